@@ -1,0 +1,1 @@
+"""Pure values and rules: no git, no files, no clock, no network."""

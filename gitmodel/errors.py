@@ -1,0 +1,57 @@
+"""The one tree of errors: what happened (message), what to type next (hint), how a command ends (exit code)."""
+
+from __future__ import annotations
+
+
+class GitModelError(Exception):
+    """Something gitmodel will not or cannot do, in words for its user.
+
+    *hint* is the next thing to do or type; *exit_code* is what the command line ends with.
+
+    >>> error = NotFound("there is no model iris", hint="run `git model register iris`")
+    >>> error.message, error.hint, error.exit_code
+    ('there is no model iris', 'run `git model register iris`', 3)
+    """
+
+    exit_code = 1
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class UsageError(GitModelError):
+    """What was asked for cannot be meant: a bad name, reference, option or value."""
+
+    exit_code = 2
+
+
+class NotFound(GitModelError):
+    """The model, version, stage, alias, artifact, run or repository named is not there."""
+
+    exit_code = 3
+
+
+class Conflict(GitModelError):
+    """Someone else was there first: a ref moved, a name is taken; nothing was changed."""
+
+    exit_code = 4
+
+
+class Invalid(GitModelError):
+    """A record, object or artifact is not what the format says it must be."""
+
+    exit_code = 5
+
+
+class Refused(GitModelError):
+    """A gate, a protection or a rule of the registry says no."""
+
+    exit_code = 6
+
+
+class Unreachable(GitModelError):
+    """The artifact store or the remote cannot be reached, read or written."""
+
+    exit_code = 7

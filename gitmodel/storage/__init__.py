@@ -1,0 +1,1 @@
+"""The only I/O: the git repository and the artifact stores."""
