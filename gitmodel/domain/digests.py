@@ -1,0 +1,48 @@
+"""The name of an artifact: the SHA-256 of its bytes. Pure: strings and bytes in, strings out."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+from gitmodel.errors import Invalid
+
+Digest = str
+"""`sha256:` and 64 lowercase hex digits: one content, one spelling."""
+
+PREFIX = "sha256:"
+_DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+
+
+def parse_digest(text: str) -> Digest:
+    """Return *text* if it is a digest; raise Invalid, which shows at most its first 80 characters, if not.
+
+    >>> parse_digest("sha256:" + "0" * 64) == "sha256:" + "0" * 64
+    True
+    >>> parse_digest("md5:1234")
+    Traceback (most recent call last):
+    ...
+    gitmodel.errors.Invalid: 'md5:1234' is not a digest: it must be sha256: and 64 lowercase hex digits
+    """
+    if not _DIGEST.fullmatch(text):
+        shown = ascii(text if len(text) <= 80 else text[:77] + "...")
+        raise Invalid(f"{shown} is not a digest: it must be sha256: and 64 lowercase hex digits")
+    return text
+
+
+def hex_of(digest: Digest) -> str:
+    """The 64 hex digits of *digest*, without the name of the hash.
+
+    >>> hex_of("sha256:" + "ab" * 32) == "ab" * 32
+    True
+    """
+    return parse_digest(digest)[len(PREFIX) :]
+
+
+def digest_of(content: bytes) -> Digest:
+    """The digest of *content*.
+
+    >>> digest_of(b"")
+    'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
+    """
+    return PREFIX + hashlib.sha256(content).hexdigest()
