@@ -1,0 +1,171 @@
+"""The project's commands. `python3 noxfile.py -s NAME` needs only Python 3.10, pip and git.
+
+Run as a script, it makes an environment with nox in it and starts itself again there; read by nox, it defines
+the sessions.
+"""
+
+import logging
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent
+LOCK = ROOT / "requirements.lock"
+STATE = ROOT / ".nox"
+
+
+def constraints() -> Path:
+    """The lock without its hashes, with which pip installs a part of it (hashes would demand the whole)."""
+    path = STATE / "constraints.txt"
+    path.parent.mkdir(exist_ok=True)
+    pins = re.findall(r"^\w[^\\\n]*", LOCK.read_text(encoding="utf-8"), re.MULTILINE)
+    path.write_text("\n".join(pins) + "\n", encoding="utf-8")
+    return path
+
+
+def say(message: str) -> None:
+    print(f"gitmodel: {message}", flush=True)
+
+
+def require_tools() -> None:
+    """Stop with one clear line when this machine lacks what cannot be installed from here."""
+    if sys.version_info < (3, 10):  # noqa: UP036 (this file starts on any Python 3)
+        found = ".".join(map(str, sys.version_info[:3]))
+        raise SystemExit(f"gitmodel needs Python 3.10 or newer; {sys.executable} is {found}")
+    for command, name, package in (
+        (["git", "--version"], "git", "git"),
+        ([sys.executable, "-m", "pip", "--version"], "pip for this Python", "python3-pip"),
+    ):
+        try:
+            subprocess.run(command, check=True, capture_output=True)
+        except (OSError, subprocess.CalledProcessError):
+            raise SystemExit(
+                f"gitmodel needs {name}: `{' '.join(command)}` does not work\n"
+                f"install it first (on Debian and Ubuntu: apt install {package})"
+            ) from None
+
+
+def nox_environment() -> Path:
+    """The Python of an environment that holds nox at the locked version, made if it is not there yet."""
+    home = STATE / "bootstrap"
+    python = home / "bin" / "python"
+    pin = next(line for line in LOCK.read_text(encoding="utf-8").split() if line.startswith("nox=="))
+    stamp, wanted = home / "stamp", f"{pin} on {sys.version}"
+    if stamp.exists() and stamp.read_text(encoding="utf-8") == wanted and python.exists():
+        return python
+    say(f"making an environment for {pin} in .nox/bootstrap")
+    # Debian's Python has no ensurepip and pip before 22.3 no --python, so this Python's pip fills the folder.
+    subprocess.run([sys.executable, "-m", "venv", "--clear", "--without-pip", home], check=True)
+    where = "import sysconfig; print(sysconfig.get_path('purelib'), end='')"
+    packages = subprocess.run([python, "-c", where], check=True, capture_output=True, text=True).stdout
+    pip = [sys.executable, "-m", "pip", "install", "-qq", "--target", packages, "-c", str(constraints()), pin]
+    settings = {"PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0", "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    if subprocess.run(pip, env={**os.environ, **settings}).returncode:
+        raise SystemExit("gitmodel: pip could not install nox; its own message is above")
+    stamp.write_text(wanted, encoding="utf-8")
+    return python
+
+
+if __name__ == "__main__":
+    require_tools()
+    python = str(nox_environment())
+    os.execv(python, [python, "-m", "nox", "--noxfile", str(ROOT / "noxfile.py"), *sys.argv[1:]])
+
+import nox  # noqa: E402
+
+# nox says so at every start; a newcomer would think that something is missing.
+logging.getLogger("nox").addFilter(lambda record: record.getMessage() != "uv binary not found.")
+nox.needs_version = ">=2024.4.15"
+nox.options.default_venv_backend = "virtualenv"
+nox.options.reuse_venv = "yes"
+nox.options.sessions = ["test"]
+
+BIN = STATE / "dev" / "bin"
+# all that work on gitmodel itself share the environment of the session `dev`
+development = nox.session(venv_backend="none", requires=["dev"])
+
+
+@nox.session(default=False)
+def dev(session: nox.Session) -> None:
+    """Make .nox/dev: gitmodel from this checkout, editable, and the dev extra as requirements.lock has it."""
+    session.log("installing what requirements.lock names (the first time: about half a minute)")
+    session.install("--require-hashes", "-r", LOCK.name)
+    session.install("--no-deps", "--no-build-isolation", "-e", ".")
+
+
+def run(session: nox.Session, tool: str, *arguments: str) -> None:
+    path = os.pathsep.join((str(BIN), os.environ["PATH"]))
+    session.run(str(BIN.relative_to(ROOT) / tool), *arguments, env={"PATH": path})
+
+
+def run_lint(session: nox.Session) -> None:
+    run(session, "ruff", "check", "--output-format=concise")
+    run(session, "ruff", "format", "--check")
+    run(session, "lint-imports")
+
+
+def run_types(session: nox.Session) -> None:
+    run(session, "mypy", "--strict", "gitmodel")
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Install gitmodel from this checkout and run examples/iris, the story of the README."""
+    session.log("installing gitmodel[iris] from this checkout (the first time: about half a minute)")
+    session.install("-c", str(constraints().relative_to(ROOT)), ".[iris]")
+    session.run("python", "examples/iris/run.py", *session.posargs)
+
+
+@development
+def test(session: nox.Session) -> None:
+    """Everything that CI checks: lint, layers, types, then all tests. Takes pytest's arguments."""
+    run_lint(session)
+    run_types(session)
+    run(session, "pytest", *session.posargs)
+
+
+@development
+def lint(session: nox.Session) -> None:
+    """Style, formatting and the direction of imports. `-- --fix` repairs what ruff can."""
+    if "--fix" in session.posargs:
+        run(session, "ruff", "check", "--fix")
+        run(session, "ruff", "format")
+    run_lint(session)
+
+
+@development
+def types(session: nox.Session) -> None:
+    """mypy --strict."""
+    run_types(session)
+
+
+@development
+def docs(session: nox.Session) -> None:
+    """The checks of the documentation alone."""
+    run(session, "pytest", "tests/docs", *session.posargs)
+
+
+@development
+def soak(session: nox.Session) -> None:
+    """The tests with their long versions: crash loops, many writers, large registries."""
+    run(session, "pytest", "--soak", *session.posargs)
+
+
+@development
+def bench(session: nox.Session) -> None:
+    """The benchmarks behind the numbers in the docs."""
+    run(session, "python", "benchmarks/run.py", *session.posargs)
+
+
+@nox.session
+def lock(session: nox.Session) -> None:
+    """Write requirements.lock anew for Python 3.10 and up. `-- --upgrade` takes newer versions."""
+    session.install("uv")
+    options = (
+        "--universal --python-version=3.10 --generate-hashes --no-emit-index-url --no-header --extra=dev"
+    )
+    session.run(
+        "uv", "pip", "compile", "-q", *options.split(), "-o", LOCK.name, "pyproject.toml", *session.posargs
+    )
