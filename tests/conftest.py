@@ -1,0 +1,93 @@
+"""What every test stands on: a fixed home, identity and clock for git, and real repositories."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+Git = Callable[..., str]
+
+GIT_CONFIG = """\
+[user]
+\tname = Ada Example
+\temail = ada@example.com
+[init]
+\tdefaultBranch = main
+"""
+PREFIXES = ("GIT_", "GITMODEL_", "XDG_")
+TERMINAL = ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "PAGER", "LANGUAGE")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--soak", action="store_true", help="run the long versions of the tests as well")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    if not config.getoption("--soak"):
+        for item in items:
+            if item.get_closest_marker("soak"):
+                item.add_marker(pytest.mark.skip(reason="a long version: run with --soak"))
+
+
+@pytest.fixture(autouse=True)
+def hermetic(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A new home of its own for each test, so that ids of commits are reproducible; returns that home."""
+    home = tmp_path_factory.mktemp("home")
+    config = home / ".gitconfig"
+    config.write_text(GIT_CONFIG, encoding="utf-8")
+    for name in list(os.environ):
+        if name.startswith(PREFIXES) or name in TERMINAL:
+            monkeypatch.delenv(name)
+    fixed = {
+        "HOME": str(home),
+        "XDG_CACHE_HOME": str(home / ".cache"),
+        "XDG_CONFIG_HOME": str(home / ".config"),
+        "XDG_DATA_HOME": str(home / ".local/share"),
+        "XDG_STATE_HOME": str(home / ".local/state"),
+        "GIT_CONFIG_GLOBAL": str(config),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        # a repository around the temporary folder is never the one under test
+        "GIT_CEILING_DIRECTORIES": str(tmp_path_factory.getbasetemp()),
+        "GIT_AUTHOR_DATE": "2026-11-23T10:12:13Z",
+        "GIT_COMMITTER_DATE": "2026-11-23T10:12:13Z",
+        "GIT_TERMINAL_PROMPT": "0",
+        "TZ": "UTC",
+        "LC_ALL": "C",
+    }
+    for name, value in fixed.items():
+        monkeypatch.setenv(name, value)
+    if hasattr(time, "tzset"):
+        time.tzset()
+    return home
+
+
+@pytest.fixture
+def git() -> Git:
+    """Real git: `git(folder, "log", "-1")` returns what it printed, stripped; a failure fails the test."""
+
+    def run(folder: Path, *arguments: str, input: str | None = None) -> str:
+        done = subprocess.run(
+            ["git", *arguments], cwd=folder, input=input, capture_output=True, encoding="utf-8", check=False
+        )
+        if done.returncode:
+            pytest.fail(f"git {' '.join(arguments)} ended with {done.returncode}: {done.stderr.strip()}")
+        return done.stdout.strip()
+
+    return run
+
+
+@pytest.fixture
+def code_repo(tmp_path: Path, git: Git) -> Path:
+    """An ordinary repository with one commit on `main`."""
+    repo = tmp_path / "code"
+    repo.mkdir()
+    git(repo, "init", "-q")
+    (repo / "train.py").write_text("print('training')\n", encoding="utf-8")
+    git(repo, "add", "train.py")
+    git(repo, "commit", "-q", "-m", "Begin")
+    return repo
