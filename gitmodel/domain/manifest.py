@@ -88,7 +88,7 @@ def parse_manifest(content: bytes) -> tuple[ManifestEntry, ...]:
     >>> parse_manifest(b"gitmodel-manifest 1\n")
     ()
 
-    Accepts exactly what `format_manifest` writes. Raises Invalid, naming the line, for anything else, in a time
+    Accepts exactly what `format_manifest` writes. Raises Invalid, naming the line, for anything else, in time
     that grows no faster than n log n with *content*.
     """
     _check_header(content)

@@ -1,0 +1,321 @@
+"""Records to TOML bytes and back, one canonical way. Pure: what a record holds is said in `records`, not here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import MISSING, dataclass
+from datetime import date, datetime, time, timedelta, timezone
+from typing import Any, Generic, TypeVar
+
+import rtoml
+
+from gitmodel.errors import Invalid
+
+R = TypeVar("R")
+
+MAX_BYTES = 65_536
+MAX_NESTING = 8
+MAX_KEY = 128
+_INT64 = 2**63
+# Characters that reorder what a reviewer sees (Unicode bidi controls), written as escapes.
+_BIDI = {code: f"\\u{code:04X}" for code in (0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A))}
+
+
+class Wrong(ValueError):
+    """A value that its key does not take; the text says what it takes."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong: which file, which key, which rule of the format, and in words."""
+
+    path: str
+    key: str
+    rule: str
+    message: str
+
+    def __str__(self) -> str:
+        at = f", key {self.key}" if self.key else ""
+        return f"{self.path}{at}: {self.message} [{self.rule}]"
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key of a record: its name in TOML and in Python, how its value is read, and whether it must be there.
+
+    *read* turns a TOML value into the record's value, or raises Wrong. *schema* is set for a table,
+    *many* for an array of tables. An absent key has the default of the record's field, which is never written.
+    """
+
+    name: str
+    read: Callable[[Any], Any] = dict
+    required: bool = False
+    schema: Schema[Any] | None = None
+    many: bool = False
+
+
+@dataclass(frozen=True)
+class Schema(Generic[R]):
+    """The keys of one kind of record, in the order in which they are written."""
+
+    type: Callable[..., R]
+    keys: tuple[Key, ...]
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(key.name for key in self.keys)
+
+
+def parse_table(data: bytes, path: str) -> dict[str, Any]:
+    """The TOML document *data*. Raises Invalid naming *path*, line and column."""
+    if len(data) > MAX_BYTES:
+        raise _invalid(path, "", "record.size", f"has {len(data)} bytes, more than {MAX_BYTES}")
+    try:
+        return rtoml.loads(data.decode())
+    except UnicodeDecodeError as error:
+        raise _invalid(path, "", "record.syntax", f"is not UTF-8 at byte {error.start}") from None
+    except rtoml.TomlParsingError as error:
+        raise _invalid(path, "", "record.syntax", f"is not TOML: {error}") from None
+
+
+def decode(schema: Schema[R], data: bytes, path: str, *, newer: bool = False) -> R:
+    """The record in *data*. Raises Invalid with the first problem. *newer*: keep unknown keys (`extra`)."""
+    record, problems = inspect(schema, parse_table(data, path), path, newer=newer)
+    if record is None:
+        first = problems[0]
+        raise _invalid(path, first.key, first.rule, first.message)
+    return record
+
+
+def inspect(
+    schema: Schema[R], table: Mapping[str, Any], path: str, *, newer: bool = False, within: str = ""
+) -> tuple[R | None, list[Problem]]:
+    """The record in *table*, or None and everything that is wrong with it."""
+    problems: list[Problem] = []
+    values: dict[str, Any] = {}
+    known = 0
+    for key in schema.keys:
+        name = key.name
+        if name not in table:
+            if key.required:
+                problems.append(Problem(path, within + name, "record.required", "is missing"))
+            continue
+        known += 1
+        value = table[name]
+        try:
+            if key.schema is not None:
+                values[name] = _read_tables(key, value, path, newer, within + name, problems)
+            else:
+                values[name] = key.read(value)
+        except Wrong as wrong:
+            problems.append(Problem(path, within + name, "record.type", str(wrong)))
+    if known < len(table):
+        unknown = {name: table[name] for name in table if name not in schema.names}
+        if newer:
+            values["extra"] = unknown
+        else:
+            problems += [
+                Problem(path, within + _shown(name), "record.unknown-key", "is not a key of this record")
+                for name in unknown
+            ]
+    if problems:
+        return None, problems
+    return schema.type(**values), problems
+
+
+def _read_tables(key: Key, value: Any, path: str, newer: bool, at: str, problems: list[Problem]) -> Any:
+    assert key.schema is not None
+    tables = value if key.many else [value]
+    if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
+        raise Wrong("takes an array of tables" if key.many else "takes a table")
+    found = []
+    for number, table in enumerate(tables):
+        within = f"{at}[{number}]." if key.many else f"{at}."
+        record, wrong = inspect(key.schema, table, path, newer=newer, within=within)
+        problems += wrong
+        found.append(record)
+    return tuple(found) if key.many else found[0]
+
+
+def encode(schema: Schema[R], record: R) -> bytes:
+    """The canonical bytes of *record*: schema order, one array item a line, LF, a final newline."""
+    try:
+        return _encode_table(schema, record, "").lstrip("\n").encode()
+    except UnicodeEncodeError as error:
+        raise Invalid(f"text holds {error.object[error.start]!a}, half of a character", hint="remove it") from None
+
+
+def _encode_table(schema: Schema[R], record: R, prefix: str) -> str:
+    plain, tables = [], []
+    for key in schema.keys:
+        value = getattr(record, key.name)
+        if not key.required and value == _default(record, key.name):
+            continue
+        if key.schema is not None and key.many:
+            tables += [
+                f"\n[[{prefix}{key.name}]]\n{_encode_table(key.schema, item, f'{prefix}{key.name}.')}" for item in value
+            ]
+        elif key.schema is not None:
+            tables.append(f"\n[{prefix}{key.name}]\n{_encode_table(key.schema, value, f'{prefix}{key.name}.')}")
+        elif isinstance(value, Mapping):
+            tables.append(f"\n[{prefix}{key.name}]\n{_encode_mapping(value, f'{prefix}{key.name}.')}")
+        else:
+            plain.append(_encode_value(key.name, value))
+    extra = getattr(record, "extra", None)
+    if extra:
+        kept = _encode_mapping(extra, prefix)
+        # Scalars of a table must stand before its sub-tables.
+        head, _, tail = kept.partition("\n[")
+        plain.append(head + "\n" if tail and head and not head.endswith("\n") else head)
+        tables.append("\n[" + tail if tail else "")
+    return "".join(plain) + "".join(tables)
+
+
+def _default(record: Any, name: str) -> Any:
+    default = record.__dataclass_fields__[name].default
+    return {} if default is MISSING else default
+
+
+def _encode_mapping(mapping: Mapping[str, Any], prefix: str) -> str:
+    plain, tables = [], []
+    for name in sorted(mapping):
+        value = mapping[name]
+        path = prefix + _quoted(name)
+        if isinstance(value, Mapping):
+            tables.append(f"\n[{path}]\n{_encode_mapping(value, path + '.')}")
+        elif isinstance(value, (list, tuple)) and value and all(isinstance(item, Mapping) for item in value):
+            tables += [f"\n[[{path}]]\n{_encode_mapping(item, path + '.')}" for item in value]
+        else:
+            plain.append(_encode_value(name, value))
+    return "".join(plain) + "".join(tables)
+
+
+def _encode_value(name: str, value: Any) -> str:
+    import tomli_w  # a reader never pays for the writer
+
+    if isinstance(value, datetime):
+        return f"{_quoted(name)} = {value.isoformat().replace('+00:00', 'Z')}\n"
+    # tomli_w writes CR LF as LF inside a multi-line string, which would lose the CR.
+    lines = isinstance(value, str) and "\n" in value and "\r" not in value
+    return tomli_w.dumps({name: value}, multiline_strings=lines).translate(_BIDI)
+
+
+def _quoted(name: str) -> str:
+    import tomli_w
+
+    return tomli_w.dumps({name: 0}).removesuffix(" = 0\n").translate(_BIDI)
+
+
+def _shown(name: str) -> str:
+    return ascii(name[:MAX_KEY])[1:-1]
+
+
+def _invalid(path: str, key: str, rule: str, message: str) -> Invalid:
+    return Invalid(
+        str(Problem(path, key, rule, message)),
+        hint="run `git model check` to see everything that is wrong with the registry",
+    )
+
+
+# How values are read. Each takes what the TOML reader gives and returns what the record holds, or raises Wrong.
+
+
+def text(value: Any) -> str:
+    """Any text."""
+    if not isinstance(value, str):
+        raise Wrong(f"takes text, not {_kind(value)}")
+    return value
+
+
+def flag(value: Any) -> bool:
+    """true or false."""
+    if not isinstance(value, bool):
+        raise Wrong(f"takes true or false, not {_kind(value)}")
+    return value
+
+
+def count(value: Any) -> int:
+    """A whole number from 0."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value < _INT64:
+        raise Wrong(f"takes a whole number, not {_kind(value)}")
+    return value
+
+
+def number(value: Any) -> int:
+    """A whole number from 1."""
+    if count(value) < 1:
+        raise Wrong("takes a number from 1")
+    return int(value)
+
+
+def moment(value: Any) -> datetime:
+    """A time in UTC, to the second."""
+    if not isinstance(value, datetime) or value.utcoffset() != timedelta(0) or value.microsecond:
+        raise Wrong("takes a time in UTC to the second, such as 2026-11-23T10:12:13Z")
+    return value.replace(tzinfo=timezone.utc)
+
+
+def texts(value: Any) -> tuple[str, ...]:
+    """An array of text."""
+    if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
+        raise Wrong("takes an array of text")
+    return tuple(value)
+
+
+def word_set(value: Any) -> tuple[str, ...]:
+    """An array of different texts, in order."""
+    found = texts(value)
+    if list(found) != sorted(set(found)):
+        raise Wrong("takes an array of different texts, sorted")
+    return found
+
+
+def metadata(value: Any) -> dict[str, Any]:
+    """A table of numbers, text, booleans, times, lists of these, and tables, at most 8 deep."""
+    if not isinstance(value, Mapping):
+        raise Wrong(f"takes a table, not {_kind(value)}")
+    return _metadata_table(value, 1)
+
+
+def _metadata_table(table: Mapping[str, Any], depth: int) -> dict[str, Any]:
+    if depth > MAX_NESTING:
+        raise Wrong(f"is nested more than {MAX_NESTING} deep")
+    found = {}
+    for name in sorted(table):
+        if not isinstance(name, str) or not name or len(name) > MAX_KEY:
+            raise Wrong(f"has a key that is not a text of 1 to {MAX_KEY} characters")
+        found[name] = _metadata_value(table[name], depth + 1)
+    return found
+
+
+def _metadata_value(value: Any, depth: int) -> Any:
+    if type(value) in (str, bool, float):
+        return value
+    if isinstance(value, (str, float)):
+        return str(value) if isinstance(value, str) else float(value)
+    if isinstance(value, int):
+        if not -_INT64 <= value < _INT64:
+            raise Wrong("holds a whole number that does not fit 64 bits")
+        return int(value)
+    if isinstance(value, datetime):
+        offset = value.utcoffset()
+        # The TOML reader's own zone objects cannot be copied or pickled.
+        return value if offset is None else value.replace(tzinfo=timezone(offset))
+    if isinstance(value, (date, time)):
+        return value
+    if isinstance(value, Mapping):
+        return _metadata_table(value, depth)
+    if isinstance(value, (list, tuple)):
+        if depth > MAX_NESTING:
+            raise Wrong(f"is nested more than {MAX_NESTING} deep")
+        if any(isinstance(item, (Mapping, date, time)) for item in value):
+            raise Wrong("has a list that holds a table or a time; lists hold text, numbers, booleans and lists")
+        return [_metadata_value(item, depth + 1) for item in value]
+    raise Wrong(f"holds {_kind(value)}; it takes text, numbers, booleans, times, lists and tables")
+
+
+def _kind(value: Any) -> str:
+    kinds = {bool: "true or false", str: "text", dict: "a table", list: "an array", datetime: "a time"}
+    if isinstance(value, (int, float)) and not isinstance(value, bool):
+        return f"the number {value}"
+    return kinds.get(type(value), f"a {type(value).__name__}")

@@ -1,0 +1,54 @@
+"""The words that commits and tags carry: subjects, trailers, tag messages. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+from gitmodel.domain.refs import StageRef
+
+MAX_TRAILER = 500
+
+
+def one_line(text: str) -> str:
+    """*text* as one line, for a subject or trailer.
+
+    >>> one_line("better\\n  than  before")
+    'better than before'
+    """
+    return " ".join(text.split())[:MAX_TRAILER]
+
+
+def commit_message(subject: str, reason: str, trailers: Iterable[tuple[str, str]], *, txn: str) -> str:
+    """The message of a commit: a sentence, the reason as prose, the facts as trailers.
+
+    >>> print(commit_message("Promote iris 4 to production", "", [("Model", "iris")], txn="5f"))
+    Promote iris 4 to production
+    <BLANKLINE>
+    Model: iris
+    Txn: 5f
+    <BLANKLINE>
+    """
+    facts = [(key, one_line(value)) for key, value in trailers if value]
+    facts += [("Reason", one_line(reason))] if reason.strip() else []
+    block = "\n".join(f"{key}: {value}" for key, value in [*facts, ("Txn", txn)])
+    prose = f"{reason.strip()}\n\n" if reason.strip() else ""
+    return f"{one_line(subject)}\n\n{prose}{block}\n"
+
+
+def transaction_id(*parts: str) -> str:
+    """What makes a repeated push of one change recognisable: the same for the same change on the same parent."""
+    return hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()[:16]
+
+
+def tag_message(ref: StageRef, old: int | None, new: int, reason: str) -> str:
+    """The message of a stage tag.
+
+    >>> tag_message(StageRef("iris", "production"), 3, 4, "")
+    'iris 3 -> 4 in production\\n'
+    >>> tag_message(StageRef("iris", "production"), None, 4, "first good one")
+    'iris 4 in production\\n\\nfirst good one\\n'
+    """
+    move = f"{new}" if old is None or old == new else f"{old} -> {new}"
+    body = f"\n{reason.strip()}\n" if reason.strip() else ""
+    return f"{ref.model} {move} in {ref.stage}\n{body}"

@@ -1,0 +1,153 @@
+"""Registering, changing, renaming and deleting models: what each such change writes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import fields, replace
+from datetime import datetime
+from typing import Any
+
+from gitmodel.domain import codec, paths, records
+from gitmodel.domain.names import check_name, fold
+from gitmodel.domain.records import ModelRecord
+from gitmodel.domain.snapshot import Change, Snapshot
+from gitmodel.domain.stages import stage_states
+from gitmodel.errors import Conflict, Invalid, Refused, UsageError
+
+# What a person says of a model; the other keys are kept by gitmodel.
+DESCRIPTIVE = (
+    "title",
+    "license",
+    "description",
+    "audience",
+    "use_cases",
+    "limitations",
+    "trade_offs",
+    "ethics",
+    "tags",
+    "owners",
+)
+
+
+def describe(record: ModelRecord, given: Mapping[str, Any]) -> ModelRecord:
+    """*record* with the descriptive fields *given*. Raises UsageError for a field or value that a model does not take."""
+    known = {field.name for field in fields(ModelRecord) if field.name in DESCRIPTIVE}
+    unknown = sorted(set(given) - known)
+    if unknown:
+        raise UsageError(f"a model has no {unknown[0]}", hint=f"its fields are {', '.join(DESCRIPTIVE)}")
+    values: dict[str, Any] = {}
+    readers = {key.name: key.read for key in records.MODEL.keys}
+    for name, value in given.items():
+        wanted = sorted(set(codec.texts(value))) if name in ("tags", "owners") else value
+        try:
+            values[name] = readers[name](wanted)
+        except codec.Wrong as wrong:
+            raise UsageError(f"{name} of a model {wrong}", hint="see `git model register --help`") from None
+    return replace(record, **values)
+
+
+def plan_registration(snapshot: Snapshot, name: str, given: Mapping[str, Any], *, now: datetime) -> Change[str]:
+    """Make a model. Raises Conflict if there is one of this name, or was."""
+    check_name(name, "model")
+    _check_free(snapshot, name)
+    record = describe(ModelRecord(created=now), given)
+    return Change(
+        name,
+        subject=f"Register {name}",
+        files={paths.model_file(name): codec.encode(records.MODEL, record)},
+        trailers=(("Model", name),),
+    )
+
+
+def plan_update(
+    snapshot: Snapshot,
+    name: str,
+    given: Mapping[str, Any],
+    *,
+    add_tags: Iterable[str] = (),
+    remove_tags: Iterable[str] = (),
+) -> Change[str]:
+    """Change what is said of a model. Raises NotFound."""
+    old = snapshot.model(name)
+    new = describe(old, given)
+    new = replace(new, tags=changed_tags(new.tags, add_tags, remove_tags))
+    if new == old:
+        return Change(name)
+    changed = [field for field in DESCRIPTIVE if getattr(new, field) != getattr(old, field)]
+    return Change(
+        name,
+        subject=f"Update {' and '.join(changed)} of {name}",
+        files={paths.model_file(name): codec.encode(records.MODEL, new)},
+        trailers=(("Model", name),),
+    )
+
+
+def plan_rename(snapshot: Snapshot, old: str, new: str) -> Change[str]:
+    """Rename a model: its files move, its tags are made anew, and the old name goes on to lead to it."""
+    check_name(new, "model")
+    record = snapshot.model(old)
+    _check_free(snapshot, new)
+    files: dict[str, bytes | None] = {}
+    for path in _all_files(snapshot, paths.model_folder(old)):
+        files[path] = None
+        files[paths.model_folder(new) + path.removeprefix(paths.model_folder(old))] = snapshot.files.read(path)
+    stone = ModelRecord(created=record.created, renamed_to=new)
+    files[paths.model_file(old)] = codec.encode(records.MODEL, stone)
+    return Change(
+        new,
+        subject=f"Rename {old} to {new}",
+        files=files,
+        trailers=(("Model", new), ("Previous-Model", old)),
+    )
+
+
+def plan_deletion(snapshot: Snapshot, name: str, *, now: datetime, reason: str = "", force: bool = False) -> Change[str]:
+    """Delete a model; its history stays in git, its name and numbers are never used again.
+
+    Raises Refused if a stage or alias names one of its versions, unless *force*.
+    """
+    record = snapshot.model(name)
+    in_use = [f"{s.recorded or s.in_force} is {'called' if s.alias else 'in'} {s.name}" for s in stage_states(snapshot, name)]
+    if in_use and not force:
+        raise Refused(f"{name} is in use: {', '.join(in_use)}", hint="demote them first, or use --force")
+    stone = ModelRecord(created=record.created, deleted=now, reason=reason.strip(), last_number=snapshot.last_number(name))
+    files: dict[str, bytes | None] = dict.fromkeys(_all_files(snapshot, paths.model_folder(name)))
+    files[paths.model_file(name)] = codec.encode(records.MODEL, stone)
+    return Change(name, subject=f"Delete {name}", reason=reason, files=files, trailers=(("Model", name),))
+
+
+def changed_tags(tags: Iterable[str], add: Iterable[str], remove: Iterable[str]) -> tuple[str, ...]:
+    """*tags* without *remove* and with *add*, sorted.
+
+    >>> changed_tags(("a", "b"), ["c"], ["a"])
+    ('b', 'c')
+    """
+    return tuple(sorted((set(tags) - set(remove)) | set(add)))
+
+
+def _check_free(snapshot: Snapshot, name: str) -> None:
+    for other in snapshot.model_names():
+        if fold(other) != fold(name):
+            continue
+        try:
+            record = snapshot.load(paths.model_file(other), records.MODEL)
+        except Invalid:
+            record = None
+        if other != name:
+            raise Conflict(f"there is a model {other}, which is the same but for its case", hint=f"use {other}, or another name")
+        if record is not None and record.deleted is not None:
+            raise Conflict(f"there was a model {name}, and its name is never used again", hint=f"choose another, such as {name}-2")
+        if record is not None and record.renamed_to:
+            raise Conflict(f"{name} is the former name of {record.renamed_to}", hint="choose another name")
+        raise Conflict(f"there is a model {name} already", hint=f"run `git model show {name}`, or `git model update {name}` to change it")
+
+
+def _all_files(snapshot: Snapshot, folder: str) -> Iterable[str]:
+    for name in snapshot.files.names(folder):
+        path = f"{folder}/{name}"
+        if name.endswith(".toml"):
+            yield path
+        else:
+            yield from _all_files(snapshot, path)
+
+

@@ -1,0 +1,129 @@
+"""What a model, version, stage, alias or artifact may be called. Pure: strings in, strings out."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from gitmodel.errors import UsageError
+
+MAX_LENGTH = 63
+LATEST = "latest"
+ARCHIVED = "archived"
+NONE = "none"
+# Words that answer "which stage" without being a stage a version can hold alone.
+STAGE_WORDS = frozenset({LATEST, ARCHIVED, NONE})
+
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,61}[A-Za-z0-9])?")
+_VERSION_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.+_-]{0,61}[A-Za-z0-9])?")
+_DEVICES = frozenset(
+    ["con", "prn", "aux", "nul"] + [f"{port}{digit}" for port in ("com", "lpt") for digit in range(10)]
+)
+
+
+def fold(name: str) -> str:
+    """The form under which two names count as one: `Demo` and `demo` are one file on some disks.
+
+    >>> fold("Demo")
+    'demo'
+    """
+    return name.casefold()
+
+
+def fault_in(name: str, *, pattern: re.Pattern[str] = _NAME) -> str | None:
+    """What is wrong with *name*, in words that follow "because it", or None.
+
+    >>> fault_in("iris"), fault_in("a/b"), fault_in("x.lock")
+    (None, "holds '/'", 'ends in .lock')
+    """
+    if not name:
+        return "is empty"
+    if len(name) > MAX_LENGTH:
+        return f"has {len(name)} characters, more than {MAX_LENGTH}"
+    if not pattern.fullmatch(name):
+        return _bad_character(name, pattern)
+    if ".." in name:
+        return "holds '..'"
+    if fold(name).endswith(".lock"):
+        return "ends in .lock"
+    if fold(name).split(".")[0] in _DEVICES:
+        return "is the name of a Windows device"
+    return None
+
+
+def check_name(name: str, what: str) -> str:
+    """*name*, if it can be the name of a *what* ("model", "stage", "alias", "artifact").
+
+    Raises UsageError saying what is wrong, with a name that would do.
+
+    >>> check_name("iris", "model")
+    'iris'
+    """
+    return _checked(name, what, fault_in(name), suggest(name))
+
+
+def check_version_name(name: str) -> str:
+    """*name*, if it can be the name of a version: a name that may hold `+` and is not all digits or a stage word.
+
+    >>> check_version_name("1.2.3+cpu")
+    '1.2.3+cpu'
+    """
+    fault = fault_in(name, pattern=_VERSION_NAME)
+    if fault is None and name.isdigit():
+        fault = "is all digits, as version numbers are"
+    if fault is None and fold(name) in STAGE_WORDS:
+        fault = "is a word for a stage"
+    return _checked(name, "version", fault, suggest(name, version=True))
+
+
+def check_alias(name: str) -> str:
+    """*name*, if it can be an alias: it must not read as a version number or a word for a stage.
+
+    >>> check_alias("champion")
+    'champion'
+    """
+    fault = fault_in(name)
+    if fault is None and name.isdigit():
+        fault = "is all digits, as version numbers are"
+    if fault is None and fold(name) in STAGE_WORDS:
+        fault = "is a word for a stage"
+    return _checked(name, "alias", fault, suggest(name, version=True))
+
+
+def suggest(name: str, *, version: bool = False) -> str:
+    """A good name near *name*, or "" if nothing of it is left.
+
+    >>> suggest("Iris / flowers (v2)"), suggest("12", version=True), suggest("///")
+    ('Iris-flowers-v2', 'v12', '')
+    """
+    plain = unicodedata.normalize("NFKD", name[:256]).encode("ascii", "ignore").decode()
+    kept = re.sub(r"[^A-Za-z0-9._-]+", "-", plain)
+    kept = re.sub(r"\.\.+", ".", re.sub(r"--+", "-", kept))
+    kept = re.sub(r"(?i)(\.lock)+$", "", kept.strip("-._"))[:MAX_LENGTH].strip("-._")
+    if not kept:
+        return ""
+    if fold(kept).split(".")[0] in _DEVICES or (version and (kept.isdigit() or fold(kept) in STAGE_WORDS)):
+        kept = f"v{kept}" if kept[0].isdigit() else f"my-{kept}"
+    return kept if fault_in(kept) is None else ""
+
+
+def _bad_character(name: str, pattern: re.Pattern[str]) -> str:
+    for position, character in enumerate(name):
+        inner = "a" + character + "a"
+        if not pattern.fullmatch(inner):
+            return f"holds {ascii(character)}"
+        if position == 0 and not character.isalnum():
+            return f"begins with {character!r}"
+    return f"ends in {name[-1]!r}"
+
+
+def _checked(name: str, what: str, fault: str | None, suggestion: str) -> str:
+    if fault is None:
+        return name
+    shown = ascii(name if len(name) <= 80 else name[:77] + "...")
+    article = "an" if what[0] in "aeiou" else "a"
+    hint = "use letters, digits, '.', '_' and '-', beginning and ending with a letter or digit"
+    raise UsageError(
+        f"{shown} cannot be the name of {article} {what}, because it {fault}",
+        hint=f"{hint}; for example {suggestion}" if suggestion else hint,
+    )

@@ -1,0 +1,140 @@
+"""Where each record lives in the tree of the metadata branch, and what a path there means. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from gitmodel.domain import names
+
+REGISTRY = "gitmodel.toml"
+MODELS = "models"
+RUNS = "runs"
+# Hosts read these from the branch; they are kept on every write and never read as records.
+HOST_FILES = frozenset(
+    {".github", ".gitlab-ci.yml", ".gitlab", ".forgejo", "CODEOWNERS", "README.md", ".gitattributes"}
+)
+
+Kind = Literal["registry", "model", "version", "name", "stage", "archived", "alias", "run"]
+
+
+@dataclass(frozen=True)
+class RecordPath:
+    """What a path of the branch is: the kind of record, of which model, and its key.
+
+    *key* is the version number as text, the stage, alias or folded-name file, or the run id.
+    """
+
+    kind: Kind
+    model: str = ""
+    key: str = ""
+
+
+def model_folder(model: str) -> str:
+    """The folder that holds everything about *model*."""
+    return f"{MODELS}/{model}"
+
+
+def model_file(model: str) -> str:
+    """
+    >>> model_file("iris")
+    'models/iris/model.toml'
+    """
+    return f"{MODELS}/{model}/model.toml"
+
+
+def version_file(model: str, number: int) -> str:
+    """
+    >>> version_file("iris", 7), version_file("iris", 412)
+    ('models/iris/versions/7.toml', 'models/iris/versions/4xx/412.toml')
+    """
+    return f"{MODELS}/{model}/versions/{_in_hundreds(number)}"
+
+
+def name_file(model: str, name: str) -> str:
+    """
+    >>> name_file("iris", "1.2.3")
+    'models/iris/names/c4/1.2.3.toml'
+    """
+    return f"{name_folder(model, name)}/{name}.toml"
+
+
+def name_folder(model: str, name: str) -> str:
+    """The folder of all version names that fold to the same two hex digits as *name*."""
+    return f"{MODELS}/{model}/names/{hashlib.sha256(names.fold(name).encode()).hexdigest()[:2]}"
+
+
+def stage_file(model: str, stage: str) -> str:
+    """
+    >>> stage_file("iris", "production")
+    'models/iris/stages/production.toml'
+    """
+    return f"{MODELS}/{model}/stages/{stage}.toml"
+
+
+def archived_file(model: str, number: int) -> str:
+    """
+    >>> archived_file("iris", 412)
+    'models/iris/stages/archived/4xx/412.toml'
+    """
+    return f"{MODELS}/{model}/stages/archived/{_in_hundreds(number)}"
+
+
+def alias_file(model: str, alias: str) -> str:
+    """
+    >>> alias_file("iris", "champion")
+    'models/iris/aliases/champion.toml'
+    """
+    return f"{MODELS}/{model}/aliases/{alias}.toml"
+
+
+def is_host_file(path: str) -> bool:
+    """Whether *path* is (in) one of the files that the git host reads from the branch."""
+    return path.split("/", 1)[0] in HOST_FILES
+
+
+_PATTERNS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
+    ("registry", re.compile(r"gitmodel\.toml")),
+    ("model", re.compile(r"models/(?P<model>[^/]+)/model\.toml")),
+    ("version", re.compile(r"models/(?P<model>[^/]+)/versions/(?:(?P<hundreds>[1-9][0-9]*)xx/)?(?P<key>[1-9][0-9]*)\.toml")),
+    ("name", re.compile(r"models/(?P<model>[^/]+)/names/(?P<hex>[0-9a-f]{2})/(?P<key>[^/]+)\.toml")),
+    ("stage", re.compile(r"models/(?P<model>[^/]+)/stages/(?P<key>[^/]+)\.toml")),
+    ("archived", re.compile(r"models/(?P<model>[^/]+)/stages/archived/(?:(?P<hundreds>[1-9][0-9]*)xx/)?(?P<key>[1-9][0-9]*)\.toml")),
+    ("alias", re.compile(r"models/(?P<model>[^/]+)/aliases/(?P<key>[^/]+)\.toml")),
+    ("run", re.compile(r"runs/[0-9]{4}/[0-9]{2}/[0-9]{2}/(?P<key>[A-Za-z0-9][A-Za-z0-9._-]*)\.toml")),
+)  # fmt: skip
+
+
+def parse_path(path: str) -> RecordPath | None:
+    """What record *path* is, or None if no record can live there.
+
+    >>> parse_path("models/iris/versions/4xx/412.toml")
+    RecordPath(kind='version', model='iris', key='412')
+    >>> parse_path("models/iris/versions/412.toml") is None
+    True
+    """
+    for kind, pattern in _PATTERNS:
+        match = pattern.fullmatch(path)
+        if match:
+            groups = match.groupdict()
+            found = RecordPath(kind, groups.get("model", ""), groups.get("key", ""))
+            return found if _is_home(found, path) else None
+    return None
+
+
+def _is_home(found: RecordPath, path: str) -> bool:
+    """Whether the record would be written to this very path."""
+    if found.kind in ("version", "archived") and len(found.key) > 18:
+        return False
+    homes = {
+        "version": lambda: version_file(found.model, int(found.key)),
+        "archived": lambda: archived_file(found.model, int(found.key)),
+        "name": lambda: name_file(found.model, found.key),
+    }
+    return found.kind not in homes or homes[found.kind]() == path
+
+
+def _in_hundreds(number: int) -> str:
+    return f"{number}.toml" if number < 100 else f"{number // 100}xx/{number}.toml"

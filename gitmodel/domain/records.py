@@ -1,0 +1,312 @@
+"""The records of the format: what each file on the metadata branch holds, key by key. Pure.
+
+`docs/reference/format.md` describes them for other implementations.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any
+
+from gitmodel.domain import codec, names
+from gitmodel.domain.codec import Key, Schema, Wrong
+from gitmodel.errors import Invalid, UsageError
+
+FORMAT = (1, 0)
+KINDS = ("data", "model", "deployment")
+FOLDER_FORMAT = "folder"
+
+# Every archived marker holds these bytes, so that two of them never conflict.
+ARCHIVED_MARKER = b"archived = true\n"
+
+
+@dataclass(frozen=True)
+class StageRule:
+    """An exclusive stage of the registry: one version of a model holds it at a time."""
+
+    name: str
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RegistryRecord:
+    """`gitmodel.toml`: the format's version, the artifact store's URL, the exclusive stages in order."""
+
+    format: str = f"{FORMAT[0]}.{FORMAT[1]}"
+    store: str | None = None
+    stages: tuple[StageRule, ...] = (StageRule("staging"), StageRule("production"))
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def newer(self) -> bool:
+        """Whether a newer gitmodel with the same major format wrote it."""
+        return _format_version(self.format) > FORMAT
+
+    @property
+    def stage_names(self) -> tuple[str, ...]:
+        return tuple(stage.name for stage in self.stages)
+
+
+@dataclass(frozen=True)
+class ModelRecord:
+    """`model.toml`: what the model is, or what is left of a deleted or renamed one."""
+
+    created: datetime
+    title: str = ""
+    license: str = ""
+    description: str = ""
+    audience: str = ""
+    use_cases: str = ""
+    limitations: str = ""
+    trade_offs: str = ""
+    ethics: str = ""
+    tags: tuple[str, ...] = ()
+    owners: tuple[str, ...] = ()
+    deleted: datetime | None = None
+    reason: str = ""
+    last_number: int | None = None
+    renamed_to: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def exists(self) -> bool:
+        return self.deleted is None and self.renamed_to is None
+
+
+@dataclass(frozen=True)
+class Code:
+    """Which code made a version: the code repository's commit, whether it had changes, its origin.
+
+    *outside* says that there was no code repository; without a *commit* it had none yet.
+    """
+
+    commit: str | None = None
+    dirty: bool | None = None
+    repository: str | None = None
+    outside: bool = False
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class ArtifactLink:
+    """An artifact of a version: *kind* is "data", "model" or "deployment"; *size* in bytes; *digest* `sha256:<hex>`."""
+
+    name: str
+    kind: str
+    digest: str
+    size: int
+    format: str = "bytes"
+    pipeline: str | None = None
+    step: str | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_folder(self) -> bool:
+        """Whether the digest is that of a manifest."""
+        return self.format == FOLDER_FORMAT
+
+
+@dataclass(frozen=True)
+class VersionRecord:
+    """A version's file: what came out, from which code, with which artifacts."""
+
+    number: int
+    created: datetime
+    name: str | None = None
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    runs: tuple[str, ...] = ()
+    failed: bool = False
+    deleted: datetime | None = None
+    reason: str = ""
+    code: Code | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    artifacts: tuple[ArtifactLink, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def usable(self) -> bool:
+        """Whether it can be latest and can be promoted: neither deleted nor failed."""
+        return self.deleted is None and not self.failed
+
+    def artifact(self, name: str) -> ArtifactLink | None:
+        """The link called *name*, if there is one."""
+        return next((link for link in self.artifacts if link.name == name), None)
+
+
+@dataclass(frozen=True)
+class NameRecord:
+    """The file of a version's name: the number it stands for."""
+
+    version: int
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StageRecord:
+    """A stage's or alias's file: the version in it, bound to its links, and why it is there."""
+
+    version: int
+    artifacts: str
+    reason: str = ""
+    forced: tuple[str, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+def _matching(pattern: str, what: str) -> Callable[[Any], str]:
+    compiled = re.compile(pattern)
+
+    def read(value: Any) -> str:
+        found = codec.text(value)
+        if not compiled.fullmatch(found):
+            raise Wrong(f"takes {what}")
+        return found
+
+    return read
+
+
+def _name(value: Any) -> str:
+    fault = names.fault_in(codec.text(value))
+    if fault:
+        raise Wrong(f"takes a name, and this one {fault}")
+    return str(value)
+
+
+def _version_name(value: Any) -> str:
+    try:
+        return names.check_version_name(codec.text(value))
+    except UsageError as error:
+        raise Wrong(error.message) from None
+
+
+def _one_of(*words: str) -> Callable[[Any], str]:
+    def read(value: Any) -> str:
+        if value not in words:
+            raise Wrong(f"takes one of {', '.join(words)}")
+        return str(value)
+
+    return read
+
+
+_digest = _matching(r"sha256:[0-9a-f]{64}", "'sha256:' and 64 lower-case hex digits")
+_commit = _matching(r"[0-9a-f]{40}|[0-9a-f]{64}", "a full commit id")
+_format = _matching(r"[a-z0-9][a-z0-9._+-]{0,62}", "the name of a format, such as json or skops")
+_run = _matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", "a run id")
+
+
+def _runs(value: Any) -> tuple[str, ...]:
+    return tuple(_run(item) for item in codec.texts(value))
+
+
+_STAGE_RULE = Schema(StageRule, (Key("name", _name, required=True),))
+_CODE = Schema(
+    Code,
+    (
+        Key("commit", _commit),
+        Key("dirty", codec.flag),
+        Key("repository", codec.text),
+        Key("outside", codec.flag),
+    ),
+)
+LINK = Schema(
+    ArtifactLink,
+    (
+        Key("name", _name, required=True),
+        Key("kind", _one_of(*KINDS), required=True),
+        Key("digest", _digest, required=True),
+        Key("size", codec.count, required=True),
+        Key("format", _format, required=True),
+        Key("pipeline", _name),
+        Key("step", codec.text),
+        Key("metadata", codec.metadata),
+    ),
+)
+REGISTRY = Schema(
+    RegistryRecord,
+    (
+        Key("format", _matching(r"[0-9]{1,4}\.[0-9]{1,4}", "MAJOR.MINOR"), required=True),
+        Key("store", codec.text),
+        Key("stages", required=True, schema=_STAGE_RULE, many=True),
+    ),
+)
+MODEL = Schema(
+    ModelRecord,
+    (
+        Key("title", codec.text),
+        Key("created", codec.moment, required=True),
+        Key("license", codec.text),
+        Key("description", codec.text),
+        Key("audience", codec.text),
+        Key("use_cases", codec.text),
+        Key("limitations", codec.text),
+        Key("trade_offs", codec.text),
+        Key("ethics", codec.text),
+        Key("tags", codec.word_set),
+        Key("owners", codec.word_set),
+        Key("deleted", codec.moment),
+        Key("reason", codec.text),
+        Key("last_number", codec.count),
+        Key("renamed_to", _name),
+    ),
+)
+VERSION = Schema(
+    VersionRecord,
+    (
+        Key("number", codec.number, required=True),
+        Key("name", _version_name),
+        Key("created", codec.moment, required=True),
+        Key("description", codec.text),
+        Key("tags", codec.word_set),
+        Key("runs", _runs),
+        Key("failed", codec.flag),
+        Key("deleted", codec.moment),
+        Key("reason", codec.text),
+        Key("code", schema=_CODE),
+        Key("metadata", codec.metadata),
+        Key("artifacts", schema=LINK, many=True),
+    ),
+)
+NAME = Schema(NameRecord, (Key("version", codec.number, required=True),))
+STAGE = Schema(
+    StageRecord,
+    (
+        Key("version", codec.number, required=True),
+        Key("artifacts", _digest, required=True),
+        Key("reason", codec.text),
+        Key("forced", codec.word_set),
+    ),
+)
+
+
+def decode_registry(data: bytes, path: str) -> RegistryRecord:
+    """`gitmodel.toml`. Raises Invalid; for a newer major format with what to upgrade."""
+    table = codec.parse_table(data, path)
+    written = table.get("format")
+    if isinstance(written, str) and _format_version(written)[0] > FORMAT[0]:
+        raise Invalid(
+            f"{path}: this registry has format {written}, and this gitmodel reads up to {FORMAT[0]}.x",
+            hint="upgrade gitmodel: `pip install --upgrade gitmodel`",
+        )
+    newer = isinstance(written, str) and _format_version(written) > FORMAT
+    return codec.decode(REGISTRY, data, path, newer=newer)
+
+
+def links_digest(artifacts: Iterable[ArtifactLink]) -> str:
+    """What a stage file binds: the SHA-256 of the canonical TOML of the links, sorted by name, without metadata.
+
+    >>> links_digest(())
+    'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
+    """
+    bare = [replace(link, metadata={}, extra={}) for link in sorted(artifacts, key=lambda link: link.name)]
+    data = b"".join(b"[[artifacts]]\n" + codec.encode(LINK, link) for link in bare)
+    return "sha256:" + hashlib.sha256(data).hexdigest()
+
+
+def _format_version(text: str) -> tuple[int, int]:
+    match = re.fullmatch(r"([0-9]{1,4})\.([0-9]{1,4})", text)
+    return (int(match[1]), int(match[2])) if match else (0, 0)

@@ -1,0 +1,90 @@
+"""The version reference: `iris@3`, `iris@1.2.3`, `iris@production`, `iris@latest`, `iris`. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gitmodel.domain.names import LATEST, check_name, check_version_name
+from gitmodel.errors import UsageError
+
+# 18 digits stay within the 64-bit integers that every TOML reader has.
+_MAX_DIGITS = 18
+
+
+@dataclass(frozen=True)
+class VersionRef:
+    """Which version of which model is meant; *selector* is a number, name, stage, alias, "latest" or "" (left out).
+
+    >>> VersionRef.parse("iris@production")
+    VersionRef(model='iris', selector='production')
+    >>> str(VersionRef.parse("iris"))
+    'iris'
+    """
+
+    model: str
+    selector: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> VersionRef:
+        """Read `MODEL` or `MODEL@VERSION`. Raises UsageError for anything else."""
+        model, at, selector = text.partition("@")
+        if at and not selector:
+            raise UsageError(
+                f"{ascii(text)} names no version after '@'",
+                hint=f"write {model or 'MODEL'}@3, {model or 'MODEL'}@production or {model or 'MODEL'}@latest",
+            )
+        if not model:
+            raise UsageError(f"{ascii(text)} names no model before '@'", hint=f"write MODEL@{selector or '3'}")
+        return cls.of(model, selector)
+
+    @classmethod
+    def of(cls, model: str, version: str | int | None = None) -> VersionRef:
+        """The reference to *version* (number, name, stage, alias, "latest"; None: left out) of *model*."""
+        check_name(model, "model")
+        if version is None or version == "":
+            return cls(model)
+        return cls(model, _selector(version))
+
+    @property
+    def number(self) -> int | None:
+        """The version's number, if the selector is one.
+
+        >>> VersionRef.parse("iris@3").number
+        3
+        """
+        return int(self.selector) if self.selector.isdigit() else None
+
+    @property
+    def is_latest(self) -> bool:
+        """Whether the version is the latest, by that word or by being left out."""
+        return self.selector in ("", LATEST)
+
+    def required(self, verb: str) -> VersionRef:
+        """This reference, if it names a version; *verb* is what was about to happen to it. Raises UsageError."""
+        if self.selector:
+            return self
+        raise UsageError(
+            f"{verb} needs to know which version of {self.model}",
+            hint=f"write {self.model}@3, {self.model}@1.2.3 or {self.model}@latest",
+        )
+
+    def __str__(self) -> str:
+        return f"{self.model}@{self.selector}" if self.selector else self.model
+
+
+def _selector(version: str | int) -> str:
+    if isinstance(version, bool) or (isinstance(version, int) and version < 1):
+        raise UsageError(f"{version!r} is not a version number", hint="numbers begin at 1")
+    text = str(version)
+    if text.isascii() and text.isdigit():
+        if len(text) > _MAX_DIGITS or int(text) < 1:
+            raise UsageError(f"{text[:40]} is not a version number", hint="numbers begin at 1")
+        return str(int(text))
+    if text == LATEST:
+        return text
+    if text in ("archived", "none"):
+        raise UsageError(
+            f"'{text}' does not name one version: any number of versions can be {text}",
+            hint="name the version by its number, for example MODEL@3",
+        )
+    return check_version_name(text)

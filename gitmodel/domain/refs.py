@@ -1,0 +1,60 @@
+"""How gitmodel names become git refs, and back. Pure: strings in, strings out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gitmodel.domain import names
+
+DEFAULT_BRANCH = "refs/heads/gitmodel"
+STAGE_TAGS = "refs/tags/model/"
+RESERVED = "refs/gitmodel/reserved/"
+
+
+@dataclass(frozen=True, order=True)
+class StageRef:
+    """The tag that says which version of a model is in a stage or has an alias.
+
+    >>> StageRef(model="churn", stage="production").full
+    'refs/tags/model/churn/production'
+    >>> StageRef.parse('refs/tags/model/churn/production').stage
+    'production'
+    """
+
+    model: str
+    stage: str
+
+    @property
+    def full(self) -> str:
+        """The full name of the ref."""
+        return f"{STAGE_TAGS}{self.model}/{self.stage}"
+
+    @property
+    def name(self) -> str:
+        """The tag's name, as `git show` takes it and as the tag object itself says it.
+
+        >>> StageRef("churn", "production").name
+        'model/churn/production'
+        """
+        return f"model/{self.model}/{self.stage}"
+
+    @classmethod
+    def parse(cls, ref: str) -> StageRef | None:
+        """The stage tag *ref* names, or None if no stage tag can have this name.
+
+        >>> StageRef.parse("refs/tags/model/-x/production") is None
+        True
+        """
+        parts = ref.removeprefix(STAGE_TAGS).split("/")
+        if not ref.startswith(STAGE_TAGS) or len(parts) != 2 or any(names.fault_in(part) for part in parts):
+            return None
+        return cls(*parts)
+
+
+def reserved_ref(model: str, number: int) -> str:
+    """The ref that keeps *number* of *model* for one writer.
+
+    >>> reserved_ref("churn", 4)
+    'refs/gitmodel/reserved/churn/4'
+    """
+    return f"{RESERVED}{model}/{number}"

@@ -1,0 +1,318 @@
+"""What a change is planned on (the snapshot) and what a plan says shall change. Pure: reading comes in as `Files`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, Protocol, TypeVar
+
+from gitmodel.domain import paths, records
+from gitmodel.domain.codec import Schema
+from gitmodel.domain.names import LATEST, fold
+from gitmodel.domain.records import (
+    ModelRecord,
+    NameRecord,
+    RegistryRecord,
+    StageRecord,
+    VersionRecord,
+)
+from gitmodel.domain.references import VersionRef
+from gitmodel.domain.refs import StageRef
+from gitmodel.errors import GitModelError, Invalid, NotFound, UsageError
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+class Files(Protocol):
+    """The files of one commit."""
+
+    def read(self, path: str) -> bytes | None:
+        """The bytes of the file at *path*, or None. Raises Invalid if something else is there."""
+
+    def load(self, path: str, schema: Schema[R], *, newer: bool) -> R | None:
+        """The record at *path*, or None. Raises Invalid if it is not one."""
+
+    def load_many(self, found: Iterable[str], schema: Schema[R], *, newer: bool) -> Iterator[R | Invalid]:
+        """The record at each path, in order; what cannot be read comes as the error, so that the rest goes on."""
+
+    def names(self, folder: str) -> tuple[str, ...]:
+        """The names in *folder*, sorted as git sorts them; empty if there is none."""
+
+
+@dataclass(frozen=True)
+class StageTag:
+    """A stage tag as it was found: where it points and the stage file that commit set; *forged* says why it does not count."""
+
+    ref: StageRef
+    id: str
+    target: str
+    record: StageRecord | None
+    forged: str = ""
+
+
+class Tags(Protocol):
+    """The stage tags, judged against the commit of the snapshot."""
+
+    def get(self, ref: StageRef) -> StageTag | None:
+        """The tag of one stage, or None if there is none."""
+
+    def of(self, model: str) -> Mapping[str, StageTag]:
+        """All stage tags of *model*, by stage or alias."""
+
+
+@dataclass(frozen=True)
+class Change(Generic[T]):
+    """What a plan wants: files to write (None: delete), in one commit with this message; its *result* for the caller.
+
+    A stage tag follows its file, so tags are not listed, but for *apply*: stages whose file stands and whose tag
+    shall be moved to it. *numbers* are the (model, number) pairs that the change takes into use.
+    """
+
+    result: T
+    subject: str = ""
+    reason: str = ""
+    files: Mapping[str, bytes | None] = field(default_factory=dict)
+    trailers: tuple[tuple[str, str], ...] = ()
+    apply: tuple[StageRef, ...] = ()
+    numbers: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The branch at one commit, and the stage tags; *commit* is "" where there is no registry yet."""
+
+    commit: str
+    files: Files
+    tags: Tags
+    is_reserved: Callable[[str, int], bool]
+
+    def registry(self) -> RegistryRecord:
+        """The registry's own record; the default one where there is no registry yet."""
+        data = self.files.read(paths.REGISTRY)
+        return RegistryRecord() if data is None else records.decode_registry(data, paths.REGISTRY)
+
+    def load(self, path: str, schema: Schema[R]) -> R | None:
+        """The record at *path*, or None."""
+        return self.files.load(path, schema, newer=self.newer)
+
+    @property
+    def newer(self) -> bool:
+        """Whether a newer gitmodel wrote this branch, so that unknown keys are kept."""
+        return self.registry().newer
+
+    def model_names(self) -> tuple[str, ...]:
+        """The names of all folders of models, tombstones too."""
+        return self.files.names(paths.MODELS)
+
+    def model(self, name: str) -> ModelRecord:
+        """The record of an existing model. Raises NotFound, saying what is there instead."""
+        record = self.load(paths.model_file(name), records.MODEL)
+        if record is not None and record.exists:
+            return record
+        if record is not None and record.renamed_to:
+            raise NotFound(f"model {name} was renamed", hint=f"its name is now {record.renamed_to}")
+        if record is not None:
+            because = f": {record.reason}" if record.reason else ""
+            raise NotFound(f"model {name} was deleted{because}", hint="its name is never used again")
+        raise NotFound(f"there is no model {name}", hint=self._missing_model_hint(name))
+
+    def current_name(self, name: str) -> str:
+        """*name*, or the name that the model has now, if it was renamed."""
+        for _ in range(100):
+            record = self.load(paths.model_file(name), records.MODEL)
+            if record is None or record.renamed_to is None:
+                return name
+            name = record.renamed_to
+        raise Invalid(
+            f"the renames of model {name} go round in a circle", hint="run `git model check` and mend model.toml"
+        )
+
+    def numbers(self, model: str) -> list[int]:
+        """The numbers of all versions of *model*, deleted ones too, ascending."""
+        folder = f"{paths.model_folder(model)}/versions"
+        return sorted(self._numbers_in(folder))
+
+    def last_number(self, model: str) -> int:
+        """The highest number of *model* ever used, 0 if none was."""
+        return self._highest_in(f"{paths.model_folder(model)}/versions")
+
+    def next_number(self, model: str) -> int:
+        """The number that the next version of *model* gets: above every file, tombstone and reservation."""
+        number = self.last_number(model) + 1
+        while self.is_reserved(model, number):
+            number += 1
+        return number
+
+    def version(self, model: str, number: int) -> VersionRecord:
+        """The record of a version, deleted ones too. Raises NotFound."""
+        path = paths.version_file(model, number)
+        record = self.load(path, records.VERSION)
+        if record is None:
+            raise NotFound(f"there is no version {number} of {model}", hint=self._missing_version_hint(model))
+        if record.number != number:
+            raise Invalid(f"{path}, key number: says {record.number} [version.number]", hint="run `git model check`")
+        return record
+
+    def versions(self, model: str, numbers: Iterable[int]) -> Iterator[VersionRecord | Invalid]:
+        """The records of *numbers*, in that order; a damaged one comes as its error."""
+        found = (paths.version_file(model, number) for number in numbers)
+        return self.files.load_many(found, records.VERSION, newer=self.newer)
+
+    def latest(self, model: str) -> int:
+        """The highest number that is neither deleted nor failed. Raises NotFound if there is none."""
+        for number in reversed(self.numbers(model)):
+            try:
+                if self.version(model, number).usable:
+                    return number
+            except Invalid:
+                raise
+        raise NotFound(
+            f"model {model} has no version yet", hint=f"run `git model version create {model}` to make the first"
+        )
+
+    def number_named(self, model: str, name: str) -> int | None:
+        """The number of the version called *name*, or None."""
+        record = self.load(paths.name_file(model, name), records.NAME)
+        return record.version if record else None
+
+    def recorded(self, model: str, stage: str) -> StageRecord | None:
+        """What the branch says of an exclusive stage."""
+        return self.load(paths.stage_file(model, stage), records.STAGE)
+
+    def recorded_alias(self, model: str, alias: str) -> StageRecord | None:
+        """What the branch says of an alias."""
+        return self.load(paths.alias_file(model, alias), records.STAGE)
+
+    def recorded_aliases(self, model: str) -> list[str]:
+        """The aliases that the branch gives to versions of *model*."""
+        folder = f"{paths.model_folder(model)}/aliases"
+        return sorted(name.removesuffix(".toml") for name in self.files.names(folder) if name.endswith(".toml"))
+
+    def is_archived(self, model: str, number: int) -> bool:
+        """Whether the branch has the archived marker of a version."""
+        return self.files.read(paths.archived_file(model, number)) is not None
+
+    def archived(self, model: str) -> set[int]:
+        """The numbers of all versions with an archived marker."""
+        return set(self._numbers_in(f"{paths.model_folder(model)}/stages/archived"))
+
+    def resolve(self, ref: VersionRef) -> tuple[str, int]:
+        """The model's present name and the number that *ref* names: what is in force for a stage or alias.
+
+        A stage comes first, then an alias, then a version's name. Raises NotFound saying what exists, Invalid for
+        a forged tag or for links that are not those that were promoted.
+        """
+        name = self.current_name(ref.model)
+        self.model(name)
+        if ref.is_latest:
+            return name, self.latest(name)
+        if ref.number is not None:
+            return name, self._present(name, ref.number).number
+        selector = ref.selector
+        if selector in self.registry().stage_names or self.tags.get(StageRef(name, selector)) is not None:
+            return name, self.in_force(StageRef(name, selector)).number
+        number = self.number_named(name, selector)
+        if number is None and selector in self.recorded_aliases(name):
+            return name, self.in_force(StageRef(name, selector)).number
+        if number is None:
+            raise NotFound(f"there is no {ref}", hint=self._missing_selector_hint(name))
+        return name, self._present(name, number).number
+
+    def in_force(self, ref: StageRef) -> VersionRecord:
+        """The version that a stage's or alias's tag names. Raises NotFound if there is none, Invalid if it must not be used."""
+        tag = self.tags.get(ref)
+        if tag is None:
+            raise self._nothing_in_force(ref)
+        if tag.forged or tag.record is None:
+            raise Invalid(
+                f"the tag {ref.name} does not count: {tag.forged}",
+                hint="run `git model doctor --fix` to set it again from the branch",
+            )
+        record = self._present(ref.model, tag.record.version)
+        if records.links_digest(record.artifacts) != tag.record.artifacts:
+            raise Invalid(
+                f"the artifacts of {ref.model}@{record.number} are not those that were promoted to {ref.stage}",
+                hint=f"run `git log -p gitmodel -- {paths.version_file(ref.model, record.number)}` to see who changed them",
+            )
+        return record
+
+    def _present(self, model: str, number: int) -> VersionRecord:
+        record = self.version(model, number)
+        if record.deleted is not None:
+            because = f": {record.reason}" if record.reason else ""
+            raise NotFound(f"version {number} of {model} was deleted{because}", hint=self._missing_version_hint(model))
+        return record
+
+    def _nothing_in_force(self, ref: StageRef) -> GitModelError:
+        recorded = self.recorded(ref.model, ref.stage) or self.recorded_alias(ref.model, ref.stage)
+        if recorded is not None:
+            return NotFound(
+                f"{ref.model} {recorded.version} is recorded in {ref.stage}, but not in force yet",
+                hint="run `git model apply` to put it in force",
+            )
+        return NotFound(f"no version of {ref.model} is in {ref.stage}", hint=self._missing_selector_hint(ref.model))
+
+    def _numbers_in(self, folder: str) -> Iterator[int]:
+        for name in self.files.names(folder):
+            stem = name.removesuffix(".toml")
+            if name.endswith(".toml") and stem.isdigit():
+                yield int(stem)
+            elif name.endswith("xx") and name[:-2].isdigit():
+                yield from self._numbers_in(f"{folder}/{name}")
+
+    def _highest_in(self, folder: str) -> int:
+        found = self.files.names(folder)
+        hundreds = sorted((name for name in found if name.endswith("xx") and name[:-2].isdigit()), key=_leading)
+        for name in reversed(hundreds):
+            highest = self._highest_in(f"{folder}/{name}")
+            if highest:
+                return highest
+        return max((_leading(name) for name in found if name.endswith(".toml")), default=0)
+
+    def _missing_model_hint(self, name: str) -> str:
+        found = [other for other in self.model_names() if fold(other) == fold(name)] or near(name, self.model_names())
+        if found:
+            return f"did you mean {found[0]}? `git model list` shows what there is"
+        return f"run `git model register {name}` to make it, or `git model list` to see what there is"
+
+    def _missing_version_hint(self, model: str) -> str:
+        return f"run `git model version list {model}` to see what there is"
+
+    def _missing_selector_hint(self, model: str) -> str:
+        held = [f"{model}@{stage}" for stage in sorted(self.tags.of(model))]
+        try:
+            held.append(f"{model}@{LATEST} ({self.latest(model)})")
+        except GitModelError:
+            held.append("no version yet")
+        return f"there is {', '.join(held)}; `git model version list {model}` shows all"
+
+
+def near(word: str, among: Iterable[str]) -> list[str]:
+    """The words among which *word* was probably meant, best first.
+
+    >>> near("prodution", ["staging", "production"])
+    ['production']
+    """
+    import difflib  # only a failed look-up pays for it
+
+    return difflib.get_close_matches(word, list(among), n=3, cutoff=0.6)
+
+
+def check_stage(stage: str, registry: RegistryRecord) -> str:
+    """*stage*, if it is one of the registry's exclusive stages. Raises UsageError saying which there are."""
+    if stage in registry.stage_names:
+        return stage
+    meant = near(stage, [*registry.stage_names, "archived", "none"])
+    hint = f"the stages are {', '.join(registry.stage_names)}, archived and none"
+    raise UsageError(f"there is no stage {ascii(stage)}", hint=f"did you mean {meant[0]}? {hint}" if meant else hint)
+
+
+def name_record(number: int) -> NameRecord:
+    """The record that gives a version its name."""
+    return NameRecord(number)
+
+
+def _leading(name: str) -> int:
+    digits = name.removesuffix(".toml").removesuffix("xx")
+    return int(digits) if digits.isdigit() else 0

@@ -1,0 +1,301 @@
+"""Putting versions into stages and giving them aliases: what each such change writes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from gitmodel.domain import codec, paths, records
+from gitmodel.domain.names import ARCHIVED, LATEST, NONE, check_alias, fold
+from gitmodel.domain.records import ARCHIVED_MARKER, StageRecord, VersionRecord, links_digest
+from gitmodel.domain.refs import StageRef
+from gitmodel.domain.snapshot import Change, Snapshot, check_stage
+from gitmodel.errors import Conflict, Invalid, NotFound, Refused, UsageError
+
+
+@dataclass(frozen=True)
+class Promotion:
+    """What a stage change did: *previous* is who held the stage; *archived* who was archived by it.
+
+    *changed* is False if everything was so already.
+    """
+
+    model: str
+    version: int | None
+    stage: str
+    previous: int | None = None
+    archived: int | None = None
+    left: tuple[str, ...] = ()
+    changed: bool = True
+
+
+@dataclass(frozen=True)
+class StageState:
+    """A stage or alias of a model: which version is recorded on the branch, and which is in force by the tag."""
+
+    name: str
+    recorded: int | None
+    in_force: int | None
+    forged: str = ""
+    alias: bool = False
+
+    @property
+    def pending(self) -> bool:
+        """Whether the tag has still to follow the branch."""
+        return self.recorded != self.in_force
+
+
+def recorded_places(snapshot: Snapshot, model: str) -> dict[str, int]:
+    """Which version holds each exclusive stage, as the branch says; leftovers of a clean merge are not counted.
+
+    A version that two files name is in the stage listed last in `gitmodel.toml`.
+    """
+    held: dict[str, int] = {}
+    taken: set[int] = set()
+    for stage in reversed(snapshot.registry().stage_names):
+        record = snapshot.recorded(model, stage)
+        if record is not None and record.version not in taken:
+            held[stage] = record.version
+            taken.add(record.version)
+    return held
+
+
+def leftovers(snapshot: Snapshot, model: str) -> list[str]:
+    """The files that put a version in a second place, as two clean merges can; the first place counts."""
+    held = recorded_places(snapshot, model)
+    files = []
+    for stage in snapshot.registry().stage_names:
+        if stage not in held and snapshot.recorded(model, stage) is not None:
+            files.append(paths.stage_file(model, stage))
+    files += [paths.archived_file(model, n) for n in held.values() if snapshot.is_archived(model, n)]
+    return files
+
+
+def tidied(snapshot: Snapshot, model: str, files: Mapping[str, bytes | None]) -> dict[str, bytes | None]:
+    """*files*, and the leftovers of *model* taken away."""
+    return {**dict.fromkeys(leftovers(snapshot, model)), **files}
+
+
+def stage_states(snapshot: Snapshot, model: str) -> list[StageState]:
+    """Every stage and alias of *model* that the branch or a tag knows, exclusive stages first and in their order."""
+    tags = snapshot.tags.of(model)
+    stages = snapshot.registry().stage_names
+    held = recorded_places(snapshot, model)
+    aliases = sorted({*snapshot.recorded_aliases(model), *(name for name in tags if name not in stages)})
+    states = []
+    for name in [*stages, *aliases]:
+        alias = name not in stages
+        record = snapshot.recorded_alias(model, name) if alias else None
+        recorded = (record.version if record else None) if alias else held.get(name)
+        tag = tags.get(name)
+        in_force = tag.record.version if tag and tag.record and not tag.forged else None
+        if recorded is None and tag is None:
+            continue
+        states.append(StageState(name, recorded, in_force, tag.forged if tag else "", alias))
+    return states
+
+
+def plan_promotion(
+    snapshot: Snapshot, model: str, number: int, *, to: str, reason: str = "", forced: tuple[str, ...] = (), verb: str = "Promote"
+) -> Change[Promotion]:
+    """Put version *number* into the stage *to* ("archived" and "none" too), archiving who held it.
+
+    Raises NotFound, UsageError for an unknown stage, Refused for a failed version.
+    """
+    if to == LATEST:
+        raise UsageError("'latest' is computed and cannot be set", hint="name a stage, or use `git model alias set`")
+    if to in (ARCHIVED, NONE):
+        return _plan_leaving(snapshot, model, number, archive=to == ARCHIVED, reason=reason)
+    check_stage(to, snapshot.registry())
+    version = promotable(snapshot, model, number)
+    held = recorded_places(snapshot, model)
+    previous = held.get(to)
+    ref = StageRef(model, to)
+    record = StageRecord(number, links_digest(version.artifacts), reason.strip(), tuple(sorted(forced)))
+    if previous == number and _same_links(snapshot.recorded(model, to), record):
+        result = Promotion(model, number, to, number)
+        return _applied(snapshot, ref, result)
+    files: dict[str, bytes | None] = {paths.stage_file(model, to): codec.encode(records.STAGE, record)}
+    left = tuple(stage for stage, holder in held.items() if holder == number and stage != to)
+    files.update({paths.stage_file(model, stage): None for stage in left})
+    if snapshot.is_archived(model, number):
+        files[paths.archived_file(model, number)] = None
+        left += (ARCHIVED,)
+    archived = previous if previous is not None and previous != number else None
+    if archived is not None and _present(snapshot, model, archived):
+        files[paths.archived_file(model, archived)] = ARCHIVED_MARKER
+    return Change(
+        Promotion(model, number, to, previous, archived, left),
+        subject=f"{verb} {model} {number} to {to}",
+        reason=reason,
+        files=tidied(snapshot, model, files),
+        trailers=_trailers(model, number, to, previous, version, forced),
+    )
+
+
+def plan_demotion(snapshot: Snapshot, model: str, stage: str, *, reason: str = "") -> Change[Promotion]:
+    """Leave the exclusive stage *stage* of *model* without a version. Raises NotFound if it has none."""
+    check_stage(stage, snapshot.registry())
+    snapshot.model(model)
+    ref = StageRef(model, stage)
+    held = snapshot.recorded(model, stage)
+    if held is None:
+        if snapshot.tags.get(ref) is not None:
+            return Change(Promotion(model, None, stage), apply=(ref,))
+        raise NotFound(f"no version of {model} is in {stage}", hint=f"run `git model version list {model}`")
+    return Change(
+        Promotion(model, None, stage, held.version, left=(stage,)),
+        subject=f"Demote {model} {held.version} from {stage}",
+        reason=reason,
+        files=tidied(snapshot, model, {paths.stage_file(model, stage): None}),
+        trailers=(("Model", model), ("Version", str(held.version)), ("Stage", NONE), ("Previous-Stage", stage)),
+    )
+
+
+def plan_alias(snapshot: Snapshot, model: str, number: int, alias: str, *, reason: str = "") -> Change[Promotion]:
+    """Make *alias* name version *number*; nothing is archived. Raises UsageError or Conflict for a name in use."""
+    _check_free_alias(snapshot, model, alias)
+    version = promotable(snapshot, model, number)
+    record = StageRecord(number, links_digest(version.artifacts), reason.strip())
+    old = snapshot.recorded_alias(model, alias)
+    previous = old.version if old else None
+    result = Promotion(model, number, alias, previous)
+    if previous == number and _same_links(old, record):
+        return _applied(snapshot, StageRef(model, alias), result)
+    return Change(
+        result,
+        subject=f"Give {model} {number} the alias {alias}",
+        reason=reason,
+        files=tidied(snapshot, model, {paths.alias_file(model, alias): codec.encode(records.STAGE, record)}),
+        trailers=_trailers(model, number, alias, previous, version, (), key="Alias"),
+    )
+
+
+def plan_alias_removal(snapshot: Snapshot, model: str, alias: str, *, reason: str = "") -> Change[Promotion]:
+    """Take *alias* away. Raises NotFound if there is none."""
+    check_alias(alias)
+    old = snapshot.recorded_alias(model, alias)
+    if old is None:
+        ref = StageRef(model, alias)
+        if alias not in snapshot.registry().stage_names and snapshot.tags.get(ref) is not None:
+            return Change(Promotion(model, None, alias), apply=(ref,))
+        known = ", ".join(snapshot.recorded_aliases(model)) or "none"
+        raise NotFound(f"{model} has no alias {alias}", hint=f"its aliases: {known}")
+    return Change(
+        Promotion(model, None, alias, old.version),
+        subject=f"Take the alias {alias} from {model} {old.version}",
+        reason=reason,
+        files=tidied(snapshot, model, {paths.alias_file(model, alias): None}),
+        trailers=(("Model", model), ("Version", str(old.version)), ("Alias", alias)),
+    )
+
+
+def promotable(snapshot: Snapshot, model: str, number: int) -> VersionRecord:
+    """The version, if it can enter a stage. Raises NotFound for a deleted one, Refused for a failed one."""
+    snapshot.model(model)
+    version = snapshot.version(model, number)
+    if version.deleted is not None:
+        raise NotFound(f"version {number} of {model} was deleted", hint=f"run `git model version list {model}`")
+    if version.failed:
+        raise Refused(f"version {number} of {model} is from a failed run", hint="promote a version of a run that succeeded")
+    return version
+
+
+def places_of(snapshot: Snapshot, model: str, number: int) -> list[str]:
+    """Every place that names version *number*: stages and aliases, recorded or in force, and "archived"."""
+    found = [state.name for state in stage_states(snapshot, model) if number in (state.recorded, state.in_force)]
+    return [*found, ARCHIVED] if snapshot.is_archived(model, number) else found
+
+
+def held_files(snapshot: Snapshot, model: str, number: int) -> list[str]:
+    """The stage, alias and archived files that name version *number*."""
+    files = [paths.stage_file(model, s) for s in snapshot.registry().stage_names if _names(snapshot.recorded(model, s), number)]
+    files += [
+        paths.alias_file(model, alias)
+        for alias in snapshot.recorded_aliases(model)
+        if _names(snapshot.recorded_alias(model, alias), number)
+    ]
+    return files + ([paths.archived_file(model, number)] if snapshot.is_archived(model, number) else [])
+
+
+def _plan_leaving(snapshot: Snapshot, model: str, number: int, *, archive: bool, reason: str) -> Change[Promotion]:
+    snapshot.model(model)
+    version = snapshot.version(model, number)
+    if version.deleted is not None:
+        raise NotFound(f"version {number} of {model} was deleted", hint=f"run `git model version list {model}`")
+    stage = ARCHIVED if archive else NONE
+    held = recorded_places(snapshot, model)
+    left = tuple(name for name, holder in held.items() if holder == number)
+    files: dict[str, bytes | None] = {paths.stage_file(model, name): None for name in left}
+    archived = snapshot.is_archived(model, number)
+    if archive and not archived:
+        files[paths.archived_file(model, number)] = ARCHIVED_MARKER
+    if archived and not archive:
+        files[paths.archived_file(model, number)] = None
+        left += (ARCHIVED,)
+    pending = tuple(
+        StageRef(model, state.name)
+        for state in stage_states(snapshot, model)
+        if not state.alias and state.in_force == number and state.recorded is None
+    )
+    result = Promotion(model, number, stage, None, number if archive else None, left, bool(files or pending))
+    if not files:
+        return Change(result, apply=pending)
+    trailers = (("Model", model), ("Version", str(number)), ("Stage", stage), ("Previous-Stage", ", ".join(left)))
+    subject = f"Archive {model} {number}" if archive else f"Take {model} {number} out of {' and '.join(left)}"
+    return Change(result, subject, reason, tidied(snapshot, model, files), trailers, apply=pending)
+
+
+def _applied(snapshot: Snapshot, ref: StageRef, result: Promotion) -> Change[Promotion]:
+    """Nothing to record: put it in force if it is not."""
+    tag = snapshot.tags.get(ref)
+    current = tag is not None and not tag.forged and tag.record is not None and tag.record.version == result.version
+    return Change(replace(result, changed=not current), apply=() if current else (ref,))
+
+
+def _check_free_alias(snapshot: Snapshot, model: str, alias: str) -> None:
+    check_alias(alias)
+    snapshot.model(model)
+    stages = snapshot.registry().stage_names
+    if fold(alias) in map(fold, stages):
+        raise UsageError(f"{alias} is a stage", hint=f"run `git model promote {model}@VERSION {alias}`")
+    number = snapshot.number_named(model, alias)
+    if number is not None:
+        raise Conflict(f"{alias} is the name of {model} {number}", hint="choose another alias")
+    for other in snapshot.recorded_aliases(model):
+        if other != alias and fold(other) == fold(alias):
+            raise Conflict(f"{model} has the alias {other}, which is the same but for its case", hint=f"use {other}")
+
+
+def _trailers(
+    model: str, number: int, place: str, previous: int | None, version: VersionRecord, forced: tuple[str, ...], *, key: str = "Stage"
+) -> tuple[tuple[str, str], ...]:
+    return (
+        ("Model", model),
+        ("Version", str(number)),
+        (key, place),
+        ("Previous-Version", str(previous) if previous is not None else ""),
+        ("Run", version.runs[-1] if version.runs else ""),
+        ("Code-Commit", (version.code.commit if version.code else None) or ""),
+        ("Forced", ", ".join(sorted(forced))),
+    )
+
+
+def _same_links(old: StageRecord | None, new: StageRecord) -> bool:
+    if old is not None and old.version == new.version and old.artifacts != new.artifacts:
+        raise Invalid(
+            f"the artifacts of version {new.version} are not those that were promoted",
+            hint="demote the stage first, look at who changed the links, then promote again",
+        )
+    return old is not None
+
+
+def _present(snapshot: Snapshot, model: str, number: int) -> bool:
+    try:
+        return snapshot.version(model, number).deleted is None
+    except NotFound:
+        return False
+
+
+def _names(record: StageRecord | None, number: int) -> bool:
+    return record is not None and record.version == number

@@ -1,0 +1,235 @@
+"""Making, changing, linking and deleting versions: what each such change writes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+from gitmodel.domain import codec, paths, records
+from gitmodel.domain.models import changed_tags
+from gitmodel.domain.names import check_name, check_version_name, fold
+from gitmodel.domain.records import KINDS, ArtifactLink, VersionRecord
+from gitmodel.domain.snapshot import Change, Snapshot, name_record
+from gitmodel.domain.stages import held_files, places_of, tidied
+from gitmodel.errors import Conflict, NotFound, Refused, UsageError
+
+
+def plan_version(
+    snapshot: Snapshot, model: str, draft: VersionRecord, *, reserved: int | None = None
+) -> Change[int]:
+    """Make the version that *draft* describes; its number is given here, or was *reserved* before.
+
+    Raises NotFound if there is no such model, Conflict if the version's name is taken.
+    """
+    snapshot.model(model)
+    number = snapshot.next_number(model) if reserved is None else reserved
+    record = replace(draft, number=number, artifacts=ordered(draft.artifacts))
+    files: dict[str, bytes | None] = {paths.version_file(model, number): codec.encode(records.VERSION, record)}
+    if record.name is not None:
+        _check_free_name(snapshot, model, record.name)
+        files[paths.name_file(model, record.name)] = codec.encode(records.NAME, name_record(number))
+    return Change(
+        number,
+        subject=f"Add {model} {number}" + (f" ({record.name})" if record.name else ""),
+        files=tidied(snapshot, model, files),
+        trailers=_trailers(model, record),
+        numbers=((model, number),) if reserved is None else (),
+    )
+
+
+def plan_change(
+    snapshot: Snapshot, model: str, number: int, change: Callable[[VersionRecord], VersionRecord], *, what: str
+) -> Change[int]:
+    """Write version *number* as *change* makes it; *what* is said in the subject ("metadata of iris 4")."""
+    old = _present(snapshot, model, number)
+    new = change(old)
+    new = replace(new, artifacts=ordered(new.artifacts))
+    if new.artifacts != old.artifacts and records.links_digest(new.artifacts) != records.links_digest(old.artifacts):
+        _check_links_free(snapshot, model, number)
+    if new == old:
+        return Change(number)
+    return Change(
+        number,
+        subject=what,
+        files=tidied(snapshot, model, {paths.version_file(model, number): codec.encode(records.VERSION, new)}),
+        trailers=_trailers(model, new),
+    )
+
+
+def plan_version_update(
+    snapshot: Snapshot,
+    model: str,
+    number: int,
+    *,
+    name: str | None = None,
+    description: str | None = None,
+    add_tags: Iterable[str] = (),
+    remove_tags: Iterable[str] = (),
+) -> Change[int]:
+    """Change the description and tags of a version, or name one that has no name yet."""
+
+    def change(old: VersionRecord) -> VersionRecord:
+        if name is not None and old.name not in (None, name):
+            raise Refused(f"{model} {number} is called {old.name}, for good", hint="make another version, or use an alias")
+        return replace(
+            old,
+            name=old.name if name is None else check_version_name(name),
+            description=old.description if description is None else codec.text(description),
+            tags=changed_tags(old.tags, add_tags, remove_tags),
+        )
+
+    planned = plan_change(snapshot, model, number, change, what=f"Update {model} {number}")
+    if name is None or snapshot.number_named(model, name) == number:
+        return planned
+    _check_free_name(snapshot, model, name)
+    named = {paths.name_file(model, name): codec.encode(records.NAME, name_record(number))}
+    return replace(planned, files={**planned.files, **named})
+
+
+def plan_version_deletion(
+    snapshot: Snapshot, model: str, number: int, *, now: datetime, reason: str = "", force: bool = False
+) -> Change[int]:
+    """Delete a version: its file stays with its number and name, so that neither is used again.
+
+    Raises Refused if a stage or alias names it, unless *force*.
+    """
+    old = _present(snapshot, model, number)
+    places = [place for place in places_of(snapshot, model, number) if place != "archived"]
+    if places and not force:
+        raise Refused(
+            f"{model} {number} is in use: {' and '.join(places)}",
+            hint=f"run `git model demote {model} {places[0]}` first, or use --force",
+        )
+    stone = VersionRecord(number=number, name=old.name, created=old.created, deleted=now, reason=reason.strip())
+    files: dict[str, bytes | None] = {paths.version_file(model, number): codec.encode(records.VERSION, stone)}
+    files.update(dict.fromkeys(held_files(snapshot, model, number)))
+    return Change(
+        number,
+        subject=f"Delete {model} {number}",
+        reason=reason,
+        files=tidied(snapshot, model, files),
+        trailers=(("Model", model), ("Version", str(number))),
+    )
+
+
+def plan_links(snapshot: Snapshot, model: str, number: int, links: Iterable[ArtifactLink]) -> Change[int]:
+    """Add artifact links to a version. Raises Conflict for a name it has with other content, Refused if it is in use."""
+    new = tuple(links)
+
+    def change(old: VersionRecord) -> VersionRecord:
+        added = tuple(link for link in new if link not in old.artifacts)
+        check_artifacts((*old.artifacts, *added), f"{model} {number}")
+        return replace(old, artifacts=(*old.artifacts, *added))
+
+    names = " and ".join(link.name for link in new)
+    return plan_change(snapshot, model, number, change, what=f"Link {names} to {model} {number}")
+
+
+def plan_unlink(snapshot: Snapshot, model: str, number: int, name: str) -> Change[int]:
+    """Take an artifact link from a version. Raises NotFound, or Refused if the version is in use."""
+
+    def change(old: VersionRecord) -> VersionRecord:
+        artifact(old, model, name)
+        return replace(old, artifacts=tuple(link for link in old.artifacts if link.name != name))
+
+    return plan_change(snapshot, model, number, change, what=f"Unlink {name} from {model} {number}")
+
+
+def plan_metadata(
+    snapshot: Snapshot, model: str, number: int, values: Mapping[str, Any], *, on: str | None = None, remove: Iterable[str] = ()
+) -> Change[int]:
+    """Set metadata of a version, or of its artifact *on*; at any time, also of a promoted one."""
+    read = read_metadata(values)
+    gone = set(remove)
+
+    def merged(old: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in {**old, **read}.items() if key not in gone}
+
+    def change(old: VersionRecord) -> VersionRecord:
+        if on is None:
+            return replace(old, metadata=merged(old.metadata))
+        link = artifact(old, model, on)
+        changed = replace(link, metadata=merged(link.metadata))
+        return replace(old, artifacts=tuple(changed if other is link else other for other in old.artifacts))
+
+    whose = f"{model} {number}" if on is None else f"{on} of {model} {number}"
+    what = f"Set {', '.join(sorted(read)) or 'nothing'} of {whose}" if read else f"Remove {', '.join(sorted(gone))} of {whose}"
+    return plan_change(snapshot, model, number, change, what=what)
+
+
+def read_metadata(values: Mapping[str, Any]) -> dict[str, Any]:
+    """*values* as a record holds them. Raises UsageError for what no record can hold."""
+    try:
+        return codec.metadata(values)
+    except codec.Wrong as wrong:
+        raise UsageError(f"the metadata {wrong}", hint="give text, numbers, booleans, times, lists and tables") from None
+
+
+def artifact(record: VersionRecord, model: str, name: str) -> ArtifactLink:
+    """The artifact link *name* of a version. Raises NotFound saying what is there."""
+    link = record.artifact(name)
+    if link is None:
+        there = ", ".join(found.name for found in record.artifacts) or "none"
+        raise NotFound(f"{model}@{record.number} has no artifact {ascii(name)}", hint=f"its artifacts: {there}")
+    return link
+
+
+def check_artifacts(links: Iterable[ArtifactLink], of: str) -> None:
+    """Raises UsageError for a link that no version takes, Conflict for two of one name."""
+    seen: dict[str, str] = {}
+    for link in links:
+        check_name(link.name, "artifact")
+        if link.kind not in KINDS:
+            raise UsageError(f"{ascii(link.kind)} is no kind of artifact", hint=f"the kinds are {', '.join(KINDS)}")
+        if fold(link.name) in seen:
+            raise Conflict(
+                f"{of} would have two artifacts called {seen[fold(link.name)]}", hint="unlink the old one first, or choose another name"
+            )
+        seen[fold(link.name)] = link.name
+
+
+def ordered(links: Iterable[ArtifactLink]) -> tuple[ArtifactLink, ...]:
+    """*links* as a record holds them: by name."""
+    return tuple(sorted(links, key=lambda link: link.name))
+
+
+def _present(snapshot: Snapshot, model: str, number: int) -> VersionRecord:
+    snapshot.model(model)
+    record = snapshot.version(model, number)
+    if record.deleted is not None:
+        raise NotFound(f"version {number} of {model} was deleted", hint=f"run `git model version list {model}`")
+    return record
+
+
+def _check_links_free(snapshot: Snapshot, model: str, number: int) -> None:
+    places = places_of(snapshot, model, number)
+    if places:
+        raise Refused(
+            f"the artifacts of {model} {number} cannot change, because it is {' and '.join(places)}",
+            hint=f"make a new version with `git model version create {model}`",
+        )
+
+
+def _check_free_name(snapshot: Snapshot, model: str, name: str) -> None:
+    check_version_name(name)
+    if fold(name) in map(fold, snapshot.registry().stage_names):
+        raise UsageError(f"{name} is a stage, and cannot be the name of a version", hint=f"for example v-{name}")
+    for alias in snapshot.recorded_aliases(model):
+        if fold(alias) == fold(name):
+            raise Conflict(f"{alias} is an alias of {model}", hint="choose another name, or remove the alias")
+    for file in snapshot.files.names(paths.name_folder(model, name)):
+        other = file.removesuffix(".toml")
+        if fold(other) == fold(name):
+            number = snapshot.number_named(model, other)
+            raise Conflict(f"{model} {number} is called {other} already", hint="names are never used again; choose another")
+
+
+def _trailers(model: str, record: VersionRecord) -> tuple[tuple[str, str], ...]:
+    return (
+        ("Model", model),
+        ("Version", str(record.number)),
+        ("Run", record.runs[-1] if record.runs else ""),
+        ("Code-Commit", (record.code.commit if record.code else None) or ""),
+    )

@@ -1,0 +1,250 @@
+"""Running git: the environment it gets, what its failures mean, and one long-lived `cat-file` per repository."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
+
+OLDEST = (2, 34)
+ZERO = "0" * 40
+_HEX = frozenset("0123456789abcdef")
+# What locates a repository is ours to say; credentials, transport, identity and quarantine stay as inherited.
+_LOCATING = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_NAMESPACE")
+# Requests sent before their answers are read; 1,000 ids of 41 bytes stay below what a pipe holds.
+_WINDOW = 1000
+
+
+class GitError(GitModelError):
+    """git failed in a way that gitmodel does not know."""
+
+
+class Moved(Conflict):
+    """A ref was not where the transaction was planned from; nothing was changed."""
+
+
+class Locked(Conflict):
+    """Another process holds, or a killed one left, the lock of a ref; nothing was changed."""
+
+
+def is_id(text: str) -> bool:
+    """Whether *text* is a full object id of a SHA-1 repository.
+
+    >>> is_id("9fceb02d0ae598e95dc970b74767f19372d61af8"), is_id("")
+    (True, False)
+    """
+    return len(text) == 40 and _HEX.issuperset(text)
+
+
+def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
+    """*environ* as git shall see it."""
+    kept = {name: value for name, value in environ.items() if name not in _LOCATING}
+    kept.update(
+        LC_ALL="C",
+        GIT_TERMINAL_PROMPT="0",
+        GIT_OPTIONAL_LOCKS="0",
+        # With replace refs git loads packed-refs before it takes the lock, and may then compare with a stale value.
+        GIT_NO_REPLACE_OBJECTS="1",
+    )
+    return kept
+
+
+@dataclass(frozen=True)
+class GitObject:
+    """An object as git stores it."""
+
+    id: str
+    type: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Git:
+    """How to run git on one repository: *git_dir* for a work tree's own files, *common_dir* for refs and objects."""
+
+    git_dir: Path
+    common_dir: Path
+    environ: Mapping[str, str]
+
+    def command(self, *arguments: str) -> list[str]:
+        return [
+            "git",
+            f"--git-dir={self.git_dir}",
+            "-c", "core.warnAmbiguousRefs=false",
+            "-c", "core.fsync=committed,loose-object,reference",
+            "-c", "core.filesRefLockTimeout=3000",
+            "-c", "core.packedRefsTimeout=5000",
+            *arguments,
+        ]  # fmt: skip
+
+    def run(self, *arguments: str, input: bytes = b"", answers: tuple[int, ...] = (0,)) -> bytes:
+        """What git prints. An exit code outside *answers* raises the error that its message stands for."""
+        return run(self.command(*arguments), self.environ, input=input, answers=answers)
+
+    def lines(self, *arguments: str, answers: tuple[int, ...] = (0,)) -> list[str]:
+        """The lines that git prints."""
+        return self.run(*arguments, answers=answers).decode("utf-8", "surrogateescape").splitlines()
+
+
+def run(
+    command: list[str],
+    environ: Mapping[str, str],
+    *,
+    cwd: Path | None = None,
+    input: bytes = b"",
+    answers: tuple[int, ...] = (0,),
+) -> bytes:
+    """The output of one git process. Raises the GitModelError that its failure stands for."""
+    try:
+        done = subprocess.run(command, input=input, capture_output=True, env=dict(environ), cwd=cwd, check=False)
+    except FileNotFoundError:
+        raise UsageError("git is not installed, or not on the PATH", hint="install git 2.34 or newer") from None
+    except OSError as error:
+        raise Unreachable(f"git cannot be started: {error.strerror}", hint="free memory or processes, then try again") from error
+    if done.returncode in answers:
+        return done.stdout
+    raise translate(done.stderr.decode("utf-8", "replace"), done.returncode)
+
+
+def translate(stderr: str, code: int) -> GitModelError:
+    """The error that git's words stand for; words it does not know come through as they are."""
+    said = " ".join(line.strip() for line in stderr.splitlines() if line.strip())
+    if "File exists" in said and ".lock" in said:
+        return Locked(said, hint="if no git is running, run `git model doctor` to see the lock and its age")
+    if "but expected" in said or "reference already exists" in said or "unable to resolve reference" in said:
+        return Moved(f"somebody moved a ref first: {said}", hint="try again")
+    if "aborted by hook" in said or "hook declined" in said:
+        return Refused(f"a hook of this repository refused the change: {said}", hint="see the hook's words above")
+    if "dubious ownership" in said:
+        return Refused(said, hint="run the `git config --global --add safe.directory` line that git names")
+    for words in ("No space left on device", "Input/output error", "Permission denied", "Read-only file system", "Disk quota"):
+        if words.lower() in said.lower():
+            return Unreachable(f"git could not write: {said}", hint="nothing was changed; free or mend the disk, then try again")
+    if "not a git repository" in said:
+        return NotFound("there is no git repository here", hint="run `git init`, or name one with `--repo PATH`")
+    if "empty ident name" in said or "tell me who you are" in said.lower() or "unable to auto-detect email" in said or "no email was given" in said:
+        return UsageError("git does not know who you are", hint='run `git config --global user.name "Your Name"` and `git config --global user.email you@example.com`')  # fmt: skip
+    return GitError(f"git failed ({code}): {said}", hint="if git itself works here, please report this")
+
+
+class ObjectReader:
+    """One `git cat-file --batch`: objects by id, and refs to the object they point at now."""
+
+    def __init__(self, git: Git) -> None:
+        self._git = git
+        self._lock = threading.RLock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._owner = 0
+        self._packed: tuple[int, int, int] | None = None
+
+    def resolve(self, ref: str) -> GitObject | None:
+        """The object that *ref* (a full ref name) points at now, or None if there is no such ref."""
+        with self._lock:
+            packed = _signature(self._git.common_dir / "packed-refs")
+            if packed != self._packed:
+                # git tells a rewritten packed-refs by whole seconds and may answer from the old one for good.
+                self.close()
+                self._packed = packed
+            return next(self._answers([ref], limit=None))
+
+    def get(self, id: str, *, limit: int | None = None) -> GitObject:
+        """The object *id*. Raises Invalid if it is missing, damaged or longer than *limit* bytes."""
+        found = next(iter(self.get_many([id], limit=limit)))
+        if isinstance(found, Invalid):
+            raise found
+        return found
+
+    def get_many(self, ids: Iterable[str], *, limit: int | None = None) -> Iterator[GitObject | Invalid]:
+        """The objects *ids* in order; a missing or too long one comes as its error."""
+        batch: list[str] = []
+        for id in ids:
+            batch.append(id)
+            if len(batch) == _WINDOW:
+                yield from self._get_batch(batch, limit)
+                batch = []
+        if batch:
+            yield from self._get_batch(batch, limit)
+
+    def close(self) -> None:
+        """End the process, if it runs."""
+        with self._lock:
+            process, self._process = self._process, None
+            if process is None:
+                return
+            assert process.stdin is not None and process.stdout is not None
+            if self._owner != os.getpid():
+                # After a fork the process is the parent's to end; ours are only copies of its pipes.
+                process.stdin = process.stdout = None
+                process.returncode = 0
+                return
+            process.stdin.close()
+            process.stdout.close()
+            process.wait()
+
+    def _get_batch(self, ids: list[str], limit: int | None) -> list[GitObject | Invalid]:
+        with self._lock:
+            found = list(self._answers(ids, limit=limit))
+        return [
+            Invalid(f"git object {id} is missing", hint="run `git fsck`, then `git model doctor`") if answer is None else answer
+            for id, answer in zip(ids, found, strict=True)
+        ]  # fmt: skip
+
+    def _answers(self, requests: list[str], *, limit: int | None) -> Iterator[GitObject | Invalid | None]:
+        stdin, stdout = self._pipes()
+        try:
+            stdin.write("".join(f"{request}\n" for request in requests).encode())
+            stdin.flush()
+            for request in requests:
+                yield self._answer(request, stdout, limit)
+        except (OSError, ValueError) as error:
+            self.close()
+            raise GitError(f"git cat-file stopped: {error}", hint="run `git fsck`") from error
+
+    def _answer(self, request: str, stdout: IO[bytes], limit: int | None) -> GitObject | Invalid | None:
+        header = stdout.readline().decode("utf-8", "replace").split()
+        if not header:
+            self.close()
+            return Invalid(f"git cannot read object {request}", hint="run `git fsck`, then `git model doctor`")
+        if header[-1] in ("missing", "ambiguous") or len(header) != 3:
+            return None
+        id, type, size = header[0], header[1], int(header[2])
+        if limit is not None and size > limit:
+            left = size + 1
+            while left:
+                left -= len(stdout.read(min(left, 1 << 16)))
+            return Invalid(f"has {size} bytes, more than {limit}", hint="run `git model check`")
+        data = stdout.read(size)
+        stdout.read(1)
+        if len(data) != size:
+            self.close()
+            return Invalid(f"git cannot read object {id}", hint="run `git fsck`, then `git model doctor`")
+        return GitObject(id, type, data)
+
+    def _pipes(self) -> tuple[IO[bytes], IO[bytes]]:
+        if self._process is None or self._owner != os.getpid() or self._process.poll() is not None:
+            self.close()
+            self._owner = os.getpid()
+            self._process = subprocess.Popen(
+                self._git.command("cat-file", "--batch"),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=dict(self._git.environ),
+                bufsize=1 << 16,
+            )
+        assert self._process.stdin is not None and self._process.stdout is not None
+        return self._process.stdin, self._process.stdout
+
+
+def _signature(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino, found.st_size

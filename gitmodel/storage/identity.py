@@ -1,0 +1,44 @@
+"""Who makes a commit and when, as git itself would say it."""
+
+from __future__ import annotations
+
+import time
+from datetime import datetime, timezone
+
+from gitmodel.storage.git import Git
+
+
+class Identity:
+    """The author and committer of this repository, asked of git once."""
+
+    def __init__(self, git: Git) -> None:
+        self._git = git
+        self._people: tuple[str, str] | None = None
+
+    def now(self) -> tuple[str, str]:
+        """Author and committer as commits hold them, `Name <email> seconds zone`.
+
+        Raises UsageError if git does not know who the user is.
+        """
+        environ = self._git.environ
+        if "GIT_AUTHOR_DATE" in environ or "GIT_COMMITTER_DATE" in environ:
+            return self._ask()
+        if self._people is None:
+            author, committer = self._ask()
+            self._people = author.rsplit(" ", 2)[0], committer.rsplit(" ", 2)[0]
+        seconds = time.time()
+        offset = time.localtime(seconds).tm_gmtoff
+        sign, minutes = ("-" if offset < 0 else "+"), abs(offset) // 60
+        when = f"{int(seconds)} {sign}{minutes // 60:02}{minutes % 60:02}"
+        return f"{self._people[0]} {when}", f"{self._people[1]} {when}"
+
+    def moment(self) -> datetime:
+        """The time that the committer's clock shows, in UTC, to the second."""
+        if "GIT_COMMITTER_DATE" in self._git.environ:
+            return datetime.fromtimestamp(int(self._ask()[1].rsplit(" ", 2)[1]), timezone.utc)
+        return datetime.now(timezone.utc).replace(microsecond=0)
+
+    def _ask(self) -> tuple[str, str]:
+        author = self._git.run("var", "GIT_AUTHOR_IDENT").decode("utf-8", "replace").strip()
+        committer = self._git.run("var", "GIT_COMMITTER_IDENT").decode("utf-8", "replace").strip()
+        return author, committer

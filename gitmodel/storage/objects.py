@@ -1,0 +1,210 @@
+"""git's objects: reading trees, commits and tags from their bytes, and writing loose objects that are on disk.
+
+The formats are those of git's own documentation: `git help format-loose`, `gitformat-pack`, and the trees,
+commits and tags of "Git Internals" in the Pro Git book.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+import zlib
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from gitmodel.errors import Invalid, Unreachable
+
+FILE = "100644"
+FOLDER = "40000"
+FILE_MODES = frozenset({FILE, "100755"})
+# Flushing in threads lets the file system join the flushes of one change into one journal write.
+_FLUSHERS = 8
+
+
+@dataclass(frozen=True)
+class Entry:
+    """An entry of a tree: mode as git writes it (`100644`, `40000`, ...) and the object's id."""
+
+    mode: str
+    id: str
+
+
+@dataclass(frozen=True)
+class Commit:
+    """The parts of a commit that gitmodel reads; *author* and *committer* are `Name <email> seconds zone`."""
+
+    id: str
+    tree: str
+    parents: tuple[str, ...]
+    author: str
+    committer: str
+    message: str
+
+
+@dataclass(frozen=True)
+class Tag:
+    """The parts of a tag object that gitmodel reads."""
+
+    id: str
+    name: str
+    target: str
+    target_type: str
+
+
+@dataclass(frozen=True)
+class NewObject:
+    """An object to be written."""
+
+    type: str
+    data: bytes
+
+    @property
+    def id(self) -> str:
+        return hashlib.sha1(self._framed).hexdigest()
+
+    @property
+    def _framed(self) -> bytes:
+        return b"%s %d\0%s" % (self.type.encode(), len(self.data), self.data)
+
+    def compressed(self) -> bytes:
+        """The bytes of the loose object file."""
+        return zlib.compress(self._framed, 1)
+
+
+def parse_tree(data: bytes) -> dict[str, Entry]:
+    """The entries of a tree, in its order. Names that are not UTF-8 keep their bytes as surrogates."""
+    entries = {}
+    position = 0
+    try:
+        while position < len(data):
+            space = data.index(b" ", position)
+            end = data.index(b"\0", space)
+            name = data[space + 1 : end].decode("utf-8", "surrogateescape")
+            entries[name] = Entry(data[position:space].decode("ascii"), data[end + 1 : end + 21].hex())
+            position = end + 21
+    except ValueError:
+        raise Invalid("a tree of the metadata branch is damaged", hint="run `git fsck`") from None
+    return entries
+
+
+def format_tree(entries: Mapping[str, Entry]) -> bytes:
+    """The bytes of a tree, its entries in git's order (folders as if their name ended in a slash)."""
+
+    def order(item: tuple[str, Entry]) -> bytes:
+        name = item[0].encode("utf-8", "surrogateescape")
+        return name + b"/" if item[1].mode == FOLDER else name
+
+    return b"".join(
+        b"%s %s\0%s" % (entry.mode.encode(), name.encode("utf-8", "surrogateescape"), bytes.fromhex(entry.id))
+        for name, entry in sorted(entries.items(), key=order)
+    )
+
+
+def parse_commit(id: str, data: bytes) -> Commit:
+    """The commit in *data*."""
+    head, _, message = data.decode("utf-8", "replace").partition("\n\n")
+    lines = [line.partition(" ") for line in head.split("\n")]
+    first = {key: value for key, _, value in reversed(lines)}
+    parents = tuple(value for key, _, value in lines if key == "parent")
+    return Commit(id, first.get("tree", ""), parents, first.get("author", ""), first.get("committer", ""), message)
+
+
+def format_commit(tree: str, parents: Iterable[str], author: str, committer: str, message: str) -> bytes:
+    """The bytes of a commit."""
+    lines = [f"tree {tree}", *(f"parent {parent}" for parent in parents), f"author {author}", f"committer {committer}"]
+    return ("\n".join(lines) + "\n\n" + message).encode()
+
+
+def parse_tag(id: str, data: bytes) -> Tag:
+    """The tag object in *data*."""
+    head = data.decode("utf-8", "replace").partition("\n\n")[0]
+    keys = {key: value for key, _, value in (line.partition(" ") for line in head.split("\n"))}
+    return Tag(id, keys.get("tag", ""), keys.get("object", ""), keys.get("type", ""))
+
+
+def format_tag(target: str, name: str, tagger: str, message: str) -> bytes:
+    """The bytes of an annotated tag of a commit."""
+    return f"object {target}\ntype commit\ntag {name}\ntagger {tagger}\n\n{message}".encode()
+
+
+class LooseObjects:
+    """Where new objects go: a repository's object folder (in a server hook, its quarantine)."""
+
+    def __init__(self, folder: Path, shared: str) -> None:
+        self._folder = folder
+        self._folder_mode, self._file_mode = _modes(shared)
+        self._flushers: ThreadPoolExecutor | None = None
+
+    def write(self, objects: Iterable[NewObject]) -> None:
+        """Write *objects* so that they are on disk when this returns. Raises Unreachable if they cannot be."""
+        pending: list[tuple[int, Path, Path]] = []
+        try:
+            for new in objects:
+                id = new.id
+                final = self._folder / id[:2] / id[2:]
+                if not final.exists():
+                    pending.append(self._begin(final, new.compressed()))
+            self._flush([descriptor for descriptor, _, _ in pending])
+            for _, temporary, final in pending:
+                os.replace(temporary, final)
+        except OSError as error:
+            for _, temporary, _ in pending:
+                temporary.unlink(missing_ok=True)
+            raise Unreachable(
+                f"git objects cannot be written to {self._folder}: {error.strerror}",
+                hint="nothing was changed; free or mend the disk, then try again",
+            ) from error
+        finally:
+            for descriptor, _, _ in pending:
+                os.close(descriptor)
+
+    def close(self) -> None:
+        """End the threads, if there are any."""
+        if self._flushers is not None:
+            self._flushers.shutdown()
+            self._flushers = None
+
+    def _begin(self, final: Path, data: bytes) -> tuple[int, Path, Path]:
+        if not final.parent.is_dir():
+            final.parent.mkdir(parents=True, exist_ok=True)
+            if self._folder_mode:
+                final.parent.chmod(self._folder_mode)
+        # `git gc` removes files of this name that a killed writer left.
+        temporary = final.parent / f"tmp_obj_{secrets.token_hex(8)}"
+        descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        try:
+            view = memoryview(data)
+            while view:
+                view = view[os.write(descriptor, view) :]
+            os.fchmod(descriptor, self._file_mode)
+        except OSError:
+            os.close(descriptor)
+            temporary.unlink(missing_ok=True)
+            raise
+        return descriptor, temporary, final
+
+    def _flush(self, descriptors: list[int]) -> None:
+        if len(descriptors) < 2:
+            for descriptor in descriptors:
+                os.fsync(descriptor)
+            return
+        if self._flushers is None:
+            self._flushers = ThreadPoolExecutor(_FLUSHERS, thread_name_prefix="gitmodel-fsync")
+        for _ in self._flushers.map(os.fsync, descriptors):
+            pass
+
+
+def _modes(shared: str) -> tuple[int, int]:
+    """The mode of new folders (0: as the umask says) and files, by `core.sharedRepository` (`git help config`)."""
+    if shared in ("group", "true", "1"):
+        return 0o2775, 0o444
+    if shared in ("all", "world", "everybody", "2"):
+        return 0o2777, 0o444
+    if re.fullmatch(r"0[0-7]{3}", shared):
+        mode = int(shared, 8)
+        return 0o2000 | mode | (mode & 0o444) >> 2, mode & 0o444
+    return 0, 0o444

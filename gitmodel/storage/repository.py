@@ -1,0 +1,350 @@
+"""The registry repository: snapshots of its metadata branch and the one transaction that changes it."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from gitmodel.domain import history, paths, records
+from gitmodel.domain.names import fault_in
+from gitmodel.domain.records import RegistryRecord, StageRecord
+from gitmodel.domain.refs import DEFAULT_BRANCH, STAGE_TAGS, StageRef, reserved_ref
+from gitmodel.domain.snapshot import Change, Snapshot
+from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, UsageError
+from gitmodel.storage import git as git_process
+from gitmodel.storage.git import OLDEST, ZERO, Git, Locked, Moved, ObjectReader, clean_environment, is_id
+from gitmodel.storage.identity import Identity
+from gitmodel.storage.objects import LooseObjects, NewObject, format_commit
+from gitmodel.storage.stage_tags import StageTags
+from gitmodel.storage.trees import CommitFiles, Trees, changed_tree
+
+T = TypeVar("T")
+
+# With 8 busy writers a change is planned again some 10 times; 200 tries take tens of seconds, then we say so.
+_ATTEMPTS = 200
+_LONGEST_PAUSE = 0.1
+
+
+class Repository:
+    """A git repository as a registry: reads its metadata branch by object id and changes it in transactions.
+
+    Open it with `open_repository`; it is safe to use from several threads, and `close` ends its processes.
+    """
+
+    def __init__(self, git: Git, *, branch: str, config: Mapping[str, str], objects_folder: Path, shallow: bool) -> None:
+        self.git = git
+        self.branch = branch
+        self.config = config
+        self.shallow = shallow
+        self.reader = ObjectReader(git)
+        self.trees = Trees(self.reader)
+        self.tags = StageTags(git, self.reader, self.trees, shallow=shallow)
+        self.objects = LooseObjects(objects_folder, config.get("core.sharedrepository", ""))
+        self.identity = Identity(git)
+
+    @property
+    def common_dir(self) -> Path:
+        """The folder that all work trees of the repository share."""
+        return self.git.common_dir
+
+    def close(self) -> None:
+        """End every process and thread that was started for this repository."""
+        self.reader.close()
+        self.objects.close()
+
+    def tip(self) -> str:
+        """The commit that reads start from: the local branch, else a remote's copy of it, else "" (no registry)."""
+        found = self.reader.resolve(self.branch)
+        if found is None:
+            tracking = self.tracking_branch()
+            found = self.reader.resolve(tracking) if tracking else None
+        if found is not None and found.type != "commit":
+            raise Invalid(f"{self.branch} is not a commit", hint="run `git fsck`")
+        return found.id if found else ""
+
+    def tracking_branch(self) -> str | None:
+        """A remote's copy of the metadata branch, as `git clone` leaves it; `origin` first."""
+        name = self.branch.removeprefix("refs/heads/")
+        found = self.git.lines("for-each-ref", "--format=%(refname)", f"refs/remotes/*/{name}")
+        found.sort(key=lambda ref: (ref != f"refs/remotes/origin/{name}", ref))
+        return found[0] if found else None
+
+    def snapshot(self, commit: str | None = None) -> Snapshot:
+        """The branch as it is now, or at *commit*, and the stage tags."""
+        at = self.tip() if commit is None else commit
+        return Snapshot(at, self.files(at), self.tags.at(at, self.tip), self._is_reserved)
+
+    def files(self, commit: str) -> CommitFiles:
+        """The files of *commit* ("": none)."""
+        return CommitFiles(self.trees, self.tags.commit(commit).tree if commit else "")
+
+    def read(self, question: Callable[[Snapshot], T]) -> T:
+        """What *question* makes of the registry as it is now: branch and tags that belong together."""
+        for _ in range(_ATTEMPTS):
+            try:
+                return question(self.snapshot())
+            except Moved:
+                continue
+        raise Conflict(f"others kept changing {self.branch} while it was read", hint="try again")
+
+    def transact(self, plan: Callable[[Snapshot], Change[T]]) -> T:
+        """Make the change that *plan* makes of a snapshot: one commit and its tags, all or nothing.
+
+        When somebody moved first, nothing has changed and *plan* is asked again with the new snapshot.
+        Raises Conflict if that goes on too long, and whatever *plan* raises.
+        """
+        begun = self._begun()
+        last: Conflict | None = None
+        for attempt in range(_ATTEMPTS):
+            try:
+                snapshot = self.snapshot(begun)
+                change = plan(snapshot)
+                self._make(snapshot, change)
+                return change.result
+            except (Moved, Locked) as error:
+                last = error
+            # A rewritten packed-refs can be answered from memory for ever: ask a new process.
+            self.reader.close()
+            begun = self._begun()
+            time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.002 * 2 ** min(attempt, 6))))
+        raise Conflict(
+            f"others kept changing {self.branch} for {_ATTEMPTS} tries: {last.message if last else ''}",
+            hint=last.hint if isinstance(last, Locked) else "try again",
+        )
+
+    def begin(self, registry: RegistryRecord) -> bool:
+        """Make the branch's first commit, if it has none and no remote has one. Returns whether it was made."""
+        if self.tip():
+            return False
+        files = {
+            paths.REGISTRY: records.codec.encode(records.REGISTRY, registry),
+            "README.md": _BRANCH_README.encode(),
+        }
+        try:
+            self._make(self.snapshot(""), Change(None, subject="Begin the registry", files=files))
+        except Moved:
+            return False
+        return True
+
+    def reserve(self, model: str, next_number: Callable[[Snapshot], int]) -> int:
+        """Keep a number of *model* for a version that is still to be made; other writers pass over it."""
+        for _ in range(_ATTEMPTS):
+            begun = self._begun()
+            snapshot = self.snapshot(begun)
+            number = next_number(snapshot)
+            moves = [f"create {reserved_ref(model, number)} {snapshot.commit}"]
+            if self.reader.resolve(self.branch):
+                moves.insert(0, f"verify {self.branch} {snapshot.commit}")
+            try:
+                self.move(moves, f"gitmodel: reserve {model} {number}")
+                return number
+            except (Moved, Locked):
+                self.reader.close()
+                time.sleep(random.uniform(0, _LONGEST_PAUSE / 10))
+        raise Conflict(f"no number of {model} could be reserved", hint="try again")
+
+    def release(self, model: str, numbers: list[int], tip_number: int) -> None:
+        """Drop the reservations of *numbers* that the branch no longer needs: it holds *tip_number*."""
+        for number in numbers:
+            if number <= tip_number:
+                self.git.run("update-ref", "--no-deref", "-d", reserved_ref(model, number))
+
+    def put_in_force(self, refs: list[StageRef]) -> list[StageRef]:
+        """Set the tags of *refs* to the commits that recorded them; drop those with no record. Returns what moved."""
+        for _ in range(_ATTEMPTS):
+            snapshot = self.snapshot()
+            moves, drops, moved = [], [], []
+            for ref in refs:
+                old = self.tags.id(ref)
+                wanted = self.tags.recorded_at(snapshot.commit, ref)
+                if wanted is None and old:
+                    drops.append((ref, old))
+                elif wanted is not None and wanted.id != old:
+                    self.objects.write([wanted])
+                    moves.append(_move(ref.full, wanted.id, old))
+                    moved.append(ref)
+            try:
+                if moves:
+                    self.move([f"verify {self.branch} {snapshot.commit}", *moves], "gitmodel: apply")
+                self._drop(drops)
+                return moved + [ref for ref, _ in drops]
+            except (Moved, Locked):
+                self.reader.close()
+                time.sleep(random.uniform(0, _LONGEST_PAUSE))
+        raise Conflict("others kept moving the stage tags", hint="run `git model apply` again")
+
+    def move(self, moves: list[str], message: str) -> None:
+        """Move refs in one `git update-ref` transaction. Raises Moved or Locked with nothing changed."""
+        lines = "".join(f"{line}\n" for line in moves)
+        self.git.run("update-ref", "--create-reflog", "-m", history.one_line(message), "--stdin", input=lines.encode())
+
+    def _begun(self) -> str:
+        """The commit that writes start from, beginning the registry where there is none."""
+        found = self.tip()
+        if not found and self.git.lines("remote"):
+            found = self._ask_remote()
+        if not found:
+            self.begin(RegistryRecord())
+            found = self.tip()
+        return found
+
+    def _ask_remote(self) -> str:
+        """The remote's metadata branch, fetched, if a remote has one that was never fetched."""
+        name = self.branch.removeprefix("refs/heads/")
+        remotes = self.git.lines("remote")
+        remotes.sort(key=lambda remote: (remote != "origin", remote))
+        for remote in remotes:
+            try:
+                answer = self.git.lines("ls-remote", "--end-of-options", remote, self.branch)
+            except GitModelError as error:
+                raise git_process.Unreachable(
+                    f"this clone has no registry, and remote {remote} cannot be asked for one: {error.message}",
+                    hint="try again when it can be reached, or run `git model init --new` to begin a registry of your own",
+                ) from None
+            if answer:
+                tracking = f"refs/remotes/{remote}/{name}"
+                refspecs = (f"+{self.branch}:{tracking}", f"+{STAGE_TAGS}*:{STAGE_TAGS}*")
+                self.git.run("fetch", "--quiet", "--no-tags", "--end-of-options", remote, *refspecs)
+                return self.tip()
+        return ""
+
+    def _is_reserved(self, model: str, number: int) -> bool:
+        return self.reader.resolve(reserved_ref(model, number)) is not None
+
+    def _make(self, snapshot: Snapshot, change: Change[Any]) -> None:
+        if not change.files and not change.apply:
+            return
+        local = self.reader.resolve(self.branch)
+        old = local.id if local else ""
+        if old and old != snapshot.commit:
+            raise Moved("the branch moved while the change was planned", hint="try again")
+        root = self.tags.commit(snapshot.commit).tree if snapshot.commit else ""
+        tree, new = changed_tree(self.trees, root, change.files) if change.files else (root, [])
+        made = None
+        if tree != root:
+            made = self._commit(snapshot.commit, tree, change)
+            new.append(made)
+        commit = made.id if made else snapshot.commit
+        # The branch comes first: after a crash git has moved refs in this order, and "branch new, tag old" is pending.
+        moves = [_move(self.branch, commit, old) if commit != old else f"verify {self.branch} {commit}"]
+        moves += [f"verify {reserved_ref(model, number)} {ZERO}" for model, number in change.numbers]
+        drops: list[tuple[StageRef, str]] = []
+        for ref, wanted in self._follow(snapshot, change, made):
+            tag = self.tags.id(ref)
+            if wanted is None and tag:
+                drops.append((ref, tag))
+            elif wanted is not None and wanted.id != tag:
+                new.append(wanted)
+                moves.append(_move(ref.full, wanted.id, tag))
+        self.objects.write(new)
+        self.move(moves, f"gitmodel: {change.subject}")
+        self._check_effect(commit)
+        self._drop(drops)
+
+    def _commit(self, parent: str, tree: str, change: Change[Any]) -> NewObject:
+        author, committer = self.identity.now()
+        txn = history.transaction_id(parent, tree, author, committer, change.subject)
+        message = history.commit_message(change.subject, change.reason, change.trailers, txn=txn)
+        return NewObject("commit", format_commit(tree, [parent] if parent else [], author, committer, message))
+
+    def _follow(
+        self, snapshot: Snapshot, change: Change[Any], commit: NewObject | None
+    ) -> Iterator[tuple[StageRef, NewObject | None]]:
+        """The tags that go with *change*: each stage file's tag follows it; None where it goes."""
+        for path, data in change.files.items():
+            found = paths.parse_path(path)
+            if found is None or found.kind not in ("stage", "alias") or commit is None:
+                continue
+            ref = StageRef(found.model, found.key)
+            if data is None:
+                yield ref, None
+                continue
+            before = snapshot.files.load(path, records.STAGE, newer=True)
+            after = records.codec.decode(records.STAGE, data, path, newer=True)
+            yield ref, self.tags.new_tag(ref, commit.id, commit.data, before, after)
+        for ref in change.apply:
+            yield ref, self.tags.recorded_at(snapshot.commit, ref)
+
+    def _drop(self, drops: list[tuple[StageRef, str]]) -> None:
+        # Deleting a ref needs the packed-refs lock; inside the transaction a crash could then lose the branch's move.
+        for ref, old in drops:
+            try:
+                self.git.run("update-ref", "--no-deref", "-d", ref.full, old)
+            except (Moved, Locked):
+                continue  # The tag stands and is pending; `git model apply` takes it away.
+
+    def _check_effect(self, commit: str) -> None:
+        found = self.reader.resolve(self.branch)
+        if found is None or (found.id != commit and not self.tags.is_on_chain(found.id, commit)):
+            raise Invalid(f"git said that {self.branch} moved, but it did not", hint="run `git fsck`")
+
+
+def open_repository(path: Path, *, environ: Mapping[str, str], branch: str = "") -> Repository:
+    """The git repository that *path* is in.
+
+    Raises NotFound if there is none, UsageError for a git or a repository that gitmodel cannot work with.
+    """
+    environment = clean_environment(environ)
+    if not path.is_dir():
+        raise NotFound(f"there is no folder {path}", hint="name an existing repository")
+    answer = git_process.run(
+        ["git", "rev-parse", "--absolute-git-dir", "--git-common-dir", "--git-path", "objects",
+         "--show-object-format", "--is-shallow-repository"],
+        environment, cwd=path,
+    ).decode("utf-8", "surrogateescape").splitlines()  # fmt: skip
+    git_dir, common, objects, object_format, shallow = answer
+    if object_format != "sha1":
+        raise UsageError(
+            f"this repository names its objects by {object_format.upper()}",
+            hint="gitmodel works with SHA-1 repositories; keep the registry in one of its own with `--repo PATH`",
+        )
+    git = Git(Path(git_dir), (path / common).resolve(), environment)
+    config = _read_config(git)
+    name = branch or config.get("gitmodel.branch", "") or DEFAULT_BRANCH
+    return Repository(
+        git,
+        branch=_checked_branch(name),
+        config=config,
+        objects_folder=(path / objects).resolve(),
+        shallow=shallow == "true",
+    )
+
+
+def check_git(environ: Mapping[str, str]) -> str:
+    """The version of git. Raises UsageError if it is older than what gitmodel works with."""
+    said = git_process.run(["git", "version"], clean_environment(environ)).decode().strip()
+    numbers = [part for part in said.replace("git version ", "").split(".")[:2]]
+    if len(numbers) == 2 and all(part.isdigit() for part in numbers) and tuple(map(int, numbers)) < OLDEST:
+        raise UsageError(f"{said} is too old", hint=f"install git {OLDEST[0]}.{OLDEST[1]} or newer")
+    return said
+
+
+def _read_config(git: Git) -> dict[str, str]:
+    entries = git.run("config", "--list", "-z").decode("utf-8", "surrogateescape").split("\0")
+    return dict(entry.split("\n", 1) if "\n" in entry else (entry, "true") for entry in entries if entry)
+
+
+def _checked_branch(name: str) -> str:
+    short = name.removeprefix("refs/heads/")
+    if not short or any(fault_in(part) for part in short.split("/")):
+        raise UsageError(f"{ascii(name)} cannot be the metadata branch", hint="run `git config gitmodel.branch gitmodel`")
+    return f"refs/heads/{short}"
+
+
+def _move(ref: str, new: str, old: str) -> str:
+    # An empty new id would delete the ref, and git would exit 0.
+    if not is_id(new) or (old and not is_id(old)):
+        raise Invalid(f"{ref} cannot be set to {new!a}", hint="please report this")
+    return f"update {ref} {new} {old or ZERO}"
+
+
+_BRANCH_README = """\
+# A model registry
+
+This branch is a gitmodel registry: models, versions and the stages they are in,
+as TOML files. Every change is a commit; `git log --first-parent -- models/NAME` tells the story of a model.
+Do not edit it by hand; use `git model`, and run `git model check` if somebody did.
+"""

@@ -1,0 +1,208 @@
+"""Stage tags: reading them, judging whether they count, and deriving the one tag that a commit stands for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from gitmodel.domain import history, paths, records
+from gitmodel.domain.records import StageRecord
+from gitmodel.domain.refs import STAGE_TAGS, StageRef
+from gitmodel.domain.snapshot import StageTag
+from gitmodel.errors import Invalid
+from gitmodel.storage.git import Git, GitObject, Moved, ObjectReader
+from gitmodel.storage.objects import Commit, NewObject, format_tag, parse_commit, parse_tag
+from gitmodel.storage.trees import CommitFiles, Forgetful, Trees
+
+# How far back a commit is looked for one by one before git is asked to walk.
+_STEPS = 32
+_COMMITS_KEPT = 4_000
+
+
+class StageTags:
+    """The stage tags of one repository."""
+
+    def __init__(self, git: Git, reader: ObjectReader, trees: Trees, *, shallow: bool) -> None:
+        self._git = git
+        self._reader = reader
+        self._trees = trees
+        self._shallow = shallow
+        self._commits = Forgetful(_COMMITS_KEPT)
+        self._chain_tip = ""
+        self._on_chain: set[str] = set()
+
+    def at(self, commit: str, tip: Callable[[], str]) -> JudgedTags:
+        """The stage tags, judged against *commit*, or against the *tip* if the branch moved on meanwhile."""
+        return JudgedTags(self, commit, tip)
+
+    def commit(self, id: str) -> Commit:
+        """The commit *id*."""
+        found: Commit | None = self._commits.get(id)
+        if found is None:
+            found = parse_commit(id, self._reader.get(id).data)
+            self._commits.remember(id, found)
+        return found
+
+    def id(self, ref: StageRef) -> str:
+        """The object that the tag is now, "" if there is none."""
+        found = self._reader.resolve(ref.full)
+        return found.id if found else ""
+
+    def read(self, ref: StageRef) -> GitObject | None:
+        """The object that the tag is now."""
+        return self._reader.resolve(ref.full)
+
+    def all(self, model: str = "") -> list[StageRef]:
+        """Every stage tag, or those of *model*. Refs that no stage could have made are left out."""
+        prefix = f"{STAGE_TAGS}{model}/" if model else STAGE_TAGS
+        found = (StageRef.parse(name) for name in self._git.lines("for-each-ref", "--format=%(refname)", prefix))
+        return [ref for ref in found if ref is not None]
+
+    def judge(self, ref: StageRef, found: GitObject, tip: str) -> StageTag:
+        """What the tag object *found* under *ref* says, and whether it counts on the branch at *tip*."""
+        if found.type != "tag":
+            return StageTag(ref, found.id, found.id, None, "it is not an annotated tag")
+        tag = parse_tag(found.id, found.data)
+        if tag.name != ref.name:
+            return StageTag(ref, found.id, tag.target, None, f"the tag inside is called {tag.name!a}")
+        if tag.target_type != "commit":
+            return StageTag(ref, found.id, tag.target, None, f"it points at a {tag.target_type}")
+        try:
+            record = self._set_by(tag.target, ref)
+            if not self.is_on_chain(tip, tag.target):
+                return StageTag(ref, found.id, tag.target, record, "its commit is not on the metadata branch")
+        except Invalid as error:
+            return StageTag(ref, found.id, tag.target, None, error.message)
+        forged = "" if record else f"its commit {tag.target[:10]} did not set {ref.stage} of {ref.model}"
+        return StageTag(ref, found.id, tag.target, record, forged)
+
+    def is_on_chain(self, tip: str, commit: str) -> bool:
+        """Whether *commit* is *tip* or one of its first parents."""
+        if not tip:
+            return False
+        self._follow(tip)
+        if commit in self._on_chain:
+            return True
+        if self._reaches(tip, commit):
+            self._on_chain.add(commit)
+            return True
+        return False
+
+    def recorded_at(self, tip: str, ref: StageRef) -> NewObject | None:
+        """The tag that the branch at *tip* asks for: on the newest first-parent commit that changed the stage's file.
+
+        None if the file is gone. Raises Invalid where a shallow clone hides that commit.
+        """
+        for path in (paths.stage_file(ref.model, ref.stage), paths.alias_file(ref.model, ref.stage)):
+            if not tip or self._files(tip).id(path) is None:
+                continue
+            found = self._git.lines("log", "-1", "--first-parent", "-m", "--format=%H", tip, "--", path)
+            if self._shallow and found and any(not self._exists(parent) for parent in self.commit(found[0]).parents[:1]):
+                raise Invalid(
+                    f"this clone is too shallow to tell who put {ref.model} into {ref.stage}",
+                    hint="run `git fetch --unshallow`",
+                )
+            commit = self.commit(found[0])
+            before = self._stage_record(commit.parents[0], path) if commit.parents else None
+            after = self._stage_record(commit.id, path)
+            assert after is not None
+            return self._tag(ref, commit.id, self._author(commit, path), commit.committer, before, after)
+        return None
+
+    def new_tag(
+        self, ref: StageRef, id: str, data: bytes, before: StageRecord | None, after: StageRecord
+    ) -> NewObject:
+        """The tag of a commit that is about to be written."""
+        commit = parse_commit(id, data)
+        return self._tag(ref, id, commit.author, commit.committer, before, after)
+
+    def _tag(
+        self, ref: StageRef, id: str, author: str, committer: str, before: StageRecord | None, after: StageRecord
+    ) -> NewObject:
+        # Every clone must derive the same tag, so nothing but the commit itself goes in.
+        tagger = f"{author.rsplit(' ', 2)[0]} {' '.join(committer.rsplit(' ', 2)[1:])}"
+        message = history.tag_message(ref, before.version if before else None, after.version, after.reason)
+        return NewObject("tag", format_tag(id, ref.name, tagger, message))
+
+    def _author(self, commit: Commit, path: str) -> str:
+        if len(commit.parents) < 2:
+            return commit.author
+        log = self._git.lines("log", "-1", "--format=%H", commit.id, f"^{commit.parents[0]}", "--", path)
+        return self.commit(log[0]).author if log else commit.author
+
+    def _set_by(self, commit: str, ref: StageRef) -> StageRecord | None:
+        """The stage file that *commit* set, None if it did not set it."""
+        parents = self.commit(commit).parents
+        for path in (paths.stage_file(ref.model, ref.stage), paths.alias_file(ref.model, ref.stage)):
+            id = self._files(commit).id(path)
+            if id is None:
+                continue
+            if parents and self._files(parents[0]).id(path) == id:
+                continue
+            return self._stage_record(commit, path)
+        return None
+
+    def _stage_record(self, commit: str, path: str) -> StageRecord | None:
+        return self._files(commit).load(path, records.STAGE, newer=True)
+
+    def _files(self, commit: str) -> CommitFiles:
+        return CommitFiles(self._trees, self.commit(commit).tree)
+
+    def _exists(self, id: str) -> bool:
+        try:
+            self.commit(id)
+        except Invalid:
+            return False
+        return True
+
+    def _follow(self, tip: str) -> None:
+        """Keep what is known of the chain when *tip* extends it, forget it otherwise."""
+        if tip == self._chain_tip:
+            return
+        if not (self._chain_tip and self._reaches(tip, self._chain_tip)):
+            self._on_chain = set()
+        self._on_chain.add(tip)
+        self._chain_tip = tip
+
+    def _reaches(self, tip: str, commit: str) -> bool:
+        at = tip
+        for _ in range(_STEPS):
+            if at == commit:
+                return True
+            try:
+                parents = self.commit(at).parents
+            except Invalid:
+                return False
+            if not parents:
+                return False
+            at = parents[0]
+        walked = self._git.lines("rev-list", "--first-parent", "--parents", at, f"^{commit}", answers=(0, 128))
+        last = walked[-1].split() if walked else [at, commit if at == commit else ""]
+        return len(last) > 1 and last[1] == commit
+
+
+class JudgedTags:
+    """The stage tags as one snapshot sees them; `domain.snapshot.Tags`. Each is read when it is asked for."""
+
+    def __init__(self, tags: StageTags, commit: str, tip: Callable[[], str]) -> None:
+        self._tags = tags
+        self._commit = commit
+        self._tip = tip
+
+    def get(self, ref: StageRef) -> StageTag | None:
+        found = self._tags.read(ref)
+        return None if found is None else self._judge(ref, found)
+
+    def of(self, model: str) -> Mapping[str, StageTag]:
+        found = {}
+        for ref in self._tags.all(model):
+            tag = self.get(ref)
+            if tag is not None:
+                found[ref.stage] = tag
+        return found
+
+    def _judge(self, ref: StageRef, found: GitObject) -> StageTag:
+        judged = self._tags.judge(ref, found, self._commit)
+        if judged.forged and self._tip() != self._commit:
+            # The tag may belong to a commit that came after the snapshot.
+            raise Moved("the branch moved while it was read", hint="try again")
+        return judged

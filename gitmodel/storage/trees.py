@@ -1,0 +1,212 @@
+"""The files of a commit, read by object id, and the new trees that a change makes of them."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from gitmodel.domain import codec
+from gitmodel.domain.codec import Schema
+from gitmodel.errors import Invalid
+from gitmodel.storage.git import ObjectReader
+from gitmodel.storage.objects import FILE, FILE_MODES, FOLDER, Entry, NewObject, format_tree, parse_tree
+
+R = TypeVar("R")
+
+_HINT = "run `git model check` to see everything that is wrong with the registry"
+# What is remembered by object id can be forgotten at any time and is never wrong.
+_TREES_KEPT = 2_000
+_RECORDS_KEPT = 20_000
+
+
+class Forgetful(OrderedDict[Any, Any]):
+    """A memory of bounded size that forgets what was put in first."""
+
+    def __init__(self, kept: int) -> None:
+        super().__init__()
+        self._kept = kept
+
+    def remember(self, key: Any, value: Any) -> None:
+        self[key] = value
+        if len(self) > self._kept:
+            self.popitem(last=False)
+
+
+class Trees:
+    """Trees and decoded records by object id, for all commits of one repository."""
+
+    def __init__(self, reader: ObjectReader) -> None:
+        self.reader = reader
+        self._trees = Forgetful(_TREES_KEPT)
+        self._records = Forgetful(_RECORDS_KEPT)
+
+    def tree(self, id: str) -> Mapping[str, Entry]:
+        """The entries of the tree *id*."""
+        found: Mapping[str, Entry] | None = self._trees.get(id)
+        if found is None:
+            read = self.reader.get(id)
+            if read.type != "tree":
+                raise Invalid(f"git object {id} is not a tree", hint="run `git fsck`")
+            found = parse_tree(read.data)
+            self._trees.remember(id, found)
+        return found
+
+    def entry(self, root: str, path: str) -> Entry | None:
+        """The entry at *path* below the tree *root*, or None."""
+        *folders, name = path.split("/")
+        id = root
+        for folder in folders:
+            entry = self.tree(id).get(folder)
+            if entry is None or entry.mode != FOLDER:
+                return None
+            id = entry.id
+        return self.tree(id).get(name)
+
+    def decoded(self, id: str, data: bytes | None, path: str, schema: Schema[R], newer: bool) -> R:
+        """The record in the blob *id*; *data* spares reading it."""
+        key = (id, schema.type, newer)
+        record: R | None = self._records.get(key)
+        if record is None:
+            bytes_ = self.blob(id, path) if data is None else data
+            record = codec.decode(schema, bytes_, path, newer=newer)
+            self._records.remember(key, record)
+        return record
+
+    def remembered(self, id: str, schema: Schema[R], newer: bool) -> R | None:
+        """The record in the blob *id*, if it was read before."""
+        found: R | None = self._records.get((id, schema.type, newer))
+        return found
+
+    def blob(self, id: str, path: str) -> bytes:
+        """The bytes of the blob *id*, at most those of a record."""
+        try:
+            return self.reader.get(id, limit=codec.MAX_BYTES).data
+        except Invalid as error:
+            raise Invalid(f"{path}: {error.message} [record.size]", hint=error.hint) from None
+
+    def remember_tree(self, id: str, entries: Mapping[str, Entry]) -> None:
+        """Keep a tree that was just made, so that the next change need not read it."""
+        self._trees.remember(id, entries)
+
+
+class CommitFiles:
+    """The files of one commit, by its tree; `domain.snapshot.Files`."""
+
+    def __init__(self, trees: Trees, root: str) -> None:
+        self._trees = trees
+        self.root = root
+
+    def read(self, path: str) -> bytes | None:
+        entry = self._file(path)
+        return None if entry is None else self._trees.blob(entry.id, path)
+
+    def load(self, path: str, schema: Schema[R], *, newer: bool) -> R | None:
+        entry = self._file(path)
+        return None if entry is None else self._trees.decoded(entry.id, None, path, schema, newer)
+
+    def load_many(self, found: Iterable[str], schema: Schema[R], *, newer: bool) -> Iterator[R | Invalid]:
+        batch: list[tuple[str, Entry | Invalid | None]] = []
+        for path in found:
+            try:
+                batch.append((path, self._file(path)))
+            except Invalid as error:
+                batch.append((path, error))
+            if len(batch) == 1000:
+                yield from self._load_batch(batch, schema, newer)
+                batch = []
+        yield from self._load_batch(batch, schema, newer)
+
+    def names(self, folder: str) -> tuple[str, ...]:
+        entry = self._trees.entry(self.root, folder) if folder else Entry(FOLDER, self.root)
+        if not self.root or entry is None or entry.mode != FOLDER:
+            return ()
+        return tuple(self._trees.tree(entry.id))
+
+    def id(self, path: str) -> str | None:
+        """The object id of what is at *path*."""
+        entry = self._trees.entry(self.root, path) if self.root else None
+        return entry.id if entry else None
+
+    def walk(self, folder: str = "") -> Iterator[tuple[str, Entry]]:
+        """Every path that is not a folder, with its entry, in git's order."""
+        entry = self._trees.entry(self.root, folder) if folder else Entry(FOLDER, self.root)
+        if not self.root or entry is None:
+            return
+        for name, found in self._trees.tree(entry.id).items():
+            path = f"{folder}/{name}" if folder else name
+            if found.mode == FOLDER:
+                yield from self.walk(path)
+            else:
+                yield path, found
+
+    def _load_batch(
+        self, batch: list[tuple[str, Entry | Invalid | None]], schema: Schema[R], newer: bool
+    ) -> Iterator[R | Invalid]:
+        wanted = dict.fromkeys(
+            entry.id
+            for _, entry in batch
+            if isinstance(entry, Entry) and self._trees.remembered(entry.id, schema, newer) is None
+        )
+        read = dict(zip(wanted, self._trees.reader.get_many(wanted, limit=codec.MAX_BYTES), strict=True))
+        for path, entry in batch:
+            try:
+                if isinstance(entry, Invalid):
+                    raise entry
+                if entry is None:
+                    raise Invalid(f"{path}: is missing [record.required]", hint=_HINT)
+                found = read.get(entry.id)
+                if isinstance(found, Invalid):
+                    raise Invalid(f"{path}: {found.message} [record.size]", hint=_HINT)
+                yield self._trees.decoded(entry.id, found.data if found else None, path, schema, newer)
+            except Invalid as error:
+                yield error
+
+    def _file(self, path: str) -> Entry | None:
+        entry = self._trees.entry(self.root, path) if self.root else None
+        if entry is not None and entry.mode not in FILE_MODES:
+            what = {FOLDER: "a folder", "120000": "a symbolic link", "160000": "a submodule"}.get(entry.mode, entry.mode)
+            raise Invalid(f"{path}: is {what}, not a file [tree.file]", hint=_HINT)
+        return entry
+
+
+def changed_tree(trees: Trees, root: str, files: Mapping[str, bytes | None]) -> tuple[str, list[NewObject]]:
+    """The id of the tree that *files* (None: delete) make of *root* ("": none), and the objects to write for it."""
+    new: list[NewObject] = []
+    below: dict[str, Any] = {}
+    for path, data in files.items():
+        *folders, name = path.split("/")
+        at = below
+        for folder in folders:
+            at = at.setdefault(folder, {})
+        at[name] = data
+    return _changed(trees, root, below, new) or _written(trees, {}, new), new
+
+
+def _changed(trees: Trees, id: str, below: Mapping[str, Any], new: list[NewObject]) -> str:
+    entries = dict(trees.tree(id)) if id else {}
+    for name, data in below.items():
+        if isinstance(data, dict):
+            old = entries.get(name)
+            changed = _changed(trees, old.id if old and old.mode == FOLDER else "", data, new)
+            entry = Entry(FOLDER, changed) if changed else None
+        elif data is None:
+            entry = None
+        else:
+            blob = NewObject("blob", data)
+            new.append(blob)
+            entry = Entry(FILE, blob.id)
+        if entry is None:
+            entries.pop(name, None)
+        else:
+            entries[name] = entry
+    # git has no empty folders.
+    return _written(trees, entries, new) if entries else ""
+
+
+def _written(trees: Trees, entries: Mapping[str, Entry], new: list[NewObject]) -> str:
+    tree = NewObject("tree", format_tree(entries))
+    new.append(tree)
+    id = tree.id
+    trees.remember_tree(id, entries)
+    return id
