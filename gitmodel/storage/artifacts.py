@@ -1,0 +1,343 @@
+"""Artifacts in a store: the one protocol of every store, and the files and folders built on it."""
+
+from __future__ import annotations
+
+import io
+import os
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import BinaryIO, NamedTuple, Protocol, TypeVar
+
+from gitmodel.domain.digests import Digest
+from gitmodel.domain.manifest import ManifestEntry, format_manifest, parse_manifest
+from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Unreachable, UsageError
+from gitmodel.storage.local_store import LocalStore
+from gitmodel.storage.sources import SourceFile, find_source, list_folder, open_source
+
+Progress = Callable[[int, int], None]
+"""Told the bytes done and the bytes in all, by one thread at a time."""
+
+CHUNK = 1 << 20
+MANIFEST_LIMIT = 256 << 20  # some two million files: no wrong link makes us read a whole model as a manifest
+WORKERS = 8  # they wait for disks and networks, not for processors
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+class ArtifactStore(Protocol):
+    """Where the bytes of artifacts are, by digest. Every method raises Unreachable if the store fails."""
+
+    @property
+    def url(self) -> str:
+        """Where it is, without credentials."""
+
+    @property
+    def shared(self) -> bool:
+        """Whether other machines reach it."""
+
+    def put_stream(self, source: BinaryIO) -> tuple[Digest, int]:
+        """Store all that *source* yields, whole or not at all; return its digest and length in bytes."""
+
+    def open(self, digest: Digest) -> BinaryIO:
+        """A reader of the object, which raises Invalid by its end if it is not *digest*. Or NotFound."""
+
+    def holds(self, digest: Digest) -> bool:
+        """Whether the object is there, its content unread."""
+
+    def digests(self) -> Iterator[Digest]:
+        """The digests of all objects."""
+
+    def size(self, digest: Digest) -> int:
+        """The length of the object in bytes. Raises NotFound without it."""
+
+    def remove(self, digest: Digest) -> None:
+        """Remove the object; without it, do nothing."""
+
+
+class StoredArtifact(NamedTuple):
+    """An artifact in a store: for a folder, the digest of its manifest and the bytes of its files in all."""
+
+    digest: Digest
+    size: int
+    folder: bool
+
+
+def open_store(url: str, *, default_root: Path) -> ArtifactStore:
+    """The store that *url* names: `file:///path`, an absolute path, or if empty the one in *default_root*.
+
+    >>> open_store("", default_root=Path("/repo/.git/gitmodel")).shared
+    False
+    >>> open_store("file:///srv/models", default_root=Path("/repo/.git/gitmodel")).url
+    'file:///srv/models'
+
+    Raises UsageError for anything else, and never repeats a URL that may hold a password.
+    """
+    if not url:
+        return LocalStore(default_root)
+    if url.startswith("/") and not url.startswith("//") and "\0" not in url:
+        return LocalStore(Path(url), shared=True)
+    from urllib.parse import unquote, urlsplit
+
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise UsageError(
+            "the artifact store is not a URL", hint="write it as file:///absolute/path"
+        ) from None
+    if "@" in parts.netloc or (not parts.netloc and "@" in url and not parts.path.startswith("/")):
+        raise UsageError(
+            "the URL of the artifact store holds credentials, which a record must never do",
+            hint="leave them out; they are taken from the environment of the store",
+        )
+    if parts.scheme not in ("", "file"):
+        raise UsageError(
+            f"remote artifact stores ({ascii(parts.scheme)[1:-1]}:) are not in this version",
+            hint="name a folder that others can reach too: file:///absolute/path",
+        )
+    path = unquote(parts.path)
+    if not parts.scheme or parts.netloc not in ("", "localhost") or parts.query or parts.fragment:
+        raise UsageError(
+            "the artifact store is not the path of a folder", hint="write it as file:///absolute/path"
+        )
+    if not path.startswith("/") or "\0" in path:
+        raise UsageError(
+            "the path of the artifact store is not absolute", hint="write it as file:///absolute/path"
+        )
+    return LocalStore(Path(path), shared=True)
+
+
+def put_path(store: ArtifactStore, path: Path, *, progress: Progress | None = None) -> StoredArtifact:
+    """Store the file or folder *path*; of a folder every file, and last the manifest that names them.
+
+    Raises NotFound or UsageError for what cannot be stored, Conflict for what changed while it was read.
+    """
+    place = find_source(path)
+    if place.is_dir():
+        return _put_folder(store, place, progress)
+    count = _Count(progress, _size_of(place))
+    with open_source(place, str(path), read=count.add) as source:
+        digest, size = store.put_stream(source)
+    return StoredArtifact(digest, size, folder=False)
+
+
+def get_file(store: ArtifactStore, digest: Digest, target: Path, *, progress: Progress | None = None) -> None:
+    """Put the object's bytes at *target*, which appears, or is replaced, only when they are verified.
+
+    Raises UsageError if *target* is a folder, NotFound without a folder to hold it, else as the store does.
+    """
+    if target.is_dir():
+        raise UsageError(f"{target} is a folder", hint=f"name a file in it, such as {target / 'model'}")
+    if os.path.lexists(target) and (target.is_symlink() or not target.is_file()):
+        # replacing /dev/null would be no service
+        raise UsageError(f"{target} is there and not a regular file", hint="name a new file")
+    _require_parent(target)
+    count = _Count(progress, store.size(digest) if progress else 0)
+    temporary = _sibling(target)
+    try:
+        _fetch(store, digest, temporary, count)
+        with _writing(target):
+            # not synced: what a crash takes from here is still in the store
+            os.replace(temporary, target)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def get_folder(
+    store: ArtifactStore, digest: Digest, target: Path, *, progress: Progress | None = None
+) -> None:
+    """Build the folder that the manifest *digest* describes; it is at *target* when all of it is verified.
+
+    Raises UsageError if *target* is there and not an empty folder, else as `get_file` does.
+    """
+    import shutil
+
+    _refuse_occupied(target)
+    _require_parent(target)
+    entries = _read_manifest(store, digest)
+    count = _Count(progress, sum(entry.size for entry in entries))
+    temporary = _sibling(target)
+    try:
+        with _writing(target):
+            temporary.mkdir()
+            for folder in sorted({os.path.dirname(entry.path) for entry in entries}):
+                os.makedirs(temporary / folder, exist_ok=True)
+        _each(lambda entry: _fetch_entry(store, entry, temporary, count), entries)
+        with _writing(target):
+            try:
+                os.rename(temporary, target)  # takes the place of an empty folder, of nothing else
+            except OSError:
+                _refuse_occupied(target)
+                raise
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+
+
+def verify_file(store: ArtifactStore, digest: Digest, *, progress: Progress | None = None) -> StoredArtifact:
+    """Read the object and hash it. Raises Invalid if it is not what *digest* names, NotFound without it."""
+    count = _Count(progress, store.size(digest) if progress else 0)
+    with store.open(digest) as reader:
+        size = sum(map(len, _chunks(reader, count)))
+    return StoredArtifact(digest, size, folder=False)
+
+
+def verify_folder(
+    store: ArtifactStore, digest: Digest, *, progress: Progress | None = None
+) -> StoredArtifact:
+    """Hash the manifest and every file it names. Raises as `verify_file` does, naming the file."""
+    entries = _read_manifest(store, digest)
+    once = list({(entry.digest, entry.size): entry for entry in entries}.values())
+    count = _Count(progress, sum(entry.size for entry in once))
+    _each(lambda entry: _verify_entry(store, entry, count), once)
+    return StoredArtifact(digest, sum(entry.size for entry in entries), folder=True)
+
+
+class _Count:
+    """Bytes done of *total*, told to a *progress* by whichever thread did some."""
+
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self._progress = progress
+        self._total = total
+        self._done = 0
+        self._lock = threading.Lock()
+
+    def add(self, count: int) -> None:
+        if self._progress:
+            with self._lock:
+                self._done += count
+                self._progress(self._done, self._total)
+
+
+def _put_folder(store: ArtifactStore, root: Path, progress: Progress | None) -> StoredArtifact:
+    files = list_folder(root)
+    count = _Count(progress, sum(file.size for file in files))
+
+    def put(file: SourceFile) -> ManifestEntry:
+        with open_source(file.place, str(root / file.name), read=count.add) as source:
+            digest, size = store.put_stream(source)
+        return ManifestEntry(digest, size, file.name)
+
+    entries = _each(put, files)
+    if list_folder(root) != files:
+        raise Conflict(
+            f"the folder {root} changed while it was being read; nothing was recorded",
+            hint="wait until its writer is done and try again",
+        )
+    manifest = format_manifest(entries)
+    if len(manifest) > MANIFEST_LIMIT:
+        raise UsageError(
+            f"the folder {root} has too many files ({len(files)})", hint="pack them into an archive"
+        )
+    digest, _ = store.put_stream(io.BytesIO(manifest))
+    return StoredArtifact(digest, sum(entry.size for entry in entries), folder=True)
+
+
+def _read_manifest(store: ArtifactStore, digest: Digest) -> tuple[ManifestEntry, ...]:
+    if store.size(digest) > MANIFEST_LIMIT:
+        raise Invalid(f"{digest} is not a manifest: it is too long")
+    with store.open(digest) as reader:
+        content = reader.read()
+    try:
+        return parse_manifest(content)
+    except Invalid as error:
+        raise Invalid(f"{digest} is not a folder: {error.message}", hint=error.hint) from None
+
+
+def _fetch_entry(store: ArtifactStore, entry: ManifestEntry, root: Path, count: _Count) -> None:
+    with _naming(entry):
+        _refuse_size(entry, _fetch(store, entry.digest, root / entry.path, count))
+
+
+def _verify_entry(store: ArtifactStore, entry: ManifestEntry, count: _Count) -> None:
+    with _naming(entry), store.open(entry.digest) as reader:
+        _refuse_size(entry, sum(map(len, _chunks(reader, count))))
+
+
+def _fetch(store: ArtifactStore, digest: Digest, path: Path, count: _Count) -> int:
+    """Write the object to *path*, where nothing may be; return its length. After an error, drop *path*."""
+    size = 0
+    with store.open(digest) as reader:
+        with _writing(path):
+            flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+            descriptor = os.open(path, flags, 0o666)
+        try:
+            for chunk in _chunks(reader, count):
+                size += len(chunk)
+                with _writing(path):
+                    while chunk:
+                        chunk = chunk[os.write(descriptor, chunk) :]
+        finally:
+            os.close(descriptor)
+    return size
+
+
+def _chunks(reader: BinaryIO, count: _Count) -> Iterator[memoryview]:
+    readinto = getattr(reader, "readinto", None)
+    buffer = memoryview(bytearray(CHUNK))
+    while chunk := buffer[: readinto(buffer)] if readinto else memoryview(reader.read(CHUNK)):
+        count.add(len(chunk))
+        yield chunk
+
+
+def _each(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
+    """The results of *work* on each of *items*, several at a time; the first error ends it."""
+    from concurrent.futures import ThreadPoolExecutor
+
+    with ThreadPoolExecutor(WORKERS) as pool:
+        return list(pool.map(work, items))
+
+
+def _refuse_size(entry: ManifestEntry, size: int) -> None:
+    if size != entry.size:
+        raise Invalid(f"it has {size} bytes where the manifest says {entry.size}")
+
+
+@contextmanager
+def _naming(entry: ManifestEntry) -> Iterator[None]:
+    """Say of which file in a folder an error speaks."""
+    try:
+        yield
+    except GitModelError as error:
+        error.message = f"{entry.path if entry.path.isprintable() else ascii(entry.path)}: {error.message}"
+        error.args = (error.message,)
+        raise
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Unreachable(
+            f"{path} cannot be written: {error.strerror or error}",
+            hint="name another place, or make room for it there",
+        ) from error
+
+
+def _size_of(path: Path) -> int:
+    with suppress(OSError):
+        return os.stat(path).st_size
+    return 0  # whoever opens it says why
+
+
+def _sibling(target: Path) -> Path:
+    # the same folder, so that it is the same file system and a rename is enough
+    return target.absolute().parent / f".gitmodel-{os.urandom(8).hex()}.tmp"
+
+
+def _require_parent(target: Path) -> None:
+    parent = target.absolute().parent
+    if not parent.is_dir():
+        raise NotFound(f"there is no folder {parent}", hint=f"make it with `mkdir -p {parent}`")
+
+
+def _refuse_occupied(target: Path) -> None:
+    if target.is_symlink() or (target.exists() and not target.is_dir()):
+        raise UsageError(f"{target} is there and not a folder", hint="name a new folder")
+    if target.is_dir() and any(target.iterdir()):
+        raise UsageError(f"the folder {target} is not empty", hint="name a new folder, or empty this one")

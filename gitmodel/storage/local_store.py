@@ -1,0 +1,368 @@
+"""The artifact store in a folder: content-addressed files, each there whole or not at all.
+
+`<root>/sha256/<first two hex digits>/<other 62>` is an object, `<root>/tmp/<process id>-<random>` one being
+written. Its writer holds a lock on it as long as it lives, so a temporary file without one is a leftover.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import io
+import os
+import re
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from gitmodel.domain.digests import PREFIX, Digest, hex_of
+from gitmodel.errors import GitModelError, Invalid, NotFound, Unreachable
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+CHUNK = 1 << 20
+_SHARD = re.compile(r"[0-9a-f]{2}")
+_REST = re.compile(r"[0-9a-f]{62}")
+_TEMPORARY = re.compile(r"[0-9]+-[0-9a-f]{32}")
+
+
+class LocalStore:
+    """Artifacts under the folder *root*; *shared* says whether other machines reach it too.
+
+    A shared store is expected to be there: a missing folder may be a disk that is not mounted. So only the
+    last part of its path is ever made, and reading without it is Unreachable. A store that is not shared
+    begins when it is first used.
+    """
+
+    def __init__(self, root: Path, *, shared: bool = False) -> None:
+        self.root = Path(os.path.abspath(root))
+        self.shared = shared
+        self._objects = self.root / "sha256"
+        self._temporary = self.root / "tmp"
+
+    def __repr__(self) -> str:
+        return f"LocalStore({str(self.root)!r}, shared={self.shared})"
+
+    @property
+    def url(self) -> str:
+        return self.root.as_uri()
+
+    def create(self) -> None:
+        """Make the folders of the store, if they are not there."""
+        with _reaching(self.root):
+            if self.shared:
+                self._make_root()
+            else:
+                os.makedirs(self.root, exist_ok=True)
+            for folder in (self._objects, self._temporary):
+                self._make_folder(folder)
+
+    def put_stream(self, source: BinaryIO) -> tuple[Digest, int]:
+        """Store what *source* yields to its end; return its digest and its length in bytes.
+
+        The object appears at once and whole, and is on disk when this returns. An object that is there
+        already is replaced by its equal, which mends a damaged one. What *source* raises is passed on, and
+        nothing is left.
+        """
+        descriptor, temporary = self._begin()
+        try:
+            digest, size = _copy(source, descriptor, temporary)
+            with _reaching(temporary):
+                os.fchmod(descriptor, 0o444)
+                os.fsync(descriptor)
+            self._place(temporary, self._path(digest))
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(temporary)
+            raise
+        finally:
+            os.close(descriptor)  # which gives the lock back: not before the file is in place
+        return digest, size
+
+    def open(self, digest: Digest) -> BinaryIO:
+        """Open the object for reading once, from its beginning to its end.
+
+        Raises NotFound without such an object, Invalid if it is not a regular file. The reader raises Invalid
+        in place of the last bytes if they are not what *digest* names: who reads to the end is not deceived.
+        """
+        descriptor, size = self._open(digest)
+        raw = _VerifyingReader(descriptor, digest, size, self._path(digest))
+        return cast(BinaryIO, io.BufferedReader(raw, buffer_size=1 << 16))
+
+    def path(self, digest: Digest) -> Path:
+        """The file of the object in its place, verified now, for those who map it; never write to it."""
+        with self.open(digest) as reader:
+            buffer = bytearray(CHUNK)
+            while cast(io.BufferedReader, reader).readinto(buffer):
+                pass
+        return self._path(digest)
+
+    def holds(self, digest: Digest) -> bool:
+        """Whether the object is there as a regular file; its content is verified by reading it."""
+        return self._state(digest) is not None
+
+    def size(self, digest: Digest) -> int:
+        """The length of the object in bytes. Raises NotFound without it."""
+        state = self._state(digest)
+        if state is None:
+            raise self._missing(digest)
+        return state.st_size
+
+    def digests(self) -> Iterator[Digest]:
+        """The digests of all objects, in order. Files that are not objects are passed over."""
+        for shard in self._names(self._objects, _SHARD):
+            folder = self._objects / shard
+            for rest in self._names(folder, _REST):
+                with suppress(FileNotFoundError), _reaching(folder):
+                    if stat.S_ISREG(os.lstat(folder / rest).st_mode):
+                        yield PREFIX + shard + rest
+
+    def remove(self, digest: Digest) -> None:
+        """Remove the object, or what stands in its place; without one, do nothing."""
+        path = self._path(digest)
+        self._state(digest)  # a store that is gone is not a store without this object
+        with _reaching(path), suppress(FileNotFoundError, NotADirectoryError):
+            os.unlink(path)
+
+    def leftovers(self) -> list[Path]:
+        """The temporary files whose writers are dead."""
+        return [path for path, _ in self._dead()]
+
+    def remove_leftovers(self) -> list[Path]:
+        """Remove the temporary files whose writers are dead; return them."""
+        removed = []
+        for path, _ in self._dead():  # their locks are held meanwhile
+            with _reaching(path), suppress(FileNotFoundError):
+                os.unlink(path)
+                removed.append(path)
+        return removed
+
+    def _path(self, digest: Digest) -> Path:
+        name = hex_of(digest)
+        return self._objects / name[:2] / name[2:]
+
+    def _begin(self) -> tuple[int, Path]:
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        while True:
+            temporary = self._temporary / f"{os.getpid()}-{os.urandom(16).hex()}"
+            with _reaching(temporary):
+                try:
+                    descriptor = os.open(temporary, flags, 0o600)
+                except FileNotFoundError:
+                    self.create()
+                    descriptor = os.open(temporary, flags, 0o600)
+                # Some network file systems lack locks. Then nobody else gets one on this file either, and it
+                # is never taken for a leftover.
+                with suppress(OSError):
+                    fcntl.flock(descriptor, fcntl.LOCK_EX)
+                if os.fstat(descriptor).st_nlink:
+                    return descriptor, temporary
+                os.close(descriptor)  # swept between its making and its lock
+
+    def _place(self, temporary: Path, path: Path) -> None:
+        with _reaching(path):
+            try:
+                os.replace(temporary, path)
+            except FileNotFoundError:
+                self._make_folder(self._objects)
+                self._make_folder(path.parent)
+                os.replace(temporary, path)
+            except IsADirectoryError:
+                raise Invalid(
+                    f"{path} is a folder, where an object of the store belongs",
+                    hint="move it away and try again",
+                ) from None
+            _sync_folder(path.parent)
+
+    def _make_root(self) -> None:
+        try:
+            self.root.mkdir()
+        except FileExistsError:
+            if not self.root.is_dir():
+                raise
+        except FileNotFoundError:
+            raise self._gone() from None
+
+    def _make_folder(self, folder: Path) -> None:
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            return
+        # what the owner of the store allowed on its root (a group, say) holds for what is in it
+        with suppress(OSError):
+            os.chmod(folder, stat.S_IMODE(os.stat(self.root).st_mode))
+        _sync_folder(folder.parent)
+
+    def _open(self, digest: Digest) -> tuple[int, int]:
+        path = self._path(digest)
+        with _reaching(path):
+            try:
+                # O_NONBLOCK: a pipe in the place of an object must not make us wait for its writer
+                descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            except (FileNotFoundError, NotADirectoryError):
+                raise self._missing(digest) from None
+            except OSError as error:
+                if error.errno in (errno.ELOOP, errno.ENXIO):  # a link; a socket
+                    raise _not_regular(digest, path) from None
+                raise
+            state = os.fstat(descriptor)
+            if not stat.S_ISREG(state.st_mode):
+                os.close(descriptor)
+                raise _not_regular(digest, path)
+            return descriptor, state.st_size
+
+    def _state(self, digest: Digest) -> os.stat_result | None:
+        path = self._path(digest)
+        with _reaching(path):
+            try:
+                state = os.lstat(path)
+            except (FileNotFoundError, NotADirectoryError):
+                self._require_root()
+                return None
+        return state if stat.S_ISREG(state.st_mode) else None
+
+    def _require_root(self) -> None:
+        if self.shared and not self.root.is_dir():
+            raise self._gone()
+
+    def _missing(self, digest: Digest) -> GitModelError:
+        self._require_root()
+        return NotFound(
+            f"the artifact store has no {digest}",
+            hint=f"look for it in another store; this one is {self.root}",
+        )
+
+    def _gone(self) -> Unreachable:
+        return Unreachable(
+            f"the artifact store {self.root} is not there",
+            hint="is its disk mounted? If the store is new, make its folder with `mkdir -p`",
+        )
+
+    def _names(self, folder: Path, pattern: re.Pattern[str]) -> list[str]:
+        with _reaching(folder):
+            try:
+                return sorted(name for name in os.listdir(folder) if pattern.fullmatch(name))
+            except (FileNotFoundError, NotADirectoryError):
+                self._require_root()
+                return []
+
+    def _dead(self) -> Iterator[tuple[Path, int]]:
+        for name in self._names(self._temporary, _TEMPORARY):
+            path = self._temporary / name
+            try:
+                descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            except OSError:  # finished meanwhile, or another user's, of which we cannot know
+                continue
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                if os.fstat(descriptor).st_nlink and os.path.lexists(path):
+                    yield path, descriptor
+            except OSError:  # its writer lives
+                continue
+            finally:
+                os.close(descriptor)
+
+
+class _VerifyingReader(io.RawIOBase):
+    """The bytes of an open object; the last of them only if all of them hash to its digest."""
+
+    def __init__(self, descriptor: int, digest: Digest, size: int, path: Path) -> None:
+        self._descriptor = descriptor
+        self._digest = digest
+        self._left = size
+        self._path = path
+        self._hash = hashlib.sha256()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer).cast("B")
+        if not view:
+            return 0
+        with _reaching(self._path):
+            count = os.readv(self._descriptor, [view])
+        self._hash.update(view[:count])
+        self._left -= count
+        # At the length it had, it must be whole; having shrunk or grown since, it cannot be.
+        ended = not count or self._left == 0
+        if self._left < 0 or (ended and PREFIX + self._hash.hexdigest() != self._digest):
+            view[:count] = bytes(count)
+            raise Invalid(
+                f"the object {self._digest} is damaged: its bytes do not hash to its name ({self._path})",
+                hint="store the artifact again from another copy, which mends the object",
+            )
+        return count
+
+    def close(self) -> None:
+        if not self.closed:
+            os.close(self._descriptor)
+        super().close()
+
+
+def _copy(source: BinaryIO, descriptor: int, path: Path) -> tuple[Digest, int]:
+    """Write *source* to *descriptor*, hashing what is written; return its digest and length."""
+    hashed = hashlib.sha256()
+    size = 0
+    for chunk in _chunks(source):
+        hashed.update(chunk)
+        size += len(chunk)
+        with _reaching(path):
+            while chunk:
+                chunk = chunk[os.write(descriptor, chunk) :]
+    return PREFIX + hashed.hexdigest(), size
+
+
+def _chunks(source: BinaryIO) -> Iterator[memoryview]:
+    readinto = getattr(source, "readinto", None)
+    buffer = memoryview(bytearray(CHUNK))
+    chunk: memoryview | None
+    while True:
+        if readinto is None:
+            content = cast("bytes | None", source.read(CHUNK))
+            chunk = None if content is None else memoryview(content)
+        else:
+            count = readinto(buffer)
+            chunk = None if count is None else buffer[:count]
+        if chunk is None:  # a pipe without data for now is not at its end
+            raise BlockingIOError(errno.EAGAIN, "the source to store would have to be waited for")
+        if not chunk:
+            return
+        yield chunk
+
+
+def _not_regular(digest: Digest, path: Path) -> Invalid:
+    return Invalid(
+        f"the object {digest} is damaged: {path} is not a regular file",
+        hint="store the artifact again from another copy, which mends the object",
+    )
+
+
+def _sync_folder(folder: Path) -> None:
+    # A rename is on disk only when its folder is.
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def _reaching(path: Path) -> Iterator[None]:
+    """Say what the system says of *path* as Unreachable."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            hint = "make room on its disk, or name another store with `git config gitmodel.store`"
+        elif error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
+            hint = "ask for access to it, or name another store with `git config gitmodel.store`"
+        else:
+            hint = "see that its disk is mounted and sound, then try again"
+        raise Unreachable(
+            f"the artifact store fails at {path}: {error.strerror or error}", hint=hint
+        ) from error

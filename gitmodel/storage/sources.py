@@ -1,0 +1,215 @@
+"""What a person wants stored: the files behind a path, refused in words where they cannot be stored."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
+
+from gitmodel.domain.manifest import fault_of_path
+from gitmodel.errors import Conflict, GitModelError, NotFound, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from _typeshed import WriteableBuffer
+
+_KINDS = {
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFIFO: "a pipe",
+    stat.S_IFBLK: "a device",
+    stat.S_IFCHR: "a device",
+    stat.S_IFDIR: "a folder",
+}
+
+
+class SourceFile(NamedTuple):
+    """A file to store: its path in a manifest, where it is with links followed, its length in bytes."""
+
+    name: str
+    place: Path
+    size: int
+
+
+def find_source(path: Path) -> Path:
+    """Where the file or folder *path* is, with links followed.
+
+    Raises NotFound if nothing is there, UsageError if it cannot be reached.
+    """
+    try:
+        return Path(os.path.realpath(path, strict=True))
+    except OSError as error:
+        raise _refusal(path, error) from None
+
+
+def list_folder(root: Path) -> list[SourceFile]:
+    """The files in the folder *root* (itself no link) and all folders below it, in the order of a manifest.
+
+    A link to a file inside *root* counts as that file. Folders without files are passed over, as git does.
+    Raises UsageError for a link that leads elsewhere, in circles or to a folder, for what is neither file nor
+    folder, and for a name that a manifest cannot hold.
+    """
+    return sorted(_walk(root), key=lambda file: file.name)
+
+
+def open_source(path: Path, name: str, *, read: Callable[[int], None] | None = None) -> BinaryIO:
+    """Open the file *path* (links followed already); its end is reached only if it did not change meanwhile.
+
+    *name* is what messages call it; *read* is told the length of each chunk. The reader raises Conflict in
+    place of the end if the file is not what it was when opened. Raises UsageError if it is not a regular file
+    that we may read.
+    """
+    try:
+        _refuse_special(name, os.lstat(path).st_mode)
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    except FileNotFoundError:
+        raise _changed(name) from None
+    except OSError as error:
+        raise _refusal(name, error) from None
+    state = os.fstat(descriptor)
+    try:
+        _refuse_special(name, state.st_mode)  # what was opened, which may be newer than what was looked at
+    except UsageError:
+        os.close(descriptor)
+        raise
+    return cast(BinaryIO, _WatchedFile(descriptor, path, name, state, read))
+
+
+class _WatchedFile(io.RawIOBase):
+    """A file being read that notices, at its end, that it was written or replaced meanwhile."""
+
+    def __init__(
+        self,
+        descriptor: int,
+        path: Path,
+        name: str,
+        before: os.stat_result,
+        read: Callable[[int], None] | None,
+    ) -> None:
+        self._descriptor = descriptor
+        self._path = path
+        self._shown = name
+        self._before = before
+        self._read = read
+        self._count = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        try:
+            count = os.readv(self._descriptor, [buffer])
+        except OSError as error:
+            raise _refusal(self._shown, error) from None
+        self._count += count
+        if not count:
+            self._refuse_change()
+        elif self._read:
+            self._read(count)
+        return count
+
+    def close(self) -> None:
+        if not self.closed:
+            os.close(self._descriptor)
+        super().close()
+
+    def _refuse_change(self) -> None:
+        try:
+            after = (os.fstat(self._descriptor), os.lstat(self._path))
+        except OSError:
+            raise _changed(self._shown) from None
+        same = all(_identity(state) == _identity(self._before) for state in after)
+        if not same or self._count != self._before.st_size:
+            raise _changed(self._shown)
+
+
+def _identity(state: os.stat_result) -> tuple[int, int, int, int]:
+    return state.st_dev, state.st_ino, state.st_size, state.st_mtime_ns
+
+
+def _walk(root: Path) -> Iterator[SourceFile]:
+    folders = [""]
+    while folders:
+        prefix = folders.pop()
+        folder = root / prefix
+        try:
+            with os.scandir(folder) as found:
+                entries = list(found)
+        except OSError as error:
+            raise _refusal(folder, error) from None
+        for entry in entries:
+            name = prefix + entry.name
+            if fault := fault_of_path(name):
+                raise UsageError(f"{_shown(folder / entry.name)} cannot be stored: {fault}", hint="rename it")
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(name + "/")
+                continue
+            place = _follow(root, folder / entry.name) if entry.is_symlink() else folder / entry.name
+            try:
+                state = os.lstat(place)
+            except OSError as error:
+                raise _refusal(place, error) from None
+            _refuse_special(str(folder / entry.name), state.st_mode)
+            yield SourceFile(name, place, state.st_size)
+
+
+def _follow(root: Path, link: Path) -> Path:
+    """The file in *root* that *link* means."""
+    try:
+        place = Path(os.path.realpath(link, strict=True))
+    except FileNotFoundError:
+        raise UsageError(
+            f"{_shown(link)} is a link to a file that does not exist", hint="mend the link or remove it"
+        ) from None
+    except OSError as error:
+        raise _refusal(link, error) from None
+    if not place.is_relative_to(root):
+        raise UsageError(
+            f"{_shown(link)} is a link that leads out of its folder",
+            hint="put a copy of the file in place of the link",
+        )
+    if place.is_dir():
+        raise UsageError(
+            f"{_shown(link)} is a link to a folder", hint="put a copy of the folder in place of the link"
+        )
+    return place
+
+
+def _refuse_special(name: str, mode: int) -> None:
+    if not stat.S_ISREG(mode):
+        kind = _KINDS.get(stat.S_IFMT(mode), "no regular file")
+        raise UsageError(
+            f"{_shown(name)} is {kind}, which cannot be stored", hint="name a file or a folder of files"
+        )
+
+
+def _refusal(path: Path | str, error: OSError) -> GitModelError:
+    shown = _shown(path)
+    if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        return NotFound(
+            f"there is no file or folder {shown}", hint="check the path; it is taken from where you stand"
+        )
+    if error.errno == errno.ELOOP:
+        return UsageError(f"{shown} is a link that leads in a circle", hint="mend the link or remove it")
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return UsageError(
+            f"{shown} cannot be read: {error.strerror}", hint="make it readable with `chmod u+r`"
+        )
+    return UsageError(f"{shown} cannot be read: {error.strerror or error}", hint="see that its disk is sound")
+
+
+def _changed(name: str) -> Conflict:
+    return Conflict(
+        f"{_shown(name)} changed while it was being read; nothing was recorded",
+        hint="wait until its writer is done and try again",
+    )
+
+
+def _shown(path: Path | str) -> str:
+    # a file's name may hold anything, escapes for the terminal included
+    text = str(path)
+    return text if text.isprintable() else ascii(text)

@@ -1,0 +1,693 @@
+"""Every artifact store keeps the promises of the seam; the local one also survives crashes and damage."""
+
+import errno
+import fcntl
+import io
+import os
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from gitmodel.domain.digests import digest_of, hex_of
+from gitmodel.domain.manifest import HEADER, ManifestEntry, format_manifest
+from gitmodel.errors import Conflict, Invalid, NotFound, Unreachable, UsageError
+from gitmodel.storage import artifacts, local_store
+from gitmodel.storage.artifacts import (
+    LocalStore,
+    get_file,
+    get_folder,
+    open_store,
+    put_path,
+    verify_file,
+    verify_folder,
+)
+
+ABSENT = digest_of(b"never stored")
+BIG = bytes(range(256)) * 10_000  # several chunks
+
+
+def put(store, content):
+    digest, size = store.put_stream(io.BytesIO(content))
+    assert size == len(content)
+    return digest
+
+
+def read(store, digest):
+    with store.open(digest) as reader:
+        return reader.read()
+
+
+def files_under(root):
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+class Failing(io.RawIOBase):
+    """Yields some bytes and then fails, as a network does."""
+
+    def __init__(self):
+        self.left = 3
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        if not self.left:
+            raise ConnectionResetError("gone")
+        self.left -= 1
+        buffer[:5] = b"bytes"
+        return 5
+
+
+@pytest.fixture(params=["default", "shared"])
+def store(request, tmp_path):
+    """An empty store of each kind. Add one here, and it must pass all of TestEveryStore."""
+    if request.param == "default":
+        return open_store("", default_root=tmp_path / "git" / "gitmodel")
+    made = open_store((tmp_path / "shared store").as_uri(), default_root=tmp_path)
+    made.create()
+    return made
+
+
+class TestEveryStore:
+    """What every implementation of ArtifactStore does, and what is built on it."""
+
+    @pytest.mark.parametrize("content", [b"", b"a", BIG], ids=["empty", "one byte", "big"])
+    def test_what_is_put_is_read_back_by_its_hash(self, store, content):
+        digest = put(store, content)
+        assert digest == digest_of(content)
+        assert read(store, digest) == content
+        assert store.holds(digest)
+        assert store.size(digest) == len(content)
+        assert list(store.digests()) == [digest]
+
+    def test_a_source_of_any_kind_is_read_to_its_end(self, store):
+        class Plain:
+            def __init__(self, content):
+                self.stream = io.BytesIO(content)
+
+            def read(self, size=-1):
+                return self.stream.read(min(size, 1000))
+
+        assert read(store, store.put_stream(Plain(BIG))[0]) == BIG
+
+    def test_a_reader_may_read_in_pieces(self, store):
+        with store.open(put(store, BIG)) as reader:
+            pieces = list(iter(lambda: reader.read(70_001), b""))
+        assert b"".join(pieces) == BIG
+
+    def test_identical_content_is_stored_once(self, store):
+        assert put(store, BIG) == put(store, BIG)
+        assert list(store.digests()) == [digest_of(BIG)]
+
+    def test_a_source_that_fails_leaves_nothing(self, store):
+        with pytest.raises(ConnectionResetError):
+            store.put_stream(Failing())
+        assert list(store.digests()) == []
+
+    def test_what_is_absent_is_not_found(self, store):
+        put(store, b"something else")
+        assert not store.holds(ABSENT)
+        for ask in (store.open, store.size, lambda digest: verify_file(store, digest)):
+            with pytest.raises(NotFound, match=ABSENT):
+                ask(ABSENT)
+
+    def test_an_empty_store_has_nothing(self, store):
+        assert list(store.digests()) == []
+        assert not store.holds(ABSENT)
+        with pytest.raises(NotFound):
+            store.open(ABSENT)
+
+    def test_what_is_removed_is_gone_and_may_be_put_again(self, store):
+        digest = put(store, b"a")
+        store.remove(digest)
+        store.remove(digest)
+        assert not store.holds(digest)
+        assert put(store, b"a") == digest
+        assert read(store, digest) == b"a"
+
+    @pytest.mark.parametrize("name", ["open", "holds", "size", "remove"])
+    def test_what_is_no_digest_never_becomes_a_path(self, store, name):
+        for text in ("", "sha256:", "sha256:../../etc/passwd", "../" * 10 + "a" * 64):
+            with pytest.raises(Invalid, match="is not a digest"):
+                getattr(store, name)(text)
+
+    def test_a_file_is_put_got_and_verified(self, store, tmp_path):
+        (tmp_path / "model").write_bytes(BIG)
+        stored = put_path(store, tmp_path / "model")
+        assert stored == (digest_of(BIG), len(BIG), False)
+        assert verify_file(store, stored.digest) == stored
+        get_file(store, stored.digest, tmp_path / "copy")
+        get_file(store, stored.digest, tmp_path / "copy")
+        assert (tmp_path / "copy").read_bytes() == BIG
+
+    def test_a_folder_is_put_got_and_verified(self, store, tmp_path):
+        folder = tmp_path / "folder"
+        (folder / "sub" / "deep").mkdir(parents=True)
+        for name in ("b", "a b", "sub/c", "sub/deep/ü", "sub-d", ".hidden", "same"):
+            (folder / name).write_bytes(name.encode() if name != "same" else b"b")
+        stored = put_path(store, folder)
+        assert stored.folder
+        assert stored.size == sum(map(len, files_under(folder).values()))
+        assert verify_folder(store, stored.digest) == stored
+        (tmp_path / "empty").mkdir()
+        for target in (tmp_path / "copy", tmp_path / "empty"):
+            get_folder(store, stored.digest, target)
+            assert files_under(target) == files_under(folder)
+            assert put_path(store, target) == stored
+
+    def test_an_empty_folder_is_an_artifact(self, store, tmp_path):
+        (tmp_path / "nothing").mkdir()
+        stored = put_path(store, tmp_path / "nothing")
+        assert stored == (digest_of(HEADER), 0, True)
+        get_folder(store, stored.digest, tmp_path / "copy")
+        assert os.listdir(tmp_path / "copy") == []
+
+    def test_progress_rises_to_the_whole(self, store, tmp_path):
+        folder = tmp_path / "folder"
+        folder.mkdir()
+        (folder / "a").write_bytes(BIG)
+        (folder / "b").write_bytes(BIG + b"b")
+        told = []
+
+        def tell(done, total):
+            told.append((done, total))
+
+        def all_of(total):
+            assert [done for done, _ in told] == sorted(done for done, _ in told)
+            assert told[-1] == (total, total)
+            told.clear()
+
+        stored = put_path(store, folder, progress=tell)
+        all_of(stored.size)
+        get_folder(store, stored.digest, tmp_path / "copy", progress=tell)
+        all_of(stored.size)
+        verify_folder(store, stored.digest, progress=tell)
+        all_of(stored.size)
+        put_path(store, folder / "a", progress=tell)
+        all_of(len(BIG))
+        get_file(store, digest_of(BIG), tmp_path / "a", progress=tell)
+        all_of(len(BIG))
+
+    def test_a_folder_without_one_of_its_files_is_not_got(self, store, tmp_path):
+        manifest = format_manifest(
+            [ManifestEntry(put(store, b"a"), 1, "a"), ManifestEntry(ABSENT, 1, "sub/b")]
+        )
+        digest = put(store, manifest)
+        with pytest.raises(NotFound, match="sub/b: "):
+            get_folder(store, digest, tmp_path / "copy")
+        with pytest.raises(NotFound, match="sub/b: "):
+            verify_folder(store, digest)
+        assert files_under(tmp_path).keys().isdisjoint({"copy/a", "copy/sub/b"})
+        assert not (tmp_path / "copy").exists()
+        assert not list(tmp_path.glob(".gitmodel-*"))
+
+    def test_a_size_that_is_not_the_files_is_invalid(self, store, tmp_path):
+        digest = put(store, format_manifest([ManifestEntry(put(store, b"a"), 2, "a")]))
+        with pytest.raises(Invalid, match="a: it has 1 bytes where the manifest says 2"):
+            get_folder(store, digest, tmp_path / "copy")
+        with pytest.raises(Invalid, match="a: it has 1 bytes"):
+            verify_folder(store, digest)
+
+    @pytest.mark.parametrize(
+        "content", [b"", b"a model", HEADER + b"sha256:" + b"0" * 64 + b" 0 ../../escape\n"]
+    )
+    def test_what_is_no_manifest_is_no_folder_and_leads_nowhere(self, store, tmp_path, content):
+        digest = put(store, content)
+        with pytest.raises(Invalid, match="is not a folder"):
+            get_folder(store, digest, tmp_path / "copy")
+        assert not (tmp_path / "copy").exists()
+
+    def test_a_target_that_is_taken_is_refused_and_kept(self, store, tmp_path):
+        digest, folder = put(store, b"a"), put(store, HEADER)
+        (tmp_path / "full").mkdir()
+        (tmp_path / "full" / "mine").write_bytes(b"mine")
+        (tmp_path / "link").symlink_to(tmp_path / "full" / "mine")
+        with pytest.raises(UsageError, match="is a folder"):
+            get_file(store, digest, tmp_path / "full")
+        with pytest.raises(UsageError, match="not a regular file"):
+            get_file(store, digest, tmp_path / "link")
+        with pytest.raises(UsageError, match="not a regular file"):
+            get_file(store, digest, Path("/dev/null"))
+        with pytest.raises(UsageError, match="is not empty"):
+            get_folder(store, folder, tmp_path / "full")
+        with pytest.raises(UsageError, match="not a folder"):
+            get_folder(store, folder, tmp_path / "link")
+        for get, what in ((get_file, digest), (get_folder, folder)):
+            with pytest.raises(NotFound, match="there is no folder"):
+                get(store, what, tmp_path / "no" / "where")
+        assert (tmp_path / "full" / "mine").read_bytes() == b"mine"
+        assert not list(tmp_path.glob(".gitmodel-*"))
+
+    @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @given(content=st.binary(max_size=3000))
+    def test_any_bytes_survive(self, store, content):
+        assert read(store, put(store, content)) == content
+
+
+@pytest.fixture
+def local(tmp_path):
+    made = LocalStore(tmp_path / "store", shared=True)
+    made.create()
+    return made
+
+
+def place_of(store, digest):
+    return store.root / "sha256" / hex_of(digest)[:2] / hex_of(digest)[2:]
+
+
+class TestSources:
+    """What may be stored, and what is refused with nothing stored."""
+
+    def refused(self, store, path, kind, said):
+        with pytest.raises(kind, match=said) as caught:
+            put_path(store, path)
+        assert caught.value.hint
+        assert "\n" not in caught.value.message
+        assert store.leftovers() == []
+        assert os.listdir(store.root / "tmp") == []
+
+    def test_a_missing_path(self, local, tmp_path):
+        self.refused(local, tmp_path / "nothing", NotFound, "there is no file or folder .*nothing")
+        self.refused(local, tmp_path / "store" / "nothing" / "in it", NotFound, "there is no file or folder")
+
+    def test_a_socket_a_pipe_and_a_device(self, local, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)  # the path of a socket must be short
+        with socket.socket(socket.AF_UNIX) as made:
+            made.bind("socket")
+            self.refused(local, Path("socket"), UsageError, "socket is a socket")
+        os.mkfifo("pipe")
+        self.refused(local, Path("pipe"), UsageError, "pipe is a pipe")
+        self.refused(local, Path("/dev/null"), UsageError, "/dev/null is a device")
+        (tmp_path / "folder").mkdir()
+        os.mkfifo("folder/pipe")
+        self.refused(local, tmp_path / "folder", UsageError, "folder/pipe is a pipe")
+
+    def test_links(self, local, tmp_path):
+        outside = tmp_path / "outside"
+        outside.write_bytes(b"secret")
+        for name, target, said in [
+            ("out", outside, "leads out of its folder"),
+            ("up", Path("../outside"), "leads out of its folder"),
+            ("loop", Path("loop"), "leads in a circle"),
+            ("dangling", Path("nothing"), "does not exist"),
+            ("parent", Path("."), "is a link to a folder"),
+        ]:
+            folder = tmp_path / f"with {name}"
+            folder.mkdir()
+            (folder / name).symlink_to(target)
+            self.refused(local, folder, UsageError, said)
+        (tmp_path / "circle").symlink_to("circle")
+        self.refused(local, tmp_path / "circle", UsageError, "leads in a circle")
+        self.refused(local, tmp_path / "with dangling" / "dangling", NotFound, "there is no file")
+        assert digest_of(b"secret") not in list(local.digests())
+
+    def test_a_link_to_a_file_of_the_same_folder_is_that_file(self, local, tmp_path):
+        folder = tmp_path / "folder"
+        (folder / "sub").mkdir(parents=True)
+        (folder / "real").write_bytes(b"real")
+        (folder / "sub" / "link").symlink_to("../real")
+        (tmp_path / "to folder").symlink_to(folder)
+        (tmp_path / "to file").symlink_to(folder / "real")
+        stored = put_path(local, tmp_path / "to folder")
+        get_folder(local, stored.digest, tmp_path / "copy")
+        assert files_under(tmp_path / "copy") == {"real": b"real", "sub/link": b"real"}
+        assert not (tmp_path / "copy" / "sub" / "link").is_symlink()
+        assert put_path(local, tmp_path / "to file") == (digest_of(b"real"), 4, False)
+
+    @pytest.mark.parametrize("name", [b"new\nline", b"escape\x1b[31m", b"back\\slash", b"not \xff utf-8"])
+    def test_a_name_that_no_manifest_holds(self, local, tmp_path, name):
+        folder = tmp_path / "folder"
+        folder.mkdir()
+        Path(os.fsdecode(bytes(folder) + b"/" + name)).write_bytes(b"")
+        self.refused(local, folder, UsageError, "cannot be stored")
+        # alone, a file needs no name
+        assert put_path(local, Path(os.fsdecode(bytes(folder) + b"/" + name))).size == 0
+
+    @pytest.mark.parametrize("change", ["grown", "rewritten", "replaced", "removed"])
+    def test_a_file_that_changes_while_it_is_read(self, local, tmp_path, change):
+        path = tmp_path / "changing"
+        path.write_bytes(BIG * 2)
+        done = []
+
+        def tell(*_):
+            if done:
+                return
+            done.append(change)
+            if change == "grown":
+                with open(path, "ab") as file:
+                    file.write(b"more")
+            elif change == "rewritten":
+                before = path.stat()
+                path.write_bytes(BIG[::-1] * 2)
+                os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+            elif change == "replaced":
+                shutil.copy2(path, tmp_path / "new")
+                os.replace(tmp_path / "new", path)
+            else:
+                path.unlink()
+
+        with pytest.raises(Conflict, match="changing changed while it was being read"):
+            put_path(local, path, progress=tell)
+        assert list(local.digests()) == []
+        assert os.listdir(local.root / "tmp") == []
+
+    def test_a_folder_that_gains_a_file_while_it_is_read(self, local, tmp_path):
+        folder = tmp_path / "folder"
+        folder.mkdir()
+        (folder / "a").write_bytes(b"a")
+        with pytest.raises(Conflict, match="folder changed while"):
+            put_path(local, folder, progress=lambda *_: (folder / "b").touch())
+
+    def test_a_file_that_we_may_not_read(self, local, tmp_path):
+        (tmp_path / "secret").write_bytes(b"secret")
+        (tmp_path / "secret").chmod(0)
+        said = as_nobody(tmp_path, "put_path(LocalStore(root), path / 'secret')")
+        assert said.startswith("UsageError: ")
+        assert "secret cannot be read: Permission denied" in said
+        (tmp_path / "folder").mkdir(mode=0)
+        said = as_nobody(tmp_path, "put_path(LocalStore(root), path / 'folder')")
+        (tmp_path / "folder").chmod(0o755)
+        assert "folder cannot be read: Permission denied" in said
+
+
+def as_nobody(tmp_path, expression):
+    """What *expression* raises for a user who may do nothing here that others may not."""
+    code = f"""
+import os, sys
+from pathlib import Path
+from gitmodel.errors import GitModelError
+from gitmodel.storage.artifacts import *
+path = Path(sys.argv[1])
+root = path / "store"
+list(LocalStore(root).digests()); get_file  # imported before the rights to do so are gone
+import gitmodel.storage.artifacts, concurrent.futures.thread, shutil, traceback
+if os.geteuid() == 0:
+    os.setgroups([]); os.setgid(65534); os.setuid(65534)
+try:
+    print("returned", {expression})
+except GitModelError as error:
+    print(f"{{type(error).__name__}}: {{error.message}}; {{error.hint}}")
+"""
+    for folder in (tmp_path, *tmp_path.parents):
+        if folder.stat().st_uid == os.geteuid() and not folder.stat().st_mode & 0o001:
+            folder.chmod(folder.stat().st_mode | 0o011)  # pytest keeps its folders to itself
+    done = subprocess.run([sys.executable, "-c", code, tmp_path], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+class TestLocalStore:
+    def test_objects_lie_where_the_format_says_and_cannot_be_written(self, local):
+        digest = put(local, b"a")
+        assert stat.S_IMODE(place_of(local, digest).stat().st_mode) == 0o444
+        assert local.path(digest) == place_of(local, digest)
+        assert files_under(local.root) == {f"sha256/{hex_of(digest)[:2]}/{hex_of(digest)[2:]}": b"a"}
+
+    def test_what_the_root_allows_its_folders_allow(self, tmp_path):
+        (tmp_path / "store").mkdir()
+        (tmp_path / "store").chmod(0o2775)
+        store = LocalStore(tmp_path / "store", shared=True)
+        digest = put(store, b"a")
+        assert stat.S_IMODE(place_of(store, digest).parent.stat().st_mode) == 0o2775
+
+    def test_files_that_are_no_objects_are_passed_over(self, local):
+        digest = put(local, b"a")
+        (local.root / "sha256" / "README").touch()
+        (place_of(local, digest).parent / "note").touch()
+        place_of(local, ABSENT).parent.mkdir(exist_ok=True)
+        place_of(local, ABSENT).symlink_to(place_of(local, digest))
+        assert list(local.digests()) == [digest]
+
+    @pytest.mark.parametrize("damage", ["truncated", "emptied", "altered", "grown", "last byte"])
+    def test_a_damaged_object_is_refused_by_every_reader_and_mended_by_a_put(self, local, tmp_path, damage):
+        content = BIG + b"end"
+        digest = put(local, content)
+        place = place_of(local, digest)
+        place.chmod(0o644)
+        place.write_bytes(
+            {
+                "truncated": content[:-1],
+                "emptied": b"",
+                "altered": content[:1000] + b"?" + content[1001:],
+                "grown": content + b"more",
+                "last byte": content[:-1] + b"?",
+            }[damage]
+        )
+        for ask in (
+            lambda: read(local, digest),
+            lambda: local.path(digest),
+            lambda: verify_file(local, digest),
+            lambda: get_file(local, digest, tmp_path / "copy"),
+        ):
+            with pytest.raises(Invalid, match=f"{digest} is damaged") as caught:
+                ask()
+            assert "mends" in caught.value.hint
+        assert [path.name for path in tmp_path.iterdir()] == ["store"]
+        put(local, content)
+        assert read(local, digest) == content
+
+    def test_a_reader_of_exactly_its_length_is_not_deceived(self, local):
+        digest = put(local, b"abc")
+        place_of(local, digest).chmod(0o644)
+        place_of(local, digest).write_bytes(b"abX")
+        with local.open(digest) as reader, pytest.raises(Invalid, match="damaged"):
+            reader.read(3)
+
+    @pytest.mark.parametrize("kind", ["link", "folder", "pipe"])
+    def test_what_stands_in_the_place_of_an_object_is_refused(self, local, tmp_path, kind):
+        digest = put(local, b"a")
+        place = place_of(local, digest)
+        place.unlink()
+        (tmp_path / "equal").write_bytes(b"a")
+        if kind == "link":
+            place.symlink_to(tmp_path / "equal")
+        elif kind == "folder":
+            place.mkdir()
+        else:
+            os.mkfifo(place)
+        assert not local.holds(digest)
+        assert list(local.digests()) == []
+        for ask in (lambda: local.open(digest), lambda: local.path(digest)):
+            with pytest.raises(Invalid, match="not a regular file"):
+                ask()
+        if kind == "folder":
+            with pytest.raises(Invalid, match="is a folder"):
+                put(local, b"a")
+            assert os.listdir(local.root / "tmp") == []
+        else:
+            put(local, b"a")
+            assert read(local, digest) == b"a"
+
+    def test_an_object_or_store_that_we_may_not_read_is_out_of_reach(self, local, tmp_path):
+        digest = put(local, b"a")
+        place_of(local, digest).chmod(0)
+        said = as_nobody(tmp_path, f"LocalStore(root).open({digest!r})")
+        assert said.startswith(
+            f"Unreachable: the artifact store fails at {place_of(local, digest)}: Permission denied"
+        )
+        assert "ask for access" in said
+        (tmp_path / "open").write_bytes(b"mine")
+        said = as_nobody(tmp_path, "put_path(LocalStore(root), path / 'open')")
+        assert said.startswith("Unreachable: ")
+        local.root.chmod(0)
+        try:
+            said = as_nobody(tmp_path, f"LocalStore(root).holds({digest!r})")
+        finally:
+            local.root.chmod(0o755)
+        assert said.startswith("Unreachable: ")
+
+    def test_a_shared_store_that_is_gone_is_out_of_reach_not_empty(self, tmp_path):
+        store = LocalStore(tmp_path / "not mounted" / "store", shared=True)
+        for ask in (
+            lambda: store.open(ABSENT),
+            lambda: store.holds(ABSENT),
+            lambda: store.size(ABSENT),
+            lambda: list(store.digests()),
+            lambda: store.remove(ABSENT),
+            lambda: put(store, b"a"),
+            store.leftovers,
+        ):
+            with pytest.raises(Unreachable, match="not there") as caught:
+                ask()
+            assert "mounted" in caught.value.hint
+        assert not store.root.parent.exists()
+
+    @pytest.mark.parametrize("call", ["write", "fsync", "replace", "fchmod"])
+    @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EACCES])
+    def test_a_failing_disk_is_said_and_leaves_nothing(self, local, monkeypatch, call, code):
+        def fail(*_):
+            raise OSError(code, os.strerror(code))
+
+        monkeypatch.setattr(local_store.os, call, fail)
+        with pytest.raises(Unreachable, match=os.strerror(code)) as caught:
+            put(local, b"a")
+        assert str(local.root) in caught.value.message
+        assert caught.value.hint
+        monkeypatch.undo()
+        assert os.listdir(local.root / "tmp") == []
+        assert list(local.digests()) == []
+
+    def test_a_disk_that_fails_at_the_target_leaves_nothing_there(self, local, tmp_path, monkeypatch):
+        digest = put(local, BIG)
+
+        def fail(*_):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(artifacts.os, "write", fail)
+        with pytest.raises(Unreachable, match=r"cannot be written: No space left"):
+            get_file(local, digest, tmp_path / "copy")
+        assert os.listdir(tmp_path) == ["store"]
+
+    def test_everything_is_on_disk_before_it_is_in_its_place(self, local, monkeypatch):
+        calls = []
+        for name in ("fsync", "replace"):
+            real = getattr(os, name)
+            monkeypatch.setattr(local_store.os, name, lambda *a, n=name, r=real: (calls.append(n), r(*a))[1])
+        put(local, b"a")
+        assert calls.index("fsync") < calls.index("replace")
+        assert calls[-1] == "fsync"  # of the folder, which makes the name last
+
+    def test_two_processes_that_put_the_same_content_both_succeed(self, local, tmp_path):
+        (tmp_path / "big").write_bytes(BIG * 4)
+        code = (
+            "import sys; from pathlib import Path; from gitmodel.storage.artifacts import *\n"
+            "store = LocalStore(Path(sys.argv[1])); sys.stdin.read()\n"
+            "for _ in range(20): print(put_path(store, Path(sys.argv[2])).digest)"
+        )
+        command = [sys.executable, "-c", code, local.root, tmp_path / "big"]
+        running = [
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+            for _ in range(2)
+        ]
+        for process in running:
+            process.stdin.close()
+        for process in running:
+            with process:
+                assert set(process.stdout.read().split()) == {digest_of(BIG * 4)}
+            assert process.returncode == 0
+        assert list(local.digests()) == [digest_of(BIG * 4)]
+        assert read(local, digest_of(BIG * 4)) == BIG * 4
+        assert os.listdir(local.root / "tmp") == []
+
+    def test_a_writer_that_is_killed_leaves_nothing_to_see_and_a_leftover_to_find(self, local):
+        code = (
+            "import sys; from pathlib import Path; from gitmodel.storage.artifacts import *\n"
+            "LocalStore(Path(sys.argv[1])).put_stream(sys.stdin.buffer.raw)"
+        )
+        with subprocess.Popen([sys.executable, "-c", code, local.root], stdin=subprocess.PIPE) as process:
+            process.stdin.write(BIG[:100_000])
+            process.stdin.flush()
+            while not (written := [path for path in (local.root / "tmp").iterdir() if path.stat().st_size]):
+                assert process.poll() is None
+            assert local.leftovers() == []  # its writer lives
+            assert local.remove_leftovers() == []
+            process.send_signal(signal.SIGKILL)
+        assert list(local.digests()) == []
+        assert local.leftovers() == written
+        assert written[0].name.startswith(f"{process.pid}-")
+        assert local.remove_leftovers() == written
+        assert local.leftovers() == []
+        assert os.listdir(local.root / "tmp") == []
+
+    def test_only_our_own_temporary_files_are_leftovers(self, local, tmp_path):
+        (tmp_path / "mine").write_bytes(b"mine")
+        (local.root / "tmp" / "notes.txt").touch()
+        (local.root / "tmp" / ("1-" + "0" * 32)).symlink_to(tmp_path / "mine")
+        assert local.remove_leftovers() == []
+        assert (tmp_path / "mine").read_bytes() == b"mine"
+
+    def test_a_temporary_file_swept_before_its_lock_is_begun_again(self, local, monkeypatch):
+        real, swept = fcntl.flock, []
+
+        def sweep_first(descriptor, operation):
+            if not swept:
+                swept.extend((local.root / "tmp").iterdir())
+                swept[0].unlink()
+            real(descriptor, operation)
+
+        monkeypatch.setattr(local_store.fcntl, "flock", sweep_first)
+        assert read(local, put(local, b"a")) == b"a"
+        assert swept
+
+    def test_no_descriptor_is_left_open(self, local, tmp_path):
+        def count():
+            return len(os.listdir("/dev/fd"))
+
+        digest = put(local, b"a")
+        before = count()
+        for _ in range(20):
+            put(local, b"a")
+            read(local, digest)
+            local.leftovers()
+            with pytest.raises(NotFound):
+                local.open(ABSENT)
+            with pytest.raises(ConnectionResetError):
+                local.put_stream(Failing())
+        assert count() == before
+
+
+class TestOpenStore:
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "file:///srv/my%20models",
+            "file:/srv/my%20models",
+            "file://localhost/srv/my%20models",
+            "/srv/my models",
+        ],
+    )
+    def test_a_folder_by_url_or_path_is_shared(self, url, tmp_path):
+        store = open_store(url, default_root=tmp_path)
+        assert store.shared
+        assert store.root == Path("/srv/my models")
+        assert store.url == "file:///srv/my%20models"
+
+    def test_none_is_the_default_and_is_not_shared(self, tmp_path):
+        store = open_store("", default_root=tmp_path / "store")
+        assert not store.shared
+        assert store.root == tmp_path / "store"
+        assert not (tmp_path / "store").exists()  # opening writes nothing
+
+    @pytest.mark.parametrize(
+        ("url", "said"),
+        [
+            ("s3://bucket/models", "remote artifact stores .s3:. are not in this version"),
+            ("https://example.com/x", "https:. are not in this version"),
+            ("models", "not the path of a folder"),
+            ("file:models", "not absolute"),
+            ("file://server/models", "not the path of a folder"),
+            ("file:///models?x=1", "not the path of a folder"),
+            ("file:///a%00b", "not absolute"),
+            ("//server/models", "not the path of a folder"),
+            ("http://[", "not a URL"),
+        ],
+    )
+    def test_anything_else_is_refused(self, url, said, tmp_path):
+        with pytest.raises(UsageError, match=said) as caught:
+            open_store(url, default_root=tmp_path)
+        assert caught.value.hint
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "s3://key:hunter2@bucket/models",
+            "https://hunter2@example.com/",
+            "file://me:hunter2@host/models",
+            "hunter2@host:models",
+            "s3://bucket/models?token=hunter2",
+            "s3:key:hunter2@bucket",
+        ],
+    )
+    def test_credentials_are_never_repeated(self, url, tmp_path):
+        with pytest.raises(UsageError) as caught:
+            open_store(url, default_root=tmp_path)
+        assert "hunter2" not in caught.value.message + caught.value.hint
+        assert caught.value.__cause__ is None
