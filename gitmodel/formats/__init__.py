@@ -1,0 +1,8 @@
+"""Loading and saving artifact files by the format recorded for them: the one plug-in registry."""
+
+from gitmodel.formats.detection import detect_format
+from gitmodel.formats.format import Format
+from gitmodel.formats.loading import load, save
+from gitmodel.formats.plugins import format_names
+
+__all__ = ["Format", "detect_format", "format_names", "load", "save"]

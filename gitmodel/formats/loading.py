@@ -1,0 +1,87 @@
+"""Loading and saving files by the names of their formats."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, UsageError
+from gitmodel.formats.detection import PICKLES, detect_format
+from gitmodel.formats.format import first_line
+from gitmodel.formats.plugins import find_format
+
+_HINTS: dict[type[GitModelError], str] = {
+    Invalid: "see which format it is in; the bytes themselves are as they were stored",
+    UsageError: "choose another format, or convert the value",
+}
+
+
+def load(path: Path, format_name: str, *, trusted: bool = False) -> Any:
+    """The value in the file *path*, which is recorded to be in the format *format_name*.
+
+    With *trusted* the file may run code: give it only for a file whose makers you trust. Raises Refused for a
+    file that needs trust, Invalid if the file is not in the format, UsageError if a library is missing.
+    """
+    _require_file(path)
+    found = find_format(format_name)
+    if found.unsafe and not trusted:
+        raise _unsafe(path, found.name)
+    # The content decides, not the name it goes by. A loader would only fail on it; this says why.
+    if not found.unsafe and format_name != "bytes" and detect_format(path) in PICKLES:
+        if not trusted:
+            raise _unsafe(path, "pickle")
+        raise Invalid(f"{path} is recorded as {found.name}, but it is a pickle", hint='load it as "pickle"')
+    with _explaining(Invalid, f"{path} cannot be loaded as {found.name}"):
+        return found.load(path, trusted)
+
+
+def save(value: Any, path: Path, format_name: str) -> None:
+    """Put *value* into the file *path* in the format *format_name*; the file appears, or is replaced, whole.
+
+    Raises UsageError if the format cannot hold the value.
+    """
+    found = find_format(format_name)
+    temporary = path.absolute().parent / f".gitmodel-{os.urandom(8).hex()}.tmp"
+    try:
+        with _explaining(UsageError, f"{type(value).__name__} cannot be saved as {found.name}"):
+            found.save(value, temporary)
+            os.replace(temporary, path)
+    except BaseException:
+        with suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def _require_file(path: Path) -> None:
+    if path.is_dir():
+        raise UsageError(
+            f"{path} is a folder, which is no single value", hint="take its path and open what is in it"
+        )
+    if not path.exists():
+        raise NotFound(f"there is no file {path}", hint="check the path")
+
+
+def _unsafe(path: Path, name: str) -> Refused:
+    return Refused(
+        f"{path} is a {name} file: loading it can run any code that its makers put into it",
+        hint="if you trust them, load it with trusted=True; if you make it, save it as skops or safetensors",
+    )
+
+
+@contextmanager
+def _explaining(kind: type[GitModelError], what: str) -> Iterator[None]:
+    """Say what a library says of a file or value as one line of ours."""
+    try:
+        yield
+    except (GitModelError, MemoryError):
+        raise
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"{what}: it needs the package {error.name}, which is not installed",
+            hint=f"pip install {error.name}",
+        ) from error
+    except Exception as error:
+        raise kind(f"{what}: {first_line(error)}", hint=_HINTS.get(kind, "")) from error

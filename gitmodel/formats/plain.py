@@ -1,0 +1,53 @@
+"""The formats that need nothing but Python: JSON, text and bytes."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from gitmodel.errors import UsageError
+from gitmodel.formats.format import Format
+
+
+def _load_json(path: Path, trusted: bool) -> Any:
+    try:
+        return json.loads(path.read_bytes().decode())
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+
+
+def _save_json(value: Any, path: Path) -> None:
+    try:
+        # no NaN: other readers of JSON refuse it
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2)
+    except RecursionError:
+        raise ValueError("it is nested too deeply") from None
+    path.write_bytes(text.encode() + b"\n")
+
+
+def _load_text(path: Path, trusted: bool) -> str:
+    return path.read_bytes().decode()  # line ends as they are
+
+
+def _save_text(value: Any, path: Path) -> None:
+    if not isinstance(value, str):
+        raise UsageError(
+            f"text holds str, not {type(value).__name__}", hint="save it as json, or as str(value)"
+        )
+    path.write_bytes(value.encode())
+
+
+def _load_bytes(path: Path, trusted: bool) -> bytes:
+    return path.read_bytes()
+
+
+def _save_bytes(value: Any, path: Path) -> None:
+    if not isinstance(value, bytes | bytearray | memoryview):
+        raise UsageError(f"bytes holds bytes, not {type(value).__name__}", hint="save it in another format")
+    path.write_bytes(value)
+
+
+JSON = Format("json", _load_json, _save_json, extensions=(".json",))
+TEXT = Format("text", _load_text, _save_text, extensions=(".txt", ".md", ".log"))
+BYTES = Format("bytes", _load_bytes, _save_bytes)

@@ -1,0 +1,85 @@
+"""Which formats there are: those that come with gitmodel, and those of installed packages."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from importlib import import_module
+from typing import TYPE_CHECKING, cast
+
+from gitmodel.errors import UsageError
+from gitmodel.formats.format import Format, first_line
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+GROUP = "gitmodel.formats"
+
+# where each is, so that only the one used is imported
+_BUILT_IN = {
+    "bytes": "gitmodel.formats.plain:BYTES",
+    "cloudpickle": "gitmodel.formats.pickles:CLOUDPICKLE",
+    "csv": "gitmodel.formats.tables:CSV",
+    "joblib": "gitmodel.formats.pickles:JOBLIB",
+    "json": "gitmodel.formats.plain:JSON",
+    "numpy": "gitmodel.formats.arrays:NUMPY",
+    "parquet": "gitmodel.formats.tables:PARQUET",
+    "pickle": "gitmodel.formats.pickles:PICKLE",
+    "safetensors": "gitmodel.formats.arrays:SAFETENSORS",
+    "skops": "gitmodel.formats.estimators:SKOPS",
+    "text": "gitmodel.formats.plain:TEXT",
+}
+
+
+def format_names() -> list[str]:
+    """The names of all formats: those that come with gitmodel and those of installed packages.
+
+    >>> {"json", "skops"} <= set(format_names())
+    True
+    """
+    return sorted({*_BUILT_IN, *(point.name for point in _entry_points())})
+
+
+def find_format(name: str) -> Format:
+    """The format *name*. Raises UsageError, with the names there are, if there is none."""
+    if place := _BUILT_IN.get(name):
+        module, _, attribute = place.partition(":")
+        return cast(Format, getattr(import_module(module), attribute))
+    for point in _entry_points():
+        if point.name == name:
+            return _loaded(point)
+    raise UsageError(
+        f"there is no format {name!a}; there are {', '.join(format_names())}",
+        hint="install the package that provides it, or take the file itself with `git model get`",
+    )
+
+
+def other_formats() -> list[Format]:
+    """The formats of installed packages. One that cannot be imported is passed over until it is asked for."""
+    found = []
+    for point in _entry_points():
+        with suppress(UsageError):
+            found.append(_loaded(point))
+    return found
+
+
+def _entry_points() -> list[EntryPoint]:
+    from importlib.metadata import entry_points  # slow to import: only for a format that is not ours
+
+    return sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value))
+
+
+def _loaded(point: EntryPoint) -> Format:
+    provider = point.dist.name if point.dist else point.value
+    try:
+        found = point.load()
+    except Exception as error:
+        raise UsageError(
+            f"the format {point.name} of the package {provider} cannot be imported: {first_line(error)}",
+            hint=f"pip install --upgrade {provider}",
+        ) from error
+    if not isinstance(found, Format) or found.name != point.name:
+        raise UsageError(
+            f"the format {point.name} of the package {provider} is no gitmodel.formats.Format of that name",
+            hint="report it to its makers",
+        )
+    return found

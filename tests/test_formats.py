@@ -1,0 +1,354 @@
+"""Values survive their file, the content decides what a file is, and a pickle runs only with trust."""
+
+import os
+import pickle
+import sys
+import zipfile
+from contextlib import suppress
+from importlib.metadata import EntryPoint
+
+import joblib
+import numpy
+import pandas
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.numpy import save_file
+from sklearn.datasets import load_iris
+from sklearn.linear_model import LogisticRegression
+from sklearn.preprocessing import FunctionTransformer
+
+from gitmodel import formats
+from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, UsageError
+from gitmodel.formats import Format, detect_format, format_names, load, plugins, save
+
+try:
+    import cloudpickle
+except ImportError:  # joblib before 1.6 brings a copy
+    from joblib.externals import cloudpickle
+
+
+class Bomb:
+    """Leaves a file behind when it is unpickled."""
+
+    def __init__(self, path):
+        self.path = str(path)
+
+    def __reduce__(self):
+        return os.mkdir, (self.path,)
+
+
+def scale(values):
+    return values * 2
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("json", {"accuracy": 0.97, "classes": ["setosa", "Größe"], "none": None}),
+        ("text", "one\r\ntwo\n\n"),
+        ("text", ""),
+        ("bytes", b"\x00\xff"),
+        ("bytes", b""),
+        ("pickle", {1: (2, 3)}),
+        ("joblib", {1: (2, 3)}),
+    ],
+)
+def test_a_plain_value_survives_its_file(tmp_path, name, value):
+    save(value, tmp_path / "file", name)
+    assert load(tmp_path / "file", name, trusted=name in ("pickle", "joblib")) == value
+
+
+def test_one_array_survives_its_file(tmp_path):
+    array = numpy.arange(6, dtype="float32").reshape(2, 3).T
+    save(array, tmp_path / "array", "numpy")
+    assert detect_format(tmp_path / "array") == "numpy"
+    numpy.testing.assert_array_equal(load(tmp_path / "array", "numpy"), array)
+
+
+@pytest.mark.parametrize("name", ["numpy", "safetensors"])
+def test_a_dict_of_arrays_survives_its_file_in_any_layout_of_memory(tmp_path, name):
+    square = numpy.arange(16.0).reshape(4, 4)
+    arrays = {"file": square.T, "strided": square[:, ::2], "scalar": numpy.float32(3), "empty": square[:0]}
+    save(arrays, tmp_path / "arrays", name)
+    assert detect_format(tmp_path / "arrays") == name
+    found = load(tmp_path / "arrays", name)
+    assert found.keys() == arrays.keys()
+    for key, array in arrays.items():
+        numpy.testing.assert_array_equal(found[key], array)
+        assert found[key].dtype == array.dtype
+
+
+@pytest.mark.parametrize("name", ["numpy", "safetensors", "json"])
+def test_equal_values_are_equal_files(tmp_path, name, monkeypatch):
+    value = {"a": [1, 2]} if name == "json" else {"a": numpy.ones(3)}
+    save(value, tmp_path / "one", name)
+    monkeypatch.setattr("time.time", lambda: 2_000_000_000.0)
+    save(value, tmp_path / "two", name)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+@pytest.mark.parametrize("name", ["parquet", "csv"])
+def test_a_table_survives_its_file(tmp_path, name):
+    frame = pandas.DataFrame({"length": [5.1, 4.9], "species": ["setosa", "virginica"], "n": [1, 2]})
+    save(frame, tmp_path / f"table.{name}", name)
+    assert detect_format(tmp_path / f"table.{name}") == name
+    pandas.testing.assert_frame_equal(load(tmp_path / f"table.{name}", name), frame)
+
+
+def test_a_classifier_survives_its_skops_file(tmp_path):
+    features, species = load_iris(return_X_y=True)
+    model = LogisticRegression(max_iter=500).fit(features, species)
+    save(model, tmp_path / "model", "skops")
+    assert detect_format(tmp_path / "model") == "skops"
+    numpy.testing.assert_array_equal(
+        load(tmp_path / "model", "skops").predict(features), model.predict(features)
+    )
+
+
+def test_skops_types_that_are_not_known_to_be_safe_are_named_and_need_trust(tmp_path):
+    save(FunctionTransformer(scale), tmp_path / "model.skops", "skops")
+    with pytest.raises(Refused, match=r"test_formats\.scale") as caught:
+        load(tmp_path / "model.skops", "skops")
+    assert "trusted=True" in caught.value.hint
+    assert load(tmp_path / "model.skops", "skops", trusted=True).transform(2) == 4
+
+
+@pytest.mark.parametrize("name", ["pickle", "joblib", "cloudpickle"])
+def test_the_pickle_family_is_refused_without_trust_and_says_why(tmp_path, name):
+    (tmp_path / "model").write_bytes(pickle.dumps(Bomb(tmp_path / "went off")))
+    with pytest.raises(Refused, match="can run any code") as caught:
+        load(tmp_path / "model", name)
+    assert "trusted=True" in caught.value.hint
+    assert not (tmp_path / "went off").exists()
+
+
+@pytest.mark.parametrize("name", [name for name in format_names() if name != "bytes"])
+@pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
+def test_no_format_runs_a_pickle_that_goes_by_its_name(tmp_path, name, protocol):
+    path = tmp_path / f"model.{name}"
+    path.write_bytes(pickle.dumps(Bomb(tmp_path / "went off"), protocol=protocol))
+    # the two oldest protocols are plain text, which is no harm where nothing runs it
+    with pytest.raises(Refused) if protocol > 1 else suppress(GitModelError):
+        load(path, name)
+    assert not (tmp_path / "went off").exists()
+
+
+@pytest.mark.parametrize("called", ["model.skops", "model.json", "model.npy", "model", "model.PKL"])
+@pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
+def test_a_pickle_is_detected_whatever_it_is_called(tmp_path, called, protocol):
+    (tmp_path / called).write_bytes(pickle.dumps([1, 2], protocol=protocol))
+    assert detect_format(tmp_path / called) == "pickle"
+
+
+def test_arrays_of_python_objects_are_never_loaded_nor_saved_as_numpy(tmp_path):
+    array = numpy.array([Bomb(tmp_path / "went off")], dtype=object)
+    numpy.save(tmp_path / "a.npy", array, allow_pickle=True)
+    numpy.savez(tmp_path / "a.npz", a=array)
+    for path in (tmp_path / "a.npy", tmp_path / "a.npz"):
+        assert detect_format(path) == "numpy"
+        for trusted in (False, True):
+            with pytest.raises(Invalid, match="cannot be loaded as numpy"):
+                load(path, "numpy", trusted=trusted)
+    assert not (tmp_path / "went off").exists()
+    for value in (array, {"a": array}):
+        with pytest.raises(UsageError, match="cannot be saved as numpy"):
+            save(value, tmp_path / "b.npy", "numpy")
+
+
+def test_joblib_files_are_told_from_pickles(tmp_path):
+    joblib.dump({"a": numpy.ones(1000)}, tmp_path / "model.pkl")
+    joblib.dump({"a": numpy.ones(1000)}, tmp_path / "packed.joblib", compress=3)
+    assert detect_format(tmp_path / "model.pkl") == "joblib"
+    assert detect_format(tmp_path / "packed.joblib") == "joblib"
+    assert load(tmp_path / "packed.joblib", "joblib", trusted=True)["a"].sum() == 1000
+
+
+def test_cloudpickle_keeps_functions(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cloudpickle", cloudpickle)
+    save(lambda value: value + 1, tmp_path / "function", "cloudpickle")
+    assert load(tmp_path / "function", "cloudpickle", trusted=True)(1) == 2
+
+
+@pytest.mark.parametrize(
+    ("called", "content", "name"),
+    [
+        ("a.json", b"{}", "json"),
+        ("a.JSON", b"{}", "json"),
+        ("a.txt", b"hello", "text"),
+        ("README.md", b"# Title", "text"),
+        ("a.csv", b"a,b\n", "csv"),
+        ("a.pkl", b"(lp0\n.", "pickle"),
+        ("a", b"", "bytes"),
+        ("a.bin", b"\x00" * 100, "bytes"),
+        ("a.parquet", b"not so", "bytes"),
+        ("a.npy", b"not so", "bytes"),
+        ("a.skops", b"PK\x03\x04 cut off", "bytes"),
+        ("a", b"\x80", "bytes"),
+    ],
+)
+def test_detection_is_by_content_and_then_by_extension(tmp_path, called, content, name):
+    (tmp_path / called).write_bytes(content)
+    assert detect_format(tmp_path / called) == name
+
+
+def test_archives_that_are_neither_skops_nor_arrays_are_bytes(tmp_path):
+    with zipfile.ZipFile(tmp_path / "torch.pt", "w") as archive:
+        archive.writestr("archive/data.pkl", b"\x80\x02.")
+    assert detect_format(tmp_path / "torch.pt") == "bytes"
+
+
+def test_a_safetensors_file_whose_header_begins_as_a_pickle_does_is_none(tmp_path):
+    for padding in range(0, 700, 8):
+        save_file({"a" * (padding or 1): numpy.ones(1)}, tmp_path / "file")
+        assert detect_format(tmp_path / "file") == "safetensors"
+
+
+def test_a_folder_is_a_folder_and_has_no_single_value(tmp_path):
+    assert detect_format(tmp_path) == "folder"
+    with pytest.raises(UsageError, match="is a folder"):
+        load(tmp_path, "json")
+
+
+def test_a_missing_file_is_not_found(tmp_path):
+    for ask in (detect_format, lambda path: load(path, "json")):
+        with pytest.raises(NotFound, match="there is no file"):
+            ask(tmp_path / "nothing")
+
+
+def test_an_unknown_format_is_refused_with_those_there_are(tmp_path):
+    (tmp_path / "file").write_bytes(b"")
+    for ask in (lambda: load(tmp_path / "file", "onnx"), lambda: save(1, tmp_path / "file", "onnx")):
+        with pytest.raises(UsageError, match=r"no format 'onnx'.*json.*skops"):
+            ask()
+
+
+@pytest.mark.parametrize("name", ["json", "numpy", "parquet", "safetensors", "skops", "pickle", "joblib"])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(content=st.binary(max_size=64))
+def test_a_file_that_is_not_in_its_format_is_said_to_be_so(tmp_path, name, content):
+    path = tmp_path / "damaged"
+    for start in (b"", b"\x93NUMPY\x01\x00", b"PAR1", b"PK\x03\x04", b"\x80\x04\x95"):
+        path.write_bytes(start + content)
+        if name in ("pickle", "joblib"):
+            continue  # running random pickles is what trust is about
+        said = ""
+        try:
+            load(path, name)
+        except (Invalid, Refused) as error:
+            said = error.message
+        assert "\n" not in said
+
+
+def test_deeply_nested_json_is_invalid(tmp_path):
+    (tmp_path / "deep.json").write_bytes(b"[" * 200_000)
+    with pytest.raises(Invalid, match="cannot be loaded as json"):
+        load(tmp_path / "deep.json", "json")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("json", {"a": object()}),
+        ("json", float("nan")),
+        ("text", 1),
+        ("text", "\udcff"),
+        ("bytes", "text"),
+        ("numpy", [1, 2]),
+        ("numpy", {1: numpy.ones(1)}),
+        ("safetensors", numpy.ones(1)),
+        ("parquet", {"a": [1]}),
+        ("csv", pandas.Series([1])),
+        ("csv", pandas.DataFrame({"a": [1]}, index=["row"])),
+        ("pickle", lambda: None),
+    ],
+)
+def test_a_value_that_does_not_fit_is_refused_and_leaves_the_old_file(tmp_path, name, value):
+    (tmp_path / "file").write_bytes(b"before")
+    with pytest.raises(UsageError) as caught:
+        save(value, tmp_path / "file", name)
+    assert "\n" not in caught.value.message
+    assert caught.value.hint
+    assert (tmp_path / "file").read_bytes() == b"before"
+    assert os.listdir(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize(
+    ("name", "module", "line"),
+    [
+        ("numpy", "numpy", "pip install 'gitmodel[numpy]'"),
+        ("parquet", "pyarrow", "pip install 'gitmodel[parquet]'"),
+        ("csv", "pandas", "pip install 'gitmodel[parquet]'"),
+        ("skops", "skops.io", "pip install 'gitmodel[skops]'"),
+        ("safetensors", "safetensors.numpy", "pip install 'gitmodel[safetensors]'"),
+        ("joblib", "joblib", "pip install 'gitmodel[skops]'"),
+        ("cloudpickle", "cloudpickle", "pip install 'cloudpickle'"),
+    ],
+)
+def test_a_missing_library_is_named_with_the_line_that_installs_it(tmp_path, monkeypatch, name, module, line):
+    (tmp_path / "file").write_bytes(b"")
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(UsageError, match="which is not installed") as caught:
+        load(tmp_path / "file", name, trusted=True)
+    assert caught.value.hint == line
+
+
+def _load_reversed(path, trusted):
+    return path.read_bytes()[3:][::-1]
+
+
+def _save_reversed(value, path):
+    path.write_bytes(b"REV" + value[::-1])
+
+
+REVERSED = Format("reversed", _load_reversed, _save_reversed, extensions=(".rev",), magic=(b"REV",))
+
+
+def test_an_installed_package_adds_a_format(tmp_path, monkeypatch):
+    points = [
+        EntryPoint("broken", "no_such_package:FORMAT", plugins.GROUP),
+        EntryPoint("misnamed", "test_formats:REVERSED", plugins.GROUP),
+        EntryPoint("reversed", "test_formats:REVERSED", plugins.GROUP),
+    ]
+    monkeypatch.setattr(plugins, "_entry_points", lambda: points)
+    monkeypatch.setitem(sys.modules, "test_formats", sys.modules[__name__])
+    assert "reversed" in format_names()
+    save(b"abc", tmp_path / "file", "reversed")
+    assert (tmp_path / "file").read_bytes() == b"REVcba"
+    assert detect_format(tmp_path / "file") == "reversed"
+    (tmp_path / "file.rev").write_bytes(b"")
+    assert detect_format(tmp_path / "file.rev") == "reversed"
+    assert load(tmp_path / "file", "reversed") == b"abc"
+    with pytest.raises(UsageError, match="cannot be imported"):
+        load(tmp_path / "file", "broken")
+    with pytest.raises(UsageError, match="of that name"):
+        load(tmp_path / "file", "misnamed")
+
+
+def test_a_package_cannot_take_the_name_of_a_format_of_ours(tmp_path, monkeypatch):
+    monkeypatch.setattr(plugins, "_entry_points", lambda: [EntryPoint("json", "no:thing", plugins.GROUP)])
+    (tmp_path / "a.json").write_bytes(b"1")
+    assert load(tmp_path / "a.json", "json") == 1
+
+
+def test_every_built_in_format_is_what_the_registry_calls_it():
+    for name in format_names():
+        assert plugins.find_format(name).name == name
+
+
+def test_a_format_is_imported_only_when_used(tmp_path):
+    import subprocess
+
+    code = (
+        "import sys, pathlib; from gitmodel import formats\n"
+        "path = pathlib.Path(sys.argv[1]); formats.save({}, path, 'json'); formats.load(path, 'json')\n"
+        "print([m for m in ('numpy', 'pandas', 'importlib.metadata', 'pickle') if m in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "a.json"], capture_output=True, text=True, check=True
+    )
+    assert done.stdout == "[]\n"
+
+
+def test_the_package_shows_its_five_words():
+    assert formats.__all__ == ["Format", "detect_format", "format_names", "load", "save"]
