@@ -103,7 +103,7 @@ def run(session: nox.Session, tool: str, *arguments: str) -> None:
 def run_lint(session: nox.Session) -> None:
     run(session, "ruff", "check", "--output-format=concise")
     run(session, "ruff", "format", "--check")
-    run(session, "lint-imports")
+    run(session, "lint-imports", "--no-logo")
 
 
 def run_types(session: nox.Session) -> None:
