@@ -1,0 +1,560 @@
+"""Filters and gates: one language, two ways to answer it, no way to stall or crash the reader."""
+
+from __future__ import annotations
+
+import builtins
+import importlib.util
+import math
+import subprocess
+import sys
+import threading
+import time
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gitmodel import expressions
+from gitmodel.errors import UsageError
+from gitmodel.expressions import Expression, parse
+
+needs_library = pytest.mark.skipif(importlib.util.find_spec("cel") is None, reason="needs gitmodel[cel]")
+
+VERSION: dict[str, Any] = {
+    "number": 4,
+    "name": "1.2.3",
+    "tags": ["baseline", "été"],
+    "created": datetime(2026, 11, 23, 10, 12, 13, tzinfo=timezone.utc),
+    "metadata": {
+        "accuracy": 0.97,
+        "rows": 150,
+        "test set": {"auc": 0.5},
+        "ok": True,
+        "nan": math.nan,
+        "huge": 10**400,
+        "note": "b",
+    },
+    "code": {"dirty": False, "commit": "9fceb02"},
+    "artifacts": [{"name": "classifier", "kind": "model", "size": 48211}],
+    "stage": None,
+}
+
+PLAIN = [
+    ('metadata.accuracy > 0.9 && "baseline" in tags', True),
+    ("metadata.accuracy > 1", False),
+    ("0.9 < metadata.accuracy", True),
+    ("metadata.rows == 150.0", True),
+    ("metadata.rows >= 149.5", True),
+    ("number != 4", False),
+    ("number == -4", False),
+    ("metadata['test set'][\"auc\"] <= 0.5", True),
+    ("artifacts[0].size > 1e3", True),
+    ("artifacts[1].size > 1e3", False),
+    ("'été' in tags", True),
+    ('"rows" in metadata', True),
+    ('"cols" in metadata', False),
+    ("5 in tags", False),
+    ('"1" in name', False),
+    ("metadata.ok", True),
+    ("!code.dirty", True),
+    ("!number", False),
+    ("code.dirty == false", True),
+    ("metadata.ok == 1", False),
+    ("metadata.ok != 1", True),
+    ("metadata.ok > 0", False),
+    ("name > 1", False),
+    ('number < "a"', False),
+    ('name == "1.2.3" // the released one', True),
+    ('metadata.note > "a"', True),
+    ("metadata.nan != 1", True),
+    ("metadata.nan <= 1", False),
+    ("metadata.huge > 9223372036854775807", True),
+    ("metadata.nothing > 1", False),
+    ("metadata.nothing != 1", False),
+    ("name.length > 1", False),
+    ('stage != "production"', False),
+    ("created != 1", True),
+    ("created > 1", False),
+]
+
+LIBRARY = [
+    ('metadata.accuracy > 0.9 || "other" in tags', True),
+    ('artifacts.exists(a, a.kind == "model" && a.size < 100000)', True),
+    ('artifacts.filter(a, a.kind == "data").size() == 0', True),
+    ('created > timestamp("2026-01-01T00:00:00Z")', True),
+    ('name.matches("^1[.]")', True),
+    ("has(metadata.accuracy) && !has(metadata.f1)", True),
+    ("has(stage.name)", False),
+    ("metadata.f1 > 0.5 || number == 4", True),
+    ("metadata.f1 > 0.5 || number == 5", False),
+    ("nothing.f1 > 0.5 || number == 5", False),
+    ("metadata.rows + 1 == 151", True),
+    ("metadata.rows + 1.0 == 151.0", False),
+    ("metadata.rows / 0 == 1", False),
+    ("metadata.huge == 1 || number == 4", True),
+    ("number == 4 ? true : false", True),
+    ("number == 0x4", True),
+    ('tags.all(t, t != "x") && number == 4', True),
+    ("number in [3, 4]", True),
+    ("size(tags) == 2", True),
+]
+
+
+@pytest.mark.parametrize(("text", "expected"), PLAIN)
+def test_a_plain_expression_is_answered_without_the_library(text, expected):
+    expression = parse(text)
+    assert expression.plain
+    assert expression.matches(VERSION) is expected
+    assert expression.judge(VERSION).passed is expected
+
+
+@needs_library
+@pytest.mark.parametrize(("text", "expected"), PLAIN)
+def test_the_library_answers_plain_expressions_alike(text, expected):
+    assert by_library(text).matches(VERSION) is expected
+
+
+@needs_library
+@pytest.mark.parametrize(("text", "expected"), LIBRARY)
+def test_anything_else_goes_to_the_library(text, expected):
+    expression = parse(text)
+    assert not expression.plain
+    assert expression.matches(VERSION) is expected
+    assert expression.judge(VERSION).passed is expected
+
+
+def by_library(text: str) -> Expression:
+    """The same clauses, each answered by the library."""
+    tokens = expressions._tokens(text)
+    return Expression(text, tuple(expressions._Program(text, part) for part in expressions._split(tokens)))
+
+
+def answer(expression: Expression, record: dict[str, Any]) -> bool | str:
+    try:
+        return expression.matches(record)
+    except UsageError as error:
+        return error.message
+
+
+INTEGERS = st.integers(-3, 3) | st.sampled_from(
+    [2**53, 2**53 + 1, 2**63 - 1, -(2**63), 2**63, 2**70, -(10**400)]
+)
+FLOATS = st.floats() | st.sampled_from([0.0, -0.0, 1.0, 2.0**53, 2.0**63, 0.1])
+TEXTS = st.sampled_from(["", "a", "b", "é", "\U0001f600", "\uffff", "a b", "1"]) | st.text(
+    st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\\\"'"), max_size=3
+)
+SCALARS = (
+    st.booleans() | INTEGERS | FLOATS | TEXTS | st.none() | st.datetimes(timezones=st.just(timezone.utc))
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["x", "y", "a b"]), inner, max_size=3)
+    ),
+    max_leaves=6,
+)
+RECORDS = st.dictionaries(st.sampled_from(["x", "y", "tags"]), VALUES, max_size=3)
+STEPS = st.sampled_from([".x", ".y", '["a b"]', "['x']", "[0]", "[1]"])
+PATHS = st.builds(
+    lambda root, steps: root + "".join(steps),
+    st.sampled_from(["x", "y", "tags"]),
+    st.lists(STEPS, max_size=2),
+)
+
+
+def written(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f'"{value}"' if isinstance(value, str) else repr(value)
+
+
+LITERALS = (
+    st.booleans()
+    | INTEGERS.filter(lambda n: -(2**63) <= n < 2**63)
+    | FLOATS.filter(math.isfinite).filter(lambda f: f == f)
+    | TEXTS
+).map(written)
+SIGNS = st.sampled_from(["==", "!=", "<", "<=", ">", ">="])
+CLAUSES = (
+    st.builds("{} {} {}".format, PATHS, SIGNS, LITERALS)
+    | st.builds("{} {} {}".format, LITERALS, SIGNS, PATHS)
+    | st.builds("{} in {}".format, LITERALS, PATHS)
+    | PATHS
+    | PATHS.map("!{}".format)
+)
+
+
+@needs_library
+@settings(max_examples=1500, deadline=None)
+@given(text=st.lists(CLAUSES, min_size=1, max_size=3).map(" && ".join), record=RECORDS)
+def test_both_ways_give_the_same_answer(text, record):
+    here, there = parse(text), by_library(text)
+    assert answer(here, record) == answer(there, record)
+    whole = expressions._Program(text, expressions._tokens(text))  # not split at &&: CEL itself
+    assert (answer(here, record) is True) == (whole.answer(record) is True)
+    verdict, other = here.judge(record), there.judge(record)
+    assert (verdict.passed, verdict.clause, verdict.missing) == (other.passed, other.clause, other.missing)
+
+
+@needs_library
+@settings(max_examples=800, deadline=None)
+@given(
+    st.lists(
+        st.sampled_from(
+            [
+                "a",
+                *",?:",
+                "true",
+                "has",
+                "size",
+                "exists",
+                '"y"',
+                r"r'\'",
+                "//z",
+                ".",
+                "(",
+                ")",
+                "[",
+                "]",
+                "{",
+                "}",
+                "&&",
+                "||",
+                "!",
+                "-",
+                "+",
+                "==",
+                "in",
+                "1",
+                "1.5",
+                "'x'",
+            ]
+        ),
+        min_size=1,
+        max_size=7,
+    ).map(" ".join)
+)
+def test_what_is_refused_here_the_library_refuses_too(text):
+    import cel
+
+    try:
+        expressions._check_shape(text, expressions._tokens(text))
+    except UsageError:
+        with pytest.raises(ValueError, match="Failed to parse"):
+            cel.compile(text)
+
+
+@needs_library
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("", "column 1: it is empty"),
+        ("   ", "column 4: it is empty"),
+        ("number = 4", "`number = 4`, column 8: a comparison is written =="),
+        ("number == 4 & true", "column 13: and is written &&"),
+        ("number == 4 and true", "column 13: and is written &&"),
+        ("not code.dirty", "column 1: and is written &&, or is written ||, not is written !"),
+        ("number == ", "column 11: a value is missing at the end"),
+        ("== 4", "column 1: a value is missing before =="),
+        ("number 4", "column 8: an operator is missing before 4"),
+        ('name == "a', "column 9: this string is not closed"),
+        ("(number == 4", "column 13: ) is missing"),
+        ("number == 4)", "column 12: nothing is open that ) closes"),
+        ("number == 4 # x", "column 13: '#' has no meaning here"),
+        ("number == 4 \x00", "column 13: '\\x00' has no meaning here"),
+        ("number == 99999999999999999999", "column 11: invalid int literal"),
+        ("a &&\n b == 1e999", "column 12: invalid double literal"),
+        ('"x"', "column 1: this is a value"),
+        ("number + 1", "column 1: this is a value"),
+        ('lowercase(name) == "a"', "column 1: there is no function lowercase"),
+        ("tags.map(t, t + t) == tags", "column 6: map is left out"),
+        ('name.matches("(") || true', "column 14: matches cannot read this"),
+        ('created > timestamp("2026-01-01")', "column 21: timestamp cannot read this"),
+    ],
+)
+def test_parse_says_what_is_wrong_and_where(text, why):
+    with pytest.raises(UsageError) as caught:
+        parse(text)
+    assert why in caught.value.message
+    assert caught.value.message.isprintable()
+    example = caught.value.hint.removeprefix("an example: ")
+    assert parse(example)
+
+
+@needs_library
+def test_a_clause_that_is_no_truth_value_is_an_error_in_a_filter_and_a_failure_in_a_gate():
+    for text in ("number", "size(tags)"):
+        with pytest.raises(UsageError, match="neither true nor false"):
+            parse(text).matches(VERSION)
+        assert parse(text).judge(VERSION).reason == "it is neither true nor false"
+
+
+@needs_library
+@pytest.mark.parametrize(
+    ("text", "missing"),
+    [
+        ("metadata.f1 > 0.5", "metadata.f1"),
+        ('metadata["k k"].x == 1', 'metadata["k k"]'),
+        ("audit.by.name == 'a'", "audit"),
+        ("number == 4 && metadata.f1 > 0.5 && number == 5", "metadata.f1"),
+        ("artifacts[3].size > 1", "artifacts[3]"),
+        ("metadata.f1 + 1.0 > 0.5", "metadata.f1"),
+        ("size(audit) > 1", "audit"),
+        ("audit.exists(a, a == 1)", "audit"),
+        ("artifacts.exists(a, a.rows == 1)", "rows"),
+        ("artifacts[3].name.startsWith('a')", "artifacts[3]"),
+        ("stage.startsWith('a')", "stage"),
+    ],
+)
+def test_a_gate_names_the_missing_key(text, missing):
+    verdict = parse(text).judge(VERSION)
+    assert not verdict
+    assert verdict.missing == missing
+    assert verdict.reason == f"{missing} is missing"
+    assert parse(text).matches(VERSION) is False
+
+
+@needs_library
+def test_a_failing_gate_says_which_clause_failed_and_what_it_found():
+    verdict = parse("!code.dirty && metadata.accuracy > 0.99 && number == 1").judge(VERSION)
+    assert verdict == (False, "metadata.accuracy > 0.99", "metadata.accuracy is 0.97", None)
+    assert parse("name == 'x'").judge({"name": "a\x1b[31m"}).reason == "name is 'a\\x1b[31m'"
+    assert parse("created == 1").judge(VERSION).reason == "created is 2026-11-23T10:12:13+00:00"
+    assert parse("size(tags) == 1").judge(VERSION).reason == "it is false"
+    assert parse("name > 1").judge(VERSION).reason == "its parts cannot be compared"
+    assert parse("number == 4").judge(VERSION)
+
+
+@needs_library
+def test_names_are_the_record_keys_that_an_expression_reads():
+    assert parse('metadata.a > 1 && "x" in tags').names == {"metadata", "tags"}
+    assert parse("tags.exists(t, t == name) || has(code.commit) || type(number) == int").names == {
+        "tags",
+        "name",
+        "code",
+        "number",
+    }
+
+
+@needs_library
+def test_records_may_be_any_mapping_and_hold_tuples_sets_and_subclasses():
+    class Level(int):
+        pass
+
+    record = MappingProxyType({"tags": frozenset({"a"}), "m": MappingProxyType({"n": Level(3)}), "t": ("x",)})
+    text = '"a" in tags && m.n == 3.0 && t[0] == "x" && "n" in m'
+    assert parse(text).matches(record)
+    assert by_library(text).matches(record)
+    assert parse(text.replace("&&", "&& true &&")).matches(record)
+
+
+@needs_library
+def test_a_time_without_zone_is_read_as_utc():
+    later = {"created": datetime(2026, 1, 1, 0, 30)}
+    assert parse('created > timestamp("2026-01-01T00:00:00Z")').matches(later)
+    assert not parse('created > timestamp("2026-01-01T00:00:00-01:00")').matches(later)
+
+
+def test_ten_thousand_records_are_searched_in_milliseconds():
+    records = [{**VERSION, "number": n, "metadata": {"accuracy": n / 10_000}} for n in range(10_000)]
+    expression = parse('metadata.accuracy > 0.9 && "baseline" in tags')
+    start = time.perf_counter()
+    assert sum(map(expression.matches, records)) == 999
+    assert time.perf_counter() - start < 0.25  # 11 ms where it was written; slow machines run this too
+
+
+def test_the_library_is_imported_only_when_an_expression_needs_it():
+    code = (
+        "import sys; from gitmodel.expressions import parse; "
+        "parse('metadata.accuracy > 0.9 && \"baseline\" in tags').matches({}); "
+        "print(sorted({'cel', 'typer', 'pydantic', 'dataclasses', 'inspect'} & set(sys.modules)))"
+    )
+    assert (
+        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+        == "[]\n"
+    )
+
+
+def test_without_the_library_plain_expressions_work_and_others_say_what_to_install(monkeypatch):
+    original = builtins.__import__
+
+    def refuse(name, *args):
+        if name == "cel":
+            raise ImportError(name)
+        return original(name, *args)
+
+    monkeypatch.delitem(sys.modules, "cel", raising=False)
+    monkeypatch.setattr(builtins, "__import__", refuse)
+    assert parse("number == 4").matches(VERSION)
+    with pytest.raises(UsageError) as caught:
+        parse("number == 4 || true")
+    assert "pip install 'gitmodel[cel]'" in caught.value.hint
+
+
+class PanicException(BaseException):
+    """Named as the one that the Rust binding raises, which derives from BaseException too."""
+
+
+@needs_library
+def test_a_panic_in_the_library_is_a_usage_error(monkeypatch):
+    def panic(*_):
+        raise PanicException("index out of bounds")
+
+    expression = parse("number == 4 || true")
+    monkeypatch.setattr(expression._clauses[0], "program", type("Program", (), {"execute": panic})())
+    with pytest.raises(UsageError, match="the CEL library failed on it"):
+        expression.matches(VERSION)
+    assert not expression.judge(VERSION)
+    monkeypatch.setattr(expressions, "_library", lambda: type("Library", (), {"compile": panic})())
+    with pytest.raises(UsageError, match="the CEL library failed on it"):
+        parse("number == 4 || true")
+
+
+@needs_library
+def test_an_interrupt_stays_an_interrupt(monkeypatch):
+    def interrupt(*_):
+        raise KeyboardInterrupt
+
+    expression = parse("number == 4 || true")
+    monkeypatch.setattr(expression._clauses[0], "program", type("Program", (), {"execute": interrupt})())
+    with pytest.raises(KeyboardInterrupt):
+        expression.matches(VERSION)
+
+
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("(" * 900 + "a" + ")" * 900, "nested deeper than 32 levels"),
+        ("[" * 33 + "]" * 33 + " == a", "nested deeper than 32 levels"),
+        ("!" * 33 + "a", "nested deeper than 32 levels"),
+        ("-" * 1900 + "1 == a", "nested deeper than 32 levels"),
+        ("a == '" + "x" * 100_000 + "'", "characters long; the limit is 2,000"),
+        (" && ".join(["a == 1"] * 100_000), "characters long; the limit is 2,000"),
+        ("a" + ".b" * 900 + " || b", "more than 250 operations"),
+        ("a < " * 400 + "a", "more than 250 operations"),
+        ("+".join(["a"] * 10) + " == 1", "more than 8 additions"),
+        (
+            " || ".join(r"""s.matches("\\w{100}")""" for _ in range(60)),
+            "patterns for matches are too much work",
+        ),
+    ],
+)
+def test_hostile_text_is_refused_at_once(text, why):
+    start = time.perf_counter()
+    with pytest.raises(UsageError, match=why) as caught:
+        parse(text)
+    assert time.perf_counter() - start < 1
+    assert len(caught.value.message) < 300
+
+
+@needs_library
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a || " * 300 + "a",
+        "a < " * 249 + "a",
+        "!(a || " * 16 + "a" + ")" * 16,
+        "t.exists(a, " * 32 + "true" + ")" * 32,
+        "[" * 32 + "a" + "]" * 32 + " == a" * 200,
+        "a" + "[0]" * 200 + " || a",
+        "a ? " * 120 + "a" + " : a" * 120,
+    ],
+)
+def test_the_largest_expressions_fit_a_small_stack(text):
+    outcome: list[object] = []
+
+    def run() -> None:
+        try:
+            outcome.append(parse(text).judge({"a": True, "t": [1]}))
+        except UsageError as error:
+            outcome.append(error)
+
+    before = threading.stack_size(512 * 1024)  # what a thread has on macOS
+    try:
+        thread = threading.Thread(target=run)
+        thread.start()
+        thread.join()
+    finally:
+        threading.stack_size(before)
+    assert len(outcome) == 1
+
+
+WIDE = [{"name": f"a{i}", "kind": "model", "size": i} for i in range(3_000)]
+
+
+@needs_library
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a.all(x, a.all(y, a.all(z, x != 1)))",
+        "a.all(x, a.all(y, a == a))",
+        "a.filter(x, true).size() > 0",
+        "a.filter(x, a.filter(y, true).size() > 0).size() > 0",
+        "a.all(x, a + a + a + a + a + a + a + a != a)",
+        "a.all(x, [a, a, a] == [a, a, a])",
+        r"""a.all(x, !x.name.matches("\\w{100}"))""",
+        r"""a.all(x, !x.name.matches("(\\w{50}|[a-z]{9}){2}"))""",
+        "a.all(x, !x.name.matches(x.name + 'b'))",
+        "["
+        + ",".join(["1"] * 400)
+        + "].all(x, ["
+        + ",".join(["1"] * 400)
+        + "].all(y, [1, 2].all(z, z > 0)))",
+        """s.matches("(a*)*b") || s.matches("(a|aa)+$") || s.matches("^(.*)(.*)(.*)b$")""",
+        " || ".join(r"""!s.matches("\\w{100}b")""" for _ in range(9)),
+    ],
+)
+def test_an_evaluation_ends_in_time_or_is_refused(text):
+    record = {"a": WIDE, "s": "a" * 60_000}
+    start = time.perf_counter()
+    verdict = parse(text).judge(record)
+    assert time.perf_counter() - start < 4  # the bound is about 2 s where it was measured
+    assert verdict.reason in ("", "it is false", "it is too much work on a record of this size")
+
+
+@needs_library
+def test_nested_macros_work_on_records_of_ordinary_size():
+    record = {"artifacts": WIDE[:200], "tags": ["a"] * 50}
+    assert parse("artifacts.all(a, artifacts.exists_one(b, a.name == b.name))").matches(record)
+    assert parse('tags.all(t, !t.matches("^v[0-9]+$"))').matches(record)
+
+
+@needs_library
+def test_a_record_nested_without_end_is_refused_not_followed():
+    deep: Any = 1
+    for _ in range(5_000):
+        deep = {"x": deep}
+    expression = parse("size(m) == 1")
+    with pytest.raises(UsageError, match="nested deeper than 64"):
+        expression.matches({"m": deep})
+    assert not expression.judge({"m": deep})
+    assert not parse("m.x.x.x == 1").matches({"m": deep})
+
+
+@needs_library
+def test_a_record_may_hold_what_the_library_cannot_take():
+    record = {
+        "a": {"b": timedelta(days=1), "c": object(), "d": "\ud800", 5: 1},
+        "n": 10**400,
+        "m": -(10**400),
+    }
+    for text in (
+        "a.c == 1 || true",
+        "size(a) == 4",
+        "a.d == 'x' || false",
+        "n == 1 || m == 1",
+        "n > 1 || m < 1",
+    ):
+        assert parse(text).matches(record) in (True, False)
+
+
+@needs_library
+def test_every_example_of_the_reference_page_is_an_expression():
+    page = Path(__file__).parent.parent / "docs" / "reference" / "expressions.md"
+    examples = page.read_text(encoding="utf-8").split("```")[1].strip().splitlines()
+    assert len(examples) > 5
+    assert [parse(example).text for example in examples] == examples
