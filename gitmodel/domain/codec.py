@@ -58,7 +58,7 @@ class Key:
 class Schema(Generic[R]):
     """The keys of one kind of record, in the order in which they are written."""
 
-    type: Callable[..., R]
+    type: type[R]
     keys: tuple[Key, ...]
 
     @property
@@ -80,11 +80,12 @@ def parse_table(data: bytes, path: str) -> dict[str, Any]:
 
 def decode(schema: Schema[R], data: bytes, path: str, *, newer: bool = False) -> R:
     """The record in *data*. Raises Invalid with the first problem. *newer*: keep unknown keys (`extra`)."""
-    record, problems = inspect(schema, parse_table(data, path), path, newer=newer)
-    if record is None:
-        first = problems[0]
-        raise _invalid(path, first.key, first.rule, first.message)
-    return record
+    table = parse_table(data, path)
+    record, problems = inspect(schema, table, path, newer=newer)
+    if record is not None:
+        return record
+    first = problems[0]
+    raise _invalid(path, first.key, first.rule, first.message)
 
 
 def inspect(

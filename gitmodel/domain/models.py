@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -12,7 +12,7 @@ from gitmodel.domain.names import check_name, fold
 from gitmodel.domain.records import ModelRecord
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.domain.stages import stage_states
-from gitmodel.errors import Conflict, Invalid, Refused, UsageError
+from gitmodel.errors import Conflict, Invalid, Refused
 
 # What a person says of a model; the other keys are kept by gitmodel.
 DESCRIPTIVE = (
@@ -29,28 +29,11 @@ DESCRIPTIVE = (
 )
 
 
-def describe(record: ModelRecord, given: Mapping[str, Any]) -> ModelRecord:
-    """*record* with the descriptive fields *given*. Raises UsageError for a field or value that a model does not take."""
-    known = {field.name for field in fields(ModelRecord) if field.name in DESCRIPTIVE}
-    unknown = sorted(set(given) - known)
-    if unknown:
-        raise UsageError(f"a model has no {unknown[0]}", hint=f"its fields are {', '.join(DESCRIPTIVE)}")
-    values: dict[str, Any] = {}
-    readers = {key.name: key.read for key in records.MODEL.keys}
-    for name, value in given.items():
-        wanted = sorted(set(codec.texts(value))) if name in ("tags", "owners") else value
-        try:
-            values[name] = readers[name](wanted)
-        except codec.Wrong as wrong:
-            raise UsageError(f"{name} of a model {wrong}", hint="see `git model register --help`") from None
-    return replace(record, **values)
-
-
 def plan_registration(snapshot: Snapshot, name: str, given: Mapping[str, Any], *, now: datetime) -> Change[str]:
-    """Make a model. Raises Conflict if there is one of this name, or was."""
+    """Make a model with the fields *given* (see `domain.description`). Raises Conflict if there is or was one of this name."""
     check_name(name, "model")
     _check_free(snapshot, name)
-    record = describe(ModelRecord(created=now), given)
+    record = ModelRecord(created=now, **given)
     return Change(
         name,
         subject=f"Register {name}",
@@ -69,7 +52,7 @@ def plan_update(
 ) -> Change[str]:
     """Change what is said of a model. Raises NotFound."""
     old = snapshot.model(name)
-    new = describe(old, given)
+    new = replace(old, **given)
     new = replace(new, tags=changed_tags(new.tags, add_tags, remove_tags))
     if new == old:
         return Change(name)

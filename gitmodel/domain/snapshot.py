@@ -60,6 +60,9 @@ class Tags(Protocol):
     def of(self, model: str) -> Mapping[str, StageTag]:
         """All stage tags of *model*, by stage or alias."""
 
+    def models(self) -> frozenset[str]:
+        """The models that any stage tag names; after this, `of` asks git no more."""
+
 
 @dataclass(frozen=True)
 class Change(Generic[T]):

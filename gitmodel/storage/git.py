@@ -151,7 +151,10 @@ class ObjectReader:
                 # git tells a rewritten packed-refs by whole seconds and may answer from the old one for good.
                 self.close()
                 self._packed = packed
-            return next(self._answers([ref], limit=None))
+            found = next(self._answers([ref], limit=None))
+        if isinstance(found, Invalid):
+            raise found
+        return found
 
     def get(self, id: str, *, limit: int | None = None) -> GitObject:
         """The object *id*. Raises Invalid if it is missing, damaged or longer than *limit* bytes."""

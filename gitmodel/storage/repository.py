@@ -8,12 +8,12 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
-from gitmodel.domain import history, paths, records
+from gitmodel.domain import codec, history, paths, records
 from gitmodel.domain.names import fault_in
 from gitmodel.domain.records import RegistryRecord, StageRecord
 from gitmodel.domain.refs import DEFAULT_BRANCH, STAGE_TAGS, StageRef, reserved_ref
 from gitmodel.domain.snapshot import Change, Snapshot
-from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, UsageError
+from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Unreachable, UsageError
 from gitmodel.storage import git as git_process
 from gitmodel.storage.git import OLDEST, ZERO, Git, Locked, Moved, ObjectReader, clean_environment, is_id
 from gitmodel.storage.identity import Identity
@@ -120,7 +120,7 @@ class Repository:
         if self.tip():
             return False
         files = {
-            paths.REGISTRY: records.codec.encode(records.REGISTRY, registry),
+            paths.REGISTRY: codec.encode(records.REGISTRY, registry),
             "README.md": _BRANCH_README.encode(),
         }
         try:
@@ -200,7 +200,7 @@ class Repository:
             try:
                 answer = self.git.lines("ls-remote", "--end-of-options", remote, self.branch)
             except GitModelError as error:
-                raise git_process.Unreachable(
+                raise Unreachable(
                     f"this clone has no registry, and remote {remote} cannot be asked for one: {error.message}",
                     hint="try again when it can be reached, or run `git model init --new` to begin a registry of your own",
                 ) from None
@@ -263,7 +263,7 @@ class Repository:
                 yield ref, None
                 continue
             before = snapshot.files.load(path, records.STAGE, newer=True)
-            after = records.codec.decode(records.STAGE, data, path, newer=True)
+            after = codec.decode(records.STAGE, data, path, newer=True)
             yield ref, self.tags.new_tag(ref, commit.id, commit.data, before, after)
         for ref in change.apply:
             yield ref, self.tags.recorded_at(snapshot.commit, ref)
@@ -324,7 +324,9 @@ def check_git(environ: Mapping[str, str]) -> str:
 
 def _read_config(git: Git) -> dict[str, str]:
     entries = git.run("config", "--list", "-z").decode("utf-8", "surrogateescape").split("\0")
-    return dict(entry.split("\n", 1) if "\n" in entry else (entry, "true") for entry in entries if entry)
+    pairs = (entry.partition("\n") for entry in entries if entry)
+    # A key without a value means true, as git reads it.
+    return {key: value if separator else "true" for key, separator, value in pairs}
 
 
 def _checked_branch(name: str) -> str:

@@ -187,18 +187,23 @@ class JudgedTags:
         self._tags = tags
         self._commit = commit
         self._tip = tip
+        self._by_model: dict[str, list[StageRef]] | None = None
 
     def get(self, ref: StageRef) -> StageTag | None:
         found = self._tags.read(ref)
         return None if found is None else self._judge(ref, found)
 
     def of(self, model: str) -> Mapping[str, StageTag]:
-        found = {}
-        for ref in self._tags.all(model):
-            tag = self.get(ref)
-            if tag is not None:
-                found[ref.stage] = tag
-        return found
+        refs = self._tags.all(model) if self._by_model is None else self._by_model.get(model, [])
+        found = {ref.stage: self.get(ref) for ref in refs}
+        return {stage: tag for stage, tag in found.items() if tag is not None}
+
+    def models(self) -> frozenset[str]:
+        if self._by_model is None:
+            self._by_model = {}
+            for ref in self._tags.all():
+                self._by_model.setdefault(ref.model, []).append(ref)
+        return frozenset(self._by_model)
 
     def _judge(self, ref: StageRef, found: GitObject) -> StageTag:
         judged = self._tags.judge(ref, found, self._commit)

@@ -1,0 +1,42 @@
+"""What a person says of a model, checked where it comes in. Pure; pydantic is imported only by who uses this."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from gitmodel.errors import UsageError
+
+
+class Description(BaseModel):
+    """The descriptive fields of a model; None where nothing was said."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    title: str | None = None
+    license: str | None = None
+    description: str | None = None
+    audience: str | None = None
+    use_cases: str | None = None
+    limitations: str | None = None
+    trade_offs: str | None = None
+    ethics: str | None = None
+    tags: list[str] | None = None
+    owners: list[str] | None = None
+
+
+def read_description(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields *given*, as a `ModelRecord` holds them. Raises UsageError naming every field that is wrong.
+
+    >>> read_description({"license": "MIT", "tags": ["b", "a", "b"]})
+    {'license': 'MIT', 'tags': ('a', 'b')}
+    """
+    try:
+        read = Description.model_validate(dict(given)).model_dump(exclude_none=True)
+    except ValidationError as error:
+        wrong = [f"{'.'.join(map(str, part['loc']))}: {part['msg'].lower()}" for part in error.errors()]
+        fields = ", ".join(Description.model_fields)
+        raise UsageError(f"a model cannot be described so: {'; '.join(wrong)}", hint=f"its fields are {fields}") from None
+    return {name: tuple(sorted(set(value))) if isinstance(value, list) else value for name, value in read.items()}

@@ -1,0 +1,170 @@
+"""What a reader sees: the records together with what is in force. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time, timezone
+from typing import Any
+
+from gitmodel.domain import paths, records
+from gitmodel.domain.models import DESCRIPTIVE
+from gitmodel.domain.names import ARCHIVED
+from gitmodel.domain.records import ArtifactLink, ModelRecord, VersionRecord
+from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.stages import StageState, stage_states
+from gitmodel.errors import Invalid, NotFound
+
+
+@dataclass(frozen=True)
+class VersionView:
+    """A version as readers see it: *stage* and *aliases* are those in force, *pending* the ones that are to change."""
+
+    model: str
+    record: VersionRecord
+    stage: str | None
+    aliases: tuple[str, ...]
+    pending: tuple[StageState, ...]
+
+    def __str__(self) -> str:
+        return f"{self.model}@{self.record.number}"
+
+    def fields(self) -> dict[str, Any]:
+        """The version as filters and JSON show it; `docs/reference/json.md` describes each field."""
+        record = self.record
+        code = record.code
+        return {
+            "model": self.model,
+            "number": record.number,
+            "name": record.name,
+            "stage": self.stage,
+            "aliases": list(self.aliases),
+            "pending": [pending_fields(state) for state in self.pending],
+            "created": record.created,
+            "description": record.description,
+            "tags": list(record.tags),
+            "metadata": dict(record.metadata),
+            "artifacts": [artifact_fields(link) for link in record.artifacts],
+            "runs": list(record.runs),
+            "code": {"commit": code.commit, "dirty": code.dirty, "repository": code.repository} if code else None,
+            "failed": record.failed,
+            "deleted": record.deleted,
+            "reason": record.reason,
+        }
+
+
+@dataclass(frozen=True)
+class ModelView:
+    """A model as readers see it: *latest* is the highest usable number, *count* how many versions were not deleted."""
+
+    name: str
+    record: ModelRecord
+    latest: int | None
+    count: int
+    stages: tuple[StageState, ...]
+
+    @property
+    def pending(self) -> tuple[StageState, ...]:
+        """The stages and aliases whose tag has still to follow the branch."""
+        return tuple(state for state in self.stages if state.pending)
+
+    def fields(self) -> dict[str, Any]:
+        """The model as filters and JSON show it; `docs/reference/json.md` describes each field."""
+        described = {name: getattr(self.record, name) for name in DESCRIPTIVE}
+        return {
+            "name": self.name,
+            **{name: list(value) if isinstance(value, tuple) else value for name, value in described.items()},
+            "created": self.record.created,
+            "latest": self.latest,
+            "versions": self.count,
+            "stages": {s.name: s.in_force for s in self.stages if not s.alias and s.in_force is not None},
+            "aliases": {s.name: s.in_force for s in self.stages if s.alias and s.in_force is not None},
+            "pending": [pending_fields(state) for state in self.pending],
+        }
+
+
+def view_version(snapshot: Snapshot, model: str, record: VersionRecord, states: Iterable[StageState]) -> VersionView:
+    """The view of a version of which the model's *states* are known."""
+    number = record.number
+    held = [state for state in states if number in (state.recorded, state.in_force)]
+    in_force = [state.name for state in held if state.in_force == number and not state.alias]
+    stage = in_force[-1] if in_force else None
+    if stage is None and snapshot.is_archived(model, number):
+        stage = ARCHIVED
+    aliases = tuple(state.name for state in held if state.in_force == number and state.alias)
+    return VersionView(model, record, stage, aliases, tuple(state for state in held if state.pending))
+
+
+def view_model(snapshot: Snapshot, name: str) -> ModelView:
+    """The view of a model. Raises NotFound, Invalid."""
+    record = snapshot.model(name)
+    numbers = snapshot.numbers(name)
+    try:
+        latest: int | None = snapshot.latest(name)
+    except NotFound:
+        latest = None
+    return ModelView(name, record, latest, len(numbers) - _deleted(snapshot, name, numbers), tuple(stage_states(snapshot, name)))
+
+
+def view_models(snapshot: Snapshot) -> Iterator[ModelView | Invalid]:
+    """The view of every model, by name; a damaged one comes as its error."""
+    snapshot.tags.models()
+    for name in snapshot.model_names():
+        try:
+            record = snapshot.load(paths.model_file(name), records.MODEL)
+            if record is None:
+                yield Invalid(f"{paths.model_folder(name)}: has no model.toml [model.record]", hint="run `git model check`")
+            elif record.exists:
+                yield view_model(snapshot, name)
+        except Invalid as error:
+            yield error
+
+
+def usable(found: Iterable[VersionRecord | Invalid]) -> Iterator[VersionRecord]:
+    """The records among *found* that can be read and are not deleted."""
+    for record in found:
+        if isinstance(record, VersionRecord) and record.deleted is None:
+            yield record
+
+
+def pending_fields(state: StageState) -> dict[str, Any]:
+    """A pending promotion as JSON shows it."""
+    kind = "alias" if state.alias else "stage"
+    return {kind: state.name, "recorded": state.recorded, "in_force": state.in_force, "forged": state.forged}
+
+
+def artifact_fields(link: ArtifactLink) -> dict[str, Any]:
+    """An artifact link as JSON shows it; *size* in bytes."""
+    return {
+        "name": link.name,
+        "kind": link.kind,
+        "digest": link.digest,
+        "size": link.size,
+        "format": link.format,
+        "pipeline": link.pipeline,
+        "step": link.step,
+        "metadata": dict(link.metadata),
+    }
+
+
+def plain(value: Any) -> Any:
+    """*value* with only what JSON has: times as ISO 8601 text, floats that JSON lacks as text.
+
+    >>> plain({"at": datetime(2026, 11, 23, tzinfo=timezone.utc), "loss": float("nan")})
+    {'at': '2026-11-23T00:00:00Z', 'loss': 'nan'}
+    """
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [plain(item) for item in value]
+    if isinstance(value, datetime):
+        return value.isoformat().replace("+00:00", "Z")
+    if isinstance(value, (date, time)):
+        return value.isoformat()
+    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
+        return str(value)
+    return value
+
+
+def _deleted(snapshot: Snapshot, model: str, numbers: Iterable[int]) -> int:
+    return sum(1 for found in snapshot.versions(model, numbers) if isinstance(found, VersionRecord) and found.deleted)

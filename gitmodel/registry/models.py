@@ -1,0 +1,93 @@
+"""The verbs of models: register, get, list, update, rename, delete."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from gitmodel import expressions
+from gitmodel.domain import models as planning
+from gitmodel.domain.names import check_name
+from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.views import ModelView, view_model, view_models
+from gitmodel.errors import Invalid, UsageError
+from gitmodel.registry.writer import Writer
+
+SORT_KEYS = ("name", "created", "latest", "versions")
+
+
+def register_model(writer: Writer, name: str, given: Mapping[str, Any]) -> str:
+    """Make the model *name* with the descriptive fields *given*; returns its name.
+
+    Raises UsageError for a bad name or field, Conflict if the name is or was in use.
+    """
+    now, read = writer.moment(), _read_description(given)
+    return writer.transact(lambda snapshot: planning.plan_registration(snapshot, name, read, now=now))
+
+
+def get_model(writer: Writer, name: str) -> ModelView:
+    """The model *name*, found under a former name too. Raises NotFound."""
+    check_name(name, "model")
+    return writer.read(lambda snapshot: view_model(snapshot, snapshot.current_name(name)))
+
+
+def list_models(
+    writer: Writer, *, filter: str = "", sort: str = "name", limit: int | None = None, offset: int = 0
+) -> tuple[list[ModelView], list[Invalid]]:
+    """The models that match *filter* (CEL), sorted by a key of SORT_KEYS ("-created": descending), and what is damaged."""
+    matching = expressions.parse(filter) if filter else None
+    key = sort.removeprefix("-")
+    if key not in SORT_KEYS:
+        raise UsageError(f"models cannot be sorted by {ascii(key)}", hint=f"sort by {', '.join(SORT_KEYS)}; -KEY reverses")
+
+    def question(snapshot: Snapshot) -> tuple[list[ModelView], list[Invalid]]:
+        views, damaged = [], []
+        for view in view_models(snapshot):
+            if isinstance(view, Invalid):
+                damaged.append(view)
+            elif matching is None or matching.matches(present(view.fields())):
+                views.append(view)
+        return views, damaged
+
+    views, damaged = writer.read(question)
+    views.sort(key=lambda view: _sort_value(view, key), reverse=sort.startswith("-"))
+    return views[offset : None if limit is None else offset + limit], damaged
+
+
+def update_model(
+    writer: Writer, name: str, given: Mapping[str, Any], *, add_tags: Iterable[str] = (), remove_tags: Iterable[str] = ()
+) -> str:
+    """Change descriptive fields and tags of a model. Raises NotFound, UsageError."""
+    add, remove, read = tuple(add_tags), tuple(remove_tags), _read_description(given)
+    return writer.transact(
+        lambda snapshot: planning.plan_update(
+            snapshot, snapshot.current_name(name), read, add_tags=add, remove_tags=remove
+        )
+    )
+
+
+def rename_model(writer: Writer, old: str, new: str) -> str:
+    """Give a model another name; the old one goes on to lead to it and is never used again."""
+    return writer.transact(lambda snapshot: planning.plan_rename(snapshot, old, new))
+
+
+def delete_model(writer: Writer, name: str, *, reason: str = "", force: bool = False) -> str:
+    """Delete a model. Raises Refused if a stage or alias names one of its versions, unless *force*."""
+    now = writer.moment()
+    return writer.transact(lambda snapshot: planning.plan_deletion(snapshot, name, now=now, reason=reason, force=force))
+
+
+def present(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """*fields* without those that are absent, as a filter sees them."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _read_description(given: Mapping[str, Any]) -> dict[str, Any]:
+    from gitmodel.domain.description import read_description  # pydantic costs more than a whole `list`
+
+    return read_description(given)
+
+
+def _sort_value(view: ModelView, key: str) -> Any:
+    values = {"name": view.name, "created": view.record.created, "latest": view.latest or 0, "versions": view.count}
+    return values[key], view.name

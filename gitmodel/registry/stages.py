@@ -1,0 +1,150 @@
+"""The verbs of stages and aliases: promote, demote, roll back, alias, apply, history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gitmodel.domain import paths
+from gitmodel.domain import stages as planning
+from gitmodel.domain.names import check_name
+from gitmodel.domain.references import VersionRef
+from gitmodel.domain.refs import StageRef
+from gitmodel.domain.snapshot import Change, Snapshot, check_stage
+from gitmodel.domain.records import links_digest
+from gitmodel.domain.stages import Promotion, StageState
+from gitmodel.errors import GitModelError, NotFound
+from gitmodel.registry.writer import Writer
+from gitmodel.storage.log import StageEvent, stage_events
+from gitmodel.storage.repository import Repository
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What `apply` did: *moved* tags that follow the branch now, *refused* ones with the reason."""
+
+    moved: tuple[StageRef, ...]
+    refused: tuple[tuple[StageRef, str], ...] = ()
+
+
+def promote(writer: Writer, ref: VersionRef, stage: str, *, reason: str = "") -> Promotion:
+    """Put the version *ref* names into *stage* ("archived" and "none" too), archiving who held it.
+
+    Raises NotFound if there is no such version, UsageError for an unknown stage, Refused for a failed version.
+    """
+
+    def plan(snapshot: Snapshot) -> Change[Promotion]:
+        model, number = snapshot.resolve(ref)
+        return planning.plan_promotion(snapshot, model, number, to=stage, reason=reason)
+
+    return writer.transact(plan)
+
+
+def demote(writer: Writer, model: str, stage: str, *, reason: str = "") -> Promotion:
+    """Leave *stage* of *model* without a version. Raises NotFound if it has none."""
+    check_name(model, "model")
+    return writer.transact(
+        lambda snapshot: planning.plan_demotion(snapshot, snapshot.current_name(model), stage, reason=reason)
+    )
+
+
+def rollback(writer: Writer, repository: Repository, model: str, stage: str, *, reason: str = "") -> Promotion:
+    """Put the previous holder of *stage* back; a second time returns to where it began.
+
+    Raises NotFound if there was none before, or if it was deleted; Refused if it is from a failed run.
+    """
+    check_name(model, "model")
+
+    def plan(snapshot: Snapshot) -> Change[Promotion]:
+        name = snapshot.current_name(model)
+        snapshot.model(name)
+        check_stage(stage, snapshot.registry())
+        held = planning.recorded_places(snapshot, name).get(stage)
+        for event in stage_events(repository, snapshot.commit, StageRef(name, stage)):
+            if event.version is not None and event.version != held:
+                return planning.plan_promotion(snapshot, name, event.version, to=stage, reason=reason, verb="Roll back")
+        raise NotFound(f"no other version of {name} was ever in {stage}", hint=f"run `git model history {name} {stage}`")
+
+    return writer.transact(plan)
+
+
+def set_alias(writer: Writer, ref: VersionRef, alias: str, *, reason: str = "") -> Promotion:
+    """Make *alias* name the version of *ref*. Raises NotFound, UsageError or Conflict for a name that cannot be one."""
+
+    def plan(snapshot: Snapshot) -> Change[Promotion]:
+        model, number = snapshot.resolve(ref)
+        return planning.plan_alias(snapshot, model, number, alias, reason=reason)
+
+    return writer.transact(plan)
+
+
+def remove_alias(writer: Writer, model: str, alias: str, *, reason: str = "") -> Promotion:
+    """Take *alias* from *model*. Raises NotFound if it has none of this name."""
+    check_name(model, "model")
+
+    def plan(snapshot: Snapshot) -> Change[Promotion]:
+        name = snapshot.current_name(model)
+        snapshot.model(name)
+        return planning.plan_alias_removal(snapshot, name, alias, reason=reason)
+
+    return writer.transact(plan)
+
+
+def list_stages(writer: Writer, model: str) -> list[StageState]:
+    """Every stage and alias of *model*: recorded, in force, pending."""
+    check_name(model, "model")
+
+    def question(snapshot: Snapshot) -> list[StageState]:
+        name = snapshot.current_name(model)
+        snapshot.model(name)
+        return planning.stage_states(snapshot, name)
+
+    return writer.read(question)
+
+
+def apply(repository: Repository, models: tuple[str, ...] = ()) -> Applied:
+    """Put in force what the branch records: every pending stage tag moves, all in one transaction."""
+
+    def question(snapshot: Snapshot) -> tuple[list[StageRef], list[tuple[StageRef, str]]]:
+        tagged = snapshot.tags.models()
+        names = models or tuple(sorted({*snapshot.model_names(), *tagged}))
+        ready, refused = [], []
+        for name in names:
+            for state in planning.stage_states(snapshot, name):
+                if not state.pending and not state.forged:
+                    continue
+                ref = StageRef(name, state.name)
+                why = _why_not(snapshot, ref, state)
+                if why:
+                    refused.append((ref, why))
+                else:
+                    ready.append(ref)
+        return ready, refused
+
+    ready, refused = repository.read(question)
+    return Applied(tuple(repository.put_in_force(ready)), tuple(refused))
+
+
+def history(repository: Repository, model: str, stage: str = "") -> Iterator[StageEvent]:
+    """Every change of the stages and aliases of *model*, or of one of them, newest first."""
+    check_name(model, "model")
+    snapshot = repository.snapshot()
+    name = snapshot.current_name(model)
+    if not snapshot.files.names(paths.model_folder(name)):
+        snapshot.model(name)
+    return stage_events(repository, snapshot.commit, StageRef(name, stage))
+
+
+def _why_not(snapshot: Snapshot, ref: StageRef, state: StageState) -> str:
+    """Why the tag of a pending stage must not be set, or ""."""
+    if state.recorded is None:
+        leftover = snapshot.recorded(ref.model, ref.stage)
+        return f"{ref.model} {leftover.version} is in another stage too" if leftover and state.in_force is None else ""
+    try:
+        version = planning.promotable(snapshot, ref.model, state.recorded)
+    except GitModelError as error:
+        return error.message
+    record = snapshot.recorded_alias(ref.model, ref.stage) if state.alias else snapshot.recorded(ref.model, ref.stage)
+    if record is not None and record.artifacts != links_digest(version.artifacts):
+        return f"the artifacts of {ref.model} {state.recorded} are not those that were promoted"
+    return ""

@@ -1,0 +1,164 @@
+"""Where a verb reads and writes: the repository itself, or a batch of changes that becomes one commit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Protocol, TypeVar
+
+from gitmodel.domain import codec
+from gitmodel.domain.codec import Schema
+from gitmodel.domain.snapshot import Change, Files, Snapshot
+from gitmodel.errors import Invalid
+from gitmodel.storage.repository import Repository
+
+R = TypeVar("R")
+T = TypeVar("T")
+
+
+class Writer(Protocol):
+    """What verbs need of a registry."""
+
+    def read(self, question: Callable[[Snapshot], T]) -> T:
+        """The answer to *question*, from branch and tags that belong together."""
+
+    def transact(self, plan: Callable[[Snapshot], Change[T]]) -> T:
+        """Make the change that *plan* makes of a snapshot."""
+
+    def take_number(self, model: str) -> int | None:
+        """A number that is kept for the next version of *model*, or None if the plan takes one itself."""
+
+    def moment(self) -> datetime:
+        """The time now, in UTC, to the second."""
+
+
+class Direct:
+    """Each change is a commit of its own; a `Writer`."""
+
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+
+    def read(self, question: Callable[[Snapshot], T]) -> T:
+        return self._repository.read(question)
+
+    def transact(self, plan: Callable[[Snapshot], Change[T]]) -> T:
+        return self._repository.transact(plan)
+
+    def take_number(self, model: str) -> int | None:
+        return None
+
+    def moment(self) -> datetime:
+        return self._repository.identity.moment()
+
+
+class Batch:
+    """Several changes that become one commit when `commit` is called; a `Writer`.
+
+    Every plan runs at once on what the plans before it will have written, and again on the newest snapshot when the
+    batch is committed. Version numbers are reserved, so that they stay what the caller was told.
+    """
+
+    def __init__(self, repository: Repository, message: str) -> None:
+        self._repository = repository
+        self._message = message
+        self._base = repository.read(lambda snapshot: snapshot)
+        self._plans: list[Callable[[Snapshot], Change[Any]]] = []
+        self._change: Change[None] = Change(None)
+        self._numbers: list[tuple[str, int]] = []
+
+    def read(self, question: Callable[[Snapshot], T]) -> T:
+        return question(_overlaid(self._base, self._change))
+
+    def transact(self, plan: Callable[[Snapshot], Change[T]]) -> T:
+        change = plan(_overlaid(self._base, self._change))
+        self._change = _joined(self._change, change)
+        self._plans.append(plan)
+        return change.result
+
+    def take_number(self, model: str) -> int | None:
+        number = self._repository.reserve(model, lambda snapshot: snapshot.next_number(model))
+        self._numbers.append((model, number))
+        return number
+
+    def moment(self) -> datetime:
+        return self._repository.identity.moment()
+
+    def commit(self) -> None:
+        """Make one commit of all changes. Raises Conflict and whatever a plan raises on the newest snapshot."""
+        if self._plans:
+            self._repository.transact(self._replay)
+        for model in {model for model, _ in self._numbers}:
+            last = self._repository.read(lambda snapshot, model=model: snapshot.last_number(model))  # type: ignore[misc]
+            self._repository.release(model, [number for owner, number in self._numbers if owner == model], last)
+
+    def _replay(self, snapshot: Snapshot) -> Change[None]:
+        joined: Change[None] = Change(None)
+        for plan in self._plans:
+            joined = _joined(joined, plan(_overlaid(snapshot, joined)))
+        return replace(joined, subject=self._message)
+
+
+def _joined(first: Change[None], second: Change[Any]) -> Change[None]:
+    reasons = [reason for reason in (first.reason, second.reason) if reason]
+    return Change(
+        None,
+        subject=second.subject,
+        reason="\n".join(dict.fromkeys(reasons)),
+        files={**first.files, **second.files},
+        trailers=tuple(dict.fromkeys((*first.trailers, *second.trailers))),
+        apply=tuple(dict.fromkeys((*first.apply, *second.apply))),
+        numbers=(*first.numbers, *second.numbers),
+    )
+
+
+def _overlaid(base: Snapshot, change: Change[None]) -> Snapshot:
+    if not change.files:
+        return base
+    return replace(base, files=_Overlay(base.files, change.files))
+
+
+class _Overlay:
+    """The files of a commit with changes laid over them; `domain.snapshot.Files`."""
+
+    def __init__(self, base: Files, changes: Mapping[str, bytes | None]) -> None:
+        self._base = base
+        self._changes = changes
+
+    def read(self, path: str) -> bytes | None:
+        return self._changes[path] if path in self._changes else self._base.read(path)
+
+    def load(self, path: str, schema: Schema[R], *, newer: bool) -> R | None:
+        if path not in self._changes:
+            return self._base.load(path, schema, newer=newer)
+        data = self._changes[path]
+        return None if data is None else codec.decode(schema, data, path, newer=newer)
+
+    def load_many(self, found: Iterable[str], schema: Schema[R], *, newer: bool) -> Iterator[R | Invalid]:
+        for path in found:
+            if path not in self._changes:
+                yield from self._base.load_many([path], schema, newer=newer)
+                continue
+            record = self.load(path, schema, newer=newer)
+            yield Invalid(f"{path}: is missing [record.required]") if record is None else record
+
+    def names(self, folder: str) -> tuple[str, ...]:
+        prefix = f"{folder}/" if folder else ""
+        found = set(self._base.names(folder))
+        below = {path.removeprefix(prefix).split("/")[0] for path in self._changes if path.startswith(prefix)}
+        for name in below:
+            inside = [p for p, d in self._changes.items() if p == prefix + name or p.startswith(f"{prefix}{name}/")]
+            if any(self._changes[path] is not None for path in inside):
+                found.add(name)
+            elif prefix + name in self._changes or not self._left(prefix + name):
+                found.discard(name)
+        return tuple(sorted(found))
+
+    def _left(self, folder: str) -> bool:
+        """Whether anything below *folder* is still there."""
+        return any(
+            (path not in self._changes or self._changes[path] is not None) if path.endswith(".toml") else self._left(path)
+            for path in (f"{folder}/{name}" for name in self._base.names(folder))
+        )
+
+

@@ -1,0 +1,97 @@
+"""The history of stages, read from the commits that changed their files."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from gitmodel.domain import paths, records
+from gitmodel.domain.refs import StageRef
+from gitmodel.errors import Invalid
+from gitmodel.storage.repository import Repository
+
+
+@dataclass(frozen=True)
+class StageEvent:
+    """A commit that changed a stage or alias: *version* entered it (None: it was left empty) after *previous*."""
+
+    model: str
+    stage: str
+    version: int | None
+    previous: int | None
+    commit: str
+    author: str
+    when: datetime
+    reason: str
+    forced: tuple[str, ...] = ()
+
+
+def stage_events(repository: Repository, tip: str, ref: StageRef) -> Iterator[StageEvent]:
+    """The changes of one stage or alias (or, with no stage in *ref*, of all of the model's), newest first.
+
+    They are the states that the branch really had: its first parents, whatever a pull request held.
+    """
+    if not tip:
+        return
+    folder = paths.model_folder(ref.model)
+    wanted = (
+        [paths.stage_file(ref.model, ref.stage), paths.alias_file(ref.model, ref.stage)]
+        if ref.stage
+        else [f"{folder}/stages", f"{folder}/aliases"]
+    )
+    for commit, files in _changes(repository, tip, wanted):
+        author, _, date = _author(repository, commit)
+        for path in files:
+            found = paths.parse_path(path)
+            if found is None or found.kind not in ("stage", "alias"):
+                continue
+            after, before = _versions(repository, commit, path)
+            new = after.version if after else None
+            old = before.version if before else None
+            yield StageEvent(
+                ref.model,
+                found.key,
+                new,
+                old,
+                commit,
+                author,
+                date,
+                after.reason if after else _body(repository, commit),
+                after.forced if after else (),
+            )
+
+
+def _changes(repository: Repository, tip: str, wanted: list[str]) -> Iterator[tuple[str, list[str]]]:
+    said = repository.git.run(
+        "log", "--first-parent", "-m", "--name-only", "--no-renames", "-z", "--format=%x01%H", tip, "--", *wanted
+    ).decode("utf-8", "surrogateescape")
+    for block in said.split("\x01")[1:]:
+        commit, *files = [part.strip("\n") for part in block.split("\0") if part.strip("\n")]
+        yield commit, files
+
+
+def _author(repository: Repository, commit: str) -> tuple[str, str, datetime]:
+    who, seconds, _ = repository.tags.commit(commit).author.rsplit(" ", 2)
+    name, _, email = who.partition(" <")
+    return name, email.rstrip(">"), datetime.fromtimestamp(int(seconds), timezone.utc)
+
+
+def _versions(
+    repository: Repository, commit: str, path: str
+) -> tuple[records.StageRecord | None, records.StageRecord | None]:
+    parents = repository.tags.commit(commit).parents
+    return _record(repository, commit, path), _record(repository, parents[0], path) if parents else None
+
+
+def _record(repository: Repository, commit: str, path: str) -> records.StageRecord | None:
+    try:
+        return repository.files(commit).load(path, records.STAGE, newer=True)
+    except Invalid:
+        return None
+
+
+def _body(repository: Repository, commit: str) -> str:
+    """The reason that a demotion gives: the prose of its commit."""
+    parts = repository.tags.commit(commit).message.strip().split("\n\n")
+    return "\n\n".join(parts[1:-1])
