@@ -80,11 +80,10 @@ def parse_table(data: bytes, path: str) -> dict[str, Any]:
 
 def decode(schema: Schema[R], data: bytes, path: str, *, newer: bool = False) -> R:
     """The record in *data*. Raises Invalid with the first problem. *newer*: keep unknown keys (`extra`)."""
-    table = parse_table(data, path)
-    record, problems = inspect(schema, table, path, newer=newer)
-    if record is not None:
-        return record
-    first = problems[0]
+    inspected = inspect(schema, parse_table(data, path), path, newer=newer)
+    if inspected[0] is not None:
+        return inspected[0]
+    first = inspected[1][0]
     raise _invalid(path, first.key, first.rule, first.message)
 
 
@@ -162,13 +161,10 @@ def _encode_table(schema: Schema[R], record: R, prefix: str) -> str:
             tables.append(f"\n[{prefix}{key.name}]\n{_encode_mapping(value, f'{prefix}{key.name}.')}")
         else:
             plain.append(_encode_value(key.name, value))
-    extra = getattr(record, "extra", None)
-    if extra:
-        kept = _encode_mapping(extra, prefix)
-        # Scalars of a table must stand before its sub-tables.
-        head, _, tail = kept.partition("\n[")
-        plain.append(head + "\n" if tail and head and not head.endswith("\n") else head)
-        tables.append("\n[" + tail if tail else "")
+    more, more_tables = _mapping_parts(getattr(record, "extra", {}), prefix)
+    # Scalars of a table must stand before its sub-tables.
+    plain += more
+    tables += more_tables
     return "".join(plain) + "".join(tables)
 
 
@@ -178,6 +174,12 @@ def _default(record: Any, name: str) -> Any:
 
 
 def _encode_mapping(mapping: Mapping[str, Any], prefix: str) -> str:
+    plain, tables = _mapping_parts(mapping, prefix)
+    return "".join(plain) + "".join(tables)
+
+
+def _mapping_parts(mapping: Mapping[str, Any], prefix: str) -> tuple[list[str], list[str]]:
+    """The lines of the values of *mapping*, and its tables."""
     plain, tables = [], []
     for name in sorted(mapping):
         value = mapping[name]
@@ -188,7 +190,7 @@ def _encode_mapping(mapping: Mapping[str, Any], prefix: str) -> str:
             tables += [f"\n[[{path}]]\n{_encode_mapping(item, path + '.')}" for item in value]
         else:
             plain.append(_encode_value(name, value))
-    return "".join(plain) + "".join(tables)
+    return plain, tables
 
 
 def _encode_value(name: str, value: Any) -> str:
