@@ -87,7 +87,9 @@ class Client:
     def store(self) -> ArtifactStore:
         """The artifact store, opened when it is first needed. Raises UsageError for a URL it cannot be at."""
         if self._store is None:
-            url = self._store_url or self._environ.get("GITMODEL_STORE") or self._repository.config.get("gitmodel.store")
+            url = (
+                self._store_url or self._environ.get("GITMODEL_STORE") or self._repository.config.get("gitmodel.store")
+            )
             url = url or self._repository.snapshot().registry().store or ""
             self._store = open_store(url, default_root=self._repository.common_dir / "gitmodel" / "store")
         return self._store
@@ -99,7 +101,9 @@ class Client:
     def __enter__(self) -> Client:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def __repr__(self) -> str:
@@ -124,9 +128,7 @@ class Client:
             raise UsageError("get_model needs the name of a model", hint="write client.get_model('iris')")
         return Model._of(self, models.get_model(self._writer, wanted).name)
 
-    def list_models(
-        self, *, filter: str = "", sort: str = "name", limit: int | None = None, offset: int = 0
-    ) -> Models:
+    def list_models(self, *, filter: str = "", sort: str = "name", limit: int | None = None, offset: int = 0) -> Models:
         """The models that match *filter* (see `docs/reference/expressions.md`), sorted by "name", "created", "latest"
         or "versions" ("-created": descending), *limit* of them from *offset*."""
         found, _ = models.list_models(self._writer, filter=filter, sort=sort, limit=limit, offset=offset)
@@ -336,7 +338,8 @@ class Model:
     ) -> ModelVersion:
         """Make the next version. *data*, *model_objects* and *deployments* map artifact names to files or folders.
 
-        The code repository's commit and whether it has changes are recorded with it. Raises Conflict if *name* is taken.
+        The code repository's commit and whether it has changes are recorded with it.
+        Raises Conflict if *name* is taken.
         """
         client = self._registered()
         kinds = (("data", data), ("model", model_objects), ("deployment", deployments))
@@ -534,7 +537,10 @@ class ModelVersion:
     def remove_alias(self, alias: str, *, reason: str = "") -> None:
         """Take *alias* from this version. Raises NotFound if it is not its own."""
         if alias not in self.aliases:
-            raise NotFound(f"{self.reference} has no alias {ascii(alias)}", hint=f"its aliases: {', '.join(self.aliases) or 'none'}")
+            raise NotFound(
+                f"{self.reference} has no alias {alias!a}",
+                hint=f"its aliases: {', '.join(self.aliases) or 'none'}",
+            )
         stages.remove_alias(self._client.writer, self._model, alias, reason=reason)
 
     def update(
@@ -547,7 +553,12 @@ class ModelVersion:
     ) -> ModelVersion:
         """Change description and tags, or name a version that has no name. Raises Refused for a second name."""
         versions.update_version(
-            self._client.writer, self._ref(), name=name, description=description, add_tags=add_tags, remove_tags=remove_tags
+            self._client.writer,
+            self._ref(),
+            name=name,
+            description=description,
+            add_tags=add_tags,
+            remove_tags=remove_tags,
         )
         return self
 
@@ -570,7 +581,13 @@ class ModelVersion:
         *format* is found from the content if left out. Raises Refused if the version is in a stage or has an alias.
         """
         link = artifacts.store_artifact(
-            self._client.store, name, Path(path), kind=kind, format=format, metadata=_scalars(metadata or {}), progress=progress
+            self._client.store,
+            name,
+            Path(path),
+            kind=kind,
+            format=format,
+            metadata=_scalars(metadata or {}),
+            progress=progress,
         )
         artifacts.link_artifacts(self._client.writer, self._ref(), [link])
         return Artifact(self, name)
@@ -579,8 +596,10 @@ class ModelVersion:
         """Take the artifact *name* from the version; its bytes stay in the store."""
         artifacts.unlink_artifact(self._client.writer, self._ref(), name)
 
-    def log_metadata(self, metadata: Mapping[str, Any] | None = None, *, artifact: str | None = None, **values: Any) -> None:
-        """Set metadata of the version, or of its *artifact*: numbers, text, booleans, times, lists, tables; at any time."""
+    def log_metadata(
+        self, metadata: Mapping[str, Any] | None = None, *, artifact: str | None = None, **values: Any
+    ) -> None:
+        """Set metadata of the version, or of its *artifact*: numbers, text, booleans, times, lists, tables."""
         given = _scalars({**(metadata or {}), **values})
         versions.set_metadata(self._client.writer, self._ref(), given, on=artifact)
 
@@ -595,7 +614,9 @@ class ModelVersion:
 
     def _repr_html_(self) -> str:
         fields = self._view().fields()
-        return _html_table(("field", "value"), [(key, value) for key, value in fields.items() if value not in (None, "", [], {})])
+        return _html_table(
+            ("field", "value"), [(key, value) for key, value in fields.items() if value not in (None, "", [], {})]
+        )
 
     def _ref(self) -> VersionRef:
         return VersionRef.of(self._model, self._number)
@@ -631,7 +652,7 @@ class Artifact:
 
     @property
     def kind(self) -> str:
-        """"data", "model" or "deployment"."""
+        """ "data", "model" or "deployment"."""
         return self.link.kind
 
     @property
@@ -703,7 +724,9 @@ class Artifact:
 
     def _repr_html_(self) -> str:
         link = self.link
-        return _html_table(("field", "value"), [(key, getattr(link, key)) for key in ("name", "kind", "format", "size", "digest")])
+        return _html_table(
+            ("field", "value"), [(key, getattr(link, key)) for key in ("name", "kind", "format", "size", "digest")]
+        )
 
 
 class Models(tuple[Model, ...]):
@@ -720,7 +743,10 @@ class Versions(tuple[ModelVersion, ...]):
 
     def _repr_html_(self) -> str:
         views = [version._view() for version in self]
-        rows = [(v.record.number, v.record.name, v.stage, ", ".join(v.aliases), v.record.created, v.record.description) for v in views]
+        rows = [
+            (v.record.number, v.record.name, v.stage, ", ".join(v.aliases), v.record.created, v.record.description)
+            for v in views
+        ]
         return _html_table(("version", "name", "stage", "aliases", "created", "description"), rows)
 
 

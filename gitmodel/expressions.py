@@ -189,9 +189,7 @@ def _shown(text: str) -> str:
 
 def _wrong(text: str, position: int, why: str, example: str = EXAMPLE) -> UsageError:
     around = text if len(text) <= 80 else ("..." if position > 30 else "") + text[max(0, position - 30) :]
-    return UsageError(
-        f"expression `{_shown(around)}`, column {position + 1}: {why}", hint=f"an example: {example}"
-    )
+    return UsageError(f"expression `{_shown(around)}`, column {position + 1}: {why}", hint=f"an example: {example}")
 
 
 def _tokens(text: str) -> list[_Token]:
@@ -307,12 +305,7 @@ def _path(tokens: list[_Token]) -> tuple[str | int, ...] | None:
     steps: list[str | int] = [tokens[0].text]
     rest = tokens[1:]
     while rest:
-        if (
-            rest[0].text == "."
-            and len(rest) > 1
-            and rest[1].kind == "name"
-            and rest[1].text not in _CONSTANTS
-        ):
+        if rest[0].text == "." and len(rest) > 1 and rest[1].kind == "name" and rest[1].text not in _CONSTANTS:
             steps.append(rest[1].text)
             rest = rest[2:]
             continue
@@ -380,9 +373,7 @@ class _Plain(_Clause):
 
     __slots__ = ("names", "steps", "test", "text")
 
-    def __init__(
-        self, text: str, steps: tuple[str | int, ...], test: Callable[[Any], bool | _Trouble]
-    ) -> None:
+    def __init__(self, text: str, steps: tuple[str | int, ...], test: Callable[[Any], bool | _Trouble]) -> None:
         self.text, self.steps, self.test = text, steps, test
         self.names = frozenset({str(steps[0])})
 
@@ -583,11 +574,7 @@ class _Program(_Clause):
         """The library names the last key alone: find the whole path that lacks it."""
         for read in self._reads:
             found = _look_up(record, read.steps) if read.steps[0] in self.names else None
-            if (
-                type(found) is _Trouble
-                and found.missing
-                and found.missing.endswith((key, f'"{key}"]', f"[{key}]"))
-            ):
+            if type(found) is _Trouble and found.missing and found.missing.endswith((key, f'"{key}"]', f"[{key}]")):
                 return found
         name = _shown(key) or "an item of a list"
         return _Trouble(f"{name} is missing", missing=name)

@@ -38,5 +38,7 @@ def read_description(given: Mapping[str, Any]) -> dict[str, Any]:
     except ValidationError as error:
         wrong = [f"{'.'.join(map(str, part['loc']))}: {part['msg'].lower()}" for part in error.errors()]
         fields = ", ".join(Description.model_fields)
-        raise UsageError(f"a model cannot be described so: {'; '.join(wrong)}", hint=f"its fields are {fields}") from None
+        raise UsageError(
+            f"a model cannot be described so: {'; '.join(wrong)}", hint=f"its fields are {fields}"
+        ) from None
     return {name: tuple(sorted(set(value))) if isinstance(value, list) else value for name, value in read.items()}

@@ -30,7 +30,7 @@ DESCRIPTIVE = (
 
 
 def plan_registration(snapshot: Snapshot, name: str, given: Mapping[str, Any], *, now: datetime) -> Change[str]:
-    """Make a model with the fields *given* (see `domain.description`). Raises Conflict if there is or was one of this name."""
+    """Make a model with the fields *given* (see `domain.description`). Raises Conflict if the name is or was in use."""
     check_name(name, "model")
     _check_free(snapshot, name)
     record = ModelRecord(created=now, **given)
@@ -84,16 +84,22 @@ def plan_rename(snapshot: Snapshot, old: str, new: str) -> Change[str]:
     )
 
 
-def plan_deletion(snapshot: Snapshot, name: str, *, now: datetime, reason: str = "", force: bool = False) -> Change[str]:
+def plan_deletion(
+    snapshot: Snapshot, name: str, *, now: datetime, reason: str = "", force: bool = False
+) -> Change[str]:
     """Delete a model; its history stays in git, its name and numbers are never used again.
 
     Raises Refused if a stage or alias names one of its versions, unless *force*.
     """
     record = snapshot.model(name)
-    in_use = [f"{s.recorded or s.in_force} is {'called' if s.alias else 'in'} {s.name}" for s in stage_states(snapshot, name)]
+    in_use = [
+        f"{s.recorded or s.in_force} is {'called' if s.alias else 'in'} {s.name}" for s in stage_states(snapshot, name)
+    ]
     if in_use and not force:
         raise Refused(f"{name} is in use: {', '.join(in_use)}", hint="demote them first, or use --force")
-    stone = ModelRecord(created=record.created, deleted=now, reason=reason.strip(), last_number=snapshot.last_number(name))
+    stone = ModelRecord(
+        created=record.created, deleted=now, reason=reason.strip(), last_number=snapshot.last_number(name)
+    )
     files: dict[str, bytes | None] = dict.fromkeys(_all_files(snapshot, paths.model_folder(name)))
     files[paths.model_file(name)] = codec.encode(records.MODEL, stone)
     return Change(name, subject=f"Delete {name}", reason=reason, files=files, trailers=(("Model", name),))
@@ -117,12 +123,19 @@ def _check_free(snapshot: Snapshot, name: str) -> None:
         except Invalid:
             record = None
         if other != name:
-            raise Conflict(f"there is a model {other}, which is the same but for its case", hint=f"use {other}, or another name")
+            raise Conflict(
+                f"there is a model {other}, which is the same but for its case", hint=f"use {other}, or another name"
+            )
         if record is not None and record.deleted is not None:
-            raise Conflict(f"there was a model {name}, and its name is never used again", hint=f"choose another, such as {name}-2")
+            raise Conflict(
+                f"there was a model {name}, and its name is never used again", hint=f"choose another, such as {name}-2"
+            )
         if record is not None and record.renamed_to:
             raise Conflict(f"{name} is the former name of {record.renamed_to}", hint="choose another name")
-        raise Conflict(f"there is a model {name} already", hint=f"run `git model show {name}`, or `git model update {name}` to change it")
+        raise Conflict(
+            f"there is a model {name} already",
+            hint=f"run `git model show {name}`, or `git model update {name}` to change it",
+        )
 
 
 def _all_files(snapshot: Snapshot, folder: str) -> Iterable[str]:
@@ -132,5 +145,3 @@ def _all_files(snapshot: Snapshot, folder: str) -> Iterable[str]:
             yield path
         else:
             yield from _all_files(snapshot, path)
-
-

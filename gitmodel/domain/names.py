@@ -111,7 +111,7 @@ def _bad_character(name: str, pattern: re.Pattern[str]) -> str:
     for position, character in enumerate(name):
         inner = "a" + character + "a"
         if not pattern.fullmatch(inner):
-            return f"holds {ascii(character)}"
+            return f"holds {character!a}"
         if position == 0 and not character.isalnum():
             return f"begins with {character!r}"
     return f"ends in {name[-1]!r}"

@@ -11,20 +11,19 @@ from gitmodel.domain import names
 
 REGISTRY = "gitmodel.toml"
 MODELS = "models"
-RUNS = "runs"
 # Hosts read these from the branch; they are kept on every write and never read as records.
 HOST_FILES = frozenset(
     {".github", ".gitlab-ci.yml", ".gitlab", ".forgejo", "CODEOWNERS", "README.md", ".gitattributes"}
 )
 
-Kind = Literal["registry", "model", "version", "name", "stage", "archived", "alias", "run"]
+Kind = Literal["registry", "model", "version", "name", "stage", "archived", "alias"]
 
 
 @dataclass(frozen=True)
 class RecordPath:
     """What a path of the branch is: the kind of record, of which model, and its key.
 
-    *key* is the version number as text, the stage, alias or folded-name file, or the run id.
+    *key* is the version number as text, the stage, the alias or the version's name.
     """
 
     kind: Kind
@@ -95,16 +94,18 @@ def is_host_file(path: str) -> bool:
     return path.split("/", 1)[0] in HOST_FILES
 
 
+_MODEL = r"models/(?P<model>[^/]+)"
+_IN_HUNDREDS = r"(?:(?P<hundreds>[1-9][0-9]*)xx/)?(?P<key>[1-9][0-9]*)\.toml"
+_KEY = r"(?P<key>[^/]+)\.toml"
 _PATTERNS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     ("registry", re.compile(r"gitmodel\.toml")),
-    ("model", re.compile(r"models/(?P<model>[^/]+)/model\.toml")),
-    ("version", re.compile(r"models/(?P<model>[^/]+)/versions/(?:(?P<hundreds>[1-9][0-9]*)xx/)?(?P<key>[1-9][0-9]*)\.toml")),
-    ("name", re.compile(r"models/(?P<model>[^/]+)/names/(?P<hex>[0-9a-f]{2})/(?P<key>[^/]+)\.toml")),
-    ("stage", re.compile(r"models/(?P<model>[^/]+)/stages/(?P<key>[^/]+)\.toml")),
-    ("archived", re.compile(r"models/(?P<model>[^/]+)/stages/archived/(?:(?P<hundreds>[1-9][0-9]*)xx/)?(?P<key>[1-9][0-9]*)\.toml")),
-    ("alias", re.compile(r"models/(?P<model>[^/]+)/aliases/(?P<key>[^/]+)\.toml")),
-    ("run", re.compile(r"runs/[0-9]{4}/[0-9]{2}/[0-9]{2}/(?P<key>[A-Za-z0-9][A-Za-z0-9._-]*)\.toml")),
-)  # fmt: skip
+    ("model", re.compile(rf"{_MODEL}/model\.toml")),
+    ("version", re.compile(rf"{_MODEL}/versions/{_IN_HUNDREDS}")),
+    ("name", re.compile(rf"{_MODEL}/names/[0-9a-f]{{2}}/{_KEY}")),
+    ("stage", re.compile(rf"{_MODEL}/stages/{_KEY}")),
+    ("archived", re.compile(rf"{_MODEL}/stages/archived/{_IN_HUNDREDS}")),
+    ("alias", re.compile(rf"{_MODEL}/aliases/{_KEY}")),
+)
 
 
 def parse_path(path: str) -> RecordPath | None:

@@ -30,11 +30,11 @@ class VersionRef:
         model, at, selector = text.partition("@")
         if at and not selector:
             raise UsageError(
-                f"{ascii(text)} names no version after '@'",
+                f"{text!a} names no version after '@'",
                 hint=f"write {model or 'MODEL'}@3, {model or 'MODEL'}@production or {model or 'MODEL'}@latest",
             )
         if not model:
-            raise UsageError(f"{ascii(text)} names no model before '@'", hint=f"write MODEL@{selector or '3'}")
+            raise UsageError(f"{text!a} names no model before '@'", hint=f"write MODEL@{selector or '3'}")
         return cls.of(model, selector)
 
     @classmethod

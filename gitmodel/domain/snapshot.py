@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from gitmodel.domain import paths, records
 from gitmodel.domain.codec import Schema
@@ -42,7 +42,7 @@ class Files(Protocol):
 
 @dataclass(frozen=True)
 class StageTag:
-    """A stage tag as it was found: where it points and the stage file that commit set; *forged* says why it does not count."""
+    """A stage tag as found: where it points, the stage file that commit set; *forged* says why it does not count."""
 
     ref: StageRef
     id: str
@@ -223,7 +223,7 @@ class Snapshot:
         return name, self._present(name, number).number
 
     def in_force(self, ref: StageRef) -> VersionRecord:
-        """The version that a stage's or alias's tag names. Raises NotFound if there is none, Invalid if it must not be used."""
+        """The version that the tag of a stage or alias names. Raises NotFound, or Invalid if it must not be used."""
         tag = self.tags.get(ref)
         if tag is None:
             raise self._nothing_in_force(ref)
@@ -236,7 +236,7 @@ class Snapshot:
         if records.links_digest(record.artifacts) != tag.record.artifacts:
             raise Invalid(
                 f"the artifacts of {ref.model}@{record.number} are not those that were promoted to {ref.stage}",
-                hint=f"run `git log -p gitmodel -- {paths.version_file(ref.model, record.number)}` to see who changed them",
+                hint=f"`git log -p gitmodel -- {paths.version_file(ref.model, record.number)}` shows who changed them",
             )
         return record
 
@@ -308,7 +308,7 @@ def check_stage(stage: str, registry: RegistryRecord) -> str:
         return stage
     meant = near(stage, [*registry.stage_names, "archived", "none"])
     hint = f"the stages are {', '.join(registry.stage_names)}, archived and none"
-    raise UsageError(f"there is no stage {ascii(stage)}", hint=f"did you mean {meant[0]}? {hint}" if meant else hint)
+    raise UsageError(f"there is no stage {stage!a}", hint=f"did you mean {meant[0]}? {hint}" if meant else hint)
 
 
 def name_record(number: int) -> NameRecord:

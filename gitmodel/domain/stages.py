@@ -96,7 +96,14 @@ def stage_states(snapshot: Snapshot, model: str) -> list[StageState]:
 
 
 def plan_promotion(
-    snapshot: Snapshot, model: str, number: int, *, to: str, reason: str = "", forced: tuple[str, ...] = (), verb: str = "Promote"
+    snapshot: Snapshot,
+    model: str,
+    number: int,
+    *,
+    to: str,
+    reason: str = "",
+    forced: tuple[str, ...] = (),
+    verb: str = "Promote",
 ) -> Change[Promotion]:
     """Put version *number* into the stage *to* ("archived" and "none" too), archiving who held it.
 
@@ -197,7 +204,9 @@ def promotable(snapshot: Snapshot, model: str, number: int) -> VersionRecord:
     if version.deleted is not None:
         raise NotFound(f"version {number} of {model} was deleted", hint=f"run `git model version list {model}`")
     if version.failed:
-        raise Refused(f"version {number} of {model} is from a failed run", hint="promote a version of a run that succeeded")
+        raise Refused(
+            f"version {number} of {model} is from a failed run", hint="promote a version of a run that succeeded"
+        )
     return version
 
 
@@ -209,7 +218,11 @@ def places_of(snapshot: Snapshot, model: str, number: int) -> list[str]:
 
 def held_files(snapshot: Snapshot, model: str, number: int) -> list[str]:
     """The stage, alias and archived files that name version *number*."""
-    files = [paths.stage_file(model, s) for s in snapshot.registry().stage_names if _names(snapshot.recorded(model, s), number)]
+    files = [
+        paths.stage_file(model, s)
+        for s in snapshot.registry().stage_names
+        if _names(snapshot.recorded(model, s), number)
+    ]
     files += [
         paths.alias_file(model, alias)
         for alias in snapshot.recorded_aliases(model)
@@ -268,7 +281,14 @@ def _check_free_alias(snapshot: Snapshot, model: str, alias: str) -> None:
 
 
 def _trailers(
-    model: str, number: int, place: str, previous: int | None, version: VersionRecord, forced: tuple[str, ...], *, key: str = "Stage"
+    model: str,
+    number: int,
+    place: str,
+    previous: int | None,
+    version: VersionRecord,
+    forced: tuple[str, ...],
+    *,
+    key: str = "Stage",
 ) -> tuple[tuple[str, str], ...]:
     return (
         ("Model", model),

@@ -16,9 +16,7 @@ from gitmodel.domain.stages import held_files, places_of, tidied
 from gitmodel.errors import Conflict, NotFound, Refused, UsageError
 
 
-def plan_version(
-    snapshot: Snapshot, model: str, draft: VersionRecord, *, reserved: int | None = None
-) -> Change[int]:
+def plan_version(snapshot: Snapshot, model: str, draft: VersionRecord, *, reserved: int | None = None) -> Change[int]:
     """Make the version that *draft* describes; its number is given here, or was *reserved* before.
 
     Raises NotFound if there is no such model, Conflict if the version's name is taken.
@@ -72,7 +70,9 @@ def plan_version_update(
 
     def change(old: VersionRecord) -> VersionRecord:
         if name is not None and old.name not in (None, name):
-            raise Refused(f"{model} {number} is called {old.name}, for good", hint="make another version, or use an alias")
+            raise Refused(
+                f"{model} {number} is called {old.name}, for good", hint="make another version, or use an alias"
+            )
         return replace(
             old,
             name=old.name if name is None else check_version_name(name),
@@ -115,7 +115,7 @@ def plan_version_deletion(
 
 
 def plan_links(snapshot: Snapshot, model: str, number: int, links: Iterable[ArtifactLink]) -> Change[int]:
-    """Add artifact links to a version. Raises Conflict for a name it has with other content, Refused if it is in use."""
+    """Add artifact links to a version. Raises Conflict for a name it has with other content, Refused if in use."""
     new = tuple(links)
 
     def change(old: VersionRecord) -> VersionRecord:
@@ -138,7 +138,13 @@ def plan_unlink(snapshot: Snapshot, model: str, number: int, name: str) -> Chang
 
 
 def plan_metadata(
-    snapshot: Snapshot, model: str, number: int, values: Mapping[str, Any], *, on: str | None = None, remove: Iterable[str] = ()
+    snapshot: Snapshot,
+    model: str,
+    number: int,
+    values: Mapping[str, Any],
+    *,
+    on: str | None = None,
+    remove: Iterable[str] = (),
 ) -> Change[int]:
     """Set metadata of a version, or of its artifact *on*; at any time, also of a promoted one."""
     read = read_metadata(values)
@@ -155,7 +161,11 @@ def plan_metadata(
         return replace(old, artifacts=tuple(changed if other is link else other for other in old.artifacts))
 
     whose = f"{model} {number}" if on is None else f"{on} of {model} {number}"
-    what = f"Set {', '.join(sorted(read)) or 'nothing'} of {whose}" if read else f"Remove {', '.join(sorted(gone))} of {whose}"
+    what = (
+        f"Set {', '.join(sorted(read)) or 'nothing'} of {whose}"
+        if read
+        else f"Remove {', '.join(sorted(gone))} of {whose}"
+    )
     return plan_change(snapshot, model, number, change, what=what)
 
 
@@ -164,7 +174,9 @@ def read_metadata(values: Mapping[str, Any]) -> dict[str, Any]:
     try:
         return codec.metadata(values)
     except codec.Wrong as wrong:
-        raise UsageError(f"the metadata {wrong}", hint="give text, numbers, booleans, times, lists and tables") from None
+        raise UsageError(
+            f"the metadata {wrong}", hint="give text, numbers, booleans, times, lists and tables"
+        ) from None
 
 
 def artifact(record: VersionRecord, model: str, name: str) -> ArtifactLink:
@@ -172,7 +184,7 @@ def artifact(record: VersionRecord, model: str, name: str) -> ArtifactLink:
     link = record.artifact(name)
     if link is None:
         there = ", ".join(found.name for found in record.artifacts) or "none"
-        raise NotFound(f"{model}@{record.number} has no artifact {ascii(name)}", hint=f"its artifacts: {there}")
+        raise NotFound(f"{model}@{record.number} has no artifact {name!a}", hint=f"its artifacts: {there}")
     return link
 
 
@@ -182,10 +194,11 @@ def check_artifacts(links: Iterable[ArtifactLink], of: str) -> None:
     for link in links:
         check_name(link.name, "artifact")
         if link.kind not in KINDS:
-            raise UsageError(f"{ascii(link.kind)} is no kind of artifact", hint=f"the kinds are {', '.join(KINDS)}")
+            raise UsageError(f"{link.kind!a} is no kind of artifact", hint=f"the kinds are {', '.join(KINDS)}")
         if fold(link.name) in seen:
             raise Conflict(
-                f"{of} would have two artifacts called {seen[fold(link.name)]}", hint="unlink the old one first, or choose another name"
+                f"{of} would have two artifacts called {seen[fold(link.name)]}",
+                hint="unlink the old one first, or choose another name",
             )
         seen[fold(link.name)] = link.name
 
@@ -223,7 +236,9 @@ def _check_free_name(snapshot: Snapshot, model: str, name: str) -> None:
         other = file.removesuffix(".toml")
         if fold(other) == fold(name):
             number = snapshot.number_named(model, other)
-            raise Conflict(f"{model} {number} is called {other} already", hint="names are never used again; choose another")
+            raise Conflict(
+                f"{model} {number} is called {other} already", hint="names are never used again; choose another"
+            )
 
 
 def _trailers(model: str, record: VersionRecord) -> tuple[tuple[str, str], ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time, timezone
+from datetime import date, datetime, time
 from typing import Any
 
 from gitmodel.domain import paths, records
@@ -103,7 +103,9 @@ def view_model(snapshot: Snapshot, name: str) -> ModelView:
         latest: int | None = snapshot.latest(name)
     except NotFound:
         latest = None
-    return ModelView(name, record, latest, len(numbers) - _deleted(snapshot, name, numbers), tuple(stage_states(snapshot, name)))
+    return ModelView(
+        name, record, latest, len(numbers) - _deleted(snapshot, name, numbers), tuple(stage_states(snapshot, name))
+    )
 
 
 def view_models(snapshot: Snapshot) -> Iterator[ModelView | Invalid]:
@@ -113,7 +115,9 @@ def view_models(snapshot: Snapshot) -> Iterator[ModelView | Invalid]:
         try:
             record = snapshot.load(paths.model_file(name), records.MODEL)
             if record is None:
-                yield Invalid(f"{paths.model_folder(name)}: has no model.toml [model.record]", hint="run `git model check`")
+                yield Invalid(
+                    f"{paths.model_folder(name)}: has no model.toml [model.record]", hint="run `git model check`"
+                )
             elif record.exists:
                 yield view_model(snapshot, name)
         except Invalid as error:

@@ -53,15 +53,12 @@ def _save_safetensors(value: Any, path: Path) -> None:
 
 def _is_dict_of_arrays(numpy: Any, value: Any) -> bool:
     return isinstance(value, dict) and all(
-        isinstance(name, str) and isinstance(array, numpy.ndarray | numpy.generic)
-        for name, array in value.items()
+        isinstance(name, str) and isinstance(array, numpy.ndarray | numpy.generic) for name, array in value.items()
     )
 
 
 def _unfit(value: Any, name: str, wanted: str) -> UsageError:
-    return UsageError(
-        f"{name} holds {wanted}, not this {type(value).__name__}", hint="convert it with numpy.asarray"
-    )
+    return UsageError(f"{name} holds {wanted}, not this {type(value).__name__}", hint="convert it with numpy.asarray")
 
 
 NUMPY = Format("numpy", _load_numpy, _save_numpy, extensions=(".npy", ".npz"), magic=(b"\x93NUMPY",))

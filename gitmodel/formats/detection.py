@@ -38,11 +38,7 @@ def detect_format(path: Path) -> str:
         raise NotFound(f"there is no file {path}", hint="check the path") from None
     except OSError as error:
         raise UsageError(f"{path} cannot be read: {error.strerror}", hint="make it readable") from None
-    return (
-        _format_of_content(path, head)
-        or _EXTENSIONS.get(path.suffix.lower())
-        or _format_of_others(path, head)
-    )
+    return _format_of_content(path, head) or _EXTENSIONS.get(path.suffix.lower()) or _format_of_others(path, head)
 
 
 def _format_of_content(path: Path, head: bytes) -> str:

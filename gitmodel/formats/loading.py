@@ -57,9 +57,7 @@ def save(value: Any, path: Path, format_name: str) -> None:
 
 def _require_file(path: Path) -> None:
     if path.is_dir():
-        raise UsageError(
-            f"{path} is a folder, which is no single value", hint="take its path and open what is in it"
-        )
+        raise UsageError(f"{path} is a folder, which is no single value", hint="take its path and open what is in it")
     if not path.exists():
         raise NotFound(f"there is no file {path}", hint="check the path")
 

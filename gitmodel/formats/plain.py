@@ -32,9 +32,7 @@ def _load_text(path: Path, trusted: bool) -> str:
 
 def _save_text(value: Any, path: Path) -> None:
     if not isinstance(value, str):
-        raise UsageError(
-            f"text holds str, not {type(value).__name__}", hint="save it as json, or as str(value)"
-        )
+        raise UsageError(f"text holds str, not {type(value).__name__}", hint="save it as json, or as str(value)")
     path.write_bytes(value.encode())
 
 

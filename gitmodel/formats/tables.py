@@ -32,9 +32,7 @@ def _save_csv(value: Any, path: Path) -> None:
     pandas = _pandas()
     _require_frame(value, "csv")
     if not value.index.equals(pandas.RangeIndex(len(value))):
-        raise UsageError(
-            "csv would lose the index of this DataFrame", hint="call reset_index(), or save it as parquet"
-        )
+        raise UsageError("csv would lose the index of this DataFrame", hint="call reset_index(), or save it as parquet")
     with open(path, "wb") as file:
         value.to_csv(file, index=False, lineterminator="\n")
 

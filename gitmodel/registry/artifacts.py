@@ -21,7 +21,7 @@ from gitmodel.storage.artifacts import ArtifactStore, Progress
 
 @dataclass(frozen=True)
 class Verified:
-    """What re-hashing found: *versions* are the references of those that need the artifact; *error* is "" if it is whole."""
+    """What re-hashing found: *versions* are the references of those that need it; *error* is "" if it is whole."""
 
     digest: str
     size: int
@@ -47,7 +47,7 @@ def store_artifact(
 
     check_name(name, "artifact")
     if kind not in KINDS:
-        raise UsageError(f"{ascii(kind)} is no kind of artifact", hint=f"the kinds are {', '.join(KINDS)}")
+        raise UsageError(f"{kind!a} is no kind of artifact", hint=f"the kinds are {', '.join(KINDS)}")
     read = planning.read_metadata(metadata or {})
     stored = storage.put_path(store, path, progress=progress)
     detected = FOLDER_FORMAT if stored.folder else format or formats.detect_format(path)
@@ -75,9 +75,7 @@ def unlink_artifact(writer: Writer, ref: VersionRef, name: str) -> int:
     return int(writer.transact(plan))
 
 
-def fetch_artifact(
-    store: ArtifactStore, link: ArtifactLink, target: Path, *, progress: Progress | None = None
-) -> None:
+def fetch_artifact(store: ArtifactStore, link: ArtifactLink, target: Path, *, progress: Progress | None = None) -> None:
     """Write the artifact to *target*, verified before it appears there. Raises Invalid, NotFound, Unreachable."""
     if link.is_folder:
         storage.get_folder(store, link.digest, target, progress=progress)

@@ -34,11 +34,11 @@ def get_model(writer: Writer, name: str) -> ModelView:
 def list_models(
     writer: Writer, *, filter: str = "", sort: str = "name", limit: int | None = None, offset: int = 0
 ) -> tuple[list[ModelView], list[Invalid]]:
-    """The models that match *filter* (CEL), sorted by a key of SORT_KEYS ("-created": descending), and what is damaged."""
+    """The models that match *filter* (CEL), sorted by one of SORT_KEYS ("-" before it: descending), and what is damaged."""
     matching = expressions.parse(filter) if filter else None
     key = sort.removeprefix("-")
     if key not in SORT_KEYS:
-        raise UsageError(f"models cannot be sorted by {ascii(key)}", hint=f"sort by {', '.join(SORT_KEYS)}; -KEY reverses")
+        raise UsageError(f"models cannot be sorted by {key!a}", hint=f"sort by {', '.join(SORT_KEYS)}; -KEY reverses")
 
     def question(snapshot: Snapshot) -> tuple[list[ModelView], list[Invalid]]:
         views, damaged = [], []
@@ -55,7 +55,12 @@ def list_models(
 
 
 def update_model(
-    writer: Writer, name: str, given: Mapping[str, Any], *, add_tags: Iterable[str] = (), remove_tags: Iterable[str] = ()
+    writer: Writer,
+    name: str,
+    given: Mapping[str, Any],
+    *,
+    add_tags: Iterable[str] = (),
+    remove_tags: Iterable[str] = (),
 ) -> str:
     """Change descriptive fields and tags of a model. Raises NotFound, UsageError."""
     add, remove, read = tuple(add_tags), tuple(remove_tags), _read_description(given)

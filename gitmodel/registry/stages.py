@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from gitmodel.domain import paths
 from gitmodel.domain import stages as planning
 from gitmodel.domain.names import check_name
+from gitmodel.domain.records import links_digest
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import Change, Snapshot, check_stage
-from gitmodel.domain.records import links_digest
 from gitmodel.domain.stages import Promotion, StageState
 from gitmodel.errors import GitModelError, NotFound
 from gitmodel.registry.writer import Writer
@@ -63,7 +63,9 @@ def rollback(writer: Writer, repository: Repository, model: str, stage: str, *, 
         for event in stage_events(repository, snapshot.commit, StageRef(name, stage)):
             if event.version is not None and event.version != held:
                 return planning.plan_promotion(snapshot, name, event.version, to=stage, reason=reason, verb="Roll back")
-        raise NotFound(f"no other version of {name} was ever in {stage}", hint=f"run `git model history {name} {stage}`")
+        raise NotFound(
+            f"no other version of {name} was ever in {stage}", hint=f"run `git model history {name} {stage}`"
+        )
 
     return writer.transact(plan)
 

@@ -157,8 +157,8 @@ class _Overlay:
     def _left(self, folder: str) -> bool:
         """Whether anything below *folder* is still there."""
         return any(
-            (path not in self._changes or self._changes[path] is not None) if path.endswith(".toml") else self._left(path)
+            (path not in self._changes or self._changes[path] is not None)
+            if path.endswith(".toml")
+            else self._left(path)
             for path in (f"{folder}/{name}" for name in self._base.names(folder))
         )
-
-

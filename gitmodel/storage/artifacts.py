@@ -84,9 +84,7 @@ def open_store(url: str, *, default_root: Path) -> ArtifactStore:
     try:
         parts = urlsplit(url)
     except ValueError:
-        raise UsageError(
-            "the artifact store is not a URL", hint="write it as file:///absolute/path"
-        ) from None
+        raise UsageError("the artifact store is not a URL", hint="write it as file:///absolute/path") from None
     if "@" in parts.netloc or (not parts.netloc and "@" in url and not parts.path.startswith("/")):
         raise UsageError(
             "the URL of the artifact store holds credentials, which a record must never do",
@@ -99,13 +97,9 @@ def open_store(url: str, *, default_root: Path) -> ArtifactStore:
         )
     path = unquote(parts.path)
     if not parts.scheme or parts.netloc not in ("", "localhost") or parts.query or parts.fragment:
-        raise UsageError(
-            "the artifact store is not the path of a folder", hint="write it as file:///absolute/path"
-        )
+        raise UsageError("the artifact store is not the path of a folder", hint="write it as file:///absolute/path")
     if not path.startswith("/") or "\0" in path:
-        raise UsageError(
-            "the path of the artifact store is not absolute", hint="write it as file:///absolute/path"
-        )
+        raise UsageError("the path of the artifact store is not absolute", hint="write it as file:///absolute/path")
     return LocalStore(Path(path), shared=True)
 
 
@@ -147,9 +141,7 @@ def get_file(store: ArtifactStore, digest: Digest, target: Path, *, progress: Pr
         raise
 
 
-def get_folder(
-    store: ArtifactStore, digest: Digest, target: Path, *, progress: Progress | None = None
-) -> None:
+def get_folder(store: ArtifactStore, digest: Digest, target: Path, *, progress: Progress | None = None) -> None:
     """Build the folder that the manifest *digest* describes; it is at *target* when all of it is verified.
 
     Raises UsageError if *target* is there and not an empty folder, else as `get_file` does.
@@ -186,9 +178,7 @@ def verify_file(store: ArtifactStore, digest: Digest, *, progress: Progress | No
     return StoredArtifact(digest, size, folder=False)
 
 
-def verify_folder(
-    store: ArtifactStore, digest: Digest, *, progress: Progress | None = None
-) -> StoredArtifact:
+def verify_folder(store: ArtifactStore, digest: Digest, *, progress: Progress | None = None) -> StoredArtifact:
     """Hash the manifest and every file it names. Raises as `verify_file` does, naming the file."""
     entries = _read_manifest(store, digest)
     once = list({(entry.digest, entry.size): entry for entry in entries}.values())
@@ -230,9 +220,7 @@ def _put_folder(store: ArtifactStore, root: Path, progress: Progress | None) -> 
         )
     manifest = format_manifest(entries)
     if len(manifest) > MANIFEST_LIMIT:
-        raise UsageError(
-            f"the folder {root} has too many files ({len(files)})", hint="pack them into an archive"
-        )
+        raise UsageError(f"the folder {root} has too many files ({len(files)})", hint="pack them into an archive")
     digest, _ = store.put_stream(io.BytesIO(manifest))
     return StoredArtifact(digest, sum(entry.size for entry in entries), folder=True)
 

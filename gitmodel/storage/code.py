@@ -38,7 +38,9 @@ def read_code(path: Path) -> Code:
             dirty = None if repository.bare else bool(run.status("--porcelain", "--untracked-files=normal"))
             origin = run.config("--get", "remote.origin.url", with_exceptions=False)
     except git.GitCommandError as error:
-        raise Unreachable(f"the code repository cannot be read: {error.stderr.strip()}", hint="run `git status`") from None
+        raise Unreachable(
+            f"the code repository cannot be read: {error.stderr.strip()}", hint="run `git status`"
+        ) from None
     return Code(commit=commit, dirty=dirty, repository=without_credentials(origin) or None)
 
 

@@ -83,9 +83,14 @@ class Git:
             *arguments,
         ]  # fmt: skip
 
-    def run(self, *arguments: str, input: bytes = b"", answers: tuple[int, ...] = (0,)) -> bytes:
-        """What git prints. An exit code outside *answers* raises the error that its message stands for."""
-        return run(self.command(*arguments), self.environ, input=input, answers=answers)
+    def run(
+        self, *arguments: str, input: bytes = b"", answers: tuple[int, ...] = (0,), inherit: tuple[int, ...] = ()
+    ) -> bytes:
+        """What git prints. An exit code outside *answers* raises the error that its message stands for.
+
+        *inherit* are descriptors that git keeps open as long as it runs.
+        """
+        return run(self.command(*arguments), self.environ, input=input, answers=answers, inherit=inherit)
 
     def lines(self, *arguments: str, answers: tuple[int, ...] = (0,)) -> list[str]:
         """The lines that git prints."""
@@ -99,14 +104,19 @@ def run(
     cwd: Path | None = None,
     input: bytes = b"",
     answers: tuple[int, ...] = (0,),
+    inherit: tuple[int, ...] = (),
 ) -> bytes:
     """The output of one git process. Raises the GitModelError that its failure stands for."""
     try:
-        done = subprocess.run(command, input=input, capture_output=True, env=dict(environ), cwd=cwd, check=False)
+        done = subprocess.run(
+            command, input=input, capture_output=True, env=environ, cwd=cwd, check=False, pass_fds=inherit
+        )
     except FileNotFoundError:
         raise UsageError("git is not installed, or not on the PATH", hint="install git 2.34 or newer") from None
     except OSError as error:
-        raise Unreachable(f"git cannot be started: {error.strerror}", hint="free memory or processes, then try again") from error
+        raise Unreachable(
+            f"git cannot be started: {error.strerror}", hint="free memory or processes, then try again"
+        ) from error
     if done.returncode in answers:
         return done.stdout
     raise translate(done.stderr.decode("utf-8", "replace"), done.returncode)
@@ -123,12 +133,25 @@ def translate(stderr: str, code: int) -> GitModelError:
         return Refused(f"a hook of this repository refused the change: {said}", hint="see the hook's words above")
     if "dubious ownership" in said:
         return Refused(said, hint="run the `git config --global --add safe.directory` line that git names")
-    for words in ("No space left on device", "Input/output error", "Permission denied", "Read-only file system", "Disk quota"):
+    for words in (
+        "No space left on device",
+        "Input/output error",
+        "Permission denied",
+        "Read-only file system",
+        "Disk quota",
+    ):
         if words.lower() in said.lower():
-            return Unreachable(f"git could not write: {said}", hint="nothing was changed; free or mend the disk, then try again")
+            return Unreachable(
+                f"git could not write: {said}", hint="nothing was changed; free or mend the disk, then try again"
+            )
     if "not a git repository" in said:
         return NotFound("there is no git repository here", hint="run `git init`, or name one with `--repo PATH`")
-    if "empty ident name" in said or "tell me who you are" in said.lower() or "unable to auto-detect email" in said or "no email was given" in said:
+    if (
+        "empty ident name" in said
+        or "tell me who you are" in said.lower()
+        or "unable to auto-detect email" in said
+        or "no email was given" in said
+    ):
         return UsageError("git does not know who you are", hint='run `git config --global user.name "Your Name"` and `git config --global user.email you@example.com`')  # fmt: skip
     return GitError(f"git failed ({code}): {said}", hint="if git itself works here, please report this")
 

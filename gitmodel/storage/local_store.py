@@ -363,6 +363,4 @@ def _reaching(path: Path) -> Iterator[None]:
             hint = "ask for access to it, or name another store with `git config gitmodel.store`"
         else:
             hint = "see that its disk is mounted and sound, then try again"
-        raise Unreachable(
-            f"the artifact store fails at {path}: {error.strerror or error}", hint=hint
-        ) from error
+        raise Unreachable(f"the artifact store fails at {path}: {error.strerror or error}", hint=hint) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -10,13 +11,14 @@ from typing import Any, TypeVar
 
 from gitmodel.domain import codec, history, paths, records
 from gitmodel.domain.names import fault_in
-from gitmodel.domain.records import RegistryRecord, StageRecord
+from gitmodel.domain.records import RegistryRecord
 from gitmodel.domain.refs import DEFAULT_BRANCH, STAGE_TAGS, StageRef, reserved_ref
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Unreachable, UsageError
 from gitmodel.storage import git as git_process
 from gitmodel.storage.git import OLDEST, ZERO, Git, Locked, Moved, ObjectReader, clean_environment, is_id
 from gitmodel.storage.identity import Identity
+from gitmodel.storage.locks import Writers
 from gitmodel.storage.objects import LooseObjects, NewObject, format_commit
 from gitmodel.storage.stage_tags import StageTags
 from gitmodel.storage.trees import CommitFiles, Trees, changed_tree
@@ -26,6 +28,8 @@ T = TypeVar("T")
 # With 8 busy writers a change is planned again some 10 times; 200 tries take tens of seconds, then we say so.
 _ATTEMPTS = 200
 _LONGEST_PAUSE = 0.1
+# Each try that finds a lock has waited for it for `core.filesRefLockTimeout` already.
+_LOCKED_ATTEMPTS = 4
 
 
 class Repository:
@@ -34,7 +38,9 @@ class Repository:
     Open it with `open_repository`; it is safe to use from several threads, and `close` ends its processes.
     """
 
-    def __init__(self, git: Git, *, branch: str, config: Mapping[str, str], objects_folder: Path, shallow: bool) -> None:
+    def __init__(
+        self, git: Git, *, branch: str, config: Mapping[str, str], objects_folder: Path, shallow: bool
+    ) -> None:
         self.git = git
         self.branch = branch
         self.config = config
@@ -44,6 +50,7 @@ class Repository:
         self.tags = StageTags(git, self.reader, self.trees, shallow=shallow)
         self.objects = LooseObjects(objects_folder, config.get("core.sharedrepository", ""))
         self.identity = Identity(git)
+        self.writers = Writers(git.common_dir)
 
     @property
     def common_dir(self) -> Path:
@@ -96,24 +103,15 @@ class Repository:
         When somebody moved first, nothing has changed and *plan* is asked again with the new snapshot.
         Raises Conflict if that goes on too long, and whatever *plan* raises.
         """
-        begun = self._begun()
-        last: Conflict | None = None
-        for attempt in range(_ATTEMPTS):
+        tries = _Tries(self)
+        while True:
             try:
-                snapshot = self.snapshot(begun)
+                snapshot = self.snapshot(self._begun())
                 change = plan(snapshot)
                 self._make(snapshot, change)
                 return change.result
             except (Moved, Locked) as error:
-                last = error
-            # A rewritten packed-refs can be answered from memory for ever: ask a new process.
-            self.reader.close()
-            begun = self._begun()
-            time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.002 * 2 ** min(attempt, 6))))
-        raise Conflict(
-            f"others kept changing {self.branch} for {_ATTEMPTS} tries: {last.message if last else ''}",
-            hint=last.hint if isinstance(last, Locked) else "try again",
-        )
+                tries.failed(error)
 
     def begin(self, registry: RegistryRecord) -> bool:
         """Make the branch's first commit, if it has none and no remote has one. Returns whether it was made."""
@@ -131,20 +129,18 @@ class Repository:
 
     def reserve(self, model: str, next_number: Callable[[Snapshot], int]) -> int:
         """Keep a number of *model* for a version that is still to be made; other writers pass over it."""
-        for _ in range(_ATTEMPTS):
-            begun = self._begun()
-            snapshot = self.snapshot(begun)
-            number = next_number(snapshot)
-            moves = [f"create {reserved_ref(model, number)} {snapshot.commit}"]
-            if self.reader.resolve(self.branch):
-                moves.insert(0, f"verify {self.branch} {snapshot.commit}")
+        tries = _Tries(self)
+        while True:
             try:
-                self.move(moves, f"gitmodel: reserve {model} {number}")
+                snapshot = self.snapshot(self._begun())
+                number = next_number(snapshot)
+                moves = [f"verify {self.branch} {snapshot.commit}"] if self.reader.resolve(self.branch) else []
+                self.move(
+                    [*moves, f"create {reserved_ref(model, number)} {snapshot.commit}"], f"reserve {model} {number}"
+                )
                 return number
-            except (Moved, Locked):
-                self.reader.close()
-                time.sleep(random.uniform(0, _LONGEST_PAUSE / 10))
-        raise Conflict(f"no number of {model} could be reserved", hint="try again")
+            except (Moved, Locked) as error:
+                tries.failed(error)
 
     def release(self, model: str, numbers: list[int], tip_number: int) -> None:
         """Drop the reservations of *numbers* that the branch no longer needs: it holds *tip_number*."""
@@ -154,7 +150,8 @@ class Repository:
 
     def put_in_force(self, refs: list[StageRef]) -> list[StageRef]:
         """Set the tags of *refs* to the commits that recorded them; drop those with no record. Returns what moved."""
-        for _ in range(_ATTEMPTS):
+        tries = _Tries(self)
+        while True:
             snapshot = self.snapshot()
             moves, drops, moved = [], [], []
             for ref in refs:
@@ -171,15 +168,16 @@ class Repository:
                     self.move([f"verify {self.branch} {snapshot.commit}", *moves], "gitmodel: apply")
                 self._drop(drops)
                 return moved + [ref for ref, _ in drops]
-            except (Moved, Locked):
-                self.reader.close()
-                time.sleep(random.uniform(0, _LONGEST_PAUSE))
-        raise Conflict("others kept moving the stage tags", hint="run `git model apply` again")
+            except (Moved, Locked) as error:
+                tries.failed(error)
 
     def move(self, moves: list[str], message: str) -> None:
         """Move refs in one `git update-ref` transaction. Raises Moved or Locked with nothing changed."""
-        lines = "".join(f"{line}\n" for line in moves)
-        self.git.run("update-ref", "--create-reflog", "-m", history.one_line(message), "--stdin", input=lines.encode())
+        lines = "".join(f"{line}\n" for line in moves).encode()
+        words = [line.split(" ") for line in moves]
+        with self.writers.announce({word[1]: word[2] for word in words if word[0] in ("update", "create")}) as mark:
+            command = ("update-ref", "--create-reflog", "-m", history.one_line(message), "--stdin")
+            self.git.run(*command, input=lines, inherit=(mark,))
 
     def _begun(self) -> str:
         """The commit that writes start from, beginning the registry where there is none."""
@@ -282,6 +280,42 @@ class Repository:
             raise Invalid(f"git said that {self.branch} moved, but it did not", hint="run `git fsck`")
 
 
+class _Tries:
+    """How often a transaction was tried: pauses between tries, and gives up when there were too many."""
+
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+        self._moved = 0
+        self._locked = 0
+
+    def failed(self, error: Conflict) -> None:
+        """Make ready for another try after *error*. Raises Conflict when there were enough."""
+        # A rewritten packed-refs can be answered from memory for ever: ask a new process.
+        self._repository.reader.close()
+        if isinstance(error, Locked):
+            removed = self._repository.writers.remove_dead()
+            self._locked += not removed
+            if self._locked >= _LOCKED_ATTEMPTS:
+                raise self._stuck(error)
+        else:
+            self._moved += 1
+            if self._moved >= _ATTEMPTS:
+                raise Conflict(
+                    f"others kept changing the registry for {_ATTEMPTS} tries: {error.message}", hint="try again"
+                )
+        time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.002 * 2 ** min(self._moved, 6))))
+
+    def _stuck(self, error: Locked) -> Conflict:
+        locks = self._repository.writers.locks()
+        if not locks:
+            return Conflict(error.message, hint=error.hint)
+        oldest = max(locks, key=lambda lock: lock.age)
+        return Conflict(
+            f"{oldest.path} has been locked for {oldest.age:.0f} s, and nothing was changed",
+            hint=f"if no git process is running on this repository, type: rm {shlex.quote(str(oldest.path))}",
+        )
+
+
 def open_repository(path: Path, *, environ: Mapping[str, str], branch: str = "") -> Repository:
     """The git repository that *path* is in.
 
@@ -332,7 +366,7 @@ def _read_config(git: Git) -> dict[str, str]:
 def _checked_branch(name: str) -> str:
     short = name.removeprefix("refs/heads/")
     if not short or any(fault_in(part) for part in short.split("/")):
-        raise UsageError(f"{ascii(name)} cannot be the metadata branch", hint="run `git config gitmodel.branch gitmodel`")
+        raise UsageError(f"{name!a} cannot be the metadata branch", hint="run `git config gitmodel.branch gitmodel`")
     return f"refs/heads/{short}"
 
 

@@ -173,32 +173,24 @@ def _follow(root: Path, link: Path) -> Path:
             hint="put a copy of the file in place of the link",
         )
     if place.is_dir():
-        raise UsageError(
-            f"{_shown(link)} is a link to a folder", hint="put a copy of the folder in place of the link"
-        )
+        raise UsageError(f"{_shown(link)} is a link to a folder", hint="put a copy of the folder in place of the link")
     return place
 
 
 def _refuse_special(name: str, mode: int) -> None:
     if not stat.S_ISREG(mode):
         kind = _KINDS.get(stat.S_IFMT(mode), "no regular file")
-        raise UsageError(
-            f"{_shown(name)} is {kind}, which cannot be stored", hint="name a file or a folder of files"
-        )
+        raise UsageError(f"{_shown(name)} is {kind}, which cannot be stored", hint="name a file or a folder of files")
 
 
 def _refusal(path: Path | str, error: OSError) -> GitModelError:
     shown = _shown(path)
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
-        return NotFound(
-            f"there is no file or folder {shown}", hint="check the path; it is taken from where you stand"
-        )
+        return NotFound(f"there is no file or folder {shown}", hint="check the path; it is taken from where you stand")
     if error.errno == errno.ELOOP:
         return UsageError(f"{shown} is a link that leads in a circle", hint="mend the link or remove it")
     if error.errno in (errno.EACCES, errno.EPERM):
-        return UsageError(
-            f"{shown} cannot be read: {error.strerror}", hint="make it readable with `chmod u+r`"
-        )
+        return UsageError(f"{shown} cannot be read: {error.strerror}", hint="make it readable with `chmod u+r`")
     return UsageError(f"{shown} cannot be read: {error.strerror or error}", hint="see that its disk is sound")
 
 

@@ -96,7 +96,11 @@ class StageTags:
             if not tip or self._files(tip).id(path) is None:
                 continue
             found = self._git.lines("log", "-1", "--first-parent", "-m", "--format=%H", tip, "--", path)
-            if self._shallow and found and any(not self._exists(parent) for parent in self.commit(found[0]).parents[:1]):
+            if (
+                self._shallow
+                and found
+                and any(not self._exists(parent) for parent in self.commit(found[0]).parents[:1])
+            ):
                 raise Invalid(
                     f"this clone is too shallow to tell who put {ref.model} into {ref.stage}",
                     hint="run `git fetch --unshallow`",
@@ -108,9 +112,7 @@ class StageTags:
             return self._tag(ref, commit.id, self._author(commit, path), commit.committer, before, after)
         return None
 
-    def new_tag(
-        self, ref: StageRef, id: str, data: bytes, before: StageRecord | None, after: StageRecord
-    ) -> NewObject:
+    def new_tag(self, ref: StageRef, id: str, data: bytes, before: StageRecord | None, after: StageRecord) -> NewObject:
         """The tag of a commit that is about to be written."""
         commit = parse_commit(id, data)
         return self._tag(ref, id, commit.author, commit.committer, before, after)

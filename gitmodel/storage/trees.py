@@ -118,8 +118,10 @@ class CommitFiles:
         yield from self._load_batch(batch, schema, newer)
 
     def names(self, folder: str) -> tuple[str, ...]:
+        if not self.root:
+            return ()
         entry = self._trees.entry(self.root, folder) if folder else Entry(FOLDER, self.root)
-        if not self.root or entry is None or entry.mode != FOLDER:
+        if entry is None or entry.mode != FOLDER:
             return ()
         return tuple(self._trees.tree(entry.id))
 
@@ -130,8 +132,10 @@ class CommitFiles:
 
     def walk(self, folder: str = "") -> Iterator[tuple[str, Entry]]:
         """Every path that is not a folder, with its entry, in git's order."""
+        if not self.root:
+            return
         entry = self._trees.entry(self.root, folder) if folder else Entry(FOLDER, self.root)
-        if not self.root or entry is None:
+        if entry is None:
             return
         for name, found in self._trees.tree(entry.id).items():
             path = f"{folder}/{name}" if folder else name
@@ -165,7 +169,9 @@ class CommitFiles:
     def _file(self, path: str) -> Entry | None:
         entry = self._trees.entry(self.root, path) if self.root else None
         if entry is not None and entry.mode not in FILE_MODES:
-            what = {FOLDER: "a folder", "120000": "a symbolic link", "160000": "a submodule"}.get(entry.mode, entry.mode)
+            what = {FOLDER: "a folder", "120000": "a symbolic link", "160000": "a submodule"}.get(
+                entry.mode, entry.mode
+            )
             raise Invalid(f"{path}: is {what}, not a file [tree.file]", hint=_HINT)
         return entry
 
