@@ -1,0 +1,21 @@
+"""Reading where no registry has begun says that there is nothing, and begins none."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from gitmodel import Client, NotFound
+
+
+def test_a_model_is_missed_in_words_where_there_is_no_registry_yet(code_repo: Path, git: Callable[..., str]) -> None:
+    with Client(code_repo) as client, pytest.raises(NotFound, match="there is no model iris"):
+        client.get_model("iris")
+    assert git(code_repo, "for-each-ref", "--format=%(refname)") == "refs/heads/main"
+
+
+def test_an_empty_list_of_models_where_there_is_no_registry_yet(code_repo: Path) -> None:
+    with Client(code_repo) as client:
+        assert client.list_models() == ()
