@@ -154,6 +154,7 @@ def artifact_fields(link: ArtifactLink) -> dict[str, Any]:
 def plain(value: Any) -> Any:
     """*value* with only what JSON has: times as ISO 8601 text, floats that JSON lacks as text.
 
+    >>> from datetime import timezone
     >>> plain({"at": datetime(2026, 11, 23, tzinfo=timezone.utc), "loss": float("nan")})
     {'at': '2026-11-23T00:00:00Z', 'loss': 'nan'}
     """

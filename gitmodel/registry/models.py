@@ -34,7 +34,7 @@ def get_model(writer: Writer, name: str) -> ModelView:
 def list_models(
     writer: Writer, *, filter: str = "", sort: str = "name", limit: int | None = None, offset: int = 0
 ) -> tuple[list[ModelView], list[Invalid]]:
-    """The models that match *filter* (CEL), sorted by one of SORT_KEYS ("-" before it: descending), and what is damaged."""
+    """The models that match *filter* (CEL), sorted by one of SORT_KEYS ("-" before it reverses), and the damaged."""
     matching = expressions.parse(filter) if filter else None
     key = sort.removeprefix("-")
     if key not in SORT_KEYS:

@@ -19,6 +19,8 @@ _HEX = frozenset("0123456789abcdef")
 _LOCATING = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_NAMESPACE")
 # Requests sent before their answers are read; 1,000 ids of 41 bytes stay below what a pipe holds.
 _WINDOW = 1000
+_DAMAGED = "run `git fsck`, then `git model doctor`"
+_WHO = 'run `git config --global user.name "Your Name"` and `git config --global user.email you@example.com`'
 
 
 class GitError(GitModelError):
@@ -152,7 +154,7 @@ def translate(stderr: str, code: int) -> GitModelError:
         or "unable to auto-detect email" in said
         or "no email was given" in said
     ):
-        return UsageError("git does not know who you are", hint='run `git config --global user.name "Your Name"` and `git config --global user.email you@example.com`')  # fmt: skip
+        return UsageError("git does not know who you are", hint=_WHO)
     return GitError(f"git failed ({code}): {said}", hint="if git itself works here, please report this")
 
 
@@ -203,7 +205,8 @@ class ObjectReader:
             process, self._process = self._process, None
             if process is None:
                 return
-            assert process.stdin is not None and process.stdout is not None
+            assert process.stdin is not None
+            assert process.stdout is not None
             if self._owner != os.getpid():
                 # After a fork the process is the parent's to end; ours are only copies of its pipes.
                 process.stdin = process.stdout = None
@@ -217,7 +220,7 @@ class ObjectReader:
         with self._lock:
             found = list(self._answers(ids, limit=limit))
         return [
-            Invalid(f"git object {id} is missing", hint="run `git fsck`, then `git model doctor`") if answer is None else answer
+            Invalid(f"git object {id} is missing", hint=_DAMAGED) if answer is None else answer
             for id, answer in zip(ids, found, strict=True)
         ]  # fmt: skip
 
@@ -236,7 +239,7 @@ class ObjectReader:
         header = stdout.readline().decode("utf-8", "replace").split()
         if not header:
             self.close()
-            return Invalid(f"git cannot read object {request}", hint="run `git fsck`, then `git model doctor`")
+            return Invalid(f"git cannot read object {request}", hint=_DAMAGED)
         if header[-1] in ("missing", "ambiguous") or len(header) != 3:
             return None
         id, type, size = header[0], header[1], int(header[2])
@@ -249,7 +252,7 @@ class ObjectReader:
         stdout.read(1)
         if len(data) != size:
             self.close()
-            return Invalid(f"git cannot read object {id}", hint="run `git fsck`, then `git model doctor`")
+            return Invalid(f"git cannot read object {id}", hint=_DAMAGED)
         return GitObject(id, type, data)
 
     def _pipes(self) -> tuple[IO[bytes], IO[bytes]]:
@@ -264,7 +267,8 @@ class ObjectReader:
                 env=dict(self._git.environ),
                 bufsize=1 << 16,
             )
-        assert self._process.stdin is not None and self._process.stdout is not None
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
         return self._process.stdin, self._process.stdout
 
 

@@ -43,13 +43,13 @@ class Writers:
             self._folder.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o666)
         except OSError as error:
-            raise Unreachable(f"{self._folder} cannot be written: {error.strerror}", hint="nothing was changed; mend the disk, then try again") from error  # fmt: skip
+            raise _unwritable(self._folder, error) from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             os.write(descriptor, text.encode())
             yield descriptor
         except OSError as error:
-            raise Unreachable(f"{path} cannot be written: {error.strerror}", hint="nothing was changed; mend the disk, then try again") from error  # fmt: skip
+            raise _unwritable(path, error) from error
         finally:
             path.unlink(missing_ok=True)
             os.close(descriptor)
@@ -100,3 +100,8 @@ class Writers:
             finally:
                 os.close(descriptor)
         return found
+
+
+def _unwritable(path: Path, error: OSError) -> Unreachable:
+    hint = "nothing was changed; free or mend the disk, then try again"
+    return Unreachable(f"{path} cannot be written: {error.strerror}", hint=hint)

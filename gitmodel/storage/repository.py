@@ -200,7 +200,7 @@ class Repository:
             except GitModelError as error:
                 raise Unreachable(
                     f"this clone has no registry, and remote {remote} cannot be asked for one: {error.message}",
-                    hint="try again when it can be reached, or run `git model init --new` to begin a registry of your own",
+                    hint="try again when it can be reached, or begin one of your own with `git model init --new`",
                 ) from None
             if answer:
                 tracking = f"refs/remotes/{remote}/{name}"
@@ -350,7 +350,7 @@ def open_repository(path: Path, *, environ: Mapping[str, str], branch: str = "")
 def check_git(environ: Mapping[str, str]) -> str:
     """The version of git. Raises UsageError if it is older than what gitmodel works with."""
     said = git_process.run(["git", "version"], clean_environment(environ)).decode().strip()
-    numbers = [part for part in said.replace("git version ", "").split(".")[:2]]
+    numbers = said.replace("git version ", "").split(".")[:2]
     if len(numbers) == 2 and all(part.isdigit() for part in numbers) and tuple(map(int, numbers)) < OLDEST:
         raise UsageError(f"{said} is too old", hint=f"install git {OLDEST[0]}.{OLDEST[1]} or newer")
     return said
