@@ -44,7 +44,7 @@ class RegistryRecord:
     @property
     def newer(self) -> bool:
         """Whether a newer gitmodel with the same major format wrote it."""
-        return _format_version(self.format) > FORMAT
+        return is_newer(self.format)
 
     @property
     def stage_names(self) -> tuple[str, ...]:
@@ -283,6 +283,15 @@ STAGE = Schema(
 )
 
 
+def is_newer(written: str) -> bool:
+    """Whether the format version *written* is newer than ours.
+
+    >>> is_newer("1.0"), is_newer("1.9")
+    (False, True)
+    """
+    return _format_version(written) > FORMAT
+
+
 def decode_registry(data: bytes, path: str) -> RegistryRecord:
     """`gitmodel.toml`. Raises Invalid; for a newer major format with what to upgrade."""
     table = codec.parse_table(data, path)
@@ -292,7 +301,7 @@ def decode_registry(data: bytes, path: str) -> RegistryRecord:
             f"{path}: this registry has format {written}, and this gitmodel reads up to {FORMAT[0]}.x",
             hint="upgrade gitmodel: `pip install --upgrade gitmodel`",
         )
-    newer = isinstance(written, str) and _format_version(written) > FORMAT
+    newer = isinstance(written, str) and is_newer(written)
     return codec.decode(REGISTRY, data, path, newer=newer)
 
 

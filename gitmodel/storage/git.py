@@ -80,8 +80,8 @@ class Git:
             f"--git-dir={self.git_dir}",
             "-c", "core.warnAmbiguousRefs=false",
             "-c", "core.fsync=committed,loose-object,reference",
-            "-c", "core.filesRefLockTimeout=3000",
-            "-c", "core.packedRefsTimeout=5000",
+            "-c", "core.filesRefLockTimeout=1000",
+            "-c", "core.packedRefsTimeout=3000",
             *arguments,
         ]  # fmt: skip
 

@@ -29,7 +29,7 @@ T = TypeVar("T")
 _ATTEMPTS = 200
 _LONGEST_PAUSE = 0.1
 # Each try that finds a lock has waited for it for `core.filesRefLockTimeout` already.
-_LOCKED_ATTEMPTS = 4
+_LOCKED_ATTEMPTS = 3
 
 
 class Repository:

@@ -1,0 +1,284 @@
+"""`check`: every invariant of the format, by its name, on a whole branch at one commit."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gitmodel.domain import codec, names, paths, records
+from gitmodel.domain.codec import Problem, Schema
+from gitmodel.domain.paths import RecordPath
+from gitmodel.domain.records import (
+    ARCHIVED_MARKER,
+    ModelRecord,
+    RegistryRecord,
+    StageRecord,
+    VersionRecord,
+    links_digest,
+)
+from gitmodel.errors import GitModelError, Invalid, UsageError
+from gitmodel.storage.objects import FILE_MODES
+from gitmodel.storage.repository import Repository
+from gitmodel.storage.trees import CommitFiles
+
+# Every rule of the format, as `docs/reference/format.md` names it.
+RULES: Mapping[str, str] = {
+    "tree.file": "every entry of the tree is a regular file",
+    "tree.path": "every file is a record of the format or a file of the git host",
+    "record.size": "a record has at most 65,536 bytes",
+    "record.syntax": "a record is TOML in UTF-8",
+    "record.type": "every key has a value that it takes",
+    "record.required": "every required key is there",
+    "record.unknown-key": "no key is unknown, unless a newer minor format wrote it",
+    "record.canonical": "a record is written in the one canonical way",
+    "registry.record": "gitmodel.toml is there, and its format can be read",
+    "registry.stages": "the exclusive stages have different names, and none is archived, none or latest",
+    "name.grammar": "models, stages, aliases, versions and artifacts are named by the grammar of names",
+    "name.case": "no two names in one place differ by case only",
+    "model.record": "every model has its model.toml",
+    "model.tombstone": "nothing is left of a deleted or renamed model but its model.toml",
+    "version.number": "a version's file says the number that its path says",
+    "version.name": "a version's name leads to it, and is neither a stage nor an alias",
+    "version.artifacts": "the artifacts of a version have different names, and are in the order of these",
+    "version.tombstone": "a deleted version has no artifacts and no metadata",
+    "name.version": "a name's file leads to a version with this name",
+    "stage.known": "a stage's file is for a stage of gitmodel.toml",
+    "stage.version": "a stage or alias names a version that is there",
+    "stage.usable": "a stage or alias names a version that is neither deleted nor failed",
+    "stage.artifacts": "the artifacts of the version are those that were promoted",
+    "stage.single": "a version is in one stage at a time",
+    "archived.marker": "an archived marker has the bytes that all of them have",
+    "archived.version": "an archived marker names a version that is there and not deleted",
+}
+
+_SCHEMAS: Mapping[str, Schema[Any]] = {
+    "registry": records.REGISTRY,
+    "model": records.MODEL,
+    "version": records.VERSION,
+    "name": records.NAME,
+    "stage": records.STAGE,
+    "alias": records.STAGE,
+}
+
+
+@dataclass
+class _Found:
+    """What one model's files hold."""
+
+    files: dict[str, RecordPath] = field(default_factory=dict)
+    record: ModelRecord | None = None
+    versions: dict[int, VersionRecord | None] = field(default_factory=dict)
+    names: dict[str, int] = field(default_factory=dict)
+    stages: dict[str, StageRecord] = field(default_factory=dict)
+    aliases: dict[str, StageRecord] = field(default_factory=dict)
+    archived: set[int] = field(default_factory=set)
+
+
+def check(repository: Repository, commit: str | None = None) -> list[Problem]:
+    """Everything that is wrong with the branch (or with *commit*): each with its file, key and rule."""
+    at = repository.tip() if commit is None else commit
+    if not at:
+        return []
+    files = repository.files(at)
+    registry, problems = _check_registry(files)
+    by_model: dict[str, list[tuple[str, RecordPath]]] = defaultdict(list)
+    for path, entry in files.walk():
+        if entry.mode not in FILE_MODES:
+            what = {"120000": "a symbolic link", "160000": "a submodule"}.get(entry.mode, f"of mode {entry.mode}")
+            problems.append(Problem(path, "", "tree.file", f"is {what}, not a file"))
+            continue
+        found = paths.parse_path(path)
+        if found is None:
+            if not paths.is_host_file(path) and not registry.newer:
+                problems.append(Problem(path, "", "tree.path", "is no file of the format"))
+        elif found.kind != "registry":
+            by_model[found.model].append((path, found))
+    problems += _case_faults(files.names(paths.MODELS), paths.MODELS + "/{}")
+    for model in sorted({*by_model, *files.names(paths.MODELS)}):
+        problems += _check_model(files, registry, model, by_model[model])
+    return problems
+
+
+def _check_registry(files: CommitFiles) -> tuple[RegistryRecord, list[Problem]]:
+    path = paths.REGISTRY
+    try:
+        data = files.read(path)
+        if data is None:
+            return RegistryRecord(), [Problem(path, "", "registry.record", "is missing")]
+        written = codec.parse_table(data, path).get("format")
+        newer = isinstance(written, str) and records.is_newer(written)
+        if not newer:
+            record, problems = _read(records.REGISTRY, data, path, newer=False)
+        else:
+            record, problems = records.decode_registry(data, path), []
+    except Invalid as error:
+        return RegistryRecord(), [_problem(path, error, "registry.record")]
+    if record is None:
+        return RegistryRecord(), problems
+    seen: set[str] = set()
+    for stage in record.stage_names:
+        if names.fold(stage) in names.STAGE_WORDS or names.fold(stage) in seen or stage.isdigit():
+            problems.append(Problem(path, "stages", "registry.stages", f"{stage} cannot be an exclusive stage"))
+        seen.add(names.fold(stage))
+    return record, problems
+
+
+def _check_model(
+    files: CommitFiles, registry: RegistryRecord, model: str, found: list[tuple[str, RecordPath]]
+) -> Iterator[Problem]:
+    folder = paths.model_folder(model)
+    fault = names.fault_in(model)
+    if fault:
+        yield Problem(folder, "", "name.grammar", f"{model!a} is no name: it {fault}")
+    holds = _Found()
+    for path, what in found:
+        yield from _read_file(files, registry, path, what, holds)
+    if paths.model_file(model) not in holds.files:
+        yield Problem(folder, "", "model.record", "has no model.toml")
+    if holds.record is not None and not holds.record.exists:
+        for path in holds.files:
+            if path != paths.model_file(model):
+                yield Problem(path, "", "model.tombstone", "is left of a model that is gone")
+        return
+    yield from _check_versions(registry, model, holds)
+    yield from _check_places(registry, model, holds)
+    yield from _case_faults(list(holds.aliases), f"{folder}/aliases/{{}}.toml")
+    yield from _case_faults(list(holds.names), f"{folder}/names, {{}}")
+
+
+def _read_file(
+    files: CommitFiles, registry: RegistryRecord, path: str, what: RecordPath, holds: _Found
+) -> Iterator[Problem]:
+    holds.files[path] = what
+    try:
+        data = files.read(path) or b""
+        if what.kind == "archived":
+            holds.archived.add(int(what.key))
+            if data != ARCHIVED_MARKER:
+                yield Problem(path, "", "archived.marker", f"is not {ARCHIVED_MARKER.decode().strip()!r}")
+            return
+        record, problems = _read(_SCHEMAS[what.kind], data, path, newer=registry.newer)
+    except Invalid as error:
+        yield _problem(path, error, "record.syntax")
+        record, problems = None, []
+    yield from problems
+    if what.kind == "version":
+        holds.versions[int(what.key)] = record
+        if record is not None and record.number != int(what.key):
+            yield Problem(path, "number", "version.number", f"says {record.number}")
+        return
+    fault = names.fault_in(what.key) if what.kind in ("stage", "alias") else _version_name_fault(what)
+    if fault:
+        yield Problem(path, "", "name.grammar", f"{what.key!a} is no name: it {fault}")
+    if record is None:
+        return
+    if what.kind == "model":
+        holds.record = record
+    elif what.kind == "name":
+        holds.names[what.key] = record.version
+    elif what.kind == "stage":
+        holds.stages[what.key] = record
+    else:
+        holds.aliases[what.key] = record
+
+
+def _check_versions(registry: RegistryRecord, model: str, holds: _Found) -> Iterator[Problem]:
+    words = {names.fold(stage) for stage in registry.stage_names}
+    aliases = {names.fold(alias) for alias in holds.aliases}
+    for number, record in sorted(holds.versions.items()):
+        if record is None:
+            continue
+        path = paths.version_file(model, number)
+        if record.name is not None and holds.names.get(record.name) != number:
+            yield Problem(path, "name", "version.name", f"{record.name} does not lead to version {number}")
+        if record.name is not None and names.fold(record.name) in words | aliases:
+            yield Problem(path, "name", "version.name", f"{record.name} is a stage or an alias as well")
+        found = [link.name for link in record.artifacts]
+        if len(set(map(names.fold, found))) < len(found) or found != sorted(found):
+            yield Problem(
+                path, "artifacts", "version.artifacts", "are not in the order of their names, or two have one name"
+            )
+        if record.deleted is not None and (record.artifacts or record.metadata):
+            yield Problem(path, "deleted", "version.tombstone", "is set, but artifacts or metadata are still there")
+    for name, number in sorted(holds.names.items()):
+        version = holds.versions.get(number)
+        if number not in holds.versions or (version is not None and version.name != name):
+            yield Problem(
+                paths.name_file(model, name), "version", "name.version", f"{number} is no version called {name}"
+            )
+
+
+def _check_places(registry: RegistryRecord, model: str, holds: _Found) -> Iterator[Problem]:
+    in_stage: dict[int, str] = {}
+    for stage in (*reversed(registry.stage_names), *sorted(set(holds.stages) - set(registry.stage_names))):
+        record = holds.stages.get(stage)
+        if record is None:
+            continue
+        path = paths.stage_file(model, stage)
+        if stage not in registry.stage_names:
+            yield Problem(path, "", "stage.known", f"{stage} is no stage of gitmodel.toml")
+        yield from _check_place(path, record, holds)
+        if record.version in in_stage:
+            message = f"version {record.version} is in {in_stage[record.version]} too, which counts"
+            yield Problem(path, "version", "stage.single", message)
+        else:
+            in_stage[record.version] = stage
+    for alias, record in sorted(holds.aliases.items()):
+        yield from _check_place(paths.alias_file(model, alias), record, holds)
+    for number in sorted(holds.archived):
+        path = paths.archived_file(model, number)
+        version = holds.versions.get(number)
+        if number not in holds.versions or (version is not None and version.deleted is not None):
+            yield Problem(path, "", "archived.version", f"there is no version {number}, or it was deleted")
+        if number in in_stage:
+            yield Problem(path, "", "stage.single", f"version {number} is in {in_stage[number]} too, which counts")
+
+
+def _check_place(path: str, record: StageRecord, holds: _Found) -> Iterator[Problem]:
+    version = holds.versions.get(record.version)
+    if record.version not in holds.versions:
+        yield Problem(path, "version", "stage.version", f"there is no version {record.version}")
+    elif version is None:
+        return
+    elif not version.usable:
+        what = "deleted" if version.deleted is not None else "from a failed run"
+        yield Problem(path, "version", "stage.usable", f"version {record.version} is {what}")
+    elif links_digest(version.artifacts) != record.artifacts:
+        message = f"the artifacts of version {record.version} are not those that were promoted"
+        yield Problem(path, "artifacts", "stage.artifacts", message)
+
+
+def _read(schema: Schema[Any], data: bytes, path: str, *, newer: bool) -> tuple[Any, list[Problem]]:
+    record, problems = codec.inspect(schema, codec.parse_table(data, path), path, newer=newer)
+    if record is not None and codec.encode(schema, record) != data:
+        problems = [Problem(path, "", "record.canonical", "is not written in the canonical way")]
+    return record, problems
+
+
+def _version_name_fault(what: RecordPath) -> str | None:
+    if what.kind != "name":
+        return None
+    try:
+        names.check_version_name(what.key)
+    except UsageError as error:
+        return error.message.partition("because it ")[2]
+    return None
+
+
+def _case_faults(found: tuple[str, ...] | list[str], where: str) -> list[Problem]:
+    seen: dict[str, str] = {}
+    problems = []
+    for name in found:
+        other = seen.setdefault(names.fold(name), name)
+        if other != name:
+            problems.append(Problem(where.format(name), "", "name.case", f"is {other} but for its case"))
+    return problems
+
+
+def _problem(path: str, error: GitModelError, rule: str) -> Problem:
+    """The problem that an Invalid stands for; its message ends in the rule's name if it knows it."""
+    message, bracket, known = error.message.rpartition(" [")
+    text = (message if bracket else error.message).removeprefix(f"{path}: ")
+    return Problem(path, "", known.rstrip("]") if bracket and known.rstrip("]") in RULES else rule, text)

@@ -1,0 +1,144 @@
+"""`doctor`: what is wrong with this clone, as apart from the branch, and mending what is safe to mend."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gitmodel.domain import stages as planning
+from gitmodel.domain.refs import RESERVED, StageRef
+from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.views import usable
+from gitmodel.errors import GitModelError, Unreachable
+from gitmodel.registry import stages
+from gitmodel.storage.artifacts import ArtifactStore
+from gitmodel.storage.local_store import LocalStore
+from gitmodel.storage.repository import Repository
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something about this clone: *about* names the kind, *hint* what to type; *mendable* says that `--fix` mends it.
+
+    *grave* findings keep something from working; the others are for knowing.
+    """
+
+    about: str
+    message: str
+    hint: str
+    mendable: bool = False
+    grave: bool = True
+
+
+def examine(repository: Repository, store: ArtifactStore) -> list[Finding]:
+    """What is wrong with this clone: locks, tags, reservations, artifacts, a shallow history, the user's identity."""
+    found = [*_locks(repository), *_clone(repository), *_identity(repository)]
+    try:
+        found += repository.read(lambda snapshot: [*_tags(repository, snapshot), *_artifacts(snapshot, store)])
+    except GitModelError as error:
+        found.append(Finding("branch", error.message, error.hint or "run `git model check`"))
+    return [*found, *_reservations(repository), *_leftovers(store)]
+
+
+def repair(repository: Repository, store: ArtifactStore) -> list[Finding]:
+    """Mend what `examine` says can be mended; returns what was mended.
+
+    Removes our own dead locks, leftovers of killed writers and reservations that are used up, and sets every stage tag
+    to what the branch says. Nothing that a version needs is touched.
+    """
+    mended = [finding for finding in examine(repository, store) if finding.mendable]
+    abouts = {finding.about for finding in mended}
+    if "lock" in abouts:
+        repository.writers.remove_dead()
+    if "tag" in abouts:
+        stages.apply(repository)
+    if "reservation" in abouts:
+        for model, number in _used_up(repository):
+            repository.release(model, [number], number)
+    if "leftover" in abouts and isinstance(store, LocalStore):
+        store.remove_leftovers()
+    return mended
+
+
+def _locks(repository: Repository) -> Iterator[Finding]:
+    for lock in repository.writers.locks():
+        message = f"{lock.path} has been there for {lock.age:.0f} s"
+        if lock.dead:
+            yield Finding("lock", f"{message}; the gitmodel that made it is gone", "run `git model doctor --fix`", True)
+        else:
+            hint = f"if no git process is running on this repository, type: rm {shlex.quote(str(lock.path))}"
+            yield Finding("lock", message, hint)
+
+
+def _clone(repository: Repository) -> Iterator[Finding]:
+    if repository.shallow:
+        message = "this clone is shallow: who promoted what may lie behind its edge"
+        yield Finding("shallow", message, "run `git fetch --unshallow`", grave=False)
+    if repository.git.lines("for-each-ref", "--format=%(refname)", "--count=1", "refs/replace/"):
+        message = "this repository has replace refs, which gitmodel does not follow and plain git does"
+        yield Finding("replace", message, "run `git replace -l` to see them", grave=False)
+
+
+def _identity(repository: Repository) -> Iterator[Finding]:
+    try:
+        repository.identity.now()
+    except GitModelError as error:
+        yield Finding("identity", error.message, error.hint)
+
+
+def _tags(repository: Repository, snapshot: Snapshot) -> Iterator[Finding]:
+    tagged = snapshot.tags.models()
+    for model in sorted({*snapshot.model_names(), *tagged}):
+        try:
+            for state in planning.stage_states(snapshot, model):
+                ref = StageRef(model, state.name)
+                if state.forged:
+                    yield Finding("tag", f"the tag {ref.name} does not count: {state.forged}", _FIX, True)
+                elif state.pending:
+                    recorded = state.recorded or "nothing"
+                    message = f"{ref.name} is at {state.in_force or 'nothing'}, and the branch says {recorded}"
+                    yield Finding("tag", message, "run `git model apply`", True, grave=False)
+        except GitModelError as error:
+            yield Finding("model", f"{model}: {error.message}", error.hint or "run `git model check`")
+
+
+def _artifacts(snapshot: Snapshot, store: ArtifactStore) -> Iterator[Finding]:
+    for model in snapshot.model_names():
+        for record in usable(snapshot.versions(model, snapshot.numbers(model))):
+            for link in record.artifacts:
+                try:
+                    there = store.holds(link.digest)
+                except Unreachable as error:
+                    yield Finding("store", error.message, error.hint)
+                    return
+                if not there:
+                    message = f"{link.name} of {model}@{record.number} ({link.digest}) is not in the store {store.url}"
+                    yield Finding("artifact", message, "fetch the store it was put into, or link the file again")
+
+
+def _reservations(repository: Repository) -> Iterator[Finding]:
+    for model, number in _used_up(repository):
+        message = f"number {number} of {model} is reserved and not needed any more"
+        yield Finding("reservation", message, _FIX, True, grave=False)
+
+
+def _leftovers(store: ArtifactStore) -> Iterator[Finding]:
+    if isinstance(store, LocalStore):
+        for path in store.leftovers():
+            message = f"{path} was left by a writer that was killed"
+            yield Finding("leftover", message, _FIX, True, grave=False)
+
+
+def _used_up(repository: Repository) -> list[tuple[str, int]]:
+    """Reservations of numbers that the branch has reached: below them nothing can be given out twice."""
+    snapshot = repository.snapshot()
+    found = []
+    for ref in repository.git.lines("for-each-ref", "--format=%(refname)", RESERVED):
+        model, _, number = ref.removeprefix(RESERVED).rpartition("/")
+        if number.isdigit() and int(number) <= snapshot.last_number(model):
+            found.append((model, int(number)))
+    return found
+
+
+_FIX = "run `git model doctor --fix`"
