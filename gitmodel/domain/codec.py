@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 import rtoml
 
-from gitmodel.errors import Invalid
+from gitmodel.errors import Invalid, UsageError
 
 R = TypeVar("R")
 
@@ -138,11 +138,20 @@ def _read_tables(key: Key, value: Any, path: str, newer: bool, at: str, problems
 
 
 def encode(schema: Schema[R], record: R) -> bytes:
-    """The canonical bytes of *record*: schema order, one array item a line, LF, a final newline."""
+    """The canonical bytes of *record*: schema order, one array item a line, LF, a final newline.
+
+    Raises UsageError for a record that would be too long to be read again, or text that is not Unicode.
+    """
     try:
-        return _encode_table(schema, record, "").lstrip("\n").encode()
+        data = _encode_table(schema, record, "").lstrip("\n").encode()
     except UnicodeEncodeError as error:
-        raise Invalid(f"text holds {error.object[error.start]!a}, half of a character", hint="remove it") from None
+        raise UsageError(f"text holds {error.object[error.start]!a}, half of a character", hint="remove it") from None
+    if len(data) > MAX_BYTES:
+        raise UsageError(
+            f"this would be a record of {len(data)} bytes, more than {MAX_BYTES}",
+            hint="put what is long into a file and link it as an artifact",
+        )
+    return data
 
 
 def _encode_table(schema: Schema[R], record: R, prefix: str) -> str:
