@@ -1,0 +1,129 @@
+"""`docs/reference/format.md` says what the program does: keys, examples, vectors, names of rules."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import MISSING
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from gitmodel.domain import codec, manifest, names, paths, records
+from gitmodel.domain.codec import Schema
+from gitmodel.domain.digests import digest_of
+from gitmodel.registry.checking import RULES
+
+PAGE = (Path(__file__).parents[2] / "docs/reference/format.md").read_text(encoding="utf-8")
+SCHEMAS: dict[str, Schema[Any]] = {
+    "`gitmodel.toml`": records.REGISTRY,
+    "`model.toml`": records.MODEL,
+    "`versions/<n>.toml`": records.VERSION,
+    "`names/<hh>/<name>.toml`": records.NAME,
+    "`stages/<stage>.toml` and `aliases/<alias>.toml`": records.STAGE,
+}
+
+
+def section(title: str) -> str:
+    """The text below the heading *title*, up to the next heading."""
+    found = re.search(rf"^##+ {re.escape(title)}\n(.*?)(?=^##+ |\Z)", PAGE, re.MULTILINE | re.DOTALL)
+    assert found, f"there is no section {title}"
+    return found[1]
+
+
+def key_tables(text: str) -> list[list[tuple[str, str]]]:
+    """The key and default columns of each table of keys in *text*."""
+    tables = re.findall(r"^\| key \| type \| default \|\n\|[-|]+\|\n((?:\|.*\n)+)", text, re.MULTILINE)
+    rows = [[line.strip("|").split("|") for line in table.splitlines()] for table in tables]
+    return [[(row[0].strip(" `"), row[-1].strip()) for row in table] for table in rows]
+
+
+def schemas_in(schema: Schema[Any]) -> list[Schema[Any]]:
+    return [schema, *(key.schema for key in schema.keys if key.schema is not None)]
+
+
+def test_the_rules_of_the_page_are_those_that_check_knows() -> None:
+    rows = dict(re.findall(r"^\| `([a-z.-]+)` \| (.*) \|$", section("Invariants"), re.MULTILINE))
+    assert rows == dict(RULES)
+
+
+def test_every_rule_that_the_page_or_the_program_names_is_in_the_table() -> None:
+    package = Path(codec.__file__).parents[1]
+    families = "|".join({rule.split(".")[0] for rule in RULES})
+    named = set(re.findall(rf"`((?:{families})\.[a-z-]+)`", PAGE))
+    for module in package.rglob("*.py"):
+        named |= set(re.findall(rf" \[((?:{families})\.[a-z-]+)\]", module.read_text(encoding="utf-8")))
+    files = {"model.toml"}
+    assert named - files <= set(RULES)
+
+
+@pytest.mark.parametrize("title", SCHEMAS)
+def test_the_tables_list_the_keys_in_the_order_of_the_schema(title: str) -> None:
+    for table, schema in zip(key_tables(section(title)), schemas_in(SCHEMAS[title]), strict=True):
+        assert [name for name, _ in table] == [key.name for key in schema.keys]
+        required = [name for name, default in table if default == "required"]
+        assert required == [key.name for key in schema.keys if key.required]
+
+
+@pytest.mark.parametrize("title", SCHEMAS)
+def test_a_key_that_is_not_required_has_a_default(title: str) -> None:
+    for schema in schemas_in(SCHEMAS[title]):
+        for key in schema.keys:
+            field = schema.type.__dataclass_fields__[key.name]
+            assert key.required or field.default is not MISSING or field.default_factory is not MISSING
+
+
+@pytest.mark.parametrize("title", SCHEMAS)
+def test_every_example_is_a_record_written_in_the_canonical_way(title: str) -> None:
+    examples = re.findall(r"^```toml\n(.*?)^```", section(title), re.MULTILINE | re.DOTALL)
+    assert examples
+    for example in examples:
+        record = codec.decode(SCHEMAS[title], example.encode(), "the page")
+        assert codec.encode(SCHEMAS[title], record).decode() == example
+
+
+def test_the_archived_marker_of_the_page_is_the_one_that_is_written() -> None:
+    text = section("`stages/archived/<n>.toml`")
+    assert f"```toml\n{records.ARCHIVED_MARKER.decode()}```" in text
+    assert f"Always the {len(records.ARCHIVED_MARKER)} bytes" in text
+
+
+def test_the_digest_of_links_of_the_page_is_that_of_its_version() -> None:
+    example = re.findall(r"^```toml\n(.*?)^```", section("`versions/<n>.toml`"), re.MULTILINE | re.DOTALL)[0]
+    version = codec.decode(records.VERSION, example.encode(), "the page")
+    digest = records.links_digest(version.artifacts)
+    text = section("The digest of links")
+    block = re.findall(r"^```\n(.*?)^```", text, re.MULTILINE | re.DOTALL)[0]
+    assert f"the digest is `{digest}`" in text
+    assert f"sha256:{hashlib.sha256(block.encode()).hexdigest()}" == digest
+    assert f"`{records.links_digest(())}`" in text
+    assert digest in section("`stages/<stage>.toml` and `aliases/<alias>.toml`")
+
+
+def test_the_manifest_of_the_page_is_the_one_of_its_folder() -> None:
+    text = section("Folders")
+    block = re.findall(r"^```\n(.*?)^```", text, re.MULTILINE | re.DOTALL)[0].encode()
+    entries = manifest.parse_manifest(block)
+    assert entries == ((digest_of(b"one"), 3, "a.txt"), (digest_of(b"four"), 4, "sub/b.txt"))
+    assert f"`{digest_of(block)}`" in text
+
+
+def test_the_limits_of_the_page_are_those_of_the_program() -> None:
+    assert f"at most {codec.MAX_BYTES:,} bytes" in PAGE
+    assert f"keys of 1 to {codec.MAX_KEY} characters" in PAGE
+    assert f"at most {codec.MAX_NESTING} deep" in PAGE
+    assert f"This page is {records.FORMAT[0]}.{records.FORMAT[1]}." in PAGE
+
+
+def test_the_grammar_of_names_is_that_of_the_program() -> None:
+    pattern = re.findall(r"^```\n(.*?)^```", section("Names"), re.MULTILINE | re.DOTALL)[0].strip()
+    assert names._NAME.pattern.replace("(?:", "(") == pattern
+    assert "`1.2.3` is in `c4`" in PAGE
+    assert paths.name_file("iris", "1.2.3") == "models/iris/names/c4/1.2.3.toml"
+
+
+def test_the_host_files_of_the_page_are_those_that_are_kept() -> None:
+    sentence = re.search(r"nobody reads them as records: (.*?)\n- ", section("The tree"), re.DOTALL)
+    assert sentence
+    assert set(re.findall(r"`([^`]+)`", sentence[1])) == paths.HOST_FILES
