@@ -1,15 +1,162 @@
-"""Records keep what they do not know, byte for byte, and refuse what nobody could read again."""
+"""Records have one way to be written; what is not a record is refused fast, naming its file, key and rule."""
 
-from __future__ import annotations
-
-from datetime import datetime, timezone
+import copy
+import enum
+import math
+import pickle
+import time
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta, timezone
+from datetime import time as clock
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from gitmodel.domain import codec, records
-from gitmodel.errors import UsageError
+from gitmodel.domain import codec
+from gitmodel.domain.codec import Key, Schema, Wrong
+from gitmodel.errors import Invalid, UsageError
 
-HEAD = b"number = 4\ncreated = 2026-11-23T10:12:13Z\n"
+repeatable = settings(derandomize=True, deadline=None)
+PATH = "models/iris/versions/1.toml"
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=40)
+TEXTS = st.one_of(
+    TEXT,
+    st.sampled_from(
+        [
+            "line\n[table]\nx = 1",
+            "\r\n",
+            "a\rb",
+            '"""',
+            "'''",
+            "\\",
+            "\\\n",
+            "a\n",
+            "\n\n",
+            "\u202e\u2066evil",
+            "\x1b[31m",
+            "\x7f\x00",
+        ]
+    ),
+)
+ZONES = st.integers(-23 * 60 - 59, 23 * 60 + 59).map(lambda minutes: timezone(timedelta(minutes=minutes)))
+TIMES = st.one_of(
+    st.datetimes(),
+    st.datetimes(min_value=datetime(2, 1, 1), max_value=datetime(9998, 1, 1), timezones=ZONES),
+    st.dates(),
+    st.times(),
+)
+NUMBERS = st.one_of(st.integers(-(2**63), 2**63 - 1), st.floats(), st.booleans())
+PLAIN = st.one_of(TEXTS, NUMBERS)
+KEYS = st.one_of(
+    st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20),
+    st.sampled_from(["a.b", "a b", '"', "\u202e", "é", "1"]),
+)
+VALUES = st.recursive(
+    st.one_of(PLAIN, TIMES, st.lists(PLAIN, max_size=4), st.lists(st.lists(PLAIN, max_size=3), max_size=3)),
+    lambda inner: st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=8,
+)
+METADATA = st.dictionaries(KEYS, VALUES, max_size=5)
+
+
+@dataclass(frozen=True)
+class Inner:
+    word: str = ""
+    extra: dict = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Record:
+    number: int
+    word: str = ""
+    words: tuple = ()
+    inner: Inner | None = None
+    metadata: dict = field(default_factory=dict)
+    many: tuple = ()
+    extra: dict = field(default_factory=dict)
+
+
+INNER = Schema(Inner, (Key("word", codec.text),))
+SCHEMA = Schema(
+    Record,
+    (
+        Key("number", codec.number, required=True),
+        Key("word", codec.text),
+        Key("words", codec.texts),
+        Key("inner", schema=INNER),
+        Key("metadata", codec.metadata),
+        Key("many", schema=INNER, many=True),
+    ),
+)
+
+
+def written(**values):
+    return codec.encode(SCHEMA, Record(**{"number": 1, **values}))
+
+
+def read(data, *, newer=False):
+    return codec.decode(SCHEMA, data, PATH, newer=newer)
+
+
+@repeatable
+@given(METADATA)
+def test_any_metadata_survives_write_read_write_byte_for_byte(values):
+    data = written(metadata=codec.metadata(values))
+    found = read(data)
+    assert codec.encode(SCHEMA, found) == data
+    assert same(found.metadata, values)
+
+
+def same(one, other):
+    """Equal, and of equal types, with nan the same as nan."""
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(one[key], other[key]) for key in one)
+    if isinstance(one, list):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, float):
+        return isinstance(other, float) and (one == other or (math.isnan(one) and math.isnan(other)))
+    if isinstance(one, datetime):
+        return one == other and one.utcoffset() == other.utcoffset()
+    return type(one) is type(other) and one == other
+
+
+@repeatable
+@given(TEXTS, st.lists(TEXTS, max_size=3), TEXTS, METADATA, st.lists(TEXTS, max_size=3))
+def test_any_text_survives_in_every_kind_of_key(word, words, inner, metadata, many):
+    data = written(
+        word=word,
+        words=tuple(words),
+        inner=Inner(inner),
+        metadata=codec.metadata(metadata),
+        many=tuple(map(Inner, many)),
+    )
+    found = read(data)
+    assert (found.word, found.words) == (word, tuple(words))
+    assert found.inner == Inner(inner)
+    assert [item.word for item in found.many] == many
+    assert codec.encode(SCHEMA, found) == data
+
+
+@repeatable
+@given(METADATA, METADATA, METADATA, METADATA)
+def test_the_unknown_keys_of_a_newer_format_survive_whatever_stands_around_them(extra, inner, metadata, item):
+    def unknown(table):
+        return {f"new {key}": value for key, value in codec.metadata(table).items()}
+
+    data = written(
+        word="x",
+        inner=Inner("y", extra=unknown(inner)),
+        metadata=codec.metadata(metadata),
+        many=(Inner("z", extra=unknown(item)), Inner("end")),
+        extra=unknown(extra),
+    )
+    found = read(data, newer=True)
+    assert codec.encode(SCHEMA, found) == data
+    assert same(dict(found.extra), unknown(extra))
+    assert same(dict(found.inner.extra), unknown(inner))
+    assert same(dict(found.many[0].extra), unknown(item))
 
 
 @pytest.mark.parametrize(
@@ -20,16 +167,245 @@ HEAD = b"number = 4\ncreated = 2026-11-23T10:12:13Z\n"
         b"\n[metadata]\naccuracy = 0.97\n\n[[review]]\nround = 1\n\n[[review]]\nround = 2\n",
     ],
 )
-def test_keys_of_a_newer_minor_format_are_written_as_they_were_read(unknown: bytes) -> None:
-    data = HEAD + unknown
-    record = codec.decode(records.VERSION, data, "models/iris/versions/4.toml", newer=True)
-    assert codec.encode(records.VERSION, record) == data
+def test_keys_of_a_newer_minor_format_are_written_as_they_were_read(unknown):
+    data = b"number = 4\n" + unknown
+    assert codec.encode(SCHEMA, read(data, newer=True)) == data
 
 
-def test_a_record_that_would_be_too_long_to_read_is_not_written() -> None:
-    created = datetime(2026, 11, 23, 10, 12, 13, tzinfo=timezone.utc)
-    fits = records.VersionRecord(1, created, description="x" * (codec.MAX_BYTES - 59))
-    assert len(codec.encode(records.VERSION, fits)) == codec.MAX_BYTES
-    longer = records.VersionRecord(1, created, description="x" * (codec.MAX_BYTES - 58))
+def test_a_record_has_its_keys_in_the_order_of_the_schema_and_a_line_for_each_item():
+    data = written(word="b", words=("x", "y"), metadata={"b": 1, "a": {"z": [1, 2]}}, many=(Inner("i"), Inner()))
+    assert data.decode() == (
+        "number = 1\n"
+        'word = "b"\n'
+        "words = [\n"
+        '    "x",\n'
+        '    "y",\n'
+        "]\n"
+        "\n"
+        "[metadata]\n"
+        "b = 1\n"
+        "\n"
+        "[metadata.a]\n"
+        "z = [\n"
+        "    1,\n"
+        "    2,\n"
+        "]\n"
+        "\n"
+        "[[many]]\n"
+        'word = "i"\n'
+        "\n"
+        "[[many]]\n"
+    )
+
+
+def test_what_is_the_default_is_not_written():
+    assert written() == b"number = 1\n"
+
+
+def test_characters_that_turn_text_around_are_written_as_escapes():
+    data = written(word="safe \u202e\u2067 evil", metadata={"\u200f": "\u061c"})
+    assert b"\\u202E" in data
+    assert not any(code in data.decode() for code in "\u202e\u2067\u200f\u061c")
+    assert read(data).word == "safe \u202e\u2067 evil"
+
+
+def test_control_characters_never_stand_in_a_record_as_themselves():
+    text = "".join(map(chr, range(32))) + "\x7f"
+    data = written(word=text, metadata={text: text})
+    assert set(data) & ({*range(32), 127} - {10, 9}) == set()
+    assert read(data).metadata == {text: text}
+
+
+def test_what_is_read_can_be_copied_and_pickled():
+    found = read(b"number = 1\n[metadata]\nat = 2026-11-23T10:12:13+01:00\n")
+    assert copy.deepcopy(found) == found
+    assert pickle.loads(pickle.dumps(found)) == found
+
+
+class Word(str, enum.Enum):
+    GOOD = "good"
+
+
+class Level(enum.IntEnum):
+    HIGH = 3
+
+
+def test_metadata_takes_the_value_of_an_enum():
+    assert codec.metadata({"word": Word.GOOD, "level": Level.HIGH}) == {"word": "good", "level": 3}
+    assert type(codec.metadata({"word": Word.GOOD})["word"]) is str
+
+
+def nested(depth):
+    return {"a": nested(depth - 1)} if depth else {}
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ([], "takes a table, not an array"),
+        (3, "takes a table, not the number 3"),
+        ({"": 1}, "a text of 1 to 128 characters"),
+        ({"x" * 129: 1}, "a text of 1 to 128 characters"),
+        ({1: 1}, "a text of 1 to 128 characters"),
+        ({1: 1, "a": 2}, "a text of 1 to 128 characters"),
+        ({"a": 2**63}, "does not fit 64 bits"),
+        ({"a": -(2**63) - 1}, "does not fit 64 bits"),
+        ({"a": None}, "holds a NoneType"),
+        ({"a": b"x"}, "holds a bytes"),
+        ({"a": object()}, "holds a object"),
+        ({"a": {1, 2}}, "holds a set"),
+        ({"a": [{"b": 1}]}, "a list that holds a table"),
+        ({"a": [date(2026, 11, 23)]}, "a list that holds a table or a time"),
+        ({"a": [None]}, "holds a NoneType"),
+        ({"a": clock(1, 2, tzinfo=timezone.utc)}, "time of day with a zone"),
+        ({"a": datetime(2026, 1, 1, tzinfo=timezone(timedelta(seconds=30)))}, "zone that is not whole minutes"),
+        (nested(9), "nested more than 8 deep"),
+        ({"a": [[[[[[[[[[1]]]]]]]]]]}, "nested more than 8 deep"),
+    ],
+)
+def test_metadata_that_no_record_can_hold_is_refused(value, said):
+    with pytest.raises(Wrong) as caught:
+        codec.metadata(value)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("reader", "value", "said"),
+    [
+        (codec.text, 3, "takes text, not the number 3"),
+        (codec.text, True, "takes text, not true or false"),
+        (codec.flag, 1, "takes true or false, not the number 1"),
+        (codec.flag, "yes", "takes true or false, not text"),
+        (codec.count, -1, "takes a whole number, not the number -1"),
+        (codec.count, 2**63, "takes a whole number"),
+        (codec.count, True, "takes a whole number, not true or false"),
+        (codec.count, 1.0, "takes a whole number, not the number 1.0"),
+        (codec.number, 0, "takes a number from 1"),
+        (codec.moment, "2026-11-23", "takes a time in UTC"),
+        (codec.moment, datetime(2026, 11, 23), "takes a time in UTC"),
+        (codec.moment, datetime(2026, 11, 23, tzinfo=timezone(timedelta(hours=1))), "takes a time in UTC"),
+        (codec.moment, datetime(2026, 11, 23, 1, 1, 1, 5, tzinfo=timezone.utc), "takes a time in UTC"),
+        (codec.texts, "abc", "takes an array of text"),
+        (codec.texts, ["a", 1], "takes an array of text"),
+        (codec.word_set, ["b", "a"], "sorted"),
+        (codec.word_set, ["a", "a"], "different"),
+        (codec.metadata, "x", "takes a table, not text"),
+    ],
+)
+def test_a_value_that_its_key_does_not_take_is_refused_with_what_it_takes(reader, value, said):
+    with pytest.raises(Wrong) as caught:
+        reader(value)
+    assert said in str(caught.value)
+    assert len(str(caught.value)) < 200
+
+
+def test_an_integer_too_long_for_python_to_print_is_refused_like_any_other():
+    with pytest.raises(Wrong, match="takes a whole number"):
+        codec.count(10**5000)
+    with pytest.raises(Wrong, match="does not fit 64 bits"):
+        codec.metadata({"a": 10**5000})
+
+
+def test_a_refused_value_names_its_key_its_file_and_its_rule():
+    for data, key, rule in [
+        (b"", "number", "record.required"),
+        (b"number = 'x'", "number", "record.type"),
+        (b"number = 1\nnew = 2", "new", "record.unknown-key"),
+        (b"number = 1\n[inner]\nword = 1", "inner.word", "record.type"),
+        (b"number = 1\n[inner]\nnew = 1", "inner.new", "record.unknown-key"),
+        (b"number = 1\n[[many]]\n[[many]]\nword = 1", "many[1].word", "record.type"),
+        (b"number = 1\nmany = 3", "many", "record.type"),
+        (b"number = 1\ninner = []", "inner", "record.type"),
+        (b"number = 1\n[metadata]\na = [[[[[[[[[1]]]]]]]]]", "metadata", "record.type"),
+    ]:
+        with pytest.raises(Invalid) as caught:
+            read(data)
+        assert caught.value.message.startswith(f"{PATH}, key {key}: ")
+        assert caught.value.message.endswith(f"[{rule}]")
+        assert "git model check" in caught.value.hint
+
+
+def test_everything_that_is_wrong_is_found_not_only_the_first():
+    table = codec.parse_table(b"word = 1\nwords = 2\nnew = 3\n[inner]\nword = 4\nother = 5", PATH)
+    record, problems = codec.inspect(SCHEMA, table, PATH)
+    assert record is None
+    assert [problem.key for problem in problems] == ["number", "word", "words", "inner.word", "inner.other", "new"]
+
+
+def test_an_unknown_key_is_shown_without_what_it_could_do_to_a_terminal():
+    with pytest.raises(Invalid) as caught:
+        read('number = 1\n"\u202e\\u001B[31m{}" = 1'.format("x" * 5000).encode())
+    assert caught.value.message.isascii()
+    assert caught.value.message.isprintable()
+    assert len(caught.value.message) < 400
+
+
+def test_what_is_not_toml_is_refused_with_its_line():
+    with pytest.raises(Invalid, match=r"is not TOML: .*line 2.*\[record.syntax\]"):
+        read(b"number = 1\nword = \n")
+    with pytest.raises(Invalid, match="is not UTF-8 at byte 8"):
+        read(b'word = "\xff"')
+    with pytest.raises(Invalid, match="duplicate key"):
+        read(b"number = 1\nnumber = 2\n")
+
+
+HOSTILE = {
+    "a dotted key": b"a" + b".a" * 32_700 + b" = 1",
+    "a dotted table": b"[a" + b".a" * 32_700 + b"]",
+    "arrays in arrays": b"a = " + b"[" * 32_000 + b"]" * 32_000,
+    "tables in tables": b"a = " + b"{a = " * 10_000 + b"1" + b"}" * 10_000,
+    "open arrays": b"a = " + b"[" * 65_000,
+    "a long integer": b"number = " + b"9" * 65_000,
+    "an integer past Python's limit for text": b"number = " + b"9" * 4_301,
+    "an integer below Python's limit for text": b"number = " + b"9" * 4_299,
+    "a long fraction": b"number = 0." + b"9" * 65_000,
+    "an exponent": b"number = 1e999999999",
+    "many keys": b"".join(b"a%d = 1\n" % number for number in range(6_000)),
+    "many tables": b"".join(b"[a%d]\n" % number for number in range(6_000)),
+    "many items": b"[[many]]\n" * 7_000,
+    "deeper and deeper tables": b"".join(b"[a" + b".a" * depth + b"]\n" for depth in range(200)),
+    "one long key": b'"' + b"x" * 65_000 + b'" = 1',
+    "one long text": b"number = '''" + b"\n" * 65_000 + b"'''",
+    "a million keys": b"".join(b"a%d = 1\n" % number for number in range(1_000_000)),
+    "50 MB": b"#" * 50_000_000,
+    "zero bytes": b"\0" * 65_000,
+}
+
+
+@pytest.mark.parametrize("data", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_toml_is_refused_in_no_time_and_in_few_words(data):
+    began = time.process_time()
+    with pytest.raises(Invalid) as caught:
+        read(data)
+    assert time.process_time() - began < 1
+    assert len(caught.value.message) < 6_000
+    assert caught.value.message.startswith(PATH)
+
+
+def test_a_record_past_the_limit_is_not_written_since_nobody_could_read_it():
+    around = len(written(word="x")) - 1
+    assert len(written(word="x" * (codec.MAX_BYTES - around))) == codec.MAX_BYTES
     with pytest.raises(UsageError, match="65537 bytes, more than 65536"):
-        codec.encode(records.VERSION, longer)
+        written(word="x" * (codec.MAX_BYTES - around + 1))
+    with pytest.raises(UsageError, match=r"a record of 70\d+ bytes, more than 65536") as caught:
+        written(word="x" * 70_000)
+    assert "artifact" in caught.value.hint
+
+
+def test_half_a_character_is_not_written():
+    with pytest.raises(UsageError, match="half of a character"):
+        written(word="\ud800")
+
+
+@repeatable
+@given(st.one_of(st.binary(max_size=200), st.text(max_size=200).map(lambda text: text.encode("utf-8", "replace"))))
+def test_any_bytes_are_a_record_or_refused_and_nothing_else(data):
+    try:
+        found = read(data)
+    except Invalid as error:
+        found, message = None, error.message
+    if found is None:
+        assert message.startswith(PATH)
+    else:
+        again = codec.encode(SCHEMA, found)
+        assert codec.encode(SCHEMA, read(again)) == again

@@ -292,27 +292,30 @@ def metadata(value: Any) -> dict[str, Any]:
 def _metadata_table(table: Mapping[str, Any], depth: int) -> dict[str, Any]:
     if depth > MAX_NESTING:
         raise Wrong(f"is nested more than {MAX_NESTING} deep")
-    found = {}
-    for name in sorted(table):
-        if not isinstance(name, str) or not name or len(name) > MAX_KEY:
-            raise Wrong(f"has a key that is not a text of 1 to {MAX_KEY} characters")
-        found[name] = _metadata_value(table[name], depth + 1)
-    return found
+    if not all(isinstance(name, str) and 0 < len(name) <= MAX_KEY for name in table):
+        raise Wrong(f"has a key that is not a text of 1 to {MAX_KEY} characters")
+    return {str(name): _metadata_value(table[name], depth + 1) for name in sorted(table)}
 
 
 def _metadata_value(value: Any, depth: int) -> Any:
     if type(value) in (str, bool, float):
         return value
-    if isinstance(value, (str, float)):
-        return str(value) if isinstance(value, str) else float(value)
+    if isinstance(value, str):
+        return str.__str__(value)  # of an enum the value, whatever it prints as
+    if isinstance(value, float):
+        return float(value)
     if isinstance(value, int):
         if not -_INT64 <= value < _INT64:
             raise Wrong("holds a whole number that does not fit 64 bits")
         return int(value)
     if isinstance(value, datetime):
         offset = value.utcoffset()
+        if offset is not None and offset % timedelta(minutes=1):
+            raise Wrong("holds a time in a zone that is not whole minutes from UTC")
         # The TOML reader's own zone objects cannot be copied or pickled.
         return value if offset is None else value.replace(tzinfo=timezone(offset))
+    if isinstance(value, time) and value.tzinfo is not None:
+        raise Wrong("holds a time of day with a zone, which only a date and time can have")
     if isinstance(value, (date, time)):
         return value
     if isinstance(value, Mapping):
@@ -328,6 +331,8 @@ def _metadata_value(value: Any, depth: int) -> Any:
 
 def _kind(value: Any) -> str:
     kinds = {bool: "true or false", str: "text", dict: "a table", list: "an array", datetime: "a time"}
+    if isinstance(value, int) and not isinstance(value, bool) and not -_INT64 <= value < _INT64:
+        return "a number that does not fit 64 bits"
     if isinstance(value, (int, float)) and not isinstance(value, bool):
         return f"the number {value}"
     return kinds.get(type(value), f"a {type(value).__name__}")
