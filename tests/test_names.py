@@ -1,0 +1,310 @@
+"""Any valid name is itself in paths and refs and comes back from them; any other is refused in words."""
+
+import re
+import subprocess
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gitmodel.domain import paths
+from gitmodel.domain.names import (
+    MAX_LENGTH,
+    check_alias,
+    check_name,
+    check_version_name,
+    fault_in,
+    fold,
+    suggest,
+)
+from gitmodel.domain.paths import parse_path
+from gitmodel.domain.references import VersionRef
+from gitmodel.domain.refs import StageRef, reserved_ref
+from gitmodel.errors import UsageError
+
+repeatable = settings(derandomize=True, deadline=None)
+INNER = "abcxyzABCXYZ0189._-"
+ENDS = "abcxyzABCXYZ0189"
+
+
+def named(inner=INNER):
+    return st.one_of(
+        st.sampled_from(ENDS),
+        st.tuples(st.sampled_from(ENDS), st.text(inner, max_size=61), st.sampled_from(ENDS)).map("".join),
+        # names that are nearly a device, a lock file or a stage
+        st.sampled_from(["con", "com1.x", "a.lock", "a..b", "production", "latest", "1", "0.1", "CON", "x.LOCK"]),
+    )
+
+
+NAMES = named().filter(lambda name: fault_in(name) is None)
+NUMBERS = st.integers(1, 10**18 - 1)
+
+
+def is_version_name(name):
+    try:
+        return check_version_name(name) == name
+    except UsageError:
+        return False
+
+
+VERSION_NAMES = named(INNER + "+").filter(is_version_name)
+
+
+@repeatable
+@given(NAMES, NAMES)
+def test_a_valid_name_survives_to_a_ref_and_back(model, stage):
+    ref = StageRef(model, stage)
+    assert StageRef.parse(ref.full) == ref
+    assert ref.full == f"refs/tags/{ref.name}"
+
+
+@repeatable
+@given(NAMES, NAMES, NUMBERS)
+def test_a_valid_name_survives_to_every_path_and_back(model, name, number):
+    for path, kind, key in [
+        (paths.version_file(model, number), "version", str(number)),
+        (paths.archived_file(model, number), "archived", str(number)),
+        (paths.stage_file(model, name), "stage", name),
+        (paths.alias_file(model, name), "alias", name),
+        (paths.name_file(model, name), "name", name),
+        (paths.model_file(model), "model", ""),
+    ]:
+        found = parse_path(path)
+        assert (found.kind, found.model, found.key) == (kind, model, key)
+
+
+@repeatable
+@given(st.tuples(NAMES, NAMES, NUMBERS), st.tuples(NAMES, NAMES, NUMBERS))
+def test_different_things_never_share_a_path_or_a_ref_even_where_case_is_folded(one, other):
+    def places(model, name, number):
+        return {
+            ("model", fold(model)): paths.model_file(model),
+            ("version", fold(model), number): paths.version_file(model, number),
+            ("archived", fold(model), number): paths.archived_file(model, number),
+            ("stage", fold(model), fold(name)): paths.stage_file(model, name),
+            ("alias", fold(model), fold(name)): paths.alias_file(model, name),
+            ("name", fold(model), fold(name)): paths.name_file(model, name),
+            ("tag", fold(model), fold(name)): StageRef(model, name).full,
+            ("reserved", fold(model), number): reserved_ref(model, number),
+        }
+
+    first, second = places(*one), places(*other)
+    assert len({fold(path) for path in first.values()}) == len(first)
+    for key in first.keys() - second.keys():
+        assert fold(first[key]) not in {fold(path) for path in second.values()}
+    for key in first.keys() & second.keys():
+        assert fold(first[key]) == fold(second[key])
+
+
+@repeatable
+@given(st.one_of(NAMES, VERSION_NAMES))
+def test_a_valid_name_is_only_characters_that_shells_and_disks_leave_alone(name):
+    assert re.fullmatch(r"[A-Za-z0-9._+-]+", name)
+    assert not name.startswith(("-", ".", "+"))
+    assert not name.endswith((".", "-", "+", "_"))
+    assert len(name) <= MAX_LENGTH
+
+
+def test_git_takes_every_kind_of_valid_name_in_a_ref():
+    for name in ("a", "Z", "0", "a-b", "a.b", "a_b", "a" * 63, "1.2.3", "a.locks", "a--b", "a._-b", "HEAD", "refs"):
+        ref = StageRef(check_name(name, "model"), check_name(name, "stage")).full
+        assert subprocess.run(["git", "check-ref-format", ref]).returncode == 0, name
+
+
+@repeatable
+@given(NAMES)
+def test_a_reference_reads_back_as_it_was_written(model):
+    for selector in ("", "3", "1.2.3", "production", "latest", "1.0+cpu"):
+        ref = VersionRef.of(model, selector)
+        assert VersionRef.parse(str(ref)) == ref
+
+
+@repeatable
+@given(NAMES, VERSION_NAMES)
+def test_a_version_name_is_never_read_as_something_else(model, name):
+    ref = VersionRef.parse(f"{model}@{name}")
+    assert ref == VersionRef(model, name)
+    assert ref.number is None
+    assert not ref.is_latest
+
+
+BAD = [
+    ("", "is empty"),
+    ("a" * 64, "has 64 characters, more than 63"),
+    ("a" * 256, "has 256 characters"),
+    ("a\x00b", "holds '\\x00'"),
+    ("a\x1b[31mb", "holds '\\x1b'"),
+    ("a\nb", "holds '\\n'"),
+    ("iris\n", "holds '\\n'"),
+    ("..", "begins with '.'"),
+    ("a..b", "holds '..'"),
+    ("../a", "begins with '.'"),
+    ("-rf", "begins with '-'"),
+    ("--upload-pack=x", "begins with '-'"),
+    ("a/b", "holds '/'"),
+    ("a\\b", "holds '\\\\'"),
+    ("x.lock", "ends in .lock"),
+    ("x.LOCK", "ends in .lock"),
+    ("@{", "holds '@'"),
+    ("a@{1}", "holds '@'"),
+    ("a b", "holds ' '"),
+    ("a:b", "holds ':'"),
+    ("a~1", "holds '~'"),
+    ("a^", "holds '^'"),
+    ("a*", "holds '*'"),
+    ("a?", "holds '?'"),
+    ("[a", "holds '['"),
+    ("$(x)", "holds '$'"),
+    ("a`b", "holds '`'"),
+    (".hidden", "begins with '.'"),
+    ("_a", "begins with '_'"),
+    ("a.", "ends in '.'"),
+    ("a-", "ends in '-'"),
+    ("con", "is the name of a Windows device"),
+    ("NUL.txt", "is the name of a Windows device"),
+    ("café", "holds '\\xe9'"),
+    ("iris\u202e", "holds '\\u202e'"),
+    ("٣", "holds '\\u0663'"),
+]
+
+
+@pytest.mark.parametrize(("name", "fault"), BAD, ids=[ascii(name)[:20] for name, _ in BAD])
+def test_a_bad_name_is_refused_with_what_is_wrong_and_what_would_do(name, fault):
+    for check in (lambda name: check_name(name, "model"), check_version_name, check_alias):
+        with pytest.raises(UsageError) as caught:
+            check(name)
+        assert f"because it {fault}" in caught.value.message
+        assert caught.value.message.isprintable()
+        assert caught.value.message.isascii()
+        assert len(caught.value.message) < 300
+        assert "letters, digits" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["latest", "archived", "none", "Latest", "NONE"])
+def test_a_word_for_a_stage_is_no_name_of_a_version_and_no_alias(name):
+    for check in (check_version_name, check_alias):
+        with pytest.raises(UsageError, match="is a word for a stage") as caught:
+            check(name)
+        assert f"for example my-{name}" in caught.value.hint
+
+
+@pytest.mark.parametrize("name", ["1", "007", "20261123"])
+def test_digits_alone_are_no_name_of_a_version_and_no_alias(name):
+    for check in (check_version_name, check_alias):
+        with pytest.raises(UsageError, match="is all digits") as caught:
+            check(name)
+        assert f"for example v{name}" in caught.value.hint
+
+
+def test_only_the_name_of_a_version_may_hold_a_plus():
+    assert check_version_name("1.2.3+cpu") == "1.2.3+cpu"
+    with pytest.raises(UsageError, match=r"holds '\+'"):
+        check_alias("1.2.3+cpu")
+
+
+@repeatable
+@given(st.text(max_size=300))
+def test_a_suggestion_is_always_a_name_that_would_do(text):
+    name = suggest(text)
+    assert name == "" or check_name(name, "model") == name
+    name = suggest(text, version=True)
+    assert name == "" or check_version_name(name) == check_alias(name) == name
+
+
+@repeatable
+@given(st.text(max_size=300))
+def test_any_text_is_taken_or_refused_and_nothing_else(text):
+    for check in (lambda name: check_name(name, "model"), check_version_name, check_alias, VersionRef.parse):
+        refused = None
+        try:
+            check(text)
+        except UsageError as error:
+            refused = error
+        assert refused is None or (refused.hint and refused.message.isprintable())
+
+
+PARTS = st.sampled_from(
+    "models iris versions 4xx 7.toml 412.toml names c4 1.2.3.toml stages archived aliases production.toml model.toml "
+    "runs 2026 11 23 a.toml gitmodel.toml 0xx 07.toml".split()
+)
+
+
+@repeatable
+@given(st.lists(PARTS, min_size=1, max_size=6).map("/".join))
+def test_only_the_home_of_a_record_is_a_path_of_one(path):
+    found = parse_path(path)
+    if found is None:
+        return
+    homes = {
+        "version": lambda: paths.version_file(found.model, int(found.key)),
+        "archived": lambda: paths.archived_file(found.model, int(found.key)),
+        "stage": lambda: paths.stage_file(found.model, found.key),
+        "alias": lambda: paths.alias_file(found.model, found.key),
+        "name": lambda: paths.name_file(found.model, found.key),
+        "model": lambda: paths.model_file(found.model),
+    }
+    assert homes.get(found.kind, lambda: path)() == path
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "models/iris/versions/04.toml",
+        "models/iris/versions/0.toml",
+        "models/iris/versions/412.toml",
+        "models/iris/versions/4xx/512.toml",
+        "models/iris/versions/0xx/7.toml",
+        "models/iris/versions/" + "9" * 30 + ".toml",
+        "models/iris/names/00/1.2.3.toml",
+        "models/iris/stages/archived/412.toml",
+        "models/iris/model.toml/x",
+        "models//model.toml",
+        "gitmodel.toml\n",
+        "notes.txt",
+    ],
+)
+def test_a_path_where_no_record_is_written_holds_no_record(path):
+    assert parse_path(path) is None
+
+
+@pytest.mark.parametrize("ref", ["refs/tags/v1", "refs/tags/model/a", "refs/tags/model/a/b/c", "refs/heads/model/a/b"])
+def test_a_ref_that_no_stage_could_have_made_is_no_stage_tag(ref):
+    assert StageRef.parse(ref) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("iris@", "names no version after '@'"),
+        ("@production", "names no model before '@'"),
+        ("@", "names no version after '@'"),
+        ("", "names no model"),
+        ("iris@0", "is not a version number"),
+        ("iris@" + "9" * 19, "is not a version number"),
+        ("iris@archived", "does not name one version"),
+        ("iris@none", "does not name one version"),
+        ("iris@a@b", "holds '@'"),
+        ("iris@../x", "begins with '.'"),
+    ],
+)
+def test_a_bad_reference_is_refused_with_one_that_would_do(text, said):
+    with pytest.raises(UsageError) as caught:
+        VersionRef.parse(text)
+    assert said in caught.value.message
+    assert caught.value.hint
+
+
+def test_a_number_is_read_alike_however_it_is_written():
+    assert VersionRef.parse("iris@007") == VersionRef.parse("iris@7") == VersionRef.of("iris", 7)
+
+
+@pytest.mark.parametrize("number", [0, -1, True])
+def test_what_is_no_number_of_a_version_is_refused(number):
+    with pytest.raises(UsageError, match="is not a version number"):
+        VersionRef.of("iris", number)
+
+
+def test_a_reference_that_must_name_a_version_says_how():
+    with pytest.raises(UsageError, match="delete needs to know which version of iris") as caught:
+        VersionRef.parse("iris").required("delete")
+    assert "iris@3" in caught.value.hint
