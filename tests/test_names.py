@@ -223,10 +223,23 @@ def test_any_text_is_taken_or_refused_and_nothing_else(text):
         assert refused is None or (refused.hint and refused.message.isprintable())
 
 
-PARTS = st.sampled_from(
-    "models iris versions 4xx 7.toml 412.toml names c4 1.2.3.toml stages archived aliases production.toml model.toml "
-    "runs 2026 11 23 a.toml gitmodel.toml 0xx 07.toml".split()
-)
+FOLDERS = [
+    "models",
+    "iris",
+    "versions",
+    "4xx",
+    "0xx",
+    "names",
+    "c4",
+    "stages",
+    "archived",
+    "aliases",
+    "runs",
+    "2026",
+    "11",
+]
+FILES = ["7.toml", "07.toml", "412.toml", "1.2.3.toml", "production.toml", "model.toml", "gitmodel.toml", "a.toml"]
+PARTS = st.sampled_from(FOLDERS + FILES)
 
 
 @repeatable

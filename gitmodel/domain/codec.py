@@ -160,7 +160,9 @@ def _encode_table(schema: Schema[R], record: R, prefix: str) -> str:
         value = getattr(record, key.name)
         if not key.required and value == _default(record, key.name):
             continue
-        if key.schema is not None and key.many:
+        if key.schema is not None and key.many and not value:
+            plain.append(_encode_value(key.name, []))
+        elif key.schema is not None and key.many:
             tables += [
                 f"\n[[{prefix}{key.name}]]\n{_encode_table(key.schema, item, f'{prefix}{key.name}.')}" for item in value
             ]

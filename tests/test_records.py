@@ -1,0 +1,377 @@
+"""What each record of the format holds: written, read and written again it is the same; what is wrong is named."""
+
+from dataclasses import fields, replace
+from datetime import datetime, timezone
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from gitmodel.domain import codec, records
+from gitmodel.domain.names import check_version_name, fault_in
+from gitmodel.domain.records import (
+    ArtifactLink,
+    Code,
+    ModelRecord,
+    NameRecord,
+    RegistryRecord,
+    StageRecord,
+    StageRule,
+    VersionRecord,
+    links_digest,
+)
+from gitmodel.errors import Invalid
+
+repeatable = settings(derandomize=True, deadline=None, max_examples=60)
+WHEN = datetime(2026, 11, 23, 10, 12, 13, tzinfo=timezone.utc)
+DIGEST = "sha256:" + "ab" * 32
+COMMIT = "9fceb02d0ae598e95dc970b74767f19372d61af8"
+
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=60)
+WORDS = st.sets(TEXT, max_size=4).map(lambda words: tuple(sorted(words)))
+MOMENTS = st.datetimes(timezones=st.just(timezone.utc)).map(lambda moment: moment.replace(microsecond=0))
+NUMBERS = st.integers(1, 10**18 - 1)
+DIGESTS = st.binary(min_size=32, max_size=32).map(lambda data: f"sha256:{data.hex()}")
+NAMES = st.from_regex(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,20}[A-Za-z0-9])?", fullmatch=True).filter(
+    lambda name: fault_in(name) is None
+)
+METADATA = st.dictionaries(
+    st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=10),
+    st.one_of(
+        st.integers(-(2**63), 2**63 - 1), st.floats(allow_nan=False), st.booleans(), TEXT, st.lists(TEXT, max_size=3)
+    ),
+    max_size=4,
+)
+RUNS = st.lists(st.from_regex(r"[A-Za-z0-9][A-Za-z0-9._-]{0,30}", fullmatch=True), max_size=3).map(tuple)
+OPTIONAL_TEXT = st.none() | TEXT
+
+
+def is_version_name(name):
+    try:
+        return check_version_name(name) == name
+    except Exception:
+        return False
+
+
+CODE = st.builds(
+    Code,
+    commit=st.none()
+    | st.binary(min_size=20, max_size=20).map(bytes.hex)
+    | st.binary(min_size=32, max_size=32).map(bytes.hex),
+    dirty=st.none() | st.booleans(),
+    repository=OPTIONAL_TEXT,
+    outside=st.booleans(),
+)
+LINK = st.builds(
+    ArtifactLink,
+    name=NAMES,
+    kind=st.sampled_from(records.KINDS),
+    digest=DIGESTS,
+    size=st.integers(0, 2**63 - 1),
+    format=st.sampled_from(["json", "skops", "folder", "bytes"]),
+    pipeline=st.none() | NAMES,
+    step=OPTIONAL_TEXT,
+    metadata=METADATA,
+)
+RECORDS = {
+    "registry": (
+        records.REGISTRY,
+        st.builds(
+            RegistryRecord,
+            format=st.just("1.0"),
+            store=OPTIONAL_TEXT,
+            stages=st.lists(NAMES.map(StageRule), max_size=4).map(tuple),
+        ),
+    ),
+    "model": (
+        records.MODEL,
+        st.builds(
+            ModelRecord,
+            created=MOMENTS,
+            **dict.fromkeys(
+                [
+                    "title",
+                    "license",
+                    "description",
+                    "audience",
+                    "use_cases",
+                    "limitations",
+                    "trade_offs",
+                    "ethics",
+                    "reason",
+                ],
+                TEXT,
+            ),
+            tags=WORDS,
+            owners=WORDS,
+            deleted=st.none() | MOMENTS,
+            last_number=st.none() | st.integers(0, 10**18),
+            renamed_to=st.none() | NAMES,
+        ),
+    ),
+    "version": (
+        records.VERSION,
+        st.builds(
+            VersionRecord,
+            number=NUMBERS,
+            created=MOMENTS,
+            name=st.none() | NAMES.filter(is_version_name),
+            description=TEXT,
+            tags=WORDS,
+            runs=RUNS,
+            failed=st.booleans(),
+            deleted=st.none() | MOMENTS,
+            reason=TEXT,
+            code=st.none() | CODE,
+            metadata=METADATA,
+            artifacts=st.lists(LINK, max_size=3).map(tuple),
+        ),
+    ),
+    "name": (
+        records.NAME,
+        st.builds(
+            NameRecord,
+            version=NUMBERS,
+        ),
+    ),
+    "stage": (
+        records.STAGE,
+        st.builds(
+            StageRecord,
+            version=NUMBERS,
+            artifacts=DIGESTS,
+            reason=TEXT,
+            forced=WORDS,
+        ),
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", RECORDS)
+@repeatable
+@given(data=st.data())
+def test_any_record_survives_write_read_write_byte_for_byte(kind, data):
+    schema, strategy = RECORDS[kind]
+    record = data.draw(strategy)
+    written = codec.encode(schema, record)
+    found = codec.decode(schema, written, "x.toml")
+    assert found == record
+    assert codec.encode(schema, found) == written
+
+
+@pytest.mark.parametrize("kind", RECORDS)
+@repeatable
+@given(data=st.data())
+def test_any_record_keeps_the_keys_of_a_newer_minor_format(kind, data):
+    schema, strategy = RECORDS[kind]
+    unknown = {f"new {key}": value for key, value in data.draw(METADATA).items()}
+    record = replace(data.draw(strategy), extra={**unknown, "new table": {"a": {"b": 1}}, "new tables": [{"c": 1}, {}]})
+    written = codec.encode(schema, record)
+    found = codec.decode(schema, written, "x.toml", newer=True)
+    assert codec.encode(schema, found) == written
+    assert found == record
+    with pytest.raises(Invalid, match=r"record.unknown-key"):
+        codec.decode(schema, written, "x.toml")
+
+
+@pytest.mark.parametrize("kind", RECORDS)
+def test_a_schema_has_every_field_of_its_record_and_no_other(kind):
+    schema, _ = RECORDS[kind]
+    assert schema.names == {field.name for field in fields(schema.type)} - {"extra"}
+
+
+def test_a_version_is_written_as_the_format_shows_it():
+    record = VersionRecord(
+        number=4,
+        name="1.2.3",
+        created=WHEN,
+        description="The one with more data.",
+        tags=("baseline",),
+        runs=("20261123T101112Z-train-7f3a",),
+        code=Code(commit=COMMIT, dirty=False, repository="https://example.com/iris.git"),
+        metadata={"accuracy": 0.97},
+        artifacts=(
+            ArtifactLink("classifier", "model", DIGEST, 48211, "skops", "train", "fit", {"rows": 150}),
+            ArtifactLink("data", "data", DIGEST, 12, "bytes"),
+        ),
+    )
+    assert codec.encode(records.VERSION, record).decode() == (
+        "number = 4\n"
+        'name = "1.2.3"\n'
+        "created = 2026-11-23T10:12:13Z\n"
+        'description = "The one with more data."\n'
+        "tags = [\n"
+        '    "baseline",\n'
+        "]\n"
+        "runs = [\n"
+        '    "20261123T101112Z-train-7f3a",\n'
+        "]\n"
+        "\n"
+        "[code]\n"
+        f'commit = "{COMMIT}"\n'
+        "dirty = false\n"
+        'repository = "https://example.com/iris.git"\n'
+        "\n"
+        "[metadata]\n"
+        "accuracy = 0.97\n"
+        "\n"
+        "[[artifacts]]\n"
+        'name = "classifier"\n'
+        'kind = "model"\n'
+        f'digest = "{DIGEST}"\n'
+        "size = 48211\n"
+        'format = "skops"\n'
+        'pipeline = "train"\n'
+        'step = "fit"\n'
+        "\n"
+        "[artifacts.metadata]\n"
+        "rows = 150\n"
+        "\n"
+        "[[artifacts]]\n"
+        'name = "data"\n'
+        'kind = "data"\n'
+        f'digest = "{DIGEST}"\n'
+        "size = 12\n"
+        'format = "bytes"\n'
+    )
+
+
+def test_a_promotion_is_a_change_of_one_line_of_the_stage_file():
+    old = codec.encode(records.STAGE, StageRecord(3, DIGEST)).splitlines()
+    new = codec.encode(records.STAGE, StageRecord(4, DIGEST)).splitlines()
+    assert [pair for pair in zip(old, new, strict=True) if pair[0] != pair[1]] == [(b"version = 3", b"version = 4")]
+
+
+VERSION = {
+    "number": "1",
+    "created": "2026-11-23T10:12:13Z",
+}
+STAGE = {"version": "4", "artifacts": f"'{DIGEST}'"}
+ARTIFACT = {"name": "'a'", "kind": "'data'", "digest": f"'{DIGEST}'", "size": "1", "format": "'json'"}
+
+
+def toml(**keys):
+    return "".join(f"{key} = {value}\n" for key, value in keys.items()).encode()
+
+
+WRONG = [
+    (records.VERSION, toml(created="2026-11-23T10:12:13Z"), "number", "record.required"),
+    (records.VERSION, toml(number="1"), "created", "record.required"),
+    (records.VERSION, toml(**VERSION | {"number": "0"}), "number", "record.type"),
+    (records.VERSION, toml(**VERSION | {"number": "'1'"}), "number", "record.type"),
+    (records.VERSION, toml(**VERSION | {"number": "1.0"}), "number", "record.type"),
+    (records.VERSION, toml(**VERSION | {"number": "99999999999999999999"}), "number", "record.type"),
+    (records.VERSION, toml(**VERSION | {"created": "2026-11-23"}), "created", "record.type"),
+    (records.VERSION, toml(**VERSION | {"created": "2026-11-23T10:12:13+01:00"}), "created", "record.type"),
+    (records.VERSION, toml(**VERSION, name="'1'"), "name", "record.type"),
+    (records.VERSION, toml(**VERSION, name="'latest'"), "name", "record.type"),
+    (records.VERSION, toml(**VERSION, name="'../x'"), "name", "record.type"),
+    (records.VERSION, toml(**VERSION, tags="['b', 'a']"), "tags", "record.type"),
+    (records.VERSION, toml(**VERSION, tags="[1]"), "tags", "record.type"),
+    (records.VERSION, toml(**VERSION, runs="['../x']"), "runs", "record.type"),
+    (records.VERSION, toml(**VERSION, failed="1"), "failed", "record.type"),
+    (records.VERSION, toml(**VERSION, metadata="[]"), "metadata", "record.type"),
+    (records.VERSION, toml(**VERSION, code="{commit = 'HEAD'}"), "code.commit", "record.type"),
+    (records.VERSION, toml(**VERSION, code="{branch = 'main'}"), "code.branch", "record.unknown-key"),
+    (records.VERSION, toml(**VERSION, artifacts="[{}]"), "artifacts[0].name", "record.required"),
+    (records.VERSION, toml(**VERSION, stage="'production'"), "stage", "record.unknown-key"),
+    (records.STAGE, toml(artifacts=f"'{DIGEST}'"), "version", "record.required"),
+    (records.STAGE, toml(version="4"), "artifacts", "record.required"),
+    (records.STAGE, toml(**STAGE | {"artifacts": "'sha256:AB'"}), "artifacts", "record.type"),
+    (records.STAGE, toml(**STAGE, forced="'gate'"), "forced", "record.type"),
+    (records.NAME, toml(version="-1"), "version", "record.type"),
+    (records.NAME, b"", "version", "record.required"),
+    (records.MODEL, b"", "created", "record.required"),
+    (records.MODEL, toml(created="2026-11-23T10:12:13Z", owners="'ada'"), "owners", "record.type"),
+    (records.MODEL, toml(created="2026-11-23T10:12:13Z", renamed_to="'a/b'"), "renamed_to", "record.type"),
+    (records.MODEL, toml(created="2026-11-23T10:12:13Z", last_number="-1"), "last_number", "record.type"),
+    (records.REGISTRY, b"[[stages]]\nname = 'a'", "format", "record.required"),
+    (records.REGISTRY, toml(format="1.0", stages="[]"), "format", "record.type"),
+    (records.REGISTRY, toml(format="'one'", stages="[]"), "format", "record.type"),
+    (records.REGISTRY, toml(format="'1.0'"), "stages", "record.required"),
+    (records.REGISTRY, toml(format="'1.0'", stages="[{name = 'a b'}]"), "stages[0].name", "record.type"),
+    *(
+        (records.LINK, toml(**ARTIFACT | {key: value}), key, "record.type")
+        for key, value in [
+            ("name", "'a/b'"),
+            ("kind", "'weights'"),
+            ("kind", "['data']"),
+            ("digest", "'md5:12'"),
+            ("size", "-1"),
+            ("format", "'A B'"),
+            ("pipeline", "'-x'"),
+            ("step", "1"),
+            ("metadata", "1"),
+        ]
+    ),
+]
+
+
+@pytest.mark.parametrize(
+    ("schema", "data", "key", "rule"),
+    WRONG,
+    ids=[f"{case[0].type.__name__}-{case[2]}-{n}" for n, case in enumerate(WRONG)],
+)
+def test_what_is_wrong_with_a_record_is_named_by_file_key_and_rule(schema, data, key, rule):
+    with pytest.raises(Invalid) as caught:
+        codec.decode(schema, data, "models/iris/x.toml")
+    assert caught.value.message.startswith(f"models/iris/x.toml, key {key}: ")
+    assert caught.value.message.endswith(f"[{rule}]")
+    assert caught.value.message.isascii()
+
+
+def test_a_newer_major_format_is_refused_with_what_to_upgrade():
+    for written in ("2.0", "10.3"):
+        with pytest.raises(Invalid, match=f"has format {written}, and this gitmodel reads up to 1.x") as caught:
+            records.decode_registry(f"format = '{written}'\nwhatever = {{}}\n".encode(), "gitmodel.toml")
+        assert "pip install --upgrade gitmodel" in caught.value.hint
+
+
+def test_a_newer_minor_format_is_read_and_its_unknown_keys_are_kept():
+    data = b'format = "1.9"\nreview = true\n\n[[stages]]\nname = "staging"\ncolour = "blue"\n'
+    found = records.decode_registry(data, "gitmodel.toml")
+    assert found.newer
+    assert found.stage_names == ("staging",)
+    assert codec.encode(records.REGISTRY, found) == data
+
+
+def test_an_unknown_key_of_our_own_format_is_an_error():
+    with pytest.raises(Invalid, match="key review: is not a key of this record"):
+        records.decode_registry(b'format = "1.0"\nreview = true\nstages = []\n', "gitmodel.toml")
+
+
+def link(name="a", **values):
+    return ArtifactLink(name, values.pop("kind", "data"), values.pop("digest", DIGEST), values.pop("size", 1), **values)
+
+
+def test_what_a_promotion_binds_does_not_depend_on_the_order_or_the_metadata_of_links():
+    one, two = link("a"), link("b", kind="model")
+    assert links_digest([one, two]) == links_digest([two, one])
+    assert links_digest([replace(one, metadata={"rows": 3})]) == links_digest([one])
+    assert links_digest([replace(one, extra={"new": 3})]) == links_digest([one])
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"name": "b"},
+        {"kind": "model"},
+        {"digest": "sha256:" + "00" * 32},
+        {"size": 2},
+        {"format": "json"},
+        {"pipeline": "train"},
+        {"step": "fit"},
+    ],
+    ids=lambda other: next(iter(other)),
+)
+def test_what_a_promotion_binds_is_everything_else_of_every_link(other):
+    assert links_digest([replace(link(), **other)]) != links_digest([link()])
+    assert links_digest([link(), link("z")]) != links_digest([link()])
+
+
+@repeatable
+@given(st.lists(LINK, max_size=4, unique_by=lambda link: link.name), st.randoms(use_true_random=False))
+def test_what_a_promotion_binds_survives_writing_and_reading(links, random):
+    written = codec.encode(records.VERSION, VersionRecord(1, WHEN, artifacts=tuple(links)))
+    random.shuffle(links)
+    assert links_digest(codec.decode(records.VERSION, written, "x.toml").artifacts) == links_digest(links)
