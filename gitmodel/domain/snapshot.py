@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from typing import Generic, Protocol, TypeVar
 
 from gitmodel.domain import paths, records
@@ -22,6 +23,9 @@ from gitmodel.errors import GitModelError, Invalid, NotFound, UsageError
 
 R = TypeVar("R")
 T = TypeVar("T")
+
+# Every question asks for the registry's record, and it hardly ever changes.
+_decode_registry = lru_cache(maxsize=8)(records.decode_registry)
 
 
 class Files(Protocol):
@@ -92,17 +96,21 @@ class Snapshot:
 
     def registry(self) -> RegistryRecord:
         """The registry's own record; the default one where there is no registry yet."""
-        data = self.files.read(paths.REGISTRY)
-        return RegistryRecord() if data is None else records.decode_registry(data, paths.REGISTRY)
+        return self._registry
 
     def load(self, path: str, schema: Schema[R]) -> R | None:
         """The record at *path*, or None."""
         return self.files.load(path, schema, newer=self.newer)
 
-    @property
+    @cached_property
     def newer(self) -> bool:
         """Whether a newer gitmodel wrote this branch, so that unknown keys are kept."""
-        return self.registry().newer
+        return self._registry.newer
+
+    @cached_property
+    def _registry(self) -> RegistryRecord:
+        data = self.files.read(paths.REGISTRY)
+        return RegistryRecord() if data is None else _decode_registry(data, paths.REGISTRY)
 
     def model_names(self) -> tuple[str, ...]:
         """The names of all folders of models, tombstones too."""
@@ -136,6 +144,14 @@ class Snapshot:
         folder = f"{paths.model_folder(model)}/versions"
         return sorted(self._numbers_in(folder))
 
+    def newest_numbers(self, model: str) -> Iterator[int]:
+        """The numbers of all versions of *model*, the newest first; who stops early reads no more folders."""
+        folder = f"{paths.model_folder(model)}/versions"
+        found = self.files.names(folder)
+        for name in sorted((name for name in found if _is_hundred(name)), key=_leading, reverse=True):
+            yield from sorted(self._numbers_in(f"{folder}/{name}"), reverse=True)
+        yield from sorted((_leading(name) for name in found if name.endswith(".toml") and _leading(name)), reverse=True)
+
     def last_number(self, model: str) -> int:
         """The highest number of *model* ever used, 0 if none was."""
         return self._highest_in(f"{paths.model_folder(model)}/versions")
@@ -164,12 +180,9 @@ class Snapshot:
 
     def latest(self, model: str) -> int:
         """The highest number that is neither deleted nor failed. Raises NotFound if there is none."""
-        for number in reversed(self.numbers(model)):
-            try:
-                if self.version(model, number).usable:
-                    return number
-            except Invalid:
-                raise
+        for number in self.newest_numbers(model):
+            if self.version(model, number).usable:
+                return number
         raise NotFound(
             f"model {model} has no version yet", hint=f"run `git model version create {model}` to make the first"
         )
@@ -261,12 +274,12 @@ class Snapshot:
             stem = name.removesuffix(".toml")
             if name.endswith(".toml") and stem.isdigit():
                 yield int(stem)
-            elif name.endswith("xx") and name[:-2].isdigit():
+            elif _is_hundred(name):
                 yield from self._numbers_in(f"{folder}/{name}")
 
     def _highest_in(self, folder: str) -> int:
         found = self.files.names(folder)
-        hundreds = sorted((name for name in found if name.endswith("xx") and name[:-2].isdigit()), key=_leading)
+        hundreds = sorted((name for name in found if _is_hundred(name)), key=_leading)
         for name in reversed(hundreds):
             highest = self._highest_in(f"{folder}/{name}")
             if highest:
@@ -314,6 +327,10 @@ def check_stage(stage: str, registry: RegistryRecord) -> str:
 def name_record(number: int) -> NameRecord:
     """The record that gives a version its name."""
     return NameRecord(number)
+
+
+def _is_hundred(name: str) -> bool:
+    return name.endswith("xx") and name[:-2].isdigit()
 
 
 def _leading(name: str) -> int:

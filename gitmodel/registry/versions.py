@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any
 
 from gitmodel import expressions
@@ -84,12 +85,13 @@ def list_versions(
 
     def question(snapshot: Snapshot) -> tuple[list[VersionView], list[Invalid]]:
         name = _existing(snapshot, model)
-        numbers = snapshot.numbers(name)[::-1]
+        numbers = snapshot.newest_numbers(name)
         states = stage_states(snapshot, name)
         views: list[VersionView] = []
         damaged: list[Invalid] = []
-        for start in range(0, len(numbers), _PIECE):
-            for record in snapshot.versions(name, numbers[start : start + _PIECE]):
+        piece = _PIECE if wanted is None or matching else min(wanted, _PIECE)
+        while some := list(islice(numbers, piece)):
+            for record in snapshot.versions(name, some):
                 if isinstance(record, Invalid):
                     damaged.append(record)
                 elif record.deleted is None:

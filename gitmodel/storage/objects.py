@@ -15,18 +15,20 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from sys import intern
+from typing import NamedTuple
 
 from gitmodel.errors import Invalid, Unreachable
 
 FILE = "100644"
 FOLDER = "40000"
 FILE_MODES = frozenset({FILE, "100755"})
+_TREE_ENTRY = re.compile(rb"([0-7]+) ([^\0]+)\0(.{20})", re.DOTALL)
 # Flushing in threads lets the file system join the flushes of one change into one journal write.
 _FLUSHERS = 8
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """An entry of a tree: mode as git writes it (`100644`, `40000`, ...) and the object's id."""
 
     mode: str
@@ -79,15 +81,12 @@ def parse_tree(data: bytes) -> dict[str, Entry]:
     """The entries of a tree, in its order. Names that are not UTF-8 keep their bytes as surrogates."""
     entries = {}
     position = 0
-    try:
-        while position < len(data):
-            space = data.index(b" ", position)
-            end = data.index(b"\0", space)
-            name = data[space + 1 : end].decode("utf-8", "surrogateescape")
-            entries[name] = Entry(data[position:space].decode("ascii"), data[end + 1 : end + 21].hex())
-            position = end + 21
-    except ValueError:
-        raise Invalid("a tree of the metadata branch is damaged", hint="run `git fsck`") from None
+    while entry := _TREE_ENTRY.match(data, position):
+        mode, name, id = entry.groups()
+        entries[name.decode("utf-8", "surrogateescape")] = Entry(intern(mode.decode()), id.hex())
+        position = entry.end()
+    if position != len(data):
+        raise Invalid("a tree of the metadata branch is damaged", hint="run `git fsck`")
     return entries
 
 

@@ -18,6 +18,9 @@ _HINT = "run `git model check` to see everything that is wrong with the registry
 # What is remembered by object id can be forgotten at any time and is never wrong.
 _TREES_KEPT = 2_000
 _RECORDS_KEPT = 20_000
+_BLOBS_KEPT = 200
+_FOLDERS_KEPT = 1_000
+_SHORT = 1_024
 
 
 class Forgetful(OrderedDict[Any, Any]):
@@ -40,6 +43,8 @@ class Trees:
         self.reader = reader
         self._trees = Forgetful(_TREES_KEPT)
         self._records = Forgetful(_RECORDS_KEPT)
+        self._blobs = Forgetful(_BLOBS_KEPT)
+        self._folders = Forgetful(_FOLDERS_KEPT)
 
     def tree(self, id: str) -> Mapping[str, Entry]:
         """The entries of the tree *id*."""
@@ -54,14 +59,20 @@ class Trees:
 
     def entry(self, root: str, path: str) -> Entry | None:
         """The entry at *path* below the tree *root*, or None."""
-        *folders, name = path.split("/")
-        id = root
-        for folder in folders:
-            entry = self.tree(id).get(folder)
-            if entry is None or entry.mode != FOLDER:
-                return None
-            id = entry.id
-        return self.tree(id).get(name)
+        folder, _, name = path.rpartition("/")
+        return self.folder(root, folder).get(name)
+
+    def folder(self, root: str, path: str) -> Mapping[str, Entry]:
+        """The entries of the folder at *path* ("": the top) below the tree *root*; none if no folder is there."""
+        if not path:
+            return self.tree(root)
+        key = (root, path)
+        found: Mapping[str, Entry] | None = self._folders.get(key)
+        if found is None:
+            entry = self.entry(root, path)
+            found = self.tree(entry.id) if entry is not None and entry.mode == FOLDER else {}
+            self._folders.remember(key, found)
+        return found
 
     def decoded(self, id: str, data: bytes | None, path: str, schema: Schema[R], newer: bool) -> R:
         """The record in the blob *id*; *data* spares reading it."""
@@ -80,10 +91,15 @@ class Trees:
 
     def blob(self, id: str, path: str) -> bytes:
         """The bytes of the blob *id*, at most those of a record."""
-        try:
-            return self.reader.get(id, limit=codec.MAX_BYTES).data
-        except Invalid as error:
-            raise Invalid(f"{path}: {error.message} [record.size]", hint=error.hint) from None
+        found: bytes | None = self._blobs.get(id)
+        if found is None:
+            try:
+                found = self.reader.get(id, limit=codec.MAX_BYTES).data
+            except Invalid as error:
+                raise Invalid(f"{path}: {error.message} [record.size]", hint=error.hint) from None
+            if len(found) <= _SHORT:
+                self._blobs.remember(id, found)
+        return found
 
     def remember_tree(self, id: str, entries: Mapping[str, Entry]) -> None:
         """Keep a tree that was just made, so that the next change need not read it."""
@@ -118,12 +134,7 @@ class CommitFiles:
         yield from self._load_batch(batch, schema, newer)
 
     def names(self, folder: str) -> tuple[str, ...]:
-        if not self.root:
-            return ()
-        entry = self._trees.entry(self.root, folder) if folder else Entry(FOLDER, self.root)
-        if entry is None or entry.mode != FOLDER:
-            return ()
-        return tuple(self._trees.tree(entry.id))
+        return tuple(self._trees.folder(self.root, folder)) if self.root else ()
 
     def id(self, path: str) -> str | None:
         """The object id of what is at *path*."""
