@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 import secrets
+import stat
 import zlib
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -135,7 +136,7 @@ class LooseObjects:
 
     def __init__(self, folder: Path, shared: str) -> None:
         self._folder = folder
-        self._folder_mode, self._file_mode = _modes(shared)
+        self._granted, self._instead = _granted(shared)
         self._flushers: ThreadPoolExecutor | None = None
 
     def write(self, objects: Iterable[NewObject]) -> None:
@@ -170,16 +171,17 @@ class LooseObjects:
     def _begin(self, final: Path, data: bytes) -> tuple[int, Path, Path]:
         if not final.parent.is_dir():
             final.parent.mkdir(parents=True, exist_ok=True)
-            if self._folder_mode:
-                final.parent.chmod(self._folder_mode)
+            if self._granted:
+                final.parent.chmod(_shared_mode(final.parent.stat().st_mode, self._granted, self._instead))
         # `git gc` removes files of this name that a killed writer left.
         temporary = final.parent / f"tmp_obj_{secrets.token_hex(8)}"
-        descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o444)
         try:
             view = memoryview(data)
             while view:
                 view = view[os.write(descriptor, view) :]
-            os.fchmod(descriptor, self._file_mode)
+            if self._granted:
+                os.fchmod(descriptor, _shared_mode(os.fstat(descriptor).st_mode, self._granted, self._instead))
         except OSError:
             os.close(descriptor)
             temporary.unlink(missing_ok=True)
@@ -197,13 +199,28 @@ class LooseObjects:
             pass
 
 
-def _modes(shared: str) -> tuple[int, int]:
-    """The mode of new folders (0: as the umask says) and files, by `core.sharedRepository` (`git help config`)."""
+def _granted(shared: str) -> tuple[int, bool]:
+    """What `core.sharedRepository` grants beyond the umask, and whether it stands in the umask's place."""
     if shared in ("group", "true", "1"):
-        return 0o2775, 0o444
+        return 0o660, False
     if shared in ("all", "world", "everybody", "2"):
-        return 0o2777, 0o444
+        return 0o664, False
     if re.fullmatch(r"0[0-7]{3}", shared):
-        mode = int(shared, 8)
-        return 0o2000 | mode | (mode & 0o444) >> 2, mode & 0o444
-    return 0, 0o444
+        return int(shared, 8) & 0o666, True
+    return 0, False
+
+
+def _shared_mode(mode: int, granted: int, instead: bool) -> int:
+    """The mode that git gives a file or folder that the umask left with *mode* (its `adjust_shared_perm`)."""
+    bits = stat.S_IMODE(mode)
+    if not granted:
+        return bits
+    granted &= 0o777 if bits & stat.S_IWUSR else ~0o222
+    if bits & stat.S_IXUSR:
+        granted |= (granted & 0o444) >> 2
+    bits = bits & ~0o777 | granted if instead else bits | granted
+    if stat.S_ISDIR(mode):
+        bits |= (bits & 0o444) >> 2
+        # What a folder's group may read or write is made there in that group.
+        bits |= stat.S_ISGID if bits & 0o060 else 0
+    return bits
