@@ -173,8 +173,9 @@ class LooseObjects:
             final.parent.mkdir(parents=True, exist_ok=True)
             if self._granted:
                 final.parent.chmod(_shared_mode(final.parent.stat().st_mode, self._granted, self._instead))
-        # `git gc` removes files of this name that a killed writer left.
-        temporary = final.parent / f"tmp_obj_{secrets.token_hex(8)}"
+        # All in one folder, which costs the file system half as much as in that of each object. `git gc` removes
+        # files of this name that a killed writer left.
+        temporary = self._folder / f"tmp_obj_{secrets.token_hex(8)}"
         descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o444)
         try:
             view = memoryview(data)
