@@ -20,25 +20,65 @@ if TYPE_CHECKING:
         Unreachable,
         UsageError,
     )
+    from gitmodel.pipelines import (
+        ArtifactConfig,
+        DeploymentArtifactConfig,
+        ExternalArtifact,
+        ModelArtifactConfig,
+        ModelConfig,
+        RunFailed,
+        Secret,
+        get_step_context,
+        log_artifact_metadata,
+        log_model_metadata,
+        pipeline,
+        step,
+    )
 
 _HOMES = {
     "gitmodel.client": ("Artifact", "Client", "Model", "ModelStages", "ModelVersion"),
+    "gitmodel.pipelines": (
+        "ArtifactConfig",
+        "DeploymentArtifactConfig",
+        "ExternalArtifact",
+        "ModelArtifactConfig",
+        "ModelConfig",
+        "RunFailed",
+        "Secret",
+        "get_step_context",
+        "log_artifact_metadata",
+        "log_model_metadata",
+        "pipeline",
+        "step",
+    ),
     "gitmodel.errors": ("Conflict", "GitModelError", "Invalid", "NotFound", "Refused", "Unreachable", "UsageError"),
 }
 
 __all__ = [
     "Artifact",
+    "ArtifactConfig",
     "Client",
     "Conflict",
+    "DeploymentArtifactConfig",
+    "ExternalArtifact",
     "GitModelError",
     "Invalid",
     "Model",
+    "ModelArtifactConfig",
+    "ModelConfig",
     "ModelStages",
     "ModelVersion",
     "NotFound",
     "Refused",
+    "RunFailed",
+    "Secret",
     "Unreachable",
     "UsageError",
+    "get_step_context",
+    "log_artifact_metadata",
+    "log_model_metadata",
+    "pipeline",
+    "step",
 ]
 
 

@@ -20,7 +20,8 @@ from gitmodel.domain.references import VersionRef
 from gitmodel.domain.stages import Promotion, StageState
 from gitmodel.domain.views import ModelView, VersionView
 from gitmodel.errors import GitModelError, NotFound, UsageError
-from gitmodel.registry import artifacts, models, stages, versions
+from gitmodel.registry import artifacts, models, runs, stages, versions
+from gitmodel.registry.runs import RunView
 from gitmodel.registry.stages import Applied
 from gitmodel.registry.writer import Batch, Direct, Writer
 from gitmodel.storage.artifacts import ArtifactStore, Progress, open_store
@@ -87,12 +88,19 @@ class Client:
     def store(self) -> ArtifactStore:
         """The artifact store, opened when it is first needed. Raises UsageError for a URL it cannot be at."""
         if self._store is None:
-            url = (
-                self._store_url or self._environ.get("GITMODEL_STORE") or self._repository.config.get("gitmodel.store")
-            )
-            url = url or self._repository.snapshot().registry().store or ""
-            self._store = open_store(url, default_root=self._repository.common_dir / "gitmodel" / "store")
+            self._store = open_store(self.store_url, default_root=self.store_root)
         return self._store
+
+    @property
+    def store_url(self) -> str:
+        """The URL of the artifact store that is chosen; "" for the one inside the repository, at `store_root`."""
+        named = self._store_url or self._environ.get("GITMODEL_STORE") or self._repository.config.get("gitmodel.store")
+        return named or self._repository.snapshot().registry().store or ""
+
+    @property
+    def store_root(self) -> Path:
+        """The folder of the artifact store that needs no setting up."""
+        return self._repository.common_dir / "gitmodel" / "store"
 
     def close(self) -> None:
         """End the git process that reads for this client; it starts again if the client is used again."""
@@ -162,6 +170,16 @@ class Client:
         """
         model, record = versions.resolve(self._writer, VersionRef.parse(reference))
         return ModelVersion(self, model, record.number)
+
+    # Runs
+
+    def list_runs(self, *, filter: str = "", limit: int | None = PAGE, offset: int = 0) -> list[RunView]:
+        """The runs that match *filter*, newest first, with those that are under way or were lost on this machine."""
+        return runs.list_runs(self._repository, filter=filter, limit=limit, offset=offset)[0]
+
+    def get_run(self, id: str) -> RunView:
+        """The run *id*. Raises NotFound."""
+        return runs.get_run(self._repository, id)
 
     def apply(self, *names: str) -> Applied:
         """Put in force what the branch records, for all models or for *names*."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass
 from datetime import date, datetime, time, timedelta, timezone
+from functools import cached_property
 from typing import Any, Generic, TypeVar
 
 import rtoml
@@ -53,6 +54,13 @@ class Key:
     schema: Schema[Any] | None = None
     many: bool = False
 
+    def reader(self) -> Callable[[Any], Any]:
+        """What reads a sound value of this key, tables too."""
+        schema = self.schema
+        if schema is None:
+            return self.read
+        return (lambda tables: tuple(map(schema.read, _array(tables)))) if self.many else schema.read
+
 
 @dataclass(frozen=True)
 class Schema(Generic[R]):
@@ -64,6 +72,25 @@ class Schema(Generic[R]):
     @property
     def names(self) -> frozenset[str]:
         return frozenset(key.name for key in self.keys)
+
+    def read(self, table: Any) -> R:
+        """The record in *table*. Raises Wrong if anything is wrong with it; `inspect` says what."""
+        readers = self._readers
+        try:
+            values = {name: readers[name](value) for name, value in table.items()}
+        except (KeyError, AttributeError):
+            raise Wrong("takes a table of known keys") from None
+        if not self._required <= values.keys():
+            raise Wrong("takes a table with all required keys")
+        return self.type(**values)
+
+    @cached_property
+    def _readers(self) -> Mapping[str, Callable[[Any], Any]]:
+        return {key.name: key.reader() for key in self.keys}
+
+    @cached_property
+    def _required(self) -> frozenset[str]:
+        return frozenset(key.name for key in self.keys if key.required)
 
 
 def parse_table(data: bytes, path: str) -> dict[str, Any]:
@@ -80,7 +107,11 @@ def parse_table(data: bytes, path: str) -> dict[str, Any]:
 
 def decode(schema: Schema[R], data: bytes, path: str, *, newer: bool = False) -> R:
     """The record in *data*. Raises Invalid with the first problem. *newer*: keep unknown keys (`extra`)."""
-    inspected = inspect(schema, parse_table(data, path), path, newer=newer)
+    table = parse_table(data, path)
+    try:
+        return schema.read(table)  # a sound record, of which there are many, takes half the time
+    except Wrong:
+        inspected = inspect(schema, table, path, newer=newer)
     if inspected[0] is not None:
         return inspected[0]
     first = inspected[1][0]
@@ -234,6 +265,12 @@ def _invalid(path: str, key: str, rule: str, message: str) -> Invalid:
 # How values are read. Each takes what the TOML reader gives and returns what the record holds, or raises Wrong.
 
 
+def _array(value: Any) -> list[Any]:
+    if type(value) is not list:
+        raise Wrong(f"takes an array of tables, not {_kind(value)}")
+    return value
+
+
 def text(value: Any) -> str:
     """Any text."""
     if not isinstance(value, str):
@@ -260,6 +297,13 @@ def number(value: Any) -> int:
     if count(value) < 1:
         raise Wrong("takes a number from 1")
     return int(value)
+
+
+def seconds(value: Any) -> float:
+    """A length of time in seconds."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < _INT64:
+        raise Wrong(f"takes seconds, not {_kind(value)}")
+    return float(value)
 
 
 def moment(value: Any) -> datetime:

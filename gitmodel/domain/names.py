@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import lru_cache
 
 from gitmodel.errors import UsageError
 
@@ -30,6 +31,7 @@ def fold(name: str) -> str:
     return name.casefold()
 
 
+@lru_cache(maxsize=1024)  # a listing meets the same few names again and again
 def fault_in(name: str, *, pattern: re.Pattern[str] = _NAME) -> str | None:
     """What is wrong with *name*, in words that follow "because it", or None.
 

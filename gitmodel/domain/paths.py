@@ -11,19 +11,20 @@ from gitmodel.domain import names
 
 REGISTRY = "gitmodel.toml"
 MODELS = "models"
+RUNS = "runs"
 # Hosts read these from the branch; they are kept on every write and never read as records.
 HOST_FILES = frozenset(
     {".github", ".gitlab-ci.yml", ".gitlab", ".forgejo", "CODEOWNERS", "README.md", ".gitattributes"}
 )
 
-Kind = Literal["registry", "model", "version", "name", "stage", "archived", "alias"]
+Kind = Literal["registry", "model", "version", "name", "stage", "archived", "alias", "run"]
 
 
 @dataclass(frozen=True)
 class RecordPath:
     """What a path of the branch is: the kind of record, of which model, and its key.
 
-    *key* is the version number as text, the stage, the alias or the version's name.
+    *key* is the version number as text, the stage, the alias, the version's name or the run id.
     """
 
     kind: Kind
@@ -89,11 +90,22 @@ def alias_file(model: str, alias: str) -> str:
     return f"{MODELS}/{model}/aliases/{alias}.toml"
 
 
+def run_file(id: str) -> str:
+    """The file of a run, in a folder of its day; "" if *id* is no id of a run.
+
+    >>> run_file("20261123T101112Z-train-7f3a")
+    'runs/2026/11/23/20261123T101112Z-train-7f3a.toml'
+    """
+    match = _RUN_ID.fullmatch(id)
+    return f"{RUNS}/{match[1]}/{match[2]}/{match[3]}/{id}.toml" if match else ""
+
+
 def is_host_file(path: str) -> bool:
     """Whether *path* is (in) one of the files that the git host reads from the branch."""
     return path.split("/", 1)[0] in HOST_FILES
 
 
+_RUN_ID = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})T[0-9]{6}Z-[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _MODEL = r"models/(?P<model>[^/]+)"
 _IN_HUNDREDS = r"(?:(?P<hundreds>[1-9][0-9]*)xx/)?(?P<key>[1-9][0-9]*)\.toml"
 _KEY = r"(?P<key>[^/]+)\.toml"
@@ -105,6 +117,7 @@ _PATTERNS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     ("stage", re.compile(rf"{_MODEL}/stages/{_KEY}")),
     ("archived", re.compile(rf"{_MODEL}/stages/archived/{_IN_HUNDREDS}")),
     ("alias", re.compile(rf"{_MODEL}/aliases/{_KEY}")),
+    ("run", re.compile(rf"runs/[0-9]{{4}}/[0-9]{{2}}/[0-9]{{2}}/{_KEY}")),
 )
 
 
@@ -133,6 +146,7 @@ def _is_home(found: RecordPath, path: str) -> bool:
         "version": lambda: version_file(found.model, int(found.key)),
         "archived": lambda: archived_file(found.model, int(found.key)),
         "name": lambda: name_file(found.model, found.key),
+        "run": lambda: run_file(found.key),
     }
     return found.kind not in homes or homes[found.kind]() == path
 

@@ -39,6 +39,7 @@ class RegistryRecord:
     format: str = f"{FORMAT[0]}.{FORMAT[1]}"
     store: str | None = None
     stages: tuple[StageRule, ...] = (StageRule("staging"), StageRule("production"))
+    runs: RunRules | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -158,6 +159,54 @@ class StageRecord:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class StepRecord:
+    """A step of a run: *inputs* and *outputs* map names to digests, *seconds* is how long it took."""
+
+    name: str
+    status: str
+    seconds: float = 0.0
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    inputs: Mapping[str, str] = field(default_factory=dict)
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunRecord:
+    """The file of a run: one execution of a pipeline, its steps, and the versions it made.
+
+    *status* is "succeeded", "failed" or "cancelled"; *error* says in a line what failed, *traceback* only where the
+    registry wants it; *packages* is the digest of the list of installed packages in the artifact store.
+    """
+
+    id: str
+    pipeline: str
+    status: str
+    started: datetime
+    finished: datetime
+    executor: str = ""
+    python: str = ""
+    packages: str | None = None
+    failed_step: str | None = None
+    error: str = ""
+    traceback: str = ""
+    versions: tuple[str, ...] = ()
+    code: Code | None = None
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    steps: tuple[StepRecord, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunRules:
+    """What the registry keeps of runs: *record* "all" or "versioned" (only runs that made a version)."""
+
+    record: str = "all"
+    record_traceback: bool = False
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
 def _matching(pattern: str, what: str) -> Callable[[Any], str]:
     compiled = re.compile(pattern)
 
@@ -203,6 +252,10 @@ def _runs(value: Any) -> tuple[str, ...]:
     return tuple(_run(item) for item in codec.texts(value))
 
 
+def _digests(value: Any) -> dict[str, str]:
+    return {name: _digest(digest) for name, digest in codec.metadata(value).items()}
+
+
 _STAGE_RULE = Schema(StageRule, (Key("name", _name, required=True),))
 _CODE = Schema(
     Code,
@@ -226,12 +279,17 @@ LINK = Schema(
         Key("metadata", codec.metadata),
     ),
 )
+_RUN_RULES = Schema(
+    RunRules,
+    (Key("record", _one_of("all", "versioned")), Key("record_traceback", codec.flag)),
+)
 REGISTRY = Schema(
     RegistryRecord,
     (
         Key("format", _matching(r"[0-9]{1,4}\.[0-9]{1,4}", "MAJOR.MINOR"), required=True),
         Key("store", codec.text),
         Key("stages", required=True, schema=_STAGE_RULE, many=True),
+        Key("runs", schema=_RUN_RULES),
     ),
 )
 MODEL = Schema(
@@ -290,6 +348,39 @@ def is_newer(written: str) -> bool:
     (False, True)
     """
     return _format_version(written) > FORMAT
+
+
+_STEP = Schema(
+    StepRecord,
+    (
+        Key("name", codec.text, required=True),
+        Key("status", _one_of("succeeded", "cached", "failed", "skipped"), required=True),
+        Key("seconds", codec.seconds),
+        Key("parameters", codec.metadata),
+        Key("inputs", _digests),
+        Key("outputs", _digests),
+    ),
+)
+RUN = Schema(
+    RunRecord,
+    (
+        Key("id", _run, required=True),
+        Key("pipeline", _name, required=True),
+        Key("status", _one_of("succeeded", "failed", "cancelled"), required=True),
+        Key("started", codec.moment, required=True),
+        Key("finished", codec.moment, required=True),
+        Key("executor", codec.text),
+        Key("python", codec.text),
+        Key("packages", _digest),
+        Key("failed_step", codec.text),
+        Key("error", codec.text),
+        Key("traceback", codec.text),
+        Key("versions", codec.word_set),
+        Key("code", schema=_CODE),
+        Key("parameters", codec.metadata),
+        Key("steps", schema=_STEP, many=True),
+    ),
+)
 
 
 def decode_registry(data: bytes, path: str) -> RegistryRecord:

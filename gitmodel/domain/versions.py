@@ -26,7 +26,7 @@ def plan_version(snapshot: Snapshot, model: str, draft: VersionRecord, *, reserv
     record = replace(draft, number=number, artifacts=ordered(draft.artifacts))
     files: dict[str, bytes | None] = {paths.version_file(model, number): codec.encode(records.VERSION, record)}
     if record.name is not None:
-        _check_free_name(snapshot, model, record.name)
+        check_free_name(snapshot, model, record.name)
         files[paths.name_file(model, record.name)] = codec.encode(records.NAME, name_record(number))
     return Change(
         number,
@@ -83,7 +83,7 @@ def plan_version_update(
     planned = plan_change(snapshot, model, number, change, what=f"Update {model} {number}")
     if name is None or snapshot.number_named(model, name) == number:
         return planned
-    _check_free_name(snapshot, model, name)
+    check_free_name(snapshot, model, name)
     named = {paths.name_file(model, name): codec.encode(records.NAME, name_record(number))}
     return replace(planned, files={**planned.files, **named})
 
@@ -188,6 +188,23 @@ def artifact(record: VersionRecord, model: str, name: str) -> ArtifactLink:
     return link
 
 
+def check_free_name(snapshot: Snapshot, model: str, name: str) -> None:
+    """Raises Conflict or UsageError if *name* cannot be the name of a new version of *model*."""
+    check_version_name(name)
+    if fold(name) in map(fold, snapshot.registry().stage_names):
+        raise UsageError(f"{name} is a stage, and cannot be the name of a version", hint=f"for example v-{name}")
+    for alias in snapshot.recorded_aliases(model):
+        if fold(alias) == fold(name):
+            raise Conflict(f"{alias} is an alias of {model}", hint="choose another name, or remove the alias")
+    for file in snapshot.files.names(paths.name_folder(model, name)):
+        other = file.removesuffix(".toml")
+        if fold(other) == fold(name):
+            number = snapshot.number_named(model, other)
+            raise Conflict(
+                f"{model} {number} is called {other} already", hint="names are never used again; choose another"
+            )
+
+
 def check_artifacts(links: Iterable[ArtifactLink], of: str) -> None:
     """Raises UsageError for a link that no version takes, Conflict for two of one name."""
     seen: dict[str, str] = {}
@@ -223,22 +240,6 @@ def _check_links_free(snapshot: Snapshot, model: str, number: int) -> None:
             f"the artifacts of {model} {number} cannot change, because it is {' and '.join(places)}",
             hint=f"make a new version with `git model version create {model}`",
         )
-
-
-def _check_free_name(snapshot: Snapshot, model: str, name: str) -> None:
-    check_version_name(name)
-    if fold(name) in map(fold, snapshot.registry().stage_names):
-        raise UsageError(f"{name} is a stage, and cannot be the name of a version", hint=f"for example v-{name}")
-    for alias in snapshot.recorded_aliases(model):
-        if fold(alias) == fold(name):
-            raise Conflict(f"{alias} is an alias of {model}", hint="choose another name, or remove the alias")
-    for file in snapshot.files.names(paths.name_folder(model, name)):
-        other = file.removesuffix(".toml")
-        if fold(other) == fold(name):
-            number = snapshot.number_named(model, other)
-            raise Conflict(
-                f"{model} {number} is called {other} already", hint="names are never used again; choose another"
-            )
 
 
 def _trailers(model: str, record: VersionRecord) -> tuple[tuple[str, str], ...]:

@@ -1,0 +1,173 @@
+"""What a pipeline, step or output may be told: ModelConfig, ArtifactConfig, ExternalArtifact, Secret."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
+
+from gitmodel.domain.names import LATEST, STAGE_WORDS, check_name, check_version_name
+from gitmodel.domain.references import VersionRef
+from gitmodel.errors import GitModelError, UsageError
+
+_STAGES = STAGE_WORDS | {"staging", "production"}
+_DESCRIPTIVE = (
+    "title",
+    "license",
+    "description",
+    "audience",
+    "use_cases",
+    "limitations",
+    "trade_offs",
+    "ethics",
+    "tags",
+    "owners",
+)
+
+
+class _ModelConfig(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str
+    version: str | int | None = None
+    create_new_model_version: bool = False
+    delete_new_version_on_failure: bool = True
+    title: str = ""
+    license: str = ""
+    description: str = ""
+    audience: str = ""
+    use_cases: str = ""
+    limitations: str = ""
+    trade_offs: str = ""
+    ethics: str = ""
+    tags: list[str] = []
+    owners: list[str] = []
+
+    @field_validator("name")
+    @classmethod
+    def _valid_name(cls, name: str) -> str:
+        return check_name(name, "model")
+
+    @model_validator(mode="after")
+    def _one_meaning(self) -> _ModelConfig:
+        if self.version is None:
+            return self
+        version = str(getattr(self.version, "value", self.version))
+        if not self.create_new_model_version:
+            VersionRef.of(self.name, version)
+        elif version.isdigit() or version in _STAGES:
+            raise UsageError(
+                f"a new version of {self.name} cannot be version {version}",
+                hint="leave version out, or give the new version a name; numbers are given and stages are set",
+            )
+        else:
+            check_version_name(version)
+        return self
+
+
+class ModelConfig(_ModelConfig):
+    """The model that a pipeline or step works on, and which version of it.
+
+    *version* is a number, name, stage, alias or "latest" (also if left out) of an existing version; with
+    *create_new_model_version* it is the name of the new one. *delete_new_version_on_failure*: a failed run leaves no
+    version (else one marked failed). The descriptive fields of `Model` describe a model that the run makes.
+
+    Raises UsageError for a new version with a number or stage, and for bad names and fields.
+
+    >>> ModelConfig(name="demo", create_new_model_version=True).name
+    'demo'
+    """
+
+    def __init__(self, **given: Any) -> None:
+        try:
+            super().__init__(**given)
+        except ValidationError as error:
+            cause = error.errors()[0]
+            inner = cause.get("ctx", {}).get("error")
+            if isinstance(inner, GitModelError):
+                raise inner from None
+            where = ".".join(map(str, cause["loc"]))
+            raise UsageError(
+                f"ModelConfig: {where}: {cause['msg'].lower()}", hint="see docs/reference/pipelines.md"
+            ) from None
+
+    @property
+    def selector(self) -> str:
+        """The version wanted, as a reference names it."""
+        return LATEST if self.version is None else str(getattr(self.version, "value", self.version))
+
+    @property
+    def new_name(self) -> str | None:
+        """The name of the version to make, if it is to have one."""
+        return self.selector if self.create_new_model_version and self.version is not None else None
+
+    def described(self) -> dict[str, Any]:
+        """The descriptive fields that were given."""
+        return {field: getattr(self, field) for field in _DESCRIPTIVE if getattr(self, field)}
+
+
+@dataclass(frozen=True)
+class ArtifactConfig:
+    """How an output becomes an artifact: `Annotated[T, ArtifactConfig(name="train")]`.
+
+    *kind* is "data", "model" or "deployment" ("": by the type); *format* one of `gitmodel.formats` ("": by the type).
+    """
+
+    name: str | None = None
+    kind: str = ""
+    format: str = ""
+
+
+def ModelArtifactConfig(name: str | None = None, format: str = "") -> ArtifactConfig:
+    """An output that is a model object."""
+    return ArtifactConfig(name, "model", format)
+
+
+def DeploymentArtifactConfig(name: str | None = None, format: str = "") -> ArtifactConfig:
+    """An output that is a deployment."""
+    return ArtifactConfig(name, "deployment", format)
+
+
+@dataclass(frozen=True)
+class ExternalArtifact:
+    """An artifact of an existing version as the input of a step; `"demo@production:classifier"` is the same.
+
+    >>> ExternalArtifact.parse("demo@production:classifier").name
+    'classifier'
+    """
+
+    model: str
+    name: str
+    version: str | int | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> ExternalArtifact | None:
+        """What a text such as `model@version:artifact` names, or None for any other text."""
+        reference, colon, name = text.partition(":")
+        if not colon or "@" not in reference:
+            return None
+        try:
+            ref = VersionRef.parse(reference)
+            return cls(ref.model, check_name(name, "artifact"), ref.selector)
+        except UsageError:
+            return None
+
+    @property
+    def ref(self) -> VersionRef:
+        """The version that the artifact belongs to."""
+        return VersionRef.of(self.model, self.version)
+
+
+class Secret:
+    """A parameter that reaches the step and is never written or printed.
+
+    >>> Secret("hunter2")
+    Secret(...)
+    """
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        return "Secret(...)"

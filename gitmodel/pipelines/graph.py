@@ -1,0 +1,143 @@
+"""The graph that calling a pipeline builds: its steps, what each is given, and in which order they may run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from graphlib import CycleError, TopologicalSorter
+from typing import TYPE_CHECKING, Any
+
+from gitmodel.domain import codec
+from gitmodel.domain.runs import refuse_secrets
+from gitmodel.errors import UsageError
+from gitmodel.pipelines.config import ExternalArtifact, Secret
+
+if TYPE_CHECKING:
+    from gitmodel.pipelines.steps import Step
+
+
+@dataclass(frozen=True)
+class Output:
+    """An output of a step that has still to run; given to another step, it becomes its input."""
+
+    node: str
+    index: int
+
+    def __iter__(self) -> Iterator[Any]:
+        raise UsageError(
+            f"step {self.node} has one output, which cannot be taken apart in a pipeline",
+            hint="annotate the step's return value as a tuple with one Annotated[...] for each output",
+        )
+
+
+@dataclass
+class Node:
+    """A step in a pipeline: *inputs* come from outputs and artifacts, *parameters* are plain values."""
+
+    name: str
+    step: Step[Any, Any]
+    inputs: dict[str, Output | ExternalArtifact] = field(default_factory=dict)
+    parameters: dict[str, Any] = field(default_factory=dict)
+    after: tuple[Any, ...] = ()
+
+    def recorded_parameters(self) -> dict[str, Any]:
+        """The parameters as the run records them."""
+        return {name: "(secret)" if isinstance(value, Secret) else value for name, value in self.parameters.items()}
+
+
+class Graph:
+    """The steps that one call of a pipeline makes, in the order of the calls."""
+
+    def __init__(self) -> None:
+        self.nodes: dict[str, Node] = {}
+
+    def add(self, step: Step[Any, Any], arguments: dict[str, Any], after: Iterable[Any]) -> Node:
+        """Add a call of *step*. Raises UsageError for a parameter that cannot be recorded."""
+        name, count = step.name, 1
+        while name in self.nodes:
+            count += 1
+            name = f"{step.name}_{count}"
+        node = Node(name, step, after=tuple(after))
+        for parameter, value in arguments.items():
+            external = ExternalArtifact.parse(value) if isinstance(value, str) else None
+            if isinstance(value, (Output, ExternalArtifact)):
+                node.inputs[parameter] = value
+            elif external is not None:
+                node.inputs[parameter] = external
+            else:
+                node.parameters[parameter] = _checked(name, parameter, value)
+        plain = {key: value for key, value in node.parameters.items() if not isinstance(value, Secret)}
+        refuse_secrets(plain, f"step {name}")
+        self.nodes[name] = node
+        return node
+
+    def needs(self) -> dict[str, set[str]]:
+        """Which steps must have run before each. Raises UsageError for an unknown step in `after` and for a cycle."""
+        needs: dict[str, set[str]] = {}
+        for node in self.nodes.values():
+            before = {value.node for value in node.inputs.values() if isinstance(value, Output)}
+            needs[node.name] = before | {self._named(node.name, wanted) for wanted in node.after}
+        for name, before in needs.items():
+            unknown = sorted(before - set(self.nodes))
+            if unknown:
+                raise UsageError(
+                    f"step {name} takes an output of {unknown[0]}, which is not in this pipeline",
+                    hint="call that step in the same pipeline",
+                )
+        try:
+            TopologicalSorter(needs).prepare()
+        except CycleError as error:
+            circle = " -> ".join(error.args[1])
+            raise UsageError(f"the steps go round in a circle: {circle}", hint="take one `after` away") from None
+        return needs
+
+    def _named(self, name: str, wanted: Any) -> str:
+        if isinstance(wanted, tuple) and wanted and isinstance(wanted[0], Output):
+            wanted = wanted[0]
+        if isinstance(wanted, Output):
+            return wanted.node
+        found = str(getattr(wanted, "name", wanted))
+        if found not in self.nodes:
+            known = ", ".join(self.nodes)
+            raise UsageError(
+                f"step {name} is to run after {found!a}, which is no step here", hint=f"the steps are {known}"
+            )
+        return found
+
+
+_building: ContextVar[Graph | None] = ContextVar("gitmodel_building", default=None)
+
+
+def current_graph() -> Graph | None:
+    """The graph that a pipeline's body is building now, if one is."""
+    return _building.get()
+
+
+@contextmanager
+def building() -> Iterator[Graph]:
+    """Collect the calls of steps in the block into a graph."""
+    token = _building.set(Graph())
+    try:
+        graph = _building.get()
+        assert graph is not None
+        yield graph
+    finally:
+        _building.reset(token)
+
+
+def _checked(step: str, parameter: str, value: Any) -> Any:
+    if isinstance(value, Secret) or value is None:
+        return value
+    if isinstance(value, (list, tuple)) and any(isinstance(item, Output) for item in value):
+        raise UsageError(
+            f"{parameter} of step {step} holds outputs in a list", hint="give each output a parameter of its own"
+        )
+    try:
+        return codec.metadata({parameter: value})[parameter]
+    except codec.Wrong:
+        raise UsageError(
+            f"{parameter} of step {step} cannot be recorded: it is a {type(value).__name__}",
+            hint="give text, numbers, booleans, lists and tables, or make it the output of another step",
+        ) from None
