@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable
 
 from gitmodel.domain.refs import StageRef
 
 MAX_TRAILER = 500
+# C0 but tab and line feed, DEL and C1: git's objects hold no NUL, and `git log` hands the rest to a terminal
+_CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
 
 def one_line(text: str) -> str:
@@ -16,7 +19,7 @@ def one_line(text: str) -> str:
     >>> one_line("better\\n  than  before")
     'better than before'
     """
-    return " ".join(text.split())[:MAX_TRAILER]
+    return " ".join(_printable(text).split())[:MAX_TRAILER]
 
 
 def commit_message(subject: str, reason: str, trailers: Iterable[tuple[str, str]], *, txn: str) -> str:
@@ -32,7 +35,7 @@ def commit_message(subject: str, reason: str, trailers: Iterable[tuple[str, str]
     facts = [(key, one_line(value)) for key, value in trailers if value]
     facts += [("Reason", one_line(reason))] if reason.strip() else []
     block = "\n".join(f"{key}: {value}" for key, value in [*facts, ("Txn", txn)])
-    prose = f"{reason.strip()}\n\n" if reason.strip() else ""
+    prose = f"{_printable(reason).strip()}\n\n" if reason.strip() else ""
     return f"{one_line(subject)}\n\n{prose}{block}\n"
 
 
@@ -50,5 +53,12 @@ def tag_message(ref: StageRef, old: int | None, new: int, reason: str) -> str:
     'iris 4 in production\\n\\nfirst good one\\n'
     """
     move = f"{new}" if old is None or old == new else f"{old} -> {new}"
-    body = f"\n{reason.strip()}\n" if reason.strip() else ""
+    body = f"\n{_printable(reason).strip()}\n" if reason.strip() else ""
     return f"{ref.model} {move} in {ref.stage}\n{body}"
+
+
+def _printable(text: str) -> str:
+    """*text* with U+FFFD for control characters and for halves of characters."""
+    return (
+        _CONTROL.sub("\ufffd", text.replace("\r\n", "\n")).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    )
