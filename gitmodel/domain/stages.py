@@ -241,7 +241,8 @@ def _plan_leaving(snapshot: Snapshot, model: str, number: int, *, archive: bool,
     left = tuple(name for name, holder in held.items() if holder == number)
     files: dict[str, bytes | None] = {paths.stage_file(model, name): None for name in left}
     archived = snapshot.is_archived(model, number)
-    if archive and not archived:
+    if archive and (files or not archived):
+        # also if the marker is there: as the leftover of a clean merge it would be tidied away
         files[paths.archived_file(model, number)] = ARCHIVED_MARKER
     if archived and not archive:
         files[paths.archived_file(model, number)] = None

@@ -14,6 +14,7 @@ from gitmodel.domain.names import fault_in
 from gitmodel.domain.records import RegistryRecord
 from gitmodel.domain.refs import DEFAULT_BRANCH, STAGE_TAGS, StageRef, reserved_ref
 from gitmodel.domain.snapshot import Change, Snapshot
+from gitmodel.domain.stages import leftovers
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Unreachable, UsageError
 from gitmodel.storage import git as git_process
 from gitmodel.storage.git import OLDEST, ZERO, Git, Locked, Moved, ObjectReader, clean_environment, is_id
@@ -156,7 +157,7 @@ class Repository:
             moves, drops, moved = [], [], []
             for ref in refs:
                 old = self.tags.id(ref)
-                wanted = self.tags.recorded_at(snapshot.commit, ref)
+                wanted = self._recorded_at(snapshot, ref)
                 if wanted is None and old:
                     drops.append((ref, old))
                 elif wanted is not None and wanted.id != old:
@@ -251,12 +252,18 @@ class Repository:
     def _follow(
         self, snapshot: Snapshot, change: Change[Any], commit: NewObject | None
     ) -> Iterator[tuple[StageRef, NewObject | None]]:
-        """The tags that go with *change*: each stage file's tag follows it; None where it goes."""
+        """The tags that go with *change*, each once: a stage file's tag follows it; None where it goes."""
+        followed = set()
         for path, data in change.files.items():
             found = paths.parse_path(path)
             if found is None or found.kind not in ("stage", "alias") or commit is None:
                 continue
             ref = StageRef(found.model, found.key)
+            followed.add(ref)
+            if data is not None and data == snapshot.files.read(path):
+                # the tag of a file that stays as it is belongs to the commit that set it before
+                yield ref, self.tags.recorded_at(snapshot.commit, ref)
+                continue
             if data is None:
                 yield ref, None
                 continue
@@ -264,7 +271,14 @@ class Repository:
             after = codec.decode(records.STAGE, data, path, newer=True)
             yield ref, self.tags.new_tag(ref, commit.id, commit.data, before, after)
         for ref in change.apply:
-            yield ref, self.tags.recorded_at(snapshot.commit, ref)
+            if ref not in followed:
+                yield ref, self._recorded_at(snapshot, ref)
+
+    def _recorded_at(self, snapshot: Snapshot, ref: StageRef) -> NewObject | None:
+        """The tag that the branch asks for; None where the stage's file is gone, or a leftover of a clean merge."""
+        if paths.stage_file(ref.model, ref.stage) in leftovers(snapshot, ref.model):
+            return None
+        return self.tags.recorded_at(snapshot.commit, ref)
 
     def _drop(self, drops: list[tuple[StageRef, str]]) -> None:
         # Deleting a ref needs the packed-refs lock; inside the transaction a crash could then lose the branch's move.
