@@ -11,7 +11,7 @@ from gitmodel.domain import codec, paths, records
 from gitmodel.domain.names import check_name, fold
 from gitmodel.domain.records import ModelRecord
 from gitmodel.domain.snapshot import Change, Snapshot
-from gitmodel.domain.stages import stage_states
+from gitmodel.domain.stages import leftovers, stage_states, tidied
 from gitmodel.errors import Conflict, Invalid, Refused
 
 # What a person says of a model; the other keys are kept by gitmodel.
@@ -60,7 +60,7 @@ def plan_update(
     return Change(
         name,
         subject=f"Update {' and '.join(changed)} of {name}",
-        files={paths.model_file(name): codec.encode(records.MODEL, new)},
+        files=tidied(snapshot, name, {paths.model_file(name): codec.encode(records.MODEL, new)}),
         trailers=(("Model", name),),
     )
 
@@ -71,8 +71,11 @@ def plan_rename(snapshot: Snapshot, old: str, new: str) -> Change[str]:
     record = snapshot.model(old)
     _check_free(snapshot, new)
     files: dict[str, bytes | None] = {}
+    left_behind = leftovers(snapshot, old)
     for path in _all_files(snapshot, paths.model_folder(old)):
         files[path] = None
+        if path in left_behind:
+            continue
         files[paths.model_folder(new) + path.removeprefix(paths.model_folder(old))] = snapshot.files.read(path)
     stone = ModelRecord(created=record.created, renamed_to=new)
     files[paths.model_file(old)] = codec.encode(records.MODEL, stone)
