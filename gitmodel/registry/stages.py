@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import chain
 
 from gitmodel.domain import paths
 from gitmodel.domain import stages as planning
@@ -127,14 +128,26 @@ def apply(repository: Repository, models: tuple[str, ...] = ()) -> Applied:
     return Applied(tuple(repository.put_in_force(ready)), tuple(refused))
 
 
-def history(repository: Repository, model: str, stage: str = "") -> Iterator[StageEvent]:
-    """Every change of the stages and aliases of *model*, or of one of them, newest first."""
-    check_name(model, "model")
+def history(repository: Repository, model: str | None = None, stage: str = "") -> Iterator[StageEvent]:
+    """Every change of the stages and aliases of *model*, or of one of them, or of all models, newest first.
+
+    Raises NotFound if there is no such model, or if it never had such a stage or alias.
+    """
     snapshot = repository.snapshot()
+    if model is None:
+        return stage_events(repository, snapshot.commit)
+    check_name(model, "model")
     name = snapshot.current_name(model)
     if not snapshot.files.names(paths.model_folder(name)):
         snapshot.model(name)
-    return stage_events(repository, snapshot.commit, StageRef(name, stage))
+    if stage and stage not in snapshot.registry().stage_names:
+        check_name(stage, "stage or alias")
+    events = stage_events(repository, snapshot.commit, StageRef(name, stage))
+    first = next(events, None)
+    if first is None and stage and stage not in snapshot.registry().stage_names:
+        known = ", ".join((*snapshot.registry().stage_names, *snapshot.recorded_aliases(name)))
+        raise NotFound(f"{name} never had a stage or alias {stage}", hint=f"there is {known}")
+    return chain(() if first is None else (first,), events)
 
 
 def _why_not(snapshot: Snapshot, ref: StageRef, state: StageState) -> str:

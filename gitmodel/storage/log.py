@@ -27,19 +27,15 @@ class StageEvent:
     forced: tuple[str, ...] = ()
 
 
-def stage_events(repository: Repository, tip: str, ref: StageRef) -> Iterator[StageEvent]:
-    """The changes of one stage or alias (or, with no stage in *ref*, of all of the model's), newest first.
+def stage_events(repository: Repository, tip: str, ref: StageRef | None = None) -> Iterator[StageEvent]:
+    """The changes of one stage or alias (with no stage in *ref*: of all of the model's; without *ref*: of all
+    models), newest first.
 
     They are the states that the branch really had: its first parents, whatever a pull request held.
     """
     if not tip:
         return
-    folder = paths.model_folder(ref.model)
-    wanted = (
-        [paths.stage_file(ref.model, ref.stage), paths.alias_file(ref.model, ref.stage)]
-        if ref.stage
-        else [f"{folder}/stages", f"{folder}/aliases"]
-    )
+    wanted = _places(ref)
     for commit, files in _changes(repository, tip, wanted):
         author, _, date = _author(repository, commit)
         for path in files:
@@ -50,7 +46,7 @@ def stage_events(repository: Repository, tip: str, ref: StageRef) -> Iterator[St
             new = after.version if after else None
             old = before.version if before else None
             yield StageEvent(
-                ref.model,
+                found.model,
                 found.key,
                 new,
                 old,
@@ -60,6 +56,16 @@ def stage_events(repository: Repository, tip: str, ref: StageRef) -> Iterator[St
                 after.reason if after else _body(repository, commit),
                 after.forced if after else (),
             )
+
+
+def _places(ref: StageRef | None) -> list[str]:
+    """Where the files of *ref* are, as git's pathspecs."""
+    if ref is None:
+        return [f":(glob){paths.MODELS}/*/stages/*.toml", f":(glob){paths.MODELS}/*/aliases/*.toml"]
+    if ref.stage:
+        return [paths.stage_file(ref.model, ref.stage), paths.alias_file(ref.model, ref.stage)]
+    folder = paths.model_folder(ref.model)
+    return [f"{folder}/stages", f"{folder}/aliases"]
 
 
 def _changes(repository: Repository, tip: str, wanted: list[str]) -> Iterator[tuple[str, list[str]]]:

@@ -1,0 +1,139 @@
+"""The verbs of a registry itself: begin it, adopt a remote's, name its store, say which settings are in effect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from gitmodel.domain import codec, paths, records
+from gitmodel.domain.records import RegistryRecord
+from gitmodel.domain.snapshot import Change, Snapshot
+from gitmodel.errors import Conflict, UsageError
+from gitmodel.storage.artifacts import open_store
+from gitmodel.storage.local_store import LocalStore
+from gitmodel.storage.repository import Repository, open_repository
+
+SETTINGS = ("repo", "branch", "store")
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """What `begin` found or made: *begun* here, or *adopted* from a remote ("": it was here already)."""
+
+    begun: bool
+    adopted: str = ""
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A setting in effect and what says so."""
+
+    key: str
+    value: str
+    source: str
+
+
+def begin(repository: Repository, *, store: str = "", new: bool = False) -> Beginning:
+    """Make the registry if there is none, or adopt a remote's; *store* is recorded in it and made.
+
+    *new* does not ask remotes that were never fetched. Raises Conflict if one is known to have a registry all the
+    same, Unreachable if one cannot be asked, UsageError for a bad URL.
+    """
+    if store:
+        _make_store(store)
+    if repository.reader.resolve(repository.branch) is not None:
+        return Beginning(_record_store(repository, store))
+    tracking = repository.tracking_branch()
+    if new and tracking:
+        remote = tracking.split("/")[2]
+        raise Conflict(
+            f"{remote} has a registry already, and a second one could never be pushed to it",
+            hint="adopt it with `git model init`, or name another branch: `git config gitmodel.branch NAME`",
+        )
+    found = repository.tip() or ("" if new else repository.ask_remote())
+    if not found:
+        return Beginning(repository.begin(RegistryRecord(store=store or None)))
+    repository.adopt(found)
+    _record_store(repository, store)
+    return Beginning(False, (repository.tracking_branch() or "").split("/")[2])
+
+
+def settings(
+    repository: Repository, environ: Mapping[str, str], *, folder: Path = Path("."), repo: str = ""
+) -> list[Setting]:
+    """Registry, branch, store and remote as they are in effect, each with what says so.
+
+    *folder* and *repo* are what the client was opened with.
+    """
+    recorded = repository.snapshot().registry().store
+    store, says = _first(
+        (environ.get("GITMODEL_STORE"), "GITMODEL_STORE"),
+        (repository.config.get("gitmodel.store"), "git config gitmodel.store"),
+        (recorded, f"gitmodel.toml on {repository.branch}"),
+        ((repository.common_dir / "gitmodel" / "store").as_uri(), "default"),
+    )
+    branch_source = _first(
+        (environ.get("GITMODEL_BRANCH"), "GITMODEL_BRANCH"),
+        (repository.config.get("gitmodel.branch"), "git config gitmodel.branch"),
+        ("", "default"),
+    )[1]
+    remotes = repository.git.lines("remote")
+    tracking = repository.tracking_branch()
+    remote = tracking.split("/")[2] if tracking else "origin" if "origin" in remotes else "".join(remotes[:1])
+    return [
+        Setting("repo", str(repository.common_dir), _registry_source(environ, folder, repo)),
+        Setting("branch", repository.branch, branch_source),
+        Setting("store", store, says),
+        Setting("remote", remote, "git remote" if remote else "there is none"),
+    ]
+
+
+def change_setting(repository: Repository, key: str, value: str) -> str:
+    """Set `git config gitmodel.KEY` of *repository* (repo, branch, store); returns what was set.
+
+    Raises UsageError for another key or a value that it cannot have.
+    """
+    if key not in SETTINGS:
+        raise UsageError(f"{key!a} cannot be set", hint=f"set one of {', '.join(SETTINGS)}; a remote with `git remote`")
+    if key == "store":
+        _make_store(value)
+    else:
+        folder = Path(value).expanduser().resolve() if key == "repo" else repository.git.git_dir
+        open_repository(folder, environ=repository.git.environ, branch=value if key == "branch" else "").close()
+        value = str(folder) if key == "repo" else value
+    repository.git.run("config", f"gitmodel.{key}", value)
+    return value
+
+
+def _make_store(url: str) -> None:
+    store = open_store(url, default_root=Path())
+    if isinstance(store, LocalStore):
+        store.create()
+
+
+def _record_store(repository: Repository, store: str) -> bool:
+    """Write *store* into the registry's record; nothing if it is "" or there. Returns False: nothing was begun."""
+
+    def plan(snapshot: Snapshot) -> Change[bool]:
+        record = snapshot.registry()
+        if store in ("", record.store):
+            return Change(False)
+        data = codec.encode(records.REGISTRY, replace(record, store=store))
+        return Change(False, subject=f"Keep artifacts in {store}", files={paths.REGISTRY: data})
+
+    return repository.transact(plan) if store else False
+
+
+def _registry_source(environ: Mapping[str, str], folder: Path, repo: str) -> str:
+    if repo:
+        return "--repo"
+    if environ.get("GITMODEL_REPO"):
+        return "GITMODEL_REPO"
+    here = open_repository(folder, environ=environ)
+    here.close()
+    return "git config gitmodel.repo" if here.config.get("gitmodel.repo") else "the repository you stand in"
+
+
+def _first(*choices: tuple[str | None, str]) -> tuple[str, str]:
+    return next((value, source) for value, source in choices if value or source == "default")
