@@ -136,4 +136,4 @@ def _registry_source(environ: Mapping[str, str], folder: Path, repo: str) -> str
 
 
 def _first(*choices: tuple[str | None, str]) -> tuple[str, str]:
-    return next((value, source) for value, source in choices if value or source == "default")
+    return next((value or "", source) for value, source in choices if value or source == "default")

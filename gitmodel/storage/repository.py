@@ -128,6 +128,13 @@ class Repository:
             return False
         return True
 
+    def adopt(self, commit: str) -> None:
+        """Make the local branch at *commit*, a remote's, if there is none."""
+        try:
+            self.move([_move(self.branch, commit, "")], "gitmodel: adopt the registry of a remote")
+        except Moved:
+            return
+
     def reserve(self, model: str, next_number: Callable[[Snapshot], int]) -> int:
         """Keep a number of *model* for a version that is still to be made; other writers pass over it."""
         tries = _Tries(self)
@@ -184,14 +191,14 @@ class Repository:
         """The commit that writes start from, beginning the registry where there is none."""
         found = self.tip()
         if not found and self.git.lines("remote"):
-            found = self._ask_remote()
+            found = self.ask_remote()
         if not found:
             self.begin(RegistryRecord())
             found = self.tip()
         return found
 
-    def _ask_remote(self) -> str:
-        """The remote's metadata branch, fetched, if a remote has one that was never fetched."""
+    def ask_remote(self) -> str:
+        """The commit of a remote's metadata branch, fetched now, or "". Raises Unreachable if one cannot be asked."""
         name = self.branch.removeprefix("refs/heads/")
         remotes = self.git.lines("remote")
         remotes.sort(key=lambda remote: (remote != "origin", remote))
