@@ -23,6 +23,8 @@ def plan_version(snapshot: Snapshot, model: str, draft: VersionRecord, *, reserv
     """
     snapshot.model(model)
     number = snapshot.next_number(model) if reserved is None else reserved
+    if number <= snapshot.last_number(model) and snapshot.files.read(paths.version_file(model, number)) is not None:
+        raise Conflict(f"somebody else made {model} {number} meanwhile, and nothing was changed", hint="try again")
     record = replace(draft, number=number, artifacts=ordered(draft.artifacts))
     files: dict[str, bytes | None] = {paths.version_file(model, number): codec.encode(records.VERSION, record)}
     if record.name is not None:

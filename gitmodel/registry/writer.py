@@ -11,6 +11,7 @@ from gitmodel.domain import codec
 from gitmodel.domain.codec import Schema
 from gitmodel.domain.snapshot import Change, Files, Snapshot
 from gitmodel.errors import Invalid
+from gitmodel.storage.git import Moved
 from gitmodel.storage.repository import Repository
 
 R = TypeVar("R")
@@ -68,16 +69,27 @@ class Batch:
         self._numbers: list[tuple[str, int]] = []
 
     def read(self, question: Callable[[Snapshot], T]) -> T:
-        return question(_overlaid(self._base, self._change))
+        try:
+            return question(_overlaid(self._base, self._change))
+        except Moved:
+            return self._repository.read(lambda snapshot: self._read_again(snapshot, question))
 
     def transact(self, plan: Callable[[Snapshot], Change[T]]) -> T:
-        change = plan(_overlaid(self._base, self._change))
+        change = self.read(plan)
         self._change = _joined(self._change, change)
         self._plans.append(plan)
         return change.result
 
     def take_number(self, model: str) -> int | None:
-        number = self._repository.reserve(model, lambda snapshot: snapshot.next_number(model))
+        planned = self.read(lambda snapshot: snapshot.last_number(model)) + 1
+
+        def next_number(snapshot: Snapshot) -> int:
+            number = max(planned, snapshot.next_number(model))
+            while snapshot.is_reserved(model, number):
+                number += 1
+            return number
+
+        number = self._repository.reserve(model, next_number)
         self._numbers.append((model, number))
         return number
 
@@ -92,11 +104,18 @@ class Batch:
             last = self._repository.read(lambda snapshot, model=model: snapshot.last_number(model))  # type: ignore[misc]
             self._repository.release(model, [number for owner, number in self._numbers if owner == model], last)
 
+    def _read_again(self, snapshot: Snapshot, question: Callable[[Snapshot], T]) -> T:
+        """The answer to *question* on what others have committed meanwhile."""
+        change = self._replay(snapshot)
+        answer = question(_overlaid(snapshot, change))
+        self._base, self._change = snapshot, change
+        return answer
+
     def _replay(self, snapshot: Snapshot) -> Change[None]:
         joined: Change[None] = Change(None)
         for plan in self._plans:
             joined = _joined(joined, plan(_overlaid(snapshot, joined)))
-        return replace(joined, subject=self._message)
+        return replace(joined, subject=self._message.strip() or joined.subject)
 
 
 def _joined(first: Change[None], second: Change[Any]) -> Change[None]:
