@@ -12,7 +12,7 @@ from gitmodel.domain.names import check_name, fold
 from gitmodel.domain.records import ModelRecord
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.domain.stages import leftovers, stage_states, tidied
-from gitmodel.errors import Conflict, Invalid, Refused
+from gitmodel.errors import Conflict, Invalid, Refused, UsageError
 
 # What a person says of a model; the other keys are kept by gitmodel.
 DESCRIPTIVE = (
@@ -106,6 +106,14 @@ def plan_deletion(
     files: dict[str, bytes | None] = dict.fromkeys(_all_files(snapshot, paths.model_folder(name)))
     files[paths.model_file(name)] = codec.encode(records.MODEL, stone)
     return Change(name, subject=f"Delete {name}", reason=reason, files=files, trailers=(("Model", name),))
+
+
+def read_words(given: Iterable[str]) -> tuple[str, ...]:
+    """*given*, if it is a list of texts: tags as a record holds them. Raises UsageError."""
+    words = (given,) if isinstance(given, str) else tuple(given)
+    if isinstance(given, str) or not all(isinstance(word, str) for word in words):
+        raise UsageError(f"tags are a list of texts, not {given!a:.80}", hint='give them as ["baseline", "sklearn"]')
+    return words
 
 
 def changed_tags(tags: Iterable[str], add: Iterable[str], remove: Iterable[str]) -> tuple[str, ...]:

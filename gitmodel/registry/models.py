@@ -63,7 +63,8 @@ def update_model(
     remove_tags: Iterable[str] = (),
 ) -> str:
     """Change descriptive fields and tags of a model. Raises NotFound, UsageError."""
-    add, remove, read = tuple(add_tags), tuple(remove_tags), _read_description(given)
+    add, remove = planning.read_words(add_tags), planning.read_words(remove_tags)
+    read = _read_description(given)
     return writer.transact(
         lambda snapshot: planning.plan_update(
             snapshot, snapshot.current_name(name), read, add_tags=add, remove_tags=remove

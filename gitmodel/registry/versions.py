@@ -9,6 +9,7 @@ from typing import Any
 from gitmodel import expressions
 from gitmodel.domain import codec
 from gitmodel.domain import versions as planning
+from gitmodel.domain.models import changed_tags, read_words
 from gitmodel.domain.names import check_name, check_version_name
 from gitmodel.domain.records import ArtifactLink, Code, VersionRecord
 from gitmodel.domain.references import VersionRef
@@ -45,7 +46,7 @@ def create_version(
         created=writer.moment(),
         name=None if name is None else check_version_name(name),
         description=_text(description),
-        tags=tuple(sorted(set(tags))),
+        tags=changed_tags((), read_words(tags), ()),
         code=code,
         metadata=planning.read_metadata(metadata or {}),
         artifacts=links,
@@ -120,12 +121,13 @@ def update_version(
     remove_tags: Iterable[str] = (),
 ) -> int:
     """Change the description and tags of a version, or name one that has no name; returns its number."""
-    add, remove = tuple(add_tags), tuple(remove_tags)
+    add, remove = read_words(add_tags), read_words(remove_tags)
+    said = None if description is None else _text(description)
 
     def plan(snapshot: Snapshot) -> Any:
         model, number = snapshot.resolve(ref)
         return planning.plan_version_update(
-            snapshot, model, number, name=name, description=description, add_tags=add, remove_tags=remove
+            snapshot, model, number, name=name, description=said, add_tags=add, remove_tags=remove
         )
 
     return int(writer.transact(plan))
