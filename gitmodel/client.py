@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from enum import Enum
-from html import escape
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO
@@ -554,11 +552,12 @@ class ModelVersion:
 
     def remove_alias(self, alias: str, *, reason: str = "") -> None:
         """Take *alias* from this version. Raises NotFound if it is not its own."""
-        if alias not in self.aliases:
-            raise NotFound(
-                f"{self.reference} has no alias {alias!a}",
-                hint=f"its aliases: {', '.join(self.aliases) or 'none'}",
-            )
+        view = self._view()
+        own = {*view.aliases, *(s.name for s in view.pending if s.alias and s.recorded == self._number)}
+        own -= {state.name for state in view.pending if state.recorded not in (None, self._number)}
+        if alias not in own:
+            hint = f"its aliases: {', '.join(sorted(own)) or 'none'}"
+            raise NotFound(f"{self.reference} has no alias {alias!a}", hint=hint)
         stages.remove_alias(self._client.writer, self._model, alias, reason=reason)
 
     def update(
@@ -727,6 +726,8 @@ class Artifact:
 
         *trusted* allows formats that run code when they are loaded (pickle and its like); without it they are Refused.
         """
+        import tempfile
+
         from gitmodel import formats
 
         link = self.link
@@ -793,6 +794,8 @@ def _remove(path: Path) -> None:
 
 
 def _html_table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    from html import escape  # a command never pays for notebooks
+
     def cells(tag: str, row: Sequence[Any]) -> str:
         return "".join(f"<{tag}>{escape('' if cell is None else str(cell))}</{tag}>" for cell in row)
 

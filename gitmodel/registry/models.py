@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gitmodel import expressions
 from gitmodel.domain import models as planning
 from gitmodel.domain.names import check_name
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.domain.views import ModelView, view_model, view_models
 from gitmodel.errors import Invalid, UsageError
 from gitmodel.registry.writer import Writer
+
+if TYPE_CHECKING:
+    from gitmodel.expressions import Expression
 
 SORT_KEYS = ("name", "created", "latest", "versions")
 
@@ -35,7 +37,7 @@ def list_models(
     writer: Writer, *, filter: str = "", sort: str = "name", limit: int | None = None, offset: int = 0
 ) -> tuple[list[ModelView], list[Invalid]]:
     """The models that match *filter* (CEL), sorted by one of SORT_KEYS ("-" before it reverses), and the damaged."""
-    matching = expressions.parse(filter) if filter else None
+    matching = parse_filter(filter)
     key = sort.removeprefix("-")
     if key not in SORT_KEYS:
         raise UsageError(f"models cannot be sorted by {key!a}", hint=f"sort by {', '.join(SORT_KEYS)}; -KEY reverses")
@@ -81,6 +83,15 @@ def delete_model(writer: Writer, name: str, *, reason: str = "", force: bool = F
     """Delete a model. Raises Refused if a stage or alias names one of its versions, unless *force*."""
     now = writer.moment()
     return writer.transact(lambda snapshot: planning.plan_deletion(snapshot, name, now=now, reason=reason, force=force))
+
+
+def parse_filter(text: str) -> Expression | None:
+    """The filter that *text* says, or None for "". Raises UsageError."""
+    if not text:
+        return None
+    from gitmodel import expressions  # a list without a filter does not pay for it
+
+    return expressions.parse(text)
 
 
 def present(fields: Mapping[str, Any]) -> dict[str, Any]:

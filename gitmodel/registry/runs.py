@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import Any
 
-from gitmodel import expressions
 from gitmodel.domain import paths, records
 from gitmodel.domain.records import RunRecord
 from gitmodel.domain.runs import find_run
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import Invalid, NotFound
+from gitmodel.registry.models import parse_filter
 from gitmodel.storage.journal import Journal
 from gitmodel.storage.repository import Repository
 
@@ -74,7 +74,7 @@ def list_runs(
     repository: Repository, *, filter: str = "", limit: int | None = None, offset: int = 0
 ) -> tuple[list[RunView], list[Invalid]]:
     """The runs that match *filter* (CEL), newest first, with those of this machine's journal; and the damaged."""
-    matching = expressions.parse(filter) if filter else None
+    matching = parse_filter(filter)
     wanted = None if limit is None else offset + limit
 
     def question(snapshot: Snapshot) -> tuple[list[RunView], list[Invalid]]:

@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any
 
-from gitmodel import expressions
 from gitmodel.domain import codec
 from gitmodel.domain import versions as planning
 from gitmodel.domain.models import changed_tags, read_words
@@ -17,7 +16,7 @@ from gitmodel.domain.snapshot import Snapshot
 from gitmodel.domain.stages import stage_states
 from gitmodel.domain.views import VersionView, view_version
 from gitmodel.errors import Invalid, UsageError
-from gitmodel.registry.models import present
+from gitmodel.registry.models import parse_filter, present
 from gitmodel.registry.writer import Writer
 
 # Newest first, in pieces: a page of the newest never reads the rest.
@@ -86,7 +85,7 @@ def list_versions(
 ) -> tuple[list[VersionView], list[Invalid]]:
     """The versions of *model* that match *filter* (CEL), newest first, without deleted ones; and what is damaged."""
     check_name(model, "model")
-    matching = expressions.parse(filter) if filter else None
+    matching = parse_filter(filter)
     wanted = None if limit is None else offset + limit
 
     def question(snapshot: Snapshot) -> tuple[list[VersionView], list[Invalid]]:

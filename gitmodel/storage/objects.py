@@ -9,17 +9,18 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import secrets
 import stat
 import zlib
 from collections.abc import Iterable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from sys import intern
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from gitmodel.errors import Invalid, Unreachable
+
+if TYPE_CHECKING:
+    from concurrent.futures import ThreadPoolExecutor
 
 FILE = "100644"
 FOLDER = "40000"
@@ -175,7 +176,7 @@ class LooseObjects:
                 final.parent.chmod(_shared_mode(final.parent.stat().st_mode, self._granted, self._instead))
         # All in one folder, which costs the file system half as much as in that of each object. `git gc` removes
         # files of this name that a killed writer left.
-        temporary = self._folder / f"tmp_obj_{secrets.token_hex(8)}"
+        temporary = self._folder / f"tmp_obj_{os.urandom(8).hex()}"
         descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC, 0o444)
         try:
             view = memoryview(data)
@@ -195,6 +196,8 @@ class LooseObjects:
                 os.fsync(descriptor)
             return
         if self._flushers is None:
+            from concurrent.futures import ThreadPoolExecutor  # a reader never pays for it: 5 ms
+
             self._flushers = ThreadPoolExecutor(_FLUSHERS, thread_name_prefix="gitmodel-fsync")
         for _ in self._flushers.map(os.fsync, descriptors):
             pass

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -324,6 +323,8 @@ class _Tries:
                 raise Conflict(
                     f"others kept changing the registry for {_ATTEMPTS} tries: {error.message}", hint="try again"
                 )
+        import random
+
         time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.002 * 2 ** min(self._moved, 6))))
 
     def _stuck(self, error: Locked) -> Conflict:
