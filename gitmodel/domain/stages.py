@@ -273,9 +273,11 @@ def _check_free_alias(snapshot: Snapshot, model: str, alias: str) -> None:
     stages = snapshot.registry().stage_names
     if fold(alias) in map(fold, stages):
         raise UsageError(f"{alias} is a stage", hint=f"run `git model promote {model}@VERSION {alias}`")
-    number = snapshot.number_named(model, alias)
-    if number is not None:
-        raise Conflict(f"{alias} is the name of {model} {number}", hint="choose another alias")
+    for file in snapshot.files.names(paths.name_folder(model, alias)):
+        name = file.removesuffix(".toml")
+        if fold(name) == fold(alias):
+            number = snapshot.number_named(model, name)
+            raise Conflict(f"{name} is the name of {model} {number}", hint="choose another alias")
     for other in snapshot.recorded_aliases(model):
         if other != alias and fold(other) == fold(alias):
             raise Conflict(f"{model} has the alias {other}, which is the same but for its case", hint=f"use {other}")
