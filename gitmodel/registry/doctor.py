@@ -38,7 +38,7 @@ def examine(repository: Repository, store: ArtifactStore) -> list[Finding]:
         found += repository.read(lambda snapshot: [*_tags(repository, snapshot), *_artifacts(snapshot, store)])
     except GitModelError as error:
         found.append(Finding("branch", error.message, error.hint or "run `git model check`"))
-    return [*found, *_reservations(repository), *_leftovers(store)]
+    return [*found, *_reservations(repository), *_leftovers(repository, store)]
 
 
 def repair(repository: Repository, store: ArtifactStore) -> list[Finding]:
@@ -49,7 +49,7 @@ def repair(repository: Repository, store: ArtifactStore) -> list[Finding]:
     """
     mended = [finding for finding in examine(repository, store) if finding.mendable]
     abouts = {finding.about for finding in mended}
-    if "lock" in abouts:
+    if abouts & {"lock", "leftover"}:
         repository.writers.remove_dead()
     if "tag" in abouts:
         stages.apply(repository)
@@ -123,11 +123,11 @@ def _reservations(repository: Repository) -> Iterator[Finding]:
         yield Finding("reservation", message, _FIX, True, grave=False)
 
 
-def _leftovers(store: ArtifactStore) -> Iterator[Finding]:
-    if isinstance(store, LocalStore):
-        for path in store.leftovers():
-            message = f"{path} was left by a writer that was killed"
-            yield Finding("leftover", message, _FIX, True, grave=False)
+def _leftovers(repository: Repository, store: ArtifactStore) -> Iterator[Finding]:
+    found = repository.writers.leftovers()
+    found += store.leftovers() if isinstance(store, LocalStore) else []
+    for path in found:
+        yield Finding("leftover", f"{path} was left by a writer that was killed", _FIX, True, grave=False)
 
 
 def _used_up(repository: Repository) -> list[tuple[str, int]]:

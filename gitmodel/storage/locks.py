@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import fcntl
 import os
-import secrets
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from gitmodel.domain.refs import RESERVED
 from gitmodel.errors import Unreachable
+
+# git leaves a lock empty while it verifies, packs or deletes the ref, so that an empty one may be anybody's; on a
+# number that is not reserved it is ours, since nobody else has a use for that ref.
+_EMPTY_AGE = 60
 
 
 @dataclass(frozen=True)
@@ -38,14 +42,11 @@ class Writers:
     def announce(self, moves: Mapping[str, str]) -> Iterator[int]:
         """Keep a mark with the new id of each ref while the block runs; gives the descriptor that git must inherit."""
         text = "".join(f"{ref} {new}\n" for ref, new in moves.items())
-        path = self._folder / secrets.token_hex(8)
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o666)
+            path, descriptor = self._begin()
         except OSError as error:
             raise _unwritable(self._folder, error) from error
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
             os.write(descriptor, text.encode())
             yield descriptor
         except OSError as error:
@@ -56,10 +57,42 @@ class Writers:
 
     def locks(self, refs: Iterable[str] = ()) -> list[LockFile]:
         """The locks on *refs* and on packed-refs, or on all refs that gitmodel writes."""
-        dead = self._dead_moves()
-        named = list(refs)
+        return self._judged(self._marks(), list(refs))
+
+    def remove_dead(self) -> list[Path]:
+        """Remove every lock that is ours and whose writer is gone, and the marks of such writers."""
+        try:
+            folder = os.open(self._folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        except OSError:
+            return []
+        try:
+            # One at a time: a second one would remove the lock that a living writer took after the first.
+            fcntl.flock(folder, fcntl.LOCK_EX)
+            marks = self._marks()
+            removed = [lock.path for lock in self._judged(marks, []) if lock.dead]
+            for path in [*removed, *(mark.path for mark in marks if mark.dead)]:
+                path.unlink(missing_ok=True)
+            return removed
+        finally:
+            os.close(folder)
+
+    def leftovers(self) -> list[Path]:
+        """The marks of writers that are gone."""
+        return [mark.path for mark in self._marks() if mark.dead]
+
+    def _begin(self) -> tuple[Path, int]:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        while True:
+            path = self._folder / os.urandom(8).hex()
+            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o666)
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if os.fstat(descriptor).st_nlink:
+                return path, descriptor
+            os.close(descriptor)  # taken for a dead one between its making and its lock
+
+    def _judged(self, marks: list[_Mark], refs: list[str]) -> list[LockFile]:
         folder = self._common_dir / "refs"
-        paths = [self._common_dir / f"{ref}.lock" for ref in named] if named else sorted(folder.rglob("*.lock"))
+        paths = [self._common_dir / f"{ref}.lock" for ref in refs] if refs else sorted(folder.rglob("*.lock"))
         found = []
         for path in [self._common_dir / "packed-refs.lock", *paths]:
             try:
@@ -68,38 +101,46 @@ class Writers:
             except OSError:
                 continue
             ref = path.relative_to(self._common_dir).as_posix().removesuffix(".lock")
-            found.append(
-                LockFile(
-                    path, age, any(moves.get(ref) == held or (not held and ref in moves) for moves in dead.values())
-                )
-            )
+            found.append(LockFile(path, age, _is_dead(ref, held, age, marks)))
         return found
 
-    def remove_dead(self) -> list[Path]:
-        """Remove every lock that is ours and whose writer is gone, and the marks of such writers."""
-        removed = [lock.path for lock in self.locks() if lock.dead]
-        for path in [*removed, *self._dead_moves()]:
-            path.unlink(missing_ok=True)
-        return removed
-
-    def _dead_moves(self) -> dict[Path, dict[str, str]]:
-        found = {}
+    def _marks(self) -> list[_Mark]:
+        found = []
         for path in sorted(self._folder.glob("*")) if self._folder.is_dir() else []:
             try:
                 descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
             except OSError:
                 continue
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                # A mark that is being made is not locked yet, but has no text either.
+                dead = True
+                try:
+                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                except OSError:
+                    dead = False
                 lines = os.read(descriptor, 1 << 20).decode("utf-8", "replace").splitlines()
-                if lines:
-                    found[path] = {ref: new for ref, _, new in (line.partition(" ") for line in lines)}
+                moves = {ref: new for ref, _, new in (line.partition(" ") for line in lines)}
+                found.append(_Mark(path, moves, dead))
             except OSError:
                 continue
             finally:
                 os.close(descriptor)
         return found
+
+
+@dataclass(frozen=True)
+class _Mark:
+    path: Path
+    moves: Mapping[str, str]
+    dead: bool
+
+
+def _is_dead(ref: str, held: str, age: float, marks: list[_Mark]) -> bool:
+    """Whether a lock on *ref* that holds the id *held* is provably that of a dead writer among *marks*."""
+    if not held and age < _EMPTY_AGE and not ref.startswith(RESERVED):
+        return False
+    makers = [mark.dead for mark in marks if ref in mark.moves and held in ("", mark.moves[ref])]
+    # Two writers can want the same commit; while one of them lives, the lock may be its.
+    return bool(makers) and all(makers)
 
 
 def _unwritable(path: Path, error: OSError) -> Unreachable:

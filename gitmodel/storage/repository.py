@@ -182,7 +182,9 @@ class Repository:
         """Move refs in one `git update-ref` transaction. Raises Moved or Locked with nothing changed."""
         lines = "".join(f"{line}\n" for line in moves).encode()
         words = [line.split(" ") for line in moves]
-        with self.writers.announce({word[1]: word[2] for word in words if word[0] in ("update", "create")}) as mark:
+        # git locks what it verifies as well, with an empty lock.
+        news = {word[1]: word[2] if word[0] in ("update", "create") else "" for word in words}
+        with self.writers.announce(news) as mark:
             command = ("update-ref", "--create-reflog", "-m", history.one_line(message), "--stdin")
             self.git.run(*command, input=lines, inherit=(mark,))
 
