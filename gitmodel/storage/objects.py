@@ -12,6 +12,7 @@ import re
 import stat
 import zlib
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from sys import intern
@@ -28,6 +29,7 @@ FILE_MODES = frozenset({FILE, "100755"})
 _TREE_ENTRY = re.compile(rb"([0-7]+) ([^\0]+)\0(.{20})", re.DOTALL)
 # Flushing in threads lets the file system join the flushes of one change into one journal write.
 _FLUSHERS = 8
+_FOLDER_ATTEMPTS = 10
 
 
 class Entry(NamedTuple):
@@ -147,11 +149,11 @@ class LooseObjects:
             for new in objects:
                 id = new.id
                 final = self._folder / id[:2] / id[2:]
-                if not final.exists():
+                if not _made_young(final):
                     pending.append(self._begin(final, new.compressed()))
             self._flush([descriptor for descriptor, _, _ in pending])
             for _, temporary, final in pending:
-                os.replace(temporary, final)
+                self._place(temporary, final)
         except OSError as error:
             for _, temporary, _ in pending:
                 temporary.unlink(missing_ok=True)
@@ -170,10 +172,6 @@ class LooseObjects:
             self._flushers = None
 
     def _begin(self, final: Path, data: bytes) -> tuple[int, Path, Path]:
-        if not final.parent.is_dir():
-            final.parent.mkdir(parents=True, exist_ok=True)
-            if self._granted:
-                final.parent.chmod(_shared_mode(final.parent.stat().st_mode, self._granted, self._instead))
         # All in one folder, which costs the file system half as much as in that of each object. `git gc` removes
         # files of this name that a killed writer left.
         temporary = self._folder / f"tmp_obj_{os.urandom(8).hex()}"
@@ -190,6 +188,18 @@ class LooseObjects:
             raise
         return descriptor, temporary, final
 
+    def _place(self, temporary: Path, final: Path) -> None:
+        for _ in range(_FOLDER_ATTEMPTS):
+            # The folder may not be there yet, and while it is empty `git gc` may take it away again.
+            with suppress(FileNotFoundError):
+                os.replace(temporary, final)
+                return
+            with suppress(FileNotFoundError):
+                final.parent.mkdir(exist_ok=True)
+                if self._granted:
+                    final.parent.chmod(_shared_mode(final.parent.stat().st_mode, self._granted, self._instead))
+        os.replace(temporary, final)
+
     def _flush(self, descriptors: list[int]) -> None:
         if len(descriptors) < 2:
             for descriptor in descriptors:
@@ -201,6 +211,17 @@ class LooseObjects:
             self._flushers = ThreadPoolExecutor(_FLUSHERS, thread_name_prefix="gitmodel-fsync")
         for _ in self._flushers.map(os.fsync, descriptors):
             pass
+
+
+def _made_young(path: Path) -> bool:
+    """Whether the object is there, touched as git does, so that a gc of old objects under way keeps it."""
+    try:
+        os.utime(path)
+    except FileNotFoundError:
+        return False
+    except PermissionError:  # another user's
+        return path.exists()
+    return True
 
 
 def _granted(shared: str) -> tuple[int, bool]:
