@@ -170,6 +170,9 @@ class ObjectReader:
 
     def resolve(self, ref: str) -> GitObject | None:
         """The object that *ref* (a full ref name) points at now, or None if there is no such ref."""
+        if not ref.isprintable():
+            # git has no such ref (`git help check-ref-format`), and a line feed would be a second request.
+            return None
         with self._lock:
             packed = _signature(self._git.common_dir / "packed-refs")
             if packed != self._packed:
