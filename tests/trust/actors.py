@@ -1,0 +1,137 @@
+"""Other processes at work on a registry: `Actor` starts one and talks to it; run as a script, this is such a process.
+
+A request is one line of JSON, `{"do": VERB, ...}`; so is the answer, which holds "error" where the verb raised.
+"""
+
+import json
+import os
+import random
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+
+
+class Actor:
+    """A process of its own that has opened the registry at *path*."""
+
+    def __init__(self, path, *, group=False):
+        self.process = subprocess.Popen(
+            [sys.executable, __file__, str(path)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            start_new_session=group,
+        )
+
+    def send(self, do, **arguments):
+        self.process.stdin.write(json.dumps({"do": do, **arguments}) + "\n")
+        self.process.stdin.flush()
+
+    def answer(self):
+        """What the oldest request that is not answered yet came to."""
+        line = self.process.stdout.readline()
+        if not line:
+            raise EOFError(f"the actor ended with {self.process.wait()}")
+        return json.loads(line)
+
+    def ask(self, do, **arguments):
+        self.send(do, **arguments)
+        return self.answer()
+
+    def close(self):
+        for pipe in (self.process.stdin, self.process.stdout):
+            with suppress(BrokenPipeError):
+                pipe.close()
+        self.process.wait()
+
+
+def open_registry(path):
+    from gitmodel.registry.writer import Direct
+    from gitmodel.storage.artifacts import open_store
+    from gitmodel.storage.repository import open_repository
+
+    repository = open_repository(Path(path), environ=os.environ)
+    store = open_store("", default_root=repository.common_dir / "gitmodel" / "store")
+    return repository, Direct(repository), store
+
+
+def register(registry, *, model="iris", content=None):
+    """Store an artifact, then make a version that points at it."""
+    from gitmodel.domain.records import ArtifactLink
+    from gitmodel.registry import versions
+    from gitmodel.storage.artifacts import put_path
+
+    repository, writer, store = registry
+    source = repository.common_dir / f"source-{os.getpid()}-{random.getrandbits(64):x}"
+    source.write_text(content or os.urandom(20).hex())
+    try:
+        stored = put_path(store, source)
+    finally:
+        source.unlink()
+    link = ArtifactLink("weights", "model", stored.digest, stored.size)
+    number = versions.create_version(writer, model, artifacts=[link])
+    return {"number": number, "digest": stored.digest}
+
+
+def promote(registry, *, ref="iris@1", stage="production", reason=""):
+    from gitmodel.domain.references import VersionRef
+    from gitmodel.registry import stages
+
+    done = stages.promote(registry[1], VersionRef.parse(ref), stage, reason=reason)
+    return {"version": done.version, "previous": done.previous, "archived": done.archived, "changed": done.changed}
+
+
+def demote(registry, *, model="iris", stage="production", reason=""):
+    from gitmodel.registry import stages
+
+    return {"previous": stages.demote(registry[1], model, stage, reason=reason).previous}
+
+
+def look(registry, *, model="iris"):
+    """Read everything once; the answer's "wrong" lists what no reader may ever see."""
+    from gitmodel.domain.references import VersionRef
+    from gitmodel.errors import NotFound
+    from gitmodel.registry import checking, models, versions
+
+    repository, writer, store = registry
+    wrong, seen = [], 0
+    views, damaged = versions.list_versions(writer, model)
+    wrong += [f"damaged: {error.message}" for error in damaged]
+    for view in views:
+        seen += 1
+        wrong += [f"{view} without {link.digest}" for link in view.record.artifacts if not store.holds(link.digest)]
+    wrong += [f"damaged: {error.message}" for error in models.list_models(writer)[1]]
+    holders = [str(view) for view in views if view.stage == "production"]
+    if len(holders) > 1:
+        wrong.append(f"two in production: {holders}")
+    try:
+        versions.resolve(writer, VersionRef.parse(f"{model}@production"))
+    except NotFound as error:
+        if "no version" not in error.message and "not in force yet" not in error.message:
+            wrong.append(error.message)
+    wrong += [str(problem) for problem in checking.check(repository)]
+    return {"wrong": wrong, "seen": seen}
+
+
+VERBS = {"register": register, "promote": promote, "demote": demote, "look": look}
+
+
+def main(path):
+    from gitmodel.errors import GitModelError
+
+    registry = open_registry(path)
+    for line in sys.stdin:
+        request = json.loads(line)
+        verb, times = VERBS[request.pop("do")], request.pop("times", 1)
+        for _ in range(times):
+            try:
+                answer = verb(registry, **request)
+            except GitModelError as error:
+                answer = {"error": type(error).__name__, "message": error.message, "hint": error.hint}
+            print(json.dumps(answer), flush=True)
+    registry[0].close()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])

@@ -1,0 +1,101 @@
+"""What the trust tests stand on: a registry with a model, other processes, the question whether all is well."""
+
+import os
+import subprocess
+from contextlib import ExitStack
+from pathlib import Path
+
+import actors
+import pytest
+
+from gitmodel.registry import checking, doctor, models, stages
+from gitmodel.registry.writer import Direct
+from gitmodel.storage.artifacts import open_store
+from gitmodel.storage.repository import open_repository
+
+
+class Registry:
+    """A registry in this process: its folder, repository, writer and store."""
+
+    def __init__(self, path: Path):
+        self.path = path
+        self.repository, self.writer, self.store = actors.open_registry(path)
+
+    def register(self, **given):
+        return actors.register((self.repository, self.writer, self.store), **given)
+
+    def promote(self, ref, stage="production", **given):
+        return actors.promote((self.repository, self.writer, self.store), ref=ref, stage=stage, **given)
+
+    def close(self):
+        self.repository.close()
+
+
+@pytest.fixture
+def soak(request):
+    """Whether the long version of the test is wanted (`--soak`)."""
+    return request.config.getoption("--soak")
+
+
+@pytest.fixture
+def open_at():
+    """Open the registry at a path; all of them are closed when the test ends."""
+    with ExitStack() as opened:
+
+        def open_(path):
+            registry = Registry(path)
+            opened.callback(registry.close)
+            return registry
+
+        yield open_
+
+
+@pytest.fixture
+def registry(code_repo, open_at):
+    """A registry in an ordinary repository, with the model iris and no version."""
+    made = open_at(code_repo)
+    models.register_model(made.writer, "iris", {})
+    return made
+
+
+@pytest.fixture
+def start(code_repo):
+    """Start actors on the registry; they end with the test."""
+    with ExitStack() as running:
+
+        def start_(count=1, path=code_repo, **given):
+            started = [actors.Actor(path, **given) for _ in range(count)]
+            for actor in started:
+                running.callback(actor.close)
+            return started
+
+        yield start_
+
+
+@pytest.fixture
+def assert_whole(git):
+    """Fail unless the repository is sound to git, the branch sound to `check`, and the clone to `doctor`.
+
+    With *repair*, what a crash may leave (dead locks, leftovers, a promotion not in force) is mended first.
+    """
+
+    def assert_(path, *, repair=False):
+        done = subprocess.run(
+            ["git", "fsck", "--strict", "--no-progress", "--no-dangling"], cwd=path, capture_output=True, text=True
+        )
+        assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
+        repository = open_repository(path, environ=os.environ)
+        try:
+            store = open_store("", default_root=repository.common_dir / "gitmodel" / "store")
+            assert checking.check(repository) == []
+            if repair:
+                doctor.repair(repository, store)
+            assert doctor.examine(repository, store) == []
+            assert not list((repository.common_dir / "gitmodel" / "writers").glob("*"))
+            for model in models.list_models(Direct(repository))[0]:
+                for state in stages.list_stages(Direct(repository), model.name):
+                    assert not state.pending, state
+        finally:
+            repository.close()
+
+    return assert_

@@ -1,0 +1,480 @@
+"""The measured facts of git (design section 5) that gitmodel must survive, each by its name."""
+
+import ast
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+import gitmodel
+from gitmodel import Client, Conflict, Invalid, UsageError
+from gitmodel.domain.names import check_name
+from gitmodel.domain.references import VersionRef
+from gitmodel.registry import doctor, versions
+from gitmodel.storage import objects
+from gitmodel.storage.git import ZERO, clean_environment
+from gitmodel.storage.objects import NewObject
+from gitmodel.storage.repository import Repository, _move, open_repository
+
+SOURCE = Path(gitmodel.__file__).parent
+BRANCH = "refs/heads/gitmodel"
+needs_strace = pytest.mark.skipif(
+    shutil.which("strace") is None, reason="strace is not installed (on Debian and Ubuntu: apt install strace)"
+)
+
+
+def tip(registry, git):
+    return git(registry.path, "rev-parse", BRANCH)
+
+
+# GitPython's own ref and index writers lose updates.
+
+
+def test_only_the_code_repository_is_read_with_gitpython():
+    importing = {
+        path.relative_to(SOURCE).as_posix()
+        for path in SOURCE.rglob("*.py")
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if (isinstance(node, ast.Import) and any(alias.name.split(".")[0] == "git" for alias in node.names))
+        or (isinstance(node, ast.ImportFrom) and not node.level and (node.module or "").split(".")[0] == "git")
+    }
+    assert importing == {"storage/code.py"}
+
+
+def test_the_code_repository_is_read_without_gitpythons_ref_and_index_writers():
+    used = {
+        node.attr
+        for node in ast.walk(ast.parse((SOURCE / "storage/code.py").read_text(encoding="utf-8")))
+        if isinstance(node, ast.Attribute)
+    }
+    assert not used & {"index", "refs", "heads", "tags", "create_head", "create_tag", "set_reference", "commit_tree"}
+
+
+# A packed branch rewritten twice within a second can pass git's compare-and-swap with a stale value.
+
+
+def test_no_write_is_lost_beside_a_loop_of_pack_refs(registry, start, git, soak):
+    each = 480 if soak else 30
+    actors = start(4)
+    before = int(git(registry.path, "rev-list", "--count", BRANCH))
+    for actor in actors:
+        actor.send("register", times=each)
+    packing = subprocess.Popen(["bash", "-c", "while git pack-refs --all; do :; done"], cwd=registry.path)
+    try:
+        answers = [actor.answer() for actor in actors for _ in range(each)]
+    finally:
+        packing.kill()
+        packing.wait()
+    assert not [answer for answer in answers if "error" in answer]
+    assert sorted(answer["number"] for answer in answers) == list(range(1, 4 * each + 1))
+    assert int(git(registry.path, "rev-list", "--count", BRANCH)) == before + 4 * each
+
+
+def test_a_repository_kept_open_sees_a_packed_branch_that_is_rewritten_within_a_second(registry, git, soak):
+    ids = [git(registry.path, "commit-tree", "HEAD^{tree}", "-m", str(number)) for number in range(2)]
+    ref = "refs/heads/other"
+    for turn in range(300 if soak else 30):
+        git(registry.path, "update-ref", ref, ids[turn % 2])
+        git(registry.path, "pack-refs", "--all")
+        found = registry.repository.reader.resolve(ref)
+        assert found is not None
+        assert found.id == ids[turn % 2]
+
+
+# An empty new id given to `update-ref --stdin` deletes the ref and exits 0; commit-tree exits 0 on a full disk.
+
+
+def test_git_takes_an_empty_new_id_for_a_deletion(registry, git):
+    old = tip(registry, git)
+    git(registry.path, "update-ref", "--stdin", "-z", input=f"update {BRANCH}\0\0{old}\0")
+    assert git(registry.path, "for-each-ref", BRANCH) == ""
+
+
+@pytest.mark.parametrize("id", ["", "0" * 39, "HEAD", "0" * 40 + "\n", "main", "Z" * 40, "A" * 40])
+def test_a_new_or_old_id_that_is_not_40_hex_digits_never_reaches_git(id):
+    with pytest.raises(Invalid, match="cannot be set"):
+        _move(BRANCH, id, "")
+    if id:
+        with pytest.raises(Invalid, match="cannot be set"):
+            _move(BRANCH, "1" * 40, id)
+
+
+def test_every_ref_is_moved_with_the_value_it_was_planned_from():
+    assert _move(BRANCH, "1" * 40, "2" * 40) == f"update {BRANCH} {'1' * 40} {'2' * 40}"
+    assert _move(BRANCH, "1" * 40, "") == f"update {BRANCH} {'1' * 40} {ZERO}"
+
+
+def test_success_is_said_only_when_the_branch_has_moved(registry, monkeypatch):
+    """A git that exits 0 and does nothing, as one on a full disk did."""
+    fake = registry.path.parent / "bin"
+    fake.mkdir()
+    real = shutil.which("git")
+    (fake / "git").write_text(
+        f'#!/bin/sh\ncase " $* " in *" update-ref "*) cat >/dev/null; exit 0;; esac\nexec {real} "$@"\n'
+    )
+    (fake / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{fake}{os.pathsep}{os.environ['PATH']}")
+    repository = open_repository(registry.path, environ=os.environ)
+    try:
+        from gitmodel.registry.writer import Direct
+
+        with pytest.raises(Invalid, match="did not"):
+            versions.create_version(Direct(repository), "iris")
+    finally:
+        repository.close()
+
+
+# Neither refs nor loose objects are synced to disk by default.
+
+
+@needs_strace
+def test_objects_and_refs_are_on_disk_before_a_ref_names_them(registry, git, tmp_path):
+    registry.register()
+    registry.close()
+    log = tmp_path / "strace"
+    script = "import sys, actors; r = actors.open_registry(sys.argv[1]); actors.promote(r); r[0].close()"
+    subprocess.run(
+        ["strace", "-f", "-y", "-e", "trace=fsync,fdatasync,rename,renameat,renameat2", "-o", str(log),
+         sys.executable, "-c", script, str(registry.path)],
+        cwd=Path(__file__).parent, check=True,
+    )  # fmt: skip
+    synced, placed, refs = set(), [], []
+    # `-f` may split a call that another process interrupts; both halves name the file.
+    for line in log.read_text().splitlines():
+        if (call := re.search(r"f(?:data)?sync\(\d+<([^>]*)>", line)) is not None:
+            synced.add(call[1])
+        elif (
+            call := re.search(r'rename\w*\((?:AT_FDCWD[^,]*, )?"([^"]*)", (?:AT_FDCWD[^,]*, )?"([^"]*)"', line)
+        ) is not None:
+            source, target = call.groups()
+            if "/refs/" in target or target.startswith("refs/"):
+                refs.append(target)
+                assert any(path.endswith(source.removeprefix("./")) for path in synced), f"{source} was not synced"
+            elif re.search(r"objects/[0-9a-f]{2}/", target):
+                placed.append(target)
+                assert source in synced, f"{source} was not synced"
+                assert not refs, "an object came after a ref"
+    assert len(placed) >= 6  # blob, trees, commit, tag
+    assert [path.rpartition("refs/")[2] for path in refs] == ["heads/gitmodel", "tags/model/iris/production"]
+
+
+# Locks: a killed writer leaves `<ref>.lock` holding the new id.
+
+
+def killed_writer(registry, moves, *, lock=None):
+    """A mark as a writer leaves it that was killed while it held the lock of the branch with the text *lock*."""
+    folder = registry.repository.common_dir / "gitmodel/writers"
+    folder.mkdir(parents=True, exist_ok=True)
+    mark = folder / f"{len(list(folder.iterdir())):016x}"
+    mark.write_text("".join(f"{ref} {id}\n" for ref, id in moves.items()))
+    if lock is not None:
+        branch_lock(registry).write_text(lock)
+    return mark
+
+
+def branch_lock(registry):
+    return registry.repository.common_dir / f"{BRANCH}.lock"
+
+
+def aged(path, seconds):
+    then = time.time() - seconds
+    os.utime(path, (then, then))
+    return path
+
+
+def test_the_lock_of_a_dead_writer_of_ours_is_removed_by_the_next_write(registry):
+    mark = killed_writer(registry, {BRANCH: "1" * 40}, lock="1" * 40 + "\n")
+    assert registry.register()["number"] == 1
+    assert not branch_lock(registry).exists()
+    assert not mark.exists()
+
+
+def test_a_lock_with_another_id_than_our_dead_writers_is_not_removed(registry):
+    killed_writer(registry, {BRANCH: "1" * 40}, lock="2" * 40 + "\n")
+    assert registry.repository.writers.remove_dead() == []
+    assert branch_lock(registry).exists()
+
+
+def test_a_lock_that_a_living_writer_may_hold_is_not_removed_though_a_dead_one_wanted_the_same(registry):
+    """Two writers of one person in one second can make the very same commit."""
+    import fcntl
+
+    killed_writer(registry, {BRANCH: "1" * 40}, lock="1" * 40 + "\n")
+    living = killed_writer(registry, {BRANCH: "1" * 40})
+    with living.open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert registry.repository.writers.remove_dead() == []
+        assert branch_lock(registry).exists()
+    assert registry.repository.writers.remove_dead() == [branch_lock(registry)]
+
+
+def test_an_empty_lock_is_not_taken_for_our_dead_writers_while_it_is_new(registry):
+    """git holds an empty lock while it packs or deletes the ref, so it says nothing of who made it."""
+    killed_writer(registry, {BRANCH: "1" * 40}, lock="")
+    assert registry.repository.writers.remove_dead() == []
+    assert branch_lock(registry).exists()
+    killed_writer(registry, {BRANCH: "1" * 40})
+    aged(branch_lock(registry), 61)
+    assert registry.repository.writers.remove_dead() == [branch_lock(registry)]
+
+
+def test_marks_of_dead_writers_are_removed_also_when_they_say_nothing_yet(registry, assert_whole):
+    marks = [killed_writer(registry, {}), killed_writer(registry, {BRANCH: "1" * 40})]
+    registry.repository.writers.remove_dead()
+    assert not any(mark.exists() for mark in marks)
+
+
+def test_a_foreign_lock_is_named_with_its_age_and_what_to_type(registry):
+    aged(branch_lock(registry), 90) if branch_lock(registry).exists() else branch_lock(registry).touch()
+    aged(branch_lock(registry), 90)
+    with pytest.raises(Conflict) as caught:
+        registry.register()
+    assert re.search(rf"{re.escape(str(branch_lock(registry)))} has been locked for 9\d s", caught.value.message)
+    assert f"rm {branch_lock(registry)}" in caught.value.hint
+    assert branch_lock(registry).exists()
+    assert [finding.about for finding in doctor.examine(registry.repository, registry.store)] == ["lock"]
+    branch_lock(registry).unlink()
+    assert registry.register()["number"] == 1
+
+
+def test_a_foreign_packed_refs_lock_does_not_stop_a_registration(registry):
+    lock = registry.repository.common_dir / "packed-refs.lock"
+    lock.touch()
+    assert registry.register()["number"] == 1
+    lock.unlink()
+
+
+@pytest.mark.parametrize("whole_group", [False, True])
+def test_a_writer_killed_while_it_holds_the_lock_does_not_stop_the_next(
+    registry, start, git, assert_whole, whole_group
+):
+    """The reference-transaction hook runs while git holds the locks: there, kill gitmodel, or it and its git."""
+    hook = registry.repository.common_dir / "hooks/reference-transaction"
+    hook.parent.mkdir(exist_ok=True)
+    ready = registry.path.parent / "ready"
+    hook.write_text(f'#!/bin/sh\n[ "$1" = prepared ] || exit 0\n: >{ready}\nexec sleep 1\n')
+    hook.chmod(0o755)
+    (actor,) = start(1, group=True)
+    actor.send("register")
+    while not ready.exists():
+        assert actor.process.poll() is None
+        time.sleep(0.01)
+    if whole_group:
+        os.killpg(actor.process.pid, signal.SIGKILL)
+    else:
+        actor.process.kill()
+    actor.process.wait()
+    hook.unlink()
+    # A git that outlived its gitmodel finishes its work: that version is then 1 and the next one 2.
+    assert registry.register()["number"] in ([1] if whole_group else [1, 2])
+    assert_whole(registry.path, repair=True)
+
+
+# gc beside a writer gives passing errors.
+
+
+def test_an_object_folder_that_gc_takes_away_is_made_again(tmp_path, monkeypatch):
+    store = objects.LooseObjects(tmp_path, "")
+    new = NewObject("blob", b"content")
+    real = os.replace
+    tried = []
+
+    def replace(source, target):
+        tried.append(target)
+        if len(tried) < 4 and target.parent.exists():
+            target.parent.rmdir()
+        return real(source, target)
+
+    monkeypatch.setattr(os, "replace", replace)
+    store.write([new])
+    assert len(tried) == 4
+    assert tried[-1].exists()
+    assert list(tmp_path.iterdir()) == [tried[-1].parent]
+
+
+def test_an_old_object_that_is_used_again_is_made_young_so_that_gc_keeps_it(registry, git):
+    new = NewObject("blob", b"content")
+    path = registry.repository.common_dir / "objects" / new.id[:2] / new.id[2:]
+    registry.repository.objects.write([new])
+    aged(path, 30 * 24 * 3600)
+    registry.repository.objects.write([new])
+    git(registry.path, "prune", "--expire=2.weeks.ago")
+    assert path.exists()
+
+
+# The environment: what locates a repository is dropped, all else is kept.
+
+
+def test_what_locates_a_repository_is_dropped_and_all_else_is_kept():
+    names = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_NAMESPACE")
+    locating = dict.fromkeys(names, "/elsewhere")
+    kept = {
+        "GIT_CONFIG_COUNT": "1",
+        "GIT_CONFIG_KEY_0": "http.extraHeader",
+        "GIT_CONFIG_VALUE_0": "Authorization: secret",
+        "GIT_CONFIG_PARAMETERS": "'a.b=c'",
+        "GIT_SSH": "ssh",
+        "GIT_SSH_COMMAND": "ssh -i key",
+        "GIT_ASKPASS": "ask",
+        "SSH_AUTH_SOCK": "/sock",
+        "SSH_ASKPASS": "ask",
+        "GIT_SSL_CAINFO": "/ca",
+        "HTTPS_PROXY": "proxy",
+        "GIT_AUTHOR_NAME": "Ada",
+        "GIT_COMMITTER_EMAIL": "ada@example.com",
+        "GIT_OBJECT_DIRECTORY": "/quarantine",
+        "GIT_ALTERNATE_OBJECT_DIRECTORIES": "/objects",
+        "GIT_QUARANTINE_PATH": "/quarantine",
+        "HOME": "/home/ada",
+    }
+    seen = clean_environment({**locating, **kept})
+    assert not locating.keys() & seen.keys()
+    assert {name: seen[name] for name in kept} == kept
+    assert (seen["LC_ALL"], seen["GIT_TERMINAL_PROMPT"], seen["GIT_NO_REPLACE_OBJECTS"]) == ("C", "0", "1")
+
+
+def test_injected_configuration_reaches_git(registry, monkeypatch):
+    monkeypatch.setenv("GIT_CONFIG_COUNT", "1")
+    monkeypatch.setenv("GIT_CONFIG_KEY_0", "gitmodel.branch")
+    monkeypatch.setenv("GIT_CONFIG_VALUE_0", "injected")
+    with Client(registry.path) as client:
+        assert client.repository.branch == "refs/heads/injected"
+
+
+def test_in_a_hook_the_users_index_and_work_tree_are_left_alone(registry, git):
+    """git hands GIT_DIR, GIT_INDEX_FILE and GIT_PREFIX to its hooks."""
+    hook = registry.repository.common_dir / "hooks/pre-commit"
+    hook.parent.mkdir(exist_ok=True)
+    program = (
+        "from gitmodel import Client\nwith Client() as c: v = c.get_model('iris').create_version()\nassert v.code.dirty"
+    )
+    hook.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{program}"\n')
+    hook.chmod(0o755)
+    (registry.path / "train.py").write_text("print('more')\n")
+    (registry.path / "left.py").write_text("")
+    git(registry.path, "commit", "-q", "-m", "Train more", "train.py")
+    assert git(registry.path, "show", "--name-only", "--format=", "HEAD") == "train.py"
+    assert git(registry.path, "status", "--porcelain") == "?? left.py"
+    assert versions.resolve(registry.writer, VersionRef("iris"))[1].number == 1
+
+
+def test_in_pre_receive_objects_are_read_from_and_written_to_the_quarantine(registry, git, tmp_path):
+    git(tmp_path, "init", "-q", "--bare", "host.git")
+    host = tmp_path / "host.git"
+    program = (
+        "import os, sys\n"
+        "from pathlib import Path\n"
+        "from gitmodel.registry import checking\n"
+        "from gitmodel.storage.objects import NewObject\n"
+        "from gitmodel.storage.repository import open_repository\n"
+        "r = open_repository(Path('.'), environ=os.environ)\n"
+        "new = sys.stdin.read().split()[1]\n"
+        "problems = checking.check(r, new)\n"
+        "r.objects.write([NewObject('blob', b'left by the hook')])\n"
+        "assert str(r.objects._folder) == os.path.realpath(os.environ['GIT_QUARANTINE_PATH']), r.objects._folder\n"
+        "r.close()\n"
+        "sys.exit('\\n'.join(map(str, problems)) or None)\n"
+    )
+    (tmp_path / "hook.py").write_text(program)
+    hook = host / "hooks/pre-receive"
+    hook.write_text(f"#!/bin/sh\nexec {sys.executable} {tmp_path / 'hook.py'}\n")
+    hook.chmod(0o755)
+    registry.register()
+    git(registry.path, "remote", "add", "host", str(host))
+    git(registry.path, "push", "-q", "host", BRANCH)
+    assert git(host, "rev-parse", BRANCH) == tip(registry, git)
+    blob = git(registry.path, "hash-object", "-w", "--stdin", input="number = oops\n")
+    entry = f"100644 blob {blob}\tx.toml\n"
+    tree = git(registry.path, "mktree", input=entry)
+    broken = git(registry.path, "commit-tree", tree, "-p", BRANCH, "-m", "Break it")
+    refused = subprocess.run(
+        ["git", "push", "host", f"{broken}:{BRANCH}"], cwd=registry.path, capture_output=True, text=True
+    )
+    assert refused.returncode != 0
+    assert "x.toml: is no file of the format [tree.path]" in refused.stderr
+    # Nothing of the refused push, nor what the hook wrote while it looked, is in the host's own objects.
+    written = NewObject("blob", b"left by the hook").id
+    assert subprocess.run(["git", "cat-file", "-e", broken], cwd=host, capture_output=True).returncode != 0
+    assert git(host, "cat-file", "-t", written) == "blob"  # by the push that was accepted
+
+
+# Argument lists, `--end-of-options`, full ref names: no name is ever an option, a command or another ref.
+
+HOSTILE = [
+    "--upload-pack=touch pwned",
+    "-x",
+    "--help",
+    "a b",
+    "a;touch pwned",
+    "$(touch pwned)",
+    "`touch pwned`",
+    "a\nb",
+    "a\0b",
+    "../../etc/passwd",
+    "a..b",
+    "a/b",
+    "@{-1}",
+    "HEAD^{commit}",
+    "a:b",
+    "a~1",
+    "refs/heads/main",
+    "a.lock",
+    "\x1b[31mred",
+    "\u202eevil",
+    "",
+    ".",
+    "*",
+    ":(glob)**",
+]
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_no_hostile_name_becomes_a_path_a_ref_or_an_argument(registry, name):
+    before = sorted(registry.path.rglob("*"))
+    for what in ("model", "stage", "alias", "artifact"):
+        with pytest.raises(UsageError) as caught:
+            check_name(name, what)
+        assert caught.value.message.isprintable()
+    with Client(registry.path) as client:
+        for attempt in (
+            lambda: client.register_model(name),
+            lambda: client.get_version(f"iris@{name}"),
+            lambda: client.get_model("iris").create_version(name) if name else client.get_version("@"),
+        ):
+            with pytest.raises(UsageError):
+                attempt()
+    assert sorted(registry.path.rglob("*")) == before
+
+
+@pytest.mark.parametrize("branch", ["--upload-pack=touch pwned", "-d", "a..b", "a\nb", "refs/heads/", "@{-1}", "a b"])
+def test_a_hostile_branch_setting_is_refused(code_repo, branch):
+    with pytest.raises(UsageError, match="cannot be the metadata branch"):
+        Client(code_repo, environ={**os.environ, "GITMODEL_BRANCH": branch})
+
+
+def test_a_remote_named_like_an_option_is_never_one(code_repo):
+    with (code_repo / ".git/config").open("a") as config:
+        config.write('[remote "--upload-pack=touch pwned;"]\n\turl = .\n[remote "-u touch pwned"]\n\turl = .\n')
+    with Client(code_repo) as client, suppress(gitmodel.GitModelError):
+        client.register_model("iris")
+    assert not list(code_repo.rglob("pwned"))
+
+
+@pytest.mark.parametrize("ref", ["refs/heads/a\nrefs/heads/gitmodel", "refs/heads/\udcff", "refs/tags/model/a\n/x"])
+def test_a_ref_that_git_cannot_have_is_no_ref_and_does_not_confuse_the_reader(registry, git, ref):
+    reader = registry.repository.reader
+    assert reader.resolve(ref) is None
+    found = reader.resolve(BRANCH)
+    assert found is not None
+    assert found.id == tip(registry, git)
+
+
+def test_repository_is_the_class_that_these_tests_are_about():
+    assert Repository.transact.__doc__
