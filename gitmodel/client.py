@@ -150,6 +150,11 @@ class Client:
         **description: Any,
     ) -> Model:
         """Change a model's descriptive fields and tags, and its name. Raises NotFound, UsageError, Conflict."""
+        if new_name is not None and not isinstance(self._writer, Batch):
+            with self.transaction(f"Rename {name} to {new_name}"):
+                return self.update_model(
+                    name, new_name=new_name, add_tags=add_tags, remove_tags=remove_tags, **description
+                )
         now = models.update_model(self._writer, name, description, add_tags=add_tags, remove_tags=remove_tags)
         if new_name is not None:
             now = models.rename_model(self._writer, now, new_name)

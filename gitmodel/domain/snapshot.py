@@ -139,6 +139,17 @@ class Snapshot:
             f"the renames of model {name} go round in a circle", hint="run `git model check` and mend model.toml"
         )
 
+    def former_names(self, name: str) -> Iterator[str]:
+        """The names that the model *name* had before it was renamed, newest first."""
+        for other in self.model_names():
+            try:
+                record = self.load(paths.model_file(other), records.MODEL)
+            except Invalid:
+                continue
+            if record is not None and record.renamed_to == name:
+                yield other
+                yield from self.former_names(other)
+
     def numbers(self, model: str) -> list[int]:
         """The numbers of all versions of *model*, deleted ones too, ascending."""
         folder = f"{paths.model_folder(model)}/versions"

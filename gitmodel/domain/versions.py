@@ -121,9 +121,16 @@ def plan_links(snapshot: Snapshot, model: str, number: int, links: Iterable[Arti
     new = tuple(links)
 
     def change(old: VersionRecord) -> VersionRecord:
-        added = tuple(link for link in new if link not in old.artifacts)
-        check_artifacts((*old.artifacts, *added), f"{model} {number}")
-        return replace(old, artifacts=(*old.artifacts, *added))
+        links = {link.name: link for link in old.artifacts}
+        added = []
+        for link in new:
+            there = links.get(link.name)
+            if there is not None and records.links_digest([there]) == records.links_digest([link]):
+                links[link.name] = replace(there, metadata={**there.metadata, **link.metadata})
+            else:
+                added.append(link)
+        check_artifacts((*links.values(), *added), f"{model} {number}")
+        return replace(old, artifacts=(*links.values(), *added))
 
     names = " and ".join(link.name for link in new)
     return plan_change(snapshot, model, number, change, what=f"Link {names} to {model} {number}")

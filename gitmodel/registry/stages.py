@@ -61,9 +61,11 @@ def rollback(writer: Writer, repository: Repository, model: str, stage: str, *, 
         snapshot.model(name)
         check_stage(stage, snapshot.registry())
         held = planning.recorded_places(snapshot, name).get(stage)
-        for event in stage_events(repository, snapshot.commit, StageRef(name, stage)):
-            if event.version is not None and event.version != held:
-                return planning.plan_promotion(snapshot, name, event.version, to=stage, reason=reason, verb="Roll back")
+        for known_as in chain((name,), snapshot.former_names(name)):
+            for event in stage_events(repository, snapshot.commit, StageRef(known_as, stage)):
+                old = event.version
+                if old is not None and old != held:
+                    return planning.plan_promotion(snapshot, name, old, to=stage, reason=reason, verb="Roll back")
         raise NotFound(
             f"no other version of {name} was ever in {stage}", hint=f"run `git model history {name} {stage}`"
         )
