@@ -49,7 +49,9 @@ def without_credentials(url: str) -> str:
 
     >>> without_credentials("https://ada:secret@example.com/iris.git")
     'https://example.com/iris.git'
+    >>> without_credentials("https://ada:s@cret@example.com/iris.git")
+    'https://example.com/iris.git'
     >>> without_credentials("git@example.com:iris.git")
     'git@example.com:iris.git'
     """
-    return re.sub(r"^([a-z][a-z0-9+.-]*://)[^/@]*@", r"\1", url, flags=re.IGNORECASE)
+    return re.sub(r"^([a-z][a-z0-9+.-]*://)[^/]*@", r"\1", url, flags=re.IGNORECASE)
