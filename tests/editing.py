@@ -1,0 +1,44 @@
+"""Changes to the metadata branch that gitmodel did not make: by hand, or by a host's merge button."""
+
+import os
+import subprocess
+import tempfile
+from pathlib import Path
+
+BRANCH = "refs/heads/gitmodel"
+
+
+def run(repo, *arguments, input=b"", index=None):
+    environ = {**os.environ, "GIT_INDEX_FILE": index} if index else None
+    done = subprocess.run(["git", *arguments], cwd=repo, input=input, capture_output=True, check=True, env=environ)
+    return done.stdout.decode().strip()
+
+
+def edit(repo, files, message="Edit by hand", *, onto=BRANCH, parents=None):
+    """Commit *files* (path to text or bytes; None deletes) on top of *onto*; moves the branch *onto*, no tag."""
+    tip = run(repo, "rev-parse", "--verify", "--quiet", onto)
+    with tempfile.TemporaryDirectory() as folder:
+        index = str(Path(folder) / "index")
+        run(repo, "read-tree", tip, index=index)
+        for path, text in files.items():
+            if text is None:
+                run(repo, "update-index", "--force-remove", path, index=index)
+                continue
+            data = text if isinstance(text, bytes) else text.encode()
+            blob = run(repo, "hash-object", "-w", "--stdin", input=data)
+            run(repo, "update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", index=index)
+        tree = run(repo, "write-tree", index=index)
+    options = [word for parent in parents or [tip] for word in ("-p", parent)]
+    commit = run(repo, "commit-tree", tree, *options, "-m", message)
+    run(repo, "update-ref", onto, commit, tip)
+    return commit
+
+
+def read(repo, path, at=BRANCH):
+    """The text of the file *path* on the branch."""
+    return run(repo, "cat-file", "blob", f"{at}:{path}") + "\n"
+
+
+def state(repo):
+    """Every ref and where it points: what must be the same after a refusal."""
+    return run(repo, "for-each-ref")

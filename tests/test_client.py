@@ -1,0 +1,973 @@
+"""Client and its handles do what a user of a model registry expects, and refuse the rest with nothing changed."""
+
+import editing
+import pytest
+
+from gitmodel import (
+    Artifact,
+    Client,
+    Conflict,
+    Invalid,
+    Model,
+    ModelStages,
+    ModelVersion,
+    NotFound,
+    Refused,
+    UsageError,
+)
+from gitmodel.domain import codec, paths, records
+from gitmodel.domain.records import RegistryRecord, StageRule, VersionRecord
+from gitmodel.domain.snapshot import Change
+
+SET_BY_HAND = 'version = {0}\nartifacts = "{1}"\n'
+
+
+@pytest.fixture
+def client(code_repo):
+    with Client(code_repo) as client:
+        yield client
+
+
+@pytest.fixture
+def other(code_repo, client):
+    """Another program on the same repository."""
+    with Client(code_repo) as other:
+        yield other
+
+
+@pytest.fixture
+def iris(client):
+    """A model with three versions, none in a stage."""
+    model = client.register_model("iris")
+    for _ in range(3):
+        model.create_version()
+    return model
+
+
+def held(model):
+    """What is in force: stage or alias to number."""
+    return {state.name: state.in_force for state in model.stages if state.in_force is not None}
+
+
+def recorded(model):
+    return {state.name: state.recorded for state in model.stages if state.recorded is not None}
+
+
+def archived(model):
+    return [version.number for version in model.versions if version.stage == "archived"]
+
+
+def commits(client, git):
+    return git(client.repository.common_dir, "rev-list", "--count", "gitmodel")
+
+
+class TestModels:
+    def test_a_model_keeps_every_field_that_was_said_of_it(self, client):
+        said = {
+            "title": "Iris flowers",
+            "license": "Apache-2.0",
+            "description": "Tells three species apart.\nWell.",
+            "audience": "botanists",
+            "use_cases": "teaching",
+            "limitations": "three species",
+            "trade_offs": "small",
+            "ethics": "none known",
+            "tags": ["sklearn", "demo", "demo"],
+            "owners": ["ada"],
+        }
+        client.register_model(Model("iris", **said))
+        model = client.get_model("iris")
+        assert model == Model("iris", **said) or {field: getattr(model, field) for field in said} == {
+            **said,
+            "tags": ["demo", "sklearn"],
+        }
+        assert model.name == "iris"
+        assert model.created.isoformat() == "2026-11-23T10:12:13+00:00"
+        assert client.get_model(model_name="iris") == model
+
+    def test_a_model_made_by_hand_is_a_description_and_says_so_when_used_as_more(self):
+        model = Model("iris", tags=("b", "a"))
+        assert model.tags == ["a", "b"]
+        for use in (
+            lambda: model.versions,
+            model.create_version,
+            model.delete,
+            lambda: model.rename("x"),
+            lambda: model.stages,
+        ):
+            with pytest.raises(UsageError, match="only a description") as caught:
+                use()
+            assert "client.register_model" in caught.value.hint
+
+    @pytest.mark.parametrize("wrong", [{"title": 3}, {"tags": "a"}, {"tags": [1]}, {"owners": 3}])
+    def test_a_field_of_the_wrong_type_is_refused_by_name(self, client, wrong):
+        for use in (lambda: Model("iris", **wrong), lambda: client.register_model("iris", **wrong)):
+            with pytest.raises(UsageError, match=f"cannot be described so: {next(iter(wrong))}"):
+                use()
+
+    def test_an_unknown_field_is_refused_with_those_that_there_are(self, client):
+        with pytest.raises(UsageError, match="colour") as caught:
+            client.register_model("iris", colour="blue")
+        assert "license" in caught.value.hint
+
+    def test_models_are_listed_by_name_and_filtered_sorted_and_paged(self, client):
+        for name in ("b", "a", "c"):
+            client.register_model(name, tags=["x"] if name != "a" else [])
+        client.get_model("b").create_version()
+        client.get_model("b").create_version()
+        client.get_model("c").create_version()
+        assert [model.name for model in client.list_models()] == ["a", "b", "c"]
+        assert [model.name for model in client.list_models(sort="-name")] == ["c", "b", "a"]
+        assert [model.name for model in client.list_models(sort="latest")] == ["a", "c", "b"]
+        assert [model.name for model in client.list_models(sort="-versions")] == ["b", "c", "a"]
+        assert [model.name for model in client.list_models(filter='"x" in tags')] == ["b", "c"]
+        assert [model.name for model in client.list_models(limit=1, offset=1)] == ["b"]
+        assert client.list_models(limit=0) == ()
+        with pytest.raises(UsageError, match="cannot be sorted by 'size'") as caught:
+            client.list_models(sort="size")
+        assert "latest" in caught.value.hint
+
+    def test_no_model_at_all_is_an_empty_list(self, client):
+        assert client.list_models() == ()
+        with pytest.raises(NotFound, match="there is no model iris") as caught:
+            client.get_model("iris")
+        assert "git model register iris" in caught.value.hint
+
+    def test_fields_and_tags_are_changed_and_nothing_else(self, client, git):
+        client.register_model("iris", title="Iris", tags=["a", "b"])
+        model = client.update_model("iris", title="Irises", add_tags=["c"], remove_tags=["a", "never there"])
+        assert (model.title, model.tags) == ("Irises", ["b", "c"])
+        before = commits(client, git)
+        model.update(title="Irises", add_tags=["c"])
+        assert commits(client, git) == before
+        assert model.update(description="x").description == "x"
+
+    def test_a_deleted_model_is_gone_and_its_name_is_never_used_again(self, client, iris):
+        iris.delete(reason="out of date")
+        assert client.list_models() == ()
+        with pytest.raises(NotFound, match="model iris was deleted: out of date"):
+            client.get_model("iris")
+        for name in ("iris", "Iris"):
+            with pytest.raises(Conflict) as caught:
+                client.register_model(name)
+            assert caught.value.hint
+        stone = codec.decode(
+            records.MODEL, editing.read(client.repository.common_dir, "models/iris/model.toml").encode(), "x"
+        )
+        assert stone.last_number == 3
+        assert editing.run(
+            client.repository.common_dir, "ls-tree", "-r", "--name-only", "gitmodel", "models/"
+        ).split() == ["models/iris/model.toml"]
+
+    def test_a_model_in_use_is_deleted_only_by_force_and_its_tags_go_with_it(self, client, iris, git):
+        iris.get_version(1).set_stage("production")
+        iris.get_version(2).add_alias("champion")
+        with pytest.raises(Refused, match="1 is in production, 2 is called champion"):
+            iris.delete()
+        iris.delete(force=True)
+        assert git(client.repository.common_dir, "for-each-ref", "refs/tags") == ""
+
+    def test_two_names_that_differ_by_case_are_one(self, client):
+        client.register_model("Iris")
+        with pytest.raises(Conflict, match="there is a model Iris, which is the same but for its case"):
+            client.register_model("iris")
+        with pytest.raises(NotFound) as caught:
+            client.get_model("iris")
+        assert "did you mean Iris" in caught.value.hint
+
+
+class TestRenaming:
+    def test_the_old_name_leads_to_the_new_one_and_tags_move(self, client, iris, git):
+        iris.get_version(2).set_stage("production")
+        iris.get_version(1).set_stage("archived")
+        iris.get_version(3).add_alias("champion")
+        assert iris.rename("flowers") == client.get_model("flowers")
+        assert client.get_model("iris").name == "flowers"
+        assert client.get_version("iris@production").reference == "flowers@2"
+        assert iris.get_version(3).aliases == ["champion"]
+        assert held(client.get_model("flowers")) == {"production": 2, "champion": 3}
+        assert archived(iris) == [1]
+        tags = git(client.repository.common_dir, "for-each-ref", "--format=%(refname:short)", "refs/tags").split()
+        assert tags == ["model/flowers/champion", "model/flowers/production"]
+        assert client.apply().moved == ()
+
+    def test_a_former_name_is_never_used_again(self, client, iris):
+        iris.rename("flowers")
+        with pytest.raises(Conflict, match="iris is the former name of flowers"):
+            client.register_model("iris")
+        with pytest.raises(Conflict):
+            client.get_model("flowers").rename("iris")
+        assert [model.name for model in client.list_models()] == ["flowers"]
+
+    def test_a_handle_by_the_old_name_goes_on_to_work(self, client, iris):
+        second = iris.get_version(2)
+        client.get_model("iris").rename("flowers")
+        client.get_model("flowers").rename("plants")
+        assert second.stage is None
+        second.set_stage("staging")
+        second.log_metadata(accuracy=0.9)
+        assert iris.create_version().number == 4
+        assert iris.update(title="x").title == "x"
+        assert client.get_version("plants@staging").metadata == {"accuracy": 0.9}
+        assert [version.number for version in iris.versions] == [1, 2, 3, 4]
+
+    def test_a_name_in_use_or_a_bad_one_changes_nothing_at_all(self, client, iris, git):
+        client.register_model("taken")
+        before = editing.state(client.repository.common_dir)
+        for name, error in (("taken", Conflict), ("Taken", Conflict), ("a/b", UsageError)):
+            with pytest.raises(error):
+                client.update_model("iris", new_name=name, title="half done")
+        assert editing.state(client.repository.common_dir) == before
+        assert iris.title == ""
+
+    def test_a_rollback_finds_the_holder_from_before_the_rename(self, client, iris):
+        iris.get_version(1).set_stage("production")
+        iris.get_version(2).set_stage("production")
+        iris.rename("flowers")
+        assert client.get_model("flowers").rollback("production").number == 1
+
+
+class TestVersions:
+    def test_a_version_records_what_was_said_and_which_code_made_it(self, client, code_repo, git):
+        model = client.register_model("iris")
+        git(code_repo, "remote", "add", "origin", "https://ada:s@cret@example.com/iris.git")
+        (code_repo / "train.py").write_text("print('more training')\n")
+        version = model.create_version("1.2.3", description="first", tags=["b", "a"], metadata={"accuracy": 0.97})
+        assert (version.number, version.name, version.description, version.tags) == (1, "1.2.3", "first", ["a", "b"])
+        assert version.metadata == {"accuracy": 0.97}
+        assert version.code.commit == git(code_repo, "rev-parse", "HEAD")
+        assert version.code.dirty is True
+        assert version.code.repository == "https://example.com/iris.git"
+        assert version.created.isoformat() == "2026-11-23T10:12:13+00:00"
+        assert (version.runs, version.artifacts, version.aliases, version.stage, version.pending) == (
+            [],
+            [],
+            [],
+            None,
+            (),
+        )
+        assert version.model == model
+        assert version.reference == "iris@1"
+
+    def test_a_version_is_found_by_number_name_stage_alias_and_latest(self, client, iris):
+        named = iris.create_version("1.0+cpu")
+        iris.get_version(2).set_stage(ModelStages.STAGING)
+        iris.get_version(1).add_alias("champion")
+        for selector, number in [
+            (2, 2),
+            ("2", 2),
+            ("1.0+cpu", 4),
+            ("staging", 2),
+            (ModelStages.STAGING, 2),
+            ("champion", 1),
+            ("latest", 4),
+            (ModelStages.LATEST, 4),
+            (None, 4),
+        ]:
+            assert iris.get_version(selector).number == number, selector
+        assert client.get_version("iris@1.0+cpu") == named
+        assert client.get_version("iris") == named
+        assert len({named, iris.get_version(4), iris.get_version(1)}) == 2
+
+    def test_the_newest_fifty_of_a_thousand_come_oldest_first(self, client, iris):
+        created = client.writer.moment()
+        files = {
+            paths.version_file("iris", number): codec.encode(records.VERSION, VersionRecord(number, created))
+            for number in range(4, 1001)
+        }
+        client.repository.transact(lambda snapshot: Change(None, subject="Add many", files=files))
+        assert [version.number for version in iris.versions] == list(range(951, 1001))
+        assert iris.versions[-1] == iris.get_version("latest")
+        assert iris.create_version().number == 1001
+        assert len(iris.list_versions()) == 1001
+        assert [version.number for version in iris.list_versions(limit=3, offset=10)] == [989, 990, 991]
+
+    def test_versions_are_filtered(self, iris):
+        iris.get_version(2).log_metadata(accuracy=0.97)
+        iris.get_version(3).log_metadata(accuracy=0.5)
+        iris.get_version(2).update(add_tags=["baseline"])
+        found = iris.list_versions(filter='metadata.accuracy > 0.9 && "baseline" in tags')
+        assert [version.number for version in found] == [2]
+        with pytest.raises(UsageError):
+            iris.list_versions(filter="metadata.accuracy >")
+
+    def test_a_deleted_version_is_never_latest_and_its_number_and_name_are_never_used_again(self, client, iris, other):
+        fourth = iris.create_version("best")
+        fourth.delete(reason="wrong data")
+        assert iris.get_version().number == 3
+        assert [version.number for version in iris.versions] == [1, 2, 3]
+        for selector in (4, "best"):
+            with pytest.raises(NotFound, match="version 4 of iris was deleted: wrong data"):
+                iris.get_version(selector)
+        with pytest.raises(Conflict, match="iris 4 is called best already"):
+            iris.create_version("best")
+        assert other.get_model("iris").create_version("better").number == 5
+
+    def test_the_number_of_the_last_version_is_not_used_again_either(self, iris):
+        for number in (3, 2, 1):
+            iris.get_version(number).delete()
+        with pytest.raises(NotFound, match="has no version yet"):
+            iris.get_version()
+        assert iris.versions == ()
+        assert iris.create_version().number == 4
+
+    def test_a_failed_version_is_never_latest_and_never_promoted(self, client, iris):
+        failed = codec.encode(records.VERSION, VersionRecord(4, client.writer.moment(), failed=True))
+        client.repository.transact(
+            lambda snapshot: Change(None, subject="x", files={paths.version_file("iris", 4): failed})
+        )
+        assert iris.get_version().number == 3
+        assert iris.versions[-1].number == 4
+        for use in (lambda v: v.set_stage("staging"), lambda v: v.add_alias("champion")):
+            with pytest.raises(Refused, match="is from a failed run"):
+                use(iris.get_version(4))
+
+    def test_a_version_is_described_and_named_once(self, iris):
+        version = iris.get_version(1)
+        assert version.update(name="1.0", description="good", add_tags=["a"]) is version
+        assert (version.name, version.description, version.tags) == ("1.0", "good", ["a"])
+        version.update(name="1.0")
+        with pytest.raises(Refused, match=r"iris 1 is called 1\.0, for good"):
+            version.update(name="1.1")
+        with pytest.raises(Conflict, match=r"iris 1 is called 1\.0 already"):
+            iris.get_version(2).update(name="1.0")
+        with pytest.raises(Conflict):
+            iris.create_version("1.0")
+
+    def test_names_that_differ_by_case_are_one(self, iris):
+        iris.create_version("RC")
+        with pytest.raises(Conflict, match="iris 4 is called RC already"):
+            iris.create_version("rc")
+
+    @pytest.mark.parametrize("wrong", [{"tags": [1]}, {"tags": "abc"}, {"description": 3}, {"metadata": {"a": None}}])
+    def test_what_no_record_can_hold_is_refused_and_nothing_is_written(self, client, iris, wrong):
+        before = editing.state(client.repository.common_dir)
+        with pytest.raises(UsageError) as caught:
+            iris.create_version(**wrong)
+        assert caught.value.hint
+        assert editing.state(client.repository.common_dir) == before
+
+    @pytest.mark.parametrize("wrong", [{"add_tags": [1]}, {"add_tags": "abc"}, {"description": 3}])
+    def test_what_no_record_can_hold_is_refused_in_an_update_too(self, client, iris, wrong):
+        before = editing.state(client.repository.common_dir)
+        with pytest.raises(UsageError):
+            iris.get_version(1).update(**wrong)
+        if "add_tags" in wrong:
+            with pytest.raises(UsageError):
+                iris.update(**wrong)
+        assert editing.state(client.repository.common_dir) == before
+        assert iris.get_version(1).tags == []
+
+    def test_metadata_is_merged_at_any_time_also_of_what_is_promoted(self, iris):
+        version = iris.get_version(1)
+        version.set_stage("production")
+        version.log_metadata({"accuracy": 0.9, "by": {"class": [1, 2]}})
+        version.log_metadata(accuracy=0.97, note="line\nbreak")
+        assert iris.get_version("production").metadata == {
+            "accuracy": 0.97,
+            "by": {"class": [1, 2]},
+            "note": "line\nbreak",
+        }
+        assert version.stage == "production"
+
+    def test_metadata_takes_the_single_numbers_of_numpy(self, iris):
+        numpy = pytest.importorskip("numpy")
+        iris.get_version(1).log_metadata(
+            a=numpy.float32(0.5), b=numpy.int64(3), c=numpy.bool_(True), d=[numpy.float64(1.5)]
+        )
+        assert iris.get_version(1).metadata == {"a": 0.5, "b": 3, "c": True, "d": [1.5]}
+
+    def test_handles_read_again_when_somebody_else_changed_the_branch(self, iris, other):
+        version = iris.get_version(1)
+        assert version.stage is None
+        theirs = other.get_version("iris@1")
+        theirs.set_stage("staging")
+        theirs.log_metadata(accuracy=1.0)
+        theirs.add_alias("champion")
+        other.get_model("iris").update(title="Changed")
+        assert (version.stage, version.metadata, version.aliases) == ("staging", {"accuracy": 1.0}, ["champion"])
+        assert iris.title == "Changed"
+        theirs.delete(force=True)
+        for use in (lambda: version.stage, lambda: iris.get_version(1), lambda: iris.get_version("staging")):
+            with pytest.raises(NotFound):
+                use()
+
+
+class TestStages:
+    def test_entering_a_held_stage_archives_its_holder_in_one_commit(self, client, iris, git):
+        first, second = iris.get_version(1), iris.get_version(2)
+        done = first.set_stage("production", reason="best so far")
+        assert (done.version, done.stage, done.previous, done.archived, done.changed) == (
+            1,
+            "production",
+            None,
+            None,
+            True,
+        )
+        before = int(commits(client, git))
+        done = second.set_stage(ModelStages.PRODUCTION)
+        assert (done.version, done.previous, done.archived) == (2, 1, 1)
+        assert int(commits(client, git)) == before + 1
+        assert (first.stage, second.stage) == ("archived", "production")
+        assert held(iris) == recorded(iris) == {"production": 2}
+        assert client.apply().moved == ()
+
+    def test_a_version_is_in_one_stage_at_a_time(self, iris):
+        version = iris.get_version(1)
+        for stage in ("staging", "production", "archived", "staging", "none"):
+            version.set_stage(stage)
+            assert version.stage == (None if stage == "none" else stage)
+            assert held(iris) == ({stage: 1} if stage in ("staging", "production") else {})
+
+    def test_promoting_the_holder_again_changes_nothing(self, client, iris, git):
+        iris.get_version(1).set_stage("production")
+        before = editing.state(client.repository.common_dir)
+        done = iris.get_version(1).set_stage("production", reason="again")
+        assert not done.changed
+        assert editing.state(client.repository.common_dir) == before
+
+    def test_any_number_of_versions_is_archived(self, iris):
+        for version in iris.versions:
+            version.set_stage("archived")
+        assert archived(iris) == [1, 2, 3]
+        assert not iris.get_version(1).set_stage("archived").changed
+        iris.get_version(2).set_stage("none")
+        assert archived(iris) == [1, 3]
+
+    def test_leaving_a_stage_leaves_it_empty_and_archives_nothing(self, client, iris, git):
+        iris.get_version(1).set_stage("production")
+        done = iris.demote("production", reason="broken")
+        assert (done.version, done.previous, done.left) == (None, 1, ("production",))
+        assert iris.get_version(1).stage is None
+        assert git(client.repository.common_dir, "tag") == ""
+        with pytest.raises(NotFound, match="no version of iris is in production") as caught:
+            iris.demote("production")
+        assert caught.value.hint
+        assert not iris.get_version(1).set_stage("none").changed
+
+    @pytest.mark.parametrize("stage", ["prodution", "", "Production", "latest", "a/b"])
+    def test_what_is_no_stage_is_refused_with_those_that_there_are(self, client, iris, stage):
+        before = editing.state(client.repository.common_dir)
+        with pytest.raises(UsageError) as caught:
+            iris.get_version(1).set_stage(stage)
+        assert caught.value.hint
+        assert editing.state(client.repository.common_dir) == before
+
+    def test_a_stage_that_nobody_is_in_says_what_there_is(self, iris):
+        iris.get_version(1).set_stage("staging")
+        for selector in ("production", "prodution"):
+            with pytest.raises(NotFound) as caught:
+                iris.get_version(selector)
+            assert "iris@staging" in caught.value.hint
+            assert "iris@latest (3)" in caught.value.hint
+
+    def test_a_registry_may_have_more_stages_and_the_last_named_wins(self, client, code_repo):
+        stages = ("shadow", "canary", "production")
+        client.repository.begin(RegistryRecord(stages=tuple(map(StageRule, stages))))
+        model = client.register_model("iris")
+        versions = [model.create_version() for _ in stages]
+        for version, stage in zip(versions, stages, strict=True):
+            version.set_stage(stage)
+        assert held(model) == {"shadow": 1, "canary": 2, "production": 3}
+        with pytest.raises(UsageError, match="there is no stage 'staging'") as caught:
+            versions[0].set_stage("staging")
+        assert "shadow, canary, production, archived and none" in caught.value.hint
+
+    def test_a_promotion_says_who_when_and_why_to_plain_git(self, client, iris, git):
+        iris.get_version(1).set_stage("production", reason="It is better.\nMuch better.")
+        common = client.repository.common_dir
+        tag = git(common, "cat-file", "tag", "model/iris/production")
+        assert "tagger Ada Example <ada@example.com>" in tag
+        assert "iris 1 in production\n\nIt is better.\nMuch better." in tag
+        assert git(common, "log", "-1", "--format=%s", "gitmodel") == "Promote iris 1 to production"
+        trailers = git(common, "log", "-1", "--format=%(trailers:only)", "gitmodel").splitlines()
+        assert trailers[:3] == ["Model: iris", "Version: 1", "Stage: production"]
+        assert "Reason: It is better. Much better." in trailers
+        assert git(common, "show", "model/iris/production:models/iris/stages/production.toml").startswith(
+            "version = 1\n"
+        )
+        assert git(common, "fsck", "--strict", "--no-dangling") == ""
+
+    @pytest.mark.parametrize(
+        "reason", ["nul \0 byte", "escape \x1b[31m", "half \ud800 character", "Stage: production\nTxn: x", "-m"]
+    )
+    def test_a_hostile_reason_harms_neither_commit_nor_tag(self, client, iris, git, reason):
+        common = client.repository.common_dir
+        if "\ud800" in reason:
+            with pytest.raises(UsageError, match="half of a character"):
+                iris.get_version(1).set_stage("production", reason=reason)
+            iris.get_version(1).set_stage("production")
+        else:
+            iris.get_version(1).set_stage("production", reason=reason)
+            assert "\0" not in git(common, "cat-file", "tag", "model/iris/production")
+        iris.demote("production", reason=reason)
+        assert git(common, "fsck", "--strict", "--no-dangling") == ""
+        assert git(common, "log", "-1", "--format=%(trailers:key=Stage,valueonly)", "gitmodel") == "none"
+        assert "\x1b" not in git(common, "log", "--format=%B", "gitmodel")
+
+
+class TestRollback:
+    def test_a_rollback_puts_the_previous_holder_back_and_a_second_one_returns(self, iris):
+        iris.get_version(1).set_stage("production")
+        iris.get_version(3).set_stage("production")
+        assert iris.rollback("production", reason="broken").number == 1
+        assert (held(iris), archived(iris)) == ({"production": 1}, [3])
+        assert iris.rollback("production").number == 3
+        assert (held(iris), archived(iris)) == ({"production": 3}, [1])
+
+    def test_a_rollback_from_an_empty_stage_puts_the_last_holder_back(self, iris):
+        iris.get_version(1).set_stage("production")
+        iris.get_version(2).set_stage("production")
+        iris.demote("production")
+        assert iris.rollback(ModelStages.PRODUCTION).number == 2
+
+    def test_a_previous_holder_that_was_deleted_is_refused_and_no_older_one_is_guessed(self, client, iris):
+        for number in (1, 2, 3):
+            iris.get_version(number).set_stage("production")
+        iris.get_version(2).delete()
+        before = editing.state(client.repository.common_dir)
+        with pytest.raises(NotFound, match="version 2 of iris was deleted"):
+            iris.rollback("production")
+        assert editing.state(client.repository.common_dir) == before
+
+    def test_a_stage_with_no_previous_holder_is_refused(self, iris):
+        with pytest.raises(NotFound, match="no other version of iris was ever in production") as caught:
+            iris.rollback("production")
+        assert "git model history iris production" in caught.value.hint
+        iris.get_version(1).set_stage("production")
+        with pytest.raises(NotFound):
+            iris.rollback("production")
+
+    def test_the_history_tells_every_change_newest_first(self, iris):
+        iris.get_version(1).set_stage("production", reason="first")
+        iris.get_version(2).set_stage("production")
+        iris.get_version(2).add_alias("champion")
+        iris.demote("production", reason="broken")
+        events = [(event.stage, event.previous, event.version, event.reason) for event in iris.history()]
+        assert events == [
+            ("production", 2, None, "broken"),
+            ("champion", None, 2, ""),
+            ("production", 1, 2, ""),
+            ("production", None, 1, "first"),
+        ]
+        assert len(iris.history("production")) == 3
+        assert iris.history("staging") == []
+
+
+class TestAliases:
+    def test_an_alias_moves_and_archives_nothing(self, client, iris, git):
+        first, second = iris.get_version(1), iris.get_version(2)
+        first.set_stage("production")
+        first.add_alias("champion")
+        first.add_alias("best")
+        second.add_alias("champion")
+        assert (first.aliases, second.aliases) == (["best"], ["champion"])
+        assert (first.stage, second.stage) == ("production", None)
+        assert "model/iris/champion" in git(client.repository.common_dir, "tag")
+        second.remove_alias("champion")
+        iris.remove_alias("best")
+        assert held(iris) == {"production": 1}
+        assert git(client.repository.common_dir, "tag") == "model/iris/production"
+
+    def test_only_its_own_alias_is_taken_from_a_version(self, iris):
+        iris.get_version(1).add_alias("champion")
+        with pytest.raises(NotFound, match="iris@2 has no alias 'champion'"):
+            iris.get_version(2).remove_alias("champion")
+        with pytest.raises(NotFound, match="iris has no alias best") as caught:
+            iris.remove_alias("best")
+        assert "champion" in caught.value.hint
+
+    def test_stages_aliases_and_names_of_versions_are_one_space_of_names(self, client, iris):
+        iris.create_version("Gold")
+        iris.get_version(1).add_alias("Champion")
+        before = editing.state(client.repository.common_dir)
+        for alias, error in [
+            ("production", UsageError),
+            ("Staging", UsageError),
+            ("latest", UsageError),
+            ("archived", UsageError),
+            ("7", UsageError),
+            ("a+b", UsageError),
+            ("Gold", Conflict),
+            ("gold", Conflict),
+            ("champion", Conflict),
+        ]:
+            with pytest.raises(error) as caught:
+                iris.get_version(2).add_alias(alias)
+            assert caught.value.hint, alias
+        for name, error in [
+            ("production", UsageError),
+            ("STAGING", UsageError),
+            ("none", UsageError),
+            ("7", UsageError),
+            ("champion", Conflict),
+            ("GOLD", Conflict),
+        ]:
+            with pytest.raises(error) as caught:
+                iris.create_version(name)
+            assert caught.value.hint, name
+        assert editing.state(client.repository.common_dir) == before
+
+
+class TestArtifacts:
+    @pytest.fixture
+    def file(self, tmp_path):
+        path = tmp_path / "metrics.json"
+        path.write_text('{"accuracy": 0.97}')
+        return path
+
+    def test_artifacts_are_linked_listed_by_kind_and_read_back(self, iris, file, tmp_path):
+        version = iris.get_version(1)
+        linked = version.link_artifact("metrics", file, metadata={"rows": 150})
+        version.link_artifact("weights", file, kind="model")
+        version.link_artifact("service", file, kind="deployment")
+        assert [artifact.name for artifact in version.artifacts] == ["metrics", "service", "weights"]
+        assert [artifact.name for artifact in version.data] == ["metrics"]
+        assert [artifact.name for artifact in version.model_objects] == ["weights"]
+        assert [artifact.name for artifact in version.deployments] == ["service"]
+        found = version.get_artifact("metrics")
+        assert isinstance(found, Artifact)
+        assert (found.kind, found.size, found.format, found.metadata) == ("data", 18, "json", {"rows": 150})
+        assert found.digest == linked.digest
+        assert found.load() == {"accuracy": 0.97}
+        assert found.path().read_bytes() == file.read_bytes()
+        with found.open() as stream:
+            assert stream.read() == file.read_bytes()
+        assert found.download(tmp_path / "copy").read_bytes() == file.read_bytes()
+        found.log_metadata(rows=151)
+        assert found.metadata == {"rows": 151}
+        with pytest.raises(NotFound, match="has no artifact 'x'") as caught:
+            version.get_artifact("x")
+        assert "metrics, service, weights" in caught.value.hint
+
+    def test_a_version_is_made_with_its_artifacts_in_one_commit(self, client, iris, file, git):
+        before = int(commits(client, git))
+        version = iris.create_version(data={"d": file}, model_objects={"m": file}, deployments={"s": file})
+        assert int(commits(client, git)) == before + 1
+        assert [(artifact.name, artifact.kind) for artifact in version.artifacts] == [
+            ("d", "data"),
+            ("m", "model"),
+            ("s", "deployment"),
+        ]
+
+    @pytest.mark.parametrize("place", ["staging", "archived", "champion"])
+    def test_links_are_frozen_while_a_place_names_the_version_and_metadata_is_not(self, client, iris, file, place):
+        version = iris.get_version(1)
+        version.link_artifact("metrics", file)
+        version.add_alias(place) if place == "champion" else version.set_stage(place)
+        before = editing.state(client.repository.common_dir)
+        for change in (lambda: version.link_artifact("more", file), lambda: version.unlink("metrics")):
+            with pytest.raises(Refused, match=f"cannot change, because it is {place}") as caught:
+                change()
+            assert "git model version create iris" in caught.value.hint
+        assert editing.state(client.repository.common_dir) == before
+        version.log_metadata(accuracy=1.0)
+        version.get_artifact("metrics").log_metadata(rows=1)
+        version.link_artifact("metrics", file)
+        assert iris.get_version(place if place != "archived" else 1).get_artifact("metrics").metadata == {"rows": 1}
+        iris.remove_alias(place) if place == "champion" else version.set_stage("none")
+        version.unlink("metrics")
+        assert version.artifacts == []
+
+    def test_a_second_artifact_of_one_name_is_refused(self, iris, file, tmp_path):
+        version = iris.get_version(1)
+        version.link_artifact("metrics", file)
+        (tmp_path / "other").write_text("other")
+        for name in ("metrics", "Metrics"):
+            with pytest.raises(Conflict, match="two artifacts called") as caught:
+                version.link_artifact(name, tmp_path / "other")
+            assert "unlink" in caught.value.hint
+
+    def test_links_that_were_changed_behind_a_stage_are_refused_on_read(self, client, iris, file):
+        version = iris.get_version(1)
+        version.link_artifact("metrics", file)
+        version.set_stage("production")
+        iris.get_version(2).set_stage("staging")
+        path = paths.version_file("iris", 1)
+        changed = editing.read(client.repository.common_dir, path).replace("size = 18", "size = 19")
+        editing.edit(client.repository.common_dir, {path: changed})
+        with pytest.raises(
+            Invalid, match="artifacts of iris@1 are not those that were promoted to production"
+        ) as caught:
+            iris.get_version("production")
+        assert path in caught.value.hint
+        assert iris.get_version("staging").number == 2
+        assert iris.get_version(1).number == 1
+        with pytest.raises(Invalid):
+            version.set_stage("production")
+
+
+class TestTransactions:
+    def test_several_changes_become_one_commit(self, client, iris, git):
+        before = int(commits(client, git))
+        with client.transaction("Move iris on") as same:
+            assert same is client
+            version = iris.create_version("1.0", metadata={"a": 1})
+            version.log_metadata(b=2)
+            version.set_stage("staging")
+            version.set_stage("production", reason="why not")
+            client.register_model("other").create_version()
+            assert version.metadata == {"a": 1, "b": 2}
+            assert iris.get_version().number == version.number == 4
+            assert [model.name for model in client.list_models()] == ["iris", "other"]
+        assert int(commits(client, git)) == before + 1
+        assert git(client.repository.common_dir, "log", "-1", "--format=%s", "gitmodel") == "Move iris on"
+        assert held(iris) == recorded(iris) == {"production": 4}
+        assert version.metadata == {"a": 1, "b": 2}
+        assert client.get_version("other").number == 1
+        assert git(client.repository.common_dir, "for-each-ref", "refs/gitmodel") == ""
+        assert client.apply().moved == ()
+
+    def test_an_exception_changes_nothing(self, client, iris, git):
+        before = git(client.repository.common_dir, "for-each-ref", "refs/heads", "refs/tags")
+
+        def fail():
+            with client.transaction("Never"):
+                iris.create_version().set_stage("production")
+                raise ZeroDivisionError
+
+        with pytest.raises(ZeroDivisionError):
+            fail()
+        assert git(client.repository.common_dir, "for-each-ref", "refs/heads", "refs/tags") == before
+        assert iris.create_version().number >= 4
+
+    def test_a_refused_change_inside_changes_nothing(self, client, iris, git):
+        before = git(client.repository.common_dir, "rev-parse", "gitmodel")
+
+        def fail():
+            with client.transaction("Never"):
+                iris.get_version(1).set_stage("staging")
+                iris.get_version(1).set_stage("nonsense")
+
+        with pytest.raises(UsageError):
+            fail()
+        assert git(client.repository.common_dir, "rev-parse", "gitmodel") == before
+
+    def test_numbers_stay_what_they_were_when_another_writer_commits_meanwhile(self, client, iris, other):
+        with client.transaction("Two at once"):
+            mine = iris.create_version()
+            theirs = other.get_model("iris").create_version()
+            second = iris.create_version()
+            mine.set_stage("staging")
+            other.get_version("iris@1").set_stage("production")
+            second.set_stage("production")
+        assert sorted([mine.number, theirs.number, second.number]) == [4, 5, 6]
+        assert held(iris) == {"staging": mine.number, "production": second.number}
+        assert archived(iris) == [1]
+        assert iris.create_version().number == 7
+
+    def test_reading_inside_goes_on_when_another_writer_promotes_meanwhile(self, client, iris, other):
+        iris.get_version(1).set_stage("production")
+        with client.transaction("Read on"):
+            iris.get_version(3).log_metadata(a=1)
+            other.get_version("iris@2").set_stage("production")
+            assert iris.get_version("production").number in (1, 2)
+            assert iris.get_version(3).metadata == {"a": 1}
+            iris.get_version("production").log_metadata(b=1)
+        assert iris.get_version(3).metadata == {"a": 1}
+
+    def test_no_change_makes_no_commit(self, client, iris, git):
+        before = editing.state(client.repository.common_dir)
+        with client.transaction("Nothing"):
+            iris.get_version(1).set_stage("none")
+        with client.transaction("There and back"):
+            iris.get_version(1).set_stage("staging")
+            iris.demote("staging")
+        assert editing.state(client.repository.common_dir) == before
+
+    def test_out_of_a_stage_and_back_beside_another_change_keeps_the_tag_good(self, client, iris):
+        iris.get_version(1).set_stage("production")
+        with client.transaction("Out and back, and more"):
+            iris.get_version(1).set_stage("none")
+            iris.get_version(1).set_stage("production")
+            iris.get_version(2).log_metadata(a=1)
+        assert held(iris) == {"production": 1}
+        assert iris.get_version("production").number == 1
+
+    def test_a_pending_stage_is_applied_and_moved_on_in_one(self, client, iris, git):
+        iris.get_version(1).set_stage("production")
+        git(client.repository.common_dir, "tag", "-d", "model/iris/production")
+        with client.transaction("Both"):
+            iris.get_version(1).set_stage("production")
+            iris.get_version(2).set_stage("production")
+        assert held(iris) == {"production": 2}
+
+    def test_an_alias_that_was_given_inside_can_be_taken_inside(self, client, iris):
+        with client.transaction("Give and take"):
+            iris.get_version(1).add_alias("champion")
+            iris.get_version(1).remove_alias("champion")
+        assert held(iris) == {}
+
+    def test_a_model_renamed_inside_keeps_its_versions(self, client, iris):
+        with client.transaction("Rename and go on"):
+            model = iris.rename("flowers")
+            version = model.create_version("new")
+        assert version.number == 4
+        assert [found.number for found in model.versions] == [1, 2, 3, 4]
+
+    def test_a_transaction_within_a_transaction_is_refused(self, client, iris):
+        with (
+            client.transaction("Outer"),
+            pytest.raises(UsageError, match="open already"),
+            client.transaction("Inner"),
+        ):
+            pass
+
+    def test_a_transaction_without_words_still_says_what_it_did(self, client, iris, git):
+        with client.transaction(" "):
+            iris.get_version(1).set_stage("staging")
+        assert git(client.repository.common_dir, "log", "-1", "--format=%s", "gitmodel") == "Promote iris 1 to staging"
+
+
+class TestLeftovers:
+    """Two merges that git finds clean can put one version in two places."""
+
+    EMPTY = records.links_digest(())
+
+    def place(self, client, *stages, number=1, markers=()):
+        files = {paths.stage_file("iris", stage): SET_BY_HAND.format(number, self.EMPTY) for stage in stages}
+        files |= {paths.archived_file("iris", marker): records.ARCHIVED_MARKER for marker in markers}
+        editing.edit(client.repository.common_dir, files)
+
+    def files(self, client):
+        listed = editing.run(
+            client.repository.common_dir, "ls-tree", "-r", "--name-only", "gitmodel", "models/iris/stages/"
+        )
+        return [path.removeprefix("models/iris/stages/") for path in listed.split()]
+
+    def test_the_stage_listed_last_counts_and_apply_sets_no_tag_for_the_other(self, client, iris):
+        self.place(client, "staging", "production", markers=[1])
+        assert recorded(iris) == {"production": 1}
+        done = client.apply()
+        assert [ref.stage for ref in done.moved] == ["production"]
+        assert held(iris) == {"production": 1}
+        assert iris.get_version(1).stage == "production"
+        assert client.apply().moved == ()
+
+    def test_the_next_write_to_the_model_removes_them(self, client, iris):
+        self.place(client, "staging", "production", markers=[1])
+        iris.get_version(2).log_metadata(a=1)
+        assert self.files(client) == ["production.toml"]
+
+    @pytest.mark.parametrize("write", [lambda model: model.update(title="x"), lambda model: model.rename("flowers")])
+    def test_a_write_to_the_model_itself_removes_them_too(self, client, iris, write):
+        self.place(client, "staging", "production", markers=[1])
+        model = write(iris)
+        listed = editing.run(
+            client.repository.common_dir, "ls-tree", "-r", "--name-only", "gitmodel", f"models/{model.name}/stages/"
+        )
+        assert listed == f"models/{model.name}/stages/production.toml"
+
+    def test_a_stage_in_force_that_became_a_leftover_is_taken_from_force(self, client, iris):
+        iris.get_version(1).set_stage("staging")
+        self.place(client, "production")
+        assert recorded(iris) == {"production": 1}
+        client.apply()
+        assert held(iris) == {"production": 1}
+        assert iris.get_version(1).stage == "production"
+        assert client.apply().moved == ()
+
+    def test_apply_moves_no_tag_to_a_leftover(self, client, iris):
+        iris.get_version(2).set_stage("staging")
+        self.place(client, "staging", "production")
+        client.apply()
+        assert held(iris) == {"production": 1}
+
+    def test_promoting_to_the_stage_of_the_leftover_makes_it_the_one_that_counts(self, client, iris):
+        self.place(client, "staging", "production")
+        client.apply()
+        iris.get_version(1).set_stage("staging")
+        assert recorded(iris) == held(iris) == {"staging": 1}
+        assert iris.get_version("staging").number == 1
+        assert self.files(client) == ["staging.toml"]
+
+    @pytest.mark.parametrize("stage", ["archived", "none"])
+    def test_leaving_every_place_at_once(self, client, iris, stage):
+        self.place(client, "staging", "production", markers=[1])
+        client.apply()
+        iris.get_version(1).set_stage(stage)
+        assert iris.get_version(1).stage == (None if stage == "none" else stage)
+        assert self.files(client) == (["archived/1.toml"] if stage == "archived" else [])
+        assert held(iris) == {}
+
+    def test_the_leftover_of_one_version_does_not_hide_the_stage_from_another(self, client, iris):
+        self.place(client, "staging", "production")
+        iris.get_version(2).set_stage("staging")
+        assert recorded(iris)["staging"] == 2
+        assert iris.get_version(1).stage in (None, "production")
+        assert recorded(iris) == {"staging": 2, "production": 1}
+
+
+class TestDamage:
+    @pytest.mark.parametrize("path", ["models/iris/model.toml", "models/iris/stages/production.toml"])
+    def test_one_broken_model_does_not_stop_the_others(self, client, iris, path):
+        client.register_model("good").create_version().set_stage("production")
+        editing.edit(client.repository.common_dir, {path: "broken ="})
+        assert [model.name for model in client.list_models()] == ["good"]
+        assert client.get_version("good@production").number == 1
+        client.get_model("good").create_version()
+        client.register_model("third")
+        with pytest.raises(Invalid, match=f"{path}: is not TOML"):
+            client.get_model("iris")
+
+    def test_one_broken_version_does_not_stop_the_others(self, client, iris):
+        editing.edit(client.repository.common_dir, {paths.version_file("iris", 2): "number = 7\n"})
+        assert [version.number for version in iris.versions] == [1, 3]
+        assert iris.create_version().number == 4
+        iris.get_version(1).set_stage("production")
+        with pytest.raises(Invalid, match=r"versions/2\.toml"):
+            iris.get_version(2)
+
+    def test_a_stage_file_without_its_version_is_said(self, client, iris):
+        editing.edit(
+            client.repository.common_dir,
+            {paths.stage_file("iris", "production"): SET_BY_HAND.format(9, records.links_digest(()))},
+        )
+        done = client.apply()
+        assert done.moved == ()
+        assert [(ref.stage, why) for ref, why in done.refused] == [("production", "there is no version 9 of iris")]
+        iris.get_version(1).set_stage("production")
+        assert held(iris) == {"production": 1}
+
+
+class TestShown:
+    def test_reprs_say_what_to_type(self, client, iris):
+        assert repr(iris) == "Model('iris')"
+        assert repr(iris.get_version(1)) == "ModelVersion('iris@1')"
+        assert repr(Model("iris")) == "Model('iris')"
+        assert repr(client).startswith("Client('")
+        assert repr(iris.versions).startswith("(ModelVersion('iris@1'), ")
+        assert repr(client.list_models()) == "(Model('iris'),)"
+        assert str(ModelStages.PRODUCTION) == "production"
+
+    def test_tables_for_notebooks_escape_what_people_wrote(self, client, iris, tmp_path):
+        evil = "<script>alert('x')</script>&\""
+        iris.update(title=evil, description=evil, add_tags=[evil])
+        version = iris.create_version(description=evil, tags=[evil], metadata={evil: evil})
+        (tmp_path / "f").write_text("x")
+        artifact = version.link_artifact("a", tmp_path / "f")
+        version.set_stage("production", reason=evil)
+        shown = [iris, version, iris.versions, client.list_models(), artifact, Model("iris", title=evil)]
+        for one in shown:
+            html = one._repr_html_()
+            assert html.startswith("<table>")
+            assert "<script" not in html
+        assert "&lt;script&gt;" in iris._repr_html_()
+        assert "iris" in client.list_models()._repr_html_()
+
+    def test_a_client_closes_and_opens_again(self, client, iris):
+        client.close()
+        client.close()
+        assert iris.get_version(1).number == 1
+        with client as same:
+            assert same is client
+        assert iris.create_version().number == 4
+
+    def test_the_names_of_the_package_are_those_it_gives_out(self, iris):
+        import gitmodel
+
+        for name in gitmodel.__all__:
+            assert getattr(gitmodel, name).__name__ == name
+        assert isinstance(iris.get_version(1), ModelVersion)
+        with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
+            gitmodel.nonsense  # noqa: B018
