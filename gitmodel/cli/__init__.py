@@ -1,0 +1,171 @@
+"""The command line: `git model`, `git-model`, `gitmodel`, `python -m gitmodel` are this one program."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import NoReturn
+
+import click
+
+from gitmodel import __version__, errors
+from gitmodel.cli.grammar import Invocation, Lazy, LazyGroup, usage_of
+from gitmodel.errors import GitModelError
+
+INTERRUPTED = 130  # as shells have it: 128 and the number of the signal
+READER_GONE = 141
+
+COMMANDS = {
+    "init": Lazy("gitmodel.cli.setup:init", "Begin a registry in this repository, or adopt the remote's.", "Set up"),
+    "config": Lazy("gitmodel.cli.setup:config", "Show the settings in effect, or set one.", "Set up"),
+    "completion": Lazy("gitmodel.cli.setup:completion", "Print the completion script of a shell.", "Set up"),
+    "register": Lazy("gitmodel.cli.models:register", "Register a model.", "Models"),
+    "list": Lazy("gitmodel.cli.models:list_models", "List the models.", "Models"),
+    "show": Lazy("gitmodel.cli.models:show", "Show a model, or a version if one is named.", "Models"),
+    "update": Lazy("gitmodel.cli.models:update", "Change what is said of a model, or its name.", "Models"),
+    "delete": Lazy("gitmodel.cli.models:delete", "Delete a model; its name is never used again.", "Models"),
+    "version": Lazy("gitmodel.cli.versions:version", "Make, list, show, change and delete versions.", "Versions"),
+    "metadata": Lazy("gitmodel.cli.metadata:metadata", "Set and show metadata of versions and artifacts.", "Versions"),
+    "resolve": Lazy("gitmodel.cli.versions:resolve", "Say which version a reference stands for.", "Versions"),
+    "get": Lazy("gitmodel.cli.artifacts:get", "Write an artifact to disk, its bytes verified.", "Artifacts"),
+    "link": Lazy("gitmodel.cli.artifacts:link", "Store files or folders and link them to a version.", "Artifacts"),
+    "unlink": Lazy("gitmodel.cli.artifacts:unlink", "Take an artifact from a version.", "Artifacts"),
+    "promote": Lazy("gitmodel.cli.stages:promote", "Put a version into a stage.", "Stages"),
+    "demote": Lazy("gitmodel.cli.stages:demote", "Leave a stage without a version.", "Stages"),
+    "rollback": Lazy("gitmodel.cli.stages:rollback", "Put the previous version back into a stage.", "Stages"),
+    "alias": Lazy("gitmodel.cli.aliases:alias", "Set, remove and list aliases.", "Stages"),
+    "apply": Lazy("gitmodel.cli.stages:apply", "Put in force what the branch records.", "Stages"),
+    "history": Lazy("gitmodel.cli.stages:history", "Tell who changed stages and aliases, when and why.", "Stages"),
+    "check": Lazy("gitmodel.cli.care:check", "Check every record against the format.", "Care"),
+    "verify": Lazy("gitmodel.cli.care:verify", "Hash again what versions point at.", "Care"),
+    "doctor": Lazy("gitmodel.cli.care:doctor", "Say what is wrong with this clone, and mend it.", "Care"),
+}
+ALSO = {"versions": "version"}
+
+
+def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        ctx.obj.output.text(f"gitmodel {__version__}")
+        ctx.exit()
+
+
+@click.group(cls=LazyGroup, lazy=COMMANDS, also=ALSO, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("-C", "folders", metavar="DIR", multiple=True, help="Run as if started in DIR.")
+@click.option("--repo", metavar="PATH", help="The repository that holds the registry, if it is another one.")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print the version."
+)
+@click.pass_obj
+def program(invocation: Invocation, folders: tuple[str, ...], repo: str | None) -> None:
+    """A model registry that lives in git.
+
+    The branch is the record, the tag is the promotion, the hash is the link. A version is named MODEL@VERSION
+    or MODEL VERSION: iris@3, iris@1.2.3, iris@production, iris@latest; MODEL alone means its latest version.
+    """
+    for folder in folders:
+        invocation.enter(folder)
+    invocation.repo = repo
+
+
+def main(prog_name: str | None = None) -> NoReturn:
+    """Run the program on the arguments of the process, and exit."""
+    called = os.path.basename(sys.argv[0])
+    code = run(sys.argv[1:], prog_name=prog_name or ("gitmodel" if called.startswith("gitmodel") else "git model"))
+    sys.exit(code)
+
+
+def run(arguments: Sequence[str], *, prog_name: str = "git model") -> int:
+    """Run one command and return its exit code; the one place where an error becomes words."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+    if "_GITMODEL_COMPLETE" in os.environ:
+        from gitmodel.cli.shells import complete
+
+        return complete(program)
+    invocation = Invocation()
+    try:
+        try:
+            code = _call(arguments, prog_name, invocation)
+        except GitModelError as error:
+            code = _report(error, invocation, arguments)
+        sys.stdout.flush()
+        return code
+    except BrokenPipeError:
+        _discard_output()
+        return READER_GONE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+    except Exception as error:
+        return _report_unexpected(error, invocation, arguments)
+
+
+def _call(arguments: Sequence[str], prog_name: str, invocation: Invocation) -> int:
+    try:
+        # click's own main would turn interrupts, broken pipes and usage errors into words and codes of its own
+        with program.make_context(prog_name, [*arguments], obj=invocation) as ctx:
+            ctx.call_on_close(invocation.close)
+            program.invoke(ctx)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.Abort:
+        raise KeyboardInterrupt from None
+    except click.UsageError as error:
+        ctx_found = error.ctx
+        hint = f"write `{usage_of(ctx_found)}`; `{ctx_found.command_path} -h` has an example" if ctx_found else ""
+        raise errors.UsageError(_sentence(error.format_message()), hint=hint) from None
+    except click.ClickException as error:
+        raise errors.UsageError(_sentence(error.format_message())) from None
+    return 0
+
+
+def _report(error: GitModelError, invocation: Invocation, arguments: Sequence[str]) -> int:
+    # an error of parsing comes before the option is read
+    invocation.output.format = _wanted_format(arguments) or invocation.output.format
+    public = next((kind for kind in type(error).__mro__ if kind.__module__ == errors.__name__), GitModelError)
+    invocation.output.error(error, kind=public.__name__)
+    return error.exit_code
+
+
+def _report_unexpected(error: Exception, invocation: Invocation, arguments: Sequence[str]) -> int:
+    if os.environ.get("GITMODEL_DEBUG"):
+        import traceback
+
+        traceback.print_exc()
+    told = GitModelError(
+        f"unexpected {type(error).__name__}: {error}",
+        hint="this is a fault in gitmodel: please report it with what the same command prints under GITMODEL_DEBUG=1",
+    )
+    invocation.output.format = _wanted_format(arguments) or invocation.output.format
+    try:
+        invocation.output.error(told, kind="Unexpected")
+    except OSError:
+        _discard_output()
+    return told.exit_code
+
+
+def _wanted_format(arguments: Sequence[str]) -> str:
+    """The last output format that *arguments* ask for, read without understanding the rest."""
+    known = [*arguments[: arguments.index("--")]] if "--" in arguments else [*arguments]
+    found = [after for before, after in pairwise(known) if before == "--format"]
+    found += [word.removeprefix("--format=") for word in known if word.startswith("--format=")]
+    return found[-1] if found and found[-1] in ("json", "tsv", "table") else ""
+
+
+def _discard_output() -> None:
+    """Let Python's own flush at the end of the process go nowhere, without a word."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, sys.stdout.fileno())
+    except (OSError, ValueError):
+        pass
+    finally:
+        os.close(nowhere)
+
+
+def _sentence(message: str) -> str:
+    """click's words as ours: one line, no capital, no full stop."""
+    line = " ".join(message.split()).removesuffix(".")
+    return line[:1].lower() + line[1:]

@@ -1,0 +1,88 @@
+"""Commands on aliases: set, remove, list."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from gitmodel.cli import cells, options, shapes
+from gitmodel.cli.grammar import Invocation, LazyGroup, command
+from gitmodel.domain.stages import Promotion, StageState
+from gitmodel.registry import stages
+
+
+@click.group(cls=LazyGroup)
+def alias() -> None:
+    """Set, remove and list aliases."""
+
+
+@command("set", example="git model alias set iris@1.2.3 champion")
+@options.reference
+@options.reason
+@click.pass_obj
+def set_alias(invocation: Invocation, words: tuple[str, ...], reason: str) -> None:
+    """Make an alias name a version.
+
+    Write REF and then the ALIAS. It is taken from the version that had it; nothing is archived. The version must
+    be named.
+    """
+    ref, (name,) = options.read_reference(words, after=1, usage="git model alias set MODEL@VERSION ALIAS")
+    done = stages.set_alias(invocation.writer, ref.required("alias set"), name, reason=reason)
+    now = "now" if done.changed else "already"
+    was = f", and no longer {done.previous}" if done.previous not in (None, done.version) else ""
+    _print(invocation, done, f"{done.stage} is {done.model}@{done.version} {now}{was}")
+
+
+@command("remove", example="git model alias remove iris champion")
+@options.model
+@click.argument("alias", metavar="ALIAS")
+@options.reason
+@click.pass_obj
+def remove(invocation: Invocation, model: str, alias: str, reason: str) -> None:
+    """Take an alias away; the version stays as it is."""
+    done = stages.remove_alias(invocation.writer, model, alias, reason=reason)
+    was = f"; it was {done.model}@{done.previous}" if done.previous is not None else ""
+    _print(invocation, done, f"{done.model} has no alias {done.stage} now{was}")
+
+
+@command("list", example="git model alias list iris")
+@options.model
+@options.listed
+@click.pass_obj
+def list_aliases(invocation: Invocation, model: str, filter: str, limit: int | None, offset: int) -> None:
+    """List the aliases of a model."""
+
+    def fields(state: StageState) -> Mapping[str, Any]:
+        return {
+            "model": model,
+            "alias": state.name,
+            "version": state.in_force,
+            "recorded": state.recorded,
+            "pending": state.pending,
+        }
+
+    states = [state for state in stages.list_stages(invocation.writer, model) if state.alias]
+    found = options.page(options.matching(states, filter, fields), limit, offset)
+    invocation.output.listing(
+        found,
+        shapes.ALIAS,
+        fields=fields,
+        name=lambda state: state.name,
+        columns=(
+            ("ALIAS", lambda state: state.name),
+            ("VERSION", lambda state: f"{state.in_force or '-'}{cells.pending(state)}"),
+        ),
+        empty=f"{model} has no aliases",
+    )
+
+
+def _print(invocation: Invocation, done: Promotion, said: str) -> None:
+    fields = {name: getattr(done, name) for name in shapes.PROMOTION.keys}
+    number = done.version if done.version is not None else done.previous
+    invocation.output.outcome(said, shapes.PROMOTION, fields, name=f"{done.model}@{number}")
+
+
+for verb in (set_alias, remove, list_aliases):
+    alias.add_command(verb)

@@ -1,0 +1,113 @@
+"""Commands on artifacts: get, link, unlink."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+import click
+
+from gitmodel.cli import cells, options, shapes
+from gitmodel.cli.grammar import Invocation, command
+from gitmodel.cli.versions import print_version
+from gitmodel.domain.names import check_name
+from gitmodel.domain.records import ArtifactLink
+from gitmodel.domain.references import VersionRef
+from gitmodel.errors import NotFound, UsageError
+from gitmodel.registry import artifacts, versions
+
+
+@command(example="git model get iris@production classifier -o model.skops")
+@options.reference
+@click.option("-o", "--output", "target", metavar="PATH", help="Where to write it; else its name, in this folder.")
+@click.pass_obj
+def get(invocation: Invocation, words: tuple[str, ...], target: str | None) -> None:
+    """Write an artifact to disk, its bytes verified.
+
+    Write REF and then the ARTIFACT, which can be left out if there is one model object, or one artifact in all. Two
+    words without @ are MODEL VERSION. It appears at PATH when all of it is verified.
+    """
+    ref, name = _read_artifact(words)
+    try:
+        model, record = versions.resolve(invocation.writer, ref)
+    except NotFound as error:
+        if name is None and ref.selector and "@" not in words[0]:
+            error.hint = (
+                f"{error.hint}; for an artifact of the latest version: git model get {ref.model}@latest {ref.selector}"
+            )
+        raise
+    link = artifacts.only_artifact(record, model, name)
+    path = Path(target if target is not None else link.name)
+    if target is None and os.path.lexists(path):
+        raise UsageError(f"{path} is there already", hint=f"say where to write it: -o {path}")
+    with invocation.output.progress(f"getting {link.name}") as progress:
+        artifacts.fetch_artifact(invocation.client.store, link, path, progress=progress)
+    here = f"{model}@{record.number}"
+    fields = {"reference": here, "artifact": link.name, "path": str(path), "digest": link.digest, "size": link.size}
+    said = f"wrote {link.name} of {here} to {path} ({cells.size(link.size)}, verified)"
+    invocation.output.outcome(said, shapes.FETCHED, fields, name=str(path))
+
+
+@command(example="git model link iris@2 --data validation=validation.csv --deployment api=deploy.json")
+@options.reference
+@options.artifact_paths
+@click.pass_obj
+def link(
+    invocation: Invocation,
+    words: tuple[str, ...],
+    data: tuple[str, ...],
+    model_object: tuple[str, ...],
+    deployment: tuple[str, ...],
+) -> None:
+    """Store files or folders and link them to a version; the latest if none is named.
+
+    A version that a stage or alias names, or that is archived, keeps the artifacts that it has.
+    """
+    ref, _ = options.read_reference(words, usage="git model link MODEL@VERSION --data NAME=PATH")
+    paths = options.read_artifacts(data=data, model=model_object, deployment=deployment)
+    if not paths:
+        raise UsageError("there is nothing to link", hint=f"for example: git model link {ref} --data train=train.csv")
+    model, record = versions.resolve(invocation.writer, ref)
+    chosen = VersionRef.of(model, record.number)
+    artifacts.link_artifacts(invocation.writer, chosen, store(invocation, paths))
+    names = cells.words(name for name, _, _ in paths)
+    print_version(invocation, chosen, f"linked {names} to {chosen}")
+
+
+@command(example="git model unlink iris@2 validation --yes")
+@options.reference
+@options.yes
+@click.pass_obj
+def unlink(invocation: Invocation, words: tuple[str, ...], yes: bool) -> None:
+    """Take an artifact from a version.
+
+    Write REF and then the ARTIFACT; the version must be named. The bytes stay in the store. A version that a stage or
+    alias names, or that is archived, keeps the artifacts that it has.
+    """
+    ref, (name,) = options.read_reference(words, after=1, usage="git model unlink MODEL@VERSION ARTIFACT")
+    model, record = versions.resolve(invocation.writer, ref.required("unlink"))
+    chosen = VersionRef.of(model, record.number)
+    artifacts.only_artifact(record, model, name)
+    options.confirm(invocation, f"Take {name} from {chosen}?", yes=yes)
+    artifacts.unlink_artifact(invocation.writer, chosen, name)
+    print_version(invocation, chosen, f"unlinked {name} from {chosen}")
+
+
+def store(invocation: Invocation, paths: Iterable[tuple[str, Path, str]]) -> list[ArtifactLink]:
+    """Put files and folders, given as name, path and kind, into the store; returns the links to them."""
+    found = list(paths)
+    for name, _, _ in found:
+        check_name(name, "artifact")
+    links = []
+    for name, path, kind in found:
+        with invocation.output.progress(f"storing {name}") as progress:
+            links.append(artifacts.store_artifact(invocation.client.store, name, path, kind=kind, progress=progress))
+    return links
+
+
+def _read_artifact(words: tuple[str, ...]) -> tuple[VersionRef, str | None]:
+    usage = "git model get MODEL@VERSION ARTIFACT -o PATH"
+    named = len(words) > (1 if "@" in words[0] else 2)
+    ref, rest = options.read_reference(words, after=1 if named else 0, usage=usage)
+    return ref, rest[0] if rest else None

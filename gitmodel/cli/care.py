@@ -1,0 +1,147 @@
+"""Commands that look after a registry: check, verify, doctor."""
+
+from __future__ import annotations
+
+import click
+
+from gitmodel.cli import cells, options, shapes
+from gitmodel.cli.grammar import Invocation, command
+from gitmodel.domain.references import VersionRef
+from gitmodel.errors import Invalid, NotFound, UsageError
+from gitmodel.registry import artifacts
+from gitmodel.registry.artifacts import Verified
+
+FINDING_COLUMNS = (
+    ("ABOUT", lambda finding: finding.about),
+    ("WHAT", lambda finding: finding.message),
+    ("WHAT TO DO", lambda finding: finding.hint),
+)
+
+
+@command(example="git model check")
+@click.option("--filter", "filter", default="", metavar="EXPR", help="Show those that match an expression (CEL).")
+@click.argument("commit", required=False)
+@click.pass_obj
+def check(invocation: Invocation, commit: str | None, filter: str) -> None:
+    """Check every record against the format.
+
+    On the metadata branch as it is, or at COMMIT. It names the file, the key and the rule of everything that is wrong,
+    and then ends with exit code 5.
+    """
+    from gitmodel.registry.checking import check as check_records
+
+    repository = invocation.client.repository
+    at = None if commit is None else _commit(invocation, commit)
+    found = options.matching(check_records(repository, at), filter, vars)
+    invocation.output.listing(
+        found,
+        shapes.PROBLEM,
+        fields=vars,
+        name=lambda problem: problem.path,
+        columns=(
+            ("FILE", lambda problem: problem.path),
+            ("KEY", lambda problem: problem.key),
+            ("RULE", lambda problem: problem.rule),
+            ("WHAT", lambda problem: problem.message),
+        ),
+        empty="every record is as the format says",
+    )
+    if found:
+        raise Invalid(
+            f"{_count(len(found), 'problem')} on {commit or repository.branch}",
+            hint=f"see who wrote it: git log -p {repository.branch.removeprefix('refs/heads/')} -- {found[0].path}",
+        )
+
+
+@command(example="git model verify iris@1")
+@click.argument("words", nargs=-1, metavar="[REF]...", shell_complete=options.complete_model)
+@click.pass_obj
+def verify(invocation: Invocation, words: tuple[str, ...]) -> None:
+    """Hash again what versions point at.
+
+    The artifacts of the versions that are named, else of all versions of all models. It ends with exit code 5 if one
+    is missing, or is not what its digest says.
+    """
+    output, client = invocation.output, invocation.client
+    refs = [VersionRef.parse(word) for word in _joined(words)]
+    found: list[Verified] = []
+    with output.progress("verifying") as progress:
+        found.extend(artifacts.verify(client.writer, client.store, refs, progress=progress))
+    damaged = [one for one in found if one.error]
+    shown = damaged if output.format == "table" else found
+    output.listing(
+        shown,
+        shapes.VERIFIED,
+        fields=lambda one: {name: getattr(one, name) for name in shapes.VERIFIED.keys},
+        name=lambda one: one.digest,
+        columns=(
+            ("DIGEST", lambda one: one.digest),
+            ("VERSIONS", lambda one: cells.words(one.versions)),
+            ("WHAT", lambda one: one.error),
+        ),
+        empty=f"{_count(len(found), 'artifact')} whole, {cells.size(sum(one.size for one in found))} in all",
+    )
+    if damaged:
+        raise Invalid(
+            f"{len(damaged)} of {_count(len(found), 'artifact')} cannot be used",
+            hint="to store the same file again mends it, with `git model link` to any version",
+        )
+
+
+@command(example="git model doctor --fix")
+@click.option("--fix", is_flag=True, help="Mend what is safe to mend.")
+@click.option("--filter", "filter", default="", metavar="EXPR", help="Show those that match an expression (CEL).")
+@click.pass_obj
+def doctor(invocation: Invocation, fix: bool, filter: str) -> None:
+    """Say what is wrong with this clone, and mend it.
+
+    It looks at locks, tags, numbers kept, artifacts, history and your identity. With --fix it mends what is safe to
+    mend. It ends with exit code 5 if something is left that keeps gitmodel from working.
+    """
+    from gitmodel.registry.doctor import Finding, examine, repair
+
+    def fields(finding: Finding) -> dict[str, object]:
+        return {**vars(finding), "mended": finding in mended}
+
+    repository, store = invocation.client.repository, invocation.client.store
+    mended = repair(repository, store) if fix else []
+    left = examine(repository, store)
+    found = options.matching([*(one for one in mended if one not in left), *left], filter, fields)
+    invocation.output.listing(
+        found,
+        shapes.FINDING,
+        fields=fields,
+        name=lambda finding: finding.about,
+        columns=(("", lambda finding: "mended" if finding in mended and finding not in left else ""), *FINDING_COLUMNS),
+        empty="nothing is wrong with this clone",
+    )
+    grave = [finding for finding in left if finding.grave]
+    if grave:
+        raise Invalid(f"{_count(len(grave), 'finding')} that matter", hint=grave[0].hint)
+
+
+def _joined(words: tuple[str, ...]) -> list[str]:
+    """References in one word each: a number or `latest` after a model without `@` is its version."""
+    joined: list[str] = []
+    for word in words:
+        if joined and "@" not in joined[-1] and (word.isdigit() or word == "latest"):
+            joined[-1] = f"{joined[-1]}@{word}"
+        else:
+            joined.append(word)
+    return joined
+
+
+def _commit(invocation: Invocation, named: str) -> str:
+    try:
+        found = invocation.client.repository.git.lines(
+            "rev-parse", "--verify", "--quiet", "--end-of-options", f"{named}^{{commit}}", answers=(0, 1)
+        )
+    except UnicodeEncodeError:
+        raise UsageError(f"{named!a} is no commit", hint="name one as `git log` shows it") from None
+    if not found:
+        raise NotFound(f"there is no commit {named!a}", hint="name one as `git log` shows it")
+    return found[0]
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

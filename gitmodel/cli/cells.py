@@ -1,0 +1,144 @@
+"""Values as text in a cell: for people (stages, times, sizes) and for TSV. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from gitmodel.domain.stages import StageState
+    from gitmodel.domain.views import ModelView, VersionView
+
+_SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
+
+def escape(text: str) -> str:
+    r"""*text* on one line, with all that could move a cursor, reorder words or hide made visible.
+
+    >>> escape("a\x1b[2Jb\n" + chr(0x202E))
+    'a\\x1b[2Jb\\n\\u202e'
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() or _is_space(c) else _SHORT.get(c) or ascii(c)[1:-1] for c in text)
+
+
+def width(text: str) -> int:
+    """How many columns *text* takes on a terminal.
+
+    >>> width("iris"), width("花")
+    (4, 2)
+    """
+    if text.isascii():
+        return len(text)
+    import unicodedata
+
+    def columns(character: str) -> int:
+        if unicodedata.combining(character):
+            return 0
+        return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+    return sum(map(columns, text))
+
+
+def tsv_cell(value: Any) -> str:
+    """*value* in a cell of TSV: nothing is empty, lists have commas, tables `key=value`, what is deeper is JSON.
+
+    >>> tsv_cell(None), tsv_cell(True), tsv_cell(["a", "b"]), tsv_cell({"staging": 4})
+    ('', 'true', 'a,b', 'staging=4')
+    """
+    from gitmodel.domain.views import plain
+
+    return escape(_joined(plain(value)))
+
+
+def when(moment: datetime) -> str:
+    """A time for people, in UTC."""
+    return moment.strftime("%Y-%m-%d %H:%M")
+
+
+def size(count: int) -> str:
+    """A number of bytes for people.
+
+    >>> size(512), size(48_211), size(1_000_000_000)
+    ('512 B', '48.2 kB', '1.0 GB')
+    """
+    amount = float(count)
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if amount < 999.95 or unit == "TB":
+            break
+        amount /= 1000
+    return f"{count} B" if unit == "B" else f"{amount:.1f} {unit}"
+
+
+def words(found: Iterable[Any]) -> str:
+    """Several words."""
+    return ", ".join(map(str, found))
+
+
+def place(state: StageState) -> str:
+    """A stage or alias of a model: who is in it, and who is to be.
+
+    >>> from gitmodel.domain.stages import StageState
+    >>> place(StageState("production", 4, 3))
+    'production 3 (4 pending)'
+    """
+    return f"{state.name} {'-' if state.in_force is None else state.in_force}{pending(state)}"
+
+
+def pending(state: StageState) -> str:
+    """What is recorded of a stage or alias and not in force, or ""."""
+    if state.forged:
+        return " (forged tag)"
+    if not state.pending:
+        return ""
+    return f" ({'empty' if state.recorded is None else state.recorded} pending)"
+
+
+def stages_of(view: ModelView) -> str:
+    """The stages of a model."""
+    return words(place(state) for state in view.stages if not state.alias)
+
+
+def aliases_of(view: ModelView) -> str:
+    """The aliases of a model."""
+    return words(place(state) for state in view.stages if state.alias)
+
+
+def stage_of(view: VersionView) -> str:
+    """The stage of a version, and what is pending of it: `production (4 pending)`, `(production pending)`."""
+    return _places([view.stage] if view.stage else [], [state for state in view.pending if not state.alias], view)
+
+
+def aliases_at(view: VersionView) -> str:
+    """The aliases of a version, and what is pending of them."""
+    return _places(view.aliases, [state for state in view.pending if state.alias], view)
+
+
+def _places(held: Iterable[str], changing: Iterable[StageState], view: VersionView) -> str:
+    states = {state.name: state for state in changing}
+    here = [f"{name}{pending(states.pop(name)) if name in states else ''}" for name in held]
+    coming = [state.name for state in states.values() if state.recorded == view.record.number]
+    return words([*here, *(f"({name} pending)" for name in coming)])
+
+
+def _is_space(character: str) -> bool:
+    """Whether it is a space that only looks like one."""
+    return character.isspace() and ord(character) > 0xFF and character not in "\u2028\u2029"
+
+
+def _joined(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, list) and not any(isinstance(item, (list, Mapping)) for item in value):
+        return ",".join(map(_joined, value))
+    if isinstance(value, Mapping) and not any(isinstance(item, (list, Mapping)) for item in value.values()):
+        return ",".join(f"{key}={_joined(item)}" for key, item in value.items())
+    if isinstance(value, (list, Mapping)):
+        import json
+
+        return json.dumps(value, ensure_ascii=False)
+    return str(value)

@@ -1,0 +1,202 @@
+"""What all commands share: where the program was called, its general options, help that ends in an example."""
+
+from __future__ import annotations
+
+import importlib
+import os
+from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
+
+import click
+
+from gitmodel.cli.output import FORMATS, Output
+from gitmodel.errors import NotFound
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+    from gitmodel.client import Client
+    from gitmodel.registry.writer import Writer
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Invocation:
+    """One call of the program: which registry, and how to print; the registry is opened when it is first used."""
+
+    def __init__(self) -> None:
+        self.repo: str | None = None
+        self.output = Output()
+        self._began_in = ""
+
+    @cached_property
+    def client(self) -> Client:
+        """The registry."""
+        from gitmodel.client import Client
+
+        return Client(repo=self.repo)
+
+    @property
+    def writer(self) -> Writer:
+        """Where verbs of the registry read and write."""
+        return self.client.writer
+
+    def enter(self, folder: str) -> None:
+        """Go on as if the program had been started in *folder*, as `git -C` does."""
+        try:
+            self._began_in = self._began_in or os.getcwd()
+            os.chdir(folder)
+        except OSError as error:
+            raise NotFound(
+                f"cannot change to {folder!a}: {error.strerror}", hint="name a folder that is there"
+            ) from None
+
+    def close(self) -> None:
+        """End what was opened, and go back."""
+        if "client" in self.__dict__:
+            self.client.close()
+        if self._began_in:
+            os.chdir(self._began_in)
+
+
+def _set_format(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        ctx.obj.output.format = value
+
+
+def _set_quiet(ctx: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        ctx.obj.output.quiet = True
+
+
+def general_options() -> list[click.Parameter]:
+    """The options that every command takes, before and after its name."""
+    return [
+        click.Option(
+            ["--format"],
+            type=click.Choice(FORMATS),
+            expose_value=False,
+            callback=_set_format,
+            help="Print a table for people, JSON or TSV.",
+        ),
+        click.Option(
+            ["-q", "--quiet"],
+            is_flag=True,
+            expose_value=False,
+            callback=_set_quiet,
+            help="Print names or references alone.",
+        ),
+    ]
+
+
+class Verb(click.Command):
+    """A command: its help ends in an example that runs."""
+
+    def __init__(self, *args: Any, example: str = "", **settings: Any) -> None:
+        super().__init__(*args, **settings)
+        self.example = example
+        self.params += general_options()
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the example, unbroken, so that it can be copied."""
+        if self.example:
+            with formatter.section("Example"):
+                formatter.write("".join(f"  {line}\n" for line in self.example.splitlines()))
+
+
+def command(name: str | None = None, *, example: str, **settings: Any) -> Callable[[F], Verb]:
+    """Make a function a command of the program; *example* is one or more lines that run."""
+    return click.command(name, cls=Verb, example=example, **settings)
+
+
+class Lazy(NamedTuple):
+    """A command that is imported when it is called: `module:name`, the first line of its help, its section."""
+
+    target: str
+    help: str
+    section: str = "Commands"
+
+    def load(self) -> click.Command:
+        module, _, name = self.target.partition(":")
+        found = getattr(importlib.import_module(module), name)
+        assert isinstance(found, click.Command)
+        return found
+
+
+class LazyGroup(click.Group):
+    """A group whose commands are imported one at a time; *also* maps other names of a command to its own."""
+
+    def __init__(
+        self,
+        *args: Any,
+        lazy: Mapping[str, Lazy] | None = None,
+        also: Mapping[str, str] | None = None,
+        **settings: Any,
+    ) -> None:
+        super().__init__(*args, **{"no_args_is_help": False, "subcommand_metavar": "COMMAND ...", **settings})
+        self.lazy = dict(lazy or {})
+        self.also = dict(also or {})
+        self.params += general_options()
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The names of all commands, in the order in which the help shows them."""
+        return [*self.lazy, *self.commands]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """The command, imported now; None if there is none."""
+        name = self.also.get(cmd_name, cmd_name)
+        return self.lazy[name].load() if name in self.lazy else self.commands.get(name)
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that *args* begin with. Raises click's UsageError, with what was probably meant."""
+        if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            import difflib
+
+            meant = difflib.get_close_matches(args[0], [*self.list_commands(ctx), *self.also], n=1, cutoff=0.5)
+            guess = f"; did you mean {meant[0]}?" if meant else ""
+            raise click.UsageError(f"there is no command {args[0]!a}{guess}", ctx)
+        return super().resolve_command(ctx, args)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Read the options; without anything at all, print the help and end as a usage error."""
+        if not args and not ctx.resilient_parsing:
+            ctx.obj.output.text(ctx.get_help())
+            ctx.exit(2)
+        return super().parse_args(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """List the commands by section, without importing them."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for name, section, help in self.summaries():
+            others = [other for other, own in self.also.items() if own == name]
+            shown = ", ".join([name, *others])
+            sections.setdefault(section, []).append((shown, help))
+        for section, rows in sections.items():
+            with formatter.section(section):
+                formatter.write_dl(rows)
+
+    def summaries(self) -> list[tuple[str, str, str]]:
+        """Name, section and first line of help of every command."""
+        lazy = [(name, entry.section, entry.help) for name, entry in self.lazy.items()]
+        return lazy + [(name, "Commands", first_line(found)) for name, found in self.commands.items()]
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The names of commands and options that begin so."""
+        from click.shell_completion import CompletionItem
+
+        found = [CompletionItem(name, help=help) for name, _, help in self.summaries() if name.startswith(incomplete)]
+        return found + (click.Command.shell_complete(self, ctx, incomplete) if incomplete.startswith("-") else [])
+
+
+def first_line(found: click.Command) -> str:
+    """The first line of a command's help."""
+    return (found.help or "").strip().split("\n")[0]
+
+
+def usage_of(ctx: click.Context) -> str:
+    """How a command is called, in one line."""
+    pieces: Sequence[str] = ctx.command.collect_usage_pieces(ctx)
+    return " ".join([ctx.command_path, *pieces])

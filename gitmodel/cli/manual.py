@@ -1,0 +1,213 @@
+"""The man page and the reference pages, made from the commands; `python -m gitmodel.cli.manual` writes them.
+
+A test compares the pages in `docs/` with what this makes. Nothing imports it when a command runs.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from gitmodel import __version__
+from gitmodel.cli import program, shapes
+from gitmodel.cli.grammar import Invocation, LazyGroup, Verb, usage_of
+
+SYNOPSES = ("git model", "git-model", "gitmodel")
+REFERENCES = """\
+A version is written as MODEL@VERSION in one word or MODEL VERSION in two: by its number (`iris@3`), its name
+(`iris@1.2.3`), a stage (`iris@production`), an alias (`iris@champion`) or `iris@latest`; MODEL alone means its latest
+version. Where another word follows (STAGE, ALIAS, ARTIFACT), it comes last. promote, alias set, unlink and version
+delete want the version to be named.
+"""
+OUTPUT = """\
+Without --format a command prints for people: a table or a sentence, in colour and cut to the width of the screen only
+on a terminal, and without colour if NO_COLOR is set. --format json has every field and exact text. --format tsv has
+the same fields with a line of names. -q prints names or references alone, one a line. Control characters, line
+breaks and characters that reorder text are shown as escapes in tables and TSV, so that no record can move a cursor or
+forge a line. What is wrong, and what to do next, is on stderr; under --format json as JSON. A list passes over
+a record that cannot be read, warns of it and still ends with 0; `git model check` ends with 5.
+"""
+CODES = (
+    ("0", "done"),
+    ("1", "unexpected: a fault in gitmodel; it says how to report it"),
+    ("2", "usage: a bad name, reference, option or value"),
+    ("3", "not found: model, version, stage, artifact, repository"),
+    ("4", "conflict: somebody was first, or a name is taken; nothing was changed"),
+    ("5", "a record, object or artifact is not what it must be"),
+    ("6", "refused by a gate, a protection or a rule"),
+    ("7", "the artifact store, the disk or a remote is out of reach"),
+    ("130", "interrupted, or a question answered with no"),
+    ("141", "who read the output went away"),
+)
+VARIABLES = (
+    ("GITMODEL_REPO", "the repository that holds the registry, as --repo"),
+    ("GITMODEL_BRANCH", "the metadata branch"),
+    ("GITMODEL_STORE", "the URL of the artifact store"),
+    ("GITMODEL_DEBUG", "if set, an unexpected error prints its traceback"),
+    ("NO_COLOR", "if set, no colour"),
+    ("COLUMNS", "the width of the terminal"),
+)
+
+
+def contexts(ctx: click.Context | None = None) -> Iterator[click.Context]:
+    """The context of every command, groups first, in the order of the help."""
+    if ctx is None:
+        ctx = click.Context(program, info_name="git model", obj=Invocation(), help_option_names=["-h", "--help"])
+    yield ctx
+    if isinstance(ctx.command, LazyGroup):
+        for name in ctx.command.list_commands(ctx):
+            found = ctx.command.get_command(ctx, name)
+            assert found is not None
+            yield from contexts(click.Context(found, parent=ctx, info_name=name))
+
+
+def markdown() -> str:
+    """`docs/reference/cli.md`."""
+    root, *others = contexts()
+    lines = ["# Commands", "", "<!-- Made by `python -m gitmodel.cli.manual`; do not edit. -->", ""]
+    lines += [
+        f"`{SYNOPSES[0]} ...`, `{SYNOPSES[1]} ...`, `{SYNOPSES[2]} ...` and `python -m gitmodel ...` are one program."
+    ]
+    lines += ["", *_paragraphs(_help(root)), "", "```", usage_of(root), "```", "", *_options(root), ""]
+    lines += ["Every command takes `--format`, `-q` and `-h` as well, after its name too.", ""]
+    lines += ["## References", "", *_paragraphs(REFERENCES), "", "## Output", "", *_paragraphs(OUTPUT), ""]
+    lines += ["The fields are in [their own page](json.md).", ""]
+    lines += [
+        "## Exit codes",
+        "",
+        "| code | means |",
+        "|---|---|",
+        *(f"| {code} | {means} |" for code, means in CODES),
+        "",
+    ]
+    lines += ["## Environment", "", "| variable | means |", "|---|---|"]
+    lines += [f"| `{name}` | {means} |" for name, means in VARIABLES]
+    for ctx in others:
+        lines += ["", f"## {ctx.command_path}", "", *_paragraphs(_help(ctx)), "", "```", usage_of(ctx), "```"]
+        options = _options(ctx)
+        lines += ["", *options] if options else []
+        if isinstance(ctx.command, Verb):
+            lines += ["", "```bash", *ctx.command.example.splitlines(), "```"]
+    return "\n".join(lines) + "\n"
+
+
+def json_page() -> str:
+    """`docs/reference/json.md`."""
+    lines = ["# JSON and TSV", "", "<!-- Made by `python -m gitmodel.cli.manual`; do not edit. -->", ""]
+    lines += _paragraphs(
+        """\
+`--format json` prints an object for one thing and an array of objects for a list, one object a line. Every field is
+always there, in this order; a field that has no value is null, or empty text for text that nobody wrote. Fields may be
+added in a minor version, and none is removed, renamed or given another meaning.
+
+Times are ISO 8601 in UTC (`2026-11-23T10:12:13Z`). Characters beyond ASCII are escaped, so a terminal shows them
+harmlessly and any reader gets them exactly. Metadata keeps its types; a float that JSON lacks is the text "nan", "inf"
+or "-inf".
+
+`--format tsv` prints the same fields with a line of their names: null is empty, a list has commas, an object is
+`key=value` with commas, and what is nested deeper is JSON. Control characters are shown as escapes (`\\n`, `\\x1b`),
+so a line is always one item; where exact text matters, take JSON.
+
+`--filter` of a list sees the same fields, without those that are null.
+"""
+    )
+    for shape in shapes.ALL:
+        lines += ["", f"## {shape.name}", "", shape.about, "", "| field | holds |", "|---|---|"]
+        lines += [f"| `{name}` | {holds} |" for name, holds in shape.fields.items()]
+    return "\n".join(lines) + "\n"
+
+
+def man() -> str:
+    """`docs/man/git-model.1`."""
+    root, *others = contexts()
+    lines = [
+        '.\\" Made by `python -m gitmodel.cli.manual`; do not edit.',
+        f'.TH GIT-MODEL 1 "" "gitmodel {__version__}" "gitmodel manual"',
+        ".SH NAME",
+        r"git\-model \- a model registry that lives in git",
+        ".SH SYNOPSIS",
+    ]
+    for number, name in enumerate(SYNOPSES):
+        lines += [*([".br"] if number else []), f"\\fB{_roff(name)}\\fR {_roff('[OPTIONS] COMMAND ...')}"]
+    lines += [".SH DESCRIPTION", *_roff_paragraphs(_help(root)), ".SH OPTIONS"]
+    lines += _roff_options(root)
+    lines += [".PP", _roff("Every command takes --format, -q and -h as well, after its name too.")]
+    lines += [".SH REFERENCES", *_roff_paragraphs(REFERENCES), ".SH COMMANDS"]
+    for ctx in others:
+        lines += [f'.SS "{_roff(ctx.command_path)}"', f"\\fB{_roff(usage_of(ctx))}\\fR", ".PP"]
+        lines += [*_roff_paragraphs(_help(ctx)), *_roff_options(ctx)]
+        if isinstance(ctx.command, Verb):
+            example = [_roff(line) for line in ctx.command.example.splitlines()]
+            lines += [".PP", "For example:", ".PP", ".RS 4", ".nf", *example, ".fi", ".RE"]
+    lines += [".SH OUTPUT", *_roff_paragraphs(OUTPUT), '.SH "EXIT STATUS"']
+    for code, means in CODES:
+        lines += [".TP", f"\\fB{code}\\fR", _roff(means)]
+    lines += [".SH ENVIRONMENT"]
+    for name, means in VARIABLES:
+        lines += [".TP", f"\\fB{_roff(name)}\\fR", _roff(means)]
+    lines += [
+        ".SH FILES",
+        ".TP",
+        r"\fBrefs/heads/gitmodel\fR",
+        "the metadata branch: every record is a TOML file on it",
+    ]
+    lines += [".TP", r"\fBrefs/tags/model/\fIMODEL\fB/\fISTAGE\fR", "the stage tags: which version is in force"]
+    lines += [".TP", r"\fB.git/gitmodel/store\fR", "the artifact store, unless another is named"]
+    lines += ['.SH "SEE ALSO"', r"\fBgit\fR(1), \fBgit\-log\fR(1), \fBgit\-show\fR(1)"]
+    return "\n".join(lines) + "\n"
+
+
+PAGES = {"docs/reference/cli.md": markdown, "docs/reference/json.md": json_page, "docs/man/git-model.1": man}
+
+
+def write(root: Path) -> None:
+    """Write every page below *root*, the folder of the project."""
+    for path, make in PAGES.items():
+        (root / path).write_text(make(), encoding="utf-8")
+
+
+def _help(ctx: click.Context) -> str:
+    return re.sub(r"^ +", "", (ctx.command.help or "").strip(), flags=re.MULTILINE)
+
+
+def _records(ctx: click.Context) -> list[tuple[str, str]]:
+    """The options of a command with their help; the general ones only at the root."""
+    general = {"format", "quiet", "help"} if ctx.parent else set()
+    found = [option for option in ctx.command.get_params(ctx) if option.name not in general]
+    pairs = [option.get_help_record(ctx) for option in found if isinstance(option, click.Option)]
+    return [pair for pair in pairs if pair is not None]
+
+
+def _paragraphs(text: str) -> list[str]:
+    return text.strip().split("\n")
+
+
+def _options(ctx: click.Context) -> list[str]:
+    records = _records(ctx)
+    if not records:
+        return []
+    rows = [f"| `{option.replace('|', chr(92) + '|')}` | {help} |" for option, help in records]
+    return ["| option | means |", "|---|---|", *rows]
+
+
+def _roff(text: str) -> str:
+    """*text* for roff: nothing in it is a command, and a hyphen stays one that can be copied."""
+    escaped = text.replace("\\", "\\e").replace("-", "\\-").replace("'", "\\(aq").replace("`", "\\(ga")
+    return f"\\&{escaped}" if escaped.startswith((".", "\\(aq")) else escaped
+
+
+def _roff_paragraphs(text: str) -> list[str]:
+    blocks = [_roff(" ".join(block.split())) for block in text.strip().split("\n\n")]
+    bold = [re.sub(r"\\\(ga(.*?)\\\(ga", r"\\fB\1\\fR", block) for block in blocks]
+    return [line for number, block in enumerate(bold) for line in ([".PP", block] if number else [block])]
+
+
+def _roff_options(ctx: click.Context) -> list[str]:
+    return [line for option, help in _records(ctx) for line in (".TP", f"\\fB{_roff(option)}\\fR", _roff(help))]
+
+
+if __name__ == "__main__":
+    write(Path(__file__).resolve().parents[2])

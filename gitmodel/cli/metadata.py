@@ -1,0 +1,79 @@
+"""Commands on metadata: set, show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import click
+
+from gitmodel.cli import cells, options, shapes
+from gitmodel.cli.grammar import Invocation, LazyGroup, command
+from gitmodel.cli.versions import print_version
+from gitmodel.domain.references import VersionRef
+from gitmodel.errors import UsageError
+from gitmodel.registry import artifacts, versions
+
+on_artifact = click.option("--artifact", metavar="NAME", help="Of this artifact of the version.")
+
+
+@click.group(cls=LazyGroup)
+def metadata() -> None:
+    """Set and show metadata of versions and artifacts."""
+
+
+@command("set", example="git model metadata set iris@1 accuracy=0.98 reviewed=true --remove draft")
+@options.reference
+@on_artifact
+@click.option("--remove", multiple=True, metavar="KEY", help="Take this key away; repeat for more.")
+@click.pass_obj
+def set_metadata(invocation: Invocation, words: tuple[str, ...], artifact: str | None, remove: tuple[str, ...]) -> None:
+    """Set metadata of a version or of one of its artifacts; of the latest version if none is named.
+
+    Write REF and then KEY=VALUE, as many as you like. A VALUE is a number, true, false, a list or a time as TOML
+    writes it, else text. Metadata can change at any time, also of a version in a stage.
+    """
+    ref, pairs = _split(words)
+    values = options.read_metadata(pairs)
+    if not values and not remove:
+        raise UsageError("there is nothing to set", hint=f"for example: git model metadata set {ref} accuracy=0.97")
+    model, record = versions.resolve(invocation.writer, ref)
+    chosen = VersionRef.of(model, record.number)
+    versions.set_metadata(invocation.writer, chosen, values, on=artifact, remove=remove)
+    of = f"{artifact} of {chosen}" if artifact else str(chosen)
+    done = [f"set {cells.words(values)} of {of}"] if values else []
+    done += [f"removed {cells.words(remove)} of {of}"] if remove else []
+    print_version(invocation, chosen, "\n".join(done))
+
+
+@command("show", example="git model metadata show iris@1")
+@options.reference
+@on_artifact
+@click.pass_obj
+def show_metadata(invocation: Invocation, words: tuple[str, ...], artifact: str | None) -> None:
+    """Show the metadata of a version or of one of its artifacts; of the latest version if none is named."""
+    ref, _ = options.read_reference(words, usage="git model metadata show MODEL@VERSION")
+    model, record = versions.resolve(invocation.writer, ref)
+    of: Mapping[str, Any] = artifacts.only_artifact(record, model, artifact).metadata if artifact else record.metadata
+    if invocation.output.format == "json" and not invocation.output.quiet:
+        invocation.output.json(of)
+        return
+    invocation.output.listing(
+        list(of.items()),
+        shapes.METADATA,
+        fields=lambda item: {"key": item[0], "value": item[1]},
+        name=lambda item: item[0],
+        columns=(("KEY", lambda item: item[0]), ("VALUE", lambda item: cells.tsv_cell(item[1]))),
+        empty=f"{model}@{record.number} has no metadata" + (f" on {artifact}" if artifact else ""),
+    )
+
+
+def _split(words: Sequence[str]) -> tuple[VersionRef, Sequence[str]]:
+    """The reference and the KEY=VALUE after it: a second word without `=` is the version."""
+    count = 2 if len(words) > 1 and "@" not in words[0] and "=" not in words[1] else 1
+    ref, _ = options.read_reference(words[:count], usage="git model metadata set MODEL@VERSION KEY=VALUE")
+    return ref, words[count:]
+
+
+for verb in (set_metadata, show_metadata):
+    metadata.add_command(verb)

@@ -1,0 +1,156 @@
+"""Commands on models: register, list, show, update, delete."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import Any
+
+import click
+
+from gitmodel.cli import cells, options, shapes
+from gitmodel.cli.grammar import Invocation, command
+from gitmodel.domain.views import ModelView
+from gitmodel.errors import UsageError
+from gitmodel.registry import models
+
+COLUMNS = (
+    ("MODEL", lambda view: view.name),
+    ("LATEST", lambda view: str(view.latest or "-")),
+    ("VERSIONS", lambda view: str(view.count)),
+    ("STAGES", cells.stages_of),
+    ("ALIASES", cells.aliases_of),
+    ("TITLE", lambda view: view.record.title or view.record.description),
+)
+
+
+@command(example='git model register iris --license MIT --description "Which iris is it?" --tag sklearn')
+@click.argument("name")
+@options.description
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="A word to find it by; repeat for more.")
+@click.pass_obj
+def register(invocation: Invocation, /, name: str, **given: Any) -> None:
+    """Register a model.
+
+    Its name is for good: it can be changed with `git model update --rename`, but is never used again.
+    """
+    invocation.client.register_model(name, **options.given_description(**given))
+    said = f"registered {name}; `git model version create {name}` makes its first version"
+    _print(invocation, name, said)
+
+
+@command("list", example="git model list --filter '\"sklearn\" in tags' --sort=-created")
+@options.listed
+@click.option("--sort", default="name", metavar="KEY", help="name, created, latest or versions; -KEY reverses.")
+@click.pass_obj
+def list_models(invocation: Invocation, filter: str, sort: str, limit: int | None, offset: int) -> None:
+    """List the models.
+
+    A model that cannot be read is a warning on stderr, and the list goes on: `git model check` says what is wrong.
+    """
+    found, damaged = models.list_models(invocation.writer, filter=filter, sort=sort, limit=limit, offset=offset)
+    invocation.output.listing(
+        found,
+        shapes.MODEL,
+        fields=ModelView.fields,
+        name=lambda view: view.name,
+        columns=COLUMNS,
+        empty="no model matches" if filter else "no models yet; `git model register NAME` makes one",
+    )
+    for error in damaged:
+        invocation.output.warn(error.message, error.hint)
+    note_pending(invocation, sum(len(view.pending) for view in found))
+
+
+@command(example="git model show iris")
+@options.reference
+@click.pass_obj
+def show(invocation: Invocation, words: tuple[str, ...]) -> None:
+    """Show a model, or a version if one is named.
+
+    REF is MODEL, MODEL@VERSION or MODEL VERSION.
+    """
+    ref, _ = options.read_reference(words, usage="git model show MODEL, or MODEL@VERSION")
+    if ref.selector:
+        from gitmodel.cli.versions import show_version
+
+        show_version(invocation, ref)
+        return
+    view = models.get_model(invocation.writer, ref.model)
+    invocation.output.thing(shapes.MODEL, view.fields(), name=view.name, lines=_lines(view))
+    note_pending(invocation, len(view.pending))
+
+
+@command(example='git model update iris --title "Iris flowers" --add-tag baseline --remove-tag sklearn')
+@options.model
+@options.description
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="The tags instead of those it has; repeat for more.")
+@click.option("--add-tag", "add_tags", multiple=True, metavar="TAG", help="One tag more.")
+@click.option("--remove-tag", "remove_tags", multiple=True, metavar="TAG", help="One tag less.")
+@click.option("--rename", metavar="NEW", help="Its new name; the old one goes on to lead to it.")
+@click.pass_obj
+def update(
+    invocation: Invocation,
+    /,
+    model: str,
+    add_tags: tuple[str, ...],
+    remove_tags: tuple[str, ...],
+    rename: str | None,
+    **given: Any,
+) -> None:
+    """Change what is said of a model, or its name.
+
+    Text that is given replaces what was there; an empty text removes it.
+    """
+    changes = options.given_description(**given)
+    if not (changes or add_tags or remove_tags or rename):
+        raise UsageError("there is nothing to change", hint=f'for example: git model update {model} --title "Iris"')
+    client = invocation.client
+    whole = client.transaction(f"Rename {model} to {rename} and update it") if rename else nullcontext()
+    with whole:
+        now = client.update_model(model, new_name=rename, add_tags=add_tags, remove_tags=remove_tags, **changes).name
+    _print(invocation, now, f"{model} is {now} now" if rename else f"updated {now}")
+
+
+@command(example="git model delete iris --yes --force --reason 'a new line begins'")
+@options.model
+@options.reason
+@click.option("--force", is_flag=True, help="Delete it although a stage or alias names one of its versions.")
+@options.yes
+@click.pass_obj
+def delete(invocation: Invocation, model: str, reason: str, force: bool, yes: bool) -> None:
+    """Delete a model; its name is never used again.
+
+    What it was stays in the history of the metadata branch, and its artifacts in the store.
+    """
+    name = models.get_model(invocation.writer, model).name
+    options.confirm(invocation, f"Delete {name} with all its versions?", yes=yes)
+    invocation.client.delete_model(name, reason=reason, force=force)
+    fields = {"model": name, "version": None, "deleted": True}
+    invocation.output.outcome(f"deleted {name}", shapes.DELETED, fields, name=name)
+
+
+def note_pending(invocation: Invocation, count: int) -> None:
+    """Say how many promotions are recorded and not in force."""
+    if count:
+        are = "1 change is" if count == 1 else f"{count} changes are"
+        invocation.output.note(f"{are} recorded and not in force: `git model apply` puts them in force")
+
+
+def _print(invocation: Invocation, name: str, said: str) -> None:
+    view = models.get_model(invocation.writer, name)
+    invocation.output.outcome(said, shapes.MODEL, view.fields(), name=view.name)
+
+
+def _lines(view: ModelView) -> list[tuple[str, str]]:
+    record = view.record
+    described = [(field.replace("_", " "), getattr(record, field)) for field in options.DESCRIPTIVE]
+    return [
+        ("model", view.name),
+        *described,
+        ("tags", cells.words(record.tags)),
+        ("owners", cells.words(record.owners)),
+        ("created", f"{cells.when(record.created)} UTC"),
+        ("versions", f"{view.count}, the latest is {view.latest}" if view.latest else str(view.count)),
+        ("stages", "\n".join(cells.place(state) for state in view.stages if not state.alias)),
+        ("aliases", "\n".join(cells.place(state) for state in view.stages if state.alias)),
+    ]

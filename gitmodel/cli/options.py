@@ -1,0 +1,194 @@
+"""Reading what a person typed: references in one word or two, KEY=VALUE, NAME=PATH; options that verbs share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from gitmodel.domain.references import VersionRef
+from gitmodel.errors import UsageError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+    from gitmodel.cli.grammar import Invocation
+
+F = TypeVar("F", bound=Callable[..., Any])
+T = TypeVar("T")
+
+DESCRIPTIVE = {
+    "title": "The name that people read.",
+    "license": "Under what terms it may be used.",
+    "description": "What it is.",
+    "audience": "Who it is made for.",
+    "use_cases": "What it is to be used for.",
+    "limitations": "What it cannot do.",
+    "trade_offs": "What was given up for what.",
+    "ethics": "What is to be weighed before it is used.",
+}
+
+
+def read_reference(words: Sequence[str], *, after: int = 0, usage: str) -> tuple[VersionRef, list[str]]:
+    """The version that *words* begin with, `MODEL@VERSION` or `MODEL VERSION`, and the words after it.
+
+    *after* is how many words must follow; *usage* is how to write the whole. Raises UsageError for too few or too many.
+
+    >>> read_reference(["iris", "3", "production"], after=1, usage="REF STAGE")
+    (VersionRef(model='iris', selector='3'), ['production'])
+    >>> read_reference(["iris@3", "production"], after=1, usage="REF STAGE")
+    (VersionRef(model='iris', selector='3'), ['production'])
+    """
+    if not words or len(words) < 1 + after:
+        raise UsageError("something is missing", hint=f"write {usage}")
+    first, *rest = words
+    if "@" not in first and len(rest) > after:
+        ref, rest = VersionRef.of(first, rest[0] or "''"), rest[1:]
+    else:
+        ref = VersionRef.parse(first)
+    if len(rest) > after:
+        raise UsageError(f"{rest[after]!a} is too much", hint=f"write {usage}")
+    return ref, rest
+
+
+def read_metadata(pairs: Iterable[str], *, option: str = "") -> dict[str, Any]:
+    """The metadata that *pairs* of KEY=VALUE give. Raises UsageError for what is no pair.
+
+    >>> read_metadata(["accuracy=0.97", "rows=150", "note=a=b"])
+    {'accuracy': 0.97, 'rows': 150, 'note': 'a=b'}
+    """
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        key, sign, value = pair.partition("=")
+        if not sign or not key:
+            example = f"{option} accuracy=0.97".strip()
+            raise UsageError(f"{pair!a} is not KEY=VALUE", hint=f"for example: {example}")
+        if key in found:
+            raise UsageError(f"{key!a} is given twice", hint="give each key once")
+        found[key] = read_value(value)
+    return found
+
+
+def read_value(text: str) -> Any:
+    """*text* as TOML reads it (a number, true, a time, a list), or as it is if TOML does not.
+
+    >>> read_value("[1, 2]"), read_value('"7"'), read_value("007"), read_value("5 # five")
+    ([1, 2], '7', '007', '5 # five')
+    """
+    import rtoml
+
+    if "\n" in text or "\r" in text:
+        return text
+    try:
+        # within brackets too, or a comment would be cut off and a list of its own begin
+        alone, listed = rtoml.loads(f"v = {text}"), rtoml.loads(f"v = [{text}]")
+    except (rtoml.TomlParsingError, ValueError):
+        return text
+    return alone["v"] if len(listed["v"]) == 1 else text
+
+
+def read_artifacts(**given: Iterable[str]) -> list[tuple[str, Path, str]]:
+    """Name, path and kind of the artifacts that options give as NAME=PATH, by kind. Raises UsageError."""
+    found: list[tuple[str, Path, str]] = []
+    for kind, pairs in given.items():
+        option = "--model-object" if kind == "model" else f"--{kind}"
+        for pair in pairs:
+            name, sign, path = pair.partition("=")
+            if not sign or not name or not path:
+                raise UsageError(f"{pair!a} is not NAME=PATH", hint=f"for example: {option} train=train.csv")
+            if name in (other for other, _, _ in found):
+                raise UsageError(f"two artifacts are called {name!a}", hint="give each a name of its own")
+            found.append((name, Path(path), kind))
+    return found
+
+
+def matching(items: Iterable[T], expression: str, fields: Callable[[T], Mapping[str, Any]]) -> list[T]:
+    """The *items* whose *fields* match *expression* (CEL; "": all)."""
+    if not expression:
+        return list(items)
+    from gitmodel import expressions
+    from gitmodel.registry.models import present
+
+    parsed = expressions.parse(expression)
+    return [item for item in items if parsed.matches(present(fields(item)))]
+
+
+def page(items: Sequence[T], limit: int | None, offset: int) -> Sequence[T]:
+    """*limit* of the *items* after *offset* of them."""
+    return items[offset : None if limit is None else offset + limit]
+
+
+def confirm(invocation: Invocation, question: str, *, yes: bool) -> None:
+    """Go on only if *yes*, or if the person at the terminal says so.
+
+    Raises UsageError if there is nobody to ask, KeyboardInterrupt for a no.
+    """
+    if yes:
+        return
+    answer = invocation.output.confirm(question)
+    if answer is None:
+        raise UsageError("this cannot be undone, and there is no terminal to ask at", hint="add --yes to mean it")
+    if not answer:
+        invocation.output.note("nothing was changed")
+        raise KeyboardInterrupt
+
+
+def complete_model(ctx: click.Context, _: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """The models, and after `@` the versions, that begin so."""
+    from gitmodel.cli.shells import references
+
+    return references(ctx, incomplete)
+
+
+def reference(function: F) -> F:
+    """REF: `MODEL@VERSION` or `MODEL VERSION`."""
+    return click.argument("words", nargs=-1, required=True, metavar="REF", shell_complete=complete_model)(function)
+
+
+def model(function: F) -> F:
+    """MODEL: the name of a model."""
+    return click.argument("model", metavar="MODEL", shell_complete=complete_model)(function)
+
+
+def description(function: F) -> F:
+    """The descriptive fields of a model, but for its tags."""
+    owners = click.option(
+        "--owner", "owners", multiple=True, metavar="WHO", help="Who answers for it; repeat for more."
+    )
+    function = owners(function)
+    for field, help in reversed(DESCRIPTIVE.items()):
+        names = [f"--{field.replace('_', '-')}", *(["--licence"] if field == "license" else []), field]
+        function = click.option(*names, metavar="TEXT", help=help)(function)
+    return function
+
+
+def given_description(**fields: Any) -> dict[str, Any]:
+    """The descriptive fields that were given."""
+    return {name: value for name, value in fields.items() if value is not None and value != ()}
+
+
+def artifact_paths(function: F) -> F:
+    """Files and folders, by kind."""
+    for kind, what in (("deployment", "a deployment"), ("model-object", "a model object"), ("data", "data")):
+        function = click.option(
+            f"--{kind}", multiple=True, metavar="NAME=PATH", help=f"A file or folder that is {what}; repeat for more."
+        )(function)
+    return function
+
+
+def listed(function: F) -> F:
+    """Which part of a list."""
+    function = click.option("--offset", type=click.IntRange(0), default=0, metavar="N", help="Leave out the first N.")(
+        function
+    )
+    function = click.option("--limit", type=click.IntRange(0), metavar="N", help="Show at most N.")(function)
+    return click.option(
+        "--filter", "filter", default="", metavar="EXPR", help="Show those that match an expression (CEL)."
+    )(function)
+
+
+reason = click.option("--reason", default="", metavar="TEXT", help="Why; it is recorded.")
+force = click.option("--force", is_flag=True, help="Pass a failing gate; needs --reason then.")
+yes = click.option("-y", "--yes", is_flag=True, help="Do not ask.")

@@ -1,0 +1,256 @@
+"""The only printing: results on stdout as a table, JSON or TSV; warnings, errors and progress on stderr.
+
+Text that came from a record is escaped here before a person or a TSV reader sees it.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, TextIO, TypeVar
+
+from gitmodel.cli.cells import escape, tsv_cell, width
+from gitmodel.cli.shapes import Shape
+from gitmodel.errors import GitModelError
+
+FORMATS = ("table", "json", "tsv")
+# A progress line appears when something has taken this long, and changes no more often than this.
+_PATIENCE = 0.5
+_TICK = 0.1
+_NARROWEST = 8
+
+T = TypeVar("T")
+Column = tuple[str, Callable[[T], str]]
+
+
+class Output:
+    """Where and in which form a command prints; every method is one way of ending or accompanying a command."""
+
+    def __init__(self, format: str = "table", *, quiet: bool = False) -> None:
+        self.format = format
+        self.quiet = quiet
+
+    def listing(
+        self,
+        items: Sequence[T],
+        shape: Shape,
+        *,
+        fields: Callable[[T], Mapping[str, Any]],
+        name: Callable[[T], str],
+        columns: Sequence[Column[T]],
+        empty: str,
+    ) -> None:
+        """Many things: *columns* for people, all *fields* as JSON or TSV, each *name* alone if quiet."""
+        if self.quiet:
+            _write(sys.stdout, "".join(f"{escape(name(item))}\n" for item in items))
+        elif self.format == "json":
+            _write(sys.stdout, _json_list([fields(item) for item in items]))
+        elif self.format == "tsv":
+            _write(sys.stdout, _tsv(shape, (fields(item) for item in items)))
+        elif items:
+            shown = [(head, read) for head, read in columns if any(read(item) for item in items)]
+            rows = [[escape(read(item)) for _, read in shown] for item in items]
+            _write(sys.stdout, _table([head for head, _ in shown], rows, sys.stdout))
+        else:
+            self.note(empty)
+
+    def thing(self, shape: Shape, fields: Mapping[str, Any], *, name: str, lines: Sequence[tuple[str, str]]) -> None:
+        """One thing: *lines* of a label and a text for people; a text may have several lines."""
+        if self.quiet:
+            _write(sys.stdout, f"{escape(name)}\n")
+        elif self.format == "json":
+            _write(sys.stdout, _json(fields))
+        elif self.format == "tsv":
+            _write(sys.stdout, _tsv(shape, [fields]))
+        else:
+            _write(sys.stdout, _labelled([(label, text) for label, text in lines if text], sys.stdout))
+
+    def outcome(self, said: str, shape: Shape, fields: Mapping[str, Any], *, name: str) -> None:
+        """What a change did: a sentence for people, the *name* of what was changed if quiet."""
+        if self.quiet:
+            _write(sys.stdout, f"{escape(name)}\n")
+        elif self.format == "json":
+            _write(sys.stdout, _json(fields))
+        elif self.format == "tsv":
+            _write(sys.stdout, _tsv(shape, [fields]))
+        else:
+            _write(sys.stdout, "".join(f"{escape(line)}\n" for line in said.split("\n")))
+
+    def json(self, value: Any) -> None:
+        """A value as JSON, as it is."""
+        _write(sys.stdout, _json(value))
+
+    def text(self, text: str) -> None:
+        """A text of our own, as it is: a script, a version."""
+        _write(sys.stdout, text if text.endswith("\n") else f"{text}\n")
+
+    def note(self, message: str) -> None:
+        """Something that a person may want to know, and no program."""
+        if self.format == "table" and not self.quiet:
+            _write(sys.stderr, f"{escape(message)}\n")
+
+    def warn(self, message: str, hint: str = "") -> None:
+        """Something is wrong, and the command goes on."""
+        self._complain("warning", "33", message, hint, {"message": message, "hint": hint})
+
+    def error(self, error: GitModelError, *, kind: str) -> None:
+        """The command ends with *error*."""
+        fields = {"message": error.message, "hint": error.hint, "exit_code": error.exit_code, "kind": kind}
+        self._complain("error", "31", error.message, error.hint, fields)
+
+    def confirm(self, question: str) -> bool | None:
+        """Whether the person at the terminal says yes to *question*; None if there is nobody to ask."""
+        if not (sys.stdin.isatty() and sys.stderr.isatty()):
+            return None
+        _write(sys.stderr, f"{escape(question)} [y/N] ")
+        answer = sys.stdin.readline()
+        if not answer:
+            _write(sys.stderr, "\n")
+        return answer.strip().lower() in ("y", "yes")
+
+    @contextmanager
+    def progress(self, label: str) -> Iterator[Callable[[int, int], None] | None]:
+        """What to tell bytes done and bytes in all: shown on a terminal when it takes a while, else None."""
+        if self.quiet or not sys.stderr.isatty():
+            yield None
+            return
+        bar = _Progress(escape(label))
+        try:
+            yield bar.show
+        finally:
+            bar.clear()
+
+    def _complain(self, word: str, colour: str, message: str, hint: str, fields: Mapping[str, Any]) -> None:
+        sys.stdout.flush()
+        if self.format == "json":
+            _write(sys.stderr, _json({word: fields}))
+            return
+        said = f"{_coloured(f'{word}:', f'1;{colour}', sys.stderr)} {escape(message)}\n"
+        if hint:
+            said += f"{_coloured('hint:', '1', sys.stderr)} {escape(hint)}\n"
+        _write(sys.stderr, said)
+
+
+class _Progress:
+    """A line on stderr that says how far something is."""
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._next = time.monotonic() + _PATIENCE
+        self._shown = False
+
+    def show(self, done: int, total: int) -> None:
+        now = time.monotonic()
+        if now < self._next:
+            return
+        from gitmodel.cli.cells import size
+
+        self._next, self._shown = now + _TICK, True
+        part = f"{done * 100 // total:3}% of {size(total)}" if total else size(done)
+        room = terminal_width() - len(part) - 3
+        _write(sys.stderr, f"\r{_cut(self._label, max(room, _NARROWEST))}: {part}\x1b[K")
+
+    def clear(self) -> None:
+        if self._shown:
+            _write(sys.stderr, "\r\x1b[K")
+
+
+def terminal_width() -> int:
+    """The columns of the terminal: `COLUMNS`, else what the terminal says, else 80."""
+    told = os.environ.get("COLUMNS", "")
+    if told.isascii() and told.isdigit() and int(told):
+        return int(told)
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            return os.get_terminal_size(stream.fileno()).columns or 80
+        except (OSError, ValueError, AttributeError):
+            continue
+    return 80
+
+
+def _write(stream: TextIO, text: str) -> None:
+    stream.write(text)
+    if stream is sys.stderr:
+        stream.flush()
+
+
+def _coloured(text: str, style: str, stream: TextIO) -> str:
+    plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not stream.isatty()
+    return text if plain else f"\x1b[{style}m{text}\x1b[0m"
+
+
+def _json(value: Any) -> str:
+    import json
+
+    from gitmodel.domain.views import plain
+
+    return json.dumps(plain(value), indent=2) + "\n"
+
+
+def _json_list(items: Sequence[Any]) -> str:
+    """An array with one item a line, so that it can be searched by line and is not four times as long."""
+    import json
+
+    from gitmodel.domain.views import plain
+
+    return "[" + ",".join(f"\n{json.dumps(plain(item))}" for item in items) + ("\n]\n" if items else "]\n")
+
+
+def _tsv(shape: Shape, rows: Iterable[Mapping[str, Any]]) -> str:
+    lines = ["\t".join(shape.keys)]
+    lines += ["\t".join(tsv_cell(row[key]) for key in shape.keys) for row in rows]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], stream: TextIO) -> str:
+    widths = [max(width(row[place]) for row in [heads, *rows]) for place in range(len(heads))]
+    if stream.isatty():
+        _narrow(widths, terminal_width())
+    lines = [_coloured(_row(heads, widths), "1", stream)]
+    lines += [_row(row, widths) for row in rows]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
+    cut = [_cut(cell, room) for cell, room in zip(cells, widths, strict=True)]
+    return "  ".join(cell + " " * (room - width(cell)) for cell, room in zip(cut, widths, strict=True)).rstrip()
+
+
+def _narrow(widths: list[int], room: int) -> None:
+    """Make the widest columns narrower until the row fits."""
+    while sum(widths) + 2 * (len(widths) - 1) > room and max(widths) > _NARROWEST:
+        excess = sum(widths) + 2 * (len(widths) - 1) - room
+        widest = max(range(len(widths)), key=lambda place: (widths[place], place))
+        second = max((found for place, found in enumerate(widths) if place != widest), default=0)
+        widths[widest] = max(widths[widest] - excess, min(second, widths[widest] - 1), _NARROWEST)
+
+
+def _cut(text: str, room: int) -> str:
+    if width(text) <= room:
+        return text
+    kept = text
+    while width(kept) > room - 1:
+        kept = kept[: max(room - 1, 0)] if width(kept) == len(kept) else kept[:-1]
+    return f"{kept}…"
+
+
+def _labelled(lines: Sequence[tuple[str, str]], stream: TextIO) -> str:
+    left = max((len(label) for label, _ in lines), default=0) + 2
+    room = max(terminal_width() - left, 20) if stream.isatty() else 0
+    written = []
+    for label, text in lines:
+        parts = [part for line in text.split("\n") for part in _wrapped(escape(line), room)]
+        written.append(f"{_coloured(label, '1', stream)}{' ' * (left - len(label))}{parts[0]}")
+        written += [f"{' ' * left}{part}".rstrip() for part in parts[1:]]
+    return "".join(f"{line}\n" for line in written)
+
+
+def _wrapped(line: str, room: int) -> list[str]:
+    if not room or len(line) <= room:
+        return [line]
+    import textwrap
+
+    return textwrap.wrap(line, room, break_long_words=False, break_on_hyphens=False) or [""]

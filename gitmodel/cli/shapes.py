@@ -1,0 +1,281 @@
+"""The shapes of what commands print as JSON and TSV: each field, in order, with what it holds.
+
+`docs/reference/json.md` is made from this, and a test compares both with what the commands print.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+
+class Shape(NamedTuple):
+    """An object that commands print: its *fields* and what each holds, in order."""
+
+    name: str
+    about: str
+    fields: Mapping[str, str]
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The names of the fields, in order: the columns of TSV."""
+        return tuple(self.fields)
+
+
+MODEL = Shape(
+    "model",
+    "A model as readers see it. Of `list`, `show MODEL`, `register`, `update`.",
+    {
+        "name": "text: its name",
+        "title": "text: the name that people read",
+        "license": "text: under what terms it may be used",
+        "description": "text: what it is",
+        "audience": "text: who it is made for",
+        "use_cases": "text: what it is to be used for",
+        "limitations": "text: what it cannot do",
+        "trade_offs": "text: what was given up for what",
+        "ethics": "text: what is to be weighed before it is used",
+        "tags": "list of text, sorted",
+        "owners": "list of text, sorted: who answers for it",
+        "created": "time: when it was registered",
+        "latest": "number of the latest version: the highest neither deleted nor failed; null if there is none",
+        "versions": "number of versions that are not deleted",
+        "stages": "object: stage name to the number of the version in it, in force",
+        "aliases": "object: alias to the number of the version it names, in force",
+        "pending": "list of `pending`: the stages and aliases whose record and tag differ",
+    },
+)
+VERSION = Shape(
+    "version",
+    "A version as readers see it. Of `version list`, `show MODEL@VERSION`, `version create`, `version update`, "
+    "`link`, `unlink`, `metadata set`.",
+    {
+        "model": "text: the model's name",
+        "number": "number, from 1",
+        "name": "text: the version's own name, or null",
+        "stage": 'text: the exclusive stage it is in, in force, or "archived", or null',
+        "aliases": "list of text: the aliases it has, in force",
+        "pending": "list of `pending`: the changes of stages and aliases that concern it and are not in force",
+        "created": "time: when it was made",
+        "description": "text",
+        "tags": "list of text, sorted",
+        "metadata": "object: what was logged",
+        "artifacts": "list of `artifact`, by name",
+        "runs": "list of text: the ids of the runs that made or used it",
+        "code": "object or null: `commit` (40 hex digits or null), `dirty` (had changes; null: unknown), "
+        "`repository` (its origin without credentials, or null)",
+        "failed": "true if it was kept from a failed run",
+        "deleted": "time: when it was deleted, or null",
+        "reason": "text: why it was deleted",
+    },
+)
+ARTIFACT = Shape(
+    "artifact",
+    "An artifact of a version. Of `version artifacts`, `version model_objects`, `version deployments`.",
+    {
+        "name": "text: its name within the version",
+        "kind": 'text: "data", "model" or "deployment"',
+        "digest": "text: `sha256:` and 64 hex digits; of a folder, the digest of its manifest",
+        "size": "number of bytes; of a folder, of all its files",
+        "format": 'text: how to load it, such as "skops"; "folder" for a folder',
+        "pipeline": "text: the pipeline that made it, or null",
+        "step": "text: the step that made it, or null",
+        "metadata": "object: what was logged about it",
+    },
+)
+PENDING = Shape(
+    "pending",
+    "A stage or alias whose record on the branch and whose tag differ; part of `model` and `version`.",
+    {
+        "stage": "text: the stage's name; an alias has `alias` instead",
+        "recorded": "number of the version that the branch says, or null",
+        "in_force": "number of the version that the tag says, or null",
+        "forged": "text: why the tag does not count, or empty",
+    },
+)
+RESOLVED = Shape(
+    "resolved",
+    "What a reference stands for. Of `resolve`.",
+    {
+        "reference": "text: `MODEL@NUMBER`",
+        "model": "text: the model's present name",
+        "number": "number of the version",
+        "name": "text: the version's own name, or null",
+        "artifacts": "list of `artifact`, by name",
+    },
+)
+PROMOTION = Shape(
+    "promotion",
+    "What a change of a stage or alias did. Of `promote`, `demote`, `rollback`, `alias set`, `alias remove`.",
+    {
+        "model": "text: the model's name",
+        "version": "number of the version that was moved, or null: the stage is empty now",
+        "stage": 'text: the stage or alias; "archived" and "none" too',
+        "previous": "number of the version that held it before, or null",
+        "archived": "number of the version that was archived by it, or null",
+        "left": "list of text: the stages that the version left",
+        "changed": "false if everything was so already",
+    },
+)
+ALIAS = Shape(
+    "alias",
+    "An alias of a model. Of `alias list`.",
+    {
+        "model": "text: the model's name",
+        "alias": "text: the alias",
+        "version": "number of the version it names, in force, or null",
+        "recorded": "number of the version that the branch says, or null",
+        "pending": "true if the two differ",
+    },
+)
+EVENT = Shape(
+    "event",
+    "A change of a stage or alias. Of `history`, newest first.",
+    {
+        "model": "text: the model's name",
+        "stage": "text: the stage or alias",
+        "version": "number of the version that entered it, or null: it was left empty",
+        "previous": "number of the version that it held before, or null",
+        "commit": "text: the commit of the metadata branch",
+        "author": "text: who made it",
+        "when": "time: the commit's author date",
+        "reason": "text",
+        "forced": "list of text: the gates that it passed by force",
+    },
+)
+RUN = Shape(
+    "run",
+    "A run that made or used a version. Of `version runs`.",
+    {
+        "id": "text: the run's id",
+        "pipeline": "text: the pipeline's name, or null",
+        "status": 'text: "succeeded", "failed" or "cancelled"; "running" or "lost" if only this machine knows of it; '
+        '"unknown" if its record is missing',
+        "started": "time, or null",
+        "recorded": "true if it is recorded on the metadata branch",
+    },
+)
+FETCHED = Shape(
+    "fetched",
+    "An artifact written to disk. Of `get`.",
+    {
+        "reference": "text: `MODEL@NUMBER`",
+        "artifact": "text: the artifact's name",
+        "path": "text: where it is now",
+        "digest": "text: the digest that its bytes were verified against",
+        "size": "number of bytes",
+    },
+)
+METADATA = Shape(
+    "metadata",
+    "One key of metadata. Of `metadata show` as TSV; as JSON it prints one object of keys and values.",
+    {"key": "text", "value": "what was logged"},
+)
+DELETED = Shape(
+    "deleted",
+    "What was deleted. Of `delete`, `version delete`.",
+    {
+        "model": "text: the model's name",
+        "version": "number of the version, or null: the whole model",
+        "deleted": "true",
+    },
+)
+APPLIED = Shape(
+    "applied",
+    "A stage or alias that `apply` looked at because it was pending.",
+    {
+        "model": "text: the model's name",
+        "stage": "text: the stage or alias",
+        "applied": "true if its tag follows the branch now",
+        "reason": "text: why it was not applied, or empty",
+    },
+)
+VERIFIED = Shape(
+    "verified",
+    "An artifact that `verify` hashed again; each once, however many versions need it.",
+    {
+        "digest": "text: its digest",
+        "size": "number of bytes",
+        "versions": "list of text: the versions that need it, as `MODEL@NUMBER`",
+        "error": "text: what is wrong with it, or empty",
+    },
+)
+PROBLEM = Shape(
+    "problem",
+    "Something that is wrong on the metadata branch. Of `check`.",
+    {
+        "path": "text: the file on the metadata branch",
+        "key": "text: the key in it, or empty",
+        "rule": "text: the rule of the format, as `docs/reference/format.md` names it",
+        "message": "text: what is wrong",
+    },
+)
+FINDING = Shape(
+    "finding",
+    "Something about this clone. Of `doctor`.",
+    {
+        "about": "text: the kind of finding, such as lock, tag or artifact",
+        "message": "text: what was found",
+        "hint": "text: what to do about it",
+        "mendable": "true if `doctor --fix` mends it",
+        "grave": "true if it keeps something from working",
+        "mended": "true if this command mended it",
+    },
+)
+SETTING = Shape(
+    "setting",
+    "A setting in effect. Of `config`.",
+    {
+        "key": "text: its name",
+        "value": "text: its value",
+        "source": "text: what says so",
+    },
+)
+REGISTRY = Shape(
+    "registry",
+    "The registry of this repository. Of `init`.",
+    {
+        "registry": "text: the git directory that holds it",
+        "branch": "text: the full name of the metadata branch",
+        "store": "text: the URL of the artifact store",
+        "begun": "true if this command began it",
+        "adopted": "text: the remote that it was taken from, or null",
+    },
+)
+ERROR = Shape(
+    "error",
+    'Why a command failed: `{"error": {...}}` on stderr.',
+    {
+        "message": "text: what happened",
+        "hint": "text: what to do next, or empty",
+        "exit_code": "number: the exit code of the command",
+        "kind": "text: the class of the error in `gitmodel.errors`, or `Unexpected`",
+    },
+)
+WARNING = Shape(
+    "warning",
+    'What is wrong although the command goes on: `{"warning": {...}}` on stderr.',
+    {"message": "text: what is wrong", "hint": "text: what to do about it, or empty"},
+)
+ALL = (
+    MODEL,
+    VERSION,
+    ARTIFACT,
+    PENDING,
+    RESOLVED,
+    PROMOTION,
+    ALIAS,
+    EVENT,
+    RUN,
+    FETCHED,
+    METADATA,
+    DELETED,
+    APPLIED,
+    VERIFIED,
+    PROBLEM,
+    FINDING,
+    SETTING,
+    REGISTRY,
+    ERROR,
+    WARNING,
+)

@@ -1,0 +1,150 @@
+"""Completion in shells: the scripts they load, and the answers that the scripts ask for."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import TYPE_CHECKING
+
+import click
+
+from gitmodel.errors import GitModelError
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
+
+# bash cuts words at @ and =, so words are read from the line itself, and what is before a cut is not given again.
+_BASH = r"""
+_gitmodel_complete() {
+    local line=${COMP_LINE:0:COMP_POINT} current cut reply value IFS=$' \t\n'
+    local -a words
+    read -ra words <<< "$line"
+    [[ $line == *[[:space:]] ]] && words+=("")
+    if [[ ${words[0]##*/} == git ]]; then
+        while (( ${#words[@]} > 1 )) && [[ ${words[1]} != model ]]; do words=(git "${words[@]:2}"); done
+        words=("${words[@]:1}")
+    fi
+    current=${words[${#words[@]}-1]}
+    cut=
+    [[ $current == *[@=]* ]] && cut=${current%"${current##*[@=]}"}
+    COMPREPLY=()
+    while IFS= read -r reply; do
+        value=${reply#*,}
+        case ${reply%%,*} in
+            plain)
+                [[ -n $cut && $value == "$cut"* ]] && value=${value#"$cut"}
+                COMPREPLY+=("$value") ;;
+            dir) compopt -o dirnames 2> /dev/null ;;
+            file) compopt -o default 2> /dev/null ;;
+        esac
+    done < <(
+        IFS=$'\n'
+        COMP_WORDS="git-model"$'\n'"${words[*]:1}" COMP_CWORD=$(( ${#words[@]} - 1 )) \
+            _GITMODEL_COMPLETE=bash_complete git-model 2> /dev/null
+    )
+}
+_git_model() { _gitmodel_complete; }
+complete -o nosort -F _gitmodel_complete git-model gitmodel 2> /dev/null ||
+    complete -F _gitmodel_complete git-model gitmodel
+"""
+_ZSH = r"""
+#compdef git-model gitmodel
+_git-model() {
+    local -a response described plain
+    local type key descr
+    local -a line=("${words[@]}")
+    [[ ${line[1]:t} == git ]] && shift line
+    response=("${(@f)$(COMP_WORDS="git-model
+${(F)line[2,-1]}" COMP_CWORD=$(( CURRENT - 1 )) _GITMODEL_COMPLETE=zsh_complete git-model 2> /dev/null)}")
+    for type key descr in ${response}; do
+        case $type in
+            plain) if [[ $descr == _ ]]; then plain+=("$key"); else described+=("${key//:/\\:}:$descr"); fi ;;
+            dir) _path_files -/ ;;
+            file) _path_files -f ;;
+        esac
+    done
+    (( $#described )) && _describe -V gitmodel described -U
+    (( $#plain )) && compadd -U -V gitmodel -a plain
+}
+compdef _git-model git-model gitmodel
+zstyle -g _gitmodel_commands ':completion:*:*:git:*' user-commands
+zstyle ':completion:*:*:git:*' user-commands $_gitmodel_commands model:'a model registry that lives in git'
+unset _gitmodel_commands
+"""
+_FISH = r"""
+function __gitmodel_complete
+    set -l line (commandline -opc)
+    if test (path basename -- $line[1]) = git
+        set -l at (contains -i -- model $line); or return
+        set line $line[$at..-1]
+    end
+    set -l answers (env COMP_WORDS=(string join \n -- git-model $line[2..-1] | string collect) \
+        COMP_CWORD=(commandline -ct) _GITMODEL_COMPLETE=fish_complete git-model 2> /dev/null)
+    for answer in $answers
+        set -l parts (string split -m 1 , -- $answer)
+        switch $parts[1]
+            case dir
+                __fish_complete_directories (commandline -ct)
+            case file
+                __fish_complete_path (commandline -ct)
+            case plain
+                echo $parts[2]
+        end
+    end
+end
+complete -c git-model -f -a '(__gitmodel_complete)'
+complete -c gitmodel -f -a '(__gitmodel_complete)'
+complete -c git -f -n '__fish_seen_subcommand_from model' -a '(__gitmodel_complete)'
+"""
+SCRIPTS = {"bash": _BASH.lstrip(), "zsh": _ZSH.lstrip(), "fish": _FISH.lstrip()}
+
+
+def complete(program: click.Command) -> int:
+    """Answer the question of a completion script, which comes in the environment; returns the exit code."""
+    from click.shell_completion import shell_complete
+
+    from gitmodel.cli.grammar import Invocation
+
+    invocation = Invocation()
+    try:
+        return shell_complete(
+            program, {"obj": invocation}, "git-model", "_GITMODEL_COMPLETE", os.environ["_GITMODEL_COMPLETE"]
+        )
+    except Exception:
+        return 1  # whoever is typing wants no traceback in the line
+    finally:
+        invocation.close()
+        sys.stdout.flush()
+
+
+def references(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+    """The models that begin so, or after `@` a model's stages, aliases, latest and newest versions."""
+    from click.shell_completion import CompletionItem
+
+    found = ctx.find_root()
+    invocation = found.obj
+    for folder in found.params.get("folders") or ():
+        invocation.enter(folder)
+    invocation.repo = found.params.get("repo")
+    try:
+        names = _references(invocation, incomplete)
+    except (GitModelError, OSError):
+        return []
+    return [CompletionItem(name) for name in names if name.startswith(incomplete)]
+
+
+def _references(invocation: object, incomplete: str) -> list[str]:
+    from gitmodel.cli.grammar import Invocation
+    from gitmodel.domain.references import VersionRef
+    from gitmodel.registry import stages, versions
+
+    assert isinstance(invocation, Invocation)
+    model, at, _ = incomplete.partition("@")
+    if not at:
+        return list(invocation.writer.read(lambda snapshot: snapshot.model_names()))
+    VersionRef.of(model)
+    selectors = [state.name for state in stages.list_stages(invocation.writer, model) if state.in_force is not None]
+    newest, _ = versions.list_versions(invocation.writer, model, limit=20)
+    selectors += ["latest", *(str(view.record.number) for view in newest)]
+    selectors += [view.record.name for view in newest if view.record.name]
+    return [f"{model}@{selector}" for selector in selectors]

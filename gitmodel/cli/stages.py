@@ -1,0 +1,133 @@
+"""Commands on stages: promote, demote, rollback, apply, history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gitmodel.cli import cells, options, shapes
+from gitmodel.cli.grammar import Invocation, command
+from gitmodel.cli.versions import told
+from gitmodel.domain.stages import Promotion
+from gitmodel.errors import Refused
+from gitmodel.registry import stages
+
+if TYPE_CHECKING:
+    from gitmodel.storage.log import StageEvent
+
+EVENT_COLUMNS = (
+    ("WHEN (UTC)", lambda event: cells.when(event.when)),
+    ("MODEL", lambda event: event.model),
+    ("STAGE", lambda event: event.stage),
+    ("VERSION", lambda event: f"{event.previous or '-'} -> {event.version or '-'}"),
+    ("WHO", lambda event: event.author),
+    ("REASON", lambda event: event.reason + (f" (forced: {cells.words(event.forced)})" if event.forced else "")),
+)
+
+
+@command(example='git model promote iris@1.2.3 production --reason "beats the baseline"')
+@options.reference
+@options.reason
+@options.force
+@click.pass_obj
+def promote(invocation: Invocation, words: tuple[str, ...], reason: str, force: bool) -> None:
+    """Put a version into a stage.
+
+    Write REF and then the STAGE: staging, production or another of the registry's, archived, or none to leave them.
+    The version that held the stage is archived. The version must be named.
+    """
+    ref, (stage,) = options.read_reference(words, after=1, usage="git model promote MODEL@VERSION STAGE")
+    chosen = invocation.client.get_version(str(ref.required("promote")))
+    print_promotion(invocation, chosen.set_stage(stage, force=force, reason=reason))
+
+
+@command(example="git model demote iris production --reason 'drifted'")
+@options.model
+@click.argument("stage")
+@options.reason
+@click.pass_obj
+def demote(invocation: Invocation, model: str, stage: str, reason: str) -> None:
+    """Leave a stage without a version."""
+    print_promotion(invocation, stages.demote(invocation.writer, model, stage, reason=reason))
+
+
+@command(example="git model rollback iris production")
+@options.model
+@click.argument("stage")
+@options.reason
+@click.pass_obj
+def rollback(invocation: Invocation, model: str, stage: str, reason: str) -> None:
+    """Put the previous version back into a stage.
+
+    It is found in the history of the metadata branch. A second time returns to where it began.
+    """
+    done = stages.rollback(invocation.writer, invocation.client.repository, model, stage, reason=reason)
+    print_promotion(invocation, done)
+
+
+@command(example="git model apply iris")
+@click.argument("models", nargs=-1, metavar="[MODEL]...", shell_complete=options.complete_model)
+@click.pass_obj
+def apply(invocation: Invocation, models: tuple[str, ...]) -> None:
+    """Put in force what the branch records.
+
+    The tags of all pending stages that may change move at once; it ends with exit code 6 if others may not.
+    """
+    done = invocation.client.apply(*models)
+    rows = [{"model": ref.model, "stage": ref.stage, "applied": True, "reason": ""} for ref in done.moved]
+    rows += [{"model": ref.model, "stage": ref.stage, "applied": False, "reason": why} for ref, why in done.refused]
+    invocation.output.listing(
+        rows,
+        shapes.APPLIED,
+        fields=lambda row: row,
+        name=lambda row: f"{row['model']}@{row['stage']}",
+        columns=(
+            ("MODEL", lambda row: str(row["model"])),
+            ("STAGE", lambda row: str(row["stage"])),
+            ("NOW", lambda row: "in force" if row["applied"] else f"refused: {row['reason']}"),
+        ),
+        empty="nothing was pending",
+    )
+    if done.refused:
+        raise Refused(
+            f"{len(done.refused)} pending changes were not put in force",
+            hint="the list says why; promote or demote again to record something else",
+        )
+
+
+@command(example="git model history iris production")
+@click.argument("model", required=False, shell_complete=options.complete_model)
+@click.argument("stage", required=False, default="")
+@options.listed
+@click.pass_obj
+def history(invocation: Invocation, model: str | None, stage: str, filter: str, limit: int | None, offset: int) -> None:
+    """Tell who changed stages and aliases, when and why.
+
+    Of all models, of one MODEL, or of one of its stages or aliases; newest first.
+    """
+    repository = invocation.client.repository
+    found: Iterable[StageEvent] = stages.history(repository, model, stage)
+    if filter:
+        found = options.matching(found, filter, _event_fields)
+    invocation.output.listing(
+        list(islice(found, offset, None if limit is None else offset + limit)),
+        shapes.EVENT,
+        fields=_event_fields,
+        name=lambda event: event.commit,
+        columns=EVENT_COLUMNS,
+        empty="no stage or alias has changed",
+    )
+
+
+def print_promotion(invocation: Invocation, done: Promotion) -> None:
+    """Say what a change of a stage or alias did."""
+    fields = {name: getattr(done, name) for name in shapes.PROMOTION.keys}
+    number = done.version if done.version is not None else done.previous
+    invocation.output.outcome(told(done), shapes.PROMOTION, fields, name=f"{done.model}@{number}")
+
+
+def _event_fields(event: StageEvent) -> Mapping[str, Any]:
+    return {name: getattr(event, name) for name in shapes.EVENT.keys}

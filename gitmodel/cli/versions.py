@@ -1,0 +1,366 @@
+"""Commands on versions: create, list, show, update, delete, what they hold, and what a reference stands for."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+from typing import Any
+
+import click
+
+from gitmodel.cli import cells, options, shapes
+from gitmodel.cli.grammar import Invocation, LazyGroup, command
+from gitmodel.domain.names import check_version_name
+from gitmodel.domain.records import ArtifactLink
+from gitmodel.domain.references import VersionRef
+from gitmodel.domain.stages import Promotion
+from gitmodel.domain.views import VersionView, artifact_fields
+from gitmodel.errors import Invalid, NotFound, UsageError
+from gitmodel.registry import models, versions
+
+COLUMNS = (
+    ("VERSION", lambda view: str(view.record.number)),
+    ("NAME", lambda view: view.record.name or ""),
+    ("STAGE", lambda view: cells.stage_of(view)),
+    ("ALIASES", lambda view: cells.aliases_at(view)),
+    ("CREATED (UTC)", lambda view: cells.when(view.record.created)),
+    ("TAGS", lambda view: cells.words(view.record.tags)),
+    ("DESCRIPTION", lambda view: view.record.description + (" (from a failed run)" if view.record.failed else "")),
+)
+ARTIFACT_COLUMNS = (
+    ("ARTIFACT", lambda link: link.name),
+    ("KIND", lambda link: link.kind),
+    ("FORMAT", lambda link: link.format),
+    ("SIZE", lambda link: cells.size(link.size)),
+    ("DIGEST", lambda link: link.digest),
+)
+
+
+@click.group(cls=LazyGroup)
+def version() -> None:
+    """Make, list, show, change and delete versions."""
+
+
+@command(
+    example="git model version create iris --name 1.2.3 --data train=train.csv --model-object classifier=model.skops "
+    "--metadata accuracy=0.97"
+)
+@options.model
+@click.option("--name", metavar="NAME", help="A name of its own, such as 1.2.3; never used again.")
+@click.option("--description", default="", metavar="TEXT", help="What it is.")
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="A word to find it by; repeat for more.")
+@options.artifact_paths
+@click.option("--metadata", multiple=True, metavar="KEY=VALUE", help="A measurement or note; repeat for more.")
+@click.pass_obj
+def create(
+    invocation: Invocation,
+    model: str,
+    name: str | None,
+    description: str,
+    tags: tuple[str, ...],
+    data: tuple[str, ...],
+    model_object: tuple[str, ...],
+    deployment: tuple[str, ...],
+    metadata: tuple[str, ...],
+) -> None:
+    """Make the next version of a model, from files and folders.
+
+    The commit that is checked out is recorded with it. A VALUE is a number, true, false, a list or a time as TOML
+    writes it, else text.
+    """
+    from gitmodel.cli.artifacts import store
+
+    read = options.read_metadata(metadata, option="--metadata")
+    paths = options.read_artifacts(data=data, model=model_object, deployment=deployment)
+    if name is not None:
+        check_version_name(name)
+    current = models.get_model(invocation.writer, model).name
+    number = versions.create_version(
+        invocation.writer,
+        current,
+        name=name,
+        description=description,
+        tags=tags,
+        metadata=read,
+        artifacts=store(invocation, paths),
+        code=invocation.client.read_code(),
+    )
+    called = f" ({name})" if name else ""
+    holds = f" with {cells.words(artifact for artifact, _, _ in paths)}" if paths else ""
+    print_version(invocation, VersionRef.of(current, number), f"made {current}@{number}{called}{holds}")
+
+
+@command("list", example="git model version list iris --filter 'metadata.accuracy > 0.9 && \"baseline\" in tags'")
+@options.model
+@options.listed
+@click.pass_obj
+def list_versions(invocation: Invocation, model: str, filter: str, limit: int | None, offset: int) -> None:
+    """List the versions of a model, newest first.
+
+    A version that cannot be read is a warning on stderr, and the list goes on: `git model check` says what is wrong.
+    """
+    found, damaged = versions.list_versions(invocation.writer, model, filter=filter, limit=limit, offset=offset)
+    invocation.output.listing(
+        found,
+        shapes.VERSION,
+        fields=VersionView.fields,
+        name=str,
+        columns=COLUMNS,
+        empty="no version matches"
+        if filter
+        else f"{model} has no versions yet; `git model version create {model}` makes one",
+    )
+    for error in damaged:
+        invocation.output.warn(error.message, error.hint)
+    _note_pending(invocation, {state.name for view in found for state in view.pending})
+
+
+@command(example="git model version show iris@production")
+@options.reference
+@click.pass_obj
+def show(invocation: Invocation, words: tuple[str, ...]) -> None:
+    """Show a version; the latest if none is named."""
+    ref, _ = options.read_reference(words, usage="git model version show MODEL@VERSION")
+    show_version(invocation, ref)
+
+
+@command(example="git model version update iris 1 --stage production --reason 'beats the baseline'")
+@options.reference
+@click.option("--stage", metavar="STAGE", help="Put it into this stage; archived and none too.")
+@options.reason
+@options.force
+@click.option("--name", metavar="NAME", help="Name a version that has no name.")
+@click.option("--description", metavar="TEXT", help="What it is, instead of what was said.")
+@click.option("--add-tag", "add_tags", multiple=True, metavar="TAG", help="One tag more.")
+@click.option("--remove-tag", "remove_tags", multiple=True, metavar="TAG", help="One tag less.")
+@click.pass_obj
+def update(
+    invocation: Invocation,
+    words: tuple[str, ...],
+    stage: str | None,
+    reason: str,
+    force: bool,
+    name: str | None,
+    description: str | None,
+    add_tags: tuple[str, ...],
+    remove_tags: tuple[str, ...],
+) -> None:
+    """Change a version or its stage; the latest if none is named."""
+    ref, _ = options.read_reference(words, usage="git model version update MODEL@VERSION --stage STAGE")
+    described = name is not None or description is not None or bool(add_tags or remove_tags)
+    if stage is None and not described:
+        raise UsageError(
+            "there is nothing to change", hint=f"for example: git model version update {ref} --stage staging"
+        )
+    client = invocation.client
+    chosen = client.get_version(str(ref))
+    said = [] if ref.selector else [f"the latest version is {chosen.reference}"]
+    with client.transaction(f"Update {chosen.reference}") if stage and described else nullcontext():
+        if described:
+            chosen.update(name=name, description=description, add_tags=add_tags, remove_tags=remove_tags)
+            said.append(f"updated {chosen.reference}")
+        if stage is not None:
+            said.append(told(chosen.set_stage(stage, force=force, reason=reason)))
+    print_version(invocation, VersionRef.parse(chosen.reference), "\n".join(said))
+
+
+@command(example="git model version delete iris 2 --yes --reason 'trained on the wrong data'")
+@options.reference
+@options.reason
+@click.option("--force", is_flag=True, help="Delete it although a stage or alias names it.")
+@options.yes
+@click.pass_obj
+def delete(invocation: Invocation, words: tuple[str, ...], reason: str, force: bool, yes: bool) -> None:
+    """Delete a version; its number is never used again.
+
+    What it was stays in the history of the metadata branch, and its artifacts in the store.
+    """
+    ref, _ = options.read_reference(words, usage="git model version delete MODEL@VERSION")
+    chosen = invocation.client.get_version(str(ref.required("version delete")))
+    options.confirm(invocation, f"Delete {chosen.reference}?", yes=yes)
+    chosen.delete(reason=reason, force=force)
+    fields = {"model": chosen.model.name, "version": chosen.number, "deleted": True}
+    invocation.output.outcome(f"deleted {chosen.reference}", shapes.DELETED, fields, name=chosen.reference)
+
+
+@command(example="git model version artifacts iris 1")
+@options.reference
+@options.listed
+@click.option("--all", "every", is_flag=True, help="Model objects and deployments too.")
+@click.pass_obj
+def artifacts(invocation: Invocation, /, words: tuple[str, ...], every: bool, **part: Any) -> None:
+    """List the data of a version; the latest if none is named."""
+    _list_artifacts(invocation, words, "" if every else "data", "data artifacts", **part)
+
+
+@command("model_objects", example="git model version model_objects iris 1")
+@options.reference
+@options.listed
+@click.pass_obj
+def model_objects(invocation: Invocation, /, words: tuple[str, ...], **part: Any) -> None:
+    """List the model objects of a version; the latest if none is named."""
+    _list_artifacts(invocation, words, "model", "model objects", **part)
+
+
+@command(example="git model version deployments iris 1")
+@options.reference
+@options.listed
+@click.pass_obj
+def deployments(invocation: Invocation, /, words: tuple[str, ...], **part: Any) -> None:
+    """List the deployments of a version; the latest if none is named."""
+    _list_artifacts(invocation, words, "deployment", "deployments", **part)
+
+
+@command(example="git model version runs iris 1")
+@options.reference
+@options.listed
+@click.pass_obj
+def runs(invocation: Invocation, words: tuple[str, ...], filter: str, limit: int | None, offset: int) -> None:
+    """List the runs that made or used a version; the latest if none is named."""
+    ref, _ = options.read_reference(words, usage="git model version runs MODEL@VERSION")
+    view = versions.get_version(invocation.writer, ref)
+    rows = [_run_fields(invocation, run) for run in view.record.runs]
+    found = options.matching(rows, filter, dict)
+    invocation.output.listing(
+        options.page(found, limit, offset),
+        shapes.RUN,
+        fields=dict,
+        name=lambda row: str(row["id"]),
+        columns=(
+            ("RUN", lambda row: str(row["id"])),
+            ("PIPELINE", lambda row: str(row["pipeline"] or "")),
+            ("STATUS", lambda row: str(row["status"])),
+            ("STARTED (UTC)", lambda row: cells.when(row["started"]) if row["started"] else ""),
+        ),
+        empty=f"{view} has no runs",
+    )
+
+
+@command(example="git model resolve iris@production")
+@options.reference
+@click.pass_obj
+def resolve(invocation: Invocation, words: tuple[str, ...]) -> None:
+    """Say which version a reference stands for.
+
+    It prints MODEL@NUMBER; with --format json also the digests of its artifacts.
+    """
+    ref, _ = options.read_reference(words, usage="git model resolve MODEL@VERSION")
+    model, record = versions.resolve(invocation.writer, ref)
+    found = f"{model}@{record.number}"
+    fields = {
+        "reference": found,
+        "model": model,
+        "number": record.number,
+        "name": record.name,
+        "artifacts": [artifact_fields(link) for link in record.artifacts],
+    }
+    invocation.output.outcome(found, shapes.RESOLVED, fields, name=found)
+
+
+def show_version(invocation: Invocation, ref: VersionRef) -> None:
+    """Print all that is known of a version."""
+    view = versions.get_version(invocation.writer, ref)
+    invocation.output.thing(shapes.VERSION, view.fields(), name=str(view), lines=_lines(view))
+    _note_pending(invocation, {state.name for state in view.pending})
+
+
+def print_version(invocation: Invocation, ref: VersionRef, said: str) -> None:
+    """Say what was done, and as JSON or TSV the version as it is now."""
+    view = versions.get_version(invocation.writer, ref)
+    invocation.output.outcome(said, shapes.VERSION, view.fields(), name=str(view))
+
+
+def told(done: Promotion) -> str:
+    """What a change of a stage or alias did, as a sentence."""
+    here = f"{done.model}@{done.version}"
+    if not done.changed:
+        return f"{here} is in {done.stage} already" if done.stage != "none" else f"{here} is in no stage already"
+    left = [stage for stage in done.left if stage != done.stage]
+    if done.version is None:
+        was = f", where {done.model}@{done.previous} was" if done.previous is not None else ""
+        return f"no version of {done.model} is in {done.stage} now{was}"
+    if done.stage == "none":
+        return f"{here} left {cells.words(left)}" if left else f"{here} is in no stage now"
+    clauses = [f"{here} is in {done.stage} now"]
+    if left:
+        clauses.append(f"it left {cells.words(left)}")
+    if done.archived is not None and done.archived != done.version:
+        clauses.append(f"{done.model}@{done.archived} is archived")
+    return "; ".join(clauses)
+
+
+def _list_artifacts(
+    invocation: Invocation,
+    words: tuple[str, ...],
+    kind: str,
+    what: str,
+    *,
+    filter: str,
+    limit: int | None,
+    offset: int,
+) -> None:
+    ref, _ = options.read_reference(words, usage="git model version artifacts MODEL@VERSION")
+    view = versions.get_version(invocation.writer, ref)
+    links = [link for link in view.record.artifacts if kind in ("", link.kind)]
+    found = options.matching(links, filter, artifact_fields)
+    invocation.output.listing(
+        options.page(found, limit, offset),
+        shapes.ARTIFACT,
+        fields=artifact_fields,
+        name=lambda link: link.name,
+        columns=ARTIFACT_COLUMNS,
+        empty=f"{view} has no {what}",
+    )
+
+
+def _run_fields(invocation: Invocation, id: str) -> dict[str, Any]:
+    from gitmodel.registry.runs import get_run
+
+    try:
+        run = get_run(invocation.client.repository, id)
+    except (NotFound, Invalid):
+        return {"id": id, "pipeline": None, "status": "unknown", "started": None, "recorded": False}
+    recorded = run.record is not None
+    return {"id": id, "pipeline": run.pipeline, "status": run.status, "started": run.started, "recorded": recorded}
+
+
+def _note_pending(invocation: Invocation, places: set[str]) -> None:
+    from gitmodel.cli.models import note_pending
+
+    note_pending(invocation, len(places))
+
+
+def _lines(view: VersionView) -> list[tuple[str, str]]:
+    record = view.record
+    return [
+        ("version", str(view)),
+        ("name", record.name or ""),
+        ("description", record.description),
+        ("stage", cells.stage_of(view)),
+        ("aliases", cells.aliases_at(view)),
+        ("tags", cells.words(record.tags)),
+        ("created", f"{cells.when(record.created)} UTC"),
+        ("code", _code(view)),
+        ("failed", "yes: it was kept from a failed run" if record.failed else ""),
+        ("metadata", "\n".join(f"{key} = {cells.tsv_cell(value)}" for key, value in record.metadata.items())),
+        ("artifacts", "\n".join(_artifact(link) for link in record.artifacts)),
+        ("runs", "\n".join(record.runs)),
+    ]
+
+
+def _code(view: VersionView) -> str:
+    code = view.record.code
+    if code is None:
+        return ""
+    if code.outside:
+        return "made outside of any repository"
+    dirty = " with changes that were not committed" if code.dirty else ""
+    origin = f"\n{code.repository}" if code.repository else ""
+    return f"{code.commit or 'no commit yet'}{dirty}{origin}"
+
+
+def _artifact(link: ArtifactLink) -> str:
+    return f"{link.name}  {link.kind}, {link.format}, {cells.size(link.size)}\n  {link.digest}"
+
+
+for verb in (create, list_versions, show, update, delete, artifacts, model_objects, deployments, runs):
+    version.add_command(verb)
