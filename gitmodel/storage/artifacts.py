@@ -170,6 +170,23 @@ def get_folder(store: ArtifactStore, digest: Digest, target: Path, *, progress: 
         raise
 
 
+def copy_artifact(
+    source: ArtifactStore, target: ArtifactStore, digest: Digest, *, folder: bool, progress: Progress | None = None
+) -> None:
+    """Put the artifact *digest* of *source* into *target* too, the files of a folder before its manifest.
+
+    Raises Invalid if it is damaged, NotFound if it is not there, Unreachable.
+    """
+    for entry in _read_manifest(source, digest) if folder else ():
+        if not target.holds(entry.digest):
+            with source.open(entry.digest) as reader:
+                target.put_stream(reader)
+    with source.open(digest) as reader:
+        target.put_stream(reader)
+    if progress is not None:
+        progress(1, 1)
+
+
 def verify_file(store: ArtifactStore, digest: Digest, *, progress: Progress | None = None) -> StoredArtifact:
     """Read the object and hash it. Raises Invalid if it is not what *digest* names, NotFound without it."""
     count = _Count(progress, store.size(digest) if progress else 0)

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
 
@@ -17,8 +20,10 @@ ZERO = "0" * 40
 _HEX = frozenset("0123456789abcdef")
 # What locates a repository is ours to say; credentials, transport, identity and quarantine stay as inherited.
 _LOCATING = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_NAMESPACE")
-# Requests sent before their answers are read; 1,000 ids of 41 bytes stay below what a pipe holds.
-_WINDOW = 1000
+# Requests sent before their answers are read; twice 500 ids of 41 bytes stay below what a pipe holds.
+_WINDOW = 500
+# git works ahead as far as its answers find room.
+_PIPE = 1 << 20
 _DAMAGED = "run `git fsck`, then `git model doctor`"
 _WHO = 'run `git config --global user.name "Your Name"` and `git config --global user.email you@example.com`'
 
@@ -57,8 +62,7 @@ def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
     return kept
 
 
-@dataclass(frozen=True)
-class GitObject:
+class GitObject(NamedTuple):
     """An object as git stores it."""
 
     id: str
@@ -68,10 +72,14 @@ class GitObject:
 
 @dataclass(frozen=True)
 class Git:
-    """How to run git on one repository: *git_dir* for a work tree's own files, *common_dir* for refs and objects."""
+    """How to run git on one repository: *git_dir* for a work tree's own files, *common_dir* for refs and objects.
+
+    *top* is where git stands: a remote's relative path counts from there.
+    """
 
     git_dir: Path
     common_dir: Path
+    top: Path
     environ: Mapping[str, str]
 
     def command(self, *arguments: str) -> list[str]:
@@ -92,7 +100,7 @@ class Git:
 
         *inherit* are descriptors that git keeps open as long as it runs.
         """
-        return run(self.command(*arguments), self.environ, input=input, answers=answers, inherit=inherit)
+        return run(self.command(*arguments), self.environ, cwd=self.top, input=input, answers=answers, inherit=inherit)
 
     def lines(self, *arguments: str, answers: tuple[int, ...] = (0,)) -> list[str]:
         """The lines that git prints."""
@@ -167,6 +175,7 @@ class ObjectReader:
         self._process: subprocess.Popen[bytes] | None = None
         self._owner = 0
         self._packed: tuple[int, int, int] | None = None
+        self._asked: list[str] = []
 
     def resolve(self, ref: str) -> GitObject | None:
         """The object that *ref* (a full ref name) points at now, or None if there is no such ref."""
@@ -193,19 +202,28 @@ class ObjectReader:
 
     def get_many(self, ids: Iterable[str], *, limit: int | None = None) -> Iterator[GitObject | Invalid]:
         """The objects *ids* in order; a missing or too long one comes as its error."""
-        batch: list[str] = []
-        for id in ids:
-            batch.append(id)
-            if len(batch) == _WINDOW:
-                yield from self._get_batch(batch, limit)
-                batch = []
-        if batch:
+        left = iter(ids)
+        while batch := list(islice(left, _WINDOW)):
             yield from self._get_batch(batch, limit)
+
+    def get_soon(self, ids: Iterable[str]) -> None:
+        """Let git begin with objects of which `get_many` will be asked next. It is a hint: any other call is right."""
+        wanted = list(islice(ids, _WINDOW))
+        with self._lock:
+            if not wanted or self._asked:
+                return
+            try:
+                self._send(wanted)
+            except (OSError, ValueError):
+                self.close()
+            else:
+                self._asked = wanted
 
     def close(self) -> None:
         """End the process, if it runs."""
         with self._lock:
             process, self._process = self._process, None
+            self._asked = []
             if process is None:
                 return
             assert process.stdin is not None
@@ -228,15 +246,30 @@ class ObjectReader:
         ]  # fmt: skip
 
     def _answers(self, requests: list[str], *, limit: int | None) -> Iterator[GitObject | Invalid | None]:
-        stdin, stdout = self._pipes()
+        stdout = self._pipes()[1]
         try:
-            stdin.write("".join(f"{request}\n" for request in requests).encode())
-            stdin.flush()
+            if self._asked != requests:
+                self._forget_asked(stdout)
+                stdout = self._pipes()[1]
+                self._send(requests)
+            self._asked = []
             for request in requests:
                 yield self._answer(request, stdout, limit)
         except (OSError, ValueError) as error:
             self.close()
             raise GitError(f"git cat-file stopped: {error}", hint="run `git fsck`") from error
+
+    def _forget_asked(self, stdout: IO[bytes]) -> None:
+        asked, self._asked = self._asked, []
+        for request in asked:
+            self._answer(request, stdout, 0)
+            if self._process is None:
+                return
+
+    def _send(self, requests: list[str]) -> None:
+        stdin = self._pipes()[0]
+        stdin.write("".join(f"{request}\n" for request in requests).encode())
+        stdin.flush()
 
     def _answer(self, request: str, stdout: IO[bytes], limit: int | None) -> GitObject | Invalid | None:
         header = stdout.readline().decode("utf-8", "replace").split()
@@ -270,6 +303,9 @@ class ObjectReader:
                 env=dict(self._git.environ),
                 bufsize=1 << 16,
             )
+            assert self._process.stdout is not None
+            with suppress(OSError, AttributeError):
+                fcntl.fcntl(self._process.stdout, fcntl.F_SETPIPE_SZ, _PIPE)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         return self._process.stdin, self._process.stdout

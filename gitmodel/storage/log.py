@@ -58,6 +58,17 @@ def stage_events(repository: Repository, tip: str, ref: StageRef | None = None) 
             )
 
 
+def changes_between(repository: Repository, old: str, new: str) -> list[tuple[str, list[str]]]:
+    """The commits that *new* has by its first parents and *old* has not, oldest first, with the paths each changed."""
+    return list(_changes(repository, new, [], f"^{old}"))[::-1]
+
+
+def changed_paths(repository: Repository, old: str, new: str) -> list[str]:
+    """The paths that differ between the commits *old* and *new*."""
+    said = repository.git.run("diff-tree", "-r", "--name-only", "--no-renames", "-z", old, new)
+    return [path for path in said.decode("utf-8", "surrogateescape").split("\0") if path]
+
+
 def _places(ref: StageRef | None) -> list[str]:
     """Where the files of *ref* are, as git's pathspecs."""
     if ref is None:
@@ -68,9 +79,9 @@ def _places(ref: StageRef | None) -> list[str]:
     return [f"{folder}/stages", f"{folder}/aliases"]
 
 
-def _changes(repository: Repository, tip: str, wanted: list[str]) -> Iterator[tuple[str, list[str]]]:
+def _changes(repository: Repository, tip: str, wanted: list[str], *more: str) -> Iterator[tuple[str, list[str]]]:
     said = repository.git.run(
-        "log", "--first-parent", "-m", "--name-only", "--no-renames", "-z", "--format=%x01%H", tip, "--", *wanted
+        "log", "--first-parent", "-m", "--name-only", "--no-renames", "-z", "--format=%x01%H", tip, *more, "--", *wanted
     ).decode("utf-8", "surrogateescape")
     for block in said.split("\x01")[1:]:
         commit, *files = [part.strip("\n") for part in block.split("\0") if part.strip("\n")]

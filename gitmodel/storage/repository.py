@@ -178,6 +178,17 @@ class Repository:
             except (Moved, Locked) as error:
                 tries.failed(error)
 
+    def add_commit(self, parent: str, files: Mapping[str, bytes | None], author: str, message: str) -> str:
+        """Write a commit on *parent* that no ref names yet; *author* as commits hold it. Returns its id."""
+        tree, new = changed_tree(self.trees, self.tags.commit(parent).tree, files)
+        made = NewObject("commit", format_commit(tree, [parent], author, self.identity.now()[1], message))
+        self.objects.write([*new, made])
+        return made.id
+
+    def drop_tag(self, ref: StageRef, old: str) -> None:
+        """Take a stage tag away that was at *old*; one that moved meanwhile stands."""
+        self._drop([(ref, old)])
+
     def move(self, moves: list[str], message: str) -> None:
         """Move refs in one `git update-ref` transaction. Raises Moved or Locked with nothing changed."""
         lines = "".join(f"{line}\n" for line in moves).encode()
@@ -350,16 +361,17 @@ def open_repository(path: Path, *, environ: Mapping[str, str], branch: str = "")
         raise NotFound(f"there is no folder {path}", hint="name an existing repository")
     answer = git_process.run(
         ["git", "rev-parse", "--absolute-git-dir", "--git-common-dir", "--git-path", "objects",
-         "--show-object-format", "--is-shallow-repository"],
+         "--show-object-format", "--is-shallow-repository", "--show-cdup"],
         environment, cwd=path,
     ).decode("utf-8", "surrogateescape").splitlines()  # fmt: skip
-    git_dir, common, objects, object_format, shallow = answer
+    # The last line is the way up to the top of the work tree; a bare repository has none.
+    git_dir, common, objects, object_format, shallow, *up = answer
     if object_format != "sha1":
         raise UsageError(
             f"this repository names its objects by {object_format.upper()}",
             hint="gitmodel works with SHA-1 repositories; keep the registry in one of its own with `--repo PATH`",
         )
-    git = Git(Path(git_dir), (path / common).resolve(), environment)
+    git = Git(Path(git_dir), (path / common).resolve(), (path / "".join(up)).resolve(), environment)
     config = _read_config(git)
     name = branch or config.get("gitmodel.branch", "") or DEFAULT_BRANCH
     return Repository(

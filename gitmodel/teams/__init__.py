@@ -1,0 +1,1 @@
+"""Working with others: pull and push, proposals, plans, checks between commits."""
