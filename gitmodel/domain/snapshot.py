@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
 from gitmodel.domain import paths, records
 from gitmodel.domain.codec import Schema
@@ -42,6 +42,12 @@ class Files(Protocol):
 
     def names(self, folder: str) -> tuple[str, ...]:
         """The names in *folder*, sorted as git sorts them; empty if there is none."""
+
+    def remember(self, key: Hashable, answer: Any) -> None:
+        """Keep what was found out about these files and nothing else; it may be forgotten at any time."""
+
+    def recall(self, key: Hashable) -> Any:
+        """The answer under *key*, or None."""
 
 
 @dataclass(frozen=True)

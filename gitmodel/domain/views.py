@@ -87,6 +87,8 @@ def view_version(snapshot: Snapshot, model: str, record: VersionRecord, states: 
     """The view of a version of which the model's *states* are known."""
     number = record.number
     held = [state for state in states if number in (state.recorded, state.in_force)]
+    if not held:
+        return VersionView(model, record, ARCHIVED if snapshot.is_archived(model, number) else None, (), ())
     in_force = [state.name for state in held if state.in_force == number and not state.alias]
     stage = in_force[-1] if in_force else None
     if stage is None and snapshot.is_archived(model, number):

@@ -21,6 +21,8 @@ from gitmodel.registry.writer import Writer
 
 # Newest first, in pieces: a page of the newest never reads the rest.
 _PIECE = 500
+# A list of no more than so many is kept for the next time that it is asked for.
+_REMEMBERED = 20_000
 
 
 def create_version(
@@ -90,11 +92,14 @@ def list_versions(
 
     def question(snapshot: Snapshot) -> tuple[list[VersionView], list[Invalid]]:
         name = _existing(snapshot, model)
-        numbers = snapshot.newest_numbers(name)
         states = stage_states(snapshot, name)
+        key = ("versions", name, tuple(states), limit, offset)
+        if matching is None and (found := snapshot.files.recall(key)):
+            return list(found[0]), list(found[1])
+        numbers = snapshot.newest_numbers(name)
         views: list[VersionView] = []
         damaged: list[Invalid] = []
-        piece = _PIECE if wanted is None or matching else min(wanted, _PIECE)
+        piece = wanted if matching is None else None if wanted is None else _PIECE
         while some := list(islice(numbers, piece)):
             for record in snapshot.versions(name, some):
                 if isinstance(record, Invalid):
@@ -105,7 +110,10 @@ def list_versions(
                         views.append(view)
             if wanted is not None and len(views) >= wanted:
                 break
-        return views[offset:wanted], damaged
+        page = views[offset:wanted]
+        if matching is None and len(page) <= _REMEMBERED:
+            snapshot.files.remember(key, (tuple(page), tuple(damaged)))
+        return page, damaged
 
     return writer.read(question)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -172,6 +172,12 @@ class _Overlay:
             elif prefix + name in self._changes or not self._left(prefix + name):
                 found.discard(name)
         return tuple(sorted(found))
+
+    def remember(self, key: Hashable, answer: Any) -> None:
+        """Nothing: these files change with the next plan of the batch."""
+
+    def recall(self, key: Hashable) -> Any:
+        return None
 
     def _left(self, folder: str) -> bool:
         """Whether anything below *folder* is still there."""

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any, TypeVar
 
 from gitmodel.domain import codec
 from gitmodel.domain.codec import Schema
 from gitmodel.errors import Invalid
-from gitmodel.storage.git import ObjectReader
+from gitmodel.storage.git import GitObject, ObjectReader
 from gitmodel.storage.objects import FILE, FILE_MODES, FOLDER, Entry, NewObject, format_tree, parse_tree
 
 R = TypeVar("R")
@@ -18,8 +19,10 @@ _HINT = "run `git model check` to see everything that is wrong with the registry
 # What is remembered by object id can be forgotten at any time and is never wrong.
 _TREES_KEPT = 2_000
 _RECORDS_KEPT = 20_000
+_BATCH = 500
 _BLOBS_KEPT = 200
 _FOLDERS_KEPT = 1_000
+_ANSWERS_KEPT = 8
 _SHORT = 1_024
 
 
@@ -45,6 +48,7 @@ class Trees:
         self._records = Forgetful(_RECORDS_KEPT)
         self._blobs = Forgetful(_BLOBS_KEPT)
         self._folders = Forgetful(_FOLDERS_KEPT)
+        self.answers = Forgetful(_ANSWERS_KEPT)
 
     def tree(self, id: str) -> Mapping[str, Entry]:
         """The entries of the tree *id*."""
@@ -122,19 +126,24 @@ class CommitFiles:
         return None if entry is None else self._trees.decoded(entry.id, None, path, schema, newer)
 
     def load_many(self, found: Iterable[str], schema: Schema[R], *, newer: bool) -> Iterator[R | Invalid]:
-        batch: list[tuple[str, Entry | Invalid | None]] = []
-        for path in found:
-            try:
-                batch.append((path, self._file(path)))
-            except Invalid as error:
-                batch.append((path, error))
-            if len(batch) == 1000:
-                yield from self._load_batch(batch, schema, newer)
-                batch = []
-        yield from self._load_batch(batch, schema, newer)
+        left = iter(found)
+        batch = self._entries(islice(left, _BATCH))
+        while batch:
+            wanted = self._unread(batch, schema, newer)
+            read = dict(zip(wanted, self._trees.reader.get_many(wanted, limit=codec.MAX_BYTES), strict=True))
+            following = self._entries(islice(left, _BATCH))
+            self._trees.reader.get_soon(self._unread(following, schema, newer))
+            yield from self._decoded(batch, read, schema, newer)
+            batch = following
 
     def names(self, folder: str) -> tuple[str, ...]:
         return tuple(self._trees.folder(self.root, folder)) if self.root else ()
+
+    def remember(self, key: Hashable, answer: Any) -> None:
+        self._trees.answers.remember((self.root, key), answer)
+
+    def recall(self, key: Hashable) -> Any:
+        return self._trees.answers.get((self.root, key))
 
     def id(self, path: str) -> str | None:
         """The object id of what is at *path*."""
@@ -155,15 +164,27 @@ class CommitFiles:
             else:
                 yield path, found
 
-    def _load_batch(
-        self, batch: list[tuple[str, Entry | Invalid | None]], schema: Schema[R], newer: bool
+    def _entries(self, found: Iterable[str]) -> list[tuple[str, Entry | Invalid | None]]:
+        entries: list[tuple[str, Entry | Invalid | None]] = []
+        for path in found:
+            try:
+                entries.append((path, self._file(path)))
+            except Invalid as error:
+                entries.append((path, error))
+        return entries
+
+    def _unread(self, batch: list[tuple[str, Entry | Invalid | None]], schema: Schema[R], newer: bool) -> list[str]:
+        """The ids of the records of *batch* that are not remembered, each once."""
+        ids = dict.fromkeys(entry.id for _, entry in batch if isinstance(entry, Entry))
+        return [id for id in ids if self._trees.remembered(id, schema, newer) is None]
+
+    def _decoded(
+        self,
+        batch: list[tuple[str, Entry | Invalid | None]],
+        read: Mapping[str, GitObject | Invalid],
+        schema: Schema[R],
+        newer: bool,
     ) -> Iterator[R | Invalid]:
-        wanted = dict.fromkeys(
-            entry.id
-            for _, entry in batch
-            if isinstance(entry, Entry) and self._trees.remembered(entry.id, schema, newer) is None
-        )
-        read = dict(zip(wanted, self._trees.reader.get_many(wanted, limit=codec.MAX_BYTES), strict=True))
         for path, entry in batch:
             try:
                 if isinstance(entry, Invalid):
