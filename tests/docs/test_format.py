@@ -21,6 +21,7 @@ SCHEMAS: dict[str, Schema[Any]] = {
     "`model.toml`": records.MODEL,
     "`versions/<n>.toml`": records.VERSION,
     "`names/<hh>/<name>.toml`": records.NAME,
+    "`runs/<yyyy>/<mm>/<dd>/<run id>.toml`": records.RUN,
     "`stages/<stage>.toml` and `aliases/<alias>.toml`": records.STAGE,
 }
 
