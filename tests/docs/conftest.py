@@ -1,0 +1,22 @@
+"""Options and folders for the tests of the documentation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from pages import Folder
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--rewrite", action="store_true", help="write what the commands print into the pages (give tests/docs as well)"
+    )
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Folder:
+    """An empty folder to run a page's commands in."""
+    place = tmp_path / "work"
+    place.mkdir()
+    return Folder(place)

@@ -1,0 +1,115 @@
+"""The pages of the documentation as tests see them: their blocks, and a folder in which their commands run."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAMS = Path(sys.executable).parent
+# Run on their own, and written by others.
+GENERATED = ("docs/reference/cli.md", "docs/reference/json.md")
+
+_BLOCK = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+_SAVED_AS = re.compile(r"# ([\w-]+\.py)\n")
+
+
+@dataclass(frozen=True)
+class Block:
+    """A fenced block of a page: its language, its text, and where the text begins in the page."""
+
+    language: str
+    text: str
+    start: int
+
+    @property
+    def file(self) -> str:
+        """The name under which the reader saves it, or "": its first line is a comment with nothing but the name."""
+        found = _SAVED_AS.match(self.text)
+        return found[1] if found else ""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A command, and what the page shows of its output."""
+
+    command: str
+    shown: str
+
+
+@dataclass
+class Folder:
+    """Where commands run, as in one shell: `cd` lasts."""
+
+    place: Path
+    variables: dict[str, str] = field(default_factory=dict)
+
+    def run(self, command: str) -> tuple[int, str]:
+        """The exit code of *command*, and what it printed on either stream."""
+        where = self.place.parent / ".place"
+        script = f'{command}\nstatus=$?\npwd -P > "{where}"\nexit $status\n'
+        environment = {**os.environ, **self.variables, "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"}
+        done = subprocess.run(
+            ["bash", "-c", script],
+            cwd=self.place,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            check=False,
+        )
+        self.place = Path(where.read_text(encoding="utf-8").strip())
+        where.unlink()
+        return done.returncode, done.stdout
+
+
+def all_pages() -> list[str]:
+    """Every page of the project, from its root."""
+    found = [*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("examples/**/*.md")]
+    return sorted(str(page.relative_to(ROOT)) for page in found)
+
+
+def read(page: str) -> str:
+    return (ROOT / page).read_text(encoding="utf-8")
+
+
+def blocks(page: str) -> list[Block]:
+    """The fenced blocks of *page*, in order."""
+    return [Block(found[1], found[2], found.start(2)) for found in _BLOCK.finditer(read(page))]
+
+
+def steps(text: str) -> list[Step]:
+    r"""The commands of a console block; a line that ends in a backslash goes on.
+
+    >>> steps("$ echo a \\\n    b\na b\n$ true\n")
+    [Step(command='echo a \\\n    b', shown='a b\n'), Step(command='true', shown='')]
+    """
+    found = re.split(r"^\$ ", text, flags=re.MULTILINE)
+    assert not found[0].strip(), f"a console block begins with what is no command: {found[0]!r}"
+    result = []
+    for part in found[1:]:
+        lines = part.splitlines(keepends=True)
+        end = next(number for number, line in enumerate(lines, 1) if not line.endswith("\\\n"))
+        result.append(Step("".join(lines[:end]).rstrip("\n"), "".join(lines[end:])))
+    return result
+
+
+def trimmed(text: str) -> str:
+    """*text* without the spaces at the ends of its lines, which no page shows."""
+    return re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE)
+
+
+def alike(shown: str, printed: str) -> bool:
+    """Whether a page shows what was *printed*, hashes aside; a line `...` stands for any lines."""
+    parts = re.split(r"^\.\.\.\n", _without_hashes(shown), flags=re.MULTILINE)
+    pattern = "(?:.*\n)*?".join(map(re.escape, parts))
+    return re.fullmatch(pattern, _without_hashes(printed)) is not None
+
+
+def _without_hashes(text: str) -> str:
+    return re.sub(r"\b[0-9a-f]{7,64}\b", "<hash>", trimmed(text))

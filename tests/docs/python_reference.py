@@ -1,0 +1,117 @@
+"""Writes `docs/reference/python.md` from the docstrings: `python tests/docs/python_reference.py`."""
+
+from __future__ import annotations
+
+import enum
+import inspect
+import re
+from pathlib import Path
+
+import gitmodel
+from gitmodel import Artifact, Client, Model, ModelStages, ModelVersion, errors
+
+WIDTH = 100
+PAGE = Path(__file__).resolve().parents[2] / "docs/reference/python.md"
+HEAD = """\
+# Python
+
+The registry as Python objects. This page is written from the docstrings; `help(gitmodel.Client)` says the same.
+
+```python
+from gitmodel import Client, Model, ModelStages
+
+with Client() as client:
+    client.register_model(Model(name="iris", license="Apache-2.0", tags=["sklearn"]))
+    version = client.get_model("iris").create_version(metadata={"accuracy": 0.97})
+    version.set_stage(ModelStages.STAGING, reason="to be looked at")
+    print(client.get_version("iris@staging").metadata["accuracy"])
+```
+
+A `Client` reads what it needs when it is asked. The handles it gives out (`Model`, `ModelVersion`, `Artifact`) hold no
+data: each access reads again if the branch has moved. A client may be used from several threads. `close()`, or the
+end of the `with` block, ends the git process that reads for it.
+"""
+
+
+def render() -> str:
+    """The page."""
+    parts = [HEAD, *(_class(found) for found in (Client, Model, ModelVersion, Artifact)), _stages(), _errors()]
+    return "\n".join(parts)
+
+
+def public_names(found: type) -> list[str]:
+    """The names that users of a class see, in the order of its source."""
+    return [name for name in vars(found) if not name.startswith("_")]
+
+
+def _class(found: type) -> str:
+    lines = [f"## {found.__name__}", "", _text(found.__doc__), ""]
+    if found in (Client, Model):
+        lines += ["```python", _signature(found.__name__, found.__init__), "```", ""]
+    values, calls = [], []
+    for name in public_names(found):
+        member = inspect.getattr_static(found, name)
+        if callable(member):
+            calls.append((name, member))
+        else:
+            values.append((name, member))
+    lines += ["| attribute | |", "|---|---|"]
+    lines += [f"| `{name}` | {_line(member.__doc__)} |" for name, member in values] + [""]
+    for name, member in calls:
+        function = inspect.unwrap(member)
+        lines += [f"### {found.__name__}.{name}", "", "```python", _signature(name, function), "```", ""]
+        lines += [_text(function.__doc__), ""]
+    return "\n".join(lines)
+
+
+def _stages() -> str:
+    rows = [f"| `ModelStages.{stage.name}` | `{stage.value!r}` |" for stage in ModelStages]
+    assert issubclass(ModelStages, enum.Enum)
+    return "\n".join(["## ModelStages", "", _text(ModelStages.__doc__), "", "| | |", "|---|---|", *rows, ""])
+
+
+def _errors() -> str:
+    found = [vars(errors)[name] for name in gitmodel.__all__ if name in vars(errors)]
+    found.sort(key=lambda error: error.exit_code)
+    rows = [f"| `{error.__name__}` | {error.exit_code} | {_line(error.__doc__)} |" for error in found]
+    head = ["## Errors", "", "All derive from `GitModelError`, and have `message`, `hint` and `exit_code`.", ""]
+    return "\n".join([*head, "| | exit code | |", "|---|---|---|", *rows, ""])
+
+
+def _signature(name: str, function: object) -> str:
+    signature = inspect.signature(function)  # type: ignore[arg-type]
+    words, starred = [], False
+    for key, parameter in signature.parameters.items():
+        if key == "self":
+            continue
+        if parameter.kind is inspect.Parameter.KEYWORD_ONLY and not starred:
+            starred = True
+            words.append("*")
+        words.append(_bare(str(parameter)))
+    returned = _bare(str(signature.return_annotation))
+    result = "" if name[0].isupper() else f" -> {returned}"
+    short = f"{name}({', '.join(words)}){result}"
+    return short if len(short) <= WIDTH else "\n".join([f"{name}(", *(f"    {word}," for word in words), f"){result}"])
+
+
+def _bare(annotated: str) -> str:
+    """An annotation that is a string, as its source has it."""
+    return re.sub(r"(: |^)'([^']*)'", r"\1\2", annotated).replace("'", '"')
+
+
+def _text(doc: str | None) -> str:
+    """A docstring as Markdown, on one line for each paragraph, without its doctests."""
+    assert doc
+    paragraphs = [
+        " ".join(part.split()) for part in inspect.cleandoc(doc).split("\n\n") if not part.lstrip().startswith(">>>")
+    ]
+    return re.sub(r"(?<![\w`*])\*(\w+)\*(?!\w)", r"`\1`", "\n\n".join(paragraphs))
+
+
+def _line(doc: str | None) -> str:
+    """The first paragraph of a docstring, for a cell of a table."""
+    return _text(doc).split("\n")[0].replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    PAGE.write_text(render(), encoding="utf-8")

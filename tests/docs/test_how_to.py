@@ -1,0 +1,44 @@
+"""The commands of the how-to pages run, each page in a registry with two versions of `iris`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from pages import Folder, all_pages, blocks, steps
+
+PAGES = [page for page in all_pages() if page.startswith("docs/how-to/")]
+MADE = r"""
+git init -q .
+git commit -q --allow-empty -m Begin
+echo 'sepal_length,species' > train.csv
+echo '{"classes": ["setosa", "virginica"]}' > model.json
+git model register iris --license Apache-2.0 --tag sklearn
+files="--data train=train.csv --model-object classifier=model.json"
+git model version create iris --tag baseline --metadata accuracy=0.91 $files
+git model version create iris --metadata accuracy=0.95 $files
+git model promote iris@1 production
+"""
+
+
+@pytest.fixture
+def registry(folder: Folder) -> Folder:
+    status, printed = folder.run(f"set -e{MADE}")
+    assert status == 0, printed
+    return folder
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_command_of_the_page_runs(page: str, registry: Folder) -> None:
+    for block in blocks(page):
+        if block.language == "console":
+            for step in steps(block.text):
+                status, printed = registry.run(step.command)
+                assert status == 0, f"{page}: {step.command}\n{printed}"
+        if block.language == "python":
+            text = block.text.replace('"/srv/models"', '"."')
+            done = subprocess.run(
+                [sys.executable, "-c", text], cwd=registry.place, capture_output=True, encoding="utf-8", check=False
+            )
+            assert done.returncode == 0, f"{page}: {done.stderr}"

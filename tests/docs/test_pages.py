@@ -1,0 +1,45 @@
+"""Every page: its links lead somewhere, and nothing in it belongs to one machine."""
+
+from __future__ import annotations
+
+import os
+import re
+
+import pytest
+from pages import GENERATED, ROOT, all_pages, read
+
+PAGES = all_pages()
+_LINK = re.compile(r"(?<!\!)\[[^\]]*\]\(([^)\s]+)\)")
+_MACHINE = re.compile(r"(?<!>)/tmp/|/work/|/home/(?!ada\b)\w+|/Users/|/root/|localhost:\d+|127\.0\.0\.1")
+
+
+def anchors(page: str) -> set[str]:
+    """The anchors that a git host makes of the headings of *page*."""
+    text = re.sub(r"^```.*?^```$", "", read(page), flags=re.MULTILINE | re.DOTALL)
+    titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_relative_link_leads_to_a_file_and_a_heading(page: str) -> None:
+    text = re.sub(r"^```.*?^```$|`[^`\n]*`", "", read(page), flags=re.MULTILINE | re.DOTALL)
+    for link in _LINK.findall(text):
+        if re.match(r"[a-z]+:", link):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (ROOT / page).parent / path if path else ROOT / page
+        assert target.exists(), f"{page} leads to {link}, which is not there"
+        if anchor:
+            assert anchor in anchors(str(target.resolve().relative_to(ROOT))), f"{page} leads to {link}"
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page not in GENERATED])
+def test_no_page_holds_a_path_of_one_machine(page: str) -> None:
+    assert _MACHINE.findall(read(page)) == []
+
+
+@pytest.mark.parametrize("page", [page for page in PAGES if page.startswith("docs/") and page != "docs/README.md"])
+def test_every_page_is_reached_from_an_index(page: str) -> None:
+    indexes = ("docs/README.md", "docs/decisions/README.md")
+    names = {index: os.path.relpath(ROOT / page, (ROOT / index).parent) for index in indexes}
+    assert any(f"]({name}" in read(index) for index, name in names.items())

@@ -1,0 +1,78 @@
+"""The README's commands and examples, and the example it tells of."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pages import ROOT, Block, Folder, alike, blocks, read, trimmed
+
+DEMO = ROOT / "examples/iris/run.py"
+
+
+def story_of(printed: str) -> str:
+    """What the README shows of the demo."""
+    return trimmed(printed.partition("\nThe repository is kept")[0].strip("\n")) + "\n"
+
+
+def shown_story() -> Block:
+    return next(block for block in blocks("README.md") if "$ git init" in block.text)
+
+
+def without_sizes(text: str) -> str:
+    """*text* without what depends on the versions of scikit-learn and skops."""
+    return re.sub(r"\b\d[\d.]* (?:[kM]?B\b|bytes\b)", "<size>", text)
+
+
+@pytest.mark.xdist_group("demo")
+def test_the_demo_tells_the_story_that_the_readme_shows(folder: Folder, request: pytest.FixtureRequest) -> None:
+    done = subprocess.run(
+        [sys.executable, DEMO, folder.place], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8"
+    )
+    assert done.returncode == 0, done.stdout
+    story = shown_story()
+    if request.config.getoption("--rewrite", default=False):
+        text = read("README.md")
+        new = text[: story.start] + story_of(done.stdout) + text[story.start + len(story.text) :]
+        (ROOT / "README.md").write_text(new, encoding="utf-8")
+    assert alike(without_sizes(shown_story().text), without_sizes(story_of(done.stdout)))
+
+
+@pytest.mark.xdist_group("demo")
+def test_the_demo_gives_a_name_to_who_has_none_and_says_so(folder: Folder, hermetic: Path) -> None:
+    (hermetic / ".gitconfig").write_text("", encoding="utf-8")
+    done = subprocess.run([sys.executable, DEMO, folder.place], capture_output=True, encoding="utf-8")
+    assert done.returncode == 0, done.stderr
+    assert "git does not know your name" in done.stdout
+    assert "Author: Iris Example <iris@example.com>" in done.stdout
+
+
+def test_the_demo_refuses_a_folder_that_is_not_empty(code_repo: Path) -> None:
+    done = subprocess.run([sys.executable, DEMO, code_repo], capture_output=True, encoding="utf-8")
+    assert done.returncode == 1
+    assert "is not empty" in done.stderr
+
+
+def test_the_commands_of_the_readme_are_sessions_of_the_noxfile() -> None:
+    sessions = set(re.findall(r"^def (\w+)\(session", (ROOT / "noxfile.py").read_text(encoding="utf-8"), re.MULTILINE))
+    named = set(re.findall(r"noxfile\.py -s (\w+)", read("README.md") + read("CONTRIBUTING.md")))
+    assert {"demo", "test"} <= named <= sessions
+
+
+def test_the_extras_that_the_readme_names_exist() -> None:
+    project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    extras = re.findall(r"^([\w-]+) = \[", project.partition("[project.optional-dependencies]")[2], re.MULTILINE)
+    sentence = re.search(r"Formats that come as extras: (.*?) is for filters", read("README.md"), re.DOTALL)
+    assert sentence
+    assert set(re.findall(r"`(\w+)`", sentence[1])) <= set(extras)
+
+
+def test_the_python_of_the_readme_runs(code_repo: Path) -> None:
+    (code_repo / "train.csv").write_text("a,b\n1,2\n", encoding="utf-8")
+    (code_repo / "model.json").write_text("{}", encoding="utf-8")
+    example = next(block.text for block in blocks("README.md") if block.language == "python")
+    done = subprocess.run([sys.executable, "-c", example], cwd=code_repo, capture_output=True, encoding="utf-8")
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,51 @@
+"""The tutorial, and the pages that go on where it ends, run command by command and print what they show."""
+
+from __future__ import annotations
+
+import pytest
+from pages import ROOT, Folder, alike, blocks, read, steps, trimmed
+
+TUTORIAL = "docs/tutorial/first-model.md"
+LINEAGE = "docs/explanation/lineage-with-plain-git.md"
+
+
+def follow(page: str, folder: Folder) -> list[tuple[int, int, str, str]]:
+    """Do what *page* says; returns where each console block is, what it shows and what it would show now."""
+    found = []
+    for block in blocks(page):
+        if block.file:
+            (folder.place / block.file).write_text(block.text.partition("\n")[2], encoding="utf-8")
+        if block.language != "console":
+            continue
+        printed = []
+        for step in steps(block.text):
+            status, output = folder.run(step.command)
+            assert status == 0 or "error:" in step.shown, f"{page}: {step.command}\n{output}"
+            shown = step.shown if alike(step.shown, output) else trimmed(output)
+            printed.append(f"$ {step.command}\n{shown}")
+        end = block.start + len(block.text)
+        found.append((block.start, end, block.text, "".join(printed)))
+    return found
+
+
+@pytest.mark.parametrize("page", [TUTORIAL])
+def test_every_command_prints_what_the_page_shows(page: str, folder: Folder, request: pytest.FixtureRequest) -> None:
+    found = follow(page, folder)
+    if request.config.getoption("--rewrite", default=False):
+        text = read(page)
+        for start, end, _, printed in reversed(found):
+            text = text[:start] + printed + text[end:]
+        (ROOT / page).write_text(text, encoding="utf-8")
+        return
+    for _, _, shown, printed in found:
+        assert printed == shown
+
+
+def test_the_questions_of_lineage_are_answered_by_git_alone(folder: Folder) -> None:
+    follow(TUTORIAL, folder)
+    for block in blocks(LINEAGE):
+        for step in steps(block.text) if block.language == "console" else ():
+            status, output = folder.run(step.command)
+            assert status == 0, f"{step.command}\n{output}"
+            assert output or "--quiet" in step.command, f"{step.command} prints nothing"
+            assert "git model" not in step.command
