@@ -40,7 +40,7 @@ def main(arguments: list[str]) -> None:
     story.say("Train. The script registers the model and makes its first version: two tables,")
     story.say("the classifier, its accuracy and the commit of the code.", after=True)
     story.run("python train.py")
-    story.run("git model version artifacts iris 1")
+    story.run("git model show iris@1")
 
     story.say("Promote it, first to staging, then to production. Each is one commit on the")
     story.say("branch `gitmodel` and one tag, moved together or not at all.", after=True)
