@@ -113,12 +113,17 @@ def _call(arguments: Sequence[str], prog_name: str, invocation: Invocation) -> i
     except click.Abort:
         raise KeyboardInterrupt from None
     except click.UsageError as error:
-        ctx_found = error.ctx
-        hint = f"write `{usage_of(ctx_found)}`; `{ctx_found.command_path} -h` has an example" if ctx_found else ""
-        raise errors.UsageError(_sentence(error.format_message()), hint=hint) from None
+        raise errors.UsageError(_sentence(error.format_message()), hint=_usage_hint(error.ctx)) from None
     except click.ClickException as error:
         raise errors.UsageError(_sentence(error.format_message())) from None
     return 0
+
+
+def _usage_hint(ctx: click.Context | None) -> str:
+    if ctx is None:
+        return ""
+    has = "lists the commands" if isinstance(ctx.command, LazyGroup) else "has an example"
+    return f"write `{usage_of(ctx)}`; `{ctx.command_path} -h` {has}"
 
 
 def _report(error: GitModelError, invocation: Invocation, arguments: Sequence[str]) -> int:

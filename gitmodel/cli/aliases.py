@@ -19,7 +19,7 @@ def alias() -> None:
 
 
 @command("set", example="git model alias set iris@1.2.3 champion")
-@options.reference
+@options.reference("ALIAS")
 @options.reason
 @click.pass_obj
 def set_alias(invocation: Invocation, words: tuple[str, ...], reason: str) -> None:

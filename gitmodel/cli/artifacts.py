@@ -19,7 +19,7 @@ from gitmodel.registry import artifacts, versions
 
 
 @command(example="git model get iris@production classifier -o model.skops")
-@options.reference
+@options.reference("[ARTIFACT]")
 @click.option("-o", "--output", "target", metavar="PATH", help="Where to write it; else its name, in this folder.")
 @click.pass_obj
 def get(invocation: Invocation, words: tuple[str, ...], target: str | None) -> None:
@@ -50,7 +50,7 @@ def get(invocation: Invocation, words: tuple[str, ...], target: str | None) -> N
 
 
 @command(example="git model link iris@2 --data validation=validation.csv --deployment api=deploy.json")
-@options.reference
+@options.reference()
 @options.artifact_paths
 @click.pass_obj
 def link(
@@ -76,7 +76,7 @@ def link(
 
 
 @command(example="git model unlink iris@2 validation --yes")
-@options.reference
+@options.reference("ARTIFACT")
 @options.yes
 @click.pass_obj
 def unlink(invocation: Invocation, words: tuple[str, ...], yes: bool) -> None:

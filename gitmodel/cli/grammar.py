@@ -155,7 +155,7 @@ class LazyGroup(click.Group):
         if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
             import difflib
 
-            meant = difflib.get_close_matches(args[0], [*self.list_commands(ctx), *self.also], n=1, cutoff=0.5)
+            meant = difflib.get_close_matches(args[0], [*self.list_commands(ctx), *self.also], n=1, cutoff=0.6)
             guess = f"; did you mean {meant[0]}?" if meant else ""
             raise click.UsageError(f"there is no command {args[0]!a}{guess}", ctx)
         return super().resolve_command(ctx, args)

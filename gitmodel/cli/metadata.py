@@ -23,7 +23,7 @@ def metadata() -> None:
 
 
 @command("set", example="git model metadata set iris@1 accuracy=0.98 reviewed=true --remove draft")
-@options.reference
+@options.reference("KEY=VALUE...")
 @on_artifact
 @click.option("--remove", multiple=True, metavar="KEY", help="Take this key away; repeat for more.")
 @click.pass_obj
@@ -36,7 +36,9 @@ def set_metadata(invocation: Invocation, words: tuple[str, ...], artifact: str |
     ref, pairs = _split(words)
     values = options.read_metadata(pairs)
     if not values and not remove:
-        raise UsageError("there is nothing to set", hint=f"for example: git model metadata set {ref} accuracy=0.97")
+        raise UsageError(
+            "there is nothing to set", hint=f"for example: git model metadata set {ref.model} accuracy=0.97"
+        )
     model, record = versions.resolve(invocation.writer, ref)
     chosen = VersionRef.of(model, record.number)
     versions.set_metadata(invocation.writer, chosen, values, on=artifact, remove=remove)
@@ -47,7 +49,7 @@ def set_metadata(invocation: Invocation, words: tuple[str, ...], artifact: str |
 
 
 @command("show", example="git model metadata show iris@1")
-@options.reference
+@options.reference()
 @on_artifact
 @click.pass_obj
 def show_metadata(invocation: Invocation, words: tuple[str, ...], artifact: str | None) -> None:

@@ -62,7 +62,7 @@ def list_models(invocation: Invocation, filter: str, sort: str, limit: int | Non
 
 
 @command(example="git model show iris")
-@options.reference
+@options.reference()
 @click.pass_obj
 def show(invocation: Invocation, words: tuple[str, ...]) -> None:
     """Show a model, or a version if one is named.

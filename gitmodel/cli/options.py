@@ -142,9 +142,10 @@ def complete_model(ctx: click.Context, _: click.Parameter, incomplete: str) -> l
     return references(ctx, incomplete)
 
 
-def reference(function: F) -> F:
-    """REF: `MODEL@VERSION` or `MODEL VERSION`."""
-    return click.argument("words", nargs=-1, required=True, metavar="REF", shell_complete=complete_model)(function)
+def reference(after: str = "") -> Callable[[F], F]:
+    """REF, `MODEL@VERSION` or `MODEL VERSION`, and the words *after* it."""
+    metavar = f"REF {after}".strip()
+    return click.argument("words", nargs=-1, required=True, metavar=metavar, shell_complete=complete_model)
 
 
 def model(function: F) -> F:

@@ -29,7 +29,7 @@ EVENT_COLUMNS = (
 
 
 @command(example='git model promote iris@1.2.3 production --reason "beats the baseline"')
-@options.reference
+@options.reference("STAGE")
 @options.reason
 @options.force
 @click.pass_obj

@@ -9,7 +9,7 @@ import click
 
 from gitmodel.cli import cells, options, shapes
 from gitmodel.cli.grammar import Invocation, LazyGroup, command
-from gitmodel.domain.names import check_version_name
+from gitmodel.domain.names import ARCHIVED, NONE, check_version_name
 from gitmodel.domain.records import ArtifactLink
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.stages import Promotion
@@ -115,7 +115,7 @@ def list_versions(invocation: Invocation, model: str, filter: str, limit: int | 
 
 
 @command(example="git model version show iris@production")
-@options.reference
+@options.reference()
 @click.pass_obj
 def show(invocation: Invocation, words: tuple[str, ...]) -> None:
     """Show a version; the latest if none is named."""
@@ -124,7 +124,7 @@ def show(invocation: Invocation, words: tuple[str, ...]) -> None:
 
 
 @command(example="git model version update iris 1 --stage production --reason 'beats the baseline'")
-@options.reference
+@options.reference()
 @click.option("--stage", metavar="STAGE", help="Put it into this stage; archived and none too.")
 @options.reason
 @options.force
@@ -164,7 +164,7 @@ def update(
 
 
 @command(example="git model version delete iris 2 --yes --reason 'trained on the wrong data'")
-@options.reference
+@options.reference()
 @options.reason
 @click.option("--force", is_flag=True, help="Delete it although a stage or alias names it.")
 @options.yes
@@ -183,7 +183,7 @@ def delete(invocation: Invocation, words: tuple[str, ...], reason: str, force: b
 
 
 @command(example="git model version artifacts iris 1")
-@options.reference
+@options.reference()
 @options.listed
 @click.option("--all", "every", is_flag=True, help="Model objects and deployments too.")
 @click.pass_obj
@@ -193,7 +193,7 @@ def artifacts(invocation: Invocation, /, words: tuple[str, ...], every: bool, **
 
 
 @command("model_objects", example="git model version model_objects iris 1")
-@options.reference
+@options.reference()
 @options.listed
 @click.pass_obj
 def model_objects(invocation: Invocation, /, words: tuple[str, ...], **part: Any) -> None:
@@ -202,7 +202,7 @@ def model_objects(invocation: Invocation, /, words: tuple[str, ...], **part: Any
 
 
 @command(example="git model version deployments iris 1")
-@options.reference
+@options.reference()
 @options.listed
 @click.pass_obj
 def deployments(invocation: Invocation, /, words: tuple[str, ...], **part: Any) -> None:
@@ -211,7 +211,7 @@ def deployments(invocation: Invocation, /, words: tuple[str, ...], **part: Any) 
 
 
 @command(example="git model version runs iris 1")
-@options.reference
+@options.reference()
 @options.listed
 @click.pass_obj
 def runs(invocation: Invocation, words: tuple[str, ...], filter: str, limit: int | None, offset: int) -> None:
@@ -236,7 +236,7 @@ def runs(invocation: Invocation, words: tuple[str, ...], filter: str, limit: int
 
 
 @command(example="git model resolve iris@production")
-@options.reference
+@options.reference()
 @click.pass_obj
 def resolve(invocation: Invocation, words: tuple[str, ...]) -> None:
     """Say which version a reference stands for.
@@ -273,12 +273,12 @@ def told(done: Promotion) -> str:
     """What a change of a stage or alias did, as a sentence."""
     here = f"{done.model}@{done.version}"
     if not done.changed:
-        return f"{here} is in {done.stage} already" if done.stage != "none" else f"{here} is in no stage already"
-    left = [stage for stage in done.left if stage != done.stage]
+        return f"{here} is in {done.stage} already" if done.stage != NONE else f"{here} is in no stage already"
+    left = [stage for stage in done.left if stage not in (done.stage, ARCHIVED) or done.stage == NONE]
     if done.version is None:
         was = f", where {done.model}@{done.previous} was" if done.previous is not None else ""
         return f"no version of {done.model} is in {done.stage} now{was}"
-    if done.stage == "none":
+    if done.stage == NONE:
         return f"{here} left {cells.words(left)}" if left else f"{here} is in no stage now"
     clauses = [f"{here} is in {done.stage} now"]
     if left:

@@ -1,0 +1,40 @@
+"""Transcripts of the command line: commands, what they print on stdout and stderr, and their exit codes together."""
+
+import difflib
+import re
+import shlex
+import textwrap
+
+from gitmodel.cli import run
+
+PROGRAMS = ("git model ", "git-model ", "gitmodel ")
+# A command goes on in the next line after a backslash.
+_COMMAND = re.compile(r"^\$ ((?:.*\\\n)*.*)$", re.MULTILINE)
+
+
+def ask(capsys, *arguments):
+    """One command in this process: its exit code, stdout and stderr."""
+    capsys.readouterr()
+    code = run([str(argument) for argument in arguments])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def check_transcript(capsys, text):
+    """Run every command of *text* and compare: stdout as it is, stderr behind `! `, an exit code as `[3]`."""
+    expected = textwrap.dedent(text).strip("\n").split("\n")
+    commands = _COMMAND.findall("\n".join(expected))
+    assert commands, "no command in this transcript"
+    found = [line for command in commands for line in _lines(capsys, command)]
+    if found != expected:
+        raise AssertionError("\n".join(difflib.unified_diff(expected, found, "expected", "found", lineterm="")))
+
+
+def _lines(capsys, command):
+    program = next(name for name in PROGRAMS if command.startswith(name))
+    code, out, err = ask(capsys, *shlex.split(command.removeprefix(program).replace("\\\n", " "), comments=True))
+    yield from f"$ {command}".split("\n")
+    yield from out.splitlines()
+    yield from (f"! {line}" for line in err.splitlines())
+    if code:
+        yield f"[{code}]"
