@@ -47,8 +47,8 @@ def main(arguments: list[str]) -> None:
     story.run("git model promote iris@1 staging --reason 'to be looked at'")
     story.run("git model promote iris@1 production --reason 'it names nearly all of them'")
 
-    story.say("What a service does: it asks for the stage, not for a number, and what it loads")
-    story.say("is verified against the hash that was promoted.", after=True)
+    story.say("What a service does: it asks for the stage, not for a number, and what it")
+    story.say("loads is verified against the hash that was promoted.", after=True)
     story.run("git model resolve iris@production")
     story.run("python serve.py")
 
