@@ -1,0 +1,156 @@
+"""How long things take: medians of wall time and of CPU, and the lines that say so."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+YES, NO = "yes", "NO"
+WIDTHS = (66, 10, 10, 26, 7)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one operation costs: medians, in milliseconds; *cpu* counts git's processes too."""
+
+    cpu: float
+    wall: float
+
+
+def cpu_seconds() -> float:
+    """CPU that this process, its dead children and its living children have used."""
+    own = sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    return own + sum(_spent(pid) for pid in _children())
+
+
+def measure(operation: Callable[[], Any], *, times: int, warm: int = 1) -> Cost:
+    """The medians of *operation*, done *times* times after *warm* that do not count."""
+    for _ in range(warm):
+        operation()
+    costs = []
+    for _ in range(times):
+        cpu, wall = cpu_seconds(), time.perf_counter()
+        operation()
+        costs.append(((cpu_seconds() - cpu) * 1000, (time.perf_counter() - wall) * 1000))
+    return middle(costs)
+
+
+def middle(costs: Sequence[tuple[float, float]]) -> Cost:
+    """The medians of (CPU, wall) pairs."""
+    return Cost(statistics.median(cpu for cpu, _ in costs), statistics.median(wall for _, wall in costs))
+
+
+def measure_command(command: Sequence[str], environ: dict[str, str], cwd: Path, *, times: int) -> Cost:
+    """The medians of a whole command: CPU of its process and of those it waits for."""
+    costs = []
+    for number in range(times + 2):
+        before, wall = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
+        done = subprocess.run(command, env=environ, cwd=cwd, capture_output=True, check=False)
+        wall = time.perf_counter() - wall
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        if done.returncode:
+            raise SystemExit(f"{' '.join(command)} ended with {done.returncode}: {done.stderr.decode()}")
+        if number > 1:
+            cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+            costs.append((cpu * 1000, wall * 1000))
+    return middle(costs)
+
+
+class Table:
+    """The lines of the result: what, CPU, wall, target, reached. Counts the targets that were missed."""
+
+    def __init__(self) -> None:
+        self.missed: list[str] = []
+
+    def section(self, title: str) -> None:
+        """Begin a part."""
+        print(f"\n{title}")
+        self._print("what", "CPU ms", "wall ms", "target", "reached")
+
+    def cost(self, what: str, cost: Cost, target: str = "", reached: bool | None = None) -> Cost:
+        """Say what *what* costs; *reached* is whether it is within *target*, None if there is none."""
+        self._line(what, _number(cost.cpu), _number(cost.wall), target, reached)
+        return cost
+
+    def ratio(self, what: str, first: Cost, second: Cost, at_most: float, unit: str = "CPU") -> None:
+        """Say how often *second* goes into *first*."""
+        cpu, wall = first.cpu / (second.cpu or 1e-9), first.wall / (second.wall or 1e-9)
+        judged = cpu if unit == "CPU" else wall
+        self._line(what, f"{cpu:.2f} x", f"{wall:.2f} x", f"<= {at_most:g} x ({unit})", judged <= at_most)
+
+    def value(self, what: str, value: str, target: str = "", reached: bool | None = None) -> None:
+        """Say something that is not a time."""
+        self._line(what, "", value, target, reached)
+
+    def _line(self, what: str, cpu: str, wall: str, target: str, reached: bool | None) -> None:
+        if reached is False:
+            self.missed.append(what)
+        self._print(what, cpu, wall, target, "" if reached is None else YES if reached else NO)
+
+    def _print(self, *cells: str) -> None:
+        first, second, third, fourth, last = cells
+        print(
+            f"{first:{WIDTHS[0]}} {second:>{WIDTHS[1]}} {third:>{WIDTHS[2]}}  {fourth:{WIDTHS[3]}} {last}".rstrip(),
+            flush=True,
+        )
+
+
+def describe_machine(folder: Path) -> str:
+    """Processor, memory, system, Python and git: what the figures hold for."""
+    model = next((line.split(":", 1)[1].strip() for line in _lines("/proc/cpuinfo") if "model name" in line), "?")
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / (1 << 30)
+    git = subprocess.run(["git", "version"], capture_output=True, text=True, check=True).stdout.strip()
+    kind = subprocess.run(
+        ["stat", "-f", "-c", "%T", folder], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    load = ", ".join(f"{number:.1f}" for number in os.getloadavg())
+    return (
+        f"{model}, {os.cpu_count()} cores, {memory:.0f} GB, {platform.system()} {platform.release()}, {kind or '?'}\n"
+        f"Python {platform.python_version()}, {git}, load before the run {load}"
+    )
+
+
+def peak_memory(code: str, environ: dict[str, str], *arguments: str) -> float:
+    """The most memory, in MB, that a Python process running *code* has had."""
+    after = "\nimport resource; print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    done = subprocess.run(
+        [sys.executable, "-c", code + after, *arguments], env=environ, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        raise SystemExit(done.stderr)
+    return int(done.stdout.split()[-1]) / 1024
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.1f}" if value >= 10 else f"{value:.2f}"
+
+
+def _children() -> list[str]:
+    found: list[str] = []
+    for task in Path("/proc/self/task").glob("*/children"):
+        found += task.read_text().split()
+    return found
+
+
+def _spent(pid: str) -> float:
+    # The first number is nanoseconds on a processor; /proc/PID/stat counts in steps of 10 ms.
+    try:
+        return int(Path(f"/proc/{pid}/schedstat").read_text().split()[0]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return 0.0
+
+
+def _lines(path: str) -> list[str]:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return []

@@ -1,0 +1,90 @@
+"""The same objects and refs as gitmodel writes, written through git's own plumbing: what the work itself costs.
+
+`Recorder` keeps what gitmodel wrote; it is written again into another copy of the same repository, with the same
+things flushed to disk, as a script would (a process for each object) and as fast as two processes can.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import zlib
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from gitmodel.storage.objects import NewObject
+from gitmodel.storage.repository import Repository
+
+SAFE = ("-c", "core.fsync=committed,loose-object,reference", "-c", "core.warnAmbiguousRefs=false")
+
+
+@dataclass
+class Written:
+    """What one change wrote: its objects, and the lines that moved its refs."""
+
+    objects: list[NewObject] = field(default_factory=list)
+    moves: list[str] = field(default_factory=list)
+
+
+class Recorder:
+    """Keeps what *repository* writes, change by change."""
+
+    def __init__(self, repository: Repository) -> None:
+        self.changes: list[Written] = []
+        self._write, self._move = repository.objects.write, repository.move
+        repository.objects.write = self._keep_objects  # type: ignore[method-assign]
+        repository.move = self._keep_moves  # type: ignore[method-assign]
+
+    def _keep_objects(self, objects: Iterable[NewObject]) -> None:
+        self.changes.append(Written(list(objects)))
+        self._write(self.changes[-1].objects)
+
+    def _keep_moves(self, moves: list[str], message: str) -> None:
+        self._move(moves, message)
+        self.changes[-1].moves = moves
+
+
+class Plumbing:
+    """git's own commands on the repository at *path*."""
+
+    def __init__(self, path: Path, environ: dict[str, str]) -> None:
+        self._command = ["git", "-C", str(path), *SAFE]
+        self._environ = environ
+
+    def by_commands(self, objects: list[NewObject], moves: list[str]) -> None:
+        """One `hash-object` for each object, as a script calls hash-object, mktree, commit-tree and mktag."""
+        for new in objects:
+            self._run("hash-object", "-w", "-t", new.type, "--stdin", input=new.data)
+        self.move(moves)
+
+    def by_two_processes(self, objects: list[NewObject], moves: list[str]) -> None:
+        """All objects through one `unpack-objects` that flushes them in one go, then the refs."""
+        self._run("-c", "core.fsyncMethod=batch", "unpack-objects", "-q", input=pack(objects))
+        self.move(moves)
+
+    def move(self, moves: list[str]) -> None:
+        """One `update-ref` transaction."""
+        lines = "".join(f"{move}\n" for move in moves).encode()
+        self._run("update-ref", "--create-reflog", "-m", "benchmark", "--stdin", input=lines)
+
+    def _run(self, *arguments: str, input: bytes = b"") -> bytes:
+        command = [*self._command, *arguments]
+        return subprocess.run(command, input=input, capture_output=True, check=True, env=self._environ).stdout
+
+
+def pack(objects: list[NewObject]) -> bytes:
+    """*objects* as a pack (`git help format-pack`), none of them a delta."""
+    kinds = {"commit": 1, "tree": 2, "blob": 3, "tag": 4}
+    parts = [b"PACK", (2).to_bytes(4, "big"), len(objects).to_bytes(4, "big")]
+    for new in objects:
+        size, head = len(new.data), bytearray()
+        byte = kinds[new.type] << 4 | size & 15
+        size >>= 4
+        while size:
+            head.append(byte | 128)
+            byte, size = size & 127, size >> 7
+        head.append(byte)
+        parts += [bytes(head), zlib.compress(new.data, 1)]
+    body = b"".join(parts)
+    return body + hashlib.sha1(body).digest()

@@ -1,0 +1,119 @@
+"""Registries of any size, made in seconds: records encoded by gitmodel's own codec, written by `git fast-import`."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+from gitmodel.client import Client
+from gitmodel.domain import codec, paths, records
+from gitmodel.domain.records import ArtifactLink, Code, ModelRecord, RegistryRecord, VersionRecord
+
+BRANCH = "refs/heads/gitmodel"
+START = datetime(2026, 1, 1, tzinfo=timezone.utc)
+WHO = "Ada Example <ada@example.com>"
+CONFIG = "[user]\n\tname = Ada Example\n\temail = ada@example.com\n[init]\n\tdefaultBranch = main\n"
+
+File = tuple[str, bytes]
+
+
+def hermetic_environment(home: Path) -> dict[str, str]:
+    """The environment for git and gitmodel: a home of its own, nothing of the person who measures."""
+    home.mkdir(parents=True, exist_ok=True)
+    config = home / ".gitconfig"
+    config.write_text(CONFIG, encoding="utf-8")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "GITMODEL_", "XDG_"))}
+    return {
+        **kept,
+        "HOME": str(home),
+        "GIT_CONFIG_GLOBAL": str(config),
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "LC_ALL": "C",
+        "TZ": "UTC",
+    }
+
+
+def new_repository(path: Path, environ: dict[str, str]) -> Path:
+    """An empty repository at *path*."""
+    subprocess.run(["git", "init", "-q", str(path)], check=True, env=environ)
+    return path
+
+
+def links(number: int) -> tuple[ArtifactLink, ...]:
+    """The artifacts of version *number*: training data and a classifier."""
+    return (
+        ArtifactLink("classifier", "model", f"sha256:{number:064x}", 48_211, "skops", metadata={"features": 4}),
+        ArtifactLink("training-data", "data", f"sha256:{1:064x}", 2_048, "csv", metadata={"rows": 150}),
+    )
+
+
+def version(number: int) -> VersionRecord:
+    """A version of ordinary size: some 700 bytes."""
+    return VersionRecord(
+        number=number,
+        created=START + timedelta(minutes=number),
+        description=f"Trained on the data of day {number}.",
+        tags=("baseline",) if number % 10 else ("baseline", "weekly"),
+        code=Code(commit=f"{number:040x}", dirty=False, repository="https://example.com/iris.git"),
+        metadata=metadata(number),
+        artifacts=links(number),
+    )
+
+
+def metadata(number: int) -> dict[str, float | int | str]:
+    """What a training would log of version *number*."""
+    return {"accuracy": 0.9 + number % 100 / 1000, "epochs": number % 50 + 1, "framework": "sklearn"}
+
+
+def build(path: Path, models: dict[str, range], environ: dict[str, str], *, versions_per_commit: int = 1) -> None:
+    """Add the versions of each model to the registry at *path*, beginning it where there is none."""
+    exists = subprocess.run(
+        ["git", "-C", str(path), "rev-parse", "-q", "--verify", BRANCH], capture_output=True, env=environ, check=False
+    ).stdout.strip()
+    stream = _stream(models, versions_per_commit, exists.decode())
+    command = ["git", "-C", str(path), "fast-import", "--quiet", "--done", "--depth=50"]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, env=environ)
+    assert process.stdin is not None
+    with process.stdin as out:
+        for piece in stream:
+            out.write(piece)
+    if process.wait():
+        raise SystemExit(f"git fast-import ended with {process.returncode}")
+
+
+def open_registry(path: Path, environ: dict[str, str]) -> Client:
+    """A client with nothing in memory."""
+    return Client(path, environ=environ)
+
+
+def _stream(models: dict[str, range], versions_per_commit: int, tip: str) -> Iterator[bytes]:
+    yield b"feature done\n"
+    for commits, (files, subject) in enumerate(_changes(models, versions_per_commit, begun=bool(tip))):
+        when = f"{WHO} {int(START.timestamp()) + 60 * commits} +0000"
+        message = f"{subject}\n".encode()
+        yield f"commit {BRANCH}\ncommitter {when}\ndata {len(message)}\n".encode() + message
+        if tip and not commits:
+            yield f"from {tip}\n".encode()
+        for name, data in files:
+            yield b"M 100644 inline %s\ndata %d\n%s\n" % (name.encode(), len(data), data)
+    yield b"done\n"
+
+
+def _changes(models: dict[str, range], versions_per_commit: int, *, begun: bool) -> Iterator[tuple[list[File], str]]:
+    if not begun:
+        yield [(paths.REGISTRY, codec.encode(records.REGISTRY, RegistryRecord()))], "Begin the registry"
+    for model, numbers in models.items():
+        files: list[File] = []
+        if numbers.start == 1:
+            record = ModelRecord(created=START, license="Apache-2.0", description=f"Knows {model}.", tags=("sklearn",))
+            files.append((paths.model_file(model), codec.encode(records.MODEL, record)))
+        for number in numbers:
+            files.append((paths.version_file(model, number), codec.encode(records.VERSION, version(number))))
+            if number % versions_per_commit == 0:
+                yield files, f"Create {model} {number}"
+                files = []
+        if files:
+            yield files, f"Create {model} {numbers[-1]}"

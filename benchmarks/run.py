@@ -1,0 +1,354 @@
+"""Every figure of gitmodel's size and speed, with its target: `python benchmarks/run.py [--quick]`.
+
+CPU and wall are medians in milliseconds, CPU with that of the git processes. Registries are made by `git fast-import`,
+then opened, read and written by gitmodel like any other. Everything is on disk (`fsync`) when a write returns.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import registries
+from measuring import Cost, Table, describe_machine, measure, measure_command, peak_memory
+from peers import PEERS, Peer, run_peer
+from plumbing import Plumbing, Recorder, Written
+from stores import measure_stores
+
+from gitmodel import __version__
+from gitmodel.client import Client
+from gitmodel.domain.references import VersionRef
+from gitmodel.registry import checking, models, stages, versions
+from gitmodel.storage.objects import NewObject
+
+SEARCH = "metadata.accuracy > 0.95"
+
+
+class Work:
+    """What is measured on one registry: each method does its thing once more."""
+
+    def __init__(self, client: Client, model: str, count: int) -> None:
+        self.client = client
+        self.model = model
+        self.newest = count
+        self.others = itertools.cycle((1, 2))
+
+    def create(self) -> None:
+        number = self.newest + 1
+        given = registries.version(number)
+        self.newest = versions.create_version(
+            self.client.writer,
+            self.model,
+            description=given.description,
+            tags=given.tags,
+            metadata=given.metadata,
+            artifacts=given.artifacts,
+            code=given.code,
+        )
+
+    def promote(self) -> None:
+        """Another version enters production, and who held it is archived."""
+        ref = VersionRef.of(self.model, next(self.others))
+        stages.promote(self.client.writer, ref, "production")
+
+    def resolve(self) -> None:
+        versions.resolve(self.client.writer, VersionRef.of(self.model, "production"))
+
+    def list_newest(self) -> None:
+        versions.list_versions(self.client.writer, self.model, limit=50)
+
+    def list_all(self) -> None:
+        versions.list_versions(self.client.writer, self.model)
+
+    def search(self) -> None:
+        versions.list_versions(self.client.writer, self.model, filter=SEARCH)
+
+    def list_models(self) -> None:
+        models.list_models(self.client.writer)
+
+
+class Benchmark:
+    """One run: a folder of registries, an environment, and the table of what was found."""
+
+    def __init__(self, folder: Path, *, quick: bool) -> None:
+        self.folder = folder
+        self.quick = quick
+        self.times = 10 if quick else 50
+        self.environ = registries.hermetic_environment(folder / "home")
+        self.table = Table()
+        self.writes: dict[int, tuple[Cost, Cost]] = {}
+
+    @property
+    def large(self) -> int:
+        """The size that the targets speak of."""
+        return 1_000 if self.quick else 10_000
+
+    def versions(self) -> None:
+        """One model with few and many versions."""
+        for count in sorted({10, 1_000, self.large}):
+            self.table.section(f"One model with {count:,} versions, in one process")
+            path = self._registry(count)
+            with registries.open_registry(path, self.environ) as client:
+                work = Work(client, "iris", count)
+                create, promote = measure(work.create, times=self.times), measure(work.promote, times=self.times)
+                self.writes[count] = create, promote
+                self.table.cost("create a version with two artifact links", create)
+                self.table.cost("promote it, archiving who held the stage", promote)
+                resolve = measure(work.resolve, times=200)
+                self.table.cost("resolve by stage, warm", resolve, "<= 1 ms wall", resolve.wall <= 1)
+                self.table.cost("list the newest 50, warm", measure(work.list_newest, times=self.times))
+            self._reads(path, count)
+        first, last = self._sum(10), self._sum(self.large)
+        self.table.section(f"Writing at {self.large:,} versions against 10")
+        self.table.ratio("create + promote", last, first, 1.5)
+
+    def _reads(self, path: Path, count: int) -> None:
+        def fresh(operation: Callable[[Work], None]) -> Cost:
+            # A client with nothing in memory each time; opening it is not counted.
+            costs = []
+            for _ in range(5):
+                with registries.open_registry(path, self.environ) as client:
+                    costs.append(measure(lambda client=client: operation(Work(client, "iris", 0)), times=1, warm=0))
+            return sorted(costs, key=lambda cost: cost.wall)[2]
+
+        large = count == 10_000
+        self.table.cost("list the newest 50, cold", fresh(Work.list_newest))
+        cold = fresh(Work.list_all)
+        self.table.cost("list all, cold", cold, "<= 500 ms wall" if large else "", cold.wall <= 500 if large else None)
+        with registries.open_registry(path, self.environ) as client:
+            work = Work(client, "iris", 0)
+            again = measure(work.list_all, times=10)
+            reached = again.wall <= 50 if large else None
+            self.table.cost("list all, unchanged", again, "<= 50 ms wall" if large else "", reached)
+            self.table.cost(f"search all by metadata ({SEARCH}), warm", measure(work.search, times=5))
+
+    def plumbing(self) -> None:
+        """The same objects and refs written by git itself."""
+        count = self.large
+        self.table.section(f"The same objects and refs at {count:,} versions, written through git's plumbing")
+        source = self._registry(count)
+        copies = [self._copy(source, name) for name in ("script", "fast")]
+        with registries.open_registry(source, self.environ) as client:
+            work = Work(client, "iris", count)
+            work.client.repository.tip()
+            recorder = Recorder(client.repository)
+            for _ in range(self.times):
+                work.create()
+            for _ in range(self.times):
+                work.promote()
+        created, promoted = recorder.changes[: self.times], recorder.changes[self.times :]
+        for path, name, at_most in (
+            (copies[0], "a process for each object, as a script", None),
+            (copies[1], "unpack-objects and update-ref, flushing in one go", 3),
+        ):
+            git = Plumbing(path, self.environ)
+            write = git.by_commands if at_most is None else git.by_two_processes
+            costs = [_measure_each(write, changes) for changes in (created, promoted)]
+            both = Cost(costs[0].cpu + costs[1].cpu, costs[0].wall + costs[1].wall)
+            self.table.cost(f"create + promote: {name}", both)
+            if at_most:
+                self.table.ratio("gitmodel against that", self._sum(count), both, at_most, unit="wall")
+
+    def commands(self) -> None:
+        """Whole commands, from start to exit."""
+        self.table.section(f"Whole commands on {self.large:,} versions; the promotion in force is as many commits old")
+        path = self._registry(self.large, promoted=True)
+        script = Path(sys.executable).parent / "git-model"
+        for command, target in (
+            (["--version"], 60),
+            (["resolve", "iris@production"], 120),
+            (["list"], 120),
+            (["version", "list", "iris", "--limit", "50"], 120),
+            (["version", "list", "iris"], None),
+        ):
+            for start in ([str(script)], [sys.executable, "-m", "gitmodel"]):
+                if len(start) > 1 and command[0] == "version":
+                    continue
+                cost = measure_command([*start, *command], self.environ, path, times=5 if self.quick else 15)
+                name = " ".join(["git model" if len(start) == 1 else "python -m gitmodel", *command])
+                reached = None if target is None else cost.cpu < target
+                self.table.cost(name, cost, "" if target is None else f"< {target} ms CPU", reached)
+        bare = measure_command([sys.executable, "-c", "pass"], self.environ, path, times=5 if self.quick else 15)
+        self.table.cost("(python -c pass, for comparison)", bare)
+
+    def models(self) -> None:
+        """Many models, whose folders stand flat in models/."""
+        count = 100 if self.quick else 1_000
+        self.table.section(f"{count:,} models with 10 versions each; models/ is one flat folder")
+        path = registries.new_repository(self.folder / "models", self.environ)
+        names = [f"model-{number:04}" for number in range(count)]
+        registries.build(path, {name: range(1, 11) for name in names}, self.environ, versions_per_commit=10)
+        with registries.open_registry(path, self.environ) as client:
+            work = Work(client, names[count // 2], 10)
+            before = self._bytes(path)
+            create = measure(work.create, times=self.times, warm=0)
+            grown = (self._bytes(path) - before) / self.times
+            promote = measure(work.promote, times=self.times)
+            both = Cost(create.cpu + promote.cpu, create.wall + promote.wall)
+            self.table.cost("create a version", create)
+            self.table.cost("promote it, archiving who held the stage", promote)
+            self.table.ratio("create + promote, against one model", both, self._sum(10), 1.5)
+            self.table.value("one version adds to .git", f"{grown / 1024:.1f} KiB")
+            resolve = measure(work.resolve, times=200)
+            self.table.cost("resolve by stage, warm", resolve, "<= 1 ms wall", resolve.wall <= 1)
+        with registries.open_registry(path, self.environ) as client:
+            work = Work(client, "", 0)
+            self.table.cost("list all models, cold", measure(work.list_models, times=1, warm=0))
+            self.table.cost("list all models, unchanged", measure(work.list_models, times=5))
+
+    def growth(self) -> None:
+        """What a version adds to .git, when there are few and when there are many."""
+        self.table.section("Growth of .git for each new version: of the disk (blocks, as `du` counts), and in bytes")
+        disk: dict[int, float] = {}
+        size: dict[int, float] = {}
+        for count in (10, self.large):
+            path = self._registry(count)
+            before = self._bytes(path), self._blocks(path)
+            with registries.open_registry(path, self.environ) as client:
+                work = Work(client, "iris", count)
+                for _ in range(50):
+                    work.create()
+            size[count], disk[count] = (self._bytes(path) - before[0]) / 50, (self._blocks(path) - before[1]) / 50
+            said = f"{disk[count] / 1024:.1f} KiB, {size[count] / 1024:.1f} KiB of bytes"
+            self.table.value(f"at {count:,} versions, as written (loose objects)", said)
+        ratio = disk[self.large] / disk[10]
+        self.table.value("at many against few, disk", f"{ratio:.2f} x", "<= 2 x", ratio <= 2)
+        self.table.value("at many against few, bytes", f"{size[self.large] / size[10]:.2f} x")
+        for count in (10, self.large):
+            path = self.folder / f"versions-{count}"
+            subprocess.run(["git", "-C", path, "gc", "-q"], env=self.environ, check=True, capture_output=True)
+            self.table.value(
+                f"{count + 50:,} versions after git gc, each", f"{self._bytes(path) / (count + 50) / 1024:.2f} KiB"
+            )
+
+    def memory(self) -> None:
+        """The most memory that a listing takes."""
+        count = 10_000 if self.quick else 100_000
+        self.table.section(f"Peak memory of listing {count:,} versions")
+        path = registries.new_repository(self.folder / "huge", self.environ)
+        registries.build(path, {"iris": range(1, count + 1)}, self.environ, versions_per_commit=100)
+        command = "import sys; sys.argv = ['gitmodel', *sys.argv[1:]]\nfrom gitmodel.cli import main\n"
+        command += "import os; out = os.dup(1); os.dup2(os.open(os.devnull, os.O_WRONLY), 1)\n"
+        command += "try: main()\nexcept SystemExit as done: assert not done.code, done.code\n"
+        command += "sys.stdout.flush(); os.dup2(out, 1)"
+        for form in ("table", "json"):
+            arguments = ["-C", str(path), "--format", form, "version", "list", "iris"]
+            peak = peak_memory(command, self.environ, *arguments)
+            self.table.value(f"git model --format {form} version list iris", f"{peak:.0f} MB", "<= 200 MB", peak <= 200)
+
+    def validity(self) -> None:
+        """That the registries which fast-import made are such as gitmodel makes."""
+        with registries.open_registry(self._registry(1_000), self.environ) as client:
+            problems = checking.check(client.repository)
+        if problems:
+            raise SystemExit(f"the registry that was made for measuring is not valid: {problems[0]}")
+        print("\n`git model check` finds nothing wrong with the registry of 1,000 versions that was made for this")
+
+    def peers(self, chosen: list[Peer], cache: Path) -> None:
+        """The same work by other registries, in this run."""
+        count = 100 if self.quick else 1_000
+        path = registries.new_repository(self.folder / "beside", self.environ)
+        registries.build(path, {"iris": range(1, count + 1)}, self.environ)
+        ours: dict[str, Cost] = {}
+        with registries.open_registry(path, self.environ) as client:
+            work = Work(client, "iris", count)
+            ours["create"] = measure(work.create, times=self.times)
+            ours["promote"] = measure(work.promote, times=self.times)
+            ours["resolve"] = measure(work.resolve, times=self.times)
+            ours["list"] = measure(work.list_all, times=5)
+            ours["search"] = measure(work.search, times=5)
+        for peer in chosen:
+            found = run_peer(peer, count, cache=cache, seconds=60 if self.quick else 300)
+            self.table.section(f"{found.title}, against gitmodel {__version__} in the same run")
+            if found.problem:
+                print(f"does not run here: {found.problem}")
+            for what, theirs in found.costs.items():
+                label = f"{what}{f' (at {found.counts[what]:,} versions)' if what in found.counts else ''}"
+                mine = ours[what]
+                faster = "gitmodel" if mine.wall < theirs.wall else found.name
+                self.table.cost(f"{label}: {found.name}", theirs)
+                must = found.name == "MLflow" and what in ("create", "promote")
+                said = f"{faster} is faster, {max(mine.wall, theirs.wall) / min(mine.wall, theirs.wall):.1f} x"
+                self.table.cost(f"{what}: gitmodel", mine, said, mine.wall <= theirs.wall if must else None)
+
+    def _sum(self, count: int) -> Cost:
+        create, promote = self.writes[count]
+        return Cost(create.cpu + promote.cpu, create.wall + promote.wall)
+
+    def _registry(self, count: int, *, promoted: bool = False) -> Path:
+        """A registry of *count* versions, made anew: the third in production since the beginning if *promoted*."""
+        path = self.folder / f"versions-{count}"
+        shutil.rmtree(path, ignore_errors=True)
+        registries.new_repository(path, self.environ)
+        if promoted:
+            registries.build(path, {"iris": range(1, 6)}, self.environ)
+            with registries.open_registry(path, self.environ) as client:
+                stages.promote(client.writer, VersionRef.of("iris", 3), "production")
+        registries.build(path, {"iris": range(6 if promoted else 1, count + 1)}, self.environ)
+        if not promoted:
+            with registries.open_registry(path, self.environ) as client:
+                stages.promote(client.writer, VersionRef.of("iris", 3), "production")
+        return path
+
+    def _copy(self, source: Path, name: str) -> Path:
+        path = self.folder / name
+        shutil.copytree(source, path)
+        return path
+
+    def _bytes(self, path: Path) -> int:
+        return sum(file.stat().st_size for file in (path / ".git").rglob("*") if file.is_file())
+
+    def _blocks(self, path: Path) -> int:
+        return sum(file.stat().st_blocks * 512 for file in (path / ".git").rglob("*"))
+
+
+def _measure_each(write: Callable[[list[NewObject], list[str]], None], changes: list[Written]) -> Cost:
+    left = iter(changes)
+
+    def next_one() -> None:
+        change = next(left)
+        write(change.objects, change.moves)
+
+    return measure(next_one, times=len(changes), warm=0)
+
+
+def main() -> None:
+    """Measure what was asked for, print it, and end with 1 if a target was missed."""
+    parser = argparse.ArgumentParser(description="Print every figure of gitmodel's size and speed.")
+    parser.add_argument("--quick", action="store_true", help="small sizes: a minute instead of a quarter of an hour")
+    parts = ("validity", "versions", "plumbing", "commands", "models", "growth", "memory", "stores", "peers")
+    parser.add_argument("--only", nargs="+", choices=parts, default=parts, help="these parts alone")
+    parser.add_argument("--peers", nargs="*", choices=sorted(PEERS), default=sorted(PEERS), help="whom to compare with")
+    parser.add_argument(
+        "--cache", type=Path, default=Path.home() / ".cache" / "gitmodel-benchmarks", help="where peers are installed"
+    )
+    parser.add_argument("--folder", type=Path, help="where registries are made (it must be on a disk, not in memory)")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="gitmodel-bench-", dir=given.folder) as temporary:
+        folder = Path(temporary)
+        print(f"gitmodel {__version__}\n{describe_machine(folder)}")
+        run = Benchmark(folder, quick=given.quick)
+        wanted = set(given.only)
+        if wanted & {"plumbing", "models"}:
+            wanted.add("versions")
+        for part in parts:
+            if part not in wanted:
+                continue
+            if part == "stores":
+                measure_stores(run.table, folder / "stores", size=(64 if run.quick else 1024) << 20, files=run.large)
+            elif part == "peers":
+                run.peers([PEERS[name] for name in given.peers], given.cache)
+            else:
+                getattr(run, part)()
+    print(f"\n{len(run.table.missed)} targets were missed" + "".join(f"\n- {what}" for what in run.table.missed))
+    raise SystemExit(1 if run.table.missed else 0)
+
+
+if __name__ == "__main__":
+    main()
