@@ -8,7 +8,15 @@ import sys
 
 import pytest
 from editing import edit, state
-from transcripts import ask, check_transcript
+from transcripts import ask, check_transcript, make_registry
+
+COMMANDS_OF_IRIS = (
+    "register iris --license MIT --title Iris",
+    "version create iris --name 1.2.3 --data train=train.csv --model-object classifier=model.skops --tag baseline "
+    "--metadata accuracy=0.97 --metadata draft=true",
+    "promote iris@1 production",
+    "version create iris --data train=train.csv",
+)
 
 
 @pytest.fixture
@@ -21,16 +29,9 @@ def repo(code_repo, monkeypatch):
 
 
 @pytest.fixture
-def iris(repo, capsys):
+def iris(repo, capsys, tmp_path_factory):
     """The registry of the examples: iris with two versions, the first in production."""
-    for command in (
-        "register iris --license MIT --title Iris",
-        "version create iris --name 1.2.3 --data train=train.csv --model-object classifier=model.skops --tag baseline "
-        "--metadata accuracy=0.97 --metadata draft=true",
-        "promote iris@1 production",
-        "version create iris --data train=train.csv",
-    ):
-        assert ask(capsys, *command.split())[0] == 0
+    make_registry(repo, tmp_path_factory.getbasetemp() / "iris", capsys, COMMANDS_OF_IRIS)
     return repo
 
 
@@ -384,7 +385,7 @@ def test_an_artifact_that_cannot_be_stored_or_is_not_there_is_refused(iris, caps
         ! hint: write iris@3, iris@1.2.3 or iris@latest
         [2]
         $ git model unlink iris@1 train --yes
-        ! error: the artifacts of iris 1 cannot change, because it is production
+        ! error: the artifacts of iris 1 cannot change, because it is in production
         ! hint: make a new version with `git model version create iris`
         [6]
         $ git model unlink iris@2 nothing --yes
@@ -392,7 +393,7 @@ def test_an_artifact_that_cannot_be_stored_or_is_not_there_is_refused(iris, caps
         ! hint: its artifacts: train
         [3]
         $ git model link iris@1 --data other=test.csv
-        ! error: the artifacts of iris 1 cannot change, because it is production
+        ! error: the artifacts of iris 1 cannot change, because it is in production
         ! hint: make a new version with `git model version create iris`
         [6]
         $ git model link iris@2
@@ -558,7 +559,7 @@ def test_a_pending_change_that_must_not_be_applied_is_told_and_ends_with_6(iris,
     code, out, err = ask(capsys, "apply")
     assert code == 6
     assert out.splitlines()[1].startswith("iris   staging  refused: version 2 of iris is from a failed run")
-    assert err.startswith("error: 1 pending changes were not put in force\n")
+    assert err.startswith("error: 1 pending change was not put in force\n")
 
 
 def test_a_damaged_record_is_a_warning_of_lists_and_an_error_of_check(iris, capsys):

@@ -3,6 +3,7 @@
 import difflib
 import re
 import shlex
+import shutil
 import textwrap
 
 from gitmodel.cli import run
@@ -18,6 +19,17 @@ def ask(capsys, *arguments):
     code = run([str(argument) for argument in arguments])
     out, err = capsys.readouterr()
     return code, out, err
+
+
+def make_registry(folder, keep, capsys, commands):
+    """Run *commands* in the repository *folder*, the first time; after that, copy what they made from *keep*."""
+    if keep.is_dir():
+        shutil.copytree(keep, folder, dirs_exist_ok=True, symlinks=True)
+        return
+    for command in commands:
+        code, _, err = ask(capsys, *shlex.split(command))
+        assert code == 0, err
+    shutil.copytree(folder, keep, symlinks=True)
 
 
 def check_transcript(capsys, text):

@@ -60,9 +60,10 @@ def link(
     model_object: tuple[str, ...],
     deployment: tuple[str, ...],
 ) -> None:
-    """Store files or folders and link them to a version; the latest if none is named.
+    """Store files or folders and link them to a version.
 
-    A version that a stage or alias names, or that is archived, keeps the artifacts that it has.
+    To the latest if none is named. A version that a stage or alias names, or that is archived, keeps the artifacts that
+    it has.
     """
     ref, _ = options.read_reference(words, usage="git model link MODEL@VERSION --data NAME=PATH")
     paths = options.read_artifacts(data=data, model=model_object, deployment=deployment)

@@ -63,7 +63,7 @@ VERSION = Shape(
         "artifacts": "list of `artifact`, by name",
         "runs": "list of text: the ids of the runs that made or used it",
         "code": "object or null: `commit` (40 hex digits or null), `dirty` (had changes; null: unknown), "
-        "`repository` (its origin without credentials, or null)",
+        "`repository` (its origin without credentials, or null), `outside` (there was no code repository)",
         "failed": "true if it was kept from a failed run",
         "deleted": "time: when it was deleted, or null",
         "reason": "text: why it was deleted",

@@ -91,9 +91,10 @@ def apply(invocation: Invocation, models: tuple[str, ...]) -> None:
         ),
         empty="nothing was pending",
     )
-    if done.refused:
+    count = len(done.refused)
+    if count:
         raise Refused(
-            f"{len(done.refused)} pending changes were not put in force",
+            f"{'1 pending change was' if count == 1 else f'{count} pending changes were'} not put in force",
             hint="the list says why; promote or demote again to record something else",
         )
 

@@ -1,0 +1,254 @@
+"""What commands say of themselves: help, examples, manual pages, completion; and what they import."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from transcripts import ask, make_registry
+
+from gitmodel.cli import COMMANDS, manual, shapes
+from gitmodel.cli.grammar import LazyGroup, Verb, first_line
+from gitmodel.cli.shells import SCRIPTS
+
+ROOT = Path(__file__).resolve().parents[1]
+CONTEXTS = {ctx.command_path: ctx for ctx in manual.contexts()}
+VERBS = {path: ctx.command for path, ctx in CONTEXTS.items() if isinstance(ctx.command, Verb)}
+# What a command that only reads must not pay for.
+HEAVY = ("pydantic", "git", "rich", "importlib.metadata", "concurrent.futures", "gitmodel.expressions", "cel")
+COMMANDS_OF_REGISTRY = (
+    "register iris --license MIT --title Iris --tag sklearn",
+    "version create iris --name 1.2.3 --data train=train.csv --model-object classifier=model.skops --tag baseline "
+    "--deployment api=deploy.json --metadata accuracy=0.97 --metadata draft=true",
+    "promote iris@1 production --reason first",
+    "version create iris --data validation=validation.csv",
+    "promote iris@2 staging",
+    "alias set iris@1 champion",
+)
+
+
+@pytest.fixture
+def registry(code_repo, monkeypatch, capsys, tmp_path_factory):
+    """A registry in which every example can run."""
+    for name in ("train.csv", "test.csv", "validation.csv", "model.skops", "deploy.json"):
+        (code_repo / name).write_text(f"{name}\n", encoding="utf-8")
+    monkeypatch.chdir(code_repo)
+    make_registry(code_repo, tmp_path_factory.getbasetemp() / "registry", capsys, COMMANDS_OF_REGISTRY)
+    return code_repo
+
+
+@pytest.mark.parametrize("path", VERBS)
+def test_every_help_ends_in_an_example_that_runs(path, registry, capsys, tmp_path):
+    code, out, _ = ask(capsys, *path.split()[2:], "-h")
+    example = VERBS[path].example
+    assert (code, out.endswith("Example:\n" + "".join(f"  {line}\n" for line in example.splitlines()))) == (0, True)
+    if path == "git model completion":
+        assert (
+            subprocess.run(["bash", "-c", example.replace("git model", f"{sys.executable} -m gitmodel")]).returncode
+            == 0
+        )
+        return
+    before = {
+        "git model register": "delete iris --yes --force",
+        "git model rollback": "promote iris@2 production",
+        "git model unlink": "version update iris@2 --stage none",
+        "git model link": "version update iris@2 --stage none",
+        "git model version create": "version list iris",
+        "git model version delete": "version update iris@2 --stage none",
+    }
+    assert ask(capsys, *before.get(path, "list").split())[0] == 0
+    for line in example.splitlines():
+        line = line.replace("/tmp/models", str(tmp_path / "models")).replace("register iris", "register flowers")
+        line = line.replace("--name 1.2.3", "--name 1.2.4")
+        assert line.startswith(path.replace("git model list_models", "git model list"))
+        code, _, err = ask(capsys, *_words(line, path))
+        assert (code, err if code else "") == (0, "")
+
+
+def _words(line, path):
+    words = shlex.split(line.removeprefix("git model "))
+    # what was linked is there to be unlinked only if somebody linked it
+    return ["unlink", "iris@2", "validation", "--yes"] if path == "git model unlink" else words
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_of_commands_says_what_the_commands_say(name):
+    entry = COMMANDS[name]
+    found = entry.load()
+    assert first_line(found) == entry.help
+    assert found.name == name
+    assert len(entry.help) <= 60
+
+
+def test_every_command_takes_the_general_options():
+    for ctx in CONTEXTS.values():
+        names = {option for parameter in ctx.command.params for option in parameter.opts}
+        assert {"--format", "-q"} <= names
+
+
+def test_help_fits_into_80_columns(capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    for path in CONTEXTS:
+        _, out, _ = ask(capsys, *path.split()[2:], "-h")
+        for line in out.partition("Example:")[0].splitlines():
+            assert len(line) <= 80
+
+
+def test_a_group_alone_prints_its_help_and_ends_with_2(capsys):
+    for path, ctx in CONTEXTS.items():
+        if isinstance(ctx.command, LazyGroup):
+            code, out, _ = ask(capsys, *path.split()[2:])
+            assert (code, out.startswith(f"Usage: {path} ")) == (2, True)
+
+
+@pytest.mark.parametrize("path", manual.PAGES)
+def test_the_pages_are_those_of_the_commands(path):
+    made = manual.PAGES[path]()
+    assert (ROOT / path).read_text(encoding="utf-8") == made, "run `python -m gitmodel.cli.manual`"
+
+
+def test_the_manual_is_roff_that_man_takes(tmp_path):
+    text = manual.man()
+    for line in text.splitlines():
+        assert not line.startswith("'")
+        assert not line.startswith(".") or re.match(r"\.(\\\"|TH|SH|SS|PP|TP|br|RS|RE|nf|fi)\b|\.\\\"", line)
+        assert line.isascii()
+    for path in VERBS:
+        assert f'.SS "{path}"'.replace("-", "\\-") in text
+
+
+READS = {
+    "list": (shapes.MODEL, "list"),
+    "show": (shapes.MODEL, "show iris"),
+    "register": (shapes.MODEL, "register other"),
+    "update": (shapes.MODEL, "update iris --title x"),
+    "version list": (shapes.VERSION, "version list iris"),
+    "version show": (shapes.VERSION, "version show iris@1"),
+    "version create": (shapes.VERSION, "version create iris"),
+    "version update": (shapes.VERSION, "version update iris --description x"),
+    "link": (shapes.VERSION, "link iris@3 --data test=test.csv"),
+    "unlink": (shapes.VERSION, "unlink iris@3 test --yes"),
+    "metadata set": (shapes.VERSION, "metadata set iris@1 a=1"),
+    "version artifacts": (shapes.ARTIFACT, "version artifacts iris@1 --all"),
+    "version model_objects": (shapes.ARTIFACT, "version model_objects iris@1"),
+    "version deployments": (shapes.ARTIFACT, "version deployments iris@1"),
+    "resolve": (shapes.RESOLVED, "resolve iris@champion"),
+    "promote": (shapes.PROMOTION, "promote iris@2 production"),
+    "rollback": (shapes.PROMOTION, "rollback iris production"),
+    "demote": (shapes.PROMOTION, "demote iris production"),
+    "alias set": (shapes.PROMOTION, "alias set iris@2 champion"),
+    "alias list": (shapes.ALIAS, "alias list iris"),
+    "alias remove": (shapes.PROMOTION, "alias remove iris champion"),
+    "history": (shapes.EVENT, "history"),
+    "get": (shapes.FETCHED, "get iris@1 train -o fetched"),
+    "verify": (shapes.VERIFIED, "verify"),
+    "config": (shapes.SETTING, "config"),
+    "config KEY VALUE": (shapes.SETTING, "config branch gitmodel"),
+    "init": (shapes.REGISTRY, "init"),
+    "version delete": (shapes.DELETED, "version delete iris@3 --yes"),
+    "delete": (shapes.DELETED, "delete iris --yes --force"),
+}
+
+
+def test_json_and_tsv_have_the_fields_that_the_reference_says(registry, capsys):
+    for shape, command in READS.values():
+        code, out, err = ask(capsys, *command.split(), "--format", "json")
+        assert (code, err) == (0, ""), command
+        found = json.loads(out)
+        items = found if isinstance(found, list) else [found]
+        assert items, command
+        for item in items:
+            assert tuple(item) == shape.keys, command
+        read = ask(capsys, *command.split(), "--format", "tsv") if command.split()[0] in ("list", "history") else None
+        if read:
+            assert read[1].splitlines()[0].split("\t") == list(shape.keys)
+            assert len(read[1].splitlines()) == len(items) + 1
+
+
+def test_what_is_within_json_has_the_fields_that_the_reference_says(registry, capsys, git):
+    git(registry, "update-ref", "-d", "refs/tags/model/iris/production")
+    git(registry, "update-ref", "-d", "refs/tags/model/iris/champion")
+    _, out, _ = ask(capsys, "show", "iris@1", "--format", "json")
+    version = json.loads(out)
+    assert [tuple(link) for link in version["artifacts"]] == [shapes.ARTIFACT.keys] * 3
+    pending = {tuple(one) for one in version["pending"]}
+    assert pending == {shapes.PENDING.keys, ("alias", *shapes.PENDING.keys[1:])}
+    assert sorted(version["code"]) == ["commit", "dirty", "repository"]
+    _, out, _ = ask(capsys, "apply", "--format", "json")
+    assert [tuple(one) for one in json.loads(out)] == [shapes.APPLIED.keys] * 2
+    digest = version["artifacts"][0]["digest"].removeprefix("sha256:")
+    (registry / ".git/gitmodel/store/sha256" / digest[:2] / digest[2:]).unlink()
+    _, out, err = ask(capsys, "doctor", "--format", "json")
+    assert {tuple(one) for one in json.loads(out)} == {shapes.FINDING.keys}
+    assert tuple(json.loads(err)["error"]) == shapes.ERROR.keys
+    _, out, _ = ask(capsys, "metadata", "show", "iris@1", "--format", "json")
+    assert json.loads(out) == {"accuracy": 0.97, "draft": True}
+    _, out, _ = ask(capsys, "version", "runs", "iris@1", "--format", "json")
+    assert json.loads(out) == []
+
+
+def test_an_empty_list_is_an_empty_array_and_a_line_of_names(code_repo, monkeypatch, capsys):
+    monkeypatch.chdir(code_repo)
+    assert ask(capsys, "list", "--format", "json") == (0, "[]\n", "")
+    assert ask(capsys, "list", "--format", "tsv") == (0, "\t".join(shapes.MODEL.keys) + "\n", "")
+    assert ask(capsys, "list", "-q") == (0, "", "")
+
+
+@pytest.mark.parametrize(
+    "command",
+    ["list", "resolve iris@production", "version list iris", "show iris@1", "get iris@1 train -o fetched", "history"],
+)
+def test_commands_that_read_import_nothing_heavy(registry, command):
+    code = f"import sys; from gitmodel.cli import run; run({command.split()!r}); print(*sys.modules, sep='\\n')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert sorted(set(HEAVY) & set(done.stdout.split())) == []
+
+
+def test_printing_the_version_imports_no_more_than_the_grammar():
+    code = "import sys; from gitmodel.cli import run; run(['--version']); print(*sys.modules, sep='\\n')"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    found = {name for name in done.stdout.split() if name.startswith("gitmodel.")}
+    assert found <= {
+        f"gitmodel.{name}" for name in ("cli", "errors", "cli.grammar", "cli.output", "cli.cells", "cli.shapes")
+    }
+
+
+def complete(line):
+    """What bash offers for *line* after it has loaded our script."""
+    script = f"""
+    {SCRIPTS["bash"]}
+    COMP_LINE={shlex.quote(line)} COMP_POINT={len(line)}
+    if [[ $COMP_LINE == git\\ * ]]; then _git_model; else _gitmodel_complete; fi
+    printf '%s\\n' "${{COMPREPLY[@]}}"
+    """
+    path = os.path.dirname(sys.executable) + os.pathsep + os.environ["PATH"]
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, env={**os.environ, "PATH": path})
+    return done.stdout.split()
+
+
+def test_bash_completes_commands_options_models_and_versions(registry):
+    assert complete("git model pro") == ["promote"]
+    assert complete("git -C . model version cr") == ["create"]
+    assert complete("git-model versions l") == ["list"]
+    assert "--reason" in complete("gitmodel promote --r")
+    assert complete("git model show ir") == ["iris"]
+    # bash itself has cut the word at @, and wants what comes after it
+    assert complete("git model promote iris@pro") == ["production"]
+    assert complete("git model promote iris@1.") == ["1.2.3"]
+    assert complete("git model show nothing@") == []
+
+
+@pytest.mark.parametrize("shell", SCRIPTS)
+def test_completion_prints_a_script_that_its_shell_can_read(shell, capsys):
+    import shutil
+
+    code, out, _ = ask(capsys, "completion", shell)
+    assert code == 0
+    assert "git-model" in out
+    if shutil.which(shell):
+        done = subprocess.run([shell, "-n"], input=out, capture_output=True, text=True)
+        assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,309 @@
+"""How the command line prints: hostile text made visible, tables that fit, errors in one form, terminals and pipes."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+
+import pytest
+from transcripts import ask, check_transcript
+
+from gitmodel.cli import cells, output, program
+from gitmodel.cli.options import read_metadata, read_reference, read_value
+from gitmodel.errors import Invalid, UsageError
+
+PROGRAM = [sys.executable, "-m", "gitmodel"]
+HOSTILE = "\x1b]0;owned\x07\x1b[2J \u202egnp\u2066 a\tb\r\nfake  1  \x9b31m \u200b\ufeff\u2028"
+
+
+@pytest.fixture
+def repo(code_repo, monkeypatch):
+    monkeypatch.chdir(code_repo)
+    return code_repo
+
+
+def on_terminal(*arguments, typed="", columns=80, env=None):
+    """Run the program on a terminal of its own: its exit code, and all that the terminal shows."""
+    import fcntl
+    import struct
+    import termios
+
+    ours, theirs = pty.openpty()
+    try:
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+        environ = {**os.environ, "TERM": "xterm", **(env or {})}
+        child = subprocess.Popen([*PROGRAM, *arguments], stdin=theirs, stdout=theirs, stderr=theirs, env=environ)
+    finally:
+        os.close(theirs)
+    if typed:
+        os.write(ours, typed.encode())
+    shown = b""
+    while True:
+        try:
+            part = os.read(ours, 65536)
+        except OSError:
+            break
+        if not part:
+            break
+        shown += part
+    os.close(ours)
+    return child.wait(), shown.decode()
+
+
+def test_hostile_text_is_escaped_wherever_it_is_printed(repo, capsys):
+    assert ask(capsys, "register", "iris", "--title", HOSTILE, "--tag", HOSTILE, "--owner", HOSTILE)[0] == 0
+    made = ["version", "create", "iris", "--description", HOSTILE, "--tag", HOSTILE, "--metadata", f"note={HOSTILE}"]
+    assert ask(capsys, *made)[0] == 0
+    assert ask(capsys, "promote", "iris@1", "staging", "--reason", HOSTILE)[0] == 0
+    for command in ("list", "show iris", "version list iris", "show iris@1", "history", "metadata show iris"):
+        for format in ("table", "tsv", "json"):
+            code, out, err = ask(capsys, *command.split(), "--format", format)
+            assert (code, err) == (0, "")
+            for character in out.replace("\n", ""):
+                assert character.isprintable() or (character == "\t" and format == "tsv"), (command, format)
+            if format == "tsv":
+                assert len({line.count("\t") for line in out.splitlines()}) == 1
+            assert "\\u202e" in out
+    _, out, _ = ask(capsys, "show", "iris", "--format", "json")
+    assert json.loads(out)["title"] == HOSTILE
+
+
+def test_hostile_text_in_a_record_that_is_damaged_is_escaped(repo, capsys):
+    from editing import edit
+
+    ask(capsys, "register", "iris")
+    edit(repo, {"models/iris/model.toml": 'created = 2026-11-23T10:12:13Z\n"\\u001b[2J\\n" = 1\n'})
+    for command in ("list", "check", "show iris"):
+        _, out, err = ask(capsys, command.split()[0], *command.split()[1:])
+        assert all(character.isprintable() for character in (out + err).replace("\n", ""))
+
+
+@pytest.mark.parametrize("name", ["\x1b[2J", "a\nb", "..", "-rf", "a/b", "x.lock", "@{", "a" * 256, "\udcff", "ä", " "])
+def test_hostile_names_and_references_are_refused_in_one_line(repo, capsys, name):
+    for arguments in (
+        ["register", "--", name],
+        ["show", "--", name],
+        ["resolve", f"iris@{name}"],
+        ["promote", "--", "iris@1", name],
+        ["alias", "set", "--", "iris@1", name],
+        ["metadata", "show", "iris", "--artifact", name],
+        ["history", "--", "iris", name],
+    ):
+        code, out, err = ask(capsys, *arguments)
+        assert (code, out) in ((2, ""), (3, "")), arguments
+        assert all(character.isprintable() for character in err.replace("\n", ""))
+        assert [line.split(":")[0] for line in err.splitlines()] == ["error", "hint"]
+
+
+def test_usage_errors_and_others_are_json_when_json_is_wanted(repo, capsys):
+    for arguments, code, kind in (
+        (["--format", "json", "frobnicate"], 2, "UsageError"),
+        (["promote", "--format=json"], 2, "UsageError"),
+        (["list", "--limit", "x", "--format", "json"], 2, "UsageError"),
+        (["show", "nothing", "--format", "json"], 3, "NotFound"),
+    ):
+        found, out, err = ask(capsys, *arguments)
+        told = json.loads(err)["error"]
+        assert (found, out, told["exit_code"], told["kind"]) == (code, "", code, kind)
+        assert told["message"]
+        assert told["hint"]
+
+
+def test_an_unexpected_error_says_how_to_report_it_and_shows_no_traceback(repo, capsys, monkeypatch):
+    def fail(ctx):
+        raise RuntimeError("\x1b[2Jbroken")
+
+    monkeypatch.setattr(program, "invoke", fail)
+    code, out, err = ask(capsys, "list")
+    assert (code, out) == (1, "")
+    assert err.splitlines()[0] == "error: unexpected RuntimeError: \\x1b[2Jbroken"
+    assert "GITMODEL_DEBUG=1" in err
+    monkeypatch.setenv("GITMODEL_DEBUG", "1")
+    assert "Traceback" in ask(capsys, "list")[2]
+    _, _, err = ask(capsys, "list", "--format", "json")
+    assert '"kind": "Unexpected"' in err
+
+
+def test_an_interrupt_ends_with_130_and_a_reader_that_goes_away_with_141(repo, capsys, monkeypatch):
+    for error, code in ((KeyboardInterrupt, 130), (BrokenPipeError, 141)):
+
+        def fail(ctx, error=error):
+            raise error
+
+        monkeypatch.setattr(program, "invoke", fail)
+        monkeypatch.setattr("gitmodel.cli._discard_output", lambda: None)
+        assert ask(capsys, "list") == (code, "", "")
+
+
+def test_a_pipe_that_is_closed_is_no_error_to_be_seen(repo, capsys):
+    ask(capsys, "register", "iris")
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run([*PROGRAM, "list"], stdout=write, stderr=subprocess.PIPE, text=True)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, "")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs /dev/full")
+def test_output_that_cannot_be_written_is_not_success(repo, capsys):
+    ask(capsys, "register", "iris")
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([*PROGRAM, "list"], stdout=full, stderr=subprocess.PIPE, text=True)
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_terminal_gets_colour_and_lines_that_fit(repo, capsys):
+    ask(
+        capsys,
+        "register",
+        "iris",
+        "--title",
+        "A title that is much too long for what a terminal of this width can show",
+    )
+    ask(capsys, "register", "a-model-with-a-name-that-is-rather-long-but-still-allowed-here")
+    code, shown = on_terminal("list")
+    assert code == 0
+    assert "\x1b[1mMODEL" in shown
+    assert "…" in shown
+    code, shown = on_terminal("list", env={"NO_COLOR": "1"})
+    assert "\x1b" not in shown
+    assert max(map(len, shown.splitlines())) <= 80
+    code, out, _ = ask(capsys, "list")
+    assert "\x1b" not in out
+    assert "…" not in out
+
+
+def test_a_person_at_a_terminal_is_asked_before_anything_is_destroyed(repo, capsys):
+    ask(capsys, "register", "iris")
+    code, shown = on_terminal("delete", "iris", typed="n\n")
+    assert code == 130
+    assert "Delete iris with all its versions? [y/N]" in shown
+    assert "nothing was changed" in shown
+    assert ask(capsys, "list", "-q")[1] == "iris\n"
+    code, shown = on_terminal("delete", "iris", typed="y\n")
+    assert code == 0
+    assert ask(capsys, "list", "-q")[1] == ""
+
+
+def test_ctrl_c_at_a_question_changes_nothing(repo, capsys):
+    ask(capsys, "register", "iris")
+    ours, theirs = pty.openpty()
+    child = subprocess.Popen([*PROGRAM, "delete", "iris"], stdin=theirs, stdout=theirs, stderr=theirs)
+    os.close(theirs)
+    shown = b""
+    while b"[y/N]" not in shown:
+        shown += os.read(ours, 1024)
+    child.send_signal(signal.SIGINT)
+    assert child.wait() == 130
+    os.close(ours)
+    assert ask(capsys, "list", "-q")[1] == "iris\n"
+
+
+def test_progress_is_shown_on_a_terminal_only_and_only_when_it_takes_a_while(capsys, monkeypatch):
+    printer = output.Output()
+    with printer.progress("storing x") as progress:
+        assert progress is None
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    now = [0.0]
+    monkeypatch.setattr(output.time, "monotonic", lambda: now[0])
+    with printer.progress("storing x") as progress:
+        progress(1, 4_000)
+        now[0] = 1.0
+        progress(2_000, 4_000)
+        progress(2_001, 4_000)
+    assert capsys.readouterr().err == "\rstoring x:  50% of 4.0 kB\x1b[K\r\x1b[K"
+    with output.Output(quiet=True).progress("storing x") as progress:
+        assert progress is None
+
+
+def test_tables_fit_into_any_width():
+    rows = [["iris", "x" * 90, "y" * 50], ["花" * 30, "z", ""]]
+    for room in (30, 40, 80, 120):
+        widths = [max(cells.width(row[place]) for row in rows) for place in range(3)]
+        output._narrow(widths, room)
+        assert sum(widths) + 4 <= room
+        for row in rows:
+            assert cells.width(output._row(row, widths)) <= room
+
+
+def test_labels_and_their_text_wrap_on_a_terminal(repo, capsys):
+    ask(capsys, "register", "iris", "--description", "word " * 60)
+    code, shown = on_terminal("show", "iris", columns=60, env={"NO_COLOR": "1"})
+    assert code == 0
+    assert max(map(len, shown.splitlines())) <= 60
+    assert ask(capsys, "show", "iris")[1].count("\n") == 4
+
+
+def test_a_value_is_read_as_toml_where_it_can_be():
+    for text, value in {
+        "0.97": 0.97,
+        "150": 150,
+        "true": True,
+        '"7"': "7",
+        "[1, 2]": [1, 2],
+        "hello world": "hello world",
+        "007": "007",
+        "5 # five": "5 # five",
+        "1, 2": "1, 2",
+        "1,": "1,",
+        "": "",
+        "a\nb = 2": "a\nb = 2",
+        "1]\n[x": "1]\n[x",
+        "[" * 10_000: "[" * 10_000,
+    }.items():
+        assert read_value(text) == value
+    for wrong in ("accuracy", "=1", ""):
+        with pytest.raises(UsageError):
+            read_metadata([wrong])
+    with pytest.raises(UsageError, match="twice"):
+        read_metadata(["a=1", "a=2"])
+
+
+def test_a_reference_is_one_word_or_two():
+    assert [str(read_reference(words, usage="")[0]) for words in (["iris"], ["iris", "3"], ["iris@3"])] == [
+        "iris",
+        "iris@3",
+        "iris@3",
+    ]
+    for words in (["iris@3", "4"], ["iris", "3", "4"], [], ["iris", ""]):
+        with pytest.raises(UsageError):
+            read_reference(words, usage="MODEL@VERSION")
+
+
+def test_the_kind_of_an_error_is_its_public_class(repo, capsys, monkeypatch):
+    class Deeper(Invalid):
+        pass
+
+    def fail(ctx):
+        raise Deeper("x", hint="y")
+
+    monkeypatch.setattr(program, "invoke", fail)
+    code, _, err = ask(capsys, "list", "--format", "json")
+    assert (code, json.loads(err)["error"]["kind"]) == (5, "Invalid")
+
+
+def test_quiet_prints_names_and_references_alone(repo, capsys):
+    check_transcript(
+        capsys,
+        """
+        $ git model register iris -q
+        iris
+        $ git model -q version create iris
+        iris@1
+        $ git model promote -q iris@1 staging
+        iris@1
+        $ git model show iris -q
+        iris
+        $ git model version list iris -q
+        iris@1
+        $ git model history -q --limit 0
+        $ git model alias set iris@1 champion -q
+        iris@1
+        $ git model alias list iris -q
+        champion
+        """,
+    )
