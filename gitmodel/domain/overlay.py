@@ -1,0 +1,65 @@
+"""Files as they would be: those of a commit with changes laid over them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterable, Iterator, Mapping
+from typing import Any, TypeVar
+
+from gitmodel.domain import codec
+from gitmodel.domain.codec import Schema
+from gitmodel.domain.snapshot import Files
+from gitmodel.errors import Invalid
+
+R = TypeVar("R")
+
+
+class Overlay:
+    """The files of a commit with changes (None: deleted) laid over them; `domain.snapshot.Files`."""
+
+    def __init__(self, base: Files, changes: Mapping[str, bytes | None]) -> None:
+        self._base = base
+        self._changes = changes
+
+    def read(self, path: str) -> bytes | None:
+        return self._changes[path] if path in self._changes else self._base.read(path)
+
+    def load(self, path: str, schema: Schema[R], *, newer: bool) -> R | None:
+        if path not in self._changes:
+            return self._base.load(path, schema, newer=newer)
+        data = self._changes[path]
+        return None if data is None else codec.decode(schema, data, path, newer=newer)
+
+    def load_many(self, found: Iterable[str], schema: Schema[R], *, newer: bool) -> Iterator[R | Invalid]:
+        for path in found:
+            if path not in self._changes:
+                yield from self._base.load_many([path], schema, newer=newer)
+                continue
+            record = self.load(path, schema, newer=newer)
+            yield Invalid(f"{path}: is missing [record.required]") if record is None else record
+
+    def names(self, folder: str) -> tuple[str, ...]:
+        prefix = f"{folder}/" if folder else ""
+        found = set(self._base.names(folder))
+        below = {path.removeprefix(prefix).split("/")[0] for path in self._changes if path.startswith(prefix)}
+        for name in below:
+            inside = [p for p, d in self._changes.items() if p == prefix + name or p.startswith(f"{prefix}{name}/")]
+            if any(self._changes[path] is not None for path in inside):
+                found.add(name)
+            elif prefix + name in self._changes or not self._left(prefix + name):
+                found.discard(name)
+        return tuple(sorted(found))
+
+    def remember(self, key: Hashable, answer: Any) -> None:
+        """Nothing: these files change with the next plan of the batch."""
+
+    def recall(self, key: Hashable) -> Any:
+        return None
+
+    def _left(self, folder: str) -> bool:
+        """Whether anything below *folder* is still there."""
+        return any(
+            (path not in self._changes or self._changes[path] is not None)
+            if path.endswith(".toml")
+            else self._left(path)
+            for path in (f"{folder}/{name}" for name in self._base.names(folder))
+        )
