@@ -63,7 +63,8 @@ def name_file(model: str, name: str) -> str:
 
 def name_folder(model: str, name: str) -> str:
     """The folder of all version names that fold to the same two hex digits as *name*."""
-    return f"{MODELS}/{model}/names/{hashlib.sha256(names.fold(name).encode()).hexdigest()[:2]}"
+    folded = names.fold(name).encode("utf-8", "surrogatepass")
+    return f"{MODELS}/{model}/names/{hashlib.sha256(folded).hexdigest()[:2]}"
 
 
 def stage_file(model: str, stage: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
@@ -20,6 +21,9 @@ from gitmodel.domain.records import (
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.refs import StageRef
 from gitmodel.errors import GitModelError, Invalid, NotFound, UsageError
+
+# As paths write them; anything else in a tree is no number.
+_NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -166,7 +170,7 @@ class Snapshot:
         folder = f"{paths.model_folder(model)}/versions"
         found = self.files.names(folder)
         for name in sorted((name for name in found if _is_hundred(name)), key=_leading, reverse=True):
-            yield from sorted(self._numbers_in(f"{folder}/{name}"), reverse=True)
+            yield from sorted(self._numbers_of(folder, name), reverse=True)
         yield from sorted((_leading(name) for name in found if name.endswith(".toml") and _leading(name)), reverse=True)
 
     def last_number(self, model: str) -> int:
@@ -288,17 +292,21 @@ class Snapshot:
 
     def _numbers_in(self, folder: str) -> Iterator[int]:
         for name in self.files.names(folder):
-            stem = name.removesuffix(".toml")
-            if name.endswith(".toml") and stem.isdigit():
-                yield int(stem)
+            if name.endswith(".toml") and _leading(name):
+                yield _leading(name)
             elif _is_hundred(name):
-                yield from self._numbers_in(f"{folder}/{name}")
+                yield from self._numbers_of(folder, name)
+
+    def _numbers_of(self, folder: str, hundred: str) -> Iterator[int]:
+        """The numbers in the folder *hundred*; a file that has no place there does not count."""
+        found = (_leading(name) for name in self.files.names(f"{folder}/{hundred}") if name.endswith(".toml"))
+        return (number for number in found if number and number // 100 == _leading(hundred))
 
     def _highest_in(self, folder: str) -> int:
         found = self.files.names(folder)
         hundreds = sorted((name for name in found if _is_hundred(name)), key=_leading)
         for name in reversed(hundreds):
-            highest = self._highest_in(f"{folder}/{name}")
+            highest = max(self._numbers_of(folder, name), default=0)
             if highest:
                 return highest
         return max((_leading(name) for name in found if name.endswith(".toml")), default=0)
@@ -347,9 +355,9 @@ def name_record(number: int) -> NameRecord:
 
 
 def _is_hundred(name: str) -> bool:
-    return name.endswith("xx") and name[:-2].isdigit()
+    return name.endswith("xx") and _leading(name) > 0
 
 
 def _leading(name: str) -> int:
     digits = name.removesuffix(".toml").removesuffix("xx")
-    return int(digits) if digits.isdigit() else 0
+    return int(digits) if _NUMBER.fullmatch(digits) else 0

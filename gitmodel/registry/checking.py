@@ -19,7 +19,7 @@ from gitmodel.domain.records import (
     links_digest,
 )
 from gitmodel.errors import GitModelError, Invalid, UsageError
-from gitmodel.storage.objects import FILE_MODES
+from gitmodel.storage.objects import FILE_MODES, FOLDER
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.trees import CommitFiles
 
@@ -86,8 +86,12 @@ def check(repository: Repository, commit: str | None = None) -> list[Problem]:
     registry, problems = _check_registry(files)
     by_model: dict[str, list[tuple[str, RecordPath]]] = defaultdict(list)
     for path, entry in files.walk():
+        if isinstance(entry, Invalid):
+            problems.append(_problem(path, entry, "tree.file"))
+            continue
         if entry.mode not in FILE_MODES:
-            what = {"120000": "a symbolic link", "160000": "a submodule"}.get(entry.mode, f"of mode {entry.mode}")
+            kinds = {"120000": "a symbolic link", "160000": "a submodule", FOLDER: "a folder too deep"}
+            what = kinds.get(entry.mode, f"of mode {entry.mode}")
             problems.append(Problem(path, "", "tree.file", f"is {what}, not a file"))
             continue
         found = paths.parse_path(path)

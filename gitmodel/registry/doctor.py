@@ -10,7 +10,7 @@ from gitmodel.domain import stages as planning
 from gitmodel.domain.refs import RESERVED, StageRef
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.domain.views import usable
-from gitmodel.errors import GitModelError, Unreachable
+from gitmodel.errors import GitModelError, Invalid, Unreachable
 from gitmodel.registry import stages
 from gitmodel.storage.artifacts import ArtifactStore
 from gitmodel.storage.local_store import LocalStore
@@ -105,7 +105,12 @@ def _tags(repository: Repository, snapshot: Snapshot) -> Iterator[Finding]:
 
 def _artifacts(snapshot: Snapshot, store: ArtifactStore) -> Iterator[Finding]:
     for model in snapshot.model_names():
-        for record in usable(snapshot.versions(model, snapshot.numbers(model))):
+        try:
+            found = list(usable(snapshot.versions(model, snapshot.numbers(model))))
+        except Invalid as error:
+            yield Finding("model", f"{model}: {error.message}", error.hint)
+            continue
+        for record in found:
             for link in record.artifacts:
                 try:
                     there = store.holds(link.digest)

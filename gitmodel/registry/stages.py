@@ -14,7 +14,7 @@ from gitmodel.domain.references import VersionRef
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import Change, Snapshot, check_stage
 from gitmodel.domain.stages import Promotion, StageState
-from gitmodel.errors import GitModelError, NotFound
+from gitmodel.errors import GitModelError, Invalid, NotFound
 from gitmodel.registry.writer import Writer
 from gitmodel.storage.log import StageEvent, stage_events
 from gitmodel.storage.repository import Repository
@@ -115,7 +115,14 @@ def apply(repository: Repository, models: tuple[str, ...] = ()) -> Applied:
         names = models or tuple(sorted({*snapshot.model_names(), *tagged}))
         ready, refused = [], []
         for name in names:
-            for state in planning.stage_states(snapshot, name):
+            try:
+                states = planning.stage_states(snapshot, name)
+            except Invalid as error:
+                if models:
+                    raise
+                refused.append((StageRef(name, ""), error.message))
+                continue
+            for state in states:
                 if not state.pending and not state.forged:
                     continue
                 ref = StageRef(name, state.name)

@@ -17,6 +17,8 @@ R = TypeVar("R")
 
 _HINT = "run `git model check` to see everything that is wrong with the registry"
 # What is remembered by object id can be forgotten at any time and is never wrong.
+# Records are 6 deep; files of the git host may be deeper.
+_DEEPEST = 32
 _TREES_KEPT = 2_000
 _RECORDS_KEPT = 20_000
 _BATCH = 500
@@ -150,17 +152,25 @@ class CommitFiles:
         entry = self._trees.entry(self.root, path) if self.root else None
         return entry.id if entry else None
 
-    def walk(self, folder: str = "") -> Iterator[tuple[str, Entry]]:
-        """Every path that is not a folder, with its entry, in git's order."""
+    def walk(self, folder: str = "", depth: int = 0) -> Iterator[tuple[str, Entry | Invalid]]:
+        """Every path that is not a folder, with its entry, in git's order.
+
+        A folder that git cannot read comes as its error; one that is too deep to hold anything of ours, as itself.
+        """
         if not self.root:
             return
         entry = self._trees.entry(self.root, folder) if folder else Entry(FOLDER, self.root)
         if entry is None:
             return
-        for name, found in self._trees.tree(entry.id).items():
+        try:
+            entries = self._trees.tree(entry.id)
+        except Invalid as error:
+            yield folder, error
+            return
+        for name, found in entries.items():
             path = f"{folder}/{name}" if folder else name
-            if found.mode == FOLDER:
-                yield from self.walk(path)
+            if found.mode == FOLDER and depth < _DEEPEST:
+                yield from self.walk(path, depth + 1)
             else:
                 yield path, found
 
