@@ -68,6 +68,11 @@ class Repository:
         if found is None:
             tracking = self.tracking_branch()
             found = self.reader.resolve(tracking) if tracking else None
+        if found is None:
+            # cat-file says the same of a ref whose object is gone, which must not pass for a registry to be begun.
+            lost = self.git.lines("rev-parse", "--verify", "--quiet", self.branch, answers=(0, 1))
+            if lost and self.reader.resolve(self.branch) is None:
+                raise Invalid(f"git object {lost[0]}, the tip of {self.branch}, is missing", hint="run `git fsck`")
         if found is not None and found.type != "commit":
             raise Invalid(f"{self.branch} is not a commit", hint="run `git fsck`")
         return found.id if found else ""
