@@ -12,6 +12,9 @@ MAX_TRAILER = 500
 # C0 but tab and line feed, DEL and C1: git's objects hold no NUL, and `git log` hands the rest to a terminal
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 
+# git takes a message to end at a scissors line or at a patch, and looks for trailers above it.
+_CUT = re.compile(r"^(?=#|---)", re.MULTILINE)
+
 
 def one_line(text: str) -> str:
     """*text* as one line, for a subject or trailer.
@@ -35,7 +38,7 @@ def commit_message(subject: str, reason: str, trailers: Iterable[tuple[str, str]
     facts = [(key, one_line(value)) for key, value in trailers if value]
     facts += [("Reason", one_line(reason))] if reason.strip() else []
     block = "\n".join(f"{key}: {value}" for key, value in [*facts, ("Txn", txn)])
-    prose = f"{_printable(reason).strip()}\n\n" if reason.strip() else ""
+    prose = f"{_CUT.sub(' ', _printable(reason).strip())}\n\n" if reason.strip() else ""
     return f"{one_line(subject)}\n\n{prose}{block}\n"
 
 
