@@ -248,13 +248,22 @@ class ObjectReader:
     def _answers(self, requests: list[str], *, limit: int | None) -> Iterator[GitObject | Invalid | None]:
         stdout = self._pipes()[1]
         try:
-            if self._asked != requests:
+            sent = self._asked == requests
+            if not sent:
                 self._forget_asked(stdout)
-                stdout = self._pipes()[1]
-                self._send(requests)
             self._asked = []
-            for request in requests:
-                yield self._answer(request, stdout, limit)
+            left = requests
+            while left:
+                stdout = self._pipes()[1]
+                if not sent:
+                    self._send(left)
+                answered = 0
+                for request in left:
+                    answered += 1
+                    yield self._answer(request, stdout, limit)
+                    if self._process is None:
+                        break  # git ended at a damaged object; the rest is asked of a new one
+                left, sent = left[answered:], False
         except (OSError, ValueError) as error:
             self.close()
             raise GitError(f"git cat-file stopped: {error}", hint="run `git fsck`") from error
@@ -282,7 +291,11 @@ class ObjectReader:
         if limit is not None and size > limit:
             left = size + 1
             while left:
-                left -= len(stdout.read(min(left, 1 << 16)))
+                skipped = len(stdout.read(min(left, 1 << 16)))
+                if not skipped:
+                    self.close()
+                    return Invalid(f"git cannot read object {id}", hint=_DAMAGED)
+                left -= skipped
             return Invalid(f"has {size} bytes, more than {limit}", hint="run `git model check`")
         data = stdout.read(size)
         stdout.read(1)
