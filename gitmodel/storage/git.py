@@ -141,6 +141,11 @@ def translate(stderr: str, code: int) -> GitModelError:
         return Moved(f"somebody moved a ref first: {said}", hint="try again")
     if "aborted by hook" in said or "hook declined" in said:
         return Refused(f"a hook of this repository refused the change: {said}", hint="see the hook's words above")
+    if "inside quarantine" in said:
+        return Refused(f"git lets no hook change refs during a push: {said}", hint="do it in post-receive")
+    if "exists; cannot create" in said:
+        hint = "a tag or branch of that name stands in the way: rename or delete it, or choose another name"
+        return Conflict(f"a ref cannot be made: {said}", hint=hint)
     if "dubious ownership" in said:
         return Refused(said, hint="run the `git config --global --add safe.directory` line that git names")
     for words in (

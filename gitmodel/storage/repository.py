@@ -14,7 +14,7 @@ from gitmodel.domain.records import RegistryRecord
 from gitmodel.domain.refs import DEFAULT_BRANCH, STAGE_TAGS, StageRef, reserved_ref
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.domain.stages import leftovers
-from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Unreachable, UsageError
+from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
 from gitmodel.storage import git as git_process
 from gitmodel.storage.git import OLDEST, ZERO, Git, Locked, Moved, ObjectReader, clean_environment, is_id
 from gitmodel.storage.identity import Identity
@@ -309,7 +309,7 @@ class Repository:
         for ref, old in drops:
             try:
                 self.git.run("update-ref", "--no-deref", "-d", ref.full, old)
-            except (Moved, Locked):
+            except (Moved, Locked, Refused):
                 continue  # The tag stands and is pending; `git model apply` takes it away.
 
     def _check_effect(self, commit: str) -> None:
@@ -361,6 +361,7 @@ def open_repository(path: Path, *, environ: Mapping[str, str], branch: str = "")
 
     Raises NotFound if there is none, UsageError for a git or a repository that gitmodel cannot work with.
     """
+    check_git(environ)
     environment = clean_environment(environ)
     if not path.is_dir():
         raise NotFound(f"there is no folder {path}", hint="name an existing repository")
