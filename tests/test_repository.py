@@ -1,0 +1,791 @@
+"""gitmodel works wherever git works, touches nothing of the user's, and believes no tag that its branch denies."""
+
+import os
+import stat
+import sys
+import textwrap
+from pathlib import Path
+
+import editing
+import pytest
+
+from gitmodel import Client, Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
+from gitmodel.domain.refs import StageRef
+
+PRODUCTION = "refs/tags/model/iris/production"
+WRITE = """
+    from gitmodel import Client
+    with Client({where!r}) as client:
+        models = [model.name for model in client.list_models()]
+        model = client.get_model("iris") if "iris" in models else client.register_model("iris")
+        version = model.create_version()
+        version.set_stage("production")
+"""
+
+
+def build(repo):
+    """A registry in *repo*: iris with 1 archived, 2 in production, 3 in no stage."""
+    with Client(repo) as client:
+        iris = client.register_model("iris")
+        for _ in range(3):
+            iris.create_version()
+        iris.get_version(1).set_stage("production")
+        iris.get_version(2).set_stage("production")
+
+
+def production(repo, **named):
+    with Client(repo, **named) as client:
+        return client.get_version("iris@production").number
+
+
+def write_all(repo, **named):
+    """Every kind of write, and what is then read back."""
+    with Client(repo, **named) as client:
+        iris = client.register_model("iris")
+        iris.create_version("1.0").set_stage("production")
+        iris.create_version().add_alias("champion")
+        iris.rename("flowers")
+        with client.transaction("Both"):
+            iris.create_version().set_stage("production")
+        assert {state.name: state.in_force for state in iris.stages} == {"production": 3, "champion": 2}
+        assert iris.get_version(1).stage == "archived"
+        return client.repository.common_dir
+
+
+def touched(repo, git):
+    """Everything of the user's that no write of ours may change."""
+    inside = Path(git(repo, "rev-parse", "--absolute-git-dir"))
+    files = {
+        str(path.relative_to(repo)): path.read_bytes()
+        for path in sorted(repo.rglob("*"))
+        if path.is_file() and ".git" not in path.parts
+    }
+    return {
+        "index": (inside / "index").read_bytes() if (inside / "index").exists() else None,
+        "HEAD": (inside / "HEAD").read_bytes(),
+        "files": files,
+        "status": git(repo, "--no-optional-locks", "status", "--porcelain=v2", "--branch"),
+        "branches": git(repo, "for-each-ref", "--format=%(refname) %(objectname)", "refs/heads/main"),
+        "stash": git(repo, "stash", "list"),
+        "config": (inside / "config").read_bytes() if (inside / "config").exists() else None,
+    }
+
+
+def script(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(textwrap.dedent(text))
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
+    return path
+
+
+def python_hook(path, text):
+    """A hook that runs *text* with the Python of the tests, in whatever environment git gives it."""
+    return script(path, f"#!{sys.executable}\n{textwrap.dedent(text)}")
+
+
+class TestPlaces:
+    def test_a_work_tree_and_a_folder_in_it(self, code_repo):
+        (code_repo / "src").mkdir()
+        assert write_all(code_repo / "src") == code_repo / ".git"
+
+    def test_a_linked_worktree_writes_to_the_registry_that_all_of_them_share(self, code_repo, git, tmp_path):
+        git(code_repo, "worktree", "add", "-q", str(tmp_path / "linked"), "-b", "topic")
+        before = touched(tmp_path / "linked", git)
+        assert write_all(tmp_path / "linked") == code_repo / ".git"
+        assert touched(tmp_path / "linked", git) == before
+        with Client(code_repo) as client:
+            assert client.get_version("flowers@production").number == 3
+
+    def test_a_submodule_has_a_registry_of_its_own(self, code_repo, git, tmp_path):
+        above = tmp_path / "above"
+        git(tmp_path, "init", "-q", str(above))
+        git(above, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(code_repo), "sub")
+        assert write_all(above / "sub") == above / ".git" / "modules" / "sub"
+        with Client(above) as client:
+            assert client.list_models() == ()
+
+    def test_a_bare_repository(self, git, tmp_path):
+        git(tmp_path, "init", "-q", "--bare", "registry.git")
+        assert write_all(tmp_path / "registry.git") == tmp_path / "registry.git"
+
+    def test_a_repository_whose_git_folder_is_elsewhere(self, git, tmp_path):
+        git(tmp_path, "init", "-q", "--separate-git-dir", str(tmp_path / "elsewhere"), "work")
+        assert write_all(tmp_path / "work") == tmp_path / "elsewhere"
+
+    def test_a_detached_head(self, code_repo, git):
+        git(code_repo, "checkout", "-q", "--detach")
+        before = touched(code_repo, git)
+        write_all(code_repo)
+        assert touched(code_repo, git) == before
+
+    def test_a_repository_without_any_commit(self, git, tmp_path):
+        git(tmp_path, "init", "-q", "new")
+        write_all(tmp_path / "new")
+        with Client(tmp_path / "new") as client:
+            assert client.get_version("flowers@1").code.commit is None
+        assert git(tmp_path / "new", "branch", "--format=%(refname)") == "refs/heads/gitmodel"
+
+    def test_staged_and_unstaged_changes_stay_as_they_are(self, code_repo, git):
+        (code_repo / "kept.py").write_text("1\n")
+        git(code_repo, "add", "kept.py")
+        git(code_repo, "commit", "-q", "-m", "Keep")
+        (code_repo / "stashed.py").write_text("stashed\n")
+        git(code_repo, "stash", "-q", "--include-untracked")
+        (code_repo / "train.py").write_text("staged\n")
+        git(code_repo, "add", "train.py")
+        (code_repo / "train.py").write_text("staged, then changed\n")
+        (code_repo / "kept.py").unlink()
+        (code_repo / "untracked.py").write_text("new\n")
+        before = touched(code_repo, git)
+        write_all(code_repo)
+        assert touched(code_repo, git) == before
+
+    def test_a_merge_under_way_stays_under_way(self, code_repo, git):
+        git(code_repo, "checkout", "-q", "-b", "topic")
+        (code_repo / "train.py").write_text("topic\n")
+        git(code_repo, "commit", "-qam", "Topic")
+        git(code_repo, "checkout", "-q", "main")
+        (code_repo / "train.py").write_text("main\n")
+        git(code_repo, "commit", "-qam", "Main")
+        editing.subprocess.run(["git", "merge", "topic"], cwd=code_repo, capture_output=True)
+        before = touched(code_repo, git)
+        write_all(code_repo)
+        assert touched(code_repo, git) == before
+        assert (code_repo / ".git" / "MERGE_HEAD").exists()
+
+    def test_packed_refs_gc_and_repacking_between_operations(self, code_repo, git):
+        with Client(code_repo) as client:
+            iris = client.register_model("iris")
+            for number, command in enumerate(
+                (["pack-refs", "--all"], ["gc", "-q"], ["repack", "-adq"], ["pack-refs", "--all"], ["gc", "-q"]),
+                start=1,
+            ):
+                version = iris.create_version()
+                git(code_repo, *command)
+                version.set_stage("production")
+                assert iris.get_version("production").number == number
+                git(code_repo, *command)
+                assert iris.get_version("production").number == number
+            assert [version.stage for version in iris.versions] == ["archived"] * 4 + ["production"]
+        assert git(code_repo, "fsck", "--strict", "--no-dangling") == ""
+
+    def test_replace_refs_do_not_change_what_is_read(self, code_repo, git):
+        build(code_repo)
+        git(code_repo, "replace", "gitmodel", "gitmodel~1")
+        assert production(code_repo) == 2
+
+    def test_a_branch_of_another_name(self, code_repo, git, monkeypatch):
+        git(code_repo, "config", "gitmodel.branch", "registry/main")
+        write_all(code_repo)
+        assert "refs/heads/registry/main" in editing.state(code_repo)
+        assert "refs/heads/gitmodel" not in editing.state(code_repo)
+        monkeypatch.setenv("GITMODEL_BRANCH", "other")
+        with Client(code_repo) as client:
+            assert client.list_models() == ()
+        monkeypatch.setenv("GITMODEL_BRANCH", "../x")
+        with pytest.raises(UsageError, match="cannot be the metadata branch"):
+            Client(code_repo)
+
+
+class TestHooks:
+    @pytest.mark.parametrize(
+        "how", [["commit", "-q", "-m", "x"], ["commit", "-qam", "x"], ["commit", "-q", "-m", "x", "train.py"]]
+    )
+    @pytest.mark.parametrize("hook", ["pre-commit", "post-commit"])
+    def test_a_version_is_made_from_inside_a_hook_of_a_commit(self, code_repo, git, hook, how):
+        (code_repo / "other.py").write_text("staged, and only by some ways to commit part of it\n")
+        (code_repo / "train.py").write_text("changed\n")
+        git(code_repo, "add", "--all")
+        python_hook(
+            code_repo / ".git" / "hooks" / hook,
+            f"""
+            import os, pathlib
+            pathlib.Path({str(code_repo.parent / "environment")!r}).write_text(" ".join(os.environ))
+            {textwrap.dedent(WRITE.format(where="."))}
+            """.replace("\n            ", "\n"),
+        )
+        head = git(code_repo, "rev-parse", "HEAD")
+        git(code_repo, *how)
+        assert "GIT_INDEX_FILE" in (code_repo.parent / "environment").read_text()
+        assert git(code_repo, "rev-parse", "HEAD^") == head
+        expected = "train.py" if "train.py" in how else "other.py\ntrain.py"
+        assert git(code_repo, "show", "--format=", "--name-only", "HEAD") == expected
+        assert git(code_repo, "status", "--porcelain") == ("A  other.py" if "train.py" in how else "")
+        assert git(code_repo, "ls-tree", "-r", "--name-only", "gitmodel").split()[:3] == [
+            "README.md",
+            "gitmodel.toml",
+            "models/iris/model.toml",
+        ]
+        with Client(code_repo) as client:
+            made = client.get_version("iris@production")
+            assert made.code.commit == git(code_repo, "rev-parse", "HEAD^" if hook == "pre-commit" else "HEAD")
+
+    def test_git_variables_that_name_another_repository_are_not_believed(self, code_repo, git, tmp_path, monkeypatch):
+        git(tmp_path, "init", "-q", "other")
+        for name, value in (
+            ("GIT_DIR", tmp_path / "other" / ".git"),
+            ("GIT_INDEX_FILE", tmp_path / "other" / "index"),
+            ("GIT_NAMESPACE", "x"),
+            ("GIT_PREFIX", "x/"),
+        ):
+            monkeypatch.setenv(name, str(value))
+        write_all(code_repo)
+        for name in ("GIT_DIR", "GIT_INDEX_FILE", "GIT_NAMESPACE", "GIT_PREFIX"):
+            monkeypatch.delenv(name)
+        assert editing.state(tmp_path / "other") == ""
+        assert not (tmp_path / "other" / "index").exists()
+        with Client(code_repo) as client:
+            assert client.get_version("flowers@1").code.commit == git(code_repo, "rev-parse", "HEAD")
+
+    def test_a_server_hook_reads_what_is_being_pushed_and_writes_nothing(self, code_repo, git, tmp_path):
+        server = tmp_path / "server.git"
+        git(tmp_path, "init", "-q", "--bare", str(server))
+        git(code_repo, "remote", "add", "origin", str(server))
+        with Client(code_repo) as client:  # before the remote was known to have a branch
+            client.register_model("iris").create_version().set_stage("production")
+        git(code_repo, "push", "-q", "origin", "gitmodel", "refs/tags/model/*:refs/tags/model/*")
+        python_hook(
+            server / "hooks" / "pre-receive",
+            f"""
+            import sys
+            from gitmodel import Client, GitModelError
+            with open({str(tmp_path / "seen")!r}, "w") as seen, Client(".") as client:
+                print(client.get_version("iris@production").number, file=seen)
+                for line in sys.stdin:
+                    old, new, ref = line.split()
+                    if ref == "refs/heads/gitmodel":
+                        print(client.repository.snapshot(new).last_number("iris"), file=seen)
+                try:
+                    client.get_model("iris").create_version()
+                except GitModelError as error:
+                    print(error.exit_code, error.message, "|", error.hint, file=seen)
+            """,
+        )
+        with Client(code_repo) as client:
+            client.get_model("iris").create_version()
+        git(code_repo, "push", "-q", "origin", "gitmodel")
+        first, second, refusal = (tmp_path / "seen").read_text().splitlines()
+        assert (first, second) == ("1", "2")
+        assert refusal.startswith("6 ")
+        assert "quarantine" in refusal
+        assert git(server, "rev-parse", "gitmodel") == git(code_repo, "rev-parse", "gitmodel")
+        assert git(server, "fsck", "--no-dangling") == ""
+
+    def test_a_hook_that_refuses_our_refs_is_final_and_nothing_has_changed(self, code_repo, git):
+        build(code_repo)
+        before = editing.state(code_repo)
+        script(
+            code_repo / ".git" / "hooks" / "reference-transaction",
+            """\
+            #!/bin/sh
+            if [ "$1" = prepared ] && grep -q refs/heads/gitmodel; then echo "not on a Friday" >&2; exit 1; fi
+            """,
+        )
+        with Client(code_repo) as client, pytest.raises(Refused, match="not on a Friday") as caught:
+            client.get_version("iris@3").set_stage("production")
+        assert caught.value.hint
+        assert editing.state(code_repo) == before
+
+    def test_a_hook_that_keeps_a_tag_leaves_the_demotion_pending(self, code_repo, git):
+        build(code_repo)
+        script(
+            code_repo / ".git" / "hooks" / "reference-transaction",
+            """\
+            #!/bin/sh
+            if [ "$1" = prepared ] && grep -q "0000000 refs/tags/"; then echo "tags stay" >&2; exit 1; fi
+            """,
+        )
+        with Client(code_repo) as client:
+            iris = client.get_model("iris")
+            iris.demote("production")
+            (state,) = iris.stages
+            assert (state.recorded, state.in_force, state.pending) == (None, 2, True)
+            (code_repo / ".git" / "hooks" / "reference-transaction").unlink()
+            assert [ref.stage for ref in client.apply().moved] == ["production"]
+            assert iris.stages == []
+
+
+class TestRegistryElsewhere:
+    @pytest.fixture
+    def registry(self, git, tmp_path):
+        git(tmp_path, "init", "-q", "registry")
+        return tmp_path / "registry"
+
+    def check(self, client, registry, code_repo, git):
+        assert client.repository.common_dir == registry / ".git"
+        version = client.register_model("iris").create_version()
+        assert version.code.commit == git(code_repo, "rev-parse", "HEAD")
+        assert "gitmodel" not in editing.state(code_repo)
+
+    @pytest.mark.parametrize("where", ["absolute", "relative"])
+    def test_it_is_named_by_an_argument(self, registry, code_repo, git, monkeypatch, where):
+        monkeypatch.chdir(code_repo)
+        with Client(repo=registry if where == "absolute" else "../registry") as client:
+            self.check(client, registry, code_repo, git)
+
+    def test_it_is_named_by_the_environment(self, registry, code_repo, git, monkeypatch):
+        monkeypatch.setenv("GITMODEL_REPO", str(registry))
+        with Client(code_repo) as client:
+            self.check(client, registry, code_repo, git)
+
+    @pytest.mark.parametrize("where", ["absolute", "relative", "below"])
+    def test_it_is_named_by_the_configuration_whose_paths_begin_at_the_top(self, registry, code_repo, git, where):
+        git(code_repo, "config", "gitmodel.repo", str(registry) if where == "absolute" else "../registry")
+        (code_repo / "src" / "deep").mkdir(parents=True)
+        with Client(code_repo / "src" / "deep" if where == "below" else code_repo) as client:
+            self.check(client, registry, code_repo, git)
+
+    def test_the_argument_comes_before_the_environment_and_that_before_the_configuration(
+        self, registry, code_repo, git, tmp_path, monkeypatch
+    ):
+        for name in ("by-environment", "by-configuration"):
+            git(tmp_path, "init", "-q", name)
+        git(code_repo, "config", "gitmodel.repo", str(tmp_path / "by-configuration"))
+        with Client(code_repo) as client:
+            assert client.repository.common_dir == tmp_path / "by-configuration" / ".git"
+        monkeypatch.setenv("GITMODEL_REPO", str(tmp_path / "by-environment"))
+        with Client(code_repo) as client:
+            assert client.repository.common_dir == tmp_path / "by-environment" / ".git"
+        with Client(code_repo, repo=registry) as client:
+            assert client.repository.common_dir == registry / ".git"
+
+    def test_a_person_s_configuration_counts_outside_of_any_repository_too(self, registry, git, tmp_path):
+        (tmp_path / "nowhere").mkdir()
+        git(tmp_path, "config", "--global", "gitmodel.repo", str(registry))
+        with Client(tmp_path / "nowhere") as client:
+            version = client.register_model("iris").create_version()
+            assert client.repository.common_dir == registry / ".git"
+            assert version.code.outside
+
+    def test_the_code_may_be_in_a_sha256_repository(self, registry, git, tmp_path):
+        git(tmp_path, "init", "-q", "--object-format=sha256", "code256")
+        git(tmp_path / "code256", "commit", "-q", "--allow-empty", "-m", "Begin")
+        git(tmp_path / "code256", "config", "gitmodel.repo", str(registry))
+        for named in ({}, {"repo": registry}):
+            with Client(tmp_path / "code256", **named) as client:
+                client.register_model("iris" if not named else "other").create_version()
+        with Client(registry) as client:
+            assert client.get_version("iris@1").code.commit == git(tmp_path / "code256", "rev-parse", "HEAD")
+            assert len(client.get_version("other@1").code.commit) == 64
+
+    @pytest.mark.parametrize("named", ["missing", "code/train.py", "https://example.com/x.git"])
+    def test_what_is_no_repository_is_said(self, code_repo, tmp_path, monkeypatch, named):
+        monkeypatch.chdir(tmp_path)
+        with pytest.raises(NotFound) as caught:
+            Client(code_repo, repo=named)
+        assert caught.value.hint
+
+
+class TestRefusals:
+    def test_no_repository(self, tmp_path):
+        (tmp_path / "plain").mkdir()
+        with pytest.raises(NotFound, match="there is no git repository here") as caught:
+            Client(tmp_path / "plain")
+        assert "git init" in caught.value.hint
+        assert "--repo" in caught.value.hint
+
+    def test_a_folder_that_is_not_there(self, tmp_path):
+        with pytest.raises(NotFound, match="there is no folder"):
+            Client(tmp_path / "missing")
+
+    def test_a_sha256_repository(self, git, tmp_path):
+        git(tmp_path, "init", "-q", "--object-format=sha256", "new")
+        with pytest.raises(UsageError, match="names its objects by SHA256") as caught:
+            Client(tmp_path / "new")
+        assert "--repo" in caught.value.hint
+        assert editing.state(tmp_path / "new") == ""
+
+    def test_no_git(self, code_repo, tmp_path, monkeypatch):
+        monkeypatch.setenv("PATH", str(tmp_path))
+        with pytest.raises(UsageError, match="git is not installed") as caught:
+            Client(code_repo)
+        assert "2.34" in caught.value.hint
+
+    @pytest.mark.parametrize("version", ["2.33.8", "2.17.1", "1.9.5.msysgit.1"])
+    def test_a_git_that_is_too_old(self, code_repo, tmp_path, monkeypatch, version):
+        real = editing.subprocess.run(["which", "git"], capture_output=True, text=True, check=True).stdout.strip()
+        script(
+            tmp_path / "bin" / "git",
+            f'#!/bin/sh\ncase "$*" in *version*) echo "git version {version}" ;; *) exec {real} "$@" ;; esac\n',
+        )
+        monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+        with pytest.raises(UsageError, match=f"git version {version} is too old") as caught:
+            Client(code_repo)
+        assert caught.value.hint == "install git 2.34 or newer"
+
+    @pytest.mark.parametrize("version", ["2.34.1", "2.39.5 (Apple Git-154)", "3.0.0", "2.55.GIT", "from a fork"])
+    def test_a_git_that_is_not_too_old_is_taken_however_it_says_its_version(
+        self, code_repo, tmp_path, monkeypatch, version
+    ):
+        real = editing.subprocess.run(["which", "git"], capture_output=True, text=True, check=True).stdout.strip()
+        script(
+            tmp_path / "bin" / "git",
+            f'#!/bin/sh\ncase "$*" in version) echo "git version {version}" ;; *) exec {real} "$@" ;; esac\n',
+        )
+        monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
+        Client(code_repo).close()
+
+    @pytest.mark.parametrize("missing", ["name", "email"])
+    def test_nobody_to_write_as(self, code_repo, git, hermetic, missing):
+        git(code_repo, "config", "--global", "--unset", f"user.{missing}")
+        git(code_repo, "config", "--global", "user.useConfigOnly", "true")
+        before = editing.state(code_repo)
+        with Client(code_repo) as client, pytest.raises(UsageError, match="git does not know who you are") as caught:
+            client.register_model("iris")
+        assert "git config --global user.name" in caught.value.hint
+        assert editing.state(code_repo) == before
+
+    def test_a_name_from_the_environment_is_enough(self, code_repo, git, monkeypatch):
+        git(code_repo, "config", "--global", "--remove-section", "user")
+        for who in ("AUTHOR", "COMMITTER"):
+            monkeypatch.setenv(f"GIT_{who}_NAME", "Grace Example")
+            monkeypatch.setenv(f"GIT_{who}_EMAIL", "grace@example.com")
+        write_all(code_repo)
+        assert git(code_repo, "log", "-1", "--format=%an <%ae>", "gitmodel") == "Grace Example <grace@example.com>"
+
+    def test_a_tag_of_the_user_s_where_a_folder_of_ours_belongs(self, code_repo, git):
+        build(code_repo)
+        git(code_repo, "tag", "model/flowers")
+        before = editing.state(code_repo)
+        with Client(code_repo) as client, pytest.raises(Conflict, match="refs/tags/model/flowers") as caught:
+            client.get_model("iris").rename("flowers")
+        assert caught.value.hint
+        assert editing.state(code_repo) == before
+
+
+class TestClones:
+    @pytest.fixture
+    def origin(self, code_repo, git, tmp_path):
+        """A host's repository with code and a registry."""
+        build(code_repo)
+        git(tmp_path, "clone", "-q", "--mirror", str(code_repo), "origin.git")
+        return tmp_path / "origin.git"
+
+    def test_a_fresh_clone_reads_and_its_first_write_adopts_the_registry(self, origin, git, tmp_path):
+        git(tmp_path, "clone", "-q", str(origin), "clone")
+        clone = tmp_path / "clone"
+        assert "refs/heads/gitmodel" not in editing.state(clone)
+        assert production(clone) == 2
+        with Client(clone) as client:
+            assert [version.stage for version in client.get_model("iris").versions] == ["archived", "production", None]
+            assert "refs/heads/gitmodel" not in editing.state(clone)
+            assert client.get_model("iris").create_version().number == 4
+        assert git(clone, "rev-parse", "gitmodel^") == git(origin, "rev-parse", "gitmodel")
+        assert len(git(clone, "rev-list", "--max-parents=0", "gitmodel").split()) == 1
+        git(clone, "push", "-q", "origin", "gitmodel")
+
+    def test_a_single_branch_clone_asks_the_remote_before_it_begins(self, origin, git, tmp_path):
+        git(tmp_path, "clone", "-q", "--single-branch", origin.as_uri(), "clone")
+        clone = tmp_path / "clone"
+        assert "gitmodel" not in editing.state(clone)
+        with Client(clone) as client:
+            with pytest.raises(Conflict, match="there is a model iris already"):
+                client.register_model("iris")
+            assert client.get_model("iris").create_version().number == 4
+            assert client.get_version("iris@production").number == 2
+        assert git(clone, "rev-parse", "gitmodel^") == git(origin, "rev-parse", "gitmodel")
+
+    def test_a_remote_without_a_registry_lets_one_begin(self, code_repo, git, tmp_path):
+        git(tmp_path, "clone", "-q", "--mirror", str(code_repo), "origin.git")
+        git(tmp_path, "clone", "-q", str(tmp_path / "origin.git"), "clone")
+        write_all(tmp_path / "clone")
+
+    def test_a_remote_out_of_reach_stops_the_first_write_and_no_other(self, code_repo, git, tmp_path):
+        git(code_repo, "remote", "add", "origin", str(tmp_path / "gone.git"))
+        before = editing.state(code_repo)
+        with Client(code_repo) as client:
+            assert client.list_models() == ()
+            with pytest.raises(Unreachable, match="remote origin cannot be asked for one") as caught:
+                client.register_model("iris")
+            assert "git model init --new" in caught.value.hint
+            assert editing.state(code_repo) == before
+            git(code_repo, "remote", "remove", "origin")
+            client.register_model("iris")
+            git(code_repo, "remote", "add", "origin", str(tmp_path / "gone.git"))
+            client.get_model("iris").create_version()
+
+    def test_origin_comes_first_among_remotes(self, origin, git, tmp_path):
+        git(tmp_path, "init", "-q", "other.git", "--bare")
+        git(tmp_path, "clone", "-q", str(origin), "clone")
+        git(tmp_path / "clone", "remote", "add", "aaa", str(tmp_path / "other.git"))
+        git(tmp_path / "clone", "update-ref", "refs/remotes/aaa/gitmodel", "HEAD")
+        assert production(tmp_path / "clone") == 2
+
+    def test_two_clones_derive_the_same_tag_from_a_merged_proposal(self, origin, code_repo, git, tmp_path):
+        where = "refs/heads/propose"
+        git(code_repo, "branch", "propose", "gitmodel")
+        stage = editing.read(code_repo, "models/iris/stages/production.toml")
+        environ = {"GIT_AUTHOR_NAME": "Grace", "GIT_AUTHOR_EMAIL": "grace@example.com"}
+        with pytest.MonkeyPatch.context() as patch:
+            for name, value in environ.items():
+                patch.setenv(name, value)
+            side = editing.edit(
+                code_repo,
+                {"models/iris/stages/production.toml": stage.replace("version = 2", "version = 3")},
+                "Promote iris 3 to production",
+                onto=where,
+            )
+        with Client(code_repo) as client:
+            client.get_version("iris@1").log_metadata(a=1)
+        tip = git(code_repo, "rev-parse", "gitmodel")
+        editing.edit(
+            code_repo,
+            {"models/iris/stages/production.toml": stage.replace("version = 2", "version = 3")},
+            "Merge",
+            parents=[tip, side],
+        )
+        git(code_repo, "push", "-q", str(origin), "gitmodel")
+        git(tmp_path, "clone", "-q", str(origin), "clone")
+        ids = set()
+        for repo in (code_repo, tmp_path / "clone"):
+            with Client(repo) as client:
+                assert client.get_version("iris@production").number == 2
+                (pending,) = client.get_version("iris@3").pending
+                assert (pending.recorded, pending.in_force) == (3, 2)
+                client.apply() if repo == code_repo else client.get_version("iris@3").set_stage("production")
+                assert client.get_version("iris@production").number == 3
+            ids.add(git(repo, "rev-parse", PRODUCTION))
+        assert len(ids) == 1
+        tag = git(code_repo, "cat-file", "tag", "model/iris/production")
+        assert f"object {git(code_repo, 'rev-parse', 'gitmodel')}" in tag
+        assert "tagger Grace <grace@example.com>" in tag
+        assert "iris 2 -> 3 in production" in tag
+
+    def test_a_shallow_clone_says_how_to_deepen_instead_of_guessing(self, origin, git, tmp_path):
+        git(tmp_path, "clone", "-q", "--depth=1", "--branch=gitmodel", origin.as_uri(), "clone")
+        with Client(tmp_path / "clone") as client, pytest.raises(Invalid, match="too shallow") as caught:
+            client.apply()
+        assert "git fetch --unshallow" in caught.value.hint
+        git(tmp_path / "clone", "fetch", "-q", "--unshallow")
+        with Client(tmp_path / "clone") as client:
+            client.apply()
+        assert git(tmp_path / "clone", "rev-parse", PRODUCTION) == git(origin, "rev-parse", PRODUCTION)
+
+
+def forge(git, repo, how):
+    """Set the production tag of iris to something that must not count; returns words that say why."""
+    tip = git(repo, "rev-parse", "gitmodel")
+    if how == "lightweight":
+        git(repo, "tag", "-f", "model/iris/production", tip)
+        return "not an annotated tag"
+    if how == "tag of a file":
+        git(repo, "tag", "-f", "-a", "-m", "x", "model/iris/production", "gitmodel:gitmodel.toml")
+        return "points at a blob"
+    if how == "tag of a tag":
+        git(repo, "tag", "-f", "-a", "-m", "x", "model/iris/production", PRODUCTION)
+        return "points at a tag"
+    if how == "another stage's tag":
+        git(repo, "tag", "-a", "-m", "x", "model/iris/staging", f"{PRODUCTION}^{{commit}}")
+        git(repo, "update-ref", PRODUCTION, "refs/tags/model/iris/staging")
+        git(repo, "tag", "-d", "model/iris/staging")
+        return "the tag inside is called 'model/iris/staging'"
+    if how == "off the branch":
+        side = editing.edit(
+            repo,
+            {"models/iris/stages/production.toml": editing.read(repo, "models/iris/stages/production.toml") + "\n"},
+        )
+        git(repo, "update-ref", "refs/heads/gitmodel", tip)
+        git(repo, "tag", "-f", "-a", "-m", "x", "model/iris/production", side)
+        return "not on the metadata branch"
+    if how == "the code":
+        git(repo, "tag", "-f", "-a", "-m", "x", "model/iris/production", "main")
+        return "not on the metadata branch"
+    if how == "a commit that did not set it":
+        git(repo, "tag", "-f", "-a", "-m", "x", "model/iris/production", "gitmodel~1")
+        return "did not set production of iris"
+    assert how == "ahead of the branch"
+    git(repo, "update-ref", "refs/heads/gitmodel", "gitmodel~1")
+    return "not on the metadata branch"
+
+
+FORGERIES = [
+    "lightweight",
+    "tag of a file",
+    "tag of a tag",
+    "another stage's tag",
+    "off the branch",
+    "the code",
+    "a commit that did not set it",
+    "ahead of the branch",
+]
+
+
+class TestTags:
+    @pytest.mark.parametrize("how", FORGERIES)
+    def test_a_forged_tag_is_refused_and_named_and_set_again_from_the_branch(self, code_repo, git, how):
+        build(code_repo)
+        with Client(code_repo) as client:
+            client.register_model("good").create_version().set_stage("production")
+            client.get_version("iris@3").set_stage("production")
+        good = git(code_repo, "rev-parse", PRODUCTION)
+        why = forge(git, code_repo, how)
+        with Client(code_repo) as client:
+            iris = client.get_model("iris")
+            with pytest.raises(Invalid, match="the tag model/iris/production does not count") as caught:
+                iris.get_version("production")
+            assert why in caught.value.message
+            assert "git model doctor --fix" in caught.value.hint
+            (state,) = iris.stages
+            assert (state.in_force, state.pending) == (None, True)
+            assert why in state.forged
+            assert iris.get_version(3).stage != "production"
+            assert client.get_version("good@production").number == 1
+            assert len(client.list_models()) == 2
+            recorded = state.recorded
+            iris.get_version(recorded).set_stage("production")
+            assert iris.get_version("production").number == recorded
+        assert recorded == 2 or git(code_repo, "rev-parse", PRODUCTION) == good
+
+    @pytest.mark.parametrize("lost", ["deleted", "behind"])
+    def test_after_a_crash_between_branch_and_tag_the_stage_is_pending_and_apply_completes_it(
+        self, code_repo, git, lost
+    ):
+        build(code_repo)
+        before = git(code_repo, "rev-parse", PRODUCTION)
+        with Client(code_repo) as client:
+            iris = client.get_model("iris")
+            iris.get_version(3).set_stage("production", reason="better")
+            after = git(code_repo, "rev-parse", PRODUCTION)
+            if lost == "deleted":
+                git(code_repo, "update-ref", "-d", PRODUCTION)
+            else:
+                git(code_repo, "update-ref", PRODUCTION, before)
+            (state,) = iris.stages
+            assert (state.recorded, state.in_force, state.pending) == (3, None if lost == "deleted" else 2, True)
+            assert iris.get_version(3).pending == (state,)
+            if lost == "deleted":
+                with pytest.raises(NotFound, match="iris 3 is recorded in production, but not in force yet") as caught:
+                    iris.get_version("production")
+                assert "git model apply" in caught.value.hint
+            else:
+                assert iris.get_version("production").number == 2
+            iris.create_version()
+            assert client.apply().moved == (StageRef("iris", "production"),)
+            assert git(code_repo, "rev-parse", PRODUCTION) == after
+            assert client.apply().moved == ()
+            assert client.apply("iris").moved == ()
+            assert iris.get_version("production").number == 3
+
+    def test_a_demotion_whose_tag_was_left_is_pending_and_apply_completes_it(self, code_repo, git):
+        build(code_repo)
+        tag = git(code_repo, "rev-parse", PRODUCTION)
+        with Client(code_repo) as client:
+            iris = client.get_model("iris")
+            iris.demote("production")
+            git(code_repo, "update-ref", PRODUCTION, tag)
+            assert iris.get_version("production").number == 2
+            assert [state.recorded for state in iris.stages] == [None]
+            assert client.apply().moved == (StageRef("iris", "production"),)
+            assert "refs/tags" not in editing.state(code_repo)
+
+    def test_the_tag_of_a_commit_far_back_still_counts(self, code_repo):
+        build(code_repo)
+        with Client(code_repo) as client:
+            for number in range(40):
+                client.get_version("iris@3").log_metadata(round=number)
+        assert production(code_repo) == 2
+
+    def test_every_lost_tag_is_rebuilt_as_it_was(self, code_repo, git):
+        build(code_repo)
+        with Client(code_repo) as client:
+            client.get_version("iris@3").add_alias("champion", reason="x")
+            client.get_model("iris").rename("flowers")
+            client.register_model("other").create_version().set_stage("staging")
+        before = git(code_repo, "for-each-ref", "refs/tags")
+        git(code_repo, "tag", "-d", *git(code_repo, "tag").split())
+        with Client(code_repo) as client:
+            client.apply()
+        assert git(code_repo, "for-each-ref", "refs/tags") == before
+
+
+class TestDamage:
+    def test_a_record_of_50_mb_and_a_link_are_refused_without_being_read(self, code_repo, git):
+        build(code_repo)
+        editing.edit(code_repo, {"models/iris/versions/3.toml": b"#" * 50_000_000})
+        with Client(code_repo) as client:
+            with pytest.raises(Invalid, match=r"versions/3\.toml: has 50000000 bytes") as caught:
+                client.get_version("iris@3")
+            assert caught.value.hint
+            assert client.get_version("iris@production").number == 2
+
+    @pytest.mark.parametrize("size", [1_000, 200_000])
+    def test_a_damaged_object_is_said_and_does_not_stop_the_rest(self, code_repo, git, size):
+        build(code_repo)
+        with Client(code_repo) as client:
+            client.register_model("good").create_version().set_stage("production")
+        editing.edit(code_repo, {"models/iris/versions/1.toml": os.urandom(size).hex()})
+        blob = git(code_repo, "rev-parse", "gitmodel:models/iris/versions/1.toml")
+        path = code_repo / ".git" / "objects" / blob[:2] / blob[2:]
+        path.chmod(0o644)
+        data = path.read_bytes()
+        path.write_bytes(data[: len(data) // 2])
+        with Client(code_repo) as client:
+            with pytest.raises(Invalid) as caught:
+                client.get_version("iris@1")
+            assert caught.value.hint
+            assert [version.number for version in client.get_model("iris").versions] == [2, 3]
+            assert client.get_version("good@production").number == 1
+            assert client.get_version("iris@production").number == 2
+
+    @pytest.mark.parametrize("mode", ["120000", "160000", "040000"])
+    def test_what_is_no_file_where_a_record_belongs_is_refused(self, code_repo, git, mode):
+        build(code_repo)
+        target = {
+            "120000": git(code_repo, "hash-object", "-w", "--stdin", input="/etc/passwd"),
+            "160000": "ab" * 20,
+        }.get(mode)
+        index = str(code_repo.parent / "index")
+        path = "models/iris/versions/3.toml"
+        editing.run(code_repo, "read-tree", "gitmodel", index=index)
+        editing.run(code_repo, "update-index", "--force-remove", path, index=index)
+        if target is None:
+            path, mode = f"{path}/x", "100644"
+            target = git(code_repo, "hash-object", "-w", "--stdin", input="x")
+        editing.run(code_repo, "update-index", "--add", "--cacheinfo", f"{mode},{target},{path}", index=index)
+        tree = editing.run(code_repo, "write-tree", index=index)
+        commit = git(code_repo, "commit-tree", tree, "-p", "gitmodel", "-m", "x")
+        git(code_repo, "update-ref", "refs/heads/gitmodel", commit)
+        with Client(code_repo) as client:
+            with pytest.raises(Invalid, match=r"versions/3\.toml: is a .*, not a file"):
+                client.get_version("iris@3")
+            assert client.get_version("iris@production").number == 2
+
+
+def children():
+    return {
+        int(found) for task in Path("/proc/self/task").iterdir() for found in (task / "children").read_text().split()
+    }
+
+
+def descriptors():
+    return len(os.listdir("/proc/self/fd"))
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="counts open files in /proc")
+@pytest.mark.parametrize("operations", [60, pytest.param(10_000, marks=pytest.mark.soak)])
+def test_operations_leave_no_descriptor_and_no_child_behind(code_repo, operations):
+    before = (descriptors(), children())
+    client = Client(code_repo)
+    iris = client.register_model("iris")
+    iris.create_version()
+    iris.create_version()
+    begun = None
+    for number in range(operations // 3):
+        iris.get_version(1 + number % 2).set_stage("production")
+        assert iris.get_version("production").number == 1 + number % 2
+        with pytest.raises(GitModelError):
+            iris.get_version(1).set_stage("nonsense")
+        begun = begun or (descriptors(), len(children() - before[1]))
+    assert (descriptors(), len(children() - before[1])) == begun
+    assert begun[1] <= 1
+    client.close()
+    assert (descriptors(), children()) == before
+
+
+def test_one_client_after_another_leaves_nothing_behind_either(code_repo):
+    build(code_repo)
+    before = (descriptors(), children())
+    for _ in range(20):
+        with Client(code_repo) as client:
+            assert client.get_version("iris@production").number == 2
+    assert (descriptors(), children()) == before
