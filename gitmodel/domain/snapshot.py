@@ -53,6 +53,12 @@ class Files(Protocol):
     def recall(self, key: Hashable) -> Any:
         """The answer under *key*, or None."""
 
+    def note(self, folder: str, what: str, number: int) -> None:
+        """Keep, for other processes too, a number that follows from the files below *folder* and nothing else."""
+
+    def noted(self, folder: str, what: str) -> int | None:
+        """The number under *what*, or None."""
+
 
 @dataclass(frozen=True)
 class StageTag:
@@ -172,6 +178,12 @@ class Snapshot:
         for name in sorted((name for name in found if _is_hundred(name)), key=_leading, reverse=True):
             yield from sorted(self._numbers_of(folder, name), reverse=True)
         yield from sorted((_leading(name) for name in found if name.endswith(".toml") and _leading(name)), reverse=True)
+
+    def count_present(self, model: str) -> int:
+        """How many versions of *model* were not deleted; of a damaged one, nobody can say that it was."""
+        folder = f"{paths.model_folder(model)}/versions"
+        hundreds = [f"{folder}/{name}" for name in self.files.names(folder) if _is_hundred(name)]
+        return sum(self._count_present(at) for at in hundreds) + self._count_present(folder)
 
     def last_number(self, model: str) -> int:
         """The highest number of *model* ever used, 0 if none was."""
@@ -301,6 +313,17 @@ class Snapshot:
         """The numbers in the folder *hundred*; a file that has no place there does not count."""
         found = (_leading(name) for name in self.files.names(f"{folder}/{hundred}") if name.endswith(".toml"))
         return (number for number in found if number and number // 100 == _leading(hundred))
+
+    def _count_present(self, folder: str) -> int:
+        """How many of the versions whose files stand in *folder* itself were not deleted."""
+        files = [f"{folder}/{name}" for name in self.files.names(folder) if name.endswith(".toml") and _leading(name)]
+        deleted = self.files.noted(folder, "deleted")
+        if deleted is None:
+            found = list(self.files.load_many(files, records.VERSION, newer=self.newer))
+            deleted = sum(1 for record in found if not isinstance(record, Invalid) and record.deleted)
+            if files and not any(isinstance(record, Invalid) for record in found):
+                self.files.note(folder, "deleted", deleted)
+        return len(files) - deleted
 
     def _highest_in(self, folder: str) -> int:
         found = self.files.names(folder)

@@ -100,14 +100,11 @@ def view_version(snapshot: Snapshot, model: str, record: VersionRecord, states: 
 def view_model(snapshot: Snapshot, name: str) -> ModelView:
     """The view of a model. Raises NotFound, Invalid."""
     record = snapshot.model(name)
-    numbers = snapshot.numbers(name)
     try:
         latest: int | None = snapshot.latest(name)
     except NotFound:
         latest = None
-    return ModelView(
-        name, record, latest, len(numbers) - _deleted(snapshot, name, numbers), tuple(stage_states(snapshot, name))
-    )
+    return ModelView(name, record, latest, snapshot.count_present(name), tuple(stage_states(snapshot, name)))
 
 
 def view_models(snapshot: Snapshot) -> Iterator[ModelView | Invalid]:
@@ -171,7 +168,3 @@ def plain(value: Any) -> Any:
     if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
         return str(value)
     return value
-
-
-def _deleted(snapshot: Snapshot, model: str, numbers: Iterable[int]) -> int:
-    return sum(1 for found in snapshot.versions(model, numbers) if isinstance(found, VersionRecord) and found.deleted)

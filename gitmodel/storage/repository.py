@@ -19,6 +19,7 @@ from gitmodel.storage import git as git_process
 from gitmodel.storage.git import OLDEST, ZERO, Git, Locked, Moved, ObjectReader, clean_environment, is_id
 from gitmodel.storage.identity import Identity
 from gitmodel.storage.locks import Writers
+from gitmodel.storage.notes import Notes
 from gitmodel.storage.objects import LooseObjects, NewObject, format_commit
 from gitmodel.storage.stage_tags import StageTags
 from gitmodel.storage.trees import CommitFiles, Trees, changed_tree
@@ -46,8 +47,9 @@ class Repository:
         self.config = config
         self.shallow = shallow
         self.reader = ObjectReader(git)
-        self.trees = Trees(self.reader)
-        self.tags = StageTags(git, self.reader, self.trees, shallow=shallow)
+        self.notes = Notes(git.common_dir / "gitmodel" / "notes")
+        self.trees = Trees(self.reader, self.notes)
+        self.tags = StageTags(git, self.reader, self.trees, self.notes, shallow=shallow)
         self.objects = LooseObjects(objects_folder, config.get("core.sharedrepository", ""))
         self.identity = Identity(git)
         self.writers = Writers(git.common_dir)

@@ -10,6 +10,7 @@ from gitmodel.domain.refs import STAGE_TAGS, StageRef
 from gitmodel.domain.snapshot import StageTag
 from gitmodel.errors import Invalid
 from gitmodel.storage.git import Git, GitObject, Moved, ObjectReader
+from gitmodel.storage.notes import Notes
 from gitmodel.storage.objects import Commit, NewObject, format_tag, parse_commit, parse_tag
 from gitmodel.storage.trees import CommitFiles, Forgetful, Trees
 
@@ -21,10 +22,11 @@ _COMMITS_KEPT = 4_000
 class StageTags:
     """The stage tags of one repository."""
 
-    def __init__(self, git: Git, reader: ObjectReader, trees: Trees, *, shallow: bool) -> None:
+    def __init__(self, git: Git, reader: ObjectReader, trees: Trees, notes: Notes, *, shallow: bool) -> None:
         self._git = git
         self._reader = reader
         self._trees = trees
+        self._notes = notes
         self._shallow = shallow
         self._commits = Forgetful(_COMMITS_KEPT)
         self._chain_tip = ""
@@ -166,9 +168,11 @@ class StageTags:
         self._chain_tip = tip
 
     def _reaches(self, tip: str, commit: str) -> bool:
+        # A chain only grows at its tip, so what was on it under an earlier tip still is if that tip is.
+        earlier = self._notes.get("chain", commit)
         at = tip
         for _ in range(_STEPS):
-            if at == commit:
+            if at in (commit, earlier):
                 return True
             try:
                 parents = self.commit(at).parents
@@ -177,6 +181,13 @@ class StageTags:
             if not parents:
                 return False
             at = parents[0]
+        if not (earlier and self._walks_to(at, earlier)) and not self._walks_to(at, commit):
+            return False
+        self._notes.put("chain", commit, tip)
+        return True
+
+    def _walks_to(self, at: str, commit: str) -> bool:
+        """Whether the first parents of *at* come to *commit*, by git's walk."""
         walked = self._git.lines("rev-list", "--first-parent", "--parents", at, f"^{commit}", answers=(0, 128))
         last = walked[-1].split() if walked else [at, commit if at == commit else ""]
         return len(last) > 1 and last[1] == commit

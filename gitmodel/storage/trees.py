@@ -11,6 +11,7 @@ from gitmodel.domain import codec
 from gitmodel.domain.codec import Schema
 from gitmodel.errors import Invalid
 from gitmodel.storage.git import GitObject, ObjectReader
+from gitmodel.storage.notes import Notes
 from gitmodel.storage.objects import FILE, FILE_MODES, FOLDER, Entry, NewObject, format_tree, parse_tree
 
 R = TypeVar("R")
@@ -44,8 +45,9 @@ class Forgetful(OrderedDict[Any, Any]):
 class Trees:
     """Trees and decoded records by object id, for all commits of one repository."""
 
-    def __init__(self, reader: ObjectReader) -> None:
+    def __init__(self, reader: ObjectReader, notes: Notes) -> None:
         self.reader = reader
+        self.notes = notes
         self._trees = Forgetful(_TREES_KEPT)
         self._records = Forgetful(_RECORDS_KEPT)
         self._blobs = Forgetful(_BLOBS_KEPT)
@@ -146,6 +148,16 @@ class CommitFiles:
 
     def recall(self, key: Hashable) -> Any:
         return self._trees.answers.get((self.root, key))
+
+    def note(self, folder: str, what: str, number: int) -> None:
+        id = self.id(folder)
+        if id:
+            self._trees.notes.put(what, id, f"{number:x}")
+
+    def noted(self, folder: str, what: str) -> int | None:
+        id = self.id(folder)
+        found = self._trees.notes.get(what, id) if id else None
+        return None if found is None else int(found, 16)
 
     def id(self, path: str) -> str | None:
         """The object id of what is at *path*."""

@@ -1,0 +1,57 @@
+"""What was found out about git objects at some cost, kept by their ids from one process to the next."""
+
+from __future__ import annotations
+
+import os
+import re
+import zlib
+from contextlib import suppress
+from pathlib import Path
+
+_LINE = re.compile(r"([a-z]+ [0-9a-f]{40}) ([0-9a-f]{1,40}) ([0-9a-f]{8})\n")
+_LONGEST = 1 << 20
+
+
+class Notes:
+    """A file of lines `<kind> <object id> <value> <checksum>`, the last of a kind and id counts.
+
+    It can be deleted at any time, and what is in it is true for good: an object never changes. A torn or foreign line
+    does not match its checksum and is passed over; where the file cannot be written, nothing is kept.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._read: dict[str, str] | None = None
+
+    def get(self, kind: str, id: str) -> str | None:
+        """The value under *kind* and *id*, hexadecimal digits, or None."""
+        return self._lines().get(f"{kind} {id}")
+
+    def put(self, kind: str, id: str, value: str) -> None:
+        """Keep *value*."""
+        key = f"{kind} {id}"
+        self._lines()[key] = value
+        data = f"{key} {value} {_checksum(key, value)}\n".encode()
+        with suppress(OSError):
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+            try:
+                if os.fstat(descriptor).st_size > _LONGEST:
+                    os.ftruncate(descriptor, 0)
+                os.write(descriptor, data)
+            finally:
+                os.close(descriptor)
+
+    def _lines(self) -> dict[str, str]:
+        if self._read is None:
+            try:
+                text = self._path.read_text(encoding="ascii", errors="replace")
+            except OSError:
+                text = ""
+            found = _LINE.findall(text)
+            self._read = {key: value for key, value, sum in found if sum == _checksum(key, value)}
+        return self._read
+
+
+def _checksum(key: str, value: str) -> str:
+    return f"{zlib.crc32(f'{key} {value}'.encode()):08x}"
