@@ -22,10 +22,13 @@ from gitmodel.registry import artifacts, models, runs, stages, versions
 from gitmodel.registry.runs import RunView
 from gitmodel.registry.stages import Applied
 from gitmodel.registry.writer import Batch, Direct, Writer
+from gitmodel.storage import remotes
 from gitmodel.storage.artifacts import ArtifactStore, Progress, open_store
 from gitmodel.storage.local_store import LocalStore
 from gitmodel.storage.log import StageEvent
-from gitmodel.storage.repository import Repository, check_git, open_repository
+from gitmodel.storage.repository import Repository, check_git, configured, open_repository
+from gitmodel.teams import sync
+from gitmodel.teams.sync import Pulled, Pushed
 
 PAGE = 50
 
@@ -182,11 +185,34 @@ class Client:
 
     def get_run(self, id: str) -> RunView:
         """The run *id*. Raises NotFound."""
-        return runs.get_run(self._repository, id)
+        return runs.get_run(self._repository, id, store=lambda: self.store)
 
     def apply(self, *names: str) -> Applied:
         """Put in force what the branch records, for all models or for *names*."""
         return stages.apply(self._repository, names)
+
+    # Others
+
+    def pull(self, remote: str = "", *, rewound: bool = False) -> Pulled:
+        """Bring the registry of *remote* (`git config gitmodel.remote`, `origin` or the only one) together with this one.
+
+        What was done here and not pushed is made again on what others did; versions whose numbers were taken meanwhile
+        get new ones. Raises Conflict if the remote was rewound or deleted, unless *rewound* says that it may; Refused
+        for unrelated registries and signed commits; Unreachable.
+        """
+        return sync.pull(self._repository, remotes.choose_remote(self._repository, remote), rewound=rewound)
+
+    def push(
+        self, remote: str = "", *, timeout: float = 60.0, jobs: int = 8, progress: Progress | None = None
+    ) -> Pushed:
+        """Upload artifacts, *jobs* at a time, then push branch and stage tags to *remote*, all or nothing.
+
+        What others pushed meanwhile is pulled first, again and again for *timeout* seconds. Raises Unreachable for a
+        remote or store out of reach, Refused with the host's words if a rule of it says no, Conflict as `pull` does.
+        """
+        uploads = sync.Uploads(LocalStore(self.store_root), self.store, jobs, progress)
+        chosen = remotes.choose_remote(self._repository, remote)
+        return sync.push(self._repository, chosen, uploads, timeout=timeout)
 
     @contextmanager
     def transaction(self, message: str) -> Iterator[Client]:
@@ -216,16 +242,13 @@ class Client:
         branch = self._environ.get("GITMODEL_BRANCH", "")
         named = repo or self._environ.get("GITMODEL_REPO")
         try:
-            repository = open_repository(Path(named or self._path).expanduser(), environ=self._environ, branch=branch)
+            if named:
+                return open_repository(Path(named).expanduser(), environ=self._environ, branch=branch)
+            elsewhere = configured("gitmodel.repo", self._path, environ=self._environ)
+            return open_repository(elsewhere or self._path, environ=self._environ, branch=branch)
         except GitModelError:
             check_git(self._environ)
             raise
-        elsewhere = None if named else repository.config.get("gitmodel.repo")
-        if elsewhere:
-            repository.close()
-            base = Path(self._path).resolve()
-            repository = open_repository(base / Path(elsewhere).expanduser(), environ=self._environ, branch=branch)
-        return repository
 
 
 class _Text:

@@ -246,7 +246,7 @@ def _check_links_free(snapshot: Snapshot, model: str, number: int) -> None:
     places = places_of(snapshot, model, number)
     if places:
         raise Refused(
-            f"the artifacts of {model} {number} cannot change, because it is {' and '.join(places)}",
+            f"the artifacts of {model} {number} cannot change, because it is in {' and '.join(places)}",
             hint=f"make a new version with `git model version create {model}`",
         )
 

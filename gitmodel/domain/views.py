@@ -10,7 +10,7 @@ from typing import Any
 from gitmodel.domain import paths, records
 from gitmodel.domain.models import DESCRIPTIVE
 from gitmodel.domain.names import ARCHIVED
-from gitmodel.domain.records import ArtifactLink, ModelRecord, VersionRecord
+from gitmodel.domain.records import ArtifactLink, Code, ModelRecord, VersionRecord
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.domain.stages import StageState, stage_states
 from gitmodel.errors import Invalid, NotFound
@@ -32,7 +32,6 @@ class VersionView:
     def fields(self) -> dict[str, Any]:
         """The version as filters and JSON show it; `docs/reference/json.md` describes each field."""
         record = self.record
-        code = record.code
         return {
             "model": self.model,
             "number": record.number,
@@ -46,7 +45,7 @@ class VersionView:
             "metadata": dict(record.metadata),
             "artifacts": [artifact_fields(link) for link in record.artifacts],
             "runs": list(record.runs),
-            "code": {"commit": code.commit, "dirty": code.dirty, "repository": code.repository} if code else None,
+            "code": code_fields(record.code),
             "failed": record.failed,
             "deleted": record.deleted,
             "reason": record.reason,
@@ -128,6 +127,13 @@ def usable(found: Iterable[VersionRecord | Invalid]) -> Iterator[VersionRecord]:
     for record in found:
         if isinstance(record, VersionRecord) and record.deleted is None:
             yield record
+
+
+def code_fields(code: Code | None) -> dict[str, Any] | None:
+    """The state of the code as JSON shows it; *outside* says that there was no code repository."""
+    if code is None:
+        return None
+    return {"commit": code.commit, "dirty": code.dirty, "repository": code.repository, "outside": code.outside}
 
 
 def pending_fields(state: StageState) -> dict[str, Any]:

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
-from gitmodel.domain import paths, records
-from gitmodel.domain.records import RunRecord
+from gitmodel.domain import codec, paths, records
+from gitmodel.domain.records import RunRecord, StepRecord
 from gitmodel.domain.runs import find_run
 from gitmodel.domain.snapshot import Snapshot
-from gitmodel.errors import Invalid, NotFound
+from gitmodel.domain.views import code_fields
+from gitmodel.errors import Invalid, NotFound, UsageError
 from gitmodel.registry.models import parse_filter
+from gitmodel.storage.artifacts import ArtifactStore
 from gitmodel.storage.journal import Journal
 from gitmodel.storage.repository import Repository
 
@@ -21,8 +25,8 @@ from gitmodel.storage.repository import Repository
 class RunView:
     """A run as readers see it: recorded on the branch (*record*), or only in this machine's journal.
 
-    *status* is "succeeded", "failed", "cancelled", or of a run that is not recorded "running" or "lost".
-    *traceback* is the failing step's, where this machine has it.
+    *status* is "succeeded", "failed", "cancelled", or of a run that is not recorded "running" or "lost": then *since*
+    is its last sign of life. *error* and *traceback* are the failing step's, where this machine has them.
     """
 
     id: str
@@ -30,6 +34,8 @@ class RunView:
     status: str
     started: datetime
     record: RunRecord | None = None
+    since: datetime | None = None
+    error: str = ""
     traceback: str = ""
 
     def fields(self) -> dict[str, Any]:
@@ -40,11 +46,12 @@ class RunView:
             "pipeline": self.pipeline,
             "status": self.status,
             "started": self.started,
+            "since": self.since,
             "recorded": record is not None,
+            "error": self.error,
         }
         if record is None:
             return shown
-        code = record.code
         return {
             **shown,
             "finished": record.finished,
@@ -52,21 +59,10 @@ class RunView:
             "python": record.python,
             "packages": record.packages,
             "failed_step": record.failed_step,
-            "error": record.error,
             "versions": list(record.versions),
-            "code": {"commit": code.commit, "dirty": code.dirty, "repository": code.repository} if code else None,
+            "code": code_fields(record.code),
             "parameters": dict(record.parameters),
-            "steps": [
-                {
-                    "name": step.name,
-                    "status": step.status,
-                    "seconds": step.seconds,
-                    "parameters": dict(step.parameters),
-                    "inputs": dict(step.inputs),
-                    "outputs": dict(step.outputs),
-                }
-                for step in record.steps
-            ],
+            "steps": [_step_fields(step) for step in record.steps],
         }
 
 
@@ -80,7 +76,7 @@ def list_runs(
     def question(snapshot: Snapshot) -> tuple[list[RunView], list[Invalid]]:
         views: list[RunView] = []
         damaged: list[Invalid] = []
-        for found in _merged(snapshot, Journal(repository.common_dir).runs()):
+        for found in _merged(snapshot, Journal(repository.common_dir).runs()) if wanted != 0 else ():
             if isinstance(found, Invalid):
                 damaged.append(found)
             elif matching is None or matching.matches({k: v for k, v in found.fields().items() if v is not None}):
@@ -92,22 +88,66 @@ def list_runs(
     return repository.read(question)
 
 
-def get_run(repository: Repository, id: str) -> RunView:
-    """The run *id*, with the traceback of a failing step where this machine has it. Raises NotFound."""
-    noted = Journal(repository.common_dir).runs().get(id)
+def get_run(repository: Repository, id: str, *, store: Callable[[], ArtifactStore] | None = None) -> RunView:
+    """The run *id*, with the failing step's traceback where this machine has it. Raises NotFound.
+
+    The steps of a long run are read from the *store*, if it is given and has them.
+    """
+    noted = Journal(repository.common_dir).run(id) if paths.run_file(id) else None
     try:
         record = repository.read(lambda snapshot: find_run(snapshot, id))
     except NotFound:
         if noted is None:
             raise
         return _of_journal(id, noted)
-    traceback = str((noted or {}).get("error", {}).get("traceback", "")) or record.traceback
-    return RunView(id, record.pipeline, record.status, record.started, record, traceback)
+    if record.details is not None and store is not None and store().holds(record.details):
+        record = replace(record, steps=_read_steps(store(), record.details))
+    return _of_record(record, noted or {})
+
+
+def fitting(record: RunRecord, store: ArtifactStore) -> RunRecord:
+    """*record* as it can be written: of one that would be too long, what its steps took and gave goes to *store*."""
+    if _fits(record):
+        return record
+    steps = json.dumps([_step_fields(step) for step in record.steps], default=str, ensure_ascii=False, indent=1)
+    details, _ = store.put_stream(io.BytesIO(steps.encode()))
+    brief = tuple(StepRecord(step.name, step.status, step.seconds) for step in record.steps)
+    record = replace(record, details=details, steps=brief)
+    if not _fits(record):
+        record = replace(record, steps=tuple(step for step in brief if step.status == "failed"))
+    return record
+
+
+def _fits(record: RunRecord) -> bool:
+    try:
+        codec.encode(records.RUN, record)
+    except UsageError:
+        return False
+    return True
+
+
+def _step_fields(step: StepRecord) -> dict[str, Any]:
+    return {
+        "name": step.name,
+        "status": step.status,
+        "seconds": step.seconds,
+        "parameters": dict(step.parameters),
+        "inputs": dict(step.inputs),
+        "outputs": dict(step.outputs),
+    }
+
+
+def _read_steps(store: ArtifactStore, digest: str) -> tuple[StepRecord, ...]:
+    try:
+        with store.open(digest) as reader:
+            return tuple(StepRecord(**step) for step in json.loads(reader.read()))
+    except (ValueError, TypeError):
+        raise Invalid(f"{digest} is no list of steps", hint="run `git model verify`") from None
 
 
 def _merged(snapshot: Snapshot, journal: dict[str, dict[str, Any]]) -> Iterator[RunView | Invalid]:
     """Recorded runs and those only in the journal, newest first: ids begin with the time."""
-    left = sorted((id for id in journal if journal[id].get("status") in ("running", "lost")), reverse=True)
+    left = sorted(journal, reverse=True)
     for path in _run_paths(snapshot):
         id = path.rpartition("/")[2].removesuffix(".toml")
         while left and left[0] > id:
@@ -120,28 +160,54 @@ def _merged(snapshot: Snapshot, journal: dict[str, dict[str, Any]]) -> Iterator[
             yield error
             continue
         if record is not None:
-            yield RunView(id, record.pipeline, record.status, record.started, record)
+            yield _of_record(record, journal.get(id, {}))
     for id in left:
         yield _of_journal(id, journal[id])
 
 
-def _run_paths(snapshot: Snapshot) -> Iterator[str]:
-    folders = [paths.RUNS]
-    for _ in ("year", "month", "day"):
-        folders = [
-            f"{folder}/{name}" for folder in folders for name in sorted(snapshot.files.names(folder), reverse=True)
-        ]
-    for folder in folders:
-        for name in sorted(snapshot.files.names(folder), reverse=True):
-            if name.endswith(".toml"):
-                yield f"{folder}/{name}"
+def _run_paths(snapshot: Snapshot, folder: str = paths.RUNS, depth: int = 3) -> Iterator[str]:
+    """The paths of all runs, newest first; who stops early reads no more folders."""
+    for name in sorted(snapshot.files.names(folder), reverse=True):
+        if depth:
+            yield from _run_paths(snapshot, f"{folder}/{name}", depth - 1)
+        elif name.endswith(".toml"):
+            yield f"{folder}/{name}"
 
 
-def _of_journal(id: str, noted: dict[str, Any]) -> RunView:
+def _of_record(record: RunRecord, noted: Mapping[str, Any]) -> RunView:
+    error, traceback = _error_of(noted)
+    return RunView(
+        record.id,
+        record.pipeline,
+        record.status,
+        record.started,
+        record,
+        error=error or record.error,
+        traceback=traceback or record.traceback,
+    )
+
+
+def _of_journal(id: str, noted: Mapping[str, Any]) -> RunView:
     try:
         started = datetime.fromisoformat(str(noted.get("started")))
     except ValueError:
         started = datetime.fromtimestamp(0, timezone.utc)
+    since = noted.get("since")
+    last = datetime.fromtimestamp(int(since), timezone.utc) if isinstance(since, (int, float)) else None
+    error, traceback = _error_of(noted)
+    return RunView(
+        id,
+        str(noted.get("pipeline", "")),
+        str(noted.get("status", "lost")),
+        started,
+        since=last,
+        error=error,
+        traceback=traceback,
+    )
+
+
+def _error_of(noted: Mapping[str, Any]) -> tuple[str, str]:
     error = noted.get("error")
-    traceback = str(error.get("traceback", "")) if isinstance(error, dict) else ""
-    return RunView(id, str(noted.get("pipeline", "")), str(noted.get("status", "lost")), started, None, traceback)
+    if not isinstance(error, dict) or not error:
+        return "", ""
+    return f"{error.get('type', '')}: {error.get('message', '')}", str(error.get("traceback", ""))

@@ -110,13 +110,21 @@ class Repository:
         When somebody moved first, nothing has changed and *plan* is asked again with the new snapshot.
         Raises Conflict if that goes on too long, and whatever *plan* raises.
         """
+
+        def make() -> T:
+            snapshot = self.snapshot(self._begun())
+            change = plan(snapshot)
+            self._make(snapshot, change)
+            return change.result
+
+        return self.retry(make)
+
+    def retry(self, work: Callable[[], T]) -> T:
+        """What *work* returns; it is done again when somebody moved or locked a ref first. Raises Conflict in the end."""
         tries = _Tries(self)
         while True:
             try:
-                snapshot = self.snapshot(self._begun())
-                change = plan(snapshot)
-                self._make(snapshot, change)
-                return change.result
+                return work()
             except (Moved, Locked) as error:
                 tries.failed(error)
 
@@ -389,6 +397,23 @@ def open_repository(path: Path, *, environ: Mapping[str, str], branch: str = "")
         objects_folder=(path / objects).resolve(),
         shallow=shallow == "true",
     )
+
+
+def configured(key: str, path: Path, *, environ: Mapping[str, str]) -> Path | None:
+    """The path that `git config` has for *key* at *path*, in a repository or not; None if it has none.
+
+    A relative one counts from the top of the work tree, `~` is the user's home.
+    """
+    environment = clean_environment(environ)
+    if not path.is_dir():
+        return None
+    asked = git_process.run(
+        ["git", "config", "--type=path", "--get", key], environment, cwd=path, answers=(0, 1)
+    ).decode("utf-8", "surrogateescape").rstrip("\n")  # fmt: skip
+    if not asked:
+        return None
+    up = git_process.run(["git", "rev-parse", "--show-cdup"], environment, cwd=path, answers=(0, 128))
+    return path / up.decode("utf-8", "surrogateescape").strip() / asked
 
 
 def check_git(environ: Mapping[str, str]) -> str:
