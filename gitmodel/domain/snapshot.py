@@ -265,7 +265,7 @@ class Snapshot:
         if number is None and selector in self.recorded_aliases(name):
             return name, self.in_force(StageRef(name, selector)).number
         if number is None:
-            raise NotFound(f"there is no {ref}", hint=self._missing_selector_hint(name))
+            raise NotFound(f"there is no {ref}", hint=self._missing_selector_hint(name, selector))
         return name, self._present(name, number).number
 
     def in_force(self, ref: StageRef) -> VersionRecord:
@@ -343,13 +343,15 @@ class Snapshot:
     def _missing_version_hint(self, model: str) -> str:
         return f"run `git model version list {model}` to see what there is"
 
-    def _missing_selector_hint(self, model: str) -> str:
+    def _missing_selector_hint(self, model: str, wanted: str = "") -> str:
         held = [f"{model}@{stage}" for stage in sorted(self.tags.of(model))]
+        meant = near(wanted, sorted({*self.tags.of(model), *self.registry().stage_names})) if wanted else []
+        question = f"did you mean {model}@{meant[0]}? " if meant else ""
         try:
             held.append(f"{model}@{LATEST} ({self.latest(model)})")
         except GitModelError:
             held.append("no version yet")
-        return f"there is {', '.join(held)}; `git model version list {model}` shows all"
+        return f"{question}there is {', '.join(held)}; `git model version list {model}` shows all"
 
 
 def near(word: str, among: Iterable[str]) -> list[str]:
