@@ -154,6 +154,13 @@ def translate(stderr: str, code: int) -> GitModelError:
         "Permission denied",
         "Read-only file system",
         "Disk quota",
+        # On a full disk git may give no reason.
+        "couldn't write",
+        "couldn't set",
+        "couldn't close",
+        "unable to write",
+        "unable to append",
+        "fsync error",
     ):
         if words.lower() in said.lower():
             return Unreachable(

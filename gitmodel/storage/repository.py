@@ -16,7 +16,7 @@ from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.domain.stages import leftovers
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
 from gitmodel.storage import git as git_process
-from gitmodel.storage.git import OLDEST, ZERO, Git, Locked, Moved, ObjectReader, clean_environment, is_id
+from gitmodel.storage.git import OLDEST, ZERO, Git, GitError, Locked, Moved, ObjectReader, clean_environment, is_id
 from gitmodel.storage.identity import Identity
 from gitmodel.storage.locks import Writers
 from gitmodel.storage.notes import Notes
@@ -273,7 +273,17 @@ class Repository:
                 new.append(wanted)
                 moves.append(_move(ref.full, wanted.id, tag))
         self.objects.write(new)
-        self.move(moves, f"gitmodel: {change.subject}")
+        try:
+            self.move(moves, f"gitmodel: {change.subject}")
+        except (Unreachable, GitError) as error:
+            # The disk may have failed git after it moved the first ref.
+            self.reader.close()
+            tip = self.reader.resolve(self.branch)
+            if made and tip is not None and tip.id == made.id:
+                raise _half_done(error) from error
+            raise
+        # A gc that prunes at once takes what no ref names yet; what it took, here is another.
+        self.objects.write(new)
         self._check_effect(commit)
         self._drop(drops)
 
@@ -321,11 +331,20 @@ class Repository:
                 self.git.run("update-ref", "--no-deref", "-d", ref.full, old)
             except (Moved, Locked, Refused):
                 continue  # The tag stands and is pending; `git model apply` takes it away.
+            except (Unreachable, GitError) as error:
+                raise _half_done(error) from error
 
     def _check_effect(self, commit: str) -> None:
         found = self.reader.resolve(self.branch)
         if found is None or (found.id != commit and not self.tags.is_on_chain(found.id, commit)):
             raise Invalid(f"git said that {self.branch} moved, but it did not", hint="run `git fsck`")
+
+
+def _half_done(error: GitModelError) -> Unreachable:
+    return Unreachable(
+        f"the change is recorded, but not all of it is in force: {error.message}",
+        hint="free or mend the disk, then run `git model apply`",
+    )
 
 
 class _Tries:
