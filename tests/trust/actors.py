@@ -5,9 +5,9 @@ A request is one line of JSON, `{"do": VERB, ...}`; so is the answer, which hold
 
 import json
 import os
-import random
 import subprocess
 import sys
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 
@@ -62,13 +62,11 @@ def register(registry, *, model="iris", content=None):
     from gitmodel.registry import versions
     from gitmodel.storage.artifacts import put_path
 
-    repository, writer, store = registry
-    source = repository.common_dir / f"source-{os.getpid()}-{random.getrandbits(64):x}"
-    source.write_text(content or os.urandom(20).hex())
-    try:
-        stored = put_path(store, source)
-    finally:
-        source.unlink()
+    _, writer, store = registry
+    with tempfile.NamedTemporaryFile("w") as source:
+        source.write(content or os.urandom(20).hex())
+        source.flush()
+        stored = put_path(store, Path(source.name))
     link = ArtifactLink("weights", "model", stored.digest, stored.size)
     number = versions.create_version(writer, model, artifacts=[link])
     return {"number": number, "digest": stored.digest}

@@ -1,0 +1,375 @@
+"""Writers that are killed, and disks that are full or broken, at every step: nothing is torn, nothing is claimed."""
+
+import json
+import os
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from gitmodel import Conflict, Unreachable
+from gitmodel.domain.digests import digest_of
+from gitmodel.domain.references import VersionRef
+from gitmodel.registry import artifacts, checking, doctor, stages, versions
+from gitmodel.storage.local_store import LocalStore
+
+needs_strace = pytest.mark.skipif(
+    shutil.which("strace") is None, reason="strace is not installed (on Debian and Ubuntu: apt install strace)"
+)
+HERE = Path(__file__).parent
+# What changes a disk or makes a change lasting. `unlink` is not made to fail: git ignores that, and so may we.
+CALLS = {
+    "write": "write,pwrite64,writev",
+    "rename": "rename,renameat,renameat2,link,linkat",
+    "fsync": "fsync,fdatasync",
+    "open": "openat,open,creat",
+    "unlink": "unlink,unlinkat",
+    "mkdir": "mkdir,mkdirat",
+    "lock": "flock",
+}
+WRITER = """
+import json, os, sys
+import actors
+from gitmodel.errors import GitModelError
+registry = actors.open_registry(sys.argv[1])
+registry[0].snapshot().registry()
+verb, given = json.loads(sys.argv[2])
+try:
+    answer = actors.VERBS[verb](registry, **given)
+except GitModelError as error:
+    answer = {"error": type(error).__name__, "message": error.message, "hint": error.hint}
+print(json.dumps(answer), flush=True)
+registry[0].close()
+sys.exit(1 if "error" in answer else 0)
+"""
+
+
+def state(registry):
+    """What a reader sees: the versions, and the recorded and the valid holder of production."""
+    numbers = [view.record.number for view in versions.list_versions(registry.writer, "iris")[0]]
+    held = {state.name: (state.recorded, state.in_force) for state in stages.list_stages(registry.writer, "iris")}
+    return sorted(numbers), held.get("production", (None, None))
+
+
+def write_under_strace(path, request, *options, log=None):
+    """A writer with faults injected into it and all its children; returns its exit code and its answer."""
+    done = subprocess.run(
+        ["strace", "-f", "-qq", "-o", str(log or "/dev/null"), *options,
+         sys.executable, "-c", WRITER, str(path), json.dumps(request)],
+        cwd=HERE, capture_output=True, text=True, timeout=120,
+    )  # fmt: skip
+    try:
+        answer = json.loads(done.stdout)
+    except ValueError:
+        answer = None
+    return done.returncode, answer, done.stderr
+
+
+def register_or_remove_the_lock_that_is_named(made):
+    """A lock that nobody can prove to be ours is named, with what to type."""
+    refused = None
+    try:
+        return made.register()["number"]
+    except Conflict as error:
+        refused = error
+    lock = re.search(r"type: rm (\S+)$", refused.hint)
+    assert lock is not None, refused.message
+    assert lock[1].startswith(str(made.repository.common_dir))
+    os.unlink(lock[1])
+    return made.register()["number"]
+
+
+def assert_survived(made, request, before, code, answer, assert_whole, git):
+    """After a crash: the old state, the new one or pending; the next write works or names the lock; repair mends."""
+    git(made.path, "fsck", "--strict", "--no-dangling")
+    assert checking.check(made.repository) == []
+    numbers, held = state(made)
+    wanted = {
+        "register": ([*before[0], before[0][-1] + 1], before[1]),
+        "promote": (before[0], (2, 2)),
+        "demote": (before[0], (None, None)),
+    }[request[0]]
+    pending = (before[0], (wanted[1][0], before[1][1]))
+    assert (numbers, held) in (before, wanted, pending)
+    if code == 0:
+        # No exit code 0 for something that did not happen.
+        assert answer is not None
+        assert "error" not in answer
+        assert (numbers, held) == wanted
+    if answer is not None and "nothing was changed" in answer.get("hint", ""):
+        assert (numbers, held) == before
+    if answer is not None and "is recorded" in answer.get("message", ""):
+        assert numbers == wanted[0]
+        assert held[0] == wanted[1][0]
+    for number in numbers:
+        for link in versions.resolve(made.writer, VersionRef("iris", str(number)))[1].artifacts:
+            assert all(
+                not seen.error for seen in artifacts.verify(made.writer, made.store, [VersionRef("iris", str(number))])
+            )
+            assert made.store.holds(link.digest)
+    number = register_or_remove_the_lock_that_is_named(made)
+    assert number == numbers[-1] + 1
+    doctor.repair(made.repository, made.store)
+    for lock in made.repository.writers.locks():
+        # packed-refs.lock stops nobody from writing; it too is named by doctor.
+        os.unlink(lock.path)
+    assert_whole(made.path, repair=True)
+    assert state(made)[1] in ((wanted[1][0],) * 2, (before[1][0],) * 2)
+
+
+@pytest.fixture
+def prepared(registry, tmp_path, git, open_at):
+    """Copies of a registry with two versions, of which 1 is in production."""
+    registry.register(content="one")
+    registry.register(content="two")
+    registry.promote("iris@1")
+    before = state(registry)
+    registry.close()
+
+    def copy(name):
+        path = tmp_path / name
+        shutil.copytree(registry.path, path, symlinks=True)
+        return path
+
+    return copy, before
+
+
+REQUESTS = {
+    "register": ["register", {"content": "three"}],
+    "promote": ["promote", {"ref": "iris@2"}],
+    "demote": ["demote", {}],
+}
+
+
+def counted(path, request, calls, log):
+    """How many of the *calls* one process of the writer makes at most, apart from those of its start."""
+    code, answer, stderr = write_under_strace(path, request, "-e", f"trace={calls}", log=log)
+    assert code == 0, stderr
+    assert "error" not in answer
+    per_process = {}
+    for line in log.read_text().splitlines():
+        pid = line.split()[0]
+        if "<unfinished" in line or "resumed" not in line:
+            per_process[pid] = per_process.get(pid, 0) + ("(" in line and "+++" not in line and "---" not in line)
+    return max(per_process.values())
+
+
+@needs_strace
+@pytest.mark.parametrize("verb", REQUESTS)
+@pytest.mark.parametrize("fault", ["signal=KILL", "error=ENOSPC", "error=EIO"])
+def test_a_fault_at_any_call_that_changes_the_disk(prepared, tmp_path, assert_whole, git, open_at, soak, verb, fault):
+    copy, before = prepared
+    points = []
+    for name, calls in CALLS.items():
+        if fault != "signal=KILL" and name in ("lock", "unlink"):
+            continue
+        log = tmp_path / "log"
+        most = counted(copy(f"count-{name}"), REQUESTS[verb], calls, log)
+        start = 1
+        if name == "open":  # Python opens hundreds of modules first
+            start = max(1, most - 60)
+        points += [(name, number) for number in range(start, most + 1)]
+    chosen = points if soak else random.Random(f"{verb}{fault}").sample(points, 4)
+    harmed = 0
+    for turn, (name, number) in enumerate(chosen):
+        path = copy(f"turn-{turn}")
+        inject = f"inject={CALLS[name]}:{fault}:when={number}"
+        code, answer, stderr = write_under_strace(path, REQUESTS[verb], "-e", f"trace={CALLS[name]}", "-e", inject)
+        harmed += code != 0
+        made = open_at(path)
+        try:
+            assert_survived(made, REQUESTS[verb], before, code, answer, assert_whole, git)
+            if code not in (0, -signal.SIGKILL, 128 + signal.SIGKILL) and answer is not None:
+                assert "internal" not in answer["message"]
+        except BaseException:
+            print(f"{verb} with {inject} ended with {code}: {answer} {stderr[-2000:]}")
+            raise
+        made.close()
+        shutil.rmtree(path)
+    if soak:
+        assert harmed > len(chosen) // 10
+
+
+def test_writers_killed_at_random_moments(registry, start, git, soak, assert_whole):
+    """SIGKILL for the writer alone, or for it and the git it runs; what was answered is there for good."""
+    chance = random.Random(7)
+    registry.register()
+    said = {}
+    for turn in range(300 if soak else 12):
+        (actor,) = start(1, group=True)
+        for number in range(1, 4):
+            actor.send("register", times=2)
+            actor.send("promote", ref=f"iris@{chance.randint(1, number)}")
+        actor.answer()
+        time.sleep(chance.uniform(0, 0.06))
+        if turn % 2:
+            os.killpg(actor.process.pid, signal.SIGKILL)
+        else:
+            actor.process.kill()
+        # Few answers, which the pipe holds; the last may be cut off, and was not given then.
+        for line in actor.process.stdout.read().splitlines(keepends=True):
+            if not line.endswith("\n"):
+                break
+            answer = json.loads(line)
+            assert "error" not in answer, answer
+            if "number" in answer:
+                assert answer["number"] not in said
+                said[answer["number"]] = answer["digest"]
+        made = registry.register()
+        assert made["number"] not in said
+        said[made["number"]] = made["digest"]
+        assert checking.check(registry.repository) == []
+    for number, digest in said.items():
+        record = versions.resolve(registry.writer, VersionRef("iris", str(number)))[1]
+        assert [link.digest for link in record.artifacts] == [digest]
+    assert all(not seen.error for seen in artifacts.verify(registry.writer, registry.store))
+    assert_whole(registry.path, repair=True)
+
+
+# A disk that is really full.
+
+
+@pytest.fixture
+def small_disk(tmp_path):
+    """A file system of 4 MB, where one can be mounted."""
+    path = tmp_path / "disk"
+    path.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(path)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("this user may not mount a file system; strace injects ENOSPC in the test above")
+    yield path
+    subprocess.run(["umount", "-l", str(path)], check=True)
+
+
+def test_on_a_full_disk_nothing_is_claimed_and_nothing_is_harmed(
+    registry, small_disk, git, open_at, assert_whole, soak
+):
+    path = small_disk / "code"
+    subprocess.run(["cp", "-a", str(registry.path), str(path)], check=True)
+    made = open_at(path)
+    made.register()
+    made.promote("iris@1")
+    made.register()
+    filler = small_disk / "filler"
+    chance = random.Random(5)
+    failures = 0
+    for turn in range(120 if soak else 25):
+        free = os.statvfs(small_disk).f_bavail * 4096
+        # From no room at all to room for a part of what a write needs.
+        with filler.open("wb") as file:
+            left = chance.randrange(0, 20) * 4096
+            with suppress(OSError):
+                file.write(bytes(max(0, free - left)))
+        before = state(made)
+        done, said = None, ""
+        try:
+            done = made.promote(f"iris@{1 + turn // 2 % 2}") if turn % 2 else made.register()
+        except Unreachable as error:
+            failures += 1
+            said = error.message + error.hint
+        after = state(made)
+        if "is recorded" in said:
+            assert (after[0], after[1][0]) != (before[0], before[1][0])
+        elif done is None:
+            assert after == before
+        elif turn % 2:
+            assert after[1] == (done["version"], done["version"])
+        else:
+            assert done["number"] in after[0]
+        filler.unlink()
+        git(path, "fsck", "--strict", "--no-dangling")
+        assert checking.check(made.repository) == []
+    assert failures
+    made.register()
+    doctor.repair(made.repository, made.store)
+    assert_whole(path)
+    made.close()
+
+
+# The artifact store.
+
+PUT = """
+import sys
+from pathlib import Path
+from gitmodel.storage.artifacts import LocalStore, put_path
+print(put_path(LocalStore(Path(sys.argv[1])), Path(sys.argv[2])).digest)
+"""
+
+
+def assert_store_whole(root, digests):
+    store = LocalStore(root)
+    seen = list(store.digests())
+    for digest in seen:
+        with store.open(digest) as reader:
+            assert digest_of(reader.read()) == digest
+    assert set(digests) <= set(seen)
+    store.remove_leftovers()
+    assert store.leftovers() == []
+    assert list((root / "tmp").iterdir()) == []
+    return seen
+
+
+@needs_strace
+@pytest.mark.parametrize("fault", ["signal=KILL", "error=ENOSPC", "error=EIO"])
+def test_a_fault_at_any_call_never_leaves_an_object_under_a_digest_that_is_not_its_own(tmp_path, soak, fault):
+    folder = tmp_path / "model"
+    folder.mkdir()
+    for number in range(3):
+        (folder / f"part-{number}").write_bytes(os.urandom(100_000))
+    store = tmp_path / "store"
+    (tmp_path / "first").write_bytes(b"was there before")
+    first = subprocess.run(
+        [sys.executable, "-c", PUT, store, tmp_path / "first"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    points = []
+    for name in ("write", "rename", "fsync", "mkdir", "lock"):
+        log = tmp_path / "log"
+        shutil.copytree(store, tmp_path / "count")
+        subprocess.run(
+            ["strace", "-f", "-qq", "-o", str(log), "-e", f"trace={CALLS[name]}",
+             sys.executable, "-c", PUT, tmp_path / "count", folder],
+            check=True, capture_output=True,
+        )  # fmt: skip
+        shutil.rmtree(tmp_path / "count")
+        # Threads count by themselves, and which of them does what differs from run to run.
+        points += [(name, number) for number in range(1, 1 + len(log.read_text().splitlines()))]
+    for turn, (name, number) in enumerate(points if soak else random.Random(fault).sample(points, 5)):
+        copy = tmp_path / f"turn-{turn}"
+        shutil.copytree(store, copy)
+        done = subprocess.run(
+            ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={CALLS[name]}",
+             "-e", f"inject={CALLS[name]}:{fault}:when={number}", sys.executable, "-c", PUT, copy, folder],
+            capture_output=True, text=True,
+        )  # fmt: skip
+        held = [first]
+        if done.returncode == 0:
+            held.append(done.stdout.strip())
+        seen = assert_store_whole(copy, held)
+        if done.returncode == 0:
+            assert len(seen) == 5
+            assert artifacts.storage.verify_folder(LocalStore(copy), held[1])
+        shutil.rmtree(copy)
+
+
+def test_a_killed_upload_leaves_only_what_is_found_and_removed(tmp_path, soak):
+    big = tmp_path / "big"
+    big.write_bytes(os.urandom(20_000_000))
+    store = tmp_path / "store"
+    LocalStore(store).create()
+    chance = random.Random(3)
+    for _ in range(40 if soak else 4):
+        writer = subprocess.Popen([sys.executable, "-c", PUT, store, big], stdout=subprocess.PIPE)
+        while not list((store / "tmp").iterdir()) and writer.poll() is None:
+            time.sleep(0.001)
+        time.sleep(chance.uniform(0, 0.02))
+        assert LocalStore(store).leftovers() == [] or writer.poll() is not None
+        writer.kill()
+        done, _ = writer.communicate()
+        assert_store_whole(store, [done.decode().strip()] if done else [])
