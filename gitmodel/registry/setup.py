@@ -12,7 +12,7 @@ from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import Conflict, UsageError
 from gitmodel.storage.artifacts import open_store
 from gitmodel.storage.local_store import LocalStore
-from gitmodel.storage.repository import Repository, open_repository
+from gitmodel.storage.repository import Repository, configured, open_repository
 
 SETTINGS = ("repo", "branch", "store")
 
@@ -130,9 +130,9 @@ def _registry_source(environ: Mapping[str, str], folder: Path, repo: str) -> str
         return "--repo"
     if environ.get("GITMODEL_REPO"):
         return "GITMODEL_REPO"
-    here = open_repository(folder, environ=environ)
-    here.close()
-    return "git config gitmodel.repo" if here.config.get("gitmodel.repo") else "the repository you stand in"
+    if configured("gitmodel.repo", folder, environ=environ):
+        return "git config gitmodel.repo"
+    return "the repository you stand in"
 
 
 def _first(*choices: tuple[str | None, str]) -> tuple[str, str]:
