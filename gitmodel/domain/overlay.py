@@ -55,6 +55,12 @@ class Overlay:
     def recall(self, key: Hashable) -> Any:
         return None
 
+    def note(self, folder: str, what: str, number: int) -> None:
+        """Nothing, for the same reason."""
+
+    def noted(self, folder: str, what: str) -> int | None:
+        return None
+
     def _left(self, folder: str) -> bool:
         """Whether anything below *folder* is still there."""
         return any(

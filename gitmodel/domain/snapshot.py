@@ -319,7 +319,8 @@ class Snapshot:
         files = [f"{folder}/{name}" for name in self.files.names(folder) if name.endswith(".toml") and _leading(name)]
         deleted = self.files.noted(folder, "deleted")
         if deleted is None:
-            found = list(self.files.load_many(files, records.VERSION, newer=self.newer))
+            read = self.files.load_many(files, records.VERSION, newer=self.newer)
+            found: list[VersionRecord | Invalid] = list(read)
             deleted = sum(1 for record in found if not isinstance(record, Invalid) and record.deleted)
             if files and not any(isinstance(record, Invalid) for record in found):
                 self.files.note(folder, "deleted", deleted)
