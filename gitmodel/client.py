@@ -9,7 +9,7 @@ from datetime import datetime
 from enum import Enum
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from gitmodel.domain.models import DESCRIPTIVE
 from gitmodel.domain.names import ARCHIVED, LATEST, NONE, check_name
@@ -18,17 +18,17 @@ from gitmodel.domain.references import VersionRef
 from gitmodel.domain.stages import Promotion, StageState
 from gitmodel.domain.views import ModelView, VersionView
 from gitmodel.errors import GitModelError, NotFound, UsageError
-from gitmodel.registry import artifacts, models, runs, stages, versions
-from gitmodel.registry.runs import RunView
+from gitmodel.registry import artifacts, models, stages, versions
 from gitmodel.registry.stages import Applied
 from gitmodel.registry.writer import Batch, Direct, Writer
-from gitmodel.storage import remotes
 from gitmodel.storage.artifacts import ArtifactStore, Progress, open_store
 from gitmodel.storage.local_store import LocalStore
 from gitmodel.storage.log import StageEvent
 from gitmodel.storage.repository import Repository, check_git, configured, open_repository
-from gitmodel.teams import sync
-from gitmodel.teams.sync import Pulled, Pushed
+
+if TYPE_CHECKING:
+    from gitmodel.registry.runs import RunView
+    from gitmodel.teams.sync import Pulled, Pushed
 
 PAGE = 50
 
@@ -181,10 +181,14 @@ class Client:
 
     def list_runs(self, *, filter: str = "", limit: int | None = PAGE, offset: int = 0) -> list[RunView]:
         """The runs that match *filter*, newest first, with those that are under way or were lost on this machine."""
+        from gitmodel.registry import runs
+
         return runs.list_runs(self._repository, filter=filter, limit=limit, offset=offset)[0]
 
     def get_run(self, id: str) -> RunView:
         """The run *id*. Raises NotFound."""
+        from gitmodel.registry import runs
+
         return runs.get_run(self._repository, id, store=lambda: self.store)
 
     def apply(self, *names: str) -> Applied:
@@ -194,12 +198,15 @@ class Client:
     # Others
 
     def pull(self, remote: str = "", *, rewound: bool = False) -> Pulled:
-        """Bring the registry of *remote* (`git config gitmodel.remote`, `origin` or the only one) together with this one.
+        """Bring the registry of *remote* (else `git config gitmodel.remote`, else `origin`) together with this one.
 
         What was done here and not pushed is made again on what others did; versions whose numbers were taken meanwhile
         get new ones. Raises Conflict if the remote was rewound or deleted, unless *rewound* says that it may; Refused
         for unrelated registries and signed commits; Unreachable.
         """
+        from gitmodel.storage import remotes
+        from gitmodel.teams import sync
+
         return sync.pull(self._repository, remotes.choose_remote(self._repository, remote), rewound=rewound)
 
     def push(
@@ -210,6 +217,9 @@ class Client:
         What others pushed meanwhile is pulled first, again and again for *timeout* seconds. Raises Unreachable for a
         remote or store out of reach, Refused with the host's words if a rule of it says no, Conflict as `pull` does.
         """
+        from gitmodel.storage import remotes
+        from gitmodel.teams import sync
+
         uploads = sync.Uploads(LocalStore(self.store_root), self.store, jobs, progress)
         chosen = remotes.choose_remote(self._repository, remote)
         return sync.push(self._repository, chosen, uploads, timeout=timeout)
