@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gitmodel.domain.names import LATEST, check_name, check_version_name
+from gitmodel.domain.names import LATEST, check_name, check_version_name, suggest
 from gitmodel.errors import UsageError
 
 # 18 digits stay within the 64-bit integers that every TOML reader has.
@@ -29,12 +29,13 @@ class VersionRef:
         """Read `MODEL` or `MODEL@VERSION`. Raises UsageError for anything else."""
         model, at, selector = text.partition("@")
         if at and not selector:
+            meant = suggest(model) or "MODEL"  # what is no name can be anything, and is not repeated
             raise UsageError(
                 f"{text!a} names no version after '@'",
-                hint=f"write {model or 'MODEL'}@3, {model or 'MODEL'}@production or {model or 'MODEL'}@latest",
+                hint=f"write {meant}@3, {meant}@production or {meant}@latest",
             )
         if not model:
-            raise UsageError(f"{text!a} names no model before '@'", hint=f"write MODEL@{selector or '3'}")
+            raise UsageError(f"{text!a} names no model before '@'", hint=f"write MODEL@{suggest(selector) or '3'}")
         return cls.of(model, selector)
 
     @classmethod
