@@ -1,0 +1,108 @@
+"""What is fuzzed: each target takes any bytes and raises only if a promise is broken.
+
+`python tests/trust/fuzz_targets.py NAME [libFuzzer options] FOLDER` fuzzes the target NAME with atheris; FOLDER takes
+what is found and `corpus/NAME` is where it starts. An input that found a bug belongs into `corpus/NAME`.
+"""
+
+import sys
+from pathlib import Path
+
+CORPUS = Path(__file__).parent / "corpus"
+
+
+def record(data):
+    """Any bytes are a record or Invalid; a record that is written and read again is the same, and so are its bytes."""
+    from gitmodel.domain import codec, records
+    from gitmodel.errors import Invalid, UsageError
+
+    for schema in (records.REGISTRY, records.MODEL, records.VERSION, records.NAME, records.STAGE):
+        for newer in (False, True):
+            try:
+                found = codec.decode(schema, data, "fuzzed", newer=newer)
+            except Invalid:
+                continue
+            try:
+                written = codec.encode(schema, found)
+            except UsageError:  # longer in the canonical form than a record may be
+                assert len(data) > codec.MAX_BYTES // 8
+                continue
+            again = codec.decode(schema, written, "written", newer=newer)
+            assert codec.encode(schema, again) == written
+            # NaN is not equal to itself, but it is written in one way.
+            assert again == found or b"nan" in written
+
+
+def reference(data):
+    """Any text is a reference or UsageError in printable words; a reference that is written and read is the same."""
+    from gitmodel.domain.references import VersionRef
+    from gitmodel.domain.refs import StageRef
+    from gitmodel.errors import UsageError
+
+    text = data.decode("utf-8", "surrogateescape")
+    found, said = None, ""
+    try:
+        found = VersionRef.parse(text)
+    except UsageError as error:
+        said = error.message + error.hint
+    assert said.isprintable()
+    if found is not None:
+        assert VersionRef.parse(str(found)) == found
+        assert StageRef.parse(StageRef(found.model, "production").full) == StageRef(found.model, "production")
+    stage = StageRef.parse(text)
+    assert stage is None or stage.full == text
+
+
+def manifest(data):
+    """Any bytes are a manifest in its one form, or Invalid; no path in one leaves its folder."""
+    from gitmodel.domain.manifest import format_manifest, parse_manifest
+    from gitmodel.errors import Invalid
+
+    entries, said = None, ""
+    try:
+        entries = parse_manifest(data)
+    except Invalid as error:
+        said = error.message
+    assert said.isprintable()
+    if entries is None:
+        return
+    assert format_manifest(entries) == data
+    for entry in entries:
+        assert not {"", ".", ".."} & set(entry.path.split("/"))
+
+
+def tree(data):
+    """Any bytes are a tree of git or Invalid; what is read of a tree in git's order is written as it was."""
+    from gitmodel.domain.paths import parse_path
+    from gitmodel.errors import Invalid
+    from gitmodel.storage.objects import format_tree, parse_tree
+
+    try:
+        entries = parse_tree(data)
+    except Invalid:
+        return
+    again = format_tree(entries)
+    assert parse_tree(again) == entries
+    for name in entries:
+        parse_path(f"models/iris/versions/{name}")
+        parse_path(f"models/iris/names/00/{name}")
+
+
+TARGETS = {target.__name__: target for target in (record, reference, manifest, tree)}
+
+
+def main(name, *options):
+    import atheris
+
+    with atheris.instrument_imports(include=["gitmodel"]):
+        import gitmodel.domain.codec
+        import gitmodel.domain.manifest
+        import gitmodel.domain.paths
+        import gitmodel.domain.records
+        import gitmodel.domain.references
+        import gitmodel.storage.objects  # noqa: F401
+    atheris.Setup([sys.argv[0], *options, str(CORPUS / name)], TARGETS[name])
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
