@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+import zipfile
+from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 from gitmodel.errors import Refused
 from gitmodel.formats.format import Format, library
+
+_SCHEMA = "schema.json"
 
 
 def _load_skops(path: Path, trusted: bool) -> Any:
@@ -23,6 +29,51 @@ def _load_skops(path: Path, trusted: bool) -> Any:
 
 def _save_skops(value: Any, path: Path) -> None:
     library("skops.io", install="gitmodel[skops]").dump(value, path)
+    settled = path.with_name(f"{path.name}.settled")
+    try:
+        _settle(path, settled)
+        settled.replace(path)
+    finally:
+        settled.unlink(missing_ok=True)
+
+
+def _settle(path: Path, target: Path) -> None:
+    """Write the skops file *path* to *target* without the time of day and without addresses in memory.
+
+    So equal models are equal artifacts. skops numbers objects, and names the files of arrays, by where they were in
+    memory; here it is by the order in which the schema names them.
+    """
+    with zipfile.ZipFile(path) as old, zipfile.ZipFile(target, "w") as new:
+        schema = json.loads(old.read(_SCHEMA))
+        files: dict[str, str] = {}
+        _renumber(schema, count(1).__next__, {}, files)
+        # ZipInfo's own time is the earliest that an archive can hold; stored, since compressors differ in their output
+        new.writestr(zipfile.ZipInfo(_SCHEMA), json.dumps(schema, separators=(",", ":")))
+        for name in sorted(set(old.namelist()) - {_SCHEMA}, key=lambda name: files.get(name, name)):
+            with (
+                old.open(name) as source,
+                new.open(zipfile.ZipInfo(files.get(name, name)), "w", force_zip64=True) as to,
+            ):
+                while chunk := source.read(1 << 20):
+                    to.write(chunk)
+
+
+def _renumber(node: Any, fresh: Callable[[], int], ids: dict[int, int], files: dict[str, str]) -> None:
+    """Give every object of a schema its *fresh* number, and every file the name of one."""
+    if isinstance(node, list):
+        for item in node:
+            _renumber(item, fresh, ids, files)
+    if not isinstance(node, dict):
+        return
+    if isinstance(node.get("__id__"), int):
+        # whether two equal constants are one object is up to Python
+        constant = node.get("__loader__") == "JsonNode"
+        node["__id__"] = fresh() if constant else ids.setdefault(node["__id__"], fresh())
+    if isinstance(node.get("file"), str) and "__loader__" in node:
+        suffix = Path(node["file"]).suffix
+        node["file"] = files.setdefault(node["file"], f"{fresh()}{suffix}")
+    for value in node.values():
+        _renumber(value, fresh, ids, files)
 
 
 def _listed(names: list[str]) -> str:
