@@ -177,7 +177,8 @@ class RunRecord:
     """The file of a run: one execution of a pipeline, its steps, and the versions it made.
 
     *status* is "succeeded", "failed" or "cancelled"; *error* says in a line what failed, *traceback* only where the
-    registry wants it; *packages* is the digest of the list of installed packages in the artifact store.
+    registry wants it; *packages* is the digest of the list of installed packages in the artifact store, *details* that
+    of what the steps of a long run took and gave, for which the record has no room.
     """
 
     id: str
@@ -193,6 +194,7 @@ class RunRecord:
     traceback: str = ""
     versions: tuple[str, ...] = ()
     code: Code | None = None
+    details: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     steps: tuple[StepRecord, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -376,6 +378,7 @@ RUN = Schema(
         Key("error", codec.text),
         Key("traceback", codec.text),
         Key("versions", codec.word_set),
+        Key("details", _digest),
         Key("code", schema=_CODE),
         Key("parameters", codec.metadata),
         Key("steps", schema=_STEP, many=True),

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 from collections.abc import Callable
-from concurrent.futures import Executor
+from contextlib import nullcontext
 from typing import Any, overload
 
 from gitmodel.client import Client
 from gitmodel.domain import codec
 from gitmodel.domain.names import check_name
 from gitmodel.domain.runs import refuse_secrets
-from gitmodel.errors import UsageError
+from gitmodel.errors import GitModelError, UsageError
 from gitmodel.pipelines.config import (
     ArtifactConfig,
     DeploymentArtifactConfig,
@@ -23,18 +24,21 @@ from gitmodel.pipelines.config import (
 )
 from gitmodel.pipelines.context import (
     StepContext,
+    current_step,
     get_step_context,
     log_artifact_metadata,
     log_model_metadata,
 )
 from gitmodel.pipelines.graph import building, current_graph
 from gitmodel.pipelines.materializers import Materializer
-from gitmodel.pipelines.running import Listener, Run, RunFailed, run_graph
+from gitmodel.pipelines.running import Job, Listener, Run, RunFailed, run_job
 from gitmodel.pipelines.steps import Step, step
-from gitmodel.pipelines.worker import SCRIPT
+from gitmodel.pipelines.worker import is_importing
 
-# A worker that imports the script must not run the pipeline that is called at the script's end.
-_WORKER_MODULES = (SCRIPT, "__mp_main__")
+_OPTIONS = frozenset({"client", "executor", "listener"})
+_SETTING = "gitmodel.executor"
+# A record has 64 KiB, and holds more than these.
+_LONGEST_PARAMETERS = 16_000
 
 
 class Pipeline:
@@ -47,38 +51,57 @@ class Pipeline:
         name: str | None,
         model_config: ModelConfig | None,
         enable_cache: bool,
-        on_failure: Callable[[RunFailed], Any] | None,
+        on_failure: Callable[[GitModelError], Any] | None,
+        executor: Any,
     ) -> None:
+        if not inspect.isfunction(function) or inspect.iscoroutinefunction(function):
+            raise UsageError(f"{function!a} is no plain function", hint="put @pipeline on a function that calls steps")
         functools.update_wrapper(self, function)
         self.function = function
         self.name = check_name(name or function.__name__.strip("_"), "pipeline")
         self.model_config = model_config
         self.enable_cache = enable_cache
         self.on_failure = on_failure
+        self.executor = executor
+        parameters = inspect.signature(function).parameters
+        for parameter in parameters.values():
+            if parameter.kind not in (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY):
+                raise UsageError(
+                    f"pipeline {self.name} takes {parameter}, which has no name to record",
+                    hint="let every parameter be given by name",
+                )
+        taken = _OPTIONS & set(parameters)
+        if taken:
+            raise UsageError(
+                f"pipeline {self.name} has a parameter {min(taken)}, which is an option of every pipeline",
+                hint="call it otherwise",
+            )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Run | None:
         """Run the pipeline with these parameters; see `run`."""
-        bound = self._bind(args, kwargs)
-        return self.run(**bound)
+        return self.run(**self._bind(args, kwargs))
 
     def run(
         self,
         *,
         client: Client | None = None,
-        executor: str | Executor | None = None,
+        executor: Any = None,
         listener: Listener | None = None,
         **parameters: Any,
     ) -> Run | None:
         """Build the graph by calling the function, check it, run its steps, and commit what they made.
 
-        *executor* is "in-order", "threads", "processes", "dask:ADDRESS" or any Executor; left out, the variable
-        `GITMODEL_EXECUTOR` says, else steps run in order. Returns None in a worker that only imports the script.
+        *executor* is "in-order", "threads", "processes", "dask", "dask:ADDRESS", any Executor or a Dask client; left
+        out, the variable `GITMODEL_EXECUTOR`, the pipeline's own or `git config gitmodel.executor` says, else steps
+        run in order. *listener* is told of every step: "started", "succeeded", "cached", "failed" or "again" (its
+        worker died), its name, and its seconds. Returns None in a worker that only imports the script.
 
-        Raises UsageError before anything runs, RunFailed if a step fails.
+        Raises UsageError before anything runs, RunFailed if a step fails, Conflict and the like if what the run made
+        cannot be committed.
         """
-        if self.function.__module__ in _WORKER_MODULES:
+        if is_importing():
             return None
-        if current_graph() is not None:
+        if current_graph() is not None or current_step() is not None:
             raise UsageError(
                 f"pipeline {self.name} is called inside a pipeline", hint="call its steps, or run it by itself"
             )
@@ -87,34 +110,28 @@ class Pipeline:
             self.function(**parameters)
         if not graph.nodes:
             raise UsageError(f"pipeline {self.name} calls no step", hint="decorate the functions it calls with @step")
-        opened = client or Client()
-        try:
-            return run_graph(
-                opened,
-                self.name,
-                graph,
-                parameters=recorded,
-                model_config=self.model_config,
-                enable_cache=self.enable_cache,
-                executor=executor,
-                listener=listener,
-            )
-        except RunFailed as error:
-            if self.on_failure is not None:
-                self.on_failure(error)
-            raise
-        finally:
-            if client is None:
-                opened.close()
+        job = Job(self.name, graph, recorded, self.model_config, self.enable_cache, listener)
+        with nullcontext(client) if client else Client() as opened:
+            settings = (os.environ.get("GITMODEL_EXECUTOR"), self.executor, opened.repository.config.get(_SETTING))
+            chosen = executor if executor is not None else next(filter(None, settings), None)
+            try:
+                return run_job(opened, job, chosen)
+            except GitModelError as error:
+                if self.on_failure is not None:
+                    self.on_failure(error)
+                raise
 
     def __repr__(self) -> str:
         return f"Pipeline({self.name!r})"
 
     def _bind(self, args: Any, kwargs: Any) -> dict[str, Any]:
+        signature = inspect.signature(self.function)
         try:
-            bound = inspect.signature(self.function).bind(*args, **kwargs)
+            bound = signature.bind(*args, **kwargs)
         except TypeError as error:
-            raise UsageError(f"pipeline {self.name} cannot be called so: {error}", hint="see its parameters") from None
+            raise UsageError(
+                f"pipeline {self.name} cannot be called so: {error}", hint=f"its parameters are {signature}"
+            ) from None
         bound.apply_defaults()
         return dict(bound.arguments)
 
@@ -124,11 +141,17 @@ class Pipeline:
             for name, value in self._bind((), parameters).items()
             if value is not None
         }
-        refuse_secrets(plain, f"pipeline {self.name}")
+        refuse_secrets({name: value for name, value in plain.items() if value != "(secret)"}, f"pipeline {self.name}")
         try:
-            return codec.metadata(plain)
+            read = codec.metadata(plain)
         except codec.Wrong as wrong:
             raise UsageError(f"a parameter of pipeline {self.name} {wrong}", hint="pass plain values") from None
+        if len(repr(read)) > _LONGEST_PARAMETERS:
+            raise UsageError(
+                f"the parameters of pipeline {self.name} are too long to be recorded",
+                hint="put what is long into a file that a step reads",
+            )
+        return read
 
 
 @overload
@@ -139,7 +162,8 @@ def pipeline(
     name: str | None = None,
     model_config: ModelConfig | None = None,
     enable_cache: bool = True,
-    on_failure: Callable[[RunFailed], Any] | None = None,
+    on_failure: Callable[[GitModelError], Any] | None = None,
+    executor: Any = None,
 ) -> Callable[[Callable[..., Any]], Pipeline]: ...
 def pipeline(
     function: Callable[..., Any] | None = None,
@@ -147,12 +171,14 @@ def pipeline(
     name: str | None = None,
     model_config: ModelConfig | None = None,
     enable_cache: bool = True,
-    on_failure: Callable[[RunFailed], Any] | None = None,
+    on_failure: Callable[[GitModelError], Any] | None = None,
+    executor: Any = None,
 ) -> Any:
     """Make a pipeline of a function that calls steps.
 
     *model_config* says which version the steps work on; *enable_cache* whether steps that ran before with the same
-    code and inputs are not run again; *on_failure* is called with the error of a failed run.
+    code and inputs are not run again; *on_failure* is called with the error of a failed run; *executor* says where the
+    steps run unless something nearer to the call does (see `Pipeline.run`).
 
     >>> @pipeline(enable_cache=False)
     ... def train() -> None: ...
@@ -161,7 +187,14 @@ def pipeline(
     """
 
     def made(of: Callable[..., Any]) -> Pipeline:
-        return Pipeline(of, name=name, model_config=model_config, enable_cache=enable_cache, on_failure=on_failure)
+        return Pipeline(
+            of,
+            name=name,
+            model_config=model_config,
+            enable_cache=enable_cache,
+            on_failure=on_failure,
+            executor=executor,
+        )
 
     return made if function is None else made(function)
 

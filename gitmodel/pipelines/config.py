@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
 
-from gitmodel.domain.names import LATEST, STAGE_WORDS, check_name, check_version_name
+from gitmodel.domain.names import LATEST, STAGE_WORDS, check_name, check_version_name, fold
+from gitmodel.domain.records import KINDS
 from gitmodel.domain.references import VersionRef
 from gitmodel.errors import GitModelError, UsageError
 
@@ -56,7 +57,7 @@ class _ModelConfig(BaseModel):
         version = str(getattr(self.version, "value", self.version))
         if not self.create_new_model_version:
             VersionRef.of(self.name, version)
-        elif version.isdigit() or version in _STAGES:
+        elif version.isdigit() or fold(version) in _STAGES:
             raise UsageError(
                 f"a new version of {self.name} cannot be version {version}",
                 hint="leave version out, or give the new version a name; numbers are given and stages are set",
@@ -112,26 +113,40 @@ class ArtifactConfig:
     """How an output becomes an artifact: `Annotated[T, ArtifactConfig(name="train")]`.
 
     *kind* is "data", "model" or "deployment" ("": by the type); *format* one of `gitmodel.formats` ("": by the type).
+    Raises UsageError for a bad name or kind.
     """
 
     name: str | None = None
     kind: str = ""
     format: str = ""
 
+    def __post_init__(self) -> None:
+        if self.name is not None:
+            check_name(self.name, "artifact")
+        if self.kind not in ("", *KINDS):
+            raise UsageError(f"{self.kind!a} is no kind of artifact", hint=f"the kinds are {', '.join(KINDS)}")
 
-def ModelArtifactConfig(name: str | None = None, format: str = "") -> ArtifactConfig:
+
+@dataclass(frozen=True)
+class ModelArtifactConfig(ArtifactConfig):
     """An output that is a model object."""
-    return ArtifactConfig(name, "model", format)
+
+    kind: str = "model"
 
 
-def DeploymentArtifactConfig(name: str | None = None, format: str = "") -> ArtifactConfig:
+@dataclass(frozen=True)
+class DeploymentArtifactConfig(ArtifactConfig):
     """An output that is a deployment."""
-    return ArtifactConfig(name, "deployment", format)
+
+    kind: str = "deployment"
 
 
 @dataclass(frozen=True)
 class ExternalArtifact:
     """An artifact of an existing version as the input of a step; `"demo@production:classifier"` is the same.
+
+    *version* is resolved once, when the run begins. *trusted* allows formats that run code when they are loaded, and
+    types that skops does not know.
 
     >>> ExternalArtifact.parse("demo@production:classifier").name
     'classifier'
@@ -140,6 +155,7 @@ class ExternalArtifact:
     model: str
     name: str
     version: str | int | None = None
+    trusted: bool = False
 
     @classmethod
     def parse(cls, text: str) -> ExternalArtifact | None:

@@ -8,9 +8,11 @@ from contextvars import ContextVar
 from typing import Any
 
 from gitmodel.domain import codec
-from gitmodel.domain.names import check_alias
+from gitmodel.domain.names import ARCHIVED, NONE, check_alias
+from gitmodel.domain.references import VersionRef
 from gitmodel.domain.runs import refuse_secrets
-from gitmodel.errors import UsageError
+from gitmodel.errors import NotFound, UsageError
+from gitmodel.pipelines.config import ModelConfig
 
 # What a worker returns and the coordinator carries out: plain data, so that it crosses any wire.
 Plan = dict[str, Any]
@@ -19,12 +21,31 @@ Plan = dict[str, Any]
 class PlannedVersion:
     """The version that a step works on. What is set here takes effect when, and only if, the run succeeds."""
 
-    def __init__(self, model: str, number: int, name: str | None, new: bool, plans: list[Plan]) -> None:
-        self.model = model
-        self.number = number
-        self.name = name
-        self.is_new = new
-        self._plans = plans
+    def __init__(self, facts: Mapping[str, Any], context: StepContext) -> None:
+        self._facts = facts
+        self._context = context
+
+    @property
+    def model(self) -> str:
+        """The name of the model."""
+        return str(self._facts["model"])
+
+    @property
+    def number(self) -> int:
+        """The version's number; of a new version it is kept for it."""
+        self._context.is_particular = True
+        return int(self._facts["number"])
+
+    @property
+    def name(self) -> str | None:
+        """The version's own name, if it has one."""
+        self._context.is_particular = True
+        return self._facts["name"]  # type: ignore[no-any-return]
+
+    @property
+    def is_new(self) -> bool:
+        """Whether this run makes it."""
+        return bool(self._facts["new"])
 
     @property
     def reference(self) -> str:
@@ -32,46 +53,76 @@ class PlannedVersion:
         return f"{self.model}@{self.number}"
 
     def set_stage(self, stage: Any, force: bool = False, reason: str = "") -> None:
-        """Put the version into *stage* when the run succeeds."""
-        self._plan("stage", stage=str(getattr(stage, "value", stage)), reason=reason, force=bool(force))
+        """Put the version into *stage* when the run succeeds. Raises UsageError for an unknown stage."""
+        wanted = str(getattr(stage, "value", stage))
+        known = [*self._facts["stages"], ARCHIVED, NONE]
+        if wanted not in known:
+            raise UsageError(f"there is no stage {wanted!a} to set", hint=f"the stages are {', '.join(known)}")
+        self._plan("stage", stage=wanted, reason=_reason(reason), force=bool(force))
 
     def add_alias(self, alias: str, *, reason: str = "") -> None:
         """Give the version an alias when the run succeeds."""
-        self._plan("alias", alias=check_alias(alias), reason=reason)
+        self._plan("alias", alias=check_alias(alias), reason=_reason(reason))
 
     def log_metadata(
         self, metadata: Mapping[str, Any] | None = None, *, artifact: str | None = None, **values: Any
     ) -> None:
-        """Set metadata of the version, or of its *artifact*, when the run succeeds."""
+        """Set metadata of the version, or of its *artifact*, when the run succeeds.
+
+        Raises NotFound for an artifact that neither the version has nor a step of the run makes.
+        """
+        if artifact is not None and artifact not in self._facts["artifacts"]:
+            there = ", ".join(self._facts["artifacts"]) or "none"
+            raise NotFound(
+                f"{self._facts['model']}@{self._facts['number']} will have no artifact {artifact!a}",
+                hint=f"its artifacts: {there}",
+            )
         self._plan("metadata", on=artifact, values=read_values({**(metadata or {}), **values}))
 
     def __repr__(self) -> str:
         return f"PlannedVersion({self.reference!r})"
 
     def _plan(self, verb: str, **details: Any) -> None:
-        self._plans.append({"verb": verb, "model": self.model, "number": self.number, **details})
+        facts = self._facts
+        self._context.plans.append({"verb": verb, "model": facts["model"], "number": facts["number"], **details})
 
 
 class StepContext:
-    """The run, pipeline and step that are running, and the model version they work on."""
+    """The run, pipeline and step that are running, and the model version they work on.
 
-    def __init__(self, facts: Mapping[str, Any], outputs: list[str], config: Any) -> None:
-        self.run: str = facts["run"]
+    *is_particular* says whether the step asked for something that another run would answer otherwise: then its result
+    is not kept for other runs.
+    """
+
+    def __init__(self, facts: Mapping[str, Any], outputs: list[str], config: ModelConfig | None) -> None:
+        self._facts = facts
         self.pipeline: str = facts["pipeline"]
         self.step: str = facts["step"]
         self.outputs = outputs
         self.plans: list[Plan] = []
-        self.model_config = config
+        self.is_particular = False
+        self._config = config
         found = facts.get("version")
-        self._version = (
-            PlannedVersion(found["model"], found["number"], found["name"], found["new"], self.plans) if found else None
-        )
+        self._version = PlannedVersion(found, self) if found else None
+
+    @property
+    def run(self) -> str:
+        """The id of the run."""
+        self.is_particular = True
+        return str(self._facts["run"])
+
+    @property
+    def model_config(self) -> ModelConfig:
+        """The configuration that counts for the step: its own, else the pipeline's. Raises UsageError without one."""
+        if self._config is None:
+            raise self._no_model()
+        return self._config
 
     @property
     def model_version(self) -> PlannedVersion:
         """The version that the step's model configuration names. Raises UsageError if there is none."""
         if self._version is None:
-            raise UsageError(f"step {self.step} has no model", hint="give the pipeline or the step a model_config")
+            raise self._no_model()
         return self._version
 
     @property
@@ -79,8 +130,16 @@ class StepContext:
         """The name of that model."""
         return self.model_version.model
 
+    def _no_model(self) -> UsageError:
+        return UsageError(f"step {self.step} has no model", hint="give the pipeline or the step a model_config")
+
 
 _current: ContextVar[StepContext | None] = ContextVar("gitmodel_step", default=None)
+
+
+def current_step() -> StepContext | None:
+    """The context of the step that is running here, if one is."""
+    return _current.get()
 
 
 def get_step_context() -> StepContext:
@@ -101,37 +160,75 @@ def within(context: StepContext) -> Iterator[StepContext]:
         _current.reset(token)
 
 
-def log_model_metadata(metadata: Mapping[str, Any] | None = None, **values: Any) -> None:
-    """Set metadata of the version that the running step works on, when the run succeeds."""
-    get_step_context().model_version.log_metadata(metadata, **values)
+def log_model_metadata(metadata: Mapping[str, Any] | None = None, *, version: str = "", **values: Any) -> None:
+    """Set metadata of a version: in a step of the one it works on, when the run succeeds; anywhere of *version*.
+
+    *version* is a reference such as `"demo@3"`; outside of a step it is needed, and the change is made at once.
+    """
+    _log({**(metadata or {}), **values}, None, version)
 
 
 def log_artifact_metadata(
-    metadata: Mapping[str, Any] | None = None, *, artifact: str | None = None, **values: Any
+    metadata: Mapping[str, Any] | None = None, *, artifact: str | None = None, version: str = "", **values: Any
 ) -> None:
-    """Set metadata of an artifact of the version: *artifact*, or the only output of the running step."""
-    context = get_step_context()
+    """Set metadata of an artifact of a version: *artifact*, or the only output of the running step.
+
+    In a step of the version it works on, or anywhere of *version*, as `log_model_metadata` does.
+    """
     if artifact is None:
-        if len(context.outputs) != 1:
+        context = get_step_context()
+        if version or len(context.outputs) != 1:
             raise UsageError(
-                f"step {context.step} does not have one output to log metadata on",
-                hint=f"name one with artifact=: {', '.join(context.outputs) or 'it has none'}",
+                f"step {context.step} does not say which artifact the metadata is of",
+                hint=f"name one with artifact=: {', '.join(context.outputs) or 'the step itself has none'}",
             )
         artifact = context.outputs[0]
-    context.model_version.log_metadata(metadata, artifact=artifact, **values)
+    _log({**(metadata or {}), **values}, artifact, version)
 
 
 def read_values(values: Mapping[str, Any]) -> dict[str, Any]:
     """*values* as a record can hold them. Raises UsageError, or Refused for what looks like a secret."""
-    plain = {
-        key: value.item() if getattr(value, "ndim", None) == 0 and hasattr(value, "item") else value
-        for key, value in values.items()
-    }
     try:
-        read = codec.metadata(plain)
+        read = codec.metadata(_plain(values))
     except codec.Wrong as wrong:
         raise UsageError(
             f"the metadata {wrong}", hint="give text, numbers, booleans, times, lists and tables"
         ) from None
     refuse_secrets(read, "the metadata")
     return read
+
+
+def _log(values: Mapping[str, Any], artifact: str | None, version: str) -> None:
+    context = current_step()
+    if context is not None and not version:
+        context.model_version.log_metadata(values, artifact=artifact)
+        return
+    if not version:
+        raise UsageError("there is no step running here", hint='say of which version, as in version="demo@3"')
+    read = read_values(values)
+    ref = str(VersionRef.parse(version))
+    if context is not None:
+        context.plans.append({"verb": "metadata", "ref": ref, "on": artifact, "values": read})
+        return
+    from gitmodel.client import Client
+
+    with Client() as client:
+        client.get_version(ref).log_metadata(read, artifact=artifact)
+
+
+def _plain(value: Any) -> Any:
+    """*value* with NumPy's and the like's numbers and arrays as Python's."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if hasattr(value, "tolist") and hasattr(value, "dtype"):
+        return value.tolist()
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
+        return value.item()
+    return value
+
+
+def _reason(text: str) -> str:
+    refuse_secrets({"reason": text}, "the plan")
+    return text

@@ -2,23 +2,32 @@
 
 from __future__ import annotations
 
+import asyncio
 import multiprocessing
 import os
+import signal
+import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import contextmanager
+from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from gitmodel.errors import Unreachable, UsageError
 
 NAMES = ("in-order", "threads", "processes", "dask", "dask:ADDRESS")
+_HINT = f"the executors are {', '.join(NAMES)}; threads:4, processes:4 and dask:4 say how many workers"
+
+# How long a worker that was told to end may take before it is killed, in seconds.
+_PATIENCE = 2.0
 
 
 class InOrder(Executor):
     """Runs each call at once, in this thread."""
 
     def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        """The future of a call that is over already."""
         future: Future[Any] = Future()
         try:
             future.set_result(fn(*args, **kwargs))
@@ -27,62 +36,157 @@ class InOrder(Executor):
         return future
 
 
-@dataclass
 class Place:
-    """An executor in use: *shares* says whether its workers share this process's memory.
+    """An executor in use. *slots* says how many steps it is given at a time (None: all that can run)."""
 
-    *renew* makes a new executor after a worker died and took the pool with it; None where that is not ours to do.
-    """
+    def __init__(self, executor: Executor, slots: int | None = None) -> None:
+        self._executor = executor
+        self.slots = slots
+
+    def submit(self, fn: Callable[..., Any], *args: Any) -> Future[Any]:
+        """Run a call on a worker."""
+        return self._executor.submit(fn, *args)
+
+    def submit_again(self, fn: Callable[..., Any], *args: Any) -> Future[Any] | None:
+        """Run a call once more after its worker died; None where it is not ours to do so."""
+        return None
+
+    def done(self, future: Future[Any]) -> None:
+        """Take note that *future* is over."""
+
+
+class Processes(Place):
+    """Spawned processes of our own; a pool that lost a worker is replaced."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(_processes(count), count)
+        self._count = count
+        self._alone: dict[Future[Any], Executor] = {}
+
+    def submit(self, fn: Callable[..., Any], *args: Any) -> Future[Any]:
+        try:
+            return self._executor.submit(fn, *args)
+        except BrokenExecutor:
+            self._executor.shutdown(wait=False)
+            self._executor = _processes(self._count)
+            return self._executor.submit(fn, *args)
+
+    def submit_again(self, fn: Callable[..., Any], *args: Any) -> Future[Any]:
+        # In a pool of its own, so that who dies again is known to have died of itself.
+        pool = _processes(1)
+        future = pool.submit(fn, *args)
+        self._alone[future] = pool
+        return future
+
+    def done(self, future: Future[Any]) -> None:
+        if future in self._alone:
+            self._alone.pop(future).shutdown(wait=True)
+
+    def end(self) -> None:
+        """Wait for the workers to end, which have nothing to do."""
+        for pool in (self._executor, *self._alone.values()):
+            pool.shutdown(wait=True, cancel_futures=True)
+
+    def kill(self) -> None:
+        """End the workers in the middle of what they do."""
+        for pool in (self._executor, *self._alone.values()):
+            workers = list((getattr(pool, "_processes", None) or {}).values())
+            for worker in workers:
+                worker.terminate()
+            for worker in workers:
+                worker.join(_PATIENCE)
+                if worker.is_alive():
+                    worker.kill()
+
+
+@dataclass(frozen=True)
+class Choice:
+    """An executor that was chosen and not started yet; *shares* says whether its workers share our memory."""
 
     name: str
-    executor: Executor
     shares: bool
-    renew: Callable[[], Executor] | None = None
+    start: Callable[[], AbstractContextManager[Place]]
 
-    def renewed(self) -> bool:
-        """Replace a broken executor; False if it cannot be."""
-        if self.renew is None:
-            return False
-        self.executor.shutdown(wait=False, cancel_futures=True)
-        self.executor = self.renew()
-        return True
+
+def choose_executor(wanted: Any) -> Choice:
+    """The executor *wanted*: a name of NAMES, any Executor, or a `distributed.Client`; None is "in-order".
+
+    An object that is given stays open afterwards. Raises UsageError for anything else.
+    """
+    if wanted is not None and not isinstance(wanted, str):
+        return _given(wanted)
+    name, _, rest = (wanted or "in-order").partition(":")
+    count = int(rest) if rest.isdigit() and int(rest) > 0 else 0
+    if name == "in-order" and not rest:
+        return Choice(name, True, _in_order)
+    if name in ("threads", "processes") and (count or not rest):
+        start = _threads if name == "threads" else _spawned
+        return Choice(name, name == "threads", partial(start, count or _workers()))
+    if name == "dask":
+        return Choice(name, False, partial(_dask, "" if count else rest, count or _workers()))
+    raise UsageError(f"there is no executor {wanted!a}", hint=_HINT)
+
+
+def _given(wanted: Any) -> Choice:
+    kind = type(wanted)
+    name = "dask" if kind.__module__.split(".")[0] == "distributed" else kind.__name__
+    if not isinstance(wanted, Executor):
+        if not hasattr(wanted, "get_executor"):
+            raise UsageError(
+                f"{wanted!a} is no executor", hint=f"give a concurrent.futures.Executor, or a name: {_HINT}"
+            )
+        wanted = wanted.get_executor(pure=False)
+    # An InterpreterPoolExecutor (Python 3.14) is one of threads that share nothing.
+    shares = isinstance(wanted, (InOrder, ThreadPoolExecutor)) and "Interpreter" not in kind.__name__
+    slots = 1 if isinstance(wanted, InOrder) else getattr(wanted, "_max_workers", None)
+    return Choice(name, shares, partial(_kept, Place(wanted, slots if isinstance(slots, int) else None)))
 
 
 @contextmanager
-def open_executor(wanted: str | Executor | None) -> Iterator[Place]:
-    """The executor *wanted*: a name of NAMES, or any Executor, which is left open afterwards.
-
-    Raises UsageError for an unknown name, Unreachable if a cluster does not answer.
-    """
-    if isinstance(wanted, Executor):
-        yield Place(type(wanted).__name__, wanted, isinstance(wanted, (InOrder, ThreadPoolExecutor)))
-        return
-    name = wanted or "in-order"
-    if name == "in-order":
-        yield Place(name, InOrder(), True)
-    elif name == "threads":
-        with ThreadPoolExecutor(max_workers=_workers(), thread_name_prefix="gitmodel-step") as threads:
-            yield Place(name, threads, True)
-    elif name == "processes":
-        place = Place(name, _processes(), False, _processes)
-        try:
-            yield place
-        except BaseException:
-            # A step that is still running must not outlive the run that was given up.
-            for process in list((getattr(place.executor, "_processes", None) or {}).values()):
-                process.terminate()
-            raise
-        finally:
-            place.executor.shutdown(wait=True, cancel_futures=True)
-    elif name == "dask" or name.startswith("dask:"):
-        with _dask(name.partition(":")[2]) as executor:
-            yield Place("dask", executor, False)
-    else:
-        raise UsageError(f"there is no executor {name!a}", hint=f"the executors are {', '.join(NAMES)}")
+def _kept(place: Place) -> Iterator[Place]:
+    yield place
 
 
-def _processes() -> Executor:
-    return ProcessPoolExecutor(max_workers=_workers(), mp_context=multiprocessing.get_context("spawn"))
+@contextmanager
+def _in_order() -> Iterator[Place]:
+    yield Place(InOrder(), 1)
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[Place]:
+    with ThreadPoolExecutor(count, thread_name_prefix="gitmodel-step") as threads:
+        yield Place(threads, count)
+
+
+@contextmanager
+def _spawned(count: int) -> Iterator[Place]:
+    place = Processes(count)
+    try:
+        yield place
+    except BaseException:
+        # A step that is still running must not outlive the run that was given up.
+        place.kill()
+        raise
+    finally:
+        place.end()
+
+
+def _processes(count: int) -> Executor:
+    spawn = multiprocessing.get_context("spawn")
+    return ProcessPoolExecutor(count, mp_context=spawn, initializer=_begin_worker)
+
+
+def _begin_worker() -> None:
+    # Ctrl-C reaches every process of a terminal: between steps it is the coordinator's to hear.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _workers() -> int:
@@ -90,20 +194,29 @@ def _workers() -> int:
 
 
 @contextmanager
-def _dask(address: str) -> Iterator[Executor]:
+def _dask(address: str, count: int) -> Iterator[Place]:
     try:
-        from distributed import Client
+        import dask
+        import distributed
     except ImportError:
         raise UsageError("the dask executor needs dask.distributed", hint="pip install 'gitmodel[dask]'") from None
+    connect: Any = distributed.Client
     try:
-        client = (
-            Client(address) if address else Client(n_workers=_workers(), threads_per_worker=1, dashboard_address=None)
-        )
-    except OSError as error:
+        # A step whose worker died runs once more, as in processes of our own.
+        with dask.config.set({"distributed.scheduler.allowed-failures": 1}):
+            client = (
+                connect(address, set_as_default=False)
+                if address
+                else connect(n_workers=count, threads_per_worker=1, dashboard_address=None, set_as_default=False)
+            )
+    except (OSError, ValueError, asyncio.TimeoutError) as error:
         raise Unreachable(
             f"no Dask scheduler answers at {address}: {error}", hint="start it, or choose another executor"
         ) from None
-    try:
-        yield client.get_executor(pure=False)
-    finally:
-        client.close()
+    with client:
+        executor = client.get_executor(pure=False)
+        try:
+            yield Place(executor)
+        except BaseException:
+            executor.shutdown(wait=False)
+            raise

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from gitmodel.domain import codec
 from gitmodel.domain.runs import refuse_secrets
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from gitmodel.pipelines.steps import Step
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Output:
     """An output of a step that has still to run; given to another step, it becomes its input."""
 
@@ -31,6 +31,22 @@ class Output:
             hint="annotate the step's return value as a tuple with one Annotated[...] for each output",
         )
 
+    def _unknown(self, *_: Any) -> NoReturn:
+        raise UsageError(
+            f"the output of step {self.node} is not there yet: a pipeline's body only connects its steps",
+            hint="do that in a step, which gets the value",
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # copying and pickling ask for these
+            raise AttributeError(name)
+        return self._unknown()
+
+    __bool__ = __len__ = __getitem__ = __contains__ = __call__ = __format__ = __float__ = __int__ = __index__ = _unknown
+    __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = _unknown
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __neg__ = _unknown
+    __hash__ = object.__hash__
+
 
 @dataclass
 class Node:
@@ -41,10 +57,20 @@ class Node:
     inputs: dict[str, Output | ExternalArtifact] = field(default_factory=dict)
     parameters: dict[str, Any] = field(default_factory=dict)
     after: tuple[Any, ...] = ()
+    outputs: tuple[str, ...] = ()
 
     def recorded_parameters(self) -> dict[str, Any]:
         """The parameters as the run records them."""
-        return {name: "(secret)" if isinstance(value, Secret) else value for name, value in self.parameters.items()}
+        return {
+            name: "(secret)" if isinstance(value, Secret) else value
+            for name, value in self.parameters.items()
+            if value is not None
+        }
+
+    @property
+    def has_secrets(self) -> bool:
+        """Whether any parameter is a Secret."""
+        return any(isinstance(value, Secret) for value in self.parameters.values())
 
 
 class Graph:
@@ -59,9 +85,11 @@ class Graph:
         while name in self.nodes:
             count += 1
             name = f"{step.name}_{count}"
-        node = Node(name, step, after=tuple(after))
+        node = Node(name, step, after=tuple(after), outputs=tuple(step.output_names(name)))
         for parameter, value in arguments.items():
-            external = ExternalArtifact.parse(value) if isinstance(value, str) else None
+            # A text where text is wanted is text, whatever it looks like.
+            wants_text = step.input_types.get(parameter) is str
+            external = ExternalArtifact.parse(value) if isinstance(value, str) and not wants_text else None
             if isinstance(value, (Output, ExternalArtifact)):
                 node.inputs[parameter] = value
             elif external is not None:
@@ -89,8 +117,10 @@ class Graph:
         try:
             TopologicalSorter(needs).prepare()
         except CycleError as error:
-            circle = " -> ".join(error.args[1])
-            raise UsageError(f"the steps go round in a circle: {circle}", hint="take one `after` away") from None
+            circle = " -> ".join(reversed(error.args[1]))
+            raise UsageError(
+                f"each of these steps waits for the next: {circle}", hint="take one `after` away"
+            ) from None
         return needs
 
     def _named(self, name: str, wanted: Any) -> str:
@@ -118,10 +148,9 @@ def current_graph() -> Graph | None:
 @contextmanager
 def building() -> Iterator[Graph]:
     """Collect the calls of steps in the block into a graph."""
-    token = _building.set(Graph())
+    graph = Graph()
+    token = _building.set(graph)
     try:
-        graph = _building.get()
-        assert graph is not None
         yield graph
     finally:
         _building.reset(token)
@@ -130,14 +159,21 @@ def building() -> Iterator[Graph]:
 def _checked(step: str, parameter: str, value: Any) -> Any:
     if isinstance(value, Secret) or value is None:
         return value
-    if isinstance(value, (list, tuple)) and any(isinstance(item, Output) for item in value):
+    if _holds_output(value):
         raise UsageError(
-            f"{parameter} of step {step} holds outputs in a list", hint="give each output a parameter of its own"
+            f"{parameter} of step {step} holds outputs in a {type(value).__name__}",
+            hint="give each output a parameter of its own",
         )
     try:
         return codec.metadata({parameter: value})[parameter]
-    except codec.Wrong:
+    except codec.Wrong as wrong:
         raise UsageError(
-            f"{parameter} of step {step} cannot be recorded: it is a {type(value).__name__}",
+            f"{parameter} of step {step} cannot be recorded: it is a {type(value).__name__}, and the table {wrong}",
             hint="give text, numbers, booleans, lists and tables, or make it the output of another step",
         ) from None
+
+
+def _holds_output(value: Any) -> bool:
+    if isinstance(value, dict):
+        return any(map(_holds_output, value.values()))
+    return isinstance(value, Output) or (isinstance(value, (list, tuple, set)) and any(map(_holds_output, value)))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 from gitmodel import formats
 from gitmodel.errors import UsageError
@@ -16,8 +17,9 @@ class Materializer(NamedTuple):
     """One way to keep values of a type.
 
     *handles* says whether it takes a value; *format* is recorded (see `gitmodel.formats`), *kind* "data", "model" or
-    "deployment". *save* writes a value to a new file and *load* reads it (None: as the format does). Others add theirs
-    as entry points of the group `gitmodel.materializers`.
+    "deployment". *save* writes a value to a new file and *load* reads it (None: as the format does). *library* is the
+    package whose types it makes: a step that asks for one of them gets it. Others add theirs as entry points of the
+    group `gitmodel.materializers`.
     """
 
     name: str
@@ -26,6 +28,94 @@ class Materializer(NamedTuple):
     kind: str = "data"
     save: Callable[[Any, Path], None] | None = None
     load: Callable[[Path], Any] | None = None
+    library: str = ""
+
+
+def save(value: Any, path: Path, output: str, format: str) -> tuple[str, str, str]:
+    """Write *value* to *path*; returns the format, the kind, and the materializer's name ("": the format's own way).
+
+    Raises UsageError for a value that nothing keeps, showing how to keep it.
+    """
+    if format:
+        formats.save(value, path, format)
+        kind, name = ("model" if _is_estimator(value) else "data"), ""
+    else:
+        found = find_materializer(value, output)
+        if found.save is not None:
+            found.save(value, path)
+        else:
+            formats.save(value, path, found.format)
+        format, kind, name = found.format, found.kind, found.name
+    return format, "model" if _is_estimator(value) else kind, name
+
+
+def load(path: Path, format: str, materializer: str, *, wanted: Any = None, trusted: bool) -> Any:
+    """The value that *path* holds; *trusted* for files that this very run wrote.
+
+    *materializer* wrote it ("": not known, as for artifacts of versions); *wanted* is the type that the step asks for.
+    """
+    found = _named(materializer) if materializer else _for_type(format, wanted)
+    if found is not None and found.load is not None:
+        return found.load(path)
+    return formats.load(path, format, trusted=trusted)
+
+
+def find_materializer(value: Any, output: str) -> Materializer:
+    """The materializer for *value*. Raises UsageError that shows how to keep such a value."""
+    for candidate in _BUILT_IN:
+        if candidate.handles(value):
+            return candidate
+    for candidate in _others():
+        if candidate.handles(value):
+            return candidate
+    hint = (
+        f"annotate it Annotated[..., ArtifactConfig(name={output!r}, format='pickle')] to allow pickle for it, "
+        "or write a materializer (docs/how-to/write-a-materializer.md)"
+    )
+    if _of_library(value, "torch"):
+        hint = f"return its state_dict(), which is kept as safetensors; or {hint}"
+    raise UsageError(
+        f"output {output} is a {type(value).__module__}.{type(value).__qualname__}, which gitmodel cannot keep",
+        hint=hint,
+    )
+
+
+def _named(name: str) -> Materializer | None:
+    for candidate in _BUILT_IN:
+        if candidate.name == name:
+            return candidate
+    return next((candidate for candidate in _others() if candidate.name == name), None)
+
+
+def _for_type(format: str, wanted: Any) -> Materializer | None:
+    """The materializer that reads *format* as a *wanted* value, where the format alone would read it otherwise."""
+    if not format or format in formats.format_names():
+        named = str(wanted) if get_args(wanted) else f"{getattr(wanted, '__module__', '')}."
+        libraries = [found for found in _BUILT_IN if found.format == format and found.library and found.load]
+        return next((found for found in libraries if f"{found.library}." in named), None)
+    return next((candidate for candidate in _others() if candidate.format == format), None)
+
+
+@lru_cache(maxsize=1)
+def _others() -> tuple[Materializer, ...]:
+    """The materializers of installed packages, by name. Raises UsageError for one that is none."""
+    from importlib.metadata import entry_points
+
+    found = []
+    for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
+        try:
+            loaded = point.load()
+        except Exception as error:
+            raise UsageError(
+                f"the materializer {point.name} cannot be imported from {point.value}: {error}",
+                hint="mend or remove the package that provides it",
+            ) from error
+        if not isinstance(loaded, Materializer):
+            raise UsageError(
+                f"{point.value} is no gitmodel.pipelines.Materializer", hint="report it to the makers of the package"
+            )
+        found.append(loaded)
+    return tuple(found)
 
 
 def _of_library(value: Any, library: str) -> bool:
@@ -33,11 +123,18 @@ def _of_library(value: Any, library: str) -> bool:
     return any(base.__module__.split(".")[0] == library for base in type(value).__mro__)
 
 
+def _is_estimator(value: Any) -> bool:
+    return _of_library(value, "sklearn") and hasattr(value, "get_params")
+
+
 def _is_json(value: Any) -> bool:
-    if value is None or type(value) in (bool, int, float, str):
+    # A tuple would come back as a list, a float that is no number not at all.
+    if type(value) is float:
+        return value - value == 0
+    if value is None or type(value) in (bool, int, str):
         return True
-    if type(value) in (list, tuple):
-        return all(_is_json(item) for item in value)
+    if type(value) is list:
+        return all(map(_is_json, value))
     return type(value) is dict and all(type(key) is str and _is_json(item) for key, item in value.items())
 
 
@@ -45,10 +142,32 @@ def _is_state_dict(value: Any) -> bool:
     return isinstance(value, dict) and bool(value) and all(_of_library(item, "torch") for item in value.values())
 
 
+def _is_array(value: Any) -> bool:
+    return _of_library(value, "numpy") and hasattr(value, "dtype")
+
+
+def _is_frame(value: Any) -> bool:
+    return _of_library(value, "pandas") and hasattr(value, "columns") and hasattr(value, "to_parquet")
+
+
+def _is_series(value: Any) -> bool:
+    return _of_library(value, "pandas") and hasattr(value, "to_frame") and not isinstance(value.name, tuple)
+
+
+def _is_arrow(value: Any) -> bool:
+    return _of_library(value, "pyarrow") and type(value).__name__ == "Table"
+
+
+def _load_array(path: Path) -> Any:
+    found = formats.load(path, "numpy")
+    # A number of NumPy's is kept as an array without dimensions.
+    return found[()] if getattr(found, "ndim", None) == 0 else found
+
+
 def _save_state_dict(value: Any, path: Path) -> None:
     from safetensors.torch import save_file
 
-    save_file({name: tensor.detach().contiguous() for name, tensor in value.items()}, path)
+    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in value.items()}, path)
 
 
 def _load_state_dict(path: Path) -> Any:
@@ -69,12 +188,17 @@ def _load_arrow(path: Path) -> Any:
     return parquet.read_table(path)
 
 
-def _is_arrow(value: Any) -> bool:
-    return _of_library(value, "pyarrow") and type(value).__name__ == "Table"
+# Parquet's columns have names; that of a series without one is this, which no table should have.
+_UNNAMED = "__unnamed_series__"
 
 
-def _is_frame(value: Any) -> bool:
-    return _of_library(value, "pandas") and type(value).__name__ == "DataFrame"
+def _save_series(value: Any, path: Path) -> None:
+    formats.save(value.to_frame(name=_UNNAMED if value.name is None else value.name), path, "parquet")
+
+
+def _load_series(path: Path) -> Any:
+    series = formats.load(path, "parquet").iloc[:, 0]
+    return series.rename(None) if series.name == _UNNAMED else series
 
 
 # The first that handles a value is taken.
@@ -82,49 +206,10 @@ _BUILT_IN = (
     Materializer("text", lambda value: type(value) is str, "text"),
     Materializer("bytes", lambda value: type(value) is bytes, "bytes"),
     Materializer("json", _is_json, "json"),
-    Materializer("state-dict", _is_state_dict, "safetensors", "model", _save_state_dict, _load_state_dict),
-    Materializer("numpy", lambda value: _of_library(value, "numpy"), "numpy"),
+    Materializer("state-dict", _is_state_dict, "safetensors", "model", _save_state_dict, _load_state_dict, "torch"),
+    Materializer("numpy", _is_array, "numpy", "data", None, _load_array),
     Materializer("pandas", _is_frame, "parquet"),
-    Materializer("arrow", _is_arrow, "parquet", "data", _save_arrow, _load_arrow),
-    Materializer("scikit-learn", lambda value: _of_library(value, "sklearn"), "skops", "model"),
+    Materializer("pandas-series", _is_series, "parquet", "data", _save_series, _load_series),
+    Materializer("arrow", _is_arrow, "parquet", "data", _save_arrow, _load_arrow, "pyarrow"),
+    Materializer("scikit-learn", lambda value: _of_library(value, "sklearn"), "skops"),
 )
-
-
-def find_materializer(value: Any, output: str) -> Materializer:
-    """The materializer for *value*. Raises UsageError that shows how to keep such a value."""
-    for candidate in (*_BUILT_IN, *_others()):
-        if candidate.handles(value):
-            return candidate
-    raise UsageError(
-        f"output {output} is a {type(value).__module__}.{type(value).__qualname__}, which gitmodel cannot keep",
-        hint=f"annotate it Annotated[..., ArtifactConfig(name={output!r}, format='pickle')] to allow pickle for it, "
-        "or write a materializer (docs/how-to/write-a-materializer.md)",
-    )
-
-
-def save(value: Any, path: Path, output: str, format: str) -> tuple[str, str, str]:
-    """Write *value* to *path*; returns the format, the kind, and the materializer's name ("": the format's own way)."""
-    if format:
-        formats.save(value, path, format)
-        return format, "model" if _of_library(value, "sklearn") else "data", ""
-    found = find_materializer(value, output)
-    if found.save is not None:
-        found.save(value, path)
-    else:
-        formats.save(value, path, found.format)
-    return found.format, found.kind, found.name
-
-
-def load(path: Path, format: str, materializer: str, *, trusted: bool) -> Any:
-    """The value that *path* holds; *trusted* for files that this very run wrote."""
-    for candidate in (*_BUILT_IN, *(_others() if materializer else ())):
-        if candidate.name == materializer and candidate.load is not None:
-            return candidate.load(path)
-    return formats.load(path, format, trusted=trusted)
-
-
-def _others() -> list[Materializer]:
-    from importlib.metadata import entry_points
-
-    found = [point.load() for point in entry_points(group=GROUP)]
-    return [candidate for candidate in found if isinstance(candidate, Materializer)]

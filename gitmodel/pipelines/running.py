@@ -2,34 +2,36 @@
 
 from __future__ import annotations
 
+import io
 import logging
 import os
 import platform
-import secrets
-import sys
-from collections.abc import Callable
-from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Executor, Future, wait
+import tempfile
+from collections import deque
+from collections.abc import Callable, Mapping
+from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
 from dataclasses import dataclass, field
 from datetime import datetime
+from graphlib import TopologicalSorter
 from typing import Any
 
 from gitmodel.client import Client
-from gitmodel.domain.records import RunRecord, RunRules, StepRecord
+from gitmodel.domain.records import Code, RunRecord, RunRules, StepRecord
 from gitmodel.domain.runs import run_id
 from gitmodel.errors import GitModelError, UsageError
-from gitmodel.pipelines.caching import cache_key
-from gitmodel.pipelines.config import ExternalArtifact, ModelConfig, Secret
-from gitmodel.pipelines.executors import Place, open_executor
-from gitmodel.pipelines.graph import Graph, Node, Output
-from gitmodel.pipelines.outcome import Target, commit_run, find_targets
-from gitmodel.pipelines.worker import Request, Result, run_step
-from gitmodel.registry import versions as registry_versions
+from gitmodel.pipelines.caching import cache_key, is_there
+from gitmodel.pipelines.config import ExternalArtifact, ModelConfig
+from gitmodel.pipelines.executors import Choice, Place, choose_executor
+from gitmodel.pipelines.graph import Graph, Node
+from gitmodel.pipelines.outcome import Pinned, Target, commit_run, pin, release_numbers
+from gitmodel.pipelines.worker import Request, Result, location, run_step
 from gitmodel.storage.journal import Journal, RunJournal
 
 log = logging.getLogger("gitmodel.pipelines")
 
 # A step whose worker died is run once more: the death may have been another step's.
 _TRIES = 2
+_LONGEST_TRACEBACK = 8_000
 Listener = Callable[[str, str, float], None]
 
 
@@ -58,289 +60,395 @@ class Run:
         return f"Run({self.id!r}, {self.status!r})"
 
 
+@dataclass(frozen=True)
+class Job:
+    """A pipeline that was called: its graph, what it was called with, and how it is to be run."""
+
+    pipeline: str
+    graph: Graph
+    parameters: Mapping[str, Any]
+    model_config: ModelConfig | None
+    enable_cache: bool
+    listener: Listener | None = None
+
+
 @dataclass
 class Work:
     """Everything about a run that is under way."""
 
     id: str
-    pipeline: str
+    job: Job
     started: datetime
-    graph: Graph
-    parameters: dict[str, Any]
-    targets: dict[str, Target]
+    code: Code
+    packages: str
+    pinned: Pinned
+    order: list[str]
     results: dict[str, Result] = field(default_factory=dict)
     failed: str = ""
     status: str = "running"
 
+    @property
+    def targets(self) -> dict[str, Target]:
+        """The version that each step works on."""
+        return self.pinned.targets
 
-def run_graph(
-    client: Client,
-    pipeline: str,
-    graph: Graph,
-    *,
-    parameters: dict[str, Any],
-    model_config: ModelConfig | None,
-    enable_cache: bool,
-    executor: str | Executor | None,
-    listener: Listener | None = None,
-) -> Run:
-    """Run the steps of *graph*, and commit what they made and planned in one transaction.
+    def in_order(self) -> dict[str, Result]:
+        """The results in an order that does not depend on which step was faster."""
+        return {name: self.results[name] for name in self.order if name in self.results}
 
-    Raises UsageError before anything runs, RunFailed if a step fails, KeyboardInterrupt if it was interrupted.
+
+def run_job(client: Client, job: Job, executor: Any = None) -> Run:
+    """Run the steps of a pipeline, and commit what they made and planned in one transaction.
+
+    Raises UsageError before anything runs, RunFailed if a step fails, Conflict and the like if the outcome cannot be
+    committed, KeyboardInterrupt if it was interrupted.
     """
-    needs = graph.needs()
-    for node in graph.nodes.values():
-        node.step.specs()
+    needs = job.graph.needs()
+    choice = choose_executor(executor)
+    if not choice.shares:
+        _check_reachable(job.graph, choice.name)
     moment = client.writer.moment()
-    id = run_id(pipeline, moment, secrets.token_hex(2))
-    _resolve_inputs(client, graph)
-    with open_executor(executor or os.environ.get("GITMODEL_EXECUTOR")) as place:
-        if not place.shares:
-            _check_reachable(graph, place.name)
-        targets = find_targets(client, graph, model_config)
-        work = Work(id, pipeline, moment, graph, parameters, targets)
-        journal = Journal(client.repository.common_dir)
-        with journal.open_run(id, {"pipeline": pipeline, "started": moment.isoformat(), "pid": os.getpid()}) as notes:
-            coordinator = _Coordinator(client, work, place, journal, enable_cache, listener or _quiet)
-            try:
-                coordinator.run(needs)
-                return _finish(client, work, place, notes)
-            except BaseException as error:
-                if work.status == "running":
-                    work.status = "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"
-                    _finish(client, work, place, notes)
-                raise
+    code = client.read_code()
+    packages = _keep_packages(client)
+    journal = Journal(client.repository.common_dir)
+    facts = {"pipeline": job.pipeline, "started": moment.isoformat(), "pid": os.getpid(), "executor": choice.name}
+    with journal.open_run(lambda: run_id(job.pipeline, moment, os.urandom(2).hex()), facts) as notes:
+        try:
+            pinned = pin(client, job.pipeline, job.graph, job.model_config, journal)
+        except BaseException:
+            notes.discard()  # it never began
+            raise
+        notes.note(reserved=sorted({target.reference for target in pinned.targets.values() if target.new}))
+        work = Work(notes.id, job, moment, code, packages, pinned, _order(needs))
+        return _run(client, work, choice, journal, notes, needs)
+
+
+def _run(
+    client: Client, work: Work, choice: Choice, journal: Journal, notes: RunJournal, needs: dict[str, set[str]]
+) -> Run:
+    try:
+        with tempfile.TemporaryDirectory(prefix="gitmodel-run-") as scratch, choice.start() as place:
+            # Workers elsewhere have temporary folders of their own.
+            local = scratch if choice.name in ("in-order", "threads", "processes") else ""
+            _Coordinator(client, work, place, choice, journal, notes, local).run(needs)
+    except BaseException as error:
+        work.status = "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"
+        described = {"type": type(error).__name__, "message": str(error), "traceback": ""}
+        _record_failure(client, work, choice, notes, described)
+        raise
+    if work.failed:
+        work.status = "failed"
+        error_of = work.results[work.failed]["error"]
+        _record_failure(client, work, choice, notes, error_of)
+        raise _failure(work, error_of)
+    work.status = "succeeded"
+    record = _run_record(client, work, choice.name, {})
+    try:
+        recorded = commit_run(client, record, work.targets, work.in_order())
+    except Exception as error:
+        # Another took the version's name meanwhile, or a step planned what cannot be.
+        work.status = "failed"
+        message = error.message if isinstance(error, GitModelError) else str(error)
+        _record_failure(client, work, choice, notes, {"type": type(error).__name__, "message": message}, keep=False)
+        raise
+    notes.note(status=work.status)
+    if recorded:
+        notes.discard()
+    notes.close()
+    release_numbers(client, work.targets.values(), journal)
+    return Run(work.id, work.status, record.versions, record.steps)
 
 
 class _Coordinator:
     """Submits every step whose inputs are there, until all have run or one failed."""
 
     def __init__(
-        self, client: Client, work: Work, place: Place, journal: Journal, enable_cache: bool, listener: Listener
+        self,
+        client: Client,
+        work: Work,
+        place: Place,
+        choice: Choice,
+        journal: Journal,
+        notes: RunJournal,
+        scratch: str,
     ) -> None:
         self._client = client
         self._work = work
         self._place = place
+        self._shares = choice.shares
         self._journal = journal
-        self._enable_cache = enable_cache
-        self._listener = listener
+        self._notes = notes
+        self._scratch = scratch
         self._tries: dict[str, int] = {}
         self._keys: dict[str, str] = {}
-        self._store = {"url": client.store_url, "root": str(client.store_root)}
+        self._store = {"url": client.store_url, "root": str(client.store_root), "probe": work.packages}
+        self._running: dict[Future[Any], str] = {}
 
     def run(self, needs: dict[str, set[str]]) -> None:
         """Run all steps; returns when all are done, or after the first failed and those under way have ended."""
-        waiting = dict(needs)
-        running: dict[Future[Any], str] = {}
-        results = self._work.results
-        while (waiting and not self._work.failed) or running:
-            ready = [name for name, before in waiting.items() if before <= set(results)]
-            for name in ready if not self._work.failed else []:
-                del waiting[name]
-                self._begin(name, running)
-                if self._work.failed:
-                    break
-            if not running:
-                continue
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for future in done:
-                self._end(running.pop(future), future, running)
-
-    def _begin(self, name: str, running: dict[Future[Any], str]) -> None:
-        node = self._work.graph.nodes[name]
-        request = self._request(node)
-        if self._cached(node, request):
-            return
-        self._listener("started", name, 0.0)
-        self._submit(name, request, running)
-
-    def _submit(self, name: str, request: Request, running: dict[Future[Any], str]) -> None:
-        node = self._work.graph.nodes[name]
-        self._tries[name] = self._tries.get(name, 0) + 1
-        shared = (node.step,) if self._place.shares else ()
+        sorter = TopologicalSorter(needs)
+        sorter.prepare()
+        position = {name: index for index, name in enumerate(self._work.order)}
+        ready: deque[str] = deque()
         try:
-            running[self._place.executor.submit(run_step, request, *shared)] = name
-        except (BrokenExecutor, RuntimeError):
-            if not self._place.renewed():
-                raise
-            running[self._place.executor.submit(run_step, request, *shared)] = name
+            while sorter.is_active():
+                ready.extend(sorted(sorter.get_ready(), key=position.__getitem__))
+                while ready and not self._work.failed and self._has_room():
+                    name = ready.popleft()
+                    if self._begin(name):
+                        sorter.done(name)
+                        ready.extend(sorted(sorter.get_ready(), key=position.__getitem__))
+                if not self._running:
+                    break
+                done, _ = wait(self._running, return_when=FIRST_COMPLETED)
+                for future in done:
+                    name = self._running.pop(future)
+                    self._place.done(future)
+                    if self._end(name, future):
+                        sorter.done(name)
+                if self._work.failed:
+                    for future in self._running:
+                        future.cancel()
+        except BaseException:
+            for future in self._running:
+                future.cancel()
+            raise
 
-    def _end(self, name: str, future: Future[Any], running: dict[Future[Any], str]) -> None:
+    def _has_room(self) -> bool:
+        return self._place.slots is None or len(self._running) < self._place.slots
+
+    def _begin(self, name: str) -> bool:
+        """Start a step; returns whether it is over already, because it need not run or cannot."""
+        node = self._work.job.graph.nodes[name]
+        try:
+            inputs = {parameter: self._reference(node, parameter) for parameter in node.inputs}
+        except UsageError as error:
+            described = {"type": "UsageError", "message": error.message, "hint": error.hint, "traceback": ""}
+            self._record(name, {"status": "failed", "plans": [], "outputs": [], "seconds": 0.0, "error": described})
+            return True
+        if self._is_cached(node, inputs):
+            return True
+        self._notes.note(step=name)
+        self._tell("started", name, 0.0)
+        self._submit(self._place.submit, node, inputs)
+        return False
+
+    def _submit(self, submit: Callable[..., Future[Any] | None], node: Node, inputs: dict[str, Any]) -> bool:
+        self._tries[node.name] = self._tries.get(node.name, 0) + 1
+        request = self._request(node, inputs)
+        try:
+            future = submit(run_step, request, node.step) if self._shares else submit(run_step, request)
+        except BrokenExecutor as error:  # one that is not ours to renew
+            future = Future()
+            future.set_exception(error)
+        if future is not None:
+            self._running[future] = node.name
+        return future is not None
+
+    def _end(self, name: str, future: Future[Any]) -> bool:
+        """Take the result of a step; returns whether the step is over."""
+        node = self._work.job.graph.nodes[name]
         try:
             result: Result = future.result()
-        except KeyboardInterrupt:
-            raise
-        except (Exception, CancelledError) as error:
-            if self._tries[name] < _TRIES and not self._work.failed:
-                self._submit(name, self._request(self._work.graph.nodes[name]), running)
-                return
-            described = {"type": type(error).__name__, "message": f"its worker died ({error})", "traceback": ""}
+        except CancelledError:
+            return True
+        except Exception as error:
+            died = isinstance(error, BrokenExecutor) or type(error).__name__ == "KilledWorker"
+            if died and self._tries[name] < _TRIES and not self._work.failed:
+                inputs = {parameter: self._reference(node, parameter) for parameter in node.inputs}
+                if self._submit(self._place.submit_again, node, inputs):
+                    self._tell("again", name, 0.0)
+                    return False
+            what = "its worker died" if died else "it could not be run there"
+            described = {"type": type(error).__name__, "message": f"{what} ({error})", "traceback": ""}
             result = {"status": "failed", "plans": [], "outputs": [], "seconds": 0.0, "error": described}
+        if result["status"] == "cancelled":
+            raise KeyboardInterrupt
         self._record(name, result)
+        return True
 
     def _record(self, name: str, result: Result) -> None:
         self._work.results[name] = result
         if result["status"] == "failed":
             self._work.failed = self._work.failed or name
-        elif result["status"] == "succeeded" and self._keys.get(name):
+        elif result["status"] == "succeeded" and self._keys.get(name) and not result["particular"]:
             self._journal.keep_step(self._keys[name], result)
-        self._listener(result["status"], name, result["seconds"])
+        self._tell(result["status"], name, result["seconds"])
 
-    def _cached(self, node: Node, request: Request) -> bool:
-        enabled = self._enable_cache if node.step.enable_cache is None else node.step.enable_cache
-        if not enabled or any(isinstance(value, Secret) for value in node.parameters.values()):
+    def _is_cached(self, node: Node, inputs: dict[str, Any]) -> bool:
+        job = self._work.job
+        enabled = job.enable_cache if node.step.enable_cache is None else node.step.enable_cache
+        if not enabled or node.has_secrets:
             return False
-        digests = {name: ref["digest"] for name, ref in request["inputs"].items()}
-        key = cache_key(node.step, node.parameters, digests)
-        self._keys[node.name] = key
-        found = self._journal.find_step(key) if key else None
-        if found is None or not all(self._client.store.holds(output["digest"]) for output in found["outputs"]):
+        target = self._work.targets.get(node.name)
+        digests = {name: ref["digest"] for name, ref in inputs.items()}
+        key = self._keys[node.name] = cache_key(node, digests, target.model if target else "")
+        found = self._journal.find_step(key)
+        if found is None or not all(is_there(self._client.store, output) for output in found["outputs"]):
             return False
-        version = request["facts"].get("version")
-        plans = [{**plan, "model": version["model"], "number": version["number"]} for plan in found["plans"] if version]
-        if len(plans) < len(found["plans"]):
-            return False
+        plans = [plan if "ref" in plan or target is None else _replanned(plan, target) for plan in found["plans"]]
         self._record(node.name, {**found, "plans": plans, "status": "cached", "seconds": 0.0})
         return True
 
-    def _request(self, node: Node) -> Request:
+    def _request(self, node: Node, inputs: dict[str, Any]) -> Request:
         target = self._work.targets.get(node.name)
-        config = target.config if target else None
         return {
-            "step": _location(node),
+            "step": {} if self._shares else location(node.step),
             "store": self._store,
-            "inputs": {name: self._reference(value) for name, value in node.inputs.items()},
+            "scratch": self._scratch,
+            "inputs": inputs,
+            "outputs": list(node.outputs),
             "values": dict(node.parameters),
-            "config": config.model_dump(exclude_defaults=True) if config else None,
+            "config": target.config.model_dump(exclude_defaults=True) if target else None,
+            "try": self._tries[node.name],
             "facts": {
                 "run": self._work.id,
-                "pipeline": self._work.pipeline,
+                "pipeline": self._work.job.pipeline,
                 "step": node.name,
                 "version": target.facts() if target else None,
             },
         }
 
-    def _reference(self, value: Any) -> dict[str, Any]:
-        if isinstance(value, Output):
-            outputs = self._work.results[value.node]["outputs"]
-            if value.index < 0 or value.index >= len(outputs):
-                raise UsageError(
-                    f"step {value.node} returned nothing to pass on", hint="annotate and return its output"
-                )
-            output = outputs[value.index]
-            return {**{key: output[key] for key in ("digest", "format", "materializer")}, "trusted": True}
-        return dict(value)
+    def _reference(self, node: Node, parameter: str) -> dict[str, Any]:
+        value = node.inputs[parameter]
+        if isinstance(value, ExternalArtifact):
+            return self._work.pinned.inputs[node.name, parameter]
+        outputs = self._work.results[value.node]["outputs"]
+        if value.index < 0 or value.index >= len(outputs):
+            raise UsageError(f"step {value.node} returned nothing to pass on", hint="annotate and return its output")
+        output = outputs[value.index]
+        return {**{key: output[key] for key in ("digest", "format", "materializer")}, "trusted": True}
+
+    def _tell(self, event: str, name: str, seconds: float) -> None:
+        if self._work.job.listener is not None:
+            self._work.job.listener(event, name, seconds)
 
 
-def _finish(client: Client, work: Work, place: Place, notes: RunJournal) -> Run:
-    """Commit the run, write it down in the journal, and raise RunFailed if a step failed."""
-    if work.status == "running":
-        work.status = "failed" if work.failed else "succeeded"
-    error = work.results[work.failed]["error"] if work.failed else {}
-    record = _run_record(client, work, place, error)
-    notes.note(steps=[{"name": step.name, "status": step.status} for step in record.steps], error=error)
-    commit_run(client, record, work.targets, work.results)
-    notes.note(status=work.status)
-    if work.status == "failed" and work.failed:
-        log.error("step %s of run %s failed\n%s", work.failed, work.id, error.get("traceback", "").rstrip())
-        raise RunFailed(
-            f"step {work.failed} failed: {error['type']}: {error['message']}",
-            hint=f"run `git model runs show {work.id}` to see the run",
-            run=work.id,
-            step=work.failed,
-            traceback=error.get("traceback", ""),
-        )
-    return Run(work.id, work.status, record.versions, record.steps)
+def _record_failure(
+    client: Client, work: Work, choice: Choice, notes: RunJournal, error: dict[str, str], *, keep: bool = True
+) -> None:
+    """Record a run that did not succeed, as well as that can be done: what it failed of is what is to be said."""
+    try:
+        notes.note(error=error, failed_step=work.failed)
+        record = _run_record(client, work, choice.name, error, keep=keep)
+        commit_run(client, record, work.targets, work.in_order())
+        notes.note(status=work.status)
+    except Exception as second:
+        log.error("run %s, which %s, could not be recorded: %s", work.id, work.status, second)
+        try:
+            notes.note(status=work.status)
+        except GitModelError:
+            return
 
 
-def _run_record(client: Client, work: Work, place: Place, error: dict[str, str]) -> RunRecord:
-    rules = client.repository.snapshot().registry().runs or RunRules()
-    steps = tuple(_step_record(node, work) for node in work.graph.nodes.values())
-    made = {target.reference for target in work.targets.values()} if work.status == "succeeded" else set()
-    kept = {target.reference for target in work.targets.values() if target.new and target.keeps_failed}
-    return RunRecord(
-        id=work.id,
-        pipeline=work.pipeline,
-        status=work.status,
-        started=work.started,
-        finished=max(work.started, client.writer.moment()),
-        executor=place.name,
-        python=platform.python_version(),
-        packages=_keep_packages(client),
-        failed_step=work.failed or None,
-        error=_error_text(error, rules),
-        traceback=error.get("traceback", "")[-8000:] if rules.record_traceback else "",
-        versions=tuple(sorted(made or kept)),
-        code=client.read_code(),
-        parameters={name: value for name, value in work.parameters.items() if value is not None},
-        steps=steps,
+def _failure(work: Work, error: Mapping[str, str]) -> RunFailed:
+    traceback = error.get("traceback", "").rstrip()
+    if traceback:
+        log.error("step %s of run %s failed\n%s", work.failed, work.id, traceback)
+    shown = f"run `git model runs show {work.id}` to see the run"
+    hint = error.get("hint", "")
+    return RunFailed(
+        f"step {work.failed} failed: {error['type']}: {error['message']}",
+        hint=f"{hint}; {shown}" if hint else shown,
+        run=work.id,
+        step=work.failed,
+        traceback=traceback,
     )
 
 
-def _error_text(error: dict[str, str], rules: RunRules) -> str:
+def _run_record(client: Client, work: Work, executor: str, error: Mapping[str, str], *, keep: bool = True) -> RunRecord:
+    rules = client.repository.snapshot().registry().runs or RunRules()
+    succeeded = work.status == "succeeded"
+    versions = {
+        target.reference
+        for target in work.targets.values()
+        if succeeded or (keep and target.new and target.keeps_failed)
+    }
+    return RunRecord(
+        id=work.id,
+        pipeline=work.job.pipeline,
+        status=work.status,
+        started=work.started,
+        finished=max(work.started, client.writer.moment()),
+        executor=executor,
+        python=platform.python_version(),
+        packages=work.packages,
+        failed_step=work.failed or None,
+        error=_error_text(error, rules),
+        traceback=error.get("traceback", "")[-_LONGEST_TRACEBACK:] if rules.record_traceback else "",
+        versions=tuple(sorted(versions)),
+        code=work.code,
+        parameters=work.job.parameters,
+        steps=tuple(_step_record(work, work.job.graph.nodes[name]) for name in work.order),
+    )
+
+
+def _error_text(error: Mapping[str, str], rules: RunRules) -> str:
     # A message can hold paths, host names and secrets; history is for ever.
     return f"{error['type']}: {error['message']}" if error and rules.record_traceback else error.get("type", "")
 
 
-def _step_record(node: Node, work: Work) -> StepRecord:
+def _step_record(work: Work, node: Node) -> StepRecord:
     result = work.results.get(node.name)
     inputs = {}
     for name, value in node.inputs.items():
-        if isinstance(value, Output):
-            outputs = work.results.get(value.node, {}).get("outputs", [])
-            if 0 <= value.index < len(outputs):
-                inputs[name] = outputs[value.index]["digest"]
-        else:
-            inputs[name] = dict(value)["digest"]  # type: ignore[call-overload]
-    parameters = {name: value for name, value in node.recorded_parameters().items() if value is not None}
+        if isinstance(value, ExternalArtifact):
+            inputs[name] = work.pinned.inputs[node.name, name]["digest"]
+            continue
+        outputs = work.results.get(value.node, {}).get("outputs", [])
+        if 0 <= value.index < len(outputs):
+            inputs[name] = outputs[value.index]["digest"]
     return StepRecord(
         name=node.name,
         status=result["status"] if result else "skipped",
         seconds=round(result["seconds"], 3) if result else 0.0,
-        parameters=parameters,
+        parameters=node.recorded_parameters(),
         inputs=inputs,
         outputs={output["name"]: output["digest"] for output in result["outputs"]} if result else {},
     )
 
 
-_packages: dict[str, str] = {}
+def _replanned(plan: dict[str, Any], target: Target) -> dict[str, Any]:
+    """What a cached step planned, for the version of this run."""
+    return {**plan, "model": target.model, "number": target.number}
 
 
-def _keep_packages(client: Client) -> str | None:
+def _order(needs: Mapping[str, set[str]]) -> list[str]:
+    """The steps in the order in which they run one at a time: the first called of those that can run."""
+    called = {name: index for index, name in enumerate(needs)}
+    sorter = TopologicalSorter(needs)
+    sorter.prepare()
+    ordered: list[str] = []
+    ready: list[str] = []
+    while sorter.is_active():
+        ready = sorted([*ready, *sorter.get_ready()], key=called.__getitem__)
+        ordered.append(ready.pop(0))
+        sorter.done(ordered[-1])
+    return ordered
+
+
+def _keep_packages(client: Client) -> str:
     """The digest of the list of installed packages, `name==version` a line, in the store."""
-    import io
     from importlib.metadata import distributions
 
-    if client.store.url not in _packages:
+    if "" not in _packages:
         found = {f"{item.metadata['Name']}=={item.version}" for item in distributions() if item.metadata["Name"]}
-        text = "".join(f"{line}\n" for line in sorted(found, key=str.casefold))
-        _packages[client.store.url] = client.store.put_stream(io.BytesIO(text.encode()))[0]
-    return _packages[client.store.url]
+        _packages[""] = "".join(f"{line}\n" for line in sorted(found, key=str.casefold))
+    known = _packages.get(client.store.url)
+    if known is None or not client.store.holds(known):
+        known = _packages[client.store.url] = client.store.put_stream(io.BytesIO(_packages[""].encode()))[0]
+    return known
 
 
-def _resolve_inputs(client: Client, graph: Graph) -> None:
-    """Pin every artifact of an existing version that a step takes to its digest."""
-    for node in graph.nodes.values():
-        for name, value in node.inputs.items():
-            if isinstance(value, ExternalArtifact):
-                model, record = registry_versions.resolve(client.writer, value.ref)
-                link = registry_versions.find_artifact(record, model, value.name)
-                pinned: Any = {"digest": link.digest, "format": link.format, "materializer": "", "trusted": False}
-                node.inputs[name] = pinned
-
-
-def _location(node: Node) -> dict[str, str]:
-    function = node.step.function
-    main = sys.modules.get("__main__")
-    file = os.path.realpath(getattr(main, "__file__", "") or "") if function.__module__ == "__main__" else ""
-    return {"module": function.__module__, "qualname": function.__qualname__, "file": file}
+# The list, and its digest in each store that was used.
+_packages: dict[str, str] = {}
 
 
 def _check_reachable(graph: Graph, executor: str) -> None:
     """Raises UsageError for steps that another process could not find by name."""
     for node in graph.nodes.values():
-        where = _location(node)
-        if where["module"] == "__main__" and not os.path.isfile(where["file"]):
+        where = location(node.step)
+        if node.step.function.__module__ == "__main__" and where["file"] and not os.path.isfile(where["file"]):
             raise UsageError(
                 f"step {node.name} lives in a notebook or prompt, where {executor} workers cannot find it",
                 hint="write it to a file with `%%writefile steps.py` and import it, or use the executor 'threads'",
@@ -350,7 +458,3 @@ def _check_reachable(graph: Graph, executor: str) -> None:
                 f"step {node.name} is defined inside a function, where {executor} workers cannot find it",
                 hint="define it at the top of a module, or use the executor 'threads'",
             )
-
-
-def _quiet(event: str, step: str, seconds: float) -> None:
-    """Nobody listens."""

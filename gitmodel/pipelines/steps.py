@@ -8,12 +8,13 @@ import types
 import typing
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Annotated, Any, Generic, ParamSpec, TypeVar, get_args, get_origin, overload
 
 from gitmodel.domain.names import check_name, fold
-from gitmodel.errors import Conflict, UsageError
-from gitmodel.pipelines.config import ArtifactConfig, ModelConfig
-from gitmodel.pipelines.graph import Node, Output, current_graph
+from gitmodel.errors import UsageError
+from gitmodel.pipelines.config import ArtifactConfig, ModelConfig, Secret
+from gitmodel.pipelines.graph import Output, current_graph
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -21,12 +22,11 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class OutputSpec:
-    """What a step says of one output: the artifact's name, kind and format ("": by its type), and the type itself."""
+    """What a step says of one output: the artifact's name ("": by the step), kind and format ("": by its type)."""
 
-    name: str
+    name: str = ""
     kind: str = ""
     format: str = ""
-    type: Any = Any
 
 
 class Step(Generic[P, R]):
@@ -42,6 +42,7 @@ class Step(Generic[P, R]):
     def __init__(
         self, function: Callable[P, R], *, name: str | None, model_config: ModelConfig | None, enable_cache: bool | None
     ) -> None:
+        _check_function(function)
         functools.update_wrapper(self, function)
         self.function = function
         self.name = check_name(name or function.__name__.strip("_"), "step")
@@ -50,49 +51,76 @@ class Step(Generic[P, R]):
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         graph = current_graph()
-        after: Any = kwargs.pop("after", ())
         if graph is None:
-            return self.function(*args, **kwargs)
-        wanted = (
-            after if isinstance(after, Sequence) and not isinstance(after, str) and not _is_outputs(after) else [after]
-        )
-        node = graph.add(self, self._arguments(args, kwargs), wanted)
-        return typing.cast(R, self._outputs_of(node))
+            kwargs.pop("after", None)
+            return self.function(*map(_opened, args), **{name: _opened(value) for name, value in kwargs.items()})
+        after: Any = kwargs.pop("after", ())
+        listed = isinstance(after, Sequence) and not isinstance(after, str) and not _is_outputs(after)
+        node = graph.add(self, self._arguments(args, kwargs), after if listed else [after])
+        outputs = tuple(Output(node.name, index) for index in range(len(self.outputs)))
+        if self.many:
+            return typing.cast(R, outputs)
+        return typing.cast(R, outputs[0] if outputs else Output(node.name, -1))
 
-    def specs(self) -> list[OutputSpec]:
+    @cached_property
+    def outputs(self) -> tuple[OutputSpec, ...]:
         """The outputs, by the annotation of the return value; without one, a single output is assumed.
 
-        Raises UsageError for a bad name, Conflict for two of one name.
+        Raises UsageError for a bad name, or two of one name.
         """
-        hints = _hints(self.function)
-        if "return" not in hints:
-            return [OutputSpec(self.name)]
-        returned = hints["return"]
+        returned = self._hints.get("return", Any)
         if returned in (None, types.NoneType):
-            return []
-        many = get_origin(returned) is tuple and Ellipsis not in get_args(returned)
-        parts = get_args(returned) if many else (returned,)
-        specs = [_spec(part, self.name if not many else f"{self.name}_{i}") for i, part in enumerate(parts)]
+            return ()
+        specs = tuple(map(_spec, get_args(returned) if self.many else (returned,)))
         seen: set[str] = set()
         for spec in specs:
-            if fold(spec.name) in seen:
-                raise Conflict(f"step {self.name} has two outputs called {spec.name}", hint="give each its own name")
+            if spec.name and fold(spec.name) in seen:
+                raise UsageError(f"step {self.name} has two outputs called {spec.name}", hint="give each its own name")
             seen.add(fold(spec.name))
         return specs
 
-    @property
+    @cached_property
     def many(self) -> bool:
         """Whether the return value is a tuple of outputs."""
-        returned = _hints(self.function).get("return")
+        returned = self._hints.get("return")
         return get_origin(returned) is tuple and Ellipsis not in get_args(returned)
 
+    @property
+    def is_annotated(self) -> bool:
+        """Whether the function says what it returns."""
+        return "return" in self._hints
+
+    @cached_property
     def input_types(self) -> dict[str, Any]:
         """The annotation of each parameter."""
-        hints = _hints(self.function)
-        return {name: _bare(hint) for name, hint in hints.items() if name != "return"}
+        return {name: _bare(hint) for name, hint in self._hints.items() if name != "return"}
+
+    def output_names(self, node: str) -> list[str]:
+        """What the outputs are called in a run where the step is called *node*, which differs where it is called twice.
+
+        >>> @step
+        ... def split() -> tuple[Annotated[str, "train"], Annotated[str, "test"]]: ...
+        >>> split.output_names("split"), split.output_names("split_2")
+        (['train', 'test'], ['split_2-train', 'split_2-test'])
+        """
+        again = "" if node == self.name else f"{node}-"
+        unnamed = f"{node}_{{}}" if self.many else node
+        return [
+            check_name(again + spec.name if spec.name else unnamed.format(index), "artifact")
+            for index, spec in enumerate(self.outputs)
+        ]
 
     def __repr__(self) -> str:
         return f"Step({self.name!r})"
+
+    @cached_property
+    def _hints(self) -> dict[str, Any]:
+        try:
+            return typing.get_type_hints(self.function, include_extras=True)
+        except Exception as error:
+            raise UsageError(
+                f"an annotation of step {self.name} cannot be read: {error}", hint="import what it names"
+            ) from None
 
     def _arguments(self, args: Any, kwargs: Any) -> dict[str, Any]:
         try:
@@ -104,21 +132,11 @@ class Step(Generic[P, R]):
         bound.apply_defaults()
         arguments: dict[str, Any] = {}
         for name, value in bound.arguments.items():
-            kind = bound.signature.parameters[name].kind
-            if kind is inspect.Parameter.VAR_POSITIONAL and value:
-                raise UsageError(f"step {self.name} takes *{name}", hint="name every parameter of a step")
-            if kind is inspect.Parameter.VAR_KEYWORD:
+            if bound.signature.parameters[name].kind is inspect.Parameter.VAR_KEYWORD:
                 arguments.update(value)
-            elif kind is not inspect.Parameter.VAR_POSITIONAL:
+            else:
                 arguments[name] = value
         return arguments
-
-    def _outputs_of(self, node: Node) -> Any:
-        specs = self.specs()
-        outputs = tuple(Output(node.name, index) for index in range(len(specs)))
-        if self.many:
-            return outputs
-        return outputs[0] if outputs else Output(node.name, -1)
 
 
 @overload
@@ -146,31 +164,39 @@ def step(
     return made if function is None else made(function)
 
 
-def _hints(function: Callable[..., Any]) -> dict[str, Any]:
-    try:
-        return typing.get_type_hints(function, include_extras=True)
-    except NameError as error:
-        raise UsageError(
-            f"an annotation of {function.__name__} cannot be read: {error}", hint="import what it names"
-        ) from None
+def _check_function(function: Any) -> None:
+    name = getattr(function, "__name__", "")
+    if not isinstance(function, types.FunctionType):
+        raise UsageError(f"{function!a} is no function", hint="put @step on a function, above other decorators")
+    if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
+        raise UsageError(f"step {name} is async or a generator", hint="make it a plain function that returns")
+    for parameter in inspect.signature(function).parameters.values():
+        if parameter.name == "after":
+            raise UsageError(f"step {name} has a parameter `after`", hint="call it otherwise; `after` orders steps")
+        if parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.POSITIONAL_ONLY):
+            raise UsageError(
+                f"step {name} takes {parameter}, which has no name to record",
+                hint="let every parameter be given by name",
+            )
 
 
-def _spec(hint: Any, default: str) -> OutputSpec:
-    config = ArtifactConfig()
-    if get_origin(hint) is Annotated:
-        for extra in get_args(hint)[1:]:
-            if isinstance(extra, str):
-                config = ArtifactConfig(extra)
-            elif isinstance(extra, ArtifactConfig):
-                config = extra
-    name = check_name(config.name or default, "artifact")
-    if config.kind not in ("", "data", "model", "deployment"):
-        raise UsageError(f"{config.kind!a} is no kind of artifact", hint="the kinds are data, model, deployment")
-    return OutputSpec(name, config.kind, config.format, _bare(hint))
+def _spec(hint: Any) -> OutputSpec:
+    if get_origin(hint) is not Annotated:
+        return OutputSpec()
+    for extra in get_args(hint)[1:]:
+        if isinstance(extra, str):
+            return OutputSpec(check_name(extra, "artifact"))
+        if isinstance(extra, ArtifactConfig):
+            return OutputSpec(extra.name or "", extra.kind, extra.format)
+    return OutputSpec()
 
 
 def _bare(hint: Any) -> Any:
     return get_args(hint)[0] if get_origin(hint) is Annotated else hint
+
+
+def _opened(value: Any) -> Any:
+    return value.value if isinstance(value, Secret) else value
 
 
 def _is_outputs(value: Any) -> bool:

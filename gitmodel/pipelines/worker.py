@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
 import importlib.util
+import multiprocessing
 import os
+import shutil
+import signal
 import sys
 import tempfile
+import threading
 import time
 import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
-from gitmodel.errors import GitModelError, UsageError
+from gitmodel.domain.records import FOLDER_FORMAT
+from gitmodel.domain.runs import without_secrets
+from gitmodel.errors import GitModelError, Refused, Unreachable, UsageError
 from gitmodel.pipelines import materializers
+from gitmodel.pipelines.caching import fingerprint, is_project
 from gitmodel.pipelines.config import ModelConfig, Secret
-from gitmodel.pipelines.context import StepContext, within
+from gitmodel.pipelines.context import Plan, StepContext, within
 from gitmodel.pipelines.steps import OutputSpec, Step
 from gitmodel.storage import artifacts
 from gitmodel.storage.artifacts import ArtifactStore, open_store
@@ -23,8 +34,19 @@ from gitmodel.storage.artifacts import ArtifactStore, open_store
 # The name under which a worker imports the script that was run as `__main__`.
 SCRIPT = "__gitmodel_main__"
 
+# Shorter texts are found by chance in metadata and messages.
+_SHORTEST_SECRET = 4
+
 Request = dict[str, Any]
 Result = dict[str, Any]
+
+_importing = threading.local()
+
+
+def is_importing() -> bool:
+    """Whether a script is only imported here, so that the pipeline called at its end must not run."""
+    spawned = getattr(multiprocessing.current_process(), "_inheriting", False)
+    return bool(spawned) or getattr(_importing, "script", False)
 
 
 def run_step(request: Request, step: Step[..., Any] | None = None) -> Result:
@@ -32,76 +54,187 @@ def run_step(request: Request, step: Step[..., Any] | None = None) -> Result:
 
     *step* is given where the worker shares memory with the coordinator; elsewhere it is imported by its name.
     """
-    started = time.time()
     clock = time.perf_counter()
-    done: Result = {"started": started, "plans": [], "outputs": []}
+    done: Result = {"plans": [], "outputs": []}
+    secrets = [value.value for value in request["values"].values() if isinstance(value, Secret)]
     try:
         found = step or _find_step(request["step"])
         config = ModelConfig(**request["config"]) if request["config"] else None
-        context = StepContext(request["facts"], [spec.name for spec in found.specs()], config)
-        with tempfile.TemporaryDirectory(prefix="gitmodel-step-") as folder:
-            store = open_store(request["store"]["url"], default_root=Path(request["store"]["root"]))
-            arguments = _load_inputs(request, found, store, Path(folder))
-            with within(context):
-                value = found.function(**arguments)
+        context = StepContext(request["facts"], request["outputs"], config)
+        with _Scratch(request["scratch"]) as scratch:
+            store = _reach_store(request["store"], shared=step is not None)
+            arguments = _load_inputs(request, found, store, scratch)
+            value = _called(found, arguments, context, own_process=step is None)
+            _refuse_spoken(context.plans, secrets)
             done["outputs"] = [
-                _keep(store, Path(folder) / f"output-{index}", spec, item)
-                for index, (spec, item) in enumerate(_matched(found, value))
+                _keep(store, scratch.path(f"output-{index}"), spec, name, item)
+                for index, (spec, name, item) in enumerate(_matched(found, request["outputs"], value))
             ]
-        done.update(status="succeeded", plans=context.plans)
-    except Exception as error:
-        done.update(status="failed", error=_described(error))
+        done.update(status="succeeded", plans=context.plans, particular=context.is_particular)
+    except KeyboardInterrupt:
+        if step is not None and threading.current_thread() is threading.main_thread():
+            raise
+        done["status"] = "cancelled"
+    except BaseException as error:
+        done.update(status="failed", outputs=[], error=_described(error, secrets))
     done["seconds"] = time.perf_counter() - clock
     return done
 
 
+def location(step: Step[..., Any]) -> dict[str, str]:
+    """Where another process finds *step*, and the fingerprint of the code that it must find there."""
+    function = step.function
+    module, file = function.__module__, ""
+    if module in ("__main__", SCRIPT):
+        main = sys.modules.get(module)
+        spec = getattr(main, "__spec__", None)
+        if module == "__main__" and spec is not None and getattr(main, "__package__", None):
+            module = spec.name  # python -m package.module
+        else:
+            module, file = SCRIPT, os.path.realpath(getattr(main, "__file__", None) or "")
+    code = fingerprint(function, values=False)
+    return {
+        "module": module,
+        "qualname": function.__qualname__,
+        "file": file,
+        "path": os.path.abspath(sys.path[0] or "."),
+        "code": code,
+    }
+
+
+def import_script(file: str) -> ModuleType:
+    """The script at *file* as a module; pipelines that it calls do not run."""
+    # A spawned process has imported the script already, under a name of its own.
+    for name in (SCRIPT, "__mp_main__"):
+        loaded = sys.modules.get(name)
+        if loaded is not None and os.path.realpath(getattr(loaded, "__file__", None) or "") == file:
+            return loaded
+    spec = importlib.util.spec_from_file_location(SCRIPT, file)
+    if spec is None or spec.loader is None or not os.path.isfile(file):
+        raise UsageError(f"{file} cannot be imported", hint="name a Python file; every worker must see it")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[SCRIPT] = module
+    if str(Path(file).parent) not in sys.path:
+        sys.path.insert(0, str(Path(file).parent))
+    try:
+        with _only_importing():
+            spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(SCRIPT, None)
+        raise
+    return module
+
+
+@contextmanager
+def _only_importing() -> Iterator[None]:
+    _importing.script = True
+    try:
+        yield
+    finally:
+        _importing.script = False
+
+
 def _find_step(where: dict[str, str]) -> Step[..., Any]:
-    module = (
-        _import_script(where["file"]) if where["module"] == "__main__" else importlib.import_module(where["module"])
-    )
+    if where["path"] not in sys.path:
+        sys.path.append(where["path"])
+    found = _imported(where)
+    if fingerprint(found.function, values=False) != where["code"]:
+        # A worker that lives longer than a run has the code of an earlier one.
+        _forget_project()
+        found = _imported(where)
+        if fingerprint(found.function, values=False) != where["code"]:
+            raise UsageError(
+                f"the worker has another {where['qualname']} than the one that the pipeline was started with",
+                hint="give every worker the same files and the same Python",
+            )
+    return found
+
+
+def _imported(where: dict[str, str]) -> Step[..., Any]:
+    with _only_importing():
+        module = import_script(where["file"]) if where["file"] else importlib.import_module(where["module"])
     found: Any = module
     for part in where["qualname"].split("."):
-        found = getattr(found, part)
+        found = getattr(found, part, None)
     if not isinstance(found, Step):
         raise UsageError(f"{where['module']}.{where['qualname']} is no step", hint="keep the @step decorator on it")
     return found
 
 
-def _import_script(file: str) -> Any:
-    # A spawned process has imported the script already, under a name of its own.
-    for name in (SCRIPT, "__mp_main__"):
-        loaded = sys.modules.get(name)
-        if loaded is not None and os.path.realpath(getattr(loaded, "__file__", "") or "") == file:
-            return loaded
-    spec = importlib.util.spec_from_file_location(SCRIPT, file)
-    if spec is None or spec.loader is None:
-        raise UsageError(f"{file} cannot be imported by a worker", hint="every worker must see the script's folder")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[SCRIPT] = module
-    if str(Path(file).parent) not in sys.path:
-        sys.path.insert(0, str(Path(file).parent))
-    spec.loader.exec_module(module)
-    return module
+def _forget_project() -> None:
+    for name, module in list(sys.modules.items()):
+        if name != "__main__" and is_project(module):
+            del sys.modules[name]
+    importlib.invalidate_caches()
 
 
-def _load_inputs(request: Request, step: Step[..., Any], store: ArtifactStore, folder: Path) -> dict[str, Any]:
-    arguments = {name: value.value if isinstance(value, Secret) else value for name, value in request["values"].items()}
-    types = step.input_types()
+class _Scratch:
+    """A folder for the files of one step, made when it is first needed."""
+
+    def __init__(self, within: str) -> None:
+        self._within = within
+        self._folder: Path | None = None
+
+    def __enter__(self) -> _Scratch:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._folder is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def path(self, name: str) -> Path:
+        """The path for a new file."""
+        if self._folder is None:
+            self._folder = Path(tempfile.mkdtemp(prefix="gitmodel-step-", dir=self._within or None))
+        return self._folder / name
+
+
+def _reach_store(wanted: dict[str, str], *, shared: bool) -> ArtifactStore:
+    store = open_store(wanted["url"], default_root=Path(wanted["root"]))
+    # A worker on another machine would make a store of its own, where nobody finds what it keeps.
+    if not shared and not store.holds(wanted["probe"]):
+        raise Unreachable(
+            "this worker does not reach the artifact store of the run",
+            hint="set one that all machines reach: git config gitmodel.store file:///shared/folder",
+        )
+    return store
+
+
+def _called(step: Step[..., Any], arguments: dict[str, Any], context: StepContext, *, own_process: bool) -> Any:
+    process = os.getpid()
+    main = own_process and threading.current_thread() is threading.main_thread()
+    before = signal.signal(signal.SIGINT, signal.default_int_handler) if main else None
+    try:
+        with within(context):
+            return step.function(**arguments)
+    finally:
+        if os.getpid() != process:
+            os._exit(1)  # a child that the step forked came back: there must be only one of us
+        if main and before is not None:
+            signal.signal(signal.SIGINT, before)
+
+
+def _load_inputs(request: Request, step: Step[..., Any], store: ArtifactStore, scratch: _Scratch) -> dict[str, Any]:
+    arguments = {
+        name: value.value if isinstance(value, Secret) else copy.deepcopy(value)
+        for name, value in request["values"].items()
+    }
     for index, (name, ref) in enumerate(request["inputs"].items()):
-        target = folder / f"input-{index}"
-        if ref["format"] == "folder":
+        target = scratch.path(f"input-{index}")
+        wanted = step.input_types.get(name)
+        if ref["format"] == FOLDER_FORMAT:
             artifacts.get_folder(store, ref["digest"], target)
         else:
             artifacts.get_file(store, ref["digest"], target)
-        as_path = types.get(name) is Path or ref["format"] == "folder" or ref["materializer"] == "path"
+        as_path = wanted is Path or ref["format"] == FOLDER_FORMAT or ref["materializer"] == "path"
         arguments[name] = target if as_path else materializers.load(
-            target, ref["format"], ref["materializer"], trusted=ref["trusted"]
+            target, ref["format"], ref["materializer"], wanted=wanted, trusted=ref["trusted"]
         )  # fmt: skip
     return arguments
 
 
-def _matched(step: Step[..., Any], value: Any) -> list[tuple[OutputSpec, Any]]:
-    specs = step.specs()
+def _matched(step: Step[..., Any], names: list[str], value: Any) -> list[tuple[OutputSpec, str, Any]]:
+    specs = step.outputs
     if not specs:
         if value is not None:
             raise UsageError(
@@ -109,39 +242,62 @@ def _matched(step: Step[..., Any], value: Any) -> list[tuple[OutputSpec, Any]]:
             )
         return []
     if not step.many:
-        annotated = "return" in getattr(step.function, "__annotations__", {})
-        return [] if value is None and not annotated else [(specs[0], value)]
+        return [] if value is None and not step.is_annotated else [(specs[0], names[0], value)]
     if not isinstance(value, tuple) or len(value) != len(specs):
         got = f"{len(value)} outputs" if isinstance(value, tuple) else f"a {type(value).__name__}"
         raise UsageError(
             f"step {step.name} declares {len(specs)} outputs, but returned {got}",
             hint="return a tuple of that many values",
         )
-    return list(zip(specs, value, strict=True))
+    return list(zip(specs, names, value, strict=True))
 
 
-def _keep(store: ArtifactStore, path: Path, spec: OutputSpec, value: Any) -> dict[str, Any]:
+def _keep(store: ArtifactStore, path: Path, spec: OutputSpec, name: str, value: Any) -> dict[str, Any]:
     if isinstance(value, Path):
         from gitmodel import formats
 
         format, kind, materializer, path = spec.format or formats.detect_format(value), "data", "path", value
     else:
-        format, kind, materializer = materializers.save(value, path, spec.name, spec.format)
+        format, kind, materializer = materializers.save(value, path, name, spec.format)
     stored = artifacts.put_path(store, path)
     return {
-        "name": spec.name,
+        "name": name,
         "kind": spec.kind or kind,
         "digest": stored.digest,
         "size": stored.size,
-        "format": "folder" if stored.folder else format,
+        "format": FOLDER_FORMAT if stored.folder else format,
         "materializer": materializer,
     }
 
 
-def _described(error: Exception) -> dict[str, str]:
-    message = error.message if isinstance(error, GitModelError) else str(error)
+def _refuse_spoken(plans: list[Plan], secrets: list[Any]) -> None:
+    """Raises Refused if a plan holds the value of a Secret."""
+    for plan in plans:
+        if _holds([plan.get("values"), plan.get("reason")], secrets):
+            raise Refused(
+                "the metadata or reason holds the value of a Secret", hint="leave it out: history is for ever"
+            )
+
+
+def _holds(value: Any, secrets: list[Any]) -> bool:
+    if isinstance(value, dict):
+        return any(_holds(item, secrets) for pair in value.items() for item in pair)
+    if isinstance(value, list):
+        return any(_holds(item, secrets) for item in value)
+    return isinstance(value, str) and any(
+        isinstance(secret, str) and len(secret) >= _SHORTEST_SECRET and secret in value for secret in secrets
+    )
+
+
+def _described(error: BaseException, secrets: list[Any]) -> dict[str, str]:
     try:
+        message = error.message if isinstance(error, GitModelError) else str(error)
+        hint = error.hint if isinstance(error, GitModelError) else ""
         text = "".join(traceback.format_exception(error))
     except Exception:  # an error whose own words cannot be made must not hide that there was one
-        text = ""
-    return {"type": type(error).__name__, "message": message.strip()[:1000], "traceback": text}
+        message, hint, text = "it cannot say what is wrong", "", "".join(traceback.format_tb(error.__traceback__))
+    told = {"type": type(error).__name__, "message": message.strip()[:1000], "hint": hint, "traceback": text}
+    for secret in secrets:
+        if isinstance(secret, str) and len(secret) >= _SHORTEST_SECRET:
+            told = {key: value.replace(secret, "(secret)") for key, value in told.items()}
+    return {key: without_secrets(value) for key, value in told.items()}

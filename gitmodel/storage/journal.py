@@ -5,56 +5,63 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import secrets
-from collections.abc import Iterator, Mapping
+import time
+import weakref
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from gitmodel.errors import Unreachable
 
+# Runs that are over and on the branch have no use but for the traceback of a failed one.
+_KEPT = 500
+
 
 class Journal:
-    """Files below the common git directory that may be deleted at any time; nothing of the record depends on them."""
+    """Files below the common git directory that may be deleted at any time; nothing of the record depends on them.
+
+    A run has a file of JSON lines, each with what has become known, so that a torn last line loses nothing else.
+    """
 
     def __init__(self, common_dir: Path) -> None:
         self._runs = common_dir / "gitmodel" / "runs"
         self._steps = common_dir / "gitmodel" / "steps"
 
     @contextmanager
-    def open_run(self, id: str, facts: Mapping[str, Any]) -> Iterator[RunJournal]:
-        """Keep a journal of the run *id* while the block runs; the file stays afterwards.
+    def open_run(self, name: Callable[[], str], facts: Mapping[str, Any]) -> Iterator[RunJournal]:
+        """Keep a journal of a new run while the block runs; *name* makes ids until one is new.
 
         The lock on the file (`man 2 flock`) is let go of when the process ends, however it ends.
         """
+        self._remove_oldest()
         try:
             self._runs.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self._runs / f"{id}.json", os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o666)
+            id, descriptor = self._begin(name)
         except OSError as error:
-            raise Unreachable(
-                f"{self._runs} cannot be written: {error.strerror}", hint="free or mend the disk"
-            ) from error
+            raise _unwritable(self._runs, error) from error
+        journal = RunJournal(id, self._runs / f"{id}.jsonl", descriptor)
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-            journal = RunJournal(descriptor, dict(facts))
-            journal.note(status="running")
+            journal.note(**facts, status="running")
             yield journal
         finally:
-            os.close(descriptor)
+            journal.close()
 
     def runs(self) -> dict[str, dict[str, Any]]:
-        """What the journal says of each run, by id; one that was killed has the status "lost"."""
-        found = {}
-        for path in sorted(self._runs.glob("*.json")) if self._runs.is_dir() else []:
-            try:
-                facts = json.loads(path.read_bytes())
-            except (OSError, ValueError):
-                continue
-            if isinstance(facts, dict):
-                if facts.get("status") == "running" and not _is_locked(path):
-                    facts["status"] = "lost"
-                found[path.stem] = facts
-        return found
+        """What the journal says of each run, by id; see `run`."""
+        found = {path.stem: self._read(path) for path in self._paths()}
+        return {id: facts for id, facts in found.items() if facts is not None}
+
+    def run(self, id: str) -> dict[str, Any] | None:
+        """What the journal says of the run *id*, if anything.
+
+        A run that was killed has the status "lost" and `since`, the seconds since 1970 at its last sign of life.
+        """
+        return self._read(self._runs / f"{id}.jsonl") if "/" not in id else None
+
+    def living(self) -> list[dict[str, Any]]:
+        """What the journal says of the runs that are under way."""
+        return [facts for facts in self.runs().values() if facts.get("status") == "running"]
 
     def find_step(self, key: str) -> dict[str, Any] | None:
         """What the step with the cache key *key* returned, if it ever ran here."""
@@ -67,7 +74,7 @@ class Journal:
     def keep_step(self, key: str, result: Mapping[str, Any]) -> None:
         """Remember what a step returned; a full disk only means that it will run again."""
         folder = self._steps / key[:2]
-        temporary = folder / f"{key}.{secrets.token_hex(4)}.tmp"
+        temporary = folder / f"{key}.{os.urandom(4).hex()}.tmp"
         try:
             folder.mkdir(parents=True, exist_ok=True)
             temporary.write_text(json.dumps(result))
@@ -75,25 +82,88 @@ class Journal:
         except OSError:
             temporary.unlink(missing_ok=True)
 
+    def _begin(self, name: Callable[[], str]) -> tuple[str, int]:
+        while True:
+            id = name()
+            path = self._runs / f"{id}.jsonl"
+            try:
+                descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC, 0o666)
+            except FileExistsError:
+                continue
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            return id, descriptor
+
+    def _paths(self) -> list[Path]:
+        return sorted(self._runs.glob("*.jsonl")) if self._runs.is_dir() else []
+
+    def _read(self, path: Path) -> dict[str, Any] | None:
+        facts: dict[str, Any] = {}
+        try:
+            changed = path.stat().st_mtime
+            lines = path.read_bytes().splitlines()
+            locked = _is_locked(path)
+        except OSError:
+            return None
+        for line in lines:
+            try:
+                noted = json.loads(line)
+            except ValueError:  # cut off when its writer was killed
+                continue
+            if isinstance(noted, dict):
+                facts.update(noted)
+        if facts.get("status") == "running" and not locked:
+            facts.update(status="lost", since=changed)
+        return facts or None
+
+    def _remove_oldest(self) -> None:
+        paths = self._paths()
+        for path in paths[: max(0, len(paths) - _KEPT)]:
+            try:
+                if not _is_locked(path):
+                    path.unlink()
+            except OSError:
+                continue
+
 
 class RunJournal:
     """The journal of one run that is under way."""
 
-    def __init__(self, descriptor: int, facts: dict[str, Any]) -> None:
+    def __init__(self, id: str, path: Path, descriptor: int) -> None:
+        self.id = id
+        self._path = path
         self._descriptor = descriptor
-        self._facts = facts
+        _open_journals.add(self)
 
     def note(self, **facts: Any) -> None:
-        """Write down *facts*."""
-        self._facts.update(facts)
-        data = json.dumps(self._facts, default=str).encode()
+        """Write down *facts*. Raises Unreachable if they cannot be."""
+        line = json.dumps({"at": round(time.time(), 3), **facts}, default=str).encode() + b"\n"
         try:
-            os.pwrite(self._descriptor, data, 0)
-            os.ftruncate(self._descriptor, len(data))
+            while line:
+                line = line[os.write(self._descriptor, line) :]
         except OSError as error:
-            raise Unreachable(
-                f"the journal cannot be written: {error.strerror}", hint="free or mend the disk"
-            ) from error
+            raise _unwritable(self._path, error) from error
+
+    def discard(self) -> None:
+        """Forget the run: the branch has all there is to know of it."""
+        self._path.unlink(missing_ok=True)
+
+    def close(self) -> None:
+        """Let go of the lock."""
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+# A child that a step forks has the lock too, and would keep a killed run from being seen as lost.
+_open_journals: weakref.WeakSet[RunJournal] = weakref.WeakSet()
+
+
+def _close_in_child() -> None:
+    for journal in list(_open_journals):
+        journal.close()
+
+
+os.register_at_fork(after_in_child=_close_in_child)
 
 
 def _is_locked(path: Path) -> bool:
@@ -105,3 +175,7 @@ def _is_locked(path: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def _unwritable(path: Path, error: OSError) -> Unreachable:
+    return Unreachable(f"{path} cannot be written: {error.strerror}", hint="free or mend the disk, then try again")
