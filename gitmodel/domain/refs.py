@@ -9,6 +9,7 @@ from gitmodel.domain import names
 DEFAULT_BRANCH = "refs/heads/gitmodel"
 STAGE_TAGS = "refs/tags/model/"
 RESERVED = "refs/gitmodel/reserved/"
+REMOTES = "refs/gitmodel/remotes/"
 
 
 @dataclass(frozen=True, order=True)

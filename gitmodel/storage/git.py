@@ -62,6 +62,14 @@ def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
     return kept
 
 
+class Answer(NamedTuple):
+    """What a git process ended with, and what it and the other side said."""
+
+    code: int
+    stdout: str
+    stderr: str
+
+
 class GitObject(NamedTuple):
     """An object as git stores it."""
 
@@ -101,6 +109,23 @@ class Git:
         *inherit* are descriptors that git keeps open as long as it runs.
         """
         return run(self.command(*arguments), self.environ, cwd=self.top, input=input, answers=answers, inherit=inherit)
+
+    def talk(self, *arguments: str) -> Answer:
+        """What git and whoever it talked to said, whatever the exit code; for conversations with remotes."""
+        try:
+            done = subprocess.run(
+                self.command(*arguments),
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+                env=self.environ,
+                cwd=self.top,
+                check=False,
+            )
+        except OSError as error:
+            raise Unreachable(
+                f"git cannot be started: {error.strerror}", hint="free memory or processes, then try again"
+            ) from error
+        return Answer(done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"))
 
     def lines(self, *arguments: str, answers: tuple[int, ...] = (0,)) -> list[str]:
         """The lines that git prints."""

@@ -59,8 +59,9 @@ def stage_events(repository: Repository, tip: str, ref: StageRef | None = None) 
 
 
 def changes_between(repository: Repository, old: str, new: str) -> list[tuple[str, list[str]]]:
-    """The commits that *new* has by its first parents and *old* has not, oldest first, with the paths each changed."""
-    return list(_changes(repository, new, [], f"^{old}"))[::-1]
+    """The commits that *new* has by its first parents and *old* ("": none) has not, oldest first, with the paths each
+    changed."""
+    return list(_changes(repository, new, [], *([f"^{old}"] if old else [])))[::-1]
 
 
 def changed_paths(repository: Repository, old: str, new: str) -> list[str]:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
-from gitmodel.domain.refs import STAGE_TAGS, StageRef
-from gitmodel.errors import Conflict, GitModelError, NotFound, Refused, Unreachable
-from gitmodel.storage.git import Locked, Moved
+from gitmodel.domain.refs import REMOTES, STAGE_TAGS, StageRef
+from gitmodel.errors import Conflict, NotFound, Refused, Unreachable
+from gitmodel.storage.git import Answer, is_id, translate
 from gitmodel.storage.repository import Repository
 
-_OURS = "refs/gitmodel/remotes/"
-# What git says when a lease or a fast-forward fails: somebody pushed first.
+# What git says when a lease or a fast-forward fails, here or at the other side: somebody pushed first.
 _LOST_RACE = re.compile(
-    r"stale info|fetch first|non-fast-forward|cannot lock ref|incorrect old value|failed to update ref"
+    r"stale info|fetch first|non-fast-forward|already exists|cannot lock ref|incorrect old value|failed to update ref"
+    r"|atomic transaction failed|remote ref updated since checkout"
 )
-_SCHEME = re.compile(r"://[^/@\s]*@")
+# What it says of a ref that another ref's rejection took down with it.
+_DRAGGED = re.compile(r"atomic push fail")
+_CREDENTIALS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/\s'\"]*@")
 
 
 class RemoteMoved(Conflict):
@@ -25,12 +27,16 @@ class RemoteMoved(Conflict):
 
 @dataclass(frozen=True)
 class RemoteState:
-    """A remote as it was last fetched: the commit of its metadata branch ("": none) and its stage tags."""
+    """A remote as it was last fetched: the commit of its metadata branch ("": none) and its stage tags.
+
+    *last_seen* and *last_tags* are what was known of it before.
+    """
 
     remote: str
     tip: str
     tags: Mapping[StageRef, str]
-    last_seen: str
+    last_seen: str = ""
+    last_tags: Mapping[StageRef, str] = field(default_factory=dict)
 
 
 def choose_remote(repository: Repository, named: str = "") -> str:
@@ -53,44 +59,43 @@ def choose_remote(repository: Repository, named: str = "") -> str:
 
 def branch_ref(remote: str) -> str:
     """Our own copy of the remote's metadata branch; a plain `git fetch` never moves it."""
-    return f"{_OURS}{remote}/branch"
+    return f"{REMOTES}{remote}/branch"
 
 
 def tags_prefix(remote: str) -> str:
     """Where our own copies of the remote's stage tags are."""
-    return f"{_OURS}{remote}/model/"
+    return f"{REMOTES}{remote}/model/"
+
+
+def last_state(repository: Repository, remote: str) -> RemoteState:
+    """*remote* as it was last seen, without asking it."""
+    return RemoteState(remote, _id(repository, branch_ref(remote)), remote_tags(repository, remote))
 
 
 def fetch(repository: Repository, remote: str) -> RemoteState:
-    """Fetch the metadata branch and the stage tags of *remote* into refs of our own. Raises Unreachable."""
-    git = repository.git
-    last_seen = repository.reader.resolve(branch_ref(remote))
-    incoming = f"{_OURS}{remote}/incoming"
+    """Fetch the metadata branch and the stage tags of *remote* into refs of our own. Raises Unreachable.
+
+    The copy of its branch stays where it was until the caller moves it: what is fetched may not be wanted.
+    """
+    last = last_state(repository, remote)
+    incoming = f"{REMOTES}{remote}/incoming"
     name = repository.branch.removeprefix("refs/heads/")
-    try:
-        listed = git.lines("ls-remote", "--end-of-options", remote, repository.branch)
-        branch = (
-            [f"+{repository.branch}:{incoming}", f"+{repository.branch}:refs/remotes/{remote}/{name}"] if listed else []
-        )
-        git.run(
-            "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--prune", "--end-of-options", remote,
-            *branch, f"+{STAGE_TAGS}*:{tags_prefix(remote)}*",
-        )  # fmt: skip
-    except (Moved, Locked):
-        raise
-    except GitModelError as error:
-        raise Unreachable(
-            f"{remote} cannot be fetched: {without_secrets(error.message)}", hint="try again when it can be reached"
-        ) from None
+    listed = _ask(repository, remote, "ls-remote", "--end-of-options", remote, repository.branch)
+    # a branch of another name may end in ours
+    there = any(line.split("\t")[1:] == [repository.branch] for line in listed.splitlines())
+    branch = [f"+{repository.branch}:{incoming}", f"+{repository.branch}:refs/remotes/{remote}/{name}"] if there else []
+    _ask(
+        repository, remote,
+        "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--prune", "--no-recurse-submodules",
+        "--no-auto-maintenance", "--end-of-options", remote, *branch, f"+{STAGE_TAGS}*:{tags_prefix(remote)}*",
+    )  # fmt: skip
     repository.reader.close()
-    found = repository.reader.resolve(incoming) if listed else None
-    return RemoteState(
-        remote, found.id if found else "", remote_tags(repository, remote), last_seen.id if last_seen else ""
-    )
+    tip = _id(repository, incoming) if there else ""
+    return RemoteState(remote, tip, remote_tags(repository, remote), last.tip, last.tags)
 
 
 def remote_tags(repository: Repository, remote: str) -> dict[StageRef, str]:
-    """The stage tags of *remote*, as last fetched."""
+    """The stage tags of *remote*, as last fetched. Refs that no stage could have made are left out."""
     prefix = tags_prefix(remote)
     tags = {}
     for line in repository.git.lines("for-each-ref", "--format=%(objectname) %(refname)", prefix):
@@ -109,25 +114,68 @@ def push(repository: Repository, remote: str, moves: Mapping[str, tuple[str, str
     """
     leases = [f"--force-with-lease={ref}:{old}" for ref, (_, old) in moves.items()]
     refspecs = [f"{new}:{ref}" for ref, (new, _) in moves.items()]
-    try:
-        repository.git.run(
-            "push", "--atomic", "--porcelain", "--no-verify", *leases, "--end-of-options", remote, *refspecs
-        )
-    except GitModelError as error:
-        said = without_secrets(error.message)
-        if _LOST_RACE.search(said):
-            raise RemoteMoved(f"{remote} was changed by somebody else: {said}", hint="run `git model pull`") from None
-        if "rejected" in said or "declined" in said or "protected" in said or "denied" in said.lower():
-            raise Refused(
-                f"{remote} refused the push: {said}", hint="see the host's words; nothing was changed there"
-            ) from None
-        raise Unreachable(f"{remote} cannot be pushed to: {said}", hint="try again when it can be reached") from None
+    answer = repository.git.talk(
+        "push", "--atomic", "--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no", *leases,
+        "--end-of-options", remote, *refspecs,
+    )  # fmt: skip
+    if answer.code == 0:
+        return
+    reasons = [line.split("\t")[2] for line in answer.stdout.splitlines() if line.count("\t") >= 2 and line[0] == "!"]
+    own = [reason for reason in reasons if not _DRAGGED.search(reason)]
+    said = _words(answer, own)
+    if any(reason.startswith("[remote failure]") for reason in own) or not reasons:
+        raise _unreachable(remote, "pushed to", answer)
+    hooked = "aborted by hook" in answer.stderr
+    if not hooked and all(_LOST_RACE.search(reason) for reason in own):
+        raise RemoteMoved(f"{remote} was changed by somebody else: {said}", hint="run `git model pull`")
+    raise Refused(f"{remote} refused the push: {said}", hint="these are the host's words; nothing was changed there")
+
+
+def move_copies(repository: Repository, remote: str, moves: Mapping[str, tuple[str, str]]) -> None:
+    """Move our copies of the remote's refs to what was just pushed."""
+    lines = []
+    for ref, (new, _) in moves.items():
+        parsed = StageRef.parse(ref)
+        copy = branch_ref(remote) if parsed is None else f"{tags_prefix(remote)}{parsed.model}/{parsed.stage}"
+        if is_id(new):
+            lines.append(f"update {copy} {new}\n")
+        else:
+            repository.git.run("update-ref", "--no-deref", "-d", copy)
+    repository.git.run("update-ref", "--stdin", input="".join(lines).encode())
 
 
 def without_secrets(text: str) -> str:
     """*text* with user names and passwords taken out of the URLs in it.
 
-    >>> without_secrets("fatal: https://ada:pw@example.com/x")
-    'fatal: https://example.com/x'
+    >>> without_secrets("fatal: unable to access 'https://ada:p@w@example.com/x'")
+    "fatal: unable to access 'https://example.com/x'"
     """
-    return _SCHEME.sub("://", text)
+    return _CREDENTIALS.sub(r"\1", text)
+
+
+def _ask(repository: Repository, remote: str, *arguments: str) -> str:
+    answer = repository.git.talk(*arguments)
+    if answer.code:
+        raise _unreachable(remote, "fetched", answer)
+    return answer.stdout
+
+
+def _unreachable(remote: str, verb: str, answer: Answer) -> Exception:
+    said = _words(answer, [])
+    if "cannot lock ref" in said and "Unable to create" in said:
+        return translate(answer.stderr, answer.code)
+    return Unreachable(f"{remote} cannot be {verb}: {said}", hint="try again when it can be reached")
+
+
+def _words(answer: Answer, reasons: list[str]) -> str:
+    """What the other side said, in its own words, on one line."""
+    lines = [line.strip() for line in answer.stderr.splitlines()]
+    theirs = [line.removeprefix("remote:").strip() for line in lines if line.startswith("remote:")]
+    why = [reason.partition("] (")[2].removesuffix(")") or reason for reason in reasons]
+    found = [*theirs, *why] if reasons else lines
+    return without_secrets(" ".join(dict.fromkeys(line for line in found if line))) or f"git ended with {answer.code}"
+
+
+def _id(repository: Repository, ref: str) -> str:
+    found = repository.reader.resolve(ref)
+    return found.id if found else ""

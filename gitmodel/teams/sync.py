@@ -4,45 +4,53 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from gitmodel.domain import history, paths
-from gitmodel.domain.merging import Renumbering, replay, reworded
-from gitmodel.domain.records import ArtifactLink
+from gitmodel.domain import paths
 from gitmodel.domain.refs import StageRef
+from gitmodel.domain.replaying import Carried, NoTags, replay, reworded
 from gitmodel.domain.snapshot import Snapshot
-from gitmodel.domain.views import usable
 from gitmodel.errors import Conflict, Invalid, Refused, Unreachable
-from gitmodel.storage import artifacts, remotes
+from gitmodel.storage import remotes
 from gitmodel.storage.artifacts import ArtifactStore, Progress
-from gitmodel.storage.git import Locked, Moved, is_id
+from gitmodel.storage.git import ZERO
 from gitmodel.storage.log import changed_paths, changes_between
 from gitmodel.storage.remotes import RemoteMoved, RemoteState
 from gitmodel.storage.repository import Repository
+from gitmodel.teams.uploads import upload
 
-_ATTEMPTS = 20
+_TXN = "%(trailers:key=Txn,valueonly,separator=%x20)"
 
 
 @dataclass
 class Pulled:
     """What a pull did: *tip* is the branch now; *replayed* local commits were made anew on the remote's.
 
-    *renumbered* versions got another number ("iris 4 -> 5"); of *conflicts* the remote's side stands.
+    *renumbered* versions got another number ("iris 4 -> 5"); of *conflicts* the remote's side stands. *before* is the
+    commit that the branch was at ("": none).
     """
 
     remote: str
     tip: str
-    changed: bool = False
+    before: str = ""
     replayed: int = 0
     renumbered: list[str] = field(default_factory=list)
     conflicts: list[str] = field(default_factory=list)
     moved: list[StageRef] = field(default_factory=list)
 
+    @property
+    def changed(self) -> bool:
+        """Whether the branch or a stage tag moved."""
+        return self.tip != self.before or bool(self.moved)
+
 
 @dataclass
 class Pushed:
-    """What a push did: *commits* that the remote did not have, *artifacts* uploaded, stage tags *moved*."""
+    """What a push did: *commits* that the remote did not have, *artifacts* uploaded, stage tags *moved*.
+
+    *pulled* tells of the pulls that it needed.
+    """
 
     remote: str
     tip: str
@@ -52,6 +60,16 @@ class Pushed:
     pulled: list[Pulled] = field(default_factory=list)
 
 
+@dataclass(frozen=True)
+class Uploads:
+    """From where to where a push copies artifacts, *jobs* at a time."""
+
+    local: ArtifactStore
+    store: ArtifactStore
+    jobs: int = 8
+    progress: Progress | None = None
+
+
 def pull(repository: Repository, remote: str, *, rewound: bool = False) -> Pulled:
     """Bring the metadata branch and the stage tags of *remote* together with the local ones.
 
@@ -59,32 +77,25 @@ def pull(repository: Repository, remote: str, *, rewound: bool = False) -> Pulle
     what was last seen is a Conflict, unless *rewound* says that it may. Raises Unreachable, and Refused for unrelated
     histories and for signed commits that would have to be replayed.
     """
-    state = remotes.fetch(repository, remote)
-    if state.last_seen and not rewound and not (state.tip and _reaches(repository, state.tip, state.last_seen)):
-        raise Conflict(
-            f"{remote} was rewound: its metadata branch no longer has the commit {state.last_seen[:10]} seen there",
-            hint="ask who rewound it; `git model pull --rewound` takes it as it is, and local work is kept",
-        )
-    for _ in range(_ATTEMPTS):
-        try:
-            return _join(repository, state)
-        except (Moved, Locked):
-            repository.reader.close()
-            time.sleep(random.uniform(0, 0.05))
-    raise Conflict("others kept changing this registry while it was pulled", hint="try again")
+
+    def attempt() -> Pulled:
+        state = remotes.fetch(repository, remote)
+        if not rewound:
+            _refuse_rewound(repository, state)
+        return _join(repository, state)
+
+    return repository.retry(attempt)
 
 
 def push(
     repository: Repository,
     remote: str,
-    store: ArtifactStore,
-    local: ArtifactStore,
+    uploads: Uploads,
     *,
     timeout: float = 60.0,
     clock: Callable[[], float] = time.monotonic,
-    progress: Progress | None = None,
 ) -> Pushed:
-    """Upload missing artifacts from *local* to *store*, then push branch and stage tags, all or nothing.
+    """Upload missing artifacts, then push branch and stage tags, all or nothing.
 
     If the remote was changed meanwhile, its changes are pulled, ours replayed, and the push tried again, for *timeout*
     seconds. Raises Unreachable for artifacts that others could not reach, Refused if a rule of the host forbids it.
@@ -95,14 +106,16 @@ def push(
         pulled = pull(repository, remote)
         if pulled.changed or pulled.conflicts:
             done.pulled.append(pulled)
-        state = RemoteState(remote, _seen(repository, remote), remotes.remote_tags(repository, remote), "")
+        state = remotes.last_state(repository, remote)
         tip = repository.tip()
         moves, moved = _moves(repository, state, tip)
         done.tip, done.moved = tip, moved
         if not moves:
             return done
-        done.commits = len(changes_between(repository, state.tip, tip)) if state.tip else _count(repository, tip)
-        done.artifacts += _upload(repository, state.tip, tip, store, local, progress)
+        done.commits = _count(repository, state.tip, tip)
+        done.artifacts += upload(
+            repository, state.tip, tip, uploads.local, uploads.store, jobs=uploads.jobs, progress=uploads.progress
+        )
         try:
             remotes.push(repository, remote, moves)
         except RemoteMoved:
@@ -110,83 +123,167 @@ def push(
                 raise
             time.sleep(random.uniform(0, 0.2))
             continue
-        except Unreachable:
-            # A push that reports failure may have landed.
-            if remotes.fetch(repository, remote).tip != tip:
+        except Unreachable as error:
+            if not _landed(repository, remote, moves, error):
                 raise
-        _remember(repository, remote, moves)
+        remotes.move_copies(repository, remote, moves)
         return done
+
+
+def _refuse_rewound(repository: Repository, state: RemoteState) -> None:
+    if not state.last_seen or (state.tip and _reaches(repository, state.tip, state.last_seen)):
+        return
+    what = (
+        f"{state.remote} was rewound: its metadata branch no longer has the commit {state.last_seen[:10]} seen there"
+        if state.tip
+        else f"the metadata branch of {state.remote} was deleted"
+    )
+    raise Conflict(
+        f"{what}; nothing was changed here",
+        hint="ask who did it; `git model pull --rewound` takes it as it is and keeps what is here for the next push",
+    )
+
+
+def _landed(repository: Repository, remote: str, moves: dict[str, tuple[str, str]], error: Unreachable) -> bool:
+    """Whether a push that reports failure went through all the same."""
+    try:
+        now = remotes.fetch(repository, remote)
+    except Unreachable:
+        raise Unreachable(
+            f"{error.message}; whether the push went through is not known",
+            hint="run `git model push` again when it can be reached: it finds out",
+        ) from None
+    wanted = moves.get(repository.branch)
+    if wanted is not None:
+        return bool(now.tip) and _reaches(repository, now.tip, wanted[0])
+    tags = {ref.full: id for ref, id in now.tags.items()}
+    return all(tags.get(ref, "") == new for ref, (new, _) in moves.items())
 
 
 def _join(repository: Repository, state: RemoteState) -> Pulled:
     local = repository.reader.resolve(repository.branch)
     ours, theirs = local.id if local else "", state.tip
-    done = Pulled(state.remote, ours or theirs)
-    if not theirs:
-        return done
-    renumbered: Renumbering = {}
-    if not ours or _reaches(repository, theirs, ours):
+    done = Pulled(state.remote, ours or theirs, before=ours)
+    if ours and theirs and not _reaches(repository, theirs, ours):
+        if not _reaches(repository, ours, theirs):
+            done.tip = _replay_all(repository, ours, theirs, done)
+    elif theirs:
         done.tip = theirs
-    elif not _reaches(repository, ours, theirs):
-        done.tip = _replay_all(repository, ours, theirs, renumbered, done)
-    done.renumbered = [f"{model} {old} -> {new}" for (model, old), new in renumbered.items()]
-    done.changed = done.tip != ours
-    moves = [f"update {repository.branch} {done.tip} {ours or '0' * 40}"] if done.changed else []
     seen = remotes.branch_ref(state.remote)
-    last = repository.reader.resolve(seen)
-    if last is None or last.id != theirs:
-        moves.append(f"update {seen} {theirs} {last.id if last else '0' * 40}")
+    moves = [f"update {repository.branch} {done.tip} {ours or ZERO}"] if done.tip != ours else []
+    if theirs != state.last_seen and theirs:
+        moves.append(f"update {seen} {theirs} {state.last_seen or ZERO}")
     tags, drops = _tag_moves(repository, state, done)
     if moves or tags:
         repository.move([*moves, *tags], f"gitmodel: pull {state.remote}")
+    if state.last_seen and not theirs:
+        repository.git.run("update-ref", "--no-deref", "-d", seen, state.last_seen)
     for ref, old in drops:
         repository.drop_tag(ref, old)
     return done
 
 
-def _replay_all(repository: Repository, ours: str, theirs: str, renumbered: Renumbering, done: Pulled) -> str:
-    if not repository.git.lines("merge-base", ours, theirs, answers=(0, 1)):
+def _replay_all(repository: Repository, ours: str, theirs: str, done: Pulled) -> str:
+    base = repository.git.lines("merge-base", ours, theirs, answers=(0, 1))
+    if not base:
+        branch = repository.branch.removeprefix("refs/heads/")
         raise Refused(
             f"the registry here and the one of {done.remote} have nothing in common",
-            hint="keep one: `git branch -m gitmodel gitmodel-old` puts the local one aside, then pull again",
+            hint=f"keep one: `git branch -m {branch} {branch}-old` puts the local one aside, then pull again",
         )
+    changed_there = (paths.parse_path(path) for path in changed_paths(repository, base[0], theirs))
+    carried = Carried(changed_there=frozenset(what.model for what in changed_there if what is not None))
+    landed = _transactions(repository, theirs, base[0])
     onto = theirs
     for id, changed in changes_between(repository, theirs, ours):
         commit = repository.tags.commit(id)
         if b"\ngpgsig" in repository.reader.get(id).data.split(b"\n\n", 1)[0]:
             raise Refused(
                 f"commit {id[:10]} is signed, and replaying it would lose the signature",
-                hint=f"push it before others do, or make the change again on {done.remote}'s branch",
+                hint=f"make its change again on {done.remote}'s branch: `git show {id[:10]}` tells what it was",
             )
-        before = repository.files(commit.parents[0] if commit.parents else "")
-        again = replay(before, repository.files(id), changed, repository.snapshot(onto), renumbered)
+        twin = landed.get(_transaction(commit.message))
+        if twin:
+            _learn_numbers(repository, id, twin, changed, carried)
+            continue
+        before = _bare(repository, commit.parents[0] if commit.parents else "")
+        again = replay(before, repository.files(id), changed, _bare(repository, onto), carried)
         done.conflicts += again.conflicts
         if again.files:
-            onto = repository.add_commit(
-                onto, again.files, commit.author, reworded(commit.message, renumbered, again.lost_names)
-            )
+            message = reworded(commit.message, carried, again.lost_names)
+            onto = repository.add_commit(onto, again.files, commit.author, message)
             done.replayed += 1
+    done.renumbered = [f"{model} {old} -> {new}" for (model, old), new in carried.numbers.items() if old != new]
     return onto
+
+
+def _bare(repository: Repository, commit: str) -> Snapshot:
+    """The branch at *commit*, without its tags: a replay goes by what is recorded."""
+    found = repository.snapshot(commit)
+    return Snapshot(commit, found.files, NoTags(), found.is_reserved)
+
+
+def _transactions(repository: Repository, tip: str, base: str) -> dict[str, str]:
+    """Which commit of the other side is which transaction: one that we hold as another commit is there already."""
+    said = repository.git.lines("log", "--first-parent", f"--format=%H {_TXN}", tip, f"^{base}")
+    words = [line.split() for line in said]
+    # a squashed commit has several, and then it cannot be told what became of each
+    return {found[1]: found[0] for found in words if len(found) == 2}
+
+
+def _transaction(message: str) -> str:
+    last = message.rstrip().rpartition("\n")[2]
+    return last.removeprefix("Txn: ") if last.startswith("Txn: ") else ""
+
+
+def _learn_numbers(repository: Repository, ours: str, theirs: str, changed: list[str], carried: Carried) -> None:
+    """What the versions that our commit made are called in its twin on the other side."""
+    there = _new_versions(repository, theirs, _changed_by(repository, theirs))
+    for model, numbers in _new_versions(repository, ours, changed).items():
+        found = there.get(carried.model(model), [])
+        if len(found) == len(numbers):
+            pairs = zip(numbers, found, strict=True)
+            carried.numbers.update({(model, old): new for old, new in pairs if old != new})
+
+
+def _changed_by(repository: Repository, commit: str) -> list[str]:
+    parents = repository.tags.commit(commit).parents
+    return changed_paths(repository, parents[0], commit) if parents else []
+
+
+def _new_versions(repository: Repository, commit: str, changed: list[str]) -> dict[str, list[int]]:
+    parents = repository.tags.commit(commit).parents
+    before = repository.files(parents[0] if parents else "")
+    made: dict[str, list[int]] = {}
+    for path in changed:
+        what = paths.parse_path(path)
+        if what is not None and what.kind == "version" and before.id(path) is None:
+            made.setdefault(what.model, []).append(int(what.key))
+    return {model: sorted(numbers) for model, numbers in made.items()}
 
 
 def _tag_moves(
     repository: Repository, state: RemoteState, done: Pulled
 ) -> tuple[list[str], list[tuple[StageRef, str]]]:
-    """What makes each local stage tag equal the remote's, but for stages that unpushed commits change."""
+    """What makes each local stage tag equal the remote's, but for stages that unpushed commits change.
+
+    A stage that was put in force here, and that nobody moved there, stays so for the next push.
+    """
     ours = {ref: repository.tags.id(ref) for ref in repository.tags.all()}
     changed = _changed_stages(repository, state.tip, done.tip)
     moves, drops = [], []
     for ref in sorted({*ours, *state.tags, *changed}):
-        old = ours.get(ref, "")
-        if ref in changed:
-            wanted = repository.tags.recorded_at(done.tip, ref)
-            if wanted is not None and wanted.id != old:
-                repository.objects.write([wanted])
-            new = wanted.id if wanted else ""
-        else:
-            new = state.tags.get(ref, "")
+        old, there = ours.get(ref, ""), state.tags.get(ref, "")
+        if ref not in changed and old == there:
+            continue
+        wanted = repository.tags.recorded_at(done.tip, ref)
+        recorded = wanted.id if wanted else ""
+        applied = old == recorded and there == state.last_tags.get(ref, "") and bool(state.last_seen)
+        new = recorded if ref in changed or applied else there
+        if wanted is not None and new == wanted.id != old:
+            repository.objects.write([wanted])
         if new and new != old:
-            moves.append(f"update {ref.full} {new} {old or '0' * 40}")
+            moves.append(f"update {ref.full} {new} {old or ZERO}")
             done.moved.append(ref)
         elif old and not new:
             drops.append((ref, old))
@@ -201,94 +298,34 @@ def _moves(repository: Repository, state: RemoteState, tip: str) -> tuple[dict[s
     moved = []
     for ref in sorted({*ours, *state.tags}):
         found, there = ours.get(ref), state.tags.get(ref, "")
-        if found is None and there:
-            moves[ref.full] = ("", there)
-        elif found is not None and found.id != there:
+        if (found.id if found else "") == there:
+            continue
+        if found is not None:
             judged = repository.tags.judge(ref, found, tip)
-            if judged.forged:
+            if judged.forged and repository.tip() == tip:
                 raise Invalid(
                     f"the tag {ref.name} does not count: {judged.forged}", hint="run `git model doctor --fix`"
                 )
-            moves[ref.full] = (found.id, there)
-        else:
-            continue
+            if judged.forged:
+                continue  # it belongs to a commit that came after *tip*
+        moves[ref.full] = (found.id if found else "", there)
         moved.append(ref)
     return moves, moved
 
 
-def _upload(
-    repository: Repository, old: str, new: str, store: ArtifactStore, local: ArtifactStore, progress: Progress | None
-) -> int:
-    """Put the artifacts of the versions between *old* and *new* where others can reach them; returns how many."""
-    links = {link.digest: (link, version) for version, link in _new_links(repository, old, new)}
-    if links and not store.shared:
-        link, version = next(iter(links.values()))
-        raise Unreachable(
-            f"{link.name} of {version} is in {store.url}, which only this machine can reach",
-            hint="run `git model init --store URL` (for example file:///srv/models) to name a store that all can reach",
-        )
-    missing = [(link, version) for digest, (link, version) in links.items() if not store.holds(digest)]
-    for link, version in missing:
-        if not local.holds(link.digest):
-            raise Unreachable(
-                f"{link.name} of {version} is neither in {store.url} nor on this machine",
-                hint=f"run `git model unlink {version} {link.name}`, or link the file again",
-            )
-        artifacts.copy_artifact(local, store, link.digest, folder=link.is_folder, progress=progress)
-    return len(missing)
-
-
-def _new_links(repository: Repository, old: str, new: str) -> Iterable[tuple[str, ArtifactLink]]:
-    snapshot: Snapshot = repository.snapshot(new)
-    changed = (
-        changed_paths(repository, old, new) if old else [path for path, _ in repository.files(new).walk(paths.MODELS)]
-    )
-    for path in changed:
-        what = paths.parse_path(path)
-        if what is not None and what.kind == "version" and snapshot.files.read(path) is not None:
-            for record in usable(snapshot.versions(what.model, [int(what.key)])):
-                for link in record.artifacts:
-                    yield f"{what.model}@{record.number}", link
-
-
 def _changed_stages(repository: Repository, old: str, new: str) -> set[StageRef]:
-    if old == new:
+    """The stages that the commits from *old* to *new* changed, if only to change them back."""
+    if old == new or not new:
         return set()
-    found = (paths.parse_path(path) for path in changed_paths(repository, old, new))
+    commits = changes_between(repository, old, new)
+    found = (paths.parse_path(path) for path in {path for _, changed in commits for path in changed})
     return {StageRef(what.model, what.key) for what in found if what is not None and what.kind in ("stage", "alias")}
-
-
-def _remember(repository: Repository, remote: str, moves: dict[str, tuple[str, str]]) -> None:
-    """Move our copies of the remote's refs to what was just pushed."""
-    lines = []
-    for ref, (new, _) in moves.items():
-        parsed = StageRef.parse(ref)
-        copy = (
-            remotes.branch_ref(remote)
-            if parsed is None
-            else f"{remotes.tags_prefix(remote)}{parsed.model}/{parsed.stage}"
-        )
-        if new:
-            lines.append(f"update {copy} {new}")
-        else:
-            repository.git.run("update-ref", "-d", copy)
-    repository.git.run(
-        "update-ref",
-        "-m",
-        history.one_line(f"gitmodel: push {remote}"),
-        "--stdin",
-        input="".join(f"{x}\n" for x in lines).encode(),
-    )
-
-
-def _seen(repository: Repository, remote: str) -> str:
-    found = repository.reader.resolve(remotes.branch_ref(remote))
-    return found.id if found else ""
 
 
 def _reaches(repository: Repository, tip: str, commit: str) -> bool:
     return tip == commit or repository.git.lines("merge-base", tip, commit, answers=(0, 1)) == [commit]
 
 
-def _count(repository: Repository, tip: str) -> int:
-    return int(repository.git.lines("rev-list", "--count", "--first-parent", tip)[0]) if is_id(tip) else 0
+def _count(repository: Repository, old: str, new: str) -> int:
+    more = [f"^{old}"] if old else []
+    return int(repository.git.lines("rev-list", "--count", "--first-parent", new, *more)[0]) if new else 0

@@ -1,0 +1,469 @@
+"""Replaying a change on a branch that moved on: record by record, key by key, with new numbers where needed. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
+
+from gitmodel.domain import codec, models, paths, records
+from gitmodel.domain.merging import merged
+from gitmodel.domain.names import fold
+from gitmodel.domain.overlay import Overlay
+from gitmodel.domain.paths import RecordPath
+from gitmodel.domain.records import NameRecord, RunRecord, StageRecord, VersionRecord, links_digest
+from gitmodel.domain.refs import StageRef
+from gitmodel.domain.snapshot import Files, Snapshot, StageTag
+from gitmodel.domain.stages import leftovers
+from gitmodel.errors import GitModelError
+
+_SCHEMAS: Mapping[str, codec.Schema[Any]] = {
+    "registry": records.REGISTRY,
+    "model": records.MODEL,
+    "version": records.VERSION,
+    "name": records.NAME,
+    "stage": records.STAGE,
+    "alias": records.STAGE,
+    "run": records.RUN,
+}
+_PLACES = ("stage", "alias", "archived")
+_MARK = "\x01"
+
+R = TypeVar("R")
+
+# The number that a version made here gets where its own was taken meanwhile: (model, ours) -> theirs to be.
+Renumbering = dict[tuple[str, int], int]
+
+
+@dataclass
+class Carried:
+    """What the commits replayed so far changed for those after them.
+
+    *numbers* and *models* say what our names stand for there, by the names that our commits use; *changed_there* are
+    the models that the other side changed.
+    """
+
+    numbers: Renumbering = field(default_factory=dict)
+    models: dict[str, str] = field(default_factory=dict)
+    changed_there: frozenset[str] = frozenset()
+
+    def model(self, name: str) -> str:
+        """What the model that we call *name* is called there."""
+        return self.models.get(name, name)
+
+    def follow(self, old: str, new: str, there: str) -> None:
+        """Our model *old* is *new* from now on, and *there* on the other side."""
+        if new == there:
+            self.models.pop(new, None)
+        else:
+            self.models[new] = there
+        self.numbers.update({(new, ours): theirs for (model, ours), theirs in self.numbers.items() if model == old})
+
+
+@dataclass
+class Replayed:
+    """What a commit becomes on the new tip: its *files*, and what could not be kept, in words, theirs standing."""
+
+    files: dict[str, bytes | None] = field(default_factory=dict)
+    conflicts: list[str] = field(default_factory=list)
+    lost_names: list[str] = field(default_factory=list)
+
+
+class NoTags:
+    """No stage tags, `domain.snapshot.Tags`: a replay goes by what is recorded."""
+
+    def get(self, ref: StageRef) -> StageTag | None:
+        return None
+
+    def of(self, model: str) -> Mapping[str, StageTag]:
+        return {}
+
+    def models(self) -> frozenset[str]:
+        return frozenset()
+
+
+def replay(before: Snapshot, after: Files, changed: Iterable[str], onto: Snapshot, carried: Carried) -> Replayed:
+    """The change from *before* to *after* of the paths *changed*, made again on *onto*.
+
+    A version whose number is taken there gets the next one, which is added to *carried*, and everything that names
+    it follows; so do models that were renamed. Where both sides changed one thing, what is there stands and ours is
+    named in the conflicts.
+    """
+    return _Replay(before, after, changed, onto, carried).run()
+
+
+def reworded(message: str, carried: Carried, lost_names: Iterable[str] = ()) -> str:
+    """A commit's message with the new numbers and without lost names in its subject and trailers; prose stays.
+
+    >>> print(reworded("Add iris 4\\n\\nModel: iris\\nVersion: 4\\nTxn: 4f\\n", Carried({("iris", 4): 5})))
+    Add iris 5
+    <BLANKLINE>
+    Model: iris
+    Version: 5
+    Txn: 4f
+    <BLANKLINE>
+    """
+    subject, separator, rest = message.partition("\n")
+    body, gap, trailers = rest.rpartition("\n\n")
+    for name in lost_names:
+        subject = subject.replace(f" ({name})", "")
+    for (model, old), new in carried.numbers.items():
+        # The mark keeps a number that was just written from being taken for one that is still to be replaced.
+        subject = re.sub(rf"(?<![\w.+-]){re.escape(model)} {old}(?![\w.+-])", f"{model} {_MARK}{new}", subject)
+        if re.search(rf"^Model: {re.escape(model)}$", trailers, re.MULTILINE):
+            pattern = rf"^((?:Previous-)?Version: ){old}$"
+            trailers = re.sub(pattern, rf"\g<1>{_MARK}{new}", trailers, flags=re.MULTILINE)
+    for ours, theirs in carried.models.items():
+        subject = re.sub(rf"(?<![\w.+-]){re.escape(ours)}(?![\w.+-])", theirs, subject)
+        trailers = re.sub(rf"^Model: {re.escape(ours)}$", f"Model: {theirs}", trailers, flags=re.MULTILINE)
+    return (subject + separator + body + gap + trailers).replace(_MARK, "")
+
+
+class _Replay:
+    """One commit made again."""
+
+    def __init__(
+        self, before: Snapshot, after: Files, changed: Iterable[str], onto: Snapshot, carried: Carried
+    ) -> None:
+        self.done = Replayed()
+        self.carried = carried
+        self.after = after
+        self.was = onto.files
+        self.prior: dict[str, bytes | None] = {}
+        self.before = replace(before, files=Overlay(before.files, self.prior), tags=NoTags())
+        self.onto = replace(onto, files=Overlay(onto.files, self.done.files), tags=NoTags())
+        self.found = [(path, paths.parse_path(path)) for path in changed]
+        # what a rename or deletion planned, models that it was for, models whose stages stay as they are there
+        self.planned: dict[str, bytes | None] = {}
+        self.settled: set[str] = set()
+        self.refused: set[str] = set()
+
+    def run(self) -> Replayed:
+        self._follow_names()
+        for _, what in self.found:
+            if what is not None and what.kind == "model":
+                self._rename_or_delete(what.model)
+        self._take_numbers()
+        for path, what in self.found:
+            if what is None or what.model not in self.settled:
+                self._merge_file(path, what)
+        self._drop_lost_names()
+        self._make_sound()
+        self.done.files = {path: data for path, data in self.done.files.items() if data != self.was.read(path)}
+        return self.done
+
+    # Models
+
+    def _follow_names(self) -> None:
+        """Learn what our models are called there: renamed, or known by another case."""
+        for model in {what.model for _, what in self.found if what is not None and what.model}:
+            there = self.onto.current_name(self.carried.model(model))
+            if self.onto.files.read(paths.model_file(there)) is None:
+                there = next((other for other in self.onto.model_names() if fold(other) == fold(there)), there)
+                there = self.onto.current_name(there)
+            if there != self.carried.model(model):
+                self.carried.follow(model, model, there)
+
+    def _rename_or_delete(self, model: str) -> None:
+        path = paths.model_file(model)
+        now = self._read(records.MODEL, self.after, path)
+        old = self._read(records.MODEL, self.before.files, path)
+        if now is None or old is None or not old.exists:
+            return
+        there = self.carried.model(model)
+        if now.renamed_to:
+            self._rename(model, now.renamed_to, there)
+        elif now.deleted is not None:
+            self.settled.add(model)
+            record = self._read(records.MODEL, self.onto.files, paths.model_file(there))
+            if record is None or not record.exists:
+                return
+            if there in self.carried.changed_there:
+                self.done.conflicts.append(f"{model} was deleted here and changed there, which stands")
+                return
+            change = models.plan_deletion(self.onto, there, now=now.deleted, reason=now.reason, force=True)
+            self._plan(change.files)
+
+    def _rename(self, old: str, new: str, there: str) -> None:
+        self.prior.update(models.plan_rename(self.before, old, new).files)
+        try:
+            if there != new:
+                self._plan(models.plan_rename(self.onto, there, new).files)
+                if there in self.carried.changed_there:
+                    self.carried.changed_there |= {new}
+            self.carried.follow(old, new, new)
+        except GitModelError as error:
+            self.done.conflicts.append(f"{old} was renamed to {new} here, and it stays {there}: {error.message}")
+            self.carried.follow(old, new, there)
+        self.settled.add(old)
+
+    def _plan(self, files: Mapping[str, bytes | None]) -> None:
+        self.planned.update(files)
+        self.done.files.update(files)
+
+    # Numbers and names
+
+    def _take_numbers(self) -> None:
+        new = {
+            (what.model, int(what.key))
+            for path, what in self.found
+            if what is not None
+            and what.kind == "version"
+            and what.model not in self.settled
+            and self.before.files.read(path) is None
+        }
+        last: dict[str, int] = {}
+        for model, number in sorted(new):
+            there = self.carried.model(model)
+            highest = last.setdefault(there, self.onto.last_number(there))
+            free = number
+            if free <= highest:
+                free = highest + 1
+                while self.onto.is_reserved(there, free):
+                    free += 1
+                self.carried.numbers[model, number] = free
+            last[there] = free
+
+    def _path(self, path: str, what: RecordPath | None) -> str:
+        if what is None or not what.model:
+            return path
+        model = self.carried.model(what.model)
+        if what.kind in ("version", "archived"):
+            number = self.carried.numbers.get((what.model, int(what.key)), int(what.key))
+            return (paths.version_file if what.kind == "version" else paths.archived_file)(model, number)
+        return paths.model_folder(model) + path.removeprefix(paths.model_folder(what.model))
+
+    def _carry(self, what: RecordPath | None, data: bytes | None) -> bytes | None:
+        """The record in *data* as it is called there."""
+        if data is None or what is None or what.kind not in _SCHEMAS:
+            return data
+        schema, numbers = _SCHEMAS[what.kind], self.carried.numbers
+        record = codec.decode(schema, data, what.key, newer=True)
+        changed = record
+        if isinstance(record, VersionRecord):
+            changed = replace(record, number=numbers.get((what.model, record.number), record.number))
+        elif isinstance(record, (StageRecord, NameRecord)):
+            changed = replace(record, version=numbers.get((what.model, record.version), record.version))
+        elif isinstance(record, RunRecord):
+            changed = replace(record, versions=tuple(sorted(map(self._reference, record.versions))))
+        return data if changed == record else codec.encode(schema, changed)
+
+    def _reference(self, reference: str) -> str:
+        model, at, number = reference.partition("@")
+        if number.isdigit():
+            number = str(self.carried.numbers.get((model, int(number)), number))
+        return f"{self.carried.model(model)}{at}{number}"
+
+    # Files
+
+    def _merge_file(self, path: str, what: RecordPath | None) -> None:
+        target = self._path(path, what)
+        base = self._carry(what, self.before.files.read(path))
+        ours = self._carry(what, self.after.read(path))
+        theirs = self.onto.files.read(target)
+        if ours in (theirs, base):
+            return
+        if theirs == base:
+            self.done.files[target] = ours
+        else:
+            self._merge(target, what, (base, ours, theirs))
+
+    def _merge(self, path: str, what: RecordPath | None, sides: tuple[bytes | None, ...]) -> None:
+        """Merge one file that both sides changed."""
+        base, ours, theirs = sides
+        if what is None:
+            self.done.conflicts.append(f"{path} was changed on both sides; theirs stands")
+            return
+        if what.kind == "archived":
+            return
+        model = self.carried.model(what.model)
+        if what.kind in ("stage", "alias"):
+            self._stand(model, f"{what.key} of {model}: here {_holder(ours)}, there {_holder(theirs)}, which stands")
+            return
+        if what.kind == "name":
+            if ours is not None and theirs is not None:
+                self._lose_name(model, what.key)
+            return
+        if ours is None or theirs is None:
+            self.done.conflicts.append(f"{path} was deleted on one side and changed on the other; theirs stands")
+            return
+        schema = _SCHEMAS[what.kind]
+        old: Any = None if base is None else codec.decode(schema, base, path, newer=True)
+        mine: Any = codec.decode(schema, ours, path, newer=True)
+        other: Any = codec.decode(schema, theirs, path, newer=True)
+        if what.kind == "version" and (mine.deleted is not None or other.deleted is not None):
+            if mine.deleted is None or other.deleted is None:
+                here, there = ("deleted", "changed") if mine.deleted is not None else ("changed", "deleted")
+                self.done.conflicts.append(f"{model} {other.number} was {here} here and {there} there, which stands")
+            return
+        if what.kind == "model" and old is None:
+            # registered on both sides: it is as old as the older one that others saw
+            mine = replace(mine, created=other.created)
+        record, wrong = merged(old, mine, other)
+        self.done.conflicts += [f"{path}, key {key}: was changed on both sides; theirs stands" for key in wrong]
+        data = codec.encode(schema, record)
+        if data != theirs:
+            self.done.files[path] = data
+
+    def _stand(self, model: str, conflict: str) -> None:
+        self.done.conflicts.append(conflict)
+        self.refused.add(model)
+
+    def _lose_name(self, model: str, name: str) -> None:
+        self.done.conflicts.append(f"the name {name} of {model} was given to another version; theirs keeps it")
+        self.done.lost_names.append(name)
+
+    def _drop_lost_names(self) -> None:
+        """A version whose name went to another keeps its number and loses the name."""
+        for path, data in list(self.done.files.items()):
+            what = paths.parse_path(path)
+            if what is None or what.kind != "version" or data is None:
+                continue
+            record = codec.decode(records.VERSION, data, path, newer=True)
+            if record.name is None:
+                continue
+            home = paths.name_file(what.model, record.name)
+            clash = self._clash(what.model, record.name)
+            if clash and self.was.read(home) is None:
+                self.done.files.pop(home, None)
+                self.done.conflicts.append(
+                    f"the name {record.name} of {what.model} is taken there by {clash}, which stands"
+                )
+                self.done.lost_names.append(record.name)
+            given = self._read(records.NAME, self.onto.files, home)
+            if given is None or given.version != record.number:
+                self.done.files[path] = codec.encode(records.VERSION, replace(record, name=None))
+
+    def _clash(self, model: str, name: str) -> str:
+        """What has *name* there but for its case: another version's name, an alias; "" if nothing has."""
+        for file in self.onto.files.names(paths.name_folder(model, name)):
+            if file != f"{name}.toml" and fold(file.removesuffix(".toml")) == fold(name):
+                return file.removesuffix(".toml")
+        aliases = [alias for alias in self.onto.recorded_aliases(model) if fold(alias) == fold(name)]
+        return f"the alias {aliases[0]}" if aliases else ""
+
+    # The whole
+
+    def _make_sound(self) -> None:
+        """Take away what is clean as text and wrong as a whole, as a stage for a version that was deleted."""
+        for model in sorted({what.model for _, what in self._touched()} | self.refused):
+            if model in self.refused:
+                self._drop(model, _PLACES)
+            before = set(self._faults(replace(self.onto, files=self.was), model))
+            faults = [fault for fault in self._faults(self.onto, model) if fault not in before]
+            if faults:
+                self.done.conflicts += [f"{fault}; theirs stands" for fault in faults]
+                self._drop(model, _PLACES)
+            if faults and set(self._faults(self.onto, model)) - before:
+                self._keep_new_versions(model)
+            if faults and set(self._faults(self.onto, model)) - before:
+                self._drop(model, tuple(_SCHEMAS) + _PLACES)
+            self._tidy(model)
+
+    def _touched(self, model: str = "") -> list[tuple[str, RecordPath]]:
+        found = ((path, paths.parse_path(path)) for path in self.done.files)
+        return [(path, what) for path, what in found if what is not None and what.model and model in ("", what.model)]
+
+    def _drop(self, model: str, kinds: tuple[str, ...]) -> None:
+        """A promotion goes whole or not at all: with its stage go the markers that it set."""
+        for path, what in self._touched(model):
+            if what.kind not in kinds:
+                continue
+            if path in self.planned:
+                self.done.files[path] = self.planned[path]
+            else:
+                del self.done.files[path]
+
+    def _keep_new_versions(self, model: str) -> None:
+        for path, what in self._touched(model):
+            data = self.done.files[path]
+            if what.kind == "version" and data is not None and self.was.read(path) is None:
+                record = codec.decode(records.VERSION, data, path, newer=True)
+                if record.name is not None:
+                    self.done.lost_names.append(record.name)
+                    self.done.files[path] = codec.encode(records.VERSION, replace(record, name=None))
+            elif path not in self.planned:
+                del self.done.files[path]
+
+    def _tidy(self, model: str) -> None:
+        """No version may be in two places: what one side did to it and the other did to its stage."""
+        if not self._touched(model):
+            return
+        for path in leftovers(self.onto, model):
+            what = paths.parse_path(path)
+            if what is not None and what.kind == "stage" and self.done.files.get(path) is not None:
+                number = _holder(self.done.files[path])
+                self.done.conflicts.append(f"{model} {what.key}: here {number}, which is in another stage there")
+                self._drop(model, _PLACES)
+                break
+        if self._touched(model):
+            self.done.files.update(dict.fromkeys(leftovers(self.onto, model)))
+
+    def _faults(self, found: Snapshot, model: str) -> Iterator[str]:
+        """What `check` would say of the records of *model* that this commit touches, and of its stages."""
+        touched = self._touched(model)
+        record = self._read(records.MODEL, found.files, paths.model_file(model))
+        if record is None or not record.exists:
+            if any(what.kind != "model" and found.files.read(path) is not None for path, what in touched):
+                yield f"{model} is gone there"
+            return
+        stages = found.registry().stage_names
+        for stage in (*stages, *(what.key for _, what in touched if what.kind == "stage" and what.key not in stages)):
+            if found.recorded(model, stage) is not None and stage not in stages:
+                yield f"{stage} of {model}: there is no such stage"
+            yield from self._fault_in_place(found, model, stage, found.recorded(model, stage))
+        for alias in found.recorded_aliases(model):
+            yield from self._fault_in_place(found, model, alias, found.recorded_alias(model, alias))
+        for path, what in touched:
+            if found.files.read(path) is not None or what.kind == "name":
+                yield from self._fault_in_file(found, model, path, what)
+
+    def _fault_in_place(self, found: Snapshot, model: str, place: str, record: StageRecord | None) -> Iterator[str]:
+        if record is None:
+            return
+        version = self._version(found, model, record.version)
+        if version is None or not version.usable:
+            yield f"{place} of {model}: version {record.version} was deleted"
+        elif links_digest(version.artifacts) != record.artifacts:
+            yield f"{place} of {model}: the artifacts of version {record.version} were changed"
+
+    def _fault_in_file(self, found: Snapshot, model: str, path: str, what: RecordPath) -> Iterator[str]:
+        if what.kind == "archived":
+            version = self._version(found, model, int(what.key))
+            if version is None or version.deleted is not None:
+                yield f"{model} {what.key} was archived, and deleted"
+        elif what.kind == "version":
+            version = self._version(found, model, int(what.key))
+            if version is None:
+                return
+            if version.deleted is not None and found.is_archived(model, version.number):
+                yield f"{model} {what.key} was deleted, and archived"
+            if version.name is not None and found.number_named(model, version.name) != version.number:
+                yield f"{model} {what.key}: its name {version.name} leads elsewhere"
+        elif what.kind == "name":
+            for files in (found.files, self.was):
+                name = self._read(records.NAME, files, path)
+                version = self._version(found, model, name.version) if name is not None else None
+                is_named = version is not None and version.name == what.key
+                if name is not None and is_named != (found.files.read(path) is not None):
+                    yield f"{model} {name.version}: it and its name {what.key} do not agree"
+        elif what.kind == "alias":
+            others = [other for other in found.recorded_aliases(model) if other != what.key]
+            folder = found.files.names(paths.name_folder(model, what.key))
+            taken = [*others, *(name.removesuffix(".toml") for name in folder)]
+            if any(fold(other) == fold(what.key) for other in taken):
+                yield f"the alias {what.key} of {model} is a name there"
+
+    def _version(self, found: Snapshot, model: str, number: int) -> VersionRecord | None:
+        return self._read(records.VERSION, found.files, paths.version_file(model, number))
+
+    @staticmethod
+    def _read(schema: codec.Schema[R], files: Files, path: str) -> R | None:
+        return files.load(path, schema, newer=True)
+
+
+def _holder(data: bytes | None) -> str:
+    if data is None:
+        return "nobody"
+    return f"version {codec.decode(records.STAGE, data, 'stage', newer=True).version}"

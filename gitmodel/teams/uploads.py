@@ -1,0 +1,85 @@
+"""Before a push: the artifacts of the versions that others do not have yet go where others can reach them."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+from gitmodel.domain import paths
+from gitmodel.domain.records import ArtifactLink
+from gitmodel.domain.views import usable
+from gitmodel.errors import Unreachable
+from gitmodel.storage.artifacts import ArtifactStore, Progress, copy_artifact
+from gitmodel.storage.log import changed_paths
+from gitmodel.storage.repository import Repository
+
+
+def upload(
+    repository: Repository,
+    old: str,
+    new: str,
+    local: ArtifactStore,
+    store: ArtifactStore,
+    *,
+    jobs: int = 8,
+    progress: Progress | None = None,
+) -> int:
+    """Copy what versions between the commits *old* ("": none) and *new* point at from *local* to *store*.
+
+    *jobs* at a time; what is there already is not copied. Returns how many artifacts were. Raises Unreachable if
+    others could not reach *store*, or an artifact is in neither.
+    """
+    links = {link.digest: (link, version) for version, link in _links(repository, old, new)}
+    if links and not store.shared:
+        link, version = next(iter(links.values()))
+        raise Unreachable(
+            f"{link.name} of {version} is in {store.url}, which only this machine can reach",
+            hint="name a store that all can reach: `git model init --store URL`, for example file:///srv/models",
+        )
+    missing = [(link, version) for digest, (link, version) in links.items() if not store.holds(digest)]
+    for link, version in missing:
+        if not local.holds(link.digest):
+            raise Unreachable(
+                f"{link.name} of {version} is neither in {store.url} nor on this machine",
+                hint=f"run `git model unlink {version} {link.name}`, or link the file again",
+            )
+    told = _Told(progress, sum(link.size for link, _ in missing))
+
+    def copy(link: ArtifactLink) -> None:
+        copy_artifact(local, store, link.digest, folder=link.is_folder)
+        told.add(link.size)
+
+    if missing:
+        with ThreadPoolExecutor(max(jobs, 1)) as pool:
+            list(pool.map(copy, [link for link, _ in missing]))
+    return len(missing)
+
+
+class _Told:
+    """Bytes done of *total*, told to a *progress* by one thread at a time."""
+
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self._progress = progress
+        self._total = total
+        self._done = 0
+        self._lock = threading.Lock()
+
+    def add(self, count: int) -> None:
+        with self._lock:
+            self._done += count
+            if self._progress is not None:
+                self._progress(self._done, self._total)
+
+
+def _links(repository: Repository, old: str, new: str) -> Iterator[tuple[str, ArtifactLink]]:
+    snapshot = repository.snapshot(new)
+    changed = (
+        changed_paths(repository, old, new) if old else [path for path, _ in repository.files(new).walk(paths.MODELS)]
+    )
+    for path in changed:
+        what = paths.parse_path(path)
+        if what is not None and what.kind == "version" and repository.files(new).id(path) is not None:
+            for record in usable(snapshot.versions(what.model, [int(what.key)])):
+                for link in record.artifacts:
+                    yield f"{what.model}@{record.number}", link

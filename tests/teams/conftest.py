@@ -1,0 +1,49 @@
+"""What the tests of teams stand on: a remote, clones of it and a store that all of them reach."""
+
+import shutil
+import subprocess
+from contextlib import ExitStack
+
+import pytest
+from teamwork import Team, begin
+
+
+@pytest.fixture
+def soak(request):
+    """Whether the long version of the test is wanted (`--soak`)."""
+    return request.config.getoption("--soak")
+
+
+@pytest.fixture
+def bare(tmp_path):
+    """An empty bare repository, the remote of the team."""
+    path = tmp_path / "remote.git"
+    subprocess.run(["git", "init", "-q", "--bare", str(path)], check=True)
+    return path
+
+
+@pytest.fixture
+def team(tmp_path, bare):
+    """A remote by its path, and a shared store."""
+    (tmp_path / "store").mkdir()
+    with ExitStack() as opened:
+        # a path from the clone, so that all of it can be copied to another place
+        yield Team(tmp_path, "../remote.git", (tmp_path / "store").as_uri(), opened)
+
+
+@pytest.fixture
+def ada(team, tmp_path_factory):
+    """The one who began: iris with three versions, the second in production; all of it pushed, and pulled by Bob."""
+    kept = tmp_path_factory.getbasetemp() / "team"
+    if not kept.exists():
+        begin(team)
+        shutil.copytree(team.folder, kept, symlinks=True)
+    else:
+        shutil.copytree(kept, team.folder, symlinks=True, dirs_exist_ok=True)
+    return team.open("ada")
+
+
+@pytest.fixture
+def bob(team, ada):
+    """One who has pulled what Ada pushed."""
+    return team.open("bob")

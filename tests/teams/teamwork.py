@@ -1,0 +1,89 @@
+"""A registry that several people work on: who they are, what they share, and the question whether all is well."""
+
+import os
+import subprocess
+from pathlib import Path
+
+from gitmodel import Client
+from gitmodel.registry import checking
+from gitmodel.storage.artifacts import open_store
+from gitmodel.storage.repository import open_repository
+
+BRANCH = "refs/heads/gitmodel"
+
+
+class Team:
+    """A bare remote at *url* and the people who work with it, each with a clone and a name of their own."""
+
+    def __init__(self, folder, url, store, opened):
+        self.folder = folder
+        self.url = url
+        self.store = store
+        self.opened = opened
+
+    def clone(self, name, *, url=None):
+        """A new clone, with no registry in it yet."""
+        path = self.folder / name
+        subprocess.run(["git", "init", "-q", str(path)], check=True)
+        subprocess.run(["git", "-C", str(path), "remote", "add", "origin", url or self.url], check=True)
+        return self.open(name)
+
+    def open(self, name):
+        client = Client(self.folder / name, store=self.store, environ=self.environ(name))
+        self.opened.callback(client.close)
+        return client
+
+    def environ(self, name):
+        who = {
+            f"GIT_{role}_{part}": value
+            for role in ("AUTHOR", "COMMITTER")
+            for part, value in (("NAME", name), ("EMAIL", f"{name}@example.com"))
+        }
+        return {**os.environ, **who}
+
+
+def begin(team):
+    client = team.clone("ada")
+    iris = client.register_model("iris", license="MIT")
+    for number in (1, 2, 3):
+        iris.create_version(data={"train": source(team, f"data {number}")}, metadata={"accuracy": number / 10})
+    iris.get_version(2).set_stage("production")
+    client.push()
+    team.clone("bob").pull()
+
+
+def source(team, content):
+    path = team.folder / "source.txt"
+    path.write_text(content, encoding="utf-8")
+    return path
+
+
+def refs(path):
+    """The metadata branch and the stage tags of a repository."""
+    command = ["git", "-C", str(path), "for-each-ref", "--format=%(refname) %(objectname)", BRANCH, "refs/tags/model"]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return dict(line.split(" ") for line in said.splitlines())
+
+
+def assert_sound(path, *, store=""):
+    """Fail unless git, `check` and the tags of the registry at *path* are as they must be."""
+    done = subprocess.run(
+        ["git", "fsck", "--strict", "--no-progress", "--no-dangling"], cwd=path, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
+    repository = open_repository(Path(path), environ=os.environ)
+    try:
+        assert checking.check(repository) == []
+        tip = repository.tip()
+        kept = open_store(store, default_root=repository.common_dir / "gitmodel" / "store")
+        snapshot = repository.snapshot(tip)
+        for ref in repository.tags.all():
+            wanted = repository.tags.recorded_at(tip, ref)
+            assert wanted is not None, f"{ref} is not recorded"
+            assert wanted.id == repository.tags.id(ref), f"{ref} is not where the branch says"
+        for model in snapshot.model_names():
+            for number in snapshot.numbers(model):
+                for link in snapshot.version(model, number).artifacts:
+                    assert not store or kept.holds(link.digest)
+    finally:
+        repository.close()

@@ -1,0 +1,597 @@
+"""Two who change one registry apart come together again, and nobody's work is lost."""
+
+import subprocess
+
+import pytest
+from teamwork import assert_sound, refs, source
+
+from gitmodel import Client, Conflict, Invalid, NotFound, Refused, Unreachable
+
+
+def log(client, *arguments):
+    command = [
+        "git",
+        f"--git-dir={client.repository.git.git_dir}",
+        "log",
+        "--reverse",
+        *arguments,
+        "refs/heads/gitmodel",
+    ]
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split("\n")[:-1]
+
+
+def held(client, model="iris"):
+    return {state.name: state.in_force for state in client.get_model(model).stages if state.in_force is not None}
+
+
+def numbers(client, model="iris"):
+    return [version.number for version in client.get_model(model).versions]
+
+
+def test_a_pull_brings_the_branch_and_the_tags(team, ada, bob, bare):
+    assert refs(bob.repository.common_dir) == refs(bare) == refs(ada.repository.common_dir)
+    assert held(bob) == {"production": 2}
+    assert not bob.pull().changed
+    assert_sound(bob.repository.common_dir, store=team.store)
+
+
+def test_a_version_whose_number_was_taken_gets_the_next_and_all_that_names_it_follows(team, ada, bob, bare):
+    ada.get_model("iris").create_version("1.0", data={"train": source(team, "ada")})
+    ada.push()
+    version = bob.get_model("iris").create_version("1.1", data={"train": source(team, "bob")})
+    version.set_stage("production", reason="4 is better")
+    bob.get_model("iris").create_version()
+    done = bob.push()
+    (pulled,) = done.pulled
+    assert pulled.renumbered == ["iris 4 -> 5", "iris 5 -> 6"]
+    assert pulled.conflicts == []
+    assert (pulled.replayed, done.commits) == (3, 3)
+    assert held(bob) == {"production": 5}
+    assert bob.get_version("iris@1.1").number == 5
+    assert bob.get_version("iris@1.0").number == 4
+    assert log(bob, "--format=%s (%an)")[-4:] == [
+        "Add iris 4 (1.0) (ada)",
+        "Add iris 5 (1.1) (bob)",
+        "Promote iris 5 to production (bob)",
+        "Add iris 6 (bob)",
+    ]
+    assert log(bob, "--format=%(trailers:key=Version,valueonly,separator=%x20)")[-3:] == ["5", "5", "6"]
+    ada.pull()
+    assert refs(ada.repository.common_dir) == refs(bob.repository.common_dir) == refs(bare)
+    assert_sound(bare, store=team.store)
+
+
+def test_numbers_of_many_versions_in_one_commit_stay_in_their_order(team, ada, bob):
+    for _ in range(7):
+        ada.get_model("iris").create_version()
+    ada.push()
+    with bob.transaction("Make nine"):
+        made = [bob.get_model("iris").create_version(metadata={"i": i}) for i in range(9)]
+    assert [version.number for version in made] == list(range(4, 13))
+    bob.push()
+    assert [bob.get_version(f"iris@{number}").metadata["i"] for number in range(11, 20)] == list(range(9))
+
+
+def test_the_run_that_made_a_version_follows_its_new_number(team, ada, bob):
+    from datetime import datetime, timezone
+
+    from gitmodel.domain import codec, paths, records
+    from gitmodel.domain.records import RunRecord
+    from gitmodel.domain.snapshot import Change
+
+    ada.get_model("iris").create_version()
+    ada.push()
+    bob.get_model("iris").create_version()
+    moment = datetime(2026, 11, 23, tzinfo=timezone.utc)
+    run = RunRecord("20261123T101112Z-train-7f3a", "train", "succeeded", moment, moment, versions=("iris@4",))
+    files = {paths.run_file(run.id): codec.encode(records.RUN, run)}
+    bob.repository.transact(lambda _: Change(None, subject="Record a run", files=files))
+    bob.push()
+    assert bob.get_run(run.id).record.versions == ("iris@5",)
+
+
+def test_edits_of_different_keys_merge_and_of_one_key_theirs_stands(ada, bob):
+    ada.get_version("iris@1").log_metadata(accuracy=0.9, epochs=3)
+    ada.update_model("iris", title="Iris", add_tags=["ada"])
+    ada.push()
+    bob.get_version("iris@1").log_metadata(accuracy=0.8, loss=0.1)
+    bob.update_model("iris", audience="all", add_tags=["bob"])
+    pulled = bob.pull()
+    assert bob.get_version("iris@1").metadata == {"accuracy": 0.9, "epochs": 3, "loss": 0.1}
+    iris = bob.get_model("iris")
+    assert (iris.title, iris.audience, iris.tags) == ("Iris", "all", ["ada", "bob"])
+    assert pulled.conflicts == [
+        "models/iris/versions/1.toml, key metadata.accuracy: was changed on both sides; theirs stands"
+    ]
+
+
+def test_two_holders_of_one_stage_is_a_conflict_that_names_both(team, ada, bob, bare):
+    ada.get_version("iris@1").set_stage("production")
+    ada.push()
+    bob.get_version("iris@3").set_stage("production")
+    pulled = bob.pull()
+    assert pulled.conflicts == ["production of iris: here version 3, there version 1, which stands"]
+    assert held(bob) == {"production": 1}
+    assert refs(bob.repository.common_dir) == refs(bare)
+
+
+def test_promotions_of_different_stages_both_stand(ada, bob, bare):
+    ada.get_version("iris@1").set_stage("production")
+    ada.push()
+    bob.get_version("iris@3").set_stage("staging")
+    assert bob.push().moved
+    assert held(bob) == {"production": 1, "staging": 3}
+    assert_sound(bare)
+
+
+def test_a_version_promoted_to_two_stages_apart_is_in_one(ada, bob, bare):
+    ada.get_version("iris@3").set_stage("production")
+    ada.push()
+    bob.get_version("iris@3").set_stage("staging")
+    pulled = bob.pull()
+    assert pulled.conflicts == ["iris staging: here version 3, which is in another stage there"]
+    assert held(bob) == {"production": 3}
+    bob.push()
+    assert_sound(bare)
+
+
+def test_a_version_deleted_there_is_not_promoted_here(ada, bob, bare):
+    ada.get_version("iris@3").delete(reason="wrong data")
+    ada.push()
+    bob.get_version("iris@3").set_stage("staging")
+    bob.get_version("iris@3").log_metadata(loss=0.1)
+    pulled = bob.pull()
+    assert pulled.conflicts == [
+        "staging of iris: version 3 was deleted; theirs stands",
+        "iris 3 was changed here and deleted there, which stands",
+    ]
+    bob.push()
+    assert_sound(bare)
+
+
+def test_a_version_promoted_there_is_not_deleted_here(ada, bob, bare):
+    ada.get_version("iris@3").set_stage("staging")
+    ada.push()
+    bob.get_version("iris@3").delete(reason="wrong data")
+    assert bob.pull().conflicts == ["staging of iris: version 3 was deleted; theirs stands"]
+    assert held(bob) == {"production": 2, "staging": 3}
+    bob.push()
+    assert_sound(bare)
+
+
+def test_a_name_given_on_both_sides_stays_with_theirs(ada, bob, bare):
+    ada.get_model("iris").create_version("1.0")
+    ada.push()
+    bob.get_model("iris").create_version("1.0", metadata={"bob": True})
+    pulled = bob.push().pulled[0]
+    assert pulled.conflicts == ["the name 1.0 of iris was given to another version; theirs keeps it"]
+    assert bob.get_version("iris@5").metadata == {"bob": True}
+    assert bob.get_version("iris@5").name is None
+    assert log(bob, "--format=%s")[-1] == "Add iris 5"
+    assert_sound(bare)
+
+
+def test_names_that_differ_by_case_only_are_one_name(ada, bob, bare):
+    ada.get_model("iris").create_version("rc-One")
+    ada.register_model("Demo").create_version()
+    ada.push()
+    bob.get_model("iris").create_version("RC-one")
+    bob.register_model("demo").create_version(metadata={"bob": True})
+    bob.push()
+    assert numbers(bob, "Demo") == [1, 2]
+    assert bob.get_version("Demo@2").metadata == {"bob": True}
+    assert bob.get_version("iris@5").name is None
+    assert_sound(bare)
+
+
+def test_work_on_a_model_that_was_renamed_there_goes_to_its_new_name(ada, bob, bare):
+    ada.update_model("iris", new_name="flower")
+    ada.push()
+    bob.get_model("iris").create_version(metadata={"bob": True}).set_stage("staging")
+    bob.push()
+    assert bob.get_version("flower@4").metadata == {"bob": True}
+    assert held(bob, "flower") == {"production": 2, "staging": 4}
+    assert log(bob, "--format=%s")[-2:] == ["Add flower 4", "Promote flower 4 to staging"]
+    assert_sound(bare)
+
+
+def test_a_rename_here_takes_what_was_made_there_along(ada, bob, bare):
+    ada.get_model("iris").create_version(metadata={"ada": True})
+    ada.push()
+    bob.get_model("iris").create_version(metadata={"bob": True})
+    bob.update_model("iris", new_name="flower")
+    bob.get_version("flower@4").set_stage("staging")
+    bob.push()
+    assert bob.get_version("flower@4").metadata == {"ada": True}
+    assert bob.get_version("flower@5").metadata == {"bob": True}
+    assert held(bob, "flower") == {"production": 2, "staging": 5}
+    assert sorted(refs(bare)) == [
+        "refs/heads/gitmodel",
+        "refs/tags/model/flower/production",
+        "refs/tags/model/flower/staging",
+    ]
+    assert_sound(bare)
+
+
+def test_a_model_deleted_here_and_changed_there_stays(ada, bob, bare):
+    ada.get_model("iris").create_version()
+    ada.push()
+    bob.delete_model("iris", force=True, reason="not needed")
+    assert bob.pull().conflicts == ["iris was deleted here and changed there, which stands"]
+    assert numbers(bob) == [1, 2, 3, 4]
+    assert held(bob) == {"production": 2}
+    assert refs(bob.repository.common_dir) == refs(bare)
+
+
+def test_a_model_deleted_there_takes_no_more_versions(ada, bob, bare):
+    ada.delete_model("iris", force=True)
+    ada.push()
+    bob.get_model("iris").create_version()
+    assert bob.pull().conflicts == ["iris is gone there; theirs stands"]
+    assert refs(bob.repository.common_dir) == refs(bare)
+    assert_sound(bob.repository.common_dir)
+
+
+def test_edits_beside_an_unpushed_promotion_are_replayed(ada, bob, bare):
+    ada.register_model("other")
+    ada.push()
+    bob.get_version("iris@3").set_stage("production")
+    bob.get_version("iris@3").log_metadata(loss=0.1)
+    bob.get_version("iris@1").delete(reason="old")
+    bob.push()
+    assert held(bob) == {"production": 3}
+    assert_sound(bare)
+
+
+def test_a_stage_moved_and_moved_back_here_has_the_tag_of_its_newest_commit(ada, bob, bare):
+    ada.register_model("other")
+    ada.push()
+    bob.get_version("iris@3").set_stage("production")
+    bob.get_version("iris@2").set_stage("production")
+    bob.push()
+    assert_sound(bare)
+    assert refs(bare) == refs(bob.repository.common_dir)
+
+
+def test_a_promotion_merged_but_not_applied_is_pending_for_all_until_one_applies_it(ada, bob, bare, git):
+    ada.get_version("iris@3").set_stage("production")
+    git(bare, "fetch", "-q", str(ada.repository.common_dir), "gitmodel:gitmodel")  # a merge: the branch, not the tag
+    assert not bob.pull().conflicts
+    (state,) = bob.get_model("iris").stages
+    assert (state.recorded, state.in_force, state.pending) == (3, 2, True)
+    bob.apply()
+    assert not bob.pull().moved
+    assert [ref.name for ref in bob.push().moved] == ["model/iris/production"]
+    assert refs(bare) == refs(bob.repository.common_dir)
+    assert_sound(bare)
+
+
+def test_a_tag_that_was_moved_back_there_is_not_put_in_force_again_by_a_push(ada, bob, bare, git):
+    old = refs(bare)["refs/tags/model/iris/production"]
+    ada.get_version("iris@3").set_stage("production")
+    ada.push()
+    bob.pull()
+    git(bare, "update-ref", "refs/tags/model/iris/production", old)
+    bob.register_model("other")
+    bob.push()
+    assert refs(bare)["refs/tags/model/iris/production"] == old
+    assert bob.get_model("iris").stages[0].pending
+
+
+def test_a_remote_that_was_rewound_is_said_and_what_is_here_is_kept(ada, bob, bare, git):
+    before = refs(bare)
+    git(bare, "update-ref", "refs/heads/gitmodel", "refs/heads/gitmodel~2")
+    bob.get_model("iris").create_version()
+    mine = refs(bob.repository.common_dir)
+    for verb in (bob.pull, bob.push, bob.pull):
+        with pytest.raises(Conflict, match="was rewound"):
+            verb()
+        assert refs(bob.repository.common_dir) == mine
+    bob.pull(rewound=True)
+    assert numbers(bob) == [1, 2, 3, 4]
+    bob.push()
+    assert_sound(bare)
+    assert refs(bare)["refs/tags/model/iris/production"] == before["refs/tags/model/iris/production"]
+
+
+def test_a_remote_whose_branch_was_deleted_is_said_and_filled_again_on_demand(ada, bob, bare, git):
+    git(bare, "update-ref", "-d", "refs/heads/gitmodel")
+    mine = refs(bob.repository.common_dir)
+    with pytest.raises(Conflict, match="was deleted"):
+        bob.push()
+    assert refs(bob.repository.common_dir) == mine
+    bob.pull(rewound=True)
+    bob.push()
+    assert refs(bare) == mine
+
+
+def test_registries_with_nothing_in_common_are_refused_with_the_fix(team, ada, bare):
+    eve = team.clone("eve")
+    from gitmodel.registry import setup
+
+    setup.begin(eve.repository, new=True)
+    eve.register_model("mine")
+    mine, theirs = refs(eve.repository.common_dir), refs(bare)
+    for verb in (eve.pull, eve.push):
+        with pytest.raises(Refused, match="nothing in common") as refused:
+            verb()
+        assert "git branch -m gitmodel gitmodel-old" in refused.value.hint
+    assert (refs(eve.repository.common_dir), refs(bare)) == (mine, theirs)
+
+
+def test_a_signed_commit_is_not_replayed_but_refused(ada, bob, git, tmp_path):
+    folder = tmp_path / "bob"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "key")], check=True)
+    bob.get_model("iris").create_version()
+    tree = git(folder, "rev-parse", "gitmodel^{tree}")
+    signing = ("-c", "gpg.format=ssh", "-c", f"user.signingKey={tmp_path / 'key.pub'}")
+    commit = git(folder, *signing, "commit-tree", "-S", "-p", "gitmodel~1", "-m", "Signed", tree)
+    git(folder, "update-ref", "refs/heads/gitmodel", commit)
+    ada.register_model("other")
+    ada.push()
+    with pytest.raises(Refused, match="is signed"):
+        bob.pull()
+    assert refs(folder)["refs/heads/gitmodel"] == commit
+
+
+def test_a_signed_commit_is_pushed_as_it_is_when_nobody_was_faster(ada, bob, bare, git, tmp_path):
+    folder = tmp_path / "bob"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / "key")], check=True)
+    bob.get_model("iris").create_version()
+    tree = git(folder, "rev-parse", "gitmodel^{tree}")
+    signing = ("-c", "gpg.format=ssh", "-c", f"user.signingKey={tmp_path / 'key.pub'}")
+    commit = git(folder, *signing, "commit-tree", "-S", "-p", "gitmodel~1", "-m", "Signed", tree)
+    git(folder, "update-ref", "refs/heads/gitmodel", commit)
+    bob.push()
+    assert refs(bare)["refs/heads/gitmodel"] == commit
+
+
+def test_artifacts_that_only_this_machine_has_keep_everything_here_with_the_one_command(team, bare, tmp_path):
+    team.store = None
+    client = team.clone("eve")
+    client.register_model("iris").create_version(data={"train": source(team, "x")})
+    with pytest.raises(Unreachable, match="only this machine can reach") as refused:
+        client.push()
+    assert refused.value.exit_code == 7
+    assert "git model init --store" in refused.value.hint
+    assert refs(bare) == {}
+    from gitmodel.registry import setup
+
+    setup.begin(client.repository, store=(tmp_path / "store").as_uri())
+    assert team.open("eve").push().artifacts == 1
+    assert_sound(bare, store=(tmp_path / "store").as_uri())
+
+
+def test_artifacts_are_there_before_the_refs_that_name_them(team, ada, bare):
+    seen = team.folder / "seen"
+    hook = bare / "hooks" / "pre-receive"
+    hook.write_text(f"#!/bin/sh\nfind '{team.folder}/store' -type f | wc -l > '{seen}'\n", encoding="utf-8")
+    hook.chmod(0o755)
+    with_private = Client(ada.repository.common_dir.parent, store=None, environ=team.environ("ada"))
+    before = sum(path.is_file() for path in (team.folder / "store").rglob("*"))
+    with_private.get_model("iris").create_version(data={"train": source(team, "new")})
+    with_private.close()
+    told = []
+    done = ada.push(jobs=2, progress=lambda part, whole: told.append((part, whole)))
+    assert done.artifacts == 1
+    assert told == [(3, 3)]
+    assert int(seen.read_text()) == before + 1
+
+
+def test_a_hook_of_the_server_is_heard_in_its_own_words_and_nothing_moves(ada, bob, bare):
+    hook = bare / "hooks" / "pre-receive"
+    hook.write_text("#!/bin/sh\necho 'releases are frozen until Monday' >&2\nexit 1\n", encoding="utf-8")
+    hook.chmod(0o755)
+    bob.get_version("iris@3").set_stage("production")
+    mine, theirs = refs(bob.repository.common_dir), refs(bare)
+    with pytest.raises(Refused, match="releases are frozen until Monday"):
+        bob.push()
+    assert (refs(bob.repository.common_dir), refs(bare)) == (mine, theirs)
+
+
+def test_an_update_hook_that_refuses_one_tag_refuses_the_branch_too(ada, bob, bare):
+    hook = bare / "hooks" / "update"
+    hook.write_text(
+        '#!/bin/sh\ncase "$1" in refs/tags/*) echo "only release may promote" >&2; exit 1;; esac\n', encoding="utf-8"
+    )
+    hook.chmod(0o755)
+    bob.get_version("iris@3").set_stage("production")
+    theirs = refs(bare)
+    with pytest.raises(Refused, match="only release may promote"):
+        bob.push()
+    assert refs(bare) == theirs
+
+
+def test_a_push_that_was_overtaken_pulls_replays_and_tries_again(team, ada, bob, bare, monkeypatch):
+    from gitmodel.storage import remotes
+
+    real, overtaken = remotes.push, []
+
+    def push(repository, remote, moves):
+        if len(overtaken) < 3 and repository is bob.repository:
+            overtaken.append(1)
+            ada.get_model("iris").create_version()
+            ada.push()
+        real(repository, remote, moves)
+
+    monkeypatch.setattr(remotes, "push", push)
+    bob.get_model("iris").create_version(metadata={"bob": True})
+    done = bob.push()
+    assert bob.get_version("iris@7").metadata == {"bob": True}
+    assert [pulled.renumbered for pulled in done.pulled] == [["iris 4 -> 5"], ["iris 5 -> 6"], ["iris 6 -> 7"]]
+    assert refs(bare) == refs(bob.repository.common_dir)
+
+
+def test_a_push_that_is_always_overtaken_ends_with_its_timeout(ada, bob, monkeypatch):
+    from gitmodel.storage import remotes
+
+    def push(repository, remote, moves):
+        raise remotes.RemoteMoved("somebody was faster")
+
+    bob.register_model("other")
+    monkeypatch.setattr(remotes, "push", push)
+    with pytest.raises(Conflict, match="somebody was faster"):
+        bob.push(timeout=0)
+
+
+def test_a_push_that_reports_failure_but_landed_is_a_push(ada, bob, bare):
+    """The connection is cut after the server moved its refs and before it says so."""
+    hook = bare / "hooks" / "post-receive"
+    hook.write_text("#!/bin/sh\nkill -9 $PPID\n", encoding="utf-8")
+    hook.chmod(0o755)
+    bob.get_version("iris@3").set_stage("production")
+    bob.push()
+    assert refs(bare) == refs(bob.repository.common_dir)
+    assert not bob.push().commits
+
+
+def test_a_push_that_was_cut_before_it_landed_is_said_and_completes_when_run_again(ada, bob, bare):
+    hook = bare / "hooks" / "pre-receive"
+    hook.write_text("#!/bin/sh\nkill -9 $PPID\n", encoding="utf-8")
+    hook.chmod(0o755)
+    bob.get_version("iris@3").set_stage("production")
+    theirs = refs(bare)
+    with pytest.raises(Unreachable, match="cannot be pushed to"):
+        bob.push()
+    assert refs(bare) == theirs
+    hook.unlink()
+    bob.push()
+    assert refs(bare) == refs(bob.repository.common_dir)
+    assert_sound(bare)
+
+
+def test_a_transaction_that_is_there_already_as_another_commit_is_not_made_twice(ada, bob, bare, git, tmp_path):
+    """A clone that was restored from a backup holds what it pushed after a replay in its old form."""
+    import shutil
+
+    bob.get_model("iris").create_version(metadata={"bob": True})
+    shutil.copytree(tmp_path / "bob", tmp_path / "backup", symlinks=True)
+    ada.get_model("iris").create_version()
+    ada.push()
+    bob.push()
+    team_backup = Client(tmp_path / "backup")
+    team_backup.get_version("iris@4").set_stage("staging")
+    pulled = team_backup.pull()
+    assert numbers(team_backup) == [1, 2, 3, 4, 5]
+    assert pulled.renumbered == ["iris 4 -> 5"]
+    assert held(team_backup)["staging"] == 5
+    team_backup.close()
+
+
+def test_a_remote_out_of_reach_or_unknown_is_said(team, bob, bare, tmp_path):
+    bare.rename(tmp_path / "gone.git")
+    with pytest.raises(Unreachable) as error:
+        bob.pull()
+    assert error.value.exit_code == 7
+    with pytest.raises(NotFound, match="no remote 'upstream'"):
+        bob.pull("upstream")
+
+
+def test_which_remote_is_meant_can_be_set(team, bob, git, tmp_path):
+    folder = tmp_path / "bob"
+    git(folder, "remote", "rename", "origin", "hub")
+    git(folder, "remote", "add", "spare", "nowhere")
+    with pytest.raises(NotFound, match="several remotes"):
+        team.open("bob").pull()
+    git(folder, "config", "gitmodel.remote", "hub")
+    assert team.open("bob").pull().remote == "hub"
+
+
+def test_credentials_of_a_remote_are_never_printed(team, bob, git, tmp_path):
+    git(tmp_path / "bob", "remote", "set-url", "origin", "http://ada:s3cret@127.0.0.1:9/x.git")
+    for verb in (bob.pull, bob.push):
+        with pytest.raises(Unreachable) as error:
+            verb()
+        assert "s3cret" not in error.value.message + error.value.hint
+        assert "127.0.0.1:9" in error.value.message
+
+
+@pytest.mark.parametrize(
+    "name", ["refs/tags/model/-x/production", "refs/tags/model/iris/--exec=x", "refs/tags/model/a"]
+)
+def test_tags_that_no_stage_could_have_are_left_alone(ada, bob, bare, git, name):
+    tag = refs(bare)["refs/tags/model/iris/production"]
+    git(bare, "update-ref", name, tag)
+    bob.register_model("other")
+    bob.push()
+    assert name not in refs(bob.repository.common_dir)
+    assert refs(bare)[name] == tag
+
+
+def test_tags_of_a_hostile_remote_do_not_count(ada, bob, bare, git):
+    blob = git(bare, "hash-object", "-w", "--stdin", input="not a tag")
+    git(bare, "update-ref", "refs/tags/model/iris/production", blob)
+    bob.pull()
+    with pytest.raises(Invalid):
+        bob.get_version("iris@production")
+
+
+def test_symbolic_links_submodules_and_odd_paths_of_a_hostile_branch_stay_data(ada, bob, bare, git, tmp_path):
+    secret = tmp_path / "secret"
+    secret.write_text("do not read", encoding="utf-8")
+    blob = git(bare, "hash-object", "-w", "--stdin", input=str(secret))
+    evil = git(bare, "mktree", "--missing", input=f"120000 blob {blob}\tmodel.toml\n160000 commit {'1' * 40}\tsub\n")
+    models = git(bare, "ls-tree", "gitmodel:models")
+    models = git(bare, "mktree", "--missing", input=f"{models}\n040000 tree {evil}\tevil\n")
+    root = [line for line in git(bare, "ls-tree", "gitmodel").splitlines() if not line.endswith("\tmodels")]
+    root += [f"040000 tree {models}\tmodels", f"100644 blob {blob}\t-rf", f"100755 blob {blob}\t..hooks"]
+    tree = git(bare, "mktree", "--missing", input="\n".join(root) + "\n")
+    commit = git(bare, "commit-tree", "-p", "gitmodel", "-m", "\x1b[2Jevil", tree)
+    git(bare, "update-ref", "refs/heads/gitmodel", commit)
+    bob.get_model("iris").create_version()
+    bob.pull()
+    with pytest.raises((Invalid, NotFound)):
+        bob.get_model("evil")
+    assert numbers(bob) == [1, 2, 3, 4]
+    assert not (tmp_path / "bob" / "-rf").exists()
+
+
+def test_a_pull_that_was_interrupted_completes_when_run_again(ada, bob, bare, monkeypatch):
+    """Whatever step of git is the last one that ran."""
+    from gitmodel.storage.git import Git
+
+    class Cut(Exception):
+        pass
+
+    ada.get_model("iris").create_version().set_stage("staging")
+    ada.push()
+    bob.get_model("iris").create_version().set_stage("production")
+    real = {name: getattr(Git, name) for name in ("run", "talk")}
+    for last in range(200):
+        left = iter(range(last))
+
+        def cut(self, *arguments, name, left=left, **options):
+            if next(left, None) is None:
+                raise Cut
+            return real[name](self, *arguments, **options)
+
+        for name in real:
+            monkeypatch.setattr(Git, name, lambda *a, name=name, cut=cut, **o: cut(*a, name=name, **o))
+        try:
+            bob.push()
+            break
+        except Cut:
+            bob.repository.close()
+    else:
+        pytest.fail("it never ended")
+    monkeypatch.undo()
+    assert last > 5
+    bob.push()
+    assert refs(bare) == refs(bob.repository.common_dir)
+    assert held(bob) == {"staging": 4, "production": 5}
+    assert_sound(bare)
+
+
+def test_the_users_own_tags_and_branches_are_not_pushed_or_touched(ada, bob, bare, git, tmp_path):
+    folder = tmp_path / "bob"
+    git(folder, "commit", "--allow-empty", "-q", "-m", "Mine")
+    git(folder, "tag", "-a", "-m", "mine", "v1")
+    git(folder, "tag", "-a", "-m", "mine", "on-registry", "gitmodel")
+    git(folder, "config", "push.followTags", "true")
+    bob.register_model("other")
+    bob.push()
+    assert git(bare, "for-each-ref", "--format=%(refname)").splitlines() == [
+        "refs/heads/gitmodel",
+        "refs/tags/model/iris/production",
+    ]
+    assert git(folder, "tag", "-l", "v1", "on-registry").splitlines() == ["on-registry", "v1"]
