@@ -120,7 +120,7 @@ class Repository:
         return self.retry(make)
 
     def retry(self, work: Callable[[], T]) -> T:
-        """What *work* returns; it is done again when somebody moved or locked a ref first. Raises Conflict in the end."""
+        """What *work* returns; it is done again when somebody moved or locked a ref first. Raises Conflict at last."""
         tries = _Tries(self)
         while True:
             try:
