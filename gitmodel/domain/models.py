@@ -10,6 +10,7 @@ from typing import Any
 from gitmodel.domain import codec, paths, records
 from gitmodel.domain.names import check_name, fold
 from gitmodel.domain.records import ModelRecord
+from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.domain.stages import leftovers, stage_states, tidied
 from gitmodel.errors import Conflict, Invalid, Refused, UsageError
@@ -95,9 +96,8 @@ def plan_deletion(
     Raises Refused if a stage or alias names one of its versions, unless *force*.
     """
     record = snapshot.model(name)
-    in_use = [
-        f"{s.recorded or s.in_force} is {'called' if s.alias else 'in'} {s.name}" for s in stage_states(snapshot, name)
-    ]
+    states = stage_states(snapshot, name)
+    in_use = [f"{s.recorded or s.in_force} is {'called' if s.alias else 'in'} {s.name}" for s in states]
     if in_use and not force:
         raise Refused(f"{name} is in use: {', '.join(in_use)}", hint="demote them first, or use --force")
     stone = ModelRecord(
@@ -105,7 +105,8 @@ def plan_deletion(
     )
     files: dict[str, bytes | None] = dict.fromkeys(_all_files(snapshot, paths.model_folder(name)))
     files[paths.model_file(name)] = codec.encode(records.MODEL, stone)
-    return Change(name, subject=f"Delete {name}", reason=reason, files=files, trailers=(("Model", name),))
+    left = tuple(StageRef(name, state.name) for state in states if state.recorded is None)
+    return Change(name, subject=f"Delete {name}", reason=reason, files=files, trailers=(("Model", name),), apply=left)
 
 
 def read_words(given: Iterable[str]) -> tuple[str, ...]:

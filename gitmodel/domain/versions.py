@@ -11,8 +11,9 @@ from gitmodel.domain import codec, paths, records
 from gitmodel.domain.models import changed_tags
 from gitmodel.domain.names import check_name, check_version_name, fold
 from gitmodel.domain.records import KINDS, ArtifactLink, VersionRecord
+from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import Change, Snapshot, name_record
-from gitmodel.domain.stages import held_files, places_of, tidied
+from gitmodel.domain.stages import held_files, places_of, stage_states, tidied
 from gitmodel.errors import Conflict, NotFound, Refused, UsageError
 
 
@@ -107,12 +108,14 @@ def plan_version_deletion(
     stone = VersionRecord(number=number, name=old.name, created=old.created, deleted=now, reason=reason.strip())
     files: dict[str, bytes | None] = {paths.version_file(model, number): codec.encode(records.VERSION, stone)}
     files.update(dict.fromkeys(held_files(snapshot, model, number)))
+    left = [s for s in stage_states(snapshot, model) if s.in_force == number and s.recorded is None]
     return Change(
         number,
         subject=f"Delete {model} {number}",
         reason=reason,
         files=tidied(snapshot, model, files),
         trailers=(("Model", model), ("Version", str(number))),
+        apply=tuple(StageRef(model, state.name) for state in left),
     )
 
 

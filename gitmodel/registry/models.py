@@ -65,6 +65,7 @@ def update_model(
     remove_tags: Iterable[str] = (),
 ) -> str:
     """Change descriptive fields and tags of a model. Raises NotFound, UsageError."""
+    check_name(name, "model")
     add, remove = planning.read_words(add_tags), planning.read_words(remove_tags)
     read = _read_description(given)
     return writer.transact(
@@ -76,11 +77,13 @@ def update_model(
 
 def rename_model(writer: Writer, old: str, new: str) -> str:
     """Give a model another name; the old one goes on to lead to it and is never used again."""
+    check_name(old, "model")
     return writer.transact(lambda snapshot: planning.plan_rename(snapshot, old, new))
 
 
 def delete_model(writer: Writer, name: str, *, reason: str = "", force: bool = False) -> str:
     """Delete a model. Raises Refused if a stage or alias names one of its versions, unless *force*."""
+    check_name(name, "model")
     now = writer.moment()
     return writer.transact(lambda snapshot: planning.plan_deletion(snapshot, name, now=now, reason=reason, force=force))
 

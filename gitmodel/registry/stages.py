@@ -108,11 +108,18 @@ def list_stages(writer: Writer, model: str) -> list[StageState]:
 
 
 def apply(repository: Repository, models: tuple[str, ...] = ()) -> Applied:
-    """Put in force what the branch records: every pending stage tag moves, all in one transaction."""
+    """Put in force what the branch records: every pending stage tag moves, all in one transaction.
+
+    Raises NotFound if one of *models* is not there.
+    """
 
     def question(snapshot: Snapshot) -> tuple[list[StageRef], list[tuple[StageRef, str]]]:
         tagged = snapshot.tags.models()
-        names = models or tuple(sorted({*snapshot.model_names(), *tagged}))
+        names = tuple(snapshot.current_name(check_name(name, "model")) for name in models)
+        for name in names:
+            if name not in tagged:
+                snapshot.model(name)
+        names = names or tuple(sorted({*snapshot.model_names(), *tagged}))
         ready, refused = [], []
         for name in names:
             try:
