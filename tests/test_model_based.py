@@ -1,0 +1,328 @@
+"""Random operations from two clients on one repository agree, after each step, with a registry of a few lines."""
+
+import itertools
+import subprocess
+from dataclasses import dataclass, field
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+
+from gitmodel import Client, Conflict, NotFound, Refused, UsageError
+
+EXCLUSIVE = ("staging", "production")
+STAGES = st.sampled_from(["staging", "production", "archived", "none"])
+WORDS = st.sampled_from(["champion", "best", "canary"])
+NAMES = st.sampled_from(["iris", "flowers", "plants"])
+PICKS = st.integers(0, 10**6)
+CLIENTS = st.integers(0, 1)
+
+
+@dataclass
+class Expected:
+    """What a model is to be, said as simply as can be."""
+
+    last: int = 0
+    deleted: set = field(default_factory=set)
+    held: dict = field(default_factory=dict)
+    archived: set = field(default_factory=set)
+    aliases: dict = field(default_factory=dict)
+    named: dict = field(default_factory=dict)
+    before: dict = field(default_factory=lambda: {stage: [] for stage in EXCLUSIVE})
+    metadata: dict = field(default_factory=dict)
+
+    @property
+    def numbers(self):
+        return [number for number in range(1, self.last + 1) if number not in self.deleted]
+
+    def leave(self, number):
+        self.held = {stage: holder for stage, holder in self.held.items() if holder != number}
+        self.archived.discard(number)
+
+    def enter(self, number, stage):
+        if self.held.get(stage) == number and stage in EXCLUSIVE:
+            return
+        self.leave(number)
+        if stage == "archived":
+            self.archived.add(number)
+        elif stage in EXCLUSIVE:
+            if stage in self.held:
+                self.archived.add(self.held[stage])
+            self.held[stage] = number
+            self.before[stage].append(number)
+
+    def stage_of(self, number):
+        held = [stage for stage, holder in self.held.items() if holder == number]
+        return held[0] if held else "archived" if number in self.archived else None
+
+    def in_use(self, number):
+        return number in self.held.values() or number in self.aliases.values()
+
+    def delete(self, number):
+        self.leave(number)
+        self.aliases = {alias: holder for alias, holder in self.aliases.items() if holder != number}
+        self.deleted.add(number)
+
+
+class Registry(RuleBasedStateMachine):
+    def __init__(self):
+        super().__init__()
+        self.clients = []
+        self.models = {}
+        self.gone = {}  # former name -> name, or None for a deleted model
+
+    @initialize()
+    def begin(self):
+        folder = next(FOLDERS)
+        subprocess.run(["git", "init", "-q", str(folder)], check=True)
+        self.clients = [Client(folder), Client(folder)]
+        self.folder = folder
+
+    def teardown(self):
+        for client in self.clients:
+            client.close()
+
+    def pick(self, number):
+        """A model and one of its versions, if there are any."""
+        pairs = [(name, version) for name, model in sorted(self.models.items()) for version in model.numbers]
+        return pairs[number % len(pairs)] if pairs else (None, None)
+
+    def handle(self, client, model, version):
+        return self.clients[client].get_model(model).get_version(version)
+
+    @rule(client=CLIENTS, name=NAMES)
+    def register(self, client, name):
+        if name in self.models or name in self.gone:
+            with pytest.raises(Conflict):
+                self.clients[client].register_model(name)
+        else:
+            self.clients[client].register_model(name)
+            self.models[name] = Expected()
+
+    @precondition(lambda self: self.models)
+    @rule(client=CLIENTS, pick=PICKS, name=st.none() | st.sampled_from(["1.0", "1.1", "rc"]))
+    def create(self, client, pick, name):
+        model = sorted(self.models)[pick % len(self.models)]
+        expected = self.models[model]
+        handle = self.clients[client].get_model(model)
+        if name in expected.named:
+            with pytest.raises(Conflict):
+                handle.create_version(name)
+            return
+        expected.last += 1
+        assert handle.create_version(name).number == expected.last
+        if name:
+            expected.named[name] = expected.last
+
+    @rule(client=CLIENTS, pick=PICKS, stage=STAGES)
+    def promote(self, client, pick, stage):
+        model, version = self.pick(pick)
+        if model:
+            self.handle(client, model, version).set_stage(stage)
+            self.models[model].enter(version, stage)
+
+    @precondition(lambda self: self.models)
+    @rule(client=CLIENTS, pick=PICKS, stage=st.sampled_from(EXCLUSIVE))
+    def demote(self, client, pick, stage):
+        model = sorted(self.models)[pick % len(self.models)]
+        handle = self.clients[client].get_model(model)
+        if stage in self.models[model].held:
+            handle.demote(stage)
+            del self.models[model].held[stage]
+        else:
+            with pytest.raises(NotFound):
+                handle.demote(stage)
+
+    @precondition(lambda self: self.models)
+    @rule(client=CLIENTS, pick=PICKS, stage=st.sampled_from(EXCLUSIVE))
+    def roll_back(self, client, pick, stage):
+        model = sorted(self.models)[pick % len(self.models)]
+        expected = self.models[model]
+        handle = self.clients[client].get_model(model)
+        other = [number for number in expected.before[stage] if number != expected.held.get(stage)]
+        if not other or other[-1] in expected.deleted:
+            with pytest.raises(NotFound):
+                handle.rollback(stage)
+            return
+        assert handle.rollback(stage).number == other[-1]
+        expected.enter(other[-1], stage)
+
+    @rule(client=CLIENTS, pick=PICKS, alias=WORDS)
+    def give_alias(self, client, pick, alias):
+        model, version = self.pick(pick)
+        if model:
+            self.handle(client, model, version).add_alias(alias)
+            self.models[model].aliases[alias] = version
+
+    @precondition(lambda self: self.models)
+    @rule(client=CLIENTS, pick=PICKS, alias=WORDS)
+    def take_alias(self, client, pick, alias):
+        model = sorted(self.models)[pick % len(self.models)]
+        handle = self.clients[client].get_model(model)
+        if self.models[model].aliases.pop(alias, None) is None:
+            with pytest.raises(NotFound):
+                handle.remove_alias(alias)
+        else:
+            handle.remove_alias(alias)
+
+    @rule(client=CLIENTS, pick=PICKS, force=st.booleans())
+    def delete_version(self, client, pick, force):
+        model, version = self.pick(pick)
+        if not model:
+            return
+        handle = self.handle(client, model, version)
+        if self.models[model].in_use(version) and not force:
+            with pytest.raises(Refused):
+                handle.delete()
+        else:
+            handle.delete(force=force)
+            self.models[model].delete(version)
+
+    @rule(client=CLIENTS, pick=PICKS, value=st.integers(0, 9))
+    def log_metadata(self, client, pick, value):
+        model, version = self.pick(pick)
+        if model:
+            self.handle(client, model, version).log_metadata(value=value)
+            self.models[model].metadata[version] = value
+
+    @precondition(lambda self: self.models)
+    @rule(client=CLIENTS, pick=PICKS, name=NAMES)
+    def rename(self, client, pick, name):
+        model = sorted(self.models)[pick % len(self.models)]
+        handle = self.clients[client].get_model(model)
+        if name in self.models or name in self.gone:
+            with pytest.raises(Conflict):
+                handle.rename(name)
+            return
+        handle.rename(name)
+        self.models[name] = self.models.pop(model)
+        self.gone[model] = name
+
+    @precondition(lambda self: len(self.models) > 1)
+    @rule(client=CLIENTS, pick=PICKS)
+    def delete_model(self, client, pick):
+        model = sorted(self.models)[pick % len(self.models)]
+        self.clients[client].delete_model(model, force=True)
+        del self.models[model]
+        self.gone[model] = None
+
+    @precondition(lambda self: self.models)
+    @rule(
+        client=CLIENTS,
+        pick=PICKS,
+        stages=st.lists(st.sampled_from(EXCLUSIVE), min_size=1, max_size=3),
+        fail=st.booleans(),
+    )
+    def change_several_at_once(self, client, pick, stages, fail):
+        """New versions into stages in one commit, while the other client makes one between them."""
+        model = sorted(self.models)[pick % len(self.models)]
+        expected = self.models[model]
+        mine, other = self.clients[client], self.clients[1 - client]
+        made = []
+
+        def change():
+            with mine.transaction("Several at once"):
+                for stage in stages:
+                    version = mine.get_model(model).create_version()
+                    version.set_stage(stage)
+                    made.append((version.number, stage))
+                    if len(made) == 1:
+                        made.append((other.get_model(model).create_version().number, None))
+                if fail:
+                    mine.get_model(model).get_version(made[0][0]).set_stage("nonsense")
+
+        if fail:
+            with pytest.raises(UsageError):
+                change()
+        else:
+            change()
+        assert [number for number, _ in made] == list(range(expected.last + 1, expected.last + len(made) + 1))
+        committed = [(number, stage) for number, stage in made if stage is None or not fail]
+        lost = {number for number, stage in made if stage and fail}
+        expected.last += len(made)
+        expected.deleted |= lost
+        # one commit: the file of a stage changes once, whoever entered it on the way
+        entered = {}
+        for number, stage in committed:
+            if stage:
+                before = expected.before[stage]
+                expected.before[stage] = []
+                expected.enter(number, stage)
+                expected.before[stage] = before
+                entered[stage] = number
+        for stage, number in entered.items():
+            expected.before[stage].append(number)
+
+    @rule(tags=st.booleans())
+    def lose_tags_and_apply(self, tags):
+        listed = subprocess.run(
+            ["git", "tag"], cwd=self.folder, capture_output=True, text=True, check=True
+        ).stdout.split()
+        if tags and listed:
+            subprocess.run(["git", "tag", "-d", *listed], cwd=self.folder, capture_output=True, check=True)
+        self.clients[0].apply()
+
+    @rule(command=st.sampled_from([["pack-refs", "--all"], ["gc", "-q"]]))
+    def keep_house(self, command):
+        subprocess.run(["git", *command], cwd=self.folder, check=True)
+
+    @invariant()
+    def both_clients_agree_with_the_model(self):
+        for client in self.clients:
+            assert [model.name for model in client.list_models()] == sorted(self.models)
+            for name, expected in self.models.items():
+                handle = client.get_model(name)
+                states = {state.name: (state.recorded, state.in_force, state.forged) for state in handle.stages}
+                places = {**expected.held, **expected.aliases}
+                assert states == {place: (number, number, "") for place, number in places.items()}
+                views = [version._view() for version in handle.list_versions()]
+                assert [view.record.number for view in views] == expected.numbers
+                for view in views:
+                    number = view.record.number
+                    assert view.stage == expected.stage_of(number)
+                    assert set(view.aliases) == {
+                        alias for alias, holder in expected.aliases.items() if holder == number
+                    }
+                    assert view.record.metadata.get("value") == expected.metadata.get(number)
+                if expected.numbers:
+                    assert handle.get_version().number == expected.numbers[-1]
+                for place, number in places.items():
+                    assert handle.get_version(place).number == number
+                for word, number in expected.named.items():
+                    if number not in expected.deleted:
+                        assert handle.get_version(word).number == number
+            for former, name in self.gone.items():
+                while name in self.gone:
+                    name = self.gone[name]
+                if name is None:
+                    with pytest.raises(NotFound):
+                        client.get_model(former)
+                else:
+                    assert client.get_model(former).name == name
+
+
+FOLDERS = iter(())
+
+
+def run(tmp_path, examples, steps):
+    global FOLDERS
+    FOLDERS = (tmp_path / str(number) for number in itertools.count())
+    Registry.TestCase.settings = settings(
+        max_examples=examples,
+        stateful_step_count=steps,
+        derandomize=True,
+        deadline=None,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    Registry.TestCase("runTest").runTest()
+
+
+def test_random_operations_of_two_clients_agree_with_a_small_model(tmp_path):
+    run(tmp_path, examples=8, steps=20)
+
+
+@pytest.mark.soak
+def test_many_random_operations_of_two_clients_agree_with_a_small_model(tmp_path):
+    run(tmp_path, examples=200, steps=60)
