@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping
 
 from gitmodel.domain import history, paths, records
@@ -29,6 +30,7 @@ class StageTags:
         self._notes = notes
         self._shallow = shallow
         self._commits = Forgetful(_COMMITS_KEPT)
+        self._chain_lock = threading.RLock()
         self._chain_tip = ""
         self._on_chain: set[str] = set()
 
@@ -81,13 +83,15 @@ class StageTags:
         """Whether *commit* is *tip* or one of its first parents."""
         if not tip:
             return False
-        self._follow(tip)
-        if commit in self._on_chain:
-            return True
-        if self._reaches(tip, commit):
-            self._on_chain.add(commit)
-            return True
-        return False
+        # What is known is of one chain: another thread may ask for another one meanwhile.
+        with self._chain_lock:
+            self._follow(tip)
+            if commit in self._on_chain:
+                return True
+            if self._reaches(tip, commit):
+                self._on_chain.add(commit)
+                return True
+            return False
 
     def recorded_at(self, tip: str, ref: StageRef) -> NewObject | None:
         """The tag that the branch at *tip* asks for: on the newest first-parent commit that changed the stage's file.
