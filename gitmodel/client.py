@@ -191,9 +191,12 @@ class Client:
 
         return runs.get_run(self._repository, id, store=lambda: self.store)
 
-    def apply(self, *names: str) -> Applied:
-        """Put in force what the branch records, for all models or for *names*."""
-        return stages.apply(self._repository, names)
+    def apply(self, *names: str, reviewed: Iterable[str] = ()) -> Applied:
+        """Put in force what the branch records, for all models or for *names*.
+
+        *reviewed* are ids of commits that you vouch for: they came through review, though history does not show it.
+        """
+        return stages.apply(self._repository, names, reviewed=frozenset(reviewed))
 
     # Others
 
@@ -435,10 +438,10 @@ class Model:
         """Leave *stage* without a version."""
         return stages.demote(self._writer(), self._name, str(stage), reason=reason)
 
-    def rollback(self, stage: str | ModelStages, *, reason: str = "") -> ModelVersion:
-        """Put the previous holder of *stage* back; returns it."""
+    def rollback(self, stage: str | ModelStages, *, force: bool = False, reason: str = "") -> ModelVersion:
+        """Put the previous holder of *stage* back; returns it. *force* passes a failing gate, and needs a *reason*."""
         client = self._registered()
-        done = stages.rollback(client.writer, client.repository, self._name, str(stage), reason=reason)
+        done = stages.rollback(client.writer, client.repository, self._name, str(stage), reason=reason, force=force)
         return ModelVersion(client, done.model, done.version or 0)
 
     def remove_alias(self, alias: str, *, reason: str = "") -> None:
@@ -580,9 +583,10 @@ class ModelVersion:
     def set_stage(self, stage: str | ModelStages, force: bool = False, reason: str = "") -> Promotion:
         """Put the version into *stage*; who was there is archived. "none" leaves the stage.
 
-        *force* passes a failing gate and needs a *reason* then. Raises UsageError for an unknown stage, Refused.
+        *force* passes a failing gate and needs a *reason* then. Raises UsageError for an unknown stage, GateRefused for
+        a version that fails a rule of the stage, Refused for one of a failed run.
         """
-        return stages.promote(self._client.writer, self._ref(), str(stage), reason=reason)
+        return stages.promote(self._client.writer, self._ref(), str(stage), reason=reason, force=force)
 
     def add_alias(self, alias: str, *, reason: str = "") -> None:
         """Make *alias* name this version; it is taken from the version that had it."""

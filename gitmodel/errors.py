@@ -51,6 +51,10 @@ class Refused(GitModelError):
     exit_code = 6
 
 
+class GateRefused(Refused):
+    """A version does not satisfy the rules of the stage that it was to enter."""
+
+
 class Unreachable(GitModelError):
     """The artifact store or the remote cannot be reached, read or written."""
 

@@ -115,6 +115,7 @@ PROMOTION = Shape(
         "archived": "number of the version that was archived by it, or null",
         "left": "list of text: the stages that the version left",
         "changed": "false if everything was so already",
+        "pending": "true if it is recorded only: it comes into force by review and `apply`",
     },
 )
 ALIAS = Shape(

@@ -12,7 +12,7 @@ from gitmodel.cli import cells, options, shapes
 from gitmodel.cli.grammar import Invocation, command
 from gitmodel.cli.versions import told
 from gitmodel.domain.stages import Promotion
-from gitmodel.errors import Refused
+from gitmodel.errors import GitModelError, NotFound, Refused
 from gitmodel.registry import stages
 
 if TYPE_CHECKING:
@@ -58,25 +58,35 @@ def demote(invocation: Invocation, model: str, stage: str, reason: str) -> None:
 @options.model
 @click.argument("stage")
 @options.reason
+@options.force
 @click.pass_obj
-def rollback(invocation: Invocation, model: str, stage: str, reason: str) -> None:
+def rollback(invocation: Invocation, model: str, stage: str, reason: str, force: bool) -> None:
     """Put the previous version back into a stage.
 
     It is found in the history of the metadata branch. A second time returns to where it began.
     """
-    done = stages.rollback(invocation.writer, invocation.client.repository, model, stage, reason=reason)
+    repository = invocation.client.repository
+    done = stages.rollback(invocation.writer, repository, model, stage, reason=reason, force=force)
     print_promotion(invocation, done)
 
 
 @command(example="git model apply iris")
 @click.argument("models", nargs=-1, metavar="[MODEL]...", shell_complete=options.complete_model)
+@click.option(
+    "--reviewed",
+    multiple=True,
+    metavar="COMMIT",
+    help="A commit, or BASE..HEAD, that you vouch came through review; repeat for more.",
+)
 @click.pass_obj
-def apply(invocation: Invocation, models: tuple[str, ...]) -> None:
+def apply(invocation: Invocation, models: tuple[str, ...], reviewed: tuple[str, ...]) -> None:
     """Put in force what the branch records.
 
-    The tags of all pending stages that may change move at once; it ends with exit code 6 if others may not.
+    The tags of all pending stages that may change move at once. Each change is judged at its commit, by the rules
+    before it; it ends with exit code 6 if some may not move. A stage that is proposal_only takes changes that a
+    merge brought in, or that you vouch for.
     """
-    done = invocation.client.apply(*models)
+    done = invocation.client.apply(*models, reviewed=_commits(invocation, reviewed))
     rows = [{"model": ref.model, "stage": ref.stage, "applied": True, "reason": ""} for ref in done.moved]
     rows += [{"model": ref.model, "stage": ref.stage, "applied": False, "reason": why} for ref, why in done.refused]
     invocation.output.listing(
@@ -121,6 +131,19 @@ def history(invocation: Invocation, model: str | None, stage: str, filter: str, 
         columns=EVENT_COLUMNS,
         empty="no stage or alias has changed",
     )
+
+
+def _commits(invocation: Invocation, named: tuple[str, ...]) -> frozenset[str]:
+    """The ids of commits that are named one by one or as BASE..HEAD."""
+    git = invocation.client.repository.git
+    found: set[str] = set()
+    for word in named:
+        try:
+            walk = ("--first-parent",) if ".." in word else ("--max-count=1",)
+            found.update(git.lines("rev-list", *walk, "--end-of-options", word, "--"))
+        except (GitModelError, UnicodeEncodeError):
+            raise NotFound(f"there is no commit {word!a}", hint="name one as `git log` shows it") from None
+    return frozenset(found)
 
 
 def print_promotion(invocation: Invocation, done: Promotion) -> None:

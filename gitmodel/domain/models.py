@@ -85,6 +85,12 @@ def plan_rename(snapshot: Snapshot, old: str, new: str) -> Change[str]:
         subject=f"Rename {old} to {new}",
         files=files,
         trailers=(("Model", new), ("Previous-Model", old)),
+        admitted=frozenset(
+            StageRef(name, state.name)
+            for state in stage_states(snapshot, old)
+            if not state.pending and not state.forged
+            for name in (old, new)
+        ),
     )
 
 

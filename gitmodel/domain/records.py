@@ -25,10 +25,29 @@ ARCHIVED_MARKER = b"archived = true\n"
 
 
 @dataclass(frozen=True)
-class StageRule:
-    """An exclusive stage of the registry: one version of a model holds it at a time."""
+class GateRule:
+    """A gate: an *expression* that a version must satisfy to enter a stage, and the *message* for one that does not."""
 
     name: str
+    expression: str
+    message: str = ""
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class StageRule:
+    """An exclusive stage of the registry: one version of a model holds it at a time.
+
+    A version enters it only from a place of *after* (stages, "archived", "none"; empty: from anywhere) and through its
+    *gates*. With *proposal_only* a change is in force only when it came through review; *rollback* "direct" lets a
+    version that was there before return without any of this.
+    """
+
+    name: str
+    after: tuple[str, ...] = ()
+    proposal_only: bool = False
+    rollback: str = ""
+    gates: tuple[GateRule, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -50,6 +69,10 @@ class RegistryRecord:
     @property
     def stage_names(self) -> tuple[str, ...]:
         return tuple(stage.name for stage in self.stages)
+
+    def rule(self, stage: str) -> StageRule:
+        """The rules of *stage*; of one that the registry does not have, none."""
+        return next((rule for rule in self.stages if rule.name == stage), StageRule(stage))
 
 
 @dataclass(frozen=True)
@@ -258,7 +281,24 @@ def _digests(value: Any) -> dict[str, str]:
     return {name: _digest(digest) for name, digest in codec.metadata(value).items()}
 
 
-_STAGE_RULE = Schema(StageRule, (Key("name", _name, required=True),))
+_GATE_RULE = Schema(
+    GateRule,
+    (
+        Key("name", _name, required=True),
+        Key("expression", codec.text, required=True),
+        Key("message", codec.text),
+    ),
+)
+_STAGE_RULE = Schema(
+    StageRule,
+    (
+        Key("name", _name, required=True),
+        Key("after", codec.word_set),
+        Key("proposal_only", codec.flag),
+        Key("rollback", _one_of("direct")),
+        Key("gates", schema=_GATE_RULE, many=True),
+    ),
+)
 _CODE = Schema(
     Code,
     (

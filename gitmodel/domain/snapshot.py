@@ -89,7 +89,8 @@ class Change(Generic[T]):
     """What a plan wants: files to write (None: delete), in one commit with this message; its *result* for the caller.
 
     A stage tag follows its file, so tags are not listed, but for *apply*: stages whose file stands and whose tag
-    shall be moved to it. *numbers* are the (model, number) pairs that the change takes into use.
+    shall be moved to it. The tag of a stage that is `proposal_only` follows only if it is *admitted*. *numbers* are the
+    (model, number) pairs that the change takes into use.
     """
 
     result: T
@@ -98,17 +99,22 @@ class Change(Generic[T]):
     files: Mapping[str, bytes | None] = field(default_factory=dict)
     trailers: tuple[tuple[str, str], ...] = ()
     apply: tuple[StageRef, ...] = ()
+    admitted: frozenset[StageRef] = frozenset()
     numbers: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """The branch at one commit, and the stage tags; *commit* is "" where there is no registry yet."""
+    """The branch at one commit, and the stage tags; *commit* is "" where there is no registry yet.
+
+    *committed* is the commit itself, where changes that are still to be committed lie over its files.
+    """
 
     commit: str
     files: Files
     tags: Tags
     is_reserved: Callable[[str, int], bool]
+    committed: Snapshot | None = None
 
     def registry(self) -> RegistryRecord:
         """The registry's own record; the default one where there is no registry yet."""

@@ -17,7 +17,7 @@ from gitmodel.errors import Conflict, Invalid, NotFound, Refused, UsageError
 class Promotion:
     """What a stage change did: *previous* is who held the stage; *archived* who was archived by it.
 
-    *changed* is False if everything was so already.
+    *changed* is False if everything was so already; *pending* says that it is recorded, and comes into force by review.
     """
 
     model: str
@@ -27,6 +27,7 @@ class Promotion:
     archived: int | None = None
     left: tuple[str, ...] = ()
     changed: bool = True
+    pending: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,8 @@ def plan_promotion(
 ) -> Change[Promotion]:
     """Put version *number* into the stage *to* ("archived" and "none" too), archiving who held it.
 
-    Raises NotFound, UsageError for an unknown stage, Refused for a failed version.
+    The rules of the stage are for `gates.plan_gated_promotion`. Raises NotFound, UsageError for an unknown stage,
+    Refused for a failed version.
     """
     if to == LATEST:
         raise UsageError("'latest' is computed and cannot be set", hint="name a stage, or use `git model alias set`")
@@ -119,7 +121,7 @@ def plan_promotion(
     previous = held.get(to)
     ref = StageRef(model, to)
     record = StageRecord(number, links_digest(version.artifacts), reason.strip(), tuple(sorted(forced)))
-    if previous == number and _same_links(snapshot.recorded(model, to), record):
+    if previous == number and _same_links(snapshot.recorded(model, to), record) and not forced:
         result = Promotion(model, number, to, number)
         return _applied(snapshot, ref, result)
     files: dict[str, bytes | None] = {paths.stage_file(model, to): codec.encode(records.STAGE, record)}

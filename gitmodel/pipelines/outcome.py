@@ -10,6 +10,7 @@ from typing import Any
 
 from gitmodel.client import Client
 from gitmodel.domain import codec, paths, records
+from gitmodel.domain import gates as gate_plans
 from gitmodel.domain import models as model_plans
 from gitmodel.domain import stages as stage_plans
 from gitmodel.domain import versions as version_plans
@@ -20,10 +21,11 @@ from gitmodel.domain.references import VersionRef
 from gitmodel.domain.refs import reserved_ref
 from gitmodel.domain.runs import plan_run
 from gitmodel.domain.snapshot import Change, Snapshot
-from gitmodel.errors import Conflict, UsageError
+from gitmodel.errors import Conflict, GateRefused, UsageError
 from gitmodel.pipelines.config import ExternalArtifact, ModelConfig
 from gitmodel.pipelines.graph import Graph
 from gitmodel.pipelines.worker import Result
+from gitmodel.registry.admission import judge
 from gitmodel.registry.runs import fitting
 from gitmodel.registry.writer import Batch
 from gitmodel.storage.journal import Journal
@@ -338,7 +340,7 @@ def _plan(snapshot: Snapshot, plan: Mapping[str, Any]) -> Change[Any]:
     else:
         model, number = snapshot.current_name(plan["model"]), plan["number"]
     if plan["verb"] == "stage":
-        return stage_plans.plan_promotion(snapshot, model, number, to=plan["stage"], reason=plan["reason"])
+        return _plan_stage(snapshot, model, number, plan)
     if plan["verb"] == "alias":
         return stage_plans.plan_alias(snapshot, model, number, plan["alias"], reason=plan["reason"])
     if plan["verb"] == "metadata":
@@ -346,6 +348,16 @@ def _plan(snapshot: Snapshot, plan: Mapping[str, Any]) -> Change[Any]:
     raise UsageError(
         f"a step planned {plan['verb']!a}, which gitmodel does not know", hint="use one gitmodel everywhere"
     )
+
+
+def _plan_stage(snapshot: Snapshot, model: str, number: int, plan: Mapping[str, Any]) -> Change[Any]:
+    try:
+        return gate_plans.plan_gated_promotion(
+            snapshot, model, number, judge, to=plan["stage"], reason=plan["reason"], force=plan.get("force", False)
+        )
+    except GateRefused as error:  # what was trained is worth more than where it was to go
+        log.warning("%s; the run is recorded without it", error.message)
+        return Change(None)
 
 
 def _links(

@@ -7,14 +7,17 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gitmodel import expressions
 from gitmodel.domain import codec, names, paths, records
 from gitmodel.domain.codec import Problem, Schema
+from gitmodel.domain.gates import AFTER
 from gitmodel.domain.paths import RecordPath
 from gitmodel.domain.records import (
     ARCHIVED_MARKER,
     ModelRecord,
     RegistryRecord,
     StageRecord,
+    StageRule,
     VersionRecord,
     links_digest,
 )
@@ -35,6 +38,7 @@ RULES: Mapping[str, str] = {
     "record.canonical": "a record is written in the one canonical way",
     "registry.record": "gitmodel.toml is there, and its format can be read",
     "registry.stages": "the exclusive stages have different names, and none is archived, none or latest",
+    "registry.rules": "gates of a stage have different names and expressions that can be read; after names places",
     "name.grammar": "models, stages, aliases, versions and artifacts are named by the grammar of names",
     "name.case": "no two names in one place differ by case only",
     "model.record": "every model has its model.toml",
@@ -129,7 +133,25 @@ def _check_registry(files: CommitFiles) -> tuple[RegistryRecord, list[Problem]]:
         if names.fold(stage) in names.STAGE_WORDS or names.fold(stage) in seen or stage.isdigit():
             problems.append(Problem(path, "stages", "registry.stages", f"{stage} cannot be an exclusive stage"))
         seen.add(names.fold(stage))
+    problems += [Problem(path, f"stages.{rule.name}", "registry.rules", fault) for rule, fault in _rule_faults(record)]
     return record, problems
+
+
+def _rule_faults(record: RegistryRecord) -> Iterator[tuple[StageRule, str]]:
+    for rule in record.stages:
+        for place in rule.after:
+            if place not in (*record.stage_names, names.ARCHIVED, names.NONE):
+                yield rule, f"after names {place!a}, which is no stage"
+        gates = [gate.name for gate in rule.gates]
+        if len(set(gates)) < len(gates) or AFTER in gates:
+            yield rule, "two gates have one name, or one is called after"
+        for gate in rule.gates:
+            try:
+                expressions.parse(gate.expression)
+            except UsageError as error:
+                if "needs the CEL library" in error.message:  # which says nothing about the expression
+                    continue
+                yield rule, f"gate {gate.name}: {error.message}"
 
 
 def _check_run(files: CommitFiles, registry: RegistryRecord, path: str, id: str) -> list[Problem]:

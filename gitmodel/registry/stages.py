@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from itertools import chain
 
-from gitmodel.domain import paths
+from gitmodel.domain import gates, paths
 from gitmodel.domain import stages as planning
 from gitmodel.domain.names import check_name
-from gitmodel.domain.records import links_digest
+from gitmodel.domain.records import StageRecord, links_digest
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import Change, Snapshot, check_stage
 from gitmodel.domain.stages import Promotion, StageState
 from gitmodel.errors import GitModelError, Invalid, NotFound
+from gitmodel.registry import admission
 from gitmodel.registry.writer import Writer
 from gitmodel.storage.log import StageEvent, stage_events
 from gitmodel.storage.repository import Repository
@@ -28,15 +29,20 @@ class Applied:
     refused: tuple[tuple[StageRef, str], ...] = ()
 
 
-def promote(writer: Writer, ref: VersionRef, stage: str, *, reason: str = "") -> Promotion:
+def promote(writer: Writer, ref: VersionRef, stage: str, *, reason: str = "", force: bool = False) -> Promotion:
     """Put the version *ref* names into *stage* ("archived" and "none" too), archiving who held it.
 
-    Raises NotFound if there is no such version, UsageError for an unknown stage, Refused for a failed version.
+    *force* passes rules of the stage that the version fails, needs a *reason* then, and is recorded.
+    Raises NotFound if there is no such version, UsageError for an unknown stage, GateRefused for a version that fails a
+    rule, Refused for one of a failed run.
     """
 
     def plan(snapshot: Snapshot) -> Change[Promotion]:
         model, number = snapshot.resolve(ref)
-        return planning.plan_promotion(snapshot, model, number, to=stage, reason=reason)
+        change = gates.plan_gated_promotion(
+            snapshot, model, number, admission.judge, to=stage, reason=reason, force=force
+        )
+        return gates.with_pending(snapshot, change)
 
     return writer.transact(plan)
 
@@ -44,17 +50,33 @@ def promote(writer: Writer, ref: VersionRef, stage: str, *, reason: str = "") ->
 def demote(writer: Writer, model: str, stage: str, *, reason: str = "") -> Promotion:
     """Leave *stage* of *model* without a version. Raises NotFound if it has none."""
     check_name(model, "model")
-    return writer.transact(
-        lambda snapshot: planning.plan_demotion(snapshot, snapshot.current_name(model), stage, reason=reason)
-    )
+
+    def plan(snapshot: Snapshot) -> Change[Promotion]:
+        change = planning.plan_demotion(snapshot, snapshot.current_name(model), stage, reason=reason)
+        return gates.with_pending(snapshot, change)
+
+    return writer.transact(plan)
 
 
-def rollback(writer: Writer, repository: Repository, model: str, stage: str, *, reason: str = "") -> Promotion:
+def rollback(
+    writer: Writer, repository: Repository, model: str, stage: str, *, reason: str = "", force: bool = False
+) -> Promotion:
     """Put the previous holder of *stage* back; a second time returns to where it began.
 
-    Raises NotFound if there was none before, or if it was deleted; Refused if it is from a failed run.
+    It is a promotion, judged by the rules of the stage, unless these let who was there before return.
+    Raises NotFound if there was none before, or if it was deleted; GateRefused, or Refused if it is from a failed run.
     """
     check_name(model, "model")
+
+    def plan_return(snapshot: Snapshot, name: str, old: int) -> Change[Promotion]:
+        verb = "Roll back"
+        version = planning.promotable(snapshot, name, old)
+        record = StageRecord(old, links_digest(version.artifacts))
+        if admission.may_return(repository, snapshot.committed or snapshot, StageRef(name, stage), record):
+            return gates.admit(planning.plan_promotion(snapshot, name, old, to=stage, reason=reason, verb=verb))
+        return gates.plan_gated_promotion(
+            snapshot, name, old, admission.judge, to=stage, reason=reason, force=force, verb=verb
+        )
 
     def plan(snapshot: Snapshot) -> Change[Promotion]:
         name = snapshot.current_name(model)
@@ -65,7 +87,7 @@ def rollback(writer: Writer, repository: Repository, model: str, stage: str, *, 
             for event in stage_events(repository, snapshot.commit, StageRef(known_as, stage)):
                 old = event.version
                 if old is not None and old != held:
-                    return planning.plan_promotion(snapshot, name, old, to=stage, reason=reason, verb="Roll back")
+                    return gates.with_pending(snapshot, plan_return(snapshot, name, old))
         raise NotFound(
             f"no other version of {name} was ever in {stage}", hint=f"run `git model history {name} {stage}`"
         )
@@ -107,20 +129,24 @@ def list_stages(writer: Writer, model: str) -> list[StageState]:
     return writer.read(question)
 
 
-def apply(repository: Repository, models: tuple[str, ...] = ()) -> Applied:
-    """Put in force what the branch records: every pending stage tag moves, all in one transaction.
+def apply(repository: Repository, models: tuple[str, ...] = (), *, reviewed: Collection[str] = ()) -> Applied:
+    """Put in force what the branch records: every pending stage tag that may move does, all in one transaction.
 
+    Each is judged at the commit that changed the stage, by the rules before it. *reviewed* are commits of which the
+    caller knows that they came through review, though history does not show it.
     Raises NotFound if one of *models* is not there.
     """
+    refused: list[tuple[StageRef, str]] = []
 
-    def question(snapshot: Snapshot) -> tuple[list[StageRef], list[tuple[StageRef, str]]]:
+    def choose(snapshot: Snapshot) -> list[StageRef]:
+        refused.clear()
         tagged = snapshot.tags.models()
         names = tuple(snapshot.current_name(check_name(name, "model")) for name in models)
         for name in names:
             if name not in tagged:
                 snapshot.model(name)
         names = names or tuple(sorted({*snapshot.model_names(), *tagged}))
-        ready, refused = [], []
+        ready = []
         for name in names:
             try:
                 states = planning.stage_states(snapshot, name)
@@ -134,14 +160,16 @@ def apply(repository: Repository, models: tuple[str, ...] = ()) -> Applied:
                     continue
                 ref = StageRef(name, state.name)
                 why = _why_not(snapshot, ref, state)
+                if not why and not state.alias:
+                    why = admission.why_not(repository, snapshot, ref, reviewed)
                 if why:
                     refused.append((ref, why))
                 else:
                     ready.append(ref)
-        return ready, refused
+        return ready
 
-    ready, refused = repository.read(question)
-    return Applied(tuple(repository.put_in_force(ready)), tuple(refused))
+    moved = repository.put_in_force(choose)
+    return Applied(tuple(moved), tuple(refused))
 
 
 def history(repository: Repository, model: str | None = None, stage: str = "") -> Iterator[StageEvent]:

@@ -124,6 +124,7 @@ def _joined(first: Change[None], second: Change[Any]) -> Change[None]:
         files={**first.files, **second.files},
         trailers=tuple(dict.fromkeys((*first.trailers, *second.trailers))),
         apply=tuple(dict.fromkeys((*first.apply, *second.apply))),
+        admitted=first.admitted | second.admitted,
         numbers=(*first.numbers, *second.numbers),
     )
 
@@ -131,4 +132,4 @@ def _joined(first: Change[None], second: Change[Any]) -> Change[None]:
 def _overlaid(base: Snapshot, change: Change[None]) -> Snapshot:
     if not change.files:
         return base
-    return replace(base, files=Overlay(base.files, change.files))
+    return replace(base, files=Overlay(base.files, change.files), committed=base)

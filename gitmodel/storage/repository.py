@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -170,12 +170,20 @@ class Repository:
             if number <= tip_number:
                 self.git.run("update-ref", "--no-deref", "-d", reserved_ref(model, number))
 
-    def put_in_force(self, refs: list[StageRef]) -> list[StageRef]:
-        """Set the tags of *refs* to the commits that recorded them; drop those with no record. Returns what moved."""
+    def put_in_force(self, choose: Callable[[Snapshot], Iterable[StageRef]]) -> list[StageRef]:
+        """Set the tags that *choose* names to the commits that recorded them; drop those with no record.
+
+        Returns what moved. *choose* is asked again when somebody moved first.
+        """
         tries = _Tries(self)
         while True:
-            snapshot = self.snapshot()
             moves, drops, moved = [], [], []
+            try:
+                snapshot = self.snapshot()
+                refs = list(choose(snapshot))
+            except Moved as error:
+                tries.failed(error)
+                continue
             for ref in refs:
                 old = self.tags.id(ref)
                 wanted = self._recorded_at(snapshot, ref)
@@ -304,6 +312,8 @@ class Repository:
                 continue
             ref = StageRef(found.model, found.key)
             followed.add(ref)
+            if found.kind == "stage" and self._waits(snapshot, change, ref):
+                continue
             if data is not None and data == snapshot.files.read(path):
                 # the tag of a file that stays as it is belongs to the commit that set it before
                 yield ref, self.tags.recorded_at(snapshot.commit, ref)
@@ -315,8 +325,12 @@ class Repository:
             after = codec.decode(records.STAGE, data, path, newer=True)
             yield ref, self.tags.new_tag(ref, commit.id, commit.data, before, after)
         for ref in change.apply:
-            if ref not in followed:
+            if ref not in followed and not self._waits(snapshot, change, ref):
                 yield ref, self._recorded_at(snapshot, ref)
+
+    def _waits(self, snapshot: Snapshot, change: Change[Any], ref: StageRef) -> bool:
+        """Whether the tag of *ref* stays where it is until the change came through review and `apply` moves it."""
+        return snapshot.registry().rule(ref.stage).proposal_only and ref not in change.admitted
 
     def _recorded_at(self, snapshot: Snapshot, ref: StageRef) -> NewObject | None:
         """The tag that the branch asks for; None where the stage's file is gone, or a leftover of a clean merge."""

@@ -101,22 +101,22 @@ class StageTags:
         for path in (paths.stage_file(ref.model, ref.stage), paths.alias_file(ref.model, ref.stage)):
             if not tip or self._files(tip).id(path) is None:
                 continue
-            found = self._git.lines("log", "-1", "--first-parent", "-m", "--format=%H", tip, "--", path)
-            if (
-                self._shallow
-                and found
-                and any(not self._exists(parent) for parent in self.commit(found[0]).parents[:1])
-            ):
-                raise Invalid(
-                    f"this clone is too shallow to tell who put {ref.model} into {ref.stage}",
-                    hint="run `git fetch --unshallow`",
-                )
-            commit = self.commit(found[0])
+            commit = self.commit(self.changed_by(tip, path))
             before = self._stage_record(commit.parents[0], path) if commit.parents else None
             after = self._stage_record(commit.id, path)
             assert after is not None
             return self._tag(ref, commit.id, self._author(commit, path), commit.committer, before, after)
         return None
+
+    def changed_by(self, tip: str, path: str) -> str:
+        """The newest commit on the chain of first parents of *tip* that changed *path*; "" if none did.
+
+        Raises Invalid where a shallow clone hides it.
+        """
+        found = self._git.lines("log", "-1", "--first-parent", "-m", "--format=%H", tip, "--", path)
+        if self._shallow and found and any(not self._exists(p) for p in self.commit(found[0]).parents[:1]):
+            raise Invalid(f"this clone is too shallow to tell who changed {path}", hint="run `git fetch --unshallow`")
+        return found[0] if found else ""
 
     def new_tag(self, ref: StageRef, id: str, data: bytes, before: StageRecord | None, after: StageRecord) -> NewObject:
         """The tag of a commit that is about to be written."""

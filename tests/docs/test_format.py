@@ -41,7 +41,8 @@ def key_tables(text: str) -> list[list[tuple[str, str]]]:
 
 
 def schemas_in(schema: Schema[Any]) -> list[Schema[Any]]:
-    return [schema, *(key.schema for key in schema.keys if key.schema is not None)]
+    below = (schemas_in(key.schema) for key in schema.keys if key.schema is not None)
+    return [schema, *(found for schemas in below for found in schemas)]
 
 
 def test_the_rules_of_the_page_are_those_that_check_knows() -> None:

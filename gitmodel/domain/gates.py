@@ -1,0 +1,200 @@
+"""The rules of a stage, judged: which gates a version passes, which it fails and why. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol
+
+from gitmodel.domain.models import DESCRIPTIVE
+from gitmodel.domain.names import ARCHIVED, NONE
+from gitmodel.domain.records import VersionRecord
+from gitmodel.domain.refs import StageRef
+from gitmodel.domain.snapshot import Change, Snapshot
+from gitmodel.domain.stages import Promotion, plan_promotion, recorded_places
+from gitmodel.domain.views import VersionView
+from gitmodel.errors import GateRefused, GitModelError, Refused, UsageError
+
+# The rule `after` is listed among forced gates by this name, so no gate may have it.
+AFTER = "after"
+
+
+class Answer(Protocol):
+    """What an expression says of a record; `expressions.Verdict`."""
+
+    @property
+    def passed(self) -> bool:
+        """Whether it holds."""
+
+    @property
+    def clause(self) -> str:
+        """The part that fails, as it was written."""
+
+    @property
+    def reason(self) -> str:
+        """Why it fails."""
+
+
+Judge = Callable[[str, Mapping[str, object]], Answer]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one rule said of a version: *finding* is why it failed, *message* the gate's own words for that.
+
+    *forced* says that the stage's file lists it as passed by force.
+    """
+
+    gate: str
+    passed: bool
+    finding: str = ""
+    message: str = ""
+    forced: bool = False
+
+    @property
+    def stops(self) -> bool:
+        """Whether the version may not enter because of it."""
+        return not self.passed and not self.forced
+
+    def __str__(self) -> str:
+        said = f"{self.message} ({self.finding})" if self.message else self.finding
+        return f"{self.gate}: {said}" if not self.passed else self.gate
+
+
+def judge_entry(
+    before: Snapshot,
+    after: Snapshot,
+    ref: StageRef,
+    number: int,
+    judge: Judge,
+    *,
+    forced: tuple[str, ...] = (),
+) -> tuple[Outcome, ...]:
+    """What each rule of the stage *ref* says of version *number* entering it.
+
+    The rules, the holder and where the version was are those of *before*, the first parent of the commit that changes
+    the stage; the version is that of *after*, the commit's own tree. Raises NotFound, Invalid.
+    """
+    rule = before.registry().rule(ref.stage)
+    outcomes = []
+    if rule.after:
+        place = _place(before, ref.model, number)
+        fits = place in rule.after or place == ref.stage
+        wanted = " or ".join(rule.after)
+        finding = "" if fits else f"version {number} is in {place}, and enters {ref.stage} from {wanted}"
+        outcomes.append(Outcome(AFTER, fits, finding, forced=AFTER in forced))
+    if rule.gates:
+        record = candidate_fields(before, after, ref, number)
+        for gate in rule.gates:
+            answer = judge(gate.expression, record)
+            finding = "" if answer.passed else answer.reason
+            outcomes.append(Outcome(gate.name, answer.passed, finding, gate.message, gate.name in forced))
+    return tuple(outcomes)
+
+
+def candidate_fields(before: Snapshot, after: Snapshot, ref: StageRef, number: int) -> dict[str, object]:
+    """What a gate's expression sees: the version's fields, those of the present holder, and what is said of the model.
+
+    All is as recorded, never as tagged, so that everybody comes to the same answer; without a holder it is empty.
+    """
+    fields = _fields(before, after.version(ref.model, number), ref.model)
+    held = recorded_places(before, ref.model).get(ref.stage)
+    try:
+        holder = {} if held is None else _fields(before, before.version(ref.model, held), ref.model)
+    except GitModelError:
+        holder = {}
+    model = after.model(ref.model)
+    said = {field: getattr(model, field) for field in DESCRIPTIVE}
+    about = {"name": ref.model, **{field: value for field, value in said.items() if value not in ("", ())}}
+    return {**fields, "holder": holder, "model": about}
+
+
+def plan_gated_promotion(
+    snapshot: Snapshot,
+    model: str,
+    number: int,
+    judge: Judge,
+    *,
+    to: str,
+    reason: str = "",
+    force: bool = False,
+    verb: str = "Promote",
+) -> Change[Promotion]:
+    """Put version *number* into the stage *to*, if the rules of the snapshot let it; *force* passes what fails.
+
+    Raises GateRefused naming every gate that fails, UsageError for force without a reason, and what `plan_promotion`
+    raises.
+    """
+    before = snapshot.committed or snapshot
+    planned = plan_promotion(snapshot, model, number, to=to, reason=reason, verb=verb)
+    if to in (ARCHIVED, NONE) or not (planned.files or planned.apply):
+        return planned
+    if planned.apply and not _has_rules(before, to):
+        return planned
+    outcomes = judge_entry(before, snapshot, StageRef(model, to), number, judge)
+    failed = tuple(outcome.gate for outcome in outcomes if outcome.stops)
+    if planned.apply and not (failed and force):
+        raise Refused(
+            f"{model}@{number} is recorded in {to} already, and not in force",
+            hint=f"run `git model apply {model}`, which judges it by the rules it was recorded under",
+        )
+    if failed and not force:
+        raise refusal(f"{model}@{number}", to, outcomes)
+    if failed and not reason.strip():
+        raise UsageError(
+            f"{model}@{number} fails {', '.join(failed)}, and force needs a reason",
+            hint='add --reason "why"; it is recorded',
+        )
+    if not failed:
+        return planned
+    return plan_promotion(snapshot, model, number, to=to, reason=reason, verb=verb, forced=failed)
+
+
+def _has_rules(snapshot: Snapshot, stage: str) -> bool:
+    rule = snapshot.registry().rule(stage)
+    return bool(rule.after or rule.gates or rule.proposal_only)
+
+
+def refusal(version: str, stage: str, outcomes: tuple[Outcome, ...]) -> GateRefused:
+    """The error that names every gate that stops *version* (`iris@4`), with what was found."""
+    failed = [outcome for outcome in outcomes if outcome.stops]
+    said = "; ".join(map(str, failed))
+    return GateRefused(
+        f"{version} cannot enter {stage}: {said}",
+        hint=f'mend what is named, or pass it with `git model promote {version} {stage} --force --reason "why"`, '
+        "which is recorded",
+    )
+
+
+def admit(change: Change[Promotion]) -> Change[Promotion]:
+    """*change* with its stage's tag to follow at once, although the stage is `proposal_only`."""
+    return replace(change, admitted=change.admitted | {StageRef(change.result.model, change.result.stage)})
+
+
+def with_pending(snapshot: Snapshot, change: Change[Promotion]) -> Change[Promotion]:
+    """*change*, whose result says whether a stage that it changes waits for review."""
+    done = change.result
+    registry = (snapshot.committed or snapshot).registry()
+    waits = {stage for stage in (done.stage, *done.left) if registry.rule(stage).proposal_only}
+    waits -= {ref.stage for ref in change.admitted}
+    return replace(change, result=replace(done, pending=bool(waits) and bool(change.files or change.apply)))
+
+
+def _fields(before: Snapshot, record: VersionRecord, model: str) -> dict[str, Any]:
+    place = _place(before, model, record.number)
+    named = (before.recorded_alias(model, alias) for alias in before.recorded_aliases(model))
+    aliases = tuple(
+        alias
+        for alias, held in zip(before.recorded_aliases(model), named, strict=True)
+        if held is not None and held.version == record.number
+    )
+    view = VersionView(model, record, None if place == NONE else place, aliases, ())
+    fields = {name: value for name, value in view.fields().items() if value is not None}
+    return {name: value for name, value in fields.items() if name not in ("model", "pending")}
+
+
+def _place(snapshot: Snapshot, model: str, number: int) -> str:
+    for stage, holder in recorded_places(snapshot, model).items():
+        if holder == number:
+            return stage
+    return ARCHIVED if snapshot.is_archived(model, number) else NONE

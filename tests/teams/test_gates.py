@@ -1,0 +1,314 @@
+"""The rules of a stage: gates, allowed previous stages, proposal_only, direct rollback, force."""
+
+import editing
+import pytest
+
+from gitmodel import Client, NotFound, UsageError
+from gitmodel.domain.refs import StageRef
+from gitmodel.errors import GateRefused, Refused
+from gitmodel.registry import stages
+from gitmodel.registry.checking import check
+
+GOOD = '[[stages.gates]]\nname = "good"\nexpression = "metadata.accuracy >= 0.9"\nmessage = "production needs 0.9"\n'
+BETTER = '[[stages.gates]]\nname = "better"\nexpression = "metadata.accuracy > holder.metadata.accuracy"\n'
+OWNED = '[[stages.gates]]\nname = "owned"\nexpression = \'"ada" in model.owners\'\n'
+PRODUCTION = "refs/tags/model/iris/production"
+
+
+def rules(*, production="", staging=""):
+    parts = ['format = "1.0"\n', f'\n[[stages]]\nname = "staging"\n{staging}', '\n[[stages]]\nname = "production"\n']
+    head, gates = production.split("[[", 1) if "[[" in production else (production, "")
+    text = "".join(parts) + head + ("\n[[" + gates.replace("\n[[", "\n\n[[") if gates else "")
+    return {"gitmodel.toml": text}
+
+
+@pytest.fixture
+def client(code_repo):
+    with Client(code_repo) as client:
+        yield client
+
+
+@pytest.fixture
+def iris(client):
+    """Five versions: 1 has no accuracy, the others 0.8, 0.91, 0.95, 0.97."""
+    model = client.register_model("iris", owners=["ada"])
+    for accuracy in (None, 0.8, 0.91, 0.95, 0.97):
+        model.create_version(metadata={} if accuracy is None else {"accuracy": accuracy})
+    return model
+
+
+@pytest.fixture
+def repo(client):
+    return client.repository.common_dir
+
+
+def merge(repo, files, message="Merge a proposal"):
+    """What a host's merge button does: a merge commit of a branch with one commit that changes *files*."""
+    old = editing.run(repo, "rev-parse", editing.BRANCH)
+    editing.run(repo, "update-ref", "refs/heads/topic", old)
+    editing.edit(repo, files, "Propose", onto="refs/heads/topic")
+    side = editing.run(repo, "rev-parse", "refs/heads/topic")
+    tree = editing.run(repo, "rev-parse", f"{side}^{{tree}}")
+    commit = editing.run(repo, "commit-tree", tree, "-p", old, "-p", side, "-m", message)
+    editing.run(repo, "update-ref", editing.BRANCH, commit, old)
+    return commit
+
+
+def stage_text(iris, number, extra=""):
+    from gitmodel.domain.records import links_digest
+
+    record = iris.get_version(number)._view().record
+    return f'version = {number}\nartifacts = "{links_digest(record.artifacts)}"\n{extra}'
+
+
+STAGE = "models/iris/stages/production.toml"
+
+
+def held(iris):
+    return {state.name: (state.recorded, state.in_force) for state in iris.stages}
+
+
+class TestGates:
+    def test_the_registry_with_rules_is_as_the_format_says(self, client, iris, repo):
+        editing.edit(repo, rules(production='after = [\n    "staging",\n]\nproposal_only = true\n' + GOOD + BETTER))
+        assert check(client.repository) == []
+
+    def test_a_version_that_passes_enters(self, client, iris, repo):
+        editing.edit(repo, rules(production=GOOD + OWNED))
+        iris.get_version(3).set_stage("production")
+        assert held(iris) == {"production": (3, 3)}
+
+    def test_every_gate_that_fails_is_named_with_its_finding_and_message(self, iris, repo):
+        editing.edit(repo, rules(production=GOOD + BETTER.replace("better", "second")))
+        before = editing.state(repo)
+        with pytest.raises(GateRefused) as refused:
+            iris.get_version(2).set_stage("production")
+        said = refused.value.message
+        assert "good: production needs 0.9 (" in said
+        assert "metadata.accuracy" in said
+        assert "second: holder.metadata is missing" in said
+        assert "--force --reason" in refused.value.hint
+        assert refused.value.exit_code == 6
+        assert editing.state(repo) == before
+
+    def test_a_missing_key_fails_a_gate_and_is_named(self, iris, repo):
+        editing.edit(repo, rules(production=GOOD))
+        with pytest.raises(GateRefused, match=r"metadata\.accuracy is missing"):
+            iris.get_version(1).set_stage("production")
+
+    def test_a_gate_compares_with_the_present_holder(self, iris, repo):
+        iris.get_version(4).set_stage("production")
+        editing.edit(repo, rules(production=BETTER))
+        with pytest.raises(GateRefused, match="better"):
+            iris.get_version(3).set_stage("production")
+        iris.get_version(5).set_stage("production")
+        assert held(iris) == {"production": (5, 5)}
+
+    def test_an_expression_that_cannot_be_read_fails_and_is_found_by_check(self, client, iris, repo):
+        editing.edit(repo, rules(production=GOOD.replace(">= 0.9", "= 1")))
+        with pytest.raises(GateRefused, match="a comparison is written =="):
+            iris.get_version(5).set_stage("production")
+        assert [problem.rule for problem in check(client.repository)] == ["registry.rules"]
+
+    @pytest.mark.parametrize(
+        "wrong", [GOOD + GOOD, GOOD.replace('"good"', '"after"'), 'after = [\n    "nowhere",\n]\n'], ids=str
+    )
+    def test_rules_that_cannot_be_judged_are_found_by_check(self, client, iris, repo, wrong):
+        editing.edit(repo, rules(production=wrong))
+        assert [problem.rule for problem in check(client.repository)] == ["registry.rules"]
+
+    def test_a_stage_may_ask_where_a_version_comes_from(self, iris, repo):
+        editing.edit(repo, rules(production='after = [\n    "staging",\n]\n'))
+        with pytest.raises(GateRefused, match="version 3 is in none, and enters production from staging"):
+            iris.get_version(3).set_stage("production")
+        iris.get_version(3).set_stage("staging")
+        iris.get_version(3).set_stage("production")
+        assert held(iris) == {"production": (3, 3)}
+
+    def test_in_a_transaction_too_the_rules_are_those_of_the_first_parent(self, client, iris, repo):
+        editing.edit(repo, rules(production='after = [\n    "staging",\n]\n'))
+        version = iris.get_version(3)
+
+        def both():
+            with client.transaction("Both at once"):
+                version.set_stage("staging")
+                version.set_stage("production")
+
+        with pytest.raises(GateRefused):
+            both()
+
+    def test_metadata_that_is_logged_in_the_same_commit_counts(self, client, iris, repo):
+        editing.edit(repo, rules(production=GOOD))
+        with client.transaction("Measure and promote"):
+            iris.get_version(1).log_metadata(accuracy=0.99)
+            iris.get_version(1).set_stage("production")
+        assert held(iris) == {"production": (1, 1)}
+
+
+class TestForce:
+    def test_force_passes_what_fails_and_is_recorded(self, client, iris, repo, git):
+        editing.edit(repo, rules(production=GOOD))
+        iris.get_version(2).set_stage("production", force=True, reason="the old one is on fire")
+        assert 'forced = [\n    "good",\n]' in editing.read(repo, STAGE)
+        assert git(repo, "log", "-1", "--format=%(trailers:key=Forced,valueonly)", "gitmodel").strip() == "good"
+        assert held(iris) == {"production": (2, 2)}
+        assert client.apply().moved == ()
+
+    def test_force_needs_a_reason_only_where_a_gate_fails(self, iris, repo):
+        editing.edit(repo, rules(production=GOOD))
+        before = editing.state(repo)
+        with pytest.raises(UsageError, match="force needs a reason"):
+            iris.get_version(2).set_stage("production", force=True)
+        assert editing.state(repo) == before
+        iris.get_version(3).set_stage("production", force=True)
+        assert "forced" not in editing.read(repo, STAGE)
+
+    def test_a_forced_list_without_a_reason_forces_nothing(self, client, iris, repo):
+        editing.edit(repo, rules(production=GOOD))
+        editing.edit(repo, {STAGE: stage_text(iris, 2, 'forced = [\n    "good",\n]\n')})
+        assert next(why for _, why in client.apply().refused).startswith("good: ")
+
+
+class TestApply:
+    def test_what_fails_is_left_and_does_not_hold_up_the_others(self, client, iris, repo):
+        other = client.register_model("other")
+        other.create_version(metadata={"accuracy": 1.0})
+        editing.edit(repo, rules(production=GOOD))
+        text = stage_text(iris, 2)
+        editing.edit(repo, {STAGE: text, "models/other/stages/production.toml": text.replace("2", "1", 1)})
+        done = client.apply()
+        assert done.moved == (StageRef("other", "production"),)
+        assert [(str(ref.name), why.split(":")[0]) for ref, why in done.refused] == [("model/iris/production", "good")]
+        assert held(iris) == {"production": (2, None)}
+
+    def test_promoting_it_again_does_not_pass_what_apply_refuses(self, client, iris, repo):
+        editing.edit(repo, rules(production=GOOD))
+        editing.edit(repo, {STAGE: stage_text(iris, 2)})
+        with pytest.raises(Refused, match="not in force"):
+            iris.get_version(2).set_stage("production")
+        iris.get_version(2).set_stage("production", force=True, reason="it must be")
+        assert held(iris) == {"production": (2, 2)}
+
+    def test_a_change_cannot_loosen_its_own_gate(self, client, iris, repo):
+        editing.edit(repo, rules(production=GOOD))
+        merge(repo, {**rules(), STAGE: stage_text(iris, 2)})
+        assert [why.split(":")[0] for _, why in client.apply().refused] == ["good"]
+
+    def test_a_rule_counts_for_the_commits_after_it(self, client, iris, repo):
+        editing.edit(repo, {STAGE: stage_text(iris, 2)})
+        editing.edit(repo, rules(production=GOOD))
+        assert client.apply().moved == (StageRef("iris", "production"),)
+
+    def test_the_version_is_judged_as_it_was_in_that_commit(self, client, iris, repo):
+        editing.edit(repo, rules(production=GOOD))
+        editing.edit(repo, {STAGE: stage_text(iris, 3)})
+        iris.get_version(3).log_metadata(accuracy=0.1)
+        assert client.apply().moved == (StageRef("iris", "production"),)
+
+
+class TestProposalOnly:
+    @pytest.fixture(autouse=True)
+    def reviewed(self, iris, repo):
+        iris.get_version(3).set_stage("production")
+        editing.edit(repo, rules(production="proposal_only = true\n"))
+
+    def test_a_direct_promotion_is_recorded_and_not_in_force(self, client, iris, repo):
+        tag = editing.run(repo, "rev-parse", PRODUCTION)
+        done = iris.get_version(4).set_stage("production")
+        assert done.pending
+        assert held(iris) == {"production": (4, 3)}
+        assert editing.run(repo, "rev-parse", PRODUCTION) == tag
+        assert "came through review" in client.apply().refused[0][1]
+        assert client.get_version("iris@production").number == 3
+
+    @pytest.mark.parametrize(
+        "leave",
+        [
+            lambda iris: iris.demote("production"),
+            lambda iris: iris.get_version(3).set_stage("none"),
+            lambda iris: iris.get_version(3).set_stage("staging"),
+            lambda iris: iris.get_version(3).set_stage("archived"),
+        ],
+    )
+    def test_leaving_it_directly_is_not_in_force_either(self, client, iris, leave):
+        assert leave(iris).pending
+        assert held(iris)["production"] == (None, 3)
+        assert [ref.stage for ref, _ in client.apply().refused] == ["production"]
+        assert client.get_version("iris@production").number == 3
+
+    def test_a_merged_one_is_applied(self, client, iris, repo):
+        merge(repo, {STAGE: stage_text(iris, 4)})
+        assert held(iris) == {"production": (4, 3)}
+        assert client.apply().moved == (StageRef("iris", "production"),)
+        assert held(iris) == {"production": (4, 4)}
+
+    def test_a_merge_that_changes_the_file_itself_is_not_reviewed(self, client, iris, repo):
+        merge(repo, {"README.md": "x\n"})
+        old = editing.run(repo, "rev-parse", f"{editing.BRANCH}^1")
+        side = editing.run(repo, "rev-parse", f"{editing.BRANCH}^2")
+        editing.edit(repo, {STAGE: stage_text(iris, 5)}, parents=[old, side])
+        assert "came through review" in client.apply().refused[0][1]
+
+    def test_who_applies_can_vouch_for_a_commit(self, client, iris, repo):
+        commit = editing.edit(repo, {STAGE: stage_text(iris, 4)}, "Squashed by the host (#7)")
+        assert client.apply().moved == ()
+        assert client.apply(reviewed=[commit]).moved == (StageRef("iris", "production"),)
+
+    def test_a_lost_tag_of_what_was_recorded_directly_is_not_set(self, client, iris, repo):
+        iris.get_version(4).set_stage("production")
+        editing.run(repo, "update-ref", "-d", PRODUCTION)
+        client.apply()
+        assert held(iris) == {"production": (4, None)}
+
+    def test_a_rollback_is_a_promotion_like_any_other(self, iris, repo, client):
+        merge(repo, {STAGE: stage_text(iris, 4)})
+        client.apply()
+        iris.rollback("production")
+        assert held(iris) == {"production": (3, 4)}
+
+    def test_a_rename_carries_what_is_in_force_along(self, client, iris, repo):
+        merge(repo, {STAGE: stage_text(iris, 4)})
+        client.apply()
+        client.update_model("iris", new_name="flower")
+        flower = client.get_model("flower")
+        assert held(flower) == {"production": (4, 4)}
+        editing.run(repo, "update-ref", "-d", "refs/tags/model/flower/production")
+        assert client.apply().moved == (StageRef("flower", "production"),)
+
+    def test_a_rename_puts_nothing_in_force(self, client, iris, repo):
+        iris.get_version(4).set_stage("production")
+        client.update_model("iris", new_name="flower")
+        client.apply()
+        with pytest.raises(NotFound):
+            client.get_version("flower@production")
+
+
+class TestDirectRollback:
+    @pytest.fixture(autouse=True)
+    def direct(self, iris, repo, client):
+        iris.get_version(3).set_stage("production")
+        editing.edit(repo, rules(production='proposal_only = true\nrollback = "direct"\n' + GOOD + BETTER))
+        merge(repo, {STAGE: stage_text(iris, 4)})
+        assert client.apply().refused == ()
+
+    def test_who_was_there_before_returns_without_review_and_gates(self, iris, client):
+        iris.rollback("production", reason="slow")
+        assert held(iris) == {"production": (3, 3)}
+        assert client.apply() == stages.Applied((), ())
+
+    def test_every_clone_comes_to_the_same_answer(self, iris, client, repo):
+        iris.rollback("production")
+        tag = editing.run(repo, "rev-parse", PRODUCTION)
+        editing.run(repo, "update-ref", "-d", PRODUCTION)
+        client.apply()
+        assert editing.run(repo, "rev-parse", PRODUCTION) == tag
+
+    def test_what_was_only_recorded_cannot_return(self, iris, client, repo):
+        editing.edit(repo, {STAGE: stage_text(iris, 5)})
+        editing.edit(repo, {STAGE: stage_text(iris, 4)})
+        client.apply()
+        iris.rollback("production", reason="back to what never was")
+        assert held(iris) == {"production": (5, 4)}
+        editing.edit(repo, {STAGE: stage_text(iris, 5)})
+        assert client.apply().moved == ()
+        assert client.get_version("iris@production").number == 4
