@@ -25,9 +25,11 @@ def hermetic_environment(home: Path) -> dict[str, str]:
     home.mkdir(parents=True, exist_ok=True)
     config = home / ".gitconfig"
     config.write_text(CONFIG, encoding="utf-8")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("GIT_", "GITMODEL_", "XDG_"))}
+    foreign = ("GIT_", "GITMODEL_", "XDG_", "PYTHON")
     return {
-        **kept,
+        **{name: value for name, value in os.environ.items() if not name.startswith(foreign)},
+        # An installed package has its bytecode beside it; a checkout may not be written to.
+        "PYTHONPYCACHEPREFIX": str(home / "bytecode"),
         "HOME": str(home),
         "GIT_CONFIG_GLOBAL": str(config),
         "GIT_CONFIG_NOSYSTEM": "1",

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain, compress
 from typing import Any, TextIO, TypeVar
 
 from gitmodel.cli.cells import escape, tsv_cell, width
@@ -35,7 +36,7 @@ class Output:
 
     def listing(
         self,
-        items: Sequence[T],
+        items: Iterable[T],
         shape: Shape,
         *,
         fields: Callable[[T], Mapping[str, Any]],
@@ -45,15 +46,15 @@ class Output:
     ) -> None:
         """Many things: *columns* for people, all *fields* as JSON or TSV, each *name* alone if quiet."""
         if self.quiet:
-            _write(sys.stdout, "".join(f"{escape(name(item))}\n" for item in items))
+            _write_all(f"{escape(name(item))}\n" for item in items)
         elif self.format == "json":
-            _write(sys.stdout, _json_list([fields(item) for item in items]))
+            _write_all(_json_list(map(fields, items)))
         elif self.format == "tsv":
-            _write(sys.stdout, _tsv(shape, (fields(item) for item in items)))
-        elif items:
-            shown = [(head, read) for head, read in columns if any(read(item) for item in items)]
-            rows = [[escape(read(item)) for _, read in shown] for item in items]
-            _write(sys.stdout, _table([head for head, _ in shown], rows, sys.stdout))
+            _write_all(_tsv(shape, map(fields, items)))
+        elif rows := [[escape(read(item)) for _, read in columns] for item in items]:
+            filled = [any(row[place] for row in rows) for place in range(len(columns))]
+            shown = [list(compress(row, filled)) for row in rows]
+            _write_all(_table(list(compress((head for head, _ in columns), filled)), shown, sys.stdout))
         else:
             self.note(empty)
 
@@ -64,7 +65,7 @@ class Output:
         elif self.format == "json":
             _write(sys.stdout, _json(fields))
         elif self.format == "tsv":
-            _write(sys.stdout, _tsv(shape, [fields]))
+            _write_all(_tsv(shape, [fields]))
         else:
             _write(sys.stdout, _labelled([(label, text) for label, text in lines if text], sys.stdout))
 
@@ -75,7 +76,7 @@ class Output:
         elif self.format == "json":
             _write(sys.stdout, _json(fields))
         elif self.format == "tsv":
-            _write(sys.stdout, _tsv(shape, [fields]))
+            _write_all(_tsv(shape, [fields]))
         else:
             _write(sys.stdout, "".join(f"{escape(line)}\n" for line in said.split("\n")))
 
@@ -177,6 +178,12 @@ def _write(stream: TextIO, text: str) -> None:
         stream.flush()
 
 
+def _write_all(texts: Iterable[str]) -> None:
+    """Write each as it comes: a long list is never there as a whole."""
+    for text in texts:
+        sys.stdout.write(text)
+
+
 def _coloured(text: str, style: str, stream: TextIO) -> str:
     plain = os.environ.get("NO_COLOR") or os.environ.get("TERM") == "dumb" or not stream.isatty()
     return text if plain else f"\x1b[{style}m{text}\x1b[0m"
@@ -190,28 +197,32 @@ def _json(value: Any) -> str:
     return json.dumps(plain(value), indent=2) + "\n"
 
 
-def _json_list(items: Sequence[Any]) -> str:
+def _json_list(items: Iterable[Any]) -> Iterator[str]:
     """An array with one item a line, so that it can be searched by line and is not four times as long."""
     import json
 
     from gitmodel.domain.views import plain
 
-    return "[" + ",".join(f"\n{json.dumps(plain(item))}" for item in items) + ("\n]\n" if items else "]\n")
+    before = "[\n"
+    for item in items:
+        yield f"{before}{json.dumps(plain(item))}"
+        before = ",\n"
+    yield "[]\n" if before == "[\n" else "\n]\n"
 
 
-def _tsv(shape: Shape, rows: Iterable[Mapping[str, Any]]) -> str:
-    lines = ["\t".join(shape.keys)]
-    lines += ["\t".join(tsv_cell(row[key]) for key in shape.keys) for row in rows]
-    return "".join(f"{line}\n" for line in lines)
+def _tsv(shape: Shape, rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    lines = ("\t".join(tsv_cell(row[key]) for key in shape.keys) for row in rows)
+    for line in chain(["\t".join(shape.keys)], lines):
+        yield f"{line}\n"
 
 
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], stream: TextIO) -> str:
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], stream: TextIO) -> Iterator[str]:
     widths = [max(width(row[place]) for row in [heads, *rows]) for place in range(len(heads))]
     if stream.isatty():
         _narrow(widths, terminal_width())
-    lines = [_coloured(_row(heads, widths), "1", stream)]
-    lines += [_row(row, widths) for row in rows]
-    return "".join(f"{line}\n" for line in lines)
+    yield f"{_coloured(_row(heads, widths), '1', stream)}\n"
+    for row in rows:
+        yield f"{_row(row, widths)}\n"
 
 
 def _row(cells: Sequence[str], widths: Sequence[int]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import nullcontext
 from typing import Any
 
@@ -98,9 +99,20 @@ def list_versions(invocation: Invocation, model: str, filter: str, limit: int | 
 
     A version that cannot be read is a warning on stderr, and the list goes on: `git model check` says what is wrong.
     """
-    found, damaged = versions.list_versions(invocation.writer, model, filter=filter, limit=limit, offset=offset)
+    found = versions.each_version(invocation.writer, model, filter=filter, limit=limit, offset=offset)
+    damaged: list[Invalid] = []
+    pending: set[str] = set()
+
+    def views() -> Iterator[VersionView]:
+        for view in found:
+            if isinstance(view, Invalid):
+                damaged.append(view)
+            else:
+                pending.update(state.name for state in view.pending)
+                yield view
+
     invocation.output.listing(
-        found,
+        views(),
         shapes.VERSION,
         fields=VersionView.fields,
         name=str,
@@ -111,7 +123,7 @@ def list_versions(invocation: Invocation, model: str, filter: str, limit: int | 
     )
     for error in damaged:
         invocation.output.warn(error.message, error.hint)
-    _note_pending(invocation, {state.name for view in found for state in view.pending})
+    _note_pending(invocation, pending)
 
 
 @command(example="git model version show iris@production")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any
 
@@ -13,7 +13,7 @@ from gitmodel.domain.names import check_name, check_version_name
 from gitmodel.domain.records import ArtifactLink, Code, VersionRecord
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.snapshot import Snapshot
-from gitmodel.domain.stages import stage_states
+from gitmodel.domain.stages import StageState, stage_states
 from gitmodel.domain.views import VersionView, view_version
 from gitmodel.errors import Invalid, UsageError
 from gitmodel.registry.models import parse_filter, present
@@ -86,36 +86,57 @@ def list_versions(
     writer: Writer, model: str, *, filter: str = "", limit: int | None = None, offset: int = 0
 ) -> tuple[list[VersionView], list[Invalid]]:
     """The versions of *model* that match *filter* (CEL), newest first, without deleted ones; and what is damaged."""
-    check_name(model, "model")
-    matching = parse_filter(filter)
-    wanted = None if limit is None else offset + limit
+    listing = _Listing(writer, model, filter, limit, offset)
+    key = ("versions", listing.model, listing.states, limit, offset)
+    known = None if filter else listing.snapshot.files.recall(key)
+    if known:
+        return list(known[0]), list(known[1])
+    views: list[VersionView] = []
+    damaged: list[Invalid] = []
+    for found in listing:
+        if isinstance(found, Invalid):
+            damaged.append(found)
+        else:
+            views.append(found)
+    if not filter and len(views) <= _REMEMBERED:
+        listing.snapshot.files.remember(key, (tuple(views), tuple(damaged)))
+    return views, damaged
 
-    def question(snapshot: Snapshot) -> tuple[list[VersionView], list[Invalid]]:
-        name = _existing(snapshot, model)
-        states = stage_states(snapshot, name)
-        key = ("versions", name, tuple(states), limit, offset)
-        if matching is None and (found := snapshot.files.recall(key)):
-            return list(found[0]), list(found[1])
-        numbers = snapshot.newest_numbers(name)
-        views: list[VersionView] = []
-        damaged: list[Invalid] = []
-        piece = wanted if matching is None else None if wanted is None else _PIECE
-        while some := list(islice(numbers, piece)):
-            for record in snapshot.versions(name, some):
+
+def each_version(
+    writer: Writer, model: str, *, filter: str = "", limit: int | None = None, offset: int = 0
+) -> Iterable[VersionView | Invalid]:
+    """What `list_versions` gives, one after the other, so that a long list needs no room; the damaged in between."""
+    return _Listing(writer, model, filter, limit, offset)
+
+
+class _Listing:
+    """The versions of a model at one commit, with what was in force when this was made."""
+
+    def __init__(self, writer: Writer, model: str, filter: str, limit: int | None, offset: int) -> None:
+        check_name(model, "model")
+        self._matching = parse_filter(filter)
+        self._limit = limit
+        self._offset = offset
+        self.snapshot, self.model, self.states = writer.read(lambda snapshot: _stages_of(snapshot, model))
+
+    def __iter__(self) -> Iterator[VersionView | Invalid]:
+        last = None if self._limit is None else self._offset + self._limit
+        piece = _PIECE if self._matching is not None and last is not None else last
+        numbers = self.snapshot.newest_numbers(self.model)
+        passed = 0
+        while (last is None or passed < last) and (some := list(islice(numbers, piece))):
+            for record in self.snapshot.versions(self.model, some):
                 if isinstance(record, Invalid):
-                    damaged.append(record)
-                elif record.deleted is None:
-                    view = view_version(snapshot, name, record, states)
-                    if matching is None or matching.matches(present(view.fields())):
-                        views.append(view)
-            if wanted is not None and len(views) >= wanted:
-                break
-        page = views[offset:wanted]
-        if matching is None and len(page) <= _REMEMBERED:
-            snapshot.files.remember(key, (tuple(page), tuple(damaged)))
-        return page, damaged
-
-    return writer.read(question)
+                    yield record
+                    continue
+                if record.deleted is not None or passed == last:
+                    continue
+                view = view_version(self.snapshot, self.model, record, self.states)
+                if self._matching is None or self._matching.matches(present(view.fields())):
+                    passed += 1
+                    if passed > self._offset:
+                        yield view
 
 
 def update_version(
@@ -162,6 +183,11 @@ def set_metadata(
         return planning.plan_metadata(snapshot, model, number, values, on=on, remove=gone)
 
     return int(writer.transact(plan))
+
+
+def _stages_of(snapshot: Snapshot, model: str) -> tuple[Snapshot, str, tuple[StageState, ...]]:
+    name = _existing(snapshot, model)
+    return snapshot, name, tuple(stage_states(snapshot, name))
 
 
 def _existing(snapshot: Snapshot, model: str) -> str:
