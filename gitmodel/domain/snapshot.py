@@ -187,9 +187,7 @@ class Snapshot:
 
     def count_present(self, model: str) -> int:
         """How many versions of *model* were not deleted; of a damaged one, nobody can say that it was."""
-        folder = f"{paths.model_folder(model)}/versions"
-        hundreds = [f"{folder}/{name}" for name in self.files.names(folder) if _is_hundred(name)]
-        return sum(self._count_present(at) for at in hundreds) + self._count_present(folder)
+        return self._count_present(f"{paths.model_folder(model)}/versions")[0]
 
     def last_number(self, model: str) -> int:
         """The highest number of *model* ever used, 0 if none was."""
@@ -320,17 +318,21 @@ class Snapshot:
         found = (_leading(name) for name in self.files.names(f"{folder}/{hundred}") if name.endswith(".toml"))
         return (number for number in found if number and number // 100 == _leading(hundred))
 
-    def _count_present(self, folder: str) -> int:
-        """How many of the versions whose files stand in *folder* itself were not deleted."""
-        files = [f"{folder}/{name}" for name in self.files.names(folder) if name.endswith(".toml") and _leading(name)]
-        deleted = self.files.noted(folder, "deleted")
-        if deleted is None:
-            read = self.files.load_many(files, records.VERSION, newer=self.newer)
-            found: list[VersionRecord | Invalid] = list(read)
-            deleted = sum(1 for record in found if not isinstance(record, Invalid) and record.deleted)
-            if files and not any(isinstance(record, Invalid) for record in found):
-                self.files.note(folder, "deleted", deleted)
-        return len(files) - deleted
+    def _count_present(self, folder: str) -> tuple[int, bool]:
+        """How many versions below *folder* were not deleted, and whether all of them could be read."""
+        known = self.files.noted(folder, "present")
+        if known is not None:
+            return known, True
+        names = self.files.names(folder)
+        files = [f"{folder}/{name}" for name in names if name.endswith(".toml") and _leading(name)]
+        read = self.files.load_many(files, records.VERSION, newer=self.newer)
+        sound = [record for record in read if not isinstance(record, Invalid)]
+        counted = [self._count_present(f"{folder}/{name}") for name in names if _is_hundred(name)]
+        present = len(files) - sum(1 for record in sound if record.deleted) + sum(count for count, _ in counted)
+        whole = len(sound) == len(files) and all(sure for _, sure in counted)
+        if names and whole:
+            self.files.note(folder, "present", present)
+        return present, whole
 
     def _highest_in(self, folder: str) -> int:
         found = self.files.names(folder)
