@@ -58,18 +58,27 @@ def state(registry):
     return sorted(numbers), held.get("production", (None, None))
 
 
-def write_under_strace(path, request, *options, log=None):
-    """A writer with faults injected into it and all its children; returns its exit code and its answer."""
-    done = subprocess.run(
-        ["strace", "-f", "-qq", "-o", str(log or "/dev/null"), *options,
+def write_under_strace(path, request, *options, log):
+    """A writer with faults injected into it and all its children; returns its exit code, answer and last words."""
+    running = subprocess.Popen(
+        ["strace", "-f", "-y", "-qq", "-o", str(log), *options,
          sys.executable, "-c", WRITER, str(path), json.dumps(request)],
-        cwd=HERE, capture_output=True, text=True, timeout=120,
+        cwd=HERE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True,
     )  # fmt: skip
     try:
-        answer = json.loads(done.stdout)
+        stdout, stderr = running.communicate(timeout=60)
+    except subprocess.TimeoutExpired:
+        os.killpg(running.pid, signal.SIGKILL)
+        stdout, stderr = running.communicate()
+        # Only an answer of git that never came can make us wait for it; no disk does that to a pipe.
+        injected = [line for line in log.read_text().splitlines() if "(INJECTED)" in line]
+        assert injected, stderr
+        assert any("<pipe:" in line for line in injected), injected
+    try:
+        answer = json.loads(stdout)
     except ValueError:
         answer = None
-    return done.returncode, answer, done.stderr
+    return running.returncode, answer, stderr
 
 
 def register_or_remove_the_lock_that_is_named(made):
@@ -82,6 +91,8 @@ def register_or_remove_the_lock_that_is_named(made):
     lock = re.search(r"type: rm (\S+)$", refused.hint)
     assert lock is not None, refused.message
     assert lock[1].startswith(str(made.repository.common_dir))
+    # With an id in it we would have known whose it was.
+    assert Path(lock[1]).read_text() == ""
     os.unlink(lock[1])
     return made.register()["number"]
 
@@ -148,17 +159,17 @@ REQUESTS = {
 }
 
 
-def counted(path, request, calls, log):
-    """How many of the *calls* one process of the writer makes at most, apart from those of its start."""
-    code, answer, stderr = write_under_strace(path, request, "-e", f"trace={calls}", log=log)
+def counted(path, request, log):
+    """How many calls of each kind one process of the writer makes at most: strace counts for each by itself."""
+    every = ",".join(CALLS.values())
+    code, answer, stderr = write_under_strace(path, request, "-e", f"trace={every}", log=log)
     assert code == 0, stderr
     assert "error" not in answer
-    per_process = {}
-    for line in log.read_text().splitlines():
-        pid = line.split()[0]
-        if "<unfinished" in line or "resumed" not in line:
-            per_process[pid] = per_process.get(pid, 0) + ("(" in line and "+++" not in line and "---" not in line)
-    return max(per_process.values())
+    kinds = {call: kind for kind, calls in CALLS.items() for call in calls.split(",")}
+    counts = {}
+    for pid, call in re.findall(r"^(\d+) +(\w+)\(", log.read_text(), re.M):
+        counts[pid, kinds[call]] = counts.get((pid, kinds[call]), 0) + 1
+    return {kind: max((n for (_, of), n in counts.items() if of == kind), default=0) for kind in CALLS}
 
 
 @needs_strace
@@ -166,28 +177,24 @@ def counted(path, request, calls, log):
 @pytest.mark.parametrize("fault", ["signal=KILL", "error=ENOSPC", "error=EIO"])
 def test_a_fault_at_any_call_that_changes_the_disk(prepared, tmp_path, assert_whole, git, open_at, soak, verb, fault):
     copy, before = prepared
+    log = tmp_path / "log"
     points = []
-    for name, calls in CALLS.items():
-        if fault != "signal=KILL" and name in ("lock", "unlink"):
-            continue
-        log = tmp_path / "log"
-        most = counted(copy(f"count-{name}"), REQUESTS[verb], calls, log)
-        start = 1
-        if name == "open":  # Python opens hundreds of modules first
-            start = max(1, most - 60)
-        points += [(name, number) for number in range(start, most + 1)]
-    chosen = points if soak else random.Random(f"{verb}{fault}").sample(points, 4)
+    for name, most in counted(copy("count"), REQUESTS[verb], log).items():
+        if fault == "signal=KILL" or name not in ("lock", "unlink"):
+            # Before it begins, Python opens hundreds of files of its own.
+            points += [(name, number) for number in range(max(1, most - 60) if name == "open" else 1, most + 1)]
+    chosen = points if soak else random.Random(f"{verb}{fault}").sample(points, 3)
     harmed = 0
     for turn, (name, number) in enumerate(chosen):
         path = copy(f"turn-{turn}")
         inject = f"inject={CALLS[name]}:{fault}:when={number}"
-        code, answer, stderr = write_under_strace(path, REQUESTS[verb], "-e", f"trace={CALLS[name]}", "-e", inject)
+        code, answer, stderr = write_under_strace(
+            path, REQUESTS[verb], "-e", f"trace={CALLS[name]}", "-e", inject, log=tmp_path / "log"
+        )
         harmed += code != 0
         made = open_at(path)
         try:
             assert_survived(made, REQUESTS[verb], before, code, answer, assert_whole, git)
-            if code not in (0, -signal.SIGKILL, 128 + signal.SIGKILL) and answer is not None:
-                assert "internal" not in answer["message"]
         except BaseException:
             print(f"{verb} with {inject} ended with {code}: {answer} {stderr[-2000:]}")
             raise
@@ -222,9 +229,8 @@ def test_writers_killed_at_random_moments(registry, start, git, soak, assert_who
             if "number" in answer:
                 assert answer["number"] not in said
                 said[answer["number"]] = answer["digest"]
-        made = registry.register()
-        assert made["number"] not in said
-        said[made["number"]] = made["digest"]
+        number = register_or_remove_the_lock_that_is_named(registry)
+        assert number not in said
         assert checking.check(registry.repository) == []
     for number, digest in said.items():
         record = versions.resolve(registry.writer, VersionRef("iris", str(number)))[1]
@@ -369,7 +375,6 @@ def test_a_killed_upload_leaves_only_what_is_found_and_removed(tmp_path, soak):
         while not list((store / "tmp").iterdir()) and writer.poll() is None:
             time.sleep(0.001)
         time.sleep(chance.uniform(0, 0.02))
-        assert LocalStore(store).leftovers() == [] or writer.poll() is not None
         writer.kill()
         done, _ = writer.communicate()
         assert_store_whole(store, [done.decode().strip()] if done else [])
