@@ -249,7 +249,7 @@ class Client:
         """The state of the code repository that *path* is in: commit, changes, origin."""
         from gitmodel.storage.code import read_code
 
-        return read_code(self._path)
+        return read_code(self._path, environ=self._environ)
 
     def _open(self, repo: str | None) -> Repository:
         branch = self._environ.get("GITMODEL_BRANCH", "")

@@ -227,10 +227,12 @@ class TestHooks:
             ("GIT_INDEX_FILE", tmp_path / "other" / "index"),
             ("GIT_NAMESPACE", "x"),
             ("GIT_PREFIX", "x/"),
+            ("GIT_COMMON_DIR", tmp_path / "nowhere"),
+            ("GIT_WORK_TREE", tmp_path / "other"),
         ):
             monkeypatch.setenv(name, str(value))
         write_all(code_repo)
-        for name in ("GIT_DIR", "GIT_INDEX_FILE", "GIT_NAMESPACE", "GIT_PREFIX"):
+        for name in ("GIT_DIR", "GIT_INDEX_FILE", "GIT_NAMESPACE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_WORK_TREE"):
             monkeypatch.delenv(name)
         assert editing.state(tmp_path / "other") == ""
         assert not (tmp_path / "other" / "index").exists()

@@ -6,37 +6,41 @@ The one place that imports GitPython, and only when a version is made: importing
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from gitmodel.domain.records import Code
-from gitmodel.errors import Unreachable
+from gitmodel.errors import NotFound, Unreachable
+from gitmodel.storage.git import clean_environment, run
 
 
-def read_code(path: Path) -> Code:
+def read_code(path: Path, *, environ: Mapping[str, str]) -> Code:
     """The state of the code repository that *path* is in; outside of any, that is what is recorded.
 
     Raises Unreachable if the repository cannot be read.
     """
     import git
 
+    clean = clean_environment(environ)
+    question = ["git", "rev-parse", "--absolute-git-dir", "--git-common-dir", "--show-cdup"]
     try:
-        repository = git.Repo(path, search_parent_directories=True)
-    except (git.InvalidGitRepositoryError, git.NoSuchPathError):
+        # The last line is the way up to the top of the work tree; where there is none, nothing can have changed.
+        git_dir, common_dir, *up = run(question, clean, cwd=path).decode("utf-8", "surrogateescape").splitlines()
+    except NotFound:
         return Code(outside=True)
+    asked = git.Git(path)
+    # In a hook git names its own repository, index and work tree to us, and GitPython hands on what is not named anew.
+    asked.update_environment(
+        GIT_DIR=git_dir,
+        GIT_COMMON_DIR=str((path / common_dir).resolve()),
+        GIT_INDEX_FILE=str(Path(git_dir) / "index"),
+        GIT_OPTIONAL_LOCKS="0",
+        **({"GIT_WORK_TREE": str((path / up[0]).resolve())} if up else {}),
+    )
     try:
-        with repository:
-            run = repository.git
-            # In a hook git names its own index and work tree to us, and GitPython would hand them on.
-            run.update_environment(
-                GIT_DIR=str(repository.git_dir),
-                GIT_COMMON_DIR=str(repository.common_dir),
-                GIT_INDEX_FILE=str(Path(repository.git_dir) / "index"),
-                GIT_OPTIONAL_LOCKS="0",
-                **({} if repository.bare else {"GIT_WORK_TREE": str(repository.working_tree_dir)}),
-            )
-            commit = run.rev_parse("--verify", "--quiet", "HEAD", with_exceptions=False) or None
-            dirty = None if repository.bare else bool(run.status("--porcelain", "--untracked-files=normal"))
-            origin = run.config("--get", "remote.origin.url", with_exceptions=False)
+        commit = asked.rev_parse("--verify", "--quiet", "HEAD", with_exceptions=False) or None
+        dirty = bool(asked.status("--porcelain", "--untracked-files=normal")) if up else None
+        origin = asked.config("--get", "remote.origin.url", with_exceptions=False)
     except git.GitCommandError as error:
         raise Unreachable(
             f"the code repository cannot be read: {error.stderr.strip()}", hint="run `git status`"
