@@ -231,7 +231,7 @@ def complete(line):
 
 
 def test_bash_completes_commands_options_models_and_versions(registry):
-    assert complete("git model pro") == ["promote"]
+    assert complete("git model prom") == ["promote"]
     assert complete("git -C . model version cr") == ["create"]
     assert complete("git-model versions l") == ["list"]
     assert "--reason" in complete("gitmodel promote --r")

@@ -36,6 +36,8 @@ COMMANDS = {
     "demote": Lazy("gitmodel.cli.stages:demote", "Leave a stage without a version.", "Stages"),
     "rollback": Lazy("gitmodel.cli.stages:rollback", "Put the previous version back into a stage.", "Stages"),
     "alias": Lazy("gitmodel.cli.aliases:alias", "Set, remove and list aliases.", "Stages"),
+    "propose": Lazy("gitmodel.cli.proposals:propose", "Propose a change of a stage, for a pull request.", "Stages"),
+    "proposals": Lazy("gitmodel.cli.proposals:list_proposals", "List the proposals that are open.", "Stages"),
     "apply": Lazy("gitmodel.cli.stages:apply", "Put in force what the branch records.", "Stages"),
     "history": Lazy("gitmodel.cli.stages:history", "Tell who changed stages and aliases, when and why.", "Stages"),
     "check": Lazy("gitmodel.cli.care:check", "Check every record against the format.", "Care"),

@@ -191,6 +191,36 @@ APPLIED = Shape(
         "reason": "text: why it was not applied, or empty",
     },
 )
+GATE = Shape(
+    "gate",
+    "What a rule of a stage says of a version; part of `proposal` and `plan`.",
+    {
+        "gate": "text: its name; `after` for the places that a version may come from",
+        "passed": "true if the version satisfies it",
+        "finding": "text: why not, or empty",
+        "message": "text: the gate's own words, or empty",
+        "forced": "true if the stage's file lists it as passed by force",
+    },
+)
+PROPOSAL = Shape(
+    "proposal",
+    "A change of a stage on a branch of its own. Of `propose`, `proposals`.",
+    {
+        "branch": "text: the branch, without `refs/heads/`",
+        "commit": "text: its commit",
+        "base": "text: the commit of the metadata branch that it is judged on",
+        "model": "text: the model's name",
+        "stage": "text: the stage",
+        "version": "number of the version that is to enter, or null: nobody",
+        "previous": "number of the version that holds it now, or null",
+        "author": "text: who proposes it",
+        "gates": "list of `gate`: what the rules of the stage say of it now",
+        "conflict": "text: what has come in between, or empty",
+        "ready": "true if no rule and no conflict stops it",
+        "pushed": "true if the remote has the branch",
+        "address": "text: where the pull request is opened, or empty",
+    },
+)
 VERIFIED = Shape(
     "verified",
     "An artifact that `verify` hashed again; each once, however many versions need it.",
@@ -272,6 +302,8 @@ ALL = (
     METADATA,
     DELETED,
     APPLIED,
+    GATE,
+    PROPOSAL,
     VERIFIED,
     PROBLEM,
     FINDING,

@@ -295,6 +295,13 @@ class Repository:
         self._check_effect(commit)
         self._drop(drops)
 
+    def commit_on(self, parent: str, change: Change[Any]) -> str:
+        """Write the commit that *change* is on *parent*; no ref names it yet, and no tag follows. Returns its id."""
+        tree, new = changed_tree(self.trees, self.tags.commit(parent).tree, change.files)
+        made = self._commit(parent, tree, change)
+        self.objects.write([*new, made])
+        return made.id
+
     def _commit(self, parent: str, tree: str, change: Change[Any]) -> NewObject:
         author, committer = self.identity.now()
         txn = history.transaction_id(parent, tree, author, committer, change.subject)

@@ -12,6 +12,7 @@ from gitmodel.domain.refs import StageRef
 from gitmodel.domain.replaying import Carried, NoTags, replay, reworded
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import Conflict, Invalid, Refused, Unreachable
+from gitmodel.registry import admission
 from gitmodel.storage import remotes
 from gitmodel.storage.artifacts import ArtifactStore, Progress
 from gitmodel.storage.git import ZERO
@@ -267,10 +268,12 @@ def _tag_moves(
 ) -> tuple[list[str], list[tuple[StageRef, str]]]:
     """What makes each local stage tag equal the remote's, but for stages that unpushed commits change.
 
-    A stage that was put in force here, and that nobody moved there, stays so for the next push.
+    A stage that was put in force here, and that nobody moved there, stays so for the next push. What the rules of a
+    stage do not let into force is not put in force by a pull either.
     """
     ours = {ref: repository.tags.id(ref) for ref in repository.tags.all()}
     changed = _changed_stages(repository, state.tip, done.tip)
+    after = repository.snapshot(done.tip)
     moves, drops = [], []
     for ref in sorted({*ours, *state.tags, *changed}):
         old, there = ours.get(ref, ""), state.tags.get(ref, "")
@@ -280,6 +283,8 @@ def _tag_moves(
         recorded = wanted.id if wanted else ""
         applied = old == recorded and there == state.last_tags.get(ref, "") and bool(state.last_seen)
         new = recorded if ref in changed or applied else there
+        if new == recorded != old and admission.why_not(repository, after, ref):
+            new = there  # it is recorded only, and stays so for `apply`
         if wanted is not None and new == wanted.id != old:
             repository.objects.write([wanted])
         if new and new != old:

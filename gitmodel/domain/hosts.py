@@ -1,0 +1,90 @@
+"""Git hosts: recognising one by a remote's URL, and the addresses of its pages. Pure: text in, text out."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import quote, urlencode
+
+KINDS = ("github", "gitlab", "forgejo", "bitbucket")
+# By a word in the host's name; another host is named by `git config gitmodel.host`.
+_WORDS = {
+    "github": "github",
+    "gitlab": "gitlab",
+    "bitbucket": "bitbucket",
+    "forgejo": "forgejo",
+    "gitea": "forgejo",
+    "codeberg": "forgejo",
+}
+_URL = re.compile(r"(?P<scheme>https?|ssh|git)://(?:[^/@]*@)?(?P<host>[^/:@]+)(?P<port>:[0-9]+)?/(?P<path>.+)")
+_SCP = re.compile(r"(?:[^/:@]+@)?(?P<host>[^/:@]+):(?!/)(?P<path>.+)")
+
+
+@dataclass(frozen=True)
+class Host:
+    """A repository on a git host: *kind* is one of `KINDS`, *site* where its pages are, *path* the repository there."""
+
+    kind: str
+    site: str
+    path: str
+
+    def new_pull_request(self, base: str, branch: str, title: str = "") -> str:
+        """The address of the page that opens a pull request of *branch* to *base*.
+
+        >>> find_host("git@github.com:org/models.git").new_pull_request("gitmodel", "propose/iris/production/4-1a2b3c4")
+        'https://github.com/org/models/compare/gitmodel...propose/iris/production/4-1a2b3c4?expand=1'
+        """
+        said = {"title": title} if title else {}
+        if self.kind == "github":
+            return f"{self._compared(base, branch)}?{urlencode({'expand': 1, **said})}"
+        if self.kind == "forgejo":
+            return self._compared(base, branch) + (f"?{urlencode(said)}" if said else "")
+        if self.kind == "gitlab":
+            asked = {"source_branch": branch, "target_branch": base, **said}
+            fields = {f"merge_request[{key}]": value for key, value in asked.items()}
+            return f"{self.site}/{self.path}/-/merge_requests/new?{urlencode(fields)}"
+        asked = {"source": branch, "dest": base, **said}
+        return f"{self.site}/{self.path}/pull-requests/new?{urlencode(asked)}"
+
+    def comparison(self, old: str, new: str) -> str:
+        """The address of the page that shows what is between the commits *old* and *new*.
+
+        >>> find_host("https://gitlab.example.org/team/code").comparison("a" * 7, "b" * 7)
+        'https://gitlab.example.org/team/code/-/compare/aaaaaaa...bbbbbbb'
+        """
+        if self.kind == "gitlab":
+            return f"{self.site}/{self.path}/-/compare/{_quoted(old)}...{_quoted(new)}"
+        if self.kind == "bitbucket":
+            return f"{self.site}/{self.path}/branches/compare/{_quoted(new)}..{_quoted(old)}"
+        return self._compared(old, new)
+
+    def _compared(self, old: str, new: str) -> str:
+        return f"{self.site}/{self.path}/compare/{_quoted(old)}...{_quoted(new)}"
+
+
+def find_host(url: str, kind: str = "") -> Host | None:
+    """The host and repository that a remote's *url* names; *kind* says what the host is, where its name does not.
+
+    None for a path, and for a host that is not known. User names and passwords of the URL are left out.
+
+    >>> find_host("https://ada:secret@git.example.org:8443/org/models.git", kind="forgejo")
+    Host(kind='forgejo', site='https://git.example.org:8443', path='org/models')
+    >>> find_host("/srv/models.git") is None
+    True
+    """
+    match = _URL.fullmatch(url) or _SCP.fullmatch(url)
+    if match is None:
+        return None
+    groups = match.groupdict()
+    name = groups["host"].lower()
+    found = kind if kind in KINDS else next((kind for word, kind in _WORDS.items() if word in name), "")
+    path = groups["path"].strip("/").removesuffix(".git")
+    if not found or not path or not name.isascii():
+        return None
+    web = groups.get("scheme") in ("http", "https")
+    scheme = groups["scheme"] if web else "https"
+    return Host(found, f"{scheme}://{name}{groups['port'] or '' if web else ''}", quote(path, safe="/~._-"))
+
+
+def _quoted(ref: str) -> str:
+    return quote(ref, safe="/._-")

@@ -1,0 +1,248 @@
+"""Promotion by pull request: proposed on a branch, merged by plain git in three ways, then applied."""
+
+import subprocess
+
+import editing
+import pytest
+from teamwork import BRANCH, refs
+
+from gitmodel.cli import run as run_program
+from gitmodel.domain.hosts import find_host
+from gitmodel.domain.references import VersionRef
+from gitmodel.domain.refs import StageRef
+from gitmodel.errors import Conflict, GateRefused, NotFound, Refused
+from gitmodel.registry.checking import check
+from gitmodel.teams.proposals import list_proposals, propose, propose_demotion, propose_rollback
+
+TAG = "refs/tags/model/iris/production"
+RULED = """\
+format = "1.0"
+
+[[stages]]
+name = "staging"
+
+[[stages]]
+name = "production"
+proposal_only = true
+
+[[stages.gates]]
+name = "better"
+expression = "metadata.accuracy > holder.metadata.accuracy"
+"""
+
+
+def git(folder, *arguments):
+    done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+class Host:
+    """What a host does with a pull request: it merges a branch of its repository, in one of three ways."""
+
+    def __init__(self, folder, url):
+        self.folder = folder / "host"
+        git(folder, "clone", "-q", "-b", "gitmodel", str(url), str(self.folder))
+
+    def merge(self, branch, how="merge"):
+        """Returns whether it could; on a conflict nothing is changed."""
+        git(self.folder, "fetch", "-q", "--prune", "origin")
+        git(self.folder, "reset", "-q", "--hard", "origin/gitmodel")
+        commands = {
+            "merge": [["merge", "-q", "--no-ff", "-m", f"Merge {branch} (#7)", f"origin/{branch}"]],
+            "squash": [["merge", "-q", "--squash", f"origin/{branch}"], ["commit", "-q", "-m", f"{branch} (#7)"]],
+            "rebase": [["cherry-pick", f"origin/gitmodel..origin/{branch}"]],
+        }[how]
+        for command in commands:
+            if subprocess.run(["git", *command], cwd=self.folder, capture_output=True).returncode:
+                return False
+        git(self.folder, "push", "-q", "origin", "HEAD:gitmodel", f":refs/heads/{branch}")
+        return True
+
+
+@pytest.fixture
+def host(ada, team, bare):
+    return Host(team.folder, bare)
+
+
+def promote(client, reference, stage="production", **more):
+    return propose(client.repository, VersionRef.parse(reference), stage, push=True, **more)
+
+
+def held(client, name="iris"):
+    return {state.name: (state.recorded, state.in_force) for state in client.get_model(name).stages}
+
+
+@pytest.mark.parametrize("how", ["merge", "squash", "rebase"])
+def test_a_proposal_is_merged_applied_and_every_clone_derives_the_same_tag(ada, bob, host, bare, how):
+    proposal = promote(bob, "iris@3", reason="better on virginica")
+    assert held(bob) == {"production": (2, 2)}
+    assert git(bare, "diff", "--name-status", "gitmodel", proposal.branch).split() == [
+        "A", "models/iris/stages/archived/2.toml", "M", "models/iris/stages/production.toml",
+    ]  # fmt: skip
+    # something else comes in between
+    ada.get_model("iris").create_version()
+    ada.push()
+    assert host.merge(proposal.branch, how)
+    ada.pull()
+    assert held(ada) == {"production": (3, 2)}
+    assert ada.apply().moved == (StageRef("iris", "production"),)
+    assert ada.apply().moved == ()
+    ada.push()
+    bob.pull()
+    assert held(bob) == {"production": (3, 3)}
+    tag = refs(bare)[TAG]
+    editing.run(bob.repository.common_dir, "update-ref", "-d", TAG)
+    bob.apply()
+    assert refs(bob.repository.common_dir)[TAG] == refs(ada.repository.common_dir)[TAG] == tag
+    said = git(bare, "cat-file", "tag", TAG)
+    assert "iris 2 -> 3 in production\n\nbetter on virginica" in said
+    assert check(bob.repository) == []
+    assert list_proposals(ada.repository) == []
+
+
+def test_two_proposals_for_one_stage_conflict(ada, bob, host):
+    first, second = promote(bob, "iris@3"), promote(ada, "iris@1")
+    assert host.merge(first.branch)
+    assert [one.conflict for one in list_proposals(ada.repository)] == ["somebody else changed production meanwhile"]
+    assert not host.merge(second.branch)
+
+
+def test_proposals_of_different_models_merge_cleanly(ada, bob, host):
+    ada.register_model("wine").create_version()
+    ada.push()
+    bob.pull()
+    for proposal in (promote(bob, "iris@3"), promote(ada, "wine@1")):
+        assert host.merge(proposal.branch)
+    ada.pull()
+    assert {ref.model for ref in ada.apply().moved} == {"iris", "wine"}
+    assert check(ada.repository) == []
+
+
+def test_a_proposal_moves_nothing_but_its_branch(ada, bob, bare):
+    before = refs(bare), refs(bob.repository.common_dir)
+    proposal = propose(bob.repository, VersionRef.parse("iris@3"), "production")
+    assert (refs(bare), refs(bob.repository.common_dir)) == before
+    assert not proposal.pushed
+    assert git(bare, "for-each-ref", "refs/heads/propose") == ""
+    assert proposal.branch.startswith(f"propose/iris/production/3-{proposal.commit[:7]}")
+
+
+def test_a_version_that_the_remote_does_not_hold_is_refused(ada, bob):
+    bob.get_model("iris").create_version()
+    with pytest.raises(Refused, match="iris 4 is not on the remote") as refused:
+        promote(bob, "iris@4")
+    assert "git model push" in refused.value.hint
+    bob.get_version("iris@3").log_metadata(accuracy=1.0)
+    with pytest.raises(Refused, match="iris 3 is another on the remote"):
+        promote(bob, "iris@3")
+    bob.push()
+    assert promote(bob, "iris@3").ready
+
+
+def test_what_is_recorded_already_is_nothing_to_propose(bob):
+    with pytest.raises(Conflict, match="iris@2 is recorded in production already"):
+        promote(bob, "iris@2")
+
+
+def test_a_demotion_and_a_rollback_are_proposed_too(ada, bob, host):
+    ada.get_version("iris@3").set_stage("production")
+    ada.push()
+    back = propose_rollback(bob.repository, "iris", "production", push=True)
+    assert (back.version, back.previous) == (2, 3)
+    assert host.merge(back.branch)
+    empty = propose_demotion(bob.repository, "iris", "production", push=True)
+    assert (empty.version, empty.previous) == (None, 2)
+    assert host.merge(empty.branch)
+    ada.pull()
+    ada.apply()
+    with pytest.raises(NotFound):
+        ada.get_version("iris@production")
+
+
+class TestRules:
+    @pytest.fixture(autouse=True)
+    def ruled(self, ada, bob):
+        editing.edit(ada.repository.common_dir, {"gitmodel.toml": RULED})
+        ada.push()
+        bob.pull()
+
+    def test_who_fails_a_gate_is_not_proposed_but_by_force(self, bob):
+        with pytest.raises(GateRefused, match="better"):
+            promote(bob, "iris@1")
+        forced = promote(bob, "iris@1", force=True, reason="the others are on fire")
+        assert forced.ready
+        assert [outcome.forced for outcome in forced.outcomes] == [True]
+
+    def test_the_list_says_what_the_gates_say_now(self, ada, bob, host):
+        proposal = promote(bob, "iris@3")
+        assert list_proposals(ada.repository)[0].ready
+        ada.get_version("iris@2").log_metadata(accuracy=0.9)
+        ada.push()
+        (found,) = list_proposals(ada.repository)
+        assert (found.branch, found.ready, found.pushed) == (proposal.branch, False, True)
+        assert next(str(outcome) for outcome in found.outcomes).startswith("better: ")
+
+    def test_only_the_merged_one_comes_into_force(self, ada, bob, host):
+        ada.get_version("iris@3").set_stage("production")
+        assert held(ada) == {"production": (3, 2)}
+        ada.push()
+        bob.pull()
+        assert held(bob) == {"production": (3, 2)}
+        assert [ref.stage for ref, _ in bob.apply().refused] == ["production"]
+
+    @pytest.mark.parametrize(("how", "seen"), [("merge", True), ("squash", False), ("rebase", False)])
+    def test_history_shows_the_review_of_a_merge_and_else_one_vouches_for_it(self, ada, bob, host, how, seen):
+        base = refs(ada.repository.common_dir)[BRANCH]
+        assert host.merge(promote(bob, "iris@3").branch, how)
+        ada.pull()
+        if not seen:
+            assert ada.apply().moved == ()
+        commits = editing.run(ada.repository.common_dir, "rev-list", "--first-parent", f"{base}..gitmodel").split()
+        assert ada.apply(reviewed=() if seen else commits).moved == (StageRef("iris", "production"),)
+
+
+def test_the_command_says_where_to_open_the_pull_request(ada, bob, monkeypatch, capsys):
+    monkeypatch.chdir(bob.repository.git.top)
+    assert run_program(["propose", "iris@3", "production", "--push"]) == 0
+    said = capsys.readouterr().out
+    assert "Promote iris 3 to production: proposed on propose/iris/production/3-" in said
+    assert "at your host" in said
+    assert run_program(["proposals", "--format", "tsv"]) == 0
+    assert "propose/iris/production/3-" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        (
+            "https://ada:pw@github.com/org/models.git",
+            "https://github.com/org/models/compare/gitmodel...propose/iris/production/4-1a2b3c4?expand=1&title=Promote+it",
+        ),
+        (
+            "ssh://git@gitlab.example.org:2222/team/sub/models.git",
+            "https://gitlab.example.org/team/sub/models/-/merge_requests/new?"
+            "merge_request%5Bsource_branch%5D=propose%2Firis%2Fproduction%2F4-1a2b3c4&"
+            "merge_request%5Btarget_branch%5D=gitmodel&merge_request%5Btitle%5D=Promote+it",
+        ),
+        (
+            "git@codeberg.org:org/models.git",
+            "https://codeberg.org/org/models/compare/gitmodel...propose/iris/production/4-1a2b3c4?title=Promote+it",
+        ),
+        (
+            "git@bitbucket.org:org/models.git",
+            "https://bitbucket.org/org/models/pull-requests/new?"
+            "source=propose%2Firis%2Fproduction%2F4-1a2b3c4&dest=gitmodel&title=Promote+it",
+        ),
+    ],
+)
+def test_a_host_is_known_by_its_url_and_secrets_are_not_passed_on(url, address):
+    host = find_host(url)
+    assert host.new_pull_request("gitmodel", "propose/iris/production/4-1a2b3c4", "Promote it") == address
+
+
+@pytest.mark.parametrize(
+    "url", ["/srv/models.git", "../models.git", "file:///srv/models.git", "git@example.org:x/y.git"]
+)
+def test_what_is_no_known_host_has_no_address(url):
+    assert find_host(url) is None
