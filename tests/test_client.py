@@ -910,6 +910,13 @@ class TestDamage:
         with pytest.raises(Invalid, match=f"{path}: is not TOML"):
             client.get_model("iris")
 
+    def test_a_broken_newest_version_does_not_hide_its_model(self, client, iris, code_repo):
+        editing.edit(code_repo, {"models/iris/versions/3.toml": "number = ["})
+        assert client.get_model("iris").name == "iris"
+        assert [model.name for model in client.list_models()] == ["iris"]
+        with pytest.raises(Invalid):
+            iris.get_version()
+
     def test_one_broken_version_does_not_stop_the_others(self, client, iris):
         editing.edit(client.repository.common_dir, {paths.version_file("iris", 2): "number = 7\n"})
         assert [version.number for version in iris.versions] == [1, 3]

@@ -101,7 +101,7 @@ def view_model(snapshot: Snapshot, name: str) -> ModelView:
     record = snapshot.model(name)
     try:
         latest: int | None = snapshot.latest(name)
-    except NotFound:
+    except (NotFound, Invalid):  # a damaged version must not keep its model from being shown
         latest = None
     return ModelView(name, record, latest, snapshot.count_present(name), tuple(stage_states(snapshot, name)))
 
