@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
@@ -13,6 +15,9 @@ from gitmodel.errors import UsageError
 from gitmodel.registry import setup
 from gitmodel.registry.setup import Beginning, Setting
 
+if TYPE_CHECKING:
+    from gitmodel.client import Client
+
 SHELLS = ("bash", "zsh", "fish")
 
 
@@ -21,14 +26,17 @@ SHELLS = ("bash", "zsh", "fish")
     "--store", default="", metavar="URL", help="Where artifacts are kept, for everybody: a folder or file: URL."
 )
 @click.option("--new", is_flag=True, help="Do not ask remotes for a registry to adopt.")
+@click.option("--from", "source", default="", metavar="URL", help="Adopt the registry at URL, and pull and push there.")
 @click.pass_obj
-def init(invocation: Invocation, store: str, new: bool) -> None:
+def init(invocation: Invocation, store: str, new: bool, source: str) -> None:
     """Begin a registry in this repository, or adopt the remote's.
 
     The first command that writes does this as well. With --store the store's URL is recorded in gitmodel.toml.
     """
     client = invocation.client
+    joined = _join(client, source, new) if source else ""
     done = setup.begin(client.repository, store=_url(store), new=new)
+    done = replace(done, adopted=joined or done.adopted)
     fields = {
         "registry": str(client.repository.common_dir),
         "branch": client.repository.branch,
@@ -91,6 +99,16 @@ def completion(invocation: Invocation, shell: str) -> None:
     from gitmodel.cli.shells import SCRIPTS
 
     invocation.output.text(SCRIPTS[shell])
+
+
+def _join(client: Client, url: str, new: bool) -> str:
+    """Take the registry at *url*; returns the remote's name."""
+    from gitmodel.teams import joining
+
+    if new:
+        raise UsageError("--from and --new exclude each other", hint="leave one of them out")
+    name = joining.connect(client.repository, url)
+    return name if client.pull(name).tip else ""
 
 
 def _set(invocation: Invocation, key: str, value: str) -> None:

@@ -273,6 +273,43 @@ REGISTRY = Shape(
         "adopted": "text: the remote that it was taken from, or null",
     },
 )
+REMOTE = Shape(
+    "remote",
+    "The remote that pulls and pushes go to. Of `remote`, `clone`.",
+    {
+        "name": "text: its name in git",
+        "url": "text: its URL, without credentials",
+        "seen": "text: the commit of its metadata branch that was seen last, or empty",
+        "ahead": "number of commits here that it did not have then",
+        "behind": "number of commits that it had then and that are not here",
+    },
+)
+PULLED = Shape(
+    "pulled",
+    "What `pull` did.",
+    {
+        "remote": "text: the remote's name",
+        "commit": "text: the commit of the metadata branch now, or null",
+        "changed": "true if the branch or a stage tag moved",
+        "replayed": "number of local commits that were made again on the remote's",
+        "renumbered": "list of text: versions that got another number, as `MODEL OLD -> NEW`",
+        "conflicts": "list of text: where both sides changed one thing, and the remote's stands",
+        "moved": "list of text: the stage tags that moved here, as `MODEL@STAGE`",
+    },
+)
+PUSHED = Shape(
+    "pushed",
+    "What `push` did.",
+    {
+        "remote": "text: the remote's name",
+        "commit": "text: the commit of the metadata branch now, or null",
+        "commits": "number of commits that the remote did not have",
+        "artifacts": "number of artifacts that were uploaded",
+        "renumbered": "list of text: versions that got another number, as `MODEL OLD -> NEW`",
+        "conflicts": "list of text: where both sides changed one thing, and the remote's stands",
+        "moved": "list of text: the stage tags that moved there, as `MODEL@STAGE`",
+    },
+)
 ERROR = Shape(
     "error",
     'Why a command failed: `{"error": {...}}` on stderr.',
@@ -309,6 +346,9 @@ ALL = (
     FINDING,
     SETTING,
     REGISTRY,
+    REMOTE,
+    PULLED,
+    PUSHED,
     ERROR,
     WARNING,
 )

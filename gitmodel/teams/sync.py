@@ -113,7 +113,7 @@ def push(
         done.tip, done.moved = tip, moved
         if not moves:
             return done
-        done.commits = _count(repository, state.tip, tip)
+        done.commits = count_commits(repository, state.tip, tip)
         done.artifacts += upload(
             repository, state.tip, tip, uploads.local, uploads.store, jobs=uploads.jobs, progress=uploads.progress
         )
@@ -331,6 +331,7 @@ def _reaches(repository: Repository, tip: str, commit: str) -> bool:
     return tip == commit or repository.git.lines("merge-base", tip, commit, answers=(0, 1)) == [commit]
 
 
-def _count(repository: Repository, old: str, new: str) -> int:
+def count_commits(repository: Repository, old: str, new: str) -> int:
+    """How many commits *new* ("": none) has by its first parents and *old* has not."""
     more = [f"^{old}"] if old else []
     return int(repository.git.lines("rev-list", "--count", "--first-parent", new, *more)[0]) if new else 0

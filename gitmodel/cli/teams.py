@@ -1,0 +1,145 @@
+"""Commands on others' registries: clone, remote, pull, push."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from gitmodel.cli import shapes
+from gitmodel.cli.grammar import Invocation, command
+
+if TYPE_CHECKING:
+    from gitmodel.domain.refs import StageRef
+    from gitmodel.teams.sync import Pulled
+
+
+@command(example="git model clone https://example.com/team/models.git models")
+@click.argument("url")
+@click.argument("folder", required=False, metavar="[DIR]")
+@click.pass_obj
+def clone(invocation: Invocation, url: str, folder: str | None) -> None:
+    """Clone a repository and its registry.
+
+    As git clone, and then git model pull: the branch, the stage tags, and what keeps them apart from those of others.
+    """
+    from gitmodel.client import Client
+    from gitmodel.teams import joining
+
+    made = joining.clone(url, Path(folder) if folder else None, environ=os.environ)
+    with Client(made, repo=made) as client:
+        view = joining.describe_remote(client.repository)
+        models = len(client.list_models())
+    said = f"cloned into {made}: {models} {'model' if models == 1 else 'models'}"
+    invocation.output.outcome(said, shapes.REMOTE, vars(view), name=str(made))
+
+
+@command(example="git model remote")
+@click.argument("name", required=False, metavar="[REMOTE]")
+@click.pass_obj
+def remote(invocation: Invocation, name: str | None) -> None:
+    """Say which remote pulls and pushes go to.
+
+    It is REMOTE, else git config gitmodel.remote, else origin, else the only one. It is not asked: the counts are of
+    what was seen last.
+    """
+    from gitmodel.teams import joining
+
+    view = joining.describe_remote(invocation.client.repository, name or "")
+    lines = [
+        ("Remote", view.name),
+        ("URL", view.url),
+        ("Last seen", view.seen[:10] or "never"),
+        ("To push", _count(view.ahead, "commit")),
+        ("To pull", _count(view.behind, "commit")),
+    ]
+    invocation.output.thing(shapes.REMOTE, vars(view), name=view.name, lines=lines)
+
+
+@command(example="git model pull")
+@click.argument("name", required=False, metavar="[REMOTE]")
+@click.option("--rewound", is_flag=True, help="Take a remote that was rewound or deleted as it is; keep what is here.")
+@click.pass_obj
+def pull(invocation: Invocation, name: str | None, rewound: bool) -> None:
+    """Bring the registry of others together with yours.
+
+    What you did and did not push is made again on what they did. A version whose number was taken meanwhile gets the
+    next one; where both changed one thing, theirs stands, and it is said.
+    """
+    done = invocation.client.pull(name or "", rewound=rewound)
+    _warn(invocation, done)
+    fields = {
+        "remote": done.remote,
+        "commit": done.tip or None,
+        "changed": done.changed,
+        "replayed": done.replayed,
+        "renumbered": done.renumbered,
+        "conflicts": done.conflicts,
+        "moved": _names(done.moved),
+    }
+    said = [f"pulled from {done.remote}" if done.changed else f"nothing new from {done.remote}"]
+    said += _told(done)
+    invocation.output.outcome("\n".join(said), shapes.PULLED, fields, name=done.tip)
+
+
+@command(example="git model push")
+@click.argument("name", required=False, metavar="[REMOTE]")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    metavar="SECONDS",
+    help="How long to try while others push.",
+)
+@click.option("-j", "--jobs", type=click.IntRange(1, 64), default=8, metavar="N", help="Artifacts uploaded at a time.")
+@click.pass_obj
+def push(invocation: Invocation, name: str | None, timeout: float, jobs: int) -> None:
+    """Give others what you did.
+
+    Artifacts go first, into the shared store; then the branch and the stage tags, all or nothing. What others pushed
+    meanwhile is pulled before. Exit code 6: a rule of the host says no; 7: the remote, or an artifact for others, is
+    out of reach.
+    """
+    with invocation.output.progress("uploading") as progress:
+        done = invocation.client.push(name or "", timeout=timeout, jobs=jobs, progress=progress)
+    for pulled in done.pulled:
+        _warn(invocation, pulled)
+    fields = {
+        "remote": done.remote,
+        "commit": done.tip or None,
+        "commits": done.commits,
+        "artifacts": done.artifacts,
+        "renumbered": [text for pulled in done.pulled for text in pulled.renumbered],
+        "conflicts": [text for pulled in done.pulled for text in pulled.conflicts],
+        "moved": _names(done.moved),
+    }
+    said = [line for pulled in done.pulled for line in _told(pulled)]
+    if done.commits or done.moved:
+        what = [_count(done.commits, "commit")]
+        what += [_count(done.artifacts, "artifact")] if done.artifacts else []
+        what += [_count(len(done.moved), "stage tag")] if done.moved else []
+        said.append(f"pushed {', '.join(what)} to {done.remote}")
+    else:
+        said.append(f"{done.remote} has everything")
+    invocation.output.outcome("\n".join(said), shapes.PUSHED, fields, name=done.tip)
+
+
+def _warn(invocation: Invocation, done: Pulled) -> None:
+    for conflict in done.conflicts:
+        branch = invocation.client.repository.branch.removeprefix("refs/heads/")
+        invocation.output.warn(conflict, f"what you had is in `git log {branch}@{{1}}`; do it again if it still holds")
+
+
+def _told(done: Pulled) -> list[str]:
+    said = [f"{text}: the number was taken" for text in done.renumbered]
+    return [f"made {_count(done.replayed, 'commit')} again on those of {done.remote}", *said] if done.replayed else said
+
+
+def _names(found: list[StageRef]) -> list[str]:
+    return [f"{ref.model}@{ref.stage}" for ref in found]
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

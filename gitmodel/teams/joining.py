@@ -1,0 +1,106 @@
+"""Joining a registry that others have: naming its remote, and cloning it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gitmodel.errors import Conflict, GitModelError, Unreachable, UsageError
+from gitmodel.storage import git, remotes
+from gitmodel.storage.git import clean_environment
+from gitmodel.storage.repository import Repository, open_repository
+from gitmodel.teams.sync import count_commits, pull
+
+
+@dataclass(frozen=True)
+class RemoteView:
+    """The remote that pulls and pushes go to: its *url* without credentials, the commit of it that was seen last.
+
+    *ahead* are commits here that it did not have then, *behind* those that it had and that are not here.
+    """
+
+    name: str
+    url: str
+    seen: str
+    ahead: int
+    behind: int
+
+
+def clone(url: str, folder: Path | None, *, environ: Mapping[str, str]) -> Path:
+    """Clone the repository at *url*, code and registry, into *folder* (by default named as it is); returns the folder.
+
+    Raises UsageError for a folder that is there, Unreachable. A clone that was cut off and is there may be completed
+    with `git model pull`.
+    """
+    target = folder or Path(folder_of(url))
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UsageError(f"{target} is there already", hint="name another folder: `git model clone URL DIR`")
+    try:
+        # nothing of what is cloned is run: no hooks, no submodules
+        git.run(
+            ["git", "clone", "--quiet", "--no-recurse-submodules", "--end-of-options", url, str(target)],
+            clean_environment(environ),
+        )
+    except GitModelError as error:
+        raise Unreachable(
+            f"{remotes.without_secrets(url)} cannot be cloned: {remotes.without_secrets(error.message)}",
+            hint="look at the URL, and try again when it can be reached",
+        ) from None
+    repository = open_repository(target, environ=environ)
+    try:
+        pull(repository, "origin")
+    finally:
+        repository.close()
+    return target
+
+
+def connect(repository: Repository, url: str) -> str:
+    """Name the remote at *url*, and make it the one that pulls and pushes of this repository go to; returns its name.
+
+    It is a remote that is there, if one has this URL, else `origin` or, if that is another, `registry`. Raises
+    Conflict if these names are taken.
+    """
+    urls = {name: _url(repository, name) for name in repository.git.lines("remote")}
+    name = next((name for name, known in urls.items() if known == url), "")
+    if not name:
+        free = [name for name in ("origin", "registry") if name not in urls]
+        if not free:
+            raise Conflict(
+                "the remotes origin and registry are others already",
+                hint="run `git remote add NAME URL` and `git config gitmodel.remote NAME`",
+            )
+        name = free[0]
+        repository.git.run("remote", "add", "--end-of-options", name, url)
+    repository.git.run("config", "gitmodel.remote", name)
+    return name
+
+
+def describe_remote(repository: Repository, named: str = "") -> RemoteView:
+    """The remote *named*, or the one that pulls and pushes go to; it is not asked anything. Raises NotFound."""
+    name = remotes.choose_remote(repository, named)
+    seen, tip = remotes.last_state(repository, name).tip, repository.tip()
+    return RemoteView(
+        name,
+        remotes.without_secrets(_url(repository, name)),
+        seen,
+        count_commits(repository, seen, tip),
+        count_commits(repository, tip, seen) if seen else 0,
+    )
+
+
+def folder_of(url: str) -> str:
+    """The folder that a clone of *url* is made in, as git names it.
+
+    >>> folder_of("https://example.com/team/models.git/"), folder_of("git@example.com:models")
+    ('models', 'models')
+    """
+    name = re.split(r"[/:]", url.rstrip("/").removesuffix("/.git"))[-1].removesuffix(".git")
+    if not name or name.startswith("-") or name in (".", ".."):
+        raise UsageError("the URL does not say how to name the folder", hint="name it: `git model clone URL DIR`")
+    return name
+
+
+def _url(repository: Repository, name: str) -> str:
+    return "".join(repository.git.lines("config", "--get", f"remote.{name}.url", answers=(0, 1))[:1])
