@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import click
 
 from gitmodel.cli import cells, options, shapes
 from gitmodel.cli.grammar import Invocation, command
+from gitmodel.domain.codec import Problem
 from gitmodel.domain.references import VersionRef
-from gitmodel.errors import Invalid, NotFound, UsageError
+from gitmodel.errors import Invalid, NotFound, Refused, UsageError
 from gitmodel.registry import artifacts
 from gitmodel.registry.artifacts import Verified
 
@@ -20,19 +23,24 @@ FINDING_COLUMNS = (
 
 @command(example="git model check")
 @click.option("--filter", "filter", default="", metavar="EXPR", help="Show those that match an expression (CEL).")
-@click.argument("commit", required=False)
+@click.option("--force", is_flag=True, help="Between two commits: let it delete what is in use, and many at once.")
+@click.argument("commit", required=False, metavar="[COMMIT | BASE..HEAD]")
 @click.pass_obj
-def check(invocation: Invocation, commit: str | None, filter: str) -> None:
+def check(invocation: Invocation, commit: str | None, filter: str, force: bool) -> None:
     """Check every record against the format.
 
     On the metadata branch as it is, or at COMMIT. It names the file, the key and the rule of everything that is wrong,
-    and then ends with exit code 5.
+    and then ends with exit code 5. Of BASE..HEAD it checks what a merge of HEAD into BASE would make: the records
+    that change, and whether the change is allowed; it ends with 6 if only a rule that a person decides is against it.
     """
     from gitmodel.registry.checking import check as check_records
 
     repository = invocation.client.repository
-    at = None if commit is None else _commit(invocation, commit)
-    found = options.matching(check_records(repository, at), filter, vars)
+    at = None if commit is None or ".." in commit else _commit(invocation, commit)
+    if commit is not None and ".." in commit:
+        found = options.matching(_check_change(invocation, commit, force), filter, vars)
+    else:
+        found = options.matching(check_records(repository, at), filter, vars)
     invocation.output.listing(
         found,
         shapes.PROBLEM,
@@ -46,6 +54,10 @@ def check(invocation: Invocation, commit: str | None, filter: str) -> None:
         ),
         empty="every record is as the format says",
     )
+    if found and all(problem.rule in _decided() for problem in found):
+        raise Refused(
+            f"{_count(len(found), 'rule')} against {commit}", hint="the list says which, and why; --force passes some"
+        )
     if found:
         raise Invalid(
             f"{_count(len(found), 'problem')} on {commit or repository.branch}",
@@ -129,6 +141,32 @@ def _joined(words: tuple[str, ...]) -> list[str]:
         else:
             joined.append(word)
     return joined
+
+
+def _check_change(invocation: Invocation, named: str, force: bool) -> Sequence[Problem]:
+    from gitmodel.teams.between import check_between
+
+    base, head = read_range(invocation, named)
+    found = check_between(invocation.client.repository, base, head, force=force)
+    for path in found.rules:
+        invocation.output.warn(
+            f"{path} is changed: it decides who may do what", "have it reviewed by who answers for the registry"
+        )
+    return found.problems
+
+
+def _decided() -> frozenset[str]:
+    from gitmodel.teams.between import DECIDED
+
+    return DECIDED
+
+
+def read_range(invocation: Invocation, named: str) -> tuple[str, str]:
+    """The two commits of BASE..HEAD; without BASE the metadata branch. Raises UsageError, NotFound."""
+    base, dots, head = named.partition("..")
+    if not dots or not head or head.startswith("."):
+        raise UsageError(f"{named!a} is not BASE..HEAD", hint="for example: git model check gitmodel..HEAD")
+    return _commit(invocation, base or invocation.client.repository.branch), _commit(invocation, head)
 
 
 def _commit(invocation: Invocation, named: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -22,7 +22,7 @@ from gitmodel.domain.records import (
     links_digest,
 )
 from gitmodel.errors import GitModelError, Invalid, UsageError
-from gitmodel.storage.objects import FILE_MODES, FOLDER
+from gitmodel.storage.objects import FILE_MODES, FOLDER, Entry
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.trees import CommitFiles
 
@@ -84,12 +84,14 @@ class _Found:
 def check(repository: Repository, commit: str | None = None) -> list[Problem]:
     """Everything that is wrong with the branch (or with *commit*): each with its file, key and rule."""
     at = repository.tip() if commit is None else commit
-    if not at:
-        return []
-    files = repository.files(at)
+    return check_files(repository.files(at)) if at else []
+
+
+def check_files(files: CommitFiles, changed: Collection[str] | None = None) -> list[Problem]:
+    """Everything that is wrong with *files*; if the paths that *changed* are given, with those and their models."""
     registry, problems = _check_registry(files)
     by_model: dict[str, list[tuple[str, RecordPath]]] = defaultdict(list)
-    for path, entry in files.walk():
+    for path, entry in files.walk() if changed is None or paths.REGISTRY in changed else _touched(files, changed):
         if isinstance(entry, Invalid):
             problems.append(_problem(path, entry, "tree.file"))
             continue
@@ -107,9 +109,21 @@ def check(repository: Repository, commit: str | None = None) -> list[Problem]:
         elif found.kind != "registry":
             by_model[found.model].append((path, found))
     problems += _case_faults(files.names(paths.MODELS), paths.MODELS + "/{}")
-    for model in sorted({*by_model, *files.names(paths.MODELS)}):
+    every = changed is None or paths.REGISTRY in changed
+    for model in sorted({*by_model, *files.names(paths.MODELS)} if every else by_model):
         problems += _check_model(files, registry, model, by_model[model])
     return problems
+
+
+def _touched(files: CommitFiles, changed: Collection[str]) -> Iterator[tuple[str, Entry | Invalid]]:
+    """The files of every model that *changed* touches, and those of *changed* that belong to none."""
+    parts = [path.split("/") for path in changed]
+    for model in sorted({part[1] for part in parts if part[0] == paths.MODELS and len(part) > 2}):
+        yield from files.walk(paths.model_folder(model))
+    for path in changed:
+        entry = None if path.startswith(f"{paths.MODELS}/") and path.count("/") > 1 else files.entry(path)
+        if entry is not None:
+            yield path, entry
 
 
 def _check_registry(files: CommitFiles) -> tuple[RegistryRecord, list[Problem]]:

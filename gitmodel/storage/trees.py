@@ -164,6 +164,10 @@ class CommitFiles:
         entry = self._trees.entry(self.root, path) if self.root else None
         return entry.id if entry else None
 
+    def entry(self, path: str) -> Entry | None:
+        """What is at *path*, whatever it is."""
+        return self._trees.entry(self.root, path) if self.root else None
+
     def walk(self, folder: str = "", depth: int = 0) -> Iterator[tuple[str, Entry | Invalid]]:
         """Every path that is not a folder, with its entry, in git's order.
 

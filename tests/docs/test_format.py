@@ -14,6 +14,7 @@ from gitmodel.domain import codec, manifest, names, paths, records
 from gitmodel.domain.codec import Schema
 from gitmodel.domain.digests import digest_of
 from gitmodel.registry.checking import RULES
+from gitmodel.teams import between
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/format.md").read_text(encoding="utf-8")
 SCHEMAS: dict[str, Schema[Any]] = {
@@ -48,6 +49,11 @@ def schemas_in(schema: Schema[Any]) -> list[Schema[Any]]:
 def test_the_rules_of_the_page_are_those_that_check_knows() -> None:
     rows = dict(re.findall(r"^\| `([a-z.-]+)` \| (.*) \|$", section("Invariants"), re.MULTILINE))
     assert rows == dict(RULES)
+
+
+def test_the_rules_of_changes_of_the_page_are_those_of_the_program() -> None:
+    rows = dict(re.findall(r"^\| `([a-z.-]+)` \| (.*) \|$", section("Changes"), re.MULTILINE))
+    assert rows == dict(between.RULES)
 
 
 def test_every_rule_that_the_page_or_the_program_names_is_in_the_table() -> None:

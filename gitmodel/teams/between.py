@@ -1,0 +1,237 @@
+"""`check BASE..HEAD`: what a change may not do to a registry, by its name, judged on what a merge would make of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from gitmodel.domain import gates, paths, records
+from gitmodel.domain.codec import Problem
+from gitmodel.domain.paths import RecordPath
+from gitmodel.domain.records import VersionRecord, links_digest
+from gitmodel.domain.refs import StageRef
+from gitmodel.domain.replaying import NoTags
+from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.stages import held_files, stage_states
+from gitmodel.errors import GitModelError, Invalid, UsageError
+from gitmodel.registry import admission
+from gitmodel.registry.checking import check_files
+from gitmodel.storage.log import changed_paths
+from gitmodel.storage.repository import Repository
+from gitmodel.storage.trees import CommitFiles
+
+# What a change may not do, as `docs/reference/format.md` names it.
+RULES: Mapping[str, str] = {
+    "change.lineage": "a change shares its history with what it changes",
+    "change.conflict": "nobody else has changed the same lines meanwhile",
+    "change.gone": "no version, name or model disappears but by leaving what a deleted one leaves",
+    "change.number": "a new version has a number above all of before, and a deleted one does not come back",
+    "change.version": "a version keeps its name, its creation, its code, and its artifacts while it is in a place",
+    "change.name": "a name goes on to lead to its version",
+    "change.model": "a model keeps its creation, and a deleted or renamed one does not come back",
+    "change.run": "a run is never changed",
+    "change.format": "the format of the registry is not lowered",
+    "change.held": "what a stage or alias holds is not deleted, unless by force",
+    "change.gate": "what enters a stage satisfies the rules of the stage as they were before",
+    "change.size": "no more than one model is deleted, and not both a tenth and 20 of them changed, unless by force",
+}
+# Rules that a person may decide to pass; everything else is damage.
+DECIDED = frozenset({"change.held", "change.gate", "change.size"})
+_MOST_DELETED = 1
+_MOST_CHANGED = 20
+
+
+@dataclass(frozen=True)
+class Between:
+    """What is wrong with a change, and which files it changes that decide *who may* and *what passes*: its *rules*."""
+
+    problems: tuple[Problem, ...]
+    rules: tuple[str, ...] = ()
+
+
+def check_between(repository: Repository, base: str, head: str, *, force: bool = False) -> Between:
+    """What is wrong with merging the commit *head* into *base*: new faults of records, and rules of a change.
+
+    *force* lets it delete what is in use and many at once. Raises UsageError for a git that cannot merge in memory.
+    """
+    if not repository.git.lines("merge-base", base, head, answers=(0, 1)):
+        return Between((Problem("", "", "change.lineage", "the two have no commit in common"),))
+    tree, conflicts = merged_tree(repository, base, head)
+    problems = [Problem(path, "", "change.conflict", "was changed on both sides") for path in conflicts]
+    if conflicts:
+        return Between(tuple(problems))
+    files = CommitFiles(repository.trees, tree)
+    changed = changed_paths(repository, base, tree)
+    known = set(check_files(repository.files(base), changed))
+    problems += [problem for problem in check_files(files, changed) if problem not in known]
+    before = replace(repository.snapshot(base), tags=NoTags())
+    after = replace(before, commit=head, files=files)
+    for path in changed:
+        what = paths.parse_path(path)
+        if what is not None:
+            try:
+                problems += _judge(before, after, path, what, force)
+            except Invalid:
+                continue  # `check_files` has said so
+    problems += [] if force else _size_faults(before, after, changed)
+    rules = tuple(path for path in changed if path == paths.REGISTRY or paths.is_host_file(path))
+    return Between(tuple(problems), rules)
+
+
+def merged_tree(repository: Repository, base: str, head: str) -> tuple[str, list[str]]:
+    """The tree that a merge of *head* into *base* makes, and the paths that conflict. Raises UsageError."""
+    if repository.git.lines("merge-base", base, head, answers=(0, 1)) == [base]:
+        return repository.tags.commit(head).tree, []
+    try:
+        said = repository.git.run(
+            "merge-tree", "--write-tree", "--name-only", "--no-messages", "-z", base, head, answers=(0, 1)
+        )
+    except GitModelError as error:
+        raise UsageError(
+            f"the two went apart, and git cannot merge them in memory: {error.message}",
+            hint="with a git before 2.38, merge the base into the branch first, then check",
+        ) from None
+    tree, *names = said.decode("utf-8", "surrogateescape").split("\0")
+    return tree.strip(), sorted({name for name in names if name})
+
+
+def _judge(before: Snapshot, after: Snapshot, path: str, what: RecordPath, force: bool) -> Iterator[Problem]:
+    if what.kind == "version":
+        yield from _version_faults(before, after, path, what, force)
+    elif what.kind == "model":
+        yield from _model_faults(before, after, path, what, force)
+    elif what.kind == "name":
+        yield from _name_faults(before, after, path, what)
+    elif what.kind == "stage":
+        yield from _stage_faults(before, after, path, what)
+    elif what.kind == "run" and before.files.read(path) is not None:
+        yield Problem(path, "", "change.run", "is changed or gone")
+    elif what.kind == "registry":
+        old, new = before.registry().format, after.registry().format
+        if tuple(map(int, new.split("."))) < tuple(map(int, old.split("."))):
+            yield Problem(path, "format", "change.format", f"is lowered from {old} to {new}")
+
+
+def _version_faults(before: Snapshot, after: Snapshot, path: str, what: RecordPath, force: bool) -> Iterator[Problem]:
+    number = int(what.key)
+    old, new = before.load(path, records.VERSION), after.load(path, records.VERSION)
+    if old is None:
+        last = before.last_number(what.model)
+        if number <= last:
+            yield Problem(path, "number", "change.number", f"is new, and {last} was given already")
+        return
+    if new is None:
+        if _is_there(after, what.model):
+            yield Problem(path, "", "change.gone", "is gone without leaving its number")
+        return
+    if old.deleted is not None:
+        if new.deleted is None:
+            yield Problem(path, "deleted", "change.number", "is taken back")
+        return
+    held = held_files(before, what.model, number)
+    if new.deleted is not None:
+        if held and not force:
+            yield Problem(path, "deleted", "change.held", f"is set, and {_places(held)} names this version")
+        return
+    for key in _changed_keys(old, new, held):
+        yield Problem(path, key, "change.version", "is changed")
+
+
+def _changed_keys(old: VersionRecord, new: VersionRecord, held: list[str]) -> Iterator[str]:
+    if old.name is not None and new.name != old.name:
+        yield "name"
+    if old.created != new.created:
+        yield "created"
+    if not old.failed and new.code != old.code:
+        yield "code"
+    if new.failed and not old.failed:
+        yield "failed"
+    if held and links_digest(new.artifacts) != links_digest(old.artifacts):
+        yield "artifacts"
+
+
+def _model_faults(before: Snapshot, after: Snapshot, path: str, what: RecordPath, force: bool) -> Iterator[Problem]:
+    old, new = before.load(path, records.MODEL), after.load(path, records.MODEL)
+    if old is None:
+        return
+    if new is None:
+        yield Problem(path, "", "change.gone", "is gone without leaving its name")
+    elif not old.exists:
+        yield Problem(path, "", "change.model", "is of a model that is gone, and changed")
+    elif old.created != new.created:
+        yield Problem(path, "created", "change.model", "is changed")
+    elif new.deleted is not None and not force:
+        held = [state.name for state in stage_states(before, what.model)]
+        if held:
+            yield Problem(path, "deleted", "change.held", f"is set, and {' and '.join(held)} has a version of it")
+
+
+def _name_faults(before: Snapshot, after: Snapshot, path: str, what: RecordPath) -> Iterator[Problem]:
+    old, new = before.load(path, records.NAME), after.load(path, records.NAME)
+    if old is None or not _is_there(after, what.model) or (new is not None and new.version == old.version):
+        return
+    version = after.load(paths.version_file(what.model, old.version), records.VERSION)
+    if new is not None:
+        yield Problem(path, "version", "change.name", f"is {new.version}, and was {old.version}")
+    elif version is not None and version.deleted is None:
+        yield Problem(path, "", "change.name", f"is gone, and version {old.version} is there")
+
+
+def _stage_faults(before: Snapshot, after: Snapshot, path: str, what: RecordPath) -> Iterator[Problem]:
+    record = after.load(path, records.STAGE)
+    if record is None or _is_carried(before, after, path, what):
+        return
+    try:
+        outcomes = gates.judge_entry(
+            before,
+            after,
+            StageRef(what.model, what.key),
+            record.version,
+            admission.judge,
+            forced=record.forced if record.reason.strip() else (),
+        )
+    except GitModelError as error:
+        yield Problem(path, "version", "change.gate", error.message)
+        return
+    for outcome in outcomes:
+        if outcome.stops:
+            yield Problem(path, "version", "change.gate", f"version {record.version} fails {outcome}")
+
+
+def _is_carried(before: Snapshot, after: Snapshot, path: str, what: RecordPath) -> bool:
+    """Whether the stage's file came with its model, which was renamed."""
+    former = [name for name in after.former_names(what.model) if before.load(paths.model_file(name), records.MODEL)]
+    data = after.files.read(path)
+    return before.files.read(path) is None and any(
+        before.files.read(paths.stage_file(name, what.key)) == data for name in former
+    )
+
+
+def _size_faults(before: Snapshot, after: Snapshot, changed: list[str]) -> Iterator[Problem]:
+    found = (paths.parse_path(path) for path in changed)
+    touched = {what.model for what in found if what is not None and what.model}
+    there = {name for name in touched if _is_there(before, name)}
+    deleted = sorted(name for name in there if not _is_there(after, name) and not _is_renamed(after, name))
+    if len(deleted) > _MOST_DELETED:
+        yield Problem(paths.MODELS, "", "change.size", f"{len(deleted)} models are deleted: {', '.join(deleted[:5])}")
+    if len(there) > _MOST_CHANGED and len(there) * 10 > len(before.model_names()):
+        yield Problem(
+            paths.MODELS, "", "change.size", f"{len(there)} of {len(before.model_names())} models are changed"
+        )
+
+
+def _is_there(snapshot: Snapshot, model: str) -> bool:
+    try:
+        record = snapshot.load(paths.model_file(model), records.MODEL)
+    except Invalid:
+        return False
+    return record is not None and record.exists
+
+
+def _is_renamed(snapshot: Snapshot, model: str) -> bool:
+    record = snapshot.load(paths.model_file(model), records.MODEL)
+    return record is not None and record.renamed_to is not None
+
+
+def _places(files: list[str]) -> str:
+    return " and ".join(path.rsplit("/", 2 if "/archived/" in path else 1)[-1].removesuffix(".toml") for path in files)

@@ -1,0 +1,204 @@
+"""`check BASE..HEAD`: what a change may not do, each by its rule, and merges that are clean and wrong."""
+
+from itertools import pairwise
+
+import editing
+import pytest
+from editing import BRANCH, edit, read
+
+from gitmodel import Client
+from gitmodel.cli import run as run_program
+from gitmodel.domain import paths
+from gitmodel.registry.checking import check
+from gitmodel.teams.between import RULES, check_between
+
+VERSION = paths.version_file("iris", 1)
+STAGE = paths.stage_file("iris", "production")
+TOPIC = "refs/heads/topic"
+
+
+@pytest.fixture
+def client(code_repo):
+    with Client(code_repo) as client:
+        iris = client.register_model("iris")
+        iris.create_version("1.0", metadata={"accuracy": 0.9})
+        iris.create_version(metadata={"accuracy": 0.95})
+        iris.get_version(1).set_stage("production")
+        yield client
+
+
+@pytest.fixture
+def repo(client, code_repo):
+    return code_repo
+
+
+@pytest.fixture
+def topic(repo):
+    """A branch at the tip of the metadata branch; changes it by hand, and says what is wrong with it."""
+    editing.run(repo, "update-ref", TOPIC, BRANCH)
+    return lambda files: edit(repo, files, onto=TOPIC)
+
+
+def found(client, **more):
+    git = client.repository.git
+    base, head = (git.lines("rev-parse", ref)[0] for ref in (BRANCH, TOPIC))
+    client.repository.reader.close()
+    return check_between(client.repository, base, head, **more)
+
+
+def rules(client, **more):
+    return {problem.rule for problem in found(client, **more).problems}
+
+
+def text(repo, path):
+    return read(repo, path)
+
+
+def test_a_change_that_is_allowed_has_no_problem(client, repo, topic):
+    topic({VERSION: text(repo, VERSION).replace("0.9", "0.91")})
+    assert found(client).problems == ()
+
+
+def test_what_a_client_writes_is_allowed(client, repo, topic):
+    base = editing.run(repo, "rev-parse", BRANCH)
+    iris = client.get_model("iris")
+    iris.create_version("2.0").set_stage("production")
+    iris.get_version(1).set_stage("none")
+    iris.get_version(1).delete(reason="old")
+    iris.get_version(3).add_alias("champion")
+    client.update_model("iris", new_name="flower", title="Flowers")
+    client.register_model("other")
+    head = editing.run(repo, "rev-parse", BRANCH)
+    commits = [base, *editing.run(repo, "rev-list", "--reverse", f"{base}..{head}").split()]
+    for old, new in pairwise(commits):
+        assert check_between(client.repository, old, new).problems == ()
+    client.delete_model("flower", force=True)
+    assert check_between(client.repository, head, editing.run(repo, "rev-parse", BRANCH), force=True).problems == ()
+
+
+STONE = 'number = 1\nname = "1.0"\ncreated = {created}\ndeleted = 2026-11-23T10:12:13Z\n'
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        (lambda r: {VERSION: None, paths.name_file("iris", "1.0"): None, STAGE: None}, "change.gone"),
+        (lambda r: {VERSION: text(r, VERSION).replace("2026-11-23", "2025-01-01")}, "change.version"),
+        (lambda r: {VERSION: text(r, VERSION).replace('name = "1.0"\n', 'name = "1.1"\n')}, "change.version"),
+        (lambda r: {VERSION: text(r, VERSION).replace("dirty = false", "dirty = true")}, "change.version"),
+        (lambda r: {VERSION: text(r, VERSION).replace("\n[code]", "failed = true\n\n[code]")}, "change.version"),
+        (lambda r: {VERSION: text(r, VERSION) + LINK}, "change.version"),
+        (lambda r: {VERSION: deleted(r), STAGE: None}, "change.held"),
+        (lambda r: {"models/iris/model.toml": gone(r)}, "change.held"),
+        (lambda r: {"models/iris/model.toml": None}, "change.gone"),
+        (lambda r: {"models/iris/model.toml": text(r, "models/iris/model.toml").replace("11-23", "11-22")},
+         "change.model"),
+        (lambda r: {paths.name_file("iris", "1.0"): "version = 2\n"}, "change.name"),
+        (lambda r: {paths.name_file("iris", "1.0"): None}, "change.name"),
+        (lambda r: {"gitmodel.toml": text(r, "gitmodel.toml").replace("1.0", "0.9")}, "change.format"),
+        (lambda r: {STAGE: text(r, STAGE).replace("version = 1", "version = 7")}, "stage.version"),
+    ],
+)  # fmt: skip
+def test_what_a_change_may_not_do_is_named(client, repo, topic, change, rule):
+    topic(change(repo))
+    assert rule in rules(client)
+    assert all(problem.path for problem in found(client).problems)
+
+
+LINK = '\n[[artifacts]]\nname = "m"\nkind = "model"\ndigest = "sha256:' + "0" * 64 + '"\nsize = 1\nformat = "skops"\n'
+
+
+def deleted(repo):
+    head, _, _ = text(repo, VERSION).partition("\n[")
+    return head.rstrip() + "\ndeleted = 2026-11-23T10:12:13Z\n"
+
+
+def gone(repo):
+    created = text(repo, "models/iris/model.toml")
+    return created + "deleted = 2026-11-23T10:12:13Z\nlast_number = 2\n"
+
+
+def test_what_is_in_use_is_deleted_by_force(client, repo, topic):
+    topic({VERSION: deleted(repo), STAGE: None})
+    assert rules(client) == {"change.held"}
+    assert rules(client, force=True) == set()
+
+
+def test_a_number_is_not_used_again(client, repo, topic):
+    client.get_version("iris@2").delete()
+    editing.run(repo, "update-ref", TOPIC, BRANCH)
+    topic({paths.version_file("iris", 2): "number = 2\ncreated = 2026-11-23T10:12:13Z\n"})
+    assert rules(client) == {"change.number"}
+
+
+def test_a_stage_is_judged_by_the_rules_of_before(client, repo, topic):
+    gate = '\n[[stages.gates]]\nname = "good"\nexpression = "metadata.accuracy > 0.99"\n'
+    edit(repo, {"gitmodel.toml": text(repo, "gitmodel.toml") + gate})
+    editing.run(repo, "update-ref", TOPIC, BRANCH)
+    stage = text(repo, STAGE).replace("version = 1", "version = 2")
+    topic({"gitmodel.toml": text(repo, "gitmodel.toml").replace(gate, ""), STAGE: stage})
+    assert rules(client) == {"change.gate"}
+    assert found(client).rules == ("gitmodel.toml",)
+
+
+def test_files_that_decide_who_may_what_are_told(client, repo, topic):
+    topic({"CODEOWNERS": "* @eve\n", ".github/workflows/x.yml": "on: push\n"})
+    assert found(client).rules == (".github/workflows/x.yml", "CODEOWNERS")
+    assert found(client).problems == ()
+
+
+def test_a_clean_merge_that_is_wrong_is_found(client, repo, topic):
+    client.get_version("iris@2").delete(reason="trained on the wrong data")
+    topic({STAGE: text(repo, STAGE).replace("version = 1", "version = 2")})
+    assert "stage.usable" in rules(client)
+
+
+def test_two_promotions_into_one_stage_are_a_conflict(client, repo, topic):
+    topic({STAGE: text(repo, STAGE).replace("version = 1", "version = 2")})
+    client.get_model("iris").create_version().set_stage("production")
+    assert [(p.path, p.rule) for p in found(client).problems] == [(STAGE, "change.conflict")]
+
+
+def test_what_was_wrong_before_is_not_held_against_a_change(client, repo, topic):
+    edit(repo, {paths.alias_file("iris", "champion"): text(repo, STAGE).replace("version = 1", "version = 9")})
+    assert check(client.repository) != []
+    editing.run(repo, "update-ref", TOPIC, BRANCH)
+    topic({VERSION: text(repo, VERSION).replace("0.9", "0.91")})
+    assert found(client).problems == ()
+
+
+def test_many_deletions_or_changes_need_force(client, repo, topic):
+    for number in range(25):
+        client.register_model(f"m{number}")
+    editing.run(repo, "update-ref", TOPIC, BRANCH)
+    stones = {f"models/m{n}/model.toml": gone(repo).replace("last_number = 2", "last_number = 0") for n in range(2)}
+    topic(stones)
+    assert rules(client) == {"change.size"}
+    assert rules(client, force=True) == set()
+    editing.run(repo, "update-ref", TOPIC, BRANCH)
+    titled = {f"models/m{n}/model.toml": 'title = "T"\n' + text(repo, "models/m0/model.toml") for n in range(25)}
+    topic(titled)
+    assert rules(client) == {"change.size"}
+
+
+def test_an_unrelated_history_is_refused(client, repo):
+    tree = editing.run(repo, "rev-parse", f"{BRANCH}^{{tree}}")
+    editing.run(repo, "update-ref", TOPIC, editing.run(repo, "commit-tree", tree, "-m", "Begin again"))
+    assert rules(client) == {"change.lineage"}
+
+
+def test_the_command_ends_with_0_5_or_6(client, repo, topic, monkeypatch, capsys):
+    monkeypatch.chdir(client.repository.git.top)
+    topic({VERSION: text(repo, VERSION).replace("0.9", "0.91"), "CODEOWNERS": "* @eve\n"})
+    assert run_program(["check", "gitmodel..topic"]) == 0
+    assert "CODEOWNERS is changed" in capsys.readouterr().err
+    topic({VERSION: deleted(repo), STAGE: None})
+    assert run_program(["check", "..topic"]) == 6
+    assert "change.held" in capsys.readouterr().out
+    topic({"gitmodel.toml": None})
+    assert run_program(["check", "gitmodel..topic"]) == 5
+    assert run_program(["check", "nowhere..topic"]) == 3
+
+
+def test_every_rule_has_its_own_name():
+    assert all(rule.startswith("change.") for rule in RULES)
