@@ -109,17 +109,9 @@ class Benchmark:
         self.table.ratio("create + promote", last, first, 1.5)
 
     def _reads(self, path: Path, count: int) -> None:
-        def fresh(operation: Callable[[Work], None]) -> Cost:
-            # A client with nothing in memory each time; opening it is not counted.
-            costs = []
-            for _ in range(5):
-                with registries.open_registry(path, self.environ) as client:
-                    costs.append(measure(lambda client=client: operation(Work(client, "iris", 0)), times=1, warm=0))
-            return sorted(costs, key=lambda cost: cost.wall)[2]
-
         large = count == 10_000
-        self.table.cost("list the newest 50, cold", fresh(Work.list_newest))
-        cold = fresh(Work.list_all)
+        self.table.cost("list the newest 50, cold", self._fresh(path, Work.list_newest))
+        cold = self._fresh(path, Work.list_all)
         self.table.cost("list all, cold", cold, "<= 500 ms wall" if large else "", cold.wall <= 500 if large else None)
         with registries.open_registry(path, self.environ) as client:
             work = Work(client, "iris", 0)
@@ -127,6 +119,14 @@ class Benchmark:
             reached = again.wall <= 50 if large else None
             self.table.cost("list all, unchanged", again, "<= 50 ms wall" if large else "", reached)
             self.table.cost(f"search all by metadata ({SEARCH}), warm", measure(work.search, times=5))
+
+    def _fresh(self, path: Path, operation: Callable[[Work], None]) -> Cost:
+        """The median of five, with nothing in memory each time; opening the registry is not counted."""
+        costs = []
+        for _ in range(5):
+            with registries.open_registry(path, self.environ) as client:
+                costs.append(measure(lambda client=client: operation(Work(client, "iris", 0)), times=1, warm=0))
+        return sorted(costs, key=lambda cost: cost.wall)[2]
 
     def plumbing(self) -> None:
         """The same objects and refs written by git itself."""
@@ -251,31 +251,36 @@ class Benchmark:
         print("\n`git model check` finds nothing wrong with the registry of 1,000 versions that was made for this")
 
     def peers(self, chosen: list[Peer], cache: Path) -> None:
-        """The same work by other registries, in this run."""
+        """The same work by other registries, in this run, ours just before theirs."""
         count = 100 if self.quick else 1_000
-        path = registries.new_repository(self.folder / "beside", self.environ)
-        registries.build(path, {"iris": range(1, count + 1)}, self.environ)
-        ours: dict[str, Cost] = {}
-        with registries.open_registry(path, self.environ) as client:
-            work = Work(client, "iris", count)
-            ours["create"] = measure(work.create, times=self.times)
-            ours["promote"] = measure(work.promote, times=self.times)
-            ours["resolve"] = measure(work.resolve, times=self.times)
-            ours["list"] = measure(work.list_all, times=5)
-            ours["search"] = measure(work.search, times=5)
         for peer in chosen:
+            ours = self._work_beside(count)
             found = run_peer(peer, count, cache=cache, seconds=60 if self.quick else 300)
-            self.table.section(f"{found.title}, against gitmodel {__version__} in the same run")
+            self.table.section(f"{found.title}, against gitmodel {__version__} at {count:,} versions in the same run")
             if found.problem:
                 print(f"does not run here: {found.problem}")
             for what, theirs in found.costs.items():
-                label = f"{what}{f' (at {found.counts[what]:,} versions)' if what in found.counts else ''}"
                 mine = ours[what]
-                faster = "gitmodel" if mine.wall < theirs.wall else found.name
-                self.table.cost(f"{label}: {found.name}", theirs)
+                self.table.cost(f"{what}: {found.name}, at {found.counts[what]:,} versions", theirs)
                 must = found.name == "MLflow" and what in ("create", "promote")
+                faster = "gitmodel" if mine.wall < theirs.wall else found.name
                 said = f"{faster} is faster, {max(mine.wall, theirs.wall) / min(mine.wall, theirs.wall):.1f} x"
                 self.table.cost(f"{what}: gitmodel", mine, said, mine.wall <= theirs.wall if must else None)
+
+    def _work_beside(self, count: int) -> dict[str, Cost]:
+        path = self._registry(count)
+        with registries.open_registry(path, self.environ) as client:
+            work = Work(client, "iris", count)
+            costs = {
+                "create": measure(work.create, times=self.times),
+                "promote": measure(work.promote, times=self.times),
+                "resolve": measure(work.resolve, times=self.times),
+            }
+        # Others keep no list in memory, so ours is read anew each time; the records that are searched are in memory.
+        costs["list"] = self._fresh(path, Work.list_all)
+        with registries.open_registry(path, self.environ) as client:
+            costs["search"] = measure(Work(client, "iris", count).search, times=5)
+        return costs
 
     def _sum(self, count: int) -> Cost:
         create, promote = self.writes[count]

@@ -19,7 +19,7 @@ numbers = itertools.count(1)
 def create() -> None:
     number = next(numbers)
     version = client.create_model_version(
-        "iris", name=str(number), description=f"Trained on the data of day {number}.", tags=["baseline"]
+        "iris", name=f"v{number}", description=f"Trained on the data of day {number}.", tags=["baseline"]
     )
     client.create_run_metadata(
         metadata={"accuracy": 0.9 + number % 100 / 1000, "epochs": number % 50 + 1, "framework": "sklearn"},
@@ -34,7 +34,7 @@ def resource(id: object) -> object:
     return RunMetadataResource(id=id, type=MetadataResourceTypes.MODEL_VERSION)
 
 
-others = itertools.cycle(("1", "2"))
+others = itertools.cycle(("v1", "v2"))
 
 
 def promote() -> None:
