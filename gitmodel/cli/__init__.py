@@ -39,6 +39,7 @@ COMMANDS = {
     "alias": Lazy("gitmodel.cli.aliases:alias", "Set, remove and list aliases.", "Stages"),
     "propose": Lazy("gitmodel.cli.proposals:propose", "Propose a change of a stage, for a pull request.", "Stages"),
     "proposals": Lazy("gitmodel.cli.proposals:list_proposals", "List the proposals that are open.", "Stages"),
+    "plan": Lazy("gitmodel.cli.proposals:plan", "Say what a merge would change.", "Stages"),
     "apply": Lazy("gitmodel.cli.stages:apply", "Put in force what the branch records.", "Stages"),
     "history": Lazy("gitmodel.cli.stages:history", "Tell who changed stages and aliases, when and why.", "Stages"),
     "remote": Lazy("gitmodel.cli.teams:remote", "Say which remote pulls and pushes go to.", "Others"),

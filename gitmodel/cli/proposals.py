@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gitmodel.cli import options, shapes
+from gitmodel.cli.care import read_range
 from gitmodel.cli.grammar import Invocation, command
-from gitmodel.errors import UsageError
+from gitmodel.errors import Invalid, Refused, UsageError
 
 if TYPE_CHECKING:
+    from gitmodel.teams.planning import Plan, PlannedChange
     from gitmodel.teams.proposals import Proposal
 
 
@@ -86,6 +88,70 @@ def list_proposals(invocation: Invocation, remote: str, filter: str, limit: int 
         ),
         empty="no proposal is open",
     )
+
+
+@command(example="git model plan gitmodel..gitmodel")
+@click.option("--markdown", is_flag=True, help="Print Markdown, for a job's summary or a comment.")
+@click.option("--force", is_flag=True, help="Let it delete what is in use, and many at once.")
+@click.argument("commits", metavar="BASE..HEAD")
+@click.pass_obj
+def plan(invocation: Invocation, commits: str, markdown: bool, force: bool) -> None:
+    """Say what a merge would change.
+
+    Of merging HEAD into BASE: per stage and alias the old and the new version, who and why, code, metadata and
+    artifacts side by side, owners, and what the rules of the stage say. It ends as check does: with exit code 5 for
+    damage, 6 if only a rule that a person decides is against it. Markdown begins with a hidden line by which a job
+    finds its comment.
+    """
+    from gitmodel.teams import plan_texts
+    from gitmodel.teams.between import DECIDED
+    from gitmodel.teams.planning import plan as make_plan
+
+    base, head = read_range(invocation, commits)
+    made = make_plan(invocation.client.repository, base, head, force=force)
+    output = invocation.output
+    if markdown:
+        output.text(plan_texts.markdown(made))
+    else:
+        said = plan_texts.text(made)
+        output.outcome(
+            said, shapes.PLAN, _plan_fields(made), name="\n".join(f"{c.model}@{c.place}" for c in made.changes)
+        )
+    if made.problems:
+        error = Refused if all(problem.rule in DECIDED for problem in made.problems) else Invalid
+        raise error(
+            f"{len(made.problems)} against merging {commits}", hint="run `git model check` on it for all of them"
+        )
+
+
+def _plan_fields(made: Plan) -> dict[str, Any]:
+    return {
+        "base": made.base,
+        "head": made.head,
+        "changes": [_change_fields(change) for change in made.changes],
+        "versions": list(made.versions),
+        "rules": list(made.rules),
+        "problems": [dict(vars(problem)) for problem in made.problems],
+    }
+
+
+def _change_fields(change: PlannedChange) -> dict[str, Any]:
+    return {
+        "model": change.model,
+        "alias" if change.alias else "stage": change.place,
+        "previous": change.old,
+        "version": change.new,
+        "who": change.who,
+        "reason": change.reason,
+        "owners": list(change.owners),
+        "code": list(change.code),
+        "comparison": change.comparison,
+        "metadata": [
+            {"key": row.name, "old": row.old, "new": row.new, "change": row.change} for row in change.metadata
+        ],
+        "artifacts": [{"name": row.name, "kind": row.kind, "old": row.old, "new": row.new} for row in change.artifacts],
+        "gates": [gate_fields(outcome) for outcome in change.outcomes],
+    }
 
 
 def fields(one: Proposal) -> dict[str, Any]:

@@ -221,6 +221,21 @@ PROPOSAL = Shape(
         "address": "text: where the pull request is opened, or empty",
     },
 )
+PLAN = Shape(
+    "plan",
+    "What a merge would change. Of `plan`.",
+    {
+        "base": "text: the commit that is merged into",
+        "head": "text: the commit that is merged",
+        "changes": "list of objects: `model`, `stage` or `alias`, `previous` and `version` (numbers, or null: nobody), "
+        "`who`, `reason`, `owners`, `code` (old and new commit), `comparison` (an address, or empty), "
+        "`metadata` (list of `key`, `old`, `new`, `change`), `artifacts` that differ (list of `name`, `kind`, `old`, "
+        "`new`), `gates` (list of `gate`)",
+        "versions": "list of text: the versions that are new, as `MODEL@NUMBER`",
+        "rules": "list of text: changed files that decide who may do what",
+        "problems": "list of `problem`: what is against merging it",
+    },
+)
 VERIFIED = Shape(
     "verified",
     "An artifact that `verify` hashed again; each once, however many versions need it.",
@@ -341,6 +356,7 @@ ALL = (
     APPLIED,
     GATE,
     PROPOSAL,
+    PLAN,
     VERIFIED,
     PROBLEM,
     FINDING,

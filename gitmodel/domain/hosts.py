@@ -17,6 +17,7 @@ _WORDS = {
     "codeberg": "forgejo",
 }
 _URL = re.compile(r"(?P<scheme>https?|ssh|git)://(?:[^/@]*@)?(?P<host>[^/:@]+)(?P<port>:[0-9]+)?/(?P<path>.+)")
+_NAME = re.compile(r"[a-z0-9.-]+")
 _SCP = re.compile(r"(?:[^/:@]+@)?(?P<host>[^/:@]+):(?!/)(?P<path>.+)")
 
 
@@ -79,7 +80,7 @@ def find_host(url: str, kind: str = "") -> Host | None:
     name = groups["host"].lower()
     found = kind if kind in KINDS else next((kind for word, kind in _WORDS.items() if word in name), "")
     path = groups["path"].strip("/").removesuffix(".git")
-    if not found or not path or not name.isascii():
+    if not found or not path or not _NAME.fullmatch(name):
         return None
     web = groups.get("scheme") in ("http", "https")
     scheme = groups["scheme"] if web else "https"

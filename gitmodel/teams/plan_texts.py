@@ -1,0 +1,121 @@
+"""A plan as text for a terminal and as Markdown for a pull request. Everything that came from a record is escaped."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from gitmodel.teams.planning import Compared, Plan, PlannedChange
+
+# By this line a job finds its own comment, to edit it in place.
+MARKER = "<!-- gitmodel plan -->"
+_LONGEST = 200
+_MOST_ROWS = 50
+
+
+def text(plan: Plan) -> str:
+    """The plan in lines, not escaped for a terminal: that is for who prints it."""
+    lines = [f"{_what(change)}" for change in plan.changes]
+    blocks = []
+    for change, head in zip(plan.changes, lines, strict=True):
+        block = [
+            head,
+            f"  by {change.who}" if change.who else "",
+            f"  reason: {change.reason}" if change.reason else "",
+        ]
+        block += [f"  owners: {', '.join(change.owners)}" if change.owners else "", _code_text(change)]
+        block += [f"  {row.name}: {_shown(row.old)} -> {_shown(row.new)}{_difference(row)}" for row in change.metadata]
+        block += [f"  {row.kind} {row.name}: {_short(row.old)} -> {_short(row.new)}" for row in change.artifacts]
+        block += [f"  {_mark(outcome)} {outcome}" for outcome in change.outcomes]
+        blocks.append("\n".join(line for line in block if line))
+    blocks += [f"new versions: {', '.join(plan.versions)}"] if plan.versions else []
+    blocks += [f"decides who may what: {path}" for path in plan.rules]
+    blocks += [f"wrong: {problem}" for problem in plan.problems]
+    return "\n".join(blocks or ["no stage and no alias changes"])
+
+
+def markdown(plan: Plan) -> str:
+    """The plan as Markdown, with the hidden line by which a comment is found again."""
+    parts = [MARKER, "## What this changes"]
+    for change in plan.changes:
+        parts.append("\n".join(_markdown_of(change)))
+    if not plan.changes:
+        parts.append("No stage and no alias changes.")
+    if plan.versions:
+        parts.append("New versions: " + ", ".join(map(escape, plan.versions[:_MOST_ROWS])))
+    if plan.rules:
+        parts.append("**Decides who may do what:** " + ", ".join(map(escape, plan.rules)))
+    if plan.problems:
+        found = [f"- {escape(str(problem))}" for problem in plan.problems[:_MOST_ROWS]]
+        parts.append("\n".join(["### Wrong", "", *found]))
+    return "\n\n".join(parts) + "\n"
+
+
+def escape(text: str) -> str:
+    r"""*text* so that Markdown shows it as it is: no markup, no link, no mention, one line.
+
+    >>> escape("<b>@ada</b> | see #7")
+    '\\<b\\>\\@\u200bada\\<\\/b\\> \\| see \\#\u200b7'
+    """
+    line = " ".join(text.split())
+    line = line if len(line) <= _LONGEST else line[: _LONGEST - 1] + "…"
+    line = "".join(c if c.isprintable() else f"U+{ord(c):04X}" for c in line)
+    return re.sub(r"""[!-/:-@\[-`{-~]""", lambda found: f"\\{found[0]}" + "\u200b" * (found[0] in "@#!:"), line)
+
+
+def _markdown_of(change: PlannedChange) -> Iterator[str]:
+    yield f"### {escape(_what(change))}"
+    yield ""
+    if change.who:
+        yield f"- by {escape(change.who)}"
+    if change.reason:
+        yield f"- reason: {escape(change.reason)}"
+    if change.owners:
+        yield f"- owners: {', '.join(map(escape, change.owners))}"
+    old, new = (escape(commit[:10]) or "–" for commit in change.code)  # noqa: RUF001
+    if any(change.code):
+        yield f"- code: [{old} → {new}](<{change.comparison}>)" if change.comparison else f"- code: {old} → {new}"
+    if change.outcomes:
+        yield from ("", "| rule | | |", "|---|---|---|")
+        for outcome in change.outcomes:
+            said = f"{outcome.message} ({outcome.finding})" if outcome.message and outcome.finding else outcome.finding
+            yield f"| {escape(outcome.gate)} | {_mark(outcome)} | {escape(said)} |"
+    if change.metadata:
+        yield from ("", f"| metadata | {change.old or '–'} | {change.new or '–'} | change |", "|---|---|---|---|")  # noqa: RUF001
+        for row in change.metadata[:_MOST_ROWS]:
+            cells = (row.name, _shown(row.old), _shown(row.new), _difference(row).strip(" ()"))
+            yield "| " + " | ".join(map(escape, cells)) + " |"
+    if change.artifacts:
+        yield from ("", "| artifact | kind | before | after |", "|---|---|---|---|")
+        for row in change.artifacts[:_MOST_ROWS]:
+            cells = (row.name, row.kind, _short(row.old), _short(row.new))
+            yield "| " + " | ".join(map(escape, cells)) + " |"
+
+
+def _what(change: PlannedChange) -> str:
+    kind = "alias " if change.alias else ""
+    return f"{change.model}: {kind}{change.place} {change.old or 'nobody'} -> {change.new or 'nobody'}"
+
+
+def _mark(outcome: Any) -> str:
+    return "passed" if outcome.passed else "forced" if outcome.forced else "FAILED"
+
+
+def _code_text(change: PlannedChange) -> str:
+    if not any(change.code):
+        return ""
+    old, new = (commit[:10] or "-" for commit in change.code)
+    return f"  code: {old} -> {new}" + (f"  {change.comparison}" if change.comparison else "")
+
+
+def _difference(row: Compared) -> str:
+    return f" ({row.change:+.6g})" if row.change else ""
+
+
+def _short(digest: str | None) -> str:
+    return digest.removeprefix("sha256:")[:12] if digest else "-"
+
+
+def _shown(value: Any) -> str:
+    return "-" if value is None else str(value)
