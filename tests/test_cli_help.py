@@ -20,6 +20,17 @@ CONTEXTS = {ctx.command_path: ctx for ctx in manual.contexts()}
 VERBS = {path: ctx.command for path, ctx in CONTEXTS.items() if isinstance(ctx.command, Verb)}
 # What a command that only reads must not pay for.
 HEAVY = ("pydantic", "git", "rich", "importlib.metadata", "concurrent.futures", "gitmodel.expressions", "cel")
+PIPELINE = """
+from gitmodel import ModelConfig, pipeline, step
+
+@step
+def fit(seed: int) -> int:
+    return seed
+
+@pipeline(model_config=ModelConfig(name="demo", create_new_model_version=True))
+def train(seed: int = 0):
+    fit(seed)
+"""
 COMMANDS_OF_REGISTRY = (
     "register iris --license MIT --title Iris --tag sklearn",
     "version create iris --name 1.2.3 --data train=train.csv --model-object classifier=model.skops --tag baseline "
@@ -36,6 +47,7 @@ def registry(code_repo, monkeypatch, capsys, tmp_path_factory):
     """A registry in which every example can run."""
     for name in ("train.csv", "test.csv", "validation.csv", "model.skops", "deploy.json"):
         (code_repo / name).write_text(f"{name}\n", encoding="utf-8")
+    (code_repo / "train.py").write_text(PIPELINE, encoding="utf-8")
     monkeypatch.chdir(code_repo)
     make_registry(code_repo, tmp_path_factory.getbasetemp() / "registry", capsys, COMMANDS_OF_REGISTRY)
     return code_repo
@@ -65,6 +77,7 @@ def test_every_help_ends_in_an_example_that_runs(path, registry, capsys, tmp_pat
         "git model link": "version update iris@2 --stage none",
         "git model version create": "version list iris",
         "git model version delete": "version update iris@2 --stage none",
+        "git model runs show": "run train.py",
     }
     assert ask(capsys, *before.get(path, "list").split())[0] == 0
     for line in example.splitlines():
@@ -155,6 +168,10 @@ READS = {
     "config": (shapes.SETTING, "config"),
     "config KEY VALUE": (shapes.SETTING, "config branch gitmodel"),
     "init": (shapes.REGISTRY, "init"),
+    "run": (shapes.RECORDED_RUN, "run train.py"),
+    "runs list": (shapes.RECORDED_RUN, "runs list"),
+    "runs show": (shapes.RECORDED_RUN, "runs show"),
+    "version runs": (shapes.RUN, "version runs demo"),
     "version delete": (shapes.DELETED, "version delete iris@3 --yes"),
     "delete": (shapes.DELETED, "delete iris --yes --force"),
 }

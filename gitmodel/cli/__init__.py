@@ -45,6 +45,8 @@ COMMANDS = {
     "remote": Lazy("gitmodel.cli.teams:remote", "Say which remote pulls and pushes go to.", "Others"),
     "pull": Lazy("gitmodel.cli.teams:pull", "Bring the registry of others together with yours.", "Others"),
     "push": Lazy("gitmodel.cli.teams:push", "Give others what you did.", "Others"),
+    "run": Lazy("gitmodel.cli.runs:run", "Run a pipeline of a Python script.", "Pipelines"),
+    "runs": Lazy("gitmodel.cli.runs:runs", "List and show runs of pipelines.", "Pipelines"),
     "check": Lazy("gitmodel.cli.care:check", "Check every record against the format.", "Care"),
     "verify": Lazy("gitmodel.cli.care:verify", "Hash again what versions point at.", "Care"),
     "doctor": Lazy("gitmodel.cli.care:doctor", "Say what is wrong with this clone, and mend it.", "Care"),

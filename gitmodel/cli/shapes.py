@@ -156,6 +156,29 @@ RUN = Shape(
         "recorded": "true if it is recorded on the metadata branch",
     },
 )
+RECORDED_RUN = Shape(
+    "recorded_run",
+    "A run of a pipeline with all that is known of it. Of `run`, `runs list`, `runs show`.",
+    {
+        "id": "text: the run's id",
+        "pipeline": "text: the pipeline's name",
+        "status": 'text: "succeeded", "failed" or "cancelled"; "running" or "lost" if only this machine knows of it',
+        "started": "time",
+        "finished": "time, or null if it is not recorded",
+        "since": "time of the last sign of life of a lost run, or null",
+        "recorded": "true if it is recorded on the metadata branch",
+        "versions": "list of text: the versions that it made or worked on, as `MODEL@NUMBER`",
+        "failed_step": "text: the step that failed, or null",
+        "error": "text: what failed; the branch has its type, this machine its message",
+        "executor": "text: what ran the steps",
+        "python": "text: the version of Python",
+        "packages": "text: the digest of the list of installed packages in the artifact store, or null",
+        "code": "object or null: as of a version",
+        "parameters": "object: what the pipeline was called with",
+        "steps": 'list of objects in the order in which they run: `name`, `status` ("succeeded", "cached", "failed", '
+        '"skipped"), `seconds`, `parameters`, `inputs` and `outputs` (name to digest)',
+    },
+)
 FETCHED = Shape(
     "fetched",
     "An artifact written to disk. Of `get`.",
@@ -350,6 +373,7 @@ ALL = (
     ALIAS,
     EVENT,
     RUN,
+    RECORDED_RUN,
     FETCHED,
     METADATA,
     DELETED,

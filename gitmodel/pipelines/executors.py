@@ -48,7 +48,7 @@ class Place:
         return self._executor.submit(fn, *args)
 
     def submit_again(self, fn: Callable[..., Any], *args: Any) -> Future[Any] | None:
-        """Run a call once more after its worker died; None where it is not ours to do so."""
+        """Run a call once more after its worker died, away from others; None if this executor has no such place."""
         return None
 
     def done(self, future: Future[Any]) -> None:
@@ -207,7 +207,7 @@ def _dask(address: str, count: int) -> Iterator[Place]:
             client = (
                 connect(address, set_as_default=False)
                 if address
-                else connect(n_workers=count, threads_per_worker=1, dashboard_address=None, set_as_default=False)
+                else connect(n_workers=count, threads_per_worker=1, dashboard_address=":0", set_as_default=False)
             )
     except (OSError, ValueError, asyncio.TimeoutError) as error:
         raise Unreachable(

@@ -141,10 +141,13 @@ def commit_run(client: Client, record: RunRecord, targets: Mapping[str, Target],
     for target in chosen.values():
         if succeeded and not target.new:
             batch.transact(lambda snapshot, target=target: _plan_mention(snapshot, target, record.id))  # type: ignore[misc]
+    refused: dict[str, None] = {}
     for plan in plans:
-        batch.transact(lambda snapshot, plan=plan: _plan(snapshot, plan))  # type: ignore[misc]
+        batch.transact(lambda snapshot, plan=plan: _plan(snapshot, plan, refused))  # type: ignore[misc]
     batch.transact(lambda snapshot: plan_run(snapshot, record))
     batch.commit()
+    for message in refused:
+        log.warning("%s; the run is recorded without it", message)
     return True
 
 
@@ -334,13 +337,13 @@ def _plan_mention(snapshot: Snapshot, target: Target, run: str) -> Change[int]:
     )
 
 
-def _plan(snapshot: Snapshot, plan: Mapping[str, Any]) -> Change[Any]:
+def _plan(snapshot: Snapshot, plan: Mapping[str, Any], refused: dict[str, None]) -> Change[Any]:
     if "ref" in plan:
         model, number = snapshot.resolve(VersionRef.parse(plan["ref"]))
     else:
         model, number = snapshot.current_name(plan["model"]), plan["number"]
     if plan["verb"] == "stage":
-        return _plan_stage(snapshot, model, number, plan)
+        return _plan_stage(snapshot, model, number, plan, refused)
     if plan["verb"] == "alias":
         return stage_plans.plan_alias(snapshot, model, number, plan["alias"], reason=plan["reason"])
     if plan["verb"] == "metadata":
@@ -350,13 +353,15 @@ def _plan(snapshot: Snapshot, plan: Mapping[str, Any]) -> Change[Any]:
     )
 
 
-def _plan_stage(snapshot: Snapshot, model: str, number: int, plan: Mapping[str, Any]) -> Change[Any]:
+def _plan_stage(
+    snapshot: Snapshot, model: str, number: int, plan: Mapping[str, Any], refused: dict[str, None]
+) -> Change[Any]:
     try:
         return gate_plans.plan_gated_promotion(
             snapshot, model, number, judge, to=plan["stage"], reason=plan["reason"], force=plan.get("force", False)
         )
     except GateRefused as error:  # what was trained is worth more than where it was to go
-        log.warning("%s; the run is recorded without it", error.message)
+        refused[error.message] = None
         return Change(None)
 
 

@@ -112,7 +112,7 @@ def run_job(client: Client, job: Job, executor: Any = None) -> Run:
     packages = _keep_packages(client)
     journal = Journal(client.repository.common_dir)
     facts = {"pipeline": job.pipeline, "started": moment.isoformat(), "pid": os.getpid(), "executor": choice.name}
-    with journal.open_run(lambda: run_id(job.pipeline, moment, os.urandom(2).hex()), facts) as notes:
+    with journal.open_run(lambda: run_id(job.pipeline, moment, _unique()), facts) as notes:
         try:
             pinned = pin(client, job.pipeline, job.graph, job.model_config, journal)
         except BaseException:
@@ -183,6 +183,7 @@ class _Coordinator:
         self._keys: dict[str, str] = {}
         self._store = {"url": client.store_url, "root": str(client.store_root), "probe": work.packages}
         self._running: dict[Future[Any], str] = {}
+        self._suspects: deque[tuple[Node, dict[str, Any]]] = deque()
 
     def run(self, needs: dict[str, set[str]]) -> None:
         """Run all steps; returns when all are done, or after the first failed and those under way have ended."""
@@ -198,6 +199,8 @@ class _Coordinator:
                     if self._begin(name):
                         sorter.done(name)
                         ready.extend(sorted(sorter.get_ready(), key=position.__getitem__))
+                if not self._running and self._suspects and not self._work.failed:
+                    self._submit(self._place.submit, *self._suspects[0])
                 if not self._running:
                     break
                 done, _ = wait(self._running, return_when=FIRST_COMPLETED)
@@ -206,6 +209,8 @@ class _Coordinator:
                     self._place.done(future)
                     if self._end(name, future):
                         sorter.done(name)
+                        if self._suspects and self._suspects[0][0].name == name:
+                            self._suspects.popleft()
                 if self._work.failed:
                     for future in self._running:
                         future.cancel()
@@ -215,7 +220,8 @@ class _Coordinator:
             raise
 
     def _has_room(self) -> bool:
-        return self._place.slots is None or len(self._running) < self._place.slots
+        # While a step runs alone, to see whether it is the one that kills workers, nothing else begins.
+        return not self._suspects and (self._place.slots is None or len(self._running) < self._place.slots)
 
     def _begin(self, name: str) -> bool:
         """Start a step; returns whether it is over already, because it need not run or cannot."""
@@ -233,8 +239,9 @@ class _Coordinator:
         self._submit(self._place.submit, node, inputs)
         return False
 
-    def _submit(self, submit: Callable[..., Future[Any] | None], node: Node, inputs: dict[str, Any]) -> bool:
-        self._tries[node.name] = self._tries.get(node.name, 0) + 1
+    def _submit(
+        self, submit: Callable[..., Future[Any] | None], node: Node, inputs: dict[str, Any]
+    ) -> Future[Any] | None:
         request = self._request(node, inputs)
         try:
             future = submit(run_step, request, node.step) if self._shares else submit(run_step, request)
@@ -242,8 +249,9 @@ class _Coordinator:
             future = Future()
             future.set_exception(error)
         if future is not None:
+            self._tries[node.name] = request["try"]
             self._running[future] = node.name
-        return future is not None
+        return future
 
     def _end(self, name: str, future: Future[Any]) -> bool:
         """Take the result of a step; returns whether the step is over."""
@@ -256,9 +264,10 @@ class _Coordinator:
             died = isinstance(error, BrokenExecutor) or type(error).__name__ == "KilledWorker"
             if died and self._tries[name] < _TRIES and not self._work.failed:
                 inputs = {parameter: self._reference(node, parameter) for parameter in node.inputs}
-                if self._submit(self._place.submit_again, node, inputs):
-                    self._tell("again", name, 0.0)
-                    return False
+                self._tell("again", name, 0.0)
+                if self._submit(self._place.submit_again, node, inputs) is None:
+                    self._suspects.append((node, inputs))
+                return False
             what = "its worker died" if died else "it could not be run there"
             described = {"type": type(error).__name__, "message": f"{what} ({error})", "traceback": ""}
             result = {"status": "failed", "plans": [], "outputs": [], "seconds": 0.0, "error": described}
@@ -300,7 +309,7 @@ class _Coordinator:
             "outputs": list(node.outputs),
             "values": dict(node.parameters),
             "config": target.config.model_dump(exclude_defaults=True) if target else None,
-            "try": self._tries[node.name],
+            "try": self._tries.get(node.name, 0) + 1,
             "facts": {
                 "run": self._work.id,
                 "pipeline": self._work.job.pipeline,
@@ -425,6 +434,10 @@ def _order(needs: Mapping[str, set[str]]) -> list[str]:
         ordered.append(ready.pop(0))
         sorter.done(ordered[-1])
     return ordered
+
+
+def _unique() -> str:
+    return os.urandom(2).hex()
 
 
 def _keep_packages(client: Client) -> str:

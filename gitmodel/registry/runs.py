@@ -41,28 +41,23 @@ class RunView:
     def fields(self) -> dict[str, Any]:
         """The run as filters and JSON show it; `docs/reference/json.md` describes each field."""
         record = self.record
-        shown: dict[str, Any] = {
+        return {
             "id": self.id,
             "pipeline": self.pipeline,
             "status": self.status,
             "started": self.started,
+            "finished": record.finished if record else None,
             "since": self.since,
             "recorded": record is not None,
+            "versions": list(record.versions) if record else [],
+            "failed_step": (record.failed_step if record else None) or None,
             "error": self.error,
-        }
-        if record is None:
-            return shown
-        return {
-            **shown,
-            "finished": record.finished,
-            "executor": record.executor,
-            "python": record.python,
-            "packages": record.packages,
-            "failed_step": record.failed_step,
-            "versions": list(record.versions),
-            "code": code_fields(record.code),
-            "parameters": dict(record.parameters),
-            "steps": [_step_fields(step) for step in record.steps],
+            "executor": record.executor if record else "",
+            "python": record.python if record else "",
+            "packages": record.packages if record else None,
+            "code": code_fields(record.code) if record else None,
+            "parameters": dict(record.parameters) if record else {},
+            "steps": [_step_fields(step) for step in record.steps] if record else [],
         }
 
 

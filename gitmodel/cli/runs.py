@@ -1,0 +1,213 @@
+"""Commands on pipelines and their runs: run, runs list, runs show."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+from gitmodel.cli import cells, options, shapes
+from gitmodel.cli.grammar import Invocation, LazyGroup, command
+from gitmodel.errors import NotFound, UsageError
+from gitmodel.registry.runs import RunView, get_run, list_runs
+
+if TYPE_CHECKING:
+    from gitmodel.pipelines import Pipeline
+
+COLUMNS = (
+    ("RUN", lambda view: view.id),
+    ("PIPELINE", lambda view: view.pipeline),
+    ("STATUS", lambda view: _status(view)),
+    ("VERSIONS", lambda view: cells.words(view.fields()["versions"])),
+    ("STARTED (UTC)", lambda view: cells.when(view.started)),
+    ("EXECUTOR", lambda view: view.fields()["executor"]),
+)
+
+
+@command(example="git model run train.py:train --param seed=3")
+@click.argument("script", metavar="SCRIPT[:PIPELINE]")
+@click.option("--param", "parameters", multiple=True, metavar="KEY=VALUE", help="A parameter; repeat for more.")
+@click.option(
+    "--executor", metavar="NAME", help="Where the steps run: in-order, threads, processes, dask or dask:ADDRESS."
+)
+@click.pass_obj
+def run(invocation: Invocation, script: str, parameters: tuple[str, ...], executor: str | None) -> None:
+    """Run a pipeline of a Python script.
+
+    PIPELINE is needed where the script has more than one. A pipeline that the script itself calls is not run by
+    that. A VALUE is a number, true, false, a list or a time as TOML writes it, else text. What the steps do is told on
+    stderr while they run.
+    """
+    read = options.read_metadata(parameters, option="--param")
+    file, _, name = script.rpartition(":") if not os.path.isfile(script) else (script, "", "")
+
+    def tell(event: str, step: str, seconds: float) -> None:
+        said = {"started": "started", "cached": "cached", "again": "starts again, since its worker died"}
+        invocation.output.note(f"{step}: {said.get(event) or f'{event} in {seconds:.1f} s'}")
+
+    with _apart(invocation):
+        found = _pipeline(file or name, name if file else "")
+        done = found.run(client=invocation.client, executor=executor, listener=tell, **read)
+    assert done is not None  # only a script that is being imported has none
+    view = get_run(invocation.client.repository, done.id) if _is_recorded(invocation, done.id) else None
+    fields = (
+        view.fields() if view else {**dict.fromkeys(shapes.RECORDED_RUN.keys), "id": done.id, "status": done.status}
+    )
+    made = f": {cells.words(done.versions)}" if done.versions else ""
+    invocation.output.outcome(f"{done.id} {done.status}{made}", shapes.RECORDED_RUN, fields, name=done.id)
+
+
+@click.group(cls=LazyGroup)
+def runs() -> None:
+    """List and show runs of pipelines."""
+
+
+@command("list", example="git model runs list --filter 'status == \"succeeded\"' --limit 10")
+@options.listed
+@click.pass_obj
+def list_all(invocation: Invocation, filter: str, limit: int | None, offset: int) -> None:
+    """List the runs, newest first.
+
+    With those that only this machine knows of: running, or lost since they were killed. A run that cannot be read is a
+    warning on stderr, and the list goes on.
+    """
+    found, damaged = list_runs(invocation.client.repository, filter=filter, limit=limit, offset=offset)
+    invocation.output.listing(
+        found,
+        shapes.RECORDED_RUN,
+        fields=RunView.fields,
+        name=lambda view: view.id,
+        columns=COLUMNS,
+        empty="no run matches" if filter else "there are no runs yet; `git model run SCRIPT` makes one",
+    )
+    for error in damaged:
+        invocation.output.warn(error.message, error.hint)
+
+
+@command(example="git model runs show")
+@click.argument("id", metavar="RUN", required=False)
+@click.pass_obj
+def show(invocation: Invocation, id: str | None) -> None:
+    """Show a run; the newest if none is named.
+
+    With its steps, parameters, inputs and outputs by digest, and the traceback of what failed if this machine has it.
+    """
+    client = invocation.client
+    if id is None:
+        newest, _ = list_runs(client.repository, limit=1)
+        if not newest:
+            raise NotFound("there are no runs yet", hint="run `git model run SCRIPT`")
+        id = newest[0].id
+    view = get_run(client.repository, id, store=lambda: client.store)
+    invocation.output.thing(shapes.RECORDED_RUN, view.fields(), name=view.id, lines=_lines(view))
+
+
+runs.add_command(list_all)
+runs.add_command(show)
+
+
+def _pipeline(file: str, name: str) -> Pipeline:
+    """The pipeline *name* of the script *file*, or its only one. Raises UsageError, NotFound."""
+    from gitmodel.pipelines import Pipeline
+    from gitmodel.pipelines.worker import import_script
+
+    path = os.path.realpath(file)
+    if not os.path.isfile(path):
+        raise NotFound(f"there is no script {file}", hint="name a Python file, as in `git model run train.py`")
+    before, sys.argv = sys.argv, [file]
+    try:
+        module = import_script(path)
+    except (Exception, SystemExit) as error:
+        raise UsageError(
+            f"{file} cannot be imported: {type(error).__name__}: {error}", hint=f"see what `python3 {file}` says"
+        ) from error
+    finally:
+        sys.argv = before
+    found = {key: value for key, value in vars(module).items() if isinstance(value, Pipeline)}
+    found = {key: value for key, value in found.items() if not name or name in (key, value.name)}
+    if len(set(map(id, found.values()))) == 1:
+        return next(iter(found.values()))
+    there = sorted(key for key, value in vars(module).items() if isinstance(value, Pipeline))
+    if not there:
+        raise NotFound(f"{file} has no pipeline", hint="decorate the function that calls its steps with @pipeline")
+    if not found:
+        raise NotFound(f"{file} has no pipeline {name!a}", hint=f"its pipelines: {', '.join(there)}")
+    raise UsageError(f"{file} has several pipelines", hint=f"name one: {file}:{there[0]}")
+
+
+@contextlib.contextmanager
+def _apart(invocation: Invocation) -> Iterator[None]:
+    """Let what a script and its workers print go to stderr where stdout is for a program, which reads our lines."""
+    if invocation.output.format == "table" and not invocation.output.quiet:
+        yield
+        return
+    sys.stdout.flush()
+    before = os.dup(1)
+    try:
+        os.dup2(2, 1)
+        with contextlib.redirect_stdout(sys.stderr):
+            yield
+    finally:
+        os.dup2(before, 1)
+        os.close(before)
+
+
+def _is_recorded(invocation: Invocation, id: str) -> bool:
+    try:
+        get_run(invocation.client.repository, id)
+    except NotFound:
+        return False
+    return True
+
+
+def _status(view: RunView) -> str:
+    return f"{view.status} since {cells.when(view.since)}" if view.since else view.status
+
+
+def _lines(view: RunView) -> list[tuple[str, str]]:
+    record = view.record
+    lines = [
+        ("run", view.id),
+        ("pipeline", view.pipeline),
+        ("status", _status(view)),
+        ("started", f"{cells.when(view.started)} UTC"),
+    ]
+    if record is not None:
+        seconds = (record.finished - record.started).total_seconds()
+        lines += [
+            ("took", f"{seconds:.0f} s"),
+            ("versions", "\n".join(record.versions)),
+            ("executor", record.executor),
+            ("python", record.python),
+            ("packages", record.packages or ""),
+            ("code", _code(view)),
+            ("parameters", _pairs(record.parameters)),
+            ("failed step", record.failed_step or ""),
+        ]
+    lines.append(("error", view.error))
+    for step in record.steps if record else ():
+        about = [f"{step.status}, {step.seconds:.1f} s"]
+        about += [_pairs(step.parameters)] if step.parameters else []
+        about += [f"{name} <- {digest}" for name, digest in step.inputs.items()]
+        about += [f"{name} -> {digest}" for name, digest in step.outputs.items()]
+        lines.append((step.name, "\n".join(about)))
+    lines.append(("traceback", view.traceback.rstrip()))
+    return lines
+
+
+def _pairs(values: object) -> str:
+    assert isinstance(values, dict)
+    return "\n".join(f"{key} = {cells.tsv_cell(value)}" for key, value in values.items())
+
+
+def _code(view: RunView) -> str:
+    code = view.record.code if view.record else None
+    if code is None:
+        return ""
+    if code.outside:
+        return "outside of a repository"
+    return f"{code.commit or 'no commit yet'}{' with changes' if code.dirty else ''}"

@@ -1,0 +1,120 @@
+"""What the tests of pipelines stand on: a registry, the steps of a project of its own, and one Dask cluster for all."""
+
+import gc
+import json
+import warnings
+
+import pytest
+
+from gitmodel import Client
+from gitmodel.domain import records
+from gitmodel.registry import checking
+
+# One cluster serves all tests of one worker of pytest: so they are all in one group.
+DASK = pytest.param("dask", marks=pytest.mark.xdist_group("dask"), id="dask")
+
+
+@pytest.fixture
+def client(code_repo, monkeypatch):
+    """The registry of a repository that is also the current folder."""
+    monkeypatch.chdir(code_repo)
+    with Client(code_repo) as client:
+        yield client
+        assert checking.check(client.repository) == []
+
+
+@pytest.fixture(scope="session")
+def cluster():
+    """Two Dask workers in processes of their own."""
+    import dask
+    import distributed
+
+    with warnings.catch_warnings(), dask.config.set({"distributed.scheduler.allowed-failures": 1}):
+        warnings.simplefilter("ignore", ResourceWarning)  # it forgets a socket when it looks for its address
+        cluster = distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, processes=True, dashboard_address=":0", silence_logs=50
+        )
+        client = distributed.Client(cluster, set_as_default=False)
+        gc.collect()
+    with cluster, client:
+        yield client
+
+
+@pytest.fixture(params=["in-order", "threads:2", "processes:2", DASK])
+def executor(request):
+    """Each executor in turn."""
+    return request.getfixturevalue("cluster") if request.param == "dask" else request.param
+
+
+@pytest.fixture(params=["processes:2", DASK])
+def far_executor(request):
+    """Each executor whose workers are other processes."""
+    return request.getfixturevalue("cluster") if request.param == "dask" else request.param
+
+
+@pytest.fixture
+def commits(client, git):
+    """The subjects of all commits of the registry, newest first."""
+
+    def commits_():
+        return git(client.repository.common_dir, "log", "--first-parent", "--format=%s", "gitmodel").splitlines()
+
+    return commits_
+
+
+@pytest.fixture
+def last_run(client):
+    """The newest run on record."""
+
+    def last_run_():
+        return client.get_run(client.list_runs(limit=1)[0].id)
+
+    return last_run_
+
+
+@pytest.fixture
+def written(client):
+    """Everything that gitmodel wrote below the common git directory, and every object of git, as one text."""
+
+    def written_():
+        folder = client.repository.common_dir
+        found = [path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()]
+        objects = client.repository.git.run("cat-file", "--batch-all-objects", "--batch")
+        return b"\n".join([*found, objects]).decode("utf-8", "replace")
+
+    return written_
+
+
+@pytest.fixture
+def set_rules(client):
+    """Set the `[runs]` rules of the registry."""
+
+    def set_rules_(**rules):
+        from dataclasses import replace
+
+        from gitmodel.domain import codec, paths
+        from gitmodel.domain.snapshot import Change
+
+        def plan(snapshot):
+            registry = replace(snapshot.registry(), runs=records.RunRules(**rules))
+            return Change(None, "Set rules", files={paths.REGISTRY: codec.encode(records.REGISTRY, registry)})
+
+        client.writer.transact(plan)
+
+    return set_rules_
+
+
+@pytest.fixture
+def show():
+    def show_(value):
+        return json.dumps(value, default=str, indent=1)
+
+    return show_
+
+
+@pytest.fixture(autouse=True)
+def quiet_forks():
+    """Forking beside threads is what these tests are about."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*multi-threaded, use of fork.*")
+        yield

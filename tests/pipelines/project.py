@@ -1,0 +1,170 @@
+"""The steps of a project, as workers import them."""
+
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+from typing import Annotated
+
+from gitmodel import Secret, get_step_context, log_artifact_metadata, log_model_metadata, step
+
+
+class OddError(Exception):
+    """Cannot be made from its own args, which breaks a pool that pickles it."""
+
+    def __init__(self, code, reason):
+        super().__init__(f"{code}: {reason}")
+        self.code = code
+
+
+class SpeechlessError(Exception):
+    def __str__(self):
+        raise ValueError("no words")
+
+
+@step
+def number(x: int) -> Annotated[int, "number"]:
+    return x
+
+
+@step
+def double(x: int) -> int:
+    return 2 * x
+
+
+@step
+def total(a: int, b: int, c: int = 0) -> Annotated[int, "total"]:
+    return a + b + c
+
+
+@step
+def noop() -> None:
+    pass
+
+
+@step
+def tell_context() -> Annotated[dict, "told"]:
+    context = get_step_context()
+    return {
+        "model": context.model,
+        "version": context.model_version.reference,
+        "config": context.model_config.name,
+        "run": context.run,
+        "step": context.step,
+        "pipeline": context.pipeline,
+    }
+
+
+@step
+def odd() -> int:
+    raise OddError(7, "odd")
+
+
+@step
+def speechless() -> int:
+    raise SpeechlessError
+
+
+@step
+def leave() -> int:
+    sys.exit(3)
+
+
+@step
+def unpicklable() -> Annotated[object, "thing"]:
+    return lambda: 1
+
+
+@step
+def fewer() -> tuple[Annotated[int, "one"], Annotated[int, "two"]]:
+    return (1,)  # type: ignore[return-value]
+
+
+@step
+def fork_and_leave() -> int:
+    child = os.fork()
+    if child == 0:
+        os._exit(0)
+    return os.waitpid(child, 0)[1]
+
+
+@step
+def fork_and_come_back() -> Annotated[int, "status"]:
+    """Whose child forgets to leave, and returns as if it were the step."""
+    child = os.fork()
+    if child == 0:
+        return -1
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+@step
+def die_once(flag: str) -> int:
+    if not os.path.exists(flag):
+        Path(flag).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return 1
+
+
+@step
+def die() -> int:
+    os.kill(os.getpid(), signal.SIGKILL)
+    return 1
+
+
+@step
+def rest(seconds: float) -> None:
+    time.sleep(seconds)
+
+
+@step
+def hand_over(token: str) -> Annotated[int, "length"]:
+    return len(token)
+
+
+@step
+def betray(token: str) -> None:
+    raise RuntimeError(f"cannot log in with {token}")
+
+
+@step
+def log_secret(token: str) -> None:
+    log_model_metadata(note=f"logged in with {token}")
+
+
+@step
+def make_file(text: str) -> tuple[Annotated[Path, "file"], Annotated[Path, "folder"]]:
+    folder = Path("made")
+    folder.mkdir(exist_ok=True)
+    (folder / "a.txt").write_text(text)
+    return folder / "a.txt", folder
+
+
+@step
+def read_file(file: Path, folder: Path) -> Annotated[str, "content"]:
+    return file.read_text() + (folder / "a.txt").read_text()
+
+
+@step
+def train(score: float) -> Annotated[dict, "classifier"]:
+    log_artifact_metadata(rows=150)
+    return {"score": score}
+
+
+@step
+def evaluate(classifier: dict) -> None:
+    log_model_metadata(accuracy=classifier["score"])
+    log_artifact_metadata(artifact="classifier", checked=True)
+
+
+@step
+def promote(stage: str, reason: str = "") -> None:
+    get_step_context().model_version.set_stage(stage, reason=reason)
+
+
+@step
+def fail(message: str = "no") -> None:
+    raise RuntimeError(message)
+
+
+SECRET = Secret("correct-horse-battery")

@@ -1,0 +1,158 @@
+"""`git model run` and `git model runs`: transcripts of what is done, and of what is refused."""
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+from transcripts import ask, check_transcript
+
+SCRIPT = """
+import sys
+from gitmodel import ModelConfig, pipeline, step
+
+@step
+def fit(seed: int, rate: float) -> float:
+    print("fitting")
+    if seed < 0:
+        raise ValueError("a seed is not negative")
+    return seed * rate
+
+@pipeline(enable_cache=False, model_config=ModelConfig(name="demo", create_new_model_version=True))
+def train(seed: int = 1, rate: float = 0.5):
+    fit(seed, rate)
+
+print(sys.argv, "is imported")
+train(seed=-9)                      # does not run: `git model run` only imports the script
+"""
+
+
+@pytest.fixture
+def script(code_repo, monkeypatch):
+    monkeypatch.chdir(code_repo)
+    (code_repo / "train.py").write_text(SCRIPT)
+    (code_repo / "two.py").write_text(
+        "from gitmodel import pipeline\n@pipeline\ndef one(): ...\n@pipeline(name='second')\ndef two(): ...\n"
+    )
+    (code_repo / "none.py").write_text("x = 1\n")
+    (code_repo / "broken.py").write_text("import nothing_of_that_name\n")
+    return code_repo / "train.py"
+
+
+@pytest.fixture
+def fixed_ids(monkeypatch):
+    """Every run of a second has the same end of its id."""
+    from gitmodel.pipelines import running
+
+    count = iter(range(100))
+    monkeypatch.setattr(running, "_unique", lambda: f"{next(count):04x}")
+
+
+def test_run_runs_the_pipeline_and_tells_of_its_steps(script, fixed_ids, capsys):
+    code, out, err = ask(capsys, "run", "train.py", "--param", "seed=4", "--param", "rate=0.25")
+    assert code == 0
+    assert out == ("['train.py'] is imported\nfitting\n20261123T101213Z-train-0000 succeeded: demo@1\n")
+    assert re.fullmatch(r"fit: started\nfit: succeeded in \d\.\d s\n", err)
+    check_transcript(
+        capsys,
+        """
+        $ git model runs list
+        RUN                          PIPELINE  STATUS     VERSIONS  STARTED (UTC)     EXECUTOR
+        20261123T101213Z-train-0000  train     succeeded  demo@1    2026-11-23 10:12  in-order
+        $ git model runs list --filter 'parameters.seed > 4'
+        ! no run matches
+        $ git model runs list -q --filter 'parameters.seed == 4'
+        20261123T101213Z-train-0000
+        $ git model version runs demo
+        RUN                          PIPELINE  STATUS     STARTED (UTC)
+        20261123T101213Z-train-0000  train     succeeded  2026-11-23 10:12
+        """,
+    )
+    _, out, _ = ask(capsys, "runs", "show")
+    assert "parameters  rate = 0.25\n            seed = 4\n" in out
+    assert re.search(r"\nfit +succeeded, \d\.\d s\n +rate = 0\.25\n +seed = 4\n +fit -> sha256:[0-9a-f]{64}\n", out)
+
+
+def test_what_a_script_prints_is_no_part_of_json(script, capsys):
+    code, out, err = ask(capsys, "run", "train.py:train", "--format", "json", "--executor", "threads:2")
+    assert code == 0
+    assert json.loads(out)["versions"] == ["demo@1"]
+    assert json.loads(out)["executor"] == "threads"
+    assert "fitting" in err
+
+
+def test_steps_of_a_script_run_in_other_processes_too(script, capsys):
+    command = [sys.executable, "-m", "gitmodel", "run", "train.py", "--executor", "processes:1", "-q"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "fitting" in done.stderr
+    code, out, _ = ask(capsys, "runs", "show", done.stdout.strip(), "--format", "json")
+    assert (code, json.loads(out)["executor"]) == (0, "processes")
+
+
+def test_a_failed_run_says_which_step_and_where_to_look(script, fixed_ids, capsys):
+    code, _, err = ask(capsys, "run", "train.py", "--param", "seed=-1")
+    assert code == 1
+    assert "error: step fit failed: ValueError: a seed is not negative\n" in err
+    assert "hint: run `git model runs show 20261123T101213Z-train-0000` to see the run\n" in err
+    code, out, _ = ask(capsys, "runs", "show")
+    assert code == 0
+    assert re.search(r"error +ValueError: a seed is not negative\n", out)
+    assert "raise ValueError" in out
+    _, out, _ = ask(capsys, "runs", "list")
+    assert out.splitlines()[1].split()[1:3] == ["train", "failed"]
+
+
+def test_what_is_refused(script, capsys):
+    check_transcript(
+        capsys,
+        """
+        $ git model runs list
+        ! there are no runs yet; `git model run SCRIPT` makes one
+        $ git model runs show
+        ! error: there are no runs yet
+        ! hint: run `git model run SCRIPT`
+        [3]
+        $ git model runs show 20261123T101112Z-train-7f3a
+        ! error: there is no run '20261123T101112Z-train-7f3a'
+        ! hint: run `git model runs list` to see what there is
+        [3]
+        $ git model runs show ../../config
+        ! error: there is no run '../../config'
+        ! hint: run `git model runs list` to see what there is
+        [3]
+        $ git model run nothing.py
+        ! error: there is no script nothing.py
+        ! hint: name a Python file, as in `git model run train.py`
+        [3]
+        $ git model run none.py
+        ! error: none.py has no pipeline
+        ! hint: decorate the function that calls its steps with @pipeline
+        [3]
+        $ git model run two.py
+        ! error: two.py has several pipelines
+        ! hint: name one: two.py:one
+        [2]
+        $ git model run two.py:three
+        ! error: two.py has no pipeline 'three'
+        ! hint: its pipelines: one, two
+        [3]
+        $ git model run two.py:second
+        ! error: pipeline second calls no step
+        ! hint: decorate the functions it calls with @step
+        [2]
+        $ git model run broken.py
+        ! error: broken.py cannot be imported: ModuleNotFoundError: No module named 'nothing_of_that_name'
+        ! hint: see what `python3 broken.py` says
+        [2]
+        $ git model run train.py --param seed
+        ! error: 'seed' is not KEY=VALUE
+        ! hint: for example: --param accuracy=0.97
+        [2]
+        """,
+    )
+    code, _, err = ask(capsys, "run", "train.py", "--param", "sede=1")
+    assert (code, err.splitlines()[0]) == (
+        2,
+        "error: pipeline train cannot be called so: got an unexpected keyword argument 'sede'",
+    )

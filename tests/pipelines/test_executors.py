@@ -1,0 +1,286 @@
+"""One suite that every executor passes: what a step may do, and what a worker may suffer."""
+
+import importlib
+import multiprocessing
+import os
+import subprocess
+import sys
+import time
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
+import dask
+import project
+import pytest
+
+from gitmodel import Client, ModelConfig, RunFailed, Secret, Unreachable, UsageError, pipeline, step
+from gitmodel.pipelines import running
+
+DEMO = ModelConfig(name="demo", create_new_model_version=True)
+
+
+@pipeline(model_config=DEMO, enable_cache=False)
+def sums(x=1):
+    project.total(project.number(x), project.double(x), c=3)
+
+
+def load(client, name, reference="demo"):
+    return client.get_version(reference).get_artifact(name).load()
+
+
+class TestEveryExecutor:
+    def test_values_go_from_step_to_step_and_into_the_version(self, client, executor):
+        run = sums.run(client=client, executor=executor, x=4)
+        assert run.versions == ("demo@1",)
+        assert load(client, "total") == 15
+        assert [(step.name, step.status) for step in run.steps] == [
+            ("number", "succeeded"),
+            ("double", "succeeded"),
+            ("total", "succeeded"),
+        ]
+        link = client.get_version("demo").get_artifact("total").link
+        assert (link.pipeline, link.step, link.kind, link.format) == ("sums", "total", "data", "json")
+
+    def test_a_step_knows_its_context(self, client, executor):
+        @pipeline(model_config=DEMO, name="ask")
+        def ask():
+            project.tell_context()
+
+        run = ask.run(client=client, executor=executor)
+        assert load(client, "told") == {
+            "model": "demo",
+            "version": "demo@1",
+            "config": "demo",
+            "run": run.id,
+            "step": "tell_context",
+            "pipeline": "ask",
+        }
+
+    @pytest.mark.parametrize(
+        ("name", "said"),
+        [
+            ("odd", "OddError: 7: odd"),
+            ("speechless", "SpeechlessError: it cannot say what is wrong"),
+            ("leave", "SystemExit: 3"),
+            ("unpicklable", "UsageError: output thing is a builtins.function, which gitmodel cannot keep"),
+            ("fewer", "UsageError: step fewer declares 2 outputs, but returned 1 outputs"),
+        ],
+    )
+    def test_a_step_that_fails_fails_the_run_and_nothing_else(self, client, executor, last_run, name, said):
+        @pipeline(model_config=DEMO)
+        def failing():
+            project.noop()
+            getattr(project, name)(after="noop")
+            project.rest(0.0, after=name)
+
+        with pytest.raises(RunFailed, match=f"step {name} failed: ") as caught:
+            failing.run(client=client, executor=executor)
+        assert said in caught.value.message
+        run = last_run()
+        assert (run.status, run.record.failed_step) == ("failed", name)
+        assert [step.status for step in run.record.steps] == ["succeeded", "failed", "skipped"]
+        assert client.list_models() == ()
+        if name == "odd" and executor != "processes:2":  # the executor is as good as before; a pool is a new one
+            assert sums.run(client=client, executor=executor).status == "succeeded"
+
+    @pytest.mark.parametrize("name", ["fork_and_leave", "fork_and_come_back"])
+    def test_a_step_may_fork(self, client, executor, commits, name):
+        @pipeline(model_config=DEMO)
+        def forking():
+            getattr(project, name)()
+
+        before = len(commits()) if client.repository.tip() else 1
+        run = forking.run(client=client, executor=executor)
+        assert run.status == "succeeded"
+        assert len(commits()) == before + 1
+        if name == "fork_and_come_back":
+            assert load(client, "status") == 1
+
+    def test_two_hundred_steps_in_parallel_are_one_commit(self, client, executor, commits, last_run):
+        @pipeline(enable_cache=False)
+        def wide():
+            for x in range(200):
+                project.double(x)
+
+        run = wide.run(client=client, executor=executor)
+        assert len({step.name for step in run.steps}) == 200
+        assert commits() == ["Run wide", "Begin the registry"]
+        recorded = last_run().record
+        assert [step.parameters for step in recorded.steps] == [{"x": x} for x in range(200)]
+        assert all(step.outputs for step in recorded.steps)
+
+    def test_a_secret_reaches_the_step_and_nothing_else(self, client, executor, written):
+        @pipeline(model_config=DEMO)
+        def secretive(token):
+            project.hand_over(token)
+
+        secretive.run(client=client, executor=executor, token=Secret("correct-horse-battery"))
+        assert load(client, "length") == 21
+        assert "correct-horse" not in written()
+
+    def test_files_and_folders_go_from_step_to_step(self, client, executor, tmp_path):
+        @pipeline(model_config=DEMO)
+        def files():
+            file, folder = project.make_file("hi")
+            project.read_file(file, folder)
+
+        files.run(client=client, executor=executor)
+        assert load(client, "content") == "hihi"
+        assert client.get_version("demo").get_artifact("folder").format == "folder"
+
+
+class TestWorkersInOtherProcesses:
+    def test_a_step_whose_worker_died_runs_once_more(self, client, far_executor, tmp_path):
+        told = []
+
+        @pipeline(model_config=DEMO)
+        def dying():
+            project.double(project.die_once(str(tmp_path / "died")))
+
+        run = dying.run(client=client, executor=far_executor, listener=lambda *event: told.append(event[:2]))
+        assert run.status == "succeeded"
+        assert load(client, "double") == 2
+        if far_executor == "processes:2":  # Dask does it by itself
+            assert ("again", "die_once") in told
+
+    def test_a_step_that_kills_its_worker_again_is_the_one_that_failed(self, client, far_executor):
+        @pipeline
+        def dying():
+            for _ in range(4):
+                project.rest(0.05)
+            project.die()
+            for _ in range(4):
+                project.rest(0.05)
+
+        with pytest.raises(RunFailed, match=r"step die failed: .*its worker died"):
+            dying.run(client=client, executor=far_executor)
+        assert sums.run(client=client, executor=far_executor).status == "succeeded"
+
+    def test_a_step_that_no_worker_can_find_is_refused_before_anything_runs(self, client, far_executor):
+        @step
+        def local() -> None: ...
+
+        @pipeline
+        def lost():
+            local()
+
+        with pytest.raises(UsageError, match="defined inside a function"):
+            lost.run(client=client, executor=far_executor)
+        assert client.list_runs() == []
+
+    def test_a_worker_that_does_not_reach_the_store_says_so(self, client, far_executor, monkeypatch, tmp_path):
+        monkeypatch.setattr(running, "_keep_packages", lambda client: "sha256:" + "0" * 64)
+        with pytest.raises(RunFailed, match="this worker does not reach the artifact store"):
+            sums.run(client=client, executor=far_executor)
+
+
+@pytest.mark.xdist_group("dask")
+def test_a_worker_that_outlives_a_run_takes_up_changed_code(client, cluster, tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(str(tmp_path))
+    source = "from gitmodel import step\n@step\ndef answer() -> int:\n    return {}\n"
+    for value in (41, 42):
+        (tmp_path / "changing.py").write_text(source.format(value))
+        importlib.invalidate_caches()
+        sys.modules.pop("changing", None)
+        import changing
+
+        @pipeline(model_config=DEMO)
+        def asking():
+            changing.answer()
+
+        asking.run(client=client, executor=cluster)
+        assert load(client, "answer") == value
+
+
+def test_any_executor_object_will_do(client):
+    with ThreadPoolExecutor(2) as threads:
+        assert sums.run(client=client, executor=threads).status == "succeeded"
+        assert sums.run(client=client, executor=threads).status == "succeeded"
+    assert client.list_runs()[0].record.executor == "ThreadPoolExecutor"
+
+
+def test_a_given_pool_that_broke_is_said_to_have_lost_its_worker(client):
+    @pipeline
+    def dying():
+        project.die()
+
+    with (
+        ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool,
+        pytest.raises(RunFailed, match="its worker died"),
+    ):
+        dying.run(client=client, executor=pool)
+
+
+@pytest.mark.parametrize("wanted", ["nowhere", "threads:x", "threads:0", "in-order:2", 7])
+def test_an_unknown_executor_is_refused_before_anything_runs(client, wanted):
+    with pytest.raises(UsageError, match="executor"):
+        sums.run(client=client, executor=wanted)
+    assert client.list_runs() == []
+
+
+@pytest.mark.parametrize(
+    ("environ", "own", "setting", "used"),
+    [
+        (None, None, None, "in-order"),
+        (None, None, "threads", "threads"),
+        (None, "threads", "processes", "threads"),
+        ("in-order", "threads", None, "in-order"),
+    ],
+)
+def test_the_executor_nearest_to_the_call_counts(code_repo, git, monkeypatch, environ, own, setting, used):
+    if environ:
+        monkeypatch.setenv("GITMODEL_EXECUTOR", environ)
+    if setting:
+        git(code_repo, "config", "gitmodel.executor", setting)
+
+    @pipeline(executor=own)
+    def one():
+        project.noop()
+
+    with Client(code_repo) as client:
+        one.run(client=client)
+        assert client.list_runs()[0].record.executor == used
+
+
+def test_a_dask_scheduler_that_does_not_answer_is_out_of_reach(client):
+    with (
+        dask.config.set({"distributed.comm.timeouts.connect": "200ms"}),
+        pytest.raises(Unreachable, match="no Dask scheduler"),
+    ):
+        sums.run(client=client, executor="dask:tcp://127.0.0.1:9")
+    assert client.list_runs()[0].status == "failed"
+
+
+def test_workers_end_when_the_coordinator_is_killed(code_repo, tmp_path):
+    marks = tmp_path / "pid"
+    script = tmp_path / "endless.py"
+    script.write_text(
+        "import os, time\nfrom pathlib import Path\nfrom gitmodel import pipeline, step\n"
+        f"@step\ndef wait() -> None:\n    Path({str(marks)!r}).write_text(str(os.getpid()))\n    time.sleep(600)\n"
+        "@pipeline(executor='processes:1')\ndef endless():\n    wait()\n\nendless()\n"
+    )
+    coordinator = subprocess.Popen([sys.executable, script], cwd=code_repo)
+    worker = _wait_for(lambda: int(marks.read_text()))
+    coordinator.kill()
+    coordinator.wait()
+    assert _wait_for(lambda: not _alive(worker))
+
+
+def _wait_for(question, seconds=30):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            if answer := question():
+                return answer
+        except (OSError, ValueError):
+            pass
+        time.sleep(0.02)
+    raise AssertionError("it never came")
+
+
+def _alive(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    with open(f"/proc/{pid}/stat") as stat:
+        return stat.read().rpartition(")")[2].split()[0] != "Z"
