@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from gitmodel.client import Artifact, Client, Model, ModelStages, ModelVersion
     from gitmodel.errors import (
         Conflict,
+        GateRefused,
         GitModelError,
         Invalid,
         NotFound,
@@ -51,7 +52,16 @@ _HOMES = {
         "pipeline",
         "step",
     ),
-    "gitmodel.errors": ("Conflict", "GitModelError", "Invalid", "NotFound", "Refused", "Unreachable", "UsageError"),
+    "gitmodel.errors": (
+        "Conflict",
+        "GateRefused",
+        "GitModelError",
+        "Invalid",
+        "NotFound",
+        "Refused",
+        "Unreachable",
+        "UsageError",
+    ),
 }
 
 __all__ = [
@@ -61,6 +71,7 @@ __all__ = [
     "Conflict",
     "DeploymentArtifactConfig",
     "ExternalArtifact",
+    "GateRefused",
     "GitModelError",
     "Invalid",
     "Model",

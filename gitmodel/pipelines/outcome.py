@@ -356,9 +356,11 @@ def _plan(snapshot: Snapshot, plan: Mapping[str, Any], refused: dict[str, None])
 def _plan_stage(
     snapshot: Snapshot, model: str, number: int, plan: Mapping[str, Any], refused: dict[str, None]
 ) -> Change[Any]:
+    reason = plan["reason"]
+    force = bool(plan.get("force")) and bool(reason.strip())  # without a reason nothing is forced
     try:
         return gate_plans.plan_gated_promotion(
-            snapshot, model, number, judge, to=plan["stage"], reason=plan["reason"], force=plan.get("force", False)
+            snapshot, model, number, judge, to=plan["stage"], reason=reason, force=force
         )
     except GateRefused as error:  # what was trained is worth more than where it was to go
         refused[error.message] = None

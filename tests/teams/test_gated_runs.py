@@ -1,0 +1,50 @@
+"""A gate that fails at the end of a run costs the promotion, not what was trained."""
+
+import editing
+import pytest
+
+from gitmodel import Client
+from gitmodel.domain.snapshot import Snapshot
+from gitmodel.pipelines import outcome
+
+GATED = """\
+format = "1.0"
+
+[[stages]]
+name = "staging"
+
+[[stages]]
+name = "production"
+
+[[stages.gates]]
+name = "good"
+expression = "metadata.accuracy >= 0.9"
+"""
+
+
+@pytest.fixture
+def snapshot(code_repo) -> Snapshot:
+    with Client(code_repo) as client:
+        client.register_model("iris").create_version(metadata={"accuracy": 0.5})
+        editing.edit(code_repo, {"gitmodel.toml": GATED})
+        yield client.repository.snapshot()
+
+
+def plan(snapshot, refused, **more):
+    details = {"verb": "stage", "model": "iris", "number": 1, "stage": "production", "reason": "", "force": False}
+    return outcome._plan(snapshot, {**details, **more}, refused)
+
+
+@pytest.mark.parametrize("more", [{}, {"force": True}], ids=["by itself", "forced without a reason"])
+def test_the_promotion_is_left_out_and_told(snapshot, more):
+    refused = {}
+    assert plan(snapshot, refused, **more).files == {}
+    assert "iris@1 cannot enter production: good:" in next(iter(refused))
+
+
+def test_force_with_a_reason_passes_it(snapshot):
+    refused = {}
+    made = plan(snapshot, refused, force=True, reason="a test")
+    assert ("Forced", "good") in made.trailers
+    assert made.files
+    assert refused == {}
