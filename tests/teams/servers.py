@@ -1,0 +1,150 @@
+"""Real git servers on loopback: smart HTTP through `git http-backend`, and ssh through OpenSSH's own server."""
+
+import os
+import pwd
+import shutil
+import socket
+import subprocess
+import threading
+import time
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+SSHD = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/sbin")
+
+
+class _GitHandler(BaseHTTPRequestHandler):
+    """One request to `git http-backend`, as `git help http-backend` has it."""
+
+    protocol_version = "HTTP/1.0"
+
+    def do_GET(self):
+        self._answer(b"")
+
+    def do_POST(self):
+        if self.headers.get("Transfer-Encoding", "") == "chunked":
+            body = b"".join(self._chunks())
+        else:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self._answer(body)
+
+    def _chunks(self):
+        while size := int(self.rfile.readline(), 16):
+            yield self.rfile.read(size)
+            self.rfile.readline()
+        self.rfile.readline()
+
+    def _answer(self, body):
+        path, _, query = self.path.partition("?")
+        service = path.rpartition("/")[2] if self.command == "POST" else query.partition("service=")[2]
+        self.server.seen.append((self.command, service))
+        if self.server.cut == (self.command, service, "before"):
+            return self._hang_up()
+        within = self.server.cut == (self.command, service, "within")
+        if within:
+            body = body[: len(body) // 2]
+        environ = {
+            **os.environ,
+            "GIT_PROJECT_ROOT": str(self.server.root),
+            "GIT_HTTP_EXPORT_ALL": "1",
+            "REQUEST_METHOD": self.command,
+            "PATH_INFO": path,
+            "QUERY_STRING": query,
+            "CONTENT_TYPE": self.headers.get("Content-Type", ""),
+            "CONTENT_LENGTH": str(len(body)),
+            "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
+            "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
+            "REMOTE_USER": "somebody",
+            "REMOTE_ADDR": "127.0.0.1",
+        }
+        done = subprocess.run(["git", "http-backend"], input=body, capture_output=True, env=environ)
+        # git itself waits for ever for the rest of half a report on a push, so that the answer to a POST is cut whole
+        if self.server.cut == (self.command, service, "after") or (within and self.command == "POST"):
+            return self._hang_up()
+        head, _, content = done.stdout.partition(b"\r\n\r\n")
+        if within:
+            content = content[: len(content) // 2]
+        status = next((line[8:] for line in head.split(b"\r\n") if line.startswith(b"Status: ")), b"200 OK")
+        self.wfile.write(b"HTTP/1.0 " + status + b"\r\n" + head + b"\r\n\r\n" + content)
+
+    def _hang_up(self):
+        self.connection.shutdown(socket.SHUT_RDWR)
+
+    def log_message(self, *_):
+        pass
+
+
+class _GitServer(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request, client_address):
+        """Nothing: to lose a connection is what some tests are for."""
+
+
+@contextmanager
+def http_server(root):
+    """Serve the repositories below *root*; gives the server: `url`, `seen` requests, and where to `cut` the next."""
+    server = _GitServer(("127.0.0.1", 0), _GitHandler)
+    server.root, server.seen, server.cut = root, [], None
+    server.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+    thread.start()
+    try:
+        yield server
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+@contextmanager
+def ssh_server(folder):
+    """Run sshd on a free port with keys of its own; gives the URL's beginning and what `GIT_SSH_COMMAND` must be."""
+    folder.mkdir()
+    folder.chmod(0o700)
+    for key in ("host", "user"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / key)], check=True)
+    (folder / "authorized").write_bytes((folder / "user.pub").read_bytes())
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    config = f"""\
+Port {port}
+ListenAddress 127.0.0.1
+HostKey {folder}/host
+AuthorizedKeysFile {folder}/authorized
+PidFile {folder}/pid
+StrictModes no
+UsePAM no
+PasswordAuthentication no
+PermitRootLogin yes
+AcceptEnv GIT_PROTOCOL
+"""
+    (folder / "config").write_text(config, encoding="utf-8")
+    if os.geteuid() == 0:
+        os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
+    with open(folder / "log", "wb") as log:
+        process = subprocess.Popen([SSHD, "-D", "-e", "-f", str(folder / "config")], stderr=log)
+    try:
+        _wait_for(port, process, folder / "log")
+        command = (
+            f"ssh -F none -p {port} -i {folder}/user -o IdentitiesOnly=yes -o IdentityAgent=none -o BatchMode=yes "
+            f"-o StrictHostKeyChecking=no -o UserKnownHostsFile={folder}/known -o LogLevel=ERROR"
+        )
+        yield f"ssh://{pwd.getpwuid(os.geteuid()).pw_name}@127.0.0.1:{port}", command
+    finally:
+        process.terminate()
+        process.wait()
+
+
+def _wait_for(port, process, log):
+    ends = time.monotonic() + 20
+    while time.monotonic() < ends:
+        if process.poll() is not None:
+            break
+        try:
+            with socket.create_connection(("127.0.0.1", port), timeout=1):
+                return
+        except OSError:
+            time.sleep(0.02)
+    raise RuntimeError(f"sshd does not listen: {log.read_text(errors='replace')}")

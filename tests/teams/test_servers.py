@@ -1,0 +1,115 @@
+"""The story of two clones on real git servers, and connections that are cut at each phase of a push."""
+
+import os
+
+import pytest
+from servers import SSHD, http_server, ssh_server
+from teamwork import assert_sound, refs
+
+from gitmodel import Client, Refused, Unreachable
+from gitmodel.teams import joining
+
+
+@pytest.fixture(params=["http", "ssh", "path"])
+def remote(request, bare, tmp_path, git, monkeypatch):
+    """The URL of the bare repository, as each kind of server has it."""
+    if request.param == "path":
+        yield str(bare)
+    elif request.param == "http":
+        git(bare, "config", "http.receivepack", "true")
+        with http_server(tmp_path) as server:
+            yield f"{server.url}/remote.git"
+    else:
+        if SSHD is None:
+            assert not os.environ.get("CI"), "CI has no sshd: apt-get install openssh-server"
+            pytest.skip("there is no sshd: apt-get install openssh-server")
+        with ssh_server(tmp_path / "ssh") as (url, command):
+            monkeypatch.setenv("GIT_SSH_COMMAND", command)
+            yield f"{url}{bare}"
+
+
+@pytest.fixture
+def http(bare, tmp_path, git):
+    """A server whose connections can be cut."""
+    git(bare, "config", "http.receivepack", "true")
+    with http_server(tmp_path) as server:
+        yield server
+
+
+def test_two_clones_play_the_story_on_a_real_server(team, remote, bare, tmp_path):
+    team.url = remote
+    ada, bob = team.clone("ada"), team.clone("bob")
+    iris = ada.register_model("iris")
+    for _ in range(3):
+        iris.create_version()
+    ada.push()
+    bob.pull()
+    iris.create_version(metadata={"ada": True})
+    ada.push()
+    bob.get_model("iris").create_version(metadata={"bob": True}).set_stage("production")
+    done = bob.push()
+    assert done.pulled[0].renumbered == ["iris 4 -> 5"]
+    assert refs(bare) == refs(bob.repository.common_dir)
+    made = joining.clone(remote, tmp_path / "service", environ=os.environ)
+    with Client(made, repo=made) as service:
+        assert service.get_version("iris@production").metadata == {"bob": True}
+        assert refs(service.repository.common_dir) == refs(bare)
+    assert_sound(bare)
+
+
+def test_a_hook_of_an_http_server_is_heard_in_its_own_words(team, ada, http, bare, git, tmp_path):
+    git(tmp_path / "ada", "remote", "set-url", "origin", f"{http.url}/remote.git")
+    hook = bare / "hooks" / "pre-receive"
+    hook.write_text("#!/bin/sh\necho 'GL-HOOK-ERR: ask the release team' >&2\nexit 1\n", encoding="utf-8")
+    hook.chmod(0o755)
+    ada.get_version("iris@3").set_stage("production")
+    with pytest.raises(Refused, match="GL-HOOK-ERR: ask the release team"):
+        ada.push()
+
+
+def test_a_server_that_lets_nobody_push_is_said_in_its_own_words(team, ada, http, bare, git, tmp_path):
+    git(tmp_path / "ada", "remote", "set-url", "origin", f"{http.url}/remote.git")
+    git(bare, "config", "http.receivepack", "false")
+    ada.register_model("other")
+    theirs = refs(bare)
+    with pytest.raises((Refused, Unreachable)) as error:
+        ada.push()
+    assert error.value.exit_code in (6, 7)
+    assert refs(bare) == theirs
+
+
+@pytest.mark.parametrize("when", ["before", "within", "after"])
+@pytest.mark.parametrize(
+    ("method", "service"),
+    [
+        ("GET", "git-upload-pack"),
+        ("POST", "git-upload-pack"),
+        ("GET", "git-receive-pack"),
+        ("POST", "git-receive-pack"),
+    ],
+)
+def test_a_connection_that_is_cut_loses_nothing_and_running_again_completes(
+    team, ada, bob, http, bare, git, tmp_path, method, service, when
+):
+    ada.get_model("iris").create_version()
+    ada.push()
+    git(tmp_path / "bob", "remote", "set-url", "origin", f"{http.url}/remote.git")
+    bob.get_model("iris").create_version(metadata={"bob": True}).set_stage("production")
+    before = refs(bare)
+    http.cut = (method, service, when)
+    try:
+        bob.push()
+        landed = True
+    except Unreachable:
+        landed = False
+    if landed or when == "after":
+        assert refs(bare) in (before, refs(bob.repository.common_dir))
+    else:
+        assert refs(bare) == before
+    assert [version.metadata.get("bob") for version in bob.get_model("iris").versions].count(True) == 1
+    http.cut = None
+    bob.push()
+    assert refs(bare) == refs(bob.repository.common_dir)
+    assert [version.metadata.get("bob") for version in bob.get_model("iris").versions].count(True) == 1
+    assert bob.get_version("iris@production").number == 5
+    assert_sound(bare)
