@@ -1,0 +1,86 @@
+"""Merging a record of three: what one side alone changed is kept, and of what both changed theirs stands."""
+
+from dataclasses import replace
+from datetime import datetime, timezone
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from gitmodel.domain.merging import merged
+from gitmodel.domain.records import ArtifactLink, ModelRecord, VersionRecord
+from gitmodel.domain.replaying import Carried, reworded
+
+MOMENT = datetime(2026, 11, 23, tzinfo=timezone.utc)
+LINK = ArtifactLink("weights", "model", f"sha256:{1:064x}", 5)
+METADATA = st.dictionaries(st.sampled_from("abc"), st.integers(0, 3), max_size=3)
+WORDS = st.sets(st.sampled_from("xyz")).map(lambda found: tuple(sorted(found)))
+VERSIONS = st.builds(
+    VersionRecord,
+    number=st.just(4),
+    created=st.just(MOMENT),
+    description=st.sampled_from(["", "a", "b"]),
+    tags=WORDS,
+    metadata=METADATA,
+    artifacts=st.sampled_from([(), (LINK,), (replace(LINK, metadata={"rows": 1}),), (replace(LINK, size=6),)]),
+)
+
+
+@given(VERSIONS, VERSIONS)
+def test_what_one_side_alone_changed_is_kept(base, changed):
+    assert merged(base, changed, base) == (changed, [])
+    assert merged(base, base, changed) == (changed, [])
+
+
+@given(VERSIONS, VERSIONS)
+def test_the_same_change_on_both_sides_is_no_conflict(base, changed):
+    assert merged(base, changed, changed) == (changed, [])
+
+
+@given(VERSIONS, VERSIONS, VERSIONS)
+def test_every_key_is_what_a_side_made_of_it_and_theirs_stands_in_a_conflict(base, ours, theirs):
+    record, conflicts = merged(base, ours, theirs)
+    assert record.description in (ours.description, theirs.description)
+    if "description" in conflicts:
+        assert record.description == theirs.description
+    for key in {*ours.metadata, *theirs.metadata}:
+        if f"metadata.{key}" in conflicts:
+            assert record.metadata.get(key) == theirs.metadata.get(key)
+        assert record.metadata.get(key) in (ours.metadata.get(key), theirs.metadata.get(key))
+    added = (set(ours.tags) | set(theirs.tags)) - set(base.tags)
+    assert added <= set(record.tags)
+
+
+@given(VERSIONS, VERSIONS)
+def test_two_that_were_made_apart_merge_without_a_base(ours, theirs):
+    record, _ = merged(None, ours, theirs)
+    assert set(record.metadata) == {*ours.metadata, *theirs.metadata}
+
+
+def test_links_of_one_name_to_different_bytes_are_a_conflict():
+    base = VersionRecord(4, MOMENT)
+    other = replace(LINK, digest=f"sha256:{2:064x}")
+    record, conflicts = merged(base, replace(base, artifacts=(LINK,)), replace(base, artifacts=(other,)))
+    assert (record.artifacts, conflicts) == ((other,), ["artifacts.weights"])
+
+
+def test_texts_that_both_wrote_are_a_conflict_and_owners_are_not():
+    base = ModelRecord(created=MOMENT)
+    ours = replace(base, title="Iris", owners=("ada",))
+    theirs = replace(base, title="Flowers", owners=("bob",))
+    record, conflicts = merged(base, ours, theirs)
+    assert (record.title, record.owners, conflicts) == ("Flowers", ("ada", "bob"), ["title"])
+
+
+def test_numbers_that_move_up_by_one_are_each_replaced_once():
+    message = (
+        "Promote iris 4 to production\n\nbetter than iris 4\n\nModel: iris\nVersion: 4\nPrevious-Version: 5\nTxn: 4f\n"
+    )
+    said = reworded(message, Carried({("iris", 4): 5, ("iris", 5): 6}))
+    assert said == (
+        "Promote iris 5 to production\n\nbetter than iris 4\n\nModel: iris\nVersion: 5\nPrevious-Version: 6\nTxn: 4f\n"
+    )
+
+
+def test_a_number_of_another_model_stays():
+    message = "Promote iris-2 4 to production\n\nModel: iris-2\nVersion: 4\nTxn: 4f\n"
+    assert reworded(message, Carried({("iris", 4): 5})) == message
