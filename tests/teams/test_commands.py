@@ -1,0 +1,64 @@
+"""clone, remote, pull, push and init --from on the command line."""
+
+import json
+
+import pytest
+from teamwork import refs
+
+from gitmodel.cli import run
+
+
+def ask(capsys, *arguments):
+    capsys.readouterr()
+    code = run([str(argument) for argument in arguments])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def test_two_people_come_together_on_the_command_line(team, ada, bob, capsys, monkeypatch):
+    monkeypatch.setenv("GITMODEL_STORE", team.store)
+    monkeypatch.chdir(team.folder)
+    assert ask(capsys, "clone", "remote.git", "carol") == (0, "cloned into carol: 1 model\n", "")
+    ada.get_version("iris@1").set_stage("production")
+    ada.get_model("iris").create_version()
+    ada.push()
+    assert ask(capsys, "-C", "carol", "version", "create", "iris")[0] == 0
+    assert ask(capsys, "-C", "carol", "promote", "iris@3", "production")[0] == 0
+    code, out, _ = ask(capsys, "-C", "carol", "remote", "--format", "json")
+    assert (code, json.loads(out)["ahead"], json.loads(out)["behind"]) == (0, 2, 0)
+    code, out, err = ask(capsys, "-C", "carol", "push")
+    assert code == 0
+    assert out == (
+        "made 1 commit again on those of origin\niris 4 -> 5: the number was taken\npushed 1 commit to origin\n"
+    )
+    assert err == (
+        "warning: production of iris: here version 3, there version 1, which stands\n"
+        "hint: what you had is in `git log gitmodel@{1}`; do it again if it still holds\n"
+    )
+    assert ask(capsys, "-C", "carol", "push") == (0, "origin has everything\n", "")
+    assert ask(capsys, "-C", "bob", "pull")[:2] == (0, "pulled from origin\n")
+
+
+def test_init_from_takes_the_registry_of_a_url_beside_the_codes_own_remote(team, ada, bare, code_repo, git, capsys):
+    git(code_repo, "remote", "add", "origin", "elsewhere")
+    code, out, err = ask(capsys, "-C", code_repo, "init", "--from", bare)
+    assert (code, err) == (0, "")
+    assert out.startswith("adopted the registry of registry\n")
+    assert git(code_repo, "config", "gitmodel.remote") == "registry"
+    assert refs(code_repo) == refs(bare)
+
+
+@pytest.mark.parametrize("url", ["http://ada:s3cret@127.0.0.1:9/x.git", "https://s3cret@127.0.0.1:9/x"])
+def test_a_clone_that_fails_prints_no_credentials(team, capsys, monkeypatch, url):
+    monkeypatch.chdir(team.folder)
+    code, out, err = ask(capsys, "clone", url)
+    assert (code, out) == (7, "")
+    assert "s3cret" not in err
+    assert "127.0.0.1" in err
+
+
+def test_a_clone_refuses_a_folder_that_is_not_empty(team, ada, capsys, monkeypatch):
+    monkeypatch.chdir(team.folder)
+    code, _, err = ask(capsys, "clone", "remote.git", "ada")
+    assert code == 2
+    assert "ada is there already" in err
