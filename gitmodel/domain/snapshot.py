@@ -318,7 +318,7 @@ class Snapshot:
         found = (_leading(name) for name in self.files.names(f"{folder}/{hundred}") if name.endswith(".toml"))
         return (number for number in found if number and number // 100 == _leading(hundred))
 
-    def _count_present(self, folder: str) -> tuple[int, bool]:
+    def _count_present(self, folder: str, *, hundreds: bool = True) -> tuple[int, bool]:
         """How many versions below *folder* were not deleted, and whether all of them could be read."""
         known = self.files.noted(folder, "present")
         if known is not None:
@@ -327,7 +327,9 @@ class Snapshot:
         files = [f"{folder}/{name}" for name in names if name.endswith(".toml") and _leading(name)]
         read = self.files.load_many(files, records.VERSION, newer=self.newer)
         sound = [record for record in read if not isinstance(record, Invalid)]
-        counted = [self._count_present(f"{folder}/{name}") for name in names if _is_hundred(name)]
+        # A hundred in a hundred has no place there, and could be thousands deep.
+        inside = [f"{folder}/{name}" for name in names if hundreds and _is_hundred(name)]
+        counted = [self._count_present(hundred, hundreds=False) for hundred in inside]
         present = len(files) - sum(1 for record in sound if record.deleted) + sum(count for count, _ in counted)
         whole = len(sound) == len(files) and all(sure for _, sure in counted)
         if names and whole:
