@@ -362,7 +362,7 @@ class Snapshot:
             held.append(f"{model}@{LATEST} ({self.latest(model)})")
         except GitModelError:
             held.append("no version yet")
-        return f"{question}there is {', '.join(held)}; `git model version list {model}` shows all"
+        return f"{question}there is {', '.join(held)}; `git model show {model}` shows more"
 
 
 def near(word: str, among: Iterable[str]) -> list[str]:
