@@ -286,7 +286,7 @@ def test_a_command_or_a_reference_that_cannot_be_meant_is_refused(iris, capsys):
         [2]
         $ git model show iris@prodution
         ! error: there is no iris@prodution
-        ! hint: did you mean iris@production? there is iris@production, iris@latest (2); `git model show iris` shows more
+        ! hint: did you mean iris@production? there is iris@production, iris@latest (2); see `git model show iris`
         [3]
         $ git model resolve iris@archived
         ! error: 'archived' does not name one version: any number of versions can be archived

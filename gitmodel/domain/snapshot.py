@@ -362,7 +362,7 @@ class Snapshot:
             held.append(f"{model}@{LATEST} ({self.latest(model)})")
         except GitModelError:
             held.append("no version yet")
-        return f"{question}there is {', '.join(held)}; `git model show {model}` shows more"
+        return f"{question}there is {', '.join(held)}; see `git model show {model}`"
 
 
 def near(word: str, among: Iterable[str]) -> list[str]:

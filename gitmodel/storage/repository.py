@@ -219,7 +219,7 @@ class Repository:
         # git locks what it verifies as well, with an empty lock.
         news = {word[1]: word[2] if word[0] in ("update", "create") else "" for word in words}
         with self.writers.announce(news) as mark:
-            command = ("update-ref", "--create-reflog", "-m", history.one_line(message), "--stdin")
+            command = ("update-ref", "-m", history.one_line(message), "--stdin")
             self.git.run(*command, input=lines, inherit=(mark,))
 
     def _begun(self) -> str:
