@@ -163,9 +163,5 @@ def bench(session: nox.Session) -> None:
 def lock(session: nox.Session) -> None:
     """Write requirements.lock anew for Python 3.10 and up. `-- --upgrade` takes newer versions."""
     session.install("uv")
-    options = (
-        "--universal --python-version=3.10 --generate-hashes --no-emit-index-url --no-header --extra=dev"
-    )
-    session.run(
-        "uv", "pip", "compile", "-q", *options.split(), "-o", LOCK.name, "pyproject.toml", *session.posargs
-    )
+    options = "--universal --python-version=3.10 --generate-hashes --no-emit-index-url --no-header --extra=dev"
+    session.run("uv", "pip", "compile", "-q", *options.split(), "-o", LOCK.name, "pyproject.toml", *session.posargs)

@@ -197,9 +197,7 @@ class TestEveryStore:
         all_of(len(BIG))
 
     def test_a_folder_without_one_of_its_files_is_not_got(self, store, tmp_path):
-        manifest = format_manifest(
-            [ManifestEntry(put(store, b"a"), 1, "a"), ManifestEntry(ABSENT, 1, "sub/b")]
-        )
+        manifest = format_manifest([ManifestEntry(put(store, b"a"), 1, "a"), ManifestEntry(ABSENT, 1, "sub/b")])
         digest = put(store, manifest)
         with pytest.raises(NotFound, match="sub/b: "):
             get_folder(store, digest, tmp_path / "copy")
@@ -216,9 +214,7 @@ class TestEveryStore:
         with pytest.raises(Invalid, match="a: it has 1 bytes"):
             verify_folder(store, digest)
 
-    @pytest.mark.parametrize(
-        "content", [b"", b"a model", HEADER + b"sha256:" + b"0" * 64 + b" 0 ../../escape\n"]
-    )
+    @pytest.mark.parametrize("content", [b"", b"a model", HEADER + b"sha256:" + b"0" * 64 + b" 0 ../../escape\n"])
     def test_what_is_no_manifest_is_no_folder_and_leads_nowhere(self, store, tmp_path, content):
         digest = put(store, content)
         with pytest.raises(Invalid, match="is not a folder"):
@@ -490,9 +486,7 @@ class TestLocalStore:
         digest = put(local, b"a")
         place_of(local, digest).chmod(0)
         said = as_nobody(tmp_path, f"LocalStore(root).open({digest!r})")
-        assert said.startswith(
-            f"Unreachable: the artifact store fails at {place_of(local, digest)}: Permission denied"
-        )
+        assert said.startswith(f"Unreachable: the artifact store fails at {place_of(local, digest)}: Permission denied")
         assert "ask for access" in said
         (tmp_path / "open").write_bytes(b"mine")
         said = as_nobody(tmp_path, "put_path(LocalStore(root), path / 'open')")
@@ -564,8 +558,7 @@ class TestLocalStore:
         )
         command = [sys.executable, "-c", code, local.root, tmp_path / "big"]
         running = [
-            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-            for _ in range(2)
+            subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in range(2)
         ]
         for process in running:
             process.stdin.close()

@@ -140,21 +140,15 @@ def answer(expression: Expression, record: dict[str, Any]) -> bool | str:
         return error.message
 
 
-INTEGERS = st.integers(-3, 3) | st.sampled_from(
-    [2**53, 2**53 + 1, 2**63 - 1, -(2**63), 2**63, 2**70, -(10**400)]
-)
+INTEGERS = st.integers(-3, 3) | st.sampled_from([2**53, 2**53 + 1, 2**63 - 1, -(2**63), 2**63, 2**70, -(10**400)])
 FLOATS = st.floats() | st.sampled_from([0.0, -0.0, 1.0, 2.0**53, 2.0**63, 0.1])
 TEXTS = st.sampled_from(["", "a", "b", "é", "\U0001f600", "\uffff", "a b", "1"]) | st.text(
     st.characters(exclude_categories=["Cs", "Cc"], exclude_characters="\\\"'"), max_size=3
 )
-SCALARS = (
-    st.booleans() | INTEGERS | FLOATS | TEXTS | st.none() | st.datetimes(timezones=st.just(timezone.utc))
-)
+SCALARS = st.booleans() | INTEGERS | FLOATS | TEXTS | st.none() | st.datetimes(timezones=st.just(timezone.utc))
 VALUES = st.recursive(
     SCALARS,
-    lambda inner: (
-        st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["x", "y", "a b"]), inner, max_size=3)
-    ),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["x", "y", "a b"]), inner, max_size=3),
     max_leaves=6,
 )
 RECORDS = st.dictionaries(st.sampled_from(["x", "y", "tags"]), VALUES, max_size=3)
@@ -373,10 +367,7 @@ def test_the_library_is_imported_only_when_an_expression_needs_it():
         "parse('metadata.accuracy > 0.9 && \"baseline\" in tags').matches({}); "
         "print(sorted({'cel', 'typer', 'pydantic', 'dataclasses', 'inspect'} & set(sys.modules)))"
     )
-    assert (
-        subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-        == "[]\n"
-    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
 
 
 def test_without_the_library_plain_expressions_work_and_others_say_what_to_install(monkeypatch):
@@ -499,11 +490,7 @@ WIDE = [{"name": f"a{i}", "kind": "model", "size": i} for i in range(3_000)]
         r"""a.all(x, !x.name.matches("\\w{100}"))""",
         r"""a.all(x, !x.name.matches("(\\w{50}|[a-z]{9}){2}"))""",
         "a.all(x, !x.name.matches(x.name + 'b'))",
-        "["
-        + ",".join(["1"] * 400)
-        + "].all(x, ["
-        + ",".join(["1"] * 400)
-        + "].all(y, [1, 2].all(z, z > 0)))",
+        "[" + ",".join(["1"] * 400) + "].all(x, [" + ",".join(["1"] * 400) + "].all(y, [1, 2].all(z, z > 0)))",
         """s.matches("(a*)*b") || s.matches("(a|aa)+$") || s.matches("^(.*)(.*)(.*)b$")""",
         " || ".join(r"""!s.matches("\\w{100}b")""" for _ in range(9)),
     ],

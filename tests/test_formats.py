@@ -101,9 +101,7 @@ def test_a_classifier_survives_its_skops_file(tmp_path):
     model = LogisticRegression(max_iter=500).fit(features, species)
     save(model, tmp_path / "model", "skops")
     assert detect_format(tmp_path / "model") == "skops"
-    numpy.testing.assert_array_equal(
-        load(tmp_path / "model", "skops").predict(features), model.predict(features)
-    )
+    numpy.testing.assert_array_equal(load(tmp_path / "model", "skops").predict(features), model.predict(features))
 
 
 def test_skops_types_that_are_not_known_to_be_safe_are_named_and_need_trust(tmp_path):
@@ -344,9 +342,7 @@ def test_a_format_is_imported_only_when_used(tmp_path):
         "path = pathlib.Path(sys.argv[1]); formats.save({}, path, 'json'); formats.load(path, 'json')\n"
         "print([m for m in ('numpy', 'pandas', 'importlib.metadata', 'pickle') if m in sys.modules])"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, tmp_path / "a.json"], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code, tmp_path / "a.json"], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
 
 
