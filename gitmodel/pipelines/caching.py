@@ -151,8 +151,9 @@ def _shown(value: Any) -> str:
 
 
 @lru_cache(maxsize=4096)
-def _is_installed(file: str) -> bool:
-    path = os.path.realpath(file)
+def is_installed(file: str) -> bool:
+    """Whether *file* belongs to Python, to gitmodel or to an installed package."""
+    path = os.path.join(os.path.realpath(file), "")
     if {"site-packages", "dist-packages"} & set(path.split(os.sep)):
         return True
     folders = [sysconfig.get_paths()[kind] for kind in ("stdlib", "platstdlib", "purelib", "platlib")]
@@ -165,4 +166,4 @@ def is_project(module: types.ModuleType | None) -> bool:
     file = getattr(module, "__file__", None)
     if module is None or not file:
         return module is not None and module.__name__ == "__main__"
-    return not _is_installed(str(file))
+    return not is_installed(str(file))

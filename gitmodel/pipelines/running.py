@@ -7,6 +7,7 @@ import logging
 import os
 import platform
 import tempfile
+import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
@@ -134,6 +135,8 @@ def _run(
     except BaseException as error:
         work.status = "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"
         described = {"type": type(error).__name__, "message": str(error), "traceback": ""}
+        # Ctrl-C has reached the git that reads for us, too.
+        client.repository.reader.close()
         _record_failure(client, work, choice, notes, described)
         raise
     if work.failed:
@@ -145,6 +148,9 @@ def _run(
     record = _run_record(client, work, choice.name, {})
     try:
         recorded = commit_run(client, record, work.targets, work.in_order())
+    except KeyboardInterrupt:
+        notes.note(status="cancelled")  # unless the branch says otherwise
+        raise
     except Exception as error:
         # Another took the version's name meanwhile, or a step planned what cannot be.
         work.status = "failed"
@@ -437,7 +443,8 @@ def _order(needs: Mapping[str, set[str]]) -> list[str]:
 
 
 def _unique() -> str:
-    return os.urandom(2).hex()
+    # The part of the second comes first, so that ids of one second are in the order of their runs.
+    return f"{int(time.time() * 1000) % 1000:03x}{os.urandom(2).hex()[:3]}"
 
 
 def _keep_packages(client: Client) -> str:

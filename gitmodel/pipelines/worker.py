@@ -17,14 +17,14 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, TracebackType
 from typing import Any
 
 from gitmodel.domain.records import FOLDER_FORMAT
 from gitmodel.domain.runs import without_secrets
 from gitmodel.errors import GitModelError, Refused, Unreachable, UsageError
 from gitmodel.pipelines import materializers
-from gitmodel.pipelines.caching import fingerprint, is_project
+from gitmodel.pipelines.caching import fingerprint, is_installed, is_project
 from gitmodel.pipelines.config import ModelConfig, Secret
 from gitmodel.pipelines.context import Plan, StepContext, within
 from gitmodel.pipelines.steps import OutputSpec, Step
@@ -39,6 +39,7 @@ _SHORTEST_SECRET = 4
 
 Request = dict[str, Any]
 Result = dict[str, Any]
+Location = dict[str, Any]
 
 _importing = threading.local()
 
@@ -81,7 +82,7 @@ def run_step(request: Request, step: Step[..., Any] | None = None) -> Result:
     return done
 
 
-def location(step: Step[..., Any]) -> dict[str, str]:
+def location(step: Step[..., Any]) -> Location:
     """Where another process finds *step*, and the fingerprint of the code that it must find there."""
     function = step.function
     module, file = function.__module__, ""
@@ -93,13 +94,8 @@ def location(step: Step[..., Any]) -> dict[str, str]:
         else:
             module, file = SCRIPT, os.path.realpath(getattr(main, "__file__", None) or "")
     code = fingerprint(function, values=False)
-    return {
-        "module": module,
-        "qualname": function.__qualname__,
-        "file": file,
-        "path": os.path.abspath(sys.path[0] or "."),
-        "code": code,
-    }
+    path = [os.path.abspath(folder or ".") for folder in sys.path if not is_installed(os.path.join(folder, ""))]
+    return {"module": module, "qualname": function.__qualname__, "file": file, "path": path, "code": code}
 
 
 def import_script(file: str) -> ModuleType:
@@ -134,9 +130,8 @@ def _only_importing() -> Iterator[None]:
         _importing.script = False
 
 
-def _find_step(where: dict[str, str]) -> Step[..., Any]:
-    if where["path"] not in sys.path:
-        sys.path.append(where["path"])
+def _find_step(where: Location) -> Step[..., Any]:
+    sys.path += [folder for folder in where["path"] if folder not in sys.path and os.path.isdir(folder)]
     found = _imported(where)
     if fingerprint(found.function, values=False) != where["code"]:
         # A worker that lives longer than a run has the code of an earlier one.
@@ -150,7 +145,7 @@ def _find_step(where: dict[str, str]) -> Step[..., Any]:
     return found
 
 
-def _imported(where: dict[str, str]) -> Step[..., Any]:
+def _imported(where: Location) -> Step[..., Any]:
     with _only_importing():
         module = import_script(where["file"]) if where["file"] else importlib.import_module(where["module"])
     found: Any = module
@@ -289,11 +284,19 @@ def _holds(value: Any, secrets: list[Any]) -> bool:
     )
 
 
+def _own_frames(found: TracebackType | None) -> TracebackType | None:
+    """A traceback from where the step's own code begins; all of it if that never began."""
+    inner = found
+    while inner is not None and inner.tb_frame.f_code.co_filename == __file__:
+        inner = inner.tb_next
+    return inner or found
+
+
 def _described(error: BaseException, secrets: list[Any]) -> dict[str, str]:
     try:
         message = error.message if isinstance(error, GitModelError) else str(error)
         hint = error.hint if isinstance(error, GitModelError) else ""
-        text = "".join(traceback.format_exception(error))
+        text = "".join(traceback.format_exception(type(error), error, _own_frames(error.__traceback__)))
     except Exception:  # an error whose own words cannot be made must not hide that there was one
         message, hint, text = "it cannot say what is wrong", "", "".join(traceback.format_tb(error.__traceback__))
     told = {"type": type(error).__name__, "message": message.strip()[:1000], "hint": hint, "traceback": text}

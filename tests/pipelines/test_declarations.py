@@ -1,0 +1,384 @@
+"""What is said of steps, pipelines and configurations is read when it is said, and refused before anything runs."""
+
+import asyncio
+from pathlib import Path
+from typing import Annotated
+
+import project
+import pytest
+
+from gitmodel import (
+    ArtifactConfig,
+    DeploymentArtifactConfig,
+    ExternalArtifact,
+    ModelArtifactConfig,
+    ModelConfig,
+    ModelStages,
+    Refused,
+    Secret,
+    UsageError,
+    pipeline,
+    step,
+)
+
+
+class TestSteps:
+    def test_a_step_stays_a_function_outside_of_a_pipeline(self):
+        assert project.total(1, b=2, after="ignored") == 3
+        assert project.hand_over(Secret("four")) == 4
+        assert (project.total.__name__, project.total.__doc__) == ("total", None)
+
+    def test_a_step_called_inside_another_step_is_its_function(self, client):
+        @step
+        def outer() -> int:
+            return project.double(4)
+
+        @pipeline(model_config=ModelConfig(name="demo", create_new_model_version=True))
+        def one():
+            outer()
+
+        assert [found.name for found in one.run(client=client).steps] == ["outer"]
+        assert client.get_version("demo").get_artifact("outer").load() == 8
+
+    def test_outputs_are_named_by_annotation(self, client):
+        @step
+        def many() -> tuple[
+            Annotated[int, "a"],
+            int,
+            Annotated[dict, ModelArtifactConfig("m")],
+            Annotated[dict, DeploymentArtifactConfig(name="d")],
+            Annotated[str, ArtifactConfig(name="t", kind="model", format="json")],
+        ]:
+            return 1, 2, {}, {}, "x"
+
+        @pipeline(model_config=ModelConfig(name="demo", create_new_model_version=True))
+        def one():
+            many()
+
+        one.run(client=client)
+        links = [artifact.link for artifact in client.get_version("demo").artifacts]
+        assert [(link.name, link.kind, link.format) for link in links] == [
+            ("a", "data", "json"),
+            ("d", "deployment", "json"),
+            ("m", "model", "json"),
+            ("many_1", "data", "json"),
+            ("t", "model", "json"),
+        ]
+
+    def test_a_step_without_annotation_may_return_a_value_or_nothing(self, client):
+        @step
+        def value():
+            return 1
+
+        @step
+        def nothing():
+            pass
+
+        @pipeline
+        def one():
+            value()
+            nothing()
+
+        assert [list(found.outputs) for found in one.run(client=client).steps] == [["value"], []]
+
+    @pytest.mark.parametrize(
+        ("define", "said"),
+        [
+            (lambda: step(name="a/b")(lambda: None), "cannot be the name of a step"),
+            (lambda: step(_async), "is async or a generator"),
+            (lambda: step(_generator), "is async or a generator"),
+            (lambda: step(_after), "has a parameter `after`"),
+            (lambda: step(_star), "no name to record"),
+            (lambda: step(len), "is no function"),
+            (lambda: pipeline(name="con")(_star), "cannot be the name of a pipeline"),
+            (lambda: pipeline(_star), "no name to record"),
+            (lambda: pipeline(_client), "has a parameter client"),
+            (lambda: pipeline(_async), "no plain function"),
+            (lambda: ArtifactConfig(name="x", kind="modle"), "no kind of artifact"),
+            (lambda: ArtifactConfig(name="latest/x"), "cannot be the name of an artifact"),
+            (lambda: _outputs(step(_two_of_one_name)), "two outputs called Model"),
+            (lambda: _outputs(step(_reserved)), "cannot be the name of an artifact"),
+            (lambda: _outputs(step(_unknown_type)), "cannot be read"),
+        ],
+    )
+    def test_what_cannot_be_is_refused(self, define, said):
+        with pytest.raises(UsageError, match=said):
+            define()
+
+
+async def _async():
+    pass
+
+
+def _generator():
+    yield 1
+
+
+def _after(after):
+    pass
+
+
+def _star(*numbers):
+    pass
+
+
+def _client(client):
+    pass
+
+
+def _two_of_one_name() -> tuple[Annotated[int, "model"], Annotated[int, "Model"]]:
+    return 1, 2
+
+
+def _reserved() -> Annotated[int, "nul"]:
+    return 1
+
+
+def _unknown_type() -> "Nowhere":  # noqa: F821
+    return 1
+
+
+def _outputs(found):
+    return found.outputs
+
+
+class TestPipelines:
+    def refused(self, client, body, said, error=UsageError):
+        with pytest.raises(error, match=said):
+            pipeline(name="refused")(body).run(client=client)
+        assert client.list_runs() == []
+        assert client.repository.tip() == ""
+
+    def test_a_circular_after(self, client):
+        def body():
+            project.double(1, after=["number"])
+            project.number(2, after=["double"])
+
+        self.refused(client, body, "waits for the next: double -> number -> double|number -> double -> number")
+
+    def test_a_step_after_itself(self, client):
+        self.refused(client, lambda: project.noop(after="noop"), "noop -> noop")
+
+    def test_an_unknown_step_in_after(self, client):
+        self.refused(client, lambda: project.noop(after=["fit"]), "after 'fit', which is no step here")
+
+    def test_an_input_that_is_not_connected(self, client):
+        self.refused(client, lambda: project.double(), "missing a required argument: 'x'")
+
+    def test_an_output_of_another_pipeline(self, client):
+        kept = []
+
+        @pipeline
+        def other():
+            kept.append(project.number(1))
+
+        other.run(client=client)
+
+        @pipeline
+        def one():
+            project.double(kept[0])
+
+        with pytest.raises(UsageError, match="takes an output of number, which is not in this pipeline"):
+            one.run(client=client)
+
+    @pytest.mark.parametrize("value", [object(), {1: 2}, [object()], Path("x"), 2**70, {"a": {"b": {1, 2}}}, float])
+    def test_a_parameter_that_cannot_be_recorded(self, client, value):
+        self.refused(client, lambda: project.double(value), "x of step double cannot be recorded")
+
+    def test_outputs_in_a_list(self, client):
+        self.refused(client, lambda: project.double([project.number(1)]), "holds outputs in a list")
+        self.refused(client, lambda: project.double({"a": [project.number(1)]}), "holds outputs in a dict")
+
+    @pytest.mark.parametrize(
+        "use",
+        [
+            lambda output: bool(output),
+            lambda output: output > 1,
+            lambda output: output + 1,
+            lambda output: output == 1,
+            lambda output: f"{output}",
+            lambda output: output.score,
+            lambda output: output["score"],
+            lambda output: len(output),
+        ],
+    )
+    def test_an_output_that_is_used_as_if_it_were_there(self, client, use):
+        self.refused(client, lambda: use(project.number(1)), "is not there yet")
+
+    def test_an_output_that_cannot_be_taken_apart(self, client):
+        def body():
+            _first, _second = project.number(1)
+
+        self.refused(client, body, "has one output")
+
+    def test_two_steps_with_an_output_of_one_name(self, client):
+        @step
+        def number() -> Annotated[int, "number"]:
+            return 1
+
+        other = step(name="other")(number.function)
+        config = ModelConfig(name="demo", create_new_model_version=True)
+
+        @pipeline(model_config=config)
+        def one():
+            number()
+            other()
+
+        with pytest.raises(UsageError, match="steps number and other both have an output called number"):
+            one.run(client=client)
+        assert client.list_runs() == []
+
+    def test_a_pipeline_without_steps(self, client):
+        self.refused(client, lambda: None, "calls no step")
+
+    def test_a_pipeline_in_a_pipeline_or_step(self, client):
+        @pipeline
+        def inner():
+            project.noop()
+
+        self.refused(client, lambda: inner(), "called inside a pipeline")
+
+        @step
+        def outer() -> None:
+            inner.run(client=client)
+
+        @pipeline
+        def one():
+            outer()
+
+        from gitmodel import RunFailed
+
+        with pytest.raises(RunFailed, match="called inside a pipeline"):
+            one.run(client=client)
+
+    def test_parameters_of_a_pipeline(self, client):
+        @pipeline
+        def one(x, y=2):
+            project.total(x, y)
+
+        assert one.run(client=client, x=1).steps[0].parameters == {"a": 1, "b": 2, "c": 0}
+        assert client.list_runs()[0].record.parameters == {"x": 1, "y": 2}
+        for arguments, said in (
+            ({}, "missing a required argument: 'x'"),
+            ({"x": 1, "z": 1}, "unexpected keyword argument 'z'"),
+            ({"x": object()}, "a parameter of pipeline one holds a object"),
+            ({"x": "a" * 20_000}, "too long to be recorded"),
+        ):
+            with pytest.raises(UsageError, match=said):
+                one.run(client=client, **arguments)
+        assert len(client.list_runs()) == 1
+
+    def test_a_step_cannot_change_what_is_recorded_of_it(self, client):
+        @step
+        def change(items: list) -> None:
+            items.append(3)
+
+        @pipeline
+        def one():
+            change([1, 2])
+
+        assert one.run(client=client).steps[0].parameters == {"items": [1, 2]}
+
+    def test_after_takes_names_steps_and_calls(self, client):
+        told = []
+
+        def listen(event, name, seconds):
+            if event == "started":
+                told.append(name)
+
+        @pipeline
+        def one():
+            project.noop(after=["total", project.double])
+            project.double(1, after=project.total)
+            a = project.number(1)
+            b = project.number(2, after=a)
+            project.total(a, b)
+
+        one.run(client=client, listener=listen)
+        assert told == ["number", "number_2", "total", "double", "noop"]
+
+    def test_it_runs_under_a_running_event_loop(self, client):
+        @pipeline
+        def one():
+            project.noop()
+
+        async def main():
+            return one.run(client=client), one.run(client=client, executor="threads")
+
+        assert [run.status for run in asyncio.run(main())] == ["succeeded", "succeeded"]
+
+
+class TestModelConfig:
+    @pytest.mark.parametrize(
+        "given",
+        [
+            {"version": 3},
+            {"version": "3"},
+            {"version": "staging"},
+            {"version": "Production"},
+            {"version": ModelStages.PRODUCTION},
+            {"version": "latest"},
+            {"version": "a b"},
+        ],
+    )
+    def test_a_new_version_with_a_number_or_stage_is_refused_at_once(self, given):
+        with pytest.raises(UsageError):
+            ModelConfig(name="demo", create_new_model_version=True, **given)
+
+    @pytest.mark.parametrize(
+        "given",
+        [
+            {"name": "a/b"},
+            {"name": ""},
+            {},
+            {"name": "demo", "licens": "MIT"},
+            {"name": "demo", "tags": "one"},
+            {"name": "demo", "version": "a b"},
+            {"name": "demo", "version": 0},
+            {"name": "demo", "version": [1]},
+            {"name": "demo", "create_new_model_version": "perhaps"},
+        ],
+    )
+    def test_what_cannot_be_is_refused_at_once(self, given):
+        with pytest.raises(UsageError):
+            ModelConfig(**given)
+
+    @pytest.mark.parametrize("version", [None, 3, "3", "1.2.3", "staging", ModelStages.STAGING, "latest", "champion"])
+    def test_an_existing_version_may_be_named_in_every_way(self, version):
+        assert ModelConfig(name="demo", version=version).selector == str(
+            getattr(version, "value", version) if version is not None else "latest"
+        )
+
+    def test_every_descriptive_field_of_a_model_is_taken(self, client):
+        said = {
+            "title": "t",
+            "license": "l",
+            "description": "d",
+            "audience": "a",
+            "use_cases": "u",
+            "limitations": "i",
+            "trade_offs": "o",
+            "ethics": "e",
+            "tags": ["x"],
+            "owners": ["ada"],
+        }
+
+        @pipeline(model_config=ModelConfig(name="demo", create_new_model_version=True, **said))
+        def one():
+            project.noop()
+
+        one.run(client=client)
+        model = client.get_model("demo")
+        assert {field: getattr(model, field) for field in said} == said
+
+
+def test_an_external_artifact_is_refused_for_what_it_cannot_name():
+    assert ExternalArtifact.parse("demo@1:x") == ExternalArtifact(model="demo", version="1", name="x")
+    for text in ("demo:x", "demo@1", "a b@1:x", "demo@1:a/b", "https://example.com@1"):
+        assert ExternalArtifact.parse(text) is None
+
+
+def test_secrets_have_no_words():
+    assert repr(Secret("x" * 20)) == str(Secret("x" * 20)) == "Secret(...)"
+    with pytest.raises(Refused):
+        raise Refused("never mind")

@@ -1,0 +1,214 @@
+"""One suite for every materializer: a value comes back equal, and equal values are equal files."""
+
+from importlib.metadata import EntryPoint
+from pathlib import Path
+
+import numpy
+import pandas
+import pyarrow
+import pytest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from gitmodel import ArtifactConfig, ExternalArtifact, ModelConfig, Refused, RunFailed, UsageError, pipeline, step
+from gitmodel.pipelines import Materializer, materializers
+
+DEMO = ModelConfig(name="demo", create_new_model_version=True)
+FRAME = {"a": [1, 2, 3], "b": [0.5, None, 1.5], "c": ["x", "y", None]}
+
+
+def classifier():
+    x = numpy.array([[0.0, 1.0], [1.0, 0.0], [0.2, 0.9], [0.9, 0.1]])
+    return make_pipeline(StandardScaler(), LogisticRegression()).fit(x, [0, 1, 0, 1])
+
+
+def same(one, other):
+    if isinstance(one, pandas.DataFrame):
+        pandas.testing.assert_frame_equal(one, other)
+    elif isinstance(one, pandas.Series):
+        pandas.testing.assert_series_equal(one, other)
+    elif isinstance(one, numpy.ndarray):
+        numpy.testing.assert_array_equal(one, other)
+    elif isinstance(one, dict) and one and isinstance(next(iter(one.values())), numpy.ndarray):
+        assert one.keys() == other.keys()
+        for key in one:
+            same(one[key], other[key])
+    elif hasattr(one, "predict_proba"):
+        x = numpy.array([[0.3, 0.7]])
+        numpy.testing.assert_array_equal(one.predict_proba(x), other.predict_proba(x))
+    else:
+        assert one == other
+
+
+VALUES = {
+    "text": (lambda: "line\r\nöther", "text", "data"),
+    "bytes": (lambda: b"\0\xff", "bytes", "data"),
+    "none": (lambda: None, "json", "data"),
+    "number": (lambda: 0.1, "json", "data"),
+    "flag": (lambda: True, "json", "data"),
+    "json": (lambda: {"b": [1, 2.5, None], "a": {"x": "ö"}}, "json", "data"),
+    "array": (lambda: numpy.arange(6.0).reshape(2, 3).T, "numpy", "data"),
+    "scalar": (lambda: numpy.float64(0.25), "numpy", "data"),
+    "frame": (lambda: pandas.DataFrame(FRAME), "parquet", "data"),
+    "indexed frame": (lambda: pandas.DataFrame(FRAME, index=["r", "s", "t"]), "parquet", "data"),
+    "series": (lambda: pandas.Series([1, 2, 3], name="y", index=[5, 6, 7]), "parquet", "data"),
+    "unnamed series": (lambda: pandas.Series([1.5, 2.5]), "parquet", "data"),
+    "arrow": (lambda: pyarrow.table({"a": [1, 2], "b": ["x", None]}), "parquet", "data"),
+    "estimator": (classifier, "skops", "model"),
+}
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_a_value_comes_back_equal_and_equal_values_are_equal_files(tmp_path, name):
+    make, format, kind = VALUES[name]
+    assert materializers.save(make(), tmp_path / "one", "output", "")[:2] == (format, kind)
+    _, _, materializer = materializers.save(make(), tmp_path / "two", "output", "")
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    found = materializers.load(tmp_path / "one", format, materializer, trusted=True)
+    assert type(found) is type(make())
+    same(make(), found)
+
+
+def test_a_state_dict_of_torch_is_kept_as_safetensors(tmp_path):
+    torch = pytest.importorskip("torch")
+    value = {"weight": torch.ones(2, 3).T, "bias": torch.zeros(2)}
+    assert materializers.save(value, tmp_path / "x", "output", "") == ("safetensors", "model", "state-dict")
+    found = materializers.load(tmp_path / "x", "safetensors", "state-dict", trusted=True)
+    assert all(torch.equal(value[name], found[name]) for name in value)
+
+
+class Thing:
+    """A type that gitmodel does not know."""
+
+    def __init__(self, size):
+        self.size = size
+
+
+@pytest.mark.parametrize(
+    "value",
+    [Thing(1), (1, 2), {1: 2}, {"a": (1,)}, float("nan"), [float("inf")], 1j, {1, 2}, range(3), Thing],
+)
+def test_a_value_that_would_not_come_back_equal_is_refused_with_what_to_do(tmp_path, value):
+    with pytest.raises(UsageError, match="which gitmodel cannot keep") as caught:
+        materializers.save(value, tmp_path / "x", "thing", "")
+    assert "ArtifactConfig(name='thing', format='pickle')" in caught.value.hint
+    assert "write-a-materializer.md" in caught.value.hint
+
+
+def test_pickle_is_there_for_an_output_that_allows_it(client):
+    from typing import Annotated
+
+    @step
+    def make() -> Annotated[Thing, ArtifactConfig(name="thing", format="pickle")]:
+        return Thing(3)
+
+    @step
+    def measure(thing: Thing) -> int:
+        return thing.size
+
+    @pipeline(model_config=DEMO)
+    def one():
+        measure(make())
+
+    one.run(client=client)
+    artifact = client.get_version("demo").get_artifact("thing")
+    assert (artifact.format, client.get_version("demo").get_artifact("measure").load()) == ("pickle", 3)
+
+    @pipeline
+    def two(trusted):
+        measure(ExternalArtifact(model="demo", version=1, name="thing", trusted=trusted))
+
+    # a file that another run wrote is not trusted by itself
+    with pytest.raises(RunFailed, match="can run any code"):
+        two.run(client=client, trusted=False)
+    assert two.run(client=client, trusted=True).status == "succeeded"
+    with pytest.raises(Refused):
+        artifact.load()
+
+
+def test_a_step_that_asks_for_an_arrow_table_or_a_path_gets_one_from_another_run(client):
+    from typing import Annotated
+
+    @step
+    def make() -> Annotated[pandas.DataFrame, "frame"]:
+        return pandas.DataFrame({"a": [1, 2]})
+
+    @step
+    def take(table: pyarrow.Table, path: Path, frame: pandas.DataFrame, any) -> list:
+        return [type(value).__name__ for value in (table, path, frame, any)]
+
+    @pipeline(model_config=DEMO)
+    def one():
+        make()
+
+    @pipeline(model_config=DEMO)
+    def two():
+        take(*["demo@1:frame"] * 4)
+
+    one.run(client=client)
+    two.run(client=client)
+    found = client.get_version("demo").get_artifact("take").load()
+    assert found == ["Table", "PosixPath", "DataFrame", "DataFrame"]
+
+
+class TestMaterializersOfOthers:
+    OURS = Materializer(
+        "thing",
+        lambda value: isinstance(value, Thing),
+        "thing-file",
+        "model",
+        lambda value, path: path.write_text(str(value.size)),
+        lambda path: Thing(int(path.read_text())),
+    )
+
+    @pytest.fixture
+    def installed(self, monkeypatch):
+        """Entry points of the group, as a package would have them."""
+
+        def install(**points):
+            def entry_points(*, group):
+                return [
+                    EntryPoint(name, value, group) for name, value in points.items() if group == materializers.GROUP
+                ]
+
+            monkeypatch.setattr("importlib.metadata.entry_points", entry_points)
+            materializers._others.cache_clear()
+
+        yield install
+        materializers._others.cache_clear()
+
+    def test_one_from_an_entry_point_keeps_and_loads_its_type(self, installed, client):
+        installed(thing=f"{__name__}:TestMaterializersOfOthers.OURS")
+
+        @step
+        def make() -> Thing:
+            return Thing(3)
+
+        @step
+        def measure(thing: Thing) -> int:
+            return thing.size
+
+        @pipeline(model_config=DEMO)
+        def one():
+            measure(make())
+
+        @pipeline(model_config=DEMO)
+        def two():
+            measure("demo@1:make")
+
+        one.run(client=client)
+        link = client.get_version("demo").get_artifact("make").link
+        assert (link.kind, link.format) == ("model", "thing-file")
+        two.run(client=client)
+        assert client.get_version("demo").get_artifact("measure").load() == 3
+
+    @pytest.mark.parametrize(
+        ("value", "said"),
+        [(f"{__name__}:Thing", "is no gitmodel.pipelines.Materializer"), ("nowhere:x", "cannot be imported")],
+    )
+    def test_one_that_is_none_says_whose_it_is(self, installed, tmp_path, value, said):
+        installed(thing=value)
+        with pytest.raises(UsageError, match=said):
+            materializers.save(Thing(1), tmp_path / "x", "thing", "")
+        materializers.save(1, tmp_path / "x", "number", "")  # nobody else pays for it

@@ -1,0 +1,684 @@
+"""What a run does to the registry: one commit for everything, and nothing half-made whatever happens."""
+
+import logging
+import os
+import threading
+
+import project
+import pytest
+
+from gitmodel import (
+    Client,
+    Conflict,
+    ExternalArtifact,
+    ModelConfig,
+    ModelStages,
+    NotFound,
+    Refused,
+    RunFailed,
+    Unreachable,
+    UsageError,
+    get_step_context,
+    log_artifact_metadata,
+    log_model_metadata,
+    pipeline,
+    step,
+)
+from gitmodel.storage.journal import Journal
+
+DEMO = ModelConfig(name="demo", license="Apache", create_new_model_version=True)
+
+
+def new(name=None, **fields):
+    return ModelConfig(name="demo", create_new_model_version=True, version=name, **fields)
+
+
+@step
+def count_up() -> int:
+    return get_step_context().model_version.number
+
+
+@pipeline(model_config=DEMO, enable_cache=False)
+def train_and_promote():
+    project.evaluate(project.train(0.97))
+    project.promote("staging", after=["evaluate"])
+
+
+@pipeline(model_config=DEMO, enable_cache=False)
+def promote_and_fail():
+    project.promote("production", after=project.train(0.5))
+    project.fail(after=["promote"])
+
+
+class TestOneCommit:
+    def test_version_links_metadata_stage_and_run_are_one_commit(self, client, commits, last_run):
+        run = train_and_promote.run(client=client)
+        assert commits() == ["Run train_and_promote: add demo 1", "Begin the registry"]
+        version = client.get_version("demo@staging")
+        assert (version.number, version.metadata, version.runs) == (1, {"accuracy": 0.97}, [run.id])
+        artifact = version.get_artifact("classifier")
+        assert artifact.metadata == {"rows": 150, "checked": True}
+        assert (artifact.link.pipeline, artifact.link.step) == ("train_and_promote", "train")
+        assert client.get_model("demo").license == "Apache"
+        view = last_run()
+        assert (view.id, view.status, view.record.versions) == (run.id, "succeeded", ("demo@1",))
+        assert view.record.code.commit
+        assert view.record.steps[0].parameters == {"score": 0.97}
+        assert view.record.steps[1].inputs == {"classifier": artifact.digest}
+        with client.store.open(view.record.packages) as packages:
+            assert b"\npytest==" in packages.read()
+
+    def test_a_second_run_makes_version_2_and_archives_1(self, client):
+        train_and_promote.run(client=client)
+        train_and_promote.run(client=client)
+        model = client.get_model("demo")
+        assert {version.number: version.stage for version in model.versions} == {1: "archived", 2: "staging"}
+
+    def test_nothing_is_left_of_a_run_that_is_over(self, client, git):
+        train_and_promote.run(client=client)
+        assert git(client.repository.common_dir, "for-each-ref", "refs/gitmodel") == ""
+        assert Journal(client.repository.common_dir).runs() == {}
+
+    def test_a_run_in_a_repository_without_commits(self, tmp_path, git):
+        git(tmp_path, "init", "-q")
+        with Client(tmp_path) as client:
+            train_and_promote.run(client=client)
+            assert client.get_version("demo@staging").code.commit is None
+
+    def test_a_run_without_a_model_is_recorded_alone(self, client, commits):
+        @pipeline
+        def alone():
+            project.double(2)
+
+        assert alone.run(client=client).versions == ()
+        assert commits()[0] == "Run alone"
+
+    def test_plans_count_in_the_order_of_the_graph_and_not_of_who_was_faster(self, client):
+        second = threading.Event()
+
+        @step
+        def slow() -> None:
+            second.wait(10)
+            get_step_context().model_version.log_metadata(who="slow")
+
+        @step
+        def fast() -> None:
+            get_step_context().model_version.log_metadata(who="fast")
+            second.set()
+
+        @pipeline(model_config=DEMO, executor="threads:2")
+        def race():
+            slow()
+            fast()
+
+        race.run(client=client)
+        assert client.get_version("demo").metadata == {"who": "fast"}
+
+
+class TestFailure:
+    def test_a_run_that_fails_after_promoting_changes_no_stage(self, client, commits, last_run, caplog):
+        client.register_model("demo").create_version().set_stage("production")
+        with pytest.raises(RunFailed, match="step fail failed: RuntimeError: no") as caught:
+            promote_and_fail.run(client=client)
+        assert client.get_version("demo@production").number == 1
+        assert [version.number for version in client.get_model("demo").versions] == [1]
+        assert commits()[0] == "Run promote_and_fail (failed)"
+        view = last_run()
+        assert (view.status, view.record.failed_step, view.record.versions) == ("failed", "fail", ())
+        # what it failed of stays here
+        assert view.error == "RuntimeError: no"
+        assert "project.py" in view.traceback
+        assert (view.record.error, view.record.traceback) == ("RuntimeError", "")
+        assert caught.value.run == view.id
+        assert "raise RuntimeError(message)" in caplog.text
+
+    def test_the_number_of_a_failed_run_is_a_gap_and_never_a_duplicate(self, client, git):
+        with pytest.raises(RunFailed):
+            promote_and_fail.run(client=client)
+        assert "reserved/demo/1" in git(client.repository.common_dir, "for-each-ref", "refs/gitmodel")
+        train_and_promote.run(client=client)
+        assert [version.number for version in client.get_model("demo").versions] == [2]
+        assert git(client.repository.common_dir, "for-each-ref", "refs/gitmodel") == ""
+        train_and_promote.run(client=client)
+        assert [version.number for version in client.get_model("demo").versions] == [2, 3]
+
+    def test_a_version_may_be_kept_marked_failed_and_is_gone_on_with(self, client):
+        config = new("1.0", delete_new_version_on_failure=False)
+        wanted = []
+
+        @step
+        def maybe() -> None:
+            if wanted:
+                raise RuntimeError("not yet")
+            get_step_context().model_version.set_stage("staging")
+
+        @pipeline(model_config=config)
+        def trying():
+            maybe(after=project.train(0.5))
+
+        wanted.append(1)
+        for _ in range(2):
+            with pytest.raises(RunFailed):
+                trying.run(client=client)
+            version = client.get_version("demo@1.0")
+            assert (version.number, version._view().record.failed, version.stage) == (1, True, None)
+            assert [artifact.name for artifact in version.artifacts] == ["classifier"]
+            assert version.metadata == {}
+            with pytest.raises(Refused, match="failed run"):
+                version.set_stage("production")
+        wanted.clear()
+        trying.run(client=client)
+        version = client.get_version("demo@1.0")
+        assert (version.number, version._view().record.failed, version.stage) == (1, False, "staging")
+        assert len(version.runs) == 3
+
+    def test_two_runs_cannot_go_on_with_one_version(self, client):
+        config = ModelConfig(name="demo", create_new_model_version=True, delete_new_version_on_failure=False)
+
+        @pipeline(model_config=config, name="first")
+        def failing():
+            project.fail()
+
+        with pytest.raises(RunFailed):
+            failing.run(client=client)
+        started, go_on = threading.Event(), threading.Event()
+
+        @step
+        def hold() -> None:
+            started.set()
+            go_on.wait(30)
+
+        @pipeline(model_config=config, name="second", executor="threads:1")
+        def holding():
+            hold()
+
+        def run():
+            with Client(client.repository.common_dir.parent) as mine:
+                holding.run(client=mine)
+
+        thread = threading.Thread(target=run)
+        thread.start()
+        started.wait(30)
+        try:
+            train_and_promote.run(client=client)
+            assert client.get_version("demo@staging").number == 2
+        finally:
+            go_on.set()
+            thread.join()
+        assert client.get_version("demo@1")._view().record.failed is False
+
+    def test_a_stale_reservation_of_a_failed_version_does_not_stop_the_next_run(self, client, git):
+        config = new("1.0", delete_new_version_on_failure=False)
+
+        @pipeline(model_config=config)
+        def one(fail: bool):
+            (project.fail if fail else project.noop)()
+
+        with pytest.raises(RunFailed):
+            one.run(client=client, fail=True)
+        git(client.repository.common_dir, "update-ref", "refs/gitmodel/reserved/demo/1", client.repository.tip())
+        one.run(client=client, fail=False)
+        assert client.get_version("demo@1.0")._view().record.failed is False
+
+    def test_on_failure_is_told(self, client):
+        told = []
+
+        @pipeline(on_failure=told.append)
+        def failing():
+            project.fail()
+
+        with pytest.raises(RunFailed):
+            failing.run(client=client)
+        assert [type(error) for error in told] == [RunFailed]
+
+    def test_a_full_disk_while_an_output_is_stored_fails_the_step(self, client, last_run, monkeypatch):
+        from gitmodel.storage.local_store import LocalStore
+
+        real = LocalStore.put_stream
+
+        def full(store, source):
+            if source.read(1) == b"{":
+                raise Unreachable("the artifact store fails: No space left on device", hint="make room on its disk")
+            source.seek(0)
+            return real(store, source)
+
+        monkeypatch.setattr(LocalStore, "put_stream", full)
+        with pytest.raises(RunFailed, match=r"step train failed: Unreachable: .*No space left") as caught:
+            train_and_promote.run(client=client)
+        assert caught.value.hint.startswith("make room")
+        assert last_run().record.failed_step == "train"
+        assert client.list_models() == ()
+
+    def test_a_full_disk_of_the_repository_does_not_hide_what_the_run_failed_of(self, client, monkeypatch, caplog):
+        client.register_model("other")
+
+        def full(objects):
+            raise Unreachable("git objects cannot be written: No space left on device")
+
+        monkeypatch.setattr(client.repository.objects, "write", full)
+        with pytest.raises(RunFailed, match="step fail failed: RuntimeError: no"):
+            promote_and_fail.run(client=client)
+        assert "could not be recorded" in caplog.text
+        assert client.list_runs()[0].status == "failed"
+
+    def test_an_interrupt_is_recorded_as_cancelled(self, client, last_run):
+        @step
+        def interrupted() -> None:
+            raise KeyboardInterrupt
+
+        @pipeline(model_config=DEMO)
+        def one():
+            interrupted()
+
+        with pytest.raises(KeyboardInterrupt):
+            one.run(client=client)
+        assert last_run().status == "cancelled"
+        assert client.list_models() == ()
+
+    def test_a_step_that_takes_what_another_did_not_return_fails(self, client, last_run):
+        @step
+        def nothing():
+            pass
+
+        @pipeline
+        def one():
+            project.double(nothing())
+
+        with pytest.raises(RunFailed, match="step nothing returned nothing to pass on"):
+            one.run(client=client)
+        assert last_run().record.failed_step == "double"
+
+    def test_what_cannot_be_planned_fails_in_its_step(self, client, last_run):
+        @pipeline(model_config=DEMO)
+        def one(stage):
+            project.promote(stage)
+
+        for stage in ("prod", "latest"):
+            with pytest.raises(RunFailed, match="there is no stage"):
+                one.run(client=client, stage=stage)
+        assert last_run().record.failed_step == "promote"
+
+    def test_metadata_of_an_artifact_that_nobody_makes_fails_in_its_step(self, client):
+        @step
+        def log() -> None:
+            log_artifact_metadata(artifact="clasifier", accuracy=1)
+
+        @pipeline(model_config=DEMO)
+        def one():
+            log()
+
+        with pytest.raises(RunFailed, match="demo@1 will have no artifact 'clasifier'"):
+            one.run(client=client)
+
+
+class TestManyRuns:
+    def test_runs_in_parallel_get_a_version_each(self, client, commits, code_repo):
+        def run(_):
+            with Client(code_repo) as mine:
+                for _ in range(3):
+                    train_and_promote.run(client=mine)
+
+        threads = [threading.Thread(target=run, args=(number,)) for number in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sorted(version.number for version in client.get_model("demo").versions) == list(range(1, 13))
+        assert len(commits()) == 13
+
+    def test_two_runs_that_ask_for_one_name_get_one_winner_and_one_clear_error(self, client, code_repo, last_run):
+        errors, gate = [], threading.Barrier(2)
+
+        @step
+        def meet() -> None:
+            gate.wait(30)
+
+        @pipeline(model_config=new("1.0"))
+        def one():
+            meet()
+
+        def run():
+            with Client(code_repo) as mine:
+                try:
+                    one.run(client=mine)
+                except Conflict as error:
+                    errors.append(error)
+
+        threads = [threading.Thread(target=run) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert [error.message for error in errors] == [
+            f"demo {client.get_version('demo@1.0').number} is called 1.0 already"
+        ]
+        assert len(client.get_model("demo").versions) == 1
+        assert sorted(run.status for run in client.list_runs()) == ["failed", "succeeded"]
+        with pytest.raises(Conflict, match=r"called 1\.0 already"):  # now before anything runs
+            one.run(client=client)
+        assert len(client.list_runs()) == 2
+
+    def test_ids_of_one_second_differ(self, client):
+        @pipeline
+        def one():
+            project.noop()
+
+        assert len({one.run(client=client).id for _ in range(20)}) == 20
+
+
+class TestTargets:
+    def test_a_stage_is_resolved_once_and_pinned(self, client, code_repo):
+        model = client.register_model("demo")
+        model.create_version().set_stage("production")
+
+        @step
+        def take_over() -> None:
+            with Client(code_repo) as other:
+                other.get_model("demo").create_version().set_stage("production")
+
+        @step(model_config=ModelConfig(name="demo", version=ModelStages.PRODUCTION))
+        def note() -> None:
+            log_model_metadata(reached=get_step_context().model_version.number)
+
+        @pipeline(model_config=ModelConfig(name="demo", version="production"))
+        def one():
+            note(after=take_over())
+
+        run = one.run(client=client)
+        assert run.versions == ("demo@1",)
+        assert client.get_version("demo@1").metadata == {"reached": 1}
+        assert client.get_version("demo@1").runs == [run.id]
+        assert client.get_version("demo@production").number == 2
+
+    @pytest.mark.parametrize("wanted", ["production", 7, "1.2.3", "champion"])
+    def test_an_unknown_version_is_an_error_that_says_what_there_is(self, client, wanted):
+        client.register_model("demo").create_version()
+
+        @pipeline(model_config=ModelConfig(name="demo", version=wanted))
+        def one():
+            project.noop()
+
+        with pytest.raises(NotFound) as caught:
+            one.run(client=client)
+        assert "demo" in caught.value.hint
+        assert client.list_runs() == []
+
+    def test_the_configuration_of_a_step_wins(self, client):
+        @step(model_config=ModelConfig(name="other", create_new_model_version=True))
+        def elsewhere() -> int:
+            return get_step_context().model_version.number
+
+        @pipeline(model_config=DEMO)
+        def one():
+            project.double(elsewhere())
+
+        assert one.run(client=client).versions == ("demo@1", "other@1")
+        assert [artifact.name for artifact in client.get_version("other").artifacts] == ["elsewhere"]
+        assert [artifact.name for artifact in client.get_version("demo").artifacts] == ["double"]
+
+    def test_configurations_that_ask_for_a_new_version_share_it_and_agree_on_its_name(self, client):
+        @step(model_config=new("1.0", description="another"))
+        def named() -> int:
+            return 1
+
+        @step(model_config=new())
+        def unnamed() -> int:
+            return 2
+
+        @pipeline(model_config=new("1.0"))
+        def agreeing():
+            project.double(named())
+
+        @pipeline
+        def disagreeing():
+            named(after=unnamed())
+
+        assert agreeing.run(client=client).versions == ("demo@1",)
+        assert len(client.get_version("demo@1.0").artifacts) == 2
+        with pytest.raises(UsageError, match=r"disagree on the new version of demo: no name and 1\.0"):
+            disagreeing.run(client=client)
+
+    def test_fields_that_differ_are_reported_once_and_not_applied(self, client, caplog):
+        client.register_model("demo", license="MIT", description="as it was")
+
+        @step(model_config=new(license="Apache", description="another"))
+        def other() -> None: ...
+
+        @pipeline(model_config=new(license="Apache", tags=["b", "a"]))
+        def one():
+            other(after=project.noop())
+            other()
+
+        with caplog.at_level(logging.WARNING):
+            one.run(client=client)
+        assert len(caplog.records) == 1
+        assert "license, tags, description of model demo differ" in caplog.text
+        assert client.get_model("demo").license == "MIT"
+
+    def test_names_that_cannot_be_are_refused_before_anything_runs(self, client, set_rules):
+        client.register_model("demo").create_version().add_alias("champion")
+        for config, error in (
+            (ModelConfig(name="Demo", create_new_model_version=True), Conflict),
+            (new("champion"), Conflict),
+        ):
+
+            @pipeline(model_config=config)
+            def one():
+                project.noop()
+
+            with pytest.raises(error):
+                one.run(client=client)
+        client.delete_model("demo", force=True)
+        with pytest.raises(NotFound, match="deleted"):
+            train_and_promote.run(client=client)
+        assert client.list_runs() == []
+
+    def test_a_renamed_model_is_followed(self, client):
+        client.register_model("demo")
+        client.update_model("demo", new_name="shown")
+        assert train_and_promote.run(client=client).versions == ("shown@1",)
+
+    def test_inputs_come_from_existing_versions(self, client):
+        train_and_promote.run(client=client)
+
+        @step
+        def read(found: dict, told: str) -> dict:
+            return {"score": found["score"], "told": told}
+
+        @pipeline(model_config=ModelConfig(name="other", create_new_model_version=True))
+        def one():
+            read("demo@staging:classifier", told="demo@staging:classifier")
+            read(ExternalArtifact(model="demo", version=1, name="classifier"), told="ada@example.com:80")
+
+        run = one.run(client=client)
+        artifacts = client.get_version("other").artifacts
+        assert [artifact.load()["told"] for artifact in artifacts] == ["demo@staging:classifier", "ada@example.com:80"]
+        assert run.steps[0].inputs == {"found": client.get_version("demo").get_artifact("classifier").digest}
+        assert run.steps[0].parameters == {"told": "demo@staging:classifier"}
+
+    @pytest.mark.parametrize("wanted", ["demo@production:classifier", "demo@staging:nothing", "none@1:x"])
+    def test_an_input_that_is_not_there_is_an_error_before_anything_runs(self, client, wanted):
+        train_and_promote.run(client=client)
+
+        @step
+        def read(found) -> None: ...
+
+        @pipeline
+        def one():
+            read(wanted)
+
+        with pytest.raises(NotFound):
+            one.run(client=client)
+        assert len(client.list_runs()) == 1
+
+    def test_outputs_of_a_run_on_an_existing_version_stay_the_runs(self, client):
+        client.register_model("demo").create_version().set_stage("production")
+
+        @pipeline(model_config=ModelConfig(name="demo", version="production"))
+        def one():
+            project.double(3)
+
+        run = one.run(client=client)
+        version = client.get_version("demo@production")
+        assert (version.artifacts, version.runs) == ([], [run.id])
+        assert run.steps[0].outputs.keys() == {"double"}
+
+    def test_a_step_called_twice_has_outputs_of_two_names(self, client):
+        @pipeline(model_config=DEMO)
+        def one():
+            project.double(project.number(1))
+            project.double(project.number(2))
+
+        one.run(client=client)
+        assert [artifact.name for artifact in client.get_version("demo").artifacts] == [
+            "double",
+            "double_2",
+            "number",
+            "number_2-number",
+        ]
+
+    def test_a_version_that_cannot_hold_all_outputs_is_refused_before_anything_runs(self, client):
+        @pipeline(model_config=DEMO)
+        def wide():
+            for number in range(400):
+                project.double(number)
+
+        with pytest.raises(UsageError, match="cannot hold the outputs of so many steps"):
+            wide.run(client=client)
+
+    def test_a_run_whose_record_would_be_too_long_keeps_its_details_in_the_store(self, client, last_run):
+        @pipeline
+        def long():
+            for number in range(300):
+                project.double(project.number(number))
+
+        long.run(client=client, executor="threads")
+        view = last_run()
+        assert view.record.details
+        assert len(view.record.steps) == 600
+        assert view.record.steps[-1].inputs.keys() == {"x"}
+        brief = client.list_runs()[0].record
+        assert (brief.steps[-1].inputs, brief.steps[-1].status) == ({}, "succeeded")
+
+
+class TestMetadata:
+    def test_a_script_logs_on_any_version(self, client, commits):
+        train_and_promote.run(client=client)
+        log_model_metadata({"reviewed": True}, version="demo@staging")
+        log_artifact_metadata(artifact="classifier", version="demo@1", recall=0.9)
+        version = client.get_version("demo")
+        assert version.metadata == {"accuracy": 0.97, "reviewed": True}
+        assert version.get_artifact("classifier").metadata["recall"] == 0.9
+        with pytest.raises(UsageError, match="no step running"):
+            log_model_metadata(accuracy=1)
+
+    def test_a_step_logs_on_any_version_when_the_run_succeeds(self, client):
+        train_and_promote.run(client=client)
+
+        @step
+        def evaluate_again() -> None:
+            log_model_metadata({"drift": 0.1}, version="demo@staging")
+            log_artifact_metadata({"drift": [1, 2]}, artifact="classifier", version="demo@1")
+
+        @pipeline
+        def monitoring(fail: bool = False):
+            evaluate_again()
+            if fail:
+                project.fail(after="evaluate_again")
+
+        with pytest.raises(RunFailed):
+            monitoring.run(client=client, fail=True)
+        assert "drift" not in client.get_version("demo").metadata
+        monitoring.run(client=client)
+        assert client.get_version("demo").metadata["drift"] == 0.1
+        assert client.get_version("demo").get_artifact("classifier").metadata["drift"] == [1, 2]
+
+    def test_numbers_text_booleans_lists_and_tables_are_kept(self, client):
+        import numpy
+
+        @step
+        def log() -> None:
+            log_model_metadata(
+                {"deep": {"matrix": numpy.array([[1, 2], [3, 4]]), "f1": numpy.float32(0.5)}},
+                count=numpy.int64(3),
+                ok=numpy.bool_(True),
+                names=("a", "b"),
+                text="x",
+            )
+
+        @pipeline(model_config=DEMO)
+        def one():
+            log()
+
+        one.run(client=client)
+        assert client.get_version("demo").metadata == {
+            "deep": {"matrix": [[1, 2], [3, 4]], "f1": 0.5},
+            "count": 3,
+            "ok": True,
+            "names": ["a", "b"],
+            "text": "x",
+        }
+
+    def test_a_step_without_a_model_says_how_to_give_it_one(self, client):
+        @pipeline
+        def one():
+            project.log_secret("nothing")
+
+        with pytest.raises(RunFailed, match="step log_secret has no model") as caught:
+            one.run(client=client)
+        assert caught.value.hint.startswith("give the pipeline or the step a model_config")
+
+    def test_the_context_is_there_only_in_a_step(self):
+        with pytest.raises(UsageError, match="no step running"):
+            get_step_context()
+
+
+class TestRules:
+    def test_runs_that_made_no_version_are_not_committed_if_the_registry_says_so(self, client, set_rules, commits):
+        train_and_promote.run(client=client)
+        set_rules(record="versioned")
+        before = commits()
+
+        @pipeline
+        def alone(fail: bool = False):
+            (project.fail if fail else project.noop)()
+
+        alone.run(client=client)
+        with pytest.raises(RunFailed):
+            alone.run(client=client, fail=True)
+        with pytest.raises(RunFailed):
+            promote_and_fail.run(client=client)
+        assert commits() == before
+        # this machine still knows of them
+        assert sorted((run.pipeline, run.status) for run in client.list_runs()) == [
+            ("alone", "failed"),
+            ("alone", "succeeded"),
+            ("promote_and_fail", "failed"),
+            ("train_and_promote", "succeeded"),
+        ]
+        train_and_promote.run(client=client)
+        assert len(commits()) == len(before) + 1
+
+    def test_a_traceback_is_recorded_only_if_the_registry_says_so(self, client, set_rules, git):
+        for wanted in (False, True):
+            set_rules(record_traceback=wanted)
+            with pytest.raises(RunFailed) as caught:
+                promote_and_fail.run(client=client)
+            record = git(client.repository.common_dir, "show", f"gitmodel:runs/2026/11/23/{caught.value.run}.toml")
+            assert ("RuntimeError: no" in record) is wanted
+            assert (os.path.dirname(project.__file__) in record) is wanted
+
+
+class TestLists:
+    def test_runs_are_listed_newest_first_with_a_filter(self, client):
+        train_and_promote.run(client=client)
+        with pytest.raises(RunFailed):
+            promote_and_fail.run(client=client)
+        assert [run.pipeline for run in client.list_runs(filter='status == "failed"')] == ["promote_and_fail"]
+        assert len(client.list_runs(limit=1)) == 1
+        assert len(client.list_runs(limit=5, offset=1)) == 1
+
+    def test_what_there_is_to_know_of_an_unknown_run_is_an_error(self, client):
+        for id in ("nothing", "20261123T101112Z-train-7f3a", "../../config", ""):
+            with pytest.raises(NotFound):
+                client.get_run(id)
