@@ -784,6 +784,16 @@ class TestTransactions:
         assert held(iris) == {"production": 1}
         assert iris.get_version("production").number == 1
 
+    def test_a_version_in_force_that_is_deleted_by_force_puts_nothing_else_in_force(self, client, iris, git):
+        iris.get_version(1).set_stage("production")
+        tag = git(client.repository.common_dir, "rev-parse", "refs/tags/model/iris/production")
+        iris.get_version(2).set_stage("production")
+        git(client.repository.common_dir, "update-ref", "refs/tags/model/iris/production", tag)
+        iris.get_version(1).delete(force=True)
+        assert held(iris) == {}
+        assert [ref.stage for ref in client.apply().moved] == ["production"]
+        assert held(iris) == {"production": 2}
+
     def test_a_pending_stage_is_applied_and_moved_on_in_one(self, client, iris, git):
         iris.get_version(1).set_stage("production")
         git(client.repository.common_dir, "tag", "-d", "model/iris/production")

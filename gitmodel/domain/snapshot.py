@@ -89,8 +89,8 @@ class Change(Generic[T]):
     """What a plan wants: files to write (None: delete), in one commit with this message; its *result* for the caller.
 
     A stage tag follows its file, so tags are not listed, but for *apply*: stages whose file stands and whose tag
-    shall be moved to it. The tag of a stage that is `proposal_only` follows only if it is *admitted*. *numbers* are the
-    (model, number) pairs that the change takes into use.
+    shall be moved to it, and *drop*: stages whose tag goes, whatever is recorded. The tag of a stage that is
+    `proposal_only` follows only if it is *admitted*. *numbers* are the (model, number) pairs that come into use.
     """
 
     result: T
@@ -99,6 +99,7 @@ class Change(Generic[T]):
     files: Mapping[str, bytes | None] = field(default_factory=dict)
     trailers: tuple[tuple[str, str], ...] = ()
     apply: tuple[StageRef, ...] = ()
+    drop: tuple[StageRef, ...] = ()
     admitted: frozenset[StageRef] = frozenset()
     numbers: tuple[tuple[str, int], ...] = ()
 

@@ -108,14 +108,14 @@ def plan_version_deletion(
     stone = VersionRecord(number=number, name=old.name, created=old.created, deleted=now, reason=reason.strip())
     files: dict[str, bytes | None] = {paths.version_file(model, number): codec.encode(records.VERSION, stone)}
     files.update(dict.fromkeys(held_files(snapshot, model, number)))
-    left = [s for s in stage_states(snapshot, model) if s.in_force == number and s.recorded is None]
+    left = [state for state in stage_states(snapshot, model) if state.in_force == number != state.recorded]
     return Change(
         number,
         subject=f"Delete {model} {number}",
         reason=reason,
         files=tidied(snapshot, model, files),
         trailers=(("Model", model), ("Version", str(number))),
-        apply=tuple(StageRef(model, state.name) for state in left),
+        drop=tuple(StageRef(model, state.name) for state in left),
     )
 
 

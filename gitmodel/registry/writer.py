@@ -124,6 +124,7 @@ def _joined(first: Change[None], second: Change[Any]) -> Change[None]:
         files={**first.files, **second.files},
         trailers=tuple(dict.fromkeys((*first.trailers, *second.trailers))),
         apply=tuple(dict.fromkeys((*first.apply, *second.apply))),
+        drop=tuple(dict.fromkeys((*first.drop, *second.drop))),
         admitted=first.admitted | second.admitted,
         numbers=(*first.numbers, *second.numbers),
     )

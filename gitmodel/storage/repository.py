@@ -331,6 +331,9 @@ class Repository:
             before = snapshot.files.load(path, records.STAGE, newer=True)
             after = codec.decode(records.STAGE, data, path, newer=True)
             yield ref, self.tags.new_tag(ref, commit.id, commit.data, before, after)
+        for ref in change.drop:
+            followed.add(ref)
+            yield ref, None
         for ref in change.apply:
             if ref not in followed and not self._waits(snapshot, change, ref):
                 yield ref, self._recorded_at(snapshot, ref)
