@@ -1,0 +1,181 @@
+"""What a pipeline costs beside its steps: `python benchmarks/pipelines.py [--quick]`.
+
+Overhead of a step is what 100 steps that do nothing cost more than one, by step; CPU counts workers and git.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import registries
+from measuring import Cost, Table, cpu_seconds, describe_machine, middle
+
+from gitmodel import ModelConfig, __version__, pipeline, step
+from gitmodel.client import Client
+from gitmodel.pipelines import running
+
+STEPS = 100
+DEMO = ModelConfig(name="demo", create_new_model_version=True)
+
+
+@step
+def nothing() -> None:
+    """Do nothing."""
+
+
+@step
+def value(number: int) -> int:
+    """Return what was given."""
+    return number
+
+
+@pipeline(enable_cache=False)
+def idle(count: int) -> None:
+    """Many steps that do nothing."""
+    for _ in range(count):
+        nothing()
+
+
+@pipeline(enable_cache=False, model_config=DEMO)
+def values(count: int) -> None:
+    """Many steps that each make an artifact of the version."""
+    for number in range(count):
+        value(number)
+
+
+@pipeline(model_config=DEMO)
+def cached(count: int) -> None:
+    """The same, from the cache when it can be."""
+    for number in range(count):
+        value(number)
+
+
+def measure_pipelines(table: Table, folder: Path, environ: dict[str, str], *, quick: bool = False) -> None:
+    """All figures of pipelines, in repositories of their own below *folder*."""
+    times = 3 if quick else 7
+    # The steps run in this process too, with its environment.
+    before = dict(os.environ)
+    os.environ.clear()
+    os.environ.update(environ)
+    try:
+        _overheads(table, folder, environ, times)
+        _whole_runs(table, folder, environ, times)
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+def _overheads(table: Table, folder: Path, environ: dict[str, str], times: int) -> None:
+    table.section(f"Overhead of each of {STEPS} steps that do nothing")
+    for executor in ("in-order", "threads", "processes", "dask"):
+        with _client(folder / executor, environ) as client:
+            costs = [_by_step(client, executor, idle) for _ in range(times)]
+        own = executor in ("in-order", "threads")
+        cost = middle(costs)
+        table.cost(executor, cost, "<= 10 ms CPU" if own else "", cost.cpu <= 10 if own else None)
+    with _client(folder / "values", environ) as client:
+        cost = middle([_by_step(client, "in-order", values) for _ in range(times)])
+        table.cost("in-order, with one small output each, on disk", cost)
+
+
+def _whole_runs(table: Table, folder: Path, environ: dict[str, str], times: int) -> None:
+    table.section(f"A run of {STEPS} steps with an output each, linked to a new version")
+    with _client(folder / "cached", environ) as client:
+        first = middle([_timed(lambda: cached.run(client=client, count=STEPS))])
+        table.cost("first run", first)
+        again = middle([_timed(lambda: cached.run(client=client, count=STEPS)) for _ in range(times)])
+        table.cost("everything cached", again, "< 2000 ms wall", again.wall < 2000)
+        before = _commits(client)
+        commits = []
+        for count in (1, 10, STEPS):
+            values.run(client=client, count=count)
+            commits.append(_commits(client) - before)
+            before = _commits(client)
+        table.value(
+            "commits of runs of 1, 10 and 100 steps", ", ".join(map(str, commits)), "1 each", commits == [1] * 3
+        )
+        for count in (1, STEPS):
+            waits = [_from_last_step(client, count) for _ in range(times)]
+            what = f"from the last of {count} steps to the committed transaction"
+            table.cost(what, Cost(statistics.median(c for c, _ in waits), statistics.median(w for _, w in waits)))
+
+
+def _client(path: Path, environ: dict[str, str]) -> Client:
+    registries.new_repository(path, environ)
+    subprocess.run(["git", "commit", "-q", "--allow-empty", "-m", "Begin"], cwd=path, check=True, env=environ)
+    client = Client(path, environ=environ)
+    idle.run(client=client, count=1)
+    return client
+
+
+def _by_step(client: Client, executor: str, measured: Any) -> tuple[float, float]:
+    """CPU and wall of a step: from the start of the first to the end of the last, so without starting workers."""
+    times: list[tuple[float, float]] = []
+
+    def listen(event: str, name: str, seconds: float) -> None:
+        if event == "succeeded":
+            times.append((cpu_seconds(), time.perf_counter()))
+
+    measured.run(client=client, executor=executor, count=STEPS, listener=listen)
+    # The first steps wait for the workers to start.
+    begun = STEPS // 4
+    cpu, wall = (last - first for first, last in zip(times[begun], times[-1], strict=True))
+    return cpu * 1000 / (STEPS - 1 - begun), wall * 1000 / (STEPS - 1 - begun)
+
+
+def _from_last_step(client: Client, count: int) -> tuple[float, float]:
+    moments: list[tuple[float, float]] = []
+    real = running.commit_run
+
+    def commit(*args: Any) -> bool:
+        done = real(*args)
+        moments.append((cpu_seconds(), time.perf_counter()))
+        return done
+
+    def listen(event: str, name: str, seconds: float) -> None:
+        if event == "succeeded":
+            moments[:] = [(cpu_seconds(), time.perf_counter())]
+
+    running.commit_run = commit
+    try:
+        values.run(client=client, count=count, listener=listen)
+    finally:
+        running.commit_run = real
+    (cpu, wall), (cpu_end, wall_end) = moments
+    return (cpu_end - cpu) * 1000, (wall_end - wall) * 1000
+
+
+def _timed(operation: Any) -> tuple[float, float]:
+    cpu, wall = cpu_seconds(), time.perf_counter()
+    operation()
+    return (cpu_seconds() - cpu) * 1000, (time.perf_counter() - wall) * 1000
+
+
+def _commits(client: Client) -> int:
+    return int(client.repository.git.lines("rev-list", "--count", client.repository.branch)[0])
+
+
+def main() -> None:
+    """Measure, print, and end with 1 if a target was missed."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="fewer repetitions")
+    quick = parser.parse_args().quick
+    with tempfile.TemporaryDirectory(prefix="gitmodel-bench-") as found:
+        folder = Path(found)
+        print(f"gitmodel {__version__}\n{describe_machine(folder)}")
+        table = Table()
+        measure_pipelines(table, folder, registries.hermetic_environment(folder / "home"), quick=quick)
+    if table.missed:
+        sys.exit(f"missed: {', '.join(table.missed)}")
+
+
+if __name__ == "__main__":
+    main()
