@@ -36,6 +36,8 @@ def test_every_command_of_the_page_runs(page: str, registry: Folder) -> None:
             for step in steps(block.text):
                 status, printed = registry.run(step.command)
                 assert status == 0, f"{page}: {step.command}\n{printed}"
+        if block.file:
+            (registry.place / block.file).write_text(block.text, encoding="utf-8")
         if block.language == "python":
             text = block.text.replace('"/srv/models"', '"."')
             done = subprocess.run(

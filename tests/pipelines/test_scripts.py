@@ -172,6 +172,14 @@ class TestScript:
         assert len(client.list_runs()) == 1
         assert client.get_version("demo").get_artifact("one").load() == 7
 
+    def test_the_example_of_the_reference_runs(self, client, tmp_path):
+        page = (EXAMPLE.parents[2] / "docs" / "reference" / "pipelines.md").read_text()
+        (tmp_path / "train.py").write_text(page.partition("```python\n")[2].partition("```")[0])
+        assert run(tmp_path / "train.py", cwd=client.repository.common_dir.parent, executor="processes:1") == ""
+        version = client.get_version("demo@staging")
+        assert version.metadata == {"error": 0.0}
+        assert [artifact.name for artifact in version.artifacts] == ["classifier", "test", "train"]
+
 
 class TestEnd:
     @pytest.mark.parametrize("address", ["in-order", "processes:2", pytest.param("dask:1", id="dask")])
