@@ -111,22 +111,54 @@ def pin(client: Client, pipeline: str, graph: Graph, default: ModelConfig | None
     return Pinned(targets, found.inputs)
 
 
-def commit_run(client: Client, record: RunRecord, targets: Mapping[str, Target], results: Mapping[str, Result]) -> bool:
+class _Taken(Conflict):
+    """A number that was reserved here is in use now: it came with a pull."""
+
+    def __init__(self, target: Target) -> None:
+        super().__init__(f"{target.reference} came from elsewhere meanwhile", hint="run the pipeline again")
+        self.target = target
+
+
+def commit_run(
+    client: Client, record: RunRecord, targets: Mapping[str, Target], results: Mapping[str, Result]
+) -> RunRecord | None:
     """Write the run and everything it made and planned in one commit; of a failed run, no stage and no metadata.
 
-    Returns whether the registry's rules let the run be recorded. *results* are in the order in which their plans count.
+    Returns the record as it was written, None if the registry's rules do not want it. *results* are in the order in
+    which their plans count. A new version whose number came with a pull meanwhile gets another.
     """
+    while True:
+        try:
+            return _commit(client, record, targets, results)
+        except _Taken as taken:
+            old = taken.target
+            number = client.repository.reserve(old.model, lambda snapshot, old=old: snapshot.next_number(old.model))  # type: ignore[misc]
+            new = replace(old, number=number)
+            log.warning("%s came from elsewhere while the run was under way; its version is %s", old.reference, number)
+            targets = {
+                step: replace(target, number=number) if target.reference == old.reference else target
+                for step, target in targets.items()
+            }
+            results = {step: _renumbered(result, old, new) for step, result in results.items()}
+            versions = {new.reference if name == old.reference else name for name in record.versions}
+            record = replace(record, versions=tuple(sorted(versions)))
+
+
+def _commit(
+    client: Client, record: RunRecord, targets: Mapping[str, Target], results: Mapping[str, Result]
+) -> RunRecord | None:
     chosen = {target.reference: target for target in targets.values()}
     rules = client.repository.snapshot().registry().runs or RunRules()
     succeeded = record.status == "succeeded"
     kept = [target for target in chosen.values() if target.reference in record.versions and target.new]
     plans = [plan for result in results.values() for plan in result["plans"]] if succeeded else []
     if rules.record == "versioned" and not (record.versions or plans):
-        return False
+        return None
     record = fitting(record, client.store)
     batch = Batch(client.repository, _subject(record, kept))
+    refused: dict[str, None] = {}
+    batch.transact(lambda snapshot: _forget(refused))
     for target in kept:
-        links = _links(record, target, targets, results)
         draft = VersionRecord(
             target.number,
             record.finished,
@@ -134,21 +166,28 @@ def commit_run(client: Client, record: RunRecord, targets: Mapping[str, Target],
             runs=(record.id,),
             failed=not succeeded,
             code=record.code,
-            artifacts=links,
+            artifacts=_links(record, target, targets, results),
         )
         batch.transact(lambda snapshot, target=target, now=record.finished: _plan_model(snapshot, target, now))  # type: ignore[misc]
         batch.transact(lambda snapshot, target=target, draft=draft: _plan_version(snapshot, target, draft))  # type: ignore[misc]
     for target in chosen.values():
         if succeeded and not target.new:
             batch.transact(lambda snapshot, target=target: _plan_mention(snapshot, target, record.id))  # type: ignore[misc]
-    refused: dict[str, None] = {}
     for plan in plans:
         batch.transact(lambda snapshot, plan=plan: _plan(snapshot, plan, refused))  # type: ignore[misc]
     batch.transact(lambda snapshot: plan_run(snapshot, record))
     batch.commit()
     for message in refused:
         log.warning("%s; the run is recorded without it", message)
-    return True
+    return record
+
+
+def _renumbered(result: Result, old: Target, new: Target) -> Result:
+    plans = [
+        {**plan, "number": new.number} if (plan.get("model"), plan.get("number")) == (old.model, old.number) else plan
+        for plan in result["plans"]
+    ]
+    return {**result, "plans": plans}
 
 
 def release_numbers(client: Client, targets: Iterable[Target], journal: Journal) -> None:
@@ -317,6 +356,8 @@ def _plan_model(snapshot: Snapshot, target: Target, now: Any) -> Change[str]:
 
 def _plan_version(snapshot: Snapshot, target: Target, draft: VersionRecord) -> Change[int]:
     if not target.again:
+        if snapshot.load(paths.version_file(target.model, target.number), records.VERSION) is not None:
+            raise _Taken(target)
         return version_plans.plan_version(snapshot, target.model, draft, reserved=target.number)
 
     def change(old: VersionRecord) -> VersionRecord:
@@ -351,6 +392,12 @@ def _plan(snapshot: Snapshot, plan: Mapping[str, Any], refused: dict[str, None])
     raise UsageError(
         f"a step planned {plan['verb']!a}, which gitmodel does not know", hint="use one gitmodel everywhere"
     )
+
+
+def _forget(refused: dict[str, None]) -> Change[None]:
+    # All plans are made again when somebody was first, and then another promotion may be refused.
+    refused.clear()
+    return Change(None)
 
 
 def _plan_stage(

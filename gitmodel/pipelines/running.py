@@ -146,8 +146,9 @@ def _run(
         raise _failure(work, error_of)
     work.status = "succeeded"
     record = _run_record(client, work, choice.name, {})
+    steps = record.steps
     try:
-        recorded = commit_run(client, record, work.targets, work.in_order())
+        written = commit_run(client, record, work.targets, work.in_order())
     except KeyboardInterrupt:
         notes.note(status="cancelled")  # unless the branch says otherwise
         raise
@@ -158,11 +159,12 @@ def _run(
         _record_failure(client, work, choice, notes, {"type": type(error).__name__, "message": message}, keep=False)
         raise
     notes.note(status=work.status)
-    if recorded:
+    if written is not None:
         notes.discard()
+        record = written
     notes.close()
     release_numbers(client, work.targets.values(), journal)
-    return Run(work.id, work.status, record.versions, record.steps)
+    return Run(work.id, work.status, record.versions, steps)
 
 
 class _Coordinator:

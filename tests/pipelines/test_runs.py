@@ -358,6 +358,30 @@ class TestManyRuns:
             one.run(client=client)
         assert len(client.list_runs()) == 2
 
+    def test_a_number_that_came_with_a_pull_meanwhile_is_not_written_over(self, client, caplog):
+        from gitmodel.domain.records import VersionRecord
+        from gitmodel.domain.versions import plan_version
+
+        client.register_model("demo")
+
+        @step
+        def pull() -> None:
+            draft = VersionRecord(1, client.writer.moment(), description="from elsewhere")
+            client.writer.transact(lambda snapshot: plan_version(snapshot, "demo", draft, reserved=1))
+
+        @pipeline(model_config=DEMO, enable_cache=False)
+        def one():
+            pull()
+            project.promote("staging", after="pull")
+            project.train(0.5)
+
+        assert one.run(client=client).versions == ("demo@2",)
+        assert client.get_version("demo@1").description == "from elsewhere"
+        assert client.get_version("demo@staging").number == 2
+        assert client.get_version("demo@2").get_artifact("classifier").metadata == {"rows": 150}
+        assert client.list_runs()[0].record.versions == ("demo@2",)
+        assert "its version is 2" in caplog.text
+
     def test_ids_of_one_second_differ(self, client):
         @pipeline
         def one():

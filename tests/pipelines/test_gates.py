@@ -1,0 +1,36 @@
+"""A gate of a stage judges what a run promotes; a refusal costs the promotion and not the run."""
+
+import project
+import pytest
+
+from gitmodel import ModelConfig, pipeline
+from gitmodel.domain import codec, paths, records
+from gitmodel.domain.snapshot import Change
+
+RULES = 'format = "1.0"\n\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\n\n[[stages.gates]]\n'
+RULES += 'name = "good"\nexpression = "metadata.accuracy > 0.9"\n'
+
+
+@pytest.fixture
+def gated(client):
+    client.register_model("other")
+    record = records.decode_registry(RULES.encode(), paths.REGISTRY)
+    data = codec.encode(records.REGISTRY, record)
+    client.writer.transact(lambda snapshot: Change(None, "Set rules", files={paths.REGISTRY: data}))
+
+
+@pipeline(model_config=ModelConfig(name="demo", create_new_model_version=True))
+def training(score):
+    project.evaluate(project.train(score))
+    project.promote("production", after="evaluate")
+
+
+def test_what_the_run_itself_logged_is_judged(client, gated, caplog):
+    training.run(client=client, score=0.95)
+    assert client.get_version("demo@production").number == 1
+    assert caplog.text == ""
+    run = training.run(client=client, score=0.5)
+    assert run.status == "succeeded"
+    assert client.get_version("demo@production").number == 1
+    assert client.get_version("demo").number == 2
+    assert len([record for record in caplog.records if "the run is recorded without it" in record.getMessage()]) == 1
