@@ -61,7 +61,7 @@ def check_name(name: str, what: str) -> str:
     >>> check_name("iris", "model")
     'iris'
     """
-    return _checked(name, what, fault_in(name), suggest(name))
+    return _checked(name, what, fault_in(name))
 
 
 def check_version_name(name: str) -> str:
@@ -75,7 +75,7 @@ def check_version_name(name: str) -> str:
         fault = "is all digits, as version numbers are"
     if fault is None and fold(name) in STAGE_WORDS:
         fault = "is a word for a stage"
-    return _checked(name, "version", fault, suggest(name, version=True))
+    return _checked(name, "version", fault, version=True)
 
 
 def check_alias(name: str) -> str:
@@ -89,7 +89,7 @@ def check_alias(name: str) -> str:
         fault = "is all digits, as version numbers are"
     if fault is None and fold(name) in STAGE_WORDS:
         fault = "is a word for a stage"
-    return _checked(name, "alias", fault, suggest(name, version=True))
+    return _checked(name, "alias", fault, version=True)
 
 
 def suggest(name: str, *, version: bool = False) -> str:
@@ -119,9 +119,10 @@ def _bad_character(name: str, pattern: re.Pattern[str]) -> str:
     return f"ends in {name[-1]!r}"
 
 
-def _checked(name: str, what: str, fault: str | None, suggestion: str) -> str:
+def _checked(name: str, what: str, fault: str | None, *, version: bool = False) -> str:
     if fault is None:
         return name
+    suggestion = suggest(name, version=version)
     shown = ascii(name if len(name) <= 80 else name[:77] + "...")
     article = "an" if what[0] in "aeiou" else "a"
     hint = "use letters, digits, '.', '_' and '-', beginning and ending with a letter or digit"
