@@ -31,7 +31,8 @@ from gitmodel.pipelines.context import (
 )
 from gitmodel.pipelines.graph import building, current_graph
 from gitmodel.pipelines.materializers import Materializer
-from gitmodel.pipelines.running import Job, Listener, Run, RunFailed, run_job
+from gitmodel.pipelines.recording import Job, Listener, Run
+from gitmodel.pipelines.running import RunFailed, run_job
 from gitmodel.pipelines.steps import Step, step
 from gitmodel.pipelines.worker import is_importing
 

@@ -154,8 +154,14 @@ def _in_order() -> Iterator[Place]:
 
 @contextmanager
 def _threads(count: int) -> Iterator[Place]:
-    with ThreadPoolExecutor(count, thread_name_prefix="gitmodel-step") as threads:
+    threads = ThreadPoolExecutor(count, thread_name_prefix="gitmodel-step")
+    try:
         yield Place(threads, count)
+    except BaseException:
+        # Python ends no thread, but the run can be recorded while it ends.
+        threads.shutdown(wait=False, cancel_futures=True)
+        raise
+    threads.shutdown()
 
 
 @contextmanager

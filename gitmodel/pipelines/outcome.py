@@ -1,114 +1,31 @@
-"""What a run does to the registry: which versions it works on, and the one commit it makes at its end."""
+"""What a run does to the registry: the one commit that it makes at its end."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timezone
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from gitmodel.client import Client
-from gitmodel.domain import codec, paths, records
 from gitmodel.domain import gates as gate_plans
 from gitmodel.domain import models as model_plans
+from gitmodel.domain import paths, records
 from gitmodel.domain import stages as stage_plans
 from gitmodel.domain import versions as version_plans
 from gitmodel.domain.description import read_description
-from gitmodel.domain.names import fold
 from gitmodel.domain.records import ArtifactLink, RunRecord, RunRules, VersionRecord
 from gitmodel.domain.references import VersionRef
-from gitmodel.domain.refs import reserved_ref
 from gitmodel.domain.runs import plan_run
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import Conflict, GateRefused, UsageError
-from gitmodel.pipelines.config import ExternalArtifact, ModelConfig
-from gitmodel.pipelines.graph import Graph
+from gitmodel.pipelines.pinning import Target
 from gitmodel.pipelines.worker import Result
 from gitmodel.registry.admission import judge
 from gitmodel.registry.runs import fitting
 from gitmodel.registry.writer import Batch
-from gitmodel.storage.journal import Journal
 
 log = logging.getLogger("gitmodel.pipelines")
-
-_NO_DIGEST = "sha256:" + "0" * 64
-# What else than links a version's record holds: metadata, description, code.
-_RESERVE_BYTES = 8_192
-_ANY_TIME = datetime.fromtimestamp(0, timezone.utc)
-
-
-@dataclass(frozen=True)
-class Target:
-    """The version that a step works on: *new* if this run makes it, *again* if it goes on with a failed one.
-
-    *artifacts* are the names of those that it has, or will have when the run succeeds.
-    """
-
-    config: ModelConfig
-    model: str
-    number: int
-    name: str | None
-    new: bool
-    again: bool = False
-    stages: tuple[str, ...] = ()
-    artifacts: tuple[str, ...] = ()
-
-    @property
-    def reference(self) -> str:
-        return f"{self.model}@{self.number}"
-
-    @property
-    def keeps_failed(self) -> bool:
-        """Whether a failed run leaves the version, marked failed."""
-        return not self.config.delete_new_version_on_failure
-
-    def facts(self) -> dict[str, Any]:
-        """What a worker is told of it."""
-        return {
-            "model": self.model,
-            "number": self.number,
-            "name": self.name,
-            "new": self.new,
-            "stages": list(self.stages),
-            "artifacts": list(self.artifacts),
-        }
-
-
-@dataclass(frozen=True)
-class Pinned:
-    """What the names in a pipeline stood for when its run began: *targets* by step, *inputs* by step and parameter."""
-
-    targets: dict[str, Target]
-    inputs: dict[tuple[str, str], dict[str, Any]]
-
-
-def pin(client: Client, pipeline: str, graph: Graph, default: ModelConfig | None, journal: Journal) -> Pinned:
-    """Resolve every stage, name and version that the pipeline names, all at one moment, and reserve new numbers.
-
-    Raises NotFound for an unknown version (saying what exists), Conflict and UsageError for configurations that
-    disagree.
-    """
-    given = {node.name: node.step.model_config or default for node in graph.nodes.values()}
-    chosen = {name: config for name, config in given.items() if config is not None}
-    found = client.repository.read(lambda snapshot: _resolve(snapshot, graph, chosen))
-    _report_differences(found)
-    targets: dict[str, Target] = {}
-    made: dict[str, Target] = {}
-    for name, config in found.configs.items():
-        key = _key(config)
-        if key not in made:
-            old = found.versions.get(key)
-            if old is not None:
-                names = tuple(link.name for link in old.artifacts)
-                made[key] = Target(config, config.name, old.number, old.name, False, False, found.stages, names)
-            else:
-                steps = [step for step, other in found.configs.items() if _key(other) == key]
-                names = _check_outputs(pipeline, graph, steps)
-                number, again = _reserve(client, config, journal)
-                made[key] = Target(config, config.name, number, config.new_name, True, again, found.stages, names)
-        targets[name] = replace(made[key], config=config)
-    return Pinned(targets, found.inputs)
 
 
 class _Taken(Conflict):
@@ -188,163 +105,6 @@ def _renumbered(result: Result, old: Target, new: Target) -> Result:
         for plan in result["plans"]
     ]
     return {**result, "plans": plans}
-
-
-def release_numbers(client: Client, targets: Iterable[Target], journal: Journal) -> None:
-    """Drop the reservations of the run's models that the branch has caught up with, but those of living runs."""
-    for model in sorted({target.model for target in targets if target.new}):
-        folder = reserved_ref(model, 1).rpartition("/")[0]
-        refs = client.repository.git.lines("for-each-ref", "--format=%(refname)", f"{folder}/*")
-        numbers = [int(ref.rpartition("/")[2]) for ref in refs if ref.rpartition("/")[2].isdigit()]
-        if not numbers:
-            continue
-        in_use = {name for noted in journal.living() for name in noted.get("reserved", ())}
-        last = client.repository.read(lambda snapshot, model=model: snapshot.last_number(model))  # type: ignore[misc]
-        client.repository.release(model, [n for n in numbers if f"{model}@{n}" not in in_use], last)
-
-
-def _key(config: ModelConfig) -> str:
-    return f"{fold(config.name)}@" if config.create_new_model_version else f"{config.name}@{config.selector}"
-
-
-@dataclass
-class _Found:
-    """What one snapshot says of a pipeline's configurations (by step, with the models' present names) and inputs."""
-
-    stages: tuple[str, ...]
-    configs: dict[str, ModelConfig]
-    inputs: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
-    versions: dict[str, VersionRecord] = field(default_factory=dict)
-    models: dict[str, records.ModelRecord] = field(default_factory=dict)
-
-
-def _resolve(snapshot: Snapshot, graph: Graph, chosen: Mapping[str, ModelConfig]) -> _Found:
-    configs = {
-        name: config.model_copy(update={"name": snapshot.current_name(config.name)}) for name, config in chosen.items()
-    }
-    found = _Found(snapshot.registry().stage_names, configs)
-    for node in graph.nodes.values():
-        for parameter, value in node.inputs.items():
-            if isinstance(value, ExternalArtifact):
-                model, number = snapshot.resolve(value.ref)
-                link = version_plans.artifact(snapshot.version(model, number), model, value.name)
-                reference = {"digest": link.digest, "format": link.format, "materializer": ""}
-                found.inputs[node.name, parameter] = {**reference, "trusted": value.trusted}
-    for config in configs.values():
-        key = _key(config)
-        if not config.create_new_model_version:
-            model, number = snapshot.resolve(VersionRef.of(config.name, config.selector))
-            found.versions[key] = snapshot.version(model, number)
-            continue
-        _check_agreement(config, [other for other in configs.values() if _key(other) == key])
-        record = _check_new(snapshot, config)
-        if record is not None:
-            found.models[key] = record
-    return found
-
-
-def _check_agreement(config: ModelConfig, others: list[ModelConfig]) -> None:
-    for other in others:
-        if (other.name, other.new_name) != (config.name, config.new_name):
-            first, second = config.new_name or "no name", other.new_name or "no name"
-            if config.name != other.name:
-                first, second = config.name, other.name
-            raise UsageError(
-                f"two configurations disagree on the new version of {config.name}: {first} and {second}",
-                hint="they share one version: give them one name",
-            )
-
-
-def _check_new(snapshot: Snapshot, config: ModelConfig) -> records.ModelRecord | None:
-    """The model's record, or None if it has still to be made. Raises what making the new version would raise."""
-    record = snapshot.load(paths.model_file(config.name), records.MODEL)
-    if record is None:
-        model_plans.plan_registration(snapshot, config.name, read_description(config.described()), now=_ANY_TIME)
-    else:
-        snapshot.model(config.name)
-        if config.new_name and _failed(snapshot, config) is None:
-            version_plans.check_free_name(snapshot, config.name, config.new_name)
-    return record
-
-
-def _failed(snapshot: Snapshot, config: ModelConfig) -> VersionRecord | None:
-    """The version of a failed run that a run with *config* goes on with."""
-    model = config.name
-    number = snapshot.number_named(model, config.new_name) if config.new_name else snapshot.last_number(model)
-    if not number:
-        return None
-    old = snapshot.version(model, number)
-    return old if old.failed and old.deleted is None and old.name == config.new_name else None
-
-
-def _reserve(client: Client, config: ModelConfig, journal: Journal) -> tuple[int, bool]:
-    """The number for the new version, and whether it is that of a failed version to go on with."""
-    again: set[int] = set()
-
-    def take(snapshot: Snapshot) -> int:
-        old = _failed(snapshot, config)
-        if old is None:
-            return snapshot.next_number(config.name)
-        if not snapshot.is_reserved(config.name, old.number) or _is_stale(client, config.name, old.number, journal):
-            again.add(old.number)
-            return old.number
-        if config.new_name:
-            raise Conflict(
-                f"another run goes on with {config.name} {config.new_name} now", hint="wait until it is over"
-            )
-        return snapshot.next_number(config.name)
-
-    number = client.repository.reserve(config.name, take)
-    return number, number in again
-
-
-def _is_stale(client: Client, model: str, number: int, journal: Journal) -> bool:
-    """Whether the reservation of a failed version is left of a run that was killed; then it is dropped."""
-    if any(f"{model}@{number}" in noted.get("reserved", ()) for noted in journal.living()):
-        return False
-    client.repository.release(model, [number], number)
-    return True
-
-
-def _check_outputs(pipeline: str, graph: Graph, steps: list[str]) -> tuple[str, ...]:
-    """The names of all outputs of *steps*. Raises UsageError for two of one name, or more than a version holds."""
-    owners: dict[str, str] = {}
-    size = _RESERVE_BYTES
-    for step in steps:
-        for name in graph.nodes[step].outputs:
-            other = owners.setdefault(fold(name), step)
-            if other != step:
-                raise UsageError(
-                    f"steps {other} and {step} both have an output called {name}",
-                    hint='name them apart: -> Annotated[T, "name"]',
-                )
-            link = ArtifactLink(name, "deployment", _NO_DIGEST, 10**12, "safetensors", pipeline, step)
-            size += len(codec.encode(records.LINK, link)) + len("[[artifacts]]\n\n")
-    if size > codec.MAX_BYTES:
-        raise UsageError(
-            f"a version cannot hold the outputs of so many steps ({len(owners)})",
-            hint="return several files as one folder, or leave steps without a model_config",
-        )
-    return tuple(name for step in steps for name in graph.nodes[step].outputs)
-
-
-def _report_differences(found: _Found) -> None:
-    """Say once of each model which fields of its configurations are not what the model's record says."""
-    told: dict[str, dict[str, None]] = {}
-    for config in found.configs.values():
-        record = found.models.get(_key(config))
-        if record is not None:
-            given = read_description(config.described())
-            fields = [field for field, value in given.items() if getattr(record, field) != value]
-            told.setdefault(config.name, {}).update(dict.fromkeys(fields))
-    for model, differing in told.items():
-        if differing:
-            log.warning(
-                "%s of model %s differ from its ModelConfig; they stay as they are recorded (`git model update %s`)",
-                ", ".join(differing),
-                model,
-                model,
-            )
 
 
 def _plan_model(snapshot: Snapshot, target: Target, now: Any) -> Change[str]:

@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-import io
 import logging
 import os
-import platform
 import tempfile
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
-from dataclasses import dataclass, field
-from datetime import datetime
+from contextlib import suppress
 from graphlib import TopologicalSorter
 from typing import Any
 
 from gitmodel.client import Client
-from gitmodel.domain.records import Code, RunRecord, RunRules, StepRecord
-from gitmodel.domain.runs import run_id
+from gitmodel.domain.runs import run_id, without_secrets
 from gitmodel.errors import GitModelError, UsageError
 from gitmodel.pipelines.caching import cache_key, is_there
-from gitmodel.pipelines.config import ExternalArtifact, ModelConfig
+from gitmodel.pipelines.config import ExternalArtifact
 from gitmodel.pipelines.executors import Choice, Place, choose_executor
 from gitmodel.pipelines.graph import Graph, Node
-from gitmodel.pipelines.outcome import Pinned, Target, commit_run, pin, release_numbers
+from gitmodel.pipelines.outcome import commit_run
+from gitmodel.pipelines.pinning import Target, pin, release_numbers
+from gitmodel.pipelines.recording import Job, Run, Work, keep_packages, order, run_record
 from gitmodel.pipelines.worker import Request, Result, location, run_step
 from gitmodel.storage.journal import Journal, RunJournal
 
@@ -32,8 +30,6 @@ log = logging.getLogger("gitmodel.pipelines")
 
 # A step whose worker died is run once more: the death may have been another step's.
 _TRIES = 2
-_LONGEST_TRACEBACK = 8_000
-Listener = Callable[[str, str, float], None]
 
 
 class RunFailed(GitModelError):
@@ -48,56 +44,6 @@ class RunFailed(GitModelError):
         self.traceback = traceback
 
 
-@dataclass(frozen=True)
-class Run:
-    """A run that is over: its *id*, the *versions* it made or worked on (`demo@1`), and the record of each step."""
-
-    id: str
-    status: str
-    versions: tuple[str, ...]
-    steps: tuple[StepRecord, ...]
-
-    def __repr__(self) -> str:
-        return f"Run({self.id!r}, {self.status!r})"
-
-
-@dataclass(frozen=True)
-class Job:
-    """A pipeline that was called: its graph, what it was called with, and how it is to be run."""
-
-    pipeline: str
-    graph: Graph
-    parameters: Mapping[str, Any]
-    model_config: ModelConfig | None
-    enable_cache: bool
-    listener: Listener | None = None
-
-
-@dataclass
-class Work:
-    """Everything about a run that is under way."""
-
-    id: str
-    job: Job
-    started: datetime
-    code: Code
-    packages: str
-    pinned: Pinned
-    order: list[str]
-    results: dict[str, Result] = field(default_factory=dict)
-    failed: str = ""
-    status: str = "running"
-
-    @property
-    def targets(self) -> dict[str, Target]:
-        """The version that each step works on."""
-        return self.pinned.targets
-
-    def in_order(self) -> dict[str, Result]:
-        """The results in an order that does not depend on which step was faster."""
-        return {name: self.results[name] for name in self.order if name in self.results}
-
-
 def run_job(client: Client, job: Job, executor: Any = None) -> Run:
     """Run the steps of a pipeline, and commit what they made and planned in one transaction.
 
@@ -110,7 +56,7 @@ def run_job(client: Client, job: Job, executor: Any = None) -> Run:
         _check_reachable(job.graph, choice.name)
     moment = client.writer.moment()
     code = client.read_code()
-    packages = _keep_packages(client)
+    packages = keep_packages(client)
     journal = Journal(client.repository.common_dir)
     facts = {"pipeline": job.pipeline, "started": moment.isoformat(), "pid": os.getpid(), "executor": choice.name}
     with journal.open_run(lambda: run_id(job.pipeline, moment, _unique()), facts) as notes:
@@ -120,7 +66,7 @@ def run_job(client: Client, job: Job, executor: Any = None) -> Run:
             notes.discard()  # it never began
             raise
         notes.note(reserved=sorted({target.reference for target in pinned.targets.values() if target.new}))
-        work = Work(notes.id, job, moment, code, packages, pinned, _order(needs))
+        work = Work(notes.id, job, moment, code, packages, pinned, order(needs))
         return _run(client, work, choice, journal, notes, needs)
 
 
@@ -134,19 +80,25 @@ def _run(
             _Coordinator(client, work, place, choice, journal, notes, local).run(needs)
     except BaseException as error:
         work.status = "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"
-        described = {"type": type(error).__name__, "message": str(error), "traceback": ""}
         # Ctrl-C has reached the git that reads for us, too.
         client.repository.reader.close()
-        _record_failure(client, work, choice, notes, described)
+        _record_failure(client, work, choice, notes, _told(error))
         raise
     if work.failed:
         work.status = "failed"
         error_of = work.results[work.failed]["error"]
         _record_failure(client, work, choice, notes, error_of)
         raise _failure(work, error_of)
+    done = _commit(client, work, choice, notes)
+    with suppress(GitModelError):  # the next run of the model does it as well
+        release_numbers(client, work.targets.values(), journal)
+    return done
+
+
+def _commit(client: Client, work: Work, choice: Choice, notes: RunJournal) -> Run:
+    """Commit a run of which no step failed."""
     work.status = "succeeded"
-    record = _run_record(client, work, choice.name, {})
-    steps = record.steps
+    record = run_record(client, work, choice.name, {})
     try:
         written = commit_run(client, record, work.targets, work.in_order())
     except KeyboardInterrupt:
@@ -155,16 +107,18 @@ def _run(
     except Exception as error:
         # Another took the version's name meanwhile, or a step planned what cannot be.
         work.status = "failed"
-        message = error.message if isinstance(error, GitModelError) else str(error)
-        _record_failure(client, work, choice, notes, {"type": type(error).__name__, "message": message}, keep=False)
+        _record_failure(client, work, choice, notes, _told(error), keep=False)
         raise
     notes.note(status=work.status)
     if written is not None:
         notes.discard()
-        record = written
     notes.close()
-    release_numbers(client, work.targets.values(), journal)
-    return Run(work.id, work.status, record.versions, steps)
+    return Run(work.id, work.status, (written or record).versions, record.steps)
+
+
+def _told(error: BaseException) -> dict[str, str]:
+    message = error.message if isinstance(error, GitModelError) else str(error)
+    return {"type": type(error).__name__, "message": without_secrets(message), "traceback": ""}
 
 
 class _Coordinator:
@@ -347,7 +301,7 @@ def _record_failure(
     """Record a run that did not succeed, as well as that can be done: what it failed of is what is to be said."""
     try:
         notes.note(error=error, failed_step=work.failed)
-        record = _run_record(client, work, choice.name, error, keep=keep)
+        record = run_record(client, work, choice.name, error, keep=keep)
         commit_run(client, record, work.targets, work.in_order())
         notes.note(status=work.status)
     except Exception as second:
@@ -373,97 +327,14 @@ def _failure(work: Work, error: Mapping[str, str]) -> RunFailed:
     )
 
 
-def _run_record(client: Client, work: Work, executor: str, error: Mapping[str, str], *, keep: bool = True) -> RunRecord:
-    rules = client.repository.snapshot().registry().runs or RunRules()
-    succeeded = work.status == "succeeded"
-    versions = {
-        target.reference
-        for target in work.targets.values()
-        if succeeded or (keep and target.new and target.keeps_failed)
-    }
-    return RunRecord(
-        id=work.id,
-        pipeline=work.job.pipeline,
-        status=work.status,
-        started=work.started,
-        finished=max(work.started, client.writer.moment()),
-        executor=executor,
-        python=platform.python_version(),
-        packages=work.packages,
-        failed_step=work.failed or None,
-        error=_error_text(error, rules),
-        traceback=error.get("traceback", "")[-_LONGEST_TRACEBACK:] if rules.record_traceback else "",
-        versions=tuple(sorted(versions)),
-        code=work.code,
-        parameters=work.job.parameters,
-        steps=tuple(_step_record(work, work.job.graph.nodes[name]) for name in work.order),
-    )
-
-
-def _error_text(error: Mapping[str, str], rules: RunRules) -> str:
-    # A message can hold paths, host names and secrets; history is for ever.
-    return f"{error['type']}: {error['message']}" if error and rules.record_traceback else error.get("type", "")
-
-
-def _step_record(work: Work, node: Node) -> StepRecord:
-    result = work.results.get(node.name)
-    inputs = {}
-    for name, value in node.inputs.items():
-        if isinstance(value, ExternalArtifact):
-            inputs[name] = work.pinned.inputs[node.name, name]["digest"]
-            continue
-        outputs = work.results.get(value.node, {}).get("outputs", [])
-        if 0 <= value.index < len(outputs):
-            inputs[name] = outputs[value.index]["digest"]
-    return StepRecord(
-        name=node.name,
-        status=result["status"] if result else "skipped",
-        seconds=round(result["seconds"], 3) if result else 0.0,
-        parameters=node.recorded_parameters(),
-        inputs=inputs,
-        outputs={output["name"]: output["digest"] for output in result["outputs"]} if result else {},
-    )
-
-
 def _replanned(plan: dict[str, Any], target: Target) -> dict[str, Any]:
     """What a cached step planned, for the version of this run."""
     return {**plan, "model": target.model, "number": target.number}
 
 
-def _order(needs: Mapping[str, set[str]]) -> list[str]:
-    """The steps in the order in which they run one at a time: the first called of those that can run."""
-    called = {name: index for index, name in enumerate(needs)}
-    sorter = TopologicalSorter(needs)
-    sorter.prepare()
-    ordered: list[str] = []
-    ready: list[str] = []
-    while sorter.is_active():
-        ready = sorted([*ready, *sorter.get_ready()], key=called.__getitem__)
-        ordered.append(ready.pop(0))
-        sorter.done(ordered[-1])
-    return ordered
-
-
 def _unique() -> str:
     # The part of the second comes first, so that ids of one second are in the order of their runs.
     return f"{int(time.time() * 1000) % 1000:03x}{os.urandom(2).hex()[:3]}"
-
-
-def _keep_packages(client: Client) -> str:
-    """The digest of the list of installed packages, `name==version` a line, in the store."""
-    from importlib.metadata import distributions
-
-    if "" not in _packages:
-        found = {f"{item.metadata['Name']}=={item.version}" for item in distributions() if item.metadata["Name"]}
-        _packages[""] = "".join(f"{line}\n" for line in sorted(found, key=str.casefold))
-    known = _packages.get(client.store.url)
-    if known is None or not client.store.holds(known):
-        known = _packages[client.store.url] = client.store.put_stream(io.BytesIO(_packages[""].encode()))[0]
-    return known
-
-
-# The list, and its digest in each store that was used.
-_packages: dict[str, str] = {}
 
 
 def _check_reachable(graph: Graph, executor: str) -> None:

@@ -210,6 +210,18 @@ class TestEnd:
         assert wait_for(lambda: is_gone(worker))
         assert client.list_runs()[0].status == "cancelled"
 
+    def test_an_interrupt_is_recorded_before_threads_have_ended(self, client, tmp_path):
+        folder = client.repository.common_dir.parent
+        (tmp_path / "endless.py").write_text(ENDLESS)
+        process = start(tmp_path / "endless.py", cwd=folder, executor="threads:1")
+        wait_for(lambda: (folder / "started").read_text())
+        process.send_signal(signal.SIGINT)
+        try:
+            wait_for(lambda: client.list_runs()[0].status == "cancelled")
+        finally:
+            process.kill()
+            process.communicate()
+
     @pytest.mark.parametrize("executor", ["in-order", "processes:1"])
     def test_a_killed_run_is_lost_since_its_last_step_and_leaves_nothing_half_made(
         self, client, tmp_path, executor, capsys

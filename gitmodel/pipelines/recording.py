@@ -1,0 +1,154 @@
+"""What is known of a run while it is under way, and what is recorded of it."""
+
+from __future__ import annotations
+
+import io
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from graphlib import TopologicalSorter
+from typing import Any
+
+from gitmodel.client import Client
+from gitmodel.domain.records import Code, RunRecord, RunRules, StepRecord
+from gitmodel.pipelines.config import ExternalArtifact, ModelConfig
+from gitmodel.pipelines.graph import Graph, Node
+from gitmodel.pipelines.pinning import Pinned, Target
+from gitmodel.pipelines.worker import Result
+
+_LONGEST_TRACEBACK = 8_000
+Listener = Callable[[str, str, float], None]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that is over: its *id*, the *versions* it made or worked on (`demo@1`), and the record of each step."""
+
+    id: str
+    status: str
+    versions: tuple[str, ...]
+    steps: tuple[StepRecord, ...]
+
+    def __repr__(self) -> str:
+        return f"Run({self.id!r}, {self.status!r})"
+
+
+@dataclass(frozen=True)
+class Job:
+    """A pipeline that was called: its graph, what it was called with, and how it is to be run."""
+
+    pipeline: str
+    graph: Graph
+    parameters: Mapping[str, Any]
+    model_config: ModelConfig | None
+    enable_cache: bool
+    listener: Listener | None = None
+
+
+@dataclass
+class Work:
+    """Everything about a run that is under way."""
+
+    id: str
+    job: Job
+    started: datetime
+    code: Code
+    packages: str
+    pinned: Pinned
+    order: list[str]
+    results: dict[str, Result] = field(default_factory=dict)
+    failed: str = ""
+    status: str = "running"
+
+    @property
+    def targets(self) -> dict[str, Target]:
+        """The version that each step works on."""
+        return self.pinned.targets
+
+    def in_order(self) -> dict[str, Result]:
+        """The results in an order that does not depend on which step was faster."""
+        return {name: self.results[name] for name in self.order if name in self.results}
+
+
+def run_record(client: Client, work: Work, executor: str, error: Mapping[str, str], *, keep: bool = True) -> RunRecord:
+    rules = client.repository.snapshot().registry().runs or RunRules()
+    succeeded = work.status == "succeeded"
+    versions = {
+        target.reference
+        for target in work.targets.values()
+        if succeeded or (keep and target.new and target.keeps_failed)
+    }
+    return RunRecord(
+        id=work.id,
+        pipeline=work.job.pipeline,
+        status=work.status,
+        started=work.started,
+        finished=max(work.started, client.writer.moment()),
+        executor=executor,
+        python=platform.python_version(),
+        packages=work.packages,
+        failed_step=work.failed or None,
+        error=_error_text(error, rules),
+        traceback=error.get("traceback", "")[-_LONGEST_TRACEBACK:] if rules.record_traceback else "",
+        versions=tuple(sorted(versions)),
+        code=work.code,
+        parameters=work.job.parameters,
+        steps=tuple(_step_record(work, work.job.graph.nodes[name]) for name in work.order),
+    )
+
+
+def _error_text(error: Mapping[str, str], rules: RunRules) -> str:
+    # A message can hold paths, host names and secrets; history is for ever.
+    return f"{error['type']}: {error['message']}" if error and rules.record_traceback else error.get("type", "")
+
+
+def _step_record(work: Work, node: Node) -> StepRecord:
+    result = work.results.get(node.name)
+    inputs = {}
+    for name, value in node.inputs.items():
+        if isinstance(value, ExternalArtifact):
+            inputs[name] = work.pinned.inputs[node.name, name]["digest"]
+            continue
+        outputs = work.results.get(value.node, {}).get("outputs", [])
+        if 0 <= value.index < len(outputs):
+            inputs[name] = outputs[value.index]["digest"]
+    return StepRecord(
+        name=node.name,
+        status=result["status"] if result else "skipped",
+        seconds=round(result["seconds"], 3) if result else 0.0,
+        parameters=node.recorded_parameters(),
+        inputs=inputs,
+        outputs={output["name"]: output["digest"] for output in result["outputs"]} if result else {},
+    )
+
+
+def order(needs: Mapping[str, set[str]]) -> list[str]:
+    """The steps in the order in which they run one at a time: the first called of those that can run."""
+    called = {name: index for index, name in enumerate(needs)}
+    sorter = TopologicalSorter(needs)
+    sorter.prepare()
+    ordered: list[str] = []
+    ready: list[str] = []
+    while sorter.is_active():
+        ready = sorted([*ready, *sorter.get_ready()], key=called.__getitem__)
+        ordered.append(ready.pop(0))
+        sorter.done(ordered[-1])
+    return ordered
+
+
+def keep_packages(client: Client) -> str:
+    """The digest of the list of installed packages, `name==version` a line, in the store."""
+    from importlib.metadata import distributions
+
+    if "" not in _packages:
+        found = {f"{item.metadata['Name']}=={item.version}" for item in distributions() if item.metadata["Name"]}
+        _packages[""] = "".join(f"{line}\n" for line in sorted(found, key=str.casefold))
+    known = _packages.get(client.store.url)
+    if known is None or not client.store.holds(known):
+        known = _packages[client.store.url] = client.store.put_stream(io.BytesIO(_packages[""].encode()))[0]
+    return known
+
+
+# The list, and its digest in each store that was used.
+_packages: dict[str, str] = {}
