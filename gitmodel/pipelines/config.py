@@ -5,45 +5,23 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError, field_validator, model_validator
+from pydantic import ValidationError, field_validator, model_validator
 
+from gitmodel.domain.description import Description
+from gitmodel.domain.models import DESCRIPTIVE
 from gitmodel.domain.names import LATEST, STAGE_WORDS, check_name, check_version_name, fold
 from gitmodel.domain.records import KINDS
 from gitmodel.domain.references import VersionRef
 from gitmodel.errors import GitModelError, UsageError
 
 _STAGES = STAGE_WORDS | {"staging", "production"}
-_DESCRIPTIVE = (
-    "title",
-    "license",
-    "description",
-    "audience",
-    "use_cases",
-    "limitations",
-    "trade_offs",
-    "ethics",
-    "tags",
-    "owners",
-)
 
 
-class _ModelConfig(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
+class _ModelConfig(Description):
     name: str
     version: str | int | None = None
     create_new_model_version: bool = False
     delete_new_version_on_failure: bool = True
-    title: str = ""
-    license: str = ""
-    description: str = ""
-    audience: str = ""
-    use_cases: str = ""
-    limitations: str = ""
-    trade_offs: str = ""
-    ethics: str = ""
-    tags: list[str] = []
-    owners: list[str] = []
 
     @field_validator("name")
     @classmethod
@@ -105,7 +83,7 @@ class ModelConfig(_ModelConfig):
 
     def described(self) -> dict[str, Any]:
         """The descriptive fields that were given."""
-        return {field: getattr(self, field) for field in _DESCRIPTIVE if getattr(self, field)}
+        return {field: getattr(self, field) for field in DESCRIPTIVE if getattr(self, field)}
 
 
 @dataclass(frozen=True)
