@@ -1,0 +1,130 @@
+"""The handle of an artifact."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+from gitmodel.client.html import html_table
+from gitmodel.domain.records import ArtifactLink
+from gitmodel.errors import UsageError
+from gitmodel.registry import artifacts
+from gitmodel.storage.artifacts import Progress
+from gitmodel.storage.local_store import LocalStore
+
+if TYPE_CHECKING:
+    from gitmodel.client.version import ModelVersion
+
+
+class Artifact:
+    """An artifact of a version: its bytes are verified against its digest whenever they are read."""
+
+    def __init__(self, version: ModelVersion, name: str) -> None:
+        self._version = version
+        self._name = name
+
+    @property
+    def name(self) -> str:
+        """The artifact's name within its version."""
+        return self._name
+
+    @property
+    def version(self) -> ModelVersion:
+        """The version it belongs to."""
+        return self._version
+
+    @property
+    def link(self) -> ArtifactLink:
+        """The record of it: name, kind, digest, size in bytes, format, metadata."""
+        return artifacts.only_artifact(self._version._view().record, self._version._model, self._name)
+
+    @property
+    def kind(self) -> str:
+        """ "data", "model" or "deployment"."""
+        return self.link.kind
+
+    @property
+    def digest(self) -> str:
+        """`sha256:` and 64 hex digits; of a folder, the digest of its manifest."""
+        return self.link.digest
+
+    @property
+    def size(self) -> int:
+        """Its size in bytes; of a folder, of all its files."""
+        return self.link.size
+
+    @property
+    def format(self) -> str:
+        """The name of its format, such as `skops`."""
+        return self.link.format
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Its metadata."""
+        return dict(self.link.metadata)
+
+    def log_metadata(self, metadata: Mapping[str, Any] | None = None, **values: Any) -> None:
+        """Set metadata of the artifact; at any time."""
+        self._version.log_metadata(metadata, artifact=self._name, **values)
+
+    def download(self, target: str | os.PathLike[str], *, progress: Progress | None = None) -> Path:
+        """Write it to *target*, verified before it appears there."""
+        artifacts.fetch_artifact(self._version._client.store, self.link, Path(target), progress=progress)
+        return Path(target)
+
+    def path(self) -> Path:
+        """A verified file or folder with its content, to read only: in place in a local store, else in the cache."""
+        link, client = self.link, self._version._client
+        store = client.store
+        if isinstance(store, LocalStore) and not link.is_folder:
+            return store.path(link.digest)
+        cache = client.repository.common_dir / "gitmodel" / "cache" / link.digest.removeprefix("sha256:")
+        if cache.exists():
+            _remove(cache)
+        cache.parent.mkdir(parents=True, exist_ok=True)
+        artifacts.fetch_artifact(store, link, cache)
+        return cache
+
+    def open(self) -> BinaryIO:
+        """Its bytes; reading them to the end raises Invalid if they are not what the digest says. Not for folders."""
+        link = self.link
+        if link.is_folder:
+            raise UsageError(f"{self._name} is a folder", hint="use .path() and open a file in it")
+        return self._version._client.store.open(link.digest)
+
+    def load(self, *, trusted: bool = False) -> Any:
+        """The object that the artifact holds, by its recorded format.
+
+        *trusted* allows formats that run code when they are loaded (pickle and its like); without it they are Refused.
+        """
+        import tempfile
+
+        from gitmodel import formats
+
+        link = self.link
+        if link.is_folder:
+            raise UsageError(f"{self._name} is a folder", hint="use .path() and load a file in it")
+        with tempfile.TemporaryDirectory(prefix="gitmodel-") as folder:
+            target = Path(folder) / "artifact"
+            artifacts.fetch_artifact(self._version._client.store, link, target)
+            return formats.load(target, link.format, trusted=trusted)
+
+    def __repr__(self) -> str:
+        return f"Artifact({self._version.reference!r}, {self._name!r})"
+
+    def _repr_html_(self) -> str:
+        link = self.link
+        return html_table(
+            ("field", "value"), [(key, getattr(link, key)) for key in ("name", "kind", "format", "size", "digest")]
+        )
+
+
+def _remove(path: Path) -> None:
+    import shutil
+
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path)
+    else:
+        path.unlink()

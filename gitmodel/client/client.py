@@ -1,0 +1,244 @@
+"""The registry as one object, opened."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any
+
+from gitmodel.client.model import PAGE, Model, Models
+from gitmodel.client.version import ModelVersion
+from gitmodel.domain.records import Code
+from gitmodel.domain.references import VersionRef
+from gitmodel.errors import GitModelError, UsageError
+from gitmodel.registry import models, stages, versions
+from gitmodel.registry.stages import Applied
+from gitmodel.registry.writer import Batch, Direct, Writer
+from gitmodel.storage.artifacts import ArtifactStore, Progress, open_store
+from gitmodel.storage.local_store import LocalStore
+from gitmodel.storage.repository import Repository, check_git, configured, open_repository
+
+if TYPE_CHECKING:
+    from gitmodel.registry.runs import RunView
+    from gitmodel.teams.sync import Pulled, Pushed
+
+
+class Client:
+    """A registry, opened: the one of the repository at *path*, unless *repo* or a setting names another.
+
+    *repo* is a path; without it the registry is chosen by `GITMODEL_REPO`, else `git config gitmodel.repo`, else it is
+    the repository that *path* is in. The code repository is always the one that *path* is in. *store* is the URL
+    of the artifact store; without it `GITMODEL_STORE`, `git config gitmodel.store` or the registry's own says which.
+
+    Raises NotFound outside of a repository, UsageError for a git or repository that gitmodel cannot work with.
+
+    >>> client = Client()                                      # doctest: +SKIP
+    >>> client.register_model(Model(name="iris"))              # doctest: +SKIP
+    Model('iris')
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str] = ".",
+        *,
+        repo: str | os.PathLike[str] | None = None,
+        store: str | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        self._environ = dict(os.environ if environ is None else environ)
+        self._path = Path(path).expanduser()
+        self._store_url = store
+        self._store: ArtifactStore | None = None
+        self._repository = self._open(None if repo is None else os.fspath(repo))
+        self._writer: Writer = Direct(self._repository)
+
+    @property
+    def repository(self) -> Repository:
+        """The registry repository."""
+        return self._repository
+
+    @property
+    def writer(self) -> Writer:
+        """Where changes go: straight to the branch, or within `transaction` to the batch."""
+        return self._writer
+
+    @property
+    def store(self) -> ArtifactStore:
+        """The artifact store, opened when it is first needed. Raises UsageError for a URL it cannot be at."""
+        if self._store is None:
+            self._store = open_store(self.store_url, default_root=self.store_root)
+        return self._store
+
+    @property
+    def store_url(self) -> str:
+        """The URL of the artifact store that is chosen; "" for the one inside the repository, at `store_root`."""
+        named = self._store_url or self._environ.get("GITMODEL_STORE") or self._repository.config.get("gitmodel.store")
+        return named or self._repository.snapshot().registry().store or ""
+
+    @property
+    def store_root(self) -> Path:
+        """The folder of the artifact store that needs no setting up."""
+        return self._repository.common_dir / "gitmodel" / "store"
+
+    def close(self) -> None:
+        """End the git process that reads for this client; it starts again if the client is used again."""
+        self._repository.close()
+
+    def __enter__(self) -> Client:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return f"Client({str(self._repository.common_dir)!r})"
+
+    # Models
+
+    def register_model(self, model: Model | str, **description: Any) -> Model:
+        """Make a model: `register_model(Model(name=..., ...))` or `register_model(name, license=..., ...)`.
+
+        Raises UsageError for a bad name or field, Conflict if the name is or was in use.
+        """
+        if isinstance(model, Model):
+            description = {**model.description_given(), **description}
+            model = model.name
+        return Model._of(self, models.register_model(self._writer, model, description))
+
+    def get_model(self, name: str | None = None, *, model_name: str | None = None) -> Model:
+        """The model *name* (or *model_name*, the draft's word). Raises NotFound, which says what there is."""
+        wanted = name if name is not None else model_name
+        if wanted is None:
+            raise UsageError("get_model needs the name of a model", hint="write client.get_model('iris')")
+        return Model._of(self, models.get_model(self._writer, wanted).name)
+
+    def list_models(self, *, filter: str = "", sort: str = "name", limit: int | None = None, offset: int = 0) -> Models:
+        """The models that match *filter* (see `docs/reference/expressions.md`), sorted by "name", "created", "latest"
+        or "versions" ("-created": descending), *limit* of them from *offset*."""
+        found, _ = models.list_models(self._writer, filter=filter, sort=sort, limit=limit, offset=offset)
+        return Models(Model._of(self, view.name) for view in found)
+
+    def update_model(
+        self,
+        name: str,
+        *,
+        new_name: str | None = None,
+        add_tags: Iterable[str] = (),
+        remove_tags: Iterable[str] = (),
+        **description: Any,
+    ) -> Model:
+        """Change a model's descriptive fields and tags, and its name. Raises NotFound, UsageError, Conflict."""
+        if new_name is not None and not isinstance(self._writer, Batch):
+            with self.transaction(f"Rename {name} to {new_name}"):
+                return self.update_model(
+                    name, new_name=new_name, add_tags=add_tags, remove_tags=remove_tags, **description
+                )
+        now = models.update_model(self._writer, name, description, add_tags=add_tags, remove_tags=remove_tags)
+        if new_name is not None:
+            now = models.rename_model(self._writer, now, new_name)
+        return Model._of(self, now)
+
+    def delete_model(self, name: str, *, reason: str = "", force: bool = False) -> None:
+        """Delete a model; its name and numbers are never used again. Raises Refused if it is in use, unless *force*."""
+        models.delete_model(self._writer, name, reason=reason, force=force)
+
+    # Versions
+
+    def get_version(self, reference: str) -> ModelVersion:
+        """The version that a reference such as `"iris@production"` names. Raises NotFound, which says what there is.
+
+        By stage or alias it is the one in force, and its artifacts are those that were promoted.
+        """
+        model, record = versions.resolve(self._writer, VersionRef.parse(reference))
+        return ModelVersion(self, model, record.number)
+
+    # Runs
+
+    def list_runs(self, *, filter: str = "", limit: int | None = PAGE, offset: int = 0) -> list[RunView]:
+        """The runs that match *filter*, newest first, with those that are under way or were lost on this machine."""
+        from gitmodel.registry import runs
+
+        return runs.list_runs(self._repository, filter=filter, limit=limit, offset=offset)[0]
+
+    def get_run(self, id: str) -> RunView:
+        """The run *id*. Raises NotFound."""
+        from gitmodel.registry import runs
+
+        return runs.get_run(self._repository, id, store=lambda: self.store)
+
+    def apply(self, *names: str, reviewed: Iterable[str] = ()) -> Applied:
+        """Put in force what the branch records, for all models or for *names*.
+
+        *reviewed* are ids of commits that you vouch for: they came through review, though history does not show it.
+        """
+        return stages.apply(self._repository, names, reviewed=frozenset(reviewed))
+
+    # Others
+
+    def pull(self, remote: str = "", *, rewound: bool = False) -> Pulled:
+        """Bring the registry of *remote* (else `git config gitmodel.remote`, else `origin`) together with this one.
+
+        What was done here and not pushed is made again on what others did; versions whose numbers were taken meanwhile
+        get new ones. Raises Conflict if the remote was rewound or deleted, unless *rewound* says that it may; Refused
+        for unrelated registries and signed commits; Unreachable.
+        """
+        from gitmodel.storage import remotes
+        from gitmodel.teams import sync
+
+        return sync.pull(self._repository, remotes.choose_remote(self._repository, remote), rewound=rewound)
+
+    def push(
+        self, remote: str = "", *, timeout: float = 60.0, jobs: int = 8, progress: Progress | None = None
+    ) -> Pushed:
+        """Upload artifacts, *jobs* at a time, then push branch and stage tags to *remote*, all or nothing.
+
+        What others pushed meanwhile is pulled first, again and again for *timeout* seconds. Raises Unreachable for a
+        remote or store out of reach, Refused with the host's words if a rule of it says no, Conflict as `pull` does.
+        """
+        from gitmodel.storage import remotes
+        from gitmodel.teams import sync
+
+        uploads = sync.Uploads(LocalStore(self.store_root), self.store, jobs, progress)
+        chosen = remotes.choose_remote(self._repository, remote)
+        return sync.push(self._repository, chosen, uploads, timeout=timeout)
+
+    @contextmanager
+    def transaction(self, message: str) -> Iterator[Client]:
+        """Several changes in one commit with the subject *message*; an exception inside changes nothing.
+
+        >>> with client.transaction("Move iris on"):                    # doctest: +SKIP
+        ...     version = client.get_model("iris").create_version()
+        ...     version.set_stage("staging")
+        """
+        if isinstance(self._writer, Batch):
+            raise UsageError("a transaction is open already", hint="make all changes in the outer one")
+        batch = Batch(self._repository, message)
+        direct, self._writer = self._writer, batch
+        try:
+            yield self
+            batch.commit()
+        finally:
+            self._writer = direct
+
+    def read_code(self) -> Code:
+        """The state of the code repository that *path* is in: commit, changes, origin."""
+        from gitmodel.storage.code import read_code
+
+        return read_code(self._path, environ=self._environ)
+
+    def _open(self, repo: str | None) -> Repository:
+        branch = self._environ.get("GITMODEL_BRANCH", "")
+        named = repo or self._environ.get("GITMODEL_REPO")
+        try:
+            if named:
+                return open_repository(Path(named).expanduser(), environ=self._environ, branch=branch)
+            elsewhere = configured("gitmodel.repo", self._path, environ=self._environ)
+            return open_repository(elsewhere or self._path, environ=self._environ, branch=branch)
+        except GitModelError:
+            check_git(self._environ)
+            raise

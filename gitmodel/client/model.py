@@ -1,0 +1,267 @@
+"""The stages that every registry knows, the handle of a model, and a list of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gitmodel.client.html import html_table
+from gitmodel.client.version import ModelVersion, Versions, scalars
+from gitmodel.domain.models import DESCRIPTIVE
+from gitmodel.domain.names import ARCHIVED, LATEST, NONE, check_name
+from gitmodel.domain.records import ModelRecord
+from gitmodel.domain.references import VersionRef
+from gitmodel.domain.stages import Promotion, StageState
+from gitmodel.domain.views import ModelView
+from gitmodel.errors import UsageError
+from gitmodel.registry import artifacts, models, stages, versions
+from gitmodel.registry.writer import Writer
+from gitmodel.storage.log import StageEvent
+
+if TYPE_CHECKING:
+    from gitmodel.client.client import Client
+
+PAGE = 50
+
+
+class ModelStages(str, Enum):
+    """The stages of a registry that defines none of its own, and the words for leaving them."""
+
+    NONE = NONE
+    STAGING = "staging"
+    PRODUCTION = "production"
+    ARCHIVED = ARCHIVED
+    LATEST = LATEST
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class _Text:
+    """A descriptive field of a model that is text."""
+
+    def __init__(self, doc: str) -> None:
+        self.__doc__ = doc
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, model: Model, owner: type) -> str:
+        return str(model._described(self._name))
+
+
+class _Words(_Text):
+    """A descriptive field of a model that is a list of words."""
+
+    def __get__(self, model: Model, owner: type) -> list[str]:  # type: ignore[override]
+        return list(model._described(self._name))
+
+
+class Model:
+    """A model: what is said of it, and its versions.
+
+    Made by hand it is a description for `Client.register_model`; from a client it is a handle that reads again when
+    the branch has moved. Fields: title, license, description, audience, use_cases, limitations, trade_offs, ethics
+    (text), tags, owners (lists of text).
+
+    Raises UsageError for a bad name, an unknown field or a value of the wrong type.
+
+    >>> Model(name="iris", license="Apache-2.0", tags=["sklearn"])
+    Model('iris')
+    """
+
+    title = _Text("The name that people read.")
+    license = _Text("Under what terms it may be used.")
+    description = _Text("What it is.")
+    audience = _Text("Who it is made for.")
+    use_cases = _Text("What it is to be used for.")
+    limitations = _Text("What it cannot do.")
+    trade_offs = _Text("What was given up for what.")
+    ethics = _Text("What is to be weighed before it is used.")
+    tags = _Words("Words to find it by, sorted.")
+    owners = _Words("Who answers for it, sorted.")
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        title: str = "",
+        license: str = "",
+        description: str = "",
+        audience: str = "",
+        use_cases: str = "",
+        limitations: str = "",
+        trade_offs: str = "",
+        ethics: str = "",
+        tags: Iterable[str] = (),
+        owners: Iterable[str] = (),
+    ) -> None:
+        from gitmodel.domain.description import read_description
+
+        given = {
+            "title": title,
+            "license": license,
+            "description": description,
+            "audience": audience,
+            "use_cases": use_cases,
+            "limitations": limitations,
+            "trade_offs": trade_offs,
+            "ethics": ethics,
+            "tags": tags,
+            "owners": owners,
+        }
+        self._name = check_name(name, "model")
+        self._given = read_description(given)
+        self._client: Client | None = None
+
+    @classmethod
+    def _of(cls, client: Client, name: str) -> Model:
+        model = cls.__new__(cls)
+        model._name, model._given, model._client = name, {}, client
+        return model
+
+    @property
+    def name(self) -> str:
+        """The model's name."""
+        return self._name
+
+    def description_given(self) -> dict[str, Any]:
+        """The descriptive fields that were given when this was made by hand."""
+        return {field: value for field, value in self._given.items() if value}
+
+    @property
+    def record(self) -> ModelRecord:
+        """The model's record as it is now."""
+        return self._view().record
+
+    @property
+    def created(self) -> datetime:
+        """When the model was registered, in UTC."""
+        return self.record.created
+
+    @property
+    def versions(self) -> Versions:
+        """The newest 50 versions, oldest first, so that `[-1]` is the newest."""
+        return self.list_versions(limit=PAGE)
+
+    def list_versions(self, *, filter: str = "", limit: int | None = None, offset: int = 0) -> Versions:
+        """Versions that match *filter*: the newest *limit* after *offset* newer ones, oldest first."""
+        found, _ = versions.list_versions(self._writer(), self._name, filter=filter, limit=limit, offset=offset)
+        return Versions(ModelVersion(self._registered(), view.model, view.record.number) for view in reversed(found))
+
+    def get_version(self, version: str | int | ModelStages | None = None) -> ModelVersion:
+        """A version by number, name, stage, alias or "latest" (also if left out). Raises NotFound, Invalid."""
+        selector = version.value if isinstance(version, ModelStages) else version
+        model, record = versions.resolve(self._writer(), VersionRef.of(self._name, selector))
+        return ModelVersion(self._registered(), model, record.number)
+
+    def create_version(
+        self,
+        name: str | None = None,
+        *,
+        description: str = "",
+        tags: Iterable[str] = (),
+        metadata: Mapping[str, Any] | None = None,
+        data: Mapping[str, Any] | None = None,
+        model_objects: Mapping[str, Any] | None = None,
+        deployments: Mapping[str, Any] | None = None,
+    ) -> ModelVersion:
+        """Make the next version. *data*, *model_objects* and *deployments* map artifact names to files or folders.
+
+        The code repository's commit and whether it has changes are recorded with it.
+        Raises Conflict if *name* is taken.
+        """
+        client = self._registered()
+        kinds = (("data", data), ("model", model_objects), ("deployment", deployments))
+        links = [
+            artifacts.store_artifact(client.store, key, Path(path), kind=kind)
+            for kind, given in kinds
+            for key, path in (given or {}).items()
+        ]
+        number = versions.create_version(
+            client.writer,
+            self._name,
+            name=name,
+            description=description,
+            tags=tags,
+            metadata=scalars(metadata or {}),
+            artifacts=links,
+            code=client.read_code(),
+        )
+        return ModelVersion(client, self._name, number)
+
+    def update(self, *, add_tags: Iterable[str] = (), remove_tags: Iterable[str] = (), **description: Any) -> Model:
+        """Change descriptive fields and tags."""
+        return self._registered().update_model(self._name, add_tags=add_tags, remove_tags=remove_tags, **description)
+
+    def rename(self, new_name: str) -> Model:
+        """Give the model another name; the old one goes on to lead to it."""
+        return self._registered().update_model(self._name, new_name=new_name)
+
+    def delete(self, *, reason: str = "", force: bool = False) -> None:
+        """Delete the model. Raises Refused if it is in use, unless *force*."""
+        self._registered().delete_model(self._name, reason=reason, force=force)
+
+    @property
+    def stages(self) -> list[StageState]:
+        """Every stage and alias: which version is recorded, which is in force."""
+        return stages.list_stages(self._writer(), self._name)
+
+    def demote(self, stage: str, *, reason: str = "") -> Promotion:
+        """Leave *stage* without a version."""
+        return stages.demote(self._writer(), self._name, str(stage), reason=reason)
+
+    def rollback(self, stage: str | ModelStages, *, force: bool = False, reason: str = "") -> ModelVersion:
+        """Put the previous holder of *stage* back; returns it. *force* passes a failing gate, and needs a *reason*."""
+        client = self._registered()
+        done = stages.rollback(client.writer, client.repository, self._name, str(stage), reason=reason, force=force)
+        return ModelVersion(client, done.model, done.version or 0)
+
+    def remove_alias(self, alias: str, *, reason: str = "") -> None:
+        """Take *alias* away from the version that has it."""
+        stages.remove_alias(self._writer(), self._name, alias, reason=reason)
+
+    def history(self, stage: str | ModelStages = "") -> list[StageEvent]:
+        """Every change of the model's stages and aliases, or of one of them, newest first."""
+        return list(stages.history(self._registered().repository, self._name, str(stage)))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Model) and self._name == other._name and self._client is other._client
+
+    def __hash__(self) -> int:
+        return hash(self._name)
+
+    def __repr__(self) -> str:
+        return f"Model({self._name!r})"
+
+    def _repr_html_(self) -> str:
+        view = self._view() if self._client else None
+        rows = [("name", self._name), *((field, getattr(self, field)) for field in DESCRIPTIVE)]
+        rows += [("versions", view.count), ("latest", view.latest)] if view else []
+        return html_table(("field", "value"), [row for row in rows if row[1] not in ("", [], None)])
+
+    def _registered(self) -> Client:
+        if self._client is None:
+            raise UsageError(f"{self!r} is only a description", hint="register it first: client.register_model(model)")
+        return self._client
+
+    def _writer(self) -> Writer:
+        return self._registered().writer
+
+    def _described(self, field: str) -> Any:
+        return self._given[field] if self._client is None else getattr(self.record, field)
+
+    def _view(self) -> ModelView:
+        return models.get_model(self._writer(), self._name)
+
+
+class Models(tuple[Model, ...]):
+    """A list of models with a table for notebooks."""
+
+    def _repr_html_(self) -> str:
+        views = [model._view() for model in self]
+        rows = [(v.name, v.count, v.latest, ", ".join(f"{s.name}: {s.in_force}" for s in v.stages)) for v in views]
+        return html_table(("model", "versions", "latest", "stages"), rows)

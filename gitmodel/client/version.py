@@ -1,0 +1,257 @@
+"""The handle of a version, and a list of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gitmodel.client.artifact import Artifact
+from gitmodel.client.html import html_table
+from gitmodel.domain.records import Code
+from gitmodel.domain.references import VersionRef
+from gitmodel.domain.stages import Promotion, StageState
+from gitmodel.domain.views import VersionView
+from gitmodel.errors import NotFound
+from gitmodel.registry import artifacts, stages, versions
+from gitmodel.storage.artifacts import Progress
+
+if TYPE_CHECKING:
+    from gitmodel.client.client import Client
+    from gitmodel.client.model import Model, ModelStages
+
+
+class ModelVersion:
+    """A version of a model: a handle that reads again when the branch has moved."""
+
+    def __init__(self, client: Client, model: str, number: int) -> None:
+        self._client = client
+        self._model = model
+        self._number = number
+
+    @property
+    def number(self) -> int:
+        """The version's number, from 1."""
+        return self._number
+
+    @property
+    def model(self) -> Model:
+        """The model that this is a version of."""
+        from gitmodel.client.model import Model
+
+        return Model._of(self._client, self._model)
+
+    @property
+    def reference(self) -> str:
+        """How the command line names it, such as `iris@3`."""
+        return f"{self._model}@{self._number}"
+
+    @property
+    def name(self) -> str | None:
+        """The version's own name, if it has one."""
+        return self._view().record.name
+
+    @property
+    def description(self) -> str:
+        """What is said of it."""
+        return self._view().record.description
+
+    @property
+    def created(self) -> datetime:
+        """When it was made, in UTC."""
+        return self._view().record.created
+
+    @property
+    def tags(self) -> list[str]:
+        """Its tags, sorted."""
+        return list(self._view().record.tags)
+
+    @property
+    def metadata(self) -> dict[str, Any]:
+        """Its metadata."""
+        return dict(self._view().record.metadata)
+
+    @property
+    def code(self) -> Code | None:
+        """Which code made it."""
+        return self._view().record.code
+
+    @property
+    def stage(self) -> str | None:
+        """The stage it is in, in force: an exclusive stage, "archived" or None."""
+        return self._view().stage
+
+    @property
+    def aliases(self) -> list[str]:
+        """The aliases it has, in force."""
+        return list(self._view().aliases)
+
+    @property
+    def pending(self) -> tuple[StageState, ...]:
+        """The stages and aliases that are recorded for it, or taken from it, and not in force yet."""
+        return self._view().pending
+
+    @property
+    def runs(self) -> list[str]:
+        """The ids of the runs that made or used it."""
+        return list(self._view().record.runs)
+
+    @property
+    def artifacts(self) -> list[Artifact]:
+        """All its artifacts, by name."""
+        return [Artifact(self, link.name) for link in self._view().record.artifacts]
+
+    @property
+    def data(self) -> list[Artifact]:
+        """Its artifacts that are data."""
+        return self._of_kind("data")
+
+    @property
+    def model_objects(self) -> list[Artifact]:
+        """Its artifacts that are model objects."""
+        return self._of_kind("model")
+
+    @property
+    def deployments(self) -> list[Artifact]:
+        """Its artifacts that are deployments."""
+        return self._of_kind("deployment")
+
+    def get_artifact(self, name: str) -> Artifact:
+        """The artifact called *name*. Raises NotFound, which says what there is."""
+        link = artifacts.only_artifact(self._view().record, self._model, name)
+        return Artifact(self, link.name)
+
+    def set_stage(self, stage: str | ModelStages, force: bool = False, reason: str = "") -> Promotion:
+        """Put the version into *stage*; who was there is archived. "none" leaves the stage.
+
+        *force* passes a failing gate and needs a *reason* then. Raises UsageError for an unknown stage, GateRefused for
+        a version that fails a rule of the stage, Refused for one of a failed run.
+        """
+        return stages.promote(self._client.writer, self._ref(), str(stage), reason=reason, force=force)
+
+    def add_alias(self, alias: str, *, reason: str = "") -> None:
+        """Make *alias* name this version; it is taken from the version that had it."""
+        stages.set_alias(self._client.writer, self._ref(), alias, reason=reason)
+
+    def remove_alias(self, alias: str, *, reason: str = "") -> None:
+        """Take *alias* from this version. Raises NotFound if it is not its own."""
+        view = self._view()
+        own = {*view.aliases, *(s.name for s in view.pending if s.alias and s.recorded == self._number)}
+        own -= {state.name for state in view.pending if state.recorded not in (None, self._number)}
+        if alias not in own:
+            hint = f"its aliases: {', '.join(sorted(own)) or 'none'}"
+            raise NotFound(f"{self.reference} has no alias {alias!a}", hint=hint)
+        stages.remove_alias(self._client.writer, self._model, alias, reason=reason)
+
+    def update(
+        self,
+        *,
+        name: str | None = None,
+        description: str | None = None,
+        add_tags: Iterable[str] = (),
+        remove_tags: Iterable[str] = (),
+    ) -> ModelVersion:
+        """Change description and tags, or name a version that has no name. Raises Refused for a second name."""
+        versions.update_version(
+            self._client.writer,
+            self._ref(),
+            name=name,
+            description=description,
+            add_tags=add_tags,
+            remove_tags=remove_tags,
+        )
+        return self
+
+    def delete(self, *, reason: str = "", force: bool = False) -> None:
+        """Delete the version; its number is never used again. Raises Refused if it is in use, unless *force*."""
+        versions.delete_version(self._client.writer, self._ref(), reason=reason, force=force)
+
+    def link_artifact(
+        self,
+        name: str,
+        path: str | os.PathLike[str],
+        *,
+        kind: str = "data",
+        format: str = "",
+        metadata: Mapping[str, Any] | None = None,
+        progress: Progress | None = None,
+    ) -> Artifact:
+        """Store the file or folder at *path* and link it as *name*; *kind* is "data", "model" or "deployment".
+
+        *format* is found from the content if left out. Raises Refused if the version is in a stage or has an alias.
+        """
+        link = artifacts.store_artifact(
+            self._client.store,
+            name,
+            Path(path),
+            kind=kind,
+            format=format,
+            metadata=scalars(metadata or {}),
+            progress=progress,
+        )
+        artifacts.link_artifacts(self._client.writer, self._ref(), [link])
+        return Artifact(self, name)
+
+    def unlink(self, name: str) -> None:
+        """Take the artifact *name* from the version; its bytes stay in the store."""
+        artifacts.unlink_artifact(self._client.writer, self._ref(), name)
+
+    def log_metadata(
+        self, metadata: Mapping[str, Any] | None = None, *, artifact: str | None = None, **values: Any
+    ) -> None:
+        """Set metadata of the version, or of its *artifact*: numbers, text, booleans, times, lists, tables."""
+        given = scalars({**(metadata or {}), **values})
+        versions.set_metadata(self._client.writer, self._ref(), given, on=artifact)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ModelVersion) and self.reference == other.reference and self._client is other._client
+
+    def __hash__(self) -> int:
+        return hash(self.reference)
+
+    def __repr__(self) -> str:
+        return f"ModelVersion({self.reference!r})"
+
+    def _repr_html_(self) -> str:
+        fields = self._view().fields()
+        return html_table(
+            ("field", "value"), [(key, value) for key, value in fields.items() if value not in (None, "", [], {})]
+        )
+
+    def _ref(self) -> VersionRef:
+        return VersionRef.of(self._model, self._number)
+
+    def _view(self) -> VersionView:
+        return versions.get_version(self._client.writer, self._ref())
+
+    def _of_kind(self, kind: str) -> list[Artifact]:
+        return [Artifact(self, link.name) for link in self._view().record.artifacts if link.kind == kind]
+
+
+class Versions(tuple[ModelVersion, ...]):
+    """A list of versions with a table for notebooks."""
+
+    def _repr_html_(self) -> str:
+        views = [version._view() for version in self]
+        rows = [
+            (v.record.number, v.record.name, v.stage, ", ".join(v.aliases), v.record.created, v.record.description)
+            for v in views
+        ]
+        return html_table(("version", "name", "stage", "aliases", "created", "description"), rows)
+
+
+def scalars(values: Mapping[str, Any]) -> dict[str, Any]:
+    """*values* with NumPy's and the like's single numbers as Python's."""
+
+    def scalar(value: Any) -> Any:
+        if isinstance(value, Mapping):
+            return {key: scalar(item) for key, item in value.items()}
+        if isinstance(value, (list, tuple)):
+            return [scalar(item) for item in value]
+        if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
+            return value.item()
+        return value
+
+    return {key: scalar(value) for key, value in values.items()}
