@@ -10,8 +10,7 @@ from gitmodel.cli import cells, options, shapes
 from gitmodel.cli.grammar import Invocation, command
 from gitmodel.domain.codec import Problem
 from gitmodel.domain.references import VersionRef
-from gitmodel.errors import Invalid, NotFound, Refused, UsageError
-from gitmodel.registry import artifacts
+from gitmodel.errors import Invalid, NotFound, Refused, Unreachable, UsageError
 from gitmodel.registry.artifacts import Verified
 
 FINDING_COLUMNS = (
@@ -72,32 +71,29 @@ def verify(invocation: Invocation, words: tuple[str, ...]) -> None:
     """Hash again what versions point at.
 
     The artifacts of the versions that are named, else of all versions of all models. It ends with exit code 5 if one
-    is missing, or is not what its digest says.
+    is missing, or is not what its digest says, or if the record of a version cannot be read; with 7 if all that is
+    wrong is that a store is out of reach.
     """
     output, client = invocation.output, invocation.client
     refs = [VersionRef.parse(word) for word in _joined(words)]
     found: list[Verified] = []
     with output.progress("verifying") as progress:
-        found.extend(artifacts.verify(client.writer, client.store, refs, progress=progress))
-    damaged = [one for one in found if one.error]
-    shown = damaged if output.format == "table" else found
+        found.extend(client.verify(*refs, progress=progress))
+    wrong = [one for one in found if one.error]
+    shown = wrong if output.format == "table" else found
     output.listing(
         shown,
         shapes.VERIFIED,
         fields=lambda one: {name: getattr(one, name) for name in shapes.VERIFIED.keys},
-        name=lambda one: one.digest,
+        name=lambda one: one.digest or cells.words(one.versions),
         columns=(
-            ("DIGEST", lambda one: one.digest),
+            ("DIGEST", lambda one: one.digest or "-"),
             ("VERSIONS", lambda one: cells.words(one.versions)),
             ("WHAT", lambda one: one.error),
         ),
         empty=f"{_count(len(found), 'artifact')} whole, {cells.size(sum(one.size for one in found))} in all",
     )
-    if damaged:
-        raise Invalid(
-            f"{len(damaged)} of {_count(len(found), 'artifact')} cannot be used",
-            hint="to store the same file again mends it, with `git model link` to any version",
-        )
+    _judge_verified(found)
 
 
 @command(example="git model doctor --fix")
@@ -130,6 +126,29 @@ def doctor(invocation: Invocation, fix: bool, filter: str) -> None:
     grave = [finding for finding in left if finding.grave]
     if grave:
         raise Invalid(f"{_count(len(grave), 'finding')} that matter", hint=grave[0].hint)
+
+
+def _judge_verified(found: list[Verified]) -> None:
+    """End as what `verify` found demands. Raises Invalid, Unreachable."""
+    damaged = [one for one in found if one.error and one.digest and not one.unreachable]
+    unread = [one for one in found if not one.digest]
+    unreachable = [one for one in found if one.unreachable]
+    artifacts = _count(len(found) - len(unread), "artifact")
+    if damaged:
+        raise Invalid(
+            f"{len(damaged)} of {artifacts} cannot be used",
+            hint="to store the same file again mends it, with `git model link` to any version",
+        )
+    if unread:
+        raise Invalid(
+            f"{_count(len(unread), 'record')} of versions cannot be read, and what they need is not known",
+            hint="run `git model check` to see what is wrong, and `git log -p` to see who did it",
+        )
+    if unreachable:
+        raise Unreachable(
+            f"{len(unreachable)} of {artifacts} could not be verified: {unreachable[0].error}",
+            hint="make the store reachable, then run `git model verify` again",
+        )
 
 
 def _joined(words: tuple[str, ...]) -> list[str]:

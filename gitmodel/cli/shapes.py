@@ -263,10 +263,11 @@ VERIFIED = Shape(
     "verified",
     "An artifact that `verify` hashed again; each once, however many versions need it.",
     {
-        "digest": "text: its digest",
+        "digest": "text: its digest; empty if the record of the version cannot be read",
         "size": "number of bytes",
-        "versions": "list of text: the versions that need it, as `MODEL@NUMBER`",
+        "versions": "list of text: the versions that need it, as `MODEL@NUMBER`; a model whose versions are lost",
         "error": "text: what is wrong with it, or empty",
+        "unreachable": "true if its store could not be asked, so that nothing is known of it",
     },
 )
 PROBLEM = Shape(

@@ -14,7 +14,8 @@ from gitmodel.client.version import ModelVersion
 from gitmodel.domain.records import Code
 from gitmodel.domain.references import VersionRef
 from gitmodel.errors import GitModelError, UsageError
-from gitmodel.registry import models, stages, versions
+from gitmodel.registry import artifacts, models, stages, versions
+from gitmodel.registry.artifacts import Verified
 from gitmodel.registry.stages import Applied
 from gitmodel.registry.writer import Batch, Direct, Writer
 from gitmodel.storage.artifacts import ArtifactStore, Progress, open_store
@@ -224,6 +225,19 @@ class Client:
             batch.commit()
         finally:
             self._writer = direct
+
+    # Artifacts and their stores
+
+    def verify(self, *references: str | VersionRef, progress: Progress | None = None) -> Iterator[Verified]:
+        """Hash again what the versions *references* (none: all versions of all models) point at, each artifact once.
+
+        What is wrong is in what it gives, not raised: a store out of reach and records that cannot be read too.
+
+        >>> [found.digest for found in client.verify("iris@3") if found.error]     # doctest: +SKIP
+        []
+        """
+        refs = [VersionRef.parse(ref) if isinstance(ref, str) else ref for ref in references]
+        return artifacts.verify(self._writer, self.store, refs, progress=progress)
 
     def read_code(self) -> Code:
         """The state of the code repository that *path* is in: commit, changes, origin."""

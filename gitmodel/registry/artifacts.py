@@ -9,11 +9,11 @@ from typing import Any
 
 from gitmodel.domain import versions as planning
 from gitmodel.domain.names import check_name
+from gitmodel.domain.needs import every_version
 from gitmodel.domain.records import FOLDER_FORMAT, KINDS, ArtifactLink, VersionRecord
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.snapshot import Snapshot
-from gitmodel.domain.views import usable
-from gitmodel.errors import GitModelError, UsageError
+from gitmodel.errors import GitModelError, Invalid, Unreachable, UsageError
 from gitmodel.registry.writer import Writer
 from gitmodel.storage import artifacts as storage
 from gitmodel.storage.artifacts import ArtifactStore, Progress
@@ -21,12 +21,17 @@ from gitmodel.storage.artifacts import ArtifactStore, Progress
 
 @dataclass(frozen=True)
 class Verified:
-    """What re-hashing found: *versions* are the references of those that need it; *error* is "" if it is whole."""
+    """What re-hashing found: *versions* are the references of those that need it; *error* is "" if it is whole.
+
+    *unreachable* says that its store could not be asked, so that nothing is known. Without a *digest* it is a version
+    whose own record cannot be read.
+    """
 
     digest: str
     size: int
     versions: tuple[str, ...]
     error: str = ""
+    unreachable: bool = False
 
 
 def store_artifact(
@@ -97,33 +102,44 @@ def only_artifact(record: VersionRecord, model: str, name: str | None) -> Artifa
 def verify(
     writer: Writer, store: ArtifactStore, refs: Iterable[VersionRef] = (), *, progress: Progress | None = None
 ) -> Iterator[Verified]:
-    """Re-hash every artifact that the versions *refs* (none: all versions of all models) point at, each once."""
+    """Re-hash every artifact that the versions *refs* (none: all versions of all models) point at, each once.
+
+    A version whose record cannot be read comes first, without a digest: nobody knows what it needs.
+    """
     asked = tuple(refs)
-    needed = writer.read(lambda snapshot: _needed(snapshot, asked))
+    needed, damaged = writer.read(lambda snapshot: _needed(snapshot, asked))
+    yield from damaged
     for link, versions in needed.values():
         check = storage.verify_folder if link.is_folder else storage.verify_file
         try:
             check(store, link.digest, progress=progress)
             yield Verified(link.digest, link.size, tuple(versions))
         except GitModelError as error:
-            yield Verified(link.digest, link.size, tuple(versions), error.message)
+            unreachable = isinstance(error, Unreachable)
+            yield Verified(link.digest, link.size, tuple(versions), error.message, unreachable)
 
 
-def _needed(snapshot: Snapshot, asked: Iterable[VersionRef]) -> dict[tuple[str, bool], tuple[ArtifactLink, list[str]]]:
-    needed: dict[tuple[str, bool], tuple[ArtifactLink, list[str]]] = {}
-    for model, record in _asked(snapshot, asked):
+_Needed = dict[tuple[str, bool], tuple[ArtifactLink, list[str]]]
+
+
+def _needed(snapshot: Snapshot, asked: Iterable[VersionRef]) -> tuple[_Needed, list[Verified]]:
+    needed: _Needed = {}
+    damaged: list[Verified] = []
+    for reference, record in _asked(snapshot, asked):
+        if isinstance(record, Invalid):
+            damaged.append(Verified("", 0, (reference,), record.message))
+            continue
         for link in record.artifacts:
             _, versions = needed.setdefault((link.digest, link.is_folder), (link, []))
-            versions.append(f"{model}@{record.number}")
-    return needed
+            versions.append(reference)
+    return needed, damaged
 
 
-def _asked(snapshot: Snapshot, asked: Iterable[VersionRef]) -> Iterator[tuple[str, VersionRecord]]:
+def _asked(snapshot: Snapshot, asked: Iterable[VersionRef]) -> Iterator[tuple[str, VersionRecord | Invalid]]:
     refs = tuple(asked)
     for ref in refs:
         model, number = snapshot.resolve(ref)
-        yield model, snapshot.version(model, number)
+        yield f"{model}@{number}", snapshot.version(model, number)
     if not refs:
         for model in snapshot.model_names():
-            for record in usable(snapshot.versions(model, snapshot.numbers(model))):
-                yield model, record
+            yield from every_version(snapshot, model)

@@ -1,0 +1,32 @@
+"""What the registry needs of its artifact stores, read so that damage in one place hides nothing elsewhere. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gitmodel.domain import paths, records
+from gitmodel.domain.records import VersionRecord
+from gitmodel.domain.snapshot import Snapshot
+from gitmodel.errors import Invalid
+
+
+def every_version(snapshot: Snapshot, model: str) -> Iterator[tuple[str, VersionRecord | Invalid]]:
+    """Every version of *model* as `MODEL@NUMBER` and its record, or why that cannot be read, by number.
+
+    Where a folder of versions is lost, it comes as *model* and its error, and the others go on.
+    """
+    folder = f"{paths.model_folder(model)}/versions"
+    folders = [folder]
+    while folders:
+        at = folders.pop(0)
+        try:
+            inside = [f"{at}/{name}" for name in snapshot.files.names(at)]
+        except Invalid as error:
+            yield model, Invalid(f"{at}: {error.message}", hint=error.hint)
+            continue
+        found = {path: paths.parse_path(path) for path in inside}
+        numbers = sorted((int(what.key), path) for path, what in found.items() if what is not None)
+        read = snapshot.files.load_many((path for _, path in numbers), records.VERSION, newer=snapshot.newer)
+        yield from zip((f"{model}@{number}" for number, _ in numbers), read, strict=True)
+        if at == folder:
+            folders += sorted((path for path in inside if path.endswith("xx")), key=lambda path: (len(path), path))

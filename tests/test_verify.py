@@ -1,0 +1,83 @@
+"""`verify`: what is damaged, lost or out of reach is named, and hides nothing else."""
+
+import json
+
+import pytest
+from editing import BRANCH, edit
+from transcripts import ask, check_transcript
+
+from gitmodel import Client
+
+
+@pytest.fixture
+def two(code_repo, monkeypatch, capsys):
+    """Two models, of which iris has a version with one artifact and rose another."""
+    monkeypatch.chdir(code_repo)
+    for model in ("iris", "rose"):
+        (code_repo / model).write_text(f"{model}\n")
+        assert ask(capsys, "register", model)[0] == 0
+        assert ask(capsys, "version", "create", model, "--data", f"data={model}")[0] == 0
+    return code_repo
+
+
+def test_a_damaged_record_is_named_and_the_others_are_verified(two, capsys):
+    edit(two, {"models/iris/versions/1.toml": "number = 1\n"})
+    check_transcript(
+        capsys,
+        """
+        $ git model verify
+        DIGEST  VERSIONS  WHAT
+        -       iris@1    models/iris/versions/1.toml, key created: is missing [record.required]
+        ! error: 1 record of versions cannot be read, and what they need is not known
+        ! hint: run `git model check` to see what is wrong, and `git log -p` to see who did it
+        [5]
+        $ git model verify rose
+        ! 1 artifact whole, 5 B in all
+        """,
+    )
+    found = json.loads(ask(capsys, "verify", "--format", "json")[1])
+    assert [(one["versions"], bool(one["error"]), bool(one["digest"])) for one in found] == [
+        (["iris@1"], True, False),
+        (["rose@1"], False, True),
+    ]
+
+
+def test_a_lost_tree_of_versions_is_named_and_the_others_are_verified(two, capsys, git):
+    tree = git(two, "rev-parse", f"{BRANCH}:models/iris/versions")
+    lost = two / ".git/objects" / tree[:2] / tree[2:]
+    lost.unlink()
+    code, out, _ = ask(capsys, "verify", "--format", "json")
+    assert code == 5
+    found = json.loads(out)
+    assert found[0]["versions"] == ["iris"]
+    assert found[0]["error"].startswith(f"models/iris/versions: git object {tree}")
+    assert [(one["versions"], one["error"]) for one in found[1:]] == [(["rose@1"], "")]
+
+
+def test_a_lost_hundred_of_versions_leaves_the_others(two, capsys, git):
+    text = git(two, "cat-file", "blob", f"{BRANCH}:models/iris/versions/1.toml") + "\n"
+    files = {f"models/iris/versions/{n // 100}xx/{n}.toml": text.replace("= 1\n", f"= {n}\n") for n in (100, 200)}
+    edit(two, files)
+    tree = git(two, "rev-parse", f"{BRANCH}:models/iris/versions/1xx")
+    (two / ".git/objects" / tree[:2] / tree[2:]).unlink()
+    with Client(two) as client:
+        found = list(client.verify())
+    assert [(one.versions, bool(one.error)) for one in found] == [
+        (("iris",), True),
+        (("iris@1", "iris@200"), False),
+        (("rose@1",), False),
+    ]
+
+
+def test_a_store_out_of_reach_is_not_called_damage(two, capsys, tmp_path):
+    ask(capsys, "init", "--store", tmp_path / "store")
+    assert ask(capsys, "verify")[0] == 5  # it is there, and has nothing
+    (tmp_path / "store/sha256").rmdir()
+    (tmp_path / "store/tmp").rmdir()
+    (tmp_path / "store").rmdir()
+    code, out, err = ask(capsys, "verify", "--format", "json")
+    assert code == 7
+    assert [one["unreachable"] for one in json.loads(out)] == [True, True]
+    assert "2 of 2 artifacts could not be verified: the artifact store" in json.loads(err)["error"]["message"]
+    with Client(two) as client:
+        assert all(one.unreachable for one in client.verify("iris@1"))
