@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 from gitmodel.domain import codec, models, paths, records
+from gitmodel.domain.carrying import Carried
 from gitmodel.domain.merging import merged
 from gitmodel.domain.names import fold
 from gitmodel.domain.overlay import Overlay
 from gitmodel.domain.paths import RecordPath
-from gitmodel.domain.records import NameRecord, RunRecord, StageRecord, VersionRecord, links_digest
-from gitmodel.domain.refs import StageRef
-from gitmodel.domain.snapshot import Files, Snapshot, StageTag
+from gitmodel.domain.records import NameRecord, RunRecord, StageRecord, VersionRecord
+from gitmodel.domain.snapshot import Files, NoTags, Snapshot
+from gitmodel.domain.soundness import faults
 from gitmodel.domain.stages import leftovers
 from gitmodel.errors import GitModelError
 
@@ -28,37 +28,8 @@ _SCHEMAS: Mapping[str, codec.Schema[Any]] = {
     "run": records.RUN,
 }
 _PLACES = ("stage", "alias", "archived")
-_MARK = "\x01"
 
 R = TypeVar("R")
-
-# The number that a version made here gets where its own was taken meanwhile: (model, ours) -> theirs to be.
-Renumbering = dict[tuple[str, int], int]
-
-
-@dataclass
-class Carried:
-    """What the commits replayed so far changed for those after them.
-
-    *numbers* and *models* say what our names stand for there, by the names that our commits use; *changed_there* are
-    the models that the other side changed.
-    """
-
-    numbers: Renumbering = field(default_factory=dict)
-    models: dict[str, str] = field(default_factory=dict)
-    changed_there: frozenset[str] = frozenset()
-
-    def model(self, name: str) -> str:
-        """What the model that we call *name* is called there."""
-        return self.models.get(name, name)
-
-    def follow(self, old: str, new: str, there: str) -> None:
-        """Our model *old* is *new* from now on, and *there* on the other side."""
-        if new == there:
-            self.models.pop(new, None)
-        else:
-            self.models[new] = there
-        self.numbers.update({(new, ours): theirs for (model, ours), theirs in self.numbers.items() if model == old})
 
 
 @dataclass
@@ -70,19 +41,6 @@ class Replayed:
     lost_names: list[str] = field(default_factory=list)
 
 
-class NoTags:
-    """No stage tags, `domain.snapshot.Tags`: a replay goes by what is recorded."""
-
-    def get(self, ref: StageRef) -> StageTag | None:
-        return None
-
-    def of(self, model: str) -> Mapping[str, StageTag]:
-        return {}
-
-    def models(self) -> frozenset[str]:
-        return frozenset()
-
-
 def replay(before: Snapshot, after: Files, changed: Iterable[str], onto: Snapshot, carried: Carried) -> Replayed:
     """The change from *before* to *after* of the paths *changed*, made again on *onto*.
 
@@ -91,33 +49,6 @@ def replay(before: Snapshot, after: Files, changed: Iterable[str], onto: Snapsho
     named in the conflicts.
     """
     return _Replay(before, after, changed, onto, carried).run()
-
-
-def reworded(message: str, carried: Carried, lost_names: Iterable[str] = ()) -> str:
-    """A commit's message with the new numbers and without lost names in its subject and trailers; prose stays.
-
-    >>> print(reworded("Add iris 4\\n\\nModel: iris\\nVersion: 4\\nTxn: 4f\\n", Carried({("iris", 4): 5})))
-    Add iris 5
-    <BLANKLINE>
-    Model: iris
-    Version: 5
-    Txn: 4f
-    <BLANKLINE>
-    """
-    subject, separator, rest = message.partition("\n")
-    body, gap, trailers = rest.rpartition("\n\n")
-    for name in lost_names:
-        subject = subject.replace(f" ({name})", "")
-    for (model, old), new in carried.numbers.items():
-        # The mark keeps a number that was just written from being taken for one that is still to be replaced.
-        subject = re.sub(rf"(?<![\w.+-]){re.escape(model)} {old}(?![\w.+-])", f"{model} {_MARK}{new}", subject)
-        if re.search(rf"^Model: {re.escape(model)}$", trailers, re.MULTILINE):
-            pattern = rf"^((?:Previous-)?Version: ){old}$"
-            trailers = re.sub(pattern, rf"\g<1>{_MARK}{new}", trailers, flags=re.MULTILINE)
-    for ours, theirs in carried.models.items():
-        subject = re.sub(rf"(?<![\w.+-]){re.escape(ours)}(?![\w.+-])", theirs, subject)
-        trailers = re.sub(rf"^Model: {re.escape(ours)}$", f"Model: {theirs}", trailers, flags=re.MULTILINE)
-    return (subject + separator + body + gap + trailers).replace(_MARK, "")
 
 
 class _Replay:
@@ -350,14 +281,14 @@ class _Replay:
         for model in sorted({what.model for _, what in self._touched()} | self.refused):
             if model in self.refused:
                 self._drop(model, _PLACES)
-            before = set(self._faults(replace(self.onto, files=self.was), model))
-            faults = [fault for fault in self._faults(self.onto, model) if fault not in before]
-            if faults:
-                self.done.conflicts += [f"{fault}; theirs stands" for fault in faults]
+            before = set(self._faults(self.was, model))
+            found = [fault for fault in self._faults(self.onto.files, model) if fault not in before]
+            if found:
+                self.done.conflicts += [f"{fault}; theirs stands" for fault in found]
                 self._drop(model, _PLACES)
-            if faults and set(self._faults(self.onto, model)) - before:
+            if found and set(self._faults(self.onto.files, model)) - before:
                 self._keep_new_versions(model)
-            if faults and set(self._faults(self.onto, model)) - before:
+            if found and set(self._faults(self.onto.files, model)) - before:
                 self._drop(model, tuple(_SCHEMAS) + _PLACES)
             self._tidy(model)
 
@@ -400,63 +331,8 @@ class _Replay:
         if self._touched(model):
             self.done.files.update(dict.fromkeys(leftovers(self.onto, model)))
 
-    def _faults(self, found: Snapshot, model: str) -> Iterator[str]:
-        """What `check` would say of the records of *model* that this commit touches, and of its stages."""
-        touched = self._touched(model)
-        record = self._read(records.MODEL, found.files, paths.model_file(model))
-        if record is None or not record.exists:
-            if any(what.kind != "model" and found.files.read(path) is not None for path, what in touched):
-                yield f"{model} is gone there"
-            return
-        stages = found.registry().stage_names
-        for stage in (*stages, *(what.key for _, what in touched if what.kind == "stage" and what.key not in stages)):
-            if found.recorded(model, stage) is not None and stage not in stages:
-                yield f"{stage} of {model}: there is no such stage"
-            yield from self._fault_in_place(found, model, stage, found.recorded(model, stage))
-        for alias in found.recorded_aliases(model):
-            yield from self._fault_in_place(found, model, alias, found.recorded_alias(model, alias))
-        for path, what in touched:
-            if found.files.read(path) is not None or what.kind == "name":
-                yield from self._fault_in_file(found, model, path, what)
-
-    def _fault_in_place(self, found: Snapshot, model: str, place: str, record: StageRecord | None) -> Iterator[str]:
-        if record is None:
-            return
-        version = self._version(found, model, record.version)
-        if version is None or not version.usable:
-            yield f"{place} of {model}: version {record.version} was deleted"
-        elif links_digest(version.artifacts) != record.artifacts:
-            yield f"{place} of {model}: the artifacts of version {record.version} were changed"
-
-    def _fault_in_file(self, found: Snapshot, model: str, path: str, what: RecordPath) -> Iterator[str]:
-        if what.kind == "archived":
-            version = self._version(found, model, int(what.key))
-            if version is None or version.deleted is not None:
-                yield f"{model} {what.key} was archived, and deleted"
-        elif what.kind == "version":
-            version = self._version(found, model, int(what.key))
-            if version is None:
-                return
-            if version.deleted is not None and found.is_archived(model, version.number):
-                yield f"{model} {what.key} was deleted, and archived"
-            if version.name is not None and found.number_named(model, version.name) != version.number:
-                yield f"{model} {what.key}: its name {version.name} leads elsewhere"
-        elif what.kind == "name":
-            for files in (found.files, self.was):
-                name = self._read(records.NAME, files, path)
-                version = self._version(found, model, name.version) if name is not None else None
-                is_named = version is not None and version.name == what.key
-                if name is not None and is_named != (found.files.read(path) is not None):
-                    yield f"{model} {name.version}: it and its name {what.key} do not agree"
-        elif what.kind == "alias":
-            others = [other for other in found.recorded_aliases(model) if other != what.key]
-            folder = found.files.names(paths.name_folder(model, what.key))
-            taken = [*others, *(name.removesuffix(".toml") for name in folder)]
-            if any(fold(other) == fold(what.key) for other in taken):
-                yield f"the alias {what.key} of {model} is a name there"
-
-    def _version(self, found: Snapshot, model: str, number: int) -> VersionRecord | None:
-        return self._read(records.VERSION, found.files, paths.version_file(model, number))
+    def _faults(self, files: Files, model: str) -> Iterator[str]:
+        return faults(replace(self.onto, files=files), self.was, model, self._touched(model))
 
     @staticmethod
     def _read(schema: codec.Schema[R], files: Files, path: str) -> R | None:

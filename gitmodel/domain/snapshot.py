@@ -84,6 +84,19 @@ class Tags(Protocol):
         """The models that any stage tag names; after this, `of` asks git no more."""
 
 
+class NoTags:
+    """No stage tags at all, `Tags`: for who goes by what is recorded."""
+
+    def get(self, ref: StageRef) -> StageTag | None:
+        return None
+
+    def of(self, model: str) -> Mapping[str, StageTag]:
+        return {}
+
+    def models(self) -> frozenset[str]:
+        return frozenset()
+
+
 @dataclass(frozen=True)
 class Change(Generic[T]):
     """What a plan wants: files to write (None: delete), in one commit with this message; its *result* for the caller.

@@ -68,31 +68,37 @@ def rollback(
     """
     check_name(model, "model")
 
-    def plan_return(snapshot: Snapshot, name: str, old: int) -> Change[Promotion]:
-        verb = "Roll back"
-        version = planning.promotable(snapshot, name, old)
-        record = StageRecord(old, links_digest(version.artifacts))
-        if admission.may_return(repository, snapshot.committed or snapshot, StageRef(name, stage), record):
-            return gates.admit(planning.plan_promotion(snapshot, name, old, to=stage, reason=reason, verb=verb))
-        return gates.plan_gated_promotion(
-            snapshot, name, old, admission.judge, to=stage, reason=reason, force=force, verb=verb
-        )
-
     def plan(snapshot: Snapshot) -> Change[Promotion]:
-        name = snapshot.current_name(model)
-        snapshot.model(name)
-        check_stage(stage, snapshot.registry())
-        held = planning.recorded_places(snapshot, name).get(stage)
-        for known_as in chain((name,), snapshot.former_names(name)):
-            for event in stage_events(repository, snapshot.commit, StageRef(known_as, stage)):
-                old = event.version
-                if old is not None and old != held:
-                    return gates.with_pending(snapshot, plan_return(snapshot, name, old))
-        raise NotFound(
-            f"no other version of {name} was ever in {stage}", hint=f"run `git model history {name} {stage}`"
-        )
+        change = plan_rollback(repository, snapshot, model, stage, reason=reason, force=force)
+        return gates.with_pending(snapshot, change)
 
     return writer.transact(plan)
+
+
+def plan_rollback(
+    repository: Repository, snapshot: Snapshot, model: str, stage: str, *, reason: str = "", force: bool = False
+) -> Change[Promotion]:
+    """What putting the previous holder of *stage* back writes. Raises as `rollback` does."""
+    name = snapshot.current_name(model)
+    old = _previous_holder(repository, snapshot, name, stage)
+    record = StageRecord(old, links_digest(planning.promotable(snapshot, name, old).artifacts))
+    verb = "Roll back"
+    if admission.may_return(repository, snapshot.committed or snapshot, StageRef(name, stage), record):
+        return gates.admit(planning.plan_promotion(snapshot, name, old, to=stage, reason=reason, verb=verb))
+    return gates.plan_gated_promotion(
+        snapshot, name, old, admission.judge, to=stage, reason=reason, force=force, verb=verb
+    )
+
+
+def _previous_holder(repository: Repository, snapshot: Snapshot, name: str, stage: str) -> int:
+    snapshot.model(name)
+    check_stage(stage, snapshot.registry())
+    held = planning.recorded_places(snapshot, name).get(stage)
+    for known_as in chain((name,), snapshot.former_names(name)):
+        for event in stage_events(repository, snapshot.commit, StageRef(known_as, stage)):
+            if event.version is not None and event.version != held:
+                return event.version
+    raise NotFound(f"no other version of {name} was ever in {stage}", hint=f"run `git model history {name} {stage}`")
 
 
 def set_alias(writer: Writer, ref: VersionRef, alias: str, *, reason: str = "") -> Promotion:

@@ -12,7 +12,7 @@ from gitmodel.domain import codec, history, paths, records
 from gitmodel.domain.names import fault_in
 from gitmodel.domain.records import RegistryRecord
 from gitmodel.domain.refs import DEFAULT_BRANCH, STAGE_TAGS, StageRef, reserved_ref
-from gitmodel.domain.snapshot import Change, Snapshot
+from gitmodel.domain.snapshot import Change, NoTags, Snapshot
 from gitmodel.domain.stages import leftovers
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
 from gitmodel.storage import git as git_process
@@ -90,6 +90,10 @@ class Repository:
         """The branch as it is now, or at *commit*, and the stage tags."""
         at = self.tip() if commit is None else commit
         return Snapshot(at, self.files(at), self.tags.at(at, self.tip), self._is_reserved)
+
+    def recorded(self, commit: str) -> Snapshot:
+        """The branch at *commit* as it is recorded, without the stage tags."""
+        return Snapshot(commit, self.files(commit), NoTags(), self._is_reserved)
 
     def files(self, commit: str) -> CommitFiles:
         """The files of *commit* ("": none)."""

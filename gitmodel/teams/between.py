@@ -10,7 +10,6 @@ from gitmodel.domain.codec import Problem
 from gitmodel.domain.paths import RecordPath
 from gitmodel.domain.records import VersionRecord, links_digest
 from gitmodel.domain.refs import StageRef
-from gitmodel.domain.replaying import NoTags
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.domain.stages import held_files, stage_states
 from gitmodel.errors import GitModelError, Invalid, UsageError
@@ -64,7 +63,7 @@ def check_between(repository: Repository, base: str, head: str, *, force: bool =
     changed = changed_paths(repository, base, tree)
     known = set(check_files(repository.files(base), changed))
     problems += [problem for problem in check_files(files, changed) if problem not in known]
-    before = replace(repository.snapshot(base), tags=NoTags())
+    before = repository.recorded(base)
     after = replace(before, commit=head, files=files)
     for path in changed:
         what = paths.parse_path(path)

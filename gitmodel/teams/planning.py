@@ -12,7 +12,6 @@ from gitmodel.domain.gates import Outcome
 from gitmodel.domain.hosts import find_host
 from gitmodel.domain.records import VersionRecord
 from gitmodel.domain.refs import StageRef
-from gitmodel.domain.replaying import NoTags
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import GitModelError
 from gitmodel.registry import admission
@@ -74,7 +73,7 @@ def plan(repository: Repository, base: str, head: str, *, force: bool = False) -
     if any(problem.rule in ("change.lineage", "change.conflict") for problem in found.problems):
         return Plan(base, head, (), (), found.problems, found.rules)
     tree, _ = merged_tree(repository, base, head)
-    before = replace(repository.snapshot(base), tags=NoTags())
+    before = repository.recorded(base)
     after = replace(before, commit=head, files=CommitFiles(repository.trees, tree))
     changes, versions = [], []
     for path in changed_paths(repository, base, tree):

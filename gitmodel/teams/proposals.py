@@ -11,13 +11,13 @@ from gitmodel.domain.gates import Outcome
 from gitmodel.domain.hosts import find_host
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.refs import StageRef
-from gitmodel.domain.replaying import NoTags
-from gitmodel.domain.snapshot import Change, Snapshot, check_stage
+from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.domain.stages import Promotion
 from gitmodel.errors import Conflict, GitModelError, NotFound, Refused, Unreachable
 from gitmodel.registry import admission
+from gitmodel.registry.stages import plan_rollback
 from gitmodel.storage import remotes
-from gitmodel.storage.log import changed_paths, stage_events
+from gitmodel.storage.log import changed_paths
 from gitmodel.storage.repository import Repository
 
 PROPOSALS = "refs/heads/propose/"
@@ -98,19 +98,9 @@ def propose_rollback(
     push: bool = False,
 ) -> Proposal:
     """Put on a branch that the previous holder returns to *stage* of *model*. Raises NotFound if there is none."""
-    name = repository.read(lambda snapshot: snapshot.current_name(model))
 
     def plan(base: Snapshot) -> Change[Promotion]:
-        check_stage(stage, base.registry())
-        held = planning.recorded_places(base, name).get(stage)
-        for event in stage_events(repository, base.commit, StageRef(name, stage)):
-            if event.version is not None and event.version != held:
-                return gates.plan_gated_promotion(
-                    base, name, event.version, admission.judge, to=stage, reason=reason, force=force, verb="Roll back"
-                )
-        raise NotFound(
-            f"no other version of {name} was ever in {stage}", hint=f"run `git model history {name} {stage}`"
-        )
+        return plan_rollback(repository, base, model, stage, reason=reason, force=force)
 
     return _propose(repository, plan, remote=remote, push=push)
 
@@ -152,7 +142,7 @@ def _propose(repository: Repository, plan: Plan, *, remote: str, push: bool) -> 
     if not base:
         where = f"{chosen} has no registry yet" if chosen else "there is no registry yet"
         raise NotFound(where, hint="run `git model push` first" if chosen else "run `git model init`")
-    snapshot = _bare(repository, base)
+    snapshot = repository.recorded(base)
     change = plan(snapshot)
     done = change.result
     if not change.files:
@@ -195,7 +185,7 @@ def _read(repository: Repository, base: str, branch: str, commit: str, remote: s
     shared = repository.git.lines("merge-base", base, commit, answers=(0, 1))
     if not shared or shared[0] == commit:
         return []
-    before, now, then = _bare(repository, base), repository.files(shared[0]), _bare(repository, commit)
+    before, now, then = repository.recorded(base), repository.files(shared[0]), repository.recorded(commit)
     said = repository.tags.commit(commit)
     address = _address(repository, remote, branch, said.message.partition("\n")[0])
     proposals = []
@@ -235,12 +225,6 @@ def _read(repository: Repository, base: str, branch: str, commit: str, remote: s
     # a version that moves from one stage to another leaves the first: that is one proposal
     entering = [one for one in proposals if one.version is not None]
     return entering or proposals[:1]
-
-
-def _bare(repository: Repository, commit: str) -> Snapshot:
-    """The branch at *commit* without tags: a proposal goes by what is recorded."""
-    found = repository.snapshot(commit)
-    return Snapshot(commit, found.files, NoTags(), found.is_reserved)
 
 
 def _choose(repository: Repository, named: str) -> str:

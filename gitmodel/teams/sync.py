@@ -8,9 +8,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from gitmodel.domain import paths
+from gitmodel.domain.carrying import Carried, reworded
 from gitmodel.domain.refs import StageRef
-from gitmodel.domain.replaying import Carried, NoTags, replay, reworded
-from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.replaying import replay
 from gitmodel.errors import Conflict, Invalid, Refused, Unreachable
 from gitmodel.registry import admission
 from gitmodel.storage import remotes
@@ -207,8 +207,8 @@ def _replay_all(repository: Repository, ours: str, theirs: str, done: Pulled) ->
         if twin:
             _learn_numbers(repository, id, twin, changed, carried)
             continue
-        before = _bare(repository, commit.parents[0] if commit.parents else "")
-        again = replay(before, repository.files(id), changed, _bare(repository, onto), carried)
+        before = repository.recorded(commit.parents[0] if commit.parents else "")
+        again = replay(before, repository.files(id), changed, repository.recorded(onto), carried)
         done.conflicts += again.conflicts
         if again.files:
             message = reworded(commit.message, carried, again.lost_names)
@@ -216,12 +216,6 @@ def _replay_all(repository: Repository, ours: str, theirs: str, done: Pulled) ->
             done.replayed += 1
     done.renumbered = [f"{model} {old} -> {new}" for (model, old), new in carried.numbers.items() if old != new]
     return onto
-
-
-def _bare(repository: Repository, commit: str) -> Snapshot:
-    """The branch at *commit*, without its tags: a replay goes by what is recorded."""
-    found = repository.snapshot(commit)
-    return Snapshot(commit, found.files, NoTags(), found.is_reserved)
 
 
 def _transactions(repository: Repository, tip: str, base: str) -> dict[str, str]:
