@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from gitmodel.teams.planning import Compared, Plan, PlannedChange
+from gitmodel.domain.comparison import Compared
+from gitmodel.teams.planning import Plan, PlannedChange
 
 # By this line a job finds its own comment, to edit it in place.
 MARKER = "<!-- gitmodel plan -->"

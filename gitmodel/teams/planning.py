@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from gitmodel.domain import gates, paths
 from gitmodel.domain.codec import Problem
+from gitmodel.domain.comparison import Compared, compare_artifacts, compare_values
 from gitmodel.domain.gates import Outcome
 from gitmodel.domain.hosts import find_host
 from gitmodel.domain.records import VersionRecord
@@ -19,17 +18,6 @@ from gitmodel.storage.log import changed_paths
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.trees import CommitFiles
 from gitmodel.teams.between import check_between, merged_tree
-
-
-@dataclass(frozen=True)
-class Compared:
-    """A key of metadata, or an artifact, in the *old* and *new* version; *change* is the difference of numbers."""
-
-    name: str
-    old: Any
-    new: Any
-    change: float | None = None
-    kind: str = ""
 
 
 @dataclass(frozen=True)
@@ -114,37 +102,12 @@ def _planned(
         _owners(after, ref.model),
         code,
         _comparison(repository, new, code),
-        tuple(_metadata(old, new)),
-        tuple(_artifacts(old, new)),
+        compare_values(old.metadata if old else {}, new.metadata if new else {}),
+        tuple(
+            row for row in compare_artifacts(old.artifacts if old else (), new.artifacts if new else ()) if not row.same
+        ),
         outcomes,
     )
-
-
-def _metadata(old: VersionRecord | None, new: VersionRecord | None) -> Iterator[Compared]:
-    before = dict(_flat(old.metadata)) if old else {}
-    after = dict(_flat(new.metadata)) if new else {}
-    for key in sorted({*before, *after}):
-        was, now = before.get(key), after.get(key)
-        numbers = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in (was, now))
-        yield Compared(key, was, now, float(now) - float(was) if numbers else None)  # type: ignore[arg-type]
-
-
-def _artifacts(old: VersionRecord | None, new: VersionRecord | None) -> Iterator[Compared]:
-    before = {link.name: link for link in old.artifacts} if old else {}
-    after = {link.name: link for link in new.artifacts} if new else {}
-    for name in sorted({*before, *after}):
-        was, now = before.get(name), after.get(name)
-        if was is None or now is None or was.digest != now.digest:
-            kind = (now or was).kind  # type: ignore[union-attr]
-            yield Compared(name, was.digest if was else None, now.digest if now else None, kind=kind)
-
-
-def _flat(metadata: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, Any]]:
-    for key, value in metadata.items():
-        if isinstance(value, Mapping):
-            yield from _flat(value, f"{within}{key}.")
-        else:
-            yield f"{within}{key}", value
 
 
 def _version(snapshot: Snapshot, model: str, number: int | None) -> VersionRecord | None:

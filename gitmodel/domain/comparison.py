@@ -1,0 +1,62 @@
+"""What differs between two versions: metadata, parameters and artifacts side by side. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gitmodel.domain.records import ArtifactLink
+
+
+@dataclass(frozen=True)
+class Compared:
+    """A key of metadata, or an artifact, in the *old* and *new* version; *change* is the difference of numbers."""
+
+    name: str
+    old: Any
+    new: Any
+    change: float | None = None
+    kind: str = ""
+
+    @property
+    def same(self) -> bool:
+        """Whether both have it, and alike."""
+        return type(self.old) is type(self.new) and bool(self.old == self.new)
+
+
+def compare_values(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Compared, ...]:
+    """The keys of both tables, sorted, those of inner tables with dots; a missing value is None.
+
+    >>> [(row.name, row.old, row.new, row.change) for row in compare_values({"a": 1, "t": {"b": 2}}, {"a": 3})]
+    [('a', 1, 3, 2.0), ('t.b', 2, None, None)]
+    """
+    before, after = dict(_flat(old)), dict(_flat(new))
+    return tuple(_row(key, before.get(key), after.get(key)) for key in sorted({*before, *after}))
+
+
+def compare_artifacts(old: Iterable[ArtifactLink], new: Iterable[ArtifactLink]) -> tuple[Compared, ...]:
+    """The artifacts of both versions by name, with their digests; one that a version lacks is None."""
+    before, after = {link.name: link for link in old}, {link.name: link for link in new}
+    return tuple(
+        Compared(
+            name,
+            before[name].digest if name in before else None,
+            after[name].digest if name in after else None,
+            kind=(after.get(name) or before[name]).kind,
+        )
+        for name in sorted({*before, *after})
+    )
+
+
+def _row(name: str, old: Any, new: Any) -> Compared:
+    numbers = all(isinstance(value, (int, float)) and not isinstance(value, bool) for value in (old, new))
+    return Compared(name, old, new, float(new) - float(old) if numbers else None)
+
+
+def _flat(table: Mapping[str, Any], within: str = "") -> Iterator[tuple[str, Any]]:
+    for key, value in table.items():
+        if isinstance(value, Mapping):
+            yield from _flat(value, f"{within}{key}.")
+        else:
+            yield f"{within}{key}", value

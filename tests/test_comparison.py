@@ -1,0 +1,25 @@
+"""Two versions side by side: what is compared, and what counts as the same."""
+
+from gitmodel.domain.comparison import compare_artifacts, compare_values
+from gitmodel.domain.records import ArtifactLink
+
+
+def test_only_numbers_have_a_change():
+    found = compare_values({"flag": True, "loss": 1, "note": "a"}, {"flag": False, "loss": 0.5, "note": "b"})
+    assert [(row.name, row.change) for row in found] == [("flag", None), ("loss", -0.5), ("note", None)]
+
+
+def test_a_value_of_another_type_is_not_the_same():
+    (row,) = compare_values({"on": True}, {"on": 1})
+    assert not row.same
+
+
+def test_artifacts_are_the_same_by_digest_whatever_else_is_said_of_them():
+    old = [ArtifactLink("a", "data", "sha256:1", 1), ArtifactLink("b", "data", "sha256:2", 1)]
+    new = [ArtifactLink("a", "data", "sha256:1", 1, metadata={"rows": 3}), ArtifactLink("c", "model", "sha256:3", 1)]
+    found = compare_artifacts(old, new)
+    assert [(row.name, row.kind, row.old, row.new, row.same) for row in found] == [
+        ("a", "data", "sha256:1", "sha256:1", True),
+        ("b", "data", "sha256:2", None, False),
+        ("c", "model", None, "sha256:3", False),
+    ]
