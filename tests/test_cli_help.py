@@ -1,5 +1,6 @@
 """What commands say of themselves: help, examples, manual pages, completion; and what they import."""
 
+import io
 import json
 import os
 import re
@@ -54,7 +55,8 @@ def registry(code_repo, monkeypatch, capsys, tmp_path_factory):
 
 
 @pytest.mark.parametrize("path", VERBS)
-def test_every_help_ends_in_an_example_that_runs(path, registry, capsys, tmp_path):
+def test_every_help_ends_in_an_example_that_runs(path, registry, capsys, tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO()))
     code, out, _ = ask(capsys, *path.split()[2:], "-h")
     example = VERBS[path].example
     assert (code, out.endswith("Example:\n" + "".join(f"  {line}\n" for line in example.splitlines()))) == (0, True)
@@ -166,6 +168,7 @@ READS = {
     "get": (shapes.FETCHED, "get iris@1 train -o fetched"),
     "verify": (shapes.VERIFIED, "verify"),
     "config": (shapes.SETTING, "config"),
+    "hook install": (shapes.HOOK, "hook install"),
     "config KEY VALUE": (shapes.SETTING, "config branch gitmodel"),
     "init": (shapes.REGISTRY, "init"),
     "run": (shapes.RECORDED_RUN, "run train.py"),

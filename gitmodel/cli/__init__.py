@@ -22,6 +22,7 @@ COMMANDS = {
     "config": Lazy("gitmodel.cli.setup:config", "Show the settings in effect, or set one.", "Set up"),
     "completion": Lazy("gitmodel.cli.setup:completion", "Print the completion script of a shell.", "Set up"),
     "clone": Lazy("gitmodel.cli.teams:clone", "Clone a repository and its registry.", "Set up"),
+    "hook": Lazy("gitmodel.cli.hooks:hook", "Let git check what is pushed, here or on a server.", "Set up"),
     "register": Lazy("gitmodel.cli.models:register", "Register a model.", "Models"),
     "list": Lazy("gitmodel.cli.models:list_models", "List the models.", "Models"),
     "show": Lazy("gitmodel.cli.models:show", "Show a model, or a version if one is named.", "Models"),

@@ -349,6 +349,16 @@ PUSHED = Shape(
         "moved": "list of text: the stage tags that moved there, as `MODEL@STAGE`",
     },
 )
+HOOK = Shape(
+    "hook",
+    "A git hook of a repository. Of `hook install`, `hook uninstall`.",
+    {
+        "hook": "text: its name, `pre-receive` or `pre-push`",
+        "path": "text: its file",
+        "installed": "true if it is there now",
+        "changed": "true if this command wrote or removed it",
+    },
+)
 ERROR = Shape(
     "error",
     'Why a command failed: `{"error": {...}}` on stderr.',
@@ -390,6 +400,7 @@ ALL = (
     REMOTE,
     PULLED,
     PUSHED,
+    HOOK,
     ERROR,
     WARNING,
 )

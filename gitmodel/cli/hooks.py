@@ -1,0 +1,108 @@
+"""Commands on git hooks: install, uninstall, run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+
+import click
+
+from gitmodel.cli import shapes
+from gitmodel.cli.grammar import Invocation, LazyGroup, command
+from gitmodel.errors import GitModelError, Invalid, Refused
+from gitmodel.storage import hooks
+from gitmodel.storage.hooks import HOOKS, LOCAL, SERVER, Hook
+from gitmodel.teams import receiving
+from gitmodel.teams.between import DECIDED, Between
+
+_MOST_SHOWN = 20
+
+
+@click.group(cls=LazyGroup)
+def hook() -> None:
+    """Let git check what is pushed, here or on a server."""
+
+
+_server = click.option("--server", is_flag=True, help="The hook of a repository that others push to: pre-receive.")
+
+
+@command("install", example="git model hook install")
+@_server
+@click.pass_obj
+def install(invocation: Invocation, server: bool) -> None:
+    """Write the hook that judges pushes.
+
+    Without --server it is pre-push of this clone: it looks at what a plain `git push` takes along. With --server it is
+    pre-receive of a repository that others push to. Both refuse records that break the format, changes that the rules
+    forbid, and stage tags that do not agree with the branch. Somebody else's hook is left alone.
+    """
+    program = hooks.find_program(os.path.abspath(sys.argv[0]), sys.executable)
+    repository = invocation.client.repository
+    done = hooks.install(repository, SERVER if server else LOCAL, program)
+    if server:
+        repository.git.run("config", "receive.advertisePushOptions", "true")
+    _print(invocation, done, "is installed" if done.changed else "was installed already", installed=True)
+
+
+@command("uninstall", example="git model hook uninstall")
+@_server
+@click.pass_obj
+def uninstall(invocation: Invocation, server: bool) -> None:
+    """Remove the hook that `git model hook install` wrote."""
+    done = hooks.uninstall(invocation.client.repository, SERVER if server else LOCAL)
+    _print(invocation, done, "is gone" if done.changed else "was not there", installed=False)
+
+
+@command("run", example="git model hook run pre-receive")
+@click.argument("name", type=click.Choice(HOOKS))
+@click.argument("arguments", nargs=-1, metavar="[ARGUMENT]...")
+@click.pass_obj
+def run(invocation: Invocation, name: str, arguments: tuple[str, ...]) -> None:
+    """Judge a push, as git calls it.
+
+    The refs that move come on standard input: call it from a hook of your own. It ends with exit code 5 for damage,
+    with 6 if only a rule that a person decides is against it; the push option gitmodel.force passes some of these:
+    git push -o gitmodel.force.
+    """
+    if sys.stdin.isatty():
+        invocation.output.note("nothing is judged: git calls this, with the refs of a push on standard input")
+        return
+    text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
+    updates = receiving.read_received(text) if name == SERVER else receiving.read_pushed(text)
+    # what is pushed here is judged, whichever registry the settings name
+    invocation.repo = "."
+    repository = invocation.client.repository
+    if not any(receiving.concerns(update, repository.branch) for update in updates):
+        return
+    found = receiving.judge_push(repository, updates, force=_is_forced(os.environ))
+    for path in found.rules:
+        invocation.output.warn(f"{path} is changed: it decides who may do what")
+    for problem in found.problems[:_MOST_SHOWN]:
+        invocation.output.note(str(problem))
+    if found.problems:
+        raise _refusal(found, name)
+
+
+def _refusal(found: Between, name: str) -> GitModelError:
+    count = len(found.problems)
+    what = f"{'1 fault' if count == 1 else f'{count} faults'} in what is pushed"
+    if all(problem.rule in DECIDED for problem in found.problems):
+        forced = f"git -c push.pushOption={receiving.FORCE_OPTION} model push"
+        return Refused(what, hint=f"if it is meant, and no gate is against it: {forced}")
+    return Invalid(what, hint="see it in your clone: git model check; and what others pushed: git model pull")
+
+
+def _is_forced(environ: Mapping[str, str]) -> bool:
+    count = environ.get("GIT_PUSH_OPTION_COUNT", "0")
+    given = (environ.get(f"GIT_PUSH_OPTION_{n}") for n in range(int(count) if count.isdigit() else 0))
+    return receiving.FORCE_OPTION in given
+
+
+def _print(invocation: Invocation, done: Hook, said: str, *, installed: bool) -> None:
+    fields = {"hook": done.name, "path": str(done.path), "installed": installed, "changed": done.changed}
+    invocation.output.outcome(f"{done.name} {said}: {done.path}", shapes.HOOK, fields, name=str(done.path))
+
+
+for verb in (install, uninstall, run):
+    hook.add_command(verb)

@@ -1,0 +1,104 @@
+"""git hooks that call this program: where they are, writing and removing our own; another's is never touched."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from dataclasses import dataclass
+from pathlib import Path
+
+from gitmodel.errors import Conflict, NotFound, Refused, Unreachable
+from gitmodel.storage.repository import Repository
+
+SERVER = "pre-receive"
+LOCAL = "pre-push"
+HOOKS = (SERVER, LOCAL)
+_MARK = "# Written by `git model hook install`; `git model hook uninstall` removes it."
+# git runs a hook as it is; a program that is gone must not let a push pass.
+_TEXT = """\
+#!/bin/sh
+{mark}
+exec {program} hook run {name} "$@"
+"""
+
+
+@dataclass(frozen=True)
+class Hook:
+    """A hook of ours: its name, its file, and whether this call changed anything."""
+
+    name: str
+    path: Path
+    changed: bool
+
+
+def install(repository: Repository, name: str, program: Path) -> Hook:
+    """Write the hook *name*, which calls *program*; one that is as it would be written stays.
+
+    Raises Conflict if somebody else's hook is there, Refused where the folder of hooks serves other repositories too.
+    """
+    folder = hooks_folder(repository)
+    path = folder / name
+    call = f"{shlex.quote(str(program))} hook run {name}"
+    text = _TEXT.format(mark=_MARK, program=shlex.quote(str(program)), name=name)
+    now = _read(path)
+    if now == text and os.access(path, os.X_OK):
+        return Hook(name, path, False)
+    if now is not None and _MARK not in now:
+        raise Conflict(f"{path} is another hook already", hint=f"call gitmodel from it, with what git gives it: {call}")
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        new = path.with_name(f"{name}.{os.getpid()}.new")
+        new.write_text(text, encoding="utf-8")
+        new.chmod(0o755)
+        os.replace(new, path)
+    except OSError as error:
+        raise Unreachable(f"{path} cannot be written: {error.strerror}", hint="look at the folder's rights") from None
+    return Hook(name, path, True)
+
+
+def uninstall(repository: Repository, name: str) -> Hook:
+    """Remove the hook *name* if it is ours. Raises Conflict if it is another's."""
+    path = hooks_folder(repository) / name
+    now = _read(path)
+    if now is None:
+        return Hook(name, path, False)
+    if _MARK not in now:
+        raise Conflict(f"{path} was not written by gitmodel", hint="take what calls gitmodel out of it by hand")
+    path.unlink()
+    return Hook(name, path, True)
+
+
+def hooks_folder(repository: Repository) -> Path:
+    """Where git looks for the hooks of *repository*: `core.hooksPath`, else the folder in the repository.
+
+    Raises Refused if that setting is a person's or a machine's: a hook there would run in every repository.
+    """
+    git = repository.git
+    said = git.lines("config", "--show-scope", "--get", "core.hooksPath", answers=(0, 1))
+    scope = said[0].split("\t")[0] if said else "local"
+    if scope not in ("local", "worktree"):
+        raise Refused(
+            f"core.hooksPath is set for all repositories ({scope}), and a hook there would run in each",
+            hint="set it for this one: git config core.hooksPath .git/hooks",
+        )
+    return git.top / git.lines("rev-parse", "--git-path", "hooks")[0]
+
+
+def find_program(called: str, python: str) -> Path:
+    """The program that a hook can call from anywhere: the one *called* now, else the one beside *python*.
+
+    Raises NotFound if there is none: `python -m gitmodel` would import from the folder that the hook runs in.
+    """
+    for path in (Path(called), Path(python).with_name("git-model")):
+        if path.is_absolute() and path.name in ("git-model", "gitmodel") and os.access(path, os.X_OK):
+            return path
+    raise NotFound("no program git-model is installed here", hint="install gitmodel with pip, then call `git model`")
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8", errors="replace")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise Unreachable(f"{path} cannot be read: {error.strerror}", hint="look at its rights") from None

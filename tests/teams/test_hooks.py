@@ -1,0 +1,356 @@
+"""Hooks: what a server refuses in a push and why, what a clone refuses before it, and whose hooks are touched."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import editing
+import pytest
+import yaml
+from editing import BRANCH, edit, read
+from teamwork import refs
+
+from gitmodel.cli import run
+from gitmodel.domain import paths
+from gitmodel.errors import Invalid, Refused
+from gitmodel.storage import hooks
+from gitmodel.teams import receiving
+
+PRODUCTION = "refs/tags/model/iris/production"
+STAGE = paths.stage_file("iris", "production")
+MODEL = paths.model_file("iris")
+
+
+def ask(capsys, *arguments):
+    capsys.readouterr()
+    code = run([str(argument) for argument in arguments])
+    return code, *capsys.readouterr()
+
+
+@pytest.fixture
+def server(bare, capsys):
+    """The team's remote, which judges what is pushed to it."""
+    code, out, err = ask(capsys, "-C", bare, "hook", "install", "--server")
+    assert (code, out, err) == (0, f"pre-receive is installed: {bare}/hooks/pre-receive\n", "")
+    return bare
+
+
+@pytest.fixture
+def clone(ada, server):
+    """Ada's clone, at what the server has."""
+    return ada.repository.git.top
+
+
+def push(clone, *refspecs, options=()):
+    more = [word for option in options for word in ("-o", option)]
+    done = subprocess.run(
+        ["git", "push", "--no-verify", *more, "origin", *refspecs], cwd=clone, capture_output=True, text=True
+    )
+    return done.returncode, done.stderr
+
+
+def test_what_gitmodel_pushes_is_taken(ada, bob, server):
+    for client in (ada, bob):
+        iris = client.get_model("iris")
+        iris.create_version("1.0" if client is ada else None).set_stage("production")
+        iris.get_version(1).add_alias("champion")
+        client.push()
+    ada.pull()
+    ada.update_model("iris", new_name="flower")
+    ada.push()
+    assert refs(server) == refs(ada.repository.common_dir)
+    assert "refs/tags/model/flower/production" in refs(server)
+
+
+def test_a_first_push_is_checked_whole(team, server):
+    client = team.clone("carol")
+    client.register_model("iris").create_version().set_stage("production")
+    client.push()
+    assert sorted(refs(server)) == [BRANCH, PRODUCTION]
+    subprocess.run(["git", "update-ref", "-d", BRANCH], cwd=server, check=True)
+    subprocess.run(["git", "update-ref", "-d", PRODUCTION], cwd=server, check=True)
+    edit(client.repository.git.top, {"models/iris/README": "x"})
+    code, said = push(client.repository.git.top, BRANCH)
+    assert (code, "models/iris/README: is no file of the format [tree.path]" in said) == (1, True)
+
+
+def test_code_and_proposals_pass_unread(clone, server):
+    """A branch of others may be broken in any way: no record is read."""
+    editing.run(clone, "commit", "-q", "--allow-empty", "-m", "Begin")
+    assert push(clone, "HEAD:refs/heads/main", "HEAD:refs/heads/propose/x", "HEAD:refs/tags/v1")[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "rule"),
+    [
+        (lambda c: {"models/iris/README": "x"}, "tree.path"),
+        (lambda c: {MODEL: read(c, MODEL) + "colour = 1\n"}, "record.unknown-key"),
+        (lambda c: {paths.version_file("iris", 2): None, STAGE: None}, "change.gone"),
+        (lambda c: {STAGE: read(c, STAGE).replace("version = 2", "version = 9")}, "stage.version"),
+    ],
+)
+def test_damage_is_refused_with_file_and_rule(clone, server, change, rule):
+    before = refs(server)
+    edit(clone, change(clone))
+    code, said = push(clone, BRANCH)
+    assert code == 1
+    assert f"[{rule}]" in said
+    assert "pre-receive hook declined" in said
+    assert refs(server) == before
+
+
+def test_the_branch_is_not_deleted_and_keeps_its_chain_of_first_parents(clone, server):
+    code, said = push(clone, f":{BRANCH}")
+    assert (code, "would be deleted, with all that is recorded [push.gone]" in said) == (1, True)
+    editing.run(clone, "update-ref", "refs/heads/other", f"{BRANCH}~1")
+    edit(clone, {"README.md": "# Other\n"}, onto="refs/heads/other")
+    code, said = push(clone, f"+refs/heads/other:{BRANCH}")
+    assert (code, "[push.chain]" in said) == (1, True)
+    other, tip = editing.run(clone, "rev-parse", "refs/heads/other", BRANCH).split()
+    merge = edit(clone, {"README.md": "# Other\n"}, onto=BRANCH, parents=[other, tip])
+    assert editing.run(clone, "merge-base", tip, merge) == tip
+    code, said = push(clone, BRANCH)
+    assert (code, "whose first parents do not lead to" in said) == (1, True)
+
+
+def test_a_proposal_that_merged_its_base_is_taken_when_it_is_merged_in(ada, clone, server):
+    """Inside a proposal the first parents may be any; on the branch they are what was there."""
+    topic = "refs/heads/propose/x"
+    base = editing.run(clone, "rev-parse", BRANCH)
+    editing.run(clone, "update-ref", topic, base)
+    mine = edit(clone, {MODEL: read(clone, MODEL) + 'tags = [\n    "new",\n]\n'}, onto=topic)
+    ada.register_model("other")
+    ada.push()
+    tip = editing.run(clone, "rev-parse", BRANCH)
+    tree = editing.run(clone, "merge-tree", "--write-tree", mine, tip)
+    inner = editing.run(clone, "commit-tree", tree, "-p", mine, "-p", tip, "-m", "Merge the base")
+    outer = editing.run(clone, "commit-tree", tree, "-p", tip, "-p", inner, "-m", "Merge the proposal")
+    assert push(clone, f"{inner}:{topic}")[0] == 0
+    assert push(clone, f"{inner}:{BRANCH}")[0] == 1
+    assert push(clone, f"{outer}:{BRANCH}")[0] == 0
+
+
+def test_a_stage_tag_must_be_the_one_that_the_branch_stands_for(ada, clone, server):
+    ada.get_version("iris@3").set_stage("production")
+    new, tip = editing.run(clone, "rev-parse", PRODUCTION, BRANCH).split()
+    assert "[push.tag]" in push(clone, f"+{PRODUCTION}")[1]
+    assert push(clone, BRANCH)[0] == 0
+    cases = {
+        f"+{tip}:{PRODUCTION}": "it is not an annotated tag",
+        f":{PRODUCTION}": "would be deleted, and the branch has a version there",
+        f"{new}:refs/tags/model/iris/staging": "is set, and the branch has no version there",
+        f"+{named(clone, tip, 'model/iris/staging')}:{PRODUCTION}": "the tag inside is called 'model/iris/staging'",
+        f"+{named(clone, tip, 'model/iris/production')}:{PRODUCTION}": f"is not {new[:10]}, the tag that the branch",
+    }
+    for refspec, said in cases.items():
+        code, told = push(clone, refspec)
+        assert (code, said in told) == (1, True), told
+    assert push(clone, f"+{PRODUCTION}")[0] == 0
+    assert push(clone, f"{new}:refs/tags/model/iris")[0] == 1  # git itself cannot have both
+    ada.get_version("iris@3").set_stage("none")
+    assert push(clone, BRANCH)[0] == 0
+    assert push(clone, f":{PRODUCTION}")[0] == 0
+
+
+def test_an_earlier_tag_that_counted_does_not_come_back(ada, clone, server):
+    old = editing.run(clone, "rev-parse", PRODUCTION)
+    ada.get_version("iris@3").set_stage("production")
+    ada.push()
+    code, said = push(clone, f"+{old}:{PRODUCTION}")
+    assert (code, "is not" in said) == (1, True)
+
+
+def named(clone, commit, name):
+    text = f"object {commit}\ntype commit\ntag {name}\ntagger A <a@example.com> 0 +0000\n\nx\n"
+    return editing.run(clone, "mktag", input=text.encode())
+
+
+GATED = """format = "1.0"
+
+[[stages]]
+name = "production"
+
+[[stages.gates]]
+name = "accurate"
+expression = "metadata.accuracy > 0.25"
+"""
+
+
+def test_a_gate_and_what_is_in_use_are_for_people_to_decide(ada, clone, server):
+    edit(clone, {"gitmodel.toml": GATED})
+    code, said = push(clone, BRANCH)
+    assert (code, "warning: gitmodel.toml is changed: it decides who may do what" in said) == (0, True)
+    edit(clone, {STAGE: read(clone, STAGE).replace("version = 2", "version = 1")})
+    code, said = push(clone, BRANCH, options=[receiving.FORCE_OPTION])
+    assert (code, "version 1 fails accurate" in said, "[stage.artifacts]" in said) == (1, True, True)
+    editing.run(clone, "update-ref", BRANCH, f"{BRANCH}~1")
+    ada.delete_model("iris", force=True)
+    code, said = push(clone, BRANCH)
+    assert (code, "[change.held]" in said) == (1, True)
+    assert "hint: if it is meant, and no gate is against it: git -c push.pushOption=gitmodel.force model push" in said
+    assert push(clone, BRANCH, options=[receiving.FORCE_OPTION])[0] == 0
+
+
+def test_the_hint_of_a_refusal_works(ada, clone, server, monkeypatch):
+    ada.delete_model("iris", force=True)
+    with pytest.raises(Refused, match="production has a version of it"):
+        ada.push()
+    monkeypatch.chdir(clone)
+    command = ["git", "-c", f"push.pushOption={receiving.FORCE_OPTION}", "model", "push"]
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    done = subprocess.run(command, env={**os.environ, "PATH": path}, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert PRODUCTION not in refs(server)
+
+
+def test_host_files_are_told_as_rule_changes(clone, server):
+    edit(clone, {".github/workflows/x.yml": "on: push\n", "CODEOWNERS": "* @ada\n"})
+    code, said = push(clone, BRANCH)
+    assert code == 0
+    for path in (".github/workflows/x.yml", "CODEOWNERS"):
+        assert f"warning: {path} is changed: it decides who may do what" in said
+
+
+def test_the_hook_says_what_the_library_says(ada, clone):
+    """No hook at all: the same judgement by the library, and in many faults the first are shown."""
+    tip = editing.run(clone, "rev-parse", BRANCH)
+    new = edit(clone, {f"models/iris/x{number}": "x" for number in range(25)})
+    found = receiving.judge_push(ada.repository, [receiving.Update(BRANCH, tip, new)])
+    assert len(found.problems) == 25
+
+
+def test_a_hook_without_its_program_lets_nothing_pass(clone, server):
+    path = server / "hooks/pre-receive"
+    path.write_text(path.read_text().replace(str(Path(sys.executable).parent), "/gone"))
+    edit(clone, {"README.md": "# x\n"})
+    code, said = push(clone, BRANCH)
+    assert (code, "pre-receive hook declined" in said) == (1, True)
+
+
+def test_a_plain_git_push_is_checked_before_it_leaves(ada, bare, capsys, git):
+    clone = ada.repository.git.top
+    assert ask(capsys, "-C", clone, "hook", "install")[0] == 0
+    edit(clone, {"models/iris/README": "x"})
+    done = subprocess.run(["git", "push", "origin", BRANCH], cwd=clone, capture_output=True, text=True)
+    assert (done.returncode, "[tree.path]" in done.stderr) == (1, True)
+    edit(clone, {"models/iris/README": None})
+    git(clone, "push", "-q", "origin", BRANCH)
+    git(clone, "push", "-q", "origin", f"{BRANCH}:refs/heads/copy")
+    done = subprocess.run(["git", "push", "origin", f":{PRODUCTION}"], cwd=clone, capture_output=True, text=True)
+    assert (done.returncode, "[push.tag]" in done.stderr) == (1, True)
+
+
+# The package pre-commit
+
+MANIFEST = Path(__file__).parents[2] / ".pre-commit-hooks.yaml"
+
+
+def pre_commit(folder, *arguments):
+    return subprocess.run(
+        [sys.executable, "-m", "pre_commit", *arguments], cwd=folder, capture_output=True, text=True, check=False
+    )
+
+
+def test_pre_commit_runs_the_hook_of_the_manifest(clone, tmp_path):
+    """As its users have it, but for the environment, which pre-commit would have pip fill: that is the next test."""
+    assert pre_commit(tmp_path, "validate-manifest", str(MANIFEST)).returncode == 0
+    (hook,) = yaml.safe_load(MANIFEST.read_text())
+    program, _, words = hook["entry"].partition(" ")
+    hook |= {"language": "system", "entry": f"{Path(sys.executable).with_name(program)} {words}"}
+    (clone / ".pre-commit-config.yaml").write_text(yaml.safe_dump({"repos": [{"repo": "local", "hooks": [hook]}]}))
+    editing.run(clone, "add", ".pre-commit-config.yaml")
+    done = pre_commit(clone, "run")
+    assert (done.returncode, "check the model registry" in done.stdout, "Passed" in done.stdout) == (0, True, True)
+    assert pre_commit(clone, "install").returncode == 0
+    edit(clone, {"models/iris/README": "x"})
+    done = subprocess.run(["git", "commit", "-m", "Begin"], cwd=clone, capture_output=True, text=True)
+    assert (done.returncode, "models/iris/README" in done.stderr) == (1, True)
+
+
+@pytest.mark.soak
+def test_pre_commit_makes_the_environment_of_the_hook(clone):
+    """It clones this repository and has pip install it, with what it needs: only where pip reaches packages."""
+    editing.run(clone, "commit", "-q", "--allow-empty", "-m", "Begin")
+    done = pre_commit(clone, "try-repo", str(MANIFEST.parent), "gitmodel-check", "--verbose")
+    assert (done.returncode, "every record is as the format says" in done.stdout) == (0, True), done.stdout
+
+
+# Whose hooks are touched
+
+
+def test_to_install_twice_changes_nothing_and_to_uninstall_takes_it_away(code_repo, capsys):
+    path = code_repo / ".git/hooks/pre-push"
+    assert ask(capsys, "-C", code_repo, "hook", "install") == (0, f"pre-push is installed: {path}\n", "")
+    text = path.read_text()
+    assert ask(capsys, "-C", code_repo, "hook", "install") == (0, f"pre-push was installed already: {path}\n", "")
+    assert (path.read_text(), os.access(path, os.X_OK)) == (text, True)
+    path.chmod(0o644)
+    code, out, _ = ask(capsys, "-C", code_repo, "hook", "install", "--format", "json")
+    assert (code, json.loads(out)) == (
+        0,
+        {"hook": "pre-push", "path": str(path), "installed": True, "changed": True},
+    )
+    assert ask(capsys, "-C", code_repo, "hook", "uninstall") == (0, f"pre-push is gone: {path}\n", "")
+    assert ask(capsys, "-C", code_repo, "hook", "uninstall") == (0, f"pre-push was not there: {path}\n", "")
+
+
+def test_somebody_elses_hook_is_left_alone(code_repo, capsys):
+    path = code_repo / ".git/hooks/pre-push"
+    path.parent.mkdir(exist_ok=True)
+    path.write_text("#!/bin/sh\nexit 0\n")
+    program = Path(sys.executable).parent / "git-model"
+    code, out, err = ask(capsys, "-C", code_repo, "hook", "install")
+    assert (code, out) == (4, "")
+    assert err == (
+        f"error: {path} is another hook already\n"
+        f"hint: call gitmodel from it, with what git gives it: {program} hook run pre-push\n"
+    )
+    code, _, err = ask(capsys, "-C", code_repo, "hook", "uninstall")
+    assert (code, "was not written by gitmodel" in err) == (4, True)
+    assert path.read_text() == "#!/bin/sh\nexit 0\n"
+
+
+def test_hooks_of_a_repository_that_has_its_own_folder_go_there(code_repo, git, capsys):
+    git(code_repo, "config", "core.hooksPath", "ci/hooks")
+    assert ask(capsys, "-C", code_repo, "hook", "install")[0] == 0
+    assert (code_repo / "ci/hooks/pre-push").exists()
+
+
+def test_a_folder_of_hooks_for_all_repositories_gets_none(code_repo, git, capsys, tmp_path):
+    git(code_repo, "config", "--global", "core.hooksPath", str(tmp_path / "hooks"))
+    code, _, err = ask(capsys, "-C", code_repo, "hook", "install")
+    assert (code, "core.hooksPath is set for all repositories (global)" in err) == (6, True)
+    assert not (tmp_path / "hooks").exists()
+
+
+def test_a_work_tree_has_the_hooks_of_its_repository(code_repo, git, capsys, tmp_path):
+    git(code_repo, "worktree", "add", "-q", str(tmp_path / "other"))
+    assert ask(capsys, "-C", tmp_path / "other", "hook", "install")[0] == 0
+    assert (code_repo / ".git/hooks/pre-push").exists()
+
+
+def test_what_git_would_not_say_is_refused(code_repo, monkeypatch, capsys):
+    monkeypatch.chdir(code_repo)
+    for name, text in (("pre-receive", "a b refs/heads/x\n"), ("pre-push", "refs/heads/x\n")):
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
+        code, _, err = ask(capsys, "hook", "run", name)
+        assert (code, "is no line that git gives to this hook" in err) == (2, True)
+
+
+def test_a_hook_calls_a_program_and_never_imports_from_where_it_runs(tmp_path):
+    with pytest.raises(Exception, match="no program git-model is installed here"):
+        hooks.find_program("pytest", str(tmp_path / "python"))
+    assert hooks.find_program("pytest", sys.executable).name == "git-model"
+
+
+def test_a_hook_that_cannot_be_read_is_said(code_repo, capsys):
+    (code_repo / ".git/hooks/pre-push").mkdir(parents=True)
+    assert ask(capsys, "-C", code_repo, "hook", "install")[0] == 7
+
+
+def test_a_damaged_tip_is_said_by_the_hook(ada):
+    with pytest.raises(Invalid):
+        receiving.judge_push(ada.repository, [receiving.Update(BRANCH, "0" * 40, "9" * 40)])
