@@ -10,6 +10,7 @@ import socket
 import stat
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -21,14 +22,15 @@ from gitmodel.domain.manifest import HEADER, ManifestEntry, format_manifest
 from gitmodel.errors import Conflict, Invalid, NotFound, Unreachable, UsageError
 from gitmodel.storage import artifacts, local_store
 from gitmodel.storage.artifacts import (
-    LocalStore,
+    copy_artifacts,
     get_file,
     get_folder,
-    open_store,
     put_path,
     verify_file,
     verify_folder,
 )
+from gitmodel.storage.local_store import LocalStore
+from gitmodel.storage.stores import open_store
 
 ABSENT = digest_of(b"never stored")
 BIG = bytes(range(256)) * 10_000  # several chunks
@@ -43,6 +45,12 @@ def put(store, content):
 def read(store, digest):
     with store.open(digest) as reader:
         return reader.read()
+
+
+def damage(local, digest):
+    place = place_of(local, digest)
+    place.chmod(0o644)
+    place.write_bytes(place.read_bytes()[:-1] + b"?")
 
 
 def files_under(root):
@@ -111,6 +119,42 @@ class TestEveryStore:
         with pytest.raises(ConnectionResetError):
             store.put_stream(Failing())
         assert list(store.digests()) == []
+
+    def test_what_is_known_is_put_under_its_name_alone(self, store, tmp_path):
+        other = LocalStore(tmp_path / "other")
+        digest = put(other, BIG)
+        sent = []
+        for _ in range(2):
+            with other.open(digest) as source:
+                store.put_known(digest, len(BIG), source, sent=sent.append)
+        assert sum(sent) == 2 * len(BIG)
+        assert read(store, digest) == BIG
+        damage(other, digest)
+        store.remove(digest)
+        with pytest.raises(Invalid), other.open(digest) as source:
+            store.put_known(digest, len(BIG), source)
+        assert not store.holds(digest)
+
+    def test_objects_are_listed_with_their_sizes_and_times(self, store):
+        sizes = {put(store, content): len(content) for content in (b"", b"a", BIG)}
+        found = list(store.objects())
+        assert {each.digest: each.size for each in found} == sizes
+        assert all(abs(each.modified - time.time()) < 60 for each in found)
+        assert sorted(store.digests()) == sorted(sizes)
+        assert store.leftovers() == []
+
+    def test_artifacts_are_copied_from_store_to_store(self, store, tmp_path):
+        other = LocalStore(tmp_path / "other")
+        (tmp_path / "folder").mkdir()
+        for name in "abc":
+            (tmp_path / "folder" / name).write_bytes(name.encode() * 100)
+        folder, file = put_path(other, tmp_path / "folder"), put(other, BIG)
+        sent = []
+        copy_artifacts(other, store, [(folder.digest, True), (file, False)], sent=sent.append)
+        copy_artifacts(other, store, [(folder.digest, True), (file, False)], sent=sent.append)
+        assert sum(sent) == 2 * (300 + len(BIG))
+        assert verify_folder(store.origin, folder.digest) == folder
+        assert verify_file(store.origin, file).size == len(BIG)
 
     def test_what_is_absent_is_not_found(self, store):
         put(store, b"something else")
@@ -381,6 +425,7 @@ import os, sys
 from pathlib import Path
 from gitmodel.errors import GitModelError
 from gitmodel.storage.artifacts import *
+from gitmodel.storage.local_store import LocalStore
 path = Path(sys.argv[1])
 root = path / "store"
 list(LocalStore(root).digests()); get_file  # imported before the rights to do so are gone
@@ -553,6 +598,7 @@ class TestLocalStore:
         (tmp_path / "big").write_bytes(BIG * 4)
         code = (
             "import sys; from pathlib import Path; from gitmodel.storage.artifacts import *\n"
+            "from gitmodel.storage.local_store import LocalStore\n"
             "store = LocalStore(Path(sys.argv[1])); sys.stdin.read()\n"
             "for _ in range(20): print(put_path(store, Path(sys.argv[2])).digest)"
         )
@@ -573,6 +619,7 @@ class TestLocalStore:
     def test_a_writer_that_is_killed_leaves_nothing_to_see_and_a_leftover_to_find(self, local):
         code = (
             "import sys; from pathlib import Path; from gitmodel.storage.artifacts import *\n"
+            "from gitmodel.storage.local_store import LocalStore\n"
             "LocalStore(Path(sys.argv[1])).put_stream(sys.stdin.buffer.raw)"
         )
         with subprocess.Popen([sys.executable, "-c", code, local.root], stdin=subprocess.PIPE) as process:
@@ -581,12 +628,13 @@ class TestLocalStore:
             while not (written := [path for path in (local.root / "tmp").iterdir() if path.stat().st_size]):
                 assert process.poll() is None
             assert local.leftovers() == []  # its writer lives
-            assert local.remove_leftovers() == []
             process.send_signal(signal.SIGKILL)
         assert list(local.digests()) == []
-        assert local.leftovers() == written
+        (left,) = local.leftovers()
+        assert (left.name, left.size) == (str(written[0]), written[0].stat().st_size)
         assert written[0].name.startswith(f"{process.pid}-")
-        assert local.remove_leftovers() == written
+        local.remove_leftover(left)
+        local.remove_leftover(left)
         assert local.leftovers() == []
         assert os.listdir(local.root / "tmp") == []
 
@@ -594,7 +642,7 @@ class TestLocalStore:
         (tmp_path / "mine").write_bytes(b"mine")
         (local.root / "tmp" / "notes.txt").touch()
         (local.root / "tmp" / ("1-" + "0" * 32)).symlink_to(tmp_path / "mine")
-        assert local.remove_leftovers() == []
+        assert local.leftovers() == []
         assert (tmp_path / "mine").read_bytes() == b"mine"
 
     def test_a_temporary_file_swept_before_its_lock_is_begun_again(self, local, monkeypatch):

@@ -18,9 +18,10 @@ from gitmodel.registry import artifacts, models, stages, versions
 from gitmodel.registry.artifacts import Verified
 from gitmodel.registry.stages import Applied
 from gitmodel.registry.writer import Batch, Direct, Writer
-from gitmodel.storage.artifacts import ArtifactStore, Progress, open_store
+from gitmodel.storage.artifacts import Progress
 from gitmodel.storage.local_store import LocalStore
 from gitmodel.storage.repository import Repository, check_git, configured, open_repository
+from gitmodel.storage.stores import ArtifactStore, open_store
 
 if TYPE_CHECKING:
     from gitmodel.registry.runs import RunView

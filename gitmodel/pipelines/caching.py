@@ -26,7 +26,7 @@ from gitmodel.domain.records import FOLDER_FORMAT
 from gitmodel.errors import GitModelError
 from gitmodel.pipelines.graph import Node
 from gitmodel.pipelines.steps import Step
-from gitmodel.storage.artifacts import ArtifactStore
+from gitmodel.storage.stores import ArtifactStore
 
 _PLAIN = (str, bytes, int, float, complex, bool, type(None), tuple, frozenset, list, dict, set)
 

@@ -29,7 +29,7 @@ from gitmodel.pipelines.config import ModelConfig, Secret
 from gitmodel.pipelines.context import Plan, StepContext, within
 from gitmodel.pipelines.steps import OutputSpec, Step
 from gitmodel.storage import artifacts
-from gitmodel.storage.artifacts import ArtifactStore, open_store
+from gitmodel.storage.stores import ArtifactStore, open_store
 
 # The name under which a worker imports the script that was run as `__main__`.
 SCRIPT = "__gitmodel_main__"

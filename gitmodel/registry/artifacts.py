@@ -16,7 +16,8 @@ from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid, Unreachable, UsageError
 from gitmodel.registry.writer import Writer
 from gitmodel.storage import artifacts as storage
-from gitmodel.storage.artifacts import ArtifactStore, Progress
+from gitmodel.storage.artifacts import Progress
+from gitmodel.storage.stores import ArtifactStore
 
 
 @dataclass(frozen=True)

@@ -12,9 +12,9 @@ from gitmodel.domain.snapshot import Snapshot
 from gitmodel.domain.views import usable
 from gitmodel.errors import GitModelError, Invalid, Unreachable
 from gitmodel.registry import stages
-from gitmodel.storage.artifacts import ArtifactStore
 from gitmodel.storage.local_store import LocalStore
 from gitmodel.storage.repository import Repository
+from gitmodel.storage.stores import ArtifactStore
 
 
 @dataclass(frozen=True)
@@ -57,7 +57,8 @@ def repair(repository: Repository, store: ArtifactStore) -> list[Finding]:
         for model, number in _used_up(repository):
             repository.release(model, [number], number)
     if "leftover" in abouts and isinstance(store, LocalStore):
-        store.remove_leftovers()
+        for leftover in store.leftovers():
+            store.remove_leftover(leftover)
     return mended
 
 
@@ -129,8 +130,8 @@ def _reservations(repository: Repository) -> Iterator[Finding]:
 
 
 def _leftovers(repository: Repository, store: ArtifactStore) -> Iterator[Finding]:
-    found = repository.writers.leftovers()
-    found += store.leftovers() if isinstance(store, LocalStore) else []
+    found = [str(path) for path in repository.writers.leftovers()]
+    found += [leftover.name for leftover in store.leftovers()] if isinstance(store, LocalStore) else []
     for path in found:
         yield Finding("leftover", f"{path} was left by a writer that was killed", _FIX, True, grave=False)
 

@@ -16,9 +16,9 @@ from gitmodel.domain.snapshot import Snapshot
 from gitmodel.domain.views import code_fields
 from gitmodel.errors import Invalid, NotFound, UsageError
 from gitmodel.registry.models import parse_filter
-from gitmodel.storage.artifacts import ArtifactStore
 from gitmodel.storage.journal import Journal
 from gitmodel.storage.repository import Repository
+from gitmodel.storage.stores import ArtifactStore
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from gitmodel.domain import codec, paths, records
 from gitmodel.domain.records import RegistryRecord
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import Conflict, UsageError
-from gitmodel.storage.artifacts import open_store
 from gitmodel.storage.local_store import LocalStore
 from gitmodel.storage.repository import Repository, configured, open_repository
+from gitmodel.storage.stores import open_store
 
 SETTINGS = ("repo", "branch", "store")
 

@@ -1,4 +1,4 @@
-"""Artifacts in a store: the one protocol of every store, and the files and folders built on it."""
+"""Artifacts in a store: files and folders, put, got and verified on the seam of every store."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Protocol, TypeVar
+from typing import BinaryIO, NamedTuple, TypeVar
 
 from gitmodel.domain.digests import Digest
 from gitmodel.domain.manifest import ManifestEntry, format_manifest, parse_manifest
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Unreachable, UsageError
-from gitmodel.storage.local_store import LocalStore
 from gitmodel.storage.sources import SourceFile, find_source, list_folder, open_source
+from gitmodel.storage.stores import ArtifactStore, Sent
 
 Progress = Callable[[int, int], None]
 """Told the bytes done and the bytes in all, by one thread at a time."""
@@ -27,36 +27,6 @@ _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
 
 
-class ArtifactStore(Protocol):
-    """Where the bytes of artifacts are, by digest. Every method raises Unreachable if the store fails."""
-
-    @property
-    def url(self) -> str:
-        """Where it is, without credentials."""
-
-    @property
-    def shared(self) -> bool:
-        """Whether other machines reach it."""
-
-    def put_stream(self, source: BinaryIO) -> tuple[Digest, int]:
-        """Store all that *source* yields, whole or not at all; return its digest and length in bytes."""
-
-    def open(self, digest: Digest) -> BinaryIO:
-        """A reader of the object, which raises Invalid by its end if it is not *digest*. Or NotFound."""
-
-    def holds(self, digest: Digest) -> bool:
-        """Whether the object is there, its content unread."""
-
-    def digests(self) -> Iterator[Digest]:
-        """The digests of all objects."""
-
-    def size(self, digest: Digest) -> int:
-        """The length of the object in bytes. Raises NotFound without it."""
-
-    def remove(self, digest: Digest) -> None:
-        """Remove the object; without it, do nothing."""
-
-
 class StoredArtifact(NamedTuple):
     """An artifact in a store: for a folder, the digest of its manifest and the bytes of its files in all."""
 
@@ -65,55 +35,19 @@ class StoredArtifact(NamedTuple):
     folder: bool
 
 
-def open_store(url: str, *, default_root: Path) -> ArtifactStore:
-    """The store that *url* names: `file:///path`, an absolute path, or if empty the one in *default_root*.
-
-    >>> open_store("", default_root=Path("/repo/.git/gitmodel")).shared
-    False
-    >>> open_store("file:///srv/models", default_root=Path("/repo/.git/gitmodel")).url
-    'file:///srv/models'
-
-    Raises UsageError for anything else, and never repeats a URL that may hold a password.
-    """
-    if not url:
-        return LocalStore(default_root)
-    if url.startswith("/") and not url.startswith("//") and "\0" not in url:
-        return LocalStore(Path(url), shared=True)
-    from urllib.parse import unquote, urlsplit
-
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        raise UsageError("the artifact store is not a URL", hint="write it as file:///absolute/path") from None
-    if "@" in parts.netloc or (not parts.netloc and "@" in url and not parts.path.startswith("/")):
-        raise UsageError(
-            "the URL of the artifact store holds credentials, which a record must never do",
-            hint="leave them out; they are taken from the environment of the store",
-        )
-    if parts.scheme not in ("", "file"):
-        raise UsageError(
-            f"remote artifact stores ({ascii(parts.scheme)[1:-1]}:) are not in this version",
-            hint="name a folder that others can reach too: file:///absolute/path",
-        )
-    path = unquote(parts.path)
-    if not parts.scheme or parts.netloc not in ("", "localhost") or parts.query or parts.fragment:
-        raise UsageError("the artifact store is not the path of a folder", hint="write it as file:///absolute/path")
-    if not path.startswith("/") or "\0" in path:
-        raise UsageError("the path of the artifact store is not absolute", hint="write it as file:///absolute/path")
-    return LocalStore(Path(path), shared=True)
-
-
-def put_path(store: ArtifactStore, path: Path, *, progress: Progress | None = None) -> StoredArtifact:
-    """Store the file or folder *path*; of a folder every file, and last the manifest that names them.
+def put_path(
+    store: ArtifactStore, path: Path, *, jobs: int = WORKERS, progress: Progress | None = None
+) -> StoredArtifact:
+    """Store the file or folder *path*; of a folder every file, *jobs* at a time, and last the manifest that names them.
 
     Raises NotFound or UsageError for what cannot be stored, Conflict for what changed while it was read.
     """
     place = find_source(path)
     if place.is_dir():
-        return _put_folder(store, place, progress)
+        return _put_folder(store, place, jobs, progress)
     count = _Count(progress, _size_of(place))
-    with open_source(place, str(path), read=count.add) as source:
-        digest, size = store.put_stream(source)
+    with open_source(place, str(path)) as source:
+        digest, size = store.put_stream(source, sent=count.add)
     return StoredArtifact(digest, size, folder=False)
 
 
@@ -141,8 +75,12 @@ def get_file(store: ArtifactStore, digest: Digest, target: Path, *, progress: Pr
         raise
 
 
-def get_folder(store: ArtifactStore, digest: Digest, target: Path, *, progress: Progress | None = None) -> None:
+def get_folder(
+    store: ArtifactStore, digest: Digest, target: Path, *, jobs: int = WORKERS, progress: Progress | None = None
+) -> None:
     """Build the folder that the manifest *digest* describes; it is at *target* when all of it is verified.
+
+    *jobs* files are fetched at a time.
 
     Raises UsageError if *target* is there and not an empty folder, else as `get_file` does.
     """
@@ -158,7 +96,7 @@ def get_folder(store: ArtifactStore, digest: Digest, target: Path, *, progress: 
             temporary.mkdir()
             for folder in sorted({os.path.dirname(entry.path) for entry in entries}):
                 os.makedirs(temporary / folder, exist_ok=True)
-        _each(lambda entry: _fetch_entry(store, entry, temporary, count), entries)
+        _each(lambda entry: _fetch_entry(store, entry, temporary, count), entries, jobs)
         with _writing(target):
             try:
                 os.rename(temporary, target)  # takes the place of an empty folder, of nothing else
@@ -170,21 +108,37 @@ def get_folder(store: ArtifactStore, digest: Digest, target: Path, *, progress: 
         raise
 
 
-def copy_artifact(
-    source: ArtifactStore, target: ArtifactStore, digest: Digest, *, folder: bool, progress: Progress | None = None
+def copy_artifacts(
+    source: ArtifactStore,
+    target: ArtifactStore,
+    artifacts: Iterable[tuple[Digest, bool]],
+    *,
+    jobs: int = WORKERS,
+    sent: Sent | None = None,
 ) -> None:
-    """Put the artifact *digest* of *source* into *target* too, the files of a folder before its manifest.
+    """Put artifacts of *source* (each a digest, and whether it is a folder) into *target* too.
 
-    Raises Invalid if it is damaged, NotFound if it is not there, Unreachable.
+    What is there already is not copied. *jobs* objects are copied at a time, manifests after all files. *sent* is told
+    the bytes of the artifacts as they are there. Raises Invalid for a damaged one, NotFound, Unreachable.
     """
-    for entry in _read_manifest(source, digest) if folder else ():
-        if not target.holds(entry.digest):
-            with source.open(entry.digest) as reader:
-                target.put_stream(reader)
-    with source.open(digest) as reader:
-        target.put_stream(reader)
-    if progress is not None:
-        progress(1, 1)
+
+    def copy(wanted: tuple[Digest, int]) -> None:
+        digest, size = wanted
+        if not target.holds(digest):
+            with source.open(digest) as reader:
+                target.put_known(digest, size, reader, sent=sent)
+        elif sent is not None:
+            sent(size)
+
+    asked = list(artifacts)
+    files = {digest: source.size(digest) for digest, folder in asked if not folder}
+    folders = [digest for digest, folder in asked if folder]
+    for folder in folders:
+        files.update((entry.digest, entry.size) for entry in _read_manifest(source, folder))
+    _each(copy, files.items(), jobs)
+    for folder in folders:
+        with source.open(folder) as reader:
+            target.put_known(folder, source.size(folder), reader)
 
 
 def verify_file(store: ArtifactStore, digest: Digest, *, progress: Progress | None = None) -> StoredArtifact:
@@ -195,12 +149,14 @@ def verify_file(store: ArtifactStore, digest: Digest, *, progress: Progress | No
     return StoredArtifact(digest, size, folder=False)
 
 
-def verify_folder(store: ArtifactStore, digest: Digest, *, progress: Progress | None = None) -> StoredArtifact:
+def verify_folder(
+    store: ArtifactStore, digest: Digest, *, jobs: int = WORKERS, progress: Progress | None = None
+) -> StoredArtifact:
     """Hash the manifest and every file it names. Raises as `verify_file` does, naming the file."""
     entries = _read_manifest(store, digest)
     once = list({(entry.digest, entry.size): entry for entry in entries}.values())
     count = _Count(progress, sum(entry.size for entry in once))
-    _each(lambda entry: _verify_entry(store, entry, count), once)
+    _each(lambda entry: _verify_entry(store, entry, count), once, jobs)
     return StoredArtifact(digest, sum(entry.size for entry in entries), folder=True)
 
 
@@ -220,16 +176,16 @@ class _Count:
                 self._progress(self._done, self._total)
 
 
-def _put_folder(store: ArtifactStore, root: Path, progress: Progress | None) -> StoredArtifact:
+def _put_folder(store: ArtifactStore, root: Path, jobs: int, progress: Progress | None) -> StoredArtifact:
     files = list_folder(root)
     count = _Count(progress, sum(file.size for file in files))
 
     def put(file: SourceFile) -> ManifestEntry:
-        with open_source(file.place, str(root / file.name), read=count.add) as source:
-            digest, size = store.put_stream(source)
+        with open_source(file.place, str(root / file.name)) as source:
+            digest, size = store.put_stream(source, sent=count.add)
         return ManifestEntry(digest, size, file.name)
 
-    entries = _each(put, files)
+    entries = _each(put, files, jobs)
     if list_folder(root) != files:
         raise Conflict(
             f"the folder {root} changed while it was being read; nothing was recorded",
@@ -289,12 +245,26 @@ def _chunks(reader: BinaryIO, count: _Count) -> Iterator[memoryview]:
         yield chunk
 
 
-def _each(work: Callable[[_Item], _Result], items: Iterable[_Item]) -> list[_Result]:
-    """The results of *work* on each of *items*, several at a time; the first error ends it."""
-    from concurrent.futures import ThreadPoolExecutor
+def _each(work: Callable[[_Item], _Result], items: Iterable[_Item], jobs: int) -> list[_Result]:
+    """The results of *work* on each of *items*, *jobs* at a time; the first error ends it."""
+    from collections import deque
+    from concurrent.futures import Future, ThreadPoolExecutor
 
-    with ThreadPoolExecutor(WORKERS) as pool:
-        return list(pool.map(work, items))
+    results: list[_Result] = []
+    waiting: deque[Future[_Result]] = deque()
+    with ThreadPoolExecutor(max(jobs, 1)) as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(work, item))
+                if len(waiting) > 4 * jobs:  # so that a folder of a million files is not a million futures
+                    results.append(waiting.popleft().result())
+            while waiting:
+                results.append(waiting.popleft().result())
+        except BaseException:
+            for future in waiting:
+                future.cancel()
+            raise
+    return results
 
 
 def _refuse_size(entry: ManifestEntry, size: int) -> None:

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from gitmodel.domain.digests import PREFIX, Digest, hex_of
 from gitmodel.errors import GitModelError, Invalid, NotFound, Unreachable
+from gitmodel.storage.stores import Leftover, Sent, StoredObject
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -35,12 +36,13 @@ class LocalStore:
 
     A shared store is expected to be there: a missing folder may be a disk that is not mounted. So only the
     last part of its path is ever made, and reading without it is Unreachable. A store that is not shared
-    begins when it is first used.
+    begins when it is first used. Not *synced*, what is put may be lost in a crash of the machine: a cache.
     """
 
-    def __init__(self, root: Path, *, shared: bool = False) -> None:
+    def __init__(self, root: Path, *, shared: bool = False, synced: bool = True) -> None:
         self.root = Path(os.path.abspath(root))
         self.shared = shared
+        self.synced = synced
         self._objects = self.root / "sha256"
         self._temporary = self.root / "tmp"
 
@@ -61,19 +63,33 @@ class LocalStore:
             for folder in (self._objects, self._temporary):
                 self._make_folder(folder)
 
-    def put_stream(self, source: BinaryIO) -> tuple[Digest, int]:
+    @property
+    def origin(self) -> LocalStore:
+        return self
+
+    def put_stream(self, source: BinaryIO, *, sent: Sent | None = None) -> tuple[Digest, int]:
         """Store what *source* yields to its end; return its digest and its length in bytes.
 
         The object appears at once and whole, and is on disk when this returns. An object that is there
         already is replaced by its equal, which mends a damaged one. What *source* raises is passed on, and
         nothing is left.
         """
+        return self._put(source, "", sent)
+
+    def put_known(self, digest: Digest, size: int, source: BinaryIO, *, sent: Sent | None = None) -> None:
+        """Store the object *digest*; Invalid, with nothing left, if *source* yields anything else."""
+        hex_of(digest)
+        self._put(source, digest, sent)
+
+    def _put(self, source: BinaryIO, wanted: str, sent: Sent | None) -> tuple[Digest, int]:
         descriptor, temporary = self._begin()
         try:
-            digest, size = _copy(source, descriptor, temporary)
+            digest, size = _copy(source, descriptor, temporary, sent)
+            if wanted not in ("", digest):
+                raise Invalid(f"what was to be stored as {wanted} is {digest}", hint="copy it from another store")
             with _reaching(temporary):
                 os.fchmod(descriptor, 0o444)
-                os.fsync(descriptor)
+                self._sync(descriptor)
             self._place(temporary, self._path(digest))
         except BaseException:
             with suppress(OSError):
@@ -114,12 +130,17 @@ class LocalStore:
 
     def digests(self) -> Iterator[Digest]:
         """The digests of all objects, in order. Files that are not objects are passed over."""
+        return (found.digest for found in self.objects())
+
+    def objects(self) -> Iterator[StoredObject]:
+        """All objects, in the order of their digests."""
         for shard in self._names(self._objects, _SHARD):
             folder = self._objects / shard
             for rest in self._names(folder, _REST):
                 with suppress(FileNotFoundError), _reaching(folder):
-                    if stat.S_ISREG(os.lstat(folder / rest).st_mode):
-                        yield PREFIX + shard + rest
+                    state = os.lstat(folder / rest)
+                    if stat.S_ISREG(state.st_mode):
+                        yield StoredObject(PREFIX + shard + rest, state.st_size, state.st_mtime)
 
     def remove(self, digest: Digest) -> None:
         """Remove the object, or what stands in its place; without one, do nothing."""
@@ -128,18 +149,16 @@ class LocalStore:
         with _reaching(path), suppress(FileNotFoundError, NotADirectoryError):
             os.unlink(path)
 
-    def leftovers(self) -> list[Path]:
-        """The temporary files whose writers are dead."""
-        return [path for path, _ in self._dead()]
+    def leftovers(self) -> list[Leftover]:
+        """The temporary files whose writers are dead, by their paths."""
+        return [Leftover(str(path), state.st_size, state.st_mtime) for path, state in self._dead()]
 
-    def remove_leftovers(self) -> list[Path]:
-        """Remove the temporary files whose writers are dead; return them."""
-        removed = []
-        for path, _ in self._dead():  # their locks are held meanwhile
-            with _reaching(path), suppress(FileNotFoundError):
-                os.unlink(path)
-                removed.append(path)
-        return removed
+    def remove_leftover(self, leftover: Leftover) -> None:
+        """Remove the temporary file, if its writer is dead."""
+        for path, _ in self._dead():  # its lock is held meanwhile
+            if str(path) == leftover.name:
+                with _reaching(path), suppress(FileNotFoundError):
+                    os.unlink(path)
 
     def _path(self, digest: Digest) -> Path:
         name = hex_of(digest)
@@ -176,7 +195,12 @@ class LocalStore:
                     f"{path} is a folder, where an object of the store belongs",
                     hint="move it away and try again",
                 ) from None
-            _sync_folder(path.parent)
+            if self.synced:
+                _sync_folder(path.parent)
+
+    def _sync(self, descriptor: int) -> None:
+        if self.synced:
+            os.fsync(descriptor)
 
     def _make_root(self) -> None:
         try:
@@ -195,7 +219,8 @@ class LocalStore:
         # what the owner of the store allowed on its root (a group, say) holds for what is in it
         with suppress(OSError):
             os.chmod(folder, stat.S_IMODE(os.stat(self.root).st_mode))
-        _sync_folder(folder.parent)
+        if self.synced:
+            _sync_folder(folder.parent)
 
     def _open(self, digest: Digest) -> tuple[int, int]:
         path = self._path(digest)
@@ -250,7 +275,7 @@ class LocalStore:
                 self._require_root()
                 return []
 
-    def _dead(self) -> Iterator[tuple[Path, int]]:
+    def _dead(self) -> Iterator[tuple[Path, os.stat_result]]:
         for name in self._names(self._temporary, _TEMPORARY):
             path = self._temporary / name
             try:
@@ -259,8 +284,9 @@ class LocalStore:
                 continue
             try:
                 fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                if os.fstat(descriptor).st_nlink and os.path.lexists(path):
-                    yield path, descriptor
+                state = os.fstat(descriptor)
+                if state.st_nlink and os.path.lexists(path):
+                    yield path, state
             except OSError:  # its writer lives
                 continue
             finally:
@@ -304,16 +330,19 @@ class _VerifyingReader(io.RawIOBase):
         super().close()
 
 
-def _copy(source: BinaryIO, descriptor: int, path: Path) -> tuple[Digest, int]:
+def _copy(source: BinaryIO, descriptor: int, path: Path, sent: Sent | None) -> tuple[Digest, int]:
     """Write *source* to *descriptor*, hashing what is written; return its digest and length."""
     hashed = hashlib.sha256()
     size = 0
     for chunk in _chunks(source):
         hashed.update(chunk)
         size += len(chunk)
+        written = len(chunk)
         with _reaching(path):
             while chunk:
                 chunk = chunk[os.write(descriptor, chunk) :]
+        if sent is not None:
+            sent(written)
     return PREFIX + hashed.hexdigest(), size
 
 

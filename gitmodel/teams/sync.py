@@ -14,11 +14,12 @@ from gitmodel.domain.replaying import replay
 from gitmodel.errors import Conflict, Invalid, Refused, Unreachable
 from gitmodel.registry import admission
 from gitmodel.storage import remotes
-from gitmodel.storage.artifacts import ArtifactStore, Progress
+from gitmodel.storage.artifacts import Progress
 from gitmodel.storage.git import ZERO
 from gitmodel.storage.log import changed_paths, changes_between
 from gitmodel.storage.remotes import RemoteMoved, RemoteState
 from gitmodel.storage.repository import Repository
+from gitmodel.storage.stores import ArtifactStore
 from gitmodel.teams.uploads import upload
 
 _TXN = "%(trailers:key=Txn,valueonly,separator=%x20)"

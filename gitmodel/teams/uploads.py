@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 
 from gitmodel.domain import paths
 from gitmodel.domain.records import ArtifactLink
 from gitmodel.domain.views import usable
 from gitmodel.errors import Unreachable
-from gitmodel.storage.artifacts import ArtifactStore, Progress, copy_artifact
+from gitmodel.storage.artifacts import Progress, copy_artifacts
 from gitmodel.storage.log import changed_paths
 from gitmodel.storage.repository import Repository
+from gitmodel.storage.stores import ArtifactStore
 
 
 def upload(
@@ -46,13 +46,7 @@ def upload(
             )
     told = _Told(progress, sum(link.size for link, _ in missing))
 
-    def copy(link: ArtifactLink) -> None:
-        copy_artifact(local, store, link.digest, folder=link.is_folder)
-        told.add(link.size)
-
-    if missing:
-        with ThreadPoolExecutor(max(jobs, 1)) as pool:
-            list(pool.map(copy, [link for link, _ in missing]))
+    copy_artifacts(local, store, [(link.digest, link.is_folder) for link, _ in missing], jobs=jobs, sent=told.add)
     return len(missing)
 
 

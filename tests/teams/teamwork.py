@@ -6,8 +6,8 @@ from pathlib import Path
 
 from gitmodel import Client
 from gitmodel.registry import checking
-from gitmodel.storage.artifacts import open_store
 from gitmodel.storage.repository import open_repository
+from gitmodel.storage.stores import open_store
 
 BRANCH = "refs/heads/gitmodel"
 

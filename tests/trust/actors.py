@@ -48,8 +48,8 @@ class Actor:
 
 def open_registry(path):
     from gitmodel.registry.writer import Direct
-    from gitmodel.storage.artifacts import open_store
     from gitmodel.storage.repository import open_repository
+    from gitmodel.storage.stores import open_store
 
     repository = open_repository(Path(path), environ=os.environ)
     store = open_store("", default_root=repository.common_dir / "gitmodel" / "store")

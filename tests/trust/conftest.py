@@ -10,8 +10,8 @@ import pytest
 
 from gitmodel.registry import checking, doctor, models, stages
 from gitmodel.registry.writer import Direct
-from gitmodel.storage.artifacts import open_store
 from gitmodel.storage.repository import open_repository
+from gitmodel.storage.stores import open_store
 
 
 class Registry:

@@ -304,7 +304,8 @@ def test_on_a_full_disk_nothing_is_claimed_and_nothing_is_harmed(
 PUT = """
 import sys
 from pathlib import Path
-from gitmodel.storage.artifacts import LocalStore, put_path
+from gitmodel.storage.artifacts import put_path
+from gitmodel.storage.local_store import LocalStore
 print(put_path(LocalStore(Path(sys.argv[1])), Path(sys.argv[2])).digest)
 """
 
@@ -316,7 +317,8 @@ def assert_store_whole(root, digests):
         with store.open(digest) as reader:
             assert digest_of(reader.read()) == digest
     assert set(digests) <= set(seen)
-    store.remove_leftovers()
+    for left in store.leftovers():
+        store.remove_leftover(left)
     assert store.leftovers() == []
     assert list((root / "tmp").iterdir()) == []
     return seen
