@@ -5,8 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+from editing import edit
+
 from gitmodel import Client
+from gitmodel.domain.urls import holds_credentials
 from gitmodel.registry.checking import check
+from gitmodel.teams.between import check_between
 
 
 def test_a_record_too_long_in_the_canonical_way_is_reported(code_repo: Path, git: Callable[..., str]) -> None:
@@ -20,3 +25,90 @@ def test_a_record_too_long_in_the_canonical_way_is_reported(code_repo: Path, git
         git(branch, "commit", "-qam", "Edit by hand")
         found = check(client.repository)
     assert [(problem.path, problem.rule) for problem in found] == [("models/iris/model.toml", "record.canonical")]
+
+
+DIGEST = "sha256:" + "ab" * 32
+STONE = f'digest = "{DIGEST}"\npurged = 2026-11-23T10:12:13Z\nreason = "asked for"\n'
+STAGES = '\n[[stages]]\nname = "staging"\n'
+VERSION = (
+    "number = 1\ncreated = 2026-11-23T10:12:13Z\n\n[[artifacts]]\n"
+    f'name = "raw"\nkind = "data"\ndigest = "{DIGEST}"\nsize = 3\nformat = "csv"\n'
+)
+
+
+@pytest.mark.parametrize(
+    ("files", "wanted"),
+    [
+        (
+            {"gitmodel.toml": f'format = "1.1"\nstore = "s3://id:secret@bucket/x"\n{STAGES}'},
+            [("gitmodel.toml", "store", "registry.stores")],
+        ),
+        (
+            {"gitmodel.toml": f'format = "1.1"\n\n[stores]\nold = "https://host/x?X-Amz-Signature=1"\n{STAGES}'},
+            [("gitmodel.toml", "stores.old", "registry.stores")],
+        ),
+        (
+            {"gitmodel.toml": f'format = "1.0"\n\n[stores]\nold = "s3://bucket/x"\n{STAGES}'},
+            [("gitmodel.toml", "", "record.format")],
+        ),
+        (
+            {"models/iris/model.toml": 'created = 2026-11-23T10:12:13Z\nstore = "old"\n'},
+            [("models/iris/model.toml", "", "record.format"), ("models/iris/model.toml", "store", "model.store")],
+        ),
+        (
+            {"models/iris/versions/1.toml": f'{VERSION}uri = "https://ada:pw@host/raw.csv"\n'},
+            [
+                ("models/iris/versions/1.toml", "artifacts.raw.uri", "registry.stores"),
+                ("models/iris/versions/1.toml", "", "record.format"),
+            ],
+        ),
+        (
+            {f"purged/cd/{'ab' * 31}.toml": STONE.replace("asked for", " ")},
+            [
+                (f"purged/cd/{'ab' * 31}.toml", "digest", "purge.digest"),
+                (f"purged/cd/{'ab' * 31}.toml", "reason", "purge.digest"),
+                (f"purged/cd/{'ab' * 31}.toml", "", "record.format"),
+            ],
+        ),
+        ({f"purged/ab/{'ab' * 31}.toml": STONE, "gitmodel.toml": f'format = "1.1"\n{STAGES}'}, []),
+    ],
+)
+def test_stores_external_artifacts_and_tombstones_are_checked(code_repo, files, wanted):
+    with Client(code_repo) as client:
+        client.register_model("iris")
+        edit(code_repo, files)
+        found = check(client.repository)
+    assert sorted((problem.path, problem.key, problem.rule) for problem in found) == sorted(wanted)
+
+
+def test_a_tombstone_is_never_taken_back(code_repo, git):
+    with Client(code_repo) as client:
+        client.register_model("iris")
+        path = f"purged/ab/{'ab' * 31}.toml"
+        base = edit(code_repo, {path: STONE, "gitmodel.toml": f'format = "1.1"\n{STAGES}'})
+        for change in ({path: None}, {path: STONE.replace("asked for", "asked")}):
+            head = edit(code_repo, change)
+            found = check_between(client.repository, base, head).problems
+            assert [(problem.path, problem.rule) for problem in found] == [(path, "change.purge")]
+            git(code_repo, "update-ref", "refs/heads/gitmodel", base)
+
+
+@pytest.mark.parametrize(
+    ("url", "secret"),
+    [
+        ("s3://bucket/models", False),
+        ("s3://bucket/models?endpoint=http://127.0.0.1:8333&region=eu", False),
+        ("sftp://ada@host/models", False),
+        ("https://example.com/a@b/raw.csv?version=3", False),
+        ("/srv/models?key=1", False),
+        ("sftp://ada:pw@host/models", True),
+        ("https://token@example.com/x", True),
+        ("id:secret@bucket/x", True),
+        ("az://c/x?sv=1&sig=abc", True),
+        ("s3://b/x?AWSAccessKeyId=1&Expires=2&Signature=3", True),
+        ("gs://b/x?X-Goog-Signature=1", True),
+        ("s3://b/x?a=1;secret=2", True),
+    ],
+)
+def test_credentials_in_a_url_are_seen(url, secret):
+    assert holds_credentials(url) is secret

@@ -14,6 +14,7 @@ from gitmodel.domain.records import (
     Code,
     ModelRecord,
     NameRecord,
+    PurgeRecord,
     RegistryRecord,
     StageRecord,
     StageRule,
@@ -72,6 +73,9 @@ LINK = st.builds(
     pipeline=st.none() | NAMES,
     step=OPTIONAL_TEXT,
     metadata=METADATA,
+    uri=OPTIONAL_TEXT,
+    version_id=OPTIONAL_TEXT,
+    digest_by=st.none() | st.just("provider"),
 )
 RECORDS = {
     "registry": (
@@ -80,6 +84,7 @@ RECORDS = {
             RegistryRecord,
             format=st.just("1.0"),
             store=OPTIONAL_TEXT,
+            stores=st.dictionaries(NAMES, TEXT, max_size=3),
             stages=st.lists(NAMES.map(StageRule), max_size=4).map(tuple),
         ),
     ),
@@ -104,6 +109,7 @@ RECORDS = {
             ),
             tags=WORDS,
             owners=WORDS,
+            store=st.none() | NAMES,
             deleted=st.none() | MOMENTS,
             last_number=st.none() | st.integers(0, 10**18),
             renamed_to=st.none() | NAMES,
@@ -142,6 +148,15 @@ RECORDS = {
             artifacts=DIGESTS,
             reason=TEXT,
             forced=WORDS,
+        ),
+    ),
+    "purge": (
+        records.PURGE,
+        st.builds(
+            PurgeRecord,
+            digest=DIGESTS,
+            purged=MOMENTS,
+            reason=TEXT,
         ),
     ),
 }

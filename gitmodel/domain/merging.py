@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
-from gitmodel.domain.records import ArtifactLink
+from gitmodel.domain.records import ArtifactLink, format_version
 
 _ABSENT = object()
 
@@ -29,6 +29,8 @@ def _merged_value(name: str, base: Any, ours: Any, theirs: Any) -> tuple[Any, li
         return theirs, []
     if theirs == base:
         return ours, []
+    if name == "format":
+        return max(ours, theirs, key=format_version), []
     if isinstance(theirs, Mapping):
         return _merged_mapping(name, base if base is not _ABSENT else {}, ours, theirs)
     if name in ("tags", "owners", "forced"):

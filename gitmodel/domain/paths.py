@@ -12,19 +12,20 @@ from gitmodel.domain import names
 REGISTRY = "gitmodel.toml"
 MODELS = "models"
 RUNS = "runs"
+PURGED = "purged"
 # Hosts read these from the branch; they are kept on every write and never read as records.
 HOST_FILES = frozenset(
     {".github", ".gitlab-ci.yml", ".gitlab", ".forgejo", "CODEOWNERS", "README.md", ".gitattributes"}
 )
 
-Kind = Literal["registry", "model", "version", "name", "stage", "archived", "alias", "run"]
+Kind = Literal["registry", "model", "version", "name", "stage", "archived", "alias", "run", "purge"]
 
 
 @dataclass(frozen=True)
 class RecordPath:
     """What a path of the branch is: the kind of record, of which model, and its key.
 
-    *key* is the version number as text, the stage, the alias, the version's name or the run id.
+    *key* is the version number as text, the stage, the alias, the version's name, the run id or a digest's hex digits.
     """
 
     kind: Kind
@@ -101,6 +102,16 @@ def run_file(id: str) -> str:
     return f"{RUNS}/{match[1]}/{match[2]}/{match[3]}/{id}.toml" if match else ""
 
 
+def purge_file(digest: str) -> str:
+    """The tombstone of an artifact whose bytes were erased.
+
+    >>> purge_file("sha256:" + "ab" * 32)[:12], len(purge_file("sha256:" + "ab" * 32))
+    ('purged/ab/ab', 77)
+    """
+    hex = digest.removeprefix("sha256:")
+    return f"{PURGED}/{hex[:2]}/{hex[2:]}.toml"
+
+
 def is_host_file(path: str) -> bool:
     """Whether *path* is (in) one of the files that the git host reads from the branch."""
     return path.split("/", 1)[0] in HOST_FILES
@@ -119,6 +130,7 @@ _PATTERNS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     ("archived", re.compile(rf"{_MODEL}/stages/archived/{_IN_HUNDREDS}")),
     ("alias", re.compile(rf"{_MODEL}/aliases/{_KEY}")),
     ("run", re.compile(rf"runs/[0-9]{{4}}/[0-9]{{2}}/[0-9]{{2}}/{_KEY}")),
+    ("purge", re.compile(r"purged/(?P<shard>[0-9a-f]{2})/(?P<key>[0-9a-f]{62})\.toml")),
 )
 
 
@@ -134,7 +146,8 @@ def parse_path(path: str) -> RecordPath | None:
         match = pattern.fullmatch(path)
         if match:
             groups = match.groupdict()
-            found = RecordPath(kind, groups.get("model", ""), groups.get("key", ""))
+            key = groups["shard"] + groups["key"] if kind == "purge" else groups.get("key", "")
+            found = RecordPath(kind, groups.get("model", ""), key)
             return found if _is_home(found, path) else None
     return None
 

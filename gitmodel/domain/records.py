@@ -16,7 +16,10 @@ from gitmodel.domain import codec, names
 from gitmodel.domain.codec import Key, Schema, Wrong
 from gitmodel.errors import Invalid, UsageError
 
-FORMAT = (1, 0)
+FORMAT = (1, 1)
+# A registry begins in the oldest format that can say all of it, and goes to a newer one with the first change that
+# needs it, so that whoever has not upgraded reads on as long as possible.
+OLDEST_FORMAT = (1, 0)
 KINDS = ("data", "model", "deployment")
 FOLDER_FORMAT = "folder"
 
@@ -53,10 +56,11 @@ class StageRule:
 
 @dataclass(frozen=True)
 class RegistryRecord:
-    """`gitmodel.toml`: the format's version, the artifact store's URL, the exclusive stages in order."""
+    """`gitmodel.toml`: the format's version, the artifact store's URL, other *stores* by name, the exclusive stages."""
 
-    format: str = f"{FORMAT[0]}.{FORMAT[1]}"
+    format: str = f"{OLDEST_FORMAT[0]}.{OLDEST_FORMAT[1]}"
     store: str | None = None
+    stores: Mapping[str, str] = field(default_factory=dict)
     stages: tuple[StageRule, ...] = (StageRule("staging"), StageRule("production"))
     runs: RunRules | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -77,7 +81,10 @@ class RegistryRecord:
 
 @dataclass(frozen=True)
 class ModelRecord:
-    """`model.toml`: what the model is, or what is left of a deleted or renamed one."""
+    """`model.toml`: what the model is, or what is left of a deleted or renamed one.
+
+    *store* is the name of the registry's store that new artifacts of the model go to.
+    """
 
     created: datetime
     title: str = ""
@@ -90,6 +97,7 @@ class ModelRecord:
     ethics: str = ""
     tags: tuple[str, ...] = ()
     owners: tuple[str, ...] = ()
+    store: str | None = None
     deleted: datetime | None = None
     reason: str = ""
     last_number: int | None = None
@@ -117,7 +125,11 @@ class Code:
 
 @dataclass(frozen=True)
 class ArtifactLink:
-    """An artifact of a version: *kind* is "data", "model" or "deployment"; *size* in bytes; *digest* `sha256:<hex>`."""
+    """An artifact of a version: *kind* is "data", "model" or "deployment"; *size* in bytes; *digest* `sha256:<hex>`.
+
+    An external one stays at *uri*, in the version that its store calls *version_id*. *digest_by* is "provider" if the
+    store that has it told the digest; otherwise the bytes were read and hashed.
+    """
 
     name: str
     kind: str
@@ -127,7 +139,15 @@ class ArtifactLink:
     pipeline: str | None = None
     step: str | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+    uri: str | None = None
+    version_id: str | None = None
+    digest_by: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def is_external(self) -> bool:
+        """Whether its bytes are elsewhere than in the stores of the registry."""
+        return self.uri is not None
 
     @property
     def is_folder(self) -> bool:
@@ -179,6 +199,16 @@ class StageRecord:
     artifacts: str
     reason: str = ""
     forced: tuple[str, ...] = ()
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class PurgeRecord:
+    """The tombstone of an artifact: its bytes were erased for good, and why."""
+
+    digest: str
+    purged: datetime
+    reason: str
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -281,6 +311,10 @@ def _digests(value: Any) -> dict[str, str]:
     return {name: _digest(digest) for name, digest in codec.metadata(value).items()}
 
 
+def _stores(value: Any) -> dict[str, str]:
+    return {_name(name): codec.text(url) for name, url in codec.metadata(value).items()}
+
+
 _GATE_RULE = Schema(
     GateRule,
     (
@@ -318,6 +352,9 @@ LINK = Schema(
         Key("format", _format, required=True),
         Key("pipeline", _name),
         Key("step", codec.text),
+        Key("uri", codec.text),
+        Key("version_id", codec.text),
+        Key("digest_by", _one_of("provider")),
         Key("metadata", codec.metadata),
     ),
 )
@@ -330,6 +367,7 @@ REGISTRY = Schema(
     (
         Key("format", _matching(r"[0-9]{1,4}\.[0-9]{1,4}", "MAJOR.MINOR"), required=True),
         Key("store", codec.text),
+        Key("stores", _stores),
         Key("stages", required=True, schema=_STAGE_RULE, many=True),
         Key("runs", schema=_RUN_RULES),
     ),
@@ -348,6 +386,7 @@ MODEL = Schema(
         Key("ethics", codec.text),
         Key("tags", codec.word_set),
         Key("owners", codec.word_set),
+        Key("store", _name),
         Key("deleted", codec.moment),
         Key("reason", codec.text),
         Key("last_number", codec.count),
@@ -381,15 +420,23 @@ STAGE = Schema(
         Key("forced", codec.word_set),
     ),
 )
+PURGE = Schema(
+    PurgeRecord,
+    (
+        Key("digest", _digest, required=True),
+        Key("purged", codec.moment, required=True),
+        Key("reason", codec.text, required=True),
+    ),
+)
 
 
 def is_newer(written: str) -> bool:
     """Whether the format version *written* is newer than ours.
 
-    >>> is_newer("1.0"), is_newer("1.9")
+    >>> is_newer("1.1"), is_newer("1.9")
     (False, True)
     """
-    return _format_version(written) > FORMAT
+    return format_version(written) > FORMAT
 
 
 _STEP = Schema(
@@ -426,11 +473,28 @@ RUN = Schema(
 )
 
 
+def format_of(record: Any) -> tuple[int, int]:
+    """The version of the format that *record* needs to be read.
+
+    >>> format_of(ArtifactLink("raw", "data", "sha256:" + "0" * 64, 1, uri="https://example.com/raw.csv"))
+    (1, 1)
+    """
+    if isinstance(record, VersionRecord):
+        return max(map(format_of, record.artifacts), default=OLDEST_FORMAT)
+    newer = (
+        isinstance(record, PurgeRecord)
+        or (isinstance(record, RegistryRecord) and record.stores)
+        or (isinstance(record, ModelRecord) and record.store)
+        or (isinstance(record, ArtifactLink) and (record.uri or record.version_id or record.digest_by))
+    )
+    return (1, 1) if newer else OLDEST_FORMAT
+
+
 def decode_registry(data: bytes, path: str) -> RegistryRecord:
     """`gitmodel.toml`. Raises Invalid; for a newer major format with what to upgrade."""
     table = codec.parse_table(data, path)
     written = table.get("format")
-    if isinstance(written, str) and _format_version(written)[0] > FORMAT[0]:
+    if isinstance(written, str) and format_version(written)[0] > FORMAT[0]:
         raise Invalid(
             f"{path}: this registry has format {written}, and this gitmodel reads up to {FORMAT[0]}.x",
             hint="upgrade gitmodel: `pip install --upgrade gitmodel`",
@@ -442,14 +506,24 @@ def decode_registry(data: bytes, path: str) -> RegistryRecord:
 def links_digest(artifacts: Iterable[ArtifactLink]) -> str:
     """What a stage file binds: the SHA-256 of the canonical TOML of the links, sorted by name, without metadata.
 
+    Where an external artifact is, is not part of it: its content is, by its digest.
+
     >>> links_digest(())
     'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'
     """
-    bare = [replace(link, metadata={}, extra={}) for link in sorted(artifacts, key=lambda link: link.name)]
+    bare = [
+        replace(link, uri=None, version_id=None, digest_by=None, metadata={}, extra={})
+        for link in sorted(artifacts, key=lambda link: link.name)
+    ]
     data = b"".join(b"[[artifacts]]\n" + codec.encode(LINK, link) for link in bare)
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 
-def _format_version(text: str) -> tuple[int, int]:
+def format_version(text: str) -> tuple[int, int]:
+    """The version of the format as numbers; (0, 0) if *text* is none.
+
+    >>> format_version("1.1")
+    (1, 1)
+    """
     match = re.fullmatch(r"([0-9]{1,4})\.([0-9]{1,4})", text)
     return (int(match[1]), int(match[2])) if match else (0, 0)

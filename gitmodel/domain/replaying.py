@@ -26,6 +26,7 @@ _SCHEMAS: Mapping[str, codec.Schema[Any]] = {
     "stage": records.STAGE,
     "alias": records.STAGE,
     "run": records.RUN,
+    "purge": records.PURGE,
 }
 _PLACES = ("stage", "alias", "archived")
 
@@ -206,7 +207,7 @@ class _Replay:
         if what is None:
             self.done.conflicts.append(f"{path} was changed on both sides; theirs stands")
             return
-        if what.kind == "archived":
+        if what.kind in ("archived", "purge"):
             return
         model = self.carried.model(what.model)
         if what.kind in ("stage", "alias"):

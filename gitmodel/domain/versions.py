@@ -14,6 +14,7 @@ from gitmodel.domain.records import KINDS, ArtifactLink, VersionRecord
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import Change, Snapshot, name_record
 from gitmodel.domain.stages import held_files, places_of, stage_states, tidied
+from gitmodel.domain.upgrading import raised_format
 from gitmodel.errors import Conflict, NotFound, Refused, UsageError
 
 
@@ -27,7 +28,10 @@ def plan_version(snapshot: Snapshot, model: str, draft: VersionRecord, *, reserv
     if number <= snapshot.last_number(model) and snapshot.files.read(paths.version_file(model, number)) is not None:
         raise Conflict(f"somebody else made {model} {number} meanwhile, and nothing was changed", hint="try again")
     record = replace(draft, number=number, artifacts=ordered(draft.artifacts))
-    files: dict[str, bytes | None] = {paths.version_file(model, number): codec.encode(records.VERSION, record)}
+    files = {
+        paths.version_file(model, number): codec.encode(records.VERSION, record),
+        **raised_format(snapshot, record),
+    }
     if record.name is not None:
         check_free_name(snapshot, model, record.name)
         files[paths.name_file(model, record.name)] = codec.encode(records.NAME, name_record(number))
@@ -54,7 +58,11 @@ def plan_change(
     return Change(
         number,
         subject=what,
-        files=tidied(snapshot, model, {paths.version_file(model, number): codec.encode(records.VERSION, new)}),
+        files=tidied(
+            snapshot,
+            model,
+            {paths.version_file(model, number): codec.encode(records.VERSION, new), **raised_format(snapshot, new)},
+        ),
         trailers=_trailers(model, new),
     )
 
@@ -129,7 +137,11 @@ def plan_links(snapshot: Snapshot, model: str, number: int, links: Iterable[Arti
         for link in new:
             there = links.get(link.name)
             if there is not None and records.links_digest([there]) == records.links_digest([link]):
+                moved = (link.uri, link.version_id, link.digest_by)
                 links[link.name] = replace(there, metadata={**there.metadata, **link.metadata})
+                if moved != (None, None, None):  # the same bytes, at another place
+                    uri, version_id, digest_by = moved
+                    links[link.name] = replace(links[link.name], uri=uri, version_id=version_id, digest_by=digest_by)
             else:
                 added.append(link)
         check_artifacts((*links.values(), *added), f"{model} {number}")

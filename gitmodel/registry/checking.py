@@ -21,6 +21,7 @@ from gitmodel.domain.records import (
     VersionRecord,
     links_digest,
 )
+from gitmodel.domain.urls import holds_credentials
 from gitmodel.errors import GitModelError, Invalid, UsageError
 from gitmodel.storage.objects import FILE_MODES, FOLDER, Entry
 from gitmodel.storage.repository import Repository
@@ -36,12 +37,15 @@ RULES: Mapping[str, str] = {
     "record.required": "every required key is there",
     "record.unknown-key": "no key is unknown, unless a newer minor format wrote it",
     "record.canonical": "a record is written in the one canonical way",
+    "record.format": "no record uses what only a newer format than that of the registry has",
     "registry.record": "gitmodel.toml is there, and its format can be read",
     "registry.stages": "the exclusive stages have different names, and none is archived, none or latest",
+    "registry.stores": "stores have names by the grammar, and no URL of a store or an artifact holds credentials",
     "registry.rules": "gates of a stage have different names and expressions that can be read; after names places",
     "name.grammar": "models, stages, aliases, versions and artifacts are named by the grammar of names",
     "name.case": "no two names in one place differ by case only",
     "model.record": "every model has its model.toml",
+    "model.store": "a model keeps its artifacts in a store of gitmodel.toml",
     "model.tombstone": "nothing is left of a deleted or renamed model but its model.toml",
     "version.number": "a version's file says the number that its path says",
     "version.name": "a version's name leads to it, and is neither a stage nor an alias",
@@ -56,6 +60,7 @@ RULES: Mapping[str, str] = {
     "archived.marker": "an archived marker has the bytes that all of them have",
     "run.id": "a run's file says the id that its path says",
     "archived.version": "an archived marker names a version that is there and not deleted",
+    "purge.digest": "the tombstone of an artifact says the digest that its path says, and why it was erased",
 }
 
 _SCHEMAS: Mapping[str, Schema[Any]] = {
@@ -106,6 +111,8 @@ def check_files(files: CommitFiles, changed: Collection[str] | None = None) -> l
                 problems.append(Problem(path, "", "tree.path", "is no file of the format"))
         elif found.kind == "run":
             problems += _check_run(files, registry, path, found.key)
+        elif found.kind == "purge":
+            problems += _check_purge(files, registry, path, found.key)
         elif found.kind != "registry":
             by_model[found.model].append((path, found))
     problems += _case_faults(files.names(paths.MODELS), paths.MODELS + "/{}")
@@ -148,7 +155,18 @@ def _check_registry(files: CommitFiles) -> tuple[RegistryRecord, list[Problem]]:
             problems.append(Problem(path, "stages", "registry.stages", f"{stage} cannot be an exclusive stage"))
         seen.add(names.fold(stage))
     problems += [Problem(path, f"stages.{rule.name}", "registry.rules", fault) for rule, fault in _rule_faults(record)]
-    return record, problems
+    for key, url in (("store", record.store or ""), *((f"stores.{name}", url) for name, url in record.stores.items())):
+        if holds_credentials(url):
+            problems.append(Problem(path, key, "registry.stores", "holds credentials"))
+    problems += _case_faults(list(record.stores), f"{path}, stores.{{}}")
+    return record, [*problems, *_format_faults(registry=record, path=path, record=record)]
+
+
+def _format_faults(*, registry: RegistryRecord, path: str, record: Any) -> Iterator[Problem]:
+    needed = records.format_of(record)
+    if records.format_version(registry.format) < needed:
+        message = f"needs format {needed[0]}.{needed[1]}, and the registry says {registry.format}"
+        yield Problem(path, "", "record.format", message)
 
 
 def _rule_faults(record: RegistryRecord) -> Iterator[tuple[StageRule, str]]:
@@ -178,6 +196,20 @@ def _check_run(files: CommitFiles, registry: RegistryRecord, path: str, id: str)
     return problems
 
 
+def _check_purge(files: CommitFiles, registry: RegistryRecord, path: str, hex: str) -> list[Problem]:
+    try:
+        record, problems = _read(records.PURGE, files.read(path) or b"", path, newer=registry.newer)
+    except Invalid as error:
+        return [_problem(path, error, "record.syntax")]
+    if record is None:
+        return problems
+    if record.digest != f"sha256:{hex}":
+        problems.append(Problem(path, "digest", "purge.digest", f"says {record.digest}"))
+    if not record.reason.strip():
+        problems.append(Problem(path, "reason", "purge.digest", "is empty"))
+    return [*problems, *_format_faults(registry=registry, path=path, record=record)]
+
+
 def _check_model(
     files: CommitFiles, registry: RegistryRecord, model: str, found: list[tuple[str, RecordPath]]
 ) -> Iterator[Problem]:
@@ -195,6 +227,8 @@ def _check_model(
             if path != paths.model_file(model):
                 yield Problem(path, "", "model.tombstone", "is left of a model that is gone")
         return
+    if holds.record is not None and holds.record.store not in (None, *registry.stores):
+        yield Problem(paths.model_file(model), "store", "model.store", f"there is no store {holds.record.store}")
     yield from _check_versions(registry, model, holds)
     yield from _check_places(registry, model, holds)
     yield from _case_faults(list(holds.aliases), f"{folder}/aliases/{{}}.toml")
@@ -221,12 +255,17 @@ def _read_file(
         holds.versions[int(what.key)] = record
         if record is not None and record.number != int(what.key):
             yield Problem(path, "number", "version.number", f"says {record.number}")
+        for link in record.artifacts if record is not None else ():
+            if holds_credentials(link.uri or ""):
+                yield Problem(path, f"artifacts.{link.name}.uri", "registry.stores", "holds credentials")
+        yield from _format_faults(registry=registry, path=path, record=record) if record is not None else ()
         return
     fault = names.fault_in(what.key) if what.kind in ("stage", "alias") else _version_name_fault(what)
     if fault:
         yield Problem(path, "", "name.grammar", f"{what.key!a} is no name: it {fault}")
     if record is None:
         return
+    yield from _format_faults(registry=registry, path=path, record=record)
     if what.kind == "model":
         holds.record = record
     elif what.kind == "name":

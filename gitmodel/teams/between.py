@@ -29,6 +29,7 @@ RULES: Mapping[str, str] = {
     "change.name": "a name goes on to lead to its version",
     "change.model": "a model keeps its creation, and a deleted or renamed one does not come back",
     "change.run": "a run is never changed",
+    "change.purge": "the tombstone of an artifact is never changed or taken back",
     "change.format": "the format of the registry is not lowered",
     "change.held": "what a stage or alias holds is not deleted, unless by force",
     "change.gate": "what enters a stage satisfies the rules of the stage as they were before",
@@ -105,6 +106,8 @@ def _judge(before: Snapshot, after: Snapshot, path: str, what: RecordPath, force
         yield from _stage_faults(before, after, path, what)
     elif what.kind == "run" and before.files.read(path) is not None:
         yield Problem(path, "", "change.run", "is changed or gone")
+    elif what.kind == "purge" and before.files.read(path) is not None:
+        yield Problem(path, "", "change.purge", "is changed or gone")
     elif what.kind == "registry":
         old, new = before.registry().format, after.registry().format
         if tuple(map(int, new.split("."))) < tuple(map(int, old.split("."))):

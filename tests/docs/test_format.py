@@ -24,6 +24,7 @@ SCHEMAS: dict[str, Schema[Any]] = {
     "`names/<hh>/<name>.toml`": records.NAME,
     "`runs/<yyyy>/<mm>/<dd>/<run id>.toml`": records.RUN,
     "`stages/<stage>.toml` and `aliases/<alias>.toml`": records.STAGE,
+    "`purged/<hh>/<other 62 hex digits>.toml`": records.PURGE,
 }
 
 

@@ -1,0 +1,19 @@
+"""The format of a registry goes up with the first change that needs a newer one. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from gitmodel.domain import codec, paths, records
+from gitmodel.domain.snapshot import Snapshot
+
+
+def raised_format(snapshot: Snapshot, *written: Any) -> dict[str, bytes | None]:
+    """What to write beside the records *written*: gitmodel.toml in the format that they need, or nothing."""
+    registry = snapshot.registry()
+    needed = max(map(records.format_of, written), default=records.OLDEST_FORMAT)
+    if records.format_version(registry.format) >= needed:
+        return {}
+    raised = replace(registry, format=f"{needed[0]}.{needed[1]}")
+    return {paths.REGISTRY: codec.encode(records.REGISTRY, raised)}

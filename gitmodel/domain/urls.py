@@ -1,0 +1,58 @@
+"""What the URL of a store or of an external artifact may hold. Pure: strings in, strings out."""
+
+from __future__ import annotations
+
+import re
+
+# What signed URLs and store clients call a secret; an endpoint, a region or a profile is none.
+_SECRET = re.compile(
+    r"(x-amz-(signature|credential|security-token)|x-goog-(signature|credential)|awsaccesskeyid|googleaccessid|signature"
+    r"|sig|token|access_?token|sas(_?token)?|key|secret|access_?key(_?id)?|secret_?access_?key|account_?key|api_?key"
+    r"|session_?token|password|passwd|pwd|user|username|connection_?string)",
+    re.IGNORECASE,
+)
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?://)?")
+
+
+def scheme_of(url: str) -> str:
+    """The scheme of *url* in lower case; "" for a path.
+
+    >>> scheme_of("S3://bucket/key"), scheme_of("/srv/models")
+    ('s3', '')
+    """
+    match = _SCHEME.match(url)
+    return match[1].lower() if match else ""
+
+
+def holds_credentials(url: str) -> bool:
+    """Whether *url* holds a user, a password, a key, a token or a signature.
+
+    >>> holds_credentials("s3://key:secret@bucket/models"), holds_credentials("https://example.com/raw.csv?sig=abc")
+    (True, True)
+    >>> holds_credentials("s3://bucket/models@2026"), holds_credentials("/srv/a@b")
+    (False, False)
+    """
+    scheme = _SCHEME.match(url)
+    rest = url[scheme.end() :] if scheme else url
+    netloc = re.split(r"[/?#]", rest, maxsplit=1)[0]
+    if (scheme or not url.startswith("/")) and "@" in netloc and not _is_address(url, netloc):
+        return True
+    query = rest.partition("?")[2].partition("#")[0] if scheme else ""
+    names = (part.partition("=")[0] for part in re.split("[&;]", query))
+    return any(_SECRET.fullmatch(name) for name in names)
+
+
+def is_local(url: str) -> bool:
+    """Whether *url* names a file or folder that is reached without credentials of its own.
+
+    >>> is_local("/srv/models"), is_local("file:///srv/models"), is_local("s3://bucket/models")
+    (True, True, False)
+    """
+    return scheme_of(url) in ("", "file")
+
+
+def _is_address(url: str, netloc: str) -> bool:
+    """Whether the `@` in *netloc* only says who logs in, as in `sftp://ada@host/`, where no password is given."""
+    return (
+        scheme_of(url) in ("sftp", "ssh") and ":" not in netloc.rpartition("@")[0] and bool(netloc.rpartition("@")[2])
+    )
