@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import registries
+from lineage import measure_lineage
 from measuring import Cost, Table, describe_machine, measure, measure_command, peak_memory
 from peers import PEERS, Peer, run_peer
 from plumbing import Plumbing, Recorder, Written
@@ -327,7 +328,7 @@ def main() -> None:
     """Measure what was asked for, print it, and end with 1 if a target was missed."""
     parser = argparse.ArgumentParser(description="Print every figure of gitmodel's size and speed.")
     parser.add_argument("--quick", action="store_true", help="small sizes: a minute instead of a quarter of an hour")
-    parts = ("validity", "versions", "plumbing", "commands", "models", "growth", "memory", "stores", "peers")
+    parts = ("validity", "versions", "plumbing", "commands", "models", "growth", "memory", "lineage", "stores", "peers")
     parser.add_argument("--only", nargs="+", choices=parts, default=parts, help="these parts alone")
     parser.add_argument("--peers", nargs="*", choices=sorted(PEERS), default=sorted(PEERS), help="whom to compare with")
     parser.add_argument(
@@ -347,6 +348,9 @@ def main() -> None:
                 continue
             if part == "stores":
                 measure_stores(run.table, folder / "stores", size=(64 if run.quick else 1024) << 20, files=run.large)
+            elif part == "lineage":
+                sizes = (run.large,) if run.quick else (run.large, 10 * run.large)
+                measure_lineage(run.table, folder / "lineage", run.environ, sizes)
             elif part == "peers":
                 run.peers([PEERS[name] for name in given.peers], given.cache)
             else:

@@ -118,11 +118,11 @@ def test_a_version_made_by_hand_is_promoted_resolved_fetched_and_rolled_back(rep
         $ git model rollback iris production --reason "it was the network"
         iris@2 is in production now; iris@1 is archived
         $ git model history iris production
-        WHEN (UTC)        MODEL  STAGE       VERSION  WHO          REASON
-        2026-11-23 10:12  iris   production  1 -> 2   Ada Example  it was the network
-        2026-11-23 10:12  iris   production  2 -> 1   Ada Example
-        2026-11-23 10:12  iris   production  1 -> 2   Ada Example
-        2026-11-23 10:12  iris   production  - -> 1   Ada Example  beats the baseline
+        FROM (UTC)        UNTIL (UTC)       MODEL  STAGE       VERSION  WHO          BY          REASON
+        2026-11-23 10:12  now               iris   production  1 -> 2   Ada Example  <commit>  it was the network
+        2026-11-23 10:12  2026-11-23 10:12  iris   production  2 -> 1   Ada Example  <commit>
+        2026-11-23 10:12  2026-11-23 10:12  iris   production  1 -> 2   Ada Example  <commit>
+        2026-11-23 10:12  2026-11-23 10:12  iris   production  - -> 1   Ada Example  <commit>  beats the baseline
         $ git model show iris
         model     iris
         created   2026-11-23 10:12 UTC
@@ -230,16 +230,14 @@ def test_versions_aliases_and_metadata_change_and_go_again(iris, capsys):
         $ git model list
         ! no models yet; `git model register NAME` makes one
         $ git model history
-        WHEN (UTC)        MODEL    STAGE       VERSION  WHO          REASON
-        2026-11-23 10:12  flowers  production  1 -> -   Ada Example  no longer used
-        2026-11-23 10:12  flowers  production  - -> 1   Ada Example
-        2026-11-23 10:12  iris     production  1 -> -   Ada Example
-        2026-11-23 10:12  iris     staging     2 -> -   Ada Example
-        2026-11-23 10:12  iris     champion    2 -> -   Ada Example
-        2026-11-23 10:12  iris     champion    1 -> 2   Ada Example
-        2026-11-23 10:12  iris     champion    - -> 1   Ada Example
-        2026-11-23 10:12  iris     staging     - -> 2   Ada Example  to be tried
-        2026-11-23 10:12  iris     production  - -> 1   Ada Example
+        FROM (UTC)        UNTIL (UTC)       MODEL    STAGE       VERSION  WHO          BY          REASON
+        2026-11-23 10:12  now               flowers  production  1 -> -   Ada Example  <commit>  no longer used
+        2026-11-23 10:12  now               iris     staging     2 -> -   Ada Example  <commit>
+        2026-11-23 10:12  now               iris     champion    2 -> -   Ada Example  <commit>
+        2026-11-23 10:12  2026-11-23 10:12  iris     champion    1 -> 2   Ada Example  <commit>
+        2026-11-23 10:12  2026-11-23 10:12  iris     champion    - -> 1   Ada Example  <commit>
+        2026-11-23 10:12  2026-11-23 10:12  iris     staging     - -> 2   Ada Example  <commit>  to be tried
+        2026-11-23 10:12  2026-11-23 10:12  iris     production  - -> 1   Ada Example  <commit>
         """,
     )
 

@@ -167,6 +167,7 @@ READS = {
     "history": (shapes.EVENT, "history"),
     "get": (shapes.FETCHED, "get iris@1 train -o fetched"),
     "verify": (shapes.VERIFIED, "verify"),
+    "maintenance": (shapes.MAINTAINED, "maintenance"),
     "config": (shapes.SETTING, "config"),
     "hook install": (shapes.HOOK, "hook install"),
     "config KEY VALUE": (shapes.SETTING, "config branch gitmodel"),

@@ -10,6 +10,7 @@ from gitmodel.cli import run
 
 PROGRAMS = ("git model ", "git-model ", "gitmodel ")
 # A command goes on in the next line after a backslash.
+_SHORT_ID = re.compile(r"\b[0-9a-f]{10}\b")
 _COMMAND = re.compile(r"^\$ ((?:.*\\\n)*.*)$", re.MULTILINE)
 
 
@@ -33,11 +34,16 @@ def make_registry(folder, keep, capsys, commands):
 
 
 def check_transcript(capsys, text):
-    """Run every command of *text* and compare: stdout as it is, stderr behind `! `, an exit code as `[3]`."""
+    """Run every command of *text* and compare: stdout as it is, stderr behind `! `, an exit code as `[3]`.
+
+    `<commit>` stands for the ten digits by which a commit is named.
+    """
     expected = textwrap.dedent(text).strip("\n").split("\n")
     commands = _COMMAND.findall("\n".join(expected))
     assert commands, "no command in this transcript"
     found = [line for command in commands for line in _lines(capsys, command)]
+    if "<commit>" in text:
+        found = [_SHORT_ID.sub("<commit>", line) for line in found]
     if found != expected:
         raise AssertionError("\n".join(difflib.unified_diff(expected, found, "expected", "found", lineterm="")))
 

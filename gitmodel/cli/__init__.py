@@ -42,7 +42,7 @@ COMMANDS = {
     "proposals": Lazy("gitmodel.cli.proposals:list_proposals", "List the proposals that are open.", "Stages"),
     "plan": Lazy("gitmodel.cli.proposals:plan", "Say what a merge would change.", "Stages"),
     "apply": Lazy("gitmodel.cli.stages:apply", "Put in force what the branch records.", "Stages"),
-    "history": Lazy("gitmodel.cli.stages:history", "Tell who changed stages and aliases, when and why.", "Stages"),
+    "history": Lazy("gitmodel.cli.history:history", "Tell who held stages and aliases, from when to when.", "Lineage"),
     "remote": Lazy("gitmodel.cli.teams:remote", "Say which remote pulls and pushes go to.", "Others"),
     "pull": Lazy("gitmodel.cli.teams:pull", "Bring the registry of others together with yours.", "Others"),
     "push": Lazy("gitmodel.cli.teams:push", "Give others what you did.", "Others"),
@@ -50,6 +50,7 @@ COMMANDS = {
     "runs": Lazy("gitmodel.cli.runs:runs", "List and show runs of pipelines.", "Pipelines"),
     "check": Lazy("gitmodel.cli.care:check", "Check every record against the format.", "Care"),
     "verify": Lazy("gitmodel.cli.care:verify", "Hash again what versions point at.", "Care"),
+    "maintenance": Lazy("gitmodel.cli.maintenance:maintenance", "Keep questions about the past fast.", "Care"),
     "doctor": Lazy("gitmodel.cli.care:doctor", "Say what is wrong with this clone, and mend it.", "Care"),
 }
 ALSO = {"versions": "version"}

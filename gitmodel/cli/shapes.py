@@ -138,10 +138,15 @@ EVENT = Shape(
         "version": "number of the version that entered it, or null: it was left empty",
         "previous": "number of the version that it held before, or null",
         "commit": "text: the commit of the metadata branch",
-        "author": "text: who made it",
-        "when": "time: the commit's author date",
+        "author": "text: who made it; of a merge, who made what it brought in",
+        "when": "time: when it was recorded, the commit's committer date",
         "reason": "text",
         "forced": "list of text: the gates that it passed by force",
+        "authored": "time: when it was made, the author date of what a merge brought in",
+        "merged_by": "text: who merged it, or empty",
+        "pull_request": "text: the pull request that the commit names, as its host writes it (`#12`, `!12`), or empty",
+        "until": "time: when the next change of the same stage or alias was recorded, or null: it still stands",
+        "ended_by": "text: the commit of that change, or empty",
     },
 )
 RUN = Shape(
@@ -292,6 +297,14 @@ FINDING = Shape(
         "mended": "true if this command mended it",
     },
 )
+MAINTAINED = Shape(
+    "maintained",
+    "What `maintenance` did.",
+    {
+        "commits": "number of commits of the metadata branch that git finds by path now",
+        "packed": "number of loose objects that were packed",
+    },
+)
 SETTING = Shape(
     "setting",
     "A setting in effect. Of `config`.",
@@ -395,6 +408,7 @@ ALL = (
     VERIFIED,
     PROBLEM,
     FINDING,
+    MAINTAINED,
     SETTING,
     REGISTRY,
     REMOTE,

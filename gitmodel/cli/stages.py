@@ -1,31 +1,15 @@
-"""Commands on stages: promote, demote, rollback, apply, history."""
+"""Commands on stages: promote, demote, rollback, apply."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from itertools import islice
-from typing import TYPE_CHECKING, Any
-
 import click
 
-from gitmodel.cli import cells, options, shapes
+from gitmodel.cli import options, shapes
 from gitmodel.cli.grammar import Invocation, command
 from gitmodel.cli.versions import told
 from gitmodel.domain.stages import Promotion
 from gitmodel.errors import GitModelError, NotFound, Refused
 from gitmodel.registry import stages
-
-if TYPE_CHECKING:
-    from gitmodel.storage.log import StageEvent
-
-EVENT_COLUMNS = (
-    ("WHEN (UTC)", lambda event: cells.when(event.when)),
-    ("MODEL", lambda event: event.model),
-    ("STAGE", lambda event: event.stage),
-    ("VERSION", lambda event: f"{event.previous or '-'} -> {event.version or '-'}"),
-    ("WHO", lambda event: event.author),
-    ("REASON", lambda event: event.reason + (f" (forced: {cells.words(event.forced)})" if event.forced else "")),
-)
 
 
 @command(example='git model promote iris@1.2.3 production --reason "beats the baseline"')
@@ -109,30 +93,6 @@ def apply(invocation: Invocation, models: tuple[str, ...], reviewed: tuple[str, 
         )
 
 
-@command(example="git model history iris production")
-@click.argument("model", required=False, shell_complete=options.complete_model)
-@click.argument("stage", required=False, default="")
-@options.listed
-@click.pass_obj
-def history(invocation: Invocation, model: str | None, stage: str, filter: str, limit: int | None, offset: int) -> None:
-    """Tell who changed stages and aliases, when and why.
-
-    Of all models, of one MODEL, or of one of its stages or aliases; newest first.
-    """
-    repository = invocation.client.repository
-    found: Iterable[StageEvent] = stages.history(repository, model, stage)
-    if filter:
-        found = options.matching(found, filter, _event_fields)
-    invocation.output.listing(
-        list(islice(found, offset, None if limit is None else offset + limit)),
-        shapes.EVENT,
-        fields=_event_fields,
-        name=lambda event: event.commit,
-        columns=EVENT_COLUMNS,
-        empty="no stage or alias has changed",
-    )
-
-
 def _commits(invocation: Invocation, named: tuple[str, ...]) -> frozenset[str]:
     """The ids of commits that are named one by one or as BASE..HEAD."""
     git = invocation.client.repository.git
@@ -151,7 +111,3 @@ def print_promotion(invocation: Invocation, done: Promotion) -> None:
     fields = {name: getattr(done, name) for name in shapes.PROMOTION.keys}
     number = done.version if done.version is not None else done.previous
     invocation.output.outcome(told(done), shapes.PROMOTION, fields, name=f"{done.model}@{number}")
-
-
-def _event_fields(event: StageEvent) -> Mapping[str, Any]:
-    return {name: getattr(event, name) for name in shapes.EVENT.keys}

@@ -24,7 +24,9 @@ from gitmodel.storage.repository import Repository, check_git, configured, open_
 from gitmodel.storage.stores import ArtifactStore, open_store
 
 if TYPE_CHECKING:
+    from gitmodel.lineage.maintenance import Maintained
     from gitmodel.registry.runs import RunView
+    from gitmodel.storage.log import StageEvent
     from gitmodel.teams.sync import Pulled, Pushed
 
 
@@ -179,6 +181,27 @@ class Client:
         *reviewed* are ids of commits that you vouch for: they came through review, though history does not show it.
         """
         return stages.apply(self._repository, names, reviewed=frozenset(reviewed))
+
+    # What was
+
+    def history(self, model: str | None = None, stage: str = "") -> Iterator[StageEvent]:
+        """Every change of the stages and aliases of *model*, or of one of them, or of all models, newest first.
+
+        Each says who held the stage, from when to when, who put it there and why. Raises NotFound, and Invalid where a
+        shallow clone hides the rest.
+
+        >>> for event in client.history("iris", "production"):          # doctest: +SKIP
+        ...     print(event.version, event.when, event.until, event.author, event.reason)
+        """
+        from gitmodel.lineage.history import history
+
+        return history(self._repository, model, str(stage))
+
+    def maintain(self) -> Maintained:
+        """Keep questions about the past fast: git's commit-graph with changed-path filters, and packed objects."""
+        from gitmodel.lineage.maintenance import maintain
+
+        return maintain(self._repository)
 
     # Others
 

@@ -225,8 +225,8 @@ class Model:
         stages.remove_alias(self._writer(), self._name, alias, reason=reason)
 
     def history(self, stage: str | ModelStages = "") -> list[StageEvent]:
-        """Every change of the model's stages and aliases, or of one of them, newest first."""
-        return list(stages.history(self._registered().repository, self._name, str(stage)))
+        """Every change of the model's stages and aliases, or of one of them, newest first, with what ended it."""
+        return list(self._registered().history(self._name, stage))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Model) and self._name == other._name and self._client is other._client

@@ -15,6 +15,18 @@ _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
 # git takes a message to end at a scissors line or at a patch, and looks for trailers above it.
 _CUT = re.compile(r"^(?=#|---)", re.MULTILINE)
 
+# GitHub, Gitea and Forgejo (merged, then squashed), Bitbucket, Azure DevOps; GitLab names it in the body.
+_PULL_REQUESTS = tuple(
+    re.compile(pattern)
+    for pattern in (
+        r"\AMerge pull request (#[0-9]{1,9})\b",
+        r"\A[^\n]*\((#[0-9]{1,9})\)(?: from [^\n]*)?(?:\n|\Z)",
+        r"\AMerged in [^\n]*\(pull request (#[0-9]{1,9})\)",
+        r"\AMerged PR ([0-9]{1,9}):",
+        r"\nSee merge request [^\s!]*(![0-9]{1,9})\s*(?:\n|\Z)",
+    )
+)
+
 
 def one_line(text: str) -> str:
     """*text* as one line, for a subject or trailer.
@@ -58,6 +70,32 @@ def tag_message(ref: StageRef, old: int | None, new: int, reason: str) -> str:
     move = f"{new}" if old is None or old == new else f"{old} -> {new}"
     body = f"\n{_printable(reason).strip()}\n" if reason.strip() else ""
     return f"{ref.model} {move} in {ref.stage}\n{body}"
+
+
+def prose(message: str) -> str:
+    """What a commit's *message* says between its subject and its trailers.
+
+    >>> prose("Demote iris 3 from production\n\nit drifted\n\nModel: iris\n")
+    'it drifted'
+    """
+    return "\n\n".join(message.strip().split("\n\n")[1:-1])
+
+
+def pull_request(message: str) -> str:
+    """The pull or merge request that a host's merge button names in *message*, as the host writes it; else "".
+
+    >>> pull_request("Merge pull request #12 from ada/propose\n")
+    '#12'
+    >>> pull_request("Promote iris 4 to production (#7)\n\nModel: iris\n")
+    '#7'
+    >>> pull_request("Merge branch 'propose/iris' into 'gitmodel'\n\nSee merge request ml/iris!3\n")
+    '!3'
+    """
+    for pattern in _PULL_REQUESTS:
+        found = pattern.search(message)
+        if found:
+            return found[1]
+    return ""
 
 
 def _printable(text: str) -> str:

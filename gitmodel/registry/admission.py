@@ -74,10 +74,10 @@ def may_return(
     for event in stage_events(repository, before.commit, ref):
         if event.version != record.version:
             continue
-        then = repository.snapshot(event.commit).recorded(ref.model, ref.stage)
+        then = repository.snapshot(event.commit).recorded(event.model, ref.stage)
         if then is None or then.artifacts != record.artifacts:
             continue
-        if not _fault(repository, event.commit, ref, reviewed):
+        if not _fault(repository, event.commit, StageRef(event.model, ref.stage), reviewed):
             return True
     return False
 

@@ -1,12 +1,12 @@
-"""The verbs of stages and aliases: promote, demote, roll back, alias, apply, history."""
+"""The verbs of stages and aliases: promote, demote, roll back, alias, apply."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from dataclasses import dataclass
 from itertools import chain
 
-from gitmodel.domain import gates, paths
+from gitmodel.domain import gates
 from gitmodel.domain import stages as planning
 from gitmodel.domain.names import check_name
 from gitmodel.domain.records import StageRecord, links_digest
@@ -17,7 +17,7 @@ from gitmodel.domain.stages import Promotion, StageState
 from gitmodel.errors import GitModelError, Invalid, NotFound
 from gitmodel.registry import admission
 from gitmodel.registry.writer import Writer
-from gitmodel.storage.log import StageEvent, stage_events
+from gitmodel.storage.log import stage_events
 from gitmodel.storage.repository import Repository
 
 
@@ -176,28 +176,6 @@ def apply(repository: Repository, models: tuple[str, ...] = (), *, reviewed: Col
 
     moved = repository.put_in_force(choose)
     return Applied(tuple(moved), tuple(refused))
-
-
-def history(repository: Repository, model: str | None = None, stage: str = "") -> Iterator[StageEvent]:
-    """Every change of the stages and aliases of *model*, or of one of them, or of all models, newest first.
-
-    Raises NotFound if there is no such model, or if it never had such a stage or alias.
-    """
-    snapshot = repository.snapshot()
-    if model is None:
-        return stage_events(repository, snapshot.commit)
-    check_name(model, "model")
-    name = snapshot.current_name(model)
-    if not snapshot.files.names(paths.model_folder(name)):
-        snapshot.model(name)
-    if stage and stage not in snapshot.registry().stage_names:
-        check_name(stage, "stage or alias")
-    events = stage_events(repository, snapshot.commit, StageRef(name, stage))
-    first = next(events, None)
-    if first is None and stage and stage not in snapshot.registry().stage_names:
-        known = ", ".join((*snapshot.registry().stage_names, *snapshot.recorded_aliases(name)))
-        raise NotFound(f"{name} never had a stage or alias {stage}", hint=f"there is {known}")
-    return chain(() if first is None else (first,), events)
 
 
 def _why_not(snapshot: Snapshot, ref: StageRef, state: StageState) -> str:

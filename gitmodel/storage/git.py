@@ -95,6 +95,8 @@ class Git:
             "git",
             f"--git-dir={self.git_dir}",
             "-c", "core.warnAmbiguousRefs=false",
+            # Else the output of `git log` is not what was asked for.
+            "-c", "log.showSignature=false",
             "-c", "core.fsync=committed,loose-object,reference",
             "-c", "core.filesRefLockTimeout=1000",
             "-c", "core.packedRefsTimeout=3000",

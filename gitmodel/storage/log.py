@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timezone
+from datetime import datetime
 
-from gitmodel.domain import paths, records
+from gitmodel.domain import codec, history, paths, records
+from gitmodel.domain.paths import RecordPath
+from gitmodel.domain.records import StageRecord
 from gitmodel.domain.refs import StageRef
-from gitmodel.errors import Invalid
+from gitmodel.errors import Invalid, NotFound
 from gitmodel.storage.repository import Repository
+from gitmodel.storage.walking import FileChange, Step, steps, written
 
 
 @dataclass(frozen=True)
 class StageEvent:
-    """A commit that changed a stage or alias: *version* entered it (None: it was left empty) after *previous*."""
+    """A commit that changed a stage or alias: *version* entered it (None: it was left empty) after *previous*.
+
+    *model* is the name that the model had then. *author* made the change at *authored*; it was recorded on the branch
+    at *when*, by *merged_by* if a merge brought it in, from *pull_request* ("#12", "!12") if the commit says so. It
+    lasted *until* the commit *ended_by*; None and "": it still does.
+    """
 
     model: str
     stage: str
@@ -25,37 +33,28 @@ class StageEvent:
     when: datetime
     reason: str
     forced: tuple[str, ...] = ()
+    authored: datetime | None = None
+    merged_by: str = ""
+    pull_request: str = ""
+    until: datetime | None = None
+    ended_by: str = ""
 
 
 def stage_events(repository: Repository, tip: str, ref: StageRef | None = None) -> Iterator[StageEvent]:
     """The changes of one stage or alias (with no stage in *ref*: of all of the model's; without *ref*: of all
-    models), newest first.
+    models), newest first, under the names that the model had before it was renamed too.
 
-    They are the states that the branch really had: its first parents, whatever a pull request held.
+    They are the states that the branch really had: its first parents, whatever a pull request held. Raises Invalid,
+    after all that is there, where a shallow clone hides the rest.
     """
     if not tip:
         return
-    wanted = _places(ref)
-    for commit, files in _changes(repository, tip, wanted):
-        author, _, date = _author(repository, commit)
-        for path in files:
-            found = paths.parse_path(path)
-            if found is None or found.kind not in ("stage", "alias"):
-                continue
-            after, before = _versions(repository, commit, path)
-            new = after.version if after else None
-            old = before.version if before else None
-            yield StageEvent(
-                found.model,
-                found.key,
-                new,
-                old,
-                commit,
-                author,
-                date,
-                after.reason if after else _body(repository, commit),
-                after.forced if after else (),
-            )
+    for wanted in _walks(repository, tip, ref):
+        for step in steps(repository, tip, *wanted):
+            for change in step.changes:
+                found = paths.parse_path(change.path)
+                if found is not None and found.kind in ("stage", "alias"):
+                    yield from _events(repository, step, change, found)
 
 
 def changes_between(repository: Repository, old: str, new: str) -> list[tuple[str, list[str]]]:
@@ -70,14 +69,96 @@ def changed_paths(repository: Repository, old: str, new: str) -> list[str]:
     return [path for path in said.decode("utf-8", "surrogateescape").split("\0") if path]
 
 
-def _places(ref: StageRef | None) -> list[str]:
-    """Where the files of *ref* are, as git's pathspecs."""
+def _walks(repository: Repository, tip: str, ref: StageRef | None) -> Iterator[list[str]]:
+    """What to ask git for, one walk after the other: the files of *ref* under each name of its model."""
     if ref is None:
-        return [f":(glob){paths.MODELS}/*/stages/*.toml", f":(glob){paths.MODELS}/*/aliases/*.toml"]
-    if ref.stage:
-        return [paths.stage_file(ref.model, ref.stage), paths.alias_file(ref.model, ref.stage)]
-    folder = paths.model_folder(ref.model)
-    return [f"{folder}/stages", f"{folder}/aliases"]
+        yield [f":(glob){paths.MODELS}/*/stages/*.toml", f":(glob){paths.MODELS}/*/aliases/*.toml"]
+        return
+    yield _places(repository, tip, ref)
+    for name in repository.snapshot(tip).former_names(ref.model):
+        yield _places(repository, tip, StageRef(name, ref.stage))
+
+
+def _places(repository: Repository, tip: str, ref: StageRef) -> list[str]:
+    """Where the files of *ref* are or were, as git's pathspecs."""
+    if not ref.stage:
+        folder = paths.model_folder(ref.model)
+        return [f"{folder}/stages", f"{folder}/aliases"]
+    stage, alias = paths.stage_file(ref.model, ref.stage), paths.alias_file(ref.model, ref.stage)
+    # git's changed-path filters know one path at a time, and hardly any name was both a stage and an alias.
+    first, other = (stage, alias) if ref.stage in repository.snapshot(tip).registry().stage_names else (alias, stage)
+    return [first, other] if repository.shallow or any(steps(repository, tip, other)) else [first]
+
+
+def _events(repository: Repository, step: Step, change: FileChange, found: RecordPath) -> Iterator[StageEvent]:
+    """What *step* did to one stage or alias. To rename a model carries its stages along; it does not change them."""
+    before, after = _record(repository, change.before, change.path), _record(repository, change.after, change.path)
+    if change.after is None and _carried_away(repository, step, found.model):
+        return
+    if change.before is None and step.parent:
+        former = _carried_from(repository, step, found)
+        if former is not None and former == after:
+            return
+        before = former or before
+    commit = step.commit
+    author, _, authored = written(_author(repository, step, change.path))
+    merger, _, _ = written(commit.author)
+    yield StageEvent(
+        found.model,
+        found.key,
+        after.version if after else None,
+        before.version if before else None,
+        commit.id,
+        author,
+        written(commit.committer)[2],
+        after.reason if after else history.prose(commit.message),
+        after.forced if after else (),
+        authored,
+        merger if len(commit.parents) > 1 else "",
+        history.pull_request(commit.message),
+    )
+
+
+def _author(repository: Repository, step: Step, path: str) -> str:
+    """Who made the change, as commits hold it; a merge of one commit is told without asking git."""
+    commit = step.commit
+    if len(commit.parents) == 2:
+        merged = repository.tags.commit(commit.parents[1])
+        if len(merged.parents) == 1:
+            id = repository.files(merged.id).id(path)
+            if id == repository.files(commit.id).id(path) != repository.files(merged.parents[0]).id(path):
+                return merged.author
+    return repository.tags.author(commit, path)
+
+
+def _carried_away(repository: Repository, step: Step, model: str) -> bool:
+    try:
+        record = repository.snapshot(step.commit.id).load(paths.model_file(model), records.MODEL)
+    except Invalid:
+        return False
+    return record is not None and record.renamed_to is not None
+
+
+def _carried_from(repository: Repository, step: Step, found: RecordPath) -> StageRecord | None:
+    """What the stage or alias was under the former name of a model that *step* renamed."""
+    before = repository.snapshot(step.parent)
+    if before.files.names(paths.model_folder(found.model)):
+        return None
+    for former in repository.snapshot(step.commit.id).former_names(found.model):
+        try:
+            before.model(former)
+            load = before.recorded if found.kind == "stage" else before.recorded_alias
+            return load(former, found.key)
+        except (Invalid, NotFound):
+            continue
+    return None
+
+
+def _record(repository: Repository, data: bytes | None, path: str) -> StageRecord | None:
+    try:
+        return None if data is None else codec.decode(records.STAGE, data, path, newer=True)
+    except Invalid:
+        return None
 
 
 def _changes(repository: Repository, tip: str, wanted: list[str], *more: str) -> Iterator[tuple[str, list[str]]]:
@@ -87,29 +168,3 @@ def _changes(repository: Repository, tip: str, wanted: list[str], *more: str) ->
     for block in said.split("\x01")[1:]:
         commit, *files = [part.strip("\n") for part in block.split("\0") if part.strip("\n")]
         yield commit, files
-
-
-def _author(repository: Repository, commit: str) -> tuple[str, str, datetime]:
-    who, seconds, _ = repository.tags.commit(commit).author.rsplit(" ", 2)
-    name, _, email = who.partition(" <")
-    return name, email.rstrip(">"), datetime.fromtimestamp(int(seconds), timezone.utc)
-
-
-def _versions(
-    repository: Repository, commit: str, path: str
-) -> tuple[records.StageRecord | None, records.StageRecord | None]:
-    parents = repository.tags.commit(commit).parents
-    return _record(repository, commit, path), _record(repository, parents[0], path) if parents else None
-
-
-def _record(repository: Repository, commit: str, path: str) -> records.StageRecord | None:
-    try:
-        return repository.files(commit).load(path, records.STAGE, newer=True)
-    except Invalid:
-        return None
-
-
-def _body(repository: Repository, commit: str) -> str:
-    """The reason that a demotion gives: the prose of its commit."""
-    parts = repository.tags.commit(commit).message.strip().split("\n\n")
-    return "\n\n".join(parts[1:-1])

@@ -105,7 +105,7 @@ class StageTags:
             before = self._stage_record(commit.parents[0], path) if commit.parents else None
             after = self._stage_record(commit.id, path)
             assert after is not None
-            return self._tag(ref, commit.id, self._author(commit, path), commit.committer, before, after)
+            return self._tag(ref, commit.id, self.author(commit, path), commit.committer, before, after)
         return None
 
     def changed_by(self, tip: str, path: str) -> str:
@@ -131,7 +131,8 @@ class StageTags:
         message = history.tag_message(ref, before.version if before else None, after.version, after.reason)
         return NewObject("tag", format_tag(id, ref.name, tagger, message))
 
-    def _author(self, commit: Commit, path: str) -> str:
+    def author(self, commit: Commit, path: str) -> str:
+        """Who changed *path* in *commit*, as commits hold it: of a merge, the author of the newest commit in it."""
         if len(commit.parents) < 2:
             return commit.author
         log = self._git.lines("log", "-1", "--format=%H", commit.id, f"^{commit.parents[0]}", "--", path)

@@ -11,6 +11,7 @@ import pytest
 from gitmodel import Client, Conflict, GitModelError, Invalid, NotFound, UsageError
 from gitmodel.domain.names import fold
 from gitmodel.domain.references import VersionRef
+from gitmodel.lineage.history import history
 from gitmodel.registry import artifacts, checking, doctor, models, stages, versions
 from gitmodel.storage.objects import NewObject
 
@@ -97,7 +98,7 @@ def assert_rose_works(registry):
     assert versions.resolve(registry.writer, VersionRef.parse("rose@production"))[1].number == number
     assert versions.list_versions(registry.writer, "rose")[1] == []
     assert stages.list_stages(registry.writer, "rose")
-    assert next(iter(stages.history(registry.repository, "rose", "production"))).version == number
+    assert next(iter(history(registry.repository, "rose", "production"))).version == number
     assert all(not seen.error for seen in artifacts.verify(registry.writer, registry.store, [VersionRef("rose", "1")]))
     stages.apply(registry.repository)
     stages.apply(registry.repository, ("rose",))
@@ -223,7 +224,7 @@ def assert_answered_or_refused_in_words(registry, model):
         lambda: versions.get_version(registry.writer, VersionRef.parse(f"{model}@production")),
         lambda: versions.get_version(registry.writer, VersionRef.parse(model)),
         lambda: stages.list_stages(registry.writer, model),
-        lambda: list(stages.history(registry.repository, model)),
+        lambda: list(history(registry.repository, model)),
         lambda: registry.register(model=model),
         lambda: registry.promote(f"{model}@2"),
     ):

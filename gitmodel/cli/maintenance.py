@@ -1,0 +1,22 @@
+"""The command that keeps questions about the past fast."""
+
+from __future__ import annotations
+
+import click
+
+from gitmodel.cli import shapes
+from gitmodel.cli.grammar import Invocation, command
+
+
+@command(example="git model maintenance")
+@click.pass_obj
+def maintenance(invocation: Invocation) -> None:
+    """Keep questions about the past fast.
+
+    It writes git's commit-graph of the metadata branch with changed-path filters, so that `history`, `log`, `blame` and
+    `--at` read the commits that matter and not all of them, and packs loose objects. Run it now and then on a registry
+    of thousands of commits; nothing is lost if it is never run.
+    """
+    done = invocation.client.maintain()
+    said = f"{done.commits} commits are indexed by path, {done.packed} loose objects were packed"
+    invocation.output.outcome(said, shapes.MAINTAINED, vars(done), name=str(done.commits))

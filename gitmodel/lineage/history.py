@@ -1,0 +1,60 @@
+"""Who held a stage, from when to when: every change of stages and aliases, with the one that ended it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import chain
+
+from gitmodel.domain import paths
+from gitmodel.domain.names import check_name
+from gitmodel.domain.refs import StageRef
+from gitmodel.domain.snapshot import Snapshot
+from gitmodel.errors import NotFound
+from gitmodel.storage.log import StageEvent, stage_events
+from gitmodel.storage.repository import Repository
+
+
+def history(repository: Repository, model: str | None = None, stage: str = "") -> Iterator[StageEvent]:
+    """Every change of the stages and aliases of *model*, or of one of them, or of all models, newest first.
+
+    A model that was renamed is followed under its former names. Raises NotFound if there is no such model, or if it
+    never had such a stage or alias; Invalid, after all that is there, where a shallow clone hides the rest.
+    """
+    snapshot = repository.snapshot()
+    if model is None:
+        return _with_ends(snapshot, stage_events(repository, snapshot.commit))
+    check_name(model, "model")
+    name = snapshot.current_name(model)
+    if not snapshot.files.names(paths.model_folder(name)):
+        snapshot.model(name)
+    if stage and stage not in snapshot.registry().stage_names:
+        check_name(stage, "stage or alias")
+    events = _with_ends(snapshot, stage_events(repository, snapshot.commit, StageRef(name, stage)))
+    first = next(events, None)
+    if first is None and stage and stage not in snapshot.registry().stage_names:
+        known = ", ".join((*snapshot.registry().stage_names, *snapshot.recorded_aliases(name)))
+        raise NotFound(f"{name} never had a stage or alias {stage}", hint=f"there is {known}")
+    return chain(() if first is None else (first,), events)
+
+
+def broken_tags(repository: Repository, model: str, stage: str = "") -> list[str]:
+    """What is wrong with the tags of *model* that the branch does not bear out, as when it was rewritten under them."""
+
+    def question(snapshot: Snapshot) -> list[str]:
+        tags = snapshot.tags.of(snapshot.current_name(model))
+        return [f"the tag {tag.ref.name} does not count: {tag.forged}" for tag in tags.values()
+                if tag.forged and stage in ("", tag.ref.stage)]  # fmt: skip
+
+    return repository.read(question)
+
+
+def _with_ends(snapshot: Snapshot, events: Iterator[StageEvent]) -> Iterator[StageEvent]:
+    """*events*, newest first, each with the one of the same place that came after it."""
+    later: dict[tuple[str, str], StageEvent] = {}
+    for event in events:
+        place = snapshot.current_name(event.model), event.stage
+        next_event = later.get(place)
+        later[place] = event
+        ended = replace(event, until=next_event.when, ended_by=next_event.commit) if next_event else event
+        yield ended

@@ -1,0 +1,162 @@
+"""The states that the metadata branch really had: its first parents, each with the files that it changed.
+
+A commit inside a pull request never was a state of the branch; the merge that brought it in is. Order is that of the
+commits, never that of clocks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+from gitmodel.domain import codec
+from gitmodel.errors import Invalid
+from gitmodel.storage.git import GitObject
+from gitmodel.storage.objects import FILE_MODES, Commit, parse_commit
+from gitmodel.storage.repository import Repository
+
+# git walks this far at first, then ever further: who stops early has not paid for the rest.
+_FIRST_STRETCH = 64
+_LONGEST_STRETCH = 4_096
+
+
+@dataclass(frozen=True)
+class FileChange:
+    """A file as a commit changed it: its bytes before and after, None where it was not there (or is no record)."""
+
+    path: str
+    before: bytes | None
+    after: bytes | None
+
+
+@dataclass(frozen=True)
+class Step:
+    """A commit of the branch, and how it changed files against its first parent."""
+
+    commit: Commit
+    changes: tuple[FileChange, ...]
+
+    @property
+    def parent(self) -> str:
+        """The state before; "" for the first."""
+        return self.commit.parents[0] if self.commit.parents else ""
+
+
+def steps(repository: Repository, tip: str, *pathspecs: str) -> Iterator[Step]:
+    """The commits of the branch at *tip* that changed what *pathspecs* name, newest first.
+
+    A single literal path is found by git's changed-path filters, where `git model maintenance` has written them.
+    Raises Invalid, after all that is there, where a shallow clone hides the rest.
+    """
+    at, stretch = tip, _FIRST_STRETCH
+    while at:
+        found = _stretch(repository, at, stretch, pathspecs)
+        whole = len(found) < stretch
+        at = ""
+        for step in _read(repository, found):
+            if repository.shallow and step.commit.id in shallow_edge(repository):
+                raise too_shallow(repository, step.commit.id)
+            yield step
+            at = "" if whole else step.parent
+        if whole:
+            _refuse_edge(repository, tip)
+        stretch = min(stretch * 8, _LONGEST_STRETCH)
+
+
+def shallow_edge(repository: Repository) -> frozenset[str]:
+    """The commits at which this clone's history was cut off."""
+    try:
+        text = (repository.common_dir / "shallow").read_text(encoding="ascii")
+    except OSError:
+        return frozenset()
+    return frozenset(text.split())
+
+
+def too_shallow(repository: Repository, edge: str) -> Invalid:
+    """What to say where history was needed that this clone does not hold."""
+    remotes = repository.git.lines("remote")
+    remote = "origin" if "origin" in remotes or not remotes else remotes[0]
+    return Invalid(
+        f"this clone is shallow: what the metadata branch was before {edge[:10]} is not in it",
+        hint=f"run `git fetch --unshallow {remote}` for the rest, or ask for less of it with --limit",
+    )
+
+
+def written(stamp: str) -> tuple[str, str, datetime]:
+    """Name, e-mail and time in UTC of an author or committer as commits hold them.
+
+    >>> written("Ada <ada@example.com> 1767225600 +0100")[2].isoformat()
+    '2026-01-01T00:00:00+00:00'
+    """
+    who, _, rest = stamp.rpartition("> ")
+    name, _, email = who.partition(" <")
+    seconds = rest.partition(" ")[0]
+    try:
+        return name, email, datetime.fromtimestamp(int(seconds), timezone.utc)
+    except (ValueError, OverflowError, OSError):
+        return name, email, datetime.fromtimestamp(0, timezone.utc)
+
+
+def _refuse_edge(repository: Repository, tip: str) -> None:
+    if not repository.shallow:
+        return
+    ends = repository.git.lines("rev-list", "--first-parent", "--max-parents=0", tip)
+    cut = [end for end in ends if end in shallow_edge(repository)]
+    if cut:
+        raise too_shallow(repository, cut[0])
+
+
+def _stretch(repository: Repository, at: str, count: int, pathspecs: tuple[str, ...]) -> list[tuple[str, list[str]]]:
+    """Ids of commits, each with the lines and paths of `git diff-tree --raw`."""
+    said = repository.git.run(
+        "log", "--first-parent", "-m", "--root", "--raw", "--no-abbrev", "--no-renames", "-z", "--format=%x01%H",
+        f"--max-count={count}", at, "--", *pathspecs,
+    ).decode("utf-8", "surrogateescape")  # fmt: skip
+    found: list[tuple[str, list[str]]] = []
+    words = iter(said.split("\0"))
+    for word in words:
+        line = word.lstrip("\n")
+        if line.startswith("\x01"):
+            found.append((line[1:], []))
+        elif line.startswith(":"):
+            # a path may hold anything, so it is never looked at as a line
+            found[-1][1].extend((line, next(words, "")))
+    return found
+
+
+def _read(repository: Repository, found: list[tuple[str, list[str]]]) -> Iterator[Step]:
+    """The steps, with commits and files read in one go."""
+    commits = repository.reader.get_many([id for id, _ in found])
+    blobs = {id for _, lines in found for line in lines[::2] for id in _blobs(line)}
+    ids = [id for id, _ in found]
+    parsed = [parse_commit(id, _sound(commit).data) for id, commit in zip(ids, commits, strict=True)]
+    wanted = sorted(blobs)
+    read = dict(zip(wanted, repository.reader.get_many(wanted, limit=codec.MAX_BYTES), strict=True))
+    for commit, (_, lines) in zip(parsed, found, strict=True):
+        yield Step(commit, tuple(_change(line, path, read) for line, path in zip(lines[::2], lines[1::2], strict=True)))
+
+
+def _change(line: str, path: str, read: dict[str, GitObject | Invalid]) -> FileChange:
+    before, after = (read.get(id) if id else None for id in _sides(line))
+    return FileChange(path, _data(before), _data(after))
+
+
+def _sides(line: str) -> tuple[str, str]:
+    """The ids of the file before and after, "" where there is no regular file."""
+    old_mode, new_mode, old, new, _ = line.removeprefix(":").split(" ", 4)
+    return old if old_mode in FILE_MODES else "", new if new_mode in FILE_MODES else ""
+
+
+def _blobs(line: str) -> Iterator[str]:
+    return (id for id in _sides(line) if id)
+
+
+def _data(found: GitObject | Invalid | None) -> bytes | None:
+    return found.data if isinstance(found, GitObject) else None
+
+
+def _sound(found: GitObject | Invalid) -> GitObject:
+    if isinstance(found, Invalid):
+        raise found
+    return found

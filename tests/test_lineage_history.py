@@ -1,0 +1,241 @@
+"""History: who held a stage, from when to when, however it came about."""
+
+import os
+import subprocess
+
+import pytest
+from editing import BRANCH, edit, read, run
+from transcripts import ask, check_transcript
+
+from gitmodel import Client, Invalid, NotFound
+from gitmodel.domain.history import pull_request
+from gitmodel.storage.walking import steps
+
+PRODUCTION = "models/iris/stages/production.toml"
+
+
+@pytest.fixture
+def at(code_repo):
+    """`at("2026-10-01T12:00")`: a client for what happens at this time, in UTC."""
+    opened = []
+
+    def open_at(when, who="Ada Example"):
+        dates = {f"GIT_{role}_DATE": f"{when}:00+00:00" for role in ("AUTHOR", "COMMITTER")}
+        opened.append(Client(code_repo, environ={**os.environ, **dates, "GIT_AUTHOR_NAME": who}))
+        return opened[-1]
+
+    yield open_at
+    for client in opened:
+        client.close()
+
+
+@pytest.fixture
+def iris(at):
+    """A model with three versions; the first two were in production, a month each."""
+    model = at("2026-09-01T08:00").register_model("iris")
+    for _ in range(3):
+        model.create_version()
+    at("2026-10-01T12:00").get_version("iris@1").set_stage("production", reason="the first")
+    at("2026-11-01T12:00", "Bob").get_version("iris@2").set_stage("production", reason="better")
+    return at("2026-11-02T00:00").get_model("iris")
+
+
+def told(model, stage="production"):
+    return [(event.previous, event.version, event.author, event.reason) for event in model.history(stage)]
+
+
+def test_it_says_from_when_to_when_each_version_held_the_stage(iris):
+    second, first = iris.history("production")
+    assert (first.version, first.when.isoformat(), first.until.isoformat()) == (
+        1, "2026-10-01T12:00:00+00:00", "2026-11-01T12:00:00+00:00",
+    )  # fmt: skip
+    assert first.ended_by == second.commit
+    assert (second.author, second.until, second.ended_by) == ("Bob", None, "")
+
+
+def test_it_goes_on_under_the_former_names_of_a_renamed_model(at, iris):
+    at("2026-11-03T00:00").get_model("iris").rename("flowers")
+    at("2026-11-04T00:00").get_version("flowers@3").set_stage("production")
+    at("2026-11-05T00:00").get_model("flowers").rename("blossoms")
+    model = at("2026-11-06T00:00").get_model("iris")
+    assert told(model) == [(2, 3, "Ada Example", ""), (1, 2, "Bob", "better"), (None, 1, "Ada Example", "the first")]
+    assert [event.model for event in model.history("production")] == ["flowers", "iris", "iris"]
+    assert told(model, "") == told(model)
+    client = at("2026-11-07T00:00")
+    everywhere = list(client.history())
+    assert [event.version for event in everywhere] == [3, 2, 1]
+    assert everywhere[1].ended_by == everywhere[0].commit
+    assert client.get_model("blossoms").rollback("production").number == 2
+
+
+def test_a_stage_that_was_empty_when_its_model_was_renamed_is_followed_too(at, iris):
+    iris.demote("production", reason="broken")
+    at("2026-11-03T00:00").get_model("iris").rename("flowers")
+    model = at("2026-11-04T00:00").get_model("flowers")
+    model.get_version(3).set_stage("production")
+    assert [event[:2] for event in told(model)] == [(None, 3), (2, None), (1, 2), (None, 1)]
+
+
+def test_a_promotion_made_together_with_a_rename_is_one_change(at, iris):
+    client = at("2026-11-03T00:00")
+    with client.transaction("Rename and promote"):
+        client.update_model("iris", new_name="flowers")
+        client.get_version("flowers@3").set_stage("production")
+    assert [event[:2] for event in told(client.get_model("flowers"))] == [(2, 3), (1, 2), (None, 1)]
+
+
+def merge_by_hand(repo, name, message):
+    """A proposal of *name* that puts version 3 into production after it thought of 1, merged by somebody else."""
+    side = "refs/heads/propose/iris"
+    run(repo, "update-ref", side, BRANCH)
+    who = {"GIT_AUTHOR_NAME": name, "GIT_AUTHOR_DATE": "2026-11-10T00:00:00Z"}
+    text = read(repo, PRODUCTION)
+    before = dict(os.environ)
+    os.environ.update(who)
+    edit(repo, {PRODUCTION: text.replace("version = 2", "version = 1")}, "Think of 1", onto=side)
+    edit(repo, {PRODUCTION: text.replace("version = 2", "version = 3")}, "Promote iris 3", onto=side)
+    os.environ.update(before)
+    for key in who.keys() - before.keys():
+        del os.environ[key]
+    tip = run(repo, "rev-parse", BRANCH)
+    return edit(repo, {PRODUCTION: text.replace("version = 2", "version = 3")}, message, parents=[tip, side])
+
+
+def test_a_merged_pull_request_counts_from_the_merge_and_names_who_made_it(iris, code_repo, git):
+    merged = merge_by_hand(code_repo, "Cleo", "Merge pull request #12 from cleo/propose")
+    newest = iris.history("production")[0]
+    assert (newest.version, newest.previous, newest.commit) == (3, 2, merged)
+    assert (newest.author, newest.merged_by, newest.pull_request) == ("Cleo", "Ada Example", "#12")
+    assert newest.authored.isoformat() == "2026-11-10T00:00:00+00:00"
+    # a plain log also lists the state that lived only inside the pull request
+    plain = git(code_repo, "log", "--format=%s", "gitmodel", "--", PRODUCTION).splitlines()
+    assert "Think of 1" in plain
+    ours = [event.commit for event in iris.history("production")]
+    theirs = git(code_repo, "log", "--first-parent", "-m", "--format=%H", "gitmodel", "--", PRODUCTION).splitlines()
+    assert ours == theirs
+
+
+def test_order_comes_from_the_commits_and_not_from_their_clocks(at, iris):
+    at("2001-01-01T00:00").get_version("iris@3").set_stage("production")
+    assert [event.version for event in iris.history("production")] == [3, 2, 1]
+
+
+def test_settings_of_the_user_do_not_change_what_git_log_answers(iris, code_repo, git):
+    before = [event.commit for event in iris.history("production")]
+    for key, value in (
+        ("log.showSignature", "true"), ("log.showRoot", "false"), ("diff.renames", "copies"), ("log.decorate", "full"),
+        ("color.ui", "always"), ("log.diffMerges", "combined"), ("core.quotePath", "true"),
+    ):  # fmt: skip
+        git(code_repo, "config", key, value)
+    with Client(code_repo) as client:
+        assert [event.commit for event in client.history("iris", "production")] == before
+
+
+def test_it_reads_in_stretches_and_stops_where_it_is_not_asked_for_more(iris, code_repo, monkeypatch):
+    import gitmodel.storage.walking as walking
+
+    monkeypatch.setattr(walking, "_FIRST_STRETCH", 1)
+    assert [event.version for event in iris.history("production")] == [2, 1]
+    repository = iris._registered().repository
+    found = [step.commit.message.split("\n")[0] for step in steps(repository, repository.tip(), "models/iris")]
+    assert len(found) == 6
+    assert found[-1] == "Register iris"
+
+
+def test_a_shallow_clone_says_what_it_lacks_and_how_to_deepen(iris, code_repo, tmp_path, git, capsys, monkeypatch):
+    shallow = tmp_path / "shallow"
+    subprocess.run(
+        ["git", "clone", "-q", "--depth=2", "--no-single-branch", code_repo.as_uri(), str(shallow)], check=True
+    )
+    monkeypatch.chdir(shallow)
+    edge = git(shallow, "rev-parse", "origin/gitmodel~1")
+    code, out, err = ask(capsys, "history", "iris", "production")
+    assert (code, out) == (5, "")
+    assert err == (
+        f"error: this clone is shallow: what the metadata branch was before {edge[:10]} is not in it\n"
+        "hint: run `git fetch --unshallow origin` for the rest, or ask for less of it with --limit\n"
+    )
+    code, out, _ = ask(capsys, "--format", "json", "history", "iris", "production", "--limit", "1")
+    assert code == 0
+    assert '"version":2' in out.replace(" ", "")
+    # a stage that had no holder before the edge is not an empty answer either
+    assert ask(capsys, "history", "iris", "staging")[0] == 5
+    git(shallow, "fetch", "-q", "--unshallow", "origin")
+    assert ask(capsys, "history", "iris", "staging")[0] == 0
+
+
+def test_a_clone_that_is_shallow_in_the_code_only_answers(iris, code_repo, tmp_path, git):
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "-q", "--depth=1", "--branch=main", code_repo.as_uri(), str(clone))
+    git(clone, "commit", "-q", "--allow-empty", "-m", "More")
+    git(clone, "fetch", "-q", "--depth=2147483647", "origin", "gitmodel:gitmodel")
+    (clone / ".git" / "shallow").write_text(git(clone, "rev-parse", "HEAD") + "\n", encoding="ascii")
+    with Client(clone) as client:
+        assert client.repository.shallow
+        assert [event.version for event in client.history("iris", "production")] == [2, 1]
+
+
+def test_history_rewritten_under_a_stage_tag_is_told(iris, code_repo, git, capsys, monkeypatch):
+    monkeypatch.chdir(code_repo)
+    git(code_repo, "update-ref", BRANCH, "gitmodel~1")
+    edit(code_repo, {PRODUCTION: read(code_repo, PRODUCTION).replace("version = 1", "version = 3")}, "Rewritten")
+    check_transcript(
+        capsys,
+        """
+        $ git model history iris production
+        FROM (UTC)        UNTIL (UTC)       MODEL  STAGE       VERSION  WHO          BY          REASON
+        2026-11-23 10:12  now               iris   production  1 -> 3   Ada Example  <commit>  the first
+        2026-10-01 12:00  2026-11-23 10:12  iris   production  - -> 1   Ada Example  <commit>  the first
+        ! warning: the tag model/iris/production does not count: its commit is not on the metadata branch
+        ! hint: run `git model doctor --fix` to set it again from the branch
+        """,
+    )
+
+
+def test_a_stage_that_never_was_is_not_an_empty_history(iris):
+    with pytest.raises(NotFound, match="iris never had a stage or alias champion"):
+        iris.history("champion")
+
+
+def test_maintenance_changes_no_answer_and_may_be_undone(iris, code_repo, capsys, monkeypatch, git):
+    monkeypatch.chdir(code_repo)
+    before = [event.commit for event in iris.history("production")]
+    check_transcript(
+        capsys,
+        """
+        $ git model maintenance
+        7 commits are indexed by path, 0 loose objects were packed
+        """,
+    )
+    assert list((code_repo / ".git/objects/info/commit-graphs").glob("*.graph"))
+    assert [event.commit for event in iris.history("production")] == before
+    git(code_repo, "commit-graph", "verify")
+    git(code_repo, "commit", "-q", "--allow-empty", "-m", "More code")
+    git(code_repo, "gc", "-q")
+    assert [event.commit for event in iris.history("production")] == before
+
+
+@pytest.mark.parametrize(
+    ("message", "named"),
+    [
+        ("Merge pull request #12 from ada/x\n", "#12"),
+        ("Merge pull request 'Promote iris 4' (#3) from ada/x into gitmodel\n", "#3"),
+        ("Merged in x (pull request #5)\n", "#5"),
+        ("Merged PR 8: Promote iris\n", "8"),
+        ("Promote iris 4 to production (#7)\n\nModel: iris\n", "#7"),
+        ("Merge branch 'x' into 'gitmodel'\n\nPromote iris\n\nSee merge request ml/team/iris!9\n", "!9"),
+        ("Promote iris 4 to production\n\nsee (#7)\n", ""),
+        ("Promote iris 4 to production\n", ""),
+    ],
+)
+def test_the_pull_request_is_read_as_each_host_writes_it(message, named):
+    assert pull_request(message) == named
+
+
+def test_a_merge_that_cannot_be_read_is_an_error_in_words(iris, code_repo):
+    tip = run(code_repo, "rev-parse", BRANCH)
+    folder = code_repo / ".git" / "objects" / tip[:2]
+    with Client(code_repo) as client:
+        (folder / tip[2:]).unlink()
+        with pytest.raises(Invalid):
+            list(client.history("iris", "production"))
