@@ -17,6 +17,7 @@ from gitmodel.storage.objects import (
     LooseObjects,
     NewObject,
     format_commit,
+    format_pack,
     format_tag,
     format_tree,
     parse_commit,
@@ -150,6 +151,19 @@ def test_what_was_written_is_read_by_git_and_found_sound(bare, git):
     git(bare, "update-ref", "refs/tags/model/iris/production", tag.id)
     assert git(bare, "fsck", "--full", "--strict") == ""
     assert git(bare, "cat-file", "blob", "model/iris/production:production.toml") == "version = 4"
+
+
+@pytest.mark.parametrize("size", [0, 15, 16, 2047, 2048, 100_000])
+def test_a_pack_is_taken_in_by_git(bare, git, size):
+    blob = NewObject("blob", b"x" * size)
+    tree = NewObject("tree", format_tree({"f": Entry(FILE, blob.id)}))
+    commit = NewObject("commit", format_commit(tree.id, [], WHO, WHO, "Promote\n"))
+    tag = NewObject("tag", format_tag(commit.id, "t", WHO, "iris 4\n"))
+    pack = format_pack([blob, tree, blob, commit, tag])
+    subprocess.run(["git", "index-pack", "--strict", "--stdin"], cwd=bare, input=pack, check=True, capture_output=True)
+    git(bare, "update-ref", "refs/tags/t", tag.id)
+    assert git(bare, "fsck", "--full", "--strict") == ""
+    assert git(bare, "cat-file", "-s", blob.id) == str(size)
 
 
 def test_no_temporary_file_is_left_behind(bare):

@@ -127,6 +127,19 @@ class Writers:
         return found
 
 
+def gc_runs(common_dir: Path) -> bool:
+    """Whether a `git gc` is under way; it says so in `gc.pid`, by its process and its host."""
+    try:
+        process, _, host = (common_dir / "gc.pid").read_text().partition(" ")
+        if host.strip() == os.uname().nodename:
+            os.kill(int(process), 0)
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    except (OSError, ValueError):
+        return True
+    return True
+
+
 @dataclass(frozen=True)
 class _Mark:
     path: Path

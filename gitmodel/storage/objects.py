@@ -10,6 +10,7 @@ import hashlib
 import os
 import re
 import stat
+import struct
 import zlib
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -30,6 +31,7 @@ _TREE_ENTRY = re.compile(rb"([0-7]+) ([^\0]+)\0(.{20})", re.DOTALL)
 # Flushing in threads lets the file system join the flushes of one change into one journal write.
 _FLUSHERS = 8
 _FOLDER_ATTEMPTS = 10
+_PACK_TYPES = {"commit": 1, "tree": 2, "blob": 3, "tag": 4}
 
 
 class Entry(NamedTuple):
@@ -132,6 +134,26 @@ def parse_tag(id: str, data: bytes) -> Tag:
 def format_tag(target: str, name: str, tagger: str, message: str) -> bytes:
     """The bytes of an annotated tag of a commit."""
     return f"object {target}\ntype commit\ntag {name}\ntagger {tagger}\n\n{message}".encode()
+
+
+def format_pack(objects: Iterable[NewObject]) -> bytes:
+    """The bytes of a pack that holds *objects*, each once and whole (`git help gitformat-pack`)."""
+    distinct = {new.id: new for new in objects}
+    packed = b"".join(_packed_head(new) + zlib.compress(new.data, 1) for new in distinct.values())
+    pack = b"PACK" + struct.pack(">II", 2, len(distinct)) + packed
+    return pack + hashlib.sha1(pack).digest()
+
+
+def _packed_head(new: NewObject) -> bytes:
+    """The type and size before an object of a pack: four bits of size in the first byte, seven in each that follows."""
+    size = len(new.data)
+    head = [_PACK_TYPES[new.type] << 4 | size & 0xF]
+    size >>= 4
+    while size:
+        head[-1] |= 0x80
+        head.append(size & 0x7F)
+        size >>= 7
+    return bytes(head)
 
 
 class LooseObjects:

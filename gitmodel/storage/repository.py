@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shlex
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,9 +19,9 @@ from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused,
 from gitmodel.storage import git as git_process
 from gitmodel.storage.git import OLDEST, ZERO, Git, GitError, Locked, Moved, ObjectReader, clean_environment, is_id
 from gitmodel.storage.identity import Identity
-from gitmodel.storage.locks import Writers
+from gitmodel.storage.locks import Writers, gc_runs
 from gitmodel.storage.notes import Notes
-from gitmodel.storage.objects import LooseObjects, NewObject, format_commit
+from gitmodel.storage.objects import LooseObjects, NewObject, format_commit, format_pack
 from gitmodel.storage.stage_tags import StageTags
 from gitmodel.storage.trees import CommitFiles, Trees, changed_tree
 
@@ -31,6 +32,7 @@ _ATTEMPTS = 200
 _LONGEST_PAUSE = 0.1
 # Each try that finds a lock has waited for it for `core.filesRefLockTimeout` already.
 _LOCKED_ATTEMPTS = 3
+_GC_ATTEMPTS = 10
 
 
 class Repository:
@@ -181,7 +183,7 @@ class Repository:
         """
         tries = _Tries(self)
         while True:
-            moves, drops, moved = [], [], []
+            moves, new, drops, moved = [], [], [], []
             try:
                 snapshot = self.snapshot()
                 refs = list(choose(snapshot))
@@ -194,12 +196,12 @@ class Repository:
                 if wanted is None and old:
                     drops.append((ref, old))
                 elif wanted is not None and wanted.id != old:
-                    self.objects.write([wanted])
+                    new.append(wanted)
                     moves.append(_move(ref.full, wanted.id, old))
                     moved.append(ref)
             try:
                 if moves:
-                    self.move([f"verify {self.branch} {snapshot.commit}", *moves], "gitmodel: apply")
+                    self.move([f"verify {self.branch} {snapshot.commit}", *moves], "gitmodel: apply", new)
                 self._drop(drops)
                 return moved + [ref for ref, _ in drops]
             except (Moved, Locked) as error:
@@ -216,8 +218,12 @@ class Repository:
         """Take a stage tag away that was at *old*; one that moved meanwhile stands."""
         self._drop([(ref, old)])
 
-    def move(self, moves: list[str], message: str) -> None:
-        """Move refs in one `git update-ref` transaction. Raises Moved or Locked with nothing changed."""
+    def move(self, moves: list[str], message: str, new: Sequence[NewObject] = ()) -> None:
+        """Write the objects *new*, then move refs in one `git update-ref` transaction.
+
+        Raises Moved or Locked with nothing changed.
+        """
+        self.objects.write(new)
         lines = "".join(f"{line}\n" for line in moves).encode()
         words = [line.split(" ") for line in moves]
         # git locks what it verifies as well, with an empty lock.
@@ -225,6 +231,19 @@ class Repository:
         with self.writers.announce(news) as mark:
             command = ("update-ref", "-m", history.one_line(message), "--stdin")
             self.git.run(*command, input=lines, inherit=(mark,))
+        if new:
+            self._outlast_gc(new)
+
+    def _outlast_gc(self, new: Sequence[NewObject]) -> None:
+        """Have *new*, which refs name by now, whatever a gc that began before they did takes away."""
+        for _ in range(_GC_ATTEMPTS):
+            if not gc_runs(self.common_dir):
+                break
+            # It may be about to prune what it found unnamed: loose objects and packs half made, never a finished pack.
+            with suppress(Unreachable, GitError):
+                self.git.run("index-pack", "--stdin", input=format_pack(new))
+                return
+        self.objects.write(new)
 
     def _begun(self) -> str:
         """The commit that writes start from, beginning the registry where there is none."""
@@ -284,9 +303,8 @@ class Repository:
             elif wanted is not None and wanted.id != tag:
                 new.append(wanted)
                 moves.append(_move(ref.full, wanted.id, tag))
-        self.objects.write(new)
         try:
-            self.move(moves, f"gitmodel: {change.subject}")
+            self.move(moves, f"gitmodel: {change.subject}", new)
         except (Unreachable, GitError) as error:
             # The disk may have failed git after it moved the first ref.
             self.reader.close()
@@ -294,8 +312,6 @@ class Repository:
             if made and tip is not None and tip.id == made.id:
                 raise _half_done(error) from error
             raise
-        # A gc that prunes at once takes what no ref names yet; what it took, here is another.
-        self.objects.write(new)
         self._check_effect(commit)
         self._drop(drops)
 

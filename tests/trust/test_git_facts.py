@@ -17,8 +17,8 @@ import gitmodel
 from gitmodel import Client, Conflict, Invalid, UsageError
 from gitmodel.domain.names import check_name
 from gitmodel.domain.references import VersionRef
-from gitmodel.registry import doctor, versions
-from gitmodel.storage import objects
+from gitmodel.registry import doctor, stages, versions
+from gitmodel.storage import locks, objects
 from gitmodel.storage.git import ZERO, clean_environment
 from gitmodel.storage.objects import NewObject
 from gitmodel.storage.repository import Repository, _move, open_repository
@@ -307,6 +307,43 @@ def test_an_old_object_that_is_used_again_is_made_young_so_that_gc_keeps_it(regi
     registry.repository.objects.write([new])
     git(registry.path, "prune", "--expire=2.weeks.ago")
     assert path.exists()
+
+
+def test_what_a_gc_under_way_prunes_is_kept_in_a_pack(registry, git, assert_whole):
+    """`prune` lists what no ref names, and deletes it when refs may name it already."""
+    common = registry.repository.common_dir
+    hook, listed = common / "hooks/reference-transaction", registry.path.parent / "unnamed"
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f'#!/bin/sh\n[ "$1" = prepared ] || exit 0\ngit prune --expire=now -n >>{listed}\n')
+    hook.chmod(0o755)
+    (common / "gc.pid").write_text(f"{os.getpid()} {os.uname().nodename}")
+    registry.register()
+    stages.promote(registry.writer, VersionRef("iris", "1"), "production")
+    hook.unlink()
+    (common / "gc.pid").unlink()
+    unnamed = [line.split()[0] for line in listed.read_text().splitlines()]
+    assert len(unnamed) > 8
+    for id in unnamed:
+        (common / "objects" / id[:2] / id[2:]).unlink(missing_ok=True)
+    assert_whole(registry.path)
+
+
+@pytest.mark.parametrize(
+    ("said", "runs"),
+    [
+        ("{here} {host}", True),
+        ("1 another.example", True),
+        ("unreadable", True),
+        ("{gone} {host}", False),
+        (None, False),
+    ],
+)
+def test_a_gc_counts_as_under_way_unless_its_process_is_provably_gone(tmp_path, said, runs):
+    if said is not None:
+        past_every_process = 2**22 + 1
+        said = said.format(here=os.getpid(), gone=past_every_process, host=os.uname().nodename)
+        (tmp_path / "gc.pid").write_text(said)
+    assert locks.gc_runs(tmp_path) is runs
 
 
 # The environment: what locates a repository is dropped, all else is kept.
