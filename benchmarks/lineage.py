@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import registries
@@ -40,9 +41,14 @@ def measure_lineage(table: Table, folder: Path, environ: dict[str, str], sizes: 
 
 def questions(size: int) -> dict[str, Callable[[Client], object]]:
     """What is asked of a registry of *size* commits."""
+    half = registries.START + timedelta(minutes=size // 2)
+    old = f"gitmodel~{size // 2}"
     return {
         "history of a stage: all its holders": lambda client: list(client.history("iris", "production")),
         "history of a stage: the newest": lambda client: next(client.history("iris", "production")),
+        "what was in production on a day half-way": lambda client: client.at(half).get_version("iris@production"),
+        "what was in production at a commit half-way": lambda client: client.at(old).get_version("iris@production"),
+        "the versions at that commit: the newest 50": lambda client: client.at(old).get_model("iris").versions,
     }
 
 

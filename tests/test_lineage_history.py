@@ -153,7 +153,7 @@ def test_a_shallow_clone_says_what_it_lacks_and_how_to_deepen(iris, code_repo, t
     assert (code, out) == (5, "")
     assert err == (
         f"error: this clone is shallow: what the metadata branch was before {edge[:10]} is not in it\n"
-        "hint: run `git fetch --unshallow origin` for the rest, or ask for less of it with --limit\n"
+        "hint: run `git fetch --unshallow origin` for the rest, or ask for the newest with --limit\n"
     )
     code, out, _ = ask(capsys, "--format", "json", "history", "iris", "production", "--limit", "1")
     assert code == 0

@@ -21,6 +21,7 @@ from gitmodel.registry import artifacts, versions
 @command(example="git model get iris@production classifier -o model.skops")
 @options.reference("[ARTIFACT]")
 @click.option("-o", "--output", "target", metavar="PATH", help="Where to write it; else its name, in this folder.")
+@options.at
 @click.pass_obj
 def get(invocation: Invocation, words: tuple[str, ...], target: str | None) -> None:
     """Write an artifact to disk, its bytes verified.

@@ -27,6 +27,7 @@ class Invocation:
 
     def __init__(self) -> None:
         self.repo: str | None = None
+        self.moment: str | None = None
         self.output = Output()
         self._began_in = ""
 
@@ -35,12 +36,29 @@ class Invocation:
         """The registry."""
         from gitmodel.client import Client
 
-        return Client(repo=self.repo)
+        found = Client(repo=self.repo)
+        return found if self.moment is None else self._in_the_past(found, self.moment)
 
     @property
     def writer(self) -> Writer:
         """Where verbs of the registry read and write."""
         return self.client.writer
+
+    def _in_the_past(self, client: Client, moment: str) -> Client:
+        from gitmodel.lineage.past import find_state
+
+        try:
+            state = find_state(client.repository, moment)
+        except BaseException:
+            client.close()
+            raise
+        self.output.note(f"as the branch recorded it at {state}, which may not be what was in force then")
+        if state.ahead:
+            self.output.warn(
+                f"clocks disagree: {state.ahead[:10]} came before, and its own says that it came after that date",
+                "name a commit where it matters: --at COMMIT",
+            )
+        return client.at(state.commit)
 
     def enter(self, folder: str) -> None:
         """Go on as if the program had been started in *folder*, as `git -C` does."""

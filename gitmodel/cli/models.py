@@ -41,6 +41,7 @@ def register(invocation: Invocation, /, name: str, **given: Any) -> None:
 @command("list", example="git model list --filter '\"sklearn\" in tags' --sort=-created")
 @options.listed
 @click.option("--sort", default="name", metavar="KEY", help="name, created, latest or versions; -KEY reverses.")
+@options.at
 @click.pass_obj
 def list_models(invocation: Invocation, filter: str, sort: str, limit: int | None, offset: int) -> None:
     """List the models.
@@ -63,6 +64,7 @@ def list_models(invocation: Invocation, filter: str, sort: str, limit: int | Non
 
 @command(example="git model show iris")
 @options.reference()
+@options.at
 @click.pass_obj
 def show(invocation: Invocation, words: tuple[str, ...]) -> None:
     """Show a model, or a version if one is named.

@@ -193,3 +193,17 @@ def listed(function: F) -> F:
 reason = click.option("--reason", default="", metavar="TEXT", help="Why; it is recorded.")
 force = click.option("--force", is_flag=True, help="Pass a failing gate; needs --reason then.")
 yes = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
+
+
+def _set_moment(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        ctx.obj.moment = value
+
+
+at = click.option(
+    "--at",
+    metavar="WHEN",
+    expose_value=False,
+    callback=_set_moment,
+    help="As it was recorded then: a date (2026-10-01: the end of that day, UTC), a time, or a commit of the branch.",
+)

@@ -93,6 +93,7 @@ def create(
 @command("list", example="git model version list iris --filter 'metadata.accuracy > 0.9 && \"baseline\" in tags'")
 @options.model
 @options.listed
+@options.at
 @click.pass_obj
 def list_versions(invocation: Invocation, model: str, filter: str, limit: int | None, offset: int) -> None:
     """List the versions of a model, newest first.
@@ -128,6 +129,7 @@ def list_versions(invocation: Invocation, model: str, filter: str, limit: int | 
 
 @command(example="git model version show iris@production")
 @options.reference()
+@options.at
 @click.pass_obj
 def show(invocation: Invocation, words: tuple[str, ...]) -> None:
     """Show a version; the latest if none is named."""
@@ -249,6 +251,7 @@ def runs(invocation: Invocation, words: tuple[str, ...], filter: str, limit: int
 
 @command(example="git model resolve iris@production")
 @options.reference()
+@options.at
 @click.pass_obj
 def resolve(invocation: Invocation, words: tuple[str, ...]) -> None:
     """Say which version a reference stands for.

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from copy import copy
+from datetime import datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -13,6 +15,7 @@ from gitmodel.client.model import PAGE, Model, Models
 from gitmodel.client.version import ModelVersion
 from gitmodel.domain.records import Code
 from gitmodel.domain.references import VersionRef
+from gitmodel.domain.snapshot import Change
 from gitmodel.errors import GitModelError, UsageError
 from gitmodel.registry import artifacts, models, stages, versions
 from gitmodel.registry.artifacts import Verified
@@ -180,9 +183,26 @@ class Client:
 
         *reviewed* are ids of commits that you vouch for: they came through review, though history does not show it.
         """
+        self._refuse_past()
         return stages.apply(self._repository, names, reviewed=frozenset(reviewed))
 
     # What was
+
+    def at(self, moment: str | datetime) -> Client:
+        """The registry as its branch was at *moment*, to read: a date or time, or a commit of the metadata branch.
+
+        A date is the whole day, a time without a zone is in UTC: the newest commit whose clock is not after it counts.
+        Stages and aliases are those that the branch recorded then; what tags said then, nobody knows. Raises NotFound
+        for a date before the registry began and for a commit that never was its state; changes raise UsageError.
+
+        >>> client.at("2026-10-01").get_version("iris@production").number     # doctest: +SKIP
+        3
+        """
+        from gitmodel.lineage.past import Past, find_state
+
+        past = copy(self)
+        past._writer = Past(self._repository, find_state(self._repository, moment))
+        return past
 
     def history(self, model: str | None = None, stage: str = "") -> Iterator[StageEvent]:
         """Every change of the stages and aliases of *model*, or of one of them, or of all models, newest first.
@@ -215,6 +235,7 @@ class Client:
         from gitmodel.storage import remotes
         from gitmodel.teams import sync
 
+        self._refuse_past()
         return sync.pull(self._repository, remotes.choose_remote(self._repository, remote), rewound=rewound)
 
     def push(
@@ -228,6 +249,7 @@ class Client:
         from gitmodel.storage import remotes
         from gitmodel.teams import sync
 
+        self._refuse_past()
         uploads = sync.Uploads(LocalStore(self.store_root), self.store, jobs, progress)
         chosen = remotes.choose_remote(self._repository, remote)
         return sync.push(self._repository, chosen, uploads, timeout=timeout)
@@ -240,6 +262,7 @@ class Client:
         ...     version = client.get_model("iris").create_version()
         ...     version.set_stage("staging")
         """
+        self._refuse_past()
         if isinstance(self._writer, Batch):
             raise UsageError("a transaction is open already", hint="make all changes in the outer one")
         batch = Batch(self._repository, message)
@@ -268,6 +291,10 @@ class Client:
         from gitmodel.storage.code import read_code
 
         return read_code(self._path, environ=self._environ)
+
+    def _refuse_past(self) -> None:
+        if not isinstance(self._writer, (Direct, Batch)):
+            self._writer.transact(lambda snapshot: Change(None))
 
     def _open(self, repo: str | None) -> Repository:
         branch = self._environ.get("GITMODEL_BRANCH", "")

@@ -75,7 +75,7 @@ def _walks(repository: Repository, tip: str, ref: StageRef | None) -> Iterator[l
         yield [f":(glob){paths.MODELS}/*/stages/*.toml", f":(glob){paths.MODELS}/*/aliases/*.toml"]
         return
     yield _places(repository, tip, ref)
-    for name in repository.snapshot(tip).former_names(ref.model):
+    for name in repository.recorded(tip).former_names(ref.model):
         yield _places(repository, tip, StageRef(name, ref.stage))
 
 
@@ -86,7 +86,7 @@ def _places(repository: Repository, tip: str, ref: StageRef) -> list[str]:
         return [f"{folder}/stages", f"{folder}/aliases"]
     stage, alias = paths.stage_file(ref.model, ref.stage), paths.alias_file(ref.model, ref.stage)
     # git's changed-path filters know one path at a time, and hardly any name was both a stage and an alias.
-    first, other = (stage, alias) if ref.stage in repository.snapshot(tip).registry().stage_names else (alias, stage)
+    first, other = (stage, alias) if ref.stage in repository.recorded(tip).registry().stage_names else (alias, stage)
     return [first, other] if repository.shallow or any(steps(repository, tip, other)) else [first]
 
 
@@ -133,7 +133,7 @@ def _author(repository: Repository, step: Step, path: str) -> str:
 
 def _carried_away(repository: Repository, step: Step, model: str) -> bool:
     try:
-        record = repository.snapshot(step.commit.id).load(paths.model_file(model), records.MODEL)
+        record = repository.recorded(step.commit.id).load(paths.model_file(model), records.MODEL)
     except Invalid:
         return False
     return record is not None and record.renamed_to is not None
@@ -141,10 +141,10 @@ def _carried_away(repository: Repository, step: Step, model: str) -> bool:
 
 def _carried_from(repository: Repository, step: Step, found: RecordPath) -> StageRecord | None:
     """What the stage or alias was under the former name of a model that *step* renamed."""
-    before = repository.snapshot(step.parent)
+    before = repository.recorded(step.parent)
     if before.files.names(paths.model_folder(found.model)):
         return None
-    for former in repository.snapshot(step.commit.id).former_names(found.model):
+    for former in repository.recorded(step.commit.id).former_names(found.model):
         try:
             before.model(former)
             load = before.recorded if found.kind == "stage" else before.recorded_alias

@@ -60,7 +60,7 @@ def steps(repository: Repository, tip: str, *pathspecs: str) -> Iterator[Step]:
             yield step
             at = "" if whole else step.parent
         if whole:
-            _refuse_edge(repository, tip)
+            refuse_edge(repository, tip)
         stretch = min(stretch * 8, _LONGEST_STRETCH)
 
 
@@ -79,8 +79,18 @@ def too_shallow(repository: Repository, edge: str) -> Invalid:
     remote = "origin" if "origin" in remotes or not remotes else remotes[0]
     return Invalid(
         f"this clone is shallow: what the metadata branch was before {edge[:10]} is not in it",
-        hint=f"run `git fetch --unshallow {remote}` for the rest, or ask for less of it with --limit",
+        hint=f"run `git fetch --unshallow {remote}` for the rest, or ask for the newest with --limit",
     )
+
+
+def refuse_edge(repository: Repository, tip: str) -> None:
+    """Raise Invalid if the chain of first parents of *tip* ends where this clone was cut off."""
+    if not repository.shallow:
+        return
+    ends = repository.git.lines("rev-list", "--first-parent", "--max-parents=0", tip)
+    cut = [end for end in ends if end in shallow_edge(repository)]
+    if cut:
+        raise too_shallow(repository, cut[0])
 
 
 def written(stamp: str) -> tuple[str, str, datetime]:
@@ -96,15 +106,6 @@ def written(stamp: str) -> tuple[str, str, datetime]:
         return name, email, datetime.fromtimestamp(int(seconds), timezone.utc)
     except (ValueError, OverflowError, OSError):
         return name, email, datetime.fromtimestamp(0, timezone.utc)
-
-
-def _refuse_edge(repository: Repository, tip: str) -> None:
-    if not repository.shallow:
-        return
-    ends = repository.git.lines("rev-list", "--first-parent", "--max-parents=0", tip)
-    cut = [end for end in ends if end in shallow_edge(repository)]
-    if cut:
-        raise too_shallow(repository, cut[0])
 
 
 def _stretch(repository: Repository, at: str, count: int, pathspecs: tuple[str, ...]) -> list[tuple[str, list[str]]]:

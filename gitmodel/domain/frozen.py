@@ -1,0 +1,84 @@
+"""The registry as it was at one commit: what the branch recorded then stands for what was in force. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime, timedelta, timezone
+
+from gitmodel.domain.refs import StageRef
+from gitmodel.domain.snapshot import NoTags, Snapshot, StageTag
+from gitmodel.domain.stages import recorded_places
+from gitmodel.errors import UsageError
+
+_BEGINS_AS_DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}(-|$)")
+_MOMENT = re.compile(
+    r"([0-9]{4})-([0-9]{2})-([0-9]{2})"
+    r"(?:[T ]([0-9]{2}):([0-9]{2})(?::([0-9]{2}))?(?: ?(Z|[+-][0-9]{2}:?[0-9]{2}))?)?"
+)
+
+
+def frozen(snapshot: Snapshot) -> Snapshot:
+    """*snapshot* with the stages that its own files record in place of the tags there are now."""
+    return replace(snapshot, tags=RecordedTags(replace(snapshot, tags=NoTags())))
+
+
+class RecordedTags:
+    """The stage tags that the files of one commit ask for; `domain.snapshot.Tags`."""
+
+    def __init__(self, snapshot: Snapshot) -> None:
+        self._snapshot = snapshot
+
+    def get(self, ref: StageRef) -> StageTag | None:
+        return self.of(ref.model).get(ref.stage)
+
+    def of(self, model: str) -> Mapping[str, StageTag]:
+        past = self._snapshot
+        records = {stage: past.recorded(model, stage) for stage in recorded_places(past, model)}
+        records.update({alias: past.recorded_alias(model, alias) for alias in past.recorded_aliases(model)})
+        return {
+            name: StageTag(StageRef(model, name), past.commit, past.commit, record)
+            for name, record in records.items()
+            if record is not None
+        }
+
+    def models(self) -> frozenset[str]:
+        return frozenset(self._snapshot.model_names())
+
+
+def read_moment(text: str) -> datetime | None:
+    """The last second that the date or time *text* names, in UTC; None if it is neither.
+
+    A date is the whole day, a time without a zone is in UTC. Raises UsageError for a date that is none.
+
+    >>> read_moment("2026-10-01").isoformat()
+    '2026-10-01T23:59:59+00:00'
+    >>> read_moment("2026-10-01T12:30+02:00").isoformat()
+    '2026-10-01T10:30:00+00:00'
+    >>> read_moment("9fceb02") is None
+    True
+    """
+    found = _MOMENT.fullmatch(text)
+    if found is None and not _BEGINS_AS_DATE.match(text):
+        return None
+    try:
+        if found is None:
+            raise ValueError
+        year, month, day, hour, minute, second, zone = found.groups()
+        if hour is None:
+            return datetime(int(year), int(month), int(day), 23, 59, 59, tzinfo=timezone.utc)
+        local = datetime(int(year), int(month), int(day), int(hour), int(minute), int(second or 0))
+        return (local - _offset(zone or "Z")).replace(tzinfo=timezone.utc)
+    except (ValueError, OverflowError):
+        raise UsageError(
+            f"{text!a} is not a date or time", hint="write 2026-10-01, 2026-10-01T12:30 (UTC) or 2026-10-01T12:30+02:00"
+        ) from None
+
+
+def _offset(zone: str) -> timedelta:
+    if zone == "Z":
+        return timedelta()
+    digits = zone.replace(":", "")
+    minutes = 60 * int(digits[1:3]) + int(digits[3:5])
+    return timedelta(minutes=minutes if digits[0] == "+" else -minutes)

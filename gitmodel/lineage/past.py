@@ -1,0 +1,139 @@
+"""The registry as it was: the commit that a date or a name means, and reading at it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from typing import TypeVar
+
+from gitmodel.domain.frozen import frozen, read_moment
+from gitmodel.domain.snapshot import Change, Snapshot
+from gitmodel.errors import NotFound, UsageError
+from gitmodel.storage.repository import Repository
+from gitmodel.storage.walking import refuse_edge, shallow_edge, too_shallow, written
+
+T = TypeVar("T")
+
+# So many commits before the one found are asked whether their clocks say something else.
+_LOOKED_BACK = 1_000
+
+
+@dataclass(frozen=True)
+class State:
+    """A state that the branch had: its *commit*, recorded at *when*.
+
+    *ahead* is a commit before it whose clock says that it came after the date that was asked for, or "".
+    """
+
+    commit: str
+    when: datetime
+    ahead: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.commit[:10]} ({self.when:%Y-%m-%d %H:%M} UTC)"
+
+
+class Past:
+    """Reading at one *state* of the branch; a `Writer` that refuses to write.
+
+    The stages and aliases of that commit stand for those in force: what tags said then, nobody knows.
+    """
+
+    def __init__(self, repository: Repository, state: State) -> None:
+        self._repository = repository
+        self.state = state
+
+    def read(self, question: Callable[[Snapshot], T]) -> T:
+        return question(frozen(self._repository.recorded(self.state.commit)))
+
+    def transact(self, plan: Callable[[Snapshot], Change[T]]) -> T:
+        raise self.refusal()
+
+    def take_number(self, model: str) -> int | None:
+        raise self.refusal()
+
+    def moment(self) -> datetime:
+        return self._repository.identity.moment()
+
+    def refusal(self) -> UsageError:
+        """What to say to who would change what was."""
+        return UsageError(f"what was at {self.state} cannot be changed", hint="change what is: leave out --at")
+
+
+def find_state(repository: Repository, named: str | datetime) -> State:
+    """The state of the metadata branch that *named* means: a date or time, or a commit as git names it.
+
+    A date means the newest commit, in the order of the first parents, whose committer's clock is not after it: a clock
+    that was ahead makes its commit seem later, until the next one; one that was behind makes its commit, and all before
+    it, seem earlier. *ahead* says when clocks are seen to disagree. Raises NotFound for a date before the registry and
+    for a commit that never was the tip of its branch, UsageError for a date that is none, Invalid where a shallow clone
+    ends.
+    """
+    tip = repository.tip()
+    if not tip:
+        raise NotFound("there is no registry here yet", hint="run `git model init`, or `git model pull`")
+    moment = _moment(named)
+    if moment is None:
+        return _state(repository, _named_commit(repository, tip, str(named)))
+    seconds = int(moment.timestamp())
+    walk = ("rev-list", "--first-parent")
+    found = repository.git.lines(*walk, "--max-count=1", f"--min-age={seconds}", tip)
+    if not found:
+        raise _before_the_beginning(repository, tip, moment)
+    before = repository.git.lines(*walk, "--timestamp", f"--max-count={_LOOKED_BACK}", found[0])
+    ahead = next((id for stamp, id in map(str.split, before) if int(stamp) > seconds), "")
+    return _state(repository, found[0], ahead)
+
+
+def _moment(named: str | datetime) -> datetime | None:
+    if isinstance(named, str):
+        return read_moment(named.strip())
+    return named if named.tzinfo else named.replace(tzinfo=timezone.utc)
+
+
+def _state(repository: Repository, commit: str, ahead: str = "") -> State:
+    return State(commit, written(repository.tags.commit(commit).committer)[2], ahead)
+
+
+def _before_the_beginning(repository: Repository, tip: str, moment: datetime) -> Exception:
+    first = repository.git.lines("rev-list", "--first-parent", "--max-parents=0", tip)[0]
+    if first in shallow_edge(repository):
+        return too_shallow(repository, first)
+    return NotFound(
+        f"there was no registry on {moment:%Y-%m-%d %H:%M} UTC: it began with {_state(repository, first)}",
+        hint="name a later date, or a commit",
+    )
+
+
+def _named_commit(repository: Repository, tip: str, named: str) -> str:
+    """The commit *named*, if it is or was the tip of the metadata branch."""
+    branch = repository.branch.removeprefix("refs/heads/")
+    hint = f"name one as `git log --first-parent {branch}` shows it, or a date such as 2026-10-01"
+    try:
+        asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{named}^{{commit}}")
+        found = repository.git.lines(*asked, answers=(0, 1))
+    except UnicodeEncodeError:
+        found = []
+    commit = found[0] if found else ""
+    if commit and repository.tags.is_on_chain(tip, commit):
+        return commit
+    refuse_edge(repository, tip)
+    if not commit:
+        raise NotFound(f"there is no commit {named!a} here", hint=hint)
+    merge = _brought_in_by(repository, tip, commit)
+    if merge:
+        raise NotFound(
+            f"{commit[:10]} never was the state of {branch}: it lived in what {merge[:10]} merged",
+            hint=f"name the merge: --at {merge[:10]}",
+        )
+    raise NotFound(
+        f"{commit[:10]} is not a commit of {branch}: it never was, or the branch was rewritten since", hint=hint
+    )
+
+
+def _brought_in_by(repository: Repository, tip: str, commit: str) -> str:
+    """The commit of the branch that merged *commit*, "" if none did."""
+    after = set(repository.git.lines("rev-list", "--ancestry-path", f"{commit}..{tip}"))
+    chain = repository.git.lines("rev-list", "--first-parent", "--reverse", tip, f"^{commit}")
+    return next((id for id in chain if id in after), "")
