@@ -10,7 +10,7 @@ from gitmodel.cli import cells, options, shapes
 from gitmodel.cli.grammar import Invocation, command
 from gitmodel.domain.codec import Problem
 from gitmodel.domain.references import VersionRef
-from gitmodel.errors import Invalid, NotFound, Refused, Unreachable, UsageError
+from gitmodel.errors import Invalid, Refused, Unreachable
 from gitmodel.registry.artifacts import Verified
 
 FINDING_COLUMNS = (
@@ -32,14 +32,11 @@ def check(invocation: Invocation, commit: str | None, filter: str, force: bool) 
     and then ends with exit code 5. Of BASE..HEAD it checks what a merge of HEAD into BASE would make: the records
     that change, and whether the change is allowed; it ends with 6 if only a rule that a person decides is against it.
     """
-    from gitmodel.registry.checking import check as check_records
-
     repository = invocation.client.repository
-    at = None if commit is None or ".." in commit else _commit(invocation, commit)
     if commit is not None and ".." in commit:
         found = options.matching(_check_change(invocation, commit, force), filter, vars)
     else:
-        found = options.matching(check_records(repository, at), filter, vars)
+        found = options.matching(invocation.client.check(commit or ""), filter, vars)
     invocation.output.listing(
         found,
         shapes.PROBLEM,
@@ -163,10 +160,7 @@ def _joined(words: tuple[str, ...]) -> list[str]:
 
 
 def _check_change(invocation: Invocation, named: str, force: bool) -> Sequence[Problem]:
-    from gitmodel.teams.between import check_between
-
-    base, head = read_range(invocation, named)
-    found = check_between(invocation.client.repository, base, head, force=force)
+    found = invocation.client.check_between(named, force=force)
     for path in found.rules:
         invocation.output.warn(
             f"{path} is changed: it decides who may do what", "have it reviewed by who answers for the registry"
@@ -178,26 +172,6 @@ def _decided() -> frozenset[str]:
     from gitmodel.teams.between import DECIDED
 
     return DECIDED
-
-
-def read_range(invocation: Invocation, named: str) -> tuple[str, str]:
-    """The two commits of BASE..HEAD; without BASE the metadata branch. Raises UsageError, NotFound."""
-    base, dots, head = named.partition("..")
-    if not dots or not head or head.startswith("."):
-        raise UsageError(f"{named!a} is not BASE..HEAD", hint="for example: git model check gitmodel..HEAD")
-    return _commit(invocation, base or invocation.client.repository.branch), _commit(invocation, head)
-
-
-def _commit(invocation: Invocation, named: str) -> str:
-    try:
-        found = invocation.client.repository.git.lines(
-            "rev-parse", "--verify", "--quiet", "--end-of-options", f"{named}^{{commit}}", answers=(0, 1)
-        )
-    except UnicodeEncodeError:
-        raise UsageError(f"{named!a} is no commit", hint="name one as `git log` shows it") from None
-    if not found:
-        raise NotFound(f"there is no commit {named!a}", hint="name one as `git log` shows it")
-    return found[0]
 
 
 def _count(number: int, what: str) -> str:

@@ -2,63 +2,58 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from gitmodel.cli import options, shapes
-from gitmodel.cli.care import read_range
+from gitmodel.cli import cells, options, shapes
 from gitmodel.cli.grammar import Invocation, command
-from gitmodel.errors import Invalid, Refused, UsageError
+from gitmodel.domain.references import VersionRef
+from gitmodel.errors import Invalid, Refused
 
 if TYPE_CHECKING:
+    from gitmodel.domain.comparison import Compared
     from gitmodel.teams.planning import Plan, PlannedChange
     from gitmodel.teams.proposals import Proposal
 
 
 @command(example='git model propose iris@2 production --reason "beats the baseline"')
-@options.reference("STAGE")
+@click.argument("words", nargs=-1, metavar="[REF STAGE]...", shell_complete=options.complete_model)
+@click.option("--demote", nargs=2, multiple=True, metavar="MODEL STAGE", help="That nobody is in the stage.")
+@click.option(
+    "--rollback", nargs=2, multiple=True, metavar="MODEL STAGE", help="That who was in the stage before returns."
+)
 @options.reason
 @options.force
-@click.option("--demote", is_flag=True, help="Propose that nobody is in the stage: REF is a model.")
-@click.option("--rollback", is_flag=True, help="Propose that who was there before returns: REF is a model.")
 @click.option("--remote", default="", metavar="NAME", help="The remote to propose to, if it is not the only one.")
 @click.option("--push", is_flag=True, help="Push the branch of the proposal.")
+@click.option("--open", is_flag=True, help="Push it, and have the host open the pull request.")
 @click.pass_obj
 def propose(
     invocation: Invocation,
     words: tuple[str, ...],
+    demote: tuple[tuple[str, str], ...],
+    rollback: tuple[tuple[str, str], ...],
     reason: str,
     force: bool,
-    demote: bool,
-    rollback: bool,
     remote: str,
     push: bool,
+    open: bool,
 ) -> None:
-    """Propose a change of a stage, for a pull request.
+    """Propose changes of stages, for a pull request.
 
-    It makes a branch off the remote's metadata branch with one commit that changes the stage's file, and says where
-    the pull request is opened. Nothing is pushed unless you say --push, and nothing is in force until it is merged and
-    applied. The remote must hold the version as it is here.
+    One or more, as iris@4 production iris@5 staging. It makes a branch off the remote's metadata branch with one
+    commit that changes the files of the stages, and says where the pull request is opened; its text is the plan.
+    Nothing is pushed unless you say --push or --open, and nothing is in force until it is merged and applied. The
+    remote must hold the versions as they are here. To open it, gh or glab is used where it is installed.
     """
-    from gitmodel.teams import proposals
-
-    repository = invocation.client.repository
-    where: dict[str, Any] = {"reason": reason, "remote": remote, "push": push}
-    if demote and rollback:
-        raise UsageError("--demote and --rollback exclude each other", hint="name one of them")
-    if demote or rollback:
-        if len(words) != 2:
-            raise UsageError("name a model and a stage", hint="for example: git model propose iris production --demote")
-        model, stage = words
-        if demote:
-            made = proposals.propose_demotion(repository, model, stage, **where)
-        else:
-            made = proposals.propose_rollback(repository, model, stage, force=force, **where)
-    else:
-        ref, (stage,) = options.read_reference(words, after=1, usage="git model propose MODEL@VERSION STAGE")
-        made = proposals.propose(repository, ref.required("propose"), stage, force=force, **where)
-    invocation.output.outcome(_told(made, repository.branch), shapes.PROPOSAL, fields(made), name=made.branch)
+    made = invocation.client.propose(
+        *_promotions(words),
+        demote=demote, rollback=rollback, reason=reason, force=force, remote=remote, push=push, open=open,
+    )  # fmt: skip
+    branch = invocation.client.repository.branch
+    invocation.output.outcome(_told(made, branch), shapes.PROPOSAL, fields(made), name=made.branch)
 
 
 @command("proposals", example="git model proposals")
@@ -70,9 +65,7 @@ def list_proposals(invocation: Invocation, remote: str, filter: str, limit: int 
 
     Here and at the remote, with what the rules of the stage say of each as of now.
     """
-    from gitmodel.teams import proposals
-
-    found = options.matching(proposals.list_proposals(invocation.client.repository, remote), filter, fields)
+    found = options.matching(invocation.client.list_proposals(remote), filter, fields)
     invocation.output.listing(
         options.page(found, limit, offset),
         shapes.PROPOSAL,
@@ -80,9 +73,7 @@ def list_proposals(invocation: Invocation, remote: str, filter: str, limit: int 
         name=lambda one: one.branch,
         columns=(
             ("BRANCH", lambda one: one.branch),
-            ("MODEL", lambda one: one.model),
-            ("STAGE", lambda one: one.stage),
-            ("VERSION", lambda one: f"{one.previous or '-'} -> {one.version or '-'}"),
+            ("CHANGES", lambda one: cells.words(map(_change, _entering(one)))),
             ("WHO", lambda one: one.author),
             ("RULES", _verdict),
         ),
@@ -90,38 +81,48 @@ def list_proposals(invocation: Invocation, remote: str, filter: str, limit: int 
     )
 
 
-@command(example="git model plan gitmodel..gitmodel")
+@command(example="git model plan")
 @click.option("--markdown", is_flag=True, help="Print Markdown, for a job's summary or a comment.")
 @click.option("--force", is_flag=True, help="Let it delete what is in use, and many at once.")
-@click.argument("commits", metavar="BASE..HEAD")
+@click.argument("commits", metavar="[BASE..HEAD]", required=False, default="")
 @click.pass_obj
 def plan(invocation: Invocation, commits: str, markdown: bool, force: bool) -> None:
     """Say what a merge would change.
 
-    Of merging HEAD into BASE: per stage and alias the old and the new version, who and why, code, metadata and
-    artifacts side by side, owners, and what the rules of the stage say. It ends as check does: with exit code 5 for
+    Of merging HEAD into BASE: per stage and alias the old and the new version, who and why, code, metadata, artifacts
+    and data side by side, owners, and what the rules of the stage say. Left out, it is the proposal that is checked
+    out, else the only one here, else what you have and did not push. It ends as check does: with exit code 5 for
     damage, 6 if only a rule that a person decides is against it. Markdown begins with a hidden line by which a job
     finds its comment.
     """
     from gitmodel.teams import plan_texts
     from gitmodel.teams.between import DECIDED
-    from gitmodel.teams.planning import plan as make_plan
 
-    base, head = read_range(invocation, commits)
-    made = make_plan(invocation.client.repository, base, head, force=force)
+    made = invocation.client.plan(commits, force=force)
     output = invocation.output
     if markdown:
         output.text(plan_texts.markdown(made))
     else:
-        said = plan_texts.text(made)
-        output.outcome(
-            said, shapes.PLAN, _plan_fields(made), name="\n".join(f"{c.model}@{c.place}" for c in made.changes)
-        )
+        named = "\n".join(f"{change.model}@{change.place}" for change in made.changes)
+        output.outcome(plan_texts.text(made), shapes.PLAN, _plan_fields(made), name=named)
     if made.problems:
         error = Refused if all(problem.rule in DECIDED for problem in made.problems) else Invalid
+        range = f"{made.base[:10]}..{made.head[:10]}"
         raise error(
-            f"{len(made.problems)} against merging {commits}", hint="run `git model check` on it for all of them"
+            f"{len(made.problems)} against merging {commits or range}",
+            hint=f"run `git model check {commits or range}` for all of them",
         )
+
+
+def _promotions(words: Sequence[str]) -> Iterator[tuple[VersionRef, str]]:
+    """The versions and stages that *words* name, each as REF STAGE. Raises UsageError."""
+    usage = "git model propose MODEL@VERSION STAGE [MODEL@VERSION STAGE]..."
+    left = list(words)
+    while left:
+        taken = 2 if "@" in left[0] or len(left) == 2 else 3
+        ref, (stage,) = options.read_reference(left[:taken], after=1, usage=usage)
+        yield ref.required("propose"), stage
+        del left[:taken]
 
 
 def _plan_fields(made: Plan) -> dict[str, Any]:
@@ -143,33 +144,39 @@ def _change_fields(change: PlannedChange) -> dict[str, Any]:
         "version": change.new,
         "who": change.who,
         "reason": change.reason,
+        "maker": change.maker,
         "owners": list(change.owners),
-        "code": list(change.code),
-        "comparison": change.comparison,
+        "code": {**vars(change.code), "commits": list(change.code.commits)},
         "metadata": [
             {"key": row.name, "old": row.old, "new": row.new, "change": row.change} for row in change.metadata
         ],
-        "artifacts": [{"name": row.name, "kind": row.kind, "old": row.old, "new": row.new} for row in change.artifacts],
+        "artifacts": [_digests(row) for row in change.artifacts],
+        "datasets": [_digests(row) for row in change.datasets],
         "gates": [gate_fields(outcome) for outcome in change.outcomes],
     }
 
 
+def _digests(row: Compared) -> dict[str, Any]:
+    return {"name": row.name, "kind": row.kind, "old": row.old, "new": row.new}
+
+
 def fields(one: Proposal) -> dict[str, Any]:
     """A proposal as JSON shows it."""
+    planned = _plan_fields(one.plan)
     return {
         "branch": one.branch,
         "commit": one.commit,
         "base": one.base,
-        "model": one.model,
-        "stage": one.stage,
-        "version": one.version,
-        "previous": one.previous,
+        "subject": one.subject,
         "author": one.author,
-        "gates": [gate_fields(outcome) for outcome in one.outcomes],
-        "conflict": one.conflict,
+        "models": sorted({change.model for change in one.plan.changes}),
+        "changes": planned["changes"],
+        "problems": planned["problems"],
         "ready": one.ready,
         "pushed": one.pushed,
         "address": one.address,
+        "text": one.text,
+        "request": one.request,
     }
 
 
@@ -178,23 +185,36 @@ def gate_fields(outcome: Any) -> dict[str, Any]:
     return {name: getattr(outcome, name) for name in shapes.GATE.keys}
 
 
+def _entering(one: Proposal) -> Sequence[PlannedChange]:
+    """Its changes, but for the stages that a version leaves because it enters another."""
+    entering = [change for change in one.plan.changes if change.new is not None]
+    moved = {(change.model, change.new) for change in entering}
+    return [change for change in one.plan.changes if change.new is not None or (change.model, change.old) not in moved]
+
+
+def _change(change: PlannedChange) -> str:
+    return f"{change.model} {change.place} {change.old or '-'} -> {change.new or '-'}"
+
+
 def _verdict(one: Proposal) -> str:
-    if one.conflict:
-        return one.conflict
-    failed = [str(outcome) for outcome in one.outcomes if outcome.stops]
-    forced = [outcome.gate for outcome in one.outcomes if outcome.forced and not outcome.passed]
-    if failed:
-        return f"fails {'; '.join(failed)}"
+    if one.plan.problems:
+        return "; ".join(f"{problem.rule}: {problem.message}" for problem in one.plan.problems[:3])
+    outcomes = [outcome for change in one.plan.changes for outcome in change.outcomes]
+    forced = sorted({outcome.gate for outcome in outcomes if outcome.forced and not outcome.passed})
     return f"forced: {', '.join(forced)}" if forced else "pass"
 
 
 def _told(made: Proposal, branch: str) -> str:
     base = branch.removeprefix("refs/heads/")
     lines = [f"{made.subject}: proposed on {made.branch}, for {base}"]
-    if not made.pushed:
-        lines.append(f"push it with: git push origin {made.branch}")
+    if made.remote and not made.pushed:
+        lines.append(f"push it with: git push {made.remote} {made.branch}")
+    if made.request:
+        return "\n".join([*lines, f"opened the pull request {made.request}"])
     if made.address:
         lines.append(f"open the pull request at: {made.address}")
     elif made.pushed:
         lines.append(f"open a pull request of {made.branch} to {base} at your host")
+    if made.text:
+        lines.append(f"its text is in: {made.text}")
     return "\n".join(lines)

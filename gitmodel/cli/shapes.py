@@ -232,21 +232,21 @@ GATE = Shape(
 )
 PROPOSAL = Shape(
     "proposal",
-    "A change of a stage on a branch of its own. Of `propose`, `proposals`.",
+    "Changes of stages on a branch of their own. Of `propose`, `proposals`.",
     {
         "branch": "text: the branch, without `refs/heads/`",
         "commit": "text: its commit",
         "base": "text: the commit of the metadata branch that it is judged on",
-        "model": "text: the model's name",
-        "stage": "text: the stage",
-        "version": "number of the version that is to enter, or null: nobody",
-        "previous": "number of the version that holds it now, or null",
+        "subject": "text: the subject of its commit",
         "author": "text: who proposes it",
-        "gates": "list of `gate`: what the rules of the stage say of it now",
-        "conflict": "text: what has come in between, or empty",
-        "ready": "true if no rule and no conflict stops it",
+        "models": "list of text: the models that it changes",
+        "changes": "list of objects: what a merge would change now, as `plan` has them",
+        "problems": "list of `problem`: what is against merging it now",
+        "ready": "true if nothing is",
         "pushed": "true if the remote has the branch",
         "address": "text: where the pull request is opened, or empty",
+        "text": "text: the file with what the pull request is to say, or empty: the address has it",
+        "request": "text: the address of the pull request that was opened, or empty",
     },
 )
 PLAN = Shape(
@@ -256,9 +256,10 @@ PLAN = Shape(
         "base": "text: the commit that is merged into",
         "head": "text: the commit that is merged",
         "changes": "list of objects: `model`, `stage` or `alias`, `previous` and `version` (numbers, or null: nobody), "
-        "`who`, `reason`, `owners`, `code` (old and new commit), `comparison` (an address, or empty), "
-        "`metadata` (list of `key`, `old`, `new`, `change`), `artifacts` that differ (list of `name`, `kind`, `old`, "
-        "`new`), `gates` (list of `gate`)",
+        "`who`, `reason`, `maker` (of the version), `owners`, `code` (`old` and `new` commit, `count` of commits "
+        "between or null, the newest of these `commits`, `comparison`: an address, or empty), "
+        "`metadata` (list of `key`, `old`, `new`, `change`), `artifacts` and `datasets` that differ (lists of `name`, "
+        "`kind`, `old`, `new`), `gates` (list of `gate`)",
         "versions": "list of text: the versions that are new, as `MODEL@NUMBER`",
         "rules": "list of text: changed files that decide who may do what",
         "problems": "list of `problem`: what is against merging it",

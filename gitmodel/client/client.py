@@ -27,9 +27,13 @@ from gitmodel.storage.repository import Repository, check_git, configured, open_
 from gitmodel.storage.stores import ArtifactStore, open_store
 
 if TYPE_CHECKING:
+    from gitmodel.domain.codec import Problem
     from gitmodel.lineage.maintenance import Maintained
     from gitmodel.registry.runs import RunView
     from gitmodel.storage.log import StageEvent
+    from gitmodel.teams.between import Between
+    from gitmodel.teams.planning import Plan
+    from gitmodel.teams.proposals import Proposal
     from gitmodel.teams.sync import Pulled, Pushed
 
 
@@ -253,6 +257,71 @@ class Client:
         uploads = sync.Uploads(LocalStore(self.store_root), self.store, jobs, progress)
         chosen = remotes.choose_remote(self._repository, remote)
         return sync.push(self._repository, chosen, uploads, timeout=timeout)
+
+    # Proposals
+
+    def propose(
+        self,
+        *promotions: tuple[str | VersionRef, str],
+        demote: Iterable[tuple[str, str]] = (),
+        rollback: Iterable[tuple[str, str]] = (),
+        reason: str = "",
+        force: bool = False,
+        remote: str = "",
+        push: bool = False,
+        open: bool = False,
+    ) -> Proposal:
+        """Put changes of stages on a branch off the remote's, in one commit, for a pull request.
+
+        *promotions* are pairs of a version and a stage, *demote* and *rollback* of a model and a stage. *push* pushes
+        the branch, *open* also has the host open the pull request. Raises Refused for a version that the remote does
+        not hold, GateRefused unless *force* passes the rules with a *reason*, Conflict, NotFound, Unreachable.
+
+        >>> client.propose(("iris@4", "production"), rollback=[("rose", "staging")], push=True)    # doctest: +SKIP
+        """
+        from gitmodel.teams import proposals
+
+        named = ((VersionRef.parse(ref) if isinstance(ref, str) else ref, str(stage)) for ref, stage in promotions)
+        wanted = proposals.Wanted(
+            tuple((ref.required("propose"), stage) for ref, stage in named),
+            tuple(demote), tuple(rollback), reason, force,
+        )  # fmt: skip
+        made = proposals.propose(self._repository, wanted, remote=remote)
+        return proposals.publish(self._repository, made, open=open) if push or open else made
+
+    def list_proposals(self, remote: str = "") -> list[Proposal]:
+        """The proposals that are open, here and at *remote*, with what a merge of each would change now.
+
+        Raises Unreachable if the remote cannot be asked.
+        """
+        from gitmodel.teams import proposals
+
+        return proposals.list_proposals(self._repository, remote)
+
+    def plan(self, commits: str = "", *, force: bool = False) -> Plan:
+        """What a merge would change in the stages: of *commits* as "BASE..HEAD", else of the proposal that is checked
+        out, else of the only one, else of what is here and not pushed. *force* lets it delete what is in use.
+
+        Raises NotFound and UsageError for commits that are not there.
+        """
+        from gitmodel.teams import planning, ranges
+
+        base, head = ranges.read_range(self._repository, commits) if commits else ranges.default_range(self._repository)
+        return planning.plan(self._repository, base, head, force=force)
+
+    def check(self, commit: str = "") -> list[Problem]:
+        """Everything that is wrong with the records of the metadata branch, or with those of *commit*."""
+        from gitmodel.registry import checking
+        from gitmodel.teams import ranges
+
+        return checking.check(self._repository, ranges.find_commit(self._repository, commit) if commit else None)
+
+    def check_between(self, commits: str, *, force: bool = False) -> Between:
+        """What is wrong with merging HEAD into BASE, of *commits* as "BASE..HEAD". *force* lets it delete what is in
+        use, and many at once. Raises NotFound and UsageError for commits that are not there."""
+        from gitmodel.teams import between, ranges
+
+        return between.check_between(self._repository, *ranges.read_range(self._repository, commits), force=force)
 
     @contextmanager
     def transaction(self, message: str) -> Iterator[Client]:

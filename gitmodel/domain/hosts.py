@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode
 
+# Longer ones are cut or refused by servers and terminals.
+LONGEST_ADDRESS = 4_000
 KINDS = ("github", "gitlab", "forgejo", "bitbucket")
 # By a word in the host's name; another host is named by `git config gitmodel.host`.
 _WORDS = {
@@ -29,19 +31,42 @@ class Host:
     site: str
     path: str
 
-    def new_pull_request(self, base: str, branch: str, title: str = "") -> str:
+    def new_pull_request(self, base: str, branch: str, title: str = "", text: str = "") -> str:
         """The address of the page that opens a pull request of *branch* to *base*.
+
+        With its *text*, if the host takes one there and the whole is no longer than `LONGEST_ADDRESS`.
 
         >>> find_host("git@github.com:org/models.git").new_pull_request("gitmodel", "propose/iris/production/4-1a2b3c4")
         'https://github.com/org/models/compare/gitmodel...propose/iris/production/4-1a2b3c4?expand=1'
         """
         said = {"title": title} if title else {}
+        whole = self._new_request(base, branch, said, text)
+        return whole if len(whole) <= LONGEST_ADDRESS else self._new_request(base, branch, said, "")
+
+    def push_options(self, base: str, title: str, text: str) -> tuple[str, ...]:
+        r"""What to say to a push so that the host opens a merge request to *base*; only GitLab takes it.
+
+        An option is one line; in the description GitLab reads `\n` as the end of one.
+
+        >>> find_host("https://gitlab.com/org/models").push_options("gitmodel", "Promote it", "a\nb")[-1]
+        'merge_request.description=a\\nb'
+        """
+        if self.kind != "gitlab":
+            return ()
+        title = " ".join(title.split())
+        options = ["create", f"target={base}", f"title={title}", "description=" + "\\n".join(text.splitlines())]
+        return tuple(f"merge_request.{option}" for option in options)
+
+    def _new_request(self, base: str, branch: str, said: dict[str, str], text: str) -> str:
         if self.kind == "github":
-            return f"{self._compared(base, branch)}?{urlencode({'expand': 1, **said})}"
+            body = {"body": text} if text else {}
+            return f"{self._compared(base, branch)}?{urlencode({'expand': '1', **said, **body})}"
         if self.kind == "forgejo":
-            return self._compared(base, branch) + (f"?{urlencode(said)}" if said else "")
+            body = {"body": text} if text else {}
+            return self._compared(base, branch) + (f"?{urlencode({**said, **body})}" if said or body else "")
         if self.kind == "gitlab":
-            asked = {"source_branch": branch, "target_branch": base, **said}
+            body = {"description": text} if text else {}
+            asked = {"source_branch": branch, "target_branch": base, **said, **body}
             fields = {f"merge_request[{key}]": value for key, value in asked.items()}
             return f"{self.site}/{self.path}/-/merge_requests/new?{urlencode(fields)}"
         asked = {"source": branch, "dest": base, **said}

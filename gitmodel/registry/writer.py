@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -113,6 +113,20 @@ class Batch:
         for plan in self._plans:
             joined = _joined(joined, plan(_overlaid(snapshot, joined)))
         return replace(joined, subject=self._message.strip() or joined.subject)
+
+
+def plan_together(snapshot: Snapshot, plans: Iterable[Callable[[Snapshot], Change[T]]]) -> Change[list[T]]:
+    """One change of all that *plans* make, each of what the ones before it leave; the results in their order.
+
+    The subject is that of the last one.
+    """
+    joined: Change[None] = Change(None)
+    results = []
+    for plan in plans:
+        change = plan(_overlaid(snapshot, joined))
+        joined = _joined(joined, change)
+        results.append(change.result)
+    return replace(joined, result=results)  # type: ignore[arg-type, return-value]
 
 
 def _joined(first: Change[None], second: Change[Any]) -> Change[None]:

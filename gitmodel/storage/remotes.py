@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gitmodel.domain.refs import REMOTES, STAGE_TAGS, StageRef
@@ -106,20 +106,23 @@ def remote_tags(repository: Repository, remote: str) -> dict[StageRef, str]:
     return tags
 
 
-def push(repository: Repository, remote: str, moves: Mapping[str, tuple[str, str]]) -> None:
-    """Push *moves* (ref to new and expected old id, "" for none) all or nothing.
+def push(repository: Repository, remote: str, moves: Mapping[str, tuple[str, str]], options: Sequence[str] = ()) -> str:
+    """Push *moves* (ref to new and expected old id, "" for none) all or nothing. Returns what the other side said.
 
-    Raises RemoteMoved if the remote is not as expected, Refused with the host's words if a rule forbids it,
-    Unreachable if it cannot be reached or does not say what became of the push.
+    *options* are push options; a remote that takes none gets none. Raises RemoteMoved if the remote is not as expected,
+    Refused with the host's words if a rule forbids it, Unreachable if it cannot be reached or does not say what became
+    of the push.
     """
     leases = [f"--force-with-lease={ref}:{old}" for ref, (_, old) in moves.items()]
     refspecs = [f"{new}:{ref}" for ref, (new, _) in moves.items()]
     answer = repository.git.talk(
         "push", "--atomic", "--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no", *leases,
-        "--end-of-options", remote, *refspecs,
+        *(f"--push-option={option}" for option in options), "--end-of-options", remote, *refspecs,
     )  # fmt: skip
+    if options and answer.code and "does not support push options" in answer.stderr:
+        return push(repository, remote, moves)
     if answer.code == 0:
-        return
+        return answer.stderr
     reasons = [line.split("\t")[2] for line in answer.stdout.splitlines() if line.count("\t") >= 2 and line[0] == "!"]
     own = [reason for reason in reasons if not _DRAGGED.search(reason)]
     said = _words(answer, own)

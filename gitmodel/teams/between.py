@@ -43,10 +43,15 @@ _MOST_CHANGED = 20
 
 @dataclass(frozen=True)
 class Between:
-    """What is wrong with a change, and which files it changes that decide *who may* and *what passes*: its *rules*."""
+    """What is wrong with a change, and which files it changes that decide *who may* and *what passes*: its *rules*.
+
+    *tree* is what the merge makes ("": it makes none), *changed* are the paths in it that differ from the base.
+    """
 
     problems: tuple[Problem, ...]
     rules: tuple[str, ...] = ()
+    tree: str = ""
+    changed: tuple[str, ...] = ()
 
 
 def check_between(repository: Repository, base: str, head: str, *, force: bool = False) -> Between:
@@ -75,7 +80,7 @@ def check_between(repository: Repository, base: str, head: str, *, force: bool =
                 continue  # `check_files` has said so
     problems += [] if force else _size_faults(before, after, changed)
     rules = tuple(path for path in changed if path == paths.REGISTRY or paths.is_host_file(path))
-    return Between(tuple(problems), rules)
+    return Between(tuple(problems), rules, tree, tuple(changed))
 
 
 def merged_tree(repository: Repository, base: str, head: str) -> tuple[str, list[str]]:

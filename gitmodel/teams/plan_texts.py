@@ -7,12 +7,15 @@ from collections.abc import Iterator
 from typing import Any
 
 from gitmodel.domain.comparison import Compared
-from gitmodel.teams.planning import Plan, PlannedChange
+from gitmodel.teams.planning import CodeRange, Plan, PlannedChange
 
 # By this line a job finds its own comment, to edit it in place.
 MARKER = "<!-- gitmodel plan -->"
 _LONGEST = 200
+# Hosts take some 65,000 characters; a change takes a few thousand, and what comes after the changes as many.
+_LONGEST_TEXT = 30_000
 _MOST_ROWS = 50
+_NONE = "–"  # noqa: RUF001
 
 
 def text(plan: Plan) -> str:
@@ -24,10 +27,13 @@ def text(plan: Plan) -> str:
             head,
             f"  by {change.who}" if change.who else "",
             f"  reason: {change.reason}" if change.reason else "",
+            f"  version {change.new} by {change.maker}" if change.maker else "",
+            f"  owners: {', '.join(change.owners)}" if change.owners else "",
+            *_code_text(change.code),
         ]
-        block += [f"  owners: {', '.join(change.owners)}" if change.owners else "", _code_text(change)]
         block += [f"  {row.name}: {_shown(row.old)} -> {_shown(row.new)}{_difference(row)}" for row in change.metadata]
-        block += [f"  {row.kind} {row.name}: {_short(row.old)} -> {_short(row.new)}" for row in change.artifacts]
+        digests = (*change.artifacts, *change.datasets)
+        block += [f"  {row.kind} {row.name}: {_short(row.old)} -> {_short(row.new)}" for row in digests]
         block += [f"  {_mark(outcome)} {outcome}" for outcome in change.outcomes]
         blocks.append("\n".join(line for line in block if line))
     blocks += [f"new versions: {', '.join(plan.versions)}"] if plan.versions else []
@@ -39,8 +45,12 @@ def text(plan: Plan) -> str:
 def markdown(plan: Plan) -> str:
     """The plan as Markdown, with the hidden line by which a comment is found again."""
     parts = [MARKER, "## What this changes"]
-    for change in plan.changes:
+    for number, change in enumerate(plan.changes):
         parts.append("\n".join(_markdown_of(change)))
+        left = len(plan.changes) - number - 1
+        if left and sum(map(len, parts)) > _LONGEST_TEXT:
+            parts.append(f"And {left} more: `git model plan {plan.base[:10]}..{plan.head[:10]}` shows them.")
+            break
     if not plan.changes:
         parts.append("No stage and no alias changes.")
     if plan.versions:
@@ -74,24 +84,37 @@ def _markdown_of(change: PlannedChange) -> Iterator[str]:
         yield f"- reason: {escape(change.reason)}"
     if change.owners:
         yield f"- owners: {', '.join(map(escape, change.owners))}"
-    old, new = (escape(commit[:10]) or "–" for commit in change.code)  # noqa: RUF001
-    if any(change.code):
-        yield f"- code: [{old} → {new}](<{change.comparison}>)" if change.comparison else f"- code: {old} → {new}"
+    if change.maker:
+        yield f"- version {change.new} by {escape(change.maker)}"
+    yield from _code_markdown(change.code)
     if change.outcomes:
         yield from ("", "| rule | | |", "|---|---|---|")
         for outcome in change.outcomes:
             said = f"{outcome.message} ({outcome.finding})" if outcome.message and outcome.finding else outcome.finding
             yield f"| {escape(outcome.gate)} | {_mark(outcome)} | {escape(said)} |"
     if change.metadata:
-        yield from ("", f"| metadata | {change.old or '–'} | {change.new or '–'} | change |", "|---|---|---|---|")  # noqa: RUF001
+        yield from ("", f"| metadata | {change.old or _NONE} | {change.new or _NONE} | change |", "|---|---|---|---|")
         for row in change.metadata[:_MOST_ROWS]:
             cells = (row.name, _shown(row.old), _shown(row.new), _difference(row).strip(" ()"))
             yield "| " + " | ".join(map(escape, cells)) + " |"
-    if change.artifacts:
-        yield from ("", "| artifact | kind | before | after |", "|---|---|---|---|")
-        for row in change.artifacts[:_MOST_ROWS]:
+    for title, rows in (("artifact", change.artifacts), ("dataset", change.datasets)):
+        if rows:
+            yield from ("", f"| {title} | kind | before | after |", "|---|---|---|---|")
+        for row in rows[:_MOST_ROWS]:
             cells = (row.name, row.kind, _short(row.old), _short(row.new))
             yield "| " + " | ".join(map(escape, cells)) + " |"
+
+
+def _code_markdown(code: CodeRange) -> Iterator[str]:
+    if not (code.old or code.new):
+        return
+    range = f"{code.old[:10] or _NONE} → {code.new[:10] or _NONE}"
+    between = f", {_commits(code)}" if code.count is not None else ""
+    yield f"- code: [{range}](<{code.comparison}>){between}" if code.comparison else f"- code: {range}{between}"
+    for commit in code.commits:
+        yield f"  - {escape(commit)}"
+    if code.count is not None and code.count > len(code.commits):
+        yield f"  - and {code.count - len(code.commits)} more"
 
 
 def _what(change: PlannedChange) -> str:
@@ -103,11 +126,20 @@ def _mark(outcome: Any) -> str:
     return "passed" if outcome.passed else "forced" if outcome.forced else "FAILED"
 
 
-def _code_text(change: PlannedChange) -> str:
-    if not any(change.code):
-        return ""
-    old, new = (commit[:10] or "-" for commit in change.code)
-    return f"  code: {old} -> {new}" + (f"  {change.comparison}" if change.comparison else "")
+def _code_text(code: CodeRange) -> Iterator[str]:
+    if not (code.old or code.new):
+        return
+    between = f" ({_commits(code)})" if code.count is not None else ""
+    address = f"  {code.comparison}" if code.comparison else ""
+    yield f"  code: {code.old[:10] or '-'} -> {code.new[:10] or '-'}{between}{address}"
+    for commit in code.commits:
+        yield f"    {commit}"
+    if code.count is not None and code.count > len(code.commits):
+        yield f"    and {code.count - len(code.commits)} more"
+
+
+def _commits(code: CodeRange) -> str:
+    return "1 commit" if code.count == 1 else f"{code.count} commits"
 
 
 def _difference(row: Compared) -> str:

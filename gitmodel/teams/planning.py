@@ -2,30 +2,51 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 
-from gitmodel.domain import gates, paths
+from gitmodel.domain import gates, paths, records
 from gitmodel.domain.codec import Problem
 from gitmodel.domain.comparison import Compared, compare_artifacts, compare_values
 from gitmodel.domain.gates import Outcome
 from gitmodel.domain.hosts import find_host
-from gitmodel.domain.records import VersionRecord
+from gitmodel.domain.records import ArtifactLink, RunRecord, VersionRecord
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot
-from gitmodel.errors import GitModelError
+from gitmodel.errors import GitModelError, Invalid
 from gitmodel.registry import admission
-from gitmodel.storage.log import changed_paths
+from gitmodel.storage.authors import Authors, commits_between
+from gitmodel.storage.git import is_id
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.trees import CommitFiles
-from gitmodel.teams.between import check_between, merged_tree
+from gitmodel.teams.between import check_between
+
+DATA = "data"
+_MOST_COMMITS = 20
+
+
+@dataclass(frozen=True)
+class CodeRange:
+    """From the commit of the *old* version's code to that of the *new* one ("": not recorded).
+
+    *commits* are the newest of the *count* in between, as "1a2b3c4d5e subject", if this repository has them;
+    *comparison* is the address of what is between, if the host is known.
+    """
+
+    old: str = ""
+    new: str = ""
+    count: int | None = None
+    commits: tuple[str, ...] = ()
+    comparison: str = ""
 
 
 @dataclass(frozen=True)
 class PlannedChange:
     """What becomes of one stage or alias: *new* enters it after *old* (None: nobody), as *who* wants.
 
-    *metadata* are the keys of both versions side by side, *artifacts* those that differ. *code* are the commits of old
-    and new code, and *comparison* the address of what is between them, if the host is known.
+    *maker* made the version *new*. *metadata* are the keys of both versions side by side, *artifacts* those that
+    differ, *datasets* the data that differ: artifacts of the kind `data`, and what a run took from outside.
     """
 
     model: str
@@ -35,11 +56,12 @@ class PlannedChange:
     new: int | None
     who: str
     reason: str
+    maker: str = ""
     owners: tuple[str, ...] = ()
-    code: tuple[str, str] = ("", "")
-    comparison: str = ""
+    code: CodeRange = CodeRange()
     metadata: tuple[Compared, ...] = ()
     artifacts: tuple[Compared, ...] = ()
+    datasets: tuple[Compared, ...] = ()
     outcomes: tuple[Outcome, ...] = ()
 
 
@@ -60,25 +82,38 @@ def plan(repository: Repository, base: str, head: str, *, force: bool = False) -
     found = check_between(repository, base, head, force=force)
     if any(problem.rule in ("change.lineage", "change.conflict") for problem in found.problems):
         return Plan(base, head, (), (), found.problems, found.rules)
-    tree, _ = merged_tree(repository, base, head)
-    before = repository.recorded(base)
-    after = replace(before, commit=head, files=CommitFiles(repository.trees, tree))
+    after = replace(repository.recorded(head), files=CommitFiles(repository.trees, found.tree))
+    sides = _Sides(repository, repository.recorded(base), after, base, head)
     changes, versions = [], []
-    for path in changed_paths(repository, base, tree):
+    for path in found.changed:
         what = paths.parse_path(path)
-        if what is None:
-            continue
-        if what.kind == "version" and before.files.read(path) is None:
+        if what is not None and what.kind == "version" and sides.before.files.read(path) is None:
             versions.append(f"{what.model}@{what.key}")
-        if what.kind in ("stage", "alias"):
-            ref = StageRef(what.model, what.key)
-            changes.append(_planned(repository, before, after, path, ref, alias=what.kind == "alias"))
+        if what is not None and what.kind in ("stage", "alias"):
+            try:
+                changes.append(_planned(sides, path, StageRef(what.model, what.key), alias=what.kind == "alias"))
+            except Invalid:
+                continue  # what cannot be read is among the problems
     return Plan(base, head, tuple(changes), tuple(versions), found.problems, found.rules)
 
 
-def _planned(
-    repository: Repository, before: Snapshot, after: Snapshot, path: str, ref: StageRef, *, alias: bool
-) -> PlannedChange:
+@dataclass(frozen=True)
+class _Sides:
+    """What a plan compares: the branch *before* the merge of *head* into *base*, and *after* it."""
+
+    repository: Repository
+    before: Snapshot
+    after: Snapshot
+    base: str
+    head: str
+
+    @cached_property
+    def authors(self) -> Authors:
+        return Authors(self.repository, self.base, self.head)
+
+
+def _planned(sides: _Sides, path: str, ref: StageRef, *, alias: bool) -> PlannedChange:
+    before, after = sides.before, sides.after
     read = Snapshot.recorded_alias if alias else Snapshot.recorded
     was, now = read(before, ref.model, ref.stage), read(after, ref.model, ref.stage)
     old = _version(before, ref.model, was.version if was else None)
@@ -90,24 +125,53 @@ def _planned(
             outcomes = gates.judge_entry(before, after, ref, now.version, admission.judge, forced=forced)
         except GitModelError:
             outcomes = ()  # what is damaged is among the problems
-    code = (_code(old), _code(new))
     return PlannedChange(
         ref.model,
         ref.stage,
         alias,
         was.version if was else None,
         now.version if now else None,
-        _who(repository, before.commit, after.commit, path),
+        sides.authors.who_changed(path),
         now.reason if now else "",
+        sides.authors.who_made(paths.version_file(ref.model, new.number)) if new else "",
         _owners(after, ref.model),
-        code,
-        _comparison(repository, new, code),
+        _code_range(sides.repository, old, new),
         compare_values(old.metadata if old else {}, new.metadata if new else {}),
-        tuple(
-            row for row in compare_artifacts(old.artifacts if old else (), new.artifacts if new else ()) if not row.same
-        ),
+        _differing(compare_artifacts(_links(old, data=False), _links(new, data=False))),
+        _differing((*compare_artifacts(_links(old, data=True), _links(new, data=True)), *_inputs(sides, old, new))),
         outcomes,
     )
+
+
+def _differing(rows: Iterable[Compared]) -> tuple[Compared, ...]:
+    return tuple(row for row in rows if not row.same)
+
+
+def _links(version: VersionRecord | None, *, data: bool) -> list[ArtifactLink]:
+    return [link for link in (version.artifacts if version else ()) if (link.kind == DATA) == data]
+
+
+def _inputs(sides: _Sides, old: VersionRecord | None, new: VersionRecord | None) -> Iterator[Compared]:
+    """What the runs that made the versions took from outside of themselves, by step and name."""
+    before, after = _taken(sides.before, old), _taken(sides.after, new)
+    for name in sorted({*before, *after}):
+        yield Compared(name, before.get(name), after.get(name), kind="input")
+
+
+def _taken(snapshot: Snapshot, version: VersionRecord | None) -> dict[str, str]:
+    run = _run(snapshot, version.runs[-1]) if version and version.runs else None
+    steps = run.steps if run else ()
+    made = {digest for step in steps for digest in step.outputs.values()}
+    inputs = ((f"{step.name}.{name}", digest) for step in steps for name, digest in step.inputs.items())
+    return {name: digest for name, digest in inputs if digest not in made}
+
+
+def _run(snapshot: Snapshot, id: str) -> RunRecord | None:
+    path = paths.run_file(id)
+    try:
+        return snapshot.load(path, records.RUN) if path else None
+    except Invalid:
+        return None
 
 
 def _version(snapshot: Snapshot, model: str, number: int | None) -> VersionRecord | None:
@@ -124,17 +188,19 @@ def _owners(snapshot: Snapshot, model: str) -> tuple[str, ...]:
         return ()
 
 
-def _code(version: VersionRecord | None) -> str:
-    return (version.code.commit or "") if version and version.code else ""
-
-
-def _comparison(repository: Repository, new: VersionRecord | None, code: tuple[str, str]) -> str:
+def _code_range(repository: Repository, old: VersionRecord | None, new: VersionRecord | None) -> CodeRange:
+    was, now = _code(old), _code(new)
+    if not (was and now) or was == now:
+        return CodeRange(was, now)
     url = new.code.repository if new and new.code else None
     host = find_host(url, repository.config.get("gitmodel.host", "")) if url else None
-    return host.comparison(*code) if host and all(code) and code[0] != code[1] else ""
+    address = host.comparison(was, now) if host else ""
+    found = commits_between(repository, was, now, most=_MOST_COMMITS)
+    if found is None:
+        return CodeRange(was, now, comparison=address)
+    return CodeRange(was, now, found[0], found[1], address)
 
 
-def _who(repository: Repository, base: str, head: str, path: str) -> str:
-    """The author of the newest commit that *head* brings and that touched *path*."""
-    found = repository.git.lines("log", "-1", "--format=%an", head, f"^{base}", "--", path)
-    return found[0] if found else ""
+def _code(version: VersionRecord | None) -> str:
+    commit = (version.code.commit or "") if version and version.code else ""
+    return commit if is_id(commit) else ""

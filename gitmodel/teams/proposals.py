@@ -1,112 +1,131 @@
-"""Proposals: a stage change on a branch of its own, for a pull request, and the list of those that are open."""
+"""Proposals: changes of stages on a branch of their own, for a pull request, and the list of those that are open."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
 
 from gitmodel.domain import gates, paths
 from gitmodel.domain import stages as planning
-from gitmodel.domain.gates import Outcome
-from gitmodel.domain.hosts import find_host
+from gitmodel.domain.codec import Problem
+from gitmodel.domain.hosts import Host, find_host
+from gitmodel.domain.names import check_name
 from gitmodel.domain.references import VersionRef
-from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.domain.stages import Promotion
-from gitmodel.errors import Conflict, GitModelError, NotFound, Refused, Unreachable
+from gitmodel.errors import Conflict, GitModelError, NotFound, Refused, Unreachable, UsageError
 from gitmodel.registry import admission
 from gitmodel.registry.stages import plan_rollback
-from gitmodel.storage import remotes
-from gitmodel.storage.log import changed_paths
+from gitmodel.registry.writer import plan_together
+from gitmodel.storage import pull_requests, remotes
 from gitmodel.storage.repository import Repository
+from gitmodel.teams import plan_texts
+from gitmodel.teams.planning import Plan, plan
+from gitmodel.teams.ranges import PROPOSALS
 
-PROPOSALS = "refs/heads/propose/"
+_LONGEST_SUBJECT = 72
 
-Plan = Callable[[Snapshot], Change[Promotion]]
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is proposed together: versions to *promote* to a stage; models and stages to *demote* and *roll_back*.
+
+    *force* passes rules of a stage that a version fails, and needs a *reason*.
+    """
+
+    promote: tuple[tuple[VersionRef, str], ...] = ()
+    demote: tuple[tuple[str, str], ...] = ()
+    roll_back: tuple[tuple[str, str], ...] = ()
+    reason: str = ""
+    force: bool = False
 
 
 @dataclass(frozen=True)
 class Proposal:
-    """A stage change on a branch: *version* (None: nobody) is to hold the *stage* instead of *previous*.
+    """Changes of stages on a *branch* with one *commit*, off the commit *base* of the metadata branch.
 
-    *outcomes* are what the stage's rules say of it now; *conflict* says what has come in between; *address* is where
-    the pull request is opened ("": the remote is on no known host); *pushed* whether the remote has the branch.
+    *plan* is what its merge would change now, with what is against it. *pushed* says whether *remote* has the branch;
+    *address* is where the pull request is opened ("": the remote is on no known host), *text* the file with what it is
+    to say where the address does not ("": it does), *request* the pull request that was opened.
     """
 
     branch: str
     commit: str
-    base: str
-    model: str
-    stage: str
-    version: int | None
-    previous: int | None
-    author: str
     subject: str
-    outcomes: tuple[Outcome, ...] = ()
-    conflict: str = ""
-    address: str = ""
+    author: str
+    plan: Plan
+    remote: str = ""
     pushed: bool = False
+    address: str = ""
+    text: str = ""
+    request: str = ""
+
+    @property
+    def base(self) -> str:
+        """The commit of the metadata branch that it is judged on."""
+        return self.plan.base
 
     @property
     def ready(self) -> bool:
-        """Whether it can be merged and put in force, as far as the rules of the stage say."""
-        return not self.conflict and not any(outcome.stops for outcome in self.outcomes)
+        """Whether it can be merged, as far as the rules say."""
+        return not self.plan.problems
 
 
-def propose(
-    repository: Repository,
-    ref: VersionRef,
-    stage: str,
-    *,
-    reason: str = "",
-    force: bool = False,
-    remote: str = "",
-    push: bool = False,
-) -> Proposal:
-    """Put the promotion of the version *ref* names to *stage* on a branch off the remote's tip.
+def propose(repository: Repository, wanted: Wanted, *, remote: str = "") -> Proposal:
+    """Put what is *wanted* on a branch off the remote's tip, in one commit. Nothing is pushed: `publish` does.
 
     Raises Refused for a version that the remote does not hold byte for byte, GateRefused for one that fails a rule of
-    the stage (unless *force*, with a *reason*), Conflict where there is nothing to change.
+    the stage, Conflict where there is nothing to change, NotFound.
     """
-    model, number = repository.read(lambda snapshot: snapshot.resolve(ref))
-
-    def plan(base: Snapshot) -> Change[Promotion]:
-        _check_held(repository, base, model, number)
-        return gates.plan_gated_promotion(base, model, number, admission.judge, to=stage, reason=reason, force=force)
-
-    return _propose(repository, plan, remote=remote, push=push)
-
-
-def propose_demotion(
-    repository: Repository, model: str, stage: str, *, reason: str = "", remote: str = "", push: bool = False
-) -> Proposal:
-    """Put on a branch that *stage* of *model* is left empty. Raises NotFound if nobody is in it."""
-    name = repository.read(lambda snapshot: snapshot.current_name(model))
-    return _propose(
-        repository, lambda base: planning.plan_demotion(base, name, stage, reason=reason), remote=remote, push=push
+    chosen = _choose(repository, remote)
+    base = remotes.fetch(repository, chosen).tip if chosen else repository.tip()
+    if not base:
+        where = f"{chosen} has no registry yet" if chosen else "there is no registry yet"
+        raise NotFound(where, hint="run `git model push` first" if chosen else "run `git model init`")
+    plans = list(_plans(repository, wanted))
+    if not plans:
+        raise UsageError("there is nothing to propose", hint="name a version and a stage")
+    change = plan_together(repository.recorded(base), plans)
+    change = replace(change, subject=_subject(change.result, change.subject))
+    commit = repository.commit_on(base, change)
+    branch = _branch_name(change.result, commit)
+    if repository.reader.resolve(f"refs/heads/{branch}") is None:
+        repository.move([f"create refs/heads/{branch} {commit}"], f"gitmodel: {change.subject}")
+    return _with_text(
+        repository, replace(_read(repository, branch, commit, plan(repository, base, commit)), remote=chosen)
     )
 
 
-def propose_rollback(
-    repository: Repository,
-    model: str,
-    stage: str,
-    *,
-    reason: str = "",
-    force: bool = False,
-    remote: str = "",
-    push: bool = False,
-) -> Proposal:
-    """Put on a branch that the previous holder returns to *stage* of *model*. Raises NotFound if there is none."""
+def publish(repository: Repository, proposal: Proposal, *, open: bool = False) -> Proposal:
+    """Push the branch of *proposal*; with *open*, have the host open the pull request.
 
-    def plan(base: Snapshot) -> Change[Promotion]:
-        return plan_rollback(repository, base, model, stage, reason=reason, force=force)
-
-    return _propose(repository, plan, remote=remote, push=push)
+    GitHub and GitLab do so through their own programs, `gh` and `glab`, where these are installed; GitLab else on the
+    push itself. The pull request goes to the metadata branch, its text is the plan. On other hosts, or without the
+    program, a person opens it at the proposal's address. Raises NotFound without a remote, Refused and Unreachable.
+    """
+    if not proposal.remote:
+        raise NotFound("this repository has no remote to push to", hint="run `git remote add origin URL`")
+    host = _host(repository, proposal.remote)
+    program = pull_requests.find_program(host, repository.git.environ) if host and open else ""
+    base, text = repository.branch.removeprefix("refs/heads/"), plan_texts.markdown(proposal.plan)
+    options = host.push_options(base, proposal.subject, text) if host and open and not program else ()
+    said = remotes.push(repository, proposal.remote, {f"refs/heads/{proposal.branch}": (proposal.commit, "")}, options)
+    opened = pull_requests.find_address(said) if options else ""
+    if host and program:
+        try:
+            opened = pull_requests.open_request(
+                host, program, repository.git.environ,
+                branch=proposal.branch, base=base, title=proposal.subject, text=text,
+            )  # fmt: skip
+        except Unreachable as error:
+            hint = f"{proposal.branch} is pushed; open the pull request at {proposal.address}"
+            raise Unreachable(error.message, hint=hint) from None
+    return replace(proposal, pushed=True, request=opened)
 
 
 def list_proposals(repository: Repository, remote: str = "") -> list[Proposal]:
-    """The proposals that are open, here and at the remote, by branch: with what the rules say of each as of now.
+    """The proposals that are open, here and at the remote, by branch: with what a merge of each would change now.
 
     One is open until the branch records what it proposes. Raises Unreachable if the remote cannot be asked.
     """
@@ -115,57 +134,64 @@ def list_proposals(repository: Repository, remote: str = "") -> list[Proposal]:
     base = repository.tip()
     if chosen:
         base = remotes.fetch(repository, chosen).tip or base
-        copies = f"refs/gitmodel/remotes/{chosen}/propose/"
-        try:
-            repository.git.run(
-                "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--prune", "--no-recurse-submodules",
-                "--no-auto-maintenance", "--end-of-options", chosen, f"+{PROPOSALS}*:{copies}*",
-            )  # fmt: skip
-        except GitModelError as error:
-            said = remotes.without_secrets(error.message)
-            raise Unreachable(
-                f"{chosen} cannot be asked for proposals: {said}", hint="try again when it can be reached"
-            ) from None
-        repository.reader.close()
-        found |= {f"propose/{ref.removeprefix(copies)}": (id, True) for ref, id in _refs(repository, copies)}
+        found |= {branch: (id, True) for branch, id in _fetch_proposals(repository, chosen)}
     proposals = []
     for branch, (commit, pushed) in sorted(found.items()):
-        proposals += _read(repository, base, branch, commit, chosen, pushed)
+        planned = _planned(repository, base, commit) if base else None
+        if planned is not None and (planned.changes or planned.problems):
+            read = replace(_read(repository, branch, commit, planned), remote=chosen, pushed=pushed)
+            proposals.append(replace(read, address=_address(repository, read, "")))
     return proposals
 
 
-def _propose(repository: Repository, plan: Plan, *, remote: str, push: bool) -> Proposal:
-    chosen = _choose(repository, remote)
-    if push and not chosen:
-        raise NotFound("this repository has no remote to push to", hint="run `git remote add origin URL`")
-    base = remotes.fetch(repository, chosen).tip if chosen else repository.tip()
-    if not base:
-        where = f"{chosen} has no registry yet" if chosen else "there is no registry yet"
-        raise NotFound(where, hint="run `git model push` first" if chosen else "run `git model init`")
-    snapshot = repository.recorded(base)
-    change = plan(snapshot)
-    done = change.result
+def _planned(repository: Repository, base: str, commit: str) -> Plan:
+    """What a merge of *commit* would change; a branch of which it cannot be told must not hide the others."""
+    try:
+        return plan(repository, base, commit)
+    except GitModelError as error:
+        return Plan(base, commit, (), (), (Problem("", "", "change.conflict", error.message),), ())
+
+
+def _plans(repository: Repository, wanted: Wanted) -> Iterator[Callable[[Snapshot], Change[Promotion]]]:
+    for ref, stage in wanted.promote:
+        yield partial(_plan_promotion, repository, wanted, ref, stage)
+    for model, stage in wanted.demote:
+        yield partial(_plan_demotion, wanted, model, stage)
+    for model, stage in wanted.roll_back:
+        yield partial(_plan_rollback, repository, wanted, model, stage)
+
+
+def _plan_promotion(
+    repository: Repository, wanted: Wanted, ref: VersionRef, stage: str, base: Snapshot
+) -> Change[Promotion]:
+    model, number = repository.read(lambda snapshot: snapshot.resolve(ref))
+    _check_held(repository, base, model, number)
+    return _changing(
+        gates.plan_gated_promotion(
+            base, model, number, admission.judge, to=stage, reason=wanted.reason, force=wanted.force
+        )
+    )
+
+
+def _plan_demotion(wanted: Wanted, model: str, stage: str, base: Snapshot) -> Change[Promotion]:
+    check_name(model, "model")
+    return _changing(planning.plan_demotion(base, base.current_name(model), stage, reason=wanted.reason))
+
+
+def _plan_rollback(repository: Repository, wanted: Wanted, model: str, stage: str, base: Snapshot) -> Change[Promotion]:
+    check_name(model, "model")
+    return _changing(plan_rollback(repository, base, model, stage, reason=wanted.reason, force=wanted.force))
+
+
+def _changing(change: Change[Promotion]) -> Change[Promotion]:
+    """*change*, if it changes anything that is recorded. Raises Conflict."""
     if not change.files:
+        done = change.result
         raise Conflict(
             f"{done.model}@{done.version} is recorded in {done.stage} already",
             hint="there is nothing to propose; `git model apply` puts in force what is recorded",
         )
-    commit = repository.commit_on(base, change)
-    number = done.version if done.version is not None else "none"
-    branch = f"propose/{done.model}/{done.stage}/{number}-{commit[:7]}"
-    if repository.reader.resolve(f"refs/heads/{branch}") is None:
-        repository.move([f"create refs/heads/{branch} {commit}"], f"gitmodel: {change.subject}")
-    if push:
-        remotes.push(repository, chosen, {f"refs/heads/{branch}": (commit, "")})
-    found = _read(repository, base, branch, commit, chosen, push)
-    if found:
-        return found[0]
-    who = repository.tags.commit(commit).author.partition(" <")[0]
-    address = _address(repository, chosen, branch, change.subject)
-    return Proposal(
-        branch, commit, base, done.model, done.stage, done.version, done.previous, who, change.subject,
-        address=address, pushed=push,
-    )  # fmt: skip
+    return change
 
 
 def _check_held(repository: Repository, base: Snapshot, model: str, number: int) -> None:
@@ -180,67 +206,76 @@ def _check_held(repository: Repository, base: Snapshot, model: str, number: int)
     )
 
 
-def _read(repository: Repository, base: str, branch: str, commit: str, remote: str, pushed: bool) -> list[Proposal]:
-    """What the branch proposes on top of *base*; nothing if *base* records it already."""
-    shared = repository.git.lines("merge-base", base, commit, answers=(0, 1))
-    if not shared or shared[0] == commit:
-        return []
-    before, now, then = repository.recorded(base), repository.files(shared[0]), repository.recorded(commit)
+def _subject(done: list[Promotion], last: str) -> str:
+    """The subject of the commit: each change if there is room, else how many there are of what."""
+    if len(done) == 1:
+        return last
+    said = "Change " + ", ".join(f"{one.model} {one.version or 'nobody'} to {one.stage}" for one in done)
+    if len(said) <= _LONGEST_SUBJECT:
+        return said
+    models = sorted({one.model for one in done})
+    return f"Change {len(done)} stages of {models[0] if len(models) == 1 else f'{len(models)} models'}"
+
+
+def _branch_name(done: list[Promotion], commit: str) -> str:
+    if len(done) > 1:
+        return f"propose/several/{len(done)}-{commit[:7]}"
+    (one,) = done
+    return f"propose/{one.model}/{one.stage}/{one.version if one.version is not None else 'none'}-{commit[:7]}"
+
+
+def _read(repository: Repository, branch: str, commit: str, planned: Plan) -> Proposal:
     said = repository.tags.commit(commit)
-    address = _address(repository, remote, branch, said.message.partition("\n")[0])
-    proposals = []
-    for path in changed_paths(repository, shared[0], commit):
-        what = paths.parse_path(path)
-        if what is None or what.kind != "stage" or before.files.read(path) == then.files.read(path):
-            continue
-        ref = StageRef(what.model, what.key)
-        old, new = before.recorded(ref.model, ref.stage), then.recorded(ref.model, ref.stage)
-        conflict = "" if now.read(path) == before.files.read(path) else f"somebody else changed {ref.stage} meanwhile"
-        outcomes: tuple[Outcome, ...] = ()
-        try:
-            if new is not None:
-                outcomes = gates.judge_entry(
-                    before, then, ref, new.version, admission.judge, forced=new.forced if new.reason.strip() else ()
-                )
-                planning.promotable(before, ref.model, new.version)
-        except GitModelError as error:
-            conflict = conflict or error.message
-        proposals.append(
-            Proposal(
-                branch,
-                commit,
-                base,
-                ref.model,
-                ref.stage,
-                new.version if new else None,
-                old.version if old else None,
-                said.author.partition(" <")[0],
-                said.message.partition("\n")[0],
-                outcomes,
-                conflict,
-                address,
-                pushed,
-            )
-        )
-    # a version that moves from one stage to another leaves the first: that is one proposal
-    entering = [one for one in proposals if one.version is not None]
-    return entering or proposals[:1]
+    subject = said.message.partition("\n")[0]
+    return Proposal(branch, commit, subject, said.author.partition(" <")[0], planned)
+
+
+def _with_text(repository: Repository, proposal: Proposal) -> Proposal:
+    """*proposal* with the address that opens its pull request, its text in it or in a file."""
+    text = plan_texts.markdown(proposal.plan)
+    bare, address = (_address(repository, proposal, said) for said in ("", text))
+    kept = str(pull_requests.keep_text(repository.common_dir, proposal.branch, text)) if address == bare else ""
+    return replace(proposal, address=address, text=kept)
+
+
+def _address(repository: Repository, proposal: Proposal, text: str) -> str:
+    host = _host(repository, proposal.remote)
+    base = repository.branch.removeprefix("refs/heads/")
+    return host.new_pull_request(base, proposal.branch, proposal.subject, text) if host else ""
+
+
+def _host(repository: Repository, remote: str) -> Host | None:
+    if not remote:
+        return None
+    asked = repository.git.lines("remote", "get-url", "--end-of-options", remote, answers=(0, 2, 128, 129))
+    written = repository.git.lines("config", "--get-all", f"remote.{remote}.url", answers=(0, 1))
+    kind = repository.config.get("gitmodel.host", "")
+    # what `url.X.insteadOf` makes of it may be a mirror, or the only form that names the host
+    return next(filter(None, (find_host(url, kind) for url in (*asked, *written))), None)
 
 
 def _choose(repository: Repository, named: str) -> str:
     return remotes.choose_remote(repository, named) if named or repository.git.lines("remote") else ""
 
 
+def _fetch_proposals(repository: Repository, remote: str) -> Iterator[tuple[str, str]]:
+    copies = f"refs/gitmodel/remotes/{remote}/propose/"
+    try:
+        repository.git.run(
+            "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--prune", "--no-recurse-submodules",
+            "--no-auto-maintenance", "--end-of-options", remote, f"+{PROPOSALS}*:{copies}*",
+        )  # fmt: skip
+    except GitModelError as error:
+        said = remotes.without_secrets(error.message)
+        raise Unreachable(
+            f"{remote} cannot be asked for proposals: {said}", hint="try again when it can be reached"
+        ) from None
+    repository.reader.close()
+    for ref, id in _refs(repository, copies):
+        yield f"propose/{ref.removeprefix(copies)}", id
+
+
 def _refs(repository: Repository, prefix: str) -> list[tuple[str, str]]:
     lines = repository.git.lines("for-each-ref", "--format=%(objecttype) %(objectname) %(refname)", prefix)
     found = [line.split(" ", 2) for line in lines]
     return [(ref, id) for kind, id, ref in found if kind == "commit"]
-
-
-def _address(repository: Repository, remote: str, branch: str, title: str) -> str:
-    if not remote:
-        return ""
-    urls = repository.git.lines("remote", "get-url", "--end-of-options", remote, answers=(0, 2, 128, 129))
-    host = find_host(urls[0], repository.config.get("gitmodel.host", "")) if urls else None
-    base = repository.branch.removeprefix("refs/heads/")
-    return host.new_pull_request(base, branch, title) if host else ""

@@ -62,11 +62,14 @@ def test_old_and_new_are_side_by_side(client, repo, git):
     rows = {row.name: (row.old, row.new, row.change) for row in change.metadata}
     assert rows["accuracy"] == (0.9, 0.95, pytest.approx(0.05))
     assert rows["loss.test"] == (2, None, None)
-    assert [(row.name, row.kind) for row in change.artifacts] == [("train", "data")]
+    assert change.artifacts == ()
+    assert [(row.name, row.kind) for row in change.datasets] == [("train", "data")]
+    assert change.maker == "Ada Example"
     assert [(outcome.gate, outcome.passed) for outcome in change.outcomes] == [("good", True)]
     old, new = git(repo, "rev-parse", "HEAD~1"), git(repo, "rev-parse", "HEAD")
-    assert change.code == (old, new)
-    assert change.comparison == f"https://github.com/org/code/compare/{old}...{new}"
+    assert (change.code.old, change.code.new, change.code.count) == (old, new, 1)
+    assert change.code.commits == (f"{new[:10]} Better",)
+    assert change.code.comparison == f"https://github.com/org/code/compare/{old}...{new}"
 
 
 def test_a_gate_that_fails_is_shown_and_ends_with_6(client, repo, monkeypatch, capsys):

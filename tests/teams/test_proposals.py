@@ -8,11 +8,10 @@ from teamwork import BRANCH, refs
 
 from gitmodel.cli import run as run_program
 from gitmodel.domain.hosts import find_host
-from gitmodel.domain.references import VersionRef
 from gitmodel.domain.refs import StageRef
 from gitmodel.errors import Conflict, GateRefused, NotFound, Refused
 from gitmodel.registry.checking import check
-from gitmodel.teams.proposals import list_proposals, propose, propose_demotion, propose_rollback
+from gitmodel.teams.proposals import list_proposals
 
 TAG = "refs/tags/model/iris/production"
 RULED = """\
@@ -66,7 +65,17 @@ def host(ada, team, bare):
 
 
 def promote(client, reference, stage="production", **more):
-    return propose(client.repository, VersionRef.parse(reference), stage, push=True, **more)
+    return client.propose((reference, stage), push=True, **more)
+
+
+def entry(proposal):
+    """The one change of a proposal by which somebody enters, or leaves without another."""
+    (change,) = [change for change in proposal.plan.changes if change.place == "production"]
+    return change
+
+
+def faults(proposal):
+    return [(problem.rule, problem.message) for problem in proposal.plan.problems]
 
 
 def held(client, name="iris"):
@@ -104,7 +113,8 @@ def test_a_proposal_is_merged_applied_and_every_clone_derives_the_same_tag(ada, 
 def test_two_proposals_for_one_stage_conflict(ada, bob, host):
     first, second = promote(bob, "iris@3"), promote(ada, "iris@1")
     assert host.merge(first.branch)
-    assert [one.conflict for one in list_proposals(ada.repository)] == ["somebody else changed production meanwhile"]
+    (found,) = list_proposals(ada.repository)
+    assert ("change.conflict", "was changed on both sides") in faults(found)
     assert not host.merge(second.branch)
 
 
@@ -121,7 +131,7 @@ def test_proposals_of_different_models_merge_cleanly(ada, bob, host):
 
 def test_a_proposal_moves_nothing_but_its_branch(ada, bob, bare):
     before = refs(bare), refs(bob.repository.common_dir)
-    proposal = propose(bob.repository, VersionRef.parse("iris@3"), "production")
+    proposal = bob.propose(("iris@3", "production"))
     assert (refs(bare), refs(bob.repository.common_dir)) == before
     assert not proposal.pushed
     assert git(bare, "for-each-ref", "refs/heads/propose") == ""
@@ -148,11 +158,11 @@ def test_what_is_recorded_already_is_nothing_to_propose(bob):
 def test_a_demotion_and_a_rollback_are_proposed_too(ada, bob, host):
     ada.get_version("iris@3").set_stage("production")
     ada.push()
-    back = propose_rollback(bob.repository, "iris", "production", push=True)
-    assert (back.version, back.previous) == (2, 3)
+    back = bob.propose(rollback=[("iris", "production")], push=True)
+    assert (entry(back).new, entry(back).old) == (2, 3)
     assert host.merge(back.branch)
-    empty = propose_demotion(bob.repository, "iris", "production", push=True)
-    assert (empty.version, empty.previous) == (None, 2)
+    empty = bob.propose(demote=[("iris", "production")], push=True)
+    assert (entry(empty).new, entry(empty).old) == (None, 2)
     assert host.merge(empty.branch)
     ada.pull()
     ada.apply()
@@ -172,7 +182,7 @@ class TestRules:
             promote(bob, "iris@1")
         forced = promote(bob, "iris@1", force=True, reason="the others are on fire")
         assert forced.ready
-        assert [outcome.forced for outcome in forced.outcomes] == [True]
+        assert [outcome.forced for outcome in entry(forced).outcomes] == [True]
 
     def test_the_list_says_what_the_gates_say_now(self, ada, bob, host):
         proposal = promote(bob, "iris@3")
@@ -181,7 +191,7 @@ class TestRules:
         ada.push()
         (found,) = list_proposals(ada.repository)
         assert (found.branch, found.ready, found.pushed) == (proposal.branch, False, True)
-        assert next(str(outcome) for outcome in found.outcomes).startswith("better: ")
+        assert next(str(outcome) for outcome in entry(found).outcomes).startswith("better: ")
 
     def test_only_the_merged_one_comes_into_force(self, ada, bob, host):
         ada.get_version("iris@3").set_stage("production")

@@ -1,0 +1,83 @@
+"""Who made and changed what on a branch that is to be merged, and the commits of code in between."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from functools import cached_property
+
+from gitmodel.errors import GitModelError
+from gitmodel.storage.objects import Commit
+from gitmodel.storage.repository import Repository
+
+
+def commits_between(repository: Repository, old: str, new: str, *, most: int) -> tuple[int, tuple[str, ...]] | None:
+    """How many commits *new* has and *old* has not, and the newest *most* of them as "1a2b3c4d5e subject".
+
+    None if this repository does not have both.
+    """
+    try:
+        count = repository.git.lines("rev-list", "--count", new, f"^{old}", "--")
+        found = repository.git.lines("log", f"-{most}", "--format=%h %s", "--abbrev=10", new, f"^{old}", "--")
+    except GitModelError:
+        return None
+    return int(count[0]), tuple(found)
+
+
+class Authors:
+    """Who did what on a branch that is to be merged: *head* into *base*, both commits."""
+
+    def __init__(self, repository: Repository, base: str, head: str) -> None:
+        self._repository = repository
+        self._base = base
+        self._head = head
+
+    def who_changed(self, path: str) -> str:
+        """The author of the newest commit that *head* brings and that touched *path*; "" if none did."""
+        return self._changed.get(path, "")
+
+    def who_made(self, path: str) -> str:
+        """The author of the commit that made the file at *path*, which no later one took away, as a version's."""
+        if path in self._changed and self._repository.files(self._base).id(path) is None:
+            return self._first.get(path, "")
+        chain = self._chain
+        at = bisect_left(range(len(chain)), True, key=lambda number: self._has(chain[number], path))
+        if at == len(chain):
+            return ""
+        commit = self._repository.tags.commit(chain[at])
+        made = self._first_in(commit, path) if len(commit.parents) > 1 else ""
+        return made or commit.author.partition(" <")[0]
+
+    def _has(self, commit: str, path: str) -> bool:
+        return self._repository.files(commit).id(path) is not None
+
+    def _first_in(self, merge: Commit, path: str) -> str:
+        """The author who made the file at *path* on what *merge* brought in."""
+        brought = ("--diff-filter=A", *merge.parents[1:], f"^{merge.parents[0]}", "--", path)
+        found = self._repository.git.lines("log", "-1", "--format=%an", *brought)
+        return found[0] if found else ""
+
+    @cached_property
+    def _chain(self) -> list[str]:
+        return self._repository.git.lines("rev-list", "--first-parent", "--reverse", self._base, "--")
+
+    @cached_property
+    def _changed(self) -> dict[str, str]:
+        """The author of the newest commit that touched each path."""
+        return dict(reversed(self._touched))
+
+    @cached_property
+    def _first(self) -> dict[str, str]:
+        """The author of the oldest commit that touched each path."""
+        return dict(self._touched)
+
+    @cached_property
+    def _touched(self) -> list[tuple[str, str]]:
+        """Each path that a commit of *head* touched, with the author, the newest commit first."""
+        said = self._repository.git.run(
+            "log", "--name-only", "--no-renames", "-z", "--format=%x01%an", self._head, f"^{self._base}", "--"
+        ).decode("utf-8", "surrogateescape")
+        touched = []
+        for block in said.split("\x01")[1:]:
+            author, *files = block.split("\0")
+            touched += [(path.strip("\n"), author) for path in files if path.strip("\n")]
+        return touched

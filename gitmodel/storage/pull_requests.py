@@ -1,0 +1,75 @@
+"""Pull requests: opened by the host's own program, or their text laid in a file for who opens them by hand."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from gitmodel.domain.hosts import Host
+from gitmodel.errors import Unreachable
+from gitmodel.storage.remotes import without_secrets
+
+# The program that each kind of host has for this; it brings its own login.
+PROGRAMS = {"github": "gh", "gitlab": "glab"}
+_ADDRESS = re.compile(r"https?://[^\s<>\"']+")
+_LONGEST = 120.0
+
+
+def find_program(host: Host, environ: Mapping[str, str]) -> str:
+    """The path of the host's own program, "" if it has none or it is not installed."""
+    name = PROGRAMS.get(host.kind, "")
+    return shutil.which(name, path=environ.get("PATH", os.defpath)) or "" if name else ""
+
+
+def open_request(
+    host: Host, program: str, environ: Mapping[str, str], *, branch: str, base: str, title: str, text: str
+) -> str:
+    """Open a pull request of *branch* to *base* with the program that `find_program` found. Returns its address.
+
+    `gh pr create` and `glab mr create`, as their manuals have them. Raises Unreachable in the program's own words.
+    """
+    if host.kind == "github":
+        where = f"{host.site.partition('://')[2]}/{host.path}"
+        words = ["pr", "create", "--repo", where, "--base", base, "--head", branch, "--title", title]
+        words += ["--body-file", "-"]
+    else:
+        where = f"{host.site}/{host.path}"
+        words = ["mr", "create", "--repo", where, "--target-branch", base, "--source-branch", branch]
+        words += ["--title", title, "--description", text, "--yes"]
+    environment = {**environ, "GH_PROMPT_DISABLED": "1", "NO_PROMPT": "1", "NO_COLOR": "1"}
+    name = Path(program).name
+    try:
+        done = subprocess.run(
+            [program, *words], input=text.encode(), capture_output=True, env=environment, timeout=_LONGEST, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise Unreachable(f"{name} could not open the pull request: {error}") from None
+    said = f"{done.stdout.decode('utf-8', 'replace')}\n{done.stderr.decode('utf-8', 'replace')}"
+    if done.returncode:
+        raise Unreachable(f"{name} could not open the pull request: {without_secrets(' '.join(said.split()))}")
+    return find_address(said)
+
+
+def find_address(said: str) -> str:
+    """The last address in what a program or a host *said*, "" if there is none.
+
+    >>> find_address("remote: View merge request:\\nremote:   https://gitlab.example.org/team/models/-/merge_requests/7")
+    'https://gitlab.example.org/team/models/-/merge_requests/7'
+    """
+    found = _ADDRESS.findall(said)
+    return without_secrets(found[-1]) if found else ""
+
+
+def keep_text(common_dir: Path, branch: str, text: str) -> Path:
+    """Write the *text* of a pull request of *branch* where whoever opens it finds it."""
+    path = common_dir / "gitmodel" / "proposals" / f"{branch.removeprefix('propose/').replace('/', '-')}.md"
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise Unreachable(f"cannot write {path}: {error.strerror}", hint="free or mend the disk") from None
+    return path

@@ -1,0 +1,65 @@
+"""Naming what is to be merged into what: BASE..HEAD, and what is meant where nothing is said."""
+
+from __future__ import annotations
+
+from gitmodel.errors import NotFound, UsageError
+from gitmodel.storage import remotes
+from gitmodel.storage.repository import Repository
+
+PROPOSALS = "refs/heads/propose/"
+
+
+def read_range(repository: Repository, named: str) -> tuple[str, str]:
+    """The two commits of BASE..HEAD; without BASE the metadata branch. Raises UsageError, NotFound."""
+    base, dots, head = named.partition("..")
+    if not dots or not head or head.startswith("."):
+        raise UsageError(f"{named!a} is not BASE..HEAD", hint="for example: git model check gitmodel..HEAD")
+    return find_commit(repository, base) if base else _recorded(repository), find_commit(repository, head)
+
+
+def default_range(repository: Repository) -> tuple[str, str]:
+    """What a plan is made of where nothing is said: of the proposal that is checked out, else of the only one here
+    that is open, else of what is here and the remote has not.
+
+    The base is the remote's metadata branch as last seen, else the local one. Raises UsageError for several
+    proposals, NotFound for a repository without a registry.
+    """
+    base = upstream(repository) or _recorded(repository)
+    found = repository.git.lines("for-each-ref", "--format=%(objectname) %(refname)", f"--no-merged={base}", PROPOSALS)
+    proposals = {ref: commit for commit, _, ref in (line.partition(" ") for line in found)}
+    current = repository.git.lines("symbolic-ref", "--quiet", "HEAD", answers=(0, 1))
+    if current and current[0] in proposals:
+        return base, proposals[current[0]]
+    if len(proposals) > 1:
+        shown = ", ".join(ref.removeprefix("refs/heads/") for ref in sorted(proposals)[:5])
+        raise UsageError(f"there are {len(proposals)} proposals: {shown}", hint="name one: git model plan ..BRANCH")
+    return base, next(iter(proposals.values()), "") or _recorded(repository)
+
+
+def upstream(repository: Repository) -> str:
+    """The remote's metadata branch as it was last seen, "" if there is no remote or it was never asked."""
+    try:
+        remote = remotes.choose_remote(repository)
+    except NotFound:
+        return ""
+    return remotes.last_state(repository, remote).tip
+
+
+def find_commit(repository: Repository, named: str) -> str:
+    """The id of the commit that *named* stands for, as git reads it. Raises NotFound, UsageError."""
+    try:
+        found = repository.git.lines(
+            "rev-parse", "--verify", "--quiet", "--end-of-options", f"{named}^{{commit}}", answers=(0, 1)
+        )
+    except (UnicodeEncodeError, ValueError):
+        raise UsageError(f"{named!a} is no commit", hint="name one as `git log` shows it") from None
+    if not found:
+        raise NotFound(f"there is no commit {named!a}", hint="name one as `git log` shows it")
+    return found[0]
+
+
+def _recorded(repository: Repository) -> str:
+    tip = repository.tip()
+    if not tip:
+        raise NotFound("there is no registry yet", hint="run `git model init`, or `git model pull`")
+    return tip

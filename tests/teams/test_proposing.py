@@ -1,0 +1,311 @@
+"""Proposing several changes at once, and how the pull request is opened: by `gh`, `glab`, a push option or by hand."""
+
+import json
+import os
+import subprocess
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+from teamwork import BRANCH, refs
+
+from gitmodel import Client, UsageError
+from gitmodel.cli import run as run_program
+from gitmodel.errors import Conflict, NotFound, Refused, Unreachable
+
+GITHUB = "https://github.com/org/models.git"
+GITLAB = "https://gitlab.example.org/team/models.git"
+# What a host's own program is asked: its arguments, a NUL after each, and what came on its standard input.
+RECORDER = """\
+#!/bin/sh
+printf '%s\\0' "$@" > {folder}/arguments
+cat > {folder}/input
+echo 'Creating a pull request' >&2
+{answer}
+"""
+HOOK = """\
+#!/bin/sh
+for number in 0 1 2 3 4; do eval "printf '%s\\n' \\"\\$GIT_PUSH_OPTION_$number\\""; done > {folder}/options
+echo 'View merge request for it:'
+echo '  https://gitlab.example.org/team/models/-/merge_requests/7'
+"""
+
+
+def git(folder, *arguments):
+    done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+@pytest.fixture
+def hosted(team, bob, bare):
+    """Bob's clone with its remote at an address of a host, which git reaches as the bare repository."""
+
+    def open(url, path=os.environ["PATH"]):
+        git(bob.repository.git.top, "remote", "set-url", "origin", url)
+        git(bob.repository.git.top, "config", f"url.{bare}.insteadOf", url)
+        client = Client(bob.repository.git.top, store=team.store, environ={**team.environ("bob"), "PATH": path})
+        team.opened.callback(client.close)
+        return client
+
+    return open
+
+
+@pytest.fixture
+def programs(tmp_path):
+    """Puts a program that records what it is asked before all others; gives the PATH."""
+    folder = tmp_path / "programs"
+    folder.mkdir()
+
+    def install(name, answer):
+        path = folder / name
+        path.write_text(RECORDER.format(folder=folder, answer=answer), encoding="utf-8")
+        path.chmod(0o755)
+        return f"{folder}{os.pathsep}{os.environ['PATH']}"
+
+    install.arguments = lambda: (folder / "arguments").read_text(encoding="utf-8").split("\0")[:-1]
+    install.input = lambda: (folder / "input").read_text(encoding="utf-8")
+    return install
+
+
+def option(arguments, name):
+    return arguments[arguments.index(name) + 1]
+
+
+def test_several_changes_are_one_commit_on_one_branch(ada, bob, bare):
+    ada.register_model("wine").create_version()
+    ada.get_version("wine@1").set_stage("staging")
+    ada.push()
+    bob.pull()
+    made = bob.propose(("iris@3", "production"), ("iris@1", "staging"), demote=[("wine", "staging")], push=True)
+    told = {(change.model, change.place): (change.old, change.new) for change in made.plan.changes}
+    assert told == {("iris", "production"): (2, 3), ("iris", "staging"): (None, 1), ("wine", "staging"): (1, None)}
+    assert made.subject == "Change iris 3 to production, iris 1 to staging, wine nobody to staging"
+    assert made.branch == f"propose/several/3-{made.commit[:7]}"
+    assert git(bare, "rev-list", "--count", f"gitmodel..{made.branch}") == "1"
+    assert [one.branch for one in ada.list_proposals()] == [made.branch]
+    trailers = git(bare, "log", "-1", "--format=%(trailers:only,unfold)", made.branch)
+    assert {"Model: iris", "Model: wine", "Stage: production", "Stage: staging"} <= set(trailers.splitlines())
+
+
+def test_what_is_proposed_together_is_planned_one_upon_the_other(bob):
+    made = bob.propose(("iris@2", "staging"), ("iris@3", "production"))
+    files = git(bob.repository.git.top, "diff", "--name-only", f"{made.commit}^", made.commit).split()
+    assert files == ["models/iris/stages/production.toml", "models/iris/stages/staging.toml"]
+
+
+def test_of_many_changes_the_subject_says_how_many(bob, ada):
+    for number in range(6):
+        ada.register_model(f"model-with-a-long-name-{number}").create_version()
+    ada.push()
+    bob.pull()
+    made = bob.propose(*((f"model-with-a-long-name-{number}@1", "staging") for number in range(6)))
+    assert made.subject == "Change 6 stages of 6 models"
+
+
+def test_one_that_cannot_be_proposed_stops_all(bob):
+    before = git(bob.repository.git.top, "for-each-ref")
+    with pytest.raises(Conflict, match="iris@2 is recorded in production already"):
+        bob.propose(("iris@3", "staging"), ("iris@2", "production"))
+    with pytest.raises(NotFound):
+        bob.propose(("iris@3", "staging"), demote=[("iris", "staging"), ("iris", "staging")])
+    with pytest.raises(UsageError, match="nothing to propose"):
+        bob.propose()
+    with pytest.raises(UsageError):
+        bob.propose(("iris", "staging"))
+    assert [ref for ref in git(bob.repository.git.top, "for-each-ref").splitlines() if "propose" in ref] == []
+    assert before
+
+
+def test_the_text_is_in_the_address_if_it_fits(hosted):
+    made = hosted(GITHUB).propose(("iris@3", "production"), reason="better")
+    asked = parse_qs(urlsplit(made.address).query)
+    assert asked["body"][0].startswith("<!-- gitmodel plan -->\n")
+    assert "iris\\: production 2" in asked["body"][0].replace("\u200b", "")
+    assert asked["title"] == ["Promote iris 3 to production"]
+    assert f"/compare/gitmodel...{made.branch}" in made.address
+    assert made.text == ""
+
+
+def test_the_text_is_in_a_file_if_it_does_not_fit_or_the_host_is_not_known(ada, bob, hosted):
+    unknown = bob.propose(("iris@3", "production"))
+    assert unknown.address == ""
+    assert Path(unknown.text).read_text(encoding="utf-8").startswith("<!-- gitmodel plan -->\n")
+    ada.get_version("iris@1").log_metadata({f"key-{number}": "a long value " * 9 for number in range(60)})
+    ada.push()
+    known = hosted(GITHUB)
+    known.pull()
+    made = known.propose(("iris@1", "production"))
+    assert len(made.address) < 400
+    assert "key\\-49" in Path(made.text).read_text(encoding="utf-8")
+
+
+def test_gh_opens_the_pull_request_to_the_metadata_branch(hosted, programs, bare):
+    client = hosted(GITHUB, programs("gh", "echo https://github.com/org/models/pull/12"))
+    made = client.propose(("iris@3", "production"), open=True)
+    assert made.request == "https://github.com/org/models/pull/12"
+    assert made.pushed
+    asked = programs.arguments()
+    assert asked[:2] == ["pr", "create"]
+    assert option(asked, "--repo") == "github.com/org/models"
+    assert (option(asked, "--base"), option(asked, "--head")) == ("gitmodel", made.branch)
+    assert option(asked, "--title") == "Promote iris 3 to production"
+    assert programs.input().startswith("<!-- gitmodel plan -->\n")
+    assert f"refs/heads/{made.branch}" in git(bare, "for-each-ref")
+
+
+def test_glab_opens_the_merge_request(hosted, programs):
+    client = hosted(GITLAB, programs("glab", "echo '!12 https://gitlab.example.org/team/models/-/merge_requests/12'"))
+    made = client.propose(("iris@3", "production"), open=True)
+    assert made.request == "https://gitlab.example.org/team/models/-/merge_requests/12"
+    asked = programs.arguments()
+    assert asked[:2] == ["mr", "create"]
+    assert "--yes" in asked
+    assert option(asked, "--repo") == "https://gitlab.example.org/team/models"
+    assert (option(asked, "--target-branch"), option(asked, "--source-branch")) == ("gitmodel", made.branch)
+    assert option(asked, "--description").startswith("<!-- gitmodel plan -->\n")
+
+
+def test_a_program_that_fails_is_heard_and_the_branch_stays_pushed(hosted, programs, bare):
+    client = hosted(GITHUB, programs("gh", "echo 'gh: not logged in to https://ada:pw@github.com' >&2; exit 4"))
+    with pytest.raises(Unreachable, match=r"gh could not open the pull request: .*not logged in") as failed:
+        client.propose(("iris@3", "production"), open=True)
+    assert "pw" not in failed.value.message
+    assert "open the pull request at https://github.com/org/models/compare/gitmodel" in failed.value.hint
+    assert "propose/iris/production/3-" in git(bare, "for-each-ref")
+
+
+def test_gitlab_opens_it_on_the_push_where_glab_is_missing(hosted, bare, tmp_path):
+    git(bare, "config", "receive.advertisePushOptions", "true")
+    hook = bare / "hooks" / "post-receive"
+    hook.write_text(HOOK.format(folder=tmp_path), encoding="utf-8")
+    hook.chmod(0o755)
+    made = hosted(GITLAB).propose(("iris@3", "production"), open=True)
+    assert made.request == "https://gitlab.example.org/team/models/-/merge_requests/7"
+    said = (tmp_path / "options").read_text(encoding="utf-8").splitlines()
+    assert said[:3] == [
+        "merge_request.create",
+        "merge_request.target=gitmodel",
+        "merge_request.title=Promote iris 3 to production",
+    ]
+    assert said[3].startswith("merge_request.description=<!-- gitmodel plan -->\\n")
+
+
+def test_a_host_that_takes_no_push_options_gets_the_branch_all_the_same(hosted, bare):
+    git(bare, "config", "receive.advertisePushOptions", "false")
+    made = hosted(GITLAB).propose(("iris@3", "production"), open=True)
+    assert (made.pushed, made.request) == (True, "")
+    assert f"refs/heads/{made.branch}" in git(bare, "for-each-ref")
+
+
+def test_nothing_is_pushed_or_opened_unless_asked(hosted, programs, bare, tmp_path):
+    before = refs(bare), git(bare, "for-each-ref")
+    hosted(GITHUB, programs("gh", "exit 1")).propose(("iris@3", "production"))
+    assert (refs(bare), git(bare, "for-each-ref")) == before
+    assert not (tmp_path / "programs" / "arguments").exists()
+
+
+def test_a_push_of_a_proposal_that_the_host_refuses_is_said_in_its_words(bob, bare):
+    hook = bare / "hooks" / "pre-receive"
+    hook.write_text("#!/bin/sh\necho 'proposals only in office hours' >&2\nexit 1\n", encoding="utf-8")
+    hook.chmod(0o755)
+    with pytest.raises(Refused, match="proposals only in office hours"):
+        bob.propose(("iris@3", "production"), push=True)
+
+
+class TestCommand:
+    @pytest.fixture(autouse=True)
+    def within(self, ada, bob, monkeypatch):
+        monkeypatch.chdir(bob.repository.git.top)
+
+    def run(self, capsys, *words):
+        code = run_program([*words])
+        said = capsys.readouterr()
+        return code, said.out, said.err
+
+    def test_several_are_words_one_after_the_other(self, capsys):
+        code, out, _ = self.run(
+            capsys, "propose", "iris@3", "production", "iris", "1", "staging", "--reason", "why", "--format", "json"
+        )
+        assert code == 0
+        made = json.loads(out)
+        assert [(c["model"], c["stage"], c["previous"], c["version"]) for c in made["changes"]] == [
+            ("iris", "production", 2, 3),
+            ("iris", "staging", None, 1),
+        ]
+        assert (made["ready"], made["pushed"], made["models"], made["request"]) == (True, False, ["iris"], "")
+
+    def test_people_are_told_how_to_go_on(self, capsys):
+        code, out, _ = self.run(capsys, "propose", "--demote", "iris", "production")
+        first, second, third = out.splitlines()
+        assert code == 0
+        assert first.startswith("Demote iris 2 from production: proposed on propose/iris/production/none-")
+        assert second.startswith("push it with: git push origin propose/iris/production/none-")
+        assert third.startswith("its text is in: ")
+
+    def test_the_list_has_a_line_for_each_proposal(self, capsys):
+        self.run(capsys, "propose", "iris@3", "production", "iris@1", "staging")
+        code, out, _ = self.run(capsys, "proposals", "--format", "tsv", "--filter", '"iris" in models && ready')
+        assert code == 0
+        assert len(out.splitlines()) == 2
+
+    @pytest.mark.parametrize(
+        ("words", "code", "said"),
+        [
+            (["iris@3"], 2, "something is missing"),
+            (["iris", "production"], 2, "propose"),
+            (["iris@3", "production", "iris@1"], 2, "something is missing"),
+            (["iris@3", "nowhere"], 2, "nowhere"),
+            ([], 2, "there is nothing to propose"),
+            (["--demote", "iris"], 2, "--demote"),
+            (["--rollback", "iris", "staging"], 3, "no other version of iris was ever in staging"),
+            (["iris@9", "production"], 3, "there is no version 9 of iris"),
+            (["iris@2", "production"], 4, "iris@2 is recorded in production already"),
+        ],
+    )
+    def test_what_cannot_be_proposed_says_why(self, capsys, words, code, said):
+        found, out, err = self.run(capsys, "propose", *words)
+        assert (found, out) == (code, "")
+        assert said in err
+
+
+class TestPlanned:
+    def test_without_a_range_it_is_the_proposal_that_is_checked_out_or_the_only_one(self, bob, git):
+        first = bob.propose(("iris@3", "production"))
+        assert bob.plan().head == first.commit
+        second = bob.propose(("iris@1", "staging"))
+        with pytest.raises(UsageError, match="there are 2 proposals") as several:
+            bob.plan()
+        assert "git model plan ..BRANCH" in several.value.hint
+        assert bob.plan(f"..{first.branch}").head == first.commit
+        git(bob.repository.git.top, "checkout", "-q", second.branch)
+        assert bob.plan().head == second.commit
+
+    def test_without_a_proposal_it_is_what_is_here_and_not_pushed(self, bob):
+        base = refs(bob.repository.common_dir)[BRANCH]
+        bob.get_version("iris@3").set_stage("production")
+        planned = bob.plan()
+        assert (planned.base, planned.head) == (base, refs(bob.repository.common_dir)[BRANCH])
+        assert [(change.place, change.old, change.new) for change in planned.changes] == [("production", 2, 3)]
+
+    def test_without_a_remote_there_is_nothing_to_merge(self, code_repo):
+        with Client(code_repo) as client:
+            with pytest.raises(NotFound, match="no registry"):
+                client.plan()
+            client.register_model("iris")
+            assert client.plan().changes == ()
+
+    def test_what_is_merged_is_planned_no_more(self, ada, bob, bare):
+        made = bob.propose(("iris@3", "production"), push=True)
+        git(bare, "update-ref", BRANCH, made.commit)
+        bob.pull()
+        assert bob.plan().changes == ()
+
+    def test_check_has_a_door_in_python_too(self, bob):
+        made = bob.propose(("iris@3", "production"))
+        assert bob.check() == []
+        assert bob.check(made.branch) == []
+        found = bob.check_between(f"gitmodel..{made.branch}")
+        assert (found.problems, found.rules) == ((), ())
+        with pytest.raises(NotFound, match="there is no commit"):
+            bob.check("nowhere")
