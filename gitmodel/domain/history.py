@@ -82,7 +82,7 @@ def prose(message: str) -> str:
 
 
 def pull_request(message: str) -> str:
-    """The pull or merge request that a host's merge button names in *message*, as the host writes it; else "".
+    r"""The pull or merge request that a host's merge button names in *message*, as the host writes it; else "".
 
     >>> pull_request("Merge pull request #12 from ada/propose\n")
     '#12'
