@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -19,7 +20,7 @@ GIT_CONFIG = """\
 [init]
 \tdefaultBranch = main
 """
-PREFIXES = ("GIT_", "GITMODEL_", "XDG_")
+PREFIXES = ("AWS_", "GIT_", "GITMODEL_", "XDG_")
 TERMINAL = ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "PAGER", "LANGUAGE")
 
 
@@ -64,6 +65,23 @@ def hermetic(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathF
     if hasattr(time, "tzset"):
         time.tzset()
     return home
+
+
+@pytest.fixture(scope="session")
+def seaweedfs_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """One S3 server for all tests of a process; those that use it share `@pytest.mark.xdist_group("s3")`."""
+    from store_servers import seaweedfs
+
+    with seaweedfs(tmp_path_factory.mktemp("seaweedfs")) as server:
+        yield server
+
+
+@pytest.fixture
+def s3(seaweedfs_server: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The S3 server, which the environment leads to; `s3.prefix()` is the URL of a store that nobody has used yet."""
+    for name, value in seaweedfs_server.environ().items():
+        monkeypatch.setenv(name, value)
+    return seaweedfs_server
 
 
 @pytest.fixture

@@ -74,11 +74,18 @@ class Failing(io.RawIOBase):
         return 5
 
 
-@pytest.fixture(params=["default", "shared"])
+S3 = pytest.mark.xdist_group("s3")
+
+
+@pytest.fixture(params=["default", "shared", pytest.param("s3", marks=S3), pytest.param("s3 without copies", marks=S3)])
 def store(request, tmp_path):
     """An empty store of each kind. Add one here, and it must pass all of TestEveryStore."""
     if request.param == "default":
         return open_store("", default_root=tmp_path / "git" / "gitmodel")
+    if request.param.startswith("s3"):
+        url = request.getfixturevalue("s3").prefix()
+        made = open_store(url, default_root=tmp_path / "git" / "gitmodel")
+        return made.origin if request.param == "s3 without copies" else made
     made = open_store((tmp_path / "shared store").as_uri(), default_root=tmp_path)
     made.create()
     return made
@@ -700,8 +707,10 @@ class TestOpenStore:
     @pytest.mark.parametrize(
         ("url", "said"),
         [
-            ("s3://bucket/models", "remote artifact stores .s3:. are not in this version"),
-            ("https://example.com/x", "https:. are not in this version"),
+            ("https://example.com/x", "no artifact stores of the kind https:"),
+            ("s3:///models", "not written as s3://PLACE/PATH"),
+            ("s3://bucket/models?x=1", "not written as s3://PLACE/PATH"),
+            ("s3://ab/models", "'ab' is no name of a bucket"),
             ("models", "not the path of a folder"),
             ("file:models", "not absolute"),
             ("file://server/models", "not the path of a folder"),

@@ -10,7 +10,6 @@ from gitmodel.domain import codec, paths, records
 from gitmodel.domain.records import RegistryRecord
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import Conflict, UsageError
-from gitmodel.storage.local_store import LocalStore
 from gitmodel.storage.repository import Repository, configured, open_repository
 from gitmodel.storage.stores import open_store
 
@@ -107,9 +106,7 @@ def change_setting(repository: Repository, key: str, value: str) -> str:
 
 
 def _make_store(url: str) -> None:
-    store = open_store(url, default_root=Path())
-    if isinstance(store, LocalStore):
-        store.create()
+    open_store(url, default_root=Path()).create()
 
 
 def _record_store(repository: Repository, store: str) -> bool:

@@ -142,9 +142,12 @@ def copy_artifacts(
 
 
 def verify_file(store: ArtifactStore, digest: Digest, *, progress: Progress | None = None) -> StoredArtifact:
-    """Read the object and hash it. Raises Invalid if it is not what *digest* names, NotFound without it."""
+    """Read the object, not a copy of it, and hash it.
+
+    Raises Invalid if it is not what *digest* names, NotFound without it.
+    """
     count = _Count(progress, store.size(digest) if progress else 0)
-    with store.open(digest) as reader:
+    with store.origin.open(digest) as reader:
         size = sum(map(len, _chunks(reader, count)))
     return StoredArtifact(digest, size, folder=False)
 
@@ -153,6 +156,7 @@ def verify_folder(
     store: ArtifactStore, digest: Digest, *, jobs: int = WORKERS, progress: Progress | None = None
 ) -> StoredArtifact:
     """Hash the manifest and every file it names. Raises as `verify_file` does, naming the file."""
+    store = store.origin
     entries = _read_manifest(store, digest)
     once = list({(entry.digest, entry.size): entry for entry in entries}.values())
     count = _Count(progress, sum(entry.size for entry in once))

@@ -90,7 +90,7 @@ class LocalStore:
             with _reaching(temporary):
                 os.fchmod(descriptor, 0o444)
                 self._sync(descriptor)
-            self._place(temporary, self._path(digest))
+            self._place(temporary, self.place(digest))
         except BaseException:
             with suppress(OSError):
                 os.unlink(temporary)
@@ -106,7 +106,7 @@ class LocalStore:
         in place of the last bytes if they are not what *digest* names: who reads to the end is not deceived.
         """
         descriptor, size = self._open(digest)
-        raw = _VerifyingReader(descriptor, digest, size, self._path(digest))
+        raw = _VerifyingReader(descriptor, digest, size, self.place(digest))
         return cast(BinaryIO, io.BufferedReader(raw, buffer_size=1 << 16))
 
     def path(self, digest: Digest) -> Path:
@@ -115,7 +115,12 @@ class LocalStore:
             buffer = bytearray(CHUNK)
             while cast(io.BufferedReader, reader).readinto(buffer):
                 pass
-        return self._path(digest)
+        return self.place(digest)
+
+    def place(self, digest: Digest) -> Path:
+        """Where the object is, or would be."""
+        name = hex_of(digest)
+        return self._objects / name[:2] / name[2:]
 
     def holds(self, digest: Digest) -> bool:
         """Whether the object is there as a regular file; its content is verified by reading it."""
@@ -144,7 +149,7 @@ class LocalStore:
 
     def remove(self, digest: Digest) -> None:
         """Remove the object, or what stands in its place; without one, do nothing."""
-        path = self._path(digest)
+        path = self.place(digest)
         self._state(digest)  # a store that is gone is not a store without this object
         with _reaching(path), suppress(FileNotFoundError, NotADirectoryError):
             os.unlink(path)
@@ -159,10 +164,6 @@ class LocalStore:
             if str(path) == leftover.name:
                 with _reaching(path), suppress(FileNotFoundError):
                     os.unlink(path)
-
-    def _path(self, digest: Digest) -> Path:
-        name = hex_of(digest)
-        return self._objects / name[:2] / name[2:]
 
     def _begin(self) -> tuple[int, Path]:
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -223,7 +224,7 @@ class LocalStore:
             _sync_folder(folder.parent)
 
     def _open(self, digest: Digest) -> tuple[int, int]:
-        path = self._path(digest)
+        path = self.place(digest)
         with _reaching(path):
             try:
                 # O_NONBLOCK: a pipe in the place of an object must not make us wait for its writer
@@ -241,7 +242,7 @@ class LocalStore:
             return descriptor, state.st_size
 
     def _state(self, digest: Digest) -> os.stat_result | None:
-        path = self._path(digest)
+        path = self.place(digest)
         with _reaching(path):
             try:
                 state = os.lstat(path)

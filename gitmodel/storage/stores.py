@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
 
 from gitmodel.domain.digests import Digest
 from gitmodel.errors import UsageError
 
+if TYPE_CHECKING:
+    from urllib.parse import SplitResult
+
+    from gitmodel.storage.remote_store import Backend
+
 Sent = Callable[[int], None]
 """Told the length in bytes of each piece that the store has taken; by several threads at a time."""
+
+
+REMOTE = ("s3",)
 
 
 class StoredObject(NamedTuple):
@@ -86,7 +94,9 @@ class ArtifactStore(Protocol):
 
 
 def open_store(url: str, *, default_root: Path) -> ArtifactStore:
-    """The store that *url* names: `file:///path`, an absolute path, or if empty the one in *default_root*.
+    """The store that *url* names, or if empty the one in *default_root*, which else keeps copies of a remote one.
+
+    A folder is `file:///path` or an absolute path; a remote store `s3://bucket/prefix`.
 
     >>> open_store("", default_root=Path("/repo/.git/gitmodel")).shared
     False
@@ -113,13 +123,50 @@ def open_store(url: str, *, default_root: Path) -> ArtifactStore:
             hint="leave them out; they are taken from the environment of the store",
         )
     if parts.scheme not in ("", "file"):
-        raise UsageError(
-            f"remote artifact stores ({ascii(parts.scheme)[1:-1]}:) are not in this version",
-            hint="name a folder that others can reach too: file:///absolute/path",
-        )
+        return _open_remote(parts, default_root)
     path = unquote(parts.path)
     if not parts.scheme or parts.netloc not in ("", "localhost") or parts.query or parts.fragment:
         raise UsageError("the artifact store is not the path of a folder", hint="write it as file:///absolute/path")
     if not path.startswith("/") or "\0" in path:
         raise UsageError("the path of the artifact store is not absolute", hint="write it as file:///absolute/path")
     return LocalStore(Path(path), shared=True)
+
+
+def _open_remote(parts: SplitResult, default_root: Path) -> ArtifactStore:
+    from urllib.parse import unquote
+
+    from gitmodel.storage.cached_store import CachedStore
+    from gitmodel.storage.local_store import LocalStore
+    from gitmodel.storage.remote_store import RemoteStore
+
+    if parts.scheme not in REMOTE:
+        raise UsageError(
+            f"there are no artifact stores of the kind {ascii(parts.scheme)[1:-1]}:",
+            hint=f"name a folder, file:///absolute/path, or a place on a server: {'://, '.join(REMOTE)}://",
+        )
+    if parts.query or parts.fragment or not parts.netloc or "//" in parts.path:
+        raise UsageError(
+            f"the artifact store is not written as {parts.scheme}://PLACE/PATH",
+            hint="leave out everything behind ? and #; settings of a server are in its environment",
+        )
+    backend = _backend(parts.scheme, parts.netloc, unquote(parts.path).strip("/"))
+    return CachedStore(RemoteStore(backend), LocalStore(default_root, synced=False))
+
+
+def _backend(scheme: str, place: str, path: str) -> Backend:
+    from gitmodel.storage.s3 import S3Backend
+
+    return S3Backend(place, path)
+
+
+def library(module: str, *, extra: str) -> Any:
+    """The *module* of an optional library, imported now. Raises UsageError, with what to type, if it is missing."""
+    import importlib
+
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"this kind of artifact store needs the package {error.name}, which is not installed",
+            hint=f"pip install 'gitmodel[{extra}]'",
+        ) from None

@@ -1,0 +1,304 @@
+"""An artifact store on a server together with the copies that this machine keeps of what passed through it.
+
+The copies are a local store, whose objects are verified on every read as all are. What a download that was
+cut off had fetched is `<root>/partial/<64 hex digits>`, under its writer's flock; the next one goes on from there.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import io
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, cast
+
+from gitmodel.domain.digests import PREFIX, Digest, hex_of
+from gitmodel.errors import GitModelError, Invalid, Unreachable
+from gitmodel.storage.local_store import LocalStore
+from gitmodel.storage.remote_store import SMALL, RemoteReader, RemoteStore, read_up_to
+from gitmodel.storage.stores import Leftover, Sent, StoredObject
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+
+class CachedStore:
+    """The *origin* on a server, with copies in *cache*. What is there, and what is not, is asked of the origin."""
+
+    shared = True
+
+    def __init__(self, origin: RemoteStore, cache: LocalStore) -> None:
+        self._origin = origin
+        self.cache = cache
+
+    def __repr__(self) -> str:
+        return f"CachedStore({self._origin!r}, {self.cache!r})"
+
+    @property
+    def url(self) -> str:
+        return self._origin.url
+
+    @property
+    def origin(self) -> RemoteStore:
+        return self._origin
+
+    def create(self) -> None:
+        """See that the origin takes us."""
+        self._origin.create()
+
+    def put_stream(self, source: BinaryIO, *, sent: Sent | None = None) -> tuple[Digest, int]:
+        """Store what *source* yields in the origin, and keep a copy.
+
+        A large one is read once, into the cache, which gives it its name, and is sent from there: so a later try
+        goes on where this one stopped, even if the source is gone.
+        """
+        content = read_up_to(source, SMALL + 1)
+        if len(content) <= SMALL:
+            digest = PREFIX + hashlib.sha256(content).hexdigest()
+            self._origin.put_known(digest, len(content), io.BytesIO(content), sent=sent)
+            self._keep(digest, content)
+            return digest, len(content)
+        try:
+            digest, size = self.cache.put_stream(cast(BinaryIO, _Joined(content, source)))
+        except Unreachable as error:
+            raise self._full(error) from error
+        with self.cache.open(digest) as copy:
+            self._origin.put_known(digest, size, copy, sent=sent)
+        return digest, size
+
+    def put_known(self, digest: Digest, size: int, source: BinaryIO, *, sent: Sent | None = None) -> None:
+        """Store the object in the origin."""
+        self._origin.put_known(digest, size, source, sent=sent)
+
+    def open(self, digest: Digest) -> BinaryIO:
+        """A verifying reader of the copy, or else of the object, of which it keeps a copy when it comes to its end."""
+        if self.cache.holds(digest):
+            return cast(BinaryIO, io.BufferedReader(_CopyReader(self.cache, digest), buffer_size=1 << 16))
+        return cast(BinaryIO, io.BufferedReader(self._fetching(digest), buffer_size=1 << 16))
+
+    def path(self, digest: Digest) -> Path:
+        """The file of the copy, verified now and fetched if need be, for those who map it; never write to it."""
+        if not self.cache.holds(digest):
+            with self.open(digest) as reader:
+                while reader.read(1 << 20):
+                    pass
+        return self.cache.path(digest)
+
+    def holds(self, digest: Digest) -> bool:
+        return self._origin.holds(digest)
+
+    def size(self, digest: Digest) -> int:
+        """The length of the copy, or else of the object."""
+        return self.cache.size(digest) if self.cache.holds(digest) else self._origin.size(digest)
+
+    def digests(self) -> Iterator[Digest]:
+        return self._origin.digests()
+
+    def objects(self) -> Iterator[StoredObject]:
+        return self._origin.objects()
+
+    def remove(self, digest: Digest) -> None:
+        """Remove the object and the copy."""
+        self._origin.remove(digest)
+        self.cache.remove(digest)
+
+    def leftovers(self) -> list[Leftover]:
+        return self._origin.leftovers()
+
+    def remove_leftover(self, leftover: Leftover) -> None:
+        self._origin.remove_leftover(leftover)
+
+    def _fetching(self, digest: Digest) -> io.RawIOBase:
+        partial = _Partial.begin(self.cache, digest)
+        if partial is None:
+            return self._origin.reader(digest)
+        try:
+            return _FetchingReader(self._origin, digest, partial)
+        except BaseException:
+            partial.close()
+            raise
+
+    def _keep(self, digest: Digest, content: bytes) -> None:
+        with suppress(GitModelError):  # a copy is a convenience
+            if not self.cache.holds(digest):
+                self.cache.put_stream(io.BytesIO(content))
+
+    def _full(self, error: Unreachable) -> Unreachable:
+        return Unreachable(
+            f"the copies that this machine keeps cannot be written: {error.message}",
+            hint=f"make room on the disk of {self.cache.root}; what is in it and in {self.url}, too, may be removed",
+        )
+
+
+class _Partial:
+    """What was fetched of an object so far: a file that one process at a time holds and makes longer."""
+
+    def __init__(self, cache: LocalStore, digest: Digest, path: Path, descriptor: int) -> None:
+        self._cache = cache
+        self._digest = digest
+        self._path = path
+        self._descriptor = descriptor
+        self.size = os.fstat(descriptor).st_size
+
+    @classmethod
+    def begin(cls, cache: LocalStore, digest: Digest) -> _Partial | None:
+        """That of *digest*; None if another process is fetching it, or if this disk takes nothing."""
+        path = cache.root / "partial" / hex_of(digest)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except OSError:
+            return None
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(descriptor).st_nlink:
+                return cls(cache, digest, path, descriptor)
+        except OSError:
+            pass
+        os.close(descriptor)
+        return None
+
+    def read(self, start: int, length: int) -> bytes:
+        return os.pread(self._descriptor, length, start)
+
+    def write(self, content: memoryview, start: int) -> bool:
+        """Add bytes at the end; False, and no file any more, if the disk does not take them."""
+        try:
+            while content:
+                count = os.pwrite(self._descriptor, content, start)
+                content, start = content[count:], start + count
+        except OSError:
+            self.drop()
+            return False
+        return True
+
+    def keep(self) -> None:
+        """It is whole and verified: make it a copy."""
+        target = self._cache.place(self._digest)
+        with suppress(OSError):
+            os.fchmod(self._descriptor, 0o444)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(self._path, target)
+        self.close()
+
+    def drop(self) -> None:
+        with suppress(OSError):
+            os.unlink(self._path)
+        self.close()
+
+    def close(self) -> None:
+        if self._descriptor >= 0:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+
+class _FetchingReader(io.RawIOBase):
+    """The bytes of an object: what was fetched before, then the server's, which are kept as they come."""
+
+    def __init__(self, origin: RemoteStore, digest: Digest, partial: _Partial) -> None:
+        self._partial: _Partial | None = partial
+        self._digest = digest
+        self._had = partial.size
+        self._done = 0
+        hashed = hashlib.sha256()
+        while self._done < self._had and (content := partial.read(self._done, 1 << 20)):
+            hashed.update(content)
+            self._done += len(content)
+        self._done = 0
+        self._remote = self._connect(origin, hashed)
+
+    def _connect(self, origin: RemoteStore, hashed: hashlib._Hash) -> RemoteReader:
+        try:
+            return origin.reader(self._digest, self._had, hashed)
+        except Invalid:
+            if not self._had or self._partial is None:
+                raise
+            # what was fetched before is not the beginning of this object: a crash took some of it
+            self._partial.drop()
+            self._partial, self._had = None, 0
+            return origin.reader(self._digest)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer).cast("B")
+        if self._partial is not None and self._done < self._had:
+            content = self._partial.read(self._done, min(len(view), self._had - self._done))
+            view[: len(content)] = content
+            self._done += len(content)
+            return len(content)
+        try:
+            count = self._remote.readinto(view)
+        except Invalid as error:
+            self._spoiled(error)
+            raise
+        if self._partial is not None:
+            if count and not self._partial.write(view[:count], self._done):
+                self._partial = None
+            self._done += count
+            if self._partial is not None and self._done >= self._remote.total:
+                self._partial.keep()
+                self._partial = None
+        return count
+
+    def close(self) -> None:
+        if not self.closed:
+            self._remote.close()
+            if self._partial is not None:
+                self._partial.close()
+        super().close()
+
+    def _spoiled(self, error: Invalid) -> None:
+        if self._partial is not None:
+            self._partial.drop()
+            self._partial = None
+        if self._had:
+            error.hint = f"it was fetched in two parts; try again from its beginning. If that fails: {error.hint}"
+
+
+class _CopyReader(io.RawIOBase):
+    """The bytes of a copy. A damaged one is removed, so that the next try takes the origin's."""
+
+    def __init__(self, cache: LocalStore, digest: Digest) -> None:
+        self._cache = cache
+        self._digest = digest
+        self._reader = cache.open(digest)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        try:
+            return cast(io.BufferedReader, self._reader).readinto(buffer)
+        except Invalid as error:
+            with suppress(GitModelError):
+                self._cache.remove(self._digest)
+            error.hint = "that was the copy on this machine, and it is removed: try again"
+            raise
+
+    def close(self) -> None:
+        if not self.closed:
+            self._reader.close()
+        super().close()
+
+
+class _Joined(io.RawIOBase):
+    """The bytes that were read of *source* already, then the rest of it."""
+
+    def __init__(self, content: bytes, source: BinaryIO) -> None:
+        self._left = memoryview(content)
+        self._source = source
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer).cast("B")
+        content = self._left[: len(view)] if self._left else memoryview(self._source.read(len(view)))
+        view[: len(content)] = content
+        self._left = self._left[len(content) :] if self._left else self._left
+        return len(content)

@@ -1,0 +1,92 @@
+"""Requests to a server, repeated while that may help, and its silence in words."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Mapping
+from typing import NamedTuple
+
+from gitmodel.errors import Unreachable
+from gitmodel.storage.stores import library
+
+PASSING = (408, 425, 429, 500, 502, 503, 504)
+CONNECTIONS = 16
+
+
+class Answer(NamedTuple):
+    """What a server answered; the names of *headers* are in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Server:
+    """The server at *base* (scheme and host); *name* is what messages call it. It is used by many threads."""
+
+    def __init__(self, base: str, name: str, *, timeout: float, attempts: int) -> None:
+        urllib3 = library("urllib3", extra="s3")
+        self.base = base
+        self._name = name
+        self._attempts = attempts
+        settings = {
+            "maxsize": CONNECTIONS,
+            "block": False,
+            "timeout": urllib3.Timeout(connect=min(timeout, 10.0), read=timeout),
+            "retries": False,
+        }
+        proxy = _proxy(base)
+        self._pool = urllib3.ProxyManager(proxy, **settings) if proxy else urllib3.PoolManager(**settings)
+        self._failures = (urllib3.exceptions.HTTPError, OSError)
+
+    def request(
+        self, method: str, path: str, *, headers: Callable[[], dict[str, str]], body: bytes | bytearray, what: str
+    ) -> Answer:
+        """The answer to a request that may be repeated; *headers* are made anew for each try, since they are signed.
+
+        Raises Unreachable if there is none, or if the server is not well for too long.
+        """
+        for attempt in range(1, self._attempts + 1):
+            try:
+                found = self._pool.request(
+                    method, self.base + path, headers=headers(), body=body or None, redirect=False, preload_content=True
+                )
+                if found.status not in PASSING or attempt == self._attempts:
+                    return Answer(found.status, {k.lower(): v for k, v in found.headers.items()}, found.data)
+            except self._failures as error:
+                if attempt == self._attempts or _final(error):
+                    raise Unreachable(
+                        f"the artifact store {self._name} cannot be reached at {self.base} ({what}): {_why(error)}",
+                        hint="see that the server runs and that its address is right, then run the same command again: "
+                        "what was sent already is not sent again",
+                    ) from error
+            time.sleep(min(0.1 * 2**attempt, 5.0) * random.uniform(0.5, 1.0))
+        raise AssertionError("the loop returns or raises")
+
+
+def _proxy(base: str) -> str:
+    from urllib.parse import urlsplit
+    from urllib.request import getproxies, proxy_bypass
+
+    parts = urlsplit(base)
+    return "" if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme, "")
+
+
+def _final(error: Exception) -> bool:
+    import ssl
+
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, ssl.SSLCertVerificationError):
+            return True
+        seen = seen.__cause__ or seen.__context__ or (seen.args[0] if _wraps(seen) else None)
+    return False
+
+
+def _wraps(error: BaseException) -> bool:
+    return bool(error.args) and isinstance(error.args[0], BaseException)
+
+
+def _why(error: BaseException) -> str:
+    return str(error.__cause__ or error).rpartition(">: ")[2] or type(error).__name__

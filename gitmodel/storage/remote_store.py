@@ -1,0 +1,352 @@
+"""The artifact store on a server: one way of putting and verified reading, over what each kind of server offers."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import threading
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
+
+from gitmodel.domain.digests import PREFIX, Digest, hex_of
+from gitmodel.errors import GitModelError, Invalid, NotFound
+from gitmodel.storage.stores import Leftover, Sent, StoredObject
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+SMALL = 8 << 20
+"""Objects of at most so many bytes are kept in memory and sent in one request."""
+RANGE = 4 << 20
+"""Objects are read in ranges of so many bytes."""
+LANES = 8  # requests for the parts and ranges of large objects at a time, over all of them: what bounds the memory
+
+
+class Upload(Protocol):
+    """An object on its way, in parts numbered from 0, all of *part_size* bytes but the last; nobody sees it yet."""
+
+    part_size: int
+    ordered: bool
+    """Whether parts can only be sent one after the other."""
+
+    def holds(self, number: int, content: bytes | bytearray) -> bool:
+        """Whether the server has this part already, with these bytes, from an earlier try."""
+
+    def send(self, number: int, content: bytes | bytearray) -> None:
+        """Send a part."""
+
+    def finish(self) -> None:
+        """Make the object appear, whole."""
+
+    def abort(self) -> None:
+        """Give it up, with all its parts."""
+
+
+class Backend(Protocol):
+    """What a kind of server offers. Every method raises Unreachable if the server does not do it."""
+
+    @property
+    def url(self) -> str:
+        """Where it is, without credentials."""
+
+    def create(self) -> None:
+        """See that the store can be used; make what is missing, where that is ours to make."""
+
+    def stat(self, digest: Digest) -> StoredObject | None:
+        """The object, asked of the server now; None if it is not there, or not what was put there."""
+
+    def read(self, digest: Digest, start: int, length: int) -> tuple[bytes, int]:
+        """At most *length* bytes from *start*, and the length of the whole object. Raises NotFound."""
+
+    def write(self, digest: Digest, content: bytes) -> None:
+        """Make the object appear, whole; what is there and its equal may stay."""
+
+    def upload(self, digest: Digest, size: int) -> Upload:
+        """Begin to send a large object, or go on with what an earlier try left."""
+
+    def objects(self) -> Iterator[StoredObject]:
+        """All objects."""
+
+    def remove(self, digest: Digest) -> None:
+        """Remove the object; without it, do nothing."""
+
+    def leftovers(self) -> list[Leftover]:
+        """Uploads that did not end, or have not yet."""
+
+    def remove_leftover(self, leftover: Leftover) -> None:
+        """Give one up; without it, do nothing."""
+
+
+class RemoteStore:
+    """The artifacts on a server, over its *backend*. Memory is bounded, whatever the sizes of objects."""
+
+    shared = True
+
+    def __init__(self, backend: Backend) -> None:
+        self.backend = backend
+        self._pool: ThreadPoolExecutor | None = None
+        self._starting = threading.Lock()
+        self._free = threading.Semaphore(LANES)
+
+    def __repr__(self) -> str:
+        return f"RemoteStore({self.url!r})"
+
+    @property
+    def url(self) -> str:
+        return self.backend.url
+
+    @property
+    def origin(self) -> RemoteStore:
+        return self
+
+    def create(self) -> None:
+        """See that the server takes us; say what is missing there."""
+        self.backend.create()
+
+    def put_stream(self, source: BinaryIO, *, sent: Sent | None = None) -> tuple[Digest, int]:
+        """Store what *source* yields to its end; return its digest and length in bytes.
+
+        What is longer than `SMALL` is written to a temporary file first: its name is known only at its end.
+        """
+        import tempfile
+
+        content = read_up_to(source, SMALL + 1)
+        digest = PREFIX + hashlib.sha256(content).hexdigest()
+        if len(content) <= SMALL:
+            self._write(digest, content, sent)
+            return digest, len(content)
+        hashed = hashlib.sha256(content)
+        with tempfile.TemporaryFile(prefix="gitmodel-") as spool:
+            spool.write(content)
+            while content := read_up_to(source, 1 << 20):
+                hashed.update(content)
+                spool.write(content)
+            size = spool.tell()
+            spool.seek(0)
+            digest = PREFIX + hashed.hexdigest()
+            self.put_known(digest, size, cast(BinaryIO, spool), sent=sent)
+        return digest, size
+
+    def put_known(self, digest: Digest, size: int, source: BinaryIO, *, sent: Sent | None = None) -> None:
+        """Store the *size* bytes of *digest*; what an earlier try has sent of a large one is not sent again.
+
+        The object appears when *source* has come to its end without raising, and at no time before.
+        """
+        hex_of(digest)
+        if size <= SMALL:
+            content = read_up_to(source, SMALL + 1)
+            if PREFIX + hashlib.sha256(content).hexdigest() != digest:
+                raise _not_itself(digest)
+            self._write(digest, content, sent)
+            return
+        there = self.backend.stat(digest)
+        if there is not None and there.size == size:
+            if sent is not None:
+                sent(size)
+            return
+        upload = self.backend.upload(digest, size)
+        try:
+            self._send_parts(upload, source, size, sent)
+        except Invalid:  # these bytes are of no use to a later try
+            upload.abort()
+            raise
+        upload.finish()
+
+    def open(self, digest: Digest) -> BinaryIO:
+        """Open the object for reading once, from its beginning to its end.
+
+        The reader fetches ahead, and raises Invalid in place of the last bytes if they are not what *digest* names.
+        """
+        return cast(BinaryIO, io.BufferedReader(self.reader(digest), buffer_size=1 << 16))
+
+    def reader(self, digest: Digest, start: int = 0, hashed: hashlib._Hash | None = None) -> RemoteReader:
+        """A reader from byte *start*, *hashed* being the SHA-256 of all before it."""
+        hex_of(digest)
+        return RemoteReader(self, digest, start, hashed or hashlib.sha256())
+
+    def holds(self, digest: Digest) -> bool:
+        hex_of(digest)
+        return self.backend.stat(digest) is not None
+
+    def size(self, digest: Digest) -> int:
+        hex_of(digest)
+        there = self.backend.stat(digest)
+        if there is None:
+            raise missing(self.url, digest)
+        return there.size
+
+    def digests(self) -> Iterator[Digest]:
+        return (found.digest for found in self.objects())
+
+    def objects(self) -> Iterator[StoredObject]:
+        return self.backend.objects()
+
+    def remove(self, digest: Digest) -> None:
+        hex_of(digest)
+        self.backend.remove(digest)
+
+    def leftovers(self) -> list[Leftover]:
+        return self.backend.leftovers()
+
+    def remove_leftover(self, leftover: Leftover) -> None:
+        self.backend.remove_leftover(leftover)
+
+    def ahead(self, digest: Digest, start: int, length: int) -> Future[tuple[bytes, int]] | None:
+        """A range being read by another thread, or None if as many as may be are under way already."""
+        if not self._free.acquire(blocking=False):
+            return None
+
+        def read() -> tuple[bytes, int]:
+            try:
+                return self.backend.read(digest, start, length)
+            finally:
+                self._free.release()
+
+        return self._threads().submit(read)
+
+    def _write(self, digest: Digest, content: bytes, sent: Sent | None) -> None:
+        self.backend.write(digest, content)
+        if sent is not None:
+            sent(len(content))
+
+    def _send_parts(self, upload: Upload, source: BinaryIO, size: int, sent: Sent | None) -> None:
+        sending: deque[Future[None]] = deque()
+        total = number = 0
+        try:
+            while content := read_up_to(source, upload.part_size):
+                total += len(content)
+                if upload.ordered:
+                    _send(upload, number, content, sent)
+                else:
+                    self._free.acquire()
+                    sending.append(self._threads().submit(self._send_freeing, upload, number, content, sent))
+                    while sending and sending[0].done():
+                        sending.popleft().result()
+                number += 1
+            if total != size:
+                raise Invalid(f"what was to be stored has {total} bytes, not {size}")
+            for future in sending:
+                future.result()
+        except BaseException:
+            for future in sending:
+                if future.cancel():
+                    self._free.release()
+            raise
+
+    def _send_freeing(self, upload: Upload, number: int, content: bytes, sent: Sent | None) -> None:
+        try:
+            _send(upload, number, content, sent)
+        finally:
+            self._free.release()
+
+    def _threads(self) -> ThreadPoolExecutor:
+        with self._starting:
+            if self._pool is None:
+                self._pool = ThreadPoolExecutor(LANES, thread_name_prefix="gitmodel-store")
+            return self._pool
+
+
+class RemoteReader(io.RawIOBase):
+    """The bytes of an object on a server; the last range of them only if all of them hash to its digest."""
+
+    def __init__(self, store: RemoteStore, digest: Digest, start: int, hashed: hashlib._Hash) -> None:
+        self._store = store
+        self._digest = digest
+        self._hash = hashed
+        self._chunk = memoryview(b"")
+        self._ahead: deque[tuple[int, Future[tuple[bytes, int]]]] = deque()
+        content, self.total = store.backend.read(digest, start, RANGE)
+        self._received = self._asked = start
+        self._take(content, self.total)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer).cast("B")
+        if not self._chunk and self._received < self.total and view:
+            self._take(*self._next())
+        count = min(len(view), len(self._chunk))
+        view[:count] = self._chunk[:count]
+        self._chunk = self._chunk[count:]
+        return count
+
+    def close(self) -> None:
+        if not self.closed:
+            for _, future in self._ahead:
+                if future.cancel():
+                    self._store._free.release()
+            self._ahead.clear()
+            self._chunk = memoryview(b"")
+        super().close()
+
+    def _next(self) -> tuple[bytes, int]:
+        if self._ahead:
+            start, future = self._ahead.popleft()
+            found = future.result()
+        else:
+            start = self._received
+            found = self._store.backend.read(self._digest, start, RANGE)
+        return found
+
+    def _take(self, content: bytes, total: int) -> None:
+        expected = min(RANGE, self.total - self._received)
+        self._received += len(content)
+        self._hash.update(content)
+        ended = self._received >= self.total
+        if total != self.total or len(content) != expected or (ended and self._wrong()):
+            raise damaged(self._digest, self._store.url)
+        self._chunk = memoryview(content)
+        self._read_ahead()
+
+    def _wrong(self) -> bool:
+        return PREFIX + self._hash.hexdigest() != self._digest
+
+    def _read_ahead(self) -> None:
+        self._asked = max(self._asked, self._received)
+        while self._asked < self.total and len(self._ahead) < LANES:
+            future = self._store.ahead(self._digest, self._asked, RANGE)
+            if future is None:
+                return
+            self._ahead.append((self._asked, future))
+            self._asked += RANGE
+
+
+def read_up_to(source: BinaryIO, count: int) -> bytes:
+    """The next *count* bytes of *source*, fewer only at its end."""
+    first = source.read(count)
+    if first is None:
+        raise BlockingIOError("the source to store would have to be waited for")
+    if not first or len(first) == count:
+        return first
+    pieces, left = [first], count - len(first)
+    while left and (piece := source.read(left)):
+        pieces.append(piece)
+        left -= len(piece)
+    return b"".join(pieces)
+
+
+def damaged(digest: Digest, url: str) -> Invalid:
+    """What to raise for an object whose bytes are not its own."""
+    return Invalid(
+        f"the object {digest} is damaged: its bytes in {url} do not hash to its name",
+        hint="store the artifact again from another copy, which mends the object",
+    )
+
+
+def missing(url: str, digest: Digest) -> GitModelError:
+    """What to raise for an object that is not there."""
+    return NotFound(f"the artifact store has no {digest}", hint=f"look for it in another store; this one is {url}")
+
+
+def _not_itself(digest: Digest) -> Invalid:
+    return Invalid(f"what was to be stored as {digest} is something else", hint="copy it from another store")
+
+
+def _send(upload: Upload, number: int, content: bytes, sent: Sent | None) -> None:
+    if not upload.holds(number, content):
+        upload.send(number, content)
+    if sent is not None:
+        sent(len(content))

@@ -1,0 +1,418 @@
+"""The artifact store in a bucket of S3, or of a server that speaks its protocol.
+
+botocore finds credentials, region and endpoint, and signs; urllib3 carries the requests. The operations are those of
+https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html. Every request body
+is signed by its SHA-256, so that a server which got other bytes refuses them.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import threading
+from collections.abc import Iterator, Mapping
+from datetime import datetime, timezone
+from email.utils import parsedate_to_datetime
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote, urlencode, urlsplit
+from xml.etree import ElementTree
+
+from gitmodel.domain.digests import PREFIX, Digest, hex_of
+from gitmodel.errors import Invalid, Unreachable, UsageError
+from gitmodel.storage.http import Answer, Server
+from gitmodel.storage.remote_store import missing
+from gitmodel.storage.stores import Leftover, StoredObject, library
+
+if TYPE_CHECKING:
+    from botocore.credentials import Credentials
+
+PART = 8 << 20
+PARTS = 9_000  # S3 takes 10,000
+OWN = "x-amz-meta-sha256"
+"""What we say of an object when we put it: one that was put by another program lacks it."""
+
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
+_OBJECT = re.compile(r"sha256/([0-9a-f]{2})/([0-9a-f]{62})")
+_NO_BODY = hashlib.sha256(b"").hexdigest()
+
+
+class S3Backend:
+    """Objects under *prefix* in *bucket*; *timeout* is in seconds, for one request without a sign of life."""
+
+    def __init__(self, bucket: str, prefix: str, *, timeout: float = 60.0, attempts: int = 6) -> None:
+        if not _BUCKET.fullmatch(bucket):
+            raise UsageError(
+                f"{bucket!a} is no name of a bucket: those have 3 to 63 lower-case letters, digits, dots and hyphens",
+                hint="write the store as s3://BUCKET/PREFIX",
+            )
+        self.bucket = bucket
+        self.prefix = f"{prefix}/" if prefix else ""
+        self._session = library("botocore.session", extra="s3").get_session()
+        self._credentials: Credentials | None = None
+        self._settings = threading.Lock()
+        base, self._region = self._endpoint()
+        parts = urlsplit(base)
+        self._path = parts.path.rstrip("/")
+        self._server = Server(f"{parts.scheme}://{parts.netloc}", self.url, timeout=timeout, attempts=attempts)
+        self._seen = False  # whether the bucket has been
+
+    @property
+    def url(self) -> str:
+        return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
+
+    def create(self) -> None:
+        """See that the bucket is there and takes us. Making one is the business of who pays for it."""
+        self._request("HEAD", "", about="")
+        self._seen = True
+
+    def stat(self, digest: Digest) -> StoredObject | None:
+        answer = self._request("HEAD", self._key(digest), about=digest, allowed=(404,))
+        if answer.status == 404:
+            if not self._seen:
+                self.create()
+            return None
+        size = int(answer.headers.get("content-length", -1))
+        if answer.headers.get(OWN, hex_of(digest)) != hex_of(digest):
+            return None
+        return StoredObject(digest, size, parsedate_to_datetime(answer.headers["last-modified"]).timestamp())
+
+    def read(self, digest: Digest, start: int, length: int) -> tuple[bytes, int]:
+        wanted = {"range": f"bytes={start}-{start + length - 1}"}
+        answer = self._request("GET", self._key(digest), headers=wanted, about=digest, allowed=(404, 416))
+        if answer.status == 404:
+            if _code(answer) == "NoSuchBucket":
+                raise self._refusal(answer, "GET", digest)
+            raise missing(self.url, digest)
+        if answer.status == 416 or (answer.status == 200 and start):
+            return b"", self._length(digest)
+        total = answer.headers.get("content-range", "").rpartition("/")[2]
+        return answer.body, int(total) if total.isdigit() else len(answer.body)
+
+    def write(self, digest: Digest, content: bytes) -> None:
+        name = hex_of(digest)
+        headers = {OWN: name, "if-none-match": "*", "content-type": "application/octet-stream"}
+        answer = self._request(
+            "PUT", self._key(digest), body=content, hashed=name, headers=headers, about=digest, allowed=(409, 412)
+        )
+        if answer.status in (409, 412) and not self._whole(digest, len(content)):
+            del headers["if-none-match"]  # it is not what we would put: mend it
+            self._request("PUT", self._key(digest), body=content, hashed=name, headers=headers, about=digest)
+
+    def upload(self, digest: Digest, size: int) -> S3Upload:
+        part_size = max(PART, -(-size // PARTS >> 20) + 1 << 20 if size > PART * PARTS else 0)
+        key = self._key(digest)
+        begun = [(started, id) for found, id, started in self._uploads(key) if found == key]
+        if begun:
+            upload = S3Upload(self, digest, size, part_size, max(begun)[1])
+            upload.look()
+            return upload
+        headers = {OWN: hex_of(digest), "content-type": "application/octet-stream"}
+        answer = self._request("POST", key, query={"uploads": ""}, headers=headers, about=digest)
+        return S3Upload(self, digest, size, part_size, _text(_parse(answer), "UploadId"))
+
+    def objects(self) -> Iterator[StoredObject]:
+        query = {"list-type": "2", "prefix": f"{self.prefix}sha256/", "encoding-type": "url", "max-keys": "1000"}
+        while True:
+            page = _parse(self._request("GET", "", query=query, about=""))
+            for found in _all(page, "Contents"):
+                match = _OBJECT.fullmatch(_unquoted(_text(found, "Key")).removeprefix(self.prefix))
+                if match:
+                    modified = _time(_text(found, "LastModified"))
+                    yield StoredObject(PREFIX + match[1] + match[2], int(_text(found, "Size")), modified)
+            if _text(page, "IsTruncated") != "true":
+                return
+            query["continuation-token"] = _text(page, "NextContinuationToken")
+
+    def remove(self, digest: Digest) -> None:
+        self._request("DELETE", self._key(digest), about=digest, allowed=(404,))
+
+    def leftovers(self) -> list[Leftover]:
+        found = []
+        for key, id, started in self._uploads(f"{self.prefix}sha256/"):
+            parts = list(self._parts(key, id))
+            modified = max([started, *(time for *_, time in parts)])
+            found.append(Leftover(f"{key} {id}", sum(size for _, _, size, _ in parts), modified))
+        return found
+
+    def remove_leftover(self, leftover: Leftover) -> None:
+        key, _, id = leftover.name.rpartition(" ")
+        self._request("DELETE", key, query={"uploadId": id}, about=key, allowed=(404,))
+
+    def send_part(self, digest: Digest, id: str, number: int, content: bytes | bytearray) -> str | None:
+        """Send a part, numbered from 1; returns its entity tag, or None if there is no such upload any more."""
+        query = {"partNumber": str(number), "uploadId": id}
+        hashed = hashlib.sha256(content).hexdigest()
+        answer = self._request(
+            "PUT", self._key(digest), query=query, body=content, hashed=hashed, about=digest, allowed=(404,)
+        )
+        if answer.status == 404:
+            if _code(answer) != "NoSuchUpload":
+                raise self._refusal(answer, "PUT", digest)
+            return None
+        return answer.headers["etag"]
+
+    def complete(self, digest: Digest, id: str, tags: Mapping[int, str]) -> bool:
+        """Put the parts together; returns whether there was such an upload."""
+        body = "".join(
+            f"<Part><PartNumber>{number}</PartNumber><ETag>{tag}</ETag></Part>" for number, tag in sorted(tags.items())
+        )
+        content = f"<CompleteMultipartUpload>{body}</CompleteMultipartUpload>".encode()
+        answer = self._request(
+            "POST", self._key(digest), query={"uploadId": id}, body=content, about=digest, allowed=(404,)
+        )
+        if answer.status == 404 and _code(answer) == "NoSuchUpload":
+            return False
+        # S3 answers 200 before it knows, and says so in the body if it then fails
+        if answer.status == 404 or _code(answer):
+            raise self._refusal(answer, "POST", digest)
+        return True
+
+    def parts(self, digest: Digest, id: str) -> list[tuple[int, str, int]]:
+        """The parts that the server has of an upload: number, entity tag, length."""
+        return [(number, tag, size) for number, tag, size, _ in self._parts(self._key(digest), id)]
+
+    def abort(self, digest: Digest, id: str) -> None:
+        self._request("DELETE", self._key(digest), query={"uploadId": id}, about=digest, allowed=(404,))
+
+    def _whole(self, digest: Digest, size: int) -> bool:
+        answer = self._request("HEAD", self._key(digest), about=digest, allowed=(404,))
+        known = answer.headers.get(OWN) == hex_of(digest)
+        return answer.status == 200 and known and answer.headers.get("content-length") == str(size)
+
+    def _length(self, digest: Digest) -> int:
+        there = self.stat(digest)
+        if there is None:
+            raise missing(self.url, digest)
+        return there.size
+
+    def _uploads(self, prefix: str) -> Iterator[tuple[str, str, float]]:
+        query = {"uploads": "", "prefix": prefix, "encoding-type": "url"}
+        while True:
+            page = _parse(self._request("GET", "", query=query, about=""))
+            for found in _all(page, "Upload"):
+                yield _unquoted(_text(found, "Key")), _text(found, "UploadId"), _time(_text(found, "Initiated"))
+            if _text(page, "IsTruncated") != "true":
+                return
+            query["key-marker"] = _unquoted(_text(page, "NextKeyMarker"))
+            query["upload-id-marker"] = _text(page, "NextUploadIdMarker")
+
+    def _parts(self, key: str, id: str) -> Iterator[tuple[int, str, int, float]]:
+        query = {"uploadId": id}
+        while True:
+            answer = self._request("GET", key, query=query, about=key, allowed=(404,))
+            if answer.status == 404:
+                return
+            page = _parse(answer)
+            for found in _all(page, "Part"):
+                size, time = int(_text(found, "Size")), _time(_text(found, "LastModified"))
+                yield int(_text(found, "PartNumber")), _text(found, "ETag"), size, time
+            if _text(page, "IsTruncated") != "true":
+                return
+            query["part-number-marker"] = _text(page, "NextPartNumberMarker")
+
+    def _key(self, digest: Digest) -> str:
+        name = hex_of(digest)
+        return f"{self.prefix}sha256/{name[:2]}/{name[2:]}"
+
+    def _request(
+        self,
+        method: str,
+        key: str,
+        *,
+        about: str,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | bytearray = b"",
+        hashed: str = "",
+        allowed: tuple[int, ...] = (),
+    ) -> Answer:
+        path = f"{self._path}/{quote(key, safe='/~')}" if key else self._path or "/"
+        if query:
+            path += f"?{urlencode(sorted(query.items()), quote_via=quote, safe='~')}"
+        hashed = hashed or (hashlib.sha256(body).hexdigest() if body else _NO_BODY)
+
+        def sign() -> dict[str, str]:
+            return self._sign(method, path, {**(headers or {}), "x-amz-content-sha256": hashed})
+
+        answer = self._server.request(method, path, headers=sign, body=body, what=about or self.bucket)
+        if answer.status < 300 or answer.status in allowed:
+            return answer
+        if answer.status in (301, 400) and answer.headers.get("x-amz-bucket-region", self._region) != self._region:
+            self._region = answer.headers["x-amz-bucket-region"]
+            answer = self._server.request(method, path, headers=sign, body=body, what=about or self.bucket)
+            if answer.status < 300 or answer.status in allowed:
+                return answer
+        raise self._refusal(answer, method, about)
+
+    def _sign(self, method: str, path: str, headers: dict[str, str]) -> dict[str, str]:
+        from botocore.auth import S3SigV4Auth
+        from botocore.awsrequest import AWSRequest
+
+        request = AWSRequest(method, f"{self._server.base}{path}", headers=headers)
+        request.context = {"payload_signing_enabled": True}
+        S3SigV4Auth(self._principal().get_frozen_credentials(), "s3", self._region).add_auth(request)
+        return dict(request.headers.items())
+
+    def _principal(self) -> Credentials:
+        with self._settings:
+            if self._credentials is None:
+                self._credentials = _calling(self._session.get_credentials)
+            if self._credentials is None:
+                raise Unreachable(
+                    f"there are no credentials for {self.url}",
+                    hint="make them known with `aws configure`, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+                )
+            return self._credentials
+
+    def _endpoint(self) -> tuple[str, str]:
+        """The address of the bucket and the region, as botocore finds them in its settings."""
+        region = self._session.get_config_variable("region") or "us-east-1"
+        if endpoint := self._configured():  # to make a client takes a third of a second
+            return f"{endpoint.rstrip('/')}/{self.bucket}", region
+        config = library("botocore.config", extra="s3").Config(signature_version="s3v4")
+        client = _calling(
+            lambda: self._session.create_client(
+                "s3", region, config=config, aws_access_key_id="-", aws_secret_access_key="-"
+            )
+        )
+        try:
+            url = client.generate_presigned_url("get_object", Params={"Bucket": self.bucket, "Key": "-"})
+        finally:
+            client.close()
+        return url.partition("?")[0].removesuffix("/-"), client.meta.region_name
+
+    def _configured(self) -> str:
+        """The endpoint that the environment or the profile names, if buckets are in its paths, as they usually are."""
+        provider = library("botocore.configprovider", extra="s3").ConfiguredEndpointProvider
+        profile = _calling(self._session.get_scoped_config)
+        ignored = _calling(lambda: self._session.get_config_variable("ignore_configured_endpoint_urls"))
+        style = (profile.get("s3") or {}).get("addressing_style", "auto")
+        if ignored or style == "virtual":
+            return ""
+        return provider(self._session.full_config, profile, "s3").provide() or ""
+
+    def _refusal(self, answer: Answer, method: str, about: str) -> Exception:
+        code, message = _code(answer), ""
+        if answer.body and code:
+            message = _text(_parse(answer), "Message")
+        at = f"{self.url} at {self._server.base}"
+        if code == "NoSuchBucket" or (answer.status == 404 and not about):
+            return Unreachable(
+                f"there is no bucket {self.bucket} at {self._server.base}",
+                hint=f"make it, for example with `aws s3 mb s3://{self.bucket}`, or name another store with "
+                "`git model config store URL`",
+            )
+        said = f"{code or answer.status}{f': {message}' if message else ''}"
+        if answer.status in (401, 403) or code in ("ExpiredToken", "InvalidToken"):
+            key = f" of the key {self._key(about)}" if about.startswith(PREFIX) else ""
+            return Unreachable(
+                f"the artifact store {at} refuses {method}{key} to {self._who()}: {said}",
+                hint="see who you are there with `aws sts get-caller-identity`, and ask for access to the bucket",
+            )
+        if code == "BadDigest" or code == "XAmzContentSHA256Mismatch":
+            return Invalid(f"{about} changed on its way to {at}", hint="try again")
+        return Unreachable(f"the artifact store {at} fails at {method} of {about or self.bucket}: {said}", hint=_LATER)
+
+    def _who(self) -> str:
+        credentials = self._principal()
+        return f"the access key ...{credentials.access_key[-4:]} (from {credentials.method})"
+
+
+class S3Upload:
+    """A multipart upload; it has no effect before it is finished."""
+
+    ordered = False
+
+    def __init__(self, backend: S3Backend, digest: Digest, size: int, part_size: int, id: str) -> None:
+        self.part_size = part_size
+        self._backend = backend
+        self._digest = digest
+        self._size = size
+        self._id = id
+        self._tags: dict[int, str] = {}
+        self._found: dict[int, tuple[str, int]] = {}
+        self._gone = False
+
+    def look(self) -> None:
+        """Ask which parts an earlier try has sent."""
+        self._found = {number: (tag, size) for number, tag, size in self._backend.parts(self._digest, self._id)}
+
+    def holds(self, number: int, content: bytes | bytearray) -> bool:
+        tag, size = self._found.get(number + 1, ("", -1))
+        # the entity tag of a part is its MD5, unless the server encrypts with keys of its own: then it is sent again
+        if size != len(content) or hashlib.md5(content, usedforsecurity=False).hexdigest() != tag.strip('"'):
+            return False
+        self._tags[number + 1] = tag
+        return True
+
+    def send(self, number: int, content: bytes | bytearray) -> None:
+        if self._gone:
+            return
+        tag = self._backend.send_part(self._digest, self._id, number + 1, content)
+        if tag is None:
+            self._ended()
+        else:
+            self._tags[number + 1] = tag
+
+    def finish(self) -> None:
+        if not self._gone and not self._backend.complete(self._digest, self._id, self._tags):
+            self._ended()
+
+    def abort(self) -> None:
+        self._backend.abort(self._digest, self._id)
+
+    def _ended(self) -> None:
+        """Another writer of the same digest has finished the same upload, or somebody has aborted it."""
+        there = self._backend.stat(self._digest)
+        if there is None or there.size != self._size:
+            raise Unreachable(
+                f"the upload of {self._digest} to {self._backend.url} was aborted by somebody else", hint="try again"
+            )
+        self._gone = True
+
+
+_LATER = "see that the server is well, and run the same command again: it goes on where it stopped"
+
+
+def _calling(work: Any) -> Any:
+    from botocore.exceptions import BotoCoreError
+
+    try:
+        return work()
+    except BotoCoreError as error:
+        raise Unreachable(f"the settings of S3 do not work: {error}", hint="see `aws configure list`") from error
+
+
+def _parse(answer: Answer) -> ElementTree.Element:
+    try:
+        return ElementTree.fromstring(answer.body)
+    except ElementTree.ParseError:
+        raise Unreachable("what answers there does not speak S3", hint="see AWS_ENDPOINT_URL") from None
+
+
+def _code(answer: Answer) -> str:
+    if not answer.body.lstrip().startswith(b"<"):
+        return ""
+    try:
+        root = ElementTree.fromstring(answer.body)
+    except ElementTree.ParseError:
+        return ""
+    return _text(root, "Code") if root.tag.rpartition("}")[2] == "Error" else ""
+
+
+def _all(element: ElementTree.Element, name: str) -> Iterator[ElementTree.Element]:
+    return (child for child in element if child.tag.rpartition("}")[2] == name)
+
+
+def _text(element: ElementTree.Element, name: str) -> str:
+    return next((child.text or "" for child in _all(element, name)), "")
+
+
+def _unquoted(text: str) -> str:
+    from urllib.parse import unquote_plus
+
+    return unquote_plus(text)
+
+
+def _time(text: str) -> float:
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).astimezone(timezone.utc).timestamp()

@@ -1,0 +1,54 @@
+"""The story of the README with a store on S3: two clones that share nothing but a remote and a bucket."""
+
+import shutil
+
+import pytest
+from transcripts import ask
+
+pytestmark = pytest.mark.xdist_group("s3")
+
+
+@pytest.fixture
+def clones(s3, tmp_path, monkeypatch, git, capsys):
+    """Ada's clone with a version in production, pushed, and Bob's, which has pulled it."""
+    git(tmp_path, "init", "-q", "--bare", "remote.git")
+    ada, bob = tmp_path / "ada", tmp_path / "bob"
+    url = s3.prefix()
+    for folder in (ada, bob):
+        git(tmp_path, "clone", "-q", "remote.git", folder.name)
+    monkeypatch.chdir(ada)
+    (ada / "model.json").write_text('{"weights": [1, 2, 3]}')
+    (ada / "data").mkdir()
+    for number in range(20):
+        (ada / "data" / f"{number}.csv").write_text(f"{number}\n" * 100)
+    assert ask(capsys, "init", "--store", url)[0] == 0
+    assert ask(capsys, "register", "iris", "--license", "MIT")[0] == 0
+    code, _, err = ask(capsys, "version", "create", "iris", "--model-object", "net=model.json", "--data", "train=data")
+    assert (code, err) == (0, "")
+    assert ask(capsys, "promote", "iris@1", "production")[0] == 0
+    code, _, err = ask(capsys, "push")
+    assert (code, err) == (0, "")
+    monkeypatch.chdir(bob)
+    code, _, err = ask(capsys, "pull")
+    assert (code, err) == (0, "")
+    return ada, bob
+
+
+def test_two_clones_meet_in_a_bucket(clones, s3, capsys, tmp_path):
+    ada, bob = clones
+    shutil.rmtree(ada)  # what Bob gets is not from there
+    assert not (bob / ".git" / "gitmodel" / "store").exists()
+    assert ask(capsys, "get", "iris@production", "net", "-o", "net.json")[::2] == (0, "")
+    assert (bob / "net.json").read_text() == '{"weights": [1, 2, 3]}'
+    assert ask(capsys, "get", "iris@production", "train", "-o", "train")[::2] == (0, "")
+    assert sorted(path.name for path in (bob / "train").iterdir()) == sorted(f"{number}.csv" for number in range(20))
+    assert ask(capsys, "verify")[0] == 0
+
+
+def test_what_was_got_once_is_got_again_without_the_server(clones, capsys, monkeypatch):
+    assert ask(capsys, "get", "iris@1", "net", "-o", "one")[0] == 0
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    assert ask(capsys, "get", "iris@1", "net", "-o", "two")[::2] == (0, "")
+    code, _, err = ask(capsys, "verify")
+    assert code == 7
+    assert "cannot be reached at http://127.0.0.1:9" in err
