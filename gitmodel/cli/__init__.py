@@ -43,6 +43,7 @@ COMMANDS = {
     "plan": Lazy("gitmodel.cli.proposals:plan", "Say what a merge would change.", "Stages"),
     "apply": Lazy("gitmodel.cli.stages:apply", "Put in force what the branch records.", "Stages"),
     "history": Lazy("gitmodel.cli.history:history", "Tell who held stages and aliases, from when to when.", "Lineage"),
+    "lineage": Lazy("gitmodel.cli.lineage:lineage", "Tell what something was made from, and what of it.", "Lineage"),
     "remote": Lazy("gitmodel.cli.teams:remote", "Say which remote pulls and pushes go to.", "Others"),
     "pull": Lazy("gitmodel.cli.teams:pull", "Bring the registry of others together with yours.", "Others"),
     "push": Lazy("gitmodel.cli.teams:push", "Give others what you did.", "Others"),

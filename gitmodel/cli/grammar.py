@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from gitmodel.registry.writer import Writer
 
 F = TypeVar("F", bound=Callable[..., Any])
+# Where a command draws, the form for people is called so.
+TREE = "tree"
 
 
 class Invocation:
@@ -80,7 +82,7 @@ class Invocation:
 
 def _set_format(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
     if value is not None:
-        ctx.obj.output.format = value
+        ctx.obj.output.format = "table" if value == TREE else value
 
 
 def _set_quiet(ctx: click.Context, _: click.Parameter, value: bool) -> None:
@@ -88,15 +90,15 @@ def _set_quiet(ctx: click.Context, _: click.Parameter, value: bool) -> None:
         ctx.obj.output.quiet = True
 
 
-def general_options() -> list[click.Parameter]:
+def general_options(formats: Sequence[str] = FORMATS) -> list[click.Parameter]:
     """The options that every command takes, before and after its name."""
     return [
         click.Option(
             ["--format"],
-            type=click.Choice(FORMATS),
+            type=click.Choice(formats),
             expose_value=False,
             callback=_set_format,
-            help="Print a table for people, JSON or TSV.",
+            help="Print a table for people, JSON or TSV." if formats is FORMATS else "How to print it.",
         ),
         click.Option(
             ["-q", "--quiet"],
@@ -111,10 +113,10 @@ def general_options() -> list[click.Parameter]:
 class Verb(click.Command):
     """A command: its help ends in an example that runs."""
 
-    def __init__(self, *args: Any, example: str = "", **settings: Any) -> None:
+    def __init__(self, *args: Any, example: str = "", formats: Sequence[str] = FORMATS, **settings: Any) -> None:
         super().__init__(*args, **settings)
         self.example = example
-        self.params += general_options()
+        self.params += general_options(formats)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the example, unbroken, so that it can be copied."""

@@ -184,6 +184,24 @@ RECORDED_RUN = Shape(
         '"skipped"), `seconds`, `parameters`, `inputs` and `outputs` (name to digest)',
     },
 )
+LINEAGE = Shape(
+    "lineage",
+    "What something was made from, and what was made from it. Of `lineage`.",
+    {
+        "root": "text: what was asked of: `MODEL@NUMBER`, a run's id or a digest",
+        "up": "true if what it was made from was asked",
+        "down": "true if what was made from it was asked",
+        "nodes": 'list of objects: `id`, `kind` ("version", "run", "artifact"), `missing` (why nothing, or not all, is '
+        "known of it, or empty), `more` (true if `--depth` ended there); of a version `stage`, `aliases`, `created`, "
+        "`code`; of a run `pipeline`, `status`, `started`, `versions`, `code`; of an artifact `kind_of_artifact`, "
+        "`size`, `format` if a version has it, and `versions` (as `MODEL@NUMBER:NAME`)",
+        "edges": "list of objects: `source`, `target` (which was made of or with it), `label` (the artifact's name in "
+        "a version; `STEP.NAME` of a run's input or output; or empty)",
+        "in_stages": "list of text: the versions made from it, or itself, that are in a stage or have an alias, as "
+        "`MODEL@NUMBER STAGE`",
+        "unread": "list of text: paths of records that could not be read in full, so that edges may be missing",
+    },
+)
 FETCHED = Shape(
     "fetched",
     "An artifact written to disk. Of `get`.",
@@ -399,6 +417,7 @@ ALL = (
     EVENT,
     RUN,
     RECORDED_RUN,
+    LINEAGE,
     FETCHED,
     METADATA,
     DELETED,

@@ -28,6 +28,7 @@ from gitmodel.storage.stores import ArtifactStore, open_store
 
 if TYPE_CHECKING:
     from gitmodel.domain.codec import Problem
+    from gitmodel.domain.lineage import Lineage
     from gitmodel.lineage.maintenance import Maintained
     from gitmodel.registry.runs import RunView
     from gitmodel.storage.log import StageEvent
@@ -226,6 +227,20 @@ class Client:
         from gitmodel.lineage.maintenance import maintain
 
         return maintain(self._repository)
+
+    # What was made from what
+
+    def lineage(self, subject: str, *, up: bool = True, down: bool = True, depth: int | None = None) -> Lineage:
+        """What *subject* was made from (*up*), and what was made from it (*down*), over at most *depth* runs.
+
+        *subject* is a version such as `"iris@4"`, a digest (or `sha256:` and its first 7 digits or more) or a run's id.
+        Raises NotFound for what is not there and for a digest that no record has.
+
+        >>> client.lineage("iris@production", down=False).nodes         # doctest: +SKIP
+        """
+        from gitmodel.lineage import graph
+
+        return graph.lineage(self._repository, subject, store=lambda: self.store, up=up, down=down, depth=depth)
 
     # Others
 

@@ -96,7 +96,7 @@ def get_run(repository: Repository, id: str, *, store: Callable[[], ArtifactStor
             raise
         return _of_journal(id, noted)
     if record.details is not None and store is not None and store().holds(record.details):
-        record = replace(record, steps=_read_steps(store(), record.details))
+        record = with_steps(record, store())
     return _of_record(record, noted or {})
 
 
@@ -111,6 +111,20 @@ def fitting(record: RunRecord, store: ArtifactStore) -> RunRecord:
     if not _fits(record):
         record = replace(record, steps=tuple(step for step in brief if step.status == "failed"))
     return record
+
+
+def with_steps(record: RunRecord, store: ArtifactStore) -> RunRecord:
+    """*record* with all that its steps took and gave, which of a long run the *store* has.
+
+    Raises NotFound without it, Invalid if it is no list of steps.
+    """
+    if record.details is None:
+        return record
+    try:
+        with store.open(record.details) as reader:
+            return replace(record, steps=tuple(StepRecord(**step) for step in json.loads(reader.read())))
+    except (ValueError, TypeError):
+        raise Invalid(f"{record.details} is no list of steps", hint="run `git model verify`") from None
 
 
 def _fits(record: RunRecord) -> bool:
@@ -130,14 +144,6 @@ def _step_fields(step: StepRecord) -> dict[str, Any]:
         "inputs": dict(step.inputs),
         "outputs": dict(step.outputs),
     }
-
-
-def _read_steps(store: ArtifactStore, digest: str) -> tuple[StepRecord, ...]:
-    try:
-        with store.open(digest) as reader:
-            return tuple(StepRecord(**step) for step in json.loads(reader.read()))
-    except (ValueError, TypeError):
-        raise Invalid(f"{digest} is no list of steps", hint="run `git model verify`") from None
 
 
 def _merged(snapshot: Snapshot, journal: dict[str, dict[str, Any]]) -> Iterator[RunView | Invalid]:

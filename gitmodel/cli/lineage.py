@@ -1,0 +1,56 @@
+"""Commands on what was made from what: lineage."""
+
+from __future__ import annotations
+
+import click
+
+from gitmodel.cli import options, shapes
+from gitmodel.cli.grammar import TREE, Invocation, command
+from gitmodel.errors import UsageError
+
+
+@command(example="git model lineage iris@production --up", formats=(TREE, "mermaid", "dot", "json"))
+@click.argument("subject", metavar="REF|DIGEST|RUN", shell_complete=options.complete_model)
+@click.option("--up", is_flag=True, help="Only what it was made from.")
+@click.option("--down", is_flag=True, help="Only what was made from it.")
+@click.option("--depth", type=click.IntRange(0), metavar="N", help="Go over at most N runs.")
+@click.pass_obj
+def lineage(invocation: Invocation, subject: str, up: bool, down: bool, depth: int | None) -> None:
+    """Tell what something was made from, and what of it.
+
+    Of a version, an artifact by its digest (sha256: and at least 7 of its digits), or a run: the runs that made it,
+    what they took, the runs that made that, and so on; and the other way, with what is in a stage. What joins them
+    are digests, so it crosses pipelines and models. Quiet, it prints the versions, runs and digests that it met.
+    """
+    from gitmodel.domain.lineage import circle
+    from gitmodel.lineage import drawing
+
+    if up and down:
+        raise UsageError("--up and --down exclude each other", hint="leave both out for both")
+    found = invocation.client.lineage(subject, up=not down, down=not up, depth=depth)
+    output = invocation.output
+    if output.quiet:
+        output.listing(found.nodes, shapes.LINEAGE, fields=vars, name=lambda node: node.id, columns=(), empty="")
+    elif output.format in ("mermaid", "dot"):
+        output.text(drawing.mermaid(found) if output.format == "mermaid" else drawing.dot(found))
+    else:
+        told = "\n".join([*drawing.tree(found), *(f"in use: {held}" for held in drawing.in_stages(found))])
+        output.outcome(told, shapes.LINEAGE, drawing.fields(found), name=found.root)
+    for path, why in found.unread:
+        output.warn(f"{path}: {why}; what it says is missing here", "run `git model check` and `git model verify`")
+    for node in found.nodes:
+        if node.kind == "run" and node.missing and not node.facts:
+            output.warn(f"run {node.id} cannot be followed: {node.missing}", _where_it_went(invocation, node.id))
+    if round_ := circle(found):
+        output.warn(
+            f"this goes round in a circle: {' -> '.join(round_)}", "`git model runs show` shows each of the runs"
+        )
+    if any(node.more for node in found.nodes):
+        output.note(f"there is more behind what ends in ...; --depth {depth} ends there")
+
+
+def _where_it_went(invocation: Invocation, run: str) -> str:
+    from gitmodel.domain.paths import run_file
+
+    branch = invocation.client.repository.branch.removeprefix("refs/heads/")
+    return f"`git log --diff-filter=D --oneline {branch} -- {run_file(run)}` shows who took it away"

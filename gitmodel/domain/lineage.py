@@ -1,0 +1,284 @@
+"""What was made from what: versions, runs and artifacts joined by digests. Pure: the records come in as `Known`."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from graphlib import CycleError, TopologicalSorter
+from typing import Any, Literal, Protocol
+
+from gitmodel.domain.records import RunRecord, VersionRecord
+from gitmodel.domain.views import code_fields
+
+Kind = Literal["version", "run", "artifact"]
+VERSION: Kind = "version"
+RUN: Kind = "run"
+ARTIFACT: Kind = "artifact"
+
+
+@dataclass(frozen=True)
+class Node:
+    """A version (`iris@4`), run (its id) or artifact (its digest), with what is known of it.
+
+    *missing* says why nothing is known of it, or why not all is; *more* that the walk ended here for its depth alone.
+    """
+
+    id: str
+    kind: Kind
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    missing: str = ""
+    more: bool = False
+
+
+@dataclass(frozen=True)
+class Edge:
+    """*target* was made of, or with, *source*; *label* is the artifact's name there, or step and name of a run."""
+
+    source: str
+    target: str
+    label: str = ""
+
+
+@dataclass(frozen=True)
+class Lineage:
+    """What was found from *root*: *up* leads to what it was made from, *down* to what was made from it.
+
+    None stands for what was not asked. Every edge goes from what was there first to what came of it. *unread* are the
+    paths of records that could not be read, with why: what they say is missing here.
+    """
+
+    root: str
+    nodes: tuple[Node, ...]
+    up: tuple[Edge, ...] | None
+    down: tuple[Edge, ...] | None
+    unread: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def edges(self) -> tuple[Edge, ...]:
+        """All edges, each once."""
+        return tuple(dict.fromkeys((*(self.up or ()), *(self.down or ()))))
+
+
+class Known(Protocol):
+    """The records, as a walk asks for them."""
+
+    def version(self, reference: str) -> VersionRecord | None:
+        """The record of a version such as `iris@4`; None if it is not there."""
+
+    def run(self, id: str) -> RunRecord | None:
+        """The record of a run; None if it is not there."""
+
+    def versions_with(self, digest: str) -> Iterable[tuple[str, VersionRecord]]:
+        """The versions that have an artifact of this digest, with their references."""
+
+    def runs_with(self, digest: str) -> Iterable[RunRecord]:
+        """The runs of which a step took or gave this digest."""
+
+    def places(self, reference: str) -> tuple[str | None, tuple[str, ...]]:
+        """The stage and the aliases of a version, in force."""
+
+    def why_missing(self, id: str) -> str:
+        """Why a run or version is not there, or not known in full."""
+
+
+def taken(run: RunRecord) -> dict[str, list[str]]:
+    """The digests that *run* took from elsewhere, each with `step.parameter` for every place where it was taken.
+
+    What an earlier step of the run gave is its own; what a step takes before, is not.
+    """
+    given: set[str] = set()
+    found: dict[str, list[str]] = {}
+    for step in run.steps:
+        for name, digest in step.inputs.items():
+            if digest not in given:
+                found.setdefault(digest, []).append(f"{step.name}.{name}")
+        given.update(step.outputs.values())
+    return found
+
+
+def given(run: RunRecord) -> dict[str, list[str]]:
+    """The digests that the steps of *run* gave, each with `step.output` for every place."""
+    found: dict[str, list[str]] = {}
+    for step in run.steps:
+        for name, digest in step.outputs.items():
+            found.setdefault(digest, []).append(f"{step.name}.{name}")
+    return found
+
+
+def makers(digest: str, runs: Iterable[RunRecord]) -> list[RunRecord]:
+    """Those of *runs* that made *digest*: in which a step that gave it ran; if it only came from the cache, these."""
+    all_ = [run for run in runs if digest in given(run)]
+    ran = [run for run in all_ if any(s.status != "cached" and digest in s.outputs.values() for s in run.steps)]
+    return ran or all_
+
+
+def made_version(run: RunRecord, record: VersionRecord) -> bool:
+    """Whether *run* made the version, and did not only work on it."""
+    digests = given(run)
+    return any(link.digest in digests for link in record.artifacts) or record.runs[:1] == (run.id,)
+
+
+def trace(known: Known, root: str, kind: Kind, *, up: bool, down: bool, depth: int | None = None) -> Lineage:
+    """The lineage of *root*, over at most *depth* runs in either direction."""
+    nodes: dict[str, Node] = {}
+    above = _Up(known, nodes, depth).go(root, kind) if up else None
+    below = _Down(known, nodes, depth).go(root, kind) if down else None
+    return Lineage(root, tuple(nodes.values()), above, below)
+
+
+def circle(lineage: Lineage) -> list[str]:
+    """A way by which something leads to itself, as ids; empty where there is none, as there should be."""
+    sources: dict[str, list[str]] = {}
+    for edge in lineage.edges:
+        sources.setdefault(edge.target, []).append(edge.source)
+    try:
+        TopologicalSorter(sources).prepare()
+    except CycleError as error:
+        return list(error.args[1])
+    return []
+
+
+class _Walk:
+    """A walk in one direction, breadth first, each node once."""
+
+    def __init__(self, known: Known, nodes: dict[str, Node], depth: int | None) -> None:
+        self.known = known
+        self.nodes = nodes
+        self.depth = depth
+        self.edges: dict[Edge, None] = {}
+        self._seen: set[str] = set()
+        self._left: deque[tuple[str, Kind, int]] = deque()
+
+    def go(self, root: str, kind: Kind) -> tuple[Edge, ...]:
+        """Walk from *root* until nothing new is found; returns the edges along the way."""
+        self._meet(root, kind, 0)
+        while self._left:
+            id, kind, runs = self._left.popleft()
+            if kind == VERSION:
+                self.at_version(id, runs, is_root=id == root)
+            elif kind == RUN:
+                self.at_run(id, runs)
+            else:
+                self.at_artifact(id, runs)
+        return tuple(self.edges)
+
+    def step(self, here: str, edges: Iterable[Edge], kind: Kind, runs: int) -> None:
+        """Go on from *here* along *edges* to a node that is *runs* away; where that is too far, say so of *here*."""
+        for edge in edges:
+            if self.depth is not None and runs > self.depth:
+                self.nodes[here] = replace(self.nodes[here], more=True)
+                return
+            self.edges[edge] = None
+            self._meet(edge.source if edge.target == here else edge.target, kind, runs)
+
+    def at_version(self, id: str, runs: int, *, is_root: bool) -> None:
+        raise NotImplementedError
+
+    def at_run(self, id: str, runs: int) -> None:
+        raise NotImplementedError
+
+    def at_artifact(self, id: str, runs: int) -> None:
+        raise NotImplementedError
+
+    def _meet(self, id: str, kind: Kind, runs: int) -> None:
+        if id not in self._seen:
+            self._seen.add(id)
+            self._left.append((id, kind, runs))
+            if id not in self.nodes:
+                self.nodes[id] = _described(self.known, id, kind)
+
+
+class _Up(_Walk):
+    def at_version(self, id: str, runs: int, *, is_root: bool) -> None:
+        record = self.known.version(id)
+        if record is None:
+            return
+        made: set[str] = set()
+        for name in record.runs:
+            run = self.known.run(name)
+            if run is None or made_version(run, record):
+                links = _links_of(run, record) if run else []
+                made.update(links)
+                self.step(id, [Edge(name, id, label) for label in links or [""]], RUN, runs + 1)
+        for link in record.artifacts:
+            if link.name not in made:
+                self.step(id, [Edge(link.digest, id, link.name)], ARTIFACT, runs)
+
+    def at_run(self, id: str, runs: int) -> None:
+        run = self.known.run(id)
+        for digest, labels in taken(run).items() if run else ():
+            self.step(id, [Edge(digest, id, label) for label in labels], ARTIFACT, runs)
+
+    def at_artifact(self, id: str, runs: int) -> None:
+        for run in makers(id, self.known.runs_with(id)):
+            self.step(id, [Edge(run.id, id, label) for label in given(run)[id]], RUN, runs + 1)
+
+
+class _Down(_Walk):
+    def at_version(self, id: str, runs: int, *, is_root: bool) -> None:
+        # One that was come to by an artifact is an end: what its other artifacts went into was not made of this one.
+        record = self.known.version(id) if is_root else None
+        for link in record.artifacts if record else ():
+            self.step(id, [Edge(link.digest, id, link.name)], ARTIFACT, runs)
+
+    def at_run(self, id: str, runs: int) -> None:
+        run = self.known.run(id)
+        if run is None:
+            return
+        for digest, labels in given(run).items():
+            self.step(id, [Edge(id, digest, label) for label in labels], ARTIFACT, runs)
+        for reference in run.versions:
+            record = self.known.version(reference)
+            if record is not None and made_version(run, record) and not _links_of(run, record):
+                self.step(id, [Edge(id, reference)], VERSION, runs)
+
+    def at_artifact(self, id: str, runs: int) -> None:
+        for reference, record in self.known.versions_with(id):
+            labels = [link.name for link in record.artifacts if link.digest == id]
+            self.step(id, [Edge(id, reference, label) for label in labels], VERSION, runs)
+        for run in self.known.runs_with(id):
+            labels = taken(run).get(id, [])
+            self.step(id, [Edge(id, run.id, label) for label in labels], RUN, runs + 1)
+
+
+def _links_of(run: RunRecord, record: VersionRecord) -> list[str]:
+    """The names of the artifacts of a version that *run* gave."""
+    digests = given(run)
+    return [link.name for link in record.artifacts if link.digest in digests]
+
+
+def _described(known: Known, id: str, kind: Kind) -> Node:
+    if kind == ARTIFACT:
+        return Node(id, kind, _artifact_facts(known, id))
+    if kind == RUN:
+        run = known.run(id)
+        return Node(id, kind, _run_facts(run) if run else {}, known.why_missing(id))
+    record = known.version(id)
+    if record is None:
+        return Node(id, kind, {}, known.why_missing(id))
+    stage, aliases = known.places(id)
+    facts = {"stage": stage, "aliases": list(aliases), "created": record.created, "code": code_fields(record.code)}
+    return Node(id, kind, facts)
+
+
+def _run_facts(run: RunRecord) -> dict[str, Any]:
+    return {
+        "pipeline": run.pipeline,
+        "status": run.status,
+        "started": run.started,
+        "versions": list(run.versions),
+        "code": code_fields(run.code),
+    }
+
+
+def _artifact_facts(known: Known, digest: str) -> dict[str, Any]:
+    links = [
+        (reference, link)
+        for reference, record in known.versions_with(digest)
+        for link in record.artifacts
+        if link.digest == digest
+    ]
+    first = links[0][1] if links else None
+    about = {"kind_of_artifact": first.kind, "size": first.size, "format": first.format} if first else {}
+    return {**about, "versions": [f"{reference}:{link.name}" for reference, link in links]}

@@ -1,0 +1,147 @@
+"""A lineage as a tree for a terminal, as Mermaid, as DOT, and as plain fields. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any
+
+from gitmodel.domain.lineage import ARTIFACT, RUN, VERSION, Edge, Lineage, Node
+
+_SHORT_DIGEST = len("sha256:") + 12
+_SHORT_COMMIT = 10
+
+# What stands below a node: the ids there, each with the labels of the edges to it.
+_Below = Mapping[str, Mapping[str, list[str]]]
+
+
+def fields(lineage: Lineage) -> dict[str, Any]:
+    """The lineage as JSON shows it; `docs/reference/json.md` describes each field."""
+    return {
+        "root": lineage.root,
+        "up": lineage.up is not None,
+        "down": lineage.down is not None,
+        "nodes": [_node_fields(node) for node in lineage.nodes],
+        "edges": [{"source": edge.source, "target": edge.target, "label": edge.label} for edge in lineage.edges],
+        "in_stages": in_stages(lineage),
+        "unread": [path for path, _ in lineage.unread],
+    }
+
+
+def in_stages(lineage: Lineage) -> list[str]:
+    """The versions that were made from the root, or are it, and are in an exclusive stage or have an alias."""
+    if lineage.down is None:
+        return []
+    made = {edge.target for edge in lineage.down} | {lineage.root}
+    held = [node for node in lineage.nodes if node.kind == VERSION and node.id in made and _held(node)]
+    return [f"{node.id} {', '.join(_held(node))}" for node in held]
+
+
+def tree(lineage: Lineage) -> Iterator[str]:
+    """The lines of a tree, not escaped for a terminal; a node that was shown before is not opened again."""
+    nodes = {node.id: node for node in lineage.nodes}
+    both = lineage.up is not None and lineage.down is not None
+    if lineage.up is not None:
+        yield from ["made from:"] if both else []
+        yield from _branches(lineage.root, nodes, _above(lineage.up))
+    if lineage.down is not None:
+        yield from ["went into:"] if both else []
+        # Below an artifact stand the versions that have it: they need not be named beside it.
+        bare = {id: replace(node, facts={**node.facts, "versions": ()}) for id, node in nodes.items()}
+        yield from _branches(lineage.root, bare, _beneath(lineage, lineage.down))
+
+
+def mermaid(lineage: Lineage) -> str:
+    """The graph as [Mermaid](https://mermaid.js.org/syntax/flowchart.html), which git hosts draw in Markdown."""
+    ids = {node.id: f"n{number}" for number, node in enumerate(lineage.nodes)}
+    shapes = {VERSION: '[["{}"]]', RUN: '(["{}"])', ARTIFACT: '["{}"]'}
+    lines = [f"    {ids[node.id]}{shapes[node.kind].format(_entities(_told(node)))}" for node in lineage.nodes]
+    for edge in lineage.edges:
+        label = f'|"{_entities(edge.label)}"| ' if edge.label else " "
+        lines.append(f"    {ids[edge.source]} -->{label}{ids[edge.target]}")
+    return "\n".join(["flowchart TD", *lines]) + "\n"
+
+
+def dot(lineage: Lineage) -> str:
+    """The graph in the language of [Graphviz](https://graphviz.org/doc/info/lang.html)."""
+    shapes = {VERSION: "box3d", RUN: "ellipse", ARTIFACT: "note"}
+    lines = [f"    {_quoted(n.id)} [label={_quoted(_told(n))}, shape={shapes[n.kind]}];" for n in lineage.nodes]
+    for edge in lineage.edges:
+        label = f" [label={_quoted(edge.label)}]" if edge.label else ""
+        lines.append(f"    {_quoted(edge.source)} -> {_quoted(edge.target)}{label};")
+    return "\n".join(["digraph lineage {", *lines, "}"]) + "\n"
+
+
+def _above(edges: tuple[Edge, ...]) -> _Below:
+    found: dict[str, dict[str, list[str]]] = {}
+    for edge in edges:
+        found.setdefault(edge.target, {}).setdefault(edge.source, []).append(edge.label)
+    return found
+
+
+def _beneath(lineage: Lineage, edges: tuple[Edge, ...]) -> _Below:
+    found: dict[str, dict[str, list[str]]] = {}
+    for edge in edges:
+        # A version that was asked for stands above its artifacts, whose edges lead to it.
+        turned = edge.target == lineage.root and "@" in lineage.root
+        here, there = (edge.target, edge.source) if turned else (edge.source, edge.target)
+        found.setdefault(here, {}).setdefault(there, []).append(edge.label)
+    return found
+
+
+def _branches(root: str, nodes: Mapping[str, Node], below: _Below) -> Iterator[str]:
+    yield _line(nodes[root])
+    shown = {root}
+    left = _children(root, below, "")
+    while left:
+        id, labels, before, is_last = left.pop()
+        again = id in shown and id in below
+        label = ", ".join(dict.fromkeys(filter(None, labels)))
+        text = f"{label}: {_line(nodes[id])}" if label else _line(nodes[id])
+        yield f"{before}{'└─' if is_last else '├─'} {text}{'  (shown above)' if again else ''}"
+        if not again:
+            shown.add(id)
+            left += _children(id, below, before + ("   " if is_last else "│  "))
+
+
+def _children(id: str, below: _Below, before: str) -> list[tuple[str, list[str], str, bool]]:
+    found = list(below.get(id, {}).items())
+    return [(child, labels, before, place == len(found) - 1) for place, (child, labels) in enumerate(found)][::-1]
+
+
+def _line(node: Node) -> str:
+    return f"{_told(node)}{'  ...' if node.more else ''}"
+
+
+def _told(node: Node) -> str:
+    facts = node.facts
+    if node.kind == VERSION:
+        parts = [node.id, ", ".join(_held(node)) or ("archived" if facts.get("stage") else "")]
+    elif node.kind == RUN:
+        code = facts.get("code") or {}
+        commit = f"code {code['commit'][:_SHORT_COMMIT]}" if code.get("commit") else ""
+        changed = " with changes" if commit and code.get("dirty") else ""
+        parts = [f"run {node.id}", str(facts.get("status", "")), commit + changed]
+    else:
+        parts = [node.id[:_SHORT_DIGEST], str(facts.get("kind_of_artifact", "")), ", ".join(facts.get("versions", ()))]
+    return "  ".join([*filter(None, parts), *([f"({node.missing})"] if node.missing else [])])
+
+
+def _held(node: Node) -> list[str]:
+    stage = node.facts.get("stage")
+    return [*([stage] if stage and stage != "archived" else []), *node.facts.get("aliases", ())]
+
+
+def _node_fields(node: Node) -> dict[str, Any]:
+    return {"id": node.id, "kind": node.kind, **node.facts, "missing": node.missing, "more": node.more}
+
+
+def _entities(text: str) -> str:
+    """*text* so that Mermaid shows it as it is: everything but letters, digits and a few marks by its number."""
+    return re.sub(r"[^A-Za-z0-9 @:._,-]", lambda found: f"#{ord(found[0])};", text)
+
+
+def _quoted(text: str) -> str:
+    plain = "".join(c if c.isprintable() else " " for c in text)
+    return '"' + plain.replace("\\", "\\\\").replace('"', '\\"') + '"'

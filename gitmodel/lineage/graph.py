@@ -1,0 +1,183 @@
+"""`lineage`: what a version, run or artifact was made from, and what was made from it, from the records of the tip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from functools import cached_property
+
+from gitmodel.domain import codec, paths, records
+from gitmodel.domain.lineage import ARTIFACT, RUN, VERSION, Kind, Lineage, trace
+from gitmodel.domain.records import RunRecord, VersionRecord
+from gitmodel.domain.references import VersionRef
+from gitmodel.domain.runs import find_run
+from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.stages import stage_states
+from gitmodel.domain.views import view_version
+from gitmodel.errors import GitModelError, Invalid, NotFound, UsageError
+from gitmodel.registry.runs import with_steps
+from gitmodel.storage.mentions import Mentioned, Mentions
+from gitmodel.storage.repository import Repository
+from gitmodel.storage.stores import ArtifactStore
+
+_SHORTEST = 7
+_HEX = frozenset("0123456789abcdef")
+
+
+def lineage(
+    repository: Repository,
+    subject: str,
+    *,
+    store: Callable[[], ArtifactStore],
+    up: bool = True,
+    down: bool = True,
+    depth: int | None = None,
+) -> Lineage:
+    """The lineage of *subject*: a version such as `iris@4`, a digest (`sha256:` and at least 7 digits) or a run's id.
+
+    *depth* is how many runs to go at most. Raises NotFound for what is not there and for a digest that no record
+    mentions, UsageError for a digest that several begin with.
+    """
+    return repository.read(lambda snapshot: _lineage(_Records(repository, snapshot, store), subject, up, down, depth))
+
+
+def _lineage(known: _Records, subject: str, up: bool, down: bool, depth: int | None) -> Lineage:
+    root, kind = _root(known, subject)
+    found = trace(known, root, kind, up=up, down=down, depth=depth)
+    return replace(found, unread=known.unread)
+
+
+def _root(known: _Records, subject: str) -> tuple[str, Kind]:
+    if subject.startswith("sha256:"):
+        return known.digest(subject), ARTIFACT
+    if paths.run_file(subject):
+        return find_run(known.snapshot, subject).id, RUN
+    model, number = known.snapshot.resolve(VersionRef.parse(subject))
+    return f"{model}@{number}", VERSION
+
+
+class _Records:
+    """The records of a snapshot as a walk asks for them, each decoded once; `domain.lineage.Known`."""
+
+    def __init__(self, repository: Repository, snapshot: Snapshot, store: Callable[[], ArtifactStore]) -> None:
+        self.snapshot = snapshot
+        self._repository = repository
+        self._store = store
+        self._runs: dict[str, RunRecord | None] = {}
+        self._missing: dict[str, str] = {}
+        self._damaged: dict[str, str] = {}
+
+    def digest(self, given: str) -> str:
+        """The one digest that *given* is or begins. Raises NotFound, UsageError."""
+        digits = given.removeprefix("sha256:")
+        if not _SHORTEST <= len(digits) <= 64 or not _HEX.issuperset(digits):
+            raise UsageError(
+                f"{given!a} is no digest", hint=f"write sha256: and 64 hex digits, or at least the first {_SHORTEST}"
+            )
+        found = [f"sha256:{digits}"] if len(digits) == 64 else self._mentioned.beginning(digits)
+        if len(found) > 1:
+            raise UsageError(f"{len(found)} digests begin with {given}", hint=f"write more of it: {found[0]}")
+        if not found or not self._mentioned.paths(found[0]):
+            raise self._unknown(given)
+        return found[0]
+
+    @property
+    def unread(self) -> tuple[tuple[str, str], ...]:
+        """The records that could not be read, with why: what they say is not in the answer."""
+        return tuple(sorted({**self._mentioned.unread, **self._damaged}.items()))
+
+    def version(self, reference: str) -> VersionRecord | None:
+        model, _, number = reference.partition("@")
+        if not number.isdigit():
+            return None
+        try:
+            return self.snapshot.version(self.snapshot.current_name(model), int(number))
+        except GitModelError as error:
+            self._missing[reference] = error.message
+            if isinstance(error, Invalid):
+                self._damaged[paths.version_file(model, int(number))] = error.message
+            return None
+
+    def run(self, id: str) -> RunRecord | None:
+        if id not in self._runs:
+            self._runs[id] = self._read_run(id)
+        return self._runs[id]
+
+    def versions_with(self, digest: str) -> Iterator[tuple[str, VersionRecord]]:
+        for place in self._places(digest):
+            if place.kind == "version":
+                reference = f"{place.model}@{place.key}"
+                record = self.version(reference)
+                if record is not None and any(link.digest == digest for link in record.artifacts):
+                    yield reference, record
+
+    def runs_with(self, digest: str) -> Iterator[RunRecord]:
+        for place in self._places(digest):
+            run = self.run(place.key) if place.kind == "run" else None
+            if run is not None and any(digest in (*s.inputs.values(), *s.outputs.values()) for s in run.steps):
+                yield run
+
+    def places(self, reference: str) -> tuple[str | None, tuple[str, ...]]:
+        model = reference.partition("@")[0]
+        record = self.version(reference)
+        if record is None:
+            return None, ()
+        name = self.snapshot.current_name(model)
+        view = view_version(self.snapshot, name, record, stage_states(self.snapshot, name))
+        return view.stage, view.aliases
+
+    def why_missing(self, id: str) -> str:
+        return self._missing.get(id, "")
+
+    def _unknown(self, digest: str) -> NotFound:
+        branch = self._repository.branch.removeprefix("refs/heads/")
+        unread = list(self._mentioned.unread)
+        but = f", but {len(unread)} cannot be read, such as {unread[0]}" if unread else ""
+        return NotFound(
+            f"no version and no run on record has anything to do with {digest}{but}",
+            hint=f"`git log --oneline -S {digest} {branch}` shows whether one ever had",
+        )
+
+    def _places(self, digest: str) -> list[paths.RecordPath]:
+        found = [place for path in self._mentioned.paths(digest) if (place := paths.parse_path(path))]
+        return sorted(found, key=lambda place: (place.kind, place.model, len(place.key), place.key))
+
+    @cached_property
+    def _mentioned(self) -> Mentioned:
+        return Mentions(self._repository.git, self._repository.reader).at(self.snapshot.commit, self._more)
+
+    def _more(self, path: str, data: bytes) -> Iterable[str] | None:
+        """The digests that only the details of a long run hold."""
+        if b"\ndetails = " not in data:
+            return ()
+        try:
+            run = codec.decode(records.RUN, data, path, newer=self.snapshot.newer)
+        except Invalid:
+            return ()
+        full = self._with_details(run)
+        return None if full is None else (d for s in full.steps for d in (*s.inputs.values(), *s.outputs.values()))
+
+    def _read_run(self, id: str) -> RunRecord | None:
+        try:
+            run = find_run(self.snapshot, id)
+        except NotFound:
+            self._missing[id] = "its record is gone"
+            return None
+        except Invalid as error:
+            self._missing[id] = self._damaged[paths.run_file(id)] = error.message
+            return None
+        if run.details is None:
+            return run
+        full = self._with_details(run)
+        if full is None:
+            self._missing[id] = "what its steps took and gave is in the artifact store, which does not have it"
+        return full or run
+
+    def _with_details(self, run: RunRecord) -> RunRecord | None:
+        try:
+            store = self._store()
+            if run.details is None or not store.holds(run.details):
+                return None
+            return with_steps(run, store)
+        except GitModelError:
+            return None

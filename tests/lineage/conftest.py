@@ -1,0 +1,61 @@
+"""What the tests of lineage stand on: a repository with a past, made once and copied."""
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from gitmodel import Client
+
+STORY = Path(__file__).parents[1] / "lineage_story.py"
+
+
+@pytest.fixture(scope="session")
+def told_once(tmp_path_factory):
+    """The repository of `lineage_story.py`, made by whichever worker comes first; not to be changed."""
+    shared = tmp_path_factory.getbasetemp().parent
+    home = shared / "story-home"
+    with (shared / "story.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (shared / "story-made").exists():
+            shutil.rmtree(shared / "story", ignore_errors=True)
+            home.mkdir(exist_ok=True)
+            config = home / ".gitconfig"
+            config.write_text(
+                "[user]\n\tname = Ada Example\n\temail = ada@example.com\n[init]\n\tdefaultBranch = main\n"
+            )
+            environ = {
+                "PATH": os.environ["PATH"],
+                "HOME": str(home),
+                "GIT_CONFIG_GLOBAL": str(config),
+                "GIT_CONFIG_NOSYSTEM": "1",
+                "TZ": "UTC",
+                "LC_ALL": "C",
+                "PYTHONPATH": str(STORY.parents[1]),
+            }
+            done = subprocess.run(
+                [sys.executable, str(STORY), str(shared / "story")], env=environ, capture_output=True, text=True
+            )
+            assert done.returncode == 0, done.stderr
+            (shared / "story-made").touch()
+    return shared / "story"
+
+
+@pytest.fixture
+def story(told_once, tmp_path, monkeypatch):
+    """A copy of the repository with a past, which is also the current folder."""
+    folder = tmp_path / "story"
+    shutil.copytree(told_once, folder, symlinks=True)
+    monkeypatch.chdir(folder)
+    return folder
+
+
+@pytest.fixture
+def past(story):
+    """The registry of that repository."""
+    with Client(story) as client:
+        yield client

@@ -1,0 +1,285 @@
+"""`git model lineage`: from anything to what made it and what came of it, and what is said where nobody can know."""
+
+import json
+import shutil
+import subprocess
+
+import pytest
+from transcripts import ask, check_transcript
+
+from gitmodel import Client, NotFound, UsageError
+from gitmodel.domain import codec, paths, records
+from gitmodel.domain.lineage import circle
+from gitmodel.domain.records import RunRecord, StepRecord
+from gitmodel.domain.snapshot import Change
+
+A, B, C, D = (f"sha256:{letter * 64}" for letter in "abcd")
+
+
+def write_runs(client, *runs):
+    """Put the records of *runs* (id, inputs, outputs) on the branch, as a hand or a bad program would."""
+    files = {}
+    for number, (pipeline, inputs, outputs) in enumerate(runs):
+        id = f"20261101T00000{number}Z-{pipeline}-0000"
+        now = client.writer.moment()
+        step = StepRecord("work", "succeeded", 1.0, inputs=inputs, outputs=outputs)
+        record = RunRecord(id, pipeline, "succeeded", now, now, steps=(step,))
+        files[paths.run_file(id)] = codec.encode(records.RUN, record)
+    client.repository.transact(lambda snapshot: Change(None, "Write runs by hand", files=files))
+
+
+@pytest.fixture
+def client(code_repo, monkeypatch):
+    monkeypatch.chdir(code_repo)
+    with Client(code_repo) as client:
+        yield client
+
+
+def test_a_version_leads_to_its_runs_their_inputs_and_the_runs_that_made_those(past):
+    found = past.lineage("iris@production", down=False)
+    kinds = [(node.kind, node.id.split("Z-")[-1]) for node in found.nodes]
+    assert kinds[0] == ("version", "iris@19")
+    assert [kind for kind, _ in kinds] == ["version", "run", "artifact", "run", "run"]
+    assert found.nodes[2].facts["versions"] == ["measurements@3:readings", "measurements@10:readings"]
+    assert {node.facts["pipeline"] for node in found.nodes if node.kind == "run"} == {"train", "collect"}
+    assert found.down is None
+
+
+def test_the_same_bytes_lead_across_models_pipelines_and_time(past):
+    (readings,) = past.get_version("measurements@3").artifacts
+    found = past.lineage(readings.digest, up=False)
+    versions = {node.id for node in found.nodes if node.kind == "version"}
+    assert versions == {
+        "measurements@3", "measurements@10", "iris@5", "iris@6", "iris@19", "iris@20", "petals@3", "petals@10",
+    }  # fmt: skip
+    stages = {node.id: node.facts["stage"] for node in found.nodes if node.kind == "version"}
+    assert stages["iris@19"] == "production"
+    assert stages["iris@20"] == "staging"
+
+
+def test_depth_ends_the_walk_and_says_so(past):
+    found = past.lineage("iris@production", down=False, depth=1)
+    assert [node.kind for node in found.nodes] == ["version", "run", "artifact"]
+    assert [node.more for node in found.nodes] == [False, False, True]
+    none = past.lineage("iris@production", down=False, depth=0)
+    assert [(node.id, node.more) for node in none.nodes] == [("iris@19", True)]
+
+
+def test_the_first_digits_of_a_digest_are_enough(past):
+    (readings,) = past.get_version("measurements@1").artifacts
+    assert past.lineage(readings.digest[:20]).root == readings.digest
+    with pytest.raises(UsageError, match="is no digest"):
+        past.lineage("sha256:ab")
+
+
+def test_what_git_finds_at_the_tip_is_what_the_lineage_says(past, git, story):
+    (readings,) = past.get_version("measurements@3").artifacts
+    said = git(story, "grep", "-l", readings.digest, "gitmodel", "--", "models", "runs").splitlines()
+    by_git = {line.rpartition("/")[2].removesuffix(".toml") for line in said if ":runs/" in line}
+    found = past.lineage(readings.digest, depth=1)
+    assert by_git == {node.id for node in found.nodes if node.kind == "run"}
+    holders = {edge.target for edge in found.down if edge.source == readings.digest and "@" in edge.target}
+    assert len(holders) == sum(":models/" in line for line in said) == 2
+
+
+def test_the_index_can_be_lost_torn_or_old_and_nothing_changes(past, story):
+    index = story / ".git" / "gitmodel" / "mentions"
+    first = past.lineage("measurements@3")
+    assert index.is_file()
+    index.write_bytes(index.read_bytes()[:-7])
+    assert past.lineage("measurements@3") == first
+    index.unlink()
+    assert past.lineage("measurements@3") == first
+    past.get_model("iris").create_version(metadata={"note": 1})
+    assert past.lineage("measurements@3") == first
+
+
+def test_a_digest_that_nothing_uses_is_not_found(story, capsys):
+    check_transcript(
+        capsys,
+        """
+        $ git model lineage sha256:0000000000000000000000000000000000000000000000000000000000000000
+        ! error: no version and no run on record has anything to do with sha256:0000000000000000000000000000000000000000000000000000000000000000
+        ! hint: `git log --oneline -S sha256:0000000000000000000000000000000000000000000000000000000000000000 gitmodel` shows whether one ever had
+        [3]
+        $ git model lineage 20261001T000000Z-train-ffff
+        ! error: there is no run '20261001T000000Z-train-ffff'
+        ! hint: run `git model runs list` to see what there is
+        [3]
+        $ git model lineage iris@1 --up --down
+        ! error: --up and --down exclude each other
+        ! hint: leave both out for both
+        [2]
+        """,  # noqa: E501
+    )
+
+
+def test_the_tree_tells_both_ways(story, capsys):
+    check_transcript(
+        capsys,
+        """
+        $ git model lineage petals@9 --up --depth 1
+        petals@9  production
+        └─ classifier: run 20261009T100000Z-petals-0053  succeeded  code CODE
+           └─ fit.readings: DATA  data  measurements@2:readings, measurements@9:readings  ...
+        ! there is more behind what ends in ...; --depth 1 ends there
+        """.replace("CODE", code_of("petals@9")).replace("DATA", digest_of("measurements@2")),
+    )
+    code, out, err = ask(capsys, "lineage", "petals@9")
+    assert (code, err) == (0, "")
+    assert out.startswith("made from:\npetals@9  production\n")
+    assert "\nwent into:\npetals@9  production\n└─ classifier: sha256:" in out
+    assert out.endswith("\nin use: petals@9 production\n"), out
+    code, out, _ = ask(capsys, "lineage", "petals@9", "-q")
+    assert out.splitlines()[:2] == ["petals@9", "20261009T100000Z-petals-0053"]
+
+
+def code_of(reference):
+    with Client() as client:
+        return client.get_version(reference).code.commit[:10]
+
+
+def digest_of(reference):
+    with Client() as client:
+        return client.get_version(reference).artifacts[0].digest[:19]
+
+
+def test_json_has_every_node_and_edge(story, capsys):
+    code, out, _ = ask(capsys, "lineage", "iris@production", "--format", "json")
+    assert code == 0
+    found = json.loads(out)
+    assert found["root"] == "iris@19"
+    assert found["in_stages"] == ["iris@19 production"]
+    ids = {node["id"] for node in found["nodes"]}
+    assert {end for edge in found["edges"] for end in (edge["source"], edge["target"])} == ids
+
+
+def test_mermaid_and_dot_name_every_node(story, capsys):
+    _, out, _ = ask(capsys, "lineage", "iris@production", "--up", "--format", "mermaid")
+    assert out.startswith('flowchart TD\n    n0[["iris@19  production"]]\n    n1(["run 20261010T100000Z-train-005b')
+    assert '    n1 -->|"classifier"| n0\n' in out
+    _, out, _ = ask(capsys, "lineage", "iris@production", "--up", "--format", "dot")
+    assert out.startswith('digraph lineage {\n    "iris@19" [label="iris@19  production", shape=box3d];\n')
+    if shutil.which("dot"):
+        subprocess.run(["dot", "-Tsvg"], input=out, text=True, check=True, stdout=subprocess.DEVNULL)
+
+
+def test_words_in_a_step_cannot_leave_their_quotes(client, capsys):
+    write_runs(client, ("make", {'in"]; x': A}, {"out\x1b[2J": B}))
+    _, out, _ = ask(capsys, "lineage", B, "--format", "mermaid")
+    assert 'in"]' not in out
+    assert "in#34;#93;#59; x" in out
+    _, out, _ = ask(capsys, "lineage", B, "--format", "dot")
+    assert r"work.in\"]; x" in out
+    _, out, _ = ask(capsys, "lineage", B)
+    assert "\x1b" not in out
+
+
+def test_a_run_that_is_gone_is_named(past, story, capsys, git):
+    (run,) = past.get_version("iris@4").runs
+    path = paths.run_file(run)
+    past.repository.transact(lambda snapshot: Change(None, "Take a run away", files={path: None}))
+    code, out, err = ask(capsys, "lineage", "iris@4", "--up")
+    assert code == 0
+    assert f"└─ run {run}  (its record is gone)\n" in out or f"├─ run {run}  (its record is gone)\n" in out
+    assert err == (
+        f"warning: run {run} cannot be followed: its record is gone\n"
+        f"hint: `git log --diff-filter=D --oneline gitmodel -- {path}` shows who took it away\n"
+    )
+    assert "Take a run away" in git(story, "log", "--diff-filter=D", "--oneline", "gitmodel", "--", path)
+
+
+def test_a_circle_made_by_hand_ends_and_is_named(client, capsys):
+    write_runs(client, ("there", {"x": A}, {"y": B}), ("back", {"y": B}, {"x": A}))
+    code, out, err = ask(capsys, "lineage", A)
+    assert code == 0
+    assert "  (shown above)" in out
+    assert err.startswith("warning: this goes round in a circle: ")
+    assert circle(client.lineage(B, down=False))
+
+
+def test_what_a_run_takes_and_gives_again_is_its_input_too(client):
+    """A step that changes nothing, such as one that sorts what is sorted."""
+    write_runs(client, ("sort", {"rows": A}, {"sorted": A}))
+    found = client.lineage(A)
+    assert {node.id for node in found.nodes} == {A, "20261101T000000Z-sort-0000"}
+
+
+def test_of_runs_that_gave_the_same_bytes_those_that_ran_made_them(client):
+    write_runs(client, ("make", {"x": A}, {"y": B}), ("other", {"x": C}, {"y": B}))
+    assert {node.id for node in client.lineage(B, down=False).nodes} >= {A, C}
+    now = client.writer.moment()
+    id = "20261102T000000Z-again-0000"
+    cached = StepRecord("work", "cached", 0.0, inputs={"x": D}, outputs={"y": B})
+    record = RunRecord(id, "again", "succeeded", now, now, steps=(cached,))
+    files = {paths.run_file(id): codec.encode(records.RUN, record)}
+    client.repository.transact(lambda snapshot: Change(None, "Write a cached run", files=files))
+    assert id not in {node.id for node in client.lineage(B, down=False).nodes}
+    assert id in {node.id for node in client.lineage(D).nodes}
+
+
+def test_a_record_that_cannot_be_read_is_told_and_the_rest_goes_on(client, capsys):
+    write_runs(client, ("make", {"x": A}, {"y": B}))
+    bad = "runs/2026/11/03/20261103T000000Z-bad-0000.toml"
+    data = f'id = "{A}"\nnot toml'.encode()
+    client.repository.transact(lambda snapshot: Change(None, "Break a record", files={bad: data}))
+    code, out, _ = ask(capsys, "lineage", B)
+    assert code == 0
+    assert "make-0000" in out
+    code, out, err = ask(capsys, "lineage", A, "--format", "json")
+    assert code == 0
+    assert json.loads(out)["unread"] == [bad]
+    assert bad in err
+
+
+def test_a_long_run_whose_steps_are_in_the_store_is_followed_or_named(client, capsys):
+    from dataclasses import replace
+
+    from gitmodel.registry.runs import fitting
+
+    now = client.writer.moment()
+    id = "20261103T000000Z-long-0000"
+    steps = tuple(
+        StepRecord(f"step{number}", "succeeded", 1.0, {"note": "x" * 200}, {"x": A}, {f"y{number}": B})
+        for number in range(300)
+    )
+    record = fitting(RunRecord(id, "long", "succeeded", now, now, steps=steps), client.store)
+    assert record.details
+    files = {paths.run_file(id): codec.encode(records.RUN, replace(record))}
+    client.repository.transact(lambda snapshot: Change(None, "Write a long run", files=files))
+    assert id in {node.id for node in client.lineage(A).nodes}
+    (client.repository.common_dir / "gitmodel" / "mentions").unlink()
+    client.store.remove(record.details)
+    with pytest.raises(NotFound, match="but 1 cannot be read"):
+        client.lineage(A)
+    code, _, err = ask(capsys, "lineage", id, "--format", "json")
+    assert code == 0
+    assert "the artifact store, which does not have" in err
+
+
+def test_a_shallow_clone_answers_in_full_since_the_tip_is_all_it_needs(past, story, tmp_path, git, monkeypatch):
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "-q", "--depth", "1", "--branch", "gitmodel", f"file://{story}", str(clone))
+    with Client(clone) as other:
+        mine, theirs = past.lineage("measurements@3"), other.lineage("measurements@3")
+    assert {node.id for node in mine.nodes} == {node.id for node in theirs.nodes}
+    assert mine.edges == theirs.edges
+
+
+def test_a_chain_of_a_thousand_runs_is_drawn(client, capsys):
+    digests = [f"sha256:{number:064x}" for number in range(1200)]
+    files = {}
+    now = client.writer.moment()
+    for number in range(len(digests) - 1):
+        id = f"20261104T000000Z-day-{number:05}"
+        step = StepRecord("go", "succeeded", 1.0, inputs={"x": digests[number]}, outputs={"y": digests[number + 1]})
+        files[paths.run_file(id)] = codec.encode(
+            records.RUN, RunRecord(id, "day", "succeeded", now, now, steps=(step,))
+        )
+    client.repository.transact(lambda snapshot: Change(None, "Write a chain", files=files))
+    found = client.lineage(digests[-1], down=False)
+    assert len(found.nodes) == 2 * len(digests) - 1
+    assert not circle(found)
+    code, out, _ = ask(capsys, "lineage", digests[0], "--down")
+    assert code == 0
+    assert len(out.splitlines()) == 2 * len(digests) - 1
