@@ -44,6 +44,8 @@ COMMANDS = {
     "apply": Lazy("gitmodel.cli.stages:apply", "Put in force what the branch records.", "Stages"),
     "history": Lazy("gitmodel.cli.history:history", "Tell who held stages and aliases, from when to when.", "Lineage"),
     "lineage": Lazy("gitmodel.cli.lineage:lineage", "Tell what something was made from, and what of it.", "Lineage"),
+    "diff": Lazy("gitmodel.cli.diff:diff", "Lay two versions side by side.", "Lineage"),
+    "card": Lazy("gitmodel.cli.card:card", "Write the model card of a version.", "Lineage"),
     "remote": Lazy("gitmodel.cli.teams:remote", "Say which remote pulls and pushes go to.", "Others"),
     "pull": Lazy("gitmodel.cli.teams:pull", "Bring the registry of others together with yours.", "Others"),
     "push": Lazy("gitmodel.cli.teams:push", "Give others what you did.", "Others"),

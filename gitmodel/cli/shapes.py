@@ -202,6 +202,27 @@ LINEAGE = Shape(
         "unread": "list of text: paths of records that could not be read in full, so that edges may be missing",
     },
 )
+DIFF = Shape(
+    "diff",
+    "Two versions side by side. Of `diff`.",
+    {
+        "old": "text: the first version, as `MODEL@NUMBER`",
+        "new": "text: the second version",
+        "metadata": "list of objects: `key`, `old`, `new` (null: it has none), `change` (of numbers, else null)",
+        "parameters": "list of objects, as of `metadata`: those of the runs that made them, of a step as `STEP.NAME`",
+        "artifacts": "list of objects: `name`, `kind`, `old` and `new` (digests, or null), `same`",
+        "packages": "list of objects, as of `metadata`: the packages that differ, and `python`",
+        "code": "object: `old` and `new` (commits, or null), `changed` (two flags: files differed from the commit), "
+        "`commits` (of the new one that the old one lacks, newest first: `commit`, `author`, `when`, `subject`), "
+        "`left` (of the old one that the new one lacks)",
+        "gaps": "list of text: what could not be compared",
+    },
+)
+CARD = Shape(
+    "card",
+    "The model card of a version. Of `card`.",
+    {"reference": "text: `MODEL@NUMBER`", "card": "text: Markdown with a YAML header"},
+)
 FETCHED = Shape(
     "fetched",
     "An artifact written to disk. Of `get`.",
@@ -418,6 +439,8 @@ ALL = (
     RUN,
     RECORDED_RUN,
     LINEAGE,
+    DIFF,
+    CARD,
     FETCHED,
     METADATA,
     DELETED,

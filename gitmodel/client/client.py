@@ -29,8 +29,10 @@ from gitmodel.storage.stores import ArtifactStore, open_store
 if TYPE_CHECKING:
     from gitmodel.domain.codec import Problem
     from gitmodel.domain.lineage import Lineage
+    from gitmodel.lineage.comparing import VersionDiff
     from gitmodel.lineage.maintenance import Maintained
     from gitmodel.registry.runs import RunView
+    from gitmodel.storage.code_commits import CodeRepository
     from gitmodel.storage.log import StageEvent
     from gitmodel.teams.between import Between
     from gitmodel.teams.planning import Plan
@@ -241,6 +243,25 @@ class Client:
         from gitmodel.lineage import graph
 
         return graph.lineage(self._repository, subject, store=lambda: self.store, up=up, down=down, depth=depth)
+
+    def diff(self, old: str, new: str) -> VersionDiff:
+        """The version *old* beside the version *new*, both references such as `"iris@3"`, with the code between them.
+
+        What cannot be compared is named in its `gaps`. Raises NotFound, Invalid.
+
+        >>> for row in client.diff("iris@3", "iris@4").metadata:        # doctest: +SKIP
+        ...     print(row.name, row.old, row.new, row.change)
+        """
+        from gitmodel.lineage import comparing
+
+        refs = (VersionRef.parse(old), VersionRef.parse(new))
+        return comparing.diff(self._repository, *refs, store=lambda: self.store, code=self.open_code)
+
+    def open_code(self) -> CodeRepository:
+        """The code repository that *path* is in, to ask for commits. Raises NotFound outside of any."""
+        from gitmodel.storage.code_commits import CodeRepository
+
+        return CodeRepository(self._path, environ=self._environ)
 
     # Others
 

@@ -205,6 +205,15 @@ class ModelVersion:
         given = scalars({**(metadata or {}), **values})
         versions.set_metadata(self._client.writer, self._ref(), given, on=artifact)
 
+    def card(self) -> str:
+        """The model card: Markdown with the YAML header that model hubs read, from the records alone.
+
+        The header has the keys of https://huggingface.co/docs/hub/model-cards; equal records give equal bytes.
+        """
+        from gitmodel.domain.cards import card
+
+        return card(self._model, self.model.record, self._view().record)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ModelVersion) and self.reference == other.reference and self._client is other._client
 

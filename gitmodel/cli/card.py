@@ -1,0 +1,27 @@
+"""The command that writes a model card: card."""
+
+from __future__ import annotations
+
+import click
+
+from gitmodel.cli import options, shapes
+from gitmodel.cli.grammar import Invocation, command
+
+
+@command(example="git model card iris@production")
+@options.reference()
+@click.pass_obj
+def card(invocation: Invocation, words: tuple[str, ...]) -> None:
+    """Write the model card of a version.
+
+    Markdown with the YAML header that model hubs read: licence, tags, datasets, metrics, base model. It is made from
+    the records of the model and the version alone, and is the same bytes every time.
+    """
+    ref, _ = options.read_reference(words, usage="git model card MODEL@VERSION")
+    version = invocation.client.get_version(str(ref))
+    text = version.card()
+    if invocation.output.format == "table" and not invocation.output.quiet:
+        invocation.output.text(text)
+    else:
+        fields = {"reference": version.reference, "card": text}
+        invocation.output.outcome(text, shapes.CARD, fields, name=version.reference)

@@ -1,0 +1,218 @@
+"""A model card: Markdown with the YAML header that model hubs read, from the records of a model and a version. Pure.
+
+The keys of the header are those of https://huggingface.co/docs/hub/model-cards, its results those of the model-index of
+Papers with Code. The YAML is written here, in the one way that every YAML reader takes alike.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from gitmodel.domain.records import ModelRecord, VersionRecord
+
+# The identifiers of licences that the hub knows; any other is given by `license_name`.
+_LICENSES = frozenset(
+    re.findall(
+        r"\S+",
+        """
+        afl-3.0 agpl-3.0 apache-2.0 apple-amlr apple-ascl artistic-2.0 bigcode-openrail-m bigscience-bloom-rail-1.0
+        bigscience-openrail-m bsd bsd-2-clause bsd-3-clause bsd-3-clause-clear bsl-1.0 c-uda cc cc-by-2.0 cc-by-2.5
+        cc-by-3.0 cc-by-4.0 cc-by-nc-2.0 cc-by-nc-3.0 cc-by-nc-4.0 cc-by-nc-nd-3.0 cc-by-nc-nd-4.0 cc-by-nc-sa-2.0
+        cc-by-nc-sa-3.0 cc-by-nc-sa-4.0 cc-by-nd-4.0 cc-by-sa-3.0 cc-by-sa-4.0 cc0-1.0 cdla-permissive-1.0
+        cdla-permissive-2.0 cdla-sharing-1.0 creativeml-openrail-m deepfloyd-if-license ecl-2.0 epl-1.0 epl-2.0
+        etalab-2.0 eupl-1.1 eupl-1.2 gemma gfdl gpl gpl-2.0 gpl-3.0 h-research intel-research isc lgpl lgpl-2.1
+        lgpl-3.0 lgpl-lr llama2 llama3 llama3.1 llama3.2 llama3.3 llama4 lppl-1.3c mit mpl-2.0 ms-pl ncsa odbl
+        odc-by ofl-1.1 openmdw-1.0 openrail openrail++ osl-3.0 pddl postgresql unlicense wtfpl zlib
+        """,
+    )
+)
+# The library that the hub names for a format of ours.
+_LIBRARIES = {"skops": "sklearn"}
+# Metadata of these names goes into the header as it is, if it is text or a list of texts.
+_HEADER_KEYS = ("language", "library_name", "pipeline_tag", "datasets", "metrics", "base_model")
+_SECTIONS = (
+    ("audience", "For whom"),
+    ("use_cases", "Uses"),
+    ("limitations", "Limitations"),
+    ("trade_offs", "Trade-offs"),
+    ("ethics", "Ethical considerations"),
+)
+_UNKNOWN_DATASET = "not recorded"
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9._/+-]*( [A-Za-z0-9._/+-]+)*")
+# What YAML 1.1 reads as something else than text.
+_WORDS = frozenset(("y", "n", "yes", "no", "true", "false", "on", "off", "null", "nan", "inf"))
+
+
+def card(model: str, described: ModelRecord, version: VersionRecord) -> str:
+    """The card of a version: the same bytes for the same records, and nothing from anywhere else."""
+    header = "".join(f"{line}\n" for line in _yaml(_header(model, described, version))) or "{}\n"
+    body = "\n\n".join(block for block in _body(model, described, version) if block)
+    return f"---\n{header}---\n\n{body}\n"
+
+
+def metrics(version: VersionRecord) -> list[tuple[str, str, float]]:
+    """The measurements of a version as (dataset, name, value): its finite floats, or those that `metrics` names.
+
+    A table of numbers is what was measured on the dataset that it is named for.
+    """
+    named = _texts(version.metadata.get("metrics"))
+    found = []
+    tables = [(str(version.metadata.get("dataset", _UNKNOWN_DATASET)), version.metadata)]
+    tables += [(name, table) for name, table in version.metadata.items() if isinstance(table, Mapping)]
+    for dataset, table in tables:
+        for name, value in table.items():
+            wanted = name in named if named else isinstance(value, float)
+            if wanted and isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value):
+                found.append((dataset, name, value))
+    return found
+
+
+def _header(model: str, described: ModelRecord, version: VersionRecord) -> dict[str, Any]:
+    given = {key: version.metadata[key] for key in _HEADER_KEYS if _texts(version.metadata.get(key))}
+    measured = metrics(version)
+    data = [link.name for link in version.artifacts if link.kind == "data"]
+    libraries = [_LIBRARIES[link.format] for link in version.artifacts if link.format in _LIBRARIES]
+    header = {
+        **_license(described.license),
+        "language": given.get("language"),
+        "library_name": given.get("library_name") or next(iter(libraries), None),
+        "pipeline_tag": given.get("pipeline_tag"),
+        "tags": sorted({*described.tags, *version.tags}),
+        "datasets": _texts(given.get("datasets")) or data,
+        "metrics": sorted({name for _, name, _ in measured}),
+        "base_model": given.get("base_model"),
+        "model-index": _results(model, str(given.get("pipeline_tag", "other")), measured),
+    }
+    return {key: value for key, value in header.items() if value not in (None, "", [])}
+
+
+def _license(text: str) -> dict[str, str]:
+    known = re.sub(r"-(only|or-later)$", "", text.strip().lower())
+    if not known:
+        return {}
+    return {"license": known} if known in _LICENSES else {"license": "other", "license_name": text}
+
+
+def _results(model: str, task: str, measured: Sequence[tuple[str, str, float]]) -> list[Any]:
+    datasets = dict.fromkeys(dataset for dataset, _, _ in measured)
+    results = [
+        {
+            "task": {"type": task},
+            "dataset": {"type": dataset, "name": dataset},
+            "metrics": [{"type": name, "value": value} for of, name, value in measured if of == dataset],
+        }
+        for dataset in datasets
+    ]
+    return [{"name": model, "results": results}] if results else []
+
+
+def _body(model: str, described: ModelRecord, version: VersionRecord) -> Iterator[str]:
+    yield f"# {_cell(described.title or model)}"
+    yield _prose(described.description)
+    yield _prose(version.description)
+    named = f" ({version.name})" if version.name else ""
+    about = [
+        ("version", f"`{model}@{version.number}`{named}"),
+        ("made", f"{version.created:%Y-%m-%d %H:%M} UTC"),
+        ("licence", _cell(described.license)),
+        ("owners", _cell(", ".join(described.owners))),
+    ]
+    yield _table(("", ""), [row for row in about if row[1]])
+    for field, title in _SECTIONS:
+        if text := _prose(getattr(described, field)):
+            yield f"## {title}\n\n{text}"
+    if measured := metrics(version):
+        rows = [(_cell(name), _number(value), _cell(dataset)) for dataset, name, value in measured]
+        yield "## Evaluation\n\n" + _table(("metric", "value", "dataset"), rows)
+    if version.artifacts:
+        links = [(link.name, link.kind, link.format, str(link.size), f"`{link.digest}`") for link in version.artifacts]
+        yield "## Artifacts\n\n" + _table(("name", "kind", "format", "bytes", "digest"), links)
+    yield "\n".join(["## How it was made", "", *_making(model, version)])
+
+
+def _making(model: str, version: VersionRecord) -> Iterator[str]:
+    code = version.code
+    if code is not None and code.commit:
+        changed = ", with changes that are not in it" if code.dirty else ""
+        yield f"- code: commit `{code.commit}`{changed}"
+        if code.repository:
+            yield f"- repository: {_cell(code.repository)}"
+    for run in version.runs:
+        yield f"- run: `{run}`"
+    yield f"- to get its files: `git model checkout {model}@{version.number} FOLDER`"
+    if version.runs:
+        yield f"- to make it again: `git model reproduce {model}@{version.number}`"
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    lines = [heads, ["---"] * len(heads), *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    """*text* on one line of a table, shown as it is."""
+    return re.sub(r"[\\`*_\[\]<>|#~$]", lambda found: f"\\{found[0]}", " ".join(_prose(text).split()))
+
+
+def _prose(text: str) -> str:
+    """What its owners wrote, which is Markdown, without what could drive a terminal or turn text around."""
+    return "".join(c if _is_harmless(c) else f"U+{ord(c):04X}" for c in text).strip()
+
+
+def _is_harmless(character: str) -> bool:
+    return character.isprintable() or character in "\n\t" or (character.isspace() and ord(character) > 0x9F)
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value] if value else []
+    return list(value) if isinstance(value, (list, tuple)) and all(isinstance(item, str) for item in value) else []
+
+
+def _yaml(value: Mapping[str, Any], before: str = "") -> Iterator[str]:
+    for key, item in value.items():
+        if isinstance(item, Mapping):
+            yield f"{before}{_scalar(key)}:"
+            yield from _yaml(item, f"{before}  ")
+        elif isinstance(item, (list, tuple)):
+            yield f"{before}{_scalar(key)}:"
+            yield from _yaml_list(item, before)
+        else:
+            yield f"{before}{_scalar(key)}: {_scalar(item)}"
+
+
+def _yaml_list(items: Sequence[Any], before: str) -> Iterator[str]:
+    for item in items:
+        if not isinstance(item, Mapping):
+            yield f"{before}- {_scalar(item)}"
+            continue
+        first, *rest = _yaml(item, f"{before}  ")
+        yield f"{before}- {first.strip()}"
+        yield from rest
+
+
+def _scalar(value: Any) -> str:
+    if isinstance(value, (int, float)):
+        return _number(value)
+    text = str(value)
+    if _PLAIN.fullmatch(text) and text.lower() not in _WORDS:
+        return text
+    return '"' + "".join(map(_escaped, text)) + '"'
+
+
+def _escaped(character: str) -> str:
+    if character in '"\\':
+        return f"\\{character}"
+    if character.isprintable():
+        return character
+    code = ord(character)
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def _number(value: float) -> str:
+    text = repr(value)
+    # YAML 1.1 takes 1e-07 for text
+    return re.sub(r"^(-?\d+)e", r"\1.0e", text)

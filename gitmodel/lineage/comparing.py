@@ -1,0 +1,169 @@
+"""`diff`: two versions side by side, with the code between them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gitmodel.domain.comparison import Compared, compare_artifacts, compare_values
+from gitmodel.domain.lineage import made_version
+from gitmodel.domain.records import RunRecord, VersionRecord
+from gitmodel.domain.references import VersionRef
+from gitmodel.domain.runs import find_run
+from gitmodel.domain.snapshot import Snapshot
+from gitmodel.errors import GitModelError, NotFound
+from gitmodel.registry.runs import with_steps
+from gitmodel.storage.code_commits import CodeCommit, CodeRepository
+from gitmodel.storage.repository import Repository
+from gitmodel.storage.stores import ArtifactStore
+
+
+@dataclass(frozen=True)
+class CodeRange:
+    """The code from *old* to *new*, commit ids ("": none on record): what `git log OLD..NEW` prints, and its commits.
+
+    *left* are the commits of *old* that *new* does not have; *changed* says of either whether its files differed from
+    the commit.
+    """
+
+    old: str = ""
+    new: str = ""
+    changed: tuple[bool, bool] = (False, False)
+    log: str = ""
+    commits: tuple[CodeCommit, ...] = ()
+    left: tuple[CodeCommit, ...] = ()
+
+
+@dataclass(frozen=True)
+class VersionDiff:
+    """What differs from the version *old* to *new*, both as `MODEL@NUMBER`.
+
+    *metadata*, *parameters* and *artifacts* hold everything either has; *packages* what differs in the environment,
+    Python first. *gaps* say what could not be compared, each with what to do about it.
+    """
+
+    old: str
+    new: str
+    metadata: tuple[Compared, ...]
+    parameters: tuple[Compared, ...]
+    artifacts: tuple[Compared, ...]
+    packages: tuple[Compared, ...]
+    code: CodeRange
+    gaps: tuple[tuple[str, str], ...] = ()
+
+
+def diff(
+    repository: Repository,
+    old: VersionRef,
+    new: VersionRef,
+    *,
+    store: Callable[[], ArtifactStore],
+    code: Callable[[], CodeRepository],
+) -> VersionDiff:
+    """The version *old* beside *new*. *code* opens the code repository. Raises NotFound, Invalid."""
+    sides = repository.read(lambda snapshot: tuple(_side(snapshot, ref, store) for ref in (old, new)))
+    gaps = [gap for side in sides for gap in side.gaps]
+    before, after = sides
+    packages, missing = _compared_packages(before, after, store)
+    range_, unknown = _code_between(before, after, code)
+    return VersionDiff(
+        before.reference,
+        after.reference,
+        compare_values(before.record.metadata, after.record.metadata),
+        compare_values(_parameters(before.run), _parameters(after.run)),
+        compare_artifacts(before.record.artifacts, after.record.artifacts),
+        packages,
+        range_,
+        tuple(dict.fromkeys([*gaps, *missing, *unknown])),
+    )
+
+
+def making_run(snapshot: Snapshot, record: VersionRecord) -> RunRecord | None:
+    """The run that made a version: the last of its runs that did; None if none did. Raises NotFound if it is gone."""
+    for id in reversed(record.runs):
+        run = find_run(snapshot, id)
+        if made_version(run, record):
+            return run
+    return None
+
+
+def read_packages(store: ArtifactStore, run: RunRecord) -> dict[str, str]:
+    """The packages that were installed for *run*, name to version. Raises NotFound if the store has no list of them."""
+    if run.packages is None:
+        return {}
+    with store.open(run.packages) as reader:
+        lines = reader.read().decode("utf-8", "replace").splitlines()
+    return {name: version for name, equal, version in (line.partition("==") for line in lines) if equal}
+
+
+@dataclass(frozen=True)
+class _Side:
+    reference: str
+    record: VersionRecord
+    run: RunRecord | None
+    gaps: tuple[tuple[str, str], ...]
+
+
+def _side(snapshot: Snapshot, ref: VersionRef, store: Callable[[], ArtifactStore]) -> _Side:
+    model, number = snapshot.resolve(ref)
+    record = snapshot.version(model, number)
+    reference = f"{model}@{number}"
+    try:
+        run = making_run(snapshot, record)
+        if run is not None and run.details is not None:
+            run = with_steps(run, store())
+        return _Side(reference, record, run, ())
+    except GitModelError as error:
+        gap = (f"the parameters and packages of {reference} are not known: {error.message}", error.hint)
+        return _Side(reference, record, None, (gap,))
+
+
+def _parameters(run: RunRecord | None) -> dict[str, Any]:
+    if run is None:
+        return {}
+    steps = {f"{step.name}.{name}": value for step in run.steps for name, value in step.parameters.items()}
+    return {**steps, **run.parameters}
+
+
+def _compared_packages(
+    before: _Side, after: _Side, store: Callable[[], ArtifactStore]
+) -> tuple[tuple[Compared, ...], list[tuple[str, str]]]:
+    if before.run is None or after.run is None:
+        return (), []
+    python = Compared("python", before.run.python or None, after.run.python or None)
+    found, gaps = [python], []
+    if before.run.packages != after.run.packages:
+        lists: list[Mapping[str, str]] = []
+        for side, run in ((before, before.run), (after, after.run)):
+            try:
+                lists.append(read_packages(store(), run))
+            except GitModelError as error:
+                gaps.append((f"the packages of {side.reference} cannot be read: {error.message}", error.hint))
+        if len(lists) == 2:
+            found += compare_values(*lists)
+    return tuple(row for row in found if not row.same), gaps
+
+
+def _code_between(
+    before: _Side, after: _Side, code: Callable[[], CodeRepository]
+) -> tuple[CodeRange, list[tuple[str, str]]]:
+    codes = (before.record.code, after.record.code)
+    ids = [(found.commit or "") if found else "" for found in codes]
+    changed = tuple(bool(found and found.dirty) for found in codes)
+    bare = CodeRange(ids[0], ids[1], (changed[0], changed[1]))
+    if not any(ids) or ids[0] == ids[1]:
+        return bare, []
+    try:
+        opened = code()
+        for side in (before, after):
+            opened.require(side.record.code, side.reference)
+        if opened.is_cut(*ids):
+            raise NotFound(
+                "commits between the two are missing, since this clone is shallow",
+                hint="run `git fetch --unshallow`, then try again",
+            )
+        commits, left = tuple(opened.between(*ids)), tuple(opened.between(ids[1], ids[0]))
+        return CodeRange(ids[0], ids[1], (changed[0], changed[1]), opened.log(*ids), commits, left), []
+    except GitModelError as error:
+        return bare, [(f"the code cannot be compared: {error.message}", error.hint)]
