@@ -6,6 +6,7 @@ import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -372,11 +373,13 @@ class Repository:
         # Deleting a ref needs the packed-refs lock; inside the transaction a crash could then lose the branch's move.
         for ref, old in drops:
             try:
-                self.git.run("update-ref", "--no-deref", "-d", ref.full, old)
-            except (Moved, Locked, Refused):
-                continue  # The tag stands and is pending; `git model apply` takes it away.
-            except (Unreachable, GitError) as error:
+                self.retry(partial(self._delete, ref, old))
+            except (Conflict, Refused, Unreachable, GitError) as error:
                 raise _half_done(error) from error
+
+    def _delete(self, ref: StageRef, old: str) -> None:
+        with suppress(Moved):  # whoever set it anew wants it to stand
+            self.git.run("update-ref", "--no-deref", "-d", ref.full, old)
 
     def _check_effect(self, commit: str) -> None:
         found = self.reader.resolve(self.branch)
@@ -384,11 +387,13 @@ class Repository:
             raise Invalid(f"git said that {self.branch} moved, but it did not", hint="run `git fsck`")
 
 
-def _half_done(error: GitModelError) -> Unreachable:
-    return Unreachable(
-        f"the change is recorded, but not all of it is in force: {error.message}",
-        hint="free or mend the disk, then run `git model apply`",
-    )
+def _half_done(error: GitModelError) -> GitModelError:
+    said = f"the change is recorded, but not all of it is in force: {error.message}"
+    if isinstance(error, Conflict):
+        return Conflict(said, hint="run `git model doctor` to see the lock, then `git model apply`")
+    if isinstance(error, Refused):
+        return Refused(said, hint="see the hook's words, then run `git model apply`")
+    return Unreachable(said, hint="free or mend the disk, then run `git model apply`")
 
 
 class _Tries:
@@ -424,8 +429,9 @@ class _Tries:
             return Conflict(error.message, hint=error.hint)
         oldest = max(locks, key=lambda lock: lock.age)
         return Conflict(
-            f"{oldest.path} has been locked for {oldest.age:.0f} s, and nothing was changed",
-            hint=f"if no git process is running on this repository, type: rm {shlex.quote(str(oldest.path))}",
+            f"{oldest.path} has been locked for {oldest.age:.0f} s",
+            hint="nothing was changed; if no git process is running on this repository, type: "
+            f"rm {shlex.quote(str(oldest.path))}",
         )
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 import gitmodel
-from gitmodel import Client, Conflict, Invalid, UsageError
+from gitmodel import Client, Conflict, Invalid, Refused, UsageError
 from gitmodel.domain.names import check_name
 from gitmodel.domain.references import VersionRef
 from gitmodel.registry import doctor, stages, versions
@@ -249,6 +249,30 @@ def test_a_foreign_packed_refs_lock_does_not_stop_a_registration(registry):
     lock.touch()
     assert registry.register()["number"] == 1
     lock.unlink()
+
+
+@pytest.mark.parametrize("hindrance", ["lock", "hook"])
+def test_a_demotion_whose_tag_cannot_be_removed_is_not_called_done(registry, hindrance):
+    registry.register()
+    stages.promote(registry.writer, VersionRef("iris", "1"), "production")
+    common = registry.repository.common_dir
+    if hindrance == "lock":
+        in_the_way = common / "refs/tags/model/iris/production.lock"
+        in_the_way.touch()
+    else:
+        in_the_way = common / "hooks/reference-transaction"
+        in_the_way.parent.mkdir(exist_ok=True)
+        in_the_way.write_text('#!/bin/sh\n! grep -q "0\\{40\\} refs/tags/model"\n')
+        in_the_way.chmod(0o755)
+    with pytest.raises(Conflict if hindrance == "lock" else Refused) as caught:
+        stages.demote(registry.writer, "iris", "production")
+    assert caught.value.message.startswith("the change is recorded, but not all of it is in force: ")
+    assert caught.value.hint.endswith("then `git model apply`" if hindrance == "lock" else "then run `git model apply`")
+    (state,) = [state for state in stages.list_stages(registry.writer, "iris") if state.name == "production"]
+    assert (state.recorded, state.in_force) == (None, 1)
+    in_the_way.unlink()
+    stages.apply(registry.repository)
+    assert all(not state.pending for state in stages.list_stages(registry.writer, "iris"))
 
 
 @pytest.mark.parametrize("whole_group", [False, True])
