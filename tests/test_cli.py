@@ -464,11 +464,15 @@ def test_a_setting_that_cannot_be_is_refused(iris, capsys):
         [3]
         $ git model config nothing
         ! error: there is no setting 'nothing'
-        ! hint: the settings are repo, branch, store, remote
+        ! hint: the settings are repo, branch, store, remote, executor
         [2]
         $ git model config remote upstream
-        ! error: 'remote' cannot be set
-        ! hint: set one of repo, branch, store; a remote with `git remote`
+        ! error: there is no remote 'upstream'
+        ! hint: run `git remote add origin URL`
+        [3]
+        $ git model config nothing 1
+        ! error: 'nothing' cannot be set
+        ! hint: set one of repo, branch, store, remote, executor
         [2]
         $ git model config store s3://bucket
         ! error: remote artifact stores (s3:) are not in this version
@@ -480,6 +484,13 @@ def test_a_setting_that_cannot_be_is_refused(iris, capsys):
         [2]
         """,
     )
+
+
+def test_an_executor_that_does_not_exist_cannot_be_set(iris, capsys):
+    code, _, err = ask(capsys, "config", "executor", "quickly")
+    assert (code, err.splitlines()[0]) == (2, "error: there is no executor 'quickly'")
+    assert ask(capsys, "config", "executor", "threads:3")[0] == 0
+    assert ask(capsys, "config", "executor")[1] == "threads:3\n"
 
 
 def test_no_refusal_changes_anything(iris, capsys):
@@ -669,7 +680,8 @@ def test_config_shows_what_is_in_effect_and_sets_it(iris, capsys, git, tmp_path,
         "repo": "the repository you stand in",
         "branch": "default",
         "store": "default",
-        "remote": "there is none",
+        "remote": "this repository has no remote",
+        "executor": "default",
     }
     code, out, _ = ask(capsys, "config", "store", tmp_path / "shared")
     assert (code, out) == (0, f"store is {(tmp_path / 'shared').as_uri()} now\n")

@@ -57,9 +57,9 @@ def init(invocation: Invocation, store: str, new: bool, source: str) -> None:
 def config(invocation: Invocation, key: str | None, value: str | None) -> None:
     """Show the settings in effect, or set one.
 
-    The settings are repo (the repository that holds the registry), branch, store and remote. KEY shows one, KEY VALUE
-    sets it with git config gitmodel.KEY, for this clone: repo in the repository you stand in, the others in that
-    of the registry. `git config --unset gitmodel.KEY` takes it back.
+    The settings are repo (the repository that holds the registry), branch, store, remote and executor (what runs the
+    steps of pipelines). KEY shows one, KEY VALUE sets it with git config gitmodel.KEY, for this clone: repo in the
+    repository you stand in, the others in that of the registry. `git config --unset gitmodel.KEY` takes it back.
     """
     if key is not None and value is not None:
         _set(invocation, key, value)
@@ -114,6 +114,10 @@ def _join(client: Client, url: str, new: bool) -> str:
 def _set(invocation: Invocation, key: str, value: str) -> None:
     from gitmodel.client import Client
 
+    if key == "executor":
+        from gitmodel.pipelines.executors import choose_executor
+
+        choose_executor(value)
     # where the registry is found is said by the repository one stands in
     client = Client(repo=".") if key == "repo" else invocation.client
     try:

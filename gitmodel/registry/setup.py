@@ -9,11 +9,12 @@ from pathlib import Path
 from gitmodel.domain import codec, paths, records
 from gitmodel.domain.records import RegistryRecord
 from gitmodel.domain.snapshot import Change, Snapshot
-from gitmodel.errors import Conflict, UsageError
+from gitmodel.errors import Conflict, NotFound, UsageError
+from gitmodel.storage.remotes import choose_remote
 from gitmodel.storage.repository import Repository, configured, open_repository
 from gitmodel.storage.stores import open_store
 
-SETTINGS = ("repo", "branch", "store")
+SETTINGS = ("repo", "branch", "store", "remote", "executor")
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def begin(repository: Repository, *, store: str = "", new: bool = False) -> Begi
 def settings(
     repository: Repository, environ: Mapping[str, str], *, folder: Path = Path("."), repo: str = ""
 ) -> list[Setting]:
-    """Registry, branch, store and remote as they are in effect, each with what says so.
+    """Registry, branch, store, remote and executor as they are in effect, each with what says so.
 
     *folder* and *repo* are what the client was opened with.
     """
@@ -77,32 +78,46 @@ def settings(
         (repository.config.get("gitmodel.branch"), "git config gitmodel.branch"),
         ("", "default"),
     )[1]
-    remotes = repository.git.lines("remote")
-    tracking = repository.tracking_branch()
-    remote = tracking.split("/")[2] if tracking else "origin" if "origin" in remotes else "".join(remotes[:1])
+    executor, executor_source = _first(
+        (environ.get("GITMODEL_EXECUTOR"), "GITMODEL_EXECUTOR"),
+        (repository.config.get("gitmodel.executor"), "git config gitmodel.executor"),
+        ("", "default"),
+    )
     return [
         Setting("repo", str(repository.common_dir), _registry_source(environ, folder, repo)),
         Setting("branch", repository.branch, branch_source),
         Setting("store", store, says),
-        Setting("remote", remote, "git remote" if remote else "there is none"),
+        _remote(repository),
+        Setting("executor", executor or "in-order", executor_source),
     ]
 
 
 def change_setting(repository: Repository, key: str, value: str) -> str:
-    """Set `git config gitmodel.KEY` of *repository* (repo, branch, store); returns what was set.
+    """Set `git config gitmodel.KEY` of *repository*, KEY one of SETTINGS; returns what was set.
 
-    Raises UsageError for another key or a value that it cannot have.
+    Raises UsageError for another key or a value that it cannot have, NotFound for a remote that is not there.
     """
     if key not in SETTINGS:
-        raise UsageError(f"{key!a} cannot be set", hint=f"set one of {', '.join(SETTINGS)}; a remote with `git remote`")
+        raise UsageError(f"{key!a} cannot be set", hint=f"set one of {', '.join(SETTINGS)}")
     if key == "store":
         _make_store(value)
-    else:
+    elif key == "remote":
+        choose_remote(repository, value)
+    elif key != "executor":
         folder = Path(value).expanduser().resolve() if key == "repo" else repository.git.git_dir
         open_repository(folder, environ=repository.git.environ, branch=value if key == "branch" else "").close()
         value = str(folder) if key == "repo" else value
     repository.git.run("config", f"gitmodel.{key}", value)
     return value
+
+
+def _remote(repository: Repository) -> Setting:
+    try:
+        chosen = choose_remote(repository)
+    except NotFound as error:
+        return Setting("remote", "", error.message)
+    named = repository.config.get("gitmodel.remote")
+    return Setting("remote", chosen, "git config gitmodel.remote" if named else "git remote")
 
 
 def _make_store(url: str) -> None:

@@ -224,7 +224,8 @@ class Repository:
 
         Raises Moved or Locked with nothing changed.
         """
-        self.objects.write(new)
+        if new:
+            self.objects.write(new)
         lines = "".join(f"{line}\n" for line in moves).encode()
         words = [line.split(" ") for line in moves]
         # git locks what it verifies as well, with an empty lock.
