@@ -153,6 +153,13 @@ def soak(session: nox.Session) -> None:
     run(session, "pytest", "--soak", *session.posargs)
 
 
+@nox.session(default=False)
+def torch(session: nox.Session) -> None:
+    """The tests of materializers with PyTorch, which is too large for the environment that all tests share."""
+    session.install("-c", str(constraints().relative_to(ROOT)), ".[test,torch]")
+    session.run("pytest", "tests/pipelines/test_materializers.py", *session.posargs)
+
+
 @development
 def bench(session: nox.Session) -> None:
     """The benchmarks behind the numbers in the docs."""

@@ -114,3 +114,15 @@ def code_repo(tmp_path: Path, git: Git) -> Path:
     git(repo, "add", "train.py")
     git(repo, "commit", "-q", "-m", "Begin")
     return repo
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 4 MB, where one can be mounted."""
+    path = tmp_path / "disk"
+    path.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(path)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("this user may not mount a file system; other tests inject ENOSPC")
+    yield path
+    subprocess.run(["umount", "-l", str(path)], check=True)

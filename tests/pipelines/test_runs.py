@@ -24,6 +24,7 @@ from gitmodel import (
     pipeline,
     step,
 )
+from gitmodel.registry import artifacts, checking
 from gitmodel.storage.journal import Journal
 
 DEMO = ModelConfig(name="demo", license="Apache", create_new_model_version=True)
@@ -236,11 +237,11 @@ class TestFailure:
 
         real = LocalStore.put_stream
 
-        def full(store, source):
+        def full(store, source, **options):
             if source.read(1) == b"{":
                 raise Unreachable("the artifact store fails: No space left on device", hint="make room on its disk")
             source.seek(0)
-            return real(store, source)
+            return real(store, source, **options)
 
         monkeypatch.setattr(LocalStore, "put_stream", full)
         with pytest.raises(RunFailed, match=r"step train failed: Unreachable: .*No space left") as caught:
@@ -248,6 +249,30 @@ class TestFailure:
         assert caught.value.hint.startswith("make room")
         assert last_run().record.failed_step == "train"
         assert client.list_models() == ()
+
+    def test_a_disk_that_is_full_fails_the_step_and_the_next_run_succeeds(self, code_repo, small_disk, git):
+        size = 3 << 20
+
+        @step
+        def large() -> bytes:
+            return os.urandom(size)
+
+        @pipeline(model_config=DEMO, enable_cache=False)
+        def one():
+            large()
+
+        with Client(code_repo, store=(small_disk / "store").as_uri()) as client:
+            one.run(client=client)
+            with pytest.raises(RunFailed, match=r"step large failed: Unreachable: .*No space left") as caught:
+                one.run(client=client)
+            assert "make room" in caught.value.hint
+            assert sorted(run.status for run in client.list_runs()) == ["failed", "succeeded"]
+            assert [version.number for version in client.get_model("demo").versions] == [1]
+            assert all(not seen.error for seen in artifacts.verify(client.writer, client.store))
+            size = 1 << 19
+            one.run(client=client)
+            assert client.get_version("demo").get_artifact("large").size == size
+            assert checking.check(client.repository) == []
 
     def test_a_full_disk_of_the_repository_does_not_hide_what_the_run_failed_of(self, client, monkeypatch, caplog):
         client.register_model("other")

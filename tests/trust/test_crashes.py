@@ -242,18 +242,6 @@ def test_writers_killed_at_random_moments(registry, start, git, soak, assert_who
 # A disk that is really full.
 
 
-@pytest.fixture
-def small_disk(tmp_path):
-    """A file system of 4 MB, where one can be mounted."""
-    path = tmp_path / "disk"
-    path.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=4m", "tmpfs", str(path)], capture_output=True)
-    if mounted.returncode:
-        pytest.skip("this user may not mount a file system; strace injects ENOSPC in the test above")
-    yield path
-    subprocess.run(["umount", "-l", str(path)], check=True)
-
-
 def test_on_a_full_disk_nothing_is_claimed_and_nothing_is_harmed(
     registry, small_disk, git, open_at, assert_whole, soak
 ):
