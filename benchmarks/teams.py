@@ -1,4 +1,4 @@
-"""What working with others costs: pull and push of 1,000 new versions, replay of 200 divergent commits."""
+"""What working with others costs: pull, push, replay of divergent commits, plan and check of a proposal."""
 
 from __future__ import annotations
 
@@ -11,13 +11,18 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from registries import hermetic_environment
+from registries import BRANCH, build, hermetic_environment, new_repository
 
 from gitmodel.client import Client
+from gitmodel.teams.between import check_between
+from gitmodel.teams.planning import plan
 
 VERSIONS = 1_000
 DIVERGENT = 200
 ROUNDS = 3
+# A proposal of this many files, on registries of these many versions.
+FILES = 1_000
+REGISTRIES = (1_000, 10_000)
 
 
 def main() -> None:
@@ -32,6 +37,8 @@ def main() -> None:
             shutil.copytree(top / "start", place, symlinks=True)
             measure(place, environ, figures)
             shutil.rmtree(place)
+        for versions in REGISTRIES:
+            measure_proposals(top / f"registry-{versions}", versions, environ, figures)
     for name, seconds in figures.items():
         print(f"{name:44} {statistics.median(seconds) * 1000:9.0f} ms")
     replay = statistics.median(figures[f"replay of {DIVERGENT} divergent commits"])
@@ -72,6 +79,33 @@ def measure(place: Path, environ: dict[str, str], figures: dict[str, list[float]
         add(bob, DIVERGENT)
         timed(f"replay of {DIVERGENT} divergent commits", bob.pull)
         timed(f"push of {DIVERGENT} replayed commits", bob.push)
+
+
+def measure_proposals(path: Path, versions: int, environ: dict[str, str], figures: dict[str, list[float]]) -> None:
+    """Check and plan a proposal of `FILES` new versions, and one of a single promotion, on a registry of *versions*."""
+    build(new_repository(path, environ), {"iris": range(1, versions + 1)}, environ)
+    base = commit_at(path, BRANCH)
+    with opened(path, environ) as client:
+        client.get_version(f"iris@{versions}").set_stage("production")
+    proposals = {"1 promotion": (base, commit_at(path, BRANCH))}
+    subprocess.run(["git", "-C", str(path), "update-ref", BRANCH, base], check=True, env=environ)
+    build(path, {"iris": range(versions + 1, versions + FILES + 1)}, environ)
+    proposals[f"{FILES:,} new files"] = (base, commit_at(path, BRANCH))
+    for what, (old, new) in proposals.items():
+        for verb, work in (("check", check_between), ("plan", plan)):
+            for _ in range(ROUNDS):
+                with opened(path, environ) as client:
+                    begun = time.perf_counter()
+                    found = work(client.repository, old, new)
+                    seconds = time.perf_counter() - begun
+                assert not found.problems, found.problems[:3]
+                figures.setdefault(f"{verb} of {what}, on {versions:,} versions", []).append(seconds)
+
+
+def commit_at(path: Path, ref: str) -> str:
+    """The commit that *ref* is at."""
+    said = subprocess.run(["git", "-C", str(path), "rev-parse", ref], check=True, capture_output=True, text=True)
+    return said.stdout.strip()
 
 
 def add(client: Client, count: int) -> None:

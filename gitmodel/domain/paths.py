@@ -121,6 +121,10 @@ _RUN_ID = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})T[0-9]{6}Z-[A-Za-z0-9][A-Za
 _MODEL = r"models/(?P<model>[^/]+)"
 _IN_HUNDREDS = r"(?:(?P<hundreds>[1-9][0-9]*)xx/)?(?P<key>[1-9][0-9]*)\.toml"
 _KEY = r"(?P<key>[^/]+)\.toml"
+_FOLDER = re.compile(
+    r"models(/[^/]+(/(aliases|names(/[0-9a-f]{2})?|(versions|stages(?=$|/archived)(/archived)?)(/[1-9][0-9]*xx)?))?)?"
+    r"|runs(/[0-9]{4}(/[0-9]{2}(/[0-9]{2})?)?)?|purged(/[0-9a-f]{2})?"
+)
 _PATTERNS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     ("registry", re.compile(r"gitmodel\.toml")),
     ("model", re.compile(rf"{_MODEL}/model\.toml")),
@@ -132,6 +136,15 @@ _PATTERNS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
     ("run", re.compile(rf"runs/[0-9]{{4}}/[0-9]{{2}}/[0-9]{{2}}/{_KEY}")),
     ("purge", re.compile(r"purged/(?P<shard>[0-9a-f]{2})/(?P<key>[0-9a-f]{62})\.toml")),
 )
+
+
+def holds_records(folder: str) -> bool:
+    """Whether records, or folders of records, can live in *folder*.
+
+    >>> holds_records("models/iris/versions/4xx"), holds_records("models/iris/weights")
+    (True, False)
+    """
+    return _FOLDER.fullmatch(folder) is not None
 
 
 def parse_path(path: str) -> RecordPath | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import groupby, islice
 from typing import Any
 
 from gitmodel import expressions
@@ -23,6 +23,7 @@ from gitmodel.domain.records import (
 )
 from gitmodel.domain.urls import holds_credentials
 from gitmodel.errors import GitModelError, Invalid, UsageError
+from gitmodel.registry.looking import every_file, files_at
 from gitmodel.storage.objects import FILE_MODES, FOLDER, Entry
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.trees import CommitFiles
@@ -73,6 +74,10 @@ _SCHEMAS: Mapping[str, Schema[Any]] = {
 }
 
 
+# A branch that somebody filled with rubbish is refused as well by the first of it.
+MOST_PROBLEMS = 10_000
+
+
 @dataclass
 class _Found:
     """What one model's files hold."""
@@ -92,45 +97,73 @@ def check(repository: Repository, commit: str | None = None) -> list[Problem]:
     return check_files(repository.files(at)) if at else []
 
 
-def check_files(files: CommitFiles, changed: Collection[str] | None = None) -> list[Problem]:
-    """Everything that is wrong with *files*; if the paths that *changed* are given, with those and their models."""
+def check_files(files: CommitFiles, wanted: Collection[str] | None = None) -> list[Problem]:
+    """What is wrong with *files*, or with those at the paths *wanted*: at most `MOST_PROBLEMS`, and one that says so.
+
+    What is wrong with a record together with others is found if *wanted* has these too, as `looking.related` does.
+    """
+    found = list(islice(_check_files(files, wanted), MOST_PROBLEMS + 1))
+    more = Problem("", "", "tree.path", f"more than {MOST_PROBLEMS:,} things are wrong")
+    return [*found[:MOST_PROBLEMS], more] if len(found) > MOST_PROBLEMS else found
+
+
+def _check_files(files: CommitFiles, wanted: Collection[str] | None) -> Iterator[Problem]:
     registry, problems = _check_registry(files)
-    by_model: dict[str, list[tuple[str, RecordPath]]] = defaultdict(list)
-    for path, entry in files.walk() if changed is None or paths.REGISTRY in changed else _touched(files, changed):
-        if isinstance(entry, Invalid):
-            problems.append(_problem(path, entry, "tree.file"))
-            continue
-        if entry.mode not in FILE_MODES:
-            kinds = {"120000": "a symbolic link", "160000": "a submodule", FOLDER: "a folder too deep"}
+    yield from problems
+    seen = set()
+    looked_at = every_file(files) if wanted is None else files_at(files, wanted)
+    for model, group in groupby(looked_at, key=lambda item: _model_at(item[0])):
+        records: list[tuple[str, RecordPath]] = []
+        for path, entry in group:
+            yield from _check_entry(files, registry, path, entry, records)
+        if records:
+            seen.add(model)
+            yield from _check_model(files, registry, model, records)
+    models = files.names(paths.MODELS)
+    if wanted is None or any(path.endswith("/model.toml") for path in wanted):
+        yield from _case_faults(models, paths.MODELS + "/{}")
+    if wanted is None:
+        for model in models:
+            if model not in seen:
+                yield from _check_model(files, registry, model, [])
+
+
+def _model_at(path: str) -> str:
+    parts = path.split("/", 2)
+    return parts[1] if len(parts) > 2 and parts[0] == paths.MODELS else ""
+
+
+def _check_entry(
+    files: CommitFiles,
+    registry: RegistryRecord,
+    path: str,
+    entry: Entry | Invalid,
+    records: list[tuple[str, RecordPath]],
+) -> Iterator[Problem]:
+    """What is wrong with *entry* by itself; one that belongs to a model is added to its *records*."""
+    if isinstance(entry, Invalid):
+        yield _problem(path, entry, "tree.file")
+        return
+    if entry.mode not in FILE_MODES:
+        if entry.mode == FOLDER and registry.newer:
+            return
+        kinds = {"120000": "a symbolic link", "160000": "a submodule"}
+        if entry.mode == FOLDER:
+            yield Problem(path, "", "tree.path", "is a folder in which no record can be")
+        else:
             what = kinds.get(entry.mode, f"of mode {entry.mode}")
-            problems.append(Problem(path, "", "tree.file", f"is {what}, not a file"))
-            continue
-        found = paths.parse_path(path)
-        if found is None:
-            if not paths.is_host_file(path) and not registry.newer:
-                problems.append(Problem(path, "", "tree.path", "is no file of the format"))
-        elif found.kind == "run":
-            problems += _check_run(files, registry, path, found.key)
-        elif found.kind == "purge":
-            problems += _check_purge(files, registry, path, found.key)
-        elif found.kind != "registry":
-            by_model[found.model].append((path, found))
-    problems += _case_faults(files.names(paths.MODELS), paths.MODELS + "/{}")
-    every = changed is None or paths.REGISTRY in changed
-    for model in sorted({*by_model, *files.names(paths.MODELS)} if every else by_model):
-        problems += _check_model(files, registry, model, by_model[model])
-    return problems
-
-
-def _touched(files: CommitFiles, changed: Collection[str]) -> Iterator[tuple[str, Entry | Invalid]]:
-    """The files of every model that *changed* touches, and those of *changed* that belong to none."""
-    parts = [path.split("/") for path in changed]
-    for model in sorted({part[1] for part in parts if part[0] == paths.MODELS and len(part) > 2}):
-        yield from files.walk(paths.model_folder(model))
-    for path in changed:
-        entry = None if path.startswith(f"{paths.MODELS}/") and path.count("/") > 1 else files.entry(path)
-        if entry is not None:
-            yield path, entry
+            yield Problem(path, "", "tree.file", f"is {what}, not a file")
+        return
+    found = paths.parse_path(path)
+    if found is None:
+        if not paths.is_host_file(path) and not registry.newer:
+            yield Problem(path, "", "tree.path", "is no file of the format")
+    elif found.kind == "run":
+        yield from _check_run(files, registry, path, found.key)
+    elif found.kind == "purge":
+        yield from _check_purge(files, registry, path, found.key)
+    elif found.kind != "registry":
+        records.append((path, found))
 
 
 def _check_registry(files: CommitFiles) -> tuple[RegistryRecord, list[Problem]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from bisect import bisect_left
 from functools import cached_property
 
-from gitmodel.errors import GitModelError
+from gitmodel.errors import GitModelError, Invalid
+from gitmodel.storage.differences import MOST_FILES, changed_paths
 from gitmodel.storage.objects import Commit
 from gitmodel.storage.repository import Repository
 
@@ -21,6 +22,9 @@ def commits_between(repository: Repository, old: str, new: str, *, most: int) ->
     except GitModelError:
         return None
     return int(count[0]), tuple(found)
+
+
+_MOST_COMMITS = 10_000
 
 
 class Authors:
@@ -73,11 +77,16 @@ class Authors:
     @cached_property
     def _touched(self) -> list[tuple[str, str]]:
         """Each path that a commit of *head* touched, with the author, the newest commit first."""
-        said = self._repository.git.run(
-            "log", "--name-only", "--no-renames", "-z", "--format=%x01%an", self._head, f"^{self._base}", "--"
-        ).decode("utf-8", "surrogateescape")
-        touched = []
-        for block in said.split("\x01")[1:]:
-            author, *files = block.split("\0")
-            touched += [(path.strip("\n"), author) for path in files if path.strip("\n")]
+        brought = ("rev-list", f"--max-count={_MOST_COMMITS}", "--no-merges", self._head, f"^{self._base}", "--")
+        touched: list[tuple[str, str]] = []
+        for id in self._repository.git.lines(*brought):
+            commit = self._repository.tags.commit(id)
+            try:
+                paths = changed_paths(self._repository, commit.parents[0] if commit.parents else "", id)
+            except Invalid:
+                continue  # so many that nobody could be named for them
+            author = commit.author.partition(" <")[0]
+            touched += [(path, author) for path in paths]
+            if len(touched) > MOST_FILES:
+                break
         return touched

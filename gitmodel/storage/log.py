@@ -63,12 +63,6 @@ def changes_between(repository: Repository, old: str, new: str) -> list[tuple[st
     return list(_changes(repository, new, [], *([f"^{old}"] if old else [])))[::-1]
 
 
-def changed_paths(repository: Repository, old: str, new: str) -> list[str]:
-    """The paths that differ between the commits *old* and *new*."""
-    said = repository.git.run("diff-tree", "-r", "--name-only", "--no-renames", "-z", old, new)
-    return [path for path in said.decode("utf-8", "surrogateescape").split("\0") if path]
-
-
 def _walks(repository: Repository, tip: str, ref: StageRef | None) -> Iterator[list[str]]:
     """What to ask git for, one walk after the other: the files of *ref* under each name of its model."""
     if ref is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, TypeVar
 
@@ -168,10 +168,13 @@ class CommitFiles:
         """What is at *path*, whatever it is."""
         return self._trees.entry(self.root, path) if self.root else None
 
-    def walk(self, folder: str = "", depth: int = 0) -> Iterator[tuple[str, Entry | Invalid]]:
+    def walk(
+        self, folder: str = "", depth: int = 0, *, into: Callable[[str], bool] | None = None
+    ) -> Iterator[tuple[str, Entry | Invalid]]:
         """Every path that is not a folder, with its entry, in git's order.
 
-        A folder that git cannot read comes as its error; one that is too deep to hold anything of ours, as itself.
+        A folder that git cannot read comes as its error; one that is too deep to hold anything of ours, or that *into*
+        does not want, as itself.
         """
         if not self.root:
             return
@@ -185,8 +188,8 @@ class CommitFiles:
             return
         for name, found in entries.items():
             path = f"{folder}/{name}" if folder else name
-            if found.mode == FOLDER and depth < _DEEPEST:
-                yield from self.walk(path, depth + 1)
+            if found.mode == FOLDER and depth < _DEEPEST and (into is None or into(path)):
+                yield from self.walk(path, depth + 1, into=into)
             else:
                 yield path, found
 

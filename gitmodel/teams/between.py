@@ -15,7 +15,8 @@ from gitmodel.domain.stages import held_files, stage_states
 from gitmodel.errors import GitModelError, Invalid, UsageError
 from gitmodel.registry import admission
 from gitmodel.registry.checking import check_files
-from gitmodel.storage.log import changed_paths
+from gitmodel.registry.looking import related
+from gitmodel.storage.differences import changed_paths
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.trees import CommitFiles
 
@@ -33,7 +34,8 @@ RULES: Mapping[str, str] = {
     "change.format": "the format of the registry is not lowered",
     "change.held": "what a stage or alias holds is not deleted, unless by force",
     "change.gate": "what enters a stage satisfies the rules of the stage as they were before",
-    "change.size": "no more than one model is deleted, and not both a tenth and 20 of them changed, unless by force",
+    "change.size": "no more than one model is deleted, and not both a tenth and 20 of them changed, unless by force; "
+    "no more than 200,000 files are changed",
 }
 # Rules that a person may decide to pass; everything else is damage.
 DECIDED = frozenset({"change.held", "change.gate", "change.size"})
@@ -59,28 +61,52 @@ def check_between(repository: Repository, base: str, head: str, *, force: bool =
 
     *force* lets it delete what is in use and many at once. Raises UsageError for a git that cannot merge in memory.
     """
-    if not repository.git.lines("merge-base", base, head, answers=(0, 1)):
+    shared = repository.git.lines("merge-base", base, head, answers=(0, 1))
+    if not shared:
         return Between((Problem("", "", "change.lineage", "the two have no commit in common"),))
+    try:
+        changed_paths(repository, shared[0], head)
+    except Invalid as error:
+        return Between((Problem("", "", "change.size", error.message),))
     tree, conflicts = merged_tree(repository, base, head)
     problems = [Problem(path, "", "change.conflict", "was changed on both sides") for path in conflicts]
     if conflicts:
         return Between(tuple(problems))
-    files = CommitFiles(repository.trees, tree)
-    changed = changed_paths(repository, base, tree)
-    known = set(check_files(repository.files(base), changed))
-    problems += [problem for problem in check_files(files, changed) if problem not in known]
     before = repository.recorded(base)
-    after = replace(before, commit=head, files=files)
+    after = replace(before, commit=head, files=CommitFiles(repository.trees, tree))
+    changed = changed_paths(repository, base, tree)
+    problems += _new_problems(before, after, changed)
     for path in changed:
         what = paths.parse_path(path)
         if what is not None:
             try:
-                problems += _judge(before, after, path, what, force)
+                problems += _judge(repository, before, after, path, what, force)
             except Invalid:
                 continue  # `check_files` has said so
     problems += [] if force else _size_faults(before, after, changed)
     rules = tuple(path for path in changed if path == paths.REGISTRY or paths.is_host_file(path))
     return Between(tuple(problems), rules, tree, tuple(changed))
+
+
+def _new_problems(before: Snapshot, after: Snapshot, changed: list[str]) -> list[Problem]:
+    """What is wrong with the records after the change and was not before; of those that it can have made wrong."""
+    old, new = before.files, after.files
+    assert isinstance(old, CommitFiles)
+    assert isinstance(new, CommitFiles)
+    wanted = None
+    if paths.REGISTRY not in changed or _same_for_all(before, after):
+        wanted = related(old, changed) | related(new, changed)
+    known = set(check_files(old, wanted))
+    return [problem for problem in check_files(new, wanted) if problem not in known]
+
+
+def _same_for_all(before: Snapshot, after: Snapshot) -> bool:
+    """Whether a change of `gitmodel.toml` leaves what every other record is judged by."""
+    try:
+        old, new = before.registry(), after.registry()
+    except Invalid:
+        return False
+    return (old.format, old.stage_names) == (new.format, new.stage_names)
 
 
 def merged_tree(repository: Repository, base: str, head: str) -> tuple[str, list[str]]:
@@ -100,7 +126,9 @@ def merged_tree(repository: Repository, base: str, head: str) -> tuple[str, list
     return tree.strip(), sorted({name for name in names if name})
 
 
-def _judge(before: Snapshot, after: Snapshot, path: str, what: RecordPath, force: bool) -> Iterator[Problem]:
+def _judge(
+    repository: Repository, before: Snapshot, after: Snapshot, path: str, what: RecordPath, force: bool
+) -> Iterator[Problem]:
     if what.kind == "version":
         yield from _version_faults(before, after, path, what, force)
     elif what.kind == "model":
@@ -108,7 +136,7 @@ def _judge(before: Snapshot, after: Snapshot, path: str, what: RecordPath, force
     elif what.kind == "name":
         yield from _name_faults(before, after, path, what)
     elif what.kind == "stage":
-        yield from _stage_faults(before, after, path, what)
+        yield from _stage_faults(repository, before, after, path, what)
     elif what.kind == "run" and before.files.read(path) is not None:
         yield Problem(path, "", "change.run", "is changed or gone")
     elif what.kind == "purge" and before.files.read(path) is not None:
@@ -184,9 +212,13 @@ def _name_faults(before: Snapshot, after: Snapshot, path: str, what: RecordPath)
         yield Problem(path, "", "change.name", f"is gone, and version {old.version} is there")
 
 
-def _stage_faults(before: Snapshot, after: Snapshot, path: str, what: RecordPath) -> Iterator[Problem]:
+def _stage_faults(
+    repository: Repository, before: Snapshot, after: Snapshot, path: str, what: RecordPath
+) -> Iterator[Problem]:
     record = after.load(path, records.STAGE)
     if record is None or _is_carried(before, after, path, what):
+        return
+    if admission.may_return(repository, before, StageRef(what.model, what.key), record):
         return
     try:
         outcomes = gates.judge_entry(
@@ -207,11 +239,11 @@ def _stage_faults(before: Snapshot, after: Snapshot, path: str, what: RecordPath
 
 def _is_carried(before: Snapshot, after: Snapshot, path: str, what: RecordPath) -> bool:
     """Whether the stage's file came with its model, which was renamed."""
+    if before.load(paths.model_file(what.model), records.MODEL) is not None:
+        return False
     former = [name for name in after.former_names(what.model) if before.load(paths.model_file(name), records.MODEL)]
     data = after.files.read(path)
-    return before.files.read(path) is None and any(
-        before.files.read(paths.stage_file(name, what.key)) == data for name in former
-    )
+    return any(before.files.read(paths.stage_file(name, what.key)) == data for name in former)
 
 
 def _size_faults(before: Snapshot, after: Snapshot, changed: list[str]) -> Iterator[Problem]:
@@ -236,7 +268,10 @@ def _is_there(snapshot: Snapshot, model: str) -> bool:
 
 
 def _is_renamed(snapshot: Snapshot, model: str) -> bool:
-    record = snapshot.load(paths.model_file(model), records.MODEL)
+    try:
+        record = snapshot.load(paths.model_file(model), records.MODEL)
+    except Invalid:
+        return False
     return record is not None and record.renamed_to is not None
 
 

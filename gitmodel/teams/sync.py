@@ -15,8 +15,9 @@ from gitmodel.errors import Conflict, Invalid, Refused, Unreachable
 from gitmodel.registry import admission
 from gitmodel.storage import remotes
 from gitmodel.storage.artifacts import Progress
+from gitmodel.storage.differences import changed_paths
 from gitmodel.storage.git import ZERO
-from gitmodel.storage.log import changed_paths, changes_between
+from gitmodel.storage.log import changes_between
 from gitmodel.storage.remotes import RemoteMoved, RemoteState
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.stores import ArtifactStore

@@ -10,7 +10,7 @@ from gitmodel.domain.records import ArtifactLink
 from gitmodel.domain.views import usable
 from gitmodel.errors import Unreachable
 from gitmodel.storage.artifacts import Progress, copy_artifacts
-from gitmodel.storage.log import changed_paths
+from gitmodel.storage.differences import changed_paths
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.stores import ArtifactStore
 

@@ -1,0 +1,217 @@
+"""What a remote may hold that means harm: it costs little, touches nothing outside of the repository, and is said."""
+
+import os
+import resource
+import subprocess
+import time
+
+import editing
+import pytest
+from editing import BRANCH, edit
+from teamwork import refs
+
+from gitmodel import Client, Conflict, Invalid, Refused
+from gitmodel.cli import run as run_program
+from gitmodel.domain import paths
+from gitmodel.registry.checking import MOST_PROBLEMS, check
+
+TOPIC = "refs/heads/propose/iris/production/9-0000000"
+STAGE = paths.stage_file("iris", "production")
+# Seconds and bytes, on a machine that eight share; without bounds it would be minutes, gigabytes, or for ever.
+SOON = 20.0
+LITTLE = 400 << 20
+
+
+def graft(repo, root, path, entry):
+    """The tree *root* with the *entry* (mode, type, id) at *path*, whatever it is."""
+    head, _, rest = path.partition("/")
+    listing = editing.run(repo, "ls-tree", root).splitlines() if root else []
+    below = next((line.split()[2] for line in listing if line.endswith(f"\t{head}")), "")
+    mode, kind, id = ("040000", "tree", graft(repo, below, rest, entry)) if rest else entry
+    kept = [line for line in listing if not line.endswith(f"\t{head}")]
+    lines = "\n".join([*kept, f"{mode} {kind} {id}\t{head}", ""])
+    return editing.run(repo, "mktree", "--missing", input=lines.encode())
+
+
+def plant(repo, ref, *grafts):
+    tree = editing.run(repo, "rev-parse", f"{BRANCH}^{{tree}}")
+    for path, entry in grafts:
+        tree = graft(repo, tree, path, entry)
+    commit = editing.run(repo, "commit-tree", tree, "-p", BRANCH, "-m", "Harmless")
+    editing.run(repo, "update-ref", ref, commit)
+    return commit
+
+
+def many(repo, depth=3, width=100):
+    """A tree of width ** depth files that is made of depth + 1 objects."""
+    entry = ("100644", "blob", editing.run(repo, "hash-object", "-w", "--stdin", input=b"x"))
+    for _ in range(depth):
+        lines = "".join(f"{entry[0]} {entry[1]} {entry[2]}\t{number}\n" for number in range(10, 10 + width))
+        entry = ("040000", "tree", editing.run(repo, "mktree", input=lines.encode()))
+    return entry
+
+
+@pytest.fixture
+def bounded():
+    """Fails unless what is within takes little time and memory."""
+    begun, before = time.monotonic(), resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    yield
+    assert time.monotonic() - begun < SOON
+    assert (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) * 1024 < LITTLE
+
+
+# 10 ** 6 files, and 10 ** 12, in places where no record can be, where records are, and where hosts have theirs
+PLACES = ["rubbish", "models/iris/versions", "models/other/names/ab", "models", "runs/2026", ".github", "purged"]
+
+
+@pytest.mark.parametrize(("place", "depth"), [*((place, 3) for place in PLACES), ("rubbish", 6), (".github", 6)])
+def test_a_branch_of_a_million_files_is_refused_soon(ada, bob, bare, place, depth, bounded):
+    plant(bare, TOPIC, (place, many(bare, depth)))
+    (found,) = bob.list_proposals()
+    assert [problem.rule for problem in found.plan.problems] == ["change.size"]
+    assert "than can be looked at" in found.plan.problems[0].message
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_check_of_a_whole_branch_of_a_million_files_ends(ada, bare, place, bounded):
+    commit = plant(bare, TOPIC, (place, many(bare)))
+    editing.run(bare, "update-ref", BRANCH, commit)
+    with Client(bare, repo=bare) as client:
+        found = check(client.repository)
+        assert len(found) <= MOST_PROBLEMS + 1
+        assert found or place == ".github"
+
+
+def test_a_million_files_that_somebody_pushed_are_not_replayed_upon(ada, bob, bare, bounded):
+    bob.get_model("iris").create_version()
+    commit = plant(bare, TOPIC, ("rubbish", many(bare)))
+    editing.run(bare, "update-ref", BRANCH, commit)
+    before = refs(bob.repository.common_dir)
+    with pytest.raises(Invalid, match="than can be looked at"):
+        bob.pull()
+    assert refs(bob.repository.common_dir) == before
+
+
+ENTRIES = {
+    "a symbolic link": ("120000", "blob", b"/etc/passwd"),
+    "a program": ("100755", "blob", b"#!/bin/sh\ntouch pwned\n"),
+    "a submodule": ("160000", "commit", "1" * 40),
+}
+
+
+@pytest.mark.parametrize("what", ENTRIES)
+@pytest.mark.parametrize("path", [STAGE, "models/iris/model.toml", "models/iris/versions/1.toml", "gitmodel.toml"])
+def test_what_is_no_file_is_said_and_never_followed(ada, bob, bare, what, path):
+    mode, kind, data = ENTRIES[what]
+    id = data if isinstance(data, str) else editing.run(bare, "hash-object", "-w", "--stdin", input=data)
+    plant(bare, TOPIC, (path, (mode, kind, id)))
+    (found,) = bob.list_proposals()
+    assert not found.ready
+    assert path in {problem.path for problem in found.plan.problems}
+    assert "root:" not in repr(found)
+
+
+@pytest.mark.parametrize("name", ["..", ".git", "...", "-x", "--upload-pack=touch pwned", "a\\b", "con"])
+def test_paths_that_would_leave_the_tree_stay_names(team, ada, bob, bare, name, monkeypatch, capsys):
+    blob = editing.run(bare, "hash-object", "-w", "--stdin", input=b"version = 1\n")
+    tree = _raw_tree(bare, name, blob)
+    plant(bare, TOPIC, ("models/iris/stages", ("040000", "tree", tree)))
+    before = sorted(
+        path for path in team.folder.rglob("*") if ".git" not in path.parts and "remote.git" not in path.parts
+    )
+    (found,) = bob.list_proposals()
+    assert not found.ready
+    monkeypatch.chdir(bob.repository.git.top)
+    assert run_program(["plan", f"gitmodel..{found.commit}"]) == 5
+    assert run_program(["check", found.commit]) == 5
+    capsys.readouterr()
+    after = sorted(
+        path for path in team.folder.rglob("*") if ".git" not in path.parts and "remote.git" not in path.parts
+    )
+    assert after == before
+
+
+def outside(folder):
+    return sorted(path for path in folder.rglob("*") if not {".git", "remote.git"} & {*path.parts})
+
+
+def _raw_tree(repo, name, blob):
+    data = b"100644 " + name.encode() + b"\0" + bytes.fromhex(blob)
+    command = ["git", "hash-object", "-w", "-t", "tree", "--literally", "--stdin"]
+    return subprocess.run(command, cwd=repo, input=data, capture_output=True, check=True).stdout.decode().strip()
+
+
+@pytest.mark.parametrize(
+    "ref",
+    [
+        "refs/heads/propose/--upload-pack=touch pwned".replace(" ", "\u00a0"),
+        "refs/heads/propose/-x/--force/-1",
+        "refs/heads/propose/$(touch${IFS}pwned)/x/1",
+        "refs/heads/propose/\u202egnp.exe",
+        "refs/tags/model/-x/production",
+        "refs/tags/model/--help/-h",
+        "refs/tags/model/iris/-f",
+    ],
+)
+def test_names_of_refs_that_look_like_options_are_names(team, ada, bob, bare, ref, monkeypatch, capsys):
+    commit = edit(
+        bare, {STAGE: editing.read(bare, STAGE).replace("version = 2", "version = 3")}, onto=_copy(bare, TOPIC)
+    )
+    (bare / ref).parent.mkdir(parents=True, exist_ok=True)
+    (bare / ref).write_text(f"{commit}\n", encoding="utf-8")
+    monkeypatch.chdir(bob.repository.git.top)
+    assert run_program(["pull"]) == 0
+    assert run_program(["proposals"]) == 0
+    assert run_program(["list"]) == 0
+    said = capsys.readouterr().out
+    assert said.replace("\n", "").isprintable()
+    assert not list(team.folder.rglob("pwned*"))
+    assert bob.get_version("iris@production").number == 2
+
+
+def _copy(repo, ref):
+    editing.run(repo, "update-ref", ref, BRANCH)
+    return ref
+
+
+def test_escapes_of_a_terminal_in_a_proposal_are_shown_and_not_obeyed(ada, bob, bare, monkeypatch, capsys):
+    text = "\x1b]0;owned\x07\x1b[2J"
+    stage = editing.read(bare, STAGE).replace("version = 2", "version = 3")
+    tip = edit(bare, {STAGE: stage + 'reason = "\\u001b]0;owned\\u0007"\n'}, f"Promote {text}", onto=_copy(bare, TOPIC))
+    monkeypatch.chdir(bob.repository.git.top)
+    assert run_program(["proposals"]) == 0
+    run_program(["plan", f"gitmodel..{tip}"])
+    run_program(["plan", f"gitmodel..{tip}", "--markdown"])
+    said = capsys.readouterr()
+    assert "\x1b" not in said.out + said.err
+    assert "\x07" not in said.out + said.err
+
+
+def test_a_hostile_proposal_does_not_hide_the_others(ada, bob, bare):
+    made = bob.propose(("iris@3", "production"), push=True)
+    plant(bare, "refs/heads/propose/a/b/1-0000000", ("rubbish", many(bare)))
+    unrelated = editing.run(bare, "commit-tree", editing.run(bare, "mktree"), "-m", "Nothing")
+    editing.run(bare, "update-ref", "refs/heads/propose/c/d/1-0000000", unrelated)
+    found = {one.branch: one for one in ada.list_proposals()}
+    assert len(found) == 3
+    assert [branch for branch, one in found.items() if one.ready] == [made.branch]
+
+
+@pytest.mark.parametrize("what", ["rewound", "deleted", "begun anew"])
+def test_a_remote_that_somebody_turned_back_is_said_and_local_work_kept(ada, bob, bare, what):
+    bob.get_model("iris").create_version(metadata={"bob": True})
+    before = refs(bob.repository.common_dir)
+    if what == "rewound":
+        editing.run(bare, "update-ref", BRANCH, f"{BRANCH}~1")
+    elif what == "deleted":
+        editing.run(bare, "update-ref", "-d", BRANCH)
+    else:
+        empty = editing.run(bare, "commit-tree", editing.run(bare, "mktree"), "-m", "Begin again")
+        editing.run(bare, "update-ref", BRANCH, empty)
+    for verb in (bob.pull, bob.push):
+        with pytest.raises((Conflict, Refused)) as error:
+            verb()
+        assert error.value.hint
+    assert refs(bob.repository.common_dir) == before
+    assert bob.get_version("iris@4").metadata == {"bob": True}
+    assert os.path.isdir(bob.repository.common_dir)
