@@ -50,6 +50,8 @@ def check(invocation: Invocation, commit: str | None, filter: str, force: bool) 
         ),
         empty="every record is as the format says",
     )
+    if commit is None:
+        _warn_of_stale_owners(invocation)
     if found and all(problem.rule in _decided() for problem in found):
         raise Refused(
             f"{_count(len(found), 'rule')} against {commit}", hint="the list says which, and why; --force passes some"
@@ -157,6 +159,16 @@ def _joined(words: tuple[str, ...]) -> list[str]:
         else:
             joined.append(word)
     return joined
+
+
+def _warn_of_stale_owners(invocation: Invocation) -> None:
+    from gitmodel.teams.host_set_up import is_stale
+
+    host = is_stale(invocation.client.repository)
+    if host:
+        invocation.output.warn(
+            "CODEOWNERS is not what follows from models, owners and stages now", f"run `git model init --ci {host}`"
+        )
 
 
 def _check_change(invocation: Invocation, named: str, force: bool) -> Sequence[Problem]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ import click
 from gitmodel.cli import cells, options, shapes
 from gitmodel.cli.grammar import Invocation, command
 from gitmodel.domain.references import VersionRef
-from gitmodel.errors import Invalid, Refused
+from gitmodel.errors import GitModelError, Invalid, Refused
 
 if TYPE_CHECKING:
     from gitmodel.domain.comparison import Compared
@@ -83,10 +84,11 @@ def list_proposals(invocation: Invocation, remote: str, filter: str, limit: int 
 
 @command(example="git model plan")
 @click.option("--markdown", is_flag=True, help="Print Markdown, for a job's summary or a comment.")
+@click.option("--comment", is_flag=True, help="In a job: write it as the one comment of the pull request, too.")
 @click.option("--force", is_flag=True, help="Let it delete what is in use, and many at once.")
 @click.argument("commits", metavar="[BASE..HEAD]", required=False, default="")
 @click.pass_obj
-def plan(invocation: Invocation, commits: str, markdown: bool, force: bool) -> None:
+def plan(invocation: Invocation, commits: str, markdown: bool, comment: bool, force: bool) -> None:
     """Say what a merge would change.
 
     Of merging HEAD into BASE: per stage and alias the old and the new version, who and why, code, metadata, artifacts
@@ -100,6 +102,8 @@ def plan(invocation: Invocation, commits: str, markdown: bool, force: bool) -> N
 
     made = invocation.client.plan(commits, force=force)
     output = invocation.output
+    if comment:
+        _comment(invocation, plan_texts.markdown(made), plan_texts.MARKER)
     if markdown:
         output.text(plan_texts.markdown(made))
     else:
@@ -123,6 +127,16 @@ def _promotions(words: Sequence[str]) -> Iterator[tuple[VersionRef, str]]:
         ref, (stage,) = options.read_reference(left[:taken], after=1, usage=usage)
         yield ref.required("propose"), stage
         del left[:taken]
+
+
+def _comment(invocation: Invocation, text: str, marker: str) -> None:
+    """Write the comment; whether that works decides nothing: a pull request of a fork has no right to it."""
+    from gitmodel.storage import host_api
+
+    try:
+        host_api.put_comment(host_api.read_job(os.environ), text, marker)
+    except GitModelError as error:
+        invocation.output.warn(f"the comment is not written: {error.message}", error.hint)
 
 
 def _plan_fields(made: Plan) -> dict[str, Any]:

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING
 
 import click
 
+from gitmodel import __version__
 from gitmodel.cli import shapes
 from gitmodel.cli.grammar import Invocation, command
+from gitmodel.domain.host_files import HOSTS
 from gitmodel.errors import UsageError
 from gitmodel.registry import setup
 from gitmodel.registry.setup import Beginning, Setting
 
 if TYPE_CHECKING:
     from gitmodel.client import Client
+    from gitmodel.teams.host_set_up import HostSetUp
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -27,12 +30,21 @@ SHELLS = ("bash", "zsh", "fish")
 )
 @click.option("--new", is_flag=True, help="Do not ask remotes for a registry to adopt.")
 @click.option("--from", "source", default="", metavar="URL", help="Adopt the registry at URL, and pull and push there.")
+@click.option("--ci", type=click.Choice(HOSTS), help="Commit the workflow files and CODEOWNERS of a git host.")
+@click.option("--owner", "owners", multiple=True, metavar="ACCOUNT", help="With --ci: who answers for the registry.")
+@click.option("--force", is_flag=True, help="With --ci: make files anew that were changed by hand.")
 @click.pass_obj
-def init(invocation: Invocation, store: str, new: bool, source: str) -> None:
+def init(
+    invocation: Invocation, store: str, new: bool, source: str, ci: str | None, owners: tuple[str, ...], force: bool
+) -> None:
     """Begin a registry in this repository, or adopt the remote's.
 
-    The first command that writes does this as well. With --store the store's URL is recorded in gitmodel.toml.
+    The first command that writes does this as well. With --store the store's URL is recorded in gitmodel.toml. With
+    --ci it commits what the git host reads to the metadata branch: a check and a plan on pull requests, apply after a
+    merge, and CODEOWNERS by stage; and it says what to switch on there. Run it again when models or owners change.
     """
+    if (owners or force) and ci is None:
+        raise UsageError("--owner and --force go with --ci", hint="for example: git model init --ci github --owner @me")
     client = invocation.client
     joined = _join(client, source, new) if source else ""
     done = setup.begin(client.repository, store=_url(store), new=new)
@@ -43,10 +55,20 @@ def init(invocation: Invocation, store: str, new: bool, source: str) -> None:
         "store": client.store.url,
         "begun": done.begun,
         "adopted": done.adopted or None,
+        "written": [],
     }
     branch = client.repository.branch.removeprefix("refs/heads/")
     said = [_told(done, branch), f"artifacts are kept in {client.store.url}"]
-    said.append("next: git model register NAME" if done.begun else "next: git model list")
+    if ci is not None:
+        from gitmodel.teams.host_set_up import set_up
+
+        made = set_up(client.repository, ci, owners, f"gitmodel=={__version__}", force=force)
+        fields["written"] = [*made.written, *made.changed]
+        said = [said[0], *_host_told(made, branch)]
+        for owner in made.unknown:
+            invocation.output.warn(f"owner of {owner} is no account of a host", "CODEOWNERS leaves it out")
+    else:
+        said.append("next: git model register NAME" if done.begun else "next: git model list")
     invocation.output.outcome("\n".join(said), shapes.REGISTRY, fields, name=client.repository.branch)
 
 
@@ -132,6 +154,14 @@ def _told(done: Beginning, branch: str) -> str:
     if done.begun:
         return f"began a registry on the branch {branch}"
     return f"adopted the registry of {done.adopted}" if done.adopted else f"there is a registry on the branch {branch}"
+
+
+def _host_told(made: HostSetUp, branch: str) -> list[str]:
+    said = [f"made {path}" for path in made.written] + [f"changed {path}" for path in made.changed]
+    if not said:
+        return ["the files of the host are as they should be"]
+    said += [f"see them with: git show {branch}", "", made.advice, "", "next: git model push"]
+    return "\n".join(said).split("\n")
 
 
 def _fields(setting: Setting) -> dict[str, str]:

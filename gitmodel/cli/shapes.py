@@ -254,6 +254,7 @@ APPLIED = Shape(
     {
         "model": "text: the model's name",
         "stage": "text: the stage or alias",
+        "version": "number of the version that is in it now, or null: nobody, or it was not applied",
         "applied": "true if its tag follows the branch now",
         "reason": "text: why it was not applied, or empty",
     },
@@ -363,6 +364,7 @@ REGISTRY = Shape(
         "store": "text: the URL of the artifact store",
         "begun": "true if this command began it",
         "adopted": "text: the remote that it was taken from, or null",
+        "written": "list of text: the files that `--ci` made or changed",
     },
 )
 REMOTE = Shape(

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import click
 
 from gitmodel.cli import options, shapes
 from gitmodel.cli.grammar import Invocation, command
 from gitmodel.cli.versions import told
+from gitmodel.domain.refs import StageRef
+from gitmodel.domain.snapshot import Snapshot
 from gitmodel.domain.stages import Promotion
 from gitmodel.errors import GitModelError, NotFound, Refused
 from gitmodel.registry import stages
@@ -62,17 +66,21 @@ def rollback(invocation: Invocation, model: str, stage: str, reason: str, force:
     metavar="COMMIT",
     help="A commit, or BASE..HEAD, that you vouch came through review; repeat for more.",
 )
+@click.option("--ask-host", is_flag=True, help="In a job: ask the host which commits were reviewed.")
 @click.pass_obj
-def apply(invocation: Invocation, models: tuple[str, ...], reviewed: tuple[str, ...]) -> None:
+def apply(invocation: Invocation, models: tuple[str, ...], reviewed: tuple[str, ...], ask_host: bool) -> None:
     """Put in force what the branch records.
 
     The tags of all pending stages that may change move at once. Each change is judged at its commit, by the rules
     before it; it ends with exit code 6 if some may not move. A stage that is proposal_only takes changes that a
-    merge brought in, or that you vouch for.
+    merge brought in, or that you vouch for; with --ask-host, in a job of GitHub, GitLab or Forgejo, changes that came
+    by a pull request which somebody else approved.
     """
-    done = invocation.client.apply(*models, reviewed=_commits(invocation, reviewed))
-    rows = [{"model": ref.model, "stage": ref.stage, "applied": True, "reason": ""} for ref in done.moved]
-    rows += [{"model": ref.model, "stage": ref.stage, "applied": False, "reason": why} for ref, why in done.refused]
+    client = invocation.client
+    done = client.apply(*models, reviewed=_commits(invocation, reviewed), ask_host=ask_host)
+    snapshot = client.repository.snapshot()
+    rows = [_row(snapshot, ref, True, "") for ref in done.moved]
+    rows += [_row(snapshot, ref, False, why) for ref, why in done.refused]
     invocation.output.listing(
         rows,
         shapes.APPLIED,
@@ -91,6 +99,14 @@ def apply(invocation: Invocation, models: tuple[str, ...], reviewed: tuple[str, 
             f"{'1 pending change was' if count == 1 else f'{count} pending changes were'} not put in force",
             hint="the list says why; promote or demote again to record something else",
         )
+
+
+def _row(snapshot: Snapshot, ref: StageRef, applied: bool, why: str) -> dict[str, Any]:
+    """A stage or alias that was pending, with the version that is recorded there."""
+    read = (Snapshot.recorded, Snapshot.recorded_alias)
+    found = (one(snapshot, ref.model, ref.stage) for one in read) if applied else iter(())
+    version = next((record.version for record in found if record is not None), None)
+    return {"model": ref.model, "stage": ref.stage, "version": version, "applied": applied, "reason": why}
 
 
 def _commits(invocation: Invocation, named: tuple[str, ...]) -> frozenset[str]:

@@ -185,13 +185,22 @@ class Client:
 
         return runs.get_run(self._repository, id, store=lambda: self.store)
 
-    def apply(self, *names: str, reviewed: Iterable[str] = ()) -> Applied:
+    def apply(self, *names: str, reviewed: Iterable[str] = (), ask_host: bool = False) -> Applied:
         """Put in force what the branch records, for all models or for *names*.
 
         *reviewed* are ids of commits that you vouch for: they came through review, though history does not show it.
+        *ask_host*, in a job of GitHub, GitLab or Forgejo, takes the host's word for that, and not history's.
+        Raises Refused if the host does not answer this job, UsageError outside of one.
         """
         self._refuse_past()
-        return stages.apply(self._repository, names, reviewed=frozenset(reviewed))
+        vouched = frozenset(reviewed)
+        if not ask_host:
+            return stages.apply(self._repository, names, reviewed=vouched)
+        from gitmodel.storage.host_api import read_job
+        from gitmodel.teams.host_word import AnyCommit, doubt_by
+
+        doubt = doubt_by(self._repository, read_job(self._environ), vouched)
+        return stages.apply(self._repository, names, reviewed=AnyCommit(), doubt=doubt)
 
     # What was
 

@@ -61,6 +61,12 @@ def why_not(repository: Repository, snapshot: Snapshot, ref: StageRef, reviewed:
     return _fault(repository, commit, ref, reviewed)
 
 
+def entered_by(repository: Repository, tip: str, ref: StageRef) -> tuple[StageRef, str] | None:
+    """The newest commit up to *tip* that changed the stage *ref*, and the stage under the name its model had then."""
+    found = _changed_by(repository, tip, ref)
+    return None if found is None else (found[0], found[1])
+
+
 def may_return(
     repository: Repository, before: Snapshot, ref: StageRef, record: StageRecord, reviewed: Collection[str] = ()
 ) -> bool:

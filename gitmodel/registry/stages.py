@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from itertools import chain
 
@@ -135,12 +135,18 @@ def list_stages(writer: Writer, model: str) -> list[StageState]:
     return writer.read(question)
 
 
-def apply(repository: Repository, models: tuple[str, ...] = (), *, reviewed: Collection[str] = ()) -> Applied:
+def apply(
+    repository: Repository,
+    models: tuple[str, ...] = (),
+    *,
+    reviewed: Collection[str] = (),
+    doubt: Callable[[Snapshot, StageRef], str] | None = None,
+) -> Applied:
     """Put in force what the branch records: every pending stage tag that may move does, all in one transaction.
 
     Each is judged at the commit that changed the stage, by the rules before it. *reviewed* are commits of which the
-    caller knows that they came through review, though history does not show it.
-    Raises NotFound if one of *models* is not there.
+    caller knows that they came through review, though history does not show it; *doubt* says why one may not be put in
+    force all the same. Raises NotFound if one of *models* is not there.
     """
     refused: list[tuple[StageRef, str]] = []
 
@@ -168,6 +174,7 @@ def apply(repository: Repository, models: tuple[str, ...] = (), *, reviewed: Col
                 why = _why_not(snapshot, ref, state)
                 if not why and not state.alias:
                     why = admission.why_not(repository, snapshot, ref, reviewed)
+                    why = why or (doubt(snapshot, ref) if doubt else "")
                 if why:
                     refused.append((ref, why))
                 else:

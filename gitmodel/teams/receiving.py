@@ -16,6 +16,7 @@ from gitmodel.storage.git import ZERO, is_id
 from gitmodel.storage.objects import parse_tag
 from gitmodel.storage.repository import Repository
 from gitmodel.teams.between import Between, check_between
+from gitmodel.teams.host_word import AnyCommit
 
 # What a push may not do, beside what a change may not do; as `docs/reference/format.md` names it.
 RULES: Mapping[str, str] = {
@@ -33,13 +34,6 @@ class Update(NamedTuple):
     ref: str
     old: str
     new: str
-
-
-class _Anything(frozenset[str]):
-    """Every commit: who may move a `proposal_only` tag is for the server to say; who may, vouches."""
-
-    def __contains__(self, _: object) -> bool:
-        return True
 
 
 def concerns(update: Update, branch: str) -> bool:
@@ -116,7 +110,8 @@ def _tag_faults(repository: Repository, tip: str, ref: StageRef, update: Update)
         yield f"is at {judged.target[:10]}, and the branch changed {ref.stage} last at {due[:10]}"
     else:
         try:
-            why = admission.why_not(repository, snapshot, ref, _Anything())
+            # who may move the tag of a proposal_only stage is for the server to say; whoever may, vouches
+            why = admission.why_not(repository, snapshot, ref, AnyCommit())
         except GitModelError as error:
             why = error.message
         if why:

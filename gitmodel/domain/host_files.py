@@ -1,0 +1,98 @@
+"""Files on the metadata branch that a git host reads: whose they are, who approves what. Pure: text in, text out."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+
+HOSTS = ("github", "gitlab", "forgejo")
+CODEOWNERS = "CODEOWNERS"
+# What a person adds to a file below this line stays; hosts let the last line that matches decide.
+OWN_PART = "# What follows is yours, and stays as it is.\n"
+_MARK = re.compile(r"# Made by `git model init --ci ([a-z]+)`, sha256:([0-9a-f]{64})\.\n")
+_ACCOUNT = re.compile(r"@[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?:/[A-Za-z0-9._-]+)*")
+_MAIL = re.compile(r"[A-Za-z0-9._+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
+
+
+def marked(kind: str, text: str) -> str:
+    """*text* below a line that says what made it and what it was then, so that a change by hand is seen.
+
+    >>> is_untouched(marked("github", "on: push\\n")), is_untouched(marked("github", "on: push\\n") + "# mine\\n")
+    (True, False)
+    """
+    return f"# Made by `git model init --ci {kind}`, sha256:{_digest(text)}.\n{text}"
+
+
+def made_for(text: str) -> str:
+    """The host that a file with the *text* was made for, "" if somebody else made it."""
+    found = _MARK.match(text)
+    return found[1] if found else ""
+
+
+def is_untouched(text: str) -> bool:
+    """Whether *text*, above the part that is a person's own, is as `marked` made it."""
+    found = _MARK.match(text)
+    return found is not None and _digest(text[found.end() :].partition(OWN_PART)[0]) == found[2]
+
+
+def keep_own_part(new: str, old: str) -> str:
+    """*new* with what a person added to *old* below the line that says so."""
+    _, line, own = old.partition(OWN_PART)
+    return new + (own if line else "")
+
+
+def accounts_in(owner: str) -> tuple[str, ...]:
+    """The accounts of a host that the text *owner* names: `@user`, `@org/team` or a mail address.
+
+    >>> accounts_in("Ada Example <ada@example.com>"), accounts_in("@org/vision"), accounts_in("the vision group")
+    (('ada@example.com',), ('@org/vision',), ())
+    """
+    words = (word.strip("<>(),;") for word in owner.split())
+    return tuple(word for word in words if _ACCOUNT.fullmatch(word) or _MAIL.fullmatch(word))
+
+
+def code_owners(
+    kind: str, rules: Iterable[str], owners: Iterable[str], by_model: Mapping[str, Iterable[str]], stages: Iterable[str]
+) -> str:
+    """The text of CODEOWNERS: *owners* approve changes of the *rules* (paths), and of stages of models without owners.
+
+    *by_model* are the accounts that approve what a model's *stages* and aliases change, and who its owners are.
+    """
+    of_all = tuple(owners)
+    lines = [
+        "# Who approves what, by the owners of the registry, the owners of each model, and the stages.",
+        "# When these change, run the same command again.",
+        "",
+    ]
+    places = [f"stages/{stage}.toml" for stage in stages] + ["aliases/"]
+    lines += [_line(kind, f"models/*/{place}", of_all) for place in places]
+    for model, accounts in sorted(by_model.items()):
+        lines += ["", *(_line(kind, f"models/{model}/{place}", tuple(accounts)) for place in (*places, "model.toml"))]
+    lines += ["", *(_line(kind, path, of_all) for path in rules), "", OWN_PART.rstrip("\n")]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def rule_owners(text: str) -> tuple[str, ...]:
+    """The owners of the registry that a CODEOWNERS of ours names.
+
+    >>> rule_owners(code_owners("github", ["gitmodel.toml"], ["@org/registry"], {}, []))
+    ('@org/registry',)
+    """
+    for line in text.partition(OWN_PART)[0].splitlines():
+        path, *accounts = line.split() or [""]
+        if path in ("/gitmodel.toml", r"gitmodel\.toml"):
+            return tuple(accounts)
+    return ()
+
+
+def _line(kind: str, path: str, accounts: tuple[str, ...]) -> str:
+    """A line of CODEOWNERS: GitHub and GitLab take patterns as gitignore has them, Forgejo regular expressions."""
+    if kind != "forgejo":
+        return " ".join((f"/{path}", *accounts))
+    pattern = re.escape(path).replace(r"\*", "[^/]+").replace(r"\-", "-")
+    return " ".join((pattern + (".*" if path.endswith("/") else ""), *accounts))
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()

@@ -1,0 +1,196 @@
+"""What a job may ask of the git host it runs for: a comment on its pull request, and whether a commit was approved.
+
+The interfaces are GitHub's REST API (2022-11-28), which Forgejo follows below `/api/v1`, and GitLab's API v4.
+"""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+from gitmodel.errors import Refused, Unreachable, UsageError
+
+_TIMEOUT = 30
+_PAGE = 100
+_MOST_PAGES = 30
+# GitHub takes 65,536 characters.
+_LONGEST = 60_000
+
+
+@dataclass(frozen=True)
+class Job:
+    """The job that this program runs in: *kind* of host, address of its *api*, *repository* as the API names it.
+
+    *pull_request* is its number, 0 if the job runs for none.
+    """
+
+    kind: str
+    api: str
+    repository: str
+    pull_request: int = 0
+    token: str = field(default="", repr=False)
+
+
+def read_job(environ: Mapping[str, str]) -> Job:
+    """The job that the variables of a CI system describe: GitHub's, which Forgejo sets too, or GitLab's.
+
+    The token is `GITMODEL_HOST_TOKEN`, else `GITHUB_TOKEN`. Raises UsageError outside of a job.
+    """
+    token = environ.get("GITMODEL_HOST_TOKEN", "")
+    if environ.get("GITLAB_CI") and environ.get("CI_API_V4_URL"):
+        number = environ.get("CI_MERGE_REQUEST_IID", "")
+        project = environ.get("CI_PROJECT_ID", "")
+        return Job("gitlab", environ["CI_API_V4_URL"], project, int(number) if number.isdigit() else 0, token)
+    if environ.get("GITHUB_API_URL") and environ.get("GITHUB_REPOSITORY"):
+        api = environ["GITHUB_API_URL"].rstrip("/")
+        kind = "forgejo" if api.endswith("/api/v1") else "github"
+        number = _event(environ.get("GITHUB_EVENT_PATH", "")).get("number", 0)
+        token = token or environ.get("GITHUB_TOKEN", "")
+        return Job(kind, api, environ["GITHUB_REPOSITORY"], number if isinstance(number, int) else 0, token)
+    raise UsageError(
+        "this is no job of GitHub, GitLab or Forgejo, and there is no host to ask",
+        hint="run it in a workflow, as `git model init --ci` makes one",
+    )
+
+
+def put_comment(job: Job, text: str, marker: str) -> None:
+    """Write *text*, which begins with *marker*, as the one comment of the job's pull request; edit it if it is there.
+
+    Raises UsageError if the job runs for no pull request, Refused, Unreachable.
+    """
+    if not job.pull_request:
+        raise UsageError("this job runs for no pull request", hint="run it on the event pull_request")
+    if len(text) > _LONGEST:
+        text = text[:_LONGEST] + "\n\n... and more: `git model plan` says all of it\n"
+    gitlab = job.kind == "gitlab"
+    inside = f"merge_requests/{job.pull_request}/notes" if gitlab else f"issues/{job.pull_request}/comments"
+    ours = (one for one in _list(job, inside) if str(one.get("body", "")).startswith(marker))
+    old = next(ours, None)
+    if old is None:
+        _ask(job, "POST", inside, {"body": text})
+    elif gitlab:
+        _ask(job, "PUT", f"{inside}/{old['id']}", {"body": text})
+    else:
+        _ask(job, "PATCH", f"issues/comments/{old['id']}", {"body": text})
+
+
+def is_approved(job: Job, commit: str, branch: str) -> bool:
+    """Whether *commit* came to *branch* by a merged pull request whose last commit somebody else approved.
+
+    Raises Refused or Unreachable if the host does not say.
+    """
+    find = {"github": _github_requests, "forgejo": _forgejo_requests, "gitlab": _gitlab_requests}[job.kind]
+    return any(find(job, commit, branch))
+
+
+def _github_requests(job: Job, commit: str, branch: str) -> list[bool]:
+    found = _list(job, f"commits/{quote(commit)}/pulls")
+    return [_is_reviewed(job, one, commit) for one in found if one.get("merged_at") and _base(one) == branch]
+
+
+def _forgejo_requests(job: Job, commit: str, branch: str) -> list[bool]:
+    one = _ask(job, "GET", f"commits/{quote(commit)}/pull", missing={})
+    return [_is_reviewed(job, one, commit)] if one.get("merged") and _base(one) == branch else []
+
+
+def _gitlab_requests(job: Job, commit: str, branch: str) -> list[bool]:
+    found = []
+    for one in _list(job, f"repository/commits/{quote(commit)}/merge_requests"):
+        if one.get("state") == "merged" and one.get("target_branch") == branch:
+            said = _ask(job, "GET", f"merge_requests/{one['iid']}/approvals")
+            by = {str(who.get("user", {}).get("username")) for who in said.get("approved_by", [])}
+            found.append(bool(by - {str(one.get("author", {}).get("username"))}))
+    return found
+
+
+def _is_reviewed(job: Job, request: Mapping[str, Any], commit: str) -> bool:
+    """Whether somebody, who did not open the *request*, approves its last commit, and nobody's last word objects."""
+    head, author = request.get("head", {}).get("sha"), request.get("user", {}).get("login")
+    words: dict[str, Mapping[str, Any]] = {}
+    for review in _list(job, f"pulls/{request['number']}/reviews"):
+        if review.get("state") in ("APPROVED", "CHANGES_REQUESTED", "REQUEST_CHANGES", "DISMISSED"):
+            words[str((review.get("user") or {}).get("login"))] = review
+    approving = [
+        who
+        for who, review in words.items()
+        if review["state"] == "APPROVED" and review.get("commit_id") == head and who != author
+        # Forgejo alone has these: by somebody whose word counts, and of what is there now
+        and review.get("official", True) and not review.get("dismissed") and not review.get("stale")
+    ]  # fmt: skip
+    return bool(approving) and not any(
+        one["state"] in ("CHANGES_REQUESTED", "REQUEST_CHANGES") for one in words.values()
+    )
+
+
+def _base(request: Mapping[str, Any]) -> str:
+    return str(request.get("base", {}).get("ref", ""))
+
+
+def _list(job: Job, path: str) -> list[dict[str, Any]]:
+    """All items of a list that comes in pages."""
+    items: list[dict[str, Any]] = []
+    for page in range(1, _MOST_PAGES + 1):
+        found = _ask(job, "GET", f"{path}?per_page={_PAGE}&limit={_PAGE}&page={page}", missing=[])
+        items += found
+        # a host may give fewer at a time than it was asked for
+        if not found:
+            break
+    return items
+
+
+def _ask(job: Job, method: str, path: str, body: Mapping[str, Any] | None = None, *, missing: Any = None) -> Any:
+    """What the host answers; *missing* if there is no such thing, unless it is None."""
+    gitlab = job.kind == "gitlab"
+    where = f"projects/{quote(job.repository, safe='')}" if gitlab else f"repos/{quote(job.repository)}"
+    headers = {"Accept": "application/json", "Content-Type": "application/json", "User-Agent": "gitmodel"}
+    if job.token:
+        headers |= {"PRIVATE-TOKEN": job.token} if gitlab else {"Authorization": f"token {job.token}"}
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(f"{job.api.rstrip('/')}/{where}/{path}", data, headers, method=method)
+    try:
+        with _opener.open(request, timeout=_TIMEOUT) as answer:
+            return json.load(answer)
+    except urllib.error.HTTPError as error:
+        with error:
+            if error.code == 404 and missing is not None:
+                return missing
+            said = error.read(2000).decode("utf-8", "replace")
+        raise _refusal(job, error.code, said) from None
+    except (OSError, ValueError) as error:
+        raise Unreachable(f"{job.api} does not answer: {error}", hint="try again when it can be reached") from None
+
+
+def _refusal(job: Job, code: int, said: str) -> Refused | Unreachable:
+    try:
+        words = str(json.loads(said).get("message", said))
+    except (ValueError, AttributeError):
+        words = said
+    what = f"{job.api} answers {code}: {' '.join(words.split())[:200]}"
+    if code >= 500 or code == 429:
+        return Unreachable(what, hint="try again later")
+    return Refused(what, hint="look at what the job's token may do: GITMODEL_HOST_TOKEN, else GITHUB_TOKEN")
+
+
+def _event(path: str) -> dict[str, Any]:
+    try:
+        found = json.loads(Path(path).read_text(encoding="utf-8")) if path else {}
+    except (OSError, ValueError):
+        return {}
+    request = found.get("pull_request") if isinstance(found, dict) else None
+    return request if isinstance(request, dict) else {}
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirect would carry the token to wherever it leads."""
+
+    def redirect_request(self, *_: Any) -> None:
+        return None
+
+
+_opener = urllib.request.build_opener(_NoRedirect)

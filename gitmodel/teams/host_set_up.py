@@ -1,0 +1,149 @@
+"""Setting up a git host: its workflow files and CODEOWNERS on the metadata branch, and what to switch on there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from importlib import resources
+
+from gitmodel.domain import host_files, paths
+from gitmodel.domain.host_files import CODEOWNERS, HOSTS
+from gitmodel.domain.snapshot import Change, Snapshot
+from gitmodel.errors import Conflict, GitModelError, Invalid, UsageError
+from gitmodel.storage.repository import Repository
+
+NAMES = {"github": "GitHub", "gitlab": "GitLab", "forgejo": "Forgejo"}
+# Kept as we make them; a later run updates them.
+_KEPT = {
+    "github": {".github/workflows/gitmodel.yml": "github.yml"},
+    "gitlab": {".gitlab/gitmodel.yml": "gitlab.yml"},
+    "forgejo": {".forgejo/workflows/gitmodel.yml": "forgejo.yml"},
+}
+# Begun once, for the team to go on with; never written again.
+_BEGUN = {
+    "github": {".github/workflows/gitmodel-deploy.yml": "github-deploy.yml"},
+    "gitlab": {".gitlab-ci.yml": "gitlab-ci.yml"},
+    "forgejo": {".forgejo/gitmodel-deploy.sh": "forgejo-deploy.sh"},
+}
+# Hosts read no longer one; it has lines for each model.
+_LONGEST = 3 << 20
+_RULES = {"github": (".github/",), "gitlab": (".gitlab-ci.yml", ".gitlab/"), "forgejo": (".forgejo/",)}
+
+
+@dataclass(frozen=True)
+class HostSetUp:
+    """What was done: files *written* anew, files *changed*, and owners of models that are *unknown* to hosts.
+
+    *advice* says what to switch on at the host, and which two identities to make.
+    """
+
+    written: tuple[str, ...]
+    changed: tuple[str, ...]
+    unknown: tuple[str, ...]
+    advice: str
+
+
+def set_up(repository: Repository, kind: str, owners: Iterable[str], package: str, *, force: bool = False) -> HostSetUp:
+    """Commit the files that the host *kind* reads to the metadata branch; those that are as they should be stay.
+
+    *owners* are the accounts that answer for the registry; those named before, if it is empty. *package* is what pip
+    installs in the jobs. Raises UsageError if there are no owners, Conflict for a file that was changed by hand or that
+    somebody else made, unless *force*.
+    """
+    given = [account for owner in owners for account in _accounts(owner)]
+
+    def plan(snapshot: Snapshot) -> Change[HostSetUp]:
+        now = {path: _text(repository, snapshot, path) for path in (*_KEPT[kind], *_BEGUN[kind], CODEOWNERS)}
+        in_charge = given or host_files.rule_owners(now[CODEOWNERS] or "")
+        if not in_charge:
+            raise UsageError("nobody is named who answers for the registry", hint="name one or more: --owner @org/team")
+        wanted = {
+            path: host_files.marked(kind, _template(repository, name, package)) for path, name in _KEPT[kind].items()
+        }
+        owned, unknown = _owned(snapshot)
+        wanted[CODEOWNERS] = _code_owners(snapshot, kind, in_charge, owned)
+        for path, text in wanted.items():
+            old = now[path]
+            if old is not None and not host_files.is_untouched(old) and not force:
+                raise _by_hand(path, old, repository.branch)
+            wanted[path] = host_files.keep_own_part(text, old or "")
+        wanted |= {
+            path: _template(repository, name, package) for path, name in _BEGUN[kind].items() if now[path] is None
+        }
+        files = {path: text.encode() for path, text in wanted.items() if text != now[path]}
+        new = tuple(path for path in files if now[path] is None)
+        done = HostSetUp(
+            new,
+            tuple(path for path in files if path not in new),
+            unknown,
+            _template(repository, f"{kind}.txt", package).rstrip("\n"),
+        )
+        verb = "Update" if any(now.values()) else "Add"
+        return Change(done, subject=f"{verb} the files that {NAMES[kind]} reads", files=files)
+
+    return repository.transact(plan)
+
+
+def is_stale(repository: Repository) -> str:
+    """The host whose CODEOWNERS, made by us, no longer follows from models, owners and stages; "" if there is none."""
+    snapshot = repository.snapshot()
+    try:
+        now = _text(repository, snapshot, CODEOWNERS) if snapshot.commit else None
+    except GitModelError:
+        return ""
+    kind = host_files.made_for(now or "")
+    if now is None or kind not in HOSTS or not host_files.is_untouched(now):
+        return ""
+    wanted = _code_owners(snapshot, kind, host_files.rule_owners(now), _owned(snapshot)[0])
+    return "" if host_files.keep_own_part(wanted, now) == now else kind
+
+
+def _code_owners(snapshot: Snapshot, kind: str, owners: Iterable[str], owned: Mapping[str, tuple[str, ...]]) -> str:
+    rules = (paths.REGISTRY, CODEOWNERS, *_RULES[kind])
+    text = host_files.code_owners(kind, rules, owners, owned, snapshot.registry().stage_names)
+    head, line, own = text.partition(host_files.OWN_PART)
+    return host_files.marked(kind, head) + line + own
+
+
+def _owned(snapshot: Snapshot) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
+    """The accounts of each model's owners, and the owners that name no account."""
+    owned, unknown = {}, []
+    for model in snapshot.model_names():
+        try:
+            owners = snapshot.model(model).owners
+        except GitModelError:
+            continue  # `check` names a record that is damaged
+        accounts = tuple(dict.fromkeys(account for owner in owners for account in host_files.accounts_in(owner)))
+        unknown += [f"{model}: {owner}" for owner in owners if not host_files.accounts_in(owner)]
+        if accounts:
+            owned[model] = accounts
+    return owned, tuple(unknown)
+
+
+def _accounts(owner: str) -> tuple[str, ...]:
+    found = host_files.accounts_in(owner)
+    if not found:
+        raise UsageError(f"{owner!a} is no account of a host", hint="write @user, @org/team or a mail address")
+    return found
+
+
+def _by_hand(path: str, text: str, branch: str) -> Conflict:
+    short = branch.removeprefix("refs/heads/")
+    what = "was changed by hand" if host_files.made_for(text) else "was made by somebody else"
+    return Conflict(
+        f"{path} on {short} {what}; nothing was written",
+        hint=f"see it: git show {short}:{path}; --force makes it anew",
+    )
+
+
+def _text(repository: Repository, snapshot: Snapshot, path: str) -> str | None:
+    try:
+        id = repository.files(snapshot.commit).id(path)
+        return None if id is None else repository.reader.get(id, limit=_LONGEST).data.decode("utf-8", "surrogateescape")
+    except Invalid as error:
+        raise Conflict(f"{path} cannot be read: {error.message}", hint="run `git model check`") from None
+
+
+def _template(repository: Repository, name: str, package: str) -> str:
+    text = (resources.files("gitmodel.teams") / "hosts" / name).read_text(encoding="utf-8")
+    return text.replace("@BRANCH@", repository.branch.removeprefix("refs/heads/")).replace("@PACKAGE@", package)

@@ -1,0 +1,230 @@
+"""`init --ci`: what it commits for each host, what it leaves alone, and who approves what."""
+
+import json
+import re
+from importlib import resources
+
+import editing
+import pytest
+from editing import BRANCH, edit, read
+
+from gitmodel import Client
+from gitmodel.cli import run
+from gitmodel.domain import host_files
+from gitmodel.registry.checking import check
+from gitmodel.teams import host_set_up
+from gitmodel.teams.host_set_up import set_up
+
+FILES = {
+    "github": [".github/workflows/gitmodel.yml", "CODEOWNERS", ".github/workflows/gitmodel-deploy.yml"],
+    "gitlab": [".gitlab/gitmodel.yml", "CODEOWNERS", ".gitlab-ci.yml"],
+    "forgejo": [".forgejo/workflows/gitmodel.yml", "CODEOWNERS", ".forgejo/gitmodel-deploy.sh"],
+}
+
+
+def ask(capsys, *arguments):
+    capsys.readouterr()
+    code = run([str(argument) for argument in arguments])
+    return code, *capsys.readouterr()
+
+
+@pytest.fixture
+def repo(code_repo, monkeypatch):
+    monkeypatch.chdir(code_repo)
+    with Client(code_repo) as client:
+        client.register_model("iris", owners=["Ada <ada@example.com>", "@org/vision"])
+        client.register_model("rose.v2", owners=["@bob"])
+        client.register_model("tulip")
+        client.get_model("iris").create_version().set_stage("staging")
+    return code_repo
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_the_files_of_the_host_are_on_the_branch_in_one_commit(kind, repo, capsys):
+    before = editing.run(repo, "rev-parse", BRANCH)
+    code, out, err = ask(capsys, "init", "--ci", kind, "--owner", "@org/registry")
+    assert (code, err) == (0, "")
+    changed = editing.run(repo, "diff", "--name-only", before, BRANCH).split()
+    assert editing.run(repo, "rev-parse", f"{BRANCH}~1") == before
+    assert sorted(changed) == sorted(FILES[kind])
+    for line in ("made CODEOWNERS", "see them with: git show gitmodel", "Make two identities", "next: git model push"):
+        assert line in out
+    with Client(repo) as client:
+        assert check(client.repository) == []
+    assert editing.run(repo, "status", "--porcelain") == ""
+    again = ask(capsys, "init", "--ci", kind)
+    said = "there is a registry on the branch gitmodel\nthe files of the host are as they should be\n"
+    assert again == (0, said, "")
+
+
+@pytest.mark.parametrize("kind", FILES)
+def test_the_files_name_the_branch_of_the_registry(kind, code_repo, capsys, git):
+    git(code_repo, "config", "gitmodel.branch", "models/registry")
+    assert ask(capsys, "-C", code_repo, "init", "--ci", kind, "--owner", "@me")[0] == 0
+    (text,) = {read(code_repo, path, "models/registry") for path in FILES[kind] if path.endswith("gitmodel.yml")}
+    assert not re.search(r"@[A-Z]+@", text)
+    if kind != "gitlab":  # whose component takes it as an input
+        assert 'branches: ["models/registry"]' in text
+    else:
+        assert 'branch: "models/registry"' in read(code_repo, ".gitlab-ci.yml", "models/registry")
+
+
+def owners(repo):
+    """What CODEOWNERS says, without comments."""
+    lines = [line for line in read(repo, "CODEOWNERS").splitlines() if line and not line.startswith("#")]
+    return [tuple(line.split(" ", 1)) for line in lines]
+
+
+def approves(repo, path):
+    """Who approves a change of *path*: the last line that matches, as git matches patterns of attributes."""
+    found = ""
+    for pattern, accounts in owners(repo):
+        rule = re.escape(pattern.lstrip("/")).replace(r"\*", "[^/]*") + (".*" if pattern.endswith("/") else "")
+        found = accounts if re.fullmatch(rule, path) else found
+    return found
+
+
+def test_owners_of_models_approve_their_stages_and_those_of_the_registry_the_rest(repo, capsys):
+    assert ask(capsys, "init", "--ci", "github", "--owner", "@org/registry", "--owner", "eve@example.com")[0] == 0
+    everybody = "@org/registry eve@example.com"
+    assert approves(repo, "models/iris/stages/production.toml") == "@org/vision ada@example.com"
+    assert approves(repo, "models/iris/aliases/champion.toml") == "@org/vision ada@example.com"
+    assert approves(repo, "models/iris/model.toml") == "@org/vision ada@example.com"
+    assert approves(repo, "models/rose.v2/stages/staging.toml") == "@bob"
+    assert approves(repo, "models/tulip/stages/production.toml") == everybody
+    for rule in ("gitmodel.toml", "CODEOWNERS", ".github/workflows/gitmodel.yml"):
+        assert approves(repo, rule) == everybody
+    assert approves(repo, "models/iris/versions/1.toml") == ""
+
+
+def test_forgejo_has_regular_expressions(repo, capsys):
+    assert ask(capsys, "init", "--ci", "forgejo", "--owner", "@org/registry")[0] == 0
+    matching = {path: accounts for pattern, accounts in owners(repo) for path in PATHS if re.fullmatch(pattern, path)}
+    assert matching == {
+        "models/rose.v2/stages/production.toml": "@bob",
+        "models/tulip/aliases/champion.toml": "@org/registry",
+        "gitmodel.toml": "@org/registry",
+        ".forgejo/workflows/gitmodel.yml": "@org/registry",
+    }
+
+
+PATHS = (
+    "models/rose.v2/stages/production.toml",
+    "models/roseXv2x/stages/production.toml.orig",
+    "models/tulip/aliases/champion.toml",
+    "gitmodel.toml",
+    "gitmodelxtoml",
+    ".forgejo/workflows/gitmodel.yml",
+)
+
+
+def test_a_text_among_the_owners_adds_no_line_and_is_said(repo, capsys):
+    with Client(repo) as client:
+        client.update_model("tulip", owners=["the flower group", "x\n* @eve", "@ok"])
+    code, _, err = ask(capsys, "init", "--ci", "github", "--owner", "@org/registry")
+    assert code == 0
+    assert err.count("is no account of a host") == 1
+    assert "warning: owner of tulip: the flower group is no account of a host" in err
+    assert approves(repo, "models/tulip/stages/production.toml") == "@ok @eve"
+    assert not any(pattern == "*" for pattern, _ in owners(repo))
+
+
+def test_somebody_must_answer_for_the_registry(repo, capsys):
+    before = editing.run(repo, "rev-parse", BRANCH)
+    code, _, err = ask(capsys, "init", "--ci", "github")
+    assert (code, "nobody is named who answers for the registry" in err) == (2, True)
+    code, _, err = ask(capsys, "init", "--ci", "github", "--owner", "the team")
+    assert (code, "'the team' is no account of a host" in err) == (2, True)
+    code, _, err = ask(capsys, "init", "--owner", "@me")
+    assert (code, "--owner and --force go with --ci" in err) == (2, True)
+    assert editing.run(repo, "rev-parse", BRANCH) == before
+
+
+def test_running_it_again_follows_models_owners_and_stages(repo, capsys):
+    ask(capsys, "init", "--ci", "github", "--owner", "@org/registry")
+    assert ask(capsys, "check") == (0, "", "every record is as the format says\n")
+    with Client(repo) as client:
+        client.update_model("tulip", owners=["@eve"])
+    assert ask(capsys, "check") == (
+        0,
+        "",
+        "every record is as the format says\n"
+        "warning: CODEOWNERS is not what follows from models, owners and stages now\n"
+        "hint: run `git model init --ci github`\n",
+    )
+    code, out, _ = ask(capsys, "init", "--ci", "github", "--format", "json")
+    assert (code, json.loads(out)["written"]) == (0, ["CODEOWNERS"])
+    assert approves(repo, "models/tulip/stages/staging.toml") == "@eve"
+    assert ask(capsys, "check")[2] == "every record is as the format says\n"
+    ask(capsys, "init", "--ci", "github", "--owner", "@bob")
+    assert approves(repo, "gitmodel.toml") == "@bob"
+
+
+@pytest.mark.parametrize("path", FILES["github"][:2])
+def test_a_file_that_was_changed_by_hand_is_not_written_over(path, repo, capsys):
+    ask(capsys, "init", "--ci", "github", "--owner", "@org/registry")
+    edit(repo, {path: read(repo, path).replace("\n", "\n# mine\n", 2)})
+    tip = editing.run(repo, "rev-parse", BRANCH)
+    code, out, err = ask(capsys, "init", "--ci", "github")
+    assert (code, out) == (4, "")
+    assert err == (
+        f"error: {path} on gitmodel was changed by hand; nothing was written\n"
+        f"hint: see it: git show gitmodel:{path}; --force makes it anew\n"
+    )
+    assert editing.run(repo, "rev-parse", BRANCH) == tip
+    assert ask(capsys, "check")[2] == "every record is as the format says\n"
+    code, out, _ = ask(capsys, "init", "--ci", "github", "--force")
+    assert (code, f"changed {path}\n" in out) == (0, True)
+    assert "# mine" not in read(repo, path)
+
+
+def test_a_file_that_somebody_else_made_is_not_written_over(repo, capsys):
+    edit(repo, {"CODEOWNERS": "* @ada\n"})
+    code, _, err = ask(capsys, "init", "--ci", "gitlab", "--owner", "@org/registry")
+    assert (code, "CODEOWNERS on gitmodel was made by somebody else" in err) == (4, True)
+    assert ask(capsys, "check")[2] == "every record is as the format says\n"
+
+
+def test_what_a_team_adds_to_code_owners_stays(repo, capsys):
+    ask(capsys, "init", "--ci", "github", "--owner", "@org/registry")
+    edit(repo, {"CODEOWNERS": read(repo, "CODEOWNERS") + "/models/*/stages/production.toml @org/release\n"})
+    with Client(repo) as client:
+        client.register_model("lily", owners=["@eve"])
+    assert "CODEOWNERS is not what follows" in ask(capsys, "check")[2]
+    assert ask(capsys, "init", "--ci", "github")[0] == 0
+    assert approves(repo, "models/lily/stages/staging.toml") == "@eve"
+    assert approves(repo, "models/lily/stages/production.toml") == "@org/release"
+
+
+def test_what_is_begun_for_the_team_is_theirs(repo, capsys):
+    deploy = FILES["github"][2]
+    edit(repo, {deploy: "name: mine\n"})
+    code, out, _ = ask(capsys, "init", "--ci", "github", "--owner", "@org/registry", "--force")
+    assert (code, deploy in out) == (0, False)
+    assert read(repo, deploy) == "name: mine\n"
+
+
+def test_a_pull_request_that_changes_them_is_told_as_a_change_of_rules(repo, capsys):
+    ask(capsys, "init", "--ci", "github", "--owner", "@org/registry")
+    code, _, err = ask(capsys, "check", "gitmodel~1..gitmodel")
+    assert code == 0
+    for path in FILES["github"]:
+        assert f"warning: {path} is changed: it decides who may do what" in err
+
+
+def test_a_thousand_models_fit(repo):
+    """Hosts read up to 3 MB; a record may have 64 KiB."""
+    owned = {f"model-{number:04}": ("@org/a-team-of-some-length",) for number in range(1000)}
+    text = host_files.code_owners("github", ["gitmodel.toml"], ["@me"], owned, ["staging", "production"])
+    assert 1 << 16 < len(text) < 3 << 19
+    edit(repo, {"CODEOWNERS": host_files.marked("github", text)})
+    with Client(repo) as client:
+        assert set_up(client.repository, "github", (), "gitmodel", force=True).changed == ("CODEOWNERS",)
+    assert owners(repo)[-3] == ("/gitmodel.toml", "@me")
+
+
+def test_no_file_is_left_over_or_missing():
+    """They are read from the package, wherever it is installed."""
+    names = {path.name for path in (resources.files("gitmodel.teams") / "hosts").iterdir()}
+    made = (*host_set_up._KEPT.values(), *host_set_up._BEGUN.values())
+    assert names == {name for files in made for name in files.values()} | {f"{kind}.txt" for kind in FILES}

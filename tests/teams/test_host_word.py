@@ -1,0 +1,240 @@
+"""Jobs and their host: the one comment with the plan, and the host's word for what came through review."""
+
+import editing
+import pytest
+from editing import BRANCH, edit, read
+from fake_host import fake_host, review
+
+from gitmodel import Client
+from gitmodel.cli import run
+from gitmodel.domain import paths
+from gitmodel.errors import Refused, Unreachable, UsageError
+from gitmodel.storage import host_api
+from gitmodel.storage.host_api import read_job
+
+KINDS = ("github", "forgejo", "gitlab")
+STAGE = paths.stage_file("iris", "production")
+RULES = 'format = "1.0"\n\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\nproposal_only = true\n'
+
+
+def ask(capsys, *arguments):
+    capsys.readouterr()
+    code = run([str(argument) for argument in arguments])
+    return code, *capsys.readouterr()
+
+
+@pytest.fixture(params=KINDS)
+def host(request, monkeypatch, tmp_path):
+    with fake_host(request.param) as host:
+        for name, value in host.variables(tmp_path / "event.json").items():
+            monkeypatch.setenv(name, value)
+        yield host
+
+
+@pytest.fixture
+def github(monkeypatch, tmp_path):
+    with fake_host("github") as host:
+        for name, value in host.variables(tmp_path / "event.json").items():
+            monkeypatch.setenv(name, value)
+        yield host
+
+
+@pytest.fixture
+def client(code_repo):
+    """A registry whose production takes only what came through review, with version 1 there from before."""
+    with Client(code_repo) as client:
+        iris = client.register_model("iris")
+        for _ in range(3):
+            iris.create_version()
+        iris.get_version(1).set_stage("production")
+        edit(code_repo, {"gitmodel.toml": RULES})
+        yield client
+
+
+@pytest.fixture
+def repo(client, code_repo):
+    return code_repo
+
+
+def tip(repo):
+    return editing.run(repo, "rev-parse", BRANCH)
+
+
+def merge(repo):
+    """Make the newest commit what a merge of a proposal looks like, by hand: anybody who may push can."""
+    new, old = editing.run(repo, "rev-parse", BRANCH, f"{BRANCH}~1").split()
+    tree = editing.run(repo, "rev-parse", f"{new}^{{tree}}")
+    made = editing.run(repo, "commit-tree", tree, "-p", old, "-p", new, "-m", "Merge")
+    editing.run(repo, "update-ref", BRANCH, made)
+
+
+def refused(client):
+    return {ref.stage: why for ref, why in client.apply(ask_host=True).refused}
+
+
+def test_an_approved_commit_comes_into_force_and_another_does_not(host, client, repo):
+    client.get_version("iris@2").set_stage("production")
+    assert refused(client) == {
+        "production": f"the host knows of no approved pull request that brought {tip(repo)[:10]}"
+    }
+    host.approve(tip(repo))
+    done = client.apply(ask_host=True)
+    assert ([str(ref.stage) for ref in done.moved], done.refused) == (["production"], ())
+    assert client.get_version("iris@production").number == 2
+
+
+def test_a_merge_made_by_hand_does_not_count_when_the_host_is_asked(host, client, repo):
+    client.get_version("iris@2").set_stage("production")
+    merge(repo)
+    assert "the host knows of no" in refused(client)["production"]
+    assert client.apply().moved  # history alone takes it for reviewed
+
+
+@pytest.mark.parametrize("how", [{"by": ()}, {"by": ("ada",)}, {"base": "main"}])
+def test_what_nobody_else_approved_or_went_elsewhere_does_not_count(host, client, repo, how):
+    client.get_version("iris@2").set_stage("production")
+    host.approve(tip(repo), **how)
+    assert "the host knows of no" in refused(client)["production"]
+
+
+def test_a_request_that_is_not_merged_does_not_count(host, client, repo):
+    client.get_version("iris@2").set_stage("production")
+    host.approve(tip(repo), state="opened", merged=False, merged_at=None)
+    assert "the host knows of no" in refused(client)["production"]
+
+
+@pytest.mark.parametrize(
+    ("reviews", "counts"),
+    [
+        ([review("bob", "old")], False),
+        ([review("bob", "head"), review("bob", "head", "CHANGES_REQUESTED")], False),
+        ([review("bob", "head", "CHANGES_REQUESTED"), review("bob", "head")], True),
+        ([review("bob", "head"), review("bob", "head", "COMMENTED")], True),
+        ([review("bob", "head"), review("eve", "head", "CHANGES_REQUESTED")], False),
+        ([review("bob", "head"), review("bob", "head", "DISMISSED")], False),
+        ([review("bob", "head", official=False)], False),
+        ([review("bob", "head", stale=True)], False),
+        ([review("x", "h", "COMMENTED"), review("y", "h", "COMMENTED"), review("bob", "head")], True),
+    ],
+)
+def test_the_last_word_of_each_counts_and_only_on_the_last_commit(github, reviews, counts):
+    github.approve("c" * 40, head="head")
+    github.answers["/pulls/5/reviews"] = reviews
+    assert host_api.is_approved(read_job(environ(github)), "c" * 40, "gitmodel") is counts
+
+
+def environ(host):
+    import os
+
+    return dict(os.environ)
+
+
+def test_who_loosens_the_rules_by_hand_gains_nothing(github, client, repo):
+    """Whoever registers may push to the branch: the rules of the stage are asked of the host as well."""
+    edit(repo, {"gitmodel.toml": RULES.replace("proposal_only = true\n", "")})
+    loosened = tip(repo)
+    edit(repo, {"gitmodel.toml": RULES.replace("proposal_only = true\n", 'rollback = "direct"\n')})
+    client.get_version("iris@2").set_stage("production")
+    editing.run(repo, "update-ref", "-d", "refs/tags/model/iris/production")
+    assert refused(client) == {
+        "production": f"{loosened[:10]} changed the rules of production, and the host knows of no approved pull request"
+    }
+    github.approve(loosened)
+    assert client.apply(ask_host=True).moved
+
+
+def test_other_stages_follow_without_asking(github, client, repo):
+    client.get_version("iris@2").set_stage("staging")
+    editing.run(repo, "update-ref", "-d", "refs/tags/model/iris/staging")
+    assert [ref.stage for ref in client.apply(ask_host=True).moved] == ["staging"]
+    assert github.seen == []
+
+
+def test_a_return_needs_no_review_if_the_earlier_holder_had_one(github, client, repo):
+    edit(repo, {"gitmodel.toml": RULES + 'rollback = "direct"\n'})
+    github.approve(tip(repo))
+    first = editing.run(repo, "log", "-1", "--format=%H", BRANCH, "--", STAGE)
+    client.get_version("iris@2").set_stage("production")
+    client.get_version("iris@1").set_stage("production")
+    editing.run(repo, "update-ref", "-d", "refs/tags/model/iris/production")
+    assert "the host knows of no" in refused(client)["production"]
+    github.approve(first)
+    assert client.apply(ask_host=True).moved
+
+
+def test_who_applies_may_vouch_beside_the_host(github, client, repo):
+    client.get_version("iris@2").set_stage("production")
+    assert client.apply(ask_host=True, reviewed=[tip(repo)]).moved
+
+
+def test_a_host_that_does_not_answer_holds_up_only_what_depends_on_it(host, client, repo):
+    client.get_version("iris@2").set_stage("production")
+    client.get_version("iris@3").set_stage("staging")
+    editing.run(repo, "update-ref", "-d", "refs/tags/model/iris/staging")
+    host.fails = (502, {"message": "Bad Gateway"})
+    done = client.apply(ask_host=True)
+    assert [ref.stage for ref in done.moved] == ["staging"]
+    assert "answers 502: Bad Gateway" in done.refused[0][1]
+
+
+def test_a_token_that_may_not_ask_is_refused_in_the_hosts_words(host, client, repo, monkeypatch):
+    client.get_version("iris@2").set_stage("production")
+    for name in ("GITHUB_TOKEN", "GITMODEL_HOST_TOKEN"):
+        monkeypatch.setenv(name, "an0ther")
+    with Client(repo) as other, pytest.raises(Refused, match="answers 403: Resource not accessible") as caught:
+        other.apply(ask_host=True)
+    assert "an0ther" not in str(caught.value)
+
+
+def test_no_redirect_is_followed_with_the_token(github):
+    github.fails = (302, {})
+    with pytest.raises(Refused, match="answers 302"):
+        host_api.is_approved(read_job(environ(github)), "c" * 40, "gitmodel")
+
+
+def test_what_is_no_host_is_unreachable(monkeypatch):
+    job = read_job({"GITHUB_API_URL": "http://127.0.0.1:9", "GITHUB_REPOSITORY": "org/models", "GITHUB_TOKEN": "t0ken"})
+    assert "t0ken" not in repr(job)
+    with pytest.raises(Unreachable, match="does not answer"):
+        host_api.is_approved(job, "c" * 40, "gitmodel")
+    with pytest.raises(UsageError, match="runs for no pull request"):
+        host_api.put_comment(job, "text", "text")
+    with pytest.raises(UsageError, match="this is no job"):
+        read_job({})
+
+
+def test_the_plan_is_one_comment_that_is_edited_in_place(host, client, repo, capsys, monkeypatch):
+    monkeypatch.chdir(repo)
+    host.comments.update({1: "First!", 2: "<!-- other -->", 3: "x"})
+    client.get_version("iris@2").set_stage("staging")
+    for version in (2, 3):
+        client.get_version(f"iris@{version}").set_stage("staging")
+        code, out, err = ask(capsys, "plan", "gitmodel~1..gitmodel", "--markdown", "--comment")
+        assert (code, err) == (0, "")
+        assert host.comments[4] == out
+    assert "staging 2 \\-\\> 3" in host.comments[4]
+    assert len(host.comments) == 4
+
+
+def test_a_comment_that_cannot_be_written_decides_nothing(github, client, repo, capsys, monkeypatch):
+    monkeypatch.chdir(repo)
+    github.fails = (403, {"message": "Resource not accessible by integration"})
+    code, out, err = ask(capsys, "plan", "gitmodel~1..gitmodel", "--comment")
+    assert (code, out) == (0, "decides who may what: gitmodel.toml\n")
+    assert err.startswith("warning: the comment is not written: ")
+    assert "answers 403: Resource not accessible by integration" in err
+
+
+def test_a_long_comment_is_cut(github):
+    host_api.put_comment(read_job(environ(github)), "<!-- x -->" + "y" * 70_000, "<!-- x -->")
+    assert len(github.comments[1]) < 61_000
+
+
+def test_apply_asks_only_in_a_job(client, repo, capsys, monkeypatch):
+    monkeypatch.chdir(repo)
+    code, _, err = ask(capsys, "apply", "--ask-host")
+    assert (code, "this is no job of GitHub, GitLab or Forgejo" in err) == (2, True)
+
+
+def test_the_rules_of_the_stage_in_force_are_unchanged(client, repo):
+    assert "proposal_only" in read(repo, "gitmodel.toml")
