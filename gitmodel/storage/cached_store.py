@@ -118,7 +118,7 @@ class CachedStore:
         try:
             return _FetchingReader(self._origin, digest, partial)
         except BaseException:
-            partial.close()
+            partial.close() if partial.size else partial.drop()
             raise
 
     def _keep(self, digest: Digest, content: bytes) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import threading
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, BinaryIO, Protocol, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeVar, cast
 
 from gitmodel.domain.digests import PREFIX, Digest, hex_of
 from gitmodel.errors import GitModelError, Invalid, NotFound
@@ -19,9 +20,11 @@ if TYPE_CHECKING:
 
 SMALL = 8 << 20
 """Objects of at most so many bytes are kept in memory and sent in one request."""
-RANGE = 4 << 20
+RANGE = 2 << 20
 """Objects are read in ranges of so many bytes."""
-LANES = 8  # requests for the parts and ranges of large objects at a time, over all of them: what bounds the memory
+LANES = 6  # requests for the parts and ranges of large objects at a time, in this process: what bounds its memory
+
+_Result = TypeVar("_Result")
 
 
 class Upload(Protocol):
@@ -55,7 +58,10 @@ class Backend(Protocol):
         """See that the store can be used; make what is missing, where that is ours to make."""
 
     def stat(self, digest: Digest) -> StoredObject | None:
-        """The object, asked of the server now; None if it is not there, or not what was put there."""
+        """The object, asked of the server now; None if it is not there."""
+
+    def has(self, digest: Digest, size: int) -> bool:
+        """Whether the object is there now as one of us put it, as far as can be told without reading it."""
 
     def read(self, digest: Digest, start: int, length: int) -> tuple[bytes, int]:
         """At most *length* bytes from *start*, and the length of the whole object. Raises NotFound."""
@@ -86,9 +92,6 @@ class RemoteStore:
 
     def __init__(self, backend: Backend) -> None:
         self.backend = backend
-        self._pool: ThreadPoolExecutor | None = None
-        self._starting = threading.Lock()
-        self._free = threading.Semaphore(LANES)
 
     def __repr__(self) -> str:
         return f"RemoteStore({self.url!r})"
@@ -141,8 +144,7 @@ class RemoteStore:
                 raise _not_itself(digest)
             self._write(digest, content, sent)
             return
-        there = self.backend.stat(digest)
-        if there is not None and there.size == size:
+        if self.backend.has(digest, size):
             if sent is not None:
                 sent(size)
             return
@@ -193,19 +195,6 @@ class RemoteStore:
     def remove_leftover(self, leftover: Leftover) -> None:
         self.backend.remove_leftover(leftover)
 
-    def ahead(self, digest: Digest, start: int, length: int) -> Future[tuple[bytes, int]] | None:
-        """A range being read by another thread, or None if as many as may be are under way already."""
-        if not self._free.acquire(blocking=False):
-            return None
-
-        def read() -> tuple[bytes, int]:
-            try:
-                return self.backend.read(digest, start, length)
-            finally:
-                self._free.release()
-
-        return self._threads().submit(read)
-
     def _write(self, digest: Digest, content: bytes, sent: Sent | None) -> None:
         self.backend.write(digest, content)
         if sent is not None:
@@ -220,8 +209,7 @@ class RemoteStore:
                 if upload.ordered:
                     _send(upload, number, content, sent)
                 else:
-                    self._free.acquire()
-                    sending.append(self._threads().submit(self._send_freeing, upload, number, content, sent))
+                    sending.append(_lanes.take(_send, upload, number, content, sent))
                     while sending and sending[0].done():
                         sending.popleft().result()
                 number += 1
@@ -231,21 +219,45 @@ class RemoteStore:
                 future.result()
         except BaseException:
             for future in sending:
-                if future.cancel():
-                    self._free.release()
+                future.cancel()
             raise
 
-    def _send_freeing(self, upload: Upload, number: int, content: bytes, sent: Sent | None) -> None:
-        try:
-            _send(upload, number, content, sent)
-        finally:
-            self._free.release()
 
-    def _threads(self) -> ThreadPoolExecutor:
+class _Lanes:
+    """The threads that carry the parts and ranges of large objects: a few, whatever is under way in this process."""
+
+    def __init__(self) -> None:
+        self._pool: ThreadPoolExecutor | None = None
+        self._starting = threading.Lock()
+        self._free = threading.Semaphore(LANES)
+
+    def take(self, work: Callable[..., _Result], *arguments: Any) -> Future[_Result]:
+        """Do it as soon as a lane is free; wait until one is."""
+        self._free.acquire()
+        return self._submit(work, *arguments)
+
+    def try_take(self, work: Callable[..., _Result], *arguments: Any) -> Future[_Result] | None:
+        """Do it now, or return None if no lane is free."""
+        return self._submit(work, *arguments) if self._free.acquire(blocking=False) else None
+
+    def _submit(self, work: Callable[..., _Result], *arguments: Any) -> Future[_Result]:
         with self._starting:
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(LANES, thread_name_prefix="gitmodel-store")
-            return self._pool
+        future = self._pool.submit(work, *arguments)
+        future.add_done_callback(lambda _: self._free.release())
+        return future
+
+
+_lanes = _Lanes()
+
+
+def _after_fork() -> None:
+    global _lanes
+    _lanes = _Lanes()  # threads do not outlive a fork
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 class RemoteReader(io.RawIOBase):
@@ -276,8 +288,7 @@ class RemoteReader(io.RawIOBase):
     def close(self) -> None:
         if not self.closed:
             for _, future in self._ahead:
-                if future.cancel():
-                    self._store._free.release()
+                future.cancel()
             self._ahead.clear()
             self._chunk = memoryview(b"")
         super().close()
@@ -307,7 +318,7 @@ class RemoteReader(io.RawIOBase):
     def _read_ahead(self) -> None:
         self._asked = max(self._asked, self._received)
         while self._asked < self.total and len(self._ahead) < LANES:
-            future = self._store.ahead(self._digest, self._asked, RANGE)
+            future = _lanes.try_take(self._store.backend.read, self._digest, self._asked, RANGE)
             if future is None:
                 return
             self._ahead.append((self._asked, future))

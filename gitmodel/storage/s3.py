@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 PART = 8 << 20
 PARTS = 9_000  # S3 takes 10,000
+PAGE = "1000"  # names that S3 lists at a time
 OWN = "x-amz-meta-sha256"
 """What we say of an object when we put it: one that was put by another program lacks it."""
 
@@ -40,7 +41,7 @@ class S3Backend:
     """Objects under *prefix* in *bucket*; *timeout* is in seconds, for one request without a sign of life."""
 
     def __init__(self, bucket: str, prefix: str, *, timeout: float = 60.0, attempts: int = 6) -> None:
-        if not _BUCKET.fullmatch(bucket):
+        if not _BUCKET.fullmatch(bucket) or ".." in bucket:
             raise UsageError(
                 f"{bucket!a} is no name of a bucket: those have 3 to 63 lower-case letters, digits, dots and hyphens",
                 hint="write the store as s3://BUCKET/PREFIX",
@@ -72,8 +73,6 @@ class S3Backend:
                 self.create()
             return None
         size = int(answer.headers.get("content-length", -1))
-        if answer.headers.get(OWN, hex_of(digest)) != hex_of(digest):
-            return None
         return StoredObject(digest, size, parsedate_to_datetime(answer.headers["last-modified"]).timestamp())
 
     def read(self, digest: Digest, start: int, length: int) -> tuple[bytes, int]:
@@ -94,7 +93,7 @@ class S3Backend:
         answer = self._request(
             "PUT", self._key(digest), body=content, hashed=name, headers=headers, about=digest, allowed=(409, 412)
         )
-        if answer.status in (409, 412) and not self._whole(digest, len(content)):
+        if answer.status in (409, 412) and not self.has(digest, len(content)):
             del headers["if-none-match"]  # it is not what we would put: mend it
             self._request("PUT", self._key(digest), body=content, hashed=name, headers=headers, about=digest)
 
@@ -111,7 +110,7 @@ class S3Backend:
         return S3Upload(self, digest, size, part_size, _text(_parse(answer), "UploadId"))
 
     def objects(self) -> Iterator[StoredObject]:
-        query = {"list-type": "2", "prefix": f"{self.prefix}sha256/", "encoding-type": "url", "max-keys": "1000"}
+        query = {"list-type": "2", "prefix": f"{self.prefix}sha256/", "encoding-type": "url", "max-keys": PAGE}
         while True:
             page = _parse(self._request("GET", "", query=query, about=""))
             for found in _all(page, "Contents"):
@@ -174,7 +173,7 @@ class S3Backend:
     def abort(self, digest: Digest, id: str) -> None:
         self._request("DELETE", self._key(digest), query={"uploadId": id}, about=digest, allowed=(404,))
 
-    def _whole(self, digest: Digest, size: int) -> bool:
+    def has(self, digest: Digest, size: int) -> bool:
         answer = self._request("HEAD", self._key(digest), about=digest, allowed=(404,))
         known = answer.headers.get(OWN) == hex_of(digest)
         return answer.status == 200 and known and answer.headers.get("content-length") == str(size)
@@ -186,7 +185,7 @@ class S3Backend:
         return there.size
 
     def _uploads(self, prefix: str) -> Iterator[tuple[str, str, float]]:
-        query = {"uploads": "", "prefix": prefix, "encoding-type": "url"}
+        query = {"uploads": "", "prefix": prefix, "encoding-type": "url", "max-uploads": PAGE}
         while True:
             page = _parse(self._request("GET", "", query=query, about=""))
             for found in _all(page, "Upload"):

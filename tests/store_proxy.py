@@ -1,0 +1,88 @@
+"""A real proxy before a server on loopback that fails, waits or cuts answers short where a test says so."""
+
+import http.client
+import socket
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class Proxy:
+    """`proxy.plan(number, method, path)` says what becomes of a request, counted from 1 in the order of arrival.
+
+    "" passes it on; a number such as "503" is the answer; "reset" closes the connection; "cut" passes on half of the
+    body of the answer; "hang" waits until the proxy is closed, having set `proxy.hanging`.
+    """
+
+    def __init__(self, port):
+        self.port_behind = port
+        self.plan = lambda number, method, path: ""
+        self.seen = []
+        self.hanging = threading.Event()
+        self._closing = threading.Event()
+        self._lock = threading.Lock()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+        self._server.daemon_threads = True
+        self._server.proxy = self
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
+
+    def __enter__(self):
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self._closing.set()
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def decide(self, method, path, headers):
+        with self._lock:
+            self.seen.append((method, path, headers))
+            return self.plan(len(self.seen), method, path)
+
+    def hang(self):
+        self.hanging.set()
+        self._closing.wait()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def log_message(self, *_):
+        pass
+
+    def _pass_on(self):
+        proxy = self.server.proxy
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        what = proxy.decide(self.command, self.path, dict(self.headers.items()))
+        if what == "hang":
+            proxy.hang()
+        if what in ("hang", "reset"):
+            self.connection.shutdown(socket.SHUT_RDWR)
+            self.close_connection = True
+            return
+        if what.isdigit():
+            self._answer(int(what), [("Content-Length", "0")], b"")
+            return
+        behind = http.client.HTTPConnection("127.0.0.1", proxy.port_behind)
+        try:
+            behind.request(self.command, self.path, body=body or None, headers=dict(self.headers.items()))
+            with behind.getresponse() as found:
+                content = found.read()
+                headers = [(k, v) for k, v in found.getheaders() if k.lower() != "transfer-encoding"]
+                if self.command != "HEAD" and found.getheader("Content-Length") is None:
+                    headers.append(("Content-Length", str(len(content))))
+                self._answer(found.status, headers, content[: len(content) // 2] if what == "cut" else content)
+        finally:
+            behind.close()
+        self.close_connection = self.close_connection or what == "cut"
+
+    def _answer(self, status, headers, content):
+        self.send_response_only(status)
+        for name, value in headers:
+            self.send_header(name, value)
+        self.end_headers()
+        self.wfile.write(content)
+
+    do_GET = do_PUT = do_POST = do_HEAD = do_DELETE = do_PATCH = _pass_on

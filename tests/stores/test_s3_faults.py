@@ -1,0 +1,460 @@
+"""What can go wrong between here and a bucket, and what is said and left then."""
+
+import errno
+import io
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+from store_proxy import Proxy
+from store_servers import KEY, READER_KEY, SECRET
+from transcripts import ask
+
+from gitmodel.domain.digests import digest_of, hex_of
+from gitmodel.errors import Conflict, Invalid, NotFound, Unreachable, UsageError
+from gitmodel.storage import cached_store, local_store, s3
+from gitmodel.storage.artifacts import get_file, get_folder, put_path, verify_file, verify_folder
+from gitmodel.storage.remote_store import RemoteStore
+from gitmodel.storage.s3 import PART, S3Backend
+from gitmodel.storage.stores import open_store
+
+pytestmark = pytest.mark.xdist_group("s3")
+
+LARGE = random.Random(1).randbytes(4 * PART + 1000)
+MAXRSS = 200  # MiB, whatever the size
+
+
+@pytest.fixture
+def store(s3, tmp_path):
+    return open_store(s3.prefix(), default_root=tmp_path / "copies")
+
+
+@pytest.fixture
+def proxy(s3, monkeypatch):
+    with Proxy(s3.port) as made:
+        monkeypatch.setenv("AWS_ENDPOINT_URL", made.url)
+        yield made
+
+
+def put(store, content):
+    return store.put_stream(io.BytesIO(content))[0]
+
+
+def read(store, digest):
+    with store.open(digest) as reader:
+        return reader.read()
+
+
+def alter(store, digest, content, *, disguised=False):
+    """Put *content* in the place of an object, as another program would; *disguised*, as if it were ours."""
+    backend = store.origin.backend
+    headers = {s3.OWN: hex_of(digest)} if disguised else {}
+    backend._request("PUT", backend._key(digest), body=content, headers=headers, about=digest)
+
+
+class TestDamage:
+    @pytest.mark.parametrize("content", [b"a model", LARGE], ids=["small", "large"])
+    @pytest.mark.parametrize("damage", ["truncated", "emptied", "altered", "grown", "swapped"])
+    def test_an_object_altered_behind_our_back_is_noticed_on_the_first_read_and_mended(
+        self, store, tmp_path, content, damage
+    ):
+        digest = put(store, content)
+        altered = {
+            "truncated": content[:-1],
+            "emptied": b"",
+            "altered": content[:3] + b"?" + content[4:],
+            "grown": content + b"more",
+            "swapped": content[::-1],
+        }[damage]
+        alter(store, digest, altered)
+        for kept in (store.origin, open_store(store.url, default_root=tmp_path / "elsewhere")):
+            for ask_for in (
+                lambda kept=kept: read(kept, digest),
+                lambda kept=kept: get_file(kept, digest, tmp_path / "got"),
+                lambda kept=kept: verify_file(kept, digest),
+            ):
+                with pytest.raises(Invalid, match=f"{digest} is damaged") as caught:
+                    ask_for()
+                assert "store the artifact again" in caught.value.hint
+        assert not (tmp_path / "got").exists()
+        assert not list(tmp_path.glob("elsewhere/*/*"))
+        with pytest.raises(Invalid):
+            verify_file(store, digest)  # although there is a whole copy on this machine
+        assert put(store, content) == digest
+        assert read(store.origin, digest) == content
+
+    def test_even_one_that_bears_our_mark_is_noticed(self, store):
+        digest = put(store, b"a model")
+        alter(store, digest, b"A model", disguised=True)
+        with pytest.raises(Invalid, match="damaged"):
+            read(store.origin, digest)
+
+    def test_a_damaged_copy_is_removed_and_the_object_taken(self, store):
+        digest = put(store, LARGE)
+        place = store.cache.place(digest)
+        place.chmod(0o644)
+        place.write_bytes(LARGE[:-1] + b"?")
+        with pytest.raises(Invalid, match="damaged") as caught:
+            read(store, digest)
+        assert "try again" in caught.value.hint
+        assert read(store, digest) == LARGE
+        assert place.read_bytes() == LARGE
+
+    def test_an_object_that_is_removed_while_it_is_read_is_not_half_there(self, store):
+        digest = put(store.origin, LARGE)
+        with store.open(digest) as reader:
+            reader.read(1)
+            store.origin.remove(digest)
+            with pytest.raises((NotFound, Invalid)):
+                reader.read()
+
+
+class TestServers:
+    def test_one_that_is_gone(self, store, monkeypatch, tmp_path):
+        digest = put(store.origin, b"a")
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        gone = RemoteStore(S3Backend("models", "x", attempts=2))
+        for ask_for in (
+            gone.create,
+            lambda: put(gone, b"a"),
+            lambda: put(gone, LARGE),
+            lambda: read(gone, digest),
+            lambda: gone.holds(digest),
+            lambda: list(gone.objects()),
+            lambda: gone.remove(digest),
+            gone.leftovers,
+        ):
+            with pytest.raises(Unreachable, match=r"s3://models/x cannot be reached at http://127.0.0.1:9") as caught:
+                ask_for()
+            assert "run the same command again" in caught.value.hint
+
+    def test_one_that_is_slow(self, proxy):
+        proxy.plan = lambda number, method, path: "hang"
+        slow = RemoteStore(S3Backend("models", "x", timeout=0.2, attempts=2))
+        with pytest.raises(Unreachable, match="timed out"):
+            put(slow, b"a")
+        assert len(proxy.seen) == 2
+
+    def test_one_that_fails_one_request_in_ten(self, proxy, s3, tmp_path):
+        faults = ["503", "reset", "cut", "500", "429"]
+        proxy.plan = lambda number, method, path: "" if number % 10 else faults[number // 10 % len(faults)]
+        store = open_store(s3.prefix(), default_root=tmp_path / "copies")
+        folder = tmp_path / "folder"
+        folder.mkdir()
+        for number in range(100):
+            (folder / f"{number}").write_bytes(b"%d" % number)
+        (folder / "large").write_bytes(LARGE)
+        stored = put_path(store, folder)
+        other = open_store(store.url, default_root=tmp_path / "other copies")
+        get_folder(other, stored.digest, tmp_path / "got")
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == {
+            path.name: path.read_bytes() for path in (tmp_path / "got").iterdir()
+        }
+        assert verify_folder(store, stored.digest) == stored
+        assert len(list(store.objects())) == 102
+        assert store.leftovers() == []
+        assert len(proxy.seen) > 300
+
+    def test_one_that_fails_at_every_request_is_said_to(self, proxy):
+        proxy.plan = lambda number, method, path: "503"
+        store = RemoteStore(S3Backend("models", "x", attempts=2))
+        with pytest.raises(Unreachable, match=r"fails at PUT of sha256:.*: 503"):
+            put(store, b"a")
+
+    def test_one_that_does_not_speak_s3(self, proxy, monkeypatch):
+        proxy.plan = lambda number, method, path: "200"
+        store = RemoteStore(S3Backend("models", "x"))
+        with pytest.raises(Unreachable, match="does not speak S3"):
+            list(store.objects())
+
+
+class TestAccess:
+    @pytest.mark.parametrize(
+        ("key", "secret", "said"),
+        [
+            (KEY, "wrong", "SignatureDoesNotMatch"),
+            ("AKIDOFNOBODY", SECRET, "InvalidAccessKeyId"),
+            (READER_KEY, SECRET, "AccessDenied"),
+        ],
+    )
+    def test_a_refusal_names_bucket_key_and_principal(self, s3, monkeypatch, key, secret, said):
+        url = s3.prefix()
+        for name, value in s3.environ(key=key, secret=secret).items():
+            monkeypatch.setenv(name, value)
+        store = open_store(url, default_root=Path()).origin
+        with pytest.raises(Unreachable) as caught:
+            put(store, b"a")
+        message, name = caught.value.message, hex_of(digest_of(b"a"))
+        assert f"{url} at {s3.endpoint} refuses PUT" in message
+        assert f"sha256/{name[:2]}/{name[2:]}" in message
+        assert f"to the access key ...{key[-4:]} (from env): {said}" in message
+        assert secret not in message
+        assert "aws sts get-caller-identity" in caught.value.hint
+
+    def test_no_credentials_at_all(self, s3, monkeypatch):
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+            monkeypatch.delenv(name)
+        with pytest.raises(Unreachable, match="there are no credentials for s3://models") as caught:
+            put(open_store(s3.prefix(), default_root=Path()).origin, b"a")
+        assert "aws configure" in caught.value.hint
+
+    def test_a_profile_that_is_not_there(self, s3, monkeypatch):
+        monkeypatch.setenv("AWS_PROFILE", "nobody")
+        with pytest.raises(Unreachable, match="nobody"):
+            put(open_store(s3.prefix(), default_root=Path()).origin, b"a")
+
+    def test_a_bucket_that_is_not_there(self, s3):
+        store = open_store("s3://no-such-bucket/x", default_root=Path()).origin
+        for ask_for in (
+            store.create,
+            lambda: put(store, b"a"),
+            lambda: put(store, LARGE),
+            lambda: read(store, digest_of(b"a")),
+            lambda: store.holds(digest_of(b"a")),
+            lambda: list(store.objects()),
+        ):
+            with pytest.raises(Unreachable, match=f"no bucket no-such-bucket at {s3.endpoint}") as caught:
+                ask_for()
+            assert "aws s3 mb s3://no-such-bucket" in caught.value.hint
+
+    @pytest.mark.parametrize("name", ["ab", "a" * 64, "Capital", "under_score", "-x-", "a..b"])
+    def test_a_name_that_no_bucket_has(self, name):
+        with pytest.raises(UsageError, match="no name of a bucket"):
+            open_store(f"s3://{name}/x", default_root=Path())
+
+    def test_on_the_command_line_nothing_is_recorded_and_the_exit_code_is_7(self, s3, code_repo, monkeypatch, capsys):
+        monkeypatch.chdir(code_repo)
+        code, out, err = ask(capsys, "init", "--store", "s3://no-such-bucket/x")
+        assert (code, out) == (7, "")
+        assert err == (
+            f"error: there is no bucket no-such-bucket at {s3.endpoint}\n"
+            "hint: make it, for example with `aws s3 mb s3://no-such-bucket`, or name another store with "
+            "`git model config store URL`\n"
+        )
+        assert ask(capsys, "init", "--store", "s3://ab/x")[0] == 2
+
+
+class TestDisk:
+    def test_a_full_disk_of_copies_is_said_when_something_large_is_put(self, store, monkeypatch):
+        real = os.write
+
+        def full(descriptor, content):
+            if len(content) > 1000:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            return real(descriptor, content)
+
+        monkeypatch.setattr(local_store.os, "write", full)
+        with pytest.raises(Unreachable, match=r"copies .* cannot be written: .*No space left") as caught:
+            put(store, LARGE)
+        assert "make room" in caught.value.hint
+        assert list(store.objects()) == []
+        put(store, b"small" * 1000)  # needs no copy
+        assert len(list(store.objects())) == 1
+
+    def test_on_a_full_disk_of_copies_an_artifact_is_got_all_the_same(self, store, tmp_path, monkeypatch):
+        digest = put(store.origin, LARGE)
+
+        def full(*_):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        monkeypatch.setattr(cached_store.os, "pwrite", full)
+        get_file(store, digest, tmp_path / "got")
+        assert (tmp_path / "got").read_bytes() == LARGE
+        assert [path for path in store.cache.root.rglob("*") if path.is_file()] == []
+
+    def test_a_file_that_changes_while_it_is_read_is_not_stored(self, store, tmp_path):
+        path = tmp_path / "model"
+        path.write_bytes(LARGE)
+        told = []
+
+        def change(done, total):
+            if not told:
+                path.write_bytes(LARGE[:-1])
+            told.append(done)
+
+        real = store.cache.put_stream
+
+        def changing(source, **options):
+            path.write_bytes(LARGE[:-1])
+            return real(source, **options)
+
+        store.cache.put_stream = changing
+        with pytest.raises(Conflict, match="changed while it was being read"):
+            put_path(store, path)
+        assert list(store.objects()) == []
+        assert store.leftovers() == []
+
+
+class TestTwoWriters:
+    @pytest.mark.parametrize("content", [b"a model", LARGE], ids=["small", "large"])
+    def test_writers_of_the_same_digest_both_succeed(self, store, tmp_path, content):
+        stores = [open_store(store.url, default_root=tmp_path / f"{number}").origin for number in range(4)]
+        with ThreadPoolExecutor(4) as pool:
+            assert set(pool.map(lambda each: put(each, content), stores)) == {digest_of(content)}
+        assert read(store.origin, digest_of(content)) == content
+        for left in store.leftovers():  # two that began at the same moment have one upload each
+            store.remove_leftover(left)
+        assert store.leftovers() == []
+        assert read(store.origin, digest_of(content)) == content
+
+    def test_an_upload_that_somebody_else_finishes_is_done(self, store):
+        digest = digest_of(LARGE)
+        backend = store.origin.backend
+        upload = backend.upload(digest, len(LARGE))
+        upload.send(0, LARGE[:PART])
+        put(store.origin, LARGE)  # goes on with that upload, and finishes it
+        upload.send(1, LARGE[PART : 2 * PART])
+        upload.finish()
+        assert read(store.origin, digest) == LARGE
+        assert store.leftovers() == []
+
+    def test_an_upload_that_somebody_else_aborts_is_said(self, store):
+        upload = store.origin.backend.upload(digest_of(LARGE), len(LARGE))
+        (left,) = store.leftovers()
+        store.remove_leftover(left)
+        with pytest.raises(Unreachable, match="aborted by somebody else"):
+            upload.send(0, LARGE[:PART])
+
+
+PUT = """
+import sys
+from pathlib import Path
+from gitmodel.storage.artifacts import put_path
+from gitmodel.storage.stores import open_store
+print(put_path(open_store(sys.argv[1], default_root=Path(sys.argv[2])), Path(sys.argv[3])).digest)
+"""
+GET = """
+import sys
+from pathlib import Path
+from gitmodel.storage.artifacts import get_file
+from gitmodel.storage.stores import open_store
+get_file(open_store(sys.argv[1], default_root=Path(sys.argv[2])), sys.argv[4], Path(sys.argv[3]))
+"""
+
+
+def killed_when_hanging(proxy, *command):
+    """Run *command* until the proxy lets it wait, and kill it there."""
+    with subprocess.Popen([sys.executable, "-c", *map(str, command)]) as process:
+        while not proxy.hanging.wait(0.05):
+            assert process.poll() is None
+        process.send_signal(signal.SIGKILL)
+
+
+class TestKilled:
+    def test_an_upload_that_was_killed_goes_on_where_it_stopped(self, s3, proxy, tmp_path):
+        (tmp_path / "model").write_bytes(LARGE)
+        url, digest = s3.prefix(), digest_of(LARGE)
+        arrived = threading.Semaphore(0)
+
+        def third_part_hangs(number, method, path):
+            return "hang" if "partNumber=3" in path else ""
+
+        proxy.plan = third_part_hangs
+        store = open_store(url, default_root=tmp_path / "copies")
+        with subprocess.Popen([sys.executable, "-c", PUT, url, tmp_path / "copies", tmp_path / "model"]) as process:
+            while len(sent_parts(store, process)) < 4:
+                arrived.acquire(timeout=0.05)
+            process.send_signal(signal.SIGKILL)
+        assert not store.holds(digest)
+        assert list(store.objects()) == []
+        (left,) = store.leftovers()
+        assert left.size == len(LARGE) - PART
+        proxy.plan = lambda number, method, path: ""
+        proxy.seen.clear()
+        assert put_path(store, tmp_path / "model").digest == digest
+        assert [path.partition("partNumber=")[2][0] for _, path, _ in proxy.seen if "partNumber=" in path] == ["3"]
+        assert store.leftovers() == []
+        assert read(store.origin, digest) == LARGE
+
+    def test_a_download_that_was_killed_goes_on_where_it_stopped(self, s3, proxy, tmp_path):
+        store = open_store(s3.prefix(), default_root=tmp_path / "copies")
+        digest = put(store.origin, LARGE)
+        half = len(LARGE) // 2
+
+        def second_half_hangs(number, method, path):
+            start = int(proxy.seen[-1][2].get("range", "bytes=0").partition("=")[2].partition("-")[0])
+            return "hang" if method == "GET" and start >= half else ""
+
+        proxy.plan = second_half_hangs
+        partial = tmp_path / "copies" / "partial" / hex_of(digest)
+        with subprocess.Popen(
+            [sys.executable, "-c", GET, store.url, tmp_path / "copies", tmp_path / "got", digest]
+        ) as process:
+            while not (partial.exists() and partial.stat().st_size >= half - (8 << 20)):
+                assert process.poll() is None
+            process.send_signal(signal.SIGKILL)
+        had = partial.stat().st_size
+        assert not (tmp_path / "got").exists()
+        assert not store.cache.holds(digest)
+        proxy.plan = lambda number, method, path: ""
+        proxy.seen.clear()
+        get_file(store, digest, tmp_path / "got")
+        assert (tmp_path / "got").read_bytes() == LARGE
+        ranges = [headers["range"] for method, _, headers in proxy.seen if method == "GET"]
+        assert min(int(each.partition("=")[2].partition("-")[0]) for each in ranges) == had
+        assert not partial.exists()
+        assert read(store.cache, digest) == LARGE
+
+    def test_what_was_fetched_before_and_is_spoiled_is_fetched_again(self, store, tmp_path):
+        digest = put(store.origin, LARGE)
+        partial = store.cache.root / "partial" / hex_of(digest)
+        for spoiled in (b"?" * 1000, LARGE + b"more", b"?" * len(LARGE)):
+            partial.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_bytes(spoiled)
+            with suppress(Invalid):
+                get_file(store, digest, tmp_path / "got")
+            get_file(store, digest, tmp_path / "got")
+            assert (tmp_path / "got").read_bytes() == LARGE
+            assert not partial.exists()
+            (tmp_path / "got").unlink()
+            store.cache.remove(digest)
+
+
+def sent_parts(store, process):
+    assert process.poll() is None
+    backend = store.origin.backend
+    return [part for key, id, _ in backend._uploads(backend.prefix) for part in backend._parts(key, id)]
+
+
+MEASURE = """
+import sys
+from pathlib import Path
+from gitmodel.storage.artifacts import get_file, put_path, verify_file
+from gitmodel.storage.stores import open_store
+folder = Path(sys.argv[2])
+store = open_store(sys.argv[1], default_root=folder / "copies")
+digest = put_path(store, folder / "large").digest
+get_file(open_store(sys.argv[1], default_root=folder / "other"), digest, folder / "got")
+verify_file(store, digest)
+# getrusage would tell the memory of whoever started us, if that was more
+print(next(int(line.split()[1]) >> 10 for line in open("/proc/self/status") if line.startswith("VmHWM")))
+"""
+
+
+@pytest.mark.parametrize("size", [256, pytest.param(2048, marks=pytest.mark.soak)])
+def test_memory_is_bounded_whatever_the_size(s3, tmp_path, size):
+    with (tmp_path / "large").open("wb") as out:
+        for number in range(size):
+            out.write(random.Random(number).randbytes(1 << 20))
+    done = subprocess.run(
+        [sys.executable, "-c", MEASURE, s3.prefix(), tmp_path], capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout) <= MAXRSS
+
+
+def test_listings_go_on_from_page_to_page(store, monkeypatch):
+    monkeypatch.setattr(s3, "PAGE", "3")
+    digests = {put(store, b"%d" % number) for number in range(10)}
+    assert set(store.digests()) == digests
+    uploads = [store.origin.backend.upload(digest_of(b"large %d" % number), 5 * PART) for number in range(5)]
+    assert len(store.leftovers()) == 5
+    for upload in uploads:
+        upload.abort()
+    assert store.leftovers() == []
