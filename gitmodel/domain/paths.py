@@ -10,6 +10,7 @@ from typing import Literal
 from gitmodel.domain import names
 
 REGISTRY = "gitmodel.toml"
+SIGNERS = "allowed_signers"
 MODELS = "models"
 RUNS = "runs"
 PURGED = "purged"
@@ -115,6 +116,11 @@ def purge_file(digest: str) -> str:
 def is_host_file(path: str) -> bool:
     """Whether *path* is (in) one of the files that the git host reads from the branch."""
     return path.split("/", 1)[0] in HOST_FILES
+
+
+def is_rule(path: str) -> bool:
+    """Whether what is in *path* decides who may do what: the rules of stages, who may sign, files of the git host."""
+    return path in (REGISTRY, SIGNERS) or is_host_file(path)
 
 
 _RUN_ID = re.compile(r"([0-9]{4})([0-9]{2})([0-9]{2})T[0-9]{6}Z-[A-Za-z0-9][A-Za-z0-9._-]{0,99}")

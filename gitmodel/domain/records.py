@@ -42,13 +42,15 @@ class StageRule:
     """An exclusive stage of the registry: one version of a model holds it at a time.
 
     A version enters it only from a place of *after* (stages, "archived", "none"; empty: from anywhere) and through its
-    *gates*. With *proposal_only* a change is in force only when it came through review; *rollback* "direct" lets a
-    version that was there before return without any of this.
+    *gates*. With *proposal_only* a change is in force only when it came through review; with *signed* only when its
+    commit and its tag are signed by somebody whom `allowed_signers` lists. *rollback* "direct" lets a version that was
+    there before return without any of this but the signatures.
     """
 
     name: str
     after: tuple[str, ...] = ()
     proposal_only: bool = False
+    signed: bool = False
     rollback: str = ""
     gates: tuple[GateRule, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -329,6 +331,7 @@ _STAGE_RULE = Schema(
         Key("name", _name, required=True),
         Key("after", codec.word_set),
         Key("proposal_only", codec.flag),
+        Key("signed", codec.flag),
         Key("rollback", _one_of("direct")),
         Key("gates", schema=_GATE_RULE, many=True),
     ),
@@ -483,7 +486,7 @@ def format_of(record: Any) -> tuple[int, int]:
         return max(map(format_of, record.artifacts), default=OLDEST_FORMAT)
     newer = (
         isinstance(record, PurgeRecord)
-        or (isinstance(record, RegistryRecord) and record.stores)
+        or (isinstance(record, RegistryRecord) and (record.stores or any(rule.signed for rule in record.stages)))
         or (isinstance(record, ModelRecord) and record.store)
         or (isinstance(record, ArtifactLink) and (record.uri or record.version_id or record.digest_by))
     )

@@ -24,6 +24,7 @@ from gitmodel.pipelines.worker import Result
 from gitmodel.registry.admission import judge
 from gitmodel.registry.runs import fitting
 from gitmodel.registry.writer import Batch
+from gitmodel.storage.signing import Unsigned
 
 log = logging.getLogger("gitmodel.pipelines")
 
@@ -62,13 +63,19 @@ def commit_run(
 
 
 def _commit(
-    client: Client, record: RunRecord, targets: Mapping[str, Target], results: Mapping[str, Result]
+    client: Client,
+    record: RunRecord,
+    targets: Mapping[str, Target],
+    results: Mapping[str, Result],
+    unsigned: str = "",
 ) -> RunRecord | None:
+    """One try; *unsigned* is why no stage can be changed here."""
     chosen = {target.reference: target for target in targets.values()}
     rules = client.repository.snapshot().registry().runs or RunRules()
     succeeded = record.status == "succeeded"
     kept = [target for target in chosen.values() if target.reference in record.versions and target.new]
     plans = [plan for result in results.values() for plan in result["plans"]] if succeeded else []
+    plans = [plan for plan in plans if not (unsigned and plan["verb"] == "stage")]
     if rules.record == "versioned" and not (record.versions or plans):
         return None
     record = fitting(record, client.store)
@@ -93,8 +100,13 @@ def _commit(
     for plan in plans:
         batch.transact(lambda snapshot, plan=plan: _plan(snapshot, plan, refused))  # type: ignore[misc]
     batch.transact(lambda snapshot: plan_run(snapshot, record))
-    batch.commit()
-    for message in refused:
+    try:
+        batch.commit()
+    except Unsigned as error:
+        if unsigned:
+            raise
+        return _commit(client, record, targets, results, error.message)
+    for message in [*refused, *([unsigned] if unsigned else [])]:
         log.warning("%s; the run is recorded without it", message)
     return record
 

@@ -10,7 +10,7 @@ from gitmodel.domain.gates import Outcome
 from gitmodel.domain.records import StageRecord
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot
-from gitmodel.errors import GitModelError, UsageError
+from gitmodel.errors import GitModelError, Invalid, UsageError
 from gitmodel.storage.log import stage_events
 from gitmodel.storage.repository import Repository
 
@@ -45,12 +45,16 @@ def why_not(repository: Repository, snapshot: Snapshot, ref: StageRef, reviewed:
     """Why the change of the stage *ref* that is recorded must not be in force, or "".
 
     It is judged at the newest commit that changed the stage's file, by the rules in its first parent. *reviewed* are
-    commits that the caller vouches for. Raises Invalid where a shallow clone hides that commit.
+    commits that the caller vouches for; of others, a signature that is asked for must count by our clock as well.
+    Raises Invalid where a shallow clone hides that commit.
     """
     found = _changed_by(repository, snapshot.commit, ref)
     if found is None:
         return ""
-    ref, commit = found
+    unsigned = _seal_fault(repository, found[2], ref, reviewed)
+    if unsigned:
+        return unsigned
+    ref, commit, _ = found
     parents = repository.tags.commit(commit).parents
     if not parents:
         return ""
@@ -107,26 +111,51 @@ def _fault(repository: Repository, commit: str, ref: StageRef, reviewed: Collect
     try:
         rule = repository.snapshot(parents[0]).registry().rule(ref.stage)
         path = paths.stage_file(ref.model, ref.stage)
-        if rule.proposal_only and commit not in reviewed and not came_by_merge(repository, commit, path):
+        unsigned = repository.tags.seals.commit_fault(commit) if rule.signed else ""
+        if unsigned:
+            return unsigned
+        if rule.proposal_only and not rule.signed and not _came_through_review(repository, commit, path, reviewed):
             return f"{commit[:10]} changed it directly, and {ref.stage} takes only what came through review"
         return "; ".join(str(outcome) for outcome in judge_commit(repository, commit, ref) if outcome.stops)
     except GitModelError as error:
         return error.message
 
 
-def _changed_by(repository: Repository, tip: str, ref: StageRef) -> tuple[StageRef, str] | None:
+def _came_through_review(repository: Repository, commit: str, path: str, reviewed: Collection[str]) -> bool:
+    """Whether *commit* was vouched for, is a merge, or is signed by somebody on the list before it, as hosts do."""
+    if commit in reviewed or came_by_merge(repository, commit, path):
+        return True
+    return not repository.tags.seals.commit_fault(commit)
+
+
+def _seal_fault(repository: Repository, commit: str, ref: StageRef, reviewed: Collection[str]) -> str:
+    """Why the signature of *commit*, which set the file of *ref*, does not count now, if one is asked for, or ""."""
+    seals = repository.tags.seals
+    try:
+        if not seals.demanded(repository.tags.commit(commit).parents, ref.stage):
+            return ""
+        now = None if commit in reviewed else int(repository.identity.moment().timestamp())
+        return seals.commit_fault(commit, now=now)
+    except Invalid as error:
+        return error.message
+
+
+def _changed_by(repository: Repository, tip: str, ref: StageRef) -> tuple[StageRef, str, str] | None:
     """The newest commit that changed the stage *ref*, and the stage under the name that its model had then.
 
-    To rename a model carries its stages along; it does not change them.
+    To rename a model carries its stages along; it does not change them. The third is the newest commit that wrote the
+    file, which may be such a rename.
     """
+    newest = ""
     for _ in range(MOST_RENAMES):
         commit = repository.tags.changed_by(tip, paths.stage_file(ref.model, ref.stage))
+        newest = newest or commit
         if not commit:
             return None
         parents = repository.tags.commit(commit).parents
         carried = _carried_from(repository, commit, parents[0], ref) if parents else None
         if carried is None:
-            return ref, commit
+            return ref, commit, newest
         ref, tip = carried, parents[0]
     return None
 

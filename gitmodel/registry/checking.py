@@ -8,7 +8,7 @@ from itertools import groupby, islice
 from typing import Any
 
 from gitmodel import expressions
-from gitmodel.domain import codec, names, paths, records
+from gitmodel.domain import codec, names, paths, records, signers
 from gitmodel.domain.codec import Problem, Schema
 from gitmodel.domain.gates import AFTER
 from gitmodel.domain.paths import RecordPath
@@ -42,6 +42,7 @@ RULES: Mapping[str, str] = {
     "registry.record": "gitmodel.toml is there, and its format can be read",
     "registry.stages": "the exclusive stages have different names, and none is archived, none or latest",
     "registry.stores": "stores have names by the grammar, and no URL of a store or an artifact holds credentials",
+    "registry.signers": "allowed_signers has lines that can be read, and lists somebody if a stage asks for signatures",
     "registry.rules": "gates of a stage have different names and expressions that can be read; after names places",
     "name.grammar": "models, stages, aliases, versions and artifacts are named by the grammar of names",
     "name.case": "no two names in one place differ by case only",
@@ -156,7 +157,7 @@ def _check_entry(
         return
     found = paths.parse_path(path)
     if found is None:
-        if not paths.is_host_file(path) and not registry.newer:
+        if not paths.is_rule(path) and not registry.newer:
             yield Problem(path, "", "tree.path", "is no file of the format")
     elif found.kind == "run":
         yield from _check_run(files, registry, path, found.key)
@@ -192,6 +193,7 @@ def _check_registry(files: CommitFiles) -> tuple[RegistryRecord, list[Problem]]:
         if holds_credentials(url):
             problems.append(Problem(path, key, "registry.stores", "holds credentials"))
     problems += _case_faults(list(record.stores), f"{path}, stores.{{}}")
+    problems += _signer_faults(files, record)
     return record, [*problems, *_format_faults(registry=record, path=path, record=record)]
 
 
@@ -217,6 +219,19 @@ def _rule_faults(record: RegistryRecord) -> Iterator[tuple[StageRule, str]]:
                 if "needs the CEL library" in error.message:  # which says nothing about the expression
                     continue
                 yield rule, f"gate {gate.name}: {error.message}"
+
+
+def _signer_faults(files: CommitFiles, record: RegistryRecord) -> Iterator[Problem]:
+    try:
+        text = (files.read(paths.SIGNERS) or b"").decode("utf-8", "replace")
+    except Invalid as error:
+        yield _problem(paths.SIGNERS, error, "registry.signers")
+        return
+    for fault in signers.faults(text):
+        yield Problem(paths.SIGNERS, "", "registry.signers", fault)
+    asking = next((rule.name for rule in record.stages if rule.signed), "")
+    if asking and next(signers.read_signers(text), None) is None:
+        yield Problem(paths.SIGNERS, "", "registry.signers", f"lists nobody, and {asking} asks for signatures")
 
 
 def _check_run(files: CommitFiles, registry: RegistryRecord, path: str, id: str) -> list[Problem]:

@@ -181,8 +181,8 @@ def apply(
                     ready.append(ref)
         return ready
 
-    moved = repository.put_in_force(choose)
-    return Applied(tuple(moved), tuple(refused))
+    moved, unsigned = repository.put_in_force(choose)
+    return Applied(tuple(moved), (*refused, *unsigned))
 
 
 def _why_not(snapshot: Snapshot, ref: StageRef, state: StageState) -> str:

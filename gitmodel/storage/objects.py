@@ -131,6 +131,12 @@ def parse_tag(id: str, data: bytes) -> Tag:
     return Tag(id, keys.get("tag", ""), keys.get("object", ""), keys.get("type", ""))
 
 
+def same_tag(one: bytes, other: bytes) -> bool:
+    """Whether two tag objects have the same name and target, whoever made and signed them."""
+    left, right = parse_tag("", one), parse_tag("", other)
+    return (left.name, left.target, left.target_type) == (right.name, right.target, right.target_type)
+
+
 def format_tag(target: str, name: str, tagger: str, message: str) -> bytes:
     """The bytes of an annotated tag of a commit."""
     return f"object {target}\ntype commit\ntag {name}\ntagger {tagger}\n\n{message}".encode()

@@ -22,7 +22,9 @@ from gitmodel.storage.git import OLDEST, ZERO, Git, GitError, Locked, Moved, Obj
 from gitmodel.storage.identity import Identity
 from gitmodel.storage.locks import Writers, gc_runs
 from gitmodel.storage.notes import Notes
-from gitmodel.storage.objects import LooseObjects, NewObject, format_commit, format_pack
+from gitmodel.storage.objects import LooseObjects, NewObject, format_commit, format_pack, parse_commit, parse_tag
+from gitmodel.storage.signatures import Verifier
+from gitmodel.storage.signing import Signer, Unsigned
 from gitmodel.storage.stage_tags import StageTags
 from gitmodel.storage.trees import CommitFiles, Trees, changed_tree
 
@@ -52,7 +54,9 @@ class Repository:
         self.reader = ObjectReader(git)
         self.notes = Notes(git.common_dir / "gitmodel" / "notes")
         self.trees = Trees(self.reader, self.notes)
-        self.tags = StageTags(git, self.reader, self.trees, self.notes, shallow=shallow)
+        self.verifier = Verifier(git.environ, config)
+        self.tags = StageTags(git, self.reader, self.trees, self.notes, self.verifier, shallow=shallow)
+        self.signer = Signer(git, config, self.verifier)
         self.objects = LooseObjects(objects_folder, config.get("core.sharedrepository", ""))
         self.identity = Identity(git)
         self.writers = Writers(git.common_dir)
@@ -177,14 +181,17 @@ class Repository:
             if number <= tip_number:
                 self.git.run("update-ref", "--no-deref", "-d", reserved_ref(model, number))
 
-    def put_in_force(self, choose: Callable[[Snapshot], Iterable[StageRef]]) -> list[StageRef]:
+    def put_in_force(
+        self, choose: Callable[[Snapshot], Iterable[StageRef]]
+    ) -> tuple[list[StageRef], list[tuple[StageRef, str]]]:
         """Set the tags that *choose* names to the commits that recorded them; drop those with no record.
 
-        Returns what moved. *choose* is asked again when somebody moved first.
+        Returns what moved, and what did not since its tag cannot be signed here, with why. *choose* is asked again when
+        somebody moved first.
         """
         tries = _Tries(self)
         while True:
-            moves, new, drops, moved = [], [], [], []
+            moves, new, drops, moved, refused = [], [], [], [], []
             try:
                 snapshot = self.snapshot()
                 refs = list(choose(snapshot))
@@ -196,7 +203,12 @@ class Repository:
                 wanted = self._recorded_at(snapshot, ref)
                 if wanted is None and old:
                     drops.append((ref, old))
-                elif wanted is not None and wanted.id != old:
+                elif wanted is not None and not self.tags.agrees(ref, old, wanted):
+                    try:
+                        wanted = self.sealed(ref, wanted)
+                    except Unsigned as error:
+                        refused.append((ref, error.message))
+                        continue
                     new.append(wanted)
                     moves.append(_move(ref.full, wanted.id, old))
                     moved.append(ref)
@@ -204,14 +216,23 @@ class Repository:
                 if moves:
                     self.move([f"verify {self.branch} {snapshot.commit}", *moves], "gitmodel: apply", new)
                 self._drop(drops)
-                return moved + [ref for ref, _ in drops]
+                return moved + [ref for ref, _ in drops], refused
             except (Moved, Locked) as error:
                 tries.failed(error)
 
-    def add_commit(self, parent: str, files: Mapping[str, bytes | None], author: str, message: str) -> str:
-        """Write a commit on *parent* that no ref names yet; *author* as commits hold it. Returns its id."""
+    def add_commit(
+        self, parent: str, files: Mapping[str, bytes | None], author: str, message: str, *, sign: bool = False
+    ) -> str:
+        """Write a commit on *parent* that no ref names yet; *author* as commits hold it. Returns its id.
+
+        It is signed if *sign* or git says so, or if the rules ask for it and git has a key. Raises Unsigned.
+        """
+        sealed = self.signer.has_key and self._is_sealed(self.snapshot(parent), files)
         tree, new = changed_tree(self.trees, self.tags.commit(parent).tree, files)
-        made = NewObject("commit", format_commit(tree, [parent], author, self.identity.now()[1], message))
+        committer = self.identity.now()[1]
+        made = NewObject("commit", format_commit(tree, [parent], author, committer, message))
+        if sign or sealed or self.signer.signs_commits:
+            made = self.signer.commit(made, committer)
         self.objects.write([*new, made])
         return made.id
 
@@ -291,7 +312,10 @@ class Repository:
         tree, new = changed_tree(self.trees, root, change.files) if change.files else (root, [])
         made = None
         if tree != root:
-            made = self._commit(snapshot.commit, tree, change)
+            sealed = self._is_sealed(snapshot, change.files)
+            made = self._commit(snapshot.commit, tree, change, sign=sealed)
+            if sealed:
+                self._check_seal(self.tags.seals.commit_fault(made.id, made.data))
             new.append(made)
         commit = made.id if made else snapshot.commit
         # The branch comes first: after a crash git has moved refs in this order, and "branch new, tag old" is pending.
@@ -302,7 +326,8 @@ class Repository:
             tag = self.tags.id(ref)
             if wanted is None and tag:
                 drops.append((ref, tag))
-            elif wanted is not None and wanted.id != tag:
+            elif wanted is not None and not self.tags.agrees(ref, tag, wanted, made):
+                wanted = self.sealed(ref, wanted, made)
                 new.append(wanted)
                 moves.append(_move(ref.full, wanted.id, tag))
         try:
@@ -318,17 +343,57 @@ class Repository:
         self._drop(drops)
 
     def commit_on(self, parent: str, change: Change[Any]) -> str:
-        """Write the commit that *change* is on *parent*; no ref names it yet, and no tag follows. Returns its id."""
+        """Write the commit that *change* is on *parent*; no ref names it yet, and no tag follows. Returns its id.
+
+        Where the rules ask for a signature it is signed, if git has a key to do so: who merges it, signs what counts.
+        """
         tree, new = changed_tree(self.trees, self.tags.commit(parent).tree, change.files)
-        made = self._commit(parent, tree, change)
+        sealed = self.signer.has_key and self._is_sealed(self.snapshot(parent), change.files)
+        made = self._commit(parent, tree, change, sign=sealed)
         self.objects.write([*new, made])
         return made.id
 
-    def _commit(self, parent: str, tree: str, change: Change[Any]) -> NewObject:
+    def _commit(self, parent: str, tree: str, change: Change[Any], *, sign: bool) -> NewObject:
         author, committer = self.identity.now()
         txn = history.transaction_id(parent, tree, author, committer, change.subject)
         message = history.commit_message(change.subject, change.reason, change.trailers, txn=txn)
-        return NewObject("commit", format_commit(tree, [parent] if parent else [], author, committer, message))
+        made = NewObject("commit", format_commit(tree, [parent] if parent else [], author, committer, message))
+        return self.signer.commit(made, committer) if sign or self.signer.signs_commits else made
+
+    def _is_sealed(self, snapshot: Snapshot, files: Mapping[str, bytes | None]) -> bool:
+        """Whether a change of *files* must be signed by the rules of the snapshot."""
+        rules = [rule for rule in snapshot.registry().stages if rule.signed]
+        if not rules or not snapshot.commit:
+            return False
+        changed = [path for path, data in files.items() if data != snapshot.files.read(path)]
+        found = [paths.parse_path(path) for path in changed if path not in (paths.REGISTRY, paths.SIGNERS)]
+        stages = {what.key for what in found if what is not None and what.kind == "stage"}
+        return len(found) < len(changed) or any(rule.name in stages for rule in rules)
+
+    def sealed(self, ref: StageRef, tag: NewObject, commit: NewObject | None = None) -> NewObject:
+        """*tag*, signed where git or the rule of its stage asks for it; *commit* is its target, if not written yet.
+
+        Raises Unsigned where the rule does not let who works here sign for the stage.
+        """
+        target = parse_tag(tag.id, tag.data).target
+        own = commit if commit is not None and commit.id == target else None
+        data = own.data if own else self.reader.get(target).data
+        demanded = self.tags.seals.demanded(parse_commit(target, data).parents, ref.stage)
+        if not demanded and not self.signer.signs_tags:
+            return tag
+        signed = self.signer.tag(tag, self.identity.now()[1])
+        if demanded:
+            now = int(self.identity.moment().timestamp())
+            fault = self.tags.seals.tag_fault(signed.id, signed.data, own.data if own else None, now=now)
+            self._check_seal(fault and f"the tag {ref.name} cannot be set: {fault}")
+        return signed
+
+    def _check_seal(self, fault: str) -> None:
+        if fault:
+            raise Unsigned(
+                f"the rules of the stage ask for a signature that counts: {fault}",
+                hint=f"ask one of those in `git show {self.branch.removeprefix('refs/heads/')}:{paths.SIGNERS}`",
+            )
 
     def _follow(
         self, snapshot: Snapshot, change: Change[Any], commit: NewObject | None

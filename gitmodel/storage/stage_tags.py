@@ -10,9 +10,12 @@ from gitmodel.domain.records import StageRecord
 from gitmodel.domain.refs import STAGE_TAGS, StageRef
 from gitmodel.domain.snapshot import StageTag
 from gitmodel.errors import Invalid
+from gitmodel.storage import signatures
 from gitmodel.storage.git import Git, GitObject, Moved, ObjectReader
 from gitmodel.storage.notes import Notes
-from gitmodel.storage.objects import Commit, NewObject, format_tag, parse_commit, parse_tag
+from gitmodel.storage.objects import Commit, NewObject, format_tag, parse_commit, parse_tag, same_tag
+from gitmodel.storage.seals import Seals
+from gitmodel.storage.signatures import Verifier
 from gitmodel.storage.trees import CommitFiles, Forgetful, Trees
 
 # How far back a commit is looked for one by one before git is asked to walk.
@@ -23,13 +26,17 @@ _COMMITS_KEPT = 4_000
 class StageTags:
     """The stage tags of one repository."""
 
-    def __init__(self, git: Git, reader: ObjectReader, trees: Trees, notes: Notes, *, shallow: bool) -> None:
+    def __init__(
+        self, git: Git, reader: ObjectReader, trees: Trees, notes: Notes, verifier: Verifier, *, shallow: bool
+    ) -> None:
         self._git = git
         self._reader = reader
         self._trees = trees
         self._notes = notes
+        self._verifier = verifier
         self._shallow = shallow
         self._commits = Forgetful(_COMMITS_KEPT)
+        self.seals = Seals(git, trees, verifier, self.commit)
         self._chain_lock = threading.RLock()
         self._chain_tip = ""
         self._on_chain: set[str] = set()
@@ -74,10 +81,37 @@ class StageTags:
             record = self._set_by(tag.target, ref)
             if not self.is_on_chain(tip, tag.target):
                 return StageTag(ref, found.id, tag.target, record, "its commit is not on the metadata branch")
+            forged = f"its commit {tag.target[:10]} did not set {ref.stage} of {ref.model}"
+            if record is not None:
+                forged = "" if self.seals.never_asked(tip) else self._seal_fault(ref, found, tag.target)
         except Invalid as error:
             return StageTag(ref, found.id, tag.target, None, error.message)
-        forged = "" if record else f"its commit {tag.target[:10]} did not set {ref.stage} of {ref.model}"
         return StageTag(ref, found.id, tag.target, record, forged)
+
+    def agrees(self, ref: StageRef, old: str, wanted: NewObject, new: NewObject | None = None) -> bool:
+        """Whether the tag *old* ("": none) of *ref* is as good as *wanted*; *new* is a commit that is not written yet.
+
+        A signed one is, if its name and target are the same and its signature is valid. Where the stage demands
+        signatures no other is.
+        """
+        target = parse_tag(old, wanted.data).target
+        if not old or (new is not None and new.id == target):
+            return False
+        found = self._reader.get(old)
+        if found.type != "tag" or not same_tag(found.data, wanted.data):
+            return False
+        if self.seals.demanded(self.commit(target).parents, ref.stage):
+            return not self._seal_fault(ref, found, target)
+        return old == wanted.id or self._signer_of(found) != ""
+
+    def _seal_fault(self, ref: StageRef, found: GitObject, target: str) -> str:
+        if not self.seals.demanded(self.commit(target).parents, ref.stage):
+            return ""
+        return self.seals.tag_fault(found.id, found.data) or self.seals.commit_fault(target)
+
+    def _signer_of(self, found: GitObject) -> str:
+        signature = signatures.of_tag(found.data)
+        return self._verifier.signer(signature) if signature else ""
 
     def is_on_chain(self, tip: str, commit: str) -> bool:
         """Whether *commit* is *tip* or one of its first parents."""

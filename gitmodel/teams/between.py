@@ -84,7 +84,7 @@ def check_between(repository: Repository, base: str, head: str, *, force: bool =
             except Invalid:
                 continue  # `check_files` has said so
     problems += [] if force else _size_faults(before, after, changed)
-    rules = tuple(path for path in changed if path == paths.REGISTRY or paths.is_host_file(path))
+    rules = tuple(path for path in changed if paths.is_rule(path))
     return Between(tuple(problems), rules, tree, tuple(changed))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 from gitmodel.domain import paths
@@ -13,13 +13,15 @@ from gitmodel.domain.refs import StageRef
 from gitmodel.domain.replaying import replay
 from gitmodel.errors import Conflict, Invalid, Refused, Unreachable
 from gitmodel.registry import admission
-from gitmodel.storage import remotes
+from gitmodel.storage import remotes, signatures
 from gitmodel.storage.artifacts import Progress
 from gitmodel.storage.differences import changed_paths
 from gitmodel.storage.git import ZERO
 from gitmodel.storage.log import changes_between
+from gitmodel.storage.objects import NewObject
 from gitmodel.storage.remotes import RemoteMoved, RemoteState
 from gitmodel.storage.repository import Repository
+from gitmodel.storage.signing import Unsigned
 from gitmodel.storage.stores import ArtifactStore
 from gitmodel.teams.uploads import upload
 
@@ -200,11 +202,6 @@ def _replay_all(repository: Repository, ours: str, theirs: str, done: Pulled) ->
     onto = theirs
     for id, changed in changes_between(repository, theirs, ours):
         commit = repository.tags.commit(id)
-        if b"\ngpgsig" in repository.reader.get(id).data.split(b"\n\n", 1)[0]:
-            raise Refused(
-                f"commit {id[:10]} is signed, and replaying it would lose the signature",
-                hint=f"make its change again on {done.remote}'s branch: `git show {id[:10]}` tells what it was",
-            )
         twin = landed.get(_transaction(commit.message))
         if twin:
             _learn_numbers(repository, id, twin, changed, carried)
@@ -214,10 +211,39 @@ def _replay_all(repository: Repository, ours: str, theirs: str, done: Pulled) ->
         done.conflicts += again.conflicts
         if again.files:
             message = reworded(commit.message, carried, again.lost_names)
-            onto = repository.add_commit(onto, again.files, commit.author, message)
+            onto = _add(repository, id, onto, again.files, message, done.remote)
             done.replayed += 1
     done.renumbered = [f"{model} {old} -> {new}" for (model, old), new in carried.numbers.items() if old != new]
     return onto
+
+
+def _add(
+    repository: Repository, id: str, onto: str, files: Mapping[str, bytes | None], message: str, remote: str
+) -> str:
+    """Make the commit *id* again on *onto*, with *files*. One that is signed must be signed by the same key again."""
+    author = repository.tags.commit(id).author
+    if not signatures.is_signed(repository.reader.get(id).data):
+        return repository.add_commit(onto, files, author, message)
+    refusal = Refused(
+        f"commit {id[:10]} is signed, and replaying it would lose the signature",
+        hint=f"make its change again on {remote}'s branch: `git show {id[:10]}` tells what it was",
+    )
+    signer = _signer(repository, id)
+    if not signer:
+        raise refusal
+    try:
+        made = repository.add_commit(onto, files, author, message, sign=True)
+    except Unsigned as error:
+        raise refusal from error
+    if _signer(repository, made) != signer:
+        raise refusal
+    return made
+
+
+def _signer(repository: Repository, commit: str) -> str:
+    """The key that signed *commit*, "" if that is not known here."""
+    found = signatures.of_commit(repository.reader.get(commit).data)
+    return repository.verifier.signer(found) if found else ""
 
 
 def _transactions(repository: Repository, tip: str, base: str) -> dict[str, str]:
@@ -276,13 +302,13 @@ def _tag_moves(
         if ref not in changed and old == there:
             continue
         wanted = repository.tags.recorded_at(done.tip, ref)
-        recorded = wanted.id if wanted else ""
+        recorded = _as_good(repository, ref, wanted, (there, old)) if wanted else ""
         applied = old == recorded and there == state.last_tags.get(ref, "") and bool(state.last_seen)
         new = recorded if ref in changed or applied else there
         if new == recorded != old and admission.why_not(repository, after, ref):
             new = there  # it is recorded only, and stays so for `apply`
-        if wanted is not None and new == wanted.id != old:
-            repository.objects.write([wanted])
+        if wanted is not None and new == wanted.id not in (old, there):
+            new = _write_tag(repository, ref, wanted) or there
         if new and new != old:
             moves.append(f"update {ref.full} {new} {old or ZERO}")
             done.moved.append(ref)
@@ -290,6 +316,21 @@ def _tag_moves(
             drops.append((ref, old))
             done.moved.append(ref)
     return moves, drops
+
+
+def _as_good(repository: Repository, ref: StageRef, wanted: NewObject, known: tuple[str, ...]) -> str:
+    """The tag of *known* that says what *wanted* does, as a signed one can, else *wanted* itself."""
+    return next((id for id in known if id and repository.tags.agrees(ref, id, wanted)), wanted.id)
+
+
+def _write_tag(repository: Repository, ref: StageRef, wanted: NewObject) -> str:
+    """Write the tag that a pull sets; "" where a signature is asked for that we cannot give: it waits for `apply`."""
+    try:
+        made = repository.sealed(ref, wanted)
+    except Unsigned:
+        return ""
+    repository.objects.write([made])
+    return made.id
 
 
 def _moves(repository: Repository, state: RemoteState, tip: str) -> tuple[dict[str, tuple[str, str]], list[StageRef]]:

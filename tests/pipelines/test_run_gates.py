@@ -34,3 +34,17 @@ def test_what_the_run_itself_logged_is_judged(client, gated, caplog):
     assert client.get_version("demo@production").number == 1
     assert client.get_version("demo").number == 2
     assert len([record for record in caplog.records if "the run is recorded without it" in record.getMessage()]) == 1
+
+
+def test_a_promotion_that_must_be_signed_and_cannot_be_costs_the_promotion_only(client, caplog):
+    client.register_model("other")
+    text = 'format = "1.1"\n\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\nsigned = true\n'
+    files = {paths.REGISTRY: text.encode(), paths.SIGNERS: b"release@example.com ssh-ed25519 AAAA\n"}
+    client.writer.transact(lambda snapshot: Change(None, "Set rules", files=files))
+    run = training.run(client=client, score=0.95)
+    assert run.status == "succeeded"
+    assert client.get_version("demo").number == 1
+    assert client.get_model("demo").stages == []
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said.endswith("the run is recorded without it")
+    assert "sign" in said

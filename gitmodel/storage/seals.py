@@ -1,0 +1,202 @@
+"""Whether the signatures that the rule of a stage demands are there: of the commit that changed it, and of its tag."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from gitmodel.domain import paths
+from gitmodel.domain.records import REGISTRY, RegistryRecord
+from gitmodel.errors import Invalid
+from gitmodel.storage import signatures
+from gitmodel.storage.git import Git
+from gitmodel.storage.objects import Commit, parse_commit, parse_tag
+from gitmodel.storage.signatures import Signature, Verifier
+from gitmodel.storage.trees import CommitFiles, Trees
+
+# How far a clock may be ahead of ours.
+_AHEAD = 600
+# The end of the year 9999, after which `ssh-keygen` knows no time.
+_LAST = 253402300799
+_SEALED = "sealed"
+_NEVER = "unasked"
+# How far back a commit is looked for one by one before git is asked to walk.
+_STEPS = 32
+
+
+class Seals:
+    """The signatures of one repository, each judged by the list in the first parent of the commit that it is about.
+
+    A signature counts at the latest time of that commit and of all before it on the chain of first parents, which who
+    signs cannot set back; *now*, where it is given, is the clock of who judges, and the signature must count then too.
+    """
+
+    def __init__(self, git: Git, trees: Trees, verifier: Verifier, commit: Callable[[str], Commit]) -> None:
+        self._git = git
+        self._trees = trees
+        self._reader = trees.reader
+        self._notes = trees.notes
+        self._verifier = verifier
+        self._commit = commit
+
+    def demanded(self, parents: tuple[str, ...], stage: str) -> bool:
+        """Whether the rules before a commit with these *parents* ask who changes *stage* for signatures.
+
+        A rule that was taken away by a change that had to be signed, and was not, still asks.
+        """
+        if not parents:
+            return False
+        if self._asks(parents[0], stage):
+            return True
+        return not self.never_asked(parents[0]) and self._asks(self._trusted(parents[0])[0], stage)
+
+    def never_asked(self, tip: str) -> bool:
+        """Whether no rule up to *tip* ever asked for signatures. It is cheap where it was asked a few commits ago."""
+        at, passed = tip, []
+        for _ in range(_STEPS):
+            if self._notes.get(_NEVER, at):
+                break
+            if self.is_asked(at):
+                return False
+            passed.append(at)
+            parents = self._commit(at).parents
+            if not parents or not self._is_here(parents[0]):
+                break
+            at = parents[0]
+        else:
+            lines = self._git.lines("log", "--first-parent", "-m", "--format=%H", at, "--", paths.REGISTRY)
+            if any(self.is_asked(id) for id in lines):
+                return False
+        if passed:
+            self._notes.put(_NEVER, tip, "1")
+        return True
+
+    def commit_fault(self, id: str, data: bytes | None = None, *, now: int | None = None) -> str:
+        """Why the signature of the commit *id* does not count, or "". *data*: its bytes, if it is not written yet."""
+        if data is None and now is None and self._notes.get(_SEALED, id):
+            return ""
+        bytes_ = self._reader.get(id).data if data is None else data
+        parents = parse_commit(id, bytes_).parents
+        why = self._rules_fault(parents[0]) if parents else ""
+        why = why or self._unsigned(id, bytes_, self._allowed(parents[0]) if parents else "", now)
+        if not why and data is None:
+            self._notes.put(_SEALED, id, "1")
+        return why
+
+    def tag_fault(self, id: str, tag: bytes, commit: bytes | None = None, *, now: int | None = None) -> str:
+        """Why the signature of the tag *id* does not count, or "". *commit*: its target, if that is not written yet."""
+        if now is None and self._notes.get(_SEALED, id):
+            return ""
+        target = parse_tag(id, tag).target
+        data = self._reader.get(target).data if commit is None else commit
+        parents = parse_commit(target, data).parents
+        found = signatures.of_tag(tag)
+        if found is None:
+            return "it is not signed"
+        if not parents:
+            return "there is nothing before its commit that says who may sign"
+        tagger = _header(found.payload, b"tagger ")
+        claimed = max(_seconds(tagger), _seconds(_header(data, b"committer ")))
+        why = self._rules_fault(parents[0])
+        why = why or self._fault(found, self._allowed(parents[0]), parents[0], (tagger,), claimed, now)
+        if not why and commit is None:
+            self._notes.put(_SEALED, id, "1")
+        return f"its signature does not count: {why}" if why else ""
+
+    def _unsigned(self, id: str, data: bytes, allowed: str, now: int | None = None) -> str:
+        """Why the commit *id* is not signed by somebody whom the list *allowed* has, or ""."""
+        parents = parse_commit(id, data).parents
+        found = signatures.of_commit(data)
+        if not parents or found is None:
+            return f"commit {id[:10]} is not signed" if parents else ""
+        author, committer = (_header(found.payload, key) for key in (b"author ", b"committer "))
+        why = self._fault(found, allowed, parents[0], (author, committer), _seconds(committer), now)
+        return f"commit {id[:10]} does not count as signed: {why}" if why else ""
+
+    def _fault(
+        self, found: Signature, allowed: str, parent: str, people: tuple[str, ...], claimed: int, now: int | None
+    ) -> str:
+        emails = tuple(dict.fromkeys(map(_email, people)))
+        if not allowed:
+            return f"there is no file {paths.SIGNERS} before it"
+        if not all(emails):
+            return "it does not say whose it is"
+        when = min(max(claimed, *self._times(parent)), _LAST)
+        if now is not None and when > now + _AHEAD:
+            return "it is dated in the future"
+        moments = (when,) if now is None else (when, max(when, now))
+        faults = (self._verifier.fault(found, allowed, emails, moment) for moment in dict.fromkeys(moments))
+        return next((fault for fault in faults if fault), "")
+
+    def _rules_fault(self, commit: str) -> str:
+        """Why the rules and the list of signers in *commit* are not to be trusted, or "".
+
+        Where a stage asks for signatures, who changes them signs as well; a change that is not signed counts for
+        nothing until a signed one sets them anew.
+        """
+        why = self._trusted(commit)[1]
+        return f"the rules were changed and {why}" if why else ""
+
+    def _trusted(self, commit: str) -> tuple[str, str]:
+        """The newest commit up to *commit* whose change of the rules counts, and why the last one does not, or ""."""
+        lines = self._git.lines(
+            "log", "--first-parent", "-m", "--reverse", "--format=%H", commit, "--", paths.REGISTRY, paths.SIGNERS
+        )
+        trusted, why = "", ""
+        for id in lines:
+            data = self._reader.get(id).data
+            why = self._unsigned(id, data, self._allowed(trusted)) if trusted and self.is_asked(trusted) else ""
+            if not why:
+                trusted = id
+        return trusted, why
+
+    def _asks(self, commit: str, stage: str) -> bool:
+        registry = self._registry(commit) if commit else None
+        return registry is not None and registry.rule(stage).signed
+
+    def is_asked(self, commit: str) -> bool:
+        """Whether a rule in *commit* asks for signatures; rules that cannot be read do, where there are signers."""
+        try:
+            registry = self._registry(commit)
+        except Invalid:
+            return bool(self._allowed(commit))
+        return registry is not None and any(rule.signed for rule in registry.stages)
+
+    def _allowed(self, commit: str) -> str:
+        """The list of signers in *commit*, "" if it has none. Raises Invalid for one that is no file, or too long."""
+        return (self._files(commit).read(paths.SIGNERS) or b"").decode("utf-8", "replace")
+
+    def _times(self, commit: str) -> Iterator[int]:
+        """When *commit* and those before it on the chain of first parents were made, as they say."""
+        lines = self._git.lines("log", "--first-parent", "--format=%ct", commit)
+        return (int(line) for line in lines if line.isdigit())
+
+    def _is_here(self, commit: str) -> bool:
+        """Whether *commit* is on this side of the edge of a shallow clone."""
+        try:
+            self._commit(commit)
+        except Invalid:
+            return False
+        return True
+
+    def _registry(self, commit: str) -> RegistryRecord | None:
+        return self._files(commit).load(paths.REGISTRY, REGISTRY, newer=True)
+
+    def _files(self, commit: str) -> CommitFiles:
+        return CommitFiles(self._trees, self._commit(commit).tree)
+
+
+def _header(payload: bytes, key: bytes) -> str:
+    """The value of the header *key*, "" if it is not there once."""
+    head = payload.partition(b"\n\n")[0]
+    found = [line for line in head.split(b"\n") if line.startswith(key)]
+    return found[0][len(key) :].decode("utf-8", "replace") if len(found) == 1 else ""
+
+
+def _email(person: str) -> str:
+    """The address in `Name <address> seconds zone`, "" if there is none."""
+    return person.rpartition(">")[0].rpartition("<")[2]
+
+
+def _seconds(person: str) -> int:
+    words = person.rsplit(" ", 2)
+    return int(words[1]) if len(words) == 3 and words[1].isdigit() else 0

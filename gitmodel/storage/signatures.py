@@ -1,0 +1,209 @@
+"""Signatures in git's objects: where they are, and whether somebody made them whom a list of signers names.
+
+Commits carry a signature in the header `gpgsig`, tags at their end (`git help gitformat-signature`). SSH signatures are
+judged by `ssh-keygen -Y verify`, OpenPGP ones by `gpg` with no keys but those of the list.
+"""
+
+from __future__ import annotations
+
+import base64
+import os
+import re
+import subprocess
+from collections.abc import Iterable, Mapping
+from contextlib import AbstractContextManager
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import NamedTuple
+
+from gitmodel.errors import UsageError
+
+SSH_BEGIN = b"-----BEGIN SSH SIGNATURE-----"
+_OPENPGP_BEGIN = (b"-----BEGIN PGP SIGNATURE-----", b"-----BEGIN PGP MESSAGE-----")
+_BEGINS = (SSH_BEGIN, *_OPENPGP_BEGIN, b"-----BEGIN SIGNED MESSAGE-----")
+_HEADERS = (b"gpgsig ", b"gpgsig-sha256 ")
+_KEY = re.compile(r"with \S+ key (\S+)")
+_STATUS = "[GNUPG:] "
+_BAD = {
+    "BADSIG": "its signature is not right",
+    "ERRSIG": "its key is not listed",
+    "EXPSIG": "its signature has expired",
+    "EXPKEYSIG": "its key has expired",
+    "REVKEYSIG": "its key was revoked",
+}
+
+
+class Signature(NamedTuple):
+    """A signature as an object carries it: what was signed, and the *armor* around the signature itself."""
+
+    payload: bytes
+    armor: bytes
+
+
+def of_commit(data: bytes) -> Signature | None:
+    """The signature of the commit in *data*; None if it is not signed, or more than once."""
+    head, gap, message = data.partition(b"\n\n")
+    kept: list[bytes] = []
+    found: list[bytes] = []
+    taking: list[bytes] | None = kept
+    for line in head.split(b"\n"):
+        if not line.startswith(b" "):
+            taking = kept
+            if line.startswith(_HEADERS):
+                # of a repository that names objects by SHA-256 there is another one, which signs something else
+                taking = found if line.startswith(_HEADERS[0]) else None
+                line = b" " + line.partition(b" ")[2]
+        if taking is not None:
+            taking.append(line)
+    armor = b"\n".join(line[1:] for line in found)
+    if not found or sum(armor.count(begin) for begin in _BEGINS) != 1:
+        return None
+    return Signature(b"\n".join(kept) + gap + message, armor + b"\n")
+
+
+def is_signed(data: bytes) -> bool:
+    """Whether the commit in *data* carries a signature, be it a right one or not."""
+    return any(b"\n" + header in data.partition(b"\n\n")[0] for header in _HEADERS)
+
+
+def of_tag(data: bytes) -> Signature | None:
+    """The signature of the tag in *data*, which is what follows the last line that begins one."""
+    starts = [at for begin in _BEGINS if (at := data.rfind(b"\n" + begin)) >= 0]
+    if not starts:
+        return None
+    return Signature(data[: max(starts) + 1], data[max(starts) + 1 :])
+
+
+def signed_commit(data: bytes, armor: bytes) -> bytes:
+    """The commit in *data* with a signature, as git writes it."""
+    head, gap, message = data.partition(b"\n\n")
+    lines = armor.rstrip(b"\n").split(b"\n")
+    return head + b"\ngpgsig " + b"\n ".join(lines) + gap + message
+
+
+class Verifier:
+    """Asks `ssh-keygen` and `gpg` about signatures. *config* is git's, which may name another `gpg`."""
+
+    def __init__(self, environ: Mapping[str, str], config: Mapping[str, str]) -> None:
+        # a time of a list that names no zone is in UTC for everybody
+        self._environ = {**environ, "TZ": "UTC", "LC_ALL": "C"}
+        self._gpg = config.get("gpg.openpgp.program") or config.get("gpg.program") or "gpg"
+
+    def fault(self, found: Signature, allowed: str, emails: Iterable[str], when: int) -> str:
+        """Why the list *allowed* does not let the signer of *found* sign for all *emails* at *when*, or "".
+
+        *when* is in seconds since 1970. Raises UsageError if the program that can tell is not installed.
+        """
+        if found.armor.startswith(SSH_BEGIN):
+            return self._ssh_fault(found, allowed, emails, when)
+        if found.armor.startswith(_OPENPGP_BEGIN):
+            return self._openpgp_fault(found, allowed, emails, when)
+        return "it is signed in a way that gitmodel does not know (it knows SSH and OpenPGP)"
+
+    def signer(self, found: Signature) -> str:
+        """The fingerprint of the key that made *found*, "" if it is not right, or not known here."""
+        with scratch_folder() as folder:
+            armor = _file(folder, "signature", found.armor)
+            if found.armor.startswith(SSH_BEGIN):
+                said = self._ask("ssh-keygen", "-Y", "check-novalidate", "-n", "git", "-s", armor, input=found.payload)
+                key = _KEY.search(said.stdout.decode("utf-8", "replace"))
+                return key[1] if key and said.returncode == 0 else ""
+            program = self._gpg if found.armor.startswith(_OPENPGP_BEGIN) else "gpgsm"
+            said = self._ask(program, "--batch", "--status-fd=1", "--verify", armor, "-", input=found.payload)
+            return _fingerprint(_statuses(said.stdout))
+
+    def _ssh_fault(self, found: Signature, allowed: str, emails: Iterable[str], when: int) -> str:
+        at = datetime.fromtimestamp(when, timezone.utc).strftime("%Y%m%d%H%M%S")
+        with scratch_folder() as folder:
+            armor = _file(folder, "signature", found.armor)
+            known = _file(folder, "allowed", allowed.encode())
+            for email in emails:
+                said = self._ask(
+                    "ssh-keygen", "-Y", "verify", "-n", "git", "-f", known, "-I", email, "-s", armor,
+                    f"-Overify-time={at}", input=found.payload,
+                )  # fmt: skip
+                if said.returncode:
+                    return self._why_not_ssh(found, email, said.stderr.decode("utf-8", "replace"))
+        return ""
+
+    def _why_not_ssh(self, found: Signature, email: str, said: str) -> str:
+        key = self.signer(found)
+        if not key:
+            return "its signature is not right"
+        when = next((line.partition(": ")[2] for line in said.splitlines() if "verify time" in line), "")
+        return f"its key {key} is not listed for {email} in allowed_signers{f': {when}' if when else ''}"
+
+    def _openpgp_fault(self, found: Signature, allowed: str, emails: Iterable[str], when: int) -> str:
+        from gitmodel.domain import signers
+
+        listed = [one for one in signers.read_signers(allowed) if one.type == signers.OPENPGP]
+        with scratch_folder() as folder:
+            armor = _file(folder, "signature", found.armor)
+            statuses: dict[str, str] = {}
+            for signer in listed:
+                statuses = self._openpgp_statuses(folder, signer.key, armor, found.payload, when)
+                if _fingerprint(statuses):
+                    break
+            else:
+                why = next((why for status, why in _BAD.items() if status in statuses), _BAD["ERRSIG"])
+                return f"{why} in allowed_signers" if why == _BAD["ERRSIG"] else why
+        key = _fingerprint(statuses)
+        for email in emails:
+            fits = [one for one in listed if one.key == signer.key and one.speaks_for(email)]
+            late = [one.fault_at(when) for one in fits]
+            if all(late):
+                return f"its key {key} is not listed for {email} in allowed_signers" + (
+                    f": it {late[0]}" if late else ""
+                )
+        return ""
+
+    def _openpgp_statuses(self, folder: str, key: str, armor: str, payload: bytes, when: int) -> dict[str, str]:
+        """What gpg says of a signature with one key and nothing else, at that time."""
+        home = Path(folder) / f"home-{len(os.listdir(folder))}"
+        home.mkdir(mode=0o700)
+        command = (
+            self._gpg, "--homedir", str(home), "--batch", "--no-tty", "--no-autostart", "--quiet",
+            "--no-auto-key-locate", "--no-auto-key-retrieve", "--trust-model", "always", "--status-fd=1",
+        )  # fmt: skip
+        self._ask(*command, "--import", input=base64.b64decode(key))
+        said = self._ask(
+            *command, "--faked-system-time", f"{when}!", "--ignore-time-conflict", "--verify", armor, "-", input=payload
+        )
+        return _statuses(said.stdout)
+
+    def _ask(self, *command: str, input: bytes) -> subprocess.CompletedProcess[bytes]:
+        try:
+            return subprocess.run(command, input=input, capture_output=True, env=self._environ, check=False)
+        except OSError as error:
+            raise UsageError(
+                f"a signature cannot be judged: {command[0]} cannot be started ({error.strerror})",
+                hint="install OpenSSH's ssh-keygen, or GnuPG for OpenPGP signatures",
+            ) from error
+
+
+def _statuses(said: bytes) -> dict[str, str]:
+    """What gpg's status lines say, each by its keyword; see `doc/DETAILS` of GnuPG."""
+    lines = [line.removeprefix(_STATUS) for line in said.decode("utf-8", "replace").splitlines() if _STATUS in line]
+    return {line.partition(" ")[0]: line.partition(" ")[2] for line in lines}
+
+
+def _fingerprint(statuses: Mapping[str, str]) -> str:
+    """The fingerprint of the primary key of a good signature; "" of any other, or of more than one."""
+    if "GOODSIG" not in statuses or any(bad in statuses for bad in _BAD) or "VALIDSIG" not in statuses:
+        return ""
+    return statuses["VALIDSIG"].split(" ")[-1]
+
+
+def scratch_folder() -> AbstractContextManager[str]:
+    """A new folder that only we can read, and that goes afterwards."""
+    from tempfile import TemporaryDirectory  # who reads no signature does not pay for it
+
+    return TemporaryDirectory(prefix="gitmodel-")
+
+
+def _file(folder: str, name: str, data: bytes) -> str:
+    path = Path(folder) / name
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
+    with open(descriptor, "wb") as file:
+        file.write(data)
+    return str(path)

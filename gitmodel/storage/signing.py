@@ -1,0 +1,131 @@
+"""Signing commits and tags as git would: by the format, key and programs that its configuration names.
+
+What git runs is in `git help config` (`gpg.format`, `user.signingKey`, `gpg.ssh.program`, ...). git itself cannot be
+asked: it signs a tag only while it moves the ref, and before 2.44 it wrote an unsigned one where the key failed.
+"""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from collections.abc import Mapping
+from pathlib import Path
+
+from gitmodel.errors import Refused
+from gitmodel.storage import signatures
+from gitmodel.storage.git import Git
+from gitmodel.storage.objects import NewObject
+from gitmodel.storage.signatures import Signature, Verifier
+
+_HINT = "see `git help config` for gpg.format, user.signingKey and gpg.ssh.program"
+
+
+class Unsigned(Refused):
+    """What must be signed cannot be, or not by who works here; nothing was changed."""
+
+
+class Signer:
+    """Whoever works on this repository, as git signs for them."""
+
+    def __init__(self, git: Git, config: Mapping[str, str], verifier: Verifier) -> None:
+        self._git = git
+        self._config = config
+        self._verifier = verifier
+        self._format = config.get("gpg.format", "openpgp").lower()
+
+    @property
+    def signs_commits(self) -> bool:
+        """Whether git is told to sign every commit."""
+        return _is_set(self._config.get("commit.gpgsign", ""))
+
+    @property
+    def signs_tags(self) -> bool:
+        """Whether git is told to sign every annotated tag."""
+        return any(_is_set(self._config.get(key, "")) for key in ("tag.gpgsign", "tag.forcesignannotated"))
+
+    @property
+    def has_key(self) -> bool:
+        """Whether git is told which key to sign with."""
+        return bool(self._config.get("user.signingkey") or self._config.get("gpg.ssh.defaultkeycommand"))
+
+    def commit(self, commit: NewObject, who: str) -> NewObject:
+        """*commit*, signed by *who* (`Name <email> ...`, its committer). Raises Unsigned if it cannot be."""
+        return NewObject("commit", signatures.signed_commit(commit.data, self._sign(commit.data, who)))
+
+    def tag(self, tag: NewObject, who: str) -> NewObject:
+        """*tag*, made and signed by *who* (`Name <email> seconds zone`). Raises Unsigned if it cannot be."""
+        head, gap, message = tag.data.partition(b"\n\n")
+        lines = [line for line in head.split(b"\n") if not line.startswith(b"tagger ")]
+        payload = b"\n".join([*lines, b"tagger " + who.encode()]) + gap + message
+        return NewObject("tag", payload + self._sign(payload, who))
+
+    def sign(self, payload: bytes, who: str) -> Signature:
+        """The signature of *payload*."""
+        return Signature(payload, self._sign(payload, who))
+
+    def _sign(self, payload: bytes, who: str) -> bytes:
+        armor = self._sign_with_ssh(payload) if self._format == "ssh" else self._sign_with_gpg(payload, who)
+        # A program that fails may say nothing and end with 0.
+        if not self._verifier.signer(Signature(payload, armor)):
+            raise Unsigned("git's signing program made no right signature; nothing was changed", hint=_HINT)
+        return armor
+
+    def _sign_with_ssh(self, payload: bytes) -> bytes:
+        key = self._config.get("user.signingkey", "") or self._default_key()
+        if not key:
+            raise Unsigned(
+                "this must be signed, and git has no key to sign with",
+                hint="run `git config gpg.format ssh` and `git config user.signingKey ~/.ssh/id_ed25519.pub`",
+            )
+        program = self._config.get("gpg.ssh.program") or "ssh-keygen"
+        with signatures.scratch_folder() as folder:
+            buffer = Path(folder) / "payload"
+            buffer.write_bytes(payload)
+            more: list[str] = []
+            if key.startswith(("key::", "ssh-")):
+                # the key itself, whose private half an agent holds
+                literal = Path(folder) / "key"
+                literal.write_text(key.removeprefix("key::") + "\n", encoding="utf-8")
+                key, more = str(literal), ["-U"]
+            else:
+                key = self._expanded(key)
+            self._run([program, "-Y", "sign", "-n", "git", "-f", key, *more, str(buffer)])
+            made = Path(f"{buffer}.sig")
+            return made.read_bytes() if made.exists() else b""
+
+    def _expanded(self, key: str) -> str:
+        found = self._git.lines("config", "--type=path", "--get", "user.signingkey", answers=(0, 1))
+        return found[0] if found else key
+
+    def _default_key(self) -> str:
+        command = self._config.get("gpg.ssh.defaultkeycommand", "")
+        if not command:
+            return ""
+        lines = self._run(shlex.split(command)).decode("utf-8", "replace").splitlines()
+        return next((line for line in lines if line.startswith(("key::", "ssh-"))), "")
+
+    def _sign_with_gpg(self, payload: bytes, who: str) -> bytes:
+        own = "gpgsm" if self._format == "x509" else "gpg"
+        shared = self._config.get("gpg.program", "") if own == "gpg" else ""
+        program = self._config.get(f"gpg.{self._format}.program") or shared or own
+        key = self._config.get("user.signingkey", "") or who.rsplit(" ", 2)[0]
+        return self._run([program, "--status-fd=2", "-bsau", key], input=payload)
+
+    def _run(self, command: list[str], input: bytes = b"") -> bytes:
+        try:
+            done = subprocess.run(
+                command, input=input, capture_output=True, env=dict(self._git.environ), cwd=self._git.top, check=False
+            )
+        except OSError as error:
+            raise Unsigned(
+                f"{command[0]}, which git signs with, cannot be started: {error.strerror}", hint=_HINT
+            ) from error
+        if done.returncode:
+            lines = done.stderr.decode("utf-8", "replace").splitlines()
+            said = " ".join(line.strip() for line in lines if line.strip() and not line.startswith("[GNUPG:]"))
+            raise Unsigned(f"this could not be signed: {said or command[0]}; nothing was changed", hint=_HINT)
+        return done.stdout
+
+
+def _is_set(value: str) -> bool:
+    return value.lower() in ("true", "yes", "on") or (value.lstrip("-").isdigit() and int(value) != 0)

@@ -1,0 +1,578 @@
+"""Stages that demand signatures: who is let in, who is caught, and that git itself agrees. With real keys."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import editing
+import pytest
+from editing import BRANCH, edit, run, state
+from teamwork import Team, refs
+
+from gitmodel import Client, GitModelError, Invalid, Refused
+from gitmodel.cli import run as run_program
+from gitmodel.domain.records import links_digest
+from gitmodel.domain.refs import StageRef
+from gitmodel.registry import checking, doctor
+
+STAGE = "models/iris/stages/production.toml"
+STAGING = "models/iris/stages/staging.toml"
+TAG = "refs/tags/model/iris/production"
+PRODUCTION = StageRef("iris", "production")
+RULES = 'format = "1.1"\n\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\nsigned = true\n'
+
+
+@pytest.fixture(scope="session")
+def keys(tmp_path_factory):
+    """SSH keys of Ada, Bob and Mallory."""
+    folder = tmp_path_factory.mktemp("keys")
+    for name in ("ada", "bob", "mallory"):
+        make = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(folder / name)]
+        subprocess.run(make, check=True)
+    return folder
+
+
+def line(keys, name, *, principals="", options=""):
+    key = (keys / f"{name}.pub").read_text(encoding="utf-8").rsplit(" ", 1)[0]
+    return " ".join(part for part in (principals or f"{name}@example.com", options, key) if part) + "\n"
+
+
+def sign_as(repo, keys, name, *, every=False):
+    """Let git sign with the key of *name* in *repo*; *every* commit and tag, or where it is asked to."""
+    run(repo, "config", "gpg.format", "ssh")
+    run(repo, "config", "user.signingKey", str(keys / f"{name}.pub"))
+    if every:
+        run(repo, "config", "commit.gpgSign", "true")
+        run(repo, "config", "tag.gpgSign", "true")
+
+
+def person(name, when="2026-11-23T10:12:13Z"):
+    return {
+        **os.environ,
+        **{f"GIT_{role}_NAME": name for role in ("AUTHOR", "COMMITTER")},
+        **{f"GIT_{role}_EMAIL": f"{name}@example.com" for role in ("AUTHOR", "COMMITTER")},
+        **{f"GIT_{role}_DATE": when for role in ("AUTHOR", "COMMITTER")},
+    }
+
+
+def make_repo(folder):
+    """Three versions of iris, the first in staging."""
+    subprocess.run(["git", "init", "-q", str(folder)], check=True)
+    with Client(folder, environ=person("ada")) as client:
+        iris = client.register_model("iris")
+        for number in (1, 2, 3):
+            iris.create_version(metadata={"accuracy": number / 10})
+        iris.get_version(1).set_stage("staging")
+    return folder
+
+
+@pytest.fixture
+def repo(tmp_path, keys):
+    """The registry in a repository of Ada, who signs; production wants it."""
+    folder = make_repo(tmp_path / "ada")
+    edit(folder, {"gitmodel.toml": RULES, "allowed_signers": line(keys, "ada")})
+    sign_as(folder, keys, "ada")
+    return folder
+
+
+@pytest.fixture
+def ada(repo):
+    with Client(repo, environ=person("ada")) as client:
+        yield client
+
+
+@pytest.fixture
+def someone(repo, keys):
+    """Opens the registry as somebody else, with a key of their own."""
+    opened = []
+
+    def open_as(name, *, key="", when="2026-11-23T10:12:13Z"):
+        sign_as(repo, keys, key or name)
+        opened.append(Client(repo, environ=person(name, when)))
+        return opened[-1]
+
+    yield open_as
+    for client in opened:
+        client.close()
+
+
+def promote(client, number=2, stage="production"):
+    return client.get_version(f"iris@{number}").set_stage(stage)
+
+
+def held(client):
+    return {one.name: (one.recorded, one.in_force) for one in client.get_model("iris").stages}
+
+
+def stage_file(client, number):
+    record = client.get_version(f"iris@{number}")._view().record
+    return f'version = {number}\nartifacts = "{links_digest(record.artifacts)}"\n'
+
+
+def commit_by_hand(repo, keys, files, *, key="", author="ada", when="2026-11-23T10:12:13Z"):
+    """A commit of *files*, made with plain git by *author* at *when*, signed with *key* ("": not signed)."""
+    tip = run(repo, "rev-parse", BRANCH)
+    made = edit(repo, files)
+    run(repo, "update-ref", BRANCH, tip)
+    signing = ["-c", "gpg.format=ssh", "-c", f"user.signingKey={keys / key}", "commit-tree", "-S"] if key else []
+    command = ["git", *(signing or ["commit-tree"]), "-p", tip, "-m", "By hand", f"{made}^{{tree}}"]
+    done = subprocess.run(command, cwd=repo, env=person(author, when), capture_output=True, text=True, check=True)
+    run(repo, "update-ref", BRANCH, done.stdout.strip())
+    return done.stdout.strip()
+
+
+def tag_by_hand(repo, keys, commit, *, key="", name="model/iris/production", tagger="ada", when="2026-11-23T10:12:13Z"):
+    signing = ["-c", "gpg.format=ssh", "-c", f"user.signingKey={keys / key}", "tag", "-s"] if key else ["tag", "-a"]
+    command = ["git", *signing, "-f", "-m", "By hand", name, commit]
+    subprocess.run(command, cwd=repo, env=person(tagger, when), capture_output=True, check=True)
+
+
+class TestSigning:
+    def test_a_stage_that_asks_for_it_gets_a_signed_commit_and_tag_that_git_verifies(self, ada, repo, tmp_path):
+        assert not promote(ada).pending
+        assert held(ada) == {"staging": (1, 1), "production": (2, 2)}
+        allowed = tmp_path / "allowed"
+        allowed.write_text(run(repo, "show", f"{BRANCH}:allowed_signers") + "\n", encoding="utf-8")
+        verify = ("-c", f"gpg.ssh.allowedSignersFile={allowed}")
+        run(repo, *verify, "verify-commit", BRANCH)
+        run(repo, *verify, "verify-tag", "model/iris/production")
+        assert ada.get_version("iris@production").number == 2
+        assert run(repo, "fsck", "--strict") == ""
+        assert checking.check(ada.repository) == []
+
+    def test_other_changes_are_not_signed_unless_git_is_told_to(self, ada, repo, keys):
+        promote(ada, 3, "staging")
+        assert "gpgsig" not in run(repo, "cat-file", "commit", BRANCH)
+        sign_as(repo, keys, "ada", every=True)
+        with Client(repo, environ=person("ada")) as client:
+            promote(client, 2, "staging")
+            client.get_model("iris").create_version()
+        assert "\ngpgsig " in run(repo, "cat-file", "commit", BRANCH)
+        assert "BEGIN SSH SIGNATURE" in run(repo, "cat-file", "tag", "model/iris/staging")
+
+    def test_without_a_key_nothing_changes_and_it_is_said_how_to_set_one(self, ada, repo, capsys, monkeypatch):
+        run(repo, "config", "--unset", "user.signingKey")
+        before = state(repo)
+        for name, value in person("ada").items():
+            monkeypatch.setenv(name, value)
+        capsys.readouterr()
+        assert run_program(["-C", str(repo), "promote", "iris@2", "production"]) == 6
+        out, err = capsys.readouterr()
+        assert (out, err) == (
+            "",
+            "error: this must be signed, and git has no key to sign with\n"
+            "hint: run `git config gpg.format ssh` and `git config user.signingKey ~/.ssh/id_ed25519.pub`\n",
+        )
+        assert state(repo) == before
+
+    def test_a_key_that_is_not_listed_is_refused_with_nothing_changed(self, repo, someone):
+        before = state(repo)
+        with pytest.raises(Refused, match=r"its key SHA256:\S+ is not listed for bob@example.com") as refused:
+            promote(someone("bob"))
+        assert refused.value.hint == "ask one of those in `git show gitmodel:allowed_signers`"
+        assert state(repo) == before
+
+    @pytest.mark.parametrize("leave", [lambda v: v.set_stage("archived"), lambda v: v.delete(force=True)])
+    def test_leaving_the_stage_is_signed_too(self, ada, repo, someone, leave):
+        promote(ada)
+        before = state(repo)
+        with pytest.raises(Refused, match="is not listed"):
+            leave(someone("mallory").get_version("iris@2"))
+        assert state(repo) == before
+        leave(someone("ada").get_version("iris@2"))
+        assert "production" not in held(ada)
+
+    @pytest.mark.parametrize("script", ["exit 0", "echo no >&2; exit 1", "shift 6; echo rubbish > $1.sig"])
+    def test_a_signing_program_that_fails_changes_nothing_whatever_it_ends_with(self, ada, repo, tmp_path, script):
+        """git before 2.44 writes an unsigned tag here, and ends with 0."""
+        program = tmp_path / "sign"
+        program.write_text(f"#!/bin/sh\n{script}\n", encoding="utf-8")
+        program.chmod(0o755)
+        run(repo, "config", "gpg.ssh.program", str(program))
+        before = state(repo)
+        with Client(repo, environ=person("ada")) as client, pytest.raises(Refused, match="nothing was changed"):
+            promote(client)
+        assert state(repo) == before
+
+    def test_a_literal_key_comes_from_the_agent_as_git_has_it(self, repo, keys, tmp_path):
+        socket = f"/tmp/gitmodel-agent-{os.getpid()}"
+        agent = subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.PIPE)
+        try:
+            agent.stdout.readline()
+            environ = {**person("ada"), "SSH_AUTH_SOCK": socket}
+            subprocess.run(["ssh-add", "-q", str(keys / "ada")], env=environ, check=True)
+            literal = (keys / "ada.pub").read_text(encoding="utf-8").strip()
+            run(repo, "config", "user.signingKey", f"key::{literal}")
+            with Client(repo, environ=environ) as client:
+                promote(client)
+                assert held(client)["production"] == (2, 2)
+        finally:
+            agent.terminate()
+            agent.wait()
+            agent.stdout.close()
+            Path(socket).unlink(missing_ok=True)
+
+
+class TestCaught:
+    def test_a_commit_that_is_not_signed_stays_recorded(self, ada, repo, keys):
+        commit = commit_by_hand(repo, keys, {STAGE: stage_file(ada, 3)})
+        assert ada.apply().refused == ((PRODUCTION, f"commit {commit[:10]} is not signed"),)
+        tag_by_hand(repo, keys, commit, key="ada")
+        with pytest.raises(Invalid, match="is not signed"):
+            ada.get_version("iris@production")
+        assert "tag" in {found.about for found in doctor.examine(ada.repository, ada.store)}
+
+    def test_a_tag_that_is_not_signed_does_not_count_and_who_may_sets_it_again(self, ada, repo, keys, someone):
+        promote(ada)
+        tag_by_hand(repo, keys, run(repo, "rev-parse", BRANCH))
+        with pytest.raises(Invalid, match="it is not signed"):
+            ada.get_version("iris@production")
+        before = state(repo)
+        (found,) = someone("bob").apply().refused
+        assert "is not listed for bob@example.com" in found[1]
+        assert state(repo) == before
+        assert someone("ada").apply().moved == (PRODUCTION,)
+        assert ada.get_version("iris@production").number == 2
+
+    def test_a_valid_signature_on_another_tags_name_is_caught(self, ada, repo, keys):
+        edit(repo, {"gitmodel.toml": RULES.replace('"staging"\n', '"staging"\nsigned = true\n')})
+        edit_signed(repo, keys)
+        promote(ada, 3, "staging")
+        tag = run(repo, "rev-parse", "refs/tags/model/iris/staging")
+        run(repo, "update-ref", TAG, tag)
+        with pytest.raises(Invalid, match="the tag inside is called 'model/iris/staging'"):
+            ada.get_version("iris@production")
+        # and with the name inside changed to fit
+        text = run(repo, "cat-file", "tag", tag).replace("tag model/iris/staging", "tag model/iris/production") + "\n"
+        both = commit_by_hand(repo, keys, {STAGE: stage_file(ada, 3), STAGING: None}, key="ada")
+        target = run(repo, "rev-parse", f"{tag}^{{}}")
+        forged = run(repo, "mktag", input=text.replace(target, both).encode())
+        run(repo, "update-ref", TAG, forged)
+        with pytest.raises(Invalid, match="its signature is not right"):
+            ada.get_version("iris@production")
+
+    def test_a_signature_of_another_commit_is_caught(self, ada, repo, keys):
+        promote(ada, 2)
+        signed = run(repo, "cat-file", "commit", BRANCH)
+        commit = commit_by_hand(repo, keys, {STAGE: stage_file(ada, 3)})
+        plain = run(repo, "cat-file", "commit", commit)
+        start, end = signed.index("\ngpgsig "), signed.index("\n\n")
+        forged = plain.replace("\n\n", signed[start:end] + "\n\n", 1) + "\n"
+        forged = run(repo, "hash-object", "-t", "commit", "-w", "--stdin", input=forged.encode())
+        run(repo, "update-ref", BRANCH, forged)
+        ((_, why),) = ada.apply().refused
+        assert "its signature is not right" in why
+
+    @pytest.mark.parametrize("what", ["author", "committer"])
+    def test_a_listed_key_with_a_forged_author_is_caught(self, ada, repo, keys, what):
+        run(repo, "read-tree", BRANCH)
+        listed = {"allowed_signers": line(keys, "ada") + line(keys, "mallory")}
+        commit_by_hand(repo, keys, listed, key="ada")
+        tip = run(repo, "rev-parse", BRANCH)
+        tree = edit(repo, {STAGE: stage_file(ada, 3)})
+        environ = {**person("mallory"), f"GIT_{what.upper()}_EMAIL": "ada@example.com"}
+        signing = ["-c", "gpg.format=ssh", "-c", f"user.signingKey={keys / 'mallory'}", "commit-tree", "-S"]
+        command = ["git", *signing, "-p", tip, "-m", "Forged", f"{tree}^{{tree}}"]
+        made = subprocess.run(command, cwd=repo, env=environ, capture_output=True, text=True, check=True).stdout
+        run(repo, "update-ref", BRANCH, made.strip())
+        ((_, why),) = ada.apply().refused
+        assert "is not listed for ada@example.com" in why
+
+    def test_a_listed_key_with_a_forged_tagger_is_caught(self, ada, repo, keys):
+        commit_by_hand(repo, keys, {"allowed_signers": line(keys, "ada") + line(keys, "mallory")}, key="ada")
+        promote(ada)
+        tag_by_hand(repo, keys, run(repo, "rev-parse", BRANCH), key="mallory", tagger="ada")
+        with pytest.raises(Invalid, match=r"is not listed for ada@example\.com"):
+            ada.get_version("iris@production")
+
+    def test_a_key_of_a_host_may_vouch_for_others_by_a_pattern(self, ada, repo, keys):
+        commit_by_hand(repo, keys, {"allowed_signers": line(keys, "bob", principals="*@example.com")}, key="ada")
+        commit = commit_by_hand(repo, keys, {STAGE: stage_file(ada, 3)}, key="bob", author="ada")
+        tag_by_hand(repo, keys, commit, key="bob", tagger="bob")
+        assert ada.get_version("iris@production").number == 3
+
+    def test_rules_and_signers_that_somebody_else_changed_let_nobody_in(self, ada, repo, keys, someone):
+        own = {"allowed_signers": line(keys, "ada") + line(keys, "mallory")}
+        wrong = edit(repo, own)
+        with pytest.raises(Refused, match=f"the rules were changed and commit {wrong[:10]} is not signed"):
+            promote(someone("mallory"))
+        with pytest.raises(Refused, match="the rules were changed"):
+            promote(someone("ada"))
+        # what was in force before stays, and a signed change sets it right
+        commit_by_hand(repo, keys, {"allowed_signers": line(keys, "ada")}, key="ada")
+        promote(someone("ada"))
+        assert held(ada)["production"] == (2, 2)
+
+    def test_a_rule_that_is_switched_off_without_a_signature_is_noticed_when_it_is_back(self, ada, repo, keys):
+        edit(repo, {"gitmodel.toml": RULES.replace("signed = true\n", "")})
+        commit = commit_by_hand(repo, keys, {STAGE: stage_file(ada, 3)})
+        assert [why for _, why in ada.apply().refused] == [
+            f"the rules were changed and commit {run(repo, 'rev-parse', f'{commit}~1')[:10]} is not signed"
+        ]
+
+    def test_a_rename_is_signed_too(self, ada, repo, someone):
+        promote(ada)
+        with pytest.raises(Refused, match="is not listed"):
+            someone("mallory").update_model("iris", new_name="flower")
+        someone("ada").update_model("iris", new_name="flower")
+        assert ada.get_version("flower@production").number == 2
+
+
+def edit_signed(repo, keys):
+    """Set the rules that the tip has anew, signed."""
+    text = run(repo, "show", f"{BRANCH}:gitmodel.toml") + "\n"
+    tip = run(repo, "rev-parse", BRANCH)
+    run(repo, "update-ref", BRANCH, f"{tip}~1")
+    commit_by_hand(repo, keys, {"gitmodel.toml": text}, key="ada")
+
+
+class TestTimes:
+    """A key is listed for a time; what who signs says of the time does not count."""
+
+    @pytest.fixture
+    def until(self, repo, keys):
+        """Lets Bob sign until the end of November 24."""
+        signers = line(keys, "ada") + line(keys, "bob", options='valid-before="20261125"')
+        commit_by_hand(repo, keys, {"allowed_signers": signers}, key="ada")
+
+    def test_within_its_time_a_key_counts_and_what_it_signed_stays_valid(self, repo, until, someone):
+        promote(someone("bob", when="2026-11-24T10:00:00Z"))
+        later = someone("ada", when="2027-06-01T10:00:00Z")
+        later.get_model("iris").create_version()
+        assert later.get_version("iris@production").number == 2
+        assert later.apply().refused == ()
+
+    def test_after_its_time_it_does_not(self, repo, until, someone):
+        with pytest.raises(Refused, match="key has expired"):
+            promote(someone("bob", when="2026-11-26T10:00:00Z"))
+
+    def test_a_commit_dated_back_before_others_is_caught(self, ada, repo, until, keys, someone):
+        someone("ada", when="2026-11-27T10:00:00Z").get_model("iris").create_version()
+        commit = commit_by_hand(
+            repo, keys, {STAGE: stage_file(ada, 3)}, key="bob", author="bob", when="2026-11-24T10:00:00Z"
+        )
+        tag_by_hand(repo, keys, commit, key="bob", tagger="bob", when="2026-11-24T10:00:00Z")
+        with pytest.raises(Invalid, match="key has expired"):
+            ada.get_version("iris@production")
+
+    def test_a_commit_dated_back_after_all_others_is_caught_by_the_clock_of_who_applies(
+        self, ada, repo, until, keys, someone
+    ):
+        commit = commit_by_hand(
+            repo, keys, {STAGE: stage_file(ada, 3)}, key="bob", author="bob", when="2026-11-24T10:00:00Z"
+        )
+        release = someone("ada", when="2026-12-01T10:00:00Z")
+        ((_, why),) = release.apply().refused
+        assert "key has expired" in why
+        assert release.apply(reviewed=[commit]).moved == (PRODUCTION,)
+
+    def test_a_key_that_is_not_valid_yet_gains_nothing_by_a_date_in_the_future(self, ada, repo, keys, someone):
+        signers = line(keys, "ada") + line(keys, "bob", options='valid-after="20270101"')
+        commit_by_hand(repo, keys, {"allowed_signers": signers}, key="ada")
+        commit_by_hand(repo, keys, {STAGE: stage_file(ada, 3)}, key="bob", author="bob", when="2027-01-02T00:00:00Z")
+        ((_, why),) = ada.apply().refused
+        assert "it is dated in the future" in why
+
+
+class TestTeam:
+    @pytest.fixture
+    def team(self, tmp_path, keys, repo):
+        """Ada, who releases and signs; Bob, whose key is not listed; and their remote."""
+        from contextlib import ExitStack
+
+        bare = tmp_path / "remote.git"
+        subprocess.run(["git", "init", "-q", "--bare", str(bare)], check=True)
+        run(repo, "remote", "add", "origin", str(bare))
+        with ExitStack() as opened:
+            team = Team(tmp_path, str(bare), (tmp_path / "store").as_uri(), opened)
+            team.bare = bare
+            team.ada = team.open("ada")
+            promote(team.ada)
+            team.ada.push()
+            team.bob = team.clone("bob")
+            team.bob.pull()
+            sign_as(tmp_path / "bob", keys, "bob")
+            team.bob = team.open("bob")
+            yield team
+
+    def test_every_clone_reads_it_and_nobody_replaces_a_valid_tag(self, team):
+        assert team.bob.get_version("iris@production").number == 2
+        tags = refs(team.bare)
+        for client in (team.bob, team.ada):
+            assert client.apply().moved == ()
+            client.get_model("iris").create_version()
+            client.push()
+            client.pull()
+        assert refs(team.bare)[TAG] == tags[TAG] == refs(team.folder / "bob")[TAG]
+
+    def test_two_who_sign_one_tag_keep_the_one_that_is_there(self, team, keys):
+        here = team.ada.repository.common_dir
+        first = refs(here)[TAG]
+        run(here, "update-ref", "-d", TAG)
+        with Client(here, environ=person("ada", "2026-11-23T10:15:00Z")) as ada:
+            assert ada.apply().moved == (PRODUCTION,)
+            assert refs(here)[TAG] != first
+            ada.pull()
+        assert refs(here)[TAG] == refs(team.bare)[TAG] == first
+
+    def test_own_signed_commits_are_signed_again_when_they_are_replayed(self, team):
+        team.bob.get_model("iris").create_version()
+        team.bob.push()
+        made = team.ada.get_model("iris").create_version()
+        made.set_stage("production")
+        done = team.ada.push()
+        assert [pulled.renumbered for pulled in done.pulled] == [["iris 4 -> 5"]]
+        team.bob.pull()
+        assert team.bob.get_version("iris@production").number == 5
+        assert refs(team.bare) == refs(team.folder / "bob")
+
+    def test_a_promotion_that_the_remote_asks_to_be_signed_waits_after_a_pull(self, team, tmp_path, keys):
+        """Production was open to all when Bob promoted, and is not any more."""
+        rules = RULES.replace('"staging"\n', '"staging"\nsigned = true\n')
+        promote(team.bob, 3, "staging")
+        commit_by_hand(tmp_path / "ada", keys, {"gitmodel.toml": rules}, key="ada")
+        team.ada.push()
+        team.bob.pull()
+        assert held(team.bob)["staging"] == (3, 1)
+        team.bob.push()
+        team.ada.pull()
+        assert held(team.ada)["staging"] == (3, 1)
+
+    def test_a_proposal_counts_when_who_merges_it_signs(self, team, tmp_path, keys):
+        proposal = team.bob.propose(("iris@3", "production"), push=True)
+        host = tmp_path / "host"
+        subprocess.run(["git", "clone", "-q", "-b", "gitmodel", str(team.bare), str(host)], check=True)
+        merge = ["git", "merge", "-q", "--no-ff", "-m", "Merge (#7)", f"origin/{proposal.branch}"]
+        subprocess.run(merge, cwd=host, env=person("bob"), check=True)
+        run(host, "push", "-q", "origin", "HEAD:gitmodel")
+        team.ada.pull()
+        ((_, why),) = team.ada.apply().refused
+        assert "is not signed" in why
+        run(host, "reset", "-q", "--hard", "HEAD^1")
+        sign_as(host, keys, "ada", every=True)
+        subprocess.run(merge, cwd=host, env=person("ada"), check=True)
+        run(host, "push", "-q", "-f", "origin", "HEAD:gitmodel")
+        team.ada.pull(rewound=True)
+        run(tmp_path / "ada", "update-ref", BRANCH, refs(team.bare)[BRANCH])
+        assert team.ada.apply().moved == (PRODUCTION,)
+        assert team.ada.get_version("iris@production").number == 3
+
+
+class TestReview:
+    """`proposal_only`: a signature of somebody on the list stands for the review that a squash leaves no trace of."""
+
+    @pytest.fixture
+    def reviewed(self, tmp_path, keys):
+        folder = make_repo(tmp_path / "reviewed")
+        rules = RULES.replace("signed = true", 'proposal_only = true\nrollback = "direct"')
+        edit(folder, {"gitmodel.toml": rules, "allowed_signers": line(keys, "bob", principals="*@example.com")})
+        with Client(folder, environ=person("ada")) as client:
+            yield client
+
+    def test_the_hosts_signature_of_a_squash_counts(self, reviewed, keys):
+        repo = reviewed.repository.common_dir.parent
+        commit_by_hand(repo, keys, {STAGE: stage_file(reviewed, 2)})
+        assert "takes only what came through review" in reviewed.apply().refused[0][1]
+        commit_by_hand(repo, keys, {STAGE: stage_file(reviewed, 3)}, key="mallory")
+        assert "takes only what came through review" in reviewed.apply().refused[0][1]
+        commit_by_hand(repo, keys, {STAGE: stage_file(reviewed, 2)}, key="bob")
+        assert reviewed.apply().moved == (PRODUCTION,)
+
+    def test_a_direct_rollback_is_signed_where_the_stage_asks_for_it(self, repo, keys, someone):
+        rules = RULES + 'rollback = "direct"\n'
+        commit_by_hand(repo, keys, {"gitmodel.toml": rules}, key="ada")
+        ada = someone("ada")
+        promote(ada, 2)
+        promote(ada, 3)
+        with pytest.raises(Refused, match="is not listed"):
+            someone("bob").get_model("iris").rollback("production")
+        someone("ada").get_model("iris").rollback("production")
+        assert held(ada)["production"] == (2, 2)
+
+
+class TestCheck:
+    @pytest.mark.parametrize(
+        ("text", "fault"),
+        [
+            ("", "lists nobody, and production asks for signatures"),
+            ("ada@example.com\n", "line 1 is not PRINCIPALS [OPTIONS] KEYTYPE KEY"),
+            ("# x\nada@example.com ssh-ed25519 A\n", "line 2 has a key that is not base64"),
+            ('a@b valid-before="soon" ssh-ed25519 AAAA\n', "line 1 has a time that is not YYYYMMDD[HHMM[SS]][Z]"),
+            (
+                "a@b cert-authority openpgp AAAA\n",
+                "line 1 makes an OpenPGP key an authority, which only an SSH key can be",
+            ),
+            ("a@b no-touch ssh-ed25519 AAAA\n", "line 1 has an option that ssh-keygen does not know: 'no-touch'"),
+        ],
+    )
+    def test_what_is_wrong_with_the_list_is_found(self, ada, repo, text, fault):
+        edit(repo, {"allowed_signers": text})
+        found = [(problem.rule, problem.message) for problem in checking.check(ada.repository)]
+        assert ("registry.signers", fault) in found
+        assert {rule for rule, _ in found} == {"registry.signers"}
+
+    def test_a_change_of_the_list_is_told_as_a_change_of_rules(self, ada, repo):
+        from gitmodel.teams.between import check_between
+
+        base = run(repo, "rev-parse", BRANCH)
+        edit(repo, {"allowed_signers": editing.read(repo, "allowed_signers") + "# more\n"})
+        assert check_between(ada.repository, base, run(repo, "rev-parse", BRANCH)).rules == ("allowed_signers",)
+
+
+@pytest.mark.skipif(shutil.which("gpg") is None, reason="there is no gpg: apt-get install gnupg")
+class TestOpenPGP:
+    @pytest.fixture
+    def gnupg(self, monkeypatch):
+        """A key ring of Ada's own, with the line that lists her key."""
+        import tempfile
+
+        home = tempfile.mkdtemp(prefix="gpg-", dir="/tmp")  # the path of an agent's socket must be short
+        monkeypatch.setenv("GNUPGHOME", home)
+        make = ["gpg", "--batch", "--quiet", "--pinentry-mode", "loopback", "--passphrase", "", "--quick-generate-key"]
+        frozen = ("--faked-system-time", "20261101T000000")
+        subprocess.run(
+            [*make, *frozen, "Ada <ada@example.com>", "ed25519", "sign", "60d"], check=True, capture_output=True
+        )
+        exported = subprocess.run(["gpg", "--export", "ada@example.com"], check=True, capture_output=True).stdout
+        import base64
+
+        yield f"ada@example.com openpgp {base64.b64encode(exported).decode()}\n"
+        subprocess.run(["gpgconf", "--kill", "all"], check=False, capture_output=True)
+        shutil.rmtree(home, ignore_errors=True)
+
+    @pytest.fixture
+    def signed(self, tmp_path, gnupg, keys):
+        folder = make_repo(tmp_path / "gpg")
+        edit(folder, {"gitmodel.toml": RULES, "allowed_signers": line(keys, "bob") + gnupg})
+        with Client(folder, environ=person("ada")) as client:
+            yield client
+
+    def test_a_promotion_signed_with_gpg_is_in_force_for_who_has_no_keys(self, signed, tmp_path, monkeypatch):
+        promote(signed)
+        assert "BEGIN PGP SIGNATURE" in run(tmp_path / "gpg", "cat-file", "commit", BRANCH)
+        monkeypatch.setenv("GNUPGHOME", str(tmp_path))
+        shutil.rmtree(tmp_path / "gpg" / ".git" / "gitmodel")
+        with Client(tmp_path / "gpg", environ={**person("ada"), "GNUPGHOME": str(tmp_path)}) as reader:
+            assert reader.get_version("iris@production").number == 2
+            assert reader.apply().refused == ()
+
+    def test_a_key_that_expired_an_author_that_is_another_and_a_broken_signature_are_caught(self, signed, tmp_path):
+        repo = tmp_path / "gpg"
+        for environ, said in (
+            (person("ada", "2027-03-01T00:00:00Z"), "its key has expired"),
+            (person("bob"), "is not listed for bob@example.com"),
+        ):
+            run(repo, "config", "user.signingKey", "ada@example.com")
+            with Client(repo, environ=environ) as client, pytest.raises(Refused, match=said):
+                promote(client)
+        promote(signed)
+        text = run(repo, "cat-file", "commit", BRANCH).replace("Promote iris 2", "Promote iris 9") + "\n"
+        run(repo, "update-ref", BRANCH, run(repo, "hash-object", "-t", "commit", "-w", "--stdin", input=text.encode()))
+        ((_, why),) = signed.apply().refused
+        assert "its signature is not right" in why
+
+    def test_a_key_that_is_not_listed_is_caught(self, signed, tmp_path, keys):
+        edit(tmp_path / "gpg", {"allowed_signers": line(keys, "bob")})
+        with Client(tmp_path / "gpg", environ=person("ada")) as client, pytest.raises(GitModelError):
+            promote(client)
