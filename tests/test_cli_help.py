@@ -80,9 +80,12 @@ def test_every_help_ends_in_an_example_that_runs(path, registry, capsys, tmp_pat
         "git model version create": "version list iris",
         "git model version delete": "version update iris@2 --stage none",
         "git model runs show": "run train.py",
+        "git model store remove": f"store add archive {tmp_path / 'archive'}",
+        "git model store use": f"store add archive {tmp_path / 'archive'}",
     }
     assert ask(capsys, *before.get(path, "list").split())[0] == 0
     for line in example.splitlines():
+        line = line.replace("/tmp/archive", str(tmp_path / "archive"))
         line = line.replace("/tmp/models", str(tmp_path / "models")).replace("register iris", "register flowers")
         line = line.replace("--name 1.2.3", "--name 1.2.4")
         assert line.startswith(path.replace("git model list_models", "git model list"))
@@ -172,6 +175,9 @@ READS = {
     "hook install": (shapes.HOOK, "hook install"),
     "config KEY VALUE": (shapes.SETTING, "config branch gitmodel"),
     "init": (shapes.REGISTRY, "init"),
+    "store list": (shapes.STORE, "store list"),
+    "store trust": (shapes.STORE, "store trust"),
+    "store use": (shapes.STORE, "store use iris default"),
     "run": (shapes.RECORDED_RUN, "run train.py"),
     "runs list": (shapes.RECORDED_RUN, "runs list"),
     "runs show": (shapes.RECORDED_RUN, "runs show"),

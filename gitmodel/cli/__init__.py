@@ -51,6 +51,7 @@ COMMANDS = {
     "push": Lazy("gitmodel.cli.teams:push", "Give others what you did.", "Others"),
     "run": Lazy("gitmodel.cli.runs:run", "Run a pipeline of a Python script.", "Pipelines"),
     "runs": Lazy("gitmodel.cli.runs:runs", "List and show runs of pipelines.", "Pipelines"),
+    "store": Lazy("gitmodel.cli.stores:store", "Name, trust and look after artifact stores.", "Care"),
     "check": Lazy("gitmodel.cli.care:check", "Check every record against the format.", "Care"),
     "verify": Lazy("gitmodel.cli.care:verify", "Hash again what versions point at.", "Care"),
     "maintenance": Lazy("gitmodel.cli.maintenance:maintenance", "Keep questions about the past fast.", "Care"),

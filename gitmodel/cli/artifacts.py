@@ -14,6 +14,7 @@ from gitmodel.cli.versions import print_version
 from gitmodel.domain.names import check_name
 from gitmodel.domain.records import ArtifactLink
 from gitmodel.domain.references import VersionRef
+from gitmodel.domain.urls import shown_url
 from gitmodel.errors import NotFound, UsageError
 from gitmodel.registry import artifacts, versions
 
@@ -43,7 +44,7 @@ def get(invocation: Invocation, words: tuple[str, ...], target: str | None) -> N
     if target is None and os.path.lexists(path):
         raise UsageError(f"{path} is there already", hint=f"say where to write it: -o {path}")
     with invocation.output.progress(f"getting {link.name}") as progress:
-        artifacts.fetch_artifact(invocation.client.store, link, path, progress=progress)
+        artifacts.fetch_artifact(invocation.client.access.source(model, link), link, path, progress=progress)
     here = f"{model}@{record.number}"
     fields = {"reference": here, "artifact": link.name, "path": str(path), "digest": link.digest, "size": link.size}
     said = f"wrote {link.name} of {here} to {path} ({cells.size(link.size)}, verified)"
@@ -53,6 +54,8 @@ def get(invocation: Invocation, words: tuple[str, ...], target: str | None) -> N
 @command(example="git model link iris@2 --data validation=validation.csv --deployment api=deploy.json")
 @options.reference()
 @options.artifact_paths
+@click.option("--external", is_flag=True, help="Leave them where they are: single files, by URI or path.")
+@click.option("--provider-digest", is_flag=True, help="With --external: take the SHA-256 that the store keeps of it.")
 @click.pass_obj
 def link(
     invocation: Invocation,
@@ -60,11 +63,14 @@ def link(
     data: tuple[str, ...],
     model_object: tuple[str, ...],
     deployment: tuple[str, ...],
+    external: bool,
+    provider_digest: bool,
 ) -> None:
     """Store files or folders and link them to a version.
 
     To the latest if none is named. A version that a stage or alias names, or that is archived, keeps the artifacts that
-    it has.
+    it has. With --external a file stays where it is (s3://bucket/key, https://..., a path): it is read once and hashed,
+    and nothing is stored. To link the same bytes at another place says where they are now.
     """
     ref, _ = options.read_reference(words, usage="git model link MODEL@VERSION --data NAME=PATH")
     paths = options.read_artifacts(data=data, model=model_object, deployment=deployment)
@@ -72,7 +78,10 @@ def link(
         raise UsageError("there is nothing to link", hint=f"for example: git model link {ref} --data train=train.csv")
     model, record = versions.resolve(invocation.writer, ref)
     chosen = VersionRef.of(model, record.number)
-    artifacts.link_artifacts(invocation.writer, chosen, store(invocation, paths))
+    if provider_digest and not external:
+        raise UsageError("--provider-digest is for --external", hint="what is stored is always read and hashed")
+    links = _outside(invocation, paths, provider_digest) if external else store(invocation, model, paths)
+    artifacts.link_artifacts(invocation.writer, chosen, links)
     names = cells.words(name for name, _, _ in paths)
     print_version(invocation, chosen, f"linked {names} to {chosen}")
 
@@ -96,15 +105,31 @@ def unlink(invocation: Invocation, words: tuple[str, ...], yes: bool) -> None:
     print_version(invocation, chosen, f"unlinked {name} from {chosen}")
 
 
-def store(invocation: Invocation, paths: Iterable[tuple[str, Path, str]]) -> list[ArtifactLink]:
-    """Put files and folders, given as name, path and kind, into the store; returns the links to them."""
+def store(invocation: Invocation, model: str, paths: Iterable[tuple[str, str, str]]) -> list[ArtifactLink]:
+    """Put files and folders, given as name, path and kind, into the store of *model*; returns the links to them."""
     found = list(paths)
-    for name, _, _ in found:
+    for name, path, _ in found:
         check_name(name, "artifact")
+        if "://" in path:
+            raise UsageError(f"{shown_url(path)} is no path", hint="add --external to leave it where it is")
     links = []
     for name, path, kind in found:
+        place = invocation.client.access.of_model(model)
         with invocation.output.progress(f"storing {name}") as progress:
-            links.append(artifacts.store_artifact(invocation.client.store, name, path, kind=kind, progress=progress))
+            links.append(artifacts.store_artifact(place, name, Path(path), kind=kind, progress=progress))
+    return links
+
+
+def _outside(
+    invocation: Invocation, paths: Iterable[tuple[str, str, str]], provider_digest: bool
+) -> list[ArtifactLink]:
+    """Links to files that stay where they are, given as name, URI or path, and kind."""
+    links = []
+    for name, uri, kind in paths:
+        with invocation.output.progress(f"reading {name}") as progress:
+            link = artifacts.describe_external(name, uri, kind=kind, provider_digest=provider_digest, progress=progress)
+        invocation.client.access.trust_bucket(link.uri or "")
+        links.append(link)
     return links
 
 

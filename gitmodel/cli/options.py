@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -89,9 +88,9 @@ def read_value(text: str) -> Any:
     return alone["v"] if len(listed["v"]) == 1 else text
 
 
-def read_artifacts(**given: Iterable[str]) -> list[tuple[str, Path, str]]:
-    """Name, path and kind of the artifacts that options give as NAME=PATH, by kind. Raises UsageError."""
-    found: list[tuple[str, Path, str]] = []
+def read_artifacts(**given: Iterable[str]) -> list[tuple[str, str, str]]:
+    """Name, path or URI, and kind of the artifacts that options give as NAME=PATH, by kind. Raises UsageError."""
+    found: list[tuple[str, str, str]] = []
     for kind, pairs in given.items():
         option = "--model-object" if kind == "model" else f"--{kind}"
         for pair in pairs:
@@ -100,7 +99,7 @@ def read_artifacts(**given: Iterable[str]) -> list[tuple[str, Path, str]]:
                 raise UsageError(f"{pair!a} is not NAME=PATH", hint=f"for example: {option} train=train.csv")
             if name in (other for other, _, _ in found):
                 raise UsageError(f"two artifacts are called {name!a}", hint="give each a name of its own")
-            found.append((name, Path(path), kind))
+            found.append((name, path, kind))
     return found
 
 

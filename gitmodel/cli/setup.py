@@ -47,7 +47,7 @@ def init(
         raise UsageError("--owner and --force go with --ci", hint="for example: git model init --ci github --owner @me")
     client = invocation.client
     joined = _join(client, source, new) if source else ""
-    done = setup.begin(client.repository, store=_url(store), new=new)
+    done = setup.begin(client.repository, store=url_of(store), new=new)
     done = replace(done, adopted=joined or done.adopted)
     fields = {
         "registry": str(client.repository.common_dir),
@@ -143,7 +143,7 @@ def _set(invocation: Invocation, key: str, value: str) -> None:
     # where the registry is found is said by the repository one stands in
     client = Client(repo=".") if key == "repo" else invocation.client
     try:
-        now = setup.change_setting(client.repository, key, _url(value) if key == "store" else value)
+        now = setup.change_setting(client.repository, key, url_of(value) if key == "store" else value)
     finally:
         client.close()
     fields = {"key": key, "value": now, "source": f"git config gitmodel.{key}"}
@@ -168,6 +168,6 @@ def _fields(setting: Setting) -> dict[str, str]:
     return {"key": setting.key, "value": setting.value, "source": setting.source}
 
 
-def _url(text: str) -> str:
+def url_of(text: str) -> str:
     """A folder that was given as a path, as a URL; what is a URL already, as it is."""
     return Path(text).resolve().as_uri() if text and ":" not in text else text

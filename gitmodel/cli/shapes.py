@@ -80,6 +80,9 @@ ARTIFACT = Shape(
         "format": 'text: how to load it, such as "skops"; "folder" for a folder',
         "pipeline": "text: the pipeline that made it, or null",
         "step": "text: the step that made it, or null",
+        "uri": "text: where an external one is, or null",
+        "version_id": "text: what its store calls the version of what is at `uri`, or null",
+        "digest_by": 'text: "provider" if the store that has it told the digest, or null: it was read and hashed',
         "metadata": "object: what was logged about it",
     },
 )
@@ -314,6 +317,7 @@ VERIFIED = Shape(
         "versions": "list of text: the versions that need it, as `MODEL@NUMBER`; a model whose versions are lost",
         "error": "text: what is wrong with it, or empty",
         "unreachable": "true if its store could not be asked, so that nothing is known of it",
+        "uri": "text: where an external artifact is, or empty",
     },
 )
 PROBLEM = Shape(
@@ -344,6 +348,19 @@ MAINTAINED = Shape(
     {
         "commits": "number of commits of the metadata branch that git finds by path now",
         "packed": "number of loose objects that were packed",
+    },
+)
+STORE = Shape(
+    "store",
+    "An artifact store of the registry, as this machine reaches it. Of `store list`, `store add`, `store use`, "
+    "`store trust`.",
+    {
+        "name": 'text: its name; "default" for the first, empty for a URL that is no store of the registry',
+        "url": "text: where it is, on this machine",
+        "source": "text: what says so",
+        "trusted": "true if this machine may use its credentials there, or needs none",
+        "read_only": "true if this machine does not write to it",
+        "models": "list of text: the models that keep their artifacts in it; of the default one, those without another",
     },
 )
 SETTING = Shape(

@@ -82,7 +82,7 @@ def create(
         description=description,
         tags=tags,
         metadata=read,
-        artifacts=store(invocation, paths),
+        artifacts=store(invocation, current, paths),
         code=invocation.client.read_code(),
     )
     called = f" ({name})" if name else ""

@@ -11,8 +11,9 @@ from gitmodel.client.html import html_table
 from gitmodel.domain.records import ArtifactLink
 from gitmodel.errors import UsageError
 from gitmodel.registry import artifacts
+from gitmodel.storage import artifacts as storage
 from gitmodel.storage.artifacts import Progress
-from gitmodel.storage.local_store import LocalStore
+from gitmodel.storage.stores import ArtifactStore
 
 if TYPE_CHECKING:
     from gitmodel.client.version import ModelVersion
@@ -61,6 +62,11 @@ class Artifact:
         return self.link.format
 
     @property
+    def uri(self) -> str | None:
+        """Where it is, if it is external: it stays there, and no store of the registry has it."""
+        return self.link.uri
+
+    @property
     def metadata(self) -> dict[str, Any]:
         """Its metadata."""
         return dict(self.link.metadata)
@@ -71,15 +77,17 @@ class Artifact:
 
     def download(self, target: str | os.PathLike[str], *, progress: Progress | None = None) -> Path:
         """Write it to *target*, verified before it appears there."""
-        artifacts.fetch_artifact(self._version._client.store, self.link, Path(target), progress=progress)
+        link = self.link
+        artifacts.fetch_artifact(self._source(link), link, Path(target), progress=progress)
         return Path(target)
 
     def path(self) -> Path:
         """A verified file or folder with its content, to read only: in place in a local store, else in the cache."""
         link, client = self.link, self._version._client
-        store = client.store
-        if isinstance(store, LocalStore) and not link.is_folder:
-            return store.path(link.digest)
+        store = self._source(link)
+        here = None if link.is_folder else storage.verified_path(store, link.digest)
+        if here is not None:
+            return here
         cache = client.repository.common_dir / "gitmodel" / "cache" / link.digest.removeprefix("sha256:")
         if cache.exists():
             _remove(cache)
@@ -92,7 +100,7 @@ class Artifact:
         link = self.link
         if link.is_folder:
             raise UsageError(f"{self._name} is a folder", hint="use .path() and open a file in it")
-        return self._version._client.store.open(link.digest)
+        return self._source(link).open(link.digest)
 
     def load(self, *, trusted: bool = False) -> Any:
         """The object that the artifact holds, by its recorded format.
@@ -108,8 +116,11 @@ class Artifact:
             raise UsageError(f"{self._name} is a folder", hint="use .path() and load a file in it")
         with tempfile.TemporaryDirectory(prefix="gitmodel-") as folder:
             target = Path(folder) / "artifact"
-            artifacts.fetch_artifact(self._version._client.store, link, target)
+            artifacts.fetch_artifact(self._source(link), link, target)
             return formats.load(target, link.format, trusted=trusted)
+
+    def _source(self, link: ArtifactLink) -> ArtifactStore:
+        return self._version._client.access.source(self._version._model, link)
 
     def __repr__(self) -> str:
         return f"Artifact({self._version.reference!r}, {self._name!r})"

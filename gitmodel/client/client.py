@@ -17,14 +17,15 @@ from gitmodel.domain.records import Code
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.snapshot import Change
 from gitmodel.errors import GitModelError, UsageError
-from gitmodel.registry import artifacts, models, stages, versions
+from gitmodel.registry import artifacts, models, stages, stores, versions
 from gitmodel.registry.artifacts import Verified
 from gitmodel.registry.stages import Applied
 from gitmodel.registry.writer import Batch, Direct, Writer
+from gitmodel.storage.access import Access, NamedStore
 from gitmodel.storage.artifacts import Progress
 from gitmodel.storage.local_store import LocalStore
 from gitmodel.storage.repository import Repository, check_git, configured, open_repository
-from gitmodel.storage.stores import ArtifactStore, open_store
+from gitmodel.storage.stores import ArtifactStore
 
 if TYPE_CHECKING:
     from gitmodel.domain.codec import Problem
@@ -64,9 +65,8 @@ class Client:
     ) -> None:
         self._environ = dict(os.environ if environ is None else environ)
         self._path = Path(path).expanduser()
-        self._store_url = store
-        self._store: ArtifactStore | None = None
         self._repository = self._open(None if repo is None else os.fspath(repo))
+        self._access = Access(self._repository, self._environ, self.store_root, store or "")
         self._writer: Writer = Direct(self._repository)
 
     @property
@@ -81,16 +81,22 @@ class Client:
 
     @property
     def store(self) -> ArtifactStore:
-        """The artifact store, opened when it is first needed. Raises UsageError for a URL it cannot be at."""
-        if self._store is None:
-            self._store = open_store(self.store_url, default_root=self.store_root)
-        return self._store
+        """The artifact store, opened when it is first needed.
+
+        Raises UsageError for a URL it cannot be at, Refused for one that only the registry names and that this machine
+        was not told to trust.
+        """
+        return self._access.open()
 
     @property
     def store_url(self) -> str:
         """The URL of the artifact store that is chosen; "" for the one inside the repository, at `store_root`."""
-        named = self._store_url or self._environ.get("GITMODEL_STORE") or self._repository.config.get("gitmodel.store")
-        return named or self._repository.snapshot().registry().store or ""
+        return self._access.named().url
+
+    @property
+    def access(self) -> Access:
+        """The stores of the registry as this machine reaches them."""
+        return self._access
 
     @property
     def store_root(self) -> Path:
@@ -299,7 +305,7 @@ class Client:
         from gitmodel.teams import sync
 
         self._refuse_past()
-        uploads = sync.Uploads(LocalStore(self.store_root), self.store, jobs, progress)
+        uploads = sync.Uploads(LocalStore(self.store_root), self._access.of_model, jobs, progress)
         chosen = remotes.choose_remote(self._repository, remote)
         return sync.push(self._repository, chosen, uploads, timeout=timeout)
 
@@ -398,7 +404,27 @@ class Client:
         []
         """
         refs = [VersionRef.parse(ref) if isinstance(ref, str) else ref for ref in references]
-        return artifacts.verify(self._writer, self.store, refs, progress=progress)
+        return artifacts.verify(self._writer, self._access.source, refs, progress=progress)
+
+    def list_stores(self) -> list[NamedStore]:
+        """The artifact stores of the registry, the default one first, with the URLs that count on this machine."""
+        return list(self._access.stores())
+
+    def add_store(self, name: str, url: str) -> NamedStore:
+        """Give the registry another store, which models may then use. Raises Conflict, UsageError, Unreachable."""
+        return stores.add_store(self._writer, self._access, name, url)
+
+    def remove_store(self, name: str) -> None:
+        """Take a store from the registry; its content stays. Raises NotFound, Refused if a model keeps to it."""
+        stores.remove_store(self._writer, name)
+
+    def use_store(self, model: str, name: str) -> None:
+        """Let new artifacts of *model* go to the store *name* ("default": the registry's). Raises NotFound."""
+        stores.use_store(self._writer, model, name)
+
+    def trust_store(self, which: str = "default") -> NamedStore:
+        """Let this machine use its credentials for a store: by its name, or a URL (one ending in `/`: all below it)."""
+        return stores.trust_store(self._access, which)
 
     def read_code(self) -> Code:
         """The state of the code repository that *path* is in: commit, changes, origin."""

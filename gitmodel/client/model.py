@@ -177,7 +177,7 @@ class Model:
         client = self._registered()
         kinds = (("data", data), ("model", model_objects), ("deployment", deployments))
         links = [
-            artifacts.store_artifact(client.store, key, Path(path), kind=kind)
+            artifacts.store_artifact(client.access.of_model(self._name), key, Path(path), kind=kind)
             for kind, given in kinds
             for key, path in (given or {}).items()
         ]

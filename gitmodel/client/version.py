@@ -183,7 +183,7 @@ class ModelVersion:
         *format* is found from the content if left out. Raises Refused if the version is in a stage or has an alias.
         """
         link = artifacts.store_artifact(
-            self._client.store,
+            self._client.access.of_model(self._model),
             name,
             Path(path),
             kind=kind,
@@ -191,6 +191,40 @@ class ModelVersion:
             metadata=scalars(metadata or {}),
             progress=progress,
         )
+        artifacts.link_artifacts(self._client.writer, self._ref(), [link])
+        return Artifact(self, name)
+
+    def link_external(
+        self,
+        name: str,
+        uri: str | os.PathLike[str],
+        *,
+        kind: str = "data",
+        format: str = "",
+        metadata: Mapping[str, Any] | None = None,
+        provider_digest: bool = False,
+        progress: Progress | None = None,
+    ) -> Artifact:
+        """Link the file at *uri* (`s3://bucket/key`, `https://...`, a path), which stays where it is.
+
+        It is read once and hashed; with *provider_digest* it is not, and the SHA-256 that its store keeps of the whole
+        object is taken. Where its store has versions, this version is linked. To link the same bytes at another place
+        says where they are now, at any time. Raises NotFound, UsageError, Conflict if it changed meanwhile, Refused if
+        the version is in a stage or has an alias, Unreachable.
+
+        >>> version.link_external("raw", "s3://bucket/huge.parquet")          # doctest: +SKIP
+        Artifact('iris@4', 'raw')
+        """
+        link = artifacts.describe_external(
+            name,
+            os.fspath(uri),
+            kind=kind,
+            format=format,
+            metadata=scalars(metadata or {}),
+            provider_digest=provider_digest,
+            progress=progress,
+        )
+        self._client.access.trust_bucket(link.uri or "")
         artifacts.link_artifacts(self._client.writer, self._ref(), [link])
         return Artifact(self, name)
 

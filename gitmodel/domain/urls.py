@@ -51,6 +51,15 @@ def is_local(url: str) -> bool:
     return scheme_of(url) in ("", "file")
 
 
+def shown_url(url: str) -> str:
+    """*url*, unless it holds credentials, which are never repeated.
+
+    >>> shown_url("s3://id:secret@bucket/models")
+    '(a URL that holds credentials)'
+    """
+    return "(a URL that holds credentials)" if holds_credentials(url) else url
+
+
 def _is_address(url: str, netloc: str) -> bool:
     """Whether the `@` in *netloc* only says who logs in, as in `sftp://ada@host/`, where no password is given."""
     return (

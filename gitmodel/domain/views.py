@@ -152,6 +152,9 @@ def artifact_fields(link: ArtifactLink) -> dict[str, Any]:
         "format": link.format,
         "pipeline": link.pipeline,
         "step": link.step,
+        "uri": link.uri,
+        "version_id": link.version_id,
+        "digest_by": link.digest_by,
         "metadata": dict(link.metadata),
     }
 

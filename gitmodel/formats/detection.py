@@ -41,7 +41,17 @@ def detect_format(path: Path) -> str:
     return _format_of_content(path, head) or _EXTENSIONS.get(path.suffix.lower()) or _format_of_others(path, head)
 
 
-def _format_of_content(path: Path, head: bytes) -> str:
+def detect_format_of(head: bytes, name: str) -> str:
+    """The format of a file of which only the first bytes and the *name* are at hand; `bytes` if none we know.
+
+    >>> detect_format_of(b"PAR1", "s3://bucket/raw.csv"), detect_format_of(b"a,b", "https://example.com/raw.csv")
+    ('parquet', 'csv')
+    """
+    path = Path(name)
+    return _format_of_content(None, head) or _EXTENSIONS.get(path.suffix.lower()) or _format_of_others(path, head)
+
+
+def _format_of_content(path: Path | None, head: bytes) -> str:
     if head.startswith(b"\x93NUMPY"):
         return "numpy"
     if head.startswith(b"PAR1"):
@@ -49,7 +59,7 @@ def _format_of_content(path: Path, head: bytes) -> str:
     if _is_pickle(head):
         return "joblib" if b"joblib.numpy_pickle" in head else "pickle"
     if head.startswith(b"PK\x03\x04"):
-        return _format_of_archive(path)
+        return _format_of_archive(path) if path is not None else ""
     if len(head) >= 10 and head[8:9] == b"{" and 2 <= int.from_bytes(head[:8], "little") <= 100_000_000:
         return "safetensors"
     return ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
@@ -28,6 +28,7 @@ log = logging.getLogger("gitmodel.pipelines")
 _NO_DIGEST = "sha256:" + "0" * 64
 # What else than links a version's record holds: metadata, description, code.
 _RESERVE_BYTES = 8_192
+Place = Callable[[str, ArtifactLink], dict[str, Any]]
 _ANY_TIME = datetime.fromtimestamp(0, timezone.utc)
 
 
@@ -84,7 +85,7 @@ def pin(client: Client, pipeline: str, graph: Graph, default: ModelConfig | None
     """
     given = {node.name: node.step.model_config or default for node in graph.nodes.values()}
     chosen = {name: config for name, config in given.items() if config is not None}
-    found = client.repository.read(lambda snapshot: _resolve(snapshot, graph, chosen))
+    found = client.repository.read(lambda snapshot: _resolve(snapshot, graph, chosen, client.access.place))
     _report_differences(found)
     targets: dict[str, Target] = {}
     made: dict[str, Target] = {}
@@ -132,7 +133,7 @@ class _Found:
     models: dict[str, records.ModelRecord] = field(default_factory=dict)
 
 
-def _resolve(snapshot: Snapshot, graph: Graph, chosen: Mapping[str, ModelConfig]) -> _Found:
+def _resolve(snapshot: Snapshot, graph: Graph, chosen: Mapping[str, ModelConfig], place: Place) -> _Found:
     configs = {
         name: config.model_copy(update={"name": snapshot.current_name(config.name)}) for name, config in chosen.items()
     }
@@ -142,7 +143,9 @@ def _resolve(snapshot: Snapshot, graph: Graph, chosen: Mapping[str, ModelConfig]
             if isinstance(value, ExternalArtifact):
                 model, number = snapshot.resolve(value.ref)
                 link = version_plans.artifact(snapshot.version(model, number), model, value.name)
-                reference = {"digest": link.digest, "format": link.format, "materializer": ""}
+                reference: dict[str, Any] = {"digest": link.digest, "format": link.format, "materializer": ""}
+                if where := place(model, link):
+                    reference["place"] = where
                 found.inputs[node.name, parameter] = {**reference, "trusted": value.trusted}
     for config in configs.values():
         key = _key(config)

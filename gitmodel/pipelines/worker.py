@@ -29,6 +29,7 @@ from gitmodel.pipelines.config import ModelConfig, Secret
 from gitmodel.pipelines.context import Plan, StepContext, within
 from gitmodel.pipelines.steps import OutputSpec, Step
 from gitmodel.storage import artifacts
+from gitmodel.storage.access import open_place
 from gitmodel.storage.stores import ArtifactStore, open_store
 
 # The name under which a worker imports the script that was run as `__main__`.
@@ -217,10 +218,11 @@ def _load_inputs(request: Request, step: Step[..., Any], store: ArtifactStore, s
     for index, (name, ref) in enumerate(request["inputs"].items()):
         target = scratch.path(f"input-{index}")
         wanted = step.input_types.get(name)
+        source = open_place(ref.get("place", {}), store, Path(request["store"]["root"]))
         if ref["format"] == FOLDER_FORMAT:
-            artifacts.get_folder(store, ref["digest"], target)
+            artifacts.get_folder(source, ref["digest"], target)
         else:
-            artifacts.get_file(store, ref["digest"], target)
+            artifacts.get_file(source, ref["digest"], target)
         as_path = wanted is Path or ref["format"] == FOLDER_FORMAT or ref["materializer"] == "path"
         arguments[name] = target if as_path else materializers.load(
             target, ref["format"], ref["materializer"], wanted=wanted, trusted=ref["trusted"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,15 @@ from gitmodel.domain.needs import every_version
 from gitmodel.domain.records import FOLDER_FORMAT, KINDS, ArtifactLink, VersionRecord
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.snapshot import Snapshot
-from gitmodel.errors import GitModelError, Invalid, Unreachable, UsageError
+from gitmodel.errors import GitModelError, Invalid, Refused, Unreachable, UsageError
 from gitmodel.registry.writer import Writer
 from gitmodel.storage import artifacts as storage
+from gitmodel.storage import external
 from gitmodel.storage.artifacts import Progress
 from gitmodel.storage.stores import ArtifactStore
+
+Source = Callable[[str, ArtifactLink], ArtifactStore]
+"""Where the bytes of an artifact of a model are."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +29,7 @@ class Verified:
     """What re-hashing found: *versions* are the references of those that need it; *error* is "" if it is whole.
 
     *unreachable* says that its store could not be asked, so that nothing is known. Without a *digest* it is a version
-    whose own record cannot be read.
+    whose own record cannot be read. *uri* is where an external artifact is.
     """
 
     digest: str
@@ -33,6 +37,7 @@ class Verified:
     versions: tuple[str, ...]
     error: str = ""
     unreachable: bool = False
+    uri: str = ""
 
 
 def store_artifact(
@@ -52,12 +57,54 @@ def store_artifact(
     from gitmodel import formats
 
     check_name(name, "artifact")
-    if kind not in KINDS:
-        raise UsageError(f"{kind!a} is no kind of artifact", hint=f"the kinds are {', '.join(KINDS)}")
+    _check_kind(kind)
     read = planning.read_metadata(metadata or {})
     stored = storage.put_path(store, path, progress=progress)
     detected = FOLDER_FORMAT if stored.folder else format or formats.detect_format(path)
     return ArtifactLink(name, kind, stored.digest, stored.size, detected, metadata=read)
+
+
+def describe_external(
+    name: str,
+    uri: str,
+    *,
+    kind: str,
+    format: str = "",
+    metadata: Mapping[str, Any] | None = None,
+    provider_digest: bool = False,
+    progress: Progress | None = None,
+) -> ArtifactLink:
+    """A link to the file at *uri*, which stays there; it is read once and hashed, and nothing is stored.
+
+    With *provider_digest* it is not read: the SHA-256 that its store keeps of the whole object is taken. Raises
+    NotFound, UsageError (without such a checksum, too), Conflict if it changed while it was read, Refused, Unreachable.
+    """
+    from gitmodel.formats import detection
+
+    check_name(name, "artifact")
+    _check_kind(kind)
+    read = planning.read_metadata(metadata or {})
+    place = external.absolute_uri(uri)
+    found = external.look_up(place)
+    digest, head = found.digest, b""
+    if not provider_digest:
+        digest, _, head = external.read_once(found, progress=progress)
+    elif not digest:
+        raise UsageError(
+            f"{place} has no SHA-256 of the whole object that its store knows",
+            hint="leave the option out: then it is read once and hashed",
+        )
+    return ArtifactLink(
+        name,
+        kind,
+        digest,
+        found.size,
+        format or detection.detect_format_of(head, place),
+        metadata=read,
+        uri=place,
+        version_id=found.version_id or None,
+        digest_by="provider" if provider_digest else None,
+    )
 
 
 def link_artifacts(writer: Writer, ref: VersionRef, links: Iterable[ArtifactLink]) -> int:
@@ -89,6 +136,11 @@ def fetch_artifact(store: ArtifactStore, link: ArtifactLink, target: Path, *, pr
         storage.get_file(store, link.digest, target, progress=progress)
 
 
+def _check_kind(kind: str) -> None:
+    if kind not in KINDS:
+        raise UsageError(f"{kind!a} is no kind of artifact", hint=f"the kinds are {', '.join(KINDS)}")
+
+
 def only_artifact(record: VersionRecord, model: str, name: str | None) -> ArtifactLink:
     """The artifact *name*, or the only one if none is named. Raises NotFound, UsageError."""
     if name is not None:
@@ -101,7 +153,7 @@ def only_artifact(record: VersionRecord, model: str, name: str | None) -> Artifa
 
 
 def verify(
-    writer: Writer, store: ArtifactStore, refs: Iterable[VersionRef] = (), *, progress: Progress | None = None
+    writer: Writer, source: Source, refs: Iterable[VersionRef] = (), *, progress: Progress | None = None
 ) -> Iterator[Verified]:
     """Re-hash every artifact that the versions *refs* (none: all versions of all models) point at, each once.
 
@@ -112,15 +164,19 @@ def verify(
     yield from damaged
     for link, versions in needed.values():
         check = storage.verify_folder if link.is_folder else storage.verify_file
+        found = Verified(link.digest, link.size, tuple(versions), uri=link.uri or "")
         try:
-            check(store, link.digest, progress=progress)
-            yield Verified(link.digest, link.size, tuple(versions))
+            check(source(versions[0].partition("@")[0], link), link.digest, progress=progress)
+            yield found
+        except Refused as error:
+            if not link.is_external:
+                raise
+            yield replace(found, error=error.message, unreachable=True)
         except GitModelError as error:
-            unreachable = isinstance(error, Unreachable)
-            yield Verified(link.digest, link.size, tuple(versions), error.message, unreachable)
+            yield replace(found, error=error.message, unreachable=isinstance(error, Unreachable))
 
 
-_Needed = dict[tuple[str, bool], tuple[ArtifactLink, list[str]]]
+_Needed = dict[tuple[object, ...], tuple[ArtifactLink, list[str]]]
 
 
 def _needed(snapshot: Snapshot, asked: Iterable[VersionRef]) -> tuple[_Needed, list[Verified]]:
@@ -131,8 +187,8 @@ def _needed(snapshot: Snapshot, asked: Iterable[VersionRef]) -> tuple[_Needed, l
             damaged.append(Verified("", 0, (reference,), record.message))
             continue
         for link in record.artifacts:
-            _, versions = needed.setdefault((link.digest, link.is_folder), (link, []))
-            versions.append(reference)
+            key = (link.digest, link.is_folder, link.uri, link.version_id)
+            needed.setdefault(key, (link, []))[1].append(reference)
     return needed, damaged
 
 

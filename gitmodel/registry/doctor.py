@@ -113,6 +113,8 @@ def _artifacts(snapshot: Snapshot, store: ArtifactStore) -> Iterator[Finding]:
             continue
         for record in found:
             for link in record.artifacts:
+                if link.is_external:
+                    continue
                 try:
                     there = store.holds(link.digest)
                 except Unreachable as error:

@@ -9,7 +9,9 @@ from pathlib import Path
 from gitmodel.domain import codec, paths, records
 from gitmodel.domain.records import RegistryRecord
 from gitmodel.domain.snapshot import Change, Snapshot
+from gitmodel.domain.urls import is_local, shown_url
 from gitmodel.errors import Conflict, NotFound, UsageError
+from gitmodel.storage.access import trust
 from gitmodel.storage.remotes import choose_remote
 from gitmodel.storage.repository import Repository, configured, open_repository
 from gitmodel.storage.stores import open_store
@@ -35,13 +37,15 @@ class Setting:
 
 
 def begin(repository: Repository, *, store: str = "", new: bool = False) -> Beginning:
-    """Make the registry if there is none, or adopt a remote's; *store* is recorded in it and made.
+    """Make the registry if there is none, or adopt a remote's; *store* is recorded in it, made, and trusted here.
 
     *new* does not ask remotes that were never fetched. Raises Conflict if one is known to have a registry all the
     same, Unreachable if one cannot be asked, UsageError for a bad URL.
     """
     if store:
         _make_store(store)
+        if not is_local(store):
+            trust(repository, store)
     if repository.reader.resolve(repository.branch) is not None:
         return Beginning(_record_store(repository, store))
     tracking = repository.tracking_branch()
@@ -86,7 +90,7 @@ def settings(
     return [
         Setting("repo", str(repository.common_dir), _registry_source(environ, folder, repo)),
         Setting("branch", repository.branch, branch_source),
-        Setting("store", store, says),
+        Setting("store", shown_url(store), says),
         _remote(repository),
         Setting("executor", executor or "in-order", executor_source),
     ]

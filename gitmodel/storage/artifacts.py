@@ -13,6 +13,8 @@ from typing import BinaryIO, NamedTuple, TypeVar
 from gitmodel.domain.digests import Digest
 from gitmodel.domain.manifest import ManifestEntry, format_manifest, parse_manifest
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Unreachable, UsageError
+from gitmodel.storage.external import ExternalStore
+from gitmodel.storage.several_stores import SeveralStores
 from gitmodel.storage.sources import SourceFile, find_source, list_folder, open_source
 from gitmodel.storage.stores import ArtifactStore, Sent
 
@@ -73,6 +75,18 @@ def get_file(store: ArtifactStore, digest: Digest, target: Path, *, progress: Pr
         with suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def verified_path(store: ArtifactStore, digest: Digest) -> Path | None:
+    """The file of the object where the store has it on this machine, verified now; None if it is elsewhere."""
+    holder = store.holder(digest) if isinstance(store, SeveralStores) else store
+    if isinstance(holder, ExternalStore):
+        path = holder.local_path()
+        if path is not None:
+            verify_file(holder, digest)
+        return path
+    has_paths: Callable[[Digest], Path] | None = getattr(holder, "path", None)
+    return has_paths(digest) if has_paths else None
 
 
 def get_folder(

@@ -67,10 +67,10 @@ class Pushed:
 
 @dataclass(frozen=True)
 class Uploads:
-    """From where to where a push copies artifacts, *jobs* at a time."""
+    """From where to where (by model) a push copies artifacts, *jobs* at a time."""
 
     local: ArtifactStore
-    store: ArtifactStore
+    store_of: Callable[[str], ArtifactStore]
     jobs: int = 8
     progress: Progress | None = None
 
@@ -119,7 +119,7 @@ def push(
             return done
         done.commits = count_commits(repository, state.tip, tip)
         done.artifacts += upload(
-            repository, state.tip, tip, uploads.local, uploads.store, jobs=uploads.jobs, progress=uploads.progress
+            repository, state.tip, tip, uploads.local, uploads.store_of, jobs=uploads.jobs, progress=uploads.progress
         )
         try:
             remotes.push(repository, remote, moves)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from gitmodel.domain import paths
 from gitmodel.domain.records import ArtifactLink
@@ -20,34 +20,39 @@ def upload(
     old: str,
     new: str,
     local: ArtifactStore,
-    store: ArtifactStore,
+    store_of: Callable[[str], ArtifactStore],
     *,
     jobs: int = 8,
     progress: Progress | None = None,
 ) -> int:
-    """Copy what versions between the commits *old* ("": none) and *new* point at from *local* to *store*.
+    """Copy what versions between the commits *old* ("": none) and *new* point at from *local* to their models' stores.
 
-    *jobs* at a time; what is there already is not copied. Returns how many artifacts were. Raises Unreachable if
-    others could not reach *store*, or an artifact is in neither.
+    *store_of* opens that of a model. *jobs* at a time; what is there already is not copied. Returns how many artifacts
+    were. Raises Unreachable if others could not reach a store, or an artifact is in neither.
     """
-    links = {link.digest: (link, version) for version, link in _links(repository, old, new)}
-    if links and not store.shared:
-        link, version = next(iter(links.values()))
-        raise Unreachable(
-            f"{link.name} of {version} is in {store.url}, which only this machine can reach",
-            hint="name a store that all can reach: `git model init --store URL`, for example file:///srv/models",
-        )
-    missing = [(link, version) for digest, (link, version) in links.items() if not store.holds(digest)]
-    for link, version in missing:
+    stores: dict[str, ArtifactStore] = {}
+    missing: dict[str, dict[str, ArtifactLink]] = {}
+    for version, link in _links(repository, old, new):
+        model = version.partition("@")[0]
+        store = stores[model] = stores.get(model) or store_of(model)
+        if not store.shared:
+            raise Unreachable(
+                f"{link.name} of {version} is in {store.url}, which only this machine can reach",
+                hint="name a store that all can reach: `git model init --store URL`, for example file:///srv/models",
+            )
+        if link.digest in missing.get(model, {}) or store.holds(link.digest):
+            continue
         if not local.holds(link.digest):
             raise Unreachable(
                 f"{link.name} of {version} is neither in {store.url} nor on this machine",
                 hint=f"run `git model unlink {version} {link.name}`, or link the file again",
             )
-    told = _Told(progress, sum(link.size for link, _ in missing))
-
-    copy_artifacts(local, store, [(link.digest, link.is_folder) for link, _ in missing], jobs=jobs, sent=told.add)
-    return len(missing)
+        missing.setdefault(model, {})[link.digest] = link
+    told = _Told(progress, sum(link.size for links in missing.values() for link in links.values()))
+    for model, links in missing.items():
+        wanted = [(link.digest, link.is_folder) for link in links.values()]
+        copy_artifacts(local, stores[model], wanted, jobs=jobs, sent=told.add)
+    return len({digest for links in missing.values() for digest in links})
 
 
 class _Told:
@@ -76,4 +81,6 @@ def _links(repository: Repository, old: str, new: str) -> Iterator[tuple[str, Ar
         if what is not None and what.kind == "version" and repository.files(new).id(path) is not None:
             for record in usable(snapshot.versions(what.model, [int(what.key)])):
                 for link in record.artifacts:
+                    if link.is_external:
+                        continue
                     yield f"{what.model}@{record.number}", link

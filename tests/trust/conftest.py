@@ -27,6 +27,9 @@ class Registry:
     def promote(self, ref, stage="production", **given):
         return actors.promote((self.repository, self.writer, self.store), ref=ref, stage=stage, **given)
 
+    def source(self, model, link):
+        return self.store
+
     def close(self):
         self.repository.close()
 

@@ -122,7 +122,7 @@ def assert_survived(made, request, before, code, answer, assert_whole, git):
     for number in numbers:
         for link in versions.resolve(made.writer, VersionRef("iris", str(number)))[1].artifacts:
             assert all(
-                not seen.error for seen in artifacts.verify(made.writer, made.store, [VersionRef("iris", str(number))])
+                not seen.error for seen in artifacts.verify(made.writer, made.source, [VersionRef("iris", str(number))])
             )
             assert made.store.holds(link.digest)
     number = register_or_remove_the_lock_that_is_named(made)
@@ -235,7 +235,7 @@ def test_writers_killed_at_random_moments(registry, start, git, soak, assert_who
     for number, digest in said.items():
         record = versions.resolve(registry.writer, VersionRef("iris", str(number)))[1]
         assert [link.digest for link in record.artifacts] == [digest]
-    assert all(not seen.error for seen in artifacts.verify(registry.writer, registry.store))
+    assert all(not seen.error for seen in artifacts.verify(registry.writer, registry.source))
     assert_whole(registry.path, repair=True)
 
 

@@ -99,7 +99,7 @@ def assert_rose_works(registry):
     assert versions.list_versions(registry.writer, "rose")[1] == []
     assert stages.list_stages(registry.writer, "rose")
     assert next(iter(history(registry.repository, "rose", "production"))).version == number
-    assert all(not seen.error for seen in artifacts.verify(registry.writer, registry.store, [VersionRef("rose", "1")]))
+    assert all(not seen.error for seen in artifacts.verify(registry.writer, registry.source, [VersionRef("rose", "1")]))
     stages.apply(registry.repository)
     stages.apply(registry.repository, ("rose",))
     for finding in doctor.examine(registry.repository, registry.store):
@@ -249,7 +249,7 @@ def test_every_damage_at_once_is_named_and_harms_no_other_model(edited, registry
     for model in cases:
         if f"models/{model}/" in moved[model]:
             assert_answered_or_refused_in_words(registry, model)
-    list(artifacts.verify(registry.writer, registry.store))
+    list(artifacts.verify(registry.writer, registry.source))
     assert not list(registry.path.rglob("pwned"))
 
 
@@ -493,7 +493,7 @@ def test_a_damaged_artifact_is_refused_and_named_with_the_versions_that_need_it(
             assert digest in caught.value.message
         assert not (tmp_path / "out").exists()
         assert client.get_version("iris@3").get_artifact("weights").open().read() == b"others"
-    seen = {seen.digest: seen for seen in artifacts.verify(registry.writer, registry.store)}
+    seen = {seen.digest: seen for seen in artifacts.verify(registry.writer, registry.source)}
     assert len(seen) == 2
     assert seen[digest].error
     assert seen[digest].versions == ("iris@2", "iris@1") or set(seen[digest].versions) == {"iris@1", "iris@2"}

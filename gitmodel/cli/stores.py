@@ -1,0 +1,139 @@
+"""Commands on artifact stores: which there are, which are trusted, which one a model keeps its artifacts in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from gitmodel.cli import cells, options, shapes
+from gitmodel.cli.grammar import Invocation, LazyGroup, command
+from gitmodel.cli.setup import url_of
+from gitmodel.domain.urls import shown_url
+from gitmodel.errors import NotFound
+from gitmodel.registry import stores
+from gitmodel.storage.access import NamedStore
+
+
+@click.group(cls=LazyGroup)
+def store() -> None:
+    """Name, trust and look after artifact stores."""
+
+
+@command("list", example="git model store list")
+@click.pass_obj
+def list_stores(invocation: Invocation) -> None:
+    """List the artifact stores of the registry.
+
+    With the URLs that count on this machine, what says so, and whether it may use its credentials there.
+    """
+    client = invocation.client
+    users = stores.list_users(client.writer)
+    invocation.output.listing(
+        client.list_stores(),
+        shapes.STORE,
+        fields=lambda found: _fields(invocation, found, users),
+        name=lambda found: found.name,
+        columns=(
+            ("STORE", lambda found: found.name),
+            ("URL", lambda found: _url(invocation, found)),
+            ("SET BY", lambda found: found.source),
+            ("", _remarks),
+            ("MODELS", lambda found: cells.words(users.get(found.name, ()))),
+        ),
+        empty="",
+    )
+
+
+@command("add", example="git model store add archive file:///tmp/archive")
+@click.argument("name")
+@click.argument("url")
+@click.pass_obj
+def add(invocation: Invocation, name: str, url: str) -> None:
+    """Give the registry another artifact store, by NAME.
+
+    It is made where that is possible, recorded for everybody in gitmodel.toml, and trusted on this machine. Models use
+    it after git model store use MODEL NAME.
+    """
+    added = invocation.client.add_store(name, url_of(url))
+    _print(invocation, added, f"added the store {name} at {_url(invocation, added)}")
+
+
+@command("remove", example="git model store remove archive --yes")
+@click.argument("name")
+@options.yes
+@click.pass_obj
+def remove(invocation: Invocation, name: str, yes: bool) -> None:
+    """Take an artifact store from the registry; what is in it stays there."""
+    removed = invocation.client.access.named(name)
+    options.confirm(invocation, f"Take the store {name} from the registry?", yes=yes)
+    invocation.client.remove_store(name)
+    _print(invocation, removed, f"removed the store {name}; what is in {_url(invocation, removed)} is still there")
+
+
+@command("use", example="git model store use iris archive")
+@options.model
+@click.argument("name")
+@click.pass_obj
+def use(invocation: Invocation, model: str, name: str) -> None:
+    """Keep new artifacts of MODEL in the store NAME; `default` is the registry's own.
+
+    What it has already stays where it is, and is found there.
+    """
+    invocation.client.use_store(model, name)
+    _print(invocation, invocation.client.access.named(name), f"new artifacts of {model} are kept in {name} now")
+
+
+@command("trust", example="git model store trust default")
+@click.argument("which", default="default", metavar="[NAME | URL]")
+@click.option("--remove", "take_back", is_flag=True, help="Take trust back that was given in this clone.")
+@click.pass_obj
+def trust(invocation: Invocation, which: str, take_back: bool) -> None:
+    """Let this machine use its credentials for an artifact store that the registry names.
+
+    By the name of the store, or by URL; one that ends in / covers all below it. Whoever can push to the branch can
+    write another URL there, and uploads would go elsewhere: so a new one is not used before this was said of it in this
+    clone. What you named yourself on this machine is trusted, and folders need no credentials.
+    """
+    access = invocation.client.access
+    if take_back:
+        if not stores.distrust_store(access, which):
+            raise NotFound(
+                f"{which!a} was not trusted in this clone",
+                hint="`git config --get-all gitmodel.trustedStore` shows what is",
+            )
+        named = access.named(which) if ":" not in which else NamedStore("", which, "", trusted=False)
+        _print(invocation, named, f"{which} is not trusted any more")
+        return
+    trusted = invocation.client.trust_store(which)
+    _print(invocation, trusted, f"this clone uses its credentials for {shown_url(trusted.url)} now")
+
+
+def _print(invocation: Invocation, named: NamedStore, said: str) -> None:
+    users = stores.list_users(invocation.client.writer)
+    invocation.output.outcome(said, shapes.STORE, _fields(invocation, named, users), name=named.name or named.url)
+
+
+def _fields(invocation: Invocation, found: NamedStore, users: Mapping[str, list[str]]) -> dict[str, Any]:
+    return {
+        "name": found.name,
+        "url": _url(invocation, found),
+        "source": found.source,
+        "trusted": found.trusted,
+        "read_only": found.read_only,
+        "models": users.get(found.name, []),
+    }
+
+
+def _url(invocation: Invocation, found: NamedStore) -> str:
+    return shown_url(found.url) if found.url else invocation.client.store_root.as_uri()
+
+
+def _remarks(found: NamedStore) -> str:
+    remarks = [] if found.trusted else ["not trusted"]
+    return cells.words([*remarks, *(["read-only"] if found.read_only else [])])
+
+
+for _verb in (list_stores, add, remove, use, trust):
+    store.add_command(_verb)

@@ -1,0 +1,82 @@
+"""Naming the stores of a registry, and which one a model keeps its artifacts in: what each such change writes. Pure."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gitmodel.domain import codec, paths, records
+from gitmodel.domain.names import check_name, fold
+from gitmodel.domain.records import ModelRecord, RegistryRecord
+from gitmodel.domain.snapshot import Change, Snapshot
+from gitmodel.domain.stages import tidied
+from gitmodel.domain.upgrading import raised_format
+from gitmodel.errors import Conflict, Invalid, NotFound, Refused
+
+DEFAULT = "default"
+
+
+def plan_store(snapshot: Snapshot, name: str, url: str) -> Change[str]:
+    """Give the registry a store *name* at *url*. Raises Conflict if another one is called so."""
+    check_name(name, "store")
+    registry = snapshot.registry()
+    if fold(name) == DEFAULT:
+        raise Conflict("default is the registry's first store", hint=f"set it with `git model init --store {url}`")
+    for other, there in registry.stores.items():
+        if fold(other) == fold(name) and (other, there) != (name, url):
+            raise Conflict(f"there is a store {other}, at another place", hint=f"run `git model store remove {other}`")
+    record = replace(registry, stores={**registry.stores, name: url})
+    return Change(name, subject=f"Add the artifact store {name}", files=_registry_file(snapshot, record))
+
+
+def plan_store_removal(snapshot: Snapshot, name: str) -> Change[str]:
+    """Take the store *name* from the registry; its content stays. Raises NotFound, Refused if a model keeps to it."""
+    registry = snapshot.registry()
+    check_store(registry, name)
+    users = []
+    for model in snapshot.model_names():
+        try:
+            record = snapshot.load(paths.model_file(model), records.MODEL)
+        except Invalid:
+            continue
+        users += [model] if record is not None and record.store == name else []
+    if users:
+        raise Refused(
+            f"{' and '.join(users[:5])} keep{'s' if len(users) == 1 else ''} artifacts in {name}",
+            hint=f"run `git model store use {users[0]} default` first",
+        )
+    left = replace(registry, stores={other: url for other, url in registry.stores.items() if other != name})
+    return Change(name, subject=f"Remove the artifact store {name}", files=_registry_file(snapshot, left))
+
+
+def plan_use(snapshot: Snapshot, model: str, name: str) -> Change[str]:
+    """Let new artifacts of *model* go to the store *name* ("default": the registry's). Raises NotFound."""
+    model = snapshot.current_name(model)
+    old = snapshot.model(model)
+    if name != DEFAULT:
+        check_store(snapshot.registry(), name)
+    new: ModelRecord = replace(old, store=None if name == DEFAULT else name)
+    if new == old:
+        return Change(model)
+    files = {paths.model_file(model): codec.encode(records.MODEL, new), **raised_format(snapshot, new)}
+    return Change(
+        model,
+        subject=f"Keep artifacts of {model} in {name}",
+        files=tidied(snapshot, model, files),
+        trailers=(("Model", model),),
+    )
+
+
+def check_store(registry: RegistryRecord, name: str) -> None:
+    """Raises NotFound, saying which there are, if the registry has no store *name*."""
+    if name not in registry.stores:
+        known = ", ".join([DEFAULT, *registry.stores])
+        raise NotFound(f"there is no store {name!a}", hint=f"the stores are {known}")
+
+
+def _registry_file(snapshot: Snapshot, record: RegistryRecord) -> dict[str, bytes | None]:
+    needed = records.format_of(record)
+    if records.format_version(record.format) < needed:
+        record = replace(record, format=f"{needed[0]}.{needed[1]}")
+    if record == snapshot.registry():
+        return {}
+    return {paths.REGISTRY: codec.encode(records.REGISTRY, record)}

@@ -1,0 +1,202 @@
+"""The artifact stores of a registry as this machine reaches them: by name, overridden, trusted, read-only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gitmodel.domain.records import ArtifactLink
+from gitmodel.domain.stores import DEFAULT, check_store
+from gitmodel.domain.urls import is_local, scheme_of, shown_url
+from gitmodel.errors import Invalid, Refused
+from gitmodel.storage.external import OBJECT_STORES, ExternalStore
+from gitmodel.storage.repository import Repository
+from gitmodel.storage.several_stores import ReadOnlyStore, SeveralStores
+from gitmodel.storage.stores import ArtifactStore, open_store
+
+TRUSTED = "gitmodel.trustedStore"
+_YES = frozenset({"1", "true", "yes", "on"})
+
+
+@dataclass(frozen=True)
+class NamedStore:
+    """A store of the registry: its *name* ("default"), the *url* in effect here, and the *source* that says so.
+
+    Without *trusted* it is not opened: the registry names it, and this machine was not told to use its credentials.
+    """
+
+    name: str
+    url: str
+    source: str
+    trusted: bool = True
+    read_only: bool = False
+
+
+class Access:
+    """Opens the stores of a registry. *given* is the URL that the caller chose; *root* the clone's own store.
+
+    A URL that a person gave on this machine (an argument, a variable, git's configuration) is used as it is. One that
+    is only on the branch is used without more ado if it is a folder, which takes no credentials; any other must be
+    trusted: whoever can push to the branch could send uploads, and what the credentials open, elsewhere.
+    """
+
+    def __init__(self, repository: Repository, environ: Mapping[str, str], root: Path, given: str = "") -> None:
+        self._repository = repository
+        self._environ = environ
+        self._root = root
+        self._given = given
+        self._opened: dict[tuple[str, bool], ArtifactStore] = {}
+
+    def stores(self) -> tuple[NamedStore, ...]:
+        """All stores of the registry, the default one first."""
+        names = self._repository.snapshot().registry().stores
+        return (self.named(DEFAULT), *(self.named(name) for name in names))
+
+    def named(self, name: str = DEFAULT) -> NamedStore:
+        """The store *name*. Raises NotFound saying which there are."""
+        registry = self._repository.snapshot().registry()
+        if name != DEFAULT:
+            check_store(registry, name)
+        config = self._repository.config
+        key = "gitmodel.store" if name == DEFAULT else f"gitmodel.{name}.store"
+        recorded = (registry.store if name == DEFAULT else registry.stores[name]) or ""
+        for url, source in (
+            (self._given if name == DEFAULT else "", "Client(store=...)"),
+            (self._environ.get("GITMODEL_STORE", "") if name == DEFAULT else "", "GITMODEL_STORE"),
+            (config.get(key, ""), f"git config {key}"),
+        ):
+            if url:
+                return NamedStore(name, url, source, read_only=self._read_only)
+        if not recorded:
+            return NamedStore(name, "", "default", read_only=self._read_only)
+        source = f"gitmodel.toml on {self._repository.branch}"
+        return NamedStore(name, recorded, source, self.is_trusted(recorded), self._read_only)
+
+    def is_trusted(self, url: str) -> bool:
+        """Whether *url*, which comes from the branch, may be used with the credentials of this machine."""
+        return is_local(url) or any(_covers(entry, url) for entry in self.trusted())
+
+    def trusted(self) -> list[str]:
+        """The URLs that this machine trusts: stores, and beginnings that end in `/`."""
+        return _trusted(self._repository)
+
+    def trust(self, url: str) -> bool:
+        """Let this clone use its credentials for *url*, and if it ends in `/` for all below. False: it did already."""
+        return trust(self._repository, url)
+
+    def distrust(self, url: str) -> bool:
+        """Take back what `trust` said of *url* in this clone. False: it was not said here."""
+        own = self._repository.git.lines("config", "--local", "--get-all", TRUSTED, answers=(0, 1))
+        if url not in own:
+            return False
+        self._repository.git.run("config", "--local", "--fixed-value", "--unset-all", TRUSTED, url)
+        return True
+
+    def open(self, name: str = DEFAULT) -> ArtifactStore:
+        """The store *name*. Raises NotFound, UsageError for a URL it cannot be at, Refused if it is not trusted."""
+        found = self.named(name)
+        if not found.trusted:
+            raise _untrusted(found)
+        key = (found.url, found.read_only)
+        if key not in self._opened:
+            store = open_store(found.url, default_root=self._root)
+            self._opened[key] = ReadOnlyStore(store) if found.read_only else store
+        return self._opened[key]
+
+    def of_model(self, model: str) -> ArtifactStore:
+        """Where new artifacts of *model* go, and where they are looked for: its own store, then the others."""
+        snapshot = self._repository.snapshot()
+        registry = snapshot.registry()
+        if not registry.stores:
+            return self.open()
+        own = snapshot.model(snapshot.current_name(model)).store or DEFAULT
+        if own not in (DEFAULT, *registry.stores):
+            raise Invalid(f"{model} keeps its artifacts in {own}, which is no store", hint="run `git model check`")
+        others = [name for name in (DEFAULT, *registry.stores) if name != own]
+        return SeveralStores(self.open(own), [self._opener(name) for name in others])
+
+    def source(self, model: str, link: ArtifactLink) -> ArtifactStore:
+        """Where the bytes of an artifact of *model* are. Raises Refused for a place that is not trusted."""
+        if link.uri is None:
+            return self.of_model(model)
+        if not self.reaches_freely(link.uri) and not self.is_trusted(link.uri):
+            raise Refused(
+                f"{link.name} is at {shown_url(link.uri)}, which this machine was not told to trust",
+                hint=f"to use your credentials there: git model store trust {_bucket(link.uri)}",
+            )
+        return ExternalStore(link.uri, link.version_id or "", link.digest, link.size)
+
+    def place(self, model: str, link: ArtifactLink) -> dict[str, Any]:
+        """Where `source` reads an artifact, for `open_place` in another process; {} for the default store."""
+        self.source(model, link)
+        if link.uri is not None:
+            return {"uri": link.uri, "version_id": link.version_id or "", "digest": link.digest, "size": link.size}
+        snapshot = self._repository.snapshot()
+        own = snapshot.model(snapshot.current_name(model)).store or DEFAULT
+        others = [named for named in self.stores() if named.name != own and named.trusted]
+        return {"urls": [named.url for named in (self.named(own), *others)]} if snapshot.registry().stores else {}
+
+    def trust_bucket(self, uri: str) -> None:
+        """Trust the bucket of the external artifact that a person named on this machine."""
+        if not self.reaches_freely(uri):
+            self.trust(_bucket(uri))
+
+    @staticmethod
+    def reaches_freely(uri: str) -> bool:
+        """Whether *uri* is read without any credentials."""
+        return scheme_of(uri) not in OBJECT_STORES
+
+    @property
+    def _read_only(self) -> bool:
+        said = self._environ.get("GITMODEL_STORE_READ_ONLY") or self._repository.config.get(
+            "gitmodel.storereadonly", ""
+        )
+        return said.lower() in _YES
+
+    def _opener(self, name: str) -> Callable[[], ArtifactStore]:
+        return lambda: self.open(name)
+
+
+def open_place(place: Mapping[str, Any], store: ArtifactStore, root: Path) -> ArtifactStore:
+    """What `Access.place` described, where *store* is the default one, and *root* that of the clone's own."""
+    if "uri" in place:
+        return ExternalStore(place["uri"], place["version_id"], place["digest"], place["size"])
+    if "urls" not in place:
+        return store
+
+    def opener(url: str) -> Callable[[], ArtifactStore]:
+        return lambda: open_store(url, default_root=root)
+
+    first, *others = place["urls"]
+    return SeveralStores(opener(first)(), [opener(url) for url in others])
+
+
+def trust(repository: Repository, url: str) -> bool:
+    """Let this clone use its credentials for *url*, and if it ends in `/` for all below. False: it did already."""
+    if any(_covers(entry, url) for entry in _trusted(repository)):
+        return False
+    repository.git.run("config", "--add", TRUSTED, url)
+    return True
+
+
+def _trusted(repository: Repository) -> list[str]:
+    return repository.git.lines("config", "--get-all", TRUSTED, answers=(0, 1))
+
+
+def _covers(entry: str, url: str) -> bool:
+    return url.rstrip("/") == entry.rstrip("/") or (entry.endswith("/") and url.startswith(entry))
+
+
+def _bucket(uri: str) -> str:
+    scheme, _, rest = uri.partition("://")
+    return f"{scheme}://{rest.partition('/')[0]}/"
+
+
+def _untrusted(store: NamedStore) -> Refused:
+    which = "" if store.name == DEFAULT else f" {store.name}"
+    return Refused(
+        f"the registry names the artifact store {shown_url(store.url)}, which this machine was not told to trust",
+        hint=f"`git log -p gitmodel -- gitmodel.toml` shows who named it; then: git model store trust{which}",
+    )

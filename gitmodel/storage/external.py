@@ -1,0 +1,306 @@
+"""Artifacts that stay where they are: what is at a URI now, its digest by reading it once, and reading it verified."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
+
+from gitmodel.domain.digests import PREFIX, Digest
+from gitmodel.domain.urls import holds_credentials, scheme_of, shown_url
+from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
+from gitmodel.storage.sources import find_source, open_source
+
+if TYPE_CHECKING:
+    from http.client import HTTPResponse
+
+    from _typeshed import WriteableBuffer
+
+    from gitmodel.storage.stores import ArtifactStore, Leftover, Sent, StoredObject
+
+CHUNK = 1 << 20
+HEAD = 1 << 16
+OBJECT_STORES = {
+    "s3": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure", "abfss": "azure", "sftp": "sftp",
+}  # fmt: skip
+_TIMEOUT = 60.0
+
+
+class External(NamedTuple):
+    """What is at *uri* now: its size in bytes, the *version_id* of its store, its SHA-256 if the store tells it.
+
+    *mark* is the same as long as nobody wrote to it.
+    """
+
+    uri: str
+    size: int
+    version_id: str = ""
+    digest: Digest = ""
+    mark: str = ""
+
+
+class Read(NamedTuple):
+    """What reading all of something gave: its digest, its length in bytes, and its first bytes."""
+
+    digest: Digest
+    size: int
+    head: bytes
+
+
+def absolute_uri(given: str) -> str:
+    """*given* as a record holds it: a path becomes a `file:` URI. Raises UsageError for what gitmodel cannot read."""
+    if holds_credentials(given):
+        raise UsageError(
+            "the URI holds credentials, which a record must never do",
+            hint="leave them out; they are taken from the environment of the store",
+        )
+    scheme = scheme_of(given)
+    if not scheme:
+        given, scheme = find_source(Path(given)).as_uri(), "file"
+    if scheme not in ("file", "http", "https", *OBJECT_STORES):
+        known = ", ".join(f"{name}:" for name in ("https", "s3", "gs", "az", "sftp", "file"))
+        raise UsageError(f"gitmodel cannot read {scheme}: URIs", hint=f"it reads {known}")
+    return given
+
+
+def look_up(uri: str, version_id: str = "") -> External:
+    """What is at *uri*. Raises NotFound, Refused, Unreachable, UsageError for a folder."""
+    return _kind_of(uri).look_up(uri, version_id)
+
+
+def read_once(found: External, *, progress: Callable[[int, int], None] | None = None) -> Read:
+    """Read and hash all of it. Raises Conflict if it changed meanwhile, else as `look_up` does."""
+    hashed, size, head = hashlib.sha256(), 0, b""
+    with closing(_kind_of(found.uri).open(found.uri, found.version_id)) as reader:
+        for chunk in _chunks(reader, found.uri):
+            hashed.update(chunk)
+            size += len(chunk)
+            head += chunk[: HEAD - len(head)] if len(head) < HEAD else b""
+            if progress is not None:
+                progress(size, found.size)
+    if size != found.size or look_up(found.uri, found.version_id).mark != found.mark:
+        raise Conflict(
+            f"{shown_url(found.uri)} changed while it was being read; nothing was recorded",
+            hint="wait until its writer is done and try again",
+        )
+    return Read(PREFIX + hashed.hexdigest(), size, head)
+
+
+class ExternalStore:
+    """The one artifact at a URI as a store that can only be read; an `ArtifactStore`."""
+
+    shared = True
+
+    def __init__(self, uri: str, version_id: str, digest: Digest, size: int) -> None:
+        self.url = uri
+        self._version_id = version_id
+        self._digest = digest
+        self._size = size
+
+    @property
+    def origin(self) -> ArtifactStore:
+        return self
+
+    def open(self, digest: Digest) -> BinaryIO:
+        """A reader of it, which raises Invalid by its end if it is not what was linked."""
+        raw = _kind_of(self.url).open(self.url, self._version_id)
+        return cast(BinaryIO, io.BufferedReader(_VerifyingReader(raw, self.url, digest, self._size), HEAD))
+
+    def local_path(self) -> Path | None:
+        """The file, if it is one of this machine."""
+        return _path_of(self.url) if scheme_of(self.url) == "file" else None
+
+    def holds(self, digest: Digest) -> bool:
+        try:
+            return digest == self._digest and look_up(self.url, self._version_id).size == self._size
+        except NotFound:
+            return False
+
+    def size(self, digest: Digest) -> int:
+        return self._size
+
+    def digests(self) -> Iterator[Digest]:
+        yield self._digest
+
+    def objects(self) -> Iterator[StoredObject]:
+        return iter(())
+
+    def leftovers(self) -> list[Leftover]:
+        return []
+
+    def create(self) -> None:
+        raise self._refusal()
+
+    def put_stream(self, source: BinaryIO, *, sent: Sent | None = None) -> tuple[Digest, int]:
+        raise self._refusal()
+
+    def put_known(self, digest: Digest, size: int, source: BinaryIO, *, sent: Sent | None = None) -> None:
+        raise self._refusal()
+
+    def remove(self, digest: Digest) -> None:
+        raise self._refusal()
+
+    def remove_leftover(self, leftover: Leftover) -> None:
+        raise self._refusal()
+
+    def _refusal(self) -> Refused:
+        return Refused(f"{shown_url(self.url)} is not ours to write to", hint="gitmodel only reads external artifacts")
+
+
+class _VerifyingReader(io.RawIOBase):
+    """The bytes of an external artifact; the last of them only if all of them hash to its digest."""
+
+    def __init__(self, source: BinaryIO, uri: str, digest: Digest, size: int) -> None:
+        self._source = source
+        self._uri = uri
+        self._digest = digest
+        self._left = size
+        self._hash = hashlib.sha256()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer).cast("B")
+        if not view:
+            return 0
+        chunk = _read(self._source, self._uri, len(view))
+        self._hash.update(chunk)
+        self._left -= len(chunk)
+        ended = not chunk or self._left == 0
+        if self._left < 0 or (ended and PREFIX + self._hash.hexdigest() != self._digest):
+            raise Invalid(
+                f"{shown_url(self._uri)} is not what was linked: its bytes do not hash to {self._digest}",
+                hint="somebody changed it; link what it is now to a new version",
+            )
+        view[: len(chunk)] = chunk
+        return len(chunk)
+
+    def close(self) -> None:
+        if not self.closed:
+            self._source.close()
+        super().close()
+
+
+class _Kind(NamedTuple):
+    look_up: Callable[[str, str], External]
+    open: Callable[[str, str], BinaryIO]
+
+
+def _kind_of(uri: str) -> _Kind:
+    scheme = scheme_of(uri)
+    if scheme == "file":
+        return _Kind(_look_up_file, _open_file)
+    if scheme in ("http", "https"):
+        return _Kind(_look_up_page, _open_page)
+    if scheme in OBJECT_STORES:
+        return _Kind(_look_up_object, _open_object)
+    raise UsageError(f"gitmodel cannot read {scheme or 'such'}: URIs", hint="upgrade gitmodel, or fetch it by hand")
+
+
+def _chunks(reader: BinaryIO, uri: str) -> Iterator[bytes]:
+    while chunk := _read(reader, uri, CHUNK):
+        yield chunk
+
+
+def _read(reader: BinaryIO, uri: str, length: int) -> bytes:
+    try:
+        return reader.read(length) or b""
+    except GitModelError:
+        raise
+    except Exception as error:  # whatever the client of a store raises in the middle of a file
+        raise _unreachable(uri, error) from error
+
+
+def _unreachable(uri: str, error: BaseException) -> Unreachable:
+    said = str(error).strip().splitlines() or [type(error).__name__]
+    return Unreachable(f"{shown_url(uri)} cannot be read: {said[0][:300]}", hint="make it reachable, then try again")
+
+
+# Files of this machine, or of a disk that others have too.
+
+
+def _path_of(uri: str) -> Path:
+    from urllib.parse import unquote, urlsplit
+
+    parts = urlsplit(uri)
+    if parts.netloc not in ("", "localhost") or not parts.path.startswith("/") or "\0" in unquote(parts.path):
+        raise UsageError("the URI is not the path of a file", hint="write it as file:///absolute/path")
+    return Path(unquote(parts.path))
+
+
+def _look_up_file(uri: str, version_id: str) -> External:
+    place = find_source(_path_of(uri))
+    if place.is_dir():
+        raise _folder(uri)
+    state = place.stat()
+    return External(uri, state.st_size, mark=f"{state.st_ino} {state.st_mtime_ns}")
+
+
+def _open_file(uri: str, version_id: str) -> BinaryIO:
+    path = _path_of(uri)
+    return open_source(find_source(path), str(path))
+
+
+def _folder(uri: str) -> UsageError:
+    return UsageError(
+        f"{shown_url(uri)} is a folder, and only single files can stay where they are",
+        hint="pack it into an archive, or store it without --external",
+    )
+
+
+# Pages of the web, asked without credentials.
+
+
+def _look_up_page(uri: str, version_id: str) -> External:
+    with _request(uri, "GET") as answer:  # some servers answer HEAD with another length, or not at all
+        length = answer.headers.get("Content-Length", "")
+        mark = f"{answer.headers.get('ETag', '')} {answer.headers.get('Last-Modified', '')}"
+    if not length.isdigit():
+        raise UsageError(f"the server does not say how long {shown_url(uri)} is", hint="store it without --external")
+    return External(uri, int(length), mark=mark)
+
+
+def _open_page(uri: str, version_id: str) -> BinaryIO:
+    return cast(BinaryIO, _request(uri, "GET"))
+
+
+def _request(uri: str, method: str) -> HTTPResponse:
+    from http.client import HTTPException
+    from urllib.error import HTTPError
+    from urllib.request import Request, urlopen
+
+    headers = {"User-Agent": "gitmodel", "Accept-Encoding": "identity"}
+    try:
+        return cast("HTTPResponse", urlopen(Request(uri, headers=headers, method=method), timeout=_TIMEOUT))
+    except HTTPError as error:
+        error.close()
+        if error.code in (404, 410):
+            raise NotFound(f"there is nothing at {shown_url(uri)}", hint="check the address") from None
+        if error.code in (401, 403):
+            raise Refused(
+                f"{shown_url(uri)} is refused ({error.code} {error.reason}); gitmodel sends no credentials to it",
+                hint="make it readable without, or keep it in an object store",
+            ) from None
+        raise _unreachable(uri, error) from error
+    except (OSError, HTTPException, ValueError) as error:
+        raise _unreachable(uri, error) from error
+
+
+# Objects in the stores of others, reached with the credentials of this machine.
+
+
+def _look_up_object(uri: str, version_id: str) -> External:
+    from gitmodel.storage import external_objects
+
+    found = external_objects.look_up(uri, version_id)
+    return External(uri, found.size, found.version_id, found.digest, found.mark)
+
+
+def _open_object(uri: str, version_id: str) -> BinaryIO:
+    from gitmodel.storage import external_objects
+
+    return external_objects.open(uri, version_id)

@@ -1,0 +1,115 @@
+"""Stores made of stores: one that writes to the first of several and reads from any, one that only reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import BinaryIO
+
+from gitmodel.domain.digests import Digest
+from gitmodel.errors import GitModelError, Refused
+from gitmodel.storage.stores import ArtifactStore, Leftover, Sent, StoredObject
+
+
+class SeveralStores:
+    """A store that is *first*; what is not in it is read from the *others*, each opened when it is first needed.
+
+    One of the others that cannot be used is passed over as long as another has what is wanted.
+    """
+
+    def __init__(self, first: ArtifactStore, others: Sequence[Callable[[], ArtifactStore]]) -> None:
+        self._first = first
+        self._others = others
+        self.url = first.url
+        self.shared = first.shared
+
+    @property
+    def origin(self) -> ArtifactStore:
+        return SeveralStores(self._first.origin, [_origin(open_other) for open_other in self._others])
+
+    def create(self) -> None:
+        self._first.create()
+
+    def put_stream(self, source: BinaryIO, *, sent: Sent | None = None) -> tuple[Digest, int]:
+        return self._first.put_stream(source, sent=sent)
+
+    def put_known(self, digest: Digest, size: int, source: BinaryIO, *, sent: Sent | None = None) -> None:
+        self._first.put_known(digest, size, source, sent=sent)
+
+    def holder(self, digest: Digest) -> ArtifactStore:
+        """The store that has the object; the first if none has. Raises why one could not be asked, if none has."""
+        if self._first.holds(digest):
+            return self._first
+        failure: GitModelError | None = None
+        for open_other in self._others:
+            try:
+                other = open_other()
+                if other.holds(digest):
+                    return other
+            except GitModelError as error:
+                failure = failure or error
+        if failure is not None:
+            raise failure
+        return self._first
+
+    def open(self, digest: Digest) -> BinaryIO:
+        return self.holder(digest).open(digest)
+
+    def holds(self, digest: Digest) -> bool:
+        return self.holder(digest).holds(digest)
+
+    def size(self, digest: Digest) -> int:
+        return self.holder(digest).size(digest)
+
+    def digests(self) -> Iterator[Digest]:
+        return self._first.digests()
+
+    def objects(self) -> Iterator[StoredObject]:
+        return self._first.objects()
+
+    def remove(self, digest: Digest) -> None:
+        self._first.remove(digest)
+
+    def leftovers(self) -> list[Leftover]:
+        return self._first.leftovers()
+
+    def remove_leftover(self, leftover: Leftover) -> None:
+        self._first.remove_leftover(leftover)
+
+
+class ReadOnlyStore(SeveralStores):
+    """A store that this machine only reads."""
+
+    def __init__(self, store: ArtifactStore) -> None:
+        super().__init__(store, ())
+
+    @property
+    def origin(self) -> ArtifactStore:
+        return ReadOnlyStore(self._first.origin)
+
+    def create(self) -> None:
+        raise self._refusal()
+
+    def put_stream(self, source: BinaryIO, *, sent: Sent | None = None) -> tuple[Digest, int]:
+        raise self._refusal()
+
+    def put_known(self, digest: Digest, size: int, source: BinaryIO, *, sent: Sent | None = None) -> None:
+        raise self._refusal()
+
+    def remove(self, digest: Digest) -> None:
+        raise self._refusal()
+
+    def remove_leftover(self, leftover: Leftover) -> None:
+        raise self._refusal()
+
+    def holder(self, digest: Digest) -> ArtifactStore:
+        return self._first
+
+    def _refusal(self) -> Refused:
+        return Refused(
+            f"the artifact store {self.url} is read-only on this machine",
+            hint="GITMODEL_STORE_READ_ONLY or `git config gitmodel.storeReadOnly` says so",
+        )
+
+
+def _origin(open_store: Callable[[], ArtifactStore]) -> Callable[[], ArtifactStore]:
+    return lambda: open_store().origin

@@ -1,0 +1,225 @@
+"""Artifacts that stay where they are: linked, read, verified, never stored."""
+
+import http.server
+import json
+import threading
+
+import pytest
+from transcripts import ask, check_transcript
+
+from gitmodel import Client
+from gitmodel.domain.digests import digest_of
+from gitmodel.errors import Conflict, Invalid, NotFound, Refused, Unreachable, UsageError
+from gitmodel.storage import external
+
+
+class Pages(http.server.BaseHTTPRequestHandler):
+    """What the server has, by path: bytes, or the status to answer with."""
+
+    def do_GET(self):
+        found = self.server.pages.get(self.path, 404)
+        self.send_response(found if isinstance(found, int) else 200)
+        body = b"" if isinstance(found, int) else found
+        if not self.path.startswith("/long"):
+            self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def pages():
+    """A web server on loopback, and what it has."""
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pages)
+    server.pages = {"/raw.csv": b"a,b\n1,2\n"}
+    server.url = f"http://127.0.0.1:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.fixture
+def iris(code_repo, monkeypatch, capsys):
+    """A registry with one version, and a file outside of it."""
+    monkeypatch.chdir(code_repo)
+    assert ask(capsys, "register", "iris")[0] == 0
+    assert ask(capsys, "version", "create", "iris")[0] == 0
+    return code_repo
+
+
+@pytest.fixture
+def huge(tmp_path):
+    path = tmp_path / "huge.csv"
+    path.write_text("a,b\n1,2\n")
+    return path
+
+
+def test_a_file_stays_where_it_is(iris, huge, capsys):
+    check_transcript(
+        capsys,
+        f"""
+        $ git model link iris@1 --data raw={huge} --external
+        linked raw to iris@1
+        $ git model version artifacts iris@1
+        ARTIFACT  KIND  FORMAT  SIZE  DIGEST
+        raw       data  csv     8 B   {digest_of(huge.read_bytes())}
+        $ git model verify
+        ! 1 artifact whole, 8 B in all
+        $ git model get iris@1 raw -o fetched
+        wrote raw of iris@1 to fetched (8 B, verified)
+        $ git model check
+        ! every record is as the format says
+        $ git model doctor
+        ! nothing is wrong with this clone
+        """,
+    )
+    assert not (iris / ".git/gitmodel/store").exists()
+    shown = json.loads(ask(capsys, "version", "artifacts", "iris@1", "--format", "json")[1])
+    assert (shown[0]["uri"], shown[0]["version_id"], shown[0]["digest_by"]) == (huge.as_uri(), None, None)
+    with Client(iris) as client:
+        artifact = client.get_version("iris@1").get_artifact("raw")
+        assert artifact.path() == huge
+        assert artifact.open().read() == huge.read_bytes()
+        assert artifact.uri == huge.as_uri()
+    huge.write_text("a,b\n1,3\n")
+    code, out, _ = ask(capsys, "verify")
+    assert (code, f"{huge.as_uri()} is not what was linked" in out) == (5, True)
+    with Client(iris) as client, pytest.raises(Invalid):
+        client.get_version("iris@1").get_artifact("raw").path()
+    huge.unlink()
+    assert ask(capsys, "verify")[0] == 5
+    assert ask(capsys, "get", "iris@1", "raw", "-o", "again")[0] == 3
+
+
+def test_the_content_is_bound_by_a_promotion_and_the_place_is_not(iris, huge, tmp_path, capsys):
+    for command in (f"link iris@1 --data raw={huge} --external", "promote iris@1 production"):
+        assert ask(capsys, *command.split())[0] == 0
+    moved = tmp_path / "moved.csv"
+    huge.rename(moved)
+    assert ask(capsys, "link", "iris@1", "--data", f"raw={moved}", "--external")[0] == 0
+    assert ask(capsys, "verify")[0] == 0
+    with Client(iris) as client:
+        assert client.get_version("iris@production").get_artifact("raw").uri == moved.as_uri()
+    moved.write_text("other\n")
+    code, _, err = ask(capsys, "link", "iris@1", "--data", f"raw={moved}", "--external")
+    assert (code, "two artifacts called raw" in err) == (4, True)
+    assert ask(capsys, "check")[0] == 0
+
+
+def test_a_page_of_the_web_is_read_without_credentials(iris, pages, capsys):
+    with Client(iris) as client:
+        version = client.get_version("iris@1")
+        version.link_external("raw", f"{pages.url}/raw.csv", metadata={"rows": 1})
+        assert version.get_artifact("raw").open().read() == b"a,b\n1,2\n"
+        assert version.get_artifact("raw").path().read_bytes() == b"a,b\n1,2\n"
+        assert version.get_artifact("raw").format == "csv"
+    assert ask(capsys, "verify")[0] == 0
+    pages.pages["/raw.csv"] = b"a,b\n1,2\n3,4\n"
+    assert ask(capsys, "verify")[0] == 5
+    pages.pages["/raw.csv"] = b"a,b\n"
+    assert ask(capsys, "verify")[0] == 5
+    pages.pages["/raw.csv"] = 403
+    code, out, _ = ask(capsys, "verify")
+    assert (code, "gitmodel sends no credentials" in out) == (7, True)
+    pages.pages["/raw.csv"] = 404
+    assert ask(capsys, "verify")[0] == 5
+
+
+def test_one_external_artifact_out_of_reach_hides_nothing_of_the_others(iris, pages, huge, capsys):
+    with Client(iris) as client:
+        version = client.get_version("iris@1")
+        version.link_external("far", f"{pages.url}/raw.csv")
+        version.link_external("near", huge)
+    pages.pages["/raw.csv"] = 503
+    code, out, _ = ask(capsys, "verify", "--format", "json")
+    assert code == 7
+    assert [(one["uri"].partition(":")[0], one["unreachable"]) for one in json.loads(out)] == [
+        ("http", True),
+        ("file", False),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("uri", "error", "words"),
+    [
+        ("{pages}/nothing", NotFound, "nothing at"),
+        ("{pages}/long", UsageError, "how long"),
+        ("{pages}/secret", Refused, "sends no credentials"),
+        ("{pages}/broken", Unreachable, "cannot be read"),
+        ("http://127.0.0.1:9/raw.csv", Unreachable, "cannot be read"),
+        ("{folder}", UsageError, "is a folder"),
+        ("{folder}/nothing", NotFound, "no file or folder"),
+        ("ftp://host/raw.csv", UsageError, "cannot read ftp:"),
+        ("file://elsewhere/raw.csv", UsageError, "not the path of a file"),
+        ("https://ada:pw@host/raw.csv", UsageError, "holds credentials"),
+        ("s3://bucket", UsageError, "does not name one object"),
+        ("s3://bucket/folder/", UsageError, "does not name one object"),
+    ],
+)
+def test_what_cannot_be_linked_is_refused_and_nothing_is_recorded(iris, pages, tmp_path, git, uri, error, words):
+    pages.pages.update({"/long": b"x", "/secret": 401, "/broken": 500})
+    before = git(iris, "rev-parse", "gitmodel")
+    with Client(iris) as client, pytest.raises(error, match=words):
+        client.get_version("iris@1").link_external("raw", uri.format(pages=pages.url, folder=tmp_path))
+    assert git(iris, "rev-parse", "gitmodel") == before
+
+
+def test_a_url_without_external_says_what_to_add(iris, capsys):
+    check_transcript(
+        capsys,
+        """
+        $ git model link iris@1 --data raw=s3://bucket/raw.csv
+        ! error: s3://bucket/raw.csv is no path
+        ! hint: add --external to leave it where it is
+        [2]
+        $ git model link iris@1 --data raw=train.py --provider-digest
+        ! error: --provider-digest is for --external
+        ! hint: what is stored is always read and hashed
+        [2]
+        """,
+    )
+
+
+def test_a_store_without_checksums_has_no_digest_to_take(iris, huge, capsys):
+    code, _, err = ask(capsys, "link", "iris@1", "--data", f"raw={huge}", "--external", "--provider-digest")
+    assert (code, "has no SHA-256 of the whole object" in err) == (2, True)
+
+
+def test_a_file_that_changes_while_it_is_read_is_not_linked(iris, huge):
+    found = external.look_up(huge.as_uri())
+
+    def change(done, total):
+        huge.write_text("something else\n")
+
+    with pytest.raises(Conflict, match="changed while it was"):
+        external.read_once(found, progress=change)
+
+
+def test_push_leaves_it_alone(iris, huge, capsys, tmp_path, git):
+    git(tmp_path, "init", "-q", "--bare", "remote.git")
+    git(iris, "remote", "add", "origin", str(tmp_path / "remote.git"))
+    assert ask(capsys, "link", "iris@1", "--data", f"raw={huge}", "--external")[0] == 0
+    code, _, err = ask(capsys, "push")
+    assert (code, err) == (0, "")
+
+
+def test_a_bucket_that_only_the_branch_names_is_not_asked(iris, capsys, git):
+    from editing import edit, read
+
+    record = read(iris, "models/iris/versions/1.toml")
+    link = (
+        '\n[[artifacts]]\nname = "raw"\nkind = "data"\ndigest = "' + digest_of(b"x") + '"\nsize = 1\nformat = "csv"\n'
+        'uri = "s3://bucket-of-others/raw.csv"\n'
+    )
+    toml = read(iris, "gitmodel.toml").replace('"1.0"', '"1.1"')
+    edit(iris, {"models/iris/versions/1.toml": record + link, "gitmodel.toml": toml})
+    assert ask(capsys, "check")[0] == 0
+    code, _, err = ask(capsys, "get", "iris@1", "raw", "-o", "x")
+    assert (code, "git model store trust s3://bucket-of-others/" in err) == (6, True)
+    code, out, _ = ask(capsys, "verify")
+    assert (code, "not told to trust" in out) == (7, True)

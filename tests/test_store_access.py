@@ -1,0 +1,177 @@
+"""Which artifact stores a machine uses: by name, overridden, trusted or not, read-only, several at once."""
+
+import json
+
+import pytest
+from editing import edit, read
+from transcripts import ask, check_transcript
+
+from gitmodel import Client
+from gitmodel.errors import Conflict, NotFound, Refused, UsageError
+
+STAGES = '\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\n'
+DIGEST = "sha256:" + "ab" * 32
+
+
+@pytest.fixture
+def iris(code_repo, monkeypatch, capsys):
+    """A registry with the model iris and a file to store."""
+    monkeypatch.chdir(code_repo)
+    (code_repo / "train.csv").write_text("a,b\n")
+    assert ask(capsys, "register", "iris")[0] == 0
+    return code_repo
+
+
+def record_store(repo, url, stores=""):
+    edit(repo, {"gitmodel.toml": f'format = "1.1"\nstore = "{url}"\n{stores}{STAGES}'})
+
+
+def test_a_store_that_only_the_branch_names_is_not_used_before_it_is_trusted(iris, capsys):
+    record_store(iris, "s3://bucket-of-others/models")
+    check_transcript(
+        capsys,
+        """
+        $ git model version create iris --data train=train.csv
+        ! error: the registry names the artifact store s3://bucket-of-others/models, which this machine was not told \
+to trust
+        ! hint: `git log -p gitmodel -- gitmodel.toml` shows who named it; then: git model store trust
+        [6]
+        $ git model store list
+        STORE    URL                           SET BY                                             MODELS
+        default  s3://bucket-of-others/models  gitmodel.toml on refs/heads/gitmodel  not trusted  iris
+        $ git model store trust
+        this clone uses its credentials for s3://bucket-of-others/models now
+        $ git model store trust --remove
+        default is not trusted any more
+        $ git model store trust --remove
+        ! error: 'default' was not trusted in this clone
+        ! hint: `git config --get-all gitmodel.trustedStore` shows what is
+        [3]
+        """.replace("\\\n", ""),
+    )
+
+
+def test_trust_is_of_one_url_and_a_changed_one_is_asked_for_again(iris, git):
+    with Client(iris) as client:
+        record_store(iris, "s3://ours/models")
+        client.trust_store()
+        assert client.access.named().trusted
+        record_store(iris, "s3://ours/models-elsewhere")
+        assert not client.access.named().trusted
+        with pytest.raises(Refused, match="not told to trust"):
+            _ = client.store
+        client.trust_store("s3://ours/")
+        assert client.access.named().trusted
+        record_store(iris, "s3://ours-not/models")
+        assert not client.access.named().trusted
+        with pytest.raises(UsageError, match="holds credentials"):
+            client.trust_store("s3://id:secret@ours/")
+    assert git(iris, "config", "--get-all", "gitmodel.trustedStore").split() == ["s3://ours/models", "s3://ours/"]
+
+
+@pytest.mark.parametrize("url", ["/srv/models", "file:///srv/models"])
+def test_a_folder_takes_no_credentials_and_needs_no_trust(iris, url):
+    record_store(iris, url)
+    with Client(iris) as client:
+        assert client.access.named().trusted
+
+
+def test_what_a_person_named_on_this_machine_is_used_as_it_is(iris, git, tmp_path, monkeypatch):
+    record_store(iris, "s3://bucket-of-others/models")
+    here = (tmp_path / "here").as_uri()
+    with Client(iris, store=here) as client:
+        assert (client.store.url, client.access.named().source) == (here, "Client(store=...)")
+    git(iris, "config", "gitmodel.store", here)
+    with Client(iris) as client:
+        assert (client.store.url, client.access.named().source) == (here, "git config gitmodel.store")
+    monkeypatch.setenv("GITMODEL_STORE", (tmp_path / "other").as_uri())
+    with Client(iris) as client:
+        assert client.access.named().source == "GITMODEL_STORE"
+        assert client.store.url.endswith("/other")
+
+
+def test_credentials_in_a_url_are_refused_and_never_recorded_or_repeated(iris, capsys, git):
+    before = git(iris, "rev-parse", "gitmodel")
+    for command in (
+        ("init", "--store", "s3://id:hunter2@bucket/models"),
+        ("init", "--store", "s3://bucket/models?secret=hunter2"),
+        ("store", "add", "other", "s3://id:hunter2@bucket/models"),
+        ("config", "store", "https://hunter2@host/models"),
+        ("link", "iris@1", "--data", "raw=https://ada:hunter2@host/raw.csv", "--external"),
+    ):
+        code, out, err = ask(capsys, *command)
+        assert code in (2, 3), command
+        assert "hunter2" not in out + err
+    assert git(iris, "rev-parse", "gitmodel") == before
+    assert "hunter2" not in (iris / ".git/config").read_text()
+    record_store(iris, "s3://id:hunter2@bucket/models")
+    for command in (
+        ("store", "list"),
+        ("config",),
+        ("verify",),
+        ("version", "create", "iris", "--data", "a=train.csv"),
+    ):
+        code, out, err = ask(capsys, *command)
+        assert "hunter2" not in out + err
+
+
+def test_several_stores_and_a_model_with_its_own(iris, capsys, tmp_path):
+    check_transcript(
+        capsys,
+        f"""
+        $ git model store add archive {tmp_path}/archive
+        added the store archive at file://{tmp_path}/archive
+        $ git model store use iris archive
+        new artifacts of iris are kept in archive now
+        $ git model version create iris --data train=train.csv
+        made iris@1 with train
+        $ git model store remove archive --yes
+        ! error: iris keeps artifacts in archive
+        ! hint: run `git model store use iris default` first
+        [6]
+        $ git model store use iris nowhere
+        ! error: there is no store 'nowhere'
+        ! hint: the stores are default, archive
+        [3]
+        $ git model store add archive file:///elsewhere
+        ! error: there is a store archive, at another place
+        ! hint: run `git model store remove archive`
+        [4]
+        """.replace("file:///elsewhere", (tmp_path / "elsewhere").as_uri()),
+    )
+    assert [path.name for path in (tmp_path / "archive/sha256").glob("*/*")]
+    assert not (iris / ".git/gitmodel/store").exists()
+    assert ask(capsys, "get", "iris@1", "train", "-o", "fetched")[0] == 0
+    assert ask(capsys, "store", "use", "iris", "default")[0] == 0
+    assert ask(capsys, "verify")[0] == 0  # found where it is
+    listed = json.loads(ask(capsys, "store", "list", "--format", "json")[1])
+    assert [(one["name"], one["models"]) for one in listed] == [("default", ["iris"]), ("archive", [])]
+    assert 'format = "1.1"' in read(iris, "gitmodel.toml")
+    assert ask(capsys, "check")[0] == 0
+    assert ask(capsys, "store", "remove", "archive", "--yes")[0] == 0
+    assert ask(capsys, "verify")[0] == 5
+
+
+def test_a_named_store_is_overridden_on_this_machine(iris, git, tmp_path):
+    with Client(iris) as client:
+        client.add_store("archive", (tmp_path / "archive").as_uri())
+        assert client.access.open("archive").url.endswith("/archive")
+    git(iris, "config", "gitmodel.archive.store", (tmp_path / "mirror").as_uri())
+    with Client(iris) as client:
+        assert client.access.open("archive").url.endswith("/mirror")
+        with pytest.raises(Conflict, match="first store"):
+            client.add_store("default", (tmp_path / "x").as_uri())
+        with pytest.raises(NotFound):
+            client.remove_store("nowhere")
+
+
+def test_a_store_that_is_read_only_here_is_read_and_not_written(iris, capsys, monkeypatch):
+    assert ask(capsys, "version", "create", "iris", "--data", "train=train.csv")[0] == 0
+    monkeypatch.setenv("GITMODEL_STORE_READ_ONLY", "1")
+    code, _, err = ask(capsys, "version", "create", "iris", "--data", "other=train.csv")
+    assert (code, "is read-only on this machine" in err) == (6, True)
+    assert ask(capsys, "verify")[0] == 0
+    with Client(iris) as client:
+        artifact = client.get_version("iris@1").get_artifact("train")
+        assert artifact.path().read_text() == "a,b\n"
+        assert client.access.named().read_only
