@@ -35,6 +35,7 @@ if TYPE_CHECKING:
         pipeline,
         step,
     )
+    from gitmodel.pipelines.reproducing import reproduce
 
 _HOMES = {
     "gitmodel.client": ("Artifact", "Client", "Model", "ModelStages", "ModelVersion"),
@@ -52,6 +53,7 @@ _HOMES = {
         "pipeline",
         "step",
     ),
+    "gitmodel.pipelines.reproducing": ("reproduce",),
     "gitmodel.errors": (
         "Conflict",
         "GateRefused",
@@ -89,6 +91,7 @@ __all__ = [
     "log_artifact_metadata",
     "log_model_metadata",
     "pipeline",
+    "reproduce",
     "step",
 ]
 

@@ -46,6 +46,8 @@ COMMANDS = {
     "lineage": Lazy("gitmodel.cli.lineage:lineage", "Tell what something was made from, and what of it.", "Lineage"),
     "diff": Lazy("gitmodel.cli.diff:diff", "Lay two versions side by side.", "Lineage"),
     "card": Lazy("gitmodel.cli.card:card", "Write the model card of a version.", "Lineage"),
+    "checkout": Lazy("gitmodel.cli.again:checkout", "Make a work tree of a version's code, with its files.", "Lineage"),
+    "reproduce": Lazy("gitmodel.cli.again:reproduce", "Run again what made a version, and compare.", "Lineage"),
     "remote": Lazy("gitmodel.cli.teams:remote", "Say which remote pulls and pushes go to.", "Others"),
     "pull": Lazy("gitmodel.cli.teams:pull", "Bring the registry of others together with yours.", "Others"),
     "push": Lazy("gitmodel.cli.teams:push", "Give others what you did.", "Others"),

@@ -221,6 +221,33 @@ DIFF = Shape(
         "gaps": "list of text: what could not be compared",
     },
 )
+CHECKED_OUT = Shape(
+    "checked_out",
+    "A work tree of a version's code. Of `checkout`.",
+    {
+        "reference": "text: `MODEL@NUMBER`",
+        "path": "text: where it is",
+        "commit": "text: the commit of the code",
+        "changed": "true if its files differed from the commit when the version was made",
+        "artifacts": "object: the name of each artifact to where it is",
+    },
+)
+REPRODUCED = Shape(
+    "reproduced",
+    "What came of running again what made a version. Of `reproduce`.",
+    {
+        "reference": "text: `MODEL@NUMBER`",
+        "run": "text: the id of the run on record",
+        "commit": "text: the commit of the code",
+        "changed": "true if its files differed from the commit then",
+        "identical": "true if every output has the bytes on record",
+        "outputs": "list of objects: `step`, `name`, `same`, `old` and `new` (digests, or null), `then` and `now` "
+        "(objects: `size`, and of an artifact of the version `format` and `metadata`)",
+        "metadata": "list of objects: `key`, `old`, `new` (null: it has none), `change` (of numbers, else null)",
+        "packages": "list of objects, as of `metadata`: the packages that differ, and `python`",
+        "unknown": "list of text: what could not be compared",
+    },
+)
 CARD = Shape(
     "card",
     "The model card of a version. Of `card`.",
@@ -459,6 +486,8 @@ ALL = (
     RECORDED_RUN,
     LINEAGE,
     DIFF,
+    CHECKED_OUT,
+    REPRODUCED,
     CARD,
     FETCHED,
     METADATA,

@@ -21,6 +21,7 @@ from gitmodel.storage.artifacts import Progress
 if TYPE_CHECKING:
     from gitmodel.client.client import Client
     from gitmodel.client.model import Model, ModelStages
+    from gitmodel.lineage.checkout import CheckedOut
 
 
 class ModelVersion:
@@ -238,6 +239,24 @@ class ModelVersion:
         """Set metadata of the version, or of its *artifact*: numbers, text, booleans, times, lists, tables."""
         given = scalars({**(metadata or {}), **values})
         versions.set_metadata(self._client.writer, self._ref(), given, on=artifact)
+
+    def checkout(self, folder: str | os.PathLike[str], *, artifacts: str = "artifacts") -> CheckedOut:
+        """Make a work tree at *folder* with the code of this version, its artifacts in the folder *artifacts* of it.
+
+        No branch, index or other work tree is touched; `git worktree remove` takes it away. Raises NotFound for a
+        commit or artifact that is not there, saying how to get it; UsageError for a place that is taken.
+        """
+        from gitmodel.lineage.checkout import checkout
+
+        client = self._client
+        return checkout(
+            self.reference,
+            self._view().record,
+            Path(folder).expanduser(),
+            store=lambda: client.store,
+            code=client.open_code(),
+            folder=artifacts,
+        )
 
     def card(self) -> str:
         """The model card: Markdown with the YAML header that model hubs read, from the records alone.

@@ -233,7 +233,8 @@ class RunRecord:
 
     *status* is "succeeded", "failed" or "cancelled"; *error* says in a line what failed, *traceback* only where the
     registry wants it; *packages* is the digest of the list of installed packages in the artifact store, *details* that
-    of what the steps of a long run took and gave, for which the record has no room.
+    of what the steps of a long run took and gave, for which the record has no room. *script* is the file of the
+    pipeline, from the top of the code repository, and *module* the name by which it was imported, if it was.
     """
 
     id: str
@@ -241,6 +242,8 @@ class RunRecord:
     status: str
     started: datetime
     finished: datetime
+    script: str | None = None
+    module: str | None = None
     executor: str = ""
     python: str = ""
     packages: str | None = None
@@ -461,6 +464,8 @@ RUN = Schema(
         Key("status", _one_of("succeeded", "failed", "cancelled"), required=True),
         Key("started", codec.moment, required=True),
         Key("finished", codec.moment, required=True),
+        Key("script", codec.text),
+        Key("module", codec.text),
         Key("executor", codec.text),
         Key("python", codec.text),
         Key("packages", _digest),
@@ -488,6 +493,7 @@ def format_of(record: Any) -> tuple[int, int]:
         isinstance(record, PurgeRecord)
         or (isinstance(record, RegistryRecord) and (record.stores or any(rule.signed for rule in record.stages)))
         or (isinstance(record, ModelRecord) and record.store)
+        or (isinstance(record, RunRecord) and (record.script or record.module))
         or (isinstance(record, ArtifactLink) and (record.uri or record.version_id or record.digest_by))
     )
     return (1, 1) if newer else OLDEST_FORMAT

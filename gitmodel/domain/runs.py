@@ -10,6 +10,7 @@ from typing import Any
 from gitmodel.domain import codec, paths, records
 from gitmodel.domain.records import RunRecord
 from gitmodel.domain.snapshot import Change, Snapshot
+from gitmodel.domain.upgrading import raised_format
 from gitmodel.errors import Conflict, NotFound, Refused
 
 # Shapes of well-known secrets, from the token formats that their issuers publish.
@@ -108,7 +109,7 @@ def plan_run(snapshot: Snapshot, record: RunRecord) -> Change[str]:
     path = paths.run_file(record.id)
     if snapshot.load(path, records.RUN) not in (None, record):
         raise Conflict(f"there is a run {record.id} already", hint="run the pipeline again")
-    files: dict[str, bytes | None] = {path: codec.encode(records.RUN, record)}
+    files: dict[str, bytes | None] = {path: codec.encode(records.RUN, record), **raised_format(snapshot, record)}
     subject = f"Run {record.pipeline}" + ("" if record.status == "succeeded" else f" ({record.status})")
     return Change(record.id, subject=subject, files=files, trailers=(("Run", record.id),))
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import functools
 import inspect
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any, overload
 
 from gitmodel.client import Client
@@ -33,6 +34,7 @@ from gitmodel.pipelines.graph import building, current_graph
 from gitmodel.pipelines.materializers import Materializer
 from gitmodel.pipelines.recording import Job, Listener, Run
 from gitmodel.pipelines.running import RunFailed, run_job
+from gitmodel.pipelines.source import find_source
 from gitmodel.pipelines.steps import Step, step
 from gitmodel.pipelines.worker import is_importing
 
@@ -102,6 +104,23 @@ class Pipeline:
         """
         if is_importing():
             return None
+        job = self.job(parameters, listener=listener)
+        with nullcontext(client) if client else Client() as opened:
+            job = replace(job, source=find_source(self.function, opened))
+            settings = (os.environ.get("GITMODEL_EXECUTOR"), self.executor, opened.repository.config.get(_SETTING))
+            chosen = executor if executor is not None else next(filter(None, settings), None)
+            try:
+                return run_job(opened, job, chosen)
+            except GitModelError as error:
+                if self.on_failure is not None:
+                    self.on_failure(error)
+                raise
+
+    def job(self, parameters: Mapping[str, Any], *, listener: Listener | None = None) -> Job:
+        """What a run with these *parameters* would do: the graph that calling the function builds, checked.
+
+        Raises UsageError for a pipeline that cannot be called so.
+        """
         if current_graph() is not None or current_step() is not None:
             raise UsageError(
                 f"pipeline {self.name} is called inside a pipeline", hint="call its steps, or run it by itself"
@@ -111,16 +130,7 @@ class Pipeline:
             self.function(**parameters)
         if not graph.nodes:
             raise UsageError(f"pipeline {self.name} calls no step", hint="decorate the functions it calls with @step")
-        job = Job(self.name, graph, recorded, self.model_config, self.enable_cache, listener)
-        with nullcontext(client) if client else Client() as opened:
-            settings = (os.environ.get("GITMODEL_EXECUTOR"), self.executor, opened.repository.config.get(_SETTING))
-            chosen = executor if executor is not None else next(filter(None, settings), None)
-            try:
-                return run_job(opened, job, chosen)
-            except GitModelError as error:
-                if self.on_failure is not None:
-                    self.on_failure(error)
-                raise
+        return Job(self.name, graph, recorded, self.model_config, self.enable_cache, listener)
 
     def __repr__(self) -> str:
         return f"Pipeline({self.name!r})"
@@ -136,7 +146,7 @@ class Pipeline:
         bound.apply_defaults()
         return dict(bound.arguments)
 
-    def _recorded(self, parameters: dict[str, Any]) -> dict[str, Any]:
+    def _recorded(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         plain = {
             name: "(secret)" if isinstance(value, Secret) else value
             for name, value in self._bind((), parameters).items()

@@ -76,6 +76,11 @@ class Pinned:
     targets: dict[str, Target]
     inputs: dict[tuple[str, str], dict[str, Any]]
 
+    def with_inputs(self, digests: Mapping[tuple[str, str], str]) -> Pinned:
+        """These, but with *digests* where they are given."""
+        inputs = {place: {**ref, "digest": digests.get(place, ref["digest"])} for place, ref in self.inputs.items()}
+        return replace(self, inputs=inputs)
+
 
 def pin(client: Client, pipeline: str, graph: Graph, default: ModelConfig | None, journal: Journal) -> Pinned:
     """Resolve every stage, name and version that the pipeline names, all at one moment, and reserve new numbers.

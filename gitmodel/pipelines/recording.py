@@ -15,6 +15,7 @@ from gitmodel.domain.records import Code, RunRecord, RunRules, StepRecord
 from gitmodel.pipelines.config import ExternalArtifact, ModelConfig
 from gitmodel.pipelines.graph import Graph, Node
 from gitmodel.pipelines.pinning import Pinned, Target
+from gitmodel.pipelines.source import NOWHERE, Source
 from gitmodel.pipelines.worker import Result
 
 _LONGEST_TRACEBACK = 8_000
@@ -36,7 +37,10 @@ class Run:
 
 @dataclass(frozen=True)
 class Job:
-    """A pipeline that was called: its graph, what it was called with, and how it is to be run."""
+    """A pipeline that was called: its graph, what it was called with, where it is, and how it is to be run.
+
+    *recorded_inputs* are the digests of another run by step and parameter, which count instead of what names mean now.
+    """
 
     pipeline: str
     graph: Graph
@@ -44,6 +48,8 @@ class Job:
     model_config: ModelConfig | None
     enable_cache: bool
     listener: Listener | None = None
+    source: Source = NOWHERE
+    recorded_inputs: Mapping[tuple[str, str], str] = field(default_factory=dict)
 
 
 @dataclass
@@ -85,6 +91,8 @@ def run_record(client: Client, work: Work, executor: str, error: Mapping[str, st
         status=work.status,
         started=work.started,
         finished=max(work.started, client.writer.moment()),
+        script=work.job.source.script,
+        module=work.job.source.module,
         executor=executor,
         python=platform.python_version(),
         packages=work.packages,

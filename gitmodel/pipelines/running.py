@@ -61,7 +61,7 @@ def run_job(client: Client, job: Job, executor: Any = None) -> Run:
     facts = {"pipeline": job.pipeline, "started": moment.isoformat(), "pid": os.getpid(), "executor": choice.name}
     with journal.open_run(lambda: run_id(job.pipeline, moment, _unique()), facts) as notes:
         try:
-            pinned = pin(client, job.pipeline, job.graph, job.model_config, journal)
+            pinned = pin(client, job.pipeline, job.graph, job.model_config, journal).with_inputs(job.recorded_inputs)
         except BaseException:
             notes.discard()  # it never began
             raise

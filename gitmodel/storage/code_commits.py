@@ -32,9 +32,13 @@ class CodeRepository:
     def __init__(self, path: Path, *, environ: Mapping[str, str]) -> None:
         self._path = path
         self._environ = clean_environment(environ)
-        top = self._lines("rev-parse", "--git-path", "shallow", "--is-shallow-repository")
-        self._shallow_file = path / top[0]
-        self.shallow = top[1] == "true"
+        # The last line is the way up to the top of the work tree; a bare repository has none.
+        shallow_file, shallow, *up = self._lines(
+            "rev-parse", "--git-path", "shallow", "--is-shallow-repository", "--show-cdup"
+        )
+        self._shallow_file = path / shallow_file
+        self.shallow = shallow == "true"
+        self.top = (path / up[0]).resolve() if up else None
 
     def holds(self, commit: str) -> bool:
         """Whether the commit is here."""

@@ -1,0 +1,135 @@
+"""Commands that give a version back: checkout, reproduce."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gitmodel.cli import cells, options, shapes
+from gitmodel.cli.diff import beside, row_fields
+from gitmodel.cli.grammar import Invocation, command
+from gitmodel.errors import Invalid
+
+if TYPE_CHECKING:
+    from gitmodel.pipelines.reproducing import Output, Reproduced
+
+_SHORT_COMMIT = 10
+_CHANGED = "its files had changes that are not in the commit, so this is not all of the code"
+
+
+@command(example="git model checkout iris@production ../iris-production")
+@options.reference("DIR")
+@click.option(
+    "--artifacts", default="artifacts", metavar="FOLDER", help="The folder in DIR for its artifacts, if not artifacts."
+)
+@click.pass_obj
+def checkout(invocation: Invocation, words: tuple[str, ...], artifacts: str) -> None:
+    """Make a work tree of a version's code, with its files.
+
+    At DIR, of the commit that is on record, detached: your own work tree, index and branch are not touched. Its
+    artifacts are in the folder artifacts, which git ignores. `git worktree remove DIR` takes it away.
+    """
+    ref, (folder,) = options.read_reference(words, after=1, usage="git model checkout MODEL@VERSION DIR")
+    made = invocation.client.get_version(str(ref)).checkout(folder, artifacts=artifacts)
+    fields = {
+        "reference": made.reference,
+        "path": str(made.path),
+        "commit": made.commit,
+        "changed": made.changed,
+        "artifacts": {name: str(path) for name, path in made.artifacts.items()},
+    }
+    holds = f" with {cells.words(made.artifacts)}" if made.artifacts else ""
+    said = f"{made.path} has the code of {made.reference} at {made.commit[:_SHORT_COMMIT]}{holds}"
+    invocation.output.outcome(said, shapes.CHECKED_OUT, fields, name=str(made.path))
+    if made.changed:
+        invocation.output.warn(f"when {made.reference} was made, {_CHANGED}")
+
+
+@command(example="git model reproduce iris@production")
+@options.reference()
+@click.option("--into", "folder", metavar="DIR", help="Work in this new folder, and leave it there.")
+@click.option("--param", "secrets", multiple=True, metavar="KEY=VALUE", help="A parameter that was a secret.")
+@click.option("--executor", default="in-order", metavar="NAME", help="Where the steps run, if not in order.")
+@click.pass_obj
+def reproduce(
+    invocation: Invocation, words: tuple[str, ...], folder: str | None, secrets: tuple[str, ...], executor: str
+) -> None:
+    """Run again what made a version, and compare.
+
+    The pipeline on record runs in a work tree of its code, with the parameters and inputs on record, in a registry of
+    its own that is thrown away. Of each output it says whether the bytes are identical, and else what is known of both.
+    It runs the code of that commit, with your rights. It ends with exit code 5 if an output differs.
+    """
+    from gitmodel.pipelines.reproducing import reproduce as run_again
+
+    ref, _ = options.read_reference(words, usage="git model reproduce MODEL@VERSION")
+    given = options.read_metadata(secrets, option="--param")
+    found = run_again(invocation.client, str(ref), folder=folder, secrets=given, executor=executor)
+    invocation.output.outcome("\n".join(_told(found)), shapes.REPRODUCED, fields(found), name=found.reference)
+    if found.changed:
+        invocation.output.warn(f"when {found.reference} was made, {_CHANGED}")
+    for message, hint in found.unknown:
+        invocation.output.warn(message, hint)
+    if not found.identical:
+        differ = sum(not output.same for output in found.outputs)
+        raise Invalid(
+            f"{differ} of {len(found.outputs)} outputs have other bytes than those on record",
+            hint="time, randomness and packages make a difference; what each step takes is in "
+            f"`git model runs show {found.run}`",
+        )
+
+
+def fields(found: Reproduced) -> dict[str, Any]:
+    """What came of it, as JSON shows it."""
+    return {
+        "reference": found.reference,
+        "run": found.run,
+        "commit": found.commit,
+        "changed": found.changed,
+        "identical": found.identical,
+        "outputs": [
+            {
+                "step": output.step,
+                "name": output.name,
+                "same": output.same,
+                "old": output.old,
+                "new": output.new,
+                "then": dict(output.then),
+                "now": dict(output.now),
+            }
+            for output in found.outputs
+        ],
+        "metadata": row_fields(found.metadata),
+        "packages": row_fields(found.packages),
+        "unknown": [message for message, _ in found.unknown],
+    }
+
+
+def _told(found: Reproduced) -> Iterator[str]:
+    yield f"{found.reference}: run {found.run} again, code {found.commit[:_SHORT_COMMIT]}"
+    for output in found.outputs:
+        yield from _output(output)
+    for title, rows in (("metadata", found.metadata), ("packages", found.packages)):
+        if rows:
+            yield f"{title}:"
+            yield from (f"  {row.name}  {beside(row)}" for row in rows)
+
+
+def _output(output: Output) -> Iterator[str]:
+    name = f"  {output.step}.{output.name}"
+    if output.same:
+        yield f"{name}  identical bytes  {output.new}"
+        return
+    yield f"{name}  {'different' if output.old and output.new else 'only then' if output.old else 'only now'}"
+    for when, digest, about in (("then", output.old, output.then), ("now ", output.new, output.now)):
+        if digest:
+            yield f"    {when}  {digest}{_about(about)}"
+
+
+def _about(about: Mapping[str, Any]) -> str:
+    parts = [cells.size(about["size"])] if "size" in about else []
+    parts += [about["format"]] if about.get("format") else []
+    parts += [cells.tsv_cell(about["metadata"])] if about.get("metadata") else []
+    return "".join(f"  {part}" for part in parts)

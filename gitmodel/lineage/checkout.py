@@ -1,0 +1,94 @@
+"""`checkout`: a work tree at the very code of a version, with its artifacts in place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from gitmodel.domain.manifest import fault_of_path
+from gitmodel.domain.records import Code, VersionRecord
+from gitmodel.errors import GitModelError, NotFound, UsageError
+from gitmodel.registry.artifacts import fetch_artifact
+from gitmodel.storage.artifacts import Progress
+from gitmodel.storage.code_commits import CodeRepository
+from gitmodel.storage.stores import ArtifactStore
+
+FOLDER = "artifacts"
+
+
+@dataclass(frozen=True)
+class CheckedOut:
+    """A work tree of the code of *reference*: where it is, at which *commit*, and where its *artifacts* are, by name.
+
+    *changed* says that its files differed from the commit when the version was made.
+    """
+
+    reference: str
+    path: Path
+    commit: str
+    artifacts: dict[str, Path]
+    changed: bool = False
+
+
+def checkout(
+    reference: str,
+    record: VersionRecord,
+    target: Path,
+    *,
+    store: Callable[[], ArtifactStore],
+    code: CodeRepository,
+    folder: str = FOLDER,
+    progress: Progress | None = None,
+) -> CheckedOut:
+    """Make a work tree at *target* with the code of the version *reference* and its artifacts in *folder* in it.
+
+    No branch, index or other work tree is touched; `git worktree remove` takes it away, and nothing is left where this
+    fails. Raises NotFound for a commit or artifact that is not there, saying how to get it; UsageError for a place that
+    is taken.
+    """
+    if fault := fault_of_path(folder) or ("it is .git" if folder.split("/")[0].casefold() == ".git" else ""):
+        raise UsageError(f"{folder!a} is no folder in a work tree: {fault}", hint="name one such as artifacts")
+    commit = code.require(record.code, reference)
+    _refuse_lost(reference, record, store)
+    add_code(code, commit, target)
+    try:
+        place = target / folder
+        if place.exists():
+            raise UsageError(
+                f"the code of {reference} has a {folder} of its own", hint="name another folder with --artifacts"
+            )
+        found = {link.name: place / link.name for link in record.artifacts}
+        if found:
+            place.mkdir(parents=True)
+            # Else the work tree would count as changed.
+            (place / ".gitignore").write_text("*\n", encoding="ascii")
+        for link in record.artifacts:
+            fetch_artifact(store(), link, found[link.name], progress=progress)
+    except BaseException:
+        with suppress(GitModelError):
+            code.remove_worktree(target)
+        raise
+    return CheckedOut(reference, target, commit, found, is_changed(record.code))
+
+
+def add_code(code: CodeRepository, commit: str, target: Path) -> None:
+    """Check *commit* out at *target*. Raises UsageError for a place that is taken."""
+    if target.is_symlink() or (target.exists() and (not target.is_dir() or any(target.iterdir()))):
+        raise UsageError(f"{target} is there and not an empty folder", hint="name a new folder")
+    code.add_worktree(commit, target)
+
+
+def is_changed(code: Code | None) -> bool:
+    """Whether what was recorded of the code is not all of it."""
+    return bool(code and code.dirty)
+
+
+def _refuse_lost(reference: str, record: VersionRecord, store: Callable[[], ArtifactStore]) -> None:
+    for link in record.artifacts:
+        if not link.is_external and not store().holds(link.digest):
+            raise NotFound(
+                f"the artifact store does not have {link.name} of {reference} ({link.digest})",
+                hint="`git model config store` shows which store this is; `git model verify` says what is missing",
+            )

@@ -1,0 +1,113 @@
+"""A run made again: what happens in the process that runs the recorded pipeline in a work tree of its code.
+
+It stands alone, so that modules, folders and settings are those of the code that runs, and not of who asked.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import json
+import os
+import pickle
+import sys
+import traceback
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from gitmodel.client import Client
+from gitmodel.errors import GitModelError, NotFound
+from gitmodel.pipelines import Pipeline
+from gitmodel.pipelines.config import Secret
+from gitmodel.pipelines.running import run_job
+from gitmodel.pipelines.source import find_source
+from gitmodel.pipelines.worker import import_script
+
+
+@dataclass(frozen=True)
+class Request:
+    """A pipeline to run in the work tree *code*: *script* and *module* as its run has them on record.
+
+    *inputs* are digests by step and parameter; *secrets* are parameters that no record holds.
+    """
+
+    code: str
+    registry: str
+    script: str
+    module: str | None
+    pipeline: str
+    parameters: dict[str, Any]
+    secrets: dict[str, Any]
+    inputs: dict[tuple[str, str], str]
+    executor: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of it: the id of the *run*, or what failed."""
+
+    run: str = ""
+    kind: str = ""
+    message: str = ""
+    hint: str = ""
+    traceback: str = ""
+
+
+def main() -> None:
+    """Read a request from stdin, carry it out, and write the answer to the descriptor that the first argument names."""
+    request = pickle.load(sys.stdin.buffer)  # from the process that started this one
+    with os.fdopen(int(sys.argv[1]), "w", encoding="utf-8") as out:
+        sys.argv = [request.script]
+        # What the steps print is no answer.
+        os.dup2(2, 1)
+        json.dump(asdict(answer(request)), out)
+
+
+def answer(request: Request) -> Answer:
+    """Carry out *request*; an error comes as its words."""
+    try:
+        return Answer(run=_run(request))
+    except GitModelError as error:
+        return Answer(kind=type(error).__name__, message=error.message, hint=error.hint)
+    except (Exception, SystemExit) as error:
+        where = traceback.format_exc()
+        return Answer(kind=type(error).__name__, message=str(error), traceback=where)
+
+
+def _run(request: Request) -> str:
+    os.chdir(request.code)
+    pipeline = find_pipeline(Path(request.code) / request.script, request.module, request.pipeline)
+    given = {**request.parameters, **{name: Secret(value) for name, value in request.secrets.items()}}
+    # A record has no place for None: a parameter that it lacks was None.
+    missing = [name for name in inspect.signature(pipeline.function).parameters if name not in given]
+    job = pipeline.job({**dict.fromkeys(missing), **given})
+    with Client(request.code, repo=request.registry) as client:
+        source = find_source(pipeline.function, client)
+        job = replace(job, enable_cache=False, source=source, recorded_inputs=request.inputs)
+        return run_job(client, job, request.executor).id
+
+
+def find_pipeline(file: Path, module: str | None, name: str) -> Pipeline:
+    """The pipeline *name* in *file*, imported as *module* or as a script. Raises NotFound."""
+    if not file.is_file():
+        raise NotFound(f"the code has no file {file.name} at that commit", hint="see `git log -- FILE`")
+    if module is None:
+        found = import_script(os.path.realpath(file))
+    else:
+        parts = len(module.split(".")) + (file.name == "__init__.py")
+        sys.path.insert(0, str(file.parents[parts - 1]))
+        found = importlib.import_module(module)
+        if Path(found.__file__ or "").resolve() != file.resolve():
+            raise NotFound(
+                f"{module} is imported from {found.__file__}, not from the code of the run",
+                hint="uninstall that package, or run in an environment without it",
+            )
+    for value in vars(found).values():
+        if isinstance(value, Pipeline) and value.name == name:
+            return value
+    raise NotFound(f"{file.name} has no pipeline {name!a}", hint="it may be made by a call that is not on record")
+
+
+if __name__ == "__main__":
+    main()

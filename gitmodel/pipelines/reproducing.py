@@ -1,0 +1,325 @@
+"""`reproduce`: the recorded pipeline of a version, run again with its code, parameters and inputs, and what came out.
+
+It runs in a work tree of the code at that commit and in a registry of its own, which is the registry as it was before
+the run: nothing that it makes reaches the user's registry, store, work tree or branches.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gitmodel.client import Client
+from gitmodel.domain import paths
+from gitmodel.domain.comparison import Compared, compare_values
+from gitmodel.domain.lineage import taken
+from gitmodel.domain.manifest import HEADER
+from gitmodel.domain.records import ArtifactLink, RunRecord, StepRecord, VersionRecord
+from gitmodel.domain.references import VersionRef
+from gitmodel.domain.refs import StageRef
+from gitmodel.domain.snapshot import Snapshot
+from gitmodel.errors import GitModelError, NotFound, UsageError
+from gitmodel.lineage.checkout import add_code, is_changed
+from gitmodel.lineage.comparing import making_run, read_packages
+from gitmodel.pipelines.again import Answer, Request
+from gitmodel.pipelines.running import RunFailed
+from gitmodel.registry import versions
+from gitmodel.registry.runs import with_steps
+from gitmodel.storage.artifacts import copy_artifacts
+from gitmodel.storage.git import clean_environment
+from gitmodel.storage.stores import ArtifactStore
+
+SECRET = "(secret)"
+
+
+@dataclass(frozen=True)
+class Output:
+    """An output of a step, then (*old*) and now (*new*): digests, None where there was none.
+
+    *then* and *now* are what is known of either: its size, and of an artifact of the version its format and metadata.
+    """
+
+    step: str
+    name: str
+    old: str | None
+    new: str | None
+    then: Mapping[str, Any]
+    now: Mapping[str, Any]
+
+    @property
+    def same(self) -> bool:
+        """Whether both are there with identical bytes."""
+        return self.old is not None and self.old == self.new
+
+
+@dataclass(frozen=True)
+class Reproduced:
+    """What came of running the pipeline of a version again.
+
+    *run* is the id on record; *outputs* those of every step; *metadata* the version's keys then and now; *packages*
+    what differs in the environment. *changed* says that the code had changes that are not in its commit; *unknown* what
+    could not be compared, each with what to do.
+    """
+
+    reference: str
+    run: str
+    commit: str
+    outputs: tuple[Output, ...]
+    metadata: tuple[Compared, ...]
+    packages: tuple[Compared, ...]
+    changed: bool
+    unknown: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def identical(self) -> bool:
+        """Whether every output has the bytes on record."""
+        return all(output.same for output in self.outputs)
+
+
+def reproduce(
+    client: Client,
+    reference: str,
+    *,
+    folder: str | os.PathLike[str] | None = None,
+    secrets: Mapping[str, Any] | None = None,
+    executor: str = "in-order",
+) -> Reproduced:
+    """Run the pipeline that made the version *reference* again, and compare what it makes with the record.
+
+    *folder* is a new folder to work in, which then stays: the code in `code`, the registry in `registry`; without it
+    both are gone afterwards. *secrets* are the parameters that were given as Secret, which no record holds.
+    It runs the code of that commit, with all that this may do. Raises NotFound for what is missing, UsageError for
+    secrets that are not given, RunFailed if the pipeline fails now.
+
+    >>> from gitmodel import Client, reproduce                  # doctest: +SKIP
+    >>> reproduce(Client(), "iris@production").identical        # doctest: +SKIP
+    True
+    """
+    model, record = versions.resolve(client.writer, VersionRef.parse(reference))
+    name = f"{model}@{record.number}"
+    run = _run_of(client, name, record)
+    given = _checked_secrets(run, dict(secrets or {}))
+    code = client.open_code()
+    commit = code.require(run.code, name)
+    before = _before(client, run)
+    with _place(folder) as place:
+        add_code(code, commit, place / "code")
+        try:
+            with _registry(client, before, place / "registry") as scratch:
+                _copy_inputs(client.store, scratch.store, taken(run))
+                answer = _run_there(client, scratch, place / "code", run, given, executor)
+                return _compared(client, scratch, name, record, run, commit, answer)
+        finally:
+            if folder is None:
+                with suppress(GitModelError):
+                    code.remove_worktree(place / "code")
+
+
+def _run_of(client: Client, name: str, record: VersionRecord) -> RunRecord:
+    run = client.repository.read(lambda snapshot: making_run(snapshot, record))
+    if run is None:
+        raise NotFound(
+            f"no run on record made {name}", hint=f"`git model checkout {name} FOLDER` gets its code and files"
+        )
+    if not run.script:
+        raise NotFound(
+            f"run {run.id} does not say which file its pipeline is in: one in the code repository, and no notebook",
+            hint=f"`git model checkout {name} FOLDER` gets its code; run it there by hand",
+        )
+    return with_steps(run, client.store)
+
+
+def _checked_secrets(run: RunRecord, given: dict[str, Any]) -> dict[str, Any]:
+    secret = [name for name, value in run.parameters.items() if value == SECRET]
+    missing = [name for name in secret if name not in given]
+    if missing:
+        raise UsageError(
+            f"parameter {missing[0]} of run {run.id} was a secret, which no record holds",
+            hint=f"give it: --param {missing[0]}=VALUE",
+        )
+    known = [name for name in given if name not in secret]
+    if known:
+        raise UsageError(
+            f"parameter {known[0]} is none of the run's secrets, and what is on record counts",
+            hint="leave it out; `git model run` runs a pipeline with other parameters",
+        )
+    return given
+
+
+def _before(client: Client, run: RunRecord) -> str:
+    """The commit of the metadata branch before the run was recorded; "" if it was the first.
+
+    Raises NotFound if a shallow clone hides it.
+    """
+    repository = client.repository
+    path = paths.run_file(run.id)
+    question = ("log", "-1", "--first-parent", "-m", "--diff-filter=A", "--format=%H %P", repository.tip(), "--", path)
+    found = " ".join(repository.git.lines(*question)).split()
+    if repository.shallow and len(found) < 2:
+        raise NotFound(
+            f"the registry as it was before run {run.id} is missing: this clone is shallow",
+            hint="run `git fetch --unshallow`, then try again",
+        )
+    return found[1] if len(found) > 1 else ""
+
+
+@contextmanager
+def _place(folder: str | os.PathLike[str] | None) -> Iterator[Path]:
+    if folder is None:
+        with tempfile.TemporaryDirectory(prefix="gitmodel-again-") as made:
+            yield Path(made)
+        return
+    place = Path(folder).expanduser().absolute()
+    if place.is_symlink() or (place.exists() and (not place.is_dir() or any(place.iterdir()))):
+        raise UsageError(f"{place} is there and not an empty folder", hint="name a new folder")
+    place.mkdir(parents=True, exist_ok=True)
+    yield place
+
+
+@contextmanager
+def _registry(client: Client, commit: str, path: Path) -> Iterator[Client]:
+    """A registry at *path* that is as the client's was at *commit*, with a store of its own."""
+    repository = client.repository
+    environ = clean_environment(repository.git.environ)
+    subprocess.run(["git", "init", "--quiet", "--bare", "--template=", str(path)], check=True, env=environ)
+    objects = repository.git.lines("rev-parse", "--git-path", "objects")[0]
+    (path / "objects" / "info").mkdir(parents=True, exist_ok=True)
+    absolute = (repository.git.top / objects).resolve()
+    (path / "objects" / "info" / "alternates").write_text(f"{absolute}\n", encoding="utf-8")
+    settings = {key: value for key, value in repository.git.environ.items() if not key.startswith("GITMODEL_")}
+    store = path / "gitmodel" / "store"
+    store.mkdir(parents=True)
+    with Client(path, repo=path, store=str(store), environ=settings) as scratch:
+        if commit:
+            scratch.repository.adopt(commit)
+            scratch.repository.put_in_force(_recorded)
+        yield scratch
+
+
+def _recorded(snapshot: Snapshot) -> list[StageRef]:
+    stages = snapshot.registry().stage_names
+    return [
+        StageRef(model, place)
+        for model in snapshot.model_names()
+        for place in (*(s for s in stages if snapshot.recorded(model, s)), *snapshot.recorded_aliases(model))
+    ]
+
+
+def _copy_inputs(source: ArtifactStore, target: ArtifactStore, digests: Mapping[str, Any]) -> None:
+    for digest in digests:
+        if not source.holds(digest):
+            raise NotFound(
+                f"the artifact store does not have {digest}, which the run took",
+                hint=f"`git model lineage {digest} --up` shows what made it",
+            )
+        with source.open(digest) as reader:
+            head = reader.read(len(HEADER))
+        if head == HEADER:
+            try:
+                copy_artifacts(source, target, [(digest, True)])
+                continue
+            except GitModelError:  # a file that only begins as a manifest does
+                pass
+        copy_artifacts(source, target, [(digest, False)])
+
+
+def _run_there(
+    client: Client, scratch: Client, code: Path, run: RunRecord, secrets: dict[str, Any], executor: str
+) -> str:
+    inputs = {(step.name, name): digest for step in run.steps for name, digest in step.inputs.items()}
+    parameters = {name: value for name, value in run.parameters.items() if name not in secrets}
+    registry = str(scratch.repository.common_dir)
+    request = Request(
+        str(code), registry, run.script or "", run.module, run.pipeline, parameters, secrets, inputs, executor
+    )
+    read, write = os.pipe()
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("GITMODEL_")}
+    environ.update(clean_environment(environ), GITMODEL_REPO=registry, GITMODEL_STORE=f"{registry}/gitmodel/store")
+    # Safe, since it stands in a folder without modules: `-m` looks there first.
+    command = [sys.executable, "-m", "gitmodel.pipelines.again", str(write)]
+    with os.fdopen(read, "rb") as answers:
+        try:
+            process = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=(write,), env=environ, cwd=registry)
+        finally:
+            os.close(write)
+        with process:
+            process.communicate(pickle.dumps(request))
+        said = answers.read()
+    ended = Answer(kind="Died", message=f"its process ended with {process.returncode}")
+    found = Answer(**json.loads(said)) if said else ended
+    if not found.run:
+        raise RunFailed(
+            f"the pipeline of run {run.id} failed this time: {found.kind}: {found.message}",
+            hint=found.hint or "give --into FOLDER to keep its code, and run it there by hand",
+            traceback=found.traceback,
+        )
+    return found.run
+
+
+def _compared(
+    client: Client, scratch: Client, name: str, record: VersionRecord, run: RunRecord, commit: str, id: str
+) -> Reproduced:
+    again = scratch.get_run(id).record
+    assert again is not None
+    again = with_steps(again, scratch.store)
+    made = _version_of(scratch, again, name)
+    unknown: list[tuple[str, str]] = []
+    packages: tuple[Compared, ...] = ()
+    try:
+        lists = [{"python": r.python, **read_packages(c.store, r)} for c, r in ((client, run), (scratch, again))]
+        packages = tuple(row for row in compare_values(*lists) if not row.same)
+    except GitModelError as error:
+        unknown.append((f"the packages of then are not known: {error.message}", error.hint))
+    outputs = tuple(_outputs(run, again, _Known(client.store, record), _Known(scratch.store, made)))
+    metadata = compare_values(record.metadata, made.metadata if made else {})
+    changed = is_changed(run.code)
+    return Reproduced(name, run.id, commit, outputs, metadata, packages, changed, tuple(unknown))
+
+
+def _version_of(scratch: Client, run: RunRecord, name: str) -> VersionRecord | None:
+    """The version that the run made now of the model that *name* is of."""
+    for reference in run.versions:
+        with suppress(GitModelError):
+            model, record = versions.resolve(scratch.writer, VersionRef.parse(reference))
+            if model == name.partition("@")[0] or len(run.versions) == 1:
+                return record
+    return None
+
+
+class _Known:
+    """What is known of artifacts by their digests: from a version's links, else their size in the store."""
+
+    def __init__(self, store: ArtifactStore, record: VersionRecord | None) -> None:
+        self._store = store
+        self._links: dict[str, ArtifactLink] = {link.digest: link for link in record.artifacts} if record else {}
+
+    def about(self, digest: str | None) -> dict[str, Any]:
+        if digest is None:
+            return {}
+        link = self._links.get(digest)
+        if link is not None:
+            return {"size": link.size, "format": link.format, "metadata": dict(link.metadata)}
+        with suppress(GitModelError):
+            return {"size": self._store.size(digest)}
+        return {}
+
+
+def _outputs(then: RunRecord, now: RunRecord, old: _Known, new: _Known) -> Iterator[Output]:
+    steps = {step.name: step for step in now.steps}
+    for step in then.steps:
+        after = steps.pop(step.name, StepRecord(step.name, "skipped")).outputs
+        for name in dict.fromkeys((*step.outputs, *after)):
+            digests = step.outputs.get(name), after.get(name)
+            yield Output(step.name, name, *digests, old.about(digests[0]), new.about(digests[1]))
+    for step in steps.values():
+        for name, digest in step.outputs.items():
+            yield Output(step.name, name, None, digest, {}, new.about(digest))

@@ -1,0 +1,61 @@
+"""Where a pipeline is: the file in the code repository that a later run is to find it in."""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from gitmodel.errors import NotFound
+
+if TYPE_CHECKING:
+    from gitmodel.client import Client
+
+# Under these names Python and our workers run or import a script.
+_SCRIPTS = ("__main__", "__mp_main__", "__gitmodel_main__")
+
+
+@dataclass(frozen=True)
+class Source:
+    """The file of a pipeline, from the top of the code repository, and its module's name if it was imported.
+
+    Neither is known of a pipeline in a notebook, at a prompt or outside of the code repository.
+    """
+
+    script: str | None = None
+    module: str | None = None
+
+
+NOWHERE = Source()
+
+
+def find_source(function: Callable[..., Any], client: Client) -> Source:
+    """Where *function* is, as seen from the code repository of *client*."""
+    plain = inspect.unwrap(function)
+    file = Path(plain.__code__.co_filename)
+    if not file.is_file():
+        return NOWHERE
+    try:
+        top = client.open_code().top
+    except NotFound:
+        return NOWHERE
+    found = file.resolve()
+    if top is None or not found.is_relative_to(top):
+        return NOWHERE
+    return Source(found.relative_to(top).as_posix(), _module_of(plain))
+
+
+def _module_of(function: Callable[..., Any]) -> str | None:
+    if function.__module__ not in _SCRIPTS:
+        return function.__module__
+    # What `python -m package.module` runs is called __main__, and its spec knows better.
+    main = sys.modules.get("__main__")
+    spec = getattr(main, "__spec__", None)
+    return (
+        spec.name
+        if function.__module__ == "__main__" and spec is not None and getattr(main, "__package__", None)
+        else None
+    )

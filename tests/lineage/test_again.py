@@ -1,0 +1,304 @@
+"""`git model checkout` and `reproduce`: a version's code, files and run again, and nothing of the user's touched."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from transcripts import ask, check_transcript
+
+from gitmodel import Client, NotFound, UsageError, reproduce
+from gitmodel.domain import paths
+from gitmodel.domain.snapshot import Change
+
+SCRIPT = """\
+import os
+from typing import Annotated
+
+from gitmodel import ModelConfig, log_artifact_metadata, log_model_metadata, pipeline, step
+
+
+@step
+def fit(seed: int, token: str = "") -> tuple[Annotated[dict, "classifier"], Annotated[str, "salt"]]:
+    log_model_metadata(accuracy=0.9 if "BETTER" not in os.environ else 0.95)
+    log_artifact_metadata(artifact="salt", letters=len(token))
+    return {"seed": seed}, os.environ.get("SALT", "none")
+
+
+@step
+def fail() -> None:
+    if "FAIL" in os.environ:
+        raise ValueError("no such luck")
+
+
+@pipeline(model_config=ModelConfig(name="demo", create_new_model_version=True), enable_cache=False)
+def train(seed: int = 1, note: str = None, token: str = ""):
+    if note is not None:
+        raise RuntimeError("a parameter that was None is None again")
+    fit(seed, token)
+    fail()
+"""
+
+
+@pytest.fixture
+def project(code_repo, monkeypatch, git):
+    """A repository with a script that makes a version, committed."""
+    monkeypatch.chdir(code_repo)
+    (code_repo / "flows").mkdir()
+    (code_repo / "flows" / "train.py").write_text(SCRIPT, encoding="utf-8")
+    (code_repo / ".gitignore").write_text("__pycache__/\n")
+    git(code_repo, "add", ".")
+    git(code_repo, "commit", "-q", "-m", "Train")
+    return code_repo
+
+
+def state_of(git, folder):
+    """Everything of the user's that must stay as it is."""
+    store = folder / ".git" / "gitmodel" / "store"
+    return (
+        git(folder, "for-each-ref"),
+        git(folder, "status", "--porcelain", "--branch"),
+        git(folder, "ls-files", "--stage"),
+        git(folder, "worktree", "list"),
+        sorted(str(path) for path in store.rglob("*") if path.is_file()),
+    )
+
+
+def test_a_run_on_record_gives_identical_bytes_again_and_nothing_else_changes(story, past, git, capsys):
+    before = state_of(git, story)
+    code, out, err = ask(capsys, "reproduce", "iris@5")
+    assert (code, err) == (0, "")
+    version = past.get_version("iris@5")
+    (run,) = version.runs
+    assert out == (
+        f"iris@5: run {run} again, code {version.code.commit[:10]}\n"
+        f"  fit.classifier  identical bytes  {version.get_artifact('classifier').digest}\n"
+        f"  evaluate.report  identical bytes  {version.get_artifact('report').digest}\n"
+        f"metadata:\n  accuracy  {version.metadata['accuracy']}  (same)\n"
+    )
+    assert state_of(git, story) == before
+
+
+def test_inputs_are_those_on_record_though_their_names_mean_others_now(story, past):
+    found = reproduce(past, "petals@2")
+    assert found.identical
+    assert past.get_version("measurements@latest").number == 10
+    (step,) = past.get_run(found.run).record.steps
+    assert step.inputs["readings"] == past.get_version("measurements@2").artifacts[0].digest
+
+
+def test_a_script_is_found_again_and_what_differs_is_shown_with_the_metadata_of_both(project, capsys, monkeypatch):
+    assert ask(capsys, "run", "flows/train.py", "--param", "seed=3")[0] == 0
+    assert ask(capsys, "reproduce", "demo@1")[0] == 0
+    monkeypatch.setenv("SALT", "pepper")
+    monkeypatch.setenv("BETTER", "1")
+    code, out, err = ask(capsys, "reproduce", "demo@1")
+    assert code == 5
+    assert "  fit.classifier  identical bytes  sha256:" in out
+    assert "  fit.salt  different\n    then  sha256:" in out
+    assert "  4 B  text  letters=0\n    now   sha256:" in out
+    assert "  6 B  text  letters=0\n" in out
+    assert "  accuracy  0.9 -> 0.95  (+0.05)\n" in out
+    assert err.startswith("error: 1 of 2 outputs have other bytes than those on record\nhint: ")
+    _, out, _ = ask(capsys, "reproduce", "demo@1", "--format", "json")
+    found = json.loads(out)
+    assert found["identical"] is False
+    assert [output["same"] for output in found["outputs"]] == [True, False]
+    assert found["packages"] == []
+
+
+def test_the_code_of_then_runs_whatever_the_work_tree_has_now(project, capsys, git):
+    assert ask(capsys, "run", "flows/train.py")[0] == 0
+    script = project / "flows" / "train.py"
+    script.write_text(SCRIPT.replace('{"seed": seed}', '{"seed": -1}'), encoding="utf-8")
+    git(project, "add", ".")
+    script.write_text("broken on purpose", encoding="utf-8")
+    before = state_of(git, project)
+    assert ask(capsys, "reproduce", "demo@1")[0] == 0
+    assert state_of(git, project) == before
+
+
+def test_the_folder_can_stay(project, tmp_path, capsys, git):
+    assert ask(capsys, "run", "flows/train.py")[0] == 0
+    kept = tmp_path / "kept"
+    assert ask(capsys, "reproduce", "demo@1", "--into", kept)[0] == 0
+    assert (kept / "code" / "flows" / "train.py").read_text() == SCRIPT
+    with Client(kept / "registry") as scratch:
+        assert scratch.get_version("demo@1").metadata == {"accuracy": 0.9}
+    check_transcript(
+        capsys,
+        f"""
+        $ git model reproduce demo@1 --into {kept}
+        ! error: {kept} is there and not an empty folder
+        ! hint: name a new folder
+        [2]
+        """,
+    )
+    git(project, "worktree", "remove", "--force", str(kept / "code"))
+
+
+def test_a_secret_is_asked_for_and_other_parameters_are_refused(project, capsys):
+    code = (
+        "import sys; sys.path.insert(0, 'flows')\nimport train\nfrom gitmodel import Secret\n"
+        "train.train.run(token=Secret('hunter2'))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    with Client() as client:
+        (run,) = client.get_version("demo@1").runs
+        assert client.get_run(run).record.module == "train"
+    check_transcript(
+        capsys,
+        f"""
+        $ git model reproduce demo@1
+        ! error: parameter token of run {run} was a secret, which no record holds
+        ! hint: give it: --param token=VALUE
+        [2]
+        $ git model reproduce demo@1 --param token=hunter2 --param seed=2
+        ! error: parameter seed is none of the run's secrets, and what is on record counts
+        ! hint: leave it out; `git model run` runs a pipeline with other parameters
+        [2]
+        """,
+    )
+    code, out, _ = ask(capsys, "reproduce", "demo@1", "--param", "token=hunter2")
+    assert code == 0
+    assert "hunter2" not in out
+
+
+def test_a_pipeline_that_fails_now_is_said_to(project, capsys, monkeypatch, git):
+    assert ask(capsys, "run", "flows/train.py")[0] == 0
+    before = state_of(git, project)
+    monkeypatch.setenv("FAIL", "1")
+    code, _, err = ask(capsys, "reproduce", "demo@1")
+    assert code == 1
+    assert "failed this time: RunFailed: step fail failed: ValueError: no such luck\n" in err
+    assert state_of(git, project) == before
+
+
+def test_code_with_changes_is_not_all_of_it_and_that_is_said(project, capsys):
+    (project / "flows" / "train.py").write_text(SCRIPT.replace('{"seed": seed}', '{"seed": -1}'), encoding="utf-8")
+    assert ask(capsys, "run", "flows/train.py")[0] == 0
+    code, _, err = ask(capsys, "reproduce", "demo@1")
+    assert code == 5
+    assert err.startswith("warning: when demo@1 was made, its files had changes that are not in the commit")
+
+
+def test_what_cannot_be_run_again_says_why(project, capsys):
+    with Client() as client:
+        model = client.register_model("hand")
+        model.create_version()
+        assert ask(capsys, "run", "flows/train.py")[0] == 0
+        (run,) = client.get_version("demo@1").runs
+    check_transcript(
+        capsys,
+        """
+        $ git model reproduce hand@1
+        ! error: no run on record made hand@1
+        ! hint: `git model checkout hand@1 FOLDER` gets its code and files
+        [3]
+        """,
+    )
+    with Client() as client:
+        path = paths.run_file(run)
+        client.repository.transact(lambda snapshot: Change(None, "Take it away", files={path: None}))
+    code, _, err = ask(capsys, "reproduce", "demo@1")
+    assert (code, err.splitlines()[0]) == (3, f"error: there is no run '{run}'")
+
+
+def test_a_run_of_a_notebook_has_no_file_to_run(project, capsys):
+    code = SCRIPT + "\n\ntrain()\n"
+    subprocess.run([sys.executable, "-"], input=code, text=True, check=True, capture_output=True)
+    code, _, err = ask(capsys, "reproduce", "demo@1")
+    assert code == 3
+    assert "does not say which file its pipeline is in" in err
+
+
+def test_an_input_that_the_store_lost_is_named(story, past, capsys):
+    digest = past.get_version("measurements@5").artifacts[0].digest
+    past.store.remove(digest)
+    code, _, err = ask(capsys, "reproduce", "petals@5")
+    assert code == 3
+    assert err.startswith(f"error: the artifact store does not have {digest}, which the run took\n")
+    with pytest.raises(NotFound):
+        past.get_version("measurements@5").checkout("../lost")
+    assert not os.path.exists("../lost")
+
+
+def test_a_shallow_clone_of_the_registry_says_what_is_missing(story, tmp_path, git, monkeypatch):
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "-q", "--depth", "1", "--branch", "gitmodel", f"file://{story}", str(clone))
+    monkeypatch.chdir(story)
+    with Client(story, repo=clone, store=str(story / ".git/gitmodel/store")) as client:
+        for reference in ("iris@5", "iris@20"):
+            with pytest.raises(NotFound, match="this clone is shallow") as caught:
+                reproduce(client, reference)
+            assert caught.value.hint == "run `git fetch --unshallow`, then try again"
+
+
+def test_checkout_makes_a_work_tree_of_the_code_with_the_files_in_it(story, past, git, capsys, tmp_path):
+    before = state_of(git, story)[:3]
+    version = past.get_version("iris@3")
+    place = tmp_path / "iris-3"
+    code, out, err = ask(capsys, "checkout", "iris@3", place)
+    assert (code, err) == (0, "")
+    commit = version.code.commit
+    assert out == f"{place} has the code of iris@3 at {commit[:10]} with classifier, report\n"
+    assert git(place, "rev-parse", "HEAD") == commit
+    assert git(place, "status", "--porcelain") == ""
+    assert git(place, "branch", "--show-current") == ""
+    assert json.loads((place / "artifacts" / "classifier").read_text())["weight"]
+    assert state_of(git, story)[:3] == before
+    git(story, "worktree", "remove", str(place))
+    _, out, _ = ask(capsys, "checkout", "iris", "3", place, "--artifacts", "files", "--format", "json")
+    assert json.loads(out)["artifacts"]["report"] == str(place / "files" / "report")
+
+
+def test_checkout_refuses_and_leaves_nothing(story, git, tmp_path, capsys):
+    taken = tmp_path / "taken"
+    taken.mkdir()
+    (taken / "mine").write_text("mine")
+    check_transcript(
+        capsys,
+        f"""
+        $ git model checkout iris@3 {taken}
+        ! error: {taken} is there and not an empty folder
+        ! hint: name a new folder
+        [2]
+        $ git model checkout iris@3 {tmp_path}/new --artifacts flows.py
+        ! error: the code of iris@3 has a flows.py of its own
+        ! hint: name another folder with --artifacts
+        [2]
+        $ git model checkout iris@3
+        ! error: something is missing
+        ! hint: write git model checkout MODEL@VERSION DIR
+        [2]
+        """,
+    )
+    assert not (tmp_path / "new").exists()
+    assert git(story, "worktree", "list").count("\n") == 0
+
+
+def test_code_that_is_not_here_says_where_it_was_made(story, tmp_path, git, monkeypatch, capsys):
+    elsewhere = tmp_path / "elsewhere"
+    git(tmp_path, "init", "-q", str(elsewhere))
+    monkeypatch.chdir(elsewhere)
+    with Client(story) as client:
+        commit = client.get_version("iris@3").code.commit
+    check_transcript(
+        capsys,
+        f"""
+        $ git model --repo {story} checkout iris@3 new
+        ! error: the code of iris@3, commit {commit}, is not in this repository (it was made in https://git.example.com/flowers.git)
+        ! hint: run `git fetch https://git.example.com/flowers.git {commit}`, then try again
+        [3]
+        $ git model --repo {story} reproduce iris@3
+        ! error: the code of iris@3, commit {commit}, is not in this repository (it was made in https://git.example.com/flowers.git)
+        ! hint: run `git fetch https://git.example.com/flowers.git {commit}`, then try again
+        [3]
+        """,
+    )
+
+
+def test_python_refuses_a_folder_of_artifacts_that_leaves_the_work_tree(story, past, tmp_path):
+    with pytest.raises(UsageError, match="is no folder in a work tree"):
+        past.get_version("iris@3").checkout(tmp_path / "new", artifacts="../out")
