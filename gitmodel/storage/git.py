@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
+from gitmodel.storage.talking import listen, without_progress
 
 OLDEST = (2, 34)
 ZERO = "0" * 40
@@ -112,22 +113,21 @@ class Git:
         """
         return run(self.command(*arguments), self.environ, cwd=self.top, input=input, answers=answers, inherit=inherit)
 
-    def talk(self, *arguments: str) -> Answer:
-        """What git and whoever it talked to said, whatever the exit code; for conversations with remotes."""
+    def talk(self, *arguments: str, silence: float) -> Answer:
+        """What git and whoever it talked to said, whatever the exit code; for conversations with remotes.
+
+        If nothing at all is heard for *silence* seconds, the conversation is over, and the answer says so.
+        """
         try:
-            done = subprocess.run(
-                self.command(*arguments),
-                stdin=subprocess.DEVNULL,
-                capture_output=True,
-                env=self.environ,
-                cwd=self.top,
-                check=False,
-            )
+            said = listen(self.command(*arguments), self.environ, cwd=self.top, silence=silence)
         except OSError as error:
             raise Unreachable(
                 f"git cannot be started: {error.strerror}", hint="free memory or processes, then try again"
             ) from error
-        return Answer(done.returncode, done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace"))
+        stderr = without_progress(said.stderr.decode("utf-8", "replace"))
+        if said.silent:
+            stderr += f"nothing was heard for {silence:g} seconds\n"
+        return Answer(said.code, said.stdout.decode("utf-8", "replace"), stderr)
 
     def lines(self, *arguments: str, answers: tuple[int, ...] = (0,)) -> list[str]:
         """The lines that git prints."""

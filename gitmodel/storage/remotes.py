@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gitmodel.domain.refs import REMOTES, STAGE_TAGS, StageRef
-from gitmodel.errors import Conflict, NotFound, Refused, Unreachable
+from gitmodel.errors import Conflict, NotFound, Refused, Unreachable, UsageError
 from gitmodel.storage.git import Answer, is_id, translate
 from gitmodel.storage.repository import Repository
 
@@ -18,6 +18,9 @@ _LOST_RACE = re.compile(
 )
 # What it says of a ref that another ref's rejection took down with it.
 _DRAGGED = re.compile(r"atomic push fail")
+# A server that lives says something every few seconds (`receive.keepAlive`), but a hook of it may think for a while.
+_SILENCE = 120.0
+_HOW_LONG = "run `git config gitmodel.silence 120`"
 _CREDENTIALS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/\s'\"]*@")
 
 
@@ -86,7 +89,7 @@ def fetch(repository: Repository, remote: str) -> RemoteState:
     branch = [f"+{repository.branch}:{incoming}", f"+{repository.branch}:refs/remotes/{remote}/{name}"] if there else []
     _ask(
         repository, remote,
-        "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--prune", "--no-recurse-submodules",
+        "fetch", "--progress", "--no-tags", "--no-write-fetch-head", "--prune", "--no-recurse-submodules",
         "--no-auto-maintenance", "--end-of-options", remote, *branch, f"+{STAGE_TAGS}*:{tags_prefix(remote)}*",
     )  # fmt: skip
     repository.reader.close()
@@ -115,9 +118,10 @@ def push(repository: Repository, remote: str, moves: Mapping[str, tuple[str, str
     """
     leases = [f"--force-with-lease={ref}:{old}" for ref, (_, old) in moves.items()]
     refspecs = [f"{new}:{ref}" for ref, (new, _) in moves.items()]
-    answer = repository.git.talk(
-        "push", "--atomic", "--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no", *leases,
-        *(f"--push-option={option}" for option in options), "--end-of-options", remote, *refspecs,
+    answer = _talk(
+        repository,
+        "push", "--progress", "--atomic", "--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no",
+        *leases, *(f"--push-option={option}" for option in options), "--end-of-options", remote, *refspecs,
     )  # fmt: skip
     if options and answer.code and "does not support push options" in answer.stderr:
         return push(repository, remote, moves)
@@ -156,8 +160,19 @@ def without_secrets(text: str) -> str:
     return _CREDENTIALS.sub(r"\1", text)
 
 
+def _talk(repository: Repository, *arguments: str) -> Answer:
+    asked = repository.config.get("gitmodel.silence", "")
+    try:
+        silence = float(asked) if asked else _SILENCE
+    except ValueError:
+        silence = 0.0
+    if silence <= 0:
+        raise UsageError(f"gitmodel.silence is {asked!a}, not a number of seconds", hint=_HOW_LONG)
+    return repository.git.talk(*arguments, silence=silence)
+
+
 def _ask(repository: Repository, remote: str, *arguments: str) -> str:
-    answer = repository.git.talk(*arguments)
+    answer = _talk(repository, *arguments)
     if answer.code:
         raise _unreachable(remote, "fetched", answer)
     return answer.stdout

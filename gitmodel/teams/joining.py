@@ -14,6 +14,10 @@ from gitmodel.storage.repository import Repository, open_repository
 from gitmodel.teams.sync import count_commits, pull
 
 
+# git alone waits for ever for a server over HTTP that has stopped to answer.
+SILENT_HTTP = ("-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime=120")
+
+
 @dataclass(frozen=True)
 class RemoteView:
     """The remote that pulls and pushes go to: its *url* without credentials, the commit of it that was seen last.
@@ -40,7 +44,7 @@ def clone(url: str, folder: Path | None, *, environ: Mapping[str, str]) -> Path:
     try:
         # nothing of what is cloned is run: no hooks, no submodules
         git.run(
-            ["git", "clone", "--quiet", "--no-recurse-submodules", "--end-of-options", url, str(target)],
+            ["git", *SILENT_HTTP, "clone", "--quiet", "--no-recurse-submodules", "--end-of-options", url, str(target)],
             clean_environment(environ),
         )
     except GitModelError as error:

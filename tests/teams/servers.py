@@ -58,14 +58,19 @@ class _GitHandler(BaseHTTPRequestHandler):
             "REMOTE_ADDR": "127.0.0.1",
         }
         done = subprocess.run(["git", "http-backend"], input=body, capture_output=True, env=environ)
-        # git itself waits for ever for the rest of half a report on a push, so that the answer to a POST is cut whole
-        if self.server.cut == (self.command, service, "after") or (within and self.command == "POST"):
+        if self.server.cut == (self.command, service, "after"):
             return self._hang_up()
         head, _, content = done.stdout.partition(b"\r\n\r\n")
-        if within:
+        silent = self.server.cut == (self.command, service, "silent")
+        if silent:
+            head += b"\r\nContent-Length: %d" % len(content)
+        if within or silent:
             content = content[: len(content) // 2]
         status = next((line[8:] for line in head.split(b"\r\n") if line.startswith(b"Status: ")), b"200 OK")
         self.wfile.write(b"HTTP/1.0 " + status + b"\r\n" + head + b"\r\n\r\n" + content)
+        if silent:
+            self.wfile.flush()
+            self.server.over.wait()
 
     def _hang_up(self):
         self.connection.shutdown(socket.SHUT_RDWR)
@@ -85,13 +90,14 @@ class _GitServer(ThreadingHTTPServer):
 def http_server(root):
     """Serve the repositories below *root*; gives the server: `url`, `seen` requests, and where to `cut` the next."""
     server = _GitServer(("127.0.0.1", 0), _GitHandler)
-    server.root, server.seen, server.cut = root, [], None
+    server.root, server.seen, server.cut, server.over = root, [], None, threading.Event()
     server.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()
     try:
         yield server
     finally:
+        server.over.set()
         server.shutdown()
         server.server_close()
         thread.join()

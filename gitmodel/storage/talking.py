@@ -1,0 +1,92 @@
+"""Running a program that talks to another machine: it may take as long as it needs, but not be silent for ever."""
+
+from __future__ import annotations
+
+import os
+import re
+import selectors
+import subprocess
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+# A program that was asked to end, and does not, is killed after so many seconds.
+_GRACE = 2.0
+# How often it is looked whether the program has ended while a child of its keeps our pipes open.
+_LOOK = 0.5
+_PROGRESS = re.compile(
+    r"(?:remote: )?[A-Z][a-z]+(?: [a-z]+)*: +(?:\d+% \(\d+/\d+\)|\d+)(?:, .*)?"
+    r"|(?:remote: )?Total \d+ \(delta \d+\), .*|Delta compression using up to .*"
+)
+
+
+class Said(NamedTuple):
+    """What a program ended with and said; *silent* that it was ended, since it had said nothing for too long."""
+
+    code: int
+    stdout: bytes
+    stderr: bytes
+    silent: bool
+
+
+def listen(command: list[str], environ: Mapping[str, str], *, cwd: Path, silence: float) -> Said:
+    """Run *command* and listen to it. After *silence* seconds without a word it is ended. Raises OSError."""
+    with subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environ, cwd=cwd
+    ) as process:
+        try:
+            heard, silent = _hear(process, silence)
+        except BaseException:
+            process.kill()
+            raise
+        if silent:
+            _end(process)
+        assert process.stdout is not None
+        assert process.stderr is not None
+        stdout, stderr = (heard[pipe.fileno()] for pipe in (process.stdout, process.stderr))
+    return Said(process.returncode, stdout, stderr, silent)
+
+
+def without_progress(text: str) -> str:
+    r"""*text* without what git tells of its progress.
+
+    >>> without_progress("Writing objects:  50% (1/2)\rWriting objects: 100% (2/2), 150 bytes, done.\nremote: no\n")
+    'remote: no\n'
+    """
+    lines = [line.rstrip() for line in re.split(r"[\r\n]+", text)]
+    return "".join(f"{line}\n" for line in lines if line and not _PROGRESS.fullmatch(line))
+
+
+def _hear(process: subprocess.Popen[bytes], silence: float) -> tuple[dict[int, bytes], bool]:
+    """What the program says until it ends, by the descriptor of each pipe, and whether it fell silent instead."""
+    heard: dict[int, list[bytes]] = {}
+    last = time.monotonic()
+    with selectors.DefaultSelector() as selector:
+        for pipe in (process.stdout, process.stderr):
+            assert pipe is not None
+            heard[pipe.fileno()] = []
+            selector.register(pipe, selectors.EVENT_READ)
+        silent = False
+        while selector.get_map() and not silent:
+            ready = selector.select(min(silence, _LOOK))
+            for key, _ in ready:
+                data = os.read(key.fd, 1 << 16)
+                heard[key.fd].append(data)
+                if not data:
+                    selector.unregister(key.fileobj)
+            if ready:
+                last = time.monotonic()
+            elif process.poll() is not None:
+                break  # what it left running says nothing to us
+            silent = time.monotonic() - last > silence
+    return {descriptor: b"".join(parts) for descriptor, parts in heard.items()}, silent
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    process.terminate()
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(_GRACE)
+        return
+    process.kill()
