@@ -72,6 +72,15 @@ def size(count: int) -> str:
     return f"{count} B" if unit == "B" else f"{amount:.1f} {unit}"
 
 
+def number(of: int | None, local: bool) -> str:
+    """The number of a version; one that the remote does not have may still become another.
+
+    >>> number(4, False), number(4, True), number(None, False)
+    ('4', '4 (local)', '-')
+    """
+    return "-" if of is None else f"{of} (local)" if local else str(of)
+
+
 def words(found: Iterable[Any]) -> str:
     """Several words."""
     return ", ".join(map(str, found))

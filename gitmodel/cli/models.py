@@ -15,7 +15,7 @@ from gitmodel.registry import models
 
 COLUMNS = (
     ("MODEL", lambda view: view.name),
-    ("LATEST", lambda view: str(view.latest or "-")),
+    ("LATEST", lambda view: cells.number(view.latest, view.local)),
     ("VERSIONS", lambda view: str(view.count)),
     ("STAGES", cells.stages_of),
     ("ALIASES", cells.aliases_of),
@@ -144,7 +144,7 @@ def _print(invocation: Invocation, name: str, said: str) -> None:
 
 
 def _lines(view: ModelView) -> list[tuple[str, str]]:
-    record = view.record
+    record, latest = view.record, cells.number(view.latest, view.local)
     described = [(field.replace("_", " "), getattr(record, field)) for field in options.DESCRIPTIVE]
     return [
         ("model", view.name),
@@ -152,7 +152,7 @@ def _lines(view: ModelView) -> list[tuple[str, str]]:
         ("tags", cells.words(record.tags)),
         ("owners", cells.words(record.owners)),
         ("created", f"{cells.when(record.created)} UTC"),
-        ("versions", f"{view.count}, the latest is {view.latest}" if view.latest else str(view.count)),
+        ("versions", str(view.count) + (f", the latest is {latest}" if view.latest else "")),
         ("stages", "\n".join(cells.place(state) for state in view.stages if not state.alias)),
         ("aliases", "\n".join(cells.place(state) for state in view.stages if state.alias)),
     ]

@@ -19,7 +19,7 @@ from gitmodel.errors import Invalid, NotFound, UsageError
 from gitmodel.registry import models, versions
 
 COLUMNS = (
-    ("VERSION", lambda view: str(view.record.number)),
+    ("VERSION", lambda view: cells.number(view.record.number, view.local)),
     ("NAME", lambda view: view.record.name or ""),
     ("STAGE", lambda view: cells.stage_of(view)),
     ("ALIASES", lambda view: cells.aliases_at(view)),
@@ -353,7 +353,7 @@ def _note_pending(invocation: Invocation, places: set[str]) -> None:
 def _lines(view: VersionView) -> list[tuple[str, str]]:
     record = view.record
     return [
-        ("version", str(view)),
+        ("version", f"{view.model}@{cells.number(view.record.number, view.local)}"),
         ("name", record.name or ""),
         ("description", record.description),
         ("stage", cells.stage_of(view)),

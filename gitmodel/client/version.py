@@ -55,6 +55,11 @@ class ModelVersion:
         return self._view().record.name
 
     @property
+    def is_local(self) -> bool:
+        """Whether the remote, as last seen, does not have it yet, so that a pull may give it another number."""
+        return self._view().local
+
+    @property
     def description(self) -> str:
         """What is said of it."""
         return self._view().record.description

@@ -190,7 +190,7 @@ def _fields(before: Snapshot, record: VersionRecord, model: str) -> dict[str, An
     )
     view = VersionView(model, record, None if place == NONE else place, aliases, ())
     fields = {name: value for name, value in view.fields().items() if value is not None}
-    return {name: value for name, value in fields.items() if name not in ("model", "pending")}
+    return {name: value for name, value in fields.items() if name not in ("model", "pending", "local")}
 
 
 def _place(snapshot: Snapshot, model: str, number: int) -> str:

@@ -121,7 +121,8 @@ class Change(Generic[T]):
 class Snapshot:
     """The branch at one commit, and the stage tags; *commit* is "" where there is no registry yet.
 
-    *committed* is the commit itself, where changes that are still to be committed lie over its files.
+    *committed* is the commit itself, where changes that are still to be committed lie over its files. *shared* is the
+    commit that the remote was last seen at ("": no remote has a registry), `is_local` whether a version is not there.
     """
 
     commit: str
@@ -129,6 +130,8 @@ class Snapshot:
     tags: Tags
     is_reserved: Callable[[str, int], bool]
     committed: Snapshot | None = None
+    shared: str = ""
+    is_local: Callable[[str, int], bool] = lambda model, number: False
 
     def registry(self) -> RegistryRecord:
         """The registry's own record; the default one where there is no registry yet."""

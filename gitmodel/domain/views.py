@@ -18,13 +18,17 @@ from gitmodel.errors import Invalid, NotFound
 
 @dataclass(frozen=True)
 class VersionView:
-    """A version as readers see it: *stage* and *aliases* are those in force, *pending* the ones that are to change."""
+    """A version as readers see it: *stage* and *aliases* are those in force, *pending* the ones that are to change.
+
+    *local* says that the remote does not have it yet, so that a pull may give it another number.
+    """
 
     model: str
     record: VersionRecord
     stage: str | None
     aliases: tuple[str, ...]
     pending: tuple[StageState, ...]
+    local: bool = False
 
     def __str__(self) -> str:
         return f"{self.model}@{self.record.number}"
@@ -39,6 +43,7 @@ class VersionView:
             "stage": self.stage,
             "aliases": list(self.aliases),
             "pending": [pending_fields(state) for state in self.pending],
+            "local": self.local,
             "created": record.created,
             "description": record.description,
             "tags": list(record.tags),
@@ -54,13 +59,17 @@ class VersionView:
 
 @dataclass(frozen=True)
 class ModelView:
-    """A model as readers see it: *latest* is the highest usable number, *count* how many versions were not deleted."""
+    """A model as readers see it: *latest* is the highest usable number, *count* how many versions were not deleted.
+
+    *local* says that the remote does not have the latest version yet.
+    """
 
     name: str
     record: ModelRecord
     latest: int | None
     count: int
     stages: tuple[StageState, ...]
+    local: bool = False
 
     @property
     def pending(self) -> tuple[StageState, ...]:
@@ -75,6 +84,7 @@ class ModelView:
             **{name: list(value) if isinstance(value, tuple) else value for name, value in described.items()},
             "created": self.record.created,
             "latest": self.latest,
+            "local": self.local,
             "versions": self.count,
             "stages": {s.name: s.in_force for s in self.stages if not s.alias and s.in_force is not None},
             "aliases": {s.name: s.in_force for s in self.stages if s.alias and s.in_force is not None},
@@ -85,15 +95,16 @@ class ModelView:
 def view_version(snapshot: Snapshot, model: str, record: VersionRecord, states: Iterable[StageState]) -> VersionView:
     """The view of a version of which the model's *states* are known."""
     number = record.number
+    local = snapshot.is_local(model, number)
     held = [state for state in states if number in (state.recorded, state.in_force)]
     if not held:
-        return VersionView(model, record, ARCHIVED if snapshot.is_archived(model, number) else None, (), ())
+        return VersionView(model, record, ARCHIVED if snapshot.is_archived(model, number) else None, (), (), local)
     in_force = [state.name for state in held if state.in_force == number and not state.alias]
     stage = in_force[-1] if in_force else None
     if stage is None and snapshot.is_archived(model, number):
         stage = ARCHIVED
     aliases = tuple(state.name for state in held if state.in_force == number and state.alias)
-    return VersionView(model, record, stage, aliases, tuple(state for state in held if state.pending))
+    return VersionView(model, record, stage, aliases, tuple(state for state in held if state.pending), local)
 
 
 def view_model(snapshot: Snapshot, name: str) -> ModelView:
@@ -103,7 +114,8 @@ def view_model(snapshot: Snapshot, name: str) -> ModelView:
         latest: int | None = snapshot.latest(name)
     except (NotFound, Invalid):  # a damaged version must not keep its model from being shown
         latest = None
-    return ModelView(name, record, latest, snapshot.count_present(name), tuple(stage_states(snapshot, name)))
+    local = latest is not None and snapshot.is_local(name, latest)
+    return ModelView(name, record, latest, snapshot.count_present(name), tuple(stage_states(snapshot, name)), local)
 
 
 def view_models(snapshot: Snapshot) -> Iterator[ModelView | Invalid]:

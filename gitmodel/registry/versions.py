@@ -89,7 +89,7 @@ def list_versions(
 ) -> tuple[list[VersionView], list[Invalid]]:
     """The versions of *model* that match *filter* (CEL), newest first, without deleted ones; and what is damaged."""
     listing = _Listing(writer, model, filter, limit, offset)
-    key = ("versions", listing.model, listing.states, limit, offset)
+    key = ("versions", listing.model, listing.states, listing.snapshot.shared, limit, offset)
     known = None if filter else listing.snapshot.files.recall(key)
     if known:
         return list(known[0]), list(known[1])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,7 +14,7 @@ from typing import Any, TypeVar
 from gitmodel.domain import codec, history, paths, records
 from gitmodel.domain.names import fault_in
 from gitmodel.domain.records import RegistryRecord
-from gitmodel.domain.refs import DEFAULT_BRANCH, STAGE_TAGS, StageRef, reserved_ref
+from gitmodel.domain.refs import DEFAULT_BRANCH, REMOTES, STAGE_TAGS, StageRef, reserved_ref
 from gitmodel.domain.snapshot import Change, NoTags, Snapshot
 from gitmodel.domain.stages import leftovers
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
@@ -35,6 +36,7 @@ _ATTEMPTS = 200
 _LONGEST_PAUSE = 0.1
 # Each try that finds a lock has waited for it for `core.filesRefLockTimeout` already.
 _LOCKED_ATTEMPTS = 3
+_REMOTE_URL = re.compile(r"remote\..+\.url", re.DOTALL)
 _GC_ATTEMPTS = 10
 
 
@@ -96,11 +98,29 @@ class Repository:
     def snapshot(self, commit: str | None = None) -> Snapshot:
         """The branch as it is now, or at *commit*, and the stage tags."""
         at = self.tip() if commit is None else commit
-        return Snapshot(at, self.files(at), self.tags.at(at, self.tip), self._is_reserved)
+        shared = self._shared()
+        theirs = self.files(shared)
+
+        def is_local(model: str, number: int) -> bool:
+            return bool(shared) and theirs.id(paths.version_file(model, number)) is None
+
+        tags = self.tags.at(at, self.tip)
+        return Snapshot(at, self.files(at), tags, self._is_reserved, shared=shared, is_local=is_local)
 
     def recorded(self, commit: str) -> Snapshot:
         """The branch at *commit* as it is recorded, without the stage tags."""
         return Snapshot(commit, self.files(commit), NoTags(), self._is_reserved)
+
+    def _shared(self) -> str:
+        """The commit of the metadata branch that its remote was last seen at, "" if none was."""
+        remotes = [key.split(".", 1)[1].removesuffix(".url") for key in self.config if _REMOTE_URL.fullmatch(key)]
+        remote = self.config.get("gitmodel.remote") or ("origin" if "origin" in remotes else "".join(remotes[:1]))
+        name = self.branch.removeprefix("refs/heads/")
+        for ref in (f"{REMOTES}{remote}/branch", f"refs/remotes/{remote}/{name}") if remote in remotes else ():
+            found = self.reader.resolve(ref)
+            if found is not None and found.type == "commit":
+                return found.id
+        return ""
 
     def files(self, commit: str) -> CommitFiles:
         """The files of *commit* ("": none)."""

@@ -13,7 +13,6 @@ from gitmodel.storage.git import clean_environment
 from gitmodel.storage.repository import Repository, open_repository
 from gitmodel.teams.sync import count_commits, pull
 
-
 # git alone waits for ever for a server over HTTP that has stopped to answer.
 SILENT_HTTP = ("-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime=120")
 

@@ -39,6 +39,34 @@ def test_two_people_come_together_on_the_command_line(team, ada, bob, capsys, mo
     assert ask(capsys, "-C", "bob", "pull")[:2] == (0, "pulled from origin\n")
 
 
+def test_a_number_that_was_not_pushed_is_shown_as_local(team, ada, capsys):
+    ada.get_model("iris").create_version()
+    assert ada.get_version("iris@4").is_local
+    assert not ada.get_version("iris@3").is_local
+
+    def numbers(*arguments):
+        code, out, err = ask(capsys, "-C", team.folder / "ada", *arguments)
+        assert (code, err) == (0, "")
+        return out
+
+    def found(*arguments):
+        return json.loads(numbers(*arguments, "--format", "json"))
+
+    def column(*arguments):
+        return [line.split("  ")[0].strip() for line in numbers(*arguments).splitlines()]
+
+    assert column("version", "list", "iris") == ["VERSION", "4 (local)", "3", "2", "1"]
+    assert "4 (local)" in numbers("list")
+    assert "iris@4 (local)" in numbers("show", "iris@4")
+    assert "the latest is 4 (local)" in numbers("show", "iris")
+    listed = found("version", "list", "iris")
+    assert [row["local"] for row in listed] == [True, False, False, False]
+    assert column("version", "list", "iris", "--filter", "local") == ["VERSION", "4 (local)"]
+    ada.push()
+    assert column("version", "list", "iris") == ["VERSION", "4", "3", "2", "1"]
+    assert "local" not in numbers("list")
+
+
 def test_init_from_takes_the_registry_of_a_url_beside_the_codes_own_remote(team, ada, bare, code_repo, git, capsys):
     git(code_repo, "remote", "add", "origin", "elsewhere")
     code, out, err = ask(capsys, "-C", code_repo, "init", "--from", bare)
