@@ -286,9 +286,12 @@ APPLIED = Shape(
     {
         "model": "text: the model's name",
         "stage": "text: the stage or alias",
-        "version": "number of the version that is in it now, or null: nobody, or it was not applied",
+        "version": "number of the version that is in force now, or null: nobody, or it was not applied",
         "applied": "true if its tag follows the branch now",
         "reason": "text: why it was not applied, or empty",
+        "previous": "number of the version that was in force before, or null",
+        "tag": "text: its tag",
+        "pushed": "true if it moved at the remote, too",
     },
 )
 GATE = Shape(

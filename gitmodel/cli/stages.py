@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -10,10 +11,10 @@ from gitmodel.cli import options, shapes
 from gitmodel.cli.grammar import Invocation, command
 from gitmodel.cli.versions import told
 from gitmodel.domain.refs import StageRef
-from gitmodel.domain.snapshot import Snapshot
 from gitmodel.domain.stages import Promotion
 from gitmodel.errors import GitModelError, NotFound, Refused
 from gitmodel.registry import stages
+from gitmodel.registry.stages import InForce
 
 
 @command(example='git model promote iris@1.2.3 production --reason "beats the baseline"')
@@ -67,20 +68,24 @@ def rollback(invocation: Invocation, model: str, stage: str, reason: str, force:
     help="A commit, or BASE..HEAD, that you vouch came through review; repeat for more.",
 )
 @click.option("--ask-host", is_flag=True, help="In a job: ask the host which commits were reviewed.")
+@click.option("--push", is_flag=True, help="Pull first, and move the tags at the remote, and nothing else there.")
+@click.option("--remote", default="", metavar="NAME", help="The remote, if it is not the only one.")
 @click.pass_obj
-def apply(invocation: Invocation, models: tuple[str, ...], reviewed: tuple[str, ...], ask_host: bool) -> None:
+def apply(
+    invocation: Invocation, models: tuple[str, ...], reviewed: tuple[str, ...], ask_host: bool, push: bool, remote: str
+) -> None:
     """Put in force what the branch records.
 
     The tags of all pending stages that may change move at once. Each change is judged at its commit, by the rules
     before it; it ends with exit code 6 if some may not move. A stage that is proposal_only takes changes that a
     merge brought in, or that you vouch for; with --ask-host, in a job of GitHub, GitLab or Forgejo, changes that came
-    by a pull request which somebody else approved.
+    by a pull request which somebody else approved. With --push the tags move at the remote, all or nothing; jobs that
+    deploy go by what this command prints.
     """
-    client = invocation.client
-    done = client.apply(*models, reviewed=_commits(invocation, reviewed), ask_host=ask_host)
-    snapshot = client.repository.snapshot()
-    rows = [_row(snapshot, ref, True, "") for ref in done.moved]
-    rows += [_row(snapshot, ref, False, why) for ref, why in done.refused]
+    vouched = _commits(invocation, reviewed)
+    done = invocation.client.apply(*models, reviewed=vouched, ask_host=ask_host, push=push, remote=remote)
+    rows = [_applied_fields(change) for change in done.changes]
+    rows += [_refused_fields(ref, why) for ref, why in done.refused]
     invocation.output.listing(
         rows,
         shapes.APPLIED,
@@ -89,7 +94,8 @@ def apply(invocation: Invocation, models: tuple[str, ...], reviewed: tuple[str, 
         columns=(
             ("MODEL", lambda row: str(row["model"])),
             ("STAGE", lambda row: str(row["stage"])),
-            ("NOW", lambda row: "in force" if row["applied"] else f"refused: {row['reason']}"),
+            ("VERSION", lambda row: f"{row['previous'] or '-'} -> {row['version'] or '-'}" if row["applied"] else ""),
+            ("NOW", lambda row: _now(row)),
         ),
         empty="nothing was pending",
     )
@@ -101,12 +107,25 @@ def apply(invocation: Invocation, models: tuple[str, ...], reviewed: tuple[str, 
         )
 
 
-def _row(snapshot: Snapshot, ref: StageRef, applied: bool, why: str) -> dict[str, Any]:
-    """A stage or alias that was pending, with the version that is recorded there."""
-    read = (Snapshot.recorded, Snapshot.recorded_alias)
-    found = (one(snapshot, ref.model, ref.stage) for one in read) if applied else iter(())
-    version = next((record.version for record in found if record is not None), None)
-    return {"model": ref.model, "stage": ref.stage, "version": version, "applied": applied, "reason": why}
+def _applied_fields(change: InForce) -> dict[str, Any]:
+    ref = change.ref
+    return {
+        "model": ref.model, "stage": ref.stage, "applied": True, "reason": "",
+        "version": change.version, "previous": change.previous, "tag": ref.name, "pushed": change.pushed,
+    }  # fmt: skip
+
+
+def _refused_fields(ref: StageRef, why: str) -> dict[str, Any]:
+    return {
+        "model": ref.model, "stage": ref.stage, "applied": False, "reason": why,
+        "version": None, "previous": None, "tag": ref.name, "pushed": False,
+    }  # fmt: skip
+
+
+def _now(row: Mapping[str, Any]) -> str:
+    if not row["applied"]:
+        return f"refused: {row['reason']}"
+    return "in force, here and at the remote" if row["pushed"] else "in force"
 
 
 def _commits(invocation: Invocation, named: tuple[str, ...]) -> frozenset[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import copy
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -191,22 +192,38 @@ class Client:
 
         return runs.get_run(self._repository, id, store=lambda: self.store)
 
-    def apply(self, *names: str, reviewed: Iterable[str] = (), ask_host: bool = False) -> Applied:
+    def apply(
+        self,
+        *names: str,
+        reviewed: Iterable[str] = (),
+        ask_host: bool = False,
+        push: bool = False,
+        remote: str = "",
+        timeout: float = 60.0,
+    ) -> Applied:
         """Put in force what the branch records, for all models or for *names*.
 
         *reviewed* are ids of commits that you vouch for: they came through review, though history does not show it.
         *ask_host*, in a job of GitHub, GitLab or Forgejo, takes the host's word for that, and not history's.
-        Raises Refused if the host does not answer this job, UsageError outside of one.
+        With *push*, *remote* is pulled first, and the tags are moved there too, all or nothing, and nothing else; while
+        others push it is tried for *timeout* seconds. Raises Refused if the host does not answer this job, and for a
+        branch that does not descend from what the tags were applied from; UsageError outside of a job.
         """
         self._refuse_past()
-        vouched = frozenset(reviewed)
-        if not ask_host:
-            return stages.apply(self._repository, names, reviewed=vouched)
-        from gitmodel.storage.host_api import read_job
-        from gitmodel.teams.host_word import AnyCommit, doubt_by
+        apply = partial(stages.apply, self._repository, names, reviewed=frozenset(reviewed))
+        if ask_host:
+            from gitmodel.storage.host_api import read_job
+            from gitmodel.teams.host_word import AnyCommit, doubt_by
 
-        doubt = doubt_by(self._repository, read_job(self._environ), vouched)
-        return stages.apply(self._repository, names, reviewed=AnyCommit(), doubt=doubt)
+            doubt = doubt_by(self._repository, read_job(self._environ), frozenset(reviewed))
+            apply = partial(stages.apply, self._repository, names, reviewed=AnyCommit(), doubt=doubt)
+        if not push:
+            return apply()
+        from gitmodel.storage import remotes
+        from gitmodel.teams import applying
+
+        chosen = remotes.choose_remote(self._repository, remote)
+        return applying.apply_at_remote(self._repository, chosen, apply, models=names, timeout=timeout)
 
     # What was
 
@@ -330,6 +347,7 @@ class Client:
 
         >>> client.propose(("iris@4", "production"), rollback=[("rose", "staging")], push=True)    # doctest: +SKIP
         """
+        self._refuse_past()
         from gitmodel.teams import proposals
 
         named = ((VersionRef.parse(ref) if isinstance(ref, str) else ref, str(stage)) for ref, stage in promotions)

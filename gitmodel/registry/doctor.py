@@ -52,7 +52,7 @@ def repair(repository: Repository, store: ArtifactStore) -> list[Finding]:
     if abouts & {"lock", "leftover"}:
         repository.writers.remove_dead()
     if "tag" in abouts:
-        stages.apply(repository)
+        stages.apply(repository, rewound=True)
     if "reservation" in abouts:
         for model, number in _used_up(repository):
             repository.release(model, [number], number)

@@ -14,7 +14,7 @@ from gitmodel.domain.references import VersionRef
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import Change, Snapshot, check_stage
 from gitmodel.domain.stages import Promotion, StageState
-from gitmodel.errors import GitModelError, Invalid, NotFound
+from gitmodel.errors import GitModelError, Invalid, NotFound, Refused
 from gitmodel.registry import admission
 from gitmodel.registry.writer import Writer
 from gitmodel.storage.log import stage_events
@@ -22,11 +22,29 @@ from gitmodel.storage.repository import Repository
 
 
 @dataclass(frozen=True)
-class Applied:
-    """What `apply` did: *moved* tags that follow the branch now, *refused* ones with the reason."""
+class InForce:
+    """A stage tag that moved: *version* is in force now, after *previous* (None: nobody).
 
-    moved: tuple[StageRef, ...]
+    *pushed* says that it moved on the remote.
+    """
+
+    ref: StageRef
+    version: int | None
+    previous: int | None
+    pushed: bool = False
+
+
+@dataclass(frozen=True)
+class Applied:
+    """What `apply` did: *changes* are the tags that follow the branch now, *refused* ones come with the reason."""
+
+    changes: tuple[InForce, ...] = ()
     refused: tuple[tuple[StageRef, str], ...] = ()
+
+    @property
+    def moved(self) -> tuple[StageRef, ...]:
+        """The stages and aliases whose tags moved."""
+        return tuple(change.ref for change in self.changes)
 
 
 def promote(writer: Writer, ref: VersionRef, stage: str, *, reason: str = "", force: bool = False) -> Promotion:
@@ -141,14 +159,17 @@ def apply(
     *,
     reviewed: Collection[str] = (),
     doubt: Callable[[Snapshot, StageRef], str] | None = None,
+    rewound: bool = False,
 ) -> Applied:
     """Put in force what the branch records: every pending stage tag that may move does, all in one transaction.
 
     Each is judged at the commit that changed the stage, by the rules before it. *reviewed* are commits of which the
     caller knows that they came through review, though history does not show it; *doubt* says why one may not be put in
-    force all the same. Raises NotFound if one of *models* is not there.
+    force all the same. Raises NotFound if one of *models* is not there, Refused with nothing moved if the branch does
+    not descend from what a tag was applied from, unless *rewound* says that it may.
     """
     refused: list[tuple[StageRef, str]] = []
+    states_of: dict[StageRef, StageState] = {}
 
     def choose(snapshot: Snapshot) -> list[StageRef]:
         refused.clear()
@@ -171,6 +192,9 @@ def apply(
                 if not state.pending and not state.forged:
                     continue
                 ref = StageRef(name, state.name)
+                states_of[ref] = state
+                if not rewound:
+                    _check_descent(repository, snapshot, ref)
                 why = _why_not(snapshot, ref, state)
                 if not why and not state.alias:
                     why = admission.why_not(repository, snapshot, ref, reviewed)
@@ -182,7 +206,19 @@ def apply(
         return ready
 
     moved, unsigned = repository.put_in_force(choose)
-    return Applied(tuple(moved), (*refused, *unsigned))
+    changes = (InForce(ref, states_of[ref].recorded, states_of[ref].in_force) for ref in moved)
+    return Applied(tuple(changes), (*refused, *unsigned))
+
+
+def _check_descent(repository: Repository, snapshot: Snapshot, ref: StageRef) -> None:
+    """Refuse a branch that lacks the commit that a stage's tag was applied from. A tag that none set is forged."""
+    tag = snapshot.tags.get(ref)
+    if tag is not None and tag.record is not None and not repository.tags.is_on_chain(snapshot.commit, tag.target):
+        raise Refused(
+            f"the metadata branch does not descend from {tag.target[:10]}, from which {ref.name} was applied",
+            hint="somebody rewound the branch, or set the tag by hand: find out which; "
+            "`git model doctor --fix` sets every tag to what the branch says now",
+        )
 
 
 def _why_not(snapshot: Snapshot, ref: StageRef, state: StageState) -> str:

@@ -121,18 +121,27 @@ def push(
         done.artifacts += upload(
             repository, state.tip, tip, uploads.local, uploads.store_of, jobs=uploads.jobs, progress=uploads.progress
         )
-        try:
-            remotes.push(repository, remote, moves)
-        except RemoteMoved:
-            if clock() > ends:
-                raise
-            time.sleep(random.uniform(0, 0.2))
-            continue
-        except Unreachable as error:
-            if not _landed(repository, remote, moves, error):
-                raise
-        remotes.move_copies(repository, remote, moves)
-        return done
+        if send(repository, remote, moves, last=clock() > ends):
+            return done
+
+
+def send(repository: Repository, remote: str, moves: dict[str, tuple[str, str]], *, last: bool) -> bool:
+    """Push *moves*, and find out whether a push that reports failure landed. False if somebody else was first.
+
+    Raises RemoteMoved instead on the *last* try, and Refused and Unreachable.
+    """
+    try:
+        remotes.push(repository, remote, moves)
+    except RemoteMoved:
+        if last:
+            raise
+        time.sleep(random.uniform(0, 0.2))
+        return False
+    except Unreachable as error:
+        if not _landed(repository, remote, moves, error):
+            raise
+    remotes.move_copies(repository, remote, moves)
+    return True
 
 
 def _refuse_rewound(repository: Repository, state: RemoteState) -> None:
@@ -336,8 +345,17 @@ def _write_tag(repository: Repository, ref: StageRef, wanted: NewObject) -> str:
 def _moves(repository: Repository, state: RemoteState, tip: str) -> tuple[dict[str, tuple[str, str]], list[StageRef]]:
     """What a push has to move on the remote: each ref with its new and its expected old id."""
     moves = {} if tip == state.tip else {repository.branch: (tip, state.tip)}
+    tags = tag_moves(repository, state, tip)
+    return {**moves, **{ref.full: move for ref, move in tags.items()}}, [*tags]
+
+
+def tag_moves(repository: Repository, state: RemoteState, tip: str) -> dict[StageRef, tuple[str, str]]:
+    """The stage tags that differ on the remote from those here, of the branch at *tip*: new and expected old id.
+
+    Raises Invalid for one that does not count.
+    """
     ours = {ref: repository.tags.read(ref) for ref in repository.tags.all()}
-    moved = []
+    moves = {}
     for ref in sorted({*ours, *state.tags}):
         found, there = ours.get(ref), state.tags.get(ref, "")
         if (found.id if found else "") == there:
@@ -350,9 +368,8 @@ def _moves(repository: Repository, state: RemoteState, tip: str) -> tuple[dict[s
                 )
             if judged.forged:
                 continue  # it belongs to a commit that came after *tip*
-        moves[ref.full] = (found.id if found else "", there)
-        moved.append(ref)
-    return moves, moved
+        moves[ref] = (found.id if found else "", there)
+    return moves
 
 
 def _changed_stages(repository: Repository, old: str, new: str) -> set[StageRef]:

@@ -1,0 +1,67 @@
+"""Putting in force at the remote what is recorded there: the tags move, all or nothing, and nothing else is pushed."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from gitmodel.domain.refs import StageRef
+from gitmodel.errors import Invalid
+from gitmodel.registry.stages import Applied, InForce
+from gitmodel.storage import remotes
+from gitmodel.storage.remotes import RemoteState
+from gitmodel.storage.repository import Repository
+from gitmodel.teams import sync
+
+
+def apply_at_remote(
+    repository: Repository,
+    remote: str,
+    apply: Callable[[], Applied],
+    *,
+    models: tuple[str, ...] = (),
+    timeout: float = 60.0,
+    clock: Callable[[], float] = time.monotonic,
+) -> Applied:
+    """Pull, *apply* what the branch records, and push the stage tags that moved, of *models* or of all, with leases.
+
+    Commits that are only here stay here, and so do their tags. If the remote was changed meanwhile, all is done again,
+    for *timeout* seconds. Run again after an interruption it pushes what is left. Raises as *apply* and
+    `sync.pull` do, and Refused with the host's words if a rule of it forbids the tags.
+    """
+    ends = clock() + timeout
+    local: dict[StageRef, InForce] = {}
+    while True:
+        sync.pull(repository, remote)
+        done = apply()
+        local.update({change.ref: change for change in done.changes})
+        state = remotes.last_state(repository, remote)
+        names = {repository.snapshot().current_name(name) for name in models}
+        moves = {
+            ref: move
+            for ref, move in sync.tag_moves(repository, state, state.tip).items()
+            if not names or ref.model in names
+        }
+        pushed = _pushed(repository, state, moves)
+        last = clock() > ends
+        if not moves or sync.send(repository, remote, {ref.full: move for ref, move in moves.items()}, last=last):
+            return replace(done, changes=tuple(change for _, change in sorted({**local, **pushed}.items())))
+
+
+def _pushed(
+    repository: Repository, state: RemoteState, moves: Mapping[StageRef, tuple[str, str]]
+) -> dict[StageRef, InForce]:
+    """Which version each move puts in force at the remote, and which was so there before."""
+    return {
+        ref: InForce(ref, _version(repository, state, ref, new), _version(repository, state, ref, old), pushed=True)
+        for ref, (new, old) in moves.items()
+    }
+
+
+def _version(repository: Repository, state: RemoteState, ref: StageRef, id: str) -> int | None:
+    try:
+        judged = repository.tags.judge(ref, repository.reader.get(id), state.tip) if id else None
+    except Invalid:
+        return None
+    return judged.record.version if judged and judged.record else None

@@ -1,0 +1,185 @@
+"""`apply`, and `apply --push`: tags move all or nothing, once, and not on a branch that was turned back."""
+
+import json
+
+import editing
+import pytest
+from teamwork import BRANCH, assert_sound, refs
+
+from gitmodel import Conflict, Refused
+from gitmodel.cli import run as run_program
+from gitmodel.domain import paths
+from gitmodel.domain.refs import StageRef
+from gitmodel.registry.stages import InForce
+
+TAG = "refs/tags/model/iris/production"
+PRODUCTION, STAGING = StageRef("iris", "production"), StageRef("iris", "staging")
+GATED = '\n[[stages.gates]]\nname = "good"\nexpression = "metadata.accuracy >= 0.3"\n'
+
+
+@pytest.fixture
+def merge(bare):
+    """Merges proposals as a host does: onto its branch, with no tag moved."""
+
+    def merged(*proposals):
+        for proposal in proposals:
+            tree = editing.run(bare, "merge-tree", "--write-tree", BRANCH, proposal.commit)
+            parents = ["-p", BRANCH, "-p", proposal.commit]
+            commit = editing.run(bare, "commit-tree", tree, *parents, "-m", f"Merge {proposal.branch}")
+            editing.run(bare, "update-ref", BRANCH, commit)
+
+    return merged
+
+
+def state_of(bare):
+    return editing.run(bare, "for-each-ref")
+
+
+def test_what_was_merged_comes_into_force_at_the_remote_once(ada, bob, bare, merge):
+    merge(bob.propose(("iris@3", "production"), ("iris@1", "staging"), push=True))
+    before = refs(bare)
+    done = ada.apply(push=True)
+    assert done.changes == (InForce(PRODUCTION, 3, 2, pushed=True), InForce(STAGING, 1, None, pushed=True))
+    assert refs(bare)[BRANCH] == before[BRANCH]
+    assert refs(bare) == refs(ada.repository.common_dir)
+    now = state_of(bare)
+    assert ada.apply(push=True).changes == ()
+    assert bob.apply(push=True).changes == ()
+    assert state_of(bare) == now
+    assert refs(bob.repository.common_dir) == refs(bare)
+    assert_sound(bare)
+
+
+def test_what_is_only_here_stays_here(ada, bob, bare, merge):
+    merge(bob.propose(("iris@3", "production"), push=True))
+    ada.pull()
+    ada.get_model("iris").create_version().set_stage("staging")
+    before = refs(bare)
+    done = ada.apply(push=True)
+    assert done.changes == (InForce(PRODUCTION, 3, 2, pushed=True),)
+    assert refs(bare)[BRANCH] == before[BRANCH]
+    assert "refs/tags/model/iris/staging" not in refs(bare)
+
+
+def test_a_stage_whose_gate_fails_stays_and_does_not_hold_up_the_others(ada, bob, bare, merge, monkeypatch, capsys):
+    edited = editing.read(bare, "gitmodel.toml")
+    rules = (
+        edited
+        if "[[stages]]" in edited
+        else 'format = "1.0"\n\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\n'
+    )
+    editing.edit(bare, {"gitmodel.toml": rules + GATED})
+    bob.pull()
+    forced = bob.propose(("iris@1", "production"), ("iris@3", "staging"), force=True, reason="x", push=True)
+    merge(forced)
+    # who merged took the force out again
+    stage = editing.read(bare, paths.stage_file("iris", "production"))
+    head = stage.partition("reason")[0]
+    editing.run(bare, "update-ref", BRANCH, f"{BRANCH}^1")
+    whole = editing.edit(bare, {paths.stage_file("iris", "production"): head}, onto=_topic(bare, forced.commit))
+    tree = editing.run(bare, "rev-parse", f"{whole}^{{tree}}")
+    made = editing.run(bare, "commit-tree", tree, "-p", BRANCH, "-m", "Squashed")
+    editing.run(bare, "update-ref", BRANCH, made)
+    before = refs(bare)
+    monkeypatch.chdir(ada.repository.git.top)
+    assert run_program(["apply", "--push", "--format", "json"]) == 6
+    said = capsys.readouterr()
+    rows = [json.loads(line) for line in said.out.splitlines()] if said.out.startswith("{") else json.loads(said.out)
+    told = {(row["stage"], row["applied"], row["version"], row["previous"], row["pushed"]) for row in rows}
+    assert told == {("staging", True, 3, None, True), ("production", False, None, None, False)}
+    assert "good" in next(row["reason"] for row in rows if not row["applied"])
+    assert refs(bare)[TAG] == before[TAG]
+    assert "1 pending change was not put in force" in said.err
+
+
+def _topic(repo, commit):
+    editing.run(repo, "update-ref", "refs/heads/topic", commit)
+    return "refs/heads/topic"
+
+
+def test_a_push_that_was_interrupted_is_completed(ada, bob, bare, merge):
+    merge(bob.propose(("iris@3", "production"), push=True))
+    ada.pull()
+    ada.apply()  # and then the network went
+    assert refs(bare)[TAG] != refs(ada.repository.common_dir)[TAG]
+    assert ada.apply(push=True).changes == (InForce(PRODUCTION, 3, 2, pushed=True),)
+    assert refs(bare) == refs(ada.repository.common_dir)
+
+
+def test_the_tags_move_together_or_not_at_all(ada, bob, bare, merge):
+    merge(bob.propose(("iris@3", "production"), ("iris@1", "staging"), push=True))
+    hook = bare / "hooks" / "update"
+    hook.write_text("#!/bin/sh\ncase $1 in */production) echo 'not you' >&2; exit 1;; esac\n", encoding="utf-8")
+    hook.chmod(0o755)
+    before = state_of(bare)
+    with pytest.raises(Refused, match="not you"):
+        ada.apply(push=True)
+    assert state_of(bare) == before
+
+
+def test_who_is_second_to_apply_finds_it_done(team, ada, bob, bare, merge):
+    merge(bob.propose(("iris@3", "production"), push=True))
+    # both have the same tag in mind, and the second pushes with a lease on what it saw
+    ada.pull()
+    bob.pull()
+    ada.apply(push=True)
+    assert bob.apply(push=True).refused == ()
+    assert refs(bob.repository.common_dir) == refs(ada.repository.common_dir) == refs(bare)
+
+
+def test_it_can_be_told_which_models(ada, bob, bare, merge):
+    ada.register_model("wine").create_version()
+    ada.push()
+    bob.pull()
+    merge(bob.propose(("iris@3", "production"), ("wine@1", "staging"), push=True))
+    assert ada.apply("wine", push=True).moved == (StageRef("wine", "staging"),)
+    assert ada.apply(push=True).moved == (PRODUCTION,)
+
+
+def test_a_demotion_takes_the_tag_away_at_the_remote(ada, bob, bare, merge):
+    merge(bob.propose(demote=[("iris", "production")], push=True))
+    assert ada.apply(push=True).changes == (InForce(PRODUCTION, None, 2, pushed=True),)
+    assert TAG not in refs(bare)
+
+
+class TestTurnedBack:
+    def test_a_branch_that_lacks_what_a_tag_was_applied_from_is_refused_whole(self, team, ada, capsys, monkeypatch):
+        ada.get_version("iris@3").set_stage("production")
+        repo = ada.repository.common_dir
+        editing.run(repo, "update-ref", BRANCH, f"{BRANCH}~1")
+        ada.register_model("wine").create_version().set_stage("staging")
+        editing.run(repo, "update-ref", "-d", "refs/tags/model/wine/staging")
+        before = editing.state(repo)
+        with pytest.raises(Refused, match="does not descend from") as refused:
+            ada.apply()
+        assert refused.value.exit_code == 6
+        assert "model/iris/production" in refused.value.message
+        assert "git model doctor --fix" in refused.value.hint
+        assert editing.state(repo) == before
+        monkeypatch.chdir(ada.repository.git.top)
+        monkeypatch.setenv("GITMODEL_STORE", team.store)
+        assert run_program(["apply"]) == 6
+        assert "does not descend" in capsys.readouterr().err
+        assert run_program(["doctor", "--fix"]) == 0
+        assert ada.apply().moved == ()
+        assert ada.get_version("iris@production").number == 2
+
+    def test_a_remote_that_was_turned_back_is_refused(self, ada, bob, bare):
+        ada.get_version("iris@3").set_stage("production")
+        ada.push()
+        bob.pull()
+        editing.run(bare, "update-ref", BRANCH, f"{BRANCH}~1")
+        before = state_of(bare)
+        with pytest.raises(Conflict, match="rewound"):
+            bob.apply(push=True)
+        assert state_of(bare) == before
+
+    def test_a_new_clone_of_one_that_was_turned_back_is_refused_too(self, team, ada, bare):
+        ada.get_version("iris@3").set_stage("production")
+        ada.push()
+        editing.run(bare, "update-ref", BRANCH, f"{BRANCH}~1")
+        eve = team.clone("eve")
+        before = state_of(bare)
+        with pytest.raises(Refused, match="does not descend from"):
+            eve.apply(push=True)
+        assert state_of(bare) == before
