@@ -89,6 +89,47 @@ def s3(seaweedfs_server: Any, monkeypatch: pytest.MonkeyPatch) -> Any:
     return seaweedfs_server
 
 
+@pytest.fixture(scope="session")
+def registry_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One OCI registry for all tests of a process."""
+    from store_servers import REGISTRY, oci_registry, require
+
+    require(REGISTRY, "docker-registry")
+    with oci_registry(tmp_path_factory.mktemp("registry")) as host:
+        yield host
+
+
+@pytest.fixture
+def registry(registry_server: str, hermetic: Path) -> str:
+    """The host and port of an OCI registry that whoever runs the test is signed in at."""
+    import base64
+    import json
+
+    known = {"auths": {registry_server: {"auth": base64.b64encode(b"ada:open sesame").decode()}}}
+    (hermetic / ".docker").mkdir()
+    (hermetic / ".docker" / "config.json").write_text(json.dumps(known))
+    return registry_server
+
+
+@pytest.fixture(scope="session")
+def sftp_settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, str]]:
+    """One SFTP server for all tests of a process: its ssh_config and its known_hosts."""
+    from store_servers import SSHD, require, sftp_server
+
+    require(SSHD, "openssh-server")
+    with sftp_server(tmp_path_factory.mktemp("sftp")) as settings:
+        yield settings
+
+
+@pytest.fixture
+def sftp(sftp_settings: tuple[str, str], hermetic: Path) -> str:
+    """The name of an SFTP server that `~/.ssh` knows."""
+    (hermetic / ".ssh").mkdir(mode=0o700)
+    (hermetic / ".ssh" / "config").write_text(sftp_settings[0])
+    (hermetic / ".ssh" / "known_hosts").write_text(sftp_settings[1])
+    return "files.test"
+
+
 @pytest.fixture
 def git() -> Git:
     """Real git: `git(folder, "log", "-1")` returns what it printed, stripped; a failure fails the test."""

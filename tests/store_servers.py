@@ -1,8 +1,9 @@
-"""Real servers of artifact stores on loopback, each in a folder of its own: SeaweedFS for S3."""
+"""Real servers of artifact stores on loopback: SeaweedFS for S3, Docker's registry for OCI, OpenSSH for SFTP."""
 
 import importlib.metadata
 import json
 import os
+import pwd
 import shutil
 import signal
 import socket
@@ -12,6 +13,8 @@ import urllib.error
 import urllib.request
 from contextlib import contextmanager
 from pathlib import Path
+
+import pytest
 
 KEY, SECRET = "AKIDOFTHETESTS", "a secret of the tests"
 READER_KEY = "AKIDOFAREADER"
@@ -136,3 +139,94 @@ def make_bucket(server, name):
         client.create_bucket(Bucket=name)
     finally:
         client.close()
+
+
+REGISTRY = shutil.which("docker-registry")
+SSHD = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/sbin")
+# `htpasswd -B` of "ada" and "open sesame"
+HTPASSWD = "ada:$2y$04$1X7wH9LsB0epfKD2Mmd8e..KNcxHJMXrW9HFtmGcYrV7SOkcwmLC.\n"
+
+
+def require(program, package):
+    """Skip the test where *program* is not; in CI it always is."""
+    if program is None:
+        assert not os.environ.get("CI"), f"CI lacks a program: apt-get install {package}"
+        pytest.skip(f"a program is missing: apt-get install {package}")
+
+
+@contextmanager
+def ended(process):
+    """End *process* when the block does."""
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def oci_registry(folder):
+    """Docker's registry, for ada alone; gives its host and port."""
+    (port,) = free_ports(1)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "htpasswd").write_text(HTPASSWD)
+    (folder / "config.yml").write_text(
+        f"""\
+version: 0.1
+log: {{level: warn}}
+storage: {{filesystem: {{rootdirectory: {folder / "data"}}}, delete: {{enabled: true}}}}
+http: {{addr: "127.0.0.1:{port}"}}
+auth: {{htpasswd: {{realm: tests, path: {folder / "htpasswd"}}}}}
+"""
+    )
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen([REGISTRY, "serve", folder / "config.yml"], stdout=log, stderr=subprocess.STDOUT)
+    with ended(process):
+        wait_for(f"http://127.0.0.1:{port}/v2/", process, folder / "log")
+        yield f"127.0.0.1:{port}"
+
+
+@contextmanager
+def sftp_server(folder):
+    """OpenSSH's server; gives the text of an ssh_config that calls it `files.test`, and the line of known_hosts."""
+    (port,) = free_ports(1)
+    folder.mkdir(parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    for key in ("host", "user"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / key], check=True)
+    (folder / "authorized").write_bytes((folder / "user.pub").read_bytes())
+    (folder / "config").write_text(
+        f"""\
+Port {port}
+ListenAddress 127.0.0.1
+HostKey {folder}/host
+PidFile none
+AuthorizedKeysFile {folder}/authorized
+PasswordAuthentication no
+KbdInteractiveAuthentication no
+StrictModes no
+UsePAM no
+PermitRootLogin yes
+MaxStartups 100
+MaxSessions 100
+Subsystem sftp internal-sftp
+"""
+    )
+    if os.geteuid() == 0:
+        os.makedirs("/run/sshd", mode=0o755, exist_ok=True)
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen([SSHD, "-D", "-e", "-f", folder / "config"], stderr=log)
+    with ended(process):
+        ends = time.monotonic() + 30
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=5).close()
+                break
+            except OSError:
+                if process.poll() is not None or time.monotonic() > ends:
+                    raise RuntimeError((folder / "log").read_text()[-2000:]) from None
+                time.sleep(0.05)
+        user = pwd.getpwuid(os.geteuid()).pw_name
+        settings = f"Host files.test\n  HostName 127.0.0.1\n  Port {port}\n  User {user}\n"
+        settings += f"  IdentityFile {folder}/user\n"
+        yield settings, f"[127.0.0.1]:{port} {(folder / 'host.pub').read_text()}"

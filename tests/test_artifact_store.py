@@ -77,18 +77,32 @@ class Failing(io.RawIOBase):
 S3 = pytest.mark.xdist_group("s3")
 
 
-@pytest.fixture(params=["default", "shared", pytest.param("s3", marks=S3), pytest.param("s3 without copies", marks=S3)])
+KINDS = [
+    "default",
+    "shared",
+    pytest.param("s3", marks=S3),
+    pytest.param("s3 without copies", marks=S3),
+    pytest.param("oci", marks=pytest.mark.xdist_group("oci")),
+    pytest.param("sftp", marks=pytest.mark.xdist_group("sftp")),
+]
+
+
+@pytest.fixture(params=KINDS)
 def store(request, tmp_path):
     """An empty store of each kind. Add one here, and it must pass all of TestEveryStore."""
     if request.param == "default":
         return open_store("", default_root=tmp_path / "git" / "gitmodel")
-    if request.param.startswith("s3"):
+    if request.param == "shared":
+        url = (tmp_path / "shared store").as_uri()
+    elif request.param == "sftp":
+        url = f"sftp://{request.getfixturevalue('sftp')}{tmp_path}/shared store"
+    elif request.param == "oci":
+        url = f"oci://{request.getfixturevalue('registry')}/models/{os.urandom(8).hex()}"
+    else:
         url = request.getfixturevalue("s3").prefix()
-        made = open_store(url, default_root=tmp_path / "git" / "gitmodel")
-        return made.origin if request.param == "s3 without copies" else made
-    made = open_store((tmp_path / "shared store").as_uri(), default_root=tmp_path)
+    made = open_store(url, default_root=tmp_path / "git" / "gitmodel")
     made.create()
-    return made
+    return made.origin if request.param == "s3 without copies" else made
 
 
 class TestEveryStore:

@@ -25,8 +25,8 @@ class Answer(NamedTuple):
 class Server:
     """The server at *base* (scheme and host); *name* is what messages call it. It is used by many threads."""
 
-    def __init__(self, base: str, name: str, *, timeout: float, attempts: int) -> None:
-        urllib3 = library("urllib3", extra="s3")
+    def __init__(self, base: str, name: str, *, timeout: float, attempts: int, extra: str) -> None:
+        urllib3 = library("urllib3", extra=extra)
         self.base = base
         self._name = name
         self._attempts = attempts
@@ -47,10 +47,19 @@ class Server:
 
         Raises Unreachable if there is none, or if the server is not well for too long.
         """
+        return self._ask(method, self.base + path, headers, body, what)
+
+    def elsewhere(self, url: str, headers: Mapping[str, str], *, what: str) -> Answer:
+        """The answer to a GET of another server's *url*."""
+        return self._ask("GET", url, lambda: dict(headers), b"", what)
+
+    def _ask(
+        self, method: str, url: str, headers: Callable[[], dict[str, str]], body: bytes | bytearray, what: str
+    ) -> Answer:
         for attempt in range(1, self._attempts + 1):
             try:
                 found = self._pool.request(
-                    method, self.base + path, headers=headers(), body=body or None, redirect=False, preload_content=True
+                    method, url, headers=headers(), body=body or None, redirect=False, preload_content=True
                 )
                 if found.status not in PASSING or attempt == self._attempts:
                     return Answer(found.status, {k.lower(): v for k, v in found.headers.items()}, found.data)

@@ -54,7 +54,9 @@ class S3Backend:
         base, self._region = self._endpoint()
         parts = urlsplit(base)
         self._path = parts.path.rstrip("/")
-        self._server = Server(f"{parts.scheme}://{parts.netloc}", self.url, timeout=timeout, attempts=attempts)
+        self._server = Server(
+            f"{parts.scheme}://{parts.netloc}", self.url, timeout=timeout, attempts=attempts, extra="s3"
+        )
         self._seen = False  # whether the bucket has been
 
     @property

@@ -18,7 +18,7 @@ Sent = Callable[[int], None]
 """Told the length in bytes of each piece that the store has taken; by several threads at a time."""
 
 
-REMOTE = ("s3",)
+REMOTE = ("s3", "gs", "az", "sftp", "oci")
 
 
 class StoredObject(NamedTuple):
@@ -154,9 +154,19 @@ def _open_remote(parts: SplitResult, default_root: Path) -> ArtifactStore:
 
 
 def _backend(scheme: str, place: str, path: str) -> Backend:
-    from gitmodel.storage.s3 import S3Backend
+    if scheme == "s3":
+        from gitmodel.storage.s3 import S3Backend
 
-    return S3Backend(place, path)
+        return S3Backend(place, path)
+    if scheme == "oci":
+        from gitmodel.storage.oci import OciBackend
+
+        # as docker has it: a registry on this machine is spoken to without TLS
+        local = place.rpartition(":")[0] in ("localhost", "127.0.0.1", "[::1]")
+        return OciBackend(place, path, secure=not local)
+    from gitmodel.storage.filesystems import FsspecBackend
+
+    return FsspecBackend(scheme, place, path)
 
 
 def library(module: str, *, extra: str) -> Any:

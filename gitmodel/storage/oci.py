@@ -1,0 +1,346 @@
+"""The artifact store in an OCI registry: one that serves container images, and keeps anything else as well.
+
+An object is a blob, named by its digest as everything there is, and a manifest that keeps the registry from
+collecting it, tagged `sha256-<64 hex digits>`, by which it is found and listed. The manifest goes last. The protocol is
+https://github.com/opencontainers/distribution-spec/blob/v1.1.0/spec.md.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import subprocess
+import threading
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urljoin, urlsplit
+
+from gitmodel.domain.digests import PREFIX, Digest, digest_of, hex_of
+from gitmodel.errors import Unreachable, UsageError
+from gitmodel.storage.http import Answer, Server
+from gitmodel.storage.remote_store import missing
+from gitmodel.storage.stores import Leftover, StoredObject
+
+PART = 8 << 20
+PAGE = 1000
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+TYPE = "application/vnd.gitmodel.object.v1"
+EMPTY = b"{}"
+
+_NAME = re.compile(r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*")
+_TAG = re.compile(r"sha256-([0-9a-f]{64})")
+_CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
+
+
+class OciBackend:
+    """Objects in the repository *name* of the registry at *host*; *secure* is whether it speaks TLS."""
+
+    def __init__(self, host: str, name: str, *, secure: bool, timeout: float = 60.0, attempts: int = 6) -> None:
+        if not _NAME.fullmatch(name) or len(name) > 255:
+            raise UsageError(
+                f"{name!a} is no name of a repository: those are lower-case words joined by ., _, - and /",
+                hint="write the store as oci://HOST/REPOSITORY",
+            )
+        self._host = host
+        self._name = name
+        base = f"http{'s' if secure else ''}://{host}"
+        self._server = Server(base, self.url, timeout=timeout, attempts=attempts, extra="oci")
+        self._token = ""
+        self._signing_in = threading.Lock()
+        self._sending_config = threading.Lock()
+        self._config_sent = False
+
+    @property
+    def url(self) -> str:
+        return f"oci://{self._host}/{self._name}"
+
+    def create(self) -> None:
+        """See that the registry takes us; a repository begins with its first object."""
+        self._request("GET", "/v2/", about="")
+
+    def stat(self, digest: Digest) -> StoredObject | None:
+        answer = self._request("GET", self._manifest(digest), headers={"accept": MANIFEST}, about=digest, missing=True)
+        if answer.status == 404:
+            return None
+        return StoredObject(digest, *_described(answer, digest))
+
+    def has(self, digest: Digest, size: int) -> bool:
+        there = self.stat(digest)
+        answer = self._request("HEAD", self._blob(digest), about=digest, missing=True)
+        return there is not None and there.size == size and answer.headers.get("content-length") == str(size)
+
+    def read(self, digest: Digest, start: int, length: int) -> tuple[bytes, int]:
+        there = self.stat(digest) if start == 0 else None
+        if start == 0 and there is None:
+            raise missing(self.url, digest)
+        wanted = {"range": f"bytes={start}-{start + length - 1}"}
+        answer = self._request("GET", self._blob(digest), headers=wanted, about=digest, missing=True, allowed=(416,))
+        if answer.status == 404:
+            raise missing(self.url, digest)
+        if answer.status == 416:
+            return b"", self._length(digest)
+        if answer.status == 200:  # a registry may pass ranges over
+            return answer.body[start : start + length], len(answer.body)
+        return answer.body, int(answer.headers["content-range"].rpartition("/")[2])
+
+    def write(self, digest: Digest, content: bytes) -> None:
+        if self.has(digest, len(content)):
+            return
+        self._put_blob(digest, content)
+        self._put_manifest(digest, len(content))
+
+    def upload(self, digest: Digest, size: int) -> OciUpload:
+        return OciUpload(self, digest, size)
+
+    def objects(self) -> Iterator[StoredObject]:
+        path = f"/v2/{self._name}/tags/list?n={PAGE}"
+        while path:
+            answer = self._request("GET", path, about="", missing=True)
+            for tag in (_json(answer).get("tags") or []) if answer.status == 200 else []:
+                if match := _TAG.fullmatch(tag):
+                    there = self.stat(PREFIX + match[1])
+                    if there is not None:
+                        yield there
+            path = _next_page(answer, path)
+
+    def remove(self, digest: Digest) -> None:
+        answer = self._request("GET", self._manifest(digest), headers={"accept": MANIFEST}, about=digest, missing=True)
+        if answer.status == 404:
+            return
+        self._request("DELETE", f"/v2/{self._name}/manifests/{digest_of(answer.body)}", about=digest, missing=True)
+        self._request("DELETE", self._blob(digest), about=digest, missing=True, allowed=(405,))
+
+    def leftovers(self) -> list[Leftover]:
+        """None that could be asked for: a registry forgets uploads by itself."""
+        return []
+
+    def remove_leftover(self, leftover: Leftover) -> None:
+        return None
+
+    def begin(self, digest: Digest) -> str:
+        """Begin to send a blob; returns where its parts go."""
+        answer = self._request("POST", f"/v2/{self._name}/blobs/uploads/", about=digest)
+        return self._located(answer)
+
+    def append(self, where: str, start: int, content: bytes | bytearray, digest: Digest) -> str:
+        """Send a part; returns where the next one goes."""
+        headers = {
+            "content-type": "application/octet-stream",
+            "content-range": f"{start}-{start + len(content) - 1}",
+        }
+        # 416: an answer was lost, and the registry has this part already
+        answer = self._request("PATCH", where, headers=headers, body=content, about=digest, allowed=(416,))
+        return self._located(answer) if answer.status != 416 else self._after(where, start + len(content), digest)
+
+    def complete(self, where: str, digest: Digest, size: int) -> None:
+        """Make a blob of what was sent, whose hash the registry checks, and then an object of the blob."""
+        joined = f"{where}{'&' if '?' in where else '?'}{urlencode({'digest': digest})}"
+        self._finish_blob(joined, digest, b"")
+        self._put_manifest(digest, size)
+
+    def cancel(self, where: str, digest: Digest) -> None:
+        """Give up what was sent."""
+        self._request("DELETE", where, about=digest, missing=True, allowed=(405,))
+
+    def _after(self, where: str, end: int, digest: Digest) -> str:
+        answer = self._request("GET", where, about=digest)
+        if answer.headers.get("range", "") != f"0-{end - 1}":
+            raise Unreachable(f"{self.url} lost a part of {digest}", hint="try again: it begins anew")
+        return self._located(answer)
+
+    def _put_blob(self, digest: Digest, content: bytes) -> None:
+        where = self.begin(digest)
+        joined = f"{where}{'&' if '?' in where else '?'}{urlencode({'digest': digest})}"
+        self._finish_blob(joined, digest, content)
+
+    def _finish_blob(self, where: str, digest: Digest, content: bytes) -> None:
+        headers = {"content-type": "application/octet-stream"}
+        answer = self._request("PUT", where, headers=headers, body=content, about=digest, allowed=(400, 404, 500))
+        # a repeated request comes too late for its upload, and one at the same time as its equal may fail
+        if answer.status >= 300 and self._request("HEAD", self._blob(digest), about=digest, missing=True).status != 200:
+            raise self._refusal(answer, "PUT", digest)
+
+    def _put_manifest(self, digest: Digest, size: int) -> None:
+        with self._sending_config:
+            if not self._config_sent:
+                answer = self._request("HEAD", self._blob(digest_of(EMPTY)), about=digest, missing=True)
+                if answer.status == 404:
+                    self._put_blob(digest_of(EMPTY), EMPTY)
+                self._config_sent = True
+        now = self._request("HEAD", self._blob(digest), about=digest).headers.get("date", "")
+        manifest = {
+            "schemaVersion": 2,
+            "mediaType": MANIFEST,
+            "artifactType": TYPE,
+            "config": {"mediaType": "application/vnd.oci.empty.v1+json", "digest": digest_of(EMPTY), "size": 2},
+            "layers": [{"mediaType": "application/octet-stream", "digest": digest, "size": size}],
+            "annotations": {STORED: now},
+        }
+        headers = {"content-type": MANIFEST}
+        content = json.dumps(manifest, indent=2).encode()
+        self._request("PUT", self._manifest(digest), headers=headers, body=content, about=digest)
+
+    def _length(self, digest: Digest) -> int:
+        there = self.stat(digest)
+        if there is None:
+            raise missing(self.url, digest)
+        return there.size
+
+    def _manifest(self, digest: Digest) -> str:
+        return f"/v2/{self._name}/manifests/sha256-{hex_of(digest)}"
+
+    def _blob(self, digest: Digest) -> str:
+        return f"/v2/{self._name}/blobs/{digest}"
+
+    def _located(self, answer: Answer) -> str:
+        return _same_server(answer.headers.get("location", ""), self._server.base)
+
+    def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        about: str,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | bytearray = b"",
+        missing: bool = False,
+        allowed: tuple[int, ...] = (),
+    ) -> Answer:
+        accepted = (*allowed, 404) if missing else allowed
+
+        def made() -> dict[str, str]:
+            return {**(headers or {}), **({"authorization": self._token} if self._token else {})}
+
+        for attempt in (1, 2):
+            used = self._token
+            answer = self._server.request(method, path, headers=made, body=body, what=about or self._name)
+            if answer.status == 307 and method == "GET":  # a registry that keeps its blobs elsewhere
+                answer = self._server.elsewhere(answer.headers["location"], headers or {}, what=about)
+            if answer.status < 300 or answer.status in accepted:
+                return answer
+            if answer.status != 401 or attempt == 2:
+                break
+            with self._signing_in:
+                if self._token == used:
+                    self._token = self._sign_in(answer)
+        raise self._refusal(answer, method, about)
+
+    def _sign_in(self, answer: Answer) -> str:
+        """What to put into the header `authorization`, as the registry's challenge says."""
+        challenge = answer.headers.get("www-authenticate", "")
+        user, password = _credentials(self._host)
+        basic = f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}" if user or password else ""
+        if not challenge.lower().startswith("bearer "):
+            if not basic:
+                raise self._unknown()
+            return basic
+        told = dict(_CHALLENGE.findall(challenge))
+        query = {"service": told.get("service", ""), "scope": f"repository:{self._name}:pull,push,delete"}
+        realm = f"{told.get('realm', '')}?{urlencode(query)}"
+        found = self._server.elsewhere(realm, {"authorization": basic} if basic else {}, what="a token")
+        if found.status != 200:
+            raise self._refusal(found, "GET of a token", "")
+        token = _json(found)
+        return f"Bearer {token.get('token') or token.get('access_token')}"
+
+    def _unknown(self) -> Unreachable:
+        return Unreachable(
+            f"there are no credentials for the registry {self._host}",
+            hint=f"make them known with `docker login {self._host}`, `podman login` or `oras login`",
+        )
+
+    def _refusal(self, answer: Answer, method: str, about: str) -> Exception:
+        errors = _json(answer).get("errors") or [{}]
+        said = " ".join(str(errors[0].get(key, "")) for key in ("code", "message")).strip() or str(answer.status)
+        if answer.status in (401, 403):
+            who = _credentials(self._host)[0] or "somebody without credentials"
+            return Unreachable(
+                f"the artifact store {self.url} refuses {method} of {about or self._name} to {who}: {said}",
+                hint=f"sign in with `docker login {self._host}`, or ask for access to the repository",
+            )
+        return Unreachable(
+            f"the artifact store {self.url} fails at {method} of {about or self._name}: {said}",
+            hint="see that the registry is well, and try again",
+        )
+
+
+class OciUpload:
+    """A blob that is sent part by part, each to where the answer to the one before says."""
+
+    ordered = True
+    part_size = PART
+
+    def __init__(self, backend: OciBackend, digest: Digest, size: int) -> None:
+        self._backend = backend
+        self._digest = digest
+        self._size = size
+        self._where = backend.begin(digest)
+        self._sent = 0
+
+    def holds(self, number: int, content: bytes | bytearray) -> bool:
+        return False
+
+    def send(self, number: int, content: bytes | bytearray) -> None:
+        self._where = self._backend.append(self._where, self._sent, content, self._digest)
+        self._sent += len(content)
+
+    def finish(self) -> None:
+        self._backend.complete(self._where, self._digest, self._size)
+
+    def abort(self) -> None:
+        self._backend.cancel(self._where, self._digest)
+
+
+STORED = "org.gitmodel.stored"
+
+
+def _described(answer: Answer, digest: Digest) -> tuple[int, float]:
+    """The size and the time that a manifest tells of its object."""
+    from email.utils import parsedate_to_datetime
+
+    manifest = _json(answer)
+    sizes = [layer.get("size", -1) for layer in manifest.get("layers", []) if layer.get("digest") == digest]
+    stored = (manifest.get("annotations") or {}).get(STORED)
+    return int(sizes[0]) if sizes else -1, parsedate_to_datetime(stored).timestamp() if stored else 0.0
+
+
+def _json(answer: Answer) -> dict[str, Any]:
+    try:
+        found = json.loads(answer.body)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _next_page(answer: Answer, path: str) -> str:
+    found = re.match(r'\s*<([^>]+)>\s*;\s*rel="?next"?', answer.headers.get("link", ""))
+    return _same_server(urljoin(path, found[1]), "") if found else ""
+
+
+def _same_server(url: str, base: str) -> str:
+    """The path and query of *url*; credentials are not sent to where an answer points, unless it is the same server."""
+    parts = urlsplit(url)
+    if parts.netloc and base and f"{parts.scheme}://{parts.netloc}" != base:
+        raise Unreachable(f"the registry {base} sends uploads to {parts.netloc}, which is not supported", hint="")
+    return f"{parts.path}?{parts.query}" if parts.query else parts.path
+
+
+def _credentials(host: str) -> tuple[str, str]:
+    """Name and password for *host*, as `docker login` has kept them; empty if it has not."""
+    folder = os.environ.get("DOCKER_CONFIG") or str(Path.home() / ".docker")
+    try:
+        config = json.loads(Path(folder, "config.json").read_bytes())
+    except (OSError, ValueError):
+        return "", ""
+    helper = (config.get("credHelpers") or {}).get(host) or config.get("credsStore")
+    if helper and re.fullmatch(r"[\w.-]+", helper):
+        command = [f"docker-credential-{helper}", "get"]
+        with_it = subprocess.run(command, input=host, capture_output=True, text=True, check=False)
+        found = json.loads(with_it.stdout) if with_it.returncode == 0 else {}
+        return found.get("Username", ""), found.get("Secret", "")
+    kept = ((config.get("auths") or {}).get(host) or {}).get("auth", "")
+    user, _, password = base64.b64decode(kept).decode(errors="replace").partition(":")
+    return user, password

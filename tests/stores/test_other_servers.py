@@ -1,0 +1,160 @@
+"""What is special to stores in an OCI registry and over SFTP: signing in, what is left, damage behind our back."""
+
+import base64
+import io
+import json
+import os
+import random
+from pathlib import Path
+
+import pytest
+from transcripts import ask
+
+from gitmodel.domain.digests import digest_of, hex_of
+from gitmodel.errors import Invalid, Unreachable, UsageError
+from gitmodel.storage import filesystems
+from gitmodel.storage.artifacts import get_file, verify_file
+from gitmodel.storage.stores import open_store
+
+LARGE = random.Random(2).randbytes(3 * filesystems.PART + 1000)
+
+
+def put(store, content):
+    return store.put_stream(io.BytesIO(content))[0]
+
+
+def read(store, digest):
+    with store.open(digest) as reader:
+        return reader.read()
+
+
+@pytest.mark.xdist_group("oci")
+class TestRegistry:
+    @pytest.fixture
+    def store(self, registry, tmp_path):
+        url = f"oci://{registry}/models/{os.urandom(8).hex()}"
+        return open_store(url, default_root=tmp_path / "copies")
+
+    def test_a_large_object_goes_in_parts_and_comes_in_ranges(self, store):
+        digest = put(store.origin, LARGE)
+        assert read(store.origin, digest) == LARGE
+        assert store.size(digest) == len(LARGE)
+
+    def test_a_stranger_is_told_to_sign_in(self, store, hermetic):
+        (hermetic / ".docker" / "config.json").unlink()
+        with pytest.raises(Unreachable, match="no credentials for the registry") as caught:
+            store.create()
+        assert "docker login 127.0.0.1:" in caught.value.hint
+
+    def test_a_wrong_password_is_said_with_the_name(self, store, hermetic, registry):
+        known = {"auths": {registry: {"auth": base64.b64encode(b"ada:guessed").decode()}}}
+        (hermetic / ".docker" / "config.json").write_text(json.dumps(known))
+        with pytest.raises(Unreachable, match=r"refuses .* to ada: UNAUTHORIZED") as caught:
+            put(store.origin, b"a")
+        assert "guessed" not in caught.value.message
+
+    @pytest.mark.parametrize("content", [b"a model", LARGE], ids=["small", "large"])
+    def test_a_blob_altered_behind_our_back_is_noticed(self, store, registry, tmp_path, tmp_path_factory, content):
+        digest = put(store.origin, content)
+        name = hex_of(digest)
+        place = f"registry0/data/docker/registry/v2/blobs/sha256/{name[:2]}/{name}/data"
+        blob = tmp_path_factory.getbasetemp() / place
+        blob.write_bytes(content[:-1] + b"?")
+        with pytest.raises(Invalid, match="damaged"):
+            get_file(store, digest, tmp_path / "got")
+        with pytest.raises(Invalid, match="damaged"):
+            verify_file(store, digest)
+
+    def test_a_name_that_no_repository_has(self):
+        for url in ("oci://host/Capital", "oci://host/", "oci://host/a..b"):
+            with pytest.raises(UsageError, match="no name of a repository"):
+                open_store(url, default_root=Path())
+
+    def test_the_command_line_keeps_artifacts_in_it(self, registry, code_repo, monkeypatch, capsys):
+        monkeypatch.chdir(code_repo)
+        assert ask(capsys, "init", "--store", f"oci://{registry}/team/models")[0] == 0
+        assert ask(capsys, "register", "iris")[0] == 0
+        code, _, err = ask(capsys, "version", "create", "iris", "--data", "script=train.py")
+        assert (code, err) == (0, "")
+        assert ask(capsys, "get", "iris@1", "script", "-o", "got.py")[0] == 0
+        assert ask(capsys, "verify")[0] == 0
+
+
+@pytest.mark.xdist_group("sftp")
+class TestSftp:
+    @pytest.fixture
+    def url(self, sftp, tmp_path):
+        return f"sftp://{sftp}{tmp_path}/store"
+
+    @pytest.fixture
+    def store(self, url, tmp_path):
+        made = open_store(url, default_root=tmp_path / "copies")
+        made.create()
+        return made
+
+    def test_it_is_the_store_of_a_folder(self, store, tmp_path):
+        digests = {put(store, content) for content in (b"a", b"", LARGE)}
+        folder = open_store((tmp_path / "store").as_uri(), default_root=tmp_path)
+        assert set(folder.digests()) == digests
+        assert all(verify_file(folder, digest) for digest in digests)
+
+    def test_a_host_that_is_not_known_is_refused(self, url, hermetic, tmp_path):
+        (hermetic / ".ssh" / "known_hosts").write_text("")
+        with pytest.raises(Unreachable, match="fails: Host key is not trusted") as caught:
+            open_store(url, default_root=tmp_path).create()
+        assert "ssh HOST" in caught.value.hint
+
+    def test_an_upload_that_was_cut_off_goes_on_where_it_stopped(self, store, monkeypatch):
+        digest = digest_of(LARGE)
+        upload = store.origin.backend.upload(digest, len(LARGE))
+        upload.send(0, LARGE[: filesystems.PART])
+        upload.send(1, LARGE[filesystems.PART : 2 * filesystems.PART])
+        assert not store.holds(digest)
+        (left,) = store.leftovers()
+        assert left.size == 2 * filesystems.PART
+        sent = []
+        real = filesystems.AppendUpload.send
+
+        def told(self, number, content):
+            sent.append(number)
+            real(self, number, content)
+
+        monkeypatch.setattr(filesystems.AppendUpload, "send", told)
+        put(store, LARGE)
+        assert sent == [2, 3]
+        assert store.leftovers() == []
+        assert read(store.origin, digest) == LARGE
+
+    def test_one_that_was_spoiled_is_sent_again(self, store, tmp_path):
+        (tmp_path / "store" / "tmp" / hex_of(digest_of(LARGE))).write_bytes(b"?" * len(LARGE) + b"more")
+        digest = put(store, LARGE)
+        assert read(store.origin, digest) == LARGE
+
+    def test_what_is_left_can_be_given_up(self, store):
+        store.origin.backend.upload(digest_of(LARGE), len(LARGE)).send(0, b"begun")
+        (left,) = store.leftovers()
+        store.remove_leftover(left)
+        store.remove_leftover(left)
+        assert store.leftovers() == []
+
+    def test_a_store_that_is_gone_is_out_of_reach_not_empty(self, sftp, tmp_path):
+        store = open_store(f"sftp://{sftp}{tmp_path}/nowhere", default_root=tmp_path).origin
+        for ask_for in (lambda: store.holds(digest_of(b"a")), lambda: list(store.objects()), store.leftovers):
+            with pytest.raises(Unreachable, match="is not there"):
+                ask_for()
+
+    def test_an_object_altered_behind_our_back_is_noticed(self, store, tmp_path):
+        digest = put(store.origin, b"a model")
+        name = hex_of(digest)
+        (tmp_path / "store" / "sha256" / name[:2] / name[2:]).write_bytes(b"A model")
+        with pytest.raises(Invalid, match="damaged"):
+            read(store, digest)
+
+
+@pytest.mark.parametrize(("scheme", "extra"), [("gs", "gcs"), ("az", "azure")])
+def test_a_library_that_is_missing_is_said_with_what_to_type(scheme, extra, tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, {"gs": "gcsfs", "az": "adlfs"}[scheme], None)
+    store = open_store(f"{scheme}://bucket/models", default_root=tmp_path)
+    with pytest.raises(UsageError, match="which is not installed") as caught:
+        store.create()
+    assert caught.value.hint == f"pip install 'gitmodel[{extra}]'"
