@@ -122,6 +122,10 @@ def _without_collector() -> Iterator[None]:
         yield
     finally:
         if was:
+            if not gc.get_freeze_count():
+                # Both together put what is young among the old without looking at it; the program froze nothing.
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()
 
 
