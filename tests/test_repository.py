@@ -300,7 +300,8 @@ class TestHooks:
         )
         with Client(code_repo) as client:
             iris = client.get_model("iris")
-            iris.demote("production")
+            with pytest.raises(Refused, match=r"is recorded, but not all of it is in force: .*tags stay"):
+                iris.demote("production")
             (state,) = iris.stages
             assert (state.recorded, state.in_force, state.pending) == (None, 2, True)
             (code_repo / ".git" / "hooks" / "reference-transaction").unlink()
