@@ -372,7 +372,7 @@ class TestRegistryElsewhere:
             assert client.get_version("iris@1").code.commit == git(tmp_path / "code256", "rev-parse", "HEAD")
             assert len(client.get_version("other@1").code.commit) == 64
 
-    @pytest.mark.parametrize("named", ["missing", "code/train.py", "https://example.com/x.git"])
+    @pytest.mark.parametrize("named", ["missing", "code/train.py"])
     def test_what_is_no_repository_is_said(self, code_repo, tmp_path, monkeypatch, named):
         monkeypatch.chdir(tmp_path)
         with pytest.raises(NotFound) as caught:

@@ -70,12 +70,30 @@ def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 
 @click.group(cls=LazyGroup, lazy=COMMANDS, also=ALSO, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("-C", "folders", metavar="DIR", multiple=True, help="Run as if started in DIR.")
-@click.option("--repo", metavar="PATH", help="The repository that holds the registry, if it is another one.")
+@click.option("--repo", metavar="PATH|URL", help="The repository that holds the registry, if it is another one.")
+@click.option(
+    "--max-age", type=click.FloatRange(min=0), metavar="SECONDS", help="By URL: how old an answer may be; else 0."
+)
+@click.option("--offline", is_flag=True, default=None, help="By URL: answer from the cache, and ask nobody.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    metavar="SECONDS",
+    help="By URL: how long to try while others write; else 60.",
+)
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print the version."
 )
 @click.pass_obj
-def program(invocation: Invocation, folders: tuple[str, ...], repo: str | None) -> None:
+def program(
+    invocation: Invocation,
+    folders: tuple[str, ...],
+    repo: str | None,
+    max_age: float | None,
+    offline: bool | None,
+    timeout: float,
+) -> None:
     """A model registry that lives in git.
 
     The branch is the record, the tag is the promotion, the hash is the link. A version is named MODEL@VERSION
@@ -84,6 +102,7 @@ def program(invocation: Invocation, folders: tuple[str, ...], repo: str | None) 
     for folder in folders:
         invocation.enter(folder)
     invocation.repo = repo
+    invocation.max_age, invocation.offline, invocation.timeout = max_age, offline, timeout
 
 
 def main(prog_name: str | None = None) -> NoReturn:

@@ -10,7 +10,7 @@ import click
 
 from gitmodel.cli import cells, options, shapes
 from gitmodel.cli.grammar import Invocation, command
-from gitmodel.cli.versions import print_version
+from gitmodel.cli.versions import note_frozen, print_version
 from gitmodel.domain.names import check_name
 from gitmodel.domain.records import ArtifactLink
 from gitmodel.domain.references import VersionRef
@@ -32,23 +32,25 @@ def get(invocation: Invocation, words: tuple[str, ...], target: str | None) -> N
     """
     ref, name = _read_artifact(words)
     try:
-        model, record = versions.resolve(invocation.writer, ref)
+        found = versions.find(invocation.writer, ref)
     except NotFound as error:
         if name is None and ref.selector and "@" not in words[0]:
             error.hint = (
                 f"{error.hint}; for an artifact of the latest version: git model get {ref.model}@latest {ref.selector}"
             )
         raise
-    link = artifacts.only_artifact(record, model, name)
+    link = artifacts.only_artifact(found.record, found.model, name)
     path = Path(target if target is not None else link.name)
     if target is None and os.path.lexists(path):
         raise UsageError(f"{path} is there already", hint=f"say where to write it: -o {path}")
     with invocation.output.progress(f"getting {link.name}") as progress:
-        artifacts.fetch_artifact(invocation.client.access.source(model, link), link, path, progress=progress)
-    here = f"{model}@{record.number}"
+        source = invocation.client.access.source(found.model, link)
+        artifacts.fetch_artifact(source, link, path, progress=progress)
+    here = found.reference
     fields = {"reference": here, "artifact": link.name, "path": str(path), "digest": link.digest, "size": link.size}
     said = f"wrote {link.name} of {here} to {path} ({cells.size(link.size)}, verified)"
     invocation.output.outcome(said, shapes.FETCHED, fields, name=str(path))
+    note_frozen(invocation, found)
 
 
 @command(example="git model link iris@2 --data validation=validation.csv --deployment api=deploy.json")

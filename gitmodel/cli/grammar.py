@@ -30,6 +30,9 @@ class Invocation:
     def __init__(self) -> None:
         self.repo: str | None = None
         self.moment: str | None = None
+        self.max_age: float | None = None
+        self.offline: bool | None = None
+        self.timeout = 60.0
         self.output = Output()
         self._began_in = ""
 
@@ -38,7 +41,7 @@ class Invocation:
         """The registry."""
         from gitmodel.client import Client
 
-        found = Client(repo=self.repo)
+        found = Client(repo=self.repo, max_age=self.max_age, offline=self.offline, timeout=self.timeout)
         return found if self.moment is None else self._in_the_past(found, self.moment)
 
     @property

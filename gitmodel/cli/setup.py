@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -49,16 +49,17 @@ def init(
     joined = _join(client, source, new) if source else ""
     done = setup.begin(client.repository, store=url_of(store), new=new)
     done = replace(done, adopted=joined or done.adopted)
-    fields = {
-        "registry": str(client.repository.common_dir),
+    fields: dict[str, Any] = {
+        "registry": client.repository.url or str(client.repository.common_dir),
         "branch": client.repository.branch,
-        "store": client.store.url,
+        "store": client.store.url if client.store_url or not client.repository.url else None,
         "begun": done.begun,
         "adopted": done.adopted or None,
         "written": [],
     }
     branch = client.repository.branch.removeprefix("refs/heads/")
-    said = [_told(done, branch), f"artifacts are kept in {client.store.url}"]
+    kept = f"artifacts are kept in {fields['store']}" if fields["store"] else "no artifact store is named yet: --store"
+    said = [_told(done, branch), kept]
     if ci is not None:
         from gitmodel.teams.host_set_up import set_up
 
@@ -127,6 +128,11 @@ def _join(client: Client, url: str, new: bool) -> str:
     """Take the registry at *url*; returns the remote's name."""
     from gitmodel.teams import joining
 
+    if client.repository.url:
+        raise UsageError(
+            f"the registry is {client.repository.url} itself",
+            hint="--from is for a repository of your own: leave --repo out",
+        )
     if new:
         raise UsageError("--from and --new exclude each other", hint="leave one of them out")
     name = joining.connect(client.repository, url)

@@ -107,6 +107,7 @@ RESOLVED = Shape(
         "number": "number of the version",
         "name": "text: the version's own name, or null",
         "artifacts": "list of `artifact`, by name",
+        "frozen": "text: the stage tag that alone was read, by URL, and that the answer is as old as; or null",
     },
 )
 PROMOTION = Shape(
@@ -408,9 +409,9 @@ REGISTRY = Shape(
     "registry",
     "The registry of this repository. Of `init`.",
     {
-        "registry": "text: the git directory that holds it",
+        "registry": "text: the git directory that holds it, or its URL",
         "branch": "text: the full name of the metadata branch",
-        "store": "text: the URL of the artifact store",
+        "store": "text: the URL of the artifact store, or null",
         "begun": "true if this command began it",
         "adopted": "text: the remote that it was taken from, or null",
         "written": "list of text: the files that `--ci` made or changed",

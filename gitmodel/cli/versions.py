@@ -17,6 +17,7 @@ from gitmodel.domain.stages import Promotion
 from gitmodel.domain.views import VersionView, artifact_fields
 from gitmodel.errors import Invalid, NotFound, UsageError
 from gitmodel.registry import models, versions
+from gitmodel.registry.versions import Found
 
 COLUMNS = (
     ("VERSION", lambda view: cells.number(view.record.number, view.local)),
@@ -259,16 +260,23 @@ def resolve(invocation: Invocation, words: tuple[str, ...]) -> None:
     It prints MODEL@NUMBER; with --format json also the digests of its artifacts.
     """
     ref, _ = options.read_reference(words, usage="git model resolve MODEL@VERSION")
-    model, record = versions.resolve(invocation.writer, ref)
-    found = f"{model}@{record.number}"
+    found = versions.find(invocation.writer, ref)
     fields = {
-        "reference": found,
-        "model": model,
-        "number": record.number,
-        "name": record.name,
-        "artifacts": [artifact_fields(link) for link in record.artifacts],
+        "reference": found.reference,
+        "model": found.model,
+        "number": found.record.number,
+        "name": found.record.name,
+        "artifacts": [artifact_fields(link) for link in found.record.artifacts],
+        "frozen": found.frozen or None,
     }
-    invocation.output.outcome(found, shapes.RESOLVED, fields, name=found)
+    invocation.output.outcome(found.reference, shapes.RESOLVED, fields, name=found.reference)
+    note_frozen(invocation, found)
+
+
+def note_frozen(invocation: Invocation, found: Found) -> None:
+    """Say so if the version was read from its stage tag alone."""
+    if found.frozen:
+        invocation.output.note(f"as the tag {found.frozen} froze it; the branch was not read")
 
 
 def show_version(invocation: Invocation, ref: VersionRef) -> None:

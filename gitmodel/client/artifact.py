@@ -39,7 +39,7 @@ class Artifact:
     @property
     def link(self) -> ArtifactLink:
         """The record of it: name, kind, digest, size in bytes, format, metadata."""
-        return artifacts.only_artifact(self._version._view().record, self._version._model, self._name)
+        return artifacts.only_artifact(self._version._record(), self._version._model, self._name)
 
     @property
     def kind(self) -> str:

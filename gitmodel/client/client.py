@@ -12,8 +12,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from gitmodel.client.by_url import names_url, read_terms
 from gitmodel.client.model import PAGE, Model, Models
 from gitmodel.client.version import ModelVersion
+from gitmodel.domain.addresses import Address
 from gitmodel.domain.records import Code
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.snapshot import Change
@@ -45,9 +47,14 @@ if TYPE_CHECKING:
 class Client:
     """A registry, opened: the one of the repository at *path*, unless *repo* or a setting names another.
 
-    *repo* is a path; without it the registry is chosen by `GITMODEL_REPO`, else `git config gitmodel.repo`, else it is
-    the repository that *path* is in. The code repository is always the one that *path* is in. *store* is the URL
+    *repo* is a path or URL; without it the registry is chosen by `GITMODEL_REPO`, else `git config gitmodel.repo`, else
+    it is the repository that *path* is in. The code repository is always the one that *path* is in. *store* is the URL
     of the artifact store; without it `GITMODEL_STORE`, `git config gitmodel.store` or the registry's own says which.
+
+    Of a registry by URL nothing is cloned: `Client("https://git.example.org/team/models.git")` fetches what it needs
+    into the user's cache and pushes each change before it is done. Each call of the client asks the server anew, the
+    handles that it returns do not. Answers may be *max_age* seconds old (else `GITMODEL_MAX_AGE`, else 0); *offline*
+    (else `GITMODEL_OFFLINE`) asks nothing; a write is tried for *timeout* seconds while others write.
 
     Raises NotFound outside of a repository, UsageError for a git or repository that gitmodel cannot work with.
 
@@ -63,10 +70,17 @@ class Client:
         repo: str | os.PathLike[str] | None = None,
         store: str | None = None,
         environ: Mapping[str, str] | None = None,
+        max_age: float | None = None,
+        offline: bool | None = None,
+        timeout: float = 60.0,
     ) -> None:
         self._environ = dict(os.environ if environ is None else environ)
-        self._path = Path(path).expanduser()
-        self._repository = self._open(None if repo is None else os.fspath(repo))
+        at, named = os.fspath(path), None if repo is None else os.fspath(repo)
+        if names_url(at):
+            at, named = ".", named or at
+        self._path = Path(at).expanduser()
+        self._terms = read_terms(self._environ, max_age=max_age, offline=offline, timeout=timeout)
+        self._repository = self._open(named)
         self._access = Access(self._repository, self._environ, self.store_root, store or "")
         self._writer: Writer = Direct(self._repository)
 
@@ -85,7 +99,7 @@ class Client:
         """The artifact store, opened when it is first needed.
 
         Raises UsageError for a URL it cannot be at, Refused for one that only the registry names and that this machine
-        was not told to trust.
+        was not told to trust, Unreachable if a registry by URL names none.
         """
         return self._access.open()
 
@@ -117,7 +131,7 @@ class Client:
         self.close()
 
     def __repr__(self) -> str:
-        return f"Client({str(self._repository.common_dir)!r})"
+        return f"Client({self._repository.url or str(self._repository.common_dir)!r})"
 
     # Models
 
@@ -136,11 +150,13 @@ class Client:
         wanted = name if name is not None else model_name
         if wanted is None:
             raise UsageError("get_model needs the name of a model", hint="write client.get_model('iris')")
+        self._repository.renew()
         return Model._of(self, models.get_model(self._writer, wanted).name)
 
     def list_models(self, *, filter: str = "", sort: str = "name", limit: int | None = None, offset: int = 0) -> Models:
         """The models that match *filter* (see `docs/reference/expressions.md`), sorted by "name", "created", "latest"
         or "versions" ("-created": descending), *limit* of them from *offset*."""
+        self._repository.renew()
         found, _ = models.list_models(self._writer, filter=filter, sort=sort, limit=limit, offset=offset)
         return Models(Model._of(self, view.name) for view in found)
 
@@ -173,10 +189,12 @@ class Client:
     def get_version(self, reference: str) -> ModelVersion:
         """The version that a reference such as `"iris@production"` names. Raises NotFound, which says what there is.
 
-        By stage or alias it is the one in force, and its artifacts are those that were promoted.
+        By stage or alias it is the one in force, and its artifacts are those that were promoted. From a registry by URL
+        it is then as its stage tag froze it, and `frozen` names the tag.
         """
-        model, record = versions.resolve(self._writer, VersionRef.parse(reference))
-        return ModelVersion(self, model, record.number)
+        self._repository.renew()
+        found = versions.find(self._writer, VersionRef.parse(reference))
+        return ModelVersion(self, found.model, found.record.number, frozen=found if found.frozen else None)
 
     # Runs
 
@@ -184,12 +202,14 @@ class Client:
         """The runs that match *filter*, newest first, with those that are under way or were lost on this machine."""
         from gitmodel.registry import runs
 
+        self._repository.renew()
         return runs.list_runs(self._repository, filter=filter, limit=limit, offset=offset)[0]
 
     def get_run(self, id: str) -> RunView:
         """The run *id*. Raises NotFound."""
         from gitmodel.registry import runs
 
+        self._repository.renew()
         return runs.get_run(self._repository, id, store=lambda: self.store)
 
     def apply(
@@ -458,10 +478,14 @@ class Client:
         branch = self._environ.get("GITMODEL_BRANCH", "")
         named = repo or self._environ.get("GITMODEL_REPO")
         try:
-            if named:
-                return open_repository(Path(named).expanduser(), environ=self._environ, branch=branch)
-            elsewhere = configured("gitmodel.repo", self._path, environ=self._environ)
-            return open_repository(elsewhere or self._path, environ=self._environ, branch=branch)
+            found = named or configured("gitmodel.repo", self._path, environ=self._environ)
+            if found and names_url(found):
+                from gitmodel.storage.url_repository import open_url  # who stands in a clone does not pay for it
+
+                return open_url(Address.parse(found), environ=self._environ, branch=branch, terms=self._terms)
+            return open_repository(
+                Path(found).expanduser() if found else self._path, environ=self._environ, branch=branch
+            )
         except GitModelError:
             check_git(self._environ)
             raise

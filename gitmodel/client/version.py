@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from gitmodel.client.artifact import Artifact
 from gitmodel.client.html import html_table
-from gitmodel.domain.records import Code
+from gitmodel.domain.records import Code, VersionRecord
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.stages import Promotion, StageState
 from gitmodel.domain.views import VersionView
@@ -22,15 +22,18 @@ if TYPE_CHECKING:
     from gitmodel.client.client import Client
     from gitmodel.client.model import Model, ModelStages
     from gitmodel.lineage.checkout import CheckedOut
+    from gitmodel.registry.versions import Found
+    from gitmodel.registry.writer import Writer
 
 
 class ModelVersion:
     """A version of a model: a handle that reads again when the branch has moved."""
 
-    def __init__(self, client: Client, model: str, number: int) -> None:
+    def __init__(self, client: Client, model: str, number: int, *, frozen: Found | None = None) -> None:
         self._client = client
         self._model = model
         self._number = number
+        self._frozen = frozen
 
     @property
     def number(self) -> int:
@@ -50,9 +53,18 @@ class ModelVersion:
         return f"{self._model}@{self._number}"
 
     @property
+    def frozen(self) -> str:
+        """The stage tag, such as `model/iris/production`, that what is said here is as old as; "": it is of now.
+
+        Of a registry by URL the tag is all that a version found by stage or alias was read from. Where it is now
+        (`stage`, `aliases`, `pending`) is asked of the branch.
+        """
+        return self._frozen.frozen if self._frozen is not None else ""
+
+    @property
     def name(self) -> str | None:
         """The version's own name, if it has one."""
-        return self._view().record.name
+        return self._record().name
 
     @property
     def is_local(self) -> bool:
@@ -62,27 +74,27 @@ class ModelVersion:
     @property
     def description(self) -> str:
         """What is said of it."""
-        return self._view().record.description
+        return self._record().description
 
     @property
     def created(self) -> datetime:
         """When it was made, in UTC."""
-        return self._view().record.created
+        return self._record().created
 
     @property
     def tags(self) -> list[str]:
         """Its tags, sorted."""
-        return list(self._view().record.tags)
+        return list(self._record().tags)
 
     @property
     def metadata(self) -> dict[str, Any]:
         """Its metadata."""
-        return dict(self._view().record.metadata)
+        return dict(self._record().metadata)
 
     @property
     def code(self) -> Code | None:
         """Which code made it."""
-        return self._view().record.code
+        return self._record().code
 
     @property
     def stage(self) -> str | None:
@@ -102,12 +114,12 @@ class ModelVersion:
     @property
     def runs(self) -> list[str]:
         """The ids of the runs that made or used it."""
-        return list(self._view().record.runs)
+        return list(self._record().runs)
 
     @property
     def artifacts(self) -> list[Artifact]:
         """All its artifacts, by name."""
-        return [Artifact(self, link.name) for link in self._view().record.artifacts]
+        return [Artifact(self, link.name) for link in self._record().artifacts]
 
     @property
     def data(self) -> list[Artifact]:
@@ -126,7 +138,7 @@ class ModelVersion:
 
     def get_artifact(self, name: str) -> Artifact:
         """The artifact called *name*. Raises NotFound, which says what there is."""
-        link = artifacts.only_artifact(self._view().record, self._model, name)
+        link = artifacts.only_artifact(self._record(), self._model, name)
         return Artifact(self, link.name)
 
     def set_stage(self, stage: str | ModelStages, force: bool = False, reason: str = "") -> Promotion:
@@ -135,11 +147,11 @@ class ModelVersion:
         *force* passes a failing gate and needs a *reason* then. Raises UsageError for an unknown stage, GateRefused for
         a version that fails a rule of the stage, Refused for one of a failed run.
         """
-        return stages.promote(self._client.writer, self._ref(), str(stage), reason=reason, force=force)
+        return stages.promote(self._writer, self._ref(), str(stage), reason=reason, force=force)
 
     def add_alias(self, alias: str, *, reason: str = "") -> None:
         """Make *alias* name this version; it is taken from the version that had it."""
-        stages.set_alias(self._client.writer, self._ref(), alias, reason=reason)
+        stages.set_alias(self._writer, self._ref(), alias, reason=reason)
 
     def remove_alias(self, alias: str, *, reason: str = "") -> None:
         """Take *alias* from this version. Raises NotFound if it is not its own."""
@@ -149,7 +161,7 @@ class ModelVersion:
         if alias not in own:
             hint = f"its aliases: {', '.join(sorted(own)) or 'none'}"
             raise NotFound(f"{self.reference} has no alias {alias!a}", hint=hint)
-        stages.remove_alias(self._client.writer, self._model, alias, reason=reason)
+        stages.remove_alias(self._writer, self._model, alias, reason=reason)
 
     def update(
         self,
@@ -161,7 +173,7 @@ class ModelVersion:
     ) -> ModelVersion:
         """Change description and tags, or name a version that has no name. Raises Refused for a second name."""
         versions.update_version(
-            self._client.writer,
+            self._writer,
             self._ref(),
             name=name,
             description=description,
@@ -172,7 +184,7 @@ class ModelVersion:
 
     def delete(self, *, reason: str = "", force: bool = False) -> None:
         """Delete the version; its number is never used again. Raises Refused if it is in use, unless *force*."""
-        versions.delete_version(self._client.writer, self._ref(), reason=reason, force=force)
+        versions.delete_version(self._writer, self._ref(), reason=reason, force=force)
 
     def link_artifact(
         self,
@@ -197,7 +209,7 @@ class ModelVersion:
             metadata=scalars(metadata or {}),
             progress=progress,
         )
-        artifacts.link_artifacts(self._client.writer, self._ref(), [link])
+        artifacts.link_artifacts(self._writer, self._ref(), [link])
         return Artifact(self, name)
 
     def link_external(
@@ -236,14 +248,14 @@ class ModelVersion:
 
     def unlink(self, name: str) -> None:
         """Take the artifact *name* from the version; its bytes stay in the store."""
-        artifacts.unlink_artifact(self._client.writer, self._ref(), name)
+        artifacts.unlink_artifact(self._writer, self._ref(), name)
 
     def log_metadata(
         self, metadata: Mapping[str, Any] | None = None, *, artifact: str | None = None, **values: Any
     ) -> None:
         """Set metadata of the version, or of its *artifact*: numbers, text, booleans, times, lists, tables."""
         given = scalars({**(metadata or {}), **values})
-        versions.set_metadata(self._client.writer, self._ref(), given, on=artifact)
+        versions.set_metadata(self._writer, self._ref(), given, on=artifact)
 
     def checkout(self, folder: str | os.PathLike[str], *, artifacts: str = "artifacts") -> CheckedOut:
         """Make a work tree at *folder* with the code of this version, its artifacts in the folder *artifacts* of it.
@@ -290,11 +302,22 @@ class ModelVersion:
     def _ref(self) -> VersionRef:
         return VersionRef.of(self._model, self._number)
 
+    @property
+    def _writer(self) -> Writer:
+        """Where changes go; what is read after one is as new as it."""
+        self._frozen = None
+        return self._client.writer
+
+    def _record(self) -> VersionRecord:
+        if self._frozen is not None:
+            return self._frozen.record
+        return versions.find(self._client.writer, self._ref()).record
+
     def _view(self) -> VersionView:
         return versions.get_version(self._client.writer, self._ref())
 
     def _of_kind(self, kind: str) -> list[Artifact]:
-        return [Artifact(self, link.name) for link in self._view().record.artifacts if link.kind == kind]
+        return [Artifact(self, link.name) for link in self._record().artifacts if link.kind == kind]
 
 
 class Versions(tuple[ModelVersion, ...]):

@@ -123,6 +123,7 @@ class Snapshot:
 
     *committed* is the commit itself, where changes that are still to be committed lie over its files. *shared* is the
     commit that the remote was last seen at ("": no remote has a registry), `is_local` whether a version is not there.
+    *frozen* is the stage tag that the commit was found by, where that is all there is: the branch may have gone on.
     """
 
     commit: str
@@ -132,6 +133,7 @@ class Snapshot:
     committed: Snapshot | None = None
     shared: str = ""
     is_local: Callable[[str, int], bool] = lambda model, number: False
+    frozen: StageRef | None = None
 
     def registry(self) -> RegistryRecord:
         """The registry's own record; the default one where there is no registry yet."""

@@ -8,6 +8,7 @@ from datetime import datetime, timezone
 from typing import TypeVar
 
 from gitmodel.domain.frozen import frozen, read_moment
+from gitmodel.domain.references import VersionRef
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import NotFound, UsageError
 from gitmodel.storage.repository import Repository
@@ -44,7 +45,7 @@ class Past:
         self._repository = repository
         self.state = state
 
-    def read(self, question: Callable[[Snapshot], T]) -> T:
+    def read(self, question: Callable[[Snapshot], T], *, about: VersionRef | None = None) -> T:
         return question(frozen(self._repository.recorded(self.state.commit)))
 
     def transact(self, plan: Callable[[Snapshot], Change[T]]) -> T:

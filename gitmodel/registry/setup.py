@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gitmodel.domain import codec, paths, records
+from gitmodel.domain.addresses import Address, is_url
 from gitmodel.domain.records import RegistryRecord
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.domain.urls import is_local, shown_url
@@ -46,6 +47,7 @@ def begin(repository: Repository, *, store: str = "", new: bool = False) -> Begi
         _make_store(store)
         if not is_local(store):
             trust(repository, store)
+    known = repository.tip()
     if repository.reader.resolve(repository.branch) is not None:
         return Beginning(_record_store(repository, store))
     tracking = repository.tracking_branch()
@@ -55,7 +57,7 @@ def begin(repository: Repository, *, store: str = "", new: bool = False) -> Begi
             f"{remote} has a registry already, and a second one could never be pushed to it",
             hint="adopt it with `git model init`, or name another branch: `git config gitmodel.branch NAME`",
         )
-    found = repository.tip() or ("" if new else repository.ask_remote())
+    found = known or ("" if new else repository.ask_remote())
     if not found:
         return Beginning(repository.begin(RegistryRecord(store=store or None)))
     repository.adopt(found)
@@ -70,12 +72,12 @@ def settings(
 
     *folder* and *repo* are what the client was opened with.
     """
-    recorded = repository.snapshot().registry().store
+    recorded = repository.head().registry().store
     store, says = _first(
         (environ.get("GITMODEL_STORE"), "GITMODEL_STORE"),
         (repository.config.get("gitmodel.store"), "git config gitmodel.store"),
         (recorded, f"gitmodel.toml on {repository.branch}"),
-        ((repository.common_dir / "gitmodel" / "store").as_uri(), "default"),
+        ("" if repository.url else (repository.common_dir / "gitmodel" / "store").as_uri(), "default"),
     )
     branch_source = _first(
         (environ.get("GITMODEL_BRANCH"), "GITMODEL_BRANCH"),
@@ -88,7 +90,7 @@ def settings(
         ("", "default"),
     )
     return [
-        Setting("repo", str(repository.common_dir), _registry_source(environ, folder, repo)),
+        Setting("repo", repository.url or str(repository.common_dir), _registry_source(environ, folder, repo)),
         Setting("branch", repository.branch, branch_source),
         Setting("store", shown_url(store), says),
         _remote(repository),
@@ -99,14 +101,22 @@ def settings(
 def change_setting(repository: Repository, key: str, value: str) -> str:
     """Set `git config gitmodel.KEY` of *repository*, KEY one of SETTINGS; returns what was set.
 
+    A registry's URL is not asked for anything; one with credentials is refused, since they would be written down.
     Raises UsageError for another key or a value that it cannot have, NotFound for a remote that is not there.
     """
     if key not in SETTINGS:
         raise UsageError(f"{key!a} cannot be set", hint=f"set one of {', '.join(SETTINGS)}")
+    if repository.url:
+        raise UsageError(
+            f"{repository.url} has no settings of yours",
+            hint=f"set it for you: git config --global gitmodel.{key} VALUE; or for everybody: git model init --store",
+        )
     if key == "store":
         _make_store(value)
     elif key == "remote":
         choose_remote(repository, value)
+    elif key == "repo" and is_url(value) and not Path(value).exists():
+        value = _url_to_keep(value)
     elif key != "executor":
         folder = Path(value).expanduser().resolve() if key == "repo" else repository.git.git_dir
         open_repository(folder, environ=repository.git.environ, branch=value if key == "branch" else "").close()
@@ -116,12 +126,24 @@ def change_setting(repository: Repository, key: str, value: str) -> str:
 
 
 def _remote(repository: Repository) -> Setting:
+    if repository.url:
+        return Setting("remote", "", "the registry is used by URL")
     try:
         chosen = choose_remote(repository)
     except NotFound as error:
         return Setting("remote", "", error.message)
     named = repository.config.get("gitmodel.remote")
     return Setting("remote", chosen, "git config gitmodel.remote" if named else "git remote")
+
+
+def _url_to_keep(text: str) -> str:
+    address = Address.parse(text)
+    if address.has_secret:
+        raise UsageError(
+            "the URL holds credentials, which a setting must never do",
+            hint=f"write {address.shown}, and let a credential helper of git give them: git help credentials",
+        )
+    return text
 
 
 def _make_store(url: str) -> None:

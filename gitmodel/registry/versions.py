@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -69,14 +70,36 @@ def get_version(writer: Writer, ref: VersionRef) -> VersionView:
     return writer.read(question)
 
 
-def resolve(writer: Writer, ref: VersionRef) -> tuple[str, VersionRecord]:
-    """The model and the version's record that *ref* names: the short way of a service that loads by stage."""
+@dataclass(frozen=True)
+class Found:
+    """The version that a reference stands for, and its record; *frozen* is the stage tag ("": the branch was read)
+    that the record is as old as."""
 
-    def question(snapshot: Snapshot) -> tuple[str, VersionRecord]:
+    model: str
+    record: VersionRecord
+    frozen: str = ""
+
+    @property
+    def reference(self) -> str:
+        """How the command line names it, such as `iris@3`."""
+        return f"{self.model}@{self.record.number}"
+
+
+def find(writer: Writer, ref: VersionRef) -> Found:
+    """The version that *ref* names: the short way of a service that loads by stage. Raises NotFound, Invalid."""
+
+    def question(snapshot: Snapshot) -> Found:
         model, number = snapshot.resolve(ref)
-        return model, snapshot.version(model, number)
+        frozen = snapshot.frozen.name if snapshot.frozen is not None else ""
+        return Found(model, snapshot.version(model, number), frozen)
 
-    return writer.read(question)
+    return writer.read(question, about=ref)
+
+
+def resolve(writer: Writer, ref: VersionRef) -> tuple[str, VersionRecord]:
+    """The model and the version's record that *ref* names."""
+    found = find(writer, ref)
+    return found.model, found.record
 
 
 def find_artifact(record: VersionRecord, model: str, name: str) -> ArtifactLink:

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from gitmodel.domain.overlay import Overlay
+from gitmodel.domain.references import VersionRef
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.storage.git import Moved
 from gitmodel.storage.repository import Repository
@@ -18,8 +19,8 @@ T = TypeVar("T")
 class Writer(Protocol):
     """What verbs need of a registry."""
 
-    def read(self, question: Callable[[Snapshot], T]) -> T:
-        """The answer to *question*, from branch and tags that belong together."""
+    def read(self, question: Callable[[Snapshot], T], *, about: VersionRef | None = None) -> T:
+        """The answer to *question*, from branch and tags that belong together; see `Repository.read` for *about*."""
 
     def transact(self, plan: Callable[[Snapshot], Change[T]]) -> T:
         """Make the change that *plan* makes of a snapshot."""
@@ -37,8 +38,8 @@ class Direct:
     def __init__(self, repository: Repository) -> None:
         self._repository = repository
 
-    def read(self, question: Callable[[Snapshot], T]) -> T:
-        return self._repository.read(question)
+    def read(self, question: Callable[[Snapshot], T], *, about: VersionRef | None = None) -> T:
+        return self._repository.read(question, about=about)
 
     def transact(self, plan: Callable[[Snapshot], Change[T]]) -> T:
         return self._repository.transact(plan)
@@ -65,7 +66,7 @@ class Batch:
         self._change: Change[None] = Change(None)
         self._numbers: list[tuple[str, int]] = []
 
-    def read(self, question: Callable[[Snapshot], T]) -> T:
+    def read(self, question: Callable[[Snapshot], T], *, about: VersionRef | None = None) -> T:
         try:
             return question(_overlaid(self._base, self._change))
         except Moved:

@@ -10,7 +10,7 @@ from typing import Any
 from gitmodel.domain.records import ArtifactLink
 from gitmodel.domain.stores import DEFAULT, check_store
 from gitmodel.domain.urls import is_local, scheme_of, shown_url
-from gitmodel.errors import Invalid, Refused
+from gitmodel.errors import Invalid, Refused, Unreachable
 from gitmodel.storage.external import OBJECT_STORES, ExternalStore
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.several_stores import ReadOnlyStore, SeveralStores
@@ -51,12 +51,12 @@ class Access:
 
     def stores(self) -> tuple[NamedStore, ...]:
         """All stores of the registry, the default one first."""
-        names = self._repository.snapshot().registry().stores
+        names = self._repository.head().registry().stores
         return (self.named(DEFAULT), *(self.named(name) for name in names))
 
     def named(self, name: str = DEFAULT) -> NamedStore:
         """The store *name*. Raises NotFound saying which there are."""
-        registry = self._repository.snapshot().registry()
+        registry = self._repository.head().registry()
         if name != DEFAULT:
             check_store(registry, name)
         config = self._repository.config
@@ -95,10 +95,19 @@ class Access:
         return True
 
     def open(self, name: str = DEFAULT) -> ArtifactStore:
-        """The store *name*. Raises NotFound, UsageError for a URL it cannot be at, Refused if it is not trusted."""
+        """The store *name*.
+
+        Raises NotFound, UsageError for a URL it cannot be at, Refused if it is not trusted, Unreachable if a registry
+        by URL names none.
+        """
         found = self.named(name)
         if not found.trusted:
             raise _untrusted(found)
+        if not found.url and self._repository.url:
+            raise Unreachable(
+                f"{self._repository.url} names no artifact store that others reach",
+                hint="name one: `git model --repo URL init --store URL` for everybody, GITMODEL_STORE=URL for you",
+            )
         key = (found.url, found.read_only)
         if key not in self._opened:
             store = open_store(found.url, default_root=self._root)
@@ -107,7 +116,7 @@ class Access:
 
     def of_model(self, model: str) -> ArtifactStore:
         """Where new artifacts of *model* go, and where they are looked for: its own store, then the others."""
-        snapshot = self._repository.snapshot()
+        snapshot = self._repository.head()
         registry = snapshot.registry()
         if not registry.stores:
             return self.open()
@@ -133,7 +142,7 @@ class Access:
         self.source(model, link)
         if link.uri is not None:
             return {"uri": link.uri, "version_id": link.version_id or "", "digest": link.digest, "size": link.size}
-        snapshot = self._repository.snapshot()
+        snapshot = self._repository.head()
         own = snapshot.model(snapshot.current_name(model)).store or DEFAULT
         others = [named for named in self.stores() if named.name != own and named.trusted]
         return {"urls": [named.url for named in (self.named(own), *others)]} if snapshot.registry().stores else {}

@@ -5,10 +5,10 @@ The one place that imports GitPython, and only when a version is made: importing
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from pathlib import Path
 
+from gitmodel.domain.addresses import without_credentials
 from gitmodel.domain.records import Code
 from gitmodel.errors import NotFound, Unreachable
 from gitmodel.storage.git import clean_environment, run
@@ -46,16 +46,3 @@ def read_code(path: Path, *, environ: Mapping[str, str]) -> Code:
             f"the code repository cannot be read: {error.stderr.strip()}", hint="run `git status`"
         ) from None
     return Code(commit=commit, dirty=dirty, repository=without_credentials(origin) or None)
-
-
-def without_credentials(url: str) -> str:
-    """*url* with user name and password taken out, so that no secret is ever recorded.
-
-    >>> without_credentials("https://ada:secret@example.com/iris.git")
-    'https://example.com/iris.git'
-    >>> without_credentials("https://ada:s@cret@example.com/iris.git")
-    'https://example.com/iris.git'
-    >>> without_credentials("git@example.com:iris.git")
-    'git@example.com:iris.git'
-    """
-    return re.sub(r"^([a-z][a-z0-9+.-]*://)[^/]*@", r"\1", url, flags=re.IGNORECASE)

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from gitmodel.domain.refs import REMOTES, STAGE_TAGS, StageRef
-from gitmodel.errors import Conflict, NotFound, Refused, Unreachable, UsageError
+from gitmodel.errors import Conflict, GitModelError, NotFound, Refused, Unreachable, UsageError
 from gitmodel.storage.git import Answer, is_id, translate
 from gitmodel.storage.repository import Repository
 
@@ -43,7 +43,15 @@ class RemoteState:
 
 
 def choose_remote(repository: Repository, named: str = "") -> str:
-    """The remote *named*, else `git config gitmodel.remote`, else `origin`, else the only one. Raises NotFound."""
+    """The remote *named*, else `git config gitmodel.remote`, else `origin`, else the only one.
+
+    Raises NotFound if there is none, UsageError for a registry by URL, which is itself what others read and write.
+    """
+    if repository.url:
+        raise UsageError(
+            f"the registry is {repository.url} itself: there is nothing to pull from it or to push to it",
+            hint="every command reads and writes there; for a registry of your own: git model clone URL",
+        )
     remotes = repository.git.lines("remote")
     wanted = named or repository.config.get("gitmodel.remote", "")
     if wanted:
@@ -116,26 +124,29 @@ def push(repository: Repository, remote: str, moves: Mapping[str, tuple[str, str
     Refused with the host's words if a rule forbids it, Unreachable if it cannot be reached or does not say what became
     of the push.
     """
+    # made against files that a registry by URL does not have, a thin pack would fetch them
+    unthinned = ["--no-thin"] if repository.url else []
     leases = [f"--force-with-lease={ref}:{old}" for ref, (_, old) in moves.items()]
     refspecs = [f"{new}:{ref}" for ref, (new, _) in moves.items()]
-    answer = _talk(
+    answer = talk(
         repository,
         "push", "--progress", "--atomic", "--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no",
-        *leases, *(f"--push-option={option}" for option in options), "--end-of-options", remote, *refspecs,
+        *unthinned, *leases, *(f"--push-option={option}" for option in options), "--end-of-options", remote, *refspecs,
     )  # fmt: skip
     if options and answer.code and "does not support push options" in answer.stderr:
         return push(repository, remote, moves)
     if answer.code == 0:
         return answer.stderr
+    called = repository.url or remote
     reasons = [line.split("\t")[2] for line in answer.stdout.splitlines() if line.count("\t") >= 2 and line[0] == "!"]
     own = [reason for reason in reasons if not _DRAGGED.search(reason)]
     said = _words(answer, own)
     if any(reason.startswith("[remote failure]") for reason in own) or not reasons:
-        raise _unreachable(remote, "pushed to", answer)
+        raise unreachable(called, "pushed to", answer)
     hooked = "aborted by hook" in answer.stderr
     if not hooked and all(_LOST_RACE.search(reason) for reason in own):
-        raise RemoteMoved(f"{remote} was changed by somebody else: {said}", hint="run `git model pull`")
-    raise Refused(f"{remote} refused the push: {said}", hint="these are the host's words; nothing was changed there")
+        raise RemoteMoved(f"{called} was changed by somebody else: {said}", hint="run `git model pull`")
+    raise Refused(f"{called} refused the push: {said}", hint="these are the host's words; nothing was changed there")
 
 
 def move_copies(repository: Repository, remote: str, moves: Mapping[str, tuple[str, str]]) -> None:
@@ -160,7 +171,8 @@ def without_secrets(text: str) -> str:
     return _CREDENTIALS.sub(r"\1", text)
 
 
-def _talk(repository: Repository, *arguments: str) -> Answer:
+def talk(repository: Repository, *arguments: str) -> Answer:
+    """What git and the other side said to each other; it is over when nothing was heard for `gitmodel.silence`."""
     asked = repository.config.get("gitmodel.silence", "")
     try:
         silence = float(asked) if asked else _SILENCE
@@ -172,13 +184,14 @@ def _talk(repository: Repository, *arguments: str) -> Answer:
 
 
 def _ask(repository: Repository, remote: str, *arguments: str) -> str:
-    answer = _talk(repository, *arguments)
+    answer = talk(repository, *arguments)
     if answer.code:
-        raise _unreachable(remote, "fetched", answer)
+        raise unreachable(remote, "fetched", answer)
     return answer.stdout
 
 
-def _unreachable(remote: str, verb: str, answer: Answer) -> Exception:
+def unreachable(remote: str, verb: str, answer: Answer) -> GitModelError:
+    """The error that git's *answer* stands for, when *remote* could not be fetched or pushed to."""
     said = _words(answer, [])
     if "cannot lock ref" in said and "Unable to create" in said:
         return translate(answer.stderr, answer.code)

@@ -12,8 +12,10 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gitmodel.domain import codec, history, paths, records
+from gitmodel.domain.addresses import is_url
 from gitmodel.domain.names import fault_in
 from gitmodel.domain.records import RegistryRecord
+from gitmodel.domain.references import VersionRef
 from gitmodel.domain.refs import DEFAULT_BRANCH, REMOTES, STAGE_TAGS, StageRef, reserved_ref
 from gitmodel.domain.snapshot import Change, NoTags, Snapshot
 from gitmodel.domain.stages import leftovers
@@ -43,11 +45,21 @@ _GC_ATTEMPTS = 10
 class Repository:
     """A git repository as a registry: reads its metadata branch by object id and changes it in transactions.
 
-    Open it with `open_repository`; it is safe to use from several threads, and `close` ends its processes.
+    Open it with `open_repository`; it is safe to use from several threads, and `close` ends its processes. *url* is ""
+    for a repository on this machine.
     """
 
+    url = ""
+
     def __init__(
-        self, git: Git, *, branch: str, config: Mapping[str, str], objects_folder: Path, shallow: bool
+        self,
+        git: Git,
+        *,
+        branch: str,
+        config: Mapping[str, str],
+        objects_folder: Path,
+        shallow: bool,
+        trees: Callable[[ObjectReader, Notes], Trees] = Trees,
     ) -> None:
         self.git = git
         self.branch = branch
@@ -55,7 +67,7 @@ class Repository:
         self.shallow = shallow
         self.reader = ObjectReader(git)
         self.notes = Notes(git.common_dir / "gitmodel" / "notes")
-        self.trees = Trees(self.reader, self.notes)
+        self.trees = trees(self.reader, self.notes)
         self.verifier = Verifier(git.environ, config)
         self.tags = StageTags(git, self.reader, self.trees, self.notes, self.verifier, shallow=shallow)
         self.signer = Signer(git, config, self.verifier)
@@ -126,8 +138,18 @@ class Repository:
         """The files of *commit* ("": none)."""
         return CommitFiles(self.trees, self.tags.commit(commit).tree if commit else "")
 
-    def read(self, question: Callable[[Snapshot], T]) -> T:
-        """What *question* makes of the registry as it is now: branch and tags that belong together."""
+    def renew(self) -> None:
+        """Let the next answer be about the registry as it is then; here each one is."""
+
+    def head(self) -> Snapshot:
+        """The branch as it is now, to read single records of; it may come without stage tags."""
+        return self.snapshot()
+
+    def read(self, question: Callable[[Snapshot], T], *, about: VersionRef | None = None) -> T:
+        """What *question* makes of the registry as it is now: branch and tags that belong together.
+
+        If it asks for nothing but what *about* stands for and the record of it, less need be fetched.
+        """
         for _ in range(_ATTEMPTS):
             try:
                 return question(self.snapshot())
@@ -152,7 +174,7 @@ class Repository:
 
     def retry(self, work: Callable[[], T]) -> T:
         """What *work* returns; it is done again when somebody moved or locked a ref first. Raises Conflict at last."""
-        tries = _Tries(self)
+        tries = self._tries()
         while True:
             try:
                 return work()
@@ -182,7 +204,7 @@ class Repository:
 
     def reserve(self, model: str, next_number: Callable[[Snapshot], int]) -> int:
         """Keep a number of *model* for a version that is still to be made; other writers pass over it."""
-        tries = _Tries(self)
+        tries = self._tries()
         while True:
             try:
                 snapshot = self.snapshot(self._begun())
@@ -209,7 +231,7 @@ class Repository:
         Returns what moved, and what did not since its tag cannot be signed here, with why. *choose* is asked again when
         somebody moved first.
         """
-        tries = _Tries(self)
+        tries = self._tries()
         while True:
             moves, new, drops, moved, refused = [], [], [], [], []
             try:
@@ -317,6 +339,9 @@ class Repository:
                 self.git.run("fetch", "--quiet", "--no-tags", "--end-of-options", remote, *refspecs)
                 return self.tip()
         return ""
+
+    def _tries(self) -> Tries:
+        return Tries(self)
 
     def _is_reserved(self, model: str, number: int) -> bool:
         return self.reader.resolve(reserved_ref(model, number)) is not None
@@ -482,7 +507,7 @@ def _half_done(error: GitModelError) -> GitModelError:
     return Unreachable(said, hint="free or mend the disk, then run `git model apply`")
 
 
-class _Tries:
+class Tries:
     """How often a transaction was tried: pauses between tries, and gives up when there were too many."""
 
     def __init__(self, repository: Repository) -> None:
@@ -543,32 +568,32 @@ def open_repository(path: Path, *, environ: Mapping[str, str], branch: str = "")
             hint="gitmodel works with SHA-1 repositories; keep the registry in one of its own with `--repo PATH`",
         )
     git = Git(Path(git_dir), (path / common).resolve(), (path / "".join(up)).resolve(), environment)
-    config = _read_config(git)
+    config = read_config(git)
     name = branch or config.get("gitmodel.branch", "") or DEFAULT_BRANCH
     return Repository(
         git,
-        branch=_checked_branch(name),
+        branch=checked_branch(name),
         config=config,
         objects_folder=(path / objects).resolve(),
         shallow=shallow == "true",
     )
 
 
-def configured(key: str, path: Path, *, environ: Mapping[str, str]) -> Path | None:
-    """The path that `git config` has for *key* at *path*, in a repository or not; None if it has none.
+def configured(key: str, path: Path, *, environ: Mapping[str, str]) -> str:
+    """The path or URL that `git config` has for *key* at *path*, in a repository or not; "" if it has none.
 
-    A relative one counts from the top of the work tree, `~` is the user's home.
+    A relative path counts from the top of the work tree, `~` is the user's home.
     """
     environment = clean_environment(environ)
     if not path.is_dir():
-        return None
+        return ""
     asked = git_process.run(
         ["git", "config", "--type=path", "--get", key], environment, cwd=path, answers=(0, 1)
     ).decode("utf-8", "surrogateescape").rstrip("\n")  # fmt: skip
-    if not asked:
-        return None
+    if not asked or is_url(asked):
+        return asked
     up = git_process.run(["git", "rev-parse", "--show-cdup"], environment, cwd=path, answers=(0, 128))
-    return path / up.decode("utf-8", "surrogateescape").strip() / asked
+    return str(path / up.decode("utf-8", "surrogateescape").strip() / asked)
 
 
 def check_git(environ: Mapping[str, str]) -> str:
@@ -580,14 +605,14 @@ def check_git(environ: Mapping[str, str]) -> str:
     return said
 
 
-def _read_config(git: Git) -> dict[str, str]:
+def read_config(git: Git) -> dict[str, str]:
     entries = git.run("config", "--list", "-z").decode("utf-8", "surrogateescape").split("\0")
     pairs = (entry.partition("\n") for entry in entries if entry)
     # A key without a value means true, as git reads it.
     return {key: value if separator else "true" for key, separator, value in pairs}
 
 
-def _checked_branch(name: str) -> str:
+def checked_branch(name: str) -> str:
     short = name.removeprefix("refs/heads/")
     if not short or any(fault_in(part) for part in short.split("/")):
         raise UsageError(f"{name!a} cannot be the metadata branch", hint="run `git config gitmodel.branch gitmodel`")

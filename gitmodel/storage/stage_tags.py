@@ -70,23 +70,33 @@ class StageTags:
 
     def judge(self, ref: StageRef, found: GitObject, tip: str) -> StageTag:
         """What the tag object *found* under *ref* says, and whether it counts on the branch at *tip*."""
-        if found.type != "tag":
-            return StageTag(ref, found.id, found.id, None, "it is not an annotated tag")
-        tag = parse_tag(found.id, found.data)
-        if tag.name != ref.name:
-            return StageTag(ref, found.id, tag.target, None, f"the tag inside is called {tag.name!a}")
-        if tag.target_type != "commit":
-            return StageTag(ref, found.id, tag.target, None, f"it points at a {tag.target_type}")
+        target, fault = target_of(ref, found)
+        if fault:
+            return StageTag(ref, found.id, target, None, fault)
         try:
-            record = self._set_by(tag.target, ref)
-            if not self.is_on_chain(tip, tag.target):
-                return StageTag(ref, found.id, tag.target, record, "its commit is not on the metadata branch")
-            forged = f"its commit {tag.target[:10]} did not set {ref.stage} of {ref.model}"
+            record = self._set_by(target, ref)
+            if not self.is_on_chain(tip, target):
+                return StageTag(ref, found.id, target, record, "its commit is not on the metadata branch")
+            forged = f"its commit {target[:10]} did not set {ref.stage} of {ref.model}"
             if record is not None:
-                forged = "" if self.seals.never_asked(tip) else self._seal_fault(ref, found, tag.target)
+                forged = "" if self.seals.never_asked(tip) else self._seal_fault(ref, found, target)
         except Invalid as error:
-            return StageTag(ref, found.id, tag.target, None, error.message)
-        return StageTag(ref, found.id, tag.target, record, forged)
+            return StageTag(ref, found.id, target, None, error.message)
+        return StageTag(ref, found.id, target, record, forged)
+
+    def judge_alone(self, ref: StageRef, found: GitObject) -> StageTag:
+        """What the tag object *found* under *ref* says, as far as the tag and its commit alone can tell.
+
+        That the commit is on the branch is for who lets tags be pushed to see to.
+        """
+        target, fault = target_of(ref, found)
+        if fault:
+            return StageTag(ref, found.id, target, None, fault)
+        for path in (paths.stage_file(ref.model, ref.stage), paths.alias_file(ref.model, ref.stage)):
+            record = self._stage_record(target, path)
+            if record is not None:
+                return StageTag(ref, found.id, target, record)
+        return StageTag(ref, found.id, target, None, f"its commit {target[:10]} has no {ref.stage} of {ref.model}")
 
     def agrees(self, ref: StageRef, old: str, wanted: NewObject, new: NewObject | None = None) -> bool:
         """Whether the tag *old* ("": none) of *ref* is as good as *wanted*; *new* is a commit that is not written yet.
@@ -232,6 +242,22 @@ class StageTags:
         return len(last) > 1 and last[1] == commit
 
 
+class FrozenTags:
+    """The one stage tag that is at hand, or none; `domain.snapshot.Tags`."""
+
+    def __init__(self, tag: StageTag | None = None) -> None:
+        self._tag = tag
+
+    def get(self, ref: StageRef) -> StageTag | None:
+        return self._tag if self._tag is not None and self._tag.ref == ref else None
+
+    def of(self, model: str) -> Mapping[str, StageTag]:
+        return {self._tag.ref.stage: self._tag} if self._tag is not None and self._tag.ref.model == model else {}
+
+    def models(self) -> frozenset[str]:
+        return frozenset({self._tag.ref.model} if self._tag is not None else ())
+
+
 class JudgedTags:
     """The stage tags as one snapshot sees them; `domain.snapshot.Tags`. Each is read when it is asked for."""
 
@@ -263,3 +289,15 @@ class JudgedTags:
             # The tag may belong to a commit that came after the snapshot.
             raise Moved("the branch moved while it was read", hint="try again")
         return judged
+
+
+def target_of(ref: StageRef, found: GitObject) -> tuple[str, str]:
+    """What the tag *found* under *ref* points at, and why it cannot be a stage tag ("": it can)."""
+    if found.type != "tag":
+        return found.id, "it is not an annotated tag"
+    tag = parse_tag(found.id, found.data)
+    if tag.name != ref.name:
+        return tag.target, f"the tag inside is called {tag.name!a}"
+    if tag.target_type != "commit":
+        return tag.target, f"it points at a {tag.target_type}"
+    return tag.target, ""

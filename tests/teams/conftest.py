@@ -5,7 +5,10 @@ import subprocess
 from contextlib import ExitStack
 
 import pytest
+from servers import http_server
 from teamwork import Team, begin
+
+from gitmodel.registry import setup
 
 
 @pytest.fixture
@@ -47,3 +50,15 @@ def ada(team, tmp_path_factory):
 def bob(team, ada):
     """One who has pulled what Ada pushed."""
     return team.open("bob")
+
+
+@pytest.fixture
+def host(team, ada, bare, tmp_path):
+    """The team's remote on a server of smart HTTP that can leave files out; its registry names the store."""
+    setup.begin(ada.repository, store=team.store)
+    ada.push()
+    for key in ("uploadpack.allowFilter", "http.receivepack"):
+        subprocess.run(["git", "-C", str(bare), "config", key, "true"], check=True)
+    with http_server(tmp_path) as server:
+        server.registry = f"{server.url}/remote.git"
+        yield server

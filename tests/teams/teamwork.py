@@ -33,6 +33,14 @@ class Team:
         self.opened.callback(client.close)
         return client
 
+    def by_url(self, name, url, **access):
+        """A client without a clone, with a cache that is *name*'s own, in no repository."""
+        (self.folder / "nowhere").mkdir(exist_ok=True)
+        environ = {**self.environ(name), "XDG_CACHE_HOME": str(self.folder / f"cache-{name}")}
+        client = Client(self.folder / "nowhere", repo=url, environ=environ, **access)
+        self.opened.callback(client.close)
+        return client
+
     def environ(self, name):
         who = {
             f"GIT_{role}_{part}": value

@@ -1,0 +1,113 @@
+"""Registries by URL: what is one, and what of it may be shown or kept. Pure: text in, text out."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+
+from gitmodel.errors import UsageError
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?://|:)")
+_SCP = re.compile(r"(?:[^/:@\s]+@)?[^/:@\s]+:.")
+_CREDENTIALS = re.compile(r"^([a-z][a-z0-9+.-]*://)[^/]*@", re.IGNORECASE)
+_WEB = re.compile(r"https?://(?:[^/]*@)?(?P<host>\[[0-9a-f:.]+\]|[^/:@\[\]]+)(?::[0-9]*)?(?:/[^?#]*)?", re.IGNORECASE)
+_LOGIN = re.compile(r"^((?:git\+)?ssh(?:\+git)?://[^/:@]+)(?::[^/@]*)?@", re.IGNORECASE)
+_SCHEMES = ("https", "http", "ssh", "git+ssh", "ssh+git", "git", "file")
+
+
+@dataclass(frozen=True)
+class Address:
+    """Where a registry is: *url* as git takes it, credentials and all, which is never shown and never kept.
+
+    >>> Address.parse("https://ada:secret@git.example.org/models.git")
+    Address(shown='https://git.example.org/models.git')
+    """
+
+    url: str = field(repr=False)
+    shown: str
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """Read a URL, or the `user@host:path` of ssh. Raises UsageError, which does not repeat what may be a secret."""
+        scheme = _SCHEME.match(text)
+        if not text.isprintable() or text.startswith("-"):
+            raise UsageError("the registry's URL holds characters that no URL has", hint=_EXAMPLE)
+        if scheme is None:
+            if not _SCP.match(text):
+                raise UsageError("the registry is not a URL", hint=_EXAMPLE)
+            return cls(text, text)
+        name = scheme[1].lower()
+        if name not in _SCHEMES or "://" not in scheme[0]:
+            raise UsageError(f"a registry cannot be reached by {name}:", hint=f"{_EXAMPLE}; ssh: and file: work too")
+        if name in ("http", "https") and not _WEB.fullmatch(text):
+            raise UsageError("the registry's URL cannot be read", hint=f"{_EXAMPLE}, without a query")
+        return cls(text, without_credentials(text))
+
+    @property
+    def has_secret(self) -> bool:
+        """Whether it holds what may be a password or token; the user of an ssh URL is none.
+
+        >>> Address.parse("https://token@example.org/x").has_secret, Address.parse("ssh://git@example.org/x").has_secret
+        (True, False)
+        """
+        return self.url not in (self.shown, self._known_as)
+
+    @property
+    def key(self) -> str:
+        """What the cache knows it by: 64 hex digits, of the URL without what a password or token may be.
+
+        The user of an ssh URL counts: hosts show different users different repositories.
+
+        >>> Address.parse("https://ada:secret@example.org/x").key == Address.parse("https://example.org/x").key
+        True
+        >>> Address.parse("ssh://ada@example.org/x").key == Address.parse("ssh://bob@example.org/x").key
+        False
+        """
+        return hashlib.sha256(self._known_as.encode("utf-8", "surrogateescape")).hexdigest()
+
+    @property
+    def _known_as(self) -> str:
+        login = _LOGIN.match(self.url)
+        return f"{login[1]}@{self.url[login.end() :]}" if login else self.shown
+
+    def __str__(self) -> str:
+        return self.shown
+
+
+@dataclass(frozen=True)
+class Terms:
+    """On what terms a registry by URL is used.
+
+    Answers may be *max_age* seconds old, or however old if *offline*; a write is tried for *timeout* seconds while
+    others write.
+    """
+
+    max_age: float = 0.0
+    offline: bool = False
+    timeout: float = 60.0
+
+
+def is_url(text: str) -> bool:
+    """Whether *text* is to be read as a URL rather than as a path.
+
+    >>> is_url("https://git.example.org/models"), is_url("git@example.org:models.git"), is_url("../models")
+    (True, True, False)
+    """
+    return bool(_SCHEME.match(text) or _SCP.match(text))
+
+
+def without_credentials(url: str) -> str:
+    """*url* with user name and password taken out, so that no secret is ever recorded.
+
+    >>> without_credentials("https://ada:secret@example.com/iris.git")
+    'https://example.com/iris.git'
+    >>> without_credentials("https://ada:s@cret@example.com/iris.git")
+    'https://example.com/iris.git'
+    >>> without_credentials("git@example.com:iris.git")
+    'git@example.com:iris.git'
+    """
+    return _CREDENTIALS.sub(r"\1", url)
+
+
+_EXAMPLE = "write it as https://git.example.org/team/models.git"

@@ -1,0 +1,74 @@
+"""Files of which only the names were fetched: their bytes come when they are asked for, many in one go."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+from gitmodel.domain.codec import Schema
+from gitmodel.errors import Invalid
+from gitmodel.storage.git import Git, ObjectReader
+from gitmodel.storage.notes import Notes
+from gitmodel.storage.trees import CommitFiles, Trees
+
+R = TypeVar("R")
+
+
+class PromisedTrees(Trees):
+    """`Trees` of a repository that was fetched with `--filter=blob:none`.
+
+    git would fetch each missing file by itself when it comes upon it, a process and a round trip or two for one.
+    """
+
+    def __init__(self, git: Git, fetch: Callable[[list[str]], None], reader: ObjectReader, notes: Notes) -> None:
+        super().__init__(reader, notes)
+        self._git = git
+        self._fetch = fetch
+        self._here: frozenset[str] = frozenset()
+
+    def blob(self, id: str, path: str) -> bytes:
+        self.ensure([id])
+        return super().blob(id, path)
+
+    def ensure(self, ids: Iterable[str]) -> None:
+        """Fetch what is missing of the blobs *ids*, in one go. Raises Unreachable."""
+        missing = [id for id in dict.fromkeys(ids) if id not in self._here and id not in self._blobs]
+        if not missing:
+            return
+        # others fetch and write into this repository too
+        self._here = self._list()
+        missing = [id for id in missing if id not in self._here]
+        if missing:
+            self._fetch(missing)
+            self._here |= frozenset(missing)
+
+    def forget(self) -> None:
+        """The repository was made anew: nothing is known to be in it."""
+        self._here = frozenset()
+
+    def _list(self) -> frozenset[str]:
+        command = ("cat-file", "--batch-all-objects", "--unordered", "--batch-check=%(objectname)")
+        return frozenset(self._git.run(*command).decode("ascii").split())
+
+
+class PromisedFiles(CommitFiles):
+    """The files of one commit, of which those that are read together are fetched together."""
+
+    def __init__(self, trees: PromisedTrees, root: str) -> None:
+        super().__init__(trees, root)
+        self._promised = trees
+
+    def load_many(self, found: Iterable[str], schema: Schema[R], *, newer: bool) -> Iterator[R | Invalid]:
+        wanted = list(found)
+        self.ensure(wanted)
+        return super().load_many(wanted, schema, newer=newer)
+
+    def ensure(self, wanted: Iterable[str]) -> None:
+        """Fetch what is missing of the files at the paths *wanted*."""
+        self._promised.ensure(id for path in wanted if (id := self._known(path)))
+
+    def _known(self, path: str) -> str | None:
+        try:
+            return self.id(path)
+        except Invalid:  # whoever reads the file says so
+            return None

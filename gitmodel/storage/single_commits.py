@@ -1,0 +1,168 @@
+"""Reading a registry by URL from one commit: that of a stage tag, or the tip of the branch, without any history."""
+
+from __future__ import annotations
+
+import re
+from itertools import islice
+
+from gitmodel.domain import paths
+from gitmodel.domain.names import fault_in
+from gitmodel.domain.references import VersionRef
+from gitmodel.domain.refs import StageRef
+from gitmodel.domain.snapshot import Snapshot, StageTag
+from gitmodel.storage import remotes
+from gitmodel.storage.git import is_id
+from gitmodel.storage.promised import PromisedFiles, PromisedTrees
+from gitmodel.storage.repository import Repository
+from gitmodel.storage.stage_tags import FrozenTags, target_of
+from gitmodel.storage.url_cache import ALL, HEAD, REMOTE, UrlCache
+
+FILTER = "--filter=blob:none"
+_RENAMES = 100
+# "iris 3 -> 4 in production", the first line of a stage tag's message
+_GUESS = re.compile(rb"\n\n[^\n]*?([1-9][0-9]{0,17}) in [^\n]*\n")
+
+
+class SingleCommits:
+    """Commits fetched one by one into the repository *single*, or found in *whole*, where all of the branch is.
+
+    What the server said is kept until `renew`.
+    """
+
+    def __init__(self, whole: Repository, single: Repository, cache: UrlCache) -> None:
+        self._whole = whole
+        self._single = single
+        self._cache = cache
+        self._tagged: dict[StageRef, Snapshot | None] = {}
+        self._tip: Snapshot | None = None
+
+    def renew(self) -> None:
+        """Ask the server again before the next answer."""
+        self._tagged.clear()
+        self._tip = None
+
+    def has_newer(self, ref: VersionRef) -> bool:
+        """Whether what was last fetched of *ref* alone is newer than what was last fetched of the whole branch."""
+        question = _tag_question(StageRef(ref.model, ref.selector)) if _may_be_tag(ref) else HEAD
+        own, whole = self._cache.asked(question), self._cache.asked(ALL)
+        return own is not None and (whole is None or own.when > whole.when)
+
+    def least(self, ref: VersionRef) -> Snapshot:
+        """The least that tells what *ref* stands for: the commit of a stage tag if there is one, else the tip."""
+        name, by_tag = ref.model, _may_be_tag(ref)
+        snapshot = None
+        for _ in range(_RENAMES):
+            snapshot = self.tagged(StageRef(name, ref.selector)) if by_tag else None
+            if snapshot is None:
+                snapshot = self.tip()
+                _expect(snapshot, name, ref)
+            now = snapshot.current_name(name)
+            if now == name:
+                break
+            name = now
+        return snapshot or self.tip()
+
+    def tagged(self, ref: StageRef) -> Snapshot | None:
+        """What the stage tag *ref* froze; None if there is no such tag."""
+        if ref not in self._tagged:
+            at = self._find(_tag_question(ref), ref.full, "--tags", f"{ref.model}@{ref.stage}")
+            self._tagged[ref] = self._read(at, ref) if at is not None else None
+        return self._tagged[ref]
+
+    def tip(self) -> Snapshot:
+        """The branch at its tip, with none of the tags."""
+        if self._tip is None:
+            at = self._find(HEAD, self._whole.branch, "--heads", "the branch")
+            found = at.reader.resolve(self._whole.branch) if at else None
+            commit = found.id if found else ""
+            self._tip = Snapshot(commit, files_of(at or self._whole, commit), FrozenTags(), lambda _, __: False)
+        return self._tip
+
+    def _read(self, at: Repository, ref: StageRef) -> Snapshot | None:
+        found = at.tags.read(ref)
+        if found is None:
+            return None
+        commit, fault = target_of(ref, found)
+        if fault:
+            here, tag = self.tip(), StageTag(ref, found.id, commit, None, fault)
+            return Snapshot(here.commit, here.files, FrozenTags(tag), here.is_reserved, frozen=ref)
+        files = files_of(at, commit)
+        # the message may say anything: at worst a file is fetched in vain
+        guess = _GUESS.search(found.data)
+        version = [paths.version_file(ref.model, int(guess[1]))] if guess else []
+        stage = [paths.stage_file(ref.model, ref.stage), paths.alias_file(ref.model, ref.stage)]
+        files.ensure([paths.REGISTRY, paths.model_file(ref.model), *stage, *version])
+        tag = at.tags.judge_alone(ref, found)
+        return Snapshot(commit, files, FrozenTags(tag), lambda _, __: False, frozen=ref)
+
+    def _find(self, question: str, ref: str, kind: str, what: str) -> Repository | None:
+        """The repository that has *ref* as it is on the server, fetched if need be; None if the server has it not."""
+        known = self._cache.fresh(question)
+        if known is not None and self._has(ref, known.id):
+            id = known.id
+        else:
+            self._cache.refuse_offline(what)
+            id = self._ask(question, ref, kind)
+        if not id:
+            return None
+        return self._single if id_of(self._single, ref) == id else self._whole
+
+    def _has(self, ref: str, id: str) -> bool:
+        return id in ("", id_of(self._single, ref), id_of(self._whole, ref))
+
+    def _ask(self, question: str, ref: str, kind: str) -> str:
+        called = self._whole.url
+        answer = remotes.talk(self._single, "ls-remote", "--quiet", kind, "--end-of-options", REMOTE, ref)
+        if answer.code:
+            raise self._cache.out_of_reach(remotes.unreachable(called, "read", answer), question)
+        lines = (line.split("\t") for line in answer.stdout.splitlines())
+        # a ref of another name may end in ours
+        id = next((line[0] for line in lines if line[1:] == [ref] and is_id(line[0])), "")
+        with self._cache.lock():
+            if not self._has(ref, id):
+                answer = remotes.talk(
+                    self._single, 
+                    "fetch", "--progress", "--depth=1", FILTER, "--no-tags", "--no-write-fetch-head",
+                    "--no-recurse-submodules", "--end-of-options", REMOTE, id,
+                )  # fmt: skip
+                if answer.code:
+                    raise self._cache.out_of_reach(remotes.unreachable(called, "fetched", answer), question)
+                self._single.git.run("update-ref", "--no-deref", ref, id)
+                self._single.reader.close()
+            self._cache.note_asked(question, id)
+        return id
+
+
+def _expect(snapshot: Snapshot, model: str, ref: VersionRef) -> None:
+    """Fetch in one go what finding *ref* in *snapshot* will read."""
+    wanted = [paths.REGISTRY, paths.model_file(model)]
+    if ref.number is not None:
+        wanted.append(paths.version_file(model, ref.number))
+    elif ref.is_latest:
+        wanted += [paths.version_file(model, number) for number in islice(snapshot.newest_numbers(model), 1)]
+    else:
+        wanted += [paths.name_file(model, ref.selector), paths.stage_file(model, ref.selector)]
+        wanted.append(paths.alias_file(model, ref.selector))
+    files = snapshot.files
+    assert isinstance(files, PromisedFiles)
+    files.ensure(wanted)
+
+
+def _may_be_tag(ref: VersionRef) -> bool:
+    return ref.number is None and not ref.is_latest and not fault_in(ref.selector)
+
+
+def _tag_question(ref: StageRef) -> str:
+    return f"tag/{ref.model}@{ref.stage}"
+
+
+def files_of(repository: Repository, commit: str) -> PromisedFiles:
+    """The files of *commit* ("": none) in a repository of the cache."""
+    assert isinstance(repository.trees, PromisedTrees)
+    return PromisedFiles(repository.trees, repository.tags.commit(commit).tree if commit else "")
+
+
+def id_of(repository: Repository, ref: str) -> str:
+    """The object that *ref* is in the cache, "" if there is none."""
+    found = repository.reader.resolve(ref)
+    return found.id if found else ""

@@ -1,0 +1,229 @@
+"""The user's cache of registries by URL: a folder for each, made anew when it is gone or damaged."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from gitmodel.domain.addresses import Address, Terms
+from gitmodel.errors import Conflict, GitModelError, Unreachable
+from gitmodel.storage import git as git_process
+from gitmodel.storage.git import Git, clean_environment
+
+REMOTE = "origin"
+# Of the whole branch with its history, and of single commits.
+BRANCH, SINGLE = "branch.git", "single.git"
+# What the questions are called: of everything, and of the branch alone.
+ALL, HEAD = "all", "head"
+_POLL = 0.02
+# Where a server's hook tells git to put objects; what is fetched belongs to the cache.
+_OBJECTS = ("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_QUARANTINE_PATH")
+_HINT = "free or mend the disk, or name another folder with XDG_CACHE_HOME"
+
+
+def cache_folder(environ: Mapping[str, str]) -> Path:
+    """Where this user's programs keep what can be fetched again.
+
+    `XDG_CACHE_HOME` where that is an absolute path (XDG Base Directory Specification 0.8), else `~/Library/Caches` on
+    macOS and `~/.cache` elsewhere; below it, `gitmodel`.
+    """
+    named = environ.get("XDG_CACHE_HOME", "")
+    if os.path.isabs(named):
+        return Path(named) / "gitmodel"
+    home = Path(environ.get("HOME") or os.path.expanduser("~"))
+    return home / ("Library/Caches" if sys.platform == "darwin" else ".cache") / "gitmodel"
+
+
+class Answered(NamedTuple):
+    """What a server said: *when*, in seconds since 1970, and the object *id* of a ref ("": there is none)."""
+
+    when: float
+    id: str
+
+
+class UrlCache:
+    """What is kept of the registry at one URL: two bare repositories, and when each question was last asked.
+
+    All of it may be deleted at any time. Neither a file name nor a file holds a credential of the URL: git is told of
+    it by the environment.
+    """
+
+    def __init__(
+        self, address: Address, environ: Mapping[str, str], terms: Terms, clock: Callable[[], float] = time.time
+    ) -> None:
+        self.terms = terms
+        self._address = address
+        self._clock = clock
+        self._environ = _environment(address, environ)
+        self._top = cache_folder(environ) / "registries"
+        self.folder = self._top / address.key
+        self._thread_lock = threading.RLock()
+        self._depth = 0
+
+    def git(self, name: str) -> Git:
+        """How git is run on the repository *name*, which is made if it is not there."""
+        path = self.folder / name
+        if not (path / "HEAD").is_file():
+            with self.lock():
+                if not (path / "HEAD").is_file():  # else another process made it meanwhile
+                    self._make(path)
+        # an empty list of protocols lets git talk to nobody, whatever it comes to miss
+        environ = {**self._environ, "GIT_ALLOW_PROTOCOL": ""} if self.terms.offline else self._environ
+        return Git(path, path, self._top, environ)
+
+    def asked(self, question: str) -> Answered | None:
+        """What the server last answered to *question* (a path below the cache), or None if it was never asked."""
+        path = self.folder / "asked" / question
+        try:
+            return Answered(path.stat().st_mtime, path.read_text(encoding="ascii"))
+        except (OSError, ValueError):
+            return None
+
+    def note_asked(self, question: str, id: str) -> None:
+        """The server answered *question* by *id* ("": there is no such ref) now."""
+        when = self._clock()
+        path = self.folder / "asked" / question
+        aside = path.with_name(f"{path.name}.{os.urandom(4).hex()}~")
+        with _writing(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            aside.write_text(id, encoding="ascii")
+            os.utime(aside, (when, when))
+            os.replace(aside, path)
+
+    def fresh(self, question: str) -> Answered | None:
+        """What the server last answered to *question*, if that may be given again."""
+        found = self.asked(question) if self.terms.offline or self.terms.max_age else None
+        if found is not None and (self.terms.offline or 0 <= self._clock() - found.when < self.terms.max_age):
+            return found
+        return None
+
+    def refuse_offline(self, what: str) -> None:
+        """Raise Unreachable if the server must not be asked for *what*."""
+        if self.terms.offline:
+            raise Unreachable(
+                f"{what} of {self._address} is not in the cache, and the server is not to be asked",
+                hint="run it without --offline while the server can be reached",
+            )
+
+    def out_of_reach(self, error: GitModelError, question: str) -> GitModelError:
+        """*error*, with how old the answer is that there is without the server."""
+        found = self.asked(question)
+        if found is not None and isinstance(error, Unreachable):
+            when = time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(found.when))
+            error.hint = f"try again when it can be reached; --offline answers from what was there at {when}"
+        return error
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Let no other process or thread fetch or write while the block runs; again within itself it does nothing.
+
+        Raises Conflict when the time to try is over.
+        """
+        with self._thread_lock:
+            if self._depth:
+                yield
+                return
+            descriptor = self._lock_file(time.monotonic() + self.terms.timeout)
+            self._depth += 1
+            try:
+                yield
+            finally:
+                self._depth -= 1
+                os.close(descriptor)
+
+    def is_sound(self) -> bool:
+        """Whether git finds nothing wrong with what is there, and no killed process left a lock."""
+        with self.lock():
+            if self._said_url() != self._address.shown or any(self.folder.rglob("*.lock")):
+                return False
+            for name in (BRANCH, SINGLE):
+                try:
+                    git = Git(self.folder / name, self.folder / name, self._top, self._environ)
+                    git.run("fsck", "--no-progress", "--no-dangling")
+                except GitModelError:
+                    return False
+            return True
+
+    def remove(self) -> None:
+        """Take all of it away, for it to be made anew. The lock stays: others may wait for it."""
+        import shutil
+
+        aside = self._top / f"{self._address.key}.{os.urandom(6).hex()}"
+        with self.lock(), suppress(OSError):
+            os.rename(self.folder, aside)
+        shutil.rmtree(aside, ignore_errors=True)
+
+    def _make(self, path: Path) -> None:
+        import shutil  # only a new cache pays for it
+
+        aside = self._top / f"{path.parent.name}.{os.urandom(6).hex()}"
+        with _writing(path):
+            self._top.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.folder.mkdir(exist_ok=True)
+            (self.folder / "url").write_text(f"{self._address.shown}\n", encoding="utf-8")
+        git_process.run(
+            ["git", "init", "--quiet", "--bare", "--template=", "--object-format=sha1", str(aside)], self._environ
+        )
+        with _writing(path):
+            shutil.rmtree(path, ignore_errors=True)
+            os.rename(aside, path)
+
+    def _said_url(self) -> str:
+        try:
+            return (self.folder / "url").read_text(encoding="utf-8").rstrip("\n")
+        except (OSError, ValueError):
+            return ""
+
+    def _lock_file(self, ends: float) -> int:
+        path = self._top / f"{self._address.key}.lock"
+        with _writing(path):
+            self._top.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return descriptor
+            except BlockingIOError:
+                if time.monotonic() >= ends:
+                    os.close(descriptor)
+                    raise Conflict(
+                        f"another process has been fetching or writing {self._address} all this time",
+                        hint="try again, or give it longer: --timeout SECONDS",
+                    ) from None
+                time.sleep(_POLL)
+            except OSError as error:
+                os.close(descriptor)
+                raise Unreachable(f"{path} cannot be locked: {error.strerror}", hint=_HINT) from error
+
+
+def _environment(address: Address, environ: Mapping[str, str]) -> dict[str, str]:
+    """What git sees: the URL, credentials and all, and what suits a cache (GIT_CONFIG_COUNT, `git help config`)."""
+    given = {
+        f"remote.{REMOTE}.url": address.url,
+        "protocol.version": "2",
+        "core.hooksPath": os.devnull,
+        "gc.autoDetach": "false",
+        "maintenance.autoDetach": "false",
+    }
+    clean = clean_environment({name: value for name, value in environ.items() if name not in _OBJECTS})
+    count = clean.get("GIT_CONFIG_COUNT", "")
+    begin = int(count) if count.isdigit() else 0
+    for number, (key, value) in enumerate(given.items(), begin):
+        clean[f"GIT_CONFIG_KEY_{number}"], clean[f"GIT_CONFIG_VALUE_{number}"] = key, value
+    clean["GIT_CONFIG_COUNT"] = str(begin + len(given))
+    return clean
+
+
+@contextmanager
+def _writing(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise Unreachable(f"{path} cannot be written: {error.strerror or error}", hint=_HINT) from error

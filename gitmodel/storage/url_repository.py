@@ -1,0 +1,367 @@
+"""A registry by URL: reads fetch what they need into the user's cache, writes are pushed before they are done."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import TypeVar
+
+from gitmodel.domain import paths
+from gitmodel.domain.addresses import Address, Terms
+from gitmodel.domain.records import RegistryRecord
+from gitmodel.domain.references import VersionRef
+from gitmodel.domain.refs import DEFAULT_BRANCH, STAGE_TAGS, StageRef
+from gitmodel.domain.snapshot import Change, Snapshot
+from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable
+from gitmodel.storage import remotes
+from gitmodel.storage.git import ZERO, Git, GitError, Locked, Moved
+from gitmodel.storage.objects import NewObject
+from gitmodel.storage.promised import PromisedFiles, PromisedTrees
+from gitmodel.storage.remotes import RemoteMoved
+from gitmodel.storage.repository import Repository, Tries, check_git, checked_branch, read_config
+from gitmodel.storage.single_commits import FILTER, SingleCommits, files_of, id_of
+from gitmodel.storage.url_cache import ALL, BRANCH, REMOTE, SINGLE, UrlCache
+
+T = TypeVar("T")
+
+# Of more files than these, only those that nearly every question reads are fetched before one asks for them: versions,
+# names and runs are many.
+_FEW = 2_000
+_WANTED = frozenset({"registry", "model", "stage", "alias", "archived"})
+# Ids of 41 bytes on one command line, of which Linux takes 2 MiB.
+_MOST = 20_000
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
+
+
+class UrlRepository(Repository):
+    """The registry at a URL; open it with `open_url`.
+
+    The cache holds a bare clone of the branch and the stage tags without the bytes of files, and apart from it single
+    commits without their history, for readers that need no more. Refs there say what the server said last; no commit
+    gets a ref there before the server has it.
+    """
+
+    def __init__(self, address: Address, cache: UrlCache, branch: str) -> None:
+        self.url = address.shown
+        self._cache = cache
+        git, single = cache.git(BRANCH), cache.git(SINGLE)
+        config = read_config(git)
+        name = checked_branch(branch or config.get("gitmodel.branch", "") or DEFAULT_BRANCH)
+        super().__init__(
+            git, branch=name, config=config, objects_folder=git.git_dir / "objects", shallow=False,
+            trees=partial(PromisedTrees, git, partial(self._fetch_blobs, git)),
+        )  # fmt: skip
+        self._single = Repository(
+            single, branch=name, config=config, objects_folder=single.git_dir / "objects", shallow=True,
+            trees=partial(PromisedTrees, single, partial(self._fetch_blobs, single)),
+        )  # fmt: skip
+        self._commits = SingleCommits(self, self._single, cache)
+        # whether all of the branch was asked for since the last `renew`
+        self._current = False
+        self._ends = 0.0
+        self._pushed = False
+        self._mended = False
+
+    @property
+    def timeout(self) -> float:
+        """For how many seconds a write is tried while others write."""
+        return self._cache.terms.timeout
+
+    def close(self) -> None:
+        super().close()
+        self._single.close()
+
+    def renew(self) -> None:
+        self._current = False
+        self._commits.renew()
+
+    def tip(self) -> str:
+        self._refresh()
+        return super().tip()
+
+    def files(self, commit: str) -> PromisedFiles:
+        return files_of(self, commit)
+
+    def head(self) -> Snapshot:
+        return self._mending(lambda: self.snapshot() if self._current else self._commits.tip())
+
+    def read(self, question: Callable[[Snapshot], T], *, about: VersionRef | None = None) -> T:
+        def ask() -> T:
+            if about is not None and not self._has_whole(about):
+                least = self._commits.least(about)
+                # whether a signature counts is for those to say whom the commit before lists
+                if least.frozen is None or not least.registry().rule(least.frozen.stage).signed:
+                    return question(least)
+            return super(UrlRepository, self).read(question)
+
+        return self._mending(ask)
+
+    def transact(self, plan: Callable[[Snapshot], Change[T]]) -> T:
+        return self._writing(lambda: super(UrlRepository, self).transact(plan))
+
+    def reserve(self, model: str, next_number: Callable[[Snapshot], int]) -> int:
+        return self._writing(lambda: super(UrlRepository, self).reserve(model, next_number))
+
+    def put_in_force(
+        self, choose: Callable[[Snapshot], Iterable[StageRef]]
+    ) -> tuple[list[StageRef], list[tuple[StageRef, str]]]:
+        return self._writing(lambda: super(UrlRepository, self).put_in_force(choose))
+
+    def release(self, model: str, numbers: list[int], tip_number: int) -> None:
+        with self._cache.lock():
+            super().release(model, numbers, tip_number)
+
+    def begin(self, registry: RegistryRecord) -> bool:
+        return self._writing(lambda: super(UrlRepository, self).begin(registry))
+
+    def move(self, moves: list[str], message: str, new: Sequence[NewObject] = ()) -> None:
+        """Move refs on the server, all or nothing; those that are never pushed, here. Raises Moved, Locked, Refused."""
+        self.objects.write(new)
+        words = [line.split(" ") for line in moves]
+        own = [line for line, word in zip(moves, words, strict=True) if not _is_shared(word[1], self.branch)]
+        pushed = {
+            ref: (ids[0], "" if verb == "create" or ids[1] == ZERO else ids[1])
+            for verb, ref, *ids in words
+            if verb != "verify" and _is_shared(ref, self.branch)
+        }
+        if not pushed:
+            super().move(moves, message)
+            return
+        if own:
+            super().move(own, message)
+        self._push(pushed)
+
+    def _begun(self) -> str:
+        if not self.tip():
+            self.begin(RegistryRecord())
+        return self.tip()
+
+    def _tries(self) -> Tries:
+        return _UrlTries(self)
+
+    def _drop(self, drops: list[tuple[StageRef, str]]) -> None:
+        for ref, old in drops:
+            try:
+                self._push({ref.full: ("", old)})
+            except (Moved, Locked, Refused):
+                continue  # the tag stands and is pending, as in a repository on this machine
+
+    # Reading
+
+    def _has_whole(self, about: VersionRef) -> bool:
+        """Whether the whole branch is at hand already, as new as it must be and as what was fetched of *about*."""
+        if self._current:
+            return True
+        return not self._commits.has_newer(about) and self._may_answer()
+
+    def _may_answer(self) -> bool:
+        """Whether what was last fetched of the whole branch may be given again, and is still there."""
+        found = self._cache.fresh(ALL)
+        return found is not None and found.id == super().tip()
+
+    def _refresh(self) -> None:
+        """Have the branch and all stage tags in the cache, as old as they may be."""
+        if self._current and self._cache.asked(ALL) is not None:
+            return
+        if not self._may_answer():
+            self._cache.refuse_offline("the registry")
+            with self._cache.lock():
+                self.fetch_all()
+        self._current = True
+
+    def fetch_all(self) -> None:
+        """Fetch the branch and the stage tags, and the files that most questions ask for. Raises Unreachable."""
+        before = self.reader.resolve(self.branch)
+        tags = f"+{STAGE_TAGS}*:{STAGE_TAGS}*"
+        answer = self._ask_for(f"+{self.branch}:{self.branch}", tags)
+        if answer == "gone":
+            if before is not None:
+                self.git.run("update-ref", "--no-deref", "-d", self.branch)
+            self._ask_for(tags)
+        self.reader.close()
+        self._current = True
+        self._commits.renew()
+        tip = super().tip()
+        if tip and (before is None or tip != before.id):
+            self._prefetch(before.id if before else "", tip)
+        self._cache.note_asked(ALL, tip)
+
+    def _ask_for(self, *refspecs: str) -> str:
+        answer = remotes.talk(
+            self, "fetch", "--progress", "--atomic", "--prune", FILTER, "--no-tags", "--no-write-fetch-head",
+            "--no-recurse-submodules", "--end-of-options", REMOTE, *refspecs,
+        )  # fmt: skip
+        if answer.code and f"couldn't find remote ref {self.branch}" in answer.stderr:
+            return "gone"
+        if answer.code:
+            raise self._cache.out_of_reach(remotes.unreachable(self.url, "fetched", answer), ALL)
+        return ""
+
+    def _prefetch(self, old: str, new: str) -> None:
+        """Fetch what changed from *old* ("": nothing) to *new* of the files that are likely to be read."""
+        command = ("diff-tree", "-r", "--raw", "--no-renames", "-z", old, new) if old else ("ls-tree", "-r", "-z", new)
+        said = self.git.run(*command).decode("utf-8", "surrogateescape").split("\0")
+        if old:
+            # ":<old mode> <new mode> <old id> <new id> <status>", then the path
+            found = ((facts.split(" ")[3], path) for facts, path in zip(said[0::2], said[1::2], strict=False))
+        else:
+            # "<mode> <type> <id>", a tab, and the path
+            found = ((facts.split(" ")[2], path) for facts, _, path in (line.partition("\t") for line in said if line))
+        blobs = [(id, path) for id, path in found if id != ZERO]
+        self._promised.ensure(id for id, path in blobs if len(blobs) <= _FEW or _is_wanted(path))
+
+    def _fetch_blobs(self, git: Git, ids: list[str]) -> None:
+        self._cache.refuse_offline("a part")
+        repository = self if git is self.git else self._single
+        with self._cache.lock():
+            for begin in range(0, len(ids), _MOST):
+                # as git itself fetches what it comes to miss (promisor-remote.c), but many at once
+                answer = remotes.talk(
+                    repository, "-c", "fetch.negotiationAlgorithm=noop", "fetch", "--progress", FILTER, "--no-tags",
+                    "--no-write-fetch-head", "--no-recurse-submodules", "--end-of-options", REMOTE,
+                    *ids[begin : begin + _MOST],
+                )  # fmt: skip
+                if answer.code:
+                    raise remotes.unreachable(self.url, "fetched", answer)
+
+    # Writing
+
+    def _writing(self, work: Callable[[], T]) -> T:
+        """Do *work*, which plans and pushes, on the tip fetched now, and again while others push first."""
+        if self._cache.terms.offline:
+            raise Unreachable(f"nothing can be written to {self.url} offline", hint="run it without --offline")
+
+        self._ends, self._pushed = time.monotonic() + self.timeout, False
+
+        def attempt() -> T:
+            with self._cache.lock():
+                self.fetch_all()
+                return work()
+
+        return self._mending(attempt)
+
+    def _push(self, moves: Mapping[str, tuple[str, str]]) -> None:
+        try:
+            remotes.push(self, REMOTE, moves)
+        except RemoteMoved as error:
+            raise Moved(error.message, hint="try again") from error
+        except Unreachable as error:
+            if not self._landed(moves, error):
+                raise
+            self._pushed = True
+            return
+        self._pushed = True
+        lines = [f"update {ref} {new}" if new else f"delete {ref}" for ref, (new, _) in moves.items()]
+        with suppress(GitModelError):  # it is done, whatever becomes of the cache
+            self.git.run("update-ref", "--no-deref", "--stdin", input="".join(f"{line}\n" for line in lines).encode())
+            self._cache.note_asked(ALL, id_of(self, self.branch))
+
+    def _check_effect(self, commit: str) -> None:
+        """Nothing: the server said that it has it."""
+
+    def _landed(self, moves: Mapping[str, tuple[str, str]], error: Unreachable) -> bool:
+        """Whether a push that reports failure went through all the same."""
+        try:
+            self.fetch_all()
+        except Unreachable:
+            raise Unreachable(
+                f"{error.message}; whether it went through is not known",
+                hint="look whether it did when the server can be reached, then run it again",
+            ) from None
+        wanted = moves.get(self.branch)
+        if wanted is not None:
+            return self.tags.is_on_chain(super().tip(), wanted[0])
+        return all(id_of(self, ref) == new for ref, (new, _) in moves.items())
+
+    # The cache
+
+    @property
+    def _promised(self) -> PromisedTrees:
+        assert isinstance(self.trees, PromisedTrees)
+        return self.trees
+
+    def _mending(self, work: Callable[[], T]) -> T:
+        """What *work* returns; once again with a new cache if it fails and the cache is damaged or gone."""
+        try:
+            return work()
+        except (Invalid, GitError, NotFound, Unreachable, Locked, Moved) as error:
+            if self._mended or self._pushed or self._cache.terms.offline or self._is_whole(error):
+                raise
+            self._mended = True
+            self._make_anew()
+            return work()
+
+    def _is_whole(self, error: GitModelError) -> bool:
+        if isinstance(error, NotFound):
+            return all((git.git_dir / "HEAD").is_file() for git in (self.git, self._single.git))
+        return not isinstance(error, Locked) and self._cache.is_sound()
+
+    def _make_anew(self) -> None:
+        with self._cache.lock():
+            self.close()
+            self._cache.remove()
+            for name in (BRANCH, SINGLE):
+                self._cache.git(name)
+        for trees in (self.trees, self._single.trees):
+            if isinstance(trees, PromisedTrees):
+                trees.forget()
+        self.renew()
+
+
+class _UrlTries(Tries):
+    """Tries until the time is over, with the server's refs fetched again before each."""
+
+    def __init__(self, repository: UrlRepository) -> None:
+        super().__init__(repository)
+        self._url_repository = repository
+        self._count = 0
+
+    def failed(self, error: Conflict) -> None:
+        repository = self._url_repository
+        if time.monotonic() >= repository._ends:
+            raise Conflict(
+                f"others kept changing {repository.url} for {repository.timeout:g} s, and nothing was changed: "
+                f"{error.message}",
+                hint="try again, or give it longer: --timeout SECONDS",
+            )
+        self._count += 1
+        if isinstance(error, Locked):
+            super().failed(error)
+        else:
+            time.sleep(random.uniform(0, min(_LONGEST_PAUSE, _SHORTEST_PAUSE * 2**self._count)))
+        repository.fetch_all()
+
+
+def open_url(
+    address: Address,
+    *,
+    environ: Mapping[str, str],
+    branch: str = "",
+    terms: Terms | None = None,
+    clock: Callable[[], float] = time.time,
+) -> UrlRepository:
+    """The registry at *address*; nothing is fetched before something is asked. A damaged cache is made anew.
+
+    Raises UsageError for a git that gitmodel cannot work with, Unreachable for a cache that cannot be written.
+    """
+    check_git(environ)
+    cache = UrlCache(address, environ, terms or Terms(), clock)
+    open_it = partial(UrlRepository, address, cache, branch)
+    try:
+        return open_it()
+    except GitError:
+        cache.remove()
+        return open_it()
+
+
+def _is_shared(ref: str, branch: str) -> bool:
+    """Whether *ref* is the server's; reservations are never pushed."""
+    return ref == branch or ref.startswith(STAGE_TAGS)
+
+
+def _is_wanted(path: str) -> bool:
+    found = paths.parse_path(path)
+    return found is not None and found.kind in _WANTED

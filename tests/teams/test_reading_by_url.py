@@ -1,0 +1,505 @@
+"""Reading a registry by URL: what is fetched and said, what the cache answers, what becomes of a damaged one."""
+
+import os
+import shutil
+import subprocess
+import threading
+
+import pytest
+from servers import SSHD, ssh_server
+
+from gitmodel import Client, Invalid, NotFound, Unreachable, UsageError
+from gitmodel.domain.addresses import Address
+from gitmodel.storage.url_cache import cache_folder
+
+READ = ("git-upload-pack",)
+
+
+def entry(client):
+    """The folder of the cache that the registry of *client* has."""
+    return client.repository.common_dir.parent
+
+
+def objects(client, name, kind):
+    """How many objects of a *kind* a repository of the cache holds, without fetching any."""
+    command = ["git", "-C", str(entry(client) / name), "cat-file", "--batch-all-objects", "--batch-check=%(objecttype)"]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return said.split().count(kind)
+
+
+def trips(host, work):
+    """How many requests *work* made."""
+    host.seen.clear()
+    work()
+    return len(host.seen)
+
+
+@pytest.fixture(params=["http", "ssh", "file", "http without filters"])
+def url(request, host, bare, tmp_path, git, monkeypatch):
+    """The registry's URL, by each kind of server."""
+    if request.param.startswith("http"):
+        git(bare, "config", "uploadpack.allowFilter", "false" if "without" in request.param else "true")
+        yield host.registry
+    elif request.param == "file":
+        yield bare.as_uri()
+    else:
+        if SSHD is None:
+            assert not os.environ.get("CI"), "CI has no sshd: apt-get install openssh-server"
+            pytest.skip("there is no sshd: apt-get install openssh-server")
+        with ssh_server(tmp_path / "ssh") as (server, command):
+            monkeypatch.setenv("GIT_SSH_COMMAND", command)
+            yield f"{server}{bare}"
+
+
+def test_a_service_with_nothing_but_the_url_gets_what_is_in_production(team, url, tmp_path):
+    service = team.by_url("service", url)
+    version = service.get_version("iris@production")
+    assert (version.number, version.metadata) == (2, {"accuracy": 0.2})
+    artifact = version.get_artifact("train")
+    assert artifact.download(tmp_path / "train.txt").read_text() == "data 2"
+    assert artifact.path().read_text() == "data 2"
+    assert artifact.open().read() == b"data 2"
+    assert (entry(service) / "single.git" / "shallow").read_text().count("\n") == objects(
+        service, "single.git", "commit"
+    )
+    assert objects(service, "branch.git", "commit") == 0
+
+
+def test_a_service_that_needs_only_the_tag_fetches_one_commit_and_few_files(team, host):
+    service = team.by_url("service", host.registry)
+    version = service.get_version("iris@production")
+    assert [artifact.size for artifact in version.artifacts] == [6]
+    assert objects(service, "single.git", "commit") == 1
+    assert objects(service, "single.git", "tag") == 1
+    assert objects(service, "single.git", "blob") == 4  # gitmodel.toml, model.toml, production.toml, 2.toml
+
+
+def test_a_service_does_not_use_bytes_that_are_not_those_promoted(team, host, tmp_path):
+    version = team.by_url("service", host.registry).get_version("iris@production")
+    digest = version.get_artifact("train").digest.removeprefix("sha256:")
+    held = tmp_path / "store" / "sha256" / digest[:2] / digest[2:]
+    held.chmod(0o644)
+    held.write_text("data 9")
+    with pytest.raises(Invalid):
+        version.get_artifact("train").download(tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_round_trips_are_few_and_two_where_nothing_is_new(team, host):
+    service = team.by_url("service", host.registry)
+    assert trips(host, lambda: service.get_version("iris@production")) == 6
+    assert trips(host, lambda: service.get_version("iris@production")) == 2
+    assert {name for _, name in host.seen} == {"git-upload-pack"}
+    again = team.by_url("service", host.registry)
+    assert trips(host, lambda: again.get_version("iris@production")) == 2
+    assert trips(host, again.list_models) <= 7
+    assert trips(host, again.list_models) == 2
+    lazy = team.by_url("service", host.registry, max_age=60)
+    assert trips(host, lambda: lazy.get_version("iris@production")) == 0
+    assert trips(host, lazy.list_models) == 0
+
+
+def test_the_handles_of_one_answer_ask_nothing_more(team, host):
+    service = team.by_url("service", host.registry)
+    version, model = service.get_version("iris@production"), service.get_model("iris")
+    versions = model.versions
+    told = lambda: [(v.metadata, v.stage, v.tags, v.artifacts) for v in (version, *versions)] + [model.license]  # noqa: E731
+    assert trips(host, told) == 0
+
+
+def test_what_a_tag_froze_is_said_to_be_so(team, ada, host):
+    ada.get_version("iris@2").log_metadata(checked="by hand")
+    ada.push()
+    service = team.by_url("service", host.registry)
+    version = service.get_version("iris@production")
+    assert (version.metadata, version.frozen) == ({"accuracy": 0.2}, "model/iris/production")
+    assert version.stage == "production"
+    same = service.get_version("iris@2")
+    assert (same.metadata, same.frozen) == ({"accuracy": 0.2, "checked": "by hand"}, "")
+
+
+def test_each_call_of_the_client_asks_again(team, ada, host):
+    service = team.by_url("service", host.registry)
+    assert service.get_version("iris@production").number == 2
+    assert len(service.get_model("iris").versions) == 3
+    ada.get_version("iris@3").set_stage("production")
+    ada.get_model("iris").create_version()
+    ada.push()
+    assert service.get_version("iris@production").number == 3
+    assert service.get_version("iris").number == 4
+    assert len(service.get_model("iris").versions) == 4
+
+
+def test_every_kind_of_reference_is_found(team, ada, host):
+    iris = ada.get_model("iris")
+    iris.create_version("1.2.3+gpu", metadata={"named": True})
+    iris.get_version(1).add_alias("champion")
+    ada.update_model("iris", new_name="blossom")
+    ada.push()
+    for reference, number in (
+        ("iris@production", 2),
+        ("iris@champion", 1),
+        ("iris@3", 3),
+        ("iris@1.2.3+gpu", 4),
+        ("iris", 4),
+        ("blossom@latest", 4),
+        ("blossom@production", 2),
+    ):
+        found = team.by_url("service", host.registry).get_version(reference)
+        assert (found.model.name, found.number) == ("blossom", number), reference
+
+
+@pytest.mark.parametrize(
+    ("reference", "message", "hint"),
+    [
+        ("rose@production", "there is no model rose", "git model register rose"),
+        ("iris@staging", "no version of iris is in staging", "git model show iris"),
+        ("iris@champion", "there is no iris@champion", "git model show iris"),
+        ("iris@9", "there is no version 9 of iris", "git model version list iris"),
+    ],
+)
+def test_what_is_not_there_is_not_found(team, host, reference, message, hint):
+    with pytest.raises(NotFound, match=message) as error:
+        team.by_url("service", host.registry).get_version(reference)
+    assert hint in error.value.hint
+
+
+def test_a_promotion_that_waits_is_not_in_force(team, ada, host, git, bare):
+    ada.get_version("iris@3").set_stage("staging")
+    ada.push()
+    git(bare, "update-ref", "-d", "refs/tags/model/iris/staging")
+    with pytest.raises(NotFound, match="iris 3 is recorded in staging, but not in force yet"):
+        team.by_url("service", host.registry).get_version("iris@staging")
+
+
+def test_a_deleted_version_is_gone_with_its_reason(team, ada, host):
+    ada.get_version("iris@3").delete(reason="trained on the test set")
+    ada.push()
+    with pytest.raises(NotFound, match="version 3 of iris was deleted: trained on the test set"):
+        team.by_url("service", host.registry).get_version("iris@3")
+
+
+def test_an_empty_repository_has_no_model(team, tmp_path, git):
+    git(tmp_path, "init", "-q", "--bare", "empty.git")
+    client = team.by_url("service", (tmp_path / "empty.git").as_uri())
+    assert client.list_models() == ()
+    with pytest.raises(NotFound, match="there is no model iris"):
+        client.get_version("iris@production")
+
+
+def forge_lightweight(git, bare):
+    git(bare, "update-ref", "refs/tags/model/iris/production", git(bare, "rev-parse", "gitmodel"))
+
+
+def forge_other_name(git, bare):
+    git(bare, "update-ref", "refs/tags/model/iris/staging", git(bare, "rev-parse", "model/iris/production"))
+    git(bare, "update-ref", "refs/tags/model/iris/production", git(bare, "rev-parse", "model/iris/staging"))
+    text = (
+        git(bare, "cat-file", "tag", "model/iris/staging").replace("model/iris/production", "model/iris/other") + "\n"
+    )
+    made = git(bare, "hash-object", "-t", "tag", "-w", "--stdin", input=text)
+    git(bare, "update-ref", "refs/tags/model/iris/production", made)
+
+
+def forge_other_commit(git, bare):
+    root = git(bare, "rev-list", "--max-parents=0", "gitmodel")
+    who = "A <a@example.com> 1 +0000"
+    text = f"object {root}\ntype commit\ntag model/iris/production\ntagger {who}\n\niris 1 in production\n"
+    made = git(bare, "hash-object", "-t", "tag", "-w", "--stdin", input=text)
+    git(bare, "update-ref", "refs/tags/model/iris/production", made)
+
+
+def forge_blob(git, bare):
+    git(bare, "update-ref", "refs/tags/model/iris/production", git(bare, "rev-parse", "gitmodel:gitmodel.toml"))
+
+
+@pytest.mark.parametrize("forge", [forge_lightweight, forge_other_name, forge_blob])
+def test_what_is_no_stage_tag_is_refused(team, host, git, bare, forge):
+    forge(git, bare)
+    with pytest.raises(Invalid, match="the tag model/iris/production does not count"):
+        team.by_url("service", host.registry).get_version("iris@production")
+
+
+def test_a_stage_tag_at_a_commit_without_the_stage_is_refused(team, host, git, bare):
+    forge_other_commit(git, bare)
+    with pytest.raises((Invalid, NotFound)):
+        team.by_url("service", host.registry).get_version("iris@production")
+
+
+# What the cache answers
+
+
+def test_an_answer_may_be_as_old_as_was_said_and_no_older(team, ada, host):
+    service = team.by_url("service", host.registry, max_age=60)
+    assert service.get_version("iris@production").number == 2
+    assert service.list_models()[0].versions[-1].number == 3
+    ada.get_version("iris@3").set_stage("production")
+    ada.get_model("iris").create_version()
+    ada.push()
+    assert service.get_version("iris@production").number == 2
+    assert service.list_models()[0].versions[-1].number == 3
+    asked = [path for path in (entry(service) / "asked").rglob("*") if path.is_file()]
+    for path in asked:
+        then = path.stat().st_mtime - 61
+        os.utime(path, (then, then))
+    assert service.get_version("iris@production").number == 3
+    assert service.list_models()[0].versions[-1].number == 4
+
+
+def test_a_clock_that_went_back_makes_no_answer_young(team, ada, host):
+    service = team.by_url("service", host.registry, max_age=60)
+    service.get_version("iris@production")
+    for path in (entry(service) / "asked").rglob("*"):
+        os.utime(path, (2**32, 2**32))
+    assert trips(host, lambda: service.get_version("iris@production")) == 2
+
+
+def test_offline_answers_from_the_cache_and_asks_nobody(team, ada, host):
+    service = team.by_url("service", host.registry)
+    service.get_version("iris@production").get_artifact("train")
+    offline = team.by_url("service", host.registry, offline=True)
+    host.seen.clear()
+    assert offline.get_version("iris@production").number == 2
+    with pytest.raises(Unreachable, match=r"the registry of http://.* is not in the cache") as error:
+        offline.list_models()
+    assert "without --offline" in error.value.hint
+    with pytest.raises(Unreachable, match="iris@staging of http"):
+        offline.get_version("iris@staging")
+    with pytest.raises(Unreachable, match=r"nothing can be written to http.* offline"):
+        offline.register_model("rose")
+    assert host.seen == []
+    service.list_models()
+    host.seen.clear()
+    assert [model.name for model in offline.list_models()] == ["iris"]
+    assert offline.get_version("iris@3").get_artifact("train").open().read() == b"data 3"
+    assert offline.get_version("iris@production").stage == "production"
+    with pytest.raises(NotFound, match="no version of iris is in staging"):
+        offline.get_version("iris@staging")
+    assert host.seen == []
+
+
+def test_settings_of_the_environment_say_the_same(team, host, tmp_path, monkeypatch):
+    team.by_url("service", host.registry).get_version("iris@production")
+    environ = {**os.environ, "XDG_CACHE_HOME": str(tmp_path / "cache-service"), "GITMODEL_REPO": host.registry}
+    for more in ({"GITMODEL_OFFLINE": "1"}, {"GITMODEL_MAX_AGE": "60"}):
+        with Client(tmp_path, environ={**environ, **more}) as client:
+            assert trips(host, lambda client=client: client.get_version("iris@production")) == 0
+    with pytest.raises(UsageError, match="GITMODEL_MAX_AGE is no number of seconds"):
+        Client(tmp_path, environ={**environ, "GITMODEL_MAX_AGE": "soon"})
+
+
+def test_a_url_is_taken_from_every_place_that_names_the_registry(team, host, code_repo, git, monkeypatch):
+    monkeypatch.chdir(code_repo)
+    git(code_repo, "config", "gitmodel.repo", host.registry)
+    for client in (Client(), Client(repo=host.registry), Client(host.registry)):
+        with client:
+            assert client.repository.url == host.registry
+            assert repr(client) == f"Client('{host.registry}')"
+            assert client.get_version("iris@production").number == 2
+            assert client.read_code().commit == git(code_repo, "rev-parse", "HEAD")
+
+
+def test_a_server_out_of_reach_is_said_with_what_there_is_without_it(team, host, tmp_path):
+    service = team.by_url("service", host.registry)
+    service.get_version("iris@production")
+    host.cut = ("GET", "git-upload-pack", "before")
+    with pytest.raises(Unreachable, match=r"http://127.0.0.1:\d+/remote.git cannot be read") as error:
+        service.get_version("iris@production")
+    assert "--offline answers from what was there at 20" in error.value.hint
+    with pytest.raises(Unreachable, match="cannot be fetched"):
+        service.list_models()
+    host.cut = None
+    assert service.get_version("iris@production").number == 2
+
+
+def test_two_urls_never_mix(team, ada, bob, host, tmp_path, git):
+    git(tmp_path, "clone", "-q", "--bare", "remote.git", "other.git")
+    git(tmp_path / "bob", "remote", "set-url", "origin", str(tmp_path / "other.git"))
+    bob.get_version("iris@3").set_stage("production")
+    bob.push()
+    other = f"{host.url}/other.git"
+    one, two = team.by_url("service", host.registry), team.by_url("service", other)
+    assert [one.get_version("iris@production").number, two.get_version("iris@production").number] == [2, 3]
+    for offline in (False, True):
+        one = team.by_url("service", host.registry, offline=offline)
+        two = team.by_url("service", other, offline=offline)
+        assert [one.get_version("iris@production").number, two.get_version("iris@production").number] == [2, 3]
+    assert entry(one) != entry(two)
+    kept = [Address.parse(url).key for url in ("ssh://a@h/x", "ssh://b@h/x", "ssh://a@h/x/", "a@h:x", "https://h/x")]
+    assert len(set(kept)) == 5
+
+
+def test_the_cache_is_the_users_alone(team, host, hermetic):
+    service = team.by_url("service", host.registry)
+    service.list_models()
+    assert entry(service).parent.stat().st_mode & 0o777 == 0o700
+
+
+def test_the_cache_is_where_other_programs_have_theirs():
+    assert str(cache_folder({"XDG_CACHE_HOME": "/var/cache/ada", "HOME": "/home/ada"})) == "/var/cache/ada/gitmodel"
+    assert str(cache_folder({"XDG_CACHE_HOME": "relative", "HOME": "/home/ada"})).endswith("/gitmodel")
+    assert str(cache_folder({"HOME": "/home/ada"})).startswith("/home/ada/")
+
+
+def test_a_cache_that_cannot_be_written_is_said(team, host, tmp_path):
+    (tmp_path / "cache-service").write_text("a file")
+    with pytest.raises(Unreachable, match="cannot be written") as error:
+        team.by_url("service", host.registry)
+    assert "XDG_CACHE_HOME" in error.value.hint
+
+
+# A damaged cache
+
+
+def remove_all(folder):
+    shutil.rmtree(folder)
+
+
+def remove_answers(folder):
+    shutil.rmtree(folder / "asked")
+
+
+def remove_heads(folder):
+    for name in ("branch.git", "single.git"):
+        (folder / name / "HEAD").unlink()
+
+
+def spoil_config(folder):
+    for name in ("branch.git", "single.git"):
+        (folder / name / "config").write_text("[core\n")
+
+
+def spoil_refs(folder):
+    for ref in (*folder.glob("*/refs/heads/gitmodel"), *folder.glob("*/refs/tags/model/*/*")):
+        ref.write_text("no id\n")
+
+
+def remove_refs(folder):
+    for name in ("branch.git", "single.git"):
+        shutil.rmtree(folder / name / "refs")
+        (folder / name / "refs").mkdir()
+
+
+def cut_packs(folder):
+    for pack in folder.glob("*/objects/pack/*.pack"):
+        pack.chmod(0o644)
+        pack.write_bytes(pack.read_bytes()[:40])
+
+
+def remove_objects(folder):
+    for name in ("branch.git", "single.git"):
+        shutil.rmtree(folder / name / "objects")
+        (folder / name / "objects").mkdir()
+
+
+def leave_locks(folder):
+    for name in ("branch.git", "single.git"):
+        for lock in ("shallow.lock", "packed-refs.lock", "refs/heads/gitmodel.lock", "config.lock"):
+            (folder / name / lock).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name / lock).touch()
+
+
+DAMAGES = [
+    remove_all, remove_answers, remove_heads, spoil_config, spoil_refs, remove_refs, cut_packs, remove_objects,
+    leave_locks,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_cache_is_made_anew(team, ada, host, damage):
+    begun = team.by_url("service", host.registry)
+    assert begun.get_version("iris@production").number == 2
+    assert len(begun.get_model("iris").versions) == 3
+    begun.close()
+    ada.get_version("iris@3").set_stage("production")
+    ada.get_model("iris").create_version()
+    ada.push()
+    damage(entry(begun))
+    for client in (begun, team.by_url("service", host.registry)):
+        assert client.get_version("iris@production").number == 3
+        assert [version.number for version in client.get_model("iris").versions] == [1, 2, 3, 4]
+        assert client.get_version("iris@production").stage == "production"
+    damage(entry(begun))
+    writer = team.by_url("service", host.registry)
+    assert writer.get_model("iris").create_version().number == 5
+
+
+def test_many_share_one_cache(team, ada, host):
+    found, failed = [], []
+
+    def read(number):
+        try:
+            for _ in range(3):
+                client = team.by_url("service", host.registry)
+                version = client.get_version("iris@production" if number % 2 else "iris@2")
+                found.append((version.number, version.metadata, len(client.get_model("iris").versions)))
+                client.close()
+        except Exception as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=read, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
+    assert found == [(2, {"accuracy": 0.2}, 3)] * 18
+
+
+# Bad input and secrets
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "ftp://s3cret@git.example.org/x",
+        "ext::sh -c s3cret",
+        "https://",
+        "https://ada:s3c/ret@git.example.org/x",
+        "https://git.example.org/x?token=s3cret",
+        "https://git.example.org/x\ns3cret",
+        "-oProxyCommand=s3cret://x",
+        "nonsense://s3cret",
+    ],
+)
+def test_what_cannot_be_a_registrys_url_is_refused_and_not_repeated(tmp_path, url):
+    with pytest.raises(UsageError) as error:
+        Client(tmp_path, repo=url)
+    assert "s3c" not in error.value.message + error.value.hint
+    assert not (tmp_path / "x").exists()
+
+
+def test_credentials_are_neither_kept_nor_shown(team, ada, host, tmp_path, capsys):
+    url = host.registry.replace("http://", "http://ada:s3cret@")
+    service = team.by_url("service", url)
+    service.get_version("iris@production").get_artifact("train").path()
+    service.list_models()
+    service.get_model("iris").create_version().set_stage("staging")
+    said = repr(service) + service.repository.url
+    host.cut = ("GET", "git-upload-pack", "before")
+    for work in (lambda: service.get_version("iris@3"), service.list_models, lambda: service.register_model("rose")):
+        with pytest.raises(Unreachable) as error:
+            work()
+        said += error.value.message + error.value.hint
+    assert "s3cret" not in said
+    kept = list((tmp_path / "cache-service").rglob("*"))
+    assert [path for path in kept if "s3cret" in str(path)] == []
+    assert [path for path in kept if path.is_file() and b"s3cret" in path.read_bytes()] == []
+    assert entry(service) == entry(team.by_url("service", host.registry))
+
+
+def test_a_hostile_server_gets_nothing_out_of_the_cache(team, ada, host, bare, git, tmp_path):
+    root = git(bare, "rev-parse", "gitmodel")
+    blob = git(bare, "hash-object", "-w", "--stdin", input="../../../../etc/passwd")
+    lines = git(bare, "ls-tree", f"{root}:models/iris").splitlines()
+    spoiled = "\n".join([*(line for line in lines if "model.toml" not in line), f"120000 blob {blob}\tmodel.toml"])
+    iris = git(bare, "mktree", input=f"{spoiled}\n")
+    models = git(bare, "mktree", input=f"040000 tree {iris}\tiris\n")
+    others = [line for line in git(bare, "ls-tree", root).splitlines() if "models" not in line]
+    top = git(bare, "mktree", input="\n".join([*others, f"040000 tree {models}\tmodels", ""]))
+    made = git(bare, "-c", "user.name=E", "-c", "user.email=e@x", "commit-tree", "-p", root, "-m", "Add", top)
+    git(bare, "update-ref", "refs/heads/gitmodel", made)
+    with pytest.raises(Invalid, match="is a symbolic link, not a file"):
+        team.by_url("service", host.registry).get_version("iris@3")
+    with pytest.raises(Invalid, match="is a symbolic link, not a file"):
+        team.by_url("service", host.registry).get_model("iris")

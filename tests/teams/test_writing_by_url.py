@@ -1,0 +1,238 @@
+"""Writing to a registry by URL: many at once, races that are lost, connections that are cut, jobs that run again."""
+
+import subprocess
+import threading
+
+import pytest
+from teamwork import assert_sound, refs, source
+
+from gitmodel import Conflict, Refused, Unreachable, UsageError
+from gitmodel.domain.snapshot import Change
+from gitmodel.registry import setup
+
+
+def numbers(client):
+    return [version.number for version in client.get_model("iris").versions]
+
+
+def all_at_once(works):
+    """Run *works* in threads that begin together; what failed."""
+    failed, gate = [], threading.Barrier(len(works))
+
+    def run(work):
+        gate.wait()
+        try:
+            work()
+        except Exception as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=run, args=(work,)) for work in works]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return failed
+
+
+def test_everything_that_is_done_in_a_clone_is_done_by_url(team, ada, host, bare):
+    job = team.by_url("job", host.registry)
+    rose = job.register_model("rose", license="MIT", tags=["new"])
+    made = rose.create_version("1.0", data={"train": source(team, "roses")}, metadata={"accuracy": 0.5})
+    assert (made.number, made.name, made.stage) == (1, "1.0", None)
+    made.log_metadata(checked=True)
+    made.add_alias("champion")
+    made.set_stage("staging", reason="first one")
+    rose.create_version().set_stage("staging")
+    assert rose.rollback("staging").number == 1
+    rose.demote("staging")
+    rose.get_version(2).delete(reason="no use")
+    made.remove_alias("champion")
+    job.update_model("rose", new_name="tulip", add_tags=["renamed"])
+    with job.transaction("Move iris on"):
+        version = job.get_model("iris").create_version(metadata={"batch": 1})
+        version.set_stage("production")
+    assert (version.number, version.stage) == (4, "production")
+    job.delete_model("tulip", force=True)
+    assert_sound(bare)
+    ada.pull()
+    assert refs(bare) == refs(ada.repository.common_dir)
+    assert ada.get_version("iris@production").metadata == {"batch": 1}
+    assert [model.name for model in ada.list_models()] == ["iris"]
+
+
+def test_what_a_handle_of_a_tag_writes_is_what_it_reads_then(team, host):
+    version = team.by_url("job", host.registry).get_version("iris@production")
+    assert version.frozen
+    version.log_metadata(checked=True)
+    assert (version.frozen, version.metadata) == ("", {"accuracy": 0.2, "checked": True})
+
+
+def test_the_first_write_begins_the_registry(team, tmp_path, git):
+    git(tmp_path, "init", "-q", "--bare", "empty.git")
+    url = (tmp_path / "empty.git").as_uri()
+    failed = all_at_once([lambda name=name: team.by_url(name, url).register_model(name) for name in ("rose", "tulip")])
+    assert failed == []
+    assert [model.name for model in team.by_url("c", url).list_models()] == ["rose", "tulip"]
+    assert git(tmp_path / "empty.git", "rev-list", "--count", "gitmodel") == "3"
+    assert_sound(tmp_path / "empty.git")
+
+
+def test_a_registry_without_a_store_that_others_reach_says_what_to_do(team, tmp_path, git):
+    git(tmp_path, "init", "-q", "--bare", "empty.git")
+    job = team.by_url("job", (tmp_path / "empty.git").as_uri())
+    rose = job.register_model("rose")
+    with pytest.raises(Unreachable, match="names no artifact store that others reach") as error:
+        rose.create_version(data={"train": source(team, "roses")})
+    assert error.value.exit_code == 7
+    assert "init --store URL" in error.value.hint
+    assert "GITMODEL_STORE" in error.value.hint
+    assert rose.create_version(metadata={"rows": 1}).number == 1
+    setup.begin(job.repository, store=team.store)
+    again = team.by_url("job", (tmp_path / "empty.git").as_uri())
+    version = again.get_model("rose").create_version(data={"train": source(team, "roses")})
+    assert version.get_artifact("train").open().read() == b"roses"
+
+
+def test_twenty_jobs_at_once_all_succeed(team, ada, bare):
+    # by path: the contention is the same, and a server for each of thousands of requests would only cost time
+    jobs = [team.by_url(f"job{number}", bare.as_uri()) for number in range(20)]
+    made = []
+
+    def work(job, number):
+        made.append(job.get_model("iris").create_version(metadata={"job": number}).number)
+
+    assert all_at_once([lambda job=job, n=n: work(job, n) for n, job in enumerate(jobs)]) == []
+    assert sorted(made) == list(range(4, 24))
+    last = team.by_url("last", bare.as_uri())
+    assert sorted(v.metadata["job"] for v in last.get_model("iris").versions[3:]) == list(range(20))
+    assert_sound(bare)
+
+
+@pytest.mark.soak
+def test_twenty_jobs_at_once_all_succeed_over_http(team, ada, host, bare):
+    jobs = [team.by_url(f"job{number}", host.registry) for number in range(20)]
+    assert all_at_once([lambda job=job: job.get_model("iris").create_version() for job in jobs]) == []
+    assert numbers(jobs[0]) == list(range(1, 24))
+    assert_sound(bare)
+
+
+def test_jobs_that_share_a_cache_all_succeed(team, host, bare):
+    jobs = [team.by_url("shared", host.registry) for _ in range(5)]
+    assert all_at_once([lambda job=job: job.get_model("iris").create_version() for job in jobs]) == []
+    assert numbers(jobs[0]) == list(range(1, 9))
+    assert_sound(bare)
+
+
+def test_processes_that_share_a_cache_all_succeed(team, host, bare, tmp_path):
+    team.by_url("shared", host.registry)
+    environ = {**team.environ("shared"), "XDG_CACHE_HOME": str(tmp_path / "cache-shared")}
+    command = ["git-model", "--repo", host.registry, "-q", "version", "create", "iris"]
+    jobs = [
+        subprocess.Popen(command, env=environ, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=tmp_path)
+        for _ in range(3)
+    ]
+    said = [(*job.communicate(), job.returncode) for job in jobs]
+    assert sorted(said) == [(f"iris@{number}\n", "", 0) for number in (4, 5, 6)]
+    assert_sound(bare)
+
+
+def test_a_lost_race_is_planned_again_on_what_won(team, host, bare):
+    first, second = team.by_url("first", host.registry), team.by_url("second", host.registry)
+    seen = []
+
+    def plan(snapshot):
+        if len(seen) < 2:
+            second.get_model("iris").create_version()
+        seen.append(snapshot.last_number("iris"))
+        return Change(None, subject="Change the notes", files={"README.md": b"# Notes\n"})
+
+    first.repository.transact(plan)
+    assert seen == [3, 4, 5]
+    assert numbers(first) == [1, 2, 3, 4, 5]
+    assert_sound(bare)
+
+
+def test_a_race_that_is_always_lost_ends_with_the_time_and_changes_nothing(team, host, bare):
+    first, second = team.by_url("first", host.registry, timeout=0), team.by_url("second", host.registry)
+
+    def plan(snapshot):
+        second.get_model("iris").create_version()
+        return Change(None, subject="Change the notes", files={"README.md": b"# Notes\n"})
+
+    with pytest.raises(Conflict, match=r"others kept changing http.* for 0 s, and nothing was changed") as error:
+        first.repository.transact(plan)
+    assert "--timeout" in error.value.hint
+    assert numbers(first) == [1, 2, 3, 4]
+    assert_sound(bare)
+
+
+def test_a_number_told_in_a_transaction_that_others_took_is_a_conflict(team, host, bare):
+    first, second = team.by_url("first", host.registry), team.by_url("second", host.registry)
+
+    def make_one():
+        with first.transaction("Make one"):
+            assert first.get_model("iris").create_version(metadata={"mine": True}).number == 4
+            second.get_model("iris").create_version()
+
+    with pytest.raises(Conflict, match="somebody else made iris 4 meanwhile, and nothing was changed"):
+        make_one()
+    assert "mine" not in first.get_version("iris@4").metadata
+    with first.transaction("Make one"):
+        assert first.get_model("iris").create_version().number == 5
+    assert_sound(bare)
+
+
+def test_a_push_that_went_through_and_was_not_told_so_is_found_out(team, host, bare):
+    job = team.by_url("job", host.registry)
+    host.cut = ("POST", "git-receive-pack", "after")
+    assert job.get_model("iris").create_version().number == 4
+    assert numbers(job) == [1, 2, 3, 4]
+
+
+def test_a_hook_of_the_server_is_heard_in_its_own_words(team, host, bare):
+    hook = bare / "hooks" / "pre-receive"
+    hook.write_text("#!/bin/sh\necho 'GL-HOOK-ERR: ask the release team' >&2\nexit 1\n", encoding="utf-8")
+    hook.chmod(0o755)
+    job = team.by_url("job", host.registry)
+    before = refs(bare)
+    with pytest.raises(Refused, match="GL-HOOK-ERR: ask the release team"):
+        job.get_version("iris@3").set_stage("production")
+    assert refs(bare) == before
+    assert job.get_version("iris@production").number == 2
+
+
+def test_a_stage_for_proposals_only_stays_pending_by_url_too(team, ada, host, bare):
+    rules = b'format = "1.0"\n\n[[stages]]\nname = "production"\nproposal_only = true\n'
+    ada.repository.transact(lambda _: Change(None, subject="Set rules", files={"gitmodel.toml": rules}))
+    ada.push()
+    job = team.by_url("job", host.registry, store=team.store)
+    assert job.get_version("iris@3").set_stage("production").pending
+    assert job.get_version("iris@production").number == 2
+    assert refs(bare)["refs/tags/model/iris/production"] == ada.repository.tags.id(ada.repository.tags.all()[0])
+
+
+def test_apply_puts_in_force_what_was_merged(team, ada, host, bare, git):
+    ada.get_version("iris@3").set_stage("staging")
+    ada.push()
+    git(bare, "update-ref", "-d", "refs/tags/model/iris/staging")
+    job = team.by_url("job", host.registry)
+    assert [ref.name for ref in job.apply().moved] == ["model/iris/staging"]
+    assert job.apply().moved == ()
+    assert job.get_version("iris@staging").number == 3
+    assert_sound(bare)
+
+
+def test_there_is_nothing_to_pull_or_push(team, host):
+    job = team.by_url("job", host.registry)
+    for work in (job.pull, job.push):
+        with pytest.raises(UsageError, match=r"the registry is http.* itself"):
+            work()
+
+
+def test_a_remote_that_was_rewound_is_followed(team, ada, host, bare, git):
+    job = team.by_url("job", host.registry)
+    job.get_model("iris").create_version()
+    git(bare, "update-ref", "refs/heads/gitmodel", "refs/heads/gitmodel~1")
+    assert numbers(job) == [1, 2, 3]
+    assert job.get_model("iris").create_version().number == 4
+    assert_sound(bare)
