@@ -1,5 +1,6 @@
 """Real git servers on loopback: smart HTTP through `git http-backend`, and ssh through OpenSSH's own server."""
 
+import base64
 import os
 import pwd
 import shutil
@@ -38,6 +39,10 @@ class _GitHandler(BaseHTTPRequestHandler):
         path, _, query = self.path.partition("?")
         service = path.rpartition("/")[2] if self.command == "POST" else query.partition("service=")[2]
         self.server.seen.append((self.command, service))
+        user = self._user()
+        if user is None:
+            self.wfile.write(b"HTTP/1.0 401 Unauthorized\r\nWWW-Authenticate: Basic realm=git\r\n\r\n")
+            return None
         if self.server.cut == (self.command, service, "before"):
             return self._hang_up()
         within = self.server.cut == (self.command, service, "within")
@@ -54,7 +59,7 @@ class _GitHandler(BaseHTTPRequestHandler):
             "CONTENT_LENGTH": str(len(body)),
             "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
             "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
-            "REMOTE_USER": "somebody",
+            "REMOTE_USER": user,
             "REMOTE_ADDR": "127.0.0.1",
         }
         done = subprocess.run(["git", "http-backend"], input=body, capture_output=True, env=environ)
@@ -72,6 +77,14 @@ class _GitHandler(BaseHTTPRequestHandler):
             self.wfile.flush()
             self.server.over.wait()
 
+    def _user(self):
+        """Who asks; None if nobody said so, and the server wants to know."""
+        if self.server.passwords is None:
+            return "somebody"
+        said = self.headers.get("Authorization", "").removeprefix("Basic ")
+        name, _, password = base64.b64decode(said).decode().partition(":")
+        return name if password and self.server.passwords.get(name) == password else None
+
     def _hang_up(self):
         self.connection.shutdown(socket.SHUT_RDWR)
 
@@ -87,10 +100,14 @@ class _GitServer(ThreadingHTTPServer):
 
 
 @contextmanager
-def http_server(root):
-    """Serve the repositories below *root*; gives the server: `url`, `seen` requests, and where to `cut` the next."""
+def http_server(root, passwords=None):
+    """Serve the repositories below *root*; gives the server: `url`, `seen` requests, and where to `cut` the next.
+
+    With *passwords* (by name) only these people are let in, and hooks know them as `REMOTE_USER`.
+    """
     server = _GitServer(("127.0.0.1", 0), _GitHandler)
     server.root, server.seen, server.cut, server.over = root, [], None, threading.Event()
+    server.passwords = passwords
     server.url = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
     thread.start()

@@ -1,13 +1,17 @@
 """The story of two clones on real git servers, and connections that are cut at each phase of a push."""
 
 import os
+import subprocess
 
+import editing
 import pytest
 from servers import SSHD, http_server, ssh_server
 from teamwork import assert_sound, refs
 
 from gitmodel import Client, Refused, Unreachable
 from gitmodel.teams import joining
+
+PRODUCTION = "refs/tags/model/iris/production"
 
 
 @pytest.fixture(params=["http", "ssh", "path"])
@@ -114,4 +118,66 @@ def test_a_connection_that_is_cut_loses_nothing_and_running_again_completes(
     assert refs(bare) == refs(bob.repository.common_dir)
     assert [version.metadata.get("bob") for version in bob.get_model("iris").versions].count(True) == 1
     assert bob.get_version("iris@production").number == 5
+    assert_sound(bare)
+
+
+ONLY_RELEASE = """\
+#!/bin/sh
+case "$1" in
+refs/tags/model/*/production)
+    [ "$REMOTE_USER" = release ] || { echo "$REMOTE_USER may not move $1" >&2; exit 1; } ;;
+esac
+"""
+
+
+def test_who_registers_cannot_put_production_in_force_on_a_host_that_protects_the_tag(ada, team, bare, git, tmp_path):
+    """A host with a rule per ref and two identities; the one that trains tries all that its tools offer."""
+    rules = editing.read(tmp_path / "ada", "gitmodel.toml").replace(
+        'name = "production"\n', 'name = "production"\nproposal_only = true\n'
+    )
+    editing.edit(tmp_path / "ada", {"gitmodel.toml": rules})
+    ada.push()
+    git(bare, "config", "http.receivepack", "true")
+    hook = bare / "hooks" / "update"
+    hook.write_text(ONLY_RELEASE, encoding="utf-8")
+    hook.chmod(0o755)
+    with http_server(tmp_path, {"trainer": "one", "release": "two"}) as server:
+        place = server.url.removeprefix("http://")
+        trainer = team.clone("trainer", url=f"http://trainer:one@{place}/remote.git")
+        release = team.clone("release", url=f"http://release:two@{place}/remote.git")
+        trainer.pull()
+        in_force = refs(bare)[PRODUCTION]
+        folder = tmp_path / "trainer"
+
+        # it registers and promotes to staging
+        version = trainer.get_model("iris").create_version(metadata={"accuracy": 1.0})
+        trainer.get_version("iris@3").set_stage("staging")
+        trainer.push()
+        # a promotion of its own is recorded, and nothing else
+        assert version.set_stage("production").pending
+        trainer.push()
+        assert refs(bare)[PRODUCTION] == in_force
+        assert [ref.stage for ref, _ in trainer.apply().refused] == ["production"]
+        # to vouch for itself, or to make the tag with plain git, does not get past the host
+        commit = git(folder, "rev-parse", "gitmodel")
+        assert [ref.stage for ref in trainer.apply(reviewed=[commit]).moved] == ["production"]
+        with pytest.raises(Refused, match="trainer may not move refs/tags/model/iris/production"):
+            trainer.push()
+        git(folder, "tag", "-f", "-a", "-m", "mine", "model/iris/production", "gitmodel")
+        pushed = subprocess.run(
+            ["git", "push", "--force", "origin", PRODUCTION], cwd=folder, capture_output=True, text=True
+        )
+        assert pushed.returncode != 0
+        assert "trainer may not move" in pushed.stderr
+        gone = subprocess.run(["git", "push", "origin", f":{PRODUCTION}"], cwd=folder, capture_output=True)
+        assert gone.returncode != 0
+        assert refs(bare)[PRODUCTION] == in_force
+
+        # the one that applies finds it pending, and decides
+        release.pull()
+        assert release.get_version("iris@production").number == 2
+        assert [ref.stage for ref, _ in release.apply().refused] == ["production"]
+        assert [ref.stage for ref in release.apply(reviewed=[commit]).moved] == ["production"]
+        release.push()
+        assert refs(bare)[PRODUCTION] != in_force
     assert_sound(bare)
