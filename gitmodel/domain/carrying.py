@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from gitmodel.domain import paths
+from gitmodel.domain.names import ARCHIVED, NONE
+
+PLACES = ("stage", "alias", "archived")
 _MARK = "\x01"
 
 # The number that a version made here gets where its own was taken meanwhile: (model, ours) -> theirs to be.
@@ -37,8 +41,29 @@ class Carried:
         self.numbers.update({(new, ours): theirs for (model, ours), theirs in self.numbers.items() if model == old})
 
 
-def reworded(message: str, carried: Carried, lost_names: Iterable[str] = ()) -> str:
-    """A commit's message with the new numbers and without lost names in its subject and trailers; prose stays.
+@dataclass
+class Replayed:
+    """What a commit becomes on the new tip: its *files*, and what could not be kept, in words, theirs standing.
+
+    *previous* are the stages and aliases that it sets, each with who held it there before.
+    """
+
+    files: dict[str, bytes | None] = field(default_factory=dict)
+    conflicts: list[str] = field(default_factory=list)
+    lost_names: list[str] = field(default_factory=list)
+    previous: dict[str, int | None] = field(default_factory=dict)
+
+    @property
+    def changes_places(self) -> bool:
+        """Whether anything enters or leaves a stage, an alias or the archive by it."""
+        found = (paths.parse_path(path) for path in self.files)
+        return any(what is not None and what.kind in PLACES for what in found)
+
+
+def reworded(message: str, carried: Carried, done: Replayed | None = None) -> str:
+    """A commit's message as it is true of what was *done* there: subject and trailers made anew, prose as it was.
+
+    They have the new numbers and names; who held a stage before is who holds it there; what could not be kept is gone.
 
     >>> print(reworded("Add iris 4\\n\\nModel: iris\\nVersion: 4\\nTxn: 4f\\n", Carried({("iris", 4): 5})))
     Add iris 5
@@ -50,7 +75,7 @@ def reworded(message: str, carried: Carried, lost_names: Iterable[str] = ()) -> 
     """
     subject, separator, rest = message.partition("\n")
     body, gap, trailers = rest.rpartition("\n\n")
-    for name in lost_names:
+    for name in done.lost_names if done else ():
         subject = subject.replace(f" ({name})", "")
     for (model, old), new in carried.numbers.items():
         # The mark keeps a number that was just written from being taken for one that is still to be replaced.
@@ -61,4 +86,24 @@ def reworded(message: str, carried: Carried, lost_names: Iterable[str] = ()) -> 
     for ours, theirs in carried.models.items():
         subject = re.sub(rf"(?<![\w.+-]){re.escape(ours)}(?![\w.+-])", theirs, subject)
         trailers = re.sub(rf"^Model: {re.escape(ours)}$", f"Model: {theirs}", trailers, flags=re.MULTILINE)
+    if done is not None:
+        trailers = "\n".join(_true_of(done, trailers.split("\n")))
     return (subject + separator + body + gap + trailers).replace(_MARK, "")
+
+
+def _true_of(done: Replayed, trailers: Iterable[str]) -> Iterator[str]:
+    """The lines of *trailers* that hold of what was done, with who was there before."""
+    for line in trailers:
+        key, _, value = line.partition(": ")
+        if key in ("Stage", "Alias"):
+            if value in done.previous:
+                yield line
+                if done.previous[value] is not None:
+                    yield f"Previous-Version: {done.previous[value]}"
+            elif value in (ARCHIVED, NONE) and done.changes_places:
+                yield line
+        elif key in ("Previous-Stage", "Forced"):
+            if done.changes_places:
+                yield line
+        elif key != "Previous-Version" or (not done.previous and done.changes_places):
+            yield line

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from gitmodel.domain import codec, models, paths, records
-from gitmodel.domain.carrying import Carried
+from gitmodel.domain.carrying import PLACES, Carried, Replayed
 from gitmodel.domain.merging import merged
 from gitmodel.domain.names import fold
 from gitmodel.domain.overlay import Overlay
@@ -28,18 +28,8 @@ _SCHEMAS: Mapping[str, codec.Schema[Any]] = {
     "run": records.RUN,
     "purge": records.PURGE,
 }
-_PLACES = ("stage", "alias", "archived")
 
 R = TypeVar("R")
-
-
-@dataclass
-class Replayed:
-    """What a commit becomes on the new tip: its *files*, and what could not be kept, in words, theirs standing."""
-
-    files: dict[str, bytes | None] = field(default_factory=dict)
-    conflicts: list[str] = field(default_factory=list)
-    lost_names: list[str] = field(default_factory=list)
 
 
 def replay(before: Snapshot, after: Files, changed: Iterable[str], onto: Snapshot, carried: Carried) -> Replayed:
@@ -83,7 +73,15 @@ class _Replay:
         self._drop_lost_names()
         self._make_sound()
         self.done.files = {path: data for path, data in self.done.files.items() if data != self.was.read(path)}
+        self.done.previous = dict(self._previous())
         return self.done
+
+    def _previous(self) -> Iterator[tuple[str, int | None]]:
+        for path, data in self.done.files.items():
+            what = paths.parse_path(path)
+            if what is not None and what.kind in ("stage", "alias") and data is not None:
+                held = self._read(records.STAGE, self.was, path)
+                yield what.key, held.version if held else None
 
     # Models
 
@@ -281,16 +279,16 @@ class _Replay:
         """Take away what is clean as text and wrong as a whole, as a stage for a version that was deleted."""
         for model in sorted({what.model for _, what in self._touched()} | self.refused):
             if model in self.refused:
-                self._drop(model, _PLACES)
+                self._drop(model, PLACES)
             before = set(self._faults(self.was, model))
             found = [fault for fault in self._faults(self.onto.files, model) if fault not in before]
             if found:
                 self.done.conflicts += [f"{fault}; theirs stands" for fault in found]
-                self._drop(model, _PLACES)
+                self._drop(model, PLACES)
             if found and set(self._faults(self.onto.files, model)) - before:
                 self._keep_new_versions(model)
             if found and set(self._faults(self.onto.files, model)) - before:
-                self._drop(model, tuple(_SCHEMAS) + _PLACES)
+                self._drop(model, tuple(_SCHEMAS) + PLACES)
             self._tidy(model)
 
     def _touched(self, model: str = "") -> list[tuple[str, RecordPath]]:
@@ -327,7 +325,7 @@ class _Replay:
             if what is not None and what.kind == "stage" and self.done.files.get(path) is not None:
                 number = _holder(self.done.files[path])
                 self.done.conflicts.append(f"{model} {what.key}: here {number}, which is in another stage there")
-                self._drop(model, _PLACES)
+                self._drop(model, PLACES)
                 break
         if self._touched(model):
             self.done.files.update(dict.fromkeys(leftovers(self.onto, model)))

@@ -219,7 +219,7 @@ def _replay_all(repository: Repository, ours: str, theirs: str, done: Pulled) ->
         again = replay(before, repository.files(id), changed, repository.recorded(onto), carried)
         done.conflicts += again.conflicts
         if again.files:
-            message = reworded(commit.message, carried, again.lost_names)
+            message = reworded(commit.message, carried, again)
             onto = _add(repository, id, onto, again.files, message, done.remote)
             done.replayed += 1
     done.renumbered = [f"{model} {old} -> {new}" for (model, old), new in carried.numbers.items() if old != new]

@@ -6,7 +6,7 @@ from datetime import datetime, timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitmodel.domain.carrying import Carried, reworded
+from gitmodel.domain.carrying import Carried, Replayed, reworded
 from gitmodel.domain.merging import merged
 from gitmodel.domain.records import ArtifactLink, ModelRecord, VersionRecord
 
@@ -84,3 +84,19 @@ def test_numbers_that_move_up_by_one_are_each_replaced_once():
 def test_a_number_of_another_model_stays():
     message = "Promote iris-2 4 to production\n\nModel: iris-2\nVersion: 4\nTxn: 4f\n"
     assert reworded(message, Carried({("iris", 4): 5})) == message
+
+
+def test_who_was_there_before_is_who_is_there_now():
+    facts = "Model: iris\nVersion: 4\nStage: production\nPrevious-Version: 3\nTxn: 4f\n"
+    done = Replayed({"models/iris/stages/production.toml": b""}, previous={"production": 7})
+    assert reworded(f"Promote iris 4 to production\n\n{facts}", Carried({("iris", 4): 5}), done) == (
+        "Promote iris 5 to production\n\nModel: iris\nVersion: 5\nStage: production\nPrevious-Version: 7\nTxn: 4f\n"
+    )
+    done = Replayed({"models/iris/stages/production.toml": b""}, previous={"production": None})
+    assert "Previous-Version" not in reworded(f"Promote iris 4 to production\n\n{facts}", Carried(), done)
+
+
+def test_a_stage_that_could_not_be_kept_is_not_in_the_message():
+    message = "Several\n\nModel: iris\nVersion: 4\nStage: production\nPrevious-Version: 3\nForced: good\nTxn: 4f\n"
+    done = Replayed({"models/iris/versions/4.toml": b""})
+    assert reworded(message, Carried(), done) == "Several\n\nModel: iris\nVersion: 4\nTxn: 4f\n"

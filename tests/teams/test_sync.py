@@ -115,6 +115,28 @@ def test_two_holders_of_one_stage_is_a_conflict_that_names_both(team, ada, bob, 
     assert refs(bob.repository.common_dir) == refs(bare)
 
 
+def test_a_commit_that_lost_its_promotion_does_not_speak_of_it_any_more(ada, bob):
+    ada.get_version("iris@1").set_stage("production")
+    ada.push()
+    with bob.transaction("Train and promote"):
+        bob.get_model("iris").create_version().set_stage("production")
+    assert bob.pull().conflicts == ["production of iris: here version 4, there version 1, which stands"]
+    said = bob.repository.git.lines("log", "-1", "--format=%B", "refs/heads/gitmodel")
+    assert said[:4] == ["Train and promote", "", "Model: iris", "Version: 4"]
+    assert [line.partition(":")[0] for line in said[4:] if line] == ["Txn"]
+
+
+def test_a_replayed_promotion_names_who_was_there_before_it_by_the_new_number(ada, bob):
+    ada.get_model("iris").create_version()
+    ada.push()
+    bob.get_model("iris").create_version().set_stage("production")
+    bob.get_version("iris@3").set_stage("production")
+    bob.push()
+    keys = ("Version", "Previous-Version")
+    trailers = " ".join(f"%(trailers:key={key},valueonly,separator=%x20)" for key in keys)
+    assert log(bob, f"--format={trailers}")[-2:] == ["5 2", "3 5"]
+
+
 def test_promotions_of_different_stages_both_stand(ada, bob, bare):
     ada.get_version("iris@1").set_stage("production")
     ada.push()
