@@ -15,6 +15,7 @@ from transcripts import ask, make_registry
 from gitmodel.cli import COMMANDS, manual, shapes
 from gitmodel.cli.grammar import LazyGroup, Verb, first_line
 from gitmodel.cli.shells import SCRIPTS
+from gitmodel.domain.digests import digest_of
 
 ROOT = Path(__file__).resolve().parents[1]
 CONTEXTS = {ctx.command_path: ctx for ctx in manual.contexts()}
@@ -60,6 +61,7 @@ def test_every_help_ends_in_an_example_that_runs(path, registry, capsys, tmp_pat
     code, out, _ = ask(capsys, *path.split()[2:], "-h")
     example = VERBS[path].example
     assert (code, out.endswith("Example:\n" + "".join(f"  {line}\n" for line in example.splitlines()))) == (0, True)
+    example = example.replace("sha256:DIGEST", digest_of(b"train.csv\n"))
     if path == "git model completion":
         assert (
             subprocess.run(["bash", "-c", example.replace("git model", f"{sys.executable} -m gitmodel")]).returncode
@@ -177,6 +179,10 @@ READS = {
     "init": (shapes.REGISTRY, "init"),
     "store list": (shapes.STORE, "store list"),
     "store trust": (shapes.STORE, "store trust"),
+    "store status": (shapes.STORE_STATUS, "store status"),
+    "store gc": (shapes.GARBAGE, "store gc"),
+    "store copy": (shapes.COPIED, "store copy --to ./copied"),
+    "store purge": (shapes.PURGED, f"store purge {digest_of(b'validation.csv' + bytes([10]))} --reason asked --yes"),
     "store use": (shapes.STORE, "store use iris default"),
     "run": (shapes.RECORDED_RUN, "run train.py"),
     "runs list": (shapes.RECORDED_RUN, "runs list"),

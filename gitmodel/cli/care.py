@@ -78,7 +78,7 @@ def verify(invocation: Invocation, words: tuple[str, ...]) -> None:
     found: list[Verified] = []
     with output.progress("verifying") as progress:
         found.extend(client.verify(*refs, progress=progress))
-    wrong = [one for one in found if one.error]
+    wrong = [one for one in found if one.error or one.purged]
     shown = wrong if output.format == "table" else found
     output.listing(
         shown,
@@ -88,7 +88,7 @@ def verify(invocation: Invocation, words: tuple[str, ...]) -> None:
         columns=(
             ("DIGEST", lambda one: one.digest or "-"),
             ("VERSIONS", lambda one: cells.words(one.versions)),
-            ("WHAT", lambda one: one.error),
+            ("WHAT", lambda one: one.error or one.purged),
         ),
         empty=f"{_count(len(found), 'artifact')} whole, {cells.size(sum(one.size for one in found))} in all",
     )

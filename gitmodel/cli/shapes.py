@@ -351,6 +351,7 @@ VERIFIED = Shape(
         "error": "text: what is wrong with it, or empty",
         "unreachable": "true if its store could not be asked, so that nothing is known of it",
         "uri": "text: where an external artifact is, or empty",
+        "purged": "text: what of it was erased for good, when and why; empty if nothing was",
     },
 )
 PROBLEM = Shape(
@@ -394,6 +395,57 @@ STORE = Shape(
         "trusted": "true if this machine may use its credentials there, or needs none",
         "read_only": "true if this machine does not write to it",
         "models": "list of text: the models that keep their artifacts in it; of the default one, those without another",
+    },
+)
+STORE_STATUS = Shape(
+    "store_status",
+    "What is where. Of `store status`.",
+    {
+        "stores": "list of objects: `name`, `url`, `objects` and `size` (how many, and their bytes in all), `error` "
+        '(why it could not be asked, or empty); "clone" is the store inside the clone where another is the default',
+        "models": "list of objects, each artifact of a model once: `model`, `versions`, `artifacts`, `size`, `where` "
+        "(name of a store to the number of artifacts that it has), `missing` (in no store), `unknown` (perhaps in one "
+        "that could not be asked), `external`, `purged`",
+        "missing": "list of objects: `digest` (of a folder, of the first file that is missing), `artifact`, `size`, "
+        "`versions` (as `MODEL@NUMBER`), `files` (how many)",
+        "damaged": "list of text: records that could not be read",
+    },
+)
+COPIED = Shape(
+    "copied",
+    "What `store copy` did.",
+    {
+        "source": "text: the URL of the store that was copied",
+        "target": "text: the URL of the store that has it all now",
+        "copied": "number of objects",
+        "size": "number of their bytes",
+        "there": "number of objects that were there already",
+        "failed": "object: digest to why it could not be copied",
+    },
+)
+GARBAGE = Shape(
+    "garbage",
+    "What no version, run or tag needs. Of `store gc`.",
+    {
+        "store": "text: the URL of the store",
+        "digests": "list of text: the objects that may go, or went",
+        "leftovers": "number of uploads that did not end",
+        "size": "number of bytes of both",
+        "purged": "number of the objects that go because they were purged",
+        "needed": "number of objects that stay because something needs them",
+        "recent": "number of objects that nothing needs and that stay because they are recent",
+        "removed": "true if they were removed; false if they were only found",
+    },
+)
+PURGED = Shape(
+    "purged",
+    "What `store purge` did.",
+    {
+        "digests": "list of text: what has a tombstone: of a folder, its files too",
+        "versions": "list of text: the versions that name it, as `MODEL@NUMBER`",
+        "removed": "list of text: the URLs of the stores that had bytes of it, which are gone",
+        "kept": "list of text: files of the folder that stay, since other artifacts need them",
+        "pending": "true if the bytes are still there, until the tombstone is on the remote",
     },
 )
 SETTING = Shape(

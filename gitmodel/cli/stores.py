@@ -10,6 +10,7 @@ import click
 from gitmodel.cli import cells, options, shapes
 from gitmodel.cli.grammar import Invocation, LazyGroup, command
 from gitmodel.cli.setup import url_of
+from gitmodel.cli.store_care import copy, gc, purge, status
 from gitmodel.domain.urls import shown_url
 from gitmodel.errors import NotFound
 from gitmodel.registry import stores
@@ -135,5 +136,5 @@ def _remarks(found: NamedStore) -> str:
     return cells.words([*remarks, *(["read-only"] if found.read_only else [])])
 
 
-for _verb in (list_stores, add, remove, use, trust):
+for _verb in (list_stores, add, remove, use, trust, status, copy, gc, purge):
     store.add_command(_verb)

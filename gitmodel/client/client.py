@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from copy import copy
 from datetime import datetime
 from functools import partial
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
     from gitmodel.domain.lineage import Lineage
     from gitmodel.lineage.comparing import VersionDiff
     from gitmodel.lineage.maintenance import Maintained
+    from gitmodel.registry.copying import Copied
+    from gitmodel.registry.garbage import Garbage
+    from gitmodel.registry.inventory import Inventory
+    from gitmodel.registry.purging import Purged
     from gitmodel.registry.runs import RunView
     from gitmodel.storage.code_commits import CodeRepository
     from gitmodel.storage.log import StageEvent
@@ -101,7 +106,7 @@ class Client:
         Raises UsageError for a URL it cannot be at, Refused for one that only the registry names and that this machine
         was not told to trust, Unreachable if a registry by URL names none.
         """
-        return self._access.open()
+        return self._access.default()
 
     @property
     def store_url(self) -> str:
@@ -463,6 +468,64 @@ class Client:
     def trust_store(self, which: str = "default") -> NamedStore:
         """Let this machine use its credentials for a store: by its name, or a URL (one ending in `/`: all below it)."""
         return stores.trust_store(self._access, which)
+
+    def store_status(self) -> Inventory:
+        """What the versions need, in which stores it is, and what is in none. Each store is listed once."""
+        from gitmodel.registry import inventory
+
+        return inventory.take_inventory(self._writer, self._access)
+
+    def copy_store(
+        self, to: str, *, source: str = "default", jobs: int = 8, progress: Progress | None = None
+    ) -> Copied:
+        """Copy all that the store *source* has to the store *to*, a name or URL, *jobs* objects at a time, verified.
+
+        What was purged is left out; what is damaged, too, and is in `failed` of what it returns. Called again, it goes
+        on where it stopped. The registry goes on using its stores as before. Raises UsageError, Invalid if not all has
+        arrived, Unreachable.
+        """
+        from gitmodel.registry import upkeep
+
+        return upkeep.copy(self._writer, self._access, to, source=source, jobs=jobs, progress=progress)
+
+    def find_garbage(
+        self, store: str = "default", *, grace_days: float = 14.0, also: Iterable[str | os.PathLike[str]] = ()
+    ) -> Garbage:
+        """What *store* has that no version, run, tag or open run needs, and that is older than *grace_days*.
+
+        *also* are the paths of other registries that keep artifacts in it. Where others reach the store, the remote is
+        fetched first. Raises Invalid if a record cannot be read: then nobody knows what is needed; Unreachable.
+        """
+        from gitmodel.registry import upkeep
+
+        with ExitStack() as opened:
+            others = [open_repository(Path(path), environ=self._environ) for path in also]
+            for other in others:
+                opened.callback(other.close)
+            return upkeep.find_garbage(
+                self._repository, self._access, store, now=time.time(), grace_days=grace_days, also=others
+            )
+
+    def remove_garbage(
+        self, store: str = "default", *, grace_days: float = 14.0, also: Iterable[str | os.PathLike[str]] = ()
+    ) -> Garbage:
+        """Find garbage, now, and remove it; returns what is gone. Raises as `find_garbage`, Refused if read-only."""
+        from gitmodel.registry import garbage
+
+        found = self.find_garbage(store, grace_days=grace_days, also=also)
+        garbage.remove_garbage(self._access.open(store), found)
+        return found
+
+    def purge(self, digest: str, *, reason: str) -> Purged:
+        """Erase the bytes of an artifact for good, and leave a tombstone on the branch that says why.
+
+        Of a folder, its manifest and the files that no other artifact needs. Where others reach a store, the bytes go
+        only when the tombstone is on the remote: push it, and call this again. Raises NotFound, UsageError without a
+        reason, Refused, Unreachable with nothing recorded if a store or the remote is out of reach.
+        """
+        from gitmodel.registry import upkeep
+
+        return upkeep.purge(self._writer, self._repository, self._access, digest, reason)
 
     def read_code(self) -> Code:
         """The state of the code repository that *path* is in: commit, changes, origin."""

@@ -13,6 +13,8 @@ from gitmodel.domain.upgrading import raised_format
 from gitmodel.errors import Conflict, Invalid, NotFound, Refused
 
 DEFAULT = "default"
+# The store inside the clone, where another one is the default: copies, and what was not pushed yet.
+CLONE = "clone"
 
 
 def plan_store(snapshot: Snapshot, name: str, url: str) -> Change[str]:
@@ -21,6 +23,8 @@ def plan_store(snapshot: Snapshot, name: str, url: str) -> Change[str]:
     registry = snapshot.registry()
     if fold(name) == DEFAULT:
         raise Conflict("default is the registry's first store", hint=f"set it with `git model init --store {url}`")
+    if fold(name) == CLONE:
+        raise Conflict("clone is the store that every clone has for itself", hint="choose another name")
     for other, there in registry.stores.items():
         if fold(other) == fold(name) and (other, there) != (name, url):
             raise Conflict(f"there is a store {other}, at another place", hint=f"run `git model store remove {other}`")

@@ -10,6 +10,7 @@ from typing import Any
 from gitmodel.domain import versions as planning
 from gitmodel.domain.names import check_name
 from gitmodel.domain.needs import every_version
+from gitmodel.domain.purging import Purge, purges
 from gitmodel.domain.records import FOLDER_FORMAT, KINDS, ArtifactLink, VersionRecord
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.snapshot import Snapshot
@@ -29,7 +30,8 @@ class Verified:
     """What re-hashing found: *versions* are the references of those that need it; *error* is "" if it is whole.
 
     *unreachable* says that its store could not be asked, so that nothing is known. Without a *digest* it is a version
-    whose own record cannot be read. *uri* is where an external artifact is.
+    whose own record cannot be read. *uri* is where an external artifact is; *purged* says what of it was erased
+    for good, and why: that is no error.
     """
 
     digest: str
@@ -38,6 +40,7 @@ class Verified:
     error: str = ""
     unreachable: bool = False
     uri: str = ""
+    purged: str = ""
 
 
 def store_artifact(
@@ -160,20 +163,32 @@ def verify(
     A version whose record cannot be read comes first, without a digest: nobody knows what it needs.
     """
     asked = tuple(refs)
-    needed, damaged = writer.read(lambda snapshot: _needed(snapshot, asked))
+    needed, damaged, gone = writer.read(lambda snapshot: (*_needed(snapshot, asked), purges(snapshot)))
     yield from damaged
     for link, versions in needed.values():
-        check = storage.verify_folder if link.is_folder else storage.verify_file
         found = Verified(link.digest, link.size, tuple(versions), uri=link.uri or "")
+        if link.digest in gone and not link.is_external:
+            yield replace(found, purged=str(gone[link.digest]))
+            continue
         try:
-            check(source(versions[0].partition("@")[0], link), link.digest, progress=progress)
-            yield found
+            place = source(versions[0].partition("@")[0], link)
+            yield replace(found, purged=_verify(place, link, gone, progress))
         except Refused as error:
             if not link.is_external:
                 raise
             yield replace(found, error=error.message, unreachable=True)
         except GitModelError as error:
             yield replace(found, error=error.message, unreachable=isinstance(error, Unreachable))
+
+
+def _verify(place: ArtifactStore, link: ArtifactLink, gone: Mapping[str, Purge], progress: Progress | None) -> str:
+    """Hash all of an artifact that was not purged; returns what was, in words."""
+    if not link.is_folder:
+        storage.verify_file(place, link.digest, progress=progress)
+        return ""
+    storage.verify_folder(place, link.digest, without=gone, progress=progress)
+    entries = storage.manifest_of(place, link.digest) if gone else ()
+    return "; ".join(f"{entry.path}: {gone[entry.digest]}" for entry in entries if entry.digest in gone)
 
 
 _Needed = dict[tuple[object, ...], tuple[ArtifactLink, list[str]]]

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gitmodel.domain import stages as planning
+from gitmodel.domain.purging import purge_of
 from gitmodel.domain.refs import RESERVED, StageRef
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.domain.views import usable
@@ -113,7 +114,7 @@ def _artifacts(snapshot: Snapshot, store: ArtifactStore) -> Iterator[Finding]:
             continue
         for record in found:
             for link in record.artifacts:
-                if link.is_external:
+                if link.is_external or purge_of(snapshot, link.digest) is not None:
                     continue
                 try:
                     there = store.holds(link.digest)

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gitmodel.domain.purging import purges
 from gitmodel.domain.records import ArtifactLink
-from gitmodel.domain.stores import DEFAULT, check_store
+from gitmodel.domain.stores import CLONE, DEFAULT, check_store
 from gitmodel.domain.urls import is_local, scheme_of, shown_url
 from gitmodel.errors import Invalid, Refused, Unreachable
 from gitmodel.storage.external import OBJECT_STORES, ExternalStore
 from gitmodel.storage.repository import Repository
-from gitmodel.storage.several_stores import ReadOnlyStore, SeveralStores
+from gitmodel.storage.several_stores import ReadOnlyStore, SeveralStores, WithoutPurged
 from gitmodel.storage.stores import ArtifactStore, open_store
 
 TRUSTED = "gitmodel.trustedStore"
@@ -49,6 +50,17 @@ class Access:
         self._given = given
         self._opened: dict[tuple[str, bool], ArtifactStore] = {}
 
+    @property
+    def root(self) -> Path:
+        """The folder of the clone's own store."""
+        return self._root
+
+    def places(self) -> tuple[NamedStore, ...]:
+        """All stores of the registry, and the clone's own where another is the default: "clone"."""
+        stores = self.stores()
+        own = not stores[0].url or stores[0].url == self._root.as_uri()
+        return stores if own or self._repository.url else (*stores, self.named(CLONE))
+
     def stores(self) -> tuple[NamedStore, ...]:
         """All stores of the registry, the default one first."""
         names = self._repository.head().registry().stores
@@ -57,6 +69,8 @@ class Access:
     def named(self, name: str = DEFAULT) -> NamedStore:
         """The store *name*. Raises NotFound saying which there are."""
         registry = self._repository.head().registry()
+        if name == CLONE:
+            return NamedStore(CLONE, "", "every clone has it", read_only=self._read_only)
         if name != DEFAULT:
             check_store(registry, name)
         config = self._repository.config
@@ -114,8 +128,27 @@ class Access:
             self._opened[key] = ReadOnlyStore(store) if found.read_only else store
         return self._opened[key]
 
+    def default(self) -> ArtifactStore:
+        """The default store, without what was purged. Raises as `open` does."""
+        return self._without_purged(self.open())
+
     def of_model(self, model: str) -> ArtifactStore:
-        """Where new artifacts of *model* go, and where they are looked for: its own store, then the others."""
+        """Where new artifacts of *model* go, and where they are looked for: its own store, then the others.
+
+        What was purged is not given back, and not taken again.
+        """
+        return self._without_purged(self._of_model(model))
+
+    def every(self) -> ArtifactStore:
+        """All stores of the registry, the default one first; what was purged, too."""
+        others = [named.name for named in self.places() if named.name != DEFAULT]
+        return SeveralStores(self.open(), [self._opener(name) for name in others])
+
+    def _without_purged(self, store: ArtifactStore) -> ArtifactStore:
+        gone = purges(self._repository.head())
+        return WithoutPurged(store, gone) if gone else store
+
+    def _of_model(self, model: str) -> ArtifactStore:
         snapshot = self._repository.head()
         registry = snapshot.registry()
         if not registry.stores:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, TypeVar
@@ -102,7 +102,7 @@ def get_folder(
 
     _refuse_occupied(target)
     _require_parent(target)
-    entries = _read_manifest(store, digest)
+    entries = manifest_of(store, digest)
     count = _Count(progress, sum(entry.size for entry in entries))
     temporary = _sibling(target)
     try:
@@ -148,7 +148,7 @@ def copy_artifacts(
     files = {digest: source.size(digest) for digest, folder in asked if not folder}
     folders = [digest for digest, folder in asked if folder]
     for folder in folders:
-        files.update((entry.digest, entry.size) for entry in _read_manifest(source, folder))
+        files.update((entry.digest, entry.size) for entry in manifest_of(source, folder))
     _each(copy, files.items(), jobs)
     for folder in folders:
         with source.open(folder) as reader:
@@ -167,12 +167,17 @@ def verify_file(store: ArtifactStore, digest: Digest, *, progress: Progress | No
 
 
 def verify_folder(
-    store: ArtifactStore, digest: Digest, *, jobs: int = WORKERS, progress: Progress | None = None
+    store: ArtifactStore,
+    digest: Digest,
+    *,
+    without: Container[Digest] = (),
+    jobs: int = WORKERS,
+    progress: Progress | None = None,
 ) -> StoredArtifact:
-    """Hash the manifest and every file it names. Raises as `verify_file` does, naming the file."""
+    """Hash the manifest and every file it names, but those *without*. Raises as `verify_file` does, naming the file."""
     store = store.origin
-    entries = _read_manifest(store, digest)
-    once = list({(entry.digest, entry.size): entry for entry in entries}.values())
+    entries = manifest_of(store, digest)
+    once = list({(entry.digest, entry.size): entry for entry in entries if entry.digest not in without}.values())
     count = _Count(progress, sum(entry.size for entry in once))
     _each(lambda entry: _verify_entry(store, entry, count), once, jobs)
     return StoredArtifact(digest, sum(entry.size for entry in entries), folder=True)
@@ -216,7 +221,8 @@ def _put_folder(store: ArtifactStore, root: Path, jobs: int, progress: Progress 
     return StoredArtifact(digest, sum(entry.size for entry in entries), folder=True)
 
 
-def _read_manifest(store: ArtifactStore, digest: Digest) -> tuple[ManifestEntry, ...]:
+def manifest_of(store: ArtifactStore, digest: Digest) -> tuple[ManifestEntry, ...]:
+    """The files of the folder *digest*. Raises Invalid if it is none, NotFound, Unreachable."""
     if store.size(digest) > MANIFEST_LIMIT:
         raise Invalid(f"{digest} is not a manifest: it is too long")
     with store.open(digest) as reader:

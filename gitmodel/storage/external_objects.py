@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-from functools import lru_cache
 from typing import Any, BinaryIO, NamedTuple, cast
 from urllib.parse import unquote, urlsplit
 
@@ -60,7 +59,6 @@ def _object(bucket: str, key: str, version_id: str) -> dict[str, str]:
     return {"Bucket": bucket, "Key": key, **({"VersionId": version_id} if version_id else {})}
 
 
-@lru_cache(maxsize=1)
 def _s3_client() -> Any:
     return library("botocore.session", extra="s3").get_session().create_client("s3")
 
@@ -68,15 +66,16 @@ def _s3_client() -> Any:
 def _ask_s3(operation: str, uri: str, **arguments: str) -> Any:
     exceptions = library("botocore.exceptions", extra="s3")
     try:
-        return getattr(_s3_client(), operation)(**arguments)
+        client = _s3_client()
+        return getattr(client, operation)(**arguments)
     except exceptions.ClientError as error:
-        raise _s3_refusal(uri, arguments, error.response) from None
+        raise _s3_refusal(client, arguments, error.response) from None
     except (exceptions.BotoCoreError, OSError) as error:
         said = str(error).strip().splitlines()[0]
         raise Unreachable(f"{uri} cannot be read: {said}", hint="see `aws configure list`, then try again") from error
 
 
-def _s3_refusal(uri: str, arguments: dict[str, str], response: Any) -> GitModelError:
+def _s3_refusal(client: Any, arguments: dict[str, str], response: Any) -> GitModelError:
     error = response.get("Error", {})
     status, code = response.get("ResponseMetadata", {}).get("HTTPStatusCode"), error.get("Code", "")
     bucket, key = arguments["Bucket"], arguments["Key"]
@@ -86,7 +85,7 @@ def _s3_refusal(uri: str, arguments: dict[str, str], response: Any) -> GitModelE
         return NotFound(what, hint="check the bucket and the key; AWS_ENDPOINT_URL says which server is asked")
     said = f"{code}: {error.get('Message', '')}".strip(": ")
     if status in (401, 403):
-        credentials = _s3_client()._request_signer._credentials
+        credentials = client._request_signer._credentials
         who = f"the access key ...{credentials.access_key[-4:]}" if credentials else "nobody: there are no credentials"
         return Unreachable(
             f"the bucket {bucket} refuses the key {key}{version} to {who} ({said})",

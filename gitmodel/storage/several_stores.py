@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import BinaryIO
 
 from gitmodel.domain.digests import Digest
-from gitmodel.errors import GitModelError, Refused
+from gitmodel.errors import GitModelError, NotFound, Refused
 from gitmodel.storage.stores import ArtifactStore, Leftover, Sent, StoredObject
 
 
@@ -102,13 +102,55 @@ class ReadOnlyStore(SeveralStores):
         raise self._refusal()
 
     def holder(self, digest: Digest) -> ArtifactStore:
-        return self._first
+        return self._first.holder(digest) if isinstance(self._first, SeveralStores) else self._first
 
     def _refusal(self) -> Refused:
         return Refused(
             f"the artifact store {self.url} is read-only on this machine",
             hint="GITMODEL_STORE_READ_ONLY or `git config gitmodel.storeReadOnly` says so",
         )
+
+
+class Purged(NotFound):
+    """What was asked for was erased for good, and its tombstone says why."""
+
+
+class WithoutPurged(SeveralStores):
+    """A store that neither gives back nor takes what was purged: *gone* says why, by digest."""
+
+    def __init__(self, store: ArtifactStore, gone: Mapping[str, object]) -> None:
+        super().__init__(store, ())
+        self._gone = gone
+
+    @property
+    def origin(self) -> ArtifactStore:
+        return WithoutPurged(self._first.origin, self._gone)
+
+    def put_stream(self, source: BinaryIO, *, sent: Sent | None = None) -> tuple[Digest, int]:
+        digest, size = self._first.put_stream(source, sent=sent)
+        if digest in self._gone:
+            self._first.remove(digest)
+            raise self._refusal(digest)
+        return digest, size
+
+    def put_known(self, digest: Digest, size: int, source: BinaryIO, *, sent: Sent | None = None) -> None:
+        if digest in self._gone:
+            raise self._refusal(digest)
+        self._first.put_known(digest, size, source, sent=sent)
+
+    def holder(self, digest: Digest) -> ArtifactStore:
+        if digest in self._gone:
+            raise Purged(
+                f"{digest} was {self._gone[digest]}",
+                hint="its bytes were erased for good; the record of the version stays",
+            )
+        return self._first.holder(digest) if isinstance(self._first, SeveralStores) else self._first
+
+    def holds(self, digest: Digest) -> bool:
+        return digest not in self._gone and self._first.holds(digest)
+
+    def _refusal(self, digest: Digest) -> Refused:
+        return Refused(f"{digest} was {self._gone[digest]}", hint="what was purged is not stored again")
 
 
 def _origin(open_store: Callable[[], ArtifactStore]) -> Callable[[], ArtifactStore]:

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 
 from gitmodel.domain import paths
+from gitmodel.domain.purging import purge_of
 from gitmodel.domain.records import ArtifactLink
 from gitmodel.domain.views import usable
 from gitmodel.errors import Unreachable
@@ -81,6 +82,6 @@ def _links(repository: Repository, old: str, new: str) -> Iterator[tuple[str, Ar
         if what is not None and what.kind == "version" and repository.files(new).id(path) is not None:
             for record in usable(snapshot.versions(what.model, [int(what.key)])):
                 for link in record.artifacts:
-                    if link.is_external:
+                    if link.is_external or purge_of(snapshot, link.digest) is not None:
                         continue
                     yield f"{what.model}@{record.number}", link

@@ -1,0 +1,71 @@
+"""Tombstones of artifacts whose bytes were erased for good: reading them, and what making one writes. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import NamedTuple
+
+from gitmodel.domain import codec, paths, records
+from gitmodel.domain.records import PurgeRecord
+from gitmodel.domain.snapshot import Change, Snapshot
+from gitmodel.domain.upgrading import raised_format
+from gitmodel.errors import Invalid, UsageError
+
+
+class Purge(NamedTuple):
+    """Why and when the bytes of an artifact were erased; *when* is None where the tombstone cannot be read."""
+
+    when: datetime | None
+    reason: str
+
+    def __str__(self) -> str:
+        day = f"{self.when:%Y-%m-%d}: " if self.when else ""
+        return f"purged {day}{self.reason}"
+
+
+def purges(snapshot: Snapshot) -> Mapping[str, Purge]:
+    """All tombstones, by digest. One that cannot be read counts: nobody brings back what was erased by breaking it."""
+    found: dict[str, Purge] = {}
+    for shard in snapshot.files.names(paths.PURGED):
+        folder = f"{paths.PURGED}/{shard}"
+        inside = [f"{folder}/{name}" for name in snapshot.files.names(folder)]
+        places = [path for path in inside if (what := paths.parse_path(path)) is not None and what.kind == "purge"]
+        read = snapshot.files.load_many(places, records.PURGE, newer=snapshot.newer)
+        for path, record in zip(places, read, strict=True):
+            digest = f"sha256:{shard}{path.rpartition('/')[2].removesuffix('.toml')}"
+            found[digest] = _purge(record)
+    return found
+
+
+def purge_of(snapshot: Snapshot, digest: str) -> Purge | None:
+    """The tombstone of *digest*, if it was purged."""
+    if not snapshot.files.names(paths.PURGED):
+        return None
+    try:
+        record = snapshot.load(paths.purge_file(digest), records.PURGE)
+    except Invalid as error:
+        return _purge(error)
+    return None if record is None else _purge(record)
+
+
+def plan_purge(snapshot: Snapshot, digests: Iterable[str], reason: str, now: datetime) -> Change[list[str]]:
+    """Write the tombstones of *digests*; those that have one keep it. Returns the digests that are new."""
+    new = [digest for digest in digests if purge_of(snapshot, digest) is None]
+    if not new:
+        return Change(new)
+    if not reason.strip():
+        raise UsageError("a purge needs a reason, which is what is left", hint='add --reason "request of 2026-11-20"')
+    files: dict[str, bytes | None] = {}
+    for digest in new:
+        record = PurgeRecord(digest, now, reason.strip())
+        files[paths.purge_file(digest)] = codec.encode(records.PURGE, record)
+        files.update(raised_format(snapshot, record))
+    what = f"{new[0][:19]}..." if len(new) == 1 else f"{len(new)} artifacts"
+    return Change(new, subject=f"Purge {what}", reason=reason, files=files)
+
+
+def _purge(record: PurgeRecord | Invalid) -> Purge:
+    if isinstance(record, Invalid):
+        return Purge(None, "its tombstone cannot be read")
+    return Purge(record.purged, record.reason)

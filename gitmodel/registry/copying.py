@@ -1,0 +1,101 @@
+"""`store copy`: everything that a store has into another one, verified on the way and counted at the end."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from gitmodel.errors import Invalid, NotFound, UsageError
+from gitmodel.storage.artifacts import Progress
+from gitmodel.storage.stores import ArtifactStore, StoredObject
+
+
+@dataclass(frozen=True)
+class Copied:
+    """What a copy did: objects and bytes *copied*, those that were *there* already, and what could not be copied."""
+
+    source: str
+    target: str
+    copied: int
+    size: int
+    there: int
+    failed: dict[str, str] = field(default_factory=dict)
+
+
+def copy_store(
+    source: ArtifactStore,
+    target: ArtifactStore,
+    *,
+    manifests: Collection[str] = (),
+    without: Collection[str] = (),
+    jobs: int = 8,
+    progress: Progress | None = None,
+) -> Copied:
+    """Copy every object of *source* that *target* has not, *jobs* at a time, *manifests* after all others.
+
+    Each is hashed as it is read, and the store that takes it checks what it got; at the end the target is listed again.
+    What is damaged in the source is left out and told. Run again, it goes on where it stopped. *without* is not copied.
+
+    Raises UsageError for one store under two names, Invalid if the target has not all of it at the end, Unreachable.
+    """
+    if source.url == target.url:
+        raise UsageError(f"{source.url} would be copied into itself", hint="name another store")
+    target.create()
+    there = {found.digest: found.size for found in target.origin.objects()}
+    every = [found for found in source.origin.objects() if found.digest not in without]
+    left = [found for found in every if there.get(found.digest) != found.size]
+    work = _Copying(source, target, sum(found.size for found in left), progress)
+    last = set(manifests)
+    for part in ([one for one in left if one.digest not in last], [one for one in left if one.digest in last]):
+        with ThreadPoolExecutor(max(jobs, 1)) as pool:
+            list(pool.map(work.copy, part))
+    _check_arrival(target, (found for found in every if found.digest not in work.failed))
+    copied = [found for found in left if found.digest not in work.failed]
+    return Copied(
+        source.url, target.url, len(copied), sum(found.size for found in copied), len(every) - len(left), work.failed
+    )
+
+
+class _Copying:
+    def __init__(self, source: ArtifactStore, target: ArtifactStore, total: int, progress: Progress | None) -> None:
+        self.failed: dict[str, str] = {}
+        self._source = source
+        self._target = target
+        self._total = total
+        self._done = 0
+        self._progress = progress
+        self._lock = threading.Lock()
+
+    def copy(self, found: StoredObject) -> None:
+        try:
+            with self._source.origin.open(found.digest) as reader:
+                self._target.origin.put_known(found.digest, found.size, reader, sent=self._tell)
+        except (Invalid, NotFound) as error:  # it alone is bad: the others are worth having
+            self.failed[found.digest] = error.message
+
+    def _tell(self, count: int) -> None:
+        with self._lock:
+            self._done += count
+            if self._progress is not None:
+                self._progress(min(self._done, self._total), self._total)
+
+
+def _check_arrival(target: ArtifactStore, wanted: Iterable[StoredObject]) -> None:
+    there = {found.digest: found.size for found in target.origin.objects()}
+    lost = [found.digest for found in wanted if there.get(found.digest) != found.size]
+    if lost:
+        raise Invalid(
+            f"{target.url} lacks {len(lost)} objects that were copied to it, {lost[0]} for one",
+            hint="run the same command again; if it says the same, that store loses what it is given",
+        )
+
+
+def check_copied(done: Copied) -> None:
+    """Raises Invalid, naming the first, if something could not be copied."""
+    for digest, why in done.failed.items():
+        raise Invalid(
+            f"{len(done.failed)} of the objects could not be copied: {digest}: {why}",
+            hint="run `git model verify` to see which versions need them",
+        )

@@ -1,0 +1,98 @@
+"""`store gc`: what no version, run, tag, open run or recent upload needs, found first and removed when asked to."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from gitmodel.errors import Invalid
+from gitmodel.registry.needs import Needs, find_needs
+from gitmodel.storage.journal import Journal
+from gitmodel.storage.repository import Repository
+from gitmodel.storage.stores import ArtifactStore, Leftover, StoredObject
+
+GRACE_DAYS = 14.0
+_DAY = 86_400.0
+
+
+@dataclass(frozen=True)
+class Garbage:
+    """What may go: *objects* and *leftovers* of uploads; *purged* are the digests among them that were to be erased.
+
+    *needed* is how many objects stay because something needs them, *recent* how many because they are young.
+    """
+
+    store: str
+    objects: tuple[StoredObject, ...]
+    leftovers: tuple[Leftover, ...]
+    purged: frozenset[str]
+    needed: int
+    recent: int
+
+    @property
+    def size(self) -> int:
+        """The bytes of all of it."""
+        return sum(found.size for found in self.objects) + sum(left.size for left in self.leftovers)
+
+
+def find_garbage(
+    repositories: Iterable[Repository],
+    store: ArtifactStore,
+    readers: ArtifactStore,
+    *,
+    now: float,
+    grace_days: float = GRACE_DAYS,
+) -> Garbage:
+    """What *store* has and none of the registries in *repositories* needs, if it is older than *grace_days*.
+
+    *readers* is where manifests are read, *now* the seconds since 1970. What was purged goes whatever its age.
+    Raises Invalid if a record cannot be read: then nobody knows what is needed.
+    """
+    # listed before the needs are read: what is uploaded and recorded meanwhile is not in the list
+    objects = list(store.origin.objects())
+    leftovers = store.origin.leftovers()
+    needs = _joined(find_needs(found, readers, journal=Journal(found.common_dir)) for found in repositories)
+    if needs.damaged:
+        more = f", and {len(needs.damaged) - 1} more" if len(needs.damaged) > 1 else ""
+        raise Invalid(
+            f"what is needed is not known, and nothing is removed: {needs.damaged[0]}{more}",
+            hint="run `git model check` and mend it first",
+        )
+    oldest = now - grace_days * _DAY
+    purged = frozenset(found.digest for found in objects if found.digest in needs.purged)
+    unneeded = [found for found in objects if found.digest in purged or found.digest not in needs.digests]
+    old = [found for found in unneeded if found.digest in purged or found.modified < oldest]
+    return Garbage(
+        store.url,
+        tuple(old),
+        # a folder tells dead writers from living ones; for all other stores only age does
+        tuple(left for left in leftovers if not _may_live(store) or left.modified < oldest),
+        purged,
+        needed=len(objects) - len(unneeded),
+        recent=len(unneeded) - len(old),
+    )
+
+
+def remove_garbage(store: ArtifactStore, found: Garbage) -> None:
+    """Remove it, with the copies that this machine has. Raises Unreachable, with part of it gone."""
+    for one in found.objects:
+        store.remove(one.digest)
+    for left in found.leftovers:
+        store.remove_leftover(left)
+
+
+def _joined(found: Iterable[Needs]) -> Needs:
+    joined = Needs()
+    for needs in found:
+        joined.digests |= needs.digests
+        joined.manifests |= needs.manifests
+        joined.damaged += needs.damaged
+        joined.purged.update(needs.purged)
+    # another registry may need what one has purged: erasing counts
+    return joined
+
+
+def _may_live(store: ArtifactStore) -> bool:
+    from gitmodel.storage.local_store import LocalStore
+
+    return not isinstance(store.origin, LocalStore)

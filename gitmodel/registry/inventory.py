@@ -1,0 +1,157 @@
+"""`store status`: what the versions of a registry need, in which stores it is, and what is in none."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+from gitmodel.domain.purging import purges
+from gitmodel.domain.records import ArtifactLink
+from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.urls import shown_url
+from gitmodel.errors import GitModelError, NotFound
+from gitmodel.registry.needs import version_links
+from gitmodel.registry.writer import Writer
+from gitmodel.storage.access import Access
+from gitmodel.storage.artifacts import manifest_of
+from gitmodel.storage.stores import ArtifactStore
+
+
+@dataclass(frozen=True)
+class StoreState:
+    """A store: how many *objects* of how many bytes in all it has, or why it could not be asked (*error*)."""
+
+    name: str
+    url: str
+    objects: int = 0
+    size: int = 0
+    error: str = ""
+
+
+@dataclass
+class ModelState:
+    """The artifacts of a model, each digest once: how many, their bytes, how many are in which store, and elsewhere.
+
+    *missing* are in no store, *unknown* may be in one that could not be asked, *external* stay where they are,
+    *purged* were erased.
+    """
+
+    model: str
+    versions: int = 0
+    artifacts: int = 0
+    size: int = 0
+    where: dict[str, int] = field(default_factory=dict)
+    missing: int = 0
+    unknown: int = 0
+    external: int = 0
+    purged: int = 0
+
+
+@dataclass(frozen=True)
+class Missing:
+    """An artifact that is in no store, wholly or in part: *files* of a folder, of which *digest* is the first."""
+
+    digest: str
+    artifact: str
+    size: int
+    versions: tuple[str, ...]
+    files: int = 1
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """What is where; *damaged* are the records that could not be read."""
+
+    stores: tuple[StoreState, ...]
+    models: tuple[ModelState, ...]
+    missing: tuple[Missing, ...]
+    damaged: tuple[str, ...]
+
+
+def take_inventory(writer: Writer, access: Access) -> Inventory:
+    """What the versions need and where it is: each store is listed once, no artifact is read but manifests."""
+    states, held, readers = _list_stores(access)
+    return writer.read(lambda snapshot: _compare(snapshot, states, held, readers))
+
+
+_Held = Mapping[str, frozenset[bytes]]
+
+
+def _list_stores(access: Access) -> tuple[list[StoreState], dict[str, frozenset[bytes]], dict[str, ArtifactStore]]:
+    states, held, readers = [], {}, {}
+    for named in access.places():
+        url = shown_url(named.url) if named.url else access.root.as_uri()
+        try:
+            store = access.open(named.name)
+            # 32 bytes each, where a digest as text takes 120: there may be millions
+            sizes = {bytes.fromhex(found.digest[7:]): found.size for found in store.origin.objects()}
+        except GitModelError as error:
+            states.append(StoreState(named.name, url, error=error.message))
+            continue
+        states.append(StoreState(named.name, url, len(sizes), sum(sizes.values())))
+        held[named.name], readers[named.name] = frozenset(sizes), store
+    return states, held, readers
+
+
+def _compare(
+    snapshot: Snapshot, states: Iterable[StoreState], held: _Held, readers: Mapping[str, ArtifactStore]
+) -> Inventory:
+    models: dict[str, ModelState] = {}
+    missing: dict[str, Missing] = {}
+    gone = purges(snapshot)
+    seen: dict[str, set[str]] = {}
+    unsure = any(state.error for state in states)
+
+    def look(reference: str, link: ArtifactLink) -> None:
+        model = reference.partition("@")[0]
+        state = models.setdefault(model, ModelState(model))
+        if not link.is_external and link.digest in missing:
+            known = missing[link.digest]
+            missing[link.digest] = Missing(
+                known.digest, known.artifact, known.size, (*known.versions, reference), known.files
+            )
+        if link.digest in seen.setdefault(model, set()):
+            return
+        seen[model].add(link.digest)
+        state.artifacts += 1
+        state.size += link.size
+        if link.is_external:
+            state.external += 1
+        elif link.digest in gone:
+            state.purged += 1
+        else:
+            places, lost = _places(link, held, readers, gone)
+            for name in places:
+                state.where[name] = state.where.get(name, 0) + 1
+            if lost and unsure:
+                state.unknown += 1
+            elif lost:
+                state.missing += 1
+                if link.digest not in missing:
+                    missing[link.digest] = Missing(lost[0], link.name, link.size, (reference,), len(lost))
+
+    damaged = version_links(snapshot, look)
+    for model in snapshot.model_names():
+        if model in models:
+            models[model].versions = snapshot.count_present(model)
+    return Inventory(tuple(states), tuple(models.values()), tuple(missing.values()), tuple(damaged))
+
+
+def _places(
+    link: ArtifactLink, held: _Held, readers: Mapping[str, ArtifactStore], gone: Mapping[str, object]
+) -> tuple[list[str], list[str]]:
+    """The stores that have all of it, and the digests that none has."""
+    wanted = [link.digest]
+    if link.is_folder:
+        holder = next((name for name in held if bytes.fromhex(link.digest[7:]) in held[name]), None)
+        if holder is None:
+            return [], wanted
+        try:
+            wanted += [entry.digest for entry in manifest_of(readers[holder], link.digest) if entry.digest not in gone]
+        except NotFound:  # taken away since it was listed
+            return [], wanted
+    raw = [bytes.fromhex(digest[7:]) for digest in wanted]
+    places = [name for name, objects in held.items() if objects.issuperset(raw)]
+    if places:
+        return places, []
+    return [], [digest for digest, key in zip(wanted, raw, strict=True) if not any(key in has for has in held.values())]

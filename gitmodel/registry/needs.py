@@ -1,0 +1,201 @@
+"""What a registry needs of its artifact stores: everything that any version, run or stage tag of it names."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from gitmodel.domain import paths, records
+from gitmodel.domain.needs import every_version
+from gitmodel.domain.purging import Purge, purges
+from gitmodel.domain.records import ArtifactLink, RunRecord, VersionRecord
+from gitmodel.domain.refs import REMOTES, STAGE_TAGS, StageRef
+from gitmodel.domain.snapshot import Snapshot
+from gitmodel.errors import GitModelError, Invalid, NotFound
+from gitmodel.registry.runs import with_steps
+from gitmodel.storage.artifacts import manifest_of
+from gitmodel.storage.journal import Journal
+from gitmodel.storage.repository import Repository
+from gitmodel.storage.stores import ArtifactStore
+
+MANIFEST = b"gitmodel-manifest "
+
+
+@dataclass
+class Needs:
+    """The digests that are needed, manifests and the files in them; *damaged* is what could not be read of them."""
+
+    digests: set[str] = field(default_factory=set)
+    manifests: set[str] = field(default_factory=set)
+    damaged: list[str] = field(default_factory=list)
+    purged: dict[str, Purge] = field(default_factory=dict)
+
+
+def find_needs(repository: Repository, store: ArtifactStore, *, journal: Journal | None = None) -> Needs:
+    """What every version and run needs, on the branch, on those of remotes and on proposals, and what tags froze.
+
+    *store* is where manifests and the details of runs are read. While a run is under way on this machine, what steps
+    returned earlier is needed, too: it may use it again (*journal*).
+    """
+    found = _Found(store)
+    for commit in _tips(repository):
+        found.read_commit(repository.snapshot(commit))
+    for ref, commit in _tags(repository):
+        found.read_tag(repository.snapshot(commit), ref)
+    if journal is not None and journal.living():
+        for output in journal.outputs():
+            found.add(str(output.get("digest")), folder=output.get("format") == records.FOLDER_FORMAT)
+    found.unfold()
+    return found.needs
+
+
+class _Found:
+    """What was found so far; each tree and each record is read once, however many commits have it."""
+
+    def __init__(self, store: ArtifactStore) -> None:
+        self.needs = Needs()
+        self._store = store
+        self._seen: set[object] = set()
+        self._unknown: set[str] = set()
+
+    def add(self, digest: str, *, folder: bool) -> None:
+        self.needs.digests.add(digest)
+        if folder:
+            self.needs.manifests.add(digest)
+
+    def read_commit(self, snapshot: Snapshot) -> None:
+        """Everything on one commit."""
+        self.needs.purged.update(purges(snapshot))
+        for model in snapshot.model_names():
+            tree = _tree_of(snapshot, f"{paths.model_folder(model)}/versions")
+            if tree not in self._seen:
+                self._seen.add(tree)
+                for reference, record in every_version(snapshot, model):
+                    self._read_version(reference, record)
+        for run in _runs(snapshot, paths.RUNS, self._seen):
+            self._read_run(run)
+
+    def read_tag(self, snapshot: Snapshot, ref: StageRef) -> None:
+        """The version that a stage tag froze."""
+        try:
+            place = snapshot.recorded(ref.model, ref.stage) or snapshot.recorded_alias(ref.model, ref.stage)
+            if place is not None:
+                reference = f"{ref.model}@{place.version}"
+                self._read_version(reference, snapshot.version(ref.model, place.version))
+        except GitModelError as error:
+            self.needs.damaged.append(f"the tag {ref.name}: {error.message}")
+
+    def unfold(self) -> None:
+        """Add the files of folders, and what the runs named without saying whether it is a folder."""
+        for digest in sorted(self._unknown - self.needs.digests):
+            self.add(digest, folder=self._is_manifest(digest))
+        for digest in sorted(self.needs.manifests):
+            try:
+                self.needs.digests.update(entry.digest for entry in manifest_of(self._store, digest))
+            except NotFound:  # nobody has it: there is nothing that could be kept for it
+                continue
+            except GitModelError as error:
+                self.needs.damaged.append(f"{digest}: {error.message}")
+
+    def _read_version(self, reference: str, record: VersionRecord | Invalid) -> None:
+        if isinstance(record, Invalid):
+            self.needs.damaged.append(f"{reference}: {record.message}")
+            return
+        for link in record.artifacts:
+            if not link.is_external:
+                self.add(link.digest, folder=link.is_folder)
+
+    def _read_run(self, record: RunRecord | Invalid) -> None:
+        if isinstance(record, Invalid):
+            self.needs.damaged.append(record.message)
+            return
+        steps = record.steps
+        self.needs.digests.update(digest for digest in (record.packages, record.details) if digest)
+        if record.details is not None:
+            try:
+                steps = with_steps(record, self._store).steps
+            except NotFound:
+                pass
+            except GitModelError as error:
+                self.needs.damaged.append(f"run {record.id}: {error.message}")
+        for step in steps:
+            self._unknown.update((*step.inputs.values(), *step.outputs.values()))
+
+    def _is_manifest(self, digest: str) -> bool:
+        try:
+            return first_bytes(self._store, digest, len(MANIFEST)) == MANIFEST
+        except NotFound:
+            return False
+
+
+def first_bytes(store: ArtifactStore, digest: str, count: int) -> bytes:
+    """The first bytes of an object, unverified, without fetching the rest. Raises NotFound."""
+    backend = getattr(store.origin, "backend", None)
+    if backend is not None:
+        return bytes(backend.read(digest, 0, count)[0])
+    with store.open(digest) as reader:
+        return reader.read(count)
+
+
+def version_links(snapshot: Snapshot, found: Callable[[str, ArtifactLink], None]) -> list[str]:
+    """Tell *found* every link of every version with the version's reference; returns what could not be read."""
+    damaged = []
+    for model in snapshot.model_names():
+        for reference, record in every_version(snapshot, model):
+            if isinstance(record, Invalid):
+                damaged.append(f"{reference}: {record.message}")
+            else:
+                for link in record.artifacts:
+                    found(reference, link)
+    return damaged
+
+
+def folders(snapshot: Snapshot) -> set[str]:
+    """The digests of the manifests that versions name."""
+    found: set[str] = set()
+    version_links(snapshot, lambda _, link: found.add(link.digest) if link.is_folder else None)
+    return found
+
+
+def _tips(repository: Repository) -> list[str]:
+    """The commits that somebody may go on from: the branch, what is known of remotes, and proposals."""
+    name = repository.branch.removeprefix("refs/heads/")
+    patterns = (
+        repository.branch, f"refs/remotes/*/{name}", f"{REMOTES}*/branch", f"{REMOTES}*/incoming",
+        "refs/heads/propose/", "refs/remotes/*/propose/",
+    )  # fmt: skip
+    return list(dict.fromkeys(repository.git.lines("for-each-ref", "--format=%(objectname)", *patterns)))
+
+
+def _tags(repository: Repository) -> Iterator[tuple[StageRef, str]]:
+    """The stage tags of this clone and those known of remotes, and the commits that they froze."""
+    listed = repository.git.lines("for-each-ref", "--format=%(refname) %(*objectname)", STAGE_TAGS, REMOTES)
+    for line in listed:
+        ref, _, commit = line.partition(" ")
+        parsed = StageRef.parse(ref) or StageRef.parse(STAGE_TAGS + ref.removeprefix(REMOTES).partition("/model/")[2])
+        if parsed is not None and commit:
+            yield parsed, commit
+
+
+def _runs(snapshot: Snapshot, folder: str, seen: set[object]) -> Iterator[RunRecord | Invalid]:
+    tree = _tree_of(snapshot, folder)
+    if tree in seen:
+        return
+    seen.add(tree)
+    try:
+        names = snapshot.files.names(folder)
+    except Invalid as error:
+        yield Invalid(f"{folder}: {error.message}", hint=error.hint)
+        return
+    inside = [f"{folder}/{name}" for name in names]
+    found = [path for path in inside if (what := paths.parse_path(path)) is not None and what.kind == "run"]
+    yield from snapshot.files.load_many(found, records.RUN, newer=snapshot.newer)
+    for path in inside:
+        if not path.endswith(".toml"):
+            yield from _runs(snapshot, path, seen)
+
+
+def _tree_of(snapshot: Snapshot, folder: str) -> object:
+    """What tells the folder from others: its object id, where the files are those of a commit."""
+    find = getattr(snapshot.files, "id", None)
+    return (folder, find(folder) if find else snapshot.commit)

@@ -1,0 +1,125 @@
+"""`store purge`: the bytes of an artifact erased for good, for the law's sake, and a tombstone in their place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from gitmodel.domain.digests import parse_digest
+from gitmodel.domain.manifest import ManifestEntry
+from gitmodel.domain.purging import plan_purge, purge_of
+from gitmodel.domain.records import ArtifactLink
+from gitmodel.domain.snapshot import Snapshot
+from gitmodel.errors import GitModelError, Invalid, NotFound, UsageError
+from gitmodel.registry.needs import MANIFEST, first_bytes, version_links
+from gitmodel.registry.writer import Writer
+from gitmodel.storage.artifacts import manifest_of
+from gitmodel.storage.repository import Repository
+from gitmodel.storage.stores import ArtifactStore
+
+
+@dataclass(frozen=True)
+class Purged:
+    """What a purge did: *digests* with a tombstone, the *versions* that needed them, where objects were *removed*.
+
+    *kept* are files of the folder that other artifacts need. *pending*: the tombstone is recorded, and the bytes are
+    still there, until others can see it.
+    """
+
+    digests: tuple[str, ...]
+    versions: tuple[str, ...]
+    removed: tuple[str, ...]
+    kept: tuple[str, ...]
+    pending: bool
+
+
+def plan_erasure(snapshot: Snapshot, reader: ArtifactStore, digest: str) -> Purged:
+    """What a purge of *digest* would erase: of a folder, its manifest and the files that no other artifact needs.
+
+    Raises UsageError for what is no digest and for an external artifact, NotFound if no version ever named it and no
+    store has it.
+    """
+    check_digest(digest)
+    versions: list[str] = []
+    external: list[str] = []
+    others: set[str] = set()
+    folder = False
+
+    def look(reference: str, link: ArtifactLink) -> None:
+        nonlocal folder
+        if link.digest == digest:
+            (external if link.is_external else versions).append(reference)
+            folder = folder or (link.is_folder and not link.is_external)
+        elif not link.is_external:
+            others.add(link.digest)
+            if link.is_folder:
+                inside = [entry.digest for entry in _files(reader, link.digest)]
+                others.update(inside)
+                if digest in inside:
+                    versions.append(reference)
+
+    version_links(snapshot, look)
+    if external and not versions:
+        raise UsageError(
+            f"{digest} is external, of {external[0]}: gitmodel never had its bytes",
+            hint="erase it where it is, and unlink it",
+        )
+    if not versions and purge_of(snapshot, digest) is None and not reader.holds(digest):
+        raise NotFound(
+            f"no version names {digest}, and no store has it", hint="`git model show MODEL@VERSION` has digests"
+        )
+    if not folder and not versions and reader.holds(digest):
+        folder = first_bytes(reader, digest, len(MANIFEST)) == MANIFEST
+    files = [entry.digest for entry in _files(reader, digest)] if folder else []
+    kept = tuple(dict.fromkeys(found for found in files if found in others))
+    erased = tuple(dict.fromkeys([digest, *(found for found in files if found not in others)]))
+    return Purged(erased, tuple(dict.fromkeys(versions)), (), kept, pending=True)
+
+
+def record_purge(writer: Writer, plan: Purged, reason: str) -> list[str]:
+    """Write the tombstones in one commit; returns the digests that had none. Raises UsageError without a reason."""
+    moment = writer.moment()
+    return writer.transact(lambda snapshot: plan_purge(snapshot, plan.digests, reason, moment))
+
+
+def is_known_at(repository: Repository, commit: str, digests: Iterable[str]) -> bool:
+    """Whether the branch has the tombstones of all *digests* at *commit*."""
+    snapshot = repository.snapshot(commit)
+    return all(purge_of(snapshot, digest) is not None for digest in digests)
+
+
+def finished(plan: Purged, removed: tuple[str, ...]) -> Purged:
+    """*plan*, carried out: the objects were *removed* from these stores."""
+    return replace(plan, removed=removed, pending=False)
+
+
+def erase(stores: Sequence[ArtifactStore], digests: Iterable[str]) -> tuple[str, ...]:
+    """Remove the objects from every store, with the copies on this machine; returns the URLs of those that had any."""
+    wanted = list(digests)[::-1]  # a manifest after its files: cut off, it still says what is to go
+    removed = []
+    for store in stores:
+        there = [digest for digest in wanted if store.holds(digest)]
+        for digest in wanted:
+            store.remove(digest)  # a copy on this machine may be there without the object
+        if there:
+            removed.append(store.url)
+    return tuple(removed)
+
+
+def check_digest(digest: str) -> None:
+    """Raises UsageError if *digest* is none."""
+    try:
+        parse_digest(digest)
+    except Invalid as error:
+        raise UsageError(error.message, hint="`git model version artifacts MODEL@VERSION` has digests") from None
+
+
+def _files(reader: ArtifactStore, digest: str) -> Sequence[ManifestEntry]:
+    try:
+        return manifest_of(reader, digest)
+    except NotFound:
+        return ()
+    except GitModelError as error:
+        raise Invalid(
+            f"what the folder {digest} holds is not known, and nothing is erased: {error.message}", hint=error.hint
+        ) from None

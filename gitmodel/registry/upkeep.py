@@ -1,0 +1,98 @@
+"""What a person asks for to look after artifact stores: copy one, collect garbage, purge; on the stores by name."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from gitmodel.domain.purging import purges
+from gitmodel.domain.stores import DEFAULT
+from gitmodel.errors import NotFound, Refused, UsageError
+from gitmodel.registry import copying, garbage, purging
+from gitmodel.registry.copying import Copied
+from gitmodel.registry.garbage import Garbage
+from gitmodel.registry.needs import folders
+from gitmodel.registry.purging import Purged
+from gitmodel.registry.writer import Writer
+from gitmodel.storage import remotes
+from gitmodel.storage.access import Access
+from gitmodel.storage.artifacts import Progress
+from gitmodel.storage.repository import Repository
+from gitmodel.storage.stores import open_store
+
+
+def copy(
+    writer: Writer, access: Access, to: str, *, source: str = DEFAULT, jobs: int = 8, progress: Progress | None = None
+) -> Copied:
+    """Copy all of the store *source* to the store *to*, a name or a URL; see `copying.copy_store`."""
+    target = open_store(to, default_root=Path()) if ":" in to or "/" in to else access.open(to)
+    manifests, gone = writer.read(lambda snapshot: (folders(snapshot), purges(snapshot)))
+    return copying.copy_store(
+        access.open(source), target, manifests=manifests, without=gone, jobs=jobs, progress=progress
+    )
+
+
+def find_garbage(
+    repository: Repository,
+    access: Access,
+    store: str,
+    *,
+    now: float,
+    grace_days: float,
+    also: Iterable[Repository] = (),
+) -> Garbage:
+    """What may go from the store *store*; see `garbage.find_garbage`. What others have pushed is fetched first."""
+    _require_clone(repository)
+    opened = access.open(store)
+    if opened.shared:
+        _remote_tip(repository)
+    readers = access.every()
+    return garbage.find_garbage((repository, *also), opened, readers, now=now, grace_days=grace_days)
+
+
+def plan_purge(writer: Writer, access: Access, digest: str) -> Purged:
+    """What a purge of *digest* would erase, and which versions need it. Raises NotFound, UsageError, Unreachable."""
+    return writer.read(lambda snapshot: purging.plan_erasure(snapshot, access.every(), digest))
+
+
+def purge(writer: Writer, repository: Repository, access: Access, digest: str, reason: str) -> Purged:
+    """Record the tombstone of *digest* and erase its bytes wherever this machine reaches them.
+
+    Where others reach a store, its bytes go only when they see the tombstone: when it is on the remote's branch. Until
+    then the purge is pending, and to call it again finishes it. Nothing is recorded unless every store can be opened.
+    """
+    _require_clone(repository)
+    purging.check_digest(digest)
+    places = access.places()
+    stores = [access.open(named.name) for named in places]
+    for named, store in zip(places, stores, strict=True):
+        store.origin.holds(digest)
+        if named.read_only:
+            raise Refused(
+                f"the artifact store {store.url} is read-only on this machine, and cannot be purged",
+                hint="do it on a machine that may write to it",
+            )
+    shared = any(store.shared for store in stores)
+    tip = _remote_tip(repository) if shared else ""
+    plan = plan_purge(writer, access, digest)
+    purging.record_purge(writer, plan, reason)
+    if tip and not purging.is_known_at(repository, tip, plan.digests):
+        return plan
+    return purging.finished(plan, purging.erase(stores, plan.digests))
+
+
+def _require_clone(repository: Repository) -> None:
+    if repository.url:
+        raise UsageError(
+            "what is in a store is removed from within a clone, which sees what all branches need",
+            hint=f"git model clone {repository.url}",
+        )
+
+
+def _remote_tip(repository: Repository) -> str:
+    """The commit that the remote's branch is at now, fetched; "" without a remote, or without a registry there."""
+    try:
+        remote = remotes.choose_remote(repository)
+    except NotFound:
+        return ""
+    return remotes.fetch(repository, remote).tip

@@ -1,0 +1,155 @@
+"""Looking after a store on S3, and artifacts that stay in a bucket of others."""
+
+import base64
+import hashlib
+import io
+import json
+from contextlib import suppress
+
+import pytest
+from store_servers import BUCKET, READER_KEY
+from transcripts import ask
+
+from gitmodel import Client
+from gitmodel.domain.digests import digest_of
+from gitmodel.errors import Invalid, NotFound, Unreachable
+from gitmodel.storage.stores import open_store
+
+pytestmark = pytest.mark.xdist_group("s3")
+
+
+@pytest.fixture
+def iris(s3, code_repo, monkeypatch, capsys):
+    """A registry with a store on S3 and a version of one file."""
+    monkeypatch.chdir(code_repo)
+    (code_repo / "net").write_text("net\n")
+    assert ask(capsys, "init", "--store", s3.prefix())[0] == 0
+    assert ask(capsys, "register", "iris")[0] == 0
+    assert ask(capsys, "version", "create", "iris", "--model-object", "net=net")[0] == 0
+    return code_repo
+
+
+@pytest.fixture
+def bucket(s3):
+    """A client of the server, and the name of a bucket that keeps versions."""
+    import botocore.session
+
+    client = botocore.session.get_session().create_client("s3")
+    name = "of-others"
+    try:
+        client.create_bucket(Bucket=name)
+        client.put_bucket_versioning(Bucket=name, VersioningConfiguration={"Status": "Enabled"})
+    except client.exceptions.BucketAlreadyOwnedByYou:
+        pass
+    yield client, name
+    client.close()
+
+
+def said(capsys, *command):
+    code, out, err = ask(capsys, *command, "--format", "json")
+    return code, json.loads(out or err)
+
+
+def test_status_copy_and_gc_of_a_store_on_s3(iris, s3, capsys, tmp_path):
+    code, found = said(capsys, "store", "status")
+    assert (code, [store["objects"] for store in found["stores"]]) == (0, [1, 1])
+    assert found["models"][0]["where"] == {"default": 1, "clone": 1}
+    other = s3.prefix()
+    assert said(capsys, "store", "copy", "--to", other)[1]["copied"] == 1
+    assert said(capsys, "store", "copy", "--to", other)[1]["there"] == 1
+    assert said(capsys, "store", "copy", "--to", tmp_path / "folder")[1]["copied"] == 1
+    assert open_store(other, default_root=tmp_path).holds(digest_of(b"net\n"))
+    # what nothing needs, and an upload that did not end, go when they are old enough
+    with Client(iris) as client:
+        store = client.access.open().origin
+        store.put_stream(io.BytesIO((iris / "train.py").read_bytes()))
+        upload = store.backend.upload(digest_of(b"large"), 20 << 20)
+        upload.send(0, b"x" * (8 << 20))
+    assert said(capsys, "store", "gc")[1]["recent"] == 1
+    code, found = said(capsys, "store", "gc", "--grace", "0", "--delete", "--yes")
+    assert (code, found["digests"], found["leftovers"]) == (0, [digest_of((iris / "train.py").read_bytes())], 1)
+    assert store.leftovers() == []
+    assert ask(capsys, "verify")[0] == 0
+
+
+def test_purge_erases_the_object_and_the_copy(iris, capsys):
+    with Client(iris) as client:
+        artifact = client.get_version("iris@1").get_artifact("net")
+        assert artifact.open().read() == b"net\n"
+        done = client.purge(artifact.digest, reason="asked for")
+        assert len(done.removed) == 1
+        assert not client.access.open().cache.holds(artifact.digest)
+        with pytest.raises(NotFound, match="was purged"):
+            artifact.open()
+    assert ask(capsys, "verify")[0] == 0
+
+
+def test_an_object_stays_in_its_bucket_and_its_version_is_read_for_ever(iris, bucket, capsys):
+    client, name = bucket
+    client.put_object(Bucket=name, Key="raw/huge 1.csv", Body=b"a,b\n")
+    uri = f"s3://{name}/raw/huge%201.csv"
+    assert ask(capsys, "link", "iris@1", "--data", f"raw={uri}", "--external")[0] == 0
+    shown = said(capsys, "version", "artifacts", "iris@1", "--all")[1]
+    raw = next(link for link in shown if link["name"] == "raw")
+    assert (raw["uri"], raw["digest"], raw["digest_by"]) == (uri, digest_of(b"a,b\n"), None)
+    assert raw["version_id"]
+    client.put_object(Bucket=name, Key="raw/huge 1.csv", Body=b"c,d\n")
+    assert ask(capsys, "verify")[0] == 0
+    assert ask(capsys, "get", "iris@1", "raw", "-o", "raw.csv")[0] == 0
+    assert (iris / "raw.csv").read_text() == "a,b\n"
+    client.delete_object(Bucket=name, Key="raw/huge 1.csv", VersionId=raw["version_id"])
+    found = said(capsys, "verify")[1]
+    assert f"{name} has no raw/huge 1.csv in the version {raw['version_id']}" in str(found)
+
+
+def test_the_checksum_of_the_provider_is_taken_when_asked_and_named_so(iris, bucket, capsys):
+    client, name = bucket
+    body = b"e,f\n"
+    checksum = base64.b64encode(hashlib.sha256(body).digest()).decode()
+    client.put_object(Bucket=name, Key="told.csv", Body=body, ChecksumSHA256=checksum)
+    code, out = said(
+        capsys, "link", "iris@1", "--data", f"told=s3://{name}/told.csv", "--external", "--provider-digest"
+    )
+    if code == 2:
+        pytest.skip("this server does not keep checksums")
+    told = next(link for link in out["artifacts"] if link["name"] == "told")
+    assert (told["digest"], told["digest_by"]) == (digest_of(body), "provider")
+    assert ask(capsys, "verify")[0] == 0
+
+
+def test_what_goes_wrong_names_bucket_key_and_who_asked(iris, s3, bucket, monkeypatch):
+    client, name = bucket
+    client.put_object(Bucket=name, Key="mine.csv", Body=b"x\n")
+    with Client(iris) as opened:
+        version = opened.get_version("iris@1")
+        with pytest.raises(NotFound, match=f"{name} has no nothing.csv"):
+            version.link_external("raw", f"s3://{name}/nothing.csv")
+        with pytest.raises(NotFound, match=r"no bucket|has no"):
+            version.link_external("raw", "s3://no-such-bucket/raw.csv")
+        monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "wrong")
+        with pytest.raises(Unreachable, match=f"the bucket {name} refuses the key mine.csv to the access key"):
+            version.link_external("raw", f"s3://{name}/mine.csv")
+        monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+        with pytest.raises(Unreachable, match="cannot be read"):
+            version.link_external("raw", f"s3://{name}/mine.csv")
+    for name, value in s3.environ(key=READER_KEY).items():
+        monkeypatch.setenv(name, value)
+    with Client(iris) as opened, pytest.raises(Unreachable) as caught:
+        opened.get_version("iris@1").link_artifact("other", iris / "train.py")
+    assert BUCKET in caught.value.message
+    assert READER_KEY[-4:] in caught.value.message
+    assert digest_of((iris / "train.py").read_bytes())[9:] in caught.value.message
+
+
+def test_an_object_altered_behind_our_back_is_noticed_on_the_first_read(iris, bucket):
+    client, _ = bucket
+    plain = "plain-of-others"
+    with suppress(client.exceptions.BucketAlreadyOwnedByYou):
+        client.create_bucket(Bucket=plain)
+    client.put_object(Bucket=plain, Key="raw.csv", Body=b"a,b\n")
+    with Client(iris) as opened:
+        artifact = opened.get_version("iris@1").link_external("raw", f"s3://{plain}/raw.csv")
+        assert artifact.link.version_id is None
+        client.put_object(Bucket=plain, Key="raw.csv", Body=b"a,c\n")
+        with pytest.raises(Invalid, match="is not what was linked"):
+            artifact.open().read()

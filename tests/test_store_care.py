@@ -1,0 +1,451 @@
+"""Looking after artifact stores: what is where, copies, garbage, erasure for good."""
+
+import io
+import json
+import os
+import time
+
+import pytest
+from editing import edit, read
+from transcripts import ask, check_transcript
+
+from gitmodel import Client, pipeline, step
+from gitmodel.domain import paths
+from gitmodel.domain.digests import digest_of
+from gitmodel.errors import Invalid, NotFound, Refused, Unreachable, UsageError
+from gitmodel.storage.local_store import LocalStore
+from gitmodel.storage.stores import open_store
+
+NET = digest_of(b"net\n")
+TRAIN = digest_of(b"train\n")
+FIRST = digest_of(b"first\n")
+
+
+@pytest.fixture
+def iris(code_repo, monkeypatch, capsys):
+    """A registry with a version of a file and a folder, and another version of the file."""
+    monkeypatch.chdir(code_repo)
+    for name in ("net", "train", "other"):
+        (code_repo / name).write_text(f"{name}\n")
+    (code_repo / "data").mkdir()
+    for name in ("first", "second"):
+        (code_repo / "data" / name).write_text(f"{name}\n")
+    commands = (
+        "register iris", "register rose",
+        "version create iris --model-object net=net --data data=data",
+        "version create iris --model-object net=net --data train=train",
+    )  # fmt: skip
+    for command in commands:
+        assert ask(capsys, *command.split())[0] == 0
+    return code_repo
+
+
+@pytest.fixture
+def store(iris):
+    return LocalStore(iris / ".git/gitmodel/store")
+
+
+def age(store, days):
+    """Make everything in *store* that old."""
+    then = time.time() - days * 86_400
+    for found in store.digests():
+        os.utime(object_of(store, found), (then, then))
+
+
+def object_of(store, digest):
+    return store.root / "sha256" / digest[7:9] / digest[9:]
+
+
+def said(capsys, *command):
+    code, out, err = ask(capsys, *command, "--format", "json")
+    return code, json.loads(out) if out else json.loads(err)
+
+
+# status
+
+
+def test_status_says_what_is_where_and_what_is_missing(iris, store, capsys):
+    check_transcript(
+        capsys,
+        f"""
+        $ git model store status
+        Stores  default  {store.url}  5 objects, 204 B
+        Models  iris  3 artifacts, 23 B: 3 in default
+        """,
+    )
+    store.remove(NET)
+    store.remove(FIRST)
+    check_transcript(
+        capsys,
+        f"""
+        $ git model store status
+        Stores   default  {store.url}  3 objects, 194 B
+        Models   iris  3 artifacts, 23 B: 1 in default, 2 missing
+        Missing  data of iris@1  {FIRST}
+                 net of iris@1, iris@2  {NET}
+        """,
+    )
+    code, found = said(capsys, "store", "status")
+    assert code == 0
+    assert found["models"][0] == {
+        "model": "iris", "versions": 2, "artifacts": 3, "size": 23, "where": {"default": 1}, "missing": 2,
+        "unknown": 0, "external": 0, "purged": 0,
+    }  # fmt: skip
+
+
+def test_status_knows_several_stores_the_clone_and_what_is_elsewhere(iris, capsys, tmp_path):
+    assert ask(capsys, "init", "--store", tmp_path / "shared")[0] == 0
+    assert ask(capsys, "store", "add", "archive", tmp_path / "archive")[0] == 0
+    assert ask(capsys, "link", "iris@2", "--data", "raw=other", "--external")[0] == 0
+    assert ask(capsys, "version", "create", "rose", "--data", "train=train")[0] == 0
+    code, found = said(capsys, "store", "status")
+    assert (code, [one["name"] for one in found["stores"]]) == (0, ["default", "archive", "clone"])
+    assert {one["model"]: one["where"] for one in found["models"]} == {
+        "iris": {"clone": 3, "default": 1},
+        "rose": {"default": 1, "clone": 1},
+    }
+    assert found["models"][0]["external"] == 1
+
+
+def test_status_says_which_store_could_not_be_asked_and_calls_nothing_missing_then(iris, capsys, tmp_path):
+    assert ask(capsys, "store", "add", "archive", tmp_path / "archive")[0] == 0
+    assert ask(capsys, "store", "use", "iris", "archive")[0] == 0
+    assert ask(capsys, "version", "create", "iris", "--data", "other=other")[0] == 0
+    (tmp_path / "archive").rename(tmp_path / "unmounted")
+    code, found = said(capsys, "store", "status")
+    assert code == 0
+    assert "is not there" in found["stores"][1]["error"]
+    assert (found["models"][0]["missing"], found["models"][0]["unknown"]) == (0, 1)
+
+
+def test_status_names_records_that_cannot_be_read(iris, capsys):
+    edit(iris, {"models/iris/versions/2.toml": "number = 2\n"})
+    code, found = said(capsys, "store", "status")
+    assert (code, len(found["damaged"])) == (0, 1)
+    assert found["damaged"][0].startswith("iris@2: models/iris/versions/2.toml")
+
+
+# copy
+
+
+def test_copy_moves_a_registry_to_another_store(iris, store, capsys, tmp_path):
+    check_transcript(
+        capsys,
+        f"""
+        $ git model store copy --to {tmp_path}/new
+        copied 5 objects (204 B) to file://{tmp_path}/new
+        $ git model store copy --to {tmp_path}/new
+        copied 0 objects (0 B) to file://{tmp_path}/new; 5 were there
+        $ git model store copy --to {store.url}
+        ! error: {store.url} would be copied into itself
+        ! hint: name another store
+        [2]
+        $ git model store copy --to nowhere
+        ! error: there is no store 'nowhere'
+        ! hint: the stores are default
+        [3]
+        """,
+    )
+    assert ask(capsys, "init", "--store", tmp_path / "new")[0] == 0
+    assert ask(capsys, "verify")[0] == 0
+
+
+def test_copy_leaves_out_what_is_damaged_says_so_and_mends_a_half_one(iris, store, capsys, tmp_path):
+    path = object_of(store, NET)
+    path.chmod(0o644)
+    path.write_bytes(b"not\n")
+    target = LocalStore(tmp_path / "new", shared=True)
+    target.create()
+    half = object_of(target, TRAIN)
+    half.parent.mkdir()
+    half.write_bytes(b"tr")
+    code, out, err = ask(capsys, "store", "copy", "--to", tmp_path / "new", "--format", "json")
+    assert (code, list(json.loads(out)["failed"])) == (5, [NET])
+    assert f"1 of the objects could not be copied: {NET}" in err
+    assert not target.holds(NET)
+    assert target.open(TRAIN).read() == b"train\n"
+
+
+def test_copy_notices_a_store_that_loses_what_it_is_given(iris, tmp_path, monkeypatch):
+    monkeypatch.setattr(LocalStore, "put_known", lambda *_, **__: None)
+    with Client(iris) as client, pytest.raises(Invalid, match="lacks 5 objects that were copied"):
+        client.copy_store(str(tmp_path / "new"))
+
+
+# gc
+
+
+def test_gc_finds_first_and_removes_only_what_nothing_needs(iris, store, capsys):
+    assert ask(capsys, "unlink", "iris@2", "train", "--yes")[0] == 0
+    url = store.url
+    check_transcript(
+        capsys,
+        f"""
+        $ git model store gc
+        would remove 0 objects (0 B) from {url}; 4 needed, 1 recent
+        """,
+    )
+    age(store, 15)
+    check_transcript(
+        capsys,
+        f"""
+        $ git model store gc
+        would remove 1 object (6 B) from {url}; 4 needed, 0 recent
+        ! to remove it: git model store gc --delete
+        $ git model store gc --grace 20
+        would remove 0 objects (0 B) from {url}; 4 needed, 1 recent
+        $ git model store gc --delete
+        ! error: this cannot be undone, and there is no terminal to ask at
+        ! hint: add --yes to mean it
+        [2]
+        $ git model store gc --delete --yes
+        removed 1 object (6 B) from {url}; 4 needed, 0 recent
+        $ git model verify
+        ! 2 artifacts whole, 17 B in all
+        """,
+    )
+    assert not store.holds(TRAIN)
+
+
+def test_gc_keeps_what_a_tag_a_proposal_and_a_remote_need(iris, store, capsys, git, tmp_path):
+    git(tmp_path, "init", "-q", "--bare", "remote.git")
+    git(iris, "remote", "add", "origin", str(tmp_path / "remote.git"))
+    assert ask(capsys, "init", "--store", tmp_path / "shared")[0] == 0
+    shared = LocalStore(tmp_path / "shared", shared=True)
+    assert ask(capsys, "push")[0] == 0
+    git(tmp_path, "clone", "-q", str(tmp_path / "remote.git"), "bob")
+    with Client(tmp_path / "bob") as bob:
+        bob.pull()
+        (tmp_path / "bobs").write_text("bobs\n")
+        bob.get_version("iris@2").link_artifact("bobs", tmp_path / "bobs")
+        bob.push()
+    age(shared, 30)
+    code, found = said(capsys, "store", "gc")  # here nobody has pulled
+    assert (code, found["digests"], found["needed"]) == (0, [], 6)
+    # a promotion froze what a hand-made change takes from the branch
+    assert ask(capsys, "pull")[0] == 0
+    assert ask(capsys, "promote", "iris@2", "production")[0] == 0
+    bare = read(iris, "models/iris/versions/2.toml").partition("\n[[artifacts]]")[0] + "\n"
+    edit(iris, {"models/iris/versions/2.toml": bare})
+    git(iris, "remote", "remove", "origin")
+    for ref in git(iris, "for-each-ref", "--format=%(refname)", "refs/gitmodel/remotes", "refs/remotes").split():
+        git(iris, "update-ref", "-d", ref)
+    code, found = said(capsys, "store", "gc")
+    assert (code, found["digests"]) == (0, [])
+    git(iris, "update-ref", "-d", "refs/tags/model/iris/production")
+    assert set(said(capsys, "store", "gc")[1]["digests"]) == {TRAIN, digest_of(b"bobs\n")}
+
+
+@step
+def give(text: str) -> str:
+    return text
+
+
+@pipeline
+def once(text: str = "given"):
+    give(text)
+
+
+def test_gc_keeps_what_runs_took_and_gave_and_what_open_runs_may_use(iris, store):
+    with Client(iris) as client:
+        once.run(client=client)
+        age(store, 30)
+        assert client.find_garbage().objects == ()
+        for path in [path for path, _ in client.repository.files(client.repository.tip()).walk(paths.RUNS)]:
+            edit(iris, {path: None})
+        outputs = {digest_of(b"given")}
+        assert outputs < {found.digest for found in client.find_garbage().objects}
+        from gitmodel.storage.journal import Journal
+
+        with Journal(client.repository.common_dir).open_run(lambda: "20261123T101112Z-once-1", {}):
+            assert not outputs & {found.digest for found in client.find_garbage().objects}
+
+
+def test_gc_keeps_what_another_registry_needs_if_it_is_named(iris, store, capsys, git, tmp_path):
+    git(tmp_path, "init", "-q", "other")
+    url = store.url
+    with Client(tmp_path / "other", store=url) as other:
+        other.register_model("lily").create_version(data={"mine": iris / "other"})
+    age(store, 30)
+    assert said(capsys, "store", "gc")[1]["digests"] == [digest_of(b"other\n")]
+    assert said(capsys, "store", "gc", "--also", tmp_path / "other")[1]["digests"] == []
+    assert ask(capsys, "store", "gc", "--also", tmp_path / "nowhere")[0] == 3
+
+
+def test_gc_removes_nothing_while_a_record_cannot_be_read(iris, store, capsys):
+    age(store, 30)
+    edit(iris, {"models/iris/versions/2.toml": "number = 2\n"})
+    code, _, err = ask(capsys, "store", "gc", "--delete", "--yes")
+    assert (code, "what is needed is not known, and nothing is removed: iris@2" in err) == (5, True)
+    assert len(list(store.digests())) == 5
+
+
+def test_gc_removes_what_killed_uploads_left_and_leaves_living_ones(iris, store, capsys):
+    import threading
+
+    begun, go_on = threading.Event(), threading.Event()
+
+    class Slow:
+        def read(self, count):
+            begun.set()
+            go_on.wait()
+            return b""
+
+    writer = threading.Thread(target=store.put_stream, args=(Slow(),))
+    writer.start()
+    begun.wait()
+    (store.root / "tmp" / f"1-{'0' * 32}").write_bytes(b"left")
+    found = said(capsys, "store", "gc", "--delete", "--yes")[1]
+    go_on.set()
+    writer.join()
+    assert (found["leftovers"], found["removed"]) == (1, True)
+    assert list((store.root / "tmp").iterdir()) == []
+    assert store.holds(digest_of(b""))
+
+
+def test_gc_of_a_store_that_others_reach_needs_the_remote(iris, capsys, git, tmp_path):
+    assert ask(capsys, "init", "--store", tmp_path / "shared")[0] == 0
+    git(iris, "remote", "add", "origin", str(tmp_path / "gone.git"))
+    assert ask(capsys, "store", "gc")[0] == 7
+    assert ask(capsys, "store", "gc", "clone")[0] == 0
+
+
+# purge
+
+
+def test_purge_erases_and_leaves_a_tombstone_that_verify_names(iris, store, capsys, git):
+    check_transcript(
+        capsys,
+        f"""
+        $ git model store purge {NET} --yes
+        ! error: a purge needs a reason, which is what is left
+        ! hint: add --reason "request of 2026-11-20"
+        [2]
+        $ git model store purge {NET} --reason "request of 2026-11-20"
+        ! error: this cannot be undone, and there is no terminal to ask at
+        ! hint: add --yes to mean it
+        [2]
+        $ git model store purge {NET} --reason "request of 2026-11-20" --yes
+        purged 1 object from {store.url}
+        $ git model verify
+        DIGEST                                                                   VERSIONS        WHAT
+        {NET}  iris@1, iris@2  purged 2026-11-23: request of 2026-11-20
+        $ git model get iris@1 net -o fetched
+        ! error: {NET} was purged 2026-11-23: request of 2026-11-20
+        ! hint: its bytes were erased for good; the record of the version stays
+        [3]
+        $ git model link iris@2 --data again=net
+        ! error: {NET} was purged 2026-11-23: request of 2026-11-20
+        ! hint: what was purged is not stored again
+        [6]
+        $ git model check
+        ! every record is as the format says
+        $ git model doctor
+        ! nothing is wrong with this clone
+        $ git model store purge {NET} --yes
+        purged 1 object: no store had it
+        """,
+    )
+    assert not store.holds(NET)
+    assert said(capsys, "store", "status")[1]["models"][0]["purged"] == 1
+    assert read(iris, paths.purge_file(NET)) == (
+        f'digest = "{NET}"\npurged = 2026-11-23T10:12:13Z\nreason = "request of 2026-11-20"\n'
+    )
+    assert git(iris, "log", "-1", "--format=%s%n%(trailers:key=Reason,valueonly)", "gitmodel") == (
+        f"Purge {NET[:19]}...\nrequest of 2026-11-20"
+    )
+    with Client(iris) as client, pytest.raises(NotFound, match="was purged"):
+        client.get_version("iris@1").get_artifact("net").open()
+
+
+def test_purge_of_a_folder_takes_the_files_that_nothing_else_needs(iris, store, capsys):
+    (iris / "data" / "shared").write_text("train\n")
+    assert ask(capsys, "version", "create", "rose", "--data", "data=data")[0] == 0
+    with Client(iris) as client:
+        folder = client.get_version("rose@1").get_artifact("data").digest
+        done = client.purge(folder, reason="asked for")
+    # first and second are in the folder of iris@1, too, and shared is train of iris@2
+    assert (len(done.digests), sorted(done.kept)) == (1, sorted([FIRST, digest_of(b"second\n"), TRAIN]))
+    assert ask(capsys, "verify")[0] == 0
+    assert store.holds(TRAIN)
+
+
+def test_purge_of_one_file_of_a_folder_leaves_the_others(iris, store, capsys, tmp_path):
+    with Client(iris) as client:
+        done = client.purge(FIRST, reason="asked for")
+        assert done.versions == ("iris@1",)
+        verified = {found.digest: found for found in client.verify()}
+        folder = client.get_version("iris@1").get_artifact("data")
+        assert verified[folder.digest].purged == "first: purged 2026-11-23: asked for"
+        assert not any(found.error for found in verified.values())
+        with pytest.raises(NotFound, match=r"first: .* was purged"):
+            folder.download(tmp_path / "fetched")
+    path = object_of(store, digest_of(b"second\n"))
+    path.chmod(0o644)
+    path.write_bytes(b"damage\n")
+    assert ask(capsys, "verify")[0] == 5
+
+
+def test_purge_waits_until_others_see_the_tombstone(iris, capsys, git, tmp_path):
+    git(tmp_path, "init", "-q", "--bare", "remote.git")
+    git(iris, "remote", "add", "origin", str(tmp_path / "remote.git"))
+    assert ask(capsys, "init", "--store", tmp_path / "shared")[0] == 0
+    assert ask(capsys, "push")[0] == 0
+    shared = LocalStore(tmp_path / "shared", shared=True)
+    check_transcript(
+        capsys,
+        f"""
+        $ git model store purge {NET} --reason asked --yes
+        recorded that 1 object is purged; the bytes are still there
+        next: git model push, and when it is on the remote the same command again
+        """,
+    )
+    assert shared.holds(NET)
+    assert ask(capsys, "push")[0] == 0
+    code, done = said(capsys, "store", "purge", NET, "--yes")
+    assert (code, done["pending"]) == (0, False)
+    assert done["removed"] == [shared.url, (iris / ".git/gitmodel/store").as_uri()]
+    assert not shared.holds(NET)
+    # another clone had a copy
+    git(tmp_path, "clone", "-q", str(tmp_path / "remote.git"), "bob")
+    with Client(tmp_path / "bob") as bob:
+        bob.pull()
+        copy = open_store("", default_root=bob.store_root)
+        copy.put_stream(io.BytesIO(b"net\n"))
+        assert bob.remove_garbage("clone").purged == {NET}
+        assert not copy.holds(NET)
+
+
+def test_purge_refuses_what_it_cannot_erase_everywhere(iris, store, capsys, tmp_path):
+    assert ask(capsys, "link", "iris@2", "--data", "raw=other", "--external")[0] == 0
+    with Client(iris) as client:
+        for digest, error in (
+            (digest_of(b"other\n"), UsageError),
+            ("sha256:abc", UsageError),
+            (digest_of(b"never seen"), NotFound),
+        ):
+            with pytest.raises(error):
+                client.purge(digest, reason="asked")
+        before = client.repository.tip()
+        client.add_store("archive", str(tmp_path / "archive"))
+        (tmp_path / "archive").rename(tmp_path / "unmounted")
+        tip = client.repository.tip()
+        with pytest.raises(Unreachable):
+            client.purge(NET, reason="asked")
+        assert client.repository.tip() == tip != before
+        assert store.holds(NET)
+    with (
+        Client(iris, environ={**os.environ, "GITMODEL_STORE_READ_ONLY": "1"}) as client,
+        pytest.raises((Refused, Unreachable)),
+    ):
+        client.purge(NET, reason="asked")
+
+
+def test_a_purged_artifact_does_not_stop_a_push(iris, capsys, git, tmp_path):
+    with Client(iris) as client:
+        client.purge(NET, reason="asked")
+    git(tmp_path, "init", "-q", "--bare", "remote.git")
+    git(iris, "remote", "add", "origin", str(tmp_path / "remote.git"))
+    assert ask(capsys, "init", "--store", tmp_path / "shared")[0] == 0
+    code, _, err = ask(capsys, "push")
+    assert (code, err) == (0, "")
