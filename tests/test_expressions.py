@@ -18,9 +18,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gitmodel import expressions
 from gitmodel.errors import UsageError
-from gitmodel.expressions import Expression, parse
+from gitmodel.expressions import Expression, parse, program, reading
 
 needs_library = pytest.mark.skipif(importlib.util.find_spec("cel") is None, reason="needs gitmodel[cel]")
 
@@ -129,8 +128,8 @@ def test_anything_else_goes_to_the_library(text, expected):
 
 def by_library(text: str) -> Expression:
     """The same clauses, each answered by the library."""
-    tokens = expressions._tokens(text)
-    return Expression(text, tuple(expressions._Program(text, part) for part in expressions._split(tokens)))
+    tokens = reading.read_tokens(text)
+    return Expression(text, tuple(program.Program(text, part) for part in reading.split_clauses(tokens)))
 
 
 def answer(expression: Expression, record: dict[str, Any]) -> bool | str:
@@ -188,7 +187,7 @@ CLAUSES = (
 def test_both_ways_give_the_same_answer(text, record):
     here, there = parse(text), by_library(text)
     assert answer(here, record) == answer(there, record)
-    whole = expressions._Program(text, expressions._tokens(text))  # not split at &&: CEL itself
+    whole = program.Program(text, reading.read_tokens(text))  # not split at &&: CEL itself
     assert (answer(here, record) is True) == (whole.answer(record) is True)
     verdict, other = here.judge(record), there.judge(record)
     assert (verdict.passed, verdict.clause, verdict.missing) == (other.passed, other.clause, other.missing)
@@ -236,7 +235,7 @@ def test_what_is_refused_here_the_library_refuses_too(text):
     import cel
 
     try:
-        expressions._check_shape(text, expressions._tokens(text))
+        reading.check_shape(text, reading.read_tokens(text))
     except UsageError:
         with pytest.raises(ValueError, match="Failed to parse"):
             cel.compile(text)
@@ -400,7 +399,7 @@ def test_a_panic_in_the_library_is_a_usage_error(monkeypatch):
     with pytest.raises(UsageError, match="the CEL library failed on it"):
         expression.matches(VERSION)
     assert not expression.judge(VERSION)
-    monkeypatch.setattr(expressions, "_library", lambda: type("Library", (), {"compile": panic})())
+    monkeypatch.setattr(program, "_library", lambda: type("Library", (), {"compile": panic})())
     with pytest.raises(UsageError, match="the CEL library failed on it"):
         parse("number == 4 || true")
 

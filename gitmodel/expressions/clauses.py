@@ -1,0 +1,171 @@
+"""The parts between `&&`, and those that are answered without the library: comparisons with a literal."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from datetime import date, datetime, time, timezone
+from typing import Any, NamedTuple
+
+from gitmodel.expressions.reading import COMPARISONS, Token, read_literal, read_path, shown, spelled, text_of
+
+_MIRRORED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
+
+
+class Trouble(NamedTuple):
+    """Why a clause has no answer; a *fault* lies in the expression, anything else in the record."""
+
+    reason: str
+    missing: str | None = None
+    fault: bool = False
+
+
+NO_ANSWER = Trouble("its parts cannot be compared")
+
+
+def look_up(record: Mapping[str, object], steps: tuple[str | int, ...]) -> Any:
+    """The value at *steps*, or the trouble on the way. A key whose value is None is absent."""
+    value: Any = record
+    for depth, step in enumerate(steps):
+        if isinstance(value, (dict, Mapping)):  # dict first: asking an abstract class is slow
+            value = value.get(step)
+            if value is not None:
+                continue
+        elif isinstance(value, list | tuple) and isinstance(step, int):
+            if 0 <= step < len(value):
+                value = value[step]
+                continue
+        else:
+            return NO_ANSWER
+        name = spelled(steps[: depth + 1])
+        return Trouble(f"{name} is missing", missing=name)
+    return value
+
+
+class Clause(ABC):
+    """One part between `&&`; answers True, False or why it has no answer."""
+
+    plain = True
+    names: frozenset[str]
+    text: str
+
+    @abstractmethod
+    def answer(self, record: Mapping[str, object]) -> bool | Trouble:
+        """Whether the clause holds of *record*, or why it cannot be said."""
+
+    def finding(self, record: Mapping[str, object]) -> str:
+        """Why the clause is false of *record*, in words."""
+        return "it is false"
+
+
+class _Plain(Clause):
+    """A test of the value at one path, without the library."""
+
+    __slots__ = ("names", "steps", "test", "text")
+
+    def __init__(self, text: str, steps: tuple[str | int, ...], test: Callable[[Any], bool | Trouble]) -> None:
+        self.text, self.steps, self.test = text, steps, test
+        self.names = frozenset({str(steps[0])})
+
+    def answer(self, record: Mapping[str, object]) -> bool | Trouble:
+        value = look_up(record, self.steps)
+        return value if type(value) is Trouble else self.test(value)
+
+    def finding(self, record: Mapping[str, object]) -> str:
+        value = look_up(record, self.steps)
+        found = value.isoformat() if isinstance(value, date) else repr(value)
+        return f"{spelled(self.steps)} is {shown(found)}"
+
+
+def plain_clause(text: str, tokens: list[Token]) -> _Plain | None:
+    """The clause, if it can be answered without the library: a comparison with a literal, `in`, a flag."""
+    written = text_of(text, tokens)
+    bare = read_path(tokens)
+    if bare is not None:
+        return _Plain(written, bare, _is_true)
+    if tokens[0].text == "!" and (negated := read_path(tokens[1:])) is not None:
+        return _Plain(written, negated, _is_false)
+    at = next((i for i, token in enumerate(tokens) if token.text in COMPARISONS or token.text == "in"), None)
+    if at is None:
+        return None
+    sign, left, right = tokens[at].text, tokens[:at], tokens[at + 1 :]
+    if sign != "in" and read_path(left) is None:
+        sign, left, right = _MIRRORED[sign], right, left
+    elif sign == "in":
+        left, right = right, left
+    steps, literal = read_path(left), read_literal(right)
+    if steps is None or literal is None:
+        return None
+    if sign != "in":
+        return _Plain(written, steps, _comparison(sign, literal))
+    return None if isinstance(literal, bool | float) else _Plain(written, steps, _membership(literal))
+
+
+def _is_true(value: object) -> bool | Trouble:
+    return value if isinstance(value, bool) else Trouble("it is neither true nor false", fault=True)
+
+
+def _is_false(value: object) -> bool | Trouble:
+    return not value if isinstance(value, bool) else NO_ANSWER
+
+
+def _double(number: int) -> float:
+    """As the library compares an int with a double: rounded. Beyond every double: infinite."""
+    try:
+        return float(number)
+    except OverflowError:
+        return float("inf") if number > 0 else float("-inf")
+
+
+def _comparison(sign: str, literal: bool | int | float | str) -> Callable[[Any], bool | Trouble]:
+    compare = COMPARISONS[sign]
+    alike = type(literal)
+    unlike: bool | Trouble = {"==": False, "!=": True}.get(sign, NO_ANSWER)
+    ordered = sign not in ("==", "!=")
+    double = float(literal) if not isinstance(literal, str) else 0.0
+
+    def test_same(value: Any) -> bool | Trouble:
+        value = value if type(value) is alike else as_scalar(value)
+        return compare(value, literal) if type(value) is alike else unlike
+
+    def test_number(value: Any) -> bool | Trouble:
+        kind = type(value)
+        if kind is not int and kind is not float:
+            value = as_scalar(value)
+            kind = type(value)
+        if kind is int:
+            if alike is int and -(2**63) <= value < 2**63:
+                return compare(value, literal)
+            return compare(_double(value), double)
+        if kind is not float:
+            return unlike
+        return NO_ANSWER if ordered and value != value else compare(value, double)
+
+    return test_same if alike in (bool, str) else test_number
+
+
+def _membership(literal: int | str) -> Callable[[Any], bool | Trouble]:
+    equals = _comparison("==", literal)
+
+    def test(value: Any) -> bool | Trouble:
+        if isinstance(value, list | tuple | set | frozenset):
+            return any(equals(item) is True for item in value)
+        if isinstance(value, Mapping):
+            return value.get(literal) is not None
+        return NO_ANSWER
+
+    return test
+
+
+def as_scalar(value: Any) -> Any:
+    """*value* in the types that CEL compares."""
+    if isinstance(value, datetime):
+        return value if value.tzinfo else value.replace(tzinfo=timezone.utc)
+    if isinstance(value, date | time):  # TOML's local dates and times: no point in time, so compared as text
+        return value.isoformat()
+    if isinstance(value, int) and not isinstance(value, bool):
+        return int(value) if -(2**63) <= value < 2**63 else _double(value)
+    for base in (str, float):
+        if isinstance(value, base):
+            return base(value)
+    return value

@@ -1,0 +1,113 @@
+"""What macros and patterns of a clause cost at most on one record."""
+
+from __future__ import annotations
+
+import re
+from typing import Any, NamedTuple
+
+from gitmodel.expressions.clauses import look_up
+from gitmodel.expressions.reading import CLOSERS, MACROS, Token, read_path
+
+MOST_WORK = 200_000_000  # units of at most 10 ns on one record, see most_work
+
+
+class Read(NamedTuple):
+    """One use of a record key or a macro's variable, and the function called on it, if any."""
+
+    steps: tuple[str | int, ...]
+    call: str
+
+
+def find_reads(tokens: list[Token]) -> list[Read]:
+    """Every use of a record key or of a macro's variable in *tokens*."""
+    reads = []
+    padded = [Token("sign", "", 0), *tokens, *[Token("sign", "", 0)] * 3]
+    for i in range(1, len(tokens) + 1):
+        if padded[i - 1].text == "." or padded[i + 1].text == "(" or read_path(padded[i : i + 1]) is None:
+            continue
+        end, steps = i + 1, read_path(padded[i : i + 1]) or ()
+        while True:
+            size = 2 if padded[end].text == "." else 3
+            longer = read_path(padded[i : end + size])
+            if longer is None or (size == 2 and padded[end + 2].text == "("):
+                break
+            end, steps = end + size, longer
+        called = padded[end].text == "." and padded[end + 2].text == "("
+        reads.append(Read(steps, padded[end + 1].text if called else ""))
+    return reads
+
+
+def _macro_nesting(tokens: list[Token]) -> int:
+    stack: list[bool] = []
+    deepest = 0
+    for before, token in zip([Token("sign", "", 0), *tokens], tokens, strict=False):
+        if token.kind == "sign" and token.text in CLOSERS:
+            stack.append(token.text == "(" and before.text in MACROS)
+            deepest = max(deepest, sum(stack))
+        elif token.kind == "sign" and token.text in CLOSERS.values():
+            stack.pop()
+    return deepest
+
+
+class _Size(NamedTuple):
+    """All that a value holds, its longest list, a list's heaviest item. One is a value, or 64 characters."""
+
+    weight: int
+    widest: int
+    item: int
+
+
+def _size(value: Any) -> _Size:
+    if isinstance(value, str | bytes):
+        return _Size(1 + len(value) // 64, 0, 0)
+    if not isinstance(value, dict | list):
+        return _Size(1, 0, 0)
+    sizes = [_size(item) for item in (value.values() if isinstance(value, dict) else value)]
+    keys = sum(1 + len(key) // 64 for key in value) if isinstance(value, dict) else 0
+    weights = [size.weight for size in sizes]
+    return _Size(
+        1 + keys + sum(weights),
+        max([len(value), *(size.widest for size in sizes)]),
+        max([1, *(weights if isinstance(value, list) else [1 + keys]), *(size.item for size in sizes)]),
+    )
+
+
+def most_work(tokens: list[Token], reads: list[Read], known: dict[str, Any]) -> int:
+    """An upper bound of what macros and patterns cost on these values, in units of at most 10 ns.
+
+    Once for each combination of items: 0.2 us a token, 0.2 us for every value that a comparison may have to
+    walk, 0.8 us for every item that a filter may have to copy, and each pattern, which is compiled anew.
+    """
+    whole = _size(known)
+    widest, item = max(whole.widest, len(tokens)), whole.item
+    additions = sum(token.text == "+" for token in tokens)
+    builds = additions or any(
+        token.text == "{" or (token.text == "[" and before.kind == "sign" and before.text not in (")", "]"))
+        for before, token in zip([Token("sign", "", 0), *tokens], tokens, strict=False)
+    )
+    if builds:  # then an item can be as heavy as everything
+        widest, item = widest * (1 + additions), whole.weight
+    walked = 0
+    for read in reads:
+        if read.call in MACROS or read.call == "size":
+            continue
+        walked += _size(look_up(known, read.steps)).weight if read.steps[0] in known else item
+    copied = 80 * widest * sum(token.text == "filter" for token in tokens)
+    once = 20 * len(tokens) + 20 * walked * (1 + additions) + copied + most_pattern_work(tokens)
+    return int(widest ** _macro_nesting(tokens) * once)
+
+
+def most_pattern_work(tokens: list[Token]) -> int:
+    """What compiling the patterns of `matches` costs at most."""
+    patterns = [tokens[i + 2 : i + 3] for i, token in enumerate(tokens) if token.text == "matches"]
+    written = [pattern[0].text for pattern in patterns if pattern and pattern[0].kind == "string"]
+    return sum(map(_pattern_work, written)) + 5_000_000 * (len(patterns) - len(written))
+
+
+def _pattern_work(pattern: str) -> int:
+    """At most 50 ms, where the library stops compiling a pattern; 0.25 ms for each Unicode class."""
+    repeated = 1
+    for least, most in re.findall(r"\{([0-9]{1,5})(?:,([0-9]{1,5}))?", pattern):
+        repeated *= max(1, int(least), int(most or 0))
+    classes = len(re.findall(r"\\+[a-zA-Z]|\[\^|\.|\(\?", pattern))
+    return min(5_000_000, (len(pattern) * 100 + classes * 25_000) * repeated)
