@@ -52,6 +52,12 @@ def version() -> None:
 @click.option("--tag", "tags", multiple=True, metavar="TAG", help="A word to find it by; repeat for more.")
 @options.artifact_paths
 @click.option("--metadata", multiple=True, metavar="KEY=VALUE", help="A measurement or note; repeat for more.")
+@click.option(
+    "--idempotency-key",
+    "key",
+    metavar="KEY",
+    help="Make no second version under KEY, but say which is there. By URL in CI: the job's; '' for none.",
+)
 @click.pass_obj
 def create(
     invocation: Invocation,
@@ -63,6 +69,7 @@ def create(
     model_object: tuple[str, ...],
     deployment: tuple[str, ...],
     metadata: tuple[str, ...],
+    key: str | None,
 ) -> None:
     """Make the next version of a model, from files and folders.
 
@@ -70,12 +77,24 @@ def create(
     writes it, else text.
     """
     from gitmodel.cli.artifacts import store
+    from gitmodel.client.by_url import content_key
 
     read = options.read_metadata(metadata, option="--metadata")
     paths = options.read_artifacts(data=data, model=model_object, deployment=deployment)
     if name is not None:
         check_version_name(name)
     current = models.get_model(invocation.writer, model).name
+    known = versions.find_keyed(invocation.writer, current, key) if key else None
+    if known is None:
+        links, code = store(invocation, current, paths), invocation.client.read_code()
+        content = (current, name, description, tags, read, links, code)
+        if key is None:
+            key = invocation.client.job_key(lambda: content_key(*content))
+            known = versions.find_keyed(invocation.writer, current, key) if key else None
+    if known is not None:
+        said = f"{current}@{known} was made before, under the same idempotency key"
+        print_version(invocation, VersionRef.of(current, known), said)
+        return
     number = versions.create_version(
         invocation.writer,
         current,
@@ -83,8 +102,9 @@ def create(
         description=description,
         tags=tags,
         metadata=read,
-        artifacts=store(invocation, current, paths),
-        code=invocation.client.read_code(),
+        artifacts=links,
+        code=code,
+        key=key or "",
     )
     called = f" ({name})" if name else ""
     holds = f" with {cells.words(artifact for artifact, _, _ in paths)}" if paths else ""

@@ -1,12 +1,26 @@
-"""What a registry by URL needs of the environment: how old its answers may be."""
+"""What a registry by URL needs of the environment: how old its answers may be, and which job this is."""
 
 from __future__ import annotations
 
+import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from gitmodel.domain.addresses import Terms, is_url
+from gitmodel.domain.records import ArtifactLink, Code
 from gitmodel.errors import UsageError
+
+# What tells one attempt of one job from all others, by host: GitHub and Forgejo, GitLab, Bitbucket, Azure Pipelines,
+# Buildkite, Jenkins.
+_JOBS = (
+    ("GITHUB_RUN_ID", "GITHUB_RUN_ATTEMPT", "GITHUB_JOB"),
+    ("CI_JOB_ID",),
+    ("BITBUCKET_STEP_UUID", "BITBUCKET_STEP_RUN_NUMBER"),
+    ("SYSTEM_JOBID", "SYSTEM_JOBATTEMPT"),
+    ("BUILDKITE_JOB_ID",),
+    ("BUILD_TAG",),
+)
 
 
 def names_url(text: str) -> bool:
@@ -28,3 +42,33 @@ def read_terms(environ: Mapping[str, str], *, max_age: float | None, offline: bo
         raise UsageError("GITMODEL_MAX_AGE is no number of seconds", hint="for example: GITMODEL_MAX_AGE=60")
     cut_off = environ.get("GITMODEL_OFFLINE", "") not in ("", "0") if offline is None else offline
     return Terms(age, cut_off, timeout)
+
+
+def job_key(environ: Mapping[str, str]) -> str:
+    """What the CI host calls this attempt of this job; "" outside of CI.
+
+    >>> job_key({"GITHUB_RUN_ID": "71", "GITHUB_RUN_ATTEMPT": "2", "GITHUB_JOB": "train"})
+    'GITHUB_RUN_ID=71 GITHUB_RUN_ATTEMPT=2 GITHUB_JOB=train'
+    """
+    for names in _JOBS:
+        if environ.get(names[0]):
+            return " ".join(f"{name}={environ[name]}" for name in names if environ.get(name))
+    return ""
+
+
+def content_key(
+    model: str,
+    name: str | None,
+    description: str,
+    tags: Iterable[str],
+    metadata: Mapping[str, Any],
+    links: Iterable[ArtifactLink],
+    code: Code,
+) -> str:
+    """What tells a new version from others that one job makes: the digest of all that is to be recorded of it."""
+    import json  # only a job of a CI host pays for it
+
+    held = sorted((link.name, link.digest) for link in links)
+    said = [model, name, description, sorted(tags), held, code.commit, code.dirty, dict(metadata)]
+    facts = json.dumps(said, sort_keys=True, default=str)
+    return hashlib.sha256(facts.encode("utf-8", "surrogatepass")).hexdigest()

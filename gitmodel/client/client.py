@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from copy import copy
 from datetime import datetime
@@ -13,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from gitmodel.client import by_url
 from gitmodel.client.by_url import names_url, read_terms
 from gitmodel.client.model import PAGE, Model, Models
 from gitmodel.client.version import ModelVersion
@@ -88,6 +90,7 @@ class Client:
         self._repository = self._open(named)
         self._access = Access(self._repository, self._environ, self.store_root, store or "")
         self._writer: Writer = Direct(self._repository)
+        self._keyed: Counter[str] = Counter()
 
     @property
     def repository(self) -> Repository:
@@ -200,6 +203,19 @@ class Client:
         self._repository.renew()
         found = versions.find(self._writer, VersionRef.parse(reference))
         return ModelVersion(self, found.model, found.record.number, frozen=found if found.frozen else None)
+
+    def job_key(self, content: Callable[[], str]) -> str:
+        """The idempotency key of a version with this *content* that is given none: in CI, by URL, the job's; else "".
+
+        It is the same for the same attempt of the same job, the same content, and how many versions of that content
+        this client made before.
+        """
+        job = by_url.job_key(self._environ) if self._repository.url and not isinstance(self._writer, Batch) else ""
+        if not job:
+            return ""
+        of = content()
+        self._keyed[of] += 1
+        return f"{job} {of} {self._keyed[of]}"
 
     # Runs
 

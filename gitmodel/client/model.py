@@ -8,9 +8,10 @@ from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gitmodel.client.by_url import content_key
 from gitmodel.client.html import html_table
 from gitmodel.client.version import ModelVersion, Versions, scalars
-from gitmodel.domain.models import DESCRIPTIVE
+from gitmodel.domain.models import DESCRIPTIVE, read_words
 from gitmodel.domain.names import ARCHIVED, LATEST, NONE, check_name
 from gitmodel.domain.records import ModelRecord
 from gitmodel.domain.references import VersionRef
@@ -168,28 +169,38 @@ class Model:
         data: Mapping[str, Any] | None = None,
         model_objects: Mapping[str, Any] | None = None,
         deployments: Mapping[str, Any] | None = None,
+        idempotency_key: str | None = None,
     ) -> ModelVersion:
         """Make the next version. *data*, *model_objects* and *deployments* map artifact names to files or folders.
 
-        The code repository's commit and whether it has changes are recorded with it.
+        The code repository's commit and whether it has changes are recorded with it. If a version of the model was made
+        under the same *idempotency_key* before, that one is returned and nothing is made; left out, a job of a CI
+        host that uses a registry by URL has a key of its own, and "" is none.
         Raises Conflict if *name* is taken.
         """
         client = self._registered()
+        known = versions.find_keyed(client.writer, self._name, idempotency_key) if idempotency_key else None
+        if known is not None:
+            return ModelVersion(client, self._name, known)
         kinds = (("data", data), ("model", model_objects), ("deployment", deployments))
         links = [
             artifacts.store_artifact(client.access.of_model(self._name), key, Path(path), kind=kind)
             for kind, given in kinds
             for key, path in (given or {}).items()
         ]
+        code, words, values = client.read_code(), read_words(tags), scalars(metadata or {})
+        content = (self._name, name, description, words, values, links, code)
+        key = idempotency_key if idempotency_key is not None else client.job_key(lambda: content_key(*content))
         number = versions.create_version(
             client.writer,
             self._name,
             name=name,
             description=description,
-            tags=tags,
-            metadata=scalars(metadata or {}),
+            tags=words,
+            metadata=values,
             artifacts=links,
-            code=client.read_code(),
+            code=code,
+            key=key,
         )
         return ModelVersion(client, self._name, number)
 

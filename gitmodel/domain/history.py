@@ -59,6 +59,20 @@ def transaction_id(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()[:16]
 
 
+def keyed_transaction(model: str, key: str) -> str:
+    """The id of the transaction that makes a version of *model* under the idempotency *key*, whenever it is made."""
+    return transaction_id("idempotency-key", model, key)
+
+
+def carries_transaction(message: str, txn: str) -> bool:
+    """Whether one of the commits that *message* is of has the transaction id *txn*; a squashed one has several.
+
+    >>> carries_transaction("Add iris 4\\n\\nModel: iris\\nTxn: 5f\\n", "5f")
+    True
+    """
+    return f"Txn: {txn}" in message.splitlines()
+
+
 def tag_message(ref: StageRef, old: int | None, new: int, reason: str) -> str:
     """The message of a stage tag.
 

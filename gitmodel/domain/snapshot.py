@@ -104,6 +104,7 @@ class Change(Generic[T]):
     A stage tag follows its file, so tags are not listed, but for *apply*: stages whose file stands and whose tag
     shall be moved to it, and *drop*: stages whose tag goes, whatever is recorded. The tag of a stage that is
     `proposal_only` follows only if it is *admitted*. *numbers* are the (model, number) pairs that come into use.
+    *txn* is the transaction id that the commit gets instead of one of its own, for who looks for it there.
     """
 
     result: T
@@ -115,6 +116,7 @@ class Change(Generic[T]):
     drop: tuple[StageRef, ...] = ()
     admitted: frozenset[StageRef] = frozenset()
     numbers: tuple[tuple[str, int], ...] = ()
+    txn: str = ""
 
 
 @dataclass(frozen=True)

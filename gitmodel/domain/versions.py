@@ -18,8 +18,12 @@ from gitmodel.domain.upgrading import raised_format
 from gitmodel.errors import Conflict, NotFound, Refused, UsageError
 
 
-def plan_version(snapshot: Snapshot, model: str, draft: VersionRecord, *, reserved: int | None = None) -> Change[int]:
+def plan_version(
+    snapshot: Snapshot, model: str, draft: VersionRecord, *, reserved: int | None = None, txn: str = ""
+) -> Change[int]:
     """Make the version that *draft* describes; its number is given here, or was *reserved* before.
+
+    *txn* is the transaction id that the commit gets, if not one of its own.
 
     Raises NotFound if there is no such model, Conflict if the version's name is taken.
     """
@@ -41,6 +45,7 @@ def plan_version(snapshot: Snapshot, model: str, draft: VersionRecord, *, reserv
         files=tidied(snapshot, model, files),
         trailers=_trailers(model, record),
         numbers=((model, number),) if reserved is None else (),
+        txn=txn,
     )
 
 

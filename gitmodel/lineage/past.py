@@ -51,6 +51,9 @@ class Past:
     def transact(self, plan: Callable[[Snapshot], Change[T]]) -> T:
         raise self.refusal()
 
+    def find_made(self, snapshot: Snapshot, model: str, txn: str) -> int | None:
+        raise self.refusal()
+
     def take_number(self, model: str) -> int | None:
         raise self.refusal()
 

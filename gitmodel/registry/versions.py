@@ -6,16 +6,16 @@ import gc
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
-from gitmodel.domain import codec
+from gitmodel.domain import codec, history
 from gitmodel.domain import versions as planning
 from gitmodel.domain.models import changed_tags, read_words
 from gitmodel.domain.names import check_name, check_version_name
 from gitmodel.domain.records import ArtifactLink, Code, VersionRecord
 from gitmodel.domain.references import VersionRef
-from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.domain.stages import StageState, stage_states
 from gitmodel.domain.views import VersionView, view_version
 from gitmodel.errors import Invalid, UsageError
@@ -38,9 +38,11 @@ def create_version(
     metadata: Mapping[str, Any] | None = None,
     artifacts: Iterable[ArtifactLink] = (),
     code: Code | None = None,
+    key: str = "",
 ) -> int:
     """Make the next version of *model*; returns its number.
 
+    If one was made under the same idempotency *key* ("": none) before, wherever that was, its number is returned.
     Raises NotFound if there is no such model, Conflict if *name* is taken, UsageError for bad input.
     """
     links = tuple(artifacts)
@@ -56,8 +58,15 @@ def create_version(
         artifacts=links,
     )
     current = writer.read(lambda snapshot: _existing(snapshot, model))
+    if key:
+        return writer.transact(lambda snapshot: _plan_once(writer, snapshot, current, draft, key))
     reserved = writer.take_number(current)
     return writer.transact(lambda snapshot: planning.plan_version(snapshot, current, draft, reserved=reserved))
+
+
+def find_keyed(writer: Writer, model: str, key: str) -> int | None:
+    """The version of *model* that was made under the idempotency *key* before, or None. Raises NotFound, Conflict."""
+    return writer.read(lambda snapshot: _find_keyed(writer, snapshot, _existing(snapshot, model), key))
 
 
 def get_version(writer: Writer, ref: VersionRef) -> VersionView:
@@ -225,6 +234,20 @@ def set_metadata(
         return planning.plan_metadata(snapshot, model, number, values, on=on, remove=gone)
 
     return int(writer.transact(plan))
+
+
+def _plan_once(writer: Writer, snapshot: Snapshot, model: str, draft: VersionRecord, key: str) -> Change[int]:
+    before = _find_keyed(writer, snapshot, model, key)
+    txn = history.keyed_transaction(model, key)
+    return planning.plan_version(snapshot, model, draft, txn=txn) if before is None else Change(before)
+
+
+def _find_keyed(writer: Writer, snapshot: Snapshot, model: str, key: str) -> int | None:
+    for known_as in chain((model,), snapshot.former_names(model)):
+        number = writer.find_made(snapshot, model, history.keyed_transaction(known_as, key))
+        if number is not None:
+            return number
+    return None
 
 
 def _stages_of(snapshot: Snapshot, model: str) -> tuple[Snapshot, str, tuple[StageState, ...]]:

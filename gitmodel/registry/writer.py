@@ -7,10 +7,14 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
+from gitmodel.domain import paths
 from gitmodel.domain.overlay import Overlay
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.snapshot import Change, Snapshot
+from gitmodel.errors import Conflict, UsageError
+from gitmodel.storage.differences import changed_paths
 from gitmodel.storage.git import Moved
+from gitmodel.storage.log import find_transaction
 from gitmodel.storage.repository import Repository
 
 T = TypeVar("T")
@@ -24,6 +28,9 @@ class Writer(Protocol):
 
     def transact(self, plan: Callable[[Snapshot], Change[T]]) -> T:
         """Make the change that *plan* makes of a snapshot."""
+
+    def find_made(self, snapshot: Snapshot, model: str, txn: str) -> int | None:
+        """The version of *model* that the transaction *txn* made on the branch of *snapshot*, or None."""
 
     def take_number(self, model: str) -> int | None:
         """A number that is kept for the next version of *model*, or None if the plan takes one itself."""
@@ -43,6 +50,23 @@ class Direct:
 
     def transact(self, plan: Callable[[Snapshot], Change[T]]) -> T:
         return self._repository.transact(plan)
+
+    def find_made(self, snapshot: Snapshot, model: str, txn: str) -> int | None:
+        commit = find_transaction(self._repository, snapshot.commit, txn)
+        parents = self._repository.tags.commit(commit).parents if commit else ()
+        if not parents:
+            return None
+        before, made = self._repository.files(parents[0]), []
+        for path in changed_paths(self._repository, parents[0], commit):
+            what = paths.parse_path(path)
+            if what is not None and what.kind == "version" and before.id(path) is None:
+                made += [int(what.key)] if snapshot.current_name(what.model) == model else []
+        if len(made) != 1:
+            raise Conflict(
+                f"commit {commit[:10]} made {len(made)} versions of {model} under this idempotency key, not one",
+                hint="give another --idempotency-key to make one more",
+            )
+        return made[0]
 
     def take_number(self, model: str) -> int | None:
         return None
@@ -77,6 +101,12 @@ class Batch:
         self._change = _joined(self._change, change)
         self._plans.append(plan)
         return change.result
+
+    def find_made(self, snapshot: Snapshot, model: str, txn: str) -> int | None:
+        raise UsageError(
+            "a version made in a transaction cannot have an idempotency key: the commit is made of several changes",
+            hint="make the version on its own",
+        )
 
     def take_number(self, model: str) -> int | None:
         planned = self.read(lambda snapshot: snapshot.last_number(model)) + 1

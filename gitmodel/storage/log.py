@@ -57,6 +57,15 @@ def stage_events(repository: Repository, tip: str, ref: StageRef | None = None) 
                     yield from _events(repository, step, change, found)
 
 
+def find_transaction(repository: Repository, tip: str, txn: str) -> str:
+    """The newest commit that *tip* ("": none) has with the transaction id *txn*, or ""."""
+    if not tip:
+        return ""
+    found = repository.git.lines("log", "--fixed-strings", f"--grep=Txn: {txn}", "--format=%H", tip)
+    carries = (id for id in found if history.carries_transaction(repository.tags.commit(id).message, txn))
+    return next(carries, "")
+
+
 def changes_between(repository: Repository, old: str, new: str) -> list[tuple[str, list[str]]]:
     """The commits that *new* has by its first parents and *old* ("": none) has not, oldest first, with the paths each
     changed."""

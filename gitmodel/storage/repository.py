@@ -400,7 +400,7 @@ class Repository:
 
     def _commit(self, parent: str, tree: str, change: Change[Any], *, sign: bool) -> NewObject:
         author, committer = self.identity.now()
-        txn = history.transaction_id(parent, tree, author, committer, change.subject)
+        txn = change.txn or history.transaction_id(parent, tree, author, committer, change.subject)
         message = history.commit_message(change.subject, change.reason, change.trailers, txn=txn)
         made = NewObject("commit", format_commit(tree, [parent] if parent else [], author, committer, message))
         return self.signer.commit(made, committer) if sign or self.signer.signs_commits else made

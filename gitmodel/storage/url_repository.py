@@ -269,7 +269,7 @@ class UrlRepository(Repository):
         except Unreachable:
             raise Unreachable(
                 f"{error.message}; whether it went through is not known",
-                hint="look whether it did when the server can be reached, then run it again",
+                hint="run it again when the server can be reached; a new version needs the same --idempotency-key then",
             ) from None
         wanted = moves.get(self.branch)
         if wanted is not None:

@@ -1,14 +1,18 @@
 """Writing to a registry by URL: many at once, races that are lost, connections that are cut, jobs that run again."""
 
+import os
 import subprocess
 import threading
 
 import pytest
 from teamwork import assert_sound, refs, source
 
-from gitmodel import Conflict, Refused, Unreachable, UsageError
+from gitmodel import Client, Conflict, NotFound, Refused, Unreachable, UsageError
+from gitmodel.domain import history
 from gitmodel.domain.snapshot import Change
 from gitmodel.registry import setup
+
+GITHUB = {"GITHUB_RUN_ID": "71", "GITHUB_RUN_ATTEMPT": "1", "GITHUB_JOB": "train"}
 
 
 def numbers(client):
@@ -182,6 +186,34 @@ def test_a_number_told_in_a_transaction_that_others_took_is_a_conflict(team, hos
     assert_sound(bare)
 
 
+@pytest.mark.parametrize("when", ["before", "within", "after"])
+@pytest.mark.parametrize(
+    ("method", "service"),
+    [
+        ("GET", "git-upload-pack"),
+        ("POST", "git-upload-pack"),
+        ("GET", "git-receive-pack"),
+        ("POST", "git-receive-pack"),
+    ],
+)
+def test_a_connection_that_is_cut_makes_one_version_or_none_and_says_which(team, host, bare, method, service, when):
+    job = team.by_url("job", host.registry)
+    iris = job.get_model("iris")
+    before = refs(bare)
+    host.cut = (method, service, when)
+    try:
+        made = iris.create_version(metadata={"job": True}, idempotency_key="mine").number
+    except Unreachable:
+        made = None
+    host.cut = None
+    if made is None:
+        assert refs(bare) == before or (service, when) == ("git-upload-pack", "after")
+    assert iris.create_version(metadata={"job": True}, idempotency_key="mine").number == 4
+    assert made in (None, 4)
+    assert numbers(job) == [1, 2, 3, 4]
+    assert_sound(bare)
+
+
 def test_a_push_that_went_through_and_was_not_told_so_is_found_out(team, host, bare):
     job = team.by_url("job", host.registry)
     host.cut = ("POST", "git-receive-pack", "after")
@@ -236,3 +268,93 @@ def test_a_remote_that_was_rewound_is_followed(team, ada, host, bare, git):
     assert numbers(job) == [1, 2, 3]
     assert job.get_model("iris").create_version().number == 4
     assert_sound(bare)
+
+
+# Jobs that run again
+
+
+def test_a_version_is_made_once_under_one_key(team, host, bare):
+    first, second = team.by_url("first", host.registry), team.by_url("second", host.registry)
+    made = first.get_model("iris").create_version(metadata={"try": 1}, idempotency_key="job 7")
+    again = second.get_model("iris").create_version(metadata={"try": 2}, idempotency_key="job 7")
+    assert (made.number, again.number, again.metadata) == (4, 4, {"try": 1})
+    assert second.get_model("iris").create_version(idempotency_key="job 8").number == 5
+    assert second.register_model("rose").create_version(idempotency_key="job 7").number == 1
+    assert_sound(bare)
+
+
+def test_the_same_key_from_many_at_once_makes_one_version(team, host, bare):
+    jobs = [team.by_url(f"job{number}", host.registry) for number in range(4)]
+    assert all_at_once([lambda j=j: j.get_model("iris").create_version(idempotency_key="job 7") for j in jobs]) == []
+    assert numbers(jobs[0]) == [1, 2, 3, 4]
+
+
+def test_a_key_outlives_the_rename_of_its_model(team, host):
+    job = team.by_url("job", host.registry)
+    job.get_model("iris").create_version(idempotency_key="job 7")
+    job.update_model("iris", new_name="blossom")
+    assert job.get_model("blossom").create_version(idempotency_key="job 7").number == 4
+
+
+def test_two_clones_that_made_one_version_under_one_key_have_one_when_they_meet(ada, bob, bare):
+    for client in (ada, bob):
+        assert client.get_model("iris").create_version(metadata={"job": 7}, idempotency_key="job 7").number == 4
+        assert client.get_model("iris").create_version(metadata={"job": 7}, idempotency_key="job 7").number == 4
+    ada.push()
+    bob.push()
+    assert numbers(bob) == [1, 2, 3, 4]
+    assert refs(bare) == refs(bob.repository.common_dir)
+    assert_sound(bare)
+
+
+def test_a_key_that_several_versions_were_made_under_is_a_conflict(ada):
+    iris = ada.get_model("iris")
+    message = f"Add two\n\nTxn: {history.keyed_transaction('iris', 'job 7')}\n"
+    base = ada.repository.tip()
+    iris.create_version()
+    iris.create_version()
+    files = ada.repository.files(ada.repository.tip())
+    tree = {path: files.read(path) for path in ("models/iris/versions/4.toml", "models/iris/versions/5.toml")}
+    squashed = ada.repository.add_commit(base, tree, "A <a@example.com> 1 +0000", message)
+    ada.repository.move([f"update {ada.repository.branch} {squashed} {ada.repository.tip()}"], "squash")
+    with pytest.raises(Conflict, match="made 2 versions of iris under this idempotency key, not one"):
+        iris.create_version(idempotency_key="job 7")
+
+
+def test_a_key_in_a_transaction_is_refused(team, host):
+    job = team.by_url("job", host.registry)
+    with job.transaction("Make one"), pytest.raises(UsageError, match="transaction cannot have an idempotency key"):
+        job.get_model("iris").create_version(idempotency_key="job 7")
+
+
+def test_a_job_of_a_ci_host_that_runs_again_makes_nothing_twice(team, host, bare, tmp_path):
+    def job(**more):
+        environ = {**os.environ, **GITHUB, **more, "XDG_CACHE_HOME": str(tmp_path / "cache-job")}
+        client = Client(tmp_path, repo=host.registry, environ=environ)
+        team.opened.callback(client.close)
+        return client
+
+    def work(client):
+        iris = client.get_model("iris")
+        return [iris.create_version(metadata={"seed": seed}).number for seed in (1, 1, 2)]
+
+    assert work(job()) == [4, 5, 6]
+    assert work(job()) == [4, 5, 6]
+    assert work(job(GITHUB_RUN_ATTEMPT="2")) == [7, 8, 9]
+    assert job().get_model("iris").create_version(metadata={"seed": 1}, idempotency_key="").number == 10
+    with job().transaction("Make one"):
+        assert job().get_model("iris").create_version(metadata={"seed": 3}).number == 11
+    assert_sound(bare)
+
+
+def test_a_job_with_a_clone_of_its_own_has_no_key_unless_it_names_one(team, ada, tmp_path):
+    with Client(tmp_path / "ada", store=team.store, environ={**team.environ("ada"), **GITHUB}) as client:
+        assert [client.get_model("iris").create_version().number for _ in range(2)] == [4, 5]
+
+
+def test_a_version_made_under_a_key_and_deleted_since_is_said_to_be(team, host):
+    job = team.by_url("job", host.registry)
+    job.get_model("iris").create_version(idempotency_key="job 7").delete(reason="wrong data")
+    again = job.get_model("iris").create_version(idempotency_key="job 7")
+    with pytest.raises(NotFound, match="version 4 of iris was deleted: wrong data"):
+        assert again.metadata
