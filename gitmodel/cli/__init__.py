@@ -38,7 +38,7 @@ COMMANDS = {
     "demote": Lazy("gitmodel.cli.stages:demote", "Leave a stage without a version.", "Stages"),
     "rollback": Lazy("gitmodel.cli.stages:rollback", "Put the previous version back into a stage.", "Stages"),
     "alias": Lazy("gitmodel.cli.aliases:alias", "Set, remove and list aliases.", "Stages"),
-    "propose": Lazy("gitmodel.cli.proposals:propose", "Propose a change of a stage, for a pull request.", "Stages"),
+    "propose": Lazy("gitmodel.cli.proposals:propose", "Propose changes of stages, for a pull request.", "Stages"),
     "proposals": Lazy("gitmodel.cli.proposals:list_proposals", "List the proposals that are open.", "Stages"),
     "plan": Lazy("gitmodel.cli.proposals:plan", "Say what a merge would change.", "Stages"),
     "apply": Lazy("gitmodel.cli.stages:apply", "Put in force what the branch records.", "Stages"),

@@ -247,17 +247,18 @@ class Client:
         *reviewed* are ids of commits that you vouch for: they came through review, though history does not show it.
         *ask_host*, in a job of GitHub, GitLab or Forgejo, takes the host's word for that, and not history's.
         With *push*, *remote* is pulled first, and the tags are moved there too, all or nothing, and nothing else; while
-        others push it is tried for *timeout* seconds. Raises Refused if the host does not answer this job, and for a
-        branch that does not descend from what the tags were applied from; UsageError outside of a job.
+        others push it is tried for *timeout* seconds. Raises Refused for a branch that does not descend from what the
+        tags were applied from; UsageError for *ask_host* outside of a job.
         """
         self._refuse_past()
         apply = partial(stages.apply, self._repository, names, reviewed=frozenset(reviewed))
         if ask_host:
             from gitmodel.storage.host_api import read_job
-            from gitmodel.teams.host_word import AnyCommit, doubt_by
+            from gitmodel.teams.host_word import HostsWord, doubt_by
 
-            doubt = doubt_by(self._repository, read_job(self._environ), frozenset(reviewed))
-            apply = partial(stages.apply, self._repository, names, reviewed=AnyCommit(), doubt=doubt)
+            approved = HostsWord(self._repository, read_job(self._environ), frozenset(reviewed))
+            doubt = doubt_by(self._repository, approved)
+            apply = partial(stages.apply, self._repository, names, reviewed=approved, doubt=doubt)
         if not push:
             return apply()
         from gitmodel.storage import remotes

@@ -197,8 +197,8 @@ def apply(
                     _check_descent(repository, snapshot, ref)
                 why = _why_not(snapshot, ref, state)
                 if not why and not state.alias:
-                    why = admission.why_not(repository, snapshot, ref, reviewed)
-                    why = why or (doubt(snapshot, ref) if doubt else "")
+                    why = doubt(snapshot, ref) if doubt else ""
+                    why = why or admission.why_not(repository, snapshot, ref, reviewed)
                 if why:
                     refused.append((ref, why))
                 else:

@@ -99,7 +99,7 @@ def is_stale(repository: Repository) -> str:
 
 
 def _code_owners(snapshot: Snapshot, kind: str, owners: Iterable[str], owned: Mapping[str, tuple[str, ...]]) -> str:
-    rules = (paths.REGISTRY, CODEOWNERS, *_RULES[kind])
+    rules = (paths.REGISTRY, paths.SIGNERS, CODEOWNERS, *_RULES[kind])
     text = host_files.code_owners(kind, rules, owners, owned, snapshot.registry().stage_names)
     head, line, own = text.partition(host_files.OWN_PART)
     return host_files.marked(kind, head) + line + own

@@ -2,35 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from functools import cache
+from collections.abc import Callable, Collection, Iterator
 
 from gitmodel.domain import paths
 from gitmodel.domain.records import StageRule
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot
-from gitmodel.errors import Unreachable
+from gitmodel.errors import Refused, Unreachable
 from gitmodel.registry import admission
 from gitmodel.storage import host_api
 from gitmodel.storage.host_api import Job
 from gitmodel.storage.log import stage_events
 from gitmodel.storage.repository import Repository
 
-Approved = Callable[[str], bool]
 Doubt = Callable[[Snapshot, StageRef], str]
 
 
-def doubt_by(repository: Repository, job: Job, vouched: Collection[str] = ()) -> Doubt:
-    """Why a recorded change of a `proposal_only` stage is not put in force as far as the host of *job* knows, or "".
+class HostsWord(Collection[str]):
+    """The commits that the host of a job knows as approved, or that the caller has *vouched* for.
 
-    The host must know the commit as merged by a pull request that somebody else approved, or the caller has *vouched*
-    for it; and if the rules of the stage were changed since it was `proposal_only`, for that change as well.
+    Whether one is among them is asked when it is looked for, once. Raises Unreachable or Refused if the host does not
+    say.
     """
-    branch = repository.branch.removeprefix("refs/heads/")
 
-    @cache
-    def approved(commit: str) -> bool:
-        return commit in vouched or host_api.is_approved(job, commit, branch)
+    def __init__(self, repository: Repository, job: Job, vouched: Collection[str] = ()) -> None:
+        self._branch = repository.branch.removeprefix("refs/heads/")
+        self._job = job
+        self._said = dict.fromkeys(vouched, True)
+
+    def __contains__(self, commit: object) -> bool:
+        said = self._said.get(str(commit))
+        if said is None:
+            said = self._said[str(commit)] = host_api.is_approved(self._job, str(commit), self._branch)
+        return said
+
+    def __iter__(self) -> Iterator[str]:
+        return (commit for commit, said in self._said.items() if said)
+
+    def __len__(self) -> int:
+        return sum(self._said.values())
+
+
+def doubt_by(repository: Repository, approved: HostsWord) -> Doubt:
+    """Why a recorded change of a `proposal_only` stage is not put in force as far as the host knows, or "".
+
+    The commit must be *approved*, or signed by somebody on the list before it; and if the rules of the stage were
+    changed since it was `proposal_only`, that change as well.
+    """
 
     def doubt(snapshot: Snapshot, ref: StageRef) -> str:
         found = admission.entered_by(repository, snapshot.commit, ref)
@@ -41,23 +59,22 @@ def doubt_by(repository: Repository, job: Job, vouched: Collection[str] = ()) ->
         try:
             why = _rules_doubt(repository, parents[0], place.stage, approved)
             rule = repository.snapshot(parents[0]).registry().rule(place.stage)
-            if why or not rule.proposal_only or approved(commit) or _returns(repository, commit, place, rule, approved):
+            if why or not rule.proposal_only or rule.signed or _is_seen(repository, commit, approved):
                 return why
+            if _returns(repository, commit, place, rule, approved):
+                return ""
             return f"the host knows of no approved pull request that brought {commit[:10]}"
-        except Unreachable as error:
+        except (Refused, Unreachable) as error:
             return error.message
 
     return doubt
 
 
-class AnyCommit(frozenset[str]):
-    """Every commit: whether it was reviewed is asked elsewhere."""
-
-    def __contains__(self, _: object) -> bool:
-        return True
+def _is_seen(repository: Repository, commit: str, approved: HostsWord) -> bool:
+    return not repository.tags.seals.commit_fault(commit) or commit in approved
 
 
-def _rules_doubt(repository: Repository, tip: str, stage: str, approved: Approved) -> str:
+def _rules_doubt(repository: Repository, tip: str, stage: str, approved: HostsWord) -> str:
     """Why the rules of *stage* at *tip* may have been loosened by somebody who may not, or ""."""
     for commit in repository.git.lines("log", "--first-parent", "-m", "--format=%H", tip, "--", paths.REGISTRY):
         parents = repository.tags.commit(commit).parents
@@ -66,14 +83,14 @@ def _rules_doubt(repository: Repository, tip: str, stage: str, approved: Approve
         before = repository.snapshot(parents[0]).registry().rule(stage)
         if before == repository.snapshot(commit).registry().rule(stage):
             continue
-        if approved(commit):
+        if _is_seen(repository, commit, approved):
             return ""
-        if before.proposal_only:
+        if before.proposal_only or before.signed:
             return f"{commit[:10]} changed the rules of {stage}, and the host knows of no approved pull request"
     return ""
 
 
-def _returns(repository: Repository, commit: str, ref: StageRef, rule: StageRule, approved: Approved) -> bool:
+def _returns(repository: Repository, commit: str, ref: StageRef, rule: StageRule, approved: HostsWord) -> bool:
     """Whether *commit* takes the stage back to a holder that came by an approved change, and *rule* lets it do so."""
     record = repository.snapshot(commit).recorded(ref.model, ref.stage)
     if rule.rollback != "direct" or record is None:
@@ -81,6 +98,6 @@ def _returns(repository: Repository, commit: str, ref: StageRef, rule: StageRule
     for event in stage_events(repository, repository.tags.commit(commit).parents[0], ref):
         then = repository.snapshot(event.commit).recorded(event.model, ref.stage)
         same = then is not None and (then.version, then.artifacts) == (record.version, record.artifacts)
-        if same and approved(event.commit):
+        if same and _is_seen(repository, event.commit, approved):
             return True
     return False

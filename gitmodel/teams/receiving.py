@@ -16,7 +16,6 @@ from gitmodel.storage.git import ZERO, is_id
 from gitmodel.storage.objects import parse_tag
 from gitmodel.storage.repository import Repository
 from gitmodel.teams.between import Between, check_between
-from gitmodel.teams.host_word import AnyCommit
 
 # What a push may not do, beside what a change may not do; as `docs/reference/format.md` names it.
 RULES: Mapping[str, str] = {
@@ -34,6 +33,13 @@ class Update(NamedTuple):
     ref: str
     old: str
     new: str
+
+
+class _Anything(frozenset[str]):
+    """Every commit: who may move a tag without signatures is for the server to say; whoever may, vouches."""
+
+    def __contains__(self, _: object) -> bool:
+        return True
 
 
 def concerns(update: Update, branch: str) -> bool:
@@ -104,14 +110,14 @@ def _tag_faults(repository: Repository, tip: str, ref: StageRef, update: Update)
     judged = repository.tags.judge(ref, found, tip)
     if judged.forged:
         yield judged.forged
-    elif found.id != wanted.id and b"\n-----BEGIN " not in found.data:
-        yield f"is not {wanted.id[:10]}, the tag that the branch stands for"
     elif judged.target != (due := parse_tag(wanted.id, wanted.data).target):
         yield f"is at {judged.target[:10]}, and the branch changed {ref.stage} last at {due[:10]}"
+    elif not repository.tags.agrees(ref, found.id, wanted):
+        yield f"is not {wanted.id[:10]}, the tag that the branch stands for, and has no signature that counts"
     else:
         try:
-            # who may move the tag of a proposal_only stage is for the server to say; whoever may, vouches
-            why = admission.why_not(repository, snapshot, ref, AnyCommit())
+            signed = snapshot.registry().rule(ref.stage).signed
+            why = admission.why_not(repository, snapshot, ref, () if signed else _Anything())
         except GitModelError as error:
             why = error.message
         if why:

@@ -92,7 +92,7 @@ def test_owners_of_models_approve_their_stages_and_those_of_the_registry_the_res
     assert approves(repo, "models/iris/model.toml") == "@org/vision ada@example.com"
     assert approves(repo, "models/rose.v2/stages/staging.toml") == "@bob"
     assert approves(repo, "models/tulip/stages/production.toml") == everybody
-    for rule in ("gitmodel.toml", "CODEOWNERS", ".github/workflows/gitmodel.yml"):
+    for rule in ("gitmodel.toml", "allowed_signers", "CODEOWNERS", ".github/workflows/gitmodel.yml"):
         assert approves(repo, rule) == everybody
     assert approves(repo, "models/iris/versions/1.toml") == ""
 
@@ -220,7 +220,7 @@ def test_a_thousand_models_fit(repo):
     edit(repo, {"CODEOWNERS": host_files.marked("github", text)})
     with Client(repo) as client:
         assert set_up(client.repository, "github", (), "gitmodel", force=True).changed == ("CODEOWNERS",)
-    assert owners(repo)[-3] == ("/gitmodel.toml", "@me")
+    assert owners(repo)[-4] == ("/gitmodel.toml", "@me")
 
 
 def test_no_file_is_left_over_or_missing():
