@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -27,15 +27,24 @@ def load(path: Path, format_name: str, *, trusted: bool = False) -> Any:
     """
     _require_file(path)
     found = find_format(format_name)
-    if found.unsafe and not trusted:
-        raise _unsafe(path, found.name)
-    # The content decides, not the name it goes by. A loader would only fail on it; this says why.
-    if not found.unsafe and format_name != "bytes" and detect_format(path) in PICKLES:
-        if not trusted:
-            raise _unsafe(path, "pickle")
+    if trusted and not found.unsafe and format_name != "bytes" and detect_format(path) in PICKLES:
         raise Invalid(f"{path} is recorded as {found.name}, but it is a pickle", hint='load it as "pickle"')
-    with _explaining(Invalid, f"{path} cannot be loaded as {found.name}"):
-        return found.load(path, trusted)
+    return load_with(path, found.name, lambda place: found.load(place, trusted), unsafe=found.unsafe, trusted=trusted)
+
+
+def load_with(path: Path, format_name: str, loader: Callable[[Path], Any], *, unsafe: bool, trusted: bool) -> Any:
+    """What *loader* makes of the file *path*: the one place where files become values.
+
+    Without *trusted*, Refused for a loader that is *unsafe*, and for a file that is a pickle whatever it is recorded as
+    and called: its content decides. Raises Invalid for what the loader cannot read.
+    """
+    if unsafe and not trusted:
+        raise _unsafe(path, format_name)
+    # A safe loader would only fail on a pickle; this says why.
+    if not trusted and format_name != "bytes" and detect_format(path) in PICKLES:
+        raise _unsafe(path, "pickle")
+    with _explaining(Invalid, f"{path} cannot be loaded as {format_name}"):
+        return loader(path)
 
 
 def save(value: Any, path: Path, format_name: str) -> None:

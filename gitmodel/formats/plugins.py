@@ -40,13 +40,18 @@ def format_names() -> list[str]:
 
 
 def find_format(name: str) -> Format:
-    """The format *name*. Raises UsageError, with the names there are, if there is none."""
+    """The format *name*: of ours, of a package, or brought by a materializer. Raises UsageError if there is none."""
     if place := _BUILT_IN.get(name):
         module, _, attribute = place.partition(":")
         return cast(Format, getattr(import_module(module), attribute))
     for point in _entry_points():
         if point.name == name:
             return _loaded(point)
+    from gitmodel.formats.materializers import format_of_others
+
+    brought = format_of_others(name)
+    if brought is not None:
+        return brought
     raise UsageError(
         f"there is no format {name!a}; there are {', '.join(format_names())}",
         hint="install the package that provides it, or take the file itself with `git model get`",
@@ -63,9 +68,14 @@ def other_formats() -> list[Format]:
 
 
 def _entry_points() -> list[EntryPoint]:
+    return entry_points_of(GROUP)
+
+
+def entry_points_of(group: str) -> list[EntryPoint]:
+    """The entry points of installed packages in *group*, by name."""
     from importlib.metadata import entry_points  # slow to import: only for a format that is not ours
 
-    return sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value))
+    return sorted(entry_points(group=group), key=lambda point: (point.name, point.value))
 
 
 def _loaded(point: EntryPoint) -> Format:

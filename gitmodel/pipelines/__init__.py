@@ -15,6 +15,7 @@ from gitmodel.domain import codec
 from gitmodel.domain.names import check_name
 from gitmodel.domain.runs import refuse_secrets
 from gitmodel.errors import GitModelError, UsageError
+from gitmodel.formats.materializers import Materializer
 from gitmodel.pipelines.config import (
     ArtifactConfig,
     DeploymentArtifactConfig,
@@ -31,7 +32,6 @@ from gitmodel.pipelines.context import (
     log_model_metadata,
 )
 from gitmodel.pipelines.graph import building, current_graph
-from gitmodel.pipelines.materializers import Materializer
 from gitmodel.pipelines.recording import Job, Listener, Run
 from gitmodel.pipelines.running import RunFailed, run_job
 from gitmodel.pipelines.source import find_source

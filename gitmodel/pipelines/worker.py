@@ -23,7 +23,7 @@ from typing import Any
 from gitmodel.domain.records import FOLDER_FORMAT
 from gitmodel.domain.runs import without_secrets
 from gitmodel.errors import GitModelError, Refused, Unreachable, UsageError
-from gitmodel.pipelines import materializers
+from gitmodel.formats import materializers
 from gitmodel.pipelines.caching import fingerprint, is_installed, is_project
 from gitmodel.pipelines.config import ModelConfig, Secret
 from gitmodel.pipelines.context import Plan, StepContext, within

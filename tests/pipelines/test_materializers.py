@@ -1,5 +1,6 @@
 """One suite for every materializer: a value comes back equal, and equal values are equal files."""
 
+import pickle
 from importlib.metadata import EntryPoint
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from gitmodel import ArtifactConfig, ExternalArtifact, ModelConfig, Refused, RunFailed, UsageError, pipeline, step
-from gitmodel.pipelines import Materializer, materializers
+from gitmodel.formats import materializers
+from gitmodel.pipelines import Materializer
 
 DEMO = ModelConfig(name="demo", create_new_model_version=True)
 FRAME = {"a": [1, 2, 3], "b": [0.5, None, 1.5], "c": ["x", "y", None]}
@@ -162,6 +164,8 @@ class TestMaterializersOfOthers:
         lambda path: Thing(int(path.read_text())),
     )
 
+    UNSAFE = OURS._replace(unsafe=True)
+
     @pytest.fixture
     def installed(self, monkeypatch):
         """Entry points of the group, as a package would have them."""
@@ -202,6 +206,22 @@ class TestMaterializersOfOthers:
         assert (link.kind, link.format) == ("model", "thing-file")
         two.run(client=client)
         assert client.get_version("demo").get_artifact("measure").load() == 3
+        assert client.get_version("demo@1").get_artifact("make").load().size == 3
+
+    def test_one_that_may_run_code_or_is_handed_a_pickle_needs_trust(self, installed, client, tmp_path):
+        installed(thing=f"{__name__}:TestMaterializersOfOthers.UNSAFE")
+        (tmp_path / "three").write_text("3")
+        version = client.register_model("demo").create_version()
+        version.link_artifact("three", tmp_path / "three", format="thing-file")
+        with pytest.raises(Refused, match="is a thing-file file: loading it can run any code"):
+            version.get_artifact("three").load()
+        assert version.get_artifact("three").load(trusted=True).size == 3
+        with pytest.raises(Refused):
+            materializers.load(tmp_path / "three", "thing-file", "thing", trusted=False)
+        installed(thing=f"{__name__}:TestMaterializersOfOthers.OURS")
+        (tmp_path / "pickle").write_bytes(pickle.dumps(Thing(3)))
+        with pytest.raises(Refused, match="is a pickle file"):
+            materializers.load(tmp_path / "pickle", "thing-file", "thing", trusted=False)
 
     @pytest.mark.parametrize(
         ("value", "said"),

@@ -9,6 +9,9 @@ from typing import Any, NamedTuple, get_args
 
 from gitmodel import formats
 from gitmodel.errors import UsageError
+from gitmodel.formats.format import Format
+from gitmodel.formats.loading import load_with
+from gitmodel.formats.plugins import entry_points_of
 
 GROUP = "gitmodel.materializers"
 
@@ -18,8 +21,9 @@ class Materializer(NamedTuple):
 
     *handles* says whether it takes a value; *format* is recorded (see `gitmodel.formats`), *kind* "data", "model" or
     "deployment". *save* writes a value to a new file and *load* reads it (None: as the format does). *library* is the
-    package whose types it makes: a step that asks for one of them gets it. Others add theirs as entry points of the
-    group `gitmodel.materializers`.
+    package whose types it makes: a step that asks for one of them gets it. *unsafe* says that loading can run code from
+    the file. Others add theirs as entry points of the group `gitmodel.materializers`; a format of its own that one
+    brings is a format like any other, for `.load()` too.
     """
 
     name: str
@@ -29,6 +33,7 @@ class Materializer(NamedTuple):
     save: Callable[[Any, Path], None] | None = None
     load: Callable[[Path], Any] | None = None
     library: str = ""
+    unsafe: bool = False
 
 
 def save(value: Any, path: Path, output: str, format: str) -> tuple[str, str, str]:
@@ -50,14 +55,26 @@ def save(value: Any, path: Path, output: str, format: str) -> tuple[str, str, st
 
 
 def load(path: Path, format: str, materializer: str, *, wanted: Any = None, trusted: bool) -> Any:
-    """The value that *path* holds; *trusted* for files that this very run wrote.
+    """The value that *path* holds; *trusted* for files that this very run wrote, or whose makers the caller trusts.
 
     *materializer* wrote it ("": not known, as for artifacts of versions); *wanted* is the type that the step asks for.
     """
     found = _named(materializer) if materializer else _for_type(format, wanted)
     if found is not None and found.load is not None:
-        return found.load(path)
+        return load_with(path, found.format, found.load, unsafe=found.unsafe, trusted=trusted)
     return formats.load(path, format, trusted=trusted)
+
+
+def format_of_others(name: str) -> Format | None:
+    """The format *name* that a materializer of an installed package brings, if one does."""
+    for found in _others():
+        if found.format == name and found.load is not None and found.save is not None:
+            return Format(name, _ignoring_trust(found.load), found.save, unsafe=found.unsafe)
+    return None
+
+
+def _ignoring_trust(load: Callable[[Path], Any]) -> Callable[[Path, bool], Any]:
+    return lambda path, trusted: load(path)
 
 
 def find_materializer(value: Any, output: str) -> Materializer:
@@ -99,10 +116,8 @@ def _for_type(format: str, wanted: Any) -> Materializer | None:
 @lru_cache(maxsize=1)
 def _others() -> tuple[Materializer, ...]:
     """The materializers of installed packages, by name. Raises UsageError for one that is none."""
-    from importlib.metadata import entry_points
-
     found = []
-    for point in sorted(entry_points(group=GROUP), key=lambda point: (point.name, point.value)):
+    for point in entry_points_of(GROUP):
         try:
             loaded = point.load()
         except Exception as error:
