@@ -61,19 +61,29 @@ def remote(invocation: Invocation, name: str | None) -> None:
 @command(example="git model pull")
 @click.argument("name", required=False, metavar="[REMOTE]")
 @click.option("--rewound", is_flag=True, help="Take a remote that was rewound or deleted as it is; keep what is here.")
+@click.option(
+    "--artifacts", is_flag=True, help="Fetch the artifacts of versions in a stage or alias, and of the latest."
+)
+@click.option("-j", "--jobs", type=click.IntRange(1, 64), default=8, metavar="N", help="Artifacts fetched at a time.")
 @click.pass_obj
-def pull(invocation: Invocation, name: str | None, rewound: bool) -> None:
+def pull(invocation: Invocation, name: str | None, rewound: bool, artifacts: bool, jobs: int) -> None:
     """Bring the registry of others together with yours.
 
     What you did and did not push is made again on what they did. A version whose number was taken meanwhile gets the
-    next one; where both changed one thing, theirs stands, and it is said.
+    next one; where both changed one thing, theirs stands, and it is said. Artifacts come when they are read, unless
+    --artifacts asks for copies now.
     """
     done = invocation.client.pull(name or "", rewound=rewound)
     _warn(invocation, done)
+    fetched = 0
+    if artifacts:
+        with invocation.output.progress("fetching") as progress:
+            fetched = invocation.client.pull_artifacts(jobs=jobs, progress=progress)
     fields = {
         "remote": done.remote,
         "commit": done.tip or None,
         "changed": done.changed,
+        "artifacts": fetched,
         "replayed": done.replayed,
         "renumbered": done.renumbered,
         "conflicts": done.conflicts,
@@ -81,6 +91,7 @@ def pull(invocation: Invocation, name: str | None, rewound: bool) -> None:
     }
     said = [f"pulled from {done.remote}" if done.changed else f"nothing new from {done.remote}"]
     said += _told(done)
+    said += [f"fetched {_count(fetched, 'artifact')}"] if fetched else []
     invocation.output.outcome("\n".join(said), shapes.PULLED, fields, name=done.tip)
 
 

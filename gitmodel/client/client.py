@@ -343,14 +343,25 @@ class Client:
         """Bring the registry of *remote* (else `git config gitmodel.remote`, else `origin`) together with this one.
 
         What was done here and not pushed is made again on what others did; versions whose numbers were taken meanwhile
-        get new ones. Raises Conflict if the remote was rewound or deleted, unless *rewound* says that it may; Refused
-        for unrelated registries and signed commits; Unreachable.
+        get new ones. Artifacts come when they are read, or with `pull_artifacts`. Raises Conflict if the remote was
+        rewound or deleted, unless *rewound* says that it may; Refused for unrelated registries and commits that
+        others signed; Unreachable.
         """
         from gitmodel.storage import remotes
         from gitmodel.teams import sync
 
         self._refuse_past()
         return sync.pull(self._repository, remotes.choose_remote(self._repository, remote), rewound=rewound)
+
+    def pull_artifacts(self, *, jobs: int = 8, progress: Progress | None = None) -> int:
+        """Fetch the artifacts that one works with: those of versions in a stage or alias, and of the latest.
+
+        *jobs* at a time; what is on this machine is not fetched. Returns how many were. Raises Unreachable, Refused.
+        """
+        from gitmodel.teams import transfers
+
+        local = LocalStore(self.store_root, synced=False)
+        return transfers.download(self._repository, local, self._access.of_model, jobs=jobs, progress=progress)
 
     def push(
         self, remote: str = "", *, timeout: float = 60.0, jobs: int = 8, progress: Progress | None = None

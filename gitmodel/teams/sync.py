@@ -23,7 +23,7 @@ from gitmodel.storage.remotes import RemoteMoved, RemoteState
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.signing import Unsigned
 from gitmodel.storage.stores import ArtifactStore
-from gitmodel.teams.uploads import upload
+from gitmodel.teams.transfers import upload
 
 _TXN = "%(trailers:key=Txn,valueonly,separator=%x20)"
 

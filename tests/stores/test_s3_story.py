@@ -1,5 +1,6 @@
 """The story of the README with a store on S3: two clones that share nothing but a remote and a bucket."""
 
+import os
 import shutil
 
 import pytest
@@ -54,3 +55,24 @@ def test_what_was_got_once_is_got_again_without_the_server(clones, capsys, monke
     code, _, err = ask(capsys, "verify")
     assert code == 7
     assert "cannot be reached at http://127.0.0.1:9" in err
+
+
+def test_a_pull_brings_the_artifacts_that_one_works_with(clones, capsys, monkeypatch):
+    ada, _ = clones
+    assert (
+        ask(capsys, "-C", ada, "version", "create", "iris", "--model-object", f"net={ada / 'data' / '7.csv'}")[0] == 0
+    )
+    assert ask(capsys, "-C", ada, "push")[0] == 0
+    assert ask(capsys, "pull", "--artifacts", "-j", "4") == (0, "pulled from origin\nfetched 3 artifacts\n", "")
+    assert ask(capsys, "pull", "--artifacts") == (0, "nothing new from origin\n", "")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    for number, (reference, name) in enumerate([("iris@1", "net"), ("iris@1", "train"), ("iris@2", "net")]):
+        assert ask(capsys, "get", reference, name, "-o", f"got-{number}")[::2] == (0, "")
+
+
+def test_a_pull_of_artifacts_that_was_cut_off_goes_on_when_it_is_run_again(clones, capsys, monkeypatch):
+    reachable = os.environ["AWS_ENDPOINT_URL"]
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    assert ask(capsys, "pull", "--artifacts")[0] == 7
+    monkeypatch.setenv("AWS_ENDPOINT_URL", reachable)
+    assert ask(capsys, "pull", "--artifacts") == (0, "nothing new from origin\nfetched 2 artifacts\n", "")

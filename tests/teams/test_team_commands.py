@@ -90,3 +90,8 @@ def test_a_clone_refuses_a_folder_that_is_not_empty(team, ada, capsys, monkeypat
     code, _, err = ask(capsys, "clone", "remote.git", "ada")
     assert code == 2
     assert "ada is there already" in err
+
+
+def test_artifacts_of_a_store_in_a_folder_need_no_copies(team, ada, bob, capsys):
+    assert ask(capsys, "-C", team.folder / "bob", "pull", "--artifacts") == (0, "nothing new from origin\n", "")
+    assert not list((team.folder / "bob" / ".git" / "gitmodel").glob("store/sha256/*"))

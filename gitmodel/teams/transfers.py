@@ -1,4 +1,4 @@
-"""Before a push: the artifacts of the versions that others do not have yet go where others can reach them."""
+"""Artifacts on their way: before a push to where others can reach them, after a pull to this machine."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterator
 from gitmodel.domain import paths
 from gitmodel.domain.purging import purge_of
 from gitmodel.domain.records import ArtifactLink
-from gitmodel.domain.views import usable
-from gitmodel.errors import Unreachable
+from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.urls import is_local
+from gitmodel.domain.views import usable, view_models
+from gitmodel.errors import Invalid, Unreachable
 from gitmodel.storage.artifacts import Progress, copy_artifacts
 from gitmodel.storage.differences import changed_paths
 from gitmodel.storage.repository import Repository
@@ -54,6 +56,42 @@ def upload(
         wanted = [(link.digest, link.is_folder) for link in links.values()]
         copy_artifacts(local, stores[model], wanted, jobs=jobs, sent=told.add)
     return len({digest for links in missing.values() for digest in links})
+
+
+def download(
+    repository: Repository,
+    local: ArtifactStore,
+    store_of: Callable[[str], ArtifactStore],
+    *,
+    jobs: int = 8,
+    progress: Progress | None = None,
+) -> int:
+    """Copy what one works with to *local*: the artifacts of versions in force in a stage or alias, and of the latest.
+
+    *store_of* opens the store of a model; a folder of this machine is used as it is. *jobs* at a time; what is here is
+    not fetched. Returns how many artifacts were. Raises Unreachable, Refused for a store that is not trusted.
+    """
+    missing: dict[str, dict[str, ArtifactLink]] = {}
+    for model, link in repository.read(lambda snapshot: list(_in_use(snapshot))):
+        if not local.holds(link.digest):
+            missing.setdefault(model, {})[link.digest] = link
+    stores = {model: store_of(model) for model in missing}
+    away = {model: links for model, links in missing.items() if not is_local(stores[model].url)}
+    told = _Told(progress, sum(link.size for links in away.values() for link in links.values()))
+    for model, links in away.items():
+        wanted = [(link.digest, link.is_folder) for link in links.values()]
+        copy_artifacts(stores[model].origin, local, wanted, jobs=jobs, sent=told.add)
+    return len({digest for links in away.values() for digest in links})
+
+
+def _in_use(snapshot: Snapshot) -> Iterator[tuple[str, ArtifactLink]]:
+    for found in view_models(snapshot):
+        if isinstance(found, Invalid):
+            continue
+        numbers = {state.in_force for state in found.stages} | {found.latest}
+        wanted = sorted(number for number in numbers if number is not None)
+        for record in usable(snapshot.versions(found.name, wanted)):
+            yield from ((found.name, link) for link in record.artifacts if not link.is_external)
 
 
 class _Told:
