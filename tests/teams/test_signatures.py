@@ -569,6 +569,9 @@ class TestOpenPGP:
         promote(signed)
         text = run(repo, "cat-file", "commit", BRANCH).replace("Promote iris 2", "Promote iris 9") + "\n"
         run(repo, "update-ref", BRANCH, run(repo, "hash-object", "-t", "commit", "-w", "--stdin", input=text.encode()))
+        with pytest.raises(Refused, match="does not descend from"):
+            signed.apply()
+        run(repo, "update-ref", "-d", "refs/tags/model/iris/production")
         ((_, why),) = signed.apply().refused
         assert "its signature is not right" in why
 
