@@ -6,10 +6,12 @@ import pwd
 import shutil
 import socket
 import subprocess
+import tempfile
 import threading
 import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 SSHD = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/sbin")
 
@@ -154,10 +156,29 @@ AcceptEnv GIT_PROTOCOL
             f"ssh -F none -p {port} -i {folder}/user -o IdentitiesOnly=yes -o IdentityAgent=none -o BatchMode=yes "
             f"-o StrictHostKeyChecking=no -o UserKnownHostsFile={folder}/known -o LogLevel=ERROR"
         )
-        yield f"ssh://{pwd.getpwuid(os.geteuid()).pw_name}@127.0.0.1:{port}", command
+        user = pwd.getpwuid(os.geteuid()).pw_name
+        with _shared_connection(f"{command} {user}@127.0.0.1") as socket_path:
+            yield f"ssh://{user}@127.0.0.1:{port}", f"{command} -S {socket_path}"
     finally:
         process.terminate()
         process.wait()
+
+
+@contextmanager
+def _shared_connection(command):
+    """One connection that all others go through: a greeting takes long on a busy machine, and a story has many."""
+    with tempfile.TemporaryDirectory() as folder:  # a socket's path is short
+        path = Path(folder) / "ssh"
+        nothing = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        master = subprocess.Popen([*command.split()[:-1], "-M", "-N", "-S", str(path), command.split()[-1]], **nothing)
+        ends = time.monotonic() + 20
+        while not path.exists() and master.poll() is None and time.monotonic() < ends:
+            time.sleep(0.02)
+        try:
+            yield path
+        finally:
+            master.terminate()
+            master.wait()
 
 
 def _wait_for(port, process, log):

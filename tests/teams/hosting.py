@@ -1,0 +1,32 @@
+"""A git host that merges pull requests, by plain git, in the three ways that hosts do it."""
+
+import subprocess
+
+
+def git(folder, *arguments):
+    done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+class Host:
+    """What a host does with a pull request: it merges a branch of its repository, in one of three ways."""
+
+    def __init__(self, folder, url):
+        self.folder = folder / "host"
+        git(folder, "clone", "-q", "-b", "gitmodel", str(url), str(self.folder))
+
+    def merge(self, branch, how="merge"):
+        """Returns whether it could; on a conflict nothing is changed."""
+        git(self.folder, "fetch", "-q", "--prune", "origin")
+        git(self.folder, "reset", "-q", "--hard", "origin/gitmodel")
+        commands = {
+            "merge": [["merge", "-q", "--no-ff", "-m", f"Merge {branch} (#7)", f"origin/{branch}"]],
+            "squash": [["merge", "-q", "--squash", f"origin/{branch}"], ["commit", "-q", "-m", f"{branch} (#7)"]],
+            "rebase": [["cherry-pick", f"origin/gitmodel..origin/{branch}"]],
+        }[how]
+        for command in commands:
+            if subprocess.run(["git", *command], cwd=self.folder, capture_output=True).returncode:
+                return False
+        git(self.folder, "push", "-q", "origin", "HEAD:gitmodel", f":refs/heads/{branch}")
+        return True

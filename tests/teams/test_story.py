@@ -1,0 +1,126 @@
+"""The whole story of a team, on each kind of git server: train, diverge, propose, check, merge, apply, consume."""
+
+import hashlib
+import json
+import os
+import subprocess
+from typing import Annotated
+
+import pytest
+from hosting import Host
+from servers import SSHD, http_server, ssh_server
+from teamwork import assert_sound, refs
+
+from gitmodel import ArtifactConfig, ModelConfig, get_step_context, log_model_metadata, pipeline, step
+from gitmodel.cli import run as run_program
+from gitmodel.domain import codec, paths, records
+from gitmodel.domain.records import links_digest
+from gitmodel.domain.refs import StageRef
+from gitmodel.registry.stages import InForce
+from gitmodel.storage.stores import open_store
+
+
+@step
+def train(accuracy: float, stage: str) -> Annotated[bytes, ArtifactConfig(name="classifier", kind="model")]:
+    log_model_metadata(accuracy=accuracy)
+    if stage:
+        get_step_context().model_version.set_stage(stage)
+    return f"weights {accuracy}".encode()
+
+
+@pipeline(model_config=ModelConfig(name="iris", create_new_model_version=True))
+def training(accuracy, stage=""):
+    train(accuracy, stage)
+
+
+@pytest.fixture(params=["http", "ssh", "path"])
+def remote(request, bare, tmp_path, git, monkeypatch):
+    """The URL of the bare repository, as each kind of server has it."""
+    if request.param == "path":
+        yield str(bare)
+    elif request.param == "http":
+        git(bare, "config", "http.receivepack", "true")
+        with http_server(tmp_path) as server:
+            yield f"{server.url}/remote.git"
+    else:
+        if SSHD is None:
+            assert not os.environ.get("CI"), "CI has no sshd: apt-get install openssh-server"
+            pytest.skip("there is no sshd: apt-get install openssh-server")
+        with ssh_server(tmp_path / "ssh") as (url, command):
+            monkeypatch.setenv("GIT_SSH_COMMAND", command)
+            yield f"{url}{bare}"
+
+
+def test_the_story(team, remote, bare, tmp_path, monkeypatch, capsys):
+    team.url = remote
+    ada, bob = team.clone("ada"), team.clone("bob")
+    iris = ada.register_model("iris", owners=["grace"])
+    for _ in range(3):
+        iris.create_version(metadata={"accuracy": 0.9})
+    ada.push()
+    bob.pull()
+
+    # the first trains and pushes version 4; the second, offline since yesterday, has made its own version 4
+    training.run(client=ada, accuracy=0.95)
+    ada.push()
+    run = training.run(client=bob, accuracy=0.97, stage="staging")
+    assert run.versions == ("iris@4",)
+    assert bob.push().pulled[0].renumbered == ["iris 4 -> 5"]
+    assert bob.get_version("iris@staging").number == 5
+    assert bob.get_version("iris@5").runs == [run.id]
+    assert bob.get_run(run.id).record.versions == ("iris@5",)
+    ada.pull()
+
+    host = Host(tmp_path, bare)
+    for how, number, before in (("merge", 5, None), ("squash", 4, 5), ("rebase", 5, 4)):
+        # the first proposes it, and the check prints the plan
+        proposal = ada.propose((f"iris@{number}", "production"), reason=f"{how} it", push=True)
+        monkeypatch.chdir(ada.repository.git.top)
+        assert run_program(["check", f"gitmodel..{proposal.branch}"]) == 0
+        capsys.readouterr()
+        assert run_program(["plan", f"gitmodel..{proposal.branch}", "--format", "json"]) == 0
+        plan = json.loads(capsys.readouterr().out)
+        (change,) = [change for change in plan["changes"] if change["stage"] == "production"]
+        assert (change["previous"], change["version"], change["maker"]) == (
+            before,
+            number,
+            {4: "ada", 5: "bob"}[number],
+        )
+        assert change["owners"] == ["grace"]
+
+        # it is merged by plain git, and apply moves the tag
+        assert host.merge(proposal.branch, how)
+        ada.pull()
+        assert [state.in_force for state in ada.get_model("iris").stages if state.name == "production"] == [before]
+        production = StageRef("iris", "production")
+        assert ada.apply(push=True).changes[0] == InForce(production, number, before, pushed=True)
+        consume(remote, bare, tmp_path / f"service-{how}", team.store, number)
+    bob.pull()
+    assert refs(bob.repository.common_dir) == refs(ada.repository.common_dir) == refs(bare)
+    assert_sound(bare)
+
+
+def consume(url, bare, folder, store, number):
+    """A service with nothing but the URL: by plain git, the one tag at depth 1, then the file, verified."""
+
+    def git(*arguments):
+        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, check=True)
+        return done.stdout
+
+    folder.mkdir()
+    git("init", "-q", "--bare")
+    git("fetch", "-q", "--depth=1", url, "refs/tags/model/iris/production:refs/tags/model/iris/production")
+    assert git("rev-list", "--count", "model/iris/production").strip() == b"1"
+
+    def record(schema, path):
+        return codec.decode(schema, git("show", f"model/iris/production:{path}"), path, newer=True)
+
+    stage = record(records.STAGE, paths.stage_file("iris", "production"))
+    assert stage.version == number
+    version = record(records.VERSION, paths.version_file("iris", number))
+    assert links_digest(version.artifacts) == stage.artifacts
+    (link,) = version.artifacts
+    kept = open_store(store, default_root=folder)
+    with kept.open(link.digest) as file:
+        content = file.read()
+    assert f"sha256:{hashlib.sha256(content).hexdigest()}" == link.digest
