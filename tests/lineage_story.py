@@ -84,6 +84,7 @@ def main(folder: Path) -> None:
     running._unique = lambda: f"{next(numbers):04x}"
     for day in range(1, DAYS + 1):
         _live_through(folder, day)
+    _git(folder, "repack", "-a", "-d", "-q")  # one file to copy, not thousands
 
 
 def _live_through(folder: Path, day: int) -> None:

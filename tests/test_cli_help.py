@@ -74,6 +74,10 @@ def test_every_help_ends_in_an_example_that_runs(path, registry, capsys, tmp_pat
         subprocess.run(["git", "remote", "add", "origin", bare], cwd=registry, check=True)
         subprocess.run(["git", "config", "gitmodel.store", tmp_path.as_uri()], cwd=registry, check=True)
         example = example.replace("https://example.com/team/models.git", str(bare))
+    if path == "git model reproduce":
+        subprocess.run(["git", "add", "train.py"], cwd=registry, check=True)
+        subprocess.run(["git", "commit", "-q", "-m", "Train"], cwd=registry, check=True)
+        example = example.replace("iris@production", "demo@1")
     before = {
         "git model register": "delete iris --yes --force",
         "git model rollback": "promote iris@2 production",
@@ -82,6 +86,8 @@ def test_every_help_ends_in_an_example_that_runs(path, registry, capsys, tmp_pat
         "git model version create": "version list iris",
         "git model version delete": "version update iris@2 --stage none",
         "git model runs show": "run train.py",
+        "git model reproduce": "run train.py",
+        "git model import": "export iris@1 iris.gitmodel",
         "git model store remove": f"store add archive {tmp_path / 'archive'}",
         "git model store use": f"store add archive {tmp_path / 'archive'}",
     }

@@ -48,6 +48,8 @@ COMMANDS = {
     "card": Lazy("gitmodel.cli.card:card", "Write the model card of a version.", "Lineage"),
     "checkout": Lazy("gitmodel.cli.again:checkout", "Make a work tree of a version's code, with its files.", "Lineage"),
     "reproduce": Lazy("gitmodel.cli.again:reproduce", "Run again what made a version, and compare.", "Lineage"),
+    "export": Lazy("gitmodel.cli.exports:export", "Write a version with all that it came from to a file.", "Lineage"),
+    "import": Lazy("gitmodel.cli.exports:import_", "Take a version in from a file.", "Lineage"),
     "remote": Lazy("gitmodel.cli.teams:remote", "Say which remote pulls and pushes go to.", "Others"),
     "pull": Lazy("gitmodel.cli.teams:pull", "Bring the registry of others together with yours.", "Others"),
     "push": Lazy("gitmodel.cli.teams:push", "Give others what you did.", "Others"),

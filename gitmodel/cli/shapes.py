@@ -251,6 +251,22 @@ REPRODUCED = Shape(
         "unknown": "list of text: what could not be compared",
     },
 )
+EXPORTED = Shape(
+    "exported",
+    "A version in a file. Of `export`.",
+    {
+        "reference": "text: `MODEL@NUMBER`",
+        "path": "text: the file",
+        "size": "number of its bytes",
+        "runs": "list of text: the ids of the runs in it, of the version and of what it was made from",
+        "missing": "list of text: what is on record and not in it",
+    },
+)
+IMPORTED = Shape(
+    "imported",
+    "A version that was taken in. Of `import`.",
+    {"reference": "text: `MODEL@NUMBER`, here", "new": "false if it was here before, and nothing was changed"},
+)
 CARD = Shape(
     "card",
     "The model card of a version. Of `card`.",
@@ -547,6 +563,8 @@ ALL = (
     DIFF,
     CHECKED_OUT,
     REPRODUCED,
+    EXPORTED,
+    IMPORTED,
     CARD,
     FETCHED,
     METADATA,

@@ -331,6 +331,17 @@ class Client:
         refs = (VersionRef.parse(old), VersionRef.parse(new))
         return comparing.diff(self._repository, *refs, store=lambda: self.store, code=self.open_code)
 
+    def import_version(self, path: str | os.PathLike[str], *, model: str = "") -> ModelVersion:
+        """Take in the version that `ModelVersion.export` wrote to *path*, verified before anything is stored.
+
+        It becomes a version of the model of that name, or of *model*, with its own number if that is free and above
+        all others. What was taken in before is left as it is. Raises Invalid, Conflict, NotFound.
+        """
+        from gitmodel.lineage.exporting import import_export
+
+        found = import_export(self._writer, Path(path).expanduser(), store=self.store, model=model)
+        return self.get_version(found.reference)
+
     def open_code(self) -> CodeRepository:
         """The code repository that *path* is in, to ask for commits. Raises NotFound outside of any."""
         from gitmodel.storage.code_commits import CodeRepository

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from gitmodel.client.client import Client
     from gitmodel.client.model import Model, ModelStages
     from gitmodel.lineage.checkout import CheckedOut
+    from gitmodel.lineage.exporting import Exported
     from gitmodel.registry.versions import Found
     from gitmodel.registry.writer import Writer
 
@@ -274,6 +275,18 @@ class ModelVersion:
             code=client.open_code(),
             folder=artifacts,
         )
+
+    def export(self, path: str | os.PathLike[str], *, inputs: bool = False) -> Exported:
+        """Write this version with its records, lineage and artifacts to the new file *path*.
+
+        With *inputs* the bytes of everything that it was made from are in it as well. What is not in it is named in
+        `missing`. Raises NotFound for an artifact that the store does not have, UsageError if *path* is there already.
+        """
+        from gitmodel.lineage.exporting import export
+
+        client = self._client
+        target = Path(path).expanduser()
+        return export(client.repository, self._ref(), target, store=client.store, inputs=inputs)
 
     def card(self) -> str:
         """The model card: Markdown with the YAML header that model hubs read, from the records alone.

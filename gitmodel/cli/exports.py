@@ -1,0 +1,56 @@
+"""Commands that carry a version from one registry to another: export, import."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from gitmodel.cli import cells, options, shapes
+from gitmodel.cli.grammar import Invocation, command
+
+
+@command(example="git model export iris@production iris.gitmodel")
+@options.reference("FILE")
+@click.option("--inputs", is_flag=True, help="With the bytes of everything that it was made from, too.")
+@click.pass_obj
+def export(invocation: Invocation, words: tuple[str, ...], inputs: bool) -> None:
+    """Write a version with all that it came from to a file.
+
+    Its record and that of its model, the runs that it came from, and its artifacts. FILE is a tar that
+    `git model import` takes in elsewhere, verified; the same version is the same bytes. Stages are not in it: where it
+    goes, others decide.
+    """
+    ref, (file,) = options.read_reference(words, after=1, usage="git model export MODEL@VERSION FILE")
+    made = invocation.client.get_version(str(ref)).export(file, inputs=inputs)
+    fields = {
+        "reference": made.reference,
+        "path": str(made.path),
+        "size": made.size,
+        "runs": list(made.runs),
+        "missing": [message for message, _ in made.missing],
+    }
+    runs = f" and {len(made.runs)} run{'s' * (len(made.runs) != 1)}" if made.runs else ""
+    said = f"{made.path} has {made.reference}{runs}, {cells.size(made.size)}"
+    invocation.output.outcome(said, shapes.EXPORTED, fields, name=str(made.path))
+    for message, hint in made.missing:
+        invocation.output.warn(message, hint)
+
+
+@command("import", example="git model import iris.gitmodel --as flowers")
+@click.argument("file", metavar="FILE")
+@click.option("--as", "model", default="", metavar="MODEL", help="The model that it is to be a version of.")
+@click.pass_obj
+def import_(invocation: Invocation, file: str, model: str) -> None:
+    """Take a version in from a file.
+
+    Everything in FILE is verified before anything is stored. The version keeps its number if that is free here and
+    above all others, else it gets the next; its model is made if it is not there. What was taken in before is left as
+    it is.
+    """
+    from gitmodel.lineage.exporting import import_export
+
+    client = invocation.client
+    found = import_export(client.writer, Path(file), store=client.store, model=model)
+    said = f"took in {found.reference}" if found.new else f"{found.reference} is here already"
+    invocation.output.outcome(said, shapes.IMPORTED, dict(vars(found)), name=found.reference)

@@ -1,0 +1,151 @@
+"""What an export holds, and what taking one in writes. Pure; the archive itself is `storage/archives.py`.
+
+An export has the records of one version: its model's, its own, and those of the runs that it came from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+
+from gitmodel.domain import codec, models, paths, records
+from gitmodel.domain.models import DESCRIPTIVE
+from gitmodel.domain.names import check_name, fault_in
+from gitmodel.domain.overlay import Overlay
+from gitmodel.domain.records import ModelRecord, RunRecord, VersionRecord
+from gitmodel.domain.runs import plan_run
+from gitmodel.domain.snapshot import Change, Snapshot
+from gitmodel.domain.versions import plan_version
+from gitmodel.errors import Invalid
+
+OBJECTS = "sha256"
+
+
+@dataclass(frozen=True)
+class Export:
+    """The records of an export: the version of *model*, the *described* model, and its *runs*."""
+
+    model: str
+    described: ModelRecord
+    version: VersionRecord
+    runs: tuple[RunRecord, ...]
+
+    @property
+    def reference(self) -> str:
+        """How the version is called where it comes from."""
+        return f"{self.model}@{self.version.number}"
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What became of an export here: the version is *reference*; it is not *new* if it was here before."""
+
+    reference: str
+    new: bool
+
+
+def object_path(digest: str) -> str:
+    """Where the bytes of *digest* are in an export.
+
+    >>> object_path("sha256:" + "ab" * 32)[:14]
+    'sha256/ab/abab'
+    """
+    hex = digest.removeprefix("sha256:")
+    return f"{OBJECTS}/{hex[:2]}/{hex[2:]}"
+
+
+def read_export(found: Mapping[str, bytes]) -> Export:
+    """The records at their paths as they are on the branch. Raises Invalid for anything else than one version's."""
+    model: tuple[str, ModelRecord] | None = None
+    version: tuple[str, VersionRecord] | None = None
+    runs = []
+    for path, data in found.items():
+        place = paths.parse_path(path)
+        kind = place.kind if place else ""
+        if place is not None and kind == "model" and model is None:
+            model = (place.model, codec.decode(records.MODEL, data, path))
+        elif place is not None and kind == "version" and version is None:
+            version = (place.model, codec.decode(records.VERSION, data, path))
+            if version[1].number != int(place.key):
+                raise Invalid(f"{path} of the export says number {version[1].number} [version.number]")
+        elif place is not None and kind == "run":
+            runs.append(codec.decode(records.RUN, data, path))
+            if runs[-1].id != place.key:
+                raise Invalid(f"{path} of the export says run {runs[-1].id} [run.id]")
+        else:
+            raise Invalid(f"{path!a} has no place in an export", hint="export it again where it comes from")
+    if model is None or version is None or model[0] != version[0]:
+        raise Invalid("the export does not hold one version and its model", hint="export it again where it comes from")
+    if fault := fault_in(model[0]):
+        raise Invalid(f"the model {model[0]!a} of the export {fault}", hint="take it in under another name with --as")
+    if not model[1].exists or version[1].deleted is not None:
+        raise Invalid("the export is of something deleted", hint="export a version that is there")
+    return Export(model[0], model[1], version[1], tuple(runs))
+
+
+def plan_import(snapshot: Snapshot, export: Export, model: str) -> Change[Imported]:
+    """Take the version of *export* in as one of *model*, which is made if it is not there.
+
+    It keeps its number if that is free and above all others, else it gets the next; its runs follow. What was taken in
+    before is left as it is. Raises Conflict for a name that is taken, NotFound for a model that was deleted.
+    """
+    name = snapshot.current_name(check_name(model, "model"))
+    files: dict[str, bytes | None] = {}
+    if snapshot.load(paths.model_file(name), records.MODEL) is None:
+        given = {field: getattr(export.described, field) for field in DESCRIPTIVE}
+        files.update(models.plan_registration(snapshot, name, given, now=export.described.created).files)
+    else:
+        snapshot.model(name)
+    known = _known(snapshot, export, name)
+    if known is not None:
+        return Change(Imported(f"{name}@{known}", new=False))
+    number = export.version.number
+    if number <= snapshot.last_number(name) or snapshot.is_reserved(name, number):
+        number = snapshot.next_number(name)
+    made = plan_version(_over(snapshot, files), name, export.version, reserved=number)
+    files.update(made.files)
+    for run in export.runs:
+        if snapshot.files.read(paths.run_file(run.id)) is None:
+            kept = (f"{name}@{number}",) if export.reference in run.versions else ()
+            files.update(plan_run(_over(snapshot, files), replace(run, versions=kept)).files)
+    return Change(
+        Imported(f"{name}@{number}", new=True),
+        subject=f"Import {name} {number}",
+        files=files,
+        trailers=made.trailers,
+        numbers=((name, number),),
+    )
+
+
+def _known(snapshot: Snapshot, export: Export, model: str) -> int | None:
+    """The number of the version of *model* that is the exported one, taken in before or never gone."""
+    wanted = export.version
+    for found in snapshot.versions(model, snapshot.newest_numbers(model)):
+        if (
+            isinstance(found, VersionRecord)
+            and (found.created, found.name, found.runs, found.code) == (
+                wanted.created, wanted.name, wanted.runs, wanted.code
+            )
+            and found.deleted is None
+            and records.links_digest(found.artifacts) == records.links_digest(wanted.artifacts)
+        ):  # fmt: skip
+            return found.number
+    return None
+
+
+def _over(snapshot: Snapshot, files: Mapping[str, bytes | None]) -> Snapshot:
+    return replace(snapshot, files=Overlay(snapshot.files, files)) if files else snapshot
+
+
+def needed(export: Export) -> Iterable[str]:
+    """The digests that an import cannot do without, but for the files of folders: those of the version's own bytes."""
+    return dict.fromkeys(link.digest for link in export.version.artifacts if not link.is_external)
+
+
+def mentioned(export: Export) -> set[str]:
+    """The digests that the records name: what else is in an export has no business there."""
+    steps = [step for run in export.runs for step in run.steps]
+    found = {link.digest for link in export.version.artifacts}
+    found.update(digest for step in steps for digest in (*step.inputs.values(), *step.outputs.values()))
+    found.update(digest for run in export.runs for digest in (run.packages, run.details) if digest)
+    return found

@@ -1,0 +1,157 @@
+"""`export` and `import`: a version with its records, lineage and artifacts in a file, and that taken in elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gitmodel.domain import paths
+from gitmodel.domain.exports import Export, Imported, mentioned, needed, plan_import, read_export
+from gitmodel.domain.lineage import ARTIFACT, RUN, Lineage
+from gitmodel.domain.manifest import parse_manifest
+from gitmodel.domain.records import RunRecord, VersionRecord
+from gitmodel.domain.references import VersionRef
+from gitmodel.domain.runs import find_run
+from gitmodel.domain.snapshot import Snapshot
+from gitmodel.errors import GitModelError, Invalid, NotFound
+from gitmodel.lineage.graph import lineage
+from gitmodel.registry.writer import Writer
+from gitmodel.storage.archives import Archive, open_archive, write_archive
+from gitmodel.storage.artifacts import MANIFEST_LIMIT, manifest_of
+from gitmodel.storage.repository import Repository
+from gitmodel.storage.stores import ArtifactStore
+
+
+@dataclass(frozen=True)
+class Exported:
+    """An export: the version *reference* with *runs*, in the file *path* of *size* bytes.
+
+    *missing* say what is on record and not in it, each with what to do about it.
+    """
+
+    reference: str
+    path: Path
+    size: int
+    runs: tuple[str, ...]
+    missing: tuple[tuple[str, str], ...]
+
+
+def export(
+    repository: Repository, ref: VersionRef, target: Path, *, store: ArtifactStore, inputs: bool = False
+) -> Exported:
+    """Write the version *ref* with its records, lineage and artifacts to the file *target*.
+
+    With *inputs* the bytes of everything that it was made from are in it as well. Raises NotFound for an artifact of
+    the version that the store does not have, UsageError if something is at *target*.
+    """
+    model, number = repository.read(lambda snapshot: snapshot.resolve(ref))
+    reference = f"{model}@{number}"
+    graph = lineage(repository, reference, store=lambda: store, down=False)
+    snapshot = repository.snapshot()
+    record = snapshot.version(model, number)
+    missing = [(f"{path}: {why}", "run `git model check`") for path, why in graph.unread]
+    runs = list(_runs(snapshot, graph, missing))
+    places = [paths.model_file(model), paths.version_file(model, number), *(paths.run_file(run.id) for run in runs)]
+    records = {path: data for path in places if (data := snapshot.files.read(path)) is not None}
+    sizes = dict(_own(store, record, reference))
+    sizes.update(_beside(store, runs, graph if inputs else None, missing))
+    written = write_archive(target, records, sizes.items(), store)
+    return Exported(reference, target, written, tuple(run.id for run in runs), tuple(missing))
+
+
+def import_export(writer: Writer, path: Path, *, store: ArtifactStore, model: str = "") -> Imported:
+    """Take in the export at *path*, all of it verified before anything is stored; as a version of *model* if named.
+
+    Raises Invalid, and leaves nothing, for one that is not whole; Conflict for a name that is taken; NotFound.
+    """
+    with open_archive(path) as archive:
+        export = read_export(archive.records)
+        _check(archive, export)
+        for digest, size in archive.sizes.items():
+            if digest not in _record_digests(archive) and not store.holds(digest):
+                with archive.open(digest) as source:
+                    store.put_known(digest, size, source)
+    return writer.transact(lambda snapshot: plan_import(snapshot, export, model or export.model))
+
+
+def _runs(snapshot: Snapshot, graph: Lineage, missing: list[tuple[str, str]]) -> Iterator[RunRecord]:
+    for node in graph.nodes:
+        if node.kind == RUN:
+            try:
+                yield find_run(snapshot, node.id)
+            except GitModelError as error:
+                missing.append((f"run {node.id} is not in the export: {error.message}", error.hint))
+
+
+def _own(store: ArtifactStore, record: VersionRecord, reference: str) -> Iterator[tuple[str, int]]:
+    for link in record.artifacts:
+        if link.is_external:
+            continue
+        if not store.holds(link.digest):
+            raise NotFound(
+                f"the artifact store does not have {link.name} of {reference} ({link.digest})",
+                hint="`git model verify` says what is missing",
+            )
+        yield from _with_files(store, link.digest, folder=link.is_folder)
+
+
+def _beside(
+    store: ArtifactStore, runs: list[RunRecord], graph: Lineage | None, missing: list[tuple[str, str]]
+) -> Iterator[tuple[str, int]]:
+    """What runs are known by, and with *graph* everything in it; what the store lacks is *missing*."""
+    wanted = {digest: False for run in runs for digest in (run.packages, run.details) if digest}
+    for node in graph.nodes if graph else ():
+        if node.kind == ARTIFACT:
+            wanted[node.id] = node.facts.get("format") == "folder"
+    for digest, folder in wanted.items():
+        try:
+            yield from list(_with_files(store, digest, folder=folder))
+        except GitModelError as error:
+            missing.append((f"{digest} is not in the export: {error.message}", error.hint))
+
+
+def _with_files(store: ArtifactStore, digest: str, *, folder: bool) -> Iterator[tuple[str, int]]:
+    yield digest, store.size(digest)
+    if folder:
+        yield from ((entry.digest, entry.size) for entry in manifest_of(store, digest))
+
+
+def _record_digests(archive: Archive) -> set[str]:
+    return {entry.digest for entry in archive.entries if entry.path in archive.records}
+
+
+def _check(archive: Archive, export: Export) -> None:
+    """Raises Invalid unless the objects of *archive* are those that its records need and name, and no others."""
+    folders = {link.digest: link for link in export.version.artifacts if link.is_folder}
+    allowed, files = mentioned(export), set(needed(export))
+    for digest in folders.keys() & archive.sizes.keys():
+        entries = _entries(archive, digest)
+        files.update(entries)
+        if sum(entries.values()) > folders[digest].size:
+            raise Invalid(f"the folder {folders[digest].name} of the export is larger than its record says")
+    for link in export.version.artifacts:
+        if not link.is_folder and archive.sizes.get(link.digest, link.size) != link.size:
+            raise Invalid(f"{link.name} of the export is not as long as its record says")
+    lost = sorted(files - archive.sizes.keys())
+    if lost:
+        raise Invalid(f"the export lacks {lost[0]}, which {export.reference} needs")
+    held = set(archive.sizes) - _record_digests(archive)
+    foreign = held - allowed - files
+    for digest in sorted(held & allowed - folders.keys()) if foreign else ():
+        foreign.difference_update(_entries(archive, digest, strict=False))
+    if foreign:
+        raise Invalid(f"the export holds {min(foreign)}, which none of its records names")
+
+
+def _entries(archive: Archive, digest: str, *, strict: bool = True) -> Mapping[str, int]:
+    """The files, with their sizes, of the folder *digest* in *archive*; none if it is no folder, unless *strict*."""
+    try:
+        if archive.sizes[digest] > MANIFEST_LIMIT:
+            raise Invalid(f"{digest} of the export is not a manifest: it is too long")
+        with archive.open(digest) as reader:
+            return {entry.digest: entry.size for entry in parse_manifest(reader.read())}
+    except Invalid:
+        if strict:
+            raise
+        return {}

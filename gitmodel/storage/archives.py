@@ -1,0 +1,212 @@
+"""An export as one file: a tar with a manifest and the objects that it lists, the same bytes for the same content.
+
+The layout is described in `docs/reference/format.md`. Reading takes nothing on trust: not a name, a size, a kind of
+member or a byte beyond what the manifest announces, and it never writes a path from the archive.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import tarfile
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from gitmodel.domain import codec
+from gitmodel.domain.digests import digest_of
+from gitmodel.domain.exports import OBJECTS, object_path
+from gitmodel.domain.manifest import ManifestEntry, format_manifest, parse_manifest
+from gitmodel.errors import Invalid, NotFound, Unreachable, UsageError
+from gitmodel.storage.stores import ArtifactStore
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+INDEX = "gitmodel-export"
+_BLOCK = 512
+_CHUNK = 1 << 20
+_LONGEST_INDEX = 64 << 20
+_MOST_RECORDS = 64 << 20
+_HINT = "it was cut off, changed or made by something else: get it again from where it was exported"
+
+
+def write_archive(
+    target: Path, records: Mapping[str, bytes], artifacts: Iterable[tuple[str, int]], store: ArtifactStore
+) -> int:
+    """Write *records* (by path on the branch) and *artifacts* (digest, bytes) of *store* to the file *target*.
+
+    It appears when it is whole. Returns its length in bytes. Raises UsageError if something is there, NotFound, Invalid
+    and Unreachable as the store does.
+    """
+    entries = [ManifestEntry(digest_of(data), len(data), path) for path, data in records.items()]
+    entries += [ManifestEntry(digest, size, object_path(digest)) for digest, size in artifacts]
+    index = format_manifest(entries)
+    held = {digest_of(data): data for data in records.values()}
+    if os.path.lexists(target):
+        raise UsageError(f"{target} is there already", hint="name a new file")
+    if not target.absolute().parent.is_dir():
+        raise NotFound(f"there is no folder {target.absolute().parent}", hint="make it first")
+    temporary = target.absolute().parent / f".gitmodel-{os.urandom(8).hex()}.tmp"
+    try:
+        with temporary.open("xb") as out:
+            _add(out, INDEX, len(index), io.BytesIO(index))
+            for digest, size in sorted({entry.digest: entry.size for entry in entries}.items()):
+                if digest in held:
+                    _add(out, object_path(digest), size, io.BytesIO(held[digest]))
+                else:
+                    with store.open(digest) as source:
+                        _add(out, object_path(digest), size, source)
+            out.write(bytes(2 * _BLOCK))
+        os.link(temporary, target)
+        return temporary.stat().st_size
+    except FileExistsError:
+        raise UsageError(f"{target} is there already", hint="name a new file") from None
+    except OSError as error:
+        raise Unreachable(f"{target} cannot be written: {error.strerror}", hint="name another place") from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink()
+
+
+class Archive:
+    """An export that was read to its end: every object has the digest and the length that its manifest says."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        size = os.fstat(file.fileno()).st_size
+        name, length = self._header()
+        if name != INDEX or length > _LONGEST_INDEX:
+            raise Invalid("this is no export of gitmodel", hint=_HINT)
+        self.entries = parse_manifest(self._content(length))
+        self.sizes = _sizes_of(self.entries)
+        expected = _padded(length) + sum(map(_padded, self.sizes.values())) + 2 * _BLOCK
+        if size != expected:
+            raise Invalid(f"the export has {size} bytes, and its manifest says {expected}", hint=_HINT)
+        self._places: dict[str, int] = {}
+        self.records = self._verified()
+
+    def open(self, digest: str) -> BinaryIO:
+        """A reader of the object *digest*, which is in `sizes`."""
+        return io.BufferedReader(_Part(self._file, self._places[digest], self.sizes[digest]))
+
+    def _verified(self) -> dict[str, bytes]:
+        """Read all objects, in the order in which they must be; returns the records by path."""
+        wanted = {entry.digest: entry.path for entry in self.entries if not entry.path.startswith(f"{OBJECTS}/")}
+        if sum(self.sizes[digest] for digest in wanted) > _MOST_RECORDS:
+            raise Invalid("the records of the export are too long", hint=_HINT)
+        found = {}
+        for digest in sorted(self.sizes):
+            if self._header() != (object_path(digest), self.sizes[digest]):
+                raise Invalid(f"the export does not have {digest} where its manifest says", hint=_HINT)
+            self._places[digest] = self._file.tell()
+            sha, kept = hashlib.sha256(), bytearray()
+            for chunk in self._chunks(self.sizes[digest]):
+                sha.update(chunk)
+                if digest in wanted:
+                    kept += chunk
+            if sha.hexdigest() != digest.removeprefix("sha256:"):
+                raise Invalid(f"the export has other bytes than {digest}", hint=_HINT)
+            if digest in wanted:
+                found[digest] = bytes(kept)
+        if self._file.read(2 * _BLOCK) != bytes(2 * _BLOCK):
+            raise Invalid("the export does not end where it should", hint=_HINT)
+        return {entry.path: found[entry.digest] for entry in self.entries if entry.digest in found}
+
+    def _header(self) -> tuple[str, int]:
+        block = self._file.read(_BLOCK)
+        try:
+            member = tarfile.TarInfo.frombuf(block, "ascii", "strict")
+        except (tarfile.HeaderError, UnicodeDecodeError, ValueError):
+            raise Invalid("this is no export of gitmodel, or a part of one", hint=_HINT) from None
+        # Links, devices, sparse files, long names and extended headers have no place here.
+        if block != _tar_header(member.name, member.size):
+            raise Invalid(f"the export holds {member.name[:100]!a} in a way that gitmodel does not write", hint=_HINT)
+        return member.name, member.size
+
+    def _content(self, length: int) -> bytes:
+        return b"".join(self._chunks(length))
+
+    def _chunks(self, length: int) -> Iterator[bytes]:
+        left = length
+        while left:
+            chunk = self._file.read(min(left, _CHUNK))
+            if not chunk:
+                raise Invalid("the export is cut off", hint=_HINT)
+            left -= len(chunk)
+            yield chunk
+        padding = self._file.read(-length % _BLOCK)
+        if padding.strip(b"\0") or len(padding) != -length % _BLOCK:
+            raise Invalid("the export is cut off, or holds what it should not", hint=_HINT)
+
+
+@contextmanager
+def open_archive(path: Path) -> Iterator[Archive]:
+    """The export at *path*, verified. Raises NotFound, UsageError, Invalid, Unreachable."""
+    if not path.is_file():
+        raise NotFound(f"there is no file {path}", hint="name an export, as `git model export` writes it")
+    try:
+        with path.open("rb") as file:
+            yield Archive(file)
+    except OSError as error:
+        raise Unreachable(f"{path} cannot be read: {error.strerror}", hint="see whether you may read it") from error
+
+
+def _sizes_of(entries: Iterable[ManifestEntry]) -> dict[str, int]:
+    sizes: dict[str, int] = {}
+    for entry in entries:
+        is_object = entry.path.startswith(f"{OBJECTS}/")
+        if sizes.setdefault(entry.digest, entry.size) != entry.size or (
+            entry.path != object_path(entry.digest) if is_object else entry.size > codec.MAX_BYTES
+        ):
+            raise Invalid(f"the manifest of the export is wrong about {entry.path!a}", hint=_HINT)
+    return sizes
+
+
+def _add(out: BinaryIO, name: str, size: int, source: BinaryIO) -> None:
+    out.write(_tar_header(name, size))
+    left = size
+    read: Callable[[int], bytes] = source.read
+    while chunk := read(_CHUNK):
+        left -= len(chunk)
+        if left < 0:
+            break
+        out.write(chunk)
+    if left:
+        raise Invalid(f"{name} does not have the {size} bytes that it should have", hint="run `git model verify`")
+    out.write(bytes(-size % _BLOCK))
+
+
+def _tar_header(name: str, size: int) -> bytes:
+    member = tarfile.TarInfo(name)
+    member.size = size
+    member.mode = 0o644
+    # Where a size has no room in octal digits, GNU's way of writing it is the one that every tar reads.
+    return member.tobuf(tarfile.GNU_FORMAT, "ascii", "strict")
+
+
+def _padded(size: int) -> int:
+    return _BLOCK + size + -size % _BLOCK
+
+
+class _Part(io.RawIOBase):
+    """A stretch of a file as a file."""
+
+    def __init__(self, file: BinaryIO, begin: int, size: int) -> None:
+        self._file = file
+        self._at = begin
+        self._left = size
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer).cast("B")
+        self._file.seek(self._at)
+        data = self._file.read(min(len(view), self._left))
+        view[: len(data)] = data
+        self._at += len(data)
+        self._left -= len(data)
+        return len(data)
