@@ -474,13 +474,9 @@ def test_a_setting_that_cannot_be_is_refused(iris, capsys):
         ! error: 'nothing' cannot be set
         ! hint: set one of repo, branch, store, remote, executor
         [2]
-        $ git model config store s3://bucket
-        ! error: remote artifact stores (s3:) are not in this version
-        ! hint: name a folder that others can reach too: file:///absolute/path
-        [2]
         $ git model init --store relative:thing
-        ! error: remote artifact stores (relative:) are not in this version
-        ! hint: name a folder that others can reach too: file:///absolute/path
+        ! error: there are no artifact stores of the kind relative:
+        ! hint: name a folder, file:///absolute/path, or a place on a server: s3://, gs://, az://, sftp://, oci://
         [2]
         """,
     )
@@ -552,8 +548,8 @@ def test_promotions_that_are_pending_are_told_and_applied(iris, capsys, git):
         ! hint: run `git model apply` to put it in force
         [3]
         $ git model apply
-        MODEL  STAGE       NOW
-        iris   production  in force
+        MODEL  STAGE       VERSION  NOW
+        iris   production  - -> 1   in force
         $ git model apply
         ! nothing was pending
         """,

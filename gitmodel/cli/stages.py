@@ -110,15 +110,15 @@ def apply(
 def _applied_fields(change: InForce) -> dict[str, Any]:
     ref = change.ref
     return {
-        "model": ref.model, "stage": ref.stage, "applied": True, "reason": "",
-        "version": change.version, "previous": change.previous, "tag": ref.name, "pushed": change.pushed,
+        "model": ref.model, "stage": ref.stage, "version": change.version, "applied": True, "reason": "",
+        "previous": change.previous, "tag": ref.name, "pushed": change.pushed,
     }  # fmt: skip
 
 
 def _refused_fields(ref: StageRef, why: str) -> dict[str, Any]:
     return {
-        "model": ref.model, "stage": ref.stage, "applied": False, "reason": why,
-        "version": None, "previous": None, "tag": ref.name, "pushed": False,
+        "model": ref.model, "stage": ref.stage, "version": None, "applied": False, "reason": why,
+        "previous": None, "tag": ref.name, "pushed": False,
     }  # fmt: skip
 
 
