@@ -30,3 +30,12 @@ class Host:
                 return False
         git(self.folder, "push", "-q", "origin", "HEAD:gitmodel", f":refs/heads/{branch}")
         return True
+
+
+def merge_within(bare, *proposals):
+    """Merge proposals in the host's own repository, where no hook is asked and no tag moves."""
+    for proposal in proposals:
+        tree = git(bare, "merge-tree", "--write-tree", "gitmodel", proposal.commit)
+        parents = ("-p", "gitmodel", "-p", proposal.commit)
+        commit = git(bare, "commit-tree", tree, *parents, "-m", f"Merge {proposal.branch}")
+        git(bare, "update-ref", "refs/heads/gitmodel", commit)

@@ -9,11 +9,12 @@ import subprocess
 import tempfile
 import threading
 import time
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 SSHD = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/sbin")
+GITOLITE = shutil.which("gitolite")
 
 
 class _GitHandler(BaseHTTPRequestHandler):
@@ -125,11 +126,48 @@ def http_server(root, passwords=None):
 @contextmanager
 def ssh_server(folder):
     """Run sshd on a free port with keys of its own; gives the URL's beginning and what `GIT_SSH_COMMAND` must be."""
+    with _sshd(folder, ["user"]) as (url, commands):
+        (folder / "authorized").write_bytes((folder / "user.pub").read_bytes())
+        with _shared_connection(commands["user"], url) as command:
+            yield url, command
+
+
+@contextmanager
+def gitolite_server(folder, users, rules):
+    """Run gitolite with *rules* (`conf/gitolite.conf`) for *users*, each with a key of their own, behind sshd.
+
+    Gives the URL's beginning and what `GIT_SSH_COMMAND` must be, for each user.
+    """
+    with _sshd(folder, users) as (url, commands):
+        home = folder / "home"
+        home.mkdir()
+        environ = {**os.environ, "HOME": str(home), "USER": "git"}
+        keys = home / ".gitolite" / "keydir"
+
+        def gitolite(*arguments):
+            subprocess.run([GITOLITE, *arguments], env=environ, capture_output=True, check=True)
+
+        gitolite("setup", "-a", users[0])
+        keys.mkdir(parents=True, exist_ok=True)
+        for user in users:
+            shutil.copy(folder / f"{user}.pub", keys)
+        (home / ".gitolite" / "conf" / "gitolite.conf").write_text(rules, encoding="utf-8")
+        gitolite("compile")
+        gitolite("trigger", "POST_COMPILE")
+        authorized = (home / ".ssh" / "authorized_keys").read_text(encoding="utf-8")
+        # sshd gives the home of the account; gitolite lives in its own
+        (folder / "authorized").write_text(authorized.replace('command="', f'command="env HOME={home} '), "utf-8")
+        with ExitStack() as shared:
+            yield url, {user: shared.enter_context(_shared_connection(commands[user], url)) for user in users}
+
+
+@contextmanager
+def _sshd(folder, users):
+    """sshd on a free port, with a key for each of *users*; who may come in is for the file `authorized`."""
     folder.mkdir()
     folder.chmod(0o700)
-    for key in ("host", "user"):
+    for key in ("host", *users):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(folder / key)], check=True)
-    (folder / "authorized").write_bytes((folder / "user.pub").read_bytes())
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -152,30 +190,30 @@ AcceptEnv GIT_PROTOCOL
         process = subprocess.Popen([SSHD, "-D", "-e", "-f", str(folder / "config")], stderr=log)
     try:
         _wait_for(port, process, folder / "log")
-        command = (
-            f"ssh -F none -p {port} -i {folder}/user -o IdentitiesOnly=yes -o IdentityAgent=none -o BatchMode=yes "
-            f"-o StrictHostKeyChecking=no -o UserKnownHostsFile={folder}/known -o LogLevel=ERROR"
-        )
-        user = pwd.getpwuid(os.geteuid()).pw_name
-        with _shared_connection(f"{command} {user}@127.0.0.1") as socket_path:
-            yield f"ssh://{user}@127.0.0.1:{port}", f"{command} -S {socket_path}"
+        commands = {
+            user: f"ssh -F none -p {port} -i {folder}/{user} -o IdentitiesOnly=yes -o IdentityAgent=none "
+            f"-o BatchMode=yes -o StrictHostKeyChecking=no -o UserKnownHostsFile={folder}/known -o LogLevel=ERROR"
+            for user in users
+        }
+        yield f"ssh://{pwd.getpwuid(os.geteuid()).pw_name}@127.0.0.1:{port}", commands
     finally:
         process.terminate()
         process.wait()
 
 
 @contextmanager
-def _shared_connection(command):
+def _shared_connection(command, url):
     """One connection that all others go through: a greeting takes long on a busy machine, and a story has many."""
     with tempfile.TemporaryDirectory() as folder:  # a socket's path is short
         path = Path(folder) / "ssh"
         nothing = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
-        master = subprocess.Popen([*command.split()[:-1], "-M", "-N", "-S", str(path), command.split()[-1]], **nothing)
+        place = url.removeprefix("ssh://").partition(":")[0]
+        master = subprocess.Popen([*command.split(), "-M", "-N", "-S", str(path), place], **nothing)
         ends = time.monotonic() + 20
         while not path.exists() and master.poll() is None and time.monotonic() < ends:
             time.sleep(0.02)
         try:
-            yield path
+            yield f"{command} -S {path}"
         finally:
             master.terminate()
             master.wait()

@@ -1,9 +1,11 @@
 """`apply`, and `apply --push`: tags move all or nothing, once, and not on a branch that was turned back."""
 
 import json
+from functools import partial
 
 import editing
 import pytest
+from hosting import merge_within
 from teamwork import BRANCH, assert_sound, refs
 
 from gitmodel import Conflict, Refused
@@ -21,14 +23,7 @@ GATED = '\n[[stages.gates]]\nname = "good"\nexpression = "metadata.accuracy >= 0
 def merge(bare):
     """Merges proposals as a host does: onto its branch, with no tag moved."""
 
-    def merged(*proposals):
-        for proposal in proposals:
-            tree = editing.run(bare, "merge-tree", "--write-tree", BRANCH, proposal.commit)
-            parents = ["-p", BRANCH, "-p", proposal.commit]
-            commit = editing.run(bare, "commit-tree", tree, *parents, "-m", f"Merge {proposal.branch}")
-            editing.run(bare, "update-ref", BRANCH, commit)
-
-    return merged
+    return partial(merge_within, bare)
 
 
 def state_of(bare):

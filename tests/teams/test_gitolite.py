@@ -1,0 +1,115 @@
+"""Rules for each person, as gitolite has them: who registers may not put production in force, and who applies may."""
+
+import os
+import shutil
+import subprocess
+
+import editing
+import pytest
+from hosting import merge_within
+from servers import GITOLITE, SSHD, gitolite_server
+from teamwork import BRANCH, refs
+
+from gitmodel import Client, Refused
+from gitmodel.domain.refs import StageRef
+
+# one server for all of them
+pytestmark = pytest.mark.xdist_group("gitolite")
+
+TAG = "refs/tags/model/iris/production"
+# The developer pushes branches and stage tags, but never a tag of production; nobody rewinds the metadata branch.
+RULES = """\
+repo models
+    -                                       = nobody
+    RW+CD refs/heads/propose/               = developer
+    RWC   refs/heads/gitmodel               = developer releaser
+    -     refs/tags/model/[^/]+/production  = developer
+    RW+CD refs/tags/model/                  = developer releaser
+"""
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory):
+    """gitolite, started once: the URL's beginning, the commands, and where its repositories are."""
+    if GITOLITE is None or SSHD is None:
+        assert not os.environ.get("CI"), "CI has no gitolite: apt-get install openssh-server gitolite3"
+        pytest.skip("there is no gitolite: apt-get install openssh-server gitolite3")
+    folder = tmp_path_factory.mktemp("gitolite") / "server"
+    with gitolite_server(folder, ["developer", "releaser"], RULES) as (url, commands):
+        yield url, commands, folder / "home" / "repositories" / "models.git"
+
+
+@pytest.fixture
+def people(team, served, tmp_path_factory):
+    """The developer and the releaser, each with a clone and a key; the developer has pushed three versions."""
+    url, commands, bare = served
+    kept = tmp_path_factory.getbasetemp() / "gitolite-clones"
+    team.url = f"{url}/models"
+
+    def open(name):
+        environ = {**team.environ(name), "GIT_SSH_COMMAND": commands[name]}
+        client = Client(team.folder / name, store=team.store, environ=environ)
+        team.opened.callback(client.close)
+        return client
+
+    if not kept.exists():
+        for name in commands:
+            team.clone(name)
+        iris = open("developer").register_model("iris")
+        for _ in range(3):
+            iris.create_version()
+        open("developer").push()
+        open("releaser").pull()
+        for name in commands:
+            shutil.copytree(team.folder / name, kept / name)
+        shutil.copytree(bare, kept / "bare", symlinks=True)
+    else:
+        for name in commands:
+            shutil.copytree(kept / name, team.folder / name)
+        shutil.rmtree(bare)
+        shutil.copytree(kept / "bare", bare, symlinks=True)
+    return [open(name) for name in commands]
+
+
+def test_a_developer_pushes_branches_and_staging(people, served):
+    developer, _ = people
+    developer.get_version("iris@2").set_stage("staging")
+    developer.push()
+    assert refs(served[2]) == refs(developer.repository.common_dir)
+    assert "refs/tags/model/iris/staging" in refs(served[2])
+
+
+def test_a_developer_does_not_put_production_in_force_and_nothing_of_the_push_lands(people, served):
+    developer, _ = people
+    before = refs(served[2])
+    developer.get_version("iris@2").set_stage("production")
+    mine = refs(developer.repository.common_dir)
+    with pytest.raises(Refused, match=r"DENIED by refs/tags/model/\[\^/\]\+/production") as refused:
+        developer.push()
+    assert refused.value.exit_code == 6
+    assert (refs(served[2]), refs(developer.repository.common_dir)) == (before, mine)
+
+
+def test_a_developer_proposes_and_the_releaser_applies(people, served):
+    developer, releaser = people
+    bare = served[2]
+    made = developer.propose(("iris@3", "production"), push=True)
+    merge_within(bare, made)
+    with pytest.raises(Refused, match="DENIED"):
+        developer.apply(push=True)
+    assert TAG not in refs(bare)
+    assert releaser.apply(push=True).moved == (StageRef("iris", "production"),)
+    assert refs(bare)[TAG] == refs(releaser.repository.common_dir)[TAG]
+    developer.pull()
+    assert developer.get_version("iris@production").number == 3
+
+
+def test_nobody_rewinds_the_metadata_branch(people, served):
+    developer, _ = people
+    repo = developer.repository.git.top
+    before = refs(served[2])
+    editing.run(repo, "update-ref", BRANCH, f"{BRANCH}~1")
+    command = developer.repository.git.environ["GIT_SSH_COMMAND"]
+    with pytest.raises(subprocess.CalledProcessError):
+        editing.run(repo, "-c", f"core.sshCommand={command}", "push", "-q", "--force", "origin", BRANCH)
+    assert refs(served[2]) == before
