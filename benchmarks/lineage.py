@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import subprocess
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -14,6 +15,8 @@ from registries import File
 from gitmodel.client import Client
 from gitmodel.domain import codec, paths, records
 from gitmodel.domain.records import ModelRecord, RegistryRecord, StageRecord, links_digest
+from gitmodel.domain.refs import kept_ref
+from gitmodel.storage.kept_code import open_kept_code
 
 TARGET = 200
 # Every so many versions one is promoted, so that a stage of 10,000 commits had some 900 holders.
@@ -37,6 +40,54 @@ def measure_lineage(table: Table, folder: Path, environ: dict[str, str], sizes: 
                 judged = size == 10_000 and kept
                 reached = cost.wall <= TARGET if judged else None
                 table.cost(what, cost, f"<= {TARGET} ms wall" if judged else "", reached)
+
+
+def measure_kept_code(table: Table, folder: Path, environ: dict[str, str], count: int) -> None:
+    """What it costs to keep the code of *count* versions, each of another commit that no branch holds any more."""
+    table.section(f"{count:,} code commits kept by refs/gitmodel/code/<commit>")
+    path, remote = registries.new_repository(folder / "code", environ), folder / "remote.git"
+
+    def git(*arguments: str, input: bytes = b"") -> bytes:
+        command = ["git", "-C", str(path), *arguments]
+        return subprocess.run(command, check=True, env=environ, input=input, capture_output=True).stdout
+
+    def push_one() -> None:
+        git("commit", "-q", "--allow-empty", "-m", "More")
+        git("push", "-q", "origin", "main")
+
+    _import(path, _side_commits(count), environ)
+    side = git("for-each-ref", "--format=%(objectname) %(refname)", "refs/side").decode().split()
+    moves = (f"create {kept_ref(id)} {id}\ndelete {ref}\n" for id, ref in zip(side[::2], side[1::2], strict=True))
+    git("update-ref", "--stdin", input="".join(moves).encode())
+    git("pack-refs", "--all")
+    git("reset", "-q", "--hard", "main")
+    git("clone", "-q", "--bare", "--single-branch", "--branch=main", path.as_uri(), str(remote))
+    git("remote", "add", "origin", str(remote))
+    before = measure(push_one, times=5)
+    code = open_kept_code(path, environ=environ)
+    assert code is not None
+    head = code.find("main")
+    table.cost("keep one more", measure(lambda: code.keep(head), times=20))
+    kept = code.kept()
+    table.value("packed-refs", f"{(path / '.git' / 'packed-refs').stat().st_size / len(kept):.0f} bytes each")
+    table.cost("git status", measure(lambda: git("status"), times=5))
+    table.cost("git commit and git push, none of them on the remote", before)
+    table.cost("push all of them, once", measure(lambda: code.push(kept, "origin"), times=1, warm=0))
+    table.cost("git commit and git push, all of them on the remote", measure(push_one, times=5))
+    clones = itertools.count()
+    clone = measure(lambda: git("clone", "-q", remote.as_uri(), str(folder / f"clone-{next(clones)}")), times=3)
+    table.cost("git clone of that remote, which brings none of them", clone)
+
+
+def _side_commits(count: int) -> Iterator[bytes]:
+    """A main branch of *count* commits, and beside each one that a ref of its own names."""
+    for number in range(count):
+        when = f"{registries.WHO} {int(registries.START.timestamp()) + 60 * number} +0000"
+        text = str(number).encode()
+        file = b"data %d\n%s\n" % (len(text), text)
+        main = f"commit refs/heads/main\nmark :{number + 1}\ncommitter {when}\ndata 2\nm\nM 100644 inline f\n"
+        beside = f"commit refs/side/{number}\ncommitter {when}\ndata 2\ns\nfrom :{number + 1}\nM 100644 inline g\n"
+        yield main.encode() + file + beside.encode() + file
 
 
 def questions(size: int) -> dict[str, Callable[[Client], object]]:
@@ -63,21 +114,28 @@ def fresh(path: Path, environ: dict[str, str], question: Callable[[Client], obje
 
 def make_history(path: Path, size: int, environ: dict[str, str]) -> None:
     """A registry of *size* commits at *path*: one model, each commit a version or a promotion."""
+    _import(path, _history(size), environ)
+
+
+def _import(path: Path, pieces: Iterator[bytes], environ: dict[str, str]) -> None:
     command = ["git", "-C", str(path), "fast-import", "--quiet", "--done", "--depth=50"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, env=environ)
     assert process.stdin is not None
-    began = int(registries.START.timestamp())
     with process.stdin as out:
-        out.write(b"feature done\n")
-        for number, (files, subject) in zip(range(size), _commits(), strict=False):
-            when = f"{registries.WHO} {began + 60 * number} +0000"
-            message = f"{subject}\n".encode()
-            out.write(f"commit {registries.BRANCH}\ncommitter {when}\ndata {len(message)}\n".encode() + message)
-            for name, data in files:
-                out.write(b"M 100644 inline %s\ndata %d\n%s\n" % (name.encode(), len(data), data))
-        out.write(b"done\n")
+        for piece in (b"feature done\n", *pieces, b"done\n"):
+            out.write(piece)
     if process.wait():
         raise SystemExit(f"git fast-import ended with {process.returncode}")
+
+
+def _history(size: int) -> Iterator[bytes]:
+    began = int(registries.START.timestamp())
+    for number, (files, subject) in zip(range(size), _commits(), strict=False):
+        when = f"{registries.WHO} {began + 60 * number} +0000"
+        message = f"{subject}\n".encode()
+        yield f"commit {registries.BRANCH}\ncommitter {when}\ndata {len(message)}\n".encode() + message
+        for name, data in files:
+            yield b"M 100644 inline %s\ndata %d\n%s\n" % (name.encode(), len(data), data)
 
 
 def _commits() -> Iterator[tuple[list[File], str]]:

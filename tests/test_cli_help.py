@@ -222,7 +222,7 @@ def test_what_is_within_json_has_the_fields_that_the_reference_says(registry, ca
     assert [tuple(link) for link in version["artifacts"]] == [shapes.ARTIFACT.keys] * 3
     pending = {tuple(one) for one in version["pending"]}
     assert pending == {shapes.PENDING.keys, ("alias", *shapes.PENDING.keys[1:])}
-    assert list(version["code"]) == ["commit", "dirty", "repository", "outside"]
+    assert list(version["code"]) == ["commit", "dirty", "snapshot", "repository", "outside"]
     _, out, _ = ask(capsys, "apply", "--format", "json")
     assert [tuple(one) for one in json.loads(out)] == [shapes.APPLIED.keys] * 2
     digest = version["artifacts"][0]["digest"].removeprefix("sha256:")

@@ -715,7 +715,7 @@ class TestTransactions:
         assert held(iris) == recorded(iris) == {"production": 4}
         assert version.metadata == {"a": 1, "b": 2}
         assert client.get_version("other").number == 1
-        assert git(client.repository.common_dir, "for-each-ref", "refs/gitmodel") == ""
+        assert git(client.repository.common_dir, "for-each-ref", "refs/gitmodel/reserved") == ""
         assert client.apply().moved == ()
 
     def test_an_exception_changes_nothing(self, client, iris, git):

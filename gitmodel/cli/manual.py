@@ -47,6 +47,7 @@ VARIABLES = (
     ("GITMODEL_BRANCH", "the metadata branch"),
     ("GITMODEL_STORE", "the URL of the artifact store"),
     ("GITMODEL_STORE_READ_ONLY", "if 1, no artifact store is written to"),
+    ("GITMODEL_DIRTY", "what becomes of changes that are not committed: record, snapshot or refuse"),
     ("GITMODEL_EXECUTOR", "where the steps of pipelines run"),
     ("GITMODEL_DEBUG", "if set, an unexpected error prints its traceback"),
     ("NO_COLOR", "if set, no colour"),

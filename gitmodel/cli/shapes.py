@@ -65,7 +65,8 @@ VERSION = Shape(
         "artifacts": "list of `artifact`, by name",
         "runs": "list of text: the ids of the runs that made or used it",
         "code": "object or null: `commit` (40 hex digits or null), `dirty` (had changes; null: unknown), "
-        "`repository` (its origin without credentials, or null), `outside` (there was no code repository)",
+        "`snapshot` (the commit that holds these, or null), `repository` "
+        "(its origin without credentials, or null), `outside` (there was no code repository)",
         "failed": "true if it was kept from a failed run",
         "deleted": "time: when it was deleted, or null",
         "reason": "text: why it was deleted",
@@ -521,6 +522,8 @@ PUSHED = Shape(
         "renumbered": "list of text: versions that got another number, as `MODEL OLD -> NEW`",
         "conflicts": "list of text: where both sides changed one thing, and the remote's stands",
         "moved": "list of text: the stage tags that moved there, as `MODEL@STAGE`",
+        "code": "number of code commits that the remote of the code keeps now, and did not keep before",
+        "unpublished": "list of text: commits that versions here were made from and that no branch there has held",
     },
 )
 HOOK = Shape(

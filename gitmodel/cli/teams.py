@@ -13,7 +13,7 @@ from gitmodel.cli.grammar import Invocation, command
 
 if TYPE_CHECKING:
     from gitmodel.domain.refs import StageRef
-    from gitmodel.teams.sync import Pulled
+    from gitmodel.teams.sync import Pulled, Pushed
 
 
 @command(example="git model clone https://example.com/team/models.git models")
@@ -105,16 +105,20 @@ def pull(invocation: Invocation, name: str | None, rewound: bool, artifacts: boo
     help="How long to try while others push.",
 )
 @click.option("-j", "--jobs", type=click.IntRange(1, 64), default=8, metavar="N", help="Artifacts uploaded at a time.")
+@click.option(
+    "--code", is_flag=True, help="Give others the code of your versions, also what was never on a branch there."
+)
 @click.pass_obj
-def push(invocation: Invocation, name: str | None, timeout: float, jobs: int) -> None:
+def push(invocation: Invocation, name: str | None, timeout: float, jobs: int, code: bool) -> None:
     """Give others what you did.
 
     Artifacts go first, into the shared store; then the branch and the stage tags, all or nothing. What others pushed
-    meanwhile is pulled before. Exit code 6: a rule of the host says no; 7: the remote, or an artifact for others, is
+    meanwhile is pulled before. The code commits of versions are kept there too, if a branch there has held them, so
+    that they stay when it goes. Exit code 6: a rule of the host says no; 7: the remote, or an artifact for others, is
     out of reach.
     """
     with invocation.output.progress("uploading") as progress:
-        done = invocation.client.push(name or "", timeout=timeout, jobs=jobs, progress=progress)
+        done = invocation.client.push(name or "", timeout=timeout, jobs=jobs, progress=progress, code=code)
     for pulled in done.pulled:
         _warn(invocation, pulled)
     fields = {
@@ -125,6 +129,8 @@ def push(invocation: Invocation, name: str | None, timeout: float, jobs: int) ->
         "renumbered": [text for pulled in done.pulled for text in pulled.renumbered],
         "conflicts": [text for pulled in done.pulled for text in pulled.conflicts],
         "moved": _names(done.moved),
+        "code": len(done.code.pushed),
+        "unpublished": list(done.code.unpublished),
     }
     said = [line for pulled in done.pulled for line in _told(pulled)]
     if done.commits or done.moved:
@@ -135,6 +141,22 @@ def push(invocation: Invocation, name: str | None, timeout: float, jobs: int) ->
     else:
         said.append(f"{done.remote} has everything")
     invocation.output.outcome("\n".join(said), shapes.PUSHED, fields, name=done.tip)
+    _tell_code(invocation, done)
+
+
+def _tell_code(invocation: Invocation, done: Pushed) -> None:
+    if done.code.fault:
+        invocation.output.warn(
+            f"others cannot rely on the code of these versions: {done.code.fault}",
+            "`git config gitmodel.pushCode none` leaves it out",
+        )
+    missing = done.code.unpublished
+    if missing and done.commits:
+        ids = ", ".join(commit[:10] for commit in missing[:3]) + (", ..." if len(missing) > 3 else "")
+        invocation.output.note(
+            f"{_count(len(missing), 'code commit')} of versions here never were on a branch there ({ids}): push the "
+            "branch and then `git model push` again, or `git model push --code`"
+        )
 
 
 def _warn(invocation: Invocation, done: Pulled) -> None:

@@ -86,7 +86,7 @@ def create(
     current = models.get_model(invocation.writer, model).name
     known = versions.find_keyed(invocation.writer, current, key) if key else None
     if known is None:
-        links, code = store(invocation, current, paths), invocation.client.read_code()
+        links, code = store(invocation, current, paths), invocation.client.record_code()
         content = (current, name, description, tags, read, links, code)
         if key is None:
             key = invocation.client.job_key(lambda: content_key(*content))
@@ -403,6 +403,7 @@ def _code(view: VersionView) -> str:
     if code.outside:
         return "made outside of any repository"
     dirty = " with changes that were not committed" if code.dirty else ""
+    dirty += f", kept as {code.snapshot}" if code.snapshot else ""
     origin = f"\n{code.repository}" if code.repository else ""
     return f"{code.commit or 'no commit yet'}{dirty}{origin}"
 

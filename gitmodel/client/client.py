@@ -44,6 +44,7 @@ if TYPE_CHECKING:
     from gitmodel.registry.purging import Purged
     from gitmodel.registry.runs import RunView
     from gitmodel.storage.code_commits import CodeRepository
+    from gitmodel.storage.kept_code import KeptCode
     from gitmodel.storage.log import StageEvent
     from gitmodel.teams.between import Between
     from gitmodel.teams.planning import Plan
@@ -375,20 +376,36 @@ class Client:
         return transfers.download(self._repository, local, self._access.of_model, jobs=jobs, progress=progress)
 
     def push(
-        self, remote: str = "", *, timeout: float = 60.0, jobs: int = 8, progress: Progress | None = None
+        self,
+        remote: str = "",
+        *,
+        timeout: float = 60.0,
+        jobs: int = 8,
+        progress: Progress | None = None,
+        code: bool = False,
     ) -> Pushed:
         """Upload artifacts, *jobs* at a time, then push branch and stage tags to *remote*, all or nothing.
+
+        The commits that versions were made from are kept on the remote of the code repository too, if a branch there
+        has held them; with *code* in any case, and then also snapshots of what was not committed.
 
         What others pushed meanwhile is pulled first, again and again for *timeout* seconds. Raises Unreachable for a
         remote or store out of reach, Refused with the host's words if a rule of it says no, Conflict as `pull` does.
         """
+        from gitmodel.lineage.code import choose_pushed, push_code
         from gitmodel.storage import remotes
         from gitmodel.teams import sync
 
         self._refuse_past()
         uploads = sync.Uploads(LocalStore(self.store_root), self._access.of_model, jobs, progress)
         chosen = remotes.choose_remote(self._repository, remote)
-        return sync.push(self._repository, chosen, uploads, timeout=timeout)
+        # As with artifacts, what is named is there before its name is.
+        here = self.kept_code()
+        alone = here is None or here.git.common_dir != self._repository.common_dir
+        given = push_code(here, "" if alone else chosen, "all" if code else choose_pushed(self._repository.config))
+        done = sync.push(self._repository, chosen, uploads, timeout=timeout)
+        done.code = given
+        return done
 
     # Proposals
 
@@ -571,6 +588,27 @@ class Client:
         from gitmodel.storage.code import read_code
 
         return read_code(self._path, environ=self._environ)
+
+    def record_code(self) -> Code:
+        """The state of the code repository as a version records it, its commit kept by a ref of its own.
+
+        What becomes of changes that are not committed is said by `GITMODEL_DIRTY`, else `git config gitmodel.dirty`,
+        and by the registry's `[code]`; the stricter counts. Raises Refused where these say so, or for too large a
+        snapshot.
+        """
+        from gitmodel.lineage.code import choose_dirty, record_code, snapshot_limit
+
+        rules = self._writer.read(lambda snapshot: snapshot.registry().code)
+        config = self._repository.config
+        mine = self._environ.get("GITMODEL_DIRTY") or config.get("gitmodel.dirty", "")
+        dirty = choose_dirty(rules.dirty if rules else "record", mine)
+        return record_code(self.kept_code(), self.read_code(), dirty=dirty, limit=snapshot_limit(config))
+
+    def kept_code(self) -> KeptCode | None:
+        """The code repository that *path* is in, to keep commits of it; None outside of any."""
+        from gitmodel.storage.kept_code import open_kept_code
+
+        return open_kept_code(self._path, environ=self._environ)
 
     def _refuse_past(self) -> None:
         if not isinstance(self._writer, (Direct, Batch)):

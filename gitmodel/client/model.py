@@ -188,7 +188,7 @@ class Model:
             for kind, given in kinds
             for key, path in (given or {}).items()
         ]
-        code, words, values = client.read_code(), read_words(tags), scalars(metadata or {})
+        code, words, values = client.record_code(), read_words(tags), scalars(metadata or {})
         content = (self._name, name, description, words, values, links, code)
         key = idempotency_key if idempotency_key is not None else client.job_key(lambda: content_key(*content))
         number = versions.create_version(

@@ -21,6 +21,8 @@ FORMAT = (1, 1)
 # needs it, so that whoever has not upgraded reads on as long as possible.
 OLDEST_FORMAT = (1, 0)
 KINDS = ("data", "model", "deployment")
+# What becomes of uncommitted changes, ever stricter.
+DIRTY = ("record", "snapshot", "refuse")
 FOLDER_FORMAT = "folder"
 
 # Every archived marker holds these bytes, so that two of them never conflict.
@@ -65,6 +67,7 @@ class RegistryRecord:
     stores: Mapping[str, str] = field(default_factory=dict)
     stages: tuple[StageRule, ...] = (StageRule("staging"), StageRule("production"))
     runs: RunRules | None = None
+    code: CodeRules | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
@@ -115,11 +118,13 @@ class ModelRecord:
 class Code:
     """Which code made a version: the code repository's commit, whether it had changes, its origin.
 
-    *outside* says that there was no code repository; without a *commit* it had none yet.
+    *outside* says that there was no code repository; without a *commit* it had none yet. *snapshot* is the commit that
+    holds the work tree as it was, where a dirty one was stored.
     """
 
     commit: str | None = None
     dirty: bool | None = None
+    snapshot: str | None = None
     repository: str | None = None
     outside: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -267,6 +272,17 @@ class RunRules:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class CodeRules:
+    """What the registry wants of the code of versions: *dirty* is what becomes of changes that are not committed.
+
+    "record" notes that there were some, "snapshot" stores them as a commit, "refuse" makes no version.
+    """
+
+    dirty: str = "record"
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
 def _matching(pattern: str, what: str) -> Callable[[Any], str]:
     compiled = re.compile(pattern)
 
@@ -344,6 +360,7 @@ _CODE = Schema(
     (
         Key("commit", _commit),
         Key("dirty", codec.flag),
+        Key("snapshot", _commit),
         Key("repository", codec.text),
         Key("outside", codec.flag),
     ),
@@ -368,6 +385,7 @@ _RUN_RULES = Schema(
     RunRules,
     (Key("record", _one_of("all", "versioned")), Key("record_traceback", codec.flag)),
 )
+_CODE_RULES = Schema(CodeRules, (Key("dirty", _one_of(*DIRTY)),))
 REGISTRY = Schema(
     RegistryRecord,
     (
@@ -376,6 +394,7 @@ REGISTRY = Schema(
         Key("stores", _stores),
         Key("stages", required=True, schema=_STAGE_RULE, many=True),
         Key("runs", schema=_RUN_RULES),
+        Key("code", schema=_CODE_RULES),
     ),
 )
 MODEL = Schema(
@@ -488,10 +507,14 @@ def format_of(record: Any) -> tuple[int, int]:
     (1, 1)
     """
     if isinstance(record, VersionRecord):
-        return max(map(format_of, record.artifacts), default=OLDEST_FORMAT)
+        return max(map(format_of, (record.code, *record.artifacts)), default=OLDEST_FORMAT)
+    if isinstance(record, RunRecord):
+        return format_of(record.code)
     newer = (
         isinstance(record, PurgeRecord)
-        or (isinstance(record, RegistryRecord) and (record.stores or any(rule.signed for rule in record.stages)))
+        or (isinstance(record, Code) and record.snapshot)
+        or (isinstance(record, RegistryRecord) and (record.stores or record.code))
+        or (isinstance(record, RegistryRecord) and any(rule.signed for rule in record.stages))
         or (isinstance(record, ModelRecord) and record.store)
         or (isinstance(record, RunRecord) and (record.script or record.module))
         or (isinstance(record, ArtifactLink) and (record.uri or record.version_id or record.digest_by))

@@ -10,6 +10,8 @@ DEFAULT_BRANCH = "refs/heads/gitmodel"
 STAGE_TAGS = "refs/tags/model/"
 RESERVED = "refs/gitmodel/reserved/"
 REMOTES = "refs/gitmodel/remotes/"
+KEPT_CODE = "refs/gitmodel/code/"
+CODE_NOTES = "refs/notes/gitmodel"
 
 
 @dataclass(frozen=True, order=True)
@@ -59,3 +61,8 @@ def reserved_ref(model: str, number: int) -> str:
     'refs/gitmodel/reserved/churn/4'
     """
     return f"{RESERVED}{model}/{number}"
+
+
+def kept_ref(commit: str) -> str:
+    """The ref of the code repository that keeps the *commit* of a version."""
+    return f"{KEPT_CODE}{commit}"

@@ -145,7 +145,8 @@ def code_fields(code: Code | None) -> dict[str, Any] | None:
     """The state of the code as JSON shows it; *outside* says that there was no code repository."""
     if code is None:
         return None
-    return {"commit": code.commit, "dirty": code.dirty, "repository": code.repository, "outside": code.outside}
+    names = ("commit", "dirty", "snapshot", "repository", "outside")
+    return {name: getattr(code, name) for name in names}
 
 
 def pending_fields(state: StageState) -> dict[str, Any]:

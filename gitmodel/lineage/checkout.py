@@ -50,7 +50,7 @@ def checkout(
     """
     if fault := fault_of_path(folder) or ("it is .git" if folder.split("/")[0].casefold() == ".git" else ""):
         raise UsageError(f"{folder!a} is no folder in a work tree: {fault}", hint="name one such as artifacts")
-    commit = code.require(record.code, reference)
+    commit = code.exact(record.code, reference)
     _refuse_lost(reference, record, store)
     add_code(code, commit, target)
     try:
@@ -70,7 +70,7 @@ def checkout(
         with suppress(GitModelError):
             code.remove_worktree(target)
         raise
-    return CheckedOut(reference, target, commit, found, is_changed(record.code))
+    return CheckedOut(reference, target, commit, found, is_changed(record.code, commit))
 
 
 def add_code(code: CodeRepository, commit: str, target: Path) -> None:
@@ -80,9 +80,9 @@ def add_code(code: CodeRepository, commit: str, target: Path) -> None:
     code.add_worktree(commit, target)
 
 
-def is_changed(code: Code | None) -> bool:
-    """Whether what was recorded of the code is not all of it."""
-    return bool(code and code.dirty)
+def is_changed(code: Code | None, commit: str) -> bool:
+    """Whether *commit*, which was recorded of the code, is not all of it."""
+    return bool(code and code.dirty and commit != code.snapshot)
 
 
 def _refuse_lost(reference: str, record: VersionRecord, store: Callable[[], ArtifactStore]) -> None:

@@ -109,7 +109,7 @@ def reproduce(
     run = _run_of(client, name, record)
     given = _checked_secrets(run, dict(secrets or {}))
     code = client.open_code()
-    commit = code.require(run.code, name)
+    commit = code.exact(run.code, name)
     before = _before(client, run)
     with _place(folder) as place:
         add_code(code, commit, place / "code")
@@ -281,7 +281,7 @@ def _compared(
         unknown.append((f"the packages of then are not known: {error.message}", error.hint))
     outputs = tuple(_outputs(run, again, _Known(client.store, record), _Known(scratch.store, made)))
     metadata = compare_values(record.metadata, made.metadata if made else {})
-    changed = is_changed(run.code)
+    changed = is_changed(run.code, commit)
     return Reproduced(name, run.id, commit, outputs, metadata, packages, changed, tuple(unknown))
 
 

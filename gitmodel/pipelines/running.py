@@ -55,7 +55,7 @@ def run_job(client: Client, job: Job, executor: Any = None) -> Run:
     if not choice.shares:
         _check_reachable(job.graph, choice.name)
     moment = client.writer.moment()
-    code = client.read_code()
+    code = client.record_code()
     packages = keep_packages(client)
     journal = Journal(client.repository.common_dir)
     facts = {"pipeline": job.pipeline, "started": moment.isoformat(), "pid": os.getpid(), "executor": choice.name}

@@ -241,7 +241,7 @@ def _check_run(files: CommitFiles, registry: RegistryRecord, path: str, id: str)
         return [_problem(path, error, "record.syntax")]
     if record is not None and record.id != id:
         problems.append(Problem(path, "id", "run.id", f"says {record.id!a}"))
-    return problems
+    return [*problems, *(_format_faults(registry=registry, path=path, record=record) if record else ())]
 
 
 def _check_purge(files: CommitFiles, registry: RegistryRecord, path: str, hex: str) -> list[Problem]:

@@ -58,6 +58,12 @@ class CodeRepository:
         where = f" (it was made in {code.repository})" if code.repository else ""
         raise NotFound(f"{said}{where}", hint=f"run `git fetch {source} {code.commit}`, then try again")
 
+    def exact(self, code: Code | None, whose: str) -> str:
+        """The commit that has all of *code*: the snapshot of what was not committed, if it is here. Raises NotFound."""
+        if code is not None and code.snapshot and self.holds(code.snapshot):
+            return code.snapshot
+        return self.require(code, whose)
+
     def log(self, old: str, new: str) -> str:
         """What `git log OLD..NEW` prints."""
         return self._run("-c", "color.ui=false", "log", f"{old}..{new}", "--")

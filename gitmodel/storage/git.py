@@ -129,9 +129,9 @@ class Git:
             stderr += f"nothing was heard for {silence:g} seconds\n"
         return Answer(said.code, said.stdout.decode("utf-8", "replace"), stderr)
 
-    def lines(self, *arguments: str, answers: tuple[int, ...] = (0,)) -> list[str]:
+    def lines(self, *arguments: str, input: bytes = b"", answers: tuple[int, ...] = (0,)) -> list[str]:
         """The lines that git prints."""
-        return self.run(*arguments, answers=answers).decode("utf-8", "surrogateescape").splitlines()
+        return self.run(*arguments, input=input, answers=answers).decode("utf-8", "surrogateescape").splitlines()
 
 
 def run(

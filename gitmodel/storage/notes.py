@@ -16,11 +16,13 @@ class Notes:
     """A file of lines `<kind> <object id> <value> <checksum>`, the last of a kind and id counts.
 
     It can be deleted at any time, and what is in it is true for good: an object never changes. A torn or foreign line
-    does not match its checksum and is passed over; where the file cannot be written, nothing is kept.
+    does not match its checksum and is passed over; where the file cannot be written, nothing is kept. One of more than
+    *longest* bytes begins anew.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, longest: int = _LONGEST) -> None:
         self._path = path
+        self._longest = longest
         self._read: dict[str, str] | None = None
 
     def get(self, kind: str, id: str) -> str | None:
@@ -36,7 +38,7 @@ class Notes:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
             try:
-                if os.fstat(descriptor).st_size > _LONGEST:
+                if os.fstat(descriptor).st_size > self._longest:
                     os.ftruncate(descriptor, 0)
                 os.write(descriptor, data)
             finally:

@@ -17,6 +17,7 @@ from gitmodel.storage import remotes, signatures
 from gitmodel.storage.artifacts import Progress
 from gitmodel.storage.differences import changed_paths
 from gitmodel.storage.git import ZERO
+from gitmodel.storage.kept_code import PushedCode
 from gitmodel.storage.log import changes_between
 from gitmodel.storage.objects import NewObject
 from gitmodel.storage.remotes import RemoteMoved, RemoteState
@@ -54,7 +55,7 @@ class Pulled:
 class Pushed:
     """What a push did: *commits* that the remote did not have, *artifacts* uploaded, stage tags *moved*.
 
-    *pulled* tells of the pulls that it needed.
+    *pulled* tells of the pulls that it needed, *code* what became of the code of versions.
     """
 
     remote: str
@@ -63,6 +64,7 @@ class Pushed:
     artifacts: int = 0
     moved: list[StageRef] = field(default_factory=list)
     pulled: list[Pulled] = field(default_factory=list)
+    code: PushedCode = field(default_factory=PushedCode)
 
 
 @dataclass(frozen=True)

@@ -77,7 +77,7 @@ class TestOneCommit:
 
     def test_nothing_is_left_of_a_run_that_is_over(self, client, git):
         train_and_promote.run(client=client)
-        assert git(client.repository.common_dir, "for-each-ref", "refs/gitmodel") == ""
+        assert git(client.repository.common_dir, "for-each-ref", "refs/gitmodel/reserved") == ""
         assert Journal(client.repository.common_dir).runs() == {}
 
     def test_a_run_in_a_repository_without_commits(self, tmp_path, git):
@@ -136,10 +136,10 @@ class TestFailure:
     def test_the_number_of_a_failed_run_is_a_gap_and_never_a_duplicate(self, client, git):
         with pytest.raises(RunFailed):
             promote_and_fail.run(client=client)
-        assert "reserved/demo/1" in git(client.repository.common_dir, "for-each-ref", "refs/gitmodel")
+        assert "reserved/demo/1" in git(client.repository.common_dir, "for-each-ref", "refs/gitmodel/reserved")
         train_and_promote.run(client=client)
         assert [version.number for version in client.get_model("demo").versions] == [2]
-        assert git(client.repository.common_dir, "for-each-ref", "refs/gitmodel") == ""
+        assert git(client.repository.common_dir, "for-each-ref", "refs/gitmodel/reserved") == ""
         train_and_promote.run(client=client)
         assert [version.number for version in client.get_model("demo").versions] == [2, 3]
 

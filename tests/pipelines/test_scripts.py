@@ -247,7 +247,7 @@ class TestEnd:
             (tmp_path / "next.py").write_text(NOTEBOOK_STEPS + "train()\n")
             run(tmp_path / "next.py", cwd=folder)
             assert client.get_version("demo").number == 2  # a gap, and no duplicate
-            assert client.repository.git.lines("for-each-ref", "refs/gitmodel") == []
+            assert client.repository.git.lines("for-each-ref", "refs/gitmodel/reserved") == []
         finally:
             for pid in {child, process.pid}:
                 try:

@@ -1,0 +1,99 @@
+"""The code behind versions: recorded, kept where nobody's branch can take it away, given to others."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from gitmodel.domain.records import DIRTY, Code
+from gitmodel.errors import Refused, Unreachable, UsageError
+from gitmodel.storage.kept_code import KeptCode, PushedCode
+
+PUSHED = ("published", "all", "none")
+SNAPSHOT_LIMIT = 50_000_000
+_TOLD = 3
+
+
+def choose_dirty(policy: str, mine: str) -> str:
+    """What to do about uncommitted changes: the stricter of the registry's *policy* and *mine* ("": not set).
+
+    Raises UsageError for a word that is none of "record", "snapshot" and "refuse".
+
+    >>> choose_dirty("refuse", "record"), choose_dirty("record", "snapshot")
+    ('refuse', 'snapshot')
+    """
+    if mine and mine not in DIRTY:
+        raise UsageError(
+            f"{mine!a} is nothing to do about uncommitted changes",
+            hint=f"set GITMODEL_DIRTY or `git config gitmodel.dirty` to {', '.join(DIRTY)}",
+        )
+    return max(policy, mine or policy, key=DIRTY.index)
+
+
+def snapshot_limit(config: Mapping[str, str]) -> int:
+    """How many bytes a snapshot may store, by `git config gitmodel.snapshotLimit`. Raises UsageError.
+
+    >>> snapshot_limit({"gitmodel.snapshotlimit": "2m"})
+    2097152
+    """
+    text = config.get("gitmodel.snapshotlimit", "").lower()
+    unit = {"k": 1 << 10, "m": 1 << 20, "g": 1 << 30}.get(text[-1:], 0)
+    digits = text[:-1] if unit else text
+    if not text:
+        return SNAPSHOT_LIMIT
+    if not (digits.isascii() and digits.isdigit()):
+        raise UsageError(f"{text!a} is no number of bytes", hint="for example: git config gitmodel.snapshotLimit 100m")
+    return int(digits) * (unit or 1)
+
+
+def record_code(repository: KeptCode | None, code: Code, *, dirty: str, limit: int) -> Code:
+    """*code* as a version records it, its commit kept; *dirty* says what becomes of changes that are not committed.
+
+    "record" notes that there are some, "snapshot" stores them as a commit of their own, "refuse" raises Refused.
+    """
+    if repository is None:
+        return code
+    if code.dirty and dirty == "refuse":
+        paths = [change.path for change in repository.changes()]
+        more = f" and {len(paths) - _TOLD} more" if len(paths) > _TOLD else ""
+        raise Refused(
+            f"the code has changes that are not committed: {', '.join(paths[:_TOLD])}{more}",
+            hint="commit or stash them: this registry takes no version of code that it could not show again",
+        )
+    snapshot = repository.snapshot(limit) if code.dirty and dirty == "snapshot" else ""
+    if snapshot:
+        code = replace(code, snapshot=snapshot)
+    commit = code.snapshot or code.commit
+    if commit:
+        repository.keep(commit)
+    return code
+
+
+def choose_pushed(config: Mapping[str, str]) -> str:
+    """Which code commits a push gives to others, by `git config gitmodel.pushCode`. Raises UsageError."""
+    word = config.get("gitmodel.pushcode", "published")
+    if word not in PUSHED:
+        raise UsageError(
+            f"{word!a} says not which code is pushed", hint=f"set gitmodel.pushCode to {', '.join(PUSHED)}"
+        )
+    return word
+
+
+def push_code(repository: KeptCode | None, remote: str, which: str) -> PushedCode:
+    """Make the code repository's *remote* ("": the one it has) keep the commits that this clone keeps.
+
+    *which* is "published": those that a branch there has held; "all": uncommitted changes that were stored, too; or
+    "none".
+    """
+    chosen = repository.remote(remote) if repository is not None else ""
+    if repository is None or not chosen or which == "none":
+        return PushedCode()
+    left = repository.not_pushed(repository.kept(), chosen)
+    known = frozenset(left) if which == "all" else repository.published(left, chosen)
+    ready = [commit for commit in left if commit in known]
+    unpublished = tuple(commit for commit in left if commit not in known)
+    try:
+        repository.push(ready, chosen)
+    except (Refused, Unreachable) as error:
+        return PushedCode((), unpublished, error.message)
+    return PushedCode(tuple(ready), unpublished)

@@ -1,0 +1,328 @@
+"""The code of a version stays: kept by a ref, with uncommitted changes if that is wanted, and given to others."""
+
+import os
+import shutil
+import subprocess
+from contextlib import ExitStack
+
+import pytest
+from editing import BRANCH, edit, read, run
+from transcripts import ask, check_transcript
+
+from gitmodel import Client, Refused, UsageError
+from gitmodel.storage.kept_code import open_kept_code
+
+POLICY = '\n[code]\ndirty = "{}"\n'
+
+
+@pytest.fixture
+def repo(code_repo, monkeypatch):
+    monkeypatch.chdir(code_repo)
+    with Client() as client:
+        client.register_model("iris")
+    return code_repo
+
+
+@pytest.fixture
+def client(repo):
+    with Client() as opened:
+        yield opened
+
+
+def kept(repo):
+    return run(repo, "for-each-ref", "--format=%(refname)", "refs/gitmodel/code").split()
+
+
+def set_policy(repo, word):
+    registry = read(repo, "gitmodel.toml").replace('format = "1.0"', 'format = "1.1"')
+    edit(repo, {"gitmodel.toml": registry + POLICY.format(word)})
+
+
+def everything(repo):
+    """The index, every file of the work tree, HEAD and the branches: what a snapshot must not touch."""
+    files = {
+        path: (path.read_bytes(), path.lstat().st_mtime_ns, path.lstat().st_mode)
+        for path in sorted(repo.rglob("*"))
+        if path.is_file() and ".git" not in path.relative_to(repo).parts
+    }
+    index = repo / ".git" / "index"
+    refs = run(repo, "for-each-ref", "refs/heads", "refs/tags", "refs/stash")
+    return files, index.read_bytes(), index.stat().st_mtime_ns, (repo / ".git/HEAD").read_text(), refs
+
+
+class TestKeeping:
+    def test_the_commit_outlives_its_branch(self, repo, client, git):
+        git(repo, "switch", "-q", "-c", "idea")
+        git(repo, "commit", "-q", "--allow-empty", "-m", "An idea")
+        version = client.get_model("iris").create_version()
+        git(repo, "switch", "-q", "main")
+        git(repo, "branch", "-q", "-D", "idea")
+        git(repo, "reflog", "expire", "--expire=now", "--all")
+        git(repo, "prune", "--expire=now")
+        assert git(repo, "log", "-1", "--format=%s", version.code.commit) == "An idea"
+        assert kept(repo) == [f"refs/gitmodel/code/{version.code.commit}"]
+
+    def test_a_second_version_of_one_commit_keeps_nothing_more(self, repo, client):
+        for _ in range(2):
+            client.get_model("iris").create_version()
+        assert kept(repo) == [f"refs/gitmodel/code/{run(repo, 'rev-parse', 'main')}"]
+
+    def test_a_clone_of_the_code_does_not_get_the_refs(self, repo, client, tmp_path, git):
+        client.get_model("iris").create_version()
+        git(tmp_path, "clone", "-q", repo.as_uri(), "copy")
+        assert kept(tmp_path / "copy") == []
+
+    def test_the_commit_is_kept_where_the_code_is_when_the_registry_is_elsewhere(self, repo, tmp_path, git):
+        git(tmp_path, "init", "-q", "--bare", "registry.git")
+        with Client(repo, repo=tmp_path / "registry.git") as client:
+            client.register_model("iris").create_version()
+        assert len(kept(repo)) == 1
+        assert kept(tmp_path / "registry.git") == []
+
+    def test_outside_of_a_repository_there_is_nothing_to_keep(self, repo, tmp_path, monkeypatch):
+        (tmp_path / "elsewhere").mkdir()
+        monkeypatch.chdir(tmp_path / "elsewhere")
+        with Client(repo=repo) as client:
+            assert client.get_model("iris").create_version().code.outside
+        assert kept(repo) == []
+
+
+class TestDirty:
+    def test_by_default_it_is_recorded_that_there_were_changes(self, repo, client):
+        (repo / "train.py").write_text("print('other')\n", encoding="utf-8")
+        code = client.get_model("iris").create_version().code
+        assert (code.commit, code.dirty, code.snapshot) == (run(repo, "rev-parse", "main"), True, None)
+
+    def test_refused_by_the_registry_no_version_is_made(self, repo, capsys):
+        set_policy(repo, "refuse")
+        for name in ("train.py", "a.py", "b.py", "c.py"):
+            (repo / name).write_text("changed\n", encoding="utf-8")
+        tip = run(repo, "rev-parse", BRANCH)
+        check_transcript(
+            capsys,
+            """
+            $ git model version create iris
+            ! error: the code has changes that are not committed: train.py, a.py, b.py and 1 more
+            ! hint: commit or stash them: this registry takes no version of code that it could not show again
+            [6]
+            """,
+        )
+        assert run(repo, "rev-parse", BRANCH) == tip
+        run(repo, "stash", "-u")
+        assert ask(capsys, "version", "create", "iris")[0] == 0
+
+    def test_a_snapshot_is_a_commit_on_the_one_that_is_checked_out(self, repo, git, capsys):
+        set_policy(repo, "snapshot")
+        (repo / ".gitignore").write_text("*.log\n", encoding="utf-8")
+        (repo / "gone.py").write_text("x\n", encoding="utf-8")
+        git(repo, "add", "-A")
+        git(repo, "commit", "-q", "-m", "More")
+        (repo / "train.py").write_text("print('changed')\n", encoding="utf-8")
+        (repo / "new.py").write_text("print('new')\n", encoding="utf-8")
+        (repo / "run.sh").write_text("#!/bin/sh\n", encoding="utf-8")
+        (repo / "run.sh").chmod(0o755)
+        (repo / "link").symlink_to("new.py")
+        (repo / "noise.log").write_text("secret\n", encoding="utf-8")
+        (repo / "gone.py").unlink()
+        (repo / "staged.py").write_text("staged\n", encoding="utf-8")
+        git(repo, "add", "staged.py")
+        (repo / "staged.py").write_text("and changed again\n", encoding="utf-8")
+        before = everything(repo)
+        with Client() as client:
+            code = client.get_model("iris").create_version().code
+        assert everything(repo)[:4] == before[:4]
+        assert git(repo, "for-each-ref", "refs/heads/main", "refs/stash") == "\n".join(
+            line for line in before[4].split("\n") if "heads/main" in line or "stash" in line
+        )
+        assert (code.commit, code.dirty) == (git(repo, "rev-parse", "main"), True)
+        assert git(repo, "rev-parse", f"{code.snapshot}^") == code.commit
+        assert git(repo, "diff", "--name-status", code.commit, code.snapshot).splitlines() == [
+            "D\tgone.py", "A\tlink", "A\tnew.py", "A\trun.sh", "A\tstaged.py", "M\ttrain.py",
+        ]  # fmt: skip
+        assert git(repo, "show", f"{code.snapshot}:staged.py") == "and changed again"
+        assert git(repo, "ls-tree", code.snapshot, "run.sh").startswith("100755")
+        assert kept(repo) == [f"refs/gitmodel/code/{code.snapshot}"]
+        _, out, _ = ask(capsys, "show", "iris@1")
+        assert f"with changes that were not committed, kept as {code.snapshot}" in out
+
+    def test_the_same_state_is_the_same_commit(self, repo, monkeypatch):
+        monkeypatch.setenv("GITMODEL_DIRTY", "snapshot")
+        (repo / "train.py").write_text("changed\n", encoding="utf-8")
+        with Client() as client:
+            iris = client.get_model("iris")
+            first, second = (iris.create_version().code.snapshot for _ in range(2))
+        assert first == second is not None
+
+    def test_a_work_tree_made_of_the_version_has_what_was_not_committed(self, repo, tmp_path, monkeypatch):
+        monkeypatch.setenv("GITMODEL_DIRTY", "snapshot")
+        (repo / "train.py").write_text("changed\n", encoding="utf-8")
+        with Client() as client:
+            made = client.get_model("iris").create_version().checkout(tmp_path / "then")
+        assert (tmp_path / "then" / "train.py").read_text(encoding="utf-8") == "changed\n"
+        assert not made.changed
+
+    def test_a_repository_without_a_commit_has_a_snapshot_too(self, repo, tmp_path, git, monkeypatch):
+        monkeypatch.setenv("GITMODEL_DIRTY", "snapshot")
+        fresh = tmp_path / "fresh"
+        git(tmp_path, "init", "-q", "fresh")
+        (fresh / "train.py").write_text("first\n", encoding="utf-8")
+        with Client(fresh, repo=repo) as client:
+            code = client.get_model("iris").create_version().code
+        assert code.commit is None
+        assert git(fresh, "show", f"{code.snapshot}:train.py") == "first"
+
+    def test_it_runs_no_hook_and_works_in_a_worktree_and_from_a_folder_below(self, repo, git, monkeypatch):
+        monkeypatch.setenv("GITMODEL_DIRTY", "snapshot")
+        for hook in ("pre-commit", "post-index-change", "reference-transaction"):
+            script = repo / ".git" / "hooks" / hook
+            script.parent.mkdir(exist_ok=True)
+            script.write_text(f"#!/bin/sh\ncase $1 in *) echo {hook} >> {repo}/.git/called;; esac\n", encoding="utf-8")
+            script.chmod(0o755)
+        git(repo, "worktree", "add", "-q", "../second")
+        (repo / ".git" / "called").unlink(missing_ok=True)
+        below = repo.parent / "second" / "deep" / "er"
+        below.mkdir(parents=True)
+        (below / "model.py").write_text("x\n", encoding="utf-8")
+        code = open_kept_code(below, environ=os.environ)
+        snapshot = code.snapshot(1_000)
+        assert git(repo, "show", f"{snapshot}:deep/er/model.py") == "x"
+        assert not (repo / ".git" / "called").exists()
+
+    def test_what_is_too_large_is_refused_with_the_largest_files(self, repo, capsys, git):
+        set_policy(repo, "snapshot")
+        git(repo, "config", "gitmodel.snapshotLimit", "2k")
+        (repo / "weights.bin").write_bytes(b"x" * 3_000)
+        before = run(repo, "count-objects")
+        check_transcript(
+            capsys,
+            """
+            $ git model version create iris
+            ! error: the changes that are not committed have 3,000 bytes, and a snapshot may have 2,048: \
+weights.bin (3,000 bytes)
+            ! hint: add what is no code to .gitignore, or run `git config gitmodel.snapshotLimit BYTES`
+            [6]
+            """,
+        )
+        assert run(repo, "count-objects") == before
+        git(repo, "config", "gitmodel.snapshotLimit", "lots")
+        assert ask(capsys, "version", "create", "iris")[0] == 2
+
+    def test_what_no_commit_can_hold_is_refused(self, repo, tmp_path, git, monkeypatch, client):
+        monkeypatch.setenv("GITMODEL_DIRTY", "snapshot")
+        git(repo, "init", "-q", "within")
+        (repo / "within" / "x.py").write_text("x\n", encoding="utf-8")
+        code = open_kept_code(repo, environ=os.environ)
+        with pytest.raises(Refused, match="within/ is a repository of its own"):
+            code.snapshot(1_000)
+        git(repo / "within", "add", "-A")
+        git(repo / "within", "commit", "-q", "-m", "x")
+        git(repo, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(repo / "within"), "sub")
+        shutil.rmtree(repo / "within")
+        git(repo, "commit", "-q", "-m", "With a submodule")
+        (repo / "sub" / "x.py").write_text("changed\n", encoding="utf-8")
+        with pytest.raises(Refused, match="the submodule sub has changes of its own"):
+            code.snapshot(1_000)
+
+    def test_the_stricter_of_registry_and_machine_counts(self, repo, git):
+        (repo / "train.py").write_text("changed\n", encoding="utf-8")
+        set_policy(repo, "snapshot")
+        git(repo, "config", "gitmodel.dirty", "record")
+        with Client() as client:
+            assert client.get_model("iris").create_version().code.snapshot
+        git(repo, "config", "gitmodel.dirty", "refuse")
+        with Client() as client, pytest.raises(Refused, match=r"train\.py"):
+            client.get_model("iris").create_version()
+        git(repo, "config", "gitmodel.dirty", "never")
+        with Client() as client, pytest.raises(UsageError, match="'never' is nothing to do"):
+            client.get_model("iris").create_version()
+
+    def test_a_policy_that_is_none_is_no_valid_record(self, repo, capsys):
+        set_policy(repo, "perhaps")
+        code, out, _ = ask(capsys, "check")
+        assert code == 5
+        assert "takes one of record, snapshot, refuse" in out
+
+
+@pytest.fixture
+def team(tmp_path, git):
+    """A bare remote for code and registry, and two clones; the store is shared."""
+    git(tmp_path, "init", "-q", "--bare", "remote.git")
+    store = tmp_path / "store"
+    with ExitStack() as opened:
+
+        def clone(name):
+            git(tmp_path, "clone", "-q", (tmp_path / "remote.git").as_uri(), name)
+            return opened.enter_context(Client(tmp_path / name, store=store.as_uri()))
+
+        ada = clone("ada")
+        folder = tmp_path / "ada"
+        (folder / "train.py").write_text("x\n", encoding="utf-8")
+        git(folder, "add", "-A")
+        git(folder, "commit", "-q", "-m", "Begin")
+        git(folder, "push", "-q", "origin", "main")
+        ada.register_model("iris")
+        yield ada, folder, clone
+
+
+class TestPushing:
+    def test_code_that_a_branch_there_held_is_kept_there_when_the_branch_goes(self, team, git, tmp_path):
+        ada, folder, clone = team
+        git(folder, "switch", "-q", "-c", "idea")
+        git(folder, "commit", "-q", "--allow-empty", "-m", "An idea")
+        git(folder, "push", "-q", "origin", "idea")
+        commit = ada.get_model("iris").create_version().code.commit
+        done = ada.push()
+        assert done.code.pushed == (commit,)
+        assert not ada.push().code.pushed
+        git(folder, "push", "-q", "origin", "--delete", "idea")
+        remote = tmp_path / "remote.git"
+        git(remote, "-c", "gc.auto=0", "prune", "--expire=now")
+        bob = clone("bob")
+        bob.pull()
+        code = bob.kept_code()
+        assert code.missing([commit])
+        assert code.fetch(commit)
+        assert git(tmp_path / "bob", "log", "-1", "--format=%s", commit) == "An idea"
+
+    def test_code_that_was_never_published_is_not_published_unasked(self, team, git, tmp_path, capsys, monkeypatch):
+        ada, folder, _ = team
+        git(folder, "commit", "-q", "--allow-empty", "-m", "Not yet")
+        commit = ada.get_model("iris").create_version().code.commit
+        monkeypatch.chdir(folder)
+        monkeypatch.setenv("GITMODEL_STORE", (tmp_path / "store").as_uri())
+        code, _, err = ask(capsys, "push")
+        assert code == 0
+        assert f"1 code commit of versions here never were on a branch there ({commit[:10]})" in err
+        assert kept(tmp_path / "remote.git") == []
+        assert ask(capsys, "push", "--code")[0] == 0
+        assert kept(tmp_path / "remote.git") == [f"refs/gitmodel/code/{commit}"]
+
+    def test_a_snapshot_is_pushed_only_when_asked(self, team, git, tmp_path):
+        _, folder, _ = team
+        git(folder, "config", "gitmodel.dirty", "snapshot")
+        (folder / "train.py").write_text("secret\n", encoding="utf-8")
+        with Client(folder, store=(tmp_path / "store").as_uri()) as client:
+            snapshot = client.get_model("iris").create_version().code.snapshot
+            assert client.push().code.unpublished == (snapshot,)
+            assert subprocess.run(["git", "cat-file", "-e", snapshot], cwd=tmp_path / "remote.git").returncode
+            assert client.push(code=True).code.pushed == (snapshot,)
+
+    def test_a_host_that_refuses_such_refs_does_not_stop_the_push(self, team, git, tmp_path, capsys, monkeypatch):
+        ada, folder, _ = team
+        hook = tmp_path / "remote.git" / "hooks" / "update"
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text("#!/bin/sh\ncase $1 in refs/gitmodel/*) echo 'no such refs here' >&2; exit 1;; esac\n")
+        hook.chmod(0o755)
+        ada.get_model("iris").create_version()
+        monkeypatch.chdir(folder)
+        monkeypatch.setenv("GITMODEL_STORE", (tmp_path / "store").as_uri())
+        code, _, err = ask(capsys, "push")
+        assert code == 0
+        assert "others cannot rely on the code of these versions: origin did not take the code:" in err
+        assert "no such refs here" in err
+        assert git(tmp_path / "remote.git", "rev-parse", "gitmodel") == git(folder, "rev-parse", "gitmodel")
+        git(folder, "config", "gitmodel.pushCode", "none")
+        ada.get_model("iris").create_version()
+        assert "others cannot rely" not in ask(capsys, "push")[2]
+        git(folder, "config", "gitmodel.pushCode", "sometimes")
+        assert ask(capsys, "push")[0] == 2
