@@ -89,12 +89,12 @@ def is_stale(repository: Repository) -> str:
     snapshot = repository.snapshot()
     try:
         now = _text(repository, snapshot, CODEOWNERS) if snapshot.commit else None
+        kind = host_files.made_for(now or "")
+        if now is None or kind not in HOSTS or not host_files.is_untouched(now):
+            return ""
+        wanted = _code_owners(snapshot, kind, host_files.rule_owners(now), _owned(snapshot)[0])
     except GitModelError:
-        return ""
-    kind = host_files.made_for(now or "")
-    if now is None or kind not in HOSTS or not host_files.is_untouched(now):
-        return ""
-    wanted = _code_owners(snapshot, kind, host_files.rule_owners(now), _owned(snapshot)[0])
+        return ""  # `check` names what is damaged
     return "" if host_files.keep_own_part(wanted, now) == now else kind
 
 

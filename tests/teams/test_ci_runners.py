@@ -19,7 +19,7 @@ import yaml
 from editing import BRANCH, edit, read
 from fake_host import fake_host
 
-from gitmodel import __version__
+from gitmodel import Client, __version__
 from gitmodel.domain import paths, records
 from gitmodel.domain.codec import encode
 from gitmodel.domain.records import StageRecord, links_digest
@@ -51,6 +51,7 @@ class Site:
 
     def __init__(self, kind, team, ada, host):
         self.kind, self.host, self.ada = kind, host, ada
+        self.store, self.environ = team.store, team.environ("ada")
         self.folder, self.remote, self.clone = team.folder, team.folder / "remote.git", ada.repository.git.top
         rules = RULES.format(store=team.store)
         edit(self.clone, {"gitmodel.toml": rules})
@@ -247,6 +248,54 @@ def test_gitlab_goes_on_where_a_stage_was_refused(pipelines):
     assert "the host knows of no approved pull request" in said
     assert handed_on(said, "deploy") == {("iris", "staging", 1)}
     assert site.in_production() == 2
+
+
+# Stages that ask for signatures
+
+
+def sign_for(site):
+    """Let production ask for signatures of Ada and of the job; the private key of the job. Ada promotes version 3."""
+    people = {}
+    for name in ("ada", "job"):
+        key = site.folder / f"key-{name}"
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+        people[name] = f"{name}@example.com " + " ".join(key.with_suffix(".pub").read_text().split()[:2]) + "\n"
+    rules = RULES.format(store=site.store).replace("1.0", "1.1") + "signed = true\n"
+    changed = edit(site.clone, {"gitmodel.toml": rules, "allowed_signers": people["ada"] + people["job"]})
+    site.host.approve(changed)
+    editing.run(site.clone, "config", "gpg.format", "ssh")
+    editing.run(site.clone, "config", "user.signingKey", str(site.folder / "key-ada"))
+    site.ada.repository.reader.close()
+    with Client(site.clone, environ=site.environ) as ada:
+        ada.get_version("iris@3").set_stage("production")
+    editing.run(site.clone, "push", "-q", "origin", BRANCH)
+    return site.folder / "key-job"
+
+
+def test_a_job_signs_the_tag_of_a_stage_that_asks_for_it(actions):
+    site = actions
+    key = sign_for(site)
+    commit = editing.run(site.clone, "rev-parse", BRANCH)
+    given = ("--secret", f"GITMODEL_SIGNING_KEY={key.read_text()}", "--var", "GITMODEL_SIGNER=job@example.com")
+    code, said = act(site, "push", commit, *given)
+    assert code == 0, said
+    assert site.in_production() == 3
+    assert "-----BEGIN SSH SIGNATURE-----" in editing.run(site.remote, "cat-file", "tag", PRODUCTION)
+    assert "PRIVATE KEY" not in said
+
+
+def test_a_job_of_gitlab_signs_too_and_says_where_it_cannot(pipelines):
+    site = pipelines
+    key = sign_for(site)
+    commit = editing.run(site.clone, "rev-parse", BRANCH)
+    code, said = gitlab(site, "push", commit)
+    assert (code, site.in_production()) == (0, 2), said
+    assert '"applied": false' in said
+    shutil.rmtree(site.folder / f"machine-push-{commit[:7]}")
+    given = ("--variable", f"GITMODEL_SIGNING_KEY={key}", "--variable", "GITMODEL_SIGNER=job@example.com")
+    code, said = gitlab(site, "push", commit, *given)
+    assert code == 0, said
+    assert site.in_production() == 3
 
 
 # The action and the component

@@ -13,6 +13,7 @@ import yaml
 from editing import BRANCH, edit, read
 from teamwork import refs
 
+from gitmodel import Client
 from gitmodel.cli import run
 from gitmodel.domain import paths
 from gitmodel.errors import Invalid, Refused
@@ -161,6 +162,25 @@ def test_an_earlier_tag_that_counted_does_not_come_back(ada, clone, server):
     ada.push()
     code, said = push(clone, f"+{old}:{PRODUCTION}")
     assert (code, "and the branch changed production last at" in said) == (1, True)
+
+
+def test_where_a_stage_asks_for_signatures_the_tag_needs_one_that_counts(ada, clone, server, team):
+    key = team.folder / "key"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(key)], check=True)
+    signer = "ada@example.com " + " ".join(key.with_suffix(".pub").read_text().split()[:2]) + "\n"
+    rules = 'format = "1.1"\n\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\nsigned = true\n'
+    edit(clone, {"gitmodel.toml": rules, "allowed_signers": signer})
+    code, said = push(clone, BRANCH)
+    assert (code, "warning: allowed_signers is changed: it decides who may do what" in said) == (0, True)
+    editing.run(clone, "config", "gpg.format", "ssh")
+    editing.run(clone, "config", "user.signingKey", str(key))
+    with Client(clone, store=team.store, environ=team.environ("ada")) as signing:
+        signing.get_version("iris@3").set_stage("production")
+    signed = editing.run(clone, "rev-parse", PRODUCTION)
+    editing.run(clone, "tag", "-a", "-f", "-m", "iris 2 -> 3 in production", "model/iris/production", BRANCH)
+    code, said = push(clone, BRANCH, f"+{PRODUCTION}")
+    assert (code, "[push.tag]" in said) == (1, True)
+    assert push(clone, BRANCH, f"+{signed}:{PRODUCTION}")[0] == 0
 
 
 def named(clone, commit, name):

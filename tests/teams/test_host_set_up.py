@@ -160,6 +160,13 @@ def test_running_it_again_follows_models_owners_and_stages(repo, capsys):
     assert approves(repo, "gitmodel.toml") == "@bob"
 
 
+def test_a_damaged_registry_is_checked_all_the_same(repo, capsys):
+    ask(capsys, "init", "--ci", "github", "--owner", "@org/registry")
+    edit(repo, {"gitmodel.toml": "format = 1\n"})
+    code, _, err = ask(capsys, "check")
+    assert (code, "CODEOWNERS" in err) == (5, False)
+
+
 @pytest.mark.parametrize("path", FILES["github"][:2])
 def test_a_file_that_was_changed_by_hand_is_not_written_over(path, repo, capsys):
     ask(capsys, "init", "--ci", "github", "--owner", "@org/registry")
