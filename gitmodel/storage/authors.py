@@ -1,28 +1,14 @@
-"""Who made and changed what on a branch that is to be merged, and the commits of code in between."""
+"""Who made and changed what on a branch that is to be merged."""
 
 from __future__ import annotations
 
 from bisect import bisect_left
 from functools import cached_property
 
-from gitmodel.errors import GitModelError, Invalid
+from gitmodel.errors import Invalid
 from gitmodel.storage.differences import MOST_FILES, changed_paths
 from gitmodel.storage.objects import Commit
 from gitmodel.storage.repository import Repository
-
-
-def commits_between(repository: Repository, old: str, new: str, *, most: int) -> tuple[int, tuple[str, ...]] | None:
-    """How many commits *new* has and *old* has not, and the newest *most* of them as "1a2b3c4d5e subject".
-
-    None if this repository does not have both.
-    """
-    try:
-        count = repository.git.lines("rev-list", "--count", new, f"^{old}", "--")
-        found = repository.git.lines("log", f"-{most}", "--format=%h %s", "--abbrev=10", new, f"^{old}", "--")
-    except GitModelError:
-        return None
-    return int(count[0]), tuple(found)
-
 
 _MOST_COMMITS = 10_000
 

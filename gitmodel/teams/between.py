@@ -26,7 +26,7 @@ RULES: Mapping[str, str] = {
     "change.conflict": "nobody else has changed the same lines meanwhile",
     "change.gone": "no version, name or model disappears but by leaving what a deleted one leaves",
     "change.number": "a new version has a number above all of before, and a deleted one does not come back",
-    "change.version": "a version keeps its name, its creation, its code, and its artifacts while it is in a place",
+    "change.version": "a version keeps its name, creation, code and runs, and its artifacts while it is in a place",
     "change.name": "a name goes on to lead to its version",
     "change.model": "a model keeps its creation, and a deleted or renamed one does not come back",
     "change.run": "a run is never changed",
@@ -181,6 +181,8 @@ def _changed_keys(old: VersionRecord, new: VersionRecord, held: list[str]) -> It
         yield "code"
     if new.failed and not old.failed:
         yield "failed"
+    if not set(old.runs) <= set(new.runs):
+        yield "runs"
     if held and links_digest(new.artifacts) != links_digest(old.artifacts):
         yield "artifacts"
 

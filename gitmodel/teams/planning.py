@@ -16,7 +16,8 @@ from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid
 from gitmodel.registry import admission
-from gitmodel.storage.authors import Authors, commits_between
+from gitmodel.storage.authors import Authors
+from gitmodel.storage.code_commits import CodeRepository
 from gitmodel.storage.git import is_id
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.trees import CommitFiles
@@ -111,6 +112,10 @@ class _Sides:
     def authors(self) -> Authors:
         return Authors(self.repository, self.base, self.head)
 
+    @cached_property
+    def code(self) -> CodeRepository:
+        return CodeRepository(self.repository.git.top, environ=self.repository.git.environ)
+
 
 def _planned(sides: _Sides, path: str, ref: StageRef, *, alias: bool) -> PlannedChange:
     before, after = sides.before, sides.after
@@ -135,7 +140,7 @@ def _planned(sides: _Sides, path: str, ref: StageRef, *, alias: bool) -> Planned
         now.reason if now else "",
         sides.authors.who_made(paths.version_file(ref.model, new.number)) if new else "",
         _owners(after, ref.model),
-        _code_range(sides.repository, old, new),
+        _code_range(sides, old, new),
         compare_values(old.metadata if old else {}, new.metadata if new else {}),
         _differing(compare_artifacts(_links(old, data=False), _links(new, data=False))),
         _differing((*compare_artifacts(_links(old, data=True), _links(new, data=True)), *_inputs(sides, old, new))),
@@ -188,17 +193,19 @@ def _owners(snapshot: Snapshot, model: str) -> tuple[str, ...]:
         return ()
 
 
-def _code_range(repository: Repository, old: VersionRecord | None, new: VersionRecord | None) -> CodeRange:
+def _code_range(sides: _Sides, old: VersionRecord | None, new: VersionRecord | None) -> CodeRange:
     was, now = _code(old), _code(new)
     if not (was and now) or was == now:
         return CodeRange(was, now)
     url = new.code.repository if new and new.code else None
-    host = find_host(url, repository.config.get("gitmodel.host", "")) if url else None
+    host = find_host(url, sides.repository.config.get("gitmodel.host", "")) if url else None
     address = host.comparison(was, now) if host else ""
-    found = commits_between(repository, was, now, most=_MOST_COMMITS)
-    if found is None:
+    try:
+        found = sides.code.between(was, now)
+    except GitModelError:  # this repository does not have both
         return CodeRange(was, now, comparison=address)
-    return CodeRange(was, now, found[0], found[1], address)
+    shown = tuple(f"{commit.commit[:10]} {commit.subject}" for commit in found[:_MOST_COMMITS])
+    return CodeRange(was, now, len(found), shown, address)
 
 
 def _code(version: VersionRecord | None) -> str:

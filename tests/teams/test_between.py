@@ -1,5 +1,6 @@
 """`check BASE..HEAD`: what a change may not do, each by its rule, and merges that are clean and wrong."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import editing
@@ -8,12 +9,13 @@ from editing import BRANCH, edit, read
 
 from gitmodel import Client
 from gitmodel.cli import run as run_program
-from gitmodel.domain import paths
+from gitmodel.domain import codec, paths, records
 from gitmodel.registry.checking import check
 from gitmodel.teams.between import RULES, check_between
 
 VERSION = paths.version_file("iris", 1)
 STAGE = paths.stage_file("iris", "production")
+SECOND = paths.version_file("iris", 2)
 TOPIC = "refs/heads/topic"
 
 
@@ -23,6 +25,7 @@ def client(code_repo):
         iris = client.register_model("iris")
         iris.create_version("1.0", metadata={"accuracy": 0.9})
         iris.create_version(metadata={"accuracy": 0.95})
+        edit(code_repo, with_runs(code_repo, "20261123T101112Z-train-7f3a"))
         iris.get_version(1).set_stage("production")
         yield client
 
@@ -37,6 +40,11 @@ def topic(repo):
     """A branch at the tip of the metadata branch; changes it by hand, and says what is wrong with it."""
     editing.run(repo, "update-ref", TOPIC, BRANCH)
     return lambda files: edit(repo, files, onto=TOPIC)
+
+
+def with_runs(repo, *runs):
+    record = codec.decode(records.VERSION, read(repo, SECOND).encode(), SECOND, newer=False)
+    return {SECOND: codec.encode(records.VERSION, replace(record, runs=runs))}
 
 
 def found(client, **more):
@@ -88,6 +96,7 @@ STONE = 'number = 1\nname = "1.0"\ncreated = {created}\ndeleted = 2026-11-23T10:
         (lambda r: {VERSION: text(r, VERSION).replace("dirty = false", "dirty = true")}, "change.version"),
         (lambda r: {VERSION: text(r, VERSION).replace("\n[code]", "failed = true\n\n[code]")}, "change.version"),
         (lambda r: {VERSION: text(r, VERSION) + LINK}, "change.version"),
+        (lambda r: with_runs(r), "change.version"),
         (lambda r: {VERSION: deleted(r), STAGE: None}, "change.held"),
         (lambda r: {"models/iris/model.toml": gone(r)}, "change.held"),
         (lambda r: {"models/iris/model.toml": None}, "change.gone"),
