@@ -6,6 +6,7 @@ import itertools
 import subprocess
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from itertools import count
 from pathlib import Path
 
 import registries
@@ -14,13 +15,25 @@ from registries import File
 
 from gitmodel.client import Client
 from gitmodel.domain import codec, paths, records
-from gitmodel.domain.records import ModelRecord, RegistryRecord, StageRecord, links_digest
+from gitmodel.domain.records import (
+    ArtifactLink,
+    ModelRecord,
+    RegistryRecord,
+    RunRecord,
+    StageRecord,
+    StepRecord,
+    VersionRecord,
+    links_digest,
+)
 from gitmodel.domain.refs import kept_ref
+from gitmodel.domain.runs import run_id
 from gitmodel.storage.kept_code import open_kept_code
 
 TARGET = 200
 # Every so many versions one is promoted, so that a stage of 10,000 commits had some 900 holders.
 EVERY = 10
+# So many runs share a dataset.
+BATCH = 100
 
 
 def measure_lineage(table: Table, folder: Path, environ: dict[str, str], sizes: tuple[int, ...]) -> None:
@@ -112,9 +125,38 @@ def fresh(path: Path, environ: dict[str, str], question: Callable[[Client], obje
     return sorted(costs, key=lambda cost: cost.wall)[2]
 
 
+def measure_graph(table: Table, folder: Path, environ: dict[str, str], size: int) -> None:
+    """What was made from what: *size* commits, each a run with the version that it made."""
+    path = registries.new_repository(folder / f"runs-{size}", environ)
+    _import(path, _history(size, _runs()), environ)
+    subprocess.run(["git", "-C", str(path), "repack", "-adq"], check=True, env=environ)
+    table.section(f"{size:,} runs and {size:,} versions: lineage")
+    index = path / ".git" / "gitmodel" / "mentions"
+    dataset = f"sha256:{size // 2 // BATCH * BATCH:064x}"
+    asked = {
+        "of a version, all that it was made from": lambda client: client.lineage(f"iris@{size // 2}", down=False),
+        f"of a dataset, all that it went into ({BATCH} runs)": lambda client: client.lineage(dataset, up=False),
+        "of a digest, who uses it": lambda client: client.lineage(dataset, depth=1),
+        "diff of two versions": lambda client: client.diff(f"iris@{size // 2}", f"iris@{size // 2 + 1}"),
+    }
+    table.cost("the first question ever, which reads every record", fresh(path, environ, _without(index, asked)))
+    for what, question in asked.items():
+        cost = fresh(path, environ, question)
+        table.cost(f"{what}; nothing in memory", cost, f"<= {TARGET} ms wall", cost.wall <= TARGET)
+    table.value("the index, which may be deleted", f"{index.stat().st_size / 1e6:.1f} MB")
+
+
+def _without(index: Path, asked: dict[str, Callable[[Client], object]]) -> Callable[[Client], object]:
+    def first(client: Client) -> object:
+        index.unlink(missing_ok=True)
+        return next(iter(asked.values()))(client)
+
+    return first
+
+
 def make_history(path: Path, size: int, environ: dict[str, str]) -> None:
     """A registry of *size* commits at *path*: one model, each commit a version or a promotion."""
-    _import(path, _history(size), environ)
+    _import(path, _history(size, _commits()), environ)
 
 
 def _import(path: Path, pieces: Iterator[bytes], environ: dict[str, str]) -> None:
@@ -128,9 +170,9 @@ def _import(path: Path, pieces: Iterator[bytes], environ: dict[str, str]) -> Non
         raise SystemExit(f"git fast-import ended with {process.returncode}")
 
 
-def _history(size: int) -> Iterator[bytes]:
+def _history(size: int, commits: Iterator[tuple[list[File], str]]) -> Iterator[bytes]:
     began = int(registries.START.timestamp())
-    for number, (files, subject) in zip(range(size), _commits(), strict=False):
+    for number, (files, subject) in zip(range(size), commits, strict=False):
         when = f"{registries.WHO} {began + 60 * number} +0000"
         message = f"{subject}\n".encode()
         yield f"commit {registries.BRANCH}\ncommitter {when}\ndata {len(message)}\n".encode() + message
@@ -151,3 +193,27 @@ def _commits() -> Iterator[tuple[list[File], str]]:
             held = StageRecord(number, links_digest(version.artifacts), "better than the one before")
             file = paths.stage_file("iris", "production"), codec.encode(records.STAGE, held)
             yield [file], f"Promote iris {number} to production"
+
+
+def _runs() -> Iterator[tuple[list[File], str]]:
+    """Each commit trains iris from the newest dataset, which every hundredth run gathers."""
+    model = codec.encode(records.MODEL, ModelRecord(created=registries.START))
+    registry = codec.encode(records.REGISTRY, RegistryRecord())
+    yield [(paths.REGISTRY, registry), (paths.model_file("iris"), model)], "Begin the registry"
+    for number in count():
+        when = registries.START + timedelta(minutes=10 * number)
+        data, made = f"sha256:{number // BATCH * BATCH:064x}", f"sha256:{number + (1 << 40):064x}"
+        gathers = number % BATCH == 0
+        step = StepRecord("gather", "succeeded", 1.0, outputs={"data": data}) if gathers else StepRecord(
+            "fit", "succeeded", 1.0, {"rate": number / 1000}, {"data": data}, {"classifier": made}
+        )  # fmt: skip
+        pipeline = "collect" if gathers else "train"
+        id = run_id(pipeline, when, f"{number % 65536:04x}")
+        link = ArtifactLink("data", "data", data, 1) if gathers else ArtifactLink("classifier", "model", made, 1)
+        version = VersionRecord(number + 1, when, runs=(id,), metadata={"accuracy": 0.9}, artifacts=(link,))
+        run = RunRecord(id, pipeline, "succeeded", when, when, versions=(f"iris@{number + 1}",), steps=(step,))
+        files = [
+            (paths.version_file("iris", number + 1), codec.encode(records.VERSION, version)),
+            (paths.run_file(id), codec.encode(records.RUN, run)),
+        ]
+        yield files, f"Run {pipeline}: add iris {number + 1}"

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import registries
-from lineage import measure_kept_code, measure_lineage
+from lineage import measure_graph, measure_kept_code, measure_lineage
 from measuring import Cost, Table, describe_machine, measure, measure_command, peak_memory
 from peers import PEERS, Peer, run_peer
 from plumbing import Plumbing, Recorder, Written
@@ -352,6 +352,7 @@ def main() -> None:
                 sizes = (run.large,) if run.quick else (run.large, 10 * run.large)
                 measure_lineage(run.table, folder / "lineage", run.environ, sizes)
                 measure_kept_code(run.table, folder / "lineage", run.environ, run.large)
+                measure_graph(run.table, folder / "lineage", run.environ, min(sizes))
             elif part == "peers":
                 run.peers([PEERS[name] for name in given.peers], given.cache)
             else:

@@ -12,7 +12,7 @@ from gitmodel.domain.records import RunRecord, VersionRecord
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.runs import find_run
 from gitmodel.domain.snapshot import Snapshot
-from gitmodel.domain.stages import stage_states
+from gitmodel.domain.stages import StageState, stage_states
 from gitmodel.domain.views import view_version
 from gitmodel.errors import GitModelError, Invalid, NotFound, UsageError
 from gitmodel.registry.runs import with_steps
@@ -66,6 +66,7 @@ class _Records:
         self._runs: dict[str, RunRecord | None] = {}
         self._missing: dict[str, str] = {}
         self._damaged: dict[str, str] = {}
+        self._states: dict[str, list[StageState]] = {}
 
     def digest(self, given: str) -> str:
         """The one digest that *given* is or begins. Raises NotFound, UsageError."""
@@ -123,7 +124,9 @@ class _Records:
         if record is None:
             return None, ()
         name = self.snapshot.current_name(model)
-        view = view_version(self.snapshot, name, record, stage_states(self.snapshot, name))
+        if name not in self._states:
+            self._states[name] = stage_states(self.snapshot, name)
+        view = view_version(self.snapshot, name, record, self._states[name])
         return view.stage, view.aliases
 
     def why_missing(self, id: str) -> str:

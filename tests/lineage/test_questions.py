@@ -1,0 +1,96 @@
+"""On a repository with a past, one command of ours and one of plain git give the same answer."""
+
+import json
+import re
+
+from transcripts import ask
+
+from gitmodel import Client
+
+
+def asked(capsys, *arguments):
+    code, out, err = ask(capsys, *arguments, "--format", "json")
+    assert (code, err) == (0, "")
+    return json.loads(out)
+
+
+def test_the_past_is_as_large_as_it_should_be(past):
+    models = past.list_models()
+    assert [model.name for model in models] == ["iris", "measurements", "petals"]
+    assert sum(len(model.versions) for model in models) == 40
+    assert len(past.list_runs(limit=None)) == 100
+
+
+def test_which_versions_and_runs_have_these_bytes(story, git, capsys):
+    with Client() as client:
+        (data,) = client.get_version("measurements@3").artifacts
+        digest = data.digest
+    said = git(story, "grep", "-l", digest, "gitmodel", "--", "models", "runs").splitlines()
+    found = asked(capsys, "lineage", digest, "--depth", "1")
+    met = {edge[end] for edge in found["edges"] if digest in edge.values() for end in ("source", "target")} - {digest}
+    assert met == {name_of(line.partition(":")[2]) for line in said}
+
+
+def name_of(path):
+    """A version or run, by the path of its record."""
+    parts = path.removesuffix(".toml").split("/")
+    return f"{parts[1]}@{parts[-1]}" if parts[0] == "models" else parts[-1]
+
+
+def test_what_the_run_of_a_version_took(story, git, capsys):
+    found = asked(capsys, "lineage", "iris@production", "--up", "--depth", "1")
+    (run,) = [node for node in found["nodes"] if node["kind"] == "run"]
+    day = run["id"][:8]
+    record = git(story, "show", f"gitmodel:runs/{day[:4]}/{day[4:6]}/{day[6:]}/{run['id']}.toml")
+    made = set(re.findall(r"sha256:[0-9a-f]{64}", "".join(re.findall(r"\[steps\.outputs\]\n([^\[]*)", record))))
+    took = set(re.findall(r"sha256:[0-9a-f]{64}", "".join(re.findall(r"\[steps\.inputs\]\n([^\[]*)", record)))) - made
+    assert {node["id"] for node in found["nodes"] if node["kind"] == "artifact"} == took
+    assert f'commit = "{run["code"]["commit"]}"' in record
+
+
+def test_what_of_it_is_in_a_stage(story, git, capsys):
+    with Client() as client:
+        digest = client.get_version("measurements@10").artifacts[0].digest
+    found = asked(capsys, "lineage", digest, "--down")
+    assert found["in_stages"] == ["iris@19 production", "iris@20 staging"]
+    stages = {}
+    for held in found["in_stages"]:
+        reference, stage = held.split()
+        file = git(story, "show", f"model/{reference.partition('@')[0]}/{stage}:models/iris/stages/{stage}.toml")
+        stages[reference] = int(re.search(r"^version = (\d+)$", file, re.MULTILINE)[1])
+    assert stages == {"iris@19": 19, "iris@20": 20}
+
+
+def test_what_differs_between_two_versions(story, git, capsys):
+    paths = [f"gitmodel:models/iris/versions/{number}.toml" for number in (18, 20)]
+    said = git(story, "diff", "--unified=0", *paths)
+    found = asked(capsys, "diff", "iris@18", "iris@20")
+    for row in found["metadata"]:
+        assert f"-{row['key']} = {row['old']}\n+{row['key']} = {row['new']}" in said
+    for row in found["artifacts"]:
+        lines = f'-digest = "{row["old"]}"', f'+digest = "{row["new"]}"'
+        assert [line in said for line in lines] == [not row["same"]] * 2
+    assert f'-commit = "{found["code"]["old"]}"\n+commit = "{found["code"]["new"]}"' in said
+
+
+def test_which_code_is_between_two_versions(story, git, capsys):
+    found = asked(capsys, "diff", "iris@production", "iris@1")["code"]
+    assert found["commits"] == []
+    back = asked(capsys, "diff", "iris@1", "iris@production")["code"]
+    listed = git(story, "log", "--format=%H %an %s", f"{back['old']}..{back['new']}").splitlines()
+    assert [f"{c['commit']} {c['author']} {c['subject']}" for c in back["commits"]] == listed
+    assert found["left"] == back["commits"]
+
+
+def test_the_code_of_a_version_with_its_files(story, git, capsys, tmp_path):
+    ours, gits = tmp_path / "ours", tmp_path / "gits"
+    record = git(story, "show", "gitmodel:models/iris/versions/7.toml")
+    commit = re.search(r'^commit = "(\w+)"$', record, re.MULTILINE)[1]
+    asked(capsys, "checkout", "iris@7", ours)
+    git(story, "worktree", "add", "-q", "--detach", str(gits), commit)
+    assert git(ours, "rev-parse", "HEAD") == git(gits, "rev-parse", "HEAD") == commit
+    assert git(ours, "status", "--porcelain") == git(gits, "status", "--porcelain") == ""
+
+
+def test_and_it_can_be_had_again(story, capsys):
+    assert asked(capsys, "reproduce", "iris@production")["identical"]
