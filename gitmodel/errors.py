@@ -55,6 +55,10 @@ class GateRefused(Refused):
     """A version does not satisfy the rules of the stage that it was to enter."""
 
 
+class Unsigned(Refused):
+    """What must be signed cannot be, or not by who works here; nothing was changed."""
+
+
 class Unreachable(GitModelError):
     """The artifact store or the remote cannot be reached, read or written."""
 

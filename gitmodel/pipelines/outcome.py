@@ -18,13 +18,12 @@ from gitmodel.domain.records import ArtifactLink, RunRecord, RunRules, VersionRe
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.runs import plan_run
 from gitmodel.domain.snapshot import Change, Snapshot
-from gitmodel.errors import Conflict, GateRefused, UsageError
+from gitmodel.errors import Conflict, GateRefused, Unsigned, UsageError
 from gitmodel.pipelines.pinning import Target
 from gitmodel.pipelines.worker import Result
 from gitmodel.registry.admission import judge
 from gitmodel.registry.runs import fitting
 from gitmodel.registry.writer import Batch
-from gitmodel.storage.signing import Unsigned
 
 log = logging.getLogger("gitmodel.pipelines")
 

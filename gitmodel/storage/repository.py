@@ -7,9 +7,9 @@ import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gitmodel.domain import codec, history, paths, records
 from gitmodel.domain.addresses import is_url
@@ -19,17 +19,19 @@ from gitmodel.domain.references import VersionRef
 from gitmodel.domain.refs import DEFAULT_BRANCH, REMOTES, STAGE_TAGS, StageRef, reserved_ref
 from gitmodel.domain.snapshot import Change, NoTags, Snapshot
 from gitmodel.domain.stages import leftovers
-from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
+from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, Unsigned, UsageError
 from gitmodel.storage import git as git_process
 from gitmodel.storage.git import OLDEST, ZERO, Git, GitError, Locked, Moved, ObjectReader, clean_environment, is_id
 from gitmodel.storage.identity import Identity
 from gitmodel.storage.locks import Writers, gc_runs
 from gitmodel.storage.notes import Notes
 from gitmodel.storage.objects import LooseObjects, NewObject, format_commit, format_pack, parse_commit, parse_tag
-from gitmodel.storage.signatures import Verifier
-from gitmodel.storage.signing import Signer, Unsigned
 from gitmodel.storage.stage_tags import StageTags
 from gitmodel.storage.trees import CommitFiles, Trees, changed_tree
+
+if TYPE_CHECKING:
+    from gitmodel.storage.signatures import Verifier
+    from gitmodel.storage.signing import Signer
 
 T = TypeVar("T")
 
@@ -68,12 +70,24 @@ class Repository:
         self.reader = ObjectReader(git)
         self.notes = Notes(git.common_dir / "gitmodel" / "notes")
         self.trees = trees(self.reader, self.notes)
-        self.verifier = Verifier(git.environ, config)
-        self.tags = StageTags(git, self.reader, self.trees, self.notes, self.verifier, shallow=shallow)
-        self.signer = Signer(git, config, self.verifier)
+        self.tags = StageTags(git, self.reader, self.trees, self.notes, lambda: self.verifier, shallow=shallow)
         self.objects = LooseObjects(objects_folder, config.get("core.sharedrepository", ""))
         self.identity = Identity(git)
         self.writers = Writers(git.common_dir)
+
+    @cached_property
+    def verifier(self) -> Verifier:
+        """Whom to ask about signatures."""
+        from gitmodel.storage.signatures import Verifier  # who reads what nobody signed does not pay for it
+
+        return Verifier(self.git.environ, self.config)
+
+    @cached_property
+    def signer(self) -> Signer:
+        """Who works here, as git signs for them."""
+        from gitmodel.storage.signing import Signer
+
+        return Signer(self.git, self.config, self.verifier)
 
     @property
     def common_dir(self) -> Path:

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from gitmodel.domain import paths
 from gitmodel.domain.records import REGISTRY, RegistryRecord
 from gitmodel.errors import Invalid
-from gitmodel.storage import signatures
 from gitmodel.storage.git import Git
 from gitmodel.storage.objects import Commit, parse_commit, parse_tag
-from gitmodel.storage.signatures import Signature, Verifier
 from gitmodel.storage.trees import CommitFiles, Trees
+
+if TYPE_CHECKING:
+    from gitmodel.storage.signatures import Signature, Verifier
 
 # How far a clock may be ahead of ours.
 _AHEAD = 600
@@ -30,7 +32,9 @@ class Seals:
     signs cannot set back; *now*, where it is given, is the clock of who judges, and the signature must count then too.
     """
 
-    def __init__(self, git: Git, trees: Trees, verifier: Verifier, commit: Callable[[str], Commit]) -> None:
+    def __init__(
+        self, git: Git, trees: Trees, verifier: Callable[[], Verifier], commit: Callable[[str], Commit]
+    ) -> None:
         self._git = git
         self._trees = trees
         self._reader = trees.reader
@@ -89,6 +93,8 @@ class Seals:
         target = parse_tag(id, tag).target
         data = self._reader.get(target).data if commit is None else commit
         parents = parse_commit(target, data).parents
+        from gitmodel.storage import signatures
+
         found = signatures.of_tag(tag)
         if found is None:
             return "it is not signed"
@@ -104,6 +110,8 @@ class Seals:
 
     def _unsigned(self, id: str, data: bytes, allowed: str, now: int | None = None) -> str:
         """Why the commit *id* is not signed by somebody whom the list *allowed* has, or ""."""
+        from gitmodel.storage import signatures
+
         parents = parse_commit(id, data).parents
         found = signatures.of_commit(data)
         if not parents or found is None:
@@ -124,7 +132,7 @@ class Seals:
         if now is not None and when > now + _AHEAD:
             return "it is dated in the future"
         moments = (when,) if now is None else (when, max(when, now))
-        faults = (self._verifier.fault(found, allowed, emails, moment) for moment in dict.fromkeys(moments))
+        faults = (self._verifier().fault(found, allowed, emails, moment) for moment in dict.fromkeys(moments))
         return next((fault for fault in faults if fault), "")
 
     def _rules_fault(self, commit: str) -> str:

@@ -11,17 +11,13 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
-from gitmodel.errors import Refused
+from gitmodel.errors import Unsigned
 from gitmodel.storage import signatures
 from gitmodel.storage.git import Git
 from gitmodel.storage.objects import NewObject
 from gitmodel.storage.signatures import Signature, Verifier
 
 _HINT = "see `git help config` for gpg.format, user.signingKey and gpg.ssh.program"
-
-
-class Unsigned(Refused):
-    """What must be signed cannot be, or not by who works here; nothing was changed."""
 
 
 class Signer:

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from gitmodel.domain import history, paths, records
 from gitmodel.domain.records import StageRecord
 from gitmodel.domain.refs import STAGE_TAGS, StageRef
 from gitmodel.domain.snapshot import StageTag
 from gitmodel.errors import Invalid
-from gitmodel.storage import signatures
 from gitmodel.storage.git import Git, GitObject, Moved, ObjectReader
 from gitmodel.storage.notes import Notes
 from gitmodel.storage.objects import Commit, NewObject, format_tag, parse_commit, parse_tag, same_tag
 from gitmodel.storage.seals import Seals
-from gitmodel.storage.signatures import Verifier
 from gitmodel.storage.trees import CommitFiles, Forgetful, Trees
+
+if TYPE_CHECKING:
+    from gitmodel.storage.signatures import Verifier
 
 # How far back a commit is looked for one by one before git is asked to walk.
 _STEPS = 32
@@ -27,7 +29,14 @@ class StageTags:
     """The stage tags of one repository."""
 
     def __init__(
-        self, git: Git, reader: ObjectReader, trees: Trees, notes: Notes, verifier: Verifier, *, shallow: bool
+        self,
+        git: Git,
+        reader: ObjectReader,
+        trees: Trees,
+        notes: Notes,
+        verifier: Callable[[], Verifier],
+        *,
+        shallow: bool,
     ) -> None:
         self._git = git
         self._reader = reader
@@ -120,8 +129,10 @@ class StageTags:
         return self.seals.tag_fault(found.id, found.data) or self.seals.commit_fault(target)
 
     def _signer_of(self, found: GitObject) -> str:
+        from gitmodel.storage import signatures
+
         signature = signatures.of_tag(found.data)
-        return self._verifier.signer(signature) if signature else ""
+        return self._verifier().signer(signature) if signature else ""
 
     def is_on_chain(self, tip: str, commit: str) -> bool:
         """Whether *commit* is *tip* or one of its first parents."""

@@ -11,7 +11,7 @@ from gitmodel.domain import paths
 from gitmodel.domain.carrying import Carried, reworded
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.replaying import replay
-from gitmodel.errors import Conflict, Invalid, Refused, Unreachable
+from gitmodel.errors import Conflict, Invalid, Refused, Unreachable, Unsigned
 from gitmodel.registry import admission
 from gitmodel.storage import remotes, signatures
 from gitmodel.storage.artifacts import Progress
@@ -22,7 +22,6 @@ from gitmodel.storage.log import changes_between
 from gitmodel.storage.objects import NewObject
 from gitmodel.storage.remotes import RemoteMoved, RemoteState
 from gitmodel.storage.repository import Repository
-from gitmodel.storage.signing import Unsigned
 from gitmodel.storage.stores import ArtifactStore
 from gitmodel.teams.transfers import upload
 
