@@ -7,6 +7,7 @@ import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -17,11 +18,22 @@ from gitmodel.domain.names import fault_in
 from gitmodel.domain.records import RegistryRecord
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.refs import DEFAULT_BRANCH, REMOTES, STAGE_TAGS, StageRef, reserved_ref
-from gitmodel.domain.snapshot import Change, NoTags, Snapshot
+from gitmodel.domain.snapshot import Change, NoTags, Snapshot, StageTag
 from gitmodel.domain.stages import leftovers
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, Unsigned, UsageError
 from gitmodel.storage import git as git_process
-from gitmodel.storage.git import OLDEST, ZERO, Git, GitError, Locked, Moved, ObjectReader, clean_environment, is_id
+from gitmodel.storage.git import (
+    OLDEST,
+    ZERO,
+    Git,
+    GitError,
+    GitObject,
+    Locked,
+    Moved,
+    ObjectReader,
+    clean_environment,
+    is_id,
+)
 from gitmodel.storage.identity import Identity
 from gitmodel.storage.locks import Writers, gc_runs
 from gitmodel.storage.notes import Notes
@@ -74,6 +86,24 @@ class Repository:
         self.objects = LooseObjects(objects_folder, config.get("core.sharedrepository", ""))
         self.identity = Identity(git)
         self.writers = Writers(git.common_dir)
+
+    def judged_by_own_signers(self, tag: StageTag, found: GitObject) -> StageTag:
+        """*tag*, read without the branch, as the reader's own list of signers judges it, if they have one.
+
+        It is the file that `git config gitmodel.allowedSigners` names. Raises UsageError if it cannot be read.
+        """
+        if tag.forged or not self.config.get("gitmodel.allowedsigners"):
+            return tag
+        (named,) = self.git.lines("config", "--type=path", "--get", "gitmodel.allowedSigners")
+        try:
+            allowed = Path(named).read_text(encoding="utf-8", errors="replace")
+        except OSError as error:
+            raise UsageError(
+                f"the list of signers {named} cannot be read: {error.strerror}",
+                hint="run `git config --get-all --show-origin gitmodel.allowedSigners`",
+            ) from None
+        why = self.tags.seals.alone_fault(found, self.reader.get(tag.target), allowed)
+        return replace(tag, record=None, forged=why) if why else tag
 
     @cached_property
     def verifier(self) -> Verifier:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gitmodel.domain import paths
 from gitmodel.domain.records import REGISTRY, RegistryRecord
 from gitmodel.errors import Invalid
-from gitmodel.storage.git import Git
+from gitmodel.storage.git import Git, GitObject
 from gitmodel.storage.objects import Commit, parse_commit, parse_tag
 from gitmodel.storage.trees import CommitFiles, Trees
 
@@ -106,6 +106,21 @@ class Seals:
         why = why or self._fault(found, self._allowed(parents[0]), parents[0], (tagger,), claimed, now)
         if not why and commit is None:
             self._notes.put(_SEALED, id, "1")
+        return f"its signature does not count: {why}" if why else ""
+
+    def alone_fault(self, tag: GitObject, target: GitObject, allowed: str) -> str:
+        """Why the list *allowed*, a reader's own, does not let who signed *tag* set it, or "".
+
+        Without the branch there is no earlier date than those of the tag and of its *target*.
+        """
+        from gitmodel.storage import signatures
+
+        found = signatures.of_tag(tag.data)
+        if found is None:
+            return "it is not signed"
+        tagger = _header(found.payload, b"tagger ")
+        when = min(max(_seconds(tagger), _seconds(_header(target.data, b"committer "))), _LAST)
+        why = self._verifier().fault(found, allowed, (_email(tagger),), when) if _email(tagger) else "it names nobody"
         return f"its signature does not count: {why}" if why else ""
 
     def _unsigned(self, id: str, data: bytes, allowed: str, now: int | None = None) -> str:

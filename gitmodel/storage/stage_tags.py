@@ -45,6 +45,8 @@ class StageTags:
         self._verifier = verifier
         self._shallow = shallow
         self._commits = Forgetful(_COMMITS_KEPT)
+        # What else a reader asks of a tag that counts.
+        self.also: Callable[[StageTag, GitObject], StageTag] = lambda tag, found: tag
         self.seals = Seals(git, trees, verifier, self.commit)
         self._chain_lock = threading.RLock()
         self._chain_tip = ""
@@ -299,7 +301,7 @@ class JudgedTags:
         if judged.forged and self._tip() != self._commit:
             # The tag may belong to a commit that came after the snapshot.
             raise Moved("the branch moved while it was read", hint="try again")
-        return judged
+        return self._tags.also(judged, found)
 
 
 def target_of(ref: StageRef, found: GitObject) -> tuple[str, str]:

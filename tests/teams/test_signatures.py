@@ -10,7 +10,7 @@ import pytest
 from editing import BRANCH, edit, run, state
 from teamwork import Team, refs
 
-from gitmodel import Client, GitModelError, Invalid, Refused
+from gitmodel import Client, GitModelError, Invalid, Refused, UsageError
 from gitmodel.cli import run as run_program
 from gitmodel.domain.records import links_digest
 from gitmodel.domain.refs import StageRef
@@ -405,6 +405,27 @@ class TestTeam:
             client.push()
             client.pull()
         assert refs(team.bare)[TAG] == tags[TAG] == refs(team.folder / "bob")[TAG]
+
+    def test_a_service_that_has_only_the_tag_judges_it_by_a_list_of_its_own(self, team, keys, tmp_path):
+        service = {**os.environ, "GITMODEL_STORE": team.store}
+        allowed = tmp_path / "mine"
+        run(tmp_path, "config", "--global", "gitmodel.allowedSigners", str(allowed))
+
+        def number():
+            with Client(team.bare.as_uri(), environ=service) as client:
+                return client.get_version("iris@production").number
+
+        with pytest.raises(UsageError, match=r"the list of signers .* cannot be read"):
+            number()
+        allowed.write_text(line(keys, "ada"), encoding="utf-8")
+        assert number() == 2
+        allowed.write_text(line(keys, "bob"), encoding="utf-8")
+        with pytest.raises(Invalid, match=r"its signature does not count: its key .* is not listed for ada"):
+            number()
+        allowed.write_text(line(keys, "ada"), encoding="utf-8")
+        tag_by_hand(team.bare, keys, run(team.bare, "rev-parse", f"{TAG}^{{}}"))
+        with pytest.raises(Invalid, match="it is not signed"):
+            number()
 
     def test_two_who_sign_one_tag_keep_the_one_that_is_there(self, team, keys):
         here = team.ada.repository.common_dir

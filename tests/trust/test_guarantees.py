@@ -10,7 +10,7 @@ PAGE = TESTS.parent / "docs/explanation/guarantees.md"
 def test_every_test_that_the_guarantees_name_exists():
     named = set(re.findall(r"`(test_\w+)`", PAGE.read_text(encoding="utf-8")))
     there = {
-        name for path in TESTS.rglob("test_*.py") for name in re.findall(r"^def (test_\w+)", path.read_text(), re.M)
+        name for path in TESTS.rglob("test_*.py") for name in re.findall(r"^ *def (test_\w+)", path.read_text(), re.M)
     }
     assert named
     assert not named - there
