@@ -40,7 +40,7 @@ def upstream(repository: Repository) -> str:
     """The remote's metadata branch as it was last seen, "" if there is no remote or it was never asked."""
     try:
         remote = remotes.choose_remote(repository)
-    except NotFound:
+    except (NotFound, UsageError):  # a registry by URL is its own remote
         return ""
     return remotes.last_state(repository, remote).tip
 

@@ -11,13 +11,12 @@ from hosting import Host
 from servers import SSHD, http_server, ssh_server
 from teamwork import assert_sound, refs
 
-from gitmodel import ArtifactConfig, ModelConfig, get_step_context, log_model_metadata, pipeline, step
+from gitmodel import ArtifactConfig, Client, ModelConfig, get_step_context, log_model_metadata, pipeline, step
 from gitmodel.cli import run as run_program
 from gitmodel.domain import codec, paths, records
 from gitmodel.domain.records import links_digest
 from gitmodel.domain.refs import StageRef
 from gitmodel.registry.stages import InForce
-from gitmodel.storage.stores import open_store
 
 
 @step
@@ -94,20 +93,26 @@ def test_the_story(team, remote, bare, tmp_path, monkeypatch, capsys):
         assert [state.in_force for state in ada.get_model("iris").stages if state.name == "production"] == [before]
         production = StageRef("iris", "production")
         assert ada.apply(push=True).changes[0] == InForce(production, number, before, pushed=True)
-        consume(remote, bare, tmp_path / f"service-{how}", team.store, number)
+        consume(remote, tmp_path / f"service-{how}", team.store, number)
     bob.pull()
     assert refs(bob.repository.common_dir) == refs(ada.repository.common_dir) == refs(bare)
     assert_sound(bare)
 
 
-def consume(url, bare, folder, store, number):
-    """A service with nothing but the URL: by plain git, the one tag at depth 1, then the file, verified."""
+def consume(url, folder, store, number):
+    """A service with nothing but the URL gets the file and verifies it: by a client, and by plain git at depth 1."""
+    folder.mkdir()
+    named = url if "://" in url else f"file://{url}"
+    environ = {**os.environ, "XDG_CACHE_HOME": str(folder / "cache")}
+    with Client(named, store=store, environ=environ) as service:
+        version = service.get_version("iris@production")
+        assert version.number == number
+        assert [found.error for found in service.verify(f"iris@{number}")] == [""]
+        content = version.get_artifact("classifier").download(folder / "classifier").read_bytes()
 
     def git(*arguments):
-        done = subprocess.run(["git", *arguments], cwd=folder, capture_output=True, check=True)
-        return done.stdout
+        return subprocess.run(["git", *arguments], cwd=folder, capture_output=True, check=True).stdout
 
-    folder.mkdir()
     git("init", "-q", "--bare")
     git("fetch", "-q", "--depth=1", url, "refs/tags/model/iris/production:refs/tags/model/iris/production")
     assert git("rev-list", "--count", "model/iris/production").strip() == b"1"
@@ -116,11 +121,6 @@ def consume(url, bare, folder, store, number):
         return codec.decode(schema, git("show", f"model/iris/production:{path}"), path, newer=True)
 
     stage = record(records.STAGE, paths.stage_file("iris", "production"))
-    assert stage.version == number
-    version = record(records.VERSION, paths.version_file("iris", number))
-    assert links_digest(version.artifacts) == stage.artifacts
-    (link,) = version.artifacts
-    kept = open_store(store, default_root=folder)
-    with kept.open(link.digest) as file:
-        content = file.read()
-    assert f"sha256:{hashlib.sha256(content).hexdigest()}" == link.digest
+    frozen = record(records.VERSION, paths.version_file("iris", number))
+    assert (stage.version, stage.artifacts) == (number, links_digest(frozen.artifacts))
+    assert [link.digest for link in frozen.artifacts] == [f"sha256:{hashlib.sha256(content).hexdigest()}"]
