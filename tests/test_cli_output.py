@@ -203,10 +203,8 @@ def test_ctrl_c_at_a_question_changes_nothing(repo, capsys):
     assert ask(capsys, "list", "-q")[1] == "iris\n"
 
 
-def test_progress_is_shown_on_a_terminal_only_and_only_when_it_takes_a_while(capsys, monkeypatch):
+def test_progress_is_shown_on_a_terminal_when_it_takes_a_while(capsys, monkeypatch):
     printer = output.Output()
-    with printer.progress("storing x") as progress:
-        assert progress is None
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     now = [0.0]
     monkeypatch.setattr(output.time, "monotonic", lambda: now[0])
@@ -215,9 +213,25 @@ def test_progress_is_shown_on_a_terminal_only_and_only_when_it_takes_a_while(cap
         now[0] = 1.0
         progress(2_000, 4_000)
         progress(2_001, 4_000)
-    assert capsys.readouterr().err == "\rstoring x:  50% of 4.0 kB\x1b[K\r\x1b[K"
+    assert capsys.readouterr().err == "\rstoring x:  50% of 4.0 kB, 2.0 kB/s, 1 s left\x1b[K\r\x1b[K"
     with output.Output(quiet=True).progress("storing x") as progress:
         assert progress is None
+
+
+def test_progress_is_told_in_lines_where_is_no_terminal(capsys, monkeypatch):
+    now = [0.0]
+    monkeypatch.setattr(output.time, "monotonic", lambda: now[0])
+    with output.Output().progress("storing x") as progress:
+        for second in range(0, 61):
+            now[0] = float(second)
+            progress(10_000_000 * second, 4_000_000_000)
+    said = capsys.readouterr().err.splitlines()
+    assert len(said) == 6
+    assert said[0] == "storing x: 2% of 4.0 GB, 10.0 MB/s, 6 min left"
+    assert said[-1] == "storing x: 15% of 4.0 GB, 10.0 MB/s, 5 min left"
+    with output.Output("json").progress("storing x") as progress:
+        assert progress is None
+    assert [output._duration(seconds) for seconds in (0.2, 59, 61, 7_500)] == ["1 s", "59 s", "1 min", "2 h 5 min"]
 
 
 def test_tables_fit_into_any_width():

@@ -22,13 +22,16 @@ from gitmodel.registry import artifacts, versions
 @command(example="git model get iris@production classifier -o model.skops")
 @options.reference("[ARTIFACT]")
 @click.option("-o", "--output", "target", metavar="PATH", help="Where to write it; else its name, in this folder.")
+@click.option("--file", "file", metavar="PATH", help="Of a folder artifact this one file, by its path in the folder.")
+@options.jobs
 @options.at
 @click.pass_obj
-def get(invocation: Invocation, words: tuple[str, ...], target: str | None) -> None:
+def get(invocation: Invocation, words: tuple[str, ...], target: str | None, file: str | None, jobs: int) -> None:
     """Write an artifact to disk, its bytes verified.
 
     Write REF and then the ARTIFACT, which can be left out if there is one model object, or one artifact in all. Two
-    words without @ are MODEL VERSION. It appears at PATH when all of it is verified.
+    words without @ are MODEL VERSION. It appears at PATH when all of it is verified. Run again after it was cut off, it
+    goes on where it stopped. With --file nothing else of the folder is fetched.
     """
     ref, name = _read_artifact(words)
     try:
@@ -40,15 +43,20 @@ def get(invocation: Invocation, words: tuple[str, ...], target: str | None) -> N
             )
         raise
     link = artifacts.only_artifact(found.record, found.model, name)
-    path = Path(target if target is not None else link.name)
+    path = Path(target if target is not None else os.path.basename(file) if file else link.name)
     if target is None and os.path.lexists(path):
         raise UsageError(f"{path} is there already", hint=f"say where to write it: -o {path}")
     with invocation.output.progress(f"getting {link.name}") as progress:
         source = invocation.client.access.source(found.model, link)
-        artifacts.fetch_artifact(source, link, path, progress=progress)
+        if file is None:
+            artifacts.fetch_artifact(source, link, path, jobs=jobs, progress=progress)
+            what, digest, size = link.name, link.digest, link.size
+        else:
+            entry = artifacts.fetch_file(source, link, file, path, progress=progress)
+            what, digest, size = f"{file} in {link.name}", entry.digest, entry.size
     here = found.reference
-    fields = {"reference": here, "artifact": link.name, "path": str(path), "digest": link.digest, "size": link.size}
-    said = f"wrote {link.name} of {here} to {path} ({cells.size(link.size)}, verified)"
+    fields = {"reference": here, "artifact": link.name, "path": str(path), "digest": digest, "size": size}
+    said = f"wrote {what} of {here} to {path} ({cells.size(size)}, verified)"
     invocation.output.outcome(said, shapes.FETCHED, fields, name=str(path))
     note_frozen(invocation, found)
 
@@ -56,6 +64,7 @@ def get(invocation: Invocation, words: tuple[str, ...], target: str | None) -> N
 @command(example="git model link iris@2 --data validation=validation.csv --deployment api=deploy.json")
 @options.reference()
 @options.artifact_paths
+@options.jobs
 @click.option("--external", is_flag=True, help="Leave them where they are: single files, by URI or path.")
 @click.option("--provider-digest", is_flag=True, help="With --external: take the SHA-256 that the store keeps of it.")
 @click.pass_obj
@@ -65,6 +74,7 @@ def link(
     data: tuple[str, ...],
     model_object: tuple[str, ...],
     deployment: tuple[str, ...],
+    jobs: int,
     external: bool,
     provider_digest: bool,
 ) -> None:
@@ -82,7 +92,7 @@ def link(
     chosen = VersionRef.of(model, record.number)
     if provider_digest and not external:
         raise UsageError("--provider-digest is for --external", hint="what is stored is always read and hashed")
-    links = _outside(invocation, paths, provider_digest) if external else store(invocation, model, paths)
+    links = _outside(invocation, paths, provider_digest) if external else store(invocation, model, paths, jobs=jobs)
     artifacts.link_artifacts(invocation.writer, chosen, links)
     names = cells.words(name for name, _, _ in paths)
     print_version(invocation, chosen, f"linked {names} to {chosen}")
@@ -107,7 +117,9 @@ def unlink(invocation: Invocation, words: tuple[str, ...], yes: bool) -> None:
     print_version(invocation, chosen, f"unlinked {name} from {chosen}")
 
 
-def store(invocation: Invocation, model: str, paths: Iterable[tuple[str, str, str]]) -> list[ArtifactLink]:
+def store(
+    invocation: Invocation, model: str, paths: Iterable[tuple[str, str, str]], *, jobs: int
+) -> list[ArtifactLink]:
     """Put files and folders, given as name, path and kind, into the store of *model*; returns the links to them."""
     found = list(paths)
     for name, path, _ in found:
@@ -118,7 +130,8 @@ def store(invocation: Invocation, model: str, paths: Iterable[tuple[str, str, st
     for name, path, kind in found:
         place = invocation.client.access.of_model(model)
         with invocation.output.progress(f"storing {name}") as progress:
-            links.append(artifacts.store_artifact(place, name, Path(path), kind=kind, progress=progress))
+            link = artifacts.store_artifact(place, name, Path(path), kind=kind, jobs=jobs, progress=progress)
+        links.append(link)
     return links
 
 

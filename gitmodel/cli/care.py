@@ -65,8 +65,9 @@ def check(invocation: Invocation, commit: str | None, filter: str, force: bool) 
 
 @command(example="git model verify iris@1")
 @click.argument("words", nargs=-1, metavar="[REF]...", shell_complete=options.complete_model)
+@options.jobs
 @click.pass_obj
-def verify(invocation: Invocation, words: tuple[str, ...]) -> None:
+def verify(invocation: Invocation, words: tuple[str, ...], jobs: int) -> None:
     """Hash again what versions point at.
 
     The artifacts of the versions that are named, else of all versions of all models. It ends with exit code 5 if one
@@ -77,7 +78,7 @@ def verify(invocation: Invocation, words: tuple[str, ...]) -> None:
     refs = [VersionRef.parse(word) for word in _joined(words)]
     found: list[Verified] = []
     with output.progress("verifying") as progress:
-        found.extend(client.verify(*refs, progress=progress))
+        found.extend(client.verify(*refs, jobs=jobs, progress=progress))
     wrong = [one for one in found if one.error or one.purged]
     shown = wrong if output.format == "table" else found
     output.listing(

@@ -199,6 +199,7 @@ def _set_moment(ctx: click.Context, _: click.Parameter, value: str | None) -> No
         ctx.obj.moment = value
 
 
+jobs = click.option("-j", "--jobs", type=click.IntRange(1, 64), default=8, metavar="N", help="Files moved at a time.")
 at = click.option(
     "--at",
     metavar="WHEN",

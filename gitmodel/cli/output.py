@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import chain, compress
@@ -18,9 +19,11 @@ from gitmodel.cli.shapes import Shape
 from gitmodel.errors import GitModelError
 
 FORMATS = ("table", "json", "tsv")
-# A progress line appears when something has taken this long, and changes no more often than this.
-_PATIENCE = 0.5
-_TICK = 0.1
+# A progress line appears when something has taken this long, and changes no more often than this; what is no
+# terminal gets a line of its own each time.
+_PATIENCE, _TICK = 0.5, 0.1
+_PLAIN_TICK = 10.0
+_SPAN = 10.0  # the rate is that of the last so many seconds
 _NARROWEST = 8
 
 T = TypeVar("T")
@@ -114,11 +117,15 @@ class Output:
 
     @contextmanager
     def progress(self, label: str) -> Iterator[Callable[[int, int], None] | None]:
-        """What to tell bytes done and bytes in all: shown on a terminal when it takes a while, else None."""
-        if self.quiet or not sys.stderr.isatty():
+        """What to tell bytes done and bytes in all: shown when it takes a while, as lines where is no terminal.
+
+        None if nothing would be shown.
+        """
+        terminal = sys.stderr.isatty()
+        if self.quiet or not (terminal or self.format == "table"):
             yield None
             return
-        bar = _Progress(escape(label))
+        bar = _Progress(escape(label), terminal=terminal)
         try:
             yield bar.show
         finally:
@@ -136,11 +143,14 @@ class Output:
 
 
 class _Progress:
-    """A line on stderr that says how far something is."""
+    """What says on stderr how far something is, how fast it goes and how long it takes still."""
 
-    def __init__(self, label: str) -> None:
+    def __init__(self, label: str, *, terminal: bool) -> None:
         self._label = label
-        self._next = time.monotonic() + _PATIENCE
+        self._terminal = terminal
+        now = time.monotonic()
+        self._next = now + (_PATIENCE if terminal else _PLAIN_TICK)
+        self._marks = deque([(now, 0)])
         self._shown = False
 
     def show(self, done: int, total: int) -> None:
@@ -149,14 +159,38 @@ class _Progress:
             return
         from gitmodel.cli.cells import size
 
-        self._next, self._shown = now + _TICK, True
+        self._next, self._shown = now + (_TICK if self._terminal else _PLAIN_TICK), self._terminal
         part = f"{done * 100 // total:3}% of {size(total)}" if total else size(done)
+        part += self._pace(now, done, total)
+        if not self._terminal:
+            _write(sys.stderr, f"{self._label}: {part.strip()}\n")
+            return
         room = terminal_width() - len(part) - 3
         _write(sys.stderr, f"\r{_cut(self._label, max(room, _NARROWEST))}: {part}\x1b[K")
+
+    def _pace(self, now: float, done: int, total: int) -> str:
+        from gitmodel.cli.cells import size
+
+        while len(self._marks) > 1 and now - self._marks[0][0] > _SPAN:
+            self._marks.popleft()
+        before, had = self._marks[0]
+        self._marks.append((now, done))
+        rate = (done - had) / (now - before) if now > before else 0.0
+        if rate <= 0:
+            return ""
+        left = f", {_duration((total - done) / rate)} left" if total > done else ""
+        return f", {size(int(rate))}/s{left}"
 
     def clear(self) -> None:
         if self._shown:
             _write(sys.stderr, "\r\x1b[K")
+
+
+def _duration(seconds: float) -> str:
+    whole = int(seconds + 0.999)
+    if whole < 60:
+        return f"{whole} s"
+    return f"{whole // 60} min" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
 def terminal_width() -> int:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gitmodel.cli import shapes
+from gitmodel.cli import options, shapes
 from gitmodel.cli.grammar import Invocation, command
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def pull(invocation: Invocation, name: str | None, rewound: bool, artifacts: boo
     metavar="SECONDS",
     help="How long to try while others push.",
 )
-@click.option("-j", "--jobs", type=click.IntRange(1, 64), default=8, metavar="N", help="Artifacts uploaded at a time.")
+@options.jobs
 @click.option(
     "--code", is_flag=True, help="Give others the code of your versions, also what was never on a branch there."
 )

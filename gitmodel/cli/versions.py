@@ -58,6 +58,7 @@ def version() -> None:
     metavar="KEY",
     help="Make no second version under KEY, but say which is there. By URL in CI: the job's; '' for none.",
 )
+@options.jobs
 @click.pass_obj
 def create(
     invocation: Invocation,
@@ -70,6 +71,7 @@ def create(
     deployment: tuple[str, ...],
     metadata: tuple[str, ...],
     key: str | None,
+    jobs: int,
 ) -> None:
     """Make the next version of a model, from files and folders.
 
@@ -86,7 +88,7 @@ def create(
     current = models.get_model(invocation.writer, model).name
     known = versions.find_keyed(invocation.writer, current, key) if key else None
     if known is None:
-        links, code = store(invocation, current, paths), invocation.client.record_code()
+        links, code = store(invocation, current, paths, jobs=jobs), invocation.client.record_code()
         content = (current, name, description, tags, read, links, code)
         if key is None:
             key = invocation.client.job_key(lambda: content_key(*content))

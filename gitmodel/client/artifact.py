@@ -12,7 +12,7 @@ from gitmodel.domain.records import ArtifactLink
 from gitmodel.errors import UsageError
 from gitmodel.registry import artifacts
 from gitmodel.storage import artifacts as storage
-from gitmodel.storage.artifacts import Progress
+from gitmodel.storage.artifacts import JOBS, Progress
 from gitmodel.storage.stores import ArtifactStore
 
 if TYPE_CHECKING:
@@ -75,10 +75,19 @@ class Artifact:
         """Set metadata of the artifact; at any time."""
         self._version.log_metadata(metadata, artifact=self._name, **values)
 
-    def download(self, target: str | os.PathLike[str], *, progress: Progress | None = None) -> Path:
-        """Write it to *target*, verified before it appears there."""
+    def download(self, target: str | os.PathLike[str], *, jobs: int = JOBS, progress: Progress | None = None) -> Path:
+        """Write it to *target*, verified before it appears there; of a folder, *jobs* files at a time."""
         link = self.link
-        artifacts.fetch_artifact(self._source(link), link, Path(target), progress=progress)
+        artifacts.fetch_artifact(self._source(link), link, Path(target), jobs=jobs, progress=progress)
+        return Path(target)
+
+    def download_file(self, file: str, target: str | os.PathLike[str], *, progress: Progress | None = None) -> Path:
+        """Write one file of a folder, by its path in it, to *target*, verified; the others are not fetched.
+
+        Raises NotFound if there is no such file, UsageError if the artifact is not a folder.
+        """
+        link = self.link
+        artifacts.fetch_file(self._source(link), link, file, Path(target), progress=progress)
         return Path(target)
 
     def path(self) -> Path:

@@ -28,7 +28,7 @@ from gitmodel.registry.artifacts import Verified
 from gitmodel.registry.stages import Applied
 from gitmodel.registry.writer import Batch, Direct, Writer
 from gitmodel.storage.access import Access, NamedStore
-from gitmodel.storage.artifacts import Progress
+from gitmodel.storage.artifacts import JOBS, Progress
 from gitmodel.storage.local_store import LocalStore
 from gitmodel.storage.repository import Repository, check_git, configured, open_repository
 from gitmodel.storage.stores import ArtifactStore
@@ -494,16 +494,19 @@ class Client:
 
     # Artifacts and their stores
 
-    def verify(self, *references: str | VersionRef, progress: Progress | None = None) -> Iterator[Verified]:
+    def verify(
+        self, *references: str | VersionRef, jobs: int = JOBS, progress: Progress | None = None
+    ) -> Iterator[Verified]:
         """Hash again what the versions *references* (none: all versions of all models) point at, each artifact once.
 
+        Of a folder, *jobs* files at a time.
         What is wrong is in what it gives, not raised: a store out of reach and records that cannot be read too.
 
         >>> [found.digest for found in client.verify("iris@3") if found.error]     # doctest: +SKIP
         []
         """
         refs = [VersionRef.parse(ref) if isinstance(ref, str) else ref for ref in references]
-        return artifacts.verify(self._writer, self._access.source, refs, progress=progress)
+        return artifacts.verify(self._writer, self._access.source, refs, jobs=jobs, progress=progress)
 
     def list_stores(self) -> list[NamedStore]:
         """The artifact stores of the registry, the default one first, with the URLs that count on this machine."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from gitmodel.domain import versions as planning
+from gitmodel.domain.manifest import ManifestEntry
 from gitmodel.domain.names import check_name
 from gitmodel.domain.needs import every_version
 from gitmodel.domain.purging import Purge, purges
@@ -18,7 +19,7 @@ from gitmodel.errors import GitModelError, Invalid, Refused, Unreachable, UsageE
 from gitmodel.registry.writer import Writer
 from gitmodel.storage import artifacts as storage
 from gitmodel.storage import external
-from gitmodel.storage.artifacts import Progress
+from gitmodel.storage.artifacts import JOBS, Progress
 from gitmodel.storage.stores import ArtifactStore
 
 Source = Callable[[str, ArtifactLink], ArtifactStore]
@@ -51,6 +52,7 @@ def store_artifact(
     kind: str,
     format: str = "",
     metadata: Mapping[str, Any] | None = None,
+    jobs: int = JOBS,
     progress: Progress | None = None,
 ) -> ArtifactLink:
     """Put the file or folder at *path* into the store; returns the link that a version can take.
@@ -62,7 +64,7 @@ def store_artifact(
     check_name(name, "artifact")
     _check_kind(kind)
     read = planning.read_metadata(metadata or {})
-    stored = storage.put_path(store, path, progress=progress)
+    stored = storage.put_path(store, path, jobs=jobs, progress=progress)
     detected = FOLDER_FORMAT if stored.folder else format or formats.detect_format(path)
     return ArtifactLink(name, kind, stored.digest, stored.size, detected, metadata=read)
 
@@ -131,12 +133,29 @@ def unlink_artifact(writer: Writer, ref: VersionRef, name: str) -> int:
     return int(writer.transact(plan))
 
 
-def fetch_artifact(store: ArtifactStore, link: ArtifactLink, target: Path, *, progress: Progress | None = None) -> None:
-    """Write the artifact to *target*, verified before it appears there. Raises Invalid, NotFound, Unreachable."""
+def fetch_artifact(
+    store: ArtifactStore, link: ArtifactLink, target: Path, *, jobs: int = JOBS, progress: Progress | None = None
+) -> None:
+    """Write the artifact to *target*, verified before it appears there; of a folder, *jobs* files at a time.
+
+    Raises Invalid, NotFound, Unreachable.
+    """
     if link.is_folder:
-        storage.get_folder(store, link.digest, target, progress=progress)
+        storage.get_folder(store, link.digest, target, jobs=jobs, progress=progress)
     else:
         storage.get_file(store, link.digest, target, progress=progress)
+
+
+def fetch_file(
+    store: ArtifactStore, link: ArtifactLink, name: str, target: Path, *, progress: Progress | None = None
+) -> ManifestEntry:
+    """Write the file *name* of a folder artifact to *target*, verified; the other files are not fetched.
+
+    Raises UsageError if the artifact is not a folder, NotFound if it has no such file, else as `fetch_artifact`.
+    """
+    if not link.is_folder:
+        raise UsageError(f"{link.name} is one file, not a folder of files", hint="leave --file out")
+    return storage.get_member(store, link.digest, name, target, progress=progress)
 
 
 def _check_kind(kind: str) -> None:
@@ -156,9 +175,16 @@ def only_artifact(record: VersionRecord, model: str, name: str | None) -> Artifa
 
 
 def verify(
-    writer: Writer, source: Source, refs: Iterable[VersionRef] = (), *, progress: Progress | None = None
+    writer: Writer,
+    source: Source,
+    refs: Iterable[VersionRef] = (),
+    *,
+    jobs: int = JOBS,
+    progress: Progress | None = None,
 ) -> Iterator[Verified]:
     """Re-hash every artifact that the versions *refs* (none: all versions of all models) point at, each once.
+
+    Of a folder, *jobs* files at a time.
 
     A version whose record cannot be read comes first, without a digest: nobody knows what it needs.
     """
@@ -172,7 +198,7 @@ def verify(
             continue
         try:
             place = source(versions[0].partition("@")[0], link)
-            yield replace(found, purged=_verify(place, link, gone, progress))
+            yield replace(found, purged=_verify(place, link, gone, jobs, progress))
         except Refused as error:
             if not link.is_external:
                 raise
@@ -181,12 +207,14 @@ def verify(
             yield replace(found, error=error.message, unreachable=isinstance(error, Unreachable))
 
 
-def _verify(place: ArtifactStore, link: ArtifactLink, gone: Mapping[str, Purge], progress: Progress | None) -> str:
+def _verify(
+    place: ArtifactStore, link: ArtifactLink, gone: Mapping[str, Purge], jobs: int, progress: Progress | None
+) -> str:
     """Hash all of an artifact that was not purged; returns what was, in words."""
     if not link.is_folder:
         storage.verify_file(place, link.digest, progress=progress)
         return ""
-    storage.verify_folder(place, link.digest, without=gone, progress=progress)
+    storage.verify_folder(place, link.digest, without=gone, jobs=jobs, progress=progress)
     entries = storage.manifest_of(place, link.digest) if gone else ()
     return "; ".join(f"{entry.path}: {gone[entry.digest]}" for entry in entries if entry.digest in gone)
 

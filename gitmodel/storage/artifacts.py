@@ -23,7 +23,7 @@ Progress = Callable[[int, int], None]
 
 CHUNK = 1 << 20
 MANIFEST_LIMIT = 256 << 20  # some two million files: no wrong link makes us read a whole model as a manifest
-WORKERS = 8  # they wait for disks and networks, not for processors
+JOBS = 8  # they wait for disks and networks, not for processors
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
@@ -37,9 +37,7 @@ class StoredArtifact(NamedTuple):
     folder: bool
 
 
-def put_path(
-    store: ArtifactStore, path: Path, *, jobs: int = WORKERS, progress: Progress | None = None
-) -> StoredArtifact:
+def put_path(store: ArtifactStore, path: Path, *, jobs: int = JOBS, progress: Progress | None = None) -> StoredArtifact:
     """Store the file or folder *path*; of a folder every file, *jobs* at a time, and last the manifest that names them.
 
     Raises NotFound or UsageError for what cannot be stored, Conflict for what changed while it was read.
@@ -90,7 +88,7 @@ def verified_path(store: ArtifactStore, digest: Digest) -> Path | None:
 
 
 def get_folder(
-    store: ArtifactStore, digest: Digest, target: Path, *, jobs: int = WORKERS, progress: Progress | None = None
+    store: ArtifactStore, digest: Digest, target: Path, *, jobs: int = JOBS, progress: Progress | None = None
 ) -> None:
     """Build the folder that the manifest *digest* describes; it is at *target* when all of it is verified.
 
@@ -122,12 +120,35 @@ def get_folder(
         raise
 
 
+def get_member(
+    store: ArtifactStore, digest: Digest, name: str, target: Path, *, progress: Progress | None = None
+) -> ManifestEntry:
+    """Put one file of the folder *digest*, by its path in it, at *target*, as `get_file` does; nothing else is read.
+
+    Raises NotFound if the folder has no such file.
+    """
+    entries = manifest_of(store, digest)
+    for entry in entries:
+        if entry.path == name:
+            with _naming(entry):
+                get_file(store, entry.digest, target, progress=progress)
+            return entry
+    import difflib
+
+    near = difflib.get_close_matches(name, [entry.path for entry in entries], n=3) if len(entries) < 10_000 else []
+    some = near or [entry.path for entry in entries[:3]]
+    raise NotFound(
+        f"there is no file {name!a} in this folder of {len(entries)}",
+        hint=f"write its path as it is in the folder, such as {' or '.join(map(ascii, some))}" if some else "",
+    )
+
+
 def copy_artifacts(
     source: ArtifactStore,
     target: ArtifactStore,
     artifacts: Iterable[tuple[Digest, bool]],
     *,
-    jobs: int = WORKERS,
+    jobs: int = JOBS,
     sent: Sent | None = None,
 ) -> None:
     """Put artifacts of *source* (each a digest, and whether it is a folder) into *target* too.
@@ -171,7 +192,7 @@ def verify_folder(
     digest: Digest,
     *,
     without: Container[Digest] = (),
-    jobs: int = WORKERS,
+    jobs: int = JOBS,
     progress: Progress | None = None,
 ) -> StoredArtifact:
     """Hash the manifest and every file it names, but those *without*. Raises as `verify_file` does, naming the file."""

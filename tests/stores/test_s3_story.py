@@ -76,3 +76,26 @@ def test_a_pull_of_artifacts_that_was_cut_off_goes_on_when_it_is_run_again(clone
     assert ask(capsys, "pull", "--artifacts")[0] == 7
     monkeypatch.setenv("AWS_ENDPOINT_URL", reachable)
     assert ask(capsys, "pull", "--artifacts") == (0, "nothing new from origin\nfetched 2 artifacts\n", "")
+
+
+def test_one_file_of_a_folder_is_got_and_nothing_else_is(clones, s3, capsys, tmp_path):
+    _, bob = clones
+    code, out, err = ask(capsys, "get", "iris@1", "train", "--file", "7.csv")
+    assert (code, out, err) == (0, "wrote 7.csv in train of iris@1 to 7.csv (200 B, verified)\n", "")
+    assert (bob / "7.csv").read_text() == "7\n" * 100
+    copies = [path for path in (bob / ".git" / "gitmodel" / "store" / "sha256").rglob("*") if path.is_file()]
+    assert len(copies) == 2  # the manifest, and this file
+    assert ask(capsys, "get", "iris@1", "train", "--file", "7.cvs", "-o", "x") == (
+        3,
+        "",
+        "error: there is no file '7.cvs' in this folder of 20\n"
+        "hint: write its path as it is in the folder, such as '7.csv' or '17.csv' or '9.csv'\n",
+    )
+    assert ask(capsys, "get", "iris@1", "net", "--file", "7.csv", "-o", "x") == (
+        2,
+        "",
+        "error: net is one file, not a folder of files\nhint: leave --file out\n",
+    )
+    assert not (bob / "x").exists()
+    assert ask(capsys, "get", "iris@1", "train", "-o", "all", "-j", "2")[::2] == (0, "")
+    assert ask(capsys, "verify", "-j", "2", "iris@1")[0] == 0
