@@ -45,13 +45,15 @@ class Carried:
 class Replayed:
     """What a commit becomes on the new tip: its *files*, and what could not be kept, in words, theirs standing.
 
-    *previous* are the stages and aliases that it sets, each with who held it there before.
+    *previous* are the stages and aliases that it sets, each with who held it there before; *versions* by model the
+    numbers that it makes, changes, or puts somewhere.
     """
 
     files: dict[str, bytes | None] = field(default_factory=dict)
     conflicts: list[str] = field(default_factory=list)
     lost_names: list[str] = field(default_factory=list)
     previous: dict[str, int | None] = field(default_factory=dict)
+    versions: dict[str, set[int]] = field(default_factory=dict)
 
     @property
     def changes_places(self) -> bool:
@@ -92,9 +94,20 @@ def reworded(message: str, carried: Carried, done: Replayed | None = None) -> st
 
 
 def _true_of(done: Replayed, trailers: Iterable[str]) -> Iterator[str]:
-    """The lines of *trailers* that hold of what was done, with who was there before."""
-    for line in trailers:
+    """The lines of *trailers* that hold of what was done, with who was there before.
+
+    Where they speak of several models, the numbers stand behind the name of their own.
+    """
+    lines = list(trailers)
+    several = sum(line.startswith("Model: ") for line in lines) > 1
+    for line in lines:
         key, _, value = line.partition(": ")
+        if several and key == "Model":
+            yield line
+            yield from (f"Version: {number}" for number in sorted(done.versions.get(value, ())))
+            continue
+        if several and key == "Version":
+            continue
         if key in ("Stage", "Alias"):
             if value in done.previous:
                 yield line

@@ -73,15 +73,22 @@ class _Replay:
         self._drop_lost_names()
         self._make_sound()
         self.done.files = {path: data for path, data in self.done.files.items() if data != self.was.read(path)}
-        self.done.previous = dict(self._previous())
+        self._tell()
         return self.done
 
-    def _previous(self) -> Iterator[tuple[str, int | None]]:
+    def _tell(self) -> None:
+        """Say what the message has to tell: who was where before, and which versions it is about."""
         for path, data in self.done.files.items():
             what = paths.parse_path(path)
-            if what is not None and what.kind in ("stage", "alias") and data is not None:
+            if what is None or data is None:
+                continue
+            if what.kind == "version":
+                self.done.versions.setdefault(what.model, set()).add(int(what.key))
+            elif what.kind in ("stage", "alias"):
                 held = self._read(records.STAGE, self.was, path)
-                yield what.key, held.version if held else None
+                self.done.previous[what.key] = held.version if held else None
+                entered = codec.decode(records.STAGE, data, path, newer=True).version
+                self.done.versions.setdefault(what.model, set()).add(entered)
 
     # Models
 

@@ -137,6 +137,22 @@ def test_a_replayed_promotion_names_who_was_there_before_it_by_the_new_number(ad
     assert log(bob, f"--format={trailers}")[-2:] == ["5 2", "3 5"]
 
 
+def test_numbers_of_several_models_in_one_commit_are_told_apart(ada, bob):
+    ada.register_model("wine")
+    for _ in range(3):
+        ada.get_model("wine").create_version()
+    ada.push()
+    bob.pull()
+    ada.get_model("iris").create_version()
+    ada.push()
+    with bob.transaction("Train both"):
+        bob.get_model("iris").create_version()
+        bob.get_model("wine").create_version()
+    bob.push()
+    said = bob.repository.git.lines("log", "-1", "--format=%B", "refs/heads/gitmodel")
+    assert said[2:6] == ["Model: iris", "Version: 5", "Model: wine", "Version: 4"]
+
+
 def test_promotions_of_different_stages_both_stand(ada, bob, bare):
     ada.get_version("iris@1").set_stage("production")
     ada.push()
