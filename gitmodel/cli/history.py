@@ -1,4 +1,4 @@
-"""Commands that tell what was: history."""
+"""Commands that tell what was: history, log, blame."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from gitmodel.cli import cells, options, shapes
 from gitmodel.cli.grammar import Invocation, command
 
 if TYPE_CHECKING:
+    from gitmodel.lineage.events import Event, FieldOrigin
     from gitmodel.storage.log import StageEvent
 
 _SHORT = 10
@@ -25,6 +26,22 @@ EVENT_COLUMNS = (
     ("WHO", lambda event: event.author + (f", merged by {event.merged_by}" if event.merged_by else "")),
     ("BY", lambda event: " ".join(filter(None, (event.commit[:_SHORT], event.pull_request)))),
     ("REASON", lambda event: event.reason + (f" (forced: {cells.words(event.forced)})" if event.forced else "")),
+)
+
+LOG_COLUMNS = (
+    ("WHEN (UTC)", lambda event: cells.when(event.when)),
+    ("WHAT", lambda event: event.model if event.version is None else f"{event.model}@{event.version}"),
+    ("HAPPENED", lambda event: event.what + (f": {_some(event.fields)}" if event.what == "changed" else "")),
+    ("WHO", lambda event: event.author),
+    ("BY", lambda event: " ".join(filter(None, (event.commit[:_SHORT], event.pull_request)))),
+    ("REASON", lambda event: event.reason),
+)
+BLAME_COLUMNS = (
+    ("FIELD", lambda origin: origin.field),
+    ("VALUE", lambda origin: cells.tsv_cell(origin.value)),
+    ("WHO", lambda origin: origin.author),
+    ("WHEN (UTC)", lambda origin: cells.when(origin.when)),
+    ("BY", lambda origin: " ".join(filter(None, (origin.commit[:_SHORT], origin.pull_request)))),
 )
 
 
@@ -56,6 +73,56 @@ def history(invocation: Invocation, model: str | None, stage: str, filter: str, 
 
         for fault in broken_tags(invocation.client.repository, model, stage):
             invocation.output.warn(fault, "run `git model doctor --fix` to set it again from the branch")
+
+
+@command(example="git model log iris@1")
+@click.argument("words", nargs=-1, metavar="[REF]", shell_complete=options.complete_model)
+@options.listed
+@click.pass_obj
+def log(invocation: Invocation, words: tuple[str, ...], filter: str, limit: int | None, offset: int) -> None:
+    """Tell all that happened to a model or version.
+
+    Of REF, a MODEL or MODEL@VERSION, or of all models; newest first, under former names too: what was made, changed,
+    promoted, archived and deleted, by whom, by which commit and why.
+    """
+    ref = options.read_reference(words, usage="git model log [MODEL[@VERSION]]")[0] if words else ""
+    found: Iterable[Event] = invocation.client.log(str(ref))
+    if filter:
+        found = options.matching(found, filter, vars)
+    invocation.output.listing(
+        list(islice(found, offset, None if limit is None else offset + limit)),
+        shapes.LOGGED,
+        fields=vars,
+        name=lambda event: event.commit,
+        columns=LOG_COLUMNS,
+        empty="nothing has happened yet",
+    )
+
+
+@command(example="git model blame iris@1")
+@options.reference()
+@options.listed
+@click.pass_obj
+def blame(invocation: Invocation, words: tuple[str, ...], filter: str, limit: int | None, offset: int) -> None:
+    """Tell which commit set each field of a version.
+
+    As it is now, with its stage and aliases; the latest version if none is named.
+    """
+    ref, _ = options.read_reference(words, usage="git model blame MODEL@VERSION")
+    found: list[FieldOrigin] = options.matching(invocation.client.blame(str(ref)), filter, vars)
+    invocation.output.listing(
+        options.page(found, limit, offset),
+        shapes.ORIGIN,
+        fields=vars,
+        name=lambda origin: f"{origin.field} {origin.commit}",
+        columns=BLAME_COLUMNS,
+        empty="no field matches",
+    )
+
+
+def _some(fields: tuple[str, ...]) -> str:
+    """The first few of *fields*."""
+    return cells.words(fields[:4]) + (f" and {len(fields) - 4} more" if len(fields) > 4 else "")
 
 
 def _event_fields(event: StageEvent) -> Mapping[str, Any]:

@@ -156,6 +156,57 @@ EVENT = Shape(
         "ended_by": "text: the commit of that change, or empty",
     },
 )
+LOGGED = Shape(
+    "logged",
+    "What a commit did to one record. Of `log`, newest first.",
+    {
+        "model": "text: the name that the model had then",
+        "version": "number of the version, or null: the model itself",
+        "what": "text: such as `made`, `changed`, `entered production`, `archived`, `deleted`",
+        "fields": "list of text: the fields that it set or took away, such as `metadata.accuracy`",
+        "commit": "text: the commit of the metadata branch",
+        "author": "text: who made it",
+        "when": "time: when it was recorded, the commit's committer date",
+        "reason": "text: the prose of the commit's message",
+        "pull_request": "text: as of `event`",
+    },
+)
+ORIGIN = Shape(
+    "origin",
+    "Where a field of a version has its value from. Of `blame`.",
+    {
+        "field": "text: its dotted name, such as `metadata.accuracy`; `stage`, `aliases.NAME`",
+        "value": "its value now",
+        "commit": "text: the commit of the metadata branch that set it",
+        "author": "text: who made it",
+        "when": "time: when it was recorded",
+        "pull_request": "text: as of `event`",
+    },
+)
+CONTAINING = Shape(
+    "containing",
+    "A version, and whether its code has a commit. Of `contains`.",
+    {
+        "model": "text: the model's name",
+        "number": "number of the version",
+        "name": "text: the version's own name, or null",
+        "stage": "text: the stage it is in, in force, or null",
+        "aliases": "list of text: the aliases it has, in force",
+        "commit": "text: its code commit",
+        "dirty": "true if its code had changes that were not committed; null: unknown",
+        "contains": "true if its code commit is this one or came after it",
+        "exact": "true if its code commit is this one",
+    },
+)
+NOTED = Shape(
+    "noted",
+    "What `notes` wrote.",
+    {
+        "commit": "text: the commit that `refs/notes/gitmodel` points at, or empty",
+        "notes": "number of code commits that have a note",
+        "missing": "number of code commits of versions that are not in this repository",
+    },
+)
 RUN = Shape(
     "run",
     "A run that made or used a version. Of `version runs`.",
@@ -560,6 +611,10 @@ ALL = (
     PROMOTION,
     ALIAS,
     EVENT,
+    LOGGED,
+    ORIGIN,
+    CONTAINING,
+    NOTED,
     RUN,
     RECORDED_RUN,
     LINEAGE,

@@ -22,7 +22,7 @@ from gitmodel.domain.addresses import Address
 from gitmodel.domain.records import Code
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.snapshot import Change
-from gitmodel.errors import GitModelError, UsageError
+from gitmodel.errors import GitModelError, NotFound, UsageError
 from gitmodel.registry import artifacts, models, stages, stores, versions
 from gitmodel.registry.artifacts import Verified
 from gitmodel.registry.stages import Applied
@@ -37,6 +37,8 @@ if TYPE_CHECKING:
     from gitmodel.domain.codec import Problem
     from gitmodel.domain.lineage import Lineage
     from gitmodel.lineage.comparing import VersionDiff
+    from gitmodel.lineage.containing import Containing, Noted
+    from gitmodel.lineage.events import Event, FieldOrigin
     from gitmodel.lineage.maintenance import Maintained
     from gitmodel.registry.copying import Copied
     from gitmodel.registry.garbage import Garbage
@@ -298,6 +300,49 @@ class Client:
         from gitmodel.lineage.history import history
 
         return history(self._repository, model, str(stage))
+
+    def log(self, reference: str = "") -> Iterator[Event]:
+        """What happened to the version `"iris@3"`, to the model `"iris"` or to all (""), newest first.
+
+        Raises NotFound, and Invalid where a shallow clone hides the rest.
+        """
+        from gitmodel.lineage.events import log
+
+        return log(self._repository, VersionRef.parse(reference) if reference else None)
+
+    def blame(self, reference: str) -> list[FieldOrigin]:
+        """Which commit set each field of a version as it is now. Raises NotFound; Invalid in a shallow clone.
+
+        >>> {origin.field: origin.author for origin in client.blame("iris@4")}    # doctest: +SKIP
+        {'number': 'Ada', 'metadata.accuracy': 'Bob', 'stage': 'Cleo'}
+        """
+        from gitmodel.lineage.events import blame
+
+        return blame(self._repository, VersionRef.parse(reference))
+
+    def containing(self, commit: str, model: str = "") -> list[Containing]:
+        """Each version (of *model*), newest first, and whether its code has *commit* of the code in its history.
+
+        Raises NotFound if there is no such commit or model, or no code repository.
+        """
+        from gitmodel.lineage.containing import containing
+
+        return list(containing(self._writer, self._code(), commit, model))
+
+    def write_notes(self) -> Noted:
+        """Write `refs/notes/gitmodel` of the code repository: for each commit, the versions that were made from it.
+
+        `git log --notes=gitmodel` shows them. Raises Refused if somebody else wrote to that ref.
+        """
+        from gitmodel.lineage.containing import write_notes
+
+        return write_notes(self._writer, self._repository, self._code())
+
+    def remove_notes(self) -> None:
+        """Take `refs/notes/gitmodel` away."""
+        from gitmodel.lineage.containing import remove_notes
+
+        remove_notes(self._code())
 
     def maintain(self) -> Maintained:
         """Keep questions about the past fast: git's commit-graph with changed-path filters, and packed objects."""
@@ -612,6 +657,12 @@ class Client:
         from gitmodel.storage.kept_code import open_kept_code
 
         return open_kept_code(self._path, environ=self._environ)
+
+    def _code(self) -> KeptCode:
+        found = self.kept_code()
+        if found is None:
+            raise NotFound("you are in no code repository", hint="go into it, or name it: git model -C DIR ...")
+        return found
 
     def _refuse_past(self) -> None:
         if not isinstance(self._writer, (Direct, Batch)):

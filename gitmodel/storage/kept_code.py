@@ -1,6 +1,6 @@
 """The code repository: keeping commits that versions name, uncommitted changes as a commit, who descends from whom.
 
-It writes objects and refs below `refs/gitmodel/code/`, and nothing else: no work tree, no index, no branch.
+It writes objects, refs below `refs/gitmodel/code/` and `refs/notes/gitmodel`: no work tree, no index, no branch.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha1
 from pathlib import Path
 
-from gitmodel.domain.refs import KEPT_CODE, kept_ref
+from gitmodel.domain.refs import CODE_NOTES, KEPT_CODE, kept_ref
 from gitmodel.errors import Invalid, NotFound, Refused
 from gitmodel.storage.git import Git, clean_environment, is_id, run
 from gitmodel.storage.notes import Notes
@@ -148,6 +148,20 @@ class KeptCode:
             "rev-list", "--ancestry-path", "--stdin", f"^{ancestor}", input=_lines(sorted(wanted))
         )  # fmt: skip
         return wanted & frozenset((ancestor, *between))
+
+    def write_notes(self, texts: Mapping[str, str], author: str, message: str) -> str:
+        """Make `refs/notes/gitmodel` hold *texts* by commit, and nothing else, in one commit without a parent.
+
+        The same notes by the same *author*, with name, e-mail, seconds and zone, are the same commit: its id.
+        """
+        said = message.encode()
+        stream = [b"feature done\ncommit %s\n" % CODE_NOTES.encode()]
+        stream.append(b"committer %s\ndata %d\n%s\n" % (author.encode(), len(said), said))
+        for commit in sorted(texts):
+            text = texts[commit].encode()
+            stream.append(b"N inline %s\ndata %d\n%s\n" % (commit.encode(), len(text), text))
+        self.git.run("fast-import", "--quiet", "--done", "--force", input=b"".join([*stream, b"done\n"]))
+        return self.find(CODE_NOTES)
 
     # The work tree
 

@@ -104,7 +104,7 @@ def _events(repository: Repository, step: Step, change: FileChange, found: Recor
             return
         before = former or before
     commit = step.commit
-    author, _, authored = written(_author(repository, step, change.path))
+    author, _, authored = written(author_of(repository, step, change.path))
     merger, _, _ = written(commit.author)
     yield StageEvent(
         found.model,
@@ -122,7 +122,7 @@ def _events(repository: Repository, step: Step, change: FileChange, found: Recor
     )
 
 
-def _author(repository: Repository, step: Step, path: str) -> str:
+def author_of(repository: Repository, step: Step, path: str) -> str:
     """Who made the change, as commits hold it; a merge of one commit is told without asking git."""
     commit = step.commit
     if len(commit.parents) == 2:

@@ -1,0 +1,96 @@
+"""Commands from code to models: contains, notes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from gitmodel.cli import cells, options, shapes
+from gitmodel.cli.grammar import Invocation, command
+
+if TYPE_CHECKING:
+    from gitmodel.lineage.containing import Containing
+
+COLUMNS = (
+    ("VERSION", lambda found: str(found.view)),
+    ("NAME", lambda found: found.view.record.name or ""),
+    ("STAGE", lambda found: found.view.stage or ""),
+    ("ALIASES", lambda found: cells.words(found.view.aliases)),
+    ("CODE", lambda found: _short(found)),
+)
+
+
+@command(example="git model contains HEAD")
+@click.argument("commit")
+@click.argument("model", required=False, default="", shell_complete=options.complete_model)
+@click.option("--without", is_flag=True, help="List those whose code does not have it.")
+@click.option("--exact", is_flag=True, help="List those that were made from this very commit.")
+@options.listed
+@click.pass_obj
+def contains(invocation: Invocation, /, commit: str, model: str, without: bool, exact: bool, **part: Any) -> None:
+    """Say which versions have a commit in their code.
+
+    Those whose code is the COMMIT of the code repository or came after it, of all models or of MODEL, with the stages
+    that they are in. Versions of which it cannot be told are a warning.
+    """
+    every = invocation.client.containing(commit, model)
+    wanted = [found for found in every if found.contains is not None and found.contains is not without]
+    found = options.matching([one for one in wanted if one.exact or not exact], part["filter"], _fields)
+    invocation.output.listing(
+        options.page(found, part["limit"], part["offset"]),
+        shapes.CONTAINING,
+        fields=_fields,
+        name=lambda found: str(found.view),
+        columns=COLUMNS,
+        empty=f"no version {'lacks' if without else 'has'} {commit}",
+    )
+    unknown = [one for one in every if one.contains is None]
+    if unknown:
+        told = ", ".join(str(one.view) for one in unknown[:3]) + (", ..." if len(unknown) > 3 else "")
+        invocation.output.warn(
+            f"of {len(unknown)} of {len(every)} versions it cannot be told ({told}): {unknown[0].why}",
+            "get more: `git fetch --unshallow`, or `git fetch origin 'refs/gitmodel/code/*:refs/gitmodel/code/*'`",
+        )
+
+
+@command(example="git model notes")
+@click.option("--remove", is_flag=True, help="Take them away again.")
+@click.pass_obj
+def notes(invocation: Invocation, remove: bool) -> None:
+    """Show versions beside the code, in git log.
+
+    It writes refs/notes/gitmodel in the code repository: `git log --notes=gitmodel` then says `iris 4, production` with
+    the commit that version 4 was made from. Run it again to bring them up to date; nothing else writes them.
+    """
+    if remove:
+        invocation.client.remove_notes()
+        fields = {"commit": "", "notes": 0, "missing": 0}
+        invocation.output.outcome("took the notes away", shapes.NOTED, fields, name="")
+        return
+    done = invocation.client.write_notes()
+    said = f"{done.notes} commits have notes: git log --notes=gitmodel" if done.notes else "no commit here has a note"
+    invocation.output.outcome(said, shapes.NOTED, vars(done), name=done.commit)
+    if done.missing:
+        invocation.output.note(f"{done.missing} code commits of versions are not in this repository")
+
+
+def _fields(found: Containing) -> Mapping[str, Any]:
+    record, code = found.view.record, found.view.record.code
+    return {
+        "model": found.view.model,
+        "number": record.number,
+        "name": record.name,
+        "stage": found.view.stage,
+        "aliases": list(found.view.aliases),
+        "commit": code.commit if code else None,
+        "dirty": code.dirty if code else None,
+        "contains": found.contains,
+        "exact": found.exact,
+    }
+
+
+def _short(found: Containing) -> str:
+    code = found.view.record.code
+    return f"{(code.commit or '')[:10]}{' with changes' if code.dirty else ''}" if code else ""

@@ -1,0 +1,55 @@
+"""The fields of a record by their dotted names, and which of them differ between two states of it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from gitmodel.domain import codec
+from gitmodel.errors import Invalid
+
+
+def fields_of(data: bytes | None, path: str) -> dict[str, Any]:
+    """Every field of the record in *data*: `metadata.accuracy`, `artifacts.classifier.digest`; none if it is damaged.
+
+    >>> fields_of(b"number = 3\\n\\n[metadata]\\naccuracy = 0.9\\n", "x.toml")
+    {'number': 3, 'metadata.accuracy': 0.9}
+    """
+    try:
+        return {} if data is None else _flat("", codec.parse_table(data, path))
+    except Invalid:
+        return {}
+
+
+def changed_fields(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of the fields that were set, changed or taken away, in the order of the record.
+
+    >>> changed_fields({"a": 1, "b": 2}, {"a": 1, "b": 3, "c": 4})
+    ('b', 'c')
+    """
+    return tuple(name for name in {**after, **before} if _differ(before, after, name))
+
+
+def _differ(before: Mapping[str, Any], after: Mapping[str, Any], name: str) -> bool:
+    if (name in before) != (name in after):
+        return True
+    old, new = before[name], after[name]
+    return type(old) is not type(new) or repr(old) != repr(new)  # nan is like nan, and 1 is not true
+
+
+def _flat(prefix: str, value: Any) -> dict[str, Any]:
+    if isinstance(value, Mapping) and value:
+        return {name: found for key, item in value.items() for name, found in _flat(_join(prefix, key), item).items()}
+    if isinstance(value, list) and value and all(isinstance(item, Mapping) and "name" in item for item in value):
+        return {
+            name: found
+            for item in value
+            for key, inner in item.items()
+            if key != "name"
+            for name, found in _flat(_join(_join(prefix, str(item["name"])), key), inner).items()
+        }
+    return {prefix: value}
+
+
+def _join(prefix: str, key: str) -> str:
+    return f"{prefix}.{key}" if prefix else key

@@ -1,0 +1,124 @@
+"""From code to models: which versions were made from a commit, or from one that has it in its history."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gitmodel.domain.names import check_name
+from gitmodel.domain.refs import CODE_NOTES
+from gitmodel.domain.views import VersionView
+from gitmodel.errors import Refused
+from gitmodel.registry import models, versions
+from gitmodel.registry.writer import Writer
+from gitmodel.storage.kept_code import KeptCode
+from gitmodel.storage.repository import Repository
+
+_NOTES_AUTHOR = "gitmodel"
+
+
+@dataclass(frozen=True)
+class Containing:
+    """Whether the code of a version has a commit: *contains* is None if that cannot be told, and *why* says so.
+
+    *exact*: the version was made from this very commit.
+    """
+
+    view: VersionView
+    contains: bool | None
+    exact: bool = False
+    why: str = ""
+
+
+@dataclass(frozen=True)
+class Noted:
+    """What `write_notes` did: *commit* is the notes' own ("": none), *notes* how many code commits have one.
+
+    *missing* code commits are not in this repository.
+    """
+
+    commit: str
+    notes: int
+    missing: int
+
+
+def containing(writer: Writer, code: KeptCode, named: str, model: str = "") -> Iterator[Containing]:
+    """Every version (of *model*), newest first, and whether its code has the commit *named*.
+
+    A commit of a version that is not in this repository, or beyond the edge of a shallow clone, cannot be told. Raises
+    NotFound if there is no such commit or model.
+    """
+    commit = code.find(named)
+    views = list(_views(writer, model))
+    recorded = {id for view in views if (id := _commit(view))}
+    missing = code.missing(recorded)
+    inside = code.descendants(commit, recorded - missing)
+    for view in views:
+        id = _commit(view)
+        if id in inside:
+            yield Containing(view, True, id == commit)
+        elif id in missing:
+            yield Containing(view, None, why=f"its code commit {id[:10]} is not in this repository")
+        elif not id:
+            yield Containing(view, None, why="no code commit is on record")
+        elif code.shallow:
+            yield Containing(view, None, why="this clone of the code is shallow")
+        else:
+            yield Containing(view, False)
+
+
+def write_notes(writer: Writer, repository: Repository, code: KeptCode) -> Noted:
+    """Write the note of every code commit anew: the versions that were made from it, and where they are now.
+
+    The notes are made from the registry alone, with its tip's date, so that every clone makes the same ones, and can be
+    deleted at any time. Raises Refused if somebody else wrote to their ref.
+    """
+    _check_owner(code)
+    notes: dict[str, list[str]] = {}
+    for view in sorted(_views(writer, ""), key=lambda view: (view.model, view.record.number)):
+        id = _commit(view)
+        if id:
+            notes.setdefault(id, []).append(_line(view))
+    missing = code.missing(notes)
+    texts = {id: "".join(f"{line}\n" for line in lines) for id, lines in notes.items() if id not in missing}
+    tip = repository.tip()
+    if not texts or not tip:
+        remove_notes(code)
+        return Noted("", 0, len(missing))
+    seconds = repository.tags.commit(tip).committer.rsplit(" ", 2)[1]
+    commit = code.write_notes(texts, f"{_NOTES_AUTHOR} <> {seconds} +0000", f"Versions as of {tip}\n")
+    return Noted(commit, len(texts), len(missing))
+
+
+def remove_notes(code: KeptCode) -> None:
+    """Take all notes away. Raises Refused if somebody else wrote to their ref."""
+    _check_owner(code)
+    code.git.run("update-ref", "-d", CODE_NOTES)
+
+
+def _check_owner(code: KeptCode) -> None:
+    if not code.git.lines("for-each-ref", "--format=%(refname)", CODE_NOTES):
+        return
+    author = code.git.lines("log", "-1", "--format=%an", CODE_NOTES)
+    if author != [_NOTES_AUTHOR]:
+        raise Refused(
+            f"{CODE_NOTES} holds notes that gitmodel did not write",
+            hint=f"keep them with `git update-ref refs/notes/mine {CODE_NOTES}`, then `git update-ref -d {CODE_NOTES}`",
+        )
+
+
+def _views(writer: Writer, model: str) -> Iterator[VersionView]:
+    if model:
+        check_name(model, "model")
+    for name in [model] if model else [view.name for view in models.list_models(writer)[0]]:
+        yield from versions.list_versions(writer, name)[0]
+
+
+def _commit(view: VersionView) -> str:
+    code = view.record.code
+    return (code.commit if code else None) or ""
+
+
+def _line(view: VersionView) -> str:
+    places = [*([view.stage] if view.stage else []), *view.aliases, *(["failed"] if view.record.failed else [])]
+    return ", ".join([f"{view.model} {view.record.number}", *places])

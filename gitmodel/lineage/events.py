@@ -1,0 +1,215 @@
+"""Everything that happened to a model or version, and which change set each field of a version."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from gitmodel.domain import history, paths
+from gitmodel.domain.fields import changed_fields, fields_of
+from gitmodel.domain.paths import RecordPath
+from gitmodel.domain.references import VersionRef
+from gitmodel.domain.refs import StageRef
+from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.stages import stage_states
+from gitmodel.storage.log import author_of, stage_events
+from gitmodel.storage.repository import Repository
+from gitmodel.storage.walking import FileChange, Step, steps, written
+
+
+@dataclass(frozen=True)
+class Event:
+    """What a commit of the branch did to one record: *what* in words, *fields* by their dotted names.
+
+    *model* is the name that it had then; without a *version* it is the model itself. Recorded at *when*.
+    """
+
+    model: str
+    version: int | None
+    what: str
+    fields: tuple[str, ...]
+    commit: str
+    author: str
+    when: datetime
+    reason: str
+    pull_request: str = ""
+
+
+@dataclass(frozen=True)
+class FieldOrigin:
+    """Where a field of a version has its *value* from: the commit that set it last."""
+
+    field: str
+    value: Any
+    commit: str
+    author: str
+    when: datetime
+    pull_request: str = ""
+
+
+def log(repository: Repository, ref: VersionRef | None = None) -> Iterator[Event]:
+    """What happened to the version that *ref* names, to a model (no selector) or to all (None), newest first.
+
+    A renamed model is followed under its former names. Raises NotFound, and Invalid, after all that is there, where a
+    shallow clone hides the rest.
+    """
+    snapshot = repository.snapshot()
+    if not snapshot.commit:
+        return iter(())
+    if ref is None:
+        return _all_events(repository, steps(repository, snapshot.commit, paths.MODELS))
+    name = snapshot.current_name(ref.model)
+    if not ref.selector:
+        if not snapshot.files.names(paths.model_folder(name)):
+            snapshot.model(name)
+        return _events_of(repository, snapshot, name)
+    name, number = _number(snapshot, ref)
+    return (event for event in _events_of(repository, snapshot, name, number) if event.version == number)
+
+
+def blame(repository: Repository, ref: VersionRef) -> list[FieldOrigin]:
+    """Which commit set each field of a version as it is now, its stage and aliases among them, in the record's order.
+
+    Raises NotFound; Invalid where a shallow clone hides the commit.
+    """
+    snapshot = repository.snapshot()
+    name, number = _number(snapshot, ref)
+    path = paths.version_file(name, number)
+    now = fields_of(snapshot.files.read(path), path)
+    origins: dict[str, FieldOrigin] = {}
+    for at in (name, *snapshot.former_names(name)):
+        if len(origins) == len(now):
+            break
+        _set_origins(repository, snapshot.commit, at, number, now, origins)
+    found = [origins[field] for field in now if field in origins]
+    return [*found, *_places(repository, snapshot, name, number)]
+
+
+def _number(snapshot: Snapshot, ref: VersionRef) -> tuple[str, int]:
+    """The version that *ref* names; a deleted one too, if it is named by its number."""
+    name = snapshot.current_name(ref.model)
+    if ref.number is not None:
+        snapshot.version(name, ref.number)
+        return name, ref.number
+    return snapshot.resolve(ref)
+
+
+def _set_origins(
+    repository: Repository, tip: str, model: str, number: int, now: dict[str, Any], origins: dict[str, FieldOrigin]
+) -> None:
+    """Find who set the fields of *now* that have no origin yet, as long as the model was called *model*."""
+    path = paths.version_file(model, number)
+    for step in steps(repository, tip, path):
+        for change in step.changes:
+            if change.after is None or (change.before is None and _other_name(repository, step, model)):
+                continue
+            for field in changed_fields(fields_of(change.before, path), fields_of(change.after, path)):
+                if field in now and field not in origins:
+                    origins[field] = _origin(repository, step, path, field, now[field])
+        if len(origins) == len(now):
+            return
+
+
+def _places(repository: Repository, snapshot: Snapshot, name: str, number: int) -> Iterator[FieldOrigin]:
+    for state in stage_states(snapshot, name):
+        if state.recorded != number:
+            continue
+        event = next(iter(stage_events(repository, snapshot.commit, StageRef(name, state.name))))
+        what = f"aliases.{state.name}" if state.alias else "stage"
+        value = event.version if state.alias else state.name
+        yield FieldOrigin(what, value, event.commit, event.author, event.when, event.pull_request)
+    if snapshot.is_archived(name, number):
+        path = paths.archived_file(name, number)
+        step = next(steps(repository, snapshot.commit, path))
+        yield _origin(repository, step, path, "stage", "archived")
+
+
+def _origin(repository: Repository, step: Step, path: str, field: str, value: Any) -> FieldOrigin:
+    author, when, request = _facts(repository, step, path)
+    return FieldOrigin(field, value, step.commit.id, author, when, request)
+
+
+def _facts(repository: Repository, step: Step, path: str) -> tuple[str, datetime, str]:
+    author = written(author_of(repository, step, path))[0]
+    return author, written(step.commit.committer)[2], history.pull_request(step.commit.message)
+
+
+def _events_of(repository: Repository, snapshot: Snapshot, name: str, number: int | None = None) -> Iterator[Event]:
+    """The events of a model under its present and former names; with a *number*, of files that can concern it."""
+    for at in (name, *snapshot.former_names(name)):
+        folder = paths.model_folder(at)
+        wanted = [folder]
+        if number is not None:
+            wanted = [paths.version_file(at, number), f"{folder}/stages", f"{folder}/aliases"]
+        yield from _all_events(repository, steps(repository, snapshot.commit, *wanted))
+
+
+def _all_events(repository: Repository, walked: Iterable[Step]) -> Iterator[Event]:
+    for step in walked:
+        names: dict[str, str] = {}
+        for change in step.changes:
+            found = paths.parse_path(change.path)
+            if found is None or not found.model or found.kind == "name":
+                continue
+            carried = (change.before is None) != (change.after is None) or found.kind == "model"
+            if carried and found.model not in names:
+                names[found.model] = _other_name(repository, step, found.model)
+            if carried and names[found.model]:
+                # a rename carries every file along: one event, under the new name
+                if found.kind == "model" and change.before is None:
+                    yield _event(repository, step, change, found, None, f"renamed from {names[found.model]}", ())
+                continue
+            for version, what, fields in _told(change, found):
+                yield _event(repository, step, change, found, version, what, fields)
+
+
+def _told(change: FileChange, found: RecordPath) -> Iterator[tuple[int | None, str, tuple[str, ...]]]:
+    """What a change of one file means: the version that it is about, in words, the fields."""
+    before, after = fields_of(change.before, change.path), fields_of(change.after, change.path)
+    fields = changed_fields(before, after)
+    if found.kind in ("stage", "alias"):
+        old, new = before.get("version"), after.get("version")
+        if new is not None:
+            yield new, f"entered {found.key}" if found.kind == "stage" else f"got the alias {found.key}", fields
+        if old is not None and old != new:
+            yield old, f"left {found.key}" if found.kind == "stage" else f"lost the alias {found.key}", ()
+        return
+    version = None if found.kind == "model" else int(found.key)
+    if found.kind == "archived":
+        yield version, "archived" if change.after is not None else "no longer archived", ()
+    elif change.before is None:
+        yield version, "registered" if found.kind == "model" else "made", fields
+    elif change.after is None or ("deleted" in after and "deleted" not in before):
+        yield version, "deleted", ()
+    elif fields:
+        yield version, "changed", fields
+
+
+def _event(
+    repository: Repository,
+    step: Step,
+    change: FileChange,
+    found: RecordPath,
+    version: int | None,
+    what: str,
+    fields: tuple[str, ...],
+) -> Event:
+    author, when, request = _facts(repository, step, change.path)
+    reason = history.prose(step.commit.message)
+    return Event(found.model, version, what, fields, step.commit.id, author, when, reason, request)
+
+
+def _other_name(repository: Repository, step: Step, model: str) -> str:
+    """The former name of *model* if *step* renamed it to this, its new one if *step* renamed it from this; else ""."""
+    if not step.parent:
+        return ""
+    now, before = repository.recorded(step.commit.id), repository.recorded(step.parent)
+    new = now.current_name(model)
+    if new != model:
+        return new if before.current_name(model) == model else ""
+    if before.files.names(paths.model_folder(model)):
+        return ""
+    formers = now.former_names(model)
+    return next((name for name in formers if before.files.names(paths.model_folder(name))), "")

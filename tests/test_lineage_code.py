@@ -1,0 +1,151 @@
+"""From code to models: what contains a commit, and notes beside the code."""
+
+import json
+import os
+import subprocess
+
+import pytest
+from editing import edit, run
+from transcripts import ask, check_transcript
+
+from gitmodel import Client, NotFound, Refused
+from gitmodel.storage.kept_code import open_kept_code
+
+
+@pytest.fixture
+def repo(code_repo, monkeypatch, git):
+    """A version of the first commit, one of a fix, one of a branch without the fix; the second is in production."""
+    monkeypatch.chdir(code_repo)
+    with Client() as client:
+        iris = client.register_model("iris")
+        iris.create_version("1.0")
+        git(code_repo, "switch", "-q", "-c", "old")
+        git(code_repo, "switch", "-q", "main")
+        git(code_repo, "commit", "-q", "--allow-empty", "-m", "Fix the leak")
+        git(code_repo, "tag", "fix")
+        git(code_repo, "commit", "-q", "--allow-empty", "-m", "More")
+        iris.create_version()
+        iris.get_version(2).set_stage("production")
+        git(code_repo, "switch", "-q", "old")
+        git(code_repo, "commit", "-q", "--allow-empty", "-m", "Beside")
+        iris.create_version()
+        git(code_repo, "switch", "-q", "main")
+        client.register_model("other").create_version()
+    return code_repo
+
+
+def test_contains_lists_what_has_a_commit_and_what_has_not(repo, capsys):
+    check_transcript(
+        capsys,
+        """
+        $ git model contains fix
+        VERSION  STAGE       CODE
+        iris@2   production  <commit>
+        other@1              <commit>
+        $ git model contains fix --without
+        VERSION  NAME  CODE
+        iris@3         <commit>
+        iris@1   1.0   <commit>
+        $ git model contains fix iris -q
+        iris@2
+        $ git model contains main --exact
+        VERSION  STAGE       CODE
+        iris@2   production  <commit>
+        other@1              <commit>
+        $ git model contains old~1 --exact -q
+        iris@1
+        $ git model contains fix --filter 'stage == "production"' --format tsv
+        model	number	name	stage	aliases	commit	dirty	contains	exact
+        iris	2		production		COMMIT	false	true	false
+        $ git model contains nothing
+        ! error: there is no commit 'nothing' in the code repository HERE
+        ! hint: name one as `git log` shows it; `git fetch` brings what others have
+        [3]
+        """.replace("HERE", str(repo)).replace("COMMIT", run(repo, "rev-parse", "main")),
+    )
+
+
+def test_the_answer_is_that_of_git(repo, git):
+    with Client() as client:
+        for named in ("fix", "main", "old", "old~1"):
+            for found in client.containing(named):
+                commit = found.view.record.code.commit
+                asked = subprocess.run(["git", "merge-base", "--is-ancestor", named, commit], cwd=repo)
+                assert found.contains is (asked.returncode == 0), (named, str(found.view))
+        trained = git(
+            repo, "log", "--format=%s", "gitmodel", "--grep", f"Code-Commit: {git(repo, 'rev-parse', 'main')}"
+        )
+        exact = {str(found.view) for found in client.containing("main") if found.exact}
+        assert {line.split()[1] + "@" + line.split()[2] for line in trained.splitlines() if "Add" in line} == exact
+
+
+def test_what_is_not_in_this_repository_is_told(repo, capsys):
+    path = "models/iris/versions/1.toml"
+    text = run(repo, "cat-file", "blob", f"gitmodel:{path}") + "\n"
+    edit(repo, {path: text.replace(run(repo, "rev-parse", "old~1"), "12" * 20)})
+    code, out, err = ask(capsys, "contains", "fix", "--without", "-q")
+    assert (code, out) == (0, "iris@3\n")
+    assert err == (
+        "warning: of 1 of 4 versions it cannot be told (iris@1): its code commit 1212121212 is not in this repository\n"
+        "hint: get more: `git fetch --unshallow`, or "
+        "`git fetch origin 'refs/gitmodel/code/*:refs/gitmodel/code/*'`\n"
+    )
+
+
+def test_a_shallow_clone_of_the_code_does_not_say_no(repo, tmp_path, git):
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "-q", "--depth=1", "--no-single-branch", repo.as_uri(), str(clone))
+    with Client(clone, repo=repo) as client:
+        found = {str(one.view): one.contains for one in client.containing("main")}
+    assert found["iris@2"] is True
+    assert found["iris@1"] is None
+    assert found["iris@3"] is None
+
+
+def test_outside_of_a_code_repository_there_is_nothing_to_ask(repo, tmp_path):
+    with Client(tmp_path, repo=repo) as client, pytest.raises(NotFound, match="no code repository"):
+        client.containing("main")
+
+
+def test_notes_stand_beside_the_code_and_are_the_same_in_every_clone(repo, git, capsys, tmp_path):
+    check_transcript(
+        capsys,
+        """
+        $ git model notes
+        3 commits have notes: git log --notes=gitmodel
+        """,
+    )
+    shown = git(repo, "log", "--notes=gitmodel", "--format=%s|%N", "main", "old")
+    assert "More|iris 2, production\nother 1\n" in f"{shown}\n"
+    assert "Beside|iris 3" in shown
+    assert "Begin|iris 1" in shown
+    assert "Fix the leak|\n" in f"{shown}\n"
+    before = git(repo, "rev-parse", "refs/notes/gitmodel")
+    _, out, _ = ask(capsys, "notes", "--format", "json")
+    assert json.loads(out) == {"commit": before, "notes": 3, "missing": 0}
+    git(tmp_path, "clone", "-q", repo.as_uri(), "copy")
+    with Client(tmp_path / "copy") as client:
+        client.pull()
+        assert client.write_notes().commit == before
+        client.get_version("iris@3").add_alias("champion")
+        assert client.write_notes().commit != before
+    assert "iris 3, champion" in git(tmp_path / "copy", "log", "--notes=gitmodel", "-1", "--format=%N", "origin/old")
+    assert ask(capsys, "notes", "--remove")[0] == 0
+    assert not git(repo, "for-each-ref", "refs/notes")
+
+
+def test_notes_of_somebody_else_are_not_overwritten(repo, git):
+    git(repo, "notes", "--ref=gitmodel", "add", "-m", "mine", "main")
+    with Client() as client:
+        for change in (client.write_notes, client.remove_notes):
+            with pytest.raises(Refused, match="gitmodel did not write"):
+                change()
+    assert git(repo, "notes", "--ref=gitmodel", "show", "main") == "mine"
+
+
+def test_many_commits_have_notes_that_git_finds(repo, git):
+    code = open_kept_code(repo, environ=os.environ)
+    tree = git(repo, "rev-parse", "main^{tree}")
+    made = [git(repo, "commit-tree", tree, "-m", str(number)) for number in range(300)]
+    code.write_notes({id: f"iris {number}\n" for number, id in enumerate(made)}, "gitmodel <> 1 +0000", "Versions\n")
+    assert git(repo, "notes", "--ref=gitmodel", "show", made[217]) == "iris 217"

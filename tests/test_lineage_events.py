@@ -1,0 +1,151 @@
+"""Log and blame: all that happened to a model or version, and which commit set each field."""
+
+import os
+import subprocess
+
+import pytest
+from editing import BRANCH, run
+from transcripts import ask, check_transcript
+
+from gitmodel import Client, Invalid, NotFound
+from gitmodel.domain.fields import changed_fields, fields_of
+
+
+@pytest.fixture
+def iris(code_repo, monkeypatch):
+    """A model with two versions, changed by two people, the second in production."""
+    monkeypatch.chdir(code_repo)
+    (code_repo / "train.csv").write_text("a\n", encoding="utf-8")
+    with Client() as ada, Client(environ={**os.environ, "GIT_AUTHOR_NAME": "Bob"}) as bob:
+        model = ada.register_model("iris", title="Iris")
+        model.create_version("1.0", metadata={"accuracy": 0.9, "rows": 150}, data={"train": "train.csv"})
+        bob.get_version("iris@1").log_metadata(accuracy=0.95, note="again")
+        model.get_version(1).set_stage("production", reason="the first")
+        model.create_version()
+        bob.get_version("iris@2").set_stage("production", reason="better")
+        bob.get_version("iris@2").add_alias("champion")
+        yield ada.get_model("iris")
+
+
+def test_the_log_of_a_version_tells_its_life(iris, capsys):
+    check_transcript(
+        capsys,
+        """
+        $ git model log iris@1
+        WHEN (UTC)        WHAT    HAPPENED                                   WHO          BY          REASON
+        2026-11-23 10:12  iris@1  archived                                   Bob          <commit>  better
+        2026-11-23 10:12  iris@1  left production                            Bob          <commit>  better
+        2026-11-23 10:12  iris@1  entered production                         Ada Example  <commit>  the first
+        2026-11-23 10:12  iris@1  changed: metadata.accuracy, metadata.note  Bob          <commit>
+        2026-11-23 10:12  iris@1  made                                       Ada Example  <commit>
+        """,
+    )
+
+
+def test_the_log_of_a_model_and_of_all(iris, capsys):
+    with Client() as client:
+        client.register_model("other")
+        told = [(event.version, event.what) for event in client.log("iris")]
+        assert told == [
+            (2, "got the alias champion"),
+            (1, "archived"),
+            (2, "entered production"),
+            (1, "left production"),
+            (2, "made"),
+            (1, "entered production"),
+            (1, "changed"),
+            (1, "made"),
+            (None, "registered"),
+        ]
+        assert [event.model for event in client.log()] == ["other", *["iris"] * len(told)]
+    assert ask(capsys, "log", "--limit", "1", "-q")[1].strip() == run(".", "rev-parse", BRANCH)
+    assert ask(capsys, "log", "nothing")[0] == 3
+    _, out, _ = ask(capsys, "log", "iris", "--filter", 'what == "made"', "--format", "tsv")
+    assert len(out.splitlines()) == 3
+
+
+def test_the_log_is_that_of_git_for_the_same_files(iris, git):
+    with Client() as client:
+        ours = list(dict.fromkeys(event.commit for event in client.log("iris")))
+    assert ours == git(".", "log", "--first-parent", "-m", "--format=%H", "gitmodel", "--", "models/iris").splitlines()
+
+
+def test_blame_names_the_commit_that_set_each_field(iris, git):
+    with Client() as client:
+        found = {origin.field: origin for origin in client.blame("iris@1")}
+    said = {field: (origin.author, origin.value) for field, origin in found.items()}
+    assert said["metadata.accuracy"] == ("Bob", 0.95)
+    assert said["metadata.rows"] == ("Ada Example", 150)
+    assert said["name"] == ("Ada Example", "1.0")
+    assert said["artifacts.train.size"] == ("Ada Example", 2)
+    assert said["stage"] == ("Bob", "archived")
+    # what git blame says of the line
+    lines = git(".", "blame", "--line-porcelain", "gitmodel", "--", "models/iris/versions/1.toml").split("\n")
+    commits = [line.split()[0] for line in lines if len(line.split()[0:1]) and len(line.split()[0]) == 40]
+    texts = [line[1:] for line in lines if line.startswith("\t")]
+    for key, field in (("accuracy", "metadata.accuracy"), ("rows", "metadata.rows"), ("name", "name")):
+        at = next(number for number, text in enumerate(texts) if text.startswith(f"{key} = "))
+        assert found[field].commit == commits[at]
+
+
+def test_blame_of_a_stage_prints_a_table(iris, capsys):
+    code, out, _ = ask(capsys, "blame", "iris@production", "--filter", 'field in ["stage", "aliases.champion"]')
+    assert code == 0
+    assert [line.split()[:2] for line in out.splitlines()[1:]] == [["stage", "production"], ["aliases.champion", "2"]]
+    assert "Bob" in out
+
+
+def test_a_rename_is_one_event_and_no_field_is_its(iris):
+    with Client() as client:
+        client.get_model("iris").rename("flowers")
+        client.get_version("flowers@1").log_metadata(after=True)
+        told = [(event.model, event.version, event.what) for event in client.log("flowers")]
+        assert told[:3] == [
+            ("flowers", 1, "changed"),
+            ("flowers", None, "renamed from iris"),
+            ("iris", 2, "got the alias champion"),
+        ]
+        assert told[-1] == ("iris", None, "registered")
+        assert [event.what for event in client.log("iris@1")] == [
+            "changed", "archived", "left production", "entered production", "changed", "made",
+        ]  # fmt: skip
+        assert [event.what for event in client.log()][:2] == ["changed", "renamed from iris"]
+        found = {origin.field: origin.author for origin in client.blame("flowers@1")}
+        assert (found["metadata.accuracy"], found["metadata.rows"]) == ("Bob", "Ada Example")
+        assert found["metadata.after"] == "Ada Example"
+
+
+def test_a_deleted_version_has_a_log_and_a_model_that_is_gone_too(iris):
+    with Client() as client:
+        version = client.get_model("iris").create_version()
+        version.delete(reason="wrong")
+        assert [event.what for event in client.log("iris@3")] == ["deleted", "made"]
+        client.delete_model("iris", force=True)
+        assert next(iter(client.log("iris"))).model == "iris"
+        with pytest.raises(NotFound):
+            client.log("iris@9")
+
+
+def test_a_shallow_clone_is_refused(iris, code_repo, tmp_path):
+    for name in ("production", "champion"):
+        run(code_repo, "update-ref", "-d", f"refs/tags/model/iris/{name}")
+    shallow = tmp_path / "shallow"
+    subprocess.run(
+        ["git", "clone", "-q", "--depth=2", "--no-single-branch", code_repo.as_uri(), str(shallow)], check=True
+    )
+    with Client(shallow) as client:
+        for ask_for in (lambda: list(client.log("iris")), lambda: client.blame("iris@1"), lambda: list(client.log())):
+            with pytest.raises(Invalid, match="this clone is shallow"):
+                ask_for()
+
+
+def test_an_empty_registry_has_no_log(code_repo):
+    with Client(code_repo) as client:
+        assert list(client.log()) == []
+
+
+def test_fields_are_told_apart_by_type_and_value():
+    one = fields_of(b'a = 1\nb = nan\nc = ["x"]\n', "x")
+    two = fields_of(b'a = true\nb = nan\nc = ["x", "y"]\n', "x")
+    assert changed_fields(one, two) == ("a", "c")
+    assert fields_of(b"= broken", "x") == {}
