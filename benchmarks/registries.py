@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -72,10 +72,15 @@ def metadata(number: int) -> dict[str, float | int | str]:
 
 def build(path: Path, models: dict[str, range], environ: dict[str, str], *, versions_per_commit: int = 1) -> None:
     """Add the versions of each model to the registry at *path*, beginning it where there is none."""
+    write(path, lambda begun: _changes(models, versions_per_commit, begun=begun), environ)
+
+
+def write(path: Path, changes: Callable[[bool], Iterable[tuple[list[File], str]]], environ: dict[str, str]) -> None:
+    """Add commits to the registry at *path*, each of files and a subject; *changes* is told whether it has begun."""
     exists = subprocess.run(
         ["git", "-C", str(path), "rev-parse", "-q", "--verify", BRANCH], capture_output=True, env=environ, check=False
     ).stdout.strip()
-    stream = _stream(models, versions_per_commit, exists.decode())
+    stream = _stream(changes(bool(exists)), exists.decode())
     command = ["git", "-C", str(path), "fast-import", "--quiet", "--done", "--depth=50"]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, env=environ)
     assert process.stdin is not None
@@ -91,9 +96,9 @@ def open_registry(path: Path, environ: dict[str, str]) -> Client:
     return Client(path, environ=environ)
 
 
-def _stream(models: dict[str, range], versions_per_commit: int, tip: str) -> Iterator[bytes]:
+def _stream(changes: Iterable[tuple[list[File], str]], tip: str) -> Iterator[bytes]:
     yield b"feature done\n"
-    for commits, (files, subject) in enumerate(_changes(models, versions_per_commit, begun=bool(tip))):
+    for commits, (files, subject) in enumerate(changes):
         when = f"{WHO} {int(START.timestamp()) + 60 * commits} +0000"
         message = f"{subject}\n".encode()
         yield f"commit {BRANCH}\ncommitter {when}\ndata {len(message)}\n".encode() + message

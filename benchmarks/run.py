@@ -20,6 +20,7 @@ from lineage import measure_graph, measure_kept_code, measure_lineage
 from measuring import Cost, Table, describe_machine, measure, measure_command, peak_memory
 from peers import PEERS, Peer, run_peer
 from plumbing import Plumbing, Recorder, Written
+from store_care import measure_care
 from stores import measure_stores
 
 from gitmodel import __version__
@@ -328,7 +329,19 @@ def main() -> None:
     """Measure what was asked for, print it, and end with 1 if a target was missed."""
     parser = argparse.ArgumentParser(description="Print every figure of gitmodel's size and speed.")
     parser.add_argument("--quick", action="store_true", help="small sizes: a minute instead of a quarter of an hour")
-    parts = ("validity", "versions", "plumbing", "commands", "models", "growth", "memory", "lineage", "stores", "peers")
+    parts = (
+        "validity",
+        "versions",
+        "plumbing",
+        "commands",
+        "models",
+        "growth",
+        "memory",
+        "lineage",
+        "stores",
+        "care",
+        "peers",
+    )
     parser.add_argument("--only", nargs="+", choices=parts, default=parts, help="these parts alone")
     parser.add_argument("--peers", nargs="*", choices=sorted(PEERS), default=sorted(PEERS), help="whom to compare with")
     parser.add_argument(
@@ -348,6 +361,8 @@ def main() -> None:
                 continue
             if part == "stores":
                 measure_stores(run.table, folder / "stores", size=(64 if run.quick else 1024) << 20, files=run.large)
+            elif part == "care":
+                measure_care(run.table, folder / "care", run.environ, objects=10 * run.large)
             elif part == "lineage":
                 sizes = (run.large,) if run.quick else (run.large, 10 * run.large)
                 measure_lineage(run.table, folder / "lineage", run.environ, sizes)

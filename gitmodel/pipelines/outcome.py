@@ -19,11 +19,13 @@ from gitmodel.domain.references import VersionRef
 from gitmodel.domain.runs import plan_run
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import Conflict, GateRefused, Unsigned, UsageError
+from gitmodel.pipelines.caching import is_there
 from gitmodel.pipelines.pinning import Target
 from gitmodel.pipelines.worker import Result
 from gitmodel.registry.admission import judge
 from gitmodel.registry.runs import fitting
 from gitmodel.registry.writer import Batch
+from gitmodel.storage.stores import ArtifactStore
 
 log = logging.getLogger("gitmodel.pipelines")
 
@@ -77,6 +79,8 @@ def _commit(
     plans = [plan for plan in plans if not (unsigned and plan["verb"] == "stage")]
     if rules.record == "versioned" and not (record.versions or plans):
         return None
+    if succeeded:
+        _check_cached(client.store, results)
     record = fitting(record, client.store)
     batch = Batch(client.repository, _subject(record, kept))
     refused: dict[str, None] = {}
@@ -108,6 +112,16 @@ def _commit(
     for message in [*refused, *([unsigned] if unsigned else [])]:
         log.warning("%s; the run is recorded without it", message)
     return record
+
+
+def _check_cached(store: ArtifactStore, results: Mapping[str, Result]) -> None:
+    """Raises Conflict if what a step returned earlier was removed since: nothing is to name what is not there."""
+    for step, result in results.items():
+        if result["status"] == "cached" and not all(is_there(store, output) for output in result["outputs"]):
+            raise Conflict(
+                f"what step {step} returned earlier was removed from {store.url} while the run was under way",
+                hint="run the pipeline again",
+            )
 
 
 def _renumbered(result: Result, old: Target, new: Target) -> Result:

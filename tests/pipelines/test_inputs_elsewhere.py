@@ -1,9 +1,14 @@
 """Steps take artifacts that stay where they are, and those of models with a store of their own."""
 
+from pathlib import Path
+
 import pytest
 
-from gitmodel import ExternalArtifact, pipeline, step
+from gitmodel import ExternalArtifact, ModelConfig, pipeline, step
+from gitmodel.domain.digests import digest_of
+from gitmodel.errors import Conflict
 from gitmodel.pipelines import RunFailed
+from gitmodel.storage.local_store import LocalStore
 
 
 def of_demo(name):
@@ -48,3 +53,27 @@ def test_what_changed_outside_is_noticed_by_the_step(client, demo, tmp_path):
     (tmp_path / "raw.txt").write_text("new\n")
     with pytest.raises(RunFailed, match="is not what was linked"):
         join.run(client=client)
+
+
+@step
+def given() -> str:
+    return "given"
+
+
+@step(enable_cache=False)
+def clean(text: str, store: str) -> int:
+    if store:
+        LocalStore(Path(store)).remove(digest_of(b"given"))
+    return len(text)
+
+
+@pipeline(model_config=ModelConfig(name="demo", create_new_model_version=True))
+def reuse(store: str = ""):
+    clean(given(), store)
+
+
+def test_a_run_names_nothing_that_was_cleaned_up_while_it_was_under_way(client):
+    reuse.run(client=client)
+    with pytest.raises(Conflict, match="what step given returned earlier was removed"):
+        reuse.run(client=client, store=str(client.store_root))
+    assert [found.number for found in client.get_model("demo").versions] == [1]

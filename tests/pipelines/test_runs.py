@@ -24,7 +24,7 @@ from gitmodel import (
     pipeline,
     step,
 )
-from gitmodel.registry import artifacts, checking
+from gitmodel.registry import checking
 from gitmodel.storage.journal import Journal
 
 DEMO = ModelConfig(name="demo", license="Apache", create_new_model_version=True)
@@ -268,7 +268,7 @@ class TestFailure:
             assert "make room" in caught.value.hint
             assert sorted(run.status for run in client.list_runs()) == ["failed", "succeeded"]
             assert [version.number for version in client.get_model("demo").versions] == [1]
-            assert all(not seen.error for seen in artifacts.verify(client.writer, client.store))
+            assert all(not seen.error for seen in client.verify())
             size = 1 << 19
             one.run(client=client)
             assert client.get_version("demo").get_artifact("large").size == size
