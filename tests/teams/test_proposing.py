@@ -2,11 +2,13 @@
 
 import json
 import os
+import re
 import subprocess
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from hosting import merge_within
 from teamwork import BRANCH, refs
 
 from gitmodel import Client, UsageError
@@ -309,3 +311,59 @@ class TestPlanned:
         assert (found.problems, found.rules) == ((), ())
         with pytest.raises(NotFound, match="there is no commit"):
             bob.check("nowhere")
+
+
+def told(capsys, bob, *words):
+    """A command as a terminal shows it: its exit code, stdout, stderr behind `! `, ids and folders by name."""
+    code = run_program([*words])
+    said = capsys.readouterr()
+    shown = said.out + "".join(f"! {line}\n" for line in said.err.splitlines())
+    shown = shown.replace(str(bob.repository.common_dir), "<git>")
+    shown = re.sub(r"\b[0-9a-f]{12,40}\b", "<digest>", re.sub(r"-[0-9a-f]{7}\b", "-<id>", shown))
+    return f"{shown}[{code}]\n"
+
+
+def test_from_proposal_to_force_as_a_terminal_shows_it(ada, bob, bare, monkeypatch, capsys):
+    monkeypatch.chdir(bob.repository.git.top)
+    monkeypatch.setenv("COLUMNS", "160")
+    assert (
+        told(capsys, bob, "propose", "iris@3", "production", "--reason", "better", "--push")
+        == """\
+Promote iris 3 to production: proposed on propose/iris/production/3-<id>, for gitmodel
+open a pull request of propose/iris/production/3-<id> to gitmodel at your host
+its text is in: <git>/gitmodel/proposals/iris-production-3-<id>.md
+[0]
+"""
+    )
+    assert (
+        told(capsys, bob, "proposals")
+        == """\
+BRANCH                             CHANGES                 WHO          RULES
+propose/iris/production/3-<id>  iris production 2 -> 3  Ada Example  pass
+[0]
+"""
+    )
+    assert (
+        told(capsys, bob, "plan")
+        == """\
+iris: production 2 -> 3
+  by Ada Example
+  reason: better
+  version 3 by ada
+  accuracy: 0.2 -> 0.3 (+0.1)
+  data train: <digest> -> <digest>
+[0]
+"""
+    )
+    merge_within(bare, *ada.list_proposals())
+    monkeypatch.chdir(ada.repository.git.top)
+    assert (
+        told(capsys, ada, "apply", "--push")
+        == """\
+MODEL  STAGE       VERSION  NOW
+iris   production  2 -> 3   in force, here and at the remote
+[0]
+"""
+    )
+    assert told(capsys, ada, "apply", "--push") == "! nothing was pending\n[0]\n"
+    assert told(capsys, ada, "proposals") == "! no proposal is open\n[0]\n"
