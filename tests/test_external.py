@@ -223,3 +223,10 @@ def test_a_bucket_that_only_the_branch_names_is_not_asked(iris, capsys, git):
     assert (code, "git model store trust s3://bucket-of-others/" in err) == (6, True)
     code, out, _ = ask(capsys, "verify")
     assert (code, "not told to trust" in out) == (7, True)
+
+
+def test_a_checkout_brings_it_along(iris, huge, tmp_path, capsys):
+    assert ask(capsys, "version", "create", "iris")[0] == 0
+    assert ask(capsys, "link", "iris@2", "--data", f"raw={huge}", "--external")[0] == 0
+    assert ask(capsys, "checkout", "iris@2", tmp_path / "out")[0] == 0
+    assert (tmp_path / "out/artifacts/raw").read_bytes() == huge.read_bytes()

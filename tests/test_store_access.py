@@ -175,3 +175,13 @@ def test_a_store_that_is_read_only_here_is_read_and_not_written(iris, capsys, mo
         artifact = client.get_version("iris@1").get_artifact("train")
         assert artifact.path().read_text() == "a,b\n"
         assert client.access.named().read_only
+
+
+def test_a_clone_is_told_which_store_to_trust(iris, capsys, git, tmp_path):
+    record_store(iris, "s3://bucket-of-others/models")
+    git(tmp_path, "init", "-q", "--bare", "remote.git")
+    git(iris, "push", "-q", str(tmp_path / "remote.git"), "main", "gitmodel")
+    code, _, err = ask(capsys, "clone", tmp_path / "remote.git", tmp_path / "bob")
+    assert (code, err) == (0, "its artifacts are in s3://bucket-of-others/models: git model store trust default\n")
+    with Client(tmp_path / "bob") as client, pytest.raises(Refused):
+        client.get_model("iris").create_version(data={"train": iris / "train.csv"})

@@ -10,6 +10,7 @@ import click
 
 from gitmodel.cli import options, shapes
 from gitmodel.cli.grammar import Invocation, command
+from gitmodel.domain.urls import shown_url
 
 if TYPE_CHECKING:
     from gitmodel.domain.refs import StageRef
@@ -32,8 +33,11 @@ def clone(invocation: Invocation, url: str, folder: str | None) -> None:
     with Client(made, repo=made) as client:
         view = joining.describe_remote(client.repository)
         models = len(client.list_models())
+        untrusted = [named for named in client.list_stores() if not named.trusted]
     said = f"cloned into {made}: {models} {'model' if models == 1 else 'models'}"
     invocation.output.outcome(said, shapes.REMOTE, vars(view), name=str(made))
+    for named in untrusted:
+        invocation.output.note(f"its artifacts are in {shown_url(named.url)}: git model store trust {named.name}")
 
 
 @command(example="git model remote")

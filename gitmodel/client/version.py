@@ -271,7 +271,7 @@ class ModelVersion:
             self.reference,
             self._view().record,
             Path(folder).expanduser(),
-            store=lambda: client.store,
+            source=lambda link: client.access.source(self._model, link),
             code=client.open_code(),
             folder=artifacts,
         )
@@ -286,7 +286,7 @@ class ModelVersion:
 
         client = self._client
         target = Path(path).expanduser()
-        return export(client.repository, self._ref(), target, store=client.store, inputs=inputs)
+        return export(client.repository, self._ref(), target, store=client.access.of_model(self._model), inputs=inputs)
 
     def card(self) -> str:
         """The model card: Markdown with the YAML header that model hubs read, from the records alone.

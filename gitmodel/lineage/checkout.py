@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gitmodel.domain.manifest import fault_of_path
-from gitmodel.domain.records import Code, VersionRecord
+from gitmodel.domain.records import ArtifactLink, Code, VersionRecord
 from gitmodel.errors import GitModelError, NotFound, UsageError
 from gitmodel.registry.artifacts import fetch_artifact
 from gitmodel.storage.artifacts import Progress
@@ -37,7 +37,7 @@ def checkout(
     record: VersionRecord,
     target: Path,
     *,
-    store: Callable[[], ArtifactStore],
+    source: Callable[[ArtifactLink], ArtifactStore],
     code: CodeRepository,
     folder: str = FOLDER,
     progress: Progress | None = None,
@@ -51,7 +51,7 @@ def checkout(
     if fault := fault_of_path(folder) or ("it is .git" if folder.split("/")[0].casefold() == ".git" else ""):
         raise UsageError(f"{folder!a} is no folder in a work tree: {fault}", hint="name one such as artifacts")
     commit = code.exact(record.code, reference)
-    _refuse_lost(reference, record, store)
+    _refuse_lost(reference, record, source)
     add_code(code, commit, target)
     try:
         place = target / folder
@@ -65,7 +65,7 @@ def checkout(
             # Else the work tree would count as changed.
             (place / ".gitignore").write_text("*\n", encoding="ascii")
         for link in record.artifacts:
-            fetch_artifact(store(), link, found[link.name], progress=progress)
+            fetch_artifact(source(link), link, found[link.name], progress=progress)
     except BaseException:
         with suppress(GitModelError):
             code.remove_worktree(target)
@@ -85,9 +85,9 @@ def is_changed(code: Code | None, commit: str) -> bool:
     return bool(code and code.dirty and commit != code.snapshot)
 
 
-def _refuse_lost(reference: str, record: VersionRecord, store: Callable[[], ArtifactStore]) -> None:
+def _refuse_lost(reference: str, record: VersionRecord, source: Callable[[ArtifactLink], ArtifactStore]) -> None:
     for link in record.artifacts:
-        if not link.is_external and not store().holds(link.digest):
+        if not link.is_external and not source(link).holds(link.digest):
             raise NotFound(
                 f"the artifact store does not have {link.name} of {reference} ({link.digest})",
                 hint="`git model config store` shows which store this is; `git model verify` says what is missing",

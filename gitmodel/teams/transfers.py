@@ -91,7 +91,9 @@ def _in_use(snapshot: Snapshot) -> Iterator[tuple[str, ArtifactLink]]:
         numbers = {state.in_force for state in found.stages} | {found.latest}
         wanted = sorted(number for number in numbers if number is not None)
         for record in usable(snapshot.versions(found.name, wanted)):
-            yield from ((found.name, link) for link in record.artifacts if not link.is_external)
+            for link in record.artifacts:
+                if not link.is_external and purge_of(snapshot, link.digest) is None:
+                    yield found.name, link
 
 
 class _Told:
