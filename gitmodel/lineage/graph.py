@@ -66,6 +66,7 @@ class _Records:
         self._runs: dict[str, RunRecord | None] = {}
         self._missing: dict[str, str] = {}
         self._damaged: dict[str, str] = {}
+        self._found: dict[str, list[paths.RecordPath]] = {}
         self._states: dict[str, list[StageState]] = {}
 
     def digest(self, given: str) -> str:
@@ -142,12 +143,18 @@ class _Records:
         )
 
     def _places(self, digest: str) -> list[paths.RecordPath]:
-        found = [place for path in self._mentioned.paths(digest) if (place := paths.parse_path(path))]
-        return sorted(found, key=lambda place: (place.kind, place.model, len(place.key), place.key))
+        if digest not in self._found:
+            found = [place for path in self._mentioned.paths(digest) if (place := paths.parse_path(path))]
+            found.sort(key=lambda place: (place.kind, place.model, len(place.key), place.key))
+            self._found[digest] = found
+        return self._found[digest]
 
     @cached_property
     def _mentioned(self) -> Mentioned:
-        return Mentions(self._repository.git, self._repository.reader).at(self.snapshot.commit, self._more)
+        commit = self.snapshot.commit
+        files = self._repository.files(commit)
+        trees = ",".join(files.id(folder) or "" for folder in (paths.MODELS, paths.RUNS))
+        return Mentions(self._repository.git, self._repository.reader).at(commit, trees, self._more)
 
     def _more(self, path: str, data: bytes) -> Iterable[str] | None:
         """The digests that only the details of a long run hold."""

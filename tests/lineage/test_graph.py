@@ -86,6 +86,7 @@ def test_the_index_can_be_lost_torn_or_old_and_nothing_changes(past, story):
     index = story / ".git" / "gitmodel" / "mentions"
     first = past.lineage("measurements@3")
     assert index.is_file()
+    assert past.lineage("measurements@3") == first
     index.write_bytes(index.read_bytes()[:-7])
     assert past.lineage("measurements@3") == first
     index.unlink()
@@ -250,8 +251,9 @@ def test_a_long_run_whose_steps_are_in_the_store_is_followed_or_named(client, ca
     assert id in {node.id for node in client.lineage(A).nodes}
     (client.repository.common_dir / "gitmodel" / "mentions").unlink()
     client.store.remove(record.details)
-    with pytest.raises(NotFound, match="but 1 cannot be read"):
-        client.lineage(A)
+    for _ in range(2):  # what could not be read is asked for each time
+        with pytest.raises(NotFound, match="but 1 cannot be read"):
+            client.lineage(A)
     code, _, err = ask(capsys, "lineage", id, "--format", "json")
     assert code == 0
     assert "the artifact store, which does not have" in err
