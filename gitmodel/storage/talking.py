@@ -70,7 +70,9 @@ def _hear(process: subprocess.Popen[bytes], silence: float) -> tuple[dict[int, b
             selector.register(pipe, selectors.EVENT_READ)
         silent = False
         while selector.get_map() and not silent:
-            ready = selector.select(min(silence, _LOOK))
+            # before it is listened to: what it says as it ends is heard as well
+            ended = process.poll() is not None
+            ready = selector.select(0 if ended else min(silence, _LOOK))
             for key, _ in ready:
                 data = os.read(key.fd, 1 << 16)
                 heard[key.fd].append(data)
@@ -78,7 +80,7 @@ def _hear(process: subprocess.Popen[bytes], silence: float) -> tuple[dict[int, b
                     selector.unregister(key.fileobj)
             if ready:
                 last = time.monotonic()
-            elif process.poll() is not None:
+            elif ended:
                 break  # what it left running says nothing to us
             silent = time.monotonic() - last > silence
     return {descriptor: b"".join(parts) for descriptor, parts in heard.items()}, silent

@@ -9,6 +9,7 @@ from servers import SSHD, http_server, ssh_server
 from teamwork import assert_sound, refs
 
 from gitmodel import Client, Refused, Unreachable
+from gitmodel.storage import talking
 from gitmodel.teams import joining
 
 PRODUCTION = "refs/tags/model/iris/production"
@@ -181,3 +182,9 @@ def test_who_registers_cannot_put_production_in_force_on_a_host_that_protects_th
         release.push()
         assert refs(bare)[PRODUCTION] != in_force
     assert_sound(bare)
+
+
+def test_the_last_words_of_a_program_are_heard(tmp_path, monkeypatch):
+    monkeypatch.setattr(talking, "_LOOK", 0.0)
+    said = [talking.listen(["sh", "-c", "printf words"], os.environ, cwd=tmp_path, silence=60) for _ in range(50)]
+    assert [one.stdout for one in said] == [b"words"] * 50
