@@ -33,7 +33,8 @@ _FEW = 2_000
 _WANTED = frozenset({"registry", "model", "stage", "alias", "archived"})
 # Ids of 41 bytes on one command line, of which Linux takes 2 MiB.
 _MOST = 20_000
-_SHORTEST_PAUSE, _LONGEST_PAUSE = 0.05, 2.0
+# A pause is at most as long as so many tries.
+_MOST_TRIES = 8
 
 
 class UrlRepository(Repository):
@@ -313,16 +314,21 @@ class UrlRepository(Repository):
 
 
 class _UrlTries(Tries):
-    """Tries until the time is over, with the server's refs fetched again before each."""
+    """Tries until the time is over, with the server's refs fetched again before each.
+
+    Pauses grow with what a try takes: on a slow line others need as long, and all would meet again.
+    """
 
     def __init__(self, repository: UrlRepository) -> None:
         super().__init__(repository)
         self._url_repository = repository
         self._count = 0
+        self._began = time.monotonic()
 
     def failed(self, error: Conflict) -> None:
-        repository = self._url_repository
-        if time.monotonic() >= repository._ends:
+        repository, now = self._url_repository, time.monotonic()
+        left = repository._ends - now
+        if left <= 0:
             raise Conflict(
                 f"others kept changing {repository.url} for {repository.timeout:g} s, and nothing was changed: "
                 f"{error.message}",
@@ -332,7 +338,9 @@ class _UrlTries(Tries):
         if isinstance(error, Locked):
             super().failed(error)
         else:
-            time.sleep(random.uniform(0, min(_LONGEST_PAUSE, _SHORTEST_PAUSE * 2**self._count)))
+            longest = (now - self._began) * min(2**self._count, _MOST_TRIES)
+            time.sleep(random.uniform(0, min(longest, left)))
+        self._began = time.monotonic()
         repository.fetch_all()
 
 
