@@ -1,4 +1,4 @@
-"""What working with others costs: pull, push, replay of divergent commits, plan and check of a proposal."""
+"""What working with others costs: pull, push, replay of divergent commits, plan and check of a proposal, use by URL."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import by_url
 from registries import BRANCH, build, hermetic_environment, new_repository
 
 from gitmodel.client import Client
@@ -43,6 +44,7 @@ def main() -> None:
         print(f"{name:44} {statistics.median(seconds) * 1000:9.0f} ms")
     replay = statistics.median(figures[f"replay of {DIVERGENT} divergent commits"])
     print(f"{'replay of one commit':44} {replay / DIVERGENT * 1000:9.1f} ms")
+    by_url.main()
 
 
 def begin(top: Path, environ: dict[str, str]) -> None:

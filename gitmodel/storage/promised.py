@@ -13,6 +13,9 @@ from gitmodel.storage.trees import CommitFiles, Trees
 
 R = TypeVar("R")
 
+# Who asks for more versions of a model than these at once is about to ask for all.
+_FEW = 60
+
 
 class PromisedTrees(Trees):
     """`Trees` of a repository that was fetched with `--filter=blob:none`.
@@ -60,12 +63,18 @@ class PromisedFiles(CommitFiles):
 
     def load_many(self, found: Iterable[str], schema: Schema[R], *, newer: bool) -> Iterator[R | Invalid]:
         wanted = list(found)
-        self.ensure(wanted)
+        self.ensure(wanted if len(wanted) <= _FEW else [*wanted, *self._beside(wanted)])
         return super().load_many(wanted, schema, newer=newer)
 
     def ensure(self, wanted: Iterable[str]) -> None:
         """Fetch what is missing of the files at the paths *wanted*."""
         self._promised.ensure(id for path in wanted if (id := self._known(path)))
+
+    def _beside(self, wanted: Iterable[str]) -> Iterator[str]:
+        """The versions of the models that *wanted* are versions of: who reads a hundred reads the next one, too."""
+        folders = {path.partition("/versions/")[0] for path in wanted if "/versions/" in path}
+        for folder in folders:
+            yield from (path for path, _ in self.walk(f"{folder}/versions"))
 
     def _known(self, path: str) -> str | None:
         try:

@@ -4,12 +4,16 @@ import os
 import shutil
 import subprocess
 import threading
+from datetime import datetime, timezone
 
 import pytest
 from servers import SSHD, ssh_server
 
 from gitmodel import Client, Invalid, NotFound, Unreachable, UsageError
+from gitmodel.domain import codec, records
 from gitmodel.domain.addresses import Address
+from gitmodel.domain.snapshot import Change
+from gitmodel.storage import url_repository
 from gitmodel.storage.url_cache import cache_folder
 
 READ = ("git-upload-pack",)
@@ -97,6 +101,21 @@ def test_round_trips_are_few_and_two_where_nothing_is_new(team, host):
     lazy = team.by_url("service", host.registry, max_age=60)
     assert trips(host, lambda: lazy.get_version("iris@production")) == 0
     assert trips(host, lazy.list_models) == 0
+
+
+def test_many_versions_come_in_one_go(team, ada, host, monkeypatch):
+    monkeypatch.setattr(url_repository, "_FEW", 50)
+    files = {
+        f"models/iris/versions/{f'{n // 100}xx/' if n > 99 else ''}{n}.toml": codec.encode(
+            records.VERSION, records.VersionRecord(n, datetime(2026, 11, 23, tzinfo=timezone.utc), metadata={"seed": n})
+        )
+        for n in range(4, 350)
+    }
+    ada.repository.transact(lambda _: Change(None, subject="Add many", files=files))
+    ada.push()
+    service = team.by_url("service", host.registry)
+    assert trips(host, lambda: service.get_model("iris").versions[-1].metadata) <= 11
+    assert len(service.get_model("iris").versions) == 349
 
 
 def test_the_handles_of_one_answer_ask_nothing_more(team, host):

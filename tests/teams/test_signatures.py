@@ -600,3 +600,24 @@ class TestOpenPGP:
         edit(tmp_path / "gpg", {"allowed_signers": line(keys, "bob")})
         with Client(tmp_path / "gpg", environ=person("ada")) as client, pytest.raises(GitModelError):
             promote(client)
+
+
+class TestWithoutAClone:
+    def test_a_stage_that_asks_for_signatures_is_read_with_its_branch(self, ada, repo, keys):
+        promote(ada)
+        with Client(repo.as_uri()) as service:
+            version = service.get_version("iris@production")
+            assert (version.number, version.frozen) == (2, "")
+            assert service.get_version("iris@staging").frozen == "model/iris/staging"
+        commit = run(repo, "rev-parse", "model/iris/production^{commit}")
+        tag_by_hand(repo, keys, commit, key="mallory", tagger="mallory")
+        with Client(repo.as_uri()) as service, pytest.raises(Invalid, match="does not count"):
+            service.get_version("iris@production")
+
+    def test_what_is_promoted_by_url_is_signed(self, ada, repo, keys):
+        run(repo, "config", "--global", "gpg.format", "ssh")
+        run(repo, "config", "--global", "user.signingKey", str(keys / "ada.pub"))
+        with Client(repo.as_uri(), environ=person("ada")) as job:
+            assert not promote(job, 3).pending
+        assert held(ada)["production"] == (3, 3)
+        assert checking.check(ada.repository) == []

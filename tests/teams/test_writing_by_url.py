@@ -99,7 +99,7 @@ def test_a_registry_without_a_store_that_others_reach_says_what_to_do(team, tmp_
 
 def test_twenty_jobs_at_once_all_succeed(team, ada, bare):
     # by path: the contention is the same, and a server for each of thousands of requests would only cost time
-    jobs = [team.by_url(f"job{number}", bare.as_uri()) for number in range(20)]
+    jobs = [team.by_url(f"job{number}", bare.as_uri(), timeout=300) for number in range(20)]
     made = []
 
     def work(job, number):
@@ -114,7 +114,7 @@ def test_twenty_jobs_at_once_all_succeed(team, ada, bare):
 
 @pytest.mark.soak
 def test_twenty_jobs_at_once_all_succeed_over_http(team, ada, host, bare):
-    jobs = [team.by_url(f"job{number}", host.registry) for number in range(20)]
+    jobs = [team.by_url(f"job{number}", host.registry, timeout=600) for number in range(20)]
     assert all_at_once([lambda job=job: job.get_model("iris").create_version() for job in jobs]) == []
     assert numbers(jobs[0]) == list(range(1, 24))
     assert_sound(bare)

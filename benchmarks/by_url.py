@@ -1,0 +1,97 @@
+"""What a registry by URL costs over HTTP on loopback: time, round trips, and what the cache holds then.
+
+`python benchmarks/by_url.py` prints these alone; `python benchmarks/teams.py` ends with them.
+"""
+
+from __future__ import annotations
+
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import registries
+
+from gitmodel.client import Client
+
+sys.path.append(str(Path(__file__).parents[1] / "tests" / "teams"))
+from servers import http_server
+
+SIZES = (10, 10_000)
+ROUNDS = 3
+JOBS = 20
+WORKS: dict[str, Callable[[Client], Any]] = {
+    "resolve": lambda client: client.get_version("iris@production").metadata,
+    "list": lambda client: client.list_models(),
+    "create a version": lambda client: client.get_model("iris").create_version(metadata={"accuracy": 0.9}),
+}
+
+
+def main() -> None:
+    """Measure, and print a line for each figure."""
+    with tempfile.TemporaryDirectory() as folder:
+        environ = registries.hermetic_environment(Path(folder) / "home")
+        for size in SIZES:
+            measure(Path(folder) / str(size), size, environ)
+
+
+def measure(place: Path, size: int, environ: dict[str, str]) -> None:
+    """Serve a registry of *size* versions; *cold* is with nothing in the cache, *warm* with all that is asked for."""
+    place.mkdir()
+    made = registries.new_repository(place / "made", environ)
+    registries.build(made, {"iris": range(1, size + 1)}, environ)
+    with Client(made, environ=environ) as client:
+        client.get_version(f"iris@{size // 2}").set_stage("production")
+    remote = place / "remote.git"
+    subprocess.run(["git", "clone", "-q", "--bare", str(made), str(remote)], check=True, env=environ)
+    for key in ("uploadpack.allowFilter", "http.receivepack"):
+        subprocess.run(["git", "-C", str(remote), "config", key, "true"], check=True, env=environ)
+    with http_server(place) as server:
+        caches = (place / f"cache-{number}" for number in count())
+
+        def opened(cache: Path) -> Client:
+            return Client(
+                place, repo=f"{server.url}/remote.git", environ={**environ, "XDG_CACHE_HOME": str(cache)}, timeout=600
+            )
+
+        for name, work in WORKS.items():
+            for warm in (False, True):
+                seconds, trips, kept, cache = [], 0, 0, next(caches)
+                for turn in range(ROUNDS + warm):
+                    cache = cache if warm else next(caches)
+                    with opened(cache) as client:
+                        server.seen.clear()
+                        begun = time.perf_counter()
+                        work(client)
+                        seconds += [time.perf_counter() - begun] if turn or not warm else []
+                    trips = len(server.seen)
+                    kept = sum(file.stat().st_size for file in cache.rglob("*") if file.is_file())
+                told(size, f"{name}, {'warm' if warm else 'cold'}", statistics.median(seconds), trips, kept)
+        if size == SIZES[0]:
+            clients = [opened(next(caches)) for _ in range(JOBS)]
+            threads = [threading.Thread(target=WORKS["create a version"], args=(client,)) for client in clients]
+            server.seen.clear()
+            begun = time.perf_counter()
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+            told(size, f"{JOBS} versions by {JOBS} jobs at once", time.perf_counter() - begun, len(server.seen), 0)
+            for client in clients:
+                client.close()
+
+
+def told(size: int, name: str, seconds: float, trips: int, kept: int) -> None:
+    """Print one figure."""
+    held = f"{kept / 1024:8.0f} KB cached" if kept else ""
+    print(f"by URL, {size:6} versions: {name:28} {seconds * 1000:8.0f} ms {trips:4} round trips {held}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,148 @@
+"""A registry by URL on the command line: what is printed, and how each refusal reads."""
+
+import json
+
+import pytest
+from transcripts import ask
+
+from gitmodel.registry import setup
+
+
+@pytest.fixture
+def url(team, ada, bare, tmp_path, monkeypatch):
+    """The URL of the team's registry, which names the store; the commands run in no repository."""
+    setup.begin(ada.repository, store=team.store)
+    ada.push()
+    (tmp_path / "nowhere").mkdir()
+    monkeypatch.chdir(tmp_path / "nowhere")
+    return bare.as_uri()
+
+
+def test_reading_says_what_it_read(url, capsys, monkeypatch):
+    note = "as the tag model/iris/production froze it; the branch was not read\n"
+    assert ask(capsys, "--repo", url, "resolve", "iris@production") == (0, "iris@2\n", note)
+    assert ask(capsys, "--repo", url, "resolve", "iris@3") == (0, "iris@3\n", "")
+    assert ask(capsys, "--repo", url, "-q", "resolve", "iris@production") == (0, "iris@2\n", "")
+    code, out, err = ask(capsys, "--repo", url, "resolve", "iris@production", "--format", "json")
+    assert (code, json.loads(out)["frozen"], err) == (0, "model/iris/production", "")
+    code, out, err = ask(capsys, "--repo", url, "get", "iris@production", "-o", "train.txt")
+    assert (code, out, err) == (0, "wrote train of iris@2 to train.txt (6 B, verified)\n", note)
+    monkeypatch.setenv("GITMODEL_REPO", url)
+    assert ask(capsys, "list", "-q") == (0, "iris\n", "")
+    code, out, err = ask(capsys, "config", "repo", "--format", "json")
+    assert (code, json.loads(out)[0]["value"], json.loads(out)[0]["source"]) == (0, url, "GITMODEL_REPO")
+
+
+def test_writing_says_what_is_done(url, capsys, monkeypatch):
+    monkeypatch.setenv("GITMODEL_REPO", url)
+    assert ask(capsys, "version", "create", "iris", "--metadata", "accuracy=0.9") == (0, "made iris@4\n", "")
+    assert ask(capsys, "promote", "iris@4", "staging") == (0, "iris@4 is in staging now\n", "")
+    made = ("version", "create", "iris", "--idempotency-key", "nightly")
+    assert ask(capsys, *made) == (0, "made iris@5\n", "")
+    assert ask(capsys, *made) == (0, "iris@5 was made before, under the same idempotency key\n", "")
+    assert ask(capsys, "init") == (
+        0,
+        "there is a registry on the branch gitmodel\nartifacts are kept in "
+        f"{json.loads(ask(capsys, 'config', 'store', '--format', 'json')[1])[0]['value']}\nnext: git model list\n",
+        "",
+    )
+
+
+def test_a_command_that_a_ci_job_runs_again_says_so(url, capsys, monkeypatch):
+    monkeypatch.setenv("GITMODEL_REPO", url)
+    monkeypatch.setenv("CI_JOB_ID", "71")
+    made = ("version", "create", "iris", "--metadata", "accuracy=0.9")
+    assert ask(capsys, *made) == (0, "made iris@4\n", "")
+    assert ask(capsys, *made) == (0, "iris@4 was made before, under the same idempotency key\n", "")
+    assert ask(capsys, *made, "--idempotency-key", "") == (0, "made iris@5\n", "")
+    monkeypatch.setenv("CI_JOB_ID", "72")
+    assert ask(capsys, *made) == (0, "made iris@6\n", "")
+
+
+def test_every_refusal_says_what_to_do(url, capsys, tmp_path, git):
+    assert ask(capsys, "--repo", url, "--offline", "resolve", "iris@production") == (
+        7,
+        "",
+        f"error: iris@production of {url} is not in the cache, and the server is not to be asked\n"
+        "hint: run it without --offline while the server can be reached\n",
+    )
+    assert ask(capsys, "--repo", url, "--offline", "register", "rose") == (
+        7,
+        "",
+        f"error: nothing can be written to {url} offline\nhint: run it without --offline\n",
+    )
+    assert ask(capsys, "--repo", url, "push") == (
+        2,
+        "",
+        f"error: the registry is {url} itself: there is nothing to pull from it or to push to it\n"
+        "hint: every command reads and writes there; for a registry of your own: git model clone URL\n",
+    )
+    assert ask(capsys, "--repo", url, "init", "--from", url) == (
+        2,
+        "",
+        f"error: the registry is {url} itself\nhint: --from is for a repository of your own: leave --repo out\n",
+    )
+    assert ask(capsys, "--repo", url, "config", "branch", "other") == (
+        2,
+        "",
+        f"error: {url} has no settings of yours\n"
+        "hint: set it for you: git config --global gitmodel.branch VALUE; or for everybody: git model init --store\n",
+    )
+    git(tmp_path, "init", "-q", "--bare", "empty.git")
+    empty = (tmp_path / "empty.git").as_uri()
+    assert ask(capsys, "--repo", empty, "register", "rose")[0] == 0
+    (tmp_path / "nowhere" / "train.csv").write_text("1\n")
+    assert ask(capsys, "--repo", empty, "version", "create", "rose", "--data", "train=train.csv") == (
+        7,
+        "",
+        f"error: {empty} names no artifact store that others reach\n"
+        "hint: name one: `git model --repo URL init --store URL` for everybody, GITMODEL_STORE=URL for you\n",
+    )
+    assert ask(capsys, "--repo", empty, "init")[:2] == (
+        0,
+        "there is a registry on the branch gitmodel\nno artifact store is named yet: --store\nnext: git model list\n",
+    )
+    assert ask(capsys, "--repo", empty, "init", "--store", tmp_path / "held")[0] == 0
+    assert ask(capsys, "--repo", empty, "version", "create", "rose", "--data", "train=train.csv")[:2] == (
+        0,
+        "made rose@1 with train\n",
+    )
+    code, out, err = ask(capsys, "--repo", "ftp://ada:s3cret@example.org/x", "list")
+    assert (code, out) == (2, "")
+    assert err == (
+        "error: a registry cannot be reached by ftp:\n"
+        "hint: write it as https://git.example.org/team/models.git; ssh: and file: work too\n"
+    )
+    code, _, err = ask(capsys, "--repo", url, "--max-age", "-1", "list")
+    assert (code, "max-age" in err) == (2, True)
+
+
+def test_a_url_with_credentials_is_not_written_into_a_setting(url, code_repo, capsys, monkeypatch, git):
+    monkeypatch.chdir(code_repo)
+    assert ask(capsys, "config", "repo", "https://ada:s3cret@git.example.org/x") == (
+        2,
+        "",
+        "error: the URL holds credentials, which a setting must never do\n"
+        "hint: write https://git.example.org/x, and let a credential helper of git give them: git help credentials\n",
+    )
+    assert ask(capsys, "config", "repo", url) == (0, f"repo is {url} now\n", "")
+    assert git(code_repo, "config", "gitmodel.repo") == url
+    assert ask(capsys, "list", "-q") == (0, "iris\n", "")
+
+
+def test_a_run_of_a_pipeline_is_recorded_by_url(url, code_repo, capsys, monkeypatch):
+    monkeypatch.chdir(code_repo)
+    monkeypatch.setenv("GITMODEL_REPO", url)
+    (code_repo / "train.py").write_text(
+        "from gitmodel import ModelConfig, pipeline, step\n"
+        "@step\n"
+        "def fit() -> dict:\n"
+        "    return {'classes': ['setosa']}\n"
+        "@pipeline(model_config=ModelConfig(name='iris', create_new_model_version=True))\n"
+        "def train():\n"
+        "    fit()\n"
+    )
+    code, _, err = ask(capsys, "run", "train.py")
+    assert code == 0, err
+    assert ask(capsys, "resolve", "iris@4")[:2] == (0, "iris@4\n")
+    assert ask(capsys, "runs", "list", "-q")[1].count("\n") == 1
