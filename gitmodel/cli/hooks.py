@@ -5,16 +5,19 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 import click
 
 from gitmodel.cli import shapes
 from gitmodel.cli.grammar import Invocation, LazyGroup, command
+from gitmodel.domain import pushes
 from gitmodel.errors import GitModelError, Invalid, Refused
 from gitmodel.storage import hooks
 from gitmodel.storage.hooks import HOOKS, LOCAL, SERVER, Hook
-from gitmodel.teams import receiving
-from gitmodel.teams.between import DECIDED, Between
+
+if TYPE_CHECKING:
+    from gitmodel.teams.between import Between
 
 _MOST_SHOWN = 20
 
@@ -69,12 +72,14 @@ def run(invocation: Invocation, name: str, arguments: tuple[str, ...]) -> None:
         invocation.output.note("nothing is judged: git calls this, with the refs of a push on standard input")
         return
     text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
-    updates = receiving.read_received(text) if name == SERVER else receiving.read_pushed(text)
+    updates = pushes.read_received(text) if name == SERVER else pushes.read_pushed(text)
     # what is pushed here is judged, whichever registry the settings name
     invocation.repo = "."
     repository = invocation.client.repository
-    if not any(receiving.concerns(update, repository.branch) for update in updates):
+    if not any(pushes.concerns(update, repository.branch) for update in updates):
         return
+    from gitmodel.teams import receiving  # a push of code does not pay for it
+
     found = receiving.judge_push(repository, updates, force=_is_forced(os.environ))
     for path in found.rules:
         invocation.output.warn(f"{path} is changed: it decides who may do what")
@@ -85,10 +90,12 @@ def run(invocation: Invocation, name: str, arguments: tuple[str, ...]) -> None:
 
 
 def _refusal(found: Between, name: str) -> GitModelError:
+    from gitmodel.teams.between import DECIDED
+
     count = len(found.problems)
     what = f"{'1 fault' if count == 1 else f'{count} faults'} in what is pushed"
     if all(problem.rule in DECIDED for problem in found.problems):
-        forced = f"git -c push.pushOption={receiving.FORCE_OPTION} model push"
+        forced = f"git -c push.pushOption={pushes.FORCE_OPTION} model push"
         return Refused(what, hint=f"if it is meant, and no gate is against it: {forced}")
     return Invalid(what, hint="see it in your clone: git model check; and what others pushed: git model pull")
 
@@ -96,7 +103,7 @@ def _refusal(found: Between, name: str) -> GitModelError:
 def _is_forced(environ: Mapping[str, str]) -> bool:
     count = environ.get("GIT_PUSH_OPTION_COUNT", "0")
     given = (environ.get(f"GIT_PUSH_OPTION_{n}") for n in range(int(count) if count.isdigit() else 0))
-    return receiving.FORCE_OPTION in given
+    return pushes.FORCE_OPTION in given
 
 
 def _print(invocation: Invocation, done: Hook, said: str, *, installed: bool) -> None:

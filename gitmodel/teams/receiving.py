@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
 
 from gitmodel.domain import paths
 from gitmodel.domain.codec import Problem
-from gitmodel.domain.refs import STAGE_TAGS, StageRef
+from gitmodel.domain.pushes import Update, concerns
+from gitmodel.domain.refs import StageRef
 from gitmodel.domain.stages import leftovers
-from gitmodel.errors import GitModelError, UsageError
+from gitmodel.errors import GitModelError
 from gitmodel.registry import admission
 from gitmodel.registry.checking import check
-from gitmodel.storage.git import ZERO, is_id
+from gitmodel.storage.git import ZERO
 from gitmodel.storage.objects import parse_tag
 from gitmodel.storage.repository import Repository
 from gitmodel.teams.between import Between, check_between
@@ -23,16 +23,6 @@ RULES: Mapping[str, str] = {
     "push.chain": "the old tip of the metadata branch is on the chain of first parents of the new one",
     "push.tag": "a stage tag is the one that the metadata branch stands for",
 }
-# By this push option (`git help push`) a person decides what `check --force` does.
-FORCE_OPTION = "gitmodel.force"
-
-
-class Update(NamedTuple):
-    """A ref that a push moves, as git tells its hooks: full name, old and new id (40 zeros: none)."""
-
-    ref: str
-    old: str
-    new: str
 
 
 class _Anything(frozenset[str]):
@@ -40,26 +30,6 @@ class _Anything(frozenset[str]):
 
     def __contains__(self, _: object) -> bool:
         return True
-
-
-def concerns(update: Update, branch: str) -> bool:
-    """Whether *update* moves the metadata *branch* or a ref where stage tags are."""
-    return update.ref == branch or update.ref.startswith(STAGE_TAGS)
-
-
-def read_received(text: str) -> list[Update]:
-    """The lines that git gives to `pre-receive`. Raises UsageError.
-
-    >>> read_received("0" * 40 + " " + "9" * 40 + " refs/heads/gitmodel\\n")[0].ref
-    'refs/heads/gitmodel'
-    """
-    return [_update(line, *line.split(" ", 2)) for line in text.splitlines()]
-
-
-def read_pushed(text: str) -> list[Update]:
-    """The lines that git gives to `pre-push`, as the updates of the other side's refs. Raises UsageError."""
-    parted = [(line, line.rsplit(" ", 3)) for line in text.splitlines()]
-    return [_update(line, *(words[3:] + words[1:2] + words[2:3])) for line, words in parted]
 
 
 def judge_push(repository: Repository, updates: Iterable[Update], *, force: bool = False) -> Between:
@@ -122,9 +92,3 @@ def _tag_faults(repository: Repository, tip: str, ref: StageRef, update: Update)
             why = error.message
         if why:
             yield f"may not follow the branch: {why}"
-
-
-def _update(line: str, *words: str) -> Update:
-    if len(words) != 3 or not (is_id(words[0]) and is_id(words[1]) and words[2].startswith("refs/")):
-        raise UsageError(f"{line!a} is no line that git gives to this hook", hint="let git call it")
-    return Update(words[2], words[0], words[1])

@@ -16,6 +16,7 @@ from teamwork import refs
 from gitmodel import Client
 from gitmodel.cli import run
 from gitmodel.domain import paths
+from gitmodel.domain.pushes import FORCE_OPTION, Update
 from gitmodel.errors import Invalid, Refused
 from gitmodel.storage import hooks
 from gitmodel.teams import receiving
@@ -101,6 +102,8 @@ def test_damage_is_refused_with_file_and_rule(clone, server, change, rule):
     assert f"[{rule}]" in said
     assert "pre-receive hook declined" in said
     assert refs(server) == before
+    tip = editing.run(clone, "rev-parse", BRANCH)
+    assert subprocess.run(["git", "cat-file", "-e", tip], cwd=server, capture_output=True).returncode != 0
 
 
 def test_the_branch_is_not_deleted_and_keeps_its_chain_of_first_parents(clone, server):
@@ -204,14 +207,14 @@ def test_a_gate_and_what_is_in_use_are_for_people_to_decide(ada, clone, server):
     code, said = push(clone, BRANCH)
     assert (code, "warning: gitmodel.toml is changed: it decides who may do what" in said) == (0, True)
     edit(clone, {STAGE: read(clone, STAGE).replace("version = 2", "version = 1")})
-    code, said = push(clone, BRANCH, options=[receiving.FORCE_OPTION])
+    code, said = push(clone, BRANCH, options=[FORCE_OPTION])
     assert (code, "version 1 fails accurate" in said, "[stage.artifacts]" in said) == (1, True, True)
     editing.run(clone, "update-ref", BRANCH, f"{BRANCH}~1")
     ada.delete_model("iris", force=True)
     code, said = push(clone, BRANCH)
     assert (code, "[change.held]" in said) == (1, True)
     assert "hint: if it is meant, and no gate is against it: git -c push.pushOption=gitmodel.force model push" in said
-    assert push(clone, BRANCH, options=[receiving.FORCE_OPTION])[0] == 0
+    assert push(clone, BRANCH, options=[FORCE_OPTION])[0] == 0
 
 
 def test_the_hint_of_a_refusal_works(ada, clone, server, monkeypatch):
@@ -219,7 +222,7 @@ def test_the_hint_of_a_refusal_works(ada, clone, server, monkeypatch):
     with pytest.raises(Refused, match="production has a version of it"):
         ada.push()
     monkeypatch.chdir(clone)
-    command = ["git", "-c", f"push.pushOption={receiving.FORCE_OPTION}", "model", "push"]
+    command = ["git", "-c", f"push.pushOption={FORCE_OPTION}", "model", "push"]
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     done = subprocess.run(command, env={**os.environ, "PATH": path}, capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
@@ -238,7 +241,7 @@ def test_the_hook_says_what_the_library_says(ada, clone):
     """No hook at all: the same judgement by the library, and in many faults the first are shown."""
     tip = editing.run(clone, "rev-parse", BRANCH)
     new = edit(clone, {f"models/iris/x{number}": "x" for number in range(25)})
-    found = receiving.judge_push(ada.repository, [receiving.Update(BRANCH, tip, new)])
+    found = receiving.judge_push(ada.repository, [Update(BRANCH, tip, new)])
     assert len(found.problems) == 25
 
 
@@ -373,4 +376,4 @@ def test_a_hook_that_cannot_be_read_is_said(code_repo, capsys):
 
 def test_a_damaged_tip_is_said_by_the_hook(ada):
     with pytest.raises(Invalid):
-        receiving.judge_push(ada.repository, [receiving.Update(BRANCH, "0" * 40, "9" * 40)])
+        receiving.judge_push(ada.repository, [Update(BRANCH, "0" * 40, "9" * 40)])

@@ -1,0 +1,47 @@
+"""What git tells its hooks of a push: the refs that move. Pure: text in, values out."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from gitmodel.domain.refs import STAGE_TAGS
+from gitmodel.errors import UsageError
+
+# By this push option (`git help push`) a person decides what `check --force` does.
+FORCE_OPTION = "gitmodel.force"
+_ID = re.compile(r"[0-9a-f]{40}")
+
+
+class Update(NamedTuple):
+    """A ref that a push moves, as git tells its hooks: full name, old and new id (40 zeros: none)."""
+
+    ref: str
+    old: str
+    new: str
+
+
+def concerns(update: Update, branch: str) -> bool:
+    """Whether *update* moves the metadata *branch* or a ref where stage tags are."""
+    return update.ref == branch or update.ref.startswith(STAGE_TAGS)
+
+
+def read_received(text: str) -> list[Update]:
+    """The lines that git gives to `pre-receive`. Raises UsageError.
+
+    >>> read_received("0" * 40 + " " + "9" * 40 + " refs/heads/gitmodel\\n")[0].ref
+    'refs/heads/gitmodel'
+    """
+    return [_update(line, *line.split(" ", 2)) for line in text.splitlines()]
+
+
+def read_pushed(text: str) -> list[Update]:
+    """The lines that git gives to `pre-push`, as the updates of the other side's refs. Raises UsageError."""
+    parted = [(line, line.rsplit(" ", 3)) for line in text.splitlines()]
+    return [_update(line, *(words[3:] + words[1:2] + words[2:3])) for line, words in parted]
+
+
+def _update(line: str, *words: str) -> Update:
+    if len(words) != 3 or not (_ID.fullmatch(words[0]) and _ID.fullmatch(words[1]) and words[2].startswith("refs/")):
+        raise UsageError(f"{line!a} is no line that git gives to this hook", hint="let git call it")
+    return Update(words[2], words[0], words[1])
