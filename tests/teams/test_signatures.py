@@ -541,11 +541,13 @@ class TestCheck:
         assert check_between(ada.repository, base, run(repo, "rev-parse", BRANCH)).rules == ("allowed_signers",)
 
 
-@pytest.mark.skipif(shutil.which("gpg") is None, reason="there is no gpg: apt-get install gnupg")
 class TestOpenPGP:
     @pytest.fixture
     def gnupg(self, monkeypatch):
         """A key ring of Ada's own, with the line that lists her key."""
+        if shutil.which("gpg") is None:
+            assert not os.environ.get("CI"), "CI has no gpg: apt-get install gnupg"
+            pytest.skip("there is no gpg: apt-get install gnupg")
         import tempfile
 
         home = tempfile.mkdtemp(prefix="gpg-", dir="/tmp")  # the path of an agent's socket must be short
