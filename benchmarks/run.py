@@ -21,7 +21,7 @@ from measuring import Cost, Table, describe_machine, measure, measure_command, p
 from peers import PEERS, Peer, run_peer
 from plumbing import Plumbing, Recorder, Written
 from store_care import measure_care
-from stores import measure_stores
+from stores import measure_s3, measure_stores
 
 from gitmodel import __version__
 from gitmodel.client import Client
@@ -340,6 +340,7 @@ def main() -> None:
         "lineage",
         "stores",
         "care",
+        "s3",
         "peers",
     )
     parser.add_argument("--only", nargs="+", choices=parts, default=parts, help="these parts alone")
@@ -363,6 +364,8 @@ def main() -> None:
                 measure_stores(run.table, folder / "stores", size=(64 if run.quick else 1024) << 20, files=run.large)
             elif part == "care":
                 measure_care(run.table, folder / "care", run.environ, objects=10 * run.large)
+            elif part == "s3":
+                measure_s3(run.table, folder / "s3", size=(64 if run.quick else 1024) << 20, files=run.large)
             elif part == "lineage":
                 sizes = (run.large,) if run.quick else (run.large, 10 * run.large)
                 measure_lineage(run.table, folder / "lineage", run.environ, sizes)

@@ -1,4 +1,7 @@
-"""The artifact store: one large file and one folder of many small ones, against `sha256sum` and `cp` of the same."""
+"""Artifact stores: one large file and one folder of many small ones.
+
+In a folder against `sha256sum` and `cp` of the same, on S3 against the clients that people use.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +9,7 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +20,7 @@ from gitmodel.storage.artifacts import get_file, get_folder, put_path, verify_fi
 from gitmodel.storage.local_store import LocalStore
 
 TIMES = 3
+ROUNDS = 3
 
 
 def measure_stores(table: Table, folder: Path, *, size: int, files: int) -> None:
@@ -23,6 +28,131 @@ def measure_stores(table: Table, folder: Path, *, size: int, files: int) -> None
     folder.mkdir()
     _large_file(table, folder, size)
     _many_files(table, folder, files)
+
+
+def measure_s3(table: Table, folder: Path, *, size: int, files: int) -> None:
+    """The same on S3, against `aws s3 cp` and `rclone` on the same server in the same run."""
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+    from store_servers import BUCKET, seaweedfs
+
+    folder.mkdir()
+    with seaweedfs(folder / "server") as server:
+        environ = {**os.environ, **server.environ(), **_rclone_settings(server.endpoint)}
+        environ.pop("AWS_CA_BUNDLE", None)  # the server speaks plain HTTP, and rclone stumbles over it
+        clients = _clients(folder, environ)
+        os.environ.update(server.environ())
+        large, many = folder / "large", folder / "many"
+        _random_file(large, size)
+        many.mkdir()
+        for number in range(files):
+            (many / f"{number:05}").write_bytes(f"{number:016}".encode() * 64)
+        table.section(f"Artifact store on S3 (SeaweedFS on this machine): one file of {size >> 20:,} MiB")
+        _against(table, clients, server.prefix(), BUCKET, large, folder, environ)
+        table.section(f"Artifact store on S3 (SeaweedFS on this machine): a folder of {files:,} files of 1 KiB")
+        _against(table, clients, server.prefix(), BUCKET, many, folder, environ)
+
+
+Client = Callable[[str, str, bool], list[str]]
+"""The command by which a client copies from one place to another; whether it is a folder."""
+
+WORK = """
+import sys
+from pathlib import Path
+from gitmodel.storage.artifacts import *
+from gitmodel.storage.stores import open_store
+what, url, copies, path, digest = sys.argv[1:]
+store, path = open_store(url, default_root=Path(copies)), Path(path)
+if what == "put":
+    print(put_path(store, path).digest)
+elif what == "get":
+    (get_folder if path.name == "many.got" else get_file)(store, digest, path)
+else:
+    (verify_folder if path.is_dir() else verify_file)(store, digest)
+print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+"""
+
+
+def _against(
+    table: Table, clients: dict[str, Client], url: str, bucket: str, source: Path, folder: Path, environ: dict[str, str]
+) -> None:
+    """Put, get and verify *source* by gitmodel and by each client, turn by turn; what counts is the best of them."""
+    is_folder, target = source.is_dir(), folder / f"{source.name}.got"
+    best: dict[tuple[str, str], float] = {}
+    memory = 0.0
+    digest = ""
+
+    def took(who: str, what: str, command: list[str]) -> str:
+        started = time.perf_counter()
+        done = subprocess.run(command, env=environ, check=True, capture_output=True, text=True).stdout
+        spent = (time.perf_counter() - started) * 1e3
+        best[who, what] = min(spent, best.get((who, what), spent))
+        return done
+
+    def own(what: str, path: Path, number: int) -> list[str]:
+        # a store and copies that are new each time, so that everything is sent and fetched
+        place, copies = f"{url}/{number}", folder / f"copies-{what}"
+        shutil.rmtree(copies, ignore_errors=True)
+        said = took("gitmodel", what, [sys.executable, "-c", WORK, what, place, str(copies), str(path), digest])
+        return said.split()
+
+    for number in range(ROUNDS):
+        for name, client in clients.items():
+            there = f"{bucket}/{name}-{source.name}-{number}"
+            took(name, "put", client(str(source), there, is_folder))
+            took(name, "get", client(there, str(target), is_folder))
+            _cleared(target)
+        digest, held = own("put", source, number)
+        memory = max(memory, int(held) / 1024, int(own("get", target, number)[0]) / 1024)
+        _cleared(target)
+        memory = max(memory, int(own("verify", source, number)[0]) / 1024)
+    for what in ("put", "get", "verify"):
+        theirs = {name: best[name, "get" if what == "verify" else what] for name in clients}
+        for name, spent in theirs.items() if what != "verify" else ():
+            table.value(f"{what}: {name}", f"{spent:,.0f}")
+        fastest = min(theirs.values())
+        mine = best["gitmodel", what]
+        table.value(f"{what}: gitmodel", f"{mine:,.0f}")
+        name = "the faster's get" if what == "verify" else "the faster"
+        table.value(f"  against {name}", f"{mine / fastest:.2f} x", "<= 1.3 x", mine <= 1.3 * fastest)
+    table.value("most memory", f"{memory:.0f} MB", "<= 200 MB", memory <= 200)
+
+
+def _clients(folder: Path, environ: dict[str, str]) -> dict[str, Client]:
+    """`aws s3 cp` of an environment of its own, and `rclone` if it is installed."""
+    home = folder / "awscli"
+    subprocess.run([sys.executable, "-m", "venv", home], check=True)
+    subprocess.run([home / "bin" / "pip", "install", "-q", "awscli"], check=True, capture_output=True)
+
+    def aws(source: str, target: str, whole_folder: bool) -> list[str]:
+        places = [place if place.startswith("/") else f"s3://{place}" for place in (source, target)]
+        return [str(home / "bin" / "aws"), "s3", "cp", "--quiet", *["--recursive"] * whole_folder, *places]
+
+    def rclone(source: str, target: str, whole_folder: bool) -> list[str]:
+        places = [place if place.startswith("/") else f"bench:{place}" for place in (source, target)]
+        lanes = ["--transfers", "8", "--checkers", "8", "--s3-upload-concurrency", "8"]
+        return ["rclone", "copy" if whole_folder else "copyto", *lanes, *places]
+
+    found: dict[str, Client] = {"aws s3 cp": aws}
+    if shutil.which("rclone"):
+        found["rclone"] = rclone
+    else:
+        print("rclone is not installed (apt install rclone); only `aws s3 cp` is measured")
+    return found
+
+
+def _rclone_settings(endpoint: str) -> dict[str, str]:
+    settings = {"type": "s3", "provider": "Other", "env_auth": "true", "endpoint": endpoint, "region": "us-east-1"}
+    return {f"RCLONE_CONFIG_BENCH_{key.upper()}": value for key, value in settings.items()}
+
+
+def _cleared(target: Path) -> None:
+    shutil.rmtree(target) if target.is_dir() else target.unlink()
+
+
+def _random_file(path: Path, size: int) -> None:
+    with path.open("wb") as out:
+        for _ in range(size >> 20):
+            out.write(os.urandom(1 << 20))
 
 
 def _large_file(table: Table, folder: Path, size: int) -> None:

@@ -284,10 +284,12 @@ def _fetch(store: ArtifactStore, digest: Digest, path: Path, count: _Count) -> i
 
 def _chunks(reader: BinaryIO, count: _Count) -> Iterator[memoryview]:
     readinto = getattr(reader, "readinto", None)
-    buffer = memoryview(bytearray(CHUNK))
+    buffer = memoryview(bytearray(1 << 16))  # enough for most, and quickly made
     while chunk := buffer[: readinto(buffer)] if readinto else memoryview(reader.read(CHUNK)):
         count.add(len(chunk))
         yield chunk
+        if len(chunk) == len(buffer) < CHUNK:
+            buffer = memoryview(bytearray(CHUNK))
 
 
 def _each(work: Callable[[_Item], _Result], items: Iterable[_Item], jobs: int) -> list[_Result]:

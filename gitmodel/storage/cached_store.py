@@ -77,7 +77,14 @@ class CachedStore:
         """A verifying reader of the copy, or else of the object, of which it keeps a copy when it comes to its end."""
         if self.cache.holds(digest):
             return cast(BinaryIO, io.BufferedReader(_CopyReader(self.cache, digest), buffer_size=1 << 16))
-        return cast(BinaryIO, io.BufferedReader(self._fetching(digest), buffer_size=1 << 16))
+        if not (self.cache.root / "partial" / hex_of(digest)).exists():
+            reader = self._origin.reader(digest)
+            content = reader.whole
+            if content is not None:
+                self._keep(digest, content)
+                return io.BytesIO(content)
+            return self._kept_as_it_comes(digest, reader)
+        return self._kept_as_it_comes(digest, None)
 
     def path(self, digest: Digest) -> Path:
         """The file of the copy, verified now and fetched if need be, for those who map it; never write to it."""
@@ -111,17 +118,20 @@ class CachedStore:
     def remove_leftover(self, leftover: Leftover) -> None:
         self._origin.remove_leftover(leftover)
 
-    def _fetching(self, digest: Digest) -> io.RawIOBase:
+    def _kept_as_it_comes(self, digest: Digest, begun: RemoteReader | None) -> BinaryIO:
         partial = _Partial.begin(self.cache, digest)
+        raw: io.RawIOBase
         if partial is None:
-            return self._origin.reader(digest)
-        try:
-            return _FetchingReader(self._origin, digest, partial)
-        except BaseException:
-            partial.close() if partial.size else partial.drop()
-            raise
+            raw = begun or self._origin.reader(digest)
+        else:
+            try:
+                raw = _FetchingReader(self._origin, digest, partial, begun)
+            except BaseException:
+                partial.close() if partial.size else partial.drop()
+                raise
+        return cast(BinaryIO, io.BufferedReader(raw, buffer_size=1 << 16))
 
-    def _keep(self, digest: Digest, content: bytes) -> None:
+    def _keep(self, digest: Digest, content: bytes | bytearray) -> None:
         with suppress(GitModelError):  # a copy is a convenience
             if not self.cache.holds(digest):
                 self.cache.put_stream(io.BytesIO(content))
@@ -198,7 +208,7 @@ class _Partial:
 class _FetchingReader(io.RawIOBase):
     """The bytes of an object: what was fetched before, then the server's, which are kept as they come."""
 
-    def __init__(self, origin: RemoteStore, digest: Digest, partial: _Partial) -> None:
+    def __init__(self, origin: RemoteStore, digest: Digest, partial: _Partial, begun: RemoteReader | None) -> None:
         self._partial: _Partial | None = partial
         self._digest = digest
         self._had = partial.size
@@ -208,7 +218,7 @@ class _FetchingReader(io.RawIOBase):
             hashed.update(content)
             self._done += len(content)
         self._done = 0
-        self._remote = self._connect(origin, hashed)
+        self._remote = begun if begun is not None and not self._had else self._connect(origin, hashed)
 
     def _connect(self, origin: RemoteStore, hashed: hashlib._Hash) -> RemoteReader:
         try:
@@ -289,7 +299,7 @@ class _CopyReader(io.RawIOBase):
 class _Joined(io.RawIOBase):
     """The bytes that were read of *source* already, then the rest of it."""
 
-    def __init__(self, content: bytes, source: BinaryIO) -> None:
+    def __init__(self, content: bytes | bytearray, source: BinaryIO) -> None:
         self._left = memoryview(content)
         self._source = source
 

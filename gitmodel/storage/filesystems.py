@@ -83,7 +83,7 @@ class FsspecBackend:
         except FileNotFoundError:
             raise missing(self.url, digest) from None
 
-    def write(self, digest: Digest, content: bytes) -> None:
+    def write(self, digest: Digest, content: bytes | bytearray) -> None:
         if not self._renames:
             self._do(lambda: self._fs.pipe_file(self._key(digest), content))
             return

@@ -349,9 +349,11 @@ def _copy(source: BinaryIO, descriptor: int, path: Path, sent: Sent | None) -> t
 
 def _chunks(source: BinaryIO) -> Iterator[memoryview]:
     readinto = getattr(source, "readinto", None)
-    buffer = memoryview(bytearray(CHUNK))
-    chunk: memoryview | None
+    buffer = memoryview(bytearray(1 << 16))  # enough for most, and quickly made
+    chunk: memoryview | None = None
     while True:
+        if chunk is not None and len(chunk) == len(buffer) < CHUNK:
+            buffer = memoryview(bytearray(CHUNK))
         if readinto is None:
             content = cast("bytes | None", source.read(CHUNK))
             chunk = None if content is None else memoryview(content)

@@ -86,7 +86,7 @@ class OciBackend:
             return answer.body[start : start + length], len(answer.body)
         return answer.body, int(answer.headers["content-range"].rpartition("/")[2])
 
-    def write(self, digest: Digest, content: bytes) -> None:
+    def write(self, digest: Digest, content: bytes | bytearray) -> None:
         if self.has(digest, len(content)):
             return
         self._put_blob(digest, content)
@@ -151,12 +151,12 @@ class OciBackend:
             raise Unreachable(f"{self.url} lost a part of {digest}", hint="try again: it begins anew")
         return self._located(answer)
 
-    def _put_blob(self, digest: Digest, content: bytes) -> None:
+    def _put_blob(self, digest: Digest, content: bytes | bytearray) -> None:
         where = self.begin(digest)
         joined = f"{where}{'&' if '?' in where else '?'}{urlencode({'digest': digest})}"
         self._finish_blob(joined, digest, content)
 
-    def _finish_blob(self, where: str, digest: Digest, content: bytes) -> None:
+    def _finish_blob(self, where: str, digest: Digest, content: bytes | bytearray) -> None:
         headers = {"content-type": "application/octet-stream"}
         answer = self._request("PUT", where, headers=headers, body=content, about=digest, allowed=(400, 404, 500))
         # a repeated request comes too late for its upload, and one at the same time as its equal may fail

@@ -66,7 +66,7 @@ class Backend(Protocol):
     def read(self, digest: Digest, start: int, length: int) -> tuple[bytes, int]:
         """At most *length* bytes from *start*, and the length of the whole object. Raises NotFound."""
 
-    def write(self, digest: Digest, content: bytes) -> None:
+    def write(self, digest: Digest, content: bytes | bytearray) -> None:
         """Make the object appear, whole; what is there and its equal may stay."""
 
     def upload(self, digest: Digest, size: int) -> Upload:
@@ -195,7 +195,7 @@ class RemoteStore:
     def remove_leftover(self, leftover: Leftover) -> None:
         self.backend.remove_leftover(leftover)
 
-    def _write(self, digest: Digest, content: bytes, sent: Sent | None) -> None:
+    def _write(self, digest: Digest, content: bytes | bytearray, sent: Sent | None) -> None:
         self.backend.write(digest, content)
         if sent is not None:
             sent(len(content))
@@ -273,6 +273,11 @@ class RemoteReader(io.RawIOBase):
         self._received = self._asked = start
         self._take(content, self.total)
 
+    @property
+    def whole(self) -> bytes | None:
+        """All bytes of an object that came in one range, verified; None of a longer one."""
+        return bytes(self._chunk) if len(self._chunk) == self.total else None
+
     def readable(self) -> bool:
         return True
 
@@ -325,18 +330,20 @@ class RemoteReader(io.RawIOBase):
             self._asked += RANGE
 
 
-def read_up_to(source: BinaryIO, count: int) -> bytes:
+def read_up_to(source: BinaryIO, count: int) -> bytes | bytearray:
     """The next *count* bytes of *source*, fewer only at its end."""
-    first = source.read(count)
+    # most are small, and a raw file makes a buffer of all that it is asked for
+    first = source.read(min(count, 1 << 16))
     if first is None:
         raise BlockingIOError("the source to store would have to be waited for")
-    if not first or len(first) == count:
-        return first
-    pieces, left = [first], count - len(first)
-    while left and (piece := source.read(left)):
-        pieces.append(piece)
-        left -= len(piece)
-    return b"".join(pieces)
+    content: bytes | bytearray = first
+    while content and len(content) < count:
+        piece = source.read(min(count - len(content), 1 << 16 if content is first else 1 << 20))
+        if not piece:
+            break
+        content = bytearray(first) if content is first else content
+        content += piece
+    return content
 
 
 def damaged(digest: Digest, url: str) -> Invalid:
@@ -356,7 +363,7 @@ def _not_itself(digest: Digest) -> Invalid:
     return Invalid(f"what was to be stored as {digest} is something else", hint="copy it from another store")
 
 
-def _send(upload: Upload, number: int, content: bytes, sent: Sent | None) -> None:
+def _send(upload: Upload, number: int, content: bytes | bytearray, sent: Sent | None) -> None:
     if not upload.holds(number, content):
         upload.send(number, content)
     if sent is not None:

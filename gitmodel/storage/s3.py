@@ -89,7 +89,7 @@ class S3Backend:
         total = answer.headers.get("content-range", "").rpartition("/")[2]
         return answer.body, int(total) if total.isdigit() else len(answer.body)
 
-    def write(self, digest: Digest, content: bytes) -> None:
+    def write(self, digest: Digest, content: bytes | bytearray) -> None:
         name = hex_of(digest)
         headers = {OWN: name, "if-none-match": "*", "content-type": "application/octet-stream"}
         answer = self._request(
