@@ -113,7 +113,7 @@ def _against(
         mine = best["gitmodel", what]
         table.value(f"{what}: gitmodel", f"{mine:,.0f}")
         name = "the faster's get" if what == "verify" else "the faster"
-        table.value(f"  against {name}", f"{mine / fastest:.2f} x", "<= 1.3 x", mine <= 1.3 * fastest)
+        table.value(f"{what} against {name}", f"{mine / fastest:.2f} x", "<= 1.3 x", mine <= 1.3 * fastest)
     table.value("most memory", f"{memory:.0f} MB", "<= 200 MB", memory <= 200)
 
 

@@ -100,7 +100,7 @@ class S3Backend:
             self._request("PUT", self._key(digest), body=content, hashed=name, headers=headers, about=digest)
 
     def upload(self, digest: Digest, size: int) -> S3Upload:
-        part_size = max(PART, -(-size // PARTS >> 20) + 1 << 20 if size > PART * PARTS else 0)
+        part_size = max(PART, -(-size // (PARTS << 20)) << 20)
         key = self._key(digest)
         begun = [(started, id) for found, id, started in self._uploads(key) if found == key]
         if begun:
