@@ -204,6 +204,7 @@ def test_push_leaves_it_alone(iris, huge, capsys, tmp_path, git):
     git(tmp_path, "init", "-q", "--bare", "remote.git")
     git(iris, "remote", "add", "origin", str(tmp_path / "remote.git"))
     assert ask(capsys, "link", "iris@1", "--data", f"raw={huge}", "--external")[0] == 0
+    git(iris, "push", "-q", "origin", "main")  # where the code of versions is looked for
     code, _, err = ask(capsys, "push")
     assert (code, err) == (0, "")
 

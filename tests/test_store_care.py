@@ -447,5 +447,6 @@ def test_a_purged_artifact_does_not_stop_a_push(iris, capsys, git, tmp_path):
     git(tmp_path, "init", "-q", "--bare", "remote.git")
     git(iris, "remote", "add", "origin", str(tmp_path / "remote.git"))
     assert ask(capsys, "init", "--store", tmp_path / "shared")[0] == 0
+    git(iris, "push", "-q", "origin", "main")  # where the code of versions is looked for
     code, _, err = ask(capsys, "push")
     assert (code, err) == (0, "")
