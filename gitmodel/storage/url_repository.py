@@ -17,7 +17,7 @@ from gitmodel.domain.refs import DEFAULT_BRANCH, STAGE_TAGS, StageRef
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable
 from gitmodel.storage import remotes
-from gitmodel.storage.git import ZERO, Git, GitError, Locked, Moved
+from gitmodel.storage.git import ZERO, Answer, Git, GitError, Locked, Moved
 from gitmodel.storage.objects import NewObject
 from gitmodel.storage.promised import PromisedFiles, PromisedTrees
 from gitmodel.storage.remotes import RemoteMoved
@@ -226,8 +226,23 @@ class UrlRepository(Repository):
                     "--no-write-fetch-head", "--no-recurse-submodules", "--end-of-options", REMOTE,
                     *ids[begin : begin + _MOST],
                 )  # fmt: skip
+                if answer.code and "unadvertised object" in answer.stderr:
+                    answer = self._fetch_unfiltered(repository)
                 if answer.code:
                     raise remotes.unreachable(self.url, "fetched", answer)
+
+    def _fetch_unfiltered(self, repository: Repository) -> Answer:
+        """Fetch all files after all, from a server that leaves them out and then gives none by its id.
+
+        It is one that speaks an old protocol: sshd must be told to let GIT_PROTOCOL through.
+        """
+        refs = repository.git.lines("for-each-ref", "--format=%(refname)", self.branch, STAGE_TAGS)
+        depth = ["--depth=1"] if repository is self._single else []
+        return remotes.talk(
+            repository, "fetch", "--progress", "--refetch", "--no-filter", *depth, "--no-tags",
+            "--no-write-fetch-head", "--no-recurse-submodules", "--end-of-options", REMOTE,
+            *(f"+{ref}:{ref}" for ref in refs),
+        )  # fmt: skip
 
     # Writing
 
