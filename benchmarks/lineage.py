@@ -112,6 +112,8 @@ def questions(size: int) -> dict[str, Callable[[Client], object]]:
         "history of a stage: the newest": lambda client: next(client.history("iris", "production")),
         "what was in production on a day half-way": lambda client: client.at(half).get_version("iris@production"),
         "what was in production at a commit half-way": lambda client: client.at(old).get_version("iris@production"),
+        "which commit set each field of a version": lambda client: client.blame(f"iris@{size // 4}"),
+        "all that happened to a version": lambda client: list(client.log(f"iris@{size // 4}")),
         "the versions at that commit: the newest 50": lambda client: client.at(old).get_model("iris").versions,
     }
 

@@ -145,7 +145,8 @@ def test_notes_of_somebody_else_are_not_overwritten(repo, git):
 
 def test_many_commits_have_notes_that_git_finds(repo, git):
     code = open_kept_code(repo, environ=os.environ)
-    tree = git(repo, "rev-parse", "main^{tree}")
-    made = [git(repo, "commit-tree", tree, "-m", str(number)) for number in range(300)]
+    commit = "commit refs/heads/many\ncommitter Ada <ada@example.com> {} +0000\ndata 1\nx\n"
+    git(repo, "fast-import", "--quiet", input="".join(commit.format(number) for number in range(1, 301)))
+    made = git(repo, "rev-list", "many").splitlines()
     code.write_notes({id: f"iris {number}\n" for number, id in enumerate(made)}, "gitmodel <> 1 +0000", "Versions\n")
     assert git(repo, "notes", "--ref=gitmodel", "show", made[217]) == "iris 217"
