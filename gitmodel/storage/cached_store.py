@@ -50,7 +50,7 @@ class CachedStore:
         self._origin.create()
 
     def put_stream(self, source: BinaryIO, *, sent: Sent | None = None) -> tuple[Digest, int]:
-        """Store what *source* yields in the origin, and keep a copy.
+        """Store what *source* yields in the origin.
 
         A large one is read once, into the cache, which gives it its name, and is sent from there: so a later try
         goes on where this one stopped, even if the source is gone.
@@ -59,7 +59,6 @@ class CachedStore:
         if len(content) <= SMALL:
             digest = PREFIX + hashlib.sha256(content).hexdigest()
             self._origin.put_known(digest, len(content), io.BytesIO(content), sent=sent)
-            self._keep(digest, content)
             return digest, len(content)
         try:
             digest, size = self.cache.put_stream(cast(BinaryIO, _Joined(content, source)))

@@ -19,13 +19,14 @@ pytestmark = pytest.mark.xdist_group("s3")
 
 
 @pytest.fixture
-def iris(s3, code_repo, monkeypatch, capsys):
+def iris(s3, code_repo, monkeypatch, capsys, tmp_path):
     """A registry with a store on S3 and a version of one file."""
     monkeypatch.chdir(code_repo)
     (code_repo / "net").write_text("net\n")
     assert ask(capsys, "init", "--store", s3.prefix())[0] == 0
     assert ask(capsys, "register", "iris")[0] == 0
     assert ask(capsys, "version", "create", "iris", "--model-object", "net=net")[0] == 0
+    assert ask(capsys, "get", "iris@1", "net", "-o", tmp_path / "got")[0] == 0  # so there is a copy as well
     return code_repo
 
 
