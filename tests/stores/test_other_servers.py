@@ -55,6 +55,7 @@ class TestRegistry:
 
     @pytest.mark.parametrize("content", [b"a model", LARGE], ids=["small", "large"])
     def test_a_blob_altered_behind_our_back_is_noticed(self, store, registry, tmp_path, tmp_path_factory, content):
+        content += b"of this test alone"  # all repositories of a registry share their blobs
         digest = put(store.origin, content)
         name = hex_of(digest)
         place = f"registry0/data/docker/registry/v2/blobs/sha256/{name[:2]}/{name}/data"
