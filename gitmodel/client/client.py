@@ -30,7 +30,8 @@ from gitmodel.registry.writer import Batch, Direct, Writer
 from gitmodel.storage.access import Access, NamedStore
 from gitmodel.storage.artifacts import JOBS, Progress
 from gitmodel.storage.local_store import LocalStore
-from gitmodel.storage.repository import Repository, check_git, configured, open_repository
+from gitmodel.storage.opening import check_git, configured, open_repository
+from gitmodel.storage.repository import Repository
 from gitmodel.storage.stores import ArtifactStore
 
 if TYPE_CHECKING:

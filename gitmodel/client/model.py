@@ -12,7 +12,7 @@ from gitmodel.client.by_url import content_key
 from gitmodel.client.html import html_table
 from gitmodel.client.version import ModelVersion, Versions, scalars
 from gitmodel.domain.models import DESCRIPTIVE, read_words
-from gitmodel.domain.names import ARCHIVED, LATEST, NONE, check_name
+from gitmodel.domain.names import ARCHIVED, LATEST, NONE, check_name, check_version_name
 from gitmodel.domain.records import ModelRecord
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.stages import Promotion, StageState
@@ -176,9 +176,11 @@ class Model:
         The code repository's commit and whether it has changes are recorded with it. If a version of the model was made
         under the same *idempotency_key* before, that one is returned and nothing is made; left out, a job of a CI
         host that uses a registry by URL has a key of its own, and "" is none.
-        Raises Conflict if *name* is taken.
+        Raises Conflict if *name* is taken, UsageError if it cannot be one.
         """
         client = self._registered()
+        if name is not None:
+            check_version_name(name)
         known = versions.find_keyed(client.writer, self._name, idempotency_key) if idempotency_key else None
         if known is not None:
             return ModelVersion(client, self._name, known)

@@ -13,8 +13,9 @@ from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.domain.urls import is_local, shown_url
 from gitmodel.errors import Conflict, NotFound, UsageError
 from gitmodel.storage.access import trust
+from gitmodel.storage.opening import configured, open_repository
 from gitmodel.storage.remotes import choose_remote
-from gitmodel.storage.repository import Repository, configured, open_repository
+from gitmodel.storage.repository import Repository
 from gitmodel.storage.stores import open_store
 
 SETTINGS = ("repo", "branch", "store", "remote", "executor")

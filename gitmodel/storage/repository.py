@@ -13,17 +13,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gitmodel.domain import codec, history, paths, records
-from gitmodel.domain.addresses import is_url
-from gitmodel.domain.names import fault_in
 from gitmodel.domain.records import RegistryRecord
 from gitmodel.domain.references import VersionRef
-from gitmodel.domain.refs import DEFAULT_BRANCH, REMOTES, STAGE_TAGS, StageRef, reserved_ref
+from gitmodel.domain.refs import REMOTES, STAGE_TAGS, StageRef, reserved_ref
 from gitmodel.domain.snapshot import Change, NoTags, Snapshot, StageTag
 from gitmodel.domain.stages import leftovers
-from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, Unsigned, UsageError
-from gitmodel.storage import git as git_process
+from gitmodel.errors import Conflict, GitModelError, Invalid, Refused, Unreachable, Unsigned, UsageError
 from gitmodel.storage.git import (
-    OLDEST,
     ZERO,
     Git,
     GitError,
@@ -31,7 +27,6 @@ from gitmodel.storage.git import (
     Locked,
     Moved,
     ObjectReader,
-    clean_environment,
     is_id,
 )
 from gitmodel.storage.identity import Identity
@@ -588,79 +583,6 @@ class Tries:
             hint="nothing was changed; if no git process is running on this repository, type: "
             f"rm {shlex.quote(str(oldest.path))}",
         )
-
-
-def open_repository(path: Path, *, environ: Mapping[str, str], branch: str = "") -> Repository:
-    """The git repository that *path* is in.
-
-    Raises NotFound if there is none, UsageError for a git or a repository that gitmodel cannot work with.
-    """
-    check_git(environ)
-    environment = clean_environment(environ)
-    if not path.is_dir():
-        raise NotFound(f"there is no folder {path}", hint="name an existing repository")
-    answer = git_process.run(
-        ["git", "rev-parse", "--absolute-git-dir", "--git-common-dir", "--git-path", "objects",
-         "--show-object-format", "--is-shallow-repository", "--show-cdup"],
-        environment, cwd=path,
-    ).decode("utf-8", "surrogateescape").splitlines()  # fmt: skip
-    # The last line is the way up to the top of the work tree; a bare repository has none.
-    git_dir, common, objects, object_format, shallow, *up = answer
-    if object_format != "sha1":
-        raise UsageError(
-            f"this repository names its objects by {object_format.upper()}",
-            hint="gitmodel works with SHA-1 repositories; keep the registry in one of its own with `--repo PATH`",
-        )
-    git = Git(Path(git_dir), (path / common).resolve(), (path / "".join(up)).resolve(), environment)
-    config = read_config(git)
-    name = branch or config.get("gitmodel.branch", "") or DEFAULT_BRANCH
-    return Repository(
-        git,
-        branch=checked_branch(name),
-        config=config,
-        objects_folder=(path / objects).resolve(),
-        shallow=shallow == "true",
-    )
-
-
-def configured(key: str, path: Path, *, environ: Mapping[str, str]) -> str:
-    """The path or URL that `git config` has for *key* at *path*, in a repository or not; "" if it has none.
-
-    A relative path counts from the top of the work tree, `~` is the user's home.
-    """
-    environment = clean_environment(environ)
-    if not path.is_dir():
-        return ""
-    asked = git_process.run(
-        ["git", "config", "--type=path", "--get", key], environment, cwd=path, answers=(0, 1)
-    ).decode("utf-8", "surrogateescape").rstrip("\n")  # fmt: skip
-    if not asked or is_url(asked):
-        return asked
-    up = git_process.run(["git", "rev-parse", "--show-cdup"], environment, cwd=path, answers=(0, 128))
-    return str(path / up.decode("utf-8", "surrogateescape").strip() / asked)
-
-
-def check_git(environ: Mapping[str, str]) -> str:
-    """The version of git. Raises UsageError if it is older than what gitmodel works with."""
-    said = git_process.run(["git", "version"], clean_environment(environ)).decode().strip()
-    numbers = said.replace("git version ", "").split(".")[:2]
-    if len(numbers) == 2 and all(part.isdigit() for part in numbers) and tuple(map(int, numbers)) < OLDEST:
-        raise UsageError(f"{said} is too old", hint=f"install git {OLDEST[0]}.{OLDEST[1]} or newer")
-    return said
-
-
-def read_config(git: Git) -> dict[str, str]:
-    entries = git.run("config", "--list", "-z").decode("utf-8", "surrogateescape").split("\0")
-    pairs = (entry.partition("\n") for entry in entries if entry)
-    # A key without a value means true, as git reads it.
-    return {key: value if separator else "true" for key, separator, value in pairs}
-
-
-def checked_branch(name: str) -> str:
-    short = name.removeprefix("refs/heads/")
-    if not short or any(fault_in(part) for part in short.split("/")):
-        raise UsageError(f"{name!a} cannot be the metadata branch", hint="run `git config gitmodel.branch gitmodel`")
-    return f"refs/heads/{short}"
 
 
 def _move(ref: str, new: str, old: str) -> str:

@@ -19,9 +19,10 @@ from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused,
 from gitmodel.storage import remotes
 from gitmodel.storage.git import ZERO, Answer, Git, GitError, Locked, Moved
 from gitmodel.storage.objects import NewObject
+from gitmodel.storage.opening import check_git, checked_branch, read_config
 from gitmodel.storage.promised import PromisedFiles, PromisedTrees
 from gitmodel.storage.remotes import RemoteMoved
-from gitmodel.storage.repository import Repository, Tries, check_git, checked_branch, read_config
+from gitmodel.storage.repository import Repository, Tries
 from gitmodel.storage.single_commits import FILTER, SingleCommits, files_of, id_of
 from gitmodel.storage.url_cache import ALL, BRANCH, REMOTE, SINGLE, UrlCache
 

@@ -10,7 +10,8 @@ from pathlib import Path
 from gitmodel.errors import Conflict, GitModelError, Unreachable, UsageError
 from gitmodel.storage import git, remotes
 from gitmodel.storage.git import clean_environment
-from gitmodel.storage.repository import Repository, open_repository
+from gitmodel.storage.opening import open_repository
+from gitmodel.storage.repository import Repository
 from gitmodel.teams.sync import count_commits, pull
 
 # git alone waits for ever for a server over HTTP that has stopped to answer.

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from gitmodel import Client
 from gitmodel.registry import checking
-from gitmodel.storage.repository import open_repository
+from gitmodel.storage.opening import open_repository
 from gitmodel.storage.stores import open_store
 
 BRANCH = "refs/heads/gitmodel"

@@ -329,7 +329,11 @@ def use_action(site, command):
     deleted = {f".github/workflows/gitmodel{name}.yml": None for name in ("", "-deploy")}
     edit(site.clone, {**deleted, ".github/workflows/own.yml": ACTION.replace("COMMAND", command)})
     editing.run(site.clone, "push", "-q", "origin", BRANCH)
-    return "--local-repository", f"org/gitmodel@v0.1.0={ROOT}"
+    # act holds a copy of the whole folder in memory: here that would be what .nox has, too
+    action = site.folder / "action"
+    action.mkdir(exist_ok=True)
+    shutil.copy(ROOT / "action.yml", action)
+    return "--local-repository", f"org/gitmodel@v0.1.0={action}"
 
 
 def test_the_action_checks(site):

@@ -48,7 +48,7 @@ class Actor:
 
 def open_registry(path):
     from gitmodel.registry.writer import Direct
-    from gitmodel.storage.repository import open_repository
+    from gitmodel.storage.opening import open_repository
     from gitmodel.storage.stores import open_store
 
     repository = open_repository(Path(path), environ=os.environ)

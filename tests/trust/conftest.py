@@ -10,7 +10,7 @@ import pytest
 
 from gitmodel.registry import checking, doctor, models, stages
 from gitmodel.registry.writer import Direct
-from gitmodel.storage.repository import open_repository
+from gitmodel.storage.opening import open_repository
 from gitmodel.storage.stores import open_store
 
 

@@ -21,7 +21,8 @@ from gitmodel.registry import doctor, stages, versions
 from gitmodel.storage import locks, objects
 from gitmodel.storage.git import ZERO, clean_environment
 from gitmodel.storage.objects import NewObject
-from gitmodel.storage.repository import Repository, _move, open_repository
+from gitmodel.storage.opening import open_repository
+from gitmodel.storage.repository import Repository, _move
 
 SOURCE = Path(gitmodel.__file__).parent
 BRANCH = "refs/heads/gitmodel"
@@ -434,7 +435,7 @@ def test_in_pre_receive_objects_are_read_from_and_written_to_the_quarantine(regi
         "from pathlib import Path\n"
         "from gitmodel.registry import checking\n"
         "from gitmodel.storage.objects import NewObject\n"
-        "from gitmodel.storage.repository import open_repository\n"
+        "from gitmodel.storage.opening import open_repository\n"
         "r = open_repository(Path('.'), environ=os.environ)\n"
         "new = sys.stdin.read().split()[1]\n"
         "problems = checking.check(r, new)\n"
