@@ -45,7 +45,7 @@ def put_path(store: ArtifactStore, path: Path, *, jobs: int = JOBS, progress: Pr
     place = find_source(path)
     if place.is_dir():
         return _put_folder(store, place, jobs, progress)
-    count = _Count(progress, _size_of(place))
+    count = Tally(progress, _size_of(place))
     with open_source(place, str(path)) as source:
         digest, size = store.put_stream(source, sent=count.add)
     return StoredArtifact(digest, size, folder=False)
@@ -62,7 +62,7 @@ def get_file(store: ArtifactStore, digest: Digest, target: Path, *, progress: Pr
         # replacing /dev/null would be no service
         raise UsageError(f"{target} is there and not a regular file", hint="name a new file")
     _require_parent(target)
-    count = _Count(progress, store.size(digest) if progress else 0)
+    count = Tally(progress, store.size(digest) if progress else 0)
     temporary = _sibling(target)
     try:
         _fetch(store, digest, temporary, count)
@@ -101,7 +101,7 @@ def get_folder(
     _refuse_occupied(target)
     _require_parent(target)
     entries = manifest_of(store, digest)
-    count = _Count(progress, sum(entry.size for entry in entries))
+    count = Tally(progress, sum(entry.size for entry in entries))
     temporary = _sibling(target)
     try:
         with _writing(target):
@@ -181,7 +181,7 @@ def verify_file(store: ArtifactStore, digest: Digest, *, progress: Progress | No
 
     Raises Invalid if it is not what *digest* names, NotFound without it.
     """
-    count = _Count(progress, store.size(digest) if progress else 0)
+    count = Tally(progress, store.size(digest) if progress else 0)
     with store.origin.open(digest) as reader:
         size = sum(map(len, _chunks(reader, count)))
     return StoredArtifact(digest, size, folder=False)
@@ -199,12 +199,12 @@ def verify_folder(
     store = store.origin
     entries = manifest_of(store, digest)
     once = list({(entry.digest, entry.size): entry for entry in entries if entry.digest not in without}.values())
-    count = _Count(progress, sum(entry.size for entry in once))
+    count = Tally(progress, sum(entry.size for entry in once))
     _each(lambda entry: _verify_entry(store, entry, count), once, jobs)
     return StoredArtifact(digest, sum(entry.size for entry in entries), folder=True)
 
 
-class _Count:
+class Tally:
     """Bytes done of *total*, told to a *progress* by whichever thread did some."""
 
     def __init__(self, progress: Progress | None, total: int) -> None:
@@ -222,7 +222,7 @@ class _Count:
 
 def _put_folder(store: ArtifactStore, root: Path, jobs: int, progress: Progress | None) -> StoredArtifact:
     files = list_folder(root)
-    count = _Count(progress, sum(file.size for file in files))
+    count = Tally(progress, sum(file.size for file in files))
 
     def put(file: SourceFile) -> ManifestEntry:
         with open_source(file.place, str(root / file.name)) as source:
@@ -254,17 +254,17 @@ def manifest_of(store: ArtifactStore, digest: Digest) -> tuple[ManifestEntry, ..
         raise Invalid(f"{digest} is not a folder: {error.message}", hint=error.hint) from None
 
 
-def _fetch_entry(store: ArtifactStore, entry: ManifestEntry, root: Path, count: _Count) -> None:
+def _fetch_entry(store: ArtifactStore, entry: ManifestEntry, root: Path, count: Tally) -> None:
     with _naming(entry):
         _refuse_size(entry, _fetch(store, entry.digest, root / entry.path, count))
 
 
-def _verify_entry(store: ArtifactStore, entry: ManifestEntry, count: _Count) -> None:
+def _verify_entry(store: ArtifactStore, entry: ManifestEntry, count: Tally) -> None:
     with _naming(entry), store.open(entry.digest) as reader:
         _refuse_size(entry, sum(map(len, _chunks(reader, count))))
 
 
-def _fetch(store: ArtifactStore, digest: Digest, path: Path, count: _Count) -> int:
+def _fetch(store: ArtifactStore, digest: Digest, path: Path, count: Tally) -> int:
     """Write the object to *path*, where nothing may be; return its length. After an error, drop *path*."""
     size = 0
     with store.open(digest) as reader:
@@ -282,7 +282,7 @@ def _fetch(store: ArtifactStore, digest: Digest, path: Path, count: _Count) -> i
     return size
 
 
-def _chunks(reader: BinaryIO, count: _Count) -> Iterator[memoryview]:
+def _chunks(reader: BinaryIO, count: Tally) -> Iterator[memoryview]:
     readinto = getattr(reader, "readinto", None)
     buffer = memoryview(bytearray(1 << 16))  # enough for most, and quickly made
     while chunk := buffer[: readinto(buffer)] if readinto else memoryview(reader.read(CHUNK)):

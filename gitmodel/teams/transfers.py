@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
 
 from gitmodel.domain import paths
@@ -12,7 +11,7 @@ from gitmodel.domain.snapshot import Snapshot
 from gitmodel.domain.urls import is_local
 from gitmodel.domain.views import usable, view_models
 from gitmodel.errors import Invalid, Unreachable
-from gitmodel.storage.artifacts import Progress, copy_artifacts
+from gitmodel.storage.artifacts import Progress, Tally, copy_artifacts
 from gitmodel.storage.differences import changed_paths
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.stores import ArtifactStore
@@ -51,7 +50,7 @@ def upload(
                 hint=f"run `git model unlink {version} {link.name}`, or link the file again",
             )
         missing.setdefault(model, {})[link.digest] = link
-    told = _Told(progress, sum(link.size for links in missing.values() for link in links.values()))
+    told = Tally(progress, sum(link.size for links in missing.values() for link in links.values()))
     for model, links in missing.items():
         wanted = [(link.digest, link.is_folder) for link in links.values()]
         copy_artifacts(local, stores[model], wanted, jobs=jobs, sent=told.add)
@@ -77,7 +76,7 @@ def download(
             missing.setdefault(model, {})[link.digest] = link
     stores = {model: store_of(model) for model in missing}
     away = {model: links for model, links in missing.items() if not is_local(stores[model].url)}
-    told = _Told(progress, sum(link.size for links in away.values() for link in links.values()))
+    told = Tally(progress, sum(link.size for links in away.values() for link in links.values()))
     for model, links in away.items():
         wanted = [(link.digest, link.is_folder) for link in links.values()]
         copy_artifacts(stores[model].origin, local, wanted, jobs=jobs, sent=told.add)
@@ -94,22 +93,6 @@ def _in_use(snapshot: Snapshot) -> Iterator[tuple[str, ArtifactLink]]:
             for link in record.artifacts:
                 if not link.is_external and purge_of(snapshot, link.digest) is None:
                     yield found.name, link
-
-
-class _Told:
-    """Bytes done of *total*, told to a *progress* by one thread at a time."""
-
-    def __init__(self, progress: Progress | None, total: int) -> None:
-        self._progress = progress
-        self._total = total
-        self._done = 0
-        self._lock = threading.Lock()
-
-    def add(self, count: int) -> None:
-        with self._lock:
-            self._done += count
-            if self._progress is not None:
-                self._progress(self._done, self._total)
 
 
 def _links(repository: Repository, old: str, new: str) -> Iterator[tuple[str, ArtifactLink]]:
