@@ -319,7 +319,7 @@ class TestRegistryElsewhere:
         assert client.repository.common_dir == registry / ".git"
         version = client.register_model("iris").create_version()
         assert version.code.commit == git(code_repo, "rev-parse", "HEAD")
-        assert "gitmodel" not in editing.state(code_repo)
+        assert "refs/heads/gitmodel" not in editing.state(code_repo)
 
     @pytest.mark.parametrize("where", ["absolute", "relative"])
     def test_it_is_named_by_an_argument(self, registry, code_repo, git, monkeypatch, where):

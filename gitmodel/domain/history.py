@@ -87,7 +87,7 @@ def tag_message(ref: StageRef, old: int | None, new: int, reason: str) -> str:
 
 
 def prose(message: str) -> str:
-    """What a commit's *message* says between its subject and its trailers.
+    r"""What a commit's *message* says between its subject and its trailers.
 
     >>> prose("Demote iris 3 from production\n\nit drifted\n\nModel: iris\n")
     'it drifted'

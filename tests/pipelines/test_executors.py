@@ -179,6 +179,8 @@ def test_a_worker_that_outlives_a_run_takes_up_changed_code(client, cluster, tmp
     source = "from gitmodel import step\n@step\ndef answer() -> int:\n    return {}\n"
     for value in (41, 42):
         (tmp_path / "changing.py").write_text(source.format(value))
+        # Python tells a stale .pyc by size and seconds: a person takes longer to change a file
+        os.utime(tmp_path / "changing.py", (value, value))
         importlib.invalidate_caches()
         sys.modules.pop("changing", None)
         import changing

@@ -114,8 +114,8 @@ def test_many_versions_come_in_one_go(team, ada, host, monkeypatch):
     ada.repository.transact(lambda _: Change(None, subject="Add many", files=files))
     ada.push()
     service = team.by_url("service", host.registry)
-    assert trips(host, lambda: service.get_model("iris").versions[-1].metadata) <= 11
-    assert len(service.get_model("iris").versions) == 349
+    assert trips(host, lambda: service.get_model("iris").list_versions()[0].metadata) <= 11
+    assert len(service.get_model("iris").list_versions()) == 349
 
 
 def test_the_handles_of_one_answer_ask_nothing_more(team, host):

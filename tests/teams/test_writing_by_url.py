@@ -197,6 +197,7 @@ def test_a_number_told_in_a_transaction_that_others_took_is_a_conflict(team, hos
     ],
 )
 def test_a_connection_that_is_cut_makes_one_version_or_none_and_says_which(team, host, bare, method, service, when):
+    subprocess.run(["git", "config", "--global", "gitmodel.silence", "2"], check=True)
     job = team.by_url("job", host.registry)
     iris = job.get_model("iris")
     before = refs(bare)
