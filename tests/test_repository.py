@@ -412,9 +412,14 @@ class TestRefusals:
             tmp_path / "bin" / "git",
             f'#!/bin/sh\ncase "$*" in *version*) echo "git version {version}" ;; *) exec {real} "$@" ;; esac\n',
         )
+        before = editing.state(code_repo)
         monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
-        with pytest.raises(UsageError, match=f"git version {version} is too old") as caught:
-            Client(code_repo)
+        with (
+            Client(code_repo) as client,
+            pytest.raises(UsageError, match=f"git version {version} is too old") as caught,
+        ):
+            client.register_model("iris")
+        assert editing.state(code_repo) == before
         assert caught.value.hint == "install git 2.34 or newer"
 
     @pytest.mark.parametrize("version", ["2.34.1", "2.39.5 (Apple Git-154)", "3.0.0", "2.55.GIT", "from a fork"])

@@ -29,8 +29,9 @@ from gitmodel.registry.stages import Applied
 from gitmodel.registry.writer import Batch, Direct, Writer
 from gitmodel.storage.access import Access, NamedStore
 from gitmodel.storage.artifacts import JOBS, Progress
+from gitmodel.storage.git import check_git
 from gitmodel.storage.local_store import LocalStore
-from gitmodel.storage.opening import check_git, configured, open_repository
+from gitmodel.storage.opening import configured, open_repository
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.stores import ArtifactStore
 

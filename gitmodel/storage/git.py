@@ -159,6 +159,15 @@ def run(
     raise translate(done.stderr.decode("utf-8", "replace"), done.returncode)
 
 
+def check_git(environ: Mapping[str, str]) -> str:
+    """The version of git. Raises UsageError if it is older than what gitmodel works with."""
+    said = run(["git", "version"], clean_environment(environ)).decode().strip()
+    numbers = said.replace("git version ", "").split(".")[:2]
+    if len(numbers) == 2 and all(part.isdigit() for part in numbers) and tuple(map(int, numbers)) < OLDEST:
+        raise UsageError(f"{said} is too old", hint=f"install git {OLDEST[0]}.{OLDEST[1]} or newer")
+    return said
+
+
 def translate(stderr: str, code: int) -> GitModelError:
     """The error that git's words stand for; words it does not know come through as they are."""
     said = " ".join(line.strip() for line in stderr.splitlines() if line.strip())

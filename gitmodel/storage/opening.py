@@ -10,16 +10,15 @@ from gitmodel.domain.names import fault_in
 from gitmodel.domain.refs import DEFAULT_BRANCH
 from gitmodel.errors import NotFound, UsageError
 from gitmodel.storage import git as git_process
-from gitmodel.storage.git import OLDEST, Git, clean_environment
+from gitmodel.storage.git import Git, clean_environment
 from gitmodel.storage.repository import Repository
 
 
 def open_repository(path: Path, *, environ: Mapping[str, str], branch: str = "") -> Repository:
     """The git repository that *path* is in.
 
-    Raises NotFound if there is none, UsageError for a git or a repository that gitmodel cannot work with.
+    Raises NotFound if there is none, UsageError for a repository that gitmodel cannot work with.
     """
-    check_git(environ)
     environment = clean_environment(environ)
     if not path.is_dir():
         raise NotFound(f"there is no folder {path}", hint="name an existing repository")
@@ -62,15 +61,6 @@ def configured(key: str, path: Path, *, environ: Mapping[str, str]) -> str:
         return asked
     up = git_process.run(["git", "rev-parse", "--show-cdup"], environment, cwd=path, answers=(0, 128))
     return str(path / up.decode("utf-8", "surrogateescape").strip() / asked)
-
-
-def check_git(environ: Mapping[str, str]) -> str:
-    """The version of git. Raises UsageError if it is older than what gitmodel works with."""
-    said = git_process.run(["git", "version"], clean_environment(environ)).decode().strip()
-    numbers = said.replace("git version ", "").split(".")[:2]
-    if len(numbers) == 2 and all(part.isdigit() for part in numbers) and tuple(map(int, numbers)) < OLDEST:
-        raise UsageError(f"{said} is too old", hint=f"install git {OLDEST[0]}.{OLDEST[1]} or newer")
-    return said
 
 
 def read_config(git: Git) -> dict[str, str]:

@@ -27,6 +27,7 @@ from gitmodel.storage.git import (
     Locked,
     Moved,
     ObjectReader,
+    check_git,
     is_id,
 )
 from gitmodel.storage.identity import Identity
@@ -81,6 +82,7 @@ class Repository:
         self.objects = LooseObjects(objects_folder, config.get("core.sharedrepository", ""))
         self.identity = Identity(git)
         self.writers = Writers(git.common_dir)
+        self._checked = False
 
     def judged_by_own_signers(self, tag: StageTag, found: GitObject) -> StageTag:
         """*tag*, read without the branch, as the reader's own list of signers judges it, if they have one.
@@ -324,8 +326,11 @@ class Repository:
     def move(self, moves: list[str], message: str, new: Sequence[NewObject] = ()) -> None:
         """Write the objects *new*, then move refs in one `git update-ref` transaction.
 
-        Raises Moved or Locked with nothing changed.
+        Raises Moved or Locked with nothing changed, UsageError for a git that is too old to write with.
         """
+        if not self._checked:
+            check_git(self.git.environ)
+            self._checked = True
         if new:
             self.objects.write(new)
         lines = "".join(f"{line}\n" for line in moves).encode()

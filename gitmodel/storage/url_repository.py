@@ -17,9 +17,9 @@ from gitmodel.domain.refs import DEFAULT_BRANCH, STAGE_TAGS, StageRef
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable
 from gitmodel.storage import remotes
-from gitmodel.storage.git import ZERO, Answer, Git, GitError, Locked, Moved
+from gitmodel.storage.git import ZERO, Answer, Git, GitError, Locked, Moved, check_git
 from gitmodel.storage.objects import NewObject
-from gitmodel.storage.opening import check_git, checked_branch, read_config
+from gitmodel.storage.opening import checked_branch, read_config
 from gitmodel.storage.promised import PromisedFiles, PromisedTrees
 from gitmodel.storage.remotes import RemoteMoved
 from gitmodel.storage.repository import Repository, Tries
