@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import subprocess
 import zlib
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -32,17 +32,12 @@ class Recorder:
 
     def __init__(self, repository: Repository) -> None:
         self.changes: list[Written] = []
-        self._write, self._move = repository.objects.write, repository.move
-        repository.objects.write = self._keep_objects  # type: ignore[method-assign]
-        repository.move = self._keep_moves  # type: ignore[method-assign]
+        self._move = repository.move
+        repository.move = self._keep  # type: ignore[method-assign]
 
-    def _keep_objects(self, objects: Iterable[NewObject]) -> None:
-        self.changes.append(Written(list(objects)))
-        self._write(self.changes[-1].objects)
-
-    def _keep_moves(self, moves: list[str], message: str) -> None:
-        self._move(moves, message)
-        self.changes[-1].moves = moves
+    def _keep(self, moves: list[str], message: str, new: Sequence[NewObject] = ()) -> None:
+        self._move(moves, message, new)
+        self.changes.append(Written(list(new), moves))
 
 
 class Plumbing:

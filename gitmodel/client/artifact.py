@@ -10,13 +10,11 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from gitmodel.client.html import html_table
 from gitmodel.domain.records import ArtifactLink
 from gitmodel.errors import UsageError
-from gitmodel.registry import artifacts
-from gitmodel.storage import artifacts as storage
-from gitmodel.storage.artifacts import JOBS, Progress
-from gitmodel.storage.stores import ArtifactStore
+from gitmodel.storage.stores import JOBS, ArtifactStore
 
 if TYPE_CHECKING:
     from gitmodel.client.version import ModelVersion
+    from gitmodel.storage.artifacts import Progress
 
 
 class Artifact:
@@ -39,6 +37,8 @@ class Artifact:
     @property
     def link(self) -> ArtifactLink:
         """The record of it: name, kind, digest, size in bytes, format, metadata."""
+        from gitmodel.registry import artifacts
+
         return artifacts.only_artifact(self._version._record(), self._version._model, self._name)
 
     @property
@@ -77,6 +77,8 @@ class Artifact:
 
     def download(self, target: str | os.PathLike[str], *, jobs: int = JOBS, progress: Progress | None = None) -> Path:
         """Write it to *target*, verified before it appears there; of a folder, *jobs* files at a time."""
+        from gitmodel.registry import artifacts
+
         link = self.link
         artifacts.fetch_artifact(self._source(link), link, Path(target), jobs=jobs, progress=progress)
         return Path(target)
@@ -86,12 +88,17 @@ class Artifact:
 
         Raises NotFound if there is no such file, UsageError if the artifact is not a folder.
         """
+        from gitmodel.registry import artifacts
+
         link = self.link
         artifacts.fetch_file(self._source(link), link, file, Path(target), progress=progress)
         return Path(target)
 
     def path(self) -> Path:
         """A verified file or folder with its content, to read only: in place in a local store, else in the cache."""
+        from gitmodel.registry import artifacts
+        from gitmodel.storage import artifacts as storage
+
         link, client = self.link, self._version._client
         store = self._source(link)
         here = None if link.is_folder else storage.verified_path(store, link.digest)
@@ -119,6 +126,7 @@ class Artifact:
         import tempfile
 
         from gitmodel import formats
+        from gitmodel.registry import artifacts
 
         link = self.link
         if link.is_folder:

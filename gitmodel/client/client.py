@@ -23,17 +23,15 @@ from gitmodel.domain.records import Code
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.snapshot import Change
 from gitmodel.errors import GitModelError, NotFound, UsageError
-from gitmodel.registry import artifacts, models, stages, stores, versions
-from gitmodel.registry.artifacts import Verified
+from gitmodel.registry import models, stages, stores, versions
 from gitmodel.registry.stages import Applied
 from gitmodel.registry.writer import Batch, Direct, Writer
 from gitmodel.storage.access import Access, NamedStore
-from gitmodel.storage.artifacts import JOBS, Progress
 from gitmodel.storage.git import check_git
 from gitmodel.storage.local_store import LocalStore
 from gitmodel.storage.opening import configured, open_repository
 from gitmodel.storage.repository import Repository
-from gitmodel.storage.stores import ArtifactStore
+from gitmodel.storage.stores import JOBS, ArtifactStore
 
 if TYPE_CHECKING:
     from gitmodel.domain.codec import Problem
@@ -42,11 +40,13 @@ if TYPE_CHECKING:
     from gitmodel.lineage.containing import Containing, Noted
     from gitmodel.lineage.events import Event, FieldOrigin
     from gitmodel.lineage.maintenance import Maintained
+    from gitmodel.registry.artifacts import Verified
     from gitmodel.registry.copying import Copied
     from gitmodel.registry.garbage import Garbage
     from gitmodel.registry.inventory import Inventory
     from gitmodel.registry.purging import Purged
     from gitmodel.registry.runs import RunView
+    from gitmodel.storage.artifacts import Progress
     from gitmodel.storage.code_commits import CodeRepository
     from gitmodel.storage.kept_code import KeptCode
     from gitmodel.storage.log import StageEvent
@@ -552,6 +552,8 @@ class Client:
         >>> [found.digest for found in client.verify("iris@3") if found.error]     # doctest: +SKIP
         []
         """
+        from gitmodel.registry import artifacts
+
         refs = [VersionRef.parse(ref) if isinstance(ref, str) else ref for ref in references]
         return artifacts.verify(self._writer, self._access.source, refs, jobs=jobs, progress=progress)
 

@@ -18,7 +18,7 @@ from gitmodel.domain.references import VersionRef
 from gitmodel.domain.stages import Promotion, StageState
 from gitmodel.domain.views import ModelView
 from gitmodel.errors import UsageError
-from gitmodel.registry import artifacts, models, stages, versions
+from gitmodel.registry import models, stages, versions
 from gitmodel.registry.writer import Writer
 from gitmodel.storage.log import StageEvent
 
@@ -178,6 +178,8 @@ class Model:
         host that uses a registry by URL has a key of its own, and "" is none.
         Raises Conflict if *name* is taken, UsageError if it cannot be one.
         """
+        from gitmodel.registry import artifacts
+
         client = self._registered()
         if name is not None:
             check_version_name(name)

@@ -15,8 +15,7 @@ from gitmodel.domain.references import VersionRef
 from gitmodel.domain.stages import Promotion, StageState
 from gitmodel.domain.views import VersionView
 from gitmodel.errors import NotFound
-from gitmodel.registry import artifacts, stages, versions
-from gitmodel.storage.artifacts import Progress
+from gitmodel.registry import stages, versions
 
 if TYPE_CHECKING:
     from gitmodel.client.client import Client
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from gitmodel.lineage.exporting import Exported
     from gitmodel.registry.versions import Found
     from gitmodel.registry.writer import Writer
+    from gitmodel.storage.artifacts import Progress
 
 
 class ModelVersion:
@@ -139,6 +139,8 @@ class ModelVersion:
 
     def get_artifact(self, name: str) -> Artifact:
         """The artifact called *name*. Raises NotFound, which says what there is."""
+        from gitmodel.registry import artifacts
+
         link = artifacts.only_artifact(self._record(), self._model, name)
         return Artifact(self, link.name)
 
@@ -201,6 +203,8 @@ class ModelVersion:
 
         *format* is found from the content if left out. Raises Refused if the version is in a stage or has an alias.
         """
+        from gitmodel.registry import artifacts
+
         link = artifacts.store_artifact(
             self._client.access.of_model(self._model),
             name,
@@ -234,6 +238,8 @@ class ModelVersion:
         >>> version.link_external("raw", "s3://bucket/huge.parquet")          # doctest: +SKIP
         Artifact('iris@4', 'raw')
         """
+        from gitmodel.registry import artifacts
+
         link = artifacts.describe_external(
             name,
             os.fspath(uri),
@@ -249,6 +255,8 @@ class ModelVersion:
 
     def unlink(self, name: str) -> None:
         """Take the artifact *name* from the version; its bytes stay in the store."""
+        from gitmodel.registry import artifacts
+
         artifacts.unlink_artifact(self._writer, self._ref(), name)
 
     def log_metadata(

@@ -19,8 +19,8 @@ from gitmodel.errors import GitModelError, Invalid, Refused, Unreachable, UsageE
 from gitmodel.registry.writer import Writer
 from gitmodel.storage import artifacts as storage
 from gitmodel.storage import external
-from gitmodel.storage.artifacts import JOBS, Progress
-from gitmodel.storage.stores import ArtifactStore
+from gitmodel.storage.artifacts import Progress
+from gitmodel.storage.stores import JOBS, ArtifactStore
 
 Source = Callable[[str, ArtifactLink], ArtifactStore]
 """Where the bytes of an artifact of a model are."""

@@ -16,14 +16,13 @@ from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Unreacha
 from gitmodel.storage.external import ExternalStore
 from gitmodel.storage.several_stores import SeveralStores
 from gitmodel.storage.sources import SourceFile, find_source, list_folder, open_source
-from gitmodel.storage.stores import ArtifactStore, Sent
+from gitmodel.storage.stores import JOBS, ArtifactStore, Sent
 
 Progress = Callable[[int, int], None]
 """Told the bytes done and the bytes in all, by one thread at a time."""
 
 CHUNK = 1 << 20
 MANIFEST_LIMIT = 256 << 20  # some two million files: no wrong link makes us read a whole model as a manifest
-JOBS = 8  # they wait for disks and networks, not for processors
 
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")

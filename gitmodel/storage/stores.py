@@ -18,6 +18,7 @@ Sent = Callable[[int], None]
 """Told the length in bytes of each piece that the store has taken; by several threads at a time."""
 
 
+JOBS = 8  # files at a time: they wait for disks and networks, not for processors
 REMOTE = ("s3", "gs", "az", "sftp", "oci")
 
 
