@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -139,7 +140,7 @@ def circle(lineage: Lineage) -> list[str]:
     return []
 
 
-class _Walk:
+class _Walk(ABC):
     """A walk in one direction, breadth first, each node once."""
 
     def __init__(self, known: Known, nodes: dict[str, Node], depth: int | None) -> None:
@@ -172,14 +173,17 @@ class _Walk:
             self.edges[edge] = None
             self._meet(edge.source if edge.target == here else edge.target, kind, runs)
 
+    @abstractmethod
     def at_version(self, id: str, runs: int, *, is_root: bool) -> None:
-        raise NotImplementedError
+        """Go on from the version *id*."""
 
+    @abstractmethod
     def at_run(self, id: str, runs: int) -> None:
-        raise NotImplementedError
+        """Go on from the run *id*."""
 
+    @abstractmethod
     def at_artifact(self, id: str, runs: int) -> None:
-        raise NotImplementedError
+        """Go on from the artifact *id*."""
 
     def _meet(self, id: str, kind: Kind, runs: int) -> None:
         if id not in self._seen:
