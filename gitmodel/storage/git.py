@@ -6,7 +6,7 @@ import fcntl
 import os
 import subprocess
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -105,11 +105,15 @@ class Git:
         ]  # fmt: skip
 
     def run(
-        self, *arguments: str, input: bytes = b"", answers: tuple[int, ...] = (0,), inherit: tuple[int, ...] = ()
+        self,
+        *arguments: str,
+        input: bytes | Callable[[], bytes] = b"",
+        answers: tuple[int, ...] = (0,),
+        inherit: tuple[int, ...] = (),
     ) -> bytes:
         """What git prints. An exit code outside *answers* raises the error that its message stands for.
 
-        *inherit* are descriptors that git keeps open as long as it runs.
+        *input* may be made while git starts; *inherit* are descriptors that git keeps open as long as it runs.
         """
         return run(self.command(*arguments), self.environ, cwd=self.top, input=input, answers=answers, inherit=inherit)
 
@@ -139,14 +143,15 @@ def run(
     environ: Mapping[str, str],
     *,
     cwd: Path | None = None,
-    input: bytes = b"",
+    input: bytes | Callable[[], bytes] = b"",
     answers: tuple[int, ...] = (0,),
     inherit: tuple[int, ...] = (),
 ) -> bytes:
     """The output of one git process. Raises the GitModelError that its failure stands for."""
+    pipe = subprocess.PIPE
     try:
-        done = subprocess.run(
-            command, input=input, capture_output=True, env=environ, cwd=cwd, check=False, pass_fds=inherit
+        process = subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, stderr=pipe, env=environ, cwd=cwd, pass_fds=inherit
         )
     except FileNotFoundError:
         raise UsageError("git is not installed, or not on the PATH", hint="install git 2.34 or newer") from None
@@ -154,9 +159,15 @@ def run(
         raise Unreachable(
             f"git cannot be started: {error.strerror}", hint="free memory or processes, then try again"
         ) from error
-    if done.returncode in answers:
-        return done.stdout
-    raise translate(done.stderr.decode("utf-8", "replace"), done.returncode)
+    with process:
+        try:
+            stdout, stderr = process.communicate(input() if callable(input) else input)
+        except BaseException:
+            process.kill()
+            raise
+    if process.returncode in answers:
+        return stdout
+    raise translate(stderr.decode("utf-8", "replace"), process.returncode)
 
 
 def check_git(environ: Mapping[str, str]) -> str:

@@ -331,12 +331,15 @@ class Repository:
         if not self._checked:
             check_git(self.git.environ)
             self._checked = True
-        if new:
-            self.objects.write(new)
-        lines = "".join(f"{line}\n" for line in moves).encode()
         words = [line.split(" ") for line in moves]
         # git locks what it verifies as well, with an empty lock.
         news = {word[1]: word[2] if word[0] in ("update", "create") else "" for word in words}
+
+        def lines() -> bytes:
+            self.objects.write(new)
+            # Without the frame git would take what it has heard of a writer that was killed for all of it.
+            return "".join(f"{line}\n" for line in ("start", *moves, "commit")).encode()
+
         with self.writers.announce(news) as mark:
             command = ("update-ref", "-m", history.one_line(message), "--stdin")
             self.git.run(*command, input=lines, inherit=(mark,))

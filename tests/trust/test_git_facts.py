@@ -112,14 +112,15 @@ def test_every_ref_is_moved_with_the_value_it_was_planned_from():
     assert _move(BRANCH, "1" * 40, "") == f"update {BRANCH} {'1' * 40} {ZERO}"
 
 
-def test_success_is_said_only_when_the_branch_has_moved(registry, monkeypatch):
-    """A git that exits 0 and does nothing, as one on a full disk did."""
+@pytest.mark.parametrize("hears", ["cat >/dev/null", "head -n -1 | {git}"], ids=["nothing", "all but the last line"])
+def test_success_is_said_only_when_the_branch_has_moved(registry, git, monkeypatch, hears):
+    """A git that does nothing and exits 0, as one on a full disk did; one whose writer was killed as it spoke."""
+    before = git(registry.path, "for-each-ref")
     fake = registry.path.parent / "bin"
     fake.mkdir()
     real = shutil.which("git")
-    (fake / "git").write_text(
-        f'#!/bin/sh\ncase " $* " in *" update-ref "*) cat >/dev/null; exit 0;; esac\nexec {real} "$@"\n'
-    )
+    hears = hears.format(git=f'{real} "$@"')
+    (fake / "git").write_text(f'#!/bin/sh\ncase " $* " in *" update-ref "*) {hears}; exit 0;; esac\nexec {real} "$@"\n')
     (fake / "git").chmod(0o755)
     monkeypatch.setenv("PATH", f"{fake}{os.pathsep}{os.environ['PATH']}")
     repository = open_repository(registry.path, environ=os.environ)
@@ -130,6 +131,7 @@ def test_success_is_said_only_when_the_branch_has_moved(registry, monkeypatch):
             versions.create_version(Direct(repository), "iris")
     finally:
         repository.close()
+    assert git(registry.path, "for-each-ref") == before
 
 
 # Neither refs nor loose objects are synced to disk by default.
