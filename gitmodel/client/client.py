@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from copy import copy
 from datetime import datetime
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -18,18 +18,15 @@ from gitmodel.client import by_url
 from gitmodel.client.by_url import names_url, read_terms
 from gitmodel.client.model import PAGE, Model, Models
 from gitmodel.client.version import ModelVersion
-from gitmodel.domain.addresses import Address
 from gitmodel.domain.records import Code
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.snapshot import Change
 from gitmodel.errors import GitModelError, NotFound, UsageError
-from gitmodel.registry import models, stages, stores, versions
+from gitmodel.registry import models, stages, versions
 from gitmodel.registry.stages import Applied
 from gitmodel.registry.writer import Batch, Direct, Writer
-from gitmodel.storage.access import Access, NamedStore
 from gitmodel.storage.git import check_git
-from gitmodel.storage.local_store import LocalStore
-from gitmodel.storage.opening import configured, open_repository
+from gitmodel.storage.opening import open_chosen, open_repository
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.stores import JOBS, ArtifactStore
 
@@ -46,6 +43,7 @@ if TYPE_CHECKING:
     from gitmodel.registry.inventory import Inventory
     from gitmodel.registry.purging import Purged
     from gitmodel.registry.runs import RunView
+    from gitmodel.storage.access import Access, NamedStore
     from gitmodel.storage.artifacts import Progress
     from gitmodel.storage.code_commits import CodeRepository
     from gitmodel.storage.kept_code import KeptCode
@@ -93,7 +91,7 @@ class Client:
         self._path = Path(at).expanduser()
         self._terms = read_terms(self._environ, max_age=max_age, offline=offline, timeout=timeout)
         self._repository = self._open(named)
-        self._access = Access(self._repository, self._environ, self.store_root, store or "")
+        self._store = store or ""
         self._writer: Writer = Direct(self._repository)
         self._keyed: Counter[str] = Counter()
 
@@ -114,17 +112,19 @@ class Client:
         Raises UsageError for a URL it cannot be at, Refused for one that only the registry names and that this machine
         was not told to trust, Unreachable if a registry by URL names none.
         """
-        return self._access.default()
+        return self.access.default()
 
     @property
     def store_url(self) -> str:
         """The URL of the artifact store that is chosen; "" for the one inside the repository, at `store_root`."""
-        return self._access.named().url
+        return self.access.named().url
 
-    @property
+    @cached_property
     def access(self) -> Access:
         """The stores of the registry as this machine reaches them."""
-        return self._access
+        from gitmodel.storage.access import Access  # who only reads records does not pay for it
+
+        return Access(self._repository, self._environ, self.store_root, self._store)
 
     @property
     def store_root(self) -> Path:
@@ -417,10 +417,11 @@ class Client:
 
         *jobs* at a time; what is on this machine is not fetched. Returns how many were. Raises Unreachable, Refused.
         """
+        from gitmodel.storage.local_store import LocalStore
         from gitmodel.teams import transfers
 
         local = LocalStore(self.store_root, synced=False)
-        return transfers.download(self._repository, local, self._access.of_model, jobs=jobs, progress=progress)
+        return transfers.download(self._repository, local, self.access.of_model, jobs=jobs, progress=progress)
 
     def push(
         self,
@@ -441,10 +442,11 @@ class Client:
         """
         from gitmodel.lineage.code import choose_pushed, push_code
         from gitmodel.storage import remotes
+        from gitmodel.storage.local_store import LocalStore
         from gitmodel.teams import sync
 
         self._refuse_past()
-        uploads = sync.Uploads(LocalStore(self.store_root), self._access.of_model, jobs, progress)
+        uploads = sync.Uploads(LocalStore(self.store_root), self.access.of_model, jobs, progress)
         chosen = remotes.choose_remote(self._repository, remote)
         # As with artifacts, what is named is there before its name is.
         here = self.kept_code()
@@ -555,33 +557,41 @@ class Client:
         from gitmodel.registry import artifacts
 
         refs = [VersionRef.parse(ref) if isinstance(ref, str) else ref for ref in references]
-        return artifacts.verify(self._writer, self._access.source, refs, jobs=jobs, progress=progress)
+        return artifacts.verify(self._writer, self.access.source, refs, jobs=jobs, progress=progress)
 
     def list_stores(self) -> list[NamedStore]:
         """The artifact stores of the registry, the default one first, with the URLs that count on this machine."""
-        return list(self._access.stores())
+        return list(self.access.stores())
 
     def add_store(self, name: str, url: str) -> NamedStore:
         """Give the registry another store, which models may then use. Raises Conflict, UsageError, Unreachable."""
-        return stores.add_store(self._writer, self._access, name, url)
+        from gitmodel.registry import stores
+
+        return stores.add_store(self._writer, self.access, name, url)
 
     def remove_store(self, name: str) -> None:
         """Take a store from the registry; its content stays. Raises NotFound, Refused if a model keeps to it."""
+        from gitmodel.registry import stores
+
         stores.remove_store(self._writer, name)
 
     def use_store(self, model: str, name: str) -> None:
         """Let new artifacts of *model* go to the store *name* ("default": the registry's). Raises NotFound."""
+        from gitmodel.registry import stores
+
         stores.use_store(self._writer, model, name)
 
     def trust_store(self, which: str = "default") -> NamedStore:
         """Let this machine use its credentials for a store: by its name, or a URL (one ending in `/`: all below it)."""
-        return stores.trust_store(self._access, which)
+        from gitmodel.registry import stores
+
+        return stores.trust_store(self.access, which)
 
     def store_status(self) -> Inventory:
         """What the versions need, in which stores it is, and what is in none. Each store is listed once."""
         from gitmodel.registry import inventory
 
-        return inventory.take_inventory(self._writer, self._access)
+        return inventory.take_inventory(self._writer, self.access)
 
     def copy_store(
         self, to: str, *, source: str = "default", jobs: int = 8, progress: Progress | None = None
@@ -594,7 +604,7 @@ class Client:
         """
         from gitmodel.registry import upkeep
 
-        return upkeep.copy(self._writer, self._access, to, source=source, jobs=jobs, progress=progress)
+        return upkeep.copy(self._writer, self.access, to, source=source, jobs=jobs, progress=progress)
 
     def find_garbage(
         self, store: str = "default", *, grace_days: float = 14.0, also: Iterable[str | os.PathLike[str]] = ()
@@ -611,7 +621,7 @@ class Client:
             for other in others:
                 opened.callback(other.close)
             return upkeep.find_garbage(
-                self._repository, self._access, store, now=time.time(), grace_days=grace_days, also=others
+                self._repository, self.access, store, now=time.time(), grace_days=grace_days, also=others
             )
 
     def remove_garbage(
@@ -621,7 +631,7 @@ class Client:
         from gitmodel.registry import garbage
 
         found = self.find_garbage(store, grace_days=grace_days, also=also)
-        garbage.remove_garbage(self._access.open(store), found)
+        garbage.remove_garbage(self.access.open(store), found)
         return found
 
     def purge(self, digest: str, *, reason: str) -> Purged:
@@ -633,7 +643,7 @@ class Client:
         """
         from gitmodel.registry import upkeep
 
-        return upkeep.purge(self._writer, self._repository, self._access, digest, reason)
+        return upkeep.purge(self._writer, self._repository, self.access, digest, reason)
 
     def read_code(self) -> Code:
         """The state of the code repository that *path* is in: commit, changes, origin."""
@@ -676,14 +686,15 @@ class Client:
         branch = self._environ.get("GITMODEL_BRANCH", "")
         named = repo or self._environ.get("GITMODEL_REPO")
         try:
-            found = named or configured("gitmodel.repo", self._path, environ=self._environ)
-            if found and names_url(found):
-                from gitmodel.storage.url_repository import open_url  # who stands in a clone does not pay for it
+            found = named or open_chosen(self._path, environ=self._environ, branch=branch)
+            if not isinstance(found, str):
+                return found
+            if names_url(found):
+                from gitmodel.domain.addresses import Address
+                from gitmodel.storage.url_repository import open_url
 
                 return open_url(Address.parse(found), environ=self._environ, branch=branch, terms=self._terms)
-            return open_repository(
-                Path(found).expanduser() if found else self._path, environ=self._environ, branch=branch
-            )
+            return open_repository(Path(found).expanduser(), environ=self._environ, branch=branch)
         except GitModelError:
             check_git(self._environ)
             raise

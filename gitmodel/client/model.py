@@ -20,10 +20,10 @@ from gitmodel.domain.views import ModelView
 from gitmodel.errors import UsageError
 from gitmodel.registry import models, stages, versions
 from gitmodel.registry.writer import Writer
-from gitmodel.storage.log import StageEvent
 
 if TYPE_CHECKING:
     from gitmodel.client.client import Client
+    from gitmodel.storage.log import StageEvent
 
 PAGE = 50
 

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 
 from gitmodel.errors import UsageError
 
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):(?://|:)")
-_SCP = re.compile(r"(?:[^/:@\s]+@)?[^/:@\s]+:.")
-_CREDENTIALS = re.compile(r"^([a-z][a-z0-9+.-]*://)[^/]*@", re.IGNORECASE)
-_WEB = re.compile(r"https?://(?:[^/]*@)?(?P<host>\[[0-9a-f:.]+\]|[^/:@\[\]]+)(?::[0-9]*)?(?:/[^?#]*)?", re.IGNORECASE)
-_LOGIN = re.compile(r"^((?:git\+)?ssh(?:\+git)?://[^/:@]+)(?::[^/@]*)?@", re.IGNORECASE)
+# Compiled when first used: most commands never see a URL.
+_SCHEME = r"([A-Za-z][A-Za-z0-9+.-]*):(?://|:)"
+_SCP = r"(?:[^/:@\s]+@)?[^/:@\s]+:."
+_CREDENTIALS = r"(?i)^([a-z][a-z0-9+.-]*://)[^/]*@"
+_WEB = r"(?i)https?://(?:[^/]*@)?(?P<host>\[[0-9a-f:.]+\]|[^/:@\[\]]+)(?::[0-9]*)?(?:/[^?#]*)?"
+_LOGIN = r"(?i)^((?:git\+)?ssh(?:\+git)?://[^/:@]+)(?::[^/@]*)?@"
 _SCHEMES = ("https", "http", "ssh", "git+ssh", "ssh+git", "git", "file")
 
 
@@ -30,17 +31,17 @@ class Address:
     @classmethod
     def parse(cls, text: str) -> Address:
         """Read a URL, or the `user@host:path` of ssh. Raises UsageError, which does not repeat what may be a secret."""
-        scheme = _SCHEME.match(text)
+        scheme = re.match(_SCHEME, text)
         if not text.isprintable() or text.startswith("-"):
             raise UsageError("the registry's URL holds characters that no URL has", hint=_EXAMPLE)
         if scheme is None:
-            if not _SCP.match(text):
+            if not re.match(_SCP, text):
                 raise UsageError("the registry is not a URL", hint=_EXAMPLE)
             return cls(text, text)
         name = scheme[1].lower()
         if name not in _SCHEMES or "://" not in scheme[0]:
             raise UsageError(f"a registry cannot be reached by {name}:", hint=f"{_EXAMPLE}; ssh: and file: work too")
-        if name in ("http", "https") and not _WEB.fullmatch(text):
+        if name in ("http", "https") and not re.fullmatch(_WEB, text):
             raise UsageError("the registry's URL cannot be read", hint=f"{_EXAMPLE}, without a query")
         return cls(text, without_credentials(text))
 
@@ -68,7 +69,7 @@ class Address:
 
     @property
     def _known_as(self) -> str:
-        login = _LOGIN.match(self.url)
+        login = re.match(_LOGIN, self.url)
         return f"{login[1]}@{self.url[login.end() :]}" if login else self.shown
 
     def __str__(self) -> str:
@@ -94,7 +95,7 @@ def is_url(text: str) -> bool:
     >>> is_url("https://git.example.org/models"), is_url("git@example.org:models.git"), is_url("../models")
     (True, True, False)
     """
-    return bool(_SCHEME.match(text) or _SCP.match(text))
+    return ":" in text and bool(re.match(_SCHEME, text) or re.match(_SCP, text))
 
 
 def without_credentials(url: str) -> str:
@@ -107,7 +108,7 @@ def without_credentials(url: str) -> str:
     >>> without_credentials("git@example.com:iris.git")
     'git@example.com:iris.git'
     """
-    return _CREDENTIALS.sub(r"\1", url)
+    return re.sub(_CREDENTIALS, r"\1", url)
 
 
 _EXAMPLE = "write it as https://git.example.org/team/models.git"

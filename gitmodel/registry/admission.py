@@ -11,7 +11,6 @@ from gitmodel.domain.records import StageRecord
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid, UsageError
-from gitmodel.storage.log import stage_events
 from gitmodel.storage.repository import Repository
 
 if TYPE_CHECKING:
@@ -81,6 +80,8 @@ def may_return(
     """
     if before.registry().rule(ref.stage).rollback != "direct":
         return False
+    from gitmodel.storage.log import stage_events  # who goes back to nobody does not pay for it
+
     for event in stage_events(repository, before.commit, ref):
         if event.version != record.version:
             continue

@@ -17,7 +17,6 @@ from gitmodel.domain.stages import Promotion, StageState
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused
 from gitmodel.registry import admission
 from gitmodel.registry.writer import Writer
-from gitmodel.storage.log import stage_events
 from gitmodel.storage.repository import Repository
 
 
@@ -109,6 +108,8 @@ def plan_rollback(
 
 
 def _previous_holder(repository: Repository, snapshot: Snapshot, name: str, stage: str) -> int:
+    from gitmodel.storage.log import stage_events  # who goes back to nobody does not pay for it
+
     snapshot.model(name)
     check_stage(stage, snapshot.registry())
     held = planning.recorded_places(snapshot, name).get(stage)

@@ -12,9 +12,7 @@ from gitmodel.domain.overlay import Overlay
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import Conflict, UsageError
-from gitmodel.storage.differences import changed_paths
 from gitmodel.storage.git import Moved
-from gitmodel.storage.log import find_transaction
 from gitmodel.storage.repository import Repository
 
 T = TypeVar("T")
@@ -52,6 +50,10 @@ class Direct:
         return self._repository.transact(plan)
 
     def find_made(self, snapshot: Snapshot, model: str, txn: str) -> int | None:
+        # only who asks for a key's version pays for them
+        from gitmodel.storage.differences import changed_paths
+        from gitmodel.storage.log import find_transaction
+
         commit = find_transaction(self._repository, snapshot.commit, txn)
         parents = self._repository.tags.commit(commit).parents if commit else ()
         if not parents:

@@ -8,7 +8,7 @@ from pathlib import Path
 from gitmodel.domain.addresses import is_url
 from gitmodel.domain.names import fault_in
 from gitmodel.domain.refs import DEFAULT_BRANCH
-from gitmodel.errors import NotFound, UsageError
+from gitmodel.errors import GitModelError, NotFound, UsageError
 from gitmodel.storage import git as git_process
 from gitmodel.storage.git import Git, clean_environment
 from gitmodel.storage.repository import Repository
@@ -44,6 +44,22 @@ def open_repository(path: Path, *, environ: Mapping[str, str], branch: str = "")
         objects_folder=(path / objects).resolve(),
         shallow=shallow == "true",
     )
+
+
+def open_chosen(path: Path, *, environ: Mapping[str, str], branch: str = "") -> Repository | str:
+    """The repository that *path* is in, or what `git config gitmodel.repo` names in its place: a path or URL.
+
+    Raises as `open_repository` does, where nothing is named.
+    """
+    try:
+        found = open_repository(path, environ=environ, branch=branch)
+    except GitModelError:
+        named = configured("gitmodel.repo", path, environ=environ)
+        if named:
+            return named
+        raise
+    named = found.config.get("gitmodel.repo", "")
+    return (named if is_url(named) else str(found.git.top / Path(named).expanduser())) if named else found
 
 
 def configured(key: str, path: Path, *, environ: Mapping[str, str]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import shlex
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -31,13 +30,13 @@ from gitmodel.storage.git import (
     is_id,
 )
 from gitmodel.storage.identity import Identity
-from gitmodel.storage.locks import Writers, gc_runs
 from gitmodel.storage.notes import Notes
 from gitmodel.storage.objects import LooseObjects, NewObject, format_commit, format_pack, parse_commit, parse_tag
 from gitmodel.storage.stage_tags import StageTags
 from gitmodel.storage.trees import CommitFiles, Trees, changed_tree
 
 if TYPE_CHECKING:
+    from gitmodel.storage.locks import Writers
     from gitmodel.storage.signatures import Verifier
     from gitmodel.storage.signing import Signer
 
@@ -81,7 +80,6 @@ class Repository:
         self.tags = StageTags(git, self.reader, self.trees, self.notes, lambda: self.verifier, shallow=shallow)
         self.objects = LooseObjects(objects_folder, config.get("core.sharedrepository", ""))
         self.identity = Identity(git)
-        self.writers = Writers(git.common_dir)
         self._checked = False
 
     def judged_by_own_signers(self, tag: StageTag, found: GitObject) -> StageTag:
@@ -115,6 +113,13 @@ class Repository:
         from gitmodel.storage.signing import Signer
 
         return Signer(self.git, self.config, self.verifier)
+
+    @cached_property
+    def writers(self) -> Writers:
+        """Those who move refs of the repository at this moment."""
+        from gitmodel.storage.locks import Writers
+
+        return Writers(self.git.common_dir)
 
     @property
     def common_dir(self) -> Path:
@@ -348,6 +353,8 @@ class Repository:
 
     def _outlast_gc(self, new: Sequence[NewObject]) -> None:
         """Have *new*, which refs name by now, whatever a gc that began before they did takes away."""
+        from gitmodel.storage.locks import gc_runs
+
         for _ in range(_GC_ATTEMPTS):
             if not gc_runs(self.common_dir):
                 break
@@ -585,6 +592,8 @@ class Tries:
         locks = self._repository.writers.locks()
         if not locks:
             return Conflict(error.message, hint=error.hint)
+        import shlex
+
         oldest = max(locks, key=lambda lock: lock.age)
         return Conflict(
             f"{oldest.path} has been locked for {oldest.age:.0f} s",

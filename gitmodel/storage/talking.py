@@ -16,7 +16,7 @@ from typing import NamedTuple
 _GRACE = 2.0
 # How often it is looked whether the program has ended while a child of its keeps our pipes open.
 _LOOK = 0.5
-_PROGRESS = re.compile(
+_PROGRESS = (
     r"(?:remote: )?[A-Z][a-z]+(?: [a-z]+)*: +(?:\d+% \(\d+/\d+\)|\d+)(?:, .*)?"
     r"|(?:remote: )?Total \d+ \(delta \d+\), .*|Delta compression using up to .*"
 )
@@ -56,7 +56,7 @@ def without_progress(text: str) -> str:
     'remote: no\n'
     """
     lines = [line.rstrip() for line in re.split(r"[\r\n]+", text)]
-    return "".join(f"{line}\n" for line in lines if line and not _PROGRESS.fullmatch(line))
+    return "".join(f"{line}\n" for line in lines if line and not re.fullmatch(_PROGRESS, line))
 
 
 def _hear(process: subprocess.Popen[bytes], silence: float) -> tuple[dict[int, bytes], bool]:
