@@ -27,7 +27,8 @@ from gitmodel.domain.records import (
 )
 from gitmodel.domain.refs import kept_ref
 from gitmodel.domain.runs import run_id
-from gitmodel.storage.kept_code import open_kept_code
+from gitmodel.storage.code_repository import open_code
+from gitmodel.storage.kept_code import KeptCode
 
 TARGET = 200
 # Every so many versions one is promoted, so that a stage of 10,000 commits had some 900 holders.
@@ -77,15 +78,15 @@ def measure_kept_code(table: Table, folder: Path, environ: dict[str, str], count
     git("clone", "-q", "--bare", "--single-branch", "--branch=main", path.as_uri(), str(remote))
     git("remote", "add", "origin", str(remote))
     before = measure(push_one, times=5)
-    code = open_kept_code(path, environ=environ)
+    code = open_code(path, environ=environ)
     assert code is not None
-    head = code.find("main")
-    table.cost("keep one more", measure(lambda: code.keep(head), times=20))
-    kept = code.kept()
+    head, keeping = code.find("main"), KeptCode(code)
+    table.cost("keep one more", measure(lambda: keeping.keep(head), times=20))
+    kept = keeping.kept()
     table.value("packed-refs", f"{(path / '.git' / 'packed-refs').stat().st_size / len(kept):.0f} bytes each")
     table.cost("git status", measure(lambda: git("status"), times=5))
     table.cost("git commit and git push, none of them on the remote", before)
-    table.cost("push all of them, once", measure(lambda: code.push(kept, "origin"), times=1, warm=0))
+    table.cost("push all of them, once", measure(lambda: keeping.push(kept, "origin"), times=1, warm=0))
     table.cost("git commit and git push, all of them on the remote", measure(push_one, times=5))
     clones = itertools.count()
     clone = measure(lambda: git("clone", "-q", remote.as_uri(), str(folder / f"clone-{next(clones)}")), times=3)

@@ -10,7 +10,9 @@ from editing import BRANCH, edit, read, run
 from transcripts import ask, check_transcript
 
 from gitmodel import Client, Refused, UsageError
-from gitmodel.storage.kept_code import open_kept_code
+from gitmodel.storage.code_repository import open_code
+from gitmodel.storage.kept_code import KeptCode
+from gitmodel.storage.snapshots import snapshot
 
 POLICY = '\n[code]\ndirty = "{}"\n'
 
@@ -183,9 +185,8 @@ class TestDirty:
         below = repo.parent / "second" / "deep" / "er"
         below.mkdir(parents=True)
         (below / "model.py").write_text("x\n", encoding="utf-8")
-        code = open_kept_code(below, environ=os.environ)
-        snapshot = code.snapshot(1_000)
-        assert git(repo, "show", f"{snapshot}:deep/er/model.py") == "x"
+        stored = snapshot(open_code(below, environ=os.environ), 1_000)
+        assert git(repo, "show", f"{stored}:deep/er/model.py") == "x"
         assert not (repo / ".git" / "called").exists()
 
     def test_what_is_too_large_is_refused_with_the_largest_files(self, repo, capsys, git):
@@ -211,9 +212,9 @@ weights.bin (3,000 bytes)
         monkeypatch.setenv("GITMODEL_DIRTY", "snapshot")
         git(repo, "init", "-q", "within")
         (repo / "within" / "x.py").write_text("x\n", encoding="utf-8")
-        code = open_kept_code(repo, environ=os.environ)
+        code = open_code(repo, environ=os.environ)
         with pytest.raises(Refused, match="within/ is a repository of its own"):
-            code.snapshot(1_000)
+            snapshot(code, 1_000)
         git(repo / "within", "add", "-A")
         git(repo / "within", "commit", "-q", "-m", "x")
         git(repo, "-c", "protocol.file.allow=always", "submodule", "add", "-q", str(repo / "within"), "sub")
@@ -221,7 +222,7 @@ weights.bin (3,000 bytes)
         git(repo, "commit", "-q", "-m", "With a submodule")
         (repo / "sub" / "x.py").write_text("changed\n", encoding="utf-8")
         with pytest.raises(Refused, match="the submodule sub has changes of its own"):
-            code.snapshot(1_000)
+            snapshot(code, 1_000)
 
     def test_the_stricter_of_registry_and_machine_counts(self, repo, git):
         (repo / "train.py").write_text("changed\n", encoding="utf-8")
@@ -279,9 +280,9 @@ class TestPushing:
         git(remote, "-c", "gc.auto=0", "prune", "--expire=now")
         bob = clone("bob")
         bob.pull()
-        code = bob.kept_code()
+        code = bob.open_code()
         assert code.missing([commit])
-        assert code.fetch(commit)
+        assert KeptCode(code).fetch(commit)
         assert git(tmp_path / "bob", "log", "-1", "--format=%s", commit) == "An idea"
 
     def test_code_that_was_never_published_is_not_published_unasked(self, team, git, tmp_path, capsys, monkeypatch):

@@ -9,7 +9,7 @@ from editing import edit, run
 from transcripts import ask, check_transcript
 
 from gitmodel import Client, NotFound, Refused
-from gitmodel.storage.kept_code import open_kept_code
+from gitmodel.storage.code_repository import open_code
 
 
 @pytest.fixture
@@ -144,7 +144,7 @@ def test_notes_of_somebody_else_are_not_overwritten(repo, git):
 
 
 def test_many_commits_have_notes_that_git_finds(repo, git):
-    code = open_kept_code(repo, environ=os.environ)
+    code = open_code(repo, environ=os.environ)
     commit = "commit refs/heads/many\ncommitter Ada <ada@example.com> {} +0000\ndata 1\nx\n"
     git(repo, "fast-import", "--quiet", input="".join(commit.format(number) for number in range(1, 301)))
     made = git(repo, "rev-list", "many").splitlines()

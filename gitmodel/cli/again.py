@@ -24,27 +24,33 @@ _CHANGED = "its files had changes that are not in the commit, so this is not all
 @click.option(
     "--artifacts", default="artifacts", metavar="FOLDER", help="The folder in DIR for its artifacts, if not artifacts."
 )
+@click.option("--no-submodules", is_flag=True, help="Leave the submodules of the code out.")
 @click.pass_obj
-def checkout(invocation: Invocation, words: tuple[str, ...], artifacts: str) -> None:
+def checkout(invocation: Invocation, words: tuple[str, ...], artifacts: str, no_submodules: bool) -> None:
     """Make a work tree of a version's code, with its files.
 
-    At DIR, of the commit that is on record, detached: your own work tree, index and branch are not touched. Its
-    artifacts are in the folder artifacts, which git ignores. `git worktree remove DIR` takes it away.
+    At DIR, of the commit that is on record, detached, with its submodules: your own work tree, index and branch are not
+    touched. A commit that is not here is fetched from the remote, if a push had it keep it. The artifacts are in the
+    folder artifacts, which git ignores. `git worktree remove DIR` takes it away, with --force if it has submodules.
     """
     ref, (folder,) = options.read_reference(words, after=1, usage="git model checkout MODEL@VERSION DIR")
-    made = invocation.client.get_version(str(ref)).checkout(folder, artifacts=artifacts)
+    made = invocation.client.get_version(str(ref)).checkout(folder, artifacts=artifacts, submodules=not no_submodules)
     fields = {
         "reference": made.reference,
         "path": str(made.path),
         "commit": made.commit,
         "changed": made.changed,
         "artifacts": {name: str(path) for name, path in made.artifacts.items()},
+        "left_out": list(made.left_out),
     }
     holds = f" with {cells.words(made.artifacts)}" if made.artifacts else ""
     said = f"{made.path} has the code of {made.reference} at {made.commit[:_SHORT_COMMIT]}{holds}"
     invocation.output.outcome(said, shapes.CHECKED_OUT, fields, name=str(made.path))
     if made.changed:
         invocation.output.warn(f"when {made.reference} was made, {_CHANGED}")
+    if made.left_out:
+        left = cells.words(made.left_out)
+        invocation.output.note(f"left out: {left}; `git submodule update --init` in it checks submodules out")
 
 
 @command(example="git model reproduce iris@production")

@@ -285,6 +285,7 @@ CHECKED_OUT = Shape(
         "commit": "text: the commit of the code",
         "changed": "true if its files differed from the commit when the version was made",
         "artifacts": "object: the name of each artifact to where it is",
+        "left_out": "list of text: the paths of the submodules that were left out, as asked",
     },
 )
 REPRODUCED = Shape(

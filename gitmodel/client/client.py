@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from gitmodel.registry.runs import RunView
     from gitmodel.storage.access import Access, NamedStore
     from gitmodel.storage.artifacts import Progress
-    from gitmodel.storage.code_commits import CodeRepository
+    from gitmodel.storage.code_repository import CodeRepository
     from gitmodel.storage.kept_code import KeptCode
     from gitmodel.storage.log import StageEvent
     from gitmodel.teams.between import Between
@@ -94,6 +94,7 @@ class Client:
         self._store = store or ""
         self._writer: Writer = Direct(self._repository)
         self._keyed: Counter[str] = Counter()
+        self._kept: KeptCode | None = None
 
     @property
     def repository(self) -> Repository:
@@ -329,7 +330,7 @@ class Client:
         """
         from gitmodel.lineage.containing import containing
 
-        return list(containing(self._writer, self._code(), commit, model))
+        return list(containing(self._writer, self.open_code(), commit, model))
 
     def write_notes(self) -> Noted:
         """Write `refs/notes/gitmodel` of the code repository: for each commit, the versions that were made from it.
@@ -338,13 +339,13 @@ class Client:
         """
         from gitmodel.lineage.containing import write_notes
 
-        return write_notes(self._writer, self._repository, self._code())
+        return write_notes(self._writer, self._repository, self.open_code())
 
     def remove_notes(self) -> None:
         """Take `refs/notes/gitmodel` away."""
         from gitmodel.lineage.containing import remove_notes
 
-        remove_notes(self._code())
+        remove_notes(self.open_code())
 
     def maintain(self) -> Maintained:
         """Keep questions about the past fast: git's commit-graph with changed-path filters, and packed objects."""
@@ -392,9 +393,10 @@ class Client:
 
     def open_code(self) -> CodeRepository:
         """The code repository that *path* is in, to ask for commits. Raises NotFound outside of any."""
-        from gitmodel.storage.code_commits import CodeRepository
-
-        return CodeRepository(self._path, environ=self._environ)
+        found = self.find_code()
+        if found is None:
+            raise NotFound("you are in no code repository", hint="go into it, or name it: git model -C DIR ...")
+        return found
 
     # Others
 
@@ -449,8 +451,8 @@ class Client:
         uploads = sync.Uploads(LocalStore(self.store_root), self.access.of_model, jobs, progress)
         chosen = remotes.choose_remote(self._repository, remote)
         # As with artifacts, what is named is there before its name is.
-        here = self.kept_code()
-        alone = here is None or here.git.common_dir != self._repository.common_dir
+        here = self._find_kept()
+        alone = here is None or here.code.git.common_dir != self._repository.common_dir
         given = push_code(here, "" if alone else chosen, "all" if code else choose_pushed(self._repository.config))
         done = sync.push(self._repository, chosen, uploads, timeout=timeout)
         done.code = given
@@ -649,7 +651,7 @@ class Client:
         """The state of the code repository that *path* is in: commit, changes, origin."""
         from gitmodel.storage.code import read_code
 
-        return read_code(self._path, environ=self._environ)
+        return read_code(self.find_code())
 
     def record_code(self) -> Code:
         """The state of the code repository as a version records it, its commit kept by a ref of its own.
@@ -664,19 +666,21 @@ class Client:
         config = self._repository.config
         mine = self._environ.get("GITMODEL_DIRTY") or config.get("gitmodel.dirty", "")
         dirty = choose_dirty(rules.dirty if rules else "record", mine)
-        return record_code(self.kept_code(), self.read_code(), dirty=dirty, limit=snapshot_limit(config))
+        return record_code(self._find_kept(), self.read_code(), dirty=dirty, limit=snapshot_limit(config))
 
-    def kept_code(self) -> KeptCode | None:
-        """The code repository that *path* is in, to keep commits of it; None outside of any."""
-        from gitmodel.storage.kept_code import open_kept_code
+    def find_code(self) -> CodeRepository | None:
+        """The code repository that *path* is in, opened when it is first needed; None outside of any."""
+        keeping = self._find_kept()
+        return keeping.code if keeping is not None else None
 
-        return open_kept_code(self._path, environ=self._environ)
+    def _find_kept(self) -> KeptCode | None:
+        if self._kept is None:
+            from gitmodel.storage.code_repository import open_code
+            from gitmodel.storage.kept_code import KeptCode
 
-    def _code(self) -> KeptCode:
-        found = self.kept_code()
-        if found is None:
-            raise NotFound("you are in no code repository", hint="go into it, or name it: git model -C DIR ...")
-        return found
+            found = open_code(self._path, environ=self._environ)
+            self._kept = KeptCode(found) if found is not None else None
+        return self._kept
 
     def _refuse_past(self) -> None:
         if not isinstance(self._writer, (Direct, Batch)):

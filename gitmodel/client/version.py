@@ -266,11 +266,15 @@ class ModelVersion:
         given = scalars({**(metadata or {}), **values})
         versions.set_metadata(self._writer, self._ref(), given, on=artifact)
 
-    def checkout(self, folder: str | os.PathLike[str], *, artifacts: str = "artifacts") -> CheckedOut:
+    def checkout(
+        self, folder: str | os.PathLike[str], *, artifacts: str = "artifacts", submodules: bool = True
+    ) -> CheckedOut:
         """Make a work tree at *folder* with the code of this version, its artifacts in the folder *artifacts* of it.
 
+        A commit that is not here is fetched from where a push kept it, and so are *submodules*, from where they are.
         No branch, index or other work tree is touched; `git worktree remove` takes it away. Raises NotFound for a
-        commit or artifact that is not there, saying how to get it; UsageError for a place that is taken.
+        commit or artifact that is not there, saying how to get it; UsageError for a place that is taken; Refused for a
+        submodule that cannot be had.
         """
         from gitmodel.lineage.checkout import checkout
 
@@ -282,6 +286,7 @@ class ModelVersion:
             source=lambda link: client.access.source(self._model, link),
             code=client.open_code(),
             folder=artifacts,
+            submodules=submodules,
         )
 
     def export(self, path: str | os.PathLike[str], *, inputs: bool = False) -> Exported:

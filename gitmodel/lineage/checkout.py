@@ -12,7 +12,8 @@ from gitmodel.domain.records import ArtifactLink, Code, VersionRecord
 from gitmodel.errors import GitModelError, NotFound, UsageError
 from gitmodel.registry.artifacts import fetch_artifact
 from gitmodel.storage.artifacts import Progress
-from gitmodel.storage.code_commits import CodeRepository
+from gitmodel.storage.code_repository import CodeRepository
+from gitmodel.storage.kept_code import KeptCode
 from gitmodel.storage.stores import ArtifactStore
 
 FOLDER = "artifacts"
@@ -22,7 +23,8 @@ FOLDER = "artifacts"
 class CheckedOut:
     """A work tree of the code of *reference*: where it is, at which *commit*, and where its *artifacts* are, by name.
 
-    *changed* says that its files differed from the commit when the version was made.
+    *changed* says that its files differed from the commit when the version was made; *left_out* are the paths of its
+    submodules, if these were not checked out.
     """
 
     reference: str
@@ -30,6 +32,7 @@ class CheckedOut:
     commit: str
     artifacts: dict[str, Path]
     changed: bool = False
+    left_out: tuple[str, ...] = ()
 
 
 def checkout(
@@ -40,19 +43,21 @@ def checkout(
     source: Callable[[ArtifactLink], ArtifactStore],
     code: CodeRepository,
     folder: str = FOLDER,
+    submodules: bool = True,
     progress: Progress | None = None,
 ) -> CheckedOut:
     """Make a work tree at *target* with the code of the version *reference* and its artifacts in *folder* in it.
 
+    A commit that is not here is fetched from where a push kept it; *submodules* are checked out too, or left out.
     No branch, index or other work tree is touched; `git worktree remove` takes it away, and nothing is left where this
     fails. Raises NotFound for a commit or artifact that is not there, saying how to get it; UsageError for a place that
     is taken.
     """
     if fault := fault_of_path(folder) or ("it is .git" if folder.split("/")[0].casefold() == ".git" else ""):
         raise UsageError(f"{folder!a} is no folder in a work tree: {fault}", hint="name one such as artifacts")
-    commit = code.exact(record.code, reference)
+    commit = exact_code(code, record.code, reference)
     _refuse_lost(reference, record, source)
-    add_code(code, commit, target)
+    add_code(code, commit, target, submodules=submodules)
     try:
         place = target / folder
         if place.exists():
@@ -70,14 +75,36 @@ def checkout(
         with suppress(GitModelError):
             code.remove_worktree(target)
         raise
-    return CheckedOut(reference, target, commit, found, is_changed(record.code, commit))
+    left_out = () if submodules else code.submodules(commit)
+    return CheckedOut(reference, target, commit, found, is_changed(record.code, commit), left_out)
 
 
-def add_code(code: CodeRepository, commit: str, target: Path) -> None:
-    """Check *commit* out at *target*. Raises UsageError for a place that is taken."""
+def exact_code(repository: CodeRepository, code: Code | None, whose: str) -> str:
+    """The commit that has all of *code*: the snapshot of what was not committed, if it can be had, else the commit.
+
+    One that is not here is fetched from the remote, if a push made it keep it. Raises NotFound.
+    """
+    for commit in (code.snapshot, code.commit) if code else ():
+        if commit and (repository.holds(commit) or KeptCode(repository).fetch(commit)):
+            return commit
+    return repository.require(code, whose)
+
+
+def add_code(code: CodeRepository, commit: str, target: Path, *, submodules: bool = True) -> None:
+    """Check *commit* out at *target*, with its *submodules*.
+
+    Raises UsageError for a place that is taken; Refused, and leaves nothing, for a submodule that cannot be had.
+    """
     if target.is_symlink() or (target.exists() and (not target.is_dir() or any(target.iterdir()))):
         raise UsageError(f"{target} is there and not an empty folder", hint="name a new folder")
     code.add_worktree(commit, target)
+    if submodules and (target / ".gitmodules").is_file():
+        try:
+            code.add_submodules(target)
+        except BaseException:
+            with suppress(GitModelError):
+                code.remove_worktree(target)
+            raise
 
 
 def is_changed(code: Code | None, commit: str) -> bool:

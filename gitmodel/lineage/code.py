@@ -8,6 +8,7 @@ from dataclasses import replace
 from gitmodel.domain.records import DIRTY, Code
 from gitmodel.errors import Refused, Unreachable, UsageError
 from gitmodel.storage.kept_code import KeptCode, PushedCode
+from gitmodel.storage.snapshots import changes, snapshot
 
 PUSHED = ("published", "all", "none")
 SNAPSHOT_LIMIT = 50_000_000
@@ -46,26 +47,26 @@ def snapshot_limit(config: Mapping[str, str]) -> int:
     return int(digits) * (unit or 1)
 
 
-def record_code(repository: KeptCode | None, code: Code, *, dirty: str, limit: int) -> Code:
+def record_code(keeping: KeptCode | None, code: Code, *, dirty: str, limit: int) -> Code:
     """*code* as a version records it, its commit kept; *dirty* says what becomes of changes that are not committed.
 
     "record" notes that there are some, "snapshot" stores them as a commit of their own, "refuse" raises Refused.
     """
-    if repository is None:
+    if keeping is None:
         return code
     if code.dirty and dirty == "refuse":
-        paths = [change.path for change in repository.changes()]
+        paths = [change.path for change in changes(keeping.code)]
         more = f" and {len(paths) - _TOLD} more" if len(paths) > _TOLD else ""
         raise Refused(
             f"the code has changes that are not committed: {', '.join(paths[:_TOLD])}{more}",
             hint="commit or stash them: this registry takes no version of code that it could not show again",
         )
-    snapshot = repository.snapshot(limit) if code.dirty and dirty == "snapshot" else ""
-    if snapshot:
-        code = replace(code, snapshot=snapshot)
+    stored = snapshot(keeping.code, limit) if code.dirty and dirty == "snapshot" else ""
+    if stored:
+        code = replace(code, snapshot=stored)
     commit = code.snapshot or code.commit
     if commit:
-        repository.keep(commit)
+        keeping.keep(commit)
     return code
 
 
@@ -79,21 +80,21 @@ def choose_pushed(config: Mapping[str, str]) -> str:
     return word
 
 
-def push_code(repository: KeptCode | None, remote: str, which: str) -> PushedCode:
+def push_code(keeping: KeptCode | None, remote: str, which: str) -> PushedCode:
     """Make the code repository's *remote* ("": the one it has) keep the commits that this clone keeps.
 
     *which* is "published": those that a branch there has held; "all": uncommitted changes that were stored, too; or
     "none".
     """
-    chosen = repository.remote(remote) if repository is not None else ""
-    if repository is None or not chosen or which == "none":
+    chosen = keeping.remote(remote) if keeping is not None else ""
+    if keeping is None or not chosen or which == "none":
         return PushedCode()
-    left = repository.not_pushed(repository.kept(), chosen)
-    known = frozenset(left) if which == "all" else repository.published(left, chosen)
+    left = keeping.not_pushed(keeping.kept(), chosen)
+    known = frozenset(left) if which == "all" else keeping.published(left, chosen)
     ready = [commit for commit in left if commit in known]
     unpublished = tuple(commit for commit in left if commit not in known)
     try:
-        repository.push(ready, chosen)
+        keeping.push(ready, chosen)
     except (Refused, Unreachable) as error:
         return PushedCode((), unpublished, error.message)
     return PushedCode(tuple(ready), unpublished)

@@ -14,7 +14,7 @@ from gitmodel.domain.runs import find_run
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import GitModelError, NotFound
 from gitmodel.registry.runs import with_steps
-from gitmodel.storage.code_commits import CodeCommit, CodeRepository
+from gitmodel.storage.code_repository import CodeCommit, CodeRepository
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.stores import ArtifactStore
 

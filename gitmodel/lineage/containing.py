@@ -11,7 +11,7 @@ from gitmodel.domain.views import VersionView
 from gitmodel.errors import Refused
 from gitmodel.registry import models, versions
 from gitmodel.registry.writer import Writer
-from gitmodel.storage.kept_code import KeptCode
+from gitmodel.storage.code_repository import CodeRepository
 from gitmodel.storage.repository import Repository
 
 _NOTES_AUTHOR = "gitmodel"
@@ -42,7 +42,7 @@ class Noted:
     missing: int
 
 
-def containing(writer: Writer, code: KeptCode, named: str, model: str = "") -> Iterator[Containing]:
+def containing(writer: Writer, code: CodeRepository, named: str, model: str = "") -> Iterator[Containing]:
     """Every version (of *model*), newest first, and whether its code has the commit *named*.
 
     A commit of a version that is not in this repository, or beyond the edge of a shallow clone, cannot be told. Raises
@@ -67,7 +67,7 @@ def containing(writer: Writer, code: KeptCode, named: str, model: str = "") -> I
             yield Containing(view, False)
 
 
-def write_notes(writer: Writer, repository: Repository, code: KeptCode) -> Noted:
+def write_notes(writer: Writer, repository: Repository, code: CodeRepository) -> Noted:
     """Write the note of every code commit anew: the versions that were made from it, and where they are now.
 
     The notes are made from the registry alone, with its tip's date, so that every clone makes the same ones, and can be
@@ -90,13 +90,13 @@ def write_notes(writer: Writer, repository: Repository, code: KeptCode) -> Noted
     return Noted(commit, len(texts), len(missing))
 
 
-def remove_notes(code: KeptCode) -> None:
+def remove_notes(code: CodeRepository) -> None:
     """Take all notes away. Raises Refused if somebody else wrote to their ref."""
     _check_owner(code)
     code.git.run("update-ref", "-d", CODE_NOTES)
 
 
-def _check_owner(code: KeptCode) -> None:
+def _check_owner(code: CodeRepository) -> None:
     if not code.git.lines("for-each-ref", "--format=%(refname)", CODE_NOTES):
         return
     author = code.git.lines("log", "-1", "--format=%an", CODE_NOTES)

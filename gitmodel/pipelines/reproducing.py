@@ -28,7 +28,7 @@ from gitmodel.domain.references import VersionRef
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import GitModelError, NotFound, UsageError
-from gitmodel.lineage.checkout import add_code, is_changed
+from gitmodel.lineage.checkout import add_code, exact_code, is_changed
 from gitmodel.lineage.comparing import making_run, read_packages
 from gitmodel.pipelines.again import Answer, Request
 from gitmodel.pipelines.running import RunFailed
@@ -36,6 +36,7 @@ from gitmodel.registry import versions
 from gitmodel.registry.runs import with_steps
 from gitmodel.storage.artifacts import copy_artifacts
 from gitmodel.storage.git import clean_environment
+from gitmodel.storage.git import run as run_git
 from gitmodel.storage.stores import ArtifactStore
 
 SECRET = "(secret)"
@@ -109,7 +110,7 @@ def reproduce(
     run = _run_of(client, name, record)
     given = _checked_secrets(run, dict(secrets or {}))
     code = client.open_code()
-    commit = code.exact(run.code, name)
+    commit = exact_code(code, run.code, name)
     before = _before(client, run)
     with _place(folder) as place:
         add_code(code, commit, place / "code")
@@ -190,7 +191,7 @@ def _registry(client: Client, commit: str, path: Path) -> Iterator[Client]:
     """A registry at *path* that is as the client's was at *commit*, with a store of its own."""
     repository = client.repository
     environ = clean_environment(repository.git.environ)
-    subprocess.run(["git", "init", "--quiet", "--bare", "--template=", str(path)], check=True, env=environ)
+    run_git(["git", "init", "--quiet", "--bare", "--template=", str(path)], environ)
     objects = repository.git.lines("rev-parse", "--git-path", "objects")[0]
     (path / "objects" / "info").mkdir(parents=True, exist_ok=True)
     absolute = (repository.git.top / objects).resolve()

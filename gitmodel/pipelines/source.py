@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gitmodel.errors import NotFound
-
 if TYPE_CHECKING:
     from gitmodel.client import Client
 
@@ -38,14 +36,10 @@ def find_source(function: Callable[..., Any], client: Client) -> Source:
     file = Path(plain.__code__.co_filename)
     if not file.is_file():
         return NOWHERE
-    try:
-        top = client.open_code().top
-    except NotFound:
+    code, found = client.find_code(), file.resolve()
+    if code is None or not code.worktree or not found.is_relative_to(code.git.top):
         return NOWHERE
-    found = file.resolve()
-    if top is None or not found.is_relative_to(top):
-        return NOWHERE
-    return Source(found.relative_to(top).as_posix(), _module_of(plain))
+    return Source(found.relative_to(code.git.top).as_posix(), _module_of(plain))
 
 
 def _module_of(function: Callable[..., Any]) -> str | None:

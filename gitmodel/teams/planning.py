@@ -17,7 +17,7 @@ from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid
 from gitmodel.registry import admission
 from gitmodel.storage.authors import Authors
-from gitmodel.storage.code_commits import CodeRepository
+from gitmodel.storage.code_repository import CodeRepository
 from gitmodel.storage.git import is_id
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.trees import CommitFiles
@@ -114,7 +114,7 @@ class _Sides:
 
     @cached_property
     def code(self) -> CodeRepository:
-        return CodeRepository(self.repository.git.top, environ=self.repository.git.environ)
+        return CodeRepository(self.repository.git, worktree=False)
 
 
 def _planned(sides: _Sides, path: str, ref: StageRef, *, alias: bool) -> PlannedChange:

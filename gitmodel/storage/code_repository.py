@@ -1,0 +1,196 @@
+"""The code repository: its commits, who descends from whom, notes on them, and a work tree at one.
+
+It writes `refs/notes/gitmodel` and work trees of its own: no index, no branch and nothing else of the user's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from functools import cached_property
+from pathlib import Path
+
+from gitmodel.domain.records import Code
+from gitmodel.domain.refs import CODE_NOTES
+from gitmodel.errors import NotFound, Refused
+from gitmodel.storage.git import Git, clean_environment, is_id, run
+
+# So many seconds may a remote say nothing at all.
+SILENCE = 120.0
+
+
+@dataclass(frozen=True)
+class CodeCommit:
+    """A commit of the code: *when* is its author's date."""
+
+    commit: str
+    author: str
+    when: datetime
+    subject: str
+
+
+class CodeRepository:
+    """The git repository that code comes from; open it with `open_code`.
+
+    *worktree* says that it has a work tree, at `git.top`.
+    """
+
+    def __init__(self, git: Git, *, worktree: bool) -> None:
+        self.git = git
+        self.worktree = worktree
+
+    @property
+    def shallow(self) -> bool:
+        """Whether history was cut off here."""
+        return bool(self._edge())
+
+    @cached_property
+    def origin(self) -> str:
+        """The URL of its `origin`, as git has it, or ""."""
+        found = self.git.lines("config", "--get", "remote.origin.url", answers=(0, 1))
+        return found[-1] if found else ""
+
+    # Commits and their order
+
+    def find(self, named: str) -> str:
+        """The commit that *named* means here. Raises NotFound."""
+        try:
+            found = self.git.lines(
+                "rev-parse", "--verify", "--quiet", "--end-of-options", f"{named}^{{commit}}", answers=(0, 1)
+            )
+        except UnicodeEncodeError:
+            found = []
+        if not found:
+            raise NotFound(
+                f"there is no commit {named!a} in the code repository {self.git.top}",
+                hint="name one as `git log` shows it; `git fetch` brings what others have",
+            )
+        return found[0]
+
+    def missing(self, commits: Iterable[str]) -> frozenset[str]:
+        """Those of *commits* that are not here."""
+        wanted = sorted(set(commits))
+        if not wanted:
+            return frozenset()
+        said = self.git.lines("cat-file", "--batch-check=%(objecttype)", input=id_lines(wanted))
+        return frozenset(commit for commit, answer in zip(wanted, said, strict=True) if answer != "commit")
+
+    def holds(self, commit: str) -> bool:
+        """Whether the commit is here."""
+        return is_id(commit) and not self.missing([commit])
+
+    def require(self, code: Code | None, whose: str) -> str:
+        """The commit that *code* of *whose* (`iris@4`) names. Raises NotFound saying how to get what is missing."""
+        if code is None or code.commit is None:
+            why = "was made outside of any repository" if code and code.outside else "has no code commit on record"
+            raise NotFound(f"{whose} {why}", hint=f"`git model show {whose}` shows what is on record of it")
+        if self.holds(code.commit):
+            return code.commit
+        said = f"the code of {whose}, commit {code.commit}, is not in this repository"
+        if self.shallow:
+            raise NotFound(f"{said}, which is a shallow clone", hint="run `git fetch --unshallow`, then try again")
+        source = code.repository or "REMOTE"
+        where = f" (it was made in {code.repository})" if code.repository else ""
+        raise NotFound(f"{said}{where}", hint=f"run `git fetch {source} {code.commit}`, then try again")
+
+    def descendants(self, ancestor: str, commits: Iterable[str]) -> frozenset[str]:
+        """Those of *commits*, all of which are here, that are *ancestor* or have it in their history."""
+        wanted = frozenset(commits)
+        if not wanted:
+            return frozenset()
+        asked = ("rev-list", "--ancestry-path", "--stdin", f"^{ancestor}")
+        return wanted & frozenset((ancestor, *self.git.lines(*asked, input=id_lines(sorted(wanted)))))
+
+    def log(self, old: str, new: str) -> str:
+        """What `git log OLD..NEW` prints."""
+        # By the user's settings, and not by ours.
+        command = ["git", f"--git-dir={self.git.git_dir}", "-c", "color.ui=false", "log", f"{old}..{new}", "--"]
+        return run(command, self.git.environ, cwd=self.git.top).decode("utf-8", "replace")
+
+    def between(self, old: str, new: str) -> list[CodeCommit]:
+        """The commits that *new* has and *old* has not, newest first."""
+        said = self.git.run("log", "-z", "--format=%H%x01%an%x01%at%x01%s", f"{old}..{new}", "--")
+        found = [entry.split("\x01", 3) for entry in said.decode("utf-8", "replace").split("\0") if entry]
+        return [
+            CodeCommit(commit, author, datetime.fromtimestamp(int(seconds), timezone.utc), subject)
+            for commit, author, seconds, subject in found
+        ]
+
+    def is_cut(self, old: str, new: str) -> bool:
+        """Whether the edge of a shallow clone is between the two, so that commits are missing there."""
+        edge = self._edge()
+        return bool(edge) and not edge.isdisjoint(self.git.lines("rev-list", f"{old}...{new}", "--"))
+
+    # Notes and work trees
+
+    def write_notes(self, texts: Mapping[str, str], author: str, message: str) -> str:
+        """Make `refs/notes/gitmodel` hold *texts*, by commit, and nothing else; returns the commit of the notes.
+
+        *author* is as commits hold it, with a time; the same texts, author and message give the same commit.
+        """
+        said = message.encode()
+        stream = [b"feature done\ncommit %s\n" % CODE_NOTES.encode()]
+        stream.append(b"committer %s\ndata %d\n%s\n" % (author.encode(), len(said), said))
+        for commit in sorted(texts):
+            text = texts[commit].encode()
+            stream.append(b"N inline %s\ndata %d\n%s\n" % (commit.encode(), len(text), text))
+        self.git.run("fast-import", "--quiet", "--done", "--force", input=b"".join([*stream, b"done\n"]))
+        return self.find(CODE_NOTES)
+
+    def add_worktree(self, commit: str, target: Path) -> None:
+        """Check *commit* out at *target*, as `git worktree add --detach` does; nothing else moves."""
+        place = str(target.absolute())
+        self.git.run("worktree", "add", "--quiet", "--detach", "--end-of-options", place, commit)
+
+    def submodules(self, commit: str) -> tuple[str, ...]:
+        """The paths at which *commit* has submodules."""
+        said = self.git.run("ls-tree", "-r", "-z", commit).decode("utf-8", "surrogateescape")
+        return tuple(line.partition("\t")[2] for line in said.split("\0") if line.startswith("160000 "))
+
+    def add_submodules(self, target: Path) -> None:
+        """Check out the submodules of the work tree at *target*, and theirs, each at the commit on record.
+
+        By which transports is git's to say (`protocol.allow`), as for every submodule. Raises Refused if one cannot be
+        had.
+        """
+        there = open_code(target, environ=self.git.environ)
+        assert there is not None
+        # `--init` would write into the configuration, which is that of the user's own work tree too.
+        asked = ("-c", "submodule.active=.", "submodule", "update", "--recursive", "--progress")
+        said = there.git.talk(*asked, silence=SILENCE)
+        if said.code:
+            lines = [line.strip() for line in said.stderr.splitlines()]
+            why = " ".join(dict.fromkeys(line for line in lines if line.startswith(("fatal:", "error:"))) or lines)
+            raise Refused(
+                f"the submodules of the code cannot be had: {why}",
+                hint="these are git's words; `git model checkout --no-submodules` leaves them out",
+            )
+
+    def remove_worktree(self, target: Path) -> None:
+        """Take away a work tree that `add_worktree` made, with all that is in it."""
+        self.git.run("worktree", "remove", "--force", "--force", str(target.absolute()))
+
+    def _edge(self) -> frozenset[str]:
+        try:
+            return frozenset((self.git.common_dir / "shallow").read_text(encoding="ascii").split())
+        except OSError:
+            return frozenset()
+
+
+def open_code(path: Path, *, environ: Mapping[str, str]) -> CodeRepository | None:
+    """The code repository that *path* is in, or None."""
+    clean = clean_environment(environ)
+    try:
+        said = run(["git", "rev-parse", "--absolute-git-dir", "--git-common-dir", "--show-cdup"], clean, cwd=path)
+    except NotFound:
+        return None
+    # The last line is the way up to the top of the work tree; a bare repository has none.
+    git_dir, common, *up = said.decode("utf-8", "surrogateescape").splitlines()
+    git = Git(Path(git_dir), (path / common).resolve(), (path / "".join(up)).resolve(), clean)
+    return CodeRepository(git, worktree=bool(up))
+
+
+def id_lines(ids: Iterable[str]) -> bytes:
+    """*ids* as git reads them from its input."""
+    return "".join(f"{id}\n" for id in ids).encode()

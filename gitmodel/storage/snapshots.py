@@ -1,0 +1,109 @@
+"""Changes that are not committed: what they are, and a commit of them.
+
+It writes objects: no ref, no work tree and no index but one of its own.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from gitmodel.errors import Invalid, Refused
+from gitmodel.storage.code_repository import CodeRepository
+from gitmodel.storage.git import Git, is_id
+
+_LARGEST_TOLD = 3
+
+
+@dataclass(frozen=True)
+class Change:
+    """A file of the work tree that differs from the commit: its path from the top, its size in bytes (gone: 0)."""
+
+    path: str
+    size: int
+
+
+def changes(code: CodeRepository) -> list[Change]:
+    """What differs from the commit that is checked out, new files that are not ignored too.
+
+    Raises Refused for a submodule with changes of its own and a repository within this one: no commit holds them.
+    """
+    if not code.worktree:
+        return []
+    options = ("--porcelain=v2", "-z", "--untracked-files=all", "--ignore-submodules=none", "--no-renames")
+    said = code.git.run("status", *options).decode("utf-8", "surrogateescape")
+    return [_change(code.git, line) for line in said.split("\0") if line and not line.startswith("#")]
+
+
+def snapshot(code: CodeRepository, limit: int) -> str:
+    """The work tree as a commit on the one that is checked out: its id, "" if nothing differs.
+
+    Ignored files are left out. Objects are written, and nothing else is touched; no hook runs. The same state gives
+    the same commit. Raises Refused if more than *limit* bytes would be stored, or what no commit can hold.
+    """
+    found = changes(code)
+    if not found:
+        return ""
+    _check_size(found, limit)
+    git = code.git
+    head = next(iter(git.lines("rev-parse", "--verify", "--quiet", "HEAD", answers=(0, 1))), "")
+    with tempfile.TemporaryDirectory(prefix="gitmodel-index-") as folder:
+        index = Path(folder) / "index"
+        if (git.git_dir / "index").exists():
+            shutil.copyfile(git.git_dir / "index", index)
+        aside = _with(git, GIT_INDEX_FILE=str(index))
+        listed = "".join(f"{change.path}\0" for change in found).encode("utf-8", "surrogateescape")
+        no_hooks = ("-c", f"core.hooksPath={folder}/none")
+        aside.run(*no_hooks, "update-index", "--add", "--remove", "--replace", "-z", "--stdin", input=listed)
+        tree = aside.lines(*no_hooks, "write-tree")[0]
+    return _commit(git, tree, head)
+
+
+def _commit(git: Git, tree: str, head: str) -> str:
+    if head and git.lines("rev-parse", f"{head}^{{tree}}") == [tree]:
+        return ""
+    when = git.lines("log", "-1", "--format=%ct +0000", head)[0] if head else ""
+    dates = {"GIT_AUTHOR_DATE": f"@{when}", "GIT_COMMITTER_DATE": f"@{when}"} if when else {}
+    message = f"Work tree as it was when a version was made\n\nOn: {head or 'no commit yet'}\n".encode()
+    parents = ("-p", head) if head else ()
+    made = _with(git, **dates).lines("commit-tree", tree, *parents, "-F", "-", input=message)
+    if len(made) != 1 or not is_id(made[0]):
+        raise Invalid("git made no commit of the work tree", hint="run `git fsck`, and see that the disk has room")
+    return made[0]
+
+
+def _change(git: Git, line: str) -> Change:
+    kind, _, rest = line.partition(" ")
+    before = {"1": 7, "2": 8, "u": 9}.get(kind, 0)
+    words = rest.split(" ", before)
+    path = words[-1]
+    if before and words[1].startswith("S") and ("M" in words[1] or "U" in words[1]):
+        raise Refused(f"the submodule {path} has changes of its own", hint="commit them in the submodule first")
+    if path.endswith("/"):
+        raise Refused(
+            f"{path} is a repository of its own within this one",
+            hint="add it to .gitignore, or make it a submodule",
+        )
+    try:
+        return Change(path, os.lstat(git.top / path).st_size)
+    except OSError:
+        return Change(path, 0)
+
+
+def _check_size(changes: list[Change], limit: int) -> None:
+    size = sum(change.size for change in changes)
+    if size <= limit:
+        return
+    largest = sorted(changes, key=lambda change: -change.size)[:_LARGEST_TOLD]
+    told = ", ".join(f"{change.path} ({change.size:,} bytes)" for change in largest)
+    raise Refused(
+        f"the changes that are not committed have {size:,} bytes, and a snapshot may have {limit:,}: {told}",
+        hint="add what is no code to .gitignore, or run `git config gitmodel.snapshotLimit BYTES`",
+    )
+
+
+def _with(git: Git, **variables: str) -> Git:
+    return replace(git, environ={**git.environ, **variables})

@@ -1,0 +1,163 @@
+"""The code of a version checked out again: with its submodules, and fetched where it is not here."""
+
+import json
+import shutil
+
+import pytest
+from transcripts import ask, check_transcript
+
+from gitmodel import Client
+
+
+@pytest.fixture
+def parted(code_repo, tmp_path, monkeypatch, git):
+    """Code with a submodule that has one itself, and a version of it; the code has moved on since."""
+    allowed = ("-c", "protocol.file.allow=always")
+    for name in ("inner", "library"):
+        git(tmp_path, "init", "-q", name)
+        (tmp_path / name / f"{name}.py").write_text("then\n", encoding="utf-8")
+        git(tmp_path / name, "add", ".")
+        git(tmp_path / name, "commit", "-q", "-m", "Begin")
+    git(tmp_path / "library", *allowed, "submodule", "--quiet", "add", (tmp_path / "inner").as_uri(), "inner")
+    git(tmp_path / "library", "commit", "-q", "-m", "Take inner")
+    git(code_repo, *allowed, "submodule", "--quiet", "add", (tmp_path / "library").as_uri(), "library")
+    git(code_repo, "commit", "-q", "-m", "Take the library")
+    monkeypatch.chdir(code_repo)
+    with Client() as client:
+        client.register_model("iris").create_version()
+    (tmp_path / "library" / "library.py").write_text("now\n", encoding="utf-8")
+    git(tmp_path / "library", "commit", "-q", "-a", "-m", "Move on")
+    git(code_repo / "library", "pull", "-q")
+    git(code_repo, "commit", "-q", "-a", "-m", "Take a newer library")
+    return code_repo
+
+
+def test_submodules_are_those_of_then_and_no_setting_changes(parted, git, tmp_path, capsys):
+    git(parted, "config", "--global", "protocol.file.allow", "always")
+    place = tmp_path / "then"
+    before = (parted / ".git" / "config").read_text(), git(parted, "status", "--porcelain", "--branch")
+    assert ask(capsys, "checkout", "iris@1", place)[0] == 0
+    assert (place / "library" / "library.py").read_text() == "then\n"
+    assert (place / "library" / "inner" / "inner.py").read_text() == "then\n"
+    assert git(place, "status", "--porcelain") == ""
+    assert ((parted / ".git" / "config").read_text(), git(parted, "status", "--porcelain", "--branch")) == before
+    assert (parted / "library" / "library.py").read_text() == "now\n"
+    git(parted, "worktree", "remove", "--force", str(place))
+    assert not place.exists()
+
+
+def test_a_clone_that_never_took_its_submodules_gets_those_of_a_version(parted, git, tmp_path, capsys, monkeypatch):
+    git(parted, "config", "--global", "protocol.file.allow", "always")
+    git(tmp_path, "clone", "-q", parted.as_uri(), "clone")
+    monkeypatch.chdir(tmp_path / "clone")
+    assert ask(capsys, "--repo", parted, "checkout", "iris@1", tmp_path / "then")[0] == 0
+    assert (tmp_path / "then" / "library" / "inner" / "inner.py").is_file()
+    assert git(tmp_path / "clone", "config", "--list").count("submodule") == 0
+    assert not list((tmp_path / "clone" / "library").iterdir())
+
+
+def test_submodules_that_cannot_be_had_are_refused_or_left_out(parted, git, tmp_path, capsys):
+    """git itself takes no submodule from a path unless it is told that it may."""
+    place = tmp_path / "then"
+    code, _, err = ask(capsys, "checkout", "iris@1", place)
+    assert code == 6
+    assert "error: the submodules of the code cannot be had: fatal: transport 'file' not allowed" in err
+    assert "hint: these are git's words; `git model checkout --no-submodules` leaves them out" in err
+    assert not place.exists()
+    assert git(parted, "worktree", "list").count("\n") == 0
+    check_transcript(
+        capsys,
+        f"""
+        $ git model checkout iris@1 {place} --no-submodules
+        {place} has the code of iris@1 at <commit>
+        ! left out: library; `git submodule update --init` in it checks submodules out
+        """,
+    )
+    assert not list((place / "library").iterdir())
+    _, out, _ = ask(capsys, "checkout", "iris@1", tmp_path / "again", "--no-submodules", "--format", "json")
+    assert json.loads(out)["left_out"] == ["library"]
+
+
+@pytest.fixture
+def bob(code_repo, tmp_path, git, monkeypatch):
+    """A clone of somebody else, after a version of a branch was pushed and that branch squashed."""
+    git(tmp_path, "init", "-q", "--bare", "remote.git")
+    git(code_repo, "remote", "add", "origin", (tmp_path / "remote.git").as_uri())
+    git(code_repo, "push", "-q", "origin", "main")
+    git(code_repo, "switch", "-q", "-c", "idea")
+    (code_repo / "train.py").write_text("print('an idea')\n", encoding="utf-8")
+    git(code_repo, "commit", "-q", "-a", "-m", "An idea")
+    git(code_repo, "push", "-q", "origin", "idea")
+    monkeypatch.setenv("GITMODEL_STORE", (tmp_path / "store").as_uri())
+    with Client(code_repo) as ada:
+        ada.register_model("iris").create_version()
+        ada.push()
+    git(code_repo, "push", "-q", "origin", "--delete", "idea")
+    git(tmp_path, "clone", "-q", (tmp_path / "remote.git").as_uri(), "bob")
+    monkeypatch.chdir(tmp_path / "bob")
+    with Client() as client:
+        client.pull()
+    return tmp_path / "bob"
+
+
+def test_a_commit_that_only_a_push_kept_is_fetched(bob, git, tmp_path, capsys):
+    with Client() as client:
+        commit = client.get_version("iris@1").code.commit
+        assert client.open_code().missing([commit])
+    code, _, err = ask(capsys, "checkout", "iris@1", tmp_path / "then")
+    assert (code, err) == (0, "")
+    assert (tmp_path / "then" / "train.py").read_text() == "print('an idea')\n"
+    assert git(bob, "for-each-ref", "--format=%(refname)", "refs/gitmodel/code") == f"refs/gitmodel/code/{commit}"
+
+
+def test_who_cut_off_history_gets_the_commit_alone(bob, git, tmp_path, capsys, monkeypatch):
+    git(tmp_path, "clone", "-q", "--depth=1", (tmp_path / "remote.git").as_uri(), "carl")
+    monkeypatch.chdir(tmp_path / "carl")
+    assert ask(capsys, "--repo", bob, "checkout", "iris@1", tmp_path / "then")[0] == 0
+    assert git(tmp_path / "then", "log", "--format=%s") == "An idea"
+
+
+def test_a_ref_that_does_not_hold_what_it_is_named_after_is_not_taken(bob, git, tmp_path, capsys):
+    remote = tmp_path / "remote.git"
+    with Client() as client:
+        ref = f"refs/gitmodel/code/{client.get_version('iris@1').code.commit}"
+    git(remote, "update-ref", ref, "refs/heads/main")
+    code, _, err = ask(capsys, "checkout", "iris@1", tmp_path / "then")
+    assert code == 3
+    assert "is not in this repository" in err
+    assert git(bob, "for-each-ref", "refs/gitmodel/code") == ""
+
+
+def test_a_remote_out_of_reach_is_a_commit_that_is_not_here(bob, tmp_path, capsys):
+    shutil.rmtree(tmp_path / "remote.git")
+    code, _, err = ask(capsys, "checkout", "iris@1", tmp_path / "then")
+    assert code == 3
+    assert "is not in this repository" in err
+
+
+def test_to_record_the_code_again_starts_one_process(code_repo, monkeypatch):
+    from gitmodel.storage import git as git_process
+
+    started = []
+    with Client(code_repo) as client:
+        client.register_model("iris")
+        client.record_code()
+        monkeypatch.setattr(git_process, "run", lambda command, *rest, **named: started.append(command))
+        client.record_code()
+    assert started == []  # but `git status`, which GitPython starts
+
+
+def test_outside_of_a_code_repository_that_is_said(code_repo, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(code_repo)
+    with Client() as client:
+        client.register_model("iris").create_version()
+    monkeypatch.chdir(tmp_path)
+    check_transcript(
+        capsys,
+        f"""
+        $ git model --repo {code_repo} checkout iris@1 then
+        ! error: you are in no code repository
+        ! hint: go into it, or name it: git model -C DIR ...
+        [3]
+        """,
+    )
