@@ -171,14 +171,37 @@ class Repository:
 
     def _shared(self) -> str:
         """The commit of the metadata branch that its remote was last seen at, "" if none was."""
-        remotes = [key.split(".", 1)[1].removesuffix(".url") for key in self.config if _REMOTE_URL.fullmatch(key)]
-        remote = self.config.get("gitmodel.remote") or ("origin" if "origin" in remotes else "".join(remotes[:1]))
-        name = self.branch.removeprefix("refs/heads/")
-        for ref in (f"{REMOTES}{remote}/branch", f"refs/remotes/{remote}/{name}") if remote in remotes else ():
+        remote = self._remote()
+        for ref in (f"{REMOTES}{remote}/branch", self._tracking(remote)) if remote else ():
             found = self.reader.resolve(ref)
             if found is not None and found.type == "commit":
                 return found.id
         return ""
+
+    def _remote(self) -> str:
+        """The remote that pulls and pushes go to, "" if there is none."""
+        remotes = [key.split(".", 1)[1].removesuffix(".url") for key in self.config if _REMOTE_URL.fullmatch(key)]
+        remote = self.config.get("gitmodel.remote") or ("origin" if "origin" in remotes else "".join(remotes[:1]))
+        return remote if remote in remotes else ""
+
+    def _tracking(self, remote: str) -> str:
+        return f"refs/remotes/{remote}/{self.branch.removeprefix('refs/heads/')}"
+
+    def remember_remote(self) -> None:
+        """Keep the branch and the tags that plain git fetched as what was last seen of the remote, if nothing is kept.
+
+        Without that the next pull could not tell a tag that was moved here from one that was moved there.
+        """
+        remote = self._remote()
+        if not remote or self.reader.resolve(f"{REMOTES}{remote}/branch") is not None:
+            return
+        found = self.reader.resolve(self._tracking(remote))
+        if found is None or found.type != "commit":
+            return
+        seen = {f"{REMOTES}{remote}/model/{ref.model}/{ref.stage}": self.tags.id(ref) for ref in self.tags.all()}
+        lines = [f"create {copy} {id}" for copy, id in seen.items() if self.reader.resolve(copy) is None]
+        with suppress(Moved):
+            self.move([f"create {REMOTES}{remote}/branch {found.id}", *lines], f"gitmodel: clone of {remote}")
 
     def files(self, commit: str) -> CommitFiles:
         """The files of *commit* ("": none)."""
@@ -302,7 +325,8 @@ class Repository:
                     moved.append(ref)
             try:
                 if moves:
-                    self.move([f"verify {self.branch} {snapshot.commit}", *moves], "gitmodel: apply", new)
+                    self.remember_remote()
+                    self.move([self._hold(snapshot.commit), *moves], "gitmodel: apply", new)
                 self._drop(drops)
                 return moved + [ref for ref, _ in drops], refused
             except (Moved, Locked) as error:
@@ -372,7 +396,12 @@ class Repository:
         if not found:
             self.begin(RegistryRecord())
             found = self.tip()
+        self.remember_remote()
         return found
+
+    def _hold(self, commit: str) -> str:
+        """What keeps the branch at *commit* while tags move; it is made there if only a remote has it."""
+        return f"verify {self.branch} {commit}" if self.reader.resolve(self.branch) else _move(self.branch, commit, "")
 
     def ask_remote(self) -> str:
         """The commit of a remote's metadata branch, fetched now, or "". Raises Unreachable if one cannot be asked."""

@@ -85,6 +85,8 @@ def pull(repository: Repository, remote: str, *, rewound: bool = False) -> Pulle
     """
 
     def attempt() -> Pulled:
+        if repository.reader.resolve(repository.branch) is None:
+            repository.remember_remote()
         state = remotes.fetch(repository, remote)
         if not rewound:
             _refuse_rewound(repository, state)
@@ -313,7 +315,7 @@ def _tag_moves(
             continue
         wanted = repository.tags.recorded_at(done.tip, ref)
         recorded = _as_good(repository, ref, wanted, (there, old)) if wanted else ""
-        applied = old == recorded and there == state.last_tags.get(ref, "") and bool(state.last_seen)
+        applied = old == recorded and there == state.last_tags.get(ref, "")
         new = recorded if ref in changed or applied else there
         if new == recorded != old and admission.why_not(repository, after, ref):
             new = there  # it is recorded only, and stays so for `apply`

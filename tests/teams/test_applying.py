@@ -45,6 +45,36 @@ def test_what_was_merged_comes_into_force_at_the_remote_once(ada, bob, bare, mer
     assert_sound(bare)
 
 
+@pytest.mark.parametrize("branch", ["as it was cloned", "made by git", "written to"])
+def test_what_a_plain_clone_applied_is_pushed_and_not_taken_back(team, ada, bob, bare, git, merge, branch):
+    merge(bob.propose(("iris@3", "production"), push=True))
+    git(team.folder, "clone", "-q", str(bare), "plain")
+    carol = team.open("plain")
+    if branch == "made by git":
+        git(team.folder / "plain", "branch", "gitmodel", "origin/gitmodel")
+    elif branch == "written to":
+        carol.register_model("other")
+    assert carol.apply().moved == (PRODUCTION,)
+    done = carol.push()
+    assert (done.moved, done.pulled) == ([PRODUCTION], [])
+    assert carol.get_version("iris@production").number == 3
+    assert refs(bare) == refs(carol.repository.common_dir)
+    assert_sound(bare)
+
+
+def test_what_was_turned_back_since_a_plain_clone_was_made_is_not_pushed_again(team, ada, bob, bare, git, merge):
+    old = refs(bare)[TAG]
+    ada.get_version("iris@3").set_stage("production")
+    ada.push()
+    git(team.folder, "clone", "-q", str(bare), "plain")
+    git(bare, "update-ref", TAG, old)
+    carol = team.open("plain")
+    carol.register_model("other")
+    carol.push()
+    assert refs(bare)[TAG] == old
+    assert carol.get_model("iris").stages[0].pending
+
+
 def test_what_is_only_here_stays_here(ada, bob, bare, merge):
     merge(bob.propose(("iris@3", "production"), push=True))
     ada.pull()
