@@ -234,6 +234,10 @@ def test_gc_keeps_what_a_tag_a_proposal_and_a_remote_need(iris, store, capsys, g
     assert (code, found["digests"]) == (0, [])
     git(iris, "update-ref", "-d", "refs/tags/model/iris/production")
     assert set(said(capsys, "store", "gc")[1]["digests"]) == {TRAIN, digest_of(b"bobs\n")}
+    for place in ("refs/heads", "refs/remotes/origin", "refs/gitmodel/remotes/origin"):
+        git(iris, "update-ref", f"{place}/propose/iris/production/2-1a2b3c4", "gitmodel~1")
+        assert said(capsys, "store", "gc")[1]["digests"] == []
+        git(iris, "update-ref", "-d", f"{place}/propose/iris/production/2-1a2b3c4")
 
 
 @step

@@ -162,7 +162,7 @@ def _tips(repository: Repository) -> list[str]:
     name = repository.branch.removeprefix("refs/heads/")
     patterns = (
         repository.branch, f"refs/remotes/*/{name}", f"{REMOTES}*/branch", f"{REMOTES}*/incoming",
-        "refs/heads/propose/", "refs/remotes/*/propose/",
+        "refs/heads/propose/", "refs/remotes/*/propose/**", f"{REMOTES}*/propose/**",
     )  # fmt: skip
     return list(dict.fromkeys(repository.git.lines("for-each-ref", "--format=%(objectname)", *patterns)))
 
