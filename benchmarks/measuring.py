@@ -49,6 +49,11 @@ def middle(costs: Sequence[tuple[float, float]]) -> Cost:
     return Cost(statistics.median(cpu for cpu, _ in costs), statistics.median(wall for _, wall in costs))
 
 
+def mean(costs: Sequence[Cost]) -> Cost:
+    """The means of *costs*."""
+    return Cost(statistics.fmean(cost.cpu for cost in costs), statistics.fmean(cost.wall for cost in costs))
+
+
 def measure_command(command: Sequence[str], environ: dict[str, str], cwd: Path, *, times: int) -> Cost:
     """The medians of a whole command: CPU of its process and of those it waits for."""
     costs = []
