@@ -63,17 +63,16 @@ class Output:
 
     def thing(self, shape: Shape, fields: Mapping[str, Any], *, name: str, lines: Sequence[tuple[str, str]]) -> None:
         """One thing: *lines* of a label and a text for people; a text may have several lines."""
-        if self.quiet:
-            _write(sys.stdout, f"{escape(name)}\n")
-        elif self.format == "json":
-            _write(sys.stdout, _json(fields))
-        elif self.format == "tsv":
-            _write_all(_tsv(shape, [fields]))
-        else:
+        if not self._for_machines(shape, fields, name):
             _write(sys.stdout, _labelled([(label, text) for label, text in lines if text], sys.stdout))
 
     def outcome(self, said: str, shape: Shape, fields: Mapping[str, Any], *, name: str) -> None:
         """What a change did: a sentence for people, the *name* of what was changed if quiet."""
+        if not self._for_machines(shape, fields, name):
+            _write(sys.stdout, "".join(f"{escape(line)}\n" for line in said.split("\n")))
+
+    def _for_machines(self, shape: Shape, fields: Mapping[str, Any], name: str) -> bool:
+        """Print one thing as programs read it. Returns False if people are to read it: nothing is printed then."""
         if self.quiet:
             _write(sys.stdout, f"{escape(name)}\n")
         elif self.format == "json":
@@ -81,7 +80,8 @@ class Output:
         elif self.format == "tsv":
             _write_all(_tsv(shape, [fields]))
         else:
-            _write(sys.stdout, "".join(f"{escape(line)}\n" for line in said.split("\n")))
+            return False
+        return True
 
     def json(self, value: Any) -> None:
         """A value as JSON, as it is."""

@@ -500,6 +500,19 @@ RUN = Schema(
 )
 
 
+# The schema of each kind of `paths.RecordPath` that has one.
+SCHEMAS: Mapping[str, Schema[Any]] = {
+    "registry": REGISTRY,
+    "model": MODEL,
+    "version": VERSION,
+    "name": NAME,
+    "stage": STAGE,
+    "alias": STAGE,
+    "run": RUN,
+    "purge": PURGE,
+}
+
+
 def format_of(record: Any) -> tuple[int, int]:
     """The version of the format that *record* needs to be read.
 

@@ -18,17 +18,6 @@ from gitmodel.domain.soundness import faults
 from gitmodel.domain.stages import leftovers
 from gitmodel.errors import GitModelError
 
-_SCHEMAS: Mapping[str, codec.Schema[Any]] = {
-    "registry": records.REGISTRY,
-    "model": records.MODEL,
-    "version": records.VERSION,
-    "name": records.NAME,
-    "stage": records.STAGE,
-    "alias": records.STAGE,
-    "run": records.RUN,
-    "purge": records.PURGE,
-}
-
 R = TypeVar("R")
 
 
@@ -173,9 +162,9 @@ class _Replay:
 
     def _carry(self, what: RecordPath | None, data: bytes | None) -> bytes | None:
         """The record in *data* as it is called there."""
-        if data is None or what is None or what.kind not in _SCHEMAS:
+        if data is None or what is None or what.kind not in records.SCHEMAS:
             return data
-        schema, numbers = _SCHEMAS[what.kind], self.carried.numbers
+        schema, numbers = records.SCHEMAS[what.kind], self.carried.numbers
         record = codec.decode(schema, data, what.key, newer=True)
         changed = record
         if isinstance(record, VersionRecord):
@@ -225,7 +214,7 @@ class _Replay:
         if ours is None or theirs is None:
             self.done.conflicts.append(f"{path} was deleted on one side and changed on the other; theirs stands")
             return
-        schema = _SCHEMAS[what.kind]
+        schema = records.SCHEMAS[what.kind]
         old: Any = None if base is None else codec.decode(schema, base, path, newer=True)
         mine: Any = codec.decode(schema, ours, path, newer=True)
         other: Any = codec.decode(schema, theirs, path, newer=True)
@@ -295,7 +284,7 @@ class _Replay:
             if found and set(self._faults(self.onto.files, model)) - before:
                 self._keep_new_versions(model)
             if found and set(self._faults(self.onto.files, model)) - before:
-                self._drop(model, tuple(_SCHEMAS) + PLACES)
+                self._drop(model, tuple(records.SCHEMAS) + PLACES)
             self._tidy(model)
 
     def _touched(self, model: str = "") -> list[tuple[str, RecordPath]]:

@@ -65,16 +65,6 @@ RULES: Mapping[str, str] = {
     "purge.digest": "the tombstone of an artifact says the digest that its path says, and why it was erased",
 }
 
-_SCHEMAS: Mapping[str, Schema[Any]] = {
-    "registry": records.REGISTRY,
-    "model": records.MODEL,
-    "version": records.VERSION,
-    "name": records.NAME,
-    "stage": records.STAGE,
-    "alias": records.STAGE,
-}
-
-
 # A branch that somebody filled with rubbish is refused as well by the first of it.
 MOST_PROBLEMS = 10_000
 
@@ -294,7 +284,7 @@ def _read_file(
             if data != ARCHIVED_MARKER:
                 yield Problem(path, "", "archived.marker", f"is not {ARCHIVED_MARKER.decode().strip()!r}")
             return
-        record, problems = _read(_SCHEMAS[what.kind], data, path, newer=registry.newer)
+        record, problems = _read(records.SCHEMAS[what.kind], data, path, newer=registry.newer)
     except Invalid as error:
         yield _problem(path, error, "record.syntax")
         record, problems = None, []
