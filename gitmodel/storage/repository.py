@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -34,6 +33,7 @@ from gitmodel.storage.notes import Notes
 from gitmodel.storage.objects import LooseObjects, NewObject, format_commit, format_pack, parse_commit, parse_tag
 from gitmodel.storage.stage_tags import StageTags
 from gitmodel.storage.trees import CommitFiles, Trees, changed_tree
+from gitmodel.storage.tries import ATTEMPTS, Tries, half_done
 
 if TYPE_CHECKING:
     from gitmodel.storage.locks import Writers
@@ -42,11 +42,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# With 8 busy writers a change is planned again some 10 times; 200 tries take tens of seconds, then we say so.
-_ATTEMPTS = 200
-_LONGEST_PAUSE = 0.1
-# Each try that finds a lock has waited for it for `core.filesRefLockTimeout` already.
-_LOCKED_ATTEMPTS = 3
 _REMOTE_URL = re.compile(r"remote\..+\.url", re.DOTALL)
 _GC_ATTEMPTS = 10
 
@@ -219,7 +214,7 @@ class Repository:
 
         If it asks for nothing but what *about* stands for and the record of it, less need be fetched.
         """
-        for _ in range(_ATTEMPTS):
+        for _ in range(ATTEMPTS):
             try:
                 return question(self.snapshot())
             except Moved:
@@ -465,7 +460,7 @@ class Repository:
             self.reader.close()
             tip = self.reader.resolve(self.branch)
             if made and tip is not None and tip.id == made.id:
-                raise _half_done(error) from error
+                raise half_done(error) from error
             raise
         self._check_effect(commit)
         self._drop(drops)
@@ -569,7 +564,7 @@ class Repository:
             try:
                 self.retry(partial(self._delete, ref, old))
             except (Conflict, Refused, Unreachable, GitError) as error:
-                raise _half_done(error) from error
+                raise half_done(error) from error
 
     def _delete(self, ref: StageRef, old: str) -> None:
         with suppress(Moved):  # whoever set it anew wants it to stand
@@ -579,56 +574,6 @@ class Repository:
         found = self.reader.resolve(self.branch)
         if found is None or (found.id != commit and not self.tags.is_on_chain(found.id, commit)):
             raise Invalid(f"git said that {self.branch} moved, but it did not", hint="run `git fsck`")
-
-
-def _half_done(error: GitModelError) -> GitModelError:
-    said = f"the change is recorded, but not all of it is in force: {error.message}"
-    if isinstance(error, Conflict):
-        return Conflict(said, hint="run `git model doctor` to see the lock, then `git model apply`")
-    if isinstance(error, Refused):
-        return Refused(said, hint="see the hook's words, then run `git model apply`")
-    return Unreachable(said, hint="free or mend the disk, then run `git model apply`")
-
-
-class Tries:
-    """How often a transaction was tried: pauses between tries, and gives up when there were too many."""
-
-    def __init__(self, repository: Repository) -> None:
-        self._repository = repository
-        self._moved = 0
-        self._locked = 0
-
-    def failed(self, error: Conflict) -> None:
-        """Make ready for another try after *error*. Raises Conflict when there were enough."""
-        # A rewritten packed-refs can be answered from memory for ever: ask a new process.
-        self._repository.reader.close()
-        if isinstance(error, Locked):
-            removed = self._repository.writers.remove_dead()
-            self._locked += not removed
-            if self._locked >= _LOCKED_ATTEMPTS:
-                raise self._stuck(error)
-        else:
-            self._moved += 1
-            if self._moved >= _ATTEMPTS:
-                raise Conflict(
-                    f"others kept changing the registry for {_ATTEMPTS} tries: {error.message}", hint="try again"
-                )
-        import random
-
-        time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.002 * 2 ** min(self._moved, 6))))
-
-    def _stuck(self, error: Locked) -> Conflict:
-        locks = self._repository.writers.locks()
-        if not locks:
-            return Conflict(error.message, hint=error.hint)
-        import shlex
-
-        oldest = max(locks, key=lambda lock: lock.age)
-        return Conflict(
-            f"{oldest.path} has been locked for {oldest.age:.0f} s",
-            hint="nothing was changed; if no git process is running on this repository, type: "
-            f"rm {shlex.quote(str(oldest.path))}",
-        )
 
 
 def _move(ref: str, new: str, old: str) -> str:

@@ -22,8 +22,9 @@ from gitmodel.storage.objects import NewObject
 from gitmodel.storage.opening import checked_branch, read_config
 from gitmodel.storage.promised import PromisedFiles, PromisedTrees
 from gitmodel.storage.remotes import RemoteMoved
-from gitmodel.storage.repository import Repository, Tries
+from gitmodel.storage.repository import Repository
 from gitmodel.storage.single_commits import FILTER, SingleCommits, files_of, id_of
+from gitmodel.storage.tries import Tries
 from gitmodel.storage.url_cache import ALL, BRANCH, REMOTE, SINGLE, UrlCache
 
 T = TypeVar("T")

@@ -1,0 +1,69 @@
+"""A change that did not go through at once: how often it is tried again, and what is said when it ends half done."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from gitmodel.errors import Conflict, GitModelError, Refused, Unreachable
+from gitmodel.storage.git import Locked
+
+if TYPE_CHECKING:
+    from gitmodel.storage.repository import Repository
+
+# With 8 busy writers a change is planned again some 10 times; 200 tries take tens of seconds, then we say so.
+ATTEMPTS = 200
+_LONGEST_PAUSE = 0.1
+# Each try that finds a lock has waited for it for `core.filesRefLockTimeout` already.
+_LOCKED_ATTEMPTS = 3
+
+
+def half_done(error: GitModelError) -> GitModelError:
+    """What *error* is called when it came after the branch had moved: the rest is done by `apply`."""
+    said = f"the change is recorded, but not all of it is in force: {error.message}"
+    if isinstance(error, Conflict):
+        return Conflict(said, hint="run `git model doctor` to see the lock, then `git model apply`")
+    if isinstance(error, Refused):
+        return Refused(said, hint="see the hook's words, then run `git model apply`")
+    return Unreachable(said, hint="free or mend the disk, then run `git model apply`")
+
+
+class Tries:
+    """How often a transaction was tried: pauses between tries, and gives up when there were too many."""
+
+    def __init__(self, repository: Repository) -> None:
+        self._repository = repository
+        self._moved = 0
+        self._locked = 0
+
+    def failed(self, error: Conflict) -> None:
+        """Make ready for another try after *error*. Raises Conflict when there were enough."""
+        # A rewritten packed-refs can be answered from memory for ever: ask a new process.
+        self._repository.reader.close()
+        if isinstance(error, Locked):
+            removed = self._repository.writers.remove_dead()
+            self._locked += not removed
+            if self._locked >= _LOCKED_ATTEMPTS:
+                raise self._stuck(error)
+        else:
+            self._moved += 1
+            if self._moved >= ATTEMPTS:
+                raise Conflict(
+                    f"others kept changing the registry for {ATTEMPTS} tries: {error.message}", hint="try again"
+                )
+        import random  # who is alone does not pay for it: 3 ms
+
+        time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.002 * 2 ** min(self._moved, 6))))
+
+    def _stuck(self, error: Locked) -> Conflict:
+        locks = self._repository.writers.locks()
+        if not locks:
+            return Conflict(error.message, hint=error.hint)
+        import shlex
+
+        oldest = max(locks, key=lambda lock: lock.age)
+        return Conflict(
+            f"{oldest.path} has been locked for {oldest.age:.0f} s",
+            hint="nothing was changed; if no git process is running on this repository, type: "
+            f"rm {shlex.quote(str(oldest.path))}",
+        )
