@@ -118,11 +118,11 @@ def test_a_version_made_by_hand_is_promoted_resolved_fetched_and_rolled_back(rep
         $ git model rollback iris production --reason "it was the network"
         iris@2 is in production now; iris@1 is archived
         $ git model history iris production
-        FROM (UTC)        UNTIL (UTC)       MODEL  STAGE       VERSION  WHO          BY          REASON
-        2026-11-23 10:12  now               iris   production  1 -> 2   Ada Example  <commit>  it was the network
-        2026-11-23 10:12  2026-11-23 10:12  iris   production  2 -> 1   Ada Example  <commit>
-        2026-11-23 10:12  2026-11-23 10:12  iris   production  1 -> 2   Ada Example  <commit>
-        2026-11-23 10:12  2026-11-23 10:12  iris   production  - -> 1   Ada Example  <commit>  beats the baseline
+        FROM (UTC)        UNTIL (UTC)       VERSION  WHO          BY          REASON
+        2026-11-23 10:12  now               1 -> 2   Ada Example  <commit>  it was the network
+        2026-11-23 10:12  2026-11-23 10:12  2 -> 1   Ada Example  <commit>
+        2026-11-23 10:12  2026-11-23 10:12  1 -> 2   Ada Example  <commit>
+        2026-11-23 10:12  2026-11-23 10:12  - -> 1   Ada Example  <commit>  beats the baseline
         $ git model show iris
         model     iris
         created   2026-11-23 10:12 UTC

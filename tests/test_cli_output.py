@@ -3,6 +3,7 @@
 import json
 import os
 import pty
+import re
 import signal
 import subprocess
 import sys
@@ -242,6 +243,22 @@ def test_tables_fit_into_any_width():
         assert sum(widths) + 4 <= room
         for row in rows:
             assert cells.width(output._row(row, widths)) <= room
+
+
+def test_a_time_a_commit_and_a_reason_are_whole_on_a_narrow_terminal(repo, capsys):
+    reason = "it beats what was there by far, on all of the data sets, and by each of the measures that were agreed on"
+    for words in (["register", "iris"], ["version", "create", "iris"]):
+        ask(capsys, *words)
+    ask(capsys, "promote", "iris@1", "production", "--reason", reason)
+    _, shown = on_terminal("history", "iris", "production", env={"NO_COLOR": "1"})
+    head, row, *told = shown.replace("\r", "").splitlines()
+    assert head == "FROM (UTC)        UNTIL (UTC)  VERSION  WHO          BY"
+    assert re.fullmatch(r"2026-11-23 10:12  now          - -> 1   Ada Example  [0-9a-f]{10}", row)
+    assert " ".join(line.strip() for line in told) == reason
+    assert max(map(len, [head, row, *told])) <= 80
+    assert reason in ask(capsys, "history", "iris", "production")[1].splitlines()[1]
+    _, shown = on_terminal("history", columns=40, env={"NO_COLOR": "1"})
+    assert max(map(len, shown.replace("\r", "").splitlines())) <= 72  # eight for each column
 
 
 def test_labels_and_their_text_wrap_on_a_terminal(repo, capsys):

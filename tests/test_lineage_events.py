@@ -32,12 +32,12 @@ def test_the_log_of_a_version_tells_its_life(iris, capsys):
         capsys,
         """
         $ git model log iris@1
-        WHEN (UTC)        WHAT    HAPPENED                                   WHO          BY          REASON
-        2026-11-23 10:12  iris@1  archived                                   Bob          <commit>  better
-        2026-11-23 10:12  iris@1  left production                            Bob          <commit>  better
-        2026-11-23 10:12  iris@1  entered production                         Ada Example  <commit>  the first
-        2026-11-23 10:12  iris@1  changed: metadata.accuracy, metadata.note  Bob          <commit>
-        2026-11-23 10:12  iris@1  made                                       Ada Example  <commit>
+        WHEN (UTC)        HAPPENED                                   WHO          BY          REASON
+        2026-11-23 10:12  archived                                   Bob          <commit>  better
+        2026-11-23 10:12  left production                            Bob          <commit>  better
+        2026-11-23 10:12  entered production                         Ada Example  <commit>  the first
+        2026-11-23 10:12  changed: metadata.accuracy, metadata.note  Bob          <commit>
+        2026-11-23 10:12  made                                       Ada Example  <commit>
         """,
     )
 

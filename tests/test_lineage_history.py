@@ -153,7 +153,7 @@ def test_a_shallow_clone_says_what_it_lacks_and_how_to_deepen(iris, code_repo, t
     assert (code, out) == (5, "")
     assert err == (
         f"error: this clone is shallow: what the metadata branch was before {edge[:10]} is not in it\n"
-        "hint: run `git fetch --unshallow origin` for the rest, or ask for the newest with --limit\n"
+        "hint: run `git fetch --unshallow origin` for the rest\n"
     )
     code, out, _ = ask(capsys, "--format", "json", "history", "iris", "production", "--limit", "1")
     assert code == 0
@@ -183,9 +183,9 @@ def test_history_rewritten_under_a_stage_tag_is_told(iris, code_repo, git, capsy
         capsys,
         """
         $ git model history iris production
-        FROM (UTC)        UNTIL (UTC)       MODEL  STAGE       VERSION  WHO          BY          REASON
-        2026-11-23 10:12  now               iris   production  1 -> 3   Ada Example  <commit>  the first
-        2026-10-01 12:00  2026-11-23 10:12  iris   production  - -> 1   Ada Example  <commit>  the first
+        FROM (UTC)        UNTIL (UTC)       VERSION  WHO          BY          REASON
+        2026-11-23 10:12  now               1 -> 3   Ada Example  <commit>  the first
+        2026-10-01 12:00  2026-11-23 10:12  - -> 1   Ada Example  <commit>  the first
         ! warning: the tag model/iris/production does not count: its commit is not on the metadata branch
         ! hint: run `git model doctor --fix` to set it again from the branch
         """,

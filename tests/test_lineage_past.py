@@ -94,6 +94,29 @@ def test_json_has_the_fields_of_then(repo, capsys):
     assert (found["number"], found["stage"], found["aliases"], found["pending"]) == (1, "production", ["champion"], [])
 
 
+def test_json_and_tsv_say_of_which_commit_they_are(repo, capsys, tmp_path):
+    (repo / "train.csv").write_text("a\n", encoding="utf-8")
+    with open_at(repo, "2026-12-01T00:00:00") as client:
+        client.get_model("iris").create_version(data={"train": "train.csv"})
+    commit = run(repo, "rev-parse", BRANCH)
+    with open_at(repo, "2026-12-02T00:00:00") as client:
+        client.get_version("iris@latest").log_metadata(later=True)
+    asked = (
+        "list",
+        "show iris",
+        "show iris@latest",
+        "version list iris",
+        "version show iris@latest",
+        "resolve iris@latest",
+    )
+    for words in (*asked, f"get iris@latest train -o {tmp_path / 'then'}"):
+        for moment, at in ((["--at", "2026-12-01"], commit), ([], None)):
+            found = json.loads(ask(capsys, *words.split(), *moment, "--format", "json")[1])
+            assert {one["at"] for one in (found if isinstance(found, list) else [found])} == {at}
+    table = ask(capsys, "version", "list", "iris", "--at", "2026-12-01", "--format", "tsv")[1].splitlines()
+    assert {line.split("\t")[-1] for line in table} == {"at", commit}
+
+
 def test_a_deleted_version_is_there_again_and_its_files_can_be_had(repo, capsys, tmp_path):
     (repo / "train.csv").write_text("a\n", encoding="utf-8")
     with open_at(repo, "2026-12-01T00:00:00") as client:

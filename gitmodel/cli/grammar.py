@@ -57,6 +57,7 @@ class Invocation:
         except BaseException:
             client.close()
             raise
+        self.output.at = state.commit
         self.output.note(f"as the branch recorded it at {state}, which may not be what was in force then")
         if state.ahead:
             self.output.warn(

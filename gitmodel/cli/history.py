@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from gitmodel.cli import cells, options, shapes
 from gitmodel.cli.grammar import Invocation, command
+from gitmodel.cli.output import PROSE
 
 if TYPE_CHECKING:
+    from gitmodel.cli.output import Column
     from gitmodel.lineage.events import Event, FieldOrigin
     from gitmodel.storage.log import StageEvent
+
+    E = TypeVar("E", StageEvent, Event)
 
 _SHORT = 10
 
@@ -25,7 +29,7 @@ EVENT_COLUMNS = (
     ("VERSION", lambda event: f"{event.previous or '-'} -> {event.version or '-'}"),
     ("WHO", lambda event: event.author + (f", merged by {event.merged_by}" if event.merged_by else "")),
     ("BY", lambda event: " ".join(filter(None, (event.commit[:_SHORT], event.pull_request)))),
-    ("REASON", lambda event: event.reason + (f" (forced: {cells.words(event.forced)})" if event.forced else "")),
+    (PROSE, lambda event: event.reason + (f" (forced: {cells.words(event.forced)})" if event.forced else "")),
 )
 
 LOG_COLUMNS = (
@@ -34,7 +38,7 @@ LOG_COLUMNS = (
     ("HAPPENED", lambda event: event.what + (f": {_some(event.fields)}" if event.what == "changed" else "")),
     ("WHO", lambda event: event.author),
     ("BY", lambda event: " ".join(filter(None, (event.commit[:_SHORT], event.pull_request)))),
-    ("REASON", lambda event: event.reason),
+    (PROSE, lambda event: event.reason),
 )
 BLAME_COLUMNS = (
     ("FIELD", lambda origin: origin.field),
@@ -50,24 +54,16 @@ BLAME_COLUMNS = (
 @click.argument("stage", required=False, default="")
 @options.listed
 @click.pass_obj
-def history(invocation: Invocation, model: str | None, stage: str, filter: str, limit: int | None, offset: int) -> None:
+def history(invocation: Invocation, /, model: str | None, stage: str, **part: Any) -> None:
     """Tell who held stages and aliases, from when to when.
 
     Of all models, of one MODEL, or of one of its stages or aliases, under its former names too; newest first: who put
     it there, by which commit or pull request, why, and which rules were forced. Times are those of the commits, their
     order is that of the branch.
     """
-    found: Iterable[StageEvent] = invocation.client.history(model, stage)
-    if filter:
-        found = options.matching(found, filter, _event_fields)
-    invocation.output.listing(
-        list(islice(found, offset, None if limit is None else offset + limit)),
-        shapes.EVENT,
-        fields=_event_fields,
-        name=lambda event: event.commit,
-        columns=EVENT_COLUMNS,
-        empty="no stage or alias has changed",
-    )
+    found = invocation.client.history(model, stage)
+    asked = {"MODEL": model, "STAGE": stage}
+    _tell(invocation, found, shapes.EVENT, _event_fields, EVENT_COLUMNS, asked, **part)
     if model is not None:
         from gitmodel.lineage.history import broken_tags
 
@@ -79,24 +75,14 @@ def history(invocation: Invocation, model: str | None, stage: str, filter: str, 
 @click.argument("words", nargs=-1, metavar="[REF]", shell_complete=options.complete_model)
 @options.listed
 @click.pass_obj
-def log(invocation: Invocation, words: tuple[str, ...], filter: str, limit: int | None, offset: int) -> None:
+def log(invocation: Invocation, /, words: tuple[str, ...], **part: Any) -> None:
     """Tell all that happened to a model or version.
 
     Of REF, a MODEL or MODEL@VERSION, or of all models; newest first, under former names too: what was made, changed,
     promoted, archived and deleted, by whom, by which commit and why.
     """
-    ref = options.read_reference(words, usage="git model log [MODEL[@VERSION]]")[0] if words else ""
-    found: Iterable[Event] = invocation.client.log(str(ref))
-    if filter:
-        found = options.matching(found, filter, vars)
-    invocation.output.listing(
-        list(islice(found, offset, None if limit is None else offset + limit)),
-        shapes.LOGGED,
-        fields=vars,
-        name=lambda event: event.commit,
-        columns=LOG_COLUMNS,
-        empty="nothing has happened yet",
-    )
+    ref = str(options.read_reference(words, usage="git model log [MODEL[@VERSION]]")[0]) if words else ""
+    _tell(invocation, invocation.client.log(ref), shapes.LOGGED, vars, LOG_COLUMNS, {"WHAT": ref}, **part)
 
 
 @command(example="git model blame iris@1")
@@ -117,6 +103,34 @@ def blame(invocation: Invocation, words: tuple[str, ...], filter: str, limit: in
         name=lambda origin: f"{origin.field} {origin.commit}",
         columns=BLAME_COLUMNS,
         empty="no field matches",
+    )
+
+
+def _tell(
+    invocation: Invocation,
+    events: Iterable[E],
+    shape: shapes.Shape,
+    fields: Callable[[E], Mapping[str, Any]],
+    columns: Sequence[Column[E]],
+    asked: Mapping[str, str | None],
+    *,
+    filter: str,
+    limit: int | None,
+    offset: int,
+) -> None:
+    """Print the part of *events* that is wanted, and read no more of them than that takes.
+
+    A column with nothing but what was *asked* for, by its head, is left out.
+    """
+    found = options.matching(events, filter, fields) if filter else events
+    part = list(islice(found, offset, None if limit is None else offset + limit))
+    invocation.output.listing(
+        part,
+        shape,
+        fields=fields,
+        name=lambda event: event.commit,
+        columns=[(head, read) for head, read in columns if any(read(event) != asked.get(head) for event in part)],
+        empty="nothing matches" if filter else "nothing has happened",
     )
 
 

@@ -9,7 +9,7 @@ import os
 import sys
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from itertools import chain, compress
 from typing import Any, TextIO, TypeVar
@@ -25,6 +25,11 @@ _PATIENCE, _TICK = 0.5, 0.1
 _PLAIN_TICK = 10.0
 _SPAN = 10.0  # the rate is that of the last so many seconds
 _NARROWEST = 8
+# A column of this head is last. Where a terminal has no room for it, it stands below each row: half a reason is none.
+PROSE = "REASON"
+_INDENT = "    "
+# Of a time, a commit or a field the end says as much as the beginning.
+_FIRM = ("(UTC)", "BY", "FIELD")
 
 T = TypeVar("T")
 Column = tuple[str, Callable[[T], str]]
@@ -36,6 +41,8 @@ class Output:
     def __init__(self, format: str = "table", *, quiet: bool = False) -> None:
         self.format = format
         self.quiet = quiet
+        # The commit of the metadata branch that is read instead of what is now.
+        self.at: str | None = None
 
     def listing(
         self,
@@ -51,9 +58,9 @@ class Output:
         if self.quiet:
             _write_all(f"{escape(name(item))}\n" for item in items)
         elif self.format == "json":
-            _write_all(_json_list(map(fields, items)))
+            _write_all(_json_list(self._dated(shape, fields(item)) for item in items))
         elif self.format == "tsv":
-            _write_all(_tsv(shape, map(fields, items)))
+            _write_all(_tsv(shape, (self._dated(shape, fields(item)) for item in items)))
         elif rows := [[escape(read(item)) for _, read in columns] for item in items]:
             filled = [any(row[place] for row in rows) for place in range(len(columns))]
             shown = [list(compress(row, filled)) for row in rows]
@@ -70,18 +77,6 @@ class Output:
         """What a change did: a sentence for people, the *name* of what was changed if quiet."""
         if not self._for_machines(shape, fields, name):
             _write(sys.stdout, "".join(f"{escape(line)}\n" for line in said.split("\n")))
-
-    def _for_machines(self, shape: Shape, fields: Mapping[str, Any], name: str) -> bool:
-        """Print one thing as programs read it. Returns False if people are to read it: nothing is printed then."""
-        if self.quiet:
-            _write(sys.stdout, f"{escape(name)}\n")
-        elif self.format == "json":
-            _write(sys.stdout, _json(fields))
-        elif self.format == "tsv":
-            _write_all(_tsv(shape, [fields]))
-        else:
-            return False
-        return True
 
     def json(self, value: Any) -> None:
         """A value as JSON, as it is."""
@@ -130,6 +125,22 @@ class Output:
             yield bar.show
         finally:
             bar.clear()
+
+    def _for_machines(self, shape: Shape, fields: Mapping[str, Any], name: str) -> bool:
+        """Print one thing as programs read it. Returns False if people are to read it: nothing is printed then."""
+        if self.quiet:
+            _write(sys.stdout, f"{escape(name)}\n")
+        elif self.format == "json":
+            _write(sys.stdout, _json(self._dated(shape, fields)))
+        elif self.format == "tsv":
+            _write_all(_tsv(shape, [self._dated(shape, fields)]))
+        else:
+            return False
+        return True
+
+    def _dated(self, shape: Shape, fields: Mapping[str, Any]) -> Mapping[str, Any]:
+        """*fields*, with the commit that they are as old as."""
+        return {**fields, "at": self.at} if "at" in shape.fields else fields
 
     def _complain(self, word: str, colour: str, message: str, hint: str, fields: Mapping[str, Any]) -> None:
         sys.stdout.flush()
@@ -252,11 +263,17 @@ def _tsv(shape: Shape, rows: Iterable[Mapping[str, Any]]) -> Iterator[str]:
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], stream: TextIO) -> Iterator[str]:
     widths = [max(width(row[place]) for row in [heads, *rows]) for place in range(len(heads))]
+    below: list[list[str]] = [[]] * len(rows)
     if stream.isatty():
-        _narrow(widths, terminal_width())
+        room = terminal_width()
+        if heads[-1] == PROSE and _length(widths) > room:
+            below = [_wrapped(row[-1], max(room - len(_INDENT), _NARROWEST)) if row[-1] else [] for row in rows]
+            heads, rows, widths = heads[:-1], [row[:-1] for row in rows], widths[:-1]
+        _narrow(widths, room, {place for place, head in enumerate(heads) if head.endswith(_FIRM)})
     yield f"{_coloured(_row(heads, widths), '1', stream)}\n"
-    for row in rows:
+    for row, said in zip(rows, below, strict=True):
         yield f"{_row(row, widths)}\n"
+        yield from (f"{_INDENT}{line}\n" for line in said)
 
 
 def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
@@ -264,13 +281,19 @@ def _row(cells: Sequence[str], widths: Sequence[int]) -> str:
     return "  ".join(cell + " " * (room - width(cell)) for cell, room in zip(cut, widths, strict=True)).rstrip()
 
 
-def _narrow(widths: list[int], room: int) -> None:
-    """Make the widest columns narrower until the row fits."""
-    while sum(widths) + 2 * (len(widths) - 1) > room and max(widths) > _NARROWEST:
-        excess = sum(widths) + 2 * (len(widths) - 1) - room
-        widest = max(range(len(widths)), key=lambda place: (widths[place], place))
-        second = max((found for place, found in enumerate(widths) if place != widest), default=0)
-        widths[widest] = max(widths[widest] - excess, min(second, widths[widest] - 1), _NARROWEST)
+def _narrow(widths: list[int], room: int, firm: Set[int] = frozenset()) -> None:
+    """Make the widest columns narrower until the row fits, the *firm* ones only if that is not enough."""
+    for places in ([place for place in range(len(widths)) if place not in firm], range(len(widths))):
+        while places and (excess := _length(widths) - room) > 0:
+            *others, widest = sorted(places, key=lambda place: (widths[place], place))
+            if widths[widest] <= _NARROWEST:
+                break
+            second = widths[others[-1]] if others else 0
+            widths[widest] = max(widths[widest] - excess, min(second, widths[widest] - 1), _NARROWEST)
+
+
+def _length(widths: Sequence[int]) -> int:
+    return sum(widths) + 2 * (len(widths) - 1)
 
 
 def _cut(text: str, room: int) -> str:

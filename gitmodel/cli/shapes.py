@@ -44,6 +44,7 @@ MODEL = Shape(
         "stages": "object: stage name to the number of the version in it, in force",
         "aliases": "object: alias to the number of the version it names, in force",
         "pending": "list of `pending`: the stages and aliases whose record and tag differ",
+        "at": "text: with `--at`, the commit of the metadata branch whose state this is; or null: it is of now",
     },
 )
 VERSION = Shape(
@@ -70,6 +71,7 @@ VERSION = Shape(
         "failed": "true if it was kept from a failed run",
         "deleted": "time: when it was deleted, or null",
         "reason": "text: why it was deleted",
+        "at": "text: with `--at`, the commit of the metadata branch whose state this is; or null: it is of now",
     },
 )
 ARTIFACT = Shape(
@@ -109,6 +111,7 @@ RESOLVED = Shape(
         "name": "text: the version's own name, or null",
         "artifacts": "list of `artifact`, by name",
         "frozen": "text: the stage tag that alone was read, by URL, and that the answer is as old as; or null",
+        "at": "text: with `--at`, the commit of the metadata branch whose state this is; or null: it is of now",
     },
 )
 PROMOTION = Shape(
@@ -334,6 +337,7 @@ FETCHED = Shape(
         "path": "text: where it is now",
         "digest": "text: the digest that its bytes were verified against",
         "size": "number of bytes",
+        "at": "text: with `--at`, the commit of the metadata branch whose state this is; or null: it is of now",
     },
 )
 METADATA = Shape(

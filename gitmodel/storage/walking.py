@@ -79,7 +79,7 @@ def too_shallow(repository: Repository, edge: str) -> Invalid:
     remote = "origin" if "origin" in remotes or not remotes else remotes[0]
     return Invalid(
         f"this clone is shallow: what the metadata branch was before {edge[:10]} is not in it",
-        hint=f"run `git fetch --unshallow {remote}` for the rest, or ask for the newest with --limit",
+        hint=f"run `git fetch --unshallow {remote}` for the rest",
     )
 
 
