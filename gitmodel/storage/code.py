@@ -9,7 +9,6 @@ from gitmodel.domain.addresses import without_credentials
 from gitmodel.domain.records import Code
 from gitmodel.errors import Unreachable
 from gitmodel.storage.code_repository import CodeRepository
-from gitmodel.storage.git import is_id
 
 
 def read_code(repository: CodeRepository | None) -> Code:
@@ -43,6 +42,5 @@ def read_code(repository: CodeRepository | None) -> Code:
         raise Unreachable(
             f"the code repository cannot be read: {error.stderr.strip()}", hint="run `git status`"
         ) from None
-    return Code(
-        commit=head if is_id(head) else None, dirty=dirty, repository=without_credentials(repository.origin) or None
-    )
+    commit = head if head not in ("", "(initial)") else None
+    return Code(commit=commit, dirty=dirty, repository=without_credentials(repository.origin) or None)
