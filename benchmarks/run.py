@@ -29,7 +29,7 @@ from gitmodel.domain.references import VersionRef
 from gitmodel.registry import checking, models, stages, versions
 from gitmodel.storage.objects import NewObject
 
-SEARCH = "metadata.accuracy > 0.95"
+SEARCH = "metadata.epochs == 25"
 
 
 class Work:

@@ -46,7 +46,7 @@ report("resolve", lambda: client.get_latest_versions("iris", ["Production"]), co
 report("list", list_all, count, times=5)
 report(
     "search",
-    lambda: client.search_model_versions("name = 'iris' and tags.accuracy = '0.95'", max_results=10_000),
+    lambda: client.search_model_versions("name = 'iris' and tags.epochs = '25'", max_results=10_000),
     count,
     times=5,
 )

@@ -55,7 +55,7 @@ report("resolve", lambda: client.get_model_version("iris", "production"), count)
 report("list", list_all, count, times=3)
 report(
     "search",
-    lambda: client.list_model_versions(model="iris", run_metadata=["accuracy:gt:0.95"], size=500),
+    lambda: client.list_model_versions(model="iris", run_metadata=["epochs:25"], size=500),
     count,
     times=3,
 )
