@@ -21,7 +21,7 @@ GIT_CONFIG = """\
 [init]
 \tdefaultBranch = main
 """
-PREFIXES = ("AWS_", "GIT_", "GITMODEL_", "XDG_")
+PREFIXES = ("AWS_", "AZURE_", "GIT_", "GITMODEL_", "GOOGLE_", "STORAGE_", "XDG_")
 TERMINAL = ("COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "PAGER", "LANGUAGE")
 
 
@@ -128,6 +128,39 @@ def sftp(sftp_settings: tuple[str, str], hermetic: Path) -> str:
     (hermetic / ".ssh" / "config").write_text(sftp_settings[0])
     (hermetic / ".ssh" / "known_hosts").write_text(sftp_settings[1])
     return "files.test"
+
+
+@pytest.fixture(scope="session")
+def gcs_endpoint(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One server that speaks as Google Cloud Storage for all tests of a process."""
+    from store_servers import gcs_server
+
+    with gcs_server(tmp_path_factory.mktemp("gcs")) as url:
+        yield url
+
+
+@pytest.fixture
+def gcs(gcs_endpoint: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of a store in a bucket of Google Cloud Storage that nobody has used yet."""
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", gcs_endpoint)
+    return f"gs://models/{os.urandom(8).hex()}/of tests"
+
+
+@pytest.fixture(scope="session")
+def azure_account(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """One server of Azure's blobs for all tests of a process."""
+    from store_servers import AZURITE, azure_server, require
+
+    require(AZURITE if AZURITE.exists() else None, "nodejs, and `python3 noxfile.py -s test`, which gets azurite")
+    with azure_server(tmp_path_factory.mktemp("azure")) as connection:
+        yield connection
+
+
+@pytest.fixture
+def azure(azure_account: str, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The URL of a store in a container of Azure that nobody has used yet."""
+    monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", azure_account)
+    return f"az://models/{os.urandom(8).hex()}/of tests"
 
 
 @pytest.fixture

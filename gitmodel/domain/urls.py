@@ -61,7 +61,9 @@ def shown_url(url: str) -> str:
 
 
 def _is_address(url: str, netloc: str) -> bool:
-    """Whether the `@` in *netloc* only says who logs in, as in `sftp://ada@host/`, where no password is given."""
+    """Whether the `@` in *netloc* says where: `sftp://ada@host/` without a password, `abfss://container@account/`."""
     return (
-        scheme_of(url) in ("sftp", "ssh") and ":" not in netloc.rpartition("@")[0] and bool(netloc.rpartition("@")[2])
+        scheme_of(url) in ("sftp", "ssh", "abfs", "abfss")
+        and ":" not in netloc.rpartition("@")[0]
+        and bool(netloc.rpartition("@")[2])
     )

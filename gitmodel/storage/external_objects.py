@@ -1,9 +1,11 @@
-"""Objects in the object stores of others, to read: S3 with botocore, the rest with fsspec, with ambient credentials."""
+"""Objects in the stores of others, to read, with the credentials of this machine."""
 
 from __future__ import annotations
 
 import base64
-from typing import Any, BinaryIO, NamedTuple, cast
+import io
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 from urllib.parse import unquote, urlsplit
 
 from gitmodel.domain.digests import PREFIX, Digest
@@ -11,10 +13,11 @@ from gitmodel.domain.urls import scheme_of
 from gitmodel.errors import GitModelError, NotFound, Unreachable, UsageError
 from gitmodel.storage.stores import library
 
-_EXTRAS = {"gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure", "abfss": "azure", "sftp": "sftp"}
-# What the stores behind fsspec call the version of an object, and what changes when it is written.
-_VERSIONS = ("version_id", "generation")
-_MARKS = ("etag", "ETag", "md5Hash", "mtime", "last_modified")
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+RANGE = 8 << 20
+"""How many bytes are asked for at a time."""
 
 
 class Found(NamedTuple):
@@ -28,8 +31,18 @@ class Found(NamedTuple):
 
 def look_up(uri: str, version_id: str) -> Found:
     """What the store says of the object. Raises NotFound, Unreachable, UsageError if the library is missing."""
-    if scheme_of(uri) != "s3":
-        return _look_up_with_fsspec(uri, version_id)
+    return _KINDS[scheme_of(uri)][0](uri, version_id)
+
+
+def open(uri: str, version_id: str) -> BinaryIO:
+    """A reader of the object. Raises as `look_up` does."""
+    return _KINDS[scheme_of(uri)][1](uri, version_id)
+
+
+# S3, by botocore's client.
+
+
+def _look_up_s3(uri: str, version_id: str) -> Found:
     bucket, key = _place(uri)
     answer = _ask_s3("head_object", uri, ChecksumMode="ENABLED", **_object(bucket, key, version_id))
     # Of an object in parts, S3 may tell a checksum of the checksums of the parts, which is of no use to anybody else.
@@ -39,10 +52,7 @@ def look_up(uri: str, version_id: str) -> Found:
     return Found(answer["ContentLength"], "" if version == "null" else version, digest, answer.get("ETag", ""))
 
 
-def open(uri: str, version_id: str) -> BinaryIO:
-    """A reader of the object. Raises as `look_up` does."""
-    if scheme_of(uri) != "s3":
-        return _open_with_fsspec(uri, version_id)
+def _open_s3(uri: str, version_id: str) -> BinaryIO:
     bucket, key = _place(uri)
     return cast(BinaryIO, _ask_s3("get_object", uri, **_object(bucket, key, version_id))["Body"])
 
@@ -51,7 +61,7 @@ def _place(uri: str) -> tuple[str, str]:
     parts = urlsplit(uri)
     bucket, key = parts.netloc, unquote(parts.path.removeprefix("/"))
     if not bucket or not key or key.endswith("/") or parts.query or parts.fragment:
-        raise UsageError(f"{uri} does not name one object", hint="write it as s3://bucket/path/to/object")
+        raise UsageError(f"{uri} does not name one object", hint="write it as SCHEME://bucket/path/to/object")
     return bucket, key
 
 
@@ -94,33 +104,152 @@ def _s3_refusal(client: Any, arguments: dict[str, str], response: Any) -> GitMod
     return Unreachable(f"the bucket {bucket} fails at the key {key}: {said}", hint="try again later")
 
 
-def _look_up_with_fsspec(uri: str, version_id: str) -> Found:
-    info = _with_fsspec(uri, version_id, lambda files, path: files.info(path))
-    if info.get("type") == "directory":
-        raise UsageError(f"{uri} does not name one object", hint="name a single file")
-    version = next((str(info[name]) for name in _VERSIONS if info.get(name)), "")
-    mark = " ".join(str(info[name]) for name in _MARKS if info.get(name))
-    return Found(int(info["size"]), version, "", mark)
+# Google's store: a generation is what it calls the version of an object.
 
 
-def _open_with_fsspec(uri: str, version_id: str) -> BinaryIO:
-    return cast(BinaryIO, _with_fsspec(uri, version_id, lambda files, path: files.open(path, "rb")))
+def _look_up_gcs(uri: str, version_id: str) -> Found:
+    bucket, key = _gcs(uri)
+    query = {"generation": version_id} if version_id else {}
+    found = bucket.describe(key, fields="size,generation", about=key, query=query)
+    if found is None:
+        raise _nothing(uri, version_id)
+    return Found(int(found["size"]), str(found["generation"]), "", str(found["generation"]))
 
 
-def _with_fsspec(uri: str, version_id: str, work: Any) -> Any:
-    fsspec = library("fsspec.core", extra=_EXTRAS[scheme_of(uri)])
-    options = {"version_aware": True} if _EXTRAS[scheme_of(uri)] in ("gcs", "azure") else {}
-    named = f"{uri}#{version_id}" if version_id and _EXTRAS[scheme_of(uri)] == "gcs" else uri
+def _open_gcs(uri: str, version_id: str) -> BinaryIO:
+    bucket, key = _gcs(uri)
+    found = _look_up_gcs(uri, version_id)
+
+    def fetch(start: int, length: int) -> bytes:
+        answer = bucket.request(
+            "GET",
+            bucket.path_of(key),
+            query={"alt": "media", "generation": found.version_id},
+            headers={"range": f"bytes={start}-{start + length - 1}"},
+            about=key,
+            allowed=(404,),
+        )
+        if answer.status == 404:
+            raise _nothing(uri, found.version_id)
+        return bytes(answer.body)
+
+    return _ranges(fetch, found.size)
+
+
+def _gcs(uri: str) -> tuple[Any, str]:
+    from gitmodel.storage.gcs import Bucket
+
+    name, key = _place(uri)
+    return Bucket(name, f"the bucket {name}"), key
+
+
+# Azure: versions are there if the account keeps them.
+
+
+def _look_up_azure(uri: str, version_id: str) -> Found:
+    container, key = _azure(uri)
     try:
-        files, path = fsspec.url_to_fs(named, use_listings_cache=False, **options)
-        return work(files, path)
-    except ImportError as error:
-        raise UsageError(
-            f"{uri} needs a package that is not installed: {error}",
-            hint=f"pip install 'gitmodel[{_EXTRAS[scheme_of(uri)]}]'",
-        ) from None
+        found = container.do(lambda: _blob(container, key, version_id).get_blob_properties(), key)
     except FileNotFoundError:
-        raise NotFound(f"there is nothing at {uri}", hint="check the address") from None
-    except Exception as error:  # each client has errors of its own
-        said = (str(error).strip().splitlines() or [type(error).__name__])[0]
-        raise Unreachable(f"{uri} cannot be read: {said}", hint="see your access to it, then try again") from error
+        raise _nothing(uri, version_id) from None
+    return Found(int(found.size), found.version_id or "", "", str(found.etag))
+
+
+def _open_azure(uri: str, version_id: str) -> BinaryIO:
+    container, key = _azure(uri)
+    blob, size = _blob(container, key, version_id), _look_up_azure(uri, version_id).size
+
+    def fetch(start: int, length: int) -> bytes:
+        try:
+            return bytes(container.do(lambda: blob.download_blob(offset=start, length=length).readall(), uri))
+        except FileNotFoundError:
+            raise _nothing(uri, version_id) from None
+
+    return _ranges(fetch, size)
+
+
+def _azure(uri: str) -> tuple[Any, str]:
+    from gitmodel.storage.azure import Container
+
+    place, key = _place(uri)
+    name, _, host = place.partition("@")
+    return Container(name, f"the container {name}", host=host), key
+
+
+def _blob(container: Any, key: str, version_id: str) -> Any:
+    return container.client.get_blob_client(key, **({"version_id": version_id} if version_id else {}))
+
+
+# A file of a host that is reached over SSH.
+
+
+def _look_up_sftp(uri: str, version_id: str) -> Found:
+    host, path = _sftp(uri)
+    try:
+        found = host.describe(path)
+    except FileNotFoundError:
+        raise _nothing(uri, "") from None
+    if found["type"] != "file":
+        raise UsageError(f"{uri} does not name one object", hint="name a single file")
+    return Found(int(found["size"]), "", "", f"{found['mtime']}")
+
+
+def _open_sftp(uri: str, version_id: str) -> BinaryIO:
+    host, path = _sftp(uri)
+    size = _look_up_sftp(uri, version_id).size
+
+    def fetch(start: int, length: int) -> bytes:
+        try:
+            return bytes(host.read(path, start, length))
+        except FileNotFoundError:
+            raise _nothing(uri, "") from None
+
+    return _ranges(fetch, size)
+
+
+def _sftp(uri: str) -> tuple[Any, str]:
+    from gitmodel.storage.sftp import Host
+
+    place, path = _place(uri)
+    return Host(place, uri), f"/{path}"
+
+
+_KINDS = {
+    "s3": (_look_up_s3, _open_s3),
+    "gs": (_look_up_gcs, _open_gcs),
+    "gcs": (_look_up_gcs, _open_gcs),
+    "az": (_look_up_azure, _open_azure),
+    "abfs": (_look_up_azure, _open_azure),
+    "abfss": (_look_up_azure, _open_azure),
+    "sftp": (_look_up_sftp, _open_sftp),
+}
+
+
+class _Ranges(io.RawIOBase):
+    """The bytes of an object of *size* bytes, fetched in ranges as they are read."""
+
+    def __init__(self, fetch: Callable[[int, int], bytes], size: int) -> None:
+        self._fetch = fetch
+        self._left = size
+        self._start = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer).cast("B")
+        count = min(len(view), self._left)
+        content = self._fetch(self._start, count) if count else b""
+        view[: len(content)] = content
+        self._start += len(content)
+        self._left -= count if not content else len(content)  # it has become shorter
+        return len(content)
+
+
+def _ranges(fetch: Callable[[int, int], bytes], size: int) -> BinaryIO:
+    return cast(BinaryIO, io.BufferedReader(_Ranges(fetch, size), buffer_size=RANGE))
+
+
+def _nothing(uri: str, version_id: str) -> NotFound:
+    version = f" in the version {version_id}" if version_id else ""
+    return NotFound(f"there is nothing at {uri}{version}", hint="check the address")

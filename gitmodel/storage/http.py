@@ -75,8 +75,13 @@ class Server:
                         hint="see that the server runs and that its address is right, then run the same command again: "
                         "what was sent already is not sent again",
                     ) from error
-            time.sleep(min(0.1 * 2**attempt, 5.0) * random.uniform(0.5, 1.0))
+            pause_after(attempt)
         raise AssertionError("the loop returns or raises")
+
+
+def pause_after(attempt: int) -> None:
+    """Wait before a request is made again: longer after each *attempt*, and never as long as somebody else."""
+    time.sleep(min(0.1 * 2**attempt, 5.0) * random.uniform(0.5, 1.0))
 
 
 def _proxy(base: str) -> str:

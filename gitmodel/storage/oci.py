@@ -20,6 +20,7 @@ from urllib.parse import urlencode, urljoin, urlsplit
 
 from gitmodel.domain.digests import PREFIX, Digest, digest_of, hex_of
 from gitmodel.errors import Unreachable, UsageError
+from gitmodel.storage.begun_uploads import BegunUpload, BegunUploads
 from gitmodel.storage.http import Answer, Server
 from gitmodel.storage.remote_store import missing
 from gitmodel.storage.stores import Leftover, StoredObject
@@ -36,9 +37,14 @@ _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 
 
 class OciBackend:
-    """Objects in the repository *name* of the registry at *host*; *secure* is whether it speaks TLS."""
+    """Objects in the repository *name* of the registry at *host*; *secure* is whether it speaks TLS.
 
-    def __init__(self, host: str, name: str, *, secure: bool, timeout: float = 60.0, attempts: int = 6) -> None:
+    *begun* are the uploads that began on this machine.
+    """
+
+    def __init__(
+        self, host: str, name: str, begun: BegunUploads, *, secure: bool, timeout: float = 60.0, attempts: int = 6
+    ) -> None:
         if not _NAME.fullmatch(name) or len(name) > 255:
             raise UsageError(
                 f"{name!a} is no name of a repository: those are lower-case words joined by ., _, - and /",
@@ -48,6 +54,7 @@ class OciBackend:
         self._name = name
         base = f"http{'s' if secure else ''}://{host}"
         self._server = Server(base, self.url, timeout=timeout, attempts=attempts, extra="oci")
+        self._begun = begun
         self._token = ""
         self._signing_in = threading.Lock()
         self._sending_config = threading.Lock()
@@ -93,7 +100,7 @@ class OciBackend:
         self._put_manifest(digest, len(content))
 
     def upload(self, digest: Digest, size: int) -> OciUpload:
-        return OciUpload(self, digest, size)
+        return OciUpload(self, digest, size, self._begun.hold(self.url, digest))
 
     def objects(self) -> Iterator[StoredObject]:
         path = f"/v2/{self._name}/tags/list?n={PAGE}"
@@ -114,7 +121,7 @@ class OciBackend:
         self._request("DELETE", self._blob(digest), about=digest, missing=True, allowed=(405,))
 
     def leftovers(self) -> list[Leftover]:
-        """None that could be asked for: a registry forgets uploads by itself."""
+        """None that could be asked for: a registry forgets uploads by itself, Docker's after a week."""
         return []
 
     def remove_leftover(self, leftover: Leftover) -> None:
@@ -132,7 +139,11 @@ class OciBackend:
             "content-range": f"{start}-{start + len(content) - 1}",
         }
         # 416: an answer was lost, and the registry has this part already
-        answer = self._request("PATCH", where, headers=headers, body=content, about=digest, allowed=(416,))
+        answer = self._request(
+            "PATCH", where, headers=headers, body=content, about=digest, missing=True, allowed=(416,)
+        )
+        if answer.status == 404:
+            raise self.lost(digest)
         return self._located(answer) if answer.status != 416 else self._after(where, start + len(content), digest)
 
     def complete(self, where: str, digest: Digest, size: int) -> None:
@@ -145,11 +156,23 @@ class OciBackend:
         """Give up what was sent."""
         self._request("DELETE", where, about=digest, missing=True, allowed=(405,))
 
+    def reached(self, where: str, digest: Digest) -> tuple[str, int]:
+        """Where an upload goes on, and how many bytes of it are there; "" and 0 if it is not to be had any more."""
+        answer = self._request("GET", where, about=digest, missing=True, allowed=(400, 410, 416))
+        if answer.status >= 300:
+            return "", 0
+        last = answer.headers.get("range", "").rpartition("-")[2]
+        # a registry that has nothing says "0-0", as of one byte, which is never sent alone
+        return self._located(answer), int(last) + 1 if last.isdigit() and last != "0" else 0
+
     def _after(self, where: str, end: int, digest: Digest) -> str:
-        answer = self._request("GET", where, about=digest)
-        if answer.headers.get("range", "") != f"0-{end - 1}":
-            raise Unreachable(f"{self.url} lost a part of {digest}", hint="try again: it begins anew")
-        return self._located(answer)
+        where, had = self.reached(where, digest)
+        if had != end:
+            raise self.lost(digest)
+        return where
+
+    def lost(self, digest: Digest) -> Unreachable:
+        return Unreachable(f"{self.url} has given up the upload of {digest}", hint="try again: it begins anew")
 
     def _put_blob(self, digest: Digest, content: bytes | bytearray) -> None:
         where = self.begin(digest)
@@ -273,25 +296,44 @@ class OciUpload:
     ordered = True
     part_size = PART
 
-    def __init__(self, backend: OciBackend, digest: Digest, size: int) -> None:
+    def __init__(self, backend: OciBackend, digest: Digest, size: int, begun: BegunUpload) -> None:
         self._backend = backend
         self._digest = digest
         self._size = size
-        self._where = backend.begin(digest)
-        self._sent = 0
+        self._begun = begun
+        self._had = 0
+        self._where = ""
+        if begun.where:
+            self._where, self._had = backend.reached(begun.where, digest)
+        if not self._where or self._had > size:
+            self._where, self._had = backend.begin(digest), 0
 
     def holds(self, number: int, content: bytes | bytearray) -> bool:
-        return False
+        return self._had >= number * PART + len(content)  # that the parts are right the registry sees at the end
 
     def send(self, number: int, content: bytes | bytearray) -> None:
-        self._where = self._backend.append(self._where, self._sent, content, self._digest)
-        self._sent += len(content)
+        end = number * PART + len(content)
+        rest = bytes(memoryview(content)[self._had - end :])
+        try:
+            self._where = self._backend.append(self._where, self._had, rest, self._digest)
+        except Unreachable:
+            self._begun.pause()
+            raise
+        self._had = end
+        self._begun.keep(self._where)
 
     def finish(self) -> None:
-        self._backend.complete(self._where, self._digest, self._size)
+        try:
+            self._backend.complete(self._where, self._digest, self._size)
+        finally:
+            self._begun.forget()
 
     def abort(self) -> None:
         self._backend.cancel(self._where, self._digest)
+        self._begun.forget()
+
+    def pause(self) -> None:
+        self._begun.pause()
 
 
 STORED = "org.gitmodel.stored"

@@ -46,6 +46,9 @@ class Upload(Protocol):
     def abort(self) -> None:
         """Give it up, with all its parts."""
 
+    def pause(self) -> None:
+        """Leave what was sent to a later try."""
+
 
 class Backend(Protocol):
     """What a kind of server offers. Every method raises Unreachable if the server does not do it."""
@@ -153,6 +156,9 @@ class RemoteStore:
             self._send_parts(upload, source, size, sent)
         except Invalid:  # these bytes are of no use to a later try
             upload.abort()
+            raise
+        except BaseException:
+            upload.pause()
             raise
         upload.finish()
 

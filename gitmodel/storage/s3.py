@@ -362,6 +362,9 @@ class S3Upload:
     def abort(self) -> None:
         self._backend.abort(self._digest, self._id)
 
+    def pause(self) -> None:
+        """Leave the parts: S3 tells any later try of them."""
+
     def _ended(self) -> None:
         """Another writer of the same digest has finished the same upload, or somebody has aborted it."""
         there = self._backend.stat(self._digest)

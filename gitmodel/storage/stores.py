@@ -12,6 +12,7 @@ from gitmodel.errors import UsageError
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
+    from gitmodel.storage.begun_uploads import BegunUploads
     from gitmodel.storage.remote_store import Backend
 
 Sent = Callable[[int], None]
@@ -136,6 +137,7 @@ def open_store(url: str, *, default_root: Path) -> ArtifactStore:
 def _open_remote(parts: SplitResult, default_root: Path) -> ArtifactStore:
     from urllib.parse import unquote
 
+    from gitmodel.storage.begun_uploads import BegunUploads
     from gitmodel.storage.cached_store import CachedStore
     from gitmodel.storage.local_store import LocalStore
     from gitmodel.storage.remote_store import RemoteStore
@@ -150,24 +152,33 @@ def _open_remote(parts: SplitResult, default_root: Path) -> ArtifactStore:
             f"the artifact store is not written as {parts.scheme}://PLACE/PATH",
             hint="leave out everything behind ? and #; settings of a server are in its environment",
         )
-    backend = _backend(parts.scheme, parts.netloc, unquote(parts.path).strip("/"))
+    begun = BegunUploads(default_root / "uploads")
+    backend = _backend(parts.scheme, parts.netloc, unquote(parts.path).strip("/"), begun)
     return CachedStore(RemoteStore(backend), LocalStore(default_root, synced=False))
 
 
-def _backend(scheme: str, place: str, path: str) -> Backend:
+def _backend(scheme: str, place: str, path: str, begun: BegunUploads) -> Backend:
     if scheme == "s3":
         from gitmodel.storage.s3 import S3Backend
 
         return S3Backend(place, path)
+    if scheme == "gs":
+        from gitmodel.storage.gcs import GcsBackend
+
+        return GcsBackend(place, path, begun)
+    if scheme == "az":
+        from gitmodel.storage.azure import AzureBackend
+
+        return AzureBackend(place, path)
     if scheme == "oci":
         from gitmodel.storage.oci import OciBackend
 
         # as docker has it: a registry on this machine is spoken to without TLS
         local = place.rpartition(":")[0] in ("localhost", "127.0.0.1", "[::1]")
-        return OciBackend(place, path, secure=not local)
-    from gitmodel.storage.filesystems import FsspecBackend
+        return OciBackend(place, path, begun, secure=not local)
+    from gitmodel.storage.sftp import SftpBackend
 
-    return FsspecBackend(scheme, place, path)
+    return SftpBackend(place, path)
 
 
 def library(module: str, *, extra: str) -> Any:

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import random
+import sys
 from pathlib import Path
 
 import pytest
@@ -12,11 +13,11 @@ from transcripts import ask
 
 from gitmodel.domain.digests import digest_of, hex_of
 from gitmodel.errors import Invalid, Unreachable, UsageError
-from gitmodel.storage import filesystems
+from gitmodel.storage import sftp as over_sftp
 from gitmodel.storage.artifacts import get_file, verify_file
 from gitmodel.storage.stores import open_store
 
-LARGE = random.Random(2).randbytes(3 * filesystems.PART + 1000)
+LARGE = random.Random(2).randbytes(3 * over_sftp.PART + 1000)
 
 
 def put(store, content):
@@ -108,19 +109,19 @@ class TestSftp:
     def test_an_upload_that_was_cut_off_goes_on_where_it_stopped(self, store, monkeypatch):
         digest = digest_of(LARGE)
         upload = store.origin.backend.upload(digest, len(LARGE))
-        upload.send(0, LARGE[: filesystems.PART])
-        upload.send(1, LARGE[filesystems.PART : 2 * filesystems.PART])
+        upload.send(0, LARGE[: over_sftp.PART])
+        upload.send(1, LARGE[over_sftp.PART : 2 * over_sftp.PART])
         assert not store.holds(digest)
         (left,) = store.leftovers()
-        assert left.size == 2 * filesystems.PART
+        assert left.size == 2 * over_sftp.PART
         sent = []
-        real = filesystems.AppendUpload.send
+        real = over_sftp.SftpUpload.send
 
         def told(self, number, content):
             sent.append(number)
             real(self, number, content)
 
-        monkeypatch.setattr(filesystems.AppendUpload, "send", told)
+        monkeypatch.setattr(over_sftp.SftpUpload, "send", told)
         put(store, LARGE)
         assert sent == [2, 3]
         assert store.leftovers() == []
@@ -154,7 +155,7 @@ class TestSftp:
 
 @pytest.mark.parametrize(("scheme", "extra"), [("gs", "gcs"), ("az", "azure")])
 def test_a_library_that_is_missing_is_said_with_what_to_type(scheme, extra, tmp_path, monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, {"gs": "gcsfs", "az": "adlfs"}[scheme], None)
+    monkeypatch.setitem(sys.modules, {"gs": "google.auth", "az": "azure.core.exceptions"}[scheme], None)
     store = open_store(f"{scheme}://bucket/models", default_root=tmp_path)
     with pytest.raises(UsageError, match="which is not installed") as caught:
         store.create()

@@ -1,0 +1,292 @@
+"""The artifact store in a container of Azure Blob Storage, through Microsoft's client, azure-storage-blob.
+
+A large object goes in blocks, whose names hold their numbers and hashes: so any process on any machine sees which are
+there. They become the object when a list of them is committed; those that never do Azure removes after a week.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import os
+import re
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+from gitmodel.domain.digests import PREFIX, Digest, hex_of
+from gitmodel.errors import Unreachable, UsageError
+from gitmodel.storage.http import PASSING, pause_after
+from gitmodel.storage.remote_store import missing
+from gitmodel.storage.stores import Leftover, StoredObject, library
+
+PART = 8 << 20
+PARTS = 40_000  # Azure takes 50,000
+PAGE = 5000
+OWN = "sha256"
+"""What we say of an object when we put it, in its metadata: one that was put by another program lacks it."""
+
+_CONTAINER = re.compile(r"[a-z0-9](-?[a-z0-9]){2,62}|\$root")
+_HOST = re.compile(r"[a-z0-9]{3,24}\.(blob|dfs)\.core\.[a-z.]+")
+_OBJECT = re.compile(r"sha256/([0-9a-f]{2})/([0-9a-f]{62})")
+_Result = TypeVar("_Result")
+
+
+class Container:
+    """Requests to one container, of a store or of others; *name* is what messages call the place.
+
+    *host* is that of its account, as `abfss:` URIs have it; else it is that of the account that the environment names.
+    """
+
+    def __init__(self, container: str, name: str, *, host: str = "", timeout: float = 60.0, attempts: int = 6) -> None:
+        if host and not _HOST.fullmatch(host):
+            raise UsageError(f"{host!a} is no host of Azure's", hint="write it as ACCOUNT.dfs.core.windows.net")
+        if not _CONTAINER.fullmatch(container):
+            raise UsageError(
+                f"{container!a} is no name of a container: those have 3 to 63 lower-case letters, digits and hyphens",
+                hint="write it as az://CONTAINER/PREFIX",
+            )
+        self.container = container
+        self._name = name
+        self._host = host.replace(".dfs.", ".blob.")
+        self._timeout = timeout
+        self._attempts = attempts
+        self._opened: Any = None
+        self._opening = threading.Lock()
+
+    @property
+    def client(self) -> Any:
+        """Microsoft's client of the container, with the credentials of this machine."""
+        with self._opening:
+            if self._opened is None:
+                self._opened = self._open()
+            return self._opened
+
+    def do(self, work: Callable[[], _Result], about: str) -> _Result:
+        """What *work* returns; an absent blob is a FileNotFoundError. Raises Unreachable for all else."""
+        errors = library("azure.core.exceptions", extra="azure")
+        for attempt in range(1, self._attempts + 1):
+            try:
+                return work()
+            except errors.AzureError as error:
+                if getattr(error, "error_code", "") == "BlobNotFound":
+                    raise FileNotFoundError(about) from None
+                silent = isinstance(error, (errors.ServiceRequestError, errors.ServiceResponseError))
+                passing = silent or getattr(error, "status_code", None) in PASSING
+                if not passing or attempt == self._attempts:
+                    raise self._refusal(error, about) from error
+            pause_after(attempt)
+        raise AssertionError("the loop returns or raises")
+
+    def _open(self) -> Any:
+        service = library("azure.storage.blob", extra="azure").BlobServiceClient
+        # its own way of trying again waits for most of a minute
+        settings = {"connection_timeout": 10, "read_timeout": self._timeout, "retry_total": 0}
+        connection = os.environ.get("AZURE_STORAGE_CONNECTION_STRING")
+        if connection and not self._host:
+            return service.from_connection_string(connection, **settings).get_container_client(self.container)
+        account = os.environ.get("AZURE_STORAGE_ACCOUNT_NAME") or os.environ.get("AZURE_STORAGE_ACCOUNT")
+        if not account and not self._host:
+            raise Unreachable(
+                f"no account of Azure is named for {self._name}",
+                hint="set AZURE_STORAGE_ACCOUNT_NAME, or AZURE_STORAGE_CONNECTION_STRING",
+            )
+        credential = (
+            os.environ.get("AZURE_STORAGE_ACCOUNT_KEY")
+            or os.environ.get("AZURE_STORAGE_KEY")
+            or os.environ.get("AZURE_STORAGE_SAS_TOKEN")
+            or library("azure.identity", extra="azure").DefaultAzureCredential()
+        )
+        url = f"https://{self._host or f'{account}.blob.core.windows.net'}"
+        return service(url, credential=credential, **settings).get_container_client(self.container)
+
+    def _refusal(self, error: Any, about: str) -> Unreachable:
+        said = next(iter(str(getattr(error, "message", "") or error).splitlines()), "") or type(error).__name__
+        code = getattr(error, "error_code", "") or getattr(error, "status_code", "")
+        if code == "ContainerNotFound":
+            return Unreachable(
+                f"there is no container {self.container} at {self._account()}",
+                hint=f"make it, for example with `az storage container create --name {self.container}`, or name "
+                "another store with `git model config store URL`",
+            )
+        status = getattr(error, "status_code", None)
+        if status in (401, 403) or type(error).__name__ in ("ClientAuthenticationError", "CredentialUnavailableError"):
+            return Unreachable(
+                f"{self._name} at {self._account()} refuses {about or self.container}: {said}",
+                hint="see who you are there with `az account show`, and ask for access to the container",
+            )
+        return Unreachable(
+            f"{self._name} at {self._account()} fails at {about or self.container}: {said}",
+            hint="see that the server is well, and run the same command again: it goes on where it stopped",
+        )
+
+    def _account(self) -> str:
+        return str(self._opened.url).partition("?")[0].rpartition("/")[0] if self._opened is not None else "Azure"
+
+
+class AzureBackend:
+    """Objects under *prefix* in *container*."""
+
+    def __init__(self, container: str, prefix: str, *, timeout: float = 60.0, attempts: int = 6) -> None:
+        self.url = f"az://{container}/{prefix}".rstrip("/")
+        self._prefix = f"{prefix}/" if prefix else ""
+        self._container = Container(container, f"the artifact store {self.url}", timeout=timeout, attempts=attempts)
+
+    def create(self) -> None:
+        """See that the container is there and takes us. Making one is the business of who pays for it."""
+        self._do(lambda: next(iter(self._container.client.list_blobs(results_per_page=1)), None), "")
+
+    def stat(self, digest: Digest) -> StoredObject | None:
+        found = self._properties(digest)
+        return None if found is None else StoredObject(digest, int(found.size), found.last_modified.timestamp())
+
+    def has(self, digest: Digest, size: int) -> bool:
+        found = self._properties(digest)
+        return found is not None and found.size == size and found.metadata.get(OWN) == hex_of(digest)
+
+    def read(self, digest: Digest, start: int, length: int) -> tuple[bytes, int]:
+        def read() -> tuple[bytes, int]:
+            found = self._blob(digest).download_blob(offset=start, length=length)
+            return bytes(found.readall()), int(found.properties.content_range.rpartition("/")[2])
+
+        try:
+            return self._do(read, digest)
+        except FileNotFoundError:
+            raise missing(self.url, digest) from None
+        except Unreachable as error:
+            if getattr(error.__cause__, "error_code", "") != "InvalidRange":
+                raise
+        there = self.stat(digest)
+        if there is None:
+            raise missing(self.url, digest)
+        return b"", there.size
+
+    def write(self, digest: Digest, content: bytes | bytearray) -> None:
+        exists = library("azure.core.exceptions", extra="azure").ResourceExistsError
+
+        def put(*, overwrite: bool) -> bool:
+            try:
+                self._blob(digest).upload_blob(
+                    bytes(content), overwrite=overwrite, metadata={OWN: hex_of(digest)}, validate_content=True
+                )
+            except exists:
+                return False
+            return True
+
+        if not self._do(lambda: put(overwrite=False), digest) and not self.has(digest, len(content)):
+            self._do(lambda: put(overwrite=True), digest)  # it is not what we would put: mend it
+
+    def upload(self, digest: Digest, size: int) -> AzureUpload:
+        part_size = max(PART, -(-size // (PARTS << 20)) << 20)
+        return AzureUpload(self, digest, size, part_size)
+
+    def objects(self) -> Iterator[StoredObject]:
+        pages = self._container.client.list_blobs(
+            name_starts_with=f"{self._prefix}sha256/", results_per_page=PAGE
+        ).by_page()
+        while (page := self._do(lambda: _listed(pages), "")) is not None:
+            for found in page:
+                match = _OBJECT.fullmatch(found.name.removeprefix(self._prefix))
+                if match:
+                    modified = found.last_modified.timestamp()
+                    yield StoredObject(PREFIX + match[1] + match[2], int(found.size), modified)
+
+    def remove(self, digest: Digest) -> None:
+        try:
+            self._do(lambda: self._blob(digest).delete_blob(delete_snapshots="include"), digest)
+        except FileNotFoundError:
+            return
+
+    def leftovers(self) -> list[Leftover]:
+        """None that could be removed: Azure drops the blocks of an upload by itself, a week after the last of them."""
+        return []
+
+    def remove_leftover(self, leftover: Leftover) -> None:
+        return None
+
+    def blocks(self, digest: Digest) -> dict[str, int]:
+        """The lengths of the blocks that wait to be committed, by their names."""
+        try:
+            _, waiting = self._do(lambda: self._blob(digest).get_block_list("uncommitted"), digest)
+        except FileNotFoundError:
+            return {}
+        return {block.id: block.size for block in waiting}
+
+    def stage(self, digest: Digest, name: str, content: bytes | bytearray) -> None:
+        self._do(lambda: self._blob(digest).stage_block(name, bytes(content), validate_content=True), digest)
+
+    def commit(self, digest: Digest, names: list[str]) -> bool:
+        """Make the object of its blocks; False if one of them is not there any more."""
+        block = library("azure.storage.blob", extra="azure").BlobBlock
+
+        def commit() -> None:
+            listed = [block(block_id=name) for name in names]
+            self._blob(digest).commit_block_list(listed, metadata={OWN: hex_of(digest)})
+
+        try:
+            self._do(commit, digest)
+        except Unreachable as error:
+            if getattr(error.__cause__, "error_code", "") != "InvalidBlockList":
+                raise
+            return False
+        return True
+
+    def _properties(self, digest: Digest) -> Any:
+        try:
+            return self._do(lambda: self._blob(digest).get_blob_properties(), digest)
+        except FileNotFoundError:
+            return None
+
+    def _do(self, work: Callable[[], _Result], about: str) -> _Result:
+        return self._container.do(work, about)
+
+    def _blob(self, digest: Digest) -> Any:
+        name = hex_of(digest)
+        return self._container.client.get_blob_client(f"{self._prefix}sha256/{name[:2]}/{name[2:]}")
+
+
+class AzureUpload:
+    """Blocks that have no effect before they are committed; in any order, and several at a time."""
+
+    ordered = False
+
+    def __init__(self, backend: AzureBackend, digest: Digest, size: int, part_size: int) -> None:
+        self.part_size = part_size
+        self._backend = backend
+        self._digest = digest
+        self._size = size
+        self._found = backend.blocks(digest)
+        self._names: dict[int, str] = {}
+
+    def holds(self, number: int, content: bytes | bytearray) -> bool:
+        name = self._names[number] = _name_of(number, content)
+        return self._found.get(name) == len(content)
+
+    def send(self, number: int, content: bytes | bytearray) -> None:
+        name = self._names[number] = _name_of(number, content)
+        self._backend.stage(self._digest, name, content)
+
+    def finish(self) -> None:
+        if not self._backend.commit(self._digest, [self._names[number] for number in sorted(self._names)]):
+            # another writer of the same digest has committed its own blocks, and all others are gone with that
+            there = self._backend.stat(self._digest)
+            if there is None or there.size != self._size:
+                raise Unreachable(
+                    f"{self._backend.url} has lost parts of {self._digest}", hint="run the same command again"
+                )
+
+    def abort(self) -> None:
+        """Leave the blocks: their names say what is in them, and Azure drops them."""
+
+    def pause(self) -> None:
+        """Leave the blocks to a later try."""
+
+
+def _name_of(number: int, content: bytes | bytearray) -> str:
+    hashed = base64.b32encode(hashlib.sha256(content).digest()[:20]).decode()
+    return f"{number:06d}-{hashed}"
+
+
+def _listed(pages: Any) -> list[Any] | None:
+    page = next(pages, None)
+    return None if page is None else list(page)

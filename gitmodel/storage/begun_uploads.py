@@ -1,0 +1,77 @@
+"""Where uploads that were cut off go on: what a server said of them, kept on this machine from process to process.
+
+S3 and Azure tell what they have of an upload to whoever asks. Google's store and OCI registries tell it only to who
+knows the address that they gave when it began, which is as good as a password for this one upload.
+`<root>/uploads/<64 hex digits>` holds it, under the flock of the process that sends; its name is the SHA-256 of the
+store and the digest.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from gitmodel.domain.digests import Digest, digest_of, hex_of
+
+LONGEST = 16 << 10
+
+
+class BegunUpload:
+    """One upload: *where* it goes on, "" if it is new. Without a *path* nothing is kept."""
+
+    def __init__(self, path: Path | None, descriptor: int) -> None:
+        self._path = path
+        self._descriptor = descriptor
+        self.where = ""
+        if path is not None:
+            self.where = os.pread(descriptor, LONGEST, 0).decode(errors="replace")
+
+    def keep(self, where: str) -> None:
+        """Remember where it goes on; what cannot be written is not remembered."""
+        self.where = where
+        content = where.encode()
+        if self._path is None or len(content) > LONGEST:
+            return
+        with suppress(OSError):
+            os.ftruncate(self._descriptor, 0)
+            os.pwrite(self._descriptor, content, 0)
+
+    def forget(self) -> None:
+        """It ended, in one way or another."""
+        self.where = ""
+        if self._path is not None:
+            with suppress(OSError):
+                os.unlink(self._path)
+        self.pause()
+
+    def pause(self) -> None:
+        """Leave it to a later try."""
+        if self._path is not None:
+            os.close(self._descriptor)
+            self._path = None
+
+
+class BegunUploads:
+    """The uploads to one store that began here; *folder* is made when the first is kept."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def hold(self, url: str, digest: Digest) -> BegunUpload:
+        """The upload of *digest* to the store *url*; one that another process is at is not given to a second."""
+        path = self._folder / hex_of(digest_of(f"{url} {digest}".encode()))
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        except OSError:
+            return BegunUpload(None, -1)
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if os.fstat(descriptor).st_nlink:
+                return BegunUpload(path, descriptor)
+        except OSError:
+            pass
+        os.close(descriptor)
+        return BegunUpload(None, -1)

@@ -1,0 +1,385 @@
+"""The artifact store in a bucket of Google Cloud Storage.
+
+google-auth finds credentials; urllib3 carries the requests of https://cloud.google.com/storage/docs/json_api. A large
+object goes in one resumable session, whose address is kept on this machine; Google ends sessions after a week.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import os
+import re
+import threading
+from collections.abc import Iterator, Mapping
+from datetime import datetime
+from typing import Any
+from urllib.parse import quote, urlencode, urlsplit
+
+from gitmodel.domain.digests import PREFIX, Digest, hex_of
+from gitmodel.errors import Invalid, Unreachable, UsageError
+from gitmodel.storage.begun_uploads import BegunUpload, BegunUploads
+from gitmodel.storage.http import Answer, Server
+from gitmodel.storage.remote_store import missing
+from gitmodel.storage.stores import Leftover, StoredObject, library
+
+PART = 8 << 20  # a multiple of 256 KiB, which Google wants
+PAGE = 1000
+OWN = "sha256"
+"""What we say of an object when we put it, in its metadata: one that was put by another program lacks it."""
+
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
+_OBJECT = re.compile(r"sha256/([0-9a-f]{2})/([0-9a-f]{62})")
+_SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
+
+
+class Bucket:
+    """Requests to one bucket, of a store or of others; *name* is what messages call the place."""
+
+    def __init__(self, bucket: str, name: str, *, timeout: float = 60.0, attempts: int = 6) -> None:
+        if not _BUCKET.fullmatch(bucket):
+            raise UsageError(
+                f"{bucket!a} is no name of a bucket: those have 3 or more lower-case letters, digits, dots, _ and -",
+                hint="write it as gs://BUCKET/PREFIX",
+            )
+        self.bucket = bucket
+        self._name = name
+        self._credentials: Any = None
+        self._signer: Any = None
+        self._signing_in = threading.Lock()
+        emulator = os.environ.get("STORAGE_EMULATOR_HOST", "")  # as Google's own libraries have it: without credentials
+        self._open_to_all = bool(emulator)
+        base = emulator if "://" in emulator else f"http://{emulator}" if emulator else _google()
+        self.server = Server(base.rstrip("/"), name, timeout=timeout, attempts=attempts, extra="gcs")
+
+    def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        about: str,
+        query: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        body: bytes | bytearray = b"",
+        allowed: tuple[int, ...] = (),
+    ) -> Answer:
+        """The answer to a request. Raises Unreachable if it is neither good nor *allowed*."""
+        if query:
+            path += f"?{urlencode(query, quote_via=quote)}"
+
+        def signed() -> dict[str, str]:
+            made = dict(headers or {})
+            if not self._open_to_all:
+                self._sign(method, path, made)
+            return made
+
+        answer = self.server.request(method, path, headers=signed, body=body, what=about or self.bucket)
+        if answer.status < 300 or answer.status in allowed:
+            return answer
+        raise self.refusal(answer, method, about)
+
+    def describe(self, key: str, *, fields: str, about: str, query: Mapping[str, str] | None = None) -> Any:
+        """What Google says of an object; None without it."""
+        asked = {**(query or {}), "fields": fields}
+        answer = self.request("GET", self.path_of(key), query=asked, about=about, allowed=(404,))
+        return None if answer.status == 404 else _json(answer)
+
+    def require(self) -> None:
+        """Raises Unreachable if there is no such bucket, or if it does not take us."""
+        path = f"/storage/v1/b/{self.bucket}/o"
+        self.request("GET", path, query={"maxResults": "1", "fields": "kind"}, about="")
+
+    def path_of(self, key: str) -> str:
+        """The path of an object in Google's interface."""
+        return f"/storage/v1/b/{self.bucket}/o/{quote(key, safe='')}"
+
+    def refusal(self, answer: Answer, method: str, about: str) -> Unreachable:
+        """What to raise for an answer that is none of those that were expected."""
+        error = _json(answer).get("error") or {}
+        said = str(error.get("message") or answer.body[:200].decode(errors="replace")).strip() or str(answer.status)
+        said = said.splitlines()[0]
+        if answer.status == 404 and not about:
+            return Unreachable(
+                f"there is no bucket {self.bucket} at {self.server.base}",
+                hint=f"make it, for example with `gcloud storage buckets create gs://{self.bucket}`, or name another "
+                "store with `git model config store URL`",
+            )
+        if answer.status in (401, 403):
+            return Unreachable(
+                f"{self._name} refuses {method} of {about or self.bucket} to {self._who()}: {said}",
+                hint="see who you are there with `gcloud auth list`, and ask for access to the bucket",
+            )
+        return Unreachable(
+            f"{self._name} fails at {method} of {about or self.bucket}: {answer.status} {said}",
+            hint="see that the server is well, and run the same command again: it goes on where it stopped",
+        )
+
+    def _sign(self, method: str, path: str, headers: dict[str, str]) -> None:
+        auth = library("google.auth", extra="gcs")
+        errors = library("google.auth.exceptions", extra="gcs")
+        with self._signing_in:
+            try:
+                if self._credentials is None:
+                    self._credentials, _ = auth.default(scopes=[_SCOPE])
+                    transport = library("google.auth.transport.urllib3", extra="gcs")
+                    self._signer = transport.Request(library("urllib3", extra="gcs").PoolManager())
+                self._credentials.before_request(self._signer, method, f"{self.server.base}{path}", headers)
+            except errors.GoogleAuthError as error:
+                raise Unreachable(
+                    f"nobody is signed in for {self._name}: {str(error).splitlines()[0]}",
+                    hint="sign in with `gcloud auth application-default login`, or set GOOGLE_APPLICATION_CREDENTIALS",
+                ) from error
+
+    def _who(self) -> str:
+        who = getattr(self._credentials, "service_account_email", None) or getattr(self._credentials, "account", None)
+        return str(who or "who is signed in here")
+
+
+class GcsBackend:
+    """Objects under *prefix* in *bucket*; *begun* are the uploads that began on this machine."""
+
+    def __init__(
+        self, bucket: str, prefix: str, begun: BegunUploads, *, timeout: float = 60.0, attempts: int = 6
+    ) -> None:
+        self.url = f"gs://{bucket}/{prefix}".rstrip("/")
+        self._prefix = f"{prefix}/" if prefix else ""
+        self._bucket = Bucket(bucket, f"the artifact store {self.url}", timeout=timeout, attempts=attempts)
+        self._begun = begun
+        self._seen = False  # whether the bucket has been
+
+    def create(self) -> None:
+        """See that the bucket is there and takes us. Making one is the business of who pays for it."""
+        self._bucket.require()
+        self._seen = True
+
+    def stat(self, digest: Digest) -> StoredObject | None:
+        found = self._describe(digest, "size,timeCreated")
+        return None if found is None else StoredObject(digest, int(found["size"]), _time(found["timeCreated"]))
+
+    def has(self, digest: Digest, size: int) -> bool:
+        found = self._describe(digest, "size,metadata")
+        known = found is not None and (found.get("metadata") or {}).get(OWN) == hex_of(digest)
+        return known and int(found["size"]) == size
+
+    def read(self, digest: Digest, start: int, length: int) -> tuple[bytes, int]:
+        wanted = {"range": f"bytes={start}-{start + length - 1}"}
+        answer = self._bucket.request(
+            "GET", self._bucket.path_of(self._key(digest)), query={"alt": "media"}, headers=wanted, about=digest,
+            allowed=(404, 416),
+        )  # fmt: skip
+        if answer.status == 404:
+            self._require_bucket()
+            raise missing(self.url, digest)
+        if answer.status == 416 or (answer.status == 200 and start):
+            return b"", self._length(digest)
+        total = answer.headers.get("content-range", "").rpartition("/")[2]
+        return answer.body, int(total) if total.isdigit() else len(answer.body)
+
+    def write(self, digest: Digest, content: bytes | bytearray) -> None:
+        told = {**self._described(digest), "md5Hash": _md5(hashlib.md5(content, usedforsecurity=False))}
+        cut = os.urandom(16).hex()
+        head = f"--{cut}\r\ncontent-type: application/json\r\n\r\n{json.dumps(told)}\r\n"
+        head += f"--{cut}\r\ncontent-type: {_TYPE}\r\n\r\n"
+        body = b"".join((head.encode(), content, f"\r\n--{cut}--\r\n".encode()))
+        query = {"uploadType": "multipart", "ifGenerationMatch": "0"}
+        headers = {"content-type": f'multipart/related; boundary="{cut}"'}
+        answer = self._bucket.request(
+            "POST", self._uploads, query=query, headers=headers, body=body, about=digest, allowed=(412,)
+        )
+        if answer.status == 412 and not self.has(digest, len(content)):
+            del query["ifGenerationMatch"]  # it is not what we would put: mend it
+            self._bucket.request("POST", self._uploads, query=query, headers=headers, body=body, about=digest)
+
+    def upload(self, digest: Digest, size: int) -> GcsUpload:
+        return GcsUpload(self, digest, size, self._begun.hold(self.url, digest))
+
+    def objects(self) -> Iterator[StoredObject]:
+        query = {
+            "prefix": f"{self._prefix}sha256/",
+            "fields": "nextPageToken,items(name,size,timeCreated)",
+            "maxResults": str(PAGE),
+        }
+        while True:
+            page = _json(self._bucket.request("GET", f"/storage/v1/b/{self._bucket.bucket}/o", query=query, about=""))
+            for found in page.get("items") or ():
+                match = _OBJECT.fullmatch(found["name"].removeprefix(self._prefix))
+                if match:
+                    yield StoredObject(PREFIX + match[1] + match[2], int(found["size"]), _time(found["timeCreated"]))
+            if not page.get("nextPageToken"):
+                return
+            query["pageToken"] = page["nextPageToken"]
+
+    def remove(self, digest: Digest) -> None:
+        self._bucket.request("DELETE", self._bucket.path_of(self._key(digest)), about=digest, allowed=(404,))
+
+    def leftovers(self) -> list[Leftover]:
+        """None that could be asked for: Google ends an upload by itself, a week after it began."""
+        return []
+
+    def remove_leftover(self, leftover: Leftover) -> None:
+        return None
+
+    def begin(self, digest: Digest, size: int) -> str:
+        """Begin to send an object in parts; returns where they go."""
+        headers = {
+            "content-type": "application/json",
+            "x-upload-content-type": _TYPE,
+            "x-upload-content-length": str(size),
+        }
+        answer = self._bucket.request(
+            "POST", self._uploads, query={"uploadType": "resumable", "name": self._key(digest)}, headers=headers,
+            body=json.dumps(self._described(digest)).encode(), about=digest,
+        )  # fmt: skip
+        return self.address(answer.headers.get("location", ""))
+
+    def address(self, where: str) -> str:
+        """*where* as a path of this server; credentials are not sent to another."""
+        parts = urlsplit(where)
+        base = self._bucket.server.base
+        if f"{parts.scheme}://{parts.netloc}" != base:
+            raise Unreachable(f"{base} sends uploads to {parts.netloc}, which is not supported", hint="")
+        return f"{parts.path}?{parts.query}"
+
+    def send_range(self, where: str, digest: Digest, range: str, content: bytes = b"", *, hashed: str = "") -> Answer:
+        """Send bytes of an upload, or ask what is there of it (`*/SIZE` and none): 308 says so, 200 that it ended."""
+        headers = {"content-range": f"bytes {range}", **({"x-goog-hash": f"md5={hashed}"} if hashed else {})}
+        return self._bucket.request(
+            "PUT", where, headers=headers, body=content, about=digest, allowed=(308, 400, 404, 410, 416)
+        )
+
+    def cancel(self, where: str, digest: Digest) -> None:
+        """Give an upload up."""
+        self._bucket.request("DELETE", where, about=digest, allowed=(404, 410, 499))
+
+    def refusal(self, answer: Answer, digest: Digest) -> Unreachable:
+        return self._bucket.refusal(answer, "PUT", digest)
+
+    @property
+    def _uploads(self) -> str:
+        return f"/upload/storage/v1/b/{self._bucket.bucket}/o"
+
+    def _described(self, digest: Digest) -> dict[str, Any]:
+        return {"name": self._key(digest), "contentType": _TYPE, "metadata": {OWN: hex_of(digest)}}
+
+    def _describe(self, digest: Digest, fields: str) -> Any:
+        found = self._bucket.describe(self._key(digest), fields=fields, about=digest)
+        if found is None:
+            self._require_bucket()
+        return found
+
+    def _require_bucket(self) -> None:
+        if not self._seen:
+            self.create()
+
+    def _length(self, digest: Digest) -> int:
+        there = self.stat(digest)
+        if there is None:
+            raise missing(self.url, digest)
+        return there.size
+
+    def _key(self, digest: Digest) -> str:
+        name = hex_of(digest)
+        return f"{self._prefix}sha256/{name[:2]}/{name[2:]}"
+
+
+class GcsUpload:
+    """An object that goes in one session, part after part; the last is held back until it is to appear."""
+
+    ordered = True
+    part_size = PART
+
+    def __init__(self, backend: GcsBackend, digest: Digest, size: int, begun: BegunUpload) -> None:
+        self._backend = backend
+        self._digest = digest
+        self._size = size
+        self._begun = begun
+        self._hash = hashlib.md5(usedforsecurity=False)
+        self._passed = 0  # what went through here of the object
+        self._last: bytes | bytearray = b""
+        self._had = 0  # what Google has of it
+        if begun.where:
+            self._look()
+
+    def holds(self, number: int, content: bytes | bytearray) -> bool:
+        return False  # `send` passes over what is there, after it has hashed it
+
+    def send(self, number: int, content: bytes | bytearray) -> None:
+        self._hash.update(content)
+        self._passed += len(content)
+        if self._passed == self._size:
+            self._last = content
+        else:
+            self._send(content)
+
+    def finish(self) -> None:
+        there = self._send(self._last, final=True).get("md5Hash")
+        self._begun.forget()
+        if there is not None and there != _md5(self._hash):
+            self._backend.remove(self._digest)
+            raise Invalid(f"{self._digest} changed on its way to {self._backend.url}", hint="try again: it begins anew")
+
+    def abort(self) -> None:
+        if self._begun.where:
+            self._backend.cancel(self._begun.where, self._digest)
+        self._begun.forget()
+
+    def pause(self) -> None:
+        self._begun.pause()
+
+    def _look(self) -> None:
+        answer = self._backend.send_range(self._begun.where, self._digest, f"*/{self._size}")
+        had = _received(answer)
+        if answer.status == 308 and had < self._size:
+            self._had = had
+        else:  # it is not to be had any more, or is whole and was removed since
+            self._begun.where = ""
+
+    def _send(self, content: bytes | bytearray, *, final: bool = False) -> dict[str, Any]:
+        """Send what Google lacks of *content*, the latest that went through; returns what it says at the end."""
+        where = self._begun.where or self._backend.begin(self._digest, self._size)
+        end = self._passed
+        while self._had < end:
+            rest = memoryview(content)[max(len(content) - (end - self._had), 0) :]
+            range = f"{end - len(rest)}-{end - 1}/{self._size}"
+            hashed = _md5(self._hash) if final else ""
+            answer = self._backend.send_range(where, self._digest, range, bytes(rest), hashed=hashed)
+            if answer.status == 400:  # an answer was lost, and Google has this already
+                answer = self._backend.send_range(where, self._digest, f"*/{self._size}")
+            if answer.status < 300:
+                return _json(answer)
+            had = _received(answer)
+            if answer.status != 308 or had <= self._had:
+                self._begun.forget()
+                raise self._backend.refusal(answer, self._digest)
+            self._had = had
+            self._begun.keep(where)
+        return {}
+
+
+_TYPE = "application/octet-stream"
+
+
+def _google() -> str:
+    return f"https://storage.{os.environ.get('GOOGLE_CLOUD_UNIVERSE_DOMAIN') or 'googleapis.com'}"
+
+
+def _received(answer: Answer) -> int:
+    last = answer.headers.get("range", "").rpartition("-")[2]
+    return int(last) + 1 if last.isdigit() else 0
+
+
+def _md5(hashed: Any) -> str:
+    return base64.b64encode(hashed.digest()).decode()
+
+
+def _time(text: str) -> float:
+    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+
+
+def _json(answer: Answer) -> dict[str, Any]:
+    try:
+        found = json.loads(answer.body)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}

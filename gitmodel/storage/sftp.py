@@ -1,0 +1,283 @@
+"""The artifact store in a folder over SFTP, through the file system that sshfs gives to fsspec.
+
+Objects lie as in a folder: `<root>/sha256/<2 hex digits>/<62>`. One is written as `<root>/tmp/<64 hex digits>`
+and renamed; the large ones among them grow there, so that an upload that was cut off goes on from its length.
+"""
+
+from __future__ import annotations
+
+import os
+import posixpath
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from datetime import datetime
+from typing import Any, TypeVar
+
+from gitmodel.domain.digests import PREFIX, Digest, hex_of
+from gitmodel.errors import GitModelError, Invalid, Unreachable
+from gitmodel.storage.remote_store import missing
+from gitmodel.storage.stores import Leftover, StoredObject, library
+
+PART = 8 << 20
+ATTEMPTS = 4
+SETTINGS = {"known_hosts": (), "skip_instance_cache": True}
+"""Without the first of them, sshfs takes any host for the one that was meant."""
+
+_OBJECT = re.compile(r"sha256/([0-9a-f]{2})/([0-9a-f]{62})")
+_TEMPORARY = re.compile(r"[0-9a-f]{64}(-[0-9a-f]{16})?")
+_FINAL = ("HostKeyNotVerifiable", "KeyExchangeFailed", "PermissionDenied")
+
+_Result = TypeVar("_Result")
+
+
+class Host:
+    """The files of *place*, a host with or without `USER@` and `:PORT`; *name* is what messages call it."""
+
+    def __init__(self, place: str, name: str) -> None:
+        self._place = place
+        self._name = name
+        self._opened: Any = None
+
+    def do(self, work: Callable[[Any], _Result]) -> _Result:
+        """What *work* returns, given sshfs's file system; tried again where the connection broke.
+
+        FileNotFoundError is passed on. Raises Unreachable for all else.
+        """
+        for attempt in range(1, ATTEMPTS + 1):
+            try:
+                return work(self._files())
+            except (FileNotFoundError, GitModelError):
+                raise
+            except Exception as error:  # sshfs and asyncssh have many of their own
+                final = isinstance(error, PermissionError) or type(error).__name__ in _FINAL
+                if final or attempt == ATTEMPTS:
+                    raise self._failure(error) from error
+                self._opened = None  # a connection does not come back
+        raise AssertionError("the loop returns or raises")
+
+    def describe(self, path: str) -> dict[str, Any]:
+        """What the server says of a file or folder. Raises FileNotFoundError."""
+        return dict(self.do(lambda files: files.info(path)))
+
+    def read(self, path: str, start: int, length: int) -> bytes:
+        """At most *length* bytes of a file. Raises FileNotFoundError."""
+
+        def read(files: Any) -> bytes:
+            with files.open(path, "rb") as reader:
+                reader.seek(start)
+                return bytes(reader.read(length))
+
+        return self.do(read)
+
+    def write(self, path: str, start: int, content: bytes | bytearray) -> None:
+        """Write *content* into a file from byte *start*; a new one begins at 0.
+
+        What is in it stays: another writer of the same object may be at the same file, and all write the same bytes.
+        Raises FileNotFoundError if there is none and *start* is not 0.
+        """
+
+        def write(files: Any) -> None:
+            try:
+                out = files.open(path, "r+b")
+            except FileNotFoundError:
+                if start:
+                    raise
+                files.makedirs(posixpath.dirname(path), exist_ok=True)
+                out = files.open(path, "xb")
+            with out:
+                out.seek(start)
+                out.write(content)
+
+        self.do(write)
+
+    def rename(self, path: str, target: str) -> None:
+        """Put a file in the place of *target*. Raises FileNotFoundError."""
+        try:
+            self.do(lambda files: files.mv(path, target))
+        except FileNotFoundError:
+            self.make_folder(posixpath.dirname(target))
+            self.do(lambda files: files.mv(path, target))
+
+    def remove(self, path: str) -> None:
+        """Remove a file; without it, do nothing."""
+        with suppress(FileNotFoundError):
+            self.do(lambda files: files.rm_file(path))
+
+    def make_folder(self, path: str) -> None:
+        """Make a folder and those above it."""
+        self.do(lambda files: files.makedirs(path, exist_ok=True))
+
+    def _files(self) -> Any:
+        if self._opened is None:
+            user, _, address = self._place.rpartition("@")
+            host, _, port = address.partition(":")
+            options = {"host": host, **({"port": int(port)} if port.isdigit() else {}), **SETTINGS}
+            options |= {"username": user} if user else {}
+            self._opened = library("sshfs", extra="sftp").SSHFileSystem(**options)
+        return self._opened
+
+    def _failure(self, error: Exception) -> Unreachable:
+        said = (str(error).strip() or type(error).__name__).splitlines()[0]
+        return Unreachable(
+            f"{self._name} fails: {said if said.isprintable() else ascii(said)}",
+            hint="see that `ssh HOST` works without a question; name, port and key of a host are in ~/.ssh/config",
+        )
+
+
+class SftpBackend:
+    """Objects under the absolute *path* of *place*."""
+
+    def __init__(self, place: str, path: str) -> None:
+        self.url = f"sftp://{place}/{path}".rstrip("/")
+        self.host = Host(place, f"the artifact store {self.url}")
+        self._root = f"/{path}"
+
+    def create(self) -> None:
+        """Make its folders."""
+        for folder in (f"{self._root}/sha256", f"{self._root}/tmp"):
+            self.host.make_folder(folder)
+
+    def stat(self, digest: Digest) -> StoredObject | None:
+        try:
+            found = self.host.describe(self.key(digest))
+        except FileNotFoundError:
+            self._require_root()
+            return None
+        return StoredObject(digest, int(found["size"]), _time(found)) if found["type"] == "file" else None
+
+    def has(self, digest: Digest, size: int) -> bool:
+        there = self.stat(digest)
+        return there is not None and there.size == size
+
+    def read(self, digest: Digest, start: int, length: int) -> tuple[bytes, int]:
+        there = self.stat(digest)
+        if there is None:
+            raise missing(self.url, digest)
+        if start >= there.size:
+            return b"", there.size
+        try:
+            return self.host.read(self.key(digest), start, length), there.size
+        except FileNotFoundError:
+            raise missing(self.url, digest) from None
+
+    def write(self, digest: Digest, content: bytes | bytearray) -> None:
+        temporary = f"{self._root}/tmp/{hex_of(digest)}-{os.urandom(8).hex()}"
+        self.host.write(temporary, 0, content)
+        self.host.rename(temporary, self.key(digest))
+
+    def upload(self, digest: Digest, size: int) -> SftpUpload:
+        return SftpUpload(self, digest, size, f"{self._root}/tmp/{hex_of(digest)}")
+
+    def objects(self) -> Iterator[StoredObject]:
+        try:
+            found = self.host.do(lambda files: files.find(f"{self._root}/sha256", detail=True))
+        except FileNotFoundError:
+            found = {}
+        if not found:
+            self._require_root()
+        for name, state in found.items():
+            match = _OBJECT.fullmatch(name.removeprefix(self._root).lstrip("/"))
+            if match and state["type"] == "file":
+                yield StoredObject(PREFIX + match[1] + match[2], int(state["size"]), _time(state))
+
+    def remove(self, digest: Digest) -> None:
+        self.host.remove(self.key(digest))
+
+    def leftovers(self) -> list[Leftover]:
+        try:
+            found = self.host.do(lambda files: files.ls(f"{self._root}/tmp", detail=True))
+        except FileNotFoundError:
+            self._require_root()
+            return []
+        return [
+            Leftover(posixpath.basename(each["name"]), int(each["size"]), _time(each))
+            for each in found
+            if _TEMPORARY.fullmatch(posixpath.basename(each["name"]))
+        ]
+
+    def remove_leftover(self, leftover: Leftover) -> None:
+        if _TEMPORARY.fullmatch(leftover.name):
+            self.host.remove(f"{self._root}/tmp/{leftover.name}")
+
+    def key(self, digest: Digest) -> str:
+        """The path of the object."""
+        name = hex_of(digest)
+        return f"{self._root}/sha256/{name[:2]}/{name[2:]}"
+
+    def _require_root(self) -> None:
+        try:
+            self.host.describe(self._root)
+        except FileNotFoundError:
+            raise Unreachable(
+                f"the artifact store {self.url} is not there",
+                hint="if it is new, make it with `git model init --store URL`; if not, see that its disk is mounted",
+            ) from None
+
+
+class SftpUpload:
+    """A file that grows by whole parts, and is renamed when it is whole."""
+
+    ordered = True
+    part_size = PART
+
+    def __init__(self, backend: SftpBackend, digest: Digest, size: int, temporary: str) -> None:
+        self._backend = backend
+        self._digest = digest
+        self._size = size
+        self._temporary = temporary
+        self._had = 0
+        with suppress(FileNotFoundError):
+            self._had = int(backend.host.describe(temporary)["size"])
+        self._gone = False
+        if self._had > size:  # it is of something else
+            self.abort()
+
+    def holds(self, number: int, content: bytes | bytearray) -> bool:
+        start = number * PART
+        if self._had < start + len(content):
+            return False
+        try:  # what a reader of the whole would notice only after all of it was sent
+            return self._backend.host.read(self._temporary, start, len(content)) == content
+        except FileNotFoundError:
+            return False
+
+    def send(self, number: int, content: bytes | bytearray) -> None:
+        if self._gone:
+            return
+        try:
+            self._backend.host.write(self._temporary, number * PART, content)
+        except FileNotFoundError:
+            self._ended()
+
+    def finish(self) -> None:
+        if self._gone:
+            return
+        try:
+            self._backend.host.rename(self._temporary, self._backend.key(self._digest))
+        except FileNotFoundError:
+            self._ended()
+
+    def abort(self) -> None:
+        self._had = 0
+        self._backend.host.remove(self._temporary)
+
+    def pause(self) -> None:
+        """Leave the file to a later try."""
+
+    def _ended(self) -> None:
+        """Another writer of the same digest has renamed the same file, or somebody has removed it."""
+        if not self._backend.has(self._digest, self._size):
+            raise Unreachable(
+                f"the upload of {self._digest} to {self._backend.url} was removed by somebody else", hint="try again"
+            )
+        self._gone = True
+
+
+def _time(state: Mapping[str, Any]) -> float:
+    found = state.get("mtime")
+    if isinstance(found, datetime):
+        return found.timestamp()
+    if isinstance(found, (int, float)):
+        return float(found)
+    raise Invalid("the server tells no time of an object")

@@ -1,0 +1,322 @@
+"""Looking after stores on the servers besides S3, artifacts that stay on them, and who is signed in there."""
+
+import http.server
+import io
+import json
+import os
+import threading
+from urllib.parse import quote
+
+import pytest
+from store_proxy import Proxy
+from store_servers import AZURE_ACCOUNT, AZURE_KEY
+from transcripts import ask
+
+from gitmodel import Client
+from gitmodel.domain.digests import digest_of
+from gitmodel.errors import Invalid, NotFound, Unreachable, UsageError
+from gitmodel.storage import azure as azure_store
+from gitmodel.storage import gcs as gcs_store
+from gitmodel.storage.azure import Container
+from gitmodel.storage.stores import open_store
+
+PART = 8 << 20
+KINDS = [pytest.param(kind, marks=pytest.mark.xdist_group(kind)) for kind in ("gcs", "azure", "oci", "sftp")]
+
+
+@pytest.fixture(params=KINDS)
+def url(request, tmp_path):
+    """The URL of a store of each kind; with `-other` behind it, that of another."""
+    found = request.getfixturevalue({"oci": "registry"}.get(request.param, request.param))
+    if request.param == "sftp":
+        return f"sftp://{found}{tmp_path}/store"
+    return f"oci://{found}/models/{os.urandom(8).hex()}" if request.param == "oci" else found
+
+
+@pytest.fixture
+def iris(url, code_repo, monkeypatch, capsys):
+    """A registry with a store on a server and a version of a file and a folder."""
+    monkeypatch.chdir(code_repo)
+    (code_repo / "net").write_text("net\n")
+    (code_repo / "data").mkdir()
+    for number in range(3):
+        (code_repo / "data" / f"{number}.csv").write_text(f"{number}\n")
+    assert ask(capsys, "init", "--store", url)[0] == 0
+    assert ask(capsys, "register", "iris")[0] == 0
+    made = ask(capsys, "version", "create", "iris", "--model-object", "net=net", "--data", "train=data")
+    assert made[::2] == (0, "")
+    return code_repo
+
+
+def said(capsys, *command):
+    code, out, err = ask(capsys, *command, "--format", "json")
+    return code, json.loads(out or err)
+
+
+def test_status_copy_gc_and_purge(iris, url, capsys, tmp_path):
+    code, found = said(capsys, "store", "status")
+    assert (code, [store["objects"] for store in found["stores"]]) == (0, [5, 0])
+    assert (found["models"][0]["where"], found["missing"]) == ({"default": 2}, [])
+    assert said(capsys, "store", "copy", "--to", f"{url}-other")[1]["copied"] == 5
+    assert said(capsys, "store", "copy", "--to", f"{url}-other")[1]["there"] == 5
+    assert said(capsys, "store", "copy", "--to", tmp_path / "folder")[1]["copied"] == 5
+    # what nothing needs goes when it is old enough, and an upload that did not end with it
+    with Client(iris) as client:
+        store = client.access.open().origin
+    unneeded, _ = store.put_stream(io.BytesIO((iris / "train.py").read_bytes()))
+    upload = store.backend.upload(digest_of(b"large"), 3 * PART)
+    upload.send(0, b"x" * PART)
+    upload.pause()
+    assert said(capsys, "store", "gc")[1]["recent"] == 1
+    code, found = said(capsys, "store", "gc", "--grace", "0", "--delete", "--yes")
+    assert (code, found["digests"], found["needed"]) == (0, [unneeded], 5)
+    assert not store.holds(unneeded)
+    assert store.leftovers() == []
+    assert ask(capsys, "verify")[0] == 0
+    # purged is gone from the server and from here, and may not come back
+    digest = digest_of(b"net\n")
+    assert said(capsys, "store", "purge", digest, "--reason", "asked for", "--yes")[1]["removed"] == [url]
+    assert not store.holds(digest)
+    assert ask(capsys, "verify")[0] == 0
+    code, _, err = ask(capsys, "version", "create", "iris", "--model-object", "net=net")
+    assert (code, "was purged" in err) == (6, True)
+
+
+def test_what_is_gone_is_told_by_status(iris, url, capsys):
+    with Client(iris) as client:
+        client.access.open().origin.remove(digest_of(b"net\n"))
+    found = said(capsys, "store", "status")[1]
+    assert [missing["digest"] for missing in found["missing"]] == [digest_of(b"net\n")]
+    assert said(capsys, "verify")[0] == 5
+
+
+class Place:
+    """Where others keep an object: its URI, and how they write it."""
+
+    def __init__(self, uri, write):
+        self.uri = uri
+        self.write = write
+
+
+@pytest.fixture(params=[pytest.param(kind, marks=pytest.mark.xdist_group(kind)) for kind in ("gcs", "azure", "sftp")])
+def place(request, tmp_path):
+    if request.param == "sftp":
+        host = request.getfixturevalue("sftp")
+        return Place(f"sftp://{host}{tmp_path}/huge.csv", (tmp_path / "huge.csv").write_bytes)
+    found = request.getfixturevalue(request.param)
+    key = f"{os.urandom(8).hex()}/huge 1.csv"
+    if request.param == "gcs":
+        import urllib3
+
+        address = (
+            f"{os.environ['STORAGE_EMULATOR_HOST']}/upload/storage/v1/b/models/o?uploadType=media&name={quote(key)}"
+        )
+        return Place(f"gs://models/{quote(key)}", lambda body: urllib3.request("POST", address, body=body))
+    container = Container("models", "the tests").client
+    assert found.startswith("az://models/")
+    return Place(f"az://models/{quote(key)}", lambda body: container.upload_blob(key, body, overwrite=True))
+
+
+@pytest.fixture
+def local(code_repo, monkeypatch, capsys):
+    monkeypatch.chdir(code_repo)
+    assert ask(capsys, "init")[0] == 0
+    assert ask(capsys, "register", "iris")[0] == 0
+    assert ask(capsys, "version", "create", "iris")[0] == 0
+    return code_repo
+
+
+def test_an_object_stays_where_it_is_and_is_checked_when_it_is_read(local, place, capsys):
+    body = b"a,b\n" * 3_000_000
+    place.write(body)
+    assert ask(capsys, "link", "iris@1", "--data", f"raw={place.uri}", "--external")[::2] == (0, "")
+    (raw,) = said(capsys, "version", "artifacts", "iris@1", "--all")[1]
+    assert (raw["uri"], raw["digest"], raw["size"]) == (place.uri, digest_of(body), len(body))
+    assert ask(capsys, "verify")[0] == 0
+    assert ask(capsys, "get", "iris@1", "raw", "-o", "got.csv")[0] == 0
+    assert (local / "got.csv").read_bytes() == body
+    with Client(local) as client:
+        artifact = client.get_version("iris@1").get_artifact("raw")
+        place.write(body[:-2] + b"?\n")
+        # a store that tells versions apart has not this one any more; the others have something else
+        with pytest.raises((Invalid, NotFound), match=r"is not what was linked|nothing at .* in the version"):
+            artifact.open().read()
+    assert said(capsys, "verify")[0] == 5
+
+
+def test_nothing_there_is_said_and_nothing_recorded(local, place, capsys, git):
+    before = git(local, "rev-parse", "gitmodel")
+    code, _, err = ask(capsys, "link", "iris@1", "--data", f"raw={place.uri}.gone", "--external")
+    assert (code, err.splitlines()[0]) == (3, f"error: there is nothing at {place.uri}.gone")
+    assert git(local, "rev-parse", "gitmodel") == before
+
+
+@pytest.mark.parametrize(
+    ("url", "word"),
+    [("gs://ab/x", "bucket"), ("gs://Models/x", "bucket"), ("az://ab/x", "container"), ("az://a--b/x", "container")],
+)
+def test_a_name_that_no_bucket_has(url, word, tmp_path):
+    with pytest.raises(UsageError, match=f"is no name of a {word}"):
+        open_store(url, default_root=tmp_path)
+
+
+@pytest.mark.xdist_group("gcs")
+def test_a_bucket_that_is_not_there_is_said_with_what_to_type(gcs, tmp_path, code_repo, monkeypatch, capsys):
+    monkeypatch.chdir(code_repo)
+    code, _, err = ask(capsys, "init", "--store", "gs://no-such-bucket/x")
+    assert (code, err.splitlines()[0]) == (
+        7,
+        f"error: there is no bucket no-such-bucket at {os.environ['STORAGE_EMULATOR_HOST']}",
+    )
+    assert "gcloud storage buckets create gs://no-such-bucket" in err
+    store = open_store("gs://no-such-bucket/x", default_root=tmp_path).origin
+    for asked in (
+        lambda: store.holds(digest_of(b"a")),
+        lambda: list(store.objects()),
+        lambda: store.open(digest_of(b"a")),
+    ):
+        with pytest.raises(Unreachable, match="no bucket"):
+            asked()
+
+
+@pytest.mark.xdist_group("azure")
+def test_a_container_that_is_not_there_is_said_with_what_to_type(azure, tmp_path, code_repo, monkeypatch, capsys):
+    monkeypatch.chdir(code_repo)
+    code, _, err = ask(capsys, "init", "--store", "az://no-such-container/x")
+    assert (code, err.startswith("error: there is no container no-such-container at http://127.0.0.1:")) == (7, True)
+    assert "az storage container create --name no-such-container" in err
+    store = open_store("az://no-such-container/x", default_root=tmp_path).origin
+    for asked in (
+        lambda: store.holds(digest_of(b"a")),
+        lambda: list(store.objects()),
+        lambda: store.open(digest_of(b"a")),
+    ):
+        with pytest.raises(Unreachable, match="no container"):
+            asked()
+
+
+@pytest.mark.xdist_group("azure")
+def test_a_wrong_key_is_refused_by_azure_and_not_repeated(azure, monkeypatch, tmp_path):
+    wrong = "d3Jvbmc="
+    monkeypatch.setenv(
+        "AZURE_STORAGE_CONNECTION_STRING", os.environ["AZURE_STORAGE_CONNECTION_STRING"].replace(AZURE_KEY, wrong)
+    )
+    store = open_store(azure, default_root=tmp_path).origin
+    with pytest.raises(Unreachable, match=f"{azure} at http://127.0.0.1:.*{AZURE_ACCOUNT} refuses .*models") as caught:
+        store.create()
+    assert "az account show" in caught.value.hint
+    assert wrong not in caught.value.message
+
+
+def test_the_account_of_azure_comes_from_the_environment_or_the_uri(monkeypatch):
+    container = Container("models", "the place")
+    with pytest.raises(Unreachable, match="no account of Azure is named") as caught:
+        _ = container.client
+    assert "AZURE_STORAGE_ACCOUNT_NAME" in caught.value.hint
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT_KEY", AZURE_KEY)
+    monkeypatch.setenv("AZURE_STORAGE_ACCOUNT", "ours")
+    assert container.client.url == "https://ours.blob.core.windows.net/models"
+    other = Container("models", "the place", host="theirs.dfs.core.windows.net")
+    assert other.client.url == "https://theirs.blob.core.windows.net/models"
+    with pytest.raises(UsageError, match="no host of Azure's"):
+        Container("models", "the place", host="example.com")
+
+
+@pytest.fixture
+def tokens():
+    """A server that signs in whoever asks, as Google's does."""
+
+    class Tokens(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            body = json.dumps({"access_token": "a-token", "expires_in": 3600, "token_type": "Bearer"}).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Tokens)
+    thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}/token"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+@pytest.mark.xdist_group("gcs")
+def test_google_is_asked_with_the_credentials_of_this_machine(gcs, gcs_endpoint, tokens, tmp_path, monkeypatch):
+    from cryptography.hazmat.primitives import serialization
+    from cryptography.hazmat.primitives.asymmetric import rsa
+
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    account = {
+        "type": "service_account", "client_email": "ada@models.example", "token_uri": tokens,
+        "private_key": key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        ).decode(),
+    }  # fmt: skip
+    (tmp_path / "account.json").write_text(json.dumps(account))
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "account.json"))
+    monkeypatch.delenv("STORAGE_EMULATOR_HOST")
+    with Proxy(int(gcs_endpoint.rpartition(":")[2])) as proxy:
+        monkeypatch.setattr(gcs_store, "_google", lambda: proxy.url)
+        store = open_store(gcs, default_root=tmp_path).origin
+        store.create()
+        digest, _ = store.put_stream(io.BytesIO(b"a model"))
+        assert store.open(digest).read() == b"a model"
+        assert {headers["authorization"] for *_, headers in proxy.seen} == {"Bearer a-token"}
+        proxy.plan = lambda number, method, path: "403"
+        with pytest.raises(Unreachable, match=r"refuses .* to ada@models.example: 403") as caught:
+            store.put_stream(io.BytesIO(b"another"))
+        assert "gcloud auth list" in caught.value.hint
+
+
+def test_without_credentials_google_says_how_to_sign_in(tmp_path, monkeypatch):
+    monkeypatch.setenv("NO_GCE_CHECK", "true")  # there is no machine of Google's to ask
+    store = open_store("gs://models/x", default_root=tmp_path).origin
+    with pytest.raises(Unreachable, match="nobody is signed in for the artifact store gs://models/x") as caught:
+        store.create()
+    assert "gcloud auth application-default login" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        pytest.param("gcs", marks=pytest.mark.xdist_group("gcs")),
+        pytest.param("azure", marks=pytest.mark.xdist_group("azure")),
+    ],
+)
+def test_an_object_altered_behind_our_back_is_noticed_and_mended(kind, request, tmp_path):
+    store = open_store(request.getfixturevalue(kind), default_root=tmp_path).origin
+    digest, _ = store.put_stream(io.BytesIO(b"a model"))
+    backend = store.backend
+    if kind == "gcs":
+        path = f"{backend._uploads}?uploadType=media&name={quote(backend._key(digest))}"
+        backend._bucket.request("POST", path, body=b"A model", about=digest)
+    else:
+        backend._blob(digest).upload_blob(b"A model", overwrite=True)
+    with pytest.raises(Invalid, match="damaged"):
+        store.open(digest).read()
+    store.put_stream(io.BytesIO(b"a model"))
+    assert store.open(digest).read() == b"a model"
+
+
+@pytest.mark.xdist_group("azure")
+def test_listings_of_azure_go_on_from_page_to_page(azure, tmp_path, monkeypatch):
+    store = open_store(azure, default_root=tmp_path).origin
+    digests = {store.put_stream(io.BytesIO(b"%d" % number))[0] for number in range(10)}
+    monkeypatch.setattr(azure_store, "PAGE", 3)
+    assert set(store.digests()) == digests
+
+
+@pytest.mark.xdist_group("gcs")
+def test_listings_of_google_go_on_from_page_to_page(gcs, tmp_path, monkeypatch):
+    store = open_store(gcs, default_root=tmp_path).origin
+    digests = {store.put_stream(io.BytesIO(b"%d" % number))[0] for number in range(10)}
+    monkeypatch.setattr(gcs_store, "PAGE", 3)
+    assert set(store.digests()) == digests

@@ -1,0 +1,159 @@
+"""What goes wrong between here and the servers besides S3: uploads that were cut off, failures, silence."""
+
+import random
+import signal
+import subprocess
+import sys
+
+import pytest
+from store_proxy import Proxy
+
+from gitmodel.domain.digests import digest_of
+from gitmodel.errors import Unreachable
+from gitmodel.storage.artifacts import get_folder, put_path, verify_folder
+from gitmodel.storage.stores import open_store
+
+PART = 8 << 20
+LARGE = random.Random(3).randbytes(3 * PART + 1000)
+
+PUT = """
+import sys
+from pathlib import Path
+from gitmodel.storage.artifacts import put_path
+from gitmodel.storage.stores import open_store
+put_path(open_store(sys.argv[1], default_root=Path(sys.argv[2])), Path(sys.argv[3]))
+"""
+
+
+class Server:
+    """A kind of server behind a proxy: the *url* of a store there, and which requests send a part of an object."""
+
+    def __init__(self, url, proxy, is_part):
+        self.url = url
+        self.proxy = proxy
+        self._is_part = is_part
+
+    def parts(self):
+        """How many parts were sent."""
+        return sum(self._is_part(*request) for request in self.proxy.seen)
+
+    def hang_at(self, count):
+        """Wait, and answer nothing, at the part *count* and all after it."""
+        self.proxy.plan = lambda number, method, path: "hang" if self.parts() >= count else ""
+
+    def let_pass(self):
+        self.proxy.plan = lambda number, method, path: ""
+        self.proxy.seen.clear()
+
+
+@pytest.fixture
+def gcs_behind_a_proxy(gcs, monkeypatch, gcs_endpoint):
+    with Proxy(int(gcs_endpoint.rpartition(":")[2])) as proxy:
+        monkeypatch.setenv("STORAGE_EMULATOR_HOST", proxy.url)
+        yield Server(
+            gcs, proxy, lambda method, path, headers: method == "PUT" and "*" not in headers.get("content-range", "*")
+        )
+
+
+@pytest.fixture
+def azure_behind_a_proxy(azure, monkeypatch, azure_account):
+    endpoint = azure_account.partition("BlobEndpoint=")[2].rstrip(";")
+    with Proxy(int(endpoint.split(":")[2].partition("/")[0])) as proxy:
+        behind = f"BlobEndpoint={proxy.url}/{endpoint.rpartition('/')[2]};"
+        monkeypatch.setenv("AZURE_STORAGE_CONNECTION_STRING", azure_account.partition("BlobEndpoint=")[0] + behind)
+        yield Server(azure, proxy, lambda method, path, headers: "comp=block&" in path)
+
+
+@pytest.fixture
+def oci_behind_a_proxy(registry, hermetic):
+    with Proxy(int(registry.rpartition(":")[2])) as proxy:
+        known = hermetic / ".docker" / "config.json"
+        host = proxy.url.removeprefix("http://")
+        known.write_text(known.read_text().replace(registry, host))
+        yield Server(f"oci://{host}/models/resumed", proxy, lambda method, path, headers: method == "PATCH")
+
+
+@pytest.fixture(params=[pytest.param(kind, marks=pytest.mark.xdist_group(kind)) for kind in ("gcs", "azure", "oci")])
+def server(request):
+    return request.getfixturevalue(f"{request.param}_behind_a_proxy")
+
+
+def test_an_upload_that_was_killed_goes_on_where_it_stopped(server, request, tmp_path):
+    content = LARGE + request.node.name.encode()
+    (tmp_path / "model").write_bytes(content)
+    server.hang_at(3)
+    with subprocess.Popen([sys.executable, "-c", PUT, server.url, tmp_path / "copies", tmp_path / "model"]) as process:
+        while not server.proxy.hanging.wait(0.05):
+            assert process.poll() is None
+        process.send_signal(signal.SIGKILL)
+    before = server.parts()
+    server.let_pass()
+    store = open_store(server.url, default_root=tmp_path / "copies")
+    assert not store.holds(digest_of(content))
+    assert list(store.objects()) == []
+    assert put_path(store, tmp_path / "model").digest == digest_of(content)
+    assert before >= 3
+    assert server.parts() <= 2
+    assert read(store.origin, digest_of(content)) == content
+    assert list((tmp_path / "copies").glob("uploads/*")) == []
+
+
+def test_one_that_the_server_has_forgotten_begins_anew(server, request, tmp_path):
+    content = LARGE + request.node.name.encode()
+    store = open_store(server.url, default_root=tmp_path / "copies")
+    digest = digest_of(content)
+    upload = store.origin.backend.upload(digest, len(content))
+    upload.send(0, content[:PART])
+    upload.pause()
+    for kept in (tmp_path / "copies").glob("uploads/*"):
+        assert kept.stat().st_mode & 0o777 == 0o600  # who has the address can write this object
+        kept.write_text(kept.read_text().replace("upload_id=", "upload_id=x").replace("uploads/", "uploads/0"))
+    (tmp_path / "model").write_bytes(content)
+    put_path(store, tmp_path / "model")
+    assert read(store.origin, digest) == content
+    assert list((tmp_path / "copies").glob("uploads/*")) == []
+
+
+def test_a_server_that_fails_one_request_in_ten_is_used_all_the_same(server, request, tmp_path):
+    faults = ["503", "reset", "cut", "500", "429"]
+    server.proxy.plan = lambda number, method, path: "" if number % 10 else faults[number // 10 % len(faults)]
+    store = open_store(server.url, default_root=tmp_path / "copies")
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for number in range(30):
+        (folder / f"{number}").write_bytes(b"%d" % number)
+    (folder / "large").write_bytes(LARGE + request.node.name.encode())
+    stored = put_path(store, folder)
+    get_folder(open_store(store.url, default_root=tmp_path / "other copies"), stored.digest, tmp_path / "got")
+    assert (tmp_path / "got" / "large").read_bytes() == (folder / "large").read_bytes()
+    assert sorted(path.name for path in (tmp_path / "got").iterdir()) == sorted(p.name for p in folder.iterdir())
+    assert verify_folder(store, stored.digest) == stored
+    assert len(server.proxy.seen) > 60
+
+
+def test_a_server_that_refuses_is_said_to_with_what_to_do(server, tmp_path):
+    server.proxy.plan = lambda number, method, path: "403"
+    store = open_store(server.url, default_root=tmp_path / "copies")
+    (tmp_path / "model").write_bytes(b"a model")
+    with pytest.raises(Unreachable, match="refuses") as caught:
+        put_path(store, tmp_path / "model")
+    assert digest_of(b"a model") in caught.value.message
+    assert store.url in caught.value.message
+    assert "ask for access" in caught.value.hint
+
+
+def test_a_server_that_is_gone_is_out_of_reach(server, tmp_path, monkeypatch):
+    server.proxy.plan = lambda number, method, path: "reset"
+    monkeypatch.setattr("gitmodel.storage.http.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    store = open_store(server.url, default_root=tmp_path / "copies").origin
+    for ask in (store.create, lambda: store.holds(digest_of(b"a")), lambda: list(store.objects())):
+        with pytest.raises(Unreachable) as caught:
+            ask()
+        assert store.url in caught.value.message
+        assert "run the same command again" in caught.value.hint
+
+
+def read(store, digest):
+    with store.open(digest) as reader:
+        return reader.read()
