@@ -6,18 +6,18 @@ import hashlib
 import io
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from gitmodel.domain.digests import PREFIX, Digest
 from gitmodel.domain.urls import holds_credentials, scheme_of, shown_url
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
+from gitmodel.storage.reading import VerifyingReader
 from gitmodel.storage.sources import find_source, open_source
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse
-
-    from _typeshed import WriteableBuffer
 
     from gitmodel.storage.stores import ArtifactStore, Leftover, Sent, StoredObject
 
@@ -106,8 +106,16 @@ class ExternalStore:
 
     def open(self, digest: Digest) -> BinaryIO:
         """A reader of it, which raises Invalid by its end if it is not what was linked."""
-        raw = _kind_of(self.url).open(self.url, self._version_id)
-        return cast(BinaryIO, io.BufferedReader(_VerifyingReader(raw, self.url, digest, self._size), HEAD))
+        source = _kind_of(self.url).open(self.url, self._version_id)
+
+        def fill(view: memoryview) -> int:
+            chunk = _read(source, self.url, len(view))
+            view[: len(chunk)] = chunk
+            return len(chunk)
+
+        wrong = partial(_not_what_was_linked, self.url, digest)
+        raw = VerifyingReader(fill, digest, self._size, wrong=wrong, close=source.close)
+        return cast(BinaryIO, io.BufferedReader(raw, HEAD))
 
     def local_path(self) -> Path | None:
         """The file, if it is one of this machine."""
@@ -150,39 +158,11 @@ class ExternalStore:
         return Refused(f"{shown_url(self.url)} is not ours to write to", hint="gitmodel only reads external artifacts")
 
 
-class _VerifyingReader(io.RawIOBase):
-    """The bytes of an external artifact; the last of them only if all of them hash to its digest."""
-
-    def __init__(self, source: BinaryIO, uri: str, digest: Digest, size: int) -> None:
-        self._source = source
-        self._uri = uri
-        self._digest = digest
-        self._left = size
-        self._hash = hashlib.sha256()
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        view = memoryview(buffer).cast("B")
-        if not view:
-            return 0
-        chunk = _read(self._source, self._uri, len(view))
-        self._hash.update(chunk)
-        self._left -= len(chunk)
-        ended = not chunk or self._left == 0
-        if self._left < 0 or (ended and PREFIX + self._hash.hexdigest() != self._digest):
-            raise Invalid(
-                f"{shown_url(self._uri)} is not what was linked: its bytes do not hash to {self._digest}",
-                hint="somebody changed it; link what it is now to a new version",
-            )
-        view[: len(chunk)] = chunk
-        return len(chunk)
-
-    def close(self) -> None:
-        if not self.closed:
-            self._source.close()
-        super().close()
+def _not_what_was_linked(uri: str, digest: Digest) -> Invalid:
+    return Invalid(
+        f"{shown_url(uri)} is not what was linked: its bytes do not hash to {digest}",
+        hint="somebody changed it; link what it is now to a new version",
+    )
 
 
 class _Kind(NamedTuple):

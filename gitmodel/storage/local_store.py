@@ -15,15 +15,14 @@ import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import BinaryIO, cast
 
 from gitmodel.domain.digests import PREFIX, Digest, hex_of
 from gitmodel.errors import GitModelError, Invalid, NotFound, Unreachable
+from gitmodel.storage.reading import VerifyingReader
 from gitmodel.storage.stores import Leftover, Sent, StoredObject
-
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
 
 CHUNK = 1 << 20
 _SHARD = re.compile(r"[0-9a-f]{2}")
@@ -106,7 +105,14 @@ class LocalStore:
         in place of the last bytes if they are not what *digest* names: who reads to the end is not deceived.
         """
         descriptor, size = self._open(digest)
-        raw = _VerifyingReader(descriptor, digest, size, self.place(digest))
+        path = self.place(digest)
+
+        def fill(view: memoryview) -> int:
+            with _reaching(path):
+                return os.readv(descriptor, [view])
+
+        wrong, close = partial(_damaged, digest, path), partial(os.close, descriptor)
+        raw = VerifyingReader(fill, digest, size, wrong=wrong, close=close)
         return cast(BinaryIO, io.BufferedReader(raw, buffer_size=1 << 16))
 
     def path(self, digest: Digest) -> Path:
@@ -294,43 +300,6 @@ class LocalStore:
                 os.close(descriptor)
 
 
-class _VerifyingReader(io.RawIOBase):
-    """The bytes of an open object; the last of them only if all of them hash to its digest."""
-
-    def __init__(self, descriptor: int, digest: Digest, size: int, path: Path) -> None:
-        self._descriptor = descriptor
-        self._digest = digest
-        self._left = size
-        self._path = path
-        self._hash = hashlib.sha256()
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: WriteableBuffer) -> int:
-        view = memoryview(buffer).cast("B")
-        if not view:
-            return 0
-        with _reaching(self._path):
-            count = os.readv(self._descriptor, [view])
-        self._hash.update(view[:count])
-        self._left -= count
-        # At the length it had, it must be whole; having shrunk or grown since, it cannot be.
-        ended = not count or self._left == 0
-        if self._left < 0 or (ended and PREFIX + self._hash.hexdigest() != self._digest):
-            view[:count] = bytes(count)
-            raise Invalid(
-                f"the object {self._digest} is damaged: its bytes do not hash to its name ({self._path})",
-                hint="store the artifact again from another copy, which mends the object",
-            )
-        return count
-
-    def close(self) -> None:
-        if not self.closed:
-            os.close(self._descriptor)
-        super().close()
-
-
 def _copy(source: BinaryIO, descriptor: int, path: Path, sent: Sent | None) -> tuple[Digest, int]:
     """Write *source* to *descriptor*, hashing what is written; return its digest and length."""
     hashed = hashlib.sha256()
@@ -365,6 +334,13 @@ def _chunks(source: BinaryIO) -> Iterator[memoryview]:
         if not chunk:
             return
         yield chunk
+
+
+def _damaged(digest: Digest, path: Path) -> Invalid:
+    return Invalid(
+        f"the object {digest} is damaged: its bytes do not hash to its name ({path})",
+        hint="store the artifact again from another copy, which mends the object",
+    )
 
 
 def _not_regular(digest: Digest, path: Path) -> Invalid:

@@ -1,0 +1,60 @@
+"""How the bytes of artifacts are read: piece by piece, and the last of them only if all are what a digest names."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from gitmodel.domain.digests import PREFIX, Digest
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+    from gitmodel.errors import GitModelError
+
+
+class VerifyingReader(io.RawIOBase):
+    """*size* bytes that *fill* puts into a buffer, returning how many; *close* is called once, at the end.
+
+    Raises what *wrong* makes in place of the last of them if they do not hash to *digest*, or are fewer or more.
+    """
+
+    def __init__(
+        self,
+        fill: Callable[[memoryview], int],
+        digest: Digest,
+        size: int,
+        *,
+        wrong: Callable[[], GitModelError],
+        close: Callable[[], object],
+    ) -> None:
+        self._fill = fill
+        self._digest = digest
+        self._left = size
+        self._wrong = wrong
+        self._close = close
+        self._hash = hashlib.sha256()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer).cast("B")
+        if not view:
+            return 0
+        count = self._fill(view)
+        self._hash.update(view[:count])
+        self._left -= count
+        # At the length it had, it must be whole; having shrunk or grown since, it cannot be.
+        ended = not count or self._left == 0
+        if self._left < 0 or (ended and PREFIX + self._hash.hexdigest() != self._digest):
+            view[:count] = bytes(count)
+            raise self._wrong()
+        return count
+
+    def close(self) -> None:
+        if not self.closed:
+            self._close()
+        super().close()
