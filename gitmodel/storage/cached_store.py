@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from gitmodel.domain.digests import PREFIX, Digest, hex_of
 from gitmodel.errors import GitModelError, Invalid, Unreachable
 from gitmodel.storage.local_store import LocalStore
-from gitmodel.storage.remote_store import SMALL, RemoteReader, RemoteStore, read_up_to
+from gitmodel.storage.remote_store import SMALL, RemoteReader, RemoteStore, read_up_to, rewinds
 from gitmodel.storage.stores import Leftover, Sent, StoredObject
 
 if TYPE_CHECKING:
@@ -52,9 +52,10 @@ class CachedStore:
     def put_stream(self, source: BinaryIO, *, sent: Sent | None = None) -> tuple[Digest, int]:
         """Store what *source* yields in the origin.
 
-        A large one is read once, into the cache, which gives it its name, and is sent from there: so a later try
-        goes on where this one stopped, even if the source is gone.
+        A large one that can be read once only goes into the cache, which gives it its name, and is sent from there.
         """
+        if rewinds(source):
+            return self._origin.put_stream(source, sent=sent)
         content = read_up_to(source, SMALL + 1)
         if len(content) <= SMALL:
             digest = PREFIX + hashlib.sha256(content).hexdigest()

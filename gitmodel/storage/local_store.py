@@ -21,10 +21,9 @@ from typing import BinaryIO, cast
 
 from gitmodel.domain.digests import PREFIX, Digest, hex_of
 from gitmodel.errors import GitModelError, Invalid, NotFound, Unreachable
-from gitmodel.storage.reading import VerifyingReader
+from gitmodel.storage.reading import CHUNK, VerifyingReader, chunks
 from gitmodel.storage.stores import Leftover, Sent, StoredObject
 
-CHUNK = 1 << 20
 _SHARD = re.compile(r"[0-9a-f]{2}")
 _REST = re.compile(r"[0-9a-f]{62}")
 _TEMPORARY = re.compile(r"[0-9]+-[0-9a-f]{32}")
@@ -304,7 +303,7 @@ def _copy(source: BinaryIO, descriptor: int, path: Path, sent: Sent | None) -> t
     """Write *source* to *descriptor*, hashing what is written; return its digest and length."""
     hashed = hashlib.sha256()
     size = 0
-    for chunk in _chunks(source):
+    for chunk in chunks(source):
         hashed.update(chunk)
         size += len(chunk)
         written = len(chunk)
@@ -314,26 +313,6 @@ def _copy(source: BinaryIO, descriptor: int, path: Path, sent: Sent | None) -> t
         if sent is not None:
             sent(written)
     return PREFIX + hashed.hexdigest(), size
-
-
-def _chunks(source: BinaryIO) -> Iterator[memoryview]:
-    readinto = getattr(source, "readinto", None)
-    buffer = memoryview(bytearray(1 << 16))  # enough for most, and quickly made
-    chunk: memoryview | None = None
-    while True:
-        if chunk is not None and len(chunk) == len(buffer) < CHUNK:
-            buffer = memoryview(bytearray(CHUNK))
-        if readinto is None:
-            content = cast("bytes | None", source.read(CHUNK))
-            chunk = None if content is None else memoryview(content)
-        else:
-            count = readinto(buffer)
-            chunk = None if count is None else buffer[:count]
-        if chunk is None:  # a pipe without data for now is not at its end
-            raise BlockingIOError(errno.EAGAIN, "the source to store would have to be waited for")
-        if not chunk:
-            return
-        yield chunk
 
 
 def _damaged(digest: Digest, path: Path) -> Invalid:

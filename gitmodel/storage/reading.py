@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from gitmodel.domain.digests import PREFIX, Digest
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
     from gitmodel.errors import GitModelError
+
+CHUNK = 1 << 20
 
 
 class VerifyingReader(io.RawIOBase):
@@ -58,3 +61,24 @@ class VerifyingReader(io.RawIOBase):
         if not self.closed:
             self._close()
         super().close()
+
+
+def chunks(source: BinaryIO) -> Iterator[memoryview]:
+    """What *source* yields to its end, in pieces that are valid until the next is asked for."""
+    readinto = getattr(source, "readinto", None)
+    buffer = memoryview(bytearray(1 << 16))  # enough for most, and quickly made
+    chunk: memoryview | None = None
+    while True:
+        if chunk is not None and len(chunk) == len(buffer) < CHUNK:
+            buffer = memoryview(bytearray(CHUNK))
+        if readinto is None:
+            content = cast("bytes | None", source.read(CHUNK))
+            chunk = None if content is None else memoryview(content)
+        else:
+            count = readinto(buffer)
+            chunk = None if count is None else buffer[:count]
+        if chunk is None:  # a pipe without data for now is not at its end
+            raise BlockingIOError(errno.EAGAIN, "the source to store would have to be waited for")
+        if not chunk:
+            return
+        yield chunk

@@ -12,7 +12,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeVar, cast
 
 from gitmodel.domain.digests import PREFIX, Digest, hex_of
-from gitmodel.errors import GitModelError, Invalid, NotFound
+from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound
+from gitmodel.storage.reading import CHUNK, VerifyingReader, chunks
 from gitmodel.storage.stores import Leftover, Sent, StoredObject
 
 if TYPE_CHECKING:
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
 
 SMALL = 8 << 20
 """Objects of at most so many bytes are kept in memory and sent in one request."""
-RANGE = 2 << 20
-"""Objects are read in ranges of so many bytes."""
+RANGE = 4 << 20
+"""Objects are read in ranges of so many bytes, each beginning at a multiple of it but the first."""
 LANES = 6  # requests for the parts and ranges of large objects at a time, in this process: what bounds its memory
 
 _Result = TypeVar("_Result")
@@ -114,26 +115,26 @@ class RemoteStore:
     def put_stream(self, source: BinaryIO, *, sent: Sent | None = None) -> tuple[Digest, int]:
         """Store what *source* yields to its end; return its digest and length in bytes.
 
-        What is longer than `SMALL` is written to a temporary file first: its name is known only at its end.
+        The name of what is longer than `SMALL` is known only at its end, so it is read twice: from a temporary
+        file, unless *source* itself can be.
         """
         import tempfile
 
+        start = source.tell() if rewinds(source) else None
         content = read_up_to(source, SMALL + 1)
-        digest = PREFIX + hashlib.sha256(content).hexdigest()
         if len(content) <= SMALL:
+            digest = PREFIX + hashlib.sha256(content).hexdigest()
             self._write(digest, content, sent)
             return digest, len(content)
-        hashed = hashlib.sha256(content)
-        with tempfile.TemporaryFile(prefix="gitmodel-") as spool:
+        if start is not None:
+            source.seek(start)
+            return self._put_large(source, sent)
+        with tempfile.TemporaryFile(prefix="gitmodel-", buffering=0) as spool:
             spool.write(content)
-            while content := read_up_to(source, 1 << 20):
-                hashed.update(content)
-                spool.write(content)
-            size = spool.tell()
+            for chunk in chunks(source):
+                spool.write(chunk)
             spool.seek(0)
-            digest = PREFIX + hashed.hexdigest()
-            self.put_known(digest, size, cast(BinaryIO, spool), sent=sent)
-        return digest, size
+            return self._put_large(cast(BinaryIO, spool), sent)
 
     def put_known(self, digest: Digest, size: int, source: BinaryIO, *, sent: Sent | None = None) -> None:
         """Store the *size* bytes of *digest*; what an earlier try has sent of a large one is not sent again.
@@ -154,7 +155,7 @@ class RemoteStore:
         upload = self.backend.upload(digest, size)
         try:
             self._send_parts(upload, source, size, sent)
-        except Invalid:  # these bytes are of no use to a later try
+        except (Invalid, Conflict):  # these bytes are of no use to a later try
             upload.abort()
             raise
         except BaseException:
@@ -200,6 +201,18 @@ class RemoteStore:
 
     def remove_leftover(self, leftover: Leftover) -> None:
         self.backend.remove_leftover(leftover)
+
+    def _put_large(self, source: BinaryIO, sent: Sent | None) -> tuple[Digest, int]:
+        start = source.tell()
+        hashed, size = hashlib.sha256(), 0
+        for chunk in chunks(source):
+            hashed.update(chunk)
+            size += len(chunk)
+        digest = PREFIX + hashed.hexdigest()
+        source.seek(start)
+        again = VerifyingReader(lambda view: _read_into(view, source), digest, size, wrong=_changed, close=lambda: None)
+        self.put_known(digest, size, cast(BinaryIO, again), sent=sent)
+        return digest, size
 
     def _write(self, digest: Digest, content: bytes | bytearray, sent: Sent | None) -> None:
         self.backend.write(digest, content)
@@ -275,7 +288,7 @@ class RemoteReader(io.RawIOBase):
         self._hash = hashed
         self._chunk = memoryview(b"")
         self._ahead: deque[tuple[int, Future[tuple[bytes, int]]]] = deque()
-        content, self.total = store.backend.read(digest, start, RANGE)
+        content, self.total = store.backend.read(digest, start, _length(start))
         self._received = self._asked = start
         self._take(content, self.total)
 
@@ -310,11 +323,11 @@ class RemoteReader(io.RawIOBase):
             found = future.result()
         else:
             start = self._received
-            found = self._store.backend.read(self._digest, start, RANGE)
+            found = self._store.backend.read(self._digest, start, _length(start))
         return found
 
     def _take(self, content: bytes, total: int) -> None:
-        expected = min(RANGE, self.total - self._received)
+        expected = min(_length(self._received), self.total - self._received)
         self._received += len(content)
         self._hash.update(content)
         ended = self._received >= self.total
@@ -329,27 +342,55 @@ class RemoteReader(io.RawIOBase):
     def _read_ahead(self) -> None:
         self._asked = max(self._asked, self._received)
         while self._asked < self.total and len(self._ahead) < LANES:
-            future = _lanes.try_take(self._store.backend.read, self._digest, self._asked, RANGE)
+            length = _length(self._asked)
+            future = _lanes.try_take(self._store.backend.read, self._digest, self._asked, length)
             if future is None:
                 return
             self._ahead.append((self._asked, future))
-            self._asked += RANGE
+            self._asked += length
+
+
+def _length(start: int) -> int:
+    """Of the range that begins at *start*: servers keep objects in pieces, and look for each that a range touches."""
+    return RANGE - start % RANGE
+
+
+def rewinds(source: BinaryIO) -> bool:
+    """Whether *source* can be read twice."""
+    seekable = getattr(source, "seekable", None)
+    return seekable is not None and seekable() and hasattr(source, "readinto")
 
 
 def read_up_to(source: BinaryIO, count: int) -> bytes | bytearray:
     """The next *count* bytes of *source*, fewer only at its end."""
     # most are small, and a raw file makes a buffer of all that it is asked for
-    first = source.read(min(count, 1 << 16))
-    if first is None:
-        raise BlockingIOError("the source to store would have to be waited for")
-    content: bytes | bytearray = first
-    while content and len(content) < count:
-        piece = source.read(min(count - len(content), 1 << 16 if content is first else 1 << 20))
-        if not piece:
-            break
-        content = bytearray(first) if content is first else content
-        content += piece
+    first = _taken(source.read(min(count, 1 << 16)))
+    second = _taken(source.read(min(count - len(first), 1 << 16))) if first else b""
+    if not second:
+        return first
+    content = bytearray(count)
+    filled = len(first) + len(second)
+    with memoryview(content) as view:
+        view[:filled] = first + second
+        while filled < count and (more := _read_into(view[filled : filled + CHUNK], source)):
+            filled += more
+    del content[filled:]
     return content
+
+
+def _read_into(view: memoryview, source: BinaryIO) -> int:
+    if hasattr(source, "readinto"):
+        count: int | None = cast(io.RawIOBase, source).readinto(view)
+        return _taken(count)
+    content = _taken(source.read(len(view)))
+    view[: len(content)] = content
+    return len(content)
+
+
+def _taken(found: _Result | None) -> _Result:
+    if found is None:
+        raise BlockingIOError("the source to store would have to be waited for")
+    return found
 
 
 def damaged(digest: Digest, url: str) -> Invalid:
@@ -363,6 +404,13 @@ def damaged(digest: Digest, url: str) -> Invalid:
 def missing(url: str, digest: Digest) -> GitModelError:
     """What to raise for an object that is not there."""
     return NotFound(f"the artifact store has no {digest}", hint=f"look for it in another store; this one is {url}")
+
+
+def _changed() -> Conflict:
+    return Conflict(
+        "what was to be stored changed while it was being read; nothing was recorded",
+        hint="wait until its writer is done and try again",
+    )
 
 
 def _not_itself(digest: Digest) -> Invalid:

@@ -14,8 +14,6 @@ from gitmodel.domain.manifest import fault_of_path
 from gitmodel.errors import Conflict, GitModelError, NotFound, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from _typeshed import WriteableBuffer
 
 _KINDS = {
@@ -56,12 +54,11 @@ def list_folder(root: Path) -> list[SourceFile]:
     return sorted(_walk(root), key=lambda file: file.name)
 
 
-def open_source(path: Path, name: str, *, read: Callable[[int], None] | None = None) -> BinaryIO:
+def open_source(path: Path, name: str) -> BinaryIO:
     """Open the file *path* (links followed already); its end is reached only if it did not change meanwhile.
 
-    *name* is what messages call it; *read* is told the length of each chunk. The reader raises Conflict in
-    place of the end if the file is not what it was when opened. Raises UsageError if it is not a regular file
-    that we may read.
+    *name* is what messages call it. The reader can go back, and raises Conflict in place of the end if the file is
+    not what it was when opened. Raises UsageError if it is not a regular file that we may read.
     """
     try:
         _refuse_special(name, os.lstat(path).st_mode)
@@ -76,29 +73,28 @@ def open_source(path: Path, name: str, *, read: Callable[[int], None] | None = N
     except UsageError:
         os.close(descriptor)
         raise
-    return cast(BinaryIO, _WatchedFile(descriptor, path, name, state, read))
+    return cast(BinaryIO, _WatchedFile(descriptor, path, name, state))
 
 
 class _WatchedFile(io.RawIOBase):
     """A file being read that notices, at its end, that it was written or replaced meanwhile."""
 
-    def __init__(
-        self,
-        descriptor: int,
-        path: Path,
-        name: str,
-        before: os.stat_result,
-        read: Callable[[int], None] | None,
-    ) -> None:
+    def __init__(self, descriptor: int, path: Path, name: str, before: os.stat_result) -> None:
         self._descriptor = descriptor
         self._path = path
         self._shown = name
         self._before = before
-        self._read = read
         self._count = 0
 
     def readable(self) -> bool:
         return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        self._count = os.lseek(self._descriptor, offset, whence)
+        return self._count
 
     def readinto(self, buffer: WriteableBuffer) -> int:
         try:
@@ -108,8 +104,6 @@ class _WatchedFile(io.RawIOBase):
         self._count += count
         if not count:
             self._refuse_change()
-        elif self._read:
-            self._read(count)
         return count
 
     def close(self) -> None:

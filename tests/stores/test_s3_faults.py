@@ -47,6 +47,19 @@ def put(store, content):
     return store.put_stream(io.BytesIO(content))[0]
 
 
+class Once(io.RawIOBase):
+    """A stream that cannot be read again."""
+
+    def __init__(self, content):
+        self._source = io.BytesIO(content)
+
+    def readable(self):
+        return True
+
+    def readinto(self, buffer):
+        return self._source.readinto(buffer)
+
+
 def read(store, digest):
     with store.open(digest) as reader:
         return reader.read()
@@ -66,6 +79,7 @@ class TestDamage:
         self, store, tmp_path, content, damage
     ):
         digest = put(store, content)
+        assert read(store, digest) == content  # which keeps a copy
         altered = {
             "truncated": content[:-1],
             "emptied": b"",
@@ -98,6 +112,7 @@ class TestDamage:
 
     def test_a_damaged_copy_is_removed_and_the_object_taken(self, store):
         digest = put(store, LARGE)
+        assert read(store, digest) == LARGE
         place = store.cache.place(digest)
         place.chmod(0o644)
         place.write_bytes(LARGE[:-1] + b"?")
@@ -242,7 +257,7 @@ class TestAccess:
 
 
 class TestDisk:
-    def test_a_full_disk_of_copies_is_said_when_something_large_is_put(self, store, monkeypatch):
+    def test_a_full_disk_of_copies_is_said_when_something_large_is_put_that_can_be_read_once(self, store, monkeypatch):
         real = os.write
 
         def full(descriptor, content):
@@ -252,11 +267,12 @@ class TestDisk:
 
         monkeypatch.setattr(local_store.os, "write", full)
         with pytest.raises(Unreachable, match=r"copies .* cannot be written: .*No space left") as caught:
-            put(store, LARGE)
+            store.put_stream(Once(LARGE))
         assert "make room" in caught.value.hint
         assert list(store.objects()) == []
         put(store, b"small" * 1000)  # needs no copy
-        assert len(list(store.objects())) == 1
+        put(store, LARGE)  # nor does what can be read twice
+        assert len(list(store.objects())) == 2
 
     def test_on_a_full_disk_of_copies_an_artifact_is_got_all_the_same(self, store, tmp_path, monkeypatch):
         digest = put(store.origin, LARGE)
@@ -269,23 +285,35 @@ class TestDisk:
         assert (tmp_path / "got").read_bytes() == LARGE
         assert [path for path in store.cache.root.rglob("*") if path.is_file()] == []
 
-    def test_a_file_that_changes_while_it_is_read_is_not_stored(self, store, tmp_path):
+    @pytest.mark.parametrize("changed", [LARGE[:-1], LARGE[::-1], LARGE + b"?"], ids=["shrunk", "altered", "grown"])
+    def test_a_file_that_changes_while_it_is_read_is_not_stored(self, store, tmp_path, changed):
         path = tmp_path / "model"
         path.write_bytes(LARGE)
-        told = []
+        real = store.origin.put_known
 
-        def change(done, total):
-            if not told:
-                path.write_bytes(LARGE[:-1])
-            told.append(done)
+        def changing(*arguments, **options):  # it has its name by now
+            path.write_bytes(changed)
+            return real(*arguments, **options)
 
-        real = store.cache.put_stream
+        store.origin.put_known = changing
+        with pytest.raises(Conflict, match="changed while it was being read"):
+            put_path(store, path)
+        assert list(store.objects()) == []
+        assert store.leftovers() == []
 
-        def changing(source, **options):
-            path.write_bytes(LARGE[:-1])
-            return real(source, **options)
+    def test_a_change_that_leaves_no_trace_in_the_times_of_a_file_is_noticed(self, store, tmp_path):
+        path = tmp_path / "model"
+        path.write_bytes(LARGE)
+        state = path.stat()
+        real = store.origin.put_known
 
-        store.cache.put_stream = changing
+        def changing(*arguments, **options):
+            with path.open("r+b") as file:
+                file.write(b"?")
+            os.utime(path, ns=(state.st_atime_ns, state.st_mtime_ns))
+            return real(*arguments, **options)
+
+        store.origin.put_known = changing
         with pytest.raises(Conflict, match="changed while it was being read"):
             put_path(store, path)
         assert list(store.objects()) == []
