@@ -47,7 +47,8 @@ def propose(
     One or more, as iris@4 production iris@5 staging. It makes a branch off the remote's metadata branch with one
     commit that changes the files of the stages, and says where the pull request is opened; its text is the plan.
     Nothing is pushed unless you say --push or --open, and nothing is in force until it is merged and applied. The
-    remote must hold the versions as they are here. To open it, gh or glab is used where it is installed.
+    remote must hold the versions as they are here. To open it, gh or glab is used where it is installed. To a registry
+    named by its URL the branch is always pushed.
     """
     made = invocation.client.propose(
         *_promotions(words),

@@ -474,8 +474,9 @@ class Client:
         """Put changes of stages on a branch off the remote's, in one commit, for a pull request.
 
         *promotions* are pairs of a version and a stage, *demote* and *rollback* of a model and a stage. *push* pushes
-        the branch, *open* also has the host open the pull request. Raises Refused for a version that the remote does
-        not hold, GateRefused unless *force* passes the rules with a *reason*, Conflict, NotFound, Unreachable.
+        the branch, as is always done for a registry by URL; *open* also has the host open the pull request. Raises
+        Refused for a version that the remote does not hold, GateRefused unless *force* passes the rules with a
+        *reason*, Conflict, NotFound, Unreachable.
 
         >>> client.propose(("iris@4", "production"), rollback=[("rose", "staging")], push=True)    # doctest: +SKIP
         """
@@ -488,7 +489,7 @@ class Client:
             tuple(demote), tuple(rollback), reason, force,
         )  # fmt: skip
         made = proposals.propose(self._repository, wanted, remote=remote)
-        return proposals.publish(self._repository, made, open=open) if push or open else made
+        return proposals.publish(self._repository, made, open=open) if push or open or self._repository.url else made
 
     def list_proposals(self, remote: str = "") -> list[Proposal]:
         """The proposals that are open, here and at *remote*, with what a merge of each would change now.

@@ -8,6 +8,7 @@ from gitmodel.domain import names
 
 DEFAULT_BRANCH = "refs/heads/gitmodel"
 STAGE_TAGS = "refs/tags/model/"
+PROPOSALS = "refs/heads/propose/"
 RESERVED = "refs/gitmodel/reserved/"
 REMOTES = "refs/gitmodel/remotes/"
 KEPT_CODE = "refs/gitmodel/code/"

@@ -149,6 +149,12 @@ def push(repository: Repository, remote: str, moves: Mapping[str, tuple[str, str
     raise Refused(f"{called} refused the push: {said}", hint="these are the host's words; nothing was changed there")
 
 
+def has(repository: Repository, remote: str, ref: str, id: str) -> bool:
+    """Whether *ref* of *remote* is *id*, as far as it says: after a push that did not say what became of it."""
+    answer = talk(repository, "ls-remote", "--end-of-options", remote, ref)
+    return f"{id}\t{ref}" in answer.stdout.splitlines()
+
+
 def move_copies(repository: Repository, remote: str, moves: Mapping[str, tuple[str, str]]) -> None:
     """Move our copies of the remote's refs to what was just pushed."""
     lines = []

@@ -209,6 +209,13 @@ class Repository:
         """The branch as it is now, to read single records of; it may come without stage tags."""
         return self.snapshot()
 
+    def renew_branches(self) -> None:
+        """Have the metadata branch and those of proposals as the server of a registry by URL has them."""
+
+    def writing(self, work: Callable[[], T]) -> T:
+        """What *work* returns, which writes on the registry as others see it now."""
+        return work()
+
     def read(self, question: Callable[[Snapshot], T], *, about: VersionRef | None = None) -> T:
         """What *question* makes of the registry as it is now: branch and tags that belong together.
 

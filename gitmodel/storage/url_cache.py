@@ -20,8 +20,8 @@ from gitmodel.storage.git import Git, clean_environment
 REMOTE = "origin"
 # Of the whole branch with its history, and of single commits.
 BRANCH, SINGLE = "branch.git", "single.git"
-# What the questions are called: of everything, and of the branch alone.
-ALL, HEAD = "all", "head"
+# What the questions are called: of everything, of the branch alone, and of proposals.
+ALL, HEAD, PROPOSED = "all", "head", "proposals"
 _POLL = 0.02
 # Where a server's hook tells git to put objects; what is fetched belongs to the cache.
 _OBJECTS = ("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_QUARANTINE_PATH")

@@ -13,7 +13,7 @@ from gitmodel.domain import paths
 from gitmodel.domain.addresses import Address, Terms
 from gitmodel.domain.records import RegistryRecord
 from gitmodel.domain.references import VersionRef
-from gitmodel.domain.refs import DEFAULT_BRANCH, STAGE_TAGS, StageRef
+from gitmodel.domain.refs import DEFAULT_BRANCH, PROPOSALS, STAGE_TAGS, StageRef
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable
 from gitmodel.storage import remotes
@@ -25,7 +25,7 @@ from gitmodel.storage.remotes import RemoteMoved
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.single_commits import FILTER, SingleCommits, files_of, id_of
 from gitmodel.storage.tries import Tries
-from gitmodel.storage.url_cache import ALL, BRANCH, REMOTE, SINGLE, UrlCache
+from gitmodel.storage.url_cache import ALL, BRANCH, PROPOSED, REMOTE, SINGLE, UrlCache
 
 T = TypeVar("T")
 
@@ -104,22 +104,22 @@ class UrlRepository(Repository):
         return self._mending(ask)
 
     def transact(self, plan: Callable[[Snapshot], Change[T]]) -> T:
-        return self._writing(lambda: super(UrlRepository, self).transact(plan))
+        return self.writing(lambda: super(UrlRepository, self).transact(plan))
 
     def reserve(self, model: str, next_number: Callable[[Snapshot], int]) -> int:
-        return self._writing(lambda: super(UrlRepository, self).reserve(model, next_number))
+        return self.writing(lambda: super(UrlRepository, self).reserve(model, next_number))
 
     def put_in_force(
         self, choose: Callable[[Snapshot], Iterable[StageRef]]
     ) -> tuple[list[StageRef], list[tuple[StageRef, str]]]:
-        return self._writing(lambda: super(UrlRepository, self).put_in_force(choose))
+        return self.writing(lambda: super(UrlRepository, self).put_in_force(choose))
 
     def release(self, model: str, numbers: list[int], tip_number: int) -> None:
         with self._cache.lock():
             super().release(model, numbers, tip_number)
 
     def begin(self, registry: RegistryRecord) -> bool:
-        return self._writing(lambda: super(UrlRepository, self).begin(registry))
+        return self.writing(lambda: super(UrlRepository, self).begin(registry))
 
     def move(self, moves: list[str], message: str, new: Sequence[NewObject] = ()) -> None:
         """Move refs on the server, all or nothing; those that are never pushed, here. Raises Moved, Locked, Refused."""
@@ -204,6 +204,21 @@ class UrlRepository(Repository):
             raise self._cache.out_of_reach(remotes.unreachable(self.url, "fetched", answer), ALL)
         return ""
 
+    def renew_branches(self) -> None:
+        self._refresh()
+        if self._cache.fresh(PROPOSED) is not None:
+            return
+        self._cache.refuse_offline("the list of proposals")
+        with self._cache.lock():
+            answer = remotes.talk(
+                self, "fetch", "--progress", "--prune", FILTER, "--no-tags", "--no-write-fetch-head",
+                "--no-recurse-submodules", "--end-of-options", REMOTE, f"+{PROPOSALS}*:{PROPOSALS}*",
+            )  # fmt: skip
+            if answer.code:
+                raise self._cache.out_of_reach(remotes.unreachable(self.url, "fetched", answer), PROPOSED)
+            self.reader.close()
+            self._cache.note_asked(PROPOSED, "")
+
     def _prefetch(self, old: str, new: str) -> None:
         """Fetch what changed from *old* ("": nothing) to *new* of the files that are likely to be read."""
         command = ("diff-tree", "-r", "--raw", "--no-renames", "-z", old, new) if old else ("ls-tree", "-r", "-z", new)
@@ -248,7 +263,7 @@ class UrlRepository(Repository):
 
     # Writing
 
-    def _writing(self, work: Callable[[], T]) -> T:
+    def writing(self, work: Callable[[], T]) -> T:
         """Do *work*, which plans and pushes, on the tip fetched now, and again while others push first."""
         if self._cache.terms.offline:
             raise Unreachable(f"nothing can be written to {self.url} offline", hint="run it without --offline")

@@ -12,6 +12,7 @@ from gitmodel.domain.codec import Problem
 from gitmodel.domain.hosts import Host, find_host
 from gitmodel.domain.names import check_name
 from gitmodel.domain.references import VersionRef
+from gitmodel.domain.refs import PROPOSALS
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.domain.stages import Promotion
 from gitmodel.errors import Conflict, GitModelError, NotFound, Refused, Unreachable, UsageError
@@ -20,9 +21,9 @@ from gitmodel.registry.stages import plan_rollback
 from gitmodel.registry.writer import plan_together
 from gitmodel.storage import pull_requests, remotes
 from gitmodel.storage.repository import Repository
+from gitmodel.storage.url_cache import REMOTE
 from gitmodel.teams import plan_texts
 from gitmodel.teams.planning import Plan, plan
-from gitmodel.teams.ranges import PROPOSALS
 
 _LONGEST_SUBJECT = 72
 
@@ -75,14 +76,20 @@ class Proposal:
 def propose(repository: Repository, wanted: Wanted, *, remote: str = "") -> Proposal:
     """Put what is *wanted* on a branch off the remote's tip, in one commit. Nothing is pushed: `publish` does.
 
-    Raises Refused for a version that the remote does not hold byte for byte, GateRefused for one that fails a rule of
-    the stage, Conflict where there is nothing to change, NotFound.
+    Of a registry by URL only the server has branches: there is no more than a commit until `publish`. Raises Refused
+    for a version that the remote does not hold byte for byte, GateRefused for one that fails a rule of the stage,
+    Conflict where there is nothing to change, NotFound.
     """
     chosen = _choose(repository, remote)
-    base = remotes.fetch(repository, chosen).tip if chosen else repository.tip()
+    return repository.writing(lambda: _propose(repository, wanted, chosen))
+
+
+def _propose(repository: Repository, wanted: Wanted, chosen: str) -> Proposal:
+    base = remotes.fetch(repository, chosen).tip if chosen and not repository.url else repository.tip()
     if not base:
-        where = f"{chosen} has no registry yet" if chosen else "there is no registry yet"
-        raise NotFound(where, hint="run `git model push` first" if chosen else "run `git model init`")
+        where = f"{repository.url or chosen} has no registry yet" if chosen else "there is no registry yet"
+        away = chosen and not repository.url
+        raise NotFound(where, hint="run `git model push` first" if away else "run `git model init`")
     plans = list(_plans(repository, wanted))
     if not plans:
         raise UsageError("there is nothing to propose", hint="name a version and a stage")
@@ -90,7 +97,7 @@ def propose(repository: Repository, wanted: Wanted, *, remote: str = "") -> Prop
     change = replace(change, subject=_subject(change.result, change.subject))
     commit = repository.commit_on(base, change)
     branch = _branch_name(change.result, commit)
-    if repository.reader.resolve(f"refs/heads/{branch}") is None:
+    if not repository.url and repository.reader.resolve(f"refs/heads/{branch}") is None:
         repository.move([f"create refs/heads/{branch} {commit}"], f"gitmodel: {change.subject}")
     return _with_text(
         repository, replace(_read(repository, branch, commit, plan(repository, base, commit)), remote=chosen)
@@ -110,7 +117,13 @@ def publish(repository: Repository, proposal: Proposal, *, open: bool = False) -
     program = pull_requests.find_program(host, repository.git.environ) if host and open else ""
     base, text = repository.branch.removeprefix("refs/heads/"), plan_texts.markdown(proposal.plan)
     options = host.push_options(base, proposal.subject, text) if host and open and not program else ()
-    said = remotes.push(repository, proposal.remote, {f"refs/heads/{proposal.branch}": (proposal.commit, "")}, options)
+    ref = f"refs/heads/{proposal.branch}"
+    try:
+        said = remotes.push(repository, proposal.remote, {ref: (proposal.commit, "")}, options)
+    except Unreachable:
+        if not remotes.has(repository, proposal.remote, ref, proposal.commit):
+            raise
+        said = ""
     opened = pull_requests.find_address(said) if options else ""
     if host and program:
         try:
@@ -130,9 +143,11 @@ def list_proposals(repository: Repository, remote: str = "") -> list[Proposal]:
     One is open until the branch records what it proposes. Raises Unreachable if the remote cannot be asked.
     """
     chosen = _choose(repository, remote)
-    found = {ref.removeprefix("refs/heads/"): (id, False) for ref, id in _refs(repository, PROPOSALS)}
+    repository.renew_branches()
+    away = bool(repository.url)
+    found = {ref.removeprefix("refs/heads/"): (id, away) for ref, id in _refs(repository, PROPOSALS)}
     base = repository.tip()
-    if chosen:
+    if chosen and not away:
         base = remotes.fetch(repository, chosen).tip or base
         found |= {branch: (id, True) for branch, id in _fetch_proposals(repository, chosen)}
     proposals = []
@@ -255,6 +270,8 @@ def _host(repository: Repository, remote: str) -> Host | None:
 
 
 def _choose(repository: Repository, named: str) -> str:
+    if repository.url and not named:
+        return REMOTE
     return remotes.choose_remote(repository, named) if named or repository.git.lines("remote") else ""
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from gitmodel.domain.refs import PROPOSALS
 from gitmodel.errors import NotFound, UsageError
 from gitmodel.storage import remotes
 from gitmodel.storage.repository import Repository
-
-PROPOSALS = "refs/heads/propose/"
 
 
 def read_range(repository: Repository, named: str) -> tuple[str, str]:
@@ -14,6 +13,7 @@ def read_range(repository: Repository, named: str) -> tuple[str, str]:
     base, dots, head = named.partition("..")
     if not dots or not head or head.startswith("."):
         raise UsageError(f"{named!a} is not BASE..HEAD", hint="for example: git model check gitmodel..HEAD")
+    repository.renew_branches()
     return find_commit(repository, base) if base else _recorded(repository), find_commit(repository, head)
 
 
@@ -24,6 +24,7 @@ def default_range(repository: Repository) -> tuple[str, str]:
     The base is the remote's metadata branch as last seen, else the local one. Raises UsageError for several
     proposals, NotFound for a repository without a registry.
     """
+    repository.renew_branches()
     base = upstream(repository) or _recorded(repository)
     found = repository.git.lines("for-each-ref", "--format=%(objectname) %(refname)", f"--no-merged={base}", PROPOSALS)
     proposals = {ref: commit for commit, _, ref in (line.partition(" ") for line in found)}

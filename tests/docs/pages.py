@@ -43,7 +43,7 @@ class Step:
 
 @dataclass
 class Folder:
-    """Where commands run, as in one shell: `cd` lasts."""
+    """Where commands run, as in one shell: `cd` and variables last."""
 
     place: Path
     variables: dict[str, str] = field(default_factory=dict)
@@ -51,7 +51,9 @@ class Folder:
     def run(self, command: str) -> tuple[int, str]:
         """The exit code of *command*, and what it printed on either stream."""
         where = self.place.parent / ".place"
-        script = f'{command}\nstatus=$?\npwd -P > "{where}"\nexit $status\n'
+        assigned = re.match(r"([a-z]+)=", command)
+        name = assigned[1] if assigned else "PWD"
+        script = f'{command}\nstatus=$?\n{{ pwd -P; echo "${name}"; }} > "{where}"\nexit $status\n'
         environment = {**os.environ, **self.variables, "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"}
         done = subprocess.run(
             ["bash", "-c", script],
@@ -63,7 +65,9 @@ class Folder:
             encoding="utf-8",
             check=False,
         )
-        self.place = Path(where.read_text(encoding="utf-8").strip())
+        place, value = where.read_text(encoding="utf-8").splitlines()
+        self.place = Path(place)
+        self.variables |= {name: value} if assigned else {}
         where.unlink()
         return done.returncode, done.stdout
 
