@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -14,14 +13,13 @@ from gitmodel.domain import codec, history, paths, records
 from gitmodel.domain.records import RegistryRecord
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.refs import REMOTES, STAGE_TAGS, StageRef, reserved_ref
-from gitmodel.domain.snapshot import Change, NoTags, Snapshot, StageTag
+from gitmodel.domain.snapshot import Change, NoTags, Snapshot
 from gitmodel.domain.stages import leftovers
-from gitmodel.errors import Conflict, GitModelError, Invalid, Refused, Unreachable, Unsigned, UsageError
+from gitmodel.errors import Conflict, GitModelError, Invalid, Refused, Unreachable, Unsigned
 from gitmodel.storage.git import (
     ZERO,
     Git,
     GitError,
-    GitObject,
     Locked,
     Moved,
     ObjectReader,
@@ -30,15 +28,14 @@ from gitmodel.storage.git import (
 )
 from gitmodel.storage.identity import Identity
 from gitmodel.storage.notes import Notes
-from gitmodel.storage.objects import LooseObjects, NewObject, format_commit, format_pack, parse_commit, parse_tag
+from gitmodel.storage.objects import LooseObjects, NewObject, format_commit, format_pack
+from gitmodel.storage.sealing import Sealing
 from gitmodel.storage.stage_tags import StageTags
 from gitmodel.storage.trees import CommitFiles, Trees, changed_tree
 from gitmodel.storage.tries import ATTEMPTS, Tries, half_done
 
 if TYPE_CHECKING:
     from gitmodel.storage.locks import Writers
-    from gitmodel.storage.signatures import Verifier
-    from gitmodel.storage.signing import Signer
 
 T = TypeVar("T")
 
@@ -72,42 +69,11 @@ class Repository:
         self.reader = ObjectReader(git)
         self.notes = Notes(git.common_dir / "gitmodel" / "notes")
         self.trees = trees(self.reader, self.notes)
-        self.tags = StageTags(git, self.reader, self.trees, self.notes, lambda: self.verifier, shallow=shallow)
+        self.tags = StageTags(git, self.reader, self.trees, self.notes, lambda: self.sealing.verifier, shallow=shallow)
         self.objects = LooseObjects(objects_folder, config.get("core.sharedrepository", ""))
         self.identity = Identity(git)
+        self.sealing = Sealing(git, config, self.reader, self.tags, self.identity, branch)
         self._checked = False
-
-    def judged_by_own_signers(self, tag: StageTag, found: GitObject) -> StageTag:
-        """*tag*, read without the branch, as the reader's own list of signers judges it, if they have one.
-
-        It is the file that `git config gitmodel.allowedSigners` names. Raises UsageError if it cannot be read.
-        """
-        if tag.forged or not self.config.get("gitmodel.allowedsigners"):
-            return tag
-        (named,) = self.git.lines("config", "--type=path", "--get", "gitmodel.allowedSigners")
-        try:
-            allowed = Path(named).read_text(encoding="utf-8", errors="replace")
-        except OSError as error:
-            raise UsageError(
-                f"the list of signers {named} cannot be read: {error.strerror}",
-                hint="run `git config --get-all --show-origin gitmodel.allowedSigners`",
-            ) from None
-        why = self.tags.seals.alone_fault(found, self.reader.get(tag.target), allowed)
-        return replace(tag, record=None, forged=why) if why else tag
-
-    @cached_property
-    def verifier(self) -> Verifier:
-        """Whom to ask about signatures."""
-        from gitmodel.storage.signatures import Verifier  # who reads what nobody signed does not pay for it
-
-        return Verifier(self.git.environ, self.config)
-
-    @cached_property
-    def signer(self) -> Signer:
-        """Who works here, as git signs for them."""
-        from gitmodel.storage.signing import Signer
-
-        return Signer(self.git, self.config, self.verifier)
 
     @cached_property
     def writers(self) -> Writers:
@@ -318,7 +284,7 @@ class Repository:
                     drops.append((ref, old))
                 elif wanted is not None and not self.tags.agrees(ref, old, wanted):
                     try:
-                        wanted = self.sealed(ref, wanted)
+                        wanted = self.sealing.tag(ref, wanted)
                     except Unsigned as error:
                         refused.append((ref, error.message))
                         continue
@@ -341,12 +307,12 @@ class Repository:
 
         It is signed if *sign* or git says so, or if the rules ask for it and git has a key. Raises Unsigned.
         """
-        sealed = self.signer.has_key and self._is_sealed(self.snapshot(parent), files)
+        sealed = self.sealing.signer.has_key and self.sealing.is_asked_for(self.snapshot(parent), files)
         tree, new = changed_tree(self.trees, self.tags.commit(parent).tree, files)
         committer = self.identity.now()[1]
         made = NewObject("commit", format_commit(tree, [parent], author, committer, message))
-        if sign or sealed or self.signer.signs_commits:
-            made = self.signer.commit(made, committer)
+        if sign or sealed or self.sealing.signer.signs_commits:
+            made = self.sealing.signer.commit(made, committer)
         self.objects.write([*new, made])
         return made.id
 
@@ -442,10 +408,10 @@ class Repository:
         tree, new = changed_tree(self.trees, root, change.files) if change.files else (root, [])
         made = None
         if tree != root:
-            sealed = self._is_sealed(snapshot, change.files)
+            sealed = self.sealing.is_asked_for(snapshot, change.files)
             made = self._commit(snapshot.commit, tree, change, sign=sealed)
             if sealed:
-                self._check_seal(self.tags.seals.commit_fault(made.id, made.data))
+                self.sealing.check_commit(made)
             new.append(made)
         commit = made.id if made else snapshot.commit
         # The branch comes first: after a crash git has moved refs in this order, and "branch new, tag old" is pending.
@@ -457,7 +423,7 @@ class Repository:
             if wanted is None and tag:
                 drops.append((ref, tag))
             elif wanted is not None and not self.tags.agrees(ref, tag, wanted, made):
-                wanted = self.sealed(ref, wanted, made)
+                wanted = self.sealing.tag(ref, wanted, made)
                 new.append(wanted)
                 moves.append(_move(ref.full, wanted.id, tag))
         try:
@@ -478,7 +444,7 @@ class Repository:
         Where the rules ask for a signature it is signed, if git has a key to do so: who merges it, signs what counts.
         """
         tree, new = changed_tree(self.trees, self.tags.commit(parent).tree, change.files)
-        sealed = self.signer.has_key and self._is_sealed(self.snapshot(parent), change.files)
+        sealed = self.sealing.signer.has_key and self.sealing.is_asked_for(self.snapshot(parent), change.files)
         made = self._commit(parent, tree, change, sign=sealed)
         self.objects.write([*new, made])
         return made.id
@@ -488,42 +454,7 @@ class Repository:
         txn = change.txn or history.transaction_id(parent, tree, author, committer, change.subject)
         message = history.commit_message(change.subject, change.reason, change.trailers, txn=txn)
         made = NewObject("commit", format_commit(tree, [parent] if parent else [], author, committer, message))
-        return self.signer.commit(made, committer) if sign or self.signer.signs_commits else made
-
-    def _is_sealed(self, snapshot: Snapshot, files: Mapping[str, bytes | None]) -> bool:
-        """Whether a change of *files* must be signed by the rules of the snapshot."""
-        rules = [rule for rule in snapshot.registry().stages if rule.signed]
-        if not rules or not snapshot.commit:
-            return False
-        changed = [path for path, data in files.items() if data != snapshot.files.read(path)]
-        found = [paths.parse_path(path) for path in changed if path not in (paths.REGISTRY, paths.SIGNERS)]
-        stages = {what.key for what in found if what is not None and what.kind == "stage"}
-        return len(found) < len(changed) or any(rule.name in stages for rule in rules)
-
-    def sealed(self, ref: StageRef, tag: NewObject, commit: NewObject | None = None) -> NewObject:
-        """*tag*, signed where git or the rule of its stage asks for it; *commit* is its target, if not written yet.
-
-        Raises Unsigned where the rule does not let who works here sign for the stage.
-        """
-        target = parse_tag(tag.id, tag.data).target
-        own = commit if commit is not None and commit.id == target else None
-        data = own.data if own else self.reader.get(target).data
-        demanded = self.tags.seals.demanded(parse_commit(target, data).parents, ref.stage)
-        if not demanded and not self.signer.signs_tags:
-            return tag
-        signed = self.signer.tag(tag, self.identity.now()[1])
-        if demanded:
-            now = int(self.identity.moment().timestamp())
-            fault = self.tags.seals.tag_fault(signed.id, signed.data, own.data if own else None, now=now)
-            self._check_seal(fault and f"the tag {ref.name} cannot be set: {fault}")
-        return signed
-
-    def _check_seal(self, fault: str) -> None:
-        if fault:
-            raise Unsigned(
-                f"the rules of the stage ask for a signature that counts: {fault}",
-                hint=f"ask one of those in `git show {self.branch.removeprefix('refs/heads/')}:{paths.SIGNERS}`",
-            )
+        return self.sealing.signer.commit(made, committer) if sign or self.sealing.signer.signs_commits else made
 
     def _follow(
         self, snapshot: Snapshot, change: Change[Any], commit: NewObject | None

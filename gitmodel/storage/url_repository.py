@@ -57,7 +57,7 @@ class UrlRepository(Repository):
             git, branch=name, config=config, objects_folder=git.git_dir / "objects", shallow=False,
             trees=partial(PromisedTrees, git, partial(self._fetch_blobs, git)),
         )  # fmt: skip
-        self.tags.also = self.judged_by_own_signers
+        self.tags.also = self.sealing.judged_by_own_signers
         self._single = Repository(
             single, branch=name, config=config, objects_folder=single.git_dir / "objects", shallow=True,
             trees=partial(PromisedTrees, single, partial(self._fetch_blobs, single)),

@@ -255,7 +255,7 @@ def _add(
 def _signer(repository: Repository, commit: str) -> str:
     """The key that signed *commit*, "" if that is not known here."""
     found = signatures.of_commit(repository.reader.get(commit).data)
-    return repository.verifier.signer(found) if found else ""
+    return repository.sealing.verifier.signer(found) if found else ""
 
 
 def _transactions(repository: Repository, tip: str, base: str) -> dict[str, str]:
@@ -338,7 +338,7 @@ def _as_good(repository: Repository, ref: StageRef, wanted: NewObject, known: tu
 def _write_tag(repository: Repository, ref: StageRef, wanted: NewObject) -> str:
     """Write the tag that a pull sets; "" where a signature is asked for that we cannot give: it waits for `apply`."""
     try:
-        made = repository.sealed(ref, wanted)
+        made = repository.sealing.tag(ref, wanted)
     except Unsigned:
         return ""
     repository.objects.write([made])

@@ -1,0 +1,113 @@
+"""Signing the changes of a repository: when its rules ask for it, who does it, and whether what was signed counts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gitmodel.domain import paths
+from gitmodel.domain.refs import StageRef
+from gitmodel.domain.snapshot import Snapshot, StageTag
+from gitmodel.errors import Unsigned, UsageError
+from gitmodel.storage.git import Git, GitObject, ObjectReader
+from gitmodel.storage.identity import Identity
+from gitmodel.storage.objects import NewObject, parse_commit, parse_tag
+from gitmodel.storage.stage_tags import StageTags
+
+if TYPE_CHECKING:
+    from gitmodel.storage.signatures import Verifier
+    from gitmodel.storage.signing import Signer
+
+
+class Sealing:
+    """The signatures of one repository, whose metadata branch is *branch*."""
+
+    def __init__(
+        self,
+        git: Git,
+        config: Mapping[str, str],
+        reader: ObjectReader,
+        tags: StageTags,
+        identity: Identity,
+        branch: str,
+    ) -> None:
+        self._git = git
+        self._config = config
+        self._reader = reader
+        self._tags = tags
+        self._identity = identity
+        self._branch = branch
+
+    @cached_property
+    def verifier(self) -> Verifier:
+        """Whom to ask about signatures."""
+        from gitmodel.storage.signatures import Verifier  # who reads what nobody signed does not pay for it
+
+        return Verifier(self._git.environ, self._config)
+
+    @cached_property
+    def signer(self) -> Signer:
+        """Who works here, as git signs for them."""
+        from gitmodel.storage.signing import Signer
+
+        return Signer(self._git, self._config, self.verifier)
+
+    def is_asked_for(self, snapshot: Snapshot, files: Mapping[str, bytes | None]) -> bool:
+        """Whether a change of *files* must be signed by the rules of the snapshot."""
+        rules = [rule for rule in snapshot.registry().stages if rule.signed]
+        if not rules or not snapshot.commit:
+            return False
+        changed = [path for path, data in files.items() if data != snapshot.files.read(path)]
+        found = [paths.parse_path(path) for path in changed if path not in (paths.REGISTRY, paths.SIGNERS)]
+        stages = {what.key for what in found if what is not None and what.kind == "stage"}
+        return len(found) < len(changed) or any(rule.name in stages for rule in rules)
+
+    def tag(self, ref: StageRef, tag: NewObject, commit: NewObject | None = None) -> NewObject:
+        """*tag*, signed where git or the rule of its stage asks for it; *commit* is its target, if not written yet.
+
+        Raises Unsigned where the rule does not let who works here sign for the stage.
+        """
+        target = parse_tag(tag.id, tag.data).target
+        own = commit if commit is not None and commit.id == target else None
+        data = own.data if own else self._reader.get(target).data
+        demanded = self._tags.seals.demanded(parse_commit(target, data).parents, ref.stage)
+        if not demanded and not self.signer.signs_tags:
+            return tag
+        signed = self.signer.tag(tag, self._identity.now()[1])
+        if demanded:
+            now = int(self._identity.moment().timestamp())
+            fault = self._tags.seals.tag_fault(signed.id, signed.data, own.data if own else None, now=now)
+            self._check(fault and f"the tag {ref.name} cannot be set: {fault}")
+        return signed
+
+    def check_commit(self, commit: NewObject) -> None:
+        """Raises Unsigned if *commit*, which is not written yet, is not signed as its parent's rules ask for."""
+        self._check(self._tags.seals.commit_fault(commit.id, commit.data))
+
+    def judged_by_own_signers(self, tag: StageTag, found: GitObject) -> StageTag:
+        """*tag*, read without the branch, as the reader's own list of signers judges it, if they have one.
+
+        It is the file that `git config gitmodel.allowedSigners` names. Raises UsageError if it cannot be read.
+        """
+        if tag.forged or not self._config.get("gitmodel.allowedsigners"):
+            return tag
+        (named,) = self._git.lines("config", "--type=path", "--get", "gitmodel.allowedSigners")
+        try:
+            allowed = Path(named).read_text(encoding="utf-8", errors="replace")
+        except OSError as error:
+            raise UsageError(
+                f"the list of signers {named} cannot be read: {error.strerror}",
+                hint="run `git config --get-all --show-origin gitmodel.allowedSigners`",
+            ) from None
+        why = self._tags.seals.alone_fault(found, self._reader.get(tag.target), allowed)
+        return replace(tag, record=None, forged=why) if why else tag
+
+    def _check(self, fault: str) -> None:
+        if fault:
+            raise Unsigned(
+                f"the rules of the stage ask for a signature that counts: {fault}",
+                hint=f"ask one of those in `git show {self._branch.removeprefix('refs/heads/')}:{paths.SIGNERS}`",
+            )
