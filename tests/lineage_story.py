@@ -75,6 +75,7 @@ def main(folder: Path) -> None:
     (folder / "flows.py").write_text(FLOWS, encoding="utf-8")
     (folder / ".gitignore").write_text("__pycache__/\n", encoding="utf-8")
     os.chdir(folder)
+    _on_day(1)
     assert run(["init", "--new", "--quiet"]) == 0  # the remote cannot be asked for a registry
     sys.path.insert(0, str(folder))
     sys.dont_write_bytecode = True
@@ -87,9 +88,13 @@ def main(folder: Path) -> None:
     _git(folder, "repack", "-a", "-d", "-q")  # one file to copy, not thousands
 
 
-def _live_through(folder: Path, day: int) -> None:
+def _on_day(day: int) -> None:
     for name in ("GIT_AUTHOR_DATE", "GIT_COMMITTER_DATE"):
         os.environ[name] = f"2026-10-{day:02}T10:00:00Z"
+
+
+def _live_through(folder: Path, day: int) -> None:
+    _on_day(day)
     (folder / "rates.txt").write_text(f"{day / 10}\n", encoding="utf-8")
     _git(folder, "add", ".")
     _git(folder, "commit", "-q", "-m", f"Set the rate of day {day}")

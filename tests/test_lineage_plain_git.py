@@ -15,6 +15,7 @@ PRODUCTION = "models/iris/stages/production.toml"
 ASKED = {
     "What differs between two versions?": "tests/lineage/test_questions.py",
     "Can I have its code again?": "tests/lineage/test_questions.py",
+    "Which commit set each field of a version?": "tests/lineage/test_questions.py",
 }
 
 

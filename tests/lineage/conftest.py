@@ -17,7 +17,9 @@ STORY = Path(__file__).parents[1] / "lineage_story.py"
 @pytest.fixture(scope="session")
 def told_once(tmp_path_factory):
     """The repository of `lineage_story.py`, made by whichever worker comes first; not to be changed."""
-    shared = tmp_path_factory.getbasetemp().parent
+    shared = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        shared = shared.parent  # that of all workers; of a process alone it is that of all runs there ever were
     home = shared / "story-home"
     with (shared / "story.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

@@ -21,6 +21,68 @@ def test_the_past_is_as_large_as_it_should_be(past):
     assert len(past.list_runs(limit=None)) == 100
 
 
+def test_who_held_a_stage_from_when_to_when(story, git, capsys):
+    path = "models/iris/stages/production.toml"
+    said = git(story, "log", "--first-parent", "-m", "--format=%H %aI %an", "gitmodel", "--", path).splitlines()
+    found = asked(capsys, "history", "iris", "production")
+    assert [f"{e['commit']} {e['when'].replace('Z', '+00:00')} {e['author']}" for e in found] == said
+    assert len(found) == 5
+    for event, later in zip(found, [None, *found], strict=False):
+        file = git(story, "show", f"{event['commit']}:{path}")
+        assert f"version = {event['version']}\n" in file
+        assert f'reason = "{event["reason"]}"' in f"{file}\n"
+        assert (event["until"], event["ended_by"]) == ((later["when"], later["commit"]) if later else (None, ""))
+
+
+def test_what_was_in_a_stage_on_each_day(story, git, capsys):
+    for day in range(2, 11):
+        commit = git(
+            story, "log", "-1", "--first-parent", f"--before=2026-10-{day}T23:59:59Z", "--format=%H", "gitmodel"
+        )
+        file = git(story, "show", f"{commit}:models/iris/stages/production.toml")
+        found = asked(capsys, "resolve", "iris@production", "--at", f"2026-10-{day:02}")
+        assert (found["at"], f"version = {found['number']}\n" in file) == (commit, True)
+        assert asked(capsys, "show", "iris@production", "--at", commit)["number"] == found["number"]
+
+
+def test_all_that_happened_to_a_model_and_to_a_version(story, git, capsys):
+    walk = ("log", "--first-parent", "-m", "--format=%H", "gitmodel", "--")
+    ours = dict.fromkeys(event["commit"] for event in asked(capsys, "log", "iris"))
+    assert list(ours) == git(story, *walk, "models/iris").splitlines()
+    ours = [event["commit"] for event in asked(capsys, "log", "iris@7") if event["what"] in ("made", "changed")]
+    assert ours == git(story, *walk, "models/iris/versions/7.toml").splitlines()
+
+
+def test_which_commit_set_each_field(story, past, git, capsys):
+    past.get_version("iris@7").log_metadata(checked=True)
+    said = git(story, "blame", "--first-parent", "-l", "-s", "gitmodel", "--", "models/iris/versions/7.toml")
+    lines = {line.split(") ", 1)[1]: line.split()[0].lstrip("^") for line in said.splitlines() if ") " in line}
+    ours = {row["field"]: row["commit"] for row in asked(capsys, "blame", "iris@7")}
+    assert ours["metadata.checked"] == lines["checked = true"] != lines["number = 7"] == ours["number"]
+    assert {commit for field, commit in ours.items() if field != "stage"} == set(lines.values())
+
+
+def test_which_versions_were_made_from_a_commit_and_which_have_it(story, git, capsys):
+    commits = git(story, "log", "--format=%H", "main").splitlines()
+    made = {}
+    for commit in commits:
+        subjects = git(story, "log", "--format=%s", "gitmodel", "--grep", f"Code-Commit: {commit}").splitlines()
+        made[commit] = {"@".join(found) for s in subjects for found in re.findall(r"add (\w+) (\d+)", s)}
+        exact = asked(capsys, "contains", commit, "--exact")
+        assert {f"{found['model']}@{found['number']}" for found in exact} == made[commit]
+    fix = commits[4]
+    later = {commit for commit in commits if git(story, "merge-base", commit, fix) == fix}
+    found = asked(capsys, "contains", fix)
+    assert {f"{one['model']}@{one['number']}" for one in found} == set().union(*(made[commit] for commit in later))
+    assert {(one["number"], one["stage"]) for one in found if one["stage"] not in (None, "archived")} == {
+        (19, "production"), (20, "staging"), (9, "production"),
+    }  # fmt: skip
+    asked(capsys, "notes")
+    for commit in commits:
+        notes = git(story, "log", "-1", "--notes=gitmodel", "--format=%N", commit).split("\n")
+        assert {"@".join(re.split("[ ,]", line)[:2]) for line in notes if line} == made[commit]
+
+
 def test_which_versions_and_runs_have_these_bytes(story, git, capsys):
     with Client() as client:
         (data,) = client.get_version("measurements@3").artifacts
