@@ -185,6 +185,7 @@ def _lines(view: RunView) -> list[tuple[str, str]]:
             ("python", record.python),
             ("packages", record.packages or ""),
             ("code", _code(view)),
+            ("script", record.script or "none on record: `git model reproduce` cannot run it again"),
             ("parameters", _pairs(record.parameters)),
             ("failed step", record.failed_step or ""),
         ]

@@ -240,6 +240,9 @@ RECORDED_RUN = Shape(
         "python": "text: the version of Python",
         "packages": "text: the digest of the list of installed packages in the artifact store, or null",
         "code": "object or null: as of a version",
+        "script": "text: the file that its pipeline is in, from the top of the code repository; null: none that is on "
+        "record, so `reproduce` cannot run it again",
+        "module": "text: the name under which that file was imported, or null",
         "parameters": "object: what the pipeline was called with",
         "steps": 'list of objects in the order in which they run: `name`, `status` ("succeeded", "cached", "failed", '
         '"skipped"), `seconds`, `parameters`, `inputs` and `outputs` (name to digest)',

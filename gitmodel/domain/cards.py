@@ -144,7 +144,7 @@ def _making(model: str, version: VersionRecord) -> Iterator[str]:
         yield f"- run: `{run}`"
     yield f"- to get its files: `git model checkout {model}@{version.number} FOLDER`"
     if version.runs:
-        yield f"- to make it again: `git model reproduce {model}@{version.number}`"
+        yield f"- to make it again, if a file and no notebook made it: `git model reproduce {model}@{version.number}`"
 
 
 def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import logging
 import os
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext
@@ -34,9 +35,11 @@ from gitmodel.pipelines.context import (
 from gitmodel.pipelines.graph import building, current_graph
 from gitmodel.pipelines.recording import Job, Listener, Run
 from gitmodel.pipelines.running import RunFailed, run_job
-from gitmodel.pipelines.source import find_source
+from gitmodel.pipelines.source import find_file, find_source
 from gitmodel.pipelines.steps import Step, step
 from gitmodel.pipelines.worker import is_importing
+
+log = logging.getLogger("gitmodel.pipelines")
 
 _OPTIONS = frozenset({"client", "executor", "listener"})
 _SETTING = "gitmodel.executor"
@@ -110,11 +113,19 @@ class Pipeline:
             settings = (os.environ.get("GITMODEL_EXECUTOR"), self.executor, opened.repository.config.get(_SETTING))
             chosen = executor if executor is not None else next(filter(None, settings), None)
             try:
-                return run_job(opened, job, chosen)
+                done = run_job(opened, job, chosen)
             except GitModelError as error:
                 if self.on_failure is not None:
                     self.on_failure(error)
                 raise
+        if done.versions and find_file(self.function) is None:
+            log.warning(
+                "`git model reproduce` cannot make %s again: pipeline %s is in no file "
+                "(in a notebook, write it to one in the repository with %%%%writefile, and import it)",
+                done.versions[0],
+                self.name,
+            )
+        return done
 
     def job(self, parameters: Mapping[str, Any], *, listener: Listener | None = None) -> Job:
         """What a run with these *parameters* would do: the graph that calling the function builds, checked.

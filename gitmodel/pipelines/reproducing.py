@@ -133,8 +133,9 @@ def _run_of(client: Client, name: str, record: VersionRecord) -> RunRecord:
         )
     if not run.script:
         raise NotFound(
-            f"run {run.id} does not say which file its pipeline is in: one in the code repository, and no notebook",
-            hint=f"`git model checkout {name} FOLDER` gets its code; run it there by hand",
+            f"run {run.id} does not say which file its pipeline is in: that of a notebook is in none",
+            hint=f"`git model checkout {name} FOLDER` gets its code, to run by hand; the next version can be made "
+            "again if its pipeline is in a file of the code repository",
         )
     return with_steps(run, client.store)
 

@@ -32,14 +32,16 @@ NOWHERE = Source()
 
 def find_source(function: Callable[..., Any], client: Client) -> Source:
     """Where *function* is, as seen from the code repository of *client*."""
-    plain = inspect.unwrap(function)
-    file = Path(plain.__code__.co_filename)
-    if not file.is_file():
+    code, file = client.find_code(), find_file(function)
+    if file is None or code is None or not code.worktree or not file.is_relative_to(code.git.top):
         return NOWHERE
-    code, found = client.find_code(), file.resolve()
-    if code is None or not code.worktree or not found.is_relative_to(code.git.top):
-        return NOWHERE
-    return Source(found.relative_to(code.git.top).as_posix(), _module_of(plain))
+    return Source(file.relative_to(code.git.top).as_posix(), _module_of(inspect.unwrap(function)))
+
+
+def find_file(function: Callable[..., Any]) -> Path | None:
+    """The file that *function* is in; None if it was typed, at a prompt or in a notebook."""
+    file = Path(inspect.unwrap(function).__code__.co_filename)
+    return file.resolve() if file.is_file() else None
 
 
 def _module_of(function: Callable[..., Any]) -> str | None:

@@ -56,6 +56,8 @@ class RunView:
             "python": record.python if record else "",
             "packages": record.packages if record else None,
             "code": code_fields(record.code) if record else None,
+            "script": record.script if record else None,
+            "module": record.module if record else None,
             "parameters": dict(record.parameters) if record else {},
             "steps": [_step_fields(step) for step in record.steps] if record else [],
         }

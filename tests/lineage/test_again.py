@@ -207,10 +207,22 @@ def test_what_cannot_be_run_again_says_why(project, capsys):
 
 def test_a_run_of_a_notebook_has_no_file_to_run(project, capsys):
     code = SCRIPT + "\n\ntrain()\n"
-    subprocess.run([sys.executable, "-"], input=code, text=True, check=True, capture_output=True)
+    done = subprocess.run([sys.executable, "-"], input=code, text=True, check=True, capture_output=True)
+    assert done.stderr == (
+        "`git model reproduce` cannot make demo@1 again: pipeline train is in no file "
+        "(in a notebook, write it to one in the repository with %%writefile, and import it)\n"
+    )
     code, _, err = ask(capsys, "reproduce", "demo@1")
     assert code == 3
-    assert "does not say which file its pipeline is in" in err
+    assert "does not say which file its pipeline is in: that of a notebook is in none" in err
+    assert "none on record: `git model reproduce` cannot run it again" in ask(capsys, "runs", "show")[1]
+    assert json.loads(ask(capsys, "runs", "show", "--format", "json")[1])["script"] is None
+
+
+def test_a_run_says_which_file_it_is_of(project, capsys):
+    assert ask(capsys, "run", "flows/train.py")[0] == 0
+    _, out, err = ask(capsys, "runs", "show", "--format", "json")
+    assert (json.loads(out)["script"], json.loads(out)["module"], err) == ("flows/train.py", None, "")
 
 
 def test_an_input_that_the_store_lost_is_named(story, past, capsys):
