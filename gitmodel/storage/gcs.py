@@ -344,14 +344,17 @@ class GcsUpload:
             range = f"{end - len(rest)}-{end - 1}/{self._size}"
             hashed = _md5(self._hash) if final else ""
             answer = self._backend.send_range(where, self._digest, range, bytes(rest), hashed=hashed)
-            if answer.status == 400:  # an answer was lost, and Google has this already
-                answer = self._backend.send_range(where, self._digest, f"*/{self._size}")
             if answer.status < 300:
                 return _json(answer)
+            refused = answer
+            if answer.status == 400:  # an answer was lost, and Google has this already; or it has something else
+                answer = self._backend.send_range(where, self._digest, f"*/{self._size}")
+                if answer.status < 300:
+                    return _json(answer)
             had = _received(answer)
             if answer.status != 308 or had <= self._had:
                 self._begun.forget()
-                raise self._backend.refusal(answer, self._digest)
+                raise self._backend.refusal(refused, self._digest)
             self._had = had
             self._begun.keep(where)
         return {}

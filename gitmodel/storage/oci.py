@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from gitmodel.domain.digests import PREFIX, Digest, digest_of, hex_of
-from gitmodel.errors import Unreachable, UsageError
+from gitmodel.errors import Invalid, Unreachable, UsageError
 from gitmodel.storage.begun_uploads import BegunUpload, BegunUploads
 from gitmodel.storage.http import Answer, Server
 from gitmodel.storage.remote_store import missing
@@ -184,6 +184,8 @@ class OciBackend:
         answer = self._request("PUT", where, headers=headers, body=content, about=digest, allowed=(400, 404, 500))
         # a repeated request comes too late for its upload, and one at the same time as its equal may fail
         if answer.status >= 300 and self._request("HEAD", self._blob(digest), about=digest, missing=True).status != 200:
+            if "DIGEST_INVALID" in str(_json(answer).get("errors")):
+                raise Invalid(f"{digest} changed on its way to {self.url}", hint="try again: it begins anew")
             raise self._refusal(answer, "PUT", digest)
 
     def _put_manifest(self, digest: Digest, size: int) -> None:
@@ -314,19 +316,13 @@ class OciUpload:
     def send(self, number: int, content: bytes | bytearray) -> None:
         end = number * PART + len(content)
         rest = bytes(memoryview(content)[self._had - end :])
-        try:
-            self._where = self._backend.append(self._where, self._had, rest, self._digest)
-        except Unreachable:
-            self._begun.pause()
-            raise
+        self._where = self._backend.append(self._where, self._had, rest, self._digest)
         self._had = end
         self._begun.keep(self._where)
 
     def finish(self) -> None:
-        try:
-            self._backend.complete(self._where, self._digest, self._size)
-        finally:
-            self._begun.forget()
+        self._backend.complete(self._where, self._digest, self._size)
+        self._begun.forget()
 
     def abort(self) -> None:
         self._backend.cancel(self._where, self._digest)

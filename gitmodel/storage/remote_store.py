@@ -155,13 +155,13 @@ class RemoteStore:
         upload = self.backend.upload(digest, size)
         try:
             self._send_parts(upload, source, size, sent)
+            upload.finish()
         except (Invalid, Conflict):  # these bytes are of no use to a later try
             upload.abort()
             raise
         except BaseException:
             upload.pause()
             raise
-        upload.finish()
 
     def open(self, digest: Digest) -> BinaryIO:
         """Open the object for reading once, from its beginning to its end.
