@@ -15,11 +15,12 @@ from gitmodel.domain.urls import holds_credentials, scheme_of, shown_url
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
 from gitmodel.storage.reading import VerifyingReader
 from gitmodel.storage.sources import find_source, open_source
+from gitmodel.storage.stores import Unwritable
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse
 
-    from gitmodel.storage.stores import ArtifactStore, Leftover, Sent, StoredObject
+    from gitmodel.storage.stores import ArtifactStore, Leftover, StoredObject
 
 CHUNK = 1 << 20
 HEAD = 1 << 16
@@ -89,7 +90,7 @@ def read_once(found: External, *, progress: Callable[[int, int], None] | None = 
     return Read(PREFIX + hashed.hexdigest(), size, head)
 
 
-class ExternalStore:
+class ExternalStore(Unwritable):
     """The one artifact at a URI as a store that can only be read; an `ArtifactStore`."""
 
     shared = True
@@ -139,22 +140,7 @@ class ExternalStore:
     def leftovers(self) -> list[Leftover]:
         return []
 
-    def create(self) -> None:
-        raise self._refusal()
-
-    def put_stream(self, source: BinaryIO, *, sent: Sent | None = None) -> tuple[Digest, int]:
-        raise self._refusal()
-
-    def put_known(self, digest: Digest, size: int, source: BinaryIO, *, sent: Sent | None = None) -> None:
-        raise self._refusal()
-
-    def remove(self, digest: Digest) -> None:
-        raise self._refusal()
-
-    def remove_leftover(self, leftover: Leftover) -> None:
-        raise self._refusal()
-
-    def _refusal(self) -> Refused:
+    def refusal(self) -> Refused:
         return Refused(f"{shown_url(self.url)} is not ours to write to", hint="gitmodel only reads external artifacts")
 
 

@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 from gitmodel.domain.digests import Digest
 from gitmodel.errors import GitModelError, NotFound, Refused
-from gitmodel.storage.stores import ArtifactStore, Leftover, Sent, StoredObject
+from gitmodel.storage.stores import ArtifactStore, Leftover, Sent, StoredObject, Unwritable
 
 
 class SeveralStores:
@@ -76,7 +76,7 @@ class SeveralStores:
         self._first.remove_leftover(leftover)
 
 
-class ReadOnlyStore(SeveralStores):
+class ReadOnlyStore(Unwritable, SeveralStores):
     """A store that this machine only reads."""
 
     def __init__(self, store: ArtifactStore) -> None:
@@ -86,25 +86,10 @@ class ReadOnlyStore(SeveralStores):
     def origin(self) -> ArtifactStore:
         return ReadOnlyStore(self._first.origin)
 
-    def create(self) -> None:
-        raise self._refusal()
-
-    def put_stream(self, source: BinaryIO, *, sent: Sent | None = None) -> tuple[Digest, int]:
-        raise self._refusal()
-
-    def put_known(self, digest: Digest, size: int, source: BinaryIO, *, sent: Sent | None = None) -> None:
-        raise self._refusal()
-
-    def remove(self, digest: Digest) -> None:
-        raise self._refusal()
-
-    def remove_leftover(self, leftover: Leftover) -> None:
-        raise self._refusal()
-
     def holder(self, digest: Digest) -> ArtifactStore:
         return self._first.holder(digest) if isinstance(self._first, SeveralStores) else self._first
 
-    def _refusal(self) -> Refused:
+    def refusal(self) -> Refused:
         return Refused(
             f"the artifact store {self.url} is read-only on this machine",
             hint="GITMODEL_STORE_READ_ONLY or `git config gitmodel.storeReadOnly` says so",

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
 
 from gitmodel.domain.digests import Digest
-from gitmodel.errors import UsageError
+from gitmodel.errors import Refused, UsageError
 
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
@@ -93,6 +93,29 @@ class ArtifactStore(Protocol):
 
     def remove_leftover(self, leftover: Leftover) -> None:
         """Give up an upload that did not end; what is gone meanwhile is passed over."""
+
+
+class Unwritable:
+    """The half of an `ArtifactStore` that writes, of one that only reads: all of it raises what `refusal` returns."""
+
+    def refusal(self) -> Refused:
+        """Why it is not written to."""
+        raise NotImplementedError
+
+    def create(self) -> None:
+        raise self.refusal()
+
+    def put_stream(self, source: BinaryIO, *, sent: Sent | None = None) -> tuple[Digest, int]:
+        raise self.refusal()
+
+    def put_known(self, digest: Digest, size: int, source: BinaryIO, *, sent: Sent | None = None) -> None:
+        raise self.refusal()
+
+    def remove(self, digest: Digest) -> None:
+        raise self.refusal()
+
+    def remove_leftover(self, leftover: Leftover) -> None:
+        raise self.refusal()
 
 
 def open_store(url: str, *, default_root: Path) -> ArtifactStore:
