@@ -80,7 +80,7 @@ def _commit(
     if rules.record == "versioned" and not (record.versions or plans):
         return None
     if succeeded:
-        _check_cached(client.store, results)
+        _check_cached(client.access.everywhere(), results)
     record = fitting(record, client.store)
     batch = Batch(client.repository, _subject(record, kept))
     refused: dict[str, None] = {}

@@ -91,6 +91,8 @@ def pin(client: Client, pipeline: str, graph: Graph, default: ModelConfig | None
     given = {node.name: node.step.model_config or default for node in graph.nodes.values()}
     chosen = {name: config for name, config in given.items() if config is not None}
     found = client.repository.read(lambda snapshot: _resolve(snapshot, graph, chosen, client.access.place))
+    for config in found.configs.values():
+        client.access.urls(config.name)  # that a store cannot be used is known before a step runs
     _report_differences(found)
     targets: dict[str, Target] = {}
     made: dict[str, Target] = {}

@@ -116,7 +116,7 @@ def reproduce(
         add_code(code, commit, place / "code")
         try:
             with _registry(client, before, place / "registry") as scratch:
-                _copy_inputs(client.store, scratch.store, taken(run))
+                _copy_inputs(client.access.everywhere(), scratch.store, taken(run))
                 answer = _run_there(client, scratch, place / "code", run, given, executor)
                 return _compared(client, scratch, name, record, run, commit, answer)
         finally:
@@ -281,7 +281,7 @@ def _compared(
         packages = tuple(row for row in compare_values(*lists) if not row.same)
     except GitModelError as error:
         unknown.append((f"the packages of then are not known: {error.message}", error.hint))
-    outputs = tuple(_outputs(run, again, _Known(client.store, record), _Known(scratch.store, made)))
+    outputs = tuple(_outputs(run, again, _Known(client.access.everywhere(), record), _Known(scratch.store, made)))
     metadata = compare_values(record.metadata, made.metadata if made else {})
     changed = is_changed(run.code, commit)
     return Reproduced(name, run.id, commit, outputs, metadata, packages, changed, tuple(unknown))

@@ -143,7 +143,7 @@ class _Coordinator:
         self._scratch = scratch
         self._tries: dict[str, int] = {}
         self._keys: dict[str, str] = {}
-        self._store = {"url": client.store_url, "root": str(client.store_root), "probe": work.packages}
+        self._stores = {model: client.access.urls(model) for model in ("", *(t.model for t in work.targets.values()))}
         self._running: dict[Future[Any], str] = {}
         self._suspects: deque[tuple[Node, dict[str, Any]]] = deque()
 
@@ -255,7 +255,7 @@ class _Coordinator:
         digests = {name: ref["digest"] for name, ref in inputs.items()}
         key = self._keys[node.name] = cache_key(node, digests, target.model if target else "")
         found = self._journal.find_step(key)
-        if found is None or not all(is_there(self._client.store, output) for output in found["outputs"]):
+        if found is None or not all(is_there(self._client.access.everywhere(), output) for output in found["outputs"]):
             return False
         plans = [plan if "ref" in plan or target is None else _replanned(plan, target) for plan in found["plans"]]
         self._record(node.name, {**found, "plans": plans, "status": "cached", "seconds": 0.0})
@@ -265,7 +265,11 @@ class _Coordinator:
         target = self._work.targets.get(node.name)
         return {
             "step": {} if self._shares else location(node.step),
-            "store": self._store,
+            "store": {
+                "urls": self._stores[target.model if target else ""],
+                "root": str(self._client.store_root),
+                "probe": self._work.packages,
+            },
             "scratch": self._scratch,
             "inputs": inputs,
             "outputs": list(node.outputs),

@@ -29,8 +29,8 @@ from gitmodel.pipelines.config import ModelConfig, Secret
 from gitmodel.pipelines.context import Plan, StepContext, within
 from gitmodel.pipelines.steps import OutputSpec, Step
 from gitmodel.storage import artifacts
-from gitmodel.storage.access import open_place
-from gitmodel.storage.stores import ArtifactStore, open_store
+from gitmodel.storage.access import open_place, open_urls
+from gitmodel.storage.stores import ArtifactStore
 
 # The name under which a worker imports the script that was run as `__main__`.
 SCRIPT = "__gitmodel_main__"
@@ -185,8 +185,8 @@ class _Scratch:
         return self._folder / name
 
 
-def _reach_store(wanted: dict[str, str], *, shared: bool) -> ArtifactStore:
-    store = open_store(wanted["url"], default_root=Path(wanted["root"]))
+def _reach_store(wanted: dict[str, Any], *, shared: bool) -> ArtifactStore:
+    store = open_urls(wanted["urls"], Path(wanted["root"]))
     # A worker on another machine would make a store of its own, where nobody finds what it keeps.
     if not shared and not store.holds(wanted["probe"]):
         raise Unreachable(

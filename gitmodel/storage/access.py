@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gitmodel.domain import paths, records
 from gitmodel.domain.purging import purges
 from gitmodel.domain.records import ArtifactLink
+from gitmodel.domain.snapshot import Snapshot
 from gitmodel.domain.stores import CLONE, DEFAULT, check_store
 from gitmodel.domain.urls import is_local, scheme_of, shown_url
 from gitmodel.errors import Invalid, Refused, Unreachable
@@ -139,6 +141,23 @@ class Access:
         """
         return self._without_purged(self._of_model(model))
 
+    def everywhere(self) -> ArtifactStore:
+        """Where anything that the registry names is looked for: the default store, then the others it names."""
+        names = self._repository.head().registry().stores
+        if not names:
+            return self.default()
+        return self._without_purged(SeveralStores(self.open(), [self._opener(name) for name in names]))
+
+    def urls(self, model: str = "") -> list[str]:
+        """The URLs of the stores of `of_model`, for other processes; those of `everywhere` without a model.
+
+        Raises as `of_model` does, NotFound excepted: a new model keeps its artifacts in the default store.
+        """
+        own = self._own(self._repository.head(), model) if model else DEFAULT
+        self.open(own)
+        others = [named for named in self.stores() if named.name != own and named.trusted]
+        return [named.url for named in (self.named(own), *others)]
+
     def every(self) -> ArtifactStore:
         """All stores of the registry, the default one first; what was purged, too."""
         others = [named.name for named in self.places() if named.name != DEFAULT]
@@ -153,9 +172,8 @@ class Access:
         registry = snapshot.registry()
         if not registry.stores:
             return self.open()
-        own = snapshot.model(snapshot.current_name(model)).store or DEFAULT
-        if own not in (DEFAULT, *registry.stores):
-            raise Invalid(f"{model} keeps its artifacts in {own}, which is no store", hint="run `git model check`")
+        snapshot.model(snapshot.current_name(model))  # raises NotFound
+        own = self._own(snapshot, model)
         others = [name for name in (DEFAULT, *registry.stores) if name != own]
         return SeveralStores(self.open(own), [self._opener(name) for name in others])
 
@@ -175,10 +193,16 @@ class Access:
         self.source(model, link)
         if link.uri is not None:
             return {"uri": link.uri, "version_id": link.version_id or "", "digest": link.digest, "size": link.size}
-        snapshot = self._repository.head()
-        own = snapshot.model(snapshot.current_name(model)).store or DEFAULT
-        others = [named for named in self.stores() if named.name != own and named.trusted]
-        return {"urls": [named.url for named in (self.named(own), *others)]} if snapshot.registry().stores else {}
+        return {"urls": self.urls(model)} if self._repository.head().registry().stores else {}
+
+    @staticmethod
+    def _own(snapshot: Snapshot, model: str) -> str:
+        """The name of the store of *model*."""
+        record = snapshot.load(paths.model_file(snapshot.current_name(model)), records.MODEL)
+        own = (record.store if record is not None else None) or DEFAULT
+        if own not in (DEFAULT, *snapshot.registry().stores):
+            raise Invalid(f"{model} keeps its artifacts in {own}, which is no store", hint="run `git model check`")
+        return own
 
     def trust_bucket(self, uri: str) -> None:
         """Trust the bucket of the external artifact that a person named on this machine."""
@@ -202,17 +226,20 @@ class Access:
 
 
 def open_place(place: Mapping[str, Any], store: ArtifactStore, root: Path) -> ArtifactStore:
-    """What `Access.place` described, where *store* is the default one, and *root* that of the clone's own."""
+    """What `Access.place` described, where *store* is that of {}, and *root* the folder of the clone's own."""
     if "uri" in place:
         return ExternalStore(place["uri"], place["version_id"], place["digest"], place["size"])
-    if "urls" not in place:
-        return store
+    return open_urls(place["urls"], root) if "urls" in place else store
+
+
+def open_urls(urls: Sequence[str], root: Path) -> ArtifactStore:
+    """The stores that `Access.urls` named, the first of them to write to."""
 
     def opener(url: str) -> Callable[[], ArtifactStore]:
         return lambda: open_store(url, default_root=root)
 
-    first, *others = place["urls"]
-    return SeveralStores(opener(first)(), [opener(url) for url in others])
+    first, *others = urls
+    return SeveralStores(opener(first)(), [opener(url) for url in others]) if others else opener(first)()
 
 
 def trust(repository: Repository, url: str) -> bool:

@@ -1,12 +1,15 @@
-"""Steps take artifacts that stay where they are, and those of models with a store of their own."""
+"""Steps take artifacts that stay where they are, and take from and give to the stores that models have of their own."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from gitmodel import ExternalArtifact, ModelConfig, pipeline, step
+from gitmodel.domain import codec, records
 from gitmodel.domain.digests import digest_of
-from gitmodel.errors import Conflict
+from gitmodel.domain.snapshot import Change
+from gitmodel.errors import Conflict, Refused
 from gitmodel.pipelines import RunFailed
 from gitmodel.storage.local_store import LocalStore
 
@@ -77,3 +80,58 @@ def test_a_run_names_nothing_that_was_cleaned_up_while_it_was_under_way(client):
     with pytest.raises(Conflict, match="what step given returned earlier was removed"):
         reuse.run(client=client, store=str(client.store_root))
     assert [found.number for found in client.get_model("demo").versions] == [1]
+
+
+@step
+def produce(text: str) -> str:
+    return text
+
+
+@step
+def extend(text: str) -> str:
+    return f"{text}!"
+
+
+@pipeline(model_config=ModelConfig(name="demo", create_new_model_version=True))
+def give_to_demo(text: str = "made"):
+    extend(produce(text))
+
+
+@pipeline(model_config=ModelConfig(name="fresh", create_new_model_version=True))
+def give_to_fresh(text: str = "made"):
+    extend(produce(text))
+
+
+@pytest.mark.parametrize("executor", ["in-order", "processes:2"])
+def test_what_a_run_makes_for_a_model_goes_to_the_store_of_the_model(client, demo, tmp_path, executor):
+    run = give_to_demo.run(client=client, executor=executor)
+    made = {digest_of(b"made"), digest_of(b"made!")}
+    archive, default = LocalStore(tmp_path / "archive"), client.access.open()
+    assert made <= set(archive.digests())
+    assert not made & set(default.digests())
+    artifact = client.get_version("demo@latest").get_artifact("extend")
+    assert (artifact.load(), artifact.digest) == ("made!", digest_of(b"made!"))
+    assert not any(found.error for found in client.verify())
+    # the run took it from its own store, and takes it from there again
+    again = give_to_demo.run(client=client, executor=executor)
+    assert [step.status for step in again.steps] == ["cached", "cached"]
+    assert run.steps[0].outputs == again.steps[0].outputs
+
+
+def test_a_model_that_is_new_gives_to_the_default_store(client, demo, tmp_path):
+    give_to_fresh.run(client=client)
+    assert digest_of(b"made!") in set(client.access.open().digests())
+    assert digest_of(b"made!") not in set(LocalStore(tmp_path / "archive").digests())
+
+
+def test_a_store_of_the_model_that_is_not_trusted_ends_a_run_before_its_first_step(client, demo):
+    def elsewhere(snapshot):
+        record = replace(snapshot.registry(), stores={"archive": "sftp://files.test/srv/models"})
+        return Change(None, "Name another store", files={"gitmodel.toml": codec.encode(records.REGISTRY, record)})
+
+    client.repository.transact(elsewhere)
+    with pytest.raises(Refused, match="not told to trust") as caught:
+        give_to_demo.run(client=client)
+    assert "git model store trust archive" in caught.value.hint
+    assert [model.name for model in client.list_models()] == ["demo"]
+    assert client.get_version("demo@latest").number == 1
