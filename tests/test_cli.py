@@ -619,6 +619,15 @@ def test_doctor_finds_and_mends(iris, capsys, git):
     assert "train of iris@1" in out
 
 
+def test_doctor_goes_on_where_the_store_is_gone(iris, capsys, tmp_path, git, monkeypatch):
+    git(iris, "update-ref", "-d", "refs/tags/model/iris/production")
+    monkeypatch.setenv("GITMODEL_STORE", (tmp_path / "gone").as_uri())
+    code, out, _ = ask(capsys, "doctor")
+    assert code == 5
+    assert "model/iris/production is at nothing" in out
+    assert "is not there" in out
+
+
 def test_a_store_that_is_gone_ends_with_7(iris, capsys, tmp_path):
     store = tmp_path / "shared"
     assert ask(capsys, "init", "--store", store)[0] == 0

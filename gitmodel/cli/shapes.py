@@ -563,11 +563,13 @@ PULLED = Shape(
         "remote": "text: the remote's name",
         "commit": "text: the commit of the metadata branch now, or null",
         "changed": "true if the branch or a stage tag moved",
+        "commits": "number of commits that came",
         "artifacts": "number of artifacts that were fetched",
         "replayed": "number of local commits that were made again on the remote's",
         "renumbered": "list of text: versions that got another number, as `MODEL OLD -> NEW`",
         "conflicts": "list of text: where both sides changed one thing, and the remote's stands",
         "moved": "list of text: the stage tags that moved here, as `MODEL@STAGE`",
+        "set_back": "list of text: the stage tags that somebody moved there, away from what the branch records",
     },
 )
 PUSHED = Shape(

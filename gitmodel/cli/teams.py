@@ -87,13 +87,17 @@ def pull(invocation: Invocation, name: str | None, rewound: bool, artifacts: boo
         "remote": done.remote,
         "commit": done.tip or None,
         "changed": done.changed,
+        "commits": done.commits,
         "artifacts": fetched,
         "replayed": done.replayed,
         "renumbered": done.renumbered,
         "conflicts": done.conflicts,
         "moved": _names(done.moved),
+        "set_back": done.set_back,
     }
-    said = [f"pulled from {done.remote}" if done.changed else f"nothing new from {done.remote}"]
+    came = [_count(done.commits, "commit")] if done.commits else []
+    came += [_count(len(done.moved), "stage tag")] if done.moved else []
+    said = [f"pulled {', '.join(came)} from {done.remote}" if came else f"nothing new from {done.remote}"]
     said += _told(done)
     said += [f"fetched {_count(fetched, 'artifact')}"] if fetched else []
     invocation.output.outcome("\n".join(said), shapes.PULLED, fields, name=done.tip)
@@ -167,6 +171,11 @@ def _warn(invocation: Invocation, done: Pulled) -> None:
     for conflict in done.conflicts:
         branch = invocation.client.repository.branch.removeprefix("refs/heads/")
         invocation.output.warn(conflict, f"what you had is in `git log {branch}@{{1}}`; do it again if it still holds")
+    for name in done.set_back:
+        invocation.output.warn(
+            f"somebody moved the tag {name} at {done.remote} away from what the branch records",
+            "ask who did it; `git model apply --push` puts what is recorded in force again",
+        )
 
 
 def _told(done: Pulled) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from gitmodel.domain import stages as planning
@@ -134,7 +135,9 @@ def _reservations(repository: Repository) -> Iterator[Finding]:
 
 def _leftovers(repository: Repository, store: ArtifactStore) -> Iterator[Finding]:
     found = [str(path) for path in repository.writers.leftovers()]
-    found += [leftover.name for leftover in store.leftovers()] if isinstance(store, LocalStore) else []
+    if isinstance(store, LocalStore):
+        with suppress(Unreachable):  # where an artifact is wanted of it, that was said
+            found += [leftover.name for leftover in store.leftovers()]
     for path in found:
         yield Finding("leftover", f"{path} was left by a writer that was killed", _FIX, True, grave=False)
 

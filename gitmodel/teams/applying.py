@@ -12,7 +12,7 @@ from gitmodel.registry.stages import Applied, InForce
 from gitmodel.storage import remotes
 from gitmodel.storage.remotes import RemoteState
 from gitmodel.storage.repository import Repository
-from gitmodel.teams import sync
+from gitmodel.teams import following, sync
 
 
 def apply_at_remote(
@@ -40,7 +40,7 @@ def apply_at_remote(
         names = {repository.snapshot().current_name(name) for name in models}
         moves = {
             ref: move
-            for ref, move in sync.tag_moves(repository, state, state.tip).items()
+            for ref, move in following.tag_moves(repository, state, state.tip).items()
             if not names or ref.model in names
         }
         pushed = _pushed(repository, state, moves)

@@ -11,18 +11,17 @@ from gitmodel.domain import paths
 from gitmodel.domain.carrying import Carried, reworded
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.replaying import replay
-from gitmodel.errors import Conflict, Invalid, Refused, Unreachable, Unsigned
-from gitmodel.registry import admission
+from gitmodel.errors import Conflict, Refused, Unreachable, Unsigned
 from gitmodel.storage import remotes, signatures
 from gitmodel.storage.artifacts import Progress
 from gitmodel.storage.differences import changed_paths
 from gitmodel.storage.git import ZERO
 from gitmodel.storage.kept_code import PushedCode
 from gitmodel.storage.log import changes_between
-from gitmodel.storage.objects import NewObject
 from gitmodel.storage.remotes import RemoteMoved, RemoteState
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.stores import ArtifactStore
+from gitmodel.teams import following
 from gitmodel.teams.transfers import upload
 
 _TXN = "%(trailers:key=Txn,valueonly,separator=%x20)"
@@ -30,19 +29,22 @@ _TXN = "%(trailers:key=Txn,valueonly,separator=%x20)"
 
 @dataclass
 class Pulled:
-    """What a pull did: *tip* is the branch now; *replayed* local commits were made anew on the remote's.
+    """What a pull did: *tip* is the branch now, *commits* came; *replayed* local ones were made anew on the remote's.
 
     *renumbered* versions got another number ("iris 4 -> 5"); of *conflicts* the remote's side stands. *before* is the
-    commit that the branch was at ("": none).
+    commit that the branch was at ("": none). *set_back* says which stage tags somebody moved at the remote, since it
+    was last seen, away from what its branch records.
     """
 
     remote: str
     tip: str
     before: str = ""
+    commits: int = 0
     replayed: int = 0
     renumbered: list[str] = field(default_factory=list)
     conflicts: list[str] = field(default_factory=list)
     moved: list[StageRef] = field(default_factory=list)
+    set_back: list[str] = field(default_factory=list)
 
     @property
     def changed(self) -> bool:
@@ -112,7 +114,7 @@ def push(
     done = Pushed(remote, repository.tip())
     while True:
         pulled = pull(repository, remote)
-        if pulled.changed or pulled.conflicts:
+        if pulled.changed or pulled.conflicts or pulled.set_back:
             done.pulled.append(pulled)
         state = remotes.last_state(repository, remote)
         tip = repository.tip()
@@ -183,19 +185,23 @@ def _join(repository: Repository, state: RemoteState) -> Pulled:
     done = Pulled(state.remote, ours or theirs, before=ours)
     if ours and theirs and not _reaches(repository, theirs, ours):
         if not _reaches(repository, ours, theirs):
+            done.commits = count_commits(repository, ours, theirs)
             done.tip = _replay_all(repository, ours, theirs, done)
     elif theirs:
+        done.commits = count_commits(repository, ours, theirs)
         done.tip = theirs
     seen = remotes.branch_ref(state.remote)
     moves = [f"update {repository.branch} {done.tip} {ours or ZERO}"] if done.tip != ours else []
     if theirs != state.last_seen and theirs:
         moves.append(f"update {seen} {theirs} {state.last_seen or ZERO}")
-    tags, drops = _tag_moves(repository, state, done)
-    if moves or tags:
-        repository.move([*moves, *tags], f"gitmodel: pull {state.remote}")
+    done.set_back = [*following.set_back(repository, state)]
+    tags = following.local_moves(repository, state, done.tip)
+    done.moved = [*tags.moved]
+    if moves or tags.lines:
+        repository.move([*moves, *tags.lines], f"gitmodel: pull {state.remote}")
     if state.last_seen and not theirs:
         repository.git.run("update-ref", "--no-deref", "-d", seen, state.last_seen)
-    for ref, old in drops:
+    for ref, old in tags.drops:
         repository.drop_tag(ref, old)
     return done
 
@@ -297,93 +303,6 @@ def _new_versions(repository: Repository, commit: str, changed: list[str]) -> di
     return {model: sorted(numbers) for model, numbers in made.items()}
 
 
-def _tag_moves(
-    repository: Repository, state: RemoteState, done: Pulled
-) -> tuple[list[str], list[tuple[StageRef, str]]]:
-    """What makes each local stage tag equal the remote's, but for stages that unpushed commits change.
-
-    A stage that was put in force here, and that nobody moved there, stays so for the next push. What the rules of a
-    stage do not let into force is not put in force by a pull either.
-    """
-    ours = {ref: repository.tags.id(ref) for ref in repository.tags.all()}
-    changed = _changed_stages(repository, state.tip, done.tip)
-    after = repository.snapshot(done.tip)
-    moves, drops = [], []
-    for ref in sorted({*ours, *state.tags, *changed}):
-        old, there = ours.get(ref, ""), state.tags.get(ref, "")
-        if ref not in changed and old == there:
-            continue
-        wanted = repository.tags.recorded_at(done.tip, ref)
-        recorded = _as_good(repository, ref, wanted, (there, old)) if wanted else ""
-        applied = old == recorded and there == state.last_tags.get(ref, "")
-        new = recorded if ref in changed or applied else there
-        if new == recorded != old and admission.why_not(repository, after, ref):
-            new = there  # it is recorded only, and stays so for `apply`
-        if wanted is not None and new == wanted.id not in (old, there):
-            new = _write_tag(repository, ref, wanted) or there
-        if new and new != old:
-            moves.append(f"update {ref.full} {new} {old or ZERO}")
-            done.moved.append(ref)
-        elif old and not new:
-            drops.append((ref, old))
-            done.moved.append(ref)
-    return moves, drops
-
-
-def _as_good(repository: Repository, ref: StageRef, wanted: NewObject, known: tuple[str, ...]) -> str:
-    """The tag of *known* that says what *wanted* does, as a signed one can, else *wanted* itself."""
-    return next((id for id in known if id and repository.tags.agrees(ref, id, wanted)), wanted.id)
-
-
-def _write_tag(repository: Repository, ref: StageRef, wanted: NewObject) -> str:
-    """Write the tag that a pull sets; "" where a signature is asked for that we cannot give: it waits for `apply`."""
-    try:
-        made = repository.sealing.tag(ref, wanted)
-    except Unsigned:
-        return ""
-    repository.objects.write([made])
-    return made.id
-
-
-def _moves(repository: Repository, state: RemoteState, tip: str) -> tuple[dict[str, tuple[str, str]], list[StageRef]]:
-    """What a push has to move on the remote: each ref with its new and its expected old id."""
-    moves = {} if tip == state.tip else {repository.branch: (tip, state.tip)}
-    tags = tag_moves(repository, state, tip)
-    return {**moves, **{ref.full: move for ref, move in tags.items()}}, [*tags]
-
-
-def tag_moves(repository: Repository, state: RemoteState, tip: str) -> dict[StageRef, tuple[str, str]]:
-    """The stage tags that differ on the remote from those here, of the branch at *tip*: new and expected old id.
-
-    Raises Invalid for one that does not count.
-    """
-    ours = {ref: repository.tags.read(ref) for ref in repository.tags.all()}
-    moves = {}
-    for ref in sorted({*ours, *state.tags}):
-        found, there = ours.get(ref), state.tags.get(ref, "")
-        if (found.id if found else "") == there:
-            continue
-        if found is not None:
-            judged = repository.tags.judge(ref, found, tip)
-            if judged.forged and repository.tip() == tip:
-                raise Invalid(
-                    f"the tag {ref.name} does not count: {judged.forged}", hint="run `git model doctor --fix`"
-                )
-            if judged.forged:
-                continue  # it belongs to a commit that came after *tip*
-        moves[ref] = (found.id if found else "", there)
-    return moves
-
-
-def _changed_stages(repository: Repository, old: str, new: str) -> set[StageRef]:
-    """The stages that the commits from *old* to *new* changed, if only to change them back."""
-    if old == new or not new:
-        return set()
-    commits = changes_between(repository, old, new)
-    found = (paths.parse_path(path) for path in {path for _, changed in commits for path in changed})
-    return {StageRef(what.model, what.key) for what in found if what is not None and what.kind in ("stage", "alias")}
-
-
 def _reaches(repository: Repository, tip: str, commit: str) -> bool:
     return tip == commit or repository.git.lines("merge-base", tip, commit, answers=(0, 1)) == [commit]
 
@@ -392,3 +311,10 @@ def count_commits(repository: Repository, old: str, new: str) -> int:
     """How many commits *new* ("": none) has by its first parents and *old* has not."""
     more = [f"^{old}"] if old else []
     return int(repository.git.lines("rev-list", "--count", "--first-parent", new, *more)[0]) if new else 0
+
+
+def _moves(repository: Repository, state: RemoteState, tip: str) -> tuple[dict[str, tuple[str, str]], list[StageRef]]:
+    """What a push has to move on the remote: each ref with its new and its expected old id."""
+    moves = {} if tip == state.tip else {repository.branch: (tip, state.tip)}
+    tags = following.tag_moves(repository, state, tip)
+    return {**moves, **{ref.full: move for ref, move in tags.items()}}, [*tags]

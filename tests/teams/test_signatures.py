@@ -406,6 +406,21 @@ class TestTeam:
             client.pull()
         assert refs(team.bare)[TAG] == tags[TAG] == refs(team.folder / "bob")[TAG]
 
+    def test_an_old_tag_that_is_set_back_is_as_valid_as_it_was_and_told(self, team):
+        """Its signature says that it was in force, not that it is: the branch says what is recorded."""
+        old = refs(team.bare)[TAG]
+        promote(team.ada, 3)
+        team.ada.push()
+        assert team.bob.pull().set_back == []
+        run(team.bare, "update-ref", TAG, old)
+        assert team.bob.pull().set_back == ["model/iris/production"]
+        (state,) = [one for one in team.bob.get_model("iris").stages if one.name == "production"]
+        assert (state.recorded, state.in_force, state.pending) == (3, 2, True)
+        found = [one.message for one in doctor.examine(team.bob.repository, team.bob.store) if one.about == "tag"]
+        assert found == ["model/iris/production is at 2, and the branch says 3"]
+        assert team.ada.apply(push=True).moved == (PRODUCTION,)
+        assert refs(team.bare)[TAG] != old
+
     def test_a_service_that_has_only_the_tag_judges_it_by_a_list_of_its_own(self, team, keys, tmp_path):
         service = {**os.environ, "GITMODEL_STORE": team.store}
         allowed = tmp_path / "mine"

@@ -311,9 +311,31 @@ def test_a_tag_that_was_moved_back_there_is_not_put_in_force_again_by_a_push(ada
     bob.pull()
     git(bare, "update-ref", "refs/tags/model/iris/production", old)
     bob.register_model("other")
-    bob.push()
+    (pulled,) = bob.push().pulled
+    assert pulled.set_back == ["model/iris/production"]
     assert refs(bare)["refs/tags/model/iris/production"] == old
     assert bob.get_model("iris").stages[0].pending
+    assert bob.pull().set_back == []
+
+
+def test_a_tag_that_was_taken_away_there_is_said(ada, bob, bare, git):
+    git(bare, "update-ref", "-d", "refs/tags/model/iris/production")
+    assert bob.pull().set_back == ["model/iris/production"]
+    assert held(bob) == {}
+
+
+def test_promotions_demotions_and_renames_of_others_are_no_tags_set_back(ada, bob):
+    ada.get_version("iris@3").set_stage("staging")
+    ada.get_version("iris@1").set_stage("production")
+    ada.push()
+    assert bob.pull().set_back == []
+    ada.get_model("iris").demote("staging")
+    ada.get_model("iris").rollback("production")
+    ada.push()
+    assert bob.pull().set_back == []
+    ada.update_model("iris", new_name="flower")
+    ada.push()
+    assert bob.pull().set_back == []
 
 
 def test_a_remote_that_was_rewound_is_said_and_what_is_here_is_kept(ada, bob, bare, git):

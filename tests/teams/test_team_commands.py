@@ -36,7 +36,23 @@ def test_two_people_come_together_on_the_command_line(team, ada, bob, capsys, mo
         "hint: what you had is in `git log gitmodel@{1}`; do it again if it still holds\n"
     )
     assert ask(capsys, "-C", "carol", "push") == (0, "origin has everything\n", "")
-    assert ask(capsys, "-C", "bob", "pull")[:2] == (0, "pulled from origin\n")
+    assert ask(capsys, "-C", "bob", "pull")[:2] == (0, "pulled 3 commits, 1 stage tag from origin\n")
+
+
+def test_a_tag_that_somebody_set_back_is_told(ada, bob, bare, capsys, git, team):
+    old = refs(bare)["refs/tags/model/iris/production"]
+    ada.get_version("iris@3").set_stage("production")
+    ada.push()
+    bob.pull()
+    git(bare, "update-ref", "refs/tags/model/iris/production", old)
+    code, out, err = ask(capsys, "-C", team.folder / "bob", "pull")
+    assert (code, out) == (0, "pulled 1 stage tag from origin\n")
+    assert err == (
+        "warning: somebody moved the tag model/iris/production at origin away from what the branch records\n"
+        "hint: ask who did it; `git model apply --push` puts what is recorded in force again\n"
+    )
+    assert ask(capsys, "-C", team.folder / "bob", "apply", "--push")[0] == 0
+    assert refs(bare)["refs/tags/model/iris/production"] != old
 
 
 def test_a_number_that_was_not_pushed_is_shown_as_local(team, ada, capsys):

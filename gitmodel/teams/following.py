@@ -1,0 +1,130 @@
+"""Stage tags of two registries that come together: which move here with a pull, and there with a push."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gitmodel.domain import paths
+from gitmodel.domain.refs import StageRef
+from gitmodel.errors import Invalid, Unsigned
+from gitmodel.registry import admission
+from gitmodel.storage.git import ZERO
+from gitmodel.storage.log import changes_between
+from gitmodel.storage.objects import NewObject
+from gitmodel.storage.remotes import RemoteState
+from gitmodel.storage.repository import Repository
+from gitmodel.storage.stage_tags import target_of
+
+
+@dataclass(frozen=True)
+class LocalMoves:
+    """The tags that a pull moves here: *lines* of the transaction, *drops* after it with their old ids; all *moved*."""
+
+    lines: tuple[str, ...]
+    drops: tuple[tuple[StageRef, str], ...]
+    moved: tuple[StageRef, ...]
+
+
+def local_moves(repository: Repository, state: RemoteState, tip: str) -> LocalMoves:
+    """What makes each local stage tag equal the remote's, but for stages that unpushed commits up to *tip* change.
+
+    A stage that was put in force here, and that nobody moved there, stays so for the next push. What the rules of a
+    stage do not let into force is not put in force by a pull either.
+    """
+    ours = {ref: repository.tags.id(ref) for ref in repository.tags.all()}
+    changed = _changed_stages(repository, state.tip, tip)
+    after = repository.snapshot(tip)
+    moves, drops, moved = [], [], []
+    for ref in sorted({*ours, *state.tags, *changed}):
+        old, there = ours.get(ref, ""), state.tags.get(ref, "")
+        if ref not in changed and old == there:
+            continue
+        wanted = repository.tags.recorded_at(tip, ref)
+        recorded = _as_good(repository, ref, wanted, (there, old)) if wanted else ""
+        applied = old == recorded and there == state.last_tags.get(ref, "")
+        new = recorded if ref in changed or applied else there
+        if new == recorded != old and admission.why_not(repository, after, ref):
+            new = there  # it is recorded only, and stays so for `apply`
+        if wanted is not None and new == wanted.id not in (old, there):
+            new = _write_tag(repository, ref, wanted) or there
+        if new and new != old:
+            moves.append(f"update {ref.full} {new} {old or ZERO}")
+            moved.append(ref)
+        elif old and not new:
+            drops.append((ref, old))
+            moved.append(ref)
+    return LocalMoves(tuple(moves), tuple(drops), tuple(moved))
+
+
+def tag_moves(repository: Repository, state: RemoteState, tip: str) -> dict[StageRef, tuple[str, str]]:
+    """The stage tags that differ on the remote from those here, of the branch at *tip*: new and expected old id.
+
+    Raises Invalid for one that does not count.
+    """
+    ours = {ref: repository.tags.read(ref) for ref in repository.tags.all()}
+    moves = {}
+    for ref in sorted({*ours, *state.tags}):
+        found, there = ours.get(ref), state.tags.get(ref, "")
+        if (found.id if found else "") == there:
+            continue
+        if found is not None:
+            judged = repository.tags.judge(ref, found, tip)
+            if judged.forged and repository.tip() == tip:
+                raise Invalid(
+                    f"the tag {ref.name} does not count: {judged.forged}", hint="run `git model doctor --fix`"
+                )
+            if judged.forged:
+                continue  # it belongs to a commit that came after *tip*
+        moves[ref] = (found.id if found else "", there)
+    return moves
+
+
+def set_back(repository: Repository, state: RemoteState) -> Iterator[str]:
+    """Which stage tags were what the branch at the remote records, and are so no more, though it still records that.
+
+    Whoever may move a tag can bring an old one back, whose signature is as valid as it was.
+    """
+    for ref, last in state.last_tags.items():
+        now = state.tags.get(ref, "")
+        if now == last or not state.tip or not _is_due(repository, ref, last, state.tip):
+            continue
+        wanted = repository.tags.recorded_at(state.tip, ref)
+        was, still = (wanted is not None and repository.tags.agrees(ref, id, wanted) for id in (last, now))
+        if was and not still:
+            yield ref.name
+
+
+def _is_due(repository: Repository, ref: StageRef, tag: str, tip: str) -> bool:
+    """Whether the branch at *tip* has the stage's file that *tag* froze; if so, it may record what the tag says."""
+    try:
+        target = target_of(ref, repository.reader.get(tag))[0]
+        then, now = repository.files(target), repository.files(tip)
+        files = (paths.stage_file(ref.model, ref.stage), paths.alias_file(ref.model, ref.stage))
+        return any((id := now.id(path)) is not None and id == then.id(path) for path in files)
+    except Invalid:
+        return False
+
+
+def _as_good(repository: Repository, ref: StageRef, wanted: NewObject, known: tuple[str, ...]) -> str:
+    """The tag of *known* that says what *wanted* does, as a signed one can, else *wanted* itself."""
+    return next((id for id in known if id and repository.tags.agrees(ref, id, wanted)), wanted.id)
+
+
+def _write_tag(repository: Repository, ref: StageRef, wanted: NewObject) -> str:
+    """Write the tag that a pull sets; "" where a signature is asked for that we cannot give: it waits for `apply`."""
+    try:
+        made = repository.sealing.tag(ref, wanted)
+    except Unsigned:
+        return ""
+    repository.objects.write([made])
+    return made.id
+
+
+def _changed_stages(repository: Repository, old: str, new: str) -> set[StageRef]:
+    """The stages that the commits from *old* to *new* changed, if only to change them back."""
+    if old == new or not new:
+        return set()
+    commits = changes_between(repository, old, new)
+    found = (paths.parse_path(path) for path in {path for _, changed in commits for path in changed})
+    return {StageRef(what.model, what.key) for what in found if what is not None and what.kind in ("stage", "alias")}
