@@ -1,6 +1,6 @@
 """The artifact store in a bucket of Google Cloud Storage.
 
-google-auth finds credentials; urllib3 carries the requests of https://cloud.google.com/storage/docs/json_api. A large
+google-auth finds credentials; libcurl carries the requests of https://cloud.google.com/storage/docs/json_api. A large
 object goes in one resumable session, whose address is kept on this machine; Google ends sessions after a week.
 """
 

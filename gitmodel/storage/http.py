@@ -1,82 +1,191 @@
-"""Requests to a server, repeated while that may help, and its silence in words."""
+"""Requests to a server, repeated while that may help, and its silence in words.
+
+libcurl carries them, and signs those that say with what. Its options are those of
+https://curl.se/libcurl/c/curl_easy_setopt.html.
+"""
 
 from __future__ import annotations
 
+import io
+import os
 import random
+import ssl
+import threading
 import time
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
-from gitmodel.errors import Unreachable
+from gitmodel.errors import Unreachable, UsageError
 from gitmodel.storage.stores import library
 
 PASSING = (408, 425, 429, 500, 502, 503, 504)
-CONNECTIONS = 16
+BUFFER = 256 << 10
+_OLDEST = (8, 10)  # of libcurl: older ones sign some queries wrongly
+_AT_ONCE = 1 << 20  # bodies of so many bytes are handed to libcurl in one piece
 
 
 class Answer(NamedTuple):
-    """What a server answered; the case of the names of *headers* does not matter."""
+    """What a server answered; the names of *headers* are in lower case."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
 
 
+class Key(NamedTuple):
+    """What requests are signed with, by version 4 of AWS's signature."""
+
+    region: str
+    access_key: str
+    secret_key: str
+
+
+class Request(NamedTuple):
+    """What is sent: *headers* with names in lower case, signed if there is a *key*."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str]
+    body: bytes | bytearray = b""
+    key: Key | None = None
+
+
 class Server:
-    """The server at *base* (scheme and host); *name* is what messages call it. It is used by many threads."""
+    """The server at *base* (scheme and host); *name* is what messages call it. It is used by many threads.
+
+    *timeout* is in seconds, without a sign of life.
+    """
 
     def __init__(self, base: str, name: str, *, timeout: float, attempts: int, extra: str) -> None:
-        urllib3 = library("urllib3", extra=extra)
         self.base = base
         self._name = name
+        self._timeout = timeout
         self._attempts = attempts
-        settings = {
-            "maxsize": CONNECTIONS,
-            "block": False,
-            "timeout": urllib3.Timeout(connect=min(timeout, 10.0), read=timeout),
-            "retries": False,
-        }
-        proxy = _proxy(base)
-        self._others = urllib3.ProxyManager(proxy, **settings) if proxy else urllib3.PoolManager(**settings)
-        # without a proxy the server's own pool is asked: to look for it each time takes a fifth of a small request
-        self._own = None if proxy else self._others.connection_from_url(base)
-        self._failures = (urllib3.exceptions.HTTPError, OSError)
+        self._curl = library("pycurl", extra=extra)
+        version = str(self._curl.version_info()[1])
+        if tuple(map(int, version.split(".")[:2])) < _OLDEST:
+            raise UsageError(
+                f"artifact stores on servers need libcurl {'.'.join(map(str, _OLDEST))}, and pycurl has {version} here",
+                hint="pip install --force-reinstall --only-binary :all: pycurl",
+            )
+        self._proxy = _proxy(base)
+        self._idle: list[Any] = []  # handles, each with its open connection
+        self._process = os.getpid()
 
     def request(
-        self, method: str, path: str, *, headers: Callable[[], dict[str, str]], body: bytes | bytearray, what: str
+        self,
+        method: str,
+        path: str,
+        *,
+        headers: Callable[[], Mapping[str, str]],
+        body: bytes | bytearray = b"",
+        key: Callable[[], Key] | None = None,
+        what: str,
     ) -> Answer:
-        """The answer to a request that may be repeated; *headers* are made anew for each try, since they are signed.
+        """The answer to a request that may be repeated; *headers* and *key* are asked for anew for each try.
 
         Raises Unreachable if there is none, or if the server is not well for too long.
         """
-        return self._ask(method, self.base + path, headers, body, what)
+        url = self.base + path
+        return self._ask(lambda: Request(method, url, headers(), body, key() if key else None), self._proxy, what)
 
     def elsewhere(self, url: str, headers: Mapping[str, str], *, what: str) -> Answer:
         """The answer to a GET of another server's *url*."""
-        return self._ask("GET", url, lambda: dict(headers), b"", what)
+        return self._ask(lambda: Request("GET", url, headers), _proxy(url), what)
 
-    def _send(self, method: str, url: str, **options: Any) -> Any:
-        if self._own is not None and url.startswith(f"{self.base}/"):
-            return self._own.urlopen(method, url[len(self.base) :], **options)
-        return self._others.urlopen(method, url, **options)
-
-    def _ask(
-        self, method: str, url: str, headers: Callable[[], dict[str, str]], body: bytes | bytearray, what: str
-    ) -> Answer:
+    def _ask(self, request: Callable[[], Request], proxy: str, what: str) -> Answer:
         for attempt in range(1, self._attempts + 1):
             try:
-                found = self._send(method, url, body=body or None, headers=headers(), redirect=False, retries=False)
+                found = self._send(request(), proxy)
                 if found.status not in PASSING or attempt == self._attempts:
-                    return Answer(found.status, found.headers, found.data)
-            except self._failures as error:
-                if attempt == self._attempts or _final(error):
+                    return found
+            except _Failure as failure:
+                if attempt == self._attempts or failure.final:
                     raise Unreachable(
-                        f"the artifact store {self._name} cannot be reached at {self.base} ({what}): {_why(error)}",
+                        f"the artifact store {self._name} cannot be reached at {self.base} ({what}): {failure}",
                         hint="see that the server runs and that its address is right, then run the same command again: "
                         "what was sent already is not sent again",
-                    ) from error
+                    ) from failure
             pause_after(attempt)
         raise AssertionError("the loop returns or raises")
+
+    def _send(self, request: Request, proxy: str) -> Answer:
+        if threading.current_thread() is not threading.main_thread():
+            return self._transfer(request, proxy)
+        # the main thread is the one that Ctrl-C interrupts, and libcurl does not come back for that
+        return _interruptible(lambda: self._transfer(request, proxy))
+
+    def _transfer(self, request: Request, proxy: str) -> Answer:
+        handle = self._handle()
+        lines: list[bytes] = []
+        content = io.BytesIO()
+        try:
+            self._set_up(handle, request, proxy)
+            handle.setopt(self._curl.HEADERFUNCTION, lines.append)
+            handle.setopt(self._curl.WRITEFUNCTION, content.write)
+            handle.perform()
+            status = handle.getinfo(self._curl.RESPONSE_CODE)
+        except self._curl.error as error:
+            failure = self._failure(handle, error)
+            handle.close()
+            raise failure from None
+        handle.reset()  # it would keep the bodies in memory
+        self._idle.append(handle)
+        return Answer(status, _headers(lines), content.getvalue())
+
+    def _handle(self) -> Any:
+        if self._process != os.getpid():  # a fork has the connections of its parent, which are not its own
+            self._idle, self._process = [], os.getpid()
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self._curl.Curl()
+
+    def _set_up(self, handle: Any, request: Request, proxy: str) -> None:
+        curl = self._curl
+        lines = [f"{name}: {value}" for name, value in request.headers.items()]
+        options = [
+            (curl.NOSIGNAL, 1),
+            (curl.URL, request.url),
+            (curl.PROXY, proxy),
+            (curl.HTTP_VERSION, curl.CURL_HTTP_VERSION_1_1),
+            (curl.CONNECTTIMEOUT_MS, int(min(self._timeout, 10.0) * 1000)),
+            (curl.LOW_SPEED_LIMIT, 1),
+            (curl.LOW_SPEED_TIME, max(1, round(self._timeout))),
+            (curl.BUFFERSIZE, BUFFER),
+        ]
+        if request.url.startswith("https:"):
+            options += [(getattr(curl, name), place) for name, place in _trusted().items()]
+        if request.method == "HEAD":
+            options.append((curl.NOBODY, 1))
+        elif len(request.body) > _AT_ONCE:
+            body = _Body(request.body)
+            options += [(curl.UPLOAD, 1), (curl.READFUNCTION, body.read), (curl.SEEKFUNCTION, body.seek)]
+            options += [(curl.UPLOAD_BUFFERSIZE, BUFFER), (curl.INFILESIZE_LARGE, len(request.body))]
+            options.append((curl.CUSTOMREQUEST, request.method))
+        elif request.body or request.method in ("PUT", "POST", "PATCH"):
+            options += [(curl.POSTFIELDS, bytes(request.body)), (curl.CUSTOMREQUEST, request.method)]
+        elif request.method != "GET":
+            options.append((curl.CUSTOMREQUEST, request.method))
+        if request.key is not None:
+            region, access_key, secret_key = request.key
+            options += [(curl.AWS_SIGV4, f"aws:amz:{region}:s3"), (curl.USERNAME, access_key)]
+            options.append((curl.PASSWORD, secret_key))
+        else:
+            options.append((curl.PATH_AS_IS, 1))
+        for option, value in options:
+            handle.setopt(option, value)
+        # what libcurl would add: an Expect that costs a round trip, and a type of its own
+        without = [f"{name}:" for name in ("expect", "content-type") if name not in request.headers]
+        handle.setopt(curl.HTTPHEADER, lines + without)
+
+    def _failure(self, handle: Any, error: Exception) -> _Failure:
+        code, said = error.args
+        number = handle.getinfo(self._curl.OS_ERRNO)
+        if code == self._curl.E_OPERATION_TIMEDOUT:
+            return _Failure(f"timed out: {said}", final=False)
+        final = code in (self._curl.E_SSL_CACERT, self._curl.E_SSL_CACERT_BADFILE, self._curl.E_URL_MALFORMAT)
+        return _Failure(f"{said} ({os.strerror(number)})" if number else said, final=final)
 
 
 def pause_after(attempt: int) -> None:
@@ -84,28 +193,66 @@ def pause_after(attempt: int) -> None:
     time.sleep(min(0.1 * 2**attempt, 5.0) * random.uniform(0.5, 1.0))
 
 
-def _proxy(base: str) -> str:
+class _Failure(Exception):
+    def __init__(self, said: str, *, final: bool) -> None:
+        super().__init__(said)
+        self.final = final
+
+
+class _Body:
+    """The bytes of a large body as libcurl takes them, again from the beginning if it has to."""
+
+    def __init__(self, content: bytes | bytearray) -> None:
+        self._content = memoryview(content)
+        self._place = 0
+
+    def read(self, count: int) -> bytes:
+        start, self._place = self._place, min(self._place + count, len(self._content))
+        return bytes(self._content[start : self._place])
+
+    def seek(self, place: int, origin: int) -> int:
+        self._place = place
+        return 0
+
+
+def _interruptible(work: Callable[[], Answer]) -> Answer:
+    found: list[Answer] = []
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            found.append(work())
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run, name="gitmodel-request", daemon=True)
+    thread.start()
+    thread.join()
+    if failed:
+        raise failed[0]
+    return found[0]
+
+
+def _headers(lines: list[bytes]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for line in lines:
+        if line.startswith(b"HTTP/"):  # the answer proper, after one that said to go on
+            found.clear()
+        name, colon, value = line.partition(b":")
+        if colon:
+            found[name.decode("latin-1").lower()] = value.strip().decode("latin-1")
+    return found
+
+
+def _trusted() -> dict[str, str]:
+    """Which authorities are trusted: those that all programs on OpenSSL trust here."""
+    paths = ssl.get_default_verify_paths()
+    return {name: place for name, place in (("CAINFO", paths.cafile), ("CAPATH", paths.capath)) if place}
+
+
+def _proxy(url: str) -> str:
     from urllib.parse import urlsplit
     from urllib.request import getproxies, proxy_bypass
 
-    parts = urlsplit(base)
+    parts = urlsplit(url)
     return "" if proxy_bypass(parts.netloc) else getproxies().get(parts.scheme, "")
-
-
-def _final(error: Exception) -> bool:
-    import ssl
-
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, ssl.SSLCertVerificationError):
-            return True
-        seen = seen.__cause__ or seen.__context__ or (seen.args[0] if _wraps(seen) else None)
-    return False
-
-
-def _wraps(error: BaseException) -> bool:
-    return bool(error.args) and isinstance(error.args[0], BaseException)
-
-
-def _why(error: BaseException) -> str:
-    return str(error.__cause__ or error).rpartition(">: ")[2] or type(error).__name__

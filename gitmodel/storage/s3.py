@@ -1,6 +1,6 @@
 """The artifact store in a bucket of S3, or of a server that speaks its protocol.
 
-botocore finds credentials, region and endpoint, and signs; urllib3 carries the requests. The operations are those of
+botocore finds credentials, region and endpoint; libcurl signs and carries the requests. The operations are those of
 https://docs.aws.amazon.com/AmazonS3/latest/API/API_Operations_Amazon_Simple_Storage_Service.html. Every request body
 is signed by its SHA-256, so that a server which got other bytes refuses them.
 """
@@ -19,7 +19,7 @@ from xml.etree import ElementTree
 
 from gitmodel.domain.digests import PREFIX, Digest, hex_of
 from gitmodel.errors import Invalid, Unreachable, UsageError
-from gitmodel.storage.http import Answer, Server
+from gitmodel.storage.http import Answer, Key, Server
 from gitmodel.storage.remote_store import missing
 from gitmodel.storage.stores import Leftover, StoredObject, library
 
@@ -46,6 +46,8 @@ class S3Backend:
                 f"{bucket!a} is no name of a bucket: those have 3 to 63 lower-case letters, digits, dots and hyphens",
                 hint="write the store as s3://BUCKET/PREFIX",
             )
+        if {".", ".."} & set(prefix.split("/")):
+            raise UsageError("an S3 prefix cannot hold . and .. as names", hint="write the store as s3://BUCKET/PREFIX")
         self.bucket = bucket
         self.prefix = f"{prefix}/" if prefix else ""
         self._session = library("botocore.session", extra="s3").get_session()
@@ -232,27 +234,28 @@ class S3Backend:
             path += f"?{urlencode(sorted(query.items()), quote_via=quote, safe='~')}"
         hashed = hashed or (hashlib.sha256(body).hexdigest() if body else _NO_BODY)
 
-        def sign() -> dict[str, str]:
-            return self._sign(method, path, {**(headers or {}), "x-amz-content-sha256": hashed})
+        def made() -> dict[str, str]:
+            token = self._principal().get_frozen_credentials().token
+            session = {"x-amz-security-token": token} if token else {}
+            return {**(headers or {}), **session, "x-amz-content-sha256": hashed}
 
-        answer = self._server.request(method, path, headers=sign, body=body, what=about or self.bucket)
+        def ask() -> Answer:
+            what = about or self.bucket
+            return self._server.request(method, path, headers=made, body=body, key=self._signing_key, what=what)
+
+        answer = ask()
         if answer.status < 300 or answer.status in allowed:
             return answer
         if answer.status in (301, 400) and answer.headers.get("x-amz-bucket-region", self._region) != self._region:
             self._region = answer.headers["x-amz-bucket-region"]
-            answer = self._server.request(method, path, headers=sign, body=body, what=about or self.bucket)
+            answer = ask()
             if answer.status < 300 or answer.status in allowed:
                 return answer
         raise self._refusal(answer, method, about)
 
-    def _sign(self, method: str, path: str, headers: dict[str, str]) -> dict[str, str]:
-        from botocore.auth import S3SigV4Auth
-        from botocore.awsrequest import AWSRequest
-
-        request = AWSRequest(method, f"{self._server.base}{path}", headers=headers)
-        request.context = {"payload_signing_enabled": True}
-        S3SigV4Auth(self._principal().get_frozen_credentials(), "s3", self._region).add_auth(request)
-        return dict(request.headers.items())
+    def _signing_key(self) -> Key:
+        frozen = self._principal().get_frozen_credentials()
+        return Key(self._region, frozen.access_key, frozen.secret_key)
 
     def _principal(self) -> Credentials:
         with self._settings:
