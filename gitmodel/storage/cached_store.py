@@ -77,7 +77,7 @@ class CachedStore:
         """A verifying reader of the copy, or else of the object, of which it keeps a copy when it comes to its end."""
         if self.cache.holds(digest):
             return cast(BinaryIO, io.BufferedReader(_CopyReader(self.cache, digest), buffer_size=1 << 16))
-        if not (self.cache.root / "partial" / hex_of(digest)).exists():
+        if not os.path.exists(f"{self.cache.root}/partial/{hex_of(digest)}"):
             reader = self._origin.reader(digest)
             content = reader.whole
             if content is not None:
@@ -133,8 +133,7 @@ class CachedStore:
 
     def _keep(self, digest: Digest, content: bytes | bytearray) -> None:
         with suppress(GitModelError):  # a copy is a convenience
-            if not self.cache.holds(digest):
-                self.cache.put_stream(io.BytesIO(content))
+            self.cache.keep(digest, content)
 
     def _full(self, error: Unreachable) -> Unreachable:
         return Unreachable(

@@ -43,6 +43,7 @@ class LocalStore:
         self.synced = synced
         self._objects = self.root / "sha256"
         self._temporary = self.root / "tmp"
+        self._shards = str(self._objects)  # to put paths together out of parts takes longer than to look for a file
 
     def __repr__(self) -> str:
         return f"LocalStore({str(self.root)!r}, shared={self.shared})"
@@ -97,6 +98,32 @@ class LocalStore:
             os.close(descriptor)  # which gives the lock back: not before the file is in place
         return digest, size
 
+    def keep(self, digest: Digest, content: bytes | bytearray) -> None:
+        """Have *content*, which hashes to *digest*, as an object that may be lost: for a cache of what is elsewhere.
+
+        Its temporary file has no lock, so that it may be swept; then this raises Unreachable.
+        """
+        place, temporary = self.place(digest), f"{self._temporary}/{os.getpid()}-{os.urandom(16).hex()}"
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with _reaching(place):
+            try:
+                descriptor = os.open(temporary, flags, 0o600)
+            except FileNotFoundError:
+                self.create()
+                descriptor = os.open(temporary, flags, 0o600)
+        try:
+            try:
+                with _reaching(place):
+                    _write(descriptor, memoryview(content))
+                    os.fchmod(descriptor, 0o444)
+            finally:
+                os.close(descriptor)
+            self._place(Path(temporary), place)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(temporary)
+            raise
+
     def open(self, digest: Digest) -> BinaryIO:
         """Open the object for reading once, from its beginning to its end.
 
@@ -125,7 +152,7 @@ class LocalStore:
     def place(self, digest: Digest) -> Path:
         """Where the object is, or would be."""
         name = hex_of(digest)
-        return self._objects / name[:2] / name[2:]
+        return Path(f"{self._shards}/{name[:2]}/{name[2:]}")
 
     def holds(self, digest: Digest) -> bool:
         """Whether the object is there as a regular file; its content is verified by reading it."""
@@ -306,13 +333,16 @@ def _copy(source: BinaryIO, descriptor: int, path: Path, sent: Sent | None) -> t
     for chunk in chunks(source):
         hashed.update(chunk)
         size += len(chunk)
-        written = len(chunk)
         with _reaching(path):
-            while chunk:
-                chunk = chunk[os.write(descriptor, chunk) :]
+            _write(descriptor, chunk)
         if sent is not None:
-            sent(written)
+            sent(len(chunk))
     return PREFIX + hashed.hexdigest(), size
+
+
+def _write(descriptor: int, content: memoryview) -> None:
+    while content:
+        content = content[os.write(descriptor, content) :]
 
 
 def _damaged(digest: Digest, path: Path) -> Invalid:

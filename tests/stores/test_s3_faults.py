@@ -275,15 +275,30 @@ class TestDisk:
         assert len(list(store.objects())) == 2
 
     def test_on_a_full_disk_of_copies_an_artifact_is_got_all_the_same(self, store, tmp_path, monkeypatch):
-        digest = put(store.origin, LARGE)
+        large, small = put(store.origin, LARGE), put(store.origin, b"small")
 
         def full(*_):
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
         monkeypatch.setattr(cached_store.os, "pwrite", full)
-        get_file(store, digest, tmp_path / "got")
+        get_file(store, large, tmp_path / "got")
         assert (tmp_path / "got").read_bytes() == LARGE
+        monkeypatch.setattr(local_store.os, "fchmod", full)
+        assert read(store, small) == b"small"
         assert [path for path in store.cache.root.rglob("*") if path.is_file()] == []
+
+    def test_a_copy_that_is_swept_while_it_is_made_is_done_without(self, store, monkeypatch):
+        digest = put(store.origin, b"small")
+        real = os.fchmod
+
+        def swept(descriptor, mode):
+            for leftover in store.cache.leftovers():
+                store.cache.remove_leftover(leftover)
+            return real(descriptor, mode)
+
+        monkeypatch.setattr(local_store.os, "fchmod", swept)
+        assert read(store, digest) == b"small"
+        assert not store.cache.holds(digest)
 
     @pytest.mark.parametrize("changed", [LARGE[:-1], LARGE[::-1], LARGE + b"?"], ids=["shrunk", "altered", "grown"])
     def test_a_file_that_changes_while_it_is_read_is_not_stored(self, store, tmp_path, changed):
