@@ -139,6 +139,21 @@ def test_a_shallow_clone_is_refused(iris, code_repo, tmp_path):
                 ask_for()
 
 
+def test_the_log_of_a_version_needs_nothing_from_before_it_was_made(iris, code_repo, tmp_path, git):
+    iris.update(description="something that happened before")
+    version = iris.create_version()
+    version.set_stage("staging")
+    version.log_metadata(accuracy=0.99)
+    for name in ("production", "champion", "staging"):
+        run(code_repo, "update-ref", "-d", f"refs/tags/model/iris/{name}")
+    git(tmp_path, "clone", "-q", "--depth=4", "--no-single-branch", code_repo.as_uri(), "shallow")
+    with Client(tmp_path / "shallow") as client:
+        told = [event.what for event in client.log(version.reference)]
+        assert told == ["changed", "entered staging", "made"]
+        with pytest.raises(Invalid, match="this clone is shallow"):
+            list(client.log("iris"))
+
+
 def test_an_empty_registry_has_no_log(code_repo):
     with Client(code_repo) as client:
         assert list(client.log()) == []

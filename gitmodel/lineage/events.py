@@ -18,6 +18,8 @@ from gitmodel.storage.log import author_of, stage_events
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.walking import FileChange, Step, steps, written
 
+_MADE = "made"
+
 
 @dataclass(frozen=True)
 class Event:
@@ -138,17 +140,23 @@ def _facts(repository: Repository, step: Step, path: str) -> tuple[str, datetime
 
 def _events_of(repository: Repository, snapshot: Snapshot, name: str, number: int | None = None) -> Iterator[Event]:
     """The events of a model under its present and former names, or of its version *number* alone."""
+    made = False
     for at in (name, *snapshot.former_names(name)):
         folder = paths.model_folder(at)
         wanted = [folder]
         if number is not None:
             wanted = [paths.version_file(at, number), f"{folder}/stages", f"{folder}/aliases"]
-        yield from _all_events(repository, steps(repository, snapshot.commit, *wanted), number)
+        for event in _all_events(repository, steps(repository, snapshot.commit, *wanted), number):
+            made = made or event.what == _MADE
+            yield event
+        if made and number is not None:
+            return
 
 
 def _all_events(repository: Repository, walked: Iterable[Step], number: int | None = None) -> Iterator[Event]:
     for step in walked:
         names: dict[str, str] = {}
+        made = False
         for change in step.changes:
             found = paths.parse_path(change.path)
             if found is None or not found.model or found.kind == "name":
@@ -166,7 +174,10 @@ def _all_events(repository: Repository, walked: Iterable[Step], number: int | No
             for version, what, fields in _told(change, found):
                 if number not in (None, version):
                     continue
+                made = made or what == _MADE
                 yield _event(repository, step, change, found, version, what, fields)
+        if made and number is not None:
+            return  # nothing happened to a version before it was made
 
 
 def _can_concern(change: FileChange, found: RecordPath, number: int) -> bool:
@@ -192,7 +203,7 @@ def _told(change: FileChange, found: RecordPath) -> Iterator[tuple[int | None, s
     if found.kind == "archived":
         yield version, "archived" if change.after is not None else "no longer archived", ()
     elif change.before is None:
-        yield version, "registered" if found.kind == "model" else "made", fields
+        yield version, "registered" if found.kind == "model" else _MADE, fields
     elif change.after is None or ("deleted" in after and "deleted" not in before):
         yield version, "deleted", ()
     elif fields:
