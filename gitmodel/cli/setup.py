@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from gitmodel.client import Client
     from gitmodel.teams.host_set_up import HostSetUp
 
+_LOOKED_AT = 8  # of the artifacts in the clone's own store: enough to say whether any was brought to the new one
 SHELLS = ("bash", "zsh", "fish")
 
 
@@ -69,8 +71,20 @@ def init(
         for owner in made.unknown:
             invocation.output.warn(f"owner of {owner} is no account of a host", "CODEOWNERS leaves it out")
     else:
-        said.append("next: git model register NAME" if done.begun else "next: git model list")
+        said.append(f"next: {_next(client, begun=done.begun, store=store)}")
     invocation.output.outcome("\n".join(said), shapes.REGISTRY, fields, name=client.repository.branch)
+
+
+def _next(client: Client, *, begun: bool, store: str) -> str:
+    """What to type now. What the clone's own store has is not where others look for it."""
+    if begun:
+        return "git model register NAME"
+    from gitmodel.storage.local_store import LocalStore
+
+    kept = islice(LocalStore(client.store_root).digests(), _LOOKED_AT) if store else ()
+    if any(not client.store.origin.holds(digest) for digest in kept):
+        return "git model store copy --from clone --to default"
+    return "git model list"
 
 
 @command(example="git model config store file:///tmp/models")

@@ -16,7 +16,7 @@ from gitmodel.errors import GitModelError, Invalid, Unreachable
 from gitmodel.registry import stages
 from gitmodel.storage.local_store import LocalStore
 from gitmodel.storage.repository import Repository
-from gitmodel.storage.stores import ArtifactStore
+from gitmodel.storage.stores import ArtifactStore, where_else
 
 
 @dataclass(frozen=True)
@@ -124,7 +124,7 @@ def _artifacts(snapshot: Snapshot, store: ArtifactStore) -> Iterator[Finding]:
                     return
                 if not there:
                     message = f"{link.name} of {model}@{record.number} ({link.digest}) is not in the store {store.url}"
-                    yield Finding("artifact", message, "fetch the store it was put into, or link the file again")
+                    yield Finding("artifact", message, where_else(store.url, shared=store.shared))
 
 
 def _reservations(repository: Repository) -> Iterator[Finding]:

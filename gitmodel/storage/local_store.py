@@ -22,7 +22,7 @@ from typing import BinaryIO, cast
 from gitmodel.domain.digests import PREFIX, Digest, hex_of
 from gitmodel.errors import GitModelError, Invalid, NotFound, Unreachable
 from gitmodel.storage.reading import CHUNK, VerifyingReader, chunks
-from gitmodel.storage.stores import Leftover, Sent, StoredObject
+from gitmodel.storage.stores import Leftover, Sent, StoredObject, where_else
 
 _SHARD = re.compile(r"[0-9a-f]{2}")
 _REST = re.compile(r"[0-9a-f]{62}")
@@ -289,10 +289,7 @@ class LocalStore:
 
     def _missing(self, digest: Digest) -> GitModelError:
         self._require_root()
-        return NotFound(
-            f"the artifact store has no {digest}",
-            hint=f"look for it in another store; this one is {self.root}",
-        )
+        return NotFound(f"the artifact store has no {digest}", hint=where_else(self.url, shared=self.shared))
 
     def _gone(self) -> Unreachable:
         return Unreachable(

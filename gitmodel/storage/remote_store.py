@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeVar, cast
 from gitmodel.domain.digests import PREFIX, Digest, hex_of
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound
 from gitmodel.storage.reading import CHUNK, VerifyingReader, chunks
-from gitmodel.storage.stores import Leftover, Sent, StoredObject
+from gitmodel.storage.stores import Leftover, Sent, StoredObject, where_else
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -403,7 +403,7 @@ def damaged(digest: Digest, url: str) -> Invalid:
 
 def missing(url: str, digest: Digest) -> GitModelError:
     """What to raise for an object that is not there."""
-    return NotFound(f"the artifact store has no {digest}", hint=f"look for it in another store; this one is {url}")
+    return NotFound(f"the artifact store has no {digest}", hint=where_else(url, shared=True))
 
 
 def _changed() -> Conflict:

@@ -204,6 +204,17 @@ def _backend(scheme: str, place: str, path: str, begun: BegunUploads) -> Backend
     return SftpBackend(place, path)
 
 
+def where_else(url: str, *, shared: bool) -> str:
+    """Where an object may be that the store at *url* has not, and what to type to have it there.
+
+    *shared* says whether other machines reach the store too.
+    """
+    bring = "`git model store copy --from clone --to default`"
+    if shared:
+        return f"this store is {url}; if a clone still has it, type there {bring}"
+    return f"this store is of this clone alone; where it was made, type `git model init --store URL` and {bring}"
+
+
 def library(module: str, *, extra: str) -> Any:
     """The *module* of an optional library, imported now. Raises UsageError, with what to type, if it is missing."""
     import importlib
