@@ -148,7 +148,7 @@ def test_the_command_prints_the_same_bytes_every_time(code_repo, monkeypatch, ca
         [3]
         $ git model card iris 1 2
         ! error: '2' is too much
-        ! hint: write git model card MODEL@VERSION
+        ! hint: write `git model card MODEL@VERSION`
         [2]
         """,
     )

@@ -268,7 +268,7 @@ def test_a_command_or_a_reference_that_cannot_be_meant_is_refused(iris, capsys):
         [2]
         $ git model promote iris 2 staging now
         ! error: 'now' is too much
-        ! hint: write git model promote MODEL@VERSION STAGE
+        ! hint: write `git model promote MODEL@VERSION STAGE`
         [2]
         $ git model promote iris@9 staging
         ! error: there is no version 9 of iris
@@ -537,12 +537,12 @@ def test_promotions_that_are_pending_are_told_and_applied(iris, capsys, git):
         $ git model list
         MODEL  LATEST  VERSIONS  STAGES                    TITLE
         iris   2       2         production - (1 pending)  Iris
-        ! 1 change is recorded and not in force: `git model apply` puts them in force
+        ! 1 change is recorded and not in force: `git model apply` puts it in force
         $ git model version list iris
         VERSION  NAME   STAGE                 CREATED (UTC)     TAGS
         2                                     2026-11-23 10:12
         1        1.2.3  (production pending)  2026-11-23 10:12  baseline
-        ! 1 change is recorded and not in force: `git model apply` puts them in force
+        ! 1 change is recorded and not in force: `git model apply` puts it in force
         $ git model resolve iris@production
         ! error: iris 1 is recorded in production, but not in force yet
         ! hint: run `git model apply` to put it in force
@@ -598,7 +598,7 @@ def test_verify_names_what_is_altered_and_ends_with_5(iris, capsys):
     stored.write_text("something else\n")
     code, out, err = ask(capsys, "verify")
     assert code == 5
-    assert f"sha256:{digest}  iris@1, iris@2" in out
+    assert f"iris@1, iris@2  sha256:{digest}" in out
     assert err.startswith("error: 1 of 2 artifacts cannot be used\n")
     code, out, _ = ask(capsys, "get", "iris@1", "train", "-o", "fetched")
     assert (code, out) == (5, "")

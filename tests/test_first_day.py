@@ -3,7 +3,11 @@
 import subprocess
 
 import pytest
-from transcripts import ask
+from editing import edit
+from test_cli_output import on_terminal
+from transcripts import ask, check_transcript
+
+HAND_MADE = "created = 2026-11-23T10:12:13Z\n"
 
 
 @pytest.fixture
@@ -54,3 +58,84 @@ def test_init_with_a_store_says_that_the_artifacts_are_still_elsewhere(iris, tmp
     assert out.splitlines()[-1] == "next: git model store copy --from clone --to default"
     assert ask(capsys, "store", "copy", "--from", "clone", "--to", "default")[0] == 0
     assert ask(capsys, "init", "--store", tmp_path / "store")[1].splitlines()[-1] == "next: git model list"
+
+
+def test_what_is_wrong_and_what_to_type_are_whole_on_a_narrow_terminal(bob, capsys):
+    for command in ("doctor", "verify"):
+        columns = [[row[key] for key in keys] for row, keys in _rows(capsys, command)]
+        _, shown = on_terminal(command, env={"NO_COLOR": "1"})
+        assert "…" not in shown
+        words = " ".join(shown.split())
+        assert all(cell in words for row in columns for cell in row)
+
+
+def _rows(capsys, command):
+    import json
+
+    keys = {"doctor": ("message", "hint"), "verify": ("digest", "error")}[command]
+    return [(row, keys) for row in json.loads(ask(capsys, command, "--format", "json")[1])]
+
+
+def test_trust_in_a_folder_changes_nothing_and_says_so(iris, capsys):
+    check_transcript(
+        capsys,
+        f"""
+        $ git model store trust
+        file://{iris}/.git/gitmodel/store is a folder, which needs no credentials: nothing was changed
+        """,
+    )
+
+
+def test_a_model_without_its_record_is_not_called_unknown_or_the_registry_empty(iris, capsys):
+    edit(iris, {"models/iris/model.toml": None})
+    check_transcript(
+        capsys,
+        """
+        $ git model show iris
+        ! error: there is no model iris
+        ! hint: models/iris is there without a model.toml; run `git model check`
+        [3]
+        $ git model list
+        ! no model that can be read
+        ! warning: models/iris: has no model.toml [model.record]
+        ! hint: run `git model check`
+        """,
+    )
+
+
+def test_a_command_to_copy_has_its_paths_quoted(iris, capsys):
+    code, _, err = ask(capsys, "get", "iris@1", "train", "-o", "my folder/train.csv")
+    assert (code, err.splitlines()[1]) == (3, f"hint: make it with `mkdir -p '{iris}/my folder'`")
+    edit(iris, {"models/My Model/model.toml": HAND_MADE})
+    assert ask(capsys, "check")[2].splitlines()[-1].endswith("git log -p gitmodel -- 'models/My Model'")
+
+
+def test_a_name_is_shown_as_it_was_typed(iris, capsys):
+    err = ask(capsys, "register", "größe")[2]
+    assert err.startswith("error: 'größe' cannot be the name of a model, because it holds 'ö' (U+00F6)\n")
+    assert ask(capsys, "register", "a\u202eb")[2].startswith("error: 'a\\u202eb' cannot be")
+
+
+def test_what_is_missing_is_named(iris, capsys):
+    check_transcript(
+        capsys,
+        """
+        $ git model promote iris@1
+        ! error: STAGE is missing
+        ! hint: write `git model promote MODEL@VERSION STAGE`
+        [2]
+        $ git model checkout iris@1
+        ! error: DIR is missing
+        ! hint: write `git model checkout MODEL@VERSION DIR`
+        [2]
+        """,
+    )
+
+
+def test_a_version_made_before_the_first_commit_says_no_more_than_that(tmp_path, monkeypatch, capsys):
+    subprocess.run(["git", "init", "--quiet", str(tmp_path / "new")], check=True)
+    monkeypatch.chdir(tmp_path / "new")
+    (tmp_path / "new/train.csv").write_text("a\n")
+    for words in (["register", "iris"], ["version", "create", "iris", "--data", "train=train.csv"]):
+        assert ask(capsys, *words)[0] == 0
+    assert "code       no commit yet\n" in ask(capsys, "show", "iris@1")[1]

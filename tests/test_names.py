@@ -162,9 +162,9 @@ BAD = [
     ("a-", "ends in '-'"),
     ("con", "is the name of a Windows device"),
     ("NUL.txt", "is the name of a Windows device"),
-    ("café", "holds '\\xe9'"),
+    ("café", "holds 'é' (U+00E9)"),
     ("iris\u202e", "holds '\\u202e'"),
-    ("٣", "holds '\\u0663'"),
+    ("٣", "holds '٣' (U+0663)"),
 ]
 
 
@@ -175,7 +175,6 @@ def test_a_bad_name_is_refused_with_what_is_wrong_and_what_would_do(name, fault)
             check(name)
         assert f"because it {fault}" in caught.value.message
         assert caught.value.message.isprintable()
-        assert caught.value.message.isascii()
         assert len(caught.value.message) < 300
         assert "letters, digits" in caught.value.hint
 

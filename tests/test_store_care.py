@@ -332,8 +332,8 @@ def test_purge_erases_and_leaves_a_tombstone_that_verify_names(iris, store, caps
         $ git model store purge {NET} --reason "request of 2026-11-20" --yes
         purged 1 object from {store.url}
         $ git model verify
-        DIGEST                                                                   VERSIONS        WHAT
-        {NET}  iris@1, iris@2  purged 2026-11-23: request of 2026-11-20
+        VERSIONS        DIGEST                                                                   WHAT
+        iris@1, iris@2  {NET}  purged 2026-11-23: request of 2026-11-20
         $ git model get iris@1 net -o fetched
         ! error: {NET} was purged 2026-11-23: request of 2026-11-20
         ! hint: its bytes were erased for good; the record of the version stays

@@ -26,8 +26,8 @@ def test_a_damaged_record_is_named_and_the_others_are_verified(two, capsys):
         capsys,
         """
         $ git model verify
-        DIGEST  VERSIONS  WHAT
-        -       iris@1    models/iris/versions/1.toml, key created: is missing [record.required]
+        VERSIONS  DIGEST  WHAT
+        iris@1    -       models/iris/versions/1.toml, key created: is missing [record.required]
         ! error: 1 record of versions cannot be read, and what they need is not known
         ! hint: run `git model check` to see what is wrong, and `git log -p` to see who did it
         [5]

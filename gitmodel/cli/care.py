@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Sequence
 
 import click
@@ -57,9 +58,10 @@ def check(invocation: Invocation, commit: str | None, filter: str, force: bool) 
             f"{_count(len(found), 'rule')} against {commit}", hint="the list says which, and why; --force passes some"
         )
     if found:
+        branch = repository.branch.removeprefix("refs/heads/")
         raise Invalid(
             f"{_count(len(found), 'problem')} on {commit or repository.branch}",
-            hint=f"see who wrote it: git log -p {repository.branch.removeprefix('refs/heads/')} -- {found[0].path}",
+            hint=f"see who wrote it: git log -p {branch} -- {shlex.quote(found[0].path)}",
         )
 
 
@@ -87,8 +89,8 @@ def verify(invocation: Invocation, words: tuple[str, ...], jobs: int) -> None:
         fields=lambda one: {name: getattr(one, name) for name in shapes.VERIFIED.keys},
         name=lambda one: one.digest or cells.words(one.versions),
         columns=(
-            ("DIGEST", lambda one: one.digest or "-"),
             ("VERSIONS", lambda one: cells.words(one.versions)),
+            ("DIGEST", lambda one: one.digest or "-"),
             ("WHAT", lambda one: one.error or one.purged),
         ),
         empty=f"{_count(len(found), 'artifact')} whole, {cells.size(sum(one.size for one in found))} in all",
@@ -125,7 +127,8 @@ def doctor(invocation: Invocation, fix: bool, filter: str) -> None:
     )
     grave = [finding for finding in left if finding.grave]
     if grave:
-        raise Invalid(f"{_count(len(grave), 'finding')} that matter", hint=grave[0].hint)
+        matter = "1 finding that matters" if len(grave) == 1 else f"{len(grave)} findings that matter"
+        raise Invalid(matter, hint=grave[0].hint)
 
 
 def _judge_verified(found: list[Verified]) -> None:
@@ -137,7 +140,8 @@ def _judge_verified(found: list[Verified]) -> None:
     if damaged:
         raise Invalid(
             f"{len(damaged)} of {artifacts} cannot be used",
-            hint="to store the same file again mends it, with `git model link` to any version",
+            hint="to store the same file again mends it, with `git model link` to any version; "
+            "if a clone still has it, type there `git model store copy --from clone --to default`",
         )
     if unread:
         raise Invalid(

@@ -55,7 +55,7 @@ def list_models(invocation: Invocation, filter: str, sort: str, limit: int | Non
         fields=ModelView.fields,
         name=lambda view: view.name,
         columns=COLUMNS,
-        empty="no model matches" if filter else "no models yet; `git model register NAME` makes one",
+        empty=_no_model(filter, damaged=bool(damaged)),
     )
     for error in damaged:
         invocation.output.warn(error.message, error.hint)
@@ -71,7 +71,7 @@ def show(invocation: Invocation, words: tuple[str, ...]) -> None:
 
     REF is MODEL, MODEL@VERSION or MODEL VERSION.
     """
-    ref, _ = options.read_reference(words, usage="git model show MODEL, or MODEL@VERSION")
+    ref, _ = options.read_reference(words, usage="git model show MODEL[@VERSION]")
     if ref.selector:
         from gitmodel.cli.versions import show_version
 
@@ -131,11 +131,17 @@ def delete(invocation: Invocation, model: str, reason: str, force: bool, yes: bo
     invocation.output.outcome(f"deleted {name}", shapes.DELETED, fields, name=name)
 
 
+def _no_model(filter: str, *, damaged: bool) -> str:
+    if damaged:
+        return "no model that can be read"
+    return "no model matches" if filter else "no models yet; `git model register NAME` makes one"
+
+
 def note_pending(invocation: Invocation, count: int) -> None:
     """Say how many promotions are recorded and not in force."""
     if count:
-        are = "1 change is" if count == 1 else f"{count} changes are"
-        invocation.output.note(f"{are} recorded and not in force: `git model apply` puts them in force")
+        are, them = ("1 change is", "it") if count == 1 else (f"{count} changes are", "them")
+        invocation.output.note(f"{are} recorded and not in force: `git model apply` puts {them} in force")
 
 
 def _print(invocation: Invocation, name: str, said: str) -> None:

@@ -41,14 +41,15 @@ def read_reference(words: Sequence[str], *, after: int = 0, usage: str) -> tuple
     (VersionRef(model='iris', selector='3'), ['production'])
     """
     if not words or len(words) < 1 + after:
-        raise UsageError("something is missing", hint=f"write {usage}")
+        needed = [word for word in usage.split() if word[0].isupper()]
+        raise UsageError(f"{needed[len(words)]} is missing", hint=f"write `{usage}`")
     first, *rest = words
     if "@" not in first and len(rest) > after:
         ref, rest = VersionRef.of(first, rest[0] or "''"), rest[1:]
     else:
         ref = VersionRef.parse(first)
     if len(rest) > after:
-        raise UsageError(f"{rest[after]!a} is too much", hint=f"write {usage}")
+        raise UsageError(f"{rest[after]!a} is too much", hint=f"write `{usage}`")
     return ref, rest
 
 

@@ -11,7 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
-from itertools import chain, compress
+from itertools import chain, compress, takewhile
 from typing import Any, TextIO, TypeVar
 
 from gitmodel.cli.cells import escape, tsv_cell, width
@@ -25,8 +25,10 @@ _PATIENCE, _TICK = 0.5, 0.1
 _PLAIN_TICK = 10.0
 _SPAN = 10.0  # the rate is that of the last so many seconds
 _NARROWEST = 8
-# A column of this head is last. Where a terminal has no room for it, it stands below each row: half a reason is none.
+# Columns of these heads that are last stand below each row where a terminal has no room for them: half a reason is
+# none, nor is half a digest or half a command.
 PROSE = "REASON"
+_WHOLE = (PROSE, "DIGEST", "WHAT", "WHAT TO DO")
 _INDENT = "    "
 # Of a time, a commit or a field the end says as much as the beginning.
 _FIRM = ("(UTC)", "BY", "FIELD")
@@ -266,14 +268,20 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]], stream: TextIO) 
     below: list[list[str]] = [[]] * len(rows)
     if stream.isatty():
         room = terminal_width()
-        if heads[-1] == PROSE and _length(widths) > room:
-            below = [_wrapped(row[-1], max(room - len(_INDENT), _NARROWEST)) if row[-1] else [] for row in rows]
-            heads, rows, widths = heads[:-1], [row[:-1] for row in rows], widths[:-1]
+        if _length(widths) > room:
+            whole = len(list(takewhile(_WHOLE.__contains__, reversed(heads[1:]))))
+            beside = len(heads) - whole
+            below = [_paragraphs(row[beside:], max(room - len(_INDENT), _NARROWEST)) for row in rows]
+            heads, rows, widths = heads[:beside], [row[:beside] for row in rows], widths[:beside]
         _narrow(widths, room, {place for place, head in enumerate(heads) if head.endswith(_FIRM)})
     yield f"{_coloured(_row(heads, widths), '1', stream)}\n"
     for row, said in zip(rows, below, strict=True):
         yield f"{_row(row, widths)}\n"
         yield from (f"{_INDENT}{line}\n" for line in said)
+
+
+def _paragraphs(texts: Iterable[str], room: int) -> list[str]:
+    return [line for text in texts if text for line in _wrapped(text, room)]
 
 
 def _row(cells: Sequence[str], widths: Sequence[int]) -> str:

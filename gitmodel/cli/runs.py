@@ -211,4 +211,4 @@ def _code(view: RunView) -> str:
         return ""
     if code.outside:
         return "outside of a repository"
-    return f"{code.commit or 'no commit yet'}{' with changes' if code.dirty else ''}"
+    return f"{code.commit or 'no commit yet'}{' with changes' if code.commit and code.dirty else ''}"

@@ -11,7 +11,7 @@ from gitmodel.cli import cells, options, shapes
 from gitmodel.cli.grammar import Invocation, LazyGroup, command
 from gitmodel.cli.setup import url_of
 from gitmodel.cli.store_care import copy, gc, purge, status
-from gitmodel.domain.urls import shown_url
+from gitmodel.domain.urls import is_local, shown_url
 from gitmodel.errors import NotFound
 from gitmodel.registry import stores
 from gitmodel.storage.access import NamedStore
@@ -108,7 +108,10 @@ def trust(invocation: Invocation, which: str, take_back: bool) -> None:
         _print(invocation, named, f"{which} is not trusted any more")
         return
     trusted = invocation.client.trust_store(which)
-    _print(invocation, trusted, f"this clone uses its credentials for {shown_url(trusted.url)} now")
+    said = f"this clone uses its credentials for {shown_url(trusted.url)} now"
+    if is_local(trusted.url):
+        said = f"{_url(invocation, trusted)} is a folder, which needs no credentials: nothing was changed"
+    _print(invocation, trusted, said)
 
 
 def _print(invocation: Invocation, named: NamedStore, said: str) -> None:

@@ -404,7 +404,7 @@ def _code(view: VersionView) -> str:
         return ""
     if code.outside:
         return "made outside of any repository"
-    dirty = " with changes that were not committed" if code.dirty else ""
+    dirty = " with changes that were not committed" if code.commit and code.dirty else ""
     dirty += f", kept as {code.snapshot}" if code.snapshot else ""
     origin = f"\n{code.repository}" if code.repository else ""
     return f"{code.commit or 'no commit yet'}{dirty}{origin}"

@@ -113,17 +113,23 @@ def _bad_character(name: str, pattern: re.Pattern[str]) -> str:
     for position, character in enumerate(name):
         inner = "a" + character + "a"
         if not pattern.fullmatch(inner):
-            return f"holds {character!a}"
+            return f"holds {_told(character)}"
         if position == 0 and not character.isalnum():
             return f"begins with {character!r}"
     return f"ends in {name[-1]!r}"
+
+
+def _told(character: str) -> str:
+    """*character*, and its number where another may look like it."""
+    number = "" if character.isascii() or not character.isprintable() else f" (U+{ord(character):04X})"
+    return f"{character!r}{number}"
 
 
 def _checked(name: str, what: str, fault: str | None, *, version: bool = False) -> str:
     if fault is None:
         return name
     suggestion = suggest(name, version=version)
-    shown = ascii(name if len(name) <= 80 else name[:77] + "...")
+    shown = repr(name if len(name) <= 80 else name[:77] + "...")
     article = "an" if what[0] in "aeiou" else "a"
     hint = "use letters, digits, '.', '_' and '-', beginning and ending with a letter or digit"
     raise UsageError(

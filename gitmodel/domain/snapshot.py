@@ -367,6 +367,8 @@ class Snapshot:
         return max((_leading(name) for name in found if name.endswith(".toml")), default=0)
 
     def _missing_model_hint(self, name: str) -> str:
+        if name in self.model_names():
+            return f"models/{name} is there without a model.toml; run `git model check`"
         found = [other for other in self.model_names() if fold(other) == fold(name)] or near(name, self.model_names())
         if found:
             return f"did you mean {found[0]}? `git model list` shows what there is"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import shlex
 import threading
 from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -354,7 +355,7 @@ def _sibling(target: Path) -> Path:
 def _require_parent(target: Path) -> None:
     parent = target.absolute().parent
     if not parent.is_dir():
-        raise NotFound(f"there is no folder {parent}", hint=f"make it with `mkdir -p {parent}`")
+        raise NotFound(f"there is no folder {parent}", hint=f"make it with `mkdir -p {shlex.quote(str(parent))}`")
 
 
 def _refuse_occupied(target: Path) -> None:

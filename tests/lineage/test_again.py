@@ -281,8 +281,8 @@ def test_checkout_refuses_and_leaves_nothing(story, git, tmp_path, capsys):
         ! hint: name another folder with --artifacts
         [2]
         $ git model checkout iris@3
-        ! error: something is missing
-        ! hint: write git model checkout MODEL@VERSION DIR
+        ! error: DIR is missing
+        ! hint: write `git model checkout MODEL@VERSION DIR`
         [2]
         """,
     )

@@ -254,9 +254,9 @@ class TestCommand:
     @pytest.mark.parametrize(
         ("words", "code", "said"),
         [
-            (["iris@3"], 2, "something is missing"),
+            (["iris@3"], 2, "STAGE is missing"),
             (["iris", "production"], 2, "propose"),
-            (["iris@3", "production", "iris@1"], 2, "something is missing"),
+            (["iris@3", "production", "iris@1"], 2, "STAGE is missing"),
             (["iris@3", "nowhere"], 2, "nowhere"),
             ([], 2, "there is nothing to propose"),
             (["--demote", "iris"], 2, "--demote"),
