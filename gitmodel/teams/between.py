@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache, cached_property
 
 from gitmodel.domain import gates, paths, records
 from gitmodel.domain.codec import Problem
@@ -76,11 +77,12 @@ def check_between(repository: Repository, base: str, head: str, *, force: bool =
     after = replace(before, commit=head, files=CommitFiles(repository.trees, tree))
     changed = changed_paths(repository, base, tree)
     problems += _new_problems(before, after, changed)
+    both = _Both(repository, before, after, force)
     for path in changed:
         what = paths.parse_path(path)
         if what is not None:
             try:
-                problems += _judge(repository, before, after, path, what, force)
+                problems += _judge(both, path, what)
             except Invalid:
                 continue  # `check_files` has said so
     problems += [] if force else _size_faults(before, after, changed)
@@ -126,17 +128,31 @@ def merged_tree(repository: Repository, base: str, head: str) -> tuple[str, list
     return tree.strip(), sorted({name for name in names if name})
 
 
-def _judge(
-    repository: Repository, before: Snapshot, after: Snapshot, path: str, what: RecordPath, force: bool
-) -> Iterator[Problem]:
+@dataclass(frozen=True)
+class _Both:
+    """What a change is judged on: the branch *before* and *after* it, and whether it is meant by *force*."""
+
+    repository: Repository
+    before: Snapshot
+    after: Snapshot
+    force: bool
+
+    @cached_property
+    def last_number(self) -> Callable[[str], int]:
+        """The highest number that a model had before."""
+        return cache(self.before.last_number)
+
+
+def _judge(both: _Both, path: str, what: RecordPath) -> Iterator[Problem]:
+    before, after = both.before, both.after
     if what.kind == "version":
-        yield from _version_faults(before, after, path, what, force)
+        yield from _version_faults(both, path, what)
     elif what.kind == "model":
-        yield from _model_faults(before, after, path, what, force)
+        yield from _model_faults(before, after, path, what, both.force)
     elif what.kind == "name":
         yield from _name_faults(before, after, path, what)
     elif what.kind == "stage":
-        yield from _stage_faults(repository, before, after, path, what)
+        yield from _stage_faults(both.repository, before, after, path, what)
     elif what.kind == "run" and before.files.read(path) is not None:
         yield Problem(path, "", "change.run", "is changed or gone")
     elif what.kind == "purge" and before.files.read(path) is not None:
@@ -147,11 +163,11 @@ def _judge(
             yield Problem(path, "format", "change.format", f"is lowered from {old} to {new}")
 
 
-def _version_faults(before: Snapshot, after: Snapshot, path: str, what: RecordPath, force: bool) -> Iterator[Problem]:
-    number = int(what.key)
+def _version_faults(both: _Both, path: str, what: RecordPath) -> Iterator[Problem]:
+    before, after, number = both.before, both.after, int(what.key)
     old, new = before.load(path, records.VERSION), after.load(path, records.VERSION)
     if old is None:
-        last = before.last_number(what.model)
+        last = both.last_number(what.model)
         if number <= last:
             yield Problem(path, "number", "change.number", f"is new, and {last} was given already")
         return
@@ -165,7 +181,7 @@ def _version_faults(before: Snapshot, after: Snapshot, path: str, what: RecordPa
         return
     held = held_files(before, what.model, number)
     if new.deleted is not None:
-        if held and not force:
+        if held and not both.force:
             yield Problem(path, "deleted", "change.held", f"is set, and {_places(held)} names this version")
         return
     for key in _changed_keys(old, new, held):

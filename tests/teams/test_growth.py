@@ -6,6 +6,7 @@ from editing import BRANCH, edit, read
 
 from gitmodel import Client
 from gitmodel.domain import paths
+from gitmodel.domain.snapshot import Snapshot
 from gitmodel.registry.checking import check
 from gitmodel.teams.between import check_between
 from gitmodel.teams.planning import plan
@@ -126,3 +127,15 @@ def test_it_reads_no_more_in_a_larger_registry(client, repo):
     propose()
     assert measured() <= small + 4
     assert small < 40
+
+
+def test_the_highest_number_of_before_is_looked_for_once_for_all_new_versions(client, repo, monkeypatch):
+    base = editing.run(repo, "rev-parse", BRANCH).strip()
+    for _ in range(9):
+        client.get_model("iris").create_version()
+    asked = []
+    highest = Snapshot.last_number
+    monkeypatch.setattr(Snapshot, "last_number", lambda self, model: asked.append(model) or highest(self, model))
+    head = editing.run(repo, "rev-parse", BRANCH).strip()
+    assert check_between(client.repository, base, head).problems == ()
+    assert asked == ["iris"]
