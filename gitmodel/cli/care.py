@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,8 +13,11 @@ from gitmodel.cli import cells, options, shapes
 from gitmodel.cli.grammar import Invocation, command
 from gitmodel.domain.codec import Problem
 from gitmodel.domain.references import VersionRef
-from gitmodel.errors import Invalid, Refused, Unreachable
+from gitmodel.errors import Invalid, Refused, Unreachable, UsageError
 from gitmodel.registry.artifacts import Verified
+
+if TYPE_CHECKING:
+    from gitmodel.teams.between import Between
 
 FINDING_COLUMNS = (
     ("ABOUT", lambda finding: finding.about),
@@ -24,18 +29,24 @@ FINDING_COLUMNS = (
 @command(example="git model check")
 @click.option("--filter", "filter", default="", metavar="EXPR", help="Show those that match an expression (CEL).")
 @click.option("--force", is_flag=True, help="Between two commits: let it delete what is in use, and many at once.")
+@click.option("--staged", is_flag=True, help="What is staged, where the metadata branch or a proposal is checked out.")
 @click.argument("commit", required=False, metavar="[COMMIT | BASE..HEAD]")
 @click.pass_obj
-def check(invocation: Invocation, commit: str | None, filter: str, force: bool) -> None:
+def check(invocation: Invocation, commit: str | None, filter: str, force: bool, staged: bool) -> None:
     """Check every record against the format.
 
     On the metadata branch as it is, or at COMMIT. It names the file, the key and the rule of everything that is wrong,
     and then ends with exit code 5. Of BASE..HEAD it checks what a merge of HEAD into BASE would make: the records
     that change, and whether the change is allowed; it ends with 6 if only a rule that a person decides is against it.
+    With --staged, as a hook of git does, it checks so what is about to be committed; where nothing of the registry is
+    staged, the branch.
     """
     repository = invocation.client.repository
-    if commit is not None and ".." in commit:
-        found = options.matching(_check_change(invocation, commit, force), filter, vars)
+    if staged and commit is not None:
+        raise UsageError("--staged is what is about to be committed", hint=f"leave --staged out to check {commit}")
+    between = _find_change(invocation, commit, force, staged)
+    if between is not None:
+        found = options.matching(_changes_told(invocation, between), filter, vars)
     else:
         found = options.matching(invocation.client.check(commit or ""), filter, vars)
     invocation.output.listing(
@@ -51,18 +62,16 @@ def check(invocation: Invocation, commit: str | None, filter: str, force: bool) 
         ),
         empty="every record is as the format says",
     )
-    if commit is None:
+    if commit is None and between is None:
         _warn_of_stale_owners(invocation)
     if found and all(problem.rule in _decided() for problem in found):
         raise Refused(
-            f"{_count(len(found), 'rule')} against {commit}", hint="the list says which, and why; --force passes some"
+            f"{_count(len(found), 'rule')} against {commit or 'what is staged'}",
+            hint="the list says which, and why; --force passes some",
         )
     if found:
-        branch = repository.branch.removeprefix("refs/heads/")
-        raise Invalid(
-            f"{_count(len(found), 'problem')} on {commit or repository.branch}",
-            hint=f"see who wrote it: git log -p {branch} -- {shlex.quote(found[0].path)}",
-        )
+        said = f"{_count(len(found), 'problem')} on {commit or ('what is staged' if between else repository.branch)}"
+        raise Invalid(said, hint=_how_to_see(found[0], commit, repository.branch, staged=between is not None))
 
 
 @command(example="git model verify iris@1")
@@ -176,8 +185,27 @@ def _warn_of_stale_owners(invocation: Invocation) -> None:
         )
 
 
-def _check_change(invocation: Invocation, named: str, force: bool) -> Sequence[Problem]:
-    found = invocation.client.check_between(named, force=force)
+def _find_change(invocation: Invocation, commit: str | None, force: bool, staged: bool) -> Between | None:
+    """What is wrong with the change that is asked about; None where a whole branch is to be checked."""
+    if staged:
+        from gitmodel.client import Client
+
+        # what is committed here is checked, whichever registry the settings name
+        with Client(repo=".") as here:
+            return here.check_staged(os.environ.get("GIT_INDEX_FILE", ""), force=force)
+    return invocation.client.check_between(commit, force=force) if commit is not None and ".." in commit else None
+
+
+def _how_to_see(problem: Problem, commit: str | None, branch: str, *, staged: bool) -> str:
+    if not problem.path:
+        return "the list says what, and by which rule"
+    if staged and commit is None:
+        return f"see it: git diff --staged -- {shlex.quote(problem.path)}"
+    shown = commit if commit and ".." in commit else branch.removeprefix("refs/heads/")
+    return f"see who wrote it: git log -p {shown} -- {shlex.quote(problem.path)}"
+
+
+def _changes_told(invocation: Invocation, found: Between) -> Sequence[Problem]:
     for path in found.rules:
         invocation.output.warn(
             f"{path} is changed: it decides who may do what", "have it reviewed by who answers for the registry"

@@ -114,7 +114,7 @@ def plan(invocation: Invocation, commits: str, markdown: bool, comment: bool, fo
         error = Refused if all(problem.rule in DECIDED for problem in made.problems) else Invalid
         range = f"{made.base[:10]}..{made.head[:10]}"
         raise error(
-            f"{len(made.problems)} against merging {commits or range}",
+            f"{'1 problem' if len(made.problems) == 1 else f'{len(made.problems)} problems'} on {commits or range}",
             hint=f"run `git model check {commits or range}` for all of them",
         )
 

@@ -518,6 +518,15 @@ class Client:
 
         return checking.check(self._repository, ranges.find_commit(self._repository, commit) if commit else None)
 
+    def check_staged(self, index: str | os.PathLike[str] = "", *, force: bool = False) -> Between | None:
+        """What is wrong with what is staged, where the metadata branch or a proposal is checked out; else None.
+
+        *index* is the file that git names to a hook, if it is not the work tree's own. Raises Unreachable.
+        """
+        from gitmodel.teams import between
+
+        return between.check_staged(self._repository, Path(index).absolute() if index else None, force=force)
+
     def check_between(self, commits: str, *, force: bool = False) -> Between:
         """What is wrong with merging HEAD into BASE, of *commits* as "BASE..HEAD". *force* lets it delete what is in
         use, and many at once. Raises NotFound and UsageError for commits that are not there."""

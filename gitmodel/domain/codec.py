@@ -38,7 +38,8 @@ class Problem:
 
     def __str__(self) -> str:
         at = f", key {self.key}" if self.key else ""
-        return f"{self.path}{at}: {self.message} [{self.rule}]"
+        place = f"{self.path}{at}: " if self.path else ""
+        return f"{place}{self.message} [{self.rule}]"
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache, cached_property
+from pathlib import Path
 
 from gitmodel.domain import gates, paths, records
 from gitmodel.domain.codec import Problem
@@ -19,6 +20,7 @@ from gitmodel.registry.checking import check_files
 from gitmodel.registry.looking import related
 from gitmodel.storage.differences import changed_paths
 from gitmodel.storage.repository import Repository
+from gitmodel.storage.staging import staged_tree
 from gitmodel.storage.trees import CommitFiles
 
 # What a change may not do, as `docs/reference/format.md` names it.
@@ -71,12 +73,33 @@ def check_between(repository: Repository, base: str, head: str, *, force: bool =
         return Between((Problem("", "", "change.size", error.message),))
     tree, conflicts = merged_tree(repository, base, head)
     problems = [Problem(path, "", "change.conflict", "was changed on both sides") for path in conflicts]
-    if conflicts:
-        return Between(tuple(problems))
+    return Between(tuple(problems)) if conflicts else _judge_tree(repository, base, head, tree, force)
+
+
+def check_staged(repository: Repository, index: Path | None = None, *, force: bool = False) -> Between | None:
+    """What is wrong with what is staged, in *index* or the work tree's own, on the commit that is checked out.
+
+    None where that is not of the metadata branch or a proposal, or nothing is staged.
+    """
+    head = repository.git.lines("rev-parse", "--verify", "--quiet", "HEAD^{commit}", answers=(0, 1))
+    tip = repository.tip()
+    if not head or not tip or not repository.git.lines("merge-base", head[0], tip, answers=(0, 1)):
+        return None
+    tree = staged_tree(repository, index)
+    if tree == repository.tags.commit(head[0]).tree:
+        return None
+    return _judge_tree(repository, head[0], head[0], tree, force)
+
+
+def _judge_tree(repository: Repository, base: str, head: str, tree: str, force: bool) -> Between:
+    """What is wrong with the *tree* that *head* makes of the commit *base*."""
     before = repository.recorded(base)
     after = replace(before, commit=head, files=CommitFiles(repository.trees, tree))
-    changed = changed_paths(repository, base, tree)
-    problems += _new_problems(before, after, changed)
+    try:
+        changed = changed_paths(repository, base, tree)
+    except Invalid as error:
+        return Between((Problem("", "", "change.size", error.message),))
+    problems = _new_problems(before, after, changed)
     both = _Both(repository, before, after, force)
     for path in changed:
         what = paths.parse_path(path)

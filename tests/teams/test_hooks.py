@@ -293,6 +293,71 @@ def test_pre_commit_runs_the_hook_of_the_manifest(clone, tmp_path):
     assert (done.returncode, "models/iris/README" in done.stderr) == (1, True)
 
 
+@pytest.fixture
+def rules(clone, tmp_path):
+    """A work tree of the metadata branch, where a hook checks what is committed as that of the manifest does."""
+    folder = tmp_path / "rules"
+    editing.run(clone, "worktree", "add", "-q", str(folder), "gitmodel")
+    (hook,) = yaml.safe_load(MANIFEST.read_text())
+    program, _, words = hook["entry"].partition(" ")
+    path = clone / ".git/hooks/pre-commit"
+    path.write_text(f"#!/bin/sh\nexec {Path(sys.executable).with_name(program)} {words}\n")
+    path.chmod(0o755)
+    return folder
+
+
+def commit(folder, *arguments):
+    return subprocess.run(
+        ["git", "commit", "-q", "-m", "By hand", *arguments], cwd=folder, capture_output=True, text=True
+    )
+
+
+def test_what_is_staged_on_the_metadata_branch_is_checked_before_it_is_committed(clone, rules):
+    version, before = rules / "models/iris/versions/1.toml", refs(clone)
+    version.write_text(version.read_text().replace("number = 1", "number = 7"))
+    for words in (("-a",), ("models/iris/versions/1.toml",)):
+        done = commit(rules, *words)
+        assert (done.returncode, "version.number" in done.stdout + done.stderr) == (1, True)
+    assert "1 problem on what is staged" in done.stderr
+    assert "git diff --staged -- models/iris/versions/1.toml" in done.stderr
+    editing.run(rules, "checkout", "-q", "HEAD", "--", ".")
+    # what a whole branch does not show: that a version was changed
+    created = version.read_text().partition("created = ")[2].partition("\n")[0]
+    version.write_text(version.read_text().replace(created, "2020-01-01T00:00:00Z"))
+    editing.run(rules, "add", "-A")
+    done = commit(rules)
+    assert (done.returncode, "change.version" in done.stdout + done.stderr) == (1, True)
+    assert refs(clone) == before
+    # what is not staged is not committed either
+    editing.run(rules, "reset", "-q")
+    (rules / "README.md").write_text("# Ours\n")
+    editing.run(rules, "add", "README.md")
+    index = (clone / ".git/worktrees/rules/index").read_bytes()
+    program = str(Path(sys.executable).with_name("git-model"))
+    subprocess.run([program, "check", "--staged"], cwd=rules, check=True, capture_output=True)
+    assert (clone / ".git/worktrees/rules/index").read_bytes() == index
+    assert commit(rules).returncode == 0
+
+
+def test_elsewhere_the_branch_is_checked(clone, code_repo, tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(clone)
+    sound = (0, "", "every record is as the format says\n")
+    assert ask(capsys, "check", "--staged") == sound  # nothing was ever committed here
+    editing.run(clone, "commit", "-q", "--allow-empty", "-m", "Begin")
+    (clone / "train.py").write_text("x = 1\n")
+    editing.run(clone, "add", "train.py")
+    assert ask(capsys, "check", "--staged") == sound
+    edit(clone, {"models/iris/README": "x"})
+    assert ask(capsys, "check", "--staged")[0] == 5
+    assert ask(capsys, "check", "--staged", "gitmodel") == (
+        2,
+        "",
+        "error: --staged is what is about to be committed\nhint: leave --staged out to check gitmodel\n",
+    )
+    monkeypatch.chdir(code_repo)
+    assert ask(capsys, "check", "--staged") == sound
+
+
 @pytest.mark.soak
 def test_pre_commit_makes_the_environment_of_the_hook(clone):
     """It clones this repository and has pip install it, with what it needs: only where pip reaches packages."""

@@ -1,0 +1,32 @@
+"""What is staged for the next commit: the index of a work tree, which is read and never written."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+
+from gitmodel.errors import Unreachable
+from gitmodel.storage.repository import Repository
+
+
+def staged_tree(repository: Repository, index: Path | None = None) -> str:
+    """The tree that a commit of *index* would have; by default of the work tree's own. Raises Unreachable.
+
+    git hands another one to the hooks of `git commit -a` and `git commit FILE`.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        # git writes into an index that it makes a tree of, and cannot where a commit under way holds its lock
+        copied = Path(folder) / "index"
+        path = index or Path(repository.git.lines("rev-parse", "--git-path", "index")[0])
+        try:
+            shutil.copyfile(repository.git.top / path, copied)
+        except FileNotFoundError:
+            pass  # nothing was ever staged
+        except OSError as error:
+            raise Unreachable(f"{path} cannot be read: {error.strerror}", hint="look at its rights") from None
+        git = replace(repository.git, environ={**repository.git.environ, "GIT_INDEX_FILE": str(copied)})
+        (tree,) = git.lines("write-tree")
+    repository.reader.close()
+    return tree
