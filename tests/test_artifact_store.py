@@ -22,11 +22,12 @@ from hypothesis import strategies as st
 from gitmodel.domain.digests import digest_of, hex_of
 from gitmodel.domain.manifest import HEADER, ManifestEntry, format_manifest
 from gitmodel.errors import Conflict, Invalid, NotFound, Unreachable, UsageError
-from gitmodel.storage import artifacts, local_store
+from gitmodel.storage import artifacts, local_store, stores
 from gitmodel.storage.artifacts import (
     copy_artifacts,
     get_file,
     get_folder,
+    keep_artifact,
     put_path,
     verify_file,
     verify_folder,
@@ -157,6 +158,23 @@ class TestEveryStore:
         with ThreadPoolExecutor(3) as pool:
             assert set(pool.map(lambda each: put(each, content), stores)) == {digest_of(content)}
         assert read(stores[0].origin, digest_of(content)) == content
+
+    @pytest.mark.parametrize("content", [b"a model", LARGE], ids=["small", "large"])
+    def test_what_is_old_is_young_when_it_is_put_again_or_named_again(self, store, content, monkeypatch):
+        monkeypatch.setattr(stores, "RENEWED", -10.0)  # so all is old, by the clock of any server
+        content += store.url.encode()
+        digest = put(store, content)
+
+        def becomes_younger(by):
+            before, ends = store.stat(digest).modified, time.monotonic() + 20
+            while store.stat(digest).modified <= before:  # servers count in seconds
+                assert time.monotonic() < ends
+                by()
+            assert read(store.origin, digest) == content
+
+        becomes_younger(lambda: put(store, content))
+        becomes_younger(lambda: keep_artifact(store, digest, folder=False))
+        assert not keep_artifact(store, ABSENT, folder=False)
 
     def test_a_source_that_fails_leaves_nothing(self, store):
         with pytest.raises(ConnectionResetError):

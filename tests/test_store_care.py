@@ -13,6 +13,8 @@ from gitmodel import Client, pipeline, step
 from gitmodel.domain import paths
 from gitmodel.domain.digests import digest_of
 from gitmodel.errors import Invalid, NotFound, Refused, Unreachable, UsageError
+from gitmodel.registry.garbage import remove_garbage
+from gitmodel.storage.artifacts import keep_artifact
 from gitmodel.storage.local_store import LocalStore
 from gitmodel.storage.stores import open_store
 
@@ -205,6 +207,36 @@ def test_gc_finds_first_and_removes_only_what_nothing_needs(iris, store, capsys)
         """,
     )
     assert not store.holds(TRAIN)
+
+
+def test_gc_keeps_what_is_stored_again_while_it_is_at_work(iris, store, capsys):
+    assert ask(capsys, "unlink", "iris@2", "train", "--yes")[0] == 0
+    age(store, 15)
+    with Client(iris) as client:
+        found = client.find_garbage()
+        assert [one.digest for one in found.objects] == [TRAIN]
+        client.get_version("iris@2").link_artifact("train", iris / "train")  # after gc has looked at what is needed
+        removed = remove_garbage(client.access.open(), found)
+    assert (removed.objects, removed.recent) == ((), 1)
+    assert ask(capsys, "verify")[0] == 0
+
+
+def test_a_push_makes_young_what_it_finds_in_the_store(iris, store, capsys, git, tmp_path):
+    shared = LocalStore(tmp_path / "shared", shared=True)
+    git(tmp_path, "init", "-q", "--bare", "remote.git")
+    git(iris, "remote", "add", "origin", tmp_path / "remote.git")
+    assert ask(capsys, "store", "copy", "--to", shared.root)[0] == 0  # long ago, by a registry that is no more
+    age(shared, 15)
+    assert ask(capsys, "config", "store", shared.root)[0] == 0
+    assert ask(capsys, "push")[0] == 0
+    assert {one.digest for one in shared.objects() if time.time() - one.modified < 3600} == set(store.digests())
+    # a manifest that somebody put last week does not speak for its files if they are gone
+    age(shared, 15)
+    shared.remove(FIRST)
+    assert ask(capsys, "version", "create", "iris")[0] == 0
+    with Client(iris) as client:
+        data = client.get_version("iris@1").get_artifact("data")
+        assert not keep_artifact(shared, data.digest, folder=True)
 
 
 def test_gc_keeps_what_a_tag_a_proposal_and_a_remote_need(iris, store, capsys, git, tmp_path):

@@ -643,8 +643,7 @@ class Client:
         from gitmodel.registry import garbage
 
         found = self.find_garbage(store, grace_days=grace_days, also=also)
-        garbage.remove_garbage(self.access.open(store), found)
-        return found
+        return garbage.remove_garbage(self.access.open(store), found)
 
     def purge(self, digest: str, *, reason: str) -> Purged:
         """Erase the bytes of an artifact for good, and leave a tombstone on the branch that says why.

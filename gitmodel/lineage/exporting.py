@@ -18,7 +18,7 @@ from gitmodel.errors import GitModelError, Invalid, NotFound
 from gitmodel.lineage.graph import lineage
 from gitmodel.registry.writer import Writer
 from gitmodel.storage.archives import Archive, open_archive, write_archive
-from gitmodel.storage.artifacts import MANIFEST_LIMIT, manifest_of
+from gitmodel.storage.artifacts import MANIFEST_LIMIT, keep_artifact, manifest_of
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.stores import ArtifactStore
 
@@ -69,7 +69,7 @@ def import_export(writer: Writer, path: Path, *, store: ArtifactStore, model: st
         export = read_export(archive.records)
         _check(archive, export)
         for digest, size in archive.sizes.items():
-            if digest not in _record_digests(archive) and not store.holds(digest):
+            if digest not in _record_digests(archive) and not keep_artifact(store, digest, folder=False):
                 with archive.open(digest) as source:
                     store.put_known(digest, size, source)
     return writer.transact(lambda snapshot: plan_import(snapshot, export, model or export.model))

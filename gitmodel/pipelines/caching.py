@@ -21,11 +21,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from gitmodel.domain.manifest import parse_manifest
 from gitmodel.domain.records import FOLDER_FORMAT
 from gitmodel.errors import GitModelError
 from gitmodel.pipelines.graph import Node
 from gitmodel.pipelines.steps import Step
+from gitmodel.storage.artifacts import keep_artifact, manifest_of
 from gitmodel.storage.stores import ArtifactStore
 
 _PLAIN = (str, bytes, int, float, complex, bool, type(None), tuple, frozenset, list, dict, set)
@@ -48,14 +48,12 @@ def fingerprint(function: Callable[..., Any], *, values: bool = True) -> str:
 
 
 def is_there(store: ArtifactStore, output: Mapping[str, Any]) -> bool:
-    """Whether the store has what a step returned earlier, of a folder every file."""
+    """Whether the store has what a step returned earlier, of a folder every file; for a run that is to name it."""
     try:
-        if not store.holds(output["digest"]):
-            return False
-        if output["format"] != FOLDER_FORMAT:
-            return True
-        with store.open(output["digest"]) as manifest:
-            return all(store.holds(entry.digest) for entry in parse_manifest(manifest.read()))
+        digests = [output["digest"]]
+        if output["format"] == FOLDER_FORMAT:
+            digests = [*(entry.digest for entry in manifest_of(store, output["digest"])), *digests]
+        return all(keep_artifact(store, digest, folder=False) for digest in digests)
     except GitModelError:
         return False
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gitmodel.errors import Invalid
 from gitmodel.registry.needs import Needs, find_needs
@@ -73,12 +73,24 @@ def find_garbage(
     )
 
 
-def remove_garbage(store: ArtifactStore, found: Garbage) -> None:
-    """Remove it, with the copies that this machine has. Raises Unreachable, with part of it gone."""
+def remove_garbage(store: ArtifactStore, found: Garbage) -> Garbage:
+    """Remove it, with the copies that this machine has, and return what went.
+
+    What was stored again since it was found stays: somebody is about to name it. Raises Unreachable, with part gone.
+    """
+    gone = []
     for one in found.objects:
-        store.remove(one.digest)
+        if one.digest in found.purged or not _is_stored_again(store.origin, one):
+            store.remove(one.digest)
+            gone.append(one)
     for left in found.leftovers:
         store.remove_leftover(left)
+    return replace(found, objects=tuple(gone), recent=found.recent + len(found.objects) - len(gone))
+
+
+def _is_stored_again(store: ArtifactStore, found: StoredObject) -> bool:
+    there = store.stat(found.digest)
+    return there is not None and there.modified > found.modified
 
 
 def _joined(found: Iterable[Needs]) -> Needs:

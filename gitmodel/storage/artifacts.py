@@ -17,7 +17,7 @@ from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Unreacha
 from gitmodel.storage.external import ExternalStore
 from gitmodel.storage.several_stores import SeveralStores
 from gitmodel.storage.sources import SourceFile, find_source, list_folder, open_source
-from gitmodel.storage.stores import JOBS, ArtifactStore, Sent
+from gitmodel.storage.stores import JOBS, ArtifactStore, Sent, is_old
 
 Progress = Callable[[int, int], None]
 """Told the bytes done and the bytes in all, by one thread at a time."""
@@ -159,7 +159,7 @@ def copy_artifacts(
 
     def copy(wanted: tuple[Digest, int]) -> None:
         digest, size = wanted
-        if not target.holds(digest):
+        if not keep_artifact(target, digest, folder=False):
             with source.open(digest) as reader:
                 target.put_known(digest, size, reader, sent=sent)
         elif sent is not None:
@@ -174,6 +174,24 @@ def copy_artifacts(
     for folder in folders:
         with source.open(folder) as reader:
             target.put_known(folder, source.size(folder), reader)
+
+
+def keep_artifact(store: ArtifactStore, digest: Digest, *, folder: bool, jobs: int = JOBS) -> bool:
+    """Whether *store* has the artifact, for who is about to name it: what is old of it is made young.
+
+    So `store gc`, wherever it runs, spares it until a commit names it. A young manifest speaks for its files, which
+    are stored, or made young, before it.
+    """
+    there = store.stat(digest)
+    if there is None:
+        return False
+    if is_old(there):
+        if folder:
+            entries = manifest_of(store, digest)
+            if not all(_each(lambda entry: keep_artifact(store, entry.digest, folder=False), entries, jobs)):
+                return False
+        store.renew(digest)
+    return True
 
 
 def verify_file(store: ArtifactStore, digest: Digest, *, progress: Progress | None = None) -> StoredArtifact:

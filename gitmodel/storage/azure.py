@@ -18,7 +18,7 @@ from gitmodel.domain.digests import PREFIX, Digest, hex_of
 from gitmodel.errors import Unreachable, UsageError
 from gitmodel.storage.http import PASSING, pause_after
 from gitmodel.storage.remote_store import missing
-from gitmodel.storage.stores import Leftover, StoredObject, library
+from gitmodel.storage.stores import Leftover, StoredObject, is_old, library
 
 PART = 8 << 20
 PARTS = 40_000  # Azure takes 50,000
@@ -140,9 +140,15 @@ class AzureBackend:
         found = self._properties(digest)
         return None if found is None else StoredObject(digest, int(found.size), found.last_modified.timestamp())
 
-    def has(self, digest: Digest, size: int) -> bool:
+    def has(self, digest: Digest, size: int) -> StoredObject | None:
         found = self._properties(digest)
-        return found is not None and found.size == size and found.metadata.get(OWN) == hex_of(digest)
+        if found is None or found.size != size or found.metadata.get(OWN) != hex_of(digest):
+            return None
+        return StoredObject(digest, size, found.last_modified.timestamp())
+
+    def renew(self, digest: Digest, size: int) -> None:
+        """Set its metadata again, which makes its time that of now."""
+        self._do(lambda: self._blob(digest).set_blob_metadata({OWN: hex_of(digest)}), digest)
 
     def read(self, digest: Digest, start: int, length: int) -> tuple[bytes, int]:
         def read() -> tuple[bytes, int]:
@@ -173,8 +179,11 @@ class AzureBackend:
                 return False
             return True
 
-        if not self._do(lambda: put(overwrite=False), digest) and not self.has(digest, len(content)):
-            self._do(lambda: put(overwrite=True), digest)  # it is not what we would put: mend it
+        if self._do(lambda: put(overwrite=False), digest):
+            return
+        there = self.has(digest, len(content))
+        if there is None or is_old(there):  # it is not what we would put, or is not to be taken for garbage
+            self._do(lambda: put(overwrite=True), digest)
 
     def upload(self, digest: Digest, size: int) -> AzureUpload:
         part_size = max(PART, -(-size // (PARTS << 20)) << 20)

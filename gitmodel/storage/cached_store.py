@@ -97,6 +97,12 @@ class CachedStore:
     def holds(self, digest: Digest) -> bool:
         return self._origin.holds(digest)
 
+    def stat(self, digest: Digest) -> StoredObject | None:
+        return self._origin.stat(digest)
+
+    def renew(self, digest: Digest) -> None:
+        self._origin.renew(digest)
+
     def size(self, digest: Digest) -> int:
         """The length of the copy, or else of the object."""
         return self.cache.size(digest) if self.cache.holds(digest) else self._origin.size(digest)

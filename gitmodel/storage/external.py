@@ -128,6 +128,9 @@ class ExternalStore(Unwritable):
         except NotFound:
             return False
 
+    def stat(self, digest: Digest) -> StoredObject | None:
+        return None
+
     def size(self, digest: Digest) -> int:
         return self._size
 

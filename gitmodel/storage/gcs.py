@@ -13,7 +13,7 @@ import os
 import re
 import threading
 from collections.abc import Iterator, Mapping
-from datetime import datetime
+from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -22,7 +22,7 @@ from gitmodel.errors import Invalid, Unreachable, UsageError
 from gitmodel.storage.begun_uploads import BegunUpload, BegunUploads
 from gitmodel.storage.http import Answer, Server
 from gitmodel.storage.remote_store import missing
-from gitmodel.storage.stores import Leftover, StoredObject, library
+from gitmodel.storage.stores import Leftover, StoredObject, is_old, library
 
 PART = 8 << 20  # a multiple of 256 KiB, which Google wants
 PAGE = 1000
@@ -154,13 +154,21 @@ class GcsBackend:
         self._seen = True
 
     def stat(self, digest: Digest) -> StoredObject | None:
-        found = self._describe(digest, "size,timeCreated")
-        return None if found is None else StoredObject(digest, int(found["size"]), _time(found["timeCreated"]))
+        found = self._describe(digest, "size,updated,customTime")
+        return None if found is None else StoredObject(digest, int(found["size"]), _modified(found))
 
-    def has(self, digest: Digest, size: int) -> bool:
-        found = self._describe(digest, "size,metadata")
-        known = found is not None and (found.get("metadata") or {}).get(OWN) == hex_of(digest)
-        return known and int(found["size"]) == size
+    def has(self, digest: Digest, size: int) -> StoredObject | None:
+        found = self._describe(digest, "size,updated,customTime,metadata")
+        if found is None or (found.get("metadata") or {}).get(OWN) != hex_of(digest) or int(found["size"]) != size:
+            return None
+        return StoredObject(digest, size, _modified(found))
+
+    def renew(self, digest: Digest, size: int) -> None:
+        """Give it a time of our own, beside Google's; what lifecycle rules may look at."""
+        body = json.dumps({"customTime": datetime.now(timezone.utc).isoformat(timespec="milliseconds")}).encode()
+        headers = {"content-type": "application/json"}
+        path = self._bucket.path_of(self._key(digest))
+        self._bucket.request("PATCH", path, headers=headers, body=body, about=digest)
 
     def read(self, digest: Digest, start: int, length: int) -> tuple[bytes, int]:
         wanted = {"range": f"bytes={start}-{start + length - 1}"}
@@ -187,8 +195,8 @@ class GcsBackend:
         answer = self._bucket.request(
             "POST", self._uploads, query=query, headers=headers, body=body, about=digest, allowed=(412,)
         )
-        if answer.status == 412 and not self.has(digest, len(content)):
-            del query["ifGenerationMatch"]  # it is not what we would put: mend it
+        if answer.status == 412 and ((there := self.has(digest, len(content))) is None or is_old(there)):
+            del query["ifGenerationMatch"]  # it is not what we would put, or is not to be taken for garbage
             self._bucket.request("POST", self._uploads, query=query, headers=headers, body=body, about=digest)
 
     def upload(self, digest: Digest, size: int) -> GcsUpload:
@@ -197,7 +205,7 @@ class GcsBackend:
     def objects(self) -> Iterator[StoredObject]:
         query = {
             "prefix": f"{self._prefix}sha256/",
-            "fields": "nextPageToken,items(name,size,timeCreated)",
+            "fields": "nextPageToken,items(name,size,updated,customTime)",
             "maxResults": str(PAGE),
         }
         while True:
@@ -205,7 +213,7 @@ class GcsBackend:
             for found in page.get("items") or ():
                 match = _OBJECT.fullmatch(found["name"].removeprefix(self._prefix))
                 if match:
-                    yield StoredObject(PREFIX + match[1] + match[2], int(found["size"]), _time(found["timeCreated"]))
+                    yield StoredObject(PREFIX + match[1] + match[2], int(found["size"]), _modified(found))
             if not page.get("nextPageToken"):
                 return
             query["pageToken"] = page["nextPageToken"]
@@ -376,8 +384,9 @@ def _md5(hashed: Any) -> str:
     return base64.b64encode(hashed.digest()).decode()
 
 
-def _time(text: str) -> float:
-    return datetime.fromisoformat(text.replace("Z", "+00:00")).timestamp()
+def _modified(found: Mapping[str, str]) -> float:
+    times = [found[name] for name in ("updated", "customTime") if found.get(name)]
+    return max(datetime.fromisoformat(time.replace("Z", "+00:00")).timestamp() for time in times)
 
 
 def _json(answer: Answer) -> dict[str, Any]:

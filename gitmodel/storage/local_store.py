@@ -158,6 +158,19 @@ class LocalStore:
         """Whether the object is there as a regular file; its content is verified by reading it."""
         return self._state(digest) is not None
 
+    def stat(self, digest: Digest) -> StoredObject | None:
+        state = self._state(digest)
+        return None if state is None else StoredObject(digest, state.st_size, state.st_mtime)
+
+    def renew(self, digest: Digest) -> None:
+        """Make its time that of now."""
+        path = self.place(digest)
+        with _reaching(path):
+            try:
+                os.utime(path, follow_symlinks=False)
+            except FileNotFoundError:
+                raise self._missing(digest) from None
+
     def size(self, digest: Digest) -> int:
         """The length of the object in bytes. Raises NotFound without it."""
         state = self._state(digest)

@@ -23,7 +23,7 @@ from gitmodel.errors import Invalid, Unreachable, UsageError
 from gitmodel.storage.begun_uploads import BegunUpload, BegunUploads
 from gitmodel.storage.http import Answer, Server
 from gitmodel.storage.remote_store import missing
-from gitmodel.storage.stores import Leftover, StoredObject
+from gitmodel.storage.stores import Leftover, StoredObject, is_old
 
 PART = 8 << 20
 PAGE = 1000
@@ -74,10 +74,15 @@ class OciBackend:
             return None
         return StoredObject(digest, *_described(answer, digest))
 
-    def has(self, digest: Digest, size: int) -> bool:
+    def has(self, digest: Digest, size: int) -> StoredObject | None:
         there = self.stat(digest)
         answer = self._request("HEAD", self._blob(digest), about=digest, missing=True)
-        return there is not None and there.size == size and answer.headers.get("content-length") == str(size)
+        whole = there is not None and there.size == size and answer.headers.get("content-length") == str(size)
+        return there if whole else None
+
+    def renew(self, digest: Digest, size: int) -> None:
+        """Put its manifest anew, with the time of now."""
+        self._put_manifest(digest, size)
 
     def read(self, digest: Digest, start: int, length: int) -> tuple[bytes, int]:
         there = self.stat(digest) if start == 0 else None
@@ -94,9 +99,11 @@ class OciBackend:
         return answer.body, int(answer.headers["content-range"].rpartition("/")[2])
 
     def write(self, digest: Digest, content: bytes | bytearray) -> None:
-        if self.has(digest, len(content)):
+        there = self.has(digest, len(content))
+        if there is not None and not is_old(there):
             return
-        self._put_blob(digest, content)
+        if there is None:
+            self._put_blob(digest, content)
         self._put_manifest(digest, len(content))
 
     def upload(self, digest: Digest, size: int) -> OciUpload:

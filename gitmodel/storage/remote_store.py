@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeVar, cast
 from gitmodel.domain.digests import PREFIX, Digest, hex_of
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound
 from gitmodel.storage.reading import CHUNK, VerifyingReader, chunks
-from gitmodel.storage.stores import Leftover, Sent, StoredObject, where_else
+from gitmodel.storage.stores import Leftover, Sent, StoredObject, is_old, where_else
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -64,14 +64,17 @@ class Backend(Protocol):
     def stat(self, digest: Digest) -> StoredObject | None:
         """The object, asked of the server now; None if it is not there."""
 
-    def has(self, digest: Digest, size: int) -> bool:
-        """Whether the object is there now as one of us put it, as far as can be told without reading it."""
+    def has(self, digest: Digest, size: int) -> StoredObject | None:
+        """The object, if it is there now as one of us put it, as far as can be told without reading it."""
+
+    def renew(self, digest: Digest, size: int) -> None:
+        """Make an object that is there as young as if it were stored now."""
 
     def read(self, digest: Digest, start: int, length: int) -> tuple[bytes, int]:
         """At most *length* bytes from *start*, and the length of the whole object. Raises NotFound."""
 
     def write(self, digest: Digest, content: bytes | bytearray) -> None:
-        """Make the object appear, whole; what is there and its equal may stay."""
+        """Make the object appear, whole; what is there and its equal may stay, if it is made young."""
 
     def upload(self, digest: Digest, size: int) -> Upload:
         """Begin to send a large object, or go on with what an earlier try left."""
@@ -148,7 +151,10 @@ class RemoteStore:
                 raise _not_itself(digest)
             self._write(digest, content, sent)
             return
-        if self.backend.has(digest, size):
+        there = self.backend.has(digest, size)
+        if there is not None:
+            if is_old(there):
+                self.backend.renew(digest, size)
             if sent is not None:
                 sent(size)
             return
@@ -178,6 +184,13 @@ class RemoteStore:
     def holds(self, digest: Digest) -> bool:
         hex_of(digest)
         return self.backend.stat(digest) is not None
+
+    def stat(self, digest: Digest) -> StoredObject | None:
+        hex_of(digest)
+        return self.backend.stat(digest)
+
+    def renew(self, digest: Digest) -> None:
+        self.backend.renew(digest, self.size(digest))
 
     def size(self, digest: Digest) -> int:
         hex_of(digest)

@@ -21,13 +21,14 @@ from gitmodel.domain.digests import PREFIX, Digest, hex_of
 from gitmodel.errors import Invalid, Unreachable, UsageError
 from gitmodel.storage.http import Answer, Key, Server
 from gitmodel.storage.remote_store import missing
-from gitmodel.storage.stores import Leftover, StoredObject, library
+from gitmodel.storage.stores import Leftover, StoredObject, is_old, library
 
 if TYPE_CHECKING:
     from botocore.credentials import Credentials
 
 PART = 8 << 20
 PARTS = 9_000  # S3 takes 10,000
+COPIED = 5 << 30  # S3 copies no more at once
 PAGE = "1000"  # names that S3 lists at a time
 OWN = "x-amz-meta-sha256"
 """What we say of an object when we put it: one that was put by another program lacks it."""
@@ -77,7 +78,7 @@ class S3Backend:
                 self.create()
             return None
         size = int(answer.headers.get("content-length", -1))
-        return StoredObject(digest, size, parsedate_to_datetime(answer.headers["last-modified"]).timestamp())
+        return StoredObject(digest, size, _modified(answer))
 
     def read(self, digest: Digest, start: int, length: int) -> tuple[bytes, int]:
         wanted = {"range": f"bytes={start}-{start + length - 1}"}
@@ -97,8 +98,8 @@ class S3Backend:
         answer = self._request(
             "PUT", self._key(digest), body=content, hashed=name, headers=headers, about=digest, allowed=(409, 412)
         )
-        if answer.status in (409, 412) and not self.has(digest, len(content)):
-            del headers["if-none-match"]  # it is not what we would put: mend it
+        if answer.status in (409, 412) and ((there := self.has(digest, len(content))) is None or is_old(there)):
+            del headers["if-none-match"]  # it is not what we would put, or is not to be taken for garbage
             self._request("PUT", self._key(digest), body=content, hashed=name, headers=headers, about=digest)
 
     def upload(self, digest: Digest, size: int) -> S3Upload:
@@ -109,9 +110,7 @@ class S3Backend:
             upload = S3Upload(self, digest, size, part_size, max(begun)[1])
             upload.look()
             return upload
-        headers = {OWN: hex_of(digest), "content-type": "application/octet-stream"}
-        answer = self._request("POST", key, query={"uploads": ""}, headers=headers, about=digest)
-        return S3Upload(self, digest, size, part_size, _text(_parse(answer), "UploadId"))
+        return S3Upload(self, digest, size, part_size, self._begin(digest))
 
     def objects(self) -> Iterator[StoredObject]:
         query = {"list-type": "2", "prefix": f"{self.prefix}sha256/", "encoding-type": "url", "max-keys": PAGE}
@@ -177,10 +176,41 @@ class S3Backend:
     def abort(self, digest: Digest, id: str) -> None:
         self._request("DELETE", self._key(digest), query={"uploadId": id}, about=digest, allowed=(404,))
 
-    def has(self, digest: Digest, size: int) -> bool:
+    def has(self, digest: Digest, size: int) -> StoredObject | None:
         answer = self._request("HEAD", self._key(digest), about=digest, allowed=(404,))
-        known = answer.headers.get(OWN) == hex_of(digest)
-        return answer.status == 200 and known and answer.headers.get("content-length") == str(size)
+        known = answer.headers.get(OWN) == hex_of(digest) and answer.headers.get("content-length") == str(size)
+        return StoredObject(digest, size, _modified(answer)) if answer.status == 200 and known else None
+
+    def renew(self, digest: Digest, size: int) -> None:
+        """Copy it onto itself, within the server; in parts, if it is longer than S3 copies at once."""
+        key = self._key(digest)
+        source = {"x-amz-copy-source": quote(f"/{self.bucket}/{key}")}
+        if size <= COPIED:
+            headers = {
+                OWN: hex_of(digest),
+                "content-type": "application/octet-stream",
+                "x-amz-metadata-directive": "REPLACE",
+            }
+            self._copied(self._request("PUT", key, headers={**source, **headers}, about=digest), digest)
+            return
+        id, tags = self._begin(digest), {}
+        for number, start in enumerate(range(0, size, COPIED), start=1):
+            part = {"x-amz-copy-source-range": f"bytes={start}-{min(start + COPIED, size) - 1}"}
+            query = {"partNumber": str(number), "uploadId": id}
+            answer = self._request("PUT", key, query=query, headers={**source, **part}, about=digest)
+            tags[number] = self._copied(answer, digest)
+        self.complete(digest, id, tags)
+
+    def _copied(self, answer: Answer, digest: Digest) -> str:
+        """The entity tag of a copy. S3 answers 200 before it knows, and says so in the body if it then fails."""
+        if _code(answer):
+            raise self._refusal(answer, "PUT", digest)
+        return _text(_parse(answer), "ETag")
+
+    def _begin(self, digest: Digest) -> str:
+        headers = {OWN: hex_of(digest), "content-type": "application/octet-stream"}
+        answer = self._request("POST", self._key(digest), query={"uploads": ""}, headers=headers, about=digest)
+        return _text(_parse(answer), "UploadId")
 
     def _length(self, digest: Digest) -> int:
         there = self.stat(digest)
@@ -419,6 +449,10 @@ def _unquoted(text: str) -> str:
     from urllib.parse import unquote_plus
 
     return unquote_plus(text)
+
+
+def _modified(answer: Answer) -> float:
+    return parsedate_to_datetime(answer.headers["last-modified"]).timestamp()
 
 
 def _time(text: str) -> float:

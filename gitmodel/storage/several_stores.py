@@ -57,8 +57,14 @@ class SeveralStores:
     def holds(self, digest: Digest) -> bool:
         return self.holder(digest).holds(digest)
 
+    def stat(self, digest: Digest) -> StoredObject | None:
+        return self.holder(digest).stat(digest)
+
     def size(self, digest: Digest) -> int:
         return self.holder(digest).size(digest)
+
+    def renew(self, digest: Digest) -> None:
+        self.holder(digest).renew(digest)
 
     def digests(self) -> Iterator[Digest]:
         return self._first.digests()
@@ -133,6 +139,9 @@ class WithoutPurged(SeveralStores):
 
     def holds(self, digest: Digest) -> bool:
         return digest not in self._gone and self._first.holds(digest)
+
+    def stat(self, digest: Digest) -> StoredObject | None:
+        return None if digest in self._gone else self._first.stat(digest)
 
     def _refusal(self, digest: Digest) -> Refused:
         return Refused(f"{digest} was {self._gone[digest]}", hint="what was purged is not stored again")

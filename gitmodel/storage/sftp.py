@@ -104,6 +104,19 @@ class Host:
         with suppress(FileNotFoundError):
             self.do(lambda files: files.rm_file(path))
 
+    def touch(self, path: str) -> None:
+        """Make the time of a file that of now. Raises FileNotFoundError."""
+        sync = library("fsspec.asyn", extra="sftp").sync
+
+        def touch(files: Any) -> None:
+            async def touched() -> None:  # what sshfs has no method for
+                async with files._pool.get() as channel:
+                    await channel.utime(path)
+
+            sync(files.loop, touched)
+
+        self.do(touch)
+
     def make_folder(self, path: str) -> None:
         """Make a folder and those above it."""
         self.do(lambda files: files.makedirs(path, exist_ok=True))
@@ -146,9 +159,13 @@ class SftpBackend:
             return None
         return StoredObject(digest, int(found["size"]), _time(found)) if found["type"] == "file" else None
 
-    def has(self, digest: Digest, size: int) -> bool:
+    def has(self, digest: Digest, size: int) -> StoredObject | None:
         there = self.stat(digest)
-        return there is not None and there.size == size
+        return there if there is not None and there.size == size else None
+
+    def renew(self, digest: Digest, size: int) -> None:
+        """Make its time that of now."""
+        self.host.touch(self.key(digest))
 
     def read(self, digest: Digest, start: int, length: int) -> tuple[bytes, int]:
         there = self.stat(digest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
@@ -21,6 +22,15 @@ Sent = Callable[[int], None]
 
 JOBS = 8  # files at a time: they wait for disks and networks, not for processors
 REMOTE = ("s3", "gs", "az", "sftp", "oci")
+
+
+RENEWED = 86_400.0
+"""How old an object gets, in seconds, before who is about to name it makes it young: `store gc` spares the young."""
+
+
+def is_old(found: StoredObject) -> bool:
+    """Whether who is about to name the object has to renew it."""
+    return time.time() - found.modified > RENEWED
 
 
 class StoredObject(NamedTuple):
@@ -76,8 +86,14 @@ class ArtifactStore(Protocol):
     def holds(self, digest: Digest) -> bool:
         """Whether the object is there now, its content unread."""
 
+    def stat(self, digest: Digest) -> StoredObject | None:
+        """The object as it is there now, its content unread; None if it is not."""
+
     def size(self, digest: Digest) -> int:
         """The length of the object in bytes. Raises NotFound without it."""
+
+    def renew(self, digest: Digest) -> None:
+        """Make the object as young as if it were stored now. Raises NotFound without it."""
 
     def digests(self) -> Iterator[Digest]:
         """The digests of all objects."""
@@ -101,6 +117,9 @@ class Unwritable:
     def refusal(self) -> Refused:
         """Why it is not written to."""
         raise NotImplementedError
+
+    def renew(self, digest: Digest) -> None:
+        """Nothing: whoever writes there keeps it."""
 
     def create(self) -> None:
         raise self.refusal()

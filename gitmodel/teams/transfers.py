@@ -11,7 +11,7 @@ from gitmodel.domain.snapshot import Snapshot
 from gitmodel.domain.urls import is_local
 from gitmodel.domain.views import usable, view_models
 from gitmodel.errors import Invalid, Unreachable
-from gitmodel.storage.artifacts import Progress, Tally, copy_artifacts
+from gitmodel.storage.artifacts import Progress, Tally, copy_artifacts, keep_artifact
 from gitmodel.storage.differences import changed_paths
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.stores import ArtifactStore
@@ -42,7 +42,7 @@ def upload(
                 f"{link.name} of {version} is in {store.url}, which only this machine can reach",
                 hint="name a store that all can reach: `git model init --store URL`, for example file:///srv/models",
             )
-        if link.digest in missing.get(model, {}) or store.holds(link.digest):
+        if link.digest in missing.get(model, {}) or keep_artifact(store, link.digest, folder=link.is_folder, jobs=jobs):
             continue
         if not local.holds(link.digest):
             raise Unreachable(

@@ -13,6 +13,9 @@ from transcripts import ask
 from gitmodel import Client
 from gitmodel.domain.digests import digest_of
 from gitmodel.errors import Invalid, NotFound, Unreachable
+from gitmodel.registry.garbage import remove_garbage
+from gitmodel.storage import s3 as over_s3
+from gitmodel.storage import stores
 from gitmodel.storage.stores import open_store
 
 pytestmark = pytest.mark.xdist_group("s3")
@@ -71,6 +74,32 @@ def test_status_copy_and_gc_of_a_store_on_s3(iris, s3, capsys, tmp_path):
     assert (code, found["digests"], found["leftovers"]) == (0, [digest_of((iris / "train.py").read_bytes())], 1)
     assert store.leftovers() == []
     assert ask(capsys, "verify")[0] == 0
+
+
+def test_gc_keeps_what_is_stored_again_while_it_is_at_work(iris, monkeypatch):
+    content = (iris / "train.py").read_bytes()
+    with Client(iris) as client:
+        store = client.access.open()
+        store.put_stream(io.BytesIO(content))
+        found = client.find_garbage(grace_days=0)
+        assert [one.digest for one in found.objects] == [digest_of(content)]
+        monkeypatch.setattr(stores, "RENEWED", -10.0)  # as if it had been there for long
+        while store.stat(digest_of(content)).modified <= found.objects[0].modified:  # the server counts in seconds
+            client.get_version("iris@1").link_artifact("script", iris / "train.py")
+        assert remove_garbage(store, found).objects == ()
+        assert store.holds(digest_of(content))
+
+
+def test_a_very_large_object_is_made_young_in_parts(s3, monkeypatch, tmp_path):
+    monkeypatch.setattr(over_s3, "COPIED", 8 << 20)
+    store = open_store(s3.prefix(), default_root=tmp_path).origin
+    content = bytes(range(256)) * (17 << 12)
+    digest, size = store.put_stream(io.BytesIO(content))
+    before = store.stat(digest).modified
+    while store.stat(digest).modified <= before:
+        store.renew(digest)
+    assert store.backend.has(digest, size)
+    assert store.open(digest).read() == content
 
 
 def test_purge_erases_the_object_and_the_copy(iris, capsys):
