@@ -17,6 +17,7 @@ class Proxy:
         self.port_behind = port
         self.plan = lambda number, method, path: ""
         self.seen = []
+        self.answered = []  # those of them that the server behind has answered
         self.hanging = threading.Event()
         self._closing = threading.Event()
         self._lock = threading.Lock()
@@ -70,6 +71,7 @@ class _Handler(BaseHTTPRequestHandler):
             behind.request(self.command, self.path, body=body or None, headers=dict(self.headers.items()))
             with behind.getresponse() as found:
                 content = found.read()
+                proxy.answered.append((self.command, self.path, dict(self.headers.items())))
                 headers = [(k, v) for k, v in found.getheaders() if k.lower() != "transfer-encoding"]
                 if self.command != "HEAD" and found.getheader("Content-Length") is None:
                     headers.append(("Content-Length", str(len(content))))

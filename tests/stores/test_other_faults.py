@@ -38,6 +38,10 @@ class Server:
         """How many parts were sent."""
         return sum(self._is_part(*request) for request in self.proxy.seen)
 
+    def arrived(self):
+        """How many parts the server has."""
+        return sum(self._is_part(*request) for request in self.proxy.answered)
+
     def hang_at(self, count):
         """Wait, and answer nothing, at the part *count* and all after it."""
         self.proxy.plan = lambda number, method, path: "hang" if self.parts() >= count else ""
@@ -84,7 +88,7 @@ def test_an_upload_that_was_killed_goes_on_where_it_stopped(server, request, tmp
     (tmp_path / "model").write_bytes(content)
     server.hang_at(3)
     with subprocess.Popen([sys.executable, "-c", PUT, server.url, tmp_path / "copies", tmp_path / "model"]) as process:
-        while not server.proxy.hanging.wait(0.05):
+        while not (server.proxy.hanging.wait(0.05) and server.arrived() == 2):
             assert process.poll() is None
         process.send_signal(signal.SIGKILL)
     before = server.parts()
