@@ -18,6 +18,7 @@ from gitmodel import (
 from gitmodel.domain import codec, paths, records
 from gitmodel.domain.records import RegistryRecord, StageRule, VersionRecord
 from gitmodel.domain.snapshot import Change
+from gitmodel.registry import doctor
 
 SET_BY_HAND = 'version = {0}\nartifacts = "{1}"\n'
 
@@ -717,6 +718,23 @@ class TestTransactions:
         assert client.get_version("other").number == 1
         assert git(client.repository.common_dir, "for-each-ref", "refs/gitmodel/reserved") == ""
         assert client.apply().moved == ()
+
+    def test_a_number_that_was_told_is_not_given_again_when_the_model_has_another_name(self, client, iris, git):
+        told = []
+
+        def fail():
+            with client.transaction("Fail"):
+                told.extend(iris.create_version().number for _ in range(2))
+                iris.get_version(told[0]).set_stage("nonsense")
+
+        with pytest.raises(UsageError):
+            fail()
+        iris.rename("flowers")
+        client.get_model("flowers").rename("plants")
+        assert told == [4, 5]
+        assert client.get_model("plants").create_version().number == 6
+        doctor.repair(client.repository, client.store)
+        assert git(client.repository.common_dir, "for-each-ref", "refs/gitmodel/reserved") == ""
 
     def test_an_exception_changes_nothing(self, client, iris, git):
         before = git(client.repository.common_dir, "for-each-ref", "refs/heads", "refs/tags")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from gitmodel.domain import stages as planning
 from gitmodel.domain.purging import purge_of
-from gitmodel.domain.refs import RESERVED, StageRef
+from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.domain.views import usable
 from gitmodel.errors import GitModelError, Invalid, Unreachable
@@ -145,12 +145,11 @@ def _leftovers(repository: Repository, store: ArtifactStore) -> Iterator[Finding
 def _used_up(repository: Repository) -> list[tuple[str, int]]:
     """Reservations of numbers that the branch has reached: below them nothing can be given out twice."""
     snapshot = repository.snapshot()
-    found = []
-    for ref in repository.git.lines("for-each-ref", "--format=%(refname)", RESERVED):
-        model, _, number = ref.removeprefix(RESERVED).rpartition("/")
-        if number.isdigit() and int(number) <= snapshot.last_number(model):
-            found.append((model, int(number)))
-    return found
+    return [
+        (model, number)
+        for model, number, _ in repository.reservations()
+        if number <= snapshot.last_number(snapshot.current_name(model))
+    ]
 
 
 _FIX = "run `git model doctor --fix`"

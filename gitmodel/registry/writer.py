@@ -131,7 +131,9 @@ class Batch:
         if self._plans:
             self._repository.transact(self._replay)
         for model in {model for model, _ in self._numbers}:
-            last = self._repository.read(lambda snapshot, model=model: snapshot.last_number(model))  # type: ignore[misc]
+            last = self._repository.read(
+                lambda snapshot, model=model: snapshot.last_number(snapshot.current_name(model))  # type: ignore[misc]
+            )
             self._repository.release(model, [number for owner, number in self._numbers if owner == model], last)
 
     def _read_again(self, snapshot: Snapshot, question: Callable[[Snapshot], T]) -> T:

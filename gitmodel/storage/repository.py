@@ -5,14 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gitmodel.domain import codec, history, paths, records
+from gitmodel.domain.overlay import Overlay
 from gitmodel.domain.records import RegistryRecord
 from gitmodel.domain.references import VersionRef
-from gitmodel.domain.refs import REMOTES, STAGE_TAGS, StageRef, reserved_ref
+from gitmodel.domain.refs import REMOTES, RESERVED, STAGE_TAGS, StageRef, reserved_ref
 from gitmodel.domain.snapshot import Change, NoTags, Snapshot
 from gitmodel.domain.stages import leftovers
 from gitmodel.errors import Conflict, GitModelError, Invalid, Refused, Unreachable, Unsigned
@@ -260,6 +262,26 @@ class Repository:
             if number <= tip_number:
                 self.git.run("update-ref", "--no-deref", "-d", reserved_ref(model, number))
 
+    def reservations(self) -> list[tuple[str, int, str]]:
+        """The numbers that are reserved, each with its model and the id of its ref."""
+        found = []
+        for line in self.git.lines("for-each-ref", "--format=%(objectname) %(refname)", RESERVED):
+            id, _, ref = line.partition(" ")
+            model, _, number = ref.removeprefix(RESERVED).rpartition("/")
+            if number.isdigit():
+                found.append((model, int(number), id))
+        return found
+
+    def reservations_carried(self, after: Snapshot) -> list[str]:
+        """The moves by which what is reserved for a model counts under the name that it has in *after*, too."""
+        carried = {}
+        for model, number, id in self.reservations():
+            with suppress(Invalid):  # a damaged record stops nobody
+                now = after.current_name(model)
+                if now != model and number > after.last_number(now) and not self._is_reserved(now, number):
+                    carried[reserved_ref(now, number)] = id
+        return [f"create {ref} {id}" for ref, id in carried.items()]
+
     def put_in_force(
         self, choose: Callable[[Snapshot], Iterable[StageRef]]
     ) -> tuple[list[StageRef], list[tuple[StageRef, str]]]:
@@ -417,6 +439,8 @@ class Repository:
         # The branch comes first: after a crash git has moved refs in this order, and "branch new, tag old" is pending.
         moves = [_move(self.branch, commit, old) if commit != old else f"verify {self.branch} {commit}"]
         moves += [f"verify {reserved_ref(model, number)} {ZERO}" for model, number in change.numbers]
+        if any(what is not None and what.kind == "model" for what in map(paths.parse_path, change.files)):
+            moves += self.reservations_carried(replace(snapshot, files=Overlay(snapshot.files, change.files)))
         drops: list[tuple[StageRef, str]] = []
         for ref, wanted in self._follow(snapshot, change, made):
             tag = self.tags.id(ref)

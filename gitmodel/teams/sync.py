@@ -197,6 +197,8 @@ def _join(repository: Repository, state: RemoteState) -> Pulled:
     done.set_back = [*following.set_back(repository, state)]
     tags = following.local_moves(repository, state, done.tip)
     done.moved = [*tags.moved]
+    if done.tip != ours:
+        moves += repository.reservations_carried(repository.recorded(done.tip))
     if moves or tags.lines:
         repository.move([*moves, *tags.lines], f"gitmodel: pull {state.remote}")
     if state.last_seen and not theirs:
