@@ -147,6 +147,33 @@ def test_to_record_the_code_again_starts_one_process(code_repo, monkeypatch):
     assert started == []  # but `git status`, which GitPython starts
 
 
+@pytest.mark.parametrize("folder", ["artifacts", "artifacts/here"])
+@pytest.mark.parametrize("kind", ["link", "dangling", "file"])
+def test_what_the_code_has_in_the_place_of_artifacts_is_not_written_through(
+    code_repo, tmp_path, monkeypatch, capsys, git, folder, kind
+):
+    """The code may be somebody else's, and lead out of the work tree."""
+    monkeypatch.chdir(code_repo)
+    (tmp_path / "outside").mkdir()
+    if kind == "file":
+        (code_repo / "artifacts").write_text("a file\n", encoding="utf-8")
+    else:
+        (code_repo / "artifacts").symlink_to(tmp_path / ("outside" if kind == "link" else "nowhere"))
+    (code_repo / "model.json").write_text("{}", encoding="utf-8")
+    git(code_repo, "add", "artifacts")
+    git(code_repo, "commit", "-q", "-m", "In the way")
+    with Client() as client:
+        client.register_model("iris").create_version(model_objects={"classifier": "model.json"})
+    code, _, err = ask(capsys, "checkout", "iris@1", tmp_path / "then", "--artifacts", folder)
+    assert (code, err) == (
+        2,
+        f"error: the code of iris@1 has a {folder} of its own\nhint: name another folder with --artifacts\n",
+    )
+    assert not list((tmp_path / "outside").iterdir())
+    assert not (tmp_path / "nowhere").exists()
+    assert not (tmp_path / "then").exists()
+
+
 def test_outside_of_a_code_repository_that_is_said(code_repo, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(code_repo)
     with Client() as client:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -60,7 +61,7 @@ def checkout(
     add_code(code, commit, target, submodules=submodules)
     try:
         place = target / folder
-        if place.exists():
+        if _is_taken(target, folder):
             raise UsageError(
                 f"the code of {reference} has a {folder} of its own", hint="name another folder with --artifacts"
             )
@@ -110,6 +111,17 @@ def add_code(code: CodeRepository, commit: str, target: Path, *, submodules: boo
 def is_changed(code: Code | None, commit: str) -> bool:
     """Whether *commit*, which was recorded of the code, is not all of it."""
     return bool(code and code.dirty and commit != code.snapshot)
+
+
+def _is_taken(target: Path, folder: str) -> bool:
+    """Whether something is at *folder* in the work tree *target*, or in the way to it: a link may lead anywhere."""
+    *above, last = folder.split("/")
+    place = target
+    for part in above:
+        place /= part
+        if place.is_symlink() or place.is_file():
+            return True
+    return os.path.lexists(place / last)
 
 
 def _refuse_lost(reference: str, record: VersionRecord, source: Callable[[ArtifactLink], ArtifactStore]) -> None:
