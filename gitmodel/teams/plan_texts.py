@@ -108,7 +108,11 @@ def _markdown_of(change: PlannedChange) -> Iterator[str]:
 def _code_markdown(code: CodeRange) -> Iterator[str]:
     if not (code.old or code.new):
         return
-    range = f"{code.old[:10] or _NONE} → {code.new[:10] or _NONE}"
+    range = (
+        f"{code.old[:10] or _NONE} → {code.new[:10] or _NONE}"
+        if code.old != code.new
+        else f"{code.new[:10]}, as before"
+    )
     between = f", {_commits(code)}" if code.count is not None else ""
     yield f"- code: [{range}](<{code.comparison}>){between}" if code.comparison else f"- code: {range}{between}"
     for commit in code.commits:
@@ -131,7 +135,10 @@ def _code_text(code: CodeRange) -> Iterator[str]:
         return
     between = f" ({_commits(code)})" if code.count is not None else ""
     address = f"  {code.comparison}" if code.comparison else ""
-    yield f"  code: {code.old[:10] or '-'} -> {code.new[:10] or '-'}{between}{address}"
+    range = (
+        f"{code.old[:10] or '-'} -> {code.new[:10] or '-'}" if code.old != code.new else f"{code.new[:10]}, as before"
+    )
+    yield f"  code: {range}{between}{address}"
     for commit in code.commits:
         yield f"    {commit}"
     if code.count is not None and code.count > len(code.commits):
@@ -139,6 +146,8 @@ def _code_text(code: CodeRange) -> Iterator[str]:
 
 
 def _commits(code: CodeRange) -> str:
+    if not code.count:
+        return "which goes back"
     return "1 commit" if code.count == 1 else f"{code.count} commits"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Any
 
 from gitmodel.domain import gates, paths, records
 from gitmodel.domain.codec import Problem
@@ -24,7 +25,7 @@ from gitmodel.storage.trees import CommitFiles
 from gitmodel.teams.between import check_between
 
 DATA = "data"
-_MOST_COMMITS = 20
+_MOST_COMMITS = 10
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,9 @@ class CodeRange:
 class PlannedChange:
     """What becomes of one stage or alias: *new* enters it after *old* (None: nobody), as *who* wants.
 
-    *maker* made the version *new*. *metadata* are the keys of both versions side by side, *artifacts* those that
-    differ, *datasets* the data that differ: artifacts of the kind `data`, and what a run took from outside.
+    What follows is of a version that enters: *maker* made it, *metadata* are the keys of both versions side by side,
+    *artifacts* those that differ, *datasets* the data that differ: artifacts of the kind `data`, and what a run took
+    from outside.
     """
 
     model: str
@@ -130,7 +132,7 @@ def _planned(sides: _Sides, path: str, ref: StageRef, *, alias: bool) -> Planned
             outcomes = gates.judge_entry(before, after, ref, now.version, admission.judge, forced=forced)
         except GitModelError:
             outcomes = ()  # what is damaged is among the problems
-    return PlannedChange(
+    planned = PlannedChange(
         ref.model,
         ref.stage,
         alias,
@@ -138,14 +140,23 @@ def _planned(sides: _Sides, path: str, ref: StageRef, *, alias: bool) -> Planned
         now.version if now else None,
         sides.authors.who_changed(path),
         now.reason if now else "",
-        sides.authors.who_made(paths.version_file(ref.model, new.number)) if new else "",
-        _owners(after, ref.model),
-        _code_range(sides, old, new),
-        compare_values(old.metadata if old else {}, new.metadata if new else {}),
-        _differing(compare_artifacts(_links(old, data=False), _links(new, data=False))),
-        _differing((*compare_artifacts(_links(old, data=True), _links(new, data=True)), *_inputs(sides, old, new))),
-        outcomes,
+        owners=_owners(after, ref.model),
+        outcomes=outcomes,
     )
+    return planned if new is None else replace(planned, **_compared(sides, ref.model, old, new))
+
+
+def _compared(sides: _Sides, model: str, old: VersionRecord | None, new: VersionRecord) -> dict[str, Any]:
+    """What a plan says of a version that enters, and of who was there before."""
+    links = compare_artifacts(_links(old, data=False), _links(new, data=False))
+    data = (*compare_artifacts(_links(old, data=True), _links(new, data=True)), *_inputs(sides, old, new))
+    return {
+        "maker": sides.authors.who_made(paths.version_file(model, new.number)),
+        "code": _code_range(sides, old, new),
+        "metadata": compare_values(old.metadata if old else {}, new.metadata),
+        "artifacts": _differing(links),
+        "datasets": _differing(data),
+    }
 
 
 def _differing(rows: Iterable[Compared]) -> tuple[Compared, ...]:

@@ -123,6 +123,29 @@ def test_aliases_demotions_and_new_versions_are_told(client, repo):
     assert "iris: alias champion nobody -> 2" in told
     assert "iris: production 1 -> nobody" in told
     assert "new versions: iris@3" in told
+    (left,) = [change for change in made.changes if change.place == "production"]
+    assert (left.metadata, left.artifacts, left.datasets, left.code.old) == ((), (), (), "")
+
+
+def test_of_much_code_the_newest_commits_are_shown_and_of_a_return_that_it_goes_back(client, repo, git):
+    for number in range(14):
+        git(repo, "commit", "-q", "--allow-empty", "-m", f"Change {number}")
+    made = client.get_model("iris").create_version()
+    editing.run(repo, "update-ref", TOPIC, BRANCH)
+    propose(repo, made.number, client)
+    (change,) = planned(client).changes
+    assert (change.code.count, len(change.code.commits)) == (15, 10)
+    assert change.code.commits[0].endswith(" Change 13")
+    assert "    and 5 more" in plan_texts.text(planned(client))
+    editing.run(repo, "update-ref", BRANCH, TOPIC)
+    client.apply()
+    propose(repo, 1, client)
+    told = plan_texts.text(planned(client))
+    assert "(which goes back)" in told
+    assert ", which goes back" in plan_texts.markdown(planned(client))
+    editing.run(repo, "update-ref", TOPIC, BRANCH)
+    propose(repo, client.get_model("iris").create_version().number, client)
+    assert ", as before" in plan_texts.text(planned(client))
 
 
 def test_a_conflict_is_all_that_a_plan_says(client, repo):
