@@ -12,11 +12,12 @@ import click
 from gitmodel.cli import shapes
 from gitmodel.cli.grammar import Invocation, LazyGroup, command
 from gitmodel.domain import pushes
-from gitmodel.errors import GitModelError, Invalid, Refused
+from gitmodel.errors import GitModelError, Invalid, Refused, UsageError
 from gitmodel.storage import hooks
 from gitmodel.storage.hooks import HOOKS, LOCAL, SERVER, Hook
 
 if TYPE_CHECKING:
+    from gitmodel.storage.repository import Repository
     from gitmodel.teams.between import Between
 
 _MOST_SHOWN = 20
@@ -41,7 +42,7 @@ def install(invocation: Invocation, server: bool) -> None:
     forbid, and stage tags that do not agree with the branch. Somebody else's hook is left alone.
     """
     program = hooks.find_program(os.path.abspath(sys.argv[0]), sys.executable)
-    repository = invocation.client.repository
+    repository = _of_files(invocation)
     done = hooks.install(repository, SERVER if server else LOCAL, program)
     if server:
         repository.git.run("config", "receive.advertisePushOptions", "true")
@@ -53,7 +54,7 @@ def install(invocation: Invocation, server: bool) -> None:
 @click.pass_obj
 def uninstall(invocation: Invocation, server: bool) -> None:
     """Remove the hook that `git model hook install` wrote."""
-    done = hooks.uninstall(invocation.client.repository, SERVER if server else LOCAL)
+    done = hooks.uninstall(_of_files(invocation), SERVER if server else LOCAL)
     _print(invocation, done, "is gone" if done.changed else "was not there", installed=False)
 
 
@@ -87,6 +88,17 @@ def run(invocation: Invocation, name: str, arguments: tuple[str, ...]) -> None:
         invocation.output.note(str(problem))
     if found.problems:
         raise _refusal(found, name)
+
+
+def _of_files(invocation: Invocation) -> Repository:
+    """The repository that hooks are written into. Raises UsageError for one that is reached by its URL."""
+    repository = invocation.client.repository
+    if repository.url:
+        raise UsageError(
+            f"the registry is {repository.url}, and hooks are files of a repository on its own machine",
+            hint="on the server: git -C REPOSITORY model hook install --server; in a clone: git model hook install",
+        )
+    return repository
 
 
 def _refusal(found: Between, name: str) -> GitModelError:

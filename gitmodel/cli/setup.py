@@ -67,7 +67,7 @@ def init(
 
         made = set_up(client.repository, ci, owners, f"gitmodel=={__version__}", force=force)
         fields["written"] = [*made.written, *made.changed]
-        said = [said[0], *_host_told(made, branch)]
+        said = [said[0], *_host_told(made, "" if client.repository.url else branch)]
         for owner in made.unknown:
             invocation.output.warn(f"owner of {owner} is no account of a host", "CODEOWNERS leaves it out")
     else:
@@ -177,10 +177,12 @@ def _told(done: Beginning, branch: str) -> str:
 
 
 def _host_told(made: HostSetUp, branch: str) -> list[str]:
+    """What was made of a clone's *branch*; "" if it is on the server already."""
     said = [f"made {path}" for path in made.written] + [f"changed {path}" for path in made.changed]
     if not said:
         return ["the files of the host are as they should be"]
-    said += [f"see them with: git show {branch}", "", made.advice, "", "next: git model push"]
+    said += [f"see them with: git show {branch}"] if branch else []
+    said += ["", made.advice, "", "next: git model push" if branch else "they are on the server already"]
     return "\n".join(said).split("\n")
 
 

@@ -48,6 +48,14 @@ def test_writing_says_what_is_done(url, capsys, monkeypatch):
     )
 
 
+def test_what_a_host_reads_is_on_the_server_at_once(url, capsys, git, bare):
+    code, out, _ = ask(capsys, "--repo", url, "init", "--ci", "github", "--owner", "@ada")
+    lines = out.splitlines()
+    assert (code, lines[-1], max(map(len, lines)) <= 80) == (0, "they are on the server already", True)
+    assert "git show" not in out
+    assert git(bare, "ls-tree", "--name-only", "gitmodel", "CODEOWNERS") == "CODEOWNERS"
+
+
 def test_a_command_that_a_ci_job_runs_again_says_so(url, capsys, monkeypatch):
     monkeypatch.setenv("GITMODEL_REPO", url)
     monkeypatch.setenv("CI_JOB_ID", "71")
@@ -77,6 +85,13 @@ def test_every_refusal_says_what_to_do(url, capsys, tmp_path, git):
         f"error: the registry is {url} itself: there is nothing to pull from it or to push to it\n"
         "hint: every command reads and writes there; for a registry of your own: git model clone URL\n",
     )
+    for verb in ("install", "uninstall"):
+        assert ask(capsys, "--repo", url, "hook", verb, "--server") == (
+            2,
+            "",
+            f"error: the registry is {url}, and hooks are files of a repository on its own machine\n"
+            "hint: on the server: git -C REPOSITORY model hook install --server; in a clone: git model hook install\n",
+        )
     assert ask(capsys, "--repo", url, "init", "--from", url) == (
         2,
         "",

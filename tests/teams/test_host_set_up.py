@@ -230,6 +230,14 @@ def test_a_thousand_models_fit(repo):
     assert owners(repo)[-4] == ("/gitmodel.toml", "@me")
 
 
+@pytest.mark.parametrize("kind", ["github", "gitlab", "forgejo"])
+def test_what_to_switch_on_is_read_in_a_terminal_of_80_columns(kind):
+    text = (resources.files("gitmodel.teams") / "hosts" / f"{kind}.txt").read_text(encoding="utf-8")
+    # a word is there to be copied
+    long = [line for line in text.replace("@BRANCH@", "gitmodel").splitlines() if len(line) > 80]
+    assert [line for line in long if " " in line.strip()] == []
+
+
 def test_no_file_is_left_over_or_missing():
     """They are read from the package, wherever it is installed."""
     names = {path.name for path in (resources.files("gitmodel.teams") / "hosts").iterdir()}
