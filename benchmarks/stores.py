@@ -1,20 +1,29 @@
 """Artifact stores: one large file and one folder of many small ones.
 
 In a folder against `sha256sum` and `cp` of the same, on S3 against the clients that people use.
+
+`python benchmarks/stores.py [--size MIB] [--files N] [--rounds N] [--lots N]` prints what concerns S3 alone; `--lots`
+what the commands take for a folder of so many files.
 """
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import os
+import resource
 import shutil
 import subprocess
 import sys
+import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any, NamedTuple
 
-from measuring import Cost, Table, measure
+import registries
+from measuring import Cost, Table, describe_machine, measure
 
 from gitmodel.storage.artifacts import get_file, get_folder, put_path, verify_file, verify_folder
 from gitmodel.storage.local_store import LocalStore
@@ -30,26 +39,45 @@ def measure_stores(table: Table, folder: Path, *, size: int, files: int) -> None
     _many_files(table, folder, files)
 
 
-def measure_s3(table: Table, folder: Path, *, size: int, files: int) -> None:
+def measure_s3(table: Table, folder: Path, *, size: int, files: int, rounds: int = ROUNDS) -> None:
     """The same on S3, against `aws s3 cp` and `rclone` on the same server in the same run."""
-    sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
-    from store_servers import BUCKET, seaweedfs
-
     folder.mkdir()
-    with seaweedfs(folder / "server") as server:
-        environ = {**os.environ, **server.environ(), **_rclone_settings(server.endpoint)}
-        environ.pop("AWS_CA_BUNDLE", None)  # the server speaks plain HTTP, and rclone stumbles over it
-        clients = _clients(folder, environ)
-        os.environ.update(server.environ())
+    with _server(folder) as server:
+        bench = _Bench(table, server, _clients(folder), folder, rounds)
         large, many = folder / "large", folder / "many"
-        _random_file(large, size)
-        many.mkdir()
-        for number in range(files):
-            (many / f"{number:05}").write_bytes(f"{number:016}".encode() * 64)
-        table.section(f"Artifact store on S3 (SeaweedFS on this machine): one file of {size >> 20:,} MiB")
-        _against(table, clients, server.prefix(), BUCKET, large, folder, environ)
-        table.section(f"Artifact store on S3 (SeaweedFS on this machine): a folder of {files:,} files of 1 KiB")
-        _against(table, clients, server.prefix(), BUCKET, many, folder, environ)
+        if size:
+            _random_file(large, size)
+            table.section(f"Artifact store on S3 (SeaweedFS on this machine): one file of {size >> 20:,} MiB")
+            bench.compare(large)
+        if files:
+            _small_files(many, files)
+            table.section(f"Artifact store on S3 (SeaweedFS on this machine): a folder of {files:,} files of 1 KiB")
+            bench.compare(many)
+
+
+def measure_lots(table: Table, folder: Path, *, files: int) -> None:
+    """A folder of *files* files by the commands of gitmodel, on S3: how long they take, and how much memory."""
+    folder.mkdir()
+    lots, target = folder / "lots", folder / "got"
+    _small_files(lots, files)
+    with _server(folder) as server:
+        environ = {**registries.hermetic_environment(folder / "home"), **server.environ()}
+        clone = registries.new_repository(folder / "clone", environ)
+        bench = _Bench(table, server, {}, folder, 1)
+
+        def run(*words: str) -> None:
+            took, said = bench.took([sys.executable, "-c", COMMAND, *words], environ=environ, cwd=clone)
+            bench.say(f"git model {' '.join(words[:2])}", took)
+            held = int(said.split()[-1]) / 1024
+            table.value("    most memory", f"{held:.0f} MB", "<= 200 MB", held <= 200)
+
+        for words in (["init", "--store", server.prefix()], ["register", "iris"]):
+            bench.took([sys.executable, "-m", "gitmodel", *words], environ=environ, cwd=clone)
+        table.section(f"A folder of {files:,} files of 1 KiB, on S3 (SeaweedFS on this machine), by the commands")
+        run("version", "create", "iris", "--data", f"lots={lots}")
+        run("store", "status")
+        run("get", "iris@1", "lots", "-o", str(target))
+        run("verify", "iris@1")
 
 
 Client = Callable[[str, str, bool], list[str]]
@@ -70,54 +98,122 @@ else:
     (verify_folder if path.is_dir() else verify_file)(store, digest)
 print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
+COMMAND = """
+import atexit
+def tell():
+    print(next(line.split()[1] for line in open("/proc/self/status") if line.startswith("VmHWM")))
+atexit.register(tell)
+from gitmodel.cli import main
+main(prog_name="gitmodel")
+"""
 
 
-def _against(
-    table: Table, clients: dict[str, Client], url: str, bucket: str, source: Path, folder: Path, environ: dict[str, str]
-) -> None:
-    """Put, get and verify *source* by gitmodel and by each client, turn by turn; what counts is the best of them."""
-    is_folder, target = source.is_dir(), folder / f"{source.name}.got"
-    best: dict[tuple[str, str], float] = {}
-    memory = 0.0
-    digest = ""
+class _Took(NamedTuple):
+    """What a command took, in milliseconds: wall time, its CPU, and the CPU that the server spent meanwhile."""
 
-    def took(who: str, what: str, command: list[str]) -> str:
-        started = time.perf_counter()
-        done = subprocess.run(command, env=environ, check=True, capture_output=True, text=True).stdout
-        spent = (time.perf_counter() - started) * 1e3
-        best[who, what] = min(spent, best.get((who, what), spent))
-        return done
+    wall: float
+    cpu: float
+    server: float
 
-    def own(what: str, path: Path, number: int) -> list[str]:
-        # a store and copies that are new each time, so that everything is sent and fetched
-        place, copies = f"{url}/{number}", folder / f"copies-{what}"
-        shutil.rmtree(copies, ignore_errors=True)
-        said = took("gitmodel", what, [sys.executable, "-c", WORK, what, place, str(copies), str(path), digest])
-        return said.split()
+    @property
+    def work(self) -> float:
+        """CPU of both sides."""
+        return self.cpu + self.server
 
-    for number in range(ROUNDS):
-        for name, client in clients.items():
-            there = f"{bucket}/{name}-{source.name}-{number}"
-            took(name, "put", client(str(source), there, is_folder))
-            took(name, "get", client(there, str(target), is_folder))
+
+class _Bench:
+    """Puts, gets and verifies by gitmodel and by each of *clients*, turn by turn; what counts is the best of them."""
+
+    def __init__(self, table: Table, server: Any, clients: dict[str, Client], folder: Path, rounds: int) -> None:
+        self._table = table
+        self._server = server
+        self._bucket = server.bucket
+        self._clients = clients
+        self._folder = folder
+        self._rounds = rounds
+        self._environ = {**os.environ, **server.environ(), **_rclone_settings(server.endpoint)}
+        self._environ.pop("AWS_CA_BUNDLE", None)  # the server speaks plain HTTP, and rclone stumbles over it
+
+    def took(
+        self, command: list[str], *, environ: dict[str, str] | None = None, cwd: Path | None = None
+    ) -> tuple[_Took, str]:
+        """What *command* took, and what it said."""
+        before, server, started = _spent(), self._server.cpu_seconds(), time.perf_counter()
+        done = subprocess.run(
+            command, env=environ or self._environ, cwd=cwd, capture_output=True, text=True, check=False
+        )
+        wall = time.perf_counter() - started
+        if done.returncode:
+            raise SystemExit(f"{' '.join(command)} ended with {done.returncode}: {done.stderr}")
+        cpu = _spent() - before
+        return _Took(wall * 1e3, cpu * 1e3, (self._server.cpu_seconds() - server) * 1e3), done.stdout
+
+    def compare(self, source: Path) -> None:
+        """Print what *source* takes by gitmodel and by the clients."""
+        found: dict[tuple[str, str], list[_Took]] = {}
+        memory, digest, target = 0.0, "", self._folder / f"{source.name}.got"
+
+        def note(who: str, what: str, command: list[str]) -> str:
+            took, said = self.took(command)
+            found.setdefault((who, what), []).append(took)
+            return said
+
+        def own(what: str, path: Path, number: int) -> list[str]:
+            # a store and copies that are new each time, so that everything is sent and fetched
+            copies = self._folder / f"copies-{what}"
+            place = f"s3://{self._bucket}/own-{source.name}-{number}"
+            shutil.rmtree(copies, ignore_errors=True)
+            return note(
+                "gitmodel", what, [sys.executable, "-c", WORK, what, place, str(copies), str(path), digest]
+            ).split()
+
+        for number in range(self._rounds):
+            for name, client in self._clients.items():
+                there = f"{self._bucket}/{name}-{source.name}-{number}"
+                note(name, "put", client(str(source), there, source.is_dir()))
+                note(name, "get", client(there, str(target), source.is_dir()))
+                _cleared(target)
+            digest, held = own("put", source, number)
+            memory = max(memory, int(held) / 1024, int(own("get", target, number)[0]) / 1024)
             _cleared(target)
-        digest, held = own("put", source, number)
-        memory = max(memory, int(held) / 1024, int(own("get", target, number)[0]) / 1024)
-        _cleared(target)
-        memory = max(memory, int(own("verify", source, number)[0]) / 1024)
-    for what in ("put", "get", "verify"):
-        theirs = {name: best[name, "get" if what == "verify" else what] for name in clients}
-        for name, spent in theirs.items() if what != "verify" else ():
-            table.value(f"{what}: {name}", f"{spent:,.0f}")
-        fastest = min(theirs.values())
+            memory = max(memory, int(own("verify", source, number)[0]) / 1024)
+        best = {key: _Took(*map(min, zip(*tries, strict=True))) for key, tries in found.items()}
+        for what in ("put", "get", "verify"):
+            self._compare(what, best)
+        self._table.value("most memory", f"{memory:.0f} MB", "<= 200 MB", memory <= 200)
+
+    def _compare(self, what: str, best: dict[tuple[str, str], _Took]) -> None:
+        theirs = {name: best[name, "get" if what == "verify" else what] for name in self._clients}
+        for name, took in theirs.items() if what != "verify" else ():
+            self.say(f"{what}: {name}", took)
         mine = best["gitmodel", what]
-        table.value(f"{what}: gitmodel", f"{mine:,.0f}")
+        self.say(f"{what}: gitmodel", mine)
         name = "the faster's get" if what == "verify" else "the faster"
-        table.value(f"{what} against {name}", f"{mine / fastest:.2f} x", "<= 1.3 x", mine <= 1.3 * fastest)
-    table.value("most memory", f"{memory:.0f} MB", "<= 200 MB", memory <= 200)
+        wall = mine.wall / min(took.wall for took in theirs.values())
+        self._table.value(f"{what} against {name}", f"{wall:.2f} x", "<= 1.3 x", wall <= 1.3)
+        # on a machine with others at its processors this says more
+        work = mine.work / min(took.work for took in theirs.values())
+        self._table.value("    the same in CPU of both sides", f"{work:.2f} x")
+
+    def say(self, what: str, took: _Took) -> None:
+        """Print a line of it."""
+        self._table.cost(f"{what} (and {took.server / 1e3:,.1f} s of the server's CPU)", Cost(took.cpu, took.wall))
 
 
-def _clients(folder: Path, environ: dict[str, str]) -> dict[str, Client]:
+def _spent() -> float:
+    return sum(resource.getrusage(resource.RUSAGE_CHILDREN)[:2])
+
+
+@contextmanager
+def _server(folder: Path) -> Iterator[Any]:
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests"))
+    from store_servers import seaweedfs
+
+    with seaweedfs(folder / "server") as server:
+        yield server
+
+
+def _clients(folder: Path) -> dict[str, Client]:
     """`aws s3 cp` of an environment of its own, and `rclone` if it is installed."""
     home = folder / "awscli"
     subprocess.run([sys.executable, "-m", "venv", home], check=True)
@@ -186,12 +282,18 @@ def _large_file(table: Table, folder: Path, size: int) -> None:
     source.unlink()
 
 
+def _small_files(folder: Path, count: int) -> None:
+    for number in range(count):
+        path = folder / f"{number // 1000:03}" / f"{number % 1000:03}"
+        if not number % 1000:
+            path.parent.mkdir(parents=True)
+        path.write_bytes(f"{number:016}".encode() * 64)
+
+
 def _many_files(table: Table, folder: Path, count: int) -> None:
     table.section(f"Artifact store: a folder of {count:,} files of 1 KiB")
     source = folder / "many"
-    source.mkdir()
-    for number in range(count):
-        (source / f"{number:05}").write_bytes(f"{number:016}".encode() * 64)
+    _small_files(source, count)
     table.cost("cp -r and sync", measure(lambda: _copied(source, folder / "copies"), times=1, warm=0))
     store = LocalStore(folder / "store")
     table.cost("put", measure(lambda: put_path(store, source), times=1, warm=0))
@@ -237,3 +339,27 @@ def _rate(operation: Callable[[], object], size: int) -> str:
 
 def _plus(first: Cost, second: Cost) -> Cost:
     return Cost(first.cpu + second.cpu, first.wall + second.wall)
+
+
+def main() -> None:
+    """Measure what concerns S3, print it, and end with 1 if a target was missed."""
+    parser = argparse.ArgumentParser(description="Print what gitmodel takes on S3, and what other clients do.")
+    parser.add_argument("--size", type=int, default=1024, metavar="MIB", help="of the large file; 0: none")
+    parser.add_argument("--files", type=int, default=10_000, metavar="N", help="in the folder of small ones; 0: none")
+    parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N", help="of each, of which the best counts")
+    parser.add_argument("--lots", type=int, default=0, metavar="N", help="files in a folder that the commands take")
+    parser.add_argument("--folder", type=Path, help="where all of it is (on a disk, not in memory)")
+    given = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="gitmodel-bench-", dir=given.folder) as name:
+        print(describe_machine(Path(name)))
+        table = Table()
+        if given.size or given.files:
+            place = Path(name) / "s3"
+            measure_s3(table, place, size=given.size << 20, files=given.files, rounds=given.rounds)
+        if given.lots:
+            measure_lots(table, Path(name) / "lots", files=given.lots)
+    raise SystemExit(1 if table.missed else 0)
+
+
+if __name__ == "__main__":
+    main()

@@ -97,6 +97,15 @@ class SeaweedFS:
         wait_for(self.endpoint, self._process, log)
         return self
 
+    @property
+    def bucket(self):
+        return BUCKET
+
+    def cpu_seconds(self):
+        """What it has used of the processors since it was started."""
+        fields = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def stop(self):
         if self._process is not None:
             os.killpg(self._process.pid, signal.SIGKILL)
