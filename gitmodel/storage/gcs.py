@@ -170,7 +170,7 @@ class GcsBackend:
         path = self._bucket.path_of(self._key(digest))
         self._bucket.request("PATCH", path, headers=headers, body=body, about=digest)
 
-    def read(self, digest: Digest, start: int, length: int) -> tuple[bytes, int]:
+    def read(self, digest: Digest, start: int, length: int) -> tuple[bytes | bytearray, int]:
         wanted = {"range": f"bytes={start}-{start + length - 1}"}
         answer = self._bucket.request(
             "GET", self._bucket.path_of(self._key(digest)), query={"alt": "media"}, headers=wanted, about=digest,

@@ -6,13 +6,13 @@ https://curl.se/libcurl/c/curl_easy_setopt.html.
 
 from __future__ import annotations
 
-import io
 import os
 import random
 import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any, NamedTuple
 
 from gitmodel.errors import Unreachable, UsageError
@@ -21,6 +21,7 @@ from gitmodel.storage.stores import library
 PASSING = (408, 425, 429, 500, 502, 503, 504)
 BUFFER = 256 << 10
 _OLDEST = (8, 10)  # of libcurl: older ones sign some queries wrongly
+_IN_ADVANCE = 64 << 20  # no server makes us take more memory than it sends
 _AT_ONCE = 1 << 20  # bodies of so many bytes are handed to libcurl in one piece
 
 
@@ -29,7 +30,7 @@ class Answer(NamedTuple):
 
     status: int
     headers: Mapping[str, str]
-    body: bytes
+    body: bytes | bytearray
 
 
 class Key(NamedTuple):
@@ -117,12 +118,11 @@ class Server:
 
     def _transfer(self, request: Request, proxy: str) -> Answer:
         handle = self._handle()
-        lines: list[bytes] = []
-        content = io.BytesIO()
+        answer = _Coming()
         try:
             self._set_up(handle, request, proxy)
-            handle.setopt(self._curl.HEADERFUNCTION, lines.append)
-            handle.setopt(self._curl.WRITEFUNCTION, content.write)
+            handle.setopt(self._curl.HEADERFUNCTION, answer.lines.append)
+            handle.setopt(self._curl.WRITEFUNCTION, answer.take)
             handle.perform()
             status = handle.getinfo(self._curl.RESPONSE_CODE)
         except self._curl.error as error:
@@ -131,7 +131,7 @@ class Server:
             raise failure from None
         handle.reset()  # it would keep the bodies in memory
         self._idle.append(handle)
-        return Answer(status, _headers(lines), content.getvalue())
+        return Answer(status, answer.headers, answer.body())
 
     def _handle(self) -> Any:
         if self._process != os.getpid():  # a fork has the connections of its parent, which are not its own
@@ -197,6 +197,36 @@ class _Failure(Exception):
     def __init__(self, said: str, *, final: bool) -> None:
         super().__init__(said)
         self.final = final
+
+
+class _Coming:
+    """An answer as it comes.
+
+    Its body goes into a buffer of the length that its headers say, since one that grows takes more memory.
+    """
+
+    def __init__(self) -> None:
+        self.lines: list[bytes] = []
+        self._buffer: bytearray | None = None
+        self._length = 0
+
+    @cached_property
+    def headers(self) -> dict[str, str]:
+        """What the lines say, when all are there."""
+        return _headers(self.lines)
+
+    def take(self, piece: bytes) -> None:
+        if self._buffer is None:
+            said = self.headers.get("content-length", "")
+            self._buffer = bytearray(int(said) if said.isdigit() and int(said) <= _IN_ADVANCE else 0)
+        start, self._length = self._length, self._length + len(piece)
+        self._buffer[start : self._length] = piece
+
+    def body(self) -> bytes | bytearray:
+        if self._buffer is None:
+            return b""
+        del self._buffer[self._length :]
+        return self._buffer
 
 
 class _Body:

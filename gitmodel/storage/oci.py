@@ -84,7 +84,7 @@ class OciBackend:
         """Put its manifest anew, with the time of now."""
         self._put_manifest(digest, size)
 
-    def read(self, digest: Digest, start: int, length: int) -> tuple[bytes, int]:
+    def read(self, digest: Digest, start: int, length: int) -> tuple[bytes | bytearray, int]:
         there = self.stat(digest) if start == 0 else None
         if start == 0 and there is None:
             raise missing(self.url, digest)
@@ -124,7 +124,9 @@ class OciBackend:
         answer = self._request("GET", self._manifest(digest), headers={"accept": MANIFEST}, about=digest, missing=True)
         if answer.status == 404:
             return
-        self._request("DELETE", f"/v2/{self._name}/manifests/{digest_of(answer.body)}", about=digest, missing=True)
+        self._request(
+            "DELETE", f"/v2/{self._name}/manifests/{digest_of(bytes(answer.body))}", about=digest, missing=True
+        )
         self._request("DELETE", self._blob(digest), about=digest, missing=True, allowed=(405,))
 
     def leftovers(self) -> list[Leftover]:

@@ -23,7 +23,7 @@ SMALL = 8 << 20
 """Objects of at most so many bytes are kept in memory and sent in one request."""
 RANGE = 4 << 20
 """Objects are read in ranges of so many bytes, each beginning at a multiple of it but the first."""
-LANES = 6  # requests for the parts and ranges of large objects at a time, in this process: what bounds its memory
+LANES = 6  # parts, and ranges, of large objects in memory at a time, in this process
 
 _Result = TypeVar("_Result")
 
@@ -70,7 +70,7 @@ class Backend(Protocol):
     def renew(self, digest: Digest, size: int) -> None:
         """Make an object that is there as young as if it were stored now."""
 
-    def read(self, digest: Digest, start: int, length: int) -> tuple[bytes, int]:
+    def read(self, digest: Digest, start: int, length: int) -> tuple[bytes | bytearray, int]:
         """At most *length* bytes from *start*, and the length of the whole object. Raises NotFound."""
 
     def write(self, digest: Digest, content: bytes | bytearray) -> None:
@@ -123,17 +123,16 @@ class RemoteStore:
         """
         import tempfile
 
-        start = source.tell() if rewinds(source) else None
+        if rewinds(source) and _left_of(source) > SMALL:
+            return self._put_large(source, sent)
         content = read_up_to(source, SMALL + 1)
         if len(content) <= SMALL:
             digest = PREFIX + hashlib.sha256(content).hexdigest()
             self._write(digest, content, sent)
             return digest, len(content)
-        if start is not None:
-            source.seek(start)
-            return self._put_large(source, sent)
         with tempfile.TemporaryFile(prefix="gitmodel-", buffering=0) as spool:
             spool.write(content)
+            del content
             for chunk in chunks(source):
                 spool.write(chunk)
             spool.seek(0)
@@ -233,22 +232,17 @@ class RemoteStore:
             sent(len(content))
 
     def _send_parts(self, upload: Upload, source: BinaryIO, size: int, sent: Sent | None) -> None:
-        sending: deque[Future[None]] = deque()
+        sending: deque[Future[int]] = deque()
         total = number = 0
         try:
-            while content := read_up_to(source, upload.part_size):
-                total += len(content)
-                if upload.ordered:
-                    _send(upload, number, content, sent)
-                else:
-                    sending.append(_lanes.take(_send, upload, number, content, sent))
-                    while sending and sending[0].done():
-                        sending.popleft().result()
+            while future := _lanes.send(upload, number, source, sent):
+                sending.append(future)
+                while sending and (upload.ordered or sending[0].done()):
+                    total += sending.popleft().result()
                 number += 1
+            total += sum(future.result() for future in sending)
             if total != size:
                 raise Invalid(f"what was to be stored has {total} bytes, not {size}")
-            for future in sending:
-                future.result()
         except BaseException:
             for future in sending:
                 future.cancel()
@@ -256,29 +250,47 @@ class RemoteStore:
 
 
 class _Lanes:
-    """The threads that carry the parts and ranges of large objects: a few, whatever is under way in this process."""
+    """The threads that carry the parts and ranges of large objects: a few, whatever is under way in this process.
+
+    A part or range has a place until its bytes are of no use any more, and there are few: so memory is bounded, too.
+    Parts and ranges have places of their own, since who sends what it reads ahead would else wait for itself.
+    """
 
     def __init__(self) -> None:
         self._pool: ThreadPoolExecutor | None = None
         self._starting = threading.Lock()
-        self._free = threading.Semaphore(LANES)
+        self._parts = threading.Semaphore(LANES)
+        self._ranges = threading.Semaphore(LANES)
 
-    def take(self, work: Callable[..., _Result], *arguments: Any) -> Future[_Result]:
-        """Do it as soon as a lane is free; wait until one is."""
-        self._free.acquire()
-        return self._submit(work, *arguments)
+    def send(self, upload: Upload, number: int, source: BinaryIO, sent: Sent | None) -> Future[int] | None:
+        """Read the next part and send it, when there is a place for it; gives its length, or None at the end."""
+        self._parts.acquire()
+        try:
+            content = read_up_to(source, upload.part_size)
+            future = self._submit(_send, upload, number, content, sent) if content else None
+        except BaseException:
+            self._parts.release()
+            raise
+        if future is None:
+            self._parts.release()
+        else:
+            future.add_done_callback(lambda _: self._parts.release())
+        return future
 
-    def try_take(self, work: Callable[..., _Result], *arguments: Any) -> Future[_Result] | None:
-        """Do it now, or return None if no lane is free."""
-        return self._submit(work, *arguments) if self._free.acquire(blocking=False) else None
+    def fetch(self, read: Callable[..., _Result], *arguments: Any) -> Future[_Result] | None:
+        """Fetch a range, or return None if there is no place for it; who got it calls `done` with it at last."""
+        return self._submit(read, *arguments) if self._ranges.acquire(blocking=False) else None
+
+    def done(self, future: Future[Any]) -> None:
+        """Nobody wants the range any more."""
+        future.cancel()
+        future.add_done_callback(lambda _: self._ranges.release())
 
     def _submit(self, work: Callable[..., _Result], *arguments: Any) -> Future[_Result]:
         with self._starting:
             if self._pool is None:
                 self._pool = ThreadPoolExecutor(LANES, thread_name_prefix="gitmodel-store")
-        future = self._pool.submit(work, *arguments)
-        future.add_done_callback(lambda _: self._free.release())
-        return future
+        return self._pool.submit(work, *arguments)
 
 
 _lanes = _Lanes()
@@ -300,7 +312,9 @@ class RemoteReader(io.RawIOBase):
         self._digest = digest
         self._hash = hashed
         self._chunk = memoryview(b"")
-        self._ahead: deque[tuple[int, Future[tuple[bytes, int]]]] = deque()
+        self._lanes = _lanes
+        self._ahead: deque[Future[tuple[bytes | bytearray, int]]] = deque()
+        self._current: Future[tuple[bytes | bytearray, int]] | None = None
         content, self.total = store.backend.read(digest, start, _length(start))
         self._received = self._asked = start
         self._take(content, self.total)
@@ -324,22 +338,25 @@ class RemoteReader(io.RawIOBase):
 
     def close(self) -> None:
         if not self.closed:
-            for _, future in self._ahead:
-                future.cancel()
-            self._ahead.clear()
+            self._leave_current()
+            while self._ahead:
+                self._lanes.done(self._ahead.popleft())
             self._chunk = memoryview(b"")
         super().close()
 
-    def _next(self) -> tuple[bytes, int]:
-        if self._ahead:
-            start, future = self._ahead.popleft()
-            found = future.result()
-        else:
-            start = self._received
-            found = self._store.backend.read(self._digest, start, _length(start))
-        return found
+    def _next(self) -> tuple[bytes | bytearray, int]:
+        self._leave_current()
+        if not self._ahead:
+            return self._store.backend.read(self._digest, self._received, _length(self._received))
+        self._current = self._ahead.popleft()
+        return self._current.result()
 
-    def _take(self, content: bytes, total: int) -> None:
+    def _leave_current(self) -> None:
+        if self._current is not None:
+            self._lanes.done(self._current)
+            self._current = None
+
+    def _take(self, content: bytes | bytearray, total: int) -> None:
         expected = min(_length(self._received), self.total - self._received)
         self._received += len(content)
         self._hash.update(content)
@@ -356,10 +373,10 @@ class RemoteReader(io.RawIOBase):
         self._asked = max(self._asked, self._received)
         while self._asked < self.total and len(self._ahead) < LANES:
             length = _length(self._asked)
-            future = _lanes.try_take(self._store.backend.read, self._digest, self._asked, length)
+            future = self._lanes.fetch(self._store.backend.read, self._digest, self._asked, length)
             if future is None:
                 return
-            self._ahead.append((self._asked, future))
+            self._ahead.append(future)
             self._asked += length
 
 
@@ -372,6 +389,14 @@ def rewinds(source: BinaryIO) -> bool:
     """Whether *source* can be read twice."""
     seekable = getattr(source, "seekable", None)
     return seekable is not None and seekable() and hasattr(source, "readinto")
+
+
+def _left_of(source: BinaryIO) -> int:
+    """How many bytes are left of a *source* that can be read twice."""
+    start = source.tell()
+    size = source.seek(0, os.SEEK_END)
+    source.seek(start)
+    return size - start
 
 
 def read_up_to(source: BinaryIO, count: int) -> bytes | bytearray:
@@ -430,8 +455,9 @@ def _not_itself(digest: Digest) -> Invalid:
     return Invalid(f"what was to be stored as {digest} is something else", hint="copy it from another store")
 
 
-def _send(upload: Upload, number: int, content: bytes | bytearray, sent: Sent | None) -> None:
+def _send(upload: Upload, number: int, content: bytes | bytearray, sent: Sent | None) -> int:
     if not upload.holds(number, content):
         upload.send(number, content)
     if sent is not None:
         sent(len(content))
+    return len(content)

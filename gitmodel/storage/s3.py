@@ -80,7 +80,7 @@ class S3Backend:
         size = int(answer.headers.get("content-length", -1))
         return StoredObject(digest, size, _modified(answer))
 
-    def read(self, digest: Digest, start: int, length: int) -> tuple[bytes, int]:
+    def read(self, digest: Digest, start: int, length: int) -> tuple[bytes | bytearray, int]:
         wanted = {"range": f"bytes={start}-{start + length - 1}"}
         answer = self._request("GET", self._key(digest), headers=wanted, about=digest, allowed=(404, 416))
         if answer.status == 404:
