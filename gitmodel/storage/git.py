@@ -222,6 +222,10 @@ def translate(stderr: str, code: int) -> GitModelError:
         or "no email was given" in said
     ):
         return UsageError("git does not know who you are", hint=_WHO)
+    if code < 0:
+        return GitError(
+            f"git was ended by signal {-code}", hint="run `git model doctor` to see what it left, then try again"
+        )
     return GitError(f"git failed ({code}): {said}", hint="if git itself works here, please report this")
 
 

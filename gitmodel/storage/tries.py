@@ -16,16 +16,17 @@ ATTEMPTS = 200
 _LONGEST_PAUSE = 0.1
 # Each try that finds a lock has waited for it for `core.filesRefLockTimeout` already.
 _LOCKED_ATTEMPTS = 3
+_UNCHANGED = "nothing was changed; "
 
 
 def half_done(error: GitModelError) -> GitModelError:
     """What *error* is called when it came after the branch had moved: the rest is done by `apply`."""
     said = f"the change is recorded, but not all of it is in force: {error.message}"
     if isinstance(error, Conflict):
-        return Conflict(said, hint="run `git model doctor` to see the lock, then `git model apply`")
+        return Conflict(said, hint=f"{error.hint.removeprefix(_UNCHANGED)}; then run `git model apply`")
     if isinstance(error, Refused):
         return Refused(said, hint="see the hook's words, then run `git model apply`")
-    return Unreachable(said, hint="free or mend the disk, then run `git model apply`")
+    return Unreachable(said, hint="see what stopped git, such as a full disk, then run `git model apply`")
 
 
 class Tries:
@@ -64,6 +65,6 @@ class Tries:
         oldest = max(locks, key=lambda lock: lock.age)
         return Conflict(
             f"{oldest.path} has been locked for {oldest.age:.0f} s",
-            hint="nothing was changed; if no git process is running on this repository, type: "
+            hint=f"{_UNCHANGED}if no git process is running on this repository, type: "
             f"rm {shlex.quote(str(oldest.path))}",
         )

@@ -270,7 +270,8 @@ def test_a_demotion_whose_tag_cannot_be_removed_is_not_called_done(registry, hin
     with pytest.raises(Conflict if hindrance == "lock" else Refused) as caught:
         stages.demote(registry.writer, "iris", "production")
     assert caught.value.message.startswith("the change is recorded, but not all of it is in force: ")
-    assert caught.value.hint.endswith("then `git model apply`" if hindrance == "lock" else "then run `git model apply`")
+    assert caught.value.hint.endswith("then run `git model apply`")
+    assert (f"type: rm {in_the_way}; " in caught.value.hint) == (hindrance == "lock")
     (state,) = [state for state in stages.list_stages(registry.writer, "iris") if state.name == "production"]
     assert (state.recorded, state.in_force) == (None, 1)
     in_the_way.unlink()
