@@ -1,11 +1,12 @@
 """What the tests of teams stand on: a remote, clones of it and a store that all of them reach."""
 
+import os
 import shutil
 import subprocess
 from contextlib import ExitStack
 
 import pytest
-from servers import http_server
+from servers import SSHD, http_server, ssh_server
 from teamwork import Team, begin
 
 from gitmodel.registry import setup
@@ -62,3 +63,27 @@ def host(team, ada, bare, tmp_path):
     with http_server(tmp_path) as server:
         server.registry = f"{server.url}/remote.git"
         yield server
+
+
+@pytest.fixture
+def ssh(tmp_path, monkeypatch):
+    """How the URL of a repository begins on an ssh server, which git of this test can log in to."""
+    if SSHD is None:
+        assert not os.environ.get("CI"), "CI has no sshd: apt-get install openssh-server"
+        pytest.skip("there is no sshd: apt-get install openssh-server")
+    with ssh_server(tmp_path / "ssh") as (url, command):
+        monkeypatch.setenv("GIT_SSH_COMMAND", command)
+        yield url
+
+
+@pytest.fixture(params=["http", "ssh", "path"])
+def remote(request, bare, tmp_path, git):
+    """The URL of the bare repository, as each kind of server has it."""
+    if request.param == "path":
+        yield str(bare)
+    elif request.param == "ssh":
+        yield f"{request.getfixturevalue('ssh')}{bare}"
+    else:
+        git(bare, "config", "http.receivepack", "true")
+        with http_server(tmp_path) as server:
+            yield f"{server.url}/remote.git"

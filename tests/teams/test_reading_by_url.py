@@ -7,7 +7,6 @@ import threading
 from datetime import datetime, timezone
 
 import pytest
-from servers import SSHD, ssh_server
 
 from gitmodel import Client, Invalid, NotFound, Unreachable, UsageError
 from gitmodel.domain import codec, records
@@ -39,7 +38,7 @@ def trips(host, work):
 
 
 @pytest.fixture(params=["http", "ssh", "file", "http without filters"])
-def url(request, host, bare, tmp_path, git, monkeypatch):
+def url(request, host, bare, git):
     """The registry's URL, by each kind of server."""
     if request.param.startswith("http"):
         git(bare, "config", "uploadpack.allowFilter", "false" if "without" in request.param else "true")
@@ -47,12 +46,7 @@ def url(request, host, bare, tmp_path, git, monkeypatch):
     elif request.param == "file":
         yield bare.as_uri()
     else:
-        if SSHD is None:
-            assert not os.environ.get("CI"), "CI has no sshd: apt-get install openssh-server"
-            pytest.skip("there is no sshd: apt-get install openssh-server")
-        with ssh_server(tmp_path / "ssh") as (server, command):
-            monkeypatch.setenv("GIT_SSH_COMMAND", command)
-            yield f"{server}{bare}"
+        yield f"{request.getfixturevalue('ssh')}{bare}"
 
 
 def test_a_service_with_nothing_but_the_url_gets_what_is_in_production(team, url, tmp_path):

@@ -5,7 +5,7 @@ import subprocess
 
 import editing
 import pytest
-from servers import SSHD, http_server, ssh_server
+from servers import http_server
 from teamwork import assert_sound, refs
 
 from gitmodel import Client, Refused, Unreachable
@@ -13,24 +13,6 @@ from gitmodel.storage import talking
 from gitmodel.teams import joining
 
 PRODUCTION = "refs/tags/model/iris/production"
-
-
-@pytest.fixture(params=["http", "ssh", "path"])
-def remote(request, bare, tmp_path, git, monkeypatch):
-    """The URL of the bare repository, as each kind of server has it."""
-    if request.param == "path":
-        yield str(bare)
-    elif request.param == "http":
-        git(bare, "config", "http.receivepack", "true")
-        with http_server(tmp_path) as server:
-            yield f"{server.url}/remote.git"
-    else:
-        if SSHD is None:
-            assert not os.environ.get("CI"), "CI has no sshd: apt-get install openssh-server"
-            pytest.skip("there is no sshd: apt-get install openssh-server")
-        with ssh_server(tmp_path / "ssh") as (url, command):
-            monkeypatch.setenv("GIT_SSH_COMMAND", command)
-            yield f"{url}{bare}"
 
 
 @pytest.fixture

@@ -6,9 +6,7 @@ import os
 import subprocess
 from typing import Annotated
 
-import pytest
 from hosting import Host
-from servers import SSHD, http_server, ssh_server
 from teamwork import assert_sound, refs
 
 from gitmodel import ArtifactConfig, Client, ModelConfig, get_step_context, log_model_metadata, pipeline, step
@@ -30,24 +28,6 @@ def train(accuracy: float, stage: str) -> Annotated[bytes, ArtifactConfig(name="
 @pipeline(model_config=ModelConfig(name="iris", create_new_model_version=True))
 def training(accuracy, stage=""):
     train(accuracy, stage)
-
-
-@pytest.fixture(params=["http", "ssh", "path"])
-def remote(request, bare, tmp_path, git, monkeypatch):
-    """The URL of the bare repository, as each kind of server has it."""
-    if request.param == "path":
-        yield str(bare)
-    elif request.param == "http":
-        git(bare, "config", "http.receivepack", "true")
-        with http_server(tmp_path) as server:
-            yield f"{server.url}/remote.git"
-    else:
-        if SSHD is None:
-            assert not os.environ.get("CI"), "CI has no sshd: apt-get install openssh-server"
-            pytest.skip("there is no sshd: apt-get install openssh-server")
-        with ssh_server(tmp_path / "ssh") as (url, command):
-            monkeypatch.setenv("GIT_SSH_COMMAND", command)
-            yield f"{url}{bare}"
 
 
 def test_the_story(team, remote, bare, tmp_path, monkeypatch, capsys):
