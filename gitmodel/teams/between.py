@@ -14,11 +14,12 @@ from gitmodel.domain.records import VersionRecord, links_digest
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.domain.stages import held_files, stage_states
-from gitmodel.errors import GitModelError, Invalid, UsageError
+from gitmodel.errors import GitModelError, Invalid
 from gitmodel.registry import admission
 from gitmodel.registry.checking import check_files
 from gitmodel.registry.looking import related
 from gitmodel.storage.differences import changed_paths
+from gitmodel.storage.merging import merged_tree
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.staging import staged_tree
 from gitmodel.storage.trees import CommitFiles
@@ -62,7 +63,7 @@ class Between:
 def check_between(repository: Repository, base: str, head: str, *, force: bool = False) -> Between:
     """What is wrong with merging the commit *head* into *base*: new faults of records, and rules of a change.
 
-    *force* lets it delete what is in use and many at once. Raises UsageError for a git that cannot merge in memory.
+    *force* lets it delete what is in use and many at once.
     """
     shared = repository.git.lines("merge-base", base, head, answers=(0, 1))
     if not shared:
@@ -132,23 +133,6 @@ def _same_for_all(before: Snapshot, after: Snapshot) -> bool:
     except Invalid:
         return False
     return (old.format, old.stage_names) == (new.format, new.stage_names)
-
-
-def merged_tree(repository: Repository, base: str, head: str) -> tuple[str, list[str]]:
-    """The tree that a merge of *head* into *base* makes, and the paths that conflict. Raises UsageError."""
-    if repository.git.lines("merge-base", base, head, answers=(0, 1)) == [base]:
-        return repository.tags.commit(head).tree, []
-    try:
-        said = repository.git.run(
-            "merge-tree", "--write-tree", "--name-only", "--no-messages", "-z", base, head, answers=(0, 1)
-        )
-    except GitModelError as error:
-        raise UsageError(
-            f"the two went apart, and git cannot merge them in memory: {error.message}",
-            hint="with a git before 2.38, merge the base into the branch first, then check",
-        ) from None
-    tree, *names = said.decode("utf-8", "surrogateescape").split("\0")
-    return tree.strip(), sorted({name for name in names if name})
 
 
 @dataclass(frozen=True)

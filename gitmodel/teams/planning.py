@@ -81,7 +81,7 @@ class Plan:
 
 
 def plan(repository: Repository, base: str, head: str, *, force: bool = False) -> Plan:
-    """What merging the commit *head* into *base* would change. Raises UsageError where git cannot merge in memory."""
+    """What merging the commit *head* into *base* would change."""
     found = check_between(repository, base, head, force=force)
     if any(problem.rule in ("change.lineage", "change.conflict") for problem in found.problems):
         return Plan(base, head, (), (), found.problems, found.rules)

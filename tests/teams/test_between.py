@@ -1,5 +1,8 @@
 """`check BASE..HEAD`: what a change may not do, each by its rule, and merges that are clean and wrong."""
 
+import os
+import shutil
+import tempfile
 from dataclasses import replace
 from itertools import pairwise
 
@@ -11,6 +14,7 @@ from gitmodel import Client
 from gitmodel.cli import run as run_program
 from gitmodel.domain import codec, paths, records
 from gitmodel.registry.checking import check
+from gitmodel.storage.merging import merged_tree
 from gitmodel.teams.between import RULES, check_between
 
 VERSION = paths.version_file("iris", 1)
@@ -211,3 +215,63 @@ def test_the_command_ends_with_0_5_or_6(client, repo, topic, monkeypatch, capsys
 
 def test_every_rule_has_its_own_name():
     assert all(rule.startswith("change.") for rule in RULES)
+
+
+def old_git(folder):
+    """A PATH with a git that is as those before 2.38 are: `merge-tree` has another meaning there."""
+    real = shutil.which("git")
+    folder.mkdir()
+    text = f"""#!/bin/sh
+for word in "$@"; do case "$word" in --write-tree) echo "usage: git merge-tree" >&2; exit 129;; esac; done
+exec {real} "$@"
+"""
+    (folder / "git").write_text(text, encoding="utf-8")
+    (folder / "git").chmod(0o755)
+    return f"{folder}{os.pathsep}{os.environ['PATH']}"
+
+
+MERGED = {
+    "different files": ({"models/iris/versions/4.toml": "ours"}, {"README.md": "theirs"}),
+    "the same new file": ({"models/iris/x": "same\n"}, {"models/iris/x": "same\n"}),
+    "two new files of one name": ({"models/iris/x": "ours\n"}, {"models/iris/x": "theirs\n"}),
+    "one line": ({"README.md": "1\n2\n3\n4\n5 ours\n"}, {"README.md": "1\n2\n3\n4\n5 theirs\n"}),
+    "lines apart": ({"README.md": "1 ours\n2\n3\n4\n5\n"}, {"README.md": "1\n2\n3\n4\n5 theirs\n"}),
+    "deleted and changed": ({"README.md": None}, {"README.md": "1\n2\n3\n4\n5 theirs\n"}),
+    "deleted on both sides": ({"README.md": None}, {"README.md": None}),
+    "a file and a folder": ({"models/iris/x": "ours\n"}, {"models/iris/x/y": "theirs\n"}),
+}
+
+
+@pytest.mark.parametrize("sides", MERGED.values(), ids=MERGED)
+def test_a_git_that_cannot_merge_in_memory_comes_to_the_same(code_repo, tmp_path, sides):
+    with Client(code_repo) as client:
+        client.register_model("iris")
+        edit(code_repo, {"README.md": "1\n2\n3\n4\n5\n"})
+        editing.run(code_repo, "update-ref", TOPIC, BRANCH)
+        edit(code_repo, sides[0])
+        edit(code_repo, sides[1], onto=TOPIC)
+        base, head = editing.run(code_repo, "rev-parse", BRANCH, TOPIC).split()
+        merged = merged_tree(client.repository, base, head)
+    before = editing.state(code_repo)
+    with Client(code_repo, environ={**os.environ, "PATH": old_git(tmp_path / "old")}) as client:
+        tree, conflicts = merged_tree(client.repository, base, head)
+    assert bool(conflicts) == bool(merged[1])
+    assert conflicts or tree == merged[0]
+    assert editing.state(code_repo) == before
+
+
+def test_a_link_that_one_side_made_of_a_file_stays_a_link_with_an_old_git(code_repo, tmp_path):
+    with Client(code_repo, environ={**os.environ, "PATH": old_git(tmp_path / "old")}) as client:
+        client.register_model("iris")
+        editing.run(code_repo, "update-ref", TOPIC, BRANCH)
+        client.register_model("rose")
+        blob = editing.run(code_repo, "hash-object", "-w", "--stdin", input=b"/etc/passwd")
+        with tempfile.TemporaryDirectory() as folder:
+            index = f"{folder}/index"
+            editing.run(code_repo, "read-tree", TOPIC, index=index)
+            link = f"120000,{blob},models/iris/model.toml"
+            editing.run(code_repo, "update-index", "--add", "--cacheinfo", link, index=index)
+            tree = editing.run(code_repo, "write-tree", index=index)
+        head = editing.run(code_repo, "commit-tree", "-p", TOPIC, "-m", "Link", tree)
+        found = check_between(client.repository, editing.run(code_repo, "rev-parse", BRANCH), head)
+    assert ("models/iris/model.toml", "tree.file") in {(one.path, one.rule) for one in found.problems}

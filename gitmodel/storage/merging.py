@@ -1,0 +1,74 @@
+"""Merging two commits in memory: the tree that a merge makes, and where it conflicts. No ref, index or work tree."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from gitmodel.storage.git import Git, GitError
+from gitmodel.storage.repository import Repository
+
+_FILE_MODES = ("100644", "100755")
+
+
+def merged_tree(repository: Repository, base: str, head: str) -> tuple[str, list[str]]:
+    """The tree that a merge of *head* into *base* makes ("" if it conflicts with an old git), and what conflicts."""
+    shared = repository.git.lines("merge-base", base, head, answers=(0, 1))
+    if shared == [base]:
+        return repository.tags.commit(head).tree, []
+    try:
+        said = repository.git.run(
+            "merge-tree", "--write-tree", "--name-only", "--no-messages", "-z", base, head, answers=(0, 1)
+        )
+    except GitError:
+        if not shared:
+            raise
+        return merge_by_files(repository, shared[0], base, head)
+    tree, *names = said.decode("utf-8", "surrogateescape").split("\0")
+    return tree.strip(), sorted({name for name in names if name})
+
+
+def merge_by_files(repository: Repository, shared: str, ours: str, theirs: str) -> tuple[str, list[str]]:
+    """What `merged_tree` gives, by what git before 2.38 has: each file by itself, so that renames are not followed."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        environ = {**repository.git.environ, "GIT_INDEX_FILE": str(folder / "index")}
+        git = replace(repository.git, environ=environ)
+        git.run("read-tree", "-i", "-m", "--aggressive", shared, ours, theirs)
+        sides: dict[str, dict[str, tuple[str, str]]] = {}
+        for entry in git.run("ls-files", "-u", "-z").decode("utf-8", "surrogateescape").split("\0")[:-1]:
+            facts, _, path = entry.partition("\t")
+            mode, id, stage = facts.split(" ")
+            sides.setdefault(path, {})[stage] = (mode, id)
+        merged = {path: _merge_file(git, folder, found) for path, found in sides.items()}
+        conflicts = sorted(path for path, entry in merged.items() if entry is None)
+        if conflicts:
+            return "", conflicts
+        lines = _index_info((path, entry) for path, entry in merged.items() if entry is not None)
+        git.run("update-index", "-z", "--index-info", input=lines)
+        (tree,) = git.lines("write-tree")
+    repository.reader.close()
+    return tree, []
+
+
+def _merge_file(git: Git, folder: Path, sides: dict[str, tuple[str, str]]) -> tuple[str, str] | None:
+    """Mode and blob of what both sides made of one file, line by line; None for a conflict."""
+    modes = {mode for mode, _ in sides.values()}
+    if not {"1", "2", "3"} <= sides.keys() or len(modes) > 1 or not modes <= {*_FILE_MODES}:
+        return None
+    for stage, (_, id) in sides.items():
+        (folder / stage).write_bytes(git.run("cat-file", "blob", id))
+    names = (str(folder / stage) for stage in ("2", "1", "3"))
+    try:
+        git.run("merge-file", "-q", *names)
+    except GitError:
+        return None
+    (id,) = git.lines("hash-object", "-w", "--no-filters", str(folder / "2"))
+    return modes.pop(), id
+
+
+def _index_info(entries: Iterable[tuple[str, tuple[str, str]]]) -> bytes:
+    text = "".join(f"{mode} {id} 0\t{path}\0" for path, (mode, id) in entries)
+    return text.encode("utf-8", "surrogateescape")
