@@ -9,6 +9,7 @@ from transcripts import ask, check_transcript
 
 from gitmodel import Client, Invalid, NotFound
 from gitmodel.domain.fields import changed_fields, fields_of
+from gitmodel.storage import walking
 
 
 @pytest.fixture
@@ -152,6 +153,29 @@ def test_the_log_of_a_version_needs_nothing_from_before_it_was_made(iris, code_r
         assert told == ["changed", "entered staging", "made"]
         with pytest.raises(Invalid, match="this clone is shallow"):
             list(client.log("iris"))
+
+
+def test_with_filters_of_git_each_path_is_walked_by_itself_and_the_answer_is_the_same(iris, code_repo, monkeypatch):
+    with Client() as client, client.transaction("All at once"):
+        version = client.get_model("iris").create_version()
+        version.set_stage("production", reason="at once")
+        version.add_alias("fresh")
+        client.get_version("iris@1").set_stage("production", reason="and back")
+
+    def answers():
+        with Client() as client:
+            logs = [list(client.log(f"iris@{number}")) for number in (1, 2, 3)]
+            return [*logs, list(client.history("iris")), client.blame("iris@1")]
+
+    asked = []
+    monkeypatch.setattr(walking, "steps", lambda *words, steps=walking.steps: asked.append(words[2:]) or steps(*words))
+    before = answers()
+    assert max(map(len, asked)) == 3
+    with Client() as client:
+        client.maintain()
+    asked.clear()
+    assert answers() == before
+    assert max(map(len, asked)) == 1
 
 
 def test_an_empty_registry_has_no_log(code_repo):

@@ -16,7 +16,7 @@ from gitmodel.domain.snapshot import Snapshot
 from gitmodel.domain.stages import stage_states
 from gitmodel.storage.log import author_of, stage_events
 from gitmodel.storage.repository import Repository
-from gitmodel.storage.walking import FileChange, Step, steps, written
+from gitmodel.storage.walking import FileChange, Step, steps, steps_of_each, written
 
 _MADE = "made"
 
@@ -146,7 +146,7 @@ def _events_of(repository: Repository, snapshot: Snapshot, name: str, number: in
         wanted = [folder]
         if number is not None:
             wanted = [paths.version_file(at, number), f"{folder}/stages", f"{folder}/aliases"]
-        for event in _all_events(repository, steps(repository, snapshot.commit, *wanted), number):
+        for event in _all_events(repository, steps_of_each(repository, snapshot.commit, *wanted), number):
             made = made or event.what == _MADE
             yield event
         if made and number is not None:

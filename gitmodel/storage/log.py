@@ -12,7 +12,7 @@ from gitmodel.domain.records import StageRecord
 from gitmodel.domain.refs import StageRef
 from gitmodel.errors import Invalid, NotFound
 from gitmodel.storage.repository import Repository
-from gitmodel.storage.walking import FileChange, Step, steps, written
+from gitmodel.storage.walking import FileChange, Step, steps, steps_of_each, written
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,9 @@ def stage_events(repository: Repository, tip: str, ref: StageRef | None = None) 
     """
     if not tip:
         return
+    walk = steps if ref is None else steps_of_each  # those of all models are no literal paths
     for wanted in _walks(repository, tip, ref):
-        for step in steps(repository, tip, *wanted):
+        for step in walk(repository, tip, *wanted):
             for change in step.changes:
                 found = paths.parse_path(change.path)
                 if found is not None and found.kind in ("stage", "alias"):
