@@ -54,6 +54,7 @@ def run_job(client: Client, job: Job, executor: Any = None) -> Run:
     choice = choose_executor(executor)
     if not choice.shares:
         _check_reachable(job.graph, choice.name)
+    client.repository.identity.now()  # whoever is to commit the outcome is known before hours of training, not after
     moment = client.writer.moment()
     code = client.record_code()
     packages = keep_packages(client)
@@ -308,6 +309,8 @@ def _record_failure(
         record = run_record(client, work, choice.name, error, keep=keep)
         commit_run(client, record, work.targets, work.in_order())
         notes.note(status=work.status)
+        if work.status == "cancelled":
+            log.warning("run %s was interrupted; `git model runs show %s` shows how far it came", work.id, work.id)
     except Exception as second:
         log.error("run %s, which %s, could not be recorded: %s", work.id, work.status, second)
         try:

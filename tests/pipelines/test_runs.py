@@ -287,7 +287,24 @@ class TestFailure:
         assert "could not be recorded" in caplog.text
         assert client.list_runs()[0].status == "failed"
 
-    def test_an_interrupt_is_recorded_as_cancelled(self, client, last_run):
+    def test_who_commits_is_known_before_anything_runs(self, client, monkeypatch, tmp_path):
+        ran = []
+
+        @step
+        def note() -> None:
+            ran.append(1)
+
+        @pipeline(model_config=DEMO)
+        def one():
+            note()
+
+        monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "nothing"))
+        with Client(client.repository.common_dir) as nobody, pytest.raises(UsageError, match="who you are"):
+            one.run(client=nobody)
+        assert ran == []
+        assert client.list_runs() == []
+
+    def test_an_interrupt_is_recorded_as_cancelled(self, client, last_run, caplog):
         @step
         def interrupted() -> None:
             raise KeyboardInterrupt
@@ -300,6 +317,7 @@ class TestFailure:
             one.run(client=client)
         assert last_run().status == "cancelled"
         assert client.list_models() == ()
+        assert f"run {last_run().id} was interrupted; `git model runs show" in caplog.text
 
     def test_a_step_that_takes_what_another_did_not_return_fails(self, client, last_run):
         @step
