@@ -7,6 +7,7 @@ from editing import edit
 from test_cli_output import on_terminal
 from transcripts import ask, check_transcript
 
+STAGES = '\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\n'
 HAND_MADE = "created = 2026-11-23T10:12:13Z\n"
 
 
@@ -139,3 +140,75 @@ def test_a_version_made_before_the_first_commit_says_no_more_than_that(tmp_path,
     for words in (["register", "iris"], ["version", "create", "iris", "--data", "train=train.csv"]):
         assert ask(capsys, *words)[0] == 0
     assert "code       no commit yet\n" in ask(capsys, "show", "iris@1")[1]
+
+
+CHECKED_OUT = """\
+warning: the branch gitmodel is checked out here, and its files are not as it is now: a commit of them would take back \
+what was recorded since
+hint: if nothing of yours is among `git status`, type: git reset --hard
+"""
+
+
+def test_who_stands_on_the_metadata_branch_is_warned_before_they_commit_it_back(iris, capsys, git):
+    git(iris, "checkout", "--quiet", "gitmodel")
+    assert ask(capsys, "list")[2] == ""
+    assert ask(capsys, "promote", "iris@1", "production") == (0, "iris@1 is in production now\n", CHECKED_OUT)
+    git(iris, "reset", "--quiet", "--hard")
+    assert ask(capsys, "list")[2] == ""
+
+
+def test_doctor_finds_a_work_tree_of_the_branch_that_is_behind(iris, tmp_path, capsys, git):
+    git(iris, "worktree", "add", "--quiet", str(tmp_path / "the records"), "gitmodel")
+    check_transcript(capsys, "$ git model doctor\n! nothing is wrong with this clone")
+    assert ask(capsys, "promote", "iris@1", "production")[2] == ""
+    code, out, _ = ask(capsys, "doctor", "-q")
+    assert (code, out) == (0, "checkout\n")
+    code, out, _ = ask(capsys, "doctor", "--format", "tsv")
+    assert f"type: git -C '{tmp_path}/the records' reset --hard" in out
+    git(tmp_path / "the records", "reset", "--quiet", "--hard")
+    check_transcript(capsys, "$ git model doctor\n! nothing is wrong with this clone")
+
+
+def test_doctor_goes_on_without_a_store_that_cannot_be_used(iris, capsys, git):
+    edit(iris, {"gitmodel.toml": f'format = "1.1"\nstore = "s3://of-others/models"\n{STAGES}'})
+    git(iris, "update-ref", "refs/gitmodel/reserved/iris/1", "gitmodel")
+    code, out, _ = ask(capsys, "doctor", "-q")
+    assert (code, out) == (5, "reservation\nstore\n")
+    assert ask(capsys, "doctor", "--fix")[0] == 5
+    assert ask(capsys, "doctor", "-q")[1] == "store\n"
+
+
+def test_a_tag_that_a_shallow_clone_cannot_judge_is_not_called_forged(iris, tmp_path, monkeypatch, capsys):
+    assert ask(capsys, "promote", "iris@1", "production")[0] == 0
+    clone = tmp_path / "clone"
+    url = iris.as_uri()
+    subprocess.run(["git", "clone", "-q", "--depth=1", "--branch=gitmodel", url, str(clone)], check=True)
+    monkeypatch.chdir(clone)
+    check_transcript(
+        capsys,
+        """
+        $ git model resolve iris@production
+        ! error: the tag model/iris/production does not count: this clone is too shallow to tell who set it
+        ! hint: run `git fetch --unshallow`
+        [5]
+        """,
+    )
+    assert "production - (clone too shallow)" in ask(capsys, "list")[1]
+    found = ask(capsys, "doctor", "--format", "tsv", "--filter", 'about == "tag"')[1].splitlines()[1:]
+    assert [line.split("\t")[:3] for line in found] == [
+        ["tag", "model/iris/production: this clone is too shallow to tell who set it", "run `git fetch --unshallow`"]
+    ]
+    subprocess.run(["git", "fetch", "-q", "--unshallow"], check=True)
+    assert ask(capsys, "resolve", "iris@production")[:2] == (0, "iris@1\n")
+
+
+def test_who_asks_for_help_by_its_name_is_told_how(iris, capsys):
+    for words, command in ((["help"], "git model"), (["help", "promote"], "git model promote")):
+        code, _, err = ask(capsys, *words)
+        assert (code, err.splitlines()[0]) == (
+            2,
+            f"error: there is no command 'help'; `{command} -h` says how to write it",
+        )
+    assert ask(capsys, "version", "help", "create")[2].startswith(
+        "error: there is no command 'help'; `git model version create -h` says"
+    )

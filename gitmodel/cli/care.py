@@ -13,8 +13,9 @@ from gitmodel.cli import cells, options, shapes
 from gitmodel.cli.grammar import Invocation, command
 from gitmodel.domain.codec import Problem
 from gitmodel.domain.references import VersionRef
-from gitmodel.errors import Invalid, Refused, Unreachable, UsageError
+from gitmodel.errors import GitModelError, Invalid, Refused, Unreachable, UsageError
 from gitmodel.registry.artifacts import Verified
+from gitmodel.storage.stores import ArtifactStore
 
 if TYPE_CHECKING:
     from gitmodel.teams.between import Between
@@ -122,9 +123,10 @@ def doctor(invocation: Invocation, fix: bool, filter: str) -> None:
     def fields(finding: Finding) -> dict[str, object]:
         return {**vars(finding), "mended": finding in mended}
 
-    repository, store = invocation.client.repository, invocation.client.store
+    repository = invocation.client.repository
+    store, unusable = _usable_store(invocation)
     mended = repair(repository, store) if fix else []
-    left = examine(repository, store)
+    left = [*examine(repository, store), *(Finding("store", error.message, error.hint) for error in unusable)]
     found = options.matching([*(one for one in mended if one not in left), *left], filter, fields)
     invocation.output.listing(
         found,
@@ -138,6 +140,14 @@ def doctor(invocation: Invocation, fix: bool, filter: str) -> None:
     if grave:
         matter = "1 finding that matters" if len(grave) == 1 else f"{len(grave)} findings that matter"
         raise Invalid(matter, hint=grave[0].hint)
+
+
+def _usable_store(invocation: Invocation) -> tuple[ArtifactStore | None, list[GitModelError]]:
+    """The store, or why it cannot be used: it is not trusted, or the settings cannot be read."""
+    try:
+        return invocation.client.store, []
+    except GitModelError as error:
+        return None, [error]
 
 
 def _judge_verified(found: list[Verified]) -> None:

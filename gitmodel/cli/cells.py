@@ -99,7 +99,9 @@ def place(state: StageState) -> str:
 def pending(state: StageState) -> str:
     """What is recorded of a stage or alias and not in force, or ""."""
     if state.forged:
-        return " (forged tag)"
+        from gitmodel.domain.snapshot import TOO_SHALLOW
+
+        return " (clone too shallow)" if state.forged == TOO_SHALLOW else " (forged tag)"
     if not state.pending:
         return ""
     return f" ({'empty' if state.recorded is None else state.recorded} pending)"

@@ -76,6 +76,20 @@ class Invocation:
                 f"cannot change to {folder!a}: {error.strerror}", hint="name a folder that is there"
             ) from None
 
+    def warn_of_checkout(self) -> None:
+        """Say so if the user stands on the metadata branch itself, whose files gitmodel leaves as they were."""
+        if "client" not in self.__dict__ or self.client.repository.url:
+            return
+        from gitmodel.storage.checked_out import is_behind
+
+        if is_behind(self.client.repository):
+            branch = self.client.repository.branch.removeprefix("refs/heads/")
+            self.output.warn(
+                f"the branch {branch} is checked out here, and its files are not as it is now: a commit of them would "
+                "take back what was recorded since",
+                "if nothing of yours is among `git status`, type: git reset --hard",
+            )
+
     def close(self) -> None:
         """End what was opened, and go back."""
         if "client" in self.__dict__:
@@ -177,6 +191,9 @@ class LazyGroup(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The command that *args* begin with. Raises click's UsageError, with what was probably meant."""
         if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
+            if args[0] == "help":
+                asked = " ".join([ctx.command_path, *(word for word in args[1:] if not word.startswith("-"))])
+                raise click.UsageError(f"there is no command 'help'; `{asked} -h` says how to write it", ctx)
             import difflib
 
             meant = difflib.get_close_matches(args[0], [*self.list_commands(ctx), *self.also], n=1, cutoff=0.6)

@@ -60,6 +60,10 @@ class Files(Protocol):
         """The number under *what*, or None."""
 
 
+# Why a tag does not count where the commit that set it, or the one before, is behind the edge of a shallow clone.
+TOO_SHALLOW = "this clone is too shallow to tell who set it"
+
+
 @dataclass(frozen=True)
 class StageTag:
     """A stage tag as found: where it points, the stage file that commit set; *forged* says why it does not count."""
@@ -301,7 +305,9 @@ class Snapshot:
         if tag.forged or tag.record is None:
             raise Invalid(
                 f"the tag {ref.name} does not count: {tag.forged}",
-                hint="run `git model doctor --fix` to set it again from the branch",
+                hint="run `git fetch --unshallow`"
+                if tag.forged == TOO_SHALLOW
+                else "run `git model doctor --fix` to set it again from the branch",
             )
         record = self._present(ref.model, tag.record.version)
         if records.links_digest(record.artifacts) != tag.record.artifacts:

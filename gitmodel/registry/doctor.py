@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from gitmodel.domain import stages as planning
 from gitmodel.domain.purging import purge_of
 from gitmodel.domain.refs import StageRef
-from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.snapshot import TOO_SHALLOW, Snapshot
 from gitmodel.domain.views import usable
 from gitmodel.errors import GitModelError, Invalid, Unreachable
 from gitmodel.registry import stages
+from gitmodel.storage.checked_out import find_behind
 from gitmodel.storage.local_store import LocalStore
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.stores import ArtifactStore, where_else
@@ -33,9 +34,12 @@ class Finding:
     grave: bool = True
 
 
-def examine(repository: Repository, store: ArtifactStore) -> list[Finding]:
-    """What is wrong with this clone: locks, tags, reservations, artifacts, a shallow history, the user's identity."""
-    found = [*_locks(repository), *_clone(repository), *_identity(repository)]
+def examine(repository: Repository, store: ArtifactStore | None) -> list[Finding]:
+    """What is wrong with this clone: locks, tags, reservations, artifacts, a shallow history, the user's identity.
+
+    Without a *store* the artifacts are not looked at.
+    """
+    found = [*_locks(repository), *_clone(repository), *_checkouts(repository), *_identity(repository)]
     try:
         found += repository.read(lambda snapshot: [*_tags(repository, snapshot), *_artifacts(snapshot, store)])
     except GitModelError as error:
@@ -43,7 +47,7 @@ def examine(repository: Repository, store: ArtifactStore) -> list[Finding]:
     return [*found, *_reservations(repository), *_leftovers(repository, store)]
 
 
-def repair(repository: Repository, store: ArtifactStore) -> list[Finding]:
+def repair(repository: Repository, store: ArtifactStore | None) -> list[Finding]:
     """Mend what `examine` says can be mended; returns what was mended.
 
     Removes our own dead locks, leftovers of killed writers and reservations that are used up, and sets every stage tag
@@ -83,6 +87,17 @@ def _clone(repository: Repository) -> Iterator[Finding]:
         yield Finding("replace", message, "run `git replace -l` to see them", grave=False)
 
 
+def _checkouts(repository: Repository) -> Iterator[Finding]:
+    branch = repository.branch.removeprefix("refs/heads/")
+    for folder in find_behind(repository):
+        message = (
+            f"{folder} has the branch {branch} checked out, and not as it is now: a commit there would take back what "
+            "was recorded since"
+        )
+        hint = f"if nothing of yours is among `git status`, type: git -C {shlex.quote(str(folder))} reset --hard"
+        yield Finding("checkout", message, hint, grave=False)
+
+
 def _identity(repository: Repository) -> Iterator[Finding]:
     try:
         repository.identity.now()
@@ -96,7 +111,9 @@ def _tags(repository: Repository, snapshot: Snapshot) -> Iterator[Finding]:
         try:
             for state in planning.stage_states(snapshot, model):
                 ref = StageRef(model, state.name)
-                if state.forged:
+                if state.forged == TOO_SHALLOW:
+                    yield Finding("tag", f"{ref.name}: {TOO_SHALLOW}", "run `git fetch --unshallow`")
+                elif state.forged:
                     yield Finding("tag", f"the tag {ref.name} does not count: {state.forged}", _FIX, True)
                 elif state.pending:
                     recorded = state.recorded or "nothing"
@@ -106,8 +123,10 @@ def _tags(repository: Repository, snapshot: Snapshot) -> Iterator[Finding]:
             yield Finding("model", f"{model}: {error.message}", error.hint or "run `git model check`")
 
 
-def _artifacts(snapshot: Snapshot, store: ArtifactStore) -> Iterator[Finding]:
+def _artifacts(snapshot: Snapshot, store: ArtifactStore | None) -> Iterator[Finding]:
     for model in snapshot.model_names():
+        if store is None:
+            return
         try:
             found = list(usable(snapshot.versions(model, snapshot.numbers(model))))
         except Invalid as error:
@@ -133,7 +152,7 @@ def _reservations(repository: Repository) -> Iterator[Finding]:
         yield Finding("reservation", message, _FIX, True, grave=False)
 
 
-def _leftovers(repository: Repository, store: ArtifactStore) -> Iterator[Finding]:
+def _leftovers(repository: Repository, store: ArtifactStore | None) -> Iterator[Finding]:
     found = [str(path) for path in repository.writers.leftovers()]
     if isinstance(store, LocalStore):
         with suppress(Unreachable):  # where an artifact is wanted of it, that was said

@@ -207,6 +207,7 @@ def translate(stderr: str, code: int) -> GitModelError:
         "couldn't close",
         "unable to write",
         "unable to append",
+        "unable to create leading directories",
         "fsync error",
     ):
         if words.lower() in said.lower():

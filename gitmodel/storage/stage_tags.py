@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from gitmodel.domain import history, paths, records
 from gitmodel.domain.records import StageRecord
 from gitmodel.domain.refs import STAGE_TAGS, StageRef
-from gitmodel.domain.snapshot import StageTag
+from gitmodel.domain.snapshot import TOO_SHALLOW, StageTag
 from gitmodel.errors import Invalid
 from gitmodel.storage.git import Git, GitObject, Moved, ObjectReader
 from gitmodel.storage.notes import Notes
@@ -92,7 +92,7 @@ class StageTags:
             if record is not None:
                 forged = "" if self.seals.never_asked(tip) else self._seal_fault(ref, found, target)
         except Invalid as error:
-            return StageTag(ref, found.id, target, None, error.message)
+            return StageTag(ref, found.id, target, None, TOO_SHALLOW if self._is_hidden(target) else error.message)
         return StageTag(ref, found.id, target, record, forged)
 
     def judge_alone(self, ref: StageRef, found: GitObject) -> StageTag:
@@ -212,6 +212,12 @@ class StageTags:
 
     def _files(self, commit: str) -> CommitFiles:
         return CommitFiles(self._trees, self.commit(commit).tree)
+
+    def _is_hidden(self, commit: str) -> bool:
+        """Whether *commit*, or its first parent, is behind the edge of a shallow clone."""
+        if not self._shallow:
+            return False
+        return not self._exists(commit) or not all(map(self._exists, self.commit(commit).parents[:1]))
 
     def _exists(self, id: str) -> bool:
         try:

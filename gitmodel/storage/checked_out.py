@@ -1,0 +1,36 @@
+"""Work trees that have the metadata branch checked out. What is recorded moves the branch, and never their files."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from pathlib import Path
+
+from gitmodel.storage.opening import open_repository
+from gitmodel.storage.repository import Repository
+
+
+def find_behind(repository: Repository) -> list[Path]:
+    """The work trees of *repository* where a commit would take back what was recorded since they were checked out."""
+    folder, found = Path(), []
+    for line in repository.git.lines("worktree", "list", "--porcelain"):
+        if line.startswith("worktree "):
+            folder = Path(line.removeprefix("worktree "))
+        elif line == f"branch {repository.branch}" and folder.is_dir():
+            there = open_repository(folder, environ=repository.git.environ)
+            try:
+                found += [folder] if is_behind(there) else []
+            finally:
+                there.close()
+    return found
+
+
+def is_behind(repository: Repository) -> bool:
+    """Whether the work tree that *repository* was opened in has the branch checked out, and not as it is now.
+
+    Something of the user's own may be staged there as well: git cannot tell them apart.
+    """
+    git = repository.git
+    with suppress(OSError, ValueError):
+        if (git.git_dir / "HEAD").read_text(encoding="utf-8").strip() == f"ref: {repository.branch}":
+            return (git.git_dir / "index").exists() and bool(git.lines("diff-index", "--cached", "--name-only", "HEAD"))
+    return False
