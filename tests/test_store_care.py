@@ -168,6 +168,23 @@ def test_copy_leaves_out_what_is_damaged_says_so_and_mends_a_half_one(iris, stor
     assert target.open(TRAIN).read() == b"train\n"
 
 
+def test_copy_mends_what_is_damaged_there_if_it_is_whole_here(iris, store, capsys, tmp_path):
+    shared = LocalStore(tmp_path / "shared", shared=True)
+    assert ask(capsys, "store", "copy", "--to", shared.root)[0] == 0
+    assert ask(capsys, "config", "store", shared.root)[0] == 0
+    for place, digest, content in ((shared, NET, b"Net\n"), (shared, TRAIN, b"Train"), (store, TRAIN, b"tra\n")):
+        path = object_of(place, digest)
+        path.chmod(0o644)
+        path.write_bytes(content)
+    again = ("store", "copy", "--from", "clone", "--to", "default", "--mend")
+    assert ask(capsys, "verify")[2].splitlines()[-1].endswith(f"type there `git model {' '.join(again)}`")
+    code, out, err = ask(capsys, *again)
+    assert (code, out) == (5, f"copied 1 object (4 B) to {shared.url}; 3 were there\n")
+    assert f"1 of the objects could not be copied: {TRAIN}" in err
+    assert shared.open(NET).read() == b"net\n"
+    assert object_of(shared, TRAIN).read_bytes() == b"Train"  # what no other store has whole stays as it is
+
+
 def test_copy_notices_a_store_that_loses_what_it_is_given(iris, tmp_path, monkeypatch):
     monkeypatch.setattr(LocalStore, "put_known", lambda *_, **__: None)
     with Client(iris) as client, pytest.raises(Invalid, match="lacks 5 objects that were copied"):

@@ -160,7 +160,7 @@ def _judge_verified(found: list[Verified]) -> None:
         raise Invalid(
             f"{len(damaged)} of {artifacts} cannot be used",
             hint="to store the same file again mends it, with `git model link` to any version; "
-            "if a clone still has it, type there `git model store copy --from clone --to default`",
+            "if a clone still has it, type there `git model store copy --from clone --to default --mend`",
         )
     if unread:
         raise Invalid(

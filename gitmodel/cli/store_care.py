@@ -37,9 +37,10 @@ def status(invocation: Invocation) -> None:
 @command(example="git model store copy --to file:///tmp/models")
 @click.option("--to", "target", required=True, metavar="URL", help="The store to copy to, by URL, path or name.")
 @click.option("--from", "source", default="default", metavar="NAME", help="The store to copy; else the default one.")
+@click.option("--mend", is_flag=True, help="Read what is there already, too, and replace what is damaged.")
 @jobs
 @click.pass_obj
-def copy(invocation: Invocation, target: str, source: str, jobs: int) -> None:
+def copy(invocation: Invocation, target: str, source: str, mend: bool, jobs: int) -> None:
     """Copy all that a store has to another store.
 
     Everything is verified as it is read and as it is written, and counted at the end. What is there already is not
@@ -50,7 +51,7 @@ def copy(invocation: Invocation, target: str, source: str, jobs: int) -> None:
 
     with invocation.output.progress("copying") as progress:
         done = invocation.client.copy_store(
-            url_of(target) if "/" in target else target, source=source, jobs=jobs, progress=progress
+            url_of(target) if "/" in target else target, source=source, mend=mend, jobs=jobs, progress=progress
         )
     said = f"copied {_count(done.copied, 'object')} ({cells.size(done.size)}) to {done.target}"
     said += f"; {done.there} were there" if done.there else ""

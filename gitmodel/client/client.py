@@ -606,17 +606,23 @@ class Client:
         return inventory.take_inventory(self._writer, self.access)
 
     def copy_store(
-        self, to: str, *, source: str = "default", jobs: int = 8, progress: Progress | None = None
+        self,
+        to: str,
+        *,
+        source: str = "default",
+        mend: bool = False,
+        jobs: int = 8,
+        progress: Progress | None = None,
     ) -> Copied:
         """Copy all that the store *source* has to the store *to*, a name or URL, *jobs* objects at a time, verified.
 
         What was purged is left out; what is damaged, too, and is in `failed` of what it returns. Called again, it goes
-        on where it stopped. The registry goes on using its stores as before. Raises UsageError, Invalid if not all has
-        arrived, Unreachable.
+        on where it stopped. To *mend*, what is there already is read, too, and replaced where it is damaged. The
+        registry goes on using its stores as before. Raises UsageError, Invalid if not all has arrived, Unreachable.
         """
         from gitmodel.registry import upkeep
 
-        return upkeep.copy(self._writer, self.access, to, source=source, jobs=jobs, progress=progress)
+        return upkeep.copy(self._writer, self.access, to, source=source, mend=mend, jobs=jobs, progress=progress)
 
     def find_garbage(
         self, store: str = "default", *, grace_days: float = 14.0, also: Iterable[str | os.PathLike[str]] = ()

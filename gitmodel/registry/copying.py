@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from gitmodel.errors import Invalid, NotFound, UsageError
-from gitmodel.storage.artifacts import Progress
+from gitmodel.storage.artifacts import Progress, verify_file
 from gitmodel.storage.stores import ArtifactStore, StoredObject
 
 
@@ -30,6 +30,7 @@ def copy_store(
     *,
     manifests: Collection[str] = (),
     without: Collection[str] = (),
+    mend: bool = False,
     jobs: int = 8,
     progress: Progress | None = None,
 ) -> Copied:
@@ -37,6 +38,7 @@ def copy_store(
 
     Each is hashed as it is read, and the store that takes it checks what it got; at the end the target is listed again.
     What is damaged in the source is left out and told. Run again, it goes on where it stopped. *without* is not copied.
+    To *mend* is to read what is there already as well, and to put what is whole here in the place of what is damaged.
 
     Raises UsageError for one store under two names, Invalid if the target has not all of it at the end, Unreachable.
     """
@@ -45,7 +47,8 @@ def copy_store(
     target.create()
     there = {found.digest: found.size for found in target.origin.objects()}
     every = [found for found in source.origin.objects() if found.digest not in without]
-    left = [found for found in every if there.get(found.digest) != found.size]
+    damaged = _find_damaged(source, target, [one for one in every if one.digest in there], jobs) if mend else set()
+    left = [found for found in every if there.get(found.digest) != found.size or found.digest in damaged]
     work = _Copying(source, target, sum(found.size for found in left), progress)
     last = set(manifests)
     for part in ([one for one in left if one.digest not in last], [one for one in left if one.digest in last]):
@@ -56,6 +59,27 @@ def copy_store(
     return Copied(
         source.url, target.url, len(copied), sum(found.size for found in copied), len(every) - len(left), work.failed
     )
+
+
+def _find_damaged(source: ArtifactStore, target: ArtifactStore, both: Iterable[StoredObject], jobs: int) -> set[str]:
+    """Remove what is damaged in *target* and whole in *source*, so that it can be put again; returns their digests."""
+
+    def remove(found: StoredObject) -> str:
+        if _is_whole(target, found.digest) or not _is_whole(source, found.digest):
+            return ""
+        target.remove(found.digest)
+        return found.digest
+
+    with ThreadPoolExecutor(max(jobs, 1)) as pool:
+        return set(filter(None, pool.map(remove, both)))
+
+
+def _is_whole(store: ArtifactStore, digest: str) -> bool:
+    try:
+        verify_file(store, digest)
+    except (Invalid, NotFound):
+        return False
+    return True
 
 
 class _Copying:

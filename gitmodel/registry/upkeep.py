@@ -22,13 +22,20 @@ from gitmodel.storage.stores import open_store
 
 
 def copy(
-    writer: Writer, access: Access, to: str, *, source: str = DEFAULT, jobs: int = 8, progress: Progress | None = None
+    writer: Writer,
+    access: Access,
+    to: str,
+    *,
+    source: str = DEFAULT,
+    mend: bool = False,
+    jobs: int = 8,
+    progress: Progress | None = None,
 ) -> Copied:
     """Copy all of the store *source* to the store *to*, a name or a URL; see `copying.copy_store`."""
     target = open_store(to, default_root=Path()) if ":" in to or "/" in to else access.open(to)
     manifests, gone = writer.read(lambda snapshot: (folders(snapshot), purges(snapshot)))
     return copying.copy_store(
-        access.open(source), target, manifests=manifests, without=gone, jobs=jobs, progress=progress
+        access.open(source), target, manifests=manifests, without=gone, mend=mend, jobs=jobs, progress=progress
     )
 
 

@@ -19,6 +19,7 @@ from transcripts import ask
 
 from gitmodel.domain.digests import digest_of, hex_of
 from gitmodel.errors import Conflict, Invalid, NotFound, Unreachable, UsageError
+from gitmodel.registry.copying import copy_store
 from gitmodel.storage import cached_store, local_store, s3
 from gitmodel.storage.artifacts import get_file, get_folder, put_path, verify_file, verify_folder
 from gitmodel.storage.remote_store import RemoteStore
@@ -109,6 +110,16 @@ class TestDamage:
         alter(store, digest, b"A model", disguised=True)
         with pytest.raises(Invalid, match="damaged"):
             read(store.origin, digest)
+
+    def test_a_copy_from_elsewhere_mends_even_that(self, store, tmp_path):
+        digest = put(store, b"a model")
+        alter(store, digest, b"A model", disguised=True)
+        other = open_store(str(tmp_path / "other"), default_root=tmp_path)
+        other.create()
+        put(other, b"a model")
+        assert copy_store(other, store).copied == 0
+        assert copy_store(other, store, mend=True).copied == 1
+        assert read(store.origin, digest) == b"a model"
 
     def test_a_damaged_copy_is_removed_and_the_object_taken(self, store):
         digest = put(store, LARGE)
