@@ -520,7 +520,7 @@ def test_get_without_a_path_writes_the_name_and_never_over_a_file(iris, capsys):
         wrote classifier of iris@1 to classifier (12 B, verified)
         $ git model get iris@1
         ! error: classifier is there already
-        ! hint: say where to write it: -o classifier
+        ! hint: name another place with -o; -o classifier writes over it
         [2]
         $ git model get iris@1 -o classifier -q
         classifier

@@ -1,11 +1,15 @@
 """What a team meets on its first day: a store that was not shared, a registry edited by hand, a word too few."""
 
+import json
 import subprocess
 
 import pytest
 from editing import edit
 from test_cli_output import on_terminal
 from transcripts import ask, check_transcript
+
+from gitmodel.errors import Unreachable
+from gitmodel.storage.git import translate
 
 STAGES = '\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\n'
 HAND_MADE = "created = 2026-11-23T10:12:13Z\n"
@@ -71,8 +75,6 @@ def test_what_is_wrong_and_what_to_type_are_whole_on_a_narrow_terminal(bob, caps
 
 
 def _rows(capsys, command):
-    import json
-
     keys = {"doctor": ("message", "hint"), "verify": ("digest", "error")}[command]
     return [(row, keys) for row in json.loads(ask(capsys, command, "--format", "json")[1])]
 
@@ -212,3 +214,43 @@ def test_who_asks_for_help_by_its_name_is_told_how(iris, capsys):
     assert ask(capsys, "version", "help", "create")[2].startswith(
         "error: there is no command 'help'; `git model version create -h` says"
     )
+
+
+def test_what_was_deleted_is_read_as_of_the_commit_before(iris, capsys):
+    assert ask(capsys, "version", "delete", "iris@1", "--yes")[0] == 0
+    check_transcript(
+        capsys,
+        """
+        $ git model show iris@1
+        ! error: version 1 of iris was deleted
+        ! hint: `git model log iris@1` names the commit; as of the one before, read it with `--at COMMIT~1`
+        [3]
+        """,
+    )
+    commit = json.loads(ask(capsys, "log", "iris@1", "--format", "json")[1])[0]["commit"]
+    assert ask(capsys, "get", "iris@1", "train", "-o", "again.csv", "--at", f"{commit}~1")[0] == 0
+    assert (iris / "again.csv").read_bytes() == (iris / "train.csv").read_bytes()
+
+
+def test_what_was_mended_asks_for_nothing(iris, capsys, git):
+    assert ask(capsys, "promote", "iris@1", "production")[0] == 0
+    git(iris, "tag", "--force", "model/iris/production", "HEAD")
+    check_transcript(
+        capsys,
+        """
+        $ git model doctor
+        ABOUT  WHAT                                                                      WHAT TO DO
+        tag    the tag model/iris/production does not count: it is not an annotated tag  run `git model doctor --fix`
+        ! error: 1 finding that matters
+        ! hint: run `git model doctor --fix`
+        [5]
+        $ git model doctor --fix
+                ABOUT  WHAT
+        mended  tag    the tag model/iris/production does not count: it is not an annotated tag
+        """,
+    )
+
+
+def test_a_read_only_repository_is_out_of_reach_and_no_bug_of_ours():
+    said = "error: unable to create leading directories of /r/.git/objects/info/commit-graphs/tmp_graph_XXXXXX"
+    assert isinstance(translate(said, 1), Unreachable)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -45,7 +46,9 @@ def get(invocation: Invocation, words: tuple[str, ...], target: str | None, file
     link = artifacts.only_artifact(found.record, found.model, name)
     path = Path(target if target is not None else os.path.basename(file) if file else link.name)
     if target is None and os.path.lexists(path):
-        raise UsageError(f"{path} is there already", hint=f"say where to write it: -o {path}")
+        raise UsageError(
+            f"{path} is there already", hint=f"name another place with -o; -o {shlex.quote(str(path))} writes over it"
+        )
     with invocation.output.progress(f"getting {link.name}") as progress:
         source = invocation.client.access.source(found.model, link)
         if file is None:

@@ -20,12 +20,6 @@ from gitmodel.storage.stores import ArtifactStore
 if TYPE_CHECKING:
     from gitmodel.teams.between import Between
 
-FINDING_COLUMNS = (
-    ("ABOUT", lambda finding: finding.about),
-    ("WHAT", lambda finding: finding.message),
-    ("WHAT TO DO", lambda finding: finding.hint),
-)
-
 
 @command(example="git model check")
 @click.option("--filter", "filter", default="", metavar="EXPR", help="Show those that match an expression (CEL).")
@@ -133,7 +127,12 @@ def doctor(invocation: Invocation, fix: bool, filter: str) -> None:
         shapes.FINDING,
         fields=fields,
         name=lambda finding: finding.about,
-        columns=(("", lambda finding: "mended" if finding in mended and finding not in left else ""), *FINDING_COLUMNS),
+        columns=(
+            ("", lambda finding: "" if finding in left else "mended"),
+            ("ABOUT", lambda finding: finding.about),
+            ("WHAT", lambda finding: finding.message),
+            ("WHAT TO DO", lambda finding: finding.hint if finding in left else ""),
+        ),
         empty="nothing is wrong with this clone",
     )
     grave = [finding for finding in left if finding.grave]

@@ -321,7 +321,10 @@ class Snapshot:
         record = self.version(model, number)
         if record.deleted is not None:
             because = f": {record.reason}" if record.reason else ""
-            raise NotFound(f"version {number} of {model} was deleted{because}", hint=self._missing_version_hint(model))
+            hint = (
+                f"`git model log {model}@{number}` names the commit; as of the one before, read it with `--at COMMIT~1`"
+            )
+            raise NotFound(f"version {number} of {model} was deleted{because}", hint=hint)
         return record
 
     def _nothing_in_force(self, ref: StageRef) -> GitModelError:
