@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
-from typing import Any, Literal, Protocol
+from typing import Any, ClassVar, Literal, Protocol
 
 from gitmodel.domain.records import RunRecord, VersionRecord
 from gitmodel.domain.views import code_fields
@@ -16,20 +16,24 @@ Kind = Literal["version", "run", "artifact"]
 VERSION: Kind = "version"
 RUN: Kind = "run"
 ARTIFACT: Kind = "artifact"
+Way = Literal["up", "down"]
+UP: Way = "up"
+DOWN: Way = "down"
 
 
 @dataclass(frozen=True)
 class Node:
     """A version (`iris@4`), run (its id) or artifact (its digest), with what is known of it.
 
-    *missing* says why nothing is known of it, or why not all is; *more* that the walk ended here for its depth alone.
+    *missing* says why nothing is known of it, or why not all is; *more* in which direction the walk ended here for its
+    depth alone, UP or DOWN.
     """
 
     id: str
     kind: Kind
     facts: Mapping[str, Any] = field(default_factory=dict)
     missing: str = ""
-    more: bool = False
+    more: frozenset[Way] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -143,6 +147,8 @@ def circle(lineage: Lineage) -> list[str]:
 class _Walk(ABC):
     """A walk in one direction, breadth first, each node once."""
 
+    way: ClassVar[Way]
+
     def __init__(self, known: Known, nodes: dict[str, Node], depth: int | None) -> None:
         self.known = known
         self.nodes = nodes
@@ -168,7 +174,7 @@ class _Walk(ABC):
         """Go on from *here* along *edges* to a node that is *runs* away; where that is too far, say so of *here*."""
         for edge in edges:
             if self.depth is not None and runs > self.depth:
-                self.nodes[here] = replace(self.nodes[here], more=True)
+                self.nodes[here] = replace(self.nodes[here], more=self.nodes[here].more | {self.way})
                 return
             self.edges[edge] = None
             self._meet(edge.source if edge.target == here else edge.target, kind, runs)
@@ -194,6 +200,8 @@ class _Walk(ABC):
 
 
 class _Up(_Walk):
+    way = UP
+
     def at_version(self, id: str, runs: int, *, is_root: bool) -> None:
         record = self.known.version(id)
         if record is None:
@@ -220,6 +228,8 @@ class _Up(_Walk):
 
 
 class _Down(_Walk):
+    way = DOWN
+
     def at_version(self, id: str, runs: int, *, is_root: bool) -> None:
         # One that was come to by an artifact is an end: what its other artifacts went into was not made of this one.
         record = self.known.version(id) if is_root else None

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
-from gitmodel.domain.lineage import ARTIFACT, RUN, VERSION, Edge, Lineage, Node
+from gitmodel.domain.lineage import ARTIFACT, DOWN, RUN, UP, VERSION, Edge, Lineage, Node
 
 _SHORT_DIGEST = len("sha256:") + 12
 _SHORT_COMMIT = 10
@@ -40,16 +40,19 @@ def in_stages(lineage: Lineage) -> list[str]:
 
 def tree(lineage: Lineage) -> Iterator[str]:
     """The lines of a tree, not escaped for a terminal; a node that was shown before is not opened again."""
-    nodes = {node.id: node for node in lineage.nodes}
+    upward = {node.id: replace(node, more=node.more & {UP}) for node in lineage.nodes}
     both = lineage.up is not None and lineage.down is not None
     if lineage.up is not None:
         yield from ["made from:"] if both else []
-        yield from _branches(lineage.root, nodes, _above(lineage.up))
+        yield from _branches(lineage.root, upward, _above(lineage.up))
     if lineage.down is not None:
         yield from ["went into:"] if both else []
         # Below an artifact stand the versions that have it: they need not be named beside it.
-        bare = {id: replace(node, facts={**node.facts, "versions": ()}) for id, node in nodes.items()}
-        yield from _branches(lineage.root, bare, _beneath(lineage, lineage.down))
+        downward = {
+            node.id: replace(node, more=node.more & {DOWN}, facts={**node.facts, "versions": ()})
+            for node in lineage.nodes
+        }
+        yield from _branches(lineage.root, downward, _beneath(lineage, lineage.down))
 
 
 def mermaid(lineage: Lineage) -> str:
@@ -134,7 +137,7 @@ def _held(node: Node) -> list[str]:
 
 
 def _node_fields(node: Node) -> dict[str, Any]:
-    return {"id": node.id, "kind": node.kind, **node.facts, "missing": node.missing, "more": node.more}
+    return {"id": node.id, "kind": node.kind, **node.facts, "missing": node.missing, "more": bool(node.more)}
 
 
 def _entities(text: str) -> str:

@@ -60,9 +60,18 @@ def test_the_same_bytes_lead_across_models_pipelines_and_time(past):
 def test_depth_ends_the_walk_and_says_so(past):
     found = past.lineage("iris@production", down=False, depth=1)
     assert [node.kind for node in found.nodes] == ["version", "run", "artifact"]
-    assert [node.more for node in found.nodes] == [False, False, True]
+    assert [set(node.more) for node in found.nodes] == [set(), set(), {"up"}]
     none = past.lineage("iris@production", down=False, depth=0)
-    assert [(node.id, node.more) for node in none.nodes] == [("iris@19", True)]
+    assert [(node.id, set(node.more)) for node in none.nodes] == [("iris@19", {"up"})]
+
+
+def test_only_the_direction_that_ended_says_that_there_is_more(story, capsys):
+    """Above the version there are runs; what it went into is all there."""
+    _, out, err = ask(capsys, "lineage", "iris@production", "--depth", "0")
+    lines = out.splitlines()
+    assert lines[1] == "iris@19  production  ..."
+    assert lines[lines.index("went into:") + 1] == "iris@19  production"
+    assert err == "there is more behind what ends in ...; --depth 0 ends there\n"
 
 
 def test_the_first_digits_of_a_digest_are_enough(past):
