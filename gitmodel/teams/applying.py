@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from gitmodel.domain.refs import StageRef
-from gitmodel.errors import Invalid
+from gitmodel.errors import Invalid, Refused
 from gitmodel.registry.stages import Applied, InForce
 from gitmodel.storage import remotes
 from gitmodel.storage.remotes import RemoteState
@@ -26,14 +26,16 @@ def apply_at_remote(
 ) -> Applied:
     """Pull, *apply* what the branch records, and push the stage tags that moved, of *models* or of all, with leases.
 
-    Commits that are only here stay here, and so do their tags. If the remote was changed meanwhile, all is done again,
-    for *timeout* seconds. Run again after an interruption it pushes what is left. Raises as *apply* and
-    `sync.pull` do, and Refused with the host's words if a rule of it forbids the tags.
+    Commits that are only here stay here, and so do their tags. What the remote refuses is not in force here either. If
+    the remote was changed meanwhile, all is done again, for *timeout* seconds. Run again after an interruption it
+    pushes what is left. Raises as *apply* and `sync.pull` do, and Refused with the host's words if a rule of it forbids
+    the tags.
     """
     ends = clock() + timeout
     local: dict[StageRef, InForce] = {}
     while True:
         sync.pull(repository, remote)
+        before = {ref: repository.tags.id(ref) for ref in repository.tags.all()}
         done = apply()
         local.update({change.ref: change for change in done.changes})
         state = remotes.last_state(repository, remote)
@@ -45,7 +47,12 @@ def apply_at_remote(
         }
         pushed = _pushed(repository, state, moves)
         last = clock() > ends
-        if not moves or sync.send(repository, remote, {ref.full: move for ref, move in moves.items()}, last=last):
+        try:
+            sent = not moves or sync.send(repository, remote, {ref.full: new for ref, new in moves.items()}, last=last)
+        except Refused:
+            following.take_back(repository, {ref: before.get(ref, "") for ref in done.moved})
+            raise
+        if sent:
             return replace(done, changes=tuple(change for _, change in sorted({**local, **pushed}.items())))
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from gitmodel.domain import paths
@@ -78,6 +78,22 @@ def tag_moves(repository: Repository, state: RemoteState, tip: str) -> dict[Stag
                 continue  # it belongs to a commit that came after *tip*
         moves[ref] = (found.id if found else "", there)
     return moves
+
+
+def take_back(repository: Repository, old: Mapping[StageRef, str]) -> None:
+    """Move the tags back to what they were before they were set: *old* ids, "" for none."""
+    lines = [f"update {ref.full} {id}" for ref, id in old.items() if id]
+    if lines:
+        repository.move(lines, "gitmodel: what the remote refused")
+    for ref, id in old.items():
+        now = "" if id else repository.tags.id(ref)
+        if now:
+            repository.drop_tag(ref, now)
+
+
+def applied_here(repository: Repository, state: RemoteState, tip: str) -> list[StageRef]:
+    """The stages that were put in force here, of what the remote has recorded already, and not there."""
+    return sorted(tag_moves(repository, state, tip).keys() - _changed_stages(repository, state.tip, tip))
 
 
 def set_back(repository: Repository, state: RemoteState) -> Iterator[str]:

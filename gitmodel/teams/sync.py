@@ -126,8 +126,11 @@ def push(
         done.artifacts += upload(
             repository, state.tip, tip, uploads.local, uploads.store_of, jobs=uploads.jobs, progress=uploads.progress
         )
-        if send(repository, remote, moves, last=clock() > ends):
-            return done
+        try:
+            if send(repository, remote, moves, last=clock() > ends):
+                return done
+        except Refused as error:
+            raise _with_way_out(repository, state, tip, error) from None
 
 
 def send(repository: Repository, remote: str, moves: dict[str, tuple[str, str]], *, last: bool) -> bool:
@@ -147,6 +150,16 @@ def send(repository: Repository, remote: str, moves: dict[str, tuple[str, str]],
             raise
     remotes.move_copies(repository, remote, moves)
     return True
+
+
+def _with_way_out(repository: Repository, state: RemoteState, tip: str, error: Refused) -> Refused:
+    """*error*, and how to go on where the remote may have refused a stage that was only put in force here."""
+    for ref in following.applied_here(repository, state, tip):
+        copy = f"{remotes.tags_prefix(state.remote)}{ref.model}/{ref.stage}"
+        back = f"git update-ref {ref.full} {copy}" if ref in state.tags else f"git tag -d {ref.name}"
+        error.hint = f"{error.hint}; {ref.name} was applied here only, and `{back}` takes that back"
+        break
+    return error
 
 
 def _refuse_rewound(repository: Repository, state: RemoteState) -> None:

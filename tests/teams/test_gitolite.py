@@ -113,3 +113,31 @@ def test_nobody_rewinds_the_metadata_branch(people, served):
     with pytest.raises(subprocess.CalledProcessError):
         editing.run(repo, "-c", f"core.sshCommand={command}", "push", "-q", "--force", "origin", BRANCH)
     assert refs(served[2]) == before
+
+
+def test_what_the_server_did_not_let_into_force_is_not_in_force_here_either(people, served):
+    developer, _ = people
+    merge_within(served[2], developer.propose(("iris@3", "production"), push=True))
+    with pytest.raises(Refused, match="DENIED"):
+        developer.apply(push=True)
+    assert TAG not in refs(developer.repository.common_dir)
+    developer.get_model("iris").create_version()
+    assert developer.push().commits == 1
+    assert refs(served[2]) == refs(developer.repository.common_dir)
+
+
+def test_a_push_that_is_refused_for_what_was_applied_here_says_how_to_take_that_back(people, served):
+    developer, releaser = people
+    for number in (3, 2):
+        merge_within(served[2], developer.propose((f"iris@{number}", "production"), push=True))
+        developer.pull()
+        assert developer.apply().moved
+        developer.get_model("iris").create_version()
+        with pytest.raises(Refused, match="DENIED") as refused:
+            developer.push()
+        command = refused.value.hint.partition("`")[2].partition("`")[0]
+        subprocess.run(command.split(" "), cwd=developer.repository.git.top, check=True)
+        developer.push()
+        assert refs(served[2]) == refs(developer.repository.common_dir)
+        releaser.apply(push=True)
+        developer.pull()
