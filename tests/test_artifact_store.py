@@ -795,3 +795,28 @@ class TestOpenStore:
             open_store(url, default_root=tmp_path)
         assert "hunter2" not in caught.value.message + caught.value.hint
         assert caught.value.__cause__ is None
+
+
+MANY = """
+import sys
+from pathlib import Path
+from gitmodel.storage.artifacts import get_folder, put_path, verify_folder
+from gitmodel.storage.stores import open_store
+folder = Path(sys.argv[1])
+store = open_store("", default_root=folder / "store")
+stored = put_path(store, folder / "many")
+get_folder(store, stored.digest, folder / "got")
+assert verify_folder(store, stored.digest) == stored
+print(next(int(line.split()[1]) >> 10 for line in open("/proc/self/status") if line.startswith("VmHWM")))
+"""
+
+
+@pytest.mark.parametrize("count", [2_000, pytest.param(100_000, marks=pytest.mark.soak)])
+def test_a_folder_of_very_many_files_takes_bounded_memory(tmp_path, count):
+    for number in range(count):
+        if number % 1000 == 0:
+            (tmp_path / "many" / f"{number // 1000}").mkdir(parents=True)
+        (tmp_path / "many" / f"{number // 1000}" / f"{number}").write_bytes(b"%d" % number)
+    done = subprocess.run([sys.executable, "-c", MANY, tmp_path], capture_output=True, text=True, check=True)
+    assert int(done.stdout) <= 200  # MiB
+    assert files_under(tmp_path / "got") == files_under(tmp_path / "many")
