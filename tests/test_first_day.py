@@ -8,7 +8,7 @@ from editing import edit
 from test_cli_output import on_terminal
 from transcripts import ask, check_transcript
 
-from gitmodel.errors import Unreachable
+from gitmodel.errors import Unreachable, UsageError
 from gitmodel.storage.git import translate
 
 STAGES = '\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\n'
@@ -254,3 +254,23 @@ def test_what_was_mended_asks_for_nothing(iris, capsys, git):
 def test_a_read_only_repository_is_out_of_reach_and_no_bug_of_ours():
     said = "error: unable to create leading directories of /r/.git/objects/info/commit-graphs/tmp_graph_XXXXXX"
     assert isinstance(translate(said, 1), Unreachable)
+
+
+def test_a_store_that_is_not_there_yet_is_made_by_a_command_that_is_whole(iris, tmp_path, capsys):
+    code, _, err = ask(capsys, "init", "--store", "our stores/new")
+    assert (code, err.splitlines()[1]) == (
+        7,
+        f"hint: is its disk mounted? If the store is new, make its folder: mkdir -p '{iris}/our stores/new'",
+    )
+
+
+def test_a_pipeline_without_parameters_says_that_it_has_none():
+    from gitmodel import pipeline
+
+    @pipeline
+    def train():
+        pass
+
+    with pytest.raises(UsageError) as caught:
+        train.run(rate=3)
+    assert caught.value.hint == "it has no parameters"

@@ -151,9 +151,8 @@ class Pipeline:
         try:
             bound = signature.bind(*args, **kwargs)
         except TypeError as error:
-            raise UsageError(
-                f"pipeline {self.name} cannot be called so: {error}", hint=f"its parameters are {signature}"
-            ) from None
+            hint = f"its parameters are {signature}" if signature.parameters else "it has no parameters"
+            raise UsageError(f"pipeline {self.name} cannot be called so: {error}", hint=hint) from None
         bound.apply_defaults()
         return dict(bound.arguments)
 

@@ -12,6 +12,7 @@ import hashlib
 import io
 import os
 import re
+import shlex
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -307,7 +308,7 @@ class LocalStore:
     def _gone(self) -> Unreachable:
         return Unreachable(
             f"the artifact store {self.root} is not there",
-            hint="is its disk mounted? If the store is new, make its folder with `mkdir -p`",
+            hint=f"is its disk mounted? If the store is new, make its folder: mkdir -p {shlex.quote(str(self.root))}",
         )
 
     def _names(self, folder: Path, pattern: re.Pattern[str]) -> list[str]:
