@@ -41,9 +41,9 @@ def main() -> None:
         for versions in REGISTRIES:
             measure_proposals(top / f"registry-{versions}", versions, environ, figures)
     for name, seconds in figures.items():
-        print(f"{name:44} {statistics.median(seconds) * 1000:9.0f} ms")
+        print(f"{name:62} {statistics.median(seconds) * 1000:9.0f} ms")
     replay = statistics.median(figures[f"replay of {DIVERGENT} divergent commits"])
-    print(f"{'replay of one commit':44} {replay / DIVERGENT * 1000:9.1f} ms")
+    print(f"{'replay of one commit':62} {replay / DIVERGENT * 1000:9.1f} ms")
     by_url.main()
 
 
@@ -97,11 +97,13 @@ def measure_proposals(path: Path, versions: int, environ: dict[str, str], figure
         for verb, work in (("check", check_between), ("plan", plan)):
             for _ in range(ROUNDS):
                 with opened(path, environ) as client:
-                    begun = time.perf_counter()
+                    begun, busy = time.perf_counter(), time.process_time()
                     found = work(client.repository, old, new)
-                    seconds = time.perf_counter() - begun
+                    seconds, worked = time.perf_counter() - begun, time.process_time() - busy
                 assert not found.problems, found.problems[:3]
-                figures.setdefault(f"{verb} of {what}, on {versions:,} versions", []).append(seconds)
+                name = f"{verb} of {what}, on {versions:,} versions"
+                figures.setdefault(name, []).append(seconds)
+                figures.setdefault(f"{name}, CPU without git's", []).append(worked)
 
 
 def commit_at(path: Path, ref: str) -> str:
