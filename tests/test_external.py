@@ -2,6 +2,8 @@
 
 import http.server
 import json
+import ssl
+import subprocess
 import threading
 
 import pytest
@@ -127,6 +129,25 @@ def test_a_page_of_the_web_is_read_without_credentials(iris, pages, capsys):
     code, out, _ = ask(capsys, "verify")
     assert (code, "gitmodel sends no credentials" in out) == (7, True)
     pages.pages["/raw.csv"] = 404
+    assert ask(capsys, "verify")[0] == 5
+
+
+def test_a_page_over_tls_is_read_if_its_certificate_is_good(iris, pages, capsys, tmp_path, monkeypatch):
+    made = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
+    names = ["-addext", "subjectAltName=DNS:localhost", "-keyout", tmp_path / "key", "-out", tmp_path / "cert"]
+    subprocess.run(["openssl", *made.split(), *names], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "cert", tmp_path / "key")
+    pages.socket = context.wrap_socket(pages.socket, server_side=True)
+    url = f"https://localhost:{pages.server_port}/raw.csv"
+    code, _, err = ask(capsys, "link", "iris@1", "--data", f"raw={url}", "--external")
+    assert (code, "certificate verify failed" in err) == (7, True)
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "cert"))
+    assert ask(capsys, "link", "iris@1", "--data", f"raw={url}", "--external")[::2] == (0, "")
+    assert ask(capsys, "get", "iris@1", "raw", "-o", "got.csv")[0] == 0
+    assert (iris / "got.csv").read_bytes() == b"a,b\n1,2\n"
+    assert ask(capsys, "verify")[0] == 0
+    pages.pages["/raw.csv"] = b"a,b\n1,3\n"
     assert ask(capsys, "verify")[0] == 5
 
 
