@@ -482,22 +482,29 @@ import sys
 from pathlib import Path
 from gitmodel.storage.artifacts import get_file, get_folder, put_path, verify_file, verify_folder
 from gitmodel.storage.stores import open_store
-folder = Path(sys.argv[2])
+what, url, folder, digest = sys.argv[1], sys.argv[2], Path(sys.argv[3]), sys.argv[4]
 get, verify = (get_folder, verify_folder) if (folder / "large").is_dir() else (get_file, verify_file)
-store = open_store(sys.argv[1], default_root=folder / "copies")
-digest = put_path(store, folder / "large").digest
-get(open_store(sys.argv[1], default_root=folder / "other"), digest, folder / "got")
-verify(store, digest)
+store = open_store(url, default_root=folder / "copies")
+if what == "put":
+    digest = put_path(store, folder / "large").digest
+elif what == "get":
+    get(store, digest, folder / "got")
+else:
+    verify(store, digest)
 # getrusage would tell the memory of whoever started us, if that was more
-print(next(int(line.split()[1]) >> 10 for line in open("/proc/self/status") if line.startswith("VmHWM")))
+print(digest, next(int(line.split()[1]) >> 10 for line in open("/proc/self/status") if line.startswith("VmHWM")))
 """
 
 
 def memory_for(s3, folder):
-    done = subprocess.run(
-        [sys.executable, "-c", MEASURE, s3.prefix(), folder], capture_output=True, text=True, check=True
-    )
-    return int(done.stdout)
+    """The most memory, in MiB, of a process that puts, of one that gets and of one that verifies."""
+    url, digest, most = s3.prefix(), "", 0
+    for what in ("put", "get", "verify"):
+        command = [sys.executable, "-c", MEASURE, what, url, folder, digest]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        digest, held = done.stdout.split()
+        most = max(most, int(held))
+    return most
 
 
 def write_random(path, size):
