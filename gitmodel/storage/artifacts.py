@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import BinaryIO, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeVar
 
 from gitmodel.domain.digests import Digest
 from gitmodel.domain.manifest import ManifestEntry, format_manifest, parse_manifest
@@ -18,6 +18,9 @@ from gitmodel.storage.external import ExternalStore
 from gitmodel.storage.several_stores import SeveralStores
 from gitmodel.storage.sources import SourceFile, find_source, list_folder, open_source
 from gitmodel.storage.stores import JOBS, ArtifactStore, Sent, is_old
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future, ThreadPoolExecutor
 
 Progress = Callable[[int, int], None]
 """Told the bytes done and the bytes in all, by one thread at a time."""
@@ -290,30 +293,74 @@ def _fetch(store: ArtifactStore, digest: Digest, path: Path, count: Tally) -> in
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
             descriptor = os.open(path, flags, 0o666)
         try:
-            for chunk in _chunks(reader, count):
-                size += len(chunk)
-                with _writing(path):
-                    while chunk:
-                        chunk = chunk[os.write(descriptor, chunk) :]
+            with _Behind(descriptor, path) as writer:
+                for chunk in _chunks(reader, count):
+                    size += len(chunk)
+                    writer.write(chunk)
         finally:
             os.close(descriptor)
     return size
 
 
+class _Behind:
+    """Writes to a file; of a large one in a thread beside, so that the next piece is fetched and hashed meanwhile."""
+
+    def __init__(self, descriptor: int, path: Path) -> None:
+        self._descriptor = descriptor
+        self._path = path
+        self._pool: ThreadPoolExecutor | None = None
+        self._last: Future[None] | None = None
+
+    def __enter__(self) -> _Behind:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        try:
+            if kind is None:
+                self._wait()
+        finally:
+            if self._pool is not None:
+                self._pool.shutdown()
+
+    def write(self, chunk: memoryview) -> None:
+        """Write *chunk*, which stays as it is until the call after the next."""
+        if len(chunk) < CHUNK and self._pool is None:
+            self._write(chunk)
+            return
+        from concurrent.futures import ThreadPoolExecutor
+
+        self._pool = self._pool or ThreadPoolExecutor(1)
+        self._wait()
+        self._last = self._pool.submit(self._write, chunk)
+
+    def _wait(self) -> None:
+        if self._last is not None:
+            self._last.result()
+            self._last = None
+
+    def _write(self, chunk: memoryview) -> None:
+        with _writing(self._path):
+            while chunk:
+                chunk = chunk[os.write(self._descriptor, chunk) :]
+
+
 def _chunks(reader: BinaryIO, count: Tally) -> Iterator[memoryview]:
+    """What *reader* yields, in pieces that stay as they are until the next but one is asked for."""
     readinto = getattr(reader, "readinto", None)
-    buffer = memoryview(bytearray(1 << 16))  # enough for most, and quickly made
+    buffer = other = memoryview(bytearray(1 << 16))  # enough for most, and quickly made
     while chunk := buffer[: readinto(buffer)] if readinto else memoryview(reader.read(CHUNK)):
         count.add(len(chunk))
         yield chunk
         if len(chunk) == len(buffer) < CHUNK:
-            buffer = memoryview(bytearray(CHUNK))
+            buffer, other = memoryview(bytearray(CHUNK)), memoryview(bytearray(CHUNK))
+        else:
+            buffer, other = other, buffer
 
 
 def _each(work: Callable[[_Item], _Result], items: Iterable[_Item], jobs: int) -> list[_Result]:
     """The results of *work* on each of *items*, *jobs* at a time; the first error ends it."""
     from collections import deque
-    from concurrent.futures import Future, ThreadPoolExecutor
+    from concurrent.futures import ThreadPoolExecutor
 
     results: list[_Result] = []
     waiting: deque[Future[_Result]] = deque()
