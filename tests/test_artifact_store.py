@@ -733,7 +733,8 @@ class TestLocalStore:
                 local.open(ABSENT)
             with pytest.raises(ConnectionResetError):
                 local.put_stream(Failing())
-        assert count() == before
+        # one that stays open each time makes 20; threads of other tests in this process may open one meanwhile
+        assert count() < before + 10
 
 
 class TestOpenStore:
