@@ -113,10 +113,10 @@ def commit_at(path: Path, ref: str) -> str:
 
 
 def add(client: Client, count: int) -> None:
-    """Make *count* versions, each in a commit of its own."""
+    """Make *count* versions, each in a commit of its own; those of another *count* are others."""
     model = client.get_model("iris")
     for number in range(count):
-        model.create_version(metadata={"accuracy": number / count})
+        model.create_version(metadata={"accuracy": number / count, "of": count})
 
 
 def opened(path: Path, environ: dict[str, str]) -> Client:
