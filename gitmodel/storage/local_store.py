@@ -104,14 +104,8 @@ class LocalStore:
 
         Its temporary file has no lock, so that it may be swept; then this raises Unreachable.
         """
-        place, temporary = self.place(digest), f"{self._temporary}/{os.getpid()}-{os.urandom(16).hex()}"
-        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        with _reaching(place):
-            try:
-                descriptor = os.open(temporary, flags, 0o600)
-            except FileNotFoundError:
-                self.create()
-                descriptor = os.open(temporary, flags, 0o600)
+        place = self.place(digest)
+        descriptor, temporary = self._open_temporary()
         try:
             try:
                 with _reaching(place):
@@ -211,16 +205,21 @@ class LocalStore:
                 with _reaching(path), suppress(FileNotFoundError):
                     os.unlink(path)
 
-    def _begin(self) -> tuple[int, Path]:
+    def _open_temporary(self) -> tuple[int, Path]:
+        """A new file of this process to write and read, without a lock; the folder is made if it is not there."""
+        temporary = self._temporary / f"{os.getpid()}-{os.urandom(16).hex()}"
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with _reaching(temporary):
+            try:
+                return os.open(temporary, flags, 0o600), temporary
+            except FileNotFoundError:
+                self.create()
+                return os.open(temporary, flags, 0o600), temporary
+
+    def _begin(self) -> tuple[int, Path]:
         while True:
-            temporary = self._temporary / f"{os.getpid()}-{os.urandom(16).hex()}"
+            descriptor, temporary = self._open_temporary()
             with _reaching(temporary):
-                try:
-                    descriptor = os.open(temporary, flags, 0o600)
-                except FileNotFoundError:
-                    self.create()
-                    descriptor = os.open(temporary, flags, 0o600)
                 # Some network file systems lack locks. Then nobody else gets one on this file either, and it
                 # is never taken for a leftover.
                 with suppress(OSError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
@@ -111,15 +112,16 @@ class ArtifactStore(Protocol):
         """Give up an upload that did not end; what is gone meanwhile is passed over."""
 
 
-class Unwritable:
+class Unwritable(ABC):
     """The half of an `ArtifactStore` that writes, of one that only reads: all of it raises what `refusal` returns."""
 
+    @abstractmethod
     def refusal(self) -> Refused:
         """Why it is not written to."""
-        raise NotImplementedError
 
     def renew(self, digest: Digest) -> None:
         """Nothing: whoever writes there keeps it."""
+        return None
 
     def create(self) -> None:
         raise self.refusal()
