@@ -16,6 +16,8 @@ _LOST_RACE = re.compile(
     r"stale info|fetch first|non-fast-forward|already exists|cannot lock ref|incorrect old value|failed to update ref"
     r"|atomic transaction failed|remote ref updated since checkout"
 )
+# What git says, before it pushes anything, of a ref to delete that somebody else has deleted.
+_ALREADY_GONE = re.compile(r"^error: unable to delete '.*': remote ref does not exist$", re.MULTILINE)
 # What it says of a ref that another ref's rejection took down with it.
 _DRAGGED = re.compile(r"atomic push fail")
 # A server that lives says something every few seconds (`receive.keepAlive`), but a hook of it may think for a while.
@@ -26,6 +28,14 @@ _CREDENTIALS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/\s'\"]*@")
 
 class RemoteMoved(Conflict):
     """The remote was changed since it was fetched; nothing was pushed."""
+
+
+@dataclass(frozen=True)
+class PushAnswer:
+    """What the other side *said* to a push, and the refs that were there already, so that the push *left* them."""
+
+    said: str
+    left: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -117,8 +127,12 @@ def remote_tags(repository: Repository, remote: str) -> dict[StageRef, str]:
     return tags
 
 
-def push(repository: Repository, remote: str, moves: Mapping[str, tuple[str, str]], options: Sequence[str] = ()) -> str:
-    """Push *moves* (ref to new and expected old id, "" for none) all or nothing. Returns what the other side said.
+def push(
+    repository: Repository, remote: str, moves: Mapping[str, tuple[str, str]], options: Sequence[str] = ()
+) -> PushAnswer:
+    """Push *moves* (ref to new and expected old id, "" for none) all or nothing.
+
+    A ref that somebody else moved to its new id meanwhile counts as pushed, and the answer names it.
 
     *options* are push options; a remote that takes none gets none. Raises RemoteMoved if the remote is not as expected,
     Refused with the host's words if a rule forbids it, Unreachable if it cannot be reached or does not say what became
@@ -136,8 +150,13 @@ def push(repository: Repository, remote: str, moves: Mapping[str, tuple[str, str
     if options and answer.code and "does not support push options" in answer.stderr:
         return push(repository, remote, moves)
     if answer.code == 0:
-        return answer.stderr
+        lines = (line.split("\t") for line in answer.stdout.splitlines() if line.startswith("=\t"))
+        return PushAnswer(answer.stderr, frozenset(line[1].partition(":")[2] for line in lines))
     called = repository.url or remote
+    if _ALREADY_GONE.search(answer.stderr):
+        raise RemoteMoved(
+            f"{called} was changed by somebody else: a ref to delete is gone", hint="run `git model pull`"
+        )
     reasons = [line.split("\t")[2] for line in answer.stdout.splitlines() if line.count("\t") >= 2 and line[0] == "!"]
     own = [reason for reason in reasons if not _DRAGGED.search(reason)]
     said = _words(answer, own)

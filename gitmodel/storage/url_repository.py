@@ -67,6 +67,8 @@ class UrlRepository(Repository):
         self._current = False
         self._ends = 0.0
         self._pushed = False
+        # the stage tags that `put_in_force` did not move after all: somebody else had, or the server refused it
+        self._left: frozenset[str] = frozenset()
         self._mended = False
 
     @property
@@ -112,7 +114,9 @@ class UrlRepository(Repository):
     def put_in_force(
         self, choose: Callable[[Snapshot], Iterable[StageRef]]
     ) -> tuple[list[StageRef], list[tuple[StageRef, str]]]:
-        return self.writing(lambda: super(UrlRepository, self).put_in_force(choose))
+        self._left = frozenset()
+        moved, refused = self.writing(lambda: super(UrlRepository, self).put_in_force(choose))
+        return [ref for ref in moved if ref.full not in self._left], refused
 
     def release(self, model: str, numbers: list[int], tip_number: int) -> None:
         with self._cache.lock():
@@ -150,8 +154,8 @@ class UrlRepository(Repository):
         for ref, old in drops:
             try:
                 self._push({ref.full: ("", old)})
-            except (Moved, Locked, Refused):
-                continue  # the tag stands and is pending, as in a repository on this machine
+            except (Moved, Locked, Refused):  # the tag stands and is pending, or somebody else has deleted it
+                self._left |= {ref.full}
 
     # Reading
 
@@ -279,7 +283,7 @@ class UrlRepository(Repository):
 
     def _push(self, moves: Mapping[str, tuple[str, str]]) -> None:
         try:
-            remotes.push(self, REMOTE, moves)
+            self._left |= remotes.push(self, REMOTE, moves).left
         except RemoteMoved as error:
             raise Moved(error.message, hint="try again") from error
         except Unreachable as error:

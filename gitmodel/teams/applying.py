@@ -28,8 +28,9 @@ def apply_at_remote(
 
     Commits that are only here stay here, and so do their tags. What the remote refuses is not in force here either. If
     the remote was changed meanwhile, all is done again, for *timeout* seconds. Run again after an interruption it
-    pushes what is left. Raises as *apply* and `sync.pull` do, and Refused with the host's words if a rule of it forbids
-    the tags.
+    pushes what is left. Returns the changes that this call made: a tag that a concurrent apply moved at the remote is
+    reported by that one alone. Raises as *apply* and `sync.pull` do, and Refused with the host's words if a rule of it
+    forbids the tags.
     """
     ends = clock() + timeout
     local: dict[StageRef, InForce] = {}
@@ -45,15 +46,20 @@ def apply_at_remote(
             for ref, move in following.tag_moves(repository, state, state.tip).items()
             if not names or ref.model in names
         }
-        pushed = _pushed(repository, state, moves)
         last = clock() > ends
         try:
-            sent = not moves or sync.send(repository, remote, {ref.full: new for ref, new in moves.items()}, last=last)
+            pushed = {ref.full: new for ref, new in moves.items()}
+            sent = sync.send(repository, remote, pushed, last=last) if moves else frozenset()
         except Refused:
             following.take_back(repository, {ref: before.get(ref, "") for ref in done.moved})
             raise
-        if sent:
-            return replace(done, changes=tuple(change for _, change in sorted({**local, **pushed}.items())))
+        if sent is None:
+            continue
+        # what the remote has by now, and this push did not bring, another apply put in force and reports
+        now = {**state.tags, **{ref: new for ref, (new, _) in moves.items()}}
+        changes = {ref: change for ref, change in local.items() if now.get(ref, "") != repository.tags.id(ref)}
+        changes |= _pushed(repository, state, {ref: move for ref, move in moves.items() if ref.full in sent})
+        return replace(done, changes=tuple(change for _, change in sorted(changes.items())))
 
 
 def _pushed(

@@ -127,29 +127,34 @@ def push(
             repository, state.tip, tip, uploads.local, uploads.store_of, jobs=uploads.jobs, progress=uploads.progress
         )
         try:
-            if send(repository, remote, moves, last=clock() > ends):
+            if send(repository, remote, moves, last=clock() > ends) is not None:
                 return done
         except Refused as error:
             raise _with_way_out(repository, state, tip, error) from None
 
 
-def send(repository: Repository, remote: str, moves: dict[str, tuple[str, str]], *, last: bool) -> bool:
-    """Push *moves*, and find out whether a push that reports failure landed. False if somebody else was first.
+def send(
+    repository: Repository, remote: str, moves: dict[str, tuple[str, str]], *, last: bool
+) -> frozenset[str] | None:
+    """Push *moves*, and find out whether a push that reports failure landed.
 
-    Raises RemoteMoved instead on the *last* try, and Refused and Unreachable.
+    Returns the refs that this push moved, without those that somebody else had moved to the same id before; None if
+    somebody else was first and nothing was pushed. Raises RemoteMoved instead on the *last* try, and Refused and
+    Unreachable.
     """
+    left: frozenset[str] = frozenset()
     try:
-        remotes.push(repository, remote, moves)
+        left = remotes.push(repository, remote, moves).left
     except RemoteMoved:
         if last:
             raise
         time.sleep(random.uniform(0, 0.2))
-        return False
+        return None
     except Unreachable as error:
         if not _landed(repository, remote, moves, error):
             raise
     remotes.move_copies(repository, remote, moves)
-    return True
+    return frozenset(moves) - left
 
 
 def _with_way_out(repository: Repository, state: RemoteState, tip: str, error: Refused) -> Refused:

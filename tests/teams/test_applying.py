@@ -1,6 +1,7 @@
 """`apply`, and `apply --push`: tags move all or nothing, once, and not on a branch that was turned back."""
 
 import json
+import sys
 from functools import partial
 
 import editing
@@ -8,11 +9,12 @@ import pytest
 from hosting import merge_within
 from teamwork import BRANCH, assert_sound, refs
 
-from gitmodel import Conflict, Refused
+from gitmodel import Client, Conflict, Refused
 from gitmodel.cli import run as run_program
 from gitmodel.domain import paths
 from gitmodel.domain.refs import StageRef
 from gitmodel.registry.stages import InForce
+from gitmodel.storage import remotes
 
 TAG = "refs/tags/model/iris/production"
 PRODUCTION, STAGING = StageRef("iris", "production"), StageRef("iris", "staging")
@@ -150,6 +152,65 @@ def test_who_is_second_to_apply_finds_it_done(team, ada, bob, bare, merge):
     ada.apply(push=True)
     assert bob.apply(push=True).refused == ()
     assert refs(bob.repository.common_dir) == refs(ada.repository.common_dir) == refs(bare)
+
+
+class TestTwoAtOnce:
+    """Each moved tag is reported by one of two concurrent applies, so that a deployment runs once."""
+
+    @pytest.fixture(params=["promotion", "demotion"])
+    def change(self, request, bob, merge):
+        """A merged change, and what applying it changes."""
+        if request.param == "promotion":
+            merge(bob.propose(("iris@3", "production"), push=True))
+            return InForce(PRODUCTION, 3, 2, pushed=True)
+        merge(bob.propose(demote=[("iris", "production")], push=True))
+        return InForce(PRODUCTION, None, 2, pushed=True)
+
+    @staticmethod
+    def before_push(monkeypatch, work):
+        """Do *work* when the next push is about to begin."""
+        push, todo = remotes.push, [work]
+
+        def pushed(*arguments, **options):
+            while todo:
+                todo.pop()()
+            return push(*arguments, **options)
+
+        monkeypatch.setattr(remotes, "push", pushed)
+
+    def test_when_the_other_pushed_before(self, ada, bob, bare, change, monkeypatch):
+        first = []
+        self.before_push(monkeypatch, lambda: first.append(bob.apply(push=True)))
+        second = ada.apply(push=True)
+        assert first[0].changes == (change,)
+        assert second.changes == ()
+        assert refs(ada.repository.common_dir) == refs(bob.repository.common_dir) == refs(bare)
+
+    def test_when_the_other_pushes_while_the_server_takes_ours(self, team, ada, bob, bare, change, tmp_path):
+        said, flag = tmp_path / "said", tmp_path / "flag"
+        hook = bare / "hooks" / "pre-receive"
+        other = f"{sys.executable} -m gitmodel -C {bob.repository.git.top} apply --push --format json"
+        environ = " ".join(f"{name}='{value}'" for name, value in team.environ("bob").items() if name.isidentifier())
+        hook.write_text(
+            f"#!/bin/sh\ntest -e {flag} && exit 0\ntouch {flag}\nenv -i {environ} {other} > {said} 2>&1\n",
+            encoding="utf-8",
+        )
+        hook.chmod(0o755)
+        second = ada.apply(push=True)
+        assert [(row["version"], row["applied"], row["pushed"]) for row in json.loads(said.read_text())] == [
+            (change.version, True, True)
+        ]
+        assert second.changes == ()
+        assert refs(ada.repository.common_dir) == refs(bob.repository.common_dir) == refs(bare)
+
+    def test_when_the_registry_is_a_url(self, ada, bare, change, monkeypatch):
+        url = bare.as_uri()
+        with Client(repo=url) as one:
+            first = []
+            self.before_push(monkeypatch, lambda: first.append(ada.apply(push=True)))
+            second = one.apply()
+        assert first[0].changes == (change,)
+        assert second.changes == ()
 
 
 def test_it_can_be_told_which_models(ada, bob, bare, merge):
