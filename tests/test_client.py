@@ -1,5 +1,9 @@
 """Client and its handles do what a user of a model registry expects, and refuse the rest with nothing changed."""
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+
 import editing
 import pytest
 
@@ -701,16 +705,17 @@ class TestArtifacts:
 class TestTransactions:
     def test_several_changes_become_one_commit(self, client, iris, git):
         before = int(commits(client, git))
-        with client.transaction("Move iris on") as same:
-            assert same is client
-            version = iris.create_version("1.0", metadata={"a": 1})
+        with client.transaction("Move iris on") as change:
+            iris_inside = change.get_model("iris")
+            version = iris_inside.create_version("1.0", metadata={"a": 1})
             version.log_metadata(b=2)
             version.set_stage("staging")
             version.set_stage("production", reason="why not")
-            client.register_model("other").create_version()
+            change.register_model("other").create_version()
             assert version.metadata == {"a": 1, "b": 2}
-            assert iris.get_version().number == version.number == 4
-            assert [model.name for model in client.list_models()] == ["iris", "other"]
+            assert iris_inside.get_version().number == version.number == 4
+            assert [model.name for model in change.list_models()] == ["iris", "other"]
+            assert [model.name for model in client.list_models()] == ["iris"]
         assert int(commits(client, git)) == before + 1
         assert git(client.repository.common_dir, "log", "-1", "--format=%s", "gitmodel") == "Move iris on"
         assert held(iris) == recorded(iris) == {"production": 4}
@@ -723,9 +728,9 @@ class TestTransactions:
         told = []
 
         def fail():
-            with client.transaction("Fail"):
-                told.extend(iris.create_version().number for _ in range(2))
-                iris.get_version(told[0]).set_stage("nonsense")
+            with client.transaction("Fail") as change:
+                told.extend(change.get_model("iris").create_version().number for _ in range(2))
+                change.get_model("iris").get_version(told[0]).set_stage("nonsense")
 
         with pytest.raises(UsageError):
             fail()
@@ -740,8 +745,8 @@ class TestTransactions:
         before = git(client.repository.common_dir, "for-each-ref", "refs/heads", "refs/tags")
 
         def fail():
-            with client.transaction("Never"):
-                iris.create_version().set_stage("production")
+            with client.transaction("Never") as change:
+                change.get_model("iris").create_version().set_stage("production")
                 raise ZeroDivisionError
 
         with pytest.raises(ZeroDivisionError):
@@ -753,19 +758,19 @@ class TestTransactions:
         before = git(client.repository.common_dir, "rev-parse", "gitmodel")
 
         def fail():
-            with client.transaction("Never"):
-                iris.get_version(1).set_stage("staging")
-                iris.get_version(1).set_stage("nonsense")
+            with client.transaction("Never") as change:
+                change.get_model("iris").get_version(1).set_stage("staging")
+                change.get_model("iris").get_version(1).set_stage("nonsense")
 
         with pytest.raises(UsageError):
             fail()
         assert git(client.repository.common_dir, "rev-parse", "gitmodel") == before
 
     def test_numbers_stay_what_they_were_when_another_writer_commits_meanwhile(self, client, iris, other):
-        with client.transaction("Two at once"):
-            mine = iris.create_version()
+        with client.transaction("Two at once") as change:
+            mine = change.get_model("iris").create_version()
             theirs = other.get_model("iris").create_version()
-            second = iris.create_version()
+            second = change.get_model("iris").create_version()
             mine.set_stage("staging")
             other.get_version("iris@1").set_stage("production")
             second.set_stage("production")
@@ -776,29 +781,29 @@ class TestTransactions:
 
     def test_reading_inside_goes_on_when_another_writer_promotes_meanwhile(self, client, iris, other):
         iris.get_version(1).set_stage("production")
-        with client.transaction("Read on"):
-            iris.get_version(3).log_metadata(a=1)
+        with client.transaction("Read on") as change:
+            change.get_model("iris").get_version(3).log_metadata(a=1)
             other.get_version("iris@2").set_stage("production")
-            assert iris.get_version("production").number in (1, 2)
-            assert iris.get_version(3).metadata == {"a": 1}
-            iris.get_version("production").log_metadata(b=1)
+            assert change.get_model("iris").get_version("production").number in (1, 2)
+            assert change.get_model("iris").get_version(3).metadata == {"a": 1}
+            change.get_model("iris").get_version("production").log_metadata(b=1)
         assert iris.get_version(3).metadata == {"a": 1}
 
     def test_no_change_makes_no_commit(self, client, iris, git):
         before = editing.state(client.repository.common_dir)
-        with client.transaction("Nothing"):
-            iris.get_version(1).set_stage("none")
-        with client.transaction("There and back"):
-            iris.get_version(1).set_stage("staging")
-            iris.demote("staging")
+        with client.transaction("Nothing") as change:
+            change.get_model("iris").get_version(1).set_stage("none")
+        with client.transaction("There and back") as change:
+            change.get_model("iris").get_version(1).set_stage("staging")
+            change.get_model("iris").demote("staging")
         assert editing.state(client.repository.common_dir) == before
 
     def test_out_of_a_stage_and_back_beside_another_change_keeps_the_tag_good(self, client, iris):
         iris.get_version(1).set_stage("production")
-        with client.transaction("Out and back, and more"):
-            iris.get_version(1).set_stage("none")
-            iris.get_version(1).set_stage("production")
-            iris.get_version(2).log_metadata(a=1)
+        with client.transaction("Out and back, and more") as change:
+            change.get_model("iris").get_version(1).set_stage("none")
+            change.get_model("iris").get_version(1).set_stage("production")
+            change.get_model("iris").get_version(2).log_metadata(a=1)
         assert held(iris) == {"production": 1}
         assert iris.get_version("production").number == 1
 
@@ -815,35 +820,149 @@ class TestTransactions:
     def test_a_pending_stage_is_applied_and_moved_on_in_one(self, client, iris, git):
         iris.get_version(1).set_stage("production")
         git(client.repository.common_dir, "tag", "-d", "model/iris/production")
-        with client.transaction("Both"):
-            iris.get_version(1).set_stage("production")
-            iris.get_version(2).set_stage("production")
+        with client.transaction("Both") as change:
+            change.get_model("iris").get_version(1).set_stage("production")
+            change.get_model("iris").get_version(2).set_stage("production")
         assert held(iris) == {"production": 2}
 
     def test_an_alias_that_was_given_inside_can_be_taken_inside(self, client, iris):
-        with client.transaction("Give and take"):
-            iris.get_version(1).add_alias("champion")
-            iris.get_version(1).remove_alias("champion")
+        with client.transaction("Give and take") as change:
+            change.get_model("iris").get_version(1).add_alias("champion")
+            change.get_model("iris").get_version(1).remove_alias("champion")
         assert held(iris) == {}
 
     def test_a_model_renamed_inside_keeps_its_versions(self, client, iris):
-        with client.transaction("Rename and go on"):
-            model = iris.rename("flowers")
+        with client.transaction("Rename and go on") as change:
+            model = change.get_model("iris").rename("flowers")
             version = model.create_version("new")
         assert version.number == 4
         assert [found.number for found in model.versions] == [1, 2, 3, 4]
 
     def test_a_transaction_within_a_transaction_is_refused(self, client, iris):
-        with (
-            client.transaction("Outer"),
-            pytest.raises(UsageError, match="open already"),
-            client.transaction("Inner"),
-        ):
-            pass
+        with client.transaction("Outer") as change:
+            with pytest.raises(UsageError, match="the transaction 'Outer' is open here"), client.transaction("Inner"):
+                pass
+            with pytest.raises(UsageError, match="cannot be called in the transaction 'Outer'"):
+                change.transaction("Inner").__enter__()
+
+    @pytest.mark.parametrize("fails", [False, True])
+    def test_what_another_thread_writes_through_the_client_is_not_part_of_it(self, client, iris, other, git, fails):
+        inside, written = threading.Event(), threading.Event()
+
+        def write():
+            inside.wait(20)
+            iris.get_version(2).log_metadata(thread=True)
+            iris.create_version(metadata={"thread": True}).set_stage("staging")
+            written.set()
+
+        def change_iris():
+            with client.transaction("Slow") as change:
+                change.get_version("iris@1").log_metadata(slow=True)
+                inside.set()
+                assert written.wait(20)
+                # committed at once, by itself, whatever becomes of this transaction
+                assert other.get_version("iris@staging").metadata == {"thread": True}
+                assert client.get_version("iris@1").metadata == {}
+                if fails:
+                    raise ZeroDivisionError
+
+        before = int(commits(client, git))
+        with ThreadPoolExecutor(1) as pool:
+            writing = pool.submit(write)
+            with pytest.raises(ZeroDivisionError) if fails else nullcontext():
+                change_iris()
+            writing.result()
+        assert iris.get_version(2).metadata == {"thread": True}
+        assert held(iris) == {"staging": 4}
+        assert iris.get_version(1).metadata == ({} if fails else {"slow": True})
+        assert int(commits(client, git)) == before + (3 if fails else 4)
+
+    def test_two_threads_have_a_transaction_each_on_one_client(self, client, iris):
+        both = threading.Barrier(2, timeout=20)
+
+        def work(number):
+            with client.transaction(f"Work on {number}") as change:
+                version = change.get_version(f"iris@{number}")
+                version.log_metadata(by=number)
+                both.wait()
+                assert change.get_version(f"iris@{3 - number}").metadata == {}
+                both.wait()
+
+        with ThreadPoolExecutor(2) as pool:
+            list(pool.map(work, (1, 2)))
+        assert [iris.get_version(number).metadata for number in (1, 2)] == [{"by": 1}, {"by": 2}]
+
+    def test_threads_may_share_a_transaction(self, client, iris, git):
+        before = int(commits(client, git))
+        with client.transaction("Together") as change, ThreadPoolExecutor(4) as pool:
+            made = list(pool.map(lambda i: change.get_model("iris").create_version(metadata={"i": i}), range(8)))
+        assert sorted(version.number for version in made) == list(range(4, 12))
+        assert [version.metadata["i"] for version in made] == list(range(8))
+        assert int(commits(client, git)) == before + 1
+
+    def test_a_change_through_the_client_inside_the_block_is_refused_and_says_what_to_write(self, client, iris, git):
+        version = iris.get_version(1)
+        before = git(client.repository.common_dir, "for-each-ref")
+        changes = [
+            lambda: client.register_model("other"),
+            lambda: client.update_model("iris", new_name="flowers"),
+            lambda: iris.create_version(),
+            lambda: version.set_stage("production"),
+            lambda: version.log_metadata(a=1),
+            lambda: iris.delete(),
+            client.apply,
+            client.pull,
+            client.push,
+            lambda: client.propose(("iris@1", "production")),
+        ]
+        with client.transaction("Inside"):
+            for change in changes:
+                with pytest.raises(UsageError, match="the transaction 'Inside' is open here") as caught:
+                    change()
+                assert "as change" in caught.value.hint
+            assert version.metadata == {}
+        assert git(client.repository.common_dir, "for-each-ref") == before
+        version.set_stage("production")
+
+    def test_what_moves_the_branch_by_itself_is_no_part_of_a_transaction(self, client, iris):
+        with client.transaction("Inside") as change:
+            for verb in (change.apply, change.pull, change.push, change.propose, lambda: change.purge("x", reason="x")):
+                with pytest.raises(UsageError, match="cannot be called in the transaction 'Inside'") as caught:
+                    verb()
+                assert "client." in caught.value.hint
+
+    def test_handles_go_on_with_the_client_when_the_transaction_is_committed(self, client, iris):
+        with client.transaction("Train") as change:
+            model = change.get_model("iris")
+            version = model.create_version()
+        assert version == client.get_version("iris@4")
+        version.set_stage("production")
+        model.update(title="Iris")
+        assert (held(iris), iris.title) == ({"production": 4}, "Iris")
+        with pytest.raises(UsageError, match="the transaction 'Train' has ended"):
+            change.register_model("late")
+        assert [found.name for found in change.list_models()] == ["iris"]
+
+    def test_handles_of_a_transaction_that_failed_write_nothing(self, client, iris):
+        def fail():
+            with client.transaction("Train") as change:
+                handles.extend([change.get_version("iris@1"), change.get_model("iris").create_version()])
+                handles[0].log_metadata(a=1)
+                raise ZeroDivisionError
+
+        handles = []
+        with pytest.raises(ZeroDivisionError):
+            fail()
+        assert handles[0].metadata == {}
+        with pytest.raises(UsageError, match="the transaction 'Train' has ended"):
+            handles[0].set_stage("production")
+        with pytest.raises(NotFound):
+            assert handles[1].metadata
+        assert held(iris) == {}
 
     def test_a_transaction_without_words_still_says_what_it_did(self, client, iris, git):
-        with client.transaction(" "):
-            iris.get_version(1).set_stage("staging")
+        with client.transaction(" ") as change:
+            change.get_model("iris").get_version(1).set_stage("staging")
         assert git(client.repository.common_dir, "log", "-1", "--format=%s", "gitmodel") == "Promote iris 1 to staging"
 
 

@@ -156,11 +156,11 @@ def test_the_log_of_a_version_needs_nothing_from_before_it_was_made(iris, code_r
 
 
 def test_with_filters_of_git_each_path_is_walked_by_itself_and_the_answer_is_the_same(iris, code_repo, monkeypatch):
-    with Client() as client, client.transaction("All at once"):
-        version = client.get_model("iris").create_version()
+    with Client() as client, client.transaction("All at once") as change:
+        version = change.get_model("iris").create_version()
         version.set_stage("production", reason="at once")
         version.add_alias("fresh")
-        client.get_version("iris@1").set_stage("production", reason="and back")
+        change.get_version("iris@1").set_stage("production", reason="and back")
 
     def answers():
         with Client() as client:

@@ -78,9 +78,9 @@ def test_a_stage_that_was_empty_when_its_model_was_renamed_is_followed_too(at, i
 
 def test_a_promotion_made_together_with_a_rename_is_one_change(at, iris):
     client = at("2026-11-03T00:00")
-    with client.transaction("Rename and promote"):
-        client.update_model("iris", new_name="flowers")
-        client.get_version("flowers@3").set_stage("production")
+    with client.transaction("Rename and promote") as change:
+        change.update_model("iris", new_name="flowers")
+        change.get_version("flowers@3").set_stage("production")
     assert [event[:2] for event in told(client.get_model("flowers"))] == [(2, 3), (1, 2), (None, 1)]
 
 

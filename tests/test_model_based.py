@@ -222,15 +222,15 @@ class Registry(RuleBasedStateMachine):
         made = []
 
         def change():
-            with mine.transaction("Several at once"):
+            with mine.transaction("Several at once") as batch:
                 for stage in stages:
-                    version = mine.get_model(model).create_version()
+                    version = batch.get_model(model).create_version()
                     version.set_stage(stage)
                     made.append((version.number, stage))
                     if len(made) == 1:
                         made.append((other.get_model(model).create_version().number, None))
                 if fail:
-                    mine.get_model(model).get_version(made[0][0]).set_stage("nonsense")
+                    batch.get_model(model).get_version(made[0][0]).set_stage("nonsense")
 
         if fail:
             with pytest.raises(UsageError):

@@ -46,8 +46,8 @@ def write_all(repo, **named):
         iris.create_version("1.0").set_stage("production")
         iris.create_version().add_alias("champion")
         iris.rename("flowers")
-        with client.transaction("Both"):
-            iris.create_version().set_stage("production")
+        with client.transaction("Both") as change:
+            change.get_model("flowers").create_version().set_stage("production")
         assert {state.name: state.in_force for state in iris.stages} == {"production": 3, "champion": 2}
         assert iris.get_version(1).stage == "archived"
         return client.repository.common_dir

@@ -107,9 +107,9 @@ def update(
     if not (changes or add_tags or remove_tags or rename):
         raise UsageError("there is nothing to change", hint=f'for example: git model update {model} --title "Iris"')
     client = invocation.client
-    whole = client.transaction(f"Rename {model} to {rename} and update it") if rename else nullcontext()
-    with whole:
-        now = client.update_model(model, new_name=rename, add_tags=add_tags, remove_tags=remove_tags, **changes).name
+    whole = client.transaction(f"Rename {model} to {rename} and update it") if rename else nullcontext(client)
+    with whole as change:
+        now = change.update_model(model, new_name=rename, add_tags=add_tags, remove_tags=remove_tags, **changes).name
     _print(invocation, now, f"{model} is {now} now" if rename else f"updated {now}")
 
 

@@ -191,7 +191,10 @@ def update(
     client = invocation.client
     chosen = client.get_version(str(ref))
     said = [] if ref.selector else [f"the latest version is {chosen.reference}"]
-    with client.transaction(f"Update {chosen.reference}") if stage and described else nullcontext():
+    whole = client.transaction(f"Update {chosen.reference}") if stage and described else nullcontext(client)
+    with whole as change:
+        if change is not client:
+            chosen = change.get_version(chosen.reference)
         if described:
             chosen.update(name=name, description=description, add_tags=add_tags, remove_tags=remove_tags)
             said.append(f"updated {chosen.reference}")

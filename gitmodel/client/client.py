@@ -24,7 +24,7 @@ from gitmodel.domain.snapshot import Change
 from gitmodel.errors import GitModelError, NotFound, UsageError
 from gitmodel.registry import models, stages, versions
 from gitmodel.registry.stages import Applied
-from gitmodel.registry.writer import Batch, Direct, Writer
+from gitmodel.registry.writer import Batch, Direct, Writer, entered_batch
 from gitmodel.storage.git import check_git
 from gitmodel.storage.opening import open_chosen, open_repository
 from gitmodel.storage.repository import Repository
@@ -95,6 +95,7 @@ class Client:
         self._writer: Writer = Direct(self._repository)
         self._keyed: Counter[str] = Counter()
         self._kept: KeptCode | None = None
+        self._outer: Client | None = None
 
     @property
     def repository(self) -> Repository:
@@ -103,8 +104,13 @@ class Client:
 
     @property
     def writer(self) -> Writer:
-        """Where changes go: straight to the branch, or within `transaction` to the batch."""
+        """Where changes go: straight to the branch, or those of a `transaction` to its batch."""
         return self._writer
+
+    @property
+    def _lasting(self) -> Client:
+        """The client that handles use: this one, or after a transaction was committed the one that opened it."""
+        return self._outer or self
 
     @property
     def store(self) -> ArtifactStore:
@@ -185,8 +191,8 @@ class Client:
     ) -> Model:
         """Change a model's descriptive fields and tags, and its name. Raises NotFound, UsageError, Conflict."""
         if new_name is not None and not isinstance(self._writer, Batch):
-            with self.transaction(f"Rename {name} to {new_name}"):
-                return self.update_model(
+            with self.transaction(f"Rename {name} to {new_name}") as change:
+                return change.update_model(
                     name, new_name=new_name, add_tags=add_tags, remove_tags=remove_tags, **description
                 )
         now = models.update_model(self._writer, name, description, add_tags=add_tags, remove_tags=remove_tags)
@@ -256,7 +262,7 @@ class Client:
         others push it is tried for *timeout* seconds. Raises Refused for a branch that does not descend from what the
         tags were applied from; UsageError for *ask_host* outside of a job.
         """
-        self._refuse_past()
+        self._require_branch("apply")
         apply = partial(stages.apply, self._repository, names, reviewed=frozenset(reviewed))
         if ask_host:
             from gitmodel.storage.host_api import read_job
@@ -411,7 +417,7 @@ class Client:
         from gitmodel.storage import remotes
         from gitmodel.teams import sync
 
-        self._refuse_past()
+        self._require_branch("pull")
         return sync.pull(self._repository, remotes.choose_remote(self._repository, remote), rewound=rewound)
 
     def pull_artifacts(self, *, jobs: int = 8, progress: Progress | None = None) -> int:
@@ -447,7 +453,7 @@ class Client:
         from gitmodel.storage.local_store import LocalStore
         from gitmodel.teams import sync
 
-        self._refuse_past()
+        self._require_branch("push")
         uploads = sync.Uploads(LocalStore(self.store_root), self.access.of_model, jobs, progress)
         chosen = remotes.choose_remote(self._repository, remote)
         # As with artifacts, what is named is there before its name is.
@@ -480,7 +486,7 @@ class Client:
 
         >>> client.propose(("iris@4", "production"), rollback=[("rose", "staging")], push=True)    # doctest: +SKIP
         """
-        self._refuse_past()
+        self._require_branch("propose")
         from gitmodel.teams import proposals
 
         named = ((VersionRef.parse(ref) if isinstance(ref, str) else ref, str(stage)) for ref, stage in promotions)
@@ -536,22 +542,24 @@ class Client:
 
     @contextmanager
     def transaction(self, message: str) -> Iterator[Client]:
-        """Several changes in one commit with the subject *message*; an exception inside changes nothing.
+        """Make several changes in one commit with the subject *message*; an exception in the block changes nothing.
 
-        >>> with client.transaction("Move iris on"):                    # doctest: +SKIP
-        ...     version = client.get_model("iris").create_version()
+        Gives a client of its own. The changes made through it, and through the models, versions and artifacts that it
+        returns, are the transaction; they see one another, and nobody else sees them before the block ends. A change
+        through another client, or by another thread through this one, is a commit of its own. In the block itself
+        a change through this client, or through a handle that it returned, raises UsageError. Handles from a
+        transaction that was committed can be used after it.
+
+        >>> with client.transaction("Move iris on") as change:          # doctest: +SKIP
+        ...     version = change.get_model("iris").create_version()
         ...     version.set_stage("staging")
         """
-        self._refuse_past()
-        if isinstance(self._writer, Batch):
-            raise UsageError("a transaction is open already", hint="make all changes in the outer one")
-        batch = Batch(self._repository, message)
-        direct, self._writer = self._writer, batch
-        try:
-            yield self
-            batch.commit()
-        finally:
-            self._writer = direct
+        self._require_branch("transaction")
+        inside = copy(self)
+        with entered_batch(self._repository, message) as batch:
+            inside._writer = batch
+            yield inside
+        inside._outer = self
 
     # Artifacts and their stores
 
@@ -660,6 +668,7 @@ class Client:
         """
         from gitmodel.registry import upkeep
 
+        self._require_branch("purge")
         return upkeep.purge(self._writer, self._repository, self.access, digest, reason)
 
     def read_code(self) -> Code:
@@ -697,8 +706,19 @@ class Client:
             self._kept = KeptCode(found) if found is not None else None
         return self._kept
 
-    def _refuse_past(self) -> None:
-        if not isinstance(self._writer, (Direct, Batch)):
+    def _require_branch(self, verb: str) -> None:
+        """Raise UsageError for a client of the past or of a transaction, and inside the block of a transaction.
+
+        *verb* is a method that works on the branch itself, and so cannot be a part of a transaction.
+        """
+        if isinstance(self._writer, Direct):
+            self._writer.refuse_inside()
+        elif isinstance(self._writer, Batch):
+            raise UsageError(
+                f"{verb}() cannot be called in the transaction {self._writer.message!a}; nothing was changed",
+                hint=f"call it on the client itself, before or after the transaction: client.{verb}(...)",
+            )
+        else:
             self._writer.transact(lambda snapshot: Change(None))
 
     def _open(self, repo: str | None) -> Repository:

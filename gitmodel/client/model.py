@@ -116,12 +116,12 @@ class Model:
         }
         self._name = check_name(name, "model")
         self._given = read_description(given)
-        self._client: Client | None = None
+        self._opened: Client | None = None
 
     @classmethod
     def _of(cls, client: Client, name: str) -> Model:
         model = cls.__new__(cls)
-        model._name, model._given, model._client = name, {}, client
+        model._name, model._given, model._opened = name, {}, client
         return model
 
     @property
@@ -257,6 +257,10 @@ class Model:
         rows = [("name", self._name), *((field, getattr(self, field)) for field in DESCRIPTIVE)]
         rows += [("versions", view.count), ("latest", view.latest)] if view else []
         return html_table(("field", "value"), [row for row in rows if row[1] not in ("", [], None)])
+
+    @property
+    def _client(self) -> Client | None:
+        return self._opened._lasting if self._opened is not None else None
 
     def _registered(self) -> Client:
         if self._client is None:

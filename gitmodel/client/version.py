@@ -31,7 +31,7 @@ class ModelVersion:
     """A version of a model: a handle that reads again when the branch has moved."""
 
     def __init__(self, client: Client, model: str, number: int, *, frozen: Found | None = None) -> None:
-        self._client = client
+        self._opened = client
         self._model = model
         self._number = number
         self._frozen = frozen
@@ -324,6 +324,10 @@ class ModelVersion:
         return html_table(
             ("field", "value"), [(key, value) for key, value in fields.items() if value not in (None, "", [], {})]
         )
+
+    @property
+    def _client(self) -> Client:
+        return self._opened._lasting
 
     def _ref(self) -> VersionRef:
         return VersionRef.of(self._model, self._number)

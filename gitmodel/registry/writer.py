@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
@@ -38,7 +41,10 @@ class Writer(Protocol):
 
 
 class Direct:
-    """Each change is a commit of its own; a `Writer`."""
+    """Each change is a commit of its own; a `Writer`.
+
+    `transact` raises UsageError inside the block of a transaction on the same repository.
+    """
 
     def __init__(self, repository: Repository) -> None:
         self._repository = repository
@@ -47,7 +53,19 @@ class Direct:
         return self._repository.read(question, about=about)
 
     def transact(self, plan: Callable[[Snapshot], Change[T]]) -> T:
+        self.refuse_inside()
         return self._repository.transact(plan)
+
+    def refuse_inside(self) -> None:
+        """Raise UsageError if the calling thread or task is inside the block of a transaction on this repository."""
+        for batch in _entered.get():
+            if batch.is_open and batch.repository is self._repository:
+                raise UsageError(
+                    f"the transaction {batch.message!a} is open here, and this change would not be part of it; "
+                    "the change was not made",
+                    hint="make it through the transaction, `with client.transaction(...) as change:` and "
+                    "`change.get_model(...)`, or outside of the `with` block",
+                )
 
     def find_made(self, snapshot: Snapshot, model: str, txn: str) -> int | None:
         # only who asks for a key's version pays for them
@@ -81,28 +99,35 @@ class Batch:
     """Several changes that become one commit when `commit` is called; a `Writer`.
 
     Every plan runs at once on what the plans before it will have written, and again on the newest snapshot when the
-    batch is committed. Version numbers are reserved, so that they stay what the caller was told.
+    batch is committed. Version numbers are reserved, so that they stay what the caller was told. Threads may share it.
     """
 
     def __init__(self, repository: Repository, message: str) -> None:
-        self._repository = repository
-        self._message = message
+        self.repository = repository
+        self.message = message
+        self.is_open = True
+        self._lock = threading.RLock()
         self._base = repository.read(lambda snapshot: snapshot)
         self._plans: list[Callable[[Snapshot], Change[Any]]] = []
         self._change: Change[None] = Change(None)
         self._numbers: list[tuple[str, int]] = []
 
     def read(self, question: Callable[[Snapshot], T], *, about: VersionRef | None = None) -> T:
-        try:
-            return question(_overlaid(self._base, self._change))
-        except Moved:
-            return self._repository.read(lambda snapshot: self._read_again(snapshot, question))
+        with self._lock:
+            if not self.is_open:
+                return self.repository.read(question, about=about)
+            try:
+                return question(_overlaid(self._base, self._change))
+            except Moved:
+                return self.repository.read(lambda snapshot: self._read_again(snapshot, question))
 
     def transact(self, plan: Callable[[Snapshot], Change[T]]) -> T:
-        change = self.read(plan)
-        self._change = _joined(self._change, change)
-        self._plans.append(plan)
-        return change.result
+        with self._lock:
+            self._require_open()
+            change = self.read(plan)
+            self._change = _joined(self._change, change)
+            self._plans.append(plan)
+            return change.result
 
     def find_made(self, snapshot: Snapshot, model: str, txn: str) -> int | None:
         raise UsageError(
@@ -111,6 +136,11 @@ class Batch:
         )
 
     def take_number(self, model: str) -> int | None:
+        with self._lock:
+            self._require_open()
+            return self._reserve_next(model)
+
+    def _reserve_next(self, model: str) -> int:
         planned = self.read(lambda snapshot: snapshot.last_number(model)) + 1
 
         def next_number(snapshot: Snapshot) -> int:
@@ -119,22 +149,37 @@ class Batch:
                 number += 1
             return number
 
-        number = self._repository.reserve(model, next_number)
+        number = self.repository.reserve(model, next_number)
         self._numbers.append((model, number))
         return number
 
     def moment(self) -> datetime:
-        return self._repository.identity.moment()
+        return self.repository.identity.moment()
 
     def commit(self) -> None:
-        """Make one commit of all changes. Raises Conflict and whatever a plan raises on the newest snapshot."""
-        if self._plans:
-            self._repository.transact(self._replay)
+        """Make one commit of all changes, and end. Raises Conflict and what a plan raises on the newest snapshot."""
+        with self._lock:
+            self._require_open()
+            self.is_open = False
+            if self._plans:
+                self.repository.transact(self._replay)
         for model in {model for model, _ in self._numbers}:
-            last = self._repository.read(
+            last = self.repository.read(
                 lambda snapshot, model=model: snapshot.last_number(snapshot.current_name(model))  # type: ignore[misc]
             )
-            self._repository.release(model, [number for owner, number in self._numbers if owner == model], last)
+            self.repository.release(model, [number for owner, number in self._numbers if owner == model], last)
+
+    def abandon(self) -> None:
+        """Refuse all further changes; nothing was committed, unless `commit` did."""
+        with self._lock:
+            self.is_open = False
+
+    def _require_open(self) -> None:
+        if not self.is_open:
+            raise UsageError(
+                f"the transaction {self.message!a} has ended; the change was not made",
+                hint="make it through the client itself, or in a new transaction",
+            )
 
     def _read_again(self, snapshot: Snapshot, question: Callable[[Snapshot], T]) -> T:
         """The answer to *question* on what others have committed meanwhile."""
@@ -147,7 +192,26 @@ class Batch:
         joined: Change[None] = Change(None)
         for plan in self._plans:
             joined = _joined(joined, plan(_overlaid(snapshot, joined)))
-        return replace(joined, subject=self._message.strip() or joined.subject)
+        return replace(joined, subject=self.message.strip() or joined.subject)
+
+
+_entered: ContextVar[tuple[Batch, ...]] = ContextVar("gitmodel_entered_transactions", default=())
+
+
+@contextmanager
+def entered_batch(repository: Repository, message: str) -> Iterator[Batch]:
+    """A batch that is committed as the block ends, and abandoned if the block raises.
+
+    While the calling thread or task is in the block, `Direct` writers on *repository* refuse its changes.
+    """
+    batch = Batch(repository, message)
+    _entered.set((*_entered.get(), batch))
+    try:
+        yield batch
+        batch.commit()
+    finally:
+        batch.abandon()
+        _entered.set(tuple(other for other in _entered.get() if other is not batch))
 
 
 def plan_together(snapshot: Snapshot, plans: Iterable[Callable[[Snapshot], Change[T]]]) -> Change[list[T]]:

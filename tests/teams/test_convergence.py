@@ -123,8 +123,8 @@ def describe(story, client):
 
 
 def several(story, client):
-    with client.transaction("Several"):
-        return [create(story, client), create(story, client), promote(story, client)]
+    with client.transaction("Several") as change:
+        return [create(story, change), create(story, change), promote(story, change)]
 
 
 def pull(story, client):

@@ -127,10 +127,10 @@ class TestGates:
 
     def test_in_a_transaction_too_the_rules_are_those_of_the_first_parent(self, client, iris, repo):
         editing.edit(repo, rules(production='after = [\n    "staging",\n]\n'))
-        version = iris.get_version(3)
 
         def both():
-            with client.transaction("Both at once"):
+            with client.transaction("Both at once") as change:
+                version = change.get_version("iris@3")
                 version.set_stage("staging")
                 version.set_stage("production")
 
@@ -139,9 +139,9 @@ class TestGates:
 
     def test_metadata_that_is_logged_in_the_same_commit_counts(self, client, iris, repo):
         editing.edit(repo, rules(production=GOOD))
-        with client.transaction("Measure and promote"):
-            iris.get_version(1).log_metadata(accuracy=0.99)
-            iris.get_version(1).set_stage("production")
+        with client.transaction("Measure and promote") as change:
+            change.get_version("iris@1").log_metadata(accuracy=0.99)
+            change.get_version("iris@1").set_stage("production")
         assert held(iris) == {"production": (1, 1)}
 
 

@@ -65,8 +65,8 @@ def test_numbers_of_many_versions_in_one_commit_stay_in_their_order(team, ada, b
     for _ in range(7):
         ada.get_model("iris").create_version()
     ada.push()
-    with bob.transaction("Make nine"):
-        made = [bob.get_model("iris").create_version(metadata={"i": i}) for i in range(9)]
+    with bob.transaction("Make nine") as change:
+        made = [change.get_model("iris").create_version(metadata={"i": i}) for i in range(9)]
     assert [version.number for version in made] == list(range(4, 13))
     bob.push()
     assert [bob.get_version(f"iris@{number}").metadata["i"] for number in range(11, 20)] == list(range(9))
@@ -118,8 +118,8 @@ def test_two_holders_of_one_stage_is_a_conflict_that_names_both(team, ada, bob, 
 def test_a_commit_that_lost_its_promotion_does_not_speak_of_it_any_more(ada, bob):
     ada.get_version("iris@1").set_stage("production")
     ada.push()
-    with bob.transaction("Train and promote"):
-        bob.get_model("iris").create_version().set_stage("production")
+    with bob.transaction("Train and promote") as change:
+        change.get_model("iris").create_version().set_stage("production")
     assert bob.pull().conflicts == ["production of iris: here version 4, there version 1, which stands"]
     said = bob.repository.git.lines("log", "-1", "--format=%B", "refs/heads/gitmodel")
     assert said[:4] == ["Train and promote", "", "Model: iris", "Version: 4"]
@@ -145,9 +145,9 @@ def test_numbers_of_several_models_in_one_commit_are_told_apart(ada, bob):
     bob.pull()
     ada.get_model("iris").create_version()
     ada.push()
-    with bob.transaction("Train both"):
-        bob.get_model("iris").create_version()
-        bob.get_model("wine").create_version()
+    with bob.transaction("Train both") as change:
+        change.get_model("iris").create_version()
+        change.get_model("wine").create_version()
     bob.push()
     said = bob.repository.git.lines("log", "-1", "--format=%B", "refs/heads/gitmodel")
     assert said[2:6] == ["Model: iris", "Version: 5", "Model: wine", "Version: 4"]

@@ -52,8 +52,8 @@ def test_everything_that_is_done_in_a_clone_is_done_by_url(team, ada, host, bare
     rose.get_version(2).delete(reason="no use")
     made.remove_alias("champion")
     job.update_model("rose", new_name="tulip", add_tags=["renamed"])
-    with job.transaction("Move iris on"):
-        version = job.get_model("iris").create_version(metadata={"batch": 1})
+    with job.transaction("Move iris on") as change:
+        version = change.get_model("iris").create_version(metadata={"batch": 1})
         version.set_stage("production")
     assert (version.number, version.stage) == (4, "production")
     job.delete_model("tulip", force=True)
@@ -174,15 +174,15 @@ def test_a_number_told_in_a_transaction_that_others_took_is_a_conflict(team, hos
     first, second = team.by_url("first", host.registry), team.by_url("second", host.registry)
 
     def make_one():
-        with first.transaction("Make one"):
-            assert first.get_model("iris").create_version(metadata={"mine": True}).number == 4
+        with first.transaction("Make one") as change:
+            assert change.get_model("iris").create_version(metadata={"mine": True}).number == 4
             second.get_model("iris").create_version()
 
     with pytest.raises(Conflict, match="somebody else made iris 4 meanwhile, and nothing was changed"):
         make_one()
     assert "mine" not in first.get_version("iris@4").metadata
-    with first.transaction("Make one"):
-        assert first.get_model("iris").create_version().number == 5
+    with first.transaction("Make one") as change:
+        assert change.get_model("iris").create_version().number == 5
     assert_sound(bare)
 
 
@@ -324,8 +324,9 @@ def test_a_key_that_several_versions_were_made_under_is_a_conflict(ada):
 
 def test_a_key_in_a_transaction_is_refused(team, host):
     job = team.by_url("job", host.registry)
-    with job.transaction("Make one"), pytest.raises(UsageError, match="transaction cannot have an idempotency key"):
-        job.get_model("iris").create_version(idempotency_key="job 7")
+    refused = pytest.raises(UsageError, match="transaction cannot have an idempotency key")
+    with job.transaction("Make one") as change, refused:
+        change.get_model("iris").create_version(idempotency_key="job 7")
 
 
 def test_a_job_of_a_ci_host_that_runs_again_makes_nothing_twice(team, host, bare, tmp_path):
@@ -343,8 +344,8 @@ def test_a_job_of_a_ci_host_that_runs_again_makes_nothing_twice(team, host, bare
     assert work(job()) == [4, 5, 6]
     assert work(job(GITHUB_RUN_ATTEMPT="2")) == [7, 8, 9]
     assert job().get_model("iris").create_version(metadata={"seed": 1}, idempotency_key="").number == 10
-    with job().transaction("Make one"):
-        assert job().get_model("iris").create_version(metadata={"seed": 3}).number == 11
+    with job().transaction("Make one") as change:
+        assert change.get_model("iris").create_version(metadata={"seed": 3}).number == 11
     assert_sound(bare)
 
 
