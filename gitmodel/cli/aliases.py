@@ -81,7 +81,7 @@ def list_aliases(invocation: Invocation, model: str, filter: str, limit: int | N
 def _print(invocation: Invocation, done: Promotion, said: str) -> None:
     fields = {name: getattr(done, name) for name in shapes.PROMOTION.keys}
     number = done.version if done.version is not None else done.previous
-    invocation.output.outcome(said, shapes.PROMOTION, fields, name=f"{done.model}@{number}")
+    invocation.output.outcome(said, shapes.PROMOTION, fields, name=f"{done.model}@{number}" if number else done.model)
 
 
 for verb in (set_alias, remove, list_aliases):

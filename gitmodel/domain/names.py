@@ -84,12 +84,21 @@ def check_alias(name: str) -> str:
     >>> check_alias("champion")
     'champion'
     """
+    return _checked(name, "alias", alias_fault(name), version=True)
+
+
+def alias_fault(name: str) -> str | None:
+    """What keeps *name* from being an alias, in words that follow "because it", or None.
+
+    >>> alias_fault("champion"), alias_fault("7"), alias_fault("Latest")
+    (None, 'is all digits, as version numbers are', 'is a word for a stage')
+    """
     fault = fault_in(name)
     if fault is None and name.isdigit():
         fault = "is all digits, as version numbers are"
     if fault is None and fold(name) in STAGE_WORDS:
         fault = "is a word for a stage"
-    return _checked(name, "alias", fault, version=True)
+    return fault
 
 
 def suggest(name: str, *, version: bool = False) -> str:

@@ -79,6 +79,15 @@ class RegistryRecord:
     def stage_names(self) -> tuple[str, ...]:
         return tuple(stage.name for stage in self.stages)
 
+    def alias_fault(self, name: str) -> str | None:
+        """What keeps *name* from being an alias in this registry, in words that follow "because it", or None.
+
+        >>> RegistryRecord().alias_fault("champion"), RegistryRecord().alias_fault("Production")
+        (None, 'is the stage production')
+        """
+        stage = next((stage for stage in self.stage_names if names.fold(stage) == names.fold(name)), None)
+        return names.alias_fault(name) if stage is None else f"is the stage {stage}"
+
     def rule(self, stage: str) -> StageRule:
         """The rules of *stage*; of one that the registry does not have, none."""
         return next((rule for rule in self.stages if rule.name == stage), StageRule(stage))

@@ -11,6 +11,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from gitmodel.domain import paths, records
 from gitmodel.domain.codec import Schema
 from gitmodel.domain.names import LATEST, fold
+from gitmodel.domain.paths import RecordPath
 from gitmodel.domain.records import (
     ModelRecord,
     NameRecord,
@@ -123,6 +124,33 @@ class Change(Generic[T]):
     txn: str = ""
 
 
+def read_registry(files: Files) -> RegistryRecord:
+    """The registry's own record in *files*; the default one where there is none. Raises Invalid."""
+    data = files.read(paths.REGISTRY)
+    return RegistryRecord() if data is None else _decode_registry(data, paths.REGISTRY)
+
+
+def place_files(registry: RegistryRecord, ref: StageRef) -> tuple[str, ...]:
+    """The files that can say which version is in the stage or alias *ref*, the one that counts first.
+
+    A stage is never read from a file of an alias, and a word that no alias can have from no file at all.
+    """
+    stage, alias = paths.stage_file(ref.model, ref.stage), paths.alias_file(ref.model, ref.stage)
+    if ref.stage in registry.stage_names:
+        return (stage,)
+    # The file of a stage that gitmodel.toml no longer lists still says what its tag means.
+    return () if registry.alias_fault(ref.stage) else (alias, stage)
+
+
+def place_at(registry: RegistryRecord, what: RecordPath | None) -> StageRef | None:
+    """The stage or alias that the file *what* is about; None for another file and for one that is never read."""
+    if what is None or what.kind not in ("stage", "alias"):
+        return None
+    if what.key in registry.stage_names:
+        return StageRef(what.model, what.key) if what.kind == "stage" else None
+    return None if registry.alias_fault(what.key) else StageRef(what.model, what.key)
+
+
 @dataclass(frozen=True)
 class Snapshot:
     """The branch at one commit, and the stage tags; *commit* is "" where there is no registry yet.
@@ -156,8 +184,7 @@ class Snapshot:
 
     @cached_property
     def _registry(self) -> RegistryRecord:
-        data = self.files.read(paths.REGISTRY)
-        return RegistryRecord() if data is None else _decode_registry(data, paths.REGISTRY)
+        return read_registry(self.files)
 
     def model_names(self) -> tuple[str, ...]:
         """The names of all folders of models, tombstones too."""
@@ -259,13 +286,14 @@ class Snapshot:
         return self.load(paths.stage_file(model, stage), records.STAGE)
 
     def recorded_alias(self, model: str, alias: str) -> StageRecord | None:
-        """What the branch says of an alias."""
-        return self.load(paths.alias_file(model, alias), records.STAGE)
+        """What the branch says of an alias; None for a word that cannot be one, whatever file is there."""
+        return None if self.registry().alias_fault(alias) else self.load(paths.alias_file(model, alias), records.STAGE)
 
     def recorded_aliases(self, model: str) -> list[str]:
         """The aliases that the branch gives to versions of *model*."""
         folder = f"{paths.model_folder(model)}/aliases"
-        return sorted(name.removesuffix(".toml") for name in self.files.names(folder) if name.endswith(".toml"))
+        found = sorted(name.removesuffix(".toml") for name in self.files.names(folder) if name.endswith(".toml"))
+        return [name for name in found if not self.registry().alias_fault(name)]
 
     def is_archived(self, model: str, number: int) -> bool:
         """Whether the branch has the archived marker of a version."""
@@ -288,11 +316,14 @@ class Snapshot:
         if ref.number is not None:
             return name, self._present(name, ref.number).number
         selector = ref.selector
-        if selector in self.registry().stage_names or self.tags.get(StageRef(name, selector)) is not None:
-            return name, self.in_force(StageRef(name, selector)).number
+        registry, place = self.registry(), StageRef(name, selector)
+        if place.stage in registry.stage_names:
+            return name, self.in_force(place).number
+        if not registry.alias_fault(selector) and self.tags.get(place) is not None:
+            return name, self.in_force(place).number
         number = self.number_named(name, selector)
         if number is None and selector in self.recorded_aliases(name):
-            return name, self.in_force(StageRef(name, selector)).number
+            return name, self.in_force(place).number
         if number is None:
             raise NotFound(f"there is no {ref}", hint=self._missing_selector_hint(name, selector))
         return name, self._present(name, number).number

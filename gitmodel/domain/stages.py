@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from gitmodel.domain import codec, paths, records
-from gitmodel.domain.names import ARCHIVED, LATEST, NONE, check_alias, fold
+from gitmodel.domain.names import ARCHIVED, LATEST, NONE, check_alias, fault_in, fold
 from gitmodel.domain.records import ARCHIVED_MARKER, StageRecord, VersionRecord, links_digest
 from gitmodel.domain.refs import StageRef
-from gitmodel.domain.snapshot import Change, Snapshot, check_stage
+from gitmodel.domain.snapshot import Change, Snapshot, StageTag, check_stage
 from gitmodel.errors import Conflict, Invalid, NotFound, Refused, UsageError
 
 
@@ -82,7 +82,8 @@ def stage_states(snapshot: Snapshot, model: str) -> list[StageState]:
     tags = snapshot.tags.of(model)
     stages = snapshot.registry().stage_names
     held = recorded_places(snapshot, model)
-    aliases = sorted({*snapshot.recorded_aliases(model), *(name for name in tags if name not in stages)})
+    stray = {tag.ref.stage for tag in stray_tags(snapshot, model)}
+    aliases = sorted({*snapshot.recorded_aliases(model), *tags} - {*stages, *stray})
     states = []
     for name in [*stages, *aliases]:
         alias = name not in stages
@@ -94,6 +95,13 @@ def stage_states(snapshot: Snapshot, model: str) -> list[StageState]:
             continue
         states.append(StageState(name, recorded, in_force, tag.forged if tag else "", alias))
     return states
+
+
+def stray_tags(snapshot: Snapshot, model: str) -> list[StageTag]:
+    """The tags of *model* whose name neither a stage nor an alias can have, such as `latest`; nobody reads them."""
+    registry = snapshot.registry()
+    tags = sorted(snapshot.tags.of(model).items())
+    return [tag for name, tag in tags if name not in registry.stage_names and registry.alias_fault(name)]
 
 
 def plan_promotion(
@@ -181,7 +189,19 @@ def plan_alias(snapshot: Snapshot, model: str, number: int, alias: str, *, reaso
 
 
 def plan_alias_removal(snapshot: Snapshot, model: str, alias: str, *, reason: str = "") -> Change[Promotion]:
-    """Take *alias* away. Raises NotFound if there is none."""
+    """Take *alias* away. Raises NotFound if there is none.
+
+    The file of a word that cannot be an alias, such as a stage, is removed as well; no tag follows it.
+    """
+    path = paths.alias_file(model, alias)
+    if not fault_in(alias) and snapshot.registry().alias_fault(alias) and snapshot.files.read(path) is not None:
+        return Change(
+            Promotion(model, None, alias),
+            subject=f"Remove {path}, which is never read",
+            reason=reason,
+            files=tidied(snapshot, model, {path: None}),
+            trailers=(("Model", model),),
+        )
     check_alias(alias)
     old = snapshot.recorded_alias(model, alias)
     if old is None:

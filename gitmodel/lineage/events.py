@@ -12,7 +12,7 @@ from gitmodel.domain.fields import changed_fields, fields_of
 from gitmodel.domain.paths import RecordPath
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.refs import StageRef
-from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.snapshot import Snapshot, place_at
 from gitmodel.domain.stages import stage_states
 from gitmodel.storage.log import author_of, stage_events
 from gitmodel.storage.repository import Repository
@@ -61,7 +61,7 @@ def log(repository: Repository, ref: VersionRef | None = None) -> Iterator[Event
     if not snapshot.commit:
         return iter(())
     if ref is None:
-        return _all_events(repository, steps(repository, snapshot.commit, paths.MODELS))
+        return _all_events(repository, snapshot, steps(repository, snapshot.commit, paths.MODELS))
     name = snapshot.current_name(ref.model)
     if not ref.selector:
         if not snapshot.files.names(paths.model_folder(name)):
@@ -146,14 +146,17 @@ def _events_of(repository: Repository, snapshot: Snapshot, name: str, number: in
         wanted = [folder]
         if number is not None:
             wanted = [paths.version_file(at, number), f"{folder}/stages", f"{folder}/aliases"]
-        for event in _all_events(repository, steps_of_each(repository, snapshot.commit, *wanted), number):
+        for event in _all_events(repository, snapshot, steps_of_each(repository, snapshot.commit, *wanted), number):
             made = made or event.what == _MADE
             yield event
         if made and number is not None:
             return
 
 
-def _all_events(repository: Repository, walked: Iterable[Step], number: int | None = None) -> Iterator[Event]:
+def _all_events(
+    repository: Repository, snapshot: Snapshot, walked: Iterable[Step], number: int | None = None
+) -> Iterator[Event]:
+    registry = snapshot.registry()
     for step in walked:
         names: dict[str, str] = {}
         made = False
@@ -161,6 +164,8 @@ def _all_events(repository: Repository, walked: Iterable[Step], number: int | No
             found = paths.parse_path(change.path)
             if found is None or not found.model or found.kind == "name":
                 continue
+            if found.kind in ("stage", "alias") and place_at(registry, found) is None:
+                continue  # a file that nobody reads
             if number is not None and not _can_concern(change, found, number):
                 continue
             carried = (change.before is None) != (change.after is None) or found.kind == "model"

@@ -53,6 +53,7 @@ RULES: Mapping[str, str] = {
     "version.name": "a version's name leads to it, and is neither a stage nor an alias",
     "version.artifacts": "the artifacts of a version have different names, and are in the order of these",
     "version.tombstone": "a deleted version has no artifacts and no metadata",
+    "alias.name": "an alias is no number, no word for a stage and no stage, in any case of letters",
     "name.version": "a name's file leads to a version with this name",
     "stage.known": "a stage's file is for a stage of gitmodel.toml",
     "stage.version": "a stage or alias names a version that is there",
@@ -356,7 +357,12 @@ def _check_places(registry: RegistryRecord, model: str, holds: _Found) -> Iterat
         else:
             in_stage[record.version] = stage
     for alias, record in sorted(holds.aliases.items()):
-        yield from _check_place(paths.alias_file(model, alias), record, holds)
+        path, fault = paths.alias_file(model, alias), registry.alias_fault(alias)
+        if fault:
+            mend = f"`git model alias remove {model} {alias}` removes the file"
+            yield Problem(path, "", "alias.name", f"is never read, because {alias} {fault}; {mend}")
+        else:
+            yield from _check_place(path, record, holds)
     for number in sorted(holds.archived):
         path = paths.archived_file(model, number)
         version = holds.versions.get(number)

@@ -109,6 +109,10 @@ def _tags(repository: Repository, snapshot: Snapshot) -> Iterator[Finding]:
     tagged = snapshot.tags.models()
     for model in sorted({*snapshot.model_names(), *tagged}):
         try:
+            for tag in planning.stray_tags(snapshot, model):
+                why = snapshot.registry().alias_fault(tag.ref.stage)
+                message = f"the tag {tag.ref.name} does not count: {tag.ref.stage} is no alias, because it {why}"
+                yield Finding("tag", message, _FIX, True)
             for state in planning.stage_states(snapshot, model):
                 ref = StageRef(model, state.name)
                 if state.forged == TOO_SHALLOW:

@@ -189,6 +189,9 @@ def apply(
                     raise
                 refused.append((StageRef(name, ""), error.message))
                 continue
+            for tag in planning.stray_tags(snapshot, name) if rewound else ():
+                states_of[tag.ref] = StageState(tag.ref.stage, None, None, tag.forged, alias=True)
+                ready.append(tag.ref)
             for state in states:
                 if not state.pending and not state.forged:
                     continue

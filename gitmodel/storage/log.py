@@ -10,6 +10,7 @@ from gitmodel.domain import codec, history, paths, records
 from gitmodel.domain.paths import RecordPath
 from gitmodel.domain.records import StageRecord
 from gitmodel.domain.refs import StageRef
+from gitmodel.domain.snapshot import place_at
 from gitmodel.errors import Invalid, NotFound
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.walking import FileChange, Step, steps, steps_of_each, written
@@ -50,11 +51,12 @@ def stage_events(repository: Repository, tip: str, ref: StageRef | None = None) 
     if not tip:
         return
     walk = steps if ref is None else steps_of_each  # those of all models are no literal paths
+    registry = repository.recorded(tip).registry()
     for wanted in _walks(repository, tip, ref):
         for step in walk(repository, tip, *wanted):
             for change in step.changes:
                 found = paths.parse_path(change.path)
-                if found is not None and found.kind in ("stage", "alias"):
+                if found is not None and place_at(registry, found) is not None:
                     yield from _events(repository, step, change, found)
 
 

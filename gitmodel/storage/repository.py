@@ -15,7 +15,7 @@ from gitmodel.domain.overlay import Overlay
 from gitmodel.domain.records import RegistryRecord
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.refs import REMOTES, RESERVED, STAGE_TAGS, StageRef, reserved_ref
-from gitmodel.domain.snapshot import Change, NoTags, Snapshot
+from gitmodel.domain.snapshot import Change, NoTags, Snapshot, place_at
 from gitmodel.domain.stages import leftovers
 from gitmodel.errors import Conflict, GitModelError, Invalid, Refused, Unreachable, Unsigned
 from gitmodel.storage.git import (
@@ -487,9 +487,9 @@ class Repository:
         followed = set()
         for path, data in change.files.items():
             found = paths.parse_path(path)
-            if found is None or found.kind not in ("stage", "alias") or commit is None:
+            ref = place_at(snapshot.registry(), found)
+            if found is None or ref is None or commit is None:
                 continue
-            ref = StageRef(found.model, found.key)
             followed.add(ref)
             if found.kind == "stage" and self._waits(snapshot, change, ref):
                 continue

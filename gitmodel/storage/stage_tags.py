@@ -6,10 +6,10 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
-from gitmodel.domain import history, paths, records
+from gitmodel.domain import history, records
 from gitmodel.domain.records import StageRecord
 from gitmodel.domain.refs import STAGE_TAGS, StageRef
-from gitmodel.domain.snapshot import TOO_SHALLOW, StageTag
+from gitmodel.domain.snapshot import TOO_SHALLOW, StageTag, place_files, read_registry
 from gitmodel.errors import Invalid
 from gitmodel.storage.git import Git, GitObject, Moved, ObjectReader
 from gitmodel.storage.notes import Notes
@@ -85,7 +85,7 @@ class StageTags:
         if fault:
             return StageTag(ref, found.id, target, None, fault)
         try:
-            record = self._set_by(target, ref)
+            record = self._set_by(target, ref, tip)
             if not self.is_on_chain(tip, target):
                 return StageTag(ref, found.id, target, record, "its commit is not on the metadata branch")
             forged = f"its commit {target[:10]} did not set {ref.stage} of {ref.model}"
@@ -103,7 +103,7 @@ class StageTags:
         target, fault = target_of(ref, found)
         if fault:
             return StageTag(ref, found.id, target, None, fault)
-        for path in (paths.stage_file(ref.model, ref.stage), paths.alias_file(ref.model, ref.stage)):
+        for path in self._places(target, ref):
             record = self._stage_record(target, path)
             if record is not None:
                 return StageTag(ref, found.id, target, record)
@@ -155,8 +155,8 @@ class StageTags:
 
         None if the file is gone. Raises Invalid where a shallow clone hides that commit.
         """
-        for path in (paths.stage_file(ref.model, ref.stage), paths.alias_file(ref.model, ref.stage)):
-            if not tip or self._files(tip).id(path) is None:
+        for path in self._places(tip, ref):
+            if self._files(tip).id(path) is None:
                 continue
             commit = self.commit(self.changed_by(tip, path))
             before = self._stage_record(commit.parents[0], path) if commit.parents else None
@@ -195,10 +195,10 @@ class StageTags:
         log = self._git.lines("log", "-1", "--format=%H", commit.id, f"^{commit.parents[0]}", "--", path)
         return self.commit(log[0]).author if log else commit.author
 
-    def _set_by(self, commit: str, ref: StageRef) -> StageRecord | None:
-        """The stage file that *commit* set, None if it did not set it."""
+    def _set_by(self, commit: str, ref: StageRef, tip: str) -> StageRecord | None:
+        """The file of *ref* that *commit* set, None if it did not set it; *tip* says which files can be that."""
         parents = self.commit(commit).parents
-        for path in (paths.stage_file(ref.model, ref.stage), paths.alias_file(ref.model, ref.stage)):
+        for path in self._places(tip, ref):
             id = self._files(commit).id(path)
             if id is None:
                 continue
@@ -206,6 +206,10 @@ class StageTags:
                 continue
             return self._stage_record(commit, path)
         return None
+
+    def _places(self, commit: str, ref: StageRef) -> tuple[str, ...]:
+        """The files that say which version is in *ref*, by the stages of *commit* ("": none)."""
+        return place_files(read_registry(self._files(commit)), ref) if commit else ()
 
     def _stage_record(self, commit: str, path: str) -> StageRecord | None:
         return self._files(commit).load(path, records.STAGE, newer=True)

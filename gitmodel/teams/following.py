@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gitmodel.domain import paths
 from gitmodel.domain.refs import StageRef
+from gitmodel.domain.snapshot import place_at
 from gitmodel.errors import Invalid, Unsigned
 from gitmodel.registry import admission
 from gitmodel.storage.git import ZERO
@@ -142,5 +143,7 @@ def _changed_stages(repository: Repository, old: str, new: str) -> set[StageRef]
     if old == new or not new:
         return set()
     commits = changes_between(repository, old, new)
-    found = (paths.parse_path(path) for path in {path for _, changed in commits for path in changed})
-    return {StageRef(what.model, what.key) for what in found if what is not None and what.kind in ("stage", "alias")}
+    registry = repository.recorded(new).registry()
+    changed = {path for _, found in commits for path in found}
+    places = (place_at(registry, paths.parse_path(path)) for path in changed)
+    return {ref for ref in places if ref is not None}

@@ -14,7 +14,7 @@ from gitmodel.domain.gates import Outcome
 from gitmodel.domain.hosts import find_host
 from gitmodel.domain.records import ArtifactLink, RunRecord, VersionRecord
 from gitmodel.domain.refs import StageRef
-from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.snapshot import Snapshot, place_at
 from gitmodel.errors import GitModelError, Invalid
 from gitmodel.registry import admission
 from gitmodel.storage.authors import Authors
@@ -92,9 +92,10 @@ def plan(repository: Repository, base: str, head: str, *, force: bool = False) -
         what = paths.parse_path(path)
         if what is not None and what.kind == "version" and sides.before.files.read(path) is None:
             versions.append(f"{what.model}@{what.key}")
-        if what is not None and what.kind in ("stage", "alias"):
+        ref = place_at(after.registry(), what)
+        if what is not None and ref is not None:
             try:
-                changes.append(_planned(sides, path, StageRef(what.model, what.key), alias=what.kind == "alias"))
+                changes.append(_planned(sides, path, ref, alias=what.kind == "alias"))
             except Invalid:
                 continue  # what cannot be read is among the problems
     return Plan(base, head, tuple(changes), tuple(versions), found.problems, found.rules)

@@ -1,0 +1,142 @@
+"""Files of aliases whose names are stages or reserved words: committed by hand, and never read by anything."""
+
+import os
+import subprocess
+import sys
+
+import editing
+import pytest
+from teamwork import refs
+
+from gitmodel import Client
+from gitmodel.domain.records import links_digest
+from gitmodel.errors import GitModelError
+from gitmodel.registry.checking import check
+
+NEVER = ["production", "Production", "staging", "STAGING", "latest", "Latest", "none", "archived", "Archived", "7"]
+
+
+def alias_text(client, number):
+    record = client.get_model("iris").get_version(number)._view().record
+    return f'version = {number}\nartifacts = "{links_digest(record.artifacts)}"\n'
+
+
+def resolved(client, reference):
+    """The number that *reference* means, or None."""
+    try:
+        return client.get_version(reference).number
+    except GitModelError:
+        return None
+
+
+def plant(client, name, number=1, *, tag=True):
+    """Commit the alias file *name* by hand, with the tag that would go with it."""
+    repo = client.repository.common_dir
+    commit = editing.edit(repo, {f"models/iris/aliases/{name}.toml": alias_text(client, number)})
+    if tag:
+        editing.run(repo, "tag", "-f", "-a", "-m", "iris 3", f"model/iris/{name}", commit)
+    return commit
+
+
+def run(folder, *words):
+    done = subprocess.run(
+        [sys.executable, "-m", "gitmodel", *words], cwd=folder, capture_output=True, text=True, env={**os.environ}
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def iris(code_repo):
+    with Client(code_repo) as client:
+        model = client.register_model("iris")
+        for _ in range(3):
+            model.create_version()
+        model.get_version(2).set_stage("production")
+        yield model
+
+
+def held(client):
+    model = client.get_model("iris")
+    return {state.name: (state.recorded, state.in_force) for state in model.stages}
+
+
+def test_no_reader_takes_such_a_file_for_an_alias(iris, code_repo):
+    client = iris._client
+    for name in NEVER:
+        commit = plant(client, name, tag=name not in ("production", "staging"))
+    assert held(client) == {"production": (2, 2)}
+    assert client.get_version("iris@production").number == 2
+    assert [resolved(client, f"iris@{name}") for name in NEVER].count(1) == 0
+    assert not iris.get_version(1).aliases
+    assert [event.version for event in client.history("iris")] == [2]
+    assert not [event for event in client.log("iris") if "alias" in event.what]
+    past = client.at(commit)
+    assert past.get_version("iris@production").number == 2
+    assert not past.get_model("iris").get_version(1).aliases
+    client.apply()
+    assert held(client) == {"production": (2, 2)}
+    for words in (["show", "iris"], ["list"], ["alias", "list", "iris"], ["history", "iris"], ["card", "iris@1"]):
+        code, out, err = run(code_repo, *words)
+        assert (code, "alias" in out.lower() and "Latest" in out) == (0, False), out + err
+        assert "forged" not in out
+
+
+@pytest.mark.parametrize("name", ["production", "Production", "latest", "7"])
+def test_check_names_it_and_how_to_remove_it(iris, code_repo, name):
+    client = iris._client
+    plant(client, name, tag=False)
+    (problem,) = check(client.repository)
+    assert (problem.path, problem.rule) == (f"models/iris/aliases/{name}.toml", "alias.name")
+    assert f"git model alias remove iris {name}" in problem.message
+    assert run(code_repo, "alias", "remove", "iris", name)[0] == 0
+    assert check(client.repository) == []
+    assert held(client) == {"production": (2, 2)}
+    assert client.get_version("iris@production").number == 2
+
+
+def test_the_tag_of_a_stage_on_a_commit_that_wrote_an_alias_does_not_count(iris, code_repo):
+    client = iris._client
+    plant(client, "production")
+    code, _, err = run(code_repo, "resolve", "iris@production")
+    assert code == 5
+    assert "did not set production" in err
+    assert run(code_repo, "doctor", "--fix")[0] == 0
+    assert client.get_version("iris@production").number == 2
+
+
+@pytest.mark.parametrize("name", ["latest", "Production"])
+def test_doctor_finds_and_removes_a_tag_that_nobody_reads(iris, code_repo, name, git):
+    client = iris._client
+    plant(client, name)
+    code, out, err = run(code_repo, "doctor")
+    assert code != 0
+    assert f"model/iris/{name}" in out + err
+    run(code_repo, "doctor", "--fix")
+    assert f"model/iris/{name}" not in git(code_repo, "tag", "--list")
+    assert held(client) == {"production": (2, 2)}
+
+
+@pytest.mark.parametrize("name", ["production", "Production"])
+def test_a_pull_sets_no_tag_for_it(ada, bob, name):
+    editing.edit(ada.repository.common_dir, {f"models/iris/aliases/{name}.toml": alias_text(ada, 1)})
+    editing.run(ada.repository.git.top, "push", "origin", editing.BRANCH)
+    before = {ref: id for ref, id in refs(bob.repository.common_dir).items() if "/tags/" in ref}
+    bob.pull()
+    assert {ref: id for ref, id in refs(bob.repository.common_dir).items() if "/tags/" in ref} == before
+    assert bob.get_version("iris@production").number == 2
+
+
+@pytest.mark.parametrize("name", ["production", "Production"])
+def test_by_url_such_a_file_is_not_read(host, team, ada, bare, name):
+    plant(ada, name)
+    editing.run(ada.repository.git.top, "push", "-f", "origin", editing.BRANCH, f"refs/tags/model/iris/{name}")
+    client = team.by_url("cleo", host.registry)
+    assert resolved(client, f"iris@{name}") != 1
+    assert not client.get_model("iris").get_version(1).aliases
+
+
+def test_renaming_a_model_that_has_such_a_file_leaves_its_stages_alone(iris, code_repo):
+    client = iris._client
+    plant(client, "production", tag=False)
+    client.update_model("iris", new_name="flower")
+    assert client.get_version("flower@production").number == 2
