@@ -64,7 +64,7 @@ def list_aliases(invocation: Invocation, model: str, filter: str, limit: int | N
         }
 
     states = [state for state in stages.list_stages(invocation.writer, model) if state.alias]
-    found = options.page(options.matching(states, filter, fields), limit, offset)
+    found = options.page(options.matching(states, filter, fields, shapes.ALIAS), limit, offset)
     invocation.output.listing(
         found,
         shapes.ALIAS,

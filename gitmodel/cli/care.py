@@ -41,9 +41,9 @@ def check(invocation: Invocation, commit: str | None, filter: str, force: bool, 
         raise UsageError("--staged is what is about to be committed", hint=f"leave --staged out to check {commit}")
     between = _find_change(invocation, commit, force, staged)
     if between is not None:
-        found = options.matching(_changes_told(invocation, between), filter, vars)
+        found = options.matching(_changes_told(invocation, between), filter, vars, shapes.PROBLEM)
     else:
-        found = options.matching(invocation.client.check(commit or ""), filter, vars)
+        found = options.matching(invocation.client.check(commit or ""), filter, vars, shapes.PROBLEM)
     invocation.output.listing(
         found,
         shapes.PROBLEM,
@@ -121,7 +121,7 @@ def doctor(invocation: Invocation, fix: bool, filter: str) -> None:
     store, unusable = _usable_store(invocation)
     mended = repair(repository, store) if fix else []
     left = [*examine(repository, store), *(Finding("store", error.message, error.hint) for error in unusable)]
-    found = options.matching([*(one for one in mended if one not in left), *left], filter, fields)
+    found = options.matching([*(one for one in mended if one not in left), *left], filter, fields, shapes.FINDING)
     invocation.output.listing(
         found,
         shapes.FINDING,

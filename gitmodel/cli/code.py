@@ -37,7 +37,9 @@ def contains(invocation: Invocation, /, commit: str, model: str, without: bool, 
     """
     every = invocation.client.containing(commit, model)
     wanted = [found for found in every if found.contains is not None and found.contains is not without]
-    found = options.matching([one for one in wanted if one.exact or not exact], part["filter"], _fields)
+    found = options.matching(
+        [one for one in wanted if one.exact or not exact], part["filter"], _fields, shapes.CONTAINING
+    )
     invocation.output.listing(
         options.page(found, part["limit"], part["offset"]),
         shapes.CONTAINING,

@@ -95,7 +95,7 @@ def blame(invocation: Invocation, words: tuple[str, ...], filter: str, limit: in
     As it is now, with its stage and aliases; the latest version if none is named.
     """
     ref, _ = options.read_reference(words, usage="git model blame MODEL@VERSION")
-    found: list[FieldOrigin] = options.matching(invocation.client.blame(str(ref)), filter, vars)
+    found: list[FieldOrigin] = options.matching(invocation.client.blame(str(ref)), filter, vars, shapes.ORIGIN)
     invocation.output.listing(
         options.page(found, limit, offset),
         shapes.ORIGIN,
@@ -122,7 +122,7 @@ def _tell(
 
     A column with nothing but what was *asked* for, by its head, is left out.
     """
-    found = options.matching(events, filter, fields) if filter else events
+    found = options.matching(events, filter, fields, shape) if filter else events
     part = list(islice(found, offset, None if limit is None else offset + limit))
     invocation.output.listing(
         part,

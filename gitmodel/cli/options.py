@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from gitmodel.cli.grammar import Invocation
+    from gitmodel.cli.shapes import Shape
+    from gitmodel.domain.filter_names import Names
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -104,15 +106,29 @@ def read_artifacts(**given: Iterable[str]) -> list[tuple[str, str, str]]:
     return found
 
 
-def matching(items: Iterable[T], expression: str, fields: Callable[[T], Mapping[str, Any]]) -> list[T]:
-    """The *items* whose *fields* match *expression* (CEL; "": all)."""
+def matching(items: Iterable[T], expression: str, fields: Callable[[T], Mapping[str, Any]], shape: Shape) -> list[T]:
+    """Return the *items* whose *fields*, which *shape* names, match *expression* (CEL; "": all). Raises UsageError."""
     if not expression:
         return list(items)
-    from gitmodel import expressions
-    from gitmodel.registry.models import present
+    from gitmodel.expressions import Filter
 
-    parsed = expressions.parse(expression)
-    return [item for item in items if parsed.matches(present(fields(item)))]
+    wanted = Filter(expression, _filter_names(shape))
+    found = [item for item in items if wanted.matches(fields(item))]
+    wanted.check_searched(f"no {shape.name} that was searched")
+    return found
+
+
+def _filter_names(shape: Shape) -> Names:
+    """Return the names that a filter may read of what a command prints in *shape*."""
+    from gitmodel.domain.filter_names import RECORDED, VALUE
+
+    names: dict[str, Names] = {}
+    for name, about in shape.fields.items():
+        if about.startswith("list of "):
+            names[name] = [VALUE if about.startswith("list of text") else RECORDED]
+        else:
+            names[name] = RECORDED if about.startswith("object") else VALUE
+    return names
 
 
 def page(items: Sequence[T], limit: int | None, offset: int) -> Sequence[T]:

@@ -67,7 +67,7 @@ def list_proposals(invocation: Invocation, remote: str, filter: str, limit: int 
 
     Here and at the remote, with what the rules of the stage say of each as of now.
     """
-    found = options.matching(invocation.client.list_proposals(remote), filter, fields)
+    found = options.matching(invocation.client.list_proposals(remote), filter, fields, shapes.PROPOSAL)
     invocation.output.listing(
         options.page(found, limit, offset),
         shapes.PROPOSAL,

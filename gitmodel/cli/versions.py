@@ -259,7 +259,7 @@ def runs(invocation: Invocation, words: tuple[str, ...], filter: str, limit: int
     ref, _ = options.read_reference(words, usage="git model version runs MODEL@VERSION")
     view = versions.get_version(invocation.writer, ref)
     rows = [_run_fields(invocation, run) for run in view.record.runs]
-    found = options.matching(rows, filter, dict)
+    found = options.matching(rows, filter, dict, shapes.RUN)
     invocation.output.listing(
         options.page(found, limit, offset),
         shapes.RUN,
@@ -355,7 +355,7 @@ def _list_artifacts(
     ref, _ = options.read_reference(words, usage="git model version artifacts MODEL@VERSION")
     view = versions.get_version(invocation.writer, ref)
     links = [link for link in view.record.artifacts if kind in ("", link.kind)]
-    found = options.matching(links, filter, artifact_fields)
+    found = options.matching(links, filter, artifact_fields, shapes.ARTIFACT)
     invocation.output.listing(
         options.page(found, limit, offset),
         shapes.ARTIFACT,

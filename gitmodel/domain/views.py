@@ -8,12 +8,45 @@ from datetime import date, datetime, time
 from typing import Any
 
 from gitmodel.domain import paths, records
+from gitmodel.domain.filter_names import RECORDED, VALUE, Names
 from gitmodel.domain.models import DESCRIPTIVE
-from gitmodel.domain.names import ARCHIVED
+from gitmodel.domain.names import ARCHIVED, NONE
 from gitmodel.domain.records import ArtifactLink, Code, ModelRecord, VersionRecord
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.domain.stages import StageState, stage_states
 from gitmodel.errors import Invalid, NotFound
+
+# The names that a filter may read of each kind of record.
+CODE_NAMES: dict[str, Names] = dict.fromkeys(("commit", "dirty", "snapshot", "repository", "outside"), VALUE)
+PENDING_NAMES: dict[str, Names] = dict.fromkeys(("stage", "alias", "recorded", "in_force", "forged"), VALUE)
+ARTIFACT_NAMES: dict[str, Names] = {
+    **dict.fromkeys(("name", "kind", "digest", "size", "format", "pipeline", "step", "uri"), VALUE),
+    **dict.fromkeys(("version_id", "digest_by"), VALUE),
+    "metadata": RECORDED,
+}
+VERSION_NAMES: dict[str, Names] = {
+    **dict.fromkeys(("model", "number", "name", "stage", "local", "created", "description"), VALUE),
+    **dict.fromkeys(("failed", "deleted", "reason"), VALUE),
+    "aliases": [VALUE],
+    "pending": [PENDING_NAMES],
+    "tags": [VALUE],
+    "metadata": RECORDED,
+    "artifacts": [ARTIFACT_NAMES],
+    "runs": [VALUE],
+    "code": CODE_NAMES,
+}
+
+
+def model_names(stages: Iterable[str]) -> dict[str, Names]:
+    """Return the names that a filter may read of a model of a registry with *stages*."""
+    return {
+        **dict.fromkeys(("name", *DESCRIPTIVE, "created", "latest", "local", "versions"), VALUE),
+        "tags": [VALUE],
+        "owners": [VALUE],
+        "stages": dict.fromkeys(stages, VALUE),
+        "aliases": RECORDED,
+        "pending": [PENDING_NAMES],
+    }
 
 
 @dataclass(frozen=True)
@@ -34,7 +67,7 @@ class VersionView:
         return f"{self.model}@{self.record.number}"
 
     def fields(self) -> dict[str, Any]:
-        """The version as filters and JSON show it; `docs/reference/json.md` describes each field."""
+        """Return the version as JSON shows it; `docs/reference/json.md` describes each field."""
         record = self.record
         return {
             "model": self.model,
@@ -55,6 +88,10 @@ class VersionView:
             "deleted": record.deleted,
             "reason": record.reason,
         }
+
+    def filtered_fields(self) -> dict[str, Any]:
+        """Return the version as filters see it: as `fields`, but a version in no stage is in the stage "none"."""
+        return {**self.fields(), "stage": self.stage or NONE}
 
 
 @dataclass(frozen=True)
@@ -145,8 +182,7 @@ def code_fields(code: Code | None) -> dict[str, Any] | None:
     """The state of the code as JSON shows it; *outside* says that there was no code repository."""
     if code is None:
         return None
-    names = ("commit", "dirty", "snapshot", "repository", "outside")
-    return {name: getattr(code, name) for name in names}
+    return {name: getattr(code, name) for name in CODE_NAMES}
 
 
 def pending_fields(state: StageState) -> dict[str, Any]:

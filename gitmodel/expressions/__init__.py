@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from gitmodel.domain.filter_names import Names
 from gitmodel.errors import UsageError
 from gitmodel.expressions.clauses import Clause, Trouble, plain_clause
+from gitmodel.expressions.names import EACH, find_recorded_names, has_name, names_beside, unknown
 from gitmodel.expressions.program import Program, check_size, compile_text
-from gitmodel.expressions.reading import EXAMPLE, check_shape, read_tokens, shown, split_clauses
+from gitmodel.expressions.reading import EXAMPLE, check_shape, read_tokens, shown, spelled, split_clauses
 
 LONGEST = 2_000  # characters of an expression
+_MOST_SUGGESTED = 1_000  # recorded names that are kept to suggest one of them
 
 
 class Verdict(NamedTuple):
@@ -82,6 +85,54 @@ class Expression:
                 return Verdict(False, clause.text, answer.reason, answer.missing)
             return Verdict(False, clause.text, clause.finding(record))
         return Verdict(True)
+
+
+class Filter:
+    """A filter of records whose names are *known*; a name that none of them has is an error, not an empty answer.
+
+    >>> wanted = Filter("metadata.acuracy > 0.9", {"metadata": "recorded"})
+    >>> wanted.matches({"metadata": {"accuracy": 0.95}})
+    False
+    >>> wanted.check_searched("no version of iris")
+    Traceback (most recent call last):
+    gitmodel.errors.UsageError: expression `metadata.acuracy > 0.9`, column 1: no version of iris has metadata.acuracy
+    """
+
+    def __init__(self, text: str, known: Names) -> None:
+        """Parse *text*. Raises UsageError as `parse` does, and for a fixed name that is not *known*."""
+        self._expression = parse(text)
+        self._unseen = find_recorded_names(text, read_tokens(text), known)
+        self._beside: dict[str, None] = {}
+        self._any_searched = False
+
+    @property
+    def unseen(self) -> bool:
+        """True while the filter reads a recorded name, such as a key of the metadata, that no record had so far."""
+        return bool(self._unseen)
+
+    def matches(self, record: Mapping[str, object]) -> bool:
+        """Return True if *record* fits, and remember which names it has. Raises UsageError as `Expression.matches`."""
+        self.search(record)
+        return self._expression.matches(record)
+
+    def search(self, record: Mapping[str, object]) -> None:
+        """Remember which names *record* has."""
+        self._any_searched = True
+        if not self._unseen:
+            return
+        for path in [path for path in self._unseen if has_name(record, path)]:
+            del self._unseen[path]
+        if len(self._beside) < _MOST_SUGGESTED:
+            for path in self._unseen:
+                self._beside.update(dict.fromkeys(names_beside(record, path)))
+
+    def check_searched(self, nothing: str) -> None:
+        """Raise UsageError if a recorded name is in none of the records searched; *nothing* is "no version of iris"."""
+        if self._any_searched and self._unseen:
+            path, start = next(iter(self._unseen.items()))
+            name = spelled(tuple(0 if step == EACH else step for step in path))
+            advice = f"has({name}) asks for it without an error"
+            raise unknown(self._expression.text, start, f"{nothing} has {name}", name, list(self._beside), advice)
 
 
 def parse(text: str) -> Expression:

@@ -12,10 +12,16 @@ MOST_WORK = 200_000_000  # units of at most 10 ns on one record, see most_work
 
 
 class Read(NamedTuple):
-    """One use of a record key or a macro's variable, and the function called on it, if any."""
+    """One use of a record key or a macro's variable at *start*, and the function called on it, if any, at *call_start*.
+
+    *guarded* says that it is asked by `has()` whether it is there.
+    """
 
     steps: tuple[str | int, ...]
     call: str
+    start: int = 0
+    call_start: int = 0
+    guarded: bool = False
 
 
 def find_reads(tokens: list[Token]) -> list[Read]:
@@ -33,7 +39,9 @@ def find_reads(tokens: list[Token]) -> list[Read]:
                 break
             end, steps = end + size, longer
         called = padded[end].text == "." and padded[end + 2].text == "("
-        reads.append(Read(steps, padded[end + 1].text if called else ""))
+        call, call_start = padded[end + 1][1:] if called else ("", 0)
+        guarded = padded[i - 1].text == "(" and padded[i - 2].text == "has"
+        reads.append(Read(steps, call, padded[i].start, call_start, guarded))
     return reads
 
 

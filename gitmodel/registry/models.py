@@ -6,14 +6,15 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from gitmodel.domain import models as planning
+from gitmodel.domain.filter_names import Names
 from gitmodel.domain.names import check_name
 from gitmodel.domain.snapshot import Snapshot
-from gitmodel.domain.views import ModelView, view_model, view_models
+from gitmodel.domain.views import ModelView, model_names, view_model, view_models
 from gitmodel.errors import Invalid, UsageError
 from gitmodel.registry.writer import Writer
 
 if TYPE_CHECKING:
-    from gitmodel.expressions import Expression
+    from gitmodel.expressions import Filter
 
 SORT_KEYS = ("name", "created", "latest", "versions")
 
@@ -37,18 +38,20 @@ def list_models(
     writer: Writer, *, filter: str = "", sort: str = "name", limit: int | None = None, offset: int = 0
 ) -> tuple[list[ModelView], list[Invalid]]:
     """The models that match *filter* (CEL), sorted by one of SORT_KEYS ("-" before it reverses), and the damaged."""
-    matching = parse_filter(filter)
     key = sort.removeprefix("-")
     if key not in SORT_KEYS:
         raise UsageError(f"models cannot be sorted by {key!a}", hint=f"sort by {', '.join(SORT_KEYS)}; -KEY reverses")
 
     def question(snapshot: Snapshot) -> tuple[list[ModelView], list[Invalid]]:
+        wanted = parse_filter(filter, model_names(snapshot.registry().stage_names))
         views, damaged = [], []
         for view in view_models(snapshot):
             if isinstance(view, Invalid):
                 damaged.append(view)
-            elif matching is None or matching.matches(present(view.fields())):
+            elif wanted is None or wanted.matches(view.fields()):
                 views.append(view)
+        if wanted is not None:
+            wanted.check_searched("no model")
         return views, damaged
 
     views, damaged = writer.read(question)
@@ -88,18 +91,13 @@ def delete_model(writer: Writer, name: str, *, reason: str = "", force: bool = F
     return writer.transact(lambda snapshot: planning.plan_deletion(snapshot, name, now=now, reason=reason, force=force))
 
 
-def parse_filter(text: str) -> Expression | None:
-    """The filter that *text* says, or None for "". Raises UsageError."""
+def parse_filter(text: str, known: Names) -> Filter | None:
+    """Return the filter *text* of records whose names are *known*, None for "". Raises UsageError."""
     if not text:
         return None
-    from gitmodel import expressions  # a list without a filter does not pay for it
+    from gitmodel.expressions import Filter  # imported here because a list without a filter does not need it
 
-    return expressions.parse(text)
-
-
-def present(fields: Mapping[str, Any]) -> dict[str, Any]:
-    """*fields* without those that are absent, as a filter sees them."""
-    return {name: value for name, value in fields.items() if value is not None}
+    return Filter(text, known)
 
 
 def _read_description(given: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,15 +10,30 @@ from datetime import datetime, timezone
 from typing import Any
 
 from gitmodel.domain import codec, paths, records
+from gitmodel.domain.filter_names import RECORDED, VALUE, Names
 from gitmodel.domain.records import RunRecord, StepRecord
 from gitmodel.domain.runs import find_run
 from gitmodel.domain.snapshot import Snapshot
-from gitmodel.domain.views import code_fields
+from gitmodel.domain.views import CODE_NAMES, code_fields
 from gitmodel.errors import Invalid, NotFound, UsageError
 from gitmodel.registry.models import parse_filter
 from gitmodel.storage.journal import Journal
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.stores import ArtifactStore
+
+_STEP_NAMES: dict[str, Names] = {
+    **dict.fromkeys(("name", "status", "seconds"), VALUE),
+    **dict.fromkeys(("parameters", "inputs", "outputs"), RECORDED),
+}
+# The names that a filter may read of a run.
+RUN_NAMES: dict[str, Names] = {
+    **dict.fromkeys(("id", "pipeline", "status", "started", "finished", "since", "recorded", "failed_step"), VALUE),
+    **dict.fromkeys(("error", "executor", "python", "packages", "script", "module"), VALUE),
+    "versions": [VALUE],
+    "code": CODE_NAMES,
+    "parameters": RECORDED,
+    "steps": [_STEP_NAMES],
+}
 
 
 @dataclass(frozen=True)
@@ -67,7 +82,7 @@ def list_runs(
     repository: Repository, *, filter: str = "", limit: int | None = None, offset: int = 0
 ) -> tuple[list[RunView], list[Invalid]]:
     """The runs that match *filter* (CEL), newest first, with those of this machine's journal; and the damaged."""
-    matching = parse_filter(filter)
+    matching = parse_filter(filter, RUN_NAMES)
     wanted = None if limit is None else offset + limit
 
     def question(snapshot: Snapshot) -> tuple[list[RunView], list[Invalid]]:
@@ -76,10 +91,12 @@ def list_runs(
         for found in _merged(snapshot, Journal(repository.common_dir).runs()) if wanted != 0 else ():
             if isinstance(found, Invalid):
                 damaged.append(found)
-            elif matching is None or matching.matches({k: v for k, v in found.fields().items() if v is not None}):
+            elif matching is None or (matching.matches(found.fields()) and len(views) != wanted):
                 views.append(found)
-                if wanted is not None and len(views) == wanted:
-                    break
+            if len(views) == wanted and not (matching and matching.unseen):
+                break
+        if matching is not None:
+            matching.check_searched("no run")
         return views[offset:wanted], damaged
 
     return repository.read(question)

@@ -17,9 +17,9 @@ from gitmodel.domain.records import ArtifactLink, Code, VersionRecord
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.domain.stages import StageState, stage_states
-from gitmodel.domain.views import VersionView, view_version
+from gitmodel.domain.views import VERSION_NAMES, VersionView, view_version
 from gitmodel.errors import Invalid, UsageError
-from gitmodel.registry.models import parse_filter, present
+from gitmodel.registry.models import parse_filter
 from gitmodel.registry.writer import Writer
 
 # Newest first, in pieces: a page of the newest never reads the rest.
@@ -166,28 +166,42 @@ class _Listing:
 
     def __init__(self, writer: Writer, model: str, filter: str, limit: int | None, offset: int) -> None:
         check_name(model, "model")
-        self._matching = parse_filter(filter)
+        self._wanted = parse_filter(filter, VERSION_NAMES)
         self._limit = limit
         self._offset = offset
         self.snapshot, self.model, self.states = writer.read(lambda snapshot: _stages_of(snapshot, model))
 
     def __iter__(self) -> Iterator[VersionView | Invalid]:
+        if self._wanted is None or not self._wanted.unseen:
+            return self._each()
+        found = list(self._each())
+        self._wanted.check_searched(f"no version of {self.model}")
+        return iter(found)
+
+    def _each(self) -> Iterator[VersionView | Invalid]:
         last = None if self._limit is None else self._offset + self._limit
-        piece = _PIECE if self._matching is not None and last is not None else last
+        piece = _PIECE if self._wanted is not None and last is not None else last
         numbers = self.snapshot.newest_numbers(self.model)
         passed = 0
-        while (last is None or passed < last) and (some := list(islice(numbers, piece))):
+        while (passed != last or self._is_searching) and (some := list(islice(numbers, piece))):
             for record in self.snapshot.versions(self.model, some):
                 if isinstance(record, Invalid):
-                    yield record
+                    if passed != last:
+                        yield record
                     continue
-                if record.deleted is not None or passed == last:
+                if record.deleted is not None and not self._is_searching:
                     continue
                 view = view_version(self.snapshot, self.model, record, self.states)
-                if self._matching is None or self._matching.matches(present(view.fields())):
+                fits = self._wanted is None or self._wanted.matches(view.filtered_fields())
+                if fits and record.deleted is None and passed != last:
                     passed += 1
                     if passed > self._offset:
                         yield view
+
+    @property
+    def _is_searching(self) -> bool:
+        """True while the filter reads a recorded name that no version had so far, deleted ones included."""
+        return self._wanted is not None and self._wanted.unseen
 
 
 def update_version(

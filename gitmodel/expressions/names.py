@@ -1,0 +1,141 @@
+"""The names that a filter reads, compared with those that records have: a typo is an error, not an empty list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from difflib import get_close_matches
+from typing import NamedTuple
+
+from gitmodel.domain.filter_names import RECORDED, Names
+from gitmodel.errors import UsageError
+from gitmodel.expressions.clauses import Trouble, look_up
+from gitmodel.expressions.reading import CLOSERS, MACROS, Token, spelled, wrong
+from gitmodel.expressions.work import Read, find_reads
+
+Steps = tuple[str | int, ...]
+
+EACH = -1  # the step from a list to each of its items, as a macro takes it
+_MOST_SHOWN = 12
+
+
+class _Scope(NamedTuple):
+    """The part of an expression in which a macro's *variable* stands for an item; *macro* is where its name is."""
+
+    variable: str
+    start: int
+    end: int
+    macro: int
+
+
+def find_recorded_names(text: str, tokens: list[Token], known: Names) -> dict[Steps, int]:
+    """Return the recorded names that *tokens* read, without those that `has()` asks for, each with its position.
+
+    A recorded name is one that people chose, such as a key of the metadata. All other names are fixed: raises
+    UsageError for one that is not *known*, and suggests the nearest.
+
+    >>> from gitmodel.expressions.reading import read_tokens
+    >>> text = "metadata.accuracy > 0.9 && number > 3"
+    >>> find_recorded_names(text, read_tokens(text), {"metadata": RECORDED, "number": "value"})
+    {('metadata', 'accuracy'): 0}
+    """
+    found: dict[Steps, int] = {}
+    asked: set[Steps] = set()
+    items: dict[int, tuple[Steps, Names]] = {}
+    scopes = _find_scopes(tokens)
+    for read in find_reads(tokens):
+        above: Steps = ()
+        names, steps = known, read.steps
+        scope = next((s for s in scopes if s.variable == steps[0] and s.start < read.start < s.end), None)
+        if scope is not None:
+            if scope.macro not in items:
+                continue  # an item of something that is not a field, such as [1, 2]
+            (above, names), steps = items[scope.macro], steps[1:]
+        names = _follow(text, read, names, steps)
+        path = (*above, *steps)
+        if read.call in MACROS:
+            items[read.call_start] = (*path, EACH), names[0] if isinstance(names, list) else names
+        if names == RECORDED and len(path) > 1 and path[-1] != EACH:
+            if read.guarded:
+                asked.add(path)
+            else:
+                found.setdefault(path, read.start)
+    return {path: start for path, start in found.items() if path not in asked}
+
+
+def has_name(record: Mapping[str, object], path: Steps) -> bool:
+    """Return True if *record* has a value at *path*; where the path goes to each item of a list, if one item has.
+
+    >>> has_name({"artifacts": [{"metadata": {"rows": 1}}]}, ("artifacts", EACH, "metadata", "rows"))
+    True
+    """
+    if EACH not in path:
+        return type(look_up(record, path)) is not Trouble
+    at = path.index(EACH)
+    values = look_up(record, path[:at])
+    return isinstance(values, list | tuple) and any(has_name({"": v}, ("", *path[at + 1 :])) for v in values)
+
+
+def names_beside(record: Mapping[str, object], path: Steps) -> Iterator[str]:
+    """Yield the recorded names of *record* that could have been meant by *path*, spelled with dots.
+
+    >>> list(names_beside({"metadata": {"test": {"auc": 0.9}}}, ("metadata", "auc")))
+    ['metadata.test', 'metadata.test.auc']
+    """
+    root = path[:1]
+    values = record.get(str(root[0]))
+    for key, value in values.items() if isinstance(values, Mapping) else ():
+        yield spelled((*root, key))
+        for below in value if isinstance(value, Mapping) else ():
+            yield spelled((*root, key, below))
+
+
+def unknown(text: str, start: int, why: str, name: str, known: list[str], advice: str) -> UsageError:
+    """Return the error that says *why* the *name* at *start* is wrong; its hint suggests the nearest *known* name."""
+    last = name.rpartition(".")[2]
+    near = [one for one in known if one.rpartition(".")[2] == last] or get_close_matches(name, known, 1, 0.6)
+    more = [f"did you mean {near[0]}?"] if near else []
+    more += [advice] if advice else []
+    if known and not near:
+        more.append(f"known: {', '.join(sorted(known)[:_MOST_SHOWN])}{', ...' if len(known) > _MOST_SHOWN else ''}")
+    error = wrong(text, start, why)
+    error.hint = "; ".join(more) or error.hint
+    return error
+
+
+def _follow(text: str, read: Read, names: Names, steps: Steps) -> Names:
+    """Return what is known below *steps*, the last ones of *read*. Raises UsageError where a step leads to no field."""
+    for depth, step in enumerate(steps, start=len(read.steps) - len(steps)):
+        if names == RECORDED:
+            return RECORDED
+        here = read.steps[:depth]
+        if isinstance(names, list) and isinstance(step, int):
+            names = names[0]
+        elif isinstance(names, Mapping) and step in names:
+            names = names[str(step)]
+        elif isinstance(names, Mapping):
+            said = spelled((*here, step))
+            advice = f"what was logged is written metadata.{step}" if not here and "metadata" in names else ""
+            fields = [spelled((*here, name)) for name in names]
+            raise unknown(text, read.start, f"there is no field {said}", said, fields, advice)
+        else:
+            what = "a list" if isinstance(names, list) else "a single value"
+            is_record = isinstance(names, list) and isinstance(names[0], Mapping)
+            example = f'write {spelled(here)}.exists(item, item.{step} == "...")' if is_record else ""
+            raise unknown(text, read.start, f"{spelled(here)} is {what} and has no field {step}", "", [], example)
+    return names
+
+
+def _find_scopes(tokens: list[Token]) -> list[_Scope]:
+    """Return the scopes of all macros, inner ones before those around them."""
+    scopes = []
+    for i, token in enumerate(tokens[:-2]):
+        if token.text not in MACROS or tokens[i + 1].text != "(":
+            continue
+        depth, end = 0, len(tokens) - 1
+        for j in range(i + 1, len(tokens)):
+            depth += (tokens[j].text in CLOSERS) - (tokens[j].text in CLOSERS.values())
+            if depth == 0:
+                end = j
+                break
+        scopes.append(_Scope(tokens[i + 2].text, tokens[i + 1].start, tokens[end].start, token.start))
+    return scopes[::-1]
