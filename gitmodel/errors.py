@@ -6,11 +6,15 @@ from __future__ import annotations
 class GitModelError(Exception):
     """Something gitmodel will not or cannot do, in words for its user.
 
-    *hint* is the next thing to do or type; *exit_code* is what the command line ends with.
+    *hint* is the next thing to do or type; *exit_code* is what the command line ends with. The text of the exception,
+    which tracebacks and notebooks show, has both.
 
     >>> error = NotFound("there is no model iris", hint="run `git model register iris`")
     >>> error.message, error.hint, error.exit_code
     ('there is no model iris', 'run `git model register iris`', 3)
+    >>> print(error)
+    there is no model iris
+    hint: run `git model register iris`
     """
 
     exit_code = 1
@@ -19,6 +23,9 @@ class GitModelError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\nhint: {self.hint}" if self.hint else self.message
 
 
 class UsageError(GitModelError):

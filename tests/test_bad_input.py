@@ -68,7 +68,7 @@ def refused(client, code_repo):
         assert message.isprintable(), "a message goes to a terminal"
         assert hint.isprintable()
         assert len(message) < 400
-        assert str(caught.value) == message
+        assert str(caught.value) == f"{message}\nhint: {hint}"
         return caught.value
 
     return run

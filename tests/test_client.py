@@ -1125,3 +1125,42 @@ class TestShown:
         assert isinstance(iris.get_version(1), ModelVersion)
         with pytest.raises(AttributeError, match="no attribute 'nonsense'"):
             gitmodel.nonsense  # noqa: B018
+
+
+class TestPages:
+    """`model.versions` holds the newest 50; nothing hides that there are more."""
+
+    @pytest.fixture
+    def many(self, client):
+        with client.transaction("Make 60 versions") as together:
+            iris = together.register_model("iris")
+            for number in range(60):
+                iris.create_version(metadata={"auc": 1 - number / 100})
+        return client.get_model("iris")
+
+    def test_versions_says_that_it_holds_50_of_60(self, many):
+        versions = many.versions
+        assert (len(versions), versions.total) == (50, 60)
+        assert repr(versions).startswith("Versions(50 of 60: ")
+        assert "50 of 60 versions" in versions._repr_html_()
+        assert versions[-1].number == 60
+
+    def test_a_whole_list_is_shown_as_a_tuple(self, many):
+        assert repr(many.list_versions()).startswith("(ModelVersion('iris@1'), ")
+        assert many.list_versions().total == 60
+        assert "of" not in repr(many.list_versions(filter="number < 3"))
+
+    def test_the_best_of_all_versions_is_found_and_not_that_of_the_newest_50(self, many):
+        assert max(many.each_version(), key=lambda version: version.metadata["auc"]).number == 1
+        assert next(many.each_version(filter="number < 10")).number == 9
+
+    @pytest.mark.parametrize("wrong", [-1, 1.5, "2", True, "all"])
+    @pytest.mark.parametrize("name", ["limit", "offset"])
+    def test_a_limit_or_offset_that_is_no_count_is_refused(self, client, many, name, wrong):
+        for ask in (many.list_versions, client.list_models, client.list_runs):
+            with pytest.raises(UsageError, match=f"{name} is {wrong!r}; expected a whole number, 0 or more"):
+                ask(**{name: wrong})
+
+    def test_no_limit_and_a_limit_of_0_are_counts(self, client, many):
+        assert (len(many.list_versions(limit=None)), len(many.list_versions(limit=0))) == (60, 0)
+        assert list(client.list_models(limit=0)) == []

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from gitmodel.domain.paging import read_page
 from gitmodel.domain.references import VersionRef
 from gitmodel.errors import UsageError
 
@@ -133,7 +134,7 @@ def _filter_names(shape: Shape) -> Names:
 
 def page(items: Sequence[T], limit: int | None, offset: int) -> Sequence[T]:
     """*limit* of the *items* after *offset* of them."""
-    return items[offset : None if limit is None else offset + limit]
+    return items[read_page(limit, offset)]
 
 
 def confirm(invocation: Invocation, question: str, *, yes: bool) -> None:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from gitmodel.client import by_url
 from gitmodel.client.by_url import names_url, read_terms
-from gitmodel.client.model import PAGE, Model, Models
+from gitmodel.client.model import Model, Models
 from gitmodel.client.version import ModelVersion
 from gitmodel.domain.records import Code
 from gitmodel.domain.references import VersionRef
@@ -174,8 +174,11 @@ class Client:
         return Model._of(self, models.get_model(self._writer, wanted).name)
 
     def list_models(self, *, filter: str = "", sort: str = "name", limit: int | None = None, offset: int = 0) -> Models:
-        """The models that match *filter* (see `docs/reference/expressions.md`), sorted by "name", "created", "latest"
-        or "versions" ("-created": descending), *limit* of them from *offset*."""
+        """Return the models that match *filter* (see `docs/reference/expressions.md`).
+
+        Sorted by "name", "created", "latest" or "versions" ("-created": descending); at most *limit*, after *offset*.
+        Raises UsageError for a filter with a mistake, another sort key and a *limit* or *offset* below 0.
+        """
         self._repository.renew()
         found, _ = models.list_models(self._writer, filter=filter, sort=sort, limit=limit, offset=offset)
         return Models(Model._of(self, view.name) for view in found)
@@ -231,8 +234,12 @@ class Client:
 
     # Runs
 
-    def list_runs(self, *, filter: str = "", limit: int | None = PAGE, offset: int = 0) -> list[RunView]:
-        """The runs that match *filter*, newest first, with those that are under way or were lost on this machine."""
+    def list_runs(self, *, filter: str = "", limit: int | None = None, offset: int = 0) -> list[RunView]:
+        """Return the runs that match *filter*, newest first: at most *limit*, after *offset* newer ones.
+
+        Runs that are under way or were lost on this machine are among them. Raises UsageError for a filter with a
+        mistake and a *limit* or *offset* below 0.
+        """
         from gitmodel.registry import runs
 
         self._repository.renew()

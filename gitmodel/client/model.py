@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from enum import Enum
 from pathlib import Path
@@ -16,7 +16,7 @@ from gitmodel.domain.names import ARCHIVED, LATEST, NONE, check_name, check_vers
 from gitmodel.domain.records import ModelRecord
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.stages import Promotion, StageState
-from gitmodel.domain.views import ModelView
+from gitmodel.domain.views import ModelView, VersionView
 from gitmodel.errors import UsageError
 from gitmodel.registry import models, stages, versions
 from gitmodel.registry.writer import Writer
@@ -145,13 +145,36 @@ class Model:
 
     @property
     def versions(self) -> Versions:
-        """The newest 50 versions, oldest first, so that `[-1]` is the newest."""
+        """The newest 50 versions, oldest first, so that `[-1]` is the newest.
+
+        A longer history is not in it: `model.versions.total` says how many there are, `each_version` yields them all.
+
+        >>> best = max(model.each_version(), key=lambda version: version.metadata["auc"])      # doctest: +SKIP
+        """
         return self.list_versions(limit=PAGE)
 
+    def each_version(self, *, filter: str = "") -> Iterator[ModelVersion]:
+        """Yield every version that matches *filter*, newest first, one at a time. Raises NotFound, UsageError.
+
+        >>> next(model.each_version(filter="metadata.auc > 0.9"))                              # doctest: +SKIP
+        ModelVersion('iris@57')
+        """
+        for view in versions.each_version(self._writer(), self._name, filter=filter):
+            if isinstance(view, VersionView):
+                yield ModelVersion(self._registered(), view.model, view.record.number)
+
     def list_versions(self, *, filter: str = "", limit: int | None = None, offset: int = 0) -> Versions:
-        """Versions that match *filter*: the newest *limit* after *offset* newer ones, oldest first."""
-        found, _ = versions.list_versions(self._writer(), self._name, filter=filter, limit=limit, offset=offset)
-        return Versions(ModelVersion(self._registered(), view.model, view.record.number) for view in reversed(found))
+        """Return all versions that match *filter*, oldest first: the newest *limit* after *offset* newer ones.
+
+        Raises NotFound; UsageError for a filter with a mistake and a *limit* or *offset* below 0.
+        """
+        writer = self._writer()
+        found, _ = versions.list_versions(writer, self._name, filter=filter, limit=limit, offset=offset)
+        total = None if filter else len(found)
+        if not filter and (limit is not None or offset):
+            total = versions.count_versions(writer, self._name)
+        client = self._registered()
+        return Versions((ModelVersion(client, view.model, view.record.number) for view in reversed(found)), total=total)
 
     def get_version(self, version: str | int | ModelStages | None = None) -> ModelVersion:
         """A version by number, name, stage, alias or "latest" (also if left out). Raises NotFound, Invalid."""

@@ -351,7 +351,26 @@ class ModelVersion:
 
 
 class Versions(tuple[ModelVersion, ...]):
-    """A list of versions with a table for notebooks."""
+    """A list of versions, with a table for notebooks.
+
+    *total* is how many versions the model has, deleted ones left out; None where a filter and a limit chose a part.
+
+    >>> Versions((), total=60)
+    Versions(0 of 60)
+    """
+
+    total: int | None
+
+    def __new__(cls, versions: Iterable[ModelVersion] = (), *, total: int | None = None) -> Versions:
+        made = super().__new__(cls, versions)
+        made.total = total
+        return made
+
+    def __repr__(self) -> str:
+        if self.total is None or self.total <= len(self):
+            return super().__repr__()
+        ends = f": {self[0]!r} ... {self[-1]!r}; list_versions() has all" if self else ""
+        return f"Versions({len(self)} of {self.total}{ends})"
 
     def _repr_html_(self) -> str:
         views = [version._view() for version in self]
@@ -359,7 +378,9 @@ class Versions(tuple[ModelVersion, ...]):
             (v.record.number, v.record.name, v.stage, ", ".join(v.aliases), v.record.created, v.record.description)
             for v in views
         ]
-        return html_table(("version", "name", "stage", "aliases", "created", "description"), rows)
+        table = html_table(("version", "name", "stage", "aliases", "created", "description"), rows)
+        part = self.total is not None and self.total > len(self)
+        return f"{table}<p>{len(self)} of {self.total} versions; list_versions() has all</p>" if part else table
 
 
 def scalars(values: Mapping[str, Any]) -> dict[str, Any]:

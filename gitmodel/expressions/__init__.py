@@ -96,6 +96,7 @@ class Filter:
     >>> wanted.check_searched("no version of iris")
     Traceback (most recent call last):
     gitmodel.errors.UsageError: expression `metadata.acuracy > 0.9`, column 1: no version of iris has metadata.acuracy
+    hint: did you mean metadata.accuracy?; has(metadata.acuracy) asks for it without an error
     """
 
     def __init__(self, text: str, known: Names) -> None:
@@ -148,6 +149,7 @@ def parse(text: str) -> Expression:
     >>> parse("number = 4")
     Traceback (most recent call last):
     gitmodel.errors.UsageError: expression `number = 4`, column 8: a comparison is written ==
+    hint: an example: metadata.accuracy > 0.9 && "baseline" in tags
     """
     if len(text) > LONGEST:
         raise UsageError(

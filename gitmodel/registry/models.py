@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gitmodel.domain import models as planning
 from gitmodel.domain.filter_names import Names
 from gitmodel.domain.names import check_name
+from gitmodel.domain.paging import read_page
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.domain.views import ModelView, model_names, view_model, view_models
 from gitmodel.errors import Invalid, UsageError
@@ -38,6 +39,7 @@ def list_models(
     writer: Writer, *, filter: str = "", sort: str = "name", limit: int | None = None, offset: int = 0
 ) -> tuple[list[ModelView], list[Invalid]]:
     """The models that match *filter* (CEL), sorted by one of SORT_KEYS ("-" before it reverses), and the damaged."""
+    page = read_page(limit, offset)
     key = sort.removeprefix("-")
     if key not in SORT_KEYS:
         raise UsageError(f"models cannot be sorted by {key!a}", hint=f"sort by {', '.join(SORT_KEYS)}; -KEY reverses")
@@ -56,7 +58,7 @@ def list_models(
 
     views, damaged = writer.read(question)
     views.sort(key=lambda view: _sort_value(view, key), reverse=sort.startswith("-"))
-    return views[offset : None if limit is None else offset + limit], damaged
+    return views[page], damaged
 
 
 def update_model(

@@ -11,6 +11,7 @@ from typing import Any
 
 from gitmodel.domain import codec, paths, records
 from gitmodel.domain.filter_names import RECORDED, VALUE, Names
+from gitmodel.domain.paging import read_page
 from gitmodel.domain.records import RunRecord, StepRecord
 from gitmodel.domain.runs import find_run
 from gitmodel.domain.snapshot import Snapshot
@@ -83,21 +84,21 @@ def list_runs(
 ) -> tuple[list[RunView], list[Invalid]]:
     """The runs that match *filter* (CEL), newest first, with those of this machine's journal; and the damaged."""
     matching = parse_filter(filter, RUN_NAMES)
-    wanted = None if limit is None else offset + limit
+    page = read_page(limit, offset)
 
     def question(snapshot: Snapshot) -> tuple[list[RunView], list[Invalid]]:
         views: list[RunView] = []
         damaged: list[Invalid] = []
-        for found in _merged(snapshot, Journal(repository.common_dir).runs()) if wanted != 0 else ():
+        for found in _merged(snapshot, Journal(repository.common_dir).runs()) if page.stop != 0 else ():
             if isinstance(found, Invalid):
                 damaged.append(found)
-            elif matching is None or (matching.matches(found.fields()) and len(views) != wanted):
+            elif matching is None or (matching.matches(found.fields()) and len(views) != page.stop):
                 views.append(found)
-            if len(views) == wanted and not (matching and matching.unseen):
+            if len(views) == page.stop and not (matching and matching.unseen):
                 break
         if matching is not None:
             matching.check_searched("no run")
-        return views[offset:wanted], damaged
+        return views[page], damaged
 
     return repository.read(question)
 

@@ -13,6 +13,7 @@ from gitmodel.domain import codec, history
 from gitmodel.domain import versions as planning
 from gitmodel.domain.models import changed_tags, read_words
 from gitmodel.domain.names import check_name, check_version_name
+from gitmodel.domain.paging import read_page
 from gitmodel.domain.records import ArtifactLink, Code, VersionRecord
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.snapshot import Change, Snapshot
@@ -138,6 +139,12 @@ def list_versions(
     return views, damaged
 
 
+def count_versions(writer: Writer, model: str) -> int:
+    """Return how many versions *model* has that are not deleted. Raises NotFound."""
+    check_name(model, "model")
+    return writer.read(lambda snapshot: snapshot.count_present(snapshot.current_name(model)))
+
+
 def each_version(
     writer: Writer, model: str, *, filter: str = "", limit: int | None = None, offset: int = 0
 ) -> Iterable[VersionView | Invalid]:
@@ -167,8 +174,7 @@ class _Listing:
     def __init__(self, writer: Writer, model: str, filter: str, limit: int | None, offset: int) -> None:
         check_name(model, "model")
         self._wanted = parse_filter(filter, VERSION_NAMES)
-        self._limit = limit
-        self._offset = offset
+        self._page = read_page(limit, offset)
         self.snapshot, self.model, self.states = writer.read(lambda snapshot: _stages_of(snapshot, model))
 
     def __iter__(self) -> Iterator[VersionView | Invalid]:
@@ -179,7 +185,7 @@ class _Listing:
         return iter(found)
 
     def _each(self) -> Iterator[VersionView | Invalid]:
-        last = None if self._limit is None else self._offset + self._limit
+        last = self._page.stop
         piece = _PIECE if self._wanted is not None and last is not None else last
         numbers = self.snapshot.newest_numbers(self.model)
         passed = 0
@@ -195,7 +201,7 @@ class _Listing:
                 fits = self._wanted is None or self._wanted.matches(view.filtered_fields())
                 if fits and record.deleted is None and passed != last:
                     passed += 1
-                    if passed > self._offset:
+                    if passed > self._page.start:
                         yield view
 
     @property

@@ -1,0 +1,35 @@
+"""The part of a list that a caller wants. Pure."""
+
+from __future__ import annotations
+
+import operator
+
+from gitmodel.errors import UsageError
+
+
+def read_page(limit: int | None, offset: int) -> slice:
+    """Return the slice that skips *offset* items and holds at most *limit* (None: all that follow).
+
+    Raises UsageError for a number below 0 and for what is no whole number.
+
+    >>> read_page(50, 100), read_page(None, 0)
+    (slice(100, 150, None), slice(0, None, None))
+    >>> read_page(-1, 0)
+    Traceback (most recent call last):
+    gitmodel.errors.UsageError: limit is -1; expected a whole number, 0 or more, or None for no limit
+    hint: for example limit=50
+    """
+    start = _read(offset, "offset", "")
+    return slice(start, None if limit is None else start + _read(limit, "limit", ", or None for no limit"))
+
+
+def _read(number: int, name: str, more: str) -> int:
+    try:
+        found = -1 if isinstance(number, bool) else operator.index(number)
+    except TypeError:
+        found = -1
+    if found < 0:
+        raise UsageError(
+            f"{name} is {number!a}; expected a whole number, 0 or more{more}", hint=f"for example {name}=50"
+        )
+    return found
