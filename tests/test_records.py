@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gitmodel.domain import codec, records
+from gitmodel.domain import codec, records, stage_rules
 from gitmodel.domain.names import check_version_name, fault_in
 from gitmodel.domain.records import (
     ArtifactLink,
@@ -192,7 +192,7 @@ def test_any_record_keeps_the_keys_of_a_newer_minor_format(kind, data):
 @pytest.mark.parametrize("kind", RECORDS)
 def test_a_schema_has_every_field_of_its_record_and_no_other(kind):
     schema, _ = RECORDS[kind]
-    assert schema.names == {field.name for field in fields(schema.type)} - {"extra"}
+    assert schema.names == {field.name for field in fields(schema.type)} - {"extra", "faults"}
 
 
 def test_a_version_is_written_as_the_format_shows_it():
@@ -338,21 +338,23 @@ def test_what_is_wrong_with_a_record_is_named_by_file_key_and_rule(schema, data,
 def test_a_newer_major_format_is_refused_with_what_to_upgrade():
     for written in ("2.0", "10.3"):
         with pytest.raises(Invalid, match=f"has format {written}, and this gitmodel reads up to 1.x") as caught:
-            records.decode_registry(f"format = '{written}'\nwhatever = {{}}\n".encode(), "gitmodel.toml")
+            stage_rules.decode_registry(f"format = '{written}'\nwhatever = {{}}\n".encode(), "gitmodel.toml")
         assert "pip install --upgrade gitmodel" in caught.value.hint
 
 
 def test_a_newer_minor_format_is_read_and_its_unknown_keys_are_kept():
     data = b'format = "1.9"\nreview = true\n\n[[stages]]\nname = "staging"\ncolour = "blue"\n'
-    found = records.decode_registry(data, "gitmodel.toml")
+    found = stage_rules.decode_registry(data, "gitmodel.toml")
     assert found.newer
     assert found.stage_names == ("staging",)
     assert codec.encode(records.REGISTRY, found) == data
 
 
-def test_an_unknown_key_of_our_own_format_is_an_error():
-    with pytest.raises(Invalid, match="key review: is not a key of this record"):
-        records.decode_registry(b'format = "1.0"\nreview = true\nstages = []\n', "gitmodel.toml")
+def test_an_unknown_key_outside_of_the_stages_is_kept_and_ignored():
+    data = b'format = "1.0"\nstages = []\nreview = true\n'
+    found = stage_rules.decode_registry(data, "gitmodel.toml")
+    assert not found.faults
+    assert records.encode_registry(found) == data
 
 
 def link(name="a", **values):

@@ -105,7 +105,12 @@ def parse_table(data: bytes, path: str) -> dict[str, Any]:
 
 def decode(schema: Schema[R], data: bytes, path: str, *, newer: bool = False) -> R:
     """The record in *data*. Raises Invalid with the first problem. *newer*: keep unknown keys (`extra`)."""
-    inspected = inspect(schema, parse_table(data, path), path, newer=newer)
+    return decode_table(schema, parse_table(data, path), path, newer=newer)
+
+
+def decode_table(schema: Schema[R], table: Mapping[str, Any], path: str, *, newer: bool = False) -> R:
+    """The record in *table*, as `decode` reads it. Raises Invalid with the first problem."""
+    inspected = inspect(schema, table, path, newer=newer)
     if inspected[0] is not None:
         return inspected[0]
     first = inspected[1][0]
@@ -139,7 +144,7 @@ def inspect(
             values["extra"] = unknown
         else:
             problems += [
-                Problem(path, within + _shown(name), "record.unknown-key", "is not a key of this record")
+                Problem(path, within + shown(name), "record.unknown-key", "is not a key of this record")
                 for name in unknown
             ]
     if problems:
@@ -244,7 +249,8 @@ def _quoted(name: str) -> str:
     return tomli_w.dumps({name: 0}).removesuffix(" = 0\n").translate(_BIDI)
 
 
-def _shown(name: str) -> str:
+def shown(name: str) -> str:
+    """A key of anybody's as messages show it: printable, and not longer than a key may be."""
     return ascii(name[:MAX_KEY])[1:-1]
 
 

@@ -11,12 +11,10 @@ from gitmodel.domain.names import ARCHIVED, NONE
 from gitmodel.domain.records import VersionRecord
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import Change, Snapshot
+from gitmodel.domain.stage_rules import AFTER, check_rules
 from gitmodel.domain.stages import Promotion, plan_promotion, recorded_places
 from gitmodel.domain.views import VersionView
 from gitmodel.errors import GateRefused, GitModelError, Refused, UsageError
-
-# The rule `after` is listed among forced gates by this name, so no gate may have it.
-AFTER = "after"
 
 
 class Answer(Protocol):
@@ -73,8 +71,10 @@ def judge_entry(
     """What each rule of the stage *ref* says of version *number* entering it.
 
     The rules, the holder and where the version was are those of *before*, the first parent of the commit that changes
-    the stage; the version is that of *after*, the commit's own tree. Raises NotFound, Invalid.
+    the stage; the version is that of *after*, the commit's own tree. Raises NotFound, Invalid, and GateRefused for
+    rules that cannot be judged.
     """
+    check_rules(before.registry(), ref.stage)
     rule = before.registry().rule(ref.stage)
     outcomes = []
     if rule.after:
@@ -126,6 +126,7 @@ def plan_gated_promotion(
     raises.
     """
     before = snapshot.committed or snapshot
+    check_rules(before.registry(), to)
     planned = plan_promotion(snapshot, model, number, to=to, reason=reason, verb=verb)
     if to in (ARCHIVED, NONE) or not (planned.files or planned.apply):
         return planned

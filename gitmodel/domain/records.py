@@ -13,7 +13,7 @@ from datetime import datetime
 from typing import Any
 
 from gitmodel.domain import codec, names
-from gitmodel.domain.codec import Key, Schema, Wrong
+from gitmodel.domain.codec import Key, Problem, Schema, Wrong
 from gitmodel.errors import Invalid, UsageError
 
 FORMAT = (1, 1)
@@ -46,7 +46,7 @@ class StageRule:
     A version enters it only from a place of *after* (stages, "archived", "none"; empty: from anywhere) and through its
     *gates*. With *proposal_only* a change is in force only when it came through review; with *signed* only when its
     commit and its tag are signed by somebody whom `allowed_signers` lists. *rollback* "direct" lets a version that was
-    there before return without any of this but the signatures.
+    there before return without any of this but the signatures. *faults* are those of the file that concern the stage.
     """
 
     name: str
@@ -56,11 +56,15 @@ class StageRule:
     rollback: str = ""
     gates: tuple[GateRule, ...] = ()
     extra: Mapping[str, Any] = field(default_factory=dict)
+    faults: tuple[Problem, ...] = ()
 
 
 @dataclass(frozen=True)
 class RegistryRecord:
-    """`gitmodel.toml`: the format's version, the artifact store's URL, other *stores* by name, the exclusive stages."""
+    """`gitmodel.toml`: the format's version, the artifact store's URL, other *stores* by name, the exclusive stages.
+
+    *faults* are what is wrong with the stages of the file that it was read from; see `stage_rules`.
+    """
 
     format: str = f"{OLDEST_FORMAT[0]}.{OLDEST_FORMAT[1]}"
     store: str | None = None
@@ -69,6 +73,7 @@ class RegistryRecord:
     runs: RunRules | None = None
     code: CodeRules | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    faults: tuple[Problem, ...] = ()
 
     @property
     def newer(self) -> bool:
@@ -353,7 +358,7 @@ _GATE_RULE = Schema(
         Key("message", codec.text),
     ),
 )
-_STAGE_RULE = Schema(
+STAGE_RULE = Schema(
     StageRule,
     (
         Key("name", _name, required=True),
@@ -401,7 +406,7 @@ REGISTRY = Schema(
         Key("format", _matching(r"[0-9]{1,4}\.[0-9]{1,4}", "MAJOR.MINOR"), required=True),
         Key("store", codec.text),
         Key("stores", _stores),
-        Key("stages", required=True, schema=_STAGE_RULE, many=True),
+        Key("stages", required=True, schema=STAGE_RULE, many=True),
         Key("runs", schema=_RUN_RULES),
         Key("code", schema=_CODE_RULES),
     ),
@@ -544,17 +549,12 @@ def format_of(record: Any) -> tuple[int, int]:
     return (1, 1) if newer else OLDEST_FORMAT
 
 
-def decode_registry(data: bytes, path: str) -> RegistryRecord:
-    """`gitmodel.toml`. Raises Invalid; for a newer major format with what to upgrade."""
-    table = codec.parse_table(data, path)
-    written = table.get("format")
-    if isinstance(written, str) and format_version(written)[0] > FORMAT[0]:
-        raise Invalid(
-            f"{path}: this registry has format {written}, and this gitmodel reads up to {FORMAT[0]}.x",
-            hint="upgrade gitmodel: `pip install --upgrade gitmodel`",
-        )
-    newer = isinstance(written, str) and is_newer(written)
-    return codec.decode(REGISTRY, data, path, newer=newer)
+def encode_registry(record: RegistryRecord) -> bytes:
+    """The bytes of `gitmodel.toml`. Raises Invalid if it was read from a file that has faults: they would be lost."""
+    lost = next((fault for fault in record.faults if fault.rule != "record.unknown-key"), None)
+    if lost is not None:
+        raise Invalid(str(lost), hint="mend the file on the metadata branch, then try again")
+    return codec.encode(REGISTRY, record)
 
 
 def links_digest(artifacts: Iterable[ArtifactLink]) -> str:

@@ -21,6 +21,7 @@ from gitmodel.domain.records import (
 )
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.refs import StageRef
+from gitmodel.domain.stage_rules import decode_registry, without_rules
 from gitmodel.errors import GitModelError, Invalid, NotFound, UsageError
 
 # As paths write them; anything else in a tree is no number.
@@ -30,7 +31,7 @@ R = TypeVar("R")
 T = TypeVar("T")
 
 # Every question asks for the registry's record, and it hardly ever changes.
-_decode_registry = lru_cache(maxsize=8)(records.decode_registry)
+_decode_registry = lru_cache(maxsize=8)(decode_registry)
 
 
 class Files(Protocol):
@@ -125,9 +126,11 @@ class Change(Generic[T]):
 
 
 def read_registry(files: Files) -> RegistryRecord:
-    """The registry's own record in *files*; the default one where there is none. Raises Invalid."""
+    """The registry's own record in *files*; the default one where there are no files at all. Raises Invalid."""
     data = files.read(paths.REGISTRY)
-    return RegistryRecord() if data is None else _decode_registry(data, paths.REGISTRY)
+    if data is None:
+        return without_rules(paths.REGISTRY) if files.names("") else RegistryRecord()
+    return _decode_registry(data, paths.REGISTRY)
 
 
 def place_files(registry: RegistryRecord, ref: StageRef) -> tuple[str, ...]:

@@ -83,4 +83,4 @@ def _registry_file(snapshot: Snapshot, record: RegistryRecord) -> dict[str, byte
         record = replace(record, format=f"{needed[0]}.{needed[1]}")
     if record == snapshot.registry():
         return {}
-    return {paths.REGISTRY: codec.encode(records.REGISTRY, record)}
+    return {paths.REGISTRY: records.encode_registry(record)}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from gitmodel.domain import codec, paths, records
+from gitmodel.domain import paths, records
 from gitmodel.domain.snapshot import Snapshot
 
 
@@ -16,4 +16,4 @@ def raised_format(snapshot: Snapshot, *written: Any) -> dict[str, bytes | None]:
     if records.format_version(registry.format) >= needed:
         return {}
     raised = replace(registry, format=f"{needed[0]}.{needed[1]}")
-    return {paths.REGISTRY: codec.encode(records.REGISTRY, raised)}
+    return {paths.REGISTRY: records.encode_registry(raised)}

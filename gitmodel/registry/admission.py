@@ -78,7 +78,8 @@ def may_return(
     It was there if its history to *before* has a commit that put this version, with these artifacts, into the stage
     as the rules of that time asked.
     """
-    if before.registry().rule(ref.stage).rollback != "direct":
+    rule = before.registry().rule(ref.stage)
+    if rule.rollback != "direct" or rule.faults:
         return False
     from gitmodel.storage.log import stage_events  # who goes back to nobody does not pay for it
 

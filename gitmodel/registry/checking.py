@@ -10,7 +10,6 @@ from typing import Any
 from gitmodel import expressions
 from gitmodel.domain import codec, names, paths, records, signers
 from gitmodel.domain.codec import Problem, Schema
-from gitmodel.domain.gates import AFTER
 from gitmodel.domain.paths import RecordPath
 from gitmodel.domain.records import (
     ARCHIVED_MARKER,
@@ -21,6 +20,7 @@ from gitmodel.domain.records import (
     VersionRecord,
     links_digest,
 )
+from gitmodel.domain.snapshot import read_registry
 from gitmodel.domain.urls import holds_credentials
 from gitmodel.errors import GitModelError, Invalid, UsageError
 from gitmodel.registry.looking import every_file, files_at
@@ -43,7 +43,8 @@ RULES: Mapping[str, str] = {
     "registry.stages": "the exclusive stages have different names, and none is archived, none or latest",
     "registry.stores": "stores have names by the grammar, and no URL of a store or an artifact holds credentials",
     "registry.signers": "allowed_signers has lines that can be read, and lists somebody if a stage asks for signatures",
-    "registry.rules": "gates of a stage have different names and expressions that can be read; after names places",
+    "registry.rules": "gates of a stage have different names and expressions that can be read; after names places; no "
+    "list is empty",
     "name.grammar": "models, stages, aliases, versions and artifacts are named by the grammar of names",
     "name.case": "no two names in one place differ by case only",
     "model.record": "every model has its model.toml",
@@ -164,22 +165,16 @@ def _check_registry(files: CommitFiles) -> tuple[RegistryRecord, list[Problem]]:
         data = files.read(path)
         if data is None:
             return RegistryRecord(), [Problem(path, "", "registry.record", "is missing")]
-        written = codec.parse_table(data, path).get("format")
+        table = codec.parse_table(data, path)
+        written = table.get("format")
         newer = isinstance(written, str) and records.is_newer(written)
-        if not newer:
-            record, problems = _read(records.REGISTRY, data, path, newer=False)
-        else:
-            record, problems = records.decode_registry(data, path), []
+        record, problems = read_registry(files), codec.inspect(records.REGISTRY, table, path, newer=newer)[1]
+        if not newer and not problems:
+            problems = _read(records.REGISTRY, data, path, newer=False)[1]
     except Invalid as error:
         return RegistryRecord(), [_problem(path, error, "registry.record")]
-    if record is None:
-        return RegistryRecord(), problems
-    seen: set[str] = set()
-    for stage in record.stage_names:
-        if names.fold(stage) in names.STAGE_WORDS or names.fold(stage) in seen or stage.isdigit():
-            problems.append(Problem(path, "stages", "registry.stages", f"{stage} cannot be an exclusive stage"))
-        seen.add(names.fold(stage))
-    problems += [Problem(path, f"stages.{rule.name}", "registry.rules", fault) for rule, fault in _rule_faults(record)]
+    problems += [fault for fault in record.faults if fault.rule in ("registry.stages", "registry.rules")]
+    problems += [Problem(path, f"stages.{rule.name}", "registry.rules", fault) for rule, fault in _gate_faults(record)]
     for key, url in (("store", record.store or ""), *((f"stores.{name}", url) for name, url in record.stores.items())):
         if holds_credentials(url):
             problems.append(Problem(path, key, "registry.stores", "holds credentials"))
@@ -195,14 +190,8 @@ def _format_faults(*, registry: RegistryRecord, path: str, record: Any) -> Itera
         yield Problem(path, "", "record.format", message)
 
 
-def _rule_faults(record: RegistryRecord) -> Iterator[tuple[StageRule, str]]:
+def _gate_faults(record: RegistryRecord) -> Iterator[tuple[StageRule, str]]:
     for rule in record.stages:
-        for place in rule.after:
-            if place not in (*record.stage_names, names.ARCHIVED, names.NONE):
-                yield rule, f"after names {place!a}, which is no stage"
-        gates = [gate.name for gate in rule.gates]
-        if len(set(gates)) < len(gates) or AFTER in gates:
-            yield rule, "two gates have one name, or one is called after"
         for gate in rule.gates:
             try:
                 expressions.parse(gate.expression)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gitmodel.domain import codec, paths, records
+from gitmodel.domain import paths, records
 from gitmodel.domain.addresses import Address, is_url
 from gitmodel.domain.records import RegistryRecord
 from gitmodel.domain.snapshot import Change, Snapshot
@@ -158,7 +158,7 @@ def _record_store(repository: Repository, store: str) -> bool:
         record = snapshot.registry()
         if store in ("", record.store):
             return Change(False)
-        data = codec.encode(records.REGISTRY, replace(record, store=store))
+        data = records.encode_registry(replace(record, store=store))
         return Change(False, subject=f"Keep artifacts in {store}", files={paths.REGISTRY: data})
 
     return repository.transact(plan) if store else False

@@ -225,7 +225,7 @@ class Repository:
         if self.tip():
             return False
         files = {
-            paths.REGISTRY: codec.encode(records.REGISTRY, registry),
+            paths.REGISTRY: records.encode_registry(registry),
             "README.md": _BRANCH_README.encode(),
         }
         try:

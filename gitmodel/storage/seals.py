@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from gitmodel.domain import paths
-from gitmodel.domain.records import REGISTRY, RegistryRecord
+from gitmodel.domain.records import RegistryRecord
+from gitmodel.domain.snapshot import read_registry
 from gitmodel.errors import Invalid
 from gitmodel.storage.git import Git, GitObject
 from gitmodel.storage.objects import Commit, parse_commit, parse_tag
@@ -173,16 +174,14 @@ class Seals:
         return trusted, why
 
     def _asks(self, commit: str, stage: str) -> bool:
-        registry = self._registry(commit) if commit else None
-        return registry is not None and registry.rule(stage).signed
+        return bool(commit) and self._registry(commit).rule(stage).signed
 
     def is_asked(self, commit: str) -> bool:
         """Whether a rule in *commit* asks for signatures; rules that cannot be read do, where there are signers."""
         try:
-            registry = self._registry(commit)
+            return any(rule.signed for rule in self._registry(commit).stages)
         except Invalid:
             return bool(self._allowed(commit))
-        return registry is not None and any(rule.signed for rule in registry.stages)
 
     def _allowed(self, commit: str) -> str:
         """The list of signers in *commit*, "" if it has none. Raises Invalid for one that is no file, or too long."""
@@ -201,8 +200,8 @@ class Seals:
             return False
         return True
 
-    def _registry(self, commit: str) -> RegistryRecord | None:
-        return self._files(commit).load(paths.REGISTRY, REGISTRY, newer=True)
+    def _registry(self, commit: str) -> RegistryRecord:
+        return read_registry(self._files(commit))
 
     def _files(self, commit: str) -> CommitFiles:
         return CommitFiles(self._trees, self._commit(commit).tree)

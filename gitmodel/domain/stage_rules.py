@@ -1,0 +1,152 @@
+"""Reading `gitmodel.toml` so that a rule that is malformed, contradictory or unknown lets nothing in. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gitmodel.domain import codec, names, records
+from gitmodel.domain.codec import Problem
+from gitmodel.domain.records import FORMAT, REGISTRY, STAGE_RULE, RegistryRecord, StageRule
+from gitmodel.errors import GateRefused, Invalid
+
+# The rule `after` is listed among forced gates by this name, so no gate may have it.
+AFTER = "after"
+UNKNOWN = "record.unknown-key"
+
+
+def decode_registry(data: bytes, path: str) -> RegistryRecord:
+    """`gitmodel.toml`, with the faults of its stages in `faults`: nothing enters a stage that they concern.
+
+    Keys that this gitmodel does not know are kept, and ignored outside of stages. Raises Invalid for what is no such
+    file at all; for a newer major format with what to upgrade.
+    """
+    table = codec.parse_table(data, path)
+    written = table.get("format")
+    if isinstance(written, str) and records.format_version(written)[0] > FORMAT[0]:
+        raise Invalid(
+            f"{path}: this registry has format {written}, and this gitmodel reads up to {FORMAT[0]}.x",
+            hint="upgrade gitmodel: `pip install --upgrade gitmodel`",
+        )
+    tables = table.get("stages")
+    listed = isinstance(tables, list) and all(isinstance(item, dict) for item in tables)
+    record = codec.decode_table(REGISTRY, {**table, "stages": []} if listed else table, path, newer=True)
+    return _with_stages(record, tables if isinstance(tables, list) else [], path)
+
+
+def without_rules(path: str) -> RegistryRecord:
+    """The record of a branch that has lost its `gitmodel.toml`: the default stages, and nothing enters them."""
+    missing = (Problem(path, "", "registry.record", "is missing"),)
+    record = RegistryRecord()
+    return replace(record, stages=tuple(replace(rule, faults=missing) for rule in record.stages), faults=missing)
+
+
+def check_rules(registry: RegistryRecord, stage: str) -> None:
+    """Raises GateRefused, naming file and key, if the rules of *stage* cannot be judged."""
+    faults = registry.rule(stage).faults
+    if not faults:
+        return
+    unknown = next((fault for fault in faults if fault.rule == UNKNOWN), None)
+    raise GateRefused(
+        f"nothing can enter {stage}: {'; '.join(map(str, faults))}",
+        hint=_upgrade(registry, unknown.key) if unknown else _MEND,
+    )
+
+
+_MEND = "mend the file on the metadata branch; `git model check` names all that is wrong with it"
+
+
+def _upgrade(registry: RegistryRecord, key: str) -> str:
+    ours = f"{FORMAT[0]}.{FORMAT[1]}"
+    needed = f"format {registry.format}" if registry.newer else f"a format newer than {ours}"
+    return (
+        f"upgrade to a gitmodel that reads {needed} (this one reads {ours}): `pip install --upgrade gitmodel`; "
+        f"or remove {key}, if it is a mistake"
+    )
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """One `[[stages]]` as far as it can be read: its rule, the key it is at, and what is wrong with it."""
+
+    key: str
+    rule: StageRule
+    faults: tuple[Problem, ...]
+    named: bool
+
+
+def _with_stages(record: RegistryRecord, tables: Iterable[Mapping[str, Any]], path: str) -> RegistryRecord:
+    entries = [_entry(table, path, f"stages[{number}]") for number, table in enumerate(tables)]
+    named = {names.fold(entry.rule.name): entry for entry in reversed(entries) if entry.named}
+    places = (*(entry.rule.name for entry in named.values()), names.ARCHIVED, names.NONE)
+    entries = [
+        replace(entry, faults=(*entry.faults, *_contradictions(entry, named, places, path))) for entry in entries
+    ]
+    # A stage that is listed twice is under the rules of both, one whose name cannot be read may be any of them.
+    nameless = [entry for entry in entries if not entry.named]
+    stages: dict[str, StageRule] = {}
+    for entry in entries:
+        same = [other for other in entries if other.named and _same(entry, other)]
+        if entry.named:
+            stages[entry.rule.name] = _together(entry.rule, [*same, *nameless])
+    faults = tuple(fault for entry in entries for fault in entry.faults)
+    return replace(record, stages=tuple(stages.values()), faults=faults)
+
+
+def _entry(table: Mapping[str, Any], path: str, key: str) -> _Entry:
+    inspected = codec.inspect(STAGE_RULE, table, path, newer=True, within=f"{key}.")
+    problems = inspected[1]
+    name = table.get("name")
+    named = isinstance(name, str) and names.fault_in(name) is None
+    if named and (names.fold(str(name)) in names.STAGE_WORDS or str(name).isdigit()):
+        named = False
+        problems.append(Problem(path, f"{key}.name", "registry.stages", f"{name} cannot be an exclusive stage"))
+    # what cannot be read of these two asks for the stricter
+    proposal_only, signed = (table.get(word, False) is not False for word in ("proposal_only", "signed"))
+    rule = inspected[0] or StageRule(str(name) if named else "", proposal_only=proposal_only, signed=signed)
+    problems += _unknown(rule, path, key)
+    for word in ("after", "gates"):
+        if table.get(word) == []:
+            message = "is an empty list, which could mean all or nothing: leave it out, or list something"
+            problems.append(Problem(path, f"{key}.{word}", "registry.rules", message))
+    return _Entry(key, rule, tuple(problems), named)
+
+
+def _unknown(rule: StageRule, path: str, key: str) -> Iterable[Problem]:
+    keys = [f"{key}.{codec.shown(word)}" for word in rule.extra]
+    for number, gate in enumerate(rule.gates):
+        keys += [f"{key}.gates[{number}].{codec.shown(word)}" for word in gate.extra]
+    return [Problem(path, word, UNKNOWN, "is a rule that this gitmodel does not know") for word in keys]
+
+
+def _contradictions(
+    entry: _Entry, named: Mapping[str, _Entry], places: tuple[str, ...], path: str
+) -> Iterable[Problem]:
+    """What is wrong with *entry* beside the others of the list."""
+    first = named.get(names.fold(entry.rule.name)) if entry.named else None
+    if first is not None and first.key != entry.key:
+        message = f"{entry.rule.name} is listed already, as {first.key}: keep one of the two"
+        yield Problem(path, f"{entry.key}.name", "registry.stages", message)
+    for place in entry.rule.after:
+        if place not in places:
+            message = f"names {place!a}, which is no stage: the places are {', '.join(places)}"
+            yield Problem(path, f"{entry.key}.after", "registry.rules", message)
+    gates = [names.fold(gate.name) for gate in entry.rule.gates]
+    if len(set(gates)) < len(gates) or AFTER in gates:
+        message = "two gates have one name, or one is called after: give each a name of its own"
+        yield Problem(path, f"{entry.key}.gates", "registry.rules", message)
+
+
+def _same(entry: _Entry, other: _Entry) -> bool:
+    return names.fold(entry.rule.name) == names.fold(other.rule.name)
+
+
+def _together(rule: StageRule, entries: list[_Entry]) -> StageRule:
+    """*rule* under what all *entries* ask for and with the faults of all."""
+    return replace(
+        rule,
+        proposal_only=any(entry.rule.proposal_only for entry in entries),
+        signed=any(entry.rule.signed for entry in entries),
+        faults=tuple(fault for entry in entries for fault in entry.faults),
+    )

@@ -1,0 +1,187 @@
+"""Rules of gitmodel.toml that are malformed, contradictory or unknown: nothing enters a stage that they concern."""
+
+import os
+import subprocess
+import sys
+
+import editing
+import pytest
+from test_gates import GOOD, merge, stage_text
+
+from gitmodel import Client
+from gitmodel.errors import GateRefused, GitModelError, Refused
+from gitmodel.registry.checking import check
+
+HEAD = 'format = "1.0"\n\n[[stages]]\nname = "staging"\n\n'
+PRODUCTION = '[[stages]]\nname = "production"\n'
+STAGE = "models/iris/stages/production.toml"
+
+# What follows `staging` in gitmodel.toml, and the key and the words of the refusal.
+BROKEN = {
+    "a stage listed twice, the first with a gate": (f"{PRODUCTION}\n{GOOD}\n{PRODUCTION}", "stages[2].name", "already"),
+    "a stage listed twice, the second with a gate": (
+        f"{PRODUCTION}\n{PRODUCTION}\n{GOOD}",
+        "stages[2].name",
+        "already",
+    ),
+    "a stage listed in another case": (
+        f'{PRODUCTION}\n[[stages]]\nname = "Production"\n\n{GOOD}',
+        "stages[2].name",
+        "already",
+    ),
+    "after as text": (f'{PRODUCTION}after = "staging"\n', "stages[1].after", "takes an array"),
+    "an empty after": (f"{PRODUCTION}after = []\n", "stages[1].after", "empty list"),
+    "after in another case": (f'{PRODUCTION}after = [\n    "Staging",\n]\n', "stages[1].after", "no stage"),
+    "after with an unknown place beside a known one": (
+        f'{PRODUCTION}after = [\n    "none",\n    "stagin",\n]\n',
+        "stages[1].after",
+        "no stage",
+    ),
+    "after twice the same": (f'{PRODUCTION}after = [\n    "none",\n    "none",\n]\n', "stages[1].after", "sorted"),
+    "an empty list of gates": (f"{PRODUCTION}gates = []\n", "stages[1].gates", "empty list"),
+    "gates as text": (f'{PRODUCTION}gates = "good"\n', "stages[1].gates", "array of tables"),
+    "a gate without an expression": (
+        f'{PRODUCTION}\n[[stages.gates]]\nname = "good"\n',
+        "gates[0].expression",
+        "missing",
+    ),
+    "a gate whose expression is a number": (
+        f'{PRODUCTION}\n[[stages.gates]]\nname = "good"\nexpression = 1\n',
+        "gates[0].expression",
+        "takes text",
+    ),
+    "two gates of one name": (f"{PRODUCTION}\n{GOOD}\n{GOOD}", "stages[1].gates", "one name"),
+    "two gates of one name in two cases": (
+        f"{PRODUCTION}\n{GOOD}\n{GOOD.replace('good', 'Good')}",
+        "stages[1].gates",
+        "one name",
+    ),
+    "a gate called after": (f"{PRODUCTION}\n{GOOD.replace('good', 'after')}", "stages[1].gates", "called after"),
+    "proposal_only as text": (f'{PRODUCTION}proposal_only = "no"\n', "stages[1].proposal_only", "true or false"),
+    "signed as a number": (f"{PRODUCTION}signed = 0\n", "stages[1].signed", "true or false"),
+    "rollback of another word": (f'{PRODUCTION}rollback = "Direct"\n', "stages[1].rollback", "direct"),
+    "a name of another type": (f"{PRODUCTION}\n[[stages]]\nname = 7\n", "stages[2].name", "takes text"),
+    "an entry without a name": (f"{PRODUCTION}\n[[stages]]\nproposal_only = true\n", "stages[2].name", "missing"),
+    "a name that is no name": (f'{PRODUCTION}\n[[stages]]\nname = "production "\n', "stages[2].name", "takes a name"),
+    "a word that no stage can have": (f'{PRODUCTION}\n[[stages]]\nname = "Latest"\n', "stages[2].name", "cannot be"),
+    "a key that is not known": (f"{PRODUCTION}quorum = 2\n", "stages[1].quorum", "does not know"),
+    "a known key in another case": (f"{PRODUCTION}Proposal_only = true\n", "stages[1].Proposal_only", "does not know"),
+    "a key of a gate that is not known": (
+        f"{PRODUCTION}\n{GOOD}severity = 1\n",
+        "stages[1].gates[0].severity",
+        "does not know",
+    ),
+    "the singular of gates": (
+        f"{PRODUCTION}\n{GOOD.replace('stages.gates', 'stages.gate')}",
+        "stages[1].gate",
+        "does not know",
+    ),
+}
+
+
+def run(folder, *words):
+    done = subprocess.run(
+        [sys.executable, "-m", "gitmodel", *words], cwd=folder, capture_output=True, text=True, env={**os.environ}
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def client(code_repo):
+    with Client(code_repo) as client:
+        model = client.register_model("iris")
+        for accuracy in (0.8, 0.91, 0.95):
+            model.create_version(metadata={"accuracy": accuracy})
+        model.get_version(2).set_stage("production")
+        yield client
+
+
+@pytest.mark.parametrize("case", BROKEN)
+def test_nothing_enters_the_stage_and_the_refusal_names_file_and_key(client, case):
+    text, key, words = BROKEN[case]
+    repo = client.repository.common_dir
+    iris = client.get_model("iris")
+    recorded = stage_text(iris, 3)
+    editing.edit(repo, {"gitmodel.toml": HEAD + text})
+    before = editing.state(repo)
+    for force in (False, True):
+        with pytest.raises(GateRefused, match=rf"(?s)gitmodel.toml, key .*\b.*({words})") as caught:
+            iris.get_version(3).set_stage("production", force=force, reason="now")
+        assert key in caught.value.message
+        assert caught.value.hint
+    with pytest.raises(Refused):
+        client.propose(("iris@3", "production"), force=True, reason="now")
+    assert editing.state(repo) == before
+    if "signed" not in case:
+        assert client.get_version("iris@production").number == 2
+    assert any(problem.path == "gitmodel.toml" for problem in check(client.repository))
+    # and what was recorded under such rules is not put in force
+    merge(repo, {STAGE: recorded})
+    applied = client.apply()
+    assert not applied.changes
+    assert ("gitmodel.toml" if "signed" not in case else "is not signed") in applied.refused[0][1]
+
+
+def test_a_stage_that_the_fault_does_not_concern_is_entered(client):
+    editing.edit(client.repository.common_dir, {"gitmodel.toml": f"{HEAD}{PRODUCTION}quorum = 2\n"})
+    client.get_model("iris").get_version(3).set_stage("staging")
+    assert client.get_version("iris@staging").number == 3
+
+
+@pytest.mark.parametrize("format", ["1.0", "1.1", "1.7"])
+def test_an_unknown_rule_of_a_stage_stops_promotions_whatever_the_format_says(client, code_repo, format):
+    text = f"{HEAD}{PRODUCTION}quorum = 2\n".replace("1.0", format)
+    editing.edit(client.repository.common_dir, {"gitmodel.toml": text})
+    code, out, err = run(code_repo, "promote", "iris@3", "production")
+    assert (code, out) == (6, "")
+    assert "stages[1].quorum" in err
+    assert "upgrade" in err
+    assert (format if format == "1.7" else "newer than 1.") in err
+    rules = [problem.rule for problem in check(client.repository)]
+    assert rules == ([] if format == "1.7" else ["record.unknown-key"])
+
+
+@pytest.mark.parametrize("format", ["1.0", "1.1", "1.7"])
+def test_an_unknown_key_outside_of_the_stages_stops_nothing(client, format):
+    text = f"{HEAD.replace('1.0', format)}{PRODUCTION}".replace("[[stages]]", 'colour = "red"\n\n[[stages]]', 1)
+    editing.edit(client.repository.common_dir, {"gitmodel.toml": f"{text}\n[runs]\nkeep = 3\n\n[review]\nby = 2\n"})
+    client.get_model("iris").get_version(3).set_stage("production")
+    assert client.get_version("iris@production").number == 3
+    client.get_model("iris").create_version()
+    assert "record.type" not in [problem.rule for problem in check(client.repository)]
+
+
+def test_a_branch_that_lost_its_rules_takes_no_promotion(client, code_repo):
+    editing.edit(code_repo, {"gitmodel.toml": None})
+    with pytest.raises(GitModelError, match=r"gitmodel\.toml.*is missing"):
+        client.get_model("iris").get_version(3).set_stage("production")
+    assert client.get_version("iris@production").number == 2
+
+
+def test_a_file_with_faults_is_never_written_over(client, tmp_path):
+    editing.edit(client.repository.common_dir, {"gitmodel.toml": HEAD + BROKEN["an empty after"][0]})
+    before = editing.state(client.repository.common_dir)
+    with pytest.raises(GitModelError, match="empty list"):
+        client.add_store("other", (tmp_path / "other").as_uri())
+    assert editing.state(client.repository.common_dir) == before
+
+
+def test_a_direct_rollback_is_refused_as_well(client):
+    iris = client.get_model("iris")
+    iris.get_version(3).set_stage("production")
+    text = f'{HEAD}{PRODUCTION}rollback = "direct"\nquorum = 2\n'
+    editing.edit(client.repository.common_dir, {"gitmodel.toml": text})
+    with pytest.raises(GateRefused, match="quorum"):
+        iris.rollback("production")
+
+
+def test_check_of_a_change_names_it_and_json_too(client, code_repo):
+    repo = client.repository.common_dir
+    editing.edit(repo, {"gitmodel.toml": f"{HEAD}{PRODUCTION}quorum = 2\n"})
+    editing.run(repo, "update-ref", "refs/heads/topic", editing.BRANCH)
+    editing.edit(repo, {STAGE: stage_text(client.get_model("iris"), 3)}, onto="refs/heads/topic")
+    (problem,) = client.check_between("gitmodel..topic").problems
+    assert problem.rule == "change.gate"
+    assert "quorum" in problem.message
+    code, out, err = run(code_repo, "check", "gitmodel..topic", "--format", "json")
+    assert (code, "quorum" in out) == (6, True), err
