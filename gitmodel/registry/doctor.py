@@ -16,6 +16,7 @@ from gitmodel.errors import GitModelError, Invalid, Unreachable
 from gitmodel.registry import stages
 from gitmodel.storage.checked_out import find_behind
 from gitmodel.storage.local_store import LocalStore
+from gitmodel.storage.remotes import overwriting_refspecs
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.stores import ArtifactStore, where_else
 
@@ -82,6 +83,9 @@ def _clone(repository: Repository) -> Iterator[Finding]:
     if repository.shallow:
         message = "this clone is shallow: who promoted what may lie behind its edge"
         yield Finding("shallow", message, "run `git fetch --unshallow`", grave=False)
+    for setting in overwriting_refspecs(repository):
+        message = f"{setting} has a plain `git fetch` overwrite {repository.branch}, with what was not pushed yet"
+        yield Finding("fetch", message, "run `git model push` before you fetch by git itself", grave=False)
     if repository.git.lines("for-each-ref", "--format=%(refname)", "--count=1", "refs/replace/"):
         message = "this repository has replace refs, which gitmodel does not follow and plain git does"
         yield Finding("replace", message, "run `git replace -l` to see them", grave=False)

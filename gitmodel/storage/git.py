@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
+import shlex
 import subprocess
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -21,10 +23,40 @@ ZERO = "0" * 40
 _HEX = frozenset("0123456789abcdef")
 # What locates a repository is ours to say; credentials, transport, identity and quarantine stay as inherited.
 _LOCATING = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_NAMESPACE")
+# What changes the meaning of a path that we name, and which file `git config` reads and writes.
+_REINTERPRETING = (
+    "GIT_LITERAL_PATHSPECS", "GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS", "GIT_CONFIG",
+)  # fmt: skip
+# Settings of the user that would change what git does for us, or the output that we read (`git help config`).
+_SETTINGS = (
+    "core.warnAmbiguousRefs=false",
+    "core.fsync=committed,loose-object,reference",
+    "core.fsyncMethod=fsync",
+    "core.filesRefLockTimeout=1000",
+    "core.packedRefsTimeout=3000",
+    "core.commentChar=#",
+    "trailer.separators=:",
+    "i18n.logOutputEncoding=UTF-8",
+    "color.ui=false",
+    "log.showSignature=false",
+    "log.showRoot=true",
+    "log.follow=false",
+    "log.diffMerges=first-parent",
+    "diff.orderFile=/dev/null",
+    "diff.relative=false",
+)
+# A fetch that does what its refspecs say and nothing else. Without `--refmap=` git also updates what the refspecs of
+# the remote (`remote.<name>.fetch`) name, which in a mirror is the local branch.
+FETCH = (
+    "fetch", "--refmap=", "--no-tags", "--no-prune-tags", "--no-write-fetch-head", "--no-write-commit-graph",
+    "--no-recurse-submodules",
+)  # fmt: skip
 # Requests sent before their answers are read; twice 500 ids of 41 bytes stay below what a pipe holds.
 _WINDOW = 500
 # git works ahead as far as its answers find room.
 _PIPE = 1 << 20
+# git keeps refs as files: one cannot be a file and a folder.
+_BLOCKED = re.compile(r"'(refs/[^']+)' exists; cannot create '(refs/[^']+)'")
 _DAMAGED = "run `git fsck`, then `git model doctor`"
 _WHO = 'run `git config --global user.name "Your Name"` and `git config --global user.email you@example.com`'
 
@@ -52,15 +84,33 @@ def is_id(text: str) -> bool:
 
 def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """*environ* as git shall see it."""
-    kept = {name: value for name, value in environ.items() if name not in _LOCATING}
+    dropped = {*_LOCATING, *_REINTERPRETING}
+    kept = {name: value for name, value in environ.items() if name not in dropped}
     kept.update(
         LC_ALL="C",
         GIT_TERMINAL_PROMPT="0",
         GIT_OPTIONAL_LOCKS="0",
         # With replace refs git loads packed-refs before it takes the lock, and may then compare with a stale value.
         GIT_NO_REPLACE_OBJECTS="1",
+        # grafts give commits other parents than those that they are made of
+        GIT_GRAFT_FILE=os.devnull,
     )
     return kept
+
+
+def with_settings(environ: Mapping[str, str], settings: Iterable[tuple[str, str]]) -> dict[str, str]:
+    """*environ* with more of git's configuration in it (GIT_CONFIG_COUNT in `git help config`).
+
+    It hides values from the list of processes, which a URL with a password needs.
+    """
+    changed = dict(environ)
+    count = changed.get("GIT_CONFIG_COUNT", "")
+    end = int(count) if count.isdigit() else 0
+    for key, value in settings:
+        changed[f"GIT_CONFIG_KEY_{end}"], changed[f"GIT_CONFIG_VALUE_{end}"] = key, value
+        end += 1
+    changed["GIT_CONFIG_COUNT"] = str(end)
+    return changed
 
 
 class Answer(NamedTuple):
@@ -95,14 +145,9 @@ class Git:
         return [
             "git",
             f"--git-dir={self.git_dir}",
-            "-c", "core.warnAmbiguousRefs=false",
-            # Else the output of `git log` is not what was asked for.
-            "-c", "log.showSignature=false",
-            "-c", "core.fsync=committed,loose-object,reference",
-            "-c", "core.filesRefLockTimeout=1000",
-            "-c", "core.packedRefsTimeout=3000",
+            *(word for setting in _SETTINGS for word in ("-c", setting)),
             *arguments,
-        ]  # fmt: skip
+        ]
 
     def run(
         self,
@@ -184,15 +229,19 @@ def translate(stderr: str, code: int) -> GitModelError:
     said = " ".join(line.strip() for line in stderr.splitlines() if line.strip())
     if "File exists" in said and ".lock" in said:
         return Locked(said, hint="if no git is running, run `git model doctor` to see the lock and its age")
+    if "reference broken" in said:
+        return Invalid(f"git cannot read a ref: {said}", hint="run `git fsck`, then `git model doctor`")
     if "but expected" in said or "reference already exists" in said or "unable to resolve reference" in said:
         return Moved(f"somebody moved a ref first: {said}", hint="try again")
     if "aborted by hook" in said or "hook declined" in said:
         return Refused(f"a hook of this repository refused the change: {said}", hint="see the hook's words above")
     if "inside quarantine" in said:
         return Refused(f"git lets no hook change refs during a push: {said}", hint="do it in post-receive")
-    if "exists; cannot create" in said:
-        hint = "a tag or branch of that name stands in the way: rename or delete it, or choose another name"
-        return Conflict(f"a ref cannot be made: {said}", hint=hint)
+    blocked = _BLOCKED.search(said)
+    if blocked:
+        return Conflict(
+            f"git cannot create {blocked[2]}, because {blocked[1]} exists", hint=f"type: {_way_out(blocked[1])}"
+        )
     if "dubious ownership" in said:
         return Refused(said, hint="run the `git config --global --add safe.directory` line that git names")
     for words in (
@@ -228,6 +277,14 @@ def translate(stderr: str, code: int) -> GitModelError:
             f"git was ended by signal {-code}", hint="run `git model doctor` to see what it left, then try again"
         )
     return GitError(f"git failed ({code}): {said}", hint="if git itself works here, please report this")
+
+
+def _way_out(ref: str) -> str:
+    """What a person types to take *ref* out of the way of another ref; a branch is kept under another name."""
+    kind, _, name = ref.removeprefix("refs/").partition("/")
+    if kind == "heads":
+        return f"git branch -m {shlex.quote(name)} NEW-NAME"
+    return f"git tag -d {shlex.quote(name)}" if kind == "tags" else f"git update-ref -d {shlex.quote(ref)}"
 
 
 class ObjectReader:

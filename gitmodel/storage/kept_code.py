@@ -12,7 +12,7 @@ from hashlib import sha1
 from gitmodel.domain.refs import KEPT_CODE, kept_ref
 from gitmodel.errors import Refused
 from gitmodel.storage.code_repository import SILENCE, CodeRepository, id_lines
-from gitmodel.storage.git import is_id
+from gitmodel.storage.git import FETCH, is_id
 from gitmodel.storage.notes import Notes
 
 # A push takes so many refs in one command line; git compares each of them with each ref that there is.
@@ -82,8 +82,9 @@ class KeptCode:
             some = commits if whole else commits[start : start + _REFS_AT_ONCE]
             refspecs = [f"{KEPT_CODE}*:{KEPT_CODE}*"] if whole else [f"{id}:{kept_ref(id)}" for id in some]
             answer = self._git.talk(
-                "push", "--progress", "--no-verify", "--no-follow-tags", "--end-of-options", remote, *refspecs,
-                silence=SILENCE,
+                "-c", f"remote.{remote}.mirror=false", "-c", "push.pushOption=",
+                "push", "--progress", "--no-verify", "--no-follow-tags", "--recurse-submodules=no", "--end-of-options",
+                remote, *refspecs, silence=SILENCE,
             )  # fmt: skip
             if answer.code:
                 said = " ".join(line.strip() for line in answer.stderr.splitlines() if line.strip())
@@ -98,8 +99,8 @@ class KeptCode:
             return False
         # Who has cut off history wants a commit, and not all that came before.
         depth = ("--depth=1",) if self.code.shallow else ()
-        options = ("--progress", "--no-tags", "--no-write-fetch-head", "--no-recurse-submodules", *depth)
-        self._git.talk("fetch", *options, "--end-of-options", remote, kept_ref(commit), silence=SILENCE)
+        options = ("--progress", "--no-prune", "--no-auto-maintenance", *depth)
+        self._git.talk(*FETCH, *options, "--end-of-options", remote, kept_ref(commit), silence=SILENCE)
         if not self.code.holds(commit):
             return False
         self.keep(commit)

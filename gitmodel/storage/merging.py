@@ -11,6 +11,11 @@ from gitmodel.storage.git import Git, GitError
 from gitmodel.storage.repository import Repository
 
 _FILE_MODES = ("100644", "100755")
+# A merge as a git host makes it, whatever this user's configuration and attributes say.
+_AS_HOSTS_DO = (
+    "-c", "merge.renames=true", "-c", "merge.directoryRenames=conflict", "-c", "merge.renormalize=false",
+    "-c", "merge.conflictStyle=merge", "-c", "core.attributesFile=/dev/null",
+)  # fmt: skip
 
 
 def merged_tree(repository: Repository, base: str, head: str) -> tuple[str, list[str]]:
@@ -20,7 +25,15 @@ def merged_tree(repository: Repository, base: str, head: str) -> tuple[str, list
         return repository.tags.commit(head).tree, []
     try:
         said = repository.git.run(
-            "merge-tree", "--write-tree", "--name-only", "--no-messages", "-z", base, head, answers=(0, 1)
+            *_AS_HOSTS_DO,
+            "merge-tree",
+            "--write-tree",
+            "--name-only",
+            "--no-messages",
+            "-z",
+            base,
+            head,
+            answers=(0, 1),
         )
     except GitError:
         if not shared:

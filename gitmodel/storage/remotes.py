@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gitmodel.domain.refs import REMOTES, STAGE_TAGS, StageRef
 from gitmodel.errors import Conflict, GitModelError, NotFound, Refused, Unreachable, UsageError
-from gitmodel.storage.git import Answer, is_id, translate
+from gitmodel.storage.git import FETCH, Answer, Git, is_id, translate, with_settings
 from gitmodel.storage.repository import Repository
 
 # What git says when a lease or a fast-forward fails, here or at the other side: somebody pushed first.
@@ -23,6 +23,9 @@ _DRAGGED = re.compile(r"atomic push fail")
 # A server that lives says something every few seconds (`receive.keepAlive`), but a hook of it may think for a while.
 _SILENCE = 120.0
 _HOW_LONG = "run `git config gitmodel.silence 120`"
+# What says how a remote is reached by a push, and the remote that has nothing else.
+_REACHING = ("url", "pushurl", "proxy", "proxyauthmethod", "receivepack", "vcs")
+_OUTLET = "gitmodel-push"
 _CREDENTIALS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/\s'\"]*@")
 
 
@@ -107,8 +110,8 @@ def fetch(repository: Repository, remote: str) -> RemoteState:
     branch = [f"+{repository.branch}:{incoming}", f"+{repository.branch}:refs/remotes/{remote}/{name}"] if there else []
     _ask(
         repository, remote,
-        "fetch", "--progress", "--no-tags", "--no-write-fetch-head", "--prune", "--no-recurse-submodules",
-        "--no-auto-maintenance", "--end-of-options", remote, *branch, f"+{STAGE_TAGS}*:{tags_prefix(remote)}*",
+        *FETCH, "--progress", "--prune", "--no-auto-maintenance", "--end-of-options", remote, *branch,
+        f"+{STAGE_TAGS}*:{tags_prefix(remote)}*",
     )  # fmt: skip
     repository.reader.close()
     tip = _id(repository, incoming) if there else ""
@@ -142,10 +145,12 @@ def push(
     unthinned = ["--no-thin"] if repository.url else []
     leases = [f"--force-with-lease={ref}:{old}" for ref, (_, old) in moves.items()]
     refspecs = [f"{new}:{ref}" for ref, (new, _) in moves.items()]
-    answer = talk(
-        repository,
+    answer = _outlet(repository.git, remote).talk(
+        # of the push options of the user's own, none
+        "-c", "push.pushOption=",
         "push", "--progress", "--atomic", "--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no",
-        *unthinned, *leases, *(f"--push-option={option}" for option in options), "--end-of-options", remote, *refspecs,
+        *unthinned, *leases, *(f"--push-option={option}" for option in options), "--end-of-options", _OUTLET, *refspecs,
+        silence=_silence(repository),
     )  # fmt: skip
     if options and answer.code and "does not support push options" in answer.stderr:
         return push(repository, remote, moves)
@@ -187,6 +192,20 @@ def move_copies(repository: Repository, remote: str, moves: Mapping[str, tuple[s
     repository.git.run("update-ref", "--stdin", input="".join(lines).encode())
 
 
+def overwriting_refspecs(repository: Repository) -> list[str]:
+    """The settings, as `remote.NAME.fetch = REFSPEC`, by which a plain `git fetch` moves the metadata branch here."""
+    found = repository.git.run("config", "-z", "--get-regexp", r"^remote\..*\.fetch$", answers=(0, 1))
+    entries = (entry.partition("\n") for entry in found.decode("utf-8", "surrogateescape").split("\0") if entry)
+    return [f"{key} = {refspec}" for key, _, refspec in entries if _writes(refspec, repository.branch)]
+
+
+def _writes(refspec: str, ref: str) -> bool:
+    """Whether a fetch by *refspec* writes *ref* here."""
+    target = refspec.removeprefix("+").partition(":")[2]
+    before, star, after = target.partition("*")
+    return target == ref or (bool(star) and ref.startswith(before) and ref.endswith(after))
+
+
 def without_secrets(text: str) -> str:
     """*text* with user names and passwords taken out of the URLs in it.
 
@@ -198,6 +217,26 @@ def without_secrets(text: str) -> str:
 
 def talk(repository: Repository, *arguments: str) -> Answer:
     """What git and the other side said to each other; it is over when nothing was heard for `gitmodel.silence`."""
+    return repository.git.talk(*arguments, silence=_silence(repository))
+
+
+def _outlet(git: Git, remote: str) -> Git:
+    """A git that knows a remote `_OUTLET`, which is where *remote* pushes to and has no other setting of it.
+
+    By the fetch refspecs of a remote a push updates local refs as well, with no regard to what they are by then: in a
+    mirror it would undo a commit that was made here meanwhile. `remote.<name>.mirror` refuses refspecs.
+    """
+    found = git.run("config", "-z", "--get-regexp", r"^remote\.", answers=(0, 1)).decode("utf-8", "surrogateescape")
+    entries = (entry.partition("\n") for entry in found.split("\0"))
+    names = {f"remote.{remote}.{part}": f"remote.{_OUTLET}.{part}" for part in _REACHING}
+    settings = [(names[key], value) for key, _, value in entries if key in names]
+    if not any(key.endswith(".url") for key, _ in settings):
+        settings.append((f"remote.{_OUTLET}.url", remote))  # git takes the name for the address then
+    return replace(git, environ=with_settings(git.environ, settings))
+
+
+def _silence(repository: Repository) -> float:
+    """For how many seconds the other side may be silent. Raises UsageError."""
     asked = repository.config.get("gitmodel.silence", "")
     try:
         silence = float(asked) if asked else _SILENCE
@@ -205,7 +244,7 @@ def talk(repository: Repository, *arguments: str) -> Answer:
         silence = 0.0
     if silence <= 0:
         raise UsageError(f"gitmodel.silence is {asked!a}, not a number of seconds", hint=_HOW_LONG)
-    return repository.git.talk(*arguments, silence=silence)
+    return silence
 
 
 def _ask(repository: Repository, remote: str, *arguments: str) -> str:
@@ -218,8 +257,16 @@ def _ask(repository: Repository, remote: str, *arguments: str) -> str:
 def unreachable(remote: str, verb: str, answer: Answer) -> GitModelError:
     """The error that git's *answer* stands for, when *remote* could not be fetched or pushed to."""
     said = _words(answer, [])
-    if "cannot lock ref" in said and "Unable to create" in said:
-        return translate(answer.stderr, answer.code)
+    here = "\n".join(line for line in answer.stderr.splitlines() if not line.startswith("remote:"))
+    error = translate(here, answer.code)
+    if isinstance(error, (Conflict, Refused)):  # a ref of this repository, a hook of it, whom git trusts
+        return error
+    if "does not support --atomic" in said:
+        return Refused(
+            f"{remote} cannot be {verb}: {said}",
+            hint="branch and tags are pushed all or nothing: the server needs git 2.4 or newer, and "
+            "`receive.advertiseAtomic` must not be false there",
+        )
     return Unreachable(f"{remote} cannot be {verb}: {said}", hint="try again when it can be reached")
 
 

@@ -19,6 +19,7 @@ from gitmodel.domain.snapshot import Change, NoTags, Snapshot, place_at
 from gitmodel.domain.stages import leftovers
 from gitmodel.errors import Conflict, GitModelError, Invalid, Refused, Unreachable, Unsigned
 from gitmodel.storage.git import (
+    FETCH,
     ZERO,
     Git,
     GitError,
@@ -409,7 +410,8 @@ class Repository:
             if answer:
                 tracking = f"refs/remotes/{remote}/{name}"
                 refspecs = (f"+{self.branch}:{tracking}", f"+{STAGE_TAGS}*:{STAGE_TAGS}*")
-                self.git.run("fetch", "--quiet", "--no-tags", "--end-of-options", remote, *refspecs)
+                quietly = ("--quiet", "--no-prune", "--no-auto-maintenance")
+                self.git.run(*FETCH, *quietly, "--end-of-options", remote, *refspecs)
                 return self.tip()
         return ""
 

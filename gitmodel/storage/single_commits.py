@@ -11,7 +11,7 @@ from gitmodel.domain.references import VersionRef
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot, StageTag
 from gitmodel.storage import remotes
-from gitmodel.storage.git import is_id
+from gitmodel.storage.git import FETCH, is_id
 from gitmodel.storage.promised import PromisedFiles, PromisedTrees
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.stage_tags import FrozenTags, target_of
@@ -122,8 +122,7 @@ class SingleCommits:
             if not self._has(ref, id):
                 answer = remotes.talk(
                     self._single, 
-                    "fetch", "--progress", "--depth=1", FILTER, "--no-tags", "--no-write-fetch-head",
-                    "--no-recurse-submodules", "--end-of-options", REMOTE, id,
+                    *FETCH, "--progress", "--no-prune", "--depth=1", FILTER, "--end-of-options", REMOTE, id,
                 )  # fmt: skip
                 if answer.code:
                     raise self._cache.out_of_reach(remotes.unreachable(called, "fetched", answer), question)

@@ -15,9 +15,10 @@ from typing import NamedTuple
 from gitmodel.domain.addresses import Address, Terms
 from gitmodel.errors import Conflict, GitModelError, Unreachable
 from gitmodel.storage import git as git_process
-from gitmodel.storage.git import Git, clean_environment
+from gitmodel.storage.git import Git, clean_environment, with_settings
 
-REMOTE = "origin"
+# The remote of the cache; no user has settings for one of this name (`git config --global remote.origin...`).
+REMOTE = "gitmodel"
 # Of the whole branch with its history, and of single commits.
 BRANCH, SINGLE = "branch.git", "single.git"
 # What the questions are called: of everything, of the branch alone, and of proposals.
@@ -169,7 +170,18 @@ class UrlCache:
             self.folder.mkdir(exist_ok=True)
             (self.folder / "url").write_text(f"{self._address.shown}\n", encoding="utf-8")
         git_process.run(
-            ["git", "init", "--quiet", "--bare", "--template=", "--object-format=sha1", str(aside)], self._environ
+            [
+                "git",
+                "-c",
+                "init.defaultRefFormat=files",
+                "init",
+                "--quiet",
+                "--bare",
+                "--template=",
+                "--object-format=sha1",
+                str(aside),
+            ],
+            self._environ,
         )
         with _writing(path):
             shutil.rmtree(path, ignore_errors=True)
@@ -213,12 +225,7 @@ def _environment(address: Address, environ: Mapping[str, str]) -> dict[str, str]
         "maintenance.autoDetach": "false",
     }
     clean = clean_environment({name: value for name, value in environ.items() if name not in _OBJECTS})
-    count = clean.get("GIT_CONFIG_COUNT", "")
-    begin = int(count) if count.isdigit() else 0
-    for number, (key, value) in enumerate(given.items(), begin):
-        clean[f"GIT_CONFIG_KEY_{number}"], clean[f"GIT_CONFIG_VALUE_{number}"] = key, value
-    clean["GIT_CONFIG_COUNT"] = str(begin + len(given))
-    return clean
+    return with_settings(clean, given.items())
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from gitmodel.domain.refs import DEFAULT_BRANCH, PROPOSALS, STAGE_TAGS, StageRef
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable
 from gitmodel.storage import remotes
-from gitmodel.storage.git import ZERO, Answer, Git, GitError, Locked, Moved, check_git
+from gitmodel.storage.git import FETCH, ZERO, Answer, Git, GitError, Locked, Moved, check_git
 from gitmodel.storage.objects import NewObject
 from gitmodel.storage.opening import checked_branch, read_config
 from gitmodel.storage.promised import PromisedFiles, PromisedTrees
@@ -199,8 +199,7 @@ class UrlRepository(Repository):
 
     def _ask_for(self, *refspecs: str) -> str:
         answer = remotes.talk(
-            self, "fetch", "--progress", "--atomic", "--prune", FILTER, "--no-tags", "--no-write-fetch-head",
-            "--no-recurse-submodules", "--end-of-options", REMOTE, *refspecs,
+            self, *FETCH, "--progress", "--atomic", "--prune", FILTER, "--end-of-options", REMOTE, *refspecs,
         )  # fmt: skip
         if answer.code and f"couldn't find remote ref {self.branch}" in answer.stderr:
             return "gone"
@@ -215,8 +214,8 @@ class UrlRepository(Repository):
         self._cache.refuse_offline("the list of proposals")
         with self._cache.lock():
             answer = remotes.talk(
-                self, "fetch", "--progress", "--prune", FILTER, "--no-tags", "--no-write-fetch-head",
-                "--no-recurse-submodules", "--end-of-options", REMOTE, f"+{PROPOSALS}*:{PROPOSALS}*",
+                self, *FETCH, "--progress", "--prune", FILTER, "--end-of-options", REMOTE,
+                f"+{PROPOSALS}*:{PROPOSALS}*",
             )  # fmt: skip
             if answer.code:
                 raise self._cache.out_of_reach(remotes.unreachable(self.url, "fetched", answer), PROPOSED)
@@ -243,9 +242,8 @@ class UrlRepository(Repository):
             for begin in range(0, len(ids), _MOST):
                 # as git itself fetches what it comes to miss (promisor-remote.c), but many at once
                 answer = remotes.talk(
-                    repository, "-c", "fetch.negotiationAlgorithm=noop", "fetch", "--progress", FILTER, "--no-tags",
-                    "--no-write-fetch-head", "--no-recurse-submodules", "--end-of-options", REMOTE,
-                    *ids[begin : begin + _MOST],
+                    repository, "-c", "fetch.negotiationAlgorithm=noop", *FETCH, "--progress", "--no-prune",
+                    FILTER, "--end-of-options", REMOTE, *ids[begin : begin + _MOST],
                 )  # fmt: skip
                 if answer.code and "unadvertised object" in answer.stderr:
                     answer = self._fetch_unfiltered(repository)
@@ -260,9 +258,8 @@ class UrlRepository(Repository):
         refs = repository.git.lines("for-each-ref", "--format=%(refname)", self.branch, STAGE_TAGS)
         depth = ["--depth=1"] if repository is self._single else []
         return remotes.talk(
-            repository, "fetch", "--progress", "--refetch", "--no-filter", *depth, "--no-tags",
-            "--no-write-fetch-head", "--no-recurse-submodules", "--end-of-options", REMOTE,
-            *(f"+{ref}:{ref}" for ref in refs),
+            repository, *FETCH, "--progress", "--no-prune", "--refetch", "--no-filter", *depth,
+            "--end-of-options", REMOTE, *(f"+{ref}:{ref}" for ref in refs),
         )  # fmt: skip
 
     # Writing

@@ -41,12 +41,13 @@ def clone(url: str, folder: Path | None, *, environ: Mapping[str, str]) -> Path:
     target = folder or Path(folder_of(url))
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(f"{target} is there already", hint="name another folder: `git model clone URL DIR`")
+    clean = clean_environment(environ)
+    named = git.run(["git", "config", "--get", "clone.defaultRemoteName"], clean, answers=(0, 1)).decode().strip()
+    remote = named or "origin"
+    options = ("--quiet", f"--origin={remote}", "--no-recurse-submodules", "--end-of-options")
     try:
         # nothing of what is cloned is run: no hooks, no submodules
-        git.run(
-            ["git", *SILENT_HTTP, "clone", "--quiet", "--no-recurse-submodules", "--end-of-options", url, str(target)],
-            clean_environment(environ),
-        )
+        git.run(["git", *SILENT_HTTP, "clone", *options, url, str(target)], clean)
     except GitModelError as error:
         raise Unreachable(
             f"{remotes.without_secrets(url)} cannot be cloned: {remotes.without_secrets(error.message)}",
@@ -54,7 +55,7 @@ def clone(url: str, folder: Path | None, *, environ: Mapping[str, str]) -> Path:
         ) from None
     repository = open_repository(target, environ=environ)
     try:
-        pull(repository, "origin")
+        pull(repository, remote)
     finally:
         repository.close()
     return target

@@ -20,6 +20,7 @@ from gitmodel.registry import admission
 from gitmodel.registry.stages import plan_rollback
 from gitmodel.registry.writer import plan_together
 from gitmodel.storage import pull_requests, remotes
+from gitmodel.storage.git import FETCH
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.url_cache import REMOTE
 from gitmodel.teams import plan_texts
@@ -279,8 +280,8 @@ def _fetch_proposals(repository: Repository, remote: str) -> Iterator[tuple[str,
     copies = f"refs/gitmodel/remotes/{remote}/propose/"
     try:
         repository.git.run(
-            "fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--prune", "--no-recurse-submodules",
-            "--no-auto-maintenance", "--end-of-options", remote, f"+{PROPOSALS}*:{copies}*",
+            *FETCH, "--quiet", "--prune", "--no-auto-maintenance", "--end-of-options", remote,
+            f"+{PROPOSALS}*:{copies}*",
         )  # fmt: skip
     except GitModelError as error:
         said = remotes.without_secrets(error.message)

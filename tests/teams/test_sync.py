@@ -472,7 +472,7 @@ def test_a_push_that_was_overtaken_pulls_replays_and_tries_again(team, ada, bob,
             overtaken.append(1)
             ada.get_model("iris").create_version()
             ada.push()
-        real(repository, remote, moves)
+        return real(repository, remote, moves)
 
     monkeypatch.setattr(remotes, "push", push)
     bob.get_model("iris").create_version(metadata={"bob": True})

@@ -1,0 +1,182 @@
+"""Settings of git that a user may have: none changes what gitmodel fetches, pushes, records or reads."""
+
+import subprocess
+import sys
+
+import pytest
+from teamwork import assert_sound, refs, source
+
+from gitmodel import Client, Refused
+
+MIRROR = ["remote.origin.fetch=+refs/*:refs/*", "remote.origin.mirror=true"]
+SETTINGS = {
+    "mirror": MIRROR,
+    "heads": ["remote.origin.fetch=+refs/heads/*:refs/heads/*"],
+    "branch": ["remote.origin.fetch=+refs/heads/gitmodel:refs/heads/gitmodel"],
+    "tags": ["remote.origin.fetch=+refs/tags/*:refs/tags/*"],
+    "prune": ["fetch.prune=true", "fetch.pruneTags=true", "remote.origin.prune=true", "remote.origin.pruneTags=true"],
+    "pruned mirror": [*MIRROR, "fetch.prune=true", "remote.origin.prune=true"],
+    "fetch": [
+        "remote.origin.tagOpt=--tags", "fetch.recurseSubmodules=true", "submodule.recurse=true", "fetch.all=true",
+        "fetch.writeCommitGraph=true", "fetch.output=compact", "fetch.showForcedUpdates=false", "fetch.parallel=0",
+        "fetch.fsckObjects=true", "transfer.fsckObjects=true", "fetch.negotiationAlgorithm=skipping",
+    ],
+    "push": [
+        "push.default=nothing", "push.followTags=true", "push.pushOption=ci.skip", "push.recurseSubmodules=only",
+        "push.useForceIfIncludes=true", "push.negotiate=true", "push.autoSetupRemote=true",
+        "remote.origin.push=+refs/heads/*:refs/heads/*", "remote.pushDefault=elsewhere",
+        "branch.gitmodel.pushRemote=elsewhere", "branch.gitmodel.remote=elsewhere",
+    ],
+    "log": [
+        "log.follow=true", "log.diffMerges=off", "log.showRoot=false", "log.showSignature=true", "log.decorate=full",
+        "log.abbrevCommit=true", "log.date=relative", "log.mailmap=true", "format.pretty=fuller",
+        "i18n.logOutputEncoding=UTF-16", "i18n.commitEncoding=ISO-8859-1",
+    ],
+    "diff": [
+        "diff.orderFile=/nonexistent", "diff.renames=copies", "diff.noprefix=true", "diff.relative=true",
+        "diff.external=false", "diff.ignoreSubmodules=all", "diff.submodule=log", "core.quotePath=true",
+    ],
+    "merge": ["merge.renames=false", "merge.renormalize=true", "merge.conflictStyle=diff3", "core.attributesFile=../a"],
+    "text": ["core.commentChar=T", "trailer.separators=#", "core.autocrlf=true", "core.abbrev=4", "core.pager=false"],
+    "shown": ["color.ui=always", "color.diff=always", "color.branch=always", "column.ui=always", "pager.log=true"],
+    "refs": ["core.logAllRefUpdates=always", "core.warnAmbiguousRefs=true", "core.fsyncMethod=writeout-only"],
+    "objects": ["gc.auto=1", "gc.autoDetach=false", "maintenance.auto=true", "core.compression=0"],
+}  # fmt: skip
+
+
+def set_all(folder, settings):
+    """Give the repository at *folder* the *settings*; a fetch refspec replaces the one that is there."""
+    for setting in settings:
+        key, _, value = setting.partition("=")
+        replacing = ["--replace-all"] if key.endswith(".fetch") else []
+        subprocess.run(["git", "-C", str(folder), "config", *replacing, key, value], check=True)
+
+
+@pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
+def test_no_setting_changes_what_push_pull_and_apply_do(team, ada, bob, bare, settings):
+    (team.folder / "a").write_text("*.toml merge=union\n")
+    set_all(team.folder / "ada", settings)
+    ada = team.open("ada")
+    bob.get_model("iris").create_version("bobs", data={"train": source(team, "bob")})
+    bob.push()
+    ada.get_model("iris").create_version("adas", data={"train": source(team, "ada")})
+    ada.pull()
+    assert [version.name for version in ada.get_model("iris").versions] == [None, None, None, "bobs", "adas"]
+    ada.apply(push=True)
+    assert ada.get_version("iris@adas").number == 5
+    ada.push()
+    ada.get_version("iris@adas").set_stage("staging")
+    ada.get_version("iris@1").add_alias("baseline")
+    ada.get_model("iris").rename("flower")
+    ada.push()
+    bob.pull()
+    assert refs(team.folder / "ada") == refs(team.folder / "bob") == refs(bare)
+    assert [version.name for version in bob.get_model("flower").versions] == [None, None, None, "bobs", "adas"]
+    assert [event.version for event in ada.get_model("flower").history("production")] == [2]
+    assert [event.version for event in ada.get_model("flower").history("staging")] == [5]
+    assert ada.check() == []
+    assert_sound(team.folder / "ada", store=team.store)
+
+
+@pytest.mark.parametrize("settings", SETTINGS.values(), ids=SETTINGS)
+def test_no_global_setting_changes_a_registry_by_url(team, ada, bare, hermetic, settings):
+    (hermetic / "a").write_text("*.toml merge=union\n")
+    for setting in settings:
+        key, _, value = setting.partition("=")
+        subprocess.run(["git", "config", "--global", key, value], check=True)
+    carol = team.by_url("carol", str(bare))
+    assert carol.get_model("iris").create_version("carols").number == 4
+    carol.get_version("iris@carols").set_stage("staging")
+    assert carol.get_version("iris@staging").name == "carols"
+    assert carol.get_version("iris@production").number == 2
+    ada = team.open("ada")
+    ada.pull()
+    assert ada.get_version("iris@staging").name == "carols"
+    assert_sound(bare)
+
+
+def test_a_commit_made_while_a_push_is_under_way_is_not_undone_in_a_mirror(team, ada, bare):
+    """By the fetch refspecs of a remote, git updates local refs after a push as well."""
+    set_all(team.folder / "ada", MIRROR)
+    hook = bare / "hooks" / "pre-receive"
+    program = (
+        f"import os\nfrom gitmodel import Client\n"
+        f"kept = ('GIT_CONFIG', 'GIT_AUTHOR', 'GIT_COMMITTER')\n"
+        f"environ = {{k: v for k, v in os.environ.items() if not k.startswith('GIT_') or k.startswith(kept)}}\n"
+        f"with Client({str(team.folder / 'ada')!r}, environ=environ) as c:\n"
+        f"    c.get_model('iris').create_version('meanwhile')\n"
+    )
+    (team.folder / "hook.py").write_text(program)
+    hook.write_text(f"#!/bin/sh\nrm -f '{hook}'\nexec {sys.executable} {team.folder / 'hook.py'} >&2\n")
+    hook.chmod(0o755)
+    ada = team.open("ada")
+    ada.get_model("iris").create_version("first")
+    ada.push()
+    assert not hook.exists()
+    assert [version.name for version in ada.get_model("iris").versions][3:] == ["first", "meanwhile"]
+    ada.push()
+    assert refs(team.folder / "ada") == refs(bare)
+
+
+def test_a_git_clone_mirror_works_as_a_clone_does(team, ada, bare):
+    subprocess.run(["git", "clone", "-q", "--mirror", str(bare), str(team.folder / "mirror")], check=True)
+    mirror = team.open("mirror")
+    mirror.get_model("iris").create_version("here")
+    mirror.push()
+    assert mirror.get_version("iris@here").number == 4
+    assert refs(bare) == refs(team.folder / "mirror")
+    mirror.get_version("iris@here").set_stage("production")
+    mirror.apply(push=True)
+    mirror.push()
+    ada.pull()
+    assert ada.get_version("iris@production").number == 4
+
+
+def test_a_clone_follows_the_users_name_for_the_remote(team, ada, bare, monkeypatch):
+    subprocess.run(["git", "config", "--global", "clone.defaultRemoteName", "upstream"], check=True)
+    from gitmodel.teams.joining import clone
+
+    folder = clone(str(bare), team.folder / "cloned", environ=team.environ("carol"))
+    with Client(folder) as carol:
+        assert carol.get_version("iris@production").number == 2
+        carol.get_model("iris").create_version("here")
+        assert carol.push().commits == 1
+
+
+def test_a_hook_that_refuses_a_ref_is_named_by_a_pull(team, ada, bob):
+    ada.get_model("iris").create_version()
+    ada.push()
+    hooks = team.folder / "hooks"
+    hooks.mkdir()
+    hook = hooks / "reference-transaction"
+    hook.write_text("#!/bin/sh\n[ $1 != prepared ] || { echo no refs today >&2; exit 1; }\n")
+    hook.chmod(0o755)
+    set_all(team.folder / "bob", [f"core.hooksPath={hooks}"])
+    before = refs(team.folder / "bob")
+    with pytest.raises(Refused, match="a hook of this repository refused"):
+        team.open("bob").pull()
+    assert refs(team.folder / "bob") == before
+
+
+@pytest.mark.parametrize(
+    "variable", ["GIT_LITERAL_PATHSPECS", "GIT_ICASE_PATHSPECS", "GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS"]
+)
+def test_variables_about_paths_change_no_history(team, ada, variable, monkeypatch):
+    monkeypatch.setenv(variable, "1")
+    with Client(team.folder / "ada") as client:
+        assert [event.version for event in client.history()] == [2]
+        assert client.check() == []
+
+
+def test_a_fetch_refspec_that_overwrites_the_branch_is_named_by_doctor(team, ada):
+    from gitmodel.registry import doctor
+
+    def found():
+        return [finding.message for finding in doctor.examine(ada.repository, None) if finding.about == "fetch"]
+
+    assert found() == []
+    set_all(team.folder / "ada", MIRROR)
+    assert found() == [
+        "remote.origin.fetch = +refs/*:refs/* has a plain `git fetch` overwrite refs/heads/gitmodel, "
+        "with what was not pushed yet"
+    ]
