@@ -23,11 +23,12 @@ from hypothesis import strategies as st
 from gitmodel.domain.digests import digest_of, hex_of
 from gitmodel.domain.manifest import HEADER, ManifestEntry, format_manifest
 from gitmodel.errors import Conflict, Invalid, NotFound, Unreachable, UsageError
-from gitmodel.storage import artifacts, local_store, stores
+from gitmodel.storage import artifacts, local_store, stores, unpacked
 from gitmodel.storage.artifacts import (
     copy_artifacts,
     get_file,
     get_folder,
+    get_member,
     keep_artifact,
     put_path,
     verify_file,
@@ -212,8 +213,8 @@ class TestEveryStore:
             (tmp_path / "folder" / name).write_bytes(name.encode() * 100)
         folder, file = put_path(other, tmp_path / "folder"), put(other, BIG)
         sent = []
-        copy_artifacts(other, store, [(folder.digest, True), (file, False)], sent=sent.append)
-        copy_artifacts(other, store, [(folder.digest, True), (file, False)], sent=sent.append)
+        copy_artifacts(other, store, [(folder.digest, True, None), (file, False, None)], sent=sent.append)
+        copy_artifacts(other, store, [(folder.digest, True, None), (file, False, None)], sent=sent.append)
         assert sum(sent) == 2 * (300 + len(BIG))
         assert verify_folder(store.origin, folder.digest) == folder
         assert verify_file(store.origin, file).size == len(BIG)
@@ -315,10 +316,41 @@ class TestEveryStore:
 
     def test_a_size_that_is_not_the_files_is_invalid(self, store, tmp_path):
         digest = put(store, format_manifest([ManifestEntry(put(store, b"a"), 2, "a")]))
-        with pytest.raises(Invalid, match="a: it has 1 bytes where the manifest says 2"):
+        with pytest.raises(Invalid, match=r"a: sha256:.* has 1 bytes, and its record says 2"):
             get_folder(store, digest, tmp_path / "copy")
-        with pytest.raises(Invalid, match="a: it has 1 bytes"):
+        with pytest.raises(Invalid, match=r"a: sha256:.* has 1 bytes"):
             verify_folder(store, digest)
+
+    def test_an_object_longer_than_its_record_says_is_refused_before_it_is_written(self, store, tmp_path):
+        big = bytes(range(256)) * (9 << 12)  # 9 MiB: more than one range of a store on a server
+        digest = put(store, big)
+        folder = put(store, format_manifest([ManifestEntry(digest, 8, "a")]))
+        limits = {"size": 8}
+        for get in (
+            lambda: get_file(store, digest, tmp_path / "copy", **limits),
+            lambda: get_folder(store, folder, tmp_path / "copy", **limits),
+            lambda: get_member(store, folder, "a", tmp_path / "copy"),
+            lambda: verify_file(store, digest, **limits),
+            lambda: verify_folder(store, folder, **limits),
+            lambda: store.open(digest, 8),
+            lambda: copy_artifacts(store, LocalStore(tmp_path / "other"), [(digest, False, 8)]),
+            lambda: copy_artifacts(store, LocalStore(tmp_path / "other"), [(folder, True, 8)]),
+            lambda: unpacked.have_file(store, digest, 8, tmp_path / "copy"),
+            lambda: unpacked.have_folder(store, folder, 8, tmp_path / "copy"),
+        ):
+            with pytest.raises(Invalid, match=f"has {len(big)} bytes, and its record says 8"):
+                get()
+        assert not (tmp_path / "copy").exists()
+        assert not list(tmp_path.rglob(".gitmodel-*"))
+        assert files_under(tmp_path / "git" / "gitmodel" / "partial") == {}
+        assert list(LocalStore(tmp_path / "other").digests()) == []
+
+    def test_a_folder_whose_record_says_another_size_is_refused(self, store, tmp_path):
+        folder = put(store, format_manifest([ManifestEntry(put(store, b"abc"), 3, "a")]))
+        for size in (2, 4):
+            with pytest.raises(Invalid, match=f"has 3 bytes, and its record says {size}"):
+                get_folder(store, folder, tmp_path / "copy", size=size)
+        get_folder(store, folder, tmp_path / "copy", size=3)
 
     @pytest.mark.parametrize("content", [b"", b"a model", HEADER + b"sha256:" + b"0" * 64 + b" 0 ../../escape\n"])
     def test_what_is_no_manifest_is_no_folder_and_leads_nowhere(self, store, tmp_path, content):

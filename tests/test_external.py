@@ -5,6 +5,7 @@ import json
 import ssl
 import subprocess
 import threading
+from contextlib import suppress
 
 import pytest
 from transcripts import ask, check_transcript
@@ -22,13 +23,22 @@ class Pages(http.server.BaseHTTPRequestHandler):
         found = self.server.pages.get(self.path, 404)
         self.send_response(found if isinstance(found, int) else 200)
         body = b"" if isinstance(found, int) else found
-        if not self.path.startswith("/long"):
+        if not self.path.startswith("/long") and not isinstance(body, Endless):
             self.send_header("Content-Length", str(len(body)))
         self.end_headers()
-        self.wfile.write(body)
+        with suppress(ConnectionError):
+            self.wfile.write(body)
+            while isinstance(body, Endless):
+                body.count += self.wfile.write(bytes(1 << 20))
 
     def log_message(self, *arguments):
         pass
+
+
+class Endless(bytes):
+    """A page that never ends; *count* is how many bytes of it were sent."""
+
+    count = 0
 
 
 @pytest.fixture
@@ -245,6 +255,39 @@ def test_a_bucket_that_only_the_branch_names_is_not_asked(iris, capsys, git):
     assert (code, "git model store trust s3://bucket-of-others/" in err) == (6, True)
     code, out, _ = ask(capsys, "verify")
     assert (code, "not told to trust" in out) == (7, True)
+
+
+def test_a_page_that_is_read_in_place_is_kept_and_mended(iris, pages):
+    with Client(iris) as client:
+        artifact = client.get_version("iris@1").link_external("raw", f"{pages.url}/raw.csv")
+        path = artifact.path()
+        inode = path.stat().st_ino
+        pages.pages["/raw.csv"] = 500
+        assert artifact.path() == path  # it is whole, and nobody is asked
+        assert path.stat().st_ino == inode
+        path.chmod(0o644)
+        path.write_bytes(b"changed!")
+        pages.pages["/raw.csv"] = b"a,b\n1,2\n"
+        assert artifact.path().read_bytes() == b"a,b\n1,2\n"
+
+
+def test_a_page_longer_than_its_link_says_is_not_read_on(iris, pages, capsys, tmp_path):
+    with Client(iris) as client:
+        version = client.get_version("iris@1")
+        version.link_external("raw", f"{pages.url}/raw.csv")
+        sent = pages.pages["/raw.csv"] = Endless(b"a,b\n1,2\n")
+        for read in (
+            lambda: version.get_artifact("raw").download(tmp_path / "raw.csv"),
+            lambda: version.get_artifact("raw").path(),
+            lambda: version.get_artifact("raw").open().read(),
+        ):
+            with pytest.raises(Invalid, match="is not what was linked"):
+                read()
+    code, out, _ = ask(capsys, "verify", "iris@1")
+    assert (code, "is not what was linked" in out) == (5, True)
+    assert sent.count < 1 << 30
+    assert list(tmp_path.rglob(".gitmodel-*")) == []
+    assert not (tmp_path / "raw.csv").exists()
 
 
 def test_a_checkout_brings_it_along(iris, huge, tmp_path, capsys):

@@ -95,20 +95,22 @@ class Artifact:
         return Path(target)
 
     def path(self) -> Path:
-        """A verified file or folder with its content, to read only: in place in a local store, else in the cache."""
-        from gitmodel.registry import artifacts
-        from gitmodel.storage import artifacts as storage
+        """A file or folder with its content, to read only: in place in a local store, else in the cache.
+
+        It is verified at each call, and what differs there is replaced. Any number of threads and processes may call
+        it and read what they got: a folder in the cache is never emptied.
+        """
+        from gitmodel.storage import artifacts, unpacked
 
         link, client = self.link, self._version._client
         store = self._source(link)
-        here = None if link.is_folder else storage.verified_path(store, link.digest)
+        here = None if link.is_folder else artifacts.verified_path(store, link.digest, link.size)
         if here is not None:
             return here
         cache = client.repository.common_dir / "gitmodel" / "cache" / link.digest.removeprefix("sha256:")
-        if cache.exists():
-            _remove(cache)
         cache.parent.mkdir(parents=True, exist_ok=True)
-        artifacts.fetch_artifact(store, link, cache)
+        have = unpacked.have_folder if link.is_folder else unpacked.have_file
+        have(store, link.digest, link.size, cache)
         return cache
 
     def open(self) -> BinaryIO:
@@ -116,7 +118,7 @@ class Artifact:
         link = self.link
         if link.is_folder:
             raise UsageError(f"{self._name} is a folder", hint="use .path() and open a file in it")
-        return self._source(link).open(link.digest)
+        return self._source(link).open(link.digest, link.size)
 
     def load(self, *, trusted: bool = False) -> Any:
         """The object that the artifact holds, by its recorded format.
@@ -147,12 +149,3 @@ class Artifact:
         return html_table(
             ("field", "value"), [(key, getattr(link, key)) for key in ("name", "kind", "format", "size", "digest")]
         )
-
-
-def _remove(path: Path) -> None:
-    import shutil
-
-    if path.is_dir() and not path.is_symlink():
-        shutil.rmtree(path)
-    else:
-        path.unlink()

@@ -14,9 +14,12 @@ from gitmodel.domain.runs import find_run
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import GitModelError, NotFound
 from gitmodel.registry.runs import with_steps
+from gitmodel.storage.artifacts import read_object
 from gitmodel.storage.code_repository import CodeCommit, CodeRepository
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.stores import ArtifactStore
+
+_PACKAGES_LIMIT = 16 << 20  # bytes
 
 
 @dataclass(frozen=True)
@@ -92,8 +95,8 @@ def read_packages(store: ArtifactStore, run: RunRecord) -> dict[str, str]:
     """The packages that were installed for *run*, name to version. Raises NotFound if the store has no list of them."""
     if run.packages is None:
         return {}
-    with store.open(run.packages) as reader:
-        lines = reader.read().decode("utf-8", "replace").splitlines()
+    content = read_object(store, run.packages, _PACKAGES_LIMIT, "a list of packages")
+    lines = content.decode("utf-8", "replace").splitlines()
     return {name: version for name, equal, version in (line.partition("==") for line in lines) if equal}
 
 

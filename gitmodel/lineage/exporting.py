@@ -18,9 +18,9 @@ from gitmodel.errors import GitModelError, Invalid, NotFound
 from gitmodel.lineage.graph import lineage
 from gitmodel.registry.writer import Writer
 from gitmodel.storage.archives import Archive, open_archive, write_archive
-from gitmodel.storage.artifacts import MANIFEST_LIMIT, keep_artifact, manifest_of
+from gitmodel.storage.artifacts import MANIFEST_LIMIT, keep_artifact, manifest_of, members_of
 from gitmodel.storage.repository import Repository
-from gitmodel.storage.stores import ArtifactStore
+from gitmodel.storage.stores import ArtifactStore, wrong_size
 
 
 @dataclass(frozen=True)
@@ -93,6 +93,10 @@ def _own(store: ArtifactStore, record: VersionRecord, reference: str) -> Iterato
                 f"the artifact store does not have {link.name} of {reference} ({link.digest})",
                 hint="`git model verify` says what is missing",
             )
+        if link.is_folder:
+            members_of(store, link.digest, link.size)
+        elif (found := store.size(link.digest)) != link.size:
+            raise wrong_size(link.digest, link.size, found)
         yield from _with_files(store, link.digest, folder=link.is_folder)
 
 

@@ -78,7 +78,10 @@ class Pinned:
 
     def with_inputs(self, digests: Mapping[tuple[str, str], str]) -> Pinned:
         """These, but with *digests* where they are given."""
-        inputs = {place: {**ref, "digest": digests.get(place, ref["digest"])} for place, ref in self.inputs.items()}
+        inputs = dict(self.inputs)
+        for place, digest in digests.items():
+            if place in inputs and inputs[place]["digest"] != digest:
+                inputs[place] = {**inputs[place], "digest": digest, "size": None}  # of which no record says the size
         return replace(self, inputs=inputs)
 
 
@@ -150,7 +153,9 @@ def _resolve(snapshot: Snapshot, graph: Graph, chosen: Mapping[str, ModelConfig]
             if isinstance(value, ExternalArtifact):
                 model, number = snapshot.resolve(value.ref)
                 link = version_plans.artifact(snapshot.version(model, number), model, value.name)
-                reference: dict[str, Any] = {"digest": link.digest, "format": link.format, "materializer": ""}
+                reference: dict[str, Any] = {
+                    "digest": link.digest, "size": link.size, "format": link.format, "materializer": "",
+                }  # fmt: skip
                 if where := place(model, link):
                     reference["place"] = where
                 found.inputs[node.name, parameter] = {**reference, "trusted": value.trusted}

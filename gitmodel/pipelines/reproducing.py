@@ -227,11 +227,11 @@ def _copy_inputs(source: ArtifactStore, target: ArtifactStore, digests: Mapping[
             head = reader.read(len(HEADER))
         if head == HEADER:
             try:
-                copy_artifacts(source, target, [(digest, True)])
+                copy_artifacts(source, target, [(digest, True, None)])
                 continue
             except GitModelError:  # a file that only begins as a manifest does
                 pass
-        copy_artifacts(source, target, [(digest, False)])
+        copy_artifacts(source, target, [(digest, False, None)])
 
 
 def _run_there(

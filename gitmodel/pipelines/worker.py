@@ -220,9 +220,9 @@ def _load_inputs(request: Request, step: Step[..., Any], store: ArtifactStore, s
         wanted = step.input_types.get(name)
         source = open_place(ref.get("place", {}), store, Path(request["store"]["root"]))
         if ref["format"] == FOLDER_FORMAT:
-            artifacts.get_folder(source, ref["digest"], target)
+            artifacts.get_folder(source, ref["digest"], target, size=ref.get("size"))
         else:
-            artifacts.get_file(source, ref["digest"], target)
+            artifacts.get_file(source, ref["digest"], target, size=ref.get("size"))
         as_path = wanted is Path or ref["format"] == FOLDER_FORMAT or ref["materializer"] == "path"
         arguments[name] = target if as_path else materializers.load(
             target, ref["format"], ref["materializer"], wanted=wanted, trusted=ref["trusted"]

@@ -141,9 +141,9 @@ def fetch_artifact(
     Raises Invalid, NotFound, Unreachable.
     """
     if link.is_folder:
-        storage.get_folder(store, link.digest, target, jobs=jobs, progress=progress)
+        storage.get_folder(store, link.digest, target, size=link.size, jobs=jobs, progress=progress)
     else:
-        storage.get_file(store, link.digest, target, progress=progress)
+        storage.get_file(store, link.digest, target, size=link.size, progress=progress)
 
 
 def fetch_file(
@@ -212,9 +212,9 @@ def _verify(
 ) -> str:
     """Hash all of an artifact that was not purged; returns what was, in words."""
     if not link.is_folder:
-        storage.verify_file(place, link.digest, progress=progress)
+        storage.verify_file(place, link.digest, size=link.size, progress=progress)
         return ""
-    storage.verify_folder(place, link.digest, without=gone, jobs=jobs, progress=progress)
+    storage.verify_folder(place, link.digest, size=link.size, without=gone, jobs=jobs, progress=progress)
     entries = storage.manifest_of(place, link.digest) if gone else ()
     return "; ".join(f"{entry.path}: {gone[entry.digest]}" for entry in entries if entry.digest in gone)
 

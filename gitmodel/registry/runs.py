@@ -18,6 +18,7 @@ from gitmodel.domain.snapshot import Snapshot
 from gitmodel.domain.views import CODE_NAMES, code_fields
 from gitmodel.errors import Invalid, NotFound, UsageError
 from gitmodel.registry.models import parse_filter
+from gitmodel.storage.artifacts import read_object
 from gitmodel.storage.journal import Journal
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.stores import ArtifactStore
@@ -35,6 +36,7 @@ RUN_NAMES: dict[str, Names] = {
     "parameters": RECORDED,
     "steps": [_STEP_NAMES],
 }
+_DETAILS_LIMIT = 256 << 20  # bytes: some hundred thousand steps
 
 
 @dataclass(frozen=True)
@@ -141,8 +143,8 @@ def with_steps(record: RunRecord, store: ArtifactStore) -> RunRecord:
     if record.details is None:
         return record
     try:
-        with store.open(record.details) as reader:
-            return replace(record, steps=tuple(StepRecord(**step) for step in json.loads(reader.read())))
+        content = read_object(store, record.details, _DETAILS_LIMIT, "a list of steps")
+        return replace(record, steps=tuple(StepRecord(**step) for step in json.loads(content)))
     except (ValueError, TypeError):
         raise Invalid(f"{record.details} is no list of steps", hint="run `git model verify`") from None
 

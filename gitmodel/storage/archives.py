@@ -57,7 +57,7 @@ def write_archive(
                 if digest in held:
                     _add(out, object_path(digest), size, io.BytesIO(held[digest]))
                 else:
-                    with store.open(digest) as source:
+                    with store.open(digest, size) as source:
                         _add(out, object_path(digest), size, source)
             out.write(bytes(2 * _BLOCK))
         os.link(temporary, target)

@@ -7,7 +7,7 @@ import os
 import shlex
 import threading
 from collections.abc import Callable, Container, Iterable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeVar
 
@@ -17,7 +17,8 @@ from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Unreacha
 from gitmodel.storage.external import ExternalStore
 from gitmodel.storage.several_stores import SeveralStores
 from gitmodel.storage.sources import SourceFile, find_source, list_folder, open_source
-from gitmodel.storage.stores import JOBS, ArtifactStore, Sent, is_old
+from gitmodel.storage.stores import JOBS, ArtifactStore, Sent, is_old, wrong_size
+from gitmodel.storage.temporary import folder_beside
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
@@ -54,10 +55,13 @@ def put_path(store: ArtifactStore, path: Path, *, jobs: int = JOBS, progress: Pr
     return StoredArtifact(digest, size, folder=False)
 
 
-def get_file(store: ArtifactStore, digest: Digest, target: Path, *, progress: Progress | None = None) -> None:
+def get_file(
+    store: ArtifactStore, digest: Digest, target: Path, *, size: int | None = None, progress: Progress | None = None
+) -> None:
     """Put the object's bytes at *target*, which appears, or is replaced, only when they are verified.
 
-    Raises UsageError if *target* is a folder, NotFound without a folder to hold it, else as the store does.
+    Raises UsageError if *target* is a folder, NotFound without a folder to hold it, Invalid, before anything is
+    written, if the object does not have its recorded *size*, else as the store does.
     """
     if target.is_dir():
         raise UsageError(f"{target} is a folder", hint=f"name a file in it, such as {target / 'model'}")
@@ -65,62 +69,61 @@ def get_file(store: ArtifactStore, digest: Digest, target: Path, *, progress: Pr
         # replacing /dev/null would be no service
         raise UsageError(f"{target} is there and not a regular file", hint="name a new file")
     _require_parent(target)
-    count = Tally(progress, store.size(digest) if progress else 0)
-    temporary = _sibling(target)
-    try:
-        _fetch(store, digest, temporary, count)
-        with _writing(target):
+    if size is None and progress:
+        size = store.size(digest)
+    with making_beside(target) as place:
+        _fetch(store, digest, size, place / "file", Tally(progress, size or 0))
+        with writing(target):
             # not synced: what a crash takes from here is still in the store
-            os.replace(temporary, target)
-    except BaseException:
-        with suppress(OSError):
-            os.unlink(temporary)
-        raise
+            os.replace(place / "file", target)
 
 
-def verified_path(store: ArtifactStore, digest: Digest) -> Path | None:
-    """The file of the object where the store has it on this machine, verified now; None if it is elsewhere."""
+def verified_path(store: ArtifactStore, digest: Digest, size: int) -> Path | None:
+    """The file of the object of *size* bytes where the store has it on this machine, verified now; None elsewhere."""
     holder = store.holder(digest) if isinstance(store, SeveralStores) else store
     if isinstance(holder, ExternalStore):
         path = holder.local_path()
         if path is not None:
             verify_file(holder, digest)
         return path
-    has_paths: Callable[[Digest], Path] | None = getattr(holder, "path", None)
-    return has_paths(digest) if has_paths else None
+    has_paths: Callable[[Digest, int], Path] | None = getattr(holder, "path", None)
+    return has_paths(digest, size) if has_paths else None
 
 
 def get_folder(
-    store: ArtifactStore, digest: Digest, target: Path, *, jobs: int = JOBS, progress: Progress | None = None
+    store: ArtifactStore,
+    digest: Digest,
+    target: Path,
+    *,
+    size: int | None = None,
+    jobs: int = JOBS,
+    progress: Progress | None = None,
+    mode: int = 0o666,
 ) -> None:
     """Build the folder that the manifest *digest* describes; it is at *target* when all of it is verified.
 
-    *jobs* files are fetched at a time.
+    *jobs* files are fetched at a time; each has the permissions *mode* but for the umask.
 
-    Raises UsageError if *target* is there and not an empty folder, else as `get_file` does.
+    Raises UsageError if *target* is there and not an empty folder, else as `get_file` does, *size* being that of all
+    files together.
     """
-    import shutil
-
     _refuse_occupied(target)
     _require_parent(target)
-    entries = manifest_of(store, digest)
+    entries = members_of(store, digest, size)
     count = Tally(progress, sum(entry.size for entry in entries))
-    temporary = _sibling(target)
-    try:
-        with _writing(target):
-            temporary.mkdir()
+    with making_beside(target) as place:
+        made = place / "folder"
+        with writing(target):
+            made.mkdir()
             for folder in sorted({os.path.dirname(entry.path) for entry in entries}):
-                os.makedirs(temporary / folder, exist_ok=True)
-        _each(lambda entry: _fetch_entry(store, entry, temporary, count), entries, jobs)
-        with _writing(target):
+                os.makedirs(made / folder, exist_ok=True)
+        in_parallel(lambda entry: fetch_entry(store, entry, made / entry.path, count, mode=mode), entries, jobs)
+        with writing(target):
             try:
-                os.rename(temporary, target)  # takes the place of an empty folder, of nothing else
+                os.rename(made, target)  # takes the place of an empty folder, of nothing else
             except OSError:
                 _refuse_occupied(target)
                 raise
-    except BaseException:
-        shutil.rmtree(temporary, ignore_errors=True)
-        raise
 
 
 def get_member(
@@ -134,7 +137,7 @@ def get_member(
     for entry in entries:
         if entry.path == name:
             with _naming(entry):
-                get_file(store, entry.digest, target, progress=progress)
+                get_file(store, entry.digest, target, size=entry.size, progress=progress)
             return entry
     import difflib
 
@@ -149,12 +152,12 @@ def get_member(
 def copy_artifacts(
     source: ArtifactStore,
     target: ArtifactStore,
-    artifacts: Iterable[tuple[Digest, bool]],
+    artifacts: Iterable[tuple[Digest, bool, int | None]],
     *,
     jobs: int = JOBS,
     sent: Sent | None = None,
 ) -> None:
-    """Put artifacts of *source* (each a digest, and whether it is a folder) into *target* too.
+    """Put artifacts of *source* (each a digest, whether it is a folder, and its recorded size) into *target* too.
 
     What is there already is not copied. *jobs* objects are copied at a time, manifests after all files. *sent* is told
     the bytes of the artifacts as they are there. Raises Invalid for a damaged one, NotFound, Unreachable.
@@ -163,17 +166,22 @@ def copy_artifacts(
     def copy(wanted: tuple[Digest, int]) -> None:
         digest, size = wanted
         if not keep_artifact(target, digest, folder=False):
-            with source.open(digest) as reader:
+            with source.open(digest, size) as reader:
                 target.put_known(digest, size, reader, sent=sent)
         elif sent is not None:
             sent(size)
 
-    asked = list(artifacts)
-    files = {digest: source.size(digest) for digest, folder in asked if not folder}
-    folders = [digest for digest, folder in asked if folder]
-    for folder in folders:
-        files.update((entry.digest, entry.size) for entry in manifest_of(source, folder))
-    _each(copy, files.items(), jobs)
+    files: dict[Digest, int] = {}
+    folders = []
+    for digest, is_folder, size in artifacts:
+        if is_folder:
+            folders.append(digest)
+            files.update((entry.digest, entry.size) for entry in members_of(source, digest, size))
+            continue
+        files[digest] = found = source.size(digest)
+        if size is not None and found != size:
+            raise wrong_size(digest, size, found)
+    in_parallel(copy, files.items(), jobs)
     for folder in folders:
         with source.open(folder) as reader:
             target.put_known(folder, source.size(folder), reader)
@@ -191,37 +199,42 @@ def keep_artifact(store: ArtifactStore, digest: Digest, *, folder: bool, jobs: i
     if is_old(there):
         if folder:
             entries = manifest_of(store, digest)
-            if not all(_each(lambda entry: keep_artifact(store, entry.digest, folder=False), entries, jobs)):
+            if not all(in_parallel(lambda entry: keep_artifact(store, entry.digest, folder=False), entries, jobs)):
                 return False
         store.renew(digest)
     return True
 
 
-def verify_file(store: ArtifactStore, digest: Digest, *, progress: Progress | None = None) -> StoredArtifact:
+def verify_file(
+    store: ArtifactStore, digest: Digest, *, size: int | None = None, progress: Progress | None = None
+) -> StoredArtifact:
     """Read the object, not a copy of it, and hash it.
 
-    Raises Invalid if it is not what *digest* names, NotFound without it.
+    Raises Invalid if it is not what *digest* names, or not of its recorded *size*; NotFound without it.
     """
     count = Tally(progress, store.size(digest) if progress else 0)
-    with store.origin.open(digest) as reader:
-        size = sum(map(len, _chunks(reader, count)))
-    return StoredArtifact(digest, size, folder=False)
+    with store.origin.open(digest, size) as reader:
+        read = sum(map(len, _chunks(reader, count)))
+    if size is not None and read != size:
+        raise wrong_size(digest, size, read)
+    return StoredArtifact(digest, read, folder=False)
 
 
 def verify_folder(
     store: ArtifactStore,
     digest: Digest,
     *,
+    size: int | None = None,
     without: Container[Digest] = (),
     jobs: int = JOBS,
     progress: Progress | None = None,
 ) -> StoredArtifact:
     """Hash the manifest and every file it names, but those *without*. Raises as `verify_file` does, naming the file."""
     store = store.origin
-    entries = manifest_of(store, digest)
+    entries = members_of(store, digest, size)
     once = list({(entry.digest, entry.size): entry for entry in entries if entry.digest not in without}.values())
     count = Tally(progress, sum(entry.size for entry in once))
-    _each(lambda entry: _verify_entry(store, entry, count), once, jobs)
+    in_parallel(lambda entry: _verify_entry(store, entry, count), once, jobs)
     return StoredArtifact(digest, sum(entry.size for entry in entries), folder=True)
 
 
@@ -250,7 +263,7 @@ def _put_folder(store: ArtifactStore, root: Path, jobs: int, progress: Progress 
             digest, size = store.put_stream(source, sent=count.add)
         return ManifestEntry(digest, size, file.name)
 
-    entries = _each(put, files, jobs)
+    entries = in_parallel(put, files, jobs)
     if list_folder(root) != files:
         raise Conflict(
             f"the folder {root} changed while it was being read; nothing was recorded",
@@ -265,41 +278,63 @@ def _put_folder(store: ArtifactStore, root: Path, jobs: int, progress: Progress 
 
 def manifest_of(store: ArtifactStore, digest: Digest) -> tuple[ManifestEntry, ...]:
     """The files of the folder *digest*. Raises Invalid if it is none, NotFound, Unreachable."""
-    if store.size(digest) > MANIFEST_LIMIT:
-        raise Invalid(f"{digest} is not a manifest: it is too long")
-    with store.open(digest) as reader:
-        content = reader.read()
+    content = read_object(store, digest, MANIFEST_LIMIT, "a manifest")
     try:
         return parse_manifest(content)
     except Invalid as error:
         raise Invalid(f"{digest} is not a folder: {error.message}", hint=error.hint) from None
 
 
-def _fetch_entry(store: ArtifactStore, entry: ManifestEntry, root: Path, count: Tally) -> None:
+def read_object(store: ArtifactStore, digest: Digest, limit: int, what: str) -> bytes:
+    """All bytes of an object.
+
+    Raises Invalid if it has more than *limit* and so is not *what*; NotFound, Unreachable.
+    """
+    if (size := store.size(digest)) > limit:
+        raise Invalid(f"{digest} is not {what}: it is too long ({size} bytes)", hint="run `git model check`")
+    with store.open(digest, limit) as reader:
+        return reader.read()
+
+
+def members_of(store: ArtifactStore, digest: Digest, size: int | None) -> tuple[ManifestEntry, ...]:
+    """The files of the folder *digest*, whose recorded *size* is that of all of them. Raises as `manifest_of` does."""
+    entries = manifest_of(store, digest)
+    if size is not None and (total := sum(entry.size for entry in entries)) != size:
+        raise wrong_size(digest, size, total)
+    return entries
+
+
+def fetch_entry(
+    store: ArtifactStore, entry: ManifestEntry, path: Path, count: Tally | None = None, *, mode: int = 0o666
+) -> None:
+    """Write one file of a folder to *path*, where nothing may be; after an error, something may be there."""
     with _naming(entry):
-        _refuse_size(entry, _fetch(store, entry.digest, root / entry.path, count))
+        _fetch(store, entry.digest, entry.size, path, count or Tally(None, 0), mode)
 
 
 def _verify_entry(store: ArtifactStore, entry: ManifestEntry, count: Tally) -> None:
-    with _naming(entry), store.open(entry.digest) as reader:
-        _refuse_size(entry, sum(map(len, _chunks(reader, count))))
+    with _naming(entry), store.open(entry.digest, entry.size) as reader:
+        read = sum(map(len, _chunks(reader, count)))
+        if read != entry.size:
+            raise wrong_size(entry.digest, entry.size, read)
 
 
-def _fetch(store: ArtifactStore, digest: Digest, path: Path, count: Tally) -> int:
-    """Write the object to *path*, where nothing may be; return its length. After an error, drop *path*."""
-    size = 0
-    with store.open(digest) as reader:
-        with _writing(path):
+def _fetch(store: ArtifactStore, digest: Digest, size: int | None, path: Path, count: Tally, mode: int = 0o666) -> None:
+    """Write the object to *path*, where nothing may be. After an error, drop *path*."""
+    with store.open(digest, size) as reader:
+        with writing(path):
             flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-            descriptor = os.open(path, flags, 0o666)
+            descriptor = os.open(path, flags, mode)
         try:
             with _Behind(descriptor, path) as writer:
+                read = 0
                 for chunk in _chunks(reader, count):
-                    size += len(chunk)
+                    read += len(chunk)
                     writer.write(chunk)
         finally:
             os.close(descriptor)
-    return size
+    if size is not None and read != size:
+        raise wrong_size(digest, size, read)
 
 
 class _Behind:
@@ -339,7 +374,7 @@ class _Behind:
             self._last = None
 
     def _write(self, chunk: memoryview) -> None:
-        with _writing(self._path):
+        with writing(self._path):
             while chunk:
                 chunk = chunk[os.write(self._descriptor, chunk) :]
 
@@ -357,7 +392,7 @@ def _chunks(reader: BinaryIO, count: Tally) -> Iterator[memoryview]:
             buffer, other = other, buffer
 
 
-def _each(work: Callable[[_Item], _Result], items: Iterable[_Item], jobs: int) -> list[_Result]:
+def in_parallel(work: Callable[[_Item], _Result], items: Iterable[_Item], jobs: int) -> list[_Result]:
     """The results of *work* on each of *items*, *jobs* at a time; the first error ends it."""
     from collections import deque
     from concurrent.futures import ThreadPoolExecutor
@@ -379,11 +414,6 @@ def _each(work: Callable[[_Item], _Result], items: Iterable[_Item], jobs: int) -
     return results
 
 
-def _refuse_size(entry: ManifestEntry, size: int) -> None:
-    if size != entry.size:
-        raise Invalid(f"it has {size} bytes where the manifest says {entry.size}")
-
-
 @contextmanager
 def _naming(entry: ManifestEntry) -> Iterator[None]:
     """Say of which file in a folder an error speaks."""
@@ -396,7 +426,8 @@ def _naming(entry: ManifestEntry) -> Iterator[None]:
 
 
 @contextmanager
-def _writing(path: Path) -> Iterator[None]:
+def writing(path: Path) -> Iterator[None]:
+    """Say what the system says of *path* as Unreachable."""
     try:
         yield
     except OSError as error:
@@ -412,9 +443,13 @@ def _size_of(path: Path) -> int:
     return 0  # whoever opens it says why
 
 
-def _sibling(target: Path) -> Path:
-    # the same folder, so that it is the same file system and a rename is enough
-    return target.absolute().parent / f".gitmodel-{os.urandom(8).hex()}.tmp"
+@contextmanager
+def making_beside(target: Path) -> Iterator[Path]:
+    """A folder beside *target* to make something in, removed at the end. Raises Unreachable if it cannot be made."""
+    with ExitStack() as opened:
+        with writing(target):
+            place = opened.enter_context(folder_beside(target))
+        yield place
 
 
 def _require_parent(target: Path) -> None:

@@ -73,26 +73,34 @@ class CachedStore:
         """Store the object in the origin."""
         self._origin.put_known(digest, size, source, sent=sent)
 
-    def open(self, digest: Digest) -> BinaryIO:
-        """A verifying reader of the copy, or else of the object, of which it keeps a copy when it comes to its end."""
-        if self.cache.holds(digest):
+    def open(self, digest: Digest, size: int | None = None) -> BinaryIO:
+        """A verifying reader of the copy, or else of the object, of which it keeps a copy when it comes to its end.
+
+        Raises Invalid if the object is longer than *size*.
+        """
+        if self._has_copy(digest, size):
             return cast(BinaryIO, io.BufferedReader(_CopyReader(self.cache, digest), buffer_size=1 << 16))
         if not os.path.exists(f"{self.cache.root}/partial/{hex_of(digest)}"):
-            reader = self._origin.reader(digest)
+            reader = self._origin.reader(digest, size)
             content = reader.whole
             if content is not None:
                 self._keep(digest, content)
                 return io.BytesIO(content)
-            return self._kept_as_it_comes(digest, reader)
-        return self._kept_as_it_comes(digest, None)
+            return self._kept_as_it_comes(digest, size, reader)
+        return self._kept_as_it_comes(digest, size, None)
 
-    def path(self, digest: Digest) -> Path:
+    def path(self, digest: Digest, size: int | None = None) -> Path:
         """The file of the copy, verified now and fetched if need be, for those who map it; never write to it."""
-        if not self.cache.holds(digest):
-            with self.open(digest) as reader:
+        if not self._has_copy(digest, size):
+            with self.open(digest, size) as reader:
                 while reader.read(1 << 20):
                     pass
         return self.cache.path(digest)
+
+    def _has_copy(self, digest: Digest, size: int | None) -> bool:
+        """Whether there is a copy; one longer than *size* does not count: the origin says whose fault that is."""
+        there = self.cache.stat(digest)
+        return there is not None and (size is None or there.size <= size)
 
     def holds(self, digest: Digest) -> bool:
         return self._origin.holds(digest)
@@ -124,14 +132,14 @@ class CachedStore:
     def remove_leftover(self, leftover: Leftover) -> None:
         self._origin.remove_leftover(leftover)
 
-    def _kept_as_it_comes(self, digest: Digest, begun: RemoteReader | None) -> BinaryIO:
+    def _kept_as_it_comes(self, digest: Digest, size: int | None, begun: RemoteReader | None) -> BinaryIO:
         partial = _Partial.begin(self.cache, digest)
         raw: io.RawIOBase
         if partial is None:
-            raw = begun or self._origin.reader(digest)
+            raw = begun or self._origin.reader(digest, size)
         else:
             try:
-                raw = _FetchingReader(self._origin, digest, partial, begun)
+                raw = _FetchingReader(self._origin, digest, size, partial, begun)
             except BaseException:
                 partial.close() if partial.size else partial.drop()
                 raise
@@ -213,9 +221,17 @@ class _Partial:
 class _FetchingReader(io.RawIOBase):
     """The bytes of an object: what was fetched before, then the server's, which are kept as they come."""
 
-    def __init__(self, origin: RemoteStore, digest: Digest, partial: _Partial, begun: RemoteReader | None) -> None:
+    def __init__(
+        self,
+        origin: RemoteStore,
+        digest: Digest,
+        size: int | None,
+        partial: _Partial,
+        begun: RemoteReader | None,
+    ) -> None:
         self._partial: _Partial | None = partial
         self._digest = digest
+        self._size = size
         self._had = partial.size
         self._done = 0
         hashed = hashlib.sha256()
@@ -227,14 +243,14 @@ class _FetchingReader(io.RawIOBase):
 
     def _connect(self, origin: RemoteStore, hashed: hashlib._Hash) -> RemoteReader:
         try:
-            return origin.reader(self._digest, self._had, hashed)
+            return origin.reader(self._digest, self._size, self._had, hashed)
         except Invalid:
             if not self._had or self._partial is None:
                 raise
             # what was fetched before is not the beginning of this object: a crash took some of it
             self._partial.drop()
             self._partial, self._had = None, 0
-            return origin.reader(self._digest)
+            return origin.reader(self._digest, self._size)
 
     def readable(self) -> bool:
         return True

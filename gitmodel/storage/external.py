@@ -80,6 +80,8 @@ def read_once(found: External, *, progress: Callable[[int, int], None] | None = 
             hashed.update(chunk)
             size += len(chunk)
             head += chunk[: HEAD - len(head)] if len(head) < HEAD else b""
+            if size > found.size:  # it may never end
+                break
             if progress is not None:
                 progress(size, found.size)
     if size != found.size or look_up(found.uri, found.version_id).mark != found.mark:
@@ -105,7 +107,7 @@ class ExternalStore(Unwritable):
     def origin(self) -> ArtifactStore:
         return self
 
-    def open(self, digest: Digest) -> BinaryIO:
+    def open(self, digest: Digest, size: int | None = None) -> BinaryIO:
         """A reader of it, which raises Invalid by its end if it is not what was linked."""
         source = _kind_of(self.url).open(self.url, self._version_id)
 

@@ -23,7 +23,7 @@ from typing import BinaryIO, cast
 from gitmodel.domain.digests import PREFIX, Digest, hex_of
 from gitmodel.errors import GitModelError, Invalid, NotFound, Unreachable
 from gitmodel.storage.reading import CHUNK, VerifyingReader, chunks
-from gitmodel.storage.stores import Leftover, Sent, StoredObject, where_else
+from gitmodel.storage.stores import Leftover, Sent, StoredObject, where_else, wrong_size
 
 _SHARD = re.compile(r"[0-9a-f]{2}")
 _REST = re.compile(r"[0-9a-f]{62}")
@@ -119,13 +119,17 @@ class LocalStore:
                 os.unlink(temporary)
             raise
 
-    def open(self, digest: Digest) -> BinaryIO:
+    def open(self, digest: Digest, size: int | None = None) -> BinaryIO:
         """Open the object for reading once, from its beginning to its end.
 
-        Raises NotFound without such an object, Invalid if it is not a regular file. The reader raises Invalid
-        in place of the last bytes if they are not what *digest* names: who reads to the end is not deceived.
+        Raises NotFound without such an object, Invalid if it is no regular file or longer than *size*. The reader
+        raises Invalid in place of the last bytes if they are not what *digest* names: who reads to the end is not
+        deceived.
         """
-        descriptor, size = self._open(digest)
+        descriptor, found = self._open(digest)
+        if size is not None and found > size:
+            os.close(descriptor)
+            raise wrong_size(digest, size, found)
         path = self.place(digest)
 
         def fill(view: memoryview) -> int:
@@ -133,12 +137,12 @@ class LocalStore:
                 return os.readv(descriptor, [view])
 
         wrong, close = partial(_damaged, digest, path), partial(os.close, descriptor)
-        raw = VerifyingReader(fill, digest, size, wrong=wrong, close=close)
+        raw = VerifyingReader(fill, digest, found, wrong=wrong, close=close)
         return cast(BinaryIO, io.BufferedReader(raw, buffer_size=1 << 16))
 
-    def path(self, digest: Digest) -> Path:
+    def path(self, digest: Digest, size: int | None = None) -> Path:
         """The file of the object in its place, verified now, for those who map it; never write to it."""
-        with self.open(digest) as reader:
+        with self.open(digest, size) as reader:
             buffer = bytearray(CHUNK)
             while cast(io.BufferedReader, reader).readinto(buffer):
                 pass

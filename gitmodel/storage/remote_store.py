@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeVar, cast
 from gitmodel.domain.digests import PREFIX, Digest, hex_of
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound
 from gitmodel.storage.reading import CHUNK, VerifyingReader, chunks
-from gitmodel.storage.stores import Leftover, Sent, StoredObject, is_old, where_else
+from gitmodel.storage.stores import Leftover, Sent, StoredObject, is_old, where_else, wrong_size
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -168,17 +168,19 @@ class RemoteStore:
             upload.pause()
             raise
 
-    def open(self, digest: Digest) -> BinaryIO:
-        """Open the object for reading once, from its beginning to its end.
+    def open(self, digest: Digest, size: int | None = None) -> BinaryIO:
+        """Open the object for reading once, from its beginning to its end. Raises Invalid if it is longer than *size*.
 
         The reader fetches ahead, and raises Invalid in place of the last bytes if they are not what *digest* names.
         """
-        return cast(BinaryIO, io.BufferedReader(self.reader(digest), buffer_size=1 << 16))
+        return cast(BinaryIO, io.BufferedReader(self.reader(digest, size), buffer_size=1 << 16))
 
-    def reader(self, digest: Digest, start: int = 0, hashed: hashlib._Hash | None = None) -> RemoteReader:
-        """A reader from byte *start*, *hashed* being the SHA-256 of all before it."""
+    def reader(
+        self, digest: Digest, size: int | None = None, start: int = 0, hashed: hashlib._Hash | None = None
+    ) -> RemoteReader:
+        """A reader from byte *start*, *hashed* being the SHA-256 of all before it. Raises as `open` does."""
         hex_of(digest)
-        return RemoteReader(self, digest, start, hashed or hashlib.sha256())
+        return RemoteReader(self, digest, size, start, hashed or hashlib.sha256())
 
     def holds(self, digest: Digest) -> bool:
         hex_of(digest)
@@ -307,7 +309,7 @@ os.register_at_fork(after_in_child=_after_fork)
 class RemoteReader(io.RawIOBase):
     """The bytes of an object on a server; the last range of them only if all of them hash to its digest."""
 
-    def __init__(self, store: RemoteStore, digest: Digest, start: int, hashed: hashlib._Hash) -> None:
+    def __init__(self, store: RemoteStore, digest: Digest, size: int | None, start: int, hashed: hashlib._Hash) -> None:
         self._store = store
         self._digest = digest
         self._hash = hashed
@@ -316,6 +318,8 @@ class RemoteReader(io.RawIOBase):
         self._ahead: deque[Future[tuple[bytes | bytearray, int]]] = deque()
         self._current: Future[tuple[bytes | bytearray, int]] | None = None
         content, self.total = store.backend.read(digest, start, _length(start))
+        if size is not None and self.total > size:
+            raise wrong_size(digest, size, self.total)
         self._received = self._asked = start
         self._take(content, self.total)
 

@@ -51,8 +51,8 @@ class SeveralStores:
             raise failure
         return self._first
 
-    def open(self, digest: Digest) -> BinaryIO:
-        return self.holder(digest).open(digest)
+    def open(self, digest: Digest, size: int | None = None) -> BinaryIO:
+        return self.holder(digest).open(digest, size)
 
     def holds(self, digest: Digest) -> bool:
         return self.holder(digest).holds(digest)
@@ -117,6 +117,14 @@ class WithoutPurged(SeveralStores):
     def origin(self) -> ArtifactStore:
         return WithoutPurged(self._first.origin, self._gone)
 
+    def refuse_purged(self, digest: Digest) -> None:
+        """Raise Purged if the object was purged."""
+        if digest in self._gone:
+            raise Purged(
+                f"{digest} was {self._gone[digest]}",
+                hint="its bytes were erased for good; the record of the version stays",
+            )
+
     def put_stream(self, source: BinaryIO, *, sent: Sent | None = None) -> tuple[Digest, int]:
         digest, size = self._first.put_stream(source, sent=sent)
         if digest in self._gone:
@@ -130,11 +138,7 @@ class WithoutPurged(SeveralStores):
         self._first.put_known(digest, size, source, sent=sent)
 
     def holder(self, digest: Digest) -> ArtifactStore:
-        if digest in self._gone:
-            raise Purged(
-                f"{digest} was {self._gone[digest]}",
-                hint="its bytes were erased for good; the record of the version stays",
-            )
+        self.refuse_purged(digest)
         return self._first.holder(digest) if isinstance(self._first, SeveralStores) else self._first
 
     def holds(self, digest: Digest) -> bool:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
 
 from gitmodel.domain.digests import Digest
-from gitmodel.errors import Refused, UsageError
+from gitmodel.errors import Invalid, Refused, UsageError
 
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
@@ -81,8 +81,11 @@ class ArtifactStore(Protocol):
         *source* raises Invalid by its end if it is not *digest*, as the readers that `open` gives do.
         """
 
-    def open(self, digest: Digest) -> BinaryIO:
-        """A reader of the object, which raises Invalid by its end if it is not *digest*. Or NotFound."""
+    def open(self, digest: Digest, size: int | None = None) -> BinaryIO:
+        """A reader of the object, which raises Invalid by its end if it is not *digest*. Or NotFound.
+
+        Raises Invalid, before more than a first piece is read, if the object is longer than *size*.
+        """
 
     def holds(self, digest: Digest) -> bool:
         """Whether the object is there now, its content unread."""
@@ -223,6 +226,14 @@ def _backend(scheme: str, place: str, path: str, begun: BegunUploads) -> Backend
     from gitmodel.storage.sftp import SftpBackend
 
     return SftpBackend(place, path)
+
+
+def wrong_size(digest: Digest, recorded: int, found: int) -> Invalid:
+    """The error for an object whose length is not the one that is *recorded*."""
+    return Invalid(
+        f"{digest} has {found} bytes, and its record says {recorded}: the object is damaged or the record is wrong",
+        hint="`git model blame MODEL@VERSION` shows who wrote the record; if it is right, store the artifact again",
+    )
 
 
 def where_else(url: str, *, shared: bool) -> str:

@@ -52,7 +52,7 @@ def upload(
         missing.setdefault(model, {})[link.digest] = link
     told = Tally(progress, sum(link.size for links in missing.values() for link in links.values()))
     for model, links in missing.items():
-        wanted = [(link.digest, link.is_folder) for link in links.values()]
+        wanted = [(link.digest, link.is_folder, link.size) for link in links.values()]
         copy_artifacts(local, stores[model], wanted, jobs=jobs, sent=told.add)
     return len({digest for links in missing.values() for digest in links})
 
@@ -78,7 +78,7 @@ def download(
     away = {model: links for model, links in missing.items() if not is_local(stores[model].url)}
     told = Tally(progress, sum(link.size for links in away.values() for link in links.values()))
     for model, links in away.items():
-        wanted = [(link.digest, link.is_folder) for link in links.values()]
+        wanted = [(link.digest, link.is_folder, link.size) for link in links.values()]
         copy_artifacts(stores[model].origin, local, wanted, jobs=jobs, sent=told.add)
     return len({digest for links in away.values() for digest in links})
 

@@ -1,0 +1,82 @@
+"""Folders in which something is made before it appears at its target, on the same file system as the target.
+
+The process that makes one holds a lock on it as long as it lives. So a folder without a lock was left by a process that
+was killed, and the next process that makes one beside it removes it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+_NAME = re.compile(r"\.gitmodel-[0-9a-f]{16}\.tmp")
+
+
+@contextmanager
+def folder_beside(target: Path) -> Iterator[Path]:
+    """Make an empty folder in the folder of *target*, and remove it at the end. Removes those of dead processes first.
+
+    Raises OSError if it cannot be made.
+    """
+    parent = target.absolute().parent
+    _remove_leftovers(parent)
+    path, descriptor = _begin(parent)
+    try:
+        yield path
+    finally:
+        shutil.rmtree(path, ignore_errors=True)
+        os.close(descriptor)  # which gives the lock back
+
+
+def _begin(parent: Path) -> tuple[Path, int]:
+    while True:
+        path = parent / f".gitmodel-{os.urandom(8).hex()}.tmp"
+        path.mkdir(0o700)
+        try:
+            descriptor = _open(path)
+        except FileNotFoundError:  # removed between its making and its lock
+            continue
+        with suppress(OSError):  # without locks on this file system nobody else gets one either: it is never removed
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        if _is_at(descriptor, path):
+            return path, descriptor
+        os.close(descriptor)
+
+
+def _remove_leftovers(parent: Path) -> None:
+    try:
+        with os.scandir(parent) as found:
+            names = [entry.name for entry in found if _NAME.fullmatch(entry.name)]
+    except OSError:
+        return
+    for name in names:
+        path = parent / name
+        try:
+            descriptor = _open(path)
+        except OSError:  # gone meanwhile, no folder, or another user's
+            continue
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if _is_at(descriptor, path):
+                shutil.rmtree(path, ignore_errors=True)
+        except OSError:  # its process lives
+            continue
+        finally:
+            os.close(descriptor)
+
+
+def _open(path: Path) -> int:
+    return os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    try:
+        there = os.lstat(path)
+    except OSError:
+        return False
+    return os.path.samestat(os.fstat(descriptor), there)

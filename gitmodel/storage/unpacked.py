@@ -1,0 +1,160 @@
+"""Artifacts kept on this machine as files and folders to be read in place.
+
+What is kept is verified whenever it is asked for, and only what differs from the artifact is replaced: each file at
+once and whole, so that readers of the others notice nothing.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+from gitmodel.domain.digests import PREFIX, Digest
+from gitmodel.domain.manifest import ManifestEntry
+from gitmodel.errors import UsageError
+from gitmodel.storage.artifacts import (
+    fetch_entry,
+    get_file,
+    get_folder,
+    in_parallel,
+    making_beside,
+    members_of,
+    writing,
+)
+from gitmodel.storage.several_stores import WithoutPurged
+from gitmodel.storage.stores import JOBS, ArtifactStore
+
+
+def have_file(store: ArtifactStore, digest: Digest, size: int, place: Path) -> None:
+    """Have the object at *place*: what is there is verified, and fetched again if it differs. Raises as `get_file`."""
+    if _is_file(place, digest, size):
+        return
+    if _is_real_folder(place):
+        with making_beside(place) as aside:
+            os.rename(place, aside / "old")
+    with suppress(OSError):
+        if not stat.S_ISREG(os.lstat(place).st_mode):
+            os.unlink(place)
+    get_file(store, digest, place, size=size)
+
+
+def have_folder(store: ArtifactStore, digest: Digest, size: int, place: Path, *, jobs: int = JOBS) -> None:
+    """Have the folder *digest* at *place*: unpack it, or verify what is there and replace what differs.
+
+    Safe for any number of threads and processes: a folder appears there when it is whole, and is never emptied. Files
+    in it that are not the artifact's are removed. Raises as `get_folder` does.
+    """
+    if not _is_real_folder(place):
+        with suppress(FileNotFoundError):
+            os.unlink(place)
+        try:
+            get_folder(store, digest, place, size=size, jobs=jobs, mode=0o444)
+            return
+        except UsageError:  # another process was first
+            if not _is_real_folder(place):
+                raise
+    entries = members_of(store, digest, size)
+    if isinstance(store, WithoutPurged):
+        for entry in entries:
+            store.refuse_purged(entry.digest)
+    if any(_differences(place, entries, jobs)):
+        with _locked(place), making_beside(place) as aside, writing(place):
+            wrong, extra = _differences(place, entries, jobs)
+            for number, name in enumerate(extra):
+                os.rename(place / name, aside / f"extra-{number}")
+            for number, entry in enumerate(wrong):
+                made = aside / f"file-{number}"
+                fetch_entry(store, entry, made, mode=0o444)
+                (place / entry.path).parent.mkdir(parents=True, exist_ok=True)
+                os.replace(made, place / entry.path)
+
+
+def _differences(place: Path, entries: Sequence[ManifestEntry], jobs: int) -> tuple[list[ManifestEntry], list[str]]:
+    """The *entries* that are not at *place* as they should be, and the paths of what should not be there."""
+    found = _look(place)
+    good = in_parallel(lambda entry: _is_whole(place, entry, found), entries, jobs)
+    return [entry for entry, whole in zip(entries, good, strict=True) if not whole], _extra(found, entries)
+
+
+@contextmanager
+def _locked(place: Path) -> Iterator[None]:
+    """Hold the lock of whoever replaces files in the folder *place*."""
+    with writing(place):
+        descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with suppress(OSError):  # a file system without locks
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+class _Found(NamedTuple):
+    """What is in a folder: the sizes of its regular files, its folders, and everything else, by relative path."""
+
+    files: dict[str, int]
+    folders: list[str]
+    others: list[str]
+
+
+def _look(root: Path) -> _Found:
+    found = _Found({}, [], [])
+    waiting = [""]
+    while waiting:
+        prefix = waiting.pop()
+        try:
+            with os.scandir(root / prefix) as entries:
+                for entry in entries:
+                    name = prefix + entry.name
+                    if entry.is_dir(follow_symlinks=False):
+                        found.folders.append(name)
+                        waiting.append(f"{name}/")
+                    elif entry.is_file(follow_symlinks=False):
+                        found.files[name] = entry.stat(follow_symlinks=False).st_size
+                    else:
+                        found.others.append(name)
+        except FileNotFoundError:  # another process removed it meanwhile
+            continue
+        except OSError:
+            found.others.append(prefix.rstrip("/"))  # it cannot be read, so it is made again
+    return found
+
+
+def _extra(found: _Found, entries: Iterable[ManifestEntry]) -> list[str]:
+    """What of *found* is not the artifact's, without what is in a folder that is not the artifact's either."""
+    paths = {entry.path for entry in entries}
+    folders = {str(parent) for path in paths for parent in PurePosixPath(path).parents}
+    extra = {name for name in found.files if name not in paths}
+    extra |= {name for name in found.folders if name not in folders}
+    extra |= {*found.others}
+    return sorted(name for name in extra if not any(str(parent) in extra for parent in PurePosixPath(name).parents))
+
+
+def _is_whole(root: Path, entry: ManifestEntry, found: _Found) -> bool:
+    return found.files.get(entry.path) == entry.size and _is_file(root / entry.path, entry.digest, entry.size)
+
+
+def _is_file(path: Path, digest: Digest, size: int) -> bool:
+    """Whether *path* is a regular file with this content."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(descriptor, "rb", buffering=0) as file:
+            state = os.fstat(descriptor)
+            if not stat.S_ISREG(state.st_mode) or state.st_size != size:
+                return False
+            hashed = hashlib.sha256()
+            for chunk in iter(lambda: file.read(1 << 20), b""):
+                hashed.update(chunk)
+            return PREFIX + hashed.hexdigest() == digest
+    except OSError:
+        return False
+
+
+def _is_real_folder(path: Path) -> bool:
+    return path.is_dir() and not path.is_symlink()

@@ -1,0 +1,239 @@
+"""Artifacts that are read in place are whole whenever they are asked for, whoever else asks for them meanwhile."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from gitmodel import Client, NotFound
+from gitmodel.storage import artifacts
+
+FILES = {f"part-{number % 7}/file-{number}.bin": bytes([number % 256]) * 500 for number in range(60)}
+
+
+@pytest.fixture
+def folder(tmp_path):
+    root = tmp_path / "weights"
+    for name, content in FILES.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_bytes(content)
+    return root
+
+
+@pytest.fixture
+def version(code_repo, folder):
+    with Client(code_repo) as client:
+        yield client.register_model("iris").create_version(model_objects={"weights": folder})
+
+
+@pytest.fixture
+def artifact(version):
+    return version.get_artifact("weights")
+
+
+def content(root):
+    return {str(path.relative_to(root)): path.read_bytes() for path in root.rglob("*") if path.is_file()}
+
+
+def beside(path):
+    return [name for name in os.listdir(path.parent) if name != path.name]
+
+
+def test_a_folder_stays_where_it_is_when_it_is_asked_for_again(artifact):
+    path = artifact.path()
+    assert content(path) == FILES
+    before = {name: (path / name).stat().st_ino for name in FILES}
+    with (path / "part-1/file-1.bin").open("rb") as reader:
+        assert artifact.path() == path
+        assert reader.read() == FILES["part-1/file-1.bin"]
+    assert {name: (path / name).stat().st_ino for name in FILES} == before
+    assert beside(path) == []
+
+
+def test_threads_that_ask_for_a_folder_at_once_all_get_it_whole(artifact, monkeypatch):
+    """All of them have found nothing there before the first puts its folder in place."""
+    all_of_them = threading.Barrier(4, timeout=30)
+    members_of = artifacts.members_of
+
+    def wait(*arguments):
+        all_of_them.wait()
+        return members_of(*arguments)
+
+    monkeypatch.setattr(artifacts, "members_of", wait)
+
+    def read(_):
+        path = artifact.path()
+        return content(path) == FILES
+
+    with ThreadPoolExecutor(4, thread_name_prefix="reader") as pool:
+        assert list(pool.map(read, range(4))) == [True] * 4
+    assert beside(artifact.path()) == []
+
+
+READER = """
+import sys
+from pathlib import Path
+from gitmodel import Client
+with Client(sys.argv[1]) as client:
+    artifact = client.get_version("iris@1").get_artifact("weights")
+    print("ready", flush=True)
+    sys.stdin.readline()
+    for _ in range(4):
+        path = artifact.path()
+        print(sum(len(file.read_bytes()) for file in path.rglob("*") if file.is_file()), flush=True)
+"""
+
+
+def test_processes_that_ask_for_a_folder_at_once_all_get_it_whole(code_repo, artifact):
+    readers = [
+        subprocess.Popen(
+            [sys.executable, "-c", READER, str(code_repo)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for _ in range(3)
+    ]
+    for reader in readers:
+        assert reader.stdout.readline() == "ready\n"
+    for reader in readers:
+        reader.stdin.write("go\n")
+        reader.stdin.flush()
+    for reader in readers:
+        told, _ = reader.communicate(timeout=120)
+        assert told.split() == [str(sum(map(len, FILES.values())))] * 4
+        assert reader.returncode == 0
+
+
+def edit(path):
+    file = path / "part-1/file-1.bin"
+    file.chmod(0o644)
+    file.write_bytes(b"?" * 500)
+
+
+def cut(path):
+    file = path / "part-1/file-1.bin"
+    file.chmod(0o644)
+    file.write_bytes(b"")
+
+
+def link_elsewhere(path):
+    secret = path.parent / "secret"
+    secret.write_bytes(FILES["part-1/file-1.bin"])
+    (path / "part-1/file-1.bin").unlink()
+    (path / "part-1/file-1.bin").symlink_to(secret)
+
+
+def link_folder(path):
+    os.rename(path / "part-2", path.parent / "elsewhere")
+    (path / "part-2").symlink_to(path.parent / "elsewhere")
+
+
+def put_folder_for_file(path):
+    (path / "part-1/file-1.bin").unlink()
+    (path / "part-1/file-1.bin/deep").mkdir(parents=True)
+
+
+def put_file_for_folder(path):
+    os.rename(path / "part-2", path.parent / "elsewhere")
+    (path / "part-2").write_bytes(b"a file")
+
+
+def add_files(path):
+    (path / "new/deeper").mkdir(parents=True)
+    (path / "new/deeper/file.py").write_text("print('not of the artifact')")
+    (path / "part-1/other.bin").write_bytes(b"x")
+
+
+def empty(path):
+    for file in path.rglob("*.bin"):
+        file.unlink()
+
+
+def replace_by_file(path):
+    os.rename(path, path.parent / "elsewhere")
+    path.write_bytes(b"not a folder")
+
+
+def replace_by_link(path):
+    os.rename(path, path.parent / "elsewhere")
+    path.symlink_to(path.parent / "elsewhere")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        edit,
+        cut,
+        link_elsewhere,
+        link_folder,
+        put_folder_for_file,
+        put_file_for_folder,
+        add_files,
+        empty,
+        replace_by_file,
+        replace_by_link,
+    ],
+)
+def test_a_kept_folder_that_was_changed_is_mended(artifact, change):
+    path = artifact.path()
+    change(path)
+    assert artifact.path() == path
+    assert content(path) == FILES
+    assert not any(found.is_symlink() for found in path.rglob("*"))
+    assert not list(path.parent.glob(".gitmodel-*"))
+    assert {found.name for found in path.iterdir()} == {f"part-{number}" for number in range(7)}
+
+
+def test_mending_one_file_leaves_the_others_where_they_are(artifact):
+    path = artifact.path()
+    before = {name: (path / name).stat().st_ino for name in FILES}
+    edit(path)
+    artifact.path()
+    changed = {name for name in FILES if (path / name).stat().st_ino != before[name]}
+    assert changed == {"part-1/file-1.bin"}
+
+
+def test_a_kept_folder_of_read_only_files_is_mended_too(artifact):
+    path = artifact.path()
+    assert all(file.stat().st_mode & 0o222 == 0 for file in path.rglob("*.bin"))
+    os.chmod(path / "part-1/file-1.bin", 0)
+    (path / "part-1/file-2.bin").write_bytes(b"a stranger")
+    os.chmod(path / "part-1/file-2.bin", 0o444)
+    assert content(artifact.path()) == FILES
+
+
+def test_what_a_killed_reader_left_is_removed_by_the_next(artifact, code_repo):
+    script = READER.replace(
+        "from gitmodel import Client",
+        "from gitmodel import Client\nfrom gitmodel.storage import artifacts\n"
+        "def hang(*_, **__):\n    print('unpacking', flush=True)\n    sys.stdin.readline()\n"
+        "artifacts.fetch_entry = hang",
+    )
+    reader = subprocess.Popen(
+        [sys.executable, "-c", script, str(code_repo)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert reader.stdout.readline() == "ready\n"
+    reader.stdin.write("go\n")
+    reader.stdin.flush()
+    assert reader.stdout.readline() == "unpacking\n"
+    cache = Path(code_repo) / ".git" / "gitmodel" / "cache"
+    assert len(list(cache.glob(".gitmodel-*"))) == 1
+    path = artifact.path()  # the one that lives keeps its folder
+    assert len(list(cache.glob(".gitmodel-*"))) == 1
+    reader.send_signal(signal.SIGKILL)
+    reader.communicate()
+    path.rename(cache / "away")
+    assert content(artifact.path()) == FILES
+    assert not list(cache.glob(".gitmodel-*"))
+
+
+def test_a_file_of_a_kept_folder_that_was_purged_is_not_served(version, artifact):
+    path = artifact.path()
+    digest = artifacts.manifest_of(version._client.store, artifact.digest)[0].digest
+    version._client.purge(digest, reason="request for erasure")
+    with pytest.raises(NotFound, match="request for erasure"):
+        artifact.path()
+    assert path.exists()
