@@ -12,7 +12,6 @@ import click
 from gitmodel.cli import cells, options, shapes
 from gitmodel.cli.grammar import Invocation, command
 from gitmodel.cli.versions import note_frozen, print_version
-from gitmodel.domain.names import check_name
 from gitmodel.domain.records import ArtifactLink
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.urls import shown_url
@@ -125,10 +124,10 @@ def store(
 ) -> list[ArtifactLink]:
     """Put files and folders, given as name, path and kind, into the store of *model*; returns the links to them."""
     found = list(paths)
-    for name, path, _ in found:
-        check_name(name, "artifact")
+    for _, path, _ in found:
         if "://" in path:
             raise UsageError(f"{shown_url(path)} is no path", hint="add --external to leave it where it is")
+    artifacts.check_sources((name, Path(path), kind) for name, path, kind in found)
     links = []
     for name, path, kind in found:
         place = invocation.client.access.of_model(model)

@@ -87,6 +87,16 @@ def create(
         check_version_name(name)
     current = models.get_model(invocation.writer, model).name
     known = versions.find_keyed(invocation.writer, current, key) if key else None
+    if known is None and (key or not invocation.client.job):  # a job may have made this very version before
+        versions.check_creation(
+            invocation.writer,
+            current,
+            name=name,
+            description=description,
+            tags=tags,
+            metadata=read,
+            artifacts=[(artifact, kind) for artifact, _, kind in paths],
+        )
     if known is None:
         links, code = store(invocation, current, paths, jobs=jobs), invocation.client.record_code()
         content = (current, name, description, tags, read, links, code)

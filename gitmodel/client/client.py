@@ -225,12 +225,17 @@ class Client:
         It is the same for the same attempt of the same job, the same content, and how many versions of that content
         this client made before.
         """
-        job = by_url.job_key(self._environ) if self._repository.url and not isinstance(self._writer, Batch) else ""
-        if not job:
+        if not self.job:
             return ""
         of = content()
         self._keyed[of] += 1
-        return f"{job} {of} {self._keyed[of]}"
+        return f"{self.job} {of} {self._keyed[of]}"
+
+    @property
+    def job(self) -> str:
+        """The job of a CI host that makes versions by URL, as its idempotency keys name it; "" elsewhere."""
+        by_job = self._repository.url and not isinstance(self._writer, Batch)
+        return by_url.job_key(self._environ) if by_job else ""
 
     # Runs
 

@@ -210,12 +210,24 @@ class Model:
         if known is not None:
             return ModelVersion(client, self._name, known)
         kinds = (("data", data), ("model", model_objects), ("deployment", deployments))
+        given = [(key, Path(path), kind) for kind, paths in kinds for key, path in (paths or {}).items()]
+        words, values = read_words(tags), scalars(metadata or {})
+        artifacts.check_sources(given)
+        if idempotency_key or not client.job:  # a job may have made this very version before
+            versions.check_creation(
+                client.writer,
+                self._name,
+                name=name,
+                description=description,
+                tags=words,
+                metadata=values,
+                artifacts=[(key, kind) for key, _, kind in given],
+            )
         links = [
-            artifacts.store_artifact(client.access.of_model(self._name), key, Path(path), kind=kind)
-            for kind, given in kinds
-            for key, path in (given or {}).items()
+            artifacts.store_artifact(client.access.of_model(self._name), key, path, kind=kind)
+            for key, path, kind in given
         ]
-        code, words, values = client.record_code(), read_words(tags), scalars(metadata or {})
+        code = client.record_code()
         content = (self._name, name, description, words, values, links, code)
         key = idempotency_key if idempotency_key is not None else client.job_key(lambda: content_key(*content))
         number = versions.create_version(

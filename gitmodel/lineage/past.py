@@ -54,7 +54,7 @@ class Past:
     def find_made(self, snapshot: Snapshot, model: str, txn: str) -> int | None:
         raise self.refusal()
 
-    def take_number(self, model: str) -> int | None:
+    def take_number(self, model: str, plan: Callable[[Snapshot], Change[int]]) -> int | None:
         raise self.refusal()
 
     def moment(self) -> datetime:

@@ -85,34 +85,51 @@ class Pinned:
         return replace(self, inputs=inputs)
 
 
-def pin(client: Client, pipeline: str, graph: Graph, default: ModelConfig | None, journal: Journal) -> Pinned:
-    """Resolve every stage, name and version that the pipeline names, all at one moment, and reserve new numbers.
+def resolve(client: Client, pipeline: str, graph: Graph, default: ModelConfig | None) -> Resolved:
+    """Resolve every stage, name and version that the pipeline names, all at one moment; nothing is changed.
 
     Raises NotFound for an unknown version (saying what exists), Conflict and UsageError for configurations that
-    disagree.
+    disagree, or that the end of the run could not record.
     """
     given = {node.name: node.step.model_config or default for node in graph.nodes.values()}
     chosen = {name: config for name, config in given.items() if config is not None}
     found = client.repository.read(lambda snapshot: _resolve(snapshot, graph, chosen, client.access.place))
     for config in found.configs.values():
         client.access.urls(config.name)  # that a store cannot be used is known before a step runs
+        key = _key(config)
+        if key not in found.versions and key not in found.outputs:
+            steps = [step for step, other in found.configs.items() if _key(other) == key]
+            found.outputs[key] = _check_outputs(pipeline, graph, steps)
     _report_differences(found)
+    return found
+
+
+def pin(client: Client, found: Resolved, journal: Journal) -> Pinned:
+    """Reserve a number for each new version in *found*, or none if one cannot be reserved. Raises Conflict."""
     targets: dict[str, Target] = {}
     made: dict[str, Target] = {}
-    for name, config in found.configs.items():
-        key = _key(config)
-        if key not in made:
-            old = found.versions.get(key)
-            if old is not None:
-                names = tuple(link.name for link in old.artifacts)
-                made[key] = Target(config, config.name, old.number, old.name, False, False, found.stages, names)
-            else:
-                steps = [step for step, other in found.configs.items() if _key(other) == key]
-                names = _check_outputs(pipeline, graph, steps)
-                number, again = _reserve(client, config, journal)
-                made[key] = Target(config, config.name, number, config.new_name, True, again, found.stages, names)
-        targets[name] = replace(made[key], config=config)
+    try:
+        for name, config in found.configs.items():
+            key = _key(config)
+            if key not in made:
+                made[key] = _target(client, found, config, journal)
+            targets[name] = replace(made[key], config=config)
+    except BaseException:
+        for target in made.values():
+            if target.new:
+                client.repository.release(target.model, [target.number], target.number)
+        raise
     return Pinned(targets, found.inputs)
+
+
+def _target(client: Client, found: Resolved, config: ModelConfig, journal: Journal) -> Target:
+    old = found.versions.get(_key(config))
+    if old is not None:
+        names = tuple(link.name for link in old.artifacts)
+        return Target(config, config.name, old.number, old.name, False, False, found.stages, names)
+    number, again = _reserve(client, config, journal)
+    outputs = found.outputs[_key(config)]
+    return Target(config, config.name, number, config.new_name, True, again, found.stages, outputs)
 
 
 def release_numbers(client: Client, targets: Iterable[Target], journal: Journal) -> None:
@@ -133,21 +150,25 @@ def _key(config: ModelConfig) -> str:
 
 
 @dataclass
-class _Found:
-    """What one snapshot says of a pipeline's configurations (by step, with the models' present names) and inputs."""
+class Resolved:
+    """The pipeline's configurations (by step, with the models' current names) and inputs, as one snapshot has them.
+
+    *outputs* are the names of the artifacts of each version that the run makes.
+    """
 
     stages: tuple[str, ...]
     configs: dict[str, ModelConfig]
     inputs: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
     versions: dict[str, VersionRecord] = field(default_factory=dict)
     models: dict[str, records.ModelRecord] = field(default_factory=dict)
+    outputs: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
 
-def _resolve(snapshot: Snapshot, graph: Graph, chosen: Mapping[str, ModelConfig], place: Place) -> _Found:
+def _resolve(snapshot: Snapshot, graph: Graph, chosen: Mapping[str, ModelConfig], place: Place) -> Resolved:
     configs = {
         name: config.model_copy(update={"name": snapshot.current_name(config.name)}) for name, config in chosen.items()
     }
-    found = _Found(snapshot.registry().stage_names, configs)
+    found = Resolved(snapshot.registry().stage_names, configs)
     for node in graph.nodes.values():
         for parameter, value in node.inputs.items():
             if isinstance(value, ExternalArtifact):
@@ -257,7 +278,7 @@ def _check_outputs(pipeline: str, graph: Graph, steps: list[str]) -> tuple[str, 
     return tuple(name for step in steps for name in graph.nodes[step].outputs)
 
 
-def _report_differences(found: _Found) -> None:
+def _report_differences(found: Resolved) -> None:
     """Say once of each model which fields of its configurations are not what the model's record says."""
     told: dict[str, dict[str, None]] = {}
     for config in found.configs.values():

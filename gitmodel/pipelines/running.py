@@ -21,7 +21,7 @@ from gitmodel.pipelines.config import ExternalArtifact
 from gitmodel.pipelines.executors import Choice, Place, choose_executor
 from gitmodel.pipelines.graph import Graph, Node
 from gitmodel.pipelines.outcome import commit_run
-from gitmodel.pipelines.pinning import Target, pin, release_numbers
+from gitmodel.pipelines.pinning import Target, pin, release_numbers, resolve
 from gitmodel.pipelines.recording import Job, Run, Work, keep_packages, order, run_record
 from gitmodel.pipelines.worker import Request, Result, location, run_step
 from gitmodel.storage.journal import Journal, RunJournal
@@ -56,13 +56,14 @@ def run_job(client: Client, job: Job, executor: Any = None) -> Run:
         _check_reachable(job.graph, choice.name)
     client.repository.identity.now()  # whoever is to commit the outcome is known before hours of training, not after
     moment = client.writer.moment()
+    found = resolve(client, job.pipeline, job.graph, job.model_config)
     code = client.record_code()
     packages = keep_packages(client)
     journal = Journal(client.repository.common_dir)
     facts = {"pipeline": job.pipeline, "started": moment.isoformat(), "pid": os.getpid(), "executor": choice.name}
     with journal.open_run(lambda: run_id(job.pipeline, moment, _unique()), facts) as notes:
         try:
-            pinned = pin(client, job.pipeline, job.graph, job.model_config, journal).with_inputs(job.recorded_inputs)
+            pinned = pin(client, found, journal).with_inputs(job.recorded_inputs)
         except BaseException:
             notes.discard()  # it never began
             raise

@@ -18,7 +18,7 @@ from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid, Refused, Unreachable, UsageError
 from gitmodel.registry.writer import Writer
 from gitmodel.storage import artifacts as storage
-from gitmodel.storage import external
+from gitmodel.storage import external, sources
 from gitmodel.storage.artifacts import Progress
 from gitmodel.storage.stores import JOBS, ArtifactStore
 
@@ -67,6 +67,14 @@ def store_artifact(
     stored = storage.put_path(store, path, jobs=jobs, progress=progress)
     detected = FOLDER_FORMAT if stored.folder else format or formats.detect_format(path)
     return ArtifactLink(name, kind, stored.digest, stored.size, detected, metadata=read)
+
+
+def check_sources(given: Iterable[tuple[str, Path, str]]) -> None:
+    """Check names, paths and kinds of artifacts before any of them is stored. Raises as `store_artifact` does."""
+    for name, path, kind in given:
+        check_name(name, "artifact")
+        _check_kind(kind)
+        sources.find_source(path)
 
 
 def describe_external(

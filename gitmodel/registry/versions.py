@@ -27,6 +27,7 @@ from gitmodel.registry.writer import Writer
 _PIECE = 500
 # A list of no more than so many is kept for the next time that it is asked for.
 _REMEMBERED = 20_000
+_NO_DIGEST = "sha256:" + "0" * 64
 
 
 def create_version(
@@ -46,23 +47,37 @@ def create_version(
     If one was made under the same idempotency *key* ("": none) before, wherever that was, its number is returned.
     Raises NotFound if there is no such model, Conflict if *name* is taken, UsageError for bad input.
     """
-    links = tuple(artifacts)
-    planning.check_artifacts(links, f"the new version of {model}")
-    draft = VersionRecord(
-        number=1,
-        created=writer.moment(),
-        name=None if name is None else check_version_name(name),
-        description=_text(description),
-        tags=changed_tags((), read_words(tags), ()),
-        code=code,
-        metadata=planning.read_metadata(metadata or {}),
-        artifacts=links,
-    )
+    draft = _draft(writer, model, name, description, tags, metadata, artifacts, code)
     current = writer.read(lambda snapshot: _existing(snapshot, model))
     if key:
         return writer.transact(lambda snapshot: _plan_once(writer, snapshot, current, draft, key))
-    reserved = writer.take_number(current)
+    reserved = writer.take_number(current, lambda snapshot: planning.plan_version(snapshot, current, draft))
     return writer.transact(lambda snapshot: planning.plan_version(snapshot, current, draft, reserved=reserved))
+
+
+def check_creation(
+    writer: Writer,
+    model: str,
+    *,
+    name: str | None = None,
+    description: str = "",
+    tags: Iterable[str] = (),
+    metadata: Mapping[str, Any] | None = None,
+    artifacts: Iterable[tuple[str, str]] = (),
+) -> str:
+    """Check that `create_version` would accept this, before anything is stored; returns the model's current name.
+
+    *artifacts* are names and kinds. Raises as `create_version` does.
+    """
+    links = [ArtifactLink(link, kind, _NO_DIGEST, 0, "") for link, kind in artifacts]
+    draft = _draft(writer, model, name, description, tags, metadata, links, None)
+
+    def question(snapshot: Snapshot) -> str:
+        current = _existing(snapshot, model)
+        planning.plan_version(snapshot, current, draft)
+        return current
+
+    return writer.read(question)
 
 
 def find_keyed(writer: Writer, model: str, key: str) -> int | None:
@@ -254,6 +269,31 @@ def set_metadata(
         return planning.plan_metadata(snapshot, model, number, values, on=on, remove=gone)
 
     return int(writer.transact(plan))
+
+
+def _draft(
+    writer: Writer,
+    model: str,
+    name: str | None,
+    description: str,
+    tags: Iterable[str],
+    metadata: Mapping[str, Any] | None,
+    artifacts: Iterable[ArtifactLink],
+    code: Code | None,
+) -> VersionRecord:
+    """The record of a new version, whose number the plan sets. Raises UsageError, Conflict."""
+    links = tuple(artifacts)
+    planning.check_artifacts(links, f"the new version of {model}")
+    return VersionRecord(
+        number=1,
+        created=writer.moment(),
+        name=None if name is None else check_version_name(name),
+        description=_text(description),
+        tags=changed_tags((), read_words(tags), ()),
+        code=code,
+        metadata=planning.read_metadata(metadata or {}),
+        artifacts=links,
+    )
 
 
 def _plan_once(writer: Writer, snapshot: Snapshot, model: str, draft: VersionRecord, key: str) -> Change[int]:

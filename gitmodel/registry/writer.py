@@ -33,8 +33,11 @@ class Writer(Protocol):
     def find_made(self, snapshot: Snapshot, model: str, txn: str) -> int | None:
         """The version of *model* that the transaction *txn* made on the branch of *snapshot*, or None."""
 
-    def take_number(self, model: str) -> int | None:
-        """A number that is kept for the next version of *model*, or None if the plan takes one itself."""
+    def take_number(self, model: str, plan: Callable[[Snapshot], Change[int]]) -> int | None:
+        """Reserve a number for the next version of *model*; None if the plan takes one itself.
+
+        Nothing is reserved if *plan*, which makes the version, raises.
+        """
 
     def moment(self) -> datetime:
         """The time now, in UTC, to the second."""
@@ -88,7 +91,7 @@ class Direct:
             )
         return made[0]
 
-    def take_number(self, model: str) -> int | None:
+    def take_number(self, model: str, plan: Callable[[Snapshot], Change[int]]) -> int | None:
         return None
 
     def moment(self) -> datetime:
@@ -135,9 +138,10 @@ class Batch:
             hint="make the version on its own",
         )
 
-    def take_number(self, model: str) -> int | None:
+    def take_number(self, model: str, plan: Callable[[Snapshot], Change[int]]) -> int | None:
         with self._lock:
             self._require_open()
+            self.read(plan)
             return self._reserve_next(model)
 
     def _reserve_next(self, model: str) -> int:

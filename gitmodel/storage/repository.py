@@ -31,7 +31,7 @@ from gitmodel.storage.git import (
 )
 from gitmodel.storage.identity import Identity
 from gitmodel.storage.notes import Notes
-from gitmodel.storage.objects import LooseObjects, NewObject, format_commit, format_pack
+from gitmodel.storage.objects import LooseObjects, NewObject, format_commit, format_pack, parse_commit
 from gitmodel.storage.sealing import Sealing
 from gitmodel.storage.stage_tags import StageTags
 from gitmodel.storage.trees import CommitFiles, Trees, changed_tree
@@ -200,12 +200,12 @@ class Repository:
     def transact(self, plan: Callable[[Snapshot], Change[T]]) -> T:
         """Make the change that *plan* makes of a snapshot: one commit and its tags, all or nothing.
 
-        When somebody moved first, nothing has changed and *plan* is asked again with the new snapshot.
-        Raises Conflict if that goes on too long, and whatever *plan* raises.
+        The first change also begins the registry. When somebody moved first, nothing has changed and *plan* is asked
+        again with the new snapshot. Raises Conflict if that goes on too long, and whatever *plan* raises.
         """
 
         def make() -> T:
-            snapshot = self.snapshot(self._begun())
+            snapshot = self.snapshot(self._latest())
             change = plan(snapshot)
             self._make(snapshot, change)
             return change.result
@@ -225,15 +225,19 @@ class Repository:
         """Make the branch's first commit, if it has none and no remote has one. Returns whether it was made."""
         if self.tip():
             return False
-        files = {
-            paths.REGISTRY: records.encode_registry(registry),
-            "README.md": _BRANCH_README.encode(),
-        }
+        first, new = self._first_commit(registry)
         try:
-            self._make(self.snapshot(""), Change(None, subject="Begin the registry", files=files))
+            self.move([_move(self.branch, first.id, "")], f"gitmodel: {_BEGIN}", [*new, first])
         except Moved:
             return False
+        self._check_effect(first.id)
         return True
+
+    def _first_commit(self, registry: RegistryRecord) -> tuple[NewObject, list[NewObject]]:
+        """The commit that begins a registry, and the other objects to write for it."""
+        files = {paths.REGISTRY: records.encode_registry(registry), "README.md": _BRANCH_README.encode()}
+        tree, new = changed_tree(self.trees, "", files)
+        return self._commit("", tree, Change(None, subject=_BEGIN), sign=False), new
 
     def adopt(self, commit: str) -> None:
         """Make the local branch at *commit*, a remote's, if there is none."""
@@ -247,12 +251,13 @@ class Repository:
         tries = self._tries()
         while True:
             try:
-                snapshot = self.snapshot(self._begun())
+                snapshot = self.snapshot(self._latest())
                 number = next_number(snapshot)
-                moves = [f"verify {self.branch} {snapshot.commit}"] if self.reader.resolve(self.branch) else []
-                self.move(
-                    [*moves, f"create {reserved_ref(model, number)} {snapshot.commit}"], f"reserve {model} {number}"
-                )
+                local = self.reader.resolve(self.branch)
+                # Without a registry it is its first commit, on no branch yet: the first change begins the branch.
+                commit, _, new = self._base(snapshot)
+                hold = f"verify {self.branch} {snapshot.commit if local else ZERO}"
+                self.move([hold, f"create {reserved_ref(model, number)} {commit}"], f"reserve {model} {number}", new)
                 return number
             except (Moved, Locked) as error:
                 tries.failed(error)
@@ -379,15 +384,11 @@ class Repository:
                 return
         self.objects.write(new)
 
-    def _begun(self) -> str:
-        """The commit that writes start from, beginning the registry where there is none."""
+    def _latest(self) -> str:
+        """The commit that writes start from, fetched if only a remote has it; "" where no registry has begun."""
         found = self.tip()
         if not found and self.git.lines("remote"):
             found = self.ask_remote()
-        if not found:
-            self.begin(RegistryRecord())
-            found = self.tip()
-        self.remember_remote()
         return found
 
     def _hold(self, commit: str) -> str:
@@ -422,22 +423,24 @@ class Repository:
         return self.reader.resolve(reserved_ref(model, number)) is not None
 
     def _make(self, snapshot: Snapshot, change: Change[Any]) -> None:
-        if not change.files and not change.apply:
+        if not change.files and not (change.apply and snapshot.commit):
             return
         local = self.reader.resolve(self.branch)
         old = local.id if local else ""
         if old and old != snapshot.commit:
             raise Moved("the branch moved while the change was planned", hint="try again")
-        root = self.tags.commit(snapshot.commit).tree if snapshot.commit else ""
+        self.remember_remote()
+        parent, root, begun = self._base(snapshot)
         tree, new = changed_tree(self.trees, root, change.files) if change.files else (root, [])
+        new = [*begun, *new]
         made = None
         if tree != root:
             sealed = self.sealing.is_asked_for(snapshot, change.files)
-            made = self._commit(snapshot.commit, tree, change, sign=sealed)
+            made = self._commit(parent, tree, change, sign=sealed)
             if sealed:
                 self.sealing.check_commit(made)
             new.append(made)
-        commit = made.id if made else snapshot.commit
+        commit = made.id if made else parent
         # The branch comes first: after a crash git has moved refs in this order, and "branch new, tag old" is pending.
         moves = [_move(self.branch, commit, old) if commit != old else f"verify {self.branch} {commit}"]
         moves += [f"verify {reserved_ref(model, number)} {ZERO}" for model, number in change.numbers]
@@ -463,6 +466,13 @@ class Repository:
             raise
         self._check_effect(commit)
         self._drop(drops)
+
+    def _base(self, snapshot: Snapshot) -> tuple[str, str, list[NewObject]]:
+        """The commit that a change of *snapshot* is made on, its tree, and what to write for it if it begins."""
+        if snapshot.commit:
+            return snapshot.commit, self.tags.commit(snapshot.commit).tree, []
+        first, new = self._first_commit(RegistryRecord())
+        return first.id, parse_commit(first.id, first.data).tree, [*new, first]
 
     def commit_on(self, parent: str, change: Change[Any]) -> str:
         """Write the commit that *change* is on *parent*; no ref names it yet, and no tag follows. Returns its id.
@@ -547,6 +557,7 @@ def _move(ref: str, new: str, old: str) -> str:
     return f"update {ref} {new} {old or ZERO}"
 
 
+_BEGIN = "Begin the registry"
 _BRANCH_README = """\
 # A model registry
 

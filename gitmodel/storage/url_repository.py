@@ -142,10 +142,11 @@ class UrlRepository(Repository):
             super().move(own, message)
         self._push(pushed)
 
-    def _begun(self) -> str:
-        if not self.tip():
-            self.begin(RegistryRecord())
+    def _latest(self) -> str:
         return self.tip()
+
+    def remember_remote(self) -> None:
+        """No-op: the refs of the cache are the server's own."""
 
     def _tries(self) -> Tries:
         return _UrlTries(self)

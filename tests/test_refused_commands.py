@@ -1,0 +1,250 @@
+"""A refused command changes nothing: no branch, tag, reserved number, kept commit, setting or stored artifact."""
+
+import shlex
+from pathlib import Path
+from typing import Annotated
+
+import pytest
+from transcripts import ask
+
+from gitmodel import Client, Conflict, GitModelError, ModelConfig, NotFound, UsageError, pipeline, step
+from gitmodel.domain.snapshot import Change
+
+NOTES = "gitmodel/notes"  # a cache of what was read, which may be deleted at any time
+
+WITHOUT_REGISTRY = """\
+register bad/name
+register iris --license
+update nope --title X
+update nope --rename other
+delete nope --yes
+version create nope
+version create nope --data x=f.bin
+version create bad/name
+version update nope 1 --stage staging
+version update nope --description x
+version delete nope 1 --yes
+metadata set nope@1 a=1
+link nope@1 --data x=f.bin
+unlink nope@1 x --yes
+promote nope@1 production
+promote nope 1 nostage
+demote nope production
+rollback nope production
+alias set nope@1 champion
+alias remove nope champion
+apply nope
+apply --push
+propose nope@1 production
+push
+pull
+import f.bin
+store add bad/name file:///tmp/s
+store add default file:///tmp/s
+store use nope default
+store remove nope
+store trust nope
+store purge sha256:0000000000000000000000000000000000000000000000000000000000000000 --reason x --yes
+init --store bad://x
+init --store /proc/nope
+config branch bad..name
+config remote nope
+"""
+
+WITH_IRIS = """\
+register iris
+register IRIS
+version create iris --name taken --data x=f.bin
+version create iris --name production --data x=f.bin
+version create iris --name bad/name --data x=f.bin
+version create iris --data bad/name=f.bin
+version create iris --data x=f.bin --data X=f.bin
+version create iris --data x=f.bin --data y=missing.bin
+link iris@2 --data x=f.bin --data y=missing.bin
+link iris@9 --data x=f.bin
+promote iris@1 nope
+promote iris@1 latest
+alias set iris@1 taken
+version update iris 1 --stage nope --description new
+update iris --rename bad/name --title New
+version delete iris 1 --yes
+delete iris --yes
+propose iris@1 staging
+"""
+
+
+def files(repository: Path) -> dict[str, bytes]:
+    """Every file of the repository, its refs, objects and settings among them."""
+    found = {str(path.relative_to(repository)): path for path in repository.rglob("*") if path.is_file()}
+    return {name: path.read_bytes() for name, path in found.items() if not name.endswith(NOTES)}
+
+
+@pytest.fixture
+def repo(code_repo, monkeypatch):
+    """A repository without a registry that is the current folder, with a file to store."""
+    (code_repo / "f.bin").write_bytes(b"some data")
+    monkeypatch.chdir(code_repo)
+    return code_repo
+
+
+@pytest.fixture
+def iris(repo, git):
+    """The same with a registry, and a commit of the code that no version names."""
+    with Client(repo) as client:
+        model = client.register_model("iris")
+        model.create_version("taken").set_stage("staging")
+        model.create_version()
+    git(repo, "commit", "-q", "--allow-empty", "-m", "More code")
+    return repo
+
+
+@pytest.mark.parametrize("command", WITHOUT_REGISTRY.splitlines())
+def test_a_refused_first_command_changes_nothing(repo, capsys, command):
+    before = files(repo)
+    code, _, err = ask(capsys, *shlex.split(command))
+    assert code != 0
+    assert err.startswith("error: ")
+    assert files(repo) == before
+
+
+@pytest.mark.parametrize("command", WITH_IRIS.splitlines())
+def test_a_refused_command_changes_nothing_in_a_registry(iris, capsys, command):
+    before = files(iris)
+    code, _, err = ask(capsys, *shlex.split(command))
+    assert code != 0
+    assert err.startswith("error: ")
+    assert files(iris) == before
+
+
+@pytest.mark.parametrize("command", ["register bad/name", "update nope --title X", "version create nope"])
+def test_a_refused_command_changes_nothing_in_a_new_clone(iris, capsys, git, tmp_path, monkeypatch, command):
+    git(tmp_path, "clone", "-q", str(iris), "clone")
+    monkeypatch.chdir(tmp_path / "clone")
+    before = files(tmp_path / "clone")
+    code, _, _ = ask(capsys, *shlex.split(command))
+    assert code != 0
+    assert files(tmp_path / "clone") == before
+
+
+@pytest.mark.parametrize("command", ["register bad/name", "update nope --title X", "demote nope production"])
+def test_a_refused_first_command_by_url_changes_nothing_on_the_server(bare_repo, capsys, git, command):
+    code, _, _ = ask(capsys, "--repo", bare_repo.as_uri(), *shlex.split(command))
+    assert code != 0
+    assert git(bare_repo, "for-each-ref") == ""
+
+
+@pytest.fixture
+def bare_repo(tmp_path, git):
+    git(tmp_path, "init", "-q", "--bare", "bare.git")
+    return tmp_path / "bare.git"
+
+
+def refused_calls(client, repo):
+    """Calls that are refused where no registry has begun."""
+    yield lambda: client.register_model("bad/name")
+    yield lambda: client.update_model("nope", title="X")
+    yield lambda: client.update_model("nope", new_name="other", title="X")
+    yield lambda: client.delete_model("nope")
+    yield lambda: client.add_store("bad/name", repo.as_uri())
+    yield lambda: client.use_store("nope", "default")
+    yield lambda: client.apply("nope")
+    yield lambda: refused_transaction(client)
+
+
+def refused_transaction(client):
+    with client.transaction("Begin"):
+        client.register_model("iris")
+        client.get_model("iris").demote("production")
+
+
+def test_a_refused_first_call_changes_nothing(repo):
+    with Client(repo) as client:
+        before = files(repo)
+        for call in refused_calls(client, repo):
+            with pytest.raises(GitModelError):
+                call()
+        assert files(repo) == before
+
+
+def test_a_refused_version_in_a_transaction_reserves_no_number(iris, git):
+    before = git(iris, "for-each-ref")
+
+    def refused(client):
+        with client.transaction("Fail"):
+            client.get_model("iris").create_version("taken")
+
+    with Client(iris) as client, pytest.raises(Conflict):
+        refused(client)
+    assert git(iris, "for-each-ref") == before
+
+
+def test_a_first_change_begins_the_registry_in_the_same_transaction(repo, git):
+    with Client(repo) as client:
+        client.register_model("iris")
+    assert git(repo, "log", "--format=%s", "gitmodel").splitlines() == ["Register iris", "Begin the registry"]
+    assert git(repo, "reflog", "--format=%gs", "gitmodel") == "gitmodel: Register iris"
+
+
+def test_two_first_changes_at_once_begin_one_registry(repo, git):
+    with Client(repo) as first, Client(repo) as second:
+
+        def overtaken(snapshot):
+            if not snapshot.commit:
+                second.register_model("iris")
+            return Change(None, subject="Say more", files={"README.md": b"more\n"})
+
+        first.repository.transact(overtaken)
+    subjects = git(repo, "log", "--format=%s", "gitmodel").splitlines()
+    assert subjects == ["Say more", "Register iris", "Begin the registry"]
+
+
+@step
+def _one() -> Annotated[int, "one"]:
+    return 1
+
+
+@step
+def _another() -> Annotated[int, "ONE"]:
+    return 1
+
+
+def _pipeline(config, *steps):
+    @pipeline(enable_cache=False, model_config=config)
+    def train():
+        for each in steps:
+            each()
+
+    return train
+
+
+def test_a_pipeline_that_is_refused_before_it_runs_changes_nothing(iris):
+    new = {"create_new_model_version": True}
+    before = files(iris)
+    with pytest.raises(Conflict):
+        _pipeline(ModelConfig(name="iris", version="taken", **new), _one)()
+    with pytest.raises(NotFound):
+        _pipeline(ModelConfig(name="iris", version="nope"), _one)()
+    with pytest.raises(UsageError, match="both have an output"):
+        _pipeline(ModelConfig(name="iris", **new), _one, _another)()
+    assert files(iris) == before
+
+
+def test_a_pipeline_that_is_refused_begins_no_registry(repo):
+    before = files(repo)
+    with pytest.raises(NotFound):
+        _pipeline(ModelConfig(name="nope", version="staging"), _one)()
+    assert files(repo) == before
+
+
+def test_a_first_pipeline_run_begins_the_registry_when_it_ends(repo, git):
+    branches = []
+
+    @step
+    def look() -> Annotated[int, "one"]:
+        branches.append(git(repo, "for-each-ref", "--format=%(refname)", "refs/heads"))
+        return 1
+
+    _pipeline(ModelConfig(name="iris", create_new_model_version=True), look)()
+    assert branches == ["refs/heads/main"]
+    assert git(repo, "log", "--format=%s", "gitmodel").splitlines()[-1] == "Begin the registry"
+    assert git(repo, "for-each-ref", "refs/gitmodel/reserved") == ""
