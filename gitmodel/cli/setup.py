@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gitmodel import __version__
 from gitmodel.cli import shapes
 from gitmodel.cli.grammar import Invocation, command
 from gitmodel.domain.host_files import HOSTS
@@ -34,21 +33,41 @@ SHELLS = ("bash", "zsh", "fish")
 @click.option("--from", "source", default="", metavar="URL", help="Adopt the registry at URL, and pull and push there.")
 @click.option("--ci", type=click.Choice(HOSTS), help="Commit the workflow files and CODEOWNERS of a git host.")
 @click.option("--owner", "owners", multiple=True, metavar="ACCOUNT", help="With --ci: who answers for the registry.")
-@click.option("--force", is_flag=True, help="With --ci: make files anew that were changed by hand.")
+@click.option(
+    "--install", default="", metavar="SPEC", help="With --ci: what the jobs install, a commit or a version with hashes."
+)
+@click.option("--force", is_flag=True, help="With --ci: replace files that were changed by hand.")
 @click.pass_obj
 def init(
-    invocation: Invocation, store: str, new: bool, source: str, ci: str | None, owners: tuple[str, ...], force: bool
+    invocation: Invocation,
+    store: str,
+    new: bool,
+    source: str,
+    ci: str | None,
+    owners: tuple[str, ...],
+    install: str,
+    force: bool,
 ) -> None:
     """Begin a registry in this repository, or adopt the remote's.
 
     The first command that writes does this as well. With --store the store's URL is recorded in gitmodel.toml. With
     --ci it commits what the git host reads to the metadata branch: a check and a plan on pull requests, apply after a
-    merge, and CODEOWNERS by stage; and it says what to switch on there. Run it again when models or owners change.
+    merge, and CODEOWNERS by stage; and it says what to enable there. SPEC is what pip installs in these jobs:
+    "git+https://HOST/OWNER/gitmodel@COMMIT" or "gitmodel==VERSION --hash=sha256:DIGEST". Run it again when models or
+    owners change; it remembers --owner and --install.
     """
-    if (owners or force) and ci is None:
-        raise UsageError("--owner and --force go with --ci", hint="for example: git model init --ci github --owner @me")
+    if (owners or install or force) and ci is None:
+        raise UsageError(
+            "--owner, --install and --force go with --ci", hint="for example: git model init --ci github --owner @me"
+        )
     client = invocation.client
+    if ci is not None:
+        from gitmodel.teams import host_set_up
+
+        host_set_up.check_install(install)
     joined = _join(client, source, new) if source else ""
+    if ci is not None:
+        host_set_up.check(client.repository, ci, owners, install, force=force, ask=not new)
     done = setup.begin(client.repository, store=url_of(store), new=new)
     done = replace(done, adopted=joined or done.adopted)
     fields: dict[str, Any] = {
@@ -63,9 +82,7 @@ def init(
     kept = f"artifacts are kept in {fields['store']}" if fields["store"] else "no artifact store is named yet: --store"
     said = [_told(done, branch), kept]
     if ci is not None:
-        from gitmodel.teams.host_set_up import set_up
-
-        made = set_up(client.repository, ci, owners, f"gitmodel=={__version__}", force=force)
+        made = host_set_up.set_up(client.repository, ci, owners, install, force=force)
         fields["written"] = [*made.written, *made.changed]
         said = [said[0], *_host_told(made, "" if client.repository.url else branch)]
         for owner in made.unknown:

@@ -11,6 +11,13 @@ CODEOWNERS = "CODEOWNERS"
 # What a person adds to a file below this line stays; hosts let the last line that matches decide.
 OWN_PART = "# What follows is yours, and stays as it is.\n"
 _MARK = re.compile(r"# Made by `git model init --ci ([a-z]+)`, sha256:([0-9a-f]{64})\.\n")
+# What pip installs in the jobs: the same bytes whenever they run, whoever has the name on an index by then.
+_PACKAGE = r"gitmodel(?:\[[a-z0-9]+(?:,[a-z0-9]+)*\])?"
+_REPOSITORY = r"git\+(?:https://|ssh://(?:[a-z_][a-z0-9_-]*@)?|file:///)[A-Za-z0-9][A-Za-z0-9._~/:+-]*"
+_INSTALL = re.compile(
+    rf"(?:{_PACKAGE} ?@ ?)?{_REPOSITORY}@(?:[0-9a-f]{{64}}|[0-9a-f]{{40}})"
+    rf"|{_PACKAGE}==[0-9][A-Za-z0-9.!+_-]*(?: --hash=sha(?:256|384|512):[0-9a-f]{{64,128}})+"
+)
 _ACCOUNT = re.compile(r"@[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?(?:/[A-Za-z0-9._-]+)*")
 _MAIL = re.compile(r"[A-Za-z0-9._+-]+@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+")
 
@@ -40,6 +47,26 @@ def keep_own_part(new: str, old: str) -> str:
     """*new* with what a person added to *old* below the line that says so."""
     _, line, own = old.partition(OWN_PART)
     return new + (own if line else "")
+
+
+def is_pinned(install: str) -> bool:
+    """Whether *install*, what pip is to install, is a commit of a repository or a version with hashes.
+
+    >>> is_pinned("gitmodel[s3] @ git+https://git.example.org/tools/gitmodel@" + "a" * 40)
+    True
+    >>> is_pinned("gitmodel==0.1.0 --hash=sha256:" + "0" * 64), is_pinned("gitmodel==0.1.0"), is_pinned("gitmodel")
+    (True, False, False)
+    """
+    return _INSTALL.fullmatch(install) is not None
+
+
+def installed_by(text: str) -> str:
+    """What a workflow file of ours has pip install, "" if it is not pinned.
+
+    >>> installed_by('GITMODEL_INSTALL: "git+https://git.example.org/gitmodel@' + "b" * 40 + '"')[:40]
+    'git+https://git.example.org/gitmodel@bbb'
+    """
+    return next((found for found in re.findall(r'"([^"\n]*)"', text) if is_pinned(found)), "")
 
 
 def accounts_in(owner: str) -> tuple[str, ...]:

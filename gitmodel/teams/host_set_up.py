@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 
@@ -27,6 +27,10 @@ _BEGUN = {
 }
 # Hosts read no longer one; it has lines for each model.
 _LONGEST = 3 << 20
+_SPEC = (
+    'name a full commit, --install "git+https://HOST/OWNER/gitmodel@COMMIT", or a version with its hash, '
+    '--install "gitmodel==VERSION --hash=sha256:DIGEST"; for an extra: "gitmodel[s3] @ git+https://..."'
+)
 _RULES = {"github": (".github/",), "gitlab": (".gitlab-ci.yml", ".gitlab/"), "forgejo": (".forgejo/",)}
 
 
@@ -43,13 +47,31 @@ class HostSetUp:
     advice: str
 
 
-def set_up(repository: Repository, kind: str, owners: Iterable[str], package: str, *, force: bool = False) -> HostSetUp:
+def set_up(repository: Repository, kind: str, owners: Iterable[str], install: str, *, force: bool = False) -> HostSetUp:
     """Commit the files that the host *kind* reads to the metadata branch; those that are as they should be stay.
 
-    *owners* are the accounts that answer for the registry; those named before, if it is empty. *package* is what pip
-    installs in the jobs. Raises UsageError if there are no owners, Conflict for a file that was changed by hand or that
-    somebody else made, unless *force*.
+    *owners* are the accounts that answer for the registry, *install* is what pip installs in the jobs
+    (`host_files.is_pinned`); where one is empty, what was named before counts. Raises UsageError if nothing was,
+    Conflict for a file that was changed by hand or that somebody else made, unless *force*.
     """
+    return repository.transact(_planned(repository, kind, owners, install, force=force))
+
+
+def check(repository: Repository, kind: str, owners: Iterable[str], install: str, *, force: bool, ask: bool) -> None:
+    """Raise what `set_up` would raise, and change nothing; *ask* the remotes if there is no registry here."""
+    tip = repository.tip() or (repository.ask_remote() if ask else "")
+    _planned(repository, kind, owners, install, force=force)(repository.snapshot(tip))
+
+
+def check_install(install: str) -> None:
+    """Raise UsageError if *install* is given and does not pin what pip installs."""
+    if install and not host_files.is_pinned(install):
+        raise UsageError("--install names no commit of a repository and no version with hashes", hint=_SPEC)
+
+
+def _planned(
+    repository: Repository, kind: str, owners: Iterable[str], install: str, *, force: bool
+) -> Callable[[Snapshot], Change[HostSetUp]]:
     given = [account for owner in owners for account in _accounts(owner)]
 
     def plan(snapshot: Snapshot) -> Change[HostSetUp]:
@@ -57,8 +79,12 @@ def set_up(repository: Repository, kind: str, owners: Iterable[str], package: st
         in_charge = given or host_files.rule_owners(now[CODEOWNERS] or "")
         if not in_charge:
             raise UsageError("nobody is named who answers for the registry", hint="name one or more: --owner @org/team")
+        before = (host_files.installed_by(now[path] or "") for path in _KEPT[kind])
+        spec = install or next(filter(None, before), "")
+        if not spec:
+            raise UsageError("nothing says which gitmodel the jobs install: it has no release yet", hint=_SPEC)
         wanted = {
-            path: host_files.marked(kind, _template(repository, name, package)) for path, name in _KEPT[kind].items()
+            path: host_files.marked(kind, _template(repository, name, spec)) for path, name in _KEPT[kind].items()
         }
         owned, unknown = _owned(snapshot)
         wanted[CODEOWNERS] = _code_owners(snapshot, kind, in_charge, owned)
@@ -67,21 +93,19 @@ def set_up(repository: Repository, kind: str, owners: Iterable[str], package: st
             if old is not None and not host_files.is_untouched(old) and not force:
                 raise _by_hand(path, old, repository.branch)
             wanted[path] = host_files.keep_own_part(text, old or "")
-        wanted |= {
-            path: _template(repository, name, package) for path, name in _BEGUN[kind].items() if now[path] is None
-        }
+        wanted |= {path: _template(repository, name, spec) for path, name in _BEGUN[kind].items() if now[path] is None}
         files = {path: text.encode() for path, text in wanted.items() if text != now[path]}
         new = tuple(path for path in files if now[path] is None)
         done = HostSetUp(
             new,
             tuple(path for path in files if path not in new),
             unknown,
-            _template(repository, f"{kind}.txt", package).rstrip("\n"),
+            _template(repository, f"{kind}.txt", spec).rstrip("\n"),
         )
         verb = "Update" if any(now.values()) else "Add"
         return Change(done, subject=f"{verb} the files that {NAMES[kind]} reads", files=files)
 
-    return repository.transact(plan)
+    return plan
 
 
 def is_stale(repository: Repository) -> str:
@@ -144,6 +168,6 @@ def _text(repository: Repository, snapshot: Snapshot, path: str) -> str | None:
         raise Conflict(f"{path} cannot be read: {error.message}", hint="run `git model check`") from None
 
 
-def _template(repository: Repository, name: str, package: str) -> str:
+def _template(repository: Repository, name: str, install: str) -> str:
     text = (resources.files("gitmodel.teams") / "hosts" / name).read_text(encoding="utf-8")
-    return text.replace("@BRANCH@", repository.branch.removeprefix("refs/heads/")).replace("@PACKAGE@", package)
+    return text.replace("@BRANCH@", repository.branch.removeprefix("refs/heads/")).replace("@INSTALL@", install)

