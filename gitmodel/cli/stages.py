@@ -14,7 +14,7 @@ from gitmodel.domain.refs import StageRef
 from gitmodel.domain.stages import Promotion
 from gitmodel.errors import GitModelError, NotFound, Refused
 from gitmodel.registry import stages
-from gitmodel.registry.stages import InForce
+from gitmodel.registry.stages import Applied, InForce
 
 
 @command(example='git model promote iris@1.2.3 production --reason "beats the baseline"')
@@ -80,10 +80,21 @@ def apply(
     before it; it ends with exit code 6 if some may not move. A stage that is proposal_only takes changes that a
     merge brought in, or that you vouch for; with --ask-host, in a job of GitHub, GitLab or Forgejo, changes that came
     by a pull request which somebody else approved. With --push the tags move at the remote, all or nothing; jobs that
-    deploy go by what this command prints.
+    deploy go by what this command prints. Exit code 4: all is done, but the pull left out changes of yours.
     """
+    from gitmodel.teams.sync import LeftOut
+
     vouched = _commits(invocation, reviewed)
-    done = invocation.client.apply(*models, reviewed=vouched, ask_host=ask_host, push=push, remote=remote)
+    dropped: LeftOut | None = None
+    try:
+        done = invocation.client.apply(*models, reviewed=vouched, ask_host=ask_host, push=push, remote=remote)
+    except LeftOut as error:
+        dropped = error
+    if dropped is not None:
+        assert isinstance(dropped.done, Applied)
+        done = dropped.done
+        for conflict in dropped.conflicts:
+            invocation.output.warn(conflict)
     rows = [_applied_fields(change) for change in done.changes]
     rows += [_refused_fields(ref, why) for ref, why in done.refused]
     invocation.output.listing(
@@ -105,6 +116,8 @@ def apply(
             f"{'1 pending change was' if count == 1 else f'{count} pending changes were'} not put in force",
             hint="the list says why; promote or demote again to record something else",
         )
+    if dropped is not None:
+        raise dropped.brief
 
 
 def _applied_fields(change: InForce) -> dict[str, Any]:

@@ -77,8 +77,10 @@ def pull(invocation: Invocation, name: str | None, rewound: bool, artifacts: boo
     next one; where both changed one thing, theirs stands, and it is said. Artifacts come when they are read, unless
     --artifacts asks for copies now.
     """
+    from gitmodel.teams.sync import had_before
+
     done = invocation.client.pull(name or "", rewound=rewound)
-    _warn(invocation, done)
+    _warn(invocation, done, had_before(done.before))
     fetched = 0
     if artifacts:
         with invocation.output.progress("fetching") as progress:
@@ -122,11 +124,20 @@ def push(invocation: Invocation, name: str | None, timeout: float, jobs: int, co
 
     Artifacts go first, into the shared store; then the branch and the stage tags, all or nothing. What others pushed
     meanwhile is pulled before. The code commits of versions are kept there too, if a branch there has held them, so
-    that they stay when it goes. Exit code 6: a rule of the host says no; 7: the remote, or an artifact for others, is
-    out of reach.
+    that they stay when it goes. Exit code 4: all is pushed, but the pull left out changes of yours, which are named; 6:
+    a rule of the host says no; 7: the remote, or an artifact for others, is out of reach.
     """
-    with invocation.output.progress("uploading") as progress:
-        done = invocation.client.push(name or "", timeout=timeout, jobs=jobs, progress=progress, code=code)
+    from gitmodel.teams.sync import LeftOut, Pushed
+
+    dropped: LeftOut | None = None
+    try:
+        with invocation.output.progress("uploading") as progress:
+            done = invocation.client.push(name or "", timeout=timeout, jobs=jobs, progress=progress, code=code)
+    except LeftOut as error:
+        dropped = error
+    if dropped is not None:
+        assert isinstance(dropped.done, Pushed)
+        done = dropped.done
     for pulled in done.pulled:
         _warn(invocation, pulled)
     fields = {
@@ -146,10 +157,14 @@ def push(invocation: Invocation, name: str | None, timeout: float, jobs: int, co
         what += [_count(done.artifacts, "artifact")] if done.artifacts else []
         what += [_count(len(done.moved), "stage tag")] if done.moved else []
         said.append(f"pushed {', '.join(what)} to {done.remote}")
-    else:
+    elif dropped is None:
         said.append(f"{done.remote} has everything")
+    else:
+        said.append(f"pushed nothing to {done.remote}")
     invocation.output.outcome("\n".join(said), shapes.PUSHED, fields, name=done.tip)
     _tell_code(invocation, done)
+    if dropped is not None:
+        raise dropped.brief
 
 
 def _tell_code(invocation: Invocation, done: Pushed) -> None:
@@ -167,10 +182,10 @@ def _tell_code(invocation: Invocation, done: Pushed) -> None:
         )
 
 
-def _warn(invocation: Invocation, done: Pulled) -> None:
-    for conflict in done.conflicts:
-        branch = invocation.client.repository.branch.removeprefix("refs/heads/")
-        invocation.output.warn(conflict, f"what you had is in `git log {branch}@{{1}}`; do it again if it still holds")
+def _warn(invocation: Invocation, done: Pulled, hint: str = "") -> None:
+    """Warn of everything that the pull left out, with *hint* after the last."""
+    for place, conflict in enumerate(done.conflicts, 1):
+        invocation.output.warn(conflict, hint if place == len(done.conflicts) else "")
     for name in done.set_back:
         invocation.output.warn(
             f"somebody moved the tag {name} at {done.remote} away from what the branch records",

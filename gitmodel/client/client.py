@@ -272,7 +272,8 @@ class Client:
         *ask_host*, in a job of GitHub, GitLab or Forgejo, takes the host's word for that, and not history's.
         With *push*, *remote* is pulled first, and the tags are moved there too, all or nothing, and nothing else; while
         others push it is tried for *timeout* seconds. Raises Refused for a branch that does not descend from what the
-        tags were applied from; UsageError for *ask_host* outside of a job.
+        tags were applied from; UsageError for *ask_host* outside of a job; Conflict, when all is done, if the pull left
+        out local changes: it names them, and its `done` is what this returns otherwise.
         """
         self._require_branch("apply")
         apply = partial(stages.apply, self._repository, names, reviewed=frozenset(reviewed))
@@ -286,10 +287,15 @@ class Client:
         if not push:
             return apply()
         from gitmodel.storage import remotes
-        from gitmodel.teams import applying
+        from gitmodel.teams import applying, sync
 
         chosen = remotes.choose_remote(self._repository, remote)
-        return applying.apply_at_remote(self._repository, chosen, apply, models=names, timeout=timeout)
+        pulled: list[Pulled] = []
+        with sync.telling_left_out(pulled):
+            done = applying.apply_at_remote(self._repository, chosen, apply, pulled, models=names, timeout=timeout)
+        if sync.left_out(pulled):
+            raise sync.LeftOut(done, chosen, pulled)
+        return done
 
     # What was
 
@@ -459,6 +465,8 @@ class Client:
 
         What others pushed meanwhile is pulled first, again and again for *timeout* seconds. Raises Unreachable for a
         remote or store out of reach, Refused with the host's words if a rule of it says no, Conflict as `pull` does.
+        Raises Conflict also when all is pushed, if the pull left out local changes: it names them, and its `done` is
+        what this returns otherwise.
         """
         from gitmodel.lineage.code import choose_pushed, push_code
         from gitmodel.storage import remotes
@@ -474,6 +482,8 @@ class Client:
         given = push_code(here, "" if alone else chosen, "all" if code else choose_pushed(self._repository.config))
         done = sync.push(self._repository, chosen, uploads, timeout=timeout)
         done.code = given
+        if sync.left_out(done.pulled):
+            raise sync.LeftOut(done, chosen, done.pulled)
         return done
 
     # Proposals

@@ -46,7 +46,8 @@ class Replayed:
     """What a commit becomes on the new tip: its *files*, and what could not be kept, in words, theirs standing.
 
     *previous* are the stages and aliases that it sets, each with who held it there before; *versions* by model the
-    numbers that it makes, changes, or puts somewhere.
+    numbers that it makes, changes, or puts somewhere. *kept_names* are the renames, old and new name, that were left
+    out, with what the model is called there.
     """
 
     files: dict[str, bytes | None] = field(default_factory=dict)
@@ -54,6 +55,7 @@ class Replayed:
     lost_names: list[str] = field(default_factory=list)
     previous: dict[str, int | None] = field(default_factory=dict)
     versions: dict[str, set[int]] = field(default_factory=dict)
+    kept_names: dict[tuple[str, str], str] = field(default_factory=dict)
 
     @property
     def changes_places(self) -> bool:
@@ -79,6 +81,8 @@ def reworded(message: str, carried: Carried, done: Replayed | None = None) -> st
     body, gap, trailers = rest.rpartition("\n\n")
     for name in done.lost_names if done else ():
         subject = subject.replace(f" ({name})", "")
+    for old_name, new_name in done.kept_names if done else ():
+        subject = subject.replace(f"Rename {old_name} to {new_name}", f"Change {new_name}")
     for (model, old), new in carried.numbers.items():
         # The mark keeps a number that was just written from being taken for one that is still to be replaced.
         subject = re.sub(rf"(?<![\w.+-]){re.escape(model)} {old}(?![\w.+-])", f"{model} {_MARK}{new}", subject)
@@ -114,6 +118,9 @@ def _true_of(done: Replayed, trailers: Iterable[str]) -> Iterator[str]:
                 if done.previous[value] is not None:
                     yield f"Previous-Version: {done.previous[value]}"
             elif value in (ARCHIVED, NONE) and done.changes_places:
+                yield line
+        elif key == "Previous-Model":
+            if not done.kept_names:
                 yield line
         elif key in ("Previous-Stage", "Forced"):
             if done.changes_places:

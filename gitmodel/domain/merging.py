@@ -1,76 +1,116 @@
-"""Merging a record of three: what it was, what each of two sides made of it. Pure."""
+"""Merging a record of three: what it was, what each of two sides made of it; and what got lost on the way. Pure."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import fields, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import MISSING, Field, fields, replace
 from typing import Any
 
 from gitmodel.domain.records import ArtifactLink, format_version
 
 _ABSENT = object()
+# Of these, what one side added and what the other added come together.
+_SETS = ("tags", "owners", "forced")
 
 
 def merged(base: Any, ours: Any, theirs: Any) -> tuple[Any, list[str]]:
-    """One record of three, key by key, and the keys that both sides changed differently (theirs stand)."""
-    values, conflicts = {}, []
-    for entry in fields(theirs):
-        name = entry.name
-        value, wrong = _merged_value(
-            name, getattr(base, name) if base is not None else _ABSENT, getattr(ours, name), getattr(theirs, name)
+    """Return one record of three, merged key by key, and the keys of *ours* that it lost: theirs stand.
+
+    *base* is None for a record that was made on both sides.
+    """
+    values = {
+        entry.name: _merged_value(
+            entry.name, _before(base, entry), getattr(ours, entry.name), getattr(theirs, entry.name)
         )
-        values[name] = value
-        conflicts += wrong
-    return replace(theirs, **values), conflicts
+        for entry in fields(theirs)
+    }
+    record = replace(theirs, **values)
+    return record, list(lost_keys(base, ours, record))
 
 
-def _merged_value(name: str, base: Any, ours: Any, theirs: Any) -> tuple[Any, list[str]]:
+def lost_keys(base: Any, ours: Any, now: Any) -> Iterator[str]:
+    """The keys that *ours* changed from *base* (None: it was made) and that are otherwise in *now*."""
+    for entry in fields(ours):
+        yield from _lost(entry.name, _before(base, entry), getattr(ours, entry.name), getattr(now, entry.name))
+
+
+def _before(base: Any, entry: Field[Any]) -> Any:
+    """What a field was: in a record that was made, what it is if nobody says otherwise."""
+    if base is not None:
+        return getattr(base, entry.name)
+    if entry.default_factory is not MISSING:
+        return entry.default_factory()
+    return _ABSENT if entry.default is MISSING else entry.default
+
+
+def _merged_value(name: str, base: Any, ours: Any, theirs: Any) -> Any:
     if ours in (base, theirs):
-        return theirs, []
+        return theirs
     if theirs == base:
-        return ours, []
+        return ours
     if name == "format":
-        return max(ours, theirs, key=format_version), []
+        return max(ours, theirs, key=format_version)
     if isinstance(theirs, Mapping):
-        return _merged_mapping(name, base if base is not _ABSENT else {}, ours, theirs)
-    if name in ("tags", "owners", "forced"):
-        gone = set(() if base is _ABSENT else base) - set(ours)
-        return tuple(sorted((set(theirs) | set(ours)) - gone)), []
+        keys = sorted({*ours, *theirs})
+        old = base if isinstance(base, Mapping) else {}
+        found = {key: _merged_value("", *(side.get(key, _ABSENT) for side in (old, ours, theirs))) for key in keys}
+        return {key: value for key, value in found.items() if value is not _ABSENT}
+    if name in _SETS:
+        return tuple(sorted((set(theirs) | set(ours)) - (set(base) - set(ours))))
     if name == "runs":
-        return (*theirs, *(run for run in ours if run not in theirs)), []
+        return (*theirs, *(run for run in ours if run not in theirs))
     if name == "artifacts":
-        return _merged_links(() if base is _ABSENT else base, ours, theirs)
-    return theirs, [name]
+        return _merged_links(base, ours, theirs)
+    return theirs
 
 
-def _merged_mapping(name: str, base: Any, ours: Any, theirs: Any) -> tuple[dict[str, Any], list[str]]:
-    values, conflicts = {}, []
-    for key in sorted({*ours, *theirs}):
-        value, wrong = _merged_value(
-            f"{name}.{key}", base.get(key, _ABSENT), ours.get(key, _ABSENT), theirs.get(key, _ABSENT)
-        )
-        conflicts += wrong
-        if value is not _ABSENT:
-            values[key] = value
-    return values, conflicts
-
-
-def _merged_links(base: Any, ours: Any, theirs: Any) -> tuple[tuple[ArtifactLink, ...], list[str]]:
+def _merged_links(base: Any, ours: Any, theirs: Any) -> tuple[ArtifactLink, ...]:
     by_name = [{link.name: link for link in side} for side in (base, ours, theirs)]
-    kept, conflicts = [], []
+    kept = []
     for name in sorted({*by_name[1], *by_name[2]}):
         old, mine, other = (side.get(name) for side in by_name)
-        if mine is not None and other is not None and replace(mine, metadata={}) == replace(other, metadata={}):
-            values, wrong = _merged_mapping(
-                f"artifacts.{name}.metadata", old.metadata if old else {}, mine.metadata, other.metadata
-            )
-            kept.append(replace(other, metadata=values))
-            conflicts += wrong
+        if mine is not None and other is not None and _same_bytes(mine, other):
+            before = old.metadata if old else {}
+            kept.append(replace(other, metadata=_merged_value("", before, mine.metadata, other.metadata)))
         elif mine == old or (mine is not None and other is not None):
             kept += [other] if other is not None else []
-            conflicts += [f"artifacts.{name}"] if mine != old else []
         elif other == old:
             kept += [mine] if mine is not None else []
         else:
             kept.append(mine if mine is not None else other)
-    return tuple(link for link in kept if link is not None), conflicts
+    return tuple(link for link in kept if link is not None)
+
+
+def _lost(name: str, base: Any, ours: Any, now: Any) -> Iterator[str]:
+    if ours in (base, now) or (name == "format" and format_version(now) >= format_version(ours)):
+        return
+    if isinstance(ours, Mapping) and isinstance(now, Mapping):
+        old = base if isinstance(base, Mapping) else {}
+        for key in sorted({*old, *ours}):
+            sides = (side.get(key, _ABSENT) for side in (old, ours, now))
+            yield from _lost(f"{name}.{key}", *sides)
+    elif name in _SETS or name == "runs":
+        if set(ours) - set(base) - set(now) or (set(base) - set(ours)) & set(now):
+            yield name
+    elif name == "artifacts":
+        by_name = [{link.name: link for link in side} for side in (base, ours, now)]
+        for key in sorted({*by_name[0], *by_name[1]}):
+            yield from _lost_link(*(side.get(key) for side in by_name))
+    else:
+        yield name
+
+
+def _lost_link(old: ArtifactLink | None, mine: ArtifactLink | None, now: ArtifactLink | None) -> Iterator[str]:
+    if mine in (old, now):
+        return
+    if mine is not None and now is not None and _same_bytes(mine, now):
+        yield from _lost(f"artifacts.{mine.name}.metadata", old.metadata if old else {}, mine.metadata, now.metadata)
+        return
+    link = mine or old
+    assert link is not None
+    yield f"artifacts.{link.name}"
+
+
+def _same_bytes(one: ArtifactLink, other: ArtifactLink) -> bool:
+    """Whether two links differ in their metadata alone."""
+    return replace(one, metadata={}) == replace(other, metadata={})

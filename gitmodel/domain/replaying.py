@@ -8,13 +8,14 @@ from typing import Any, TypeVar
 
 from gitmodel.domain import codec, models, paths, records
 from gitmodel.domain.carrying import PLACES, Carried, Replayed
+from gitmodel.domain.left_out import Sides, left_out
 from gitmodel.domain.merging import merged
 from gitmodel.domain.names import fold
 from gitmodel.domain.overlay import Overlay
 from gitmodel.domain.paths import RecordPath
-from gitmodel.domain.records import NameRecord, RunRecord, StageRecord, VersionRecord
+from gitmodel.domain.records import ModelRecord, NameRecord, RunRecord, StageRecord, VersionRecord
 from gitmodel.domain.snapshot import Files, NoTags, Snapshot
-from gitmodel.domain.soundness import faults
+from gitmodel.domain.soundness import Fault, Place, faults
 from gitmodel.domain.stages import leftovers
 from gitmodel.errors import GitModelError
 
@@ -25,8 +26,8 @@ def replay(before: Snapshot, after: Files, changed: Iterable[str], onto: Snapsho
     """The change from *before* to *after* of the paths *changed*, made again on *onto*.
 
     A version whose number is taken there gets the next one, which is added to *carried*, and everything that names
-    it follows; so do models that were renamed. Where both sides changed one thing, what is there stands and ours is
-    named in the conflicts.
+    it follows; so do models that were renamed. Where both sides changed one thing, what is there stands. Everything of
+    ours that is left out is named in the conflicts.
     """
     return _Replay(before, after, changed, onto, carried).run()
 
@@ -49,18 +50,22 @@ class _Replay:
         self.planned: dict[str, bytes | None] = {}
         self.settled: set[str] = set()
         self.refused: set[str] = set()
+        # what the conflicts speak of already
+        self.named: set[Place] = set()
 
     def run(self) -> Replayed:
         self._follow_names()
         for _, what in self.found:
             if what is not None and what.kind == "model":
                 self._rename_or_delete(what.model)
+        self._keep_registered_names()
         self._take_numbers()
         for path, what in self.found:
             if what is None or what.model not in self.settled:
                 self._merge_file(path, what)
         self._drop_lost_names()
         self._make_sound()
+        self._name_left_out()
         self.done.files = {path: data for path, data in self.done.files.items() if data != self.was.read(path)}
         self._tell()
         return self.done
@@ -91,6 +96,15 @@ class _Replay:
             if there != self.carried.model(model):
                 self.carried.follow(model, model, there)
 
+    def _keep_registered_names(self) -> None:
+        """A model that was registered here and is known by another name there has that name."""
+        for path, what in self.found:
+            if what is None or what.kind != "model" or what.model in self.settled:
+                continue
+            there = self.carried.model(what.model)
+            if self.before.files.read(path) is None and there != what.model:
+                self._conflict(f"{what.model} was registered here, and is called {there} there, which stands")
+
     def _rename_or_delete(self, model: str) -> None:
         path = paths.model_file(model)
         now = self._read(records.MODEL, self.after, path)
@@ -101,28 +115,41 @@ class _Replay:
         if now.renamed_to:
             self._rename(model, now.renamed_to, there)
         elif now.deleted is not None:
-            self.settled.add(model)
-            record = self._read(records.MODEL, self.onto.files, paths.model_file(there))
-            if record is None or not record.exists:
-                return
-            if there in self.carried.changed_there:
-                self.done.conflicts.append(f"{model} was deleted here and changed there, which stands")
-                return
-            change = models.plan_deletion(self.onto, there, now=now.deleted, reason=now.reason, force=True)
-            self._plan(change.files)
+            self._delete(model, there, now)
+
+    def _delete(self, model: str, there: str, now: ModelRecord) -> None:
+        assert now.deleted is not None
+        self.settled.add(model)
+        record = self._read(records.MODEL, self.onto.files, paths.model_file(there))
+        if record is None:
+            return
+        if record.deleted is not None:
+            if now.reason not in ("", record.reason):
+                self._conflict(f"{model} was deleted on both sides, with another reason there, which stands")
+        elif there in self.carried.changed_there:
+            self._conflict(f"{model} was deleted here and changed there, which stands")
+        else:
+            self._plan(models.plan_deletion(self.onto, there, now=now.deleted, reason=now.reason, force=True).files)
 
     def _rename(self, old: str, new: str, there: str) -> None:
+        """Rename the model, unless it has a new name there: that one stands, and ours stays free for another."""
         self.prior.update(models.plan_rename(self.before, old, new).files)
-        try:
-            if there != new:
+        self.settled.add(old)
+        if there not in (old, new):
+            self._keep_name(old, new, there, f"and is called {there} there, which stands")
+        elif there == old:
+            try:
                 self._plan(models.plan_rename(self.onto, there, new).files)
                 if there in self.carried.changed_there:
                     self.carried.changed_there |= {new}
-            self.carried.follow(old, new, new)
-        except GitModelError as error:
-            self.done.conflicts.append(f"{old} was renamed to {new} here, and it stays {there}: {error.message}")
-            self.carried.follow(old, new, there)
-        self.settled.add(old)
+                there = new
+            except GitModelError as error:
+                self._keep_name(old, new, there, f"and it stays {there}: {error.message}")
+        self.carried.follow(old, new, there)
+
+    def _keep_name(self, old: str, new: str, there: str, said: str) -> None:
+        self._conflict(f"{old} was renamed to {new} here, {said}")
+        self.done.kept_names[old, new] = there
 
     def _plan(self, files: Mapping[str, bytes | None]) -> None:
         self.planned.update(files)
@@ -196,48 +223,41 @@ class _Replay:
             self._merge(target, what, (base, ours, theirs))
 
     def _merge(self, path: str, what: RecordPath | None, sides: tuple[bytes | None, ...]) -> None:
-        """Merge one file that both sides changed."""
+        """Merge one file that both sides changed. Where that cannot be, theirs stands."""
         base, ours, theirs = sides
-        if what is None:
-            self.done.conflicts.append(f"{path} was changed on both sides; theirs stands")
+        if what is None or what.kind in ("archived", "purge"):
             return
-        if what.kind in ("archived", "purge"):
-            return
-        model = self.carried.model(what.model)
         if what.kind in ("stage", "alias"):
-            self._stand(model, f"{what.key} of {model}: here {_holder(ours)}, there {_holder(theirs)}, which stands")
+            self.refused.add(self.carried.model(what.model))
             return
         if what.kind == "name":
             if ours is not None and theirs is not None:
-                self._lose_name(model, what.key)
+                self._lose_name(path, self.carried.model(what.model), what.key)
             return
         if ours is None or theirs is None:
-            self.done.conflicts.append(f"{path} was deleted on one side and changed on the other; theirs stands")
             return
         schema = records.SCHEMAS[what.kind]
         old: Any = None if base is None else codec.decode(schema, base, path, newer=True)
         mine: Any = codec.decode(schema, ours, path, newer=True)
         other: Any = codec.decode(schema, theirs, path, newer=True)
         if what.kind == "version" and (mine.deleted is not None or other.deleted is not None):
-            if mine.deleted is None or other.deleted is None:
-                here, there = ("deleted", "changed") if mine.deleted is not None else ("changed", "deleted")
-                self.done.conflicts.append(f"{model} {other.number} was {here} here and {there} there, which stands")
+            return
+        if what.kind == "model" and not other.exists:
             return
         if what.kind == "model" and old is None:
             # registered on both sides: it is as old as the older one that others saw
             mine = replace(mine, created=other.created)
-        record, wrong = merged(old, mine, other)
-        self.done.conflicts += [f"{path}, key {key}: was changed on both sides; theirs stands" for key in wrong]
+        record, _ = merged(old, mine, other)
         data = codec.encode(schema, record)
         if data != theirs:
             self.done.files[path] = data
 
-    def _stand(self, model: str, conflict: str) -> None:
-        self.done.conflicts.append(conflict)
-        self.refused.add(model)
+    def _conflict(self, text: str, *of: Place) -> None:
+        self.done.conflicts.append(text)
+        self.named.update(of)
 
-    def _lose_name(self, model: str, name: str) -> None:
-        self.done.conflicts.append(f"the name {name} of {model} was given to another version; theirs keeps it")
+    def _lose_name(self, path: str, model: str, name: str) -> None:
+        self._conflict(f"the name {name} of {model} was given to another version; theirs keeps it", (path, ""))
         self.done.lost_names.append(name)
 
     def _drop_lost_names(self) -> None:
@@ -253,13 +273,13 @@ class _Replay:
             clash = self._clash(what.model, record.name)
             if clash and self.was.read(home) is None:
                 self.done.files.pop(home, None)
-                self.done.conflicts.append(
-                    f"the name {record.name} of {what.model} is taken there by {clash}, which stands"
-                )
+                said = f"the name {record.name} of {what.model} is taken there by {clash}, which stands"
+                self._conflict(said, (home, ""))
                 self.done.lost_names.append(record.name)
             given = self._read(records.NAME, self.onto.files, home)
             if given is None or given.version != record.number:
                 self.done.files[path] = codec.encode(records.VERSION, replace(record, name=None))
+                self.named.add((path, "name"))
 
     def _clash(self, model: str, name: str) -> str:
         """What has *name* there but for its case: another version's name, an alias; "" if nothing has."""
@@ -279,7 +299,8 @@ class _Replay:
             before = set(self._faults(self.was, model))
             found = [fault for fault in self._faults(self.onto.files, model) if fault not in before]
             if found:
-                self.done.conflicts += [f"{fault}; theirs stands" for fault in found]
+                for fault in found:
+                    self._conflict(f"{fault.text}; theirs stands", *fault.of)
                 self._drop(model, PLACES)
             if found and set(self._faults(self.onto.files, model)) - before:
                 self._keep_new_versions(model)
@@ -309,6 +330,7 @@ class _Replay:
                 if record.name is not None:
                     self.done.lost_names.append(record.name)
                     self.done.files[path] = codec.encode(records.VERSION, replace(record, name=None))
+                    self.named.add((path, "name"))
             elif path not in self.planned:
                 del self.done.files[path]
 
@@ -319,22 +341,32 @@ class _Replay:
         for path in leftovers(self.onto, model):
             what = paths.parse_path(path)
             if what is not None and what.kind == "stage" and self.done.files.get(path) is not None:
-                number = _holder(self.done.files[path])
-                self.done.conflicts.append(f"{model} {what.key}: here {number}, which is in another stage there")
+                record = self._read(records.STAGE, self.onto.files, path)
+                held = f"here version {record.version}" if record is not None else "here nobody"
+                self._conflict(f"{model} {what.key}: {held}, which is in another stage there", (path, ""))
                 self._drop(model, PLACES)
                 break
         if self._touched(model):
             self.done.files.update(dict.fromkeys(leftovers(self.onto, model)))
 
-    def _faults(self, files: Files, model: str) -> Iterator[str]:
+    def _faults(self, files: Files, model: str) -> Iterator[Fault]:
         return faults(replace(self.onto, files=files), self.was, model, self._touched(model))
+
+    def _name_left_out(self) -> None:
+        """Name everything that the commit changed and that is otherwise now, if no conflict speaks of it."""
+        for path, what in self.found:
+            if what is not None and what.model in self.settled:
+                continue
+            target = self._path(path, what)
+            base, ours = (self._carry(what, files.read(path)) for files in (self.before.files, self.after))
+            theirs, now = self.was.read(target), self.onto.files.read(target)
+            there = paths.parse_path(target)
+            number = int(there.key) if there is not None and there.kind in ("version", "archived") else 0
+            model = there.model if there is not None else ""
+            for place, said in left_out(what, Sides(target, base, ours, theirs, now, model, number)):
+                if not {place, (target, "")} & self.named:
+                    self._conflict(said)
 
     @staticmethod
     def _read(schema: codec.Schema[R], files: Files, path: str) -> R | None:
         return files.load(path, schema, newer=True)
-
-
-def _holder(data: bytes | None) -> str:
-    if data is None:
-        return "nobody"
-    return f"version {codec.decode(records.STAGE, data, 'stage', newer=True).version}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from gitmodel.domain import paths, records
 from gitmodel.domain.names import fold
@@ -10,8 +11,18 @@ from gitmodel.domain.paths import RecordPath
 from gitmodel.domain.records import StageRecord, VersionRecord, links_digest
 from gitmodel.domain.snapshot import Files, Snapshot
 
+# A record by its path, and the key of it that is meant; "" for all of it.
+Place = tuple[str, str]
 
-def faults(found: Snapshot, was: Files, model: str, touched: Sequence[tuple[str, RecordPath]]) -> Iterator[str]:
+
+class Fault(NamedTuple):
+    """What is wrong, as a *text*, and the records that the text speaks *of*."""
+
+    text: str
+    of: tuple[Place, ...] = ()
+
+
+def faults(found: Snapshot, was: Files, model: str, touched: Sequence[tuple[str, RecordPath]]) -> Iterator[Fault]:
     """What `check` would say of the records of *model* at the paths *touched*, and of its places.
 
     *was* are the files before they were touched.
@@ -19,56 +30,64 @@ def faults(found: Snapshot, was: Files, model: str, touched: Sequence[tuple[str,
     record = found.files.load(paths.model_file(model), records.MODEL, newer=True)
     if record is None or not record.exists:
         if any(what.kind != "model" and found.files.read(path) is not None for path, what in touched):
-            yield f"{model} is gone there"
+            yield Fault(f"{model} is gone there")
         return
     stages = found.registry().stage_names
     for stage in (*stages, *(what.key for _, what in touched if what.kind == "stage" and what.key not in stages)):
         if found.recorded(model, stage) is not None and stage not in stages:
-            yield f"{stage} of {model}: there is no such stage"
-        yield from _fault_in_place(found, model, stage, found.recorded(model, stage))
+            path = paths.stage_file(model, stage)
+            yield Fault(f"{stage} of {model}: there is no such stage", ((path, ""),))
+        yield from _fault_in_place(found, model, paths.stage_file(model, stage), stage, found.recorded(model, stage))
     for alias in found.recorded_aliases(model):
-        yield from _fault_in_place(found, model, alias, found.recorded_alias(model, alias))
+        record_of = found.recorded_alias(model, alias)
+        yield from _fault_in_place(found, model, paths.alias_file(model, alias), alias, record_of)
     for path, what in touched:
         if found.files.read(path) is not None or what.kind == "name":
             yield from _fault_in_file(found, was, model, path, what)
 
 
-def _fault_in_place(found: Snapshot, model: str, place: str, record: StageRecord | None) -> Iterator[str]:
+def _fault_in_place(found: Snapshot, model: str, path: str, place: str, record: StageRecord | None) -> Iterator[Fault]:
     if record is None:
         return
     version = _version(found, model, record.version)
+    home = paths.version_file(model, record.version)
     if version is None or not version.usable:
-        yield f"{place} of {model}: version {record.version} was deleted"
+        yield Fault(f"{place} of {model}: version {record.version} was deleted", ((path, ""), (home, "deleted")))
     elif links_digest(version.artifacts) != record.artifacts:
-        yield f"{place} of {model}: the artifacts of version {record.version} were changed"
+        said = f"{place} of {model}: the artifacts of version {record.version} were changed"
+        yield Fault(said, ((path, ""), (home, "artifacts")))
 
 
-def _fault_in_file(found: Snapshot, was: Files, model: str, path: str, what: RecordPath) -> Iterator[str]:
+def _fault_in_file(found: Snapshot, was: Files, model: str, path: str, what: RecordPath) -> Iterator[Fault]:
     if what.kind == "archived":
-        version = _version(found, model, int(what.key))
+        version, home = _version(found, model, int(what.key)), paths.version_file(model, int(what.key))
         if version is None or version.deleted is not None:
-            yield f"{model} {what.key} was archived, and deleted"
+            yield Fault(f"{model} {what.key} was archived, and deleted", ((path, ""), (home, "deleted")))
     elif what.kind == "version":
         version = _version(found, model, int(what.key))
         if version is None:
             return
         if version.deleted is not None and found.is_archived(model, version.number):
-            yield f"{model} {what.key} was deleted, and archived"
+            marker = paths.archived_file(model, version.number)
+            yield Fault(f"{model} {what.key} was deleted, and archived", ((path, "deleted"), (marker, "")))
         if version.name is not None and found.number_named(model, version.name) != version.number:
-            yield f"{model} {what.key}: its name {version.name} leads elsewhere"
+            home = paths.name_file(model, version.name)
+            yield Fault(f"{model} {what.key}: its name {version.name} leads elsewhere", ((path, "name"), (home, "")))
     elif what.kind == "name":
         for files in (found.files, was):
             name = files.load(path, records.NAME, newer=True)
             version = _version(found, model, name.version) if name is not None else None
             is_named = version is not None and version.name == what.key
             if name is not None and is_named != (found.files.read(path) is not None):
-                yield f"{model} {name.version}: it and its name {what.key} do not agree"
+                home = paths.version_file(model, name.version)
+                said = f"{model} {name.version}: it and its name {what.key} do not agree"
+                yield Fault(said, ((path, ""), (home, "name")))
     elif what.kind == "alias":
         others = [other for other in found.recorded_aliases(model) if other != what.key]
         folder = found.files.names(paths.name_folder(model, what.key))
         taken = [*others, *(name.removesuffix(".toml") for name in folder)]
         if any(fold(other) == fold(what.key) for other in taken):
-            yield f"the alias {what.key} of {model} is a name there"
+            yield Fault(f"the alias {what.key} of {model} is a name there", ((path, ""),))
 
 
 def _version(found: Snapshot, model: str, number: int) -> VersionRecord | None:

@@ -13,12 +13,14 @@ from gitmodel.storage import remotes
 from gitmodel.storage.remotes import RemoteState
 from gitmodel.storage.repository import Repository
 from gitmodel.teams import following, sync
+from gitmodel.teams.sync import Pulled
 
 
 def apply_at_remote(
     repository: Repository,
     remote: str,
     apply: Callable[[], Applied],
+    pulled: list[Pulled],
     *,
     models: tuple[str, ...] = (),
     timeout: float = 60.0,
@@ -26,16 +28,16 @@ def apply_at_remote(
 ) -> Applied:
     """Pull, *apply* what the branch records, and push the stage tags that moved, of *models* or of all, with leases.
 
-    Commits that are only here stay here, and so do their tags. What the remote refuses is not in force here either. If
-    the remote was changed meanwhile, all is done again, for *timeout* seconds. Run again after an interruption it
-    pushes what is left. Returns the changes that this call made: a tag that a concurrent apply moved at the remote is
-    reported by that one alone. Raises as *apply* and `sync.pull` do, and Refused with the host's words if a rule of it
-    forbids the tags.
+    What the pulls did is added to *pulled*. Commits that are only here stay here, and so do their tags. What the remote
+    refuses is not in force here either. If the remote was changed meanwhile, all is done again, for *timeout* seconds.
+    Run again after an interruption it pushes what is left. Returns the changes that this call made: a tag that a
+    concurrent apply moved at the remote is reported by that one alone. Raises as *apply* and `sync.pull` do, and
+    Refused with the host's words if a rule of it forbids the tags.
     """
     ends = clock() + timeout
     local: dict[StageRef, InForce] = {}
     while True:
-        sync.pull(repository, remote)
+        pulled.append(sync.pull(repository, remote))
         before = {ref: repository.tags.id(ref) for ref in repository.tags.all()}
         done = apply()
         local.update({change.ref: change for change in done.changes})

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from gitmodel.domain import paths
 from gitmodel.domain.carrying import Carried, reworded
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.replaying import replay
-from gitmodel.errors import Conflict, Refused, Unreachable, Unsigned
+from gitmodel.errors import Conflict, GitModelError, Refused, Unreachable, Unsigned
+from gitmodel.registry.stages import Applied
 from gitmodel.storage import remotes, signatures
 from gitmodel.storage.artifacts import Progress
 from gitmodel.storage.differences import changed_paths
@@ -31,9 +33,9 @@ _TXN = "%(trailers:key=Txn,valueonly,separator=%x20)"
 class Pulled:
     """What a pull did: *tip* is the branch now, *commits* came; *replayed* local ones were made anew on the remote's.
 
-    *renumbered* versions got another number ("iris 4 -> 5"); of *conflicts* the remote's side stands. *before* is the
-    commit that the branch was at ("": none). *set_back* says which stage tags somebody moved at the remote, since it
-    was last seen, away from what its branch records.
+    *renumbered* versions got another number ("iris 4 -> 5"); *conflicts* name every local change that was left out,
+    since the remote's side stands. *before* is the commit that the branch was at ("": none). *set_back* says which
+    stage tags somebody moved at the remote, since it was last seen, away from what its branch records.
     """
 
     remote: str
@@ -66,6 +68,26 @@ class Pushed:
     moved: list[StageRef] = field(default_factory=list)
     pulled: list[Pulled] = field(default_factory=list)
     code: PushedCode = field(default_factory=PushedCode)
+
+
+class LeftOut(Conflict):
+    """A push or apply that is done, and whose pulls left out local changes, all of which the message names.
+
+    *done* is what the call returns where nothing is left out, *conflicts* are the changes, and *before* is the commit
+    that still has them; *brief* is the same error without the names.
+    """
+
+    def __init__(self, done: Pushed | Applied, remote: str, pulled: Sequence[Pulled]) -> None:
+        self.done = done
+        self.conflicts = left_out(pulled)
+        self.before = next((one.before for one in pulled if one.conflicts), "")
+        count = len(self.conflicts)
+        summary = (
+            f"{'1 change' if count == 1 else f'{count} changes'} of yours {'was' if count == 1 else 'were'} left out, "
+            f"because others changed the same at {remote}"
+        )
+        super().__init__(f"{summary}: {'; '.join(self.conflicts)}", hint=had_before(self.before))
+        self.brief = Conflict(summary, hint=self.hint)
 
 
 @dataclass(frozen=True)
@@ -110,8 +132,42 @@ def push(
     If the remote was changed meanwhile, its changes are pulled, ours replayed, and the push tried again, for *timeout*
     seconds. Raises Unreachable for artifacts that others could not reach, Refused if a rule of the host forbids it.
     """
-    ends = clock() + timeout
     done = Pushed(remote, repository.tip())
+    with telling_left_out(done.pulled):
+        _push(repository, remote, uploads, done, clock() + timeout, clock)
+    return done
+
+
+def left_out(pulled: Sequence[Pulled]) -> list[str]:
+    """The local changes that *pulled* left out, each once."""
+    return list(dict.fromkeys(conflict for one in pulled for conflict in one.conflicts))
+
+
+def had_before(commit: str) -> str:
+    """How to find what a pull left out: *commit* is where the branch was before it."""
+    return f"`git log -p {commit[:10]}` shows what you had; do it again if it still holds"
+
+
+@contextmanager
+def telling_left_out(pulled: Sequence[Pulled]) -> Iterator[None]:
+    """Have an error of the block name the local changes that its pulls, which are added to *pulled*, left out."""
+    try:
+        yield
+    except GitModelError as error:
+        conflicts = left_out(pulled)
+        if conflicts:
+            error.message += f"; before that, the pull left out changes of yours: {'; '.join(conflicts)}"
+        raise
+
+
+def _push(
+    repository: Repository,
+    remote: str,
+    uploads: Uploads,
+    done: Pushed,
+    ends: float,
+    clock: Callable[[], float],
+) -> None:
     while True:
         pulled = pull(repository, remote)
         if pulled.changed or pulled.conflicts or pulled.set_back:
@@ -121,14 +177,14 @@ def push(
         moves, moved = _moves(repository, state, tip)
         done.tip, done.moved = tip, moved
         if not moves:
-            return done
+            return
         done.commits = count_commits(repository, state.tip, tip)
         done.artifacts += upload(
             repository, state.tip, tip, uploads.local, uploads.store_of, jobs=uploads.jobs, progress=uploads.progress
         )
         try:
             if send(repository, remote, moves, last=clock() > ends) is not None:
-                return done
+                return
         except Refused as error:
             raise _with_way_out(repository, state, tip, error) from None
 

@@ -181,7 +181,7 @@ def test_a_version_deleted_there_is_not_promoted_here(ada, bob, bare):
     pulled = bob.pull()
     assert pulled.conflicts == [
         "staging of iris: version 3 was deleted; theirs stands",
-        "iris 3 was changed here and deleted there, which stands",
+        "iris 3 was changed here (metadata.loss) and deleted there, which stands",
     ]
     bob.push()
     assert_sound(bare)
@@ -201,8 +201,9 @@ def test_a_name_given_on_both_sides_stays_with_theirs(ada, bob, bare):
     ada.get_model("iris").create_version("1.0")
     ada.push()
     bob.get_model("iris").create_version("1.0", metadata={"bob": True})
-    pulled = bob.push().pulled[0]
-    assert pulled.conflicts == ["the name 1.0 of iris was given to another version; theirs keeps it"]
+    with pytest.raises(Conflict) as refused:
+        bob.push()
+    assert refused.value.conflicts == ["the name 1.0 of iris was given to another version; theirs keeps it"]
     assert bob.get_version("iris@5").metadata == {"bob": True}
     assert bob.get_version("iris@5").name is None
     assert log(bob, "--format=%s")[-1] == "Add iris 5"
@@ -215,7 +216,9 @@ def test_names_that_differ_by_case_only_are_one_name(ada, bob, bare):
     ada.push()
     bob.get_model("iris").create_version("RC-one")
     bob.register_model("demo").create_version(metadata={"bob": True})
-    bob.push()
+    with pytest.raises(Conflict) as refused:
+        bob.push()
+    assert len(refused.value.conflicts) == 2
     assert numbers(bob, "Demo") == [1, 2]
     assert bob.get_version("Demo@2").metadata == {"bob": True}
     assert bob.get_version("iris@5").name is None
@@ -265,7 +268,10 @@ def test_a_model_deleted_there_takes_no_more_versions(ada, bob, bare):
     ada.delete_model("iris", force=True)
     ada.push()
     bob.get_model("iris").create_version()
-    assert bob.pull().conflicts == ["iris is gone there; theirs stands"]
+    assert bob.pull().conflicts == [
+        "iris is gone there; theirs stands",
+        "version 4 of iris, made here, is left out",
+    ]
     assert refs(bob.repository.common_dir) == refs(bare)
     assert_sound(bob.repository.common_dir)
 

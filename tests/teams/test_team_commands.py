@@ -26,14 +26,16 @@ def test_two_people_come_together_on_the_command_line(team, ada, bob, capsys, mo
     assert ask(capsys, "-C", "carol", "promote", "iris@3", "production")[0] == 0
     code, out, _ = ask(capsys, "-C", "carol", "remote", "--format", "json")
     assert (code, json.loads(out)["ahead"], json.loads(out)["behind"]) == (0, 2, 0)
+    before = refs(team.folder / "carol")["refs/heads/gitmodel"]
     code, out, err = ask(capsys, "-C", "carol", "push")
-    assert code == 0
+    assert code == 4
     assert out == (
         "made 1 commit again on those of origin\niris 4 -> 5: the number was taken\npushed 1 commit to origin\n"
     )
     assert err == (
         "warning: production of iris: here version 3, there version 1, which stands\n"
-        "hint: what you had is in `git log gitmodel@{1}`; do it again if it still holds\n"
+        "error: 1 change of yours was left out, because others changed the same at origin\n"
+        f"hint: `git log -p {before[:10]}` shows what you had; do it again if it still holds\n"
     )
     assert ask(capsys, "-C", "carol", "push") == (0, "origin has everything\n", "")
     assert ask(capsys, "-C", "bob", "pull")[:2] == (0, "pulled 3 commits, 1 stage tag from origin\n")

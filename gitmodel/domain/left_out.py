@@ -1,0 +1,105 @@
+"""Naming what a replay left out of a commit: everything that is not as the commit made it. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gitmodel.domain import codec, records
+from gitmodel.domain.merging import lost_keys
+from gitmodel.domain.paths import RecordPath
+from gitmodel.domain.records import ModelRecord, VersionRecord
+from gitmodel.domain.soundness import Place
+
+
+@dataclass(frozen=True)
+class Sides:
+    """The file at *path* there, for a commit of ours that is replayed; None for no file.
+
+    *base* and *ours* are before and after the commit, as they are called there; *theirs* was there before the replay,
+    and *now* is there after it. *model* is what its model is called there, *number* its version's number.
+    """
+
+    path: str
+    base: bytes | None
+    ours: bytes | None
+    theirs: bytes | None
+    now: bytes | None
+    model: str = ""
+    number: int = 0
+
+
+def left_out(what: RecordPath | None, file: Sides) -> Iterator[tuple[Place, str]]:
+    """Each place of *file*, and in words what the commit made of it, if it is otherwise now."""
+    if file.ours in (file.base, file.now):
+        return
+    if what is None:
+        changed = file.theirs != file.base
+        said = "was changed on both sides; theirs stands" if changed else "is left out"
+        yield (file.path, ""), f"{file.path} {said}"
+    elif what.kind == "archived":
+        verb = "left the archive" if file.ours is None else "was archived"
+        yield (file.path, ""), f"{file.model} {file.number} {verb} here and not there, which stands"
+    elif what.kind in ("stage", "alias"):
+        yield from (((file.path, ""), said) for said in _of_holder(f"{what.key} of {file.model}", file))
+    elif what.kind == "name":
+        yield (file.path, ""), f"the name {what.key} of {file.model} is left out"
+    else:
+        yield from _of_record(what, file)
+
+
+def _of_holder(place: str, file: Sides) -> Iterator[str]:
+    ours, now = (_read(records.STAGE, data) for data in (file.ours, file.now))
+    if ours is None or now is None or ours.version != now.version:
+        here, there = (f"version {found.version}" if found is not None else "nobody" for found in (ours, now))
+        yield f"{place}: here {here}, there {there}, which stands"
+    elif ours.artifacts != now.artifacts:
+        yield f"{place}: version {now.version} on both sides, with other artifacts there, which stands"
+    elif ours.reason not in ("", now.reason):
+        yield f"{place}: version {now.version} on both sides, with another reason there, which stands"
+
+
+def _of_record(what: RecordPath, file: Sides) -> Iterator[tuple[Place, str]]:
+    schema = records.SCHEMAS[what.kind]
+    base, ours, theirs, now = (_read(schema, data) for data in (file.base, file.ours, file.theirs, file.now))
+    whole = _of_whole(what, file, base, ours, now)
+    if whole is not None:
+        if whole:
+            deleted = isinstance(ours, VersionRecord) and ours.deleted is not None
+            yield (file.path, "deleted" if deleted else ""), whole
+        return
+    if isinstance(ours, ModelRecord) and base is None:
+        # registered on both sides: it is as old as there
+        ours = replace(ours, created=now.created)
+    there = set(lost_keys(base, theirs, base)) if base is not None and theirs is not None else None
+    for key in lost_keys(base, ours, now):
+        both = there is None or any(f"{key}.".startswith(f"{one}.") or one.startswith(f"{key}.") for one in there)
+        said = "was changed on both sides; theirs stands" if both else "is left out"
+        yield (file.path, key), f"{file.path}, key {key}: {said}"
+
+
+def _of_whole(what: RecordPath, file: Sides, base: Any, ours: Any, now: Any) -> str | None:
+    """What became of a record that one of the sides made or deleted; "" for nothing to tell, None for neither."""
+    name = {"version": f"version {file.number} of {file.model}", "model": what.model}.get(what.kind, file.path)
+    gone = now is None or (isinstance(now, ModelRecord) and not now.exists)
+    if ours is None:
+        return f"{file.path} was deleted on one side and changed on the other; theirs stands"
+    if base is None and gone:
+        made = {"version": ", made here,", "model": ", registered here,"}.get(what.kind, "")
+        return f"{name}{made} is left out" + (": a model of that name is gone there" if now is not None else "")
+    keys = f" ({', '.join(lost_keys(base, ours, base))})" if base is not None else ""
+    if now is None:
+        return f"{name} was changed here{keys} and is gone there, which stands"
+    if isinstance(ours, VersionRecord) and (ours.deleted is None) != (now.deleted is None):
+        here, there = ("deleted here", "changed") if ours.deleted is not None else (f"changed here{keys}", "deleted")
+        return f"{file.model} {file.number} was {here} and {there} there, which stands"
+    if isinstance(ours, VersionRecord) and ours.deleted is not None:
+        another = ours.reason not in ("", now.reason)
+        said = f"{file.model} {file.number} was deleted on both sides, with another reason there, which stands"
+        return said if another else ""
+    return None
+
+
+def _read(schema: codec.Schema[Any], data: bytes | None) -> Any:
+    return None if data is None else codec.decode(schema, data, "", newer=True)

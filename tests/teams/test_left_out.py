@@ -1,0 +1,308 @@
+"""Everything that a pull leaves out of a local commit is named, and a push that left something out ends with 4."""
+
+import json
+
+import pytest
+from teamwork import assert_sound, refs
+
+from gitmodel import Conflict, NotFound
+from gitmodel.cli import run
+
+
+def ask(capsys, *arguments):
+    capsys.readouterr()
+    code = run([str(argument) for argument in arguments])
+    out, err = capsys.readouterr()
+    return code, out, err
+
+
+def held(client, model="iris"):
+    return {state.name: state.in_force for state in client.get_model(model).stages if state.in_force is not None}
+
+
+def test_both_halves_of_a_dropped_promotion_are_named(ada, bob):
+    bob.get_version("iris@2").set_stage("staging")
+    ada.get_version("iris@1").set_stage("production")
+    ada.push()
+    assert bob.pull().conflicts == [
+        "production of iris: here nobody, there version 1, which stands",
+        "staging of iris: here version 2, there nobody, which stands",
+    ]
+    assert held(bob) == {"production": 1}
+
+
+def test_archived_markers_and_aliases_that_go_with_a_dropped_promotion_are_named(ada, bob):
+    bob.get_version("iris@3").set_stage("archived")
+    bob.push()
+    ada.pull()
+    with bob.transaction("Promote and name") as change:
+        change.get_version("iris@3").set_stage("production")
+        change.get_version("iris@1").set_stage("archived")
+        change.get_version("iris@1").add_alias("champion")
+    ada.get_version("iris@2").set_stage("staging")
+    ada.push()
+    assert sorted(bob.pull().conflicts) == [
+        "champion of iris: here version 1, there nobody, which stands",
+        "iris 1 was archived here and not there, which stands",
+        "iris 2 was archived here and not there, which stands",
+        "iris 3 left the archive here and not there, which stands",
+        "production of iris: here version 3, there nobody, which stands",
+    ]
+
+
+def test_a_version_archived_here_and_promoted_there_is_named(ada, bob):
+    bob.get_version("iris@3").set_stage("archived")
+    ada.get_version("iris@3").set_stage("staging")
+    ada.push()
+    assert bob.pull().conflicts == ["iris 3 was archived here and not there, which stands"]
+    assert held(bob) == {"production": 2, "staging": 3}
+
+
+def test_versions_made_for_a_model_that_was_deleted_there_are_named(ada, bob):
+    ada.delete_model("iris", force=True)
+    ada.push()
+    bob.get_model("iris").create_version()
+    with bob.transaction("Two more") as change:
+        change.get_model("iris").create_version()
+        change.get_version("iris@1").log_metadata(loss=0.1)
+    bob.update_model("iris", title="Iris")
+    conflicts = bob.pull().conflicts
+    for named in (
+        "version 4 of iris, made here, is left out",
+        "version 5 of iris, made here, is left out",
+        "version 1 of iris was changed here (metadata.loss) and is gone there, which stands",
+        "models/iris/model.toml, key title: is left out",
+    ):
+        assert named in conflicts
+
+
+def test_an_artifact_unlinked_here_and_changed_there_is_named(team, ada, bob):
+    ada.get_version("iris@1").get_artifact("train").log_metadata(rows=5)
+    ada.push()
+    bob.get_version("iris@1").unlink("train")
+    assert bob.pull().conflicts == [
+        "models/iris/versions/1.toml, key artifacts.train: was changed on both sides; theirs stands"
+    ]
+
+
+def test_a_reason_for_a_promotion_that_both_made_is_named(ada, bob):
+    ada.get_version("iris@3").set_stage("production", reason="better on the test set")
+    ada.push()
+    bob.get_version("iris@3").set_stage("production", reason="asked for by Cleo")
+    assert bob.pull().conflicts == [
+        "production of iris: version 3 on both sides, with another reason there, which stands"
+    ]
+
+
+def test_a_model_registered_on_both_sides_has_the_fields_that_one_side_gave(ada, bob):
+    ada.register_model("rose", title="Rose")
+    ada.push()
+    bob.register_model("rose", license="MIT")
+    assert bob.pull().conflicts == []
+    rose = bob.get_model("rose")
+    assert (rose.title, rose.license) == ("Rose", "MIT")
+
+
+def test_a_model_that_is_known_by_another_case_there_is_named(ada, bob):
+    ada.register_model("Demo")
+    ada.push()
+    bob.register_model("demo")
+    assert bob.pull().conflicts == ["demo was registered here, and is called Demo there, which stands"]
+
+
+def test_a_push_that_dropped_a_local_change_ends_with_4_and_names_it(team, ada, bob, bare, capsys):
+    bob.get_version("iris@2").set_stage("staging")
+    ada.get_version("iris@1").set_stage("production")
+    ada.push()
+    before = refs(bob.repository.common_dir)["refs/heads/gitmodel"]
+    code, out, err = ask(capsys, "-C", team.folder / "bob", "push")
+    assert code == 4
+    assert "has everything" not in out
+    assert err == (
+        "warning: production of iris: here nobody, there version 1, which stands\n"
+        "warning: staging of iris: here version 2, there nobody, which stands\n"
+        "error: 2 changes of yours were left out, because others changed the same at origin\n"
+        f"hint: `git log -p {before[:10]}` shows what you had; do it again if it still holds\n"
+    )
+    assert ask(capsys, "-C", team.folder / "bob", "push") == (0, "origin has everything\n", "")
+
+
+def test_a_push_that_dropped_a_local_change_ends_with_4_in_json_too(team, ada, bob, capsys):
+    bob.get_version("iris@3").set_stage("production")
+    bob.get_model("iris").create_version()
+    ada.get_version("iris@1").set_stage("production")
+    ada.push()
+    code, out, err = ask(capsys, "-C", team.folder / "bob", "push", "--format", "json")
+    assert code == 4
+    found = json.loads(out)
+    assert found["commits"] == 1
+    assert found["conflicts"] == ["production of iris: here version 3, there version 1, which stands"]
+    assert json.loads(err.splitlines(keepends=False) and err[err.rindex('{\n  "error"') :])["error"]["exit_code"] == 4
+
+
+def test_a_push_in_python_raises_and_says_what_it_did(ada, bob, bare):
+    bob.get_version("iris@2").set_stage("staging")
+    bob.get_model("iris").create_version(metadata={"bob": True})
+    ada.get_version("iris@1").set_stage("production")
+    ada.push()
+    with pytest.raises(Conflict) as refused:
+        bob.push()
+    for named in ("production of iris", "staging of iris"):
+        assert named in refused.value.message
+    assert refused.value.done.commits == 1
+    assert bob.get_version("iris@4").metadata == {"bob": True}
+    assert refs(bare) == refs(bob.repository.common_dir)
+
+
+def test_what_was_dropped_is_named_although_the_push_fails_then(ada, bob, bare, team, capsys):
+    bob.get_version("iris@2").set_stage("staging")
+    bob.get_model("iris").create_version()
+    ada.get_version("iris@1").set_stage("production")
+    ada.push()
+    hook = bare / "hooks" / "pre-receive"
+    hook.write_text("#!/bin/sh\necho 'releases are frozen' >&2\nexit 1\n", encoding="utf-8")
+    hook.chmod(0o755)
+    code, _, err = ask(capsys, "-C", team.folder / "bob", "push")
+    assert code == 6
+    assert "releases are frozen" in err
+    assert "staging of iris: here version 2" in err
+
+
+def test_what_apply_drops_as_it_pulls_is_named(team, ada, bob, capsys):
+    bob.get_version("iris@2").set_stage("staging")
+    ada.get_version("iris@1").set_stage("production")
+    ada.push()
+    code, _, err = ask(capsys, "-C", team.folder / "bob", "apply", "--push")
+    assert code == 4
+    assert "staging of iris: here version 2, there nobody, which stands" in err
+
+
+def test_of_two_renames_of_one_model_the_remotes_stands_and_the_other_name_is_free(ada, bob, bare):
+    ada.update_model("iris", new_name="rose")
+    ada.push()
+    bob.get_model("iris").create_version(metadata={"bob": True})
+    bob.update_model("iris", new_name="flower", title="Flower")
+    bob.get_version("flower@4").set_stage("staging")
+    pulled = bob.pull()
+    assert pulled.conflicts == ["iris was renamed to flower here, and is called rose there, which stands"]
+    assert [model.name for model in bob.list_models()] == ["rose"]
+    assert bob.get_model("iris").name == "rose"
+    assert bob.get_model("rose").title == "Flower"
+    assert held(bob, "rose") == {"production": 2, "staging": 4}
+    said = bob.repository.git.run("log", "--format=%B", "-4", "refs/heads/gitmodel").decode()
+    assert "Change rose\n" in said
+    assert "flower" not in said
+    with pytest.raises(NotFound):
+        bob.get_model("flower")
+    bob.push()
+    assert bob.register_model("flower").create_version().number == 1
+    bob.push()
+    ada.pull()
+    assert [model.name for model in ada.list_models()] == ["flower", "rose"]
+    assert_sound(bare)
+
+
+def test_the_name_that_lost_can_be_given_to_the_model_again(ada, bob, bare):
+    ada.update_model("iris", new_name="rose")
+    ada.push()
+    bob.update_model("iris", new_name="flower")
+    bob.pull()
+    bob.update_model("rose", new_name="flower")
+    bob.push()
+    ada.pull()
+    assert ada.get_model("iris").name == "flower"
+    assert_sound(bare)
+
+
+def test_a_model_renamed_twice_here_and_once_there_keeps_the_remotes_name(ada, bob, bare):
+    ada.update_model("iris", new_name="rose")
+    ada.push()
+    bob.update_model("iris", new_name="flower")
+    bob.update_model("flower", new_name="lily")
+    bob.get_model("lily").create_version()
+    assert bob.pull().conflicts == [
+        "iris was renamed to flower here, and is called rose there, which stands",
+        "flower was renamed to lily here, and is called rose there, which stands",
+    ]
+    assert [version.number for version in bob.get_model("rose").versions] == [1, 2, 3, 4]
+    assert bob.register_model("flower")
+    assert bob.register_model("lily")
+    bob.push()
+    assert_sound(bare)
+
+
+def test_one_new_name_given_on_both_sides_is_no_conflict(ada, bob, bare):
+    for client in (ada, bob):
+        client.update_model("iris", new_name="rose")
+        client.get_model("rose").create_version()
+    ada.push()
+    assert bob.pull().conflicts == []
+    assert [version.number for version in bob.get_model("rose").versions] == [1, 2, 3, 4, 5]
+    bob.push()
+    assert_sound(bare)
+
+
+def test_a_new_name_that_another_model_has_there_is_left_out(ada, bob, bare):
+    ada.register_model("flower").create_version()
+    ada.push()
+    bob.update_model("iris", new_name="flower")
+    bob.get_version("flower@3").set_stage("staging")
+    (conflict,) = bob.pull().conflicts
+    assert conflict.startswith("iris was renamed to flower here, and it stays iris: ")
+    assert held(bob) == {"production": 2, "staging": 3}
+    assert held(bob, "flower") == {}
+    bob.push()
+    assert_sound(bare)
+
+
+@pytest.mark.parametrize("there", ["deleted", "renamed"])
+def test_a_model_registered_here_under_a_name_that_is_gone_there_is_named(ada, bob, bare, there):
+    ada.register_model("flower")
+    if there == "deleted":
+        ada.delete_model("flower")
+    else:
+        ada.update_model("flower", new_name="rose")
+    ada.push()
+    bob.register_model("flower").create_version()
+    conflicts = bob.pull().conflicts
+    if there == "deleted":
+        assert "flower, registered here, is left out: a model of that name is gone there" in conflicts
+        assert "version 1 of flower, made here, is left out" in conflicts
+    else:
+        assert conflicts == ["flower was registered here, and is called rose there, which stands"]
+        assert bob.get_version("rose@1")
+    bob.push()
+    assert_sound(bare)
+
+
+@pytest.mark.parametrize("there", ["deleted", "renamed", "changed"])
+def test_a_model_deleted_here(ada, bob, bare, there):
+    if there == "deleted":
+        ada.delete_model("iris", force=True, reason="too old")
+    elif there == "renamed":
+        ada.update_model("iris", new_name="rose")
+    else:
+        ada.get_version("iris@1").log_metadata(a=1)
+    ada.push()
+    bob.delete_model("iris", force=True, reason="not needed")
+    expected = {
+        "deleted": "iris was deleted on both sides, with another reason there, which stands",
+        "renamed": "iris was deleted here and changed there, which stands",
+        "changed": "iris was deleted here and changed there, which stands",
+    }
+    assert bob.pull().conflicts == [expected[there]]
+    bob.push()
+    assert_sound(bare)
+
+
+def test_a_model_renamed_here_and_deleted_there_is_named(ada, bob, bare):
+    ada.delete_model("iris", force=True)
+    ada.push()
+    bob.update_model("iris", new_name="flower")
+    bob.get_model("flower").create_version()
+    conflicts = bob.pull().conflicts
+    assert conflicts[0].startswith("iris was renamed to flower here, and it stays iris: ")
+    assert "version 4 of iris, made here, is left out" in conflicts
+    assert bob.register_model("flower")
+    bob.push()
+    assert_sound(bare)
