@@ -10,6 +10,8 @@ import pytest
 from editing import edit, state
 from transcripts import ask, check_transcript, make_registry
 
+from gitmodel import Client
+
 COMMANDS_OF_IRIS = (
     "register iris --license MIT --title Iris",
     "version create iris --name 1.2.3 --data train=train.csv --model-object classifier=model.skops --tag baseline "
@@ -71,9 +73,10 @@ def test_the_commands_of_the_draft_run_as_they_stand(repo, capsys):
         2        staging     2026-11-23 10:12
         1        production  2026-11-23 10:12
         $ git model version artifacts iris_logistic_regression 2
-        ARTIFACT  KIND  FORMAT  SIZE  DIGEST
-        test      data  csv     9 B   sha256:e197718cad497f97ffc8a6509e6338b7e2932e70ef7a2baa05e9e16b3dccdd40
-        train     data  csv     10 B  sha256:dab1d479972724a985d6a960133fc5418180c979359e08af1f1417995dd7e08b
+        ARTIFACT    KIND   FORMAT  SIZE  DIGEST
+        classifier  model  bytes   12 B  sha256:969dccd4506ac1eddcb49bbc27b33dcebea494082dc25eacb54f7dbe6a86866b
+        test        data   csv     9 B   sha256:e197718cad497f97ffc8a6509e6338b7e2932e70ef7a2baa05e9e16b3dccdd40
+        train       data   csv     10 B  sha256:dab1d479972724a985d6a960133fc5418180c979359e08af1f1417995dd7e08b
         $ git model version model_objects iris_logistic_regression 2
         ARTIFACT    KIND   FORMAT  SIZE  DIGEST
         classifier  model  bytes   12 B  sha256:969dccd4506ac1eddcb49bbc27b33dcebea494082dc25eacb54f7dbe6a86866b
@@ -162,7 +165,7 @@ def test_versions_aliases_and_metadata_change_and_go_again(iris, capsys):
     check_transcript(
         capsys,
         r"""
-        $ git model version update iris --description "With more trees" --add-tag trees --stage staging \
+        $ git model version update iris --description "With more trees" --tag trees --stage staging \
             --reason "to be tried"
         the latest version is iris@2
         updated iris@2
@@ -218,7 +221,7 @@ def test_versions_aliases_and_metadata_change_and_go_again(iris, capsys):
         $ git model version list iris -q
         iris@2
         iris@1
-        $ git model update iris --title "Iris flowers" --add-tag sklearn --rename flowers
+        $ git model update iris --title "Iris flowers" --tag sklearn --rename flowers
         iris is flowers now
         $ git model list
         MODEL    LATEST  VERSIONS  STAGES        TITLE
@@ -753,3 +756,45 @@ def test_git_finds_the_program_and_the_programs_agree(iris, git, monkeypatch):
     assert (asked.returncode, asked.stdout.split("\n")[0]) == (0, "Usage: git model [OPTIONS] COMMAND ...")
     failed = subprocess.run(["git", "model", "resolve", "iris@9"], capture_output=True, text=True)
     assert (failed.returncode, failed.stdout) == (3, "")
+
+
+def test_tags_are_added_removed_and_replaced_by_options_of_one_meaning(iris, capsys):
+    def tags(*words):
+        assert ask(capsys, *words)[0] == 0
+        with Client(iris) as client:
+            return client.get_model("iris").tags, client.get_version("iris@1").tags
+
+    assert tags("update", "iris", "--set-tags", "a", "--set-tags", "b") == (["a", "b"], ["baseline"])
+    assert tags("update", "iris", "--tag", "c", "--remove-tag", "a") == (["b", "c"], ["baseline"])
+    assert tags("version", "update", "iris@1", "--tag", "big") == (["b", "c"], ["baseline", "big"])
+    assert tags("version", "update", "iris@1", "--set-tags", "small", "--tag", "new") == (["b", "c"], ["new", "small"])
+    assert tags("version", "update", "iris@1", "--set-tags", "") == (["b", "c"], [])
+    assert tags("update", "iris", "--set-tags", "") == ([], [])
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        "register other --tag=",
+        "update iris --tag ' '",
+        "update iris --set-tags a --set-tags=",
+        "version create iris --tag=",
+        "version update iris@1 --tag=",
+    ],
+)
+def test_an_empty_tag_is_refused(iris, capsys, command):
+    before = state(iris)
+    code, out, err = ask(capsys, *shlex.split(command))
+    assert (code, out) == (2, "")
+    assert "empty" in err
+    assert state(iris) == before
+
+
+def test_version_artifacts_lists_every_kind(iris, capsys):
+    with Client(iris) as client:
+        kinds = {link.name: link.kind for link in client.get_version("iris@1").artifacts}
+    code, out, _ = ask(capsys, "version", "artifacts", "iris@1", "--format", "tsv")
+    head, *rows = [line.split("\t") for line in out.splitlines()]
+    assert code == 0
+    assert {row[0]: row[head.index("kind")] for row in rows} == kinds
+    assert len(set(kinds.values())) > 1

@@ -165,7 +165,7 @@ READS = {
     "link": (shapes.VERSION, "link iris@3 --data test=test.csv"),
     "unlink": (shapes.VERSION, "unlink iris@3 test --yes"),
     "metadata set": (shapes.VERSION, "metadata set iris@1 a=1"),
-    "version artifacts": (shapes.ARTIFACT, "version artifacts iris@1 --all"),
+    "version artifacts": (shapes.ARTIFACT, "version artifacts iris@1"),
     "version model_objects": (shapes.ARTIFACT, "version model_objects iris@1"),
     "version deployments": (shapes.ARTIFACT, "version deployments iris@1"),
     "resolve": (shapes.RESOLVED, "resolve iris@champion"),
@@ -301,3 +301,12 @@ def test_completion_prints_a_script_that_its_shell_can_read(shell, capsys):
     if shutil.which(shell):
         done = subprocess.run([shell, "-n"], input=out, capture_output=True, text=True)
         assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_the_json_reference_describes_every_shape_that_a_command_prints():
+    page = (ROOT / "docs/reference/json.md").read_text(encoding="utf-8")
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "gitmodel").rglob("*.py"))
+    used = set(re.findall(r"shapes\.([A-Z_]+)\b", code)) - {"ALL"}
+    assert {getattr(shapes, name).name for name in used} <= {shape.name for shape in shapes.ALL}
+    for shape in shapes.ALL:
+        assert f"## {shape.name}\n" in page

@@ -82,12 +82,10 @@ def show(invocation: Invocation, words: tuple[str, ...]) -> None:
     note_pending(invocation, len(view.pending))
 
 
-@command(example='git model update iris --title "Iris flowers" --add-tag baseline --remove-tag sklearn')
+@command(example='git model update iris --title "Iris flowers" --tag baseline --remove-tag sklearn')
 @options.model
 @options.description
-@click.option("--tag", "tags", multiple=True, metavar="TAG", help="The tags instead of those it has; repeat for more.")
-@click.option("--add-tag", "add_tags", multiple=True, metavar="TAG", help="One tag more.")
-@click.option("--remove-tag", "remove_tags", multiple=True, metavar="TAG", help="One tag less.")
+@options.tag_changes
 @click.option("--rename", metavar="NEW", help="Its new name; the old one goes on to lead to it.")
 @click.pass_obj
 def update(
@@ -96,14 +94,17 @@ def update(
     model: str,
     add_tags: tuple[str, ...],
     remove_tags: tuple[str, ...],
+    set_tags: tuple[str, ...],
     rename: str | None,
     **given: Any,
 ) -> None:
-    """Change what is said of a model, or its name.
+    """Change the description of a model, or its name.
 
-    Text that is given replaces what was there; an empty text removes it.
+    A text that you give replaces the previous one; an empty text removes it.
     """
     changes = options.given_description(**given)
+    if (tags := options.given_tags(set_tags)) is not None:
+        changes["tags"] = tags
     if not (changes or add_tags or remove_tags or rename):
         raise UsageError("there is nothing to change", hint=f'for example: git model update {model} --title "Iris"')
     client = invocation.client

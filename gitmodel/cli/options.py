@@ -132,6 +132,26 @@ def _filter_names(shape: Shape) -> Names:
     return names
 
 
+def tag_changes(function: F) -> F:
+    """Add the options that change tags: --tag adds, --remove-tag removes, --set-tags replaces."""
+    for name, parameter, text in (
+        ("--set-tags", "set_tags", "Replace all tags with TAG; repeat for more, '' for none."),
+        ("--remove-tag", "remove_tags", "Remove a tag; repeat for more."),
+        ("--tag", "add_tags", "Add a tag; repeat for more."),
+    ):
+        function = click.option(name, parameter, multiple=True, metavar="TAG", help=text)(function)
+    return function
+
+
+def given_tags(set_tags: tuple[str, ...]) -> tuple[str, ...] | None:
+    """Return the tags that --set-tags gives, None without it; `--set-tags ''` gives none.
+
+    >>> given_tags(()), given_tags(("",)), given_tags(("a", "b"))
+    (None, (), ('a', 'b'))
+    """
+    return None if not set_tags else () if set_tags == ("",) else set_tags
+
+
 def page(items: Sequence[T], limit: int | None, offset: int) -> Sequence[T]:
     """*limit* of the *items* after *offset* of them."""
     return items[read_page(limit, offset)]

@@ -177,8 +177,7 @@ def show(invocation: Invocation, words: tuple[str, ...]) -> None:
 @options.force
 @click.option("--name", metavar="NAME", help="Name a version that has no name.")
 @click.option("--description", metavar="TEXT", help="What it is, instead of what was said.")
-@click.option("--add-tag", "add_tags", multiple=True, metavar="TAG", help="One tag more.")
-@click.option("--remove-tag", "remove_tags", multiple=True, metavar="TAG", help="One tag less.")
+@options.tag_changes
 @click.pass_obj
 def update(
     invocation: Invocation,
@@ -190,10 +189,12 @@ def update(
     description: str | None,
     add_tags: tuple[str, ...],
     remove_tags: tuple[str, ...],
+    set_tags: tuple[str, ...],
 ) -> None:
     """Change a version or its stage; the latest if none is named."""
     ref, _ = options.read_reference(words, usage="git model version update MODEL@VERSION --stage STAGE")
-    described = name is not None or description is not None or bool(add_tags or remove_tags)
+    tags = options.given_tags(set_tags)
+    described = name is not None or description is not None or tags is not None or bool(add_tags or remove_tags)
     if stage is None and not described:
         raise UsageError(
             "there is nothing to change", hint=f"for example: git model version update {ref} --stage staging"
@@ -206,7 +207,7 @@ def update(
         if change is not client:
             chosen = change.get_version(chosen.reference)
         if described:
-            chosen.update(name=name, description=description, add_tags=add_tags, remove_tags=remove_tags)
+            chosen.update(name=name, description=description, tags=tags, add_tags=add_tags, remove_tags=remove_tags)
             said.append(f"updated {chosen.reference}")
         if stage is not None:
             said.append(told(chosen.set_stage(stage, force=force, reason=reason)))
@@ -235,11 +236,10 @@ def delete(invocation: Invocation, words: tuple[str, ...], reason: str, force: b
 @command(example="git model version artifacts iris 1")
 @options.reference()
 @options.listed
-@click.option("--all", "every", is_flag=True, help="Model objects and deployments too.")
 @click.pass_obj
-def artifacts(invocation: Invocation, /, words: tuple[str, ...], every: bool, **part: Any) -> None:
-    """List the data of a version; the latest if none is named."""
-    _list_artifacts(invocation, words, "" if every else "data", "data artifacts", **part)
+def artifacts(invocation: Invocation, /, words: tuple[str, ...], **part: Any) -> None:
+    """List all artifacts of a version with their kinds; the latest if none is named."""
+    _list_artifacts(invocation, words, "", "artifacts", **part)
 
 
 @command("model_objects", example="git model version model_objects iris 1")

@@ -171,15 +171,20 @@ class ModelVersion:
         *,
         name: str | None = None,
         description: str | None = None,
+        tags: Iterable[str] | None = None,
         add_tags: Iterable[str] = (),
         remove_tags: Iterable[str] = (),
     ) -> ModelVersion:
-        """Change description and tags, or name a version that has no name. Raises Refused for a second name."""
+        """Change description and tags, or name a version that has no name.
+
+        *tags* replaces all tags; *add_tags* and *remove_tags* change them. Raises Refused for a second name.
+        """
         versions.update_version(
             self._writer,
             self._ref(),
             name=name,
             description=description,
+            tags=tags,
             add_tags=add_tags,
             remove_tags=remove_tags,
         )

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic_core import PydanticCustomError
 
 from gitmodel.errors import UsageError
+
+
+def _not_empty(word: str) -> str:
+    if not word.strip():
+        raise PydanticCustomError("empty", "a word must not be empty")
+    return word
+
+
+Word = Annotated[str, AfterValidator(_not_empty)]
 
 
 class Description(BaseModel):
@@ -23,8 +33,8 @@ class Description(BaseModel):
     limitations: str | None = None
     trade_offs: str | None = None
     ethics: str | None = None
-    tags: list[str] | None = None
-    owners: list[str] | None = None
+    tags: list[Word] | None = None
+    owners: list[Word] | None = None
 
 
 def read_description(given: Mapping[str, Any]) -> dict[str, Any]:

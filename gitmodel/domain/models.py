@@ -116,10 +116,18 @@ def plan_deletion(
 
 
 def read_words(given: Iterable[str]) -> tuple[str, ...]:
-    """*given*, if it is a list of texts: tags as a record holds them. Raises UsageError."""
-    words = (given,) if isinstance(given, str) else tuple(given)
-    if isinstance(given, str) or not all(isinstance(word, str) for word in words):
+    """Return *given*, if it is a list of texts that can be tags: none is empty. Raises UsageError.
+
+    >>> read_words(["baseline", ""])
+    Traceback (most recent call last):
+    gitmodel.errors.UsageError: a tag is empty
+    hint: leave it out
+    """
+    words = () if isinstance(given, str) or not isinstance(given, Iterable) else tuple(given)
+    if isinstance(given, str) or not isinstance(given, Iterable) or not all(isinstance(word, str) for word in words):
         raise UsageError(f"tags are a list of texts, not {given!a:.80}", hint='give them as ["baseline", "sklearn"]')
+    if not all(word.strip() for word in words):
+        raise UsageError("a tag is empty", hint="leave it out")
     return words
 
 

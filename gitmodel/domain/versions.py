@@ -79,10 +79,14 @@ def plan_version_update(
     *,
     name: str | None = None,
     description: str | None = None,
+    tags: Iterable[str] | None = None,
     add_tags: Iterable[str] = (),
     remove_tags: Iterable[str] = (),
 ) -> Change[int]:
-    """Change the description and tags of a version, or name one that has no name yet."""
+    """Change the description and tags of a version, or name one that has no name yet.
+
+    *tags*, if given, replace those that it has; then *remove_tags* go and *add_tags* come.
+    """
 
     def change(old: VersionRecord) -> VersionRecord:
         if name is not None and old.name not in (None, name):
@@ -93,7 +97,7 @@ def plan_version_update(
             old,
             name=old.name if name is None else check_version_name(name),
             description=old.description if description is None else codec.text(description),
-            tags=changed_tags(old.tags, add_tags, remove_tags),
+            tags=changed_tags(old.tags if tags is None else tags, add_tags, remove_tags),
         )
 
     planned = plan_change(snapshot, model, number, change, what=f"Update {model} {number}")

@@ -231,17 +231,19 @@ def update_version(
     *,
     name: str | None = None,
     description: str | None = None,
+    tags: Iterable[str] | None = None,
     add_tags: Iterable[str] = (),
     remove_tags: Iterable[str] = (),
 ) -> int:
     """Change the description and tags of a version, or name one that has no name; returns its number."""
     add, remove = read_words(add_tags), read_words(remove_tags)
+    whole = None if tags is None else read_words(tags)
     said = None if description is None else _text(description)
 
     def plan(snapshot: Snapshot) -> Any:
         model, number = snapshot.resolve(ref)
         return planning.plan_version_update(
-            snapshot, model, number, name=name, description=said, add_tags=add, remove_tags=remove
+            snapshot, model, number, name=name, description=said, tags=whole, add_tags=add, remove_tags=remove
         )
 
     return int(writer.transact(plan))

@@ -118,6 +118,7 @@ class TestScript:
             VERSION  STAGE    CREATED (UTC)
             1        staging  2026-11-23 10:12
             $ git model version artifacts demo 1 -q
+            classifier
             test
             train
             $ git model version model_objects demo 1 -q
@@ -284,8 +285,8 @@ def test_a_notebook_runs_in_order_and_in_threads_and_refuses_other_processes(cli
         "train(2).status",
         "train.run(x=3, executor='threads').status",
         "import asyncio; asyncio.get_running_loop() is not None",
-        "try:\n    train.run(executor='processes')\nexcept Exception as error:\n    print(error, '|', error.hint)",
-        "try:\n    train.run(executor='dask')\nexcept Exception as error:\n    print(error, '|', error.hint)",
+        "try:\n    train.run(executor='processes')\nexcept Exception as error:\n    print(error)",
+        "try:\n    train.run(executor='dask')\nexcept Exception as error:\n    print(error)",
         "%%writefile steps_of_mine.py\n" + NOTEBOOK_STEPS,
         "import steps_of_mine; steps_of_mine.train.run(x=4, executor='processes:1').status",
         "train(2).steps",
@@ -305,7 +306,7 @@ def test_a_notebook_runs_in_order_and_in_threads_and_refuses_other_processes(cli
     assert shown[1] == shown[2] == shown[7] == "'succeeded'"
     assert shown[3] == "True"
     for refusal, executor in ((shown[4], "processes"), (shown[5], "dask")):
-        assert f"lives in a notebook or prompt, where {executor} workers cannot find it | " in refusal
+        assert f"lives in a notebook or prompt, where {executor} workers cannot find it\nhint: " in refusal
         assert "%%writefile" in refusal
     # a cell that was changed is another step
     assert "status='cached'" in shown[8].partition("name='note'")[0]

@@ -130,7 +130,7 @@ def test_an_object_stays_where_it_is_and_is_checked_when_it_is_read(local, place
     body = b"a,b\n" * 3_000_000
     place.write(body)
     assert ask(capsys, "link", "iris@1", "--data", f"raw={place.uri}", "--external")[::2] == (0, "")
-    (raw,) = said(capsys, "version", "artifacts", "iris@1", "--all")[1]
+    (raw,) = said(capsys, "version", "artifacts", "iris@1")[1]
     assert (raw["uri"], raw["digest"], raw["size"]) == (place.uri, digest_of(body), len(body))
     assert ask(capsys, "verify")[0] == 0
     assert ask(capsys, "get", "iris@1", "raw", "-o", "got.csv")[0] == 0
