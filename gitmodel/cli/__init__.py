@@ -27,7 +27,7 @@ COMMANDS = {
     "register": Lazy("gitmodel.cli.models:register", "Register a model.", "Models"),
     "list": Lazy("gitmodel.cli.models:list_models", "List the models.", "Models"),
     "show": Lazy("gitmodel.cli.models:show", "Show a model, or a version if one is named.", "Models"),
-    "update": Lazy("gitmodel.cli.models:update", "Change what is said of a model, or its name.", "Models"),
+    "update": Lazy("gitmodel.cli.models:update", "Change the description of a model, or its name.", "Models"),
     "delete": Lazy("gitmodel.cli.models:delete", "Delete a model; its name is never used again.", "Models"),
     "version": Lazy("gitmodel.cli.versions:version", "Make, list, show, change and delete versions.", "Versions"),
     "metadata": Lazy("gitmodel.cli.metadata:metadata", "Set and show metadata of versions and artifacts.", "Versions"),
