@@ -152,7 +152,7 @@ def _call(arguments: Sequence[str], prog_name: str, invocation: Invocation) -> i
         with program.make_context(prog_name, [*arguments], obj=invocation) as ctx:
             ctx.call_on_close(invocation.close)
             program.invoke(ctx)
-            invocation.warn_of_checkout()
+            invocation.warn_at_end()
     except click.exceptions.Exit as end:
         return end.exit_code
     except click.Abort:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -35,19 +36,25 @@ class Invocation:
         self.timeout = 60.0
         self.output = Output()
         self._began_in = ""
+        self._named = False
 
     @cached_property
     def client(self) -> Client:
         """The registry."""
         from gitmodel.client import Client
 
-        found = Client(repo=self.repo, max_age=self.max_age, offline=self.offline, timeout=self.timeout)
+        found = Client(self.folder, repo=self.repo, max_age=self.max_age, offline=self.offline, timeout=self.timeout)
         return found if self.moment is None else self._in_the_past(found, self.moment)
 
     @property
     def writer(self) -> Writer:
         """Where verbs of the registry read and write."""
         return self.client.writer
+
+    @property
+    def folder(self) -> str:
+        """The folder that -C names, "." without one. It names a repository as --repo does, unless a variable does."""
+        return os.getcwd() if self._named and not {"GIT_DIR", "GIT_WORK_TREE"} & os.environ.keys() else "."
 
     def _in_the_past(self, client: Client, moment: str) -> Client:
         from gitmodel.lineage.past import find_state
@@ -68,19 +75,25 @@ class Invocation:
 
     def enter(self, folder: str) -> None:
         """Go on as if the program had been started in *folder*, as `git -C` does."""
-        try:
+        with suppress(OSError):  # there may be no way back
             self._began_in = self._began_in or os.getcwd()
+        self._named = True
+        try:
             os.chdir(folder)
         except OSError as error:
             raise NotFound(
                 f"cannot change to {folder!a}: {error.strerror}", hint="name a folder that is there"
             ) from None
 
-    def warn_of_checkout(self) -> None:
-        """Say so if the user stands on the metadata branch itself, whose files gitmodel leaves as they were."""
+    def warn_at_end(self) -> None:
+        """Warn if a variable names another repository, or if the metadata branch itself is checked out here."""
         if "client" not in self.__dict__ or self.client.repository.url:
             return
         from gitmodel.storage.checked_out import is_behind
+        from gitmodel.storage.git import CONTESTED
+
+        if contested := self.client.repository.git.contested:
+            self.output.warn(f"{contested}, which was read", CONTESTED)
 
         if is_behind(self.client.repository):
             branch = self.client.repository.branch.removeprefix("refs/heads/")
@@ -95,7 +108,8 @@ class Invocation:
         if "client" in self.__dict__:
             self.client.close()
         if self._began_in:
-            os.chdir(self._began_in)
+            with suppress(OSError):
+                os.chdir(self._began_in)
 
 
 def _set_format(ctx: click.Context, _: click.Parameter, value: str | None) -> None:

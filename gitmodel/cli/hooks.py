@@ -42,7 +42,7 @@ def install(invocation: Invocation, server: bool) -> None:
     forbid, and stage tags that do not agree with the branch. Somebody else's hook is left alone.
     """
     program = hooks.find_program(os.path.abspath(sys.argv[0]), sys.executable)
-    repository = _of_files(invocation)
+    repository = _of_files(invocation, server=server)
     done = hooks.install(repository, SERVER if server else LOCAL, program)
     if server:
         repository.git.run("config", "receive.advertisePushOptions", "true")
@@ -54,7 +54,7 @@ def install(invocation: Invocation, server: bool) -> None:
 @click.pass_obj
 def uninstall(invocation: Invocation, server: bool) -> None:
     """Remove the hook that `git model hook install` wrote."""
-    done = hooks.uninstall(_of_files(invocation), SERVER if server else LOCAL)
+    done = hooks.uninstall(_of_files(invocation, server=server), SERVER if server else LOCAL)
     _print(invocation, done, "is gone" if done.changed else "was not there", installed=False)
 
 
@@ -74,6 +74,11 @@ def run(invocation: Invocation, name: str, arguments: tuple[str, ...]) -> None:
         return
     text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
     updates = pushes.read_received(text) if name == SERVER else pushes.read_pushed(text)
+    if namespace := os.environ.get("GIT_NAMESPACE"):
+        raise UsageError(
+            f"the push goes to the namespace {namespace!a}, and gitmodel knows no namespaces",
+            hint="push to a repository of its own",
+        )
     # what is pushed here is judged, whichever registry the settings name
     invocation.repo = "."
     repository = invocation.client.repository
@@ -90,8 +95,11 @@ def run(invocation: Invocation, name: str, arguments: tuple[str, ...]) -> None:
         raise _refusal(found, name)
 
 
-def _of_files(invocation: Invocation) -> Repository:
+def _of_files(invocation: Invocation, *, server: bool) -> Repository:
     """The repository that hooks are written into. Raises UsageError for one that is reached by its URL."""
+    if server and not os.environ.get("GITMODEL_REPO") and not os.environ.get("GIT_DIR"):
+        # a server's repository is bare, and the one that the command is given in is meant
+        invocation.repo = invocation.repo or "."
     repository = invocation.client.repository
     if repository.url:
         raise UsageError(

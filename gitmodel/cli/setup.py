@@ -171,18 +171,14 @@ def _join(client: Client, url: str, new: bool) -> str:
 
 
 def _set(invocation: Invocation, key: str, value: str) -> None:
-    from gitmodel.client import Client
-
     if key == "executor":
         from gitmodel.pipelines.executors import choose_executor
 
         choose_executor(value)
-    # where the registry is found is said by the repository one stands in
-    client = Client(repo=".") if key == "repo" else invocation.client
-    try:
-        now = setup.change_setting(client.repository, key, url_of(value) if key == "store" else value)
-    finally:
-        client.close()
+    if key == "repo":  # the repository one stands in says where the registry is
+        now = setup.choose_registry(Path(invocation.folder), value, environ=os.environ, named=invocation.folder != ".")
+    else:
+        now = setup.change_setting(invocation.client.repository, key, url_of(value) if key == "store" else value)
     fields = {"key": key, "value": now, "source": f"git config gitmodel.{key}"}
     invocation.output.outcome(f"{key} is {now} now", shapes.SETTING, fields, name=now)
 

@@ -58,7 +58,9 @@ class Client:
     """A registry, opened: the one of the repository at *path*, unless *repo* or a setting names another.
 
     *repo* is a path or URL; without it the registry is chosen by `GITMODEL_REPO`, else `git config gitmodel.repo`, else
-    it is the repository that *path* is in. The code repository is always the one that *path* is in. *store* is the URL
+    it is the repository that *path* is in. The code repository is always the one that *path* is in. Without *path* that
+    is the current folder, and if `GIT_DIR` names another repository than the folder is in, every write raises
+    UsageError; a *path* or *repo* that is given counts, whatever `GIT_DIR` says. *store* is the URL
     of the artifact store; without it `GITMODEL_STORE`, `git config gitmodel.store` or the registry's own says which.
 
     Of a registry by URL nothing is cloned: `Client("https://git.example.org/team/models.git")` fetches what it needs
@@ -88,7 +90,9 @@ class Client:
         at, named = os.fspath(path), None if repo is None else os.fspath(repo)
         if names_url(at):
             at, named = ".", named or at
+        # The default is the current folder, which need not be what `GIT_DIR` names.
         self._path = Path(at).expanduser()
+        self._path_named = self._path != Path()
         self._terms = read_terms(self._environ, max_age=max_age, offline=offline, timeout=timeout)
         self._repository = self._open(named)
         self._store = store or ""
@@ -724,7 +728,7 @@ class Client:
             from gitmodel.storage.code_repository import open_code
             from gitmodel.storage.kept_code import KeptCode
 
-            found = open_code(self._path, environ=self._environ)
+            found = open_code(self._path, environ=self._environ, named=self._path_named)
             self._kept = KeptCode(found) if found is not None else None
         return self._kept
 
@@ -747,7 +751,7 @@ class Client:
         branch = self._environ.get("GITMODEL_BRANCH", "")
         named = repo or self._environ.get("GITMODEL_REPO")
         try:
-            found = named or open_chosen(self._path, environ=self._environ, branch=branch)
+            found = named or open_chosen(self._path, environ=self._environ, branch=branch, named=self._path_named)
             if not isinstance(found, str):
                 return found
             if names_url(found):

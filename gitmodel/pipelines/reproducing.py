@@ -192,7 +192,7 @@ def _registry(client: Client, commit: str, path: Path) -> Iterator[Client]:
     """A registry at *path* that is as the client's was at *commit*, with a store of its own."""
     repository = client.repository
     environ = clean_environment(repository.git.environ)
-    run_git(["git", "init", "--quiet", "--bare", "--template=", str(path)], environ)
+    run_git(["git", "init", "--quiet", "--bare", "--template=", "--object-format=sha1", str(path)], environ)
     objects = repository.git.lines("rev-parse", "--git-path", "objects")[0]
     (path / "objects" / "info").mkdir(parents=True, exist_ok=True)
     absolute = (repository.git.top / objects).resolve()

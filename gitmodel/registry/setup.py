@@ -13,7 +13,8 @@ from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.domain.urls import is_local, shown_url
 from gitmodel.errors import Conflict, NotFound, UsageError
 from gitmodel.storage.access import trust
-from gitmodel.storage.opening import configured, open_repository
+from gitmodel.storage.discovery import find_repository
+from gitmodel.storage.opening import checked_branch, configured, open_repository
 from gitmodel.storage.remotes import choose_remote
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.stores import open_store
@@ -116,13 +117,27 @@ def change_setting(repository: Repository, key: str, value: str) -> str:
         _make_store(value)
     elif key == "remote":
         choose_remote(repository, value)
-    elif key == "repo" and is_url(value) and not Path(value).exists():
-        value = _url_to_keep(value)
-    elif key != "executor":
-        folder = Path(value).expanduser().resolve() if key == "repo" else repository.git.git_dir
-        open_repository(folder, environ=repository.git.environ, branch=value if key == "branch" else "").close()
-        value = str(folder) if key == "repo" else value
+    elif key == "branch":
+        checked_branch(value)
     repository.git.run("config", f"gitmodel.{key}", value)
+    return value
+
+
+def choose_registry(folder: Path, value: str, *, environ: Mapping[str, str], named: bool) -> str:
+    """Set `git config gitmodel.repo` of the repository that *folder* is in to a path or URL; returns what was set.
+
+    That repository may be one that could hold no registry. *named* is as for `find_repository`. Raises NotFound and
+    UsageError for a path that holds none either, UsageError for a URL with credentials.
+    """
+    git = find_repository(folder, environ=environ, named=named).git
+    git.refuse_contested()
+    if is_url(value) and not Path(value).exists():
+        value = _url_to_keep(value)
+    else:
+        place = Path(value).expanduser().resolve()
+        open_repository(place, environ=git.environ).close()
+        value = str(place)
+    git.run("config", "gitmodel.repo", value)
     return value
 
 
@@ -169,7 +184,7 @@ def _registry_source(environ: Mapping[str, str], folder: Path, repo: str) -> str
         return "--repo"
     if environ.get("GITMODEL_REPO"):
         return "GITMODEL_REPO"
-    if configured("gitmodel.repo", folder, environ=environ):
+    if configured("gitmodel.repo", folder, environ=environ, named=folder != Path()):
         return "git config gitmodel.repo"
     return "the repository you stand in"
 

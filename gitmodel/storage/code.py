@@ -26,7 +26,7 @@ def read_code(repository: CodeRepository | None) -> Code:
     asked.update_environment(
         GIT_DIR=str(places.git_dir),
         GIT_COMMON_DIR=str(places.common_dir),
-        GIT_INDEX_FILE=str(places.git_dir / "index"),
+        GIT_INDEX_FILE=str(repository.index_file),
         GIT_OPTIONAL_LOCKS="0",
         **({"GIT_WORK_TREE": str(places.top)} if repository.worktree else {}),
     )

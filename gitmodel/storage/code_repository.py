@@ -14,7 +14,8 @@ from pathlib import Path
 from gitmodel.domain.records import Code
 from gitmodel.domain.refs import CODE_NOTES
 from gitmodel.errors import NotFound, Refused
-from gitmodel.storage.git import Git, clean_environment, is_id, run
+from gitmodel.storage.discovery import find_repository
+from gitmodel.storage.git import BareRefused, Git, is_code_id, run
 
 # So many seconds may a remote say nothing at all.
 SILENCE = 120.0
@@ -33,12 +34,13 @@ class CodeCommit:
 class CodeRepository:
     """The git repository that code comes from; open it with `open_code`.
 
-    *worktree* says that it has a work tree, at `git.top`.
+    *worktree* says that it has a work tree, at `git.top`; *index_file* is the index of that, by default git's own.
     """
 
-    def __init__(self, git: Git, *, worktree: bool) -> None:
+    def __init__(self, git: Git, *, worktree: bool, index_file: Path | None = None) -> None:
         self.git = git
         self.worktree = worktree
+        self.index_file = index_file or git.git_dir / "index"
 
     @property
     def shallow(self) -> bool:
@@ -78,7 +80,7 @@ class CodeRepository:
 
     def holds(self, commit: str) -> bool:
         """Whether the commit is here."""
-        return is_id(commit) and not self.missing([commit])
+        return is_code_id(commit) and not self.missing([commit])
 
     def require(self, code: Code | None, whose: str) -> str:
         """The commit that *code* of *whose* (`iris@4`) names. Raises NotFound saying how to get what is missing."""
@@ -178,17 +180,17 @@ class CodeRepository:
             return frozenset()
 
 
-def open_code(path: Path, *, environ: Mapping[str, str]) -> CodeRepository | None:
-    """The code repository that *path* is in, or None."""
-    clean = clean_environment(environ)
+def open_code(path: Path, *, environ: Mapping[str, str], named: bool = True) -> CodeRepository | None:
+    """The code repository that *path* is in, or None; *named* as for `find_repository`.
+
+    Raises UsageError where a variable names another one: what is recorded of the code would be about either.
+    """
     try:
-        said = run(["git", "rev-parse", "--absolute-git-dir", "--git-common-dir", "--show-cdup"], clean, cwd=path)
-    except NotFound:
+        place = find_repository(path, environ=environ, named=named)
+    except (NotFound, BareRefused):
         return None
-    # The last line is the way up to the top of the work tree; a bare repository has none.
-    git_dir, common, *up = said.decode("utf-8", "surrogateescape").splitlines()
-    git = Git(Path(git_dir), (path / common).resolve(), (path / "".join(up)).resolve(), clean)
-    return CodeRepository(git, worktree=bool(up))
+    place.git.refuse_contested()
+    return CodeRepository(place.git, worktree=place.worktree, index_file=place.index_file)
 
 
 def id_lines(ids: Iterable[str]) -> bytes:

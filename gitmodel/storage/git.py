@@ -8,7 +8,7 @@ import re
 import shlex
 import subprocess
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -22,7 +22,11 @@ OLDEST = (2, 34)
 ZERO = "0" * 40
 _HEX = frozenset("0123456789abcdef")
 # What locates a repository is ours to say; credentials, transport, identity and quarantine stay as inherited.
-_LOCATING = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_NAMESPACE")
+# `storage/discovery.py` reads it.
+_LOCATING = (
+    "GIT_DIR", "GIT_WORK_TREE", "GIT_IMPLICIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR",
+    "GIT_NAMESPACE",
+)  # fmt: skip
 # What changes the meaning of a path that we name, and which file `git config` reads and writes.
 _REINTERPRETING = (
     "GIT_LITERAL_PATHSPECS", "GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS", "GIT_CONFIG",
@@ -51,6 +55,8 @@ FETCH = (
     "fetch", "--refmap=", "--no-tags", "--no-prune-tags", "--no-write-fetch-head", "--no-write-commit-graph",
     "--no-recurse-submodules",
 )  # fmt: skip
+# Commands that change a repository or a remote. `config` and `remote` do so only with some of their words.
+_WRITING = frozenset({"update-ref", "fetch", "push", "index-pack", "fast-import", "commit-graph", "maintenance"})
 # Requests sent before their answers are read; twice 500 ids of 41 bytes stay below what a pipe holds.
 _WINDOW = 500
 # git works ahead as far as its answers find room.
@@ -58,6 +64,8 @@ _PIPE = 1 << 20
 # git keeps refs as files: one cannot be a file and a folder.
 _BLOCKED = re.compile(r"'(refs/[^']+)' exists; cannot create '(refs/[^']+)'")
 _DAMAGED = "run `git fsck`, then `git model doctor`"
+GONE = "the current folder is gone, or you may not enter it"
+CONTESTED = "say which one is meant: `git model --repo PATH ...`, or unset the variable"
 _WHO = 'run `git config --global user.name "Your Name"` and `git config --global user.email you@example.com`'
 
 
@@ -73,6 +81,10 @@ class Locked(Conflict):
     """Another process holds, or a killed one left, the lock of a ref; nothing was changed."""
 
 
+class BareRefused(Refused):
+    """git uses a bare repository only if it is named (`safe.bareRepository`)."""
+
+
 def is_id(text: str) -> bool:
     """Whether *text* is a full object id of a SHA-1 repository.
 
@@ -80,6 +92,15 @@ def is_id(text: str) -> bool:
     (True, False)
     """
     return len(text) == 40 and _HEX.issuperset(text)
+
+
+def is_code_id(text: str) -> bool:
+    """Whether *text* is a full object id of a repository of code, which may be a SHA-256 one.
+
+    >>> is_code_id("9fceb02d0ae598e95dc970b74767f19372d61af8"), is_code_id("0" * 64), is_code_id("0" * 41)
+    (True, True, False)
+    """
+    return len(text) in (40, 64) and _HEX.issuperset(text)
 
 
 def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
@@ -133,15 +154,25 @@ class GitObject(NamedTuple):
 class Git:
     """How to run git on one repository: *git_dir* for a work tree's own files, *common_dir* for refs and objects.
 
-    *top* is where git stands: a remote's relative path counts from there.
+    *top* is where git stands: a remote's relative path counts from there. *contested* says which variable names another
+    repository than this one, "" if none does: then it is read, and not written.
     """
 
     git_dir: Path
     common_dir: Path
     top: Path
     environ: Mapping[str, str]
+    contested: str = ""
+
+    def refuse_contested(self) -> None:
+        """Raise UsageError if a variable names another repository than this one."""
+        if self.contested:
+            raise UsageError(self.contested, hint=CONTESTED)
 
     def command(self, *arguments: str) -> list[str]:
+        """Return the words of a git command. Raises UsageError for one that writes to a contested repository."""
+        if self.contested and _writes(arguments):
+            self.refuse_contested()
         return [
             "git",
             f"--git-dir={self.git_dir}",
@@ -183,6 +214,15 @@ class Git:
         return self.run(*arguments, input=input, answers=answers).decode("utf-8", "surrogateescape").splitlines()
 
 
+def _writes(arguments: Sequence[str]) -> bool:
+    verb, *words = arguments
+    if verb == "-c":
+        return _writes(words[1:])
+    if verb == "config":
+        return not any(word.startswith(("--get", "--list")) for word in words)
+    return verb in _WRITING or (verb == "remote" and "add" in words)
+
+
 def run(
     command: list[str],
     environ: Mapping[str, str],
@@ -199,6 +239,8 @@ def run(
             command, stdin=pipe, stdout=pipe, stderr=pipe, env=environ, cwd=cwd, pass_fds=inherit
         )
     except FileNotFoundError:
+        if cwd is not None and not os.path.isdir(cwd):
+            raise NotFound(f"there is no folder {cwd}", hint="name an existing repository") from None
         raise UsageError("git is not installed, or not on the PATH", hint="install git 2.34 or newer") from None
     except OSError as error:
         raise Unreachable(
@@ -241,6 +283,13 @@ def translate(stderr: str, code: int) -> GitModelError:
     if blocked:
         return Conflict(
             f"git cannot create {blocked[2]}, because {blocked[1]} exists", hint=f"type: {_way_out(blocked[1])}"
+        )
+    if "Unable to read current working directory" in said:
+        return NotFound(GONE, hint="name an existing repository: `git model --repo PATH ...`")
+    if "cannot use bare repository" in said:
+        return BareRefused(
+            f"git does not use a bare repository that is not named: {said.partition('fatal: ')[2]}",
+            hint="name it: `git model --repo PATH ...`",
         )
     if "dubious ownership" in said:
         return Refused(said, hint="run the `git config --global --add safe.directory` line that git names")
@@ -435,6 +484,7 @@ class ObjectReader:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
                 env=dict(self._git.environ),
+                cwd=self._git.top,
                 bufsize=1 << 16,
             )
             assert self._process.stdout is not None

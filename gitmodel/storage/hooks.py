@@ -36,6 +36,7 @@ def install(repository: Repository, name: str, program: Path) -> Hook:
 
     Raises Conflict if somebody else's hook is there, Refused where the folder of hooks serves other repositories too.
     """
+    repository.git.refuse_contested()
     folder = hooks_folder(repository)
     path = folder / name
     call = f"{shlex.quote(str(program))} hook run {name}"
@@ -58,6 +59,7 @@ def install(repository: Repository, name: str, program: Path) -> Hook:
 
 def uninstall(repository: Repository, name: str) -> Hook:
     """Remove the hook *name* if it is ours. Raises Conflict if it is another's."""
+    repository.git.refuse_contested()
     path = hooks_folder(repository) / name
     now = _read(path)
     if now is None:

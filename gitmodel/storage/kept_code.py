@@ -12,7 +12,7 @@ from hashlib import sha1
 from gitmodel.domain.refs import KEPT_CODE, kept_ref
 from gitmodel.errors import Refused
 from gitmodel.storage.code_repository import SILENCE, CodeRepository, id_lines
-from gitmodel.storage.git import FETCH, is_id
+from gitmodel.storage.git import FETCH, is_code_id
 from gitmodel.storage.notes import Notes
 
 # A push takes so many refs in one command line; git compares each of them with each ref that there is.
@@ -51,7 +51,7 @@ class KeptCode:
     def kept(self) -> list[str]:
         """Every commit that is kept."""
         found = self._git.lines("for-each-ref", "--format=%(refname)", KEPT_CODE)
-        return [ref.removeprefix(KEPT_CODE) for ref in found if is_id(ref.removeprefix(KEPT_CODE))]
+        return [ref.removeprefix(KEPT_CODE) for ref in found if is_code_id(ref.removeprefix(KEPT_CODE))]
 
     def remote(self, named: str = "") -> str:
         """The remote *named*, else `origin`, else the only one; "" if there is none of these."""
@@ -95,7 +95,7 @@ class KeptCode:
     def fetch(self, commit: str) -> bool:
         """Get a commit that the remote keeps, and keep it here too; whether it is here now."""
         remote = self.remote()
-        if not remote or not is_id(commit):
+        if not remote or not is_code_id(commit):
             return False
         # Who has cut off history wants a commit, and not all that came before.
         depth = ("--depth=1",) if self.code.shallow else ()

@@ -8,7 +8,7 @@ import zlib
 from contextlib import suppress
 from pathlib import Path
 
-_LINE = re.compile(r"([a-z]+ [0-9a-f]{40}) ([0-9a-f]{1,40}) ([0-9a-f]{8})\n")
+_LINE = re.compile(r"([a-z]+ [0-9a-f]{40}(?:[0-9a-f]{24})?) ([0-9a-f]{1,40}) ([0-9a-f]{8})\n")
 _LONGEST = 1 << 20
 
 

@@ -335,6 +335,7 @@ class Repository:
 
         It is signed if *sign* or git says so, or if the rules ask for it and git has a key. Raises Unsigned.
         """
+        self.git.refuse_contested()
         sealed = self.sealing.signer.has_key and self.sealing.is_asked_for(self.snapshot(parent), files)
         tree, new = changed_tree(self.trees, self.tags.commit(parent).tree, files)
         committer = self.identity.now()[1]
@@ -353,6 +354,7 @@ class Repository:
 
         Raises Moved or Locked with nothing changed, UsageError for a git that is too old to write with.
         """
+        self.git.refuse_contested()
         if not self._checked:
             check_git(self.git.environ)
             self._checked = True
@@ -479,6 +481,7 @@ class Repository:
 
         Where the rules ask for a signature it is signed, if git has a key to do so: who merges it, signs what counts.
         """
+        self.git.refuse_contested()
         tree, new = changed_tree(self.trees, self.tags.commit(parent).tree, change.files)
         sealed = self.sealing.signer.has_key and self.sealing.is_asked_for(self.snapshot(parent), change.files)
         made = self._commit(parent, tree, change, sign=sealed)

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import BinaryIO
 
 from gitmodel.domain.digests import Digest
-from gitmodel.errors import GitModelError, NotFound, Refused
+from gitmodel.errors import GitModelError, NotFound, Refused, UsageError
+from gitmodel.storage.git import CONTESTED
 from gitmodel.storage.stores import ArtifactStore, Leftover, Sent, StoredObject, Unwritable
 
 
@@ -83,19 +84,22 @@ class SeveralStores:
 
 
 class ReadOnlyStore(Unwritable, SeveralStores):
-    """A store that this machine only reads."""
+    """A store that this machine only reads. *contested* says which variable names another repository than its own."""
 
-    def __init__(self, store: ArtifactStore) -> None:
+    def __init__(self, store: ArtifactStore, contested: str = "") -> None:
         super().__init__(store, ())
+        self._contested = contested
 
     @property
     def origin(self) -> ArtifactStore:
-        return ReadOnlyStore(self._first.origin)
+        return ReadOnlyStore(self._first.origin, self._contested)
 
     def holder(self, digest: Digest) -> ArtifactStore:
         return self._first.holder(digest) if isinstance(self._first, SeveralStores) else self._first
 
-    def refusal(self) -> Refused:
+    def refusal(self) -> GitModelError:
+        if self._contested:
+            return UsageError(self._contested, hint=CONTESTED)
         return Refused(
             f"the artifact store {self.url} is read-only on this machine",
             hint="GITMODEL_STORE_READ_ONLY or `git config gitmodel.storeReadOnly` says so",

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from gitmodel.errors import Invalid, Refused
 from gitmodel.storage.code_repository import CodeRepository
-from gitmodel.storage.git import Git, is_id
+from gitmodel.storage.git import Git, is_code_id
 
 _LARGEST_TOLD = 3
 
@@ -52,8 +52,8 @@ def snapshot(code: CodeRepository, limit: int) -> str:
     head = next(iter(git.lines("rev-parse", "--verify", "--quiet", "HEAD", answers=(0, 1))), "")
     with tempfile.TemporaryDirectory(prefix="gitmodel-index-") as folder:
         index = Path(folder) / "index"
-        if (git.git_dir / "index").exists():
-            shutil.copyfile(git.git_dir / "index", index)
+        if code.index_file.exists():
+            shutil.copyfile(code.index_file, index)
         aside = _with(git, GIT_INDEX_FILE=str(index))
         listed = "".join(f"{change.path}\0" for change in found).encode("utf-8", "surrogateescape")
         no_hooks = ("-c", f"core.hooksPath={folder}/none")
@@ -70,7 +70,7 @@ def _commit(git: Git, tree: str, head: str) -> str:
     message = f"Work tree as it was when a version was made\n\nOn: {head or 'no commit yet'}\n".encode()
     parents = ("-p", head) if head else ()
     made = _with(git, **dates).lines("commit-tree", tree, *parents, "-F", "-", input=message)
-    if len(made) != 1 or not is_id(made[0]):
+    if len(made) != 1 or not is_code_id(made[0]):
         raise Invalid("git made no commit of the work tree", hint="run `git fsck`, and see that the disk has room")
     return made[0]
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
 
 from gitmodel.domain.digests import Digest
-from gitmodel.errors import Invalid, Refused, UsageError
+from gitmodel.errors import GitModelError, Invalid, UsageError
 
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
@@ -119,8 +119,8 @@ class Unwritable(ABC):
     """The half of an `ArtifactStore` that writes, of one that only reads: all of it raises what `refusal` returns."""
 
     @abstractmethod
-    def refusal(self) -> Refused:
-        """Why it is not written to."""
+    def refusal(self) -> GitModelError:
+        """Return the error that says why it is not written to."""
 
     def renew(self, digest: Digest) -> None:
         """Nothing: whoever writes there keeps it."""

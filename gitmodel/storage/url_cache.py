@@ -15,6 +15,7 @@ from typing import NamedTuple
 from gitmodel.domain.addresses import Address, Terms
 from gitmodel.errors import Conflict, GitModelError, Unreachable
 from gitmodel.storage import git as git_process
+from gitmodel.storage.discovery import OBJECT_VARIABLES
 from gitmodel.storage.git import Git, clean_environment, with_settings
 
 # The remote of the cache; no user has settings for one of this name (`git config --global remote.origin...`).
@@ -24,8 +25,6 @@ BRANCH, SINGLE = "branch.git", "single.git"
 # What the questions are called: of everything, of the branch alone, and of proposals.
 ALL, HEAD, PROPOSED = "all", "head", "proposals"
 _POLL = 0.02
-# Where a server's hook tells git to put objects; what is fetched belongs to the cache.
-_OBJECTS = ("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_QUARANTINE_PATH")
 _HINT = "free or mend the disk, or name another folder with XDG_CACHE_HOME"
 
 
@@ -224,7 +223,8 @@ def _environment(address: Address, environ: Mapping[str, str]) -> dict[str, str]
         "gc.autoDetach": "false",
         "maintenance.autoDetach": "false",
     }
-    clean = clean_environment({name: value for name, value in environ.items() if name not in _OBJECTS})
+    # What is fetched belongs to the cache, not to what is being pushed to a server whose hook this is.
+    clean = clean_environment({name: value for name, value in environ.items() if name not in OBJECT_VARIABLES})
     return with_settings(clean, given.items())
 
 

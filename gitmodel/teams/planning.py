@@ -19,7 +19,7 @@ from gitmodel.errors import GitModelError, Invalid
 from gitmodel.registry import admission
 from gitmodel.storage.authors import Authors
 from gitmodel.storage.code_repository import CodeRepository
-from gitmodel.storage.git import is_id
+from gitmodel.storage.git import is_code_id
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.trees import CommitFiles
 from gitmodel.teams.between import check_between
@@ -222,4 +222,4 @@ def _code_range(sides: _Sides, old: VersionRecord | None, new: VersionRecord | N
 
 def _code(version: VersionRecord | None) -> str:
     commit = (version.code.commit or "") if version and version.code else ""
-    return commit if is_id(commit) else ""
+    return commit if is_code_id(commit) else ""

@@ -1,0 +1,146 @@
+"""Repository discovery: which repository a folder or `GIT_DIR` leads to, and what variables say against each other.
+
+Three rules decide. A repository that the caller names counts, whatever the environment says. Else the folder and
+`GIT_DIR` must mean the same repository, or gitmodel writes to neither. `GIT_DIR` alone counts where the folder is in no
+repository, where `GIT_WORK_TREE` is set too, and in the hook of a server.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from gitmodel.errors import GitModelError, NotFound
+from gitmodel.storage import git as git_process
+from gitmodel.storage.git import GONE, BareRefused, Git, clean_environment
+
+# Parts of the repository that `GIT_DIR` names; in a server's hook, the quarantine of what is being pushed.
+OBJECT_VARIABLES = ("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_QUARANTINE_PATH")
+_QUESTIONS = (
+    "rev-parse", "--absolute-git-dir", "--git-common-dir", "--git-path", "objects", "--show-object-format",
+    "--is-shallow-repository", "--show-cdup",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Place:
+    """A repository that was found, and how to run git on it.
+
+    *worktree* says that it has a work tree, at `git.top`; *index_file* is the index of that. New objects go to the
+    folder *objects*.
+    """
+
+    git: Git
+    objects: Path
+    object_format: str
+    shallow: bool
+    worktree: bool
+    index_file: Path
+
+
+def find_repository(path: Path, *, environ: Mapping[str, str], named: bool = True) -> Place:
+    """Return the repository that *path* is in.
+
+    *named* says that the caller chose this path: then variables that name another repository do not count, and a bare
+    repository is used although `safe.bareRepository` is `explicit`. Otherwise *path* is the current folder; where a
+    variable disagrees with it, `git.contested` of the result says so. Raises NotFound if there is no repository,
+    BareRefused.
+    """
+    clean = clean_environment(environ)
+    if not os.path.isdir(path):
+        what = GONE if path == Path() else f"there is no folder {path}"
+        raise NotFound(what, hint="name an existing repository: `git model --repo PATH ...`")
+    if named:
+        return _find_named(path, clean, environ.get("GIT_DIR", ""))
+    place = _find_current(path, clean, environ.get("GIT_DIR", ""), environ.get("GIT_WORK_TREE", ""))
+    if index := environ.get("GIT_INDEX_FILE"):
+        place = replace(place, index_file=place.git.top / index)
+    why = place.git.contested or _contradiction(place, path, environ)
+    return replace(place, git=replace(place.git, contested=why))
+
+
+def _find_named(path: Path, clean: Mapping[str, str], git_dir: str) -> Place:
+    try:
+        place = _ask(path, clean)
+    except BareRefused:
+        if not (path / "HEAD").is_file():  # it was found above the path that was named
+            raise
+        place = _ask(path, clean, git_dir=os.path.abspath(path))
+    if git_dir and not _is_same(place, git_dir, clean):
+        apart = {name: value for name, value in clean.items() if name not in OBJECT_VARIABLES}
+        if apart != clean:
+            return _find_named(path, apart, "")
+    return place
+
+
+def _find_current(path: Path, clean: Mapping[str, str], git_dir: str, work_tree: str) -> Place:
+    if not git_dir:
+        return _ask(path, clean, work_tree=work_tree)
+    if work_tree or "GIT_QUARANTINE_PATH" in clean:
+        return _ask(path, clean, git_dir=git_dir, work_tree=work_tree)
+    try:
+        place = _ask(path, clean)
+    except (NotFound, BareRefused):
+        return _ask(path, clean, git_dir=git_dir)
+    if _is_same(place, git_dir, clean):
+        return place
+    why = f"GIT_DIR names {_shown(path, git_dir)}, and the current folder is in the repository {place.git.git_dir}"
+    return replace(place, git=replace(place.git, contested=why))
+
+
+def _ask(path: Path, environ: Mapping[str, str], *, git_dir: str = "", work_tree: str = "") -> Place:
+    """The repository that git finds at *path*, or at *git_dir*; its work tree is *work_tree*, if that is given."""
+    asked, told = dict(environ), dict(environ)
+    if git_dir:
+        # Without the second variable git takes the current folder for the work tree.
+        asked.update(GIT_DIR=git_dir, GIT_IMPLICIT_WORK_TREE="0")
+    if work_tree:
+        told["GIT_WORK_TREE"] = asked["GIT_WORK_TREE"] = os.path.abspath(path / work_tree)
+    try:
+        answer = git_process.run(["git", *_QUESTIONS], asked, cwd=path)
+    except NotFound as error:
+        if git_dir:
+            raise NotFound(
+                f"GIT_DIR names {_shown(path, git_dir)}, which is no git repository", hint="run `unset GIT_DIR`"
+            ) from None
+        raise error
+    # The last line is the way to the top of the work tree; a bare repository has none.
+    found, common, objects, object_format, shallow, *up = answer.decode("utf-8", "surrogateescape").splitlines()
+    top = (path / "".join(up)).resolve() if up or not git_dir else Path(found)
+    git = Git(Path(found), (path / common).resolve(), top, told)
+    place = (path / objects).resolve()
+    return Place(git, place, object_format, shallow == "true", bool(up), git.git_dir / "index")
+
+
+def _contradiction(place: Place, path: Path, environ: Mapping[str, str]) -> str:
+    """The words for a variable that names something else than *place*, "" if there is none."""
+    common, namespace = environ.get("GIT_COMMON_DIR"), environ.get("GIT_NAMESPACE")
+    if common and not _is_at(path / common, place.git.common_dir):
+        return f"GIT_COMMON_DIR names {_shown(path, common)}, and the repository is {place.git.common_dir}"
+    if namespace:
+        return f"GIT_NAMESPACE is {namespace!a}, and gitmodel knows no namespaces: it uses all of {place.git.git_dir}"
+    return ""
+
+
+def _is_same(place: Place, git_dir: str, environ: Mapping[str, str]) -> bool:
+    """Whether *git_dir*, counted from the current folder, is the repository at *place*, or a work tree of it."""
+    if any(_is_at(Path(git_dir), known) for known in (place.git.git_dir, place.git.common_dir)):
+        return True
+    try:
+        said = git_process.run(["git", "rev-parse", "--git-common-dir"], {**environ, "GIT_DIR": git_dir}, cwd=Path())
+    except GitModelError:
+        return False
+    return _is_at(Path(said.decode("utf-8", "surrogateescape").rstrip("\n")), place.git.common_dir)
+
+
+def _is_at(one: Path, other: Path) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return False
+
+
+def _shown(path: Path, named: str) -> str:
+    return os.path.abspath(path / named)

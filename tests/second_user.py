@@ -1,0 +1,90 @@
+"""Other users of this machine: commands that run as one of them, where the tests run as root."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+needs_root = pytest.mark.skipif(os.getuid() != 0, reason="only root can be other users")
+# What a user may not read of this installation is imported before the process becomes that user's.
+_PROGRAM = """
+import difflib, encodings.idna, importlib, os, pkgutil, random, shutil, sys, tempfile, textwrap, traceback
+import git, gitmodel
+for found in pkgutil.walk_packages(gitmodel.__path__, "gitmodel."):
+    if not found.name.endswith("__main__"):
+        try:
+            importlib.import_module(found.name)
+        except ImportError:
+            pass
+from gitmodel import Client
+uid, gid, umask, source, *words = sys.argv[1:]
+os.umask(int(umask, 8))
+os.setgroups([int(gid)])
+os.setresgid(int(uid), int(uid), int(uid))
+os.setresuid(int(uid), int(uid), int(uid))
+if source:
+    exec(source, {"Client": Client, "words": words})
+else:
+    from gitmodel.cli import run
+    sys.exit(run(words))
+"""
+
+
+class User:
+    """A user with an id, a home and a group that is shared with others."""
+
+    def __init__(self, top, uid, group, umask="022"):
+        self.uid, self.group, self.umask = uid, group, umask
+        self.home = top / f"home-{uid}"
+        self.home.mkdir()
+        (self.home / ".gitconfig").write_text(
+            f"[user]\n\tname = User {uid}\n\temail = {uid}@example.com\n[safe]\n\tdirectory = *\n"
+            "[init]\n\tdefaultBranch = main\n"
+        )
+        for path in (self.home, self.home / ".gitconfig"):
+            os.chown(path, uid, group)
+
+    def model(self, folder, *words):
+        """Run `git model` as this user in *folder*; returns exit code, stdout and stderr."""
+        return self._run(folder, "", words)
+
+    def python(self, folder, source, *words):
+        """Run *source* as this user, who has `Client` and `words`."""
+        return self._run(folder, source, words)
+
+    def git(self, folder, *words):
+        """Run git as this user."""
+        done = subprocess.run(
+            ["git", *map(str, words)], cwd=folder, env=self._environ(), user=self.uid, group=self.uid,
+            extra_groups=[self.group], umask=int(self.umask, 8), capture_output=True, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def _run(self, folder, source, words):
+        given = [str(self.uid), str(self.group), self.umask, source, *map(str, words)]
+        done = subprocess.run(
+            [sys.executable, "-c", _PROGRAM, *given], cwd=folder, env=self._environ(), capture_output=True, text=True
+        )
+        return done.returncode, done.stdout, done.stderr
+
+    def _environ(self):
+        return {
+            **os.environ,
+            "HOME": str(self.home),
+            "GIT_CONFIG_GLOBAL": str(self.home / ".gitconfig"),
+            "XDG_CACHE_HOME": str(self.home / ".cache"),
+            "XDG_CONFIG_HOME": str(self.home / ".config"),
+        }
+
+
+@contextmanager
+def open_folder():
+    """A folder that every user may enter, which the temporary folders of pytest are not."""
+    with tempfile.TemporaryDirectory(prefix="gitmodel-users-") as top:
+        os.chmod(top, 0o755)
+        yield Path(top)

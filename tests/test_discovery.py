@@ -1,0 +1,404 @@
+"""Which repository is meant: bare ones under `safe.bareRepository`, `GIT_DIR` and its like, folders that are gone."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import editing
+import pytest
+from second_user import User, needs_root, open_folder
+
+from gitmodel import Client, UsageError
+from gitmodel.storage.git import BareRefused
+
+PROGRAMS = Path(sys.executable).parent
+PROGRAM = str(PROGRAMS / "git-model")
+
+
+def ask(folder, *words, **variables):
+    """Exit code, stdout and stderr of a command that is started in *folder*."""
+    environ = {**os.environ, "PATH": f"{PROGRAMS}{os.pathsep}{os.environ['PATH']}"}
+    environ.update({name: str(value) for name, value in variables.items()})
+    command = [str(word) for word in words]
+    done = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True)
+    return done.returncode, done.stdout, done.stderr
+
+
+def has_registry(repo):
+    return "refs/heads/gitmodel" in editing.state(repo)
+
+
+def model(folder, *words, **variables):
+    return ask(folder, PROGRAM, *words, **variables)
+
+
+@pytest.fixture
+def explicit(git, tmp_path):
+    """git uses no bare repository that is not named, as git 3 plans to do by default."""
+    git(tmp_path, "config", "--global", "safe.bareRepository", "explicit")
+
+
+@pytest.fixture
+def two(tmp_path, git):
+    """Two ordinary repositories, each with a commit."""
+    for name in ("a", "b"):
+        git(tmp_path, "init", "-q", name)
+        (tmp_path / name / "train.py").write_text(f"print('{name}')\n")
+        git(tmp_path / name, "add", "train.py")
+        git(tmp_path / name, "commit", "-q", "-m", "Begin")
+    return tmp_path / "a", tmp_path / "b"
+
+
+# safe.bareRepository = explicit
+
+
+class TestBareRepositories:
+    @pytest.fixture
+    def bare(self, explicit, tmp_path, git):
+        git(tmp_path, "init", "-q", "--bare", "host.git")
+        return tmp_path / "host.git"
+
+    def test_a_bare_repository_that_is_named_is_used(self, bare, tmp_path, git, monkeypatch):
+        assert model(tmp_path, "--repo", bare, "register", "iris")[0] == 0
+        assert model(tmp_path, "--repo", "host.git", "version", "create", "iris")[0] == 0
+        assert model(tmp_path, "-C", bare, "promote", "iris@1", "production")[0] == 0
+        assert model(tmp_path, "list", "-q", GITMODEL_REPO=bare)[1] == "iris\n"
+        assert model(bare, "list", "-q", GIT_DIR=".")[1] == "iris\n"
+        assert ask(tmp_path, "git", f"--git-dir={bare}", "model", "list", "-q")[1] == "iris\n"
+        git(tmp_path, "config", "--global", "gitmodel.repo", str(bare))
+        assert model(tmp_path, "list", "-q")[1] == "iris\n"
+        git(tmp_path, "config", "--global", "--unset", "gitmodel.repo")
+        monkeypatch.chdir(tmp_path)
+        for arguments, named in (((bare,), {}), ((), {"repo": bare}), ((), {"repo": "host.git"})):
+            with Client(*arguments, **named) as client:
+                assert client.get_version("iris@production").number == 1
+
+    def test_a_bare_repository_that_one_merely_stands_in_is_refused_as_git_does(self, bare, monkeypatch):
+        code, _, err = model(bare, "list")
+        assert (code, "git does not use a bare repository that is not named" in err) == (6, True)
+        assert "git model --repo PATH" in err
+        inside = bare / "objects"
+        assert model(inside, "list")[0] == 6
+        # what is within a bare repository is not its name
+        assert model(inside, "--repo", ".", "list")[0] == 6
+        monkeypatch.chdir(bare)
+        with pytest.raises(BareRefused):
+            Client()
+
+    def test_the_folder_of_a_clone_that_git_keeps_to_itself_may_be_named(self, explicit, two):
+        a, _ = two
+        assert model(a, "--repo", a / ".git", "register", "iris")[0] == 0
+        assert model(a, "list", "-q")[1] == "iris\n"
+
+    @pytest.mark.parametrize("kind", ["bare", "clone"])
+    def test_the_hook_of_a_server_judges_what_is_pushed(self, bare, two, git, kind):
+        a, b = two
+        host = bare if kind == "bare" else b
+        code, out, err = ask(host, "git", "model", "hook", "install", "--server")
+        assert (code, err) == (0, ""), out
+        git(a, "remote", "add", "origin", str(host))
+        assert model(a, "init", "--new")[0] == 0
+        assert model(a, "register", "iris")[0] == 0
+        code, _, err = model(a, "push")
+        assert (code, err) == (0, "")
+        assert editing.run(a, "rev-parse", "gitmodel") == editing.run(
+            host, f"--git-dir={_git_dir(host)}", "rev-parse", "gitmodel"
+        )
+        editing.edit(a, {"models/iris/README": "x"})
+        code, _, err = ask(a, "git", "push", "--no-verify", "origin", "gitmodel")
+        assert (code, "models/iris/README: is no file of the format" in err) == (1, True)
+
+    def test_the_hook_of_a_push_runs_in_work_trees_and_submodules(self, bare, two, git, tmp_path):
+        a, b = two
+        git(a, "worktree", "add", "-q", str(tmp_path / "tree"))
+        git(b, "-c", "protocol.file.allow=always", "submodule", "--quiet", "add", str(a), "sub")
+        for place in (tmp_path / "tree", b / "sub"):
+            git(place, "remote", "add", "host", str(bare))
+            assert model(place, "init", "--new")[0] == 0
+            assert model(place, "hook", "install")[0] == 0
+            assert ask(place, "git", "push", "-q", "host", "gitmodel:refs/heads/gitmodel")[0] == 0
+            git(bare, f"--git-dir={bare}", "update-ref", "-d", "refs/heads/gitmodel")
+        assert model(b / "sub", "version", "create", "iris")[0] == 3
+        assert not has_registry(b)
+
+    def test_clones_pulls_pushes_and_registries_by_url(self, bare, two, git, tmp_path):
+        a, _ = two
+        git(a, "remote", "add", "origin", str(bare))
+        assert model(a, "init", "--new")[0] == 0
+        assert model(a, "register", "iris")[0] == 0
+        assert model(a, "push")[0] == 0
+        assert model(tmp_path, "clone", bare, "c")[0] == 0
+        assert model(tmp_path / "c", "version", "create", "iris")[0] == 0
+        assert model(tmp_path / "c", "push")[0] == 0
+        assert model(a, "pull")[0] == 0
+        url = bare.as_uri()
+        git(bare, f"--git-dir={bare}", "config", "uploadpack.allowFilter", "true")
+        assert model(tmp_path, "--repo", url, "resolve", "iris")[0:2] == (0, "iris@1\n")
+        assert model(tmp_path, "--repo", url, "version", "create", "iris")[0] == 0
+        assert model(tmp_path, "--repo", url, "list", "-q")[1] == "iris\n"
+
+    def test_a_bare_repository_with_work_trees(self, bare, two, git, tmp_path):
+        a, _ = two
+        git(a, "push", "-q", str(bare), "main")
+        git(tmp_path, f"--git-dir={bare}", "worktree", "add", "-q", str(tmp_path / "tree"), "main")
+        assert model(tmp_path / "tree", "register", "iris")[0] == 0
+        assert model(tmp_path, "--repo", bare, "list", "-q")[1] == "iris\n"
+        assert model(tmp_path / "tree", "doctor")[0] in (0, 1, 5)
+
+
+def _git_dir(repo):
+    return repo / ".git" if (repo / ".git").exists() else repo
+
+
+# GIT_DIR and its like
+
+
+class TestVariables:
+    def test_git_dir_and_a_work_tree_are_obeyed(self, two):
+        a, b = two
+        code, _, err = ask(b, "git", f"--git-dir={a}/.git", f"--work-tree={a}", "model", "register", "iris")
+        assert (code, err) == (0, "")
+        assert (has_registry(a), has_registry(b)) == (True, False)
+        ask(b, "git", "--git-dir=../a/.git", "--work-tree=../a", "model", "version", "create", "iris")
+        made = json.loads(model(a, "show", "iris@1", "--format", "json")[1])
+        assert (made["code"]["commit"], made["code"]["dirty"]) == (editing.run(a, "rev-parse", "HEAD"), False)
+        (a / "train.py").write_text("print('changed')\n")
+        ask(b, "git", f"--git-dir={a}/.git", f"--work-tree={a}", "model", "version", "create", "iris")
+        assert json.loads(model(a, "show", "iris@2", "--format", "json")[1])["code"]["dirty"] is True
+
+    def test_git_dir_alone_that_disagrees_with_the_folder_stops_every_write_and_names_both(self, two):
+        a, b = two
+        model(a, "register", "theirs")
+        model(b, "register", "ours")
+        (b / "weights").write_text("bytes")
+        model(b, "version", "create", "ours")
+        before = editing.state(a), editing.state(b), (b / ".git/config").read_text()
+        for words in (
+            ["register", "iris"],
+            ["version", "create", "ours", "--data", "weights=weights"],
+            ["update", "ours", "--license", "MIT"],
+            ["delete", "ours", "--yes"],
+            ["promote", "ours@1", "production"],
+            ["config", "branch", "other"],
+            ["config", "repo", str(b)],
+            ["hook", "install"],
+            ["hook", "uninstall"],
+        ):
+            code, out, err = ask(b, "git", f"--git-dir={a}/.git", "model", *words)
+            assert (code, out) == (2, ""), (words, err)
+            assert f"GIT_DIR names {a}/.git" in err, (words, err)
+            assert f"{b}/.git" in err
+        assert (editing.state(a), editing.state(b), (b / ".git/config").read_text()) == before
+        assert not list((b / ".git/gitmodel").rglob("store/sha256/*/*"))
+        code, out, err = ask(b, "git", f"--git-dir={a}/.git", "model", "list", "-q")
+        assert (code, out) == (0, "ours\n")
+        assert f"warning: GIT_DIR names {a}/.git" in err
+
+    def test_what_is_named_wins(self, two, git):
+        a, b = two
+        assert ask(b, "git", f"--git-dir={a}/.git", "model", "--repo", b, "register", "iris")[0] == 0
+        assert (has_registry(a), has_registry(b)) == (False, True)
+        assert model(b, "register", "second", GIT_DIR=a / ".git", GITMODEL_REPO=a)[0] == 0
+        assert has_registry(a)
+        git(b, "config", "gitmodel.repo", str(a))
+        code, _, err = model(b, "register", "third", GIT_DIR=a / ".git")
+        assert (code, err) == (0, "")
+        assert model(a, "list", "-q")[1] == "second\nthird\n"
+        # the registry is named, the code is not
+        code, _, err = model(b, "version", "create", "third", GIT_DIR=a / ".git")
+        assert (code, "GIT_DIR names" in err) == (2, True)
+
+    def test_git_dir_counts_where_the_folder_is_in_no_repository(self, two, tmp_path):
+        a, _ = two
+        nowhere = tmp_path / "nowhere"
+        nowhere.mkdir()
+        assert ask(nowhere, "git", f"--git-dir={a}/.git", "model", "register", "iris")[0] == 0
+        assert ask(nowhere, "git", "--git-dir=../a/.git", "model", "version", "create", "iris")[0] == 0
+        made = json.loads(model(a, "show", "iris@1", "--format", "json")[1])
+        # git would take the current folder for the work tree, and all files for deleted
+        assert (made["code"]["commit"], made["code"].get("dirty")) == (editing.run(a, "rev-parse", "HEAD"), None)
+        code, _, err = ask(nowhere, PROGRAM, "list", GIT_DIR=tmp_path / "gone")
+        assert (code, f"GIT_DIR names {tmp_path}/gone, which is no git repository" in err) == (3, True)
+
+    def test_git_dir_that_names_nothing_stops_writes(self, two, tmp_path):
+        _, b = two
+        code, _, err = model(b, "register", "iris", GIT_DIR=tmp_path / "gone")
+        assert (code, f"GIT_DIR names {tmp_path}/gone" in err) == (2, True)
+        # a hook of a server that goes into a clone
+        code, _, err = model(b, "register", "iris", GIT_DIR=".")
+        assert (code, "GIT_DIR names" in err) == (2, True)
+        assert not has_registry(b)
+
+    @pytest.mark.parametrize("form", ["relative", "absolute", "link"])
+    def test_git_dir_that_names_the_same_repository_changes_nothing(self, two, tmp_path, form):
+        a, _ = two
+        (tmp_path / "link").symlink_to(a / ".git")
+        named = {"relative": ".git", "absolute": a / ".git", "link": tmp_path / "link"}[form]
+        assert model(a, "register", "iris", GIT_DIR=named, GIT_INDEX_FILE=".git/index", GIT_PREFIX="")[0] == 0
+        assert model(a, "version", "create", "iris", GIT_DIR=named)[0] == 0
+        (a / "below").mkdir()
+        assert model(a / "below", "list", "-q", GIT_DIR=a / ".git")[0:2] == (0, "iris\n")
+
+    def test_a_work_tree_names_the_repository_that_it_is_of(self, two, git, tmp_path):
+        a, _ = two
+        git(a, "worktree", "add", "-q", str(tmp_path / "tree"))
+        own = git(tmp_path / "tree", "rev-parse", "--absolute-git-dir")
+        assert model(tmp_path / "tree", "register", "iris", GIT_DIR=own)[0] == 0
+        assert model(a, "register", "second", GIT_DIR=own)[0] == 0
+        assert model(tmp_path / "tree", "register", "third", GIT_DIR=tmp_path / "tree/.git")[0] == 0
+
+    def test_a_bare_repository_of_dotfiles_works_everywhere_below_the_home(self, two, git, tmp_path):
+        a, _ = two
+        dot = tmp_path / ".dotfiles"
+        git(tmp_path, "init", "-q", "--bare", str(dot))
+        git(tmp_path, f"--git-dir={dot}", "config", "status.showUntrackedFiles", "no")
+        (tmp_path / ".vimrc").write_text("set nu\n")
+        git(tmp_path, f"--git-dir={dot}", f"--work-tree={tmp_path}", "add", ".vimrc")
+        git(tmp_path, f"--git-dir={dot}", f"--work-tree={tmp_path}", "commit", "-q", "-m", "Begin")
+        named = f"--git-dir={dot}", f"--work-tree={tmp_path}"
+        for folder, name in ((tmp_path, "of-home"), (a, "of-a")):
+            assert ask(folder, "git", *named, "model", "register", name)[0::2] == (0, "")
+        assert not has_registry(a)
+        assert ask(tmp_path, "git", *named, "model", "version", "create", "of-a")[0::2] == (0, "")
+        code_of = json.loads(ask(a, "git", *named, "model", "show", "of-a@1", "--format", "json")[1])["code"]
+        assert code_of["commit"] == editing.run(tmp_path, f"--git-dir={dot}", "rev-parse", "HEAD")
+        assert code_of["dirty"] is True  # there are files that git does not track
+
+    def test_a_client_obeys_and_refuses_as_the_command_does(self, two, monkeypatch):
+        a, b = two
+        monkeypatch.chdir(b)
+        environ = {**os.environ, "GIT_DIR": str(a / ".git")}
+        for path in ((), (".",)):
+            with Client(*path, environ=environ) as client:
+                with pytest.raises(UsageError, match=r"GIT_DIR names .*/a/\.git.*/b/\.git") as caught:
+                    client.register_model("iris")
+                assert "--repo" in caught.value.hint
+                with pytest.raises(UsageError, match="GIT_DIR names"):
+                    client.record_code()
+                assert client.list_models() == ()
+        assert (has_registry(a), has_registry(b)) == (False, False)
+        with Client(b, environ=environ) as client:  # named by its path
+            client.register_model("iris").create_version()
+        assert (has_registry(a), has_registry(b)) == (False, True)
+        with Client(environ={**environ, "GIT_WORK_TREE": str(a)}) as client:
+            client.register_model("iris").create_version()
+        assert has_registry(a)
+        monkeypatch.setenv("GIT_DIR", str(a / ".git"))
+        with Client() as client, pytest.raises(UsageError), client.transaction("Both"):
+            client.register_model("second")
+
+    @pytest.mark.parametrize(
+        ("name", "said"),
+        [("GIT_COMMON_DIR", "GIT_COMMON_DIR names"), ("GIT_NAMESPACE", "gitmodel knows no namespaces")],
+    )
+    def test_a_variable_that_means_another_part_stops_writes(self, two, name, said):
+        a, b = two
+        code, _, err = model(b, "register", "iris", **{name: a / ".git"})
+        assert (code, said in err) == (2, True)
+        assert not has_registry(b)
+        assert model(b, "--repo", b, "register", "iris", **{name: a / ".git"})[0] == 0
+
+    def test_the_hook_of_a_server_refuses_a_namespace(self, two):
+        _, b = two
+        environ = {**os.environ, "GIT_NAMESPACE": "team"}
+        line = f"{'0' * 40} {'1' * 40} refs/heads/gitmodel\n"
+        done = subprocess.run(
+            [PROGRAM, "hook", "run", "pre-receive"], cwd=b, input=line, env=environ, capture_output=True, text=True
+        )
+        assert (done.returncode, "gitmodel knows no namespaces" in done.stderr) == (2, True)
+
+    def test_git_config_of_git_config_alone_has_no_effect(self, two, tmp_path):
+        """`git help config`: GIT_CONFIG has no effect on other git commands."""
+        a, _ = two
+        (tmp_path / "other").write_text("[gitmodel]\n\tbranch = other\n")
+        assert model(a, "register", "iris", GIT_CONFIG=tmp_path / "other")[0] == 0
+        assert has_registry(a)
+        assert model(a, "config", "executor", "processes", GIT_CONFIG=tmp_path / "other")[0] == 0
+        assert "processes" in (a / ".git/config").read_text()
+
+    def test_where_discovery_ends_is_gits_to_say(self, two):
+        a, _ = two
+        below = a / "below"
+        below.mkdir()
+        assert model(below, "list", "-q", GIT_CEILING_DIRECTORIES=a)[0] == 3
+        assert model(below, "list", "-q", GIT_CEILING_DIRECTORIES=a.parent)[0] == 0
+
+    def test_another_index_counts_for_what_is_recorded_of_the_code(self, two, tmp_path):
+        a, _ = two
+        model(a, "register", "iris")
+        shutil.move(a / ".git/index", tmp_path / "index")
+        model(a, "version", "create", "iris", GIT_INDEX_FILE=tmp_path / "index")
+        assert json.loads(model(a, "show", "iris@1", "--format", "json")[1])["code"]["dirty"] is False
+
+    def test_the_quarantine_of_a_push_is_not_that_of_another_repository(self, two, git, tmp_path):
+        """A hook of a server that reads and writes a registry of its own."""
+        a, b = two
+        model(b, "register", "iris")
+        git(tmp_path, "init", "-q", "--bare", "host.git")
+        hook = tmp_path / "host.git/hooks/pre-receive"
+        hook.write_text(f"#!/bin/sh\nexec {PROGRAM} --repo {b} version create iris\n")
+        hook.chmod(0o755)
+        code, _, err = ask(a, "git", "push", "-q", str(tmp_path / "host.git"), "main")
+        assert (code, "iris@1" in err) == (0, True), err
+        assert model(b, "list", "-q")[1] == "iris\n"
+        assert git(b, "fsck", "--no-dangling") == ""
+
+
+# Folders that are gone or closed
+
+
+class TestFolders:
+    @pytest.fixture
+    def gone(self, tmp_path):
+        """Runs a command in a current folder that was removed."""
+        folder = tmp_path / "gone"
+
+        def run(*words):
+            folder.mkdir()
+            command = ["sh", "-c", 'rmdir "$PWD" && exec "$@"', "sh", *map(str, words)]
+            done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+            return done.returncode, done.stdout, done.stderr
+
+        return run
+
+    def test_a_current_folder_that_was_removed(self, two, gone):
+        a, _ = two
+        assert gone(PROGRAM, "-C", a, "register", "iris")[0] == 0
+        assert gone(PROGRAM, "--repo", a, "version", "create", "iris", "-q")[0:2] == (0, "iris@1\n")
+        assert gone(PROGRAM, "--repo", a, "promote", "iris@1", "production")[0] == 0
+        assert gone(PROGRAM, "--repo", a, "resolve", "iris@production")[0:2] == (0, "iris@1\n")
+        assert gone(PROGRAM, "--repo", a, "doctor")[0] == 0
+        assert gone(PROGRAM, "--repo", a.as_uri(), "resolve", "iris")[0:2] == (0, "iris@1\n")
+        code, _, err = gone(PROGRAM, "list")
+        assert (code, "the current folder is gone" in err, "--repo PATH" in err) == (3, True, True)
+        made = json.loads(gone(PROGRAM, "--repo", a, "show", "iris@1", "--format", "json")[1])
+        assert made["code"]["outside"] is True
+
+    def test_python_in_a_current_folder_that_was_removed(self, two, gone):
+        a, _ = two
+        program = (
+            "import sys; from gitmodel import Client\n"
+            "with Client(repo=sys.argv[1]) as c: print(c.register_model('iris').create_version().number)\n"
+            "with Client(sys.argv[1]) as c: print(c.get_version('iris@1').number)\n"
+        )
+        code, out, err = gone(sys.executable, "-c", program, a)
+        assert (code, out) == (0, "1\n1\n"), err
+
+    @needs_root
+    def test_a_current_folder_that_the_user_may_not_enter(self):
+        with open_folder() as top:
+            ada, closed = User(top, 12345, 12345), top / "closed"
+            closed.mkdir(mode=0o700)
+            ada.git(ada.home, "init", "-q", "a")
+            repo = ada.home / "a"
+            assert ada.model(closed, "-C", repo, "register", "iris")[0] == 0
+            assert ada.model(closed, "--repo", repo, "version", "create", "iris")[0] == 0
+            assert ada.model(closed, "--repo", repo, "resolve", "iris")[1] == "iris@1\n"
+            code, _, err = ada.model(closed, "list")
+            assert (code, "you may not enter it" in err) == (3, True), err
+            program = "c = Client(repo=words[0]); print(c.get_model('iris').create_version().number); c.close()"
+            code, out, err = ada.python(closed, program, repo)
+            assert (code, out) == (0, "2\n"), err
