@@ -229,6 +229,7 @@ def listed(function: F) -> F:
 
 reason = click.option("--reason", default="", metavar="TEXT", help="Why; it is recorded.")
 force = click.option("--force", is_flag=True, help="Pass a failing gate; needs --reason then.")
+leave = click.option("--leave", is_flag=True, help="Move the version although its later stage becomes empty.")
 yes = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 
 

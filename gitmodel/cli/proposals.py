@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 )
 @options.reason
 @options.force
+@options.leave
 @click.option("--remote", default="", metavar="NAME", help="The remote to propose to, if it is not the only one.")
 @click.option("--push", is_flag=True, help="Push the branch of the proposal.")
 @click.option("--open", is_flag=True, help="Push it, and have the host open the pull request.")
@@ -38,6 +39,7 @@ def propose(
     rollback: tuple[tuple[str, str], ...],
     reason: str,
     force: bool,
+    leave: bool,
     remote: str,
     push: bool,
     open: bool,
@@ -52,7 +54,7 @@ def propose(
     """
     made = invocation.client.propose(
         *_promotions(words),
-        demote=demote, rollback=rollback, reason=reason, force=force, remote=remote, push=push, open=open,
+        demote=demote, rollback=rollback, reason=reason, force=force, leave=leave, remote=remote, push=push, open=open,
     )  # fmt: skip
     branch = invocation.client.repository.branch
     invocation.output.outcome(_told(made, branch), shapes.PROPOSAL, fields(made), name=made.branch)

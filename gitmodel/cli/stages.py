@@ -21,16 +21,18 @@ from gitmodel.registry.stages import Applied, InForce
 @options.reference("STAGE")
 @options.reason
 @options.force
+@options.leave
 @click.pass_obj
-def promote(invocation: Invocation, words: tuple[str, ...], reason: str, force: bool) -> None:
+def promote(invocation: Invocation, words: tuple[str, ...], reason: str, force: bool, leave: bool) -> None:
     """Put a version into a stage.
 
     Write REF and then the STAGE: staging, production or another of the registry's, archived, or none to leave them.
-    The version that held the stage is archived. The version must be named.
+    The version that held the stage is archived. The version must be named. To move a version to an earlier stage,
+    such as from production to staging, needs --leave: its later stage becomes empty.
     """
     ref, (stage,) = options.read_reference(words, after=1, usage="git model promote MODEL@VERSION STAGE")
     chosen = invocation.client.get_version(str(ref.required("promote")))
-    print_promotion(invocation, chosen.set_stage(stage, force=force, reason=reason))
+    print_promotion(invocation, chosen.set_stage(stage, reason=reason, force=force, leave=leave))
 
 
 @command(example="git model demote iris production --reason 'drifted'")
@@ -48,14 +50,15 @@ def demote(invocation: Invocation, model: str, stage: str, reason: str) -> None:
 @click.argument("stage")
 @options.reason
 @options.force
+@options.leave
 @click.pass_obj
-def rollback(invocation: Invocation, model: str, stage: str, reason: str, force: bool) -> None:
+def rollback(invocation: Invocation, model: str, stage: str, reason: str, force: bool, leave: bool) -> None:
     """Put the previous version back into a stage.
 
     It is found in the history of the metadata branch. A second time returns to where it began.
     """
     repository = invocation.client.repository
-    done = stages.rollback(invocation.writer, repository, model, stage, reason=reason, force=force)
+    done = stages.rollback(invocation.writer, repository, model, stage, reason=reason, force=force, leave=leave)
     print_promotion(invocation, done)
 
 

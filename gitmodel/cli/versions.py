@@ -175,6 +175,7 @@ def show(invocation: Invocation, words: tuple[str, ...]) -> None:
 @click.option("--stage", metavar="STAGE", help="Put it into this stage; archived and none too.")
 @options.reason
 @options.force
+@options.leave
 @click.option("--name", metavar="NAME", help="Name a version that has no name.")
 @click.option("--description", metavar="TEXT", help="What it is, instead of what was said.")
 @options.tag_changes
@@ -185,6 +186,7 @@ def update(
     stage: str | None,
     reason: str,
     force: bool,
+    leave: bool,
     name: str | None,
     description: str | None,
     add_tags: tuple[str, ...],
@@ -210,7 +212,7 @@ def update(
             chosen.update(name=name, description=description, tags=tags, add_tags=add_tags, remove_tags=remove_tags)
             said.append(f"updated {chosen.reference}")
         if stage is not None:
-            said.append(told(chosen.set_stage(stage, force=force, reason=reason)))
+            said.append(told(chosen.set_stage(stage, reason=reason, force=force, leave=leave)))
     print_version(invocation, VersionRef.parse(chosen.reference), "\n".join(said))
 
 

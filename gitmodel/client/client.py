@@ -499,6 +499,7 @@ class Client:
         rollback: Iterable[tuple[str, str]] = (),
         reason: str = "",
         force: bool = False,
+        leave: bool = False,
         remote: str = "",
         push: bool = False,
         open: bool = False,
@@ -506,9 +507,10 @@ class Client:
         """Put changes of stages on a branch off the remote's, in one commit, for a pull request.
 
         *promotions* are pairs of a version and a stage, *demote* and *rollback* of a model and a stage. *push* pushes
-        the branch, as is always done for a registry by URL; *open* also has the host open the pull request. Raises
-        Refused for a version that the remote does not hold, GateRefused unless *force* passes the rules with a
-        *reason*, Conflict, NotFound, Unreachable.
+        the branch, as is always done for a registry by URL; *open* also has the host open the pull request. *leave*
+        lets a version move to an earlier stage, although its later stage becomes empty. Raises Refused for a version
+        that the remote does not hold, GateRefused unless *force* passes the rules with a *reason*, Conflict, NotFound,
+        Unreachable.
 
         >>> client.propose(("iris@4", "production"), rollback=[("rose", "staging")], push=True)    # doctest: +SKIP
         """
@@ -518,7 +520,7 @@ class Client:
         named = ((VersionRef.parse(ref) if isinstance(ref, str) else ref, str(stage)) for ref, stage in promotions)
         wanted = proposals.Wanted(
             tuple((ref.required("propose"), stage) for ref, stage in named),
-            tuple(demote), tuple(rollback), reason, force,
+            tuple(demote), tuple(rollback), reason, force, leave,
         )  # fmt: skip
         made = proposals.propose(self._repository, wanted, remote=remote)
         return proposals.publish(self._repository, made, open=open) if push or open or self._repository.url else made

@@ -264,10 +264,18 @@ class Model:
         """Leave *stage* without a version."""
         return stages.demote(self._writer(), self._name, str(stage), reason=reason)
 
-    def rollback(self, stage: str | ModelStages, *, force: bool = False, reason: str = "") -> ModelVersion:
-        """Put the previous holder of *stage* back; returns it. *force* passes a failing gate, and needs a *reason*."""
+    def rollback(
+        self, stage: str | ModelStages, *, reason: str = "", force: bool = False, leave: bool = False
+    ) -> ModelVersion:
+        """Put the previous holder of *stage* back and return it.
+
+        *force* passes a failing gate, and needs a *reason*. *leave* lets a version move back to an earlier stage,
+        although its later stage becomes empty.
+        """
         client = self._registered()
-        done = stages.rollback(client.writer, client.repository, self._name, str(stage), reason=reason, force=force)
+        done = stages.rollback(
+            client.writer, client.repository, self._name, str(stage), reason=reason, force=force, leave=leave
+        )
         return ModelVersion(client, done.model, done.version or 0)
 
     def remove_alias(self, alias: str, *, reason: str = "") -> None:

@@ -144,13 +144,16 @@ class ModelVersion:
         link = artifacts.only_artifact(self._record(), self._model, name)
         return Artifact(self, link.name)
 
-    def set_stage(self, stage: str | ModelStages, force: bool = False, reason: str = "") -> Promotion:
-        """Put the version into *stage*; who was there is archived. "none" leaves the stage.
+    def set_stage(
+        self, stage: str | ModelStages, *, reason: str = "", force: bool = False, leave: bool = False
+    ) -> Promotion:
+        """Put the version into *stage* and archive the version that held it. "none" leaves the stage.
 
-        *force* passes a failing gate and needs a *reason* then. Raises UsageError for an unknown stage, GateRefused for
-        a version that fails a rule of the stage, Refused for one of a failed run.
+        *force* passes a failing gate and needs a *reason* then. *leave* lets the version move to an earlier stage,
+        although its later stage becomes empty. Raises UsageError for an unknown stage, GateRefused for a version that
+        fails a rule of the stage, Refused for a version of a failed run or one that would empty a later stage.
         """
-        return stages.promote(self._writer, self._ref(), str(stage), reason=reason, force=force)
+        return stages.promote(self._writer, self._ref(), str(stage), reason=reason, force=force, leave=leave)
 
     def add_alias(self, alias: str, *, reason: str = "") -> None:
         """Make *alias* name this version; it is taken from the version that had it."""

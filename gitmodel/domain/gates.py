@@ -118,16 +118,17 @@ def plan_gated_promotion(
     to: str,
     reason: str = "",
     force: bool = False,
+    leave: bool = False,
     verb: str = "Promote",
 ) -> Change[Promotion]:
     """Put version *number* into the stage *to*, if the rules of the snapshot let it; *force* passes what fails.
 
-    Raises GateRefused naming every gate that fails, UsageError for force without a reason, and what `plan_promotion`
-    raises.
+    *leave* lets a later stage become empty. Raises GateRefused naming every gate that fails, UsageError for force
+    without a reason, and what `plan_promotion` raises.
     """
     before = snapshot.committed or snapshot
     check_rules(before.registry(), to)
-    planned = plan_promotion(snapshot, model, number, to=to, reason=reason, verb=verb)
+    planned = plan_promotion(snapshot, model, number, to=to, reason=reason, leave=leave, verb=verb)
     if to in (ARCHIVED, NONE) or not (planned.files or planned.apply):
         return planned
     if planned.apply and not _has_rules(before, to):
@@ -148,7 +149,7 @@ def plan_gated_promotion(
         )
     if not failed:
         return planned
-    return plan_promotion(snapshot, model, number, to=to, reason=reason, verb=verb, forced=failed)
+    return plan_promotion(snapshot, model, number, to=to, reason=reason, leave=leave, verb=verb, forced=failed)
 
 
 def _has_rules(snapshot: Snapshot, stage: str) -> bool:

@@ -112,12 +112,13 @@ def plan_promotion(
     to: str,
     reason: str = "",
     forced: tuple[str, ...] = (),
+    leave: bool = False,
     verb: str = "Promote",
 ) -> Change[Promotion]:
     """Put version *number* into the stage *to* ("archived" and "none" too), archiving who held it.
 
     The rules of the stage are for `gates.plan_gated_promotion`. Raises NotFound, UsageError for an unknown stage,
-    Refused for a failed version.
+    Refused for a failed version and, unless *leave*, for one that would leave a later stage empty.
     """
     if to == LATEST:
         raise UsageError("'latest' is computed and cannot be set", hint="name a stage, or use `git model alias set`")
@@ -134,6 +135,8 @@ def plan_promotion(
         return _applied(snapshot, ref, result)
     files: dict[str, bytes | None] = {paths.stage_file(model, to): codec.encode(records.STAGE, record)}
     left = tuple(stage for stage, holder in held.items() if holder == number and stage != to)
+    if not leave:
+        _check_not_emptied(snapshot, model, number, to, left)
     files.update({paths.stage_file(model, stage): None for stage in left})
     if snapshot.is_archived(model, number):
         files[paths.archived_file(model, number)] = None
@@ -280,6 +283,18 @@ def _plan_leaving(snapshot: Snapshot, model: str, number: int, *, archive: bool,
     trailers = (("Model", model), ("Version", str(number)), ("Stage", stage), ("Previous-Stage", ", ".join(left)))
     subject = f"Archive {model} {number}" if archive else f"Take {model} {number} out of {' and '.join(left)}"
     return Change(result, subject, reason, tidied(snapshot, model, files), trailers, apply=pending)
+
+
+def _check_not_emptied(snapshot: Snapshot, model: str, number: int, to: str, left: tuple[str, ...]) -> None:
+    """Refuse to move a version to an earlier stage, which would leave the later stage without a version."""
+    order = snapshot.registry().stage_names
+    for stage in left:
+        if order.index(stage) > order.index(to):
+            raise Refused(
+                f"{model}@{number} is in {stage}, and moving it to {to} would leave {stage} empty",
+                hint=f"promote another version to {stage} first, or add --leave (in Python: leave=True) "
+                f"if {stage} is to be empty",
+            )
 
 
 def _applied(snapshot: Snapshot, ref: StageRef, result: Promotion) -> Change[Promotion]:

@@ -52,13 +52,17 @@ class PlannedVersion:
         """How the command line names it, such as `demo@3`."""
         return f"{self.model}@{self.number}"
 
-    def set_stage(self, stage: Any, force: bool = False, reason: str = "") -> None:
-        """Put the version into *stage* when the run succeeds. Raises UsageError for an unknown stage."""
+    def set_stage(self, stage: Any, *, reason: str = "", force: bool = False, leave: bool = False) -> None:
+        """Put the version into *stage* when the run succeeds. Raises UsageError for an unknown stage.
+
+        The run stands without the promotion, with a warning, if a rule of the stage refuses it, or if it would leave a
+        later stage empty and *leave* is not set.
+        """
         wanted = str(getattr(stage, "value", stage))
         known = [*self._facts["stages"], ARCHIVED, NONE]
         if wanted not in known:
             raise UsageError(f"there is no stage {wanted!a} to set", hint=f"the stages are {', '.join(known)}")
-        self._plan("stage", stage=wanted, reason=_reason(reason), force=bool(force))
+        self._plan("stage", stage=wanted, reason=_reason(reason), force=bool(force), leave=bool(leave))
 
     def add_alias(self, alias: str, *, reason: str = "") -> None:
         """Give the version an alias when the run succeeds."""

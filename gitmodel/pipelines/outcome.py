@@ -18,7 +18,7 @@ from gitmodel.domain.records import ArtifactLink, RunRecord, RunRules, VersionRe
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.runs import plan_run
 from gitmodel.domain.snapshot import Change, Snapshot
-from gitmodel.errors import Conflict, GateRefused, Unsigned, UsageError
+from gitmodel.errors import Conflict, Refused, Unsigned, UsageError
 from gitmodel.pipelines.caching import is_there
 from gitmodel.pipelines.pinning import Target
 from gitmodel.pipelines.worker import Result
@@ -192,10 +192,10 @@ def _plan_stage(
     force = bool(plan.get("force")) and bool(reason.strip())  # without a reason nothing is forced
     try:
         return gate_plans.plan_gated_promotion(
-            snapshot, model, number, judge, to=plan["stage"], reason=reason, force=force
+            snapshot, model, number, judge, to=plan["stage"], reason=reason, force=force, leave=bool(plan.get("leave"))
         )
-    except GateRefused as error:  # what was trained is worth more than where it was to go
-        refused[error.message] = None
+    except Refused as error:  # what was trained is worth more than where it was to go
+        refused[f"{error.message} ({error.hint})"] = None
         return Change(None)
 
 

@@ -46,18 +46,21 @@ class Applied:
         return tuple(change.ref for change in self.changes)
 
 
-def promote(writer: Writer, ref: VersionRef, stage: str, *, reason: str = "", force: bool = False) -> Promotion:
+def promote(
+    writer: Writer, ref: VersionRef, stage: str, *, reason: str = "", force: bool = False, leave: bool = False
+) -> Promotion:
     """Put the version *ref* names into *stage* ("archived" and "none" too), archiving who held it.
 
-    *force* passes rules of the stage that the version fails, needs a *reason* then, and is recorded.
-    Raises NotFound if there is no such version, UsageError for an unknown stage, GateRefused for a version that fails a
-    rule, Refused for one of a failed run.
+    *force* passes rules of the stage that the version fails, needs a *reason* then, and is recorded. *leave* lets a
+    version move to an earlier stage, although its later stage becomes empty. Raises NotFound if there is no such
+    version, UsageError for an unknown stage, GateRefused for a version that fails a rule, Refused for one of a failed
+    run or one that would empty a later stage.
     """
 
     def plan(snapshot: Snapshot) -> Change[Promotion]:
         model, number = snapshot.resolve(ref)
         change = gates.plan_gated_promotion(
-            snapshot, model, number, admission.judge, to=stage, reason=reason, force=force
+            snapshot, model, number, admission.judge, to=stage, reason=reason, force=force, leave=leave
         )
         return gates.with_pending(snapshot, change)
 
@@ -76,24 +79,39 @@ def demote(writer: Writer, model: str, stage: str, *, reason: str = "") -> Promo
 
 
 def rollback(
-    writer: Writer, repository: Repository, model: str, stage: str, *, reason: str = "", force: bool = False
+    writer: Writer,
+    repository: Repository,
+    model: str,
+    stage: str,
+    *,
+    reason: str = "",
+    force: bool = False,
+    leave: bool = False,
 ) -> Promotion:
     """Put the previous holder of *stage* back; a second time returns to where it began.
 
     It is a promotion, judged by the rules of the stage, unless these let who was there before return.
-    Raises NotFound if there was none before, or if it was deleted; GateRefused, or Refused if it is from a failed run.
+    Raises NotFound if there was none before, or if it was deleted; GateRefused; Refused if it is from a failed run or,
+    unless *leave*, if it would have to leave a later stage empty.
     """
     check_name(model, "model")
 
     def plan(snapshot: Snapshot) -> Change[Promotion]:
-        change = plan_rollback(repository, snapshot, model, stage, reason=reason, force=force)
+        change = plan_rollback(repository, snapshot, model, stage, reason=reason, force=force, leave=leave)
         return gates.with_pending(snapshot, change)
 
     return writer.transact(plan)
 
 
 def plan_rollback(
-    repository: Repository, snapshot: Snapshot, model: str, stage: str, *, reason: str = "", force: bool = False
+    repository: Repository,
+    snapshot: Snapshot,
+    model: str,
+    stage: str,
+    *,
+    reason: str = "",
+    force: bool = False,
+    leave: bool = False,
 ) -> Change[Promotion]:
     """What putting the previous holder of *stage* back writes. Raises as `rollback` does."""
     name = snapshot.current_name(model)
@@ -101,9 +119,10 @@ def plan_rollback(
     record = StageRecord(old, links_digest(planning.promotable(snapshot, name, old).artifacts))
     verb = "Roll back"
     if admission.may_return(repository, snapshot.committed or snapshot, StageRef(name, stage), record):
-        return gates.admit(planning.plan_promotion(snapshot, name, old, to=stage, reason=reason, verb=verb))
+        change = planning.plan_promotion(snapshot, name, old, to=stage, reason=reason, leave=leave, verb=verb)
+        return gates.admit(change)
     return gates.plan_gated_promotion(
-        snapshot, name, old, admission.judge, to=stage, reason=reason, force=force, verb=verb
+        snapshot, name, old, admission.judge, to=stage, reason=reason, force=force, leave=leave, verb=verb
     )
 
 

@@ -25,6 +25,7 @@ def text(plan: Plan) -> str:
     for change, head in zip(plan.changes, lines, strict=True):
         block = [
             head,
+            f"  {_becomes_empty(change)}" if _becomes_empty(change) else "",
             f"  by {change.who}" if change.who else "",
             f"  reason: {change.reason}" if change.reason else "",
             f"  version {change.new} by {change.maker}" if change.maker else "",
@@ -78,6 +79,8 @@ def escape(text: str) -> str:
 def _markdown_of(change: PlannedChange) -> Iterator[str]:
     yield f"### {escape(_what(change))}"
     yield ""
+    if _becomes_empty(change):
+        yield f"- **{escape(_becomes_empty(change))}**"
     if change.who:
         yield f"- by {escape(change.who)}"
     if change.reason:
@@ -124,6 +127,10 @@ def _code_markdown(code: CodeRange) -> Iterator[str]:
 def _what(change: PlannedChange) -> str:
     kind = "alias " if change.alias else ""
     return f"{change.model}: {kind}{change.place} {change.old or 'nobody'} -> {change.new or 'nobody'}"
+
+
+def _becomes_empty(change: PlannedChange) -> str:
+    return f"{change.place} becomes empty" if change.new is None and not change.alias else ""
 
 
 def _mark(outcome: Any) -> str:

@@ -33,7 +33,7 @@ _LONGEST_SUBJECT = 72
 class Wanted:
     """What is proposed together: versions to *promote* to a stage; models and stages to *demote* and *roll_back*.
 
-    *force* passes rules of a stage that a version fails, and needs a *reason*.
+    *force* passes rules of a stage that a version fails, and needs a *reason*. *leave* lets a later stage become empty.
     """
 
     promote: tuple[tuple[VersionRef, str], ...] = ()
@@ -41,6 +41,7 @@ class Wanted:
     roll_back: tuple[tuple[str, str], ...] = ()
     reason: str = ""
     force: bool = False
+    leave: bool = False
 
 
 @dataclass(frozen=True)
@@ -184,7 +185,14 @@ def _plan_promotion(
     _check_held(repository, base, model, number)
     return _changing(
         gates.plan_gated_promotion(
-            base, model, number, admission.judge, to=stage, reason=wanted.reason, force=wanted.force
+            base,
+            model,
+            number,
+            admission.judge,
+            to=stage,
+            reason=wanted.reason,
+            force=wanted.force,
+            leave=wanted.leave,
         )
     )
 
@@ -196,7 +204,8 @@ def _plan_demotion(wanted: Wanted, model: str, stage: str, base: Snapshot) -> Ch
 
 def _plan_rollback(repository: Repository, wanted: Wanted, model: str, stage: str, base: Snapshot) -> Change[Promotion]:
     check_name(model, "model")
-    return _changing(plan_rollback(repository, base, model, stage, reason=wanted.reason, force=wanted.force))
+    change = plan_rollback(repository, base, model, stage, reason=wanted.reason, force=wanted.force, leave=wanted.leave)
+    return _changing(change)
 
 
 def _changing(change: Change[Promotion]) -> Change[Promotion]:

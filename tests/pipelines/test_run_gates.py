@@ -3,7 +3,7 @@
 import project
 import pytest
 
-from gitmodel import ModelConfig, pipeline
+from gitmodel import ModelConfig, get_step_context, pipeline, step
 from gitmodel.domain import codec, paths, records, stage_rules
 from gitmodel.domain.snapshot import Change
 
@@ -48,3 +48,24 @@ def test_a_promotion_that_must_be_signed_and_cannot_be_costs_the_promotion_only(
     (said,) = [record.getMessage() for record in caplog.records]
     assert said.endswith("the run is recorded without it")
     assert "sign" in said
+
+
+@step
+def to_staging(leave: bool) -> None:
+    get_step_context().model_version.set_stage("staging", force=True, leave=leave)
+
+
+@pipeline(model_config=ModelConfig(name="demo", version="production"))
+def moving(leave):
+    to_staging(leave)
+
+
+def test_a_promotion_that_would_empty_a_later_stage_is_left_out_unless_it_says_leave(client, caplog):
+    client.register_model("demo").create_version().set_stage("production")
+    assert moving.run(client=client, leave=False).status == "succeeded"
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said.startswith("demo@1 is in production, and moving it to staging would leave production empty (")
+    assert said.endswith("the run is recorded without it")
+    assert client.get_version("demo@production").number == 1
+    assert moving.run(client=client, leave=True).status == "succeeded"
+    assert client.get_version("demo@staging").number == 1

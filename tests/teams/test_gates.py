@@ -226,7 +226,7 @@ class TestProposalOnly:
         [
             lambda iris: iris.demote("production"),
             lambda iris: iris.get_version(3).set_stage("none"),
-            lambda iris: iris.get_version(3).set_stage("staging"),
+            lambda iris: iris.get_version(3).set_stage("staging", leave=True),
             lambda iris: iris.get_version(3).set_stage("archived"),
         ],
     )
