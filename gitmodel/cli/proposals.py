@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 @click.option(
     "--rollback", nargs=2, multiple=True, metavar="MODEL STAGE", help="That who was in the stage before returns."
 )
+@click.option("--rename", nargs=2, multiple=True, metavar="MODEL NAME", help="Rename the model.")
 @options.reason
 @options.force
 @options.leave
@@ -37,6 +38,7 @@ def propose(
     words: tuple[str, ...],
     demote: tuple[tuple[str, str], ...],
     rollback: tuple[tuple[str, str], ...],
+    rename: tuple[tuple[str, str], ...],
     reason: str,
     force: bool,
     leave: bool,
@@ -54,7 +56,8 @@ def propose(
     """
     made = invocation.client.propose(
         *_promotions(words),
-        demote=demote, rollback=rollback, reason=reason, force=force, leave=leave, remote=remote, push=push, open=open,
+        demote=demote, rollback=rollback, rename=rename, reason=reason, force=force, leave=leave,
+        remote=remote, push=push, open=open,
     )  # fmt: skip
     branch = invocation.client.repository.branch
     invocation.output.outcome(_told(made, branch), shapes.PROPOSAL, fields(made), name=made.branch)

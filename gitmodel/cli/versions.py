@@ -331,12 +331,6 @@ def print_version(invocation: Invocation, ref: VersionRef, said: str) -> None:
 
 def told(done: Promotion) -> str:
     """What a change of a stage or alias did, as a sentence."""
-    if done.pending:
-        return f"recorded, and in force when it was reviewed and `git model apply` was run: {_told(done)}"
-    return _told(done)
-
-
-def _told(done: Promotion) -> str:
     here = f"{done.model}@{done.version}"
     if not done.changed:
         return f"{here} is in {done.stage} already" if done.stage != NONE else f"{here} is in no stage already"

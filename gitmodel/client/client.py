@@ -497,6 +497,7 @@ class Client:
         *promotions: tuple[str | VersionRef, str],
         demote: Iterable[tuple[str, str]] = (),
         rollback: Iterable[tuple[str, str]] = (),
+        rename: Iterable[tuple[str, str]] = (),
         reason: str = "",
         force: bool = False,
         leave: bool = False,
@@ -506,11 +507,11 @@ class Client:
     ) -> Proposal:
         """Put changes of stages on a branch off the remote's, in one commit, for a pull request.
 
-        *promotions* are pairs of a version and a stage, *demote* and *rollback* of a model and a stage. *push* pushes
-        the branch, as is always done for a registry by URL; *open* also has the host open the pull request. *leave*
-        lets a version move to an earlier stage, although its later stage becomes empty. Raises Refused for a version
-        that the remote does not hold, GateRefused unless *force* passes the rules with a *reason*, Conflict, NotFound,
-        Unreachable.
+        *promotions* are pairs of a version and a stage, *demote* and *rollback* of a model and a stage, *rename* of a
+        model and its new name. *push* pushes the branch, as is always done for a registry by URL; *open* also has the
+        host open the pull request. *leave* lets a version move to an earlier stage, although its later stage becomes
+        empty. Raises Refused for a version that the remote does not hold, GateRefused unless *force* passes the rules
+        with a *reason*, Conflict, NotFound, Unreachable.
 
         >>> client.propose(("iris@4", "production"), rollback=[("rose", "staging")], push=True)    # doctest: +SKIP
         """
@@ -520,7 +521,7 @@ class Client:
         named = ((VersionRef.parse(ref) if isinstance(ref, str) else ref, str(stage)) for ref, stage in promotions)
         wanted = proposals.Wanted(
             tuple((ref.required("propose"), stage) for ref, stage in named),
-            tuple(demote), tuple(rollback), reason, force, leave,
+            tuple(demote), tuple(rollback), tuple(rename), reason, force, leave,
         )  # fmt: skip
         made = proposals.propose(self._repository, wanted, remote=remote)
         return proposals.publish(self._repository, made, open=open) if push or open or self._repository.url else made

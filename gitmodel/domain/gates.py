@@ -11,6 +11,7 @@ from gitmodel.domain.names import ARCHIVED, NONE
 from gitmodel.domain.records import VersionRecord
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import Change, Snapshot
+from gitmodel.domain.stage_changes import refuse_direct
 from gitmodel.domain.stage_rules import AFTER, check_rules
 from gitmodel.domain.stages import Promotion, plan_promotion, recorded_places
 from gitmodel.domain.views import VersionView
@@ -129,6 +130,7 @@ def plan_gated_promotion(
     before = snapshot.committed or snapshot
     check_rules(before.registry(), to)
     planned = plan_promotion(snapshot, model, number, to=to, reason=reason, leave=leave, verb=verb)
+    refuse_direct(before, planned)
     if to in (ARCHIVED, NONE) or not (planned.files or planned.apply):
         return planned
     if planned.apply and not _has_rules(before, to):
@@ -169,17 +171,8 @@ def refusal(version: str, stage: str, outcomes: tuple[Outcome, ...]) -> GateRefu
 
 
 def admit(change: Change[Promotion]) -> Change[Promotion]:
-    """*change* with its stage's tag to follow at once, although the stage is `proposal_only`."""
+    """Return *change*, which may change its stage directly, although the stage is `proposal_only`."""
     return replace(change, admitted=change.admitted | {StageRef(change.result.model, change.result.stage)})
-
-
-def with_pending(snapshot: Snapshot, change: Change[Promotion]) -> Change[Promotion]:
-    """*change*, whose result says whether a stage that it changes waits for review."""
-    done = change.result
-    registry = (snapshot.committed or snapshot).registry()
-    waits = {stage for stage in (done.stage, *done.left) if registry.rule(stage).proposal_only}
-    waits -= {ref.stage for ref in change.admitted}
-    return replace(change, result=replace(done, pending=bool(waits) and bool(change.files or change.apply)))
 
 
 def _fields(before: Snapshot, record: VersionRecord, model: str) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from gitmodel.domain.names import check_name, fold
 from gitmodel.domain.records import ModelRecord
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import Change, Snapshot
+from gitmodel.domain.stage_changes import refuse_direct
 from gitmodel.domain.stages import leftovers, stage_states, tidied
 from gitmodel.errors import Conflict, Invalid, Refused, UsageError
 
@@ -80,18 +81,14 @@ def plan_rename(snapshot: Snapshot, old: str, new: str) -> Change[str]:
         files[paths.model_folder(new) + path.removeprefix(paths.model_folder(old))] = snapshot.files.read(path)
     stone = ModelRecord(created=record.created, renamed_to=new)
     files[paths.model_file(old)] = codec.encode(records.MODEL, stone)
-    return Change(
+    change = Change(
         new,
         subject=f"Rename {old} to {new}",
         files=files,
         trailers=(("Model", new), ("Previous-Model", old)),
-        admitted=frozenset(
-            StageRef(name, state.name)
-            for state in stage_states(snapshot, old)
-            if not state.pending and not state.forged
-            for name in (old, new)
-        ),
     )
+    refuse_direct(snapshot, change)
+    return change
 
 
 def plan_deletion(
@@ -103,16 +100,18 @@ def plan_deletion(
     """
     record = snapshot.model(name)
     states = stage_states(snapshot, name)
-    in_use = [f"{s.recorded or s.in_force} is {'called' if s.alias else 'in'} {s.name}" for s in states]
-    if in_use and not force:
-        raise Refused(f"{name} is in use: {', '.join(in_use)}", hint="demote them first, or use --force")
     stone = ModelRecord(
         created=record.created, deleted=now, reason=reason.strip(), last_number=snapshot.last_number(name)
     )
     files: dict[str, bytes | None] = dict.fromkeys(_all_files(snapshot, paths.model_folder(name)))
     files[paths.model_file(name)] = codec.encode(records.MODEL, stone)
     left = tuple(StageRef(name, state.name) for state in states if state.recorded is None)
-    return Change(name, subject=f"Delete {name}", reason=reason, files=files, trailers=(("Model", name),), apply=left)
+    change = Change(name, subject=f"Delete {name}", reason=reason, files=files, trailers=(("Model", name),), apply=left)
+    refuse_direct(snapshot, change)
+    in_use = [f"{s.recorded or s.in_force} is {'called' if s.alias else 'in'} {s.name}" for s in states]
+    if in_use and not force:
+        raise Refused(f"{name} is in use: {', '.join(in_use)}", hint="demote them first, or use --force")
+    return change
 
 
 def read_words(given: Iterable[str]) -> tuple[str, ...]:

@@ -16,8 +16,8 @@ from gitmodel.domain.paths import RecordPath
 from gitmodel.domain.records import ModelRecord, NameRecord, RunRecord, StageRecord, VersionRecord
 from gitmodel.domain.snapshot import Files, NoTags, Snapshot
 from gitmodel.domain.soundness import Fault, Place, faults
-from gitmodel.domain.stages import leftovers
-from gitmodel.errors import GitModelError
+from gitmodel.domain.stages import leftovers, tidied
+from gitmodel.errors import GitModelError, Refused
 
 R = TypeVar("R")
 
@@ -43,7 +43,8 @@ class _Replay:
         self.after = after
         self.was = onto.files
         self.prior: dict[str, bytes | None] = {}
-        self.before = replace(before, files=Overlay(before.files, self.prior), tags=NoTags())
+        # what was done here is not judged again: it is *onto* that it must fit
+        self.before = replace(before, files=Overlay(before.files, self.prior), tags=NoTags(), proposed=True)
         self.onto = replace(onto, files=Overlay(onto.files, self.done.files), tags=NoTags())
         self.found = [(path, paths.parse_path(path)) for path in changed]
         # what a rename or deletion planned, models that it was for, models whose stages stay as they are there
@@ -129,7 +130,12 @@ class _Replay:
         elif there in self.carried.changed_there:
             self._conflict(f"{model} was deleted here and changed there, which stands")
         else:
-            self._plan(models.plan_deletion(self.onto, there, now=now.deleted, reason=now.reason, force=True).files)
+            try:
+                change = models.plan_deletion(self.onto, there, now=now.deleted, reason=now.reason, force=True)
+            except Refused as error:
+                self._conflict(f"{model} was deleted here, and it stays: {error.message}")
+                return
+            self._plan(change.files)
 
     def _rename(self, old: str, new: str, there: str) -> None:
         """Rename the model, unless it has a new name there: that one stands, and ours stays free for another."""
@@ -217,10 +223,20 @@ class _Replay:
         theirs = self.onto.files.read(target)
         if ours in (theirs, base):
             return
+        if what is not None and what.kind == "stage" and self._is_closed(what.key):
+            model = self.carried.model(what.model)
+            self.refused.add(model)
+            self._conflict(f"{what.key} of {model} takes only reviewed proposals there; theirs stands", (target, ""))
+            return
         if theirs == base:
             self.done.files[target] = ours
         else:
             self._merge(target, what, (base, ours, theirs))
+
+    def _is_closed(self, stage: str) -> bool:
+        """Return whether the stage takes no change that was made directly here; `apply` judges a direct rollback."""
+        rule = self.onto.registry().rule(stage)
+        return rule.proposal_only and rule.rollback != "direct"
 
     def _merge(self, path: str, what: RecordPath | None, sides: tuple[bytes | None, ...]) -> None:
         """Merge one file that both sides changed. Where that cannot be, theirs stands."""
@@ -347,7 +363,7 @@ class _Replay:
                 self._drop(model, PLACES)
                 break
         if self._touched(model):
-            self.done.files.update(dict.fromkeys(leftovers(self.onto, model)))
+            self.done.files.update(tidied(self.onto, model, {}))
 
     def _faults(self, files: Files, model: str) -> Iterator[Fault]:
         return faults(replace(self.onto, files=files), self.was, model, self._touched(model))

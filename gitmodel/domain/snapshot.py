@@ -108,8 +108,10 @@ class Change(Generic[T]):
     """What a plan wants: files to write (None: delete), in one commit with this message; its *result* for the caller.
 
     A stage tag follows its file, so tags are not listed, but for *apply*: stages whose file stands and whose tag
-    shall be moved to it, and *drop*: stages whose tag goes, whatever is recorded. The tag of a stage that is
-    `proposal_only` follows only if it is *admitted*. *numbers* are the (model, number) pairs that come into use.
+    shall be moved to it, and *drop*: stages whose tag goes, whatever is recorded. Of the stages that are
+    `proposal_only`, a direct change may change those that are *admitted*. *may_empty* are the later stages that may
+    become empty because their version moves to an earlier one. *numbers* are the (model, number) pairs that come into
+    use.
     *txn* is the transaction id that the commit gets instead of one of its own, for who looks for it there.
     """
 
@@ -121,6 +123,7 @@ class Change(Generic[T]):
     apply: tuple[StageRef, ...] = ()
     drop: tuple[StageRef, ...] = ()
     admitted: frozenset[StageRef] = frozenset()
+    may_empty: frozenset[StageRef] = frozenset()
     numbers: tuple[tuple[str, int], ...] = ()
     txn: str = ""
 
@@ -161,6 +164,7 @@ class Snapshot:
     *committed* is the commit itself, where changes that are still to be committed lie over its files. *shared* is the
     commit that the remote was last seen at ("": no remote has a registry), `is_local` whether a version is not there.
     *frozen* is the stage tag that the commit was found by, where that is all there is: the branch may have gone on.
+    *proposed* says that what is planned on it becomes a proposal, which may change stages that are `proposal_only`.
     """
 
     commit: str
@@ -171,6 +175,7 @@ class Snapshot:
     shared: str = ""
     is_local: Callable[[str, int], bool] = lambda model, number: False
     frozen: StageRef | None = None
+    proposed: bool = False
 
     def registry(self) -> RegistryRecord:
         """The registry's own record; the default one where there is no registry yet."""

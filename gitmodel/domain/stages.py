@@ -17,7 +17,7 @@ from gitmodel.errors import Conflict, Invalid, NotFound, Refused, UsageError
 class Promotion:
     """What a stage change did: *previous* is who held the stage; *archived* who was archived by it.
 
-    *changed* is False if everything was so already; *pending* says that it is recorded, and comes into force by review.
+    *changed* is False if everything was so already. *pending* is False: what needs a review is refused, not recorded.
     """
 
     model: str
@@ -73,8 +73,9 @@ def leftovers(snapshot: Snapshot, model: str) -> list[str]:
 
 
 def tidied(snapshot: Snapshot, model: str, files: Mapping[str, bytes | None]) -> dict[str, bytes | None]:
-    """*files*, and the leftovers of *model* taken away."""
-    return {**dict.fromkeys(leftovers(snapshot, model)), **files}
+    """Return *files* and the removal of the leftovers of *model*, but for those that only a proposal may remove."""
+    closed = {paths.stage_file(model, rule.name) for rule in snapshot.registry().stages if rule.proposal_only}
+    return {**dict.fromkeys(path for path in leftovers(snapshot, model) if path not in closed), **files}
 
 
 def stage_states(snapshot: Snapshot, model: str) -> list[StageState]:
@@ -117,8 +118,8 @@ def plan_promotion(
 ) -> Change[Promotion]:
     """Put version *number* into the stage *to* ("archived" and "none" too), archiving who held it.
 
-    The rules of the stage are for `gates.plan_gated_promotion`. Raises NotFound, UsageError for an unknown stage,
-    Refused for a failed version and, unless *leave*, for one that would leave a later stage empty.
+    The rules of the stage are for `gates.plan_gated_promotion`. *leave* lets a later stage that the version leaves
+    become empty. Raises NotFound, UsageError for an unknown stage, Refused for a failed version.
     """
     if to == LATEST:
         raise UsageError("'latest' is computed and cannot be set", hint="name a stage, or use `git model alias set`")
@@ -135,8 +136,6 @@ def plan_promotion(
         return _applied(snapshot, ref, result)
     files: dict[str, bytes | None] = {paths.stage_file(model, to): codec.encode(records.STAGE, record)}
     left = tuple(stage for stage, holder in held.items() if holder == number and stage != to)
-    if not leave:
-        _check_not_emptied(snapshot, model, number, to, left)
     files.update({paths.stage_file(model, stage): None for stage in left})
     if snapshot.is_archived(model, number):
         files[paths.archived_file(model, number)] = None
@@ -150,6 +149,7 @@ def plan_promotion(
         reason=reason,
         files=tidied(snapshot, model, files),
         trailers=_trailers(model, number, to, previous, version, forced),
+        may_empty=frozenset(StageRef(model, stage) for stage in left if leave),
     )
 
 
@@ -283,18 +283,6 @@ def _plan_leaving(snapshot: Snapshot, model: str, number: int, *, archive: bool,
     trailers = (("Model", model), ("Version", str(number)), ("Stage", stage), ("Previous-Stage", ", ".join(left)))
     subject = f"Archive {model} {number}" if archive else f"Take {model} {number} out of {' and '.join(left)}"
     return Change(result, subject, reason, tidied(snapshot, model, files), trailers, apply=pending)
-
-
-def _check_not_emptied(snapshot: Snapshot, model: str, number: int, to: str, left: tuple[str, ...]) -> None:
-    """Refuse to move a version to an earlier stage, which would leave the later stage without a version."""
-    order = snapshot.registry().stage_names
-    for stage in left:
-        if order.index(stage) > order.index(to):
-            raise Refused(
-                f"{model}@{number} is in {stage}, and moving it to {to} would leave {stage} empty",
-                hint=f"promote another version to {stage} first, or add --leave (in Python: leave=True) "
-                f"if {stage} is to be empty",
-            )
 
 
 def _applied(snapshot: Snapshot, ref: StageRef, result: Promotion) -> Change[Promotion]:

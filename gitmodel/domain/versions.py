@@ -13,6 +13,7 @@ from gitmodel.domain.names import check_name, check_version_name, fold
 from gitmodel.domain.records import KINDS, ArtifactLink, VersionRecord
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import Change, Snapshot, name_record
+from gitmodel.domain.stage_changes import refuse_direct
 from gitmodel.domain.stages import held_files, places_of, stage_states, tidied
 from gitmodel.domain.upgrading import raised_format
 from gitmodel.errors import Conflict, NotFound, Refused, UsageError
@@ -116,17 +117,11 @@ def plan_version_deletion(
     Raises Refused if a stage or alias names it, unless *force*.
     """
     old = _present(snapshot, model, number)
-    places = [place for place in places_of(snapshot, model, number) if place != "archived"]
-    if places and not force:
-        raise Refused(
-            f"{model} {number} is in use: {' and '.join(places)}",
-            hint=f"run `git model demote {model} {places[0]}` first, or use --force",
-        )
     stone = VersionRecord(number=number, name=old.name, created=old.created, deleted=now, reason=reason.strip())
     files: dict[str, bytes | None] = {paths.version_file(model, number): codec.encode(records.VERSION, stone)}
     files.update(dict.fromkeys(held_files(snapshot, model, number)))
     left = [state for state in stage_states(snapshot, model) if state.in_force == number != state.recorded]
-    return Change(
+    change = Change(
         number,
         subject=f"Delete {model} {number}",
         reason=reason,
@@ -134,6 +129,14 @@ def plan_version_deletion(
         trailers=(("Model", model), ("Version", str(number))),
         drop=tuple(StageRef(model, state.name) for state in left),
     )
+    refuse_direct(snapshot, change)
+    places = [place for place in places_of(snapshot, model, number) if place != "archived"]
+    if places and not force:
+        raise Refused(
+            f"{model} {number} is in use: {' and '.join(places)}",
+            hint=f"run `git model demote {model} {places[0]}` first, or use --force",
+        )
+    return change
 
 
 def plan_links(snapshot: Snapshot, model: str, number: int, links: Iterable[ArtifactLink]) -> Change[int]:

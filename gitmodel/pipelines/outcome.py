@@ -16,8 +16,10 @@ from gitmodel.domain import versions as version_plans
 from gitmodel.domain.description import read_description
 from gitmodel.domain.records import ArtifactLink, RunRecord, RunRules, VersionRecord
 from gitmodel.domain.references import VersionRef
+from gitmodel.domain.refs import StageRef
 from gitmodel.domain.runs import plan_run
 from gitmodel.domain.snapshot import Change, Snapshot
+from gitmodel.domain.stage_changes import refuse_emptied
 from gitmodel.errors import Conflict, Refused, Unsigned, UsageError
 from gitmodel.pipelines.caching import is_there
 from gitmodel.pipelines.pinning import Target
@@ -191,9 +193,12 @@ def _plan_stage(
     reason = plan["reason"]
     force = bool(plan.get("force")) and bool(reason.strip())  # without a reason nothing is forced
     try:
-        return gate_plans.plan_gated_promotion(
+        change = gate_plans.plan_gated_promotion(
             snapshot, model, number, judge, to=plan["stage"], reason=reason, force=force, leave=bool(plan.get("leave"))
         )
+        refuse_emptied(snapshot, change)
+        # what each promotion may empty is judged here, so that the run as a whole is not refused for it
+        return replace(change, may_empty=frozenset(StageRef(model, name) for name in snapshot.registry().stage_names))
     except Refused as error:  # what was trained is worth more than where it was to go
         refused[f"{error.message} ({error.hint})"] = None
         return Change(None)

@@ -59,10 +59,9 @@ def promote(
 
     def plan(snapshot: Snapshot) -> Change[Promotion]:
         model, number = snapshot.resolve(ref)
-        change = gates.plan_gated_promotion(
+        return gates.plan_gated_promotion(
             snapshot, model, number, admission.judge, to=stage, reason=reason, force=force, leave=leave
         )
-        return gates.with_pending(snapshot, change)
 
     return writer.transact(plan)
 
@@ -72,8 +71,7 @@ def demote(writer: Writer, model: str, stage: str, *, reason: str = "") -> Promo
     check_name(model, "model")
 
     def plan(snapshot: Snapshot) -> Change[Promotion]:
-        change = planning.plan_demotion(snapshot, snapshot.current_name(model), stage, reason=reason)
-        return gates.with_pending(snapshot, change)
+        return planning.plan_demotion(snapshot, snapshot.current_name(model), stage, reason=reason)
 
     return writer.transact(plan)
 
@@ -97,8 +95,7 @@ def rollback(
     check_name(model, "model")
 
     def plan(snapshot: Snapshot) -> Change[Promotion]:
-        change = plan_rollback(repository, snapshot, model, stage, reason=reason, force=force, leave=leave)
-        return gates.with_pending(snapshot, change)
+        return plan_rollback(repository, snapshot, model, stage, reason=reason, force=force, leave=leave)
 
     return writer.transact(plan)
 

@@ -243,6 +243,7 @@ def _joined(first: Change[None], second: Change[Any]) -> Change[None]:
         apply=tuple(dict.fromkeys((*first.apply, *second.apply))),
         drop=tuple(dict.fromkeys((*first.drop, *second.drop))),
         admitted=first.admitted | second.admitted,
+        may_empty=first.may_empty | second.may_empty,
         numbers=(*first.numbers, *second.numbers),
     )
 

@@ -16,6 +16,7 @@ from gitmodel.domain.records import RegistryRecord
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.refs import REMOTES, RESERVED, STAGE_TAGS, StageRef, reserved_ref
 from gitmodel.domain.snapshot import Change, NoTags, Snapshot, place_at
+from gitmodel.domain.stage_changes import check_stage_changes
 from gitmodel.domain.stages import leftovers
 from gitmodel.errors import Conflict, GitModelError, Invalid, Refused, Unreachable, Unsigned
 from gitmodel.storage.git import (
@@ -201,12 +202,14 @@ class Repository:
         """Make the change that *plan* makes of a snapshot: one commit and its tags, all or nothing.
 
         The first change also begins the registry. When somebody moved first, nothing has changed and *plan* is asked
-        again with the new snapshot. Raises Conflict if that goes on too long, and whatever *plan* raises.
+        again with the new snapshot. Raises Conflict if that goes on too long, Refused for a change of a stage that may
+        not be made directly or without saying so (`domain.stage_changes`), and whatever *plan* raises.
         """
 
         def make() -> T:
             snapshot = self.snapshot(self._latest())
             change = plan(snapshot)
+            check_stage_changes(snapshot, change)
             self._make(snapshot, change)
             return change.result
 
@@ -506,8 +509,6 @@ class Repository:
             if found is None or ref is None or commit is None:
                 continue
             followed.add(ref)
-            if found.kind == "stage" and self._waits(snapshot, change, ref):
-                continue
             if data is not None and data == snapshot.files.read(path):
                 # the tag of a file that stays as it is belongs to the commit that set it before
                 yield ref, self.tags.recorded_at(snapshot.commit, ref)
@@ -522,12 +523,8 @@ class Repository:
             followed.add(ref)
             yield ref, None
         for ref in change.apply:
-            if ref not in followed and not self._waits(snapshot, change, ref):
+            if ref not in followed:
                 yield ref, self._recorded_at(snapshot, ref)
-
-    def _waits(self, snapshot: Snapshot, change: Change[Any], ref: StageRef) -> bool:
-        """Whether the tag of *ref* stays where it is until the change came through review and `apply` moves it."""
-        return snapshot.registry().rule(ref.stage).proposal_only and ref not in change.admitted
 
     def _recorded_at(self, snapshot: Snapshot, ref: StageRef) -> NewObject | None:
         """The tag that the branch asks for; None where the stage's file is gone, or a leftover of a clean merge."""

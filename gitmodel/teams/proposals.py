@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
-from gitmodel.domain import gates, paths
+from gitmodel.domain import gates, models, paths
 from gitmodel.domain import stages as planning
 from gitmodel.domain.codec import Problem
 from gitmodel.domain.hosts import Host, find_host
@@ -14,6 +14,7 @@ from gitmodel.domain.names import check_name
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.refs import PROPOSALS
 from gitmodel.domain.snapshot import Change, Snapshot
+from gitmodel.domain.stage_changes import refuse_emptied
 from gitmodel.domain.stages import Promotion
 from gitmodel.errors import Conflict, GitModelError, NotFound, Refused, Unreachable, UsageError
 from gitmodel.registry import admission
@@ -31,7 +32,8 @@ _LONGEST_SUBJECT = 72
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is proposed together: versions to *promote* to a stage; models and stages to *demote* and *roll_back*.
+    """What is proposed together: versions to *promote* to a stage; models and stages to *demote* and *roll_back*;
+    models to *rename*, each with its new name.
 
     *force* passes rules of a stage that a version fails, and needs a *reason*. *leave* lets a later stage become empty.
     """
@@ -39,6 +41,7 @@ class Wanted:
     promote: tuple[tuple[VersionRef, str], ...] = ()
     demote: tuple[tuple[str, str], ...] = ()
     roll_back: tuple[tuple[str, str], ...] = ()
+    rename: tuple[tuple[str, str], ...] = ()
     reason: str = ""
     force: bool = False
     leave: bool = False
@@ -95,7 +98,9 @@ def _propose(repository: Repository, wanted: Wanted, chosen: str) -> Proposal:
     plans = list(_plans(repository, wanted))
     if not plans:
         raise UsageError("there is nothing to propose", hint="name a version and a stage")
-    change = plan_together(repository.recorded(base), plans)
+    before = replace(repository.recorded(base), proposed=True)
+    change = plan_together(before, plans)
+    refuse_emptied(before, change)
     change = replace(change, subject=_subject(change.result, change.subject))
     commit = repository.commit_on(base, change)
     branch = _branch_name(change.result, commit)
@@ -176,6 +181,8 @@ def _plans(repository: Repository, wanted: Wanted) -> Iterator[Callable[[Snapsho
         yield partial(_plan_demotion, wanted, model, stage)
     for model, stage in wanted.roll_back:
         yield partial(_plan_rollback, repository, wanted, model, stage)
+    for old, new in wanted.rename:
+        yield partial(_plan_rename, old, new)
 
 
 def _plan_promotion(
@@ -208,6 +215,13 @@ def _plan_rollback(repository: Repository, wanted: Wanted, model: str, stage: st
     return _changing(change)
 
 
+def _plan_rename(old: str, new: str, base: Snapshot) -> Change[Promotion]:
+    check_name(old, "model")
+    change = models.plan_rename(base, base.current_name(old), new)
+    # a result without a stage stands for a rename
+    return replace(change, result=Promotion(new, None, ""))  # type: ignore[arg-type, return-value]
+
+
 def _changing(change: Change[Promotion]) -> Change[Promotion]:
     """*change*, if it changes anything that is recorded. Raises Conflict."""
     if not change.files:
@@ -235,18 +249,22 @@ def _subject(done: list[Promotion], last: str) -> str:
     """The subject of the commit: each change if there is room, else how many there are of what."""
     if len(done) == 1:
         return last
-    said = "Change " + ", ".join(f"{one.model} {one.version or 'nobody'} to {one.stage}" for one in done)
+    said = "Change " + ", ".join(map(_brief, done))
     if len(said) <= _LONGEST_SUBJECT:
         return said
     models = sorted({one.model for one in done})
     return f"Change {len(done)} stages of {models[0] if len(models) == 1 else f'{len(models)} models'}"
 
 
+def _brief(done: Promotion) -> str:
+    return f"{done.model} {done.version or 'nobody'} to {done.stage}" if done.stage else f"the name of {done.model}"
+
+
 def _branch_name(done: list[Promotion], commit: str) -> str:
     if len(done) > 1:
         return f"propose/several/{len(done)}-{commit[:7]}"
     (one,) = done
-    return f"propose/{one.model}/{one.stage}/{one.version if one.version is not None else 'none'}-{commit[:7]}"
+    return f"propose/{one.model}/{one.stage or 'rename'}/{one.version or 'none'}-{commit[:7]}"
 
 
 def _read(repository: Repository, branch: str, commit: str, planned: Plan) -> Proposal:

@@ -150,20 +150,24 @@ def test_the_order_is_that_of_the_registry(client, iris, code_repo):
         iris.get_version(1).set_stage("production")
 
 
-def test_in_a_transaction_the_next_holder_goes_first(client, iris, code_repo):
+def test_a_transaction_is_judged_as_a_whole(client, iris, code_repo):
     before = editing.state(code_repo)
 
     def move():
-        with client.transaction("Move"):
-            iris.get_version(1).set_stage("staging")
+        with client.transaction("Move") as change:
+            change.get_version("iris@1").set_stage("staging")
 
     with pytest.raises(Refused):
         move()
     assert editing.state(code_repo) == before
-    with client.transaction("Swap"):
-        iris.get_version(2).set_stage("production")
-        iris.get_version(1).set_stage("staging")
+    with client.transaction("Swap") as change:
+        change.get_version("iris@1").set_stage("staging")
+        change.get_version("iris@2").set_stage("production")
     assert held(iris) == {"staging": 1, "production": 2}
+
+
+def test_a_proposal_is_judged_as_a_whole(client):
+    assert client.propose(("iris@1", "staging"), ("iris@2", "production")).ready
 
 
 def test_check_and_apply_ignore_it(client, iris, code_repo):

@@ -3,7 +3,7 @@
 import editing
 import pytest
 
-from gitmodel import Client, NotFound, UsageError
+from gitmodel import Client, UsageError
 from gitmodel.domain.refs import StageRef
 from gitmodel.errors import GateRefused, Refused
 from gitmodel.registry import stages
@@ -212,30 +212,6 @@ class TestProposalOnly:
         iris.get_version(3).set_stage("production")
         editing.edit(repo, rules(production="proposal_only = true\n"))
 
-    def test_a_direct_promotion_is_recorded_and_not_in_force(self, client, iris, repo):
-        tag = editing.run(repo, "rev-parse", PRODUCTION)
-        done = iris.get_version(4).set_stage("production")
-        assert done.pending
-        assert held(iris) == {"production": (4, 3)}
-        assert editing.run(repo, "rev-parse", PRODUCTION) == tag
-        assert "came through review" in client.apply().refused[0][1]
-        assert client.get_version("iris@production").number == 3
-
-    @pytest.mark.parametrize(
-        "leave",
-        [
-            lambda iris: iris.demote("production"),
-            lambda iris: iris.get_version(3).set_stage("none"),
-            lambda iris: iris.get_version(3).set_stage("staging", leave=True),
-            lambda iris: iris.get_version(3).set_stage("archived"),
-        ],
-    )
-    def test_leaving_it_directly_is_not_in_force_either(self, client, iris, leave):
-        assert leave(iris).pending
-        assert held(iris)["production"] == (None, 3)
-        assert [ref.stage for ref, _ in client.apply().refused] == ["production"]
-        assert client.get_version("iris@production").number == 3
-
     def test_a_merged_one_is_applied(self, client, iris, repo):
         merge(repo, {STAGE: stage_text(iris, 4)})
         assert held(iris) == {"production": (4, 3)}
@@ -255,32 +231,10 @@ class TestProposalOnly:
         assert client.apply(reviewed=[commit]).moved == (StageRef("iris", "production"),)
 
     def test_a_lost_tag_of_what_was_recorded_directly_is_not_set(self, client, iris, repo):
-        iris.get_version(4).set_stage("production")
+        editing.edit(repo, {STAGE: stage_text(iris, 4)})
         editing.run(repo, "update-ref", "-d", PRODUCTION)
         client.apply()
         assert held(iris) == {"production": (4, None)}
-
-    def test_a_rollback_is_a_promotion_like_any_other(self, iris, repo, client):
-        merge(repo, {STAGE: stage_text(iris, 4)})
-        client.apply()
-        iris.rollback("production")
-        assert held(iris) == {"production": (3, 4)}
-
-    def test_a_rename_carries_what_is_in_force_along(self, client, iris, repo):
-        merge(repo, {STAGE: stage_text(iris, 4)})
-        client.apply()
-        client.update_model("iris", new_name="flower")
-        flower = client.get_model("flower")
-        assert held(flower) == {"production": (4, 4)}
-        editing.run(repo, "update-ref", "-d", "refs/tags/model/flower/production")
-        assert client.apply().moved == (StageRef("flower", "production"),)
-
-    def test_a_rename_puts_nothing_in_force(self, client, iris, repo):
-        iris.get_version(4).set_stage("production")
-        client.update_model("iris", new_name="flower")
-        client.apply()
-        with pytest.raises(NotFound):
-            client.get_version("flower@production")
 
 
 class TestDirectRollback:
@@ -307,8 +261,8 @@ class TestDirectRollback:
         editing.edit(repo, {STAGE: stage_text(iris, 5)})
         editing.edit(repo, {STAGE: stage_text(iris, 4)})
         client.apply()
-        iris.rollback("production", reason="back to what never was")
-        assert held(iris) == {"production": (5, 4)}
+        with pytest.raises(Refused, match="proposal_only"):
+            iris.get_version(5).set_stage("production", reason="back to what never was")
         editing.edit(repo, {STAGE: stage_text(iris, 5)})
         assert client.apply().moved == ()
         assert client.get_version("iris@production").number == 4

@@ -8,6 +8,7 @@ from fake_host import fake_host, review
 from gitmodel import Client
 from gitmodel.cli import run
 from gitmodel.domain import paths
+from gitmodel.domain.records import links_digest
 from gitmodel.errors import Refused, Unreachable, UsageError
 from gitmodel.storage import host_api
 from gitmodel.storage.host_api import read_job
@@ -60,6 +61,12 @@ def tip(repo):
     return editing.run(repo, "rev-parse", BRANCH)
 
 
+def record(client, number):
+    """Record a version in production without its tag, as a squash merge or a direct commit does."""
+    artifacts = links_digest(client.get_version(f"iris@{number}")._view().record.artifacts)
+    edit(client.repository.common_dir, {STAGE: f'version = {number}\nartifacts = "{artifacts}"\n'})
+
+
 def merge(repo):
     """Make the newest commit what a merge of a proposal looks like, by hand: anybody who may push can."""
     new, old = editing.run(repo, "rev-parse", BRANCH, f"{BRANCH}~1").split()
@@ -73,7 +80,7 @@ def refused(client):
 
 
 def test_an_approved_commit_comes_into_force_and_another_does_not(host, client, repo):
-    client.get_version("iris@2").set_stage("production")
+    record(client, 2)
     assert refused(client) == {
         "production": f"the host knows of no approved pull request that brought {tip(repo)[:10]}"
     }
@@ -84,7 +91,7 @@ def test_an_approved_commit_comes_into_force_and_another_does_not(host, client, 
 
 
 def test_a_merge_made_by_hand_does_not_count_when_the_host_is_asked(host, client, repo):
-    client.get_version("iris@2").set_stage("production")
+    record(client, 2)
     merge(repo)
     assert "the host knows of no" in refused(client)["production"]
     assert client.apply().moved  # history alone takes it for reviewed
@@ -92,13 +99,13 @@ def test_a_merge_made_by_hand_does_not_count_when_the_host_is_asked(host, client
 
 @pytest.mark.parametrize("how", [{"by": ()}, {"by": ("ada",)}, {"base": "main"}])
 def test_what_nobody_else_approved_or_went_elsewhere_does_not_count(host, client, repo, how):
-    client.get_version("iris@2").set_stage("production")
+    record(client, 2)
     host.approve(tip(repo), **how)
     assert "the host knows of no" in refused(client)["production"]
 
 
 def test_a_request_that_is_not_merged_does_not_count(host, client, repo):
-    client.get_version("iris@2").set_stage("production")
+    record(client, 2)
     host.approve(tip(repo), state="opened", merged=False, merged_at=None)
     assert "the host knows of no" in refused(client)["production"]
 
@@ -134,7 +141,7 @@ def test_who_loosens_the_rules_by_hand_gains_nothing(github, client, repo):
     edit(repo, {"gitmodel.toml": RULES.replace("proposal_only = true\n", "")})
     loosened = tip(repo)
     edit(repo, {"gitmodel.toml": RULES.replace("proposal_only = true\n", 'rollback = "direct"\n')})
-    client.get_version("iris@2").set_stage("production")
+    record(client, 2)
     editing.run(repo, "update-ref", "-d", "refs/tags/model/iris/production")
     assert refused(client) == {
         "production": f"{loosened[:10]} changed the rules of production, and the host knows of no approved pull request"
@@ -154,8 +161,8 @@ def test_a_return_needs_no_review_if_the_earlier_holder_had_one(github, client, 
     edit(repo, {"gitmodel.toml": RULES + 'rollback = "direct"\n'})
     github.approve(tip(repo))
     first = editing.run(repo, "log", "-1", "--format=%H", BRANCH, "--", STAGE)
-    client.get_version("iris@2").set_stage("production")
-    client.get_version("iris@1").set_stage("production")
+    record(client, 2)
+    record(client, 1)
     editing.run(repo, "update-ref", "-d", "refs/tags/model/iris/production")
     assert "the host knows of no" in refused(client)["production"]
     github.approve(first)
@@ -163,12 +170,12 @@ def test_a_return_needs_no_review_if_the_earlier_holder_had_one(github, client, 
 
 
 def test_who_applies_may_vouch_beside_the_host(github, client, repo):
-    client.get_version("iris@2").set_stage("production")
+    record(client, 2)
     assert client.apply(ask_host=True, reviewed=[tip(repo)]).moved
 
 
 def test_a_host_that_does_not_answer_holds_up_only_what_depends_on_it(host, client, repo):
-    client.get_version("iris@2").set_stage("production")
+    record(client, 2)
     client.get_version("iris@3").set_stage("staging")
     editing.run(repo, "update-ref", "-d", "refs/tags/model/iris/staging")
     host.fails = (502, {"message": "Bad Gateway"})
@@ -178,7 +185,7 @@ def test_a_host_that_does_not_answer_holds_up_only_what_depends_on_it(host, clie
 
 
 def test_a_token_that_may_not_ask_is_refused_in_the_hosts_words(host, client, repo, monkeypatch):
-    client.get_version("iris@2").set_stage("production")
+    record(client, 2)
     for name in ("GITHUB_TOKEN", "GITMODEL_HOST_TOKEN"):
         monkeypatch.setenv(name, "an0ther")
     with Client(repo) as other:

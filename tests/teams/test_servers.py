@@ -9,6 +9,7 @@ from servers import http_server
 from teamwork import assert_sound, refs
 
 from gitmodel import Client, Refused, Unreachable
+from gitmodel.domain.records import links_digest
 from gitmodel.storage import talking
 from gitmodel.teams import joining
 
@@ -136,8 +137,11 @@ def test_who_registers_cannot_put_production_in_force_on_a_host_that_protects_th
         version = trainer.get_model("iris").create_version(metadata={"accuracy": 1.0})
         trainer.get_version("iris@3").set_stage("staging")
         trainer.push()
-        # a promotion of its own is recorded, and nothing else
-        assert version.set_stage("production").pending
+        # a promotion of its own is refused; one that plain git makes is recorded, and nothing else
+        with pytest.raises(Refused, match="proposal_only"):
+            version.set_stage("production")
+        text = f'version = {version.number}\nartifacts = "{links_digest(version._view().record.artifacts)}"\n'
+        editing.edit(folder, {"models/iris/stages/production.toml": text})
         trainer.push()
         assert refs(bare)[PRODUCTION] == in_force
         assert [ref.stage for ref, _ in trainer.apply().refused] == ["production"]

@@ -234,12 +234,13 @@ def test_a_hook_of_the_server_is_heard_in_its_own_words(team, host, bare):
     assert job.get_version("iris@production").number == 2
 
 
-def test_a_stage_for_proposals_only_stays_pending_by_url_too(team, ada, host, bare):
+def test_a_stage_for_proposals_only_is_refused_by_url_too(team, ada, host, bare):
     rules = b'format = "1.0"\n\n[[stages]]\nname = "production"\nproposal_only = true\n'
     ada.repository.transact(lambda _: Change(None, subject="Set rules", files={"gitmodel.toml": rules}))
     ada.push()
     job = team.by_url("job", host.registry, store=team.store)
-    assert job.get_version("iris@3").set_stage("production").pending
+    with pytest.raises(Refused, match="proposal_only"):
+        job.get_version("iris@3").set_stage("production")
     assert job.get_version("iris@production").number == 2
     assert refs(bare)["refs/tags/model/iris/production"] == ada.repository.tags.id(ada.repository.tags.all()[0])
 

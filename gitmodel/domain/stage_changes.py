@@ -1,0 +1,142 @@
+"""Changes of stages that are refused before they are recorded, each with the command to type instead. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gitmodel.domain import codec, paths, records
+from gitmodel.domain.overlay import Overlay
+from gitmodel.domain.refs import StageRef
+from gitmodel.domain.snapshot import Change, Snapshot
+from gitmodel.domain.stages import recorded_places
+from gitmodel.errors import Refused
+
+
+@dataclass(frozen=True)
+class _Entry:
+    """A stage's file as a change writes it: version *new* enters after *old*; None: the stage has no file."""
+
+    ref: StageRef
+    old: int | None
+    new: int | None
+
+
+def check_stage_changes(snapshot: Snapshot, change: Change[Any]) -> None:
+    """Raise Refused if *change* may not be made of *snapshot*: see `refuse_direct` and `refuse_emptied`."""
+    refuse_direct(snapshot, change)
+    refuse_emptied(snapshot, change)
+
+
+def refuse_direct(snapshot: Snapshot, change: Change[Any]) -> None:
+    """Raise Refused if *change* touches a stage that is `proposal_only`; the hint is the `git model propose` line.
+
+    A change that is planned for a proposal is let through, and so are the stages that it says are admitted.
+    """
+    closed = {rule.name for rule in snapshot.registry().stages if rule.proposal_only}
+    if not closed or snapshot.proposed:
+        return
+
+    def is_refused(ref: StageRef) -> bool:
+        return ref.stage in closed and ref not in change.admitted
+
+    entries = list(_entries(snapshot, change))
+    changed = [entry.ref for entry in entries if is_refused(entry.ref) and not _is_new_name(change, entry.ref.model)]
+    if changed:
+        raise Refused(
+            f"{_named(changed)}: proposal_only, which changes only through a reviewed proposal",
+            hint=f"run `git model propose {_proposal(snapshot, change, entries, changed)}`",
+        )
+    waiting = [ref for ref in (*change.apply, *change.drop) if is_refused(ref)]
+    if waiting:
+        raise Refused(
+            f"{_named(waiting)}: proposal_only, and its last recorded change is not in force yet",
+            hint=f"run `git model apply {waiting[0].model}` first",
+        )
+
+
+def refuse_emptied(snapshot: Snapshot, change: Change[Any]) -> None:
+    """Raise Refused if *change* moves a version to an earlier stage, and its later stage becomes empty by that.
+
+    Stages are ordered as `gitmodel.toml` lists them. The stages that the change says may become empty may do so.
+    """
+    order = snapshot.registry().stage_names
+    entries = list(_entries(snapshot, change))
+    for entry in entries:
+        ref = entry.ref
+        if entry.new is not None or ref in change.may_empty or ref.stage not in order:
+            continue
+        earlier = order[: order.index(ref.stage)]
+        if not any(other.new and other.ref.model == ref.model and other.ref.stage in earlier for other in entries):
+            continue
+        number = recorded_places(snapshot, ref.model).get(ref.stage)
+        after = replace(snapshot, files=Overlay(snapshot.files, change.files))
+        to = next((to for to, held in recorded_places(after, ref.model).items() if held == number), "")
+        if number is not None and to in earlier:
+            raise Refused(
+                f"{ref.model}@{number} is in {ref.stage}, and moving it to {to} would leave {ref.stage} empty",
+                hint=f"promote another version to {ref.stage} first, or add --leave (in Python: leave=True) "
+                f"if {ref.stage} is to be empty",
+            )
+
+
+def _entries(snapshot: Snapshot, change: Change[Any]) -> Iterator[_Entry]:
+    """Each exclusive stage whose file *change* changes."""
+    for path, data in change.files.items():
+        what = paths.parse_path(path)
+        if what is None or what.kind != "stage":
+            continue
+        before = snapshot.files.read(path)
+        if data != before:
+            yield _Entry(StageRef(what.model, what.key), *(_holder(side, path) for side in (before, data)))
+
+
+def _holder(data: bytes | None, path: str) -> int | None:
+    return None if data is None else codec.decode(records.STAGE, data, path, newer=True).version
+
+
+def _named(refs: list[StageRef]) -> str:
+    return " and ".join(f"{ref.model} {ref.stage}" for ref in dict.fromkeys(refs))
+
+
+def _proposal(snapshot: Snapshot, change: Change[Any], entries: list[_Entry], changed: list[StageRef]) -> str:
+    """Return what follows `git model propose` to propose what *change* does to the models whose stages *changed*."""
+    models = {ref.model for ref in changed}
+    words = []
+    for model in sorted(models):
+        renamed = _new_name(change, model)
+        if renamed:
+            words.append(f"--rename {model} {renamed}")
+            models -= {model, renamed}
+    entering = {(entry.ref.model, entry.new): entry.ref.stage for entry in entries if entry.new is not None}
+    order = snapshot.registry().stage_names
+    promoted, demoted, leave = [], [], False
+    for entry in entries:
+        model, stage = entry.ref.model, entry.ref.stage
+        if model not in models:
+            continue
+        to = entering.get((model, entry.old)) if entry.old is not None else None
+        if entry.new is not None:
+            promoted.append(f"{model}@{entry.new} {stage}")
+        elif to is not None:
+            leave = leave or order.index(to) < order.index(stage)
+        elif change.files.get(paths.archived_file(model, entry.old or 0)) is not None:
+            promoted.append(f"{model}@{entry.old} archived")
+        elif entry.ref in changed:
+            demoted.append(f"--demote {model} {stage}")
+    return " ".join([*promoted, *demoted, *words, *(["--leave"] if leave else [])])
+
+
+def _is_new_name(change: Change[Any], model: str) -> bool:
+    """Return whether *change* renames another model to *model*: the stages are named under the former name."""
+    names = (what.model for what in map(paths.parse_path, change.files) if what is not None and what.kind == "model")
+    return any(_new_name(change, name) == model for name in names)
+
+
+def _new_name(change: Change[Any], model: str) -> str:
+    """Return the name that *change* renames *model* to, or ""."""
+    path = paths.model_file(model)
+    data = change.files.get(path)
+    record = None if data is None else codec.decode(records.MODEL, data, path, newer=True)
+    return (record.renamed_to or "") if record is not None else ""

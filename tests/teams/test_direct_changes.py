@@ -1,0 +1,199 @@
+"""A stage that is proposal_only refuses every direct change, and says how to propose it."""
+
+import editing
+import pytest
+
+from gitmodel import Client, ModelConfig, get_step_context, pipeline, step
+from gitmodel.cli import run as run_program
+from gitmodel.domain.refs import StageRef
+from gitmodel.errors import Refused
+from gitmodel.registry.checking import check
+
+RULES = 'format = "1.0"\n\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\nproposal_only = true\n'
+STAGE = "models/iris/stages/production.toml"
+STAGING = "models/iris/stages/staging.toml"
+
+
+@pytest.fixture
+def client(code_repo):
+    """Five versions of iris; 3 is in production, which is proposal_only, and 2 in staging."""
+    with Client(code_repo) as client:
+        iris = client.register_model("iris")
+        for accuracy in (0.1, 0.2, 0.3, 0.4, 0.5):
+            iris.create_version(metadata={"accuracy": accuracy})
+        iris.get_version(3).set_stage("production")
+        iris.get_version(2).set_stage("staging")
+        editing.edit(code_repo, {"gitmodel.toml": RULES})
+        yield client
+
+
+@pytest.fixture
+def iris(client):
+    return client.get_model("iris")
+
+
+@pytest.fixture
+def main(client, code_repo, capsys):
+    """Runs a command; returns its exit code, stdout and stderr."""
+
+    def run(*words):
+        capsys.readouterr()
+        return run_program(["-C", str(code_repo), *words]), *capsys.readouterr()
+
+    return run
+
+
+def held(iris):
+    return {state.name: (state.recorded, state.in_force) for state in iris.stages}
+
+
+REFUSED = {
+    "promote iris@4 production": "iris@4 production",
+    "promote iris@4 production --force --reason now": "iris@4 production",
+    "promote iris@2 production": "iris@2 production",
+    "version update iris 4 --stage production": "iris@4 production",
+    "version update iris 4 --stage production --description x": "iris@4 production",
+    "version update iris --stage=production": "iris@5 production",
+    "promote iris@3 archived": "iris@3 archived",
+    "promote iris@3 none": "--demote iris production",
+    "promote iris@3 staging --leave": "iris@3 staging --leave",
+    "version update iris 3 --stage archived": "iris@3 archived",
+    "demote iris production": "--demote iris production",
+    "version delete iris 3 --yes": "--demote iris production",
+    "version delete iris 3 --yes --force": "--demote iris production",
+    "delete iris --yes": "--demote iris production",
+    "delete iris --yes --force": "--demote iris production",
+    "update iris --rename flower": "--rename iris flower",
+    "update iris --rename flower --description x": "--rename iris flower",
+}
+
+
+@pytest.mark.parametrize("command", REFUSED)
+def test_a_direct_change_is_refused_with_nothing_changed(main, code_repo, command):
+    before = editing.state(code_repo)
+    code, out, err = main(*command.split())
+    assert (code, out) == (6, "")
+    assert err == (
+        "error: iris production: proposal_only, which changes only through a reviewed proposal\n"
+        f"hint: run `git model propose {REFUSED[command]}`\n"
+    )
+    assert editing.state(code_repo) == before
+
+
+@pytest.mark.parametrize("line", sorted(set(REFUSED.values())))
+def test_the_line_that_is_named_proposes_it(main, client, iris, code_repo, line):
+    code, _, err = main("propose", *line.split())
+    assert code == 0, err
+    (proposal,) = client.list_proposals()
+    merge(code_repo, proposal.branch)
+    assert client.apply().refused == ()
+    assert check(client.repository) == []
+
+
+def merge(repo, branch):
+    """What a host's merge button does: a merge commit of *branch*, whose changes apply cleanly."""
+    tip, side = (editing.run(repo, "rev-parse", ref) for ref in (editing.BRANCH, branch))
+    tree = editing.run(repo, "merge-tree", "--write-tree", tip, side)
+    commit = editing.run(repo, "commit-tree", tree, "-p", tip, "-p", side, "-m", "Merge a proposal")
+    editing.run(repo, "update-ref", editing.BRANCH, commit, tip)
+
+
+@pytest.mark.parametrize(
+    ("change", "line"),
+    [
+        (lambda client, iris: iris.get_version(4).set_stage("production"), "iris@4 production"),
+        (lambda client, iris: iris.get_version(3).set_stage("none"), "--demote iris production"),
+        (lambda client, iris: iris.demote("production"), "--demote iris production"),
+        (lambda client, iris: iris.rollback("production"), ""),
+        (lambda client, iris: iris.get_version(3).delete(force=True), "--demote iris production"),
+        (lambda client, iris: iris.delete(force=True), "--demote iris production"),
+        (lambda client, iris: client.update_model("iris", new_name="flower"), "--rename iris flower"),
+        (lambda client, iris: move_on(client), "iris@4 production"),
+    ],
+)
+def test_in_python_it_is_refused_too(client, iris, code_repo, change, line):
+    if not line:
+        iris_4_comes_and_goes(client, iris, code_repo)
+        line = "iris@3 production"
+    before = editing.state(code_repo)
+    with pytest.raises(Refused, match="proposal_only") as refused:
+        change(client, iris)
+    assert refused.value.hint == f"run `git model propose {line}`"
+    assert editing.state(code_repo) == before
+
+
+def iris_4_comes_and_goes(client, iris, repo):
+    client.propose(("iris@4", "production"))
+    (proposal,) = client.list_proposals()
+    merge(repo, proposal.branch)
+    assert client.apply().refused == ()
+
+
+def move_on(client):
+    with client.transaction("Move on") as change:
+        change.get_version("iris@5").set_stage("staging")
+        change.get_version("iris@4").set_stage("production")
+
+
+def test_other_changes_go_on(client, iris):
+    iris.get_version(4).set_stage("staging")
+    iris.get_version(2).set_stage("archived")
+    iris.get_version(3).add_alias("champion")
+    iris.get_version(3).log_metadata(latency=3)
+    iris.get_version(1).delete()
+    iris.create_version().set_stage("staging")
+    client.update_model("iris", description="flowers")
+    client.register_model("other").create_version().set_stage("staging")
+    client.update_model("other", new_name="another")
+    assert held(iris) == {"staging": (6, 6), "production": (3, 3), "champion": (3, 3)}
+
+
+@step
+def both() -> None:
+    version = get_step_context().model_version
+    version.log_metadata(score=1)
+    version.set_stage("production")
+    version.add_alias("newest")
+
+
+@pipeline(model_config=ModelConfig(name="iris", create_new_model_version=True))
+def training():
+    both()
+
+
+def test_in_a_run_the_promotion_is_left_out_and_the_run_stands(client, iris, caplog):
+    run = training.run(client=client)
+    assert run.status == "succeeded"
+    (said,) = [record.getMessage() for record in caplog.records]
+    assert said == (
+        "iris production: proposal_only, which changes only through a reviewed proposal "
+        "(run `git model propose iris@6 production`); the run is recorded without it"
+    )
+    assert held(iris) == {"newest": (6, 6), "staging": (2, 2), "production": (3, 3)}
+    assert iris.get_version(6).metadata == {"score": 1}
+
+
+def test_by_url_it_is_refused_too(client, code_repo, tmp_path):
+    before = editing.state(code_repo)
+    with Client(tmp_path, repo=f"file://{code_repo}") as writer:
+        version = writer.get_version("iris@4")
+        with pytest.raises(Refused, match="proposal_only"):
+            version.set_stage("production")
+        with pytest.raises(Refused, match="proposal_only"):
+            writer.get_model("iris").demote("production")
+    assert editing.state(code_repo) == before
+
+
+def test_what_was_reviewed_and_not_applied_is_applied_first(client, iris, main, code_repo):
+    """Deleting the version in force, or leaving the stage again, would take it out of production directly."""
+    client.propose(("iris@4", "production"))
+    merge(code_repo, client.list_proposals()[0].branch)
+    assert held(iris)["production"] == (4, 3)
+    before = editing.state(code_repo)
+    code, _, err = main("version", "delete", "iris", "3", "--yes", "--force")
+    assert (code, "hint: run `git model apply iris` first" in err) == (6, True)
+    code, _, err = main("promote", "iris@4", "production")
+    assert (code, "hint: run `git model apply iris` first" in err) == (6, True)
+    assert editing.state(code_repo) == before
+    assert client.apply().moved == (StageRef("iris", "production"),)
+    iris.get_version(3).delete()
