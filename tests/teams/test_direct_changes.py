@@ -197,3 +197,15 @@ def test_what_was_reviewed_and_not_applied_is_applied_first(client, iris, main, 
     assert editing.state(code_repo) == before
     assert client.apply().moved == (StageRef("iris", "production"),)
     iris.get_version(3).delete()
+
+
+def test_a_pull_leaves_out_what_was_changed_before_the_stage_was_closed(team, ada, bob):
+    """Bob promoted while Ada made production take proposals only; Ada's rule stands, and the pull names what is dropped."""
+    bob.get_version("iris@3").set_stage("production")
+    bob.get_version("iris@1").set_stage("staging")
+    editing.edit(ada.repository.common_dir, {"gitmodel.toml": RULES})
+    ada.push()
+    done = bob.pull()
+    assert "production of iris takes only reviewed proposals there; theirs stands" in done.conflicts
+    assert held(bob.get_model("iris")) == {"production": (2, 2), "staging": (1, 1)}
+    assert check(bob.repository) == []
