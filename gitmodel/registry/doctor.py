@@ -16,7 +16,7 @@ from gitmodel.errors import GitModelError, Invalid, Unreachable
 from gitmodel.registry import stages
 from gitmodel.storage.checked_out import find_behind
 from gitmodel.storage.local_store import LocalStore
-from gitmodel.storage.remotes import overwriting_refspecs
+from gitmodel.storage.remotes import blocking_tags, overwriting_refspecs, removal
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.stores import ArtifactStore, where_else
 
@@ -40,7 +40,8 @@ def examine(repository: Repository, store: ArtifactStore | None) -> list[Finding
 
     Without a *store* the artifacts are not looked at.
     """
-    found = [*_locks(repository), *_clone(repository), *_checkouts(repository), *_identity(repository)]
+    found = [*_locks(repository), *_clone(repository), *_blocking(repository)]
+    found += [*_checkouts(repository), *_identity(repository)]
     try:
         found += repository.read(lambda snapshot: [*_tags(repository, snapshot), *_artifacts(snapshot, store)])
     except GitModelError as error:
@@ -89,6 +90,14 @@ def _clone(repository: Repository) -> Iterator[Finding]:
     if repository.git.lines("for-each-ref", "--format=%(refname)", "--count=1", "refs/replace/"):
         message = "this repository has replace refs, which gitmodel does not follow and plain git does"
         yield Finding("replace", message, "run `git replace -l` to see them", grave=False)
+
+
+def _blocking(repository: Repository) -> Iterator[Finding]:
+    for remote, ref in blocking_tags(repository):
+        where = f"{remote} has the tag" if remote else "there is a tag"
+        removing = removal(remote, ref) if remote else f"git tag -d {shlex.quote(ref.removeprefix('refs/tags/'))}"
+        message = f"{where} {ref.removeprefix('refs/tags/')}, which keeps git from creating a stage tag"
+        yield Finding("tag", message, f"if nobody needs it, type: {removing}")
 
 
 def _checkouts(repository: Repository) -> Iterator[Finding]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from gitmodel.domain.refs import REMOTES, STAGE_TAGS, StageRef
@@ -97,10 +98,15 @@ def last_state(repository: Repository, remote: str) -> RemoteState:
 
 
 def fetch(repository: Repository, remote: str) -> RemoteState:
-    """Fetch the metadata branch and the stage tags of *remote* into refs of our own. Raises Unreachable.
+    """Fetch the metadata branch and the stage tags of *remote* into refs of our own.
 
-    The copy of its branch stays where it was until the caller moves it: what is fetched may not be wanted.
+    The copy of its branch stays where it was until the caller moves it: what is fetched may not be wanted. Another
+    fetch in this clone at the same time is waited for. Raises Unreachable, Conflict for a ref that stays locked.
     """
+    return repository.retry(lambda: _fetch(repository, remote))
+
+
+def _fetch(repository: Repository, remote: str) -> RemoteState:
     last = last_state(repository, remote)
     incoming = f"{REMOTES}{remote}/incoming"
     name = repository.branch.removeprefix("refs/heads/")
@@ -120,14 +126,31 @@ def fetch(repository: Repository, remote: str) -> RemoteState:
 
 def remote_tags(repository: Repository, remote: str) -> dict[StageRef, str]:
     """The stage tags of *remote*, as last fetched. Refs that no stage could have made are left out."""
+    found = ((StageRef.parse(ref), id) for ref, id in _remote_tags(repository, remote))
+    return {parsed: id for parsed, id in found if parsed is not None}
+
+
+def blocking_tags(repository: Repository) -> Iterator[tuple[str, str]]:
+    """The tags, each with its remote ("": here), that keep git from creating a stage tag: `model/iris/staging/x`."""
+    refs = [*repository.git.lines("for-each-ref", "--format=%(refname)", STAGE_TAGS.rstrip("/"))]
+    yield from (("", ref) for ref in refs if _is_blocking(ref))
+    for remote in repository.git.lines("remote"):
+        yield from ((remote, ref) for ref, _ in _remote_tags(repository, remote) if _is_blocking(ref))
+
+
+def _remote_tags(repository: Repository, remote: str) -> Iterator[tuple[str, str]]:
     prefix = tags_prefix(remote)
-    tags = {}
     for line in repository.git.lines("for-each-ref", "--format=%(objectname) %(refname)", prefix):
         id, _, ref = line.partition(" ")
-        parsed = StageRef.parse(STAGE_TAGS + ref.removeprefix(prefix))
-        if parsed is not None:
-            tags[parsed] = id
-    return tags
+        yield STAGE_TAGS + ref.removeprefix(prefix), id
+
+
+def _is_blocking(ref: str) -> bool:
+    """Whether *ref* is where the folder of a model belongs, or below a stage tag."""
+    parts = ref.removeprefix(STAGE_TAGS).split("/")
+    if not ref.startswith(STAGE_TAGS) or len(parts) < 2:
+        return True
+    return len(parts) > 2 and StageRef.parse(STAGE_TAGS + "/".join(parts[:2])) is not None
 
 
 def push(
@@ -167,10 +190,30 @@ def push(
     said = _words(answer, own)
     if any(reason.startswith("[remote failure]") for reason in own) or not reasons:
         raise unreachable(called, "pushed to", answer)
+    if "; cannot create" in answer.stderr:
+        refuse_blocked(repository, remote, moves)
     hooked = "aborted by hook" in answer.stderr
     if not hooked and all(_LOST_RACE.search(reason) for reason in own):
         raise RemoteMoved(f"{called} was changed by somebody else: {said}", hint="run `git model pull`")
     raise Refused(f"{called} refused the push: {said}", hint="these are the host's words; nothing was changed there")
+
+
+def refuse_blocked(repository: Repository, remote: str, refs: Iterable[str]) -> None:
+    """Raise Conflict if *remote* has a ref where one of *refs* needs a folder, or a folder where it needs a file."""
+    there = [line.split("\t")[1] for line in _ask(repository, remote, "ls-remote", "--refs", remote).splitlines()]
+    for blocking in there:
+        for ref in refs:
+            if blocking.startswith(f"{ref}/") or ref.startswith(f"{blocking}/"):
+                called = repository.url or remote
+                raise Conflict(
+                    f"{called} has {blocking}, so that git cannot create {ref} there; nothing was pushed",
+                    hint=f"if nobody needs it, type: {removal(called, blocking)}",
+                )
+
+
+def removal(remote: str, ref: str) -> str:
+    """What a person types to remove *ref* from *remote*."""
+    return f"git push {shlex.quote(remote)} {shlex.quote(f':{ref}')}"
 
 
 def has(repository: Repository, remote: str, ref: str, id: str) -> bool:
@@ -181,6 +224,10 @@ def has(repository: Repository, remote: str, ref: str, id: str) -> bool:
 
 def move_copies(repository: Repository, remote: str, moves: Mapping[str, tuple[str, str]]) -> None:
     """Move our copies of the remote's refs to what was just pushed."""
+    repository.retry(lambda: _move_copies(repository, remote, moves))
+
+
+def _move_copies(repository: Repository, remote: str, moves: Mapping[str, tuple[str, str]]) -> None:
     lines = []
     for ref, (new, _) in moves.items():
         parsed = StageRef.parse(ref)

@@ -305,11 +305,11 @@ def _choose(repository: Repository, named: str) -> str:
 
 def _fetch_proposals(repository: Repository, remote: str) -> Iterator[tuple[str, str]]:
     copies = f"refs/gitmodel/remotes/{remote}/propose/"
+    command = (*FETCH, "--quiet", "--prune", "--no-auto-maintenance", "--end-of-options", remote)
     try:
-        repository.git.run(
-            *FETCH, "--quiet", "--prune", "--no-auto-maintenance", "--end-of-options", remote,
-            f"+{PROPOSALS}*:{copies}*",
-        )  # fmt: skip
+        repository.retry(lambda: repository.git.run(*command, f"+{PROPOSALS}*:{copies}*"))
+    except Conflict:
+        raise
     except GitModelError as error:
         said = remotes.without_secrets(error.message)
         raise Unreachable(

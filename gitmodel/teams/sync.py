@@ -26,6 +26,8 @@ from gitmodel.storage.stores import ArtifactStore
 from gitmodel.teams import following
 from gitmodel.teams.transfers import upload
 
+# So often may a push be refused as outdated where the next fetch finds nothing new.
+_SAME_TRIES = 20
 _TXN = "%(trailers:key=Txn,valueonly,separator=%x20)"
 
 
@@ -168,6 +170,7 @@ def _push(
     ends: float,
     clock: Callable[[], float],
 ) -> None:
+    tried: list[dict[str, tuple[str, str]]] = []
     while True:
         pulled = pull(repository, remote)
         if pulled.changed or pulled.conflicts or pulled.set_back:
@@ -183,8 +186,18 @@ def _push(
             repository, state.tip, tip, uploads.local, uploads.store_of, jobs=uploads.jobs, progress=uploads.progress
         )
         try:
-            if send(repository, remote, moves, last=clock() > ends) is not None:
+            same = tried.count(moves) >= _SAME_TRIES
+            if send(repository, remote, moves, last=same or clock() > ends) is not None:
                 return
+            tried.append(moves)
+        except RemoteMoved as error:
+            if not same:
+                raise
+            raise Conflict(
+                f"{remote} refused the push {len(tried)} times, and nothing changed there: {error.message}",
+                hint="see `git remote -v`: a remote that is fetched from one repository and pushed to another cannot "
+                "be used; set `git config gitmodel.remote` to another remote",
+            ) from None
         except Refused as error:
             raise _with_way_out(repository, state, tip, error) from None
 
@@ -203,6 +216,7 @@ def send(
         left = remotes.push(repository, remote, moves).left
     except RemoteMoved:
         if last:
+            remotes.refuse_blocked(repository, remote, moves)
             raise
         time.sleep(random.uniform(0, 0.2))
         return None

@@ -84,7 +84,7 @@ def test_no_global_setting_changes_a_registry_by_url(team, ada, bare, hermetic, 
     for setting in settings:
         key, _, value = setting.partition("=")
         subprocess.run(["git", "config", "--global", key, value], check=True)
-    carol = team.by_url("carol", str(bare))
+    carol = team.by_url("carol", bare.as_uri())
     assert carol.get_model("iris").create_version("carols").number == 4
     carol.get_version("iris@carols").set_stage("staging")
     assert carol.get_version("iris@staging").name == "carols"

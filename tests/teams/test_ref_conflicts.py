@@ -1,0 +1,185 @@
+"""Refs that are locked by another pull, and refs that stand where a stage tag belongs."""
+
+import subprocess
+import time
+
+import pytest
+from teamwork import refs, source
+
+from gitmodel import Conflict
+from gitmodel.registry import doctor
+
+STAGING = "refs/tags/model/iris/staging"
+COPIES = "refs/gitmodel/remotes/origin"
+
+
+def git(folder, *arguments):
+    return subprocess.run(
+        ["git", "-C", str(folder), *arguments], check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+def write_hook(folder, name, script):
+    hook = folder / ".git" / "hooks" / name
+    hook.parent.mkdir(exist_ok=True)
+    hook.write_text(f"#!/bin/sh\n{script}\n")
+    hook.chmod(0o755)
+    return hook
+
+
+def push_something(ada):
+    ada.get_version("iris@1").set_stage("staging")
+    ada.get_model("iris").create_version()
+    ada.push()
+
+
+@pytest.mark.parametrize("ref", [f"{COPIES}/incoming", f"{COPIES}/model/iris/staging", "refs/remotes/origin/gitmodel"])
+def test_a_pull_waits_for_the_lock_of_another_fetch_in_the_same_clone(team, ada, bob, bare, ref):
+    """The server is asked by a script that takes the lock the first time, and releases it the second time."""
+    push_something(ada)
+    lock = team.folder / "bob" / ".git" / f"{ref}.lock"
+    script = team.folder / "upload-pack"
+    # ls-remote, the fetch that meets the lock, and then again
+    script.write_text(
+        f"#!/bin/sh\necho >>{team.folder}/asked\n"
+        f"case $(wc -l <{team.folder}/asked) in 2) mkdir -p {lock.parent}; : >{lock};; 3) rm {lock};; esac\n"
+        'exec git-upload-pack "$@"\n'
+    )
+    script.chmod(0o755)
+    git(team.folder / "bob", "config", "remote.origin.uploadpack", str(script))
+    team.open("bob").pull()
+    assert not lock.exists()
+    assert refs(team.folder / "bob") == refs(bare)
+
+
+def test_a_pull_is_done_again_when_another_fetch_moved_a_ref_first(team, ada, bob, bare):
+    push_something(ada)
+    folder = team.folder / "bob"
+    # between two refs of our fetch, another one moves the second of them
+    write_hook(
+        folder,
+        "reference-transaction",
+        f'read old new ref; [ "$1" = committed ] && [ "$ref" = {COPIES}/incoming ] || exit 0\n'
+        f"rm $0\ngit update-ref {COPIES}/model/iris/staging HEAD\n",
+    )
+    (folder / "file").write_text("")
+    git(folder, "add", "file")
+    git(folder, "commit", "-q", "-m", "Something to point at")
+    team.open("bob").pull()
+    assert not (folder / ".git/hooks/reference-transaction").exists()
+    assert refs(folder) == refs(bare)
+
+
+def test_a_push_whose_copies_are_locked_meanwhile_is_a_push(team, ada, bare):
+    ada.get_model("iris").create_version(data={"train": source(team, "ada")})
+    lock = team.folder / "ada" / ".git" / f"{COPIES}/branch.lock"
+    lock.parent.mkdir(parents=True, exist_ok=True)
+    hook = bare / "hooks" / "post-receive"
+    hook.write_text(f"#!/bin/sh\n: >{lock}\n(sleep 1.5; rm {lock}) >/dev/null 2>&1 &\n")
+    hook.chmod(0o755)
+    assert team.open("ada").push().commits == 1
+    assert git(team.folder / "ada", "rev-parse", f"{COPIES}/branch") == refs(bare)["refs/heads/gitmodel"]
+
+
+@pytest.mark.parametrize(
+    ("blocking", "blocked"),
+    [
+        (f"{STAGING}/x", STAGING),
+        (f"{STAGING}/x/y", STAGING),
+        ("refs/tags/model/rose", "refs/tags/model/rose/staging"),
+    ],
+)
+def test_a_tag_where_a_stage_tag_needs_a_folder_is_named_by_push_and_doctor(team, ada, bare, blocking, blocked):
+    git(bare, "tag", blocking.removeprefix("refs/tags/"), "gitmodel")
+    rose = ada.register_model("rose").create_version()
+    (rose if "rose" in blocked else ada.get_version("iris@1")).set_stage("staging")
+    begun = time.monotonic()
+    with pytest.raises(Conflict) as caught:
+        ada.push()
+    assert time.monotonic() - begun < 20
+    assert (
+        caught.value.message == f"origin has {blocking}, so that git cannot create {blocked} there; nothing was pushed"
+    )
+    assert caught.value.hint == f"if nobody needs it, type: git push origin :{blocking}"
+    (finding,) = [found for found in doctor.examine(ada.repository, None) if found.about == "tag"]
+    assert finding.message == (
+        f"origin has the tag {blocking.removeprefix('refs/tags/')}, which keeps git from creating a stage tag"
+    )
+    assert finding.hint == f"if nobody needs it, type: git push origin :{blocking}"
+    git(team.folder / "ada", "push", "-q", "origin", f":{blocking}")
+    ada.push()
+    assert refs(team.folder / "ada") == refs(bare)
+    assert [found for found in doctor.examine(ada.repository, None) if found.about == "tag"] == []
+
+
+def test_a_tag_named_model_blocks_every_stage_tag_of_a_remote(team, bare):
+    (team.folder / "x").mkdir()
+    git(team.folder / "x", "init", "-q")
+    git(team.folder / "x", "commit", "-q", "--allow-empty", "-m", "Begin")
+    git(team.folder / "x", "push", "-q", str(bare), "HEAD:refs/tags/model")
+    carol = team.clone("carol")
+    carol.register_model("iris").create_version().set_stage("staging")
+    with pytest.raises(Conflict, match="origin has refs/tags/model, so that git cannot create refs/tags/model/iris/"):
+        carol.push()
+
+
+def test_a_branch_below_the_metadata_branch_is_named(team, bare):
+    (team.folder / "x").mkdir()
+    git(team.folder / "x", "init", "-q")
+    git(team.folder / "x", "commit", "-q", "--allow-empty", "-m", "Begin")
+    git(team.folder / "x", "push", "-q", str(bare), "HEAD:refs/heads/gitmodel/x")
+    carol = team.clone("carol")
+    carol.register_model("iris")
+    with pytest.raises(
+        Conflict, match="origin has refs/heads/gitmodel/x, so that git cannot create refs/heads/gitmodel"
+    ):
+        carol.push()
+
+
+def test_by_url_a_tag_in_the_way_is_named_at_once(team, ada, bare):
+    git(bare, "tag", "model/iris/staging/x", "gitmodel")
+    carol = team.by_url("carol", bare.as_uri())
+    with pytest.raises(Conflict) as caught:
+        carol.get_version("iris@1").set_stage("staging")
+    assert f"has {STAGING}/x, so that git cannot create {STAGING} there" in caught.value.message
+    assert caught.value.hint == f"if nobody needs it, type: git push {bare.as_uri()} :{STAGING}/x"
+
+
+@pytest.mark.parametrize(
+    ("ref", "hint"),
+    [
+        (f"{STAGING}/x", "type: git tag -d model/iris/staging/x"),
+        ("refs/tags/model/rose", "type: git tag -d model/rose"),
+    ],
+)
+def test_a_local_tag_in_the_way_is_named_with_what_removes_it(team, ada, ref, hint):
+    rose = ada.register_model("rose").create_version()
+    git(team.folder / "ada", "update-ref", ref, "gitmodel")
+    with pytest.raises(Conflict) as caught:
+        (rose if "rose" in ref else ada.get_version("iris@1")).set_stage("staging")
+    assert f"because {ref} exists" in caught.value.message
+    assert caught.value.hint == hint
+    (finding,) = [found for found in doctor.examine(ada.repository, None) if found.about == "tag"]
+    assert finding.hint == f"if nobody needs it, {hint}"
+
+
+def test_a_branch_in_the_way_of_a_new_registry_is_kept_under_another_name(tmp_path, code_repo):
+    from gitmodel import Client
+
+    git(code_repo, "branch", "gitmodel/x")
+    with Client(code_repo) as client, pytest.raises(Conflict) as caught:
+        client.register_model("iris")
+    assert caught.value.message == "git cannot create refs/heads/gitmodel, because refs/heads/gitmodel/x exists"
+    assert caught.value.hint == "type: git branch -m gitmodel/x NEW-NAME"
+
+
+def test_a_remote_that_is_pushed_elsewhere_than_it_is_fetched_from_is_named(team, ada, bare, tmp_path):
+    subprocess.run(["git", "clone", "-q", "--mirror", str(bare), str(tmp_path / "fork.git")], check=True)
+    ada.get_model("iris").create_version()
+    ada.push()
+    git(team.folder / "ada", "remote", "set-url", "--push", "origin", str(tmp_path / "fork.git"))
+    ada.get_model("iris").create_version()
+    ada = team.open("ada")
+    with pytest.raises(Conflict, match="origin refused the push 20 times, and nothing changed there") as caught:
+        ada.push()
+    assert "git remote -v" in caught.value.hint
