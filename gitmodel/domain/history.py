@@ -55,7 +55,7 @@ def commit_message(subject: str, reason: str, trailers: Iterable[tuple[str, str]
 
 
 def transaction_id(*parts: str) -> str:
-    """What makes a repeated push of one change recognisable: the same for the same change on the same parent."""
+    """Return 16 hex digits that are the same for the same *parts*."""
     return hashlib.sha256("\0".join(parts).encode("utf-8", "replace")).hexdigest()[:16]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -493,7 +494,9 @@ class Repository:
 
     def _commit(self, parent: str, tree: str, change: Change[Any], *, sign: bool) -> NewObject:
         author, committer = self.identity.now()
-        txn = change.txn or history.transaction_id(parent, tree, author, committer, change.subject)
+        # Random, so that equal changes made at once in several clones are several; but a registry has one beginning.
+        own = os.urandom(8).hex() if parent else history.transaction_id(tree, author, committer, change.subject)
+        txn = change.txn or own
         message = history.commit_message(change.subject, change.reason, change.trailers, txn=txn)
         made = NewObject("commit", format_commit(tree, [parent] if parent else [], author, committer, message))
         return self.sealing.signer.commit(made, committer) if sign or self.sealing.signer.signs_commits else made

@@ -661,3 +661,47 @@ def test_the_users_own_tags_and_branches_are_not_pushed_or_touched(ada, bob, bar
         "refs/tags/model/iris/production",
     ]
     assert git(folder, "tag", "-l", "v1", "on-registry").splitlines() == ["on-registry", "v1"]
+
+
+def test_equal_versions_made_in_one_second_in_three_clones_are_three(team, ada, bob, bare):
+    """The clock stands still in tests; and here all have one name, as the jobs of a CI host do."""
+    people = [Client(team.folder / name, store=team.store) for name in ("ada", "bob")]
+    team.clone("carol").pull()
+    people.append(Client(team.folder / "carol", store=team.store))
+    for client in people:
+        client.get_model("iris").create_version(metadata={"accuracy": 0.5})
+    pushed = [client.push() for client in people]
+    assert [[one for pulled in done.pulled for one in pulled.renumbered] for done in pushed] == [
+        [],
+        ["iris 4 -> 5"],
+        ["iris 4 -> 6"],
+    ]
+    for client in people:
+        client.pull()
+        assert numbers(client) == [1, 2, 3, 4, 5, 6]
+        assert refs(client.repository.common_dir) == refs(bare)
+        client.close()
+
+
+def test_equal_models_and_promotions_made_in_one_second_in_two_clones_are_no_conflict(team, ada, bob, bare):
+    people = [Client(team.folder / name, store=team.store) for name in ("ada", "bob")]
+    for client in people:
+        client.register_model("rose")
+        client.get_version("iris@1").set_stage("staging")
+    assert [pulled.conflicts for client in people for pulled in client.push().pulled] == [[]]
+    people[0].pull()
+    assert refs(people[0].repository.common_dir) == refs(people[1].repository.common_dir) == refs(bare)
+    for client in people:
+        client.close()
+
+
+def test_two_clones_that_begin_a_registry_in_one_second_have_one_root(team):
+    ada, bob = team.clone("ada"), team.clone("bob")
+    people = [Client(team.folder / name, store=team.store) for name in ("ada", "bob")]
+    for client in people:
+        client.register_model("iris").create_version()
+    people[0].push()
+    people[1].push()
+    assert numbers(people[1]) == [1, 2]
+    for client in (*people, ada, bob):
+        client.close()
