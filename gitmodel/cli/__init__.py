@@ -115,7 +115,10 @@ def program(
 def main(prog_name: str | None = None) -> NoReturn:
     """Run the program on the arguments of the process, and exit."""
     called = os.path.basename(sys.argv[0])
-    code = run(sys.argv[1:], prog_name=prog_name or ("gitmodel" if called.startswith("gitmodel") else "git model"))
+    from gitmodel.storage.termination import cleaning_up_when_terminated  # here: `run --version` needs no storage
+
+    with cleaning_up_when_terminated():
+        code = run(sys.argv[1:], prog_name=prog_name or ("gitmodel" if called.startswith("gitmodel") else "git model"))
     gc.freeze()  # all of it goes now: to look for garbage in it first takes a tenth of a short command
     sys.exit(code)
 
@@ -140,7 +143,9 @@ def run(arguments: Sequence[str], *, prog_name: str = "git model") -> int:
     except BrokenPipeError:
         _discard_output()
         return READER_GONE
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as end:
+        if type(end) is not KeyboardInterrupt:
+            raise  # SIGTERM, which `main` ends the process with
         return INTERRUPTED
     except Exception as error:
         return _report_unexpected(error, invocation, arguments)

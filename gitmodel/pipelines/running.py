@@ -25,6 +25,7 @@ from gitmodel.pipelines.pinning import Target, pin, release_numbers, resolve
 from gitmodel.pipelines.recording import Job, Run, Work, keep_packages, order, run_record
 from gitmodel.pipelines.worker import Request, Result, location, run_step
 from gitmodel.storage.journal import Journal, RunJournal
+from gitmodel.storage.termination import cleaning_up_when_terminated
 
 log = logging.getLogger("gitmodel.pipelines")
 
@@ -44,11 +45,12 @@ class RunFailed(GitModelError):
         self.traceback = traceback
 
 
+@cleaning_up_when_terminated()
 def run_job(client: Client, job: Job, executor: Any = None) -> Run:
     """Run the steps of a pipeline, and commit what they made and planned in one transaction.
 
     Raises UsageError before anything runs, RunFailed if a step fails, Conflict and the like if the outcome cannot be
-    committed, KeyboardInterrupt if it was interrupted.
+    committed, KeyboardInterrupt if it was interrupted. SIGTERM interrupts it, and ends the process after that.
     """
     needs = job.graph.needs()
     choice = choose_executor(executor)

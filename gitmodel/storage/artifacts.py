@@ -117,7 +117,7 @@ def get_folder(
             made.mkdir()
             for folder in sorted({os.path.dirname(entry.path) for entry in entries}):
                 os.makedirs(made / folder, exist_ok=True)
-        in_parallel(lambda entry: fetch_entry(store, entry, made / entry.path, count, mode=mode), entries, jobs)
+        in_parallel(lambda entry: fetch_entry(store, entry, made / entry.path, count, mode=mode), entries, jobs, count)
         with writing(target):
             try:
                 os.rename(made, target)  # takes the place of an empty folder, of nothing else
@@ -234,24 +234,36 @@ def verify_folder(
     entries = members_of(store, digest, size)
     once = list({(entry.digest, entry.size): entry for entry in entries if entry.digest not in without}.values())
     count = Tally(progress, sum(entry.size for entry in once))
-    in_parallel(lambda entry: _verify_entry(store, entry, count), once, jobs)
+    in_parallel(lambda entry: _verify_entry(store, entry, count), once, jobs, count)
     return StoredArtifact(digest, sum(entry.size for entry in entries), folder=True)
 
 
 class Tally:
-    """Bytes done of *total*, told to a *progress* by whichever thread did some."""
+    """Bytes done of *total*, told to a *progress* by whichever thread did some, until it is stopped."""
 
     def __init__(self, progress: Progress | None, total: int) -> None:
         self._progress = progress
         self._total = total
         self._done = 0
         self._lock = threading.Lock()
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Make `add` raise, so that the threads that are at work end."""
+        self._stopped = True
 
     def add(self, count: int) -> None:
+        """Count bytes that were done. Raises _Stopped after `stop`."""
+        if self._stopped:
+            raise _Stopped
         if self._progress:
             with self._lock:
                 self._done += count
                 self._progress(self._done, self._total)
+
+
+class _Stopped(Exception):
+    """The work is given up, since another part of it failed or the process is to end."""
 
 
 def _put_folder(store: ArtifactStore, root: Path, jobs: int, progress: Progress | None) -> StoredArtifact:
@@ -263,7 +275,7 @@ def _put_folder(store: ArtifactStore, root: Path, jobs: int, progress: Progress 
             digest, size = store.put_stream(source, sent=count.add)
         return ManifestEntry(digest, size, file.name)
 
-    entries = in_parallel(put, files, jobs)
+    entries = in_parallel(put, files, jobs, count)
     if list_folder(root) != files:
         raise Conflict(
             f"the folder {root} changed while it was being read; nothing was recorded",
@@ -392,17 +404,54 @@ def _chunks(reader: BinaryIO, count: Tally) -> Iterator[memoryview]:
             buffer, other = other, buffer
 
 
-def in_parallel(work: Callable[[_Item], _Result], items: Iterable[_Item], jobs: int) -> list[_Result]:
-    """The results of *work* on each of *items*, *jobs* at a time; the first error ends it."""
+class _Working:
+    """How many threads are at work.
+
+    A signal may interrupt the pool as it starts a thread, which the pool then does not wait for.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._count = 0
+        self._ended = False
+
+    def __enter__(self) -> None:
+        with self._changed:
+            if self._ended:
+                raise _Stopped
+            self._count += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._changed:
+            self._count -= 1
+            self._changed.notify_all()
+
+    def end(self) -> None:
+        """Let no thread begin any more, and wait for those that are at work."""
+        with self._changed:
+            self._ended = True
+            self._changed.wait_for(lambda: self._count == 0)
+
+
+def in_parallel(
+    work: Callable[[_Item], _Result], items: Iterable[_Item], jobs: int, count: Tally | None = None
+) -> list[_Result]:
+    """The results of *work* on each of *items*, *jobs* at a time; the first error ends it, and stops *count*."""
     from collections import deque
     from concurrent.futures import ThreadPoolExecutor
 
     results: list[_Result] = []
     waiting: deque[Future[_Result]] = deque()
+    working = _Working()
+
+    def tracked(item: _Item) -> _Result:
+        with working:
+            return work(item)
+
     with ThreadPoolExecutor(max(jobs, 1)) as pool:
         try:
             for item in items:
-                waiting.append(pool.submit(work, item))
+                waiting.append(pool.submit(tracked, item))
                 if len(waiting) > 4 * jobs:  # so that a folder of a million files is not a million futures
                     results.append(waiting.popleft().result())
             while waiting:
@@ -410,6 +459,9 @@ def in_parallel(work: Callable[[_Item], _Result], items: Iterable[_Item], jobs: 
         except BaseException:
             for future in waiting:
                 future.cancel()
+            if count is not None:
+                count.stop()
+            working.end()
             raise
     return results
 

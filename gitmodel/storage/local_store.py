@@ -14,6 +14,7 @@ import os
 import re
 import shlex
 import stat
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import partial
@@ -28,6 +29,7 @@ from gitmodel.storage.stores import Leftover, Sent, StoredObject, where_else, wr
 _SHARD = re.compile(r"[0-9a-f]{2}")
 _REST = re.compile(r"[0-9a-f]{62}")
 _TEMPORARY = re.compile(r"[0-9]+-[0-9a-f]{32}")
+_LEFT_FOR_GOOD = 3600.0  # seconds without a lock and a write; a copy for the cache is written without a lock
 
 
 class LocalStore:
@@ -44,6 +46,7 @@ class LocalStore:
         self.synced = synced
         self._objects = self.root / "sha256"
         self._temporary = self.root / "tmp"
+        self._swept = False
         self._shards = str(self._objects)  # to put paths together out of parts takes longer than to look for a file
 
     def __repr__(self) -> str:
@@ -221,6 +224,7 @@ class LocalStore:
                 return os.open(temporary, flags, 0o600), temporary
 
     def _begin(self) -> tuple[int, Path]:
+        self._sweep()
         while True:
             descriptor, temporary = self._open_temporary()
             with _reaching(temporary):
@@ -231,6 +235,16 @@ class LocalStore:
                 if os.fstat(descriptor).st_nlink:
                     return descriptor, temporary
                 os.close(descriptor)  # swept between its making and its lock
+
+    def _sweep(self) -> None:
+        """Remove, once in this process, the files that processes that were killed left over an hour ago."""
+        if self._swept:
+            return
+        self._swept = True
+        with suppress(OSError, GitModelError):
+            for path, state in self._dead():
+                if time.time() - state.st_mtime > _LEFT_FOR_GOOD:
+                    os.unlink(path)
 
     def _place(self, temporary: Path, path: Path) -> None:
         with _reaching(path):

@@ -1,0 +1,189 @@
+"""A process that is told to end removes its temporary files, whatever it was doing."""
+
+import http.server
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from gitmodel import Client
+from gitmodel.storage.local_store import LocalStore
+
+SLOW = r"""
+import os
+import sys
+import threading
+from gitmodel.cli import main
+from gitmodel.storage import artifacts, local_store
+
+def slowly(source, count=None):
+    '''Bytes that never end, of a source that is told to have been reached.'''
+    os.write(1, b"reading\n")
+    yield memoryview(b"x")
+    while True:
+        threading.Event().wait(0.01)
+        if count is not None:
+            count.add(1)
+        else:
+            yield memoryview(b"x")
+
+if "get" in sys.argv:
+    artifacts._chunks = slowly
+else:
+    local_store.chunks = slowly
+main("git model")
+"""
+
+
+@pytest.fixture
+def iris(code_repo, tmp_path, monkeypatch):
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    for name in "abcd":
+        (folder / name).write_bytes(name.encode() * 1000)
+    with Client(code_repo) as client:
+        client.register_model("iris").create_version(model_objects={"weights": folder, "one": folder / "a"})
+    monkeypatch.chdir(code_repo)
+    return code_repo
+
+
+@contextmanager
+def begun(*arguments):
+    """The program with *arguments*, when it reads."""
+    command = [sys.executable, "-c", SLOW, *map(str, arguments)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as running:
+        try:
+            assert running.stdout.readline() == "reading\n"
+            yield running
+        finally:
+            running.kill()
+
+
+def everything(*folders):
+    return {str(path) for folder in folders for path in folder.rglob("*")}
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("what", ["weights", "one"])
+def test_get_that_is_terminated_leaves_nothing(iris, tmp_path, what, number):
+    before = everything(tmp_path, iris)
+    with begun("get", "iris@1", what, "-o", tmp_path / "got") as running:
+        assert everything(tmp_path, iris) > before
+        running.send_signal(number)
+        assert running.wait(30) == -number
+    assert everything(tmp_path, iris) == before
+
+
+@pytest.mark.parametrize("what", ["weights", "weights/a"])
+def test_an_upload_that_is_terminated_leaves_nothing(iris, tmp_path, what):
+    with begun("version", "create", "iris", "--data", f"x={tmp_path / what}") as running:
+        assert list((iris / ".git/gitmodel/store/tmp").iterdir())
+        running.terminate()
+        assert running.wait(30) == -signal.SIGTERM
+    assert list((iris / ".git/gitmodel/store/tmp").iterdir()) == []
+
+
+def test_a_download_from_a_page_that_stalls_is_terminated(iris, tmp_path):
+    going = threading.Event()
+
+    class Stalling(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", "100000")
+            self.end_headers()
+            self.wfile.write(bytes(70_000))
+            going.set()
+            ended.wait(30)
+
+        def log_message(self, *arguments):
+            pass
+
+    ended = threading.Event()
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Stalling) as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        with Client(iris) as client:
+            from gitmodel.domain.records import ArtifactLink
+            from gitmodel.domain.references import VersionRef
+            from gitmodel.registry import artifacts
+
+            url = f"http://127.0.0.1:{server.server_port}/raw"
+            link = ArtifactLink("raw", "data", f"sha256:{'0' * 64}", 100_000, "bytes", uri=url)
+            artifacts.link_artifacts(client.writer, VersionRef.parse("iris@1"), [link])
+        before = everything(tmp_path, iris)
+        command = [sys.executable, "-m", "gitmodel", "get", "iris@1", "raw", "-o", str(tmp_path / "raw")]
+        running = subprocess.Popen(command)
+        assert going.wait(30)
+        running.terminate()
+        assert running.wait(30) == -signal.SIGTERM
+        ended.set()
+        server.shutdown()
+        thread.join()
+    assert everything(tmp_path, iris) == before
+
+
+def test_what_a_killed_get_left_is_removed_by_the_next(iris, tmp_path):
+    with begun("get", "iris@1", "weights", "-o", tmp_path / "got") as running:
+        assert len(list(tmp_path.glob(".gitmodel-*"))) == 1
+        with Client(iris) as client:
+            client.get_version("iris@1").get_artifact("one").download(tmp_path / "one")
+        assert len(list(tmp_path.glob(".gitmodel-*"))) == 1  # of a process that lives
+        running.kill()
+        running.wait(30)
+    with Client(iris) as client:
+        client.get_version("iris@1").get_artifact("one").download(tmp_path / "one")
+    assert list(tmp_path.glob(".gitmodel-*")) == []
+
+
+def test_what_a_killed_upload_left_is_removed_by_a_later_one(iris, tmp_path):
+    temporary = iris / ".git/gitmodel/store/tmp"
+    with begun("version", "create", "iris", "--data", f"x={tmp_path / 'weights/a'}") as running:
+        (living,) = temporary.iterdir()
+        old = time.time() - 7200
+        os.utime(living, (old, old))
+        with (tmp_path / "weights/b").open("rb") as source:
+            LocalStore(temporary.parent).put_stream(source)
+        assert living.exists()
+        running.kill()
+        running.wait(30)
+        os.utime(living, (old, old))
+    with (tmp_path / "weights/b").open("rb") as source:
+        LocalStore(temporary.parent).put_stream(source)
+    assert list(temporary.iterdir()) == []
+
+
+def test_a_run_that_is_terminated_is_cancelled_and_leaves_nothing(iris, tmp_path):
+    script = tmp_path / "train.py"
+    script.write_text(
+        "import threading\nfrom gitmodel import pipeline, step\n\n"
+        "@step\ndef fit() -> int:\n    print('fitting', flush=True)\n    threading.Event().wait()\n    return 1\n\n"
+        "@pipeline\ndef train():\n    fit()\n\n"
+        "if __name__ == '__main__':\n    train()\n"
+    )
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    environ = {**os.environ, "TMPDIR": str(scratch)}
+    command = [sys.executable, str(script)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environ) as running:
+        assert running.stdout.readline() == "fitting\n"
+        running.terminate()
+        assert running.wait(60) == -signal.SIGTERM
+    assert list(scratch.iterdir()) == []
+    with Client(iris) as client:
+        assert [run.status for run in client.list_runs()] == ["cancelled"]
+
+
+def test_a_signal_that_the_program_was_told_to_ignore_stays_ignored(iris, tmp_path):
+    signal_was = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        with begun("get", "iris@1", "one", "-o", tmp_path / "got") as running:
+            running.send_signal(signal.SIGHUP)
+            with pytest.raises(subprocess.TimeoutExpired):
+                running.wait(0.3)
+    finally:
+        signal.signal(signal.SIGHUP, signal_was)
