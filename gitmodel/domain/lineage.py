@@ -202,20 +202,25 @@ class _Walk(ABC):
 class _Up(_Walk):
     way = UP
 
+    def __init__(self, known: Known, nodes: dict[str, Node], depth: int | None) -> None:
+        super().__init__(known, nodes, depth)
+        # The runs that made an artifact of a version, as the version says: other runs may have made the same bytes.
+        self._makers: dict[str, list[RunRecord]] = {}
+
     def at_version(self, id: str, runs: int, *, is_root: bool) -> None:
         record = self.known.version(id)
         if record is None:
             return
-        made: set[str] = set()
         for name in record.runs:
             run = self.known.run(name)
-            if run is None or made_version(run, record):
-                links = _links_of(run, record) if run else []
-                made.update(links)
-                self.step(id, [Edge(name, id, label) for label in links or [""]], RUN, runs + 1)
+            if run is None or (made_version(run, record) and not _links_of(run, record)):
+                self.step(id, [Edge(name, id)], RUN, runs + 1)
+                continue
+            digests = given(run)
+            for digest in dict.fromkeys(link.digest for link in record.artifacts if link.digest in digests):
+                self._makers.setdefault(digest, []).append(run)
         for link in record.artifacts:
-            if link.name not in made:
-                self.step(id, [Edge(link.digest, id, link.name)], ARTIFACT, runs)
+            self.step(id, [Edge(link.digest, id, link.name)], ARTIFACT, runs)
 
     def at_run(self, id: str, runs: int) -> None:
         run = self.known.run(id)
@@ -223,7 +228,7 @@ class _Up(_Walk):
             self.step(id, [Edge(digest, id, label) for label in labels], ARTIFACT, runs)
 
     def at_artifact(self, id: str, runs: int) -> None:
-        for run in makers(id, self.known.runs_with(id)):
+        for run in self._makers.get(id) or makers(id, self.known.runs_with(id)):
             self.step(id, [Edge(run.id, id, label) for label in given(run)[id]], RUN, runs + 1)
 
 

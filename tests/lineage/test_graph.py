@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 
 import pytest
 from transcripts import ask, check_transcript
@@ -39,10 +40,39 @@ def test_a_version_leads_to_its_runs_their_inputs_and_the_runs_that_made_those(p
     found = past.lineage("iris@production", down=False)
     kinds = [(node.kind, node.id.split("Z-")[-1]) for node in found.nodes]
     assert kinds[0] == ("version", "iris@19")
-    assert [kind for kind, _ in kinds] == ["version", "run", "artifact", "run", "run"]
-    assert found.nodes[2].facts["versions"] == ["measurements@3:readings", "measurements@10:readings"]
+    assert [kind for kind, _ in kinds] == ["version", "artifact", "artifact", "run", "artifact", "run", "run"]
+    assert found.nodes[4].facts["versions"] == ["measurements@3:readings", "measurements@10:readings"]
     assert {node.facts["pipeline"] for node in found.nodes if node.kind == "run"} == {"train", "collect"}
     assert found.down is None
+
+
+def test_the_picture_goes_from_data_over_the_run_and_the_artifact_to_the_version(past):
+    found = past.lineage("petals@9", down=False, depth=1)
+    kinds = {node.id: node.kind for node in found.nodes}
+    assert [(kinds[edge.source], kinds[edge.target]) for edge in found.edges] == [
+        ("artifact", "version"),
+        ("run", "artifact"),
+        ("artifact", "run"),
+    ]
+    data, made = found.edges[2].source, found.edges[0].source
+    assert (found.edges[1].target, found.edges[2].target) == (made, found.edges[1].source)
+    below = past.lineage(data, up=False, depth=1)
+    assert set(found.edges) <= set(below.edges)
+
+
+def test_a_run_that_made_no_artifact_leads_to_its_version_directly(client):
+    write_runs(client, ("measure", {"x": A}, {}))
+    id = "20261101T000000Z-measure-0000"
+    iris = client.register_model("iris").create_version(metadata={"auc": 1.0})
+
+    def change(snapshot):
+        path = paths.version_file("iris", 1)
+        record = replace(snapshot.version("iris", 1), runs=(id,))
+        return Change(None, "Name the run", files={path: codec.encode(records.VERSION, record)})
+
+    client.repository.transact(change)
+    found = client.lineage(iris.reference, down=False)
+    assert [(edge.source, edge.target) for edge in found.edges] == [(id, "iris@1"), (A, id)]
 
 
 def test_the_same_bytes_lead_across_models_pipelines_and_time(past):
@@ -59,18 +89,23 @@ def test_the_same_bytes_lead_across_models_pipelines_and_time(past):
 
 def test_depth_ends_the_walk_and_says_so(past):
     found = past.lineage("iris@production", down=False, depth=1)
-    assert [node.kind for node in found.nodes] == ["version", "run", "artifact"]
-    assert [set(node.more) for node in found.nodes] == [set(), set(), {"up"}]
+    assert [node.kind for node in found.nodes] == ["version", "artifact", "artifact", "run", "artifact"]
+    assert [set(node.more) for node in found.nodes] == [set(), set(), set(), set(), {"up"}]
     none = past.lineage("iris@production", down=False, depth=0)
-    assert [(node.id, set(node.more)) for node in none.nodes] == [("iris@19", {"up"})]
+    assert [(node.kind, set(node.more)) for node in none.nodes] == [
+        ("version", set()),
+        ("artifact", {"up"}),
+        ("artifact", {"up"}),
+    ]
 
 
 def test_only_the_direction_that_ended_says_that_there_is_more(story, capsys):
-    """Above the version there are runs; what it went into is all there."""
+    """Above the artifacts of the version there are runs; what they went into is all there."""
     _, out, err = ask(capsys, "lineage", "iris@production", "--depth", "0")
     lines = out.splitlines()
-    assert lines[1] == "iris@19  production  ..."
-    assert lines[lines.index("went into:") + 1] == "iris@19  production"
+    assert lines[1] == "iris@19  production"
+    assert lines[2].endswith("...")
+    assert not any(line.endswith("...") for line in lines[lines.index("went into:") :])
     assert err == "there is more behind what ends in ...; --depth 0 ends there\n"
 
 
@@ -130,10 +165,13 @@ def test_the_tree_tells_both_ways(story, capsys):
         """
         $ git model lineage petals@9 --up --depth 1
         petals@9  production
-        └─ classifier: run 20261009T100000Z-petals-0053  succeeded  code CODE
-           └─ fit.readings: DATA  data  measurements@2:readings, measurements@9:readings  ...
+        └─ classifier: MADE  data  petals@9:classifier
+           └─ fit.classifier: run 20261009T100000Z-petals-0053  succeeded  code CODE
+              └─ fit.readings: DATA  data  measurements@2:readings, measurements@9:readings  ...
         ! there is more behind what ends in ...; --depth 1 ends there
-        """.replace("CODE", code_of("petals@9")).replace("DATA", digest_of("measurements@2")),
+        """.replace("CODE", code_of("petals@9"))
+        .replace("DATA", digest_of("measurements@2"))
+        .replace("MADE", digest_of("petals@9")),
     )
     code, out, err = ask(capsys, "lineage", "petals@9")
     assert (code, err) == (0, "")
@@ -141,7 +179,7 @@ def test_the_tree_tells_both_ways(story, capsys):
     assert "\nwent into:\npetals@9  production\n└─ classifier: sha256:" in out
     assert out.endswith("\nin use: petals@9 production\n"), out
     code, out, _ = ask(capsys, "lineage", "petals@9", "-q")
-    assert out.splitlines()[:2] == ["petals@9", "20261009T100000Z-petals-0053"]
+    assert [out.splitlines()[at] for at in (0, 2)] == ["petals@9", "20261009T100000Z-petals-0053"]
 
 
 def code_of(reference):
@@ -166,8 +204,10 @@ def test_json_has_every_node_and_edge(story, capsys):
 
 def test_mermaid_and_dot_name_every_node(story, capsys):
     _, out, _ = ask(capsys, "lineage", "iris@production", "--up", "--format", "mermaid")
-    assert out.startswith('flowchart TD\n    n0[["iris@19  production"]]\n    n1(["run 20261010T100000Z-train-005b')
+    assert out.startswith('flowchart TD\n    n0[["iris@19  production"]]\n    n1["sha256:')
+    assert '    n3(["run 20261010T100000Z-train-005b' in out
     assert '    n1 -->|"classifier"| n0\n' in out
+    assert '    n3 -->|"fit.classifier"| n1\n' in out
     _, out, _ = ask(capsys, "lineage", "iris@production", "--up", "--format", "dot")
     assert out.startswith('digraph lineage {\n    "iris@19" [label="iris@19  production", shape=box3d];\n')
     if shutil.which("dot"):
@@ -243,8 +283,6 @@ def test_a_record_that_cannot_be_read_is_told_and_the_rest_goes_on(client, capsy
 
 
 def test_a_long_run_whose_steps_are_in_the_store_is_followed_or_named(client, capsys):
-    from dataclasses import replace
-
     from gitmodel.registry.runs import fitting
 
     now = client.writer.moment()

@@ -106,7 +106,9 @@ def test_what_the_run_of_a_version_took(story, git, capsys):
     record = git(story, "show", f"gitmodel:runs/{day[:4]}/{day[4:6]}/{day[6:]}/{run['id']}.toml")
     made = set(re.findall(r"sha256:[0-9a-f]{64}", "".join(re.findall(r"\[steps\.outputs\]\n([^\[]*)", record))))
     took = set(re.findall(r"sha256:[0-9a-f]{64}", "".join(re.findall(r"\[steps\.inputs\]\n([^\[]*)", record)))) - made
-    assert {node["id"] for node in found["nodes"] if node["kind"] == "artifact"} == took
+    into_run = {edge["source"] for edge in found["edges"] if edge["target"] == run["id"]}
+    assert into_run == took
+    assert {edge["target"] for edge in found["edges"] if edge["source"] == run["id"]} <= made
     assert f'commit = "{run["code"]["commit"]}"' in record
 
 
