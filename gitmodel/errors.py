@@ -66,6 +66,14 @@ class Unsigned(Refused):
     """What must be signed cannot be, or not by who works here; nothing was changed."""
 
 
+class ForeignTag(Refused):
+    """A tag that this registry did not make is where one of its own belongs: that of the stage or alias *place*."""
+
+    def __init__(self, place: str, message: str, *, hint: str = "") -> None:
+        super().__init__(message, hint=hint)
+        self.place = place
+
+
 class Unreachable(GitModelError):
     """The artifact store or the remote cannot be reached, read or written."""
 

@@ -436,6 +436,13 @@ class Snapshot:
         return f"{question}there is {', '.join(held)}; see `git model show {model}`"
 
 
+def holds_registry(files: Files) -> bool:
+    """Whether *files* are those of a registry, even a damaged one: gitmodel.toml or the record of a model is there."""
+    if paths.REGISTRY in files.names(""):
+        return True
+    return any("model.toml" in files.names(paths.model_folder(name)) for name in files.names(paths.MODELS))
+
+
 def near(word: str, among: Iterable[str]) -> list[str]:
     """The words among which *word* was probably meant, best first.
 

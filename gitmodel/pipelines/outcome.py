@@ -20,7 +20,7 @@ from gitmodel.domain.refs import StageRef
 from gitmodel.domain.runs import plan_run
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.domain.stage_changes import refuse_emptied
-from gitmodel.errors import Conflict, Refused, Unsigned, UsageError
+from gitmodel.errors import Conflict, ForeignTag, Refused, Unsigned, UsageError
 from gitmodel.pipelines.caching import is_there
 from gitmodel.pipelines.pinning import Target
 from gitmodel.pipelines.worker import Result
@@ -30,6 +30,8 @@ from gitmodel.registry.writer import Batch
 from gitmodel.storage.stores import ArtifactStore
 
 log = logging.getLogger("gitmodel.pipelines")
+
+_NOTHING: Mapping[str, str] = {}
 
 
 class _Taken(Conflict):
@@ -70,15 +72,15 @@ def _commit(
     record: RunRecord,
     targets: Mapping[str, Target],
     results: Mapping[str, Result],
-    unsigned: str = "",
+    left_out: Mapping[str, str] = _NOTHING,
 ) -> RunRecord | None:
-    """One try; *unsigned* is why no stage can be changed here."""
+    """One try; *left_out* says why a stage or alias, by name, or every stage ("") cannot be changed here."""
     chosen = {target.reference: target for target in targets.values()}
     rules = client.repository.snapshot().registry().runs or RunRules()
     succeeded = record.status == "succeeded"
     kept = [target for target in chosen.values() if target.reference in record.versions and target.new]
     plans = [plan for result in results.values() for plan in result["plans"]] if succeeded else []
-    plans = [plan for plan in plans if not (unsigned and plan["verb"] == "stage")]
+    plans = [plan for plan in plans if not _is_left_out(plan, left_out)]
     if rules.record == "versioned" and not (record.versions or plans):
         return None
     if succeeded:
@@ -107,13 +109,21 @@ def _commit(
     batch.transact(lambda snapshot: plan_run(snapshot, record))
     try:
         batch.commit()
-    except Unsigned as error:
-        if unsigned:
+    except (Unsigned, ForeignTag) as error:
+        place = error.place if isinstance(error, ForeignTag) else ""
+        more = {**left_out, place: error.message}
+        if not any(_is_left_out(plan, more) for plan in plans):
             raise
-        return _commit(client, record, targets, results, error.message)
-    for message in [*refused, *([unsigned] if unsigned else [])]:
+        return _commit(client, record, targets, results, more)
+    for message in [*refused, *left_out.values()]:
         log.warning("%s; the run is recorded without it", message)
     return record
+
+
+def _is_left_out(plan: Mapping[str, Any], left_out: Mapping[str, str]) -> bool:
+    if plan["verb"] == "stage":
+        return "" in left_out or plan["stage"] in left_out
+    return plan["verb"] == "alias" and plan["alias"] in left_out
 
 
 def _check_cached(store: ArtifactStore, results: Mapping[str, Result]) -> None:

@@ -11,10 +11,12 @@ from gitmodel.domain import stages as planning
 from gitmodel.domain.purging import purge_of
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import TOO_SHALLOW, Snapshot
+from gitmodel.domain.stages import StageState
 from gitmodel.domain.views import usable
-from gitmodel.errors import GitModelError, Invalid, Unreachable
+from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, Unreachable
 from gitmodel.registry import stages
 from gitmodel.storage.checked_out import find_behind
+from gitmodel.storage.foreign_tags import refuse_foreign
 from gitmodel.storage.local_store import LocalStore
 from gitmodel.storage.remotes import blocking_tags, overwriting_refspecs, removal
 from gitmodel.storage.repository import Repository
@@ -131,13 +133,21 @@ def _tags(repository: Repository, snapshot: Snapshot) -> Iterator[Finding]:
                 if state.forged == TOO_SHALLOW:
                     yield Finding("tag", f"{ref.name}: {TOO_SHALLOW}", "run `git fetch --unshallow`")
                 elif state.forged:
-                    yield Finding("tag", f"the tag {ref.name} does not count: {state.forged}", _FIX, True)
+                    yield _forged(repository, snapshot, ref, state)
                 elif state.pending:
                     recorded = state.recorded or "nothing"
                     message = f"{ref.name} is at {state.in_force or 'nothing'}, and the branch says {recorded}"
                     yield Finding("tag", message, "run `git model apply`", True, grave=False)
         except GitModelError as error:
             yield Finding("model", f"{model}: {error.message}", error.hint or "run `git model check`")
+
+
+def _forged(repository: Repository, snapshot: Snapshot, ref: StageRef, state: StageState) -> Finding:
+    try:
+        refuse_foreign(repository, snapshot.commit, ref, repairs=state.recorded is not None)
+    except Refused as error:
+        return Finding("foreign tag", error.message, error.hint)
+    return Finding("tag", f"the tag {ref.name} does not count: {state.forged}", _FIX, True)
 
 
 def _artifacts(snapshot: Snapshot, store: ArtifactStore | None) -> Iterator[Finding]:
@@ -180,7 +190,10 @@ def _leftovers(repository: Repository, store: ArtifactStore | None) -> Iterator[
 
 def _used_up(repository: Repository) -> list[tuple[str, int]]:
     """Reservations of numbers that the branch has reached: below them nothing can be given out twice."""
-    snapshot = repository.snapshot()
+    try:
+        snapshot = repository.snapshot()
+    except NotFound:  # that no registry is there is said elsewhere
+        return []
     return [
         (model, number)
         for model, number, _ in repository.reservations()

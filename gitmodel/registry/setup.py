@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -49,7 +50,7 @@ def begin(repository: Repository, *, store: str = "", new: bool = False) -> Begi
         _make_store(store)
         if not is_local(store):
             trust(repository, store)
-    known = repository.tip()
+    known = repository.writable_tip()
     if repository.reader.resolve(repository.branch) is not None:
         return Beginning(_record_store(repository, store))
     tracking = repository.tracking_branch()
@@ -74,7 +75,9 @@ def settings(
 
     *folder* and *repo* are what the client was opened with.
     """
-    recorded = repository.head().registry().store
+    recorded = None
+    with suppress(NotFound):  # another branch may have to be set first
+        recorded = repository.head().registry().store
     store, says = _first(
         (environ.get("GITMODEL_STORE"), "GITMODEL_STORE"),
         (repository.config.get("gitmodel.store"), "git config gitmodel.store"),

@@ -121,6 +121,8 @@ def _fetch(repository: Repository, remote: str) -> RemoteState:
     )  # fmt: skip
     repository.reader.close()
     tip = _id(repository, incoming) if there else ""
+    if tip:
+        repository.require_registry(repository.files(tip), Refused, f" of {remote}")
     return RemoteState(remote, tip, remote_tags(repository, remote), last.tip, last.tags)
 
 

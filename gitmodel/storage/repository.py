@@ -16,10 +16,11 @@ from gitmodel.domain.overlay import Overlay
 from gitmodel.domain.records import RegistryRecord
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.refs import REMOTES, RESERVED, STAGE_TAGS, StageRef, reserved_ref
-from gitmodel.domain.snapshot import Change, NoTags, Snapshot, place_at
+from gitmodel.domain.snapshot import Change, Files, NoTags, Snapshot, holds_registry, place_at
 from gitmodel.domain.stage_changes import check_stage_changes
 from gitmodel.domain.stages import leftovers
-from gitmodel.errors import Conflict, GitModelError, Invalid, Refused, Unreachable, Unsigned
+from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable
+from gitmodel.storage.foreign_tags import refuse_foreign, refuse_second_registry
 from gitmodel.storage.git import (
     FETCH,
     ZERO,
@@ -33,7 +34,7 @@ from gitmodel.storage.git import (
 )
 from gitmodel.storage.identity import Identity
 from gitmodel.storage.notes import Notes
-from gitmodel.storage.objects import LooseObjects, NewObject, format_commit, format_pack, parse_commit
+from gitmodel.storage.objects import LooseObjects, NewObject, format_commit, format_pack, parse_commit, parse_tag
 from gitmodel.storage.sealing import Sealing
 from gitmodel.storage.stage_tags import StageTags
 from gitmodel.storage.trees import CommitFiles, Trees, changed_tree
@@ -79,6 +80,7 @@ class Repository:
         self.identity = Identity(git)
         self.sealing = Sealing(git, config, self.reader, self.tags, self.identity, branch)
         self._checked = False
+        self._known_registry = ""
 
     @cached_property
     def writers(self) -> Writers:
@@ -98,7 +100,17 @@ class Repository:
         self.objects.close()
 
     def tip(self) -> str:
-        """The commit that reads start from: the local branch, else a remote's copy of it, else "" (no registry)."""
+        """The commit that reads start from: the local branch, else a remote's copy of it, else "" (no registry).
+
+        Raises NotFound for a branch that holds no registry.
+        """
+        return self._registry_at(self._find_tip(), NotFound)
+
+    def writable_tip(self) -> str:
+        """The same for writes. Raises Refused for a branch that holds no registry."""
+        return self._registry_at(self._find_tip(), Refused)
+
+    def _find_tip(self) -> str:
         found = self.reader.resolve(self.branch)
         if found is None:
             tracking = self.tracking_branch()
@@ -111,6 +123,23 @@ class Repository:
         if found is not None and found.type != "commit":
             raise Invalid(f"{self.branch} is not a commit", hint="run `git fsck`")
         return found.id if found else ""
+
+    def _registry_at(self, commit: str, error: type[GitModelError]) -> str:
+        """*commit* ("": none), if it holds a registry. Raises *error* otherwise."""
+        if commit and commit != self._known_registry:
+            with suppress(Invalid):  # what is damaged is said by who reads it
+                self.require_registry(self.files(commit), error)
+            self._known_registry = commit
+        return commit
+
+    def require_registry(self, files: Files, error: type[GitModelError], where: str = "") -> None:
+        """Raise *error* if the *files* of the metadata branch are no registry's; *where* says whose branch it is."""
+        if not holds_registry(files):
+            name = self.branch.removeprefix("refs/heads/")
+            raise error(
+                f"the branch {name}{where} holds no registry: it has no {paths.REGISTRY}",
+                hint="name another branch for the registry with `git config gitmodel.branch NAME` or GITMODEL_BRANCH",
+            )
 
     def tracking_branch(self) -> str | None:
         """A remote's copy of the metadata branch, as `git clone` leaves it; `origin` first."""
@@ -227,8 +256,9 @@ class Repository:
 
     def begin(self, registry: RegistryRecord) -> bool:
         """Make the branch's first commit, if it has none and no remote has one. Returns whether it was made."""
-        if self.tip():
+        if self.writable_tip():
             return False
+        refuse_second_registry(self, "")
         first, new = self._first_commit(registry)
         try:
             self.move([_move(self.branch, first.id, "")], f"gitmodel: {_BEGIN}", [*new, first])
@@ -313,11 +343,17 @@ class Repository:
                 old = self.tags.id(ref)
                 wanted = self._recorded_at(snapshot, ref)
                 if wanted is None and old:
+                    try:
+                        refuse_foreign(self, snapshot.commit, ref, repairs=False)
+                    except Refused as error:
+                        refused.append((ref, f"{error.message}; {error.hint}"))
+                        continue
                     drops.append((ref, old))
                 elif wanted is not None and not self.tags.agrees(ref, old, wanted):
                     try:
+                        refuse_foreign(self, snapshot.commit, ref, repairs=True)
                         wanted = self.sealing.tag(ref, wanted)
-                    except Unsigned as error:
+                    except Refused as error:
                         refused.append((ref, error.message))
                         continue
                     new.append(wanted)
@@ -392,9 +428,9 @@ class Repository:
 
     def _latest(self) -> str:
         """The commit that writes start from, fetched if only a remote has it; "" where no registry has begun."""
-        found = self.tip()
+        found = self.writable_tip()
         if not found and self.git.lines("remote"):
-            found = self.ask_remote()
+            found = self._registry_at(self.ask_remote(), Refused)
         return found
 
     def _hold(self, commit: str) -> str:
@@ -419,7 +455,7 @@ class Repository:
                 refspecs = (f"+{self.branch}:{tracking}", f"+{STAGE_TAGS}*:{STAGE_TAGS}*")
                 quietly = ("--quiet", "--no-prune", "--no-auto-maintenance")
                 self.git.run(*FETCH, *quietly, "--end-of-options", remote, *refspecs)
-                return self.tip()
+                return self._find_tip()
         return ""
 
     def _tries(self) -> Tries:
@@ -453,11 +489,19 @@ class Repository:
         if any(what is not None and what.kind == "model" for what in map(paths.parse_path, change.files)):
             moves += self.reservations_carried(replace(snapshot, files=Overlay(snapshot.files, change.files)))
         drops: list[tuple[StageRef, str]] = []
+        moves_tag = False
         for ref, wanted in self._follow(snapshot, change, made):
             tag = self.tags.id(ref)
             if wanted is None and tag:
+                refuse_foreign(self, snapshot.commit, ref, repairs=False)
                 drops.append((ref, tag))
             elif wanted is not None and not self.tags.agrees(ref, tag, wanted, made):
+                if tag:
+                    repairs = made is None or parse_tag("", wanted.data).target != made.id
+                    refuse_foreign(self, snapshot.commit, ref, repairs=repairs)
+                elif not moves_tag:
+                    refuse_second_registry(self, snapshot.commit, ref.stage)
+                moves_tag = True
                 wanted = self.sealing.tag(ref, wanted, made)
                 new.append(wanted)
                 moves.append(_move(ref.full, wanted.id, tag))
@@ -477,6 +521,7 @@ class Repository:
         """The commit that a change of *snapshot* is made on, its tree, and what to write for it if it begins."""
         if snapshot.commit:
             return snapshot.commit, self.tags.commit(snapshot.commit).tree, []
+        refuse_second_registry(self, "")
         first, new = self._first_commit(RegistryRecord())
         return first.id, parse_commit(first.id, first.data).tree, [*new, first]
 

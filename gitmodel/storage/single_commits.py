@@ -10,6 +10,7 @@ from gitmodel.domain.names import fault_in
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot, StageTag
+from gitmodel.errors import NotFound
 from gitmodel.storage import remotes
 from gitmodel.storage.git import FETCH, is_id
 from gitmodel.storage.promised import PromisedFiles, PromisedTrees
@@ -75,7 +76,10 @@ class SingleCommits:
             at = self._find(HEAD, self._whole.branch, "--heads", "the branch")
             found = at.reader.resolve(self._whole.branch) if at else None
             commit = found.id if found else ""
-            self._tip = Snapshot(commit, files_of(at or self._whole, commit), FrozenTags(), lambda _, __: False)
+            files = files_of(at or self._whole, commit)
+            if commit:
+                self._whole.require_registry(files, NotFound)
+            self._tip = Snapshot(commit, files, FrozenTags(), lambda _, __: False)
         return self._tip
 
     def _read(self, at: Repository, ref: StageRef) -> Snapshot | None:

@@ -109,6 +109,13 @@ class StageTags:
                 return StageTag(ref, found.id, target, record)
         return StageTag(ref, found.id, target, None, f"its commit {target[:10]} has no {ref.stage} of {ref.model}")
 
+    def is_of_registry(self, ref: StageRef, found: GitObject) -> bool:
+        """Whether the tag object *found* under *ref* points at a commit that has this stage, on whatever branch."""
+        try:
+            return self.judge_alone(ref, found).record is not None
+        except Invalid:
+            return False
+
     def agrees(self, ref: StageRef, old: str, wanted: NewObject, new: NewObject | None = None) -> bool:
         """Whether the tag *old* ("": none) of *ref* is as good as *wanted*; *new* is a commit that is not written yet.
 

@@ -88,6 +88,10 @@ class UrlRepository(Repository):
         self._refresh()
         return super().tip()
 
+    def writable_tip(self) -> str:
+        self._refresh()
+        return super().writable_tip()
+
     def files(self, commit: str) -> PromisedFiles:
         return files_of(self, commit)
 
@@ -143,7 +147,7 @@ class UrlRepository(Repository):
         self._push(pushed)
 
     def _latest(self) -> str:
-        return self.tip()
+        return self.writable_tip()
 
     def remember_remote(self) -> None:
         """No-op: the refs of the cache are the server's own."""
@@ -169,7 +173,7 @@ class UrlRepository(Repository):
     def _may_answer(self) -> bool:
         """Whether what was last fetched of the whole branch may be given again, and is still there."""
         found = self._cache.fresh(ALL)
-        return found is not None and found.id == super().tip()
+        return found is not None and found.id == self._find_tip()
 
     def _refresh(self) -> None:
         """Have the branch and all stage tags in the cache, as old as they may be."""
@@ -193,7 +197,7 @@ class UrlRepository(Repository):
         self.reader.close()
         self._current = True
         self._commits.renew()
-        tip = super().tip()
+        tip = self._find_tip()
         if tip and (before is None or tip != before.id):
             self._prefetch(before.id if before else "", tip)
         self._cache.note_asked(ALL, tip)
@@ -309,7 +313,7 @@ class UrlRepository(Repository):
             ) from None
         wanted = moves.get(self.branch)
         if wanted is not None:
-            return self.tags.is_on_chain(super().tip(), wanted[0])
+            return self.tags.is_on_chain(self._find_tip(), wanted[0])
         return all(id_of(self, ref) == new for ref, (new, _) in moves.items())
 
     # The cache

@@ -134,7 +134,7 @@ def push(
     If the remote was changed meanwhile, its changes are pulled, ours replayed, and the push tried again, for *timeout*
     seconds. Raises Unreachable for artifacts that others could not reach, Refused if a rule of the host forbids it.
     """
-    done = Pushed(remote, repository.tip())
+    done = Pushed(remote, repository.writable_tip())
     with telling_left_out(done.pulled):
         _push(repository, remote, uploads, done, clock() + timeout, clock)
     return done

@@ -1,0 +1,107 @@
+"""Tags below `refs/tags/model/` that this registry did not make: those of a registry on another branch, and others."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gitmodel.domain.refs import PROPOSALS, StageRef
+from gitmodel.domain.snapshot import TOO_SHALLOW
+from gitmodel.errors import ForeignTag
+from gitmodel.storage.git import GitObject
+from gitmodel.storage.stage_tags import target_of
+
+if TYPE_CHECKING:
+    from gitmodel.storage.repository import Repository
+
+
+def refuse_foreign(repository: Repository, tip: str, ref: StageRef, *, repairs: bool) -> None:
+    """Refuse to replace or remove the tag of *ref* if the branch at *tip* ("": no registry) never made it.
+
+    *repairs* says that the tag is set to what the branch records already: that replaces any tag but one of another
+    registry. Raises ForeignTag.
+    """
+    found = repository.tags.read(ref)
+    if found is None or _is_ours(repository, tip, ref, found):
+        return
+    other = _other_registry(repository, ref, found)
+    if other is not None:
+        raise _second(repository, ref, other)
+    if not repairs:
+        target, fault = target_of(ref, found)
+        raise ForeignTag(
+            ref.stage,
+            f"the tag {ref.name} is not a stage tag of this registry: "
+            f"{fault or f'its commit {target[:10]} is not on {_short(repository.branch)}'}",
+            hint=f"if nobody needs it, delete it with `git tag -d {ref.name}`, and where it was pushed with "
+            f"`git push REMOTE :{ref.full}`; if the stage is recorded, `git model doctor --fix` sets it again",
+        )
+
+
+def refuse_second_registry(repository: Repository, tip: str, place: str = "") -> None:
+    """Refuse to set the first tag of *place* on the branch at *tip* ("": no registry) beside those of another registry.
+
+    Stage tags do not name their branch. As every first tag is checked, one that is this registry's shows that all are.
+    Raises ForeignTag.
+    """
+    for ref in repository.tags.all():
+        found = repository.tags.read(ref)
+        if found is None:
+            continue
+        if tip and _is_ours(repository, tip, ref, found):
+            return
+        other = _other_registry(repository, ref, found)
+        if other is not None or (not tip and repository.tags.is_of_registry(ref, found)):
+            raise _second(repository, ref, other or "", place)
+
+
+def _is_ours(repository: Repository, tip: str, ref: StageRef, found: GitObject) -> bool:
+    """Whether the branch at *tip* made the tag *found*, as far as this clone can tell."""
+    if not tip:
+        return False
+    judged = repository.tags.judge(ref, found, tip)
+    if not judged.forged or judged.forged == TOO_SHALLOW:
+        return True
+    target, fault = target_of(ref, found)
+    return not fault and repository.tags.is_on_chain(tip, target)
+
+
+def _other_registry(repository: Repository, ref: StageRef, found: GitObject) -> str | None:
+    """The branch of another registry that made the tag *found*, None if no other did.
+
+    By URL it is "": branch and tags were fetched together, and no other branch is at hand.
+    """
+    if not repository.tags.is_of_registry(ref, found):
+        return None
+    if repository.url:
+        return ""
+    name = _short(repository.branch)
+    branches = repository.git.lines(
+        "for-each-ref", f"--contains={target_of(ref, found)[0]}", "--format=%(refname)", "refs/heads/", "refs/remotes/",
+        answers=(0, 129),
+    )  # fmt: skip
+    # A remote's copy of our own branch may be ahead of it, and a proposal is made on it.
+    others = (
+        branch
+        for branch in branches
+        if branch != repository.branch
+        and not (branch.startswith("refs/remotes/") and branch.split("/", 3)[-1] in (name, "HEAD"))
+        and not branch.startswith(PROPOSALS)
+        and not branch.split("/", 3)[-1].startswith("propose/")
+    )
+    return next((_short(branch) for branch in others), None)
+
+
+def _second(repository: Repository, ref: StageRef, other: str, place: str = "") -> ForeignTag:
+    where = f"on the branch {other}" if other else f"that is not on {_short(repository.branch)}"
+    use = f"use that one with `GITMODEL_BRANCH={other.removeprefix('origin/')}`, or " if other else ""
+    return ForeignTag(
+        place or ref.stage,
+        f"the tag {ref.name} belongs to a registry {where}, and two registries in one repository would share "
+        "stage tags",
+        hint=f"{use}keep the second registry in a repository of its own"
+        + ("" if other else f"; if the other registry is gone, delete its tags: `git tag -d {ref.name}`"),
+    )
+
+
+def _short(branch: str) -> str:
+    return branch.removeprefix("refs/heads/").removeprefix("refs/remotes/")

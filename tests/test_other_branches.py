@@ -1,0 +1,286 @@
+"""Branches and tags that are not this registry's: code on the metadata branch, foreign tags, a second registry."""
+
+import shlex
+
+import pytest
+from transcripts import ask
+
+from gitmodel import Client, GitModelError, NotFound, Refused
+from gitmodel.registry import doctor
+
+SETTING = "git config gitmodel.branch NAME"
+WRITERS = """\
+register iris
+update iris --title X
+version create iris
+promote iris@1 production
+store add other file:///tmp/other
+apply
+init
+init --store file:///tmp/other
+propose iris@1 production
+"""
+READERS = """\
+list
+show iris
+resolve iris@production
+version list iris
+check
+plan
+log
+history iris
+"""
+
+
+@pytest.fixture
+def repo(code_repo, monkeypatch):
+    """A repository without a registry that is the current folder."""
+    monkeypatch.chdir(code_repo)
+    return code_repo
+
+
+@pytest.fixture
+def code_branch(repo, git):
+    """The same with code on a branch called gitmodel, a folder of models among it."""
+    (repo / "models" / "resnet").mkdir(parents=True)
+    (repo / "models" / "resnet" / "net.py").write_text("layers = 50\n")
+    git(repo, "add", ".")
+    git(repo, "commit", "-q", "-m", "More code")
+    git(repo, "branch", "gitmodel")
+    return repo
+
+
+def promoted(repo):
+    """A registry with iris@1 and iris@2, the first in production."""
+    with Client(repo) as client:
+        iris = client.register_model("iris")
+        iris.create_version().set_stage("production")
+        iris.create_version()
+    return repo
+
+
+class TestCodeOnTheBranch:
+    @pytest.mark.parametrize("command", WRITERS.splitlines())
+    def test_no_command_writes_on_top_of_it(self, code_branch, capsys, git, command):
+        before = git(code_branch, "for-each-ref")
+        code, out, err = ask(capsys, *shlex.split(command))
+        assert (code, out) in ((6, ""), (3, ""))
+        assert "the branch gitmodel holds no registry: it has no gitmodel.toml" in err
+        assert SETTING in err
+        assert git(code_branch, "for-each-ref") == before
+
+    @pytest.mark.parametrize("command", READERS.splitlines())
+    def test_readers_say_so(self, code_branch, capsys, command):
+        code, out, err = ask(capsys, *shlex.split(command))
+        assert (code, out) == (3, "")
+        assert "the branch gitmodel holds no registry" in err
+        assert SETTING in err
+
+    def test_doctor_says_so_and_settings_are_shown_and_another_branch_works(self, code_branch, capsys, git):
+        code, out, err = ask(capsys, "doctor")
+        assert (code, "the branch gitmodel holds no registry" in out + err) == (5, True)
+        assert ask(capsys, "config")[0] == 0
+        assert ask(capsys, "config", "branch", "registry")[0] == 0
+        assert ask(capsys, "register", "iris")[0] == 0
+        assert git(code_branch, "log", "--format=%s", "gitmodel").splitlines() == ["More code", "Begin"]
+
+    def test_a_branch_without_files_is_not_written_to(self, repo, capsys, git):
+        empty = git(repo, "commit-tree", "-m", "Nothing", git(repo, "mktree", input=""))
+        git(repo, "branch", "gitmodel", empty)
+        code, _, err = ask(capsys, "register", "iris")
+        assert (code, SETTING in err, git(repo, "rev-parse", "gitmodel")) == (6, True, empty)
+
+    def test_that_only_a_remote_has_is_not_adopted(self, code_branch, tmp_path, git, monkeypatch, capsys):
+        git(tmp_path, "clone", "-q", str(code_branch), "clone")
+        monkeypatch.chdir(tmp_path / "clone")
+        before = git(tmp_path / "clone", "for-each-ref", "refs/heads")
+        for command in ("register iris", "init", "pull", "push", "list"):
+            code, _, err = ask(capsys, *command.split())
+            assert (code, "holds no registry" in err) == (3 if command == "list" else 6, True)
+            assert git(tmp_path / "clone", "for-each-ref", "refs/heads") == before
+
+    def test_that_the_remote_of_a_registry_has_is_refused(self, code_branch, tmp_path, git, monkeypatch, capsys):
+        git(tmp_path, "init", "-q", "mine")
+        monkeypatch.chdir(tmp_path / "mine")
+        promoted(tmp_path / "mine")
+        git(tmp_path / "mine", "remote", "add", "origin", str(code_branch))
+        before = git(code_branch, "rev-parse", "gitmodel")
+        for command in ("pull", "push", "propose iris@2 production"):
+            code, _, err = ask(capsys, *command.split())
+            assert (code, "the branch gitmodel of origin holds no registry" in err) == (6, True)
+        assert git(code_branch, "rev-parse", "gitmodel") == before
+
+    def test_by_url(self, code_branch, capsys, git, tmp_path):
+        git(tmp_path, "clone", "-q", "--bare", str(code_branch), "bare.git")
+        before = git(tmp_path / "bare.git", "for-each-ref")
+        for command in ("register iris", "init", "apply", "list", "resolve iris@production", "resolve iris@1"):
+            code, _, err = ask(capsys, "--repo", (tmp_path / "bare.git").as_uri(), *command.split())
+            assert (code in (3, 6), "the branch gitmodel holds no registry" in err) == (True, True), command
+        assert git(tmp_path / "bare.git", "for-each-ref") == before
+
+    def test_in_python(self, code_branch, git):
+        before = git(code_branch, "for-each-ref")
+
+        def in_transaction(client):
+            with client.transaction("Begin") as change:
+                change.register_model("iris")
+
+        with Client(code_branch) as client:
+            with pytest.raises(Refused, match="holds no registry"):
+                client.register_model("iris")
+            with pytest.raises(GitModelError, match="holds no registry"):
+                in_transaction(client)
+            with pytest.raises(NotFound, match="holds no registry"):
+                client.list_models()
+        assert git(code_branch, "for-each-ref") == before
+
+
+FOREIGN = {
+    "lightweight": ("tag", "-f", "model/iris/staging", "main"),
+    "annotated": ("tag", "-f", "-a", "-m", "mine", "model/iris/staging", "main"),
+    "of a file": ("tag", "-f", "-a", "-m", "mine", "model/iris/staging", "main:train.py"),
+}
+
+
+class TestForeignTags:
+    @pytest.mark.parametrize("kind", FOREIGN)
+    def test_a_promotion_does_not_replace_it_and_names_it(self, repo, capsys, git, kind):
+        promoted(repo)
+        git(repo, *FOREIGN[kind])
+        before = git(repo, "for-each-ref")
+        for command in ("promote iris@2 staging", "version update iris 2 --stage staging", "demote iris staging"):
+            code, _, err = ask(capsys, *command.split())
+            assert (code, "model/iris/staging" in err) == (6, True), command
+            assert "git tag -d model/iris/staging" in err
+        assert git(repo, "for-each-ref") == before
+        git(repo, "tag", "-d", "model/iris/staging")
+        assert ask(capsys, "promote", "iris@2", "staging")[0] == 0
+
+    def test_a_registered_promotion_is_not_written_over_a_tag_that_somebody_moved(self, repo, capsys, git):
+        promoted(repo)
+        git(repo, "tag", "-f", "model/iris/production", "main")
+        before = git(repo, "for-each-ref")
+        code, _, err = ask(capsys, "promote", "iris@2", "production")
+        assert (code, "model/iris/production" in err, "git model doctor --fix" in err) == (6, True, True)
+        assert git(repo, "for-each-ref") == before
+        assert ask(capsys, "doctor", "--fix")[0] == 0
+        assert ask(capsys, "resolve", "iris@production") == (0, "iris@1\n", "")
+        assert ask(capsys, "promote", "iris@2", "production")[0] == 0
+
+    def test_an_alias_a_rename_and_a_deletion_do_not_replace_it(self, repo, git):
+        promoted(repo)
+        git(repo, "tag", "model/iris/champion", "main")
+        git(repo, "tag", "model/flower/production", "main")
+        before = git(repo, "for-each-ref", "refs/tags", "refs/heads")
+        with Client(repo) as client:
+            for change in (
+                lambda: client.get_version("iris@1").add_alias("champion"),
+                lambda: client.get_model("iris").rename("flower"),
+                lambda: client.delete_model("iris", force=True),
+            ):
+                with pytest.raises(Refused, match="is not a stage tag of this registry"):
+                    change()
+        assert git(repo, "for-each-ref", "refs/tags", "refs/heads") == before
+
+    def test_apply_and_doctor_leave_it_where_it_is(self, repo, capsys, git):
+        promoted(repo)
+        git(repo, "tag", "model/iris/staging", "main")
+        before = git(repo, "for-each-ref")
+        code, out, err = ask(capsys, "apply")
+        assert (code, "model/iris/staging" in out + err) == (6, True)
+        code, out, err = ask(capsys, "doctor", "--fix")
+        assert (code, "git tag -d model/iris/staging" in out + err) == (5, True)
+        assert git(repo, "for-each-ref") == before
+
+    def test_by_url(self, repo, capsys, git, tmp_path):
+        promoted(repo)
+        git(tmp_path, "clone", "-q", "--mirror", str(repo), "bare.git")
+        git(tmp_path / "bare.git", "tag", "model/iris/staging", "main")
+        before = git(tmp_path / "bare.git", "for-each-ref")
+        code, _, err = ask(capsys, "--repo", (tmp_path / "bare.git").as_uri(), "promote", "iris@2", "staging")
+        assert (code, "model/iris/staging" in err) == (6, True)
+        assert git(tmp_path / "bare.git", "for-each-ref") == before
+
+    def test_a_pipeline_run_stops_before_it_replaces_it(self, repo, git):
+        from gitmodel import ModelConfig, get_step_context, pipeline, step
+
+        promoted(repo)
+        git(repo, "tag", "model/iris/staging", "main")
+
+        @step
+        def promote() -> int:
+            get_step_context().model_version.set_stage("staging")
+            return 1
+
+        @pipeline(enable_cache=False, model_config=ModelConfig(name="iris", create_new_model_version=True))
+        def train():
+            promote()
+
+        tag = git(repo, "rev-parse", "model/iris/staging")
+        train()
+        assert git(repo, "rev-parse", "model/iris/staging") == tag
+        with Client(repo) as client:
+            assert client.get_model("iris").get_version().number == 3
+
+
+class TestTwoRegistries:
+    def test_a_second_registry_does_not_begin_beside_stage_tags_of_the_first(self, repo, capsys, git, monkeypatch):
+        promoted(repo)
+        before = git(repo, "for-each-ref")
+        monkeypatch.setenv("GITMODEL_BRANCH", "gitmodel-prod")
+        for command in ("register iris", "init", "init --new", "register other"):
+            code, _, err = ask(capsys, *command.split())
+            assert (code, "model/iris/production belongs to a registry on the branch gitmodel" in err) == (6, True)
+            assert "GITMODEL_BRANCH=gitmodel" in err
+        assert git(repo, "for-each-ref") == before
+
+    @pytest.fixture
+    def both(self, repo, monkeypatch):
+        """Two registries that had begun before one of them put iris@1 into production."""
+        monkeypatch.setenv("GITMODEL_BRANCH", "gitmodel-prod")
+        with Client(repo) as client:
+            for name in ("iris", "rose"):
+                client.register_model(name).create_version()
+        monkeypatch.delenv("GITMODEL_BRANCH")
+        return promoted(repo)
+
+    @pytest.mark.parametrize("model", ["iris", "rose"])
+    def test_the_second_moves_no_stage_tag(self, both, capsys, git, monkeypatch, model):
+        before = git(both, "for-each-ref")
+        monkeypatch.setenv("GITMODEL_BRANCH", "gitmodel-prod")
+        for command in (f"promote {model}@1 production", f"alias set {model}@1 champion"):
+            code, _, err = ask(capsys, *command.split())
+            assert (code, "belongs to a registry on the branch gitmodel" in err) == (6, True), command
+        for command in ("apply", "doctor --fix", "demote iris production", "delete iris --yes --force"):
+            assert ask(capsys, *command.split())[0] != 0
+        monkeypatch.delenv("GITMODEL_BRANCH")
+        assert git(both, "for-each-ref") == before
+        assert ask(capsys, "resolve", "iris@production") == (0, "iris@1\n", "")
+
+    def test_the_first_goes_on(self, both, capsys):
+        assert ask(capsys, "promote", "iris@2", "production")[0] == 0
+        assert ask(capsys, "promote", "iris@1", "staging")[0] == 0
+
+    def test_by_url(self, both, capsys, git, monkeypatch, tmp_path):
+        git(tmp_path, "clone", "-q", "--mirror", str(both), "bare.git")
+        before = git(tmp_path / "bare.git", "for-each-ref")
+        for branch in ("gitmodel-prod", "gitmodel-new"):
+            monkeypatch.setenv("GITMODEL_BRANCH", branch)
+            for command in ("promote rose@1 production", "promote iris@1 production", "init"):
+                ask(capsys, "--repo", (tmp_path / "bare.git").as_uri(), *command.split())
+                assert git(tmp_path / "bare.git", "for-each-ref") == before, command
+
+    def test_a_branch_that_was_kept_aside_is_named(self, repo, git):
+        promoted(repo)
+        git(repo, "branch", "-m", "gitmodel", "gitmodel-old")
+        with Client(repo) as client, pytest.raises(Refused, match="a registry on the branch gitmodel-old"):
+            client.register_model("iris")
+
+    def test_a_rewound_branch_is_still_mended_by_doctor(self, repo, git):
+        promoted(repo)
+        with Client(repo) as client:
+            client.get_version("iris@2").set_stage("production")
+        git(repo, "update-ref", "refs/heads/gitmodel", "gitmodel~1")
+        with Client(repo) as client:
+            doctor.repair(client.repository, None)
+            assert client.get_version("iris@production").number == 1
