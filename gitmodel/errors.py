@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 
 class GitModelError(Exception):
     """Something gitmodel will not or cannot do, in words for its user.
@@ -78,3 +80,17 @@ class Unreachable(GitModelError):
     """The artifact store or the remote cannot be reached, read or written."""
 
     exit_code = 7
+
+
+class GitModelWarning(UserWarning):
+    """Something that its reader should know, and that stops nothing; *hint* is what to do about it."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+def warn(message: str, *, hint: str = "") -> None:
+    """Warn of something that stops nothing: Python's `warnings` in a program, a line on stderr in a command."""
+    warnings.warn(GitModelWarning(message, hint=hint), stacklevel=3)

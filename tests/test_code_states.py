@@ -1,9 +1,17 @@
 """What a version records of its code: nothing makes a changed work tree pass for a clean one, whatever git is told."""
 
+import json
+import shutil
+
 import pytest
+from second_user import User, needs_root, open_folder
 from transcripts import ask
 
-from gitmodel import Client
+from gitmodel import Client, Refused
+
+needs_lfs = pytest.mark.skipif(
+    shutil.which("git-lfs") is None, reason="git-lfs is not installed (on Debian and Ubuntu: apt install git-lfs)"
+)
 
 
 @pytest.fixture
@@ -84,3 +92,201 @@ class TestSha256:
         assert ask(capsys, "run", "flow.py")[0] == 0
         code, out, err = ask(capsys, "reproduce", "demo@1")
         assert (code, "identical bytes" in out) == (0, True), err
+
+
+class TestChangesThatGitIsToldToOverlook:
+    @pytest.fixture
+    def code(self, code_repo, tmp_path, git, monkeypatch):
+        """Code with a submodule that has a submodule."""
+        git(tmp_path, "config", "--global", "protocol.file.allow", "always")
+        for name, inner in (("inner", None), ("library", "inner")):
+            made = tmp_path / name
+            git(tmp_path, "init", "-q", name)
+            (made / "lib.py").write_text("x = 1\n")
+            if inner:
+                git(made, "submodule", "--quiet", "add", str(tmp_path / inner), inner)
+            git(made, "add", ".")
+            git(made, "commit", "-q", "-m", "Begin")
+        git(code_repo, "submodule", "--quiet", "add", str(tmp_path / "library"), "lib")
+        git(code_repo, "submodule", "--quiet", "update", "--init", "--recursive")
+        git(code_repo, "commit", "-q", "-m", "Use a library")
+        monkeypatch.chdir(code_repo)
+        return code_repo
+
+    def dirty(self):
+        with Client() as client:
+            return client.read_code().dirty
+
+    @pytest.mark.parametrize("value", ["all", "dirty", "untracked"])
+    @pytest.mark.parametrize("where", ["config", ".gitmodules", "diff.ignoreSubmodules"])
+    def test_a_submodule(self, code, git, where, value):
+        if where == ".gitmodules":
+            git(code, "config", "-f", ".gitmodules", "submodule.lib.ignore", value)
+            git(code, "commit", "-q", "-am", "Overlook it")
+        else:
+            git(code, "config", where if "." in where else "submodule.lib.ignore", value)
+        assert self.dirty() is False
+        (code / "lib/new.py").write_text("")
+        assert self.dirty() is True
+        (code / "lib/new.py").unlink()
+        (code / "lib/lib.py").write_text("x = 2\n")
+        assert self.dirty() is True
+        git(code / "lib", "commit", "-q", "-am", "Another")
+        assert self.dirty() is True
+        with Client() as client:
+            client.repository.git.run("config", "gitmodel.dirty", "snapshot")
+        with Client() as client:
+            made = client.register_model("iris").create_version().code
+        assert git(code, "ls-tree", made.snapshot, "lib").split()[2] == git(code / "lib", "rev-parse", "HEAD")
+
+    def test_a_submodule_of_a_submodule(self, code, git):
+        git(code / "lib", "config", "submodule.inner.ignore", "all")
+        git(code / "lib/inner", "config", "status.showUntrackedFiles", "no")
+        (code / "lib/inner/new.py").write_text("")
+        assert self.dirty() is True
+        (code / "lib/inner/new.py").unlink()
+        assert self.dirty() is False
+        (code / "lib/inner/lib.py").write_text("x = 2\n")
+        git(code / "lib/inner", "update-index", "--assume-unchanged", "lib.py")
+        assert self.dirty() is True
+
+    def test_new_files(self, code, git):
+        git(code, "config", "status.showUntrackedFiles", "no")
+        assert self.dirty() is False
+        (code / "new.py").write_text("")
+        assert self.dirty() is True
+
+    @pytest.mark.parametrize("mark", ["--assume-unchanged", "--skip-worktree"])
+    def test_a_file_that_the_index_marks(self, code, git, mark):
+        git(code, "update-index", mark, "train.py")
+        index = (code / ".git/index").read_bytes()
+        assert self.dirty() is False
+        (code / "train.py").write_text("print('changed')\n")
+        assert self.dirty() is True
+        with Client() as client:
+            client.repository.git.run("config", "gitmodel.dirty", "snapshot")
+        with Client() as client:
+            made = client.register_model("iris").create_version().code
+        assert git(code, "show", f"{made.snapshot}:train.py") == "print('changed')"
+        assert (code / ".git/index").read_bytes() == index
+        with Client() as client:
+            client.repository.git.run("config", "gitmodel.dirty", "refuse")
+        with Client() as client, pytest.raises(Refused, match=r"not committed: train\.py"):
+            client.get_model("iris").create_version()
+        (code / "train.py").unlink()
+        # what a sparse checkout leaves out is not changed
+        assert self.dirty() is (mark == "--assume-unchanged")
+
+    def test_a_sparse_checkout_is_clean(self, code, git):
+        (code / "docs").mkdir()
+        (code / "docs/page.md").write_text("x\n")
+        git(code, "add", "docs")
+        git(code, "commit", "-q", "-m", "Docs")
+        git(code, "sparse-checkout", "set", "--no-cone", "/*", "!/docs")
+        assert not (code / "docs").exists()
+        assert self.dirty() is False
+        (code / "docs").mkdir()
+        (code / "docs/page.md").write_text("y\n")
+        assert self.dirty() is True
+
+    @pytest.mark.parametrize(("key", "change"), [("core.fileMode", "mode"), ("core.ignoreCase", "case")])
+    def test_what_the_file_system_can_do(self, code, git, key, change):
+        git(code, "config", key, "false" if change == "mode" else "true")
+        assert self.dirty() is False
+        if change == "mode":
+            (code / "train.py").chmod(0o755)
+        else:
+            (code / "TRAIN.py").write_text("print('another')\n")
+        assert self.dirty() is True
+
+    def test_a_monitor_of_files_that_saw_nothing(self, code, git, tmp_path):
+        monitor = tmp_path / "monitor"
+        monitor.write_text("#!/bin/sh\nprintf 'token\\0'\n")
+        monitor.chmod(0o755)
+        git(code, "config", "core.fsmonitor", str(monitor))
+        git(code, "status")
+        (code / "train.py").write_text("print('changed')\n")
+        assert self.dirty() is True
+
+
+@needs_root
+def test_code_that_one_may_only_read_is_recorded(code_repo, git):
+    with open_folder() as top:
+        ada = User(top, 12345, 12345)
+        git(top, "clone", "-q", str(code_repo), "code")
+        ada.git(ada.home, "init", "-q", "--bare", "registry.git")
+        registry = ada.home / "registry.git"
+        assert ada.model(top / "code", "--repo", registry, "register", "iris")[0] == 0
+        code, out, err = ada.model(top / "code", "--repo", registry, "version", "create", "iris", "-q")
+        assert (code, out) == (0, "iris@1\n"), err
+        assert "of the code is recorded, but not kept here: git could not write" in err
+        made = json.loads(ada.model(top, "--repo", registry, "show", "iris@1", "--format", "json")[1])
+        assert (made["code"]["commit"], made["code"]["dirty"]) == (git(code_repo, "rev-parse", "HEAD"), False)
+        program = (
+            "import warnings\nwarnings.simplefilter('error')\nfrom gitmodel.errors import GitModelWarning\n"
+            "c = Client('.', repo=words[0])\n"
+            "try: c.get_model('iris').create_version()\nexcept GitModelWarning as told: print(told)\nc.close()"
+        )
+        assert "not kept here" in ada.python(top / "code", program, registry)[1]
+
+
+class TestHooksOfAPush:
+    @pytest.fixture
+    def code(self, code_repo, tmp_path, git, monkeypatch):
+        git(tmp_path, "init", "-q", "--bare", "host.git")
+        git(code_repo, "remote", "add", "origin", str(tmp_path / "host.git"))
+        git(code_repo, "push", "-q", "origin", "main")
+        monkeypatch.setenv("GITMODEL_STORE", (tmp_path / "store").as_uri())
+        (tmp_path / "store").mkdir()
+        monkeypatch.chdir(code_repo)
+        with Client() as client:
+            client.register_model("iris")
+        return code_repo
+
+    def test_the_users_hook_sees_the_code_that_is_pushed(self, code, tmp_path, git, capsys):
+        hook = code / ".git/hooks/pre-push"
+        hook.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/seen\ncat >>{tmp_path}/seen\n')
+        hook.chmod(0o755)
+        git(code, "commit", "-q", "--allow-empty", "-m", "Not on a branch there")
+        head = git(code, "rev-parse", "HEAD")
+        ask(capsys, "version", "create", "iris")
+        assert ask(capsys, "push", "--code")[0] == 0
+        seen = (tmp_path / "seen").read_text().splitlines()
+        assert seen == [f"origin {tmp_path}/host.git", f"{head} {head} refs/gitmodel/code/{head} {'0' * 40}"]
+
+    def test_a_hook_that_refuses_keeps_the_code_here(self, code, tmp_path, git, capsys):
+        git(code, "config", "core.hooksPath", "hooks")
+        (code / "hooks").mkdir()
+        hook = code / "hooks/pre-push"
+        hook.write_text("#!/bin/sh\necho 'the tests failed' >&2\nexit 1\n")
+        hook.chmod(0o755)
+        git(code, "commit", "-q", "--allow-empty", "-m", "Not on a branch there")
+        ask(capsys, "version", "create", "iris")
+        code_, _, err = ask(capsys, "push", "--code")
+        assert (code_, "the tests failed" in err, "the code of these versions was not pushed" in err) == (6, True, True)
+        assert "refs/gitmodel/code" not in git(tmp_path / "host.git", "for-each-ref")
+        hook.unlink()
+        assert ask(capsys, "push", "--code")[0] == 0
+        assert "refs/gitmodel/code" in git(tmp_path / "host.git", "for-each-ref")
+
+    @pytest.mark.skipif(
+        shutil.which("git-lfs") is None, reason="git-lfs is not installed (on Debian: apt install git-lfs)"
+    )
+    def test_files_of_git_lfs_are_on_the_server(self, code, tmp_path, git, capsys):
+        git(code, "lfs", "install", "--local")
+        git(code, "lfs", "track", "*.bin")
+        (code / "weights.bin").write_bytes(b"large")
+        git(code, "add", ".")
+        git(code, "commit", "-q", "-m", "Weights")
+        ask(capsys, "version", "create", "iris")
+        code_, _, err = ask(capsys, "push", "--code")
+        assert (code_, err) == (0, "")
+        stored = [path.read_bytes() for path in (tmp_path / "host.git/lfs/objects").rglob("*") if path.is_file()]
+        assert stored == [b"large"]
+        # a snapshot of what is not committed, too
+        (code / "weights.bin").write_bytes(b"larger")
+        git(code, "config", "gitmodel.dirty", "snapshot")
+        ask(capsys, "version", "create", "iris")
+        assert ask(capsys, "push", "--code")[0] == 0
+        stored = {path.read_bytes() for path in (tmp_path / "host.git/lfs/objects").rglob("*") if path.is_file()}
+        assert stored == {b"large", b"larger"}

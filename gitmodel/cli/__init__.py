@@ -5,15 +5,17 @@ from __future__ import annotations
 import gc
 import os
 import sys
-from collections.abc import Sequence
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import pairwise
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
 
 from gitmodel import __version__, errors
 from gitmodel.cli.grammar import Invocation, Lazy, LazyGroup, usage_of
-from gitmodel.errors import GitModelError
+from gitmodel.errors import GitModelError, GitModelWarning
 
 INTERRUPTED = 130  # as shells have it: 128 and the number of the signal
 READER_GONE = 141
@@ -135,7 +137,8 @@ def run(arguments: Sequence[str], *, prog_name: str = "git model") -> int:
     invocation = Invocation()
     try:
         try:
-            code = _call(arguments, prog_name, invocation)
+            with _telling_warnings(invocation):
+                code = _call(arguments, prog_name, invocation)
         except GitModelError as error:
             code = _report(error, invocation, arguments)
         sys.stdout.flush()
@@ -149,6 +152,23 @@ def run(arguments: Sequence[str], *, prog_name: str = "git model") -> int:
         return INTERRUPTED
     except Exception as error:
         return _report_unexpected(error, invocation, arguments)
+
+
+@contextmanager
+def _telling_warnings(invocation: Invocation) -> Iterator[None]:
+    """Print the warnings of gitmodel in the words of a command while the block runs."""
+    with warnings.catch_warnings():
+        others = warnings.showwarning
+
+        def show(message: Warning | str, *about: Any, **more: Any) -> None:
+            if isinstance(message, GitModelWarning):
+                invocation.output.warn(message.message, message.hint)
+            else:
+                others(message, *about, **more)
+
+        warnings.simplefilter("always", GitModelWarning)
+        warnings.showwarning = show
+        yield
 
 
 def _call(arguments: Sequence[str], prog_name: str, invocation: Invocation) -> int:

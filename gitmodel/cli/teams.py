@@ -11,6 +11,7 @@ import click
 from gitmodel.cli import options, shapes
 from gitmodel.cli.grammar import Invocation, command
 from gitmodel.domain.urls import shown_url
+from gitmodel.errors import Refused
 
 if TYPE_CHECKING:
     from gitmodel.domain.refs import StageRef
@@ -124,8 +125,9 @@ def push(invocation: Invocation, name: str | None, timeout: float, jobs: int, co
 
     Artifacts go first, into the shared store; then the branch and the stage tags, all or nothing. What others pushed
     meanwhile is pulled before. The code commits of versions are kept there too, if a branch there has held them, so
-    that they stay when it goes. Exit code 4: all is pushed, but the pull left out changes of yours, which are named; 6:
-    a rule of the host says no; 7: the remote, or an artifact for others, is out of reach.
+    that they stay when it goes; your pre-push hook, such as that of Git LFS, runs for them. Exit code 4: all is pushed,
+    but the pull left out changes of yours, which are named; 6: a rule of the host, or with --code your hook, says no;
+    7: the remote, or an artifact for others, is out of reach.
     """
     from gitmodel.teams.sync import LeftOut, Pushed
 
@@ -165,6 +167,8 @@ def push(invocation: Invocation, name: str | None, timeout: float, jobs: int, co
     _tell_code(invocation, done)
     if dropped is not None:
         raise dropped.brief
+    if code and done.code.fault:
+        raise Refused("the code of these versions was not pushed", hint="mend what is named above, then run it again")
 
 
 def _tell_code(invocation: Invocation, done: Pushed) -> None:

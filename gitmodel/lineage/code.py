@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from gitmodel.domain.records import DIRTY, Code
-from gitmodel.errors import Refused, Unreachable, UsageError
+from gitmodel.errors import Refused, Unreachable, UsageError, warn
 from gitmodel.storage.kept_code import KeptCode, PushedCode
 from gitmodel.storage.snapshots import changes, snapshot
 
@@ -55,7 +55,7 @@ def record_code(keeping: KeptCode | None, code: Code, *, dirty: str, limit: int)
     if keeping is None:
         return code
     if code.dirty and dirty == "refuse":
-        paths = [change.path for change in changes(keeping.code)]
+        paths = [change.path for change in changes(keeping.code)] or ["a submodule"]
         more = f" and {len(paths) - _TOLD} more" if len(paths) > _TOLD else ""
         raise Refused(
             f"the code has changes that are not committed: {', '.join(paths[:_TOLD])}{more}",
@@ -66,7 +66,13 @@ def record_code(keeping: KeptCode | None, code: Code, *, dirty: str, limit: int)
         code = replace(code, snapshot=stored)
     commit = code.snapshot or code.commit
     if commit:
-        keeping.keep(commit)
+        try:
+            keeping.keep(commit)
+        except Unreachable as error:  # code that one may only read; the registry is elsewhere
+            warn(
+                f"the commit {commit[:10]} of the code is recorded, but not kept here: {error.message}",
+                hint="push it to a branch that stays",
+            )
     return code
 
 

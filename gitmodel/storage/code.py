@@ -5,10 +5,17 @@ The one place that imports GitPython, and only when a version is made: importing
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from gitmodel.domain.addresses import without_credentials
 from gitmodel.domain.records import Code
 from gitmodel.errors import Unreachable
 from gitmodel.storage.code_repository import CodeRepository
+from gitmodel.storage.git import Git
+from gitmodel.storage.worktree import look, submodules_changed
+
+if TYPE_CHECKING:
+    import git
 
 
 def read_code(repository: CodeRepository | None) -> Code:
@@ -20,23 +27,11 @@ def read_code(repository: CodeRepository | None) -> Code:
         return Code(outside=True)
     import git
 
-    places = repository.git
-    asked = git.Git(places.top)
-    # In a hook git names its own repository, index and work tree to us, and GitPython hands on what is not named anew.
-    asked.update_environment(
-        GIT_DIR=str(places.git_dir),
-        GIT_COMMON_DIR=str(places.common_dir),
-        GIT_INDEX_FILE=str(repository.index_file),
-        GIT_OPTIONAL_LOCKS="0",
-        **({"GIT_WORK_TREE": str(places.top)} if repository.worktree else {}),
-    )
     try:
         if repository.worktree:
-            # One process says both: `# branch.oid COMMIT`, and what has changed in lines that are no comments.
-            options = ("--porcelain=v2", "--branch", "--no-ahead-behind", "--untracked-files=normal")
-            first, *lines = asked.status(*options).splitlines()
-            head, dirty = first.rpartition(" ")[2], any(not line.startswith("#") for line in lines)
+            head, dirty = look(repository, _read_worktree)
         else:
+            asked = _python_git(repository.git)
             head, dirty = asked.rev_parse("--verify", "--quiet", "HEAD", with_exceptions=False), None
     except git.GitCommandError as error:
         raise Unreachable(
@@ -44,3 +39,32 @@ def read_code(repository: CodeRepository | None) -> Code:
         ) from None
     commit = head if head not in ("", "(initial)") else None
     return Code(commit=commit, dirty=dirty, repository=without_credentials(repository.origin) or None)
+
+
+def _read_worktree(places: Git) -> tuple[str, bool]:
+    """The commit that is checked out ("(initial)": none), and whether anything differs from it."""
+    asked = _python_git(places)
+    asked.update_environment(GIT_WORK_TREE=str(places.top))
+    # One process says both: `# branch.oid COMMIT`, and what has changed in lines that are no comments.
+    options = (
+        "--porcelain=v2",
+        "--branch",
+        "--no-ahead-behind",
+        "--untracked-files=normal",
+        "--ignore-submodules=none",
+    )
+    first, *lines = asked.status(*options).splitlines()
+    dirty = any(not line.startswith("#") for line in lines)
+    return first.rpartition(" ")[2], dirty or submodules_changed(places)
+
+
+def _python_git(places: Git) -> git.Git:
+    import git
+
+    asked = git.Git(places.top)
+    # In a hook git names its own repository, index and work tree to us, and GitPython hands on what is not named anew.
+    named = {"GIT_DIR": str(places.git_dir), "GIT_COMMON_DIR": str(places.common_dir)}
+    asked.update_environment(
+        **{name: said for name, said in places.environ.items() if name.startswith("GIT_")}, **named
+    )
+    return asked

@@ -306,6 +306,7 @@ def translate(stderr: str, code: int) -> GitModelError:
         "unable to write",
         "unable to append",
         "unable to create leading directories",
+        "unable to create directory",
         "fsync error",
     ):
         if words.lower() in said.lower():

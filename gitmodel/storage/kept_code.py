@@ -5,8 +5,9 @@ It writes refs below `refs/gitmodel/code/`, and nothing else.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha1
 
 from gitmodel.domain.refs import KEPT_CODE, kept_ref
@@ -17,6 +18,8 @@ from gitmodel.storage.notes import Notes
 
 # A push takes so many refs in one command line; git compares each of them with each ref that there is.
 _REFS_AT_ONCE = 500
+# A hook of the user's may run the tests, or send files, without a word.
+_HOOK_SILENCE = 3600.0
 _LONGEST_NOTES = 1 << 26
 
 
@@ -75,20 +78,29 @@ class KeptCode:
         return [commit for commit in commits if self._notes.get("pushed", commit) != address]
 
     def push(self, commits: list[str], remote: str) -> None:
-        """Make *remote* keep *commits* too. Raises Refused with the host's words, Unreachable."""
+        """Make *remote* keep *commits* too, after the user's `pre-push` hook, which may send more (Git LFS does).
+
+        Raises Refused with the words of the host or the hook, Unreachable.
+        """
         address = self._address(remote)
+        # Where no terminal is, Git LFS tells no progress unless it must, and would be taken for silent.
+        git = replace(self._git, environ={**self._git.environ, "GIT_LFS_FORCE_PROGRESS": "1"})
+        silence = _HOOK_SILENCE if self._has_hook() else SILENCE
         whole = len(commits) > 1 and set(commits) >= set(self.kept())
         for start in range(0, len(commits), len(commits) if whole else _REFS_AT_ONCE):
             some = commits if whole else commits[start : start + _REFS_AT_ONCE]
             refspecs = [f"{KEPT_CODE}*:{KEPT_CODE}*"] if whole else [f"{id}:{kept_ref(id)}" for id in some]
-            answer = self._git.talk(
+            answer = git.talk(
                 "-c", f"remote.{remote}.mirror=false", "-c", "push.pushOption=",
-                "push", "--progress", "--no-verify", "--no-follow-tags", "--recurse-submodules=no", "--end-of-options",
-                remote, *refspecs, silence=SILENCE,
+                "push", "--progress", "--no-follow-tags", "--recurse-submodules=no", "--end-of-options",
+                remote, *refspecs, silence=silence,
             )  # fmt: skip
             if answer.code:
                 said = " ".join(line.strip() for line in answer.stderr.splitlines() if line.strip())
-                raise Refused(f"{remote} did not take the code: {said}", hint="these are the host's words")
+                raise Refused(
+                    f"{remote} did not take the code: {said}",
+                    hint="these are the words of the host, or of your pre-push hook",
+                )
             for commit in some:
                 self._notes.put("pushed", commit, address)
 
@@ -105,6 +117,10 @@ class KeptCode:
             return False
         self.keep(commit)
         return True
+
+    def _has_hook(self) -> bool:
+        (folder,) = self._git.lines("rev-parse", "--git-path", "hooks")
+        return os.access(self._git.top / folder / "pre-push", os.X_OK)
 
     def _address(self, remote: str) -> str:
         said = self._git.run("remote", "get-url", "--push", remote)

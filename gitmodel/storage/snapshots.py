@@ -8,12 +8,15 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from gitmodel.errors import Invalid, Refused
 from gitmodel.storage.code_repository import CodeRepository
 from gitmodel.storage.git import Git, is_code_id
+from gitmodel.storage.worktree import look
 
 _LARGEST_TOLD = 3
 
@@ -31,11 +34,7 @@ def changes(code: CodeRepository) -> list[Change]:
 
     Raises Refused for a submodule with changes of its own and a repository within this one: no commit holds them.
     """
-    if not code.worktree:
-        return []
-    options = ("--porcelain=v2", "-z", "--untracked-files=all", "--ignore-submodules=none", "--no-renames")
-    said = code.git.run("status", *options).decode("utf-8", "surrogateescape")
-    return [_change(code.git, line) for line in said.split("\0") if line and not line.startswith("#")]
+    return look(code, _changes) if code.worktree else []
 
 
 def snapshot(code: CodeRepository, limit: int) -> str:
@@ -44,16 +43,25 @@ def snapshot(code: CodeRepository, limit: int) -> str:
     Ignored files are left out. Objects are written, and nothing else is touched; no hook runs. The same state gives
     the same commit. Raises Refused if more than *limit* bytes would be stored, or what no commit can hold.
     """
-    found = changes(code)
+    return look(code, partial(_snapshot, limit=limit)) if code.worktree else ""
+
+
+def _changes(git: Git) -> list[Change]:
+    options = ("--porcelain=v2", "-z", "--untracked-files=all", "--ignore-submodules=none", "--no-renames")
+    said = git.run("status", *options).decode("utf-8", "surrogateescape")
+    return [_change(git, line) for line in said.split("\0") if line and not line.startswith("#")]
+
+
+def _snapshot(git: Git, limit: int) -> str:
+    found = _changes(git)
     if not found:
         return ""
     _check_size(found, limit)
-    git = code.git
     head = next(iter(git.lines("rev-parse", "--verify", "--quiet", "HEAD", answers=(0, 1))), "")
     with tempfile.TemporaryDirectory(prefix="gitmodel-index-") as folder:
         index = Path(folder) / "index"
-        if code.index_file.exists():
-            shutil.copyfile(code.index_file, index)
+        with suppress(FileNotFoundError):  # nothing was ever staged
+            shutil.copyfile(git.environ["GIT_INDEX_FILE"], index)
         aside = _with(git, GIT_INDEX_FILE=str(index))
         listed = "".join(f"{change.path}\0" for change in found).encode("utf-8", "surrogateescape")
         no_hooks = ("-c", f"core.hooksPath={folder}/none")

@@ -1,0 +1,113 @@
+"""The work tree as it is: looked at in a way that no setting, and no mark in the index, can hide a change from.
+
+It writes nothing into the repository: where the index has such marks, a copy of it without them is used.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from gitmodel.errors import GitModelError
+from gitmodel.storage.code_repository import CodeRepository
+from gitmodel.storage.git import Git, with_settings
+
+T = TypeVar("T")
+
+# By their own settings the submodules of submodules may overlook changes, too.
+SETTINGS = {
+    "core.fsmonitor": "false",
+    "core.checkStat": "default",
+    "core.trustCtime": "true",
+    "diff.ignoreSubmodules": "none",
+    "status.showUntrackedFiles": "normal",
+}
+_IN_SUBMODULES = (
+    "git status --porcelain --ignore-submodules=none --untracked-files=normal; git ls-files -v | grep '^[a-z]' || :"
+)
+
+
+def look(code: CodeRepository, ask: Callable[[Git], T]) -> T:
+    """Return what *ask* finds out about the work tree, with a git that overlooks no change.
+
+    It is asked a second time if the index marks files as unchanged (`git update-index --assume-unchanged`), or leaves
+    files out (`--skip-worktree`) that are there all the same.
+    """
+    settings = {**SETTINGS, **_properties(code.git)}
+    environ = with_settings(code.git.environ, settings.items())
+    git = replace(code.git, environ={**environ, "GIT_INDEX_FILE": str(code.index_file)})
+    with _listing(git) as read:
+        found = ask(git)
+        marked = _marked(git, read())
+    if not marked:
+        return found
+    with tempfile.TemporaryDirectory(prefix="gitmodel-index-") as folder:
+        index = Path(folder) / "index"
+        shutil.copyfile(code.index_file, index)
+        aside = replace(git, environ={**git.environ, "GIT_INDEX_FILE": str(index)})
+        for option in ("--no-assume-unchanged", "--no-skip-worktree"):
+            aside.run("update-index", option, "-z", "--stdin", input=b"".join(path + b"\0" for path in marked))
+        return ask(aside)
+
+
+def submodules_changed(git: Git) -> bool:
+    """Whether a submodule of any depth has changes of its own, or a file that is marked as unchanged."""
+    if not (git.top / ".gitmodules").is_file():
+        return False
+    try:
+        return bool(git.run("submodule", "--quiet", "foreach", "--recursive", _IN_SUBMODULES).strip())
+    except GitModelError:
+        return True
+
+
+@contextmanager
+def _listing(git: Git) -> Iterator[Callable[[], bytes]]:
+    """List the index while something else is asked of git; gives what returns the list."""
+    with subprocess.Popen(
+        git.command("ls-files", "-v", "-z"),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        env=git.environ,
+        cwd=git.top,
+    ) as process:
+        assert process.stdout is not None
+        try:
+            yield process.stdout.read
+        finally:
+            process.kill()
+
+
+def _marked(git: Git, listed: bytes) -> list[bytes]:
+    """The paths that the index tells git to overlook, of those that *listed* shows (`git help ls-files`, -v)."""
+    found = []
+    for entry in listed.split(b"\0"):
+        tag, path = entry[:1], entry[2:]
+        # Of a sparse checkout, files that are not there are not changed.
+        if tag.islower() or (tag == b"S" and os.path.lexists(os.path.join(os.fsencode(git.top), path))):
+            found.append(path)
+    return found
+
+
+def _properties(git: Git) -> dict[str, str]:
+    """Settings for what the file system can do, whatever the user's say: keep modes, and tell names apart by case."""
+    found = {} if (git.git_dir / "hEAD").exists() else {"core.ignoreCase": "false"}
+    try:
+        if os.stat(git.git_dir).st_dev == os.stat(git.top).st_dev and _keeps_modes(git.git_dir):
+            found["core.fileMode"] = "true"
+    except OSError:  # a folder that nobody may write to
+        pass
+    return found
+
+
+def _keeps_modes(folder: Path) -> bool:
+    with tempfile.TemporaryFile(dir=folder) as file:
+        before = os.fstat(file.fileno()).st_mode
+        os.fchmod(file.fileno(), before ^ 0o100)
+        return os.fstat(file.fileno()).st_mode == before ^ 0o100
