@@ -48,14 +48,17 @@ def get(invocation: Invocation, words: tuple[str, ...], target: str | None, file
         raise UsageError(
             f"{path} is there already", hint=f"name another place with -o; -o {shlex.quote(str(path))} writes over it"
         )
+    warnings: list[str] = []  # told when the progress is off the screen
     with invocation.output.progress(f"getting {link.name}") as progress:
         source = invocation.client.access.source(found.model, link)
         if file is None:
-            artifacts.fetch_artifact(source, link, path, jobs=jobs, progress=progress)
+            artifacts.fetch_artifact(source, link, path, jobs=jobs, progress=progress, warn=warnings.append)
             what, digest, size = link.name, link.digest, link.size
         else:
             entry = artifacts.fetch_file(source, link, file, path, progress=progress)
             what, digest, size = f"{file} in {link.name}", entry.digest, entry.size
+    for warning in warnings:
+        invocation.output.warn(warning)
     here = found.reference
     fields = {"reference": here, "artifact": link.name, "path": str(path), "digest": digest, "size": size}
     said = f"wrote {what} of {here} to {path} ({cells.size(size)}, verified)"
@@ -129,11 +132,16 @@ def store(
             raise UsageError(f"{shown_url(path)} is no path", hint="add --external to leave it where it is")
     artifacts.check_sources((name, Path(path), kind) for name, path, kind in found)
     links = []
+    warnings: list[str] = []
     for name, path, kind in found:
         place = invocation.client.access.of_model(model)
         with invocation.output.progress(f"storing {name}") as progress:
-            link = artifacts.store_artifact(place, name, Path(path), kind=kind, jobs=jobs, progress=progress)
+            link = artifacts.store_artifact(
+                place, name, Path(path), kind=kind, jobs=jobs, progress=progress, warn=warnings.append
+            )
         links.append(link)
+    for warning in warnings:
+        invocation.output.warn(warning)
     return links
 
 

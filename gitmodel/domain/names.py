@@ -48,9 +48,18 @@ def fault_in(name: str, *, pattern: re.Pattern[str] = _NAME) -> str | None:
         return "holds '..'"
     if fold(name).endswith(".lock"):
         return "ends in .lock"
-    if fold(name).split(".")[0] in _DEVICES:
+    if is_device(name):
         return "is the name of a Windows device"
     return None
+
+
+def is_device(name: str) -> bool:
+    """Whether Windows takes *name* for a device, whatever follows its first dot.
+
+    >>> is_device("AUX.txt"), is_device("auxiliary")
+    (True, False)
+    """
+    return fold(name).split(".")[0].rstrip(" ") in _DEVICES
 
 
 def check_name(name: str, what: str) -> str:

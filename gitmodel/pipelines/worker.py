@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import importlib
 import importlib.util
+import logging
 import multiprocessing
 import os
 import shutil
@@ -28,9 +29,12 @@ from gitmodel.pipelines.caching import fingerprint, is_installed, is_project
 from gitmodel.pipelines.config import ModelConfig, Secret
 from gitmodel.pipelines.context import Plan, StepContext, within
 from gitmodel.pipelines.steps import OutputSpec, Step
+from gitmodel.registry.artifacts import told_unportable
 from gitmodel.storage import artifacts
 from gitmodel.storage.access import open_place, open_urls
 from gitmodel.storage.stores import ArtifactStore
+
+log = logging.getLogger("gitmodel.pipelines")
 
 # The name under which a worker imports the script that was run as `__main__`.
 SCRIPT = "__gitmodel_main__"
@@ -257,6 +261,8 @@ def _keep(store: ArtifactStore, path: Path, spec: OutputSpec, name: str, value: 
     else:
         format, kind, materializer = materializers.save(value, path, name, spec.format)
     stored = artifacts.put_path(store, path)
+    if stored.unportable:
+        log.warning("%s", told_unportable(name, stored.unportable))
     return {
         "name": name,
         "kind": spec.kind or kind,

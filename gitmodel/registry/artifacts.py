@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,8 @@ from gitmodel.storage.stores import JOBS, ArtifactStore
 
 Source = Callable[[str, ArtifactLink], ArtifactStore]
 """Where the bytes of an artifact of a model are."""
+Warn = Callable[[str], object]
+"""Told, in a sentence, what a person should know of what was done."""
 
 
 @dataclass(frozen=True)
@@ -54,10 +56,12 @@ def store_artifact(
     metadata: Mapping[str, Any] | None = None,
     jobs: int = JOBS,
     progress: Progress | None = None,
+    warn: Warn | None = None,
 ) -> ArtifactLink:
     """Put the file or folder at *path* into the store; returns the link that a version can take.
 
-    *format* is detected from the content where it is left out. Raises NotFound, UsageError, Conflict, Unreachable.
+    *format* is detected from the content where it is left out. *warn* is told of names that Windows cannot hold.
+    Raises NotFound, UsageError, Conflict, Unreachable, Refused if a git repository is in the folder.
     """
     from gitmodel import formats
 
@@ -65,6 +69,8 @@ def store_artifact(
     _check_kind(kind)
     read = planning.read_metadata(metadata or {})
     stored = storage.put_path(store, path, jobs=jobs, progress=progress)
+    if stored.unportable:
+        (warn or log_warning)(told_unportable(name, stored.unportable))
     detected = FOLDER_FORMAT if stored.folder else format or formats.detect_format(path)
     return ArtifactLink(name, kind, stored.digest, stored.size, detected, metadata=read)
 
@@ -142,14 +148,25 @@ def unlink_artifact(writer: Writer, ref: VersionRef, name: str) -> int:
 
 
 def fetch_artifact(
-    store: ArtifactStore, link: ArtifactLink, target: Path, *, jobs: int = JOBS, progress: Progress | None = None
+    store: ArtifactStore,
+    link: ArtifactLink,
+    target: Path,
+    *,
+    jobs: int = JOBS,
+    progress: Progress | None = None,
+    warn: Warn | None = None,
 ) -> None:
     """Write the artifact to *target*, verified before it appears there; of a folder, *jobs* files at a time.
 
-    Raises Invalid, NotFound, Unreachable.
+    Of a folder without what makes a git repository of it: *warn* is told. Raises Invalid, NotFound, Unreachable.
     """
     if link.is_folder:
-        storage.get_folder(store, link.digest, target, size=link.size, jobs=jobs, progress=progress)
+        left_out = storage.get_folder(store, link.digest, target, size=link.size, jobs=jobs, progress=progress)
+        if left_out:
+            (warn or log_warning)(
+                f"{link.name} holds a git repository, whose config can run commands: "
+                f"{_first(left_out)} {'was' if len(left_out) == 1 else 'were'} verified and not written"
+            )
     else:
         storage.get_file(store, link.digest, target, size=link.size, progress=progress)
 
@@ -164,6 +181,23 @@ def fetch_file(
     if not link.is_folder:
         raise UsageError(f"{link.name} is one file, not a folder of files", hint="leave --file out")
     return storage.get_member(store, link.digest, name, target, progress=progress)
+
+
+def told_unportable(name: str, unportable: Sequence[str]) -> str:
+    """The warning that the folder *name* has paths that are *unportable*."""
+    return f"Windows cannot hold all of {name}: {_first(unportable)}"
+
+
+def log_warning(message: str) -> None:
+    """Tell the log of gitmodel, where nobody else is to be told."""
+    import logging
+
+    logging.getLogger("gitmodel").warning("%s", message)
+
+
+def _first(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - 3} more" if len(paths) > 3 else ""
+    return ", ".join(path if path.isprintable() else ascii(path) for path in paths[:3]) + more
 
 
 def _check_kind(kind: str) -> None:

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeVar
 
 from gitmodel.domain.digests import Digest
 from gitmodel.domain.manifest import ManifestEntry, format_manifest, parse_manifest
-from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Unreachable, UsageError
+from gitmodel.domain.portable_paths import git_paths, unportable_paths
+from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
 from gitmodel.storage.external import ExternalStore
 from gitmodel.storage.several_stores import SeveralStores
 from gitmodel.storage.sources import SourceFile, find_source, list_folder, open_source
@@ -34,11 +35,15 @@ _Result = TypeVar("_Result")
 
 
 class StoredArtifact(NamedTuple):
-    """An artifact in a store: for a folder, the digest of its manifest and the bytes of its files in all."""
+    """An artifact in a store: for a folder, the digest of its manifest and the bytes of its files in all.
+
+    *unportable* says what of a folder Windows cannot hold, each path with the reason.
+    """
 
     digest: Digest
     size: int
     folder: bool
+    unportable: tuple[str, ...] = ()
 
 
 def put_path(store: ArtifactStore, path: Path, *, jobs: int = JOBS, progress: Progress | None = None) -> StoredArtifact:
@@ -99,10 +104,11 @@ def get_folder(
     jobs: int = JOBS,
     progress: Progress | None = None,
     mode: int = 0o666,
-) -> None:
+) -> tuple[str, ...]:
     """Build the folder that the manifest *digest* describes; it is at *target* when all of it is verified.
 
-    *jobs* files are fetched at a time; each has the permissions *mode* but for the umask.
+    *jobs* files are fetched at a time; each has the permissions *mode* but for the umask. What makes a git repository
+    of the folder is verified and not written; returns the paths of that.
 
     Raises UsageError if *target* is there and not an empty folder, else as `get_file` does, *size* being that of all
     files together.
@@ -111,19 +117,28 @@ def get_folder(
     _require_parent(target)
     entries = members_of(store, digest, size)
     count = Tally(progress, sum(entry.size for entry in entries))
+    left_out = frozenset(git_paths([entry.path for entry in entries]))
     with making_beside(target) as place:
         made = place / "folder"
         with writing(target):
             made.mkdir()
-            for folder in sorted({os.path.dirname(entry.path) for entry in entries}):
+            for folder in sorted({os.path.dirname(entry.path) for entry in entries if entry.path not in left_out}):
                 os.makedirs(made / folder, exist_ok=True)
-        in_parallel(lambda entry: fetch_entry(store, entry, made / entry.path, count, mode=mode), entries, jobs, count)
+
+        def fetch(entry: ManifestEntry) -> None:
+            if entry.path in left_out:
+                _verify_entry(store, entry, count)
+            else:
+                fetch_entry(store, entry, made / entry.path, count, mode=mode)
+
+        in_parallel(fetch, entries, jobs, count)
         with writing(target):
             try:
                 os.rename(made, target)  # takes the place of an empty folder, of nothing else
             except OSError:
                 _refuse_occupied(target)
                 raise
+    return tuple(sorted(left_out))
 
 
 def get_member(
@@ -131,11 +146,16 @@ def get_member(
 ) -> ManifestEntry:
     """Put one file of the folder *digest*, by its path in it, at *target*, as `get_file` does; nothing else is read.
 
-    Raises NotFound if the folder has no such file.
+    Raises NotFound if the folder has no such file, Refused if it is of a git repository.
     """
     entries = manifest_of(store, digest)
     for entry in entries:
         if entry.path == name:
+            if name in git_paths([entry.path for entry in entries]):
+                raise Refused(
+                    f"{name!a} is of a git repository, which is not written from an artifact",
+                    hint="name another file of the folder",
+                )
             with _naming(entry):
                 get_file(store, entry.digest, target, size=entry.size, progress=progress)
             return entry
@@ -285,7 +305,8 @@ def _put_folder(store: ArtifactStore, root: Path, jobs: int, progress: Progress 
     if len(manifest) > MANIFEST_LIMIT:
         raise UsageError(f"the folder {root} has too many files ({len(files)})", hint="pack them into an archive")
     digest, _ = store.put_stream(io.BytesIO(manifest))
-    return StoredArtifact(digest, sum(entry.size for entry in entries), folder=True)
+    unportable = unportable_paths(entry.path for entry in entries)
+    return StoredArtifact(digest, sum(entry.size for entry in entries), True, tuple(unportable))
 
 
 def manifest_of(store: ArtifactStore, digest: Digest) -> tuple[ManifestEntry, ...]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import errno
 import io
 import os
+import shlex
 import stat
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from gitmodel.domain.manifest import fault_of_path
-from gitmodel.errors import Conflict, GitModelError, NotFound, UsageError
+from gitmodel.domain.portable_paths import git_paths, is_git_name
+from gitmodel.errors import Conflict, GitModelError, NotFound, Refused, UsageError
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -49,9 +51,13 @@ def list_folder(root: Path) -> list[SourceFile]:
 
     A link to a file inside *root* counts as that file. Folders without files are passed over, as git does.
     Raises UsageError for a link that leads elsewhere, in circles or to a folder, for what is neither file nor
-    folder, and for a name that a manifest cannot hold.
+    folder, and for a name that a manifest cannot hold; Refused if a git repository is in it.
     """
-    return sorted(_walk(root), key=lambda file: file.name)
+    files = sorted(_walk(root), key=lambda file: file.name)
+    if bare := git_paths([file.name for file in files]):
+        head = root / bare[0]
+        raise _git_inside(head.parent, head.name)
+    return files
 
 
 def open_source(path: Path, name: str) -> BinaryIO:
@@ -137,6 +143,8 @@ def _walk(root: Path) -> Iterator[SourceFile]:
             raise _refusal(folder, error) from None
         for entry in entries:
             name = prefix + entry.name
+            if is_git_name(entry.name):
+                raise _git_inside(folder, entry.name)
             if fault := fault_of_path(name):
                 raise UsageError(f"{_shown(folder / entry.name)} cannot be stored: {fault}", hint="rename it")
             if entry.is_dir(follow_symlinks=False):
@@ -169,6 +177,16 @@ def _follow(root: Path, link: Path) -> Path:
     if place.is_dir():
         raise UsageError(f"{_shown(link)} is a link to a folder", hint="put a copy of the folder in place of the link")
     return place
+
+
+def _git_inside(folder: Path, name: str) -> Refused:
+    what = f"{_shown(folder / name)}"
+    return Refused(
+        f"{what} makes {_shown(folder)} a git repository, which is not stored in an artifact: its config can hold "
+        "credentials, and git runs commands that the config names",
+        hint=f"store a copy without it: `git -C {shlex.quote(str(folder))} archive --prefix=COPY/ HEAD | tar -x`, "
+        "or a copy of the folder from which you removed it",
+    )
 
 
 def _refuse_special(name: str, mode: int) -> None:

@@ -17,6 +17,7 @@ from typing import NamedTuple
 
 from gitmodel.domain.digests import PREFIX, Digest
 from gitmodel.domain.manifest import ManifestEntry
+from gitmodel.domain.portable_paths import git_paths
 from gitmodel.errors import UsageError
 from gitmodel.storage.artifacts import (
     fetch_entry,
@@ -60,6 +61,8 @@ def have_folder(store: ArtifactStore, digest: Digest, size: int, place: Path, *,
             if not _is_real_folder(place):
                 raise
     entries = members_of(store, digest, size)
+    left_out = frozenset(git_paths([entry.path for entry in entries]))  # verified as the folder was unpacked
+    entries = tuple(entry for entry in entries if entry.path not in left_out)
     if isinstance(store, WithoutPurged):
         for entry in entries:
             store.refuse_purged(entry.digest)

@@ -1,0 +1,100 @@
+"""Paths in a folder that are dangerous to write, or that other systems cannot hold. Pure: strings in, strings out.
+
+A folder with a `.git` in it is a git repository wherever it is written: its config can hold credentials, and git runs
+commands that the config names as soon as somebody types `git status` there. The spellings are those that git itself
+refuses (`is_ntfs_dotgit` in https://github.com/git/git/blob/master/path.c, `is_hfs_dotgit` in utf8.c), and those that
+file systems without case, and with Cygwin's or SMB's mapping of special characters, read as `.git`.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Sequence
+
+from gitmodel.domain.names import is_device
+
+_NTFS = re.compile(r"(\.git|git~[0-9])[. ]*(:.*)?", re.DOTALL)
+# Default_Ignorable_Code_Point of Unicode: file systems that compare names without case or by HFS's rules skip them.
+_IGNORED = re.compile(
+    "[\u00ad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180f\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f"
+    "\ufeff\uffa0\ufff0-\ufff8\U0001bca0-\U0001bca3\U0001d173-\U0001d17a\U000e0000-\U000e0fff]"
+)
+_MAPPED = re.compile("[\uf001-\uf07f]")  # Cygwin, WSL and SMB keep characters that Windows cannot hold as these
+_SFM = {"\uf022": ":", "\uf028": " ", "\uf029": "."}  # SMB on macOS has these of its own
+_WINDOWS = re.compile(r'[<>:"|?*]')
+
+
+def is_git_name(part: str) -> bool:
+    """Whether some file system reads *part*, one part of a path, as `.git`.
+
+    >>> [is_git_name(part) for part in (".GIT", "git~1", ".git. .", ".git::$INDEX_ALLOCATION", ".g\u200cit")]
+    [True, True, True, True, True]
+    >>> [is_git_name(part) for part in (".gitignore", ".gitattributes", ".gitmodules", "git", ".git-old", "x.git")]
+    [False, False, False, False, False, False]
+    """
+    if part.isascii():
+        return _NTFS.fullmatch(part.lower()) is not None
+    plain = _IGNORED.sub("", part)
+    plain = _MAPPED.sub(lambda found: _SFM.get(found[0], chr(ord(found[0]) - 0xF000)), plain)
+    return _NTFS.fullmatch(_IGNORED.sub("", unicodedata.normalize("NFKC", plain).casefold())) is not None
+
+
+def git_paths(paths: Sequence[str]) -> list[str]:
+    """Those of *paths* that are of a git repository: with a part that means `.git`, or the HEAD of a bare repository.
+
+    git takes a folder with `HEAD`, `objects` and `refs` for a repository too, and a `commondir` file for the last two.
+
+    >>> git_paths(["config", "HEAD", "objects/ab/cd", "refs/heads/main", "sub/.git/config", "weights.bin"])
+    ['HEAD', 'sub/.git/config']
+    """
+    # most paths are plain, and a folder may have a million of them
+    doubtful = (path for path in paths if not path.isascii() or "git" in path.lower())
+    found = {path for path in doubtful if any(map(is_git_name, path.split("/")))}
+    heads = {path.rpartition("/")[0].casefold(): path for path in paths if _last(path) == "head"}
+    if heads:
+        inside: dict[str, set[str]] = {folder: set() for folder in heads}
+        for path in paths:
+            parts = path.casefold().split("/")
+            for depth, part in enumerate(parts):
+                folder = "/".join(parts[:depth])
+                if folder in inside:
+                    inside[folder].add(part.rstrip(". "))
+        found |= {
+            path
+            for folder, path in heads.items()
+            if {"objects", "refs"} <= inside[folder] or "commondir" in inside[folder]
+        }
+    return [path for path in paths if path in found]
+
+
+def unportable_paths(paths: Iterable[str]) -> list[str]:
+    """What Windows cannot hold of *paths*, each with the reason in words.
+
+    >>> unportable_paths(["aux.txt", "a:b", "end.", "Readme", "README", "fine.txt"])
+    ['aux.txt (the name of a device)', "a:b (it holds ':')", 'end. (it ends in a dot)', 'README (it is Readme there)']
+    """
+    told = []
+    known: dict[str, str] = {}
+    for path in paths:
+        why = next((why for part in path.split("/") if (why := _fault(part))), "")
+        shown = path if path.isprintable() else ascii(path)
+        if why:
+            told.append(f"{shown} ({why})")
+        elif (other := known.setdefault(path.casefold(), path)) != path:
+            told.append(f"{shown} (it is {other if other.isprintable() else ascii(other)} there)")
+    return told
+
+
+def _fault(part: str) -> str:
+    if is_device(part):
+        return "the name of a device"
+    if bad := _WINDOWS.search(part):
+        return f"it holds '{bad[0]}'"
+    if part[-1:] in (".", " "):
+        return f"it ends in a {'dot' if part[-1] == '.' else 'space'}"
+    return ""
+
+
+def _last(path: str) -> str:
+    return path.rpartition("/")[2].casefold().rstrip(". ")

@@ -1,0 +1,225 @@
+"""A folder artifact never holds a git repository: its secrets do not go out, and its commands do not come in."""
+
+import io
+import os
+import subprocess
+
+import pytest
+from transcripts import ask
+
+from gitmodel import Client, Invalid, Refused
+from gitmodel.domain.manifest import ManifestEntry, format_manifest
+from gitmodel.domain.portable_paths import git_paths, is_git_name
+from gitmodel.domain.records import ArtifactLink
+from gitmodel.domain.references import VersionRef
+from gitmodel.registry import artifacts
+
+SPELLINGS = [
+    ".git",
+    ".GIT",
+    ".Git",
+    "git~1",
+    "GIT~1",
+    ".git.",
+    ".git ",
+    ".git. . ",
+    ".git::$INDEX_ALLOCATION",
+    ".git:stream",
+    "git~1...",
+    "GIT~1::$INDEX_ALLOCATION",
+    ".g\u200cit",
+    "\u200d.git\ufeff",
+    ".gi\u202at",
+    ".git\u206f",
+    ".g\u00adit",
+    ".git\ufe0f",
+    "\uff0e\uff47\uff49\uff54",
+    ".git\uf03a\uf03a$INDEX_ALLOCATION",
+    ".git\uf028\uf029",
+]
+PLAIN = [
+    ".gitignore",
+    ".gitattributes",
+    ".gitmodules",
+    ".gitkeep",
+    "git",
+    "x.git",
+    ".git-old",
+    "git~",
+    "digit~1",
+    ".gitä",
+]
+
+
+@pytest.fixture
+def client(code_repo, monkeypatch):
+    monkeypatch.chdir(code_repo)
+    with Client(code_repo) as client:
+        client.register_model("iris").create_version()
+        yield client
+
+
+@pytest.fixture
+def folder(tmp_path):
+    root = tmp_path / "weights"
+    root.mkdir()
+    (root / "model.bin").write_bytes(b"weights")
+    return root
+
+
+def put_old(client, files, name="weights"):
+    """Link a folder with *files* as a gitmodel did that took everything."""
+    entries = [ManifestEntry(*client.store.put_stream(io.BytesIO(data)), path) for path, data in files.items()]
+    digest, _ = client.store.put_stream(io.BytesIO(format_manifest(entries)))
+    link = ArtifactLink(name, "model", digest, sum(entry.size for entry in entries), "folder")
+    artifacts.link_artifacts(client.writer, VersionRef.parse("iris@1"), [link])
+    return client.get_version("iris@1").get_artifact(name), entries
+
+
+def files(root):
+    return sorted(str(path.relative_to(root)) for path in root.rglob("*") if not path.is_dir())
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_every_spelling_is_known(name):
+    assert is_git_name(name)
+    assert git_paths([f"sub/{name}/config", "a"]) == [f"sub/{name}/config"]
+
+
+@pytest.mark.parametrize("name", PLAIN)
+def test_other_names_are_not_taken_for_it(name):
+    assert not is_git_name(name)
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+@pytest.mark.parametrize("below", ["", "sub"])
+def test_it_is_refused_on_storing(client, folder, name, below):
+    (folder / below / name).mkdir(parents=True)
+    (folder / below / name / "config").write_text("[http]\n\textraHeader = token\n")
+    before = list(client.store.digests())
+    for store in (
+        lambda: client.get_version("iris@1").link_artifact("weights", folder),
+        lambda: client.get_model("iris").create_version(model_objects={"weights": folder}),
+    ):
+        with pytest.raises(Refused, match="git repository, which is not stored") as caught:
+            store()
+        assert "without it" in caught.value.hint
+    assert list(client.store.digests()) == before
+    assert len(client.get_model("iris").versions) == 1
+
+
+def test_a_file_or_a_link_of_that_name_is_refused_too(client, folder):
+    (folder / ".git").write_text("gitdir: /elsewhere\n")
+    with pytest.raises(Refused):
+        client.get_version("iris@1").link_artifact("weights", folder)
+    (folder / ".git").unlink()
+    (folder / ".git").symlink_to("model.bin")
+    with pytest.raises(Refused):
+        client.get_version("iris@1").link_artifact("weights", folder)
+
+
+def test_on_the_command_line_it_ends_with_6_and_changes_nothing(client, folder, capsys, git):
+    git(folder, "init", "-q")
+    before = git(client.repository.common_dir, "for-each-ref")
+    code, _, err = ask(capsys, "version", "create", "iris", "--model-object", f"weights={folder}")
+    assert (code, "git repository" in err) == (6, True)
+    code, _, err = ask(capsys, "link", "iris@1", "--model-object", f"weights={folder}")
+    assert (code, "git repository" in err) == (6, True)
+    assert git(client.repository.common_dir, "for-each-ref") == before
+
+
+def test_a_bare_repository_is_refused_too(client, folder, git):
+    git(folder, "init", "-q", "--bare", "mirror")
+    (folder / "mirror/refs/heads/main").write_text("0" * 40)
+    (folder / "mirror/objects/info/packs").write_text("")
+    with pytest.raises(Refused, match=r"mirror/HEAD makes .* a git repository"):
+        client.get_version("iris@1").link_artifact("weights", folder)
+
+
+def test_ignore_and_attributes_files_stay(client, folder, tmp_path):
+    for name in (".gitignore", ".gitattributes", ".gitmodules", ".gitkeep"):
+        (folder / name).write_text("*.bin\n")
+    artifact = client.get_version("iris@1").link_artifact("weights", folder)
+    assert files(artifact.download(tmp_path / "copy")) == files(folder)
+    assert files(artifact.path()) == files(folder)
+
+
+FSMONITOR = b"[core]\n\trepositoryformatversion = 0\n\tbare = false\n\tfsmonitor = touch %s; false\n"
+
+
+def hostile(tmp_path, inside=".git/"):
+    config = FSMONITOR % str(tmp_path / "ran").encode()
+    if not inside:
+        config = config.replace(b"bare = false", b"worktree = .")
+    return {
+        f"{inside}HEAD": b"ref: refs/heads/main\n",
+        f"{inside}config": config,
+        f"{inside}objects/info/packs": b"",
+        f"{inside}refs/heads/keep": b"",
+        "model.bin": b"weights",
+    }
+
+
+@pytest.mark.parametrize("inside", [".git/", ""])
+def test_an_old_artifact_comes_without_it(client, tmp_path, capsys, caplog, inside):
+    artifact, _ = put_old(client, hostile(tmp_path, inside))
+    artifact.download(tmp_path / "by python")
+    assert "verified and not written" in caplog.text
+    code, _, err = ask(capsys, "get", "iris@1", "weights", "-o", tmp_path / "by hand")
+    assert (code, "verified and not written" in err) == (0, True)
+    for root in (tmp_path / "by python", tmp_path / "by hand", artifact.path(), artifact.path()):
+        assert "model.bin" in files(root)
+        assert f"{inside}HEAD" not in files(root)
+        if inside:
+            assert files(root) == ["model.bin"]
+        environ = {**os.environ, "GIT_CEILING_DIRECTORIES": str(tmp_path), "HOME": str(tmp_path)}
+        subprocess.run(["git", "status"], cwd=root, capture_output=True, env=environ)
+        assert not (tmp_path / "ran").exists()
+
+
+@pytest.mark.parametrize("name", SPELLINGS)
+def test_an_old_artifact_comes_without_it_in_any_spelling(client, tmp_path, name):
+    artifact, _ = put_old(client, {f"sub/{name}/config": b"x", f"{name}": b"y", "sub/model.bin": b"z"})
+    assert files(artifact.download(tmp_path / "copy")) == ["sub/model.bin"]
+    assert files(artifact.path()) == ["sub/model.bin"]
+
+
+def test_what_is_left_out_is_verified_all_the_same(client, tmp_path):
+    artifact, entries = put_old(client, hostile(tmp_path))
+    (entry,) = [entry for entry in entries if entry.path == ".git/config"]
+    place = client.store.place(entry.digest)
+    place.chmod(0o644)
+    place.write_bytes(bytes(entry.size))
+    for read in (lambda: artifact.download(tmp_path / "copy"), artifact.path):
+        with pytest.raises(Invalid, match=r"\.git/config: .*damaged"):
+            read()
+    assert not (tmp_path / "copy").exists()
+
+
+def test_one_file_of_it_is_not_written_by_name(client, tmp_path, capsys):
+    artifact, _ = put_old(client, hostile(tmp_path))
+    with pytest.raises(Refused, match="is of a git repository"):
+        artifact.download_file(".git/config", tmp_path / "config")
+    code, _, _ = ask(capsys, "get", "iris@1", "weights", "--file", ".git/config", "-o", tmp_path / "config")
+    assert code == 6
+    assert not (tmp_path / "config").exists()
+
+
+def test_a_checkout_and_a_step_get_it_without(client, tmp_path, capsys, git):
+    put_old(client, hostile(tmp_path))
+    code, _, err = ask(capsys, "checkout", "iris@1", tmp_path / "out")
+    assert code == 0, err
+    assert files(tmp_path / "out/artifacts/weights") == ["model.bin"]
+
+
+def test_names_that_windows_cannot_hold_are_warned_of_and_kept(client, folder, tmp_path, capsys, caplog):
+    names = ["aux.txt", "con", "a:b", "what?", "end.", "space ", "Readme", "README", "fine.txt"]
+    for name in names:
+        (folder / name).write_text(name)
+    artifact = client.get_version("iris@1").link_artifact("weights", folder)
+    assert "Windows cannot hold all of weights: Readme" in caplog.text
+    assert files(artifact.download(tmp_path / "copy")) == sorted([*names, "model.bin"])
+    code, _, err = ask(capsys, "link", "iris@1", "--data", f"again={folder}")
+    assert code == 0
+    assert "aux.txt (the name of a device)" in err
+    assert "and 4 more" in err
