@@ -167,6 +167,20 @@ def _read_tables(key: Key, value: Any, path: str, newer: bool, at: str, problems
 
 
 def encode(schema: Schema[R], record: R) -> bytes:
+    """The canonical bytes of *record*, which a reader accepts: they were read again.
+
+    Raises UsageError for a record that would be too long, text that is not Unicode, and a value that its key does
+    not take.
+    """
+    data = canonical(schema, record)
+    try:
+        decode(schema, data, schema.type.__name__, newer=True)
+    except Invalid as error:
+        raise UsageError(f"this record could not be read again: {error.message}", hint="change that value") from None
+    return data
+
+
+def canonical(schema: Schema[R], record: R) -> bytes:
     """The canonical bytes of *record*: schema order, one array item a line, LF, a final newline.
 
     Raises UsageError for a record that would be too long to be read again, or text that is not Unicode.

@@ -100,7 +100,9 @@ def plan_import(snapshot: Snapshot, export: Export, model: str) -> Change[Import
     if known is not None:
         return Change(Imported(f"{name}@{known}", new=False))
     number = export.version.number
-    if number <= snapshot.last_number(name) or snapshot.is_reserved(name, number):
+    last = snapshot.last_number(name)
+    too_far = number > paths.HIGHEST_NUMBER or (not files and number > last + paths.MOST_SKIPPED)
+    if number <= last or too_far or snapshot.is_reserved(name, number):
         number = snapshot.next_number(name)
     made = plan_version(_over(snapshot, files), name, export.version, reserved=number)
     files.update(made.files)

@@ -14,7 +14,7 @@ from gitmodel.domain.names import fold
 from gitmodel.domain.overlay import Overlay
 from gitmodel.domain.paths import RecordPath
 from gitmodel.domain.records import ModelRecord, NameRecord, RunRecord, StageRecord, VersionRecord
-from gitmodel.domain.snapshot import Files, NoTags, Snapshot
+from gitmodel.domain.snapshot import Files, NoTags, Snapshot, check_number
 from gitmodel.domain.soundness import Fault, Place, faults
 from gitmodel.domain.stages import leftovers, tidied
 from gitmodel.errors import GitModelError, Refused
@@ -181,6 +181,7 @@ class _Replay:
                 free = highest + 1
                 while self.onto.is_reserved(there, free):
                     free += 1
+                check_number(there, free, highest)
                 self.carried.numbers[model, number] = free
             last[there] = free
 

@@ -254,10 +254,15 @@ class Snapshot:
         return self._highest_in(f"{paths.model_folder(model)}/versions")
 
     def next_number(self, model: str) -> int:
-        """The number that the next version of *model* gets: above every file, tombstone and reservation."""
-        number = self.last_number(model) + 1
+        """The number that the next version of *model* gets: above every file, tombstone and reservation.
+
+        Raises Invalid if that is more than a number can be.
+        """
+        last = self.last_number(model)
+        number = last + 1
         while self.is_reserved(model, number):
             number += 1
+        check_number(model, number, last)
         return number
 
     def version(self, model: str, number: int) -> VersionRecord:
@@ -441,6 +446,18 @@ def holds_registry(files: Files) -> bool:
     if paths.REGISTRY in files.names(""):
         return True
     return any("model.toml" in files.names(paths.model_folder(name)) for name in files.names(paths.MODELS))
+
+
+def check_number(model: str, number: int, last: int) -> None:
+    """Raise Invalid if *number*, after *last*, cannot be the number of a new version of *model*."""
+    if number <= paths.HIGHEST_NUMBER:
+        return
+    where = f"; {paths.version_file(model, last)} has the highest" if last >= paths.HIGHEST_NUMBER else ""
+    raise Invalid(
+        f"the next version of {model} would be {number}, and numbers end at {paths.HIGHEST_NUMBER}{where}",
+        hint="if that number was a mistake, remove its file from the metadata branch with git; "
+        "else go on with a new model",
+    )
 
 
 def near(word: str, among: Iterable[str]) -> list[str]:

@@ -73,7 +73,12 @@ def leftovers(snapshot: Snapshot, model: str) -> list[str]:
 
 
 def tidied(snapshot: Snapshot, model: str, files: Mapping[str, bytes | None]) -> dict[str, bytes | None]:
-    """Return *files* and the removal of the leftovers of *model*, but for those that only a proposal may remove."""
+    """Return *files* and the removal of the leftovers of *model*, but for those that only a proposal may remove.
+
+    Raises Invalid for a damaged stage or alias: a command that changed the model could not say what is there now.
+    """
+    for alias in snapshot.recorded_aliases(model):
+        snapshot.recorded_alias(model, alias)
     closed = {paths.stage_file(model, rule.name) for rule in snapshot.registry().stages if rule.proposal_only}
     return {**dict.fromkeys(path for path in leftovers(snapshot, model) if path not in closed), **files}
 

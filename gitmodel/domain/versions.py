@@ -12,7 +12,7 @@ from gitmodel.domain.models import changed_tags
 from gitmodel.domain.names import check_name, check_version_name, fold
 from gitmodel.domain.records import KINDS, ArtifactLink, VersionRecord
 from gitmodel.domain.refs import StageRef
-from gitmodel.domain.snapshot import Change, Snapshot, name_record
+from gitmodel.domain.snapshot import Change, Snapshot, check_number, name_record
 from gitmodel.domain.stage_changes import refuse_direct
 from gitmodel.domain.stages import held_files, places_of, stage_states, tidied
 from gitmodel.domain.upgrading import raised_format
@@ -30,6 +30,7 @@ def plan_version(
     """
     snapshot.model(model)
     number = snapshot.next_number(model) if reserved is None else reserved
+    check_number(model, number, snapshot.last_number(model))
     if number <= snapshot.last_number(model) and snapshot.files.read(paths.version_file(model, number)) is not None:
         raise Conflict(f"somebody else made {model} {number} meanwhile, and nothing was changed", hint="try again")
     record = replace(draft, number=number, artifacts=ordered(draft.artifacts))

@@ -50,7 +50,7 @@ RULES: Mapping[str, str] = {
     "model.record": "every model has its model.toml",
     "model.store": "a model keeps its artifacts in a store of gitmodel.toml",
     "model.tombstone": "nothing is left of a deleted or renamed model but its model.toml",
-    "version.number": "a version's file says the number that its path says",
+    "version.number": "a version's file says the number that its path says, which is at most 1,000,000,000",
     "version.name": "a version's name leads to it, and is neither a stage nor an alias",
     "version.artifacts": "the artifacts of a version have different names, and are in the order of these",
     "version.tombstone": "a deleted version has no artifacts and no metadata",
@@ -283,6 +283,8 @@ def _read_file(
         holds.versions[int(what.key)] = record
         if record is not None and record.number != int(what.key):
             yield Problem(path, "number", "version.number", f"says {record.number}")
+        if int(what.key) > paths.HIGHEST_NUMBER:
+            yield Problem(path, "number", "version.number", f"is more than {paths.HIGHEST_NUMBER}")
         for link in record.artifacts if record is not None else ():
             if holds_credentials(link.uri or ""):
                 yield Problem(path, f"artifacts.{link.name}.uri", "registry.stores", "holds credentials")
@@ -384,7 +386,7 @@ def _read(schema: Schema[Any], data: bytes, path: str, *, newer: bool) -> tuple[
 
 def _is_canonical(schema: Schema[Any], record: Any, data: bytes) -> bool:
     try:
-        return codec.encode(schema, record) == data
+        return codec.canonical(schema, record) == data
     except GitModelError:  # a record can be short enough only in the way it is written
         return False
 

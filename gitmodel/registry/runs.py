@@ -151,7 +151,7 @@ def with_steps(record: RunRecord, store: ArtifactStore) -> RunRecord:
 
 def _fits(record: RunRecord) -> bool:
     try:
-        codec.encode(records.RUN, record)
+        codec.canonical(records.RUN, record)
     except UsageError:
         return False
     return True

@@ -69,7 +69,7 @@ def check_creation(
 
     *artifacts* are names and kinds. Raises as `create_version` does.
     """
-    links = [ArtifactLink(link, kind, _NO_DIGEST, 0, "") for link, kind in artifacts]
+    links = [ArtifactLink(link, kind, _NO_DIGEST, 0, "json") for link, kind in artifacts]
     draft = _draft(writer, model, name, description, tags, metadata, links, None)
 
     def question(snapshot: Snapshot) -> str:

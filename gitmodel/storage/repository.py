@@ -377,6 +377,7 @@ class Repository:
         """
         self.git.refuse_contested()
         sealed = self.sealing.signer.has_key and self.sealing.is_asked_for(self.snapshot(parent), files)
+        _check_paths(files)
         tree, new = changed_tree(self.trees, self.tags.commit(parent).tree, files)
         committer = self.identity.now()[1]
         made = NewObject("commit", format_commit(tree, [parent], author, committer, message))
@@ -471,6 +472,7 @@ class Repository:
         old = local.id if local else ""
         if old and old != snapshot.commit:
             raise Moved("the branch moved while the change was planned", hint="try again")
+        _check_paths(change.files)
         self.remember_remote()
         parent, root, begun = self._base(snapshot)
         tree, new = changed_tree(self.trees, root, change.files) if change.files else (root, [])
@@ -531,6 +533,7 @@ class Repository:
         Where the rules ask for a signature it is signed, if git has a key to do so: who merges it, signs what counts.
         """
         self.git.refuse_contested()
+        _check_paths(change.files)
         tree, new = changed_tree(self.trees, self.tags.commit(parent).tree, change.files)
         sealed = self.sealing.signer.has_key and self.sealing.is_asked_for(self.snapshot(parent), change.files)
         made = self._commit(parent, tree, change, sign=sealed)
@@ -596,6 +599,17 @@ class Repository:
         found = self.reader.resolve(self.branch)
         if found is None or (found.id != commit and not self.tags.is_on_chain(found.id, commit)):
             raise Invalid(f"git said that {self.branch} moved, but it did not", hint="run `git fsck`")
+
+
+def _check_paths(files: Mapping[str, bytes | None]) -> None:
+    """Refuse a file that no reader would find, or would read."""
+    for path, data in files.items():
+        if data is None or paths.is_host_file(path):
+            continue
+        if paths.parse_path(path) is None and path != paths.SIGNERS:
+            raise Invalid(f"{path!a} is no file of the format, and was not written", hint="please report this")
+        if len(data) > codec.MAX_BYTES:
+            raise Invalid(f"{path} would have {len(data)} bytes, more than {codec.MAX_BYTES}", hint="shorten it")
 
 
 def _move(ref: str, new: str, old: str) -> str:

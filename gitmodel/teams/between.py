@@ -29,7 +29,8 @@ RULES: Mapping[str, str] = {
     "change.lineage": "a change shares its history with what it changes",
     "change.conflict": "nobody else has changed the same lines meanwhile",
     "change.gone": "no version, name or model disappears but by leaving what a deleted one leaves",
-    "change.number": "a new version has a number above all of before, and a deleted one does not come back",
+    "change.number": "a new version has a number above all of before, and leaves out no more than 1,000 numbers unless "
+    "its model is new; a deleted one does not come back",
     "change.version": "a version keeps its name, creation, code and runs, and its artifacts while it is in a place",
     "change.name": "a name goes on to lead to its version",
     "change.model": "a model keeps its creation, and a deleted or renamed one does not come back",
@@ -150,6 +151,17 @@ class _Both:
         return cache(self.before.last_number)
 
 
+def _skipped(after: Snapshot, model: str, number: int) -> int:
+    """How many numbers directly before *number* no version of *model* has."""
+    files = after.files
+    assert isinstance(files, CommitFiles)
+    near = range(number - 1, max(0, number - paths.MOST_SKIPPED - 2), -1)
+    below = next((other for other in near if files.id(paths.version_file(model, other)) is not None), None)
+    if below is None:
+        below = next((other for other in after.newest_numbers(model) if other < number), 0)
+    return number - below - 1
+
+
 def _judge(both: _Both, path: str, what: RecordPath) -> Iterator[Problem]:
     before, after = both.before, both.after
     if what.kind == "version":
@@ -177,6 +189,10 @@ def _version_faults(both: _Both, path: str, what: RecordPath) -> Iterator[Proble
         last = both.last_number(what.model)
         if number <= last:
             yield Problem(path, "number", "change.number", f"is new, and {last} was given already")
+        elif _is_there(before, what.model):
+            skipped = _skipped(after, what.model, number)
+            if skipped > paths.MOST_SKIPPED:
+                yield Problem(path, "number", "change.number", f"is new, and leaves out {skipped} numbers before it")
         return
     if new is None:
         if _is_there(after, what.model):
