@@ -10,6 +10,8 @@ if TYPE_CHECKING:
     from gitmodel.domain.stages import StageState
     from gitmodel.domain.views import ModelView, VersionView
 
+# What a direct change of a stage is that takes only reviewed proposals.
+NOT_REVIEWED = "recorded, not reviewed"
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -104,7 +106,18 @@ def pending(state: StageState) -> str:
         return " (clone too shallow)" if state.forged == TOO_SHALLOW else " (forged tag)"
     if not state.pending:
         return ""
-    return f" ({'empty' if state.recorded is None else state.recorded} pending)"
+    return f" ({'empty' if state.recorded is None else state.recorded} {waiting(state.doubt)})"
+
+
+def waiting(doubt: str) -> str:
+    """Return how a recorded change that is not in force is shown; *doubt* says which rule keeps it from that, if any.
+
+    >>> waiting("recorded, not reviewed: 1a2b3c4d5e changed it directly"), waiting("")
+    ('recorded, not reviewed', 'pending')
+    """
+    if not doubt:
+        return "pending"
+    return NOT_REVIEWED if NOT_REVIEWED in doubt else "recorded, refused by its rules"
 
 
 def stages_of(view: ModelView) -> str:
@@ -130,8 +143,8 @@ def aliases_at(view: VersionView) -> str:
 def _places(held: Iterable[str], changing: Iterable[StageState], view: VersionView) -> str:
     states = {state.name: state for state in changing}
     here = [f"{name}{pending(states.pop(name)) if name in states else ''}" for name in held]
-    coming = [state.name for state in states.values() if state.recorded == view.record.number]
-    return words([*here, *(f"({name} pending)" for name in coming)])
+    coming = [state for state in states.values() if state.recorded == view.record.number]
+    return words([*here, *(f"({state.name} {waiting(state.doubt)})" for state in coming)])
 
 
 def _is_space(character: str) -> bool:

@@ -23,14 +23,19 @@ _SHORT = 10
 
 EVENT_COLUMNS = (
     ("FROM (UTC)", lambda event: cells.when(event.when)),
-    ("UNTIL (UTC)", lambda event: cells.when(event.until) if event.until else "now"),
+    ("UNTIL (UTC)", lambda event: "never" if event.fault else cells.when(event.until) if event.until else "now"),
     ("MODEL", lambda event: event.model),
     ("STAGE", lambda event: event.stage),
-    ("VERSION", lambda event: f"{event.previous or '-'} -> {event.version or '-'}"),
+    ("VERSION", lambda event: f"{event.previous or '-'} -> {event.version or '-'}{_never(event)}"),
     ("WHO", lambda event: event.author + (f", merged by {event.merged_by}" if event.merged_by else "")),
     ("BY", lambda event: " ".join(filter(None, (event.commit[:_SHORT], event.pull_request)))),
     (PROSE, lambda event: event.reason + (f" (forced: {cells.words(event.forced)})" if event.forced else "")),
 )
+
+
+def _never(event: StageEvent) -> str:
+    return f" ({cells.waiting(event.fault)})" if event.fault else ""
+
 
 LOG_COLUMNS = (
     ("WHEN (UTC)", lambda event: cells.when(event.when)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from contextlib import nullcontext
 from typing import Any
 
@@ -9,6 +10,7 @@ import click
 
 from gitmodel.cli import cells, options, shapes
 from gitmodel.cli.grammar import Invocation, command
+from gitmodel.domain.stages import StageState
 from gitmodel.domain.views import ModelView
 from gitmodel.errors import UsageError
 from gitmodel.registry import models
@@ -59,7 +61,7 @@ def list_models(invocation: Invocation, filter: str, sort: str, limit: int | Non
     )
     for error in damaged:
         invocation.output.warn(error.message, error.hint)
-    note_pending(invocation, sum(len(view.pending) for view in found))
+    note_pending(invocation, ((view.name, state) for view in found for state in view.pending))
 
 
 @command(example="git model show iris")
@@ -79,7 +81,7 @@ def show(invocation: Invocation, words: tuple[str, ...]) -> None:
         return
     view = models.get_model(invocation.writer, ref.model)
     invocation.output.thing(shapes.MODEL, view.fields(), name=view.name, lines=_lines(view))
-    note_pending(invocation, len(view.pending))
+    note_pending(invocation, ((view.name, state) for state in view.pending))
 
 
 @command(example='git model update iris --title "Iris flowers" --tag baseline --remove-tag sklearn')
@@ -138,11 +140,21 @@ def _no_model(filter: str, *, damaged: bool) -> str:
     return "no model matches" if filter else "no models yet; `git model register NAME` makes one"
 
 
-def note_pending(invocation: Invocation, count: int) -> None:
-    """Say how many promotions are recorded and not in force."""
+def note_pending(invocation: Invocation, pending: Iterable[tuple[str, StageState]]) -> None:
+    """Say how many changes of stages are recorded and not in force, each *pending* one with the name of its model.
+
+    A change that the rules of its stage keep from being in force is told alone, with the command that takes it back.
+    """
+    found = dict.fromkeys(pending)
+    count = sum(1 for _, state in found if not state.doubt)
     if count:
         are, them = ("1 change is", "it") if count == 1 else (f"{count} changes are", "them")
         invocation.output.note(f"{are} recorded and not in force: `git model apply` puts {them} in force")
+    for model, state in found:
+        if state.doubt:
+            undo = f"`git model rollback {model} {state.name}` takes it back"
+            said = state.doubt if "takes it back" in state.doubt else f"{state.doubt}; {undo}"
+            invocation.output.note(f"{model} {state.name}: {said}")
 
 
 def _print(invocation: Invocation, name: str, said: str) -> None:

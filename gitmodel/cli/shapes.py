@@ -99,6 +99,7 @@ PENDING = Shape(
         "recorded": "number of the version that the branch says, or null",
         "in_force": "number of the version that the tag says, or null",
         "forged": "text: why the tag does not count, or empty",
+        "doubt": "text: why a rule keeps what is recorded from being in force, or empty",
     },
 )
 RESOLVED = Shape(
@@ -157,6 +158,7 @@ EVENT = Shape(
         "pull_request": "text: the pull request that the commit names, as its host writes it (`#12`, `!12`), or empty",
         "until": "time: when the next change of the same stage or alias was recorded, or null: it still stands",
         "ended_by": "text: the commit of that change, or empty",
+        "fault": "text: why it never was in force, such as `recorded, not reviewed: ...`, or empty",
     },
 )
 LOGGED = Shape(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from typing import Any
 
@@ -13,7 +13,7 @@ from gitmodel.cli.grammar import Invocation, LazyGroup, command
 from gitmodel.domain.names import ARCHIVED, NONE, check_version_name
 from gitmodel.domain.records import ArtifactLink
 from gitmodel.domain.references import VersionRef
-from gitmodel.domain.stages import Promotion
+from gitmodel.domain.stages import Promotion, StageState
 from gitmodel.domain.views import VersionView, artifact_fields
 from gitmodel.errors import Invalid, NotFound, UsageError
 from gitmodel.registry import models, versions
@@ -135,14 +135,14 @@ def list_versions(invocation: Invocation, model: str, filter: str, limit: int | 
     """
     found = versions.each_version(invocation.writer, model, filter=filter, limit=limit, offset=offset)
     damaged: list[Invalid] = []
-    pending: set[str] = set()
+    pending: dict[tuple[str, StageState], None] = {}
 
     def views() -> Iterator[VersionView]:
         for view in found:
             if isinstance(view, Invalid):
                 damaged.append(view)
             else:
-                pending.update(state.name for state in view.pending)
+                pending.update(dict.fromkeys((view.model, state) for state in view.pending))
                 yield view
 
     invocation.output.listing(
@@ -320,7 +320,7 @@ def show_version(invocation: Invocation, ref: VersionRef) -> None:
     """Print all that is known of a version."""
     view = versions.get_version(invocation.writer, ref)
     invocation.output.thing(shapes.VERSION, view.fields(), name=str(view), lines=_lines(view))
-    _note_pending(invocation, {state.name for state in view.pending})
+    _note_pending(invocation, ((view.model, state) for state in view.pending))
 
 
 def print_version(invocation: Invocation, ref: VersionRef, said: str) -> None:
@@ -383,10 +383,10 @@ def _run_fields(invocation: Invocation, id: str) -> dict[str, Any]:
     return {"id": id, "pipeline": run.pipeline, "status": run.status, "started": run.started, "recorded": recorded}
 
 
-def _note_pending(invocation: Invocation, places: set[str]) -> None:
+def _note_pending(invocation: Invocation, pending: Iterable[tuple[str, StageState]]) -> None:
     from gitmodel.cli.models import note_pending
 
-    note_pending(invocation, len(places))
+    note_pending(invocation, pending)
 
 
 def _lines(view: VersionView) -> list[tuple[str, str]]:

@@ -22,7 +22,7 @@ from gitmodel.domain.records import Code
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.snapshot import Change
 from gitmodel.errors import GitModelError, NotFound, UsageError
-from gitmodel.registry import models, stages, versions
+from gitmodel.registry import admission, models, stages, versions
 from gitmodel.registry.stages import Applied
 from gitmodel.registry.writer import Batch, Direct, Writer, entered_batch
 from gitmodel.storage.git import check_git
@@ -95,6 +95,7 @@ class Client:
         self._path_named = self._path != Path()
         self._terms = read_terms(self._environ, max_age=max_age, offline=offline, timeout=timeout)
         self._repository = self._open(named)
+        self._repository.doubt = partial(admission.doubt, self._repository)
         self._store = store or ""
         self._writer: Writer = Direct(self._repository)
         self._keyed: Counter[str] = Counter()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
+from gitmodel.domain.records import StageRecord
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import NoTags, Snapshot, StageTag
 from gitmodel.domain.stages import recorded_places
@@ -19,23 +20,30 @@ _MOMENT = re.compile(
 )
 
 
-def frozen(snapshot: Snapshot) -> Snapshot:
-    """*snapshot* with the stages that its own files record in place of the tags there are now."""
-    return replace(snapshot, tags=RecordedTags(replace(snapshot, tags=NoTags())))
+def frozen(snapshot: Snapshot, counting: Callable[[StageRef], StageRecord | None] | None = None) -> Snapshot:
+    """Return *snapshot* with the stages that its own files record in place of the tags there are now.
+
+    *counting* gives what the newest change of a stage that counts by its rules recorded, if not every change counts.
+    """
+    return replace(snapshot, tags=RecordedTags(replace(snapshot, tags=NoTags()), counting))
 
 
 class RecordedTags:
     """The stage tags that the files of one commit ask for; `domain.snapshot.Tags`."""
 
-    def __init__(self, snapshot: Snapshot) -> None:
+    def __init__(self, snapshot: Snapshot, counting: Callable[[StageRef], StageRecord | None] | None = None) -> None:
         self._snapshot = snapshot
+        self._counting = counting
 
     def get(self, ref: StageRef) -> StageTag | None:
         return self.of(ref.model).get(ref.stage)
 
     def of(self, model: str) -> Mapping[str, StageTag]:
         past = self._snapshot
-        records = {stage: past.recorded(model, stage) for stage in recorded_places(past, model)}
+        if self._counting is None:
+            records = {stage: past.recorded(model, stage) for stage in recorded_places(past, model)}
+        else:
+            records = {stage: self._counting(StageRef(model, stage)) for stage in past.registry().stage_names}
         records.update({alias: past.recorded_alias(model, alias) for alias in past.recorded_aliases(model)})
         return {
             name: StageTag(StageRef(model, name), past.commit, past.commit, record)

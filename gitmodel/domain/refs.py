@@ -64,6 +64,17 @@ def reserved_ref(model: str, number: int) -> str:
     return f"{RESERVED}{model}/{number}"
 
 
+def vouched_ref(ref: StageRef, commit: str) -> str:
+    """The tag that keeps in mind that somebody vouched for *commit* as they put it in force in the stage *ref*.
+
+    No model can be called so; a host that protects `model/*/production` protects it as well.
+
+    >>> vouched_ref(StageRef("churn", "production"), "9fceb02")
+    'refs/tags/model/churn@9fceb02/production'
+    """
+    return f"{STAGE_TAGS}{ref.model}@{commit}/{ref.stage}"
+
+
 def kept_ref(commit: str) -> str:
     """The ref of the code repository that keeps the *commit* of a version."""
     return f"{KEPT_CODE}{commit}"

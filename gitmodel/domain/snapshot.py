@@ -164,6 +164,7 @@ class Snapshot:
     *committed* is the commit itself, where changes that are still to be committed lie over its files. *shared* is the
     commit that the remote was last seen at ("": no remote has a registry), `is_local` whether a version is not there.
     *frozen* is the stage tag that the commit was found by, where that is all there is: the branch may have gone on.
+    `doubt` says why a rule keeps what is recorded of a stage from being in force, or "".
     *proposed* says that what is planned on it becomes a proposal, which may change stages that are `proposal_only`.
     """
 
@@ -175,6 +176,7 @@ class Snapshot:
     shared: str = ""
     is_local: Callable[[str, int], bool] = lambda model, number: False
     frozen: StageRef | None = None
+    doubt: Callable[[StageRef], str] = lambda ref: ""
     proposed: bool = False
 
     def registry(self) -> RegistryRecord:

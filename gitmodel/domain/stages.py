@@ -32,13 +32,18 @@ class Promotion:
 
 @dataclass(frozen=True)
 class StageState:
-    """A stage or alias of a model: which version is recorded on the branch, and which is in force by the tag."""
+    """A stage or alias of a model: which version is recorded on the branch, and which is in force by the tag.
+
+    *forged* says why the tag does not count; *doubt* why a rule keeps what is recorded from being in force, such as
+    "recorded, not reviewed: ...".
+    """
 
     name: str
     recorded: int | None
     in_force: int | None
     forged: str = ""
     alias: bool = False
+    doubt: str = ""
 
     @property
     def pending(self) -> bool:
@@ -99,7 +104,8 @@ def stage_states(snapshot: Snapshot, model: str) -> list[StageState]:
         in_force = tag.record.version if tag and tag.record and not tag.forged else None
         if recorded is None and tag is None:
             continue
-        states.append(StageState(name, recorded, in_force, tag.forged if tag else "", alias))
+        doubt = snapshot.doubt(StageRef(model, name)) if recorded != in_force and not alias else ""
+        states.append(StageState(name, recorded, in_force, tag.forged if tag else "", alias, doubt))
     return states
 
 

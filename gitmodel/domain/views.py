@@ -18,7 +18,7 @@ from gitmodel.errors import Invalid, NotFound
 
 # The names that a filter may read of each kind of record.
 CODE_NAMES: dict[str, Names] = dict.fromkeys(("commit", "dirty", "snapshot", "repository", "outside"), VALUE)
-PENDING_NAMES: dict[str, Names] = dict.fromkeys(("stage", "alias", "recorded", "in_force", "forged"), VALUE)
+PENDING_NAMES: dict[str, Names] = dict.fromkeys(("stage", "alias", "recorded", "in_force", "forged", "doubt"), VALUE)
 ARTIFACT_NAMES: dict[str, Names] = {
     **dict.fromkeys(("name", "kind", "digest", "size", "format", "pipeline", "step", "uri"), VALUE),
     **dict.fromkeys(("version_id", "digest_by"), VALUE),
@@ -188,7 +188,8 @@ def code_fields(code: Code | None) -> dict[str, Any] | None:
 def pending_fields(state: StageState) -> dict[str, Any]:
     """A pending promotion as JSON shows it."""
     kind = "alias" if state.alias else "stage"
-    return {kind: state.name, "recorded": state.recorded, "in_force": state.in_force, "forged": state.forged}
+    versions = {"recorded": state.recorded, "in_force": state.in_force}
+    return {kind: state.name, **versions, "forged": state.forged, "doubt": state.doubt}
 
 
 def artifact_fields(link: ArtifactLink) -> dict[str, Any]:

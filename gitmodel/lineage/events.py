@@ -14,6 +14,7 @@ from gitmodel.domain.references import VersionRef
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot, place_at
 from gitmodel.domain.stages import stage_states
+from gitmodel.registry import admission
 from gitmodel.storage.log import author_of, stage_events
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.walking import FileChange, Step, steps, steps_of_each, written
@@ -115,14 +116,17 @@ def _set_origins(
 
 
 def _places(repository: Repository, snapshot: Snapshot, name: str, number: int) -> Iterator[FieldOrigin]:
-    for state in stage_states(snapshot, name):
-        if state.recorded != number:
+    states = stage_states(snapshot, name)
+    for state in states:
+        if (state.in_force if state.doubt else state.recorded) != number:
             continue
-        event = next(iter(stage_events(repository, snapshot.commit, StageRef(name, state.name))))
+        events = stage_events(repository, snapshot.commit, StageRef(name, state.name))
+        event = next(event for event in events if event.version == number)
         what = f"aliases.{state.name}" if state.alias else "stage"
         value = event.version if state.alias else state.name
         yield FieldOrigin(what, value, event.commit, event.author, event.when, event.pull_request)
-    if snapshot.is_archived(name, number):
+    still = any(state.doubt and state.in_force == number for state in states)
+    if snapshot.is_archived(name, number) and not still:
         path = paths.archived_file(name, number)
         step = next(steps(repository, snapshot.commit, path))
         yield _origin(repository, step, path, "stage", "archived")
@@ -157,6 +161,7 @@ def _all_events(
     repository: Repository, snapshot: Snapshot, walked: Iterable[Step], number: int | None = None
 ) -> Iterator[Event]:
     registry = snapshot.registry()
+    judged = admission.is_guarded(snapshot)
     for step in walked:
         names: dict[str, str] = {}
         made = False
@@ -180,9 +185,25 @@ def _all_events(
                 if number not in (None, version):
                     continue
                 made = made or what == _MADE
+                if judged and found.kind in ("stage", "archived"):
+                    what += _never(repository, step, found, version)
                 yield _event(repository, step, change, found, version, what, fields)
         if made and number is not None:
             return  # nothing happened to a version before it was made
+
+
+def _never(repository: Repository, step: Step, found: RecordPath, version: int | None) -> str:
+    """Return what is said of a change of a stage that never was in force, or ""; so it is with whom it archived."""
+    stages: Iterable[str] = [found.key]
+    if found.kind == "archived":
+        before, after = repository.recorded(step.parent), repository.recorded(step.commit.id)
+        sides = ((stage, before.recorded(found.model, stage)) for stage in after.registry().stage_names)
+        stages = [stage for stage, record in sides if record is not None and record.version == version]
+    faults = (admission.change_fault(repository, step.commit.id, StageRef(found.model, stage)) for stage in stages)
+    fault = next(filter(None, faults), "")
+    if not fault:
+        return ""
+    return " (recorded, not reviewed)" if "not reviewed" in fault else " (recorded, refused by its rules)"
 
 
 def _can_concern(change: FileChange, found: RecordPath, number: int) -> bool:

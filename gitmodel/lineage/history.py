@@ -10,7 +10,8 @@ from gitmodel.domain import paths
 from gitmodel.domain.names import check_name
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot
-from gitmodel.errors import NotFound
+from gitmodel.errors import Invalid, NotFound
+from gitmodel.registry import admission
 from gitmodel.storage.log import StageEvent, stage_events
 from gitmodel.storage.repository import Repository
 
@@ -23,14 +24,15 @@ def history(repository: Repository, model: str | None = None, stage: str = "") -
     """
     snapshot = repository.snapshot()
     if model is None:
-        return _with_ends(snapshot, stage_events(repository, snapshot.commit))
+        return _with_ends(snapshot, _judged(repository, snapshot, stage_events(repository, snapshot.commit)))
     check_name(model, "model")
     name = snapshot.current_name(model)
     if not snapshot.files.names(paths.model_folder(name)):
         snapshot.model(name)
     if stage and stage not in snapshot.registry().stage_names:
         check_name(stage, "stage or alias")
-    events = _with_ends(snapshot, stage_events(repository, snapshot.commit, StageRef(name, stage)))
+    found = stage_events(repository, snapshot.commit, StageRef(name, stage))
+    events = _with_ends(snapshot, _judged(repository, snapshot, found))
     first = next(events, None)
     if first is None and stage and stage not in snapshot.registry().stage_names:
         known = ", ".join((*snapshot.registry().stage_names, *snapshot.recorded_aliases(name)))
@@ -49,10 +51,42 @@ def broken_tags(repository: Repository, model: str, stage: str = "") -> list[str
     return repository.read(question)
 
 
+def _judged(repository: Repository, snapshot: Snapshot, events: Iterator[StageEvent]) -> Iterator[StageEvent]:
+    """Yield *events*, each with what keeps it from ever having been in force, and after which version it came then.
+
+    If no rule of the registry can do so, they come as they are found.
+    """
+    if not admission.is_guarded(snapshot):
+        yield from events
+        return
+    found: list[StageEvent] = []
+    missing = None
+    try:
+        found.extend(events)
+    except Invalid as error:
+        missing = error
+    judged: list[StageEvent] = []
+    last: dict[tuple[str, str], int | None] = {}
+    for event in reversed(found):
+        place = snapshot.current_name(event.model), event.stage
+        fault = ""
+        if event.stage in snapshot.registry().stage_names:
+            fault = admission.change_fault(repository, event.commit, StageRef(event.model, event.stage))
+        judged.append(replace(event, previous=last.get(place, event.previous), fault=fault))
+        if not fault:
+            last[place] = event.version
+    yield from reversed(judged)
+    if missing is not None:
+        raise missing
+
+
 def _with_ends(snapshot: Snapshot, events: Iterator[StageEvent]) -> Iterator[StageEvent]:
     """*events*, newest first, each with the one of the same place that came after it."""
     later: dict[tuple[str, str], StageEvent] = {}
     for event in events:
+        if event.fault:
+            yield event
+            continue
         place = snapshot.current_name(event.model), event.stage
         next_event = later.get(place)
         later[place] = event

@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timezone
+from functools import partial
 from typing import TypeVar
 
 from gitmodel.domain.frozen import frozen, read_moment
+from gitmodel.domain.records import StageRecord
 from gitmodel.domain.references import VersionRef
+from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import NotFound, UsageError
+from gitmodel.registry import admission
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.walking import refuse_edge, shallow_edge, too_shallow, written
 
@@ -38,7 +42,8 @@ class State:
 class Past:
     """Reading at one *state* of the branch; a `Writer` that refuses to write.
 
-    The stages and aliases of that commit stand for those in force: what tags said then, nobody knows.
+    The stages and aliases of that commit stand for those in force: what tags said then, nobody knows. A change that
+    does not count by the rules of its stage, such as a direct one where a review is asked for, never was in force.
     """
 
     def __init__(self, repository: Repository, state: State) -> None:
@@ -46,7 +51,13 @@ class Past:
         self.state = state
 
     def read(self, question: Callable[[Snapshot], T], *, about: VersionRef | None = None) -> T:
-        return question(frozen(self._repository.recorded(self.state.commit)))
+        snapshot = self._repository.recorded(self.state.commit)
+        return question(frozen(snapshot, partial(self._counting, snapshot) if admission.is_guarded(snapshot) else None))
+
+    def _counting(self, snapshot: Snapshot, ref: StageRef) -> StageRecord | None:
+        """Return what was recorded of a stage by the newest change that counted."""
+        found, _ = admission.newest_counting(self._repository, snapshot.commit, ref)
+        return found.record if found is not None else None
 
     def transact(self, plan: Callable[[Snapshot], Change[T]]) -> T:
         raise self.refusal()

@@ -37,6 +37,7 @@ from gitmodel.registry.runs import with_steps
 from gitmodel.storage.artifacts import copy_artifacts
 from gitmodel.storage.git import clean_environment
 from gitmodel.storage.git import run as run_git
+from gitmodel.storage.stage_tags import TagAim
 from gitmodel.storage.stores import ArtifactStore
 
 SECRET = "(secret)"
@@ -207,10 +208,10 @@ def _registry(client: Client, commit: str, path: Path) -> Iterator[Client]:
         yield scratch
 
 
-def _recorded(snapshot: Snapshot) -> list[StageRef]:
+def _recorded(snapshot: Snapshot) -> list[TagAim]:
     stages = snapshot.registry().stage_names
     return [
-        StageRef(model, place)
+        TagAim(StageRef(model, place))
         for model in snapshot.model_names()
         for place in (*(s for s in stages if snapshot.recorded(model, s)), *snapshot.recorded_aliases(model))
     ]

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from gitmodel.domain import gates, paths
 from gitmodel.domain.gates import Outcome
 from gitmodel.domain.records import StageRecord
-from gitmodel.domain.refs import StageRef
+from gitmodel.domain.refs import REMOTES, StageRef, vouched_ref
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid, UsageError
 from gitmodel.storage.repository import Repository
+from gitmodel.storage.stage_tags import target_of
 
 if TYPE_CHECKING:
     from gitmodel.expressions import Verdict
 
 MOST_RENAMES = 100
+_MOST_CHANGES = 1_000
 
 
 def judge(expression: str, record: Mapping[str, object]) -> Verdict:
@@ -57,17 +61,83 @@ def why_not(repository: Repository, snapshot: Snapshot, ref: StageRef, reviewed:
     parents = repository.tags.commit(commit).parents
     if not parents:
         return ""
-    record = repository.snapshot(commit).recorded(ref.model, ref.stage)
-    before = repository.snapshot(parents[0])
-    if record is not None and may_return(repository, before, ref, record, reviewed):
-        return ""
-    return _fault(repository, commit, ref, reviewed)
+    return change_fault(repository, commit, ref, reviewed)
 
 
 def entered_by(repository: Repository, tip: str, ref: StageRef) -> tuple[StageRef, str] | None:
     """The newest commit up to *tip* that changed the stage *ref*, and the stage under the name its model had then."""
     found = _changed_by(repository, tip, ref)
     return None if found is None else (found[0], found[1])
+
+
+@dataclass(frozen=True)
+class StageChange:
+    """A commit that changed a stage's file to *record* (None: it is empty); *ref* has the name of its model then."""
+
+    ref: StageRef
+    commit: str
+    record: StageRecord | None
+
+
+def doubt(repository: Repository, snapshot: Snapshot, ref: StageRef) -> str:
+    """Return why a rule keeps what is recorded of the stage *ref* from being in force, or "", also where that is not
+    known."""
+    try:
+        return why_not(repository, snapshot, ref) if is_guarded(snapshot) else ""
+    except GitModelError:
+        return ""
+
+
+def is_guarded(snapshot: Snapshot) -> bool:
+    """Return whether a rule of any stage can keep a recorded change from being in force."""
+    rules = snapshot.registry().stages
+    return any(rule.after or rule.gates or rule.proposal_only or rule.signed or rule.faults for rule in rules)
+
+
+def change_fault(repository: Repository, commit: str, ref: StageRef, reviewed: Collection[str] = ()) -> str:
+    """Return why the change of the stage *ref* by *commit* does not count by the rules of its time, or "".
+
+    One promotion counts as a whole: what the commit did to a stage from which the version came, or into which it went,
+    must count as well.
+    """
+    for tied in (ref, *_tied(repository, commit, ref)):
+        why = _own_fault(repository, commit, tied, reviewed)
+        if why and not _takes_back(repository, commit, tied, reviewed):
+            return why if tied == ref else f"it came with a change of {tied.stage} that does not count: {why}"
+    return ""
+
+
+def newest_counting(
+    repository: Repository, tip: str, ref: StageRef, reviewed: Collection[str] = ()
+) -> tuple[StageChange | None, list[StageChange]]:
+    """Return the newest change of the stage *ref* up to *tip* that counts, None if none does, and those after it.
+
+    Only the newest thousand are looked at. Raises Invalid where a shallow clone hides one.
+    """
+    later: list[StageChange] = []
+    for change in islice(_changes(repository, tip, ref), _MOST_CHANGES):
+        if not change_fault(repository, change.commit, change.ref, reviewed):
+            return change, later
+        later.append(change)
+    return None, later
+
+
+def vouched_for(repository: Repository, snapshot: Snapshot, ref: StageRef, reviewed: Collection[str]) -> str:
+    """Return the commit that changed the stage *ref* if it counts only because the caller vouches for it, else ""."""
+    found = _changed_by(repository, snapshot.commit, ref) if reviewed else None
+    if found is None or found[0] != ref or found[1] not in reviewed:
+        return ""
+    return found[1] if change_fault(repository, found[1], ref) else ""
+
+
+def was_set_by(repository: Repository, commit: str, ref: StageRef) -> bool:
+    """Return whether the tag of the stage *ref* is, or is known to have been, at *commit*: whoever set it vouched."""
+    found = repository.tags.read(ref)
+    if found is not None and target_of(ref, found) == (commit, ""):
+        return True
+    name = vouched_ref(ref, commit).removeprefix("refs/tags/")
+    kept = repository.git.lines("for-each-ref", "--format=%(objectname)", f"refs/tags/{name}", f"{REMOTES}*/{name}")
+    return commit in kept
 
 
 def may_return(
@@ -117,15 +187,82 @@ def _fault(repository: Repository, commit: str, ref: StageRef, reviewed: Collect
         if unsigned:
             return unsigned
         if rule.proposal_only and not rule.signed and not _came_through_review(repository, commit, path, reviewed):
-            return f"{commit[:10]} changed it directly, and {ref.stage} takes only what came through review"
+            return (
+                f"recorded, not reviewed: {commit[:10]} changed it directly, and {ref.stage} takes only what came "
+                f"through review; `git model rollback {ref.model} {ref.stage}` takes it back"
+            )
         return "; ".join(str(outcome) for outcome in judge_commit(repository, commit, ref) if outcome.stops)
     except GitModelError as error:
         return error.message
 
 
+def _own_fault(repository: Repository, commit: str, ref: StageRef, reviewed: Collection[str]) -> str:
+    """Return what is wrong with what *commit* did to the stage *ref* alone, or ""."""
+    parents = repository.tags.commit(commit).parents
+    if not parents:
+        return ""
+    try:
+        record = repository.snapshot(commit).recorded(ref.model, ref.stage)
+        before = repository.snapshot(parents[0])
+        if record is not None and may_return(repository, before, ref, record, reviewed):
+            return ""
+    except GitModelError as error:
+        return error.message
+    return _fault(repository, commit, ref, reviewed)
+
+
+def _takes_back(repository: Repository, commit: str, ref: StageRef, reviewed: Collection[str]) -> bool:
+    """Return whether *commit* gives the stage *ref* back what the last change that counts had put there.
+
+    A stage that asks for signatures is given back by signed commits only.
+    """
+    parents = repository.tags.commit(commit).parents
+    if not parents or repository.tags.seals.demanded(parents, ref.stage):
+        return False
+    record = repository.snapshot(commit).recorded(ref.model, ref.stage)
+    for number, change in enumerate(islice(_changes(repository, parents[0], ref), _MOST_CHANGES)):
+        if not _own_fault(repository, change.commit, change.ref, reviewed):
+            return number > 0 and change.record == record
+    return record is None
+
+
+def _tied(repository: Repository, commit: str, ref: StageRef) -> list[StageRef]:
+    """The other stages that *commit* changed for a version that it put into the stage *ref* or took out of it."""
+    parents = repository.tags.commit(commit).parents
+    if not parents:
+        return []
+    before, after = repository.snapshot(parents[0]), repository.snapshot(commit)
+    try:
+        stages = dict.fromkeys((*before.registry().stage_names, *after.registry().stage_names))
+        sides = {stage: tuple(snapshot.recorded(ref.model, stage) for snapshot in (before, after)) for stage in stages}
+    except Invalid:
+        return []
+    moved = {stage: _versions(*side) for stage, side in sides.items() if side[0] != side[1]}
+    own = moved.get(ref.stage, set())
+    return [StageRef(ref.model, stage) for stage, versions in moved.items() if stage != ref.stage and versions & own]
+
+
+def _versions(*records: StageRecord | None) -> set[int]:
+    return {record.version for record in records if record is not None}
+
+
+def _changes(repository: Repository, tip: str, ref: StageRef) -> Iterator[StageChange]:
+    """The commits up to *tip* that changed the stage *ref*, newest first, under the names that its model had."""
+    while tip:
+        found = _changed_by(repository, tip, ref)
+        if found is None:
+            return
+        ref, commit, _ = found
+        yield StageChange(ref, commit, repository.snapshot(commit).recorded(ref.model, ref.stage))
+        tip = next(iter(repository.tags.commit(commit).parents), "")
+
+
 def _came_through_review(repository: Repository, commit: str, path: str, reviewed: Collection[str]) -> bool:
     """Whether *commit* was vouched for, is a merge, or is signed by somebody on the list before it, as hosts do."""
+    what = paths.parse_path(path)
     if commit in reviewed or came_by_merge(repository, commit, path):
+        return True
+    if what is not None and was_set_by(repository, commit, StageRef(what.model, what.key)):
         return True
     return not repository.tags.seals.commit_fault(commit)
 

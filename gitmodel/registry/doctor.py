@@ -14,7 +14,7 @@ from gitmodel.domain.snapshot import TOO_SHALLOW, Snapshot
 from gitmodel.domain.stages import StageState
 from gitmodel.domain.views import usable
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, Unreachable
-from gitmodel.registry import stages
+from gitmodel.registry import admission, stages
 from gitmodel.storage.checked_out import find_behind
 from gitmodel.storage.foreign_tags import refuse_foreign
 from gitmodel.storage.local_store import LocalStore
@@ -137,7 +137,12 @@ def _tags(repository: Repository, snapshot: Snapshot) -> Iterator[Finding]:
                 elif state.pending:
                     recorded = state.recorded or "nothing"
                     message = f"{ref.name} is at {state.in_force or 'nothing'}, and the branch says {recorded}"
-                    yield Finding("tag", message, "run `git model apply`", True, grave=False)
+                    doubt = "" if state.alias else admission.doubt(repository, snapshot, ref)
+                    if doubt:
+                        hint = f"run `git model rollback {model} {state.name}` to take it back"
+                        yield Finding("tag", f"{message}: {doubt.partition(';')[0]}", hint, grave=False)
+                    else:
+                        yield Finding("tag", message, "run `git model apply`", True, grave=False)
         except GitModelError as error:
             yield Finding("model", f"{model}: {error.message}", error.hint or "run `git model check`")
 

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
-from gitmodel.domain import gates
+from gitmodel.domain import gates, paths
 from gitmodel.domain import stages as planning
 from gitmodel.domain.names import check_name
+from gitmodel.domain.overlay import Overlay
 from gitmodel.domain.records import StageRecord, links_digest
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.refs import StageRef
-from gitmodel.domain.snapshot import Change, Snapshot, check_stage
+from gitmodel.domain.snapshot import TOO_SHALLOW, Change, Snapshot, check_stage
 from gitmodel.domain.stages import Promotion, StageState
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused
 from gitmodel.registry import admission
+from gitmodel.registry.admission import StageChange
 from gitmodel.registry.writer import Writer
+from gitmodel.storage.differences import changed_paths
 from gitmodel.storage.repository import Repository
+from gitmodel.storage.stage_tags import TagAim
 
 
 @dataclass(frozen=True)
@@ -110,8 +114,14 @@ def plan_rollback(
     force: bool = False,
     leave: bool = False,
 ) -> Change[Promotion]:
-    """What putting the previous holder of *stage* back writes. Raises as `rollback` does."""
+    """What putting the previous holder of *stage* back writes. Raises as `rollback` does.
+
+    Where the last change of the stage does not count, it is taken back instead.
+    """
     name = snapshot.current_name(model)
+    undone = _plan_undoing(repository, snapshot, name, stage, reason)
+    if undone is not None:
+        return undone
     old = _previous_holder(repository, snapshot, name, stage)
     record = StageRecord(old, links_digest(planning.promotable(snapshot, name, old).artifacts))
     verb = "Roll back"
@@ -123,6 +133,56 @@ def plan_rollback(
     )
 
 
+def _plan_undoing(
+    repository: Repository, snapshot: Snapshot, name: str, stage: str, reason: str
+) -> Change[Promotion] | None:
+    """Return what takes back the recorded changes of a stage that do not count, such as direct ones; None without any.
+
+    Of what these commits did to the places of the model, that goes back which nobody changed since.
+    """
+    ref, base = StageRef(name, stage), snapshot.committed or snapshot
+    if not base.commit or not admission.is_guarded(snapshot):
+        return None
+    _, later = admission.newest_counting(repository, base.commit, ref)
+    later = [change for change in later if change.ref == ref]
+    parents = repository.tags.commit(later[-1].commit).parents if later else ()
+    if not parents:
+        return None
+    before, files = repository.files(parents[0]), {}
+    for change in reversed(later):
+        after = repository.files(change.commit)
+        for path in changed_paths(repository, repository.tags.commit(change.commit).parents[0], change.commit):
+            what = paths.parse_path(path)
+            if what is not None and what.model == name and what.kind in ("stage", "archived"):
+                same = snapshot.files.read(path) == after.read(path)
+                files[path] = before.read(path) if same else snapshot.files.read(path)
+    own = paths.stage_file(name, stage)
+    files[own] = before.read(own)
+    restored = replace(snapshot, files=Overlay(snapshot.files, files))
+    for path in planning.leftovers(restored, name):
+        if path != own:
+            files.pop(path, None)
+    record, held = restored.recorded(name, stage), snapshot.recorded(name, stage)
+    if record is not None:
+        planning.promotable(snapshot, name, record.version)
+    places = (what for what in map(paths.parse_path, files) if what is not None and what.kind == "stage")
+    number = record.version if record else None
+    trailers = (("Model", name), ("Version", str(number or "")), ("Stage", stage), ("Previous-Version", _number(held)))
+    return Change(
+        Promotion(name, number, stage, held.version if held else None),
+        subject=f"Take back what {later[0].commit[:10]} did to {name} {stage}",
+        reason=reason,
+        files=files,
+        trailers=trailers,
+        admitted=frozenset(StageRef(name, what.key) for what in places),
+        may_empty=frozenset(StageRef(name, other) for other in snapshot.registry().stage_names),
+    )
+
+
+def _number(record: StageRecord | None) -> str:
+    return str(record.version) if record else ""
+
+
 def _previous_holder(repository: Repository, snapshot: Snapshot, name: str, stage: str) -> int:
     from gitmodel.storage.log import stage_events  # who goes back to nobody does not pay for it
 
@@ -131,7 +191,9 @@ def _previous_holder(repository: Repository, snapshot: Snapshot, name: str, stag
     held = planning.recorded_places(snapshot, name).get(stage)
     for known_as in chain((name,), snapshot.former_names(name)):
         for event in stage_events(repository, snapshot.commit, StageRef(known_as, stage)):
-            if event.version is not None and event.version != held:
+            if event.version is None or event.version == held:
+                continue
+            if not admission.change_fault(repository, event.commit, StageRef(event.model, stage)):
                 return event.version
     raise NotFound(f"no other version of {name} was ever in {stage}", hint=f"run `git model history {name} {stage}`")
 
@@ -186,9 +248,10 @@ def apply(
     not descend from what a tag was applied from, unless *rewound* says that it may.
     """
     refused: list[tuple[StageRef, str]] = []
+    entering: dict[StageRef, int | None] = {}
     states_of: dict[StageRef, StageState] = {}
 
-    def choose(snapshot: Snapshot) -> list[StageRef]:
+    def choose(snapshot: Snapshot) -> list[TagAim]:
         refused.clear()
         tagged = snapshot.tags.models()
         names = tuple(snapshot.current_name(check_name(name, "model")) for name in models)
@@ -207,27 +270,68 @@ def apply(
                 continue
             for tag in planning.stray_tags(snapshot, name) if rewound else ():
                 states_of[tag.ref] = StageState(tag.ref.stage, None, None, tag.forged, alias=True)
-                ready.append(tag.ref)
+                ready.append(TagAim(tag.ref))
             for state in states:
                 if not state.pending and not state.forged:
                     continue
                 ref = StageRef(name, state.name)
                 states_of[ref] = state
+                entering[ref] = state.recorded
                 if not rewound:
                     _check_descent(repository, snapshot, ref)
                 why = _why_not(snapshot, ref, state)
                 if not why and not state.alias:
                     why = doubt(snapshot, ref) if doubt else ""
                     why = why or admission.why_not(repository, snapshot, ref, reviewed)
-                if why:
-                    refused.append((ref, why))
-                else:
-                    ready.append(ref)
+                if not why:
+                    vouched = admission.vouched_for(repository, snapshot, ref, reviewed) if not state.alias else ""
+                    ready.append(TagAim(ref, vouched=vouched))
+                    continue
+                refused.append((ref, why))
+                counting = None if doubt or state.alias else _counting(repository, snapshot, ref, state, reviewed)
+                if counting is not None:
+                    entering[ref] = counting.record.version if counting.record else None
+                    ready.append(TagAim(ref, counting.commit if counting.record else ""))
         return ready
 
     moved, unsigned = repository.put_in_force(choose)
-    changes = (InForce(ref, states_of[ref].recorded, states_of[ref].in_force) for ref in moved)
+    changes = (InForce(ref, entering.get(ref), states_of[ref].in_force) for ref in moved)
     return Applied(tuple(changes), (*refused, *unsigned))
+
+
+def _counting(
+    repository: Repository, snapshot: Snapshot, ref: StageRef, state: StageState, reviewed: Collection[str]
+) -> StageChange | None:
+    """Return the change of a stage that its tag must be set to where the newest change does not count, or None.
+
+    It is the newest one that counts, if the tag does not count either, or is older than it; where none counts, a tag
+    that does not count goes.
+    """
+    try:
+        found, later = admission.newest_counting(repository, snapshot.commit, ref, reviewed)
+    except GitModelError:
+        return None
+    if not later:
+        return None  # the newest one counts by its rules, and something else is against it
+    tag = snapshot.tags.get(ref)
+    if found is None or found.ref != ref:
+        return StageChange(ref, "", None) if state.forged and state.forged != TOO_SHALLOW else None
+    if tag is not None and not tag.forged and tag.record == found.record:
+        return None
+    if found.record is not None and _unusable(snapshot, ref, found.record):
+        return None
+    return found if tag is not None or found.record is not None else None
+
+
+def _unusable(snapshot: Snapshot, ref: StageRef, record: StageRecord) -> str:
+    """Return why the version of *record* must not be in force, or ""."""
+    try:
+        version = planning.promotable(snapshot, ref.model, record.version)
+    except GitModelError as error:
+        return error.message
+    if record.artifacts != links_digest(version.artifacts):
+        return f"the artifacts of {ref.model} {record.version} are not those that were promoted"
+    return ""
 
 
 def _check_descent(repository: Repository, snapshot: Snapshot, ref: StageRef) -> None:
@@ -246,11 +350,5 @@ def _why_not(snapshot: Snapshot, ref: StageRef, state: StageState) -> str:
     if state.recorded is None:
         leftover = snapshot.recorded(ref.model, ref.stage)
         return f"{ref.model} {leftover.version} is in another stage too" if leftover and state.in_force is None else ""
-    try:
-        version = planning.promotable(snapshot, ref.model, state.recorded)
-    except GitModelError as error:
-        return error.message
     record = snapshot.recorded_alias(ref.model, ref.stage) if state.alias else snapshot.recorded(ref.model, ref.stage)
-    if record is not None and record.artifacts != links_digest(version.artifacts):
-        return f"the artifacts of {ref.model} {state.recorded} are not those that were promoted"
-    return ""
+    return _unusable(snapshot, ref, record) if record is not None else ""

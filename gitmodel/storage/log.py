@@ -22,7 +22,8 @@ class StageEvent:
 
     *model* is the name that the model had then. *author* made the change at *authored*; it was recorded on the branch
     at *when*, by *merged_by* if a merge brought it in, from *pull_request* ("#12", "!12") if the commit says so. It
-    lasted *until* the commit *ended_by*; None and "": it still does.
+    lasted *until* the commit *ended_by*; None and "": it still does. *fault* says why it never was in force, as far as
+    the branch tells.
     """
 
     model: str
@@ -39,6 +40,12 @@ class StageEvent:
     pull_request: str = ""
     until: datetime | None = None
     ended_by: str = ""
+    fault: str = ""
+
+    @property
+    def counts(self) -> bool:
+        """Return whether the change counts by the rules of its time."""
+        return not self.fault
 
 
 def stage_events(repository: Repository, tip: str, ref: StageRef | None = None) -> Iterator[StageEvent]:

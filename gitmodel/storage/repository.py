@@ -15,7 +15,7 @@ from gitmodel.domain import codec, history, paths, records
 from gitmodel.domain.overlay import Overlay
 from gitmodel.domain.records import RegistryRecord
 from gitmodel.domain.references import VersionRef
-from gitmodel.domain.refs import REMOTES, RESERVED, STAGE_TAGS, StageRef, reserved_ref
+from gitmodel.domain.refs import REMOTES, RESERVED, STAGE_TAGS, StageRef, reserved_ref, vouched_ref
 from gitmodel.domain.snapshot import Change, Files, NoTags, Snapshot, holds_registry, place_at
 from gitmodel.domain.stage_changes import check_stage_changes
 from gitmodel.domain.stages import leftovers
@@ -36,7 +36,7 @@ from gitmodel.storage.identity import Identity
 from gitmodel.storage.notes import Notes
 from gitmodel.storage.objects import LooseObjects, NewObject, format_commit, format_pack, parse_commit, parse_tag
 from gitmodel.storage.sealing import Sealing
-from gitmodel.storage.stage_tags import StageTags
+from gitmodel.storage.stage_tags import StageTags, TagAim
 from gitmodel.storage.trees import CommitFiles, Trees, changed_tree
 from gitmodel.storage.tries import ATTEMPTS, Tries, half_done
 
@@ -81,6 +81,8 @@ class Repository:
         self.sealing = Sealing(git, config, self.reader, self.tags, self.identity, branch)
         self._checked = False
         self._known_registry = ""
+        # Why a rule keeps what is recorded of a stage from being in force, for who shows it: that is not known here.
+        self.doubt: Callable[[Snapshot, StageRef], str] = lambda snapshot, ref: ""
 
     @cached_property
     def writers(self) -> Writers:
@@ -157,8 +159,13 @@ class Repository:
         def is_local(model: str, number: int) -> bool:
             return bool(shared) and theirs.id(paths.version_file(model, number)) is None
 
+        def doubt(ref: StageRef) -> str:
+            return self.doubt(found, ref)
+
         tags = self.tags.at(at, self.tip)
-        return Snapshot(at, self.files(at), tags, self._is_reserved, shared=shared, is_local=is_local)
+        files = self.files(at)
+        found = Snapshot(at, files, tags, self._is_reserved, shared=shared, is_local=is_local, doubt=doubt)
+        return found
 
     def recorded(self, commit: str) -> Snapshot:
         """The branch at *commit* as it is recorded, without the stage tags."""
@@ -323,9 +330,9 @@ class Repository:
         return [f"create {ref} {id}" for ref, id in carried.items()]
 
     def put_in_force(
-        self, choose: Callable[[Snapshot], Iterable[StageRef]]
+        self, choose: Callable[[Snapshot], Iterable[TagAim]]
     ) -> tuple[list[StageRef], list[tuple[StageRef, str]]]:
-        """Set the tags that *choose* names to the commits that recorded them; drop those with no record.
+        """Set the tags that *choose* aims at commits; drop those with no record there.
 
         Returns what moved, and what did not since its tag cannot be signed here, with why. *choose* is asked again when
         somebody moved first.
@@ -335,13 +342,16 @@ class Repository:
             moves, new, drops, moved, refused = [], [], [], [], []
             try:
                 snapshot = self.snapshot()
-                refs = list(choose(snapshot))
+                aims = list(choose(snapshot))
             except Moved as error:
                 tries.failed(error)
                 continue
-            for ref in refs:
-                old = self.tags.id(ref)
-                wanted = self._recorded_at(snapshot, ref)
+            for aim in aims:
+                ref, old = aim.ref, self.tags.id(aim.ref)
+                if aim.commit is None:
+                    wanted = self._recorded_at(snapshot, ref)
+                else:
+                    wanted = self.tags.set_at(ref, aim.commit) if aim.commit else None
                 if wanted is None and old:
                     try:
                         refuse_foreign(self, snapshot.commit, ref, repairs=False)
@@ -359,6 +369,9 @@ class Repository:
                     new.append(wanted)
                     moves.append(_move(ref.full, wanted.id, old))
                     moved.append(ref)
+                    vouched = vouched_ref(ref, aim.vouched)
+                    if aim.vouched and self.reader.resolve(vouched) is None:
+                        moves.append(f"create {vouched} {aim.vouched}")
             try:
                 if moves:
                     self.remember_remote()

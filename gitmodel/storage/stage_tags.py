@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gitmodel.domain import history, records
@@ -23,6 +24,18 @@ if TYPE_CHECKING:
 # How far back a commit is looked for one by one before git is asked to walk.
 _STEPS = 32
 _COMMITS_KEPT = 4_000
+
+
+@dataclass(frozen=True)
+class TagAim:
+    """A stage tag to set: at the newest commit that changed its stage (*commit* is None), at *commit*, or "": nowhere.
+
+    *vouched* is the commit that somebody vouches for with it ("": none), which is kept in mind.
+    """
+
+    ref: StageRef
+    commit: str | None = None
+    vouched: str = ""
 
 
 class StageTags:
@@ -165,12 +178,22 @@ class StageTags:
         for path in self._places(tip, ref):
             if self._files(tip).id(path) is None:
                 continue
-            commit = self.commit(self.changed_by(tip, path))
-            before = self._stage_record(commit.parents[0], path) if commit.parents else None
-            after = self._stage_record(commit.id, path)
-            assert after is not None
-            return self._tag(ref, commit.id, self.author(commit, path), commit.committer, before, after)
+            return self._set_at(ref, self.changed_by(tip, path), path)
         return None
+
+    def set_at(self, ref: StageRef, commit: str) -> NewObject | None:
+        """Return the tag that *commit* asks for, which set the file of the stage *ref*; None if it has no such file."""
+        for path in self._places(commit, ref):
+            if self._files(commit).id(path) is not None:
+                return self._set_at(ref, commit, path)
+        return None
+
+    def _set_at(self, ref: StageRef, id: str, path: str) -> NewObject:
+        commit = self.commit(id)
+        before = self._stage_record(commit.parents[0], path) if commit.parents else None
+        after = self._stage_record(commit.id, path)
+        assert after is not None
+        return self._tag(ref, commit.id, self.author(commit, path), commit.committer, before, after)
 
     def changed_by(self, tip: str, path: str) -> str:
         """The newest commit on the chain of first parents of *tip* that changed *path*; "" if none did.

@@ -24,6 +24,7 @@ from gitmodel.storage.promised import PromisedFiles, PromisedTrees
 from gitmodel.storage.remotes import RemoteMoved
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.single_commits import FILTER, SingleCommits, files_of, id_of
+from gitmodel.storage.stage_tags import TagAim
 from gitmodel.storage.tries import Tries
 from gitmodel.storage.url_cache import ALL, BRANCH, PROPOSED, REMOTE, SINGLE, UrlCache
 
@@ -116,7 +117,7 @@ class UrlRepository(Repository):
         return self.writing(lambda: super(UrlRepository, self).reserve(model, next_number))
 
     def put_in_force(
-        self, choose: Callable[[Snapshot], Iterable[StageRef]]
+        self, choose: Callable[[Snapshot], Iterable[TagAim]]
     ) -> tuple[list[StageRef], list[tuple[StageRef, str]]]:
         self._left = frozenset()
         moved, refused = self.writing(lambda: super(UrlRepository, self).put_in_force(choose))

@@ -230,11 +230,11 @@ class TestProposalOnly:
         assert client.apply().moved == ()
         assert client.apply(reviewed=[commit]).moved == (StageRef("iris", "production"),)
 
-    def test_a_lost_tag_of_what_was_recorded_directly_is_not_set(self, client, iris, repo):
+    def test_a_lost_tag_is_set_to_what_counts_and_not_to_what_was_recorded_directly(self, client, iris, repo):
         editing.edit(repo, {STAGE: stage_text(iris, 4)})
         editing.run(repo, "update-ref", "-d", PRODUCTION)
         client.apply()
-        assert held(iris) == {"production": (4, None)}
+        assert held(iris) == {"production": (4, 3)}
 
 
 class TestDirectRollback:

@@ -1,0 +1,265 @@
+"""A direct change of a stage that is proposal_only, brought by plain git: never in force, taken back by a command."""
+
+import json
+
+import editing
+import pytest
+from teamwork import refs
+
+from gitmodel import Client
+from gitmodel.cli import run as run_program
+from gitmodel.domain.records import links_digest
+from gitmodel.domain.refs import StageRef
+from gitmodel.registry import doctor
+from gitmodel.registry.checking import check
+
+RULES = 'format = "1.0"\n\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\nproposal_only = true\n'
+STAGE = "models/iris/stages/production.toml"
+STAGING = "models/iris/stages/staging.toml"
+PRODUCTION = StageRef("iris", "production")
+
+
+@pytest.fixture
+def client(code_repo):
+    """Five versions of iris; 3 is in production, which is proposal_only, and 2 in staging."""
+    with Client(code_repo) as client:
+        iris = client.register_model("iris")
+        for accuracy in (0.1, 0.2, 0.3, 0.4, 0.5):
+            iris.create_version(metadata={"accuracy": accuracy})
+        iris.get_version(3).set_stage("production", reason="the first")
+        iris.get_version(2).set_stage("staging")
+        editing.edit(code_repo, {"gitmodel.toml": RULES})
+        yield client
+
+
+@pytest.fixture
+def iris(client):
+    return client.get_model("iris")
+
+
+@pytest.fixture
+def main(client, code_repo, capsys):
+    """Runs a command; returns its exit code, stdout and stderr."""
+
+    def run(*words):
+        capsys.readouterr()
+        return run_program(["-C", str(code_repo), *words]), *capsys.readouterr()
+
+    return run
+
+
+def stage_text(iris, number):
+    record = iris.get_version(number)._view().record
+    return f'version = {number}\nartifacts = "{links_digest(record.artifacts)}"\n'
+
+
+def promote_by_hand(iris, repo, number=2):
+    """What `git model promote` writes, committed by hand: 2 leaves staging, 3 is archived."""
+    files = {STAGE: stage_text(iris, number), "models/iris/stages/archived/3.toml": editing_marker()}
+    if number == 2:
+        files[STAGING] = None
+    return editing.edit(repo, files, "Promote it directly")
+
+
+def editing_marker():
+    from gitmodel.domain.records import ARCHIVED_MARKER
+
+    return ARCHIVED_MARKER
+
+
+def merge(repo, client, *wanted, **more):
+    """Propose, and do what a host's merge button does."""
+    proposal = client.propose(*wanted, **more)
+    tip = editing.run(repo, "rev-parse", editing.BRANCH)
+    tree = editing.run(repo, "merge-tree", "--write-tree", tip, proposal.commit)
+    commit = editing.run(repo, "commit-tree", tree, "-p", tip, "-p", proposal.commit, "-m", "Merge a proposal")
+    editing.run(repo, "update-ref", editing.BRANCH, commit, tip)
+    editing.run(repo, "update-ref", "-d", f"refs/heads/{proposal.branch}")
+    return commit
+
+
+def squash(repo, client, *wanted, **more):
+    """As `merge`, by a squash."""
+    proposal = client.propose(*wanted, **more)
+    tip = editing.run(repo, "rev-parse", editing.BRANCH)
+    tree = editing.run(repo, "merge-tree", "--write-tree", tip, proposal.commit)
+    commit = editing.run(repo, "commit-tree", tree, "-p", tip, "-m", "Squash a proposal (#7)")
+    editing.run(repo, "update-ref", editing.BRANCH, commit, tip)
+    editing.run(repo, "update-ref", "-d", f"refs/heads/{proposal.branch}")
+    return commit
+
+
+def held(iris):
+    return {state.name: (state.recorded, state.in_force) for state in iris.stages}
+
+
+class TestItIsNotInForce:
+    def test_it_changes_no_other_stage(self, client, iris, code_repo):
+        commit = promote_by_hand(iris, code_repo)
+        before = refs(code_repo)
+        done = client.apply()
+        assert done.moved == ()
+        assert {ref.stage: why.split(";")[0] for ref, why in done.refused} == {
+            "staging": "it came with a change of production that does not count: recorded, not reviewed: "
+            f"{commit[:10]} changed it directly, and production takes only what came through review",
+            "production": f"recorded, not reviewed: {commit[:10]} changed it directly, and production takes only what "
+            "came through review",
+        }
+        assert refs(code_repo) == before
+        assert client.get_version("iris@production").number == 3
+        assert client.get_version("iris@staging").number == 2
+
+    def test_other_models_and_later_changes_go_on(self, client, iris, code_repo):
+        promote_by_hand(iris, code_repo)
+        iris.get_version(5).set_stage("staging")
+        assert held(iris) == {"staging": (5, 5), "production": (2, 3)}
+        assert merge(code_repo, client, ("iris@4", "production"))
+        assert client.apply().moved == (PRODUCTION,)
+        assert held(iris) == {"staging": (5, 5), "production": (4, 4)}
+
+    def test_what_was_reviewed_before_it_is_applied(self, client, iris, code_repo):
+        merge(code_repo, client, ("iris@4", "production"))
+        editing.edit(code_repo, {STAGE: stage_text(iris, 5)})
+        done = client.apply()
+        assert [(change.ref, change.version) for change in done.changes] == [(PRODUCTION, 4)]
+        assert [ref for ref, _ in done.refused] == [PRODUCTION]
+        assert client.get_version("iris@production").number == 4
+        assert client.apply().moved == ()
+
+
+class TestTakingItBack:
+    def test_the_named_command_restores_everything(self, client, iris, main, code_repo):
+        before = {path: editing.read(code_repo, path) for path in (STAGE, STAGING)}
+        promote_by_hand(iris, code_repo)
+        code, out, _ = main("apply")
+        assert code == 6
+        assert "`git model rollback iris production` takes it back" in out
+        code, out, err = main("rollback", "iris", "production")
+        assert (code, err) == (0, "")
+        assert "iris@3 is in production now" in out
+        assert {path: editing.read(code_repo, path) for path in (STAGE, STAGING)} == before
+        assert held(iris) == {"staging": (2, 2), "production": (3, 3)}
+        assert [v.stage for v in reversed(iris.versions)] == [None, None, "production", "staging", None]
+        assert client.apply().refused == ()
+        assert check(client.repository) == []
+        assert [found for found in doctor.examine(client.repository, None) if found.about == "tag"] == []
+
+    def test_every_clone_agrees_that_it_was_taken_back(self, client, iris, code_repo):
+        promote_by_hand(iris, code_repo)
+        iris.rollback("production")
+        tags = refs(code_repo)
+        for ref in tags:
+            if ref.startswith("refs/tags"):
+                editing.run(code_repo, "update-ref", "-d", ref)
+        assert client.apply().refused == ()
+        assert refs(code_repo) == tags
+
+    def test_a_plain_revert_takes_it_back_as_well(self, client, iris, code_repo):
+        text = editing.read(code_repo, STAGE)
+        editing.edit(code_repo, {STAGE: stage_text(iris, 4)})
+        editing.edit(code_repo, {STAGE: text})
+        assert held(iris)["production"] == (3, 3)
+        editing.run(code_repo, "update-ref", "-d", "refs/tags/model/iris/production")
+        assert client.apply().moved == (PRODUCTION,)
+
+    def test_several_in_a_row_are_taken_back_at_once(self, client, iris, code_repo):
+        promote_by_hand(iris, code_repo)
+        editing.edit(code_repo, {STAGE: stage_text(iris, 4)})
+        editing.edit(code_repo, {STAGE: None})
+        iris.rollback("production")
+        assert held(iris) == {"staging": (2, 2), "production": (3, 3)}
+
+    def test_what_was_changed_since_stays(self, client, iris, code_repo):
+        promote_by_hand(iris, code_repo)
+        iris.get_version(5).set_stage("staging")
+        iris.rollback("production")
+        assert held(iris) == {"staging": (5, 5), "production": (3, 3)}
+        assert check(client.repository) == []
+
+    def test_a_stage_that_was_empty_is_empty_again(self, client, iris, code_repo):
+        other = client.register_model("other")
+        other.create_version()
+        text = f'version = 1\nartifacts = "{links_digest(())}"\n'
+        editing.edit(code_repo, {"models/other/stages/production.toml": text})
+        other.rollback("production")
+        assert held(other) == {}
+        assert client.apply().refused == ()
+
+    def test_a_removal_by_hand_is_taken_back(self, client, iris, code_repo):
+        editing.edit(code_repo, {STAGE: None})
+        assert held(iris)["production"] == (None, 3)
+        iris.rollback("production")
+        assert held(iris)["production"] == (3, 3)
+
+    def test_it_does_not_put_in_force_what_was_reviewed_before(self, client, iris, code_repo):
+        """The rollback takes back the direct change only; the one before it still waits for `apply`, or is applied."""
+        merge(code_repo, client, ("iris@4", "production"))
+        editing.edit(code_repo, {STAGE: stage_text(iris, 5)})
+        iris.rollback("production")
+        assert held(iris)["production"] == (4, 4)
+
+
+class TestSquash:
+    def test_what_apply_put_in_force_counts_as_reviewed(self, client, iris, code_repo):
+        editing.edit(code_repo, {"gitmodel.toml": RULES + 'rollback = "direct"\n'})
+        first = squash(code_repo, client, ("iris@4", "production"))
+        assert [ref for ref, _ in client.apply().refused] == [PRODUCTION]
+        assert client.apply(reviewed=[first]).moved == (PRODUCTION,)
+        assert client.apply().refused == ()
+        second = squash(code_repo, client, ("iris@5", "production"))
+        assert client.apply(reviewed=[second]).moved == (PRODUCTION,)
+        iris.rollback("production")
+        assert held(iris)["production"] == (4, 4)
+        iris.rollback("production")
+        assert held(iris)["production"] == (5, 5)
+        assert client.apply().refused == ()
+
+    def test_what_nobody_vouched_for_does_not(self, client, iris, code_repo):
+        editing.edit(code_repo, {"gitmodel.toml": RULES + 'rollback = "direct"\n'})
+        squash(code_repo, client, ("iris@4", "production"))
+        second = squash(code_repo, client, ("iris@5", "production"))
+        assert client.apply(reviewed=[second]).moved == (PRODUCTION,)
+        iris.rollback("production")
+        assert held(iris)["production"] == (3, 3)
+
+
+class TestHistory:
+    def test_history_and_log_never_show_it_as_having_been_in_force(self, client, iris, main, code_repo):
+        promote_by_hand(iris, code_repo)
+        merge(code_repo, client, ("iris@4", "production"))
+        client.apply()
+        events = list(client.history("iris", "production"))
+        assert [(event.version, event.previous, event.counts) for event in events] == [
+            (4, 3, True),
+            (2, 3, False),
+            (3, None, True),
+        ]
+        assert events[2].ended_by == events[0].commit
+        assert (events[1].until, events[1].ended_by) == (None, "")
+        code, out, _ = main("history", "iris", "production")
+        assert code == 0
+        assert "recorded, not reviewed" in out.splitlines()[2]
+        assert json.loads(main("history", "iris", "production", "--format", "json")[1])[1]["fault"]
+        told = {event.what for event in client.log("iris@2") if event.commit == events[1].commit}
+        assert told == {"entered production (recorded, not reviewed)", "left staging (recorded, not reviewed)"}
+
+    def test_list_and_show_say_that_it_is_recorded_and_not_reviewed(self, client, iris, main, code_repo):
+        promote_by_hand(iris, code_repo)
+        for words in (("list",), ("show", "iris"), ("version", "list", "iris")):
+            code, out, err = main(*words)
+            assert code == 0
+            assert "recorded, not reviewed" in out
+            assert "`git model rollback iris production` takes it back" in err
+        found = [one for one in doctor.examine(client.repository, None) if one.about == "tag"]
+        assert any("recorded, not reviewed" in one.message for one in found)
+        assert [one.hint for one in found] == [
+            f"run `git model rollback iris {stage}` to take it back" for stage in ("staging", "production")
+        ]
+
+    def test_the_past_and_blame_know_no_direct_change(self, client, iris, main, code_repo):
+        promote_by_hand(iris, code_repo)
+        then = client.at(editing.run(code_repo, "rev-parse", editing.BRANCH))
+        assert then.get_version("iris@production").number == 3
+        assert then.get_version("iris@staging").number == 2
+        assert [one.value for one in client.blame("iris@2") if one.field == "stage"] == ["staging"]
+        assert [one.value for one in client.blame("iris@3") if one.field == "stage"] == ["production"]
