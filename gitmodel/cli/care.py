@@ -59,6 +59,7 @@ def check(invocation: Invocation, commit: str | None, filter: str, force: bool, 
     )
     if commit is None and between is None:
         _warn_of_stale_owners(invocation)
+        _warn_of_merges(invocation)
     if found and all(problem.rule in _decided() for problem in found):
         raise Refused(
             f"{_count(len(found), 'rule')} against {commit or 'what is staged'}",
@@ -194,6 +195,15 @@ def _warn_of_stale_owners(invocation: Invocation) -> None:
         )
 
 
+def _warn_of_merges(invocation: Invocation) -> None:
+    from gitmodel.registry.stages import merged_tags
+
+    repository = invocation.client.repository
+    push = " --push" if not repository.url and repository.git.lines("remote") else ""
+    for merge in merged_tags(repository):
+        invocation.output.warn(str(merge), f"run `git model apply{push}` to set the tags again")
+
+
 def _find_change(invocation: Invocation, commit: str | None, force: bool, staged: bool) -> Between | None:
     """What is wrong with the change that is asked about; None where a whole branch is to be checked."""
     if staged:
@@ -215,6 +225,12 @@ def _how_to_see(problem: Problem, commit: str | None, branch: str, *, staged: bo
 
 
 def _changes_told(invocation: Invocation, found: Between) -> Sequence[Problem]:
+    if found.not_to_forward:
+        invocation.output.warn(
+            f"the change was brought up to date by a merge, {found.not_to_forward[:10]}: a fast-forward to it would "
+            "leave the branch as it is beside the first parents of the new one",
+            "merge it with a merge commit, squash it, or rebase it first",
+        )
     for path in found.rules:
         invocation.output.warn(
             f"{path} is changed: it decides who may do what", "have it reviewed by who answers for the registry"

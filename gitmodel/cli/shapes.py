@@ -572,6 +572,7 @@ PULLED = Shape(
         "conflicts": "list of text: where both sides changed one thing, and the remote's stands",
         "moved": "list of text: the stage tags that moved here, as `MODEL@STAGE`",
         "set_back": "list of text: the stage tags that somebody moved there, away from what the branch records",
+        "merged": "list of text: the merges by plain git whose first parents lead past commits of stage tags",
     },
 )
 PUSHED = Shape(

@@ -97,6 +97,7 @@ def pull(invocation: Invocation, name: str | None, rewound: bool, artifacts: boo
         "conflicts": done.conflicts,
         "moved": _names(done.moved),
         "set_back": done.set_back,
+        "merged": [merge.commit for merge in done.merged],
     }
     came = [_count(done.commits, "commit")] if done.commits else []
     came += [_count(len(done.moved), "stage tag")] if done.moved else []
@@ -190,6 +191,8 @@ def _warn(invocation: Invocation, done: Pulled, hint: str = "") -> None:
     """Warn of everything that the pull left out, with *hint* after the last."""
     for place, conflict in enumerate(done.conflicts, 1):
         invocation.output.warn(conflict, hint if place == len(done.conflicts) else "")
+    for merge in done.merged:
+        invocation.output.warn(str(merge), "run `git model apply --push` to set the tags again")
     for name in done.set_back:
         invocation.output.warn(
             f"somebody moved the tag {name} at {done.remote} away from what the branch records",

@@ -68,13 +68,18 @@ TOO_SHALLOW = "this clone is too shallow to tell who set it"
 
 @dataclass(frozen=True)
 class StageTag:
-    """A stage tag as found: where it points, the stage file that commit set; *forged* says why it does not count."""
+    """A stage tag as found: where it points, the stage file that commit set; *forged* says why it does not count.
+
+    *merged_by* is the commit of the branch that merged the one it points at, "" if that is on the branch itself: the
+    first parents of a merge by `git pull` lead to what was there locally, and not to what others had pushed.
+    """
 
     ref: StageRef
     id: str
     target: str
     record: StageRecord | None
     forged: str = ""
+    merged_by: str = ""
 
 
 class Tags(Protocol):

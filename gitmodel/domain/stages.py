@@ -35,7 +35,7 @@ class StageState:
     """A stage or alias of a model: which version is recorded on the branch, and which is in force by the tag.
 
     *forged* says why the tag does not count; *doubt* why a rule keeps what is recorded from being in force, such as
-    "recorded, not reviewed: ...".
+    "recorded, not reviewed: ...". *merged_by* is that of its `StageTag`.
     """
 
     name: str
@@ -44,6 +44,7 @@ class StageState:
     forged: str = ""
     alias: bool = False
     doubt: str = ""
+    merged_by: str = ""
 
     @property
     def pending(self) -> bool:
@@ -105,7 +106,8 @@ def stage_states(snapshot: Snapshot, model: str) -> list[StageState]:
         if recorded is None and tag is None:
             continue
         doubt = snapshot.doubt(StageRef(model, name)) if recorded != in_force and not alias else ""
-        states.append(StageState(name, recorded, in_force, tag.forged if tag else "", alias, doubt))
+        forged, merged_by = (tag.forged, tag.merged_by) if tag else ("", "")
+        states.append(StageState(name, recorded, in_force, forged, alias, doubt, merged_by))
     return states
 
 

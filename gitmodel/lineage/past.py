@@ -136,7 +136,7 @@ def _named_commit(repository: Repository, tip: str, named: str) -> str:
     refuse_edge(repository, tip)
     if not commit:
         raise NotFound(f"there is no commit {named!a} here", hint=hint)
-    merge = _brought_in_by(repository, tip, commit)
+    merge = repository.tags.merged_by(tip, commit)
     if merge:
         raise NotFound(
             f"{commit[:10]} never was the state of {branch}: it lived in what {merge[:10]} merged",
@@ -145,10 +145,3 @@ def _named_commit(repository: Repository, tip: str, named: str) -> str:
     raise NotFound(
         f"{commit[:10]} is not a commit of {branch}: it never was, or the branch was rewritten since", hint=hint
     )
-
-
-def _brought_in_by(repository: Repository, tip: str, commit: str) -> str:
-    """The commit of the branch that merged *commit*, "" if none did."""
-    after = set(repository.git.lines("rev-list", "--ancestry-path", f"{commit}..{tip}"))
-    chain = repository.git.lines("rev-list", "--first-parent", "--reverse", tip, f"^{commit}")
-    return next((id for id in chain if id in after), "")

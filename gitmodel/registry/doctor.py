@@ -134,6 +134,9 @@ def _tags(repository: Repository, snapshot: Snapshot) -> Iterator[Finding]:
                     yield Finding("tag", f"{ref.name}: {TOO_SHALLOW}", "run `git fetch --unshallow`")
                 elif state.forged:
                     yield _forged(repository, snapshot, ref, state)
+                elif state.merged_by:
+                    message = f"{ref.name} points at a commit that {state.merged_by[:10]}, a merge by plain git, merged"
+                    yield Finding("tag", message, "run `git model apply --push`", True, grave=False)
                 elif state.pending:
                     recorded = state.recorded or "nothing"
                     message = f"{ref.name} is at {state.in_force or 'nothing'}, and the branch says {recorded}"

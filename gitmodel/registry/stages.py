@@ -50,6 +50,38 @@ class Applied:
         return tuple(change.ref for change in self.changes)
 
 
+@dataclass(frozen=True)
+class Merged:
+    """A merge by plain git, whose first parent was the local side, and the stage tags at commits that it merged."""
+
+    commit: str
+    tags: tuple[str, ...]
+
+    def __str__(self) -> str:
+        named = ", ".join(self.tags[:3]) + (f" and {len(self.tags) - 3} more" if len(self.tags) > 3 else "")
+        return (
+            f"the merge {self.commit[:10]} was made by plain git, and the first parents of the branch no longer lead "
+            f"to where {named} {'points' if len(self.tags) == 1 else 'point'}"
+        )
+
+
+def merged_tags(repository: Repository) -> list[Merged]:
+    """The merges of the branch that stage tags came in with; `apply` sets these tags again."""
+
+    def question(snapshot: Snapshot) -> list[Merged]:
+        found: dict[str, list[str]] = {}
+        for model in sorted(snapshot.tags.models()):
+            for _, tag in sorted(snapshot.tags.of(model).items()):
+                if tag.merged_by:
+                    found.setdefault(tag.merged_by, []).append(tag.ref.name)
+        return [Merged(commit, tuple(names)) for commit, names in found.items()]
+
+    # without a merge on its chain of first parents a branch is not asked for its tags
+    tip = repository.tip()
+    merges = repository.git.lines("rev-list", "--first-parent", "--merges", "--max-count=1", tip) if tip else []
+    return repository.read(question) if merges else []
+
+
 def promote(
     writer: Writer, ref: VersionRef, stage: str, *, reason: str = "", force: bool = False, leave: bool = False
 ) -> Promotion:
@@ -272,7 +304,7 @@ def apply(
                 states_of[tag.ref] = StageState(tag.ref.stage, None, None, tag.forged, alias=True)
                 ready.append(TagAim(tag.ref))
             for state in states:
-                if not state.pending and not state.forged:
+                if not state.pending and not state.forged and not state.merged_by:
                     continue
                 ref = StageRef(name, state.name)
                 states_of[ref] = state
@@ -337,7 +369,9 @@ def _unusable(snapshot: Snapshot, ref: StageRef, record: StageRecord) -> str:
 def _check_descent(repository: Repository, snapshot: Snapshot, ref: StageRef) -> None:
     """Refuse a branch that lacks the commit that a stage's tag was applied from. A tag that none set is forged."""
     tag = snapshot.tags.get(ref)
-    if tag is not None and tag.record is not None and not repository.tags.is_on_chain(snapshot.commit, tag.target):
+    if tag is None or tag.record is None or tag.merged_by:
+        return
+    if not repository.tags.is_on_chain(snapshot.commit, tag.target):
         raise Refused(
             f"the metadata branch does not descend from {tag.target[:10]}, from which {ref.name} was applied",
             hint="somebody rewound the branch, or set the tag by hand: find out which; "

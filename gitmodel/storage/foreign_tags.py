@@ -59,7 +59,7 @@ def _is_ours(repository: Repository, tip: str, ref: StageRef, found: GitObject) 
     if not tip:
         return False
     judged = repository.tags.judge(ref, found, tip)
-    if not judged.forged or judged.forged == TOO_SHALLOW:
+    if not judged.forged or judged.forged == TOO_SHALLOW or judged.merged_by:
         return True
     target, fault = target_of(ref, found)
     return not fault and repository.tags.is_on_chain(tip, target)

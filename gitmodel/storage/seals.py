@@ -75,25 +75,33 @@ class Seals:
             self._notes.put(_NEVER, tip, "1")
         return True
 
-    def commit_fault(self, id: str, data: bytes | None = None, *, now: int | None = None) -> str:
-        """Why the signature of the commit *id* does not count, or "". *data*: its bytes, if it is not written yet."""
-        if data is None and now is None and self._notes.get(_SEALED, id):
+    def commit_fault(self, id: str, data: bytes | None = None, *, now: int | None = None, before: str = "") -> str:
+        """Why the signature of the commit *id* does not count, or "". *data*: its bytes, if it is not written yet.
+
+        *before* is the commit whose rules count, if that is not its first parent.
+        """
+        if data is None and now is None and not before and self._notes.get(_SEALED, id):
             return ""
         bytes_ = self._reader.get(id).data if data is None else data
-        parents = parse_commit(id, bytes_).parents
+        parents = (before,) if before else parse_commit(id, bytes_).parents
         why = self._rules_fault(parents[0]) if parents else ""
         why = why or self._unsigned(id, bytes_, self._allowed(parents[0]) if parents else "", now)
-        if not why and data is None:
+        if not why and data is None and not before:
             self._notes.put(_SEALED, id, "1")
         return why
 
-    def tag_fault(self, id: str, tag: bytes, commit: bytes | None = None, *, now: int | None = None) -> str:
-        """Why the signature of the tag *id* does not count, or "". *commit*: its target, if that is not written yet."""
-        if now is None and self._notes.get(_SEALED, id):
+    def tag_fault(
+        self, id: str, tag: bytes, commit: bytes | None = None, *, now: int | None = None, before: str = ""
+    ) -> str:
+        """Why the signature of the tag *id* does not count, or "". *commit*: its target, if that is not written yet.
+
+        *before* is the commit whose rules count, if that is not the first parent of the target.
+        """
+        if now is None and not before and self._notes.get(_SEALED, id):
             return ""
         target = parse_tag(id, tag).target
         data = self._reader.get(target).data if commit is None else commit
-        parents = parse_commit(target, data).parents
+        parents = (before,) if before else parse_commit(target, data).parents
         from gitmodel.storage import signatures
 
         found = signatures.of_tag(tag)
@@ -105,7 +113,7 @@ class Seals:
         claimed = max(_seconds(tagger), _seconds(_header(data, b"committer ")))
         why = self._rules_fault(parents[0])
         why = why or self._fault(found, self._allowed(parents[0]), parents[0], (tagger,), claimed, now)
-        if not why and commit is None:
+        if not why and commit is None and not before:
             self._notes.put(_SEALED, id, "1")
         return f"its signature does not count: {why}" if why else ""
 

@@ -98,15 +98,20 @@ class StageTags:
         if fault:
             return StageTag(ref, found.id, target, None, fault)
         try:
-            record = self._set_by(target, ref, tip)
+            record, merge = self._set_by(target, ref, tip), ""
             if not self.is_on_chain(tip, target):
-                return StageTag(ref, found.id, target, record, "its commit is not on the metadata branch")
+                merge = self.merged_by(tip, target)
+                if not merge:
+                    return StageTag(ref, found.id, target, record, "its commit is not on the metadata branch")
+                if not self._is_kept(merge, target, ref, tip):
+                    forged = f"{merge[:10]} merged its commit {target[:10]} and changed {ref.stage} of {ref.model}"
+                    return StageTag(ref, found.id, target, record, forged, merge)
             forged = f"its commit {target[:10]} did not set {ref.stage} of {ref.model}"
             if record is not None:
-                forged = "" if self.seals.never_asked(tip) else self._seal_fault(ref, found, target)
+                forged = "" if self.seals.never_asked(tip) else self._seal_fault(ref, found, target, merge)
         except Invalid as error:
             return StageTag(ref, found.id, target, None, TOO_SHALLOW if self._is_hidden(target) else error.message)
-        return StageTag(ref, found.id, target, record, forged)
+        return StageTag(ref, found.id, target, record, forged, merge)
 
     def judge_alone(self, ref: StageRef, found: GitObject) -> StageTag:
         """What the tag object *found* under *ref* says, as far as the tag and its commit alone can tell.
@@ -145,10 +150,38 @@ class StageTags:
             return not self._seal_fault(ref, found, target)
         return old == wanted.id or self._signer_of(found) != ""
 
-    def _seal_fault(self, ref: StageRef, found: GitObject, target: str) -> str:
-        if not self.seals.demanded(self.commit(target).parents, ref.stage):
+    def _seal_fault(self, ref: StageRef, found: GitObject, target: str, merge: str = "") -> str:
+        """Why the signatures of tag and commit do not count, by the rules before *target*, and before its *merge*.
+
+        A branch that is merged may hold rules of its own, which are not those of the branch that it came into.
+        """
+        seals = self.seals
+        if seals.demanded(self.commit(target).parents, ref.stage):
+            why = seals.tag_fault(found.id, found.data) or seals.commit_fault(target)
+            if why:
+                return why
+        before = self.commit(merge).parents[:1] if merge else ()
+        if not seals.demanded(before, ref.stage):
             return ""
-        return self.seals.tag_fault(found.id, found.data) or self.seals.commit_fault(target)
+        return seals.tag_fault(found.id, found.data, before=before[0]) or seals.commit_fault(target, before=before[0])
+
+    def merged_by(self, tip: str, commit: str) -> str:
+        """The commit on the chain of first parents of *tip* that merged *commit*, "" if none did."""
+        known = self._notes.get("merged", commit)
+        if known and self.is_on_chain(tip, known):
+            return known
+        after = set(self._git.lines("rev-list", "--ancestry-path", f"{commit}..{tip}"))
+        chain = self._git.lines("rev-list", "--first-parent", "--reverse", tip, f"^{commit}") if after else []
+        merge = next((id for id in chain if id in after), "")
+        if merge:
+            self._notes.put("merged", commit, merge)
+        return merge
+
+    def _is_kept(self, merge: str, commit: str, ref: StageRef, tip: str) -> bool:
+        """Whether *merge* has the file of *ref* as *commit* has it."""
+        files, merged = self._files(commit), self._files(merge)
+        ids = [(files.id(path), merged.id(path)) for path in self._places(tip, ref)]
+        return any(id is not None for id, _ in ids) and all(id == there for id, there in ids)
 
     def _signer_of(self, found: GitObject) -> str:
         from gitmodel.storage import signatures

@@ -53,12 +53,15 @@ class Between:
     """What is wrong with a change, and which files it changes that decide *who may* and *what passes*: its *rules*.
 
     *tree* is what the merge makes ("": it makes none), *changed* are the paths in it that differ from the base.
+    *not_to_forward* is the merge that brought the base into the change, as hosts make to update a branch ("": none):
+    after a fast-forward to it, the first parents of the branch would not lead to the base.
     """
 
     problems: tuple[Problem, ...]
     rules: tuple[str, ...] = ()
     tree: str = ""
     changed: tuple[str, ...] = ()
+    not_to_forward: str = ""
 
 
 def check_between(repository: Repository, base: str, head: str, *, force: bool = False) -> Between:
@@ -75,7 +78,11 @@ def check_between(repository: Repository, base: str, head: str, *, force: bool =
         return Between((Problem("", "", "change.size", error.message),))
     tree, conflicts = merged_tree(repository, base, head)
     problems = [Problem(path, "", "change.conflict", "was changed on both sides") for path in conflicts]
-    return Between(tuple(problems)) if conflicts else _judge_tree(repository, base, head, tree, force)
+    if conflicts:
+        return Between(tuple(problems))
+    found = _judge_tree(repository, base, head, tree, force)
+    behind = shared == [base] and not repository.tags.is_on_chain(head, base)
+    return replace(found, not_to_forward=repository.tags.merged_by(head, base)) if behind else found
 
 
 def check_staged(repository: Repository, index: Path | None = None, *, force: bool = False) -> Between | None:

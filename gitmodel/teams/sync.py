@@ -13,7 +13,7 @@ from gitmodel.domain.carrying import Carried, reworded
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.replaying import replay
 from gitmodel.errors import Conflict, GitModelError, Refused, Unreachable, Unsigned
-from gitmodel.registry.stages import Applied
+from gitmodel.registry.stages import Applied, Merged, merged_tags
 from gitmodel.storage import remotes, signatures
 from gitmodel.storage.artifacts import Progress
 from gitmodel.storage.differences import changed_paths
@@ -37,7 +37,8 @@ class Pulled:
 
     *renumbered* versions got another number ("iris 4 -> 5"); *conflicts* name every local change that was left out,
     since the remote's side stands. *before* is the commit that the branch was at ("": none). *set_back* says which
-    stage tags somebody moved at the remote, since it was last seen, away from what its branch records.
+    stage tags somebody moved at the remote, since it was last seen, away from what its branch records. *merged* are
+    merges by plain git that stage tags came in with, if the branch moved here or there.
     """
 
     remote: str
@@ -49,6 +50,7 @@ class Pulled:
     conflicts: list[str] = field(default_factory=list)
     moved: list[StageRef] = field(default_factory=list)
     set_back: list[str] = field(default_factory=list)
+    merged: list[Merged] = field(default_factory=list)
 
     @property
     def changed(self) -> bool:
@@ -173,7 +175,7 @@ def _push(
     tried: list[dict[str, tuple[str, str]]] = []
     while True:
         pulled = pull(repository, remote)
-        if pulled.changed or pulled.conflicts or pulled.set_back:
+        if pulled.changed or pulled.conflicts or pulled.set_back or pulled.merged:
             done.pulled.append(pulled)
         state = remotes.last_state(repository, remote)
         tip = repository.tip()
@@ -293,6 +295,8 @@ def _join(repository: Repository, state: RemoteState) -> Pulled:
         repository.git.run("update-ref", "--no-deref", "-d", seen, state.last_seen)
     for ref, old in tags.drops:
         repository.drop_tag(ref, old)
+    if done.tip != ours or theirs != state.last_seen:
+        done.merged = merged_tags(repository)
     return done
 
 

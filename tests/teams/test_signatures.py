@@ -327,6 +327,43 @@ def edit_signed(repo, keys):
     commit_by_hand(repo, keys, {"gitmodel.toml": text}, key="ada")
 
 
+class TestMergesByGit:
+    """A merge whose first parent is the local side: a tag counts by the rules of the branch, not of what was merged."""
+
+    def merge(self, repo, first, second, files):
+        """Make the branch a merge of *second* into *first*, with the tree of *first* and *files*."""
+        run(repo, "update-ref", BRANCH, first)
+        tree = run(repo, "rev-parse", f"{edit(repo, files)}^{{tree}}")
+        made = run(repo, "commit-tree", "-p", first, "-p", second, "-m", "Merge", tree)
+        run(repo, "update-ref", BRANCH, made)
+        return made
+
+    def test_a_signed_promotion_that_was_merged_stays_in_force(self, ada, repo):
+        before = run(repo, "rev-parse", BRANCH)
+        promote(ada)
+        promoted = run(repo, "rev-parse", BRANCH)
+        run(repo, "update-ref", BRANCH, before)
+        local = edit(repo, {"models/iris/stages/staging.toml": stage_file(ada, 3)})
+        file = run(repo, "show", f"{promoted}:{STAGE}") + "\n"
+        self.merge(repo, local, promoted, {STAGE: file})
+        assert ada.get_version("iris@production").number == 2
+        # who is not listed in the branch before the merge, is not listed by what was merged
+        assert [why for ref, why in ada.apply().refused if ref == PRODUCTION]
+        assert ada.get_version("iris@production").number == 2
+
+    def test_a_branch_that_lists_its_own_signer_lets_nobody_in(self, ada, repo, keys):
+        promote(ada)
+        tip = run(repo, "rev-parse", BRANCH)
+        edit(repo, {"allowed_signers": line(keys, "mallory"), "gitmodel.toml": RULES.replace("signed = true\n", "")})
+        theirs = commit_by_hand(repo, keys, {STAGE: stage_file(ada, 3)}, key="mallory", author="mallory")
+        signing = ["-c", "gpg.format=ssh", "-c", f"user.signingKey={keys / 'mallory'}"]
+        command = ["git", *signing, "tag", "-s", "-f", "-m", "iris 3", TAG.removeprefix("refs/tags/"), theirs]
+        subprocess.run(command, cwd=repo, env=person("mallory"), check=True, capture_output=True)
+        self.merge(repo, tip, theirs, {STAGE: stage_file(ada, 3)})
+        with pytest.raises(Invalid, match="does not count"):
+            ada.get_version("iris@production")
+
+
 class TestTimes:
     """A key is listed for a time; what who signs says of the time does not count."""
 

@@ -1,0 +1,172 @@
+"""Merges of the metadata branch by plain git, whose first parent is the local side: nothing goes out of force."""
+
+import subprocess
+
+import pytest
+from teamwork import BRANCH, assert_sound, refs
+
+from gitmodel import Client, Invalid
+from gitmodel.cli import run
+from gitmodel.registry import doctor
+from gitmodel.registry.stages import merged_tags
+
+PRODUCTION = "model/iris/production"
+
+
+def git(folder, *arguments):
+    done = subprocess.run(["git", "-C", str(folder), *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def pull_and_push_by_git(folder, *strategy):
+    """Do `git pull && git push` on the metadata branch, in a work tree of its own; returns the merge."""
+    tree = folder.parent / f"{folder.name}-tree"
+    git(folder, "worktree", "add", "-q", str(tree), "gitmodel")
+    git(tree, "pull", "-q", "--no-rebase", "--no-edit", *strategy, "origin", "gitmodel")
+    git(tree, "push", "-q", "origin", "gitmodel")
+    git(folder, "worktree", "remove", "--force", str(tree))
+    return git(folder, "rev-parse", BRANCH)
+
+
+@pytest.fixture
+def merge(team, ada, bob):
+    """Ada promoted and pushed; Bob registered a model, then pulled and pushed by plain git."""
+    ada.get_version("iris@3").set_stage("production")
+    ada.push()
+    bob.register_model("rose").create_version()
+    return pull_and_push_by_git(team.folder / "bob")
+
+
+def test_every_reader_takes_what_was_in_force_before_the_merge(team, ada, bare, merge):
+    ada.pull()
+    assert ada.get_version("iris@production").number == 3
+    assert [state.in_force for state in ada.get_model("iris").stages] == [3]
+    subprocess.run(["git", "clone", "-q", str(bare), str(team.folder / "cloned")], check=True)
+    carol = team.open("cloned")
+    assert carol.get_version("iris@production").number == 3
+    assert team.by_url("dan", bare.as_uri()).get_version("iris@production").number == 3
+    assert [version.number for version in team.by_url("eve", bare.as_uri()).get_model("iris").versions] == [1, 2, 3]
+    with Client(bare) as served:
+        assert served.get_version("iris@production").number == 3
+    assert ada.check() == []
+
+
+def test_pull_and_check_name_the_merge_and_apply_repairs_it(team, ada, bob, bare, merge, capsys, monkeypatch):
+    monkeypatch.chdir(team.folder / "ada")
+    assert run(["pull"]) == 0
+    warning = (
+        f"the merge {merge[:10]} was made by plain git, and the first parents of the branch no longer lead to where "
+        f"{PRODUCTION} points"
+    )
+    err = capsys.readouterr().err
+    assert warning in err
+    assert "git model apply --push" in err
+    assert run(["check"]) == 0
+    err = capsys.readouterr().err
+    assert warning in err
+    assert "git model apply --push" in err
+    (finding,) = [one for one in doctor.examine(ada.repository, None) if one.about == "tag"]
+    assert (finding.hint, finding.grave) == ("run `git model apply --push`", False)
+    assert run(["apply", "--push"]) == 0
+    assert git(bare, "rev-parse", f"{PRODUCTION}^{{commit}}") == merge
+    assert run(["check"]) == 0
+    assert "merge" not in capsys.readouterr().err
+    bob.pull()
+    assert refs(team.folder / "ada") == refs(team.folder / "bob") == refs(bare)
+    assert merged_tags(ada.repository) == []
+    assert_sound(bare, store=team.store)
+
+
+def test_a_pull_in_json_names_the_merge(team, ada, merge, capsys, monkeypatch):
+    import json
+
+    monkeypatch.chdir(team.folder / "ada")
+    assert run(["pull", "--format", "json"]) == 0
+    assert json.loads(capsys.readouterr().out)["merged"] == [merge]
+
+
+def test_who_merged_by_plain_git_and_goes_on_by_gitmodel_repairs_it(team, ada, bob, bare, merge):
+    bob = team.open("bob")
+    pulled = bob.pull()
+    assert [one.commit for one in pulled.merged] in ([], [merge])
+    assert bob.get_version("iris@production").number == 3
+    bob.get_version("rose@1").set_stage("staging")
+    bob.push()
+    bob.apply(push=True)
+    ada.pull()
+    assert merged_tags(ada.repository) == []
+    assert refs(team.folder / "ada") == refs(team.folder / "bob") == refs(bare)
+
+
+def test_doctor_fix_sets_the_tags_again(team, ada, merge):
+    ada.pull()
+    doctor.repair(ada.repository, None)
+    assert git(team.folder / "ada", "rev-parse", f"{PRODUCTION}^{{commit}}") == merge
+    ada.push()
+    assert merged_tags(ada.repository) == []
+
+
+def test_a_promotion_recorded_after_the_merge_waits_and_takes_nothing_out(team, ada, bob, bare, merge):
+    """The tag counts by the file in the merge, whatever the branch records since."""
+    ada.pull()
+    old = git(team.folder / "ada", "rev-parse", PRODUCTION)
+    ada.get_version("iris@1").set_stage("production")
+    git(team.folder / "ada", "update-ref", f"refs/tags/{PRODUCTION}", old)
+    ada = team.open("ada")
+    assert ada.get_version("iris@production").number == 3
+    (state,) = [state for state in ada.get_model("iris").stages if state.name == "production"]
+    assert (state.recorded, state.in_force, state.pending) == (1, 3, True)
+    ada.apply()
+    assert ada.get_version("iris@production").number == 1
+
+
+def test_a_merge_that_kept_another_version_is_refused_and_apply_repairs_it(team, ada, bob):
+    ada.get_version("iris@3").set_stage("production")
+    ada.push()
+    bob.get_version("iris@1").set_stage("production")
+    pull_and_push_by_git(team.folder / "bob", "-X", "ours")
+    ada.pull()
+    with pytest.raises(Invalid, match=r"merged its commit \w+ and changed production of iris"):
+        ada.get_version("iris@production")
+    ada.apply(push=True)
+    assert ada.get_version("iris@production").number == 1
+
+
+def test_a_tag_on_a_commit_that_was_never_merged_is_refused(team, ada, bob):
+    ada.pull()
+    there = git(team.folder / "bob", "rev-parse", BRANCH)
+    bob.get_version("iris@3").set_stage("production")
+    tag = git(team.folder / "bob", "rev-parse", PRODUCTION)
+    git(team.folder / "bob", "update-ref", BRANCH, there)
+    git(team.folder / "bob", "update-ref", f"refs/tags/{PRODUCTION}", tag)
+    with pytest.raises(Invalid, match="its commit is not on the metadata branch"):
+        team.open("bob").get_version("iris@production")
+
+
+def test_a_fast_forward_of_a_proposal_that_was_updated_by_a_merge_keeps_what_is_in_force(
+    team, ada, bob, bare, capsys, monkeypatch
+):
+    """As a host's button "Update branch" does, and then a fast-forward."""
+    proposal = ada.propose(("iris@1", "staging"))
+    git(team.folder / "ada", "push", "-q", "origin", f"{proposal.commit}:refs/heads/{proposal.branch}")
+    bob.get_version("iris@3").set_stage("production")
+    bob.push()
+    ada.pull()
+    tree = team.folder / "tree"
+    git(team.folder / "ada", "worktree", "add", "-q", str(tree), proposal.branch)
+    git(tree, "merge", "-q", "--no-edit", "gitmodel")
+    merge = git(tree, "rev-parse", "HEAD")
+    monkeypatch.chdir(team.folder / "ada")
+    assert run(["check", f"gitmodel..{merge}"]) == 0
+    err = capsys.readouterr().err
+    assert f"the change was brought up to date by a merge, {merge[:10]}: a fast-forward to it would" in err
+    git(tree, "push", "-q", "origin", "HEAD:gitmodel")
+    bob.pull()
+    assert bob.get_version("iris@production").number == 3
+    assert [one.commit for one in merged_tags(bob.repository)] == [merge]
+    bob.apply(push=True)
+    assert merged_tags(bob.repository) == []
+    assert bob.get_version("iris@staging").number == 1
+    assert bob.get_version("iris@production").number == 3
+    assert_sound(bare, store=team.store)
