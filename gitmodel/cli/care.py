@@ -57,6 +57,8 @@ def check(invocation: Invocation, commit: str | None, filter: str, force: bool, 
         ),
         empty="every record is as the format says",
     )
+    if not staged:
+        warn_of_credentials(invocation, invocation.client.find_credentials(commit or ""))
     if commit is None and between is None:
         _warn_of_stale_owners(invocation)
         _warn_of_merges(invocation)
@@ -202,6 +204,13 @@ def _warn_of_merges(invocation: Invocation) -> None:
     push = " --push" if not repository.url and repository.git.lines("remote") else ""
     for merge in merged_tags(repository):
         invocation.output.warn(str(merge), f"run `git model apply{push}` to set the tags again")
+
+
+def warn_of_credentials(invocation: Invocation, found: Sequence[str]) -> None:
+    """Warn of what others have recorded; only who issued a credential can make it worthless."""
+    for place, field in enumerate(found, 1):
+        last = place == len(found)
+        invocation.output.warn(field, "revoke it where it was issued: it stays in the history" if last else "")
 
 
 def _find_change(invocation: Invocation, commit: str | None, force: bool, staged: bool) -> Between | None:

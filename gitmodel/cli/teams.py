@@ -193,6 +193,10 @@ def _warn(invocation: Invocation, done: Pulled, hint: str = "") -> None:
         invocation.output.warn(conflict, hint if place == len(done.conflicts) else "")
     for merge in done.merged:
         invocation.output.warn(str(merge), "run `git model apply --push` to set the tags again")
+    if done.credentials:
+        from gitmodel.cli.care import warn_of_credentials
+
+        warn_of_credentials(invocation, done.credentials)
     for name in done.set_back:
         invocation.output.warn(
             f"somebody moved the tag {name} at {done.remote} away from what the branch records",

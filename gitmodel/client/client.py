@@ -554,6 +554,20 @@ class Client:
 
         return checking.check(self._repository, ranges.find_commit(self._repository, commit) if commit else None)
 
+    def find_credentials(self, commits: str = "") -> list[str]:
+        """Return what looks like a credential on record, as "metadata.password of iris@4 looks like ...".
+
+        On the whole metadata branch, at one commit, or of "BASE..HEAD" in what changes.
+        """
+        from gitmodel.registry import recorded_credentials
+        from gitmodel.teams import ranges
+
+        if ".." in commits:
+            base, head = ranges.read_range(self._repository, commits)
+            return recorded_credentials.find_credentials(self._repository, head, base)
+        at = ranges.find_commit(self._repository, commits) if commits else self._repository.tip()
+        return recorded_credentials.find_credentials(self._repository, at) if at else []
+
     def check_staged(self, index: str | os.PathLike[str] = "", *, force: bool = False) -> Between | None:
         """What is wrong with what is staged, where the metadata branch or a proposal is checked out; else None.
 

@@ -13,11 +13,12 @@ from typing import Any, overload
 
 from gitmodel.client import Client
 from gitmodel.domain import codec
+from gitmodel.domain.credentials import refuse_credentials
 from gitmodel.domain.names import check_name
-from gitmodel.domain.runs import refuse_secrets
 from gitmodel.errors import GitModelError, UsageError
 from gitmodel.formats.materializers import Materializer
 from gitmodel.pipelines.config import (
+    AS_SECRET,
     ArtifactConfig,
     DeploymentArtifactConfig,
     ExternalArtifact,
@@ -162,7 +163,7 @@ class Pipeline:
             for name, value in self._bind((), parameters).items()
             if value is not None
         }
-        refuse_secrets({name: value for name, value in plain.items() if value != "(secret)"}, f"pipeline {self.name}")
+        refuse_credentials(plain, f"pipeline {self.name}", AS_SECRET)
         try:
             read = codec.metadata(plain)
         except codec.Wrong as wrong:

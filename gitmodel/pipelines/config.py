@@ -14,6 +14,8 @@ from gitmodel.domain.records import KINDS
 from gitmodel.domain.references import VersionRef
 from gitmodel.errors import GitModelError, UsageError
 
+# What to do with a parameter that looks like a credential.
+AS_SECRET = "pass it as gitmodel.Secret, which is never written"
 _STAGES = STAGE_WORDS | {"staging", "production"}
 
 

@@ -8,9 +8,9 @@ from contextvars import ContextVar
 from typing import Any
 
 from gitmodel.domain import codec
+from gitmodel.domain.credentials import without_credentials
 from gitmodel.domain.names import ARCHIVED, NONE, check_alias
 from gitmodel.domain.references import VersionRef
-from gitmodel.domain.runs import refuse_secrets
 from gitmodel.errors import NotFound, UsageError
 from gitmodel.pipelines.config import ModelConfig
 
@@ -62,11 +62,11 @@ class PlannedVersion:
         known = [*self._facts["stages"], ARCHIVED, NONE]
         if wanted not in known:
             raise UsageError(f"there is no stage {wanted!a} to set", hint=f"the stages are {', '.join(known)}")
-        self._plan("stage", stage=wanted, reason=_reason(reason), force=bool(force), leave=bool(leave))
+        self._plan("stage", stage=wanted, reason=self._reason(reason), force=bool(force), leave=bool(leave))
 
     def add_alias(self, alias: str, *, reason: str = "") -> None:
         """Give the version an alias when the run succeeds."""
-        self._plan("alias", alias=check_alias(alias), reason=_reason(reason))
+        self._plan("alias", alias=check_alias(alias), reason=self._reason(reason))
 
     def log_metadata(
         self, metadata: Mapping[str, Any] | None = None, *, artifact: str | None = None, **values: Any
@@ -81,10 +81,14 @@ class PlannedVersion:
                 f"{self._facts['model']}@{self._facts['number']} will have no artifact {artifact!a}",
                 hint=f"its artifacts: {there}",
             )
-        self._plan("metadata", on=artifact, values=read_values({**(metadata or {}), **values}))
+        kept = self._context.keep(read_values({**(metadata or {}), **values}))
+        self._plan("metadata", on=artifact, values=kept)
 
     def __repr__(self) -> str:
         return f"PlannedVersion({self.reference!r})"
+
+    def _reason(self, text: str) -> str:
+        return str(self._context.keep({"reason": text}, "").get("reason", ""))
 
     def _plan(self, verb: str, **details: Any) -> None:
         facts = self._facts
@@ -95,7 +99,7 @@ class StepContext:
     """The run, pipeline and step that are running, and the model version they work on.
 
     *is_particular* says whether the step asked for something that another run would answer otherwise: then its result
-    is not kept for other runs.
+    is not kept for other runs. *left_out* are fields that looked like credentials, and what they looked like.
     """
 
     def __init__(self, facts: Mapping[str, Any], outputs: list[str], config: ModelConfig | None) -> None:
@@ -104,6 +108,7 @@ class StepContext:
         self.step: str = facts["step"]
         self.outputs = outputs
         self.plans: list[Plan] = []
+        self.left_out: list[tuple[str, str]] = []
         self.is_particular = False
         self._config = config
         found = facts.get("version")
@@ -133,6 +138,12 @@ class StepContext:
     def model(self) -> str:
         """The name of that model."""
         return self.model_version.model
+
+    def keep(self, values: Mapping[str, Any], where: str = "metadata") -> dict[str, Any]:
+        """Return *values* without what looks like a credential; that is left out of the record, and told."""
+        kept, found = without_credentials(values)
+        self.left_out += [(f"{where}.{field}" if where else field, what) for field, what in found]
+        return kept
 
     def _no_model(self) -> UsageError:
         return UsageError(f"step {self.step} has no model", hint="give the pipeline or the step a model_config")
@@ -191,14 +202,13 @@ def log_artifact_metadata(
 
 
 def read_values(values: Mapping[str, Any]) -> dict[str, Any]:
-    """*values* as a record can hold them. Raises UsageError, or Refused for what looks like a secret."""
+    """*values* as a record can hold them. Raises UsageError."""
     try:
         read = codec.metadata(_plain(values))
     except codec.Wrong as wrong:
         raise UsageError(
             f"the metadata {wrong}", hint="give text, numbers, booleans, times, lists and tables"
         ) from None
-    refuse_secrets(read, "the metadata")
     return read
 
 
@@ -212,7 +222,7 @@ def _log(values: Mapping[str, Any], artifact: str | None, version: str) -> None:
     read = read_values(values)
     ref = str(VersionRef.parse(version))
     if context is not None:
-        context.plans.append({"verb": "metadata", "ref": ref, "on": artifact, "values": read})
+        context.plans.append({"verb": "metadata", "ref": ref, "on": artifact, "values": context.keep(read)})
         return
     from gitmodel.client import Client
 
@@ -231,8 +241,3 @@ def _plain(value: Any) -> Any:
     if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
         return value.item()
     return value
-
-
-def _reason(text: str) -> str:
-    refuse_secrets({"reason": text}, "the plan")
-    return text

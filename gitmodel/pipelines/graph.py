@@ -10,9 +10,9 @@ from graphlib import CycleError, TopologicalSorter
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from gitmodel.domain import codec
-from gitmodel.domain.runs import refuse_secrets
+from gitmodel.domain.credentials import refuse_credentials
 from gitmodel.errors import UsageError
-from gitmodel.pipelines.config import ExternalArtifact, Secret
+from gitmodel.pipelines.config import AS_SECRET, ExternalArtifact, Secret
 
 if TYPE_CHECKING:
     from gitmodel.pipelines.steps import Step
@@ -97,7 +97,7 @@ class Graph:
             else:
                 node.parameters[parameter] = _checked(name, parameter, value)
         plain = {key: value for key, value in node.parameters.items() if not isinstance(value, Secret)}
-        refuse_secrets(plain, f"step {name}")
+        refuse_credentials(plain, f"step {name}", AS_SECRET)
         self.nodes[name] = node
         return node
 

@@ -13,6 +13,7 @@ from gitmodel.domain import models as model_plans
 from gitmodel.domain import paths, records
 from gitmodel.domain import stages as stage_plans
 from gitmodel.domain import versions as version_plans
+from gitmodel.domain.credentials import without_credentials
 from gitmodel.domain.description import read_description
 from gitmodel.domain.records import ArtifactLink, RunRecord, RunRules, VersionRecord
 from gitmodel.domain.references import VersionRef
@@ -115,6 +116,9 @@ def _commit(
         if not any(_is_left_out(plan, more) for plan in plans):
             raise
         return _commit(client, record, targets, results, more)
+    for target in kept:
+        for field, what in without_credentials(target.config.described())[1]:
+            log.warning("%s of model %s looks like %s, and is left out", field, target.model, what)
     for message in [*refused, *left_out.values()]:
         log.warning("%s; the run is recorded without it", message)
     return record
@@ -148,7 +152,8 @@ def _plan_model(snapshot: Snapshot, target: Target, now: Any) -> Change[str]:
     if snapshot.load(paths.model_file(target.model), records.MODEL) is not None:
         snapshot.model(target.model)
         return Change(target.model)
-    return model_plans.plan_registration(snapshot, target.model, read_description(target.config.described()), now=now)
+    described = without_credentials(target.config.described())[0]
+    return model_plans.plan_registration(snapshot, target.model, read_description(described), now=now)
 
 
 def _plan_version(snapshot: Snapshot, target: Target, draft: VersionRecord) -> Change[int]:

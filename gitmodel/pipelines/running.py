@@ -14,7 +14,8 @@ from graphlib import TopologicalSorter
 from typing import Any
 
 from gitmodel.client import Client
-from gitmodel.domain.runs import run_id, without_secrets
+from gitmodel.domain.credentials import redacted
+from gitmodel.domain.runs import run_id
 from gitmodel.errors import GitModelError, UsageError
 from gitmodel.pipelines.caching import cache_key, is_there
 from gitmodel.pipelines.config import ExternalArtifact
@@ -122,7 +123,7 @@ def _commit(client: Client, work: Work, choice: Choice, notes: RunJournal) -> Ru
 
 def _told(error: BaseException) -> dict[str, str]:
     message = error.message if isinstance(error, GitModelError) else str(error)
-    return {"type": type(error).__name__, "message": without_secrets(message), "traceback": ""}
+    return {"type": type(error).__name__, "message": redacted(message), "traceback": ""}
 
 
 class _Coordinator:
@@ -244,6 +245,8 @@ class _Coordinator:
 
     def _record(self, name: str, result: Result) -> None:
         self._work.results[name] = result
+        for field, what in result.get("left_out", ()):
+            log.warning("%s of step %s looks like %s, and is left out; the run goes on without it", field, name, what)
         if result["status"] == "failed":
             self._work.failed = self._work.failed or name
         elif result["status"] == "succeeded" and self._keys.get(name) and not result["particular"]:

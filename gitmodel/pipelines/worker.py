@@ -21,8 +21,8 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
 
+from gitmodel.domain.credentials import redacted
 from gitmodel.domain.records import FOLDER_FORMAT
-from gitmodel.domain.runs import without_secrets
 from gitmodel.errors import GitModelError, Refused, Unreachable, UsageError
 from gitmodel.formats import materializers
 from gitmodel.pipelines.caching import fingerprint, is_installed, is_project
@@ -76,7 +76,9 @@ def run_step(request: Request, step: Step[..., Any] | None = None) -> Result:
                 _keep(store, scratch.path(f"output-{index}"), spec, name, item)
                 for index, (spec, name, item) in enumerate(_matched(found, request["outputs"], value))
             ]
-        done.update(status="succeeded", plans=context.plans, particular=context.is_particular)
+        done.update(
+            status="succeeded", plans=context.plans, left_out=context.left_out, particular=context.is_particular
+        )
     except KeyboardInterrupt:
         if step is not None and threading.current_thread() is threading.main_thread():
             raise
@@ -311,4 +313,4 @@ def _described(error: BaseException, secrets: list[Any]) -> dict[str, str]:
     for secret in secrets:
         if isinstance(secret, str) and len(secret) >= _SHORTEST_SECRET:
             told = {key: value.replace(secret, "(secret)") for key, value in told.items()}
-    return {key: without_secrets(value) for key, value in told.items()}
+    return {key: redacted(value) for key, value in told.items()}

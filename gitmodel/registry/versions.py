@@ -74,7 +74,7 @@ def check_creation(
 
     def question(snapshot: Snapshot) -> str:
         current = _existing(snapshot, model)
-        planning.plan_version(snapshot, current, draft)
+        writer.refuse_credentials(snapshot, planning.plan_version(snapshot, current, draft))
         return current
 
     return writer.read(question)

@@ -33,6 +33,9 @@ class Writer(Protocol):
     def find_made(self, snapshot: Snapshot, model: str, txn: str) -> int | None:
         """The version of *model* that the transaction *txn* made on the branch of *snapshot*, or None."""
 
+    def refuse_credentials(self, snapshot: Snapshot, change: Change[Any]) -> None:
+        """Raise Refused if *change* would record what looks like a credential."""
+
     def take_number(self, model: str, plan: Callable[[Snapshot], Change[int]]) -> int | None:
         """Reserve a number for the next version of *model*; None if the plan takes one itself.
 
@@ -58,6 +61,9 @@ class Direct:
     def transact(self, plan: Callable[[Snapshot], Change[T]]) -> T:
         self.refuse_inside()
         return self._repository.transact(plan)
+
+    def refuse_credentials(self, snapshot: Snapshot, change: Change[Any]) -> None:
+        self._repository.refuse_credentials(snapshot, change)
 
     def refuse_inside(self) -> None:
         """Raise UsageError if the calling thread or task is inside the block of a transaction on this repository."""
@@ -127,10 +133,23 @@ class Batch:
     def transact(self, plan: Callable[[Snapshot], Change[T]]) -> T:
         with self._lock:
             self._require_open()
-            change = self.read(plan)
+            change = self.read(self._checked(plan))
             self._change = _joined(self._change, change)
             self._plans.append(plan)
             return change.result
+
+    def refuse_credentials(self, snapshot: Snapshot, change: Change[Any]) -> None:
+        self.repository.refuse_credentials(snapshot, change)
+
+    def _checked(self, plan: Callable[[Snapshot], Change[T]]) -> Callable[[Snapshot], Change[T]]:
+        """Return *plan* with `refuse_credentials` after it, so that the call that would record one is refused."""
+
+        def checked(snapshot: Snapshot) -> Change[T]:
+            change = plan(snapshot)
+            self.refuse_credentials(snapshot, change)
+            return change
+
+        return checked
 
     def find_made(self, snapshot: Snapshot, model: str, txn: str) -> int | None:
         raise UsageError(
@@ -141,7 +160,7 @@ class Batch:
     def take_number(self, model: str, plan: Callable[[Snapshot], Change[int]]) -> int | None:
         with self._lock:
             self._require_open()
-            self.read(plan)
+            self.read(self._checked(plan))
             return self._reserve_next(model)
 
     def _reserve_next(self, model: str) -> int:

@@ -247,10 +247,18 @@ class Repository:
             snapshot = self.snapshot(self._latest())
             change = plan(snapshot)
             check_stage_changes(snapshot, change)
+            self.refuse_credentials(snapshot, change)
             self._make(snapshot, change)
             return change.result
 
         return self.retry(make)
+
+    def refuse_credentials(self, snapshot: Snapshot, change: Change[Any]) -> None:
+        """Raise Refused if *change* would record what looks like a credential, unless git's configuration allows it."""
+        from gitmodel.domain import credentials  # only a write needs them
+
+        if self.config.get(credentials.SETTING.lower(), "").lower() not in ("true", "yes", "on", "1"):
+            credentials.refuse_new(snapshot, change)
 
     def retry(self, work: Callable[[], T]) -> T:
         """What *work* returns; it is done again when somebody moved or locked a ref first. Raises Conflict at last."""
@@ -547,8 +555,10 @@ class Repository:
         """
         self.git.refuse_contested()
         _check_paths(change.files)
+        before = self.snapshot(parent)
+        self.refuse_credentials(before, change)
         tree, new = changed_tree(self.trees, self.tags.commit(parent).tree, change.files)
-        sealed = self.sealing.signer.has_key and self.sealing.is_asked_for(self.snapshot(parent), change.files)
+        sealed = self.sealing.signer.has_key and self.sealing.is_asked_for(before, change.files)
         made = self._commit(parent, tree, change, sign=sealed)
         self.objects.write([*new, made])
         return made.id

@@ -13,6 +13,7 @@ from gitmodel.domain.carrying import Carried, reworded
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.replaying import replay
 from gitmodel.errors import Conflict, GitModelError, Refused, Unreachable, Unsigned
+from gitmodel.registry.recorded_credentials import MOST_PULLED, find_credentials
 from gitmodel.registry.stages import Applied, Merged, merged_tags
 from gitmodel.storage import remotes, signatures
 from gitmodel.storage.artifacts import Progress
@@ -38,7 +39,8 @@ class Pulled:
     *renumbered* versions got another number ("iris 4 -> 5"); *conflicts* name every local change that was left out,
     since the remote's side stands. *before* is the commit that the branch was at ("": none). *set_back* says which
     stage tags somebody moved at the remote, since it was last seen, away from what its branch records. *merged* are
-    merges by plain git that stage tags came in with, if the branch moved here or there.
+    merges by plain git that stage tags came in with, if the branch moved here or there. *credentials* says which fields
+    that came look like one.
     """
 
     remote: str
@@ -51,6 +53,7 @@ class Pulled:
     moved: list[StageRef] = field(default_factory=list)
     set_back: list[str] = field(default_factory=list)
     merged: list[Merged] = field(default_factory=list)
+    credentials: list[str] = field(default_factory=list)
 
     @property
     def changed(self) -> bool:
@@ -284,6 +287,8 @@ def _join(repository: Repository, state: RemoteState) -> Pulled:
     moves = [f"update {repository.branch} {done.tip} {ours or ZERO}"] if done.tip != ours else []
     if theirs != state.last_seen and theirs:
         moves.append(f"update {seen} {theirs} {state.last_seen or ZERO}")
+    if theirs and done.commits:
+        done.credentials = find_credentials(repository, theirs, ours, most=MOST_PULLED)
     done.set_back = [*following.set_back(repository, state)]
     tags = following.local_moves(repository, state, done.tip)
     done.moved = [*tags.moved]

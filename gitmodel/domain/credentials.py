@@ -1,0 +1,259 @@
+"""Credentials in what is about to be recorded: recognising them by their form or by the name of their field. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Set
+from functools import cache
+from typing import Any
+
+from gitmodel.domain import paths
+from gitmodel.domain.fields import fields_of
+from gitmodel.domain.snapshot import Change, Snapshot
+from gitmodel.errors import Refused
+
+# The one way past the refusal, for what only looks like a credential.
+SETTING = "gitmodel.allowCredentials"
+OVERRIDE = f"if it is no credential, run the command as `git -c {SETTING}=true model ...`"
+
+_START = r"(?<![A-Za-z0-9])"
+# A value that stands for one to be filled in: ***, <token>, $TOKEN, ${TOKEN}, {{ token }}, %(token)s, none.
+_PLACEHOLDER = (
+    r"(?:\*+|\.{3}|<[^<>]*>|\[[^\[\]]*\]|\(secret\)|\$\{?[A-Za-z_][A-Za-z0-9_]*\}?|\{\{?[^{}]*\}?\}|%\([a-z_]*\)s|%s"
+    r"|x{3,}|none|null|nil|true|false|yes|no|redacted|hidden|unset)"
+)
+# A password has any word before it, as in PGPASSWORD; other words stand by themselves, unlike pad_token.
+_PASSWORD = r"(?:pass_?words?|passwds?)"
+_SECRET_WORD = (
+    r"(?:pass_?phrase|pwd|secrets?|connection_?string|authorization|(?:api|access|secret|private|account)_?key"
+    r"|(?:signing|encryption|master|storage|service|subscription|shared_access)_key|(?:api|access|auth)_?token"
+    r"|(?:authentication|bearer|refresh|session|security|secret|private|deploy|job|ci|bot|user|oauth|id|sas|registry"
+    r"|runner|github|gh|gitlab|forgejo|gitea|codeberg|bitbucket|hugging_?face|hf|hub|openai|anthropic|slack|npm|pypi"
+    r"|wandb|mlflow|vault|azure|aws|gcp|google|databricks|docker)_token)"
+)
+# Forms that issuers publish. Each begins with a mark of its own, so that a search is linear in the text.
+_FORMS: tuple[tuple[str, str], ...] = (
+    ("an AWS access key", _START + r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?![A-Za-z0-9])"),
+    ("a GitHub token", _START + r"(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{50})"),
+    ("a GitLab token", _START + r"gl(?:pat|dt|rt|rtr|cbt|ptt|ft|soat|oas|imt|agent|ffct|wt)-[A-Za-z0-9_-]{20}"),
+    ("a Slack token", _START + r"(?:xox[abeoprs]-[A-Za-z0-9-]{10}|xapp-[0-9]-[A-Za-z0-9-]{10})"),
+    ("a Slack webhook", r"hooks\.slack\.com/services/T[A-Za-z0-9]+/B[A-Za-z0-9]+/[A-Za-z0-9]{16}"),
+    ("a Hugging Face token", _START + r"(?:hf_[A-Za-z0-9]{30}|api_org_[A-Za-z0-9]{30})"),
+    ("a Google API key", _START + r"AIza[A-Za-z0-9_-]{35}"),
+    ("a Google OAuth token", _START + r"ya29\.[A-Za-z0-9_-]{20}"),
+    ("a Google client secret", _START + r"GOCSPX-[A-Za-z0-9_-]{20}"),
+    ("a Stripe key", _START + r"[sr]k_(?:live|test)_[A-Za-z0-9]{16}"),
+    ("an npm token", _START + r"npm_[A-Za-z0-9]{36}"),
+    ("a PyPI token", _START + r"pypi-[A-Za-z0-9_-]{50}"),
+    ("a Docker token", _START + r"dckr_pat_[A-Za-z0-9_-]{20}"),
+    ("a Databricks token", _START + r"dapi[0-9a-f]{32}(?![0-9a-f])"),
+    ("a Vault token", _START + r"hv[bs]\.[A-Za-z0-9_-]{24}"),
+    ("a SendGrid key", _START + r"SG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}"),
+    # not sk-learn-logistic-regression
+    ("an API key", _START + r"sk-(?:(?:proj|ant|svcacct|admin|or|lf)-[A-Za-z0-9_-]{20}|[A-Za-z0-9]{20})"),
+    ("an Azure key", _START + r"(?:AccountKey|SharedAccessKey)=[A-Za-z0-9+/=]{40}"),
+    ("an Azure client secret", r"(?<![A-Za-z0-9_~.-])[A-Za-z0-9_~.-]{3}[0-9]Q~[A-Za-z0-9_~.-]{31}"),
+    ("a JSON web token", _START + r"eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\."),
+    ("a bearer token", _START + r"[Bb]earer [A-Za-z0-9._~+/-]{20}"),
+    ("a basic authorization", r"[Aa]uthorization: ?[Bb]asic [A-Za-z0-9+/=]{6}"),
+    ("a token", r"[Aa]uthorization: ?[Tt]oken [A-Za-z0-9._~+/-]{16}"),
+    ("a private key", r"-----BEGIN [A-Z0-9 ]*PRIVATE KEY(?: BLOCK)?-----|PuTTY-User-Key-File-|AGE-SECRET-KEY-1"),
+    ("a password in a URL", rf"(?:{_START}[A-Za-z][A-Za-z0-9+.-]{{0,20}})?://[^/\s:@]*:(?!{_PLACEHOLDER}@)[^/\s@]+@"),
+    ("a token in a URL", r"https?://[A-Za-z0-9_-]{20,}@"),
+    (
+        "a signed URL",
+        r"[?&;](?i:sig|signature|x-amz-(?:signature|security-token)|x-goog-signature)=[A-Za-z0-9%+/_.~-]{8}",
+    ),
+    (
+        "a token in a URL",
+        rf"[?&;](?i:[a-z_-]*token|api_?key|apikey|auth|secret|client_secret|password|passwd|pwd)="
+        rf"(?!(?i:{_PLACEHOLDER})(?:[&;#\s\"']|$))[^&;#\s\"']+",
+    ),
+    # password=hunter2, of a command line or a connection string
+    (
+        "a password",
+        rf"(?i:{_PASSWORD}|(?<![a-z]){_SECRET_WORD})=[\"']?(?!(?i:{_PLACEHOLDER})(?:[\s\"';,&)]|$))"
+        r"[^\s\"';,&)=]{4,}",
+    ),
+)
+# What one of the forms cannot do without; few texts have any of it.
+_HINTS = re.compile(
+    r"A[KSBC][IC]A|gh[pousr]_|github_pat|gl[a-z]+-|xox|xapp-|slack|hf_|api_org_|AIza|ya29|GOCSPX|[sr]k_|npm_|pypi-|dckr_"
+    r"|dapi|hv[bs]\.|SG\.|sk-|Q~|eyJ|[Bb]earer|[Aa]uthorization|PRIVATE KEY|PuTTY|AGE-SECRET|://|="
+)
+# An AWS secret key has no mark of its own: 40 characters drawn at random.
+_RANDOM = r"(?=.*[A-Z])(?=.*[a-z])(?=.*[0-9])[A-Za-z0-9+/]{40}"
+_RANDOM_LETTERS = 24
+# Names that a field of a secret ends in: password, db_password, DB-PASSWORD, dbPassword; not max_tokens or pad_token.
+_NAME = rf".*{_PASSWORD}|(?:.*[_./ ])?{_SECRET_WORD}"
+_NUMERIC = rf".*(?:{_PASSWORD}|pwd|pass_?phrase)"
+# What each of these names has somewhere, in any case of letters.
+_NAME_HINTS = ("pass", "pwd", "secret", "key", "token", "string", "authorization")
+# A number under such a name is a password from so many digits on.
+_LEAST_NUMBER = 1000
+# Ids that a store gives are random, and no secret.
+_IDS = ("version_id",)
+
+
+def credential_in(value: Any, name: str = "") -> str:
+    """What credential *value*, of a field called *name*, looks like, or "".
+
+    >>> credential_in("https://ada:pw@example.com"), credential_in("0.97"), credential_in({"db_password": "pw"})
+    ('a password in a URL', '', 'a db password, by its name')
+    >>> credential_in({"max_tokens": 512, "pad_token": "<pad>", "key": "3f8a", "tokenizer": "bpe"})
+    ''
+    """
+    return next((what for _, what in credentials_in(value, name)), "")
+
+
+def credentials_in(value: Any, name: str = "") -> Iterator[tuple[str, str]]:
+    """Each field in *value* that looks like a credential, by its dotted name, and what it looks like."""
+    if isinstance(value, Mapping):
+        for key, item in value.items():
+            what = _form_of(str(key))
+            if what:
+                yield f"a name in {name}" if name else "a name", what
+            else:
+                yield from credentials_in(item, f"{name}.{key}" if name else str(key))
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        for item in value:
+            yield from credentials_in(item, name)
+    elif what := _named(name, value) or (_form_of(value, name) if isinstance(value, str) else ""):
+        yield name, what
+
+
+def refuse_credentials(values: Mapping[str, Any], where: str, hint: str) -> None:
+    """Raise Refused, naming the value of *where*, if one of *values* looks like a credential: history is for ever."""
+    for name, value in values.items():
+        if what := credential_in({name: value}):
+            raise Refused(f"{'a name' if _form_of(name) else name} of {where} looks like {what}", hint=hint)
+
+
+def without_credentials(values: Mapping[str, Any]) -> tuple[dict[str, Any], list[tuple[str, str]]]:
+    """*values* without the fields that look like credentials, and which fields these are and what they look like.
+
+    >>> without_credentials({"accuracy": 0.9, "db": {"host": "db1", "password": "pw"}})
+    ({'accuracy': 0.9, 'db': {'host': 'db1'}}, [('db.password', 'a password, by its name')])
+    """
+    kept, left_out = _kept(values, "")
+    return (kept if isinstance(kept, dict) else {}), left_out
+
+
+def redacted(text: str) -> str:
+    """*text* with each part that looks like a credential replaced by what it is.
+
+    >>> redacted("cannot reach https://ada:pw@example.com")
+    'cannot reach (a password in a URL)example.com'
+    """
+    if not _HINTS.search(text):
+        return text
+    for what, pattern in _searches():
+        text = pattern.sub(f"({what})", text)
+    return text
+
+
+def refuse_new(snapshot: Snapshot, change: Change[Any]) -> None:
+    """Raise Refused if *change* would record something that looks like a credential and is not on record yet.
+
+    What others have recorded before stays, and does not keep anyone from changing the rest of the record.
+    """
+    for field, text in (("the reason", change.reason), ("the message", change.subject)):
+        what = _form_of(text)
+        if what:
+            raise Refused(f"{field} looks like it holds {what}; nothing was written", hint=OVERRIDE)
+    known: Set[str] | None = None
+    for path, data in change.files.items():
+        for field, what, value in _in_record(path, data):
+            if known is None:
+                known = frozenset(_texts(snapshot, change))
+            if repr(value) not in known:
+                raise Refused(f"{field} of {_owner(path)} looks like {what}; nothing was written", hint=OVERRIDE)
+
+
+def in_record(path: str, data: bytes | None) -> list[tuple[str, str]]:
+    """The fields of the record in *data* that look like credentials, and what they look like, for a warning."""
+    return list(dict.fromkeys((f"{field} of {_owner(path)}", what) for field, what, _ in _in_record(path, data)))
+
+
+def _in_record(path: str, data: bytes | None) -> Iterator[tuple[str, str, Any]]:
+    found = paths.parse_path(path)
+    if data is None or found is None or found.kind == "archived":
+        return
+    for name in (found.model, found.key):
+        what = _form_of(name)
+        if what:
+            yield "the name", what, name
+    for field, value in fields_of(data, path).items():
+        for name, what in credentials_in(value, field):
+            yield name, what, value
+
+
+def _texts(snapshot: Snapshot, change: Change[Any]) -> Iterator[str]:
+    """What is on record in the files that *change* writes or removes."""
+    for path in change.files:
+        if (found := paths.parse_path(path)) is not None:
+            yield from map(repr, (found.model, *fields_of(snapshot.files.read(path), path).values()))
+
+
+def _owner(path: str) -> str:
+    found = paths.parse_path(path)
+    if found is None or not found.model:
+        return f"run {found.key}" if found is not None and found.kind == "run" else path
+    return f"{found.model}@{found.key}" if found.kind == "version" else found.model
+
+
+def _kept(value: Any, name: str) -> tuple[Any, list[tuple[str, str]]]:
+    if not isinstance(value, Mapping):
+        found = list(credentials_in(value, name))
+        return (None if found else value), found[:1]
+    kept: dict[str, Any] = {}
+    left_out: list[tuple[str, str]] = []
+    for key, item in value.items():
+        what = _form_of(str(key))
+        if what:
+            left_out.append((f"a name in {name}" if name else "a name", what))
+            continue
+        inner, found = _kept(item, f"{name}.{key}" if name else str(key))
+        left_out += found
+        if not found or isinstance(item, Mapping):
+            kept[key] = inner
+    return kept, left_out
+
+
+def _named(name: str, value: Any) -> str:
+    """What credential the field *name* holds by its name, if *value* may be one."""
+    if isinstance(value, bool) or not isinstance(value, (str, int)) or not name:
+        return ""
+    if not any(hint in name.casefold() for hint in _NAME_HINTS):
+        return ""
+    last = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name.strip()).casefold().replace("-", "_")
+    if re.fullmatch(_NAME, last) is None:
+        return ""
+    if isinstance(value, int):
+        if abs(value) < _LEAST_NUMBER or re.fullmatch(_NUMERIC, last) is None:
+            return ""
+    elif not value.strip() or re.fullmatch(_PLACEHOLDER, value.strip(), re.IGNORECASE):
+        return ""
+    word = last.rpartition(".")[2].replace("_", " ")
+    return f"{'an' if word[0] in 'aeio' else 'a'} {word}, by its name"
+
+
+def _form_of(text: str, name: str = "") -> str:
+    """What credential *text* holds, by its form."""
+    if _HINTS.search(text):
+        for what, pattern in _searches():
+            if pattern.search(text):
+                return what
+    if len(text) == 40 and not name.endswith(_IDS) and _is_random(text):
+        return "a secret key"
+    return ""
+
+
+def _is_random(text: str) -> bool:
+    return re.fullmatch(_RANDOM, text) is not None and len(set(text)) >= _RANDOM_LETTERS
+
+
+@cache
+def _searches() -> tuple[tuple[str, re.Pattern[str]], ...]:
+    """Return the forms compiled, which costs 20 ms: few texts have a hint of one."""
+    return tuple((what, re.compile(pattern)) for what, pattern in _FORMS)

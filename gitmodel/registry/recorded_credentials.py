@@ -1,0 +1,35 @@
+"""Credentials that others have recorded: found to warn of them; nothing is refused for what is on record already."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from itertools import islice
+
+from gitmodel.domain import credentials, paths
+from gitmodel.errors import Invalid
+from gitmodel.registry.looking import every_file
+from gitmodel.storage.differences import changed_paths
+from gitmodel.storage.repository import Repository
+
+# Of the records that a pull brings, so many are looked at; `check` looks at all.
+MOST_PULLED = 1_000
+
+
+def find_credentials(repository: Repository, commit: str, before: str = "", *, most: int | None = None) -> list[str]:
+    """Return what looks like a credential in the records at *commit*, as "FIELD of RECORD looks like ...".
+
+    With *before*, only in those that changed since that commit; with *most*, in at most so many records.
+    """
+    found: Iterable[str] = changed_paths(repository, before, commit) if before else _all(repository, commit)
+    files = repository.files(commit)
+    seen = []
+    for path in islice((path for path in found if paths.parse_path(path) is not None), most):
+        try:
+            seen += [f"{field} looks like {what}" for field, what in credentials.in_record(path, files.read(path))]
+        except Invalid:
+            continue  # `check` names what is damaged
+    return seen
+
+
+def _all(repository: Repository, commit: str) -> Iterator[str]:
+    return (path for path, _ in every_file(repository.files(commit)))

@@ -1,0 +1,238 @@
+"""Nothing that looks like a credential is recorded, wherever it is given; what only resembles one is."""
+
+import json
+import time
+import uuid
+from dataclasses import replace
+
+import editing
+import pytest
+from editing import BRANCH
+
+from gitmodel import Client, Refused
+from gitmodel.cli import run
+from gitmodel.domain import records
+from gitmodel.domain.codec import encode
+from gitmodel.domain.credentials import credential_in, redacted, without_credentials
+
+# Made from parts, so that no scanner takes this file for a leak.
+CREDENTIALS = {
+    "AWS": "AKIA" + "IOSFODNN7EXAMPLE",
+    "AWS secret": "wJalrXUtnFEMI/K7MDENG/" + "bPxRfiCYEXAMPLEKEY",
+    "Azure": "DefaultEndpointsProtocol=https;AccountName=x;AccountKey=" + "a1B2" * 21 + "==",
+    "Azure SAS": "https://x.blob.core.windows.net/c?sv=2023-01-01&sig=" + "a1B2" * 8 + "%3D",
+    "Google": "AIza" + "a1B2c" * 7,
+    "GitHub": "ghp_" + "a1B2" * 9,
+    "GitHub fine-grained": "github_pat_" + "a1B2c" * 12,
+    "GitLab": "glpat-" + "a1B2" * 5,
+    "Hugging Face": "hf_" + "aB3" * 12,
+    "OpenAI": "sk-proj-" + "a1B2" * 10,
+    "Slack": "xoxb-" + "1234567890-abcdefghij",
+    "npm": "npm_" + "a1B2" * 9,
+    "PyPI": "pypi-" + "AgEIcHlwaS5vcmc" + "a1B2" * 12,
+    "JWT": "eyJ" + "hbGciOiJIUzI1NiJ9." + "eyJzdWIiOiIxMjM0NTY3ODkwIn0" + ".c2lnbmF0dXJl",
+    "private key": "-----BEGIN OPENSSH " + "PRIVATE KEY-----\nb3BlbnNz\n-----END OPENSSH PRIVATE KEY-----",
+    "PGP key": "-----BEGIN PGP " + "PRIVATE KEY BLOCK-----",
+    "URL": "postgresql://ada:" + "hunter2@db.example.com/x",
+    "token in a URL": "https://git.example.org/x.git?private_token=" + "hunter2hunter2",
+    "token as user": "https://" + "0a1b2c3d" * 5 + "@codeberg.org/org/models",
+    "command line": "psql --password=" + "hunter2 -h db",
+}
+NAMES = [
+    "password", "db_password", "DB_PASSWORD", "db-password", "dbPassword", "passwd", "passphrase", "secret",
+    "client_secret", "api_key", "apiKey", "API-Key", "access_key", "aws_secret_access_key", "private_key",
+    "access_token", "auth_token", "github_token", "hf_token", "connection_string",
+]  # fmt: skip
+HARMLESS = {
+    "max_tokens": 512, "pad_token": "<pad>", "eos_token": "</s>", "eos_token_id": 50256, "tokenizer": "bpe-32k",
+    "key": "3f8a", "num_tokens": 1_000_000_000, "token_count": 40_000, "mask_token": "[MASK]", "token": "<unk>",
+    "key_dim": 64, "n_keys": 3, "primary_key": "id", "secretary": "Ada", "bypass": "yes", "password_policy": "strict",
+    "digest": "sha256:" + "ab" * 32,
+    "commit": "9fceb02d0ae598e95dc970b74767f19372d61af8", "md5": "d41d8cd98f00b204" * 2,
+    "id": str(uuid.UUID(int=7 << 90)), "learning_rate": 3e-4, "optimizer": "adamw", "password": "", "api_key": "***",
+    "secret": "<from the vault>", "db_password": "$DB_PASSWORD", "estimator": "sk-learn-logistic-regression-v1",
+    "data": "s3://bucket/iris@2026/train.csv", "repository": "git@example.com:iris.git",
+    "home": "/home/ada/Iris-2/x.csv",
+    "command": "train --lr=0.1 --max_tokens=512 --password=$PW", "page": "https://example.com/x?page=3#token",
+    "nested": {"layers": [{"key": "q", "size": 3}], "hidden_tokens": [1, 2, 3]},
+}  # fmt: skip
+TOKEN = CREDENTIALS["GitHub"]
+
+
+@pytest.fixture
+def client(code_repo, monkeypatch):
+    monkeypatch.chdir(code_repo)
+    with Client(code_repo) as client:
+        client.register_model("iris").create_version()
+        yield client
+
+
+@pytest.mark.parametrize("text", CREDENTIALS.values(), ids=CREDENTIALS)
+def test_each_form_is_recognised_alone_and_in_a_text(text):
+    assert credential_in(text)
+    assert credential_in({"deep": [{"note": ["x", text]}]})
+    assert credential_in({text: "x"})
+    if credential_in(text) != "a secret key":
+        assert credential_in(f"see {text} there")
+        assert text not in redacted(f"see {text} there")
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_field_with_the_name_of_a_secret_is_recognised(name):
+    assert credential_in({name: "hunter2"}).endswith("by its name")
+    assert credential_in({"deep": {name: ["hunter2"]}})
+    assert credential_in({name: ""}) == credential_in({name: 7}) == credential_in({name: "$SECRET"}) == ""
+
+
+def test_a_password_of_digits_is_recognised():
+    assert credential_in({"password": 123456})
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_what_only_resembles_one_is_not(name):
+    assert credential_in({name: HARMLESS[name]}) == ""
+    assert without_credentials({name: HARMLESS[name]}) == ({name: HARMLESS[name]}, [])
+
+
+@pytest.mark.parametrize("text", ["a.a" * 20_000, "= " * 20_000, "x_" * 30_000 + "=", "://a:" * 9_000, "sk-" * 20_000])
+def test_a_hostile_text_takes_no_long_time(text):
+    began = time.process_time()
+    credential_in(text)
+    redacted(text)
+    assert time.process_time() - began < 3
+
+
+WRITES = {
+    "metadata": lambda client, text: client.get_model("iris").create_version(metadata={"deep": {"note": [text]}}),
+    "description": lambda client, text: client.get_model("iris").create_version(description=f"see {text}"),
+    "tags": lambda client, text: client.get_model("iris").create_version(tags=[text]),
+    "name": lambda client, text: client.get_model("iris").create_version(name=text),
+    "logged": lambda client, text: client.get_version("iris@1").log_metadata(note=text),
+    "updated": lambda client, text: client.get_version("iris@1").update(description=text),
+    "tag": lambda client, text: client.get_version("iris@1").update(add_tags=[text]),
+    "reason": lambda client, text: client.get_version("iris@1").set_stage("staging", reason=text),
+    "alias reason": lambda client, text: client.get_version("iris@1").add_alias("best", reason=text),
+    "alias": lambda client, text: client.get_version("iris@1").add_alias(text),
+    "model field": lambda client, text: client.register_model("rose", limitations=text),
+    "model update": lambda client, text: client.get_model("iris").update(audience=text),
+    "owner": lambda client, text: client.get_model("iris").update(owners=[text]),
+    "model name": lambda client, text: client.register_model(text),
+    "rename": lambda client, text: client.get_model("iris").rename(text),
+    "deletion": lambda client, text: client.get_version("iris@1").delete(reason=text),
+    "proposal": lambda client, text: client.propose(("iris@1", "staging"), reason=text),
+}
+
+
+@pytest.mark.parametrize("where", WRITES)
+def test_it_is_refused_wherever_it_is_given_and_nothing_changes(client, where):
+    repo = client.repository.common_dir
+    before = editing.state(repo)
+    with pytest.raises(Refused, match="looks like") as refused:
+        WRITES[where](client, TOKEN)
+    assert TOKEN not in f"{refused.value.message} {refused.value.hint}"
+    assert "git -c gitmodel.allowCredentials=true model" in refused.value.hint
+    assert editing.state(repo) == before
+    if where != "proposal":
+        with pytest.raises(Refused, match="looks like"), client.transaction("several") as change:
+            WRITES[where](change, TOKEN)
+        assert editing.state(repo) == before
+
+
+def test_it_is_refused_as_metadata_of_an_artifact_and_as_the_message_of_a_transaction(client, tmp_path):
+    (tmp_path / "a.txt").write_text("a")
+    version = client.get_model("iris").create_version(data={"train": tmp_path / "a.txt"})
+    with pytest.raises(Refused, match=r"artifacts.train.metadata.api_key of iris@2 looks like an api key, by its name"):
+        version.get_artifact("train").log_metadata(api_key="hunter2")
+    with (
+        pytest.raises(Refused, match="the message looks like it holds a GitHub token"),
+        client.transaction(TOKEN) as it,
+    ):
+        it.register_model("rose")
+
+
+def test_the_field_is_named_and_the_files_are_not_stored_before(client, tmp_path):
+    (tmp_path / "a.txt").write_text("never stored")
+    with pytest.raises(Refused, match=r"^metadata.db.password of iris@2 looks like a password, by its name; nothing"):
+        client.get_model("iris").create_version(
+            data={"train": tmp_path / "a.txt"}, metadata={"db": {"password": "hunter2"}}
+        )
+    assert not [path for path in client.store_root.rglob("*") if path.is_file()]
+
+
+def ask(capsys, *words):
+    capsys.readouterr()
+    code = run([str(word) for word in words])
+    return code, *capsys.readouterr()
+
+
+def test_the_command_line_refuses_it_and_has_one_way_past_it(client, capsys, git, code_repo):
+    words = ("version", "create", "iris", "--metadata", "password=hunter2")
+    code, out, err = ask(capsys, *words)
+    assert (code, out) == (6, "")
+    assert err == (
+        "error: metadata.password of iris@2 looks like a password, by its name; nothing was written\n"
+        "hint: if it is no credential, run the command as `git -c gitmodel.allowCredentials=true model ...`\n"
+    )
+    for more in (
+        ("update", "iris", "--description", TOKEN),
+        ("register", "rose", "--license", TOKEN),
+        ("promote", "iris@1", "staging", "--reason", TOKEN),
+        ("alias", "set", "iris@1", "best", "--reason", TOKEN),
+        ("metadata", "set", "iris@1", f"note={TOKEN}"),
+        ("--format", "json", "metadata", "set", "iris@1", f"note={TOKEN}"),
+    ):
+        code, _, err = ask(capsys, *more)
+        assert (code, "looks like" in err, TOKEN in err) == (6, True, False), more
+    git(code_repo, "config", "gitmodel.allowCredentials", "true")
+    assert ask(capsys, *words)[0] == 0
+
+
+def test_it_is_refused_by_url(client, bare_registry):
+    with Client(repo=bare_registry.as_uri()) as by_url, pytest.raises(Refused, match=r"metadata\.note of iris@1"):
+        by_url.get_version("iris@1").log_metadata(note=TOKEN)
+
+
+@pytest.fixture
+def bare_registry(client, tmp_path, git):
+    git(tmp_path, "clone", "-q", "--bare", str(client.repository.common_dir), "remote.git")
+    return tmp_path / "remote.git"
+
+
+def record_by_hand(repo):
+    """What somebody without this check recorded: a password, in version 1 of iris."""
+    with Client(repo) as client:
+        record = client.repository.snapshot().version("iris", 1)
+    spoken = replace(record, metadata={"password": "hunter2", "accuracy": 0.9})
+    editing.edit(repo, {"models/iris/versions/1.toml": encode(records.VERSION, spoken).decode()}, onto=BRANCH)
+
+
+class TestOfOthers:
+    def test_a_record_can_be_changed_renamed_and_promoted_all_the_same(self, client):
+        record_by_hand(client.repository.common_dir)
+        client.get_version("iris@1").log_metadata(accuracy=0.95)
+        client.get_model("iris").rename("rose")
+        client.get_version("rose@1").set_stage("production")
+        with pytest.raises(Refused):
+            client.get_version("rose@1").log_metadata(password="another")
+        assert client.get_version("rose@1").metadata == {"accuracy": 0.95, "password": "hunter2"}
+
+    def test_check_warns_and_passes(self, client, capsys):
+        record_by_hand(client.repository.common_dir)
+        for words in ((), ("gitmodel",), ("gitmodel~1..gitmodel",)):
+            code, _, err = ask(capsys, "check", *words)
+            assert code == 0, words
+            assert "warning: metadata.password of iris@1 looks like a password, by its name\n" in err
+            assert "hint: revoke it where it was issued: it stays in the history\n" in err
+            assert "hunter2" not in err
+        assert client.find_credentials() == ["metadata.password of iris@1 looks like a password, by its name"]
+
+    def test_pull_warns_and_takes_it(self, client, bare_registry, code_repo, capsys, git):
+        git(code_repo, "remote", "add", "origin", str(bare_registry))
+        assert ask(capsys, "pull")[0] == 0
+        record_by_hand(bare_registry)
+        code, _, err = ask(capsys, "pull")
+        assert (code, err.count("warning: metadata.password of iris@1 looks like a password")) == (0, 1)
+        assert client.get_version("iris@1").metadata["password"] == "hunter2"
+        code, out, err = ask(capsys, "--format", "json", "pull")
+        assert (code, err) == (0, "")
+        assert json.loads(out)["commits"] == 0
