@@ -1,58 +1,33 @@
 """Artifacts that stay where they are: linked, read, verified, never stored."""
 
-import http.server
 import json
 import ssl
 import subprocess
-import threading
-from contextlib import suppress
 
 import pytest
 from transcripts import ask, check_transcript
+from web_pages import Endless, serving
 
 from gitmodel import Client
 from gitmodel.domain.digests import digest_of
+from gitmodel.domain.records import ArtifactLink
+from gitmodel.domain.references import VersionRef
 from gitmodel.errors import Conflict, Invalid, NotFound, Refused, Unreachable, UsageError
+from gitmodel.registry import artifacts
 from gitmodel.storage import external
-
-
-class Pages(http.server.BaseHTTPRequestHandler):
-    """What the server has, by path: bytes, or the status to answer with."""
-
-    def do_GET(self):
-        found = self.server.pages.get(self.path, 404)
-        self.send_response(found if isinstance(found, int) else 200)
-        body = b"" if isinstance(found, int) else found
-        if not self.path.startswith("/long") and not isinstance(body, Endless):
-            self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        with suppress(ConnectionError):
-            self.wfile.write(body)
-            while isinstance(body, Endless):
-                body.count += self.wfile.write(bytes(1 << 20))
-
-    def log_message(self, *arguments):
-        pass
-
-
-class Endless(bytes):
-    """A page that never ends; *count* is how many bytes of it were sent."""
-
-    count = 0
 
 
 @pytest.fixture
 def pages():
-    """A web server on loopback, and what it has."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Pages)
-    server.pages = {"/raw.csv": b"a,b\n1,2\n"}
-    server.url = f"http://127.0.0.1:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    yield server
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def elsewhere():
+    """Another host, as far as trust goes: an internal one, say."""
+    with serving() as server:
+        yield server
 
 
 @pytest.fixture
@@ -288,6 +263,100 @@ def test_a_page_longer_than_its_link_says_is_not_read_on(iris, pages, capsys, tm
     assert sent.count < 1 << 30
     assert list(tmp_path.rglob(".gitmodel-*")) == []
     assert not (tmp_path / "raw.csv").exists()
+
+
+def record_link(client, url, content=b"a,b\n1,2\n"):
+    """Have the branch say that raw of iris@1 is at *url*, as somebody else may have written."""
+    link = ArtifactLink("raw", "data", digest_of(content), len(content), "csv", uri=url)
+    artifacts.link_artifacts(client.writer, VersionRef.parse("iris@1"), [link])
+    return client.get_version("iris@1").get_artifact("raw")
+
+
+def ways_to_read(client, tmp_path, capsys):
+    """Every way to read raw of iris@1, each of which raises what it is refused with."""
+
+    def told(*command):
+        code, out, err = ask(capsys, *command)
+        if code:
+            raise {6: Refused, 7: Refused, 5: Invalid}[code](out + err)
+
+    artifact = client.get_version("iris@1").get_artifact("raw")
+    return {
+        "download": lambda: artifact.download(tmp_path / "raw.csv"),
+        "path": artifact.path,
+        "open": lambda: artifact.open().read(),
+        "load": artifact.load,
+        "get": lambda: told("get", "iris@1", "raw", "-o", tmp_path / "raw.csv"),
+        "verify": lambda: told("verify", "iris@1"),
+        "checkout": lambda: told("checkout", "iris@1", tmp_path / "out"),
+    }
+
+
+@pytest.mark.parametrize("spelling", ["{}", "HTTP{}", "{}#x"])
+@pytest.mark.parametrize("way", ["download", "path", "open", "load", "get", "verify", "checkout"])
+def test_a_host_that_only_the_branch_names_is_not_asked(iris, pages, tmp_path, capsys, way, spelling):
+    url = f"{pages.url}/raw.csv"
+    url = spelling.format(url.removeprefix("http") if "HTTP" in spelling else url)
+    with Client(iris) as client:
+        record_link(client, url)
+        ways = ways_to_read(client, tmp_path, capsys)
+        with pytest.raises(Refused, match="not told to trust") as caught:
+            ways[way]()
+        assert f"git model store trust {pages.url}/" in f"{caught.value.message} {caught.value.hint}" or way == "verify"
+        assert pages.asked == []
+        assert ask(capsys, "store", "trust", f"{pages.url}/")[0] == 0
+        ways[way]()
+        assert set(pages.asked) == {"/raw.csv"}
+
+
+@pytest.mark.parametrize("way", ["download", "path", "open", "load", "get", "verify", "checkout"])
+def test_a_trusted_host_does_not_lead_on_to_another(iris, pages, elsewhere, tmp_path, capsys, way):
+    pages.pages["/raw.csv"] = f"{elsewhere.url}/raw.csv"
+    with Client(iris) as client:
+        record_link(client, f"{pages.url}/raw.csv")
+        client.trust_store(f"{pages.url}/")
+        ways = ways_to_read(client, tmp_path, capsys)
+        with pytest.raises(Refused, match=f"leads on to {elsewhere.url}/, which this machine was not told to trust"):
+            ways[way]()
+        assert elsewhere.asked == []
+        client.trust_store(f"{elsewhere.url}/")
+        ways[way]()
+        assert elsewhere.asked
+
+
+def test_a_host_may_lead_on_to_itself(iris, pages):
+    pages.pages["/latest"] = "/raw.csv"
+    with Client(iris) as client:
+        artifact = client.get_version("iris@1").link_external("raw", f"{pages.url}/latest")
+        assert artifact.open().read() == b"a,b\n1,2\n"
+
+
+@pytest.mark.parametrize("to", ["ftp://127.0.0.1/raw.csv", "file:///etc/passwd", "http://ada:pw@127.0.0.1/raw.csv"])
+def test_a_host_does_not_lead_on_to_anything_but_the_web(iris, pages, to):
+    pages.pages["/raw.csv"] = to
+    with Client(iris) as client, pytest.raises((Refused, Unreachable)) as caught:
+        client.get_version("iris@1").link_external("raw", f"{pages.url}/raw.csv")
+    assert "pw" not in caught.value.message
+
+
+def test_to_link_by_hand_trusts_the_host_and_not_where_it_leads(iris, pages, elsewhere, capsys, git):
+    pages.pages["/moved.csv"] = f"{elsewhere.url}/raw.csv"
+    code, _, err = ask(capsys, "link", "iris@1", "--data", f"raw={pages.url}/moved.csv", "--external")
+    assert (code, f"git model store trust {elsewhere.url}/" in err) == (6, True)
+    assert elsewhere.asked == []
+    assert ask(capsys, "link", "iris@1", "--data", f"raw={pages.url}/raw.csv", "--external")[0] == 0
+    assert git(iris, "config", "--get-all", "gitmodel.trustedStore") == f"{pages.url}/"
+    assert ask(capsys, "get", "iris@1", "raw", "-o", "got.csv")[0] == 0
+
+
+def test_a_url_with_credentials_on_the_branch_is_neither_asked_nor_repeated(iris, pages, tmp_path, capsys):
+    with Client(iris) as client:
+        record_link(client, f"http://ada:hunter2@127.0.0.1:{pages.server_port}/raw.csv")
+        client.trust_store(f"{pages.url}/")
+    for command in (("get", "iris@1", "raw", "-o", tmp_path / "x"), ("verify",), ("version", "artifacts", "iris@1")):
+        _, out, err = ask(capsys, *command)
+        assert "hunter2" not in out + err
+    assert pages.asked == []
 
 
 def test_a_checkout_brings_it_along(iris, huge, tmp_path, capsys):

@@ -150,10 +150,13 @@ def _outside(
 ) -> list[ArtifactLink]:
     """Links to files that stay where they are, given as name, URI or path, and kind."""
     links = []
+    access = invocation.client.access
     for name, uri, kind in paths:
         with invocation.output.progress(f"reading {name}") as progress:
-            link = artifacts.describe_external(name, uri, kind=kind, provider_digest=provider_digest, progress=progress)
-        invocation.client.access.trust_bucket(link.uri or "")
+            link = artifacts.describe_external(
+                name, uri, kind=kind, provider_digest=provider_digest, trusted=access.trusted(), progress=progress
+            )
+        access.trust_place(link.uri or "")
         links.append(link)
     return links
 

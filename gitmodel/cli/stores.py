@@ -11,7 +11,7 @@ from gitmodel.cli import cells, options, shapes
 from gitmodel.cli.grammar import Invocation, LazyGroup, command
 from gitmodel.cli.setup import url_of
 from gitmodel.cli.store_care import copy, gc, purge, status
-from gitmodel.domain.urls import is_local, shown_url
+from gitmodel.domain.urls import is_local, is_web, shown_url
 from gitmodel.errors import NotFound
 from gitmodel.registry import stores
 from gitmodel.storage.access import NamedStore
@@ -93,7 +93,8 @@ def use(invocation: Invocation, model: str, name: str) -> None:
 def trust(invocation: Invocation, which: str, take_back: bool) -> None:
     """Let this machine use its credentials for an artifact store that the registry names.
 
-    By the name of the store, or by URL; one that ends in / covers all below it. Whoever can push to the branch can
+    By the name of the store, or by URL; one that ends in / covers all below it. A host of external artifacts is
+    trusted in the same way: git model store trust https://host/. Whoever can push to the branch can
     write another URL there, and uploads would go elsewhere: so a new one is not used before this was said of it in this
     clone. What you named yourself on this machine is trusted, and folders need no credentials.
     """
@@ -109,6 +110,8 @@ def trust(invocation: Invocation, which: str, take_back: bool) -> None:
         return
     trusted = invocation.client.trust_store(which)
     said = f"this clone uses its credentials for {shown_url(trusted.url)} now"
+    if is_web(trusted.url):
+        said = f"this clone reads from {shown_url(trusted.url)} now"
     if is_local(trusted.url):
         said = f"{_url(invocation, trusted)} is a folder, which needs no credentials: nothing was changed"
     _print(invocation, trusted, said)

@@ -255,9 +255,10 @@ class ModelVersion:
             format=format,
             metadata=scalars(metadata or {}),
             provider_digest=provider_digest,
+            trusted=self._client.access.trusted(),
             progress=progress,
         )
-        self._client.access.trust_bucket(link.uri or "")
+        self._client.access.trust_place(link.uri or "")
         artifacts.link_artifacts(self._client.writer, self._ref(), [link])
         return Artifact(self, name)
 

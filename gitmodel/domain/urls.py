@@ -51,6 +51,56 @@ def is_local(url: str) -> bool:
     return scheme_of(url) in ("", "file")
 
 
+def is_web(uri: str) -> bool:
+    """Whether *uri* is asked of a web server."""
+    return scheme_of(uri) in ("http", "https")
+
+
+def place_of(url: str) -> str:
+    """What is trusted to read *url*: its host, bucket or container, ending in `/`.
+
+    >>> place_of("https://Data.example.com:443/raw.csv"), place_of("s3://bucket/key")
+    ('https://data.example.com/', 's3://bucket/')
+    """
+    scheme, _, rest = _normal(url).partition("://")
+    return f"{scheme}://{re.split('[/?#]', rest, maxsplit=1)[0]}/"
+
+
+def covers(entry: str, url: str) -> bool:
+    """Whether the trusted URL *entry* is *url*, or ends in `/` and *url* is below it.
+
+    >>> covers("s3://ours/", "s3://ours/models"), covers("s3://ours/", "s3://ours-not/models")
+    (True, False)
+    >>> covers("https://example.com", "HTTPS://EXAMPLE.com:443/raw.csv"), covers("https://example.com/", "http://example.com/")
+    (True, False)
+    >>> covers("https://example.com/ours/", "https://example.com/ours/../theirs/raw.csv")
+    False
+    """
+    entry, url = _normal(entry), _normal(url)
+    if url.rstrip("/") == entry.rstrip("/"):
+        return True
+    if not entry.endswith("/") or not url.startswith(entry):
+        return False
+    return entry == place_of(url) or not _climbs(url[len(entry) :])
+
+
+def _normal(url: str) -> str:
+    """*url* as it is compared: of a web address, scheme and host in lower case, no default port, and a path."""
+    scheme, separator, rest = url.partition("://")
+    if scheme.lower() not in ("http", "https"):
+        return url
+    host = re.split("[/?#]", rest, maxsplit=1)[0]
+    tail = rest[len(host) :]
+    port = ":443" if scheme.lower() == "https" else ":80"
+    return f"{scheme.lower()}{separator}{host.lower().removesuffix(port)}{tail if tail[:1] == '/' else f'/{tail}'}"
+
+
+def _climbs(path: str) -> bool:
+    from urllib.parse import unquote
+
+    return ".." in re.split(r"[/\\?#]", unquote(path))
+
+
 def shown_url(url: str) -> str:
     """*url*, unless it holds credentials, which are never repeated.
 

@@ -91,9 +91,12 @@ def describe_external(
     format: str = "",
     metadata: Mapping[str, Any] | None = None,
     provider_digest: bool = False,
+    trusted: Sequence[str] = (),
     progress: Progress | None = None,
 ) -> ArtifactLink:
     """A link to the file at *uri*, which stays there; it is read once and hashed, and nothing is stored.
+
+    A web server may lead on to its own host, and to URLs that are *trusted*.
 
     With *provider_digest* it is not read: the SHA-256 that its store keeps of the whole object is taken. Raises
     NotFound, UsageError (without such a checksum, too), Conflict if it changed while it was read, Refused, Unreachable.
@@ -104,10 +107,10 @@ def describe_external(
     _check_kind(kind)
     read = planning.read_metadata(metadata or {})
     place = external.absolute_uri(uri)
-    found = external.look_up(place)
+    found = external.look_up(place, trusted=trusted)
     digest, head = found.digest, b""
     if not provider_digest:
-        digest, _, head = external.read_once(found, progress=progress)
+        digest, _, head = external.read_once(found, trusted=trusted, progress=progress)
     elif not digest:
         raise UsageError(
             f"{place} has no SHA-256 of the whole object that its store knows",

@@ -12,9 +12,9 @@ from gitmodel.domain.purging import purges
 from gitmodel.domain.records import ArtifactLink
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.domain.stores import CLONE, DEFAULT, check_store
-from gitmodel.domain.urls import is_local, scheme_of, shown_url
+from gitmodel.domain.urls import covers, holds_credentials, is_local, is_web, place_of, shown_url
 from gitmodel.errors import Invalid, Refused, Unreachable
-from gitmodel.storage.external import OBJECT_STORES, ExternalStore
+from gitmodel.storage.external import ExternalStore, trust_line
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.several_stores import ReadOnlyStore, SeveralStores, WithoutPurged
 from gitmodel.storage.stores import ArtifactStore, open_store
@@ -92,7 +92,7 @@ class Access:
 
     def is_trusted(self, url: str) -> bool:
         """Whether *url*, which comes from the branch, may be used with the credentials of this machine."""
-        return is_local(url) or any(_covers(entry, url) for entry in self.trusted())
+        return is_local(url) or any(covers(entry, url) for entry in self.trusted())
 
     def trusted(self) -> list[str]:
         """The URLs that this machine trusts: stores, and beginnings that end in `/`."""
@@ -182,18 +182,24 @@ class Access:
         """Where the bytes of an artifact of *model* are. Raises Refused for a place that is not trusted."""
         if link.uri is None:
             return self.of_model(model)
-        if not self.reaches_freely(link.uri) and not self.is_trusted(link.uri):
+        if not self.is_trusted(link.uri):
             raise Refused(
                 f"{link.name} is at {shown_url(link.uri)}, which this machine was not told to trust",
-                hint=f"to use your credentials there: git model store trust {_bucket(link.uri)}",
+                hint="run `git model check`: a URL in a record never holds credentials"
+                if holds_credentials(link.uri)
+                else f"if you trust it, and your credentials may be used there: {trust_line(link.uri)}",
             )
-        return ExternalStore(link.uri, link.version_id or "", link.digest, link.size)
+        trusted = self.trusted() if is_web(link.uri) else ()
+        return ExternalStore(link.uri, link.version_id or "", link.digest, link.size, trusted=trusted)
 
     def place(self, model: str, link: ArtifactLink) -> dict[str, Any]:
         """Where `source` reads an artifact, for `open_place` in another process; {} for the default store."""
         self.source(model, link)
         if link.uri is not None:
-            return {"uri": link.uri, "version_id": link.version_id or "", "digest": link.digest, "size": link.size}
+            return {
+                "uri": link.uri, "version_id": link.version_id or "", "digest": link.digest, "size": link.size,
+                "trusted": [*self.trusted()] if is_web(link.uri) else [],
+            }  # fmt: skip
         return {"urls": self.urls(model)} if self._repository.head().registry().stores else {}
 
     @staticmethod
@@ -205,15 +211,10 @@ class Access:
             raise Invalid(f"{model} keeps its artifacts in {own}, which is no store", hint="run `git model check`")
         return own
 
-    def trust_bucket(self, uri: str) -> None:
-        """Trust the bucket of the external artifact that a person named on this machine."""
-        if not self.reaches_freely(uri):
-            self.trust(_bucket(uri))
-
-    @staticmethod
-    def reaches_freely(uri: str) -> bool:
-        """Whether *uri* is read without any credentials."""
-        return scheme_of(uri) not in OBJECT_STORES
+    def trust_place(self, uri: str) -> None:
+        """Trust the bucket or host of the external artifact that a person named on this machine."""
+        if not is_local(uri):
+            self.trust(place_of(uri))
 
     @property
     def _read_only(self) -> bool:
@@ -229,7 +230,8 @@ class Access:
 def open_place(place: Mapping[str, Any], store: ArtifactStore, root: Path) -> ArtifactStore:
     """What `Access.place` described, where *store* is that of {}, and *root* the folder of the clone's own."""
     if "uri" in place:
-        return ExternalStore(place["uri"], place["version_id"], place["digest"], place["size"])
+        known = (place["uri"], place["version_id"], place["digest"], place["size"])
+        return ExternalStore(*known, trusted=place["trusted"])
     return open_urls(place["urls"], root) if "urls" in place else store
 
 
@@ -245,7 +247,7 @@ def open_urls(urls: Sequence[str], root: Path) -> ArtifactStore:
 
 def trust(repository: Repository, url: str) -> bool:
     """Let this clone use its credentials for *url*, and if it ends in `/` for all below. False: it did already."""
-    if any(_covers(entry, url) for entry in _trusted(repository)):
+    if any(covers(entry, url) for entry in _trusted(repository)):
         return False
     repository.git.run("config", "--add", TRUSTED, url)
     return True
@@ -253,15 +255,6 @@ def trust(repository: Repository, url: str) -> bool:
 
 def _trusted(repository: Repository) -> list[str]:
     return repository.git.lines("config", "--get-all", TRUSTED, answers=(0, 1))
-
-
-def _covers(entry: str, url: str) -> bool:
-    return url.rstrip("/") == entry.rstrip("/") or (entry.endswith("/") and url.startswith(entry))
-
-
-def _bucket(uri: str) -> str:
-    scheme, _, rest = uri.partition("://")
-    return f"{scheme}://{rest.partition('/')[0]}/"
 
 
 def _untrusted(store: NamedStore) -> Refused:

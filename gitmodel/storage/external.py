@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Callable, Iterator
+import shlex
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
 from gitmodel.domain.digests import PREFIX, Digest
-from gitmodel.domain.urls import holds_credentials, scheme_of, shown_url
+from gitmodel.domain.urls import covers, holds_credentials, is_web, place_of, scheme_of, shown_url
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
 from gitmodel.storage.reading import VerifyingReader
 from gitmodel.storage.sources import find_source, open_source
@@ -67,15 +68,25 @@ def absolute_uri(given: str) -> str:
     return given
 
 
-def look_up(uri: str, version_id: str = "") -> External:
-    """What is at *uri*. Raises NotFound, Refused, Unreachable, UsageError for a folder."""
-    return _kind_of(uri).look_up(uri, version_id)
+def trust_line(uri: str) -> str:
+    """The command that trusts the bucket or host of *uri*."""
+    return f"git model store trust {shlex.quote(place_of(uri))}"
 
 
-def read_once(found: External, *, progress: Callable[[int, int], None] | None = None) -> Read:
+def look_up(uri: str, version_id: str = "", *, trusted: Sequence[str] = ()) -> External:
+    """What is at *uri*, from where it may lead on to URLs that are *trusted*.
+
+    Raises NotFound, Refused, Unreachable, UsageError for a folder.
+    """
+    return _kind_of(uri, trusted).look_up(uri, version_id)
+
+
+def read_once(
+    found: External, *, trusted: Sequence[str] = (), progress: Callable[[int, int], None] | None = None
+) -> Read:
     """Read and hash all of it. Raises Conflict if it changed meanwhile, else as `look_up` does."""
     hashed, size, head = hashlib.sha256(), 0, b""
-    with closing(_kind_of(found.uri).open(found.uri, found.version_id)) as reader:
+    with closing(_kind_of(found.uri, trusted).open(found.uri, found.version_id)) as reader:
         for chunk in _chunks(reader, found.uri):
             hashed.update(chunk)
             size += len(chunk)
@@ -84,7 +95,7 @@ def read_once(found: External, *, progress: Callable[[int, int], None] | None = 
                 break
             if progress is not None:
                 progress(size, found.size)
-    if size != found.size or look_up(found.uri, found.version_id).mark != found.mark:
+    if size != found.size or look_up(found.uri, found.version_id, trusted=trusted).mark != found.mark:
         raise Conflict(
             f"{shown_url(found.uri)} changed while it was being read; nothing was recorded",
             hint="wait until its writer is done and try again",
@@ -93,11 +104,15 @@ def read_once(found: External, *, progress: Callable[[int, int], None] | None = 
 
 
 class ExternalStore(Unwritable):
-    """The one artifact at a URI as a store that can only be read; an `ArtifactStore`."""
+    """The one artifact at a URI as a store that can only be read; an `ArtifactStore`.
+
+    A web server may lead on to its own host, and to URLs that are *trusted*.
+    """
 
     shared = True
 
-    def __init__(self, uri: str, version_id: str, digest: Digest, size: int) -> None:
+    def __init__(self, uri: str, version_id: str, digest: Digest, size: int, *, trusted: Sequence[str] = ()) -> None:
+        self._trusted = trusted
         self.url = uri
         self._version_id = version_id
         self._digest = digest
@@ -109,7 +124,7 @@ class ExternalStore(Unwritable):
 
     def open(self, digest: Digest, size: int | None = None) -> BinaryIO:
         """A reader of it, which raises Invalid by its end if it is not what was linked."""
-        source = _kind_of(self.url).open(self.url, self._version_id)
+        source = _kind_of(self.url, self._trusted).open(self.url, self._version_id)
 
         def fill(view: memoryview) -> int:
             chunk = _read(source, self.url, len(view))
@@ -126,7 +141,8 @@ class ExternalStore(Unwritable):
 
     def holds(self, digest: Digest) -> bool:
         try:
-            return digest == self._digest and look_up(self.url, self._version_id).size == self._size
+            found = look_up(self.url, self._version_id, trusted=self._trusted)
+            return digest == self._digest and found.size == self._size
         except NotFound:
             return False
 
@@ -161,12 +177,12 @@ class _Kind(NamedTuple):
     open: Callable[[str, str], BinaryIO]
 
 
-def _kind_of(uri: str) -> _Kind:
+def _kind_of(uri: str, trusted: Sequence[str]) -> _Kind:
     scheme = scheme_of(uri)
     if scheme == "file":
         return _Kind(_look_up_file, _open_file)
     if scheme in ("http", "https"):
-        return _Kind(_look_up_page, _open_page)
+        return _Kind(partial(_look_up_page, trusted), partial(_open_page, trusted))
     if scheme in OBJECT_STORES:
         return _Kind(_look_up_object, _open_object)
     raise UsageError(f"gitmodel cannot read {scheme or 'such'}: URIs", hint="upgrade gitmodel, or fetch it by hand")
@@ -226,8 +242,8 @@ def _folder(uri: str) -> UsageError:
 # Pages of the web, asked without credentials.
 
 
-def _look_up_page(uri: str, version_id: str) -> External:
-    with _request(uri, "GET") as answer:  # some servers answer HEAD with another length, or not at all
+def _look_up_page(trusted: Sequence[str], uri: str, version_id: str) -> External:
+    with _request(uri, trusted) as answer:  # some servers answer HEAD with another length, or not at all
         length = answer.headers.get("Content-Length", "")
         mark = f"{answer.headers.get('ETag', '')} {answer.headers.get('Last-Modified', '')}"
     if not length.isdigit():
@@ -235,18 +251,28 @@ def _look_up_page(uri: str, version_id: str) -> External:
     return External(uri, int(length), mark=mark)
 
 
-def _open_page(uri: str, version_id: str) -> BinaryIO:
-    return cast(BinaryIO, _request(uri, "GET"))
+def _open_page(trusted: Sequence[str], uri: str, version_id: str) -> BinaryIO:
+    return cast(BinaryIO, _request(uri, trusted))
 
 
-def _request(uri: str, method: str) -> HTTPResponse:
+def _request(uri: str, trusted: Sequence[str]) -> HTTPResponse:
     from http.client import HTTPException
     from urllib.error import HTTPError
-    from urllib.request import Request, urlopen
+    from urllib.request import HTTPRedirectHandler, Request, build_opener
+
+    class Redirects(HTTPRedirectHandler):
+        """Follows a redirect only to the host that was asked, and to URLs that are trusted."""
+
+        def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+            if not is_web(newurl) or not any(covers(entry, newurl) for entry in (place_of(uri), *trusted)):
+                fp.close()
+                raise _leads_on(uri, newurl)
+            return super().redirect_request(req, fp, code, msg, headers, newurl)
 
     headers = {"User-Agent": "gitmodel", "Accept-Encoding": "identity"}
     try:
-        return cast("HTTPResponse", urlopen(Request(uri, headers=headers, method=method), timeout=_TIMEOUT))
+        opener = build_opener(Redirects)
+        return cast("HTTPResponse", opener.open(Request(uri, headers=headers), timeout=_TIMEOUT))
     except HTTPError as error:
         error.close()
         if error.code in (404, 410):
@@ -259,6 +285,16 @@ def _request(uri: str, method: str) -> HTTPResponse:
         raise _unreachable(uri, error) from error
     except (OSError, HTTPException, ValueError) as error:
         raise _unreachable(uri, error) from error
+
+
+def _leads_on(uri: str, to: str) -> Refused:
+    if not is_web(to) or holds_credentials(to):
+        what = "an address that holds credentials" if is_web(to) else "an address that is not of the web"
+        return Refused(f"{shown_url(uri)} leads on to {what}; gitmodel does not follow", hint="link the file itself")
+    return Refused(
+        f"{shown_url(uri)} leads on to {place_of(to)}, which this machine was not told to trust",
+        hint=f"if you trust that host: {trust_line(to)}",
+    )
 
 
 # Objects in the stores of others, reached with the credentials of this machine.

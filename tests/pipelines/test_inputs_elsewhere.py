@@ -4,13 +4,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from web_pages import serving
 
 from gitmodel import ExternalArtifact, ModelConfig, pipeline, step
 from gitmodel.domain import codec, records
 from gitmodel.domain.digests import digest_of
+from gitmodel.domain.records import ArtifactLink
+from gitmodel.domain.references import VersionRef
 from gitmodel.domain.snapshot import Change
 from gitmodel.errors import Conflict, Refused
 from gitmodel.pipelines import RunFailed
+from gitmodel.registry import artifacts
 from gitmodel.storage.local_store import LocalStore
 
 
@@ -135,3 +139,22 @@ def test_a_store_of_the_model_that_is_not_trusted_ends_a_run_before_its_first_st
     assert "git model store trust archive" in caught.value.hint
     assert [model.name for model in client.list_models()] == ["demo"]
     assert client.get_version("demo@latest").number == 1
+
+
+@pytest.mark.parametrize("executor", ["in-order", "processes:2"])
+def test_an_input_from_a_host_that_is_not_trusted_is_not_asked_for(client, demo, executor):
+    with serving() as pages, serving() as elsewhere:
+        content = b"raw\n"
+        pages.pages["/raw.txt"], elsewhere.pages["/raw.txt"] = f"{elsewhere.url}/raw.txt", content
+        link = ArtifactLink("raw", "data", digest_of(content), len(content), "text", uri=f"{pages.url}/raw.txt")
+        demo.unlink("raw")
+        artifacts.link_artifacts(client.writer, VersionRef.parse("demo@1"), [link])
+        with pytest.raises(Refused, match="not told to trust"):
+            join.run(client=client, executor=executor)
+        assert pages.asked == []
+        client.trust_store(f"{pages.url}/")
+        with pytest.raises(RunFailed, match=r"leads on to .*, which this machine was not told to trust"):
+            join.run(client=client, executor=executor)
+        assert elsewhere.asked == []
+        client.trust_store(f"{elsewhere.url}/")
+        assert join.run(client=client, executor=executor).status == "succeeded"

@@ -113,6 +113,7 @@ def test_a_download_from_a_page_that_stalls_is_terminated(iris, tmp_path):
             from gitmodel.registry import artifacts
 
             url = f"http://127.0.0.1:{server.server_port}/raw"
+            client.trust_store(f"http://127.0.0.1:{server.server_port}/")
             link = ArtifactLink("raw", "data", f"sha256:{'0' * 64}", 100_000, "bytes", uri=url)
             artifacts.link_artifacts(client.writer, VersionRef.parse("iris@1"), [link])
         before = everything(tmp_path, iris)
