@@ -101,6 +101,7 @@ class Artifact:
         it and read what they got: a folder in the cache is never emptied.
         """
         from gitmodel.storage import artifacts, unpacked
+        from gitmodel.storage.permissions import make_folder, share_tree
 
         link, client = self.link, self._version._client
         store = self._source(link)
@@ -108,9 +109,11 @@ class Artifact:
         if here is not None:
             return here
         cache = client.repository.common_dir / "gitmodel" / "cache" / link.digest.removeprefix("sha256:")
-        cache.parent.mkdir(parents=True, exist_ok=True)
+        client.repository.share()
+        make_folder(cache.parent)
         have = unpacked.have_folder if link.is_folder else unpacked.have_file
         have(store, link.digest, link.size, cache)
+        share_tree(cache)
         return cache
 
     def open(self) -> BinaryIO:

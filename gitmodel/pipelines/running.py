@@ -62,6 +62,7 @@ def run_job(client: Client, job: Job, executor: Any = None) -> Run:
     found = resolve(client, job.pipeline, job.graph, job.model_config)
     code = client.record_code()
     packages = keep_packages(client)
+    client.repository.share()
     journal = Journal(client.repository.common_dir)
     facts = {"pipeline": job.pipeline, "started": moment.isoformat(), "pid": os.getpid(), "executor": choice.name}
     with journal.open_run(lambda: run_id(job.pipeline, moment, _unique()), facts) as notes:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shlex
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from gitmodel.domain import stages as planning
 from gitmodel.domain.purging import purge_of
@@ -42,13 +44,22 @@ def examine(repository: Repository, store: ArtifactStore | None) -> list[Finding
 
     Without a *store* the artifacts are not looked at.
     """
-    found = [*_locks(repository), *_clone(repository), *_blocking(repository)]
-    found += [*_checkouts(repository), *_identity(repository)]
+    found = []
+    for about, look in (
+        ("lock", _locks),
+        ("clone", _clone),
+        ("permissions", _permissions),
+        ("tag", _blocking),
+        ("checkout", _checkouts),
+        ("identity", _identity),
+    ):
+        found += _safely(about, look, repository)
     try:
         found += repository.read(lambda snapshot: [*_tags(repository, snapshot), *_artifacts(snapshot, store)])
     except GitModelError as error:
         found.append(Finding("branch", error.message, error.hint or "run `git model check`"))
-    return [*found, *_reservations(repository), *_leftovers(repository, store)]
+    found += _safely("reservation", _reservations, repository)
+    return found + _safely("leftover", lambda repository: _leftovers(repository, store), repository)
 
 
 def repair(repository: Repository, store: ArtifactStore | None) -> list[Finding]:
@@ -59,6 +70,8 @@ def repair(repository: Repository, store: ArtifactStore | None) -> list[Finding]
     """
     mended = [finding for finding in examine(repository, store) if finding.mendable]
     abouts = {finding.about for finding in mended}
+    if "permissions" in abouts:
+        repository.sharing.mend(repository.own_folder)
     if abouts & {"lock", "leftover"}:
         repository.writers.remove_dead()
     if "tag" in abouts:
@@ -70,6 +83,44 @@ def repair(repository: Repository, store: ArtifactStore | None) -> list[Finding]
         for leftover in store.leftovers():
             store.remove_leftover(leftover)
     return mended
+
+
+def _safely(about: str, look: Callable[[Repository], Iterable[Finding]], repository: Repository) -> list[Finding]:
+    """What *look* finds; what keeps it from looking is a finding, too, and stops no other."""
+    try:
+        return list(look(repository))
+    except GitModelError as error:
+        return [Finding(about, error.message, error.hint or "look at the permissions of the repository")]
+    except OSError as error:
+        message = f"{error.filename or repository.common_dir} cannot be read: {error.strerror}"
+        return [Finding(about, message, "look at the permissions of the repository")]
+
+
+def _permissions(repository: Repository) -> Iterator[Finding]:
+    """Tell of folders and files that others cannot use as `core.sharedRepository` says, or that this user cannot."""
+    own = repository.own_folder
+    faults = list(repository.sharing.faults(own))
+    for mendable in (True, False):
+        paths = [path for path, of_mine in faults if of_mine is mendable]
+        if paths:
+            more = f", and {len(paths) - 1} more below {own}" if len(paths) > 1 else ""
+            message = f"{paths[0]}{more}: other users cannot use it as core.sharedRepository says"
+            hint = f"its owner can run `git model doctor --fix`, or: chmod -R g+rwX {shlex.quote(str(own))}"
+            yield Finding("permissions", message, _FIX if mendable else hint, mendable)
+    closed = [path for path in (own, *(own / name for name in _WRITTEN)) if _is_closed(path)]
+    if closed and not faults:
+        message = f"{closed[0]} belongs to another user, and you may not write to it"
+        hint = "to share the repository: git config core.sharedRepository group; then its owner: git model doctor --fix"
+        yield Finding("permissions", message, hint)
+
+
+def _is_closed(path: Path) -> bool:
+    try:
+        return os.stat(path).st_uid != os.geteuid() and not os.access(path, os.W_OK | os.X_OK)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
 
 
 def _locks(repository: Repository) -> Iterator[Finding]:
@@ -209,4 +260,6 @@ def _used_up(repository: Repository) -> list[tuple[str, int]]:
     ]
 
 
+# The folders of gitmodel's own that a writer needs.
+_WRITTEN = ("writers", "store", "store/tmp", "runs")
 _FIX = "run `git model doctor --fix`"

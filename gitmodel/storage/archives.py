@@ -6,6 +6,7 @@ member or a byte beyond what the manifest announces, and it never writes a path 
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
@@ -60,8 +61,9 @@ def write_archive(
                     with store.open(digest, size) as source:
                         _add(out, object_path(digest), size, source)
             out.write(bytes(2 * _BLOCK))
-        os.link(temporary, target)
-        return temporary.stat().st_size
+        size = temporary.stat().st_size
+        _place(temporary, target)
+        return size
     except FileExistsError:
         raise UsageError(f"{target} is there already", hint="name a new file") from None
     except OSError as error:
@@ -69,6 +71,18 @@ def write_archive(
     finally:
         with suppress(OSError):
             temporary.unlink()
+
+
+def _place(temporary: Path, target: Path) -> None:
+    """Let *target* be the file *temporary*. Raises FileExistsError if something is there."""
+    try:
+        os.link(temporary, target)
+    except OSError as error:
+        if error.errno not in (errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.EMLINK):
+            raise
+        # A file system without hard links: take the name first, so that nobody's file is replaced.
+        os.close(os.open(target, os.O_CREAT | os.O_EXCL | os.O_WRONLY | os.O_CLOEXEC))
+        os.replace(temporary, target)
 
 
 class Archive:

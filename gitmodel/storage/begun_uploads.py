@@ -14,6 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from gitmodel.domain.digests import Digest, digest_of, hex_of
+from gitmodel.storage.permissions import make_folder, open_file
 
 LONGEST = 16 << 10
 
@@ -63,8 +64,8 @@ class BegunUploads:
         """The upload of *digest* to the store *url*; one that another process is at is not given to a second."""
         path = self._folder / hex_of(digest_of(f"{url} {digest}".encode()))
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            make_folder(self._folder)
+            descriptor = open_file(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         except OSError:
             return BegunUpload(None, -1)
         try:

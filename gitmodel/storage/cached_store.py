@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from gitmodel.domain.digests import PREFIX, Digest, hex_of
 from gitmodel.errors import GitModelError, Invalid, Unreachable
 from gitmodel.storage.local_store import LocalStore
+from gitmodel.storage.permissions import make_folder, open_file, share
 from gitmodel.storage.remote_store import SMALL, RemoteReader, RemoteStore, read_up_to, rewinds
 from gitmodel.storage.stores import Leftover, Sent, StoredObject
 
@@ -171,8 +172,8 @@ class _Partial:
         """That of *digest*; None if another process is fetching it, or if this disk takes nothing."""
         path = cache.root / "partial" / hex_of(digest)
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+            make_folder(path.parent)
+            descriptor = open_file(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
         except OSError:
             return None
         try:
@@ -202,8 +203,10 @@ class _Partial:
         """It is whole and verified: make it a copy."""
         target = self._cache.place(self._digest)
         with suppress(OSError):
-            os.fchmod(self._descriptor, 0o444)
-            target.parent.mkdir(parents=True, exist_ok=True)
+            with suppress(OSError):  # not every file system has permissions
+                os.fchmod(self._descriptor, 0o444)
+            make_folder(target.parent)
+            share(self._descriptor, target.parent)
             os.replace(self._path, target)
         self.close()
 

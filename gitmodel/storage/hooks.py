@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gitmodel.errors import Conflict, NotFound, Refused, Unreachable
+from gitmodel.storage.permissions import make_folder, share
 from gitmodel.storage.repository import Repository
 
 SERVER = "pre-receive"
@@ -47,10 +48,11 @@ def install(repository: Repository, name: str, program: Path) -> Hook:
     if now is not None and _MARK not in now:
         raise Conflict(f"{path} is another hook already", hint=f"call gitmodel from it, with what git gives it: {call}")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         new = path.with_name(f"{name}.{os.getpid()}.new")
         new.write_text(text, encoding="utf-8")
         new.chmod(0o755)
+        share(new, folder)
         os.replace(new, path)
     except OSError as error:
         raise Unreachable(f"{path} cannot be written: {error.strerror}", hint="look at the folder's rights") from None

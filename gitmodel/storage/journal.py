@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from gitmodel.errors import Unreachable
+from gitmodel.storage.locks import without_locks
+from gitmodel.storage.permissions import make_folder, open_file, open_to_lock, share
 
 # Runs that are over and on the branch have no use but for the traceback of a failed one.
 _KEPT = 500
@@ -36,7 +38,7 @@ class Journal:
         """
         self._remove_oldest()
         try:
-            self._runs.mkdir(parents=True, exist_ok=True)
+            make_folder(self._runs)
             id, descriptor = self._begin(name)
         except OSError as error:
             raise _unwritable(self._runs, error) from error
@@ -76,15 +78,16 @@ class Journal:
         folder = self._steps / key[:2]
         temporary = folder / f"{key}.{os.urandom(4).hex()}.tmp"
         try:
-            folder.mkdir(parents=True, exist_ok=True)
+            make_folder(folder)
             temporary.write_text(json.dumps(result))
+            share(temporary, folder)
             os.replace(temporary, folder / f"{key}.json")
         except OSError:
             temporary.unlink(missing_ok=True)
 
     def outputs(self) -> Iterator[dict[str, Any]]:
         """What all steps that need not run again returned: their digests and formats."""
-        for path in sorted(self._steps.glob("*/*.json")) if self._steps.is_dir() else ():
+        for path in sorted(self._steps.glob("*/*.json")) if os.path.isdir(self._steps) else ():
             try:
                 found = json.loads(path.read_bytes())
             except (OSError, ValueError):
@@ -97,14 +100,19 @@ class Journal:
             id = name()
             path = self._runs / f"{id}.jsonl"
             try:
-                descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_WRONLY | os.O_CLOEXEC, 0o666)
+                descriptor = open_file(path, os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_WRONLY)
             except FileExistsError:
                 continue
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            except OSError as error:
+                os.close(descriptor)
+                path.unlink(missing_ok=True)
+                raise without_locks(self._runs, error) from error
             return id, descriptor
 
     def _paths(self) -> list[Path]:
-        return sorted(self._runs.glob("*.jsonl")) if self._runs.is_dir() else []
+        return sorted(self._runs.glob("*.jsonl")) if os.path.isdir(self._runs) else []
 
     def _read(self, path: Path) -> dict[str, Any] | None:
         facts: dict[str, Any] = {}
@@ -177,7 +185,7 @@ os.register_at_fork(after_in_child=_close_in_child)
 
 
 def _is_locked(path: Path) -> bool:
-    descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+    descriptor = open_to_lock(path)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

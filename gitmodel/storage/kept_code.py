@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import sha1
 
@@ -15,6 +16,7 @@ from gitmodel.errors import Refused
 from gitmodel.storage.code_repository import SILENCE, CodeRepository, id_lines
 from gitmodel.storage.git import FETCH, is_code_id
 from gitmodel.storage.notes import Notes
+from gitmodel.storage.permissions import Sharing
 
 # A push takes so many refs in one command line; git compares each of them with each ref that there is.
 _REFS_AT_ONCE = 500
@@ -83,6 +85,9 @@ class KeptCode:
         Raises Refused with the words of the host or the hook, Unreachable.
         """
         address = self._address(remote)
+        shared = self._git.lines("config", "--get", "core.sharedRepository", answers=(0, 1))
+        with suppress(OSError):
+            Sharing("".join(shared)).make_folder(self._git.common_dir / "gitmodel")
         # Where no terminal is, Git LFS tells no progress unless it must, and would be taken for silent.
         git = replace(self._git, environ={**self._git.environ, "GIT_LFS_FORCE_PROGRESS": "1"})
         silence = _HOOK_SILENCE if self._has_hook() else SILENCE

@@ -22,12 +22,18 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from gitmodel.domain.digests import PREFIX, Digest, hex_of
-from gitmodel.errors import GitModelError, Invalid, NotFound, Unreachable
+from gitmodel.errors import GitModelError, Invalid, NotFound, Unreachable, warn
+from gitmodel.storage.permissions import make_folder, share
 from gitmodel.storage.reading import CHUNK, VerifyingReader, chunks
 from gitmodel.storage.stores import Leftover, Sent, StoredObject, where_else, wrong_size
 
 _SHARD = re.compile(r"[0-9a-f]{2}")
 _REST = re.compile(r"[0-9a-f]{62}")
+# What a file system says that cannot do something, and of a file that a rename does not replace.
+_NOT_ABLE = frozenset({errno.EINVAL, errno.EPERM, errno.ENOSYS, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOLCK})
+_IN_THE_WAY = frozenset({errno.EEXIST, errno.EPERM, errno.EACCES, errno.EBUSY, errno.ENOTSUP})
+_NOT_SYNCED = "what was stored in the last moments may be lost in a loss of power"
+_told: set[tuple[Path, str]] = set()
 _TEMPORARY = re.compile(r"[0-9]+-[0-9a-f]{32}")
 _LEFT_FOR_GOOD = 3600.0  # seconds without a lock and a write; a copy for the cache is written without a lock
 
@@ -62,7 +68,7 @@ class LocalStore:
             if self.shared:
                 self._make_root()
             else:
-                os.makedirs(self.root, exist_ok=True)
+                make_folder(self.root)
             for folder in (self._objects, self._temporary):
                 self._make_folder(folder)
 
@@ -91,7 +97,7 @@ class LocalStore:
             if wanted not in ("", digest):
                 raise Invalid(f"what was to be stored as {wanted} is {digest}", hint="copy it from another store")
             with _reaching(temporary):
-                os.fchmod(descriptor, 0o444)
+                self._protect(descriptor)
                 self._sync(descriptor)
             self._place(temporary, self.place(digest))
         except BaseException:
@@ -113,7 +119,7 @@ class LocalStore:
             try:
                 with _reaching(place):
                     _write(descriptor, memoryview(content))
-                    os.fchmod(descriptor, 0o444)
+                    self._protect(descriptor)
             finally:
                 os.close(descriptor)
             self._place(Path(temporary), place)
@@ -170,8 +176,13 @@ class LocalStore:
         with _reaching(path):
             try:
                 os.utime(path, follow_symlinks=False)
+                return
             except FileNotFoundError:
                 raise self._missing(digest) from None
+            except PermissionError:  # another user's: only a new file is young
+                pass
+        with self.open(digest) as reader:
+            self._put(reader, digest, None)
 
     def size(self, digest: Digest) -> int:
         """The length of the object in bytes. Raises NotFound without it."""
@@ -230,7 +241,7 @@ class LocalStore:
             with _reaching(temporary):
                 # Some network file systems lack locks. Then nobody else gets one on this file either, and it
                 # is never taken for a leftover.
-                with suppress(OSError):
+                with self._tolerating("locks (flock)", "what a killed upload leaves is not recognised as such"):
                     fcntl.flock(descriptor, fcntl.LOCK_EX)
                 if os.fstat(descriptor).st_nlink:
                     return descriptor, temporary
@@ -259,12 +270,63 @@ class LocalStore:
                     f"{path} is a folder, where an object of the store belongs",
                     hint="move it away and try again",
                 ) from None
+            except OSError as error:
+                if error.errno not in _IN_THE_WAY or not os.path.lexists(path):
+                    raise
+                self._replace(temporary, path)
             if self.synced:
-                _sync_folder(path.parent)
+                self._sync_folder(path.parent)
+
+    def _replace(self, temporary: Path, path: Path) -> None:
+        """Put *temporary* in the place of the object at *path*, where a rename does not replace a file.
+
+        The object stays if it is whole; a damaged one is removed first.
+        """
+        digest = PREFIX + path.parent.name + path.name
+        try:
+            self.path(digest)
+        except (Invalid, Unreachable):
+            os.unlink(path)
+            os.replace(temporary, path)
+        else:
+            os.unlink(temporary)
+            with suppress(OSError):
+                os.utime(path)
+
+    def _protect(self, descriptor: int) -> None:
+        """Take from everybody the right to write to an object, and give it to its readers."""
+        with self._tolerating("permissions (chmod)", "nothing keeps other programs from writing to objects"):
+            os.fchmod(descriptor, 0o444)
+            share(descriptor, self.root)
 
     def _sync(self, descriptor: int) -> None:
         if self.synced:
-            os.fsync(descriptor)
+            with self._tolerating("fsync", _NOT_SYNCED):
+                os.fsync(descriptor)
+
+    def _sync_folder(self, folder: Path) -> None:
+        # A rename is on disk only when its folder is.
+        with self._tolerating("fsync of folders", _NOT_SYNCED):
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+
+    @contextmanager
+    def _tolerating(self, what: str, without: str) -> Iterator[None]:
+        """Go on where the file system cannot do *what*, and warn once that *without* it something is not promised."""
+        try:
+            yield
+        except OSError as error:
+            if error.errno not in _NOT_ABLE:
+                raise
+            if (self.root, what) not in _told:
+                _told.add((self.root, what))
+                warn(
+                    f"the file system of the artifact store {self.root} has no {what} ({error.strerror}): {without}",
+                    hint="keep the store on another file system if that matters",
+                )
 
     def _make_root(self) -> None:
         try:
@@ -284,7 +346,7 @@ class LocalStore:
         with suppress(OSError):
             os.chmod(folder, stat.S_IMODE(os.stat(self.root).st_mode))
         if self.synced:
-            _sync_folder(folder.parent)
+            self._sync_folder(folder.parent)
 
     def _open(self, digest: Digest) -> tuple[int, int]:
         path = self.place(digest)
@@ -385,15 +447,6 @@ def _not_regular(digest: Digest, path: Path) -> Invalid:
         f"the object {digest} is damaged: {path} is not a regular file",
         hint="store the artifact again from another copy, which mends the object",
     )
-
-
-def _sync_folder(folder: Path) -> None:
-    # A rename is on disk only when its folder is.
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 @contextmanager

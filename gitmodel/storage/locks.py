@@ -6,12 +6,13 @@ import fcntl
 import os
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from gitmodel.domain.refs import RESERVED
 from gitmodel.errors import Unreachable
+from gitmodel.storage.permissions import make_folder, open_file, open_to_lock
 
 # git leaves a lock empty while it verifies, packs or deletes the ref, so that an empty one may be anybody's; on a
 # number that is not reserved it is ours, since nobody else has a use for that ref.
@@ -67,11 +68,15 @@ class Writers:
             return []
         try:
             # One at a time: a second one would remove the lock that a living writer took after the first.
-            fcntl.flock(folder, fcntl.LOCK_EX)
+            try:
+                fcntl.flock(folder, fcntl.LOCK_EX)
+            except OSError:  # without locks nobody can tell who is dead
+                return []
             marks = self._marks()
             removed = [lock.path for lock in self._judged(marks, []) if lock.dead]
             for path in [*removed, *(mark.path for mark in marks if mark.dead)]:
-                path.unlink(missing_ok=True)
+                with suppress(PermissionError):  # in a folder that this user may not write to
+                    path.unlink(missing_ok=True)
             return removed
         finally:
             os.close(folder)
@@ -81,11 +86,16 @@ class Writers:
         return [mark.path for mark in self._marks() if mark.dead]
 
     def _begin(self) -> tuple[Path, int]:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_folder(self._folder)
         while True:
             path = self._folder / os.urandom(8).hex()
-            descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR | os.O_CLOEXEC, 0o666)
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            descriptor = open_file(path, os.O_CREAT | os.O_EXCL | os.O_RDWR)
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            except OSError as error:
+                os.close(descriptor)
+                path.unlink(missing_ok=True)
+                raise without_locks(self._folder, error) from error
             if os.fstat(descriptor).st_nlink:
                 return path, descriptor
             os.close(descriptor)  # taken for a dead one between its making and its lock
@@ -106,9 +116,9 @@ class Writers:
 
     def _marks(self) -> list[_Mark]:
         found = []
-        for path in sorted(self._folder.glob("*")) if self._folder.is_dir() else []:
+        for path in sorted(self._folder.glob("*")) if os.path.isdir(self._folder) else []:
             try:
-                descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)
+                descriptor = open_to_lock(path)
             except OSError:
                 continue
             try:
@@ -154,6 +164,15 @@ def _is_dead(ref: str, held: str, age: float, marks: list[_Mark]) -> bool:
     makers = [mark.dead for mark in marks if ref in mark.moves and held in ("", mark.moves[ref])]
     # Two writers can want the same commit; while one of them lives, the lock may be its.
     return bool(makers) and all(makers)
+
+
+def without_locks(folder: Path, error: OSError) -> Unreachable:
+    """Return the error for a repository on a file system without locks."""
+    return Unreachable(
+        f"the file system of {folder} has no locks (flock: {error.strerror}), and to write to a repository needs them",
+        hint="nothing was changed; move the repository to a local disk, or mount the share with locks "
+        "(for NFS: local_lock=flock); artifacts may stay there: git config gitmodel.store file:///SHARE",
+    )
 
 
 def _unwritable(path: Path, error: OSError) -> Unreachable:

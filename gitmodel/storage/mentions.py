@@ -8,11 +8,13 @@ import tempfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from pathlib import Path
 
 from gitmodel.domain import codec
 from gitmodel.domain.paths import MODELS, RUNS
 from gitmodel.errors import Invalid
 from gitmodel.storage.git import Git, ObjectReader
+from gitmodel.storage.permissions import make_folder, share
 
 # A checksum of the lines, and the trees that they are all records of ("-": of some).
 _HEADER = re.compile(rb"gitmodel-mentions 1 ([0-9a-f]{8}) (\S+)\n")
@@ -121,11 +123,12 @@ class Mentions:
 
     def _save(self, trees: str, lines: bytes) -> None:
         with suppress(OSError):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self._path.parent)
             descriptor, temporary = tempfile.mkstemp(prefix="mentions-", dir=self._path.parent)
             try:
                 with os.fdopen(descriptor, "wb") as file:
                     file.write(b"gitmodel-mentions 1 %08x %s\n" % (zlib.crc32(lines), trees.encode()) + lines)
+                share(Path(temporary), self._path.parent)
                 os.replace(temporary, self._path)
             except OSError:
                 os.unlink(temporary)

@@ -8,6 +8,8 @@ import zlib
 from contextlib import suppress
 from pathlib import Path
 
+from gitmodel.storage.permissions import make_folder, open_file
+
 _LINE = re.compile(r"([a-z]+ [0-9a-f]{40}(?:[0-9a-f]{24})?) ([0-9a-f]{1,40}) ([0-9a-f]{8})\n")
 _LONGEST = 1 << 20
 
@@ -35,8 +37,8 @@ class Notes:
         self._lines()[key] = value
         data = f"{key} {value} {_checksum(key, value)}\n".encode()
         with suppress(OSError):
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+            make_folder(self._path.parent)
+            descriptor = open_file(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND)
             try:
                 if os.fstat(descriptor).st_size > self._longest:
                     os.ftruncate(descriptor, 0)

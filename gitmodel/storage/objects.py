@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import stat
 import struct
 import zlib
 from collections.abc import Iterable, Mapping
@@ -20,6 +19,7 @@ from sys import intern
 from typing import TYPE_CHECKING, NamedTuple
 
 from gitmodel.errors import Invalid, Unreachable
+from gitmodel.storage.permissions import Sharing
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -167,7 +167,7 @@ class LooseObjects:
 
     def __init__(self, folder: Path, shared: str) -> None:
         self._folder = folder
-        self._granted, self._instead = _granted(shared)
+        self._sharing = Sharing(shared)
         self._flushers: ThreadPoolExecutor | None = None
 
     def write(self, objects: Iterable[NewObject]) -> None:
@@ -208,8 +208,8 @@ class LooseObjects:
             view = memoryview(data)
             while view:
                 view = view[os.write(descriptor, view) :]
-            if self._granted:
-                os.fchmod(descriptor, _shared_mode(os.fstat(descriptor).st_mode, self._granted, self._instead))
+            if self._sharing:
+                os.fchmod(descriptor, self._sharing.mode(os.fstat(descriptor).st_mode))
         except OSError:
             os.close(descriptor)
             temporary.unlink(missing_ok=True)
@@ -223,9 +223,7 @@ class LooseObjects:
                 os.replace(temporary, final)
                 return
             with suppress(FileNotFoundError):
-                final.parent.mkdir(exist_ok=True)
-                if self._granted:
-                    final.parent.chmod(_shared_mode(final.parent.stat().st_mode, self._granted, self._instead))
+                self._sharing.make_folder(final.parent)
         os.replace(temporary, final)
 
     def _flush(self, descriptors: list[int]) -> None:
@@ -247,33 +245,6 @@ def _made_young(path: Path) -> bool:
         os.utime(path)
     except FileNotFoundError:
         return False
-    except PermissionError:  # another user's
-        return path.exists()
+    except PermissionError:  # another user's: only a new file is young, as for git
+        return False
     return True
-
-
-def _granted(shared: str) -> tuple[int, bool]:
-    """What `core.sharedRepository` grants beyond the umask, and whether it stands in the umask's place."""
-    if shared in ("group", "true", "1"):
-        return 0o660, False
-    if shared in ("all", "world", "everybody", "2"):
-        return 0o664, False
-    if re.fullmatch(r"0[0-7]{3}", shared):
-        return int(shared, 8) & 0o666, True
-    return 0, False
-
-
-def _shared_mode(mode: int, granted: int, instead: bool) -> int:
-    """The mode that git gives a file or folder that the umask left with *mode* (its `adjust_shared_perm`)."""
-    bits = stat.S_IMODE(mode)
-    if not granted:
-        return bits
-    granted &= 0o777 if bits & stat.S_IWUSR else ~0o222
-    if bits & stat.S_IXUSR:
-        granted |= (granted & 0o444) >> 2
-    bits = bits & ~0o777 | granted if instead else bits | granted
-    if stat.S_ISDIR(mode):
-        bits |= (bits & 0o444) >> 2
-        # What a folder's group may read or write is made there in that group.
-        bits |= stat.S_ISGID if bits & 0o060 else 0
-    return bits

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from gitmodel.domain.hosts import Host
 from gitmodel.errors import Unreachable
+from gitmodel.storage.permissions import make_folder, share
 from gitmodel.storage.remotes import without_secrets
 
 # The program that each kind of host has for this; it brings its own login.
@@ -68,8 +69,10 @@ def keep_text(common_dir: Path, branch: str, text: str) -> Path:
     """Write the *text* of a pull request of *branch* where whoever opens it finds it."""
     path = common_dir / "gitmodel" / "proposals" / f"{branch.removeprefix('propose/').replace('/', '-')}.md"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
+        path.unlink(missing_ok=True)  # it may be another user's
         path.write_text(text, encoding="utf-8")
+        share(path, path.parent)
     except OSError as error:
         raise Unreachable(f"cannot write {path}: {error.strerror}", hint="free or mend the disk") from None
     return path

@@ -35,6 +35,7 @@ from gitmodel.storage.git import (
 from gitmodel.storage.identity import Identity
 from gitmodel.storage.notes import Notes
 from gitmodel.storage.objects import LooseObjects, NewObject, format_commit, format_pack, parse_commit, parse_tag
+from gitmodel.storage.permissions import Sharing
 from gitmodel.storage.sealing import Sealing
 from gitmodel.storage.stage_tags import StageTags, TagAim
 from gitmodel.storage.trees import CommitFiles, Trees, changed_tree
@@ -90,6 +91,21 @@ class Repository:
         from gitmodel.storage.locks import Writers
 
         return Writers(self.git.common_dir)
+
+    @cached_property
+    def sharing(self) -> Sharing:
+        """Which other users share the repository."""
+        return Sharing(self.config.get("core.sharedrepository", ""))
+
+    @property
+    def own_folder(self) -> Path:
+        """The folder for files of gitmodel's own; `share` makes it."""
+        return self.git.common_dir / "gitmodel"
+
+    def share(self) -> None:
+        """Make `own_folder` with the permissions of `core.sharedRepository`, if it is not there."""
+        with suppress(OSError):  # whatever writes there says so
+            self.sharing.make_folder(self.own_folder)
 
     @property
     def common_dir(self) -> Path:
@@ -429,6 +445,7 @@ class Repository:
             # Without the frame git would take what it has heard of a writer that was killed for all of it.
             return "".join(f"{line}\n" for line in ("start", *moves, "commit")).encode()
 
+        self.share()
         with self.writers.announce(news) as mark:
             command = ("update-ref", "-m", history.one_line(message), "--stdin")
             self.git.run(*command, input=lines, inherit=(mark,))

@@ -1,0 +1,172 @@
+"""Permissions of what gitmodel creates in a repository that several users share: `core.sharedRepository`.
+
+The folder `gitmodel` in the common git directory is made as the setting says. Everything below takes after the folder
+that it is in, so that what creates a file there need not know of the setting.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+# By these bits of its folder a file knows that it is shared: git sets the first on what a group may use.
+_SHARED = stat.S_ISGID | stat.S_IWGRP
+_DEEPEST = 3
+
+
+class Sharing:
+    """What `core.sharedRepository` grants beyond the umask, or in its place (`git help config`).
+
+    >>> oct(Sharing("group").mode(0o100644)), oct(Sharing("0640").mode(0o040755)), oct(Sharing("").mode(0o100644))
+    ('0o664', '0o2750', '0o644')
+    """
+
+    def __init__(self, setting: str) -> None:
+        self._granted, self._instead = _granted(setting)
+
+    def __bool__(self) -> bool:
+        return bool(self._granted)
+
+    def mode(self, mode: int) -> int:
+        """The permissions that git's `adjust_shared_perm` gives a file or folder that the umask left with *mode*."""
+        bits = stat.S_IMODE(mode)
+        if not self._granted:
+            return bits
+        granted = self._granted & (0o777 if bits & stat.S_IWUSR else ~0o222)
+        if bits & stat.S_IXUSR:
+            granted |= (granted & 0o444) >> 2
+        bits = bits & ~0o777 | granted if self._instead else bits | granted
+        if stat.S_ISDIR(mode):
+            bits |= (bits & 0o444) >> 2
+            # What a folder's group may read or write is made there in that group.
+            bits |= stat.S_ISGID if bits & 0o060 else 0
+        return bits
+
+    def make_folder(self, folder: Path) -> None:
+        """Make *folder* with the permissions of the setting, if it is not there."""
+        try:
+            folder.mkdir()
+        except FileExistsError:
+            return
+        if self:
+            os.chmod(folder, self.mode(os.stat(folder).st_mode))
+
+    def faults(self, folder: Path) -> Iterator[tuple[Path, bool]]:
+        """The folders from *folder* down, and files beside them, that other users cannot use as the setting says.
+
+        Each comes with whether this process may mend it. Files in the deepest folders are not looked at: a store may
+        have millions, which nobody writes to.
+        """
+        me = os.geteuid()
+        for path, state in _walk(folder, 0):
+            wanted = self.mode(state.st_mode)
+            if self and stat.S_IMODE(state.st_mode) & wanted != wanted:
+                yield path, me in (0, state.st_uid)
+
+    def mend(self, folder: Path) -> None:
+        """Give what `faults` finds, and this process may mend, the permissions of the setting."""
+        for path, mendable in list(self.faults(folder)):
+            if mendable:
+                with suppress(OSError):
+                    os.chmod(path, self.mode(os.stat(path).st_mode))
+
+
+def make_folder(folder: Path) -> None:
+    """Make *folder* and those above it, if they are not there; each new one takes after the one that it is in."""
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        return
+    except FileNotFoundError:
+        make_folder(folder.parent)
+        folder.mkdir(exist_ok=True)
+    _take_after(folder.parent, folder)
+
+
+def open_file(path: Path, flags: int, mode: int = 0o666) -> int:
+    """Open *path* as `os.open` does, without a child inheriting it; a new file takes after the folder that it is in."""
+    descriptor = os.open(path, flags | os.O_CLOEXEC, mode)
+    if flags & os.O_CREAT:
+        share(descriptor, path.parent)
+    return descriptor
+
+
+def open_to_lock(path: Path, flags: int = 0) -> int:
+    """Open *path* so that it can be locked; what another user's file does not let one write can be locked all the same.
+
+    A network file system may want a writable descriptor for that.
+    """
+    try:
+        return os.open(path, os.O_RDWR | os.O_CLOEXEC | flags)
+    except PermissionError:
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)
+
+
+def share(file: int | Path, folder: Path) -> None:
+    """Let *file*, which is or will be in *folder*, be used by those who may use the folder, if that is a shared one."""
+    try:
+        above, state = os.stat(folder).st_mode, os.stat(file)
+    except OSError:
+        return
+    if above & _SHARED:
+        readable = above & 0o044
+        writable = above & 0o020 if state.st_mode & stat.S_IWUSR else 0
+        runnable = readable >> 2 if state.st_mode & stat.S_IXUSR else 0
+        mode = stat.S_IMODE(state.st_mode) & ~0o077 | readable | writable | runnable
+        if mode != stat.S_IMODE(state.st_mode):
+            with suppress(OSError):  # another user's
+                os.chmod(file, mode)
+
+
+def share_tree(folder: Path) -> None:
+    """Let all files and folders below *folder* take after the folder that they are in, and it after its own."""
+    try:
+        if not os.stat(folder.parent).st_mode & _SHARED or os.stat(folder).st_uid != os.geteuid():
+            return
+    except OSError:
+        return
+    if not folder.is_dir():
+        share(folder, folder.parent)
+        return
+    _take_after(folder.parent, folder)
+    for top, folders, files in os.walk(folder):
+        for name in folders:
+            _take_after(Path(top), Path(top, name))
+        for name in files:
+            share(Path(top, name), Path(top))
+
+
+def _take_after(above: Path, folder: Path) -> None:
+    with suppress(OSError):
+        mode = stat.S_IMODE(os.stat(above).st_mode)
+        if mode & _SHARED and mode != stat.S_IMODE(os.stat(folder).st_mode):
+            os.chmod(folder, mode)
+
+
+def _walk(folder: Path, depth: int) -> Iterator[tuple[Path, os.stat_result]]:
+    try:
+        yield folder, os.lstat(folder)
+        with os.scandir(folder) as entries:
+            found = sorted(entries, key=lambda entry: entry.name) if depth < _DEEPEST else []
+        for entry in found:
+            if entry.is_dir(follow_symlinks=False):
+                yield from _walk(Path(entry.path), depth + 1)
+            elif depth < _DEEPEST - 1:
+                yield Path(entry.path), entry.stat(follow_symlinks=False)
+    except OSError:  # gone meanwhile, or closed to this user, of which another check tells
+        return
+
+
+def _granted(setting: str) -> tuple[int, bool]:
+    """The permissions that the setting grants, and whether they stand in the umask's place (`git_config_perm`)."""
+    if setting in ("group", "world", "all", "everybody", "umask", ""):
+        return {"group": 0o660, "umask": 0, "": 0}.get(setting, 0o664), False
+    if setting.isascii() and setting.isdigit() and not {"8", "9"} & {*setting}:
+        number = int(setting, 8)
+        if number in (0, 1, 2):
+            return (0, 0o660, 0o664)[number], False
+        return number & 0o666, True
+    return (0o660 if setting.lower() in ("true", "yes", "on") else 0), False

@@ -1,0 +1,314 @@
+"""A repository that several users share, and stores on file systems that cannot do all that a disk can."""
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from second_user import User, needs_root, open_folder
+
+from gitmodel import Client
+from gitmodel.registry import doctor
+from gitmodel.storage.permissions import Sharing
+
+GROUP = 23456
+needs_strace = pytest.mark.skipif(
+    shutil.which("strace") is None, reason="strace is not installed (on Debian and Ubuntu: apt install strace)"
+)
+
+
+@pytest.fixture
+def users():
+    """Two users of one group, the first of whom keeps everything to herself if nothing else is said."""
+    with open_folder() as top:
+        yield top, User(top, 12345, GROUP, umask="077"), User(top, 12346, GROUP)
+
+
+def begin(top, ada, shared):
+    """A repository of Ada's that the group shares as *shared* says, made as git makes it."""
+    repo = top / "repo"
+    repo.mkdir()
+    os.chown(repo, ada.uid, GROUP)
+    repo.chmod(0o2770)
+    ada.git(repo, "init", "-q", f"--shared={shared}")
+    (repo / "weights").write_text("bytes")
+    os.chmod(repo / "weights", 0o644)
+    return repo
+
+
+FLOW = """
+from typing import Annotated
+from gitmodel import ModelConfig, pipeline, step
+
+@step
+def fit() -> Annotated[dict, "classifier"]:
+    return {"seed": 1}
+
+@pipeline(model_config=ModelConfig(name="demo", create_new_model_version=True))
+def train():
+    fit()
+"""
+USE = """
+with Client(words[0]) as c:
+    if "demo" not in [m.name for m in c.list_models()]:
+        c.register_model("demo")
+    v = c.get_model("demo").create_version(data={"weights": words[0] + "/weights", "own": words[1]})
+    v.set_stage("production")
+    for artifact in v.artifacts:
+        artifact.path()
+"""
+
+
+@needs_root
+@pytest.mark.parametrize("shared", ["group", "all", "0660"])
+def test_two_users_write_in_turn(users, shared, git):
+    top, ada, bob = users
+    repo = begin(top, ada, shared)
+    for turn, user in enumerate((ada, bob, ada)):
+        own = user.home / "own"
+        own.mkdir(exist_ok=True)
+        (own / "file").write_text(f"of {user.uid} {turn}")
+        for path in (own, own / "file"):
+            os.chown(path, user.uid, GROUP)
+            path.chmod(0o755 if path == own else 0o644)
+        code, _, err = user.python(user.home, USE, repo, own)
+        assert code == 0, err
+    code, out, err = bob.model(repo, "doctor")
+    assert (code, err) == (0, "nothing is wrong with this clone\n"), out
+    assert bob.model(repo, "verify")[0] == 0
+    seen = [repo / ".git/gitmodel", *(repo / ".git/gitmodel").rglob("*")]
+    assert len(seen) > 20
+    for path in seen:
+        state = path.lstat()
+        wanted = Sharing(shared).mode(state.st_mode)
+        assert state.st_gid == GROUP, path
+        assert state.st_mode & 0o070 == wanted & 0o070, (path, oct(state.st_mode))
+        if stat.S_ISDIR(state.st_mode):
+            assert state.st_mode & stat.S_ISGID, path
+        if shared == "0660":
+            assert not state.st_mode & 0o007, path
+        if shared == "all":
+            assert state.st_mode & 0o004, path
+
+
+@needs_root
+def test_runs_of_two_users_share_journal_and_cache(users):
+    top, ada, bob = users
+    repo = begin(top, ada, "group")
+    (repo / "flow.py").write_text(FLOW)
+    os.chmod(repo / "flow.py", 0o644)
+    for user in (ada, bob):
+        code, _, err = user.model(repo, "run", "flow.py")
+        assert code == 0, err
+    code, out, _ = bob.model(repo, "runs", "list", "--format", "json")
+    assert [run["status"] for run in json.loads(out)] == ["succeeded", "succeeded"]
+    assert bob.model(repo, "doctor")[0] == 0
+    assert ada.model(repo, "lineage", "demo@1")[0] == 0
+    assert bob.model(repo, "lineage", "demo@2")[0] == 0
+    for path in (repo / ".git/gitmodel").rglob("*"):
+        assert path.lstat().st_mode & 0o040, path
+
+
+@needs_root
+def test_doctor_tells_of_permissions_and_its_owner_mends_them(users):
+    top, ada, bob = users
+    repo = begin(top, ada, "umask")
+    for path in (repo, repo / ".git"):
+        path.chmod(0o2775)
+    assert ada.model(repo, "register", "iris")[0] == 0
+    assert ada.model(repo, "version", "create", "iris", "--data", "weights=weights")[0] == 0
+    own = repo / ".git/gitmodel"
+    assert own.stat().st_mode & 0o077 == 0
+    for name in ("config", "HEAD", "refs", "objects"):
+        subprocess.run(["chmod", "-R", "g+rwX", str(repo / ".git" / name)], check=True)
+    code, out, err = bob.model(repo, "doctor")
+    assert (code, "belongs to another user, and you may not write to it" in out) == (5, True), (out, err)
+    ada.git(repo, "config", "core.sharedRepository", "group")
+    code, out, err = bob.model(repo, "doctor")
+    assert (code == 5, "other users cannot use it as core.sharedRepository says" in out) == (True, True), (out, err)
+    code, out, err = ada.model(repo, "doctor", "--fix")
+    assert "permissions" in out, (out, err)
+    assert own.stat().st_mode & 0o2070 == 0o2070
+    assert ada.model(repo, "doctor")[0] == 0
+
+
+def test_the_setting_is_read_as_git_reads_it(tmp_path, git, code_repo):
+    for said in (
+        "group",
+        "true",
+        "1",
+        "yes",
+        "all",
+        "world",
+        "everybody",
+        "2",
+        "0660",
+        "0640",
+        "660",
+        "umask",
+        "false",
+        "0",
+    ):
+        repo = tmp_path / f"r{said}"
+        git(tmp_path, "init", "-q", f"--shared={said}", str(repo)) if said not in ("yes",) else git(
+            tmp_path, "-c", "core.sharedRepository=yes", "init", "-q", str(repo)
+        )
+        git(repo, "config", "core.sharedRepository", said)
+        (repo / "file").write_text("x")
+        blob = git(repo, "hash-object", "-w", "file")
+        made = repo / ".git/objects" / blob[:2]
+        probe = repo / "probe"
+        probe.mkdir()
+        (probe / "file").touch(0o444)
+        os.chmod(probe / "file", 0o444)
+        sharing = Sharing(said)
+        assert sharing.mode(probe.stat().st_mode) == stat.S_IMODE(made.stat().st_mode), said
+        assert sharing.mode((probe / "file").stat().st_mode) == stat.S_IMODE((made / blob[2:]).stat().st_mode), said
+
+
+def test_doctor_goes_on_where_something_cannot_be_looked_at(code_repo, monkeypatch):
+    with Client(code_repo) as client:
+        client.register_model("iris")
+
+        def fail(repository):
+            raise PermissionError(13, "Permission denied", str(repository.common_dir / "gitmodel"))
+
+        monkeypatch.setattr(doctor, "_locks", fail)
+        (found,) = doctor.examine(client.repository, client.store)
+        assert (found.about, "cannot be read: Permission denied" in found.message) == ("lock", True)
+
+
+# Network shares
+
+PUT = """
+import io, sys
+from pathlib import Path
+from gitmodel.storage.local_store import LocalStore
+store = LocalStore(Path(sys.argv[1]), shared=True)
+for text in sys.argv[2:]:
+    print(store.put_stream(io.BytesIO(text.encode()))[0])
+"""
+
+
+def put(store, *texts, inject):
+    command = [
+        "strace",
+        "-qq",
+        "-o",
+        "/dev/null",
+        "-e",
+        f"inject={inject}",
+        sys.executable,
+        "-c",
+        PUT,
+        str(store),
+        *texts,
+    ]
+    done = subprocess.run(command, capture_output=True, text=True)
+    return done.returncode, done.stdout.split(), done.stderr
+
+
+@needs_strace
+@pytest.mark.parametrize(
+    ("inject", "what"),
+    [
+        ("fsync:error=EINVAL", "fsync"),
+        ("fsync:error=EOPNOTSUPP", "fsync"),
+        ("fchmod,fchmodat,chmod:error=EPERM", "permissions (chmod)"),
+        ("fchmod,fchmodat,chmod:error=EOPNOTSUPP", "permissions (chmod)"),
+        ("flock:error=ENOLCK", "locks (flock)"),
+        ("flock:error=EOPNOTSUPP", "locks (flock)"),
+        ("flock:error=ENOSYS", "locks (flock)"),
+    ],
+)
+def test_a_store_does_without_what_its_file_system_cannot_do_and_warns_once(tmp_path, inject, what):
+    (tmp_path / "store").mkdir()
+    code, digests, err = put(tmp_path / "store", "one", "two", "one", inject=inject)
+    assert (code, len(digests)) == (0, 3), err
+    assert err.count(f"has no {what} (") == 1, err
+    from gitmodel.storage.local_store import LocalStore
+
+    store = LocalStore(tmp_path / "store", shared=True)
+    assert store.open(digests[1]).read() == b"two"
+    assert store.leftovers() == []
+
+
+@needs_strace
+@pytest.mark.parametrize("fault", ["EEXIST", "EACCES", "EPERM"])
+def test_a_rename_that_does_not_replace_leaves_a_whole_object_and_mends_a_damaged_one(tmp_path, fault):
+    (tmp_path / "store").mkdir()
+    (digest,) = put(tmp_path / "store", "one", inject="fsync:error=EINVAL")[1]
+    found = next((tmp_path / "store/sha256").rglob("*/*"))
+    for content in (b"one", b"spoilt"):
+        found.chmod(0o644)
+        found.write_bytes(content)
+        code, out, err = put(tmp_path / "store", "one", inject=f"rename,renameat,renameat2:error={fault}:when=1")
+        assert (code, out) == (0, [digest]), err
+        assert found.read_bytes() == b"one"
+    assert list((tmp_path / "store/tmp").iterdir()) == []
+
+
+@needs_strace
+def test_faults_of_the_disk_are_still_faults(tmp_path):
+    (tmp_path / "store").mkdir()
+    for inject in ("fsync:error=EIO", "fsync:error=ENOSPC", "fchmod:error=EIO"):
+        assert put(tmp_path / "store", "one", inject=inject)[0] == 1
+
+
+@needs_strace
+def test_a_command_on_a_share_warns_once_and_succeeds(code_repo, tmp_path, monkeypatch):
+    (tmp_path / "share").mkdir()
+    program = str(Path(sys.executable).with_name("git-model"))
+    monkeypatch.setenv("GITMODEL_STORE", (tmp_path / "share").as_uri())
+    (code_repo / "data").mkdir()
+    for number in range(3):
+        (code_repo / "data" / f"{number}").write_text(str(number))
+    subprocess.run([program, "register", "iris"], cwd=code_repo, check=True, capture_output=True)
+    done = subprocess.run(
+        ["strace", "-f", "-qq", "-o", "/dev/null", "-e", "inject=fchmod:error=EPERM",
+         program, "version", "create", "iris", "-q", "--data", "data=data"],
+        cwd=code_repo, capture_output=True, text=True,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (0, "iris@1\n"), done.stderr
+    assert done.stderr.count("has no permissions (chmod)") == 1
+    assert done.stderr.startswith("warning: the file system of the artifact store")
+
+
+@needs_strace
+@pytest.mark.parametrize("fault", ["ENOLCK", "EOPNOTSUPP"])
+def test_a_repository_without_locks_is_told_what_to_change(code_repo, git, fault):
+    program = str(Path(sys.executable).with_name("git-model"))
+    before = git(code_repo, "for-each-ref")
+    done = subprocess.run(
+        ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"inject=flock:error={fault}", program, "register", "iris"],
+        cwd=code_repo, capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 7, done.stderr
+    assert "has no locks (flock: " in done.stderr
+    assert "move the repository to a local disk" in done.stderr
+    assert git(code_repo, "for-each-ref") == before
+    assert list((code_repo / ".git/gitmodel/writers").iterdir()) == []
+
+
+@needs_strace
+def test_an_export_to_a_share_without_hard_links(code_repo, tmp_path):
+    program = str(Path(sys.executable).with_name("git-model"))
+    for words in (["register", "iris"], ["version", "create", "iris"]):
+        subprocess.run([program, *words], cwd=code_repo, check=True, capture_output=True)
+    target = tmp_path / "iris.gitmodel"
+    for _ in range(2):
+        done = subprocess.run(
+            ["strace", "-qq", "-o", "/dev/null", "-e", "inject=link,linkat:error=EPERM",
+             program, "export", "iris@1", str(target)],
+            cwd=code_repo, capture_output=True, text=True,
+        )  # fmt: skip
+        if not _:
+            assert done.returncode == 0, done.stderr
+            first = target.read_bytes()
+    assert (done.returncode, "is there already" in done.stderr) == (2, True)
+    assert target.read_bytes() == first
+    assert not list(tmp_path.glob(".gitmodel-*"))
