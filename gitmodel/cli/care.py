@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -13,11 +14,12 @@ from gitmodel.cli import cells, options, shapes
 from gitmodel.cli.grammar import Invocation, command
 from gitmodel.domain.codec import Problem
 from gitmodel.domain.references import VersionRef
-from gitmodel.errors import GitModelError, Invalid, Refused, Unreachable, UsageError
+from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
 from gitmodel.registry.artifacts import Verified
 from gitmodel.storage.stores import ArtifactStore
 
 if TYPE_CHECKING:
+    from gitmodel.storage.repository import Repository
     from gitmodel.teams.between import Between
 
 
@@ -57,18 +59,20 @@ def check(invocation: Invocation, commit: str | None, filter: str, force: bool, 
         ),
         empty="every record is as the format says",
     )
-    if not staged:
-        warn_of_credentials(invocation, invocation.client.find_credentials(commit or ""))
-    if commit is None and between is None:
-        _warn_of_stale_owners(invocation)
-        _warn_of_merges(invocation)
+    with suppress(NotFound):  # only what is checked out may be here
+        if not staged:
+            warn_of_credentials(invocation, invocation.client.find_credentials(commit or ""))
+        if commit is None and between is None:
+            _warn_of_stale_owners(invocation)
+            _warn_of_merges(invocation)
     if found and all(problem.rule in _decided() for problem in found):
         raise Refused(
             f"{_count(len(found), 'rule')} against {commit or 'what is staged'}",
             hint="the list says which, and why; --force passes some",
         )
     if found:
-        said = f"{_count(len(found), 'problem')} on {commit or ('what is staged' if between else repository.branch)}"
+        where = "what is staged" if between else " and ".join(_checked(repository))
+        said = f"{_count(len(found), 'problem')} on {commit or where}"
         raise Invalid(said, hint=_how_to_see(found[0], commit, repository.branch, staged=between is not None))
 
 
@@ -222,6 +226,15 @@ def _find_change(invocation: Invocation, commit: str | None, force: bool, staged
         with Client(repo=".") as here:
             return here.check_staged(os.environ.get("GIT_INDEX_FILE", ""), force=force)
     return invocation.client.check_between(commit, force=force) if commit is not None and ".." in commit else None
+
+
+def _checked(repository: Repository) -> list[str]:
+    """Name what a check without a commit looked at: the branch, and what is checked out if that is more."""
+    from gitmodel.teams import ranges
+
+    tip = repository.writable_tip()
+    states = ranges.current_states(repository)
+    return [repository.branch if commit == tip else f"HEAD {commit[:10]}" for commit in states]
 
 
 def _how_to_see(problem: Problem, commit: str | None, branch: str, *, staged: bool) -> str:

@@ -147,7 +147,10 @@ def note_pending(invocation: Invocation, pending: Iterable[tuple[str, StageState
     """
     found = dict.fromkeys(pending)
     count = sum(1 for _, state in found if not state.doubt)
-    if count:
+    fetch = invocation.client.repository.missing_tags() if count else ""
+    if fetch:
+        invocation.output.warn("this clone has no stage tags, and they say what is in force", f"fetch them: {fetch}")
+    elif count:
         are, them = ("1 change is", "it") if count == 1 else (f"{count} changes are", "them")
         invocation.output.note(f"{are} recorded and not in force: `git model apply` puts {them} in force")
     for model, state in found:

@@ -548,11 +548,18 @@ class Client:
         return planning.plan(self._repository, base, head, force=force)
 
     def check(self, commit: str = "") -> list[Problem]:
-        """Everything that is wrong with the records of the metadata branch, or with those of *commit*."""
+        """Return everything that is wrong with the records of the metadata branch, or with those of *commit*.
+
+        Left out, the commit that is checked out is checked as well if it holds a registry that the branch does not
+        have yet, as the merge of a pull request does. Raises NotFound without a registry.
+        """
         from gitmodel.registry import checking
         from gitmodel.teams import ranges
 
-        return checking.check(self._repository, ranges.find_commit(self._repository, commit) if commit else None)
+        if commit:
+            return checking.check(self._repository, ranges.find_commit(self._repository, commit))
+        found = (checking.check(self._repository, one) for one in ranges.current_states(self._repository))
+        return list(dict.fromkeys(problem for problems in found for problem in problems))
 
     def find_credentials(self, commits: str = "") -> list[str]:
         """Return what looks like a credential on record, as "metadata.password of iris@4 looks like ...".

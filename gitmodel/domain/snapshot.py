@@ -182,6 +182,7 @@ class Snapshot:
     is_local: Callable[[str, int], bool] = lambda model, number: False
     frozen: StageRef | None = None
     doubt: Callable[[StageRef], str] = lambda ref: ""
+    missing_tags: Callable[[], str] = lambda: ""
     proposed: bool = False
 
     def registry(self) -> RegistryRecord:
@@ -380,6 +381,12 @@ class Snapshot:
 
     def _nothing_in_force(self, ref: StageRef) -> GitModelError:
         recorded = self.recorded(ref.model, ref.stage) or self.recorded_alias(ref.model, ref.stage)
+        fetch = self.missing_tags() if recorded is not None else ""
+        if recorded is not None and fetch:
+            return NotFound(
+                f"{ref.model} {recorded.version} is recorded in {ref.stage}, and this clone has no stage tags",
+                hint=f"fetch them with `{fetch}`; if there are none yet, `git model apply` puts it in force",
+            )
         if recorded is not None:
             return NotFound(
                 f"{ref.model} {recorded.version} is recorded in {ref.stage}, but not in force yet",

@@ -279,6 +279,9 @@ def apply(
     force all the same. Raises NotFound if one of *models* is not there, Refused with nothing moved if the branch does
     not descend from what a tag was applied from, unless *rewound* says that it may.
     """
+    fetch = repository.lacks_tags()
+    if fetch:
+        raise NotFound("this clone has no stage tags, and they say what is in force", hint=f"fetch them with `{fetch}`")
     refused: list[tuple[StageRef, str]] = []
     entering: dict[StageRef, int | None] = {}
     states_of: dict[StageRef, StageState] = {}

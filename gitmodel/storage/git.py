@@ -455,7 +455,7 @@ class ObjectReader:
         header = stdout.readline().decode("utf-8", "replace").split()
         if not header:
             self.close()
-            return Invalid(f"git cannot read object {request}", hint=_DAMAGED)
+            return self._unreadable(request)
         if header[-1] in ("missing", "ambiguous") or len(header) != 3:
             return None
         id, type, size = header[0], header[1], int(header[2])
@@ -465,15 +465,23 @@ class ObjectReader:
                 skipped = len(stdout.read(min(left, 1 << 16)))
                 if not skipped:
                     self.close()
-                    return Invalid(f"git cannot read object {id}", hint=_DAMAGED)
+                    return self._unreadable(id)
                 left -= skipped
             return Invalid(f"has {size} bytes, more than {limit}", hint="run `git model check`")
         data = stdout.read(size)
         stdout.read(1)
         if len(data) != size:
             self.close()
-            return Invalid(f"git cannot read object {id}", hint=_DAMAGED)
+            return self._unreadable(id)
         return GitObject(id, type, data)
+
+    def _unreadable(self, id: str) -> Invalid:
+        said = f"git cannot read object {id}"
+        # git marks so the packs of a clone that was made with --filter (`git help partial-clone`).
+        if any((self._git.common_dir / "objects" / "pack").glob("*.promisor")):
+            hint = "this clone is partial: see that its remote can be reached, or fetch all with `git fetch --refetch"
+            return Invalid(f"{said}, and cannot fetch it", hint=f"{hint} --no-filter`")
+        return Invalid(said, hint=_DAMAGED)
 
     def _pipes(self) -> tuple[IO[bytes], IO[bytes]]:
         if self._process is None or self._owner != os.getpid() or self._process.poll() is not None:

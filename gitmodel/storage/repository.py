@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from fnmatch import fnmatchcase
 from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -120,9 +121,12 @@ class Repository:
     def tip(self) -> str:
         """The commit that reads start from: the local branch, else a remote's copy of it, else "" (no registry).
 
-        Raises NotFound for a branch that holds no registry.
+        Raises NotFound for a branch that holds no registry, and for a clone that may lack the branch of its remote.
         """
-        return self._registry_at(self._find_tip(), NotFound)
+        found = self._registry_at(self._find_tip(), NotFound)
+        if not found:
+            self._refuse_partial_clone()
+        return found
 
     def writable_tip(self) -> str:
         """The same for writes. Raises Refused for a branch that holds no registry."""
@@ -141,6 +145,37 @@ class Repository:
         if found is not None and found.type != "commit":
             raise Invalid(f"{self.branch} is not a commit", hint="run `git fsck`")
         return found.id if found else ""
+
+    def _refuse_partial_clone(self) -> None:
+        """Raise NotFound if the remote may have the registry, and this clone was told not to fetch it."""
+        remote, name = self._remote(), self.branch.removeprefix("refs/heads/")
+        if self.url or not remote or not (self.shallow or not self._fetches(remote)):
+            return
+        raise NotFound(
+            f"the registry is not in this clone: it has no branch {name}, and does not fetch all of {remote}",
+            hint=f"fetch it with `git fetch {remote} '+{self.branch}:refs/remotes/{remote}/{name}' "
+            f"'+{STAGE_TAGS}*:{STAGE_TAGS}*'`; if {remote} has none, begin one with `git model init`",
+        )
+
+    def _fetches(self, remote: str) -> bool:
+        """Whether a plain `git fetch` of *remote* fetches the metadata branch."""
+        specs = self.git.lines("config", "--get-all", f"remote.{remote}.fetch", answers=(0, 1))
+        sources = (spec.lstrip("+").partition(":")[0] for spec in specs if not spec.startswith("^"))
+        return any(fnmatchcase(self.branch, source) for source in sources)
+
+    def missing_tags(self) -> str:
+        """The command that fetches the stage tags of the remote, where this clone may lack them; else ""."""
+        remote = self._remote()
+        if self.url or not remote or not self._shared() or self.reader.resolve(f"{REMOTES}{remote}/branch"):
+            return ""
+        if self.tags.all():
+            return ""
+        return f"git fetch {remote} '+{STAGE_TAGS}*:{STAGE_TAGS}*'"
+
+    def lacks_tags(self) -> str:
+        """The same where `git clone --no-tags` is known to have left them out."""
+        said = self.config.get(f"remote.{self._remote()}.tagopt")
+        return self.missing_tags() if said == "--no-tags" else ""
 
     def _registry_at(self, commit: str, error: type[GitModelError]) -> str:
         """*commit* ("": none), if it holds a registry. Raises *error* otherwise."""
@@ -180,7 +215,10 @@ class Repository:
 
         tags = self.tags.at(at, self.tip)
         files = self.files(at)
-        found = Snapshot(at, files, tags, self._is_reserved, shared=shared, is_local=is_local, doubt=doubt)
+        found = Snapshot(
+            at, files, tags, self._is_reserved,
+            shared=shared, is_local=is_local, doubt=doubt, missing_tags=self.missing_tags,
+        )  # fmt: skip
         return found
 
     def recorded(self, commit: str) -> Snapshot:

@@ -16,6 +16,7 @@ from gitmodel.storage.git import Git, GitObject, Moved, ObjectReader
 from gitmodel.storage.notes import Notes
 from gitmodel.storage.objects import Commit, NewObject, format_tag, parse_commit, parse_tag, same_tag
 from gitmodel.storage.seals import Seals
+from gitmodel.storage.shallow import read_edge
 from gitmodel.storage.trees import CommitFiles, Forgetful, Trees
 
 if TYPE_CHECKING:
@@ -102,7 +103,8 @@ class StageTags:
             if not self.is_on_chain(tip, target):
                 merge = self.merged_by(tip, target)
                 if not merge:
-                    return StageTag(ref, found.id, target, record, "its commit is not on the metadata branch")
+                    why = TOO_SHALLOW if self._is_cut(tip) else "its commit is not on the metadata branch"
+                    return StageTag(ref, found.id, target, record, why)
                 if not self._is_kept(merge, target, ref, tip):
                     forged = f"{merge[:10]} merged its commit {target[:10]} and changed {ref.stage} of {ref.model}"
                     return StageTag(ref, found.id, target, record, forged, merge)
@@ -234,7 +236,7 @@ class StageTags:
         Raises Invalid where a shallow clone hides it.
         """
         found = self._git.lines("log", "-1", "--first-parent", "-m", "--format=%H", tip, "--", path)
-        if self._shallow and found and any(not self._exists(p) for p in self.commit(found[0]).parents[:1]):
+        if self._is_hidden(found[0]) if found else self._is_cut(tip):
             raise Invalid(f"this clone is too shallow to tell who changed {path}", hint="run `git fetch --unshallow`")
         return found[0] if found else ""
 
@@ -281,10 +283,20 @@ class StageTags:
         return CommitFiles(self._trees, self.commit(commit).tree)
 
     def _is_hidden(self, commit: str) -> bool:
-        """Whether *commit*, or its first parent, is behind the edge of a shallow clone."""
+        """Whether *commit*, or its first parent, is behind the edge of a shallow clone.
+
+        The file `shallow` decides: an object can be here although git hides its history.
+        """
         if not self._shallow:
             return False
-        return not self._exists(commit) or not all(map(self._exists, self.commit(commit).parents[:1]))
+        return commit in read_edge(self._git.common_dir) or not self._exists(commit)
+
+    def _is_cut(self, tip: str) -> bool:
+        """Whether the chain of first parents of *tip* ends at the edge of a shallow clone."""
+        if not self._shallow:
+            return False
+        ends = self._git.lines("rev-list", "--first-parent", "--max-parents=0", tip)
+        return not read_edge(self._git.common_dir).isdisjoint(ends)
 
     def _exists(self, id: str) -> bool:
         try:

@@ -18,6 +18,7 @@ from gitmodel.errors import Invalid
 from gitmodel.storage.git import GitObject
 from gitmodel.storage.objects import FILE_MODES, Commit, parse_commit
 from gitmodel.storage.repository import Repository
+from gitmodel.storage.shallow import read_edge
 
 # git walks this far at first, then ever further: who stops early has not paid for the rest.
 _FIRST_STRETCH = 64
@@ -87,11 +88,7 @@ def steps_of_each(repository: Repository, tip: str, *pathspecs: str) -> Iterator
 
 def shallow_edge(repository: Repository) -> frozenset[str]:
     """The commits at which this clone's history was cut off."""
-    try:
-        text = (repository.common_dir / "shallow").read_text(encoding="ascii")
-    except OSError:
-        return frozenset()
-    return frozenset(text.split())
+    return read_edge(repository.common_dir)
 
 
 def too_shallow(repository: Repository, edge: str) -> Invalid:

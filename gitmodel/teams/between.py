@@ -23,6 +23,7 @@ from gitmodel.storage.merging import merged_tree
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.staging import staged_tree
 from gitmodel.storage.trees import CommitFiles
+from gitmodel.storage.walking import refuse_edge
 
 # What a change may not do, as `docs/reference/format.md` names it.
 RULES: Mapping[str, str] = {
@@ -71,6 +72,8 @@ def check_between(repository: Repository, base: str, head: str, *, force: bool =
     """
     shared = repository.git.lines("merge-base", base, head, answers=(0, 1))
     if not shared:
+        for commit in (base, head):
+            refuse_edge(repository, commit)
         return Between((Problem("", "", "change.lineage", "the two have no commit in common"),))
     try:
         changed_paths(repository, shared[0], head)

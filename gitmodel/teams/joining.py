@@ -85,7 +85,7 @@ def connect(repository: Repository, url: str) -> str:
 def describe_remote(repository: Repository, named: str = "") -> RemoteView:
     """The remote *named*, or the one that pulls and pushes go to; it is not asked anything. Raises NotFound."""
     name = remotes.choose_remote(repository, named)
-    seen, tip = remotes.last_state(repository, name).tip, repository.tip()
+    seen, tip = remotes.last_state(repository, name).tip, repository.writable_tip()
     return RemoteView(
         name,
         remotes.without_secrets(_url(repository, name)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gitmodel.domain.refs import PROPOSALS
+from gitmodel.domain.snapshot import holds_registry
 from gitmodel.errors import NotFound, UsageError
 from gitmodel.storage import remotes
 from gitmodel.storage.repository import Repository
@@ -18,8 +19,8 @@ def read_range(repository: Repository, named: str) -> tuple[str, str]:
 
 
 def default_range(repository: Repository) -> tuple[str, str]:
-    """What a plan is made of where nothing is said: of the proposal that is checked out, else of the only one here
-    that is open, else of what is here and the remote has not.
+    """What a plan is made of where nothing is said: of the proposal or merge that is checked out, else of the only
+    proposal here that is open, else of what is here and the remote has not.
 
     The base is the remote's metadata branch as last seen, else the local one. Raises UsageError for several
     proposals, NotFound for a repository without a registry.
@@ -31,10 +32,39 @@ def default_range(repository: Repository) -> tuple[str, str]:
     current = repository.git.lines("symbolic-ref", "--quiet", "HEAD", answers=(0, 1))
     if current and current[0] in proposals:
         return base, proposals[current[0]]
+    out = checked_out(repository, base)
+    if out:
+        return base, out
     if len(proposals) > 1:
         shown = ", ".join(ref.removeprefix("refs/heads/") for ref in sorted(proposals)[:5])
         raise UsageError(f"there are {len(proposals)} proposals: {shown}", hint="name one: git model plan ..BRANCH")
     return base, next(iter(proposals.values()), "") or _recorded(repository)
+
+
+def current_states(repository: Repository) -> list[str]:
+    """Return the tip of the metadata branch, and what is checked out if it is a registry that the tip does not have.
+
+    Raises NotFound if there is neither.
+    """
+    try:
+        tip = _recorded(repository)
+    except NotFound:
+        out = checked_out(repository, "")
+        if not out:
+            raise
+        return [out]
+    out = checked_out(repository, tip)
+    return [tip, out] if out else [tip]
+
+
+def checked_out(repository: Repository, base: str) -> str:
+    """Return the commit that is checked out if it holds a registry, and *base* ("": none) does not have it; else ""."""
+    asked = ("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+    head = [] if repository.url else repository.git.lines(*asked, answers=(0, 1))
+    if not head or not holds_registry(repository.files(head[0])):
+        return ""
+    there = base and repository.git.lines("rev-list", "--max-count=1", head[0], f"^{base}")
+    return head[0] if there or not base else ""
 
 
 def upstream(repository: Repository) -> str:

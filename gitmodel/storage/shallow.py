@@ -1,0 +1,14 @@
+"""The edge of a shallow clone, as git keeps it in the file `shallow`: commits whose parents git hides."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def read_edge(common_dir: Path) -> frozenset[str]:
+    """Return the commits at which the history of the clone was cut off, whether their parents are here or not."""
+    try:
+        text = (common_dir / "shallow").read_text(encoding="ascii")
+    except OSError:
+        return frozenset()
+    return frozenset(text.split())

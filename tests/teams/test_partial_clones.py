@@ -1,0 +1,236 @@
+"""Clones of CI that have a part of the repository: each command says what is missing and what to fetch."""
+
+import shlex
+import subprocess
+
+import pytest
+from editing import edit
+from transcripts import ask
+
+from gitmodel import Client, Invalid, NotFound
+
+READERS = ("list", "show iris", "resolve iris@production", "version list iris", "check", "plan", "log", "apply")
+
+
+@pytest.fixture
+def upstream(code_repo, git):
+    """A repository with a registry: iris@2 in production after iris@1, and a commit after that."""
+    with Client(code_repo) as client:
+        iris = client.register_model("iris")
+        for _ in range(3):
+            iris.create_version()
+        iris.get_version(1).set_stage("production")
+        iris.get_version(2).set_stage("production")
+        iris.update(title="Iris")
+    return code_repo
+
+
+@pytest.fixture
+def clone(upstream, tmp_path, git, monkeypatch):
+    """Clone the repository with these options, as a server would give it, and stand in the clone."""
+
+    def make(*options):
+        git(tmp_path, "clone", "-q", *options, upstream.as_uri(), "clone")
+        monkeypatch.chdir(tmp_path / "clone")
+        return tmp_path / "clone"
+
+    return make
+
+
+@pytest.mark.parametrize("options", [("--depth", "1"), ("--single-branch",), ("--depth", "1", "--no-tags")])
+def test_readers_say_that_the_registry_is_not_here_and_the_fetch_they_name_works(clone, capsys, options):
+    clone(*options)
+    for command in READERS:
+        code, out, err = ask(capsys, *command.split())
+        assert (code, out) == (3, ""), command
+        assert "the registry is not in this clone" in err
+        assert "register" not in err
+    command = err.partition("`")[2].partition("`")[0]
+    subprocess.run(shlex.split(command), check=True, capture_output=True)
+    assert ask(capsys, "resolve", "iris@production") == (0, "iris@2\n", "")
+    assert ask(capsys, "check")[0] == 0
+
+
+def test_a_pull_fetches_the_registry_into_such_a_clone(clone, capsys):
+    clone("--depth", "1")
+    assert ask(capsys, "pull")[0] == 0
+    assert ask(capsys, "resolve", "iris@production") == (0, "iris@2\n", "")
+    assert ask(capsys, "apply") == (0, "", "nothing was pending\n")
+
+
+def test_in_python(clone):
+    with Client(clone("--depth", "1")) as client:
+        for read in (client.list_models, client.check, client.apply, lambda: client.get_version("iris@production")):
+            with pytest.raises(NotFound, match="the registry is not in this clone"):
+                read()
+
+
+def test_a_whole_clone_without_a_registry_begins_one_as_before(code_repo, tmp_path, git, monkeypatch, capsys):
+    git(tmp_path, "clone", "-q", code_repo.as_uri(), "clone")
+    monkeypatch.chdir(tmp_path / "clone")
+    assert ask(capsys, "list")[0] == 0
+    for command in ("check", "plan"):
+        code, _, err = ask(capsys, command)
+        assert (code, "there is no registry" in err) == (3, True)
+    assert ask(capsys, "register", "iris")[0] == 0
+
+
+class TestWithoutTags:
+    def test_nothing_is_called_not_in_force(self, clone, capsys):
+        clone("--no-tags")
+        code, _, err = ask(capsys, "resolve", "iris@production")
+        assert (code, "fetch" in err, "+refs/tags/model/*:refs/tags/model/*" in err) == (3, True, True)
+        for command in ("list", "show iris", "version list iris"):
+            code, _, err = ask(capsys, *command.split())
+            assert (code, "this clone has no stage tags" in err, "git model apply" in err) == (0, True, False)
+        code, _, err = ask(capsys, "apply")
+        assert (code, "fetch them with" in err) == (3, True)
+        fetch = err.partition("`")[2].partition("`")[0]
+        subprocess.run(shlex.split(fetch), check=True, capture_output=True)
+        assert ask(capsys, "resolve", "iris@production") == (0, "iris@2\n", "")
+        assert ask(capsys, "apply") == (0, "", "nothing was pending\n")
+
+    def test_the_first_promotion_is_still_applied(self, clone, upstream, capsys, git):
+        git(upstream, "tag", "-d", "model/iris/production")
+        clone()
+        code, _, err = ask(capsys, "resolve", "iris@production")
+        assert (code, "git model apply" in err) == (3, True)
+        assert ask(capsys, "apply")[0] == 0
+        assert ask(capsys, "resolve", "iris@production") == (0, "iris@2\n", "")
+
+
+class TestShallowRegistry:
+    """`git clone --depth 1 --branch gitmodel`: the tip of the registry, and no history."""
+
+    def test_apply_sets_no_tag_that_the_whole_history_would_not_set(self, clone, upstream, capsys, git):
+        right = git(upstream, "rev-parse", "model/iris/production")
+        path = clone("--depth", "1", "--branch", "gitmodel")
+        code, out, err = ask(capsys, "apply")
+        assert (code, "too shallow" in out + err, "git fetch --unshallow" in err) == (5, True, True)
+        assert git(path, "for-each-ref", "refs/tags") == ""
+        git(path, "fetch", "-q", "--unshallow")
+        git(path, "tag", "-d", "model/iris/production") if git(path, "tag") else None
+        assert ask(capsys, "apply")[0] == 0
+        assert git(path, "rev-parse", "model/iris/production") == right
+
+    def test_the_file_shallow_decides_and_not_whether_an_object_is_here(self, clone, upstream, capsys, git):
+        path = clone("--depth", "1", "--branch", "gitmodel")
+        parent = git(upstream, "rev-parse", "gitmodel~1")
+        objects = git(upstream, "rev-list", "--objects", parent)
+        ids = "\n".join(line.split()[0] for line in objects.splitlines())
+        pack = subprocess.run(
+            ["git", "pack-objects", "--stdout"], cwd=upstream, input=ids.encode(), capture_output=True, check=True
+        ).stdout
+        subprocess.run(["git", "unpack-objects", "-q"], cwd=path, input=pack, check=True)
+        git(path, "cat-file", "-e", parent)
+        code, out, err = ask(capsys, "apply")
+        assert (code, "too shallow" in out + err) == (5, True)
+        assert git(path, "for-each-ref", "refs/tags") == ""
+
+    def test_a_stage_tag_that_is_fetched_later_is_not_called_foreign(self, clone, capsys, git):
+        path = clone("--depth", "1", "--branch", "gitmodel")
+        git(path, "fetch", "-q", "--depth", "1", "origin", "+refs/tags/model/*:refs/tags/model/*")
+        code, _, err = ask(capsys, "resolve", "iris@production")
+        assert (code, "too shallow" in err, "git fetch --unshallow" in err) == (5, True, True)
+        before = git(path, "for-each-ref")
+        ask(capsys, "apply")
+        ask(capsys, "doctor", "--fix")
+        assert git(path, "for-each-ref") == before
+
+    def test_a_stage_that_was_emptied_is_not_judged_either(self, upstream, clone, capsys, git):
+        with Client(upstream) as client:
+            tag = git(upstream, "rev-parse", "model/iris/production")
+            client.get_model("iris").demote("production")
+            client.get_model("iris").update(title="More")
+        git(upstream, "update-ref", "refs/tags/model/iris/production", tag)
+        path = clone("--depth", "1", "--branch", "gitmodel")
+        git(path, "fetch", "-q", "--depth", "1", "origin", "+refs/tags/model/*:refs/tags/model/*")
+        ask(capsys, "apply")
+        assert git(path, "rev-parse", "model/iris/production") == tag
+
+    def test_check_reads_the_records_and_a_range_says_what_to_fetch(self, clone, upstream, capsys, git):
+        git(upstream, "branch", "old", "gitmodel~2")
+        path = clone("--depth", "1", "--branch", "gitmodel")
+        assert ask(capsys, "check")[0] == 0
+        git(path, "fetch", "-q", "--depth", "1", "origin", "+refs/heads/old:refs/remotes/origin/old")
+        for command in ("check origin/old..HEAD", "plan origin/old..HEAD"):
+            code, out, err = ask(capsys, *command.split())
+            assert (code, "shallow" in out + err, "git fetch --unshallow" in err) == (5, True, True), command
+
+
+class TestPullRequests:
+    @pytest.fixture
+    def merge(self, upstream, git):
+        """What a host offers as refs/pull/7/merge: a proposal with a damaged record, merged into the registry."""
+        git(upstream, "branch", "propose/x", "gitmodel")
+        edit(upstream, {"models/iris/stages/staging.toml": "nonsense"}, onto="refs/heads/propose/x")
+        tree = git(upstream, "rev-parse", "propose/x^{tree}")
+        parents = ("-p", "gitmodel", "-p", "propose/x")
+        commit = git(upstream, "commit-tree", *parents, "-m", "Merge", tree)
+        git(upstream, "update-ref", "refs/pull/7/merge", commit)
+        git(upstream, "branch", "-D", "propose/x")
+        return commit
+
+    @pytest.fixture
+    def checkout(self, upstream, tmp_path, git, monkeypatch):
+        """What a job of GitHub has: the merge of the pull request, checked out, from a fetch of this depth."""
+
+        def make(*depth):
+            git(tmp_path, "init", "-q", "job")
+            monkeypatch.chdir(tmp_path / "job")
+            git(tmp_path / "job", "remote", "add", "origin", upstream.as_uri())
+            spec = "+refs/pull/7/merge:refs/remotes/pull/7/merge"
+            git(tmp_path / "job", "fetch", "-q", "--no-tags", *depth, "origin", spec)
+            git(tmp_path / "job", "checkout", "-q", "--detach", "refs/remotes/pull/7/merge")
+            return tmp_path / "job"
+
+        return make
+
+    @pytest.mark.parametrize("depth", [("--depth", "1"), ()])
+    def test_check_finds_a_damaged_record_in_what_is_checked_out(self, merge, checkout, capsys, depth):
+        checkout(*depth)
+        code, out, err = ask(capsys, "check")
+        assert (code, "models/iris/stages/staging.toml" in out) == (5, True)
+        assert f"HEAD {merge[:10]}" in err
+
+    def test_plan_without_the_registry_ends_with_an_error(self, merge, checkout, capsys):
+        checkout("--depth", "1")
+        code, out, err = ask(capsys, "plan")
+        assert (code, out, "fetch" in err) == (3, "", True)
+
+    def test_plan_plans_what_is_checked_out(self, merge, checkout, capsys, git):
+        path = checkout()
+        git(path, "fetch", "-q", "origin", "+refs/heads/*:refs/remotes/origin/*")
+        code, out, _ = ask(capsys, "plan", "--format", "json")
+        assert (code, "models/iris/stages/staging.toml" in out) == (5, True)
+
+
+@pytest.mark.parametrize("filter", ["blob:none", "tree:0"])
+class TestFilteredClones:
+    @pytest.fixture
+    def server(self, upstream, git):
+        for key in ("uploadpack.allowFilter", "uploadpack.allowAnySHA1InWant"):
+            git(upstream, "config", key, "true")
+        return upstream
+
+    def test_what_is_missing_is_fetched(self, server, clone, capsys, filter):
+        clone(f"--filter={filter}", "--no-checkout")
+        assert ask(capsys, "resolve", "iris@production") == (0, "iris@2\n", "")
+        for command in ("list", "check", "show iris", "log", "apply"):
+            assert ask(capsys, *command.split())[0] == 0, command
+
+    def test_a_remote_that_cannot_be_reached_is_said(self, server, clone, capsys, filter, git):
+        path = clone(f"--filter={filter}", "--no-checkout")
+        git(path, "config", "remote.origin.url", (path / "gone").as_uri())
+        for command in ("resolve iris@production", "list", "check", "apply", "show iris"):
+            code, out, err = ask(capsys, *command.split())
+            assert (code in (5, 6, 7), "cannot read object" in out + err) == (True, True), command
+        assert git(path, "for-each-ref", "refs/heads/gitmodel") == ""
+
+
+def test_a_range_in_a_shallow_clone_in_python(clone, upstream, git):
+    git(upstream, "branch", "old", "gitmodel~2")
+    path = clone("--depth", "1", "--branch", "gitmodel")
+    git(path, "fetch", "-q", "--depth", "1", "origin", "+refs/heads/old:refs/remotes/origin/old")
+    with Client(path) as client, pytest.raises(Invalid, match="this clone is shallow"):
+        client.check_between("origin/old..HEAD")
