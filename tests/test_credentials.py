@@ -236,3 +236,53 @@ class TestOfOthers:
         code, out, err = ask(capsys, "--format", "json", "pull")
         assert (code, err) == (0, "")
         assert json.loads(out)["commits"] == 0
+
+
+REMOTES = {
+    "https://ada:s@cret@example.com/iris.git": "https://example.com/iris.git",
+    "https://example.com/iris.git?private_token=hunter2": "https://example.com/iris.git",
+    "https://example.com/iris.git#hunter2": "https://example.com/iris.git",
+    "https://hunter2@example.com:8443/iris.git": "https://example.com:8443/iris.git",
+    "ssh://git:hunter2@example.com:22/iris.git": "ssh://example.com:22/iris.git",
+    "ssh://example.com/iris.git?key=hunter2": "ssh://example.com/iris.git",
+    "ada:hunter2@example.com:team/iris.git": "example.com:team/iris.git",
+    "ada:hunt@er2@example.com:team/iris.git": "example.com:team/iris.git",
+    "git@example.com:team/iris.git": "git@example.com:team/iris.git",
+    "example.com:iris.git": "example.com:iris.git",
+    f"{TOKEN}@example.com:iris.git": "example.com:iris.git",
+    f"https://example.com/{TOKEN}/iris.git": None,
+    "/home/hunter2/iris.git": None,
+    "../hunter2/iris.git": None,
+    "~/hunter2": None,
+    "hunter2.bundle": None,
+    "C:\\hunter2\\iris": None,
+    "C:/hunter2/iris": None,
+    "file:///home/hunter2/iris.git": None,
+    "FILE:///home/hunter2/iris.git": None,
+    "ext::ssh -i hunter2 %S example.com": None,
+    "": None,
+}
+
+
+@pytest.mark.parametrize("url", REMOTES)
+def test_the_origin_of_the_code_is_recorded_without_credentials_and_paths(client, url, code_repo, git):
+    git(code_repo, "config", "remote.origin.url", url)
+    with Client(code_repo) as another:
+        assert another.get_model("iris").create_version().code.repository == REMOTES[url]
+    assert "hunter2" not in git(code_repo, "show", "gitmodel")
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["https://ada:hunter2@127.0.0.1:9/x.git", "ada:hunter2@x.invalid:x.git", "http://127.0.0.1:9/x?token=hunter2"],
+)
+def test_an_unreachable_remote_is_told_without_its_credentials(client, url, capsys, git, code_repo, tmp_path):
+    git(code_repo, "config", "remote.origin.url", url)
+    git(code_repo, "config", "core.sshCommand", "false")
+    clone = ("clone", url, str(tmp_path / "x"))
+    for words in (
+        ("remote",), ("pull",), ("push",), ("propose", "iris@1", "staging", "--push"), clone, ("--repo", url, "list"),
+        ("init", "--from", url), ("config",),
+    ):  # fmt: skip
+        code, out, err = ask(capsys, *words)
+        assert "hunter2" not in out + err, (words, code, out, err)

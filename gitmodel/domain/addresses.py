@@ -14,6 +14,10 @@ _SCP = r"(?:[^/:@\s]+@)?[^/:@\s]+:."
 _CREDENTIALS = r"(?i)^([a-z][a-z0-9+.-]*://)[^/]*@"
 _WEB = r"(?i)https?://(?:[^/]*@)?(?P<host>\[[0-9a-f:.]+\]|[^/:@\[\]]+)(?::[0-9]*)?(?:/[^?#]*)?"
 _LOGIN = r"(?i)^((?:git\+)?ssh(?:\+git)?://[^/:@]+)(?::[^/@]*)?@"
+# The parameters of a query that hold a secret, as `private_token` or `X-Amz-Signature`.
+_SECRET_IN_QUERY = (
+    r"(?i)([?&;][a-z0-9_.-]{0,40}(?:token|secret|passw(?:or)?d|pwd|key|sig|signature|credential|auth)=)[^&;#\s'\"]+"
+)
 _SCHEMES = ("https", "http", "ssh", "git+ssh", "ssh+git", "git", "file")
 
 
@@ -37,13 +41,13 @@ class Address:
         if scheme is None:
             if not re.match(_SCP, text):
                 raise UsageError("the registry is not a URL", hint=_EXAMPLE)
-            return cls(text, text)
+            return cls(text, hide_credentials(text))
         name = scheme[1].lower()
         if name not in _SCHEMES or "://" not in scheme[0]:
             raise UsageError(f"a registry cannot be reached by {name}:", hint=f"{_EXAMPLE}; ssh: and file: work too")
         if name in ("http", "https") and not re.fullmatch(_WEB, text):
             raise UsageError("the registry's URL cannot be read", hint=f"{_EXAMPLE}, without a query")
-        return cls(text, without_credentials(text))
+        return cls(text, hide_credentials(without_credentials(text)))
 
     @property
     def has_secret(self) -> bool:
@@ -109,6 +113,22 @@ def without_credentials(url: str) -> str:
     'git@example.com:iris.git'
     """
     return re.sub(_CREDENTIALS, r"\1", url)
+
+
+def hide_credentials(text: str) -> str:
+    """*text*, such as git's words, without user names, passwords and tokens in the URLs in it.
+
+    >>> hide_credentials("fatal: unable to access 'https://ada:p@w@example.com/x?private_token=abc'")
+    "fatal: unable to access 'https://example.com/x?private_token=***'"
+    >>> hide_credentials("ada:secret@example.com:iris.git"), hide_credentials("git@example.com:iris.git")
+    ('example.com:iris.git', 'git@example.com:iris.git')
+    """
+    if "@" in text:
+        text = re.sub(r"([A-Za-z][A-Za-z0-9+.-]{0,40}://)[^/\s'\"]*@", r"\1", text)
+        text = re.sub(r"(?<![^\s'\"(])[^\s@/:'\"]*:[^\s/'\"]*@(?=[A-Za-z0-9.-]+:)", "", text)
+    if "=" in text:
+        text = re.sub(_SECRET_IN_QUERY, r"\1***", text)
+    return text
 
 
 _EXAMPLE = "write it as https://git.example.org/team/models.git"

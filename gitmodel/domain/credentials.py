@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Set
 from functools import cache
 from typing import Any
 
-from gitmodel.domain import paths
+from gitmodel.domain import addresses, paths
 from gitmodel.domain.fields import fields_of
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import Refused
@@ -150,6 +150,33 @@ def redacted(text: str) -> str:
     for what, pattern in _searches():
         text = pattern.sub(f"({what})", text)
     return text
+
+
+def recordable_url(url: str) -> str | None:
+    """The *url* of a remote as a record may hold it: without credentials and query; None for what is on this machine.
+
+    >>> recordable_url("https://ada:secret@example.com/iris.git?private_token=abc")
+    'https://example.com/iris.git'
+    >>> recordable_url("ada:secret@example.com:iris.git"), recordable_url("git@example.com:iris.git")
+    ('example.com:iris.git', 'git@example.com:iris.git')
+    >>> [recordable_url(url) for url in ("/home/ada/iris", "file:///home/ada/iris", "../iris", "C:/iris")]
+    [None, None, None, None]
+    """
+    url = url.strip()
+    if scheme := re.match(r"(?i)([a-z][a-z0-9+.-]*)(::|://)", url):
+        if scheme[2] == "::" or scheme[1].lower() == "file":
+            return None  # a path, or the command line of a helper
+        clean = re.split(r"[?#]", addresses.without_credentials(url), maxsplit=1)[0]
+    else:
+        # up to the last @ before the path it is the user, and a password if there is a colon in it
+        found = re.fullmatch(r"(?:([^/]*)@)?(\[[0-9A-Fa-f:.]+\]|[^/:@\[\]]{2,}):(.+)", url)
+        if found is None:
+            return None
+        user, host, path = found.groups()
+        plain = user and re.fullmatch(r"[a-z_][a-z0-9_-]{0,31}", user)
+        clean = f"{user}@{host}:{path}" if plain else f"{host}:{path}"
+        clean = re.split(r"[?#]", clean, maxsplit=1)[0]
+    return None if credential_in(clean) or not clean.isprintable() else clean
 
 
 def refuse_new(snapshot: Snapshot, change: Change[Any]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gitmodel.domain.addresses import without_credentials
+from gitmodel.domain.credentials import recordable_url
 from gitmodel.domain.records import Code
 from gitmodel.errors import Unreachable
 from gitmodel.storage.code_repository import CodeRepository
@@ -38,7 +38,7 @@ def read_code(repository: CodeRepository | None) -> Code:
             f"the code repository cannot be read: {error.stderr.strip()}", hint="run `git status`"
         ) from None
     commit = head if head not in ("", "(initial)") else None
-    return Code(commit=commit, dirty=dirty, repository=without_credentials(repository.origin) or None)
+    return Code(commit=commit, dirty=dirty, repository=recordable_url(repository.origin))
 
 
 def _read_worktree(places: Git) -> tuple[str, bool]:

@@ -15,6 +15,7 @@ from itertools import islice
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from gitmodel.domain.addresses import hide_credentials
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
 from gitmodel.storage.talking import listen, without_progress
 
@@ -268,7 +269,7 @@ def check_git(environ: Mapping[str, str]) -> str:
 
 def translate(stderr: str, code: int) -> GitModelError:
     """The error that git's words stand for; words it does not know come through as they are."""
-    said = " ".join(line.strip() for line in stderr.splitlines() if line.strip())
+    said = hide_credentials(" ".join(line.strip() for line in stderr.splitlines() if line.strip()))
     if "File exists" in said and ".lock" in said:
         return Locked(said, hint="if no git is running, run `git model doctor` to see the lock and its age")
     if "reference broken" in said:

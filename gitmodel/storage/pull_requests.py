@@ -9,10 +9,10 @@ import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
+from gitmodel.domain.addresses import hide_credentials
 from gitmodel.domain.hosts import Host
 from gitmodel.errors import Unreachable
 from gitmodel.storage.permissions import make_folder, share
-from gitmodel.storage.remotes import without_secrets
 
 # The program that each kind of host has for this; it brings its own login.
 PROGRAMS = {"github": "gh", "gitlab": "glab"}
@@ -51,7 +51,7 @@ def open_request(
         raise Unreachable(f"{name} could not open the pull request: {error}") from None
     said = f"{done.stdout.decode('utf-8', 'replace')}\n{done.stderr.decode('utf-8', 'replace')}"
     if done.returncode:
-        raise Unreachable(f"{name} could not open the pull request: {without_secrets(' '.join(said.split()))}")
+        raise Unreachable(f"{name} could not open the pull request: {hide_credentials(' '.join(said.split()))}")
     return find_address(said)
 
 
@@ -62,7 +62,7 @@ def find_address(said: str) -> str:
     'https://gitlab.example.org/team/models/-/merge_requests/7'
     """
     found = _ADDRESS.findall(said)
-    return without_secrets(found[-1]) if found else ""
+    return hide_credentials(found[-1]) if found else ""
 
 
 def keep_text(common_dir: Path, branch: str, text: str) -> Path:

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from gitmodel.domain.addresses import hide_credentials
 from gitmodel.domain.refs import REMOTES, STAGE_TAGS, StageRef
 from gitmodel.errors import Conflict, GitModelError, NotFound, Refused, Unreachable, UsageError
 from gitmodel.storage.git import FETCH, Answer, Git, is_id, translate, with_settings
@@ -27,7 +28,6 @@ _HOW_LONG = "run `git config gitmodel.silence 120`"
 # What says how a remote is reached by a push, and the remote that has nothing else.
 _REACHING = ("url", "pushurl", "proxy", "proxyauthmethod", "receivepack", "vcs")
 _OUTLET = "gitmodel-push"
-_CREDENTIALS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*://)[^/\s'\"]*@")
 
 
 class RemoteMoved(Conflict):
@@ -255,15 +255,6 @@ def _writes(refspec: str, ref: str) -> bool:
     return target == ref or (bool(star) and ref.startswith(before) and ref.endswith(after))
 
 
-def without_secrets(text: str) -> str:
-    """*text* with user names and passwords taken out of the URLs in it.
-
-    >>> without_secrets("fatal: unable to access 'https://ada:p@w@example.com/x'")
-    "fatal: unable to access 'https://example.com/x'"
-    """
-    return _CREDENTIALS.sub(r"\1", text)
-
-
 def talk(repository: Repository, *arguments: str) -> Answer:
     """What git and the other side said to each other; it is over when nothing was heard for `gitmodel.silence`."""
     return repository.git.talk(*arguments, silence=_silence(repository))
@@ -325,7 +316,7 @@ def _words(answer: Answer, reasons: list[str]) -> str:
     theirs = [line.removeprefix("remote:").strip() for line in lines if line.startswith("remote:")]
     why = [reason.partition("] (")[2].removesuffix(")") or reason for reason in reasons]
     found = [*theirs, *why] if reasons else lines
-    return without_secrets(" ".join(dict.fromkeys(line for line in found if line))) or f"git ended with {answer.code}"
+    return hide_credentials(" ".join(dict.fromkeys(line for line in found if line))) or f"git ended with {answer.code}"
 
 
 def _id(repository: Repository, ref: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from gitmodel.domain.addresses import hide_credentials
 from gitmodel.errors import Conflict, GitModelError, Unreachable, UsageError
 from gitmodel.storage import git, remotes
 from gitmodel.storage.git import clean_environment
@@ -50,7 +51,7 @@ def clone(url: str, folder: Path | None, *, environ: Mapping[str, str]) -> Path:
         git.run(["git", *SILENT_HTTP, "clone", *options, url, str(target)], clean)
     except GitModelError as error:
         raise Unreachable(
-            f"{remotes.without_secrets(url)} cannot be cloned: {remotes.without_secrets(error.message)}",
+            f"{hide_credentials(url)} cannot be cloned: {hide_credentials(error.message)}",
             hint="look at the URL, and try again when it can be reached",
         ) from None
     repository = open_repository(target, environ=environ)
@@ -88,7 +89,7 @@ def describe_remote(repository: Repository, named: str = "") -> RemoteView:
     seen, tip = remotes.last_state(repository, name).tip, repository.writable_tip()
     return RemoteView(
         name,
-        remotes.without_secrets(_url(repository, name)),
+        hide_credentials(_url(repository, name)),
         seen,
         count_commits(repository, seen, tip),
         count_commits(repository, tip, seen) if seen else 0,

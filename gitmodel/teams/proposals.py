@@ -8,6 +8,7 @@ from functools import partial
 
 from gitmodel.domain import gates, models, paths
 from gitmodel.domain import stages as planning
+from gitmodel.domain.addresses import hide_credentials
 from gitmodel.domain.codec import Problem
 from gitmodel.domain.hosts import Host, find_host
 from gitmodel.domain.names import check_name
@@ -311,7 +312,7 @@ def _fetch_proposals(repository: Repository, remote: str) -> Iterator[tuple[str,
     except Conflict:
         raise
     except GitModelError as error:
-        said = remotes.without_secrets(error.message)
+        said = hide_credentials(error.message)
         raise Unreachable(
             f"{remote} cannot be asked for proposals: {said}", hint="try again when it can be reached"
         ) from None
