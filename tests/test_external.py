@@ -5,6 +5,7 @@ import ssl
 import subprocess
 
 import pytest
+from editing import edit, read
 from transcripts import ask, check_transcript
 from web_pages import Endless, serving
 
@@ -216,8 +217,6 @@ def test_push_leaves_it_alone(iris, huge, capsys, tmp_path, git):
 
 
 def test_a_bucket_that_only_the_branch_names_is_not_asked(iris, capsys, git):
-    from editing import edit, read
-
     record = read(iris, "models/iris/versions/1.toml")
     link = (
         '\n[[artifacts]]\nname = "raw"\nkind = "data"\ndigest = "' + digest_of(b"x") + '"\nsize = 1\nformat = "csv"\n'
@@ -351,8 +350,10 @@ def test_to_link_by_hand_trusts_the_host_and_not_where_it_leads(iris, pages, els
 
 def test_a_url_with_credentials_on_the_branch_is_neither_asked_nor_repeated(iris, pages, tmp_path, capsys):
     with Client(iris) as client:
-        record_link(client, f"http://ada:hunter2@127.0.0.1:{pages.server_port}/raw.csv")
+        record_link(client, f"{pages.url}/raw.csv")
         client.trust_store(f"{pages.url}/")
+    path = "models/iris/versions/1.toml"
+    edit(iris, {path: read(iris, path).replace("http://127", "http://ada:hunter2@127")})
     for command in (("get", "iris@1", "raw", "-o", tmp_path / "x"), ("verify",), ("version", "artifacts", "iris@1")):
         _, out, err = ask(capsys, *command)
         assert "hunter2" not in out + err
