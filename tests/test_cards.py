@@ -36,6 +36,7 @@ VERSION = VersionRecord(
         "broken": float("nan"),
         "base_model": "example/iris-base",
         "pipeline_tag": "tabular-classification",
+        "datasets": ["example/flowers"],
         "test set": {"auc": 0.5, "note": "held out"},
     },
     artifacts=(
@@ -63,7 +64,7 @@ def test_the_library_of_the_hub_reads_what_the_record_says():
     assert isinstance(found, ModelCardData)
     assert found.license == "apache-2.0"
     assert found.tags == ["baseline", "sklearn", "yes"]
-    assert found.datasets == ["train"]
+    assert found.datasets == ["example/flowers"]
     assert found.metrics == ["accuracy", "auc", "loss"]
     assert found.base_model == "example/iris-base"
     assert found.library_name == "sklearn"
@@ -110,6 +111,99 @@ def test_the_body_says_what_a_reader_asks():
     assert f"\n| train | data | csv | 2237 | `sha256:{'1' * 64}` |\n" in text
     assert f"- code: commit `{'9' * 40}`, with changes that are not in it\n" in text
     assert "## Uses" not in text
+
+
+HOSTILE = [
+    "<script>alert(1)</script>",
+    "<img src=https://evil.example/pixel.png>",
+    "a <!-- comment --> b",
+    "&lt;script&gt; &#60;b&#62;",
+    "[click](https://evil.example)",
+    "[click](javascript:alert(1))",
+    "![pixel](https://evil.example/pixel.png)",
+    "[click][1]\n\n[1]: https://evil.example",
+    "[![a](https://evil.example/a.png)](https://evil.example)",
+    "<https://evil.example>",
+    "\\[click](https://evil.example)",
+    "\\\\[click\\](https://evil.example)",
+    "![[a](b)](c)",
+    "text\n---\nmore",
+    "text\n===\n",
+    "---\nlicense: mit\ndatasets: [evil/data]\n---\n",
+    "## Evaluation\n\n| metric | value | dataset |\n| --- | --- | --- |\n| accuracy | 1.0 | test |",
+    "a\nb | c\n--|--\nd | e",
+    "```html\n<b>\n```",
+    "~~~\n<b>\n~~~",
+    "    <b>code</b>",
+    "\t<b>code</b>",
+    "> quote",
+    "*bold* __bold__ `code` ~~gone~~",
+    "* * *",
+    "* ---",
+    "_ _ _",
+    "- - -",
+]
+
+
+def rendered(text):
+    """The tags in the HTML that a renderer which lets HTML through makes of the body of a card."""
+    markdown_it = pytest.importorskip("markdown_it")
+    parser = markdown_it.MarkdownIt("commonmark", {"html": True}).enable(["table", "strikethrough"])
+    body = text.split("\n---\n", 1)[1]
+    return parser.render(body)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_text_of_others_stays_text(text):
+    import re
+
+    fields = dict.fromkeys(("description", "audience", "use_cases", "limitations", "trade_offs", "ethics"), text)
+    described = ModelRecord(created=NOW, title=text, license=text, owners=(text,), tags=(text,), **fields)
+    metadata = {"m " + text: 0.5, "dataset": text, text: {"auc": 0.5}, "datasets": [text], "base_model": [text]}
+    code = Code("9" * 40, True, f"https://git.example.com/{text}")
+    found = card("iris", described, VersionRecord(1, NOW, description=text, code=code, metadata=metadata))
+    words = dict.fromkeys(fields, "words")
+    described = ModelRecord(created=NOW, title="t", license="l", owners=("o",), **words)
+    code = Code("9" * 40, True, "https://git.example.com/r")
+    metadata = {"m": 0.5, "dataset": "d", "t": {"auc": 0.5}}
+    plain = card("iris", described, VersionRecord(1, NOW, description="words", code=code, metadata=metadata))
+
+    def tags(html):
+        return [tag for tag in re.findall(r"<\w+", html) if tag not in ("<p", "<ul", "<li", "<ol")]
+
+    assert tags(rendered(found)) == tags(rendered(plain))
+    assert "<script" not in found.split("\n---\n", 1)[1]
+    header = read(found).data.to_dict()
+    assert header.get("license") == "other"
+    assert "datasets" not in header
+
+
+@settings(max_examples=200, deadline=None)
+@given(text=st.text(alphabet=st.sampled_from("ab<>&[]()!*_`~#|-=+\\:/. \n\t1"), max_size=40))
+def test_no_text_makes_a_link_an_image_html_a_heading_or_a_table(text):
+    html = rendered(card("iris", ModelRecord(created=NOW, description=text), VersionRecord(1, NOW)))
+    for tag in ("<a", "<img", "<b>", "<h3", "<pre", "<em", "<strong", "<hr", "<code>a", "<blockquote"):
+        assert tag not in html, (text, html)
+    assert (html.count("<h1"), html.count("<h2"), html.count("<table")) == (1, 1, 1)
+
+
+def test_paragraphs_and_lists_stay():
+    text = "First.\n\nSecond:\n\n- one\n* two\n\n1. three"
+    found = card("iris", ModelRecord(created=NOW, description=text), VersionRecord(1, NOW))
+    assert "First.\n\nSecond:\n\n- one\n- two\n\n1. three\n" in found
+
+
+def test_only_declared_ids_of_datasets_are_in_the_header():
+    data = tuple(ArtifactLink(name, "data", "sha256:" + "1" * 64, 1, "csv") for name in ("mnist", "squad"))
+    metadata = {"squad": {"f1": 0.5}, "example/flowers": {"f1": 0.6}, "dataset": "mnist", "accuracy": 0.9}
+    undeclared = read(card("iris", MODEL, VersionRecord(1, NOW, metadata=metadata, artifacts=data))).data
+    assert undeclared.datasets is None
+    assert {result.dataset_type for result in undeclared.eval_results} == {"not recorded"}
+    assert {result.dataset_name for result in undeclared.eval_results} == {"squad", "example/flowers", "mnist"}
+    metadata["datasets"] = ["example/flowers", "https://evil.example/x", "../x", "a/b/c", "two words", "<b>", "squad"]
+    declared = read(card("iris", MODEL, VersionRecord(1, NOW, metadata=metadata, artifacts=data))).data
+    assert declared.datasets == ["example/flowers", "squad"]
+    assert {result.dataset_type for result in declared.eval_results} == {"example/flowers", "squad", "not recorded"}
 
 
 @settings(max_examples=200, deadline=None)

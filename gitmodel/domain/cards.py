@@ -41,6 +41,8 @@ _SECTIONS = (
     ("ethics", "Ethical considerations"),
 )
 _UNKNOWN_DATASET = "not recorded"
+# The id of a dataset on the hub: NAME or OWNER/NAME.
+_DATASET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9][A-Za-z0-9._-]{0,95})?")
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9._/+-]*( [A-Za-z0-9._/+-]+)*")
 # What YAML 1.1 reads as something else than text.
 _WORDS = frozenset(("y", "n", "yes", "no", "true", "false", "on", "off", "null", "nan", "inf"))
@@ -73,7 +75,7 @@ def metrics(version: VersionRecord) -> list[tuple[str, str, float]]:
 def _header(model: str, described: ModelRecord, version: VersionRecord) -> dict[str, Any]:
     given = {key: version.metadata[key] for key in _HEADER_KEYS if _texts(version.metadata.get(key))}
     measured = metrics(version)
-    data = [link.name for link in version.artifacts if link.kind == "data"]
+    datasets = [id for id in _texts(given.get("datasets")) if _DATASET.fullmatch(id)]
     libraries = [_LIBRARIES[link.format] for link in version.artifacts if link.format in _LIBRARIES]
     header = {
         **_license(described.license),
@@ -81,10 +83,10 @@ def _header(model: str, described: ModelRecord, version: VersionRecord) -> dict[
         "library_name": given.get("library_name") or next(iter(libraries), None),
         "pipeline_tag": given.get("pipeline_tag"),
         "tags": sorted({*described.tags, *version.tags}),
-        "datasets": _texts(given.get("datasets")) or data,
+        "datasets": datasets,
         "metrics": sorted({name for _, name, _ in measured}),
         "base_model": given.get("base_model"),
-        "model-index": _results(model, str(given.get("pipeline_tag", "other")), measured),
+        "model-index": _results(model, str(given.get("pipeline_tag", "other")), measured, datasets),
     }
     return {key: value for key, value in header.items() if value not in (None, "", [])}
 
@@ -96,15 +98,19 @@ def _license(text: str) -> dict[str, str]:
     return {"license": known} if known in _LICENSES else {"license": "other", "license_name": text}
 
 
-def _results(model: str, task: str, measured: Sequence[tuple[str, str, float]]) -> list[Any]:
-    datasets = dict.fromkeys(dataset for dataset, _, _ in measured)
+def _results(model: str, task: str, measured: Sequence[tuple[str, str, float]], declared: Sequence[str]) -> list[Any]:
+    def dataset_of(name: str) -> dict[str, str]:
+        """A hub shows a type that is the id of a dataset as a link to it: only what is *declared* may be one."""
+        linked = name in declared or not _DATASET.fullmatch(name)
+        return {"type": name if linked else _UNKNOWN_DATASET, "name": name}
+
     results = [
         {
             "task": {"type": task},
-            "dataset": {"type": dataset, "name": dataset},
+            "dataset": dataset_of(dataset),
             "metrics": [{"type": name, "value": value} for of, name, value in measured if of == dataset],
         }
-        for dataset in datasets
+        for dataset in dict.fromkeys(dataset for dataset, _, _ in measured)
     ]
     return [{"name": model, "results": results}] if results else []
 
@@ -154,11 +160,36 @@ def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 def _cell(text: str) -> str:
     """*text* on one line of a table, shown as it is."""
-    return re.sub(r"[\\`*_\[\]<>|#~$]", lambda found: f"\\{found[0]}", " ".join(_prose(text).split()))
+    return _escape_inline(" ".join(_harmless(text).split()))
 
 
 def _prose(text: str) -> str:
-    """What its owners wrote, which is Markdown, without what could drive a terminal or turn text around."""
+    """What its owners wrote, as text: no HTML, links, images, headings or tables. Paragraphs and lists stay."""
+    return "\n".join(map(_prose_line, _harmless(text).split("\n")))
+
+
+def _prose_line(line: str) -> str:
+    line = line.expandtabs(4)
+    text = re.sub(r"^[*] +", "- ", line.lstrip(" "))
+    indent = " " * min(len(line) - len(line.lstrip(" ")), 3)  # four would make a block of code
+    if re.fullmatch(r"[-=][-= ]*", text):
+        return f"{indent}\\{text}"  # it would make a heading of the line before, or a rule
+    return indent + _escape_inline(text)
+
+
+def _escape_inline(text: str) -> str:
+    r"""Escape what Markdown or HTML would not show as it is.
+
+    >>> print(_escape_inline("a <b> & [c](https://d) ![e](f)"))
+    a &lt;b&gt; &amp; [c\]\(https://d) !\[e\]\(f)
+    """
+    # without an end in brackets there is no link and no image
+    text = re.sub(r"[\\`*_|#~$]|\]\(?|(?<=!)\[", lambda found: "".join(f"\\{c}" for c in found[0]), text)
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+
+
+def _harmless(text: str) -> str:
+    """*text* without what could drive a terminal or turn text around."""
     return "".join(c if _is_harmless(c) else f"U+{ord(c):04X}" for c in text).strip()
 
 
