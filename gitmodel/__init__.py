@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         Invalid,
         NotFound,
         Refused,
+        RenumberedWarning,
         Unreachable,
         UsageError,
     )
@@ -61,6 +62,7 @@ _HOMES = {
         "Invalid",
         "NotFound",
         "Refused",
+        "RenumberedWarning",
         "Unreachable",
         "UsageError",
     ),
@@ -83,6 +85,7 @@ __all__ = [
     "ModelVersion",
     "NotFound",
     "Refused",
+    "RenumberedWarning",
     "RunFailed",
     "Secret",
     "Unreachable",

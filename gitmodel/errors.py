@@ -76,6 +76,10 @@ class ForeignTag(Refused):
         self.place = place
 
 
+class RenumberedWarning(UserWarning):
+    """A reference was read whose number a pull gave to another version, so that it may mean another than it did."""
+
+
 class Unreachable(GitModelError):
     """The artifact store or the remote cannot be reached, read or written."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -21,15 +22,17 @@ def alias() -> None:
 @command("set", example="git model alias set iris@1.2.3 champion")
 @options.reference("ALIAS")
 @options.reason
+@options.renumbered
 @click.pass_obj
-def set_alias(invocation: Invocation, words: tuple[str, ...], reason: str) -> None:
+def set_alias(invocation: Invocation, words: tuple[str, ...], reason: str, renumbered: bool) -> None:
     """Make an alias name a version.
 
     Write REF and then the ALIAS. It is taken from the version that had it; nothing is archived. The version must
     be named.
     """
     ref, (name,) = options.read_reference(words, after=1, usage="git model alias set MODEL@VERSION ALIAS")
-    done = stages.set_alias(invocation.writer, ref.required("alias set"), name, reason=reason)
+    ref = replace(ref.required("alias set"), renumbered=renumbered)
+    done = stages.set_alias(invocation.writer, ref, name, reason=reason)
     now = "now" if done.changed else "already"
     was = f", and no longer {done.previous}" if done.previous not in (None, done.version) else ""
     _print(invocation, done, f"{done.stage} is {done.model}@{done.version} {now}{was}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -72,6 +73,7 @@ def get(invocation: Invocation, words: tuple[str, ...], target: str | None, file
 @options.jobs
 @click.option("--external", is_flag=True, help="Leave them where they are: single files, by URI or path.")
 @click.option("--provider-digest", is_flag=True, help="With --external: take the SHA-256 that the store keeps of it.")
+@options.renumbered
 @click.pass_obj
 def link(
     invocation: Invocation,
@@ -82,6 +84,7 @@ def link(
     jobs: int,
     external: bool,
     provider_digest: bool,
+    renumbered: bool,
 ) -> None:
     """Store files or folders and link them to a version.
 
@@ -93,8 +96,8 @@ def link(
     paths = options.read_artifacts(data=data, model=model_object, deployment=deployment)
     if not paths:
         raise UsageError("there is nothing to link", hint=f"for example: git model link {ref} --data train=train.csv")
-    model, record = versions.resolve(invocation.writer, ref)
-    chosen = VersionRef.of(model, record.number)
+    found = versions.find_to_change(invocation.writer, replace(ref, renumbered=renumbered))
+    model, chosen = found.model, found.ref
     if provider_digest and not external:
         raise UsageError("--provider-digest is for --external", hint="what is stored is always read and hashed")
     links = _outside(invocation, paths, provider_digest) if external else store(invocation, model, paths, jobs=jobs)
@@ -105,18 +108,19 @@ def link(
 
 @command(example="git model unlink iris@2 validation --yes")
 @options.reference("ARTIFACT")
+@options.renumbered
 @options.yes
 @click.pass_obj
-def unlink(invocation: Invocation, words: tuple[str, ...], yes: bool) -> None:
+def unlink(invocation: Invocation, words: tuple[str, ...], renumbered: bool, yes: bool) -> None:
     """Take an artifact from a version.
 
     Write REF and then the ARTIFACT; the version must be named. The bytes stay in the store. A version that a stage or
     alias names, or that is archived, keeps the artifacts that it has.
     """
     ref, (name,) = options.read_reference(words, after=1, usage="git model unlink MODEL@VERSION ARTIFACT")
-    model, record = versions.resolve(invocation.writer, ref.required("unlink"))
-    chosen = VersionRef.of(model, record.number)
-    artifacts.only_artifact(record, model, name)
+    found = versions.find_to_change(invocation.writer, replace(ref.required("unlink"), renumbered=renumbered))
+    chosen = found.ref
+    artifacts.only_artifact(found.record, found.model, name)
     options.confirm(invocation, f"Take {name} from {chosen}?", yes=yes)
     artifacts.unlink_artifact(invocation.writer, chosen, name)
     print_version(invocation, chosen, f"unlinked {name} from {chosen}")

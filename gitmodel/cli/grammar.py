@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from gitmodel.client import Client
+    from gitmodel.domain.renumbering import Renumbered
     from gitmodel.registry.writer import Writer
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -37,6 +38,7 @@ class Invocation:
         self.output = Output()
         self._began_in = ""
         self._named = False
+        self._warned: set[Renumbered] = set()
 
     @cached_property
     def client(self) -> Client:
@@ -44,6 +46,7 @@ class Invocation:
         from gitmodel.client import Client
 
         found = Client(self.folder, repo=self.repo, max_age=self.max_age, offline=self.offline, timeout=self.timeout)
+        found.repository.on_renumbered = self._warn_of_renumbering
         return found if self.moment is None else self._in_the_past(found, self.moment)
 
     @property
@@ -84,6 +87,12 @@ class Invocation:
             raise NotFound(
                 f"cannot change to {folder!a}: {error.strerror}", hint="name a folder that is there"
             ) from None
+
+    def _warn_of_renumbering(self, note: Renumbered) -> None:
+        """Warn of a reference that is read whose number a pull gave to another version, once."""
+        if note not in self._warned:
+            self._warned.add(note)
+            self.output.warn(note.warning)
 
     def warn_at_end(self) -> None:
         """Warn if a variable names another repository, or if the metadata branch itself is checked out here."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -26,8 +27,11 @@ def metadata() -> None:
 @options.reference("KEY=VALUE...")
 @on_artifact
 @click.option("--remove", multiple=True, metavar="KEY", help="Take this key away; repeat for more.")
+@options.renumbered
 @click.pass_obj
-def set_metadata(invocation: Invocation, words: tuple[str, ...], artifact: str | None, remove: tuple[str, ...]) -> None:
+def set_metadata(
+    invocation: Invocation, words: tuple[str, ...], artifact: str | None, remove: tuple[str, ...], renumbered: bool
+) -> None:
     """Set metadata of a version or of one of its artifacts; of the latest version if none is named.
 
     Write REF and then KEY=VALUE, as many as you like. A VALUE is a number, true, false, a list or a time as TOML
@@ -39,8 +43,7 @@ def set_metadata(invocation: Invocation, words: tuple[str, ...], artifact: str |
         raise UsageError(
             "there is nothing to set", hint=f"for example: git model metadata set {ref.model} accuracy=0.97"
         )
-    model, record = versions.resolve(invocation.writer, ref)
-    chosen = VersionRef.of(model, record.number)
+    chosen = versions.find_to_change(invocation.writer, replace(ref, renumbered=renumbered)).ref
     versions.set_metadata(invocation.writer, chosen, values, on=artifact, remove=remove)
     of = f"{artifact} of {chosen}" if artifact else str(chosen)
     done = [f"set {cells.words(values)} of {of}"] if values else []

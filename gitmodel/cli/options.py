@@ -230,6 +230,9 @@ def listed(function: F) -> F:
 reason = click.option("--reason", default="", metavar="TEXT", help="Why; it is recorded.")
 force = click.option("--force", is_flag=True, help="Pass a failing gate; needs --reason then.")
 leave = click.option("--leave", is_flag=True, help="Move the version although its later stage becomes empty.")
+renumbered = click.option(
+    "--renumbered", is_flag=True, help="A pull gave the number to another version: that one is meant."
+)
 yes = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 
 

@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 @options.reason
 @options.force
 @options.leave
+@options.renumbered
 @click.option("--remote", default="", metavar="NAME", help="The remote to propose to, if it is not the only one.")
 @click.option("--push", is_flag=True, help="Push the branch of the proposal.")
 @click.option("--open", is_flag=True, help="Push it, and have the host open the pull request.")
@@ -42,6 +43,7 @@ def propose(
     reason: str,
     force: bool,
     leave: bool,
+    renumbered: bool,
     remote: str,
     push: bool,
     open: bool,
@@ -57,6 +59,7 @@ def propose(
     made = invocation.client.propose(
         *_promotions(words),
         demote=demote, rollback=rollback, rename=rename, reason=reason, force=force, leave=leave,
+        renumbered=renumbered,
         remote=remote, push=push, open=open,
     )  # fmt: skip
     branch = invocation.client.repository.branch

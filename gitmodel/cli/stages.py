@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -22,8 +23,11 @@ from gitmodel.registry.stages import Applied, InForce
 @options.reason
 @options.force
 @options.leave
+@options.renumbered
 @click.pass_obj
-def promote(invocation: Invocation, words: tuple[str, ...], reason: str, force: bool, leave: bool) -> None:
+def promote(
+    invocation: Invocation, words: tuple[str, ...], reason: str, force: bool, leave: bool, renumbered: bool
+) -> None:
     """Put a version into a stage.
 
     Write REF and then the STAGE: staging, production or another of the registry's, archived, or none to leave them.
@@ -31,8 +35,9 @@ def promote(invocation: Invocation, words: tuple[str, ...], reason: str, force: 
     such as from production to staging, needs --leave: its later stage becomes empty.
     """
     ref, (stage,) = options.read_reference(words, after=1, usage="git model promote MODEL@VERSION STAGE")
-    chosen = invocation.client.get_version(str(ref.required("promote")))
-    print_promotion(invocation, chosen.set_stage(stage, reason=reason, force=force, leave=leave))
+    ref = replace(ref.required("promote"), renumbered=renumbered)
+    done = stages.promote(invocation.writer, ref, stage, reason=reason, force=force, leave=leave)
+    print_promotion(invocation, done)
 
 
 @command(example="git model demote iris production --reason 'drifted'")

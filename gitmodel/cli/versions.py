@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -16,7 +17,7 @@ from gitmodel.domain.references import VersionRef
 from gitmodel.domain.stages import Promotion, StageState
 from gitmodel.domain.views import VersionView, artifact_fields
 from gitmodel.errors import Invalid, NotFound, UsageError
-from gitmodel.registry import models, versions
+from gitmodel.registry import models, stages, versions
 from gitmodel.registry.versions import Found
 
 COLUMNS = (
@@ -176,6 +177,7 @@ def show(invocation: Invocation, words: tuple[str, ...]) -> None:
 @options.reason
 @options.force
 @options.leave
+@options.renumbered
 @click.option("--name", metavar="NAME", help="Name a version that has no name.")
 @click.option("--description", metavar="TEXT", help="What it is, instead of what was said.")
 @options.tag_changes
@@ -187,6 +189,7 @@ def update(
     reason: str,
     force: bool,
     leave: bool,
+    renumbered: bool,
     name: str | None,
     description: str | None,
     add_tags: tuple[str, ...],
@@ -202,36 +205,42 @@ def update(
             "there is nothing to change", hint=f"for example: git model version update {ref} --stage staging"
         )
     client = invocation.client
-    chosen = client.get_version(str(ref))
+    chosen = versions.find_to_change(client.writer, replace(ref, renumbered=renumbered))
     said = [] if ref.selector else [f"the latest version is {chosen.reference}"]
     whole = client.transaction(f"Update {chosen.reference}") if stage and described else nullcontext(client)
     with whole as change:
-        if change is not client:
-            chosen = change.get_version(chosen.reference)
         if described:
-            chosen.update(name=name, description=description, tags=tags, add_tags=add_tags, remove_tags=remove_tags)
+            versions.update_version(
+                change.writer, chosen.ref,
+                name=name, description=description, tags=tags, add_tags=add_tags, remove_tags=remove_tags,
+            )  # fmt: skip
             said.append(f"updated {chosen.reference}")
         if stage is not None:
-            said.append(told(chosen.set_stage(stage, reason=reason, force=force, leave=leave)))
-    print_version(invocation, VersionRef.parse(chosen.reference), "\n".join(said))
+            done = stages.promote(change.writer, chosen.ref, stage, reason=reason, force=force, leave=leave)
+            said.append(told(done))
+    print_version(invocation, chosen.ref, "\n".join(said))
 
 
 @command(example="git model version delete iris 2 --yes --reason 'trained on the wrong data'")
 @options.reference()
 @options.reason
 @click.option("--force", is_flag=True, help="Delete it although a stage or alias names it.")
+@options.renumbered
 @options.yes
 @click.pass_obj
-def delete(invocation: Invocation, words: tuple[str, ...], reason: str, force: bool, yes: bool) -> None:
+def delete(
+    invocation: Invocation, words: tuple[str, ...], reason: str, force: bool, renumbered: bool, yes: bool
+) -> None:
     """Delete a version; its number is never used again.
 
     What it was stays in the history of the metadata branch, and its artifacts in the store.
     """
     ref, _ = options.read_reference(words, usage="git model version delete MODEL@VERSION")
-    chosen = invocation.client.get_version(str(ref.required("version delete")))
+    ref = replace(ref.required("version delete"), renumbered=renumbered)
+    chosen = versions.find_to_change(invocation.writer, ref)
     options.confirm(invocation, f"Delete {chosen.reference}?", yes=yes)
-    chosen.delete(reason=reason, force=force)
-    fields = {"model": chosen.model.name, "version": chosen.number, "deleted": True}
+    versions.delete_version(invocation.writer, chosen.ref, reason=reason, force=force)
+    fields = {"model": chosen.model, "version": chosen.record.number, "deleted": True}
     invocation.output.outcome(f"deleted {chosen.reference}", shapes.DELETED, fields, name=chosen.reference)
 
 

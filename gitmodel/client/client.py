@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from copy import copy
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property, partial
 from pathlib import Path
@@ -20,9 +22,10 @@ from gitmodel.client.model import Model, Models
 from gitmodel.client.version import ModelVersion
 from gitmodel.domain.records import Code
 from gitmodel.domain.references import VersionRef
+from gitmodel.domain.renumbering import Renumbered
 from gitmodel.domain.snapshot import Change
-from gitmodel.errors import GitModelError, NotFound, UsageError
-from gitmodel.registry import admission, models, stages, versions
+from gitmodel.errors import GitModelError, NotFound, RenumberedWarning, UsageError
+from gitmodel.registry import admission, models, stages
 from gitmodel.registry.stages import Applied
 from gitmodel.registry.writer import Batch, Direct, Writer, entered_batch
 from gitmodel.storage.git import check_git
@@ -97,6 +100,7 @@ class Client:
         self._repository = self._open(named)
         self._repository.doubt = partial(admission.doubt, self._repository)
         self._store = store or ""
+        self._repository.on_renumbered = _warn_of_renumbering
         self._writer: Writer = Direct(self._repository)
         self._keyed: Counter[str] = Counter()
         self._kept: KeptCode | None = None
@@ -214,15 +218,17 @@ class Client:
 
     # Versions
 
-    def get_version(self, reference: str) -> ModelVersion:
+    def get_version(self, reference: str, *, renumbered: bool = False) -> ModelVersion:
         """The version that a reference such as `"iris@production"` names. Raises NotFound, which says what there is.
 
         By stage or alias it is the one in force, and its artifacts are those that were promoted. From a registry by URL
         it is then as its stage tag froze it, and `frozen` names the tag.
+
+        A number that a pull gave to another version is warned of (`RenumberedWarning`), and changes of the version are
+        Refused. *renumbered* says that the version is meant that has the number now; its first change settles that.
         """
         self._repository.renew()
-        found = versions.find(self._writer, VersionRef.parse(reference))
-        return ModelVersion(self, found.model, found.record.number, frozen=found if found.frozen else None)
+        return ModelVersion._find(self, replace(VersionRef.parse(reference), renumbered=renumbered))
 
     def job_key(self, content: Callable[[], str]) -> str:
         """The idempotency key of a version with this *content* that is given none: in CI, by URL, the job's; else "".
@@ -502,6 +508,7 @@ class Client:
         reason: str = "",
         force: bool = False,
         leave: bool = False,
+        renumbered: bool = False,
         remote: str = "",
         push: bool = False,
         open: bool = False,
@@ -511,8 +518,9 @@ class Client:
         *promotions* are pairs of a version and a stage, *demote* and *rollback* of a model and a stage, *rename* of a
         model and its new name. *push* pushes the branch, as is always done for a registry by URL; *open* also has the
         host open the pull request. *leave* lets a version move to an earlier stage, although its later stage becomes
-        empty. Raises Refused for a version that the remote does not hold, GateRefused unless *force* passes the rules
-        with a *reason*, Conflict, NotFound, Unreachable.
+        empty. *renumbered* says that numbers which a pull gave to other versions are meant as they are now. Raises
+        Refused for a version that the remote does not hold, GateRefused unless *force* passes the rules with a
+        *reason*, Conflict, NotFound, Unreachable.
 
         >>> client.propose(("iris@4", "production"), rollback=[("rose", "staging")], push=True)    # doctest: +SKIP
         """
@@ -522,7 +530,7 @@ class Client:
         named = ((VersionRef.parse(ref) if isinstance(ref, str) else ref, str(stage)) for ref, stage in promotions)
         wanted = proposals.Wanted(
             tuple((ref.required("propose"), stage) for ref, stage in named),
-            tuple(demote), tuple(rollback), tuple(rename), reason, force, leave,
+            tuple(demote), tuple(rollback), tuple(rename), reason, force, leave, renumbered,
         )  # fmt: skip
         made = proposals.propose(self._repository, wanted, remote=remote)
         return proposals.publish(self._repository, made, open=open) if push or open or self._repository.url else made
@@ -788,3 +796,7 @@ class Client:
         except GitModelError:
             check_git(self._environ)
             raise
+
+
+def _warn_of_renumbering(note: Renumbered) -> None:
+    warnings.warn(note.warning, RenumberedWarning, stacklevel=2)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from enum import Enum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -114,14 +116,15 @@ class Model:
             "tags": tags,
             "owners": owners,
         }
-        self._name = check_name(name, "model")
+        self._asked, self._since = check_name(name, "model"), 0
         self._given = read_description(given)
         self._opened: Client | None = None
 
     @classmethod
     def _of(cls, client: Client, name: str) -> Model:
         model = cls.__new__(cls)
-        model._name, model._given, model._opened = name, {}, client
+        model._asked, model._given, model._opened = name, {}, client
+        model._since = client.repository.renumberings().count
         return model
 
     @property
@@ -159,9 +162,10 @@ class Model:
         >>> next(model.each_version(filter="metadata.auc > 0.9"))                              # doctest: +SKIP
         ModelVersion('iris@57')
         """
-        for view in versions.each_version(self._writer(), self._name, filter=filter):
+        found = versions.each_version(self._writer(), self._name, filter=filter)
+        for view in found:
             if isinstance(view, VersionView):
-                yield ModelVersion(self._registered(), view.model, view.record.number)
+                yield ModelVersion(self._registered(), _ref(view, found.since))
 
     def list_versions(self, *, filter: str = "", limit: int | None = None, offset: int = 0) -> Versions:
         """Return all versions that match *filter*, oldest first: the newest *limit* after *offset* newer ones.
@@ -169,18 +173,23 @@ class Model:
         Raises NotFound; UsageError for a filter with a mistake and a *limit* or *offset* below 0.
         """
         writer = self._writer()
-        found, _ = versions.list_versions(writer, self._name, filter=filter, limit=limit, offset=offset)
+        list = partial(versions.list_versions, writer, self._name, filter=filter, limit=limit, offset=offset)
+        (found, _), since = self._registered().repository.at_one_numbering(list)
         total = None if filter else len(found)
         if not filter and (limit is not None or offset):
             total = versions.count_versions(writer, self._name)
         client = self._registered()
-        return Versions((ModelVersion(client, view.model, view.record.number) for view in reversed(found)), total=total)
+        return Versions((ModelVersion(client, _ref(view, since)) for view in reversed(found)), total=total)
 
-    def get_version(self, version: str | int | ModelStages | None = None) -> ModelVersion:
-        """A version by number, name, stage, alias or "latest" (also if left out). Raises NotFound, Invalid."""
+    def get_version(self, version: str | int | ModelStages | None = None, *, renumbered: bool = False) -> ModelVersion:
+        """A version by number, name, stage, alias or "latest" (also if left out). Raises NotFound, Invalid.
+
+        A number that a pull gave to another version is warned of, and changes are Refused; *renumbered* says that the
+        version is meant that has the number now.
+        """
         selector = version.value if isinstance(version, ModelStages) else version
-        model, record = versions.resolve(self._writer(), VersionRef.of(self._name, selector))
-        return ModelVersion(self._registered(), model, record.number)
+        ref = replace(VersionRef.of(self._name, selector), renumbered=renumbered)
+        return ModelVersion._find(self._registered(), ref)
 
     def create_version(
         self,
@@ -208,7 +217,9 @@ class Model:
             check_version_name(name)
         known = versions.find_keyed(client.writer, self._name, idempotency_key) if idempotency_key else None
         if known is not None:
-            return ModelVersion(client, self._name, known)
+            return ModelVersion(
+                client, VersionRef(self._name, str(known), since=client.repository.renumberings().count)
+            )
         kinds = (("data", data), ("model", model_objects), ("deployment", deployments))
         given = [(key, Path(path), kind) for kind, paths in kinds for key, path in (paths or {}).items()]
         words, values = read_words(tags), scalars(metadata or {})
@@ -230,7 +241,7 @@ class Model:
         code = client.record_code()
         content = (self._name, name, description, words, values, links, code)
         key = idempotency_key if idempotency_key is not None else client.job_key(lambda: content_key(*content))
-        number = versions.create_version(
+        made = versions.make_version(
             client.writer,
             self._name,
             name=name,
@@ -241,7 +252,7 @@ class Model:
             code=code,
             key=key,
         )
-        return ModelVersion(client, self._name, number)
+        return ModelVersion(client, made)
 
     def update(self, *, add_tags: Iterable[str] = (), remove_tags: Iterable[str] = (), **description: Any) -> Model:
         """Change descriptive fields and tags."""
@@ -276,7 +287,8 @@ class Model:
         done = stages.rollback(
             client.writer, client.repository, self._name, str(stage), reason=reason, force=force, leave=leave
         )
-        return ModelVersion(client, done.model, done.version or 0)
+        since = client.repository.renumberings().count
+        return ModelVersion(client, VersionRef(done.model, str(done.version), since=since))
 
     def remove_alias(self, alias: str, *, reason: str = "") -> None:
         """Take *alias* away from the version that has it."""
@@ -290,7 +302,7 @@ class Model:
         return isinstance(other, Model) and self._name == other._name and self._client is other._client
 
     def __hash__(self) -> int:
-        return hash(self._name)
+        return hash(self._asked)
 
     def __repr__(self) -> str:
         return f"Model({self._name!r})"
@@ -300,6 +312,13 @@ class Model:
         rows = [("name", self._name), *((field, getattr(self, field)) for field in DESCRIPTIVE)]
         rows += [("versions", view.count), ("latest", view.latest)] if view else []
         return html_table(("field", "value"), [row for row in rows if row[1] not in ("", [], None)])
+
+    @property
+    def _name(self) -> str:
+        """What the model is called now: a pull can keep the remote's name instead of one that was given here."""
+        if self._client is None:
+            return self._asked
+        return self._client.repository.renumberings().follow((self._asked, 0), since=self._since)[0]
 
     @property
     def _client(self) -> Client | None:
@@ -318,6 +337,11 @@ class Model:
 
     def _view(self) -> ModelView:
         return models.get_model(self._writer(), self._name)
+
+
+def _ref(view: VersionView, since: int) -> VersionRef:
+    """A reference that follows the version of *view*, which was read after the pull *since*."""
+    return VersionRef(view.model, str(view.record.number), since=since)
 
 
 class Models(tuple[Model, ...]):

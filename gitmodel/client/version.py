@@ -12,6 +12,7 @@ from gitmodel.client.artifact import Artifact
 from gitmodel.client.html import html_table
 from gitmodel.domain.records import Code, VersionRecord
 from gitmodel.domain.references import VersionRef
+from gitmodel.domain.renumbering import Numbered
 from gitmodel.domain.stages import Promotion, StageState
 from gitmodel.domain.views import VersionView
 from gitmodel.errors import NotFound
@@ -28,18 +29,31 @@ if TYPE_CHECKING:
 
 
 class ModelVersion:
-    """A version of a model: a handle that reads again when the branch has moved."""
+    """A version of a model: a handle that reads again when the branch has moved.
 
-    def __init__(self, client: Client, model: str, number: int, *, frozen: Found | None = None) -> None:
+    It goes on to name the same version when a pull gives that another number.
+    """
+
+    def __init__(
+        self, client: Client, ref: VersionRef, *, unsure: VersionRef | None = None, frozen: Found | None = None
+    ) -> None:
         self._opened = client
-        self._model = model
-        self._number = number
+        # what it names, and the reference that it was found by if a pull had given its number to another version
+        self._asked = ref
+        self._unsure = unsure
         self._frozen = frozen
+
+    @classmethod
+    def _find(cls, client: Client, ref: VersionRef) -> ModelVersion:
+        """The version that *ref*, which a person wrote, names now. Raises NotFound, Invalid, UsageError."""
+        find = versions.find_to_change if ref.renumbered else versions.find
+        found = find(client.writer, ref)
+        return cls(client, found.ref, unsure=ref if found.note else None, frozen=found if found.frozen else None)
 
     @property
     def number(self) -> int:
-        """The version's number, from 1."""
-        return self._number
+        """The version's number, from 1; another one after a pull that had to renumber it."""
+        return self._now[1]
 
     @property
     def model(self) -> Model:
@@ -51,7 +65,8 @@ class ModelVersion:
     @property
     def reference(self) -> str:
         """How the command line names it, such as `iris@3`."""
-        return f"{self._model}@{self._number}"
+        model, number = self._now
+        return f"{model}@{number}"
 
     @property
     def frozen(self) -> str:
@@ -213,6 +228,7 @@ class ModelVersion:
         """
         from gitmodel.registry import artifacts
 
+        writer = self._writer
         link = artifacts.store_artifact(
             self._client.access.of_model(self._model),
             name,
@@ -222,7 +238,7 @@ class ModelVersion:
             metadata=scalars(metadata or {}),
             progress=progress,
         )
-        artifacts.link_artifacts(self._writer, self._ref(), [link])
+        artifacts.link_artifacts(writer, self._ref(), [link])
         return Artifact(self, name)
 
     def link_external(
@@ -248,6 +264,7 @@ class ModelVersion:
         """
         from gitmodel.registry import artifacts
 
+        writer = self._writer
         link = artifacts.describe_external(
             name,
             os.fspath(uri),
@@ -259,7 +276,7 @@ class ModelVersion:
             progress=progress,
         )
         self._client.access.trust_place(link.uri or "")
-        artifacts.link_artifacts(self._client.writer, self._ref(), [link])
+        artifacts.link_artifacts(writer, self._ref(), [link])
         return Artifact(self, name)
 
     def unlink(self, name: str) -> None:
@@ -323,7 +340,7 @@ class ModelVersion:
         return isinstance(other, ModelVersion) and self.reference == other.reference and self._client is other._client
 
     def __hash__(self) -> int:
-        return hash(self.reference)
+        return hash((self._asked.model, self._asked.selector))
 
     def __repr__(self) -> str:
         return f"ModelVersion({self.reference!r})"
@@ -339,11 +356,30 @@ class ModelVersion:
         return self._opened._lasting
 
     def _ref(self) -> VersionRef:
-        return VersionRef.of(self._model, self._number)
+        return self._asked
+
+    @property
+    def _now(self) -> Numbered:
+        """The model and the number that the version has now."""
+        asked = (self._asked.model, self._asked.number or 0)
+        return self._client.repository.renumberings().follow(asked, since=self._asked.since or 0)
+
+    @property
+    def _model(self) -> str:
+        return self._now[0]
+
+    @property
+    def _number(self) -> int:
+        return self._now[1]
 
     @property
     def _writer(self) -> Writer:
-        """Where changes go; what is read after one is as new as it."""
+        """Where changes go; what is read after one is as new as it.
+
+        Raises Refused for a version found by a number that a pull had given to it, unless *renumbered* was said.
+        """
+        if self._unsure is not None:
+            versions.find_to_change(self._client.writer, self._unsure)
         self._frozen = None
         return self._client.writer
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from gitmodel.domain import paths
 from gitmodel.domain.names import ARCHIVED, NONE
+from gitmodel.domain.renumbering import Numbered
+from gitmodel.domain.snapshot import Snapshot
 
 PLACES = ("stage", "alias", "archived")
 _MARK = "\x01"
@@ -62,6 +64,20 @@ class Replayed:
         """Whether anything enters or leaves a stage, an alias or the archive by it."""
         found = (paths.parse_path(path) for path in self.files)
         return any(what is not None and what.kind in PLACES for what in found)
+
+
+def renumbered(carried: Carried, ours: Snapshot, after: Snapshot) -> dict[Numbered, Numbered]:
+    """What each reference to a version of *ours* that means another one *after* the replay, or none, must be now.
+
+    The number 0 stands for a model itself.
+    """
+    moves: dict[Numbered, Numbered] = {}
+    for model, there in carried.models.items():
+        if after.current_name(model) != (now := after.current_name(there)):
+            moves.update({(model, number): (now, number) for number in (0, *ours.numbers(model))})
+    for (model, old), new in carried.numbers.items():
+        moves[model, old] = after.current_name(carried.model(model)), new
+    return {old: new for old, new in moves.items() if (after.current_name(old[0]), old[1]) != new}
 
 
 def reworded(message: str, carried: Carried, done: Replayed | None = None) -> str:

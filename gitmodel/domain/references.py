@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from gitmodel.domain.names import LATEST, check_name, check_version_name, suggest
 from gitmodel.errors import UsageError
@@ -15,6 +15,10 @@ _MAX_DIGITS = 18
 class VersionRef:
     """Which version of which model is meant; *selector* is a number, name, stage, alias, "latest" or "" (left out).
 
+    *renumbered* says that the version is meant that has the number now, although a pull gave that number to another.
+    *since* is None for a reference that a person wrote. Else it is that of a handle: the number is the one that the
+    version had after the pull *since* (see `domain.renumbering`), and it is followed.
+
     >>> VersionRef.parse("iris@production")
     VersionRef(model='iris', selector='production')
     >>> str(VersionRef.parse("iris"))
@@ -23,6 +27,8 @@ class VersionRef:
 
     model: str
     selector: str = ""
+    renumbered: bool = field(default=False, repr=False)
+    since: int | None = field(default=None, repr=False)
 
     @classmethod
     def parse(cls, text: str) -> VersionRef:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -21,8 +21,9 @@ from gitmodel.domain.records import (
 )
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.refs import StageRef
+from gitmodel.domain.renumbering import Numbered, Renumbered, Renumberings
 from gitmodel.domain.stage_rules import decode_registry, without_rules
-from gitmodel.errors import GitModelError, Invalid, NotFound, UsageError
+from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, UsageError
 
 # As paths write them; anything else in a tree is no number.
 _NUMBER = re.compile(r"[1-9][0-9]{0,17}")
@@ -116,7 +117,8 @@ class Change(Generic[T]):
     shall be moved to it, and *drop*: stages whose tag goes, whatever is recorded. Of the stages that are
     `proposal_only`, a direct change may change those that are *admitted*. *may_empty* are the later stages that may
     become empty because their version moves to an earlier one. *numbers* are the (model, number) pairs that come into
-    use.
+    use. *settled* are the references whose notes of a renumbering are dropped, since they were used with that in mind;
+    *renumbered* are versions that were told under another number, with the one that they have now.
     *txn* is the transaction id that the commit gets instead of one of its own, for who looks for it there.
     """
 
@@ -130,6 +132,8 @@ class Change(Generic[T]):
     admitted: frozenset[StageRef] = frozenset()
     may_empty: frozenset[StageRef] = frozenset()
     numbers: tuple[tuple[str, int], ...] = ()
+    settled: frozenset[Numbered] = frozenset()
+    renumbered: Mapping[Numbered, Numbered] = field(default_factory=dict)
     txn: str = ""
 
 
@@ -171,6 +175,8 @@ class Snapshot:
     *frozen* is the stage tag that the commit was found by, where that is all there is: the branch may have gone on.
     `doubt` says why a rule keeps what is recorded of a stage from being in force, or "".
     *proposed* says that what is planned on it becomes a proposal, which may change stages that are `proposal_only`.
+    `read_renumberings` reads what pulls renumbered in this clone; *settled* are the notes on it that count no more, and
+    `warn` is called with one on a reference that is read.
     """
 
     commit: str
@@ -184,6 +190,9 @@ class Snapshot:
     doubt: Callable[[StageRef], str] = lambda ref: ""
     missing_tags: Callable[[], str] = lambda: ""
     proposed: bool = False
+    read_renumberings: Callable[[], Renumberings] = Renumberings
+    settled: frozenset[Numbered] = frozenset()
+    warn: Callable[[Renumbered], None] = lambda note: None
 
     def registry(self) -> RegistryRecord:
         """The registry's own record; the default one where there is no registry yet."""
@@ -202,6 +211,11 @@ class Snapshot:
     def _registry(self) -> RegistryRecord:
         return read_registry(self.files)
 
+    @cached_property
+    def renumberings(self) -> Renumberings:
+        """What pulls renumbered in this clone."""
+        return self.read_renumberings()
+
     def model_names(self) -> tuple[str, ...]:
         """The names of all folders of models, tombstones too."""
         return self.files.names(paths.MODELS)
@@ -217,6 +231,11 @@ class Snapshot:
             because = f": {record.reason}" if record.reason else ""
             raise NotFound(f"model {name} was deleted{because}", hint="its name is never used again")
         raise NotFound(f"there is no model {name}", hint=self._missing_model_hint(name))
+
+    def has_model(self, name: str) -> bool:
+        """Whether there is a model of this very name, neither deleted nor renamed."""
+        record = self.load(paths.model_file(name), records.MODEL)
+        return record is not None and record.exists
 
     def current_name(self, name: str) -> str:
         """*name*, or the name that the model has now, if it was renamed."""
@@ -327,9 +346,66 @@ class Snapshot:
     def resolve(self, ref: VersionRef) -> tuple[str, int]:
         """The model's present name and the number that *ref* names: what is in force for a stage or alias.
 
-        A stage comes first, then an alias, then a version's name. Raises NotFound saying what exists, Invalid for
-        a forged tag or for links that are not those that were promoted.
+        A stage comes first, then an alias, then a version's name. A number that a pull gave to another version is told
+        to *warn*. Raises NotFound saying what exists, Invalid for a forged tag or for links that are not those that
+        were promoted.
         """
+        self.warn_of(ref)
+        return self._resolve(ref, self.note_on(ref))
+
+    def warn_of(self, ref: VersionRef) -> None:
+        """Tell *warn* of *ref*, which is read, if a pull gave its number to another version."""
+        note = self.note_on(ref)
+        if note is not None and ref.since is None and not ref.renumbered:
+            self.warn(note)
+
+    def resolve_to_change(self, ref: VersionRef) -> tuple[str, int, frozenset[Numbered]]:
+        """What `resolve` gives, for a version that is to be changed, and what a change of it settles.
+
+        Raises as `resolve` does; Refused for a number that a pull gave to another version, unless *ref* says that this
+        is meant; UsageError if it says so and no pull did, or if that was settled before.
+        """
+        note = self._any_note_on(ref)
+        model, number = self._resolve(ref, note)
+        if note is not None and ref.renumbered:
+            return model, number, frozenset({note.old})
+        if note is not None and ref.since is None and note.old not in self.settled:
+            raise Refused(
+                f"{ref} was renumbered: what was {ref} here is {_name(note.new)} since a pull, and {model}@{number} is "
+                "another version",
+                hint=f"write {_name(note.new)}, or add --renumbered (in Python renumbered=True) for what is {ref} now",
+            )
+        if note is None and ref.renumbered and ref.since is None:
+            raise UsageError(
+                f"{ref} was not renumbered by a pull, or that was settled before",
+                hint="leave out --renumbered (in Python renumbered=True)",
+            )
+        return model, number, frozenset()
+
+    def note_on(self, ref: VersionRef) -> Renumbered | None:
+        """The note on the number of *ref*, under whatever name its model had, or None; one that is settled is none."""
+        note = self._any_note_on(ref)
+        return None if note is None or note.old in self.settled else note
+
+    def _any_note_on(self, ref: VersionRef) -> Renumbered | None:
+        for note in self.renumberings.noted(ref.number) if ref.number is not None else ():
+            names = {ref.model, self.current_name(ref.model)}
+            if not {note.old[0], self.current_name(note.old[0])}.isdisjoint(names):
+                return replace(note, new=(self.current_name(note.new[0]), note.new[1]))
+        return None
+
+    def _resolve(self, ref: VersionRef, note: Renumbered | None) -> tuple[str, int]:
+        if ref.since is not None and ref.number is not None:
+            model, number = self.renumberings.follow((ref.model, ref.number), since=ref.since)
+            ref = VersionRef(model, str(number))
+        try:
+            return self._find(ref)
+        except NotFound as error:
+            if note is not None and ref.since is None:
+                error.hint = f"what was {ref} here is {_name(note.new)} since a pull"
+            raise
+
+    def _find(self, ref: VersionRef) -> tuple[str, int]:
         name = self.current_name(ref.model)
         self.model(name)
         if ref.is_latest:
@@ -436,6 +512,9 @@ class Snapshot:
     def _missing_model_hint(self, name: str) -> str:
         if name in self.model_names():
             return f"models/{name} is there without a model.toml; run `git model check`"
+        now = self.renumberings.follow((name, 0), since=0)[0]
+        if now != name:
+            return f"since a pull it is called {self.current_name(now)}"
         found = [other for other in self.model_names() if fold(other) == fold(name)] or near(name, self.model_names())
         if found:
             return f"did you mean {found[0]}? `git model list` shows what there is"
@@ -472,6 +551,10 @@ def check_number(model: str, number: int, last: int) -> None:
         hint="if that number was a mistake, remove its file from the metadata branch with git; "
         "else go on with a new model",
     )
+
+
+def _name(version: Numbered) -> str:
+    return f"{version[0]}@{version[1]}"
 
 
 def near(word: str, among: Iterable[str]) -> list[str]:

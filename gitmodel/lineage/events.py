@@ -95,6 +95,7 @@ def _number(snapshot: Snapshot, ref: VersionRef) -> tuple[str, int]:
     name = snapshot.current_name(ref.model)
     if ref.number is not None:
         snapshot.version(name, ref.number)
+        snapshot.warn_of(ref)
         return name, ref.number
     return snapshot.resolve(ref)
 

@@ -175,16 +175,24 @@ def within(context: StepContext) -> Iterator[StepContext]:
         _current.reset(token)
 
 
-def log_model_metadata(metadata: Mapping[str, Any] | None = None, *, version: str = "", **values: Any) -> None:
+def log_model_metadata(
+    metadata: Mapping[str, Any] | None = None, *, version: str = "", renumbered: bool = False, **values: Any
+) -> None:
     """Set metadata of a version: in a step of the one it works on, when the run succeeds; anywhere of *version*.
 
-    *version* is a reference such as `"demo@3"`; outside of a step it is needed, and the change is made at once.
+    *version* is a reference such as `"demo@3"`; outside of a step it is needed, and the change is made at once. Of a
+    number that a pull gave to another version, *renumbered* says that the version is meant that has it now.
     """
-    _log({**(metadata or {}), **values}, None, version)
+    _log({**(metadata or {}), **values}, None, version, renumbered)
 
 
 def log_artifact_metadata(
-    metadata: Mapping[str, Any] | None = None, *, artifact: str | None = None, version: str = "", **values: Any
+    metadata: Mapping[str, Any] | None = None,
+    *,
+    artifact: str | None = None,
+    version: str = "",
+    renumbered: bool = False,
+    **values: Any,
 ) -> None:
     """Set metadata of an artifact of a version: *artifact*, or the only output of the running step.
 
@@ -198,7 +206,7 @@ def log_artifact_metadata(
                 hint=f"name one with artifact=: {', '.join(context.outputs) or 'the step itself has none'}",
             )
         artifact = context.outputs[0]
-    _log({**(metadata or {}), **values}, artifact, version)
+    _log({**(metadata or {}), **values}, artifact, version, renumbered)
 
 
 def read_values(values: Mapping[str, Any]) -> dict[str, Any]:
@@ -212,7 +220,7 @@ def read_values(values: Mapping[str, Any]) -> dict[str, Any]:
     return read
 
 
-def _log(values: Mapping[str, Any], artifact: str | None, version: str) -> None:
+def _log(values: Mapping[str, Any], artifact: str | None, version: str, renumbered: bool) -> None:
     context = current_step()
     if context is not None and not version:
         context.model_version.log_metadata(values, artifact=artifact)
@@ -222,12 +230,13 @@ def _log(values: Mapping[str, Any], artifact: str | None, version: str) -> None:
     read = read_values(values)
     ref = str(VersionRef.parse(version))
     if context is not None:
-        context.plans.append({"verb": "metadata", "ref": ref, "on": artifact, "values": context.keep(read)})
+        kept = context.keep(read)
+        context.plans.append({"verb": "metadata", "ref": ref, "renumbered": renumbered, "on": artifact, "values": kept})
         return
     from gitmodel.client import Client
 
     with Client() as client:
-        client.get_version(ref).log_metadata(read, artifact=artifact)
+        client.get_version(ref, renumbered=renumbered).log_metadata(read, artifact=artifact)
 
 
 def _plain(value: Any) -> Any:

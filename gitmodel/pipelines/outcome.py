@@ -18,6 +18,7 @@ from gitmodel.domain.description import read_description
 from gitmodel.domain.records import ArtifactLink, RunRecord, RunRules, VersionRecord
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.refs import StageRef
+from gitmodel.domain.renumbering import Numbered
 from gitmodel.domain.runs import plan_run
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.domain.stage_changes import refuse_emptied
@@ -51,13 +52,17 @@ def commit_run(
     Returns the record as it was written, None if the registry's rules do not want it. *results* are in the order in
     which their plans count. A new version whose number came with a pull meanwhile gets another.
     """
+    renumbered: dict[Numbered, Numbered] = {}
     while True:
         try:
-            return _commit(client, record, targets, results)
+            return _commit(client, record, targets, results, renumbered)
         except _Taken as taken:
             old = taken.target
             number = client.repository.reserve(old.model, lambda snapshot, old=old: snapshot.next_number(old.model))  # type: ignore[misc]
             new = replace(old, number=number)
+            # the steps of the run were told the old number
+            was, now = (old.model, old.number), (new.model, new.number)
+            renumbered = {told: now if found == was else found for told, found in renumbered.items()} | {was: now}
             log.warning("%s came from elsewhere while the run was under way; its version is %s", old.reference, number)
             targets = {
                 step: replace(target, number=number) if target.reference == old.reference else target
@@ -73,6 +78,7 @@ def _commit(
     record: RunRecord,
     targets: Mapping[str, Target],
     results: Mapping[str, Result],
+    renumbered: Mapping[Numbered, Numbered],
     left_out: Mapping[str, str] = _NOTHING,
 ) -> RunRecord | None:
     """One try; *left_out* says why a stage or alias, by name, or every stage ("") cannot be changed here."""
@@ -106,8 +112,8 @@ def _commit(
         if succeeded and not target.new:
             batch.transact(lambda snapshot, target=target: _plan_mention(snapshot, target, record.id))  # type: ignore[misc]
     for plan in plans:
-        batch.transact(lambda snapshot, plan=plan: _plan(snapshot, plan, refused))  # type: ignore[misc]
-    batch.transact(lambda snapshot: plan_run(snapshot, record))
+        batch.transact(lambda snapshot, plan=plan: _plan(snapshot, plan, chosen, refused))  # type: ignore[misc]
+    batch.transact(lambda snapshot: replace(plan_run(snapshot, record), renumbered=renumbered))
     try:
         batch.commit()
     except (Unsigned, ForeignTag) as error:
@@ -115,7 +121,7 @@ def _commit(
         more = {**left_out, place: error.message}
         if not any(_is_left_out(plan, more) for plan in plans):
             raise
-        return _commit(client, record, targets, results, more)
+        return _commit(client, record, targets, results, renumbered, more)
     for target in kept:
         for field, what in without_credentials(target.config.described())[1]:
             log.warning("%s of model %s looks like %s, and is left out", field, target.model, what)
@@ -174,17 +180,42 @@ def _plan_version(snapshot: Snapshot, target: Target, draft: VersionRecord) -> C
 
 def _plan_mention(snapshot: Snapshot, target: Target, run: str) -> Change[int]:
     """A run that works on an existing version is named in it; its outputs stay the run's, since links may be in use."""
-    what = f"Name the run in {target.reference}"
-    return version_plans.plan_change(
-        snapshot, target.model, target.number, lambda old: replace(old, runs=(*old.runs, run)), what=what
+    model, number = snapshot.resolve(target.ref)
+    change = version_plans.plan_change(
+        snapshot,
+        model,
+        number,
+        lambda old: replace(old, runs=(*old.runs, run)),
+        what=f"Name the run in {model}@{number}",
     )
+    return replace(change, settled=target.settled)
 
 
-def _plan(snapshot: Snapshot, plan: Mapping[str, Any], refused: dict[str, None]) -> Change[Any]:
+def _plan(
+    snapshot: Snapshot, plan: Mapping[str, Any], chosen: Mapping[str, Target], refused: dict[str, None]
+) -> Change[Any]:
+    target = chosen.get(f"{plan['model']}@{plan['number']}") if "model" in plan else None
     if "ref" in plan:
-        model, number = snapshot.resolve(VersionRef.parse(plan["ref"]))
+        ref = replace(VersionRef.parse(plan["ref"]), renumbered=bool(plan.get("renumbered")))
+        try:
+            model, number, settled = snapshot.resolve_to_change(ref)
+        except (
+            Refused,
+            UsageError,
+        ) as error:  # what was trained is worth more than what was to be said of another version
+            refused[f"{error.message}; {error.hint}"] = None
+            return Change(None)
+        return replace(_plan_verb(snapshot, model, number, plan, refused), settled=settled)
+    if target is not None and not target.new:
+        model, number = snapshot.resolve(target.ref)
     else:
         model, number = snapshot.current_name(plan["model"]), plan["number"]
+    return _plan_verb(snapshot, model, number, plan, refused)
+
+
+def _plan_verb(
+    snapshot: Snapshot, model: str, number: int, plan: Mapping[str, Any], refused: dict[str, None]
+) -> Change[Any]:
     if plan["verb"] == "stage":
         return _plan_stage(snapshot, model, number, plan, refused)
     if plan["verb"] == "alias":

@@ -17,6 +17,7 @@ from gitmodel.domain.names import fold
 from gitmodel.domain.records import ArtifactLink, VersionRecord
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.refs import reserved_ref
+from gitmodel.domain.renumbering import Numbered
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import Conflict, UsageError
 from gitmodel.pipelines.config import ExternalArtifact, ModelConfig
@@ -36,7 +37,8 @@ _ANY_TIME = datetime.fromtimestamp(0, timezone.utc)
 class Target:
     """The version that a step works on: *new* if this run makes it, *again* if it goes on with a failed one.
 
-    *artifacts* are the names of those that it has, or will have when the run succeeds.
+    *artifacts* are the names of those that it has, or will have when the run succeeds. The number is the one after the
+    pull *since*; *settled* are notes of a renumbering that the run drops.
     """
 
     config: ModelConfig
@@ -47,10 +49,17 @@ class Target:
     again: bool = False
     stages: tuple[str, ...] = ()
     artifacts: tuple[str, ...] = ()
+    since: int = 0
+    settled: frozenset[Numbered] = frozenset()
 
     @property
     def reference(self) -> str:
         return f"{self.model}@{self.number}"
+
+    @property
+    def ref(self) -> VersionRef:
+        """The reference that follows the version, if it was there before the run."""
+        return VersionRef(self.model, str(self.number), since=self.since)
 
     @property
     def keeps_failed(self) -> bool:
@@ -126,7 +135,10 @@ def _target(client: Client, found: Resolved, config: ModelConfig, journal: Journ
     old = found.versions.get(_key(config))
     if old is not None:
         names = tuple(link.name for link in old.artifacts)
-        return Target(config, config.name, old.number, old.name, False, False, found.stages, names)
+        settled = found.settled[_key(config)]
+        return Target(
+            config, config.name, old.number, old.name, False, False, found.stages, names, found.since, settled
+        )
     number, again = _reserve(client, config, journal)
     outputs = found.outputs[_key(config)]
     return Target(config, config.name, number, config.new_name, True, again, found.stages, outputs)
@@ -153,7 +165,8 @@ def _key(config: ModelConfig) -> str:
 class Resolved:
     """The pipeline's configurations (by step, with the models' current names) and inputs, as one snapshot has them.
 
-    *outputs* are the names of the artifacts of each version that the run makes.
+    *outputs* are the names of the artifacts of each version that the run makes. *since* is the last pull before it that
+    renumbered versions, and *settled* the notes on them that the run drops.
     """
 
     stages: tuple[str, ...]
@@ -162,13 +175,15 @@ class Resolved:
     versions: dict[str, VersionRecord] = field(default_factory=dict)
     models: dict[str, records.ModelRecord] = field(default_factory=dict)
     outputs: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    since: int = 0
+    settled: dict[str, frozenset[Numbered]] = field(default_factory=dict)
 
 
 def _resolve(snapshot: Snapshot, graph: Graph, chosen: Mapping[str, ModelConfig], place: Place) -> Resolved:
     configs = {
         name: config.model_copy(update={"name": snapshot.current_name(config.name)}) for name, config in chosen.items()
     }
-    found = Resolved(snapshot.registry().stage_names, configs)
+    found = Resolved(snapshot.registry().stage_names, configs, since=snapshot.renumberings.count)
     for node in graph.nodes.values():
         for parameter, value in node.inputs.items():
             if isinstance(value, ExternalArtifact):
@@ -183,7 +198,8 @@ def _resolve(snapshot: Snapshot, graph: Graph, chosen: Mapping[str, ModelConfig]
     for config in configs.values():
         key = _key(config)
         if not config.create_new_model_version:
-            model, number = snapshot.resolve(VersionRef.of(config.name, config.selector))
+            ref = replace(VersionRef.of(config.name, config.selector), renumbered=config.renumbered)
+            model, number, found.settled[key] = snapshot.resolve_to_change(ref)
             found.versions[key] = snapshot.version(model, number)
             continue
         _check_agreement(config, [other for other in configs.values() if _key(other) == key])

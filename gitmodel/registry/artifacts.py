@@ -14,9 +14,9 @@ from gitmodel.domain.needs import every_version
 from gitmodel.domain.purging import Purge, purges
 from gitmodel.domain.records import FOLDER_FORMAT, KINDS, ArtifactLink, VersionRecord
 from gitmodel.domain.references import VersionRef
-from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import GitModelError, Invalid, Refused, Unreachable, UsageError
-from gitmodel.registry.writer import Writer
+from gitmodel.registry.writer import Writer, change_version
 from gitmodel.storage import artifacts as storage
 from gitmodel.storage import external, sources
 from gitmodel.storage.artifacts import Progress
@@ -133,21 +133,19 @@ def link_artifacts(writer: Writer, ref: VersionRef, links: Iterable[ArtifactLink
     """Link artifacts to a version; returns its number. Raises Refused if a stage, alias or archived marker names it."""
     new = tuple(links)
 
-    def plan(snapshot: Snapshot) -> Any:
-        model, number = snapshot.resolve(ref)
+    def plan(snapshot: Snapshot, model: str, number: int) -> Change[int]:
         return planning.plan_links(snapshot, model, number, new)
 
-    return int(writer.transact(plan))
+    return change_version(writer, ref, plan)
 
 
 def unlink_artifact(writer: Writer, ref: VersionRef, name: str) -> int:
     """Take an artifact from a version; its bytes stay in the store. Raises NotFound, Refused."""
 
-    def plan(snapshot: Snapshot) -> Any:
-        model, number = snapshot.resolve(ref)
+    def plan(snapshot: Snapshot, model: str, number: int) -> Change[int]:
         return planning.plan_unlink(snapshot, model, number, name)
 
-    return int(writer.transact(plan))
+    return change_version(writer, ref, plan)
 
 
 def fetch_artifact(

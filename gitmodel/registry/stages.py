@@ -18,7 +18,7 @@ from gitmodel.domain.stages import Promotion, StageState
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused
 from gitmodel.registry import admission
 from gitmodel.registry.admission import StageChange
-from gitmodel.registry.writer import Writer
+from gitmodel.registry.writer import Writer, change_version
 from gitmodel.storage.differences import changed_paths
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.stage_tags import TagAim
@@ -93,13 +93,12 @@ def promote(
     run or one that would empty a later stage.
     """
 
-    def plan(snapshot: Snapshot) -> Change[Promotion]:
-        model, number = snapshot.resolve(ref)
+    def plan(snapshot: Snapshot, model: str, number: int) -> Change[Promotion]:
         return gates.plan_gated_promotion(
             snapshot, model, number, admission.judge, to=stage, reason=reason, force=force, leave=leave
         )
 
-    return writer.transact(plan)
+    return change_version(writer, ref, plan)
 
 
 def demote(writer: Writer, model: str, stage: str, *, reason: str = "") -> Promotion:
@@ -233,11 +232,10 @@ def _previous_holder(repository: Repository, snapshot: Snapshot, name: str, stag
 def set_alias(writer: Writer, ref: VersionRef, alias: str, *, reason: str = "") -> Promotion:
     """Make *alias* name the version of *ref*. Raises NotFound, UsageError or Conflict for a name that cannot be one."""
 
-    def plan(snapshot: Snapshot) -> Change[Promotion]:
-        model, number = snapshot.resolve(ref)
+    def plan(snapshot: Snapshot, model: str, number: int) -> Change[Promotion]:
         return planning.plan_alias(snapshot, model, number, alias, reason=reason)
 
-    return writer.transact(plan)
+    return change_version(writer, ref, plan)
 
 
 def remove_alias(writer: Writer, model: str, alias: str, *, reason: str = "") -> Promotion:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Any
 
@@ -16,12 +16,13 @@ from gitmodel.domain.names import check_name, check_version_name
 from gitmodel.domain.paging import read_page
 from gitmodel.domain.records import ArtifactLink, Code, VersionRecord
 from gitmodel.domain.references import VersionRef
+from gitmodel.domain.renumbering import Renumbered
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.domain.stages import StageState, stage_states
 from gitmodel.domain.views import VERSION_NAMES, VersionView, view_version
 from gitmodel.errors import Invalid, UsageError
 from gitmodel.registry.models import parse_filter
-from gitmodel.registry.writer import Writer
+from gitmodel.registry.writer import Writer, change_version
 
 # Newest first, in pieces: a page of the newest never reads the rest.
 _PIECE = 500
@@ -30,7 +31,14 @@ _REMEMBERED = 20_000
 _NO_DIGEST = "sha256:" + "0" * 64
 
 
-def create_version(
+def create_version(writer: Writer, model: str, **given: Any) -> int:
+    """Make the next version of *model* as `make_version` does; returns its number."""
+    number = make_version(writer, model, **given).number
+    assert number is not None
+    return number
+
+
+def make_version(
     writer: Writer,
     model: str,
     *,
@@ -41,18 +49,27 @@ def create_version(
     artifacts: Iterable[ArtifactLink] = (),
     code: Code | None = None,
     key: str = "",
-) -> int:
-    """Make the next version of *model*; returns its number.
+) -> VersionRef:
+    """Make the next version of *model*; returns the reference that follows it.
 
-    If one was made under the same idempotency *key* ("": none) before, wherever that was, its number is returned.
+    If one was made under the same idempotency *key* ("": none) before, wherever that was, its reference is returned.
     Raises NotFound if there is no such model, Conflict if *name* is taken, UsageError for bad input.
     """
     draft = _draft(writer, model, name, description, tags, metadata, artifacts, code)
     current = writer.read(lambda snapshot: _existing(snapshot, model))
-    if key:
-        return writer.transact(lambda snapshot: _plan_once(writer, snapshot, current, draft, key))
-    reserved = writer.take_number(current, lambda snapshot: planning.plan_version(snapshot, current, draft))
-    return writer.transact(lambda snapshot: planning.plan_version(snapshot, current, draft, reserved=reserved))
+    reserved = None
+    if not key:
+        reserved = writer.take_number(current, lambda snapshot: planning.plan_version(snapshot, current, draft))
+
+    def plan(snapshot: Snapshot) -> Change[VersionRef]:
+        if key:
+            change = _plan_once(writer, snapshot, current, draft, key)
+        else:
+            change = planning.plan_version(snapshot, current, draft, reserved=reserved)
+        made = VersionRef(current, str(change.result), since=snapshot.renumberings.count)
+        return replace(change, result=made)  # type: ignore[arg-type, return-value]
+
+    return writer.transact(plan)
 
 
 def check_creation(
@@ -98,16 +115,25 @@ def get_version(writer: Writer, ref: VersionRef) -> VersionView:
 @dataclass(frozen=True)
 class Found:
     """The version that a reference stands for, and its record; *frozen* is the stage tag ("": the branch was read)
-    that the record is as old as."""
+    that the record is as old as. *since* is the last pull before it that renumbered versions, and *note* says that the
+    reference is one of a version that has another number since then."""
 
     model: str
     record: VersionRecord
     frozen: str = ""
+    since: int = 0
+    note: Renumbered | None = None
+    renumbered: bool = False
 
     @property
     def reference(self) -> str:
         """How the command line names it, such as `iris@3`."""
         return f"{self.model}@{self.record.number}"
+
+    @property
+    def ref(self) -> VersionRef:
+        """A reference that follows this very version, and is *renumbered* if the one that it was found by is."""
+        return VersionRef(self.model, str(self.record.number), self.renumbered, self.since)
 
 
 def find(writer: Writer, ref: VersionRef) -> Found:
@@ -116,9 +142,22 @@ def find(writer: Writer, ref: VersionRef) -> Found:
     def question(snapshot: Snapshot) -> Found:
         model, number = snapshot.resolve(ref)
         frozen = snapshot.frozen.name if snapshot.frozen is not None else ""
-        return Found(model, snapshot.version(model, number), frozen)
+        note = snapshot.note_on(ref) if ref.since is None else None
+        return Found(model, snapshot.version(model, number), frozen, snapshot.renumberings.count, note)
 
     return writer.read(question, about=ref)
+
+
+def find_to_change(writer: Writer, ref: VersionRef) -> Found:
+    """The version that *ref* names, which is to be changed. Raises as `find` does, and Refused for a number that a
+    pull gave to another version, unless *ref* says that this is meant."""
+
+    def question(snapshot: Snapshot) -> Found:
+        model, number, _ = snapshot.resolve_to_change(ref)
+        since = snapshot.renumberings.count
+        return Found(model, snapshot.version(model, number), since=since, renumbered=ref.renumbered)
+
+    return writer.read(question)
 
 
 def resolve(writer: Writer, ref: VersionRef) -> tuple[str, VersionRecord]:
@@ -162,7 +201,7 @@ def count_versions(writer: Writer, model: str) -> int:
 
 def each_version(
     writer: Writer, model: str, *, filter: str = "", limit: int | None = None, offset: int = 0
-) -> Iterable[VersionView | Invalid]:
+) -> _Listing:
     """What `list_versions` gives, one after the other, so that a long list needs no room; the damaged in between."""
     return _Listing(writer, model, filter, limit, offset)
 
@@ -190,7 +229,7 @@ class _Listing:
         check_name(model, "model")
         self._wanted = parse_filter(filter, VERSION_NAMES)
         self._page = read_page(limit, offset)
-        self.snapshot, self.model, self.states = writer.read(lambda snapshot: _stages_of(snapshot, model))
+        self.snapshot, self.model, self.states, self.since = writer.read(lambda snapshot: _stages_of(snapshot, model))
 
     def __iter__(self) -> Iterator[VersionView | Invalid]:
         if self._wanted is None or not self._wanted.unseen:
@@ -240,24 +279,22 @@ def update_version(
     whole = None if tags is None else read_words(tags)
     said = None if description is None else _text(description)
 
-    def plan(snapshot: Snapshot) -> Any:
-        model, number = snapshot.resolve(ref)
+    def plan(snapshot: Snapshot, model: str, number: int) -> Change[int]:
         return planning.plan_version_update(
             snapshot, model, number, name=name, description=said, tags=whole, add_tags=add, remove_tags=remove
         )
 
-    return int(writer.transact(plan))
+    return change_version(writer, ref, plan)
 
 
 def delete_version(writer: Writer, ref: VersionRef, *, reason: str = "", force: bool = False) -> int:
     """Delete a version; its number and name are never used again. Raises Refused if it is in use, unless *force*."""
     now = writer.moment()
 
-    def plan(snapshot: Snapshot) -> Any:
-        model, number = snapshot.resolve(ref)
+    def plan(snapshot: Snapshot, model: str, number: int) -> Change[int]:
         return planning.plan_version_deletion(snapshot, model, number, now=now, reason=reason, force=force)
 
-    return int(writer.transact(plan))
+    return change_version(writer, ref, plan)
 
 
 def set_metadata(
@@ -266,11 +303,10 @@ def set_metadata(
     """Set metadata of a version, or of its artifact *on*, and *remove* keys; returns the version's number."""
     gone = tuple(remove)
 
-    def plan(snapshot: Snapshot) -> Any:
-        model, number = snapshot.resolve(ref)
+    def plan(snapshot: Snapshot, model: str, number: int) -> Change[int]:
         return planning.plan_metadata(snapshot, model, number, values, on=on, remove=gone)
 
-    return int(writer.transact(plan))
+    return change_version(writer, ref, plan)
 
 
 def _draft(
@@ -312,9 +348,9 @@ def _find_keyed(writer: Writer, snapshot: Snapshot, model: str, key: str) -> int
     return None
 
 
-def _stages_of(snapshot: Snapshot, model: str) -> tuple[Snapshot, str, tuple[StageState, ...]]:
+def _stages_of(snapshot: Snapshot, model: str) -> tuple[Snapshot, str, tuple[StageState, ...], int]:
     name = _existing(snapshot, model)
-    return snapshot, name, tuple(stage_states(snapshot, name))
+    return snapshot, name, tuple(stage_states(snapshot, name)), snapshot.renumberings.count
 
 
 def _existing(snapshot: Snapshot, model: str) -> str:

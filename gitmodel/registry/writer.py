@@ -237,6 +237,20 @@ def entered_batch(repository: Repository, message: str) -> Iterator[Batch]:
         _entered.set(tuple(other for other in _entered.get() if other is not batch))
 
 
+def change_version(writer: Writer, ref: VersionRef, plan: Callable[[Snapshot, str, int], Change[T]]) -> T:
+    """Make the change that *plan* makes of a snapshot and the version, model and number, that *ref* names there.
+
+    Raises NotFound; Refused for a number that a pull gave to another version, unless *ref* says that this is meant.
+    """
+
+    def planned(snapshot: Snapshot) -> Change[T]:
+        model, number, settled = snapshot.resolve_to_change(ref)
+        change = plan(snapshot, model, number)
+        return replace(change, settled=change.settled | settled)
+
+    return writer.transact(planned)
+
+
 def plan_together(snapshot: Snapshot, plans: Iterable[Callable[[Snapshot], Change[T]]]) -> Change[list[T]]:
     """One change of all that *plans* make, each of what the ones before it leave; the results in their order.
 
@@ -264,10 +278,12 @@ def _joined(first: Change[None], second: Change[Any]) -> Change[None]:
         admitted=first.admitted | second.admitted,
         may_empty=first.may_empty | second.may_empty,
         numbers=(*first.numbers, *second.numbers),
+        settled=first.settled | second.settled,
+        renumbered={**first.renumbered, **second.renumbered},
     )
 
 
 def _overlaid(base: Snapshot, change: Change[None]) -> Snapshot:
-    if not change.files:
+    if not change.files and not change.settled:
         return base
-    return replace(base, files=Overlay(base.files, change.files), committed=base)
+    return replace(base, files=Overlay(base.files, change.files), committed=base, settled=change.settled)

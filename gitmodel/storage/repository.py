@@ -16,7 +16,8 @@ from gitmodel.domain import codec, history, paths, records
 from gitmodel.domain.overlay import Overlay
 from gitmodel.domain.records import RegistryRecord
 from gitmodel.domain.references import VersionRef
-from gitmodel.domain.refs import REMOTES, RESERVED, STAGE_TAGS, StageRef, reserved_ref, vouched_ref
+from gitmodel.domain.refs import REMOTES, RENUMBERED, RESERVED, STAGE_TAGS, StageRef, reserved_ref, vouched_ref
+from gitmodel.domain.renumbering import Renumbered, Renumberings
 from gitmodel.domain.snapshot import Change, Files, NoTags, Snapshot, holds_registry, place_at
 from gitmodel.domain.stage_changes import check_stage_changes
 from gitmodel.domain.stages import leftovers
@@ -85,6 +86,8 @@ class Repository:
         self._known_registry = ""
         # Why a rule keeps what is recorded of a stage from being in force, for who shows it: that is not known here.
         self.doubt: Callable[[Snapshot, StageRef], str] = lambda snapshot, ref: ""
+        # Called with the note on a renumbered version when a reference that a person wrote is read.
+        self.on_renumbered: Callable[[Renumbered], None] = lambda note: None
 
     @cached_property
     def writers(self) -> Writers:
@@ -218,12 +221,50 @@ class Repository:
         found = Snapshot(
             at, files, tags, self._is_reserved,
             shared=shared, is_local=is_local, doubt=doubt, missing_tags=self.missing_tags,
+            read_renumberings=partial(self._renumberings_at, at), warn=lambda note: self.on_renumbered(note),
         )  # fmt: skip
         return found
 
     def recorded(self, commit: str) -> Snapshot:
         """The branch at *commit* as it is recorded, without the stage tags."""
         return Snapshot(commit, self.files(commit), NoTags(), self._is_reserved)
+
+    def renumberings(self) -> Renumberings:
+        """What pulls renumbered in this clone, now."""
+        return self._read_renumberings()[1]
+
+    def at_one_numbering(self, read: Callable[[], T]) -> tuple[T, int]:
+        """What *read* returns, and the last pull before it that renumbered versions; none came while it read."""
+        since = self.renumberings().count
+        while True:
+            found, before = read(), since
+            since = self.renumberings().count
+            if since == before:
+                return found, since
+
+    def _read_renumberings(self) -> tuple[str, Renumberings]:
+        """The id of the blob that says what pulls renumbered ("": none did), and what it says."""
+        found = self.reader.resolve(RENUMBERED)
+        return (found.id, Renumberings.parse(found.data)) if found is not None else ("", Renumberings())
+
+    def _renumberings_at(self, commit: str) -> Renumberings:
+        """What was renumbered when the branch was at *commit*. Raises Moved if it no longer is."""
+        found = self.renumberings()
+        if found.moves and self.tip() != commit:
+            raise Moved("the branch moved while it was read", hint="try again")
+        return found
+
+    def renumbering(self, change: Callable[[Renumberings], Renumberings]) -> tuple[list[str], list[NewObject]]:
+        """The move by which *change* is made of what is renumbered, and the object to write for it; none for no change.
+
+        It comes before the branch in a transaction: a crash between both leaves a note too many, never one too few.
+        """
+        old, before = self._read_renumberings()
+        after = change(before)
+        if after == before:
+            return [], []
+        blob = NewObject("blob", after.encode())
+        return [_move(RENUMBERED, blob.id, old)], [blob]
 
     def _shared(self) -> str:
         """The commit of the metadata branch that its remote was last seen at, "" if none was."""
@@ -542,7 +583,7 @@ class Repository:
         return self.reader.resolve(reserved_ref(model, number)) is not None
 
     def _make(self, snapshot: Snapshot, change: Change[Any]) -> None:
-        if not change.files and not (change.apply and snapshot.commit):
+        if not change.files and not (change.apply and snapshot.commit) and not change.settled:
             return
         local = self.reader.resolve(self.branch)
         old = local.id if local else ""
@@ -561,8 +602,11 @@ class Repository:
                 self.sealing.check_commit(made)
             new.append(made)
         commit = made.id if made else parent
+        settling, notes = self._settling(change) if change.settled or change.renumbered else ([], [])
+        new += notes
         # The branch comes first: after a crash git has moved refs in this order, and "branch new, tag old" is pending.
         moves = [_move(self.branch, commit, old) if commit != old else f"verify {self.branch} {commit}"]
+        moves += settling
         moves += [f"verify {reserved_ref(model, number)} {ZERO}" for model, number in change.numbers]
         if any(what is not None and what.kind == "model" for what in map(paths.parse_path, change.files)):
             moves += self.reservations_carried(replace(snapshot, files=Overlay(snapshot.files, change.files)))
@@ -594,6 +638,21 @@ class Repository:
             raise
         self._check_effect(commit)
         self._drop(drops)
+
+    def _settling(self, change: Change[Any]) -> tuple[list[str], list[NewObject]]:
+        """The move that drops the notes which *change* settles, and makes those of what it renumbered.
+
+        Raises Moved if somebody settled them first.
+        """
+
+        def noted(found: Renumberings) -> Renumberings:
+            left = found.without_notes(change.settled)
+            return left.with_pull(change.renumbered) if change.renumbered else left
+
+        moves, new = self.renumbering(noted)
+        if not moves:
+            raise Moved("a note on a renumbered version was settled meanwhile", hint="try again")
+        return moves, new
 
     def _base(self, snapshot: Snapshot) -> tuple[str, str, list[NewObject]]:
         """The commit that a change of *snapshot* is made on, its tree, and what to write for it if it begins."""

@@ -14,6 +14,7 @@ from gitmodel.domain.addresses import Address, Terms
 from gitmodel.domain.records import RegistryRecord
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.refs import DEFAULT_BRANCH, PROPOSALS, STAGE_TAGS, StageRef
+from gitmodel.domain.renumbering import Renumberings
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable
 from gitmodel.storage import remotes
@@ -80,6 +81,9 @@ class UrlRepository(Repository):
     def close(self) -> None:
         super().close()
         self._single.close()
+
+    def renumberings(self) -> Renumberings:
+        return Renumberings()  # nothing is here that the server does not have
 
     def renew(self) -> None:
         self._current = False

@@ -37,6 +37,7 @@ class Wanted:
     models to *rename*, each with its new name.
 
     *force* passes rules of a stage that a version fails, and needs a *reason*. *leave* lets a later stage become empty.
+    *renumbered* says that numbers which a pull gave to other versions are meant as they are now.
     """
 
     promote: tuple[tuple[VersionRef, str], ...] = ()
@@ -46,6 +47,7 @@ class Wanted:
     reason: str = ""
     force: bool = False
     leave: bool = False
+    renumbered: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,6 +98,7 @@ def _propose(repository: Repository, wanted: Wanted, chosen: str) -> Proposal:
         where = f"{repository.url or chosen} has no registry yet" if chosen else "there is no registry yet"
         away = chosen and not repository.url
         raise NotFound(where, hint="run `git model push` first" if away else "run `git model init`")
+    wanted = _with_renumbered(repository, wanted)
     plans = list(_plans(repository, wanted))
     if not plans:
         raise UsageError("there is nothing to propose", hint="name a version and a stage")
@@ -105,8 +108,11 @@ def _propose(repository: Repository, wanted: Wanted, chosen: str) -> Proposal:
     change = replace(change, subject=_subject(change.result, change.subject))
     commit = repository.commit_on(base, change)
     branch = _branch_name(change.result, commit)
+    settling, notes = repository.renumbering(lambda found: found.without_notes(change.settled))
     if not repository.url and repository.reader.resolve(f"refs/heads/{branch}") is None:
-        repository.move([f"create refs/heads/{branch} {commit}"], f"gitmodel: {change.subject}")
+        settling = [f"create refs/heads/{branch} {commit}", *settling]
+    if settling:
+        repository.move(settling, f"gitmodel: {change.subject}", notes)
     return _with_text(
         repository, replace(_read(repository, branch, commit, plan(repository, base, commit)), remote=chosen)
     )
@@ -186,12 +192,21 @@ def _plans(repository: Repository, wanted: Wanted) -> Iterator[Callable[[Snapsho
         yield partial(_plan_rename, old, new)
 
 
+def _with_renumbered(repository: Repository, wanted: Wanted) -> Wanted:
+    """*wanted*, its references marked that were renumbered. Raises UsageError if that is asked for and none was."""
+    if not wanted.renumbered:
+        return wanted
+    noted = repository.read(lambda snapshot: {ref for ref, _ in wanted.promote if snapshot.note_on(ref)})
+    promote = ((replace(ref, renumbered=ref in noted or not noted), stage) for ref, stage in wanted.promote)
+    return replace(wanted, promote=tuple(promote))
+
+
 def _plan_promotion(
     repository: Repository, wanted: Wanted, ref: VersionRef, stage: str, base: Snapshot
 ) -> Change[Promotion]:
-    model, number = repository.read(lambda snapshot: snapshot.resolve(ref))
+    model, number, settled = repository.read(lambda snapshot: snapshot.resolve_to_change(ref))
     _check_held(repository, base, model, number)
-    return _changing(
+    change = _changing(
         gates.plan_gated_promotion(
             base,
             model,
@@ -203,6 +218,7 @@ def _plan_promotion(
             leave=wanted.leave,
         )
     )
+    return replace(change, settled=settled)
 
 
 def _plan_demotion(wanted: Wanted, model: str, stage: str, base: Snapshot) -> Change[Promotion]:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from gitmodel.domain import paths
-from gitmodel.domain.carrying import Carried, reworded
+from gitmodel.domain.carrying import Carried, renumbered, reworded
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.replaying import replay
 from gitmodel.errors import Conflict, GitModelError, Refused, Unreachable, Unsigned
@@ -21,6 +21,7 @@ from gitmodel.storage.differences import changed_paths
 from gitmodel.storage.git import ZERO
 from gitmodel.storage.kept_code import PushedCode
 from gitmodel.storage.log import changes_between
+from gitmodel.storage.objects import NewObject
 from gitmodel.storage.remotes import RemoteMoved, RemoteState
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.stores import ArtifactStore
@@ -275,16 +276,17 @@ def _landed(repository: Repository, remote: str, moves: dict[str, tuple[str, str
 def _join(repository: Repository, state: RemoteState) -> Pulled:
     local = repository.reader.resolve(repository.branch)
     ours, theirs = local.id if local else "", state.tip
-    done = Pulled(state.remote, ours or theirs, before=ours)
+    done, carried = Pulled(state.remote, ours or theirs, before=ours), Carried()
     if ours and theirs and not _reaches(repository, theirs, ours):
         if not _reaches(repository, ours, theirs):
             done.commits = count_commits(repository, ours, theirs)
-            done.tip = _replay_all(repository, ours, theirs, done)
+            done.tip = _replay_all(repository, ours, theirs, done, carried)
     elif theirs:
         done.commits = count_commits(repository, ours, theirs)
         done.tip = theirs
     seen = remotes.branch_ref(state.remote)
-    moves = [f"update {repository.branch} {done.tip} {ours or ZERO}"] if done.tip != ours else []
+    notes, new = _note_renumbered(repository, ours, done.tip, carried)
+    moves = [*notes, f"update {repository.branch} {done.tip} {ours or ZERO}"] if done.tip != ours else []
     if theirs != state.last_seen and theirs:
         moves.append(f"update {seen} {theirs} {state.last_seen or ZERO}")
     if theirs and done.commits:
@@ -295,7 +297,7 @@ def _join(repository: Repository, state: RemoteState) -> Pulled:
     if done.tip != ours:
         moves += repository.reservations_carried(repository.recorded(done.tip))
     if moves or tags.lines:
-        repository.move([*moves, *tags.lines], f"gitmodel: pull {state.remote}")
+        repository.move([*moves, *tags.lines], f"gitmodel: pull {state.remote}", new)
     if state.last_seen and not theirs:
         repository.git.run("update-ref", "--no-deref", "-d", seen, state.last_seen)
     for ref, old in tags.drops:
@@ -305,7 +307,19 @@ def _join(repository: Repository, state: RemoteState) -> Pulled:
     return done
 
 
-def _replay_all(repository: Repository, ours: str, theirs: str, done: Pulled) -> str:
+def _note_renumbered(
+    repository: Repository, ours: str, tip: str, carried: Carried
+) -> tuple[list[str], list[NewObject]]:
+    """The move that notes which versions of *ours* are others at *tip*, and what to write for it; none if none is."""
+    moves = renumbered(carried, repository.recorded(ours), repository.recorded(tip)) if tip != ours else {}
+    if not moves:
+        return [], []
+    after = repository.recorded(tip)
+    noted = {old for old in moves if old[1] and after.has_model(after.current_name(old[0]))}
+    return repository.renumbering(lambda found: found.with_pull(moves, noted=noted))
+
+
+def _replay_all(repository: Repository, ours: str, theirs: str, done: Pulled, carried: Carried) -> str:
     base = repository.git.lines("merge-base", ours, theirs, answers=(0, 1))
     if not base:
         branch = repository.branch.removeprefix("refs/heads/")
@@ -314,7 +328,7 @@ def _replay_all(repository: Repository, ours: str, theirs: str, done: Pulled) ->
             hint=f"keep one: `git branch -m {branch} {branch}-old` puts the local one aside, then pull again",
         )
     changed_there = (paths.parse_path(path) for path in changed_paths(repository, base[0], theirs))
-    carried = Carried(changed_there=frozenset(what.model for what in changed_there if what is not None))
+    carried.changed_there = frozenset(what.model for what in changed_there if what is not None)
     landed = _transactions(repository, theirs, base[0])
     onto = theirs
     for id, changed in changes_between(repository, theirs, ours):

@@ -71,11 +71,16 @@ def _stages() -> str:
 
 
 def _errors() -> str:
-    found = [vars(errors)[name] for name in gitmodel.__all__ if name in vars(errors)]
+    known = [vars(errors)[name] for name in gitmodel.__all__ if name in vars(errors)]
+    found = [error for error in known if issubclass(error, errors.GitModelError)]
     found.sort(key=lambda error: error.exit_code)
     rows = [f"| `{error.__name__}` | {error.exit_code} | {_line(error.__doc__)} |" for error in found]
     head = ["## Errors", "", "All derive from `GitModelError`, and have `message`, `hint` and `exit_code`.", ""]
-    return "\n".join([*head, "| | exit code | |", "|---|---|---|", *rows, ""])
+    table = [*head, "| | exit code | |", "|---|---|---|", *rows, ""]
+    warned = [
+        f"`{found.__name__}` is a warning. {_line(found.__doc__)}" for found in known if issubclass(found, Warning)
+    ]
+    return "\n".join([*table, *warned, ""])
 
 
 def _signature(name: str, function: object) -> str:

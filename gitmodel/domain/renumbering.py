@@ -1,0 +1,114 @@
+"""Versions that a pull gave another reference, so that no reference silently means another one. Pure."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
+
+from gitmodel.errors import Invalid
+
+# A model and the number of one of its versions; the number 0 stands for the model itself.
+Numbered = tuple[str, int]
+
+_HEAD = "gitmodel-renumbered 1"
+_LINE = re.compile(r"([1-9][0-9]*) (\S+) ([0-9]+) (\S+) ([0-9]+)( noted)?")
+# Older lines are dropped first: then handles and references of that age are not followed any more.
+_MOST = 20_000
+
+
+@dataclass(frozen=True)
+class Renumbered:
+    """A version that was *old* in this clone and is *new* since the pull *event*.
+
+    It is *noted* as long as a write by the old reference is refused.
+    """
+
+    event: int
+    old: Numbered
+    new: Numbered
+    noted: bool = True
+
+    @property
+    def warning(self) -> str:
+        """What to say to a person who reads by the old reference, which may have been written before the pull."""
+        old, new = (f"{model}@{number}" for model, number in (self.old, self.new))
+        return f"{old} was renumbered: what was {old} here is {new} since a pull; this is the version that is {old} now"
+
+
+@dataclass(frozen=True)
+class Renumberings:
+    """All that pulls renumbered in a clone, the oldest first.
+
+    >>> found = Renumberings().with_pull({("iris", 4): ("iris", 5)}).with_pull({("iris", 5): ("iris", 6)})
+    >>> found.follow(("iris", 4), since=0), found.follow(("iris", 5), since=1), found.follow(("iris", 5), since=2)
+    (('iris', 6), ('iris', 6), ('iris', 5))
+    >>> found.noted(4)[0].new, Renumberings.parse(found.encode()) == found
+    (('iris', 6), True)
+    """
+
+    moves: tuple[Renumbered, ...] = ()
+
+    @property
+    def count(self) -> int:
+        """The number of the last pull that renumbered something, 0 if none did."""
+        return self.moves[-1].event if self.moves else 0
+
+    def follow(self, old: Numbered, *, since: int) -> Numbered:
+        """What the version *old*, as it was called after the pull *since*, is called now."""
+        now, event = old, since
+        for move in self.moves:
+            if move.event > event and move.old == now:
+                now, event = move.new, move.event
+        return now
+
+    def noted(self, number: int) -> list[Renumbered]:
+        """The notes on references with *number*, the newest first, each with what its version is called now."""
+        found = [move for move in self.moves if move.noted and move.old[1] == number]
+        return [replace(move, new=self.follow(move.new, since=move.event)) for move in reversed(found)]
+
+    def with_pull(self, moves: Mapping[Numbered, Numbered], *, noted: Iterable[Numbered] | None = None) -> Renumberings:
+        """These and those of one more pull; a note is made of each, or of those *noted*."""
+        wanted = moves.keys() if noted is None else frozenset(noted)
+        event = self.count + 1
+        new = tuple(Renumbered(event, old, now, old in wanted) for old, now in sorted(moves.items()))
+        return Renumberings((*self.moves, *new)[-_MOST:])
+
+    def without_notes(self, on: Iterable[Numbered]) -> Renumberings:
+        """These, but without notes on the references *on*, which mean what they name now."""
+        gone = frozenset(on)
+        return Renumberings(
+            tuple(replace(move, noted=False) if move.noted and move.old in gone else move for move in self.moves)
+        )
+
+    def encode(self) -> bytes:
+        """These as the blob that the clone keeps."""
+        lines = [
+            f"{move.event} {move.old[0]} {move.old[1]} {move.new[0]} {move.new[1]}{' noted' if move.noted else ''}"
+            for move in self.moves
+        ]
+        return "".join(f"{line}\n" for line in [_HEAD, *lines]).encode()
+
+    @classmethod
+    def parse(cls, data: bytes) -> Renumberings:
+        """Read what `encode` wrote. Raises Invalid."""
+        return _parse(data)
+
+
+@lru_cache(maxsize=4)
+def _parse(data: bytes) -> Renumberings:
+    head, *lines = data.decode("utf-8", "replace").splitlines()[:] or [""]
+    found = [_LINE.fullmatch(line) for line in lines]
+    if head != _HEAD or None in found:
+        raise Invalid(
+            "the notes of renumbered versions in refs/gitmodel/renumbered cannot be read",
+            hint="a newer gitmodel may have written them; `git update-ref -d refs/gitmodel/renumbered` drops them",
+        )
+    moves = (match.groups() for match in found if match is not None)
+    return Renumberings(
+        tuple(
+            Renumbered(int(event), (model, int(number)), (now, int(now_number)), bool(noted))
+            for event, model, number, now, now_number, noted in moves
+        )
+    )
