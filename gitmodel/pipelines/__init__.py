@@ -6,7 +6,7 @@ import functools
 import inspect
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any, overload
@@ -36,6 +36,7 @@ from gitmodel.pipelines.context import (
 from gitmodel.pipelines.graph import building, current_graph
 from gitmodel.pipelines.recording import Job, Listener, Run
 from gitmodel.pipelines.running import RunFailed, run_job
+from gitmodel.pipelines.secret_values import HIDDEN, SecretValues
 from gitmodel.pipelines.source import find_file, find_source
 from gitmodel.pipelines.steps import Step, step
 from gitmodel.pipelines.worker import is_importing
@@ -128,18 +129,26 @@ class Pipeline:
             )
         return done
 
-    def job(self, parameters: Mapping[str, Any], *, listener: Listener | None = None) -> Job:
+    def job(
+        self, parameters: Mapping[str, Any], *, listener: Listener | None = None, secrets: Iterable[Secret] = ()
+    ) -> Job:
         """What a run with these *parameters* would do: the graph that calling the function builds, checked.
 
-        Raises UsageError for a pipeline that cannot be called so.
+        The values of *secrets* are kept out of every record, in whatever parameter they are. Raises UsageError for
+        a pipeline that cannot be called so, Refused for a parameter that looks like a credential and is no Secret.
         """
         if current_graph() is not None or current_step() is not None:
             raise UsageError(
                 f"pipeline {self.name} is called inside a pipeline", hint="call its steps, or run it by itself"
             )
-        recorded = self._recorded(parameters)
+        read = self._read(parameters)
         with building() as graph:
+            graph.secrets += [value for value in (*parameters.values(), *secrets) if isinstance(value, Secret)]
             self.function(**parameters)
+        # the body may have made a Secret of a parameter
+        recorded = SecretValues(graph.secrets).hidden(read)
+        refuse_credentials(recorded, f"pipeline {self.name}", AS_SECRET)
+        graph.refuse_credentials()
         if not graph.nodes:
             raise UsageError(f"pipeline {self.name} calls no step", hint="decorate the functions it calls with @step")
         return Job(self.name, graph, recorded, self.model_config, self.enable_cache, listener)
@@ -157,13 +166,12 @@ class Pipeline:
         bound.apply_defaults()
         return dict(bound.arguments)
 
-    def _recorded(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+    def _read(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
         plain = {
-            name: "(secret)" if isinstance(value, Secret) else value
+            name: HIDDEN if isinstance(value, Secret) else value
             for name, value in self._bind((), parameters).items()
             if value is not None
         }
-        refuse_credentials(plain, f"pipeline {self.name}", AS_SECRET)
         try:
             read = codec.metadata(plain)
         except codec.Wrong as wrong:

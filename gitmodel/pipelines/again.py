@@ -78,10 +78,11 @@ def answer(request: Request) -> Answer:
 def _run(request: Request) -> str:
     os.chdir(request.code)
     pipeline = find_pipeline(Path(request.code) / request.script, request.module, request.pipeline)
-    given = {**request.parameters, **{name: Secret(value) for name, value in request.secrets.items()}}
+    # the body may make a Secret of a value itself, so it gets the value; what holds it is recorded as a secret
+    given = {**request.parameters, **request.secrets}
     # A record has no place for None: a parameter that it lacks was None.
     missing = [name for name in inspect.signature(pipeline.function).parameters if name not in given]
-    job = pipeline.job({**dict.fromkeys(missing), **given})
+    job = pipeline.job({**dict.fromkeys(missing), **given}, secrets=map(Secret, request.secrets.values()))
     with Client(request.code, repo=request.registry) as client:
         source = find_source(pipeline.function, client)
         job = replace(job, enable_cache=False, source=source, recorded_inputs=request.inputs)

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -162,6 +165,20 @@ class ExternalArtifact:
         return VersionRef.of(self.model, self.version)
 
 
+# The Secrets that a pipeline's body makes, while it builds a graph: a parameter may hold the value, too.
+_made: ContextVar[list[Secret] | None] = ContextVar("gitmodel_secrets", default=None)
+
+
+@contextmanager
+def collecting(secrets: list[Secret]) -> Iterator[None]:
+    """Add each Secret that is made in the block to *secrets*."""
+    token = _made.set(secrets)
+    try:
+        yield
+    finally:
+        _made.reset(token)
+
+
 class Secret:
     """A parameter that reaches the step and is never written or printed.
 
@@ -170,7 +187,10 @@ class Secret:
     """
 
     def __init__(self, value: Any) -> None:
-        self.value = value
+        self.value: Any = value.value if isinstance(value, Secret) else value
+        made = _made.get()
+        if made is not None:
+            made.append(self)
 
     def __repr__(self) -> str:
         return "Secret(...)"

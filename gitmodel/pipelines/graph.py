@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from gitmodel.domain import codec
 from gitmodel.domain.credentials import refuse_credentials
 from gitmodel.errors import UsageError
-from gitmodel.pipelines.config import AS_SECRET, ExternalArtifact, Secret
+from gitmodel.pipelines.config import AS_SECRET, ExternalArtifact, Secret, collecting
+from gitmodel.pipelines.secret_values import HIDDEN, SecretValues
 
 if TYPE_CHECKING:
     from gitmodel.pipelines.steps import Step
@@ -50,7 +51,10 @@ class Output:
 
 @dataclass
 class Node:
-    """A step in a pipeline: *inputs* come from outputs and artifacts, *parameters* are plain values."""
+    """A step in a pipeline: *inputs* come from outputs and artifacts, *parameters* are plain values.
+
+    *secrets* are those of the whole graph.
+    """
 
     name: str
     step: Step[Any, Any]
@@ -58,19 +62,16 @@ class Node:
     parameters: dict[str, Any] = field(default_factory=dict)
     after: tuple[Any, ...] = ()
     outputs: tuple[str, ...] = ()
+    secrets: list[Secret] = field(default_factory=list)
 
     def recorded_parameters(self) -> dict[str, Any]:
         """The parameters as the run records them."""
-        return {
-            name: "(secret)" if isinstance(value, Secret) else value
-            for name, value in self.parameters.items()
-            if value is not None
-        }
+        return SecretValues(self.secrets).hidden(self.parameters)
 
     @property
     def has_secrets(self) -> bool:
-        """Whether any parameter is a Secret."""
-        return any(isinstance(value, Secret) for value in self.parameters.values())
+        """Whether any parameter is a Secret, or holds the value of one of the run."""
+        return HIDDEN in self.recorded_parameters().values()
 
 
 class Graph:
@@ -78,6 +79,7 @@ class Graph:
 
     def __init__(self) -> None:
         self.nodes: dict[str, Node] = {}
+        self.secrets: list[Secret] = []
 
     def add(self, step: Step[Any, Any], arguments: dict[str, Any], after: Iterable[Any]) -> Node:
         """Add a call of *step*. Raises UsageError for a parameter that cannot be recorded."""
@@ -85,7 +87,7 @@ class Graph:
         while name in self.nodes:
             count += 1
             name = f"{step.name}_{count}"
-        node = Node(name, step, after=tuple(after), outputs=tuple(step.output_names(name)))
+        node = Node(name, step, after=tuple(after), outputs=tuple(step.output_names(name)), secrets=self.secrets)
         for parameter, value in arguments.items():
             # A text where text is wanted is text, whatever it looks like.
             wants_text = step.input_types.get(parameter) is str
@@ -96,10 +98,14 @@ class Graph:
                 node.inputs[parameter] = external
             else:
                 node.parameters[parameter] = _checked(name, parameter, value)
-        plain = {key: value for key, value in node.parameters.items() if not isinstance(value, Secret)}
-        refuse_credentials(plain, f"step {name}", AS_SECRET)
+        self.secrets += [value for value in node.parameters.values() if isinstance(value, Secret)]
         self.nodes[name] = node
         return node
+
+    def refuse_credentials(self) -> None:
+        """Raise Refused for a parameter of a step that looks like a credential and is no Secret."""
+        for node in self.nodes.values():
+            refuse_credentials(node.recorded_parameters(), f"step {node.name}", AS_SECRET)
 
     def needs(self) -> dict[str, set[str]]:
         """Which steps must have run before each. Raises UsageError for an unknown step in `after` and for a cycle."""
@@ -151,7 +157,8 @@ def building() -> Iterator[Graph]:
     graph = Graph()
     token = _building.set(graph)
     try:
-        yield graph
+        with collecting(graph.secrets):
+            yield graph
     finally:
         _building.reset(token)
 

@@ -11,6 +11,7 @@ from graphlib import TopologicalSorter
 from typing import Any
 
 from gitmodel.client import Client
+from gitmodel.domain.credentials import redacted
 from gitmodel.domain.records import Code, RunRecord, RunRules, StepRecord
 from gitmodel.pipelines.config import ExternalArtifact, ModelConfig
 from gitmodel.pipelines.graph import Graph, Node
@@ -93,7 +94,7 @@ def run_record(client: Client, work: Work, executor: str, error: Mapping[str, st
         finished=max(work.started, client.writer.moment()),
         script=work.job.source.script,
         module=work.job.source.module,
-        executor=executor,
+        executor=redacted(executor),
         python=platform.python_version(),
         packages=work.packages,
         failed_step=work.failed or None,

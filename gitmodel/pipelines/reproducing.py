@@ -32,6 +32,7 @@ from gitmodel.lineage.checkout import add_code, exact_code, is_changed
 from gitmodel.lineage.comparing import making_run, read_packages
 from gitmodel.pipelines.again import Answer, Request
 from gitmodel.pipelines.running import RunFailed
+from gitmodel.pipelines.secret_values import HIDDEN
 from gitmodel.registry import versions
 from gitmodel.registry.runs import with_steps
 from gitmodel.storage.artifacts import copy_artifacts
@@ -39,8 +40,6 @@ from gitmodel.storage.git import clean_environment
 from gitmodel.storage.git import run as run_git
 from gitmodel.storage.stage_tags import TagAim
 from gitmodel.storage.stores import ArtifactStore
-
-SECRET = "(secret)"
 
 
 @dataclass(frozen=True)
@@ -142,7 +141,7 @@ def _run_of(client: Client, name: str, record: VersionRecord) -> RunRecord:
 
 
 def _checked_secrets(run: RunRecord, given: dict[str, Any]) -> dict[str, Any]:
-    secret = [name for name, value in run.parameters.items() if value == SECRET]
+    secret = [name for name, value in run.parameters.items() if value == HIDDEN]
     missing = [name for name in secret if name not in given]
     if missing:
         raise UsageError(

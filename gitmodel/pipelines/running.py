@@ -16,7 +16,7 @@ from typing import Any
 from gitmodel.client import Client
 from gitmodel.domain.credentials import redacted
 from gitmodel.domain.runs import run_id
-from gitmodel.errors import GitModelError, UsageError
+from gitmodel.errors import GitModelError, Refused, UsageError
 from gitmodel.pipelines.caching import cache_key, is_there
 from gitmodel.pipelines.config import ExternalArtifact
 from gitmodel.pipelines.executors import Choice, Place, choose_executor
@@ -24,7 +24,8 @@ from gitmodel.pipelines.graph import Graph, Node
 from gitmodel.pipelines.outcome import commit_run
 from gitmodel.pipelines.pinning import Target, pin, release_numbers, resolve
 from gitmodel.pipelines.recording import Job, Run, Work, keep_packages, order, run_record
-from gitmodel.pipelines.worker import Request, Result, location, run_step
+from gitmodel.pipelines.secret_values import SecretValues
+from gitmodel.pipelines.worker import Request, Result, location, refuse_spoken, run_step
 from gitmodel.storage.journal import Journal, RunJournal
 from gitmodel.storage.termination import cleaning_up_when_terminated
 
@@ -88,7 +89,7 @@ def _run(
         work.status = "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"
         # Ctrl-C has reached the git that reads for us, too.
         client.repository.reader.close()
-        _record_failure(client, work, choice, notes, _told(error))
+        _record_failure(client, work, choice, notes, _told(error, work))
         raise
     if work.failed:
         work.status = "failed"
@@ -113,7 +114,7 @@ def _commit(client: Client, work: Work, choice: Choice, notes: RunJournal) -> Ru
     except Exception as error:
         # Another took the version's name meanwhile, or a step planned what cannot be.
         work.status = "failed"
-        _record_failure(client, work, choice, notes, _told(error), keep=False)
+        _record_failure(client, work, choice, notes, _told(error, work), keep=False)
         raise
     notes.note(status=work.status)
     if written is not None:
@@ -122,9 +123,13 @@ def _commit(client: Client, work: Work, choice: Choice, notes: RunJournal) -> Ru
     return Run(work.id, work.status, (written or record).versions, record.steps)
 
 
-def _told(error: BaseException) -> dict[str, str]:
+def _told(error: BaseException, work: Work) -> dict[str, str]:
     message = error.message if isinstance(error, GitModelError) else str(error)
-    return {"type": type(error).__name__, "message": redacted(message), "traceback": ""}
+    return {
+        "type": type(error).__name__,
+        "message": redacted(SecretValues(work.job.graph.secrets).hide(message)),
+        "traceback": "",
+    }
 
 
 class _Coordinator:
@@ -245,6 +250,7 @@ class _Coordinator:
         return True
 
     def _record(self, name: str, result: Result) -> None:
+        result = self._without_secrets(result)
         self._work.results[name] = result
         for field, what in result.get("left_out", ()):
             log.warning("%s of step %s looks like %s, and is left out; the run goes on without it", field, name, what)
@@ -253,6 +259,18 @@ class _Coordinator:
         elif result["status"] == "succeeded" and self._keys.get(name) and not result["particular"]:
             self._journal.keep_step(self._keys[name], result)
         self._tell(result["status"], name, result["seconds"])
+
+    def _without_secrets(self, result: Result) -> Result:
+        """Return *result* without what the Secrets of other steps gave away: a worker knows only those of its own."""
+        secrets = SecretValues(self._work.job.graph.secrets)
+        try:
+            refuse_spoken(result["plans"], secrets)
+        except Refused as error:
+            told = {"type": "Refused", "message": error.message, "hint": error.hint, "traceback": ""}
+            return {**result, "status": "failed", "plans": [], "outputs": [], "error": told}
+        if "error" in result:
+            return {**result, "error": {key: secrets.hide(value) for key, value in result["error"].items()}}
+        return result
 
     def _is_cached(self, node: Node, inputs: dict[str, Any]) -> bool:
         job = self._work.job

@@ -28,6 +28,7 @@ from gitmodel.formats import materializers
 from gitmodel.pipelines.caching import fingerprint, is_installed, is_project
 from gitmodel.pipelines.config import ModelConfig, Secret
 from gitmodel.pipelines.context import Plan, StepContext, within
+from gitmodel.pipelines.secret_values import SecretValues
 from gitmodel.pipelines.steps import OutputSpec, Step
 from gitmodel.registry.artifacts import told_unportable
 from gitmodel.storage import artifacts
@@ -39,8 +40,8 @@ log = logging.getLogger("gitmodel.pipelines")
 # The name under which a worker imports the script that was run as `__main__`.
 SCRIPT = "__gitmodel_main__"
 
-# Shorter texts are found by chance in metadata and messages.
-_SHORTEST_SECRET = 4
+# What a plan has from gitmodel itself, and not from the step.
+_OWN = ("verb", "model", "number", "stage", "force")
 
 Request = dict[str, Any]
 Result = dict[str, Any]
@@ -62,7 +63,7 @@ def run_step(request: Request, step: Step[..., Any] | None = None) -> Result:
     """
     clock = time.perf_counter()
     done: Result = {"plans": [], "outputs": []}
-    secrets = [value.value for value in request["values"].values() if isinstance(value, Secret)]
+    secrets = SecretValues(value for value in request["values"].values() if isinstance(value, Secret))
     try:
         found = step or _find_step(request["step"])
         config = ModelConfig(**request["config"]) if request["config"] else None
@@ -71,9 +72,9 @@ def run_step(request: Request, step: Step[..., Any] | None = None) -> Result:
             store = _reach_store(request["store"], shared=step is not None)
             arguments = _load_inputs(request, found, store, scratch)
             value = _called(found, arguments, context, own_process=step is None)
-            _refuse_spoken(context.plans, secrets)
+            refuse_spoken(context.plans, secrets)
             done["outputs"] = [
-                _keep(store, scratch.path(f"output-{index}"), spec, name, item)
+                _keep(store, scratch.path(f"output-{index}"), spec, name, item, secrets)
                 for index, (spec, name, item) in enumerate(_matched(found, request["outputs"], value))
             ]
         done.update(
@@ -255,13 +256,16 @@ def _matched(step: Step[..., Any], names: list[str], value: Any) -> list[tuple[O
     return list(zip(specs, names, value, strict=True))
 
 
-def _keep(store: ArtifactStore, path: Path, spec: OutputSpec, name: str, value: Any) -> dict[str, Any]:
+def _keep(
+    store: ArtifactStore, path: Path, spec: OutputSpec, name: str, value: Any, secrets: SecretValues
+) -> dict[str, Any]:
     if isinstance(value, Path):
         from gitmodel import formats
 
         format, kind, materializer, path = spec.format or formats.detect_format(value), "data", "path", value
     else:
         format, kind, materializer = materializers.save(value, path, name, spec.format)
+    _refuse_kept(name, value, path, secrets)
     stored = artifacts.put_path(store, path)
     if stored.unportable:
         log.warning("%s", told_unportable(name, stored.unportable))
@@ -275,23 +279,28 @@ def _keep(store: ArtifactStore, path: Path, spec: OutputSpec, name: str, value: 
     }
 
 
-def _refuse_spoken(plans: list[Plan], secrets: list[Any]) -> None:
-    """Raises Refused if a plan holds the value of a Secret."""
-    for plan in plans:
-        if _holds([plan.get("values"), plan.get("reason")], secrets):
-            raise Refused(
-                "the metadata or reason holds the value of a Secret", hint="leave it out: history is for ever"
-            )
+def refuse_spoken(plans: list[Plan], secrets: SecretValues) -> None:
+    """Raise Refused if a plan holds the value of a Secret."""
+    if secrets.holds([[value for key, value in plan.items() if key not in _OWN] for plan in plans]):
+        raise Refused("the metadata or reason holds the value of a Secret", hint="leave it out: history is for ever")
 
 
-def _holds(value: Any, secrets: list[Any]) -> bool:
-    if isinstance(value, dict):
-        return any(_holds(item, secrets) for pair in value.items() for item in pair)
-    if isinstance(value, list):
-        return any(_holds(item, secrets) for item in value)
-    return isinstance(value, str) and any(
-        isinstance(secret, str) and len(secret) >= _SHORTEST_SECRET and secret in value for secret in secrets
-    )
+def _refuse_kept(name: str, value: Any, path: Path, secrets: SecretValues) -> None:
+    """Raise Refused if the output *name* holds the value of a Secret: in plain data, or in the bytes at *path*."""
+    files = sorted(path.rglob("*")) if path.is_dir() else [path]
+    if secrets.holds(value) or any(
+        secrets.holds(file.name) or (file.is_file() and secrets.stand_in(_chunks(file))) for file in files
+    ):
+        raise Refused(
+            f"the output {name} holds the value of a Secret",
+            hint="return something without it: artifacts are shared, and kept for good",
+        )
+
+
+def _chunks(file: Path) -> Iterator[bytes]:
+    with open(file, "rb") as reader:
+        while chunk := reader.read(1 << 20):
+            yield chunk
 
 
 def _own_frames(found: TracebackType | None) -> TracebackType | None:
@@ -302,7 +311,7 @@ def _own_frames(found: TracebackType | None) -> TracebackType | None:
     return inner or found
 
 
-def _described(error: BaseException, secrets: list[Any]) -> dict[str, str]:
+def _described(error: BaseException, secrets: SecretValues) -> dict[str, str]:
     try:
         message = error.message if isinstance(error, GitModelError) else str(error)
         hint = error.hint if isinstance(error, GitModelError) else ""
@@ -310,7 +319,4 @@ def _described(error: BaseException, secrets: list[Any]) -> dict[str, str]:
     except Exception:  # an error whose own words cannot be made must not hide that there was one
         message, hint, text = "it cannot say what is wrong", "", "".join(traceback.format_tb(error.__traceback__))
     told = {"type": type(error).__name__, "message": message.strip()[:1000], "hint": hint, "traceback": text}
-    for secret in secrets:
-        if isinstance(secret, str) and len(secret) >= _SHORTEST_SECRET:
-            told = {key: value.replace(secret, "(secret)") for key, value in told.items()}
-    return {key: redacted(value) for key, value in told.items()}
+    return {key: redacted(secrets.hide(value)) for key, value in told.items()}

@@ -1,7 +1,9 @@
 """History is for ever, so secrets do not get into it: by what they are, by what they look like, by where they lie."""
 
+import base64
 import random
 import string
+from typing import Annotated
 
 import project
 import pytest
@@ -17,6 +19,7 @@ from gitmodel import (
     pipeline,
     step,
 )
+from gitmodel.cli import run as run_program
 from gitmodel.domain.credentials import credential_in, redacted
 
 DEMO = ModelConfig(name="demo", create_new_model_version=True)
@@ -199,3 +202,138 @@ def test_a_token_in_an_error_is_not_kept_even_locally(client, written, set_rules
     with pytest.raises(RunFailed, match=r"cannot reach \(a password in a URL\)example.com"):
         two.run(client=client)
     assert "pw@example" not in written()
+
+
+BODIES = {
+    "the value": lambda token: project.hand_over(Secret(token)),
+    "a text with it": lambda token: project.hand_over(Secret(f"Bearer {token}")),
+    "beside a plain use": lambda token: [project.hand_over(Secret(token)), project.hand_over(f"https://x/{token}")],
+    "after a plain use": lambda token: [project.hand_over(token), project.hand_over(Secret(token))],
+    "never passed on": lambda token: [Secret(token), project.hand_over("x")],
+    "made twice": lambda token: project.hand_over(Secret(Secret(token))),
+    "in a table": lambda token: [project.hand_over({"deep": [token]}), project.hand_over(Secret(token))],
+}
+
+
+class TestASecretMadeInTheBody:
+    """The parameter that it is made of is as secret as it is itself."""
+
+    @pytest.mark.parametrize("body", BODIES)
+    @pytest.mark.parametrize("executor", ["in-order", "processes:1"])
+    def test_reaches_no_record(self, client, written, caplog, body, executor):
+        @pipeline
+        def one(token):
+            BODIES[body](token)
+
+        for _ in range(2):
+            run = one.run(client=client, executor=executor, token=VALUE)
+            assert client.get_run(run.id).record.parameters == {"token": "(secret)"}
+            assert all(step.status == "succeeded" for step in run.steps if "(secret)" in step.parameters.values())
+        assert VALUE not in written() + caplog.text
+
+    @pytest.mark.parametrize("value", [123456789, {"user": "ada", "password": VALUE}, ["x", VALUE], TOKENS[1]])
+    def test_of_any_kind_reaches_no_record(self, client, written, value):
+        @pipeline
+        def one(given):
+            Secret(given)
+            project.noop()
+
+        run = one.run(client=client, given=value)
+        assert client.get_run(run.id).record.parameters == {"given": "(secret)"}
+        assert VALUE not in written()
+        assert TOKENS[1] not in written()
+
+    def test_keeps_other_parameters(self, client):
+        @pipeline
+        def one(token, rate, name):
+            project.hand_over(Secret(token))
+
+        run = one.run(client=client, token=VALUE, rate=0.5, name="iris")
+        parameters = {"token": "(secret)", "rate": 0.5, "name": "iris"}
+        assert client.get_run(run.id).record.parameters == parameters
+
+    def test_of_a_credential_is_not_refused(self, client):
+        @pipeline
+        def one(password):
+            project.hand_over(Secret(password))
+
+        assert one.run(client=client, password=TOKENS[1]).status == "succeeded"
+
+    def test_on_the_command_line_and_run_again(self, client, code_repo, written, git, capfd):
+        (code_repo / "secretive.py").write_text(
+            "from gitmodel import ModelConfig, Secret, pipeline, step\n\n"
+            "@step\ndef log_in(token: str) -> int:\n    return len(token)\n\n"
+            "@pipeline(model_config=ModelConfig(name='demo', create_new_model_version=True))\n"
+            "def one(k):\n    log_in(Secret(k))\n",
+            encoding="utf-8",
+        )
+        git(code_repo, "add", "secretive.py")
+        git(code_repo, "commit", "-qm", "secretive")
+        assert run_program(["run", "secretive.py:one", "--param", f"k={VALUE}"]) == 0
+        assert run_program(["runs", "list", "--format", "json"]) == 0
+        assert VALUE not in written() + "".join(capfd.readouterr())
+        assert run_program(["reproduce", "demo@1"]) == 2
+        assert "parameter k of run" in capfd.readouterr().err
+        assert run_program(["reproduce", "demo@1", "--param", f"k={VALUE}"]) == 0
+        assert VALUE not in written() + "".join(capfd.readouterr())
+
+    def test_is_not_told_in_the_error_of_another_step(self, client, written, caplog, set_rules):
+        set_rules(record_traceback=True)
+
+        @step
+        def other() -> None:
+            raise RuntimeError(f"cannot log in with {VALUE}")
+
+        @pipeline
+        def one(token):
+            project.hand_over(Secret(token))
+            other()
+
+        with pytest.raises(RunFailed, match=r"cannot log in with \(secret\)") as caught:
+            one.run(client=client, token=VALUE)
+        assert VALUE not in written() + caplog.text + caught.value.traceback
+
+    def test_is_not_logged_by_another_step(self, client, written):
+        @step
+        def other() -> None:
+            log_model_metadata(note=f"with {VALUE}")
+
+        @pipeline(model_config=DEMO)
+        def one(token):
+            project.hand_over(Secret(token))
+            other()
+
+        with pytest.raises(RunFailed, match="holds the value of a Secret"):
+            one.run(client=client, token=VALUE)
+        assert VALUE not in written()
+
+
+@pytest.mark.parametrize(
+    "returned",
+    [
+        lambda token, folder: token,
+        lambda token, folder: {"deep": [f"with {token}"]},
+        lambda token, folder: base64.b64encode(token.encode()).decode(),
+        lambda token, folder: written_to(folder / "a.bin", b"\0" * (1 << 20) + token.encode()),
+        lambda token, folder: written_to(folder / "a.bin", b"\0" * ((1 << 20) - 5) + token.encode()),
+        lambda token, folder: written_to(folder / "deep" / token, b"").parent,
+    ],
+)
+def test_a_secret_is_not_kept_in_an_output(client, written, tmp_path, returned):
+    @step
+    def leak(token: str) -> Annotated[object, "leak"]:
+        return returned(token, tmp_path)
+
+    @pipeline
+    def one(token):
+        leak(token)
+
+    with pytest.raises(RunFailed, match="the output leak holds the value of a Secret"):
+        one.run(client=client, token=Secret(VALUE))
+    assert VALUE not in written()
+
+
+def written_to(file, content):
+    file.parent.mkdir(exist_ok=True)
+    file.write_bytes(content)
+    return file

@@ -1,0 +1,114 @@
+"""The values of a run's Secrets: finding them in what is about to be written, and taking them out. Pure."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+from urllib.parse import quote
+
+from gitmodel.pipelines.config import Secret
+
+# What a record has in place of a secret.
+HIDDEN = "(secret)"
+# Shorter texts are found by chance in metadata and messages, and still shorter ones in the bytes of a file.
+_SHORTEST = 4
+_SHORTEST_IN_BYTES = 8
+# A part of a Secret, as of f"Bearer {token}", is taken for the secret from so many characters on.
+_SHORTEST_PART = 6
+# Lines of a private key count by themselves, as parsers repeat them.
+_SHORTEST_LINE = 20
+
+
+class SecretValues:
+    """The values of Secrets, in each form that is looked for: as they are, escaped as JSON and URLs do, and in Base64.
+
+    >>> values = SecretValues([Secret("hunter2")])
+    >>> values.hide("cannot log in with hunter2"), values.holds({"deep": ["hunter2"]}), values.holds("hunter")
+    ('cannot log in with (secret)', True, False)
+    """
+
+    def __init__(self, secrets: Iterable[Secret]) -> None:
+        whole = list(dict.fromkeys(text for secret in secrets for text in _texts(secret.value)))
+        self._whole = [text for text in whole if text.strip()]
+        forms = {form for text in self._whole for form in _forms(text) if len(form) >= _SHORTEST}
+        self._forms = sorted(forms, key=lambda form: (-len(form), form))
+
+    def holds(self, value: Any) -> bool:
+        """Whether a secret stands somewhere in *value*."""
+        if isinstance(value, Mapping):
+            return any(self.holds(item) for pair in value.items() for item in pair)
+        if isinstance(value, (list, tuple, set, frozenset)):
+            return any(map(self.holds, value))
+        if isinstance(value, Secret):
+            return True
+        if isinstance(value, str) and any(form in value for form in self._forms):
+            return True
+        return _text(value) in self._whole
+
+    def hide(self, text: str) -> str:
+        """Return *text* with "(secret)" in place of each secret."""
+        for form in self._forms:
+            text = text.replace(form, HIDDEN)
+        return text
+
+    def hidden(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        """Return *parameters* as they are recorded: one that holds a secret, or is a part of one, is "(secret)"."""
+        return {
+            name: HIDDEN if self.holds(value) or self._is_part(value) else value
+            for name, value in parameters.items()
+            if value is not None
+        }
+
+    def stand_in(self, chunks: Iterable[bytes]) -> bool:
+        """Whether a secret stands in the bytes of *chunks*, also across two of them."""
+        wanted = [form.encode("utf-8", "surrogateescape") for form in self._forms]
+        wanted = [form for form in wanted if len(form) >= _SHORTEST_IN_BYTES]
+        longest = max(map(len, wanted), default=0)
+        tail = b""
+        for chunk in chunks if wanted else ():
+            data = tail + chunk
+            if any(form in data for form in wanted):
+                return True
+            tail = data[-longest:]
+        return False
+
+    def _is_part(self, value: Any) -> bool:
+        if isinstance(value, Mapping):
+            return any(map(self._is_part, value.values()))
+        if isinstance(value, (list, tuple)):
+            return any(map(self._is_part, value))
+        return isinstance(value, str) and len(value) >= _SHORTEST_PART and any(value in whole for whole in self._whole)
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """The texts that *value*, of a Secret, is made of."""
+    if isinstance(value, Mapping):
+        for item in value.values():
+            yield from _texts(item)
+    elif isinstance(value, (list, tuple, set, frozenset)):
+        for item in value:
+            yield from _texts(item)
+    elif isinstance(value, (bytes, bytearray)):
+        yield bytes(value).decode("utf-8", "surrogateescape")
+    elif (text := _text(value)) is not None:
+        yield text
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, str):
+        return value
+    return str(value) if isinstance(value, (int, float)) and not isinstance(value, bool) else None
+
+
+def _forms(text: str) -> Iterator[str]:
+    yield text
+    yield text.strip()
+    yield json.dumps(text)[1:-1]
+    yield json.dumps(text, ensure_ascii=False)[1:-1]
+    data = text.encode("utf-8", "surrogateescape")
+    yield quote(data, safe="")
+    if len(text) >= _SHORTEST_PART:
+        yield base64.b64encode(data).decode().rstrip("=")
+    yield from (line.strip() for line in text.splitlines() if len(line.strip()) >= _SHORTEST_LINE)
