@@ -298,6 +298,7 @@ class TestVariables:
         a, b = two
         code, _, err = model(b, "register", "iris", **{name: a / ".git"})
         assert (code, said in err) == (2, True)
+        assert model(a, "-C", b, "register", "iris", **{name: a / ".git"})[0] == 2
         assert not has_registry(b)
         assert model(b, "--repo", b, "register", "iris", **{name: a / ".git"})[0] == 0
 

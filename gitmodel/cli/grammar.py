@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from gitmodel.registry.writer import Writer
 
 F = TypeVar("F", bound=Callable[..., Any])
+# What git lets name a repository, or a part of one.
+_LOCATING = {"GIT_DIR", "GIT_WORK_TREE", "GIT_COMMON_DIR", "GIT_INDEX_FILE", "GIT_NAMESPACE"}
 # Where a command draws, the form for people is called so.
 TREE = "tree"
 
@@ -57,7 +59,7 @@ class Invocation:
     @property
     def folder(self) -> str:
         """The folder that -C names, "." without one. It names a repository as --repo does, unless a variable does."""
-        return os.getcwd() if self._named and not {"GIT_DIR", "GIT_WORK_TREE"} & os.environ.keys() else "."
+        return os.getcwd() if self._named and not _LOCATING & os.environ.keys() else "."
 
     def _in_the_past(self, client: Client, moment: str) -> Client:
         from gitmodel.lineage.past import find_state

@@ -108,13 +108,15 @@ def _permissions(repository: Repository) -> Iterator[Finding]:
             hint = f"its owner can run `git model doctor --fix`, or: chmod -R g+rwX {shlex.quote(str(own))}"
             yield Finding("permissions", message, _FIX if mendable else hint, mendable)
     closed = [path for path in (own, *(own / name for name in _WRITTEN)) if _is_closed(path)]
-    if closed and not faults:
+    # Where the repository is shared, it may be so for a group to read, or for everybody.
+    if closed and not faults and not repository.sharing:
         message = f"{closed[0]} belongs to another user, and you may not write to it"
         hint = "to share the repository: git config core.sharedRepository group; then its owner: git model doctor --fix"
         yield Finding("permissions", message, hint)
 
 
 def _is_closed(path: Path) -> bool:
+    """Whether *path* is another user's, and not for this one to write to."""
     try:
         return os.stat(path).st_uid != os.geteuid() and not os.access(path, os.W_OK | os.X_OK)
     except FileNotFoundError:

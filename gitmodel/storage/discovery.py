@@ -100,18 +100,18 @@ def _ask(path: Path, environ: Mapping[str, str], *, git_dir: str = "", work_tree
         told["GIT_WORK_TREE"] = asked["GIT_WORK_TREE"] = os.path.abspath(path / work_tree)
     try:
         answer = git_process.run(["git", *_QUESTIONS], asked, cwd=path)
-    except NotFound as error:
+    except NotFound:
         if git_dir:
             raise NotFound(
                 f"GIT_DIR names {_shown(path, git_dir)}, which is no git repository", hint="run `unset GIT_DIR`"
             ) from None
-        raise error
+        raise
+    lines = answer.decode("utf-8", "surrogateescape").removesuffix("\n").split("\n")
     # The last line is the way to the top of the work tree; a bare repository has none.
-    found, common, objects, object_format, shallow, *up = answer.decode("utf-8", "surrogateescape").splitlines()
+    found, common, objects, object_format, shallow, *up = lines
     top = (path / "".join(up)).resolve() if up or not git_dir else Path(found)
     git = Git(Path(found), (path / common).resolve(), top, told)
-    place = (path / objects).resolve()
-    return Place(git, place, object_format, shallow == "true", bool(up), git.git_dir / "index")
+    return Place(git, (path / objects).resolve(), object_format, shallow == "true", bool(up), git.git_dir / "index")
 
 
 def _contradiction(place: Place, path: Path, environ: Mapping[str, str]) -> str:

@@ -25,7 +25,7 @@ def open_repository(path: Path, *, environ: Mapping[str, str], branch: str = "",
     if place.object_format != "sha1":
         raise UsageError(
             f"this repository names its objects by {place.object_format.upper()}",
-            hint="gitmodel works with SHA-1 repositories; keep the registry in one of its own with `--repo PATH`",
+            hint="a registry needs a SHA-1 repository; keep it in one of its own: `git model config repo PATH`",
         )
     config = read_config(place.git)
     name = branch or config.get("gitmodel.branch", "") or DEFAULT_BRANCH
