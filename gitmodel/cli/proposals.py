@@ -153,6 +153,7 @@ def _plan_fields(made: Plan) -> dict[str, Any]:
         "base": made.base,
         "head": made.head,
         "changes": [_change_fields(change) for change in made.changes],
+        "renamed": [{"model": old, "to": new} for old, new in made.renamed],
         "versions": list(made.versions),
         "rules": list(made.rules),
         "problems": [dict(vars(problem)) for problem in made.problems],

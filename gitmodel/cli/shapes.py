@@ -414,6 +414,7 @@ PLAN = Shape(
         "between or null, the newest of these `commits`, `comparison`: an address, or empty), "
         "`metadata` (list of `key`, `old`, `new`, `change`), `artifacts` and `datasets` that differ (lists of `name`, "
         "`kind`, `old`, `new`), `gates` (list of `gate`)",
+        "renamed": "list of objects: models that are renamed, each `model` with its new name `to`; stages go along",
         "versions": "list of text: the versions that are new, as `MODEL@NUMBER`",
         "rules": "list of text: changed files that decide who may do what",
         "problems": "list of `problem`: what is against merging it",

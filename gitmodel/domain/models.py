@@ -91,6 +91,34 @@ def plan_rename(snapshot: Snapshot, old: str, new: str) -> Change[str]:
     return change
 
 
+def left_behind(snapshot: Snapshot) -> dict[str, StageRef | None]:
+    """Return the files of places that a proposal from before a rename put under the former name, with their stages.
+
+    Nobody reads them. The stage is None for an archived marker.
+    """
+    found: dict[str, StageRef | None] = {}
+    for name in snapshot.model_names():
+        if snapshot.files.names(paths.model_folder(name)) == ("model.toml",) or snapshot.current_name(name) == name:
+            continue
+        for path in _all_files(snapshot, paths.model_folder(name)):
+            what = paths.parse_path(path)
+            if what is not None and what.kind in ("stage", "alias", "archived"):
+                found[path] = None if what.kind == "archived" else StageRef(name, what.key)
+    return found
+
+
+def plan_clearance(snapshot: Snapshot) -> Change[tuple[str, ...]]:
+    """Remove what `left_behind` finds, except for stages whose tag is still that of the former name."""
+    found = left_behind(snapshot)
+    gone = {path: ref for path, ref in found.items() if ref is None or snapshot.tags.get(ref) is None}
+    return Change(
+        tuple(gone),
+        subject="Remove what is left of renamed models",
+        files=dict.fromkeys(gone),
+        admitted=frozenset(ref for ref in gone.values() if ref is not None),
+    )
+
+
 def plan_deletion(
     snapshot: Snapshot, name: str, *, now: datetime, reason: str = "", force: bool = False
 ) -> Change[str]:

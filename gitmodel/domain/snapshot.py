@@ -250,14 +250,27 @@ class Snapshot:
 
     def former_names(self, name: str) -> Iterator[str]:
         """The names that the model *name* had before it was renamed, newest first."""
-        for other in self.model_names():
+        for other in self._renamed.get(name, ()):
+            yield other
+            yield from self.former_names(other)
+
+    @cached_property
+    def _renamed(self) -> Mapping[str, tuple[str, ...]]:
+        """The former names of models, by the name that each was renamed to."""
+        found: dict[str, tuple[str, ...]] = {}
+        for name in self.model_names():
             try:
-                record = self.load(paths.model_file(other), records.MODEL)
+                record = self.load(paths.model_file(name), records.MODEL)
             except Invalid:
                 continue
-            if record is not None and record.renamed_to == name:
-                yield other
-                yield from self.former_names(other)
+            if record is not None and record.renamed_to:
+                found[record.renamed_to] = (*found.get(record.renamed_to, ()), name)
+        return found
+
+    def former_tag(self, ref: StageRef) -> StageTag | None:
+        """The tag of the stage under a former name of the model: it counts until `apply` sets one for the new name."""
+        found = (self.tags.get(StageRef(former, ref.stage)) for former in self.former_names(ref.model))
+        return next((tag for tag in found if tag is not None and not tag.forged and tag.record is not None), None)
 
     def numbers(self, model: str) -> list[int]:
         """The numbers of all versions of *model*, deleted ones too, ascending."""
@@ -428,6 +441,8 @@ class Snapshot:
     def in_force(self, ref: StageRef) -> VersionRecord:
         """The version that the tag of a stage or alias names. Raises NotFound, or Invalid if it must not be used."""
         tag = self.tags.get(ref)
+        if tag is None and (self.recorded(ref.model, ref.stage) or self.recorded_alias(ref.model, ref.stage)):
+            tag = self.former_tag(ref)
         if tag is None:
             raise self._nothing_in_force(ref)
         if tag.forged or tag.record is None:

@@ -35,7 +35,8 @@ class StageState:
     """A stage or alias of a model: which version is recorded on the branch, and which is in force by the tag.
 
     *forged* says why the tag does not count; *doubt* why a rule keeps what is recorded from being in force, such as
-    "recorded, not reviewed: ...". *merged_by* is that of its `StageTag`.
+    "recorded, not reviewed: ...". *merged_by* is that of its `StageTag`; *former* says that the tag is still the one of
+    a former name of the model.
     """
 
     name: str
@@ -45,6 +46,7 @@ class StageState:
     alias: bool = False
     doubt: str = ""
     merged_by: str = ""
+    former: bool = False
 
     @property
     def pending(self) -> bool:
@@ -101,13 +103,16 @@ def stage_states(snapshot: Snapshot, model: str) -> list[StageState]:
         alias = name not in stages
         record = snapshot.recorded_alias(model, name) if alias else None
         recorded = (record.version if record else None) if alias else held.get(name)
-        tag = tags.get(name)
+        tag, former = tags.get(name), False
+        if tag is None and recorded is not None:
+            tag = snapshot.former_tag(StageRef(model, name))
+            former = tag is not None
         in_force = tag.record.version if tag and tag.record and not tag.forged else None
         if recorded is None and tag is None:
             continue
         doubt = snapshot.doubt(StageRef(model, name)) if recorded != in_force and not alias else ""
         forged, merged_by = (tag.forged, tag.merged_by) if tag else ("", "")
-        states.append(StageState(name, recorded, in_force, forged, alias, doubt, merged_by))
+        states.append(StageState(name, recorded, in_force, forged, alias, doubt, merged_by, former))
     return states
 
 

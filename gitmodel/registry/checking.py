@@ -251,9 +251,11 @@ def _check_model(
     if paths.model_file(model) not in holds.files:
         yield Problem(folder, "", "model.record", "has no model.toml")
     if holds.record is not None and not holds.record.exists:
-        for path in holds.files:
+        for path, what in holds.files.items():
             if path != paths.model_file(model):
-                yield Problem(path, "", "model.tombstone", "is left of a model that is gone")
+                fix = holds.record.renamed_to and what.kind in ("stage", "alias", "archived")
+                said = "is left of a model that is gone" + ("; `git model doctor --fix` removes it" if fix else "")
+                yield Problem(path, "", "model.tombstone", said)
         return
     if holds.record is not None and holds.record.store not in (None, *registry.stores):
         yield Problem(paths.model_file(model), "store", "model.store", f"there is no store {holds.record.store}")

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gitmodel.domain import stages as planning
+from gitmodel.domain.models import left_behind, plan_clearance
 from gitmodel.domain.purging import purge_of
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import TOO_SHALLOW, Snapshot
@@ -55,7 +56,9 @@ def examine(repository: Repository, store: ArtifactStore | None) -> list[Finding
     ):
         found += _safely(about, look, repository)
     try:
-        found += repository.read(lambda snapshot: [*_tags(repository, snapshot), *_artifacts(snapshot, store)])
+        found += repository.read(
+            lambda snapshot: [*_tags(repository, snapshot), *_records(snapshot), *_artifacts(snapshot, store)]
+        )
     except GitModelError as error:
         found.append(Finding("branch", error.message, error.hint or "run `git model check`"))
     found += _safely("reservation", _reservations, repository)
@@ -66,7 +69,7 @@ def repair(repository: Repository, store: ArtifactStore | None) -> list[Finding]
     """Mend what `examine` says can be mended; returns what was mended.
 
     Removes our own dead locks, leftovers of killed writers and reservations that are used up, and sets every stage tag
-    to what the branch says. Nothing that a version needs is touched.
+    to what the branch says. A commit removes what is left of renamed models. Nothing that a version needs is touched.
     """
     mended = [finding for finding in examine(repository, store) if finding.mendable]
     abouts = {finding.about for finding in mended}
@@ -76,6 +79,8 @@ def repair(repository: Repository, store: ArtifactStore | None) -> list[Finding]
         repository.writers.remove_dead()
     if "tag" in abouts:
         stages.apply(repository, rewound=True)
+    if "record" in abouts:
+        repository.transact(plan_clearance)
     if "reservation" in abouts:
         for model, number in _used_up(repository):
             repository.release(model, [number], number)
@@ -209,6 +214,12 @@ def _forged(repository: Repository, snapshot: Snapshot, ref: StageRef, state: St
     except Refused as error:
         return Finding("foreign tag", error.message, error.hint)
     return Finding("tag", f"the tag {ref.name} does not count: {state.forged}", _FIX, True)
+
+
+def _records(snapshot: Snapshot) -> Iterator[Finding]:
+    for path in left_behind(snapshot):
+        message = f"{path} is left of a model that was renamed, and nobody reads it"
+        yield Finding("record", message, _FIX, True)
 
 
 def _artifacts(snapshot: Snapshot, store: ArtifactStore | None) -> Iterator[Finding]:

@@ -284,6 +284,8 @@ def apply(
     entering: dict[StageRef, int | None] = {}
     states_of: dict[StageRef, StageState] = {}
 
+    former: set[StageRef] = set()
+
     def choose(snapshot: Snapshot) -> list[TagAim]:
         refused.clear()
         tagged = snapshot.tags.models()
@@ -291,7 +293,10 @@ def apply(
         for name in names:
             if name not in tagged:
                 snapshot.model(name)
+        names = tuple(chain.from_iterable((name, *snapshot.former_names(name)) for name in names))
         names = names or tuple(sorted({*snapshot.model_names(), *tagged}))
+        # The tag of a former name goes only where the model's own tag is set.
+        names = tuple(sorted(names, key=lambda name: (snapshot.current_name(name) != name, name)))
         ready = []
         for name in names:
             try:
@@ -305,11 +310,15 @@ def apply(
                 states_of[tag.ref] = StageState(tag.ref.stage, None, None, tag.forged, alias=True)
                 ready.append(TagAim(tag.ref))
             for state in states:
-                if not state.pending and not state.forged and not state.merged_by:
+                if not state.pending and not state.forged and not state.merged_by and not state.former:
                     continue
                 ref = StageRef(name, state.name)
+                if _stands_in(snapshot, ref, ready):
+                    continue
                 states_of[ref] = state
                 entering[ref] = state.recorded
+                if snapshot.current_name(name) != name:
+                    former.add(ref)
                 if not rewound:
                     _check_descent(repository, snapshot, ref)
                 why = _why_not(snapshot, ref, state)
@@ -328,8 +337,19 @@ def apply(
         return ready
 
     moved, unsigned = repository.put_in_force(choose)
-    changes = (InForce(ref, entering.get(ref), states_of[ref].in_force) for ref in moved)
+    told = (ref for ref in moved if ref not in former)
+    changes = (InForce(ref, entering.get(ref), states_of[ref].in_force) for ref in told)
     return Applied(tuple(changes), (*refused, *unsigned))
+
+
+def _stands_in(snapshot: Snapshot, ref: StageRef, ready: Collection[TagAim]) -> bool:
+    """Whether the tag *ref* is of a former name, and the model's own tag is not set and will not be."""
+    own = StageRef(snapshot.current_name(ref.model), ref.stage)
+    if own == ref or snapshot.tags.get(own) is not None or any(aim.ref == own for aim in ready):
+        return False
+    return (
+        snapshot.recorded(own.model, own.stage) is not None or snapshot.recorded_alias(own.model, own.stage) is not None
+    )
 
 
 def _counting(

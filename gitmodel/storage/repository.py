@@ -612,7 +612,7 @@ class Repository:
             moves += self.reservations_carried(replace(snapshot, files=Overlay(snapshot.files, change.files)))
         drops: list[tuple[StageRef, str]] = []
         moves_tag = False
-        for ref, wanted in self._follow(snapshot, change, made):
+        for ref, wanted in self._with_former(snapshot, self._follow(snapshot, change, made)):
             tag = self.tags.id(ref)
             if wanted is None and tag:
                 refuse_foreign(self, snapshot.commit, ref, repairs=False)
@@ -685,6 +685,16 @@ class Repository:
         message = history.commit_message(change.subject, change.reason, change.trailers, txn=txn)
         made = NewObject("commit", format_commit(tree, [parent] if parent else [], author, committer, message))
         return self.sealing.signer.commit(made, committer) if sign or self.sealing.signer.signs_commits else made
+
+    def _with_former(
+        self, snapshot: Snapshot, moves: Iterable[tuple[StageRef, NewObject | None]]
+    ) -> Iterator[tuple[StageRef, NewObject | None]]:
+        """*moves*, and the removal of tags of former names that stood for a stage that has no tag of its own yet."""
+        for ref, wanted in moves:
+            yield ref, wanted
+            if not self.tags.id(ref):
+                former = (StageRef(name, ref.stage) for name in snapshot.former_names(ref.model))
+                yield from ((old, None) for old in former if self.tags.id(old))
 
     def _follow(
         self, snapshot: Snapshot, change: Change[Any], commit: NewObject | None

@@ -108,7 +108,8 @@ class UrlRepository(Repository):
             if about is not None and not self._has_whole(about):
                 least = self._commits.least(about)
                 # whether a signature counts is for those to say whom the commit before lists
-                if least.frozen is None or not least.registry().rule(least.frozen.stage).signed:
+                waits = least.frozen is None and _is_recorded(least, about)
+                if not waits and (least.frozen is None or not least.registry().rule(least.frozen.stage).signed):
                     return question(least)
             return super(UrlRepository, self).read(question)
 
@@ -407,6 +408,16 @@ def open_url(
     except GitError:
         cache.remove()
         return open_it()
+
+
+def _is_recorded(snapshot: Snapshot, about: VersionRef) -> bool:
+    """Whether *about* names a stage or alias that the branch records: the tag of a former name may stand for it."""
+    if about.number is not None or about.is_latest:
+        return False
+    with suppress(GitModelError):
+        name = snapshot.current_name(about.model)
+        return bool(snapshot.recorded(name, about.selector) or snapshot.recorded_alias(name, about.selector))
+    return False
 
 
 def _is_shared(ref: str, branch: str) -> bool:

@@ -37,6 +37,7 @@ def text(plan: Plan) -> str:
         block += [f"  {row.kind} {row.name}: {_short(row.old)} -> {_short(row.new)}" for row in digests]
         block += [f"  {_mark(outcome)} {outcome}" for outcome in change.outcomes]
         blocks.append("\n".join(line for line in block if line))
+    blocks[:0] = [f"{old} is renamed to {new}; its stages stay as they are" for old, new in plan.renamed]
     blocks += [f"new versions: {', '.join(plan.versions)}"] if plan.versions else []
     blocks += [f"decides who may what: {path}" for path in plan.rules]
     blocks += [f"wrong: {problem}" for problem in plan.problems]
@@ -52,6 +53,11 @@ def markdown(plan: Plan) -> str:
         if left and sum(map(len, parts)) > _LONGEST_TEXT:
             parts.append(f"And {left} more: `git model plan {plan.base[:10]}..{plan.head[:10]}` shows them.")
             break
+    if plan.renamed:
+        said = (
+            f"- {escape(old)} is renamed to {escape(new)}; its stages stay as they are" for old, new in plan.renamed
+        )
+        parts.append("\n".join(said))
     if not plan.changes:
         parts.append("No stage and no alias changes.")
     if plan.versions:

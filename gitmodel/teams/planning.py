@@ -78,6 +78,7 @@ class Plan:
     versions: tuple[str, ...]
     problems: tuple[Problem, ...]
     rules: tuple[str, ...]
+    renamed: tuple[tuple[str, str], ...] = ()
 
 
 def plan(repository: Repository, base: str, head: str, *, force: bool = False) -> Plan:
@@ -86,10 +87,12 @@ def plan(repository: Repository, base: str, head: str, *, force: bool = False) -
     if any(problem.rule in ("change.lineage", "change.conflict") for problem in found.problems):
         return Plan(base, head, (), (), found.problems, found.rules)
     after = replace(repository.recorded(head), files=CommitFiles(repository.trees, found.tree))
-    sides = _Sides(repository, repository.recorded(base), after, base, head)
+    sides = _Sides(repository, repository.recorded(base), after, base, head, found.changed)
     changes, versions = [], []
     for path in found.changed:
         what = paths.parse_path(path)
+        if what is not None and _is_carried(sides, what.model, path):
+            continue
         if what is not None and what.kind == "version" and sides.before.files.read(path) is None:
             versions.append(f"{what.model}@{what.key}")
         ref = place_at(after.registry(), what)
@@ -98,18 +101,34 @@ def plan(repository: Repository, base: str, head: str, *, force: bool = False) -
                 changes.append(_planned(sides, path, ref, alias=what.kind == "alias"))
             except Invalid:
                 continue  # what cannot be read is among the problems
-    return Plan(base, head, tuple(changes), tuple(versions), found.problems, found.rules)
+    return Plan(
+        base, head, tuple(changes), tuple(versions), found.problems, found.rules, tuple(sorted(sides.renamed.items()))
+    )
 
 
 @dataclass(frozen=True)
 class _Sides:
-    """What a plan compares: the branch *before* the merge of *head* into *base*, and *after* it."""
+    """What a plan compares: the branch *before* the merge of *head* into *base* and *after* it, and *changed* paths."""
 
     repository: Repository
     before: Snapshot
     after: Snapshot
     base: str
     head: str
+    changed: tuple[str, ...]
+
+    @cached_property
+    def renamed(self) -> dict[str, str]:
+        """The new name of each model that the merge renames."""
+        models = (
+            what.model for what in map(paths.parse_path, self.changed) if what is not None and what.kind == "model"
+        )
+        found = {name: self.after.current_name(name) for name in models if _is_there(self.before, name)}
+        return {old: new for old, new in found.items() if old != new and not _is_there(self.before, new)}
+
+    def before_rename(self, model: str) -> str:
+        """The name that *model* had before the merge, if that renames it; else *model*."""
+        return next((old for old, new in self.renamed.items() if new == model), model)
 
     @cached_property
     def authors(self) -> Authors:
@@ -120,11 +139,29 @@ class _Sides:
         return CodeRepository(self.repository.git, worktree=False)
 
 
+def _is_there(snapshot: Snapshot, model: str) -> bool:
+    try:
+        record = snapshot.load(paths.model_file(model), records.MODEL)
+    except Invalid:
+        return False
+    return record is not None and record.exists
+
+
+def _is_carried(sides: _Sides, model: str, path: str) -> bool:
+    """Whether the file at *path* only moved with its model, which is renamed."""
+    if model in sides.renamed:
+        new = paths.model_folder(sides.renamed[model]) + path.removeprefix(paths.model_folder(model))
+        return sides.after.files.read(path) is None and sides.after.files.read(new) is not None
+    old = paths.model_folder(sides.before_rename(model)) + path.removeprefix(paths.model_folder(model))
+    return old != path and sides.before.files.read(old) == sides.after.files.read(path)
+
+
 def _planned(sides: _Sides, path: str, ref: StageRef, *, alias: bool) -> PlannedChange:
     before, after = sides.before, sides.after
     read = Snapshot.recorded_alias if alias else Snapshot.recorded
-    was, now = read(before, ref.model, ref.stage), read(after, ref.model, ref.stage)
-    old = _version(before, ref.model, was.version if was else None)
+    former = sides.before_rename(ref.model)
+    was, now = read(before, former, ref.stage), read(after, ref.model, ref.stage)
+    old = _version(before, former, was.version if was else None)
     new = _version(after, ref.model, now.version if now else None)
     outcomes: tuple[Outcome, ...] = ()
     if now is not None and new is not None and not alias:

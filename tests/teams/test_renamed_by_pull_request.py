@@ -1,0 +1,162 @@
+"""A model that is renamed by a pull request: what is in force meanwhile, what a plan says, and what came too late."""
+
+import json
+
+import pytest
+from editing import BRANCH, edit, run
+from transcripts import ask
+
+from gitmodel import Client
+from gitmodel.registry import checking
+from gitmodel.teams.between import check_between
+
+
+@pytest.fixture
+def repo(code_repo, monkeypatch):
+    """A registry with iris@1 in production, called champion, and iris@2."""
+    monkeypatch.chdir(code_repo)
+    with Client(code_repo) as client:
+        iris = client.register_model("iris")
+        iris.create_version("first").set_stage("production")
+        iris.get_version(1).add_alias("champion")
+        iris.create_version()
+        client.register_model("rose").create_version().set_stage("production")
+    return code_repo
+
+
+def on_a_branch(repo, name, *commands, capsys):
+    """Make a branch of the registry and run commands on it, as a person who prepares a pull request."""
+    run(repo, "branch", name, BRANCH)
+    tags = run(repo, "for-each-ref", "--format=create %(refname) %(objectname)", "refs/tags")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GITMODEL_BRANCH", name)
+        for command in commands:
+            assert ask(capsys, *command.split())[0] == 0
+    now = run(repo, "for-each-ref", "--format=delete %(refname)", "refs/tags")
+    run(repo, "update-ref", "--stdin", input=f"{now}\n".encode())
+    run(repo, "update-ref", "--stdin", input=f"{tags}\n".encode())
+
+
+def merge(repo, name):
+    """Merge the branch as a host does, with a commit whose first parent is the registry."""
+    base, head = run(repo, "rev-parse", BRANCH), run(repo, "rev-parse", name)
+    # as on a host that does not guess where a new file belongs whose folder was renamed
+    tree = run(repo, "-c", "merge.directoryRenames=false", "merge-tree", "--write-tree", base, head).split()[0]
+    commit = run(repo, "commit-tree", tree, "-p", base, "-p", head, "-m", f"Merge {name}")
+    run(repo, "update-ref", BRANCH, commit, base)
+
+
+@pytest.fixture
+def renamed(repo, capsys):
+    """The pull request that renames iris to flower was merged, and `apply` has not run."""
+    on_a_branch(repo, "rename", "update iris --rename flower", capsys=capsys)
+    merge(repo, "rename")
+    return repo
+
+
+@pytest.mark.parametrize("reference", ["iris@production", "flower@production", "iris@champion", "flower@champion"])
+def test_the_old_tag_answers_for_both_names_until_apply(renamed, capsys, reference):
+    assert ask(capsys, "resolve", reference) == (0, "flower@1\n", "")
+    assert ask(capsys, "apply")[0] == 0
+    assert ask(capsys, "resolve", reference) == (0, "flower@1\n", "")
+    assert run(renamed, "for-each-ref", "--format=%(refname)", "refs/tags").split() == [
+        "refs/tags/model/flower/champion",
+        "refs/tags/model/flower/production",
+        "refs/tags/model/rose/production",
+    ]
+    assert ask(capsys, "apply") == (0, "", "nothing was pending\n")
+
+
+def test_readers_show_the_stage_as_in_force_and_not_as_pending(renamed, capsys):
+    code, out, err = ask(capsys, "list", "--format", "json")
+    rows = {row["name"]: row for row in json.loads(out)}
+    assert (code, err, "iris" in rows) == (0, "", False)
+    assert (rows["flower"]["stages"], rows["flower"]["pending"]) == ({"production": 1}, [])
+    with Client(renamed) as client:
+        assert client.get_version("iris@production").reference == "flower@1"
+        assert client.get_version("flower@production").stage == "production"
+
+
+@pytest.mark.parametrize("reference", ["iris@production", "flower@production"])
+def test_the_same_by_url(renamed, capsys, git, tmp_path, reference):
+    git(tmp_path, "clone", "-q", "--mirror", str(renamed), "bare.git")
+    code, out, _ = ask(capsys, "--repo", (tmp_path / "bare.git").as_uri(), "resolve", reference)
+    assert (code, out.split("@")[1]) == (0, "1\n")
+
+
+def test_a_promotion_before_apply_leaves_no_tag_of_the_former_name(renamed, capsys):
+    assert ask(capsys, "promote", "flower@2", "production")[0] == 0
+    assert ask(capsys, "resolve", "iris@production") == (0, "flower@2\n", "")
+    assert ask(capsys, "demote", "flower", "production")[0] == 0
+    assert ask(capsys, "resolve", "flower@production")[0] == 3
+    assert ask(capsys, "demote", "rose", "production")[0] == 0
+    assert "model/iris/production" not in run(renamed, "for-each-ref")
+
+
+def test_a_demotion_before_apply_takes_the_old_tag_along(renamed, capsys):
+    assert ask(capsys, "demote", "flower", "production")[0] == 0
+    assert ask(capsys, "resolve", "iris@production")[0] == 3
+    assert "model/iris/production" not in run(renamed, "for-each-ref")
+
+
+def test_a_promotion_that_came_with_the_rename_waits_for_apply(repo, capsys):
+    on_a_branch(repo, "rename", "update iris --rename flower", "promote flower@2 production", capsys=capsys)
+    code, out, _ = ask(capsys, "plan", "gitmodel..rename", "--format", "json")
+    (change,) = json.loads(out)["changes"]
+    assert (code, change["model"], change["previous"], change["version"]) == (0, "flower", 1, 2)
+    merge(repo, "rename")
+    assert ask(capsys, "resolve", "iris@production") == (0, "flower@1\n", "")
+    assert ask(capsys, "apply")[0] == 0
+    assert ask(capsys, "resolve", "iris@production") == (0, "flower@2\n", "")
+
+
+def test_two_renames_before_apply(renamed, capsys):
+    on_a_branch(renamed, "again", "update flower --rename plant", capsys=capsys)
+    merge(renamed, "again")
+    for name in ("iris", "flower", "plant"):
+        assert ask(capsys, "resolve", f"{name}@production") == (0, "plant@1\n", "")
+    assert ask(capsys, "apply", "plant")[0] == 0
+    assert ask(capsys, "resolve", "iris@production") == (0, "plant@1\n", "")
+    tags = run(renamed, "for-each-ref", "--format=%(refname)", "refs/tags").split()
+    assert [tag for tag in tags if "iris" in tag or "flower" in tag] == []
+
+
+def test_a_plan_says_renamed_and_shows_no_stage_that_empties(repo, capsys):
+    on_a_branch(repo, "rename", "update iris --rename flower", capsys=capsys)
+    code, out, _ = ask(capsys, "plan", "gitmodel..rename")
+    assert (code, out) == (0, "iris is renamed to flower; its stages stay as they are\n")
+    code, out, _ = ask(capsys, "plan", "gitmodel..rename", "--markdown")
+    assert (code, "is renamed to" in out, "empty" in out) == (0, True, False)
+    code, out, _ = ask(capsys, "plan", "gitmodel..rename", "--format", "json")
+    planned = json.loads(out)
+    assert (planned["changes"], planned["versions"]) == ([], [])
+    assert planned["renamed"] == [{"model": "iris", "to": "flower"}]
+
+
+@pytest.mark.parametrize("stage", ["staging", "production"])
+def test_a_proposal_from_before_the_rename_leaves_nothing_that_check_refuses(repo, capsys, stage):
+    assert ask(capsys, "propose", "iris@2", stage)[0] == 0
+    proposal = run(repo, "for-each-ref", "--format=%(refname)", "refs/heads/propose")
+    on_a_branch(repo, "rename", "update iris --rename flower", capsys=capsys)
+    merge(repo, "rename")
+    with Client(repo) as client:
+        found = check_between(client.repository, run(repo, "rev-parse", BRANCH), run(repo, "rev-parse", proposal))
+        before = {problem.rule for problem in found.problems}
+    merge(repo, proposal)
+    ask(capsys, "apply")
+    assert ask(capsys, "doctor", "--fix")[0] == 0
+    with Client(repo) as client:
+        assert checking.check(client.repository) == []
+    assert before <= {"model.tombstone", "change.conflict"}
+    assert ask(capsys, "check")[0] == 0
+    assert ask(capsys, "resolve", "iris@production")[0] == 0
+
+
+def test_a_file_left_under_the_former_name_is_removed_by_doctor(renamed, capsys):
+    stage = run(renamed, "cat-file", "blob", f"{BRANCH}:models/flower/stages/production.toml") + "\n"
+    edit(renamed, {"models/iris/stages/staging.toml": stage, "models/iris/stages/archived/2.toml": "archived = true\n"})
+    code, out, err = ask(capsys, "check")
+    assert (code, "git model doctor --fix" in out + err) == (5, True)
+    assert ask(capsys, "doctor", "--fix")[0] == 0
+    assert ask(capsys, "check")[0] == 0
+    assert ask(capsys, "resolve", "flower@production") == (0, "flower@1\n", "")
