@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -266,8 +267,8 @@ def _outlet(git: Git, remote: str) -> Git:
     By the fetch refspecs of a remote a push updates local refs as well, with no regard to what they are by then: in a
     mirror it would undo a commit that was made here meanwhile. `remote.<name>.mirror` refuses refspecs.
     """
-    found = git.run("config", "-z", "--get-regexp", r"^remote\.", answers=(0, 1)).decode("utf-8", "surrogateescape")
-    entries = (entry.partition("\n") for entry in found.split("\0"))
+    found = git.run("config", "-z", "--get-regexp", r"^remote\.", answers=(0, 1))
+    entries = (entry.partition("\n") for entry in os.fsdecode(found).split("\0"))
     names = {f"remote.{remote}.{part}": f"remote.{_OUTLET}.{part}" for part in _REACHING}
     settings = [(names[key], value) for key, _, value in entries if key in names]
     if not any(key.endswith(".url") for key, _ in settings):

@@ -138,13 +138,14 @@ class Repository:
     def _find_tip(self) -> str:
         found = self.reader.resolve(self.branch)
         if found is None:
+            self._refuse_broken()
             tracking = self.tracking_branch()
             found = self.reader.resolve(tracking) if tracking else None
         if found is None:
             # cat-file says the same of a ref whose object is gone, which must not pass for a registry to be begun.
             lost = self.git.lines("rev-parse", "--verify", "--quiet", self.branch, answers=(0, 1))
             if lost and self.reader.resolve(self.branch) is None:
-                raise Invalid(f"git object {lost[0]}, the tip of {self.branch}, is missing", hint="run `git fsck`")
+                raise self._without_tip(lost[0])
         if found is not None and found.type != "commit":
             raise Invalid(f"{self.branch} is not a commit", hint="run `git fsck`")
         return found.id if found else ""
@@ -196,6 +197,28 @@ class Repository:
                 f"the branch {name}{where} holds no registry: it has no {paths.REGISTRY}",
                 hint="name another branch for the registry with `git config gitmodel.branch NAME` or GITMODEL_BRANCH",
             )
+
+    def _refuse_broken(self) -> None:
+        """Raise Invalid if the branch has a file that names no commit, which git takes for no branch at all.
+
+        A power loss can leave an empty one.
+        """
+        path = self.git.common_dir / self.branch
+        with suppress(OSError):
+            held = path.read_bytes()
+            if held.startswith(b"ref:") or self.reader.resolve(self.branch) is not None:
+                return
+            lost = self.git.lines("rev-parse", "--verify", "--quiet", self.branch, answers=(0, 1))
+            if lost:
+                raise self._without_tip(lost[0])
+            name = self.branch.removeprefix("refs/heads/")
+            raise Invalid(
+                f"{path} is damaged: it names no commit",
+                hint=f"`git reflog {name}` shows what it was: write that id into the file",
+            )
+
+    def _without_tip(self, id: str) -> Invalid:
+        return Invalid(f"git object {id}, the tip of {self.branch}, is missing", hint="run `git fsck`")
 
     def tracking_branch(self) -> str | None:
         """A remote's copy of the metadata branch, as `git clone` leaves it; `origin` first."""

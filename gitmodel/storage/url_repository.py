@@ -16,7 +16,7 @@ from gitmodel.domain.references import VersionRef
 from gitmodel.domain.refs import DEFAULT_BRANCH, PROPOSALS, STAGE_TAGS, StageRef
 from gitmodel.domain.renumbering import Renumberings
 from gitmodel.domain.snapshot import Change, Snapshot
-from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable
+from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
 from gitmodel.storage import remotes
 from gitmodel.storage.git import FETCH, ZERO, Answer, Git, GitError, Locked, Moved, check_git
 from gitmodel.storage.objects import NewObject
@@ -405,7 +405,7 @@ def open_url(
     open_it = partial(UrlRepository, address, cache, branch)
     try:
         return open_it()
-    except GitError:
+    except (GitError, Invalid, UsageError):
         cache.remove()
         return open_it()
 
