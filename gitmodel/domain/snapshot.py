@@ -73,6 +73,8 @@ class StageTag:
 
     *merged_by* is the commit of the branch that merged the one it points at, "" if that is on the branch itself: the
     first parents of a merge by `git pull` lead to what was there locally, and not to what others had pushed.
+    *instead* is what stays in force where a tag does not count: of a stage that is `signed`, what its newest signed
+    change recorded.
     """
 
     ref: StageRef
@@ -81,6 +83,12 @@ class StageTag:
     record: StageRecord | None
     forged: str = ""
     merged_by: str = ""
+    instead: StageRecord | None = None
+
+    @property
+    def in_force(self) -> StageRecord | None:
+        """Return what is in force in the stage, None if that is nothing or not to be told."""
+        return self.instead if self.forged else self.record
 
 
 class Tags(Protocol):
@@ -445,15 +453,16 @@ class Snapshot:
             tag = self.former_tag(ref)
         if tag is None:
             raise self._nothing_in_force(ref)
-        if tag.forged or tag.record is None:
+        frozen = tag.in_force
+        if frozen is None:
             raise Invalid(
                 f"the tag {ref.name} does not count: {tag.forged}",
                 hint="run `git fetch --unshallow`"
                 if tag.forged == TOO_SHALLOW
                 else "run `git model doctor --fix` to set it again from the branch",
             )
-        record = self._present(ref.model, tag.record.version)
-        if records.links_digest(record.artifacts) != tag.record.artifacts:
+        record = self._present(ref.model, frozen.version)
+        if records.links_digest(record.artifacts) != frozen.artifacts:
             raise Invalid(
                 f"the artifacts of {ref.model}@{record.number} are not those that were promoted to {ref.stage}",
                 hint=f"`git log -p gitmodel -- {paths.version_file(ref.model, record.number)}` shows who changed them",

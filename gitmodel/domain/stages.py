@@ -107,7 +107,8 @@ def stage_states(snapshot: Snapshot, model: str) -> list[StageState]:
         if tag is None and recorded is not None:
             tag = snapshot.former_tag(StageRef(model, name))
             former = tag is not None
-        in_force = tag.record.version if tag and tag.record and not tag.forged else None
+        frozen = tag.in_force if tag else None
+        in_force = frozen.version if frozen else None
         if recorded is None and tag is None:
             continue
         doubt = snapshot.doubt(StageRef(model, name)) if recorded != in_force and not alias else ""

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from gitmodel.domain import paths
 from gitmodel.domain import stages as planning
 from gitmodel.domain.models import left_behind, plan_clearance
 from gitmodel.domain.purging import purge_of
@@ -78,7 +79,8 @@ def repair(repository: Repository, store: ArtifactStore | None) -> list[Finding]
     if abouts & {"lock", "leftover"}:
         repository.writers.remove_dead()
     if "tag" in abouts:
-        stages.apply(repository, rewound=True)
+        moved = [ref.name for ref in stages.apply(repository, rewound=True).moved]
+        mended = [one for one in mended if one.about != "tag" or any(name in one.message.split() for name in moved)]
     if "record" in abouts:
         repository.transact(plan_clearance)
     if "reservation" in abouts:
@@ -213,7 +215,12 @@ def _forged(repository: Repository, snapshot: Snapshot, ref: StageRef, state: St
         refuse_foreign(repository, snapshot.commit, ref, repairs=state.recorded is not None)
     except Refused as error:
         return Finding("foreign tag", error.message, error.hint)
-    return Finding("tag", f"the tag {ref.name} does not count: {state.forged}", _FIX, True)
+    message = f"the tag {ref.name} does not count: {state.forged}"
+    if not state.alias and repository.tags.signed_by(ref, snapshot.commit) and not repository.sealing.signer.has_key:
+        branch = repository.branch.removeprefix("refs/heads/")
+        ask = f"ask one of those in `git show {branch}:{paths.SIGNERS}` to run `git model doctor --fix` and push"
+        return Finding("tag", message, ask)
+    return Finding("tag", message, _FIX, True)
 
 
 def _records(snapshot: Snapshot) -> Iterator[Finding]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from gitmodel.domain import history, records
+from gitmodel.domain import history, paths, records
 from gitmodel.domain.records import StageRecord
 from gitmodel.domain.refs import STAGE_TAGS, StageRef
 from gitmodel.domain.snapshot import TOO_SHALLOW, StageTag, place_files, read_registry
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 # How far back a commit is looked for one by one before git is asked to walk.
 _STEPS = 32
 _COMMITS_KEPT = 4_000
+_SIGNED = "signedby"
 
 
 @dataclass(frozen=True)
@@ -94,7 +96,39 @@ class StageTags:
         return [ref for ref in found if ref is not None]
 
     def judge(self, ref: StageRef, found: GitObject, tip: str) -> StageTag:
-        """What the tag object *found* under *ref* says, and whether it counts on the branch at *tip*."""
+        """What the tag object *found* under *ref* says, and whether it counts on the branch at *tip*.
+
+        Where it does not, and the stage is `signed`, what was there before stays in force: whoever may push a tag, but
+        not sign for the stage, changes nothing for a reader who has the branch.
+        """
+        judged = self._judge(ref, found, tip)
+        if not judged.forged or judged.forged == TOO_SHALLOW:
+            return judged
+        commit = self.signed_by(ref, tip)
+        path = paths.stage_file(ref.model, ref.stage)
+        return replace(judged, instead=self._stage_record(commit, path)) if commit else judged
+
+    def signed_by(self, ref: StageRef, tip: str) -> str:
+        """Return the newest commit up to *tip* that changed the stage *ref* and is signed as its rules ask; "" if the
+        stage is not `signed`, or if there is none."""
+        path = paths.stage_file(ref.model, ref.stage)
+        try:
+            if self.seals.never_asked(tip) or not self.seals.demanded((tip,), ref.stage):
+                return ""
+            key = hashlib.sha256(f"{tip} {ref.name}".encode()).hexdigest()
+            known = self._notes.get(_SIGNED, key)
+            if known:
+                return known
+            for id in self._git.lines("log", "--first-parent", "-m", "--format=%H", tip, "--", path):
+                parents = self.commit(id).parents
+                if not self.seals.demanded(parents, ref.stage) or not self.seals.commit_fault(id):
+                    self._notes.put(_SIGNED, key, id)
+                    return id
+        except Invalid:
+            pass
+        return ""
+
+    def _judge(self, ref: StageRef, found: GitObject, tip: str) -> StageTag:
         target, fault = target_of(ref, found)
         if fault:
             return StageTag(ref, found.id, target, None, fault)

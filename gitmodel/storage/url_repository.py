@@ -109,7 +109,7 @@ class UrlRepository(Repository):
                 least = self._commits.least(about)
                 # whether a signature counts is for those to say whom the commit before lists
                 waits = least.frozen is None and _is_recorded(least, about)
-                if not waits and (least.frozen is None or not least.registry().rule(least.frozen.stage).signed):
+                if not waits and (least.frozen is None or not _may_be_signed(least, least.frozen)):
                     return question(least)
             return super(UrlRepository, self).read(question)
 
@@ -423,6 +423,13 @@ def _is_recorded(snapshot: Snapshot, about: VersionRef) -> bool:
 def _is_shared(ref: str, branch: str) -> bool:
     """Whether *ref* is the server's; reservations are never pushed."""
     return ref == branch or ref.startswith(STAGE_TAGS)
+
+
+def _may_be_signed(snapshot: Snapshot, ref: StageRef) -> bool:
+    """Return whether the stage *ref* is `signed`, or may have been until a commit switched off all such rules."""
+    rules = snapshot.registry()
+    switched_off = paths.SIGNERS in snapshot.files.names("") and not any(rule.signed for rule in rules.stages)
+    return rules.rule(ref.stage).signed or switched_off
 
 
 def _is_wanted(path: str) -> bool:

@@ -20,23 +20,28 @@ from gitmodel.storage.stage_tags import target_of
 
 @dataclass(frozen=True)
 class LocalMoves:
-    """The tags that a pull moves here: *lines* of the transaction, *drops* after it with their old ids; all *moved*."""
+    """The tags that a pull moves here: *lines* of the transaction, *drops* after it with their old ids; all *moved*.
+
+    *kept* are those that stay here although the remote's differ, which do not count.
+    """
 
     lines: tuple[str, ...]
     drops: tuple[tuple[StageRef, str], ...]
     moved: tuple[StageRef, ...]
+    kept: tuple[StageRef, ...] = ()
 
 
 def local_moves(repository: Repository, state: RemoteState, tip: str) -> LocalMoves:
     """What makes each local stage tag equal the remote's, but for stages that unpushed commits up to *tip* change.
 
     A stage that was put in force here, and that nobody moved there, stays so for the next push. What the rules of a
-    stage do not let into force is not put in force by a pull either.
+    stage do not let into force is not put in force by a pull either. Of a stage that is `signed`, a tag that counts is
+    not given up for one that does not, nor for none.
     """
     ours = {ref: repository.tags.id(ref) for ref in repository.tags.all()}
     changed = _changed_stages(repository, state.tip, tip)
     after = repository.snapshot(tip)
-    moves, drops, moved = [], [], []
+    moves, drops, moved, kept = [], [], [], []
     for ref in sorted({*ours, *state.tags, *changed}):
         old, there = ours.get(ref, ""), state.tags.get(ref, "")
         if ref not in changed and old == there:
@@ -49,13 +54,25 @@ def local_moves(repository: Repository, state: RemoteState, tip: str) -> LocalMo
             new = there  # it is recorded only, and stays so for `apply`
         if wanted is not None and new == wanted.id not in (old, there):
             new = _write_tag(repository, ref, wanted) or there
+        if old != new == there and old and _stays(repository, ref, tip, old, there):
+            kept.append(ref)
+            continue
         if new and new != old:
             moves.append(f"update {ref.full} {new} {old or ZERO}")
             moved.append(ref)
         elif old and not new:
             drops.append((ref, old))
             moved.append(ref)
-    return LocalMoves(tuple(moves), tuple(drops), tuple(moved))
+    return LocalMoves(tuple(moves), tuple(drops), tuple(moved), tuple(kept))
+
+
+def _stays(repository: Repository, ref: StageRef, tip: str, old: str, there: str) -> bool:
+    """Return whether the tag *old* of a signed stage counts, and the remote's, *there* ("": none), does not."""
+    due = repository.tags.signed_by(ref, tip)
+    judged = repository.tags.judge(ref, repository.reader.get(old), tip) if due else None
+    if judged is None or judged.forged or judged.target != due:
+        return False
+    return not there or bool(repository.tags.judge(ref, repository.reader.get(there), tip).forged)
 
 
 def tag_moves(repository: Repository, state: RemoteState, tip: str) -> dict[StageRef, tuple[str, str]]:

@@ -73,12 +73,13 @@ def _tag_faults(repository: Repository, tip: str, ref: StageRef, update: Update)
         if wanted is not None:
             yield "would be deleted, and the branch has a version there"
         return
-    if wanted is None:
-        yield "is set, and the branch has no version there"
-        return
     found = repository.reader.get(update.new)
     judged = repository.tags.judge(ref, found, tip)
-    if judged.forged:
+    if not judged.forged and _is_newest_counting(repository, tip, ref, judged.target):
+        return
+    if wanted is None:
+        yield "is set, and the branch has no version there"
+    elif judged.forged:
         yield judged.forged
     elif judged.target != (due := parse_tag(wanted.id, wanted.data).target):
         yield f"is at {judged.target[:10]}, and the branch changed {ref.stage} last at {due[:10]}"
@@ -92,3 +93,12 @@ def _tag_faults(repository: Repository, tip: str, ref: StageRef, update: Update)
             why = error.message
         if why:
             yield f"may not follow the branch: {why}"
+
+
+def _is_newest_counting(repository: Repository, tip: str, ref: StageRef, commit: str) -> bool:
+    """Return whether *commit* is the newest change of the stage *ref* that counts, and the ones after it do not."""
+    try:
+        found, later = admission.newest_counting(repository, tip, ref)
+    except GitModelError:
+        return False
+    return bool(later) and found is not None and found.commit == commit

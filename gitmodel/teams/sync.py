@@ -293,6 +293,7 @@ def _join(repository: Repository, state: RemoteState) -> Pulled:
         done.credentials = find_credentials(repository, theirs, ours, most=MOST_PULLED)
     done.set_back = [*following.set_back(repository, state)]
     tags = following.local_moves(repository, state, done.tip)
+    done.set_back = [*dict.fromkeys((*done.set_back, *(ref.name for ref in tags.kept)))]
     done.moved = [*tags.moved]
     if done.tip != ours:
         moves += repository.reservations_carried(repository.recorded(done.tip))
