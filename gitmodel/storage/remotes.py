@@ -233,8 +233,8 @@ def move_copies(repository: Repository, remote: str, moves: Mapping[str, tuple[s
 def _move_copies(repository: Repository, remote: str, moves: Mapping[str, tuple[str, str]]) -> None:
     lines = []
     for ref, (new, _) in moves.items():
-        parsed = StageRef.parse(ref)
-        copy = branch_ref(remote) if parsed is None else f"{tags_prefix(remote)}{parsed.model}/{parsed.stage}"
+        is_tag = ref.startswith(STAGE_TAGS)
+        copy = f"{tags_prefix(remote)}{ref.removeprefix(STAGE_TAGS)}" if is_tag else branch_ref(remote)
         if is_id(new):
             lines.append(f"update {copy} {new}\n")
         else:

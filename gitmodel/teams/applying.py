@@ -50,8 +50,8 @@ def apply_at_remote(
         }
         last = clock() > ends
         try:
-            pushed = {ref.full: new for ref, new in moves.items()}
-            sent = sync.send(repository, remote, pushed, last=last) if moves else frozenset()
+            pushed = {ref.full: new for ref, new in moves.items()} | following.vouched_moves(repository, state)
+            sent = sync.send(repository, remote, pushed, last=last) if pushed else frozenset()
         except Refused:
             following.take_back(repository, {ref: before.get(ref, "") for ref in done.moved})
             raise

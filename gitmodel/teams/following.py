@@ -6,14 +6,14 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from gitmodel.domain import paths
-from gitmodel.domain.refs import StageRef
+from gitmodel.domain.refs import STAGE_TAGS, StageRef
 from gitmodel.domain.snapshot import place_at
 from gitmodel.errors import Invalid, Unsigned
 from gitmodel.registry import admission
 from gitmodel.storage.git import ZERO
 from gitmodel.storage.log import changes_between
 from gitmodel.storage.objects import NewObject
-from gitmodel.storage.remotes import RemoteState
+from gitmodel.storage.remotes import RemoteState, tags_prefix
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.stage_tags import target_of
 
@@ -109,9 +109,17 @@ def take_back(repository: Repository, old: Mapping[StageRef, str]) -> None:
             repository.drop_tag(ref, now)
 
 
-def applied_here(repository: Repository, state: RemoteState, tip: str) -> list[StageRef]:
-    """The stages that were put in force here, of what the remote has recorded already, and not there."""
-    return sorted(tag_moves(repository, state, tip).keys() - _changed_stages(repository, state.tip, tip))
+def vouched_moves(repository: Repository, state: RemoteState) -> dict[str, tuple[str, str]]:
+    """Return the tags for commits that somebody vouched for and that the remote does not have: new id, no old one."""
+    here, there = (
+        {ref.removeprefix(prefix): id for id, ref in map(str.split, _vouched(repository, prefix))}
+        for prefix in (STAGE_TAGS, tags_prefix(state.remote))
+    )
+    return {f"{STAGE_TAGS}{name}": (id, "") for name, id in here.items() if name not in there}
+
+
+def _vouched(repository: Repository, prefix: str) -> list[str]:
+    return repository.git.lines("for-each-ref", "--format=%(objectname) %(refname)", f"{prefix}*@*/*")
 
 
 def set_back(repository: Repository, state: RemoteState) -> Iterator[str]:

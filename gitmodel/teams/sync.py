@@ -205,7 +205,8 @@ def _push(
                 "be used; set `git config gitmodel.remote` to another remote",
             ) from None
         except Refused as error:
-            raise _with_way_out(repository, state, tip, error) from None
+            _push_apart(repository, state, moves, error)
+            return
 
 
 def send(
@@ -233,14 +234,39 @@ def send(
     return frozenset(moves) - left
 
 
-def _with_way_out(repository: Repository, state: RemoteState, tip: str, error: Refused) -> Refused:
-    """*error*, and how to go on where the remote may have refused a stage that was only put in force here."""
-    for ref in following.applied_here(repository, state, tip):
-        copy = f"{remotes.tags_prefix(state.remote)}{ref.model}/{ref.stage}"
-        back = f"git update-ref {ref.full} {copy}" if ref in state.tags else f"git tag -d {ref.name}"
-        error.hint = f"{error.hint}; {ref.name} was applied here only, and `{back}` takes that back"
-        break
-    return error
+def _push_apart(
+    repository: Repository, state: RemoteState, moves: Mapping[str, tuple[str, str]], error: Refused
+) -> None:
+    """Push the branch, then each stage tag alone, where the remote refuses them together.
+
+    A tag that it refuses, as where only another identity may move it, is set back to what the remote has: what it
+    stands for is recorded there and not in force. Raises *error* if the branch is refused too, else Refused naming
+    these tags.
+    """
+    branch = {ref: move for ref, move in moves.items() if ref == repository.branch}
+    try:
+        if branch:
+            send(repository, state.remote, branch, last=True)
+    except (Refused, RemoteMoved):
+        raise error from None
+    refused: dict[StageRef, str] = {}
+    for ref in moves.keys() - branch.keys():
+        stage = StageRef.parse(ref)
+        try:
+            send(repository, state.remote, {ref: moves[ref]}, last=True)
+        except (Refused, RemoteMoved) as why:
+            if stage is not None:
+                refused[stage] = why.message
+    following.take_back(repository, {ref: state.tags.get(ref, "") for ref in refused})
+    if refused:
+        names = " and ".join(ref.name for ref in sorted(refused))
+        said = "; ".join(dict.fromkeys(refused[ref] for ref in sorted(refused)))
+        recorded = f"what you did is recorded at {state.remote}, and" if branch else "what it stands for is"
+        raise Refused(
+            f"{recorded} not in force there: {said}",
+            hint=f"whoever may move {names} runs `git model apply --push` to put it in force; "
+            "here it was set back to what the remote has",
+        )
 
 
 def _refuse_rewound(repository: Repository, state: RemoteState) -> None:
@@ -431,4 +457,5 @@ def _moves(repository: Repository, state: RemoteState, tip: str) -> tuple[dict[s
     """What a push has to move on the remote: each ref with its new and its expected old id."""
     moves = {} if tip == state.tip else {repository.branch: (tip, state.tip)}
     tags = following.tag_moves(repository, state, tip)
-    return {**moves, **{ref.full: move for ref, move in tags.items()}}, [*tags]
+    vouched = following.vouched_moves(repository, state)
+    return {**moves, **{ref.full: move for ref, move in tags.items()}, **vouched}, [*tags]
