@@ -198,11 +198,12 @@ class Git:
     top: Path
     environ: Mapping[str, str]
     contested: str = ""
+    way_out: str = ""
 
     def refuse_contested(self) -> None:
-        """Raise UsageError if a variable names another repository than this one."""
+        """Raise UsageError if a variable names another repository than this one, or if this one is only read."""
         if self.contested:
-            raise UsageError(self.contested, hint=CONTESTED)
+            raise UsageError(self.contested, hint=self.way_out or CONTESTED)
 
     def command(self, *arguments: str) -> list[str]:
         """Return the words of a git command. Raises UsageError for one that writes to a contested repository."""
