@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import Any, Generic, Protocol, TypeVar
@@ -17,6 +17,7 @@ from gitmodel.domain.records import (
     NameRecord,
     RegistryRecord,
     StageRecord,
+    StageRule,
     VersionRecord,
 )
 from gitmodel.domain.references import VersionRef
@@ -185,6 +186,7 @@ class Snapshot:
     *proposed* says that what is planned on it becomes a proposal, which may change stages that are `proposal_only`.
     `read_renumberings` reads what pulls renumbered in this clone; *settled* are the notes on it that count no more, and
     `warn` is called with one on a reference that is read.
+    *other_rules* gives the rules that count besides those of the commit: those that were in force, and all since.
     """
 
     commit: str
@@ -201,10 +203,28 @@ class Snapshot:
     read_renumberings: Callable[[], Renumberings] = Renumberings
     settled: frozenset[Numbered] = frozenset()
     warn: Callable[[Renumbered], None] = lambda note: None
+    other_rules: Callable[[], Sequence[RegistryRecord]] = tuple
 
     def registry(self) -> RegistryRecord:
         """The registry's own record; the default one where there is no registry yet."""
         return self._registry
+
+    @cached_property
+    def registries(self) -> tuple[RegistryRecord, ...]:
+        """The record of the commit, then those whose rules count as well for a change that is made on it.
+
+        Raises Invalid if some cannot be read.
+        """
+        others = (record for record in self.other_rules() if record.stages != self.registry().stages)
+        return (self.registry(), *others)
+
+    def rules(self, stage: str) -> tuple[StageRule, ...]:
+        """The rules of *stage* that count for a change on this commit, its own first; raises as `registries`."""
+        found: list[StageRule] = []
+        for rule in (record.rule(stage) for record in self.registries):
+            if rule not in found:
+                found.append(rule)
+        return tuple(found)
 
     def load(self, path: str, schema: Schema[R]) -> R | None:
         """The record at *path*, or None."""

@@ -57,6 +57,7 @@ def examine(repository: Repository, store: ArtifactStore | None) -> list[Finding
     ):
         found += _safely(about, look, repository)
     try:
+        found += _rules(repository)
         found += repository.read(
             lambda snapshot: [*_tags(repository, snapshot), *_records(snapshot), *_artifacts(snapshot, store)]
         )
@@ -78,6 +79,8 @@ def repair(repository: Repository, store: ArtifactStore | None) -> list[Finding]
         repository.sharing.mend(repository.own_folder)
     if abouts & {"lock", "leftover"}:
         repository.writers.remove_dead()
+    if "rules" in abouts:
+        _mend_rules(repository)
     if "tag" in abouts:
         moved = [ref.name for ref in stages.apply(repository, rewound=True).moved]
         mended = [one for one in mended if one.about != "tag" or any(name in one.message.split() for name in moved)]
@@ -178,6 +181,33 @@ def _identity(repository: Repository) -> Iterator[Finding]:
         repository.identity.now()
     except GitModelError as error:
         yield Finding("identity", error.message, error.hint)
+
+
+def _rules(repository: Repository) -> Iterator[Finding]:
+    tip, rules = repository.tip(), repository.rules
+    if not tip:
+        return
+    try:
+        positions = rules.positions()
+        rules.check_branch(tip)
+    except Refused as error:
+        yield Finding("rules", error.message, _FIX, True)
+        return
+    if positions and rules.are_pending(tip):
+        message = f"the rules of {paths.REGISTRY} are not in force yet: {rules.name} is at {positions[0][:10]}"
+        yield Finding("pending rules", message, _APPLY, grave=False)
+    elif not positions and not repository.recorded(tip).registry().is_open:
+        message = f"there is no tag {rules.name}, which says which rules are in force"
+        fetched = "run `git model pull`, then `git model apply --push`"
+        yield Finding("pending rules", message, fetched if repository.remote_name() else _APPLY, grave=False)
+
+
+def _mend_rules(repository: Repository) -> None:
+    """Set the tag of the rules in force as it was seen last, without the commits that the branch does not hold."""
+    rules, tip = repository.rules, repository.tip()
+    kept = tuple(commit for commit in rules.seen() if repository.tags.reaches(tip, commit)) or (tip,)
+    tag = rules.next_tag(repository.reader.get(kept[0]).data, kept[0], kept=kept[1:])
+    repository.move(rules.moves(tag.id), "gitmodel: the rules in force as they were seen last", [tag])
 
 
 def _tags(repository: Repository, snapshot: Snapshot) -> Iterator[Finding]:
@@ -282,4 +312,5 @@ def _used_up(repository: Repository) -> list[tuple[str, int]]:
 
 # The folders of gitmodel's own that a writer needs.
 _WRITTEN = ("writers", "store", "store/tmp", "runs")
+_APPLY = "run `git model apply`"
 _FIX = "run `git model doctor --fix`"

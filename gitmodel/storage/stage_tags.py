@@ -59,7 +59,7 @@ class StageTags:
         self._trees = trees
         self._notes = notes
         self._verifier = verifier
-        self._shallow = shallow
+        self.shallow = shallow
         self._commits = Forgetful(_COMMITS_KEPT)
         # What else a reader asks of a tag that counts.
         self.also: Callable[[StageTag, GitObject], StageTag] = lambda tag, found: tag
@@ -146,7 +146,7 @@ class StageTags:
             if record is not None:
                 forged = "" if self.seals.never_asked(tip) else self._seal_fault(ref, found, target, merge)
         except Invalid as error:
-            return StageTag(ref, found.id, target, None, TOO_SHALLOW if self._is_hidden(target) else error.message)
+            return StageTag(ref, found.id, target, None, TOO_SHALLOW if self.is_hidden(target) else error.message)
         return StageTag(ref, found.id, target, record, forged, merge)
 
     def judge_alone(self, ref: StageRef, found: GitObject) -> StageTag:
@@ -234,7 +234,7 @@ class StageTags:
             self._follow(tip)
             if commit in self._on_chain:
                 return True
-            if self._reaches(tip, commit):
+            if self.reaches(tip, commit):
                 self._on_chain.add(commit)
                 return True
             return False
@@ -264,14 +264,16 @@ class StageTags:
         assert after is not None
         return self._tag(ref, commit.id, self.author(commit, path), commit.committer, before, after)
 
-    def changed_by(self, tip: str, path: str) -> str:
-        """The newest commit on the chain of first parents of *tip* that changed *path*; "" if none did.
+    def changed_by(self, tip: str, *found_at: str) -> str:
+        """The newest commit on the chain of first parents of *tip* that changed a path of *found_at*; "" if none did.
 
         Raises Invalid where a shallow clone hides it.
         """
-        found = self._git.lines("log", "-1", "--first-parent", "-m", "--format=%H", tip, "--", path)
-        if self._is_hidden(found[0]) if found else self._is_cut(tip):
-            raise Invalid(f"this clone is too shallow to tell who changed {path}", hint="run `git fetch --unshallow`")
+        found = self._git.lines("log", "-1", "--first-parent", "-m", "--format=%H", tip, "--", *found_at)
+        if self.is_hidden(found[0]) if found else self._is_cut(tip):
+            raise Invalid(
+                f"this clone is too shallow to tell who changed {found_at[0]}", hint="run `git fetch --unshallow`"
+            )
         return found[0] if found else ""
 
     def new_tag(self, ref: StageRef, id: str, data: bytes, before: StageRecord | None, after: StageRecord) -> NewObject:
@@ -316,23 +318,24 @@ class StageTags:
     def _files(self, commit: str) -> CommitFiles:
         return CommitFiles(self._trees, self.commit(commit).tree)
 
-    def _is_hidden(self, commit: str) -> bool:
+    def is_hidden(self, commit: str) -> bool:
         """Whether *commit*, or its first parent, is behind the edge of a shallow clone.
 
         The file `shallow` decides: an object can be here although git hides its history.
         """
-        if not self._shallow:
+        if not self.shallow:
             return False
-        return commit in read_edge(self._git.common_dir) or not self._exists(commit)
+        return commit in read_edge(self._git.common_dir) or not self.is_here(commit)
 
     def _is_cut(self, tip: str) -> bool:
         """Whether the chain of first parents of *tip* ends at the edge of a shallow clone."""
-        if not self._shallow:
+        if not self.shallow:
             return False
         ends = self._git.lines("rev-list", "--first-parent", "--max-parents=0", tip)
         return not read_edge(self._git.common_dir).isdisjoint(ends)
 
-    def _exists(self, id: str) -> bool:
+    def is_here(self, id: str) -> bool:
+        """Whether the commit *id* is on this side of the edge of a shallow clone."""
         try:
             self.commit(id)
         except Invalid:
@@ -343,12 +346,13 @@ class StageTags:
         """Keep what is known of the chain when *tip* extends it, forget it otherwise."""
         if tip == self._chain_tip:
             return
-        if not (self._chain_tip and self._reaches(tip, self._chain_tip)):
+        if not (self._chain_tip and self.reaches(tip, self._chain_tip)):
             self._on_chain = set()
         self._on_chain.add(tip)
         self._chain_tip = tip
 
-    def _reaches(self, tip: str, commit: str) -> bool:
+    def reaches(self, tip: str, commit: str) -> bool:
+        """Whether *commit* is *tip* or one of its first parents; `is_on_chain` keeps more for one tip."""
         # A chain only grows at its tip, so what was on it under an earlier tip still is if that tip is.
         earlier = self._notes.get("chain", commit)
         at = tip

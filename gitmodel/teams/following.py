@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from gitmodel.domain import paths
 from gitmodel.domain.refs import STAGE_TAGS, StageRef
+from gitmodel.domain.rules_tag import extends
 from gitmodel.domain.snapshot import place_at
-from gitmodel.errors import Invalid, Unsigned
+from gitmodel.errors import Invalid, Refused, Unsigned
 from gitmodel.registry import admission
 from gitmodel.storage.git import ZERO
 from gitmodel.storage.log import changes_between
@@ -98,15 +99,51 @@ def tag_moves(repository: Repository, state: RemoteState, tip: str) -> dict[Stag
     return moves
 
 
-def take_back(repository: Repository, old: Mapping[StageRef, str]) -> None:
-    """Move the tags back to what they were before they were set: *old* ids, "" for none."""
+def rules_after(repository: Repository, state: RemoteState, tip: str) -> tuple[str, tuple[NewObject, ...]]:
+    """The tag of the rules in force that this clone has after a pull, and what to write for it; the branch is at *tip*.
+
+    What was put in force here and the remote does not have yet stays, if the branch still holds it; where both sides
+    put other rules in force, the remote's stand.
+    """
+    rules = repository.rules
+    ours = rules.id()
+    try:
+        mine = rules.read(ours)
+    except Refused:  # it was set by hand; the remote's replaces it
+        ours, mine = "", ()
+    if state.rules and not extends(mine, rules.read(state.rules)):
+        return state.rules, ()
+    kept = tuple(commit for commit in mine if repository.tags.reaches(tip, commit))
+    if kept == mine:
+        return ours, ()
+    if state.rules or not kept:
+        return state.rules, ()
+    made = rules.next_tag(repository.reader.get(kept[0]).data, kept[0], kept=kept[1:])
+    return made.id, (made,)
+
+
+def rules_move(repository: Repository, state: RemoteState, tip: str) -> dict[str, tuple[str, str]]:
+    """What a push has to move on the remote so that it has the rules in force of here, if *tip* holds their commit."""
+    ours = repository.rules.id()
+    if ours in ("", state.rules) or not repository.tags.reaches(tip, repository.rules.read(ours)[0]):
+        return {}
+    return {repository.rules.ref: (ours, state.rules)}
+
+
+def take_back(repository: Repository, old: Mapping[StageRef, str], rules: str) -> None:
+    """Move the tags back to what they were before they were set: *old* ids and that of the *rules*, "" for none."""
     lines = [f"update {ref.full} {id}" for ref, id in old.items() if id]
+    if rules not in ("", repository.rules.id()):
+        lines += repository.rules.moves(rules)
     if lines:
         repository.move(lines, "gitmodel: what the remote refused")
     for ref, id in old.items():
         now = "" if id else repository.tags.id(ref)
         if now:
             repository.drop_tag(ref, now)
+    if not rules and repository.rules.id():
+        for name in (repository.rules.ref, repository.rules.seen_ref):
+            repository.git.run("update-ref", "--no-deref", "-d", name)
 
 
 def vouched_moves(repository: Repository, state: RemoteState) -> dict[str, tuple[str, str]]:

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 
 from gitmodel.domain import paths
 from gitmodel.domain.carrying import Carried, renumbered, reworded
-from gitmodel.domain.refs import StageRef
+from gitmodel.domain.refs import StageRef, remote_rules_ref
 from gitmodel.domain.replaying import replay
+from gitmodel.domain.rules_tag import extends
 from gitmodel.errors import Conflict, GitModelError, Refused, Unreachable, Unsigned
 from gitmodel.registry.recorded_credentials import MOST_PULLED, find_credentials
 from gitmodel.registry.stages import Applied, Merged, merged_tags
@@ -122,6 +123,7 @@ def pull(repository: Repository, remote: str, *, rewound: bool = False) -> Pulle
         state = remotes.fetch(repository, remote)
         if not rewound:
             _refuse_rewound(repository, state)
+            _refuse_other_rules(repository, state)
         return _join(repository, state)
 
     return repository.retry(attempt)
@@ -250,6 +252,7 @@ def _push_apart(
     except (Refused, RemoteMoved):
         raise error from None
     refused: dict[StageRef, str] = {}
+    rules_refused: list[str] = []
     for ref in moves.keys() - branch.keys():
         stage = StageRef.parse(ref)
         try:
@@ -257,10 +260,13 @@ def _push_apart(
         except (Refused, RemoteMoved) as why:
             if stage is not None:
                 refused[stage] = why.message
-    following.take_back(repository, {ref: state.tags.get(ref, "") for ref in refused})
-    if refused:
-        names = " and ".join(ref.name for ref in sorted(refused))
-        said = "; ".join(dict.fromkeys(refused[ref] for ref in sorted(refused)))
+            elif ref == repository.rules.ref:
+                rules_refused = [why.message]
+    rules = state.rules if rules_refused else repository.rules.id()
+    following.take_back(repository, {ref: state.tags.get(ref, "") for ref in refused}, rules)
+    if refused or rules_refused:
+        names = " and ".join([*(ref.name for ref in sorted(refused)), *[repository.rules.name for _ in rules_refused]])
+        said = "; ".join(dict.fromkeys([*(refused[ref] for ref in sorted(refused)), *rules_refused]))
         recorded = f"what you did is recorded at {state.remote}, and" if branch else "what it stands for is"
         raise Refused(
             f"{recorded} not in force there: {said}",
@@ -280,6 +286,19 @@ def _refuse_rewound(repository: Repository, state: RemoteState) -> None:
     raise Conflict(
         f"{what}; nothing was changed here",
         hint="ask who did it; `git model pull --rewound` takes it as it is and keeps what is here for the next push",
+    )
+
+
+def _refuse_other_rules(repository: Repository, state: RemoteState) -> None:
+    """Raise Conflict if the remote lost its tag of the rules in force, or has an older one than was seen there."""
+    last = repository.rules.read(state.last_rules)
+    if extends(repository.rules.read(state.rules), last):
+        return
+    what = "was set back" if state.rules else "was deleted"
+    raise Conflict(
+        f"the tag {repository.rules.name} of {state.remote}, which says which rules are in force, {what}; nothing was "
+        "changed here",
+        hint="ask who did it; `git model pull --rewound` takes it as it is",
     )
 
 
@@ -323,8 +342,13 @@ def _join(repository: Repository, state: RemoteState) -> Pulled:
     done.moved = [*tags.moved]
     if done.tip != ours:
         moves += repository.reservations_carried(repository.recorded(done.tip))
-    if moves or tags.lines:
-        repository.move([*moves, *tags.lines], f"gitmodel: pull {state.remote}", new)
+    rules, made = following.rules_after(repository, state, done.tip)
+    lines = [*moves, *_rules_lines(repository, state, rules), *tags.lines]
+    if lines:
+        repository.move(lines, f"gitmodel: pull {state.remote}", [*new, *made])
+    if state.last_rules and not state.rules:
+        copy = remote_rules_ref(state.remote, repository.branch)
+        repository.git.run("update-ref", "--no-deref", "-d", copy, state.last_rules)
     if state.last_seen and not theirs:
         repository.git.run("update-ref", "--no-deref", "-d", seen, state.last_seen)
     for ref, old in tags.drops:
@@ -332,6 +356,15 @@ def _join(repository: Repository, state: RemoteState) -> Pulled:
     if done.tip != ours or theirs != state.last_seen:
         done.merged = merged_tags(repository)
     return done
+
+
+def _rules_lines(repository: Repository, state: RemoteState, rules: str) -> list[str]:
+    """The moves of the tag of the rules in force to *rules*, and of what is known of the remote's."""
+    lines = repository.rules.moves(rules) if rules not in ("", repository.rules.id()) else repository.rules.see()
+    if state.rules not in ("", state.last_rules):
+        copy = remote_rules_ref(state.remote, repository.branch)
+        lines = [*lines, f"update {copy} {state.rules} {state.last_rules or ZERO}"]
+    return lines
 
 
 def _note_renumbered(
@@ -456,6 +489,7 @@ def count_commits(repository: Repository, old: str, new: str) -> int:
 def _moves(repository: Repository, state: RemoteState, tip: str) -> tuple[dict[str, tuple[str, str]], list[StageRef]]:
     """What a push has to move on the remote: each ref with its new and its expected old id."""
     moves = {} if tip == state.tip else {repository.branch: (tip, state.tip)}
+    moves |= following.rules_move(repository, state, tip)
     tags = following.tag_moves(repository, state, tip)
     vouched = following.vouched_moves(repository, state)
     return {**moves, **{ref.full: move for ref, move in tags.items()}, **vouched}, [*tags]

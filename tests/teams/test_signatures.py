@@ -554,6 +554,17 @@ class TestReview:
         commit_by_hand(repo, keys, {STAGE: stage_file(reviewed, 2)}, key="bob")
         assert reviewed.apply().moved == (PRODUCTION,)
 
+    def test_nobody_adds_a_key_and_passes_review_with_it_in_one_pull_request(self, reviewed, keys):
+        repo = reviewed.repository.common_dir.parent
+        reviewed.apply()
+        listed = line(keys, "bob", principals="*@example.com") + line(keys, "mallory", principals="*@example.com")
+        commit_by_hand(repo, keys, {"allowed_signers": listed}, key="mallory")
+        commit_by_hand(repo, keys, {STAGE: stage_file(reviewed, 3)}, key="mallory")
+        for _ in range(2):
+            assert "takes only what came through review" in reviewed.apply().refused[0][1]
+        commit_by_hand(repo, keys, {STAGE: stage_file(reviewed, 2)}, key="mallory")
+        assert reviewed.apply().moved == (PRODUCTION,)  # the list is in force by now
+
     def test_a_direct_rollback_is_signed_where_the_stage_asks_for_it(self, repo, keys, someone):
         rules = RULES + 'rollback = "direct"\n'
         commit_by_hand(repo, keys, {"gitmodel.toml": rules}, key="ada")
