@@ -59,6 +59,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# What a person tells `git fetch` to get stage tags and the rules in force.
+_FETCHED_TAGS = " ".join(f"'+{prefix}*:{prefix}*'" for prefix in (STAGE_TAGS, RULES_TAGS))
 _REMOTE_URL = re.compile(r"remote\..+\.url", re.DOTALL)
 _GC_ATTEMPTS = 10
 
@@ -170,7 +172,7 @@ class Repository:
         raise NotFound(
             f"the registry is not in this clone: it has no branch {name}, and does not fetch all of {remote}",
             hint=f"fetch it with `git fetch {remote} '+{self.branch}:refs/remotes/{remote}/{name}' "
-            f"'+{STAGE_TAGS}*:{STAGE_TAGS}*'`; if {remote} has none, begin one with `git model init`",
+            f"{_FETCHED_TAGS}`; if {remote} has none, begin one with `git model init`",
         )
 
     def _fetches(self, remote: str) -> bool:
@@ -186,7 +188,7 @@ class Repository:
             return ""
         if self.tags.all():
             return ""
-        return f"git fetch {remote} '+{STAGE_TAGS}*:{STAGE_TAGS}*'"
+        return f"git fetch {remote} {_FETCHED_TAGS}"
 
     def lacks_tags(self) -> str:
         """The same where `git clone --no-tags` is known to have left them out."""

@@ -1,7 +1,9 @@
 """A host on which only another identity may move a stage tag, of a stage that is not proposal_only."""
 
+import editing
 import pytest
 from teamwork import assert_sound, refs
+from test_gates import GOOD, rules
 
 from gitmodel import Refused
 from gitmodel.cli import run as run_program
@@ -100,3 +102,19 @@ def test_a_branch_that_is_refused_changes_nothing(bare, bob):
     with pytest.raises(Refused, match="refused the push: frozen"):
         bob.push()
     assert held(bob)["production"] == (3, 3)
+
+
+def test_rules_that_were_put_in_force_here_only_are_set_back_and_later_pushes_succeed(protected, bob, ada):
+    hook = protected / "hooks" / "update"
+    hook.write_text(PROTECTED.replace("refs/tags/model/*/production", "refs/tags/gitmodel-rules/*"), encoding="utf-8")
+    editing.edit(bob.repository.common_dir, rules(production=GOOD))
+    bob.apply()
+    with pytest.raises(Refused, match=r"only release may move") as refused:
+        bob.push()
+    assert "gitmodel-rules/gitmodel runs `git model apply --push`" in refused.value.hint
+    bob.get_model("iris").create_version()
+    bob.push()
+    (protected / "release").touch()
+    ada.apply(push=True)
+    bob.pull()
+    assert bob.repository.rules.id() == ada.repository.rules.id() != ""
