@@ -75,6 +75,24 @@ def test_threads_that_ask_for_a_folder_at_once_all_get_it_whole(artifact, monkey
     assert beside(artifact.path()) == []
 
 
+def test_a_folder_that_appears_just_before_ours_is_taken(artifact, monkeypatch):
+    """Another reader puts its folder in place between our look at the place and the removal of what is no folder."""
+    path = artifact.path()
+    away = path.parent / "away"
+    path.rename(away)
+    unlink = os.unlink
+
+    def put_first(what, **options):
+        if what == path:
+            monkeypatch.setattr(os, "unlink", unlink)
+            away.rename(path)
+        unlink(what, **options)
+
+    monkeypatch.setattr(os, "unlink", put_first)
+    assert artifact.path() == path
+    assert content(path) == FILES
+
+
 READER = """
 import sys
 from pathlib import Path
