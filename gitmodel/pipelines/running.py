@@ -21,11 +21,13 @@ from gitmodel.pipelines.caching import cache_key, is_there
 from gitmodel.pipelines.config import ExternalArtifact
 from gitmodel.pipelines.executors import Choice, Place, choose_executor
 from gitmodel.pipelines.graph import Graph, Node
+from gitmodel.pipelines.opened_files import is_unchanged
 from gitmodel.pipelines.outcome import commit_run
 from gitmodel.pipelines.pinning import Target, pin, release_numbers, resolve
+from gitmodel.pipelines.project_code import ProjectCode, Unknown
 from gitmodel.pipelines.recording import Job, Run, Work, keep_packages, order, run_record
 from gitmodel.pipelines.secret_values import SecretValues
-from gitmodel.pipelines.worker import Request, Result, location, refuse_spoken, run_step
+from gitmodel.pipelines.worker import Request, Result, location, refuse_spoken, run_step, script_of
 from gitmodel.storage.journal import Journal, RunJournal
 from gitmodel.storage.termination import cleaning_up_when_terminated
 
@@ -152,6 +154,8 @@ class _Coordinator:
         self._journal = journal
         self._notes = notes
         self._scratch = scratch
+        self._root = _root_of(client)
+        self._code = ProjectCode()
         self._tries: dict[str, int] = {}
         self._keys: dict[str, str] = {}
         self._stores = {model: client.access.urls(model) for model in ("", *(t.model for t in work.targets.values()))}
@@ -201,15 +205,15 @@ class _Coordinator:
         node = self._work.job.graph.nodes[name]
         try:
             inputs = {parameter: self._reference(node, parameter) for parameter in node.inputs}
+            if self._is_cached(node, inputs):
+                return True
+            self._notes.note(step=name)
+            self._tell("started", name, 0.0)
+            self._submit(self._place.submit, node, inputs)
         except UsageError as error:
             described = {"type": "UsageError", "message": error.message, "hint": error.hint, "traceback": ""}
             self._record(name, {"status": "failed", "plans": [], "outputs": [], "seconds": 0.0, "error": described})
             return True
-        if self._is_cached(node, inputs):
-            return True
-        self._notes.note(step=name)
-        self._tell("started", name, 0.0)
-        self._submit(self._place.submit, node, inputs)
         return False
 
     def _submit(
@@ -256,7 +260,7 @@ class _Coordinator:
             log.warning("%s of step %s looks like %s, and is left out; the run goes on without it", field, name, what)
         if result["status"] == "failed":
             self._work.failed = self._work.failed or name
-        elif result["status"] == "succeeded" and self._keys.get(name) and not result["particular"]:
+        elif self._keys.get(name) and result["status"] == "succeeded" and _is_kept(result):
             self._journal.keep_step(self._keys[name], result)
         self._tell(result["status"], name, result["seconds"])
 
@@ -279,9 +283,16 @@ class _Coordinator:
             return False
         target = self._work.targets.get(node.name)
         digests = {name: ref["digest"] for name, ref in inputs.items()}
-        key = self._keys[node.name] = cache_key(node, digests, target.model if target else "")
+        try:
+            code = self._code.of(node.step)
+        except Unknown as error:
+            log.info("step %s runs: %s", node.name, error)
+            return False
+        key = self._keys[node.name] = cache_key(node, digests, target.model if target else "", code.digest)
         found = self._journal.find_step(key)
-        if found is None or not all(is_there(self._client.access.everywhere(), output) for output in found["outputs"]):
+        if found is None or not is_unchanged(self._root, found["opened"], code.files):
+            return False
+        if not all(is_there(self._client.access.everywhere(), output) for output in found["outputs"]):
             return False
         plans = [plan if "ref" in plan or target is None else _replanned(plan, target) for plan in found["plans"]]
         self._record(node.name, {**found, "plans": plans, "status": "cached", "seconds": 0.0})
@@ -290,7 +301,8 @@ class _Coordinator:
     def _request(self, node: Node, inputs: dict[str, Any]) -> Request:
         target = self._work.targets.get(node.name)
         return {
-            "step": {} if self._shares else location(node.step),
+            "step": {} if self._shares else location(node.step, self._code),
+            "root": self._root,
             "store": {
                 "urls": self._stores[target.model if target else ""],
                 "root": str(self._client.store_root),
@@ -359,6 +371,17 @@ def _failure(work: Work, error: Mapping[str, str]) -> RunFailed:
     )
 
 
+def _root_of(client: Client) -> str:
+    """Return the top of the work tree, below which the files that steps open count; else the current folder."""
+    code = client.find_code()
+    return str(code.git.top) if code is not None and code.worktree else os.getcwd()
+
+
+def _is_kept(result: Result) -> bool:
+    """Return True if another run may be answered with *result*."""
+    return not result["particular"] and result["opened"] is not None
+
+
 def _replanned(plan: dict[str, Any], target: Target) -> dict[str, Any]:
     """What a cached step planned, for the version of this run."""
     return {**plan, "model": target.model, "number": target.number}
@@ -372,13 +395,14 @@ def _unique() -> str:
 def _check_reachable(graph: Graph, executor: str) -> None:
     """Raises UsageError for steps that another process could not find by name."""
     for node in graph.nodes.values():
-        where = location(node.step)
-        if node.step.function.__module__ == "__main__" and where["file"] and not os.path.isfile(where["file"]):
+        _, file = script_of(node.step)
+        qualname = node.step.function.__qualname__
+        if node.step.function.__module__ == "__main__" and file and not os.path.isfile(file):
             raise UsageError(
                 f"step {node.name} lives in a notebook or prompt, where {executor} workers cannot find it",
                 hint="write it to a file with `%%writefile steps.py` and import it, or use the executor 'threads'",
             )
-        if "<locals>" in where["qualname"] or "<lambda>" in where["qualname"]:
+        if "<locals>" in qualname or "<lambda>" in qualname:
             raise UsageError(
                 f"step {node.name} is defined inside a function, where {executor} workers cannot find it",
                 hint="define it at the top of a module, or use the executor 'threads'",

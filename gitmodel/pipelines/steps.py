@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import os
 import types
 import typing
 from collections.abc import Callable, Sequence
@@ -40,7 +41,14 @@ class Step(Generic[P, R]):
     """
 
     def __init__(
-        self, function: Callable[P, R], *, name: str | None, model_config: ModelConfig | None, enable_cache: bool | None
+        self,
+        function: Callable[P, R],
+        *,
+        name: str | None,
+        model_config: ModelConfig | None,
+        enable_cache: bool | None,
+        files: Sequence[str | os.PathLike[str]] = (),
+        env: Sequence[str] = (),
     ) -> None:
         _check_function(function)
         functools.update_wrapper(self, function)
@@ -48,6 +56,8 @@ class Step(Generic[P, R]):
         self.name = check_name(name or function.__name__.strip("_"), "step")
         self.model_config = model_config
         self.enable_cache = enable_cache
+        self.files = tuple(map(os.fspath, _listed(files, "files")))
+        self.env = _listed(env, "env")
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
         graph = current_graph()
@@ -143,7 +153,12 @@ class Step(Generic[P, R]):
 def step(function: Callable[P, R]) -> Step[P, R]: ...
 @overload
 def step(
-    *, name: str | None = None, model_config: ModelConfig | None = None, enable_cache: bool | None = None
+    *,
+    name: str | None = None,
+    model_config: ModelConfig | None = None,
+    enable_cache: bool | None = None,
+    files: Sequence[str | os.PathLike[str]] = (),
+    env: Sequence[str] = (),
 ) -> Callable[[Callable[P, R]], Step[P, R]]: ...
 def step(
     function: Callable[P, R] | None = None,
@@ -151,17 +166,30 @@ def step(
     name: str | None = None,
     model_config: ModelConfig | None = None,
     enable_cache: bool | None = None,
+    files: Sequence[str | os.PathLike[str]] = (),
+    env: Sequence[str] = (),
 ) -> Any:
     """Make a step of a function.
 
     *model_config* wins over the pipeline's; *enable_cache* too (None: as the pipeline says). Outputs are named by
-    annotation: `-> Annotated[T, "name"]`, tuples of these, or `Annotated[T, ArtifactConfig(...)]`.
+    annotation: `-> Annotated[T, "name"]`, tuples of these, or `Annotated[T, ArtifactConfig(...)]`. *files* (paths,
+    folders or globs, from the current folder) and *env* (names of environment variables) are what the step depends on
+    beside its code and inputs: if one changes, the step runs again.
     """
 
     def made(of: Callable[P, R]) -> Step[P, R]:
-        return Step(of, name=name, model_config=model_config, enable_cache=enable_cache)
+        return Step(of, name=name, model_config=model_config, enable_cache=enable_cache, files=files, env=env)
 
     return made if function is None else made(function)
+
+
+def _listed(given: Any, name: str) -> tuple[Any, ...]:
+    listed = () if isinstance(given, (str, bytes)) or not isinstance(given, Sequence) else tuple(given)
+    if len(listed) != len(given if isinstance(given, Sequence) else (given,)) or not all(
+        isinstance(one, (str, os.PathLike)) and one for one in listed
+    ):
+        raise UsageError(f"{name} of a step is a list of texts, not {given!a:.80}", hint=f'write {name}=["..."]')
+    return listed
 
 
 def _check_function(function: Any) -> None:

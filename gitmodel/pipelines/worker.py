@@ -25,9 +25,11 @@ from gitmodel.domain.credentials import redacted
 from gitmodel.domain.records import FOLDER_FORMAT
 from gitmodel.errors import GitModelError, Refused, Unreachable, UsageError
 from gitmodel.formats import materializers
-from gitmodel.pipelines.caching import fingerprint, is_installed, is_project
 from gitmodel.pipelines.config import ModelConfig, Secret
 from gitmodel.pipelines.context import Plan, StepContext, within
+from gitmodel.pipelines.installed import is_library
+from gitmodel.pipelines.opened_files import OpenedFiles, recording
+from gitmodel.pipelines.project_code import ProjectCode, Unknown, is_project
 from gitmodel.pipelines.secret_values import SecretValues
 from gitmodel.pipelines.steps import OutputSpec, Step
 from gitmodel.registry.artifacts import told_unportable
@@ -71,7 +73,9 @@ def run_step(request: Request, step: Step[..., Any] | None = None) -> Result:
         with _Scratch(request["scratch"]) as scratch:
             store = _reach_store(request["store"], shared=step is not None)
             arguments = _load_inputs(request, found, store, scratch)
-            value = _called(found, arguments, context, own_process=step is None)
+            with recording(request["root"]) as opened:
+                value = _called(found, arguments, context, own_process=step is None)
+            done["opened"] = _what_was_opened(opened, context)
             refuse_spoken(context.plans, secrets)
             done["outputs"] = [
                 _keep(store, scratch.path(f"output-{index}"), spec, name, item, secrets)
@@ -90,20 +94,32 @@ def run_step(request: Request, step: Step[..., Any] | None = None) -> Result:
     return done
 
 
-def location(step: Step[..., Any]) -> Location:
-    """Where another process finds *step*, and the fingerprint of the code that it must find there."""
-    function = step.function
-    module, file = function.__module__, ""
-    if module in ("__main__", SCRIPT):
-        main = sys.modules.get(module)
-        spec = getattr(main, "__spec__", None)
-        if module == "__main__" and spec is not None and getattr(main, "__package__", None):
-            module = spec.name  # python -m package.module
-        else:
-            module, file = SCRIPT, os.path.realpath(getattr(main, "__file__", None) or "")
-    code = fingerprint(function, values=False)
-    path = [os.path.abspath(folder or ".") for folder in sys.path if not is_installed(os.path.join(folder, ""))]
-    return {"module": module, "qualname": function.__qualname__, "file": file, "path": path, "code": code}
+def script_of(step: Step[..., Any]) -> tuple[str, str]:
+    """Return the module by which another process imports *step*, and the file of it if it is a script, else ""."""
+    module = step.function.__module__
+    if module not in ("__main__", SCRIPT):
+        return module, ""
+    main = sys.modules.get(module)
+    spec = getattr(main, "__spec__", None)
+    if module == "__main__" and spec is not None and getattr(main, "__package__", None):
+        return spec.name, ""  # python -m package.module
+    return SCRIPT, os.path.realpath(getattr(main, "__file__", None) or "")
+
+
+def location(step: Step[..., Any], project: ProjectCode) -> Location:
+    """Return where another process finds *step*, and the digest of the code that it must find there.
+
+    Raises UsageError if the code was edited after it was loaded, as another process would load the new one.
+    """
+    module, file = script_of(step)
+    try:
+        code = project.source_digest(step)
+    except Unknown as error:
+        raise UsageError(
+            f"step {step.name} cannot run in another process: {error}", hint="start the pipeline again"
+        ) from None
+    path = [os.path.abspath(folder or ".") for folder in sys.path if not is_library(os.path.join(folder, ""))]
+    return {"module": module, "qualname": step.function.__qualname__, "file": file, "path": path, "code": code}
 
 
 def import_script(file: str) -> ModuleType:
@@ -141,16 +157,29 @@ def _only_importing() -> Iterator[None]:
 def _find_step(where: Location) -> Step[..., Any]:
     sys.path += [folder for folder in where["path"] if folder not in sys.path and os.path.isdir(folder)]
     found = _imported(where)
-    if fingerprint(found.function, values=False) != where["code"]:
+    if not _has_code(found, where["code"]):
         # A worker that lives longer than a run has the code of an earlier one.
         _forget_project()
         found = _imported(where)
-        if fingerprint(found.function, values=False) != where["code"]:
+        if not _has_code(found, where["code"]):
             raise UsageError(
                 f"the worker has another {where['qualname']} than the one that the pipeline was started with",
                 hint="give every worker the same files and the same Python",
             )
     return found
+
+
+def _has_code(step: Step[..., Any], wanted: str) -> bool:
+    try:
+        return ProjectCode().source_digest(step) == wanted
+    except Unknown:
+        return False
+
+
+def _what_was_opened(opened: OpenedFiles, context: StepContext) -> dict[str, Any] | None:
+    """Return the state of what the step opened; None if it changed meanwhile, so that its result is not kept."""
+    context.is_particular |= opened.reads_registry or any(p["verb"] in ("stage", "alias") for p in context.plans)
+    return opened.finish()
 
 
 def _imported(where: Location) -> Step[..., Any]:

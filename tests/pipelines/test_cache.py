@@ -1,23 +1,23 @@
 """A step runs again if its code, parameters or inputs changed, and is else answered from what it gave before."""
 
-import importlib
+import linecache
 import os
+import subprocess
 import sys
 
 import project
 import pytest
 
-from gitmodel import ModelConfig, get_step_context, log_model_metadata, pipeline, step
-from gitmodel.pipelines.caching import fingerprint
+from gitmodel import Client, ModelConfig, UsageError, get_step_context, log_model_metadata, pipeline, step
+from gitmodel.pipelines import RunFailed
+from gitmodel.pipelines.project_code import ProjectCode, Unknown
 
 DEMO = ModelConfig(name="demo", create_new_model_version=True)
-LIMIT = 3
 
 
 @step
 def train(score: float) -> dict:
     log_model_metadata(accuracy=score)
-    get_step_context().model_version.set_stage("staging")
     return {"score": score}
 
 
@@ -39,7 +39,6 @@ def test_what_did_not_change_does_not_run_again_and_is_linked_all_the_same(clien
     assert [artifact.link for artifact in first.artifacts] == [artifact.link for artifact in second.artifacts]
     # what it planned counts for the new version
     assert second.metadata == {"accuracy": 0.5}
-    assert (first.stage, second.stage) == ("archived", "staging")
     assert second.runs == [run.id]
 
 
@@ -144,121 +143,329 @@ def test_the_cache_may_be_deleted_or_damaged_at_any_time(client):
     assert statuses(training.run(client=client)) == ["succeeded"] * 3
 
 
-SOURCE = {
-    "the step": ("return helper(x) + 0", "return helper(x) + 0 + 0"),
-    "a function it calls": ("return x * FACTOR", "return FACTOR * x"),
-    "a function that that calls": ("return y - 1", "return y - 1 - 0"),
-    "a value": ("FACTOR = 2", "FACTOR = 3"),
-    "a default": ("def helper(x, shift=START)", "def helper(x, shift=START + 1)"),
-    "a class": ("return self.offset + 1", "return 1 + self.offset"),
-    "an attribute of a class": ("offset = 7", "offset = 8"),
-    "a function of another module": ("return 'b'", "return 'c'"),
+@pytest.fixture
+def script(client, code_repo):
+    """Run a script of steps in a process of its own, and return the status of each step."""
+
+    def run(text, **environ):
+        before = {found.id for found in client.list_runs()}
+        (code_repo / "flow.py").write_text("import os\nfrom pathlib import Path\nfrom gitmodel import *\n" + text)
+        done = subprocess.run(
+            [sys.executable, "flow.py"], cwd=code_repo, env={**os.environ, **environ}, capture_output=True, text=True
+        )
+        assert done.returncode == 0, done.stderr
+        (made,) = [found for found in client.list_runs() if found.id not in before]
+        return {found.name: found.status for found in made.record.steps}
+
+    return run
+
+
+TEN_STEPS = "".join(
+    f"""
+@step
+def step_{number}(x: int = 1) -> int:
+    return x + {number}
+"""
+    for number in range(10)
+) + (
+    """
+@pipeline
+def ten():
+    x = step_0()
+    for step in (step_1, step_2, step_3, step_4, step_5, step_6, step_7, step_8):
+        x = step(x)
+    step_9(100)
+
+if __name__ == "__main__":
+    ten()
+"""
+)
+
+
+def test_an_edit_of_one_of_ten_steps_runs_it_and_what_takes_its_changed_output(script):
+    assert set(script(TEN_STEPS).values()) == {"succeeded"}
+    assert set(script(TEN_STEPS).values()) == {"cached"}
+    same = script(TEN_STEPS.replace("return x + 4", "return 4 + x"))
+    assert [name for name, status in same.items() if status == "succeeded"] == ["step_4"]
+    other = script(TEN_STEPS.replace("return x + 4", "return x + 5"))
+    assert [name for name, status in other.items() if status == "succeeded"] == [f"step_{n}" for n in range(4, 9)]
+
+
+READERS = {
+    "opened": 'return open("data/a.txt").read()',
+    "by_path": 'return Path("data/a.txt").resolve().read_text()',
+    "in_thread": "from concurrent.futures import ThreadPoolExecutor as T\n"
+    '    with T() as pool:\n        return pool.submit(Path("data/a.txt").read_text).result()',
+    "missing": 'return _open("data/b.txt")',
+    "listed": 'return " ".join(sorted(os.listdir("data")))',
+    "globbed": 'return " ".join(sorted(map(str, Path("data").glob("*.txt"))))',
+    "walked": 'return " ".join(sorted(name for _, _, names in os.walk("data") for name in names))',
+    "database": 'import sqlite3\n    sqlite3.connect("data/a.db").close()\n    return ""',
 }
-MODULES = {
-    "fingered": '''
-from gitmodel import step
-import fingered_too
-from fingered_too import deep
-FACTOR = 2
-START = 0
-NAMES = {"b", "a", "c"}
 
-class Scaler:
-    offset = 7
-    def shift(self):
-        return self.offset + 1
 
-def helper(x, shift=START):
-    return x * FACTOR
+@pytest.mark.parametrize("executor", ["in-order", "threads:1", "processes"])
+def test_a_file_below_the_work_tree_that_a_step_opens_counts(script, code_repo, executor):
+    readers = "".join(f"\n@step\ndef {name}() -> str:\n    {body}\n" for name, body in READERS.items())
+    calls = "".join(f"    {name}()\n" for name in READERS)
+    text = f"""
+def _open(path):
+    try:
+        return open(path).read()
+    except FileNotFoundError:
+        return ""
+{readers}
+@step
+def other() -> int:
+    return 1
+
+@pipeline
+def reading():
+    other()
+{calls}
+if __name__ == "__main__":
+    reading.run(executor="{executor}")
+"""
+    (code_repo / "data").mkdir()
+    (code_repo / "data" / "a.txt").write_text("1")
+    (code_repo / "data" / "a.db").write_text("")
+    (code_repo / "unrelated.txt").write_text("1")
+    assert set(script(text).values()) == {"succeeded"}
+    (code_repo / "unrelated.txt").write_text("2")
+    assert set(script(text).values()) == {"cached"}
+    for name in ("a.txt", "b.txt", "a.db"):
+        (code_repo / "data" / name).write_text("2")
+    assert script(text) == {"other": "cached", **dict.fromkeys(READERS, "succeeded")}
+
+
+def test_a_file_that_is_touched_but_the_same_does_not_count(script, code_repo):
+    text = """
+@step
+def read() -> str:
+    return Path("a.txt").read_text()
+
+@pipeline
+def reading():
+    read()
+
+reading()
+"""
+    (code_repo / "a.txt").write_text("1")
+    assert script(text) == {"read": "succeeded"}
+    os.utime(code_repo / "a.txt", (1, 1))
+    assert script(text) == {"read": "cached"}
+
+
+def test_declared_files_and_variables_count(script, code_repo):
+    text = """
+@step(files=["data", "extra/*.bin"], env=["RATE"])
+def read() -> int:
+    return 1
+
+@pipeline
+def reading():
+    read()
+
+reading()
+"""
+    for name in ("data/sub/a.txt", "extra/a.bin"):
+        (code_repo / name).parent.mkdir(parents=True, exist_ok=True)
+        (code_repo / name).write_text("1")
+    assert script(text) == {"read": "succeeded"}
+    assert script(text) == {"read": "cached"}
+    for name in ("data/sub/a.txt", "data/sub/b.txt", "extra/b.bin"):
+        (code_repo / name).write_text("2")
+        assert script(text) == {"read": "succeeded"}
+        assert script(text) == {"read": "cached"}
+    assert script(text, RATE="0.1") == {"read": "succeeded"}
+    assert script(text, RATE="0.2") == {"read": "succeeded"}
+    assert script(text, RATE="0.1") == {"read": "cached"}
+
+
+def test_a_declared_file_that_is_not_there_is_named(client):
+    @step(files=["data/trian.csv"])
+    def read() -> int:
+        return 1
+
+    @pipeline
+    def one():
+        read()
+
+    with pytest.raises(RunFailed, match=r"declares the file 'data/trian\.csv', which is not there"):
+        one.run(client=client)
+
+
+@pytest.mark.parametrize("wrong", ["data.csv", [1], 3, [""]])
+def test_files_and_env_of_a_step_are_lists(wrong):
+    def fit() -> None: ...
+
+    with pytest.raises(UsageError, match="files of a step is a list of texts"):
+        step(files=wrong)(fit)
+    with pytest.raises(UsageError, match="env of a step is a list of texts"):
+        step(env=wrong)(fit)
+
+
+def test_a_file_that_changes_while_the_step_runs_makes_it_run_again(script, code_repo):
+    text = """
+@step
+def count() -> int:
+    number = int(Path("n.txt").read_text()) + 1
+    Path("n.txt").write_text(str(number))
+    return number
+
+@pipeline
+def counting():
+    count()
+
+counting()
+"""
+    (code_repo / "n.txt").write_text("0")
+    for _ in range(3):
+        assert script(text) == {"count": "succeeded"}
+    assert (code_repo / "n.txt").read_text() == "3"
+
+
+READS = {
+    "client": "with Client() as client:\n        return str(client.list_models())",
+    "git": 'import subprocess\n    return str(subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True))',
+    "shell": 'return str(os.system("git status > /dev/null"))',
+    "stage": 'get_step_context().model_version.set_stage("staging")\n    return ""',
+    "alias": 'get_step_context().model_version.add_alias("best")\n    return ""',
+}
+
+
+@pytest.mark.parametrize("executor", ["in-order", "threads", "processes"])
+def test_a_step_that_reads_the_registry_or_plans_a_promotion_is_never_skipped(script, executor):
+    askers = "".join(f"\n@step\ndef {name}() -> str:\n    {body}\n" for name, body in READS.items())
+    calls = "".join(f"    {name}()\n" for name in READS)
+    text = f"""
+{askers}
+@step
+def log() -> int:
+    log_model_metadata(accuracy=0.9)
+    return 1
+
+@pipeline(model_config=ModelConfig(name="demo", create_new_model_version=True))
+def asking():
+    log()
+{calls}
+if __name__ == "__main__":
+    asking.run(executor="{executor}")
+"""
+    assert set(script(text).values()) == {"succeeded"}
+    assert script(text) == {"log": "cached", **dict.fromkeys(READS, "succeeded")}
+    with Client() as client:
+        assert client.get_version("demo@2").metadata == {"accuracy": 0.9}
+
+
+def test_the_better_of_two_versions_is_promoted_though_nothing_changed(script):
+    text = """
+import sys
 
 @step
-def scale(x: int) -> int:
-    """What it is."""
-    deep(Scaler().shift())
-    [fingered_too.far() for _ in NAMES]
-    return helper(x) + 0
-''',
-    "fingered_too": """
-def deep(y):
-    return y - 1
+def fit(score: float) -> float:
+    log_model_metadata(score=score)
+    return score
 
-def far():
-    return 'b'
+@step
+def promote_if_better(score: float) -> None:
+    with Client() as client:
+        try:
+            best = client.get_version("demo@production").metadata["score"]
+        except NotFound:
+            best = 0.0
+    if score > best:
+        get_step_context().model_version.set_stage("production", reason=f"{score} > {best}")
 
-def unused():
-    return 'd'
-""",
-}
+@pipeline(model_config=ModelConfig(name="demo", create_new_model_version=True))
+def train(score: float):
+    promote_if_better(fit(score))
+
+train(float(os.environ["SCORE"]))
+"""
+    for score in ("0.5", "0.9", "0.5"):
+        script(text, SCORE=score)
+    with Client() as client:
+        assert client.get_version("demo@production").number == 2
 
 
-@pytest.fixture
-def project_of(tmp_path, monkeypatch):
-    """A project of two modules, with one text replaced by another; returns its step."""
-    monkeypatch.syspath_prepend(str(tmp_path))
+def test_a_file_edited_while_the_process_lives_is_not_credited_with_the_old_result(client, code_repo, monkeypatch):
+    monkeypatch.syspath_prepend(str(code_repo))
+    (code_repo / "living_helper.py").write_text("def value():\n    return 1\n")
+    (code_repo / "living_flow.py").write_text(
+        "from gitmodel import pipeline, step\nimport living_helper\n\n"
+        "@step\ndef give() -> int:\n    return living_helper.value()\n\n@pipeline\ndef living():\n    give()\n"
+    )
+    import living_flow  # type: ignore[import-not-found]
 
-    def make(old="", new=""):
-        for name, source in MODULES.items():
-            (tmp_path / f"{name}.py").write_text(source.replace(old, new) if old else source)
+    try:
+        assert statuses(living_flow.living.run(client=client)) == ["succeeded"]
+        assert statuses(living_flow.living.run(client=client)) == ["cached"]
+        (code_repo / "living_helper.py").write_text("def value():\n    return 2\n")
+        assert statuses(living_flow.living.run(client=client)) == ["succeeded"]
+        done = subprocess.run(
+            [sys.executable, "-c", "import living_flow; print(living_flow.living().steps[0].status)"],
+            cwd=code_repo,
+            capture_output=True,
+            text=True,
+        )
+        assert done.stdout.strip() == "succeeded", done.stderr
+    finally:
+        for name in ("living_flow", "living_helper"):
             sys.modules.pop(name, None)
-        for cached in tmp_path.rglob("*.pyc"):
-            cached.unlink()
-        importlib.invalidate_caches()
-        return importlib.import_module("fingered").scale
-
-    yield make
-    for name in MODULES:
-        sys.modules.pop(name, None)
 
 
-@pytest.mark.parametrize("what", SOURCE)
-def test_the_fingerprint_changes_with(project_of, what):
-    before = fingerprint(project_of().function)
-    assert fingerprint(project_of().function) == before
-    assert any(SOURCE[what][0] in source for source in MODULES.values())
-    assert fingerprint(project_of(*SOURCE[what]).function) != before
+def notebook(*cells):
+    """Run cells as a notebook does, each with a source of its own."""
+    space = {"__name__": "__main__"}
+    for number, cell in enumerate(cells):
+        name = f"<cell {number}>"
+        linecache.cache[name] = (len(cell), None, cell.splitlines(keepends=True), name)
+        exec(compile(cell, name, "exec"), space)
+    return space
+
+
+CELLS = (
+    "from gitmodel import step, pipeline\nimport json",
+    "RATE = 0.1\ndef helper(x):\n    return x * RATE",
+    "class Scaler:\n    def shift(self, x):\n        return x + 1",
+    "@step\ndef fit(x: int = 1) -> float:\n    return Scaler().shift(helper(x))\n\n"
+    "@step\ndef other() -> int:\n    return 1",
+)
 
 
 @pytest.mark.parametrize(
-    ("old", "new"),
-    [("return helper(x) + 0", "# a comment\n    return helper(x) + 0"), ("return 'd'", "return 'e'")],
+    ("old", "new", "changes"),
+    [
+        ("return x * RATE", "return RATE * x", True),
+        ("RATE = 0.1", "RATE = 0.2", True),
+        ("return x + 1", "return x + 2", True),
+        ("def fit(x: int = 1) -> float", "def fit(x: int = 2) -> float", True),
+        ("def other() -> int:\n    return 1", "def other() -> int:\n    return 2", False),
+        ("import json", "import json  # unused", False),
+    ],
 )
-def test_the_fingerprint_does_not_change_with_comments_and_what_is_not_used(project_of, old, new):
-    assert fingerprint(project_of(old, new).function) == fingerprint(project_of().function)
+def test_in_a_notebook_the_cells_that_define_what_a_step_names_count(old, new, changes):
+    before = ProjectCode().of(notebook(*CELLS)["fit"]).digest
+    assert ProjectCode().of(notebook(*CELLS)["fit"]).digest == before
+    after = ProjectCode().of(notebook(*(cell.replace(old, new) for cell in CELLS))["fit"]).digest
+    assert (after != before) is changes
 
 
-def test_the_fingerprint_is_that_of_what_runs_and_not_of_a_file_edited_meanwhile(project_of, tmp_path):
-    found = project_of()
-    before = fingerprint(found.function)
-    (tmp_path / "fingered.py").write_text("x = 1\n")
-    assert fingerprint(found.function) == before
+@pytest.mark.parametrize(
+    "cells",
+    [
+        (*CELLS[:1], "import threading\nlock = threading.Lock()", "@step\ndef fit() -> int:\n    return bool(lock)"),
+        (*CELLS[:1], "class Bag:\n    pass\nbag = Bag()", "@step\ndef fit() -> int:\n    return bool(bag)"),
+    ],
+)
+def test_in_a_notebook_a_step_runs_if_its_code_cannot_be_told(cells):
+    with pytest.raises(Unknown):
+        ProjectCode().of(notebook(*cells)["fit"])
 
 
-def test_the_fingerprint_is_the_same_in_every_process(project_of, tmp_path):
-    import subprocess
-
-    found = fingerprint(project_of().function)
-    code = "import fingered; from gitmodel.pipelines.caching import fingerprint as f; print(f(fingered.scale.function))"
-    for seed in ("1", "2"):
-        environ = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": str(tmp_path)}
-        done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True)
-        assert done.stdout.strip() == found
-
-
-def test_functions_that_call_each_other_have_a_fingerprint():
-    def ping(n):
-        return pong(n - 1) if n else 0
-
-    def pong(n):
-        return ping(n)
-
-    assert fingerprint(ping)
-
-
-def test_installed_packages_are_not_followed():
-    import json
-
-    def dump(x):
-        return json.dumps(x)
-
-    assert fingerprint(dump)
-    assert LIMIT
+def test_a_step_without_source_runs():
+    space = {"__name__": "__main__"}
+    exec("from gitmodel import step\n@step\ndef fit() -> int:\n    return 1", space)
+    with pytest.raises(Unknown):
+        ProjectCode().of(space["fit"])

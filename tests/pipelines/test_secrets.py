@@ -138,16 +138,16 @@ def test_a_secret_within_a_table_is_refused(client):
 
 
 @pytest.mark.parametrize(
-    "plan",
+    ("plan", "second"),
     [
-        lambda token: log_model_metadata(note=token),
-        lambda token: log_model_metadata({"deep": {"note": ["x", token]}}),
-        lambda token: log_model_metadata({"api_key": "x"}),
-        lambda token: get_step_context().model_version.set_stage("staging", reason=token),
-        lambda token: get_step_context().model_version.add_alias("champion", reason=token),
+        (lambda token: log_model_metadata(note=token), "cached"),
+        (lambda token: log_model_metadata({"deep": {"note": ["x", token]}}), "cached"),
+        (lambda token: log_model_metadata({"api_key": "x"}), "cached"),
+        (lambda token: get_step_context().model_version.set_stage("staging", reason=token), "succeeded"),
+        (lambda token: get_step_context().model_version.add_alias("champion", reason=token), "succeeded"),
     ],
 )
-def test_tokens_in_metadata_and_reasons_are_left_out_and_the_run_stands(client, written, caplog, plan):
+def test_tokens_in_metadata_and_reasons_are_left_out_and_the_run_stands(client, written, caplog, plan, second):
     token = TOKENS[1]
 
     @step
@@ -159,7 +159,7 @@ def test_tokens_in_metadata_and_reasons_are_left_out_and_the_run_stands(client, 
     def one():
         planning()
 
-    for status in ("succeeded", "cached"):
+    for status in ("succeeded", second):
         caplog.clear()
         run = one.run(client=client)
         assert run.steps[0].status == status

@@ -1,0 +1,234 @@
+"""The files that a step opens while it runs, as Python's audit events tell of them.
+
+https://docs.python.org/3/library/audit_events.html lists the events. Files that other processes open, and those that
+a library opens without Python, cannot be seen: a step declares them with `@step(files=[...])`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from importlib.util import source_from_cache
+from typing import Any
+
+from gitmodel.pipelines.installed import is_library
+
+_Stamp = tuple[int, int, int]
+# What a recorded file was: its size, the times of its last changes in ns, its SHA-256; None if it was not there.
+_State = list[Any] | None
+_PROGRAMS = frozenset({"git", "git-model", "gitmodel"})
+_IGNORED = frozenset({".git", "__pycache__"})
+
+
+class OpenedFiles:
+    """What one step opened below the folder *root*; *reads_registry* if it asked git or a registry."""
+
+    def __init__(self, root: str) -> None:
+        self._root = os.path.realpath(root)
+        self._files: dict[str, _Stamp | None] = {}
+        self._folders: set[str] = set()
+        self._written: set[str] = set()
+        self.reads_registry = False
+
+    def note_file(self, path: str, *, writes: bool) -> None:
+        """Remember that the step opened *path*."""
+        if path.endswith(".pyc"):
+            try:
+                path = source_from_cache(path)
+            except ValueError:
+                return
+        if path in self._files or path in self._written or not self._counts(path):
+            return
+        if os.path.isdir(path):
+            return self.note_folder(path)
+        if writes:
+            self._written.add(path)
+        else:
+            self._files[path] = _stamp(path)
+
+    def note_folder(self, path: str) -> None:
+        """Remember that the step listed the folder *path*."""
+        if self._counts(path) or path == self._root:
+            self._folders.add(path)
+
+    def finish(self) -> dict[str, Any] | None:
+        """Return the state of each file and folder, to compare it later; None if a file changed while the step ran."""
+        files: dict[str, _State] = {}
+        for path, before in self._files.items():
+            if _stamp(path) != before:
+                return None
+            files[self._name(path)] = None if before is None else [*before, _hash_file(path)]
+        folders = {self._name(path): _hash_listing(path) for path in self._folders}
+        return {"files": files, "folders": folders}
+
+    def _name(self, path: str) -> str:
+        return os.path.relpath(path, self._root)
+
+    def _counts(self, path: str) -> bool:
+        if not path.startswith(self._root + os.sep):
+            return False
+        return _IGNORED.isdisjoint(path[len(self._root) :].split(os.sep)) and not is_library(path)
+
+
+def is_unchanged(root: str, opened: Mapping[str, Any], code: Collection[str]) -> bool:
+    """Return True if all that a step *opened* below *root* is as it was; files of *code* are compared elsewhere."""
+    for name, state in opened["files"].items():
+        path = os.path.join(root, name)
+        if os.path.realpath(path) not in code and not _is_same(path, state):
+            return False
+    return all(_hash_listing(os.path.join(root, name)) == digest for name, digest in opened["folders"].items())
+
+
+def hash_declared(patterns: Sequence[str]) -> list[tuple[str, str]]:
+    """Return the path and SHA-256 of each file that *patterns* name: paths, folders with all below, or globs.
+
+    Raises FileNotFoundError, with the pattern, if one names nothing.
+    """
+    import glob
+
+    found: dict[str, str] = {}
+    for pattern in patterns:
+        paths = sorted(glob.glob(pattern, recursive=True)) if glob.has_magic(pattern) else [pattern]
+        files = [file for path in paths for file in _files_below(path)]
+        if not files:
+            raise FileNotFoundError(pattern)
+        found.update((file, _hash_file(file)) for file in files)
+    return sorted(found.items())
+
+
+@contextmanager
+def recording(root: str) -> Iterator[OpenedFiles]:
+    """Record the files that the block opens below *root*."""
+    recorder = OpenedFiles(root)
+    _active.append(recorder)
+    token = _current.set(recorder)
+    try:
+        yield recorder
+    finally:
+        _current.reset(token)
+        _active.remove(recorder)
+
+
+_active: list[OpenedFiles] = []
+_current: ContextVar[OpenedFiles | None] = ContextVar("gitmodel_opened_files", default=None)
+
+
+def _on_event(event: str, arguments: tuple[Any, ...]) -> None:
+    if not _active:
+        return
+    handler = _HANDLERS.get(event)
+    if handler is None:
+        return
+    own = _current.get()
+    try:
+        # a thread that a step started does not say which step it belongs to: it may be any of them
+        handler([own] if own is not None else list(_active), arguments, own is not None)
+    except Exception:  # whatever a handler cannot understand must not break the program that opened the file
+        for recorder in list(_active):
+            recorder.reads_registry = True
+
+
+def _on_open(recorders: list[OpenedFiles], arguments: tuple[Any, ...], _: bool) -> None:
+    path, mode, flags = arguments
+    if isinstance(path, int) or path is None:
+        return
+    wants = flags if isinstance(flags, int) else 0
+    writes = (wants & os.O_ACCMODE) == os.O_WRONLY or bool(wants & os.O_TRUNC) or bool(wants & os.O_EXCL)
+    for recorder in recorders:
+        recorder.note_file(_real(path), writes=writes and "+" not in (mode or ""))
+
+
+def _on_list(recorders: list[OpenedFiles], arguments: tuple[Any, ...], _: bool) -> None:
+    path = arguments[0] if arguments and arguments[0] is not None else "."
+    if isinstance(path, int) or _is_importing():
+        return
+    for recorder in recorders:
+        recorder.note_folder(_real(path))
+
+
+def _on_database(recorders: list[OpenedFiles], arguments: tuple[Any, ...], _: bool) -> None:
+    if isinstance(arguments[0], (str, bytes)) and arguments[0] != ":memory:":
+        for recorder in recorders:
+            recorder.note_file(_real(arguments[0]), writes=False)
+
+
+def _on_process(recorders: list[OpenedFiles], arguments: tuple[Any, ...], is_own: bool) -> None:
+    if not is_own:
+        return  # the coordinator runs git, too
+    words: Any = arguments[1] if len(arguments) > 1 else arguments[0]
+    if isinstance(words, (str, bytes)):
+        words = os.fsdecode(words).split()
+    if _PROGRAMS & {os.path.basename(os.fsdecode(word)) for word in words}:
+        recorders[0].reads_registry = True
+
+
+def _on_registry(recorders: list[OpenedFiles], _: tuple[Any, ...], is_own: bool) -> None:
+    if is_own:
+        recorders[0].reads_registry = True
+
+
+_HANDLERS: dict[str, Callable[[list[OpenedFiles], tuple[Any, ...], bool], None]] = {
+    "open": _on_open,
+    "os.listdir": _on_list,
+    "os.scandir": _on_list,
+    "sqlite3.connect": _on_database,
+    "subprocess.Popen": _on_process,
+    "os.system": _on_process,
+    "os.posix_spawn": _on_process,
+    "gitmodel.read": _on_registry,
+}
+sys.addaudithook(_on_event)
+
+
+def _is_importing() -> bool:
+    """Return True if the folder is listed by an import, which looks for modules in it."""
+    return "importlib" in sys._getframe(3).f_code.co_filename
+
+
+def _real(path: Any) -> str:
+    return os.path.realpath(os.fsdecode(path))
+
+
+def _stamp(path: str) -> _Stamp | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+def _is_same(path: str, state: _State) -> bool:
+    now = _stamp(path)
+    if now is None or state is None:
+        return now is None and state is None
+    return list(now) == state[:3] or _hash_file(path) == state[3]
+
+
+def _hash_file(path: str) -> str:
+    try:
+        hashed = hashlib.sha256()
+        with open(path, "rb") as opened:
+            while piece := opened.read(1 << 20):
+                hashed.update(piece)
+        return hashed.hexdigest()
+    except OSError:
+        return ""
+
+
+def _hash_listing(path: str) -> str:
+    try:
+        names = sorted(set(os.listdir(path)) - _IGNORED)
+    except OSError:
+        return ""
+    return hashlib.sha256(json.dumps(names).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _files_below(path: str) -> list[str]:
+    if os.path.isdir(path):
+        return sorted(os.path.join(folder, name) for folder, _, names in os.walk(path) for name in names)
+    return [path] if os.path.isfile(path) else []

@@ -1,0 +1,518 @@
+"""The code that a step depends on: its file, the project files imported from there, and installed distributions.
+
+Syntax trees are compared, so comments and formatting do not count. Nothing is imported to find out.
+"""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import dis
+import hashlib
+import inspect
+import json
+import linecache
+import os
+import sys
+import types
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache, partial
+from importlib.machinery import ModuleSpec
+from importlib.util import resolve_name
+from typing import Any, NamedTuple
+
+from gitmodel.pipelines.installed import is_library, versions_of
+from gitmodel.pipelines.steps import Step
+from gitmodel.pipelines.values import spell_value
+
+# Names of functions that import or run code which the text does not name.
+_DYNAMIC = frozenset(
+    {"__import__", "entry_points", "eval", "exec", "import_module", "iter_modules", "run_module", "run_path"}
+    | {"spec_from_file_location", "walk_packages"}
+)
+_BUILTINS = frozenset(dir(builtins))
+_Stamp = tuple[int, int, int]
+
+# Each loaded project module: what identifies this load of it, its file, and the state of the file when it was noted.
+_loaded: dict[str, tuple[object, str, _Stamp | None]] = {}
+
+
+class Unknown(Exception):
+    """The code of a step cannot be told, so the step runs; the text says why."""
+
+
+def note_loaded_modules() -> None:
+    """Remember the state of the files of all loaded project modules, so that a later edit of one is noticed."""
+    for name, module in list(sys.modules.items()):
+        load = getattr(module, "__spec__", None) or module
+        known = _loaded.get(name)
+        if known is not None and known[0] is load:
+            continue
+        file = getattr(module, "__file__", None)
+        if isinstance(file, str) and not is_library(file):
+            _loaded[name] = (load, os.path.realpath(file), _stamp_of(file))
+        else:
+            _loaded[name] = (load, "", None)
+
+
+class StepCode(NamedTuple):
+    """The hash of all that a step depends on, and the paths of the project files among it."""
+
+    digest: str
+    files: frozenset[str]
+
+
+class ProjectCode:
+    """The code of a project, as it is during one run."""
+
+    def __init__(self) -> None:
+        note_loaded_modules()
+        self._specs: dict[str, ModuleSpec | None] = {}
+        self._stamps = {
+            path: stamp
+            for name, (load, path, stamp) in _loaded.items()
+            if path and (getattr(sys.modules.get(name), "__spec__", None) or sys.modules.get(name)) is load
+        }
+
+    def of(self, step: Step[..., Any]) -> StepCode:
+        """Return what *step* depends on: code, values that it names, versions of libraries.
+
+        Raises Unknown if it cannot be told: there is no source, a file was edited after it was loaded, or the step
+        uses a value that cannot be compared.
+        """
+        found = _Dependencies(self, values=True)
+        found.collect(step)
+        versions = sorted({version for name in found.libraries for version in versions_of(name, self.find(name))})
+        return StepCode(_hash([sys.version_info[:2], found.texts, versions]), frozenset(found.files))
+
+    def source_digest(self, step: Step[..., Any]) -> str:
+        """Return the hash of the code of the project alone, which is the same in every process. Raises Unknown."""
+        found = _Dependencies(self, values=False)
+        found.collect(step)
+        return _hash([sys.version_info[:2], found.texts])
+
+    def read(self, path: str) -> _File:
+        """Return the parsed file *path*. Raises Unknown if it cannot be read or was edited after it was loaded."""
+        stamp = _stamp_of(path)
+        if stamp is None or self._stamps.get(path, stamp) != stamp:
+            raise Unknown(f"{path} was edited after it was loaded")
+        return _read_file(path, stamp)
+
+    def find(self, name: str) -> ModuleSpec | None:
+        """Return where the module *name* is or would be loaded from; None if nowhere."""
+        if name not in self._specs:
+            self._specs[name] = self._find(name)
+        return self._specs[name]
+
+    def _find(self, name: str) -> ModuleSpec | None:
+        loaded = getattr(sys.modules.get(name), "__spec__", None)
+        if loaded is not None:
+            return loaded  # type: ignore[no-any-return]
+        above = name.rpartition(".")[0]
+        path = None
+        if above:
+            parent = self.find(above)
+            if parent is None or parent.submodule_search_locations is None:
+                return None
+            path = list(parent.submodule_search_locations)
+        for finder in sys.meta_path:
+            try:
+                found = finder.find_spec(name, path)
+            except (AttributeError, ImportError, ValueError):
+                continue
+            if found is not None:
+                return found
+        return None
+
+
+@dataclass(frozen=True)
+class _Statement:
+    """A statement at the top of a file: *definition* is the name of a function that it defines, else ""."""
+
+    digest: str
+    lines: range
+    names: frozenset[str]
+    binds: frozenset[str]
+    imports: tuple[tuple[int, str, tuple[str, ...]], ...]
+    dynamic: bool
+    definition: str
+
+
+@dataclass(frozen=True)
+class _File:
+    """A parsed file; *used* are the names and attributes that it uses, imported ones by their own names."""
+
+    statements: tuple[_Statement, ...]
+    used: frozenset[str]
+
+    @property
+    def digest(self) -> str:
+        return _hash([statement.digest for statement in self.statements])
+
+
+@dataclass
+class _Dependencies:
+    """What a step depends on: *texts* by what they are of, paths of *files*, top-level names of *libraries*."""
+
+    project: ProjectCode
+    values: bool
+    texts: dict[str, Any] = field(default_factory=dict)
+    files: set[str] = field(default_factory=set)
+    libraries: set[str] = field(default_factory=set)
+
+    def collect(self, step: Step[..., Any]) -> None:
+        """Find everything; again where a project file turns out to use another step of the step's own file."""
+        wanted: frozenset[str] = frozenset()
+        while True:
+            self.texts, self.files, self.libraries = {}, set(), set()
+            self._own: dict[str, set[str]] = {}
+            self._imports: dict[str, set[str]] = {}
+            self._seen: set[Any] = set()
+            self._also = wanted
+            self._add_function(step.function)
+            if self._is_dynamic:
+                self._add_loaded_modules()
+            more = self._used_from_own_files()
+            if more <= wanted:
+                return
+            wanted |= more
+
+    _is_dynamic = False
+
+    def _add_function(self, function: Any) -> None:
+        """Add the code of *function*, of what it wraps, and what its closure holds."""
+        if id(function) in self._seen:
+            return
+        self._seen.add(id(function))
+        if isinstance(function, Step):
+            return self._add_function(function.function)
+        wrapped = getattr(function, "__wrapped__", None)
+        if wrapped is not None:
+            self._add_function(wrapped)
+        if not isinstance(function, types.FunctionType):
+            return None
+        path = os.path.realpath(function.__code__.co_filename)
+        if os.path.isfile(path):
+            if is_library(path):
+                self._add_module(function.__module__)
+            else:
+                self._add_own_file(path, function)
+        else:
+            self._add_cell(function)
+        for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=False):
+            try:
+                self._add_value(f"{function.__qualname__}.{name}", cell.cell_contents)
+            except ValueError:  # a name that is not bound yet
+                continue
+        return None
+
+    def _add_own_file(self, path: str, function: types.FunctionType) -> None:
+        file = self.project.read(path)
+        self.files.add(path)
+        package = str(function.__globals__.get("__package__") or "")
+        counted, names = _relevant(file, function, self._also)
+        self.texts[f"{os.path.basename(path)} {function.__qualname__}"] = [one.digest for one in counted]
+        steps = {one.definition for one in file.statements if one.definition and one not in counted}
+        self._own.setdefault(path, set()).update(steps)
+        if self.values:
+            for name in sorted(names):
+                shown = spell_value(function.__globals__.get(name)) if name in function.__globals__ else None
+                if shown is not None and not name.startswith("__"):
+                    self.texts[f"{path} {name} ="] = shown
+        self._add_imports(path, counted, package)
+        if function.__module__ in sys.modules and package:
+            self._add_module(package, path)
+
+    def _add_cell(self, function: types.FunctionType) -> None:
+        """Add the cell of a notebook that defines *function*, and what defines the names that it uses."""
+        text = "".join(linecache.getlines(function.__code__.co_filename))
+        try:
+            file = _parse(text)
+        except (SyntaxError, ValueError) as error:
+            raise Unknown(f"the cell of {function.__qualname__} cannot be read") from error
+        if not text:
+            raise Unknown(f"there is no source of {function.__qualname__}")
+        counted, _ = _relevant(file, function, frozenset())
+        self.texts[f"cell of {function.__qualname__}"] = [one.digest for one in counted]
+        self._add_imports("", counted, "")
+        for name in sorted(_global_names(function.__code__)):
+            if name in function.__globals__:
+                self._add_value(name, function.__globals__[name], exact=True)
+            elif name not in _BUILTINS:
+                self.texts[f"{name} ="] = "nothing"
+
+    def _add_value(self, name: str, value: Any, *, exact: bool = True) -> None:
+        """Add what defines *value*. Raises Unknown if that cannot be told."""
+        if isinstance(value, partial):
+            for index, part in enumerate((value.func, *value.args, *value.keywords.values())):
+                self._add_value(f"{name}[{index}]", part)
+        elif isinstance(value, (Step, types.FunctionType)) or hasattr(value, "__wrapped__"):
+            self._add_function(value)
+        elif isinstance(value, types.MethodType):
+            self._add_function(value.__func__)
+            self._add_value(f"{name}.self", value.__self__)
+        elif isinstance(value, types.ModuleType):
+            self._add_module(value.__name__)
+        elif inspect.isclass(value):
+            self._add_class(value)
+        elif callable(getattr(value, "function", None)) and type(value).__name__ == "Pipeline":
+            self._add_function(value.function)
+        elif isinstance(value, types.BuiltinFunctionType) or type(value).__module__ == "typing":
+            self._add_module(getattr(value, "__module__", None) or "builtins")
+        elif (shown := spell_value(value)) is not None:
+            if self.values:
+                self.texts[f"{name} ="] = shown
+            self._add_class(type(value))
+        elif callable(value) and is_library_module(getattr(value, "__module__", None) or type(value).__module__):
+            self._add_module(getattr(value, "__module__", None) or type(value).__module__)
+        elif self.values:
+            raise Unknown(f"{name} is a {type(value).__qualname__}, which cannot be compared")
+
+    def _add_class(self, found: type) -> None:
+        if id(found) in self._seen:
+            return
+        self._seen.add(id(found))
+        file = getattr(sys.modules.get(found.__module__), "__file__", None)
+        if found.__module__ != "__main__" or (file and os.path.isfile(file)):
+            if found.__module__ != "__main__":
+                self._add_module(found.__module__)
+            elif file:
+                self._add_whole_file(os.path.realpath(file))
+            return
+        for base in found.__bases__:
+            self._add_class(base)
+        members = [member for member in vars(found).values() if isinstance(_function_of(member), types.FunctionType)]
+        for member in members:
+            self._add_function(_function_of(member))
+        if not members and self.values:
+            plain = {n: spell_value(v) for n, v in vars(found).items() if not n.startswith("__")}
+            self.texts[f"class {found.__qualname__}"] = [sorted(map(str, plain.items())), str(_annotations(found))]
+
+    def _add_imports(self, path: str, counted: list[_Statement], package: str) -> None:
+        for statement in counted:
+            self._is_dynamic |= statement.dynamic
+            for level, module, names in statement.imports:
+                try:
+                    name = resolve_name("." * level + module, package) if level else module
+                except ImportError:
+                    continue
+                self._add_module(name, path)
+                for each in names:
+                    # what is imported from a package may be a module of it
+                    if each != "*" and self._is_project(name):
+                        self._add_module(f"{name}.{each}", path, optional=True)
+
+    def _is_project(self, name: str) -> bool:
+        spec = self.project.find(name)
+        if spec is None:
+            return False
+        places = [spec.origin] if spec.has_location else (spec.submodule_search_locations or ())
+        return any(place and not is_library(place) for place in places)
+
+    def _add_module(self, name: str, importer: str = "", *, optional: bool = False) -> None:
+        """Add the module *name* and the packages around it, imported by the file *importer*."""
+        top = name.partition(".")[0]
+        if not top or top == "__main__" or top in sys.builtin_module_names or top in sys.stdlib_module_names:
+            return
+        above = name.rpartition(".")[0]
+        if above:
+            self._add_module(above, importer)
+        spec = self.project.find(name)
+        if spec is None:
+            if not optional and name == top:
+                self.texts[f"import {name}"] = "not found"
+            return
+        origin = os.path.realpath(spec.origin) if spec.has_location and spec.origin else ""
+        if origin and not is_library(origin):
+            self._imports.setdefault(importer, set()).add(origin)
+            self._add_whole_file(origin, name, spec)
+        elif origin or any(map(is_library, spec.submodule_search_locations or ())):
+            self.libraries.add(top)
+
+    def _add_whole_file(self, path: str, name: str = "", spec: ModuleSpec | None = None) -> None:
+        if path in self._seen or path in self._own:
+            return
+        self._seen.add(path)
+        self.files.add(path)
+        label = name or os.path.basename(path)
+        if not path.endswith(".py"):
+            with open(path, "rb") as opened:  # an extension module that was built in place
+                self.texts[label] = hashlib.sha256(opened.read()).hexdigest()
+            return
+        file = self.project.read(path)
+        self.texts[label] = file.digest
+        is_package = spec is not None and spec.submodule_search_locations is not None
+        self._add_imports(path, list(file.statements), name if is_package else name.rpartition(".")[0])
+
+    def _add_loaded_modules(self) -> None:
+        """Add every project module that is loaded: the text of a file does not name all that it imports."""
+        for name, (_, path, _) in list(_loaded.items()):
+            if path and name in sys.modules and not name.startswith("__") and path not in self._own:
+                self._add_module(name)
+
+    def _used_from_own_files(self) -> frozenset[str]:
+        """Return the names of steps of the step's own file that other project files use."""
+        used: set[str] = set()
+        for own, steps in self._own.items():
+            reaching, left = {own}, [own]
+            while left:
+                here = left.pop()
+                for importer, imported in self._imports.items():
+                    if here in imported and importer and importer not in reaching:
+                        reaching.add(importer)
+                        left.append(importer)
+            for path in reaching - set(self._own):
+                used |= self.project.read(path).used & steps
+        return frozenset(used)
+
+
+def is_library_module(name: str) -> bool:
+    """Return True for a module of Python's, gitmodel's or of an installed distribution."""
+    module = sys.modules.get(name)
+    file = getattr(module, "__file__", None)
+    return module is not None and name != "__main__" and (file is None or is_library(file))
+
+
+def is_project(module: types.ModuleType | None) -> bool:
+    """Return True for a module of the project: a script, a notebook, a module that is not installed."""
+    file = getattr(module, "__file__", None)
+    if module is None or not file:
+        return module is not None and module.__name__ == "__main__"
+    return not is_library(str(file))
+
+
+def _relevant(
+    file: _File, function: types.FunctionType, also: frozenset[str]
+) -> tuple[list[_Statement], frozenset[str]]:
+    """Return the statements that count for *function*, and the names that it uses, directly or through these.
+
+    All but the definitions of other steps and pipelines that it does not name; those named by *also* count as named.
+    """
+    line = function.__code__.co_firstlineno
+    spared = {
+        number
+        for number, one in enumerate(file.statements)
+        if one.definition and line not in one.lines and _is_declared(function.__globals__.get(one.definition))
+    }
+    own = [one for one in file.statements if line in one.lines]
+    if not own:
+        raise Unknown(f"{function.__qualname__} is not found in its file")
+    names = set(also).union(*(one.names for one in own))
+    counted = {number for number, one in enumerate(file.statements) if line in one.lines}
+    grown = True
+    while grown:
+        grown = False
+        for number, one in enumerate(file.statements):
+            if number not in counted and one.binds & names:
+                counted.add(number)
+                names |= one.names
+                grown = True
+    kept = [one for number, one in enumerate(file.statements) if number in counted or number not in spared]
+    return kept, frozenset(names)
+
+
+def _is_declared(value: Any) -> bool:
+    return isinstance(value, Step) or (type(value).__name__ == "Pipeline" and is_library_module(type(value).__module__))
+
+
+@lru_cache(maxsize=1024)
+def _read_file(path: str, stamp: _Stamp) -> _File:
+    try:
+        with open(path, "rb") as opened:
+            return _parse(opened.read())
+    except (OSError, SyntaxError, ValueError) as error:
+        raise Unknown(f"{path} cannot be parsed") from error
+
+
+def _parse(text: str | bytes) -> _File:
+    tree = ast.parse(text)
+    aliases = {
+        alias.asname or alias.name: alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    used = frozenset(aliases.get(name, name) for name in read) | attributes
+    return _File(tuple(map(_statement, tree.body)), used)
+
+
+def _statement(node: ast.stmt) -> _Statement:
+    names: set[str] = set()
+    imports: list[tuple[int, str, tuple[str, ...]]] = []
+    dynamic = False
+    for one in ast.walk(node):
+        if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Load):
+            names.add(one.id)
+        elif isinstance(one, ast.Constant) and isinstance(one.value, str) and one.value.isidentifier():
+            names.add(one.value)  # as in globals()["name"]
+        elif isinstance(one, ast.Import):
+            imports += [(0, alias.name, ()) for alias in one.names]
+        elif isinstance(one, ast.ImportFrom):
+            imports.append((one.level, one.module or "", tuple(alias.name for alias in one.names)))
+        if isinstance(one, ast.Call):
+            called = getattr(one.func, "id", getattr(one.func, "attr", ""))
+            if called in _DYNAMIC:
+                told = one.args[0] if called in ("import_module", "__import__") and one.args else None
+                if isinstance(told, ast.Constant) and isinstance(told.value, str) and len(one.args) == 1:
+                    imports.append((0, told.value, ()))
+                else:
+                    dynamic = True
+    first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))])
+    definition = node.name if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) else ""
+    digest = hashlib.sha256(ast.dump(node).encode("utf-8", "surrogatepass")).hexdigest()
+    lines = range(first, (node.end_lineno or first) + 1)
+    return _Statement(digest, lines, frozenset(names), frozenset(_bound(node)), tuple(imports), dynamic, definition)
+
+
+def _bound(node: ast.AST) -> Iterator[str]:
+    """Yield the names of the module that *node* binds; what a function binds inside is its own, but for `global`."""
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
+        if not isinstance(node, ast.Lambda):
+            yield node.name
+        for one in ast.walk(node):
+            if isinstance(one, ast.Global):
+                yield from one.names
+        return
+    if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+        yield node.id
+    elif isinstance(node, (ast.Import, ast.ImportFrom)):
+        for alias in node.names:
+            yield (alias.asname or alias.name).partition(".")[0]
+    elif isinstance(node, ast.ExceptHandler) and node.name:
+        yield node.name
+    for child in ast.iter_child_nodes(node):
+        yield from _bound(child)
+
+
+def _global_names(code: types.CodeType) -> set[str]:
+    """Return the names of globals that *code* reads, in functions inside it too."""
+    found = {i.argval for i in dis.get_instructions(code) if i.opname in ("LOAD_GLOBAL", "LOAD_NAME")}
+    inner = [one for one in code.co_consts if isinstance(one, types.CodeType)]
+    return found.union(*map(_global_names, inner)) if inner else found
+
+
+def _function_of(member: Any) -> Any:
+    if isinstance(member, (staticmethod, classmethod)):
+        return member.__func__
+    if isinstance(member, property):
+        return member.fget
+    return getattr(member, "func", member) if type(member).__name__ == "cached_property" else member
+
+
+def _annotations(found: type) -> Mapping[str, Any]:
+    return {name: str(hint) for name, hint in getattr(found, "__annotations__", {}).items()}
+
+
+def _stamp_of(path: str) -> _Stamp | None:
+    try:
+        found = os.stat(path)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
+def _hash(told: Any) -> str:
+    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
