@@ -535,6 +535,51 @@ class TestRollback:
             iris.rollback("production")
         assert editing.state(client.repository.common_dir) == before
 
+    @pytest.mark.parametrize("end", ["delete", "demote", "archive"])
+    def test_a_rollback_after_deleting_the_holder_returns_to_the_one_before(self, iris, end):
+        iris.get_version(1).set_stage("production")
+        iris.get_version(3).set_stage("production")
+        if end == "demote":
+            iris.demote("production")
+        elif end == "archive":
+            iris.get_version(3).set_stage("archived")
+        iris.get_version(3).delete(force=True, reason="broken")
+        assert iris.rollback("production").number == 1
+        assert (held(iris), archived(iris)) == ({"production": 1}, [])
+        with pytest.raises(NotFound, match=r"no other version of iris that still exists \(deleted: 3\) was in produ"):
+            iris.rollback("production")
+        assert held(iris) == {"production": 1}
+
+    def test_a_rollback_passes_over_every_holder_that_was_deleted_and_left_the_stage_empty(self, iris):
+        for number in (1, 2, 3):
+            iris.get_version(number).set_stage("production")
+        iris.get_version(3).delete(force=True)
+        assert iris.rollback("production").number == 2
+        iris.get_version(2).delete(force=True)
+        iris.rename("flowers")
+        assert iris.rollback("production").number == 1
+
+    def test_a_rollback_of_an_empty_stage_passes_over_a_deleted_version_that_was_replaced(self, iris):
+        for number in (1, 2, 3):
+            iris.get_version(number).set_stage("production")
+        iris.get_version(2).delete()
+        iris.get_version(3).delete(force=True)
+        assert iris.rollback("production").number == 1
+
+    def test_a_rollback_in_the_transaction_that_deletes_the_holder_returns_to_the_one_before(self, client, iris):
+        iris.get_version(1).set_stage("production")
+        iris.get_version(3).set_stage("production")
+        with client.transaction("Take 3 back") as change:
+            change.get_version("iris@3").delete(force=True)
+            change.get_model("iris").rollback("production")
+        assert held(iris) == {"production": 1}
+
+    def test_a_rollback_with_nothing_but_deleted_holders_names_them(self, iris):
+        iris.get_version(2).set_stage("production")
+        iris.get_version(2).delete(force=True)
+        with pytest.raises(NotFound, match=r"deleted: 2"):
+            iris.rollback("production")
+
     def test_a_stage_with_no_previous_holder_is_refused(self, iris):
         with pytest.raises(NotFound, match="no other version of iris was ever in production") as caught:
             iris.rollback("production")

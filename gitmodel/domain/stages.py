@@ -159,7 +159,7 @@ def plan_promotion(
         files[paths.archived_file(model, number)] = None
         left += (ARCHIVED,)
     archived = previous if previous is not None and previous != number else None
-    if archived is not None and _present(snapshot, model, archived):
+    if archived is not None and is_present(snapshot, model, archived):
         files[paths.archived_file(model, archived)] = ARCHIVED_MARKER
     return Change(
         Promotion(model, number, to, previous, archived, left),
@@ -356,7 +356,8 @@ def _same_links(old: StageRecord | None, new: StageRecord) -> bool:
     return old is not None
 
 
-def _present(snapshot: Snapshot, model: str, number: int) -> bool:
+def is_present(snapshot: Snapshot, model: str, number: int) -> bool:
+    """Return True if *model* has the version *number* and it was not deleted."""
     try:
         return snapshot.version(model, number).deleted is None
     except NotFound:

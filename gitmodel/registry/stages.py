@@ -124,7 +124,8 @@ def rollback(
     """Put the previous holder of *stage* back; a second time returns to where it began.
 
     It is a promotion, judged by the rules of the stage, unless these let who was there before return.
-    Raises NotFound if there was none before, or if it was deleted; GateRefused; Refused if it is from a failed run or,
+    Versions that were deleted and left the stage empty are passed over. Raises NotFound if there was no holder before,
+    or if another version replaced it and it was deleted since; GateRefused; Refused if it is from a failed run or,
     unless *leave*, if it would have to leave a later stage empty.
     """
     check_name(model, "model")
@@ -215,18 +216,33 @@ def _number(record: StageRecord | None) -> str:
 
 
 def _previous_holder(repository: Repository, snapshot: Snapshot, name: str, stage: str) -> int:
-    from gitmodel.storage.log import stage_events  # who goes back to nobody does not pay for it
+    """Return the newest version that was in *stage* before the current holder, or before the stage became empty.
+
+    A deleted version is passed over if it left the stage empty or the stage is empty now. Otherwise another version
+    replaced it and a version is in the stage: then the deleted one is returned, to be refused by name.
+    """
+    from gitmodel.storage.log import stage_events  # imported here: only `rollback` needs it
 
     snapshot.model(name)
     check_stage(stage, snapshot.registry())
     held = planning.recorded_places(snapshot, name).get(stage)
+    passed: list[int] = [] if held is None else [held]
+    newer: int | None = held  # what the stage held after the event that is looked at
     for known_as in chain((name,), snapshot.former_names(name)):
         for event in stage_events(repository, snapshot.commit, StageRef(known_as, stage)):
-            if event.version is None or event.version == held:
-                continue
-            if not admission.change_fault(repository, event.commit, StageRef(event.model, stage)):
-                return event.version
-    raise NotFound(f"no other version of {name} was ever in {stage}", hint=f"run `git model history {name} {stage}`")
+            if event.version is not None and event.version not in passed:
+                if admission.change_fault(repository, event.commit, StageRef(event.model, stage)):
+                    continue
+                if None not in (held, newer) or planning.is_present(snapshot, name, event.version):
+                    return event.version
+                passed.append(event.version)
+            newer = event.version
+    deleted = ", ".join(str(number) for number in passed if number != held)
+    that = f" that still exists (deleted: {deleted})" if deleted else ""
+    verb = "was" if deleted else "was ever"
+    raise NotFound(
+        f"no other version of {name}{that} {verb} in {stage}", hint=f"run `git model history {name} {stage}`"
+    )
 
 
 def set_alias(writer: Writer, ref: VersionRef, alias: str, *, reason: str = "") -> Promotion:

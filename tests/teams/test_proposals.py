@@ -140,6 +140,16 @@ def test_a_demotion_and_a_rollback_are_proposed_too(ada, bob, host):
         ada.get_version("iris@production")
 
 
+def test_a_proposed_rollback_after_the_holder_was_deleted_returns_to_the_one_before(ada, bob, host):
+    ada.get_version("iris@3").set_stage("production")
+    ada.get_version("iris@3").delete(force=True)
+    ada.push()
+    bob.pull()
+    back = bob.propose(rollback=[("iris", "production")], push=True)
+    assert (entry(back).new, entry(back).old) == (2, None)
+    assert host.merge(back.branch)
+
+
 class TestRules:
     @pytest.fixture(autouse=True)
     def ruled(self, ada, bob):
