@@ -102,7 +102,7 @@ def resolve(client: Client, pipeline: str, graph: Graph, default: ModelConfig | 
     """
     given = {node.name: node.step.model_config or default for node in graph.nodes.values()}
     chosen = {name: config for name, config in given.items() if config is not None}
-    found = client.repository.read(lambda snapshot: _resolve(snapshot, graph, chosen, client.access.place))
+    found = client.repository.read(lambda snapshot: _resolve(snapshot, graph, chosen, default, client.access.place))
     for config in found.configs.values():
         client.access.urls(config.name)  # that a store cannot be used is known before a step runs
         key = _key(config)
@@ -179,10 +179,13 @@ class Resolved:
     settled: dict[str, frozenset[Numbered]] = field(default_factory=dict)
 
 
-def _resolve(snapshot: Snapshot, graph: Graph, chosen: Mapping[str, ModelConfig], place: Place) -> Resolved:
-    configs = {
-        name: config.model_copy(update={"name": snapshot.current_name(config.name)}) for name, config in chosen.items()
-    }
+def _resolve(
+    snapshot: Snapshot, graph: Graph, chosen: Mapping[str, ModelConfig], default: ModelConfig | None, place: Place
+) -> Resolved:
+    configs = {name: _with_current_name(snapshot, config) for name, config in chosen.items()}
+    givers = [(f"step {name}", configs[name]) for name, config in chosen.items() if config is not default]
+    if default is not None:
+        givers.append(("the pipeline", _with_current_name(snapshot, default)))
     found = Resolved(snapshot.registry().stage_names, configs, since=snapshot.renumberings.count)
     for node in graph.nodes.values():
         for parameter, value in node.inputs.items():
@@ -202,11 +205,51 @@ def _resolve(snapshot: Snapshot, graph: Graph, chosen: Mapping[str, ModelConfig]
             model, number, found.settled[key] = snapshot.resolve_to_change(ref)
             found.versions[key] = snapshot.version(model, number)
             continue
-        _check_agreement(config, [other for other in configs.values() if _key(other) == key])
-        record = _check_new(snapshot, config)
-        if record is not None:
-            found.models[key] = record
+        _check_agreement(
+            config, [other for _, other in givers if other.create_new_model_version and _key(other) == key]
+        )
+    found.configs = {name: _merged(snapshot, config, givers) for name, config in configs.items()}
+    for config in found.configs.values():
+        if config.create_new_model_version and (record := _check_new(snapshot, config)) is not None:
+            found.models[_key(config)] = record
     return found
+
+
+def _with_current_name(snapshot: Snapshot, config: ModelConfig) -> ModelConfig:
+    return config.model_copy(update={"name": snapshot.current_name(config.name)})
+
+
+def _merged(snapshot: Snapshot, config: ModelConfig, givers: list[tuple[str, ModelConfig]]) -> ModelConfig:
+    """Return *config* with the fields that other configurations of the same new version give.
+
+    Raises UsageError if two give different values, which for an existing model only matters for what a failure leaves.
+    """
+    if not config.create_new_model_version:
+        return config
+    is_new = snapshot.load(paths.model_file(config.name), records.MODEL) is None
+    merged: dict[str, Any] = {}
+    said_by: dict[str, str] = {}
+    for giver, other in givers:
+        if not other.create_new_model_version or _key(other) != _key(config):
+            continue
+        given = read_description(other.described()) if is_new else {}
+        if "delete_new_version_on_failure" in other.model_fields_set:
+            given["delete_new_version_on_failure"] = other.delete_new_version_on_failure
+        for key, value in given.items():
+            if merged.setdefault(key, value) != value:
+                raise UsageError(
+                    f"{said_by[key]} and {giver} disagree on {key} of the new "
+                    f"{'model' if is_new else 'version of'} {config.name}: {_told(merged[key])} and {_told(value)}",
+                    hint=f"give {key} in one of the two, or the same value in both",
+                )
+            said_by.setdefault(key, giver)
+    return config.model_copy(
+        update={key: list(value) if isinstance(value, tuple) else value for key, value in merged.items()}
+    )
+
+
+def _told(value: Any) -> str:
+    return ", ".join(value) if isinstance(value, tuple) else ascii(value)
 
 
 def _check_agreement(config: ModelConfig, others: list[ModelConfig]) -> None:

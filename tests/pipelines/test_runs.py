@@ -506,6 +506,59 @@ class TestTargets:
         with pytest.raises(UsageError, match=r"disagree on the new version of demo: no name and 1\.0"):
             disagreeing.run(client=client)
 
+    def test_the_fields_of_all_configurations_of_a_new_model_count(self, client):
+        @step(model_config=new(license="MIT", tags=["b", "a"]))
+        def first() -> int:
+            return 1
+
+        @step(model_config=new(audience="all", tags=["a", "b"]))
+        def second(x: int) -> int:
+            return get_step_context().model_config.license == "MIT"
+
+        @pipeline(model_config=new(title="Demo"))
+        def both():
+            second(first())
+
+        both.run(client=client)
+        model = client.get_model("demo")
+        assert (model.license, model.audience, model.title, model.tags) == ("MIT", "all", "Demo", ["a", "b"])
+
+    @pytest.mark.parametrize(
+        ("one", "other", "said"),
+        [
+            ({"license": "MIT"}, {"license": "Apache"}, "license of the new model demo: 'MIT' and 'Apache'"),
+            ({"tags": ["a"]}, {"tags": ["b", "c"]}, "tags of the new model demo: a and b, c"),
+            (
+                {"delete_new_version_on_failure": True},
+                {"delete_new_version_on_failure": False},
+                "delete_new_version_on_failure of the new model demo: True and False",
+            ),
+        ],
+    )
+    @pytest.mark.parametrize("where", ["two steps", "the pipeline"])
+    def test_configurations_of_a_new_model_that_differ_are_refused(self, client, one, other, said, where):
+        ran = []
+
+        @step(model_config=new(**one))
+        def first() -> None:
+            ran.append(1)
+
+        @step(model_config=new(**other))
+        def second() -> None:
+            ran.append(2)
+
+        @pipeline(model_config=new(**other) if where == "the pipeline" else None)
+        def differing():
+            first()
+            if where == "two steps":
+                second()
+
+        giver = "step second" if where == "two steps" else "the pipeline"
+        with pytest.raises(UsageError, match=f"step first and {giver} disagree on {said}"):
+            differing.run(client=client)
+        assert ran == []
+        assert (list(client.list_models()), client.list_runs()) == ([], [])
+
     def test_fields_that_differ_are_reported_once_and_not_applied(self, client, caplog):
         client.register_model("demo", license="MIT", description="as it was")
 
