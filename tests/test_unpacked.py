@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gitmodel import Client, NotFound
-from gitmodel.storage import artifacts
+from gitmodel.storage import artifacts, unpacked
 
 FILES = {f"part-{number % 7}/file-{number}.bin": bytes([number % 256]) * 500 for number in range(60)}
 
@@ -64,6 +64,7 @@ def test_threads_that_ask_for_a_folder_at_once_all_get_it_whole(artifact, monkey
         all_of_them.wait()
         return members_of(*arguments)
 
+    assert unpacked.members_of is members_of  # imported before, so that only `get_folder` waits
     monkeypatch.setattr(artifacts, "members_of", wait)
 
     def read(_):
@@ -73,6 +74,24 @@ def test_threads_that_ask_for_a_folder_at_once_all_get_it_whole(artifact, monkey
     with ThreadPoolExecutor(4, thread_name_prefix="reader") as pool:
         assert list(pool.map(read, range(4))) == [True] * 4
     assert beside(artifact.path()) == []
+
+
+def test_a_folder_that_appears_just_before_ours_is_taken(artifact, monkeypatch):
+    """Another reader puts its folder in place between our look at the place and the removal of what is no folder."""
+    path = artifact.path()
+    away = path.parent / "away"
+    path.rename(away)
+    unlink = os.unlink
+
+    def put_first(what, **options):
+        if what == path:
+            monkeypatch.setattr(os, "unlink", unlink)
+            away.rename(path)
+        unlink(what, **options)
+
+    monkeypatch.setattr(os, "unlink", put_first)
+    assert artifact.path() == path
+    assert content(path) == FILES
 
 
 READER = """

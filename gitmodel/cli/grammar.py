@@ -103,8 +103,9 @@ class Invocation:
         from gitmodel.storage.checked_out import is_behind
         from gitmodel.storage.git import CONTESTED
 
-        if contested := self.client.repository.git.contested:
-            self.output.warn(f"{contested}, which was read", CONTESTED)
+        git = self.client.repository.git
+        if git.contested and not git.way_out:
+            self.output.warn(f"{git.contested}, which was read", CONTESTED)
 
         if is_behind(self.client.repository):
             branch = self.client.repository.branch.removeprefix("refs/heads/")

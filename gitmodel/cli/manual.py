@@ -158,6 +158,7 @@ def man() -> str:
         "the metadata branch: every record is a TOML file on it",
     ]
     lines += [".TP", r"\fBrefs/tags/model/\fIMODEL\fB/\fISTAGE\fR", "the stage tags: which version is in force"]
+    lines += [".TP", r"\fBrefs/tags/gitmodel-rules/\fIBRANCH\fR", "which rules of gitmodel.toml are in force"]
     lines += [".TP", r"\fB.git/gitmodel/store\fR", "the artifact store, unless another is named"]
     lines += ['.SH "SEE ALSO"', r"\fBgit\fR(1), \fBgit\-log\fR(1), \fBgit\-show\fR(1)"]
     return "\n".join(lines) + "\n"

@@ -85,10 +85,11 @@ def apply(
     """Put in force what the branch records.
 
     The tags of all pending stages that may change move at once. Each change is judged at its commit, by the rules
-    before it; it ends with exit code 6 if some may not move. A stage that is proposal_only takes changes that a
-    merge brought in, or that you vouch for; with --ask-host, in a job of GitHub, GitLab or Forgejo, changes that came
-    by a pull request which somebody else approved. With --push the tags move at the remote, all or nothing; jobs that
-    deploy go by what this command prints. Exit code 4: all is done, but the pull left out changes of yours.
+    before it and those that were in force when it came in; without MODELS, the rules of the branch come into force for
+    what is recorded after. It ends with exit code 6 if some may not move. A stage that is proposal_only takes changes
+    that a merge brought in, or that you vouch for; with --ask-host, in a job of GitHub, GitLab or Forgejo, changes that
+    came by a pull request which somebody else approved. With --push the tags move at the remote, all or nothing; jobs
+    that deploy go by what this command prints. Exit code 4: all is done, but the pull left out changes of yours.
     """
     from gitmodel.teams.sync import LeftOut
 
@@ -118,6 +119,13 @@ def apply(
         ),
         empty="nothing was pending",
     )
+    if done.rules:
+        invocation.output.note("the rules that the branch has now are in force for what is recorded from now on")
+    if done.unguarded:
+        invocation.output.warn(
+            "this clone never saw which rules are in force: each change was judged by the rules before it alone",
+            "run `git model pull`; `git model apply --push` puts the rules of the branch in force for everybody",
+        )
     count = len(done.refused)
     if count:
         raise Refused(

@@ -792,7 +792,13 @@ class Client:
                 from gitmodel.storage.url_repository import open_url
 
                 return open_url(Address.parse(found), environ=self._environ, branch=branch, terms=self._terms)
-            return open_repository(Path(found).expanduser(), environ=self._environ, branch=branch)
+            file = Path(found).expanduser()
+            if file.is_file():
+                from gitmodel.storage.bundles import is_bundle, open_bundle
+
+                if is_bundle(file):
+                    return open_bundle(file, environ=self._environ, branch=branch)
+            return open_repository(file, environ=self._environ, branch=branch)
         except GitModelError:
             check_git(self._environ)
             raise

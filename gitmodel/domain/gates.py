@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from gitmodel.domain.models import DESCRIPTIVE
 from gitmodel.domain.names import ARCHIVED, NONE
-from gitmodel.domain.records import VersionRecord
+from gitmodel.domain.records import StageRule, VersionRecord
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.domain.stage_changes import refuse_direct
 from gitmodel.domain.stage_rules import AFTER, check_rules
 from gitmodel.domain.stages import Promotion, plan_promotion, recorded_places
 from gitmodel.domain.views import VersionView
-from gitmodel.errors import GateRefused, GitModelError, Refused, UsageError
+from gitmodel.errors import GateRefused, GitModelError, UsageError
 
 
 class Answer(Protocol):
@@ -75,22 +75,47 @@ def judge_entry(
     the stage; the version is that of *after*, the commit's own tree. Raises NotFound, Invalid, and GateRefused for
     rules that cannot be judged.
     """
-    check_rules(before.registry(), ref.stage)
-    rule = before.registry().rule(ref.stage)
-    outcomes = []
+    for registry in before.registries:
+        check_rules(registry, ref.stage)
+    own, *others = before.rules(ref.stage)
+    outcomes = [*_judge_rule(own, before, after, ref, number, judge, forced)]
+    for rule in others:
+        asked = replace(
+            rule,
+            after=() if rule.after == own.after else rule.after,
+            gates=tuple(gate for gate in rule.gates if gate not in own.gates),
+        )
+        found = _judge_rule(asked, before, after, ref, number, judge, forced)
+        new = (replace(o, finding=f"{o.finding}, {_UNTIL_APPLY}") for o in found if not o.passed)
+        outcomes += [outcome for outcome in new if outcome not in outcomes]
+    return tuple(outcomes)
+
+
+_UNTIL_APPLY = "by a rule that is in force until `git model apply` puts those of the branch in force"
+
+
+def _judge_rule(
+    rule: StageRule,
+    before: Snapshot,
+    after: Snapshot,
+    ref: StageRef,
+    number: int,
+    judge: Judge,
+    forced: tuple[str, ...],
+) -> Iterator[Outcome]:
+    """What *rule* says of version *number* entering the stage *ref*; see `judge_entry`."""
     if rule.after:
         place = _place(before, ref.model, number)
         fits = place in rule.after or place == ref.stage
         wanted = " or ".join(rule.after)
         finding = "" if fits else f"version {number} is in {place}, and enters {ref.stage} from {wanted}"
-        outcomes.append(Outcome(AFTER, fits, finding, forced=AFTER in forced))
+        yield Outcome(AFTER, fits, finding, forced=AFTER in forced)
     if rule.gates:
         record = candidate_fields(before, after, ref, number)
         for gate in rule.gates:
             answer = judge(gate.expression, record)
             finding = "" if answer.passed else answer.reason
-            outcomes.append(Outcome(gate.name, answer.passed, finding, gate.message, gate.name in forced))
-    return tuple(outcomes)
+            yield Outcome(gate.name, answer.passed, finding, gate.message, gate.name in forced)
 
 
 def candidate_fields(before: Snapshot, after: Snapshot, ref: StageRef, number: int) -> dict[str, object]:
@@ -120,51 +145,56 @@ def plan_gated_promotion(
     reason: str = "",
     force: bool = False,
     leave: bool = False,
+    again: bool = False,
     verb: str = "Promote",
 ) -> Change[Promotion]:
     """Put version *number* into the stage *to*, if the rules of the snapshot let it; *force* passes what fails.
 
-    *leave* lets a later stage become empty. Raises GateRefused naming every gate that fails, UsageError for force
-    without a reason, and what `plan_promotion` raises.
+    *leave* lets a later stage become empty. What is recorded and not in force is recorded again, as a change that is
+    judged by the rules of now; a proposal cannot tell which is in force, and does so with *again*. Raises GateRefused
+    naming every gate that fails, UsageError for force without a reason, and what `plan_promotion` raises.
     """
     before = snapshot.committed or snapshot
-    check_rules(before.registry(), to)
+    for registry in before.registries if to not in (ARCHIVED, NONE) else ():
+        check_rules(registry, to)
     planned = plan_promotion(snapshot, model, number, to=to, reason=reason, leave=leave, verb=verb)
     refuse_direct(before, planned)
     if to in (ARCHIVED, NONE) or not (planned.files or planned.apply):
         return planned
-    if planned.apply and not _has_rules(before, to):
+    if planned.apply and not (again if snapshot.proposed else _can_refuse(before, to)):
         return planned
     outcomes = judge_entry(before, snapshot, StageRef(model, to), number, judge)
     failed = tuple(outcome.gate for outcome in outcomes if outcome.stops)
-    if planned.apply and not (failed and force):
-        raise Refused(
-            f"{model}@{number} is recorded in {to} already, and not in force",
-            hint=f"run `git model apply {model}`, which judges it by the rules it was recorded under",
-        )
     if failed and not force:
-        raise refusal(f"{model}@{number}", to, outcomes)
+        raise refusal(f"{model}@{number}", to, outcomes, recorded=bool(planned.apply))
     if failed and not reason.strip():
         raise UsageError(
             f"{model}@{number} fails {', '.join(failed)}, and force needs a reason",
             hint='add --reason "why"; it is recorded',
         )
-    if not failed:
+    if not failed and not planned.apply:
         return planned
-    return plan_promotion(snapshot, model, number, to=to, reason=reason, leave=leave, verb=verb, forced=failed)
+    anew = bool(planned.apply)
+    return plan_promotion(
+        snapshot, model, number, to=to, reason=reason, leave=leave, verb=verb, forced=failed, again=anew
+    )
 
 
-def _has_rules(snapshot: Snapshot, stage: str) -> bool:
-    rule = snapshot.registry().rule(stage)
-    return bool(rule.after or rule.gates or rule.proposal_only)
+def _can_refuse(snapshot: Snapshot, stage: str) -> bool:
+    """Whether what is recorded in *stage* may be there without being let into force, by rules of now or of before."""
+    return bool(snapshot.other_rules()) or not all(rule.is_open for rule in snapshot.rules(stage))
 
 
-def refusal(version: str, stage: str, outcomes: tuple[Outcome, ...]) -> GateRefused:
-    """The error that names every gate that stops *version* (`iris@4`), with what was found."""
+def refusal(version: str, stage: str, outcomes: tuple[Outcome, ...], *, recorded: bool = False) -> GateRefused:
+    """The error that names every gate that stops *version* (`iris@4`), with what was found.
+
+    *recorded* says that the version is recorded in the stage already, and not in force.
+    """
     failed = [outcome for outcome in outcomes if outcome.stops]
     said = "; ".join(map(str, failed))
+    what = f"is recorded in {stage} already, and not in force" if recorded else f"cannot enter {stage}"
     return GateRefused(
-        f"{version} cannot enter {stage}: {said}",
+        f"{version} {what}: {said}",
         hint=f'mend what is named, or pass it with `git model promote {version} {stage} --force --reason "why"`, '
         "which is recorded",
     )

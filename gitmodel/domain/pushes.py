@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from gitmodel.domain.refs import STAGE_TAGS
+from gitmodel.domain.refs import STAGE_TAGS, rules_ref
 from gitmodel.errors import UsageError
 
 # By this push option (`git help push`) a person decides what `check --force` does.
@@ -22,8 +22,8 @@ class Update(NamedTuple):
 
 
 def concerns(update: Update, branch: str) -> bool:
-    """Whether *update* moves the metadata *branch* or a ref where stage tags are."""
-    return update.ref == branch or update.ref.startswith(STAGE_TAGS)
+    """Whether *update* moves the metadata *branch*, its tag of the rules in force or a ref where stage tags are."""
+    return update.ref in (branch, rules_ref(branch)) or update.ref.startswith(STAGE_TAGS)
 
 
 def read_received(text: str) -> list[Update]:

@@ -58,6 +58,11 @@ class StageRule:
     extra: Mapping[str, Any] = field(default_factory=dict)
     faults: tuple[Problem, ...] = ()
 
+    @property
+    def is_open(self) -> bool:
+        """Whether every version may enter, perhaps with a signature."""
+        return not (self.after or self.gates or self.proposal_only or self.faults)
+
 
 @dataclass(frozen=True)
 class RegistryRecord:
@@ -83,6 +88,11 @@ class RegistryRecord:
     @property
     def stage_names(self) -> tuple[str, ...]:
         return tuple(stage.name for stage in self.stages)
+
+    @property
+    def is_open(self) -> bool:
+        """Whether every version may enter every stage, perhaps with a signature."""
+        return all(rule.is_open for rule in self.stages) and not self.faults
 
     def alias_fault(self, name: str) -> str | None:
         """What keeps *name* from being an alias in this registry, in words that follow "because it", or None.

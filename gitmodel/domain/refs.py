@@ -12,6 +12,9 @@ PROPOSALS = "refs/heads/propose/"
 RESERVED = "refs/gitmodel/reserved/"
 RENUMBERED = "refs/gitmodel/renumbered"
 REMOTES = "refs/gitmodel/remotes/"
+# Outside of the names of stage tags: a model may be called `rules`.
+RULES_TAGS = "refs/tags/gitmodel-rules/"
+SEEN_RULES = "refs/gitmodel/rules/"
 KEPT_CODE = "refs/gitmodel/code/"
 CODE_NOTES = "refs/notes/gitmodel"
 
@@ -74,6 +77,25 @@ def vouched_ref(ref: StageRef, commit: str) -> str:
     'refs/tags/model/churn@9fceb02/production'
     """
     return f"{STAGE_TAGS}{ref.model}@{commit}/{ref.stage}"
+
+
+def rules_ref(branch: str) -> str:
+    """The tag that says which rules of the metadata branch *branch* are in force.
+
+    >>> rules_ref("refs/heads/gitmodel")
+    'refs/tags/gitmodel-rules/gitmodel'
+    """
+    return f"{RULES_TAGS}{branch.removeprefix('refs/heads/')}"
+
+
+def seen_rules_ref(branch: str) -> str:
+    """Where a clone remembers the tag of the rules in force as it saw it last; local to the clone."""
+    return f"{SEEN_RULES}{branch.removeprefix('refs/heads/')}"
+
+
+def remote_rules_ref(remote: str, branch: str) -> str:
+    """The copy of a remote's tag of the rules in force, as it was fetched last."""
+    return f"{REMOTES}{remote}/rules/{branch.removeprefix('refs/heads/')}"
 
 
 def kept_ref(commit: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache
 from typing import Any, Generic, Protocol, TypeVar
@@ -17,6 +17,7 @@ from gitmodel.domain.records import (
     NameRecord,
     RegistryRecord,
     StageRecord,
+    StageRule,
     VersionRecord,
 )
 from gitmodel.domain.references import VersionRef
@@ -73,6 +74,8 @@ class StageTag:
 
     *merged_by* is the commit of the branch that merged the one it points at, "" if that is on the branch itself: the
     first parents of a merge by `git pull` lead to what was there locally, and not to what others had pushed.
+    *instead* is what stays in force where a tag does not count: of a stage that is `signed`, what its newest signed
+    change recorded.
     """
 
     ref: StageRef
@@ -81,6 +84,12 @@ class StageTag:
     record: StageRecord | None
     forged: str = ""
     merged_by: str = ""
+    instead: StageRecord | None = None
+
+    @property
+    def in_force(self) -> StageRecord | None:
+        """Return what is in force in the stage, None if that is nothing or not to be told."""
+        return self.instead if self.forged else self.record
 
 
 class Tags(Protocol):
@@ -177,6 +186,7 @@ class Snapshot:
     *proposed* says that what is planned on it becomes a proposal, which may change stages that are `proposal_only`.
     `read_renumberings` reads what pulls renumbered in this clone; *settled* are the notes on it that count no more, and
     `warn` is called with one on a reference that is read.
+    *other_rules* gives the rules that count besides those of the commit: those that were in force, and all since.
     """
 
     commit: str
@@ -193,10 +203,28 @@ class Snapshot:
     read_renumberings: Callable[[], Renumberings] = Renumberings
     settled: frozenset[Numbered] = frozenset()
     warn: Callable[[Renumbered], None] = lambda note: None
+    other_rules: Callable[[], Sequence[RegistryRecord]] = tuple
 
     def registry(self) -> RegistryRecord:
         """The registry's own record; the default one where there is no registry yet."""
         return self._registry
+
+    @cached_property
+    def registries(self) -> tuple[RegistryRecord, ...]:
+        """The record of the commit, then those whose rules count as well for a change that is made on it.
+
+        Raises Invalid if some cannot be read.
+        """
+        others = (record for record in self.other_rules() if record.stages != self.registry().stages)
+        return (self.registry(), *others)
+
+    def rules(self, stage: str) -> tuple[StageRule, ...]:
+        """The rules of *stage* that count for a change on this commit, its own first; raises as `registries`."""
+        found: list[StageRule] = []
+        for rule in (record.rule(stage) for record in self.registries):
+            if rule not in found:
+                found.append(rule)
+        return tuple(found)
 
     def load(self, path: str, schema: Schema[R]) -> R | None:
         """The record at *path*, or None."""
@@ -445,15 +473,16 @@ class Snapshot:
             tag = self.former_tag(ref)
         if tag is None:
             raise self._nothing_in_force(ref)
-        if tag.forged or tag.record is None:
+        frozen = tag.in_force
+        if frozen is None:
             raise Invalid(
                 f"the tag {ref.name} does not count: {tag.forged}",
                 hint="run `git fetch --unshallow`"
                 if tag.forged == TOO_SHALLOW
                 else "run `git model doctor --fix` to set it again from the branch",
             )
-        record = self._present(ref.model, tag.record.version)
-        if records.links_digest(record.artifacts) != tag.record.artifacts:
+        record = self._present(ref.model, frozen.version)
+        if records.links_digest(record.artifacts) != frozen.artifacts:
             raise Invalid(
                 f"the artifacts of {ref.model}@{record.number} are not those that were promoted to {ref.stage}",
                 hint=f"`git log -p gitmodel -- {paths.version_file(ref.model, record.number)}` shows who changed them",

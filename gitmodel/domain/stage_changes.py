@@ -34,14 +34,14 @@ def refuse_direct(snapshot: Snapshot, change: Change[Any]) -> None:
 
     A change that is planned for a proposal is let through, and so are the stages that it says are admitted.
     """
-    closed = {rule.name for rule in snapshot.registry().stages if rule.proposal_only}
-    if not closed or snapshot.proposed:
+    entries = list(_entries(snapshot, change))
+    if snapshot.proposed or not (entries or change.apply or change.drop):
         return
+    closed = {rule.name for record in snapshot.registries for rule in record.stages if rule.proposal_only}
 
     def is_refused(ref: StageRef) -> bool:
         return ref.stage in closed and ref not in change.admitted
 
-    entries = list(_entries(snapshot, change))
     changed = [entry.ref for entry in entries if is_refused(entry.ref) and not _is_new_name(change, entry.ref.model)]
     if changed:
         raise Refused(

@@ -107,7 +107,8 @@ def stage_states(snapshot: Snapshot, model: str) -> list[StageState]:
         if tag is None and recorded is not None:
             tag = snapshot.former_tag(StageRef(model, name))
             former = tag is not None
-        in_force = tag.record.version if tag and tag.record and not tag.forged else None
+        frozen = tag.in_force if tag else None
+        in_force = frozen.version if frozen else None
         if recorded is None and tag is None:
             continue
         doubt = snapshot.doubt(StageRef(model, name)) if recorded != in_force and not alias else ""
@@ -133,11 +134,13 @@ def plan_promotion(
     forced: tuple[str, ...] = (),
     leave: bool = False,
     verb: str = "Promote",
+    again: bool = False,
 ) -> Change[Promotion]:
     """Put version *number* into the stage *to* ("archived" and "none" too), archiving who held it.
 
     The rules of the stage are for `gates.plan_gated_promotion`. *leave* lets a later stage that the version leaves
-    become empty. Raises NotFound, UsageError for an unknown stage, Refused for a failed version.
+    become empty; with *again* it is recorded anew where it is recorded already, for rules to judge the new change.
+    Raises NotFound, UsageError for an unknown stage, Refused for a failed version.
     """
     if to == LATEST:
         raise UsageError("'latest' is computed and cannot be set", hint="name a stage, or use `git model alias set`")
@@ -149,9 +152,12 @@ def plan_promotion(
     previous = held.get(to)
     ref = StageRef(model, to)
     record = StageRecord(number, links_digest(version.artifacts), reason.strip(), tuple(sorted(forced)))
-    if previous == number and _same_links(snapshot.recorded(model, to), record) and not forced:
+    recorded = snapshot.recorded(model, to)
+    if previous == number and _same_links(recorded, record) and not forced and not again:
         result = Promotion(model, number, to, number)
         return _applied(snapshot, ref, result)
+    while record == recorded:  # a change is one of bytes
+        record = replace(record, reason=f"{record.reason} (again)" if record.reason else "promoted again")
     files: dict[str, bytes | None] = {paths.stage_file(model, to): codec.encode(records.STAGE, record)}
     left = tuple(stage for stage, holder in held.items() if holder == number and stage != to)
     files.update({paths.stage_file(model, stage): None for stage in left})
@@ -313,8 +319,8 @@ def _applied(snapshot: Snapshot, ref: StageRef, result: Promotion) -> Change[Pro
 def _check_free_alias(snapshot: Snapshot, model: str, alias: str) -> None:
     check_alias(alias)
     snapshot.model(model)
-    stages = snapshot.registry().stage_names
-    if fold(alias) in map(fold, stages):
+    stages = {fold(stage) for record in (snapshot.committed or snapshot).registries for stage in record.stage_names}
+    if fold(alias) in stages:
         raise UsageError(f"{alias} is a stage", hint=f"run `git model promote {model}@VERSION {alias}`")
     for file in snapshot.files.names(paths.name_folder(model, alias)):
         name = file.removesuffix(".toml")

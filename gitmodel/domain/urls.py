@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 
 # What signed URLs and store clients call a secret; an endpoint, a region or a profile is none.
 _SECRET = re.compile(
@@ -99,6 +100,17 @@ def _climbs(path: str) -> bool:
     from urllib.parse import unquote
 
     return ".." in re.split(r"[/\\?#]", unquote(path))
+
+
+def path_of(quoted: str) -> str:
+    """The path that the *quoted* one of a `file:` URL names, as the functions of `os` take it in any locale.
+
+    >>> path_of("/srv/our%20models")
+    '/srv/our models'
+    """
+    from urllib.parse import unquote  # imported here: most commands open no store
+
+    return unquote(quoted, encoding=sys.getfilesystemencoding(), errors="surrogateescape")
 
 
 def shown_url(url: str) -> str:

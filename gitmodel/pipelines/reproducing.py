@@ -187,16 +187,23 @@ def _place(folder: str | os.PathLike[str] | None) -> Iterator[Path]:
     yield place
 
 
+def _alternate(objects: Path) -> bytes:
+    """The line of `info/alternates` that names the folder *objects*; git takes a quoted one as C does."""
+    named = os.fsencode(objects)
+    if b"\n" in named or named.startswith((b'"', b"#")):
+        named = b'"' + named.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n") + b'"'
+    return named + b"\n"
+
+
 @contextmanager
 def _registry(client: Client, commit: str, path: Path) -> Iterator[Client]:
     """A registry at *path* that is as the client's was at *commit*, with a store of its own."""
     repository = client.repository
     environ = clean_environment(repository.git.environ)
     run_git(["git", "init", "--quiet", "--bare", "--template=", "--object-format=sha1", str(path)], environ)
-    objects = repository.git.lines("rev-parse", "--git-path", "objects")[0]
+    objects = repository.git.path("rev-parse", "--git-path", "objects")
     (path / "objects" / "info").mkdir(parents=True, exist_ok=True)
-    absolute = (repository.git.top / objects).resolve()
-    (path / "objects" / "info" / "alternates").write_text(f"{absolute}\n", encoding="utf-8")
+    (path / "objects" / "info" / "alternates").write_bytes(_alternate(objects.resolve()))
     settings = {key: value for key, value in repository.git.environ.items() if not key.startswith("GITMODEL_")}
     store = path / "gitmodel" / "store"
     store.mkdir(parents=True)

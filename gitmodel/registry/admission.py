@@ -11,7 +11,7 @@ from gitmodel.domain import gates, paths
 from gitmodel.domain.gates import Outcome
 from gitmodel.domain.records import StageRecord
 from gitmodel.domain.refs import REMOTES, StageRef, vouched_ref
-from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.snapshot import Snapshot, place_files
 from gitmodel.errors import GitModelError, Invalid, UsageError
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.stage_tags import target_of
@@ -47,7 +47,8 @@ def judge_commit(repository: Repository, commit: str, ref: StageRef) -> tuple[Ou
 def why_not(repository: Repository, snapshot: Snapshot, ref: StageRef, reviewed: Collection[str] = ()) -> str:
     """Why the change of the stage *ref* that is recorded must not be in force, or "".
 
-    It is judged at the newest commit that changed the stage's file, by the rules in its first parent. *reviewed* are
+    It is judged at the newest commit that changed the stage's file, by the rules in its first parent and by those that
+    were in force when it came in. *reviewed* are
     commits that the caller vouches for; of others, a signature that is asked for must count by our clock as well.
     Raises Invalid where a shallow clone hides that commit.
     """
@@ -62,6 +63,23 @@ def why_not(repository: Repository, snapshot: Snapshot, ref: StageRef, reviewed:
     if not parents:
         return ""
     return change_fault(repository, commit, ref, reviewed)
+
+
+def alias_fault(repository: Repository, snapshot: Snapshot, ref: StageRef) -> str:
+    """Why the change of the alias *ref* that is recorded must not be in force, or "".
+
+    It is a stage by the rules that were in force when the change came in.
+    """
+    commit = repository.tags.changed_by(snapshot.commit, *place_files(snapshot.registry(), ref))
+    parents = repository.tags.commit(commit).parents if commit else ()
+    if not parents:
+        return ""
+    try:
+        faults = [record.alias_fault(ref.stage) for record in repository.snapshot(parents[0]).registries]
+    except GitModelError as error:
+        return error.message
+    fault = next(filter(None, faults), "")
+    return fault and f"{ref.stage} {fault} by the rules that were in force when {commit[:10]} came in"
 
 
 def entered_by(repository: Repository, tip: str, ref: StageRef) -> tuple[StageRef, str] | None:
@@ -91,7 +109,12 @@ def doubt(repository: Repository, snapshot: Snapshot, ref: StageRef) -> str:
 def is_guarded(snapshot: Snapshot) -> bool:
     """Return whether a rule of any stage can keep a recorded change from being in force."""
     rules = snapshot.registry().stages
-    return any(rule.after or rule.gates or rule.proposal_only or rule.signed or rule.faults for rule in rules)
+    if any(rule.signed or not rule.is_open for rule in rules):
+        return True
+    try:
+        return bool(snapshot.other_rules())
+    except Invalid:
+        return True
 
 
 def change_fault(repository: Repository, commit: str, ref: StageRef, reviewed: Collection[str] = ()) -> str:
@@ -148,8 +171,7 @@ def may_return(
     It was there if its history to *before* has a commit that put this version, with these artifacts, into the stage
     as the rules of that time asked.
     """
-    rule = before.registry().rule(ref.stage)
-    if rule.rollback != "direct" or rule.faults:
+    if any(rule.rollback != "direct" or rule.faults for rule in before.rules(ref.stage)):
         return False
     from gitmodel.storage.log import stage_events  # who goes back to nobody does not pay for it
 
@@ -181,12 +203,14 @@ def _fault(repository: Repository, commit: str, ref: StageRef, reviewed: Collect
     if not parents:
         return ""
     try:
-        rule = repository.snapshot(parents[0]).registry().rule(ref.stage)
+        rules = repository.snapshot(parents[0]).rules(ref.stage)
         path = paths.stage_file(ref.model, ref.stage)
-        unsigned = repository.tags.seals.commit_fault(commit) if rule.signed else ""
+        signed = any(rule.signed for rule in rules)
+        unsigned = repository.tags.seals.commit_fault(commit) if signed else ""
         if unsigned:
             return unsigned
-        if rule.proposal_only and not rule.signed and not _came_through_review(repository, commit, path, reviewed):
+        guarded = any(rule.proposal_only for rule in rules) and not signed
+        if guarded and not _came_through_review(repository, commit, path, reviewed):
             return (
                 f"recorded, not reviewed: {commit[:10]} changed it directly, and {ref.stage} takes only what came "
                 f"through review; `git model rollback {ref.model} {ref.stage}` takes it back"
@@ -264,7 +288,8 @@ def _came_through_review(repository: Repository, commit: str, path: str, reviewe
         return True
     if what is not None and was_set_by(repository, commit, StageRef(what.model, what.key)):
         return True
-    return not repository.tags.seals.commit_fault(commit)
+    seals, (parent, *_) = repository.tags.seals, repository.tags.commit(commit).parents
+    return not seals.commit_fault(commit) and not seals.lists_fault(commit, repository.rules.others(parent))
 
 
 def _seal_fault(repository: Repository, commit: str, ref: StageRef, reviewed: Collection[str]) -> str:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from gitmodel.domain import paths
 from gitmodel.domain import stages as planning
 from gitmodel.domain.models import left_behind, plan_clearance
 from gitmodel.domain.purging import purge_of
@@ -56,6 +57,7 @@ def examine(repository: Repository, store: ArtifactStore | None) -> list[Finding
     ):
         found += _safely(about, look, repository)
     try:
+        found += _rules(repository)
         found += repository.read(
             lambda snapshot: [*_tags(repository, snapshot), *_records(snapshot), *_artifacts(snapshot, store)]
         )
@@ -77,8 +79,11 @@ def repair(repository: Repository, store: ArtifactStore | None) -> list[Finding]
         repository.sharing.mend(repository.own_folder)
     if abouts & {"lock", "leftover"}:
         repository.writers.remove_dead()
+    if "rules" in abouts:
+        _mend_rules(repository)
     if "tag" in abouts:
-        stages.apply(repository, rewound=True)
+        moved = [ref.name for ref in stages.apply(repository, rewound=True).moved]
+        mended = [one for one in mended if one.about != "tag" or any(name in one.message.split() for name in moved)]
     if "record" in abouts:
         repository.transact(plan_clearance)
     if "reservation" in abouts:
@@ -178,6 +183,33 @@ def _identity(repository: Repository) -> Iterator[Finding]:
         yield Finding("identity", error.message, error.hint)
 
 
+def _rules(repository: Repository) -> Iterator[Finding]:
+    tip, rules = repository.tip(), repository.rules
+    if not tip:
+        return
+    try:
+        positions = rules.positions()
+        rules.check_branch(tip)
+    except Refused as error:
+        yield Finding("rules", error.message, _FIX, True)
+        return
+    if positions and rules.are_pending(tip):
+        message = f"the rules of {paths.REGISTRY} are not in force yet: {rules.name} is at {positions[0][:10]}"
+        yield Finding("pending rules", message, _APPLY, grave=False)
+    elif not positions and not repository.recorded(tip).registry().is_open:
+        message = f"there is no tag {rules.name}, which says which rules are in force"
+        fetched = "run `git model pull`, then `git model apply --push`"
+        yield Finding("pending rules", message, fetched if repository.remote_name() else _APPLY, grave=False)
+
+
+def _mend_rules(repository: Repository) -> None:
+    """Set the tag of the rules in force as it was seen last, without the commits that the branch does not hold."""
+    rules, tip = repository.rules, repository.tip()
+    kept = tuple(commit for commit in rules.seen() if repository.tags.reaches(tip, commit)) or (tip,)
+    tag = rules.next_tag(repository.reader.get(kept[0]).data, kept[0], kept=kept[1:])
+    repository.move(rules.moves(tag.id), "gitmodel: the rules in force as they were seen last", [tag])
+
+
 def _tags(repository: Repository, snapshot: Snapshot) -> Iterator[Finding]:
     tagged = snapshot.tags.models()
     for model in sorted({*snapshot.model_names(), *tagged}):
@@ -213,7 +245,12 @@ def _forged(repository: Repository, snapshot: Snapshot, ref: StageRef, state: St
         refuse_foreign(repository, snapshot.commit, ref, repairs=state.recorded is not None)
     except Refused as error:
         return Finding("foreign tag", error.message, error.hint)
-    return Finding("tag", f"the tag {ref.name} does not count: {state.forged}", _FIX, True)
+    message = f"the tag {ref.name} does not count: {state.forged}"
+    if not state.alias and repository.tags.signed_by(ref, snapshot.commit) and not repository.sealing.signer.has_key:
+        branch = repository.branch.removeprefix("refs/heads/")
+        ask = f"ask one of those in `git show {branch}:{paths.SIGNERS}` to run `git model doctor --fix` and push"
+        return Finding("tag", message, ask)
+    return Finding("tag", message, _FIX, True)
 
 
 def _records(snapshot: Snapshot) -> Iterator[Finding]:
@@ -275,4 +312,5 @@ def _used_up(repository: Repository) -> list[tuple[str, int]]:
 
 # The folders of gitmodel's own that a writer needs.
 _WRITTEN = ("writers", "store", "store/tmp", "runs")
+_APPLY = "run `git model apply`"
 _FIX = "run `git model doctor --fix`"

@@ -39,10 +39,16 @@ class InForce:
 
 @dataclass(frozen=True)
 class Applied:
-    """What `apply` did: *changes* are the tags that follow the branch now, *refused* ones come with the reason."""
+    """What `apply` did: *changes* are the tags that follow the branch now, *refused* ones come with the reason.
+
+    *rules* is the tag that put other rules in force, "" if they are as before. *unguarded* says that this clone had
+    never seen which rules are in force, so that each change was judged by the rules of its first parent alone.
+    """
 
     changes: tuple[InForce, ...] = ()
     refused: tuple[tuple[StageRef, str], ...] = ()
+    rules: str = ""
+    unguarded: bool = False
 
     @property
     def moved(self) -> tuple[StageRef, ...]:
@@ -288,10 +294,12 @@ def apply(
 ) -> Applied:
     """Put in force what the branch records: every pending stage tag that may move does, all in one transaction.
 
-    Each is judged at the commit that changed the stage, by the rules before it. *reviewed* are commits of which the
-    caller knows that they came through review, though history does not show it; *doubt* says why one may not be put in
-    force all the same. Raises NotFound if one of *models* is not there, Refused with nothing moved if the branch does
-    not descend from what a tag was applied from, unless *rewound* says that it may.
+    Each is judged at the commit that changed the stage, by the rules before it and those that were in force then.
+    *reviewed* are commits of which the caller knows that they came through review, though history does not show it;
+    *doubt* says why one may not be put in force all the same. Of all models, the rules of the branch come into force
+    too, for what is recorded after. Raises NotFound if one of *models* is not there, Refused with nothing moved if it
+    is not known which rules are in force, and if the branch does not descend from what a tag was applied from, unless
+    *rewound* says that it may.
     """
     fetch = repository.lacks_tags()
     if fetch:
@@ -338,6 +346,8 @@ def apply(
                 if not rewound:
                     _check_descent(repository, snapshot, ref)
                 why = _why_not(snapshot, ref, state)
+                if not why and state.alias:
+                    why = admission.alias_fault(repository, snapshot, ref)
                 if not why and not state.alias:
                     why = doubt(snapshot, ref) if doubt else ""
                     why = why or admission.why_not(repository, snapshot, ref, reviewed)
@@ -352,10 +362,18 @@ def apply(
                     ready.append(TagAim(ref, counting.commit if counting.record else ""))
         return ready
 
-    moved, unsigned = repository.put_in_force(choose)
-    told = (ref for ref in moved if ref not in former)
-    changes = (InForce(ref, entering.get(ref), states_of[ref].in_force) for ref in told)
-    return Applied(tuple(changes), (*refused, *unsigned))
+    before = "" if rewound else _rules_seen(repository)
+    moved, unsigned = repository.put_in_force(choose, rules=not models)
+    changes = tuple(InForce(ref, entering.get(ref), states_of[ref].in_force) for ref in moved if ref not in former)
+    rules = repository.rules.id()
+    guarded = not before and not repository.head().registry().is_open
+    return Applied(changes, (*refused, *unsigned), rules if before not in ("", rules) else "", guarded)
+
+
+def _rules_seen(repository: Repository) -> str:
+    """The tag of the rules in force, "" if this clone never saw one. Raises Refused if it is not what it was."""
+    repository.rules.check()
+    return repository.rules.id()
 
 
 def _stands_in(snapshot: Snapshot, ref: StageRef, ready: Collection[TagAim]) -> bool:

@@ -127,8 +127,9 @@ class Access:
         key = (found.url, found.read_only)
         if key not in self._opened:
             store = open_store(found.url, default_root=self._root)
-            contested = self._repository.git.contested
-            self._opened[key] = ReadOnlyStore(store, contested) if found.read_only or contested else store
+            git = self._repository.git
+            read_only = found.read_only or git.contested
+            self._opened[key] = ReadOnlyStore(store, git.contested, git.way_out) if read_only else store
         return self._opened[key]
 
     def default(self) -> ArtifactStore:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import suppress
 from pathlib import Path
 
+from gitmodel.storage.git import Git
 from gitmodel.storage.opening import open_repository
 from gitmodel.storage.repository import Repository
 
@@ -12,7 +14,7 @@ from gitmodel.storage.repository import Repository
 def find_behind(repository: Repository) -> list[Path]:
     """The work trees of *repository* where a commit would take back what was recorded since they were checked out."""
     folder, found = Path(), []
-    for line in repository.git.lines("worktree", "list", "--porcelain"):
+    for line in _list_worktrees(repository.git):
         if line.startswith("worktree "):
             folder = Path(line.removeprefix("worktree "))
         elif line == f"branch {repository.branch}" and folder.is_dir():
@@ -22,6 +24,13 @@ def find_behind(repository: Repository) -> list[Path]:
             finally:
                 there.close()
     return found
+
+
+def _list_worktrees(git: Git) -> list[str]:
+    """The attributes of all work trees (`git help worktree`); before 2.36 a path with a line feed is not one line."""
+    command = ("worktree", "list", "--porcelain")
+    said = git.run(*command, "-z", answers=(0, 129))
+    return os.fsdecode(said).split("\0") if said else os.fsdecode(git.run(*command)).split("\n")
 
 
 def is_behind(repository: Repository) -> bool:

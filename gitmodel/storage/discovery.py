@@ -18,9 +18,11 @@ from gitmodel.storage.git import GONE, BareRefused, Git, clean_environment
 
 # Parts of the repository that `GIT_DIR` names; in a server's hook, the quarantine of what is being pushed.
 OBJECT_VARIABLES = ("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_QUARANTINE_PATH")
+# git repeats an option that it does not know: a line between two answers, which a path with a line feed has not.
+_BETWEEN = "--between-two-answers"
 _QUESTIONS = (
-    "rev-parse", "--absolute-git-dir", "--git-common-dir", "--git-path", "objects", "--show-object-format",
-    "--is-shallow-repository", "--show-cdup",
+    "rev-parse", "--absolute-git-dir", _BETWEEN, "--git-common-dir", _BETWEEN, "--git-path", "objects", _BETWEEN,
+    "--show-object-format", _BETWEEN, "--is-shallow-repository", _BETWEEN, "--show-cdup",
 )  # fmt: skip
 
 
@@ -106,12 +108,14 @@ def _ask(path: Path, environ: Mapping[str, str], *, git_dir: str = "", work_tree
                 f"GIT_DIR names {_shown(path, git_dir)}, which is no git repository", hint="run `unset GIT_DIR`"
             ) from None
         raise
-    lines = answer.decode("utf-8", "surrogateescape").removesuffix("\n").split("\n")
-    # The last line is the way to the top of the work tree; a bare repository has none.
-    found, common, objects, object_format, shallow, *up = lines
-    top = (path / "".join(up)).resolve() if up or not git_dir else Path(found)
+    said = os.fsdecode(answer).split(f"{_BETWEEN}\n")
+    found, common, objects, object_format, shallow, up = (one.removesuffix("\n") for one in said)
+    # The way to the top of the work tree, an empty line at the top; a bare repository has no line.
+    worktree = bool(said[-1])
+    top = (path / up).resolve() if worktree or not git_dir else Path(found)
     git = Git(Path(found), (path / common).resolve(), top, told)
-    return Place(git, (path / objects).resolve(), object_format, shallow == "true", bool(up), git.git_dir / "index")
+    place = (path / objects).resolve()
+    return Place(git, place, object_format, shallow == "true", worktree, git.git_dir / "index")
 
 
 def _contradiction(place: Place, path: Path, environ: Mapping[str, str]) -> str:
@@ -132,7 +136,7 @@ def _is_same(place: Place, git_dir: str, environ: Mapping[str, str]) -> bool:
         said = git_process.run(["git", "rev-parse", "--git-common-dir"], {**environ, "GIT_DIR": git_dir}, cwd=Path())
     except GitModelError:
         return False
-    return _is_at(Path(said.decode("utf-8", "surrogateescape").rstrip("\n")), place.git.common_dir)
+    return _is_at(Path(os.fsdecode(said.removesuffix(b"\n"))), place.git.common_dir)
 
 
 def _is_at(one: Path, other: Path) -> bool:

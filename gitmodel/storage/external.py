@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
 from gitmodel.domain.digests import PREFIX, Digest
-from gitmodel.domain.urls import covers, holds_credentials, is_web, place_of, scheme_of, shown_url
+from gitmodel.domain.urls import covers, holds_credentials, is_web, path_of, place_of, scheme_of, shown_url
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
 from gitmodel.storage.reading import VerifyingReader
 from gitmodel.storage.sources import find_source, open_source
@@ -211,12 +211,12 @@ def _unreachable(uri: str, error: BaseException) -> Unreachable:
 
 
 def _path_of(uri: str) -> Path:
-    from urllib.parse import unquote, urlsplit
+    from urllib.parse import urlsplit
 
     parts = urlsplit(uri)
-    if parts.netloc not in ("", "localhost") or not parts.path.startswith("/") or "\0" in unquote(parts.path):
+    if parts.netloc not in ("", "localhost") or not parts.path.startswith("/") or "\0" in path_of(parts.path):
         raise UsageError("the URI is not the path of a file", hint="write it as file:///absolute/path")
-    return Path(unquote(parts.path))
+    return Path(path_of(parts.path))
 
 
 def _look_up_file(uri: str, version_id: str) -> External:

@@ -29,10 +29,14 @@ _LOCATING = (
     "GIT_DIR", "GIT_WORK_TREE", "GIT_IMPLICIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR",
     "GIT_NAMESPACE",
 )  # fmt: skip
-# What changes the meaning of a path that we name, and which file `git config` reads and writes.
+# What traces to standard error, changes the meaning of a path that we name, or names the file that `git config` reads.
 _REINTERPRETING = (
-    "GIT_LITERAL_PATHSPECS", "GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS", "GIT_CONFIG",
+    "GIT_CURL_VERBOSE", "GIT_LITERAL_PATHSPECS", "GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS",
+    "GIT_CONFIG",
 )  # fmt: skip
+# git writes traces where variables such as these say: to a file, or to the output and error that we read.
+_TRACES2 = ("GIT_TRACE2", "GIT_TRACE2_EVENT", "GIT_TRACE2_PERF")
+_TRACE_DETAILS = frozenset({"GIT_TRACE_CURL_NO_DATA", "GIT_TRACE_REDACT"})
 # Settings of the user that would change what git does for us, or the output that we read (`git help config`).
 _SETTINGS = (
     "core.warnAmbiguousRefs=false",
@@ -65,6 +69,21 @@ _WINDOW = 500
 _PIPE = 1 << 20
 # git keeps refs as files: one cannot be a file and a folder.
 _BLOCKED = re.compile(r"'(refs/[^']+)' exists; cannot create '(refs/[^']+)'")
+# What git says of its configuration, of a repository that is too new for it, and of one that is damaged.
+_MISCONFIGURED = (
+    "bad config", "bad numeric config value", "bad boolean config value", "unable to parse config", "Invalid value for",
+    "invalid value for", "missing value for", "invalid key", "unknown core.", "exceeded maximum include depth",
+    "bogus format in GIT_CONFIG", "bogus count in GIT_CONFIG", "missing config key", "missing config value",
+    "invalid config", "bad zlib compression level", "malformed value for", "Ignored invalid",
+)  # fmt: skip
+_UNSUPPORTED = (
+    "unknown repository extension", "Expected git repo version", "expected git repo version",
+    "repo version is 0, but v1-only extension", "invalid value for 'extensions.",
+)  # fmt: skip
+_CORRUPT = (
+    "is corrupt", "bad object", "invalid gitfile format", "unable to read tree", "object file", "bad tree object",
+    "object corrupt", "missing blob object", "unable to unpack", "inflate: data stream error", "packed-refs",
+)  # fmt: skip
 _DAMAGED = "run `git fsck`, then `git model doctor`"
 GONE = "the current folder is gone, or you may not enter it"
 CONTESTED = "say which one is meant: `git model --repo PATH ...`, or unset the variable"
@@ -108,7 +127,11 @@ def is_code_id(text: str) -> bool:
 def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """*environ* as git shall see it."""
     dropped = {*_LOCATING, *_REINTERPRETING}
-    kept = {name: value for name, value in environ.items() if name not in dropped}
+    kept = {
+        name: "0" if name.startswith("GIT_TRACE") and not _is_harmless(name, value) else value
+        for name, value in environ.items()
+        if name not in dropped
+    }
     kept.update(
         LC_ALL="C",
         GIT_TERMINAL_PROMPT="0",
@@ -118,7 +141,18 @@ def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
         # grafts give commits other parents than those that they are made of
         GIT_GRAFT_FILE=os.devnull,
     )
-    return kept
+    # Where no variable says otherwise, the user's configuration may (`trace2.normalTarget` and its like).
+    return {**dict.fromkeys(_TRACES2, "0"), **kept}
+
+
+def _is_harmless(name: str, value: str) -> bool:
+    """Whether a variable about traces leaves our git's standard output and error alone."""
+    if name in _TRACE_DETAILS or (name.startswith("GIT_TRACE2_") and name not in _TRACES2):
+        return True
+    if value.lower() in ("", "0", "false"):
+        return True
+    path = value.removeprefix("af_unix:").removeprefix("stream:").removeprefix("dgram:")
+    return os.path.isabs(path) and not os.path.normpath(path).startswith(("/dev/", "/proc/"))
 
 
 def with_settings(environ: Mapping[str, str], settings: Iterable[tuple[str, str]]) -> dict[str, str]:
@@ -165,11 +199,12 @@ class Git:
     top: Path
     environ: Mapping[str, str]
     contested: str = ""
+    way_out: str = ""
 
     def refuse_contested(self) -> None:
-        """Raise UsageError if a variable names another repository than this one."""
+        """Raise UsageError if a variable names another repository than this one, or if this one is only read."""
         if self.contested:
-            raise UsageError(self.contested, hint=CONTESTED)
+            raise UsageError(self.contested, hint=self.way_out or CONTESTED)
 
     def command(self, *arguments: str) -> list[str]:
         """Return the words of a git command. Raises UsageError for one that writes to a contested repository."""
@@ -212,8 +247,13 @@ class Git:
         return Answer(said.code, said.stdout.decode("utf-8", "replace"), stderr)
 
     def lines(self, *arguments: str, input: bytes = b"", answers: tuple[int, ...] = (0,)) -> list[str]:
-        """The lines that git prints."""
-        return self.run(*arguments, input=input, answers=answers).decode("utf-8", "surrogateescape").splitlines()
+        """The lines that git prints; only a line feed ends one."""
+        said = self.run(*arguments, input=input, answers=answers).decode("utf-8", "surrogateescape")
+        return said.removesuffix("\n").split("\n") if said else []
+
+    def path(self, *arguments: str) -> Path:
+        """The one path that git prints, whatever is in it; a relative one counts from `top`."""
+        return self.top / os.fsdecode(self.run(*arguments).removesuffix(b"\n"))
 
 
 def _writes(arguments: Sequence[str]) -> bool:
@@ -293,8 +333,28 @@ def translate(stderr: str, code: int) -> GitModelError:
             f"git does not use a bare repository that is not named: {said.partition('fatal: ')[2]}",
             hint="name it: `git model --repo PATH ...`",
         )
-    if "dubious ownership" in said:
+    if any(words in said for words in _MISCONFIGURED):
+        return UsageError(
+            f"git does not accept its configuration: {said}",
+            hint="`git config --list --show-origin` shows which file says so; correct it there",
+        )
+    if any(words in said for words in _UNSUPPORTED):
+        return UsageError(
+            f"the installed git cannot use this repository: {said}", hint="install a newer git, then try again"
+        )
+    if any(words in said for words in _CORRUPT):
+        return Invalid(f"git finds the repository damaged: {said}", hint=_DAMAGED)
+    if "is not allowed" in said and ("transport '" in said or "protocol" in said):
+        return Refused(
+            f"git is told not to use this transport: {said}", hint="see `protocol.allow` in `git help config`"
+        )
+    if "dubious ownership" in said or "unsafe repository" in said:
         return Refused(said, hint="run the `git config --global --add safe.directory` line that git names")
+    if "unable to access '/" in said:
+        return Unreachable(
+            f"git cannot read its configuration: {said}",
+            hint="make the file readable, or name another one with GIT_CONFIG_GLOBAL, then try again",
+        )
     for words in (
         "No space left on device",
         "Input/output error",
@@ -327,6 +387,11 @@ def translate(stderr: str, code: int) -> GitModelError:
     if code < 0:
         return GitError(
             f"git was ended by signal {-code}", hint="run `git model doctor` to see what it left, then try again"
+        )
+    if "fatal:" in said or "error:" in said:
+        return GitError(
+            f"git refused ({code}): {said}",
+            hint="these are git's own words; GIT_TRACE=/tmp/trace shows which command it refused",
         )
     return GitError(f"git failed ({code}): {said}", hint="if git itself works here, please report this")
 

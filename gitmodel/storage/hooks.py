@@ -85,7 +85,7 @@ def hooks_folder(repository: Repository) -> Path:
             f"core.hooksPath is set for all repositories ({scope}), and a hook there would run in each",
             hint="set it for this one: git config core.hooksPath .git/hooks",
         )
-    return git.top / git.lines("rev-parse", "--git-path", "hooks")[0]
+    return git.path("rev-parse", "--git-path", "hooks")
 
 
 def find_program(called: str, python: str) -> Path:

@@ -124,8 +124,7 @@ class KeptCode:
         return True
 
     def _has_hook(self) -> bool:
-        (folder,) = self._git.lines("rev-parse", "--git-path", "hooks")
-        return os.access(self._git.top / folder / "pre-push", os.X_OK)
+        return os.access(self._git.path("rev-parse", "--git-path", "hooks") / "pre-push", os.X_OK)
 
     def _address(self, remote: str) -> str:
         said = self._git.run("remote", "get-url", "--push", remote)

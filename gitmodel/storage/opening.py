@@ -58,16 +58,16 @@ def configured(key: str, path: Path, *, environ: Mapping[str, str], named: bool 
         return ""
     try:
         git = find_repository(path, environ=environ, named=named).git
-        asked, top = git.lines("config", "--type=path", "--get", key, answers=(0, 1)), git.top
+        said, top = git.run("config", "-z", "--type=path", "--get", key, answers=(0, 1)), git.top
     except GitModelError:  # what the user or the machine has set counts all the same
-        words, top = ["git", "config", "--type=path", "--get", key], path
+        words, top = ["git", "config", "-z", "--type=path", "--get", key], path
         said = git_process.run(words, clean_environment(environ), cwd=path, answers=(0, 1))
-        asked = said.decode("utf-8", "surrogateescape").splitlines()
-    return "" if not asked else asked[-1] if is_url(asked[-1]) else str(top / asked[-1])
+    asked = os.fsdecode(said).rstrip("\0")
+    return asked if not asked or is_url(asked) else str(top / asked)
 
 
 def read_config(git: Git) -> dict[str, str]:
-    entries = git.run("config", "--list", "-z").decode("utf-8", "surrogateescape").split("\0")
+    entries = os.fsdecode(git.run("config", "--list", "-z")).split("\0")
     pairs = (entry.partition("\n") for entry in entries if entry)
     # A key without a value means true, as git reads it.
     return {key: value if separator else "true" for key, separator, value in pairs}

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from gitmodel.domain.addresses import hide_credentials
-from gitmodel.domain.refs import REMOTES, STAGE_TAGS, StageRef
+from gitmodel.domain.refs import REMOTES, RULES_TAGS, STAGE_TAGS, StageRef, remote_rules_ref
 from gitmodel.errors import Conflict, GitModelError, NotFound, Refused, Unreachable, UsageError
 from gitmodel.storage.git import FETCH, Answer, Git, is_id, translate, with_settings
 from gitmodel.storage.repository import Repository
@@ -46,7 +47,8 @@ class PushAnswer:
 class RemoteState:
     """A remote as it was last fetched: the commit of its metadata branch ("": none) and its stage tags.
 
-    *last_seen* and *last_tags* are what was known of it before.
+    *rules* is its tag of the rules in force ("": none). *last_seen*, *last_tags* and *last_rules* are what was known of
+    it before.
     """
 
     remote: str
@@ -54,6 +56,8 @@ class RemoteState:
     tags: Mapping[StageRef, str]
     last_seen: str = ""
     last_tags: Mapping[StageRef, str] = field(default_factory=dict)
+    rules: str = ""
+    last_rules: str = ""
 
 
 def choose_remote(repository: Repository, named: str = "") -> str:
@@ -94,14 +98,16 @@ def tags_prefix(remote: str) -> str:
 
 def last_state(repository: Repository, remote: str) -> RemoteState:
     """*remote* as it was last seen, without asking it."""
-    return RemoteState(remote, _id(repository, branch_ref(remote)), remote_tags(repository, remote))
+    rules = _id(repository, remote_rules_ref(remote, repository.branch))
+    return RemoteState(remote, _id(repository, branch_ref(remote)), remote_tags(repository, remote), rules=rules)
 
 
 def fetch(repository: Repository, remote: str) -> RemoteState:
-    """Fetch the metadata branch and the stage tags of *remote* into refs of our own.
+    """Fetch the metadata branch, the stage tags and the rules in force of *remote* into refs of our own.
 
-    The copy of its branch stays where it was until the caller moves it: what is fetched may not be wanted. Another
-    fetch in this clone at the same time is waited for. Raises Unreachable, Conflict for a ref that stays locked.
+    The copies of its branch and its rules stay where they were until the caller moves them: what is fetched may not be
+    wanted. Another fetch in this clone at the same time is waited for. Raises Unreachable, Conflict for a ref that
+    stays locked.
     """
     return repository.retry(lambda: _fetch(repository, remote))
 
@@ -117,13 +123,14 @@ def _fetch(repository: Repository, remote: str) -> RemoteState:
     _ask(
         repository, remote,
         *FETCH, "--progress", "--prune", "--no-auto-maintenance", "--end-of-options", remote, *branch,
-        f"+{STAGE_TAGS}*:{tags_prefix(remote)}*",
+        f"+{STAGE_TAGS}*:{tags_prefix(remote)}*", f"+{RULES_TAGS}*:{incoming}-rules/*",
     )  # fmt: skip
     repository.reader.close()
     tip = _id(repository, incoming) if there else ""
     if tip:
         repository.require_registry(repository.files(tip), Refused, f" of {remote}")
-    return RemoteState(remote, tip, remote_tags(repository, remote), last.tip, last.tags)
+    rules = _id(repository, f"{incoming}-rules/{name}")
+    return RemoteState(remote, tip, remote_tags(repository, remote), last.tip, last.tags, rules, last.rules)
 
 
 def remote_tags(repository: Repository, remote: str) -> dict[StageRef, str]:
@@ -232,8 +239,9 @@ def move_copies(repository: Repository, remote: str, moves: Mapping[str, tuple[s
 def _move_copies(repository: Repository, remote: str, moves: Mapping[str, tuple[str, str]]) -> None:
     lines = []
     for ref, (new, _) in moves.items():
-        parsed = StageRef.parse(ref)
-        copy = branch_ref(remote) if parsed is None else f"{tags_prefix(remote)}{parsed.model}/{parsed.stage}"
+        is_tag = ref.startswith(STAGE_TAGS)
+        copy = f"{tags_prefix(remote)}{ref.removeprefix(STAGE_TAGS)}" if is_tag else branch_ref(remote)
+        copy = remote_rules_ref(remote, repository.branch) if ref == repository.rules.ref else copy
         if is_id(new):
             lines.append(f"update {copy} {new}\n")
         else:
@@ -266,8 +274,8 @@ def _outlet(git: Git, remote: str) -> Git:
     By the fetch refspecs of a remote a push updates local refs as well, with no regard to what they are by then: in a
     mirror it would undo a commit that was made here meanwhile. `remote.<name>.mirror` refuses refspecs.
     """
-    found = git.run("config", "-z", "--get-regexp", r"^remote\.", answers=(0, 1)).decode("utf-8", "surrogateescape")
-    entries = (entry.partition("\n") for entry in found.split("\0"))
+    found = git.run("config", "-z", "--get-regexp", r"^remote\.", answers=(0, 1))
+    entries = (entry.partition("\n") for entry in os.fsdecode(found).split("\0"))
     names = {f"remote.{remote}.{part}": f"remote.{_OUTLET}.{part}" for part in _REACHING}
     settings = [(names[key], value) for key, _, value in entries if key in names]
     if not any(key.endswith(".url") for key, _ in settings):

@@ -16,9 +16,19 @@ from gitmodel.domain import codec, history, paths, records
 from gitmodel.domain.overlay import Overlay
 from gitmodel.domain.records import RegistryRecord
 from gitmodel.domain.references import VersionRef
-from gitmodel.domain.refs import REMOTES, RENUMBERED, RESERVED, STAGE_TAGS, StageRef, reserved_ref, vouched_ref
+from gitmodel.domain.refs import (
+    REMOTES,
+    RENUMBERED,
+    RESERVED,
+    RULES_TAGS,
+    STAGE_TAGS,
+    StageRef,
+    remote_rules_ref,
+    reserved_ref,
+    vouched_ref,
+)
 from gitmodel.domain.renumbering import Renumbered, Renumberings
-from gitmodel.domain.snapshot import Change, Files, NoTags, Snapshot, holds_registry, place_at
+from gitmodel.domain.snapshot import Change, Files, NoTags, Snapshot, holds_registry, place_at, read_registry
 from gitmodel.domain.stage_changes import check_stage_changes
 from gitmodel.domain.stages import leftovers
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable
@@ -38,6 +48,7 @@ from gitmodel.storage.identity import Identity
 from gitmodel.storage.notes import Notes
 from gitmodel.storage.objects import LooseObjects, NewObject, format_commit, format_pack, parse_commit, parse_tag
 from gitmodel.storage.permissions import Sharing
+from gitmodel.storage.rules_in_force import RulesInForce, are_same
 from gitmodel.storage.sealing import Sealing
 from gitmodel.storage.stage_tags import StageTags, TagAim
 from gitmodel.storage.trees import CommitFiles, Trees, changed_tree
@@ -48,6 +59,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# What a person tells `git fetch` to get stage tags and the rules in force.
+_FETCHED_TAGS = " ".join(f"'+{prefix}*:{prefix}*'" for prefix in (STAGE_TAGS, RULES_TAGS))
 _REMOTE_URL = re.compile(r"remote\..+\.url", re.DOTALL)
 _GC_ATTEMPTS = 10
 
@@ -81,6 +94,7 @@ class Repository:
         self.tags = StageTags(git, self.reader, self.trees, self.notes, lambda: self.sealing.verifier, shallow=shallow)
         self.objects = LooseObjects(objects_folder, config.get("core.sharedrepository", ""))
         self.identity = Identity(git)
+        self.rules = RulesInForce(git, self.reader, self.trees, self.notes, self.tags, branch)
         self.sealing = Sealing(git, config, self.reader, self.tags, self.identity, branch)
         self._checked = False
         self._known_registry = ""
@@ -138,26 +152,27 @@ class Repository:
     def _find_tip(self) -> str:
         found = self.reader.resolve(self.branch)
         if found is None:
+            self._refuse_broken()
             tracking = self.tracking_branch()
             found = self.reader.resolve(tracking) if tracking else None
         if found is None:
             # cat-file says the same of a ref whose object is gone, which must not pass for a registry to be begun.
             lost = self.git.lines("rev-parse", "--verify", "--quiet", self.branch, answers=(0, 1))
             if lost and self.reader.resolve(self.branch) is None:
-                raise Invalid(f"git object {lost[0]}, the tip of {self.branch}, is missing", hint="run `git fsck`")
+                raise self._without_tip(lost[0])
         if found is not None and found.type != "commit":
             raise Invalid(f"{self.branch} is not a commit", hint="run `git fsck`")
         return found.id if found else ""
 
     def _refuse_partial_clone(self) -> None:
         """Raise NotFound if the remote may have the registry, and this clone was told not to fetch it."""
-        remote, name = self._remote(), self.branch.removeprefix("refs/heads/")
+        remote, name = self.remote_name(), self.branch.removeprefix("refs/heads/")
         if self.url or not remote or not (self.shallow or not self._fetches(remote)):
             return
         raise NotFound(
             f"the registry is not in this clone: it has no branch {name}, and does not fetch all of {remote}",
             hint=f"fetch it with `git fetch {remote} '+{self.branch}:refs/remotes/{remote}/{name}' "
-            f"'+{STAGE_TAGS}*:{STAGE_TAGS}*'`; if {remote} has none, begin one with `git model init`",
+            f"{_FETCHED_TAGS}`; if {remote} has none, begin one with `git model init`",
         )
 
     def _fetches(self, remote: str) -> bool:
@@ -168,16 +183,16 @@ class Repository:
 
     def missing_tags(self) -> str:
         """The command that fetches the stage tags of the remote, where this clone may lack them; else ""."""
-        remote = self._remote()
+        remote = self.remote_name()
         if self.url or not remote or not self._shared() or self.reader.resolve(f"{REMOTES}{remote}/branch"):
             return ""
         if self.tags.all():
             return ""
-        return f"git fetch {remote} '+{STAGE_TAGS}*:{STAGE_TAGS}*'"
+        return f"git fetch {remote} {_FETCHED_TAGS}"
 
     def lacks_tags(self) -> str:
         """The same where `git clone --no-tags` is known to have left them out."""
-        said = self.config.get(f"remote.{self._remote()}.tagopt")
+        said = self.config.get(f"remote.{self.remote_name()}.tagopt")
         return self.missing_tags() if said == "--no-tags" else ""
 
     def _registry_at(self, commit: str, error: type[GitModelError]) -> str:
@@ -196,6 +211,28 @@ class Repository:
                 f"the branch {name}{where} holds no registry: it has no {paths.REGISTRY}",
                 hint="name another branch for the registry with `git config gitmodel.branch NAME` or GITMODEL_BRANCH",
             )
+
+    def _refuse_broken(self) -> None:
+        """Raise Invalid if the branch has a file that names no commit, which git takes for no branch at all.
+
+        A power loss can leave an empty one.
+        """
+        path = self.git.common_dir / self.branch
+        with suppress(OSError):
+            held = path.read_bytes()
+            if held.startswith(b"ref:") or self.reader.resolve(self.branch) is not None:
+                return
+            lost = self.git.lines("rev-parse", "--verify", "--quiet", self.branch, answers=(0, 1))
+            if lost:
+                raise self._without_tip(lost[0])
+            name = self.branch.removeprefix("refs/heads/")
+            raise Invalid(
+                f"{path} is damaged: it names no commit",
+                hint=f"`git reflog {name}` shows what it was: write that id into the file",
+            )
+
+    def _without_tip(self, id: str) -> Invalid:
+        return Invalid(f"git object {id}, the tip of {self.branch}, is missing", hint="run `git fsck`")
 
     def tracking_branch(self) -> str | None:
         """A remote's copy of the metadata branch, as `git clone` leaves it; `origin` first."""
@@ -223,11 +260,13 @@ class Repository:
             shared=shared, is_local=is_local, doubt=doubt, missing_tags=self.missing_tags,
             read_renumberings=partial(self._renumberings_at, at), warn=lambda note: self.on_renumbered(note),
         )  # fmt: skip
+        found = replace(found, other_rules=partial(self.rules.registries, at))
         return found
 
     def recorded(self, commit: str) -> Snapshot:
         """The branch at *commit* as it is recorded, without the stage tags."""
-        return Snapshot(commit, self.files(commit), NoTags(), self._is_reserved)
+        rules = partial(self.rules.registries, commit)
+        return Snapshot(commit, self.files(commit), NoTags(), self._is_reserved, other_rules=rules)
 
     def renumberings(self) -> Renumberings:
         """What pulls renumbered in this clone, now."""
@@ -268,14 +307,14 @@ class Repository:
 
     def _shared(self) -> str:
         """The commit of the metadata branch that its remote was last seen at, "" if none was."""
-        remote = self._remote()
+        remote = self.remote_name()
         for ref in (f"{REMOTES}{remote}/branch", self._tracking(remote)) if remote else ():
             found = self.reader.resolve(ref)
             if found is not None and found.type == "commit":
                 return found.id
         return ""
 
-    def _remote(self) -> str:
+    def remote_name(self) -> str:
         """The remote that pulls and pushes go to, "" if there is none."""
         remotes = [key.split(".", 1)[1].removesuffix(".url") for key in self.config if _REMOTE_URL.fullmatch(key)]
         remote = self.config.get("gitmodel.remote") or ("origin" if "origin" in remotes else "".join(remotes[:1]))
@@ -289,13 +328,15 @@ class Repository:
 
         Without that the next pull could not tell a tag that was moved here from one that was moved there.
         """
-        remote = self._remote()
+        remote = self.remote_name()
         if not remote or self.reader.resolve(f"{REMOTES}{remote}/branch") is not None:
             return
         found = self.reader.resolve(self._tracking(remote))
         if found is None or found.type != "commit":
             return
         seen = {f"{REMOTES}{remote}/model/{ref.model}/{ref.stage}": self.tags.id(ref) for ref in self.tags.all()}
+        if self.rules.id():
+            seen[remote_rules_ref(remote, self.branch)] = self.rules.id()
         lines = [f"create {copy} {id}" for copy, id in seen.items() if self.reader.resolve(copy) is None]
         with suppress(Moved):
             self.move([f"create {REMOTES}{remote}/branch {found.id}", *lines], f"gitmodel: clone of {remote}")
@@ -343,6 +384,8 @@ class Repository:
             change = plan(snapshot)
             check_stage_changes(snapshot, change)
             self.refuse_credentials(snapshot, change)
+            if snapshot.commit and self._touches_stages(change):
+                self.rules.check_branch(snapshot.commit)
             self._make(snapshot, change)
             return change.result
 
@@ -433,19 +476,21 @@ class Repository:
         return [f"create {ref} {id}" for ref, id in carried.items()]
 
     def put_in_force(
-        self, choose: Callable[[Snapshot], Iterable[TagAim]]
+        self, choose: Callable[[Snapshot], Iterable[TagAim]], *, rules: bool = False
     ) -> tuple[list[StageRef], list[tuple[StageRef, str]]]:
         """Set the tags that *choose* aims at commits; drop those with no record there.
 
-        Returns what moved, and what did not since its tag cannot be signed here, with why. *choose* is asked again when
-        somebody moved first.
+        With *rules* the rules of the branch come into force, for what is recorded after. Returns what moved, and what
+        did not since its tag cannot be signed here, with why. *choose* is asked again when somebody moved first.
         """
         tries = self._tries()
         while True:
-            moves, new, drops, moved, refused = [], [], [], [], []
+            new: list[NewObject] = []
+            moves, drops, moved, refused = [], [], [], []
             try:
                 snapshot = self.snapshot()
                 aims = list(choose(snapshot))
+                rules_lines = self._rules_moves(snapshot, new) if rules and snapshot.commit else []
             except Moved as error:
                 tries.failed(error)
                 continue
@@ -476,13 +521,25 @@ class Repository:
                     if aim.vouched and self.reader.resolve(vouched) is None:
                         moves.append(f"create {vouched} {aim.vouched}")
             try:
-                if moves:
+                if moves or rules_lines:
                     self.remember_remote()
-                    self.move([self._hold(snapshot.commit), *moves], "gitmodel: apply", new)
+                    self.move([self._hold(snapshot.commit), *rules_lines, *moves], "gitmodel: apply", new)
                 self._drop(drops)
                 return moved + [ref for ref, _ in drops], refused
             except (Moved, Locked) as error:
                 tries.failed(error)
+
+    def _rules_moves(self, snapshot: Snapshot, new: list[NewObject]) -> list[str]:
+        """The moves that put the rules of *snapshot* in force, if others are; the tag that they need is added to *new*.
+
+        Raises Refused if it is not known which are.
+        """
+        self.rules.check_branch(snapshot.commit)
+        if not self.rules.are_pending(snapshot.commit) or not (self.rules.id() or not snapshot.registry().is_open):
+            return self.rules.see()
+        tag = self.rules.next_tag(self.reader.get(snapshot.commit).data, snapshot.commit)
+        new.append(tag)
+        return self.rules.moves(tag.id)
 
     def add_commit(
         self, parent: str, files: Mapping[str, bytes | None], author: str, message: str, *, sign: bool = False
@@ -570,7 +627,8 @@ class Repository:
                 ) from None
             if answer:
                 tracking = f"refs/remotes/{remote}/{name}"
-                refspecs = (f"+{self.branch}:{tracking}", f"+{STAGE_TAGS}*:{STAGE_TAGS}*")
+                tags = (f"+{prefix}*:{prefix}*" for prefix in (STAGE_TAGS, RULES_TAGS))
+                refspecs = (f"+{self.branch}:{tracking}", *tags)
                 quietly = ("--quiet", "--no-prune", "--no-auto-maintenance")
                 self.git.run(*FETCH, *quietly, "--end-of-options", remote, *refspecs)
                 return self._find_tip()
@@ -610,6 +668,9 @@ class Repository:
         moves += [f"verify {reserved_ref(model, number)} {ZERO}" for model, number in change.numbers]
         if any(what is not None and what.kind == "model" for what in map(paths.parse_path, change.files)):
             moves += self.reservations_carried(replace(snapshot, files=Overlay(snapshot.files, change.files)))
+        if made is not None and self._changes_rules(snapshot, change):
+            new.append(self.rules.next_tag(made.data, made.id))
+            moves += self.rules.moves(new[-1].id)
         drops: list[tuple[StageRef, str]] = []
         moves_tag = False
         for ref, wanted in self._with_former(snapshot, self._follow(snapshot, change, made)):
@@ -661,6 +722,20 @@ class Repository:
         refuse_second_registry(self, "")
         first, new = self._first_commit(RegistryRecord())
         return first.id, parse_commit(first.id, first.data).tree, [*new, first]
+
+    def _touches_stages(self, change: Change[Any]) -> bool:
+        """Whether *change* is one that rules judge, or changes rules."""
+        found = map(paths.parse_path, change.files)
+        return bool(change.apply) or any(what is not None and what.kind in ("stage", "registry") for what in found)
+
+    def _changes_rules(self, snapshot: Snapshot, change: Change[Any]) -> bool:
+        """Whether *change* gives the branch other rules than those of *snapshot*; the first that keep anything out."""
+        if not {paths.REGISTRY, paths.SIGNERS} & change.files.keys():
+            return False
+        after = Overlay(snapshot.files, change.files)
+        if not self.rules.id() and snapshot.registry().is_open and read_registry(after).is_open:
+            return False
+        return not are_same(snapshot.files, after)
 
     def commit_on(self, parent: str, change: Change[Any]) -> str:
         """Write the commit that *change* is on *parent*; no ref names it yet, and no tag follows. Returns its id.

@@ -92,8 +92,10 @@ class Sealing:
 
         It is the file that `git config gitmodel.allowedSigners` names. Raises UsageError if it cannot be read.
         """
-        if tag.forged or not self._config.get("gitmodel.allowedsigners"):
+        if not self._config.get("gitmodel.allowedsigners"):
             return tag
+        if tag.forged:
+            return replace(tag, instead=None)  # this reader goes by tags that somebody on the own list signed
         (named,) = self._git.lines("config", "--type=path", "--get", "gitmodel.allowedSigners")
         try:
             allowed = Path(named).read_text(encoding="utf-8", errors="replace")

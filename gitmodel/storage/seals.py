@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from gitmodel.domain import paths
@@ -89,6 +89,12 @@ class Seals:
         if not why and data is None and not before:
             self._notes.put(_SEALED, id, "1")
         return why
+
+    def lists_fault(self, id: str, commits: Iterable[str]) -> str:
+        """Why the list of signers of one of *commits* does not let who signed the commit *id* sign, or ""."""
+        data = self._reader.get(id).data
+        lists = dict.fromkeys(self._allowed(commit) for commit in commits)
+        return next((fault for allowed in lists if (fault := self._unsigned(id, data, allowed))), "")
 
     def tag_fault(
         self, id: str, tag: bytes, commit: bytes | None = None, *, now: int | None = None, before: str = ""

@@ -84,22 +84,27 @@ class SeveralStores:
 
 
 class ReadOnlyStore(Unwritable, SeveralStores):
-    """A store that this machine only reads. *contested* says which variable names another repository than its own."""
+    """A store that this machine only reads.
 
-    def __init__(self, store: ArtifactStore, contested: str = "") -> None:
+    *contested* says which variable names another repository than its own, or why its registry is only read; *way_out*
+    what to do.
+    """
+
+    def __init__(self, store: ArtifactStore, contested: str = "", way_out: str = "") -> None:
         super().__init__(store, ())
         self._contested = contested
+        self._way_out = way_out
 
     @property
     def origin(self) -> ArtifactStore:
-        return ReadOnlyStore(self._first.origin, self._contested)
+        return ReadOnlyStore(self._first.origin, self._contested, self._way_out)
 
     def holder(self, digest: Digest) -> ArtifactStore:
         return self._first.holder(digest) if isinstance(self._first, SeveralStores) else self._first
 
     def refusal(self) -> GitModelError:
         if self._contested:
-            return UsageError(self._contested, hint=CONTESTED)
+            return UsageError(self._contested, hint=self._way_out or CONTESTED)
         return Refused(
             f"the artifact store {self.url} is read-only on this machine",
             hint="GITMODEL_STORE_READ_ONLY or `git config gitmodel.storeReadOnly` says so",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from gitmodel.domain import history, records
+from gitmodel.domain import history, paths, records
 from gitmodel.domain.records import StageRecord
 from gitmodel.domain.refs import STAGE_TAGS, StageRef
 from gitmodel.domain.snapshot import TOO_SHALLOW, StageTag, place_files, read_registry
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 # How far back a commit is looked for one by one before git is asked to walk.
 _STEPS = 32
 _COMMITS_KEPT = 4_000
+_SIGNED = "signedby"
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,7 @@ class StageTags:
         self._trees = trees
         self._notes = notes
         self._verifier = verifier
-        self._shallow = shallow
+        self.shallow = shallow
         self._commits = Forgetful(_COMMITS_KEPT)
         # What else a reader asks of a tag that counts.
         self.also: Callable[[StageTag, GitObject], StageTag] = lambda tag, found: tag
@@ -94,7 +96,39 @@ class StageTags:
         return [ref for ref in found if ref is not None]
 
     def judge(self, ref: StageRef, found: GitObject, tip: str) -> StageTag:
-        """What the tag object *found* under *ref* says, and whether it counts on the branch at *tip*."""
+        """What the tag object *found* under *ref* says, and whether it counts on the branch at *tip*.
+
+        Where it does not, and the stage is `signed`, what was there before stays in force: whoever may push a tag, but
+        not sign for the stage, changes nothing for a reader who has the branch.
+        """
+        judged = self._judge(ref, found, tip)
+        if not judged.forged or judged.forged == TOO_SHALLOW:
+            return judged
+        commit = self.signed_by(ref, tip)
+        path = paths.stage_file(ref.model, ref.stage)
+        return replace(judged, instead=self._stage_record(commit, path)) if commit else judged
+
+    def signed_by(self, ref: StageRef, tip: str) -> str:
+        """Return the newest commit up to *tip* that changed the stage *ref* and is signed as its rules ask; "" if the
+        stage is not `signed`, or if there is none."""
+        path = paths.stage_file(ref.model, ref.stage)
+        try:
+            if self.seals.never_asked(tip) or not self.seals.demanded((tip,), ref.stage):
+                return ""
+            key = hashlib.sha256(f"{tip} {ref.name}".encode()).hexdigest()
+            known = self._notes.get(_SIGNED, key)
+            if known:
+                return known
+            for id in self._git.lines("log", "--first-parent", "-m", "--format=%H", tip, "--", path):
+                parents = self.commit(id).parents
+                if not self.seals.demanded(parents, ref.stage) or not self.seals.commit_fault(id):
+                    self._notes.put(_SIGNED, key, id)
+                    return id
+        except Invalid:
+            pass
+        return ""
+
+    def _judge(self, ref: StageRef, found: GitObject, tip: str) -> StageTag:
         target, fault = target_of(ref, found)
         if fault:
             return StageTag(ref, found.id, target, None, fault)
@@ -112,7 +146,7 @@ class StageTags:
             if record is not None:
                 forged = "" if self.seals.never_asked(tip) else self._seal_fault(ref, found, target, merge)
         except Invalid as error:
-            return StageTag(ref, found.id, target, None, TOO_SHALLOW if self._is_hidden(target) else error.message)
+            return StageTag(ref, found.id, target, None, TOO_SHALLOW if self.is_hidden(target) else error.message)
         return StageTag(ref, found.id, target, record, forged, merge)
 
     def judge_alone(self, ref: StageRef, found: GitObject) -> StageTag:
@@ -200,7 +234,7 @@ class StageTags:
             self._follow(tip)
             if commit in self._on_chain:
                 return True
-            if self._reaches(tip, commit):
+            if self.reaches(tip, commit):
                 self._on_chain.add(commit)
                 return True
             return False
@@ -230,14 +264,16 @@ class StageTags:
         assert after is not None
         return self._tag(ref, commit.id, self.author(commit, path), commit.committer, before, after)
 
-    def changed_by(self, tip: str, path: str) -> str:
-        """The newest commit on the chain of first parents of *tip* that changed *path*; "" if none did.
+    def changed_by(self, tip: str, *found_at: str) -> str:
+        """The newest commit on the chain of first parents of *tip* that changed a path of *found_at*; "" if none did.
 
         Raises Invalid where a shallow clone hides it.
         """
-        found = self._git.lines("log", "-1", "--first-parent", "-m", "--format=%H", tip, "--", path)
-        if self._is_hidden(found[0]) if found else self._is_cut(tip):
-            raise Invalid(f"this clone is too shallow to tell who changed {path}", hint="run `git fetch --unshallow`")
+        found = self._git.lines("log", "-1", "--first-parent", "-m", "--format=%H", tip, "--", *found_at)
+        if self.is_hidden(found[0]) if found else self._is_cut(tip):
+            raise Invalid(
+                f"this clone is too shallow to tell who changed {found_at[0]}", hint="run `git fetch --unshallow`"
+            )
         return found[0] if found else ""
 
     def new_tag(self, ref: StageRef, id: str, data: bytes, before: StageRecord | None, after: StageRecord) -> NewObject:
@@ -282,23 +318,24 @@ class StageTags:
     def _files(self, commit: str) -> CommitFiles:
         return CommitFiles(self._trees, self.commit(commit).tree)
 
-    def _is_hidden(self, commit: str) -> bool:
+    def is_hidden(self, commit: str) -> bool:
         """Whether *commit*, or its first parent, is behind the edge of a shallow clone.
 
         The file `shallow` decides: an object can be here although git hides its history.
         """
-        if not self._shallow:
+        if not self.shallow:
             return False
-        return commit in read_edge(self._git.common_dir) or not self._exists(commit)
+        return commit in read_edge(self._git.common_dir) or not self.is_here(commit)
 
     def _is_cut(self, tip: str) -> bool:
         """Whether the chain of first parents of *tip* ends at the edge of a shallow clone."""
-        if not self._shallow:
+        if not self.shallow:
             return False
         ends = self._git.lines("rev-list", "--first-parent", "--max-parents=0", tip)
         return not read_edge(self._git.common_dir).isdisjoint(ends)
 
-    def _exists(self, id: str) -> bool:
+    def is_here(self, id: str) -> bool:
+        """Whether the commit *id* is on this side of the edge of a shallow clone."""
         try:
             self.commit(id)
         except Invalid:
@@ -309,12 +346,13 @@ class StageTags:
         """Keep what is known of the chain when *tip* extends it, forget it otherwise."""
         if tip == self._chain_tip:
             return
-        if not (self._chain_tip and self._reaches(tip, self._chain_tip)):
+        if not (self._chain_tip and self.reaches(tip, self._chain_tip)):
             self._on_chain = set()
         self._on_chain.add(tip)
         self._chain_tip = tip
 
-    def _reaches(self, tip: str, commit: str) -> bool:
+    def reaches(self, tip: str, commit: str) -> bool:
+        """Whether *commit* is *tip* or one of its first parents; `is_on_chain` keeps more for one tip."""
         # A chain only grows at its tip, so what was on it under an earlier tip still is if that tip is.
         earlier = self._notes.get("chain", commit)
         at = tip

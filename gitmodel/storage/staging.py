@@ -19,7 +19,7 @@ def staged_tree(repository: Repository, index: Path | None = None) -> str:
     with tempfile.TemporaryDirectory() as folder:
         # git writes into an index that it makes a tree of, and cannot where a commit under way holds its lock
         copied = Path(folder) / "index"
-        path = index or Path(repository.git.lines("rev-parse", "--git-path", "index")[0])
+        path = index or repository.git.path("rev-parse", "--git-path", "index")
         try:
             shutil.copyfile(repository.git.top / path, copied)
         except FileNotFoundError:

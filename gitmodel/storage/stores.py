@@ -160,7 +160,9 @@ def open_store(url: str, *, default_root: Path) -> ArtifactStore:
         return LocalStore(default_root)
     if url.startswith("/") and not url.startswith("//") and "\0" not in url:
         return LocalStore(Path(url), shared=True)
-    from urllib.parse import unquote, urlsplit
+    from urllib.parse import urlsplit
+
+    from gitmodel.domain.urls import path_of
 
     try:
         parts = urlsplit(url)
@@ -173,7 +175,7 @@ def open_store(url: str, *, default_root: Path) -> ArtifactStore:
         )
     if parts.scheme not in ("", "file"):
         return _open_remote(parts, default_root)
-    path = unquote(parts.path)
+    path = path_of(parts.path)
     if not parts.scheme or parts.netloc not in ("", "localhost") or parts.query or parts.fragment:
         raise UsageError("the artifact store is not the path of a folder", hint="write it as file:///absolute/path")
     if not path.startswith("/") or "\0" in path:

@@ -52,7 +52,7 @@ def have_folder(store: ArtifactStore, digest: Digest, size: int, place: Path, *,
     in it that are not the artifact's are removed. Raises as `get_folder` does.
     """
     if not _is_real_folder(place):
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError, IsADirectoryError, PermissionError):  # another process may be first
             os.unlink(place)
         try:
             get_folder(store, digest, place, size=size, jobs=jobs, mode=0o444)

@@ -13,10 +13,10 @@ from gitmodel.domain import paths
 from gitmodel.domain.addresses import Address, Terms
 from gitmodel.domain.records import RegistryRecord
 from gitmodel.domain.references import VersionRef
-from gitmodel.domain.refs import DEFAULT_BRANCH, PROPOSALS, STAGE_TAGS, StageRef
+from gitmodel.domain.refs import DEFAULT_BRANCH, PROPOSALS, RULES_TAGS, SEEN_RULES, STAGE_TAGS, StageRef
 from gitmodel.domain.renumbering import Renumberings
 from gitmodel.domain.snapshot import Change, Snapshot
-from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable
+from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
 from gitmodel.storage import remotes
 from gitmodel.storage.git import FETCH, ZERO, Answer, Git, GitError, Locked, Moved, check_git
 from gitmodel.storage.objects import NewObject
@@ -109,7 +109,7 @@ class UrlRepository(Repository):
                 least = self._commits.least(about)
                 # whether a signature counts is for those to say whom the commit before lists
                 waits = least.frozen is None and _is_recorded(least, about)
-                if not waits and (least.frozen is None or not least.registry().rule(least.frozen.stage).signed):
+                if not waits and (least.frozen is None or not _may_be_signed(least, least.frozen)):
                     return question(least)
             return super(UrlRepository, self).read(question)
 
@@ -122,10 +122,10 @@ class UrlRepository(Repository):
         return self.writing(lambda: super(UrlRepository, self).reserve(model, next_number))
 
     def put_in_force(
-        self, choose: Callable[[Snapshot], Iterable[TagAim]]
+        self, choose: Callable[[Snapshot], Iterable[TagAim]], *, rules: bool = False
     ) -> tuple[list[StageRef], list[tuple[StageRef, str]]]:
         self._left = frozenset()
-        moved, refused = self.writing(lambda: super(UrlRepository, self).put_in_force(choose))
+        moved, refused = self.writing(lambda: super(UrlRepository, self).put_in_force(choose, rules=rules))
         return [ref for ref in moved if ref.full not in self._left], refused
 
     def release(self, model: str, numbers: list[int], tip_number: int) -> None:
@@ -140,6 +140,7 @@ class UrlRepository(Repository):
         self.objects.write(new)
         words = [line.split(" ") for line in moves]
         own = [line for line, word in zip(moves, words, strict=True) if not _is_shared(word[1], self.branch)]
+        seen = [line for line in own if line.split(" ")[1].startswith(SEEN_RULES)]
         pushed = {
             ref: (ids[0], "" if verb == "create" or ids[1] == ZERO else ids[1])
             for verb, ref, *ids in words
@@ -148,9 +149,11 @@ class UrlRepository(Repository):
         if not pushed:
             super().move(moves, message)
             return
-        if own:
-            super().move(own, message)
+        if own != seen:
+            super().move([line for line in own if line not in seen], message)
         self._push(pushed)
+        if seen:  # what the server took
+            super().move(seen, message)
 
     def _latest(self) -> str:
         return self.writable_tip()
@@ -194,12 +197,12 @@ class UrlRepository(Repository):
     def fetch_all(self) -> None:
         """Fetch the branch and the stage tags, and the files that most questions ask for. Raises Unreachable."""
         before = self.reader.resolve(self.branch)
-        tags = f"+{STAGE_TAGS}*:{STAGE_TAGS}*"
-        answer = self._ask_for(f"+{self.branch}:{self.branch}", tags)
+        tags = [f"+{prefix}*:{prefix}*" for prefix in (STAGE_TAGS, RULES_TAGS)]
+        answer = self._ask_for(f"+{self.branch}:{self.branch}", *tags)
         if answer == "gone":
             if before is not None:
                 self.git.run("update-ref", "--no-deref", "-d", self.branch)
-            self._ask_for(tags)
+            self._ask_for(*tags)
         self.reader.close()
         self._current = True
         self._commits.renew()
@@ -405,7 +408,7 @@ def open_url(
     open_it = partial(UrlRepository, address, cache, branch)
     try:
         return open_it()
-    except GitError:
+    except (GitError, Invalid, UsageError):
         cache.remove()
         return open_it()
 
@@ -422,7 +425,14 @@ def _is_recorded(snapshot: Snapshot, about: VersionRef) -> bool:
 
 def _is_shared(ref: str, branch: str) -> bool:
     """Whether *ref* is the server's; reservations are never pushed."""
-    return ref == branch or ref.startswith(STAGE_TAGS)
+    return ref == branch or ref.startswith((STAGE_TAGS, RULES_TAGS))
+
+
+def _may_be_signed(snapshot: Snapshot, ref: StageRef) -> bool:
+    """Return whether the stage *ref* is `signed`, or may have been until a commit switched off all such rules."""
+    rules = snapshot.registry()
+    switched_off = paths.SIGNERS in snapshot.files.names("") and not any(rule.signed for rule in rules.stages)
+    return rules.rule(ref.stage).signed or switched_off
 
 
 def _is_wanted(path: str) -> bool:

@@ -36,10 +36,15 @@ def apply_at_remote(
     """
     ends = clock() + timeout
     local: dict[StageRef, InForce] = {}
+    rules = ours = ""
+    unguarded = False
     while True:
         pulled.append(sync.pull(repository, remote))
         before = {ref: repository.tags.id(ref) for ref in repository.tags.all()}
+        if repository.rules.id() != ours:  # what the try before did not set
+            rules = repository.rules.id()
         done = apply()
+        ours, unguarded = repository.rules.id(), unguarded or done.unguarded
         local.update({change.ref: change for change in done.changes})
         state = remotes.last_state(repository, remote)
         names = {repository.snapshot().current_name(name) for name in models}
@@ -50,10 +55,11 @@ def apply_at_remote(
         }
         last = clock() > ends
         try:
-            pushed = {ref.full: new for ref, new in moves.items()}
-            sent = sync.send(repository, remote, pushed, last=last) if moves else frozenset()
+            pushed = {ref.full: new for ref, new in moves.items()} | following.vouched_moves(repository, state)
+            pushed |= {} if models else following.rules_move(repository, state, state.tip)
+            sent = sync.send(repository, remote, pushed, last=last) if pushed else frozenset()
         except Refused:
-            following.take_back(repository, {ref: before.get(ref, "") for ref in done.moved})
+            following.take_back(repository, {ref: before.get(ref, "") for ref in done.moved}, rules)
             raise
         if sent is None:
             continue
@@ -61,7 +67,8 @@ def apply_at_remote(
         now = {**state.tags, **{ref: new for ref, (new, _) in moves.items()}}
         changes = {ref: change for ref, change in local.items() if now.get(ref, "") != repository.tags.id(ref)}
         changes |= _pushed(repository, state, {ref: move for ref, move in moves.items() if ref.full in sent})
-        return replace(done, changes=tuple(change for _, change in sorted(changes.items())))
+        found = tuple(change for _, change in sorted(changes.items()))
+        return replace(done, changes=found, rules=ours if rules not in ("", ours) else "", unguarded=unguarded)
 
 
 def _pushed(

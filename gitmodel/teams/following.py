@@ -6,37 +6,43 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from gitmodel.domain import paths
-from gitmodel.domain.refs import StageRef
+from gitmodel.domain.refs import STAGE_TAGS, StageRef
+from gitmodel.domain.rules_tag import extends
 from gitmodel.domain.snapshot import place_at
-from gitmodel.errors import Invalid, Unsigned
+from gitmodel.errors import Invalid, Refused, Unsigned
 from gitmodel.registry import admission
 from gitmodel.storage.git import ZERO
 from gitmodel.storage.log import changes_between
 from gitmodel.storage.objects import NewObject
-from gitmodel.storage.remotes import RemoteState
+from gitmodel.storage.remotes import RemoteState, tags_prefix
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.stage_tags import target_of
 
 
 @dataclass(frozen=True)
 class LocalMoves:
-    """The tags that a pull moves here: *lines* of the transaction, *drops* after it with their old ids; all *moved*."""
+    """The tags that a pull moves here: *lines* of the transaction, *drops* after it with their old ids; all *moved*.
+
+    *kept* are those that stay here although the remote's differ, which do not count.
+    """
 
     lines: tuple[str, ...]
     drops: tuple[tuple[StageRef, str], ...]
     moved: tuple[StageRef, ...]
+    kept: tuple[StageRef, ...] = ()
 
 
 def local_moves(repository: Repository, state: RemoteState, tip: str) -> LocalMoves:
     """What makes each local stage tag equal the remote's, but for stages that unpushed commits up to *tip* change.
 
     A stage that was put in force here, and that nobody moved there, stays so for the next push. What the rules of a
-    stage do not let into force is not put in force by a pull either.
+    stage do not let into force is not put in force by a pull either. Of a stage that is `signed`, a tag that counts is
+    not given up for one that does not, nor for none.
     """
     ours = {ref: repository.tags.id(ref) for ref in repository.tags.all()}
     changed = _changed_stages(repository, state.tip, tip)
     after = repository.snapshot(tip)
-    moves, drops, moved = [], [], []
+    moves, drops, moved, kept = [], [], [], []
     for ref in sorted({*ours, *state.tags, *changed}):
         old, there = ours.get(ref, ""), state.tags.get(ref, "")
         if ref not in changed and old == there:
@@ -49,13 +55,25 @@ def local_moves(repository: Repository, state: RemoteState, tip: str) -> LocalMo
             new = there  # it is recorded only, and stays so for `apply`
         if wanted is not None and new == wanted.id not in (old, there):
             new = _write_tag(repository, ref, wanted) or there
+        if old != new == there and old and _stays(repository, ref, tip, old, there):
+            kept.append(ref)
+            continue
         if new and new != old:
             moves.append(f"update {ref.full} {new} {old or ZERO}")
             moved.append(ref)
         elif old and not new:
             drops.append((ref, old))
             moved.append(ref)
-    return LocalMoves(tuple(moves), tuple(drops), tuple(moved))
+    return LocalMoves(tuple(moves), tuple(drops), tuple(moved), tuple(kept))
+
+
+def _stays(repository: Repository, ref: StageRef, tip: str, old: str, there: str) -> bool:
+    """Return whether the tag *old* of a signed stage counts, and the remote's, *there* ("": none), does not."""
+    due = repository.tags.signed_by(ref, tip)
+    judged = repository.tags.judge(ref, repository.reader.get(old), tip) if due else None
+    if judged is None or judged.forged or judged.target != due:
+        return False
+    return not there or bool(repository.tags.judge(ref, repository.reader.get(there), tip).forged)
 
 
 def tag_moves(repository: Repository, state: RemoteState, tip: str) -> dict[StageRef, tuple[str, str]]:
@@ -81,20 +99,64 @@ def tag_moves(repository: Repository, state: RemoteState, tip: str) -> dict[Stag
     return moves
 
 
-def take_back(repository: Repository, old: Mapping[StageRef, str]) -> None:
-    """Move the tags back to what they were before they were set: *old* ids, "" for none."""
+def rules_after(repository: Repository, state: RemoteState, tip: str) -> tuple[str, tuple[NewObject, ...]]:
+    """The tag of the rules in force that this clone has after a pull, and what to write for it; the branch is at *tip*.
+
+    What was put in force here and the remote does not have yet stays, if the branch still holds it; where both sides
+    put other rules in force, the remote's stand.
+    """
+    rules = repository.rules
+    ours = rules.id()
+    try:
+        mine = rules.read(ours)
+    except Refused:  # it was set by hand; the remote's replaces it
+        ours, mine = "", ()
+    if state.rules and not extends(mine, rules.read(state.rules)):
+        return state.rules, ()
+    kept = tuple(commit for commit in mine if repository.tags.reaches(tip, commit))
+    if kept == mine:
+        return ours, ()
+    if state.rules or not kept:
+        return state.rules, ()
+    made = rules.next_tag(repository.reader.get(kept[0]).data, kept[0], kept=kept[1:])
+    return made.id, (made,)
+
+
+def rules_move(repository: Repository, state: RemoteState, tip: str) -> dict[str, tuple[str, str]]:
+    """What a push has to move on the remote so that it has the rules in force of here, if *tip* holds their commit."""
+    ours = repository.rules.id()
+    if ours in ("", state.rules) or not repository.tags.reaches(tip, repository.rules.read(ours)[0]):
+        return {}
+    return {repository.rules.ref: (ours, state.rules)}
+
+
+def take_back(repository: Repository, old: Mapping[StageRef, str], rules: str) -> None:
+    """Move the tags back to what they were before they were set: *old* ids and that of the *rules*, "" for none."""
     lines = [f"update {ref.full} {id}" for ref, id in old.items() if id]
+    if rules not in ("", repository.rules.id()):
+        lines += repository.rules.moves(rules)
     if lines:
         repository.move(lines, "gitmodel: what the remote refused")
     for ref, id in old.items():
         now = "" if id else repository.tags.id(ref)
         if now:
             repository.drop_tag(ref, now)
+    if not rules and repository.rules.id():
+        for name in (repository.rules.ref, repository.rules.seen_ref):
+            repository.git.run("update-ref", "--no-deref", "-d", name)
 
 
-def applied_here(repository: Repository, state: RemoteState, tip: str) -> list[StageRef]:
-    """The stages that were put in force here, of what the remote has recorded already, and not there."""
-    return sorted(tag_moves(repository, state, tip).keys() - _changed_stages(repository, state.tip, tip))
+def vouched_moves(repository: Repository, state: RemoteState) -> dict[str, tuple[str, str]]:
+    """Return the tags for commits that somebody vouched for and that the remote does not have: new id, no old one."""
+    here, there = (
+        {ref.removeprefix(prefix): id for id, ref in map(str.split, _vouched(repository, prefix))}
+        for prefix in (STAGE_TAGS, tags_prefix(state.remote))
+    )
+    return {f"{STAGE_TAGS}{name}": (id, "") for name, id in here.items() if name not in there}
+
+
+def _vouched(repository: Repository, prefix: str) -> list[str]:
+    return repository.git.lines("for-each-ref", "--format=%(objectname) %(refname)", f"{prefix}*@*/*")
 
 
 def set_back(repository: Repository, state: RemoteState) -> Iterator[str]:

@@ -14,6 +14,7 @@ from gitmodel.domain.hosts import Host, find_host
 from gitmodel.domain.names import check_name
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.refs import PROPOSALS
+from gitmodel.domain.renumbering import Numbered
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.domain.stage_changes import refuse_emptied
 from gitmodel.domain.stages import Promotion
@@ -99,6 +100,7 @@ def _propose(repository: Repository, wanted: Wanted, chosen: str) -> Proposal:
         away = chosen and not repository.url
         raise NotFound(where, hint="run `git model push` first" if away else "run `git model init`")
     wanted = _with_renumbered(repository, wanted)
+    repository.rules.check()
     plans = list(_plans(repository, wanted))
     if not plans:
         raise UsageError("there is nothing to propose", hint="name a version and a stage")
@@ -204,7 +206,12 @@ def _with_renumbered(repository: Repository, wanted: Wanted) -> Wanted:
 def _plan_promotion(
     repository: Repository, wanted: Wanted, ref: VersionRef, stage: str, base: Snapshot
 ) -> Change[Promotion]:
-    model, number, settled = repository.read(lambda snapshot: snapshot.resolve_to_change(ref))
+    def question(snapshot: Snapshot) -> tuple[str, int, frozenset[Numbered], bool]:
+        model, number, settled = snapshot.resolve_to_change(ref)
+        states = planning.stage_states(snapshot, model)
+        return model, number, settled, any(state.name == stage and state.pending for state in states)
+
+    model, number, settled, pending = repository.read(question)
     _check_held(repository, base, model, number)
     change = _changing(
         gates.plan_gated_promotion(
@@ -216,6 +223,7 @@ def _plan_promotion(
             reason=wanted.reason,
             force=wanted.force,
             leave=wanted.leave,
+            again=pending,
         )
     )
     return replace(change, settled=settled)

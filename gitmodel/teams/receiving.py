@@ -8,6 +8,7 @@ from gitmodel.domain import paths
 from gitmodel.domain.codec import Problem
 from gitmodel.domain.pushes import Update, concerns
 from gitmodel.domain.refs import StageRef
+from gitmodel.domain.rules_tag import extends
 from gitmodel.domain.stages import leftovers
 from gitmodel.errors import GitModelError
 from gitmodel.registry import admission
@@ -22,6 +23,7 @@ RULES: Mapping[str, str] = {
     "push.gone": "the metadata branch is not deleted",
     "push.chain": "the old tip of the metadata branch is on the chain of first parents of the new one",
     "push.tag": "a stage tag is the one that the metadata branch stands for",
+    "push.rules": "the tag of the rules in force gets commits of the branch added, and is not set back or deleted",
 }
 
 
@@ -43,14 +45,21 @@ def judge_push(repository: Repository, updates: Iterable[Update], *, force: bool
     if found.problems:
         return found
     tip = repository.tip() if moved is None else moved.new
-    problems = []
-    for update in mine:
+    rules = next((update for update in mine if update.ref == repository.rules.ref), None)
+    fault = _rules_fault(repository, tip, rules) if rules is not None else ""
+    if rules is None or fault:
+        problems = (Problem(repository.rules.ref, "", "push.rules", fault),) if fault else ()
+        return Between((*problems, *_tags_problems(repository, tip, mine)), found.rules)
+    with repository.rules.assume(rules.new):
+        return Between(tuple(_tags_problems(repository, tip, mine)), found.rules)
+
+
+def _tags_problems(repository: Repository, tip: str, updates: Iterable[Update]) -> Iterator[Problem]:
+    """What is wrong with moving stage tags as *updates* say, with the branch at *tip*."""
+    for update in updates:
         ref = StageRef.parse(update.ref)
-        if ref is not None:
-            problems += [
-                Problem(ref.full, "", "push.tag", fault) for fault in _tag_faults(repository, tip, ref, update)
-            ]
-    return Between(tuple(problems), found.rules)
+        for fault in _tag_faults(repository, tip, ref, update) if ref is not None else ():
+            yield Problem(update.ref, "", "push.tag", fault)
 
 
 def _judge_branch(repository: Repository, update: Update, force: bool) -> Between:
@@ -64,6 +73,21 @@ def _judge_branch(repository: Repository, update: Update, force: bool) -> Betwee
     return check_between(repository, update.old, update.new, force=force)
 
 
+def _rules_fault(repository: Repository, tip: str, update: Update) -> str:
+    """Why the tag of the rules in force must not go where *update* says, with the branch at *tip*, or ""."""
+    if update.new == ZERO:
+        return "would be deleted, and says which rules are in force"
+    try:
+        new = repository.rules.read(update.new)
+        old = repository.rules.read("" if update.old == ZERO else update.old)
+    except GitModelError as error:
+        return error.message
+    if not extends(new, old):
+        return f"goes to {new[0][:10]} and does not name {old[0][:10]}, up to which rules are in force"
+    lost = next((commit for commit in new if not repository.tags.reaches(tip, commit)), "")
+    return f"names {lost[:10]}, which is not on the branch" if lost else ""
+
+
 def _tag_faults(repository: Repository, tip: str, ref: StageRef, update: Update) -> Iterator[str]:
     """Why the stage tag *ref* must not go where *update* says, with the branch at *tip*."""
     snapshot = repository.snapshot(tip)
@@ -73,12 +97,13 @@ def _tag_faults(repository: Repository, tip: str, ref: StageRef, update: Update)
         if wanted is not None:
             yield "would be deleted, and the branch has a version there"
         return
-    if wanted is None:
-        yield "is set, and the branch has no version there"
-        return
     found = repository.reader.get(update.new)
     judged = repository.tags.judge(ref, found, tip)
-    if judged.forged:
+    if not judged.forged and _is_newest_counting(repository, tip, ref, judged.target):
+        return
+    if wanted is None:
+        yield "is set, and the branch has no version there"
+    elif judged.forged:
         yield judged.forged
     elif judged.target != (due := parse_tag(wanted.id, wanted.data).target):
         yield f"is at {judged.target[:10]}, and the branch changed {ref.stage} last at {due[:10]}"
@@ -92,3 +117,12 @@ def _tag_faults(repository: Repository, tip: str, ref: StageRef, update: Update)
             why = error.message
         if why:
             yield f"may not follow the branch: {why}"
+
+
+def _is_newest_counting(repository: Repository, tip: str, ref: StageRef, commit: str) -> bool:
+    """Return whether *commit* is the newest change of the stage *ref* that counts, and the ones after it do not."""
+    try:
+        found, later = admission.newest_counting(repository, tip, ref)
+    except GitModelError:
+        return False
+    return bool(later) and found is not None and found.commit == commit

@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 
 from gitmodel.domain import paths
 from gitmodel.domain.carrying import Carried, renumbered, reworded
-from gitmodel.domain.refs import StageRef
+from gitmodel.domain.refs import StageRef, remote_rules_ref
 from gitmodel.domain.replaying import replay
+from gitmodel.domain.rules_tag import extends
 from gitmodel.errors import Conflict, GitModelError, Refused, Unreachable, Unsigned
 from gitmodel.registry.recorded_credentials import MOST_PULLED, find_credentials
 from gitmodel.registry.stages import Applied, Merged, merged_tags
@@ -122,6 +123,7 @@ def pull(repository: Repository, remote: str, *, rewound: bool = False) -> Pulle
         state = remotes.fetch(repository, remote)
         if not rewound:
             _refuse_rewound(repository, state)
+            _refuse_other_rules(repository, state)
         return _join(repository, state)
 
     return repository.retry(attempt)
@@ -205,7 +207,8 @@ def _push(
                 "be used; set `git config gitmodel.remote` to another remote",
             ) from None
         except Refused as error:
-            raise _with_way_out(repository, state, tip, error) from None
+            _push_apart(repository, state, moves, error)
+            return
 
 
 def send(
@@ -233,14 +236,43 @@ def send(
     return frozenset(moves) - left
 
 
-def _with_way_out(repository: Repository, state: RemoteState, tip: str, error: Refused) -> Refused:
-    """*error*, and how to go on where the remote may have refused a stage that was only put in force here."""
-    for ref in following.applied_here(repository, state, tip):
-        copy = f"{remotes.tags_prefix(state.remote)}{ref.model}/{ref.stage}"
-        back = f"git update-ref {ref.full} {copy}" if ref in state.tags else f"git tag -d {ref.name}"
-        error.hint = f"{error.hint}; {ref.name} was applied here only, and `{back}` takes that back"
-        break
-    return error
+def _push_apart(
+    repository: Repository, state: RemoteState, moves: Mapping[str, tuple[str, str]], error: Refused
+) -> None:
+    """Push the branch, then each stage tag alone, where the remote refuses them together.
+
+    A tag that it refuses, as where only another identity may move it, is set back to what the remote has: what it
+    stands for is recorded there and not in force. Raises *error* if the branch is refused too, else Refused naming
+    these tags.
+    """
+    branch = {ref: move for ref, move in moves.items() if ref == repository.branch}
+    try:
+        if branch:
+            send(repository, state.remote, branch, last=True)
+    except (Refused, RemoteMoved):
+        raise error from None
+    refused: dict[StageRef, str] = {}
+    rules_refused: list[str] = []
+    for ref in moves.keys() - branch.keys():
+        stage = StageRef.parse(ref)
+        try:
+            send(repository, state.remote, {ref: moves[ref]}, last=True)
+        except (Refused, RemoteMoved) as why:
+            if stage is not None:
+                refused[stage] = why.message
+            elif ref == repository.rules.ref:
+                rules_refused = [why.message]
+    rules = state.rules if rules_refused else repository.rules.id()
+    following.take_back(repository, {ref: state.tags.get(ref, "") for ref in refused}, rules)
+    if refused or rules_refused:
+        names = " and ".join([*(ref.name for ref in sorted(refused)), *[repository.rules.name for _ in rules_refused]])
+        said = "; ".join(dict.fromkeys([*(refused[ref] for ref in sorted(refused)), *rules_refused]))
+        recorded = f"what you did is recorded at {state.remote}, and" if branch else "what it stands for is"
+        raise Refused(
+            f"{recorded} not in force there: {said}",
+            hint=f"whoever may move {names} runs `git model apply --push` to put it in force; "
+            "here it was set back to what the remote has",
+        )
 
 
 def _refuse_rewound(repository: Repository, state: RemoteState) -> None:
@@ -254,6 +286,19 @@ def _refuse_rewound(repository: Repository, state: RemoteState) -> None:
     raise Conflict(
         f"{what}; nothing was changed here",
         hint="ask who did it; `git model pull --rewound` takes it as it is and keeps what is here for the next push",
+    )
+
+
+def _refuse_other_rules(repository: Repository, state: RemoteState) -> None:
+    """Raise Conflict if the remote lost its tag of the rules in force, or has an older one than was seen there."""
+    last = repository.rules.read(state.last_rules)
+    if extends(repository.rules.read(state.rules), last):
+        return
+    what = "was set back" if state.rules else "was deleted"
+    raise Conflict(
+        f"the tag {repository.rules.name} of {state.remote}, which says which rules are in force, {what}; nothing was "
+        "changed here",
+        hint="ask who did it; `git model pull --rewound` takes it as it is",
     )
 
 
@@ -293,11 +338,17 @@ def _join(repository: Repository, state: RemoteState) -> Pulled:
         done.credentials = find_credentials(repository, theirs, ours, most=MOST_PULLED)
     done.set_back = [*following.set_back(repository, state)]
     tags = following.local_moves(repository, state, done.tip)
+    done.set_back = [*dict.fromkeys((*done.set_back, *(ref.name for ref in tags.kept)))]
     done.moved = [*tags.moved]
     if done.tip != ours:
         moves += repository.reservations_carried(repository.recorded(done.tip))
-    if moves or tags.lines:
-        repository.move([*moves, *tags.lines], f"gitmodel: pull {state.remote}", new)
+    rules, made = following.rules_after(repository, state, done.tip)
+    lines = [*moves, *_rules_lines(repository, state, rules), *tags.lines]
+    if lines:
+        repository.move(lines, f"gitmodel: pull {state.remote}", [*new, *made])
+    if state.last_rules and not state.rules:
+        copy = remote_rules_ref(state.remote, repository.branch)
+        repository.git.run("update-ref", "--no-deref", "-d", copy, state.last_rules)
     if state.last_seen and not theirs:
         repository.git.run("update-ref", "--no-deref", "-d", seen, state.last_seen)
     for ref, old in tags.drops:
@@ -305,6 +356,15 @@ def _join(repository: Repository, state: RemoteState) -> Pulled:
     if done.tip != ours or theirs != state.last_seen:
         done.merged = merged_tags(repository)
     return done
+
+
+def _rules_lines(repository: Repository, state: RemoteState, rules: str) -> list[str]:
+    """The moves of the tag of the rules in force to *rules*, and of what is known of the remote's."""
+    lines = repository.rules.moves(rules) if rules not in ("", repository.rules.id()) else repository.rules.see()
+    if state.rules not in ("", state.last_rules):
+        copy = remote_rules_ref(state.remote, repository.branch)
+        lines = [*lines, f"update {copy} {state.rules} {state.last_rules or ZERO}"]
+    return lines
 
 
 def _note_renumbered(
@@ -429,5 +489,7 @@ def count_commits(repository: Repository, old: str, new: str) -> int:
 def _moves(repository: Repository, state: RemoteState, tip: str) -> tuple[dict[str, tuple[str, str]], list[StageRef]]:
     """What a push has to move on the remote: each ref with its new and its expected old id."""
     moves = {} if tip == state.tip else {repository.branch: (tip, state.tip)}
+    moves |= following.rules_move(repository, state, tip)
     tags = following.tag_moves(repository, state, tip)
-    return {**moves, **{ref.full: move for ref, move in tags.items()}}, [*tags]
+    vouched = following.vouched_moves(repository, state)
+    return {**moves, **{ref.full: move for ref, move in tags.items()}, **vouched}, [*tags]

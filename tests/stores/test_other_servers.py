@@ -29,6 +29,16 @@ def read(store, digest):
         return reader.read()
 
 
+HELPERS = {
+    "exit 1": "gives no credentials for .*: it ended with 1",
+    "echo 'the keychain is locked' >&2; exit 1": "it ended with 1: the keychain is locked",
+    "echo '{'": "it answers no JSON object",
+    "echo '[]'": "it answers no JSON object",
+    "": "it answers no JSON object",
+    None: "docker-credential-spoilt, which .*/config.json names, gives no credentials .*: it is not installed",
+}
+
+
 @pytest.mark.xdist_group("oci")
 class TestRegistry:
     @pytest.fixture
@@ -53,6 +63,42 @@ class TestRegistry:
         with pytest.raises(Unreachable, match=r"refuses .* to ada: UNAUTHORIZED") as caught:
             put(store.origin, b"a")
         assert "guessed" not in caught.value.message
+
+    @pytest.mark.parametrize("script", HELPERS)
+    @pytest.mark.parametrize("key", ["credsStore", "credHelpers"])
+    def test_a_credential_helper_that_fails_is_named(self, store, hermetic, registry, monkeypatch, script, key):
+        known = {"credsStore": "spoilt"} if key == "credsStore" else {"credHelpers": {registry: "spoilt"}}
+        (hermetic / ".docker" / "config.json").write_text(json.dumps(known))
+        if script is not None:
+            helper = hermetic / "docker-credential-spoilt"
+            helper.write_text(f"#!/bin/sh\n{script}\n")
+            helper.chmod(0o755)
+            monkeypatch.setenv("PATH", f"{hermetic}:{os.environ['PATH']}")
+        with pytest.raises(Unreachable, match=HELPERS[script]) as caught:
+            store.create()
+        assert caught.value.exit_code == 7
+        assert f"docker login {registry}" in caught.value.hint
+
+    def test_a_credential_helper_that_knows_nobody_is_no_fault(self, store, hermetic, monkeypatch):
+        (hermetic / ".docker" / "config.json").write_text('{"credsStore": "empty"}')
+        helper = hermetic / "docker-credential-empty"
+        helper.write_text("#!/bin/sh\necho 'credentials not found in native keychain'; exit 1\n")
+        helper.chmod(0o755)
+        monkeypatch.setenv("PATH", f"{hermetic}:{os.environ['PATH']}")
+        with pytest.raises(Unreachable, match="no credentials for the registry"):
+            store.create()
+
+    @pytest.mark.parametrize(
+        "text",
+        ["{", "[]", "7", '{"auths": {"HOST": 7}}', '{"auths": {"HOST": {"auth": "?"}}}',
+         '{"auths": {"HOST": {"auth": 7}}}', '{"credHelpers": 7}',
+         '{"credsStore": "../evil"}', '{"credsStore": 7.5e3}'],
+    )  # fmt: skip
+    def test_a_malformed_configuration_is_named(self, store, hermetic, registry, text):
+        (hermetic / ".docker" / "config.json").write_text(text.replace("HOST", registry))
+        with pytest.raises((UsageError, Unreachable), match=r"/config\.json") as caught:
+            store.create()
+        assert f"docker login {registry}" in caught.value.hint
 
     @pytest.mark.parametrize("content", [b"a model", LARGE], ids=["small", "large"])
     def test_a_blob_altered_behind_our_back_is_noticed(self, store, registry, tmp_path, tmp_path_factory, content):

@@ -263,3 +263,18 @@ class TestHistory:
         assert then.get_version("iris@staging").number == 2
         assert [one.value for one in client.blame("iris@2") if one.field == "stage"] == ["staging"]
         assert [one.value for one in client.blame("iris@3") if one.field == "stage"] == ["production"]
+
+
+def test_another_clone_knows_what_was_vouched_for(team, ada, bob):
+    folder = ada.repository.common_dir
+    editing.edit(folder, {"gitmodel.toml": RULES + 'rollback = "direct"\n'})
+    ada.push()
+    for number in (1, 3):
+        commit = squash(folder, ada, (f"iris@{number}", "production"))
+        assert ada.apply(reviewed=[commit]).moved == (PRODUCTION,)
+        ada.push()
+    bob.pull()
+    events = bob.history("iris", "production")
+    assert [(event.version, event.counts) for event in events] == [(3, True), (1, True), (2, True)]
+    bob.get_model("iris").rollback("production")
+    assert held(bob.get_model("iris"))["production"] == (1, 1)

@@ -1,0 +1,55 @@
+"""The tag of the rules in force: which commits it names, as text and back. Pure.
+
+Its target is the commit up to which the rules of the branch were put in force last; its message names those of before,
+the newest first. Whoever puts rules in force adds a commit and takes none away.
+"""
+
+from __future__ import annotations
+
+import re
+
+# So many commits are named; a change of the rules is rare, and a tag must stay short enough to be read.
+MOST = 1_000
+_LINE = re.compile(r"Before: ([0-9a-f]{40})")
+
+
+def rules_message(branch: str, before: tuple[str, ...]) -> str:
+    """The message of the tag for the metadata branch *branch*, after rules were in force from the commits *before* on.
+
+    >>> print(rules_message("gitmodel", ("1" * 40,)), end="")
+    Rules of gitmodel in force
+    <BLANKLINE>
+    Before: 1111111111111111111111111111111111111111
+    """
+    lines = "".join(f"Before: {commit}\n" for commit in before[: MOST - 1])
+    return f"Rules of {branch} in force\n" + (f"\n{lines}" if lines else "")
+
+
+def read_before(message: str) -> tuple[str, ...] | None:
+    """The commits that the message names, or None if it is not one that `rules_message` writes.
+
+    >>> read_before(rules_message("gitmodel", ("1" * 40, "2" * 40))) == ("1" * 40, "2" * 40)
+    True
+    >>> read_before("anything") is None
+    True
+    """
+    subject, _, body = message.partition("\n\n")
+    found = [_LINE.fullmatch(line) for line in body.splitlines()]
+    if not subject.startswith("Rules of ") or len(found) >= MOST or not all(found):
+        return None
+    return tuple(match[1] for match in found if match)
+
+
+def extends(new: tuple[str, ...], old: tuple[str, ...]) -> bool:
+    """Whether the commits *new* are *old* and perhaps newer ones before these.
+
+    >>> extends(("c", "b", "a"), ("b", "a")), extends(("b", "a"), ("c", "b", "a")), extends(("c", "a"), ("b", "a"))
+    (True, False, False)
+    """
+    if not old:
+        return True
+    if old[0] not in new:
+        return False
+    rest = new[new.index(old[0]) :]
+    shared = min(len(rest), len(old))
+    return rest[:shared] == old[:shared] and (len(rest) == len(old) or len(new) == MOST)

@@ -1,0 +1,69 @@
+"""A registry in a git bundle: it is unpacked for as long as it is open, and only read."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import weakref
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from gitmodel.domain.refs import DEFAULT_BRANCH
+from gitmodel.errors import GitModelError, Invalid, UsageError
+from gitmodel.storage import git as git_process
+from gitmodel.storage.discovery import find_repository
+from gitmodel.storage.git import clean_environment
+from gitmodel.storage.opening import checked_branch, read_config
+from gitmodel.storage.repository import Repository
+
+# gitformat-bundle: the first line of versions 2 and 3.
+_HEADERS = (b"# v2 git bundle\n", b"# v3 git bundle\n")
+_REFS = ("heads", "tags", "remotes")
+
+
+def is_bundle(path: Path) -> bool:
+    """Whether the file at *path* begins as a git bundle does."""
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(_HEADERS[0])) in _HEADERS
+    except OSError:
+        return False
+
+
+def open_bundle(path: Path, *, environ: Mapping[str, str], branch: str = "") -> Repository:
+    """Unpack the bundle at *path* into a temporary folder, and open that; every write to it is refused.
+
+    Raises UsageError for a bundle that needs commits which it does not have, Invalid for a damaged one.
+    """
+    clean = clean_environment(environ)
+    folder = tempfile.mkdtemp(prefix="gitmodel-bundle-")
+    try:
+        git_process.run(["git", "init", "--quiet", "--bare", "--template=", folder], clean)
+        refs = [f"+refs/{kind}/*:refs/{kind}/*" for kind in _REFS]
+        options = ("--quiet", "--no-tags", "--no-write-fetch-head", "--end-of-options")
+        git_process.run(["git", f"--git-dir={folder}", "fetch", *options, str(path.absolute()), *refs], clean)
+        place = find_repository(Path(folder), environ=environ, named=True)
+        git = replace(
+            place.git,
+            contested=f"{path} is a git bundle, which is only read; nothing was written",
+            way_out=f"make a repository of it, and write there: `git clone --mirror {path} FOLDER`",
+        )
+        config = read_config(git)
+        name = checked_branch(branch or config.get("gitmodel.branch", "") or DEFAULT_BRANCH)
+        repository = Repository(git, branch=name, config=config, objects_folder=place.objects, shallow=place.shallow)
+    except GitModelError as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        if "prerequisite" in error.message:
+            raise UsageError(
+                f"the bundle {path} holds only what came after commits that it does not have",
+                hint=f"make a whole one: `git bundle create {path.name} gitmodel --tags`",
+            ) from None
+        raise Invalid(
+            f"the bundle {path} cannot be read: {error.message}", hint=f"run `git bundle verify {path}`"
+        ) from None
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)
+        raise
+    weakref.finalize(repository, shutil.rmtree, folder, ignore_errors=True)
+    return repository

@@ -1,0 +1,214 @@
+"""Which rules of `gitmodel.toml` are in force: a tag that `apply` moves, and the rules that count besides those.
+
+A change of a stage is under the rules of its first parent, the rules that were in force when it came in, and all that
+the branch had in between: so stricter rules count at once, and looser ones when they were put in force.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from gitmodel.domain import paths
+from gitmodel.domain.records import RegistryRecord
+from gitmodel.domain.refs import rules_ref, seen_rules_ref
+from gitmodel.domain.rules_tag import extends, read_before, rules_message
+from gitmodel.domain.snapshot import TOO_SHALLOW, Files, read_registry
+from gitmodel.errors import Invalid, Refused
+from gitmodel.storage.git import ZERO, Git, GitObject, ObjectReader
+from gitmodel.storage.notes import Notes
+from gitmodel.storage.objects import NewObject, format_tag, parse_tag
+from gitmodel.storage.stage_tags import StageTags
+from gitmodel.storage.trees import CommitFiles, Trees
+
+# How far back a commit is looked for one by one before git is asked to walk.
+_STEPS = 32
+# What was found out at more steps than these is kept.
+_FEW = 8
+_RULES = "rules"
+
+
+class RulesInForce:
+    """The rules in force of one repository, whose metadata branch is *branch*."""
+
+    def __init__(
+        self, git: Git, reader: ObjectReader, trees: Trees, notes: Notes, tags: StageTags, branch: str
+    ) -> None:
+        self._git = git
+        self._reader = reader
+        self._trees = trees
+        self._notes = notes
+        self._tags = tags
+        self._branch = branch.removeprefix("refs/heads/")
+        self.ref = rules_ref(branch)
+        self.seen_ref = seen_rules_ref(branch)
+        self._assumed = ""
+
+    @property
+    def name(self) -> str:
+        """The tag's name, as `git show` takes it."""
+        return self.ref.removeprefix("refs/tags/")
+
+    def id(self) -> str:
+        """The object that the tag is now, "" if there is none."""
+        found = self._reader.resolve(self.ref)
+        return found.id if found else ""
+
+    @contextmanager
+    def assume(self, id: str) -> Iterator[None]:
+        """Judge as if the tag were at the object *id* already, as a push is judged before any ref moves."""
+        self._assumed = id
+        try:
+            yield
+        finally:
+            self._assumed = ""
+
+    def positions(self) -> tuple[str, ...]:
+        """The commits from which on rules were put in force, the newest first; none if this clone never saw the tag.
+
+        Where the tag is gone, was set back or is no such tag, they are those that this clone saw last.
+        """
+        if self._assumed:
+            return self.read(self._assumed)
+        now, seen = self._reader.resolve(self.ref), self._reader.resolve(self.seen_ref)
+        known = self.seen() if seen is not None and (now is None or now.id != seen.id) else ()
+        try:
+            found = self._read(now) if now is not None else ()
+        except Refused:
+            return known
+        return found if extends(found, known) else known
+
+    def check(self) -> None:
+        """Raises Refused if the tag was seen here and is gone or was set back, or is not such a tag."""
+        now, seen = self._reader.resolve(self.ref), self._reader.resolve(self.seen_ref)
+        if now is None and seen is not None:
+            raise self._refusal("is gone")
+        if now is not None and (seen is None or seen.id != now.id) and not extends(self._read(now), self.seen()):
+            raise self._refusal("was set back")
+
+    def read(self, id: str) -> tuple[str, ...]:
+        """The commits that the tag object *id* ("": none) names. Raises Refused if it is no such tag."""
+        return self._read(self._reader.get(id)) if id else ()
+
+    def seen(self) -> tuple[str, ...]:
+        """The commits that the tag named when this clone saw it last; none if it never did, or cannot be read."""
+        found = self._reader.resolve(self.seen_ref)
+        try:
+            return self._read(found) if found else ()
+        except Refused:
+            return ()
+
+    def others(self, parent: str) -> tuple[str, ...]:
+        """The commits whose rules count for a change on the commit *parent*, beside those of *parent* itself.
+
+        They are the newest commit up to *parent* that the tag names, if one is, and those that changed the rules since.
+        """
+        positions = self.positions() if parent else ()
+        since = next((commit for commit in positions if self._tags.reaches(parent, commit)), "")
+        if since in ("", parent):
+            return (since,) if since else ()
+        begin, at = self._changed(since), self._changed(parent)
+        found = [since]
+        while at and at != begin:
+            found.append(at)
+            parents = self._tags.commit(at).parents
+            if not parents:
+                break
+            at = self._changed(parents[0])
+        return tuple(found)
+
+    def registries(self, parent: str) -> tuple[RegistryRecord, ...]:
+        """The records of `gitmodel.toml` at `others`. Raises Invalid for one that cannot be read."""
+        return tuple(read_registry(self._files(commit)) for commit in self.others(parent))
+
+    def are_pending(self, tip: str) -> bool:
+        """Whether other rules than those of the branch at *tip* count for a change on it, or none are in force."""
+        now = self._files(tip)
+        return not self.positions() or any(not are_same(self._files(commit), now) for commit in self.others(tip))
+
+    def check_branch(self, tip: str) -> None:
+        """Raises Refused as `check` does, and if the branch at *tip* does not hold the commit that the tag points at.
+
+        Raises Invalid where a shallow clone hides that.
+        """
+        self.check()
+        positions = self.positions()
+        if positions and not self._tags.reaches(tip, positions[0]):
+            if self._tags.shallow:
+                raise _too_shallow()
+            raise self._refusal(f"points at {positions[0][:10]}, which is not on the branch")
+
+    def next_tag(self, data: bytes, id: str, *, kept: tuple[str, ...] | None = None) -> NewObject:
+        """The tag that puts the rules of the commit *id* in force, whose bytes are *data*; *kept*: after these."""
+        before = self.positions() if kept is None else kept
+        committer = next(line for line in data.decode("utf-8", "replace").split("\n") if line.startswith("committer "))
+        message = rules_message(self._branch, before)
+        return NewObject("tag", format_tag(id, self.name, committer.removeprefix("committer "), message))
+
+    def moves(self, tag: str) -> list[str]:
+        """The lines of a transaction that moves the tag, and what was seen of it, to the object *tag*."""
+        seen = self._reader.resolve(self.seen_ref)
+        return [f"update {self.ref} {tag} {self.id() or ZERO}", *self._seen_moves(tag, seen)]
+
+    def see(self) -> list[str]:
+        """The lines of a transaction by which this clone remembers that it saw the tag; none if it does."""
+        return self._seen_moves(self.id(), self._reader.resolve(self.seen_ref))
+
+    def _seen_moves(self, tag: str, seen: GitObject | None) -> list[str]:
+        if not tag or (seen is not None and seen.id == tag):
+            return []
+        return [f"update {self.seen_ref} {tag} {seen.id if seen else ZERO}"]
+
+    def _read(self, found: GitObject) -> tuple[str, ...]:
+        if found.type == "tag":
+            tag, message = parse_tag(found.id, found.data), found.data.decode("utf-8", "replace").partition("\n\n")[2]
+            before = read_before(message)
+            if tag.name == self.name and tag.target_type == "commit" and before is not None:
+                return (tag.target, *before)
+        raise self._refusal("is not a tag that gitmodel made")
+
+    def _changed(self, commit: str) -> str:
+        """The newest commit up to *commit* that changed the rules."""
+        at = commit
+        for step in range(_STEPS):
+            known = self._notes.get(_RULES, at)
+            parents = self._tags.commit(at).parents
+            if known is None and self._tags.is_hidden(at):
+                raise _too_shallow()
+            if known is None and (not parents or self._ids(at) != self._ids(parents[0])):
+                known = at
+            if known is not None:
+                if step > _FEW:
+                    self._notes.put(_RULES, commit, known)
+                return known
+            at = parents[0]
+        found = self._tags.changed_by(at, paths.REGISTRY, paths.SIGNERS)
+        self._notes.put(_RULES, commit, found)
+        return found
+
+    def _ids(self, commit: str) -> tuple[str | None, str | None]:
+        files = self._files(commit)
+        return files.id(paths.REGISTRY), files.id(paths.SIGNERS)
+
+    def _files(self, commit: str) -> CommitFiles:
+        return CommitFiles(self._trees, self._tags.commit(commit).tree)
+
+    def _refusal(self, what: str) -> Refused:
+        return Refused(
+            f"the tag {self.name}, which says which rules are in force, {what}",
+            hint="run `git model pull` to fetch it, or `git model doctor --fix` to set it as it was seen here last",
+        )
+
+
+def _too_shallow() -> Invalid:
+    return Invalid(f"the rules in force are not known: {TOO_SHALLOW}", hint="run `git fetch --unshallow`")
+
+
+def are_same(one: Files, other: Files) -> bool:
+    """Whether two commits have the same rules: the same stages and the same list of signers."""
+    try:
+        return read_registry(one).stages == read_registry(other).stages and (
+            one.read(paths.SIGNERS) == other.read(paths.SIGNERS)
+        )
+    except Invalid:
+        return False

@@ -1,0 +1,120 @@
+"""A host on which only another identity may move a stage tag, of a stage that is not proposal_only."""
+
+import editing
+import pytest
+from teamwork import assert_sound, refs
+from test_gates import GOOD, rules
+
+from gitmodel import Refused
+from gitmodel.cli import run as run_program
+
+PRODUCTION = "refs/tags/model/iris/production"
+# what an `update` hook, or a rule of the host, says of one ref
+PROTECTED = """\
+#!/bin/sh
+case "$1" in
+refs/tags/model/*/production) [ -e release ] || { echo "only release may move $1" >&2; exit 1; } ;;
+esac
+"""
+
+
+@pytest.fixture
+def protected(bare, ada, bob):
+    hook = bare / "hooks" / "update"
+    hook.write_text(PROTECTED, encoding="utf-8")
+    hook.chmod(0o755)
+    return bare
+
+
+def held(client):
+    return {state.name: (state.recorded, state.in_force) for state in client.get_model("iris").stages}
+
+
+def test_the_promotion_is_recorded_and_later_pushes_succeed(protected, bob, ada):
+    before = refs(protected)[PRODUCTION]
+    bob.get_version("iris@3").set_stage("production")
+    with pytest.raises(
+        Refused, match=r"recorded at origin, and not in force there: .*only release may move"
+    ) as refused:
+        bob.push()
+    assert "model/iris/production runs `git model apply --push`" in refused.value.hint
+    assert refs(protected)[PRODUCTION] == before
+    assert held(bob)["production"] == (3, 2)
+    bob.get_model("iris").create_version(metadata={"later": True})
+    bob.push()
+    bob.get_version("iris@4").set_stage("staging")
+    bob.push()
+    assert refs(protected) == refs(bob.repository.common_dir)
+    (protected / "release").touch()
+    ada.pull()
+    assert ada.get_version("iris@4").metadata == {"later": True}
+    (change,) = ada.apply(push=True).changes
+    assert (change.version, change.previous, change.pushed) == (3, 2, True)
+    bob.pull()
+    assert held(bob)["production"] == (3, 3)
+    assert_sound(protected)
+
+
+def test_other_tags_of_the_same_push_go_through(protected, bob):
+    bob.get_version("iris@3").set_stage("production")
+    bob.get_version("iris@1").set_stage("staging")
+    with pytest.raises(Refused):
+        bob.push()
+    assert "refs/tags/model/iris/staging" in refs(protected)
+    assert held(bob) == {"staging": (1, 1), "production": (3, 2)}
+
+
+def test_on_the_command_line(protected, bob, capsys):
+    folder = str(bob.repository.git.top)
+    assert run_program(["-C", folder, "promote", "iris@3", "production"]) == 0
+    capsys.readouterr()
+    assert run_program(["-C", folder, "push"]) == 6
+    _, err = capsys.readouterr()
+    assert err.splitlines()[-1].startswith("hint: whoever may move model/iris/production runs `git model apply --push`")
+    assert run_program(["-C", folder, "register", "other"]) == 0
+    assert run_program(["-C", folder, "push"]) == 0
+
+
+def test_what_was_only_applied_here_is_set_back(protected, bob, ada):
+    """Bob applies, but may not: the next push says so, and the one after has nothing in its way."""
+    with pytest.raises(Refused):
+        promote_and_push(ada)
+    bob.pull()
+    bob.apply()
+    assert held(bob)["production"] == (3, 3)
+    with pytest.raises(Refused, match="only release may move"):
+        bob.push()
+    assert held(bob)["production"] == (3, 2)
+    bob.register_model("other")
+    bob.push()
+
+
+def promote_and_push(client):
+    client.get_version("iris@3").set_stage("production")
+    client.push()
+
+
+def test_a_branch_that_is_refused_changes_nothing(bare, bob):
+    hook = bare / "hooks" / "pre-receive"
+    hook.write_text("#!/bin/sh\necho frozen >&2\nexit 1\n", encoding="utf-8")
+    hook.chmod(0o755)
+    bob.get_version("iris@3").set_stage("production")
+    with pytest.raises(Refused, match="refused the push: frozen"):
+        bob.push()
+    assert held(bob)["production"] == (3, 3)
+
+
+def test_rules_that_were_put_in_force_here_only_are_set_back_and_later_pushes_succeed(protected, bob, ada):
+    hook = protected / "hooks" / "update"
+    hook.write_text(PROTECTED.replace("refs/tags/model/*/production", "refs/tags/gitmodel-rules/*"), encoding="utf-8")
+    editing.edit(bob.repository.common_dir, rules(production=GOOD))
+    bob.apply()
+    with pytest.raises(Refused, match=r"only release may move") as refused:
+        bob.push()
+    assert "gitmodel-rules/gitmodel runs `git model apply --push`" in refused.value.hint
+    bob.get_model("iris").create_version()
+    bob.push()
+    (protected / "release").touch()
+    ada.apply(push=True)
+    bob.pull()
+    assert bob.repository.rules.id() == ada.repository.rules.id() != ""

@@ -1,0 +1,190 @@
+"""Somebody who may push, but not sign for a stage: what was signed stays in force, and a signer mends the rest."""
+
+import subprocess
+
+import pytest
+from editing import BRANCH, edit, run
+from test_signatures import (
+    RULES,
+    STAGE,
+    TAG,
+    commit_by_hand,
+    held,
+    keys,
+    line,
+    make_repo,
+    person,
+    promote,
+    sign_as,
+    stage_file,
+    tag_by_hand,
+)
+
+from gitmodel import Client, NotFound
+from gitmodel.cli import run as run_program
+from gitmodel.registry import doctor
+
+__all__ = ["keys"]
+
+
+@pytest.fixture
+def bare(tmp_path):
+    subprocess.run(["git", "init", "-q", "--bare", str(tmp_path / "remote.git")], check=True)
+    return tmp_path / "remote.git"
+
+
+@pytest.fixture
+def ada(tmp_path, keys, bare):
+    """Ada, who signs for production, put iris@2 there; Mallory was a signer and was taken off the list."""
+    folder = make_repo(tmp_path / "ada")
+    edit(folder, {"gitmodel.toml": RULES, "allowed_signers": line(keys, "ada") + line(keys, "mallory")})
+    sign_as(folder, keys, "ada")
+    run(folder, "remote", "add", "origin", str(bare))
+    with Client(folder, environ=person("ada")) as client:
+        promote(client)
+        commit_by_hand(folder, keys, {"allowed_signers": line(keys, "ada")}, key="ada")
+        client.push()
+        yield client
+
+
+@pytest.fixture
+def reader(tmp_path, ada, bare):
+    """A clone from before the attack."""
+    subprocess.run(["git", "clone", "-q", str(bare), str(tmp_path / "reader")], check=True)
+    with Client(tmp_path / "reader", environ=person("reader")) as client:
+        client.pull()
+        yield client
+
+
+@pytest.fixture
+def mallory(tmp_path, bare, ada):
+    folder = tmp_path / "mallory"
+    subprocess.run(["git", "clone", "-q", "--no-checkout", str(bare), str(folder)], check=True)
+    run(folder, "update-ref", BRANCH, "refs/remotes/origin/gitmodel")
+    return folder
+
+
+def push(folder, *refspecs):
+    run(folder, "push", "-q", "--force", "origin", *refspecs)
+
+
+def by_mallory(ada, folder, keys, *, key, signer="mallory", sign_tag=True, when="2026-11-23T10:12:13Z"):
+    """Push a commit that puts 3 into production, and its tag."""
+    files = {STAGE: stage_file(ada, 3)}
+    commit = commit_by_hand(folder, keys, files, key=key, author=signer, when=when)
+    tag_by_hand(folder, keys, commit, key=key if sign_tag else "", tagger=signer, when=when)
+    push(folder, BRANCH, TAG)
+
+
+ATTACKS = {
+    "removed signer": lambda ada, folder, keys: by_mallory(ada, folder, keys, key="mallory"),
+    "key of somebody who never was listed": lambda ada, folder, keys: by_mallory(
+        ada, folder, keys, key="bob", signer="bob"
+    ),
+    "own key in the name of a signer": lambda ada, folder, keys: by_mallory(
+        ada, folder, keys, key="mallory", signer="ada"
+    ),
+    "no signature at all": lambda ada, folder, keys: by_mallory(ada, folder, keys, key=""),
+    "tag without a signature": lambda ada, folder, keys: (
+        tag_by_hand(folder, keys, run(folder, "rev-parse", f"{TAG}^{{}}")),
+        push(folder, TAG),
+    ),
+    "lightweight tag": lambda ada, folder, keys: (run(folder, "update-ref", TAG, BRANCH), push(folder, TAG)),
+    "rules switched off first": lambda ada, folder, keys: (
+        edit(folder, {"gitmodel.toml": RULES.replace("signed = true\n", "")}),
+        by_mallory(ada, folder, keys, key=""),
+    ),
+    "list of signers replaced first": lambda ada, folder, keys: (
+        edit(folder, {"allowed_signers": line(keys, "mallory")}),
+        by_mallory(ada, folder, keys, key="mallory"),
+    ),
+    "stage emptied": lambda ada, folder, keys: (edit(folder, {STAGE: None}), push(folder, BRANCH)),
+}
+
+
+@pytest.mark.parametrize("attack", ATTACKS)
+def test_what_was_signed_stays_in_force_for_everybody_with_the_branch(
+    ada, reader, mallory, keys, bare, tmp_path, attack
+):
+    ATTACKS[attack](ada, mallory, keys)
+    reader.pull()
+    assert reader.get_version("iris@production").number == 2
+    subprocess.run(
+        ["git", "clone", "-q", run(mallory, "remote", "get-url", "origin"), str(tmp_path / "new")], check=True
+    )
+    with Client(tmp_path / "new", environ=person("new")) as fresh:
+        assert fresh.get_version("iris@production").number == 2
+        fresh.pull()
+        assert fresh.get_version("iris@production").number == 2
+    environ = {**person("url"), "XDG_CACHE_HOME": str(tmp_path / "cache")}
+    with Client(tmp_path, repo=f"file://{bare}", environ=environ) as by_url:
+        assert by_url.get_version("iris@production").number == 2
+
+
+def test_a_tag_that_was_deleted_stays_in_clones_that_had_it_and_comes_back_with_a_push(ada, reader, mallory, bare):
+    push(mallory, f":{TAG}")
+    done = reader.pull()
+    assert done.set_back == ["model/iris/production"]
+    assert reader.get_version("iris@production").number == 2
+    ada.push()
+    assert run(bare, "rev-parse", TAG) == run(reader.repository.common_dir, "rev-parse", TAG)
+
+
+def test_an_expired_key_changes_nothing(ada, reader, mallory, keys):
+    folder = ada.repository.git.top
+    signers = line(keys, "ada") + line(keys, "bob", options='valid-before="20261124"')
+    commit_by_hand(folder, keys, {"allowed_signers": signers}, key="ada")
+    ada.push()
+    run(mallory, "fetch", "-q", "origin", f"+{BRANCH}:{BRANCH}")
+    by_mallory(ada, mallory, keys, key="bob", signer="bob", when="2026-12-01T00:00:00Z")
+    reader.pull()
+    assert reader.get_version("iris@production").number == 2
+
+
+@pytest.mark.parametrize("attack", ["removed signer", "no signature at all", "lightweight tag"])
+def test_the_advice_of_doctor_works(ada, mallory, keys, tmp_path, bare, capsys, monkeypatch, attack):
+    """In a fresh clone of a signer: `doctor --fix`, then `rollback`, then `push`."""
+    ATTACKS[attack](ada, mallory, keys)
+    folder = tmp_path / "fresh"
+    subprocess.run(["git", "clone", "-q", str(bare), str(folder)], check=True)
+    sign_as(folder, keys, "ada")
+    for name, value in person("ada").items():
+        monkeypatch.setenv(name, value)
+    with Client(folder) as signer:
+        signer.pull()
+        for _ in range(4):
+            found = [one for one in doctor.examine(signer.repository, None) if one.about == "tag"]
+            if not found:
+                break
+            command = found[0].hint.split("`")[1].split()[2:]
+            capsys.readouterr()
+            assert run_program(["-C", str(folder), *command]) in (0, 6)
+        assert [one for one in doctor.examine(signer.repository, None) if one.about == "tag"] == []
+        assert held(signer)["production"] == (2, 2)
+        signer.push()
+    assert run(bare, "rev-parse", TAG) == run(folder, "rev-parse", TAG)
+    ada.pull()
+    assert held(ada)["production"] == (2, 2)
+
+
+def test_who_cannot_sign_is_told_whom_to_ask(ada, mallory, keys, reader, bare, tmp_path):
+    ATTACKS["removed signer"](ada, mallory, keys)
+    subprocess.run(["git", "clone", "-q", str(bare), str(tmp_path / "new")], check=True)
+    with Client(tmp_path / "new", environ=person("new")) as fresh:
+        fresh.pull()
+        (found,) = [one for one in doctor.examine(fresh.repository, None) if one.about == "tag"]
+        assert not found.mendable
+        assert "`git show gitmodel:allowed_signers`" in found.hint
+        assert doctor.repair(fresh.repository, None) == []
+
+
+def test_where_nothing_was_ever_signed_nothing_is_in_force(tmp_path, keys):
+    folder = make_repo(tmp_path / "ada")
+    edit(folder, {"gitmodel.toml": RULES, "allowed_signers": line(keys, "ada")})
+    sign_as(folder, keys, "ada")
+    with Client(folder, environ=person("ada")) as client:
+        commit = commit_by_hand(folder, keys, {STAGE: stage_file(client, 3)}, key="mallory", author="mallory")
+        tag_by_hand(folder, keys, commit, key="mallory", tagger="mallory")
+        doctor.repair(client.repository, None)
+        with pytest.raises(NotFound):
+            client.get_version("iris@production")

@@ -1,0 +1,468 @@
+"""Rules are in force as promotions are: stricter ones at once, looser ones when `apply` put them in force."""
+
+import os
+import subprocess
+import sys
+
+import editing
+import pytest
+from servers import http_server
+from teamwork import refs
+from test_gates import GOOD, rules, stage_text
+
+from gitmodel import Client
+from gitmodel.domain.refs import StageRef
+from gitmodel.errors import Conflict, GateRefused, Refused
+from gitmodel.registry import doctor
+
+RULES = "refs/tags/gitmodel-rules/gitmodel"
+SEEN = "refs/gitmodel/rules/gitmodel"
+STAGE = "models/iris/stages/production.toml"
+TOPIC = "refs/heads/topic"
+PRODUCTION = StageRef("iris", "production")
+
+
+def run(folder, *words, **environ):
+    done = subprocess.run(
+        [sys.executable, "-m", "gitmodel", *words],
+        cwd=folder, capture_output=True, text=True, env={**os.environ, **environ},
+    )  # fmt: skip
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.fixture
+def client(code_repo):
+    with Client(code_repo) as client:
+        iris = client.register_model("iris")
+        for accuracy in (0.8, 0.91, 0.95):
+            iris.create_version(metadata={"accuracy": accuracy})
+        iris.get_version(2).set_stage("production")
+        yield client
+
+
+@pytest.fixture
+def iris(client):
+    return client.get_model("iris")
+
+
+@pytest.fixture
+def repo(client):
+    """The registry under a gate that is in force."""
+    path = client.repository.common_dir
+    editing.edit(path, rules(production=GOOD))
+    client.apply()
+    return path
+
+
+def held(iris):
+    return {state.name: (state.recorded, state.in_force) for state in iris.stages}
+
+
+def loosen(repo, iris, number=1, *, files=None):
+    """A pull request on `topic`: its first commit takes the gate away, its second promotes what the gate refuses."""
+    editing.run(repo, "update-ref", TOPIC, editing.BRANCH)
+    editing.edit(repo, files or rules(), "Loosen", onto=TOPIC)
+    editing.edit(repo, {STAGE: stage_text(iris, number)}, "Promote", onto=TOPIC)
+
+
+def bring_in(repo, how):
+    """What a host's button makes of `topic`, as *how* says."""
+    old, side = (editing.run(repo, "rev-parse", ref) for ref in (editing.BRANCH, TOPIC))
+    if how == "rebase":  # the same two commits, made again: the branch moved meanwhile
+        base = editing.run(repo, "merge-base", old, side)
+        for commit in editing.run(repo, "rev-list", "--reverse", side, f"^{base}").split():
+            tree = editing.run(repo, "rev-parse", f"{commit}^{{tree}}")
+            old = editing.run(repo, "commit-tree", tree, "-p", old, "-m", "Rebased")
+        new = old
+    elif how == "fast-forward":
+        new = side
+    else:
+        parents = ["-p", old] + (["-p", side] if how == "merge" else [])
+        tree = editing.run(repo, "rev-parse", f"{side}^{{tree}}")
+        new = editing.run(repo, "commit-tree", tree, *parents, "-m", how)
+    editing.run(repo, "update-ref", editing.BRANCH, new)
+
+
+@pytest.mark.parametrize("how", ["merge", "squash", "rebase", "fast-forward"])
+def test_a_pull_request_cannot_loosen_its_own_gate_however_it_is_merged(client, iris, repo, how):
+    loosen(repo, iris)
+    bring_in(repo, how)
+    for _ in range(3):  # the first one puts the looser rules in force, and lets nothing in that came with them
+        done = client.apply()
+        assert not done.moved
+        assert [why.split(":")[0] for _, why in done.refused] == ["good"]
+        assert held(iris) == {"production": (1, 2)}
+    assert client.get_version("iris@production").number == 2
+    with Client(repo) as another:
+        assert not another.apply("iris").moved
+    # promoted again, it is judged by the rules that are in force now
+    iris.get_version(1).set_stage("production")
+    assert held(iris) == {"production": (1, 1)}
+    editing.run(repo, "update-ref", "-d", PRODUCTION.full)
+    assert client.apply().moved == (PRODUCTION,)
+    assert not client.apply().refused
+
+
+@pytest.mark.parametrize("how", ["rebase", "fast-forward"])
+def test_what_is_tightened_again_in_the_same_pull_request_is_refused(client, iris, repo, how):
+    loosen(repo, iris)
+    editing.edit(repo, rules(production=GOOD), "Tighten again", onto=TOPIC)
+    bring_in(repo, how)
+    assert [why.split(":")[0] for _, why in client.apply().refused] == ["good"]
+    assert held(iris) == {"production": (1, 2)}
+
+
+def test_rules_between_count_as_well(client, iris, repo):
+    editing.edit(repo, rules(production=GOOD.replace("0.9", "0.99")))
+    loosen(repo, iris, 3, files=rules(production=GOOD))
+    bring_in(repo, "fast-forward")
+    assert [why.split(":")[0] for _, why in client.apply().refused] == ["good"]
+
+
+def test_a_registry_without_rules_has_no_tag(client, iris, git):
+    client.apply()
+    assert git(client.repository.common_dir, "tag") == "model/iris/production"
+    assert SEEN not in git(client.repository.common_dir, "for-each-ref")
+
+
+@pytest.mark.parametrize(
+    ("strict", "said"),
+    [
+        ('after = [\n    "staging",\n]\n', "after"),
+        ("proposal_only = true\n", "review"),
+        (GOOD.replace("0.9", "0.99"), "good"),
+        ('proposal_only = true\nrollback = "direct"\n', "review"),
+    ],
+    ids=["after", "proposal_only", "gate", "proposal with rollback"],
+)
+def test_every_rule_is_in_force_until_apply(client, iris, strict, said):
+    repo = client.repository.common_dir
+    editing.edit(repo, rules(production=strict))
+    client.apply()
+    loosen(repo, iris)
+    bring_in(repo, "fast-forward")
+    for _ in range(2):
+        assert said in client.apply().refused[0][1]
+    assert held(iris) == {"production": (1, 2)}
+
+
+def test_a_stage_that_is_removed_and_used_as_an_alias_is_still_a_stage(client, iris, repo):
+    only = {"gitmodel.toml": 'format = "1.0"\n\n[[stages]]\nname = "staging"\n'}
+    alias = {"models/iris/aliases/production.toml": stage_text(iris, 1), STAGE: None}
+    for files in (alias, {STAGE: stage_text(iris, 1)}):
+        editing.run(repo, "update-ref", TOPIC, editing.BRANCH)
+        editing.edit(client.repository.git.top, only, "Remove the stage", onto=TOPIC)
+        editing.edit(client.repository.git.top, files, "Promote", onto=TOPIC)
+        before = editing.run(repo, "rev-parse", editing.BRANCH)
+        bring_in(repo, "fast-forward")
+        for _ in range(2):
+            assert [ref for ref, _ in client.apply().refused] == [PRODUCTION]
+        assert editing.run(repo, "rev-parse", f"{PRODUCTION.full}^{{commit}}") != editing.run(repo, "rev-parse", TOPIC)
+        editing.run(repo, "update-ref", editing.BRANCH, before)
+        editing.run(repo, "update-ref", "-d", RULES)
+        client.close()
+        doctor.repair(client.repository, None)
+
+
+def test_stricter_rules_count_at_once(client, iris, repo):
+    editing.edit(repo, rules(production=GOOD.replace("0.9", "0.94")))
+    iris.get_version(3).set_stage("production")
+    with pytest.raises(GateRefused, match="good"):
+        iris.get_version(2).set_stage("production")
+    assert held(iris)["production"] == (3, 3)
+
+
+def test_a_direct_promotion_waits_for_looser_rules_and_says_what_to_run(client, iris, repo, code_repo):
+    editing.edit(repo, rules())
+    code, out, err = run(code_repo, "promote", "iris@1", "production")
+    assert (code, out) == (6, "")
+    assert "git model apply" in err
+    code, out, err = run(code_repo, "apply")
+    assert code == 0
+    assert "in force" in err
+    assert run(code_repo, "promote", "iris@1", "production")[0] == 0
+    assert held(iris) == {"production": (1, 1)}
+
+
+def test_the_looser_rules_count_for_what_is_recorded_after_apply(client, iris, repo):
+    loosen(repo, iris)
+    editing.run(repo, "update-ref", editing.BRANCH, f"{TOPIC}~1")
+    client.apply()
+    editing.edit(repo, {STAGE: stage_text(iris, 1)})
+    assert client.apply().moved == (PRODUCTION,)
+
+
+def test_a_command_that_changes_the_rules_puts_them_in_force(client, iris, repo):
+    from gitmodel.domain.snapshot import Change
+
+    before = editing.run(repo, "rev-parse", RULES)
+    data = rules()["gitmodel.toml"].encode()
+    client.writer.transact(lambda snapshot: Change(None, "Set rules", files={"gitmodel.toml": data}))
+    assert editing.run(repo, "rev-parse", RULES) != before
+    assert editing.run(repo, "rev-parse", f"{RULES}^{{commit}}") == editing.run(repo, "rev-parse", editing.BRANCH)
+    iris.get_version(1).set_stage("production")
+    assert held(iris) == {"production": (1, 1)}
+
+
+def test_a_command_that_leaves_the_rules_as_they_are_does_not_move_the_tag(client, iris, repo, tmp_path):
+    editing.edit(repo, rules())
+    before = editing.run(repo, "rev-parse", RULES)
+    client.add_store("other", (tmp_path / "other").as_uri())
+    assert editing.run(repo, "rev-parse", RULES) == before
+    with pytest.raises(GateRefused):
+        iris.get_version(1).set_stage("production")
+
+
+def test_what_was_refused_is_proposed_again(client, iris):
+    repo = client.repository.common_dir
+    editing.edit(repo, rules(production="proposal_only = true\n"))
+    client.apply()
+    loosen(repo, iris)
+    editing.edit(repo, rules(production="proposal_only = true\n"), onto=TOPIC)
+    bring_in(repo, "fast-forward")
+    assert "review" in client.apply().refused[0][1]
+    proposal = client.propose(("iris@1", "production"))
+    editing.run(repo, "update-ref", TOPIC, proposal.commit)
+    bring_in(repo, "merge")
+    assert client.apply().moved == (PRODUCTION,)
+    assert held(iris) == {"production": (1, 1)}
+    with pytest.raises(Conflict):
+        client.propose(("iris@1", "production"))
+
+
+def test_a_model_may_be_called_rules(client):
+    model = client.register_model("rules")
+    model.create_version().set_stage("production")
+    assert client.get_version("rules@production").number == 1
+    client.apply()
+    assert client.get_version("rules@production").number == 1
+
+
+class TestATagThatIsNotAsItWas:
+    @pytest.mark.parametrize("how", ["deleted", "set back", "replaced", "a commit"])
+    def test_it_is_refused_and_doctor_mends_it(self, client, iris, repo, code_repo, how):
+        old = editing.run(repo, "rev-parse", RULES)
+        editing.edit(repo, rules())
+        client.apply()
+        now = editing.run(repo, "rev-parse", RULES)
+        assert now != old
+        tip = editing.run(repo, "rev-parse", editing.BRANCH)
+        if how == "deleted":
+            editing.run(repo, "update-ref", "-d", RULES)
+        elif how == "replaced":
+            editing.run(repo, "tag", "-f", "-a", "-m", "Rules of gitmodel in force", "gitmodel-rules/gitmodel", tip)
+        else:
+            editing.run(repo, "update-ref", RULES, old if how == "set back" else tip)
+        before = editing.state(repo)
+        for words in (["promote", "iris@3", "production"], ["apply"], ["promote", "iris@3", "production", "--force",
+                      "--reason", "now"]):  # fmt: skip
+            code, out, err = run(code_repo, *words)
+            assert (code, out) == (6, ""), err
+            assert "gitmodel-rules/gitmodel" in err
+            assert "git model doctor --fix" in err
+        assert editing.state(repo) == before
+        assert run(code_repo, "resolve", "iris@production")[0] == 0
+        code, out, err = run(code_repo, "doctor")
+        assert (code == 0, "gitmodel-rules/gitmodel" in out + err) == (False, True)
+        run(code_repo, "doctor", "--fix")
+        assert editing.run(repo, "rev-parse", RULES) == now
+        assert run(code_repo, "promote", "iris@3", "production")[0] == 0
+
+    def test_doctor_says_which_rules_wait(self, repo, code_repo):
+        editing.edit(repo, rules())
+        _, out, err = run(code_repo, "doctor")
+        assert "git model apply" in out + err
+        run(code_repo, "apply")
+        assert "gitmodel-rules" not in "".join(run(code_repo, "doctor")[1:])
+
+
+class TestAClone:
+    @pytest.fixture
+    def gated(self, ada, bob):
+        """Ada's registry under a gate that is in force at the remote."""
+        editing.edit(ada.repository.common_dir, rules(production=GOOD.replace("0.9", "0.2")))
+        ada.apply(push=True)
+        ada.push()
+        ada.apply(push=True)
+        bob.pull()
+        return ada
+
+    def remote_rules(self, bare):
+        return editing.run(bare, "rev-parse", RULES)
+
+    def test_the_tag_is_pushed_and_pulled_with_the_branch(self, gated, bob, bare):
+        tag = self.remote_rules(bare)
+        assert tag == editing.run(bob.repository.common_dir, "rev-parse", RULES)
+        editing.edit(gated.repository.common_dir, rules())
+        gated.push()
+        assert self.remote_rules(bare) == tag
+        gated.apply(push=True)
+        assert self.remote_rules(bare) != tag
+        bob.pull()
+        assert self.remote_rules(bare) == editing.run(bob.repository.common_dir, "rev-parse", RULES)
+
+    def test_what_came_in_with_the_loosening_is_refused_in_every_clone(self, gated, bob, team, bare, git):
+        iris = gated.get_model("iris")
+        loosen(gated.repository.common_dir, iris)
+        bring_in(gated.repository.common_dir, "fast-forward")
+        git(gated.repository.git.top, "push", "-q", "origin", editing.BRANCH)
+        assert [why.split(":")[0] for _, why in bob.apply(push=True).refused] == ["good"]
+        cleo = team.clone("cleo")
+        cleo.pull()
+        assert [why.split(":")[0] for _, why in cleo.apply(push=True).refused] == ["good"]
+        assert cleo.get_version("iris@production").number == 2
+        cleo.get_model("iris").get_version(1).set_stage("production")
+        cleo.push()
+        bob.pull()
+        assert bob.get_version("iris@production").number == 1
+
+    @pytest.mark.parametrize("how", ["deleted", "set back"])
+    def test_a_remote_that_lost_the_tag_is_refused(self, gated, bob, bare, how):
+        old = self.remote_rules(bare)
+        editing.edit(gated.repository.common_dir, rules())
+        gated.push()
+        gated.apply(push=True)
+        bob.pull()
+        editing.run(bare, *(["update-ref", "-d", RULES] if how == "deleted" else ["update-ref", RULES, old]))
+        for _ in range(2):
+            with pytest.raises(Conflict, match=f"was {how}") as caught:
+                bob.pull()
+            assert "--rewound" in caught.value.hint
+        bob.pull(rewound=True)
+        bob.push()
+
+    def test_a_clone_that_never_saw_it_goes_by_the_first_parent_and_warns(self, gated, bare, tmp_path, git):
+        git(tmp_path, "clone", "-q", "--no-tags", "-b", "gitmodel", str(bare), "bare-bones")
+        clone = tmp_path / "bare-bones"
+        git(clone, "fetch", "-q", "origin", "refs/tags/model/*:refs/tags/model/*")
+        editing.edit(clone / ".git", {STAGE: stage_text(gated.get_model("iris"), 3)})
+        code, out, err = run(clone, "apply")
+        assert (code, "never saw which rules are in force" in err) == (0, True), out + err
+        code, out, err = run(clone, "apply")
+        assert (code, "never saw" in err) == (0, False), out + err
+        run(clone, "pull")
+        assert git(clone, "rev-parse", RULES) == self.remote_rules(bare)
+
+    def test_two_that_apply_at_once_leave_one_tag(self, gated, bob, bare, git):
+        editing.edit(gated.repository.common_dir, rules())
+        gated.push()
+        bob.pull()
+        bob.apply()  # in bob's clone only
+        gated.get_model("iris").create_version()
+        gated.push()
+        gated.apply(push=True)
+        bob.push()
+        assert self.remote_rules(bare) == editing.run(bob.repository.common_dir, "rev-parse", RULES)
+
+    def test_a_rule_that_was_changed_here_is_replayed_and_waits(self, gated, bob, bare):
+        from gitmodel.domain.snapshot import Change
+
+        data = rules()["gitmodel.toml"].encode()
+        bob.writer.transact(lambda snapshot: Change(None, "Set rules", files={"gitmodel.toml": data}))
+        gated.get_model("iris").create_version()
+        gated.push()
+        bob.push()
+        with pytest.raises(GateRefused, match="git model apply"):
+            bob.get_model("iris").get_version(1).set_stage("production")
+        bob.apply(push=True)
+        bob.get_model("iris").get_version(1).set_stage("production")
+
+
+class TestByUrl:
+    @pytest.fixture
+    def url(self, ada, bare, tmp_path):
+        for key in ("uploadpack.allowFilter", "http.receivepack"):
+            editing.run(bare, "config", key, "true")
+        with http_server(tmp_path) as server:
+            yield f"{server.url}/remote.git"
+
+    def test_the_rules_in_force_count_and_apply_moves_the_tag(self, ada, bare, url, team):
+        client = team.by_url("cleo", url)
+        editing.edit(bare, rules(production=GOOD.replace("0.9", "0.2")))
+        client.apply()
+        tag = editing.run(bare, "rev-parse", RULES)
+        loosen(bare, ada.get_model("iris"))
+        bring_in(bare, "fast-forward")
+        for _ in range(2):
+            assert [why.split(":")[0] for _, why in client.apply().refused] == ["good"]
+        assert editing.run(bare, "rev-parse", RULES) != tag
+        assert client.get_version("iris@production").number == 2
+        client.get_model("iris").get_version(1).set_stage("production")
+        assert client.get_version("iris@production").number == 1
+
+    def test_a_server_that_lost_the_tag_is_refused(self, ada, bare, url, team):
+        client = team.by_url("cleo", url)
+        editing.edit(bare, rules(production=GOOD.replace("0.9", "0.2")))
+        client.apply()
+        editing.run(bare, "update-ref", "-d", RULES)
+        with pytest.raises(Refused, match="gitmodel-rules/gitmodel"):
+            client.get_model("iris").get_version(3).set_stage("production")
+        assert PRODUCTION.full in refs(bare)
+
+
+class TestAServerWithTheHook:
+    @pytest.fixture
+    def served(self, ada, bare):
+        """Ada's registry, gated, with a second change of the rules in force at the remote; the tag before it."""
+        editing.edit(ada.repository.common_dir, rules(production=GOOD.replace("0.9", "0.2")))
+        ada.push()
+        ada.apply(push=True)
+        old = editing.run(bare, "rev-parse", RULES)
+        editing.edit(ada.repository.common_dir, rules(production=GOOD.replace("0.9", "0.25")))
+        ada.push()
+        ada.apply(push=True)
+        code, out, err = run(bare, "hook", "install", "--server")
+        assert code == 0, out + err
+        return old
+
+    def push(self, client, refspec):
+        done = subprocess.run(
+            ["git", "push", "-f", "origin", refspec], cwd=client.repository.git.top, capture_output=True, text=True
+        )
+        return done.returncode, done.stderr
+
+    @pytest.mark.parametrize("how", ["deleted", "set back", "off the branch"])
+    def test_a_server_with_the_hook_takes_no_tag_that_was_set_back(self, ada, bare, served, how):
+        before = refs(bare) | {RULES: editing.run(bare, "rev-parse", RULES)}
+        if how == "deleted":
+            refspec = f":{RULES}"
+        elif how == "set back":
+            refspec = f"{served}:{RULES}"
+        else:
+            repository = ada.repository
+            editing.run(repository.common_dir, "update-ref", TOPIC, editing.BRANCH)
+            other = editing.edit(repository.common_dir, rules(), onto=TOPIC)
+            tag = repository.rules.next_tag(repository.reader.get(other).data, other)
+            repository.objects.write([tag])
+            refspec = f"{tag.id}:{RULES}"
+        code, err = self.push(ada, refspec)
+        assert (code == 0, "push.rules" in err) == (False, True), err
+        assert refs(bare) | {RULES: editing.run(bare, "rev-parse", RULES)} == before
+
+    def test_apply_and_promotions_go_through(self, ada, bob, served):
+        editing.edit(ada.repository.common_dir, rules())
+        ada.push()
+        ada.apply(push=True)
+        bob.pull()
+        bob.get_model("iris").get_version(1).set_stage("production")
+        bob.push()
+        ada.pull()
+        assert ada.get_version("iris@production").number == 1
+
+    def test_a_loosening_and_what_it_lets_in_are_not_taken_one_after_the_other(self, ada, bare, served):
+        repository = ada.repository
+        loosen(repository.common_dir, ada.get_model("iris"))
+        editing.run(repository.common_dir, "update-ref", editing.BRANCH, f"{TOPIC}~1")
+        assert self.push(ada, editing.BRANCH)[0] == 0
+        editing.run(repository.common_dir, "update-ref", editing.BRANCH, TOPIC)
+        code, err = self.push(ada, editing.BRANCH)
+        assert (code == 0, "change.gate" in err) == (False, True), err
+        # and where the branch has it all the same, as before the hook was there, the tag does not follow
+        hook = bare / "hooks" / "pre-receive"
+        hook.rename(bare / "hooks" / "aside")
+        assert self.push(ada, editing.BRANCH)[0] == 0
+        (bare / "hooks" / "aside").rename(hook)
+        tag = repository.tags.recorded_at(repository.tip(), PRODUCTION)
+        repository.objects.write([tag])
+        code, err = self.push(ada, f"{tag.id}:{PRODUCTION.full}")
+        assert (code == 0, "push.tag" in err) == (False, True), err

@@ -1,0 +1,76 @@
+"""`--repo FILE.bundle`: a registry in a git bundle is read as a repository is, and never written to."""
+
+import gc
+import subprocess
+
+import pytest
+
+from gitmodel import Client, Invalid, UsageError
+from gitmodel.cli import run
+
+
+@pytest.fixture
+def bundle(code_repo, tmp_path, git):
+    """A bundle of a registry with iris in production."""
+    with Client(code_repo) as client:
+        client.register_model("iris").create_version(metadata={"accuracy": 0.9}).set_stage("production")
+    git(code_repo, "bundle", "create", "-q", str(tmp_path / "iris.bundle"), "gitmodel", "--tags")
+    return tmp_path / "iris.bundle"
+
+
+def test_a_registry_in_a_bundle_is_read(bundle, capsys, monkeypatch):
+    with Client(repo=str(bundle)) as client:
+        assert client.get_version("iris@production").metadata == {"accuracy": 0.9}
+        folder = client.repository.common_dir
+    del client
+    gc.collect()
+    assert not folder.exists()
+    monkeypatch.chdir(bundle.parent)
+    for words in (
+        ["list"],
+        ["resolve", "iris@production"],
+        ["version", "list", "iris"],
+        ["history", "iris", "production"],
+        ["check"],
+    ):
+        capsys.readouterr()
+        assert run(["--repo", bundle.name, *words]) == 0
+        assert "warning" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("register", "rose"),
+        ("version", "create", "iris"),
+        ("metadata", "set", "iris@1", "a=1"),
+        ("demote", "iris", "production"),
+        ("link", "iris@1", "--data", f"x={__file__}"),
+    ],
+)
+def test_a_write_to_a_bundle_is_refused(bundle, capsys, words):
+    before = bundle.read_bytes()
+    assert run(["--repo", str(bundle), *words]) == 2
+    said = capsys.readouterr().err
+    assert f"error: {bundle} is a git bundle, which is only read; nothing was written\n" in said
+    assert f"git clone --mirror {bundle} FOLDER" in said
+    assert bundle.read_bytes() == before
+
+
+def test_a_bundle_that_needs_other_commits_is_refused(code_repo, bundle, tmp_path, git):
+    file = tmp_path / "part.bundle"
+    git(code_repo, "bundle", "create", "-q", str(file), "gitmodel~1..gitmodel")
+    with pytest.raises(UsageError, match="holds only what came after commits that it does not have"):
+        Client(repo=str(file)).list_models()
+
+
+def test_a_damaged_bundle_is_named(bundle):
+    bundle.write_bytes(bundle.read_bytes()[:-30])
+    with pytest.raises(Invalid, match=r"iris\.bundle cannot be read"):
+        Client(repo=str(bundle)).list_models()
+
+
+def test_what_is_made_of_a_bundle_is_written_to(bundle, tmp_path):
+    subprocess.run(["git", "clone", "-q", "--mirror", str(bundle), str(tmp_path / "made")], check=True)
+    with Client(repo=str(tmp_path / "made")) as client:
+        assert client.get_model("iris").create_version().number == 2

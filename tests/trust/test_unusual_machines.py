@@ -1,0 +1,233 @@
+"""Unusual machines: traces are on, a path has any character, a disk cannot be written, git refuses to work."""
+
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from gitmodel import Client, GitModelError
+from gitmodel.cli import run
+
+TRACES = [
+    "GIT_TRACE", "GIT_TRACE_SETUP", "GIT_TRACE_PACKET", "GIT_TRACE_PERFORMANCE", "GIT_TRACE_REFS", "GIT_TRACE_CURL",
+    "GIT_CURL_VERBOSE", "GIT_TRACE2", "GIT_TRACE2_EVENT", "GIT_TRACE2_PERF",
+]  # fmt: skip
+COMMANDS = [
+    ["register", "iris"], ["version", "create", "iris"], ["promote", "iris@1", "production"], ["list"],
+    ["resolve", "iris@production"], ["history", "iris"], ["config"], ["check"], ["push"], ["pull"], ["doctor"],
+    ["hook", "install"], ["apply"],
+]  # fmt: skip
+
+
+def use(folder, git, monkeypatch, capsys):
+    """Run `COMMANDS` in a new repository *folder*; returns everything that they print."""
+    git(folder.parent, "init", "-q", "--bare", f"{folder.name}.git")
+    git(folder, "init", "-q")
+    git(folder, "remote", "add", "origin", f"../{folder.name}.git")
+    monkeypatch.chdir(folder)
+    printed = []
+    for command in COMMANDS:
+        assert run(command) == 0, capsys.readouterr().err
+        printed.append(capsys.readouterr())
+    return printed
+
+
+@pytest.mark.parametrize("value", ["/dev/stdout", "/dev/stderr", "/dev/fd/1", "/proc/self/fd/1", "1", "2", "true"])
+def test_traces_are_not_read_as_the_output_of_git(tmp_path, git, monkeypatch, capsys, value):
+    for name in TRACES:
+        monkeypatch.setenv(name, value)
+    (tmp_path / "repo").mkdir()
+    printed = use(tmp_path / "repo", git, monkeypatch, capsys)
+    assert printed[3].out == "MODEL  LATEST  VERSIONS  STAGES\niris   1       1         production 1\n"
+    assert printed[4].out == "iris@1\n"
+    assert printed[8].out == "pushed 4 commits, 1 stage tag to origin\n"
+    assert [one.err for one in printed if "git.c" in one.err or "{" in one.err] == []
+
+
+def test_traces_that_the_configuration_asks_for_are_not_read_either(tmp_path, git, monkeypatch, capsys):
+    for target in ("normalTarget", "perfTarget", "eventTarget"):
+        git(tmp_path, "config", "--global", f"trace2.{target}", "/dev/stdout")
+    folder = tmp_path / "repo"
+    folder.mkdir()
+    for words in (["init", "-q"], ["remote", "add", "origin", "../away.git"]):
+        subprocess.run(["git", *words], cwd=folder, check=True, stdout=subprocess.PIPE)
+    subprocess.run(["git", "init", "-q", "--bare", str(tmp_path / "away.git")], check=True, stdout=subprocess.PIPE)
+    with Client(folder) as client:
+        client.register_model("iris").create_version()
+        client.push()
+        assert client.repository.config["remote.origin.url"] == "../away.git"
+
+
+def test_traces_into_a_file_are_kept(code_repo, tmp_path, monkeypatch):
+    monkeypatch.setenv("GIT_TRACE", str(tmp_path / "trace"))
+    with Client(code_repo) as client:
+        client.register_model("iris")
+    assert "update-ref" in (tmp_path / "trace").read_text()
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "line\nfeed",
+        "two\n\nlines\n",
+        "sha1\nsha1",
+        " spaces ",
+        "u\u2028u",
+        "next\x85line",
+        "quote'\"",
+        "é ü",
+        "*?[",
+    ],
+)
+def test_a_repository_may_have_any_path(tmp_path, git, monkeypatch, capsys, name):
+    (tmp_path / name).mkdir()
+    use(tmp_path / name, git, monkeypatch, capsys)
+    source = tmp_path / name / "train.csv"
+    source.write_text("a,b\n")
+    with Client(tmp_path / name) as client:
+        version = client.get_model("iris").create_version(data={"train": source})
+        assert version.get_artifact("train").path().read_text() == "a,b\n"
+        assert client.repository.common_dir == tmp_path / name / ".git"
+    with Client(repo=tmp_path / name) as client:
+        assert client.get_version("iris@production").number == 1
+
+
+@pytest.fixture(scope="session")
+def latin_1(tmp_path_factory):
+    """The variables of a locale whose encoding is Latin-1."""
+    folder = tmp_path_factory.mktemp("locales")
+    if shutil.which("localedef") is None:
+        pytest.skip("there is no localedef: apt-get install locales")
+    made = subprocess.run(
+        ["localedef", "-i", "en_US", "-f", "ISO-8859-1", str(folder / "en_US.ISO-8859-1")], capture_output=True
+    )
+    if not (folder / "en_US.ISO-8859-1").exists():
+        pytest.skip(f"no locale can be made here: {made.stderr.decode(errors='replace')}")
+    return {"LOCPATH": str(folder), "LC_ALL": "en_US.ISO-8859-1", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+
+
+@pytest.mark.parametrize("name", ["é", "日本", "line\nfeed é", "u\u2028u"])
+def test_a_repository_with_any_path_works_under_a_latin_1_locale(tmp_path, git, latin_1, name):
+    folder = tmp_path / name
+    folder.mkdir()
+    git(tmp_path, "init", "-q", "--bare", f"{name}.git")
+    git(folder, "init", "-q")
+    git(folder, "remote", "add", "origin", f"../{name}.git")
+    git(folder, "config", "gitmodel.store", (tmp_path / name / "store").as_uri())
+    program = [sys.executable, "-m", "gitmodel"]
+    environ = {**os.environ, **latin_1}
+    (folder / "data é.csv").write_text("a,b\n")
+    commands = [*COMMANDS, ["version", "create", "iris", "--data", "train=data é.csv"], ["show", "iris"]]
+    with Client(folder) as client:
+        client.register_model("rose", description="日本 é")
+    commands += [["show", "rose"], ["list", "--format", "json"], ["update", "iris", "--description", b"\xe9"]]
+    for command in commands:
+        done = subprocess.run([*program, *command], cwd=folder, env=environ, capture_output=True)
+        assert done.returncode == 0, (command, done.stderr)
+        assert b"Traceback" not in done.stderr
+    done = subprocess.run(
+        [*program, "--repo", str(folder), "resolve", "iris@production"], cwd=tmp_path, env=environ, capture_output=True
+    )
+    assert (done.returncode, done.stdout) == (0, b"iris@1\n"), done.stderr
+    with Client(folder) as client:
+        assert client.get_model("iris").description == "é"
+
+
+@pytest.fixture
+def read_only(small_disk, git):
+    """A repository with a registry on a file system that is mounted read-only."""
+    folder = small_disk / "repo"
+    folder.mkdir()
+    git(folder, "init", "-q")
+    (small_disk / "train.csv").write_text("a,b\n")
+    with Client(folder) as client:
+        client.register_model("iris").create_version(data={"train": small_disk / "train.csv"}).set_stage("production")
+    (folder / ".git" / "gitmodel" / "writers").mkdir(exist_ok=True)
+    mark = folder / ".git" / "gitmodel" / "writers" / "0123456789abcdef"
+    mark.write_text("refs/heads/gitmodel 0\n")
+    subprocess.run(["mount", "-o", "remount,ro", str(small_disk)], check=True)
+    yield folder
+    subprocess.run(["mount", "-o", "remount,rw", str(small_disk)], check=True)
+
+
+@pytest.mark.parametrize("command", [["doctor"], ["list"], ["check"], ["verify"], ["resolve", "iris@production"]])
+def test_what_only_reads_works_on_a_read_only_disk(read_only, monkeypatch, capsys, command):
+    monkeypatch.chdir(read_only)
+    assert run(command) == 0, capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "command", [["doctor", "--fix"], ["register", "rose"], ["apply"], ["version", "create", "iris"]]
+)
+def test_what_writes_says_that_the_disk_is_read_only(read_only, monkeypatch, capsys, command):
+    monkeypatch.chdir(read_only)
+    code = run(command)
+    err = capsys.readouterr().err
+    assert code in ((0, 7) if command[0] in ("apply", "doctor") else (7,)), err
+    assert "report" not in err
+    assert "Traceback" not in err
+
+
+REFUSALS = {
+    "syntax": ("[core\n", 2),
+    "number": ("[core]\n\tfilesRefLockTimeout = soon\n[pack]\n\twindow = many\n[core]\n\tbigFileThreshold = x\n", 2),
+    "boolean": ("[core]\n\tbare = perhaps\n", 2),
+    "version": ("[core]\n\trepositoryFormatVersion = 99\n", 2),
+    "extension": ("[core]\n\trepositoryFormatVersion = 1\n[extensions]\n\tnobodyKnows = true\n", 2),
+    "compression": ("[core]\n\tcompression = 99\n", 2),
+    "include": ("[include]\n\tpath = config\n", 2),
+}
+
+
+@pytest.mark.parametrize(("text", "code"), REFUSALS.values(), ids=REFUSALS)
+def test_a_refusal_of_git_is_told_as_what_it_is(code_repo, monkeypatch, capsys, text, code):
+    with Client(code_repo) as client:
+        client.register_model("iris")
+    with (code_repo / ".git" / "config").open("a") as file:
+        file.write(text)
+    monkeypatch.chdir(code_repo)
+    for command in (["list"], ["register", "rose"], ["doctor"]):
+        found = run(command)
+        err = capsys.readouterr().err
+        assert found == code, err
+        assert "report" not in err
+        assert "hint:" in err
+
+
+@pytest.mark.parametrize("held", ["nonsense\n", ""])
+def test_a_branch_whose_file_is_damaged_is_never_taken_for_no_registry(
+    code_repo, git, tmp_path, monkeypatch, capsys, held
+):
+    git(tmp_path, "init", "-q", "--bare", "away.git")
+    git(code_repo, "remote", "add", "origin", str(tmp_path / "away.git"))
+    with Client(code_repo) as client:
+        client.register_model("iris")
+    monkeypatch.chdir(code_repo)
+    (code_repo / ".git" / "refs" / "heads" / "gitmodel").write_text(held)
+    for command in (["list"], ["register", "rose"], ["check"], ["resolve", "iris"], ["push"]):
+        found = run(command)
+        err = capsys.readouterr().err
+        assert found == 5, (command, err)
+        assert "is damaged: it names no commit" in err
+        assert "report" not in err
+
+
+def test_a_git_file_that_leads_nowhere_is_told(tmp_path, monkeypatch, capsys):
+    (tmp_path / ".git").write_text("nonsense\n")
+    monkeypatch.chdir(tmp_path)
+    assert run(["list"]) == 5
+    err = capsys.readouterr().err
+    assert "invalid gitfile format" in err
+    assert "report" not in err
+
+
+def test_a_transport_that_is_not_allowed_is_told(code_repo, git, tmp_path):
+    git(tmp_path, "init", "-q", "--bare", "away.git")
+    git(code_repo, "remote", "add", "origin", str(tmp_path / "away.git"))
+    git(code_repo, "config", "protocol.file.allow", "never")
+    with Client(code_repo) as client, pytest.raises(GitModelError) as caught:
+        client.register_model("iris")
+    assert "transport 'file' not allowed" in caught.value.message
+    assert "report" not in caught.value.hint
