@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gitmodel.client.artifact import Artifact
 from gitmodel.client.html import html_table
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from gitmodel.registry.versions import Found
     from gitmodel.registry.writer import Writer
     from gitmodel.storage.artifacts import Progress
+
+T = TypeVar("T")
 
 
 class ModelVersion:
@@ -168,11 +170,13 @@ class ModelVersion:
         although its later stage becomes empty. Raises UsageError for an unknown stage, GateRefused for a version that
         fails a rule of the stage, Refused for a version of a failed run or one that would empty a later stage.
         """
-        return stages.promote(self._writer, self._ref(), str(stage), reason=reason, force=force, leave=leave)
+        return self._change(
+            lambda writer: stages.promote(writer, self._ref(), str(stage), reason=reason, force=force, leave=leave)
+        )
 
     def add_alias(self, alias: str, *, reason: str = "") -> None:
         """Make *alias* name this version; it is taken from the version that had it."""
-        stages.set_alias(self._writer, self._ref(), alias, reason=reason)
+        self._change(lambda writer: stages.set_alias(writer, self._ref(), alias, reason=reason))
 
     def remove_alias(self, alias: str, *, reason: str = "") -> None:
         """Take *alias* from this version. Raises NotFound if it is not its own."""
@@ -182,7 +186,7 @@ class ModelVersion:
         if alias not in own:
             hint = f"its aliases: {', '.join(sorted(own)) or 'none'}"
             raise NotFound(f"{self.reference} has no alias {alias!a}", hint=hint)
-        stages.remove_alias(self._writer, self._model, alias, reason=reason)
+        self._change(lambda writer: stages.remove_alias(writer, self._model, alias, reason=reason))
 
     def update(
         self,
@@ -197,20 +201,22 @@ class ModelVersion:
 
         *tags* replaces all tags; *add_tags* and *remove_tags* change them. Raises Refused for a second name.
         """
-        versions.update_version(
-            self._writer,
-            self._ref(),
-            name=name,
-            description=description,
-            tags=tags,
-            add_tags=add_tags,
-            remove_tags=remove_tags,
+        self._change(
+            lambda writer: versions.update_version(
+                writer,
+                self._ref(),
+                name=name,
+                description=description,
+                tags=tags,
+                add_tags=add_tags,
+                remove_tags=remove_tags,
+            )
         )
         return self
 
     def delete(self, *, reason: str = "", force: bool = False) -> None:
         """Delete the version; its number is never used again. Raises Refused if it is in use, unless *force*."""
-        versions.delete_version(self._writer, self._ref(), reason=reason, force=force)
+        self._change(lambda writer: versions.delete_version(writer, self._ref(), reason=reason, force=force))
 
     def link_artifact(
         self,
@@ -228,7 +234,7 @@ class ModelVersion:
         """
         from gitmodel.registry import artifacts
 
-        writer = self._writer
+        self._check_meant()
         link = artifacts.store_artifact(
             self._client.access.of_model(self._model),
             name,
@@ -238,7 +244,7 @@ class ModelVersion:
             metadata=scalars(metadata or {}),
             progress=progress,
         )
-        artifacts.link_artifacts(writer, self._ref(), [link])
+        self._change(lambda writer: artifacts.link_artifacts(writer, self._ref(), [link]))
         return Artifact(self, name)
 
     def link_external(
@@ -264,7 +270,7 @@ class ModelVersion:
         """
         from gitmodel.registry import artifacts
 
-        writer = self._writer
+        self._check_meant()
         link = artifacts.describe_external(
             name,
             os.fspath(uri),
@@ -276,21 +282,21 @@ class ModelVersion:
             progress=progress,
         )
         self._client.access.trust_place(link.uri or "")
-        artifacts.link_artifacts(writer, self._ref(), [link])
+        self._change(lambda writer: artifacts.link_artifacts(writer, self._ref(), [link]))
         return Artifact(self, name)
 
     def unlink(self, name: str) -> None:
         """Take the artifact *name* from the version; its bytes stay in the store."""
         from gitmodel.registry import artifacts
 
-        artifacts.unlink_artifact(self._writer, self._ref(), name)
+        self._change(lambda writer: artifacts.unlink_artifact(writer, self._ref(), name))
 
     def log_metadata(
         self, metadata: Mapping[str, Any] | None = None, *, artifact: str | None = None, **values: Any
     ) -> None:
         """Set metadata of the version, or of its *artifact*: numbers, text, booleans, times, lists, tables."""
         given = scalars({**(metadata or {}), **values})
-        versions.set_metadata(self._writer, self._ref(), given, on=artifact)
+        self._change(lambda writer: versions.set_metadata(writer, self._ref(), given, on=artifact))
 
     def checkout(
         self, folder: str | os.PathLike[str], *, artifacts: str = "artifacts", submodules: bool = True
@@ -372,16 +378,20 @@ class ModelVersion:
     def _number(self) -> int:
         return self._now[1]
 
-    @property
-    def _writer(self) -> Writer:
-        """Where changes go; what is read after one is as new as it.
-
-        Raises Refused for a version found by a number that a pull had given to it, unless *renumbered* was said.
-        """
+    def _check_meant(self) -> None:
+        """Raise Refused for a version found by a number that a pull had given to it, unless *renumbered* was given."""
         if self._unsure is not None:
             versions.find_to_change(self._client.writer, self._unsure)
+
+    def _change(self, change: Callable[[Writer], T]) -> T:
+        """Make *change* and return its result. Afterwards the handle reads the branch, no longer its stage tag.
+
+        Raises Refused as `_check_meant`.
+        """
+        self._check_meant()
+        done = change(self._client.writer)
         self._frozen = None
-        return self._client.writer
+        return done
 
     def _record(self) -> VersionRecord:
         if self._frozen is not None:

@@ -1,5 +1,6 @@
 """Reading a registry by URL: what is fetched and said, what the cache answers, what becomes of a damaged one."""
 
+import inspect
 import os
 import shutil
 import subprocess
@@ -129,6 +130,33 @@ def test_what_a_tag_froze_is_said_to_be_so(team, ada, host):
     assert version.stage == "production"
     same = service.get_version("iris@2")
     assert (same.metadata, same.frozen) == ({"accuracy": 0.2, "checked": "by hand"}, "")
+
+
+def test_a_handle_tells_new_links_after_it_linked_the_same_bytes_elsewhere(team, ada, host, tmp_path):
+    for name in ("near", "far"):
+        (tmp_path / f"{name}.csv").write_text("a,b\n1,2\n", encoding="utf-8")
+    ada.get_version("iris@3").link_external("raw", tmp_path / "near.csv")
+    ada.get_version("iris@3").set_stage("production")
+    ada.push()
+    version = team.by_url("service", host.registry).get_version("iris@production")
+    assert version.frozen == "model/iris/production"
+    linked = version.link_external("raw", tmp_path / "far.csv")
+    assert (linked.uri, version.frozen) == ((tmp_path / "far.csv").as_uri(), "")
+    assert version.get_artifact("raw").uri == linked.uri
+
+
+def test_only_a_change_that_was_made_has_a_handle_read_the_branch(team, ada, host):
+    ada.get_version("iris@2").log_metadata(checked="by hand")
+    ada.push()
+    version = team.by_url("service", host.registry).get_version("iris@production")
+    properties = [name for name, value in inspect.getmembers(type(version)) if isinstance(value, property)]
+    for name in properties:
+        getattr(version, name)
+    with pytest.raises(UsageError):
+        version.set_stage("nowhere")
+    assert (version.metadata, version.frozen) == ({"accuracy": 0.2}, "model/iris/production")
+    version.update(description="x")
+    assert (version.metadata["checked"], version.description, version.frozen) == ("by hand", "x", "")
 
 
 def test_each_call_of_the_client_asks_again(team, ada, host):
