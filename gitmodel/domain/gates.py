@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from gitmodel.domain.filter_names import VALUE, Names
 from gitmodel.domain.models import DESCRIPTIVE
 from gitmodel.domain.names import ARCHIVED, NONE
 from gitmodel.domain.records import StageRule, VersionRecord
@@ -14,7 +15,7 @@ from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.domain.stage_changes import refuse_direct
 from gitmodel.domain.stage_rules import AFTER, check_rules
 from gitmodel.domain.stages import Promotion, plan_promotion, recorded_places
-from gitmodel.domain.views import VersionView
+from gitmodel.domain.views import VERSION_NAMES, VersionView
 from gitmodel.errors import GateRefused, GitModelError, UsageError
 
 
@@ -33,6 +34,11 @@ class Answer(Protocol):
     def reason(self) -> str:
         """Why it fails."""
 
+
+# The names that a gate may read. What only this clone or the tags know is left out: everybody comes to one answer.
+_SEEN = {name: value for name, value in VERSION_NAMES.items() if name not in ("model", "pending", "local")}
+_SAID: dict[str, Names] = {**dict.fromkeys(("name", *DESCRIPTIVE), VALUE), "tags": [VALUE], "owners": [VALUE]}
+GATE_NAMES: dict[str, Names] = {**_SEEN, "holder": _SEEN, "model": _SAID}
 
 Judge = Callable[[str, Mapping[str, object]], Answer]
 
@@ -214,8 +220,8 @@ def _fields(before: Snapshot, record: VersionRecord, model: str) -> dict[str, An
         if held is not None and held.version == record.number
     )
     view = VersionView(model, record, None if place == NONE else place, aliases, ())
-    fields = {name: value for name, value in view.fields().items() if value is not None}
-    return {name: value for name, value in fields.items() if name not in ("model", "pending", "local")}
+    fields = {name: value for name, value in view.filtered_fields().items() if value is not None}
+    return {name: value for name, value in fields.items() if name in _SEEN}
 
 
 def _place(snapshot: Snapshot, model: str, number: int) -> str:

@@ -136,6 +136,17 @@ class Filter:
             raise unknown(self._expression.text, start, f"{nothing} has {name}", name, list(self._beside), advice)
 
 
+def check_names(text: str, known: Names) -> None:
+    """Raise UsageError if the expression *text* reads a fixed name that is not *known*. Needs no CEL library.
+
+    >>> check_names("nmae == '1.0'", {"name": "value"})
+    Traceback (most recent call last):
+    gitmodel.errors.UsageError: expression `nmae == '1.0'`, column 1: there is no field nmae
+    hint: did you mean name?
+    """
+    find_recorded_names(text, read_tokens(text), known)
+
+
 def parse(text: str) -> Expression:
     """Read a filter or gate.
 

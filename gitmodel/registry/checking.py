@@ -10,6 +10,7 @@ from typing import Any
 from gitmodel import expressions
 from gitmodel.domain import codec, names, paths, records, signers
 from gitmodel.domain.codec import Problem, Schema
+from gitmodel.domain.gates import GATE_NAMES
 from gitmodel.domain.paths import RecordPath
 from gitmodel.domain.records import (
     ARCHIVED_MARKER,
@@ -43,7 +44,7 @@ RULES: Mapping[str, str] = {
     "registry.stages": "the exclusive stages have different names, and none is archived, none or latest",
     "registry.stores": "stores have names by the grammar, and no URL of a store or an artifact holds credentials",
     "registry.signers": "allowed_signers has lines that can be read, and lists somebody if a stage asks for signatures",
-    "registry.rules": "gates of a stage have different names and expressions that can be read; after names places; no "
+    "registry.rules": "gates of a stage have different names and expressions of known names; after names places; no "
     "list is empty",
     "name.grammar": "models, stages, aliases, versions and artifacts are named by the grammar of names",
     "name.case": "no two names in one place differ by case only",
@@ -193,12 +194,23 @@ def _format_faults(*, registry: RegistryRecord, path: str, record: Any) -> Itera
 def _gate_faults(record: RegistryRecord) -> Iterator[tuple[StageRule, str]]:
     for rule in record.stages:
         for gate in rule.gates:
-            try:
-                expressions.parse(gate.expression)
-            except UsageError as error:
-                if "needs the CEL library" in error.message:  # which says nothing about the expression
-                    continue
-                yield rule, f"gate {gate.name}: {error.message}"
+            fault = _expression_fault(gate.expression)
+            if fault:
+                yield rule, f"gate {gate.name}: {fault}"
+
+
+def _expression_fault(text: str) -> str:
+    """Return what is wrong with the expression of a gate, such as a name that no record has; "" if nothing is."""
+    try:
+        expressions.parse(text)
+    except UsageError as error:
+        if "needs the CEL library" not in error.message:  # a missing library says nothing about the expression
+            return error.message
+    try:
+        expressions.check_names(text, GATE_NAMES)
+    except UsageError as error:
+        return f"{error.message}; {error.hint}"
+    return ""
 
 
 def _signer_faults(files: CommitFiles, record: RegistryRecord) -> Iterator[Problem]:

@@ -111,6 +111,45 @@ class TestGates:
         assert [problem.rule for problem in check(client.repository)] == ["registry.rules"]
 
     @pytest.mark.parametrize(
+        ("expression", "said"),
+        [
+            ("acuracy >= 0.9", "there is no field acuracy; what was logged is written metadata.acuracy"),
+            ("nmae == '1.0'", "there is no field nmae; did you mean name?"),
+            ("!has(holder.nubmer) || number > 1", "there is no field holder.nubmer; did you mean holder.number?"),
+            ("model.licence == 'MIT'", "there is no field model.licence; did you mean model.license?"),
+            ("artifacts.exists(a, a.knid == 'model')", "there is no field a.knid; did you mean a.kind?"),
+            ("pending.size() == 0", "there is no field pending"),
+        ],
+    )
+    def test_a_gate_that_reads_a_name_that_no_version_has_is_found_by_check(self, client, iris, repo, expression, said):
+        editing.edit(repo, rules(production=GOOD.replace("metadata.accuracy >= 0.9", expression)))
+        (problem,) = check(client.repository)
+        assert (problem.rule, problem.key) == ("registry.rules", "stages.production")
+        assert said in problem.message
+
+    @pytest.mark.parametrize(
+        "expression",
+        [
+            "!has(holder.number) || metadata.anything > holder.metadata.anything",
+            "'reviewed' in model.tags && !code.dirty && model.name == 'iris'",
+            "stage == 'none' && size(aliases) == 0 && failed == false && size(runs) >= 0",
+            "artifacts.exists(a, a.metadata.rows > 1)",
+        ],
+    )
+    def test_a_gate_may_read_every_name_of_the_reference(self, client, iris, repo, expression):
+        editing.edit(repo, rules(production=GOOD.replace("metadata.accuracy >= 0.9", expression)))
+        assert check(client.repository) == []
+
+    def test_a_version_in_no_stage_is_in_the_stage_none_for_a_gate_as_for_a_filter(self, client, iris, repo):
+        editing.edit(repo, rules(production=GOOD.replace("metadata.accuracy >= 0.9", "stage == 'none'")))
+        assert [v.number for v in iris.list_versions(filter="stage == 'none'")] == [v.number for v in iris.versions]
+        iris.get_version(3).set_stage("staging")
+        with pytest.raises(GateRefused, match="stage is 'staging'"):
+            iris.get_version(3).set_stage("production")
+        iris.get_version(4).set_stage("production")
+        assert held(iris)["production"][0] == 4
+
+    @pytest.mark.parametrize(
         "wrong", [GOOD + GOOD, GOOD.replace('"good"', '"after"'), 'after = [\n    "nowhere",\n]\n'], ids=str
     )
     def test_rules_that_cannot_be_judged_are_found_by_check(self, client, iris, repo, wrong):
