@@ -68,6 +68,15 @@ def reserved_ref(model: str, number: int) -> str:
     return f"{RESERVED}{model}/{number}"
 
 
+def reserved_name_ref(model: str, name: str) -> str:
+    """The ref that keeps the *name* of a version of *model* for one run; no name is all digits, as numbers are.
+
+    >>> reserved_name_ref("churn", "RC1")
+    'refs/gitmodel/reserved/churn/rc1'
+    """
+    return f"{RESERVED}{model}/{names.fold(name)}"
+
+
 def vouched_ref(ref: StageRef, commit: str) -> str:
     """The tag that keeps in mind that somebody vouched for *commit* as they put it in force in the stage *ref*.
 

@@ -24,7 +24,7 @@ from gitmodel.domain.references import VersionRef
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.renumbering import Numbered, Renumbered, Renumberings
 from gitmodel.domain.stage_rules import decode_registry, without_rules
-from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, UsageError
+from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, UsageError
 
 # As paths write them; anything else in a tree is no number.
 _NUMBER = re.compile(r"[1-9][0-9]{0,17}")
@@ -186,6 +186,7 @@ class Snapshot:
     *proposed* says that what is planned on it becomes a proposal, which may change stages that are `proposal_only`.
     `read_renumberings` reads what pulls renumbered in this clone; *settled* are the notes on it that count no more, and
     `warn` is called with one on a reference that is read.
+    `reserved_for` returns the id of the living run that reserved the name of a version, or "".
     *other_rules* gives the rules that count besides those of the commit: those that were in force, and all since.
     """
 
@@ -204,6 +205,7 @@ class Snapshot:
     settled: frozenset[Numbered] = frozenset()
     warn: Callable[[Renumbered], None] = lambda note: None
     other_rules: Callable[[], Sequence[RegistryRecord]] = tuple
+    reserved_for: Callable[[str, str], str] = lambda model, name: ""
 
     def registry(self) -> RegistryRecord:
         """The registry's own record; the default one where there is no registry yet."""
@@ -320,6 +322,15 @@ class Snapshot:
     def last_number(self, model: str) -> int:
         """The highest number of *model* ever used, 0 if none was."""
         return self._highest_in(f"{paths.model_folder(model)}/versions")
+
+    def check_not_reserved(self, model: str, name: str, *, runs: Iterable[str] = ()) -> None:
+        """Raise Conflict if a run that is under way, other than *runs*, reserved *name* for a version of *model*."""
+        run = self.reserved_for(model, name)
+        if run and run not in runs:
+            raise Conflict(
+                f"run {run}, which is under way, has reserved the name {name} for a version of {model}",
+                hint="wait until it is over (`git model runs list`), or choose another name",
+            )
 
     def next_number(self, model: str) -> int:
         """The number that the next version of *model* gets: above every file, tombstone and reservation.

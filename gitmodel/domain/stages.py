@@ -327,6 +327,7 @@ def _check_free_alias(snapshot: Snapshot, model: str, alias: str) -> None:
         if fold(name) == fold(alias):
             number = snapshot.number_named(model, name)
             raise Conflict(f"{name} is the name of {model} {number}", hint="choose another alias")
+    snapshot.check_not_reserved(model, alias)
     for other in snapshot.recorded_aliases(model):
         if other != alias and fold(other) == fold(alias):
             raise Conflict(f"{model} has the alias {other}, which is the same but for its case", hint=f"use {other}")

@@ -39,7 +39,7 @@ def plan_version(
         **raised_format(snapshot, record),
     }
     if record.name is not None:
-        check_free_name(snapshot, model, record.name)
+        check_free_name(snapshot, model, record.name, runs=record.runs)
         files[paths.name_file(model, record.name)] = codec.encode(records.NAME, name_record(number))
     return Change(
         number,
@@ -225,9 +225,10 @@ def artifact(record: VersionRecord, model: str, name: str) -> ArtifactLink:
     return link
 
 
-def check_free_name(snapshot: Snapshot, model: str, name: str) -> None:
-    """Raises Conflict or UsageError if *name* cannot be the name of a new version of *model*."""
+def check_free_name(snapshot: Snapshot, model: str, name: str, *, runs: Iterable[str] = ()) -> None:
+    """Raise Conflict or UsageError if *name* cannot be the name of a new version of *model*, which *runs* made."""
     check_version_name(name)
+    snapshot.check_not_reserved(model, name, runs=runs)
     if fold(name) in map(fold, snapshot.registry().stage_names):
         raise UsageError(f"{name} is a stage, and cannot be the name of a version", hint=f"for example v-{name}")
     for alias in snapshot.recorded_aliases(model):

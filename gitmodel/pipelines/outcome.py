@@ -155,27 +155,27 @@ def _renumbered(result: Result, old: Target, new: Target) -> Result:
 
 
 def _plan_model(snapshot: Snapshot, target: Target, now: Any) -> Change[str]:
-    if snapshot.load(paths.model_file(target.model), records.MODEL) is not None:
-        snapshot.model(target.model)
-        return Change(target.model)
+    model = snapshot.current_name(target.model)  # it may have been renamed meanwhile
+    if snapshot.load(paths.model_file(model), records.MODEL) is not None:
+        snapshot.model(model)
+        return Change(model)
     described = without_credentials(target.config.described())[0]
     return model_plans.plan_registration(snapshot, target.model, read_description(described), now=now)
 
 
 def _plan_version(snapshot: Snapshot, target: Target, draft: VersionRecord) -> Change[int]:
+    model = snapshot.current_name(target.model)
     if not target.again:
-        if snapshot.load(paths.version_file(target.model, target.number), records.VERSION) is not None:
+        if snapshot.load(paths.version_file(model, target.number), records.VERSION) is not None:
             raise _Taken(target)
-        return version_plans.plan_version(snapshot, target.model, draft, reserved=target.number)
+        return version_plans.plan_version(snapshot, model, draft, reserved=target.number)
 
     def change(old: VersionRecord) -> VersionRecord:
         if not old.failed:
             raise Conflict(f"another run went on with {target.reference} meanwhile", hint="run the pipeline again")
         return replace(draft, created=old.created, name=old.name, runs=(*old.runs, *draft.runs), metadata=old.metadata)
 
-    return version_plans.plan_change(
-        snapshot, target.model, target.number, change, what=f"Go on with {target.reference}"
-    )
+    return version_plans.plan_change(snapshot, model, target.number, change, what=f"Go on with {target.reference}")
 
 
 def _plan_mention(snapshot: Snapshot, target: Target, run: str) -> Change[int]:

@@ -113,25 +113,35 @@ def resolve(client: Client, pipeline: str, graph: Graph, default: ModelConfig | 
     return found
 
 
-def pin(client: Client, found: Resolved, journal: Journal) -> Pinned:
-    """Reserve a number for each new version in *found*, or none if one cannot be reserved. Raises Conflict."""
+def pin(client: Client, found: Resolved, journal: Journal, run: str) -> Pinned:
+    """Reserve a number and the name for each new version in *found*, or nothing if one cannot be reserved.
+
+    A name is reserved until the run with the id *run* is over. Raises Conflict.
+    """
     targets: dict[str, Target] = {}
     made: dict[str, Target] = {}
     try:
         for name, config in found.configs.items():
             key = _key(config)
             if key not in made:
-                made[key] = _target(client, found, config, journal)
+                made[key] = _target(client, found, config, journal, run)
             targets[name] = replace(made[key], config=config)
     except BaseException:
         for target in made.values():
             if target.new:
                 client.repository.release(target.model, [target.number], target.number)
+        release_names(client, made.values(), run)
         raise
     return Pinned(targets, found.inputs)
 
 
-def _target(client: Client, found: Resolved, config: ModelConfig, journal: Journal) -> Target:
+def release_names(client: Client, targets: Iterable[Target], run: str) -> None:
+    """Drop the reservations of names for the new versions among *targets* by the run with the id *run*."""
+    if any(target.new and target.name for target in targets):
+        client.repository.release_names(run)
+
+
+def _target(client: Client, found: Resolved, config: ModelConfig, journal: Journal, run: str) -> Target:
     old = found.versions.get(_key(config))
     if old is not None:
         names = tuple(link.name for link in old.artifacts)
@@ -139,7 +149,7 @@ def _target(client: Client, found: Resolved, config: ModelConfig, journal: Journ
         return Target(
             config, config.name, old.number, old.name, False, False, found.stages, names, found.since, settled
         )
-    number, again = _reserve(client, config, journal)
+    number, again = _reserve(client, config, journal, run)
     outputs = found.outputs[_key(config)]
     return Target(config, config.name, number, config.new_name, True, again, found.stages, outputs)
 
@@ -286,7 +296,7 @@ def _failed(snapshot: Snapshot, config: ModelConfig) -> VersionRecord | None:
     return old if old.failed and old.deleted is None and old.name == config.new_name else None
 
 
-def _reserve(client: Client, config: ModelConfig, journal: Journal) -> tuple[int, bool]:
+def _reserve(client: Client, config: ModelConfig, journal: Journal, run: str) -> tuple[int, bool]:
     """The number for the new version, and whether it is that of a failed version to go on with."""
     again: set[int] = set()
 
@@ -303,7 +313,7 @@ def _reserve(client: Client, config: ModelConfig, journal: Journal) -> tuple[int
             )
         return snapshot.next_number(config.name)
 
-    number = client.repository.reserve(config.name, take)
+    number = client.repository.reserve(config.name, take, name=config.new_name, run=run)
     return number, number in again
 
 

@@ -23,7 +23,7 @@ from gitmodel.pipelines.executors import Choice, Place, choose_executor
 from gitmodel.pipelines.graph import Graph, Node
 from gitmodel.pipelines.opened_files import is_unchanged
 from gitmodel.pipelines.outcome import commit_run
-from gitmodel.pipelines.pinning import Target, pin, release_numbers, resolve
+from gitmodel.pipelines.pinning import Target, pin, release_names, release_numbers, resolve
 from gitmodel.pipelines.project_code import ProjectCode, Unknown
 from gitmodel.pipelines.recording import Job, Run, Work, keep_packages, order, run_record
 from gitmodel.pipelines.secret_values import SecretValues
@@ -70,13 +70,17 @@ def run_job(client: Client, job: Job, executor: Any = None) -> Run:
     facts = {"pipeline": job.pipeline, "started": moment.isoformat(), "pid": os.getpid(), "executor": choice.name}
     with journal.open_run(lambda: run_id(job.pipeline, moment, _unique()), facts) as notes:
         try:
-            pinned = pin(client, found, journal).with_inputs(job.recorded_inputs)
+            pinned = pin(client, found, journal, notes.id).with_inputs(job.recorded_inputs)
         except BaseException:
             notes.discard()  # it never began
             raise
         notes.note(reserved=sorted({target.reference for target in pinned.targets.values() if target.new}))
         work = Work(notes.id, job, moment, code, packages, pinned, order(needs))
-        return _run(client, work, choice, journal, notes, needs)
+        try:
+            return _run(client, work, choice, journal, notes, needs)
+        finally:
+            with suppress(GitModelError):  # the name is free in any case, once the run is over
+                release_names(client, pinned.targets.values(), notes.id)
 
 
 def _run(

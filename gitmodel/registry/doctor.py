@@ -89,6 +89,7 @@ def repair(repository: Repository, store: ArtifactStore | None) -> list[Finding]
     if "reservation" in abouts:
         for model, number in _used_up(repository):
             repository.release(model, [number], number)
+        repository.release_left_names()
     if "leftover" in abouts and isinstance(store, LocalStore):
         for leftover in store.leftovers():
             store.remove_leftover(leftover)
@@ -285,6 +286,9 @@ def _artifacts(snapshot: Snapshot, store: ArtifactStore | None) -> Iterator[Find
 def _reservations(repository: Repository) -> Iterator[Finding]:
     for model, number in _used_up(repository):
         message = f"number {number} of {model} is reserved and not needed any more"
+        yield Finding("reservation", message, _FIX, True, grave=False)
+    for model, name, _ in repository.left_names():
+        message = f"the name {name} of {model} is reserved by a run that is over"
         yield Finding("reservation", message, _FIX, True, grave=False)
 
 

@@ -65,6 +65,10 @@ class Journal:
         """What the journal says of the runs that are under way."""
         return [facts for facts in self.runs().values() if facts.get("status") == "running"]
 
+    def is_under_way(self, id: str) -> bool:
+        """Return True if the run *id* is running on this machine; one that was killed is not."""
+        return (self.run(id) or {}).get("status") == "running"
+
     def find_step(self, key: str) -> dict[str, Any] | None:
         """What the step with the cache key *key* returned, if it ever ran here."""
         try:

@@ -24,6 +24,7 @@ from gitmodel.domain.refs import (
     STAGE_TAGS,
     StageRef,
     remote_rules_ref,
+    reserved_name_ref,
     reserved_ref,
     vouched_ref,
 )
@@ -259,6 +260,7 @@ class Repository:
             at, files, tags, self._is_reserved,
             shared=shared, is_local=is_local, doubt=doubt, missing_tags=self.missing_tags,
             read_renumberings=partial(self._renumberings_at, at), warn=lambda note: self.on_renumbered(note),
+            reserved_for=self._reserved_for,
         )  # fmt: skip
         found = replace(found, other_rules=partial(self.rules.registries, at))
         return found
@@ -433,18 +435,32 @@ class Repository:
         except Moved:
             return
 
-    def reserve(self, model: str, next_number: Callable[[Snapshot], int]) -> int:
-        """Keep a number of *model* for a version that is still to be made; other writers pass over it."""
+    def reserve(
+        self, model: str, next_number: Callable[[Snapshot], int], *, name: str | None = None, run: str = ""
+    ) -> int:
+        """Keep a number of *model* for a version that is still to be made; other writers pass over it.
+
+        With *name* also keep this name for the version, until the run with the id *run* is over. Raises Conflict if
+        another run keeps it.
+        """
         tries = self._tries()
         while True:
             try:
                 snapshot = self.snapshot(self._latest())
+                if name is not None:
+                    snapshot.check_not_reserved(model, name)
                 number = next_number(snapshot)
                 local = self.reader.resolve(self.branch)
                 # Without a registry it is its first commit, on no branch yet: the first change begins the branch.
                 commit, _, new = self._base(snapshot)
                 hold = f"verify {self.branch} {snapshot.commit if local else ZERO}"
-                self.move([hold, f"create {reserved_ref(model, number)} {commit}"], f"reserve {model} {number}", new)
+                moves = [hold, f"create {reserved_ref(model, number)} {commit}"]
+                if name is not None:
+                    new = [*new, NewObject("blob", run.encode())]
+                    ref = reserved_name_ref(model, name)
+                    left = self.reader.resolve(ref)  # by a run that was killed
+                    moves.append(_move(ref, new[-1].id, left.id if left else ""))
+                self.move(moves, f"reserve {model} {number}", new)
                 return number
             except (Moved, Locked) as error:
                 tries.failed(error)
@@ -455,15 +471,39 @@ class Repository:
             if number <= tip_number:
                 self.git.run("update-ref", "--no-deref", "-d", reserved_ref(model, number))
 
+    def release_names(self, run: str) -> None:
+        """Drop the reservations of names by the run with the id *run*, under every name of their models."""
+        blob = NewObject("blob", run.encode()).id
+        for model, name, id in self.reserved_names():
+            if id == blob:
+                self._delete_reserved_name(model, name, id)
+
+    def release_left_names(self) -> None:
+        """Drop the reservations of names by runs that are over, as killed runs leave them."""
+        for model, name, id in self.left_names():
+            self._delete_reserved_name(model, name, id)
+
+    def left_names(self) -> list[tuple[str, str, str]]:
+        """The names that are reserved by runs that are over, each with its model and the id of its ref."""
+        return [found for found in self.reserved_names() if not self._reserved_for(*found[:2])]
+
+    def _delete_reserved_name(self, model: str, name: str, id: str) -> None:
+        with suppress(Moved):
+            self.move([f"delete {reserved_name_ref(model, name)} {id}"], f"release {model} {name}")
+
     def reservations(self) -> list[tuple[str, int, str]]:
         """The numbers that are reserved, each with its model and the id of its ref."""
-        found = []
+        return [(model, int(last), id) for model, last, id in self._reserved() if last.isdigit()]
+
+    def reserved_names(self) -> list[tuple[str, str, str]]:
+        """The names of versions that are reserved, each with its model and the id of its ref."""
+        return [(model, last, id) for model, last, id in self._reserved() if not last.isdigit()]
+
+    def _reserved(self) -> Iterator[tuple[str, str, str]]:
         for line in self.git.lines("for-each-ref", "--format=%(objectname) %(refname)", RESERVED):
             id, _, ref = line.partition(" ")
-            model, _, number = ref.removeprefix(RESERVED).rpartition("/")
-            if number.isdigit():
-                found.append((model, int(number), id))
-        return found
+            model, _, last = ref.removeprefix(RESERVED).rpartition("/")
+            yield model, last, id
 
     def reservations_carried(self, after: Snapshot) -> list[str]:
         """The moves by which what is reserved for a model counts under the name that it has in *after*, too."""
@@ -473,6 +513,11 @@ class Repository:
                 now = after.current_name(model)
                 if now != model and number > after.last_number(now) and not self._is_reserved(now, number):
                     carried[reserved_ref(now, number)] = id
+        for model, name, id in self.reserved_names():
+            with suppress(Invalid):
+                now = after.current_name(model)
+                if now != model and self.reader.resolve(reserved_name_ref(now, name)) is None:
+                    carried[reserved_name_ref(now, name)] = id
         return [f"create {ref} {id}" for ref, id in carried.items()]
 
     def put_in_force(
@@ -636,6 +681,14 @@ class Repository:
 
     def _tries(self) -> Tries:
         return Tries(self)
+
+    def _reserved_for(self, model: str, name: str) -> str:
+        """The id of the run that reserved the name of a version and is under way, "" if none did."""
+        from gitmodel.storage.journal import Journal  # only writers of names need it
+
+        found = self.reader.resolve(reserved_name_ref(model, name))
+        run = found.data.decode("ascii", "replace") if found is not None and found.type == "blob" else ""
+        return run if run and Journal(self.common_dir).is_under_way(run) else ""
 
     def _is_reserved(self, model: str, number: int) -> bool:
         return self.reader.resolve(reserved_ref(model, number)) is not None

@@ -118,8 +118,10 @@ class UrlRepository(Repository):
     def transact(self, plan: Callable[[Snapshot], Change[T]]) -> T:
         return self.writing(lambda: super(UrlRepository, self).transact(plan))
 
-    def reserve(self, model: str, next_number: Callable[[Snapshot], int]) -> int:
-        return self.writing(lambda: super(UrlRepository, self).reserve(model, next_number))
+    def reserve(
+        self, model: str, next_number: Callable[[Snapshot], int], *, name: str | None = None, run: str = ""
+    ) -> int:
+        return self.writing(lambda: super(UrlRepository, self).reserve(model, next_number, name=name, run=run))
 
     def put_in_force(
         self, choose: Callable[[Snapshot], Iterable[TagAim]], *, rules: bool = False
@@ -131,6 +133,10 @@ class UrlRepository(Repository):
     def release(self, model: str, numbers: list[int], tip_number: int) -> None:
         with self._cache.lock():
             super().release(model, numbers, tip_number)
+
+    def release_names(self, run: str) -> None:
+        with self._cache.lock():
+            super().release_names(run)
 
     def begin(self, registry: RegistryRecord) -> bool:
         return self.writing(lambda: super(UrlRepository, self).begin(registry))

@@ -370,37 +370,15 @@ class TestManyRuns:
         assert sorted(version.number for version in client.get_model("demo").versions) == list(range(1, 13))
         assert len(commits()) == 13
 
-    def test_two_runs_that_ask_for_one_name_get_one_winner_and_one_clear_error(self, client, code_repo, last_run):
-        errors, gate = [], threading.Barrier(2)
-
-        @step
-        def meet() -> None:
-            gate.wait(30)
-
+    def test_a_name_that_a_version_has_is_refused_before_anything_runs(self, client):
         @pipeline(model_config=new("1.0"))
         def one():
-            meet()
+            project.noop()
 
-        def run():
-            with Client(code_repo) as mine:
-                try:
-                    one.run(client=mine)
-                except Conflict as error:
-                    errors.append(error)
-
-        threads = [threading.Thread(target=run) for _ in range(2)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        assert [error.message for error in errors] == [
-            f"demo {client.get_version('demo@1.0').number} is called 1.0 already"
-        ]
-        assert len(client.get_model("demo").versions) == 1
-        assert sorted(run.status for run in client.list_runs()) == ["failed", "succeeded"]
-        with pytest.raises(Conflict, match=r"called 1\.0 already"):  # now before anything runs
+        one.run(client=client)
+        with pytest.raises(Conflict, match=r"called 1\.0 already"):
             one.run(client=client)
-        assert len(client.list_runs()) == 2
+        assert len(client.list_runs()) == 1
 
     def test_a_number_that_came_with_a_pull_meanwhile_is_not_written_over(self, client, caplog):
         from gitmodel.domain.records import VersionRecord
