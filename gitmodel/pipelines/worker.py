@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -91,7 +91,13 @@ def run_step(request: Request, step: Step[..., Any] | None = None) -> Result:
     except BaseException as error:
         done.update(status="failed", outputs=[], error=_described(error, secrets))
     done["seconds"] = time.perf_counter() - clock
+    done["read_version"] = has_read_version(request["facts"])
     return done
+
+
+def has_read_version(facts: Mapping[str, Any]) -> bool:
+    """Return True if the step that was given *facts* asked which version it works on."""
+    return bool((facts["version"] or {}).get("read"))
 
 
 def script_of(step: Step[..., Any]) -> tuple[str, str]:
