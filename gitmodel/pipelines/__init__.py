@@ -25,6 +25,7 @@ from gitmodel.pipelines.config import (
     ModelArtifactConfig,
     ModelConfig,
     Secret,
+    check_options,
 )
 from gitmodel.pipelines.context import (
     StepContext,
@@ -203,6 +204,7 @@ def pipeline(
     enable_cache: bool = True,
     on_failure: Callable[[GitModelError], Any] | None = None,
     executor: Any = None,
+    **unknown: Any,
 ) -> Any:
     """Make a pipeline of a function that calls steps.
 
@@ -215,6 +217,9 @@ def pipeline(
     >>> train
     Pipeline('train')
     """
+
+    options = ("name", "model_config", "enable_cache", "on_failure", "executor")
+    check_options(f"pipeline {name}" if name else "@pipeline", model_config, unknown, options)
 
     def made(of: Callable[..., Any]) -> Pipeline:
         return Pipeline(
