@@ -126,7 +126,6 @@ PROMOTION = Shape(
         "archived": "number of the version that was archived by it, or null",
         "left": "list of text: the stages that the version left",
         "changed": "false if everything was so already",
-        "pending": "true if it is recorded only: it comes into force by review and `apply`",
     },
 )
 ALIAS = Shape(
@@ -574,6 +573,7 @@ PULLED = Shape(
         "moved": "list of text: the stage tags that moved here, as `MODEL@STAGE`",
         "set_back": "list of text: the stage tags that somebody moved there, away from what the branch records",
         "merged": "list of text: the merges by plain git whose first parents lead past commits of stage tags",
+        "credentials": "list of text: fields of the records that came which look like credentials",
     },
 )
 PUSHED = Shape(
