@@ -17,7 +17,7 @@ from gitmodel.errors import Conflict, Invalid, NotFound, Refused, UsageError
 class Promotion:
     """What a stage change did: *previous* is who held the stage; *archived* who was archived by it.
 
-    *changed* is False if everything was so already. *pending* is False: what needs a review is refused, not recorded.
+    *changed* is False if everything was so already.
     """
 
     model: str
@@ -27,7 +27,6 @@ class Promotion:
     archived: int | None = None
     left: tuple[str, ...] = ()
     changed: bool = True
-    pending: bool = False
 
 
 @dataclass(frozen=True)
