@@ -121,6 +121,10 @@ class ProjectCode:
                 found = finder.find_spec(name, path)
             except (AttributeError, ImportError, ValueError):
                 continue
+            except KeyError:  # a namespace package in another one that is not loaded
+                found = ModuleSpec(name, None, is_package=True)
+                places = (os.path.join(folder, name.rpartition(".")[2]) for folder in path or ())
+                found.submodule_search_locations = [place for place in places if os.path.isdir(place)]
             if found is not None:
                 return found
         return None

@@ -17,7 +17,7 @@ from gitmodel.client import Client
 from gitmodel.domain.credentials import redacted
 from gitmodel.domain.runs import run_id
 from gitmodel.errors import GitModelError, Refused, UsageError
-from gitmodel.pipelines.caching import cache_key, is_there
+from gitmodel.pipelines.caching import cache_key, declared_files, is_there
 from gitmodel.pipelines.config import ExternalArtifact
 from gitmodel.pipelines.executors import Choice, Place, choose_executor
 from gitmodel.pipelines.graph import Graph, Node
@@ -295,12 +295,14 @@ class _Coordinator:
             return False
         target = self._work.targets.get(node.name)
         digests = {name: ref["digest"] for name, ref in inputs.items()}
+        files = declared_files(node.step)
         try:
             code = self._code.of(node.step)
         except Unknown as error:
             log.info("step %s runs: %s", node.name, error)
             return False
-        key = self._keys[node.name] = cache_key(node, digests, target.model if target else "", code.digest)
+        key = cache_key(node, digests, target.model if target else "", code.digest, files)
+        self._keys[node.name] = key
         found = self._journal.find_step(key)
         if found is None or not is_unchanged(self._root, found["opened"], code.files):
             return False

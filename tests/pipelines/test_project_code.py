@@ -211,6 +211,26 @@ def test_with_an_import_by_a_computed_name_every_loaded_file_counts(edited):
         FILES["lazy.py"] = base
 
 
+def test_a_module_in_namespace_packages_that_are_not_loaded_counts(edited, tmp_path):
+    deep = tmp_path / "outer" / "inner" / "deep.py"
+    deep.parent.mkdir(parents=True)
+    deep.write_text("A = 1\n")
+    flow = edited("lazy.py", "    return x\n", "    from outer.inner.deep import A\n\n    return x\n")
+    before = digest(flow.first)
+    deep.write_text("A = 2\n")
+    assert digest(flow.first) != before
+
+
+def test_a_library_in_namespace_packages_that_are_not_loaded_counts(edited):
+    flow = edited("lazy.py", "    return x\n", "    from azure.storage.blob import BlobClient\n\n    return x\n")
+    names = [name for name in sys.modules if name == "azure" or name.startswith("azure.")]
+    kept = {name: sys.modules.pop(name) for name in names}
+    try:
+        assert ProjectCode().of(flow.first)
+    finally:
+        sys.modules.update(kept)
+
+
 def test_a_file_that_was_edited_after_it_was_loaded_cannot_be_told(edited, tmp_path):
     flow = edited()
     project_code.note_loaded_modules()
