@@ -322,7 +322,12 @@ class Snapshot:
 
     def last_number(self, model: str) -> int:
         """The highest number of *model* ever used, 0 if none was."""
-        return self._highest_in(f"{paths.model_folder(model)}/versions")
+        key = ("last number", model)
+        known = self.files.recall(key)
+        if known is None:
+            known = self._highest_in(f"{paths.model_folder(model)}/versions")
+            self.files.remember(key, known)
+        return int(known)
 
     def check_not_reserved(self, model: str, name: str, *, runs: Iterable[str] = ()) -> None:
         """Raise Conflict if a run that is under way, other than *runs*, reserved *name* for a version of *model*."""
