@@ -213,7 +213,7 @@ NOTED = Shape(
 )
 RUN = Shape(
     "run",
-    "A run that made or used a version. Of `version runs`.",
+    "A run that made, worked on or read a version. Of `version runs`.",
     {
         "id": "text: the run's id",
         "pipeline": "text: the pipeline's name, or null",
@@ -221,6 +221,7 @@ RUN = Shape(
         '"unknown" if its record is missing',
         "started": "time, or null",
         "recorded": "true if it is recorded on the metadata branch",
+        "only_read": "true if it neither made the version nor worked on it, but took one of its artifacts as an input",
     },
 )
 RECORDED_RUN = Shape(
