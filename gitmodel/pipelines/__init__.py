@@ -16,6 +16,7 @@ from gitmodel.domain import codec
 from gitmodel.domain.credentials import refuse_credentials
 from gitmodel.domain.names import check_name
 from gitmodel.errors import GitModelError, UsageError
+from gitmodel.formats.loading import is_loading
 from gitmodel.formats.materializers import Materializer
 from gitmodel.pipelines.config import (
     AS_SECRET,
@@ -103,12 +104,21 @@ class Pipeline:
         *executor* is "in-order", "threads", "processes", "dask", "dask:ADDRESS", any Executor or a Dask client; left
         out, the variable `GITMODEL_EXECUTOR`, the pipeline's own or `git config gitmodel.executor` says, else steps
         run in order. *listener* is told of every step: "started", "succeeded", "cached", "failed" or "again" (its
-        worker died), its name, and its seconds. Returns None in a worker that only imports the script.
+        worker died), its name, and its seconds. Returns None in a worker that only imports the script, and with a
+        warning while an artifact is loaded.
 
         Raises UsageError before anything runs, RunFailed if a step fails, Conflict and the like if what the run made
         cannot be committed.
         """
         if is_importing():
+            return None
+        if is_loading():
+            log.warning(
+                "pipeline %s is not run: it was called while an artifact was loaded, which imports %s "
+                "(call it below `if __name__ == '__main__':`)",
+                self.name,
+                self.function.__module__,
+            )
             return None
         job = self.job(parameters, listener=listener)
         with nullcontext(client) if client else Client() as opened:
