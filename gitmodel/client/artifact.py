@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 from gitmodel.client.html import html_table
+from gitmodel.domain.arguments import checked_arguments
 from gitmodel.domain.records import ArtifactLink
 from gitmodel.errors import UsageError
 from gitmodel.storage.stores import JOBS, ArtifactStore
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from gitmodel.storage.artifacts import Progress
 
 
+@checked_arguments
 class Artifact:
     """An artifact of a version: its bytes are verified against its digest whenever they are read."""
 

@@ -20,6 +20,7 @@ from gitmodel.client import by_url
 from gitmodel.client.by_url import names_url, read_terms
 from gitmodel.client.model import Model, Models
 from gitmodel.client.version import ModelVersion
+from gitmodel.domain.arguments import checked_arguments
 from gitmodel.domain.records import Code
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.renumbering import Renumbered
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
     from gitmodel.teams.sync import Pulled, Pushed
 
 
+@checked_arguments
 class Client:
     """A registry, opened: the one of the repository at *path*, unless *repo* or a setting names another.
 
@@ -569,15 +571,18 @@ class Client:
         found = (checking.check(self._repository, one) for one in ranges.current_states(self._repository))
         return list(dict.fromkeys(problem for problems in found for problem in problems))
 
-    def find_credentials(self, commit: str = "") -> list[str]:
+    def find_credentials(self, commits: str = "") -> list[str]:
         """Return what looks like a credential on record, as "metadata.password of iris@4 looks like ...".
 
-        On the metadata branch as it is, or at *commit*; `check_between` finds what a change brings.
+        On the whole metadata branch, at one commit, or of "BASE..HEAD" in what changes.
         """
         from gitmodel.registry import recorded_credentials
         from gitmodel.teams import ranges
 
-        at = ranges.find_commit(self._repository, commit) if commit else self._repository.tip()
+        if ".." in commits:
+            base, head = ranges.read_range(self._repository, commits)
+            return recorded_credentials.find_credentials(self._repository, head, base)
+        at = ranges.find_commit(self._repository, commits) if commits else self._repository.tip()
         return recorded_credentials.find_credentials(self._repository, at) if at else []
 
     def check_staged(self, index: str | os.PathLike[str] = "", *, force: bool = False) -> Between | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from datetime import datetime
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from gitmodel.client.by_url import content_key
 from gitmodel.client.html import html_table
 from gitmodel.client.version import ModelVersion, Versions, scalars
+from gitmodel.domain.arguments import checked_arguments
 from gitmodel.domain.models import DESCRIPTIVE, read_words
 from gitmodel.domain.names import ARCHIVED, LATEST, NONE, check_name, check_version_name
 from gitmodel.domain.records import ModelRecord
@@ -63,6 +65,7 @@ class _Words(_Text):
         return list(model._described(self._name))
 
 
+@checked_arguments
 class Model:
     """A model: what is said of it, and its versions.
 
@@ -198,9 +201,9 @@ class Model:
         description: str = "",
         tags: Iterable[str] = (),
         metadata: Mapping[str, Any] | None = None,
-        data: Mapping[str, Any] | None = None,
-        model_objects: Mapping[str, Any] | None = None,
-        deployments: Mapping[str, Any] | None = None,
+        data: Mapping[str, str | os.PathLike[str]] | None = None,
+        model_objects: Mapping[str, str | os.PathLike[str]] | None = None,
+        deployments: Mapping[str, str | os.PathLike[str]] | None = None,
         idempotency_key: str | None = None,
     ) -> ModelVersion:
         """Make the next version. *data*, *model_objects* and *deployments* map artifact names to files or folders.
@@ -212,12 +215,14 @@ class Model:
         """
         from gitmodel.registry import artifacts
 
-        client, model = self._registered(), self._name
+        client = self._registered()
         if name is not None:
             check_version_name(name)
-        known = versions.find_keyed(client.writer, model, idempotency_key) if idempotency_key else None
+        known = versions.find_keyed(client.writer, self._name, idempotency_key) if idempotency_key else None
         if known is not None:
-            return ModelVersion(client, VersionRef(model, str(known), since=client.repository.renumberings().count))
+            return ModelVersion(
+                client, VersionRef(self._name, str(known), since=client.repository.renumberings().count)
+            )
         kinds = (("data", data), ("model", model_objects), ("deployment", deployments))
         given = [(key, Path(path), kind) for kind, paths in kinds for key, path in (paths or {}).items()]
         words, values = read_words(tags), scalars(metadata or {})
@@ -225,7 +230,7 @@ class Model:
         if idempotency_key or not client.job:  # a job may have made this very version before
             versions.check_creation(
                 client.writer,
-                model,
+                self._name,
                 name=name,
                 description=description,
                 tags=words,
@@ -233,14 +238,15 @@ class Model:
                 artifacts=[(key, kind) for key, _, kind in given],
             )
         links = [
-            artifacts.store_artifact(client.access.of_model(model), key, path, kind=kind) for key, path, kind in given
+            artifacts.store_artifact(client.access.of_model(self._name), key, path, kind=kind)
+            for key, path, kind in given
         ]
         code = client.record_code()
-        content = (model, name, description, words, values, links, code)
+        content = (self._name, name, description, words, values, links, code)
         key = idempotency_key if idempotency_key is not None else client.job_key(lambda: content_key(*content))
         made = versions.make_version(
             client.writer,
-            model,
+            self._name,
             name=name,
             description=description,
             tags=words,

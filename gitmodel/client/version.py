@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from gitmodel.client.artifact import Artifact
 from gitmodel.client.html import html_table
+from gitmodel.domain.arguments import checked_arguments
+from gitmodel.domain.codec import MAX_NESTING
 from gitmodel.domain.records import Code, VersionRecord
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.renumbering import Numbered
@@ -30,6 +32,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 
+@checked_arguments
 class ModelVersion:
     """A version of a model: a handle that reads again when the branch has moved.
 
@@ -131,16 +134,8 @@ class ModelVersion:
 
     @property
     def runs(self) -> list[str]:
-        """The ids of the runs that made it or worked on it."""
+        """The ids of the runs that made or used it."""
         return list(self._record().runs)
-
-    @property
-    def readers(self) -> list[str]:
-        """The ids of the runs that only read it: that took one of its artifacts as an input, oldest first."""
-        from gitmodel.lineage import graph
-
-        client, view = self._client, self._view()
-        return graph.readers(client.repository, view.model, view.record.number, store=lambda: client.store)
 
     @property
     def artifacts(self) -> list[Artifact]:
@@ -447,15 +442,15 @@ class Versions(tuple[ModelVersion, ...]):
 
 
 def scalars(values: Mapping[str, Any]) -> dict[str, Any]:
-    """*values* with NumPy's and the like's single numbers as Python's."""
+    """Return *values* with NumPy's and the like's single numbers as Python's, as deep as a record can be nested."""
+    return {key: _scalar(value, 1) for key, value in values.items()}
 
-    def scalar(value: Any) -> Any:
-        if isinstance(value, Mapping):
-            return {key: scalar(item) for key, item in value.items()}
-        if isinstance(value, (list, tuple)):
-            return [scalar(item) for item in value]
-        if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
-            return value.item()
-        return value
 
-    return {key: scalar(value) for key, value in values.items()}
+def _scalar(value: Any, depth: int) -> Any:
+    if depth <= MAX_NESTING and isinstance(value, Mapping):
+        return {key: _scalar(item, depth + 1) for key, item in value.items()}
+    if depth <= MAX_NESTING and isinstance(value, (list, tuple)):
+        return [_scalar(item, depth + 1) for item in value]
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
+        return value.item()
+    return value

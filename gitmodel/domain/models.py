@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from gitmodel.domain import codec, paths, records
-from gitmodel.domain.names import check_name, fold
+from gitmodel.domain.names import check_name, fold, shown
 from gitmodel.domain.records import ModelRecord
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import Change, Snapshot
@@ -152,7 +152,7 @@ def read_words(given: Iterable[str]) -> tuple[str, ...]:
     """
     words = () if isinstance(given, str) or not isinstance(given, Iterable) else tuple(given)
     if isinstance(given, str) or not isinstance(given, Iterable) or not all(isinstance(word, str) for word in words):
-        raise UsageError(f"tags are a list of texts, not {given!a:.80}", hint='give them as ["baseline", "sklearn"]')
+        raise UsageError(f"tags are a list of texts, not {shown(given)}", hint='give them as ["baseline", "sklearn"]')
     if not all(word.strip() for word in words):
         raise UsageError("a tag is empty", hint="leave it out")
     return words

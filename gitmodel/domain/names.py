@@ -154,3 +154,18 @@ def _checked(name: str, what: str, fault: str | None, *, version: bool = False) 
         f"{shown} cannot be the name of {article} {what}, because it {fault}",
         hint=f"{hint}; for example {suggestion}" if suggestion else hint,
     )
+
+
+def shown(value: object) -> str:
+    """Return *value* as a message shows it: short, in ASCII, without calling code of a class that is not known.
+
+    >>> shown(None), shown(b"x"), shown([1]), shown("a" * 90)[:6]
+    ('None', "b'x'", 'a list', "'aaaaa")
+    """
+    if value is None or isinstance(value, bool | float) or (type(value) is int and value.bit_length() < 100):
+        return str(value)
+    if type(value) in (str, bytes):
+        said = ascii(value)
+        return said if len(said) <= 60 else f"{said[:57]}..."
+    name = type(value).__name__
+    return f"{'an' if name[0].lower() in 'aeiou' else 'a'} {name}"

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import operator
 
+from gitmodel.domain.names import shown
 from gitmodel.errors import UsageError
+
+_MOST = 10**18  # more than any list has, and the sum of two fits 64 bits
 
 
 def read_page(limit: int | None, offset: int) -> slice:
@@ -30,6 +33,6 @@ def _read(number: int, name: str, more: str) -> int:
         found = -1
     if found < 0:
         raise UsageError(
-            f"{name} is {number!a}; expected a whole number, 0 or more{more}", hint=f"for example {name}=50"
+            f"{name} is {shown(number)}; expected a whole number, 0 or more{more}", hint=f"for example {name}=50"
         )
-    return found
+    return min(found, _MOST)

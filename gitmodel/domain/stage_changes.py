@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any
 
 from gitmodel.domain import codec, paths, records
 from gitmodel.domain.overlay import Overlay
@@ -14,7 +14,8 @@ from gitmodel.domain.stages import recorded_places
 from gitmodel.errors import Refused
 
 
-class _Entry(NamedTuple):
+@dataclass(frozen=True)
+class _Entry:
     """A stage's file as a change writes it: version *new* enters after *old*; None: the stage has no file."""
 
     ref: StageRef

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import json
 import logging
 import os
 from collections.abc import Callable, Iterable, Mapping
@@ -13,10 +14,10 @@ from typing import Any, overload
 
 from gitmodel.client import Client
 from gitmodel.domain import codec
+from gitmodel.domain.arguments import checked
 from gitmodel.domain.credentials import refuse_credentials
 from gitmodel.domain.names import check_name
 from gitmodel.errors import GitModelError, UsageError
-from gitmodel.formats.loading import is_loading
 from gitmodel.formats.materializers import Materializer
 from gitmodel.pipelines.config import (
     AS_SECRET,
@@ -26,7 +27,6 @@ from gitmodel.pipelines.config import (
     ModelArtifactConfig,
     ModelConfig,
     Secret,
-    check_options,
 )
 from gitmodel.pipelines.context import (
     StepContext,
@@ -104,21 +104,12 @@ class Pipeline:
         *executor* is "in-order", "threads", "processes", "dask", "dask:ADDRESS", any Executor or a Dask client; left
         out, the variable `GITMODEL_EXECUTOR`, the pipeline's own or `git config gitmodel.executor` says, else steps
         run in order. *listener* is told of every step: "started", "succeeded", "cached", "failed" or "again" (its
-        worker died), its name, and its seconds. Returns None in a worker that only imports the script, and with a
-        warning while an artifact is loaded.
+        worker died), its name, and its seconds. Returns None in a worker that only imports the script.
 
         Raises UsageError before anything runs, RunFailed if a step fails, Conflict and the like if what the run made
         cannot be committed.
         """
         if is_importing():
-            return None
-        if is_loading():
-            log.warning(
-                "pipeline %s is not run: it was called while an artifact was loaded, which imports %s "
-                "(call it below `if __name__ == '__main__':`)",
-                self.name,
-                self.function.__module__,
-            )
             return None
         job = self.job(parameters, listener=listener)
         with nullcontext(client) if client else Client() as opened:
@@ -187,6 +178,12 @@ class Pipeline:
             read = codec.metadata(plain)
         except codec.Wrong as wrong:
             raise UsageError(f"a parameter of pipeline {self.name} {wrong}", hint="pass plain values") from None
+        try:
+            json.dumps(read, ensure_ascii=False, default=str).encode()
+        except UnicodeEncodeError:
+            raise UsageError(
+                f"a parameter of pipeline {self.name} holds half of a character (a lone surrogate)", hint="remove it"
+            ) from None
         if len(repr(read)) > _LONGEST_PARAMETERS:
             raise UsageError(
                 f"the parameters of pipeline {self.name} are too long to be recorded",
@@ -206,6 +203,7 @@ def pipeline(
     on_failure: Callable[[GitModelError], Any] | None = None,
     executor: Any = None,
 ) -> Callable[[Callable[..., Any]], Pipeline]: ...
+@checked
 def pipeline(
     function: Callable[..., Any] | None = None,
     *,
@@ -214,7 +212,6 @@ def pipeline(
     enable_cache: bool = True,
     on_failure: Callable[[GitModelError], Any] | None = None,
     executor: Any = None,
-    **unknown: Any,
 ) -> Any:
     """Make a pipeline of a function that calls steps.
 
@@ -227,9 +224,6 @@ def pipeline(
     >>> train
     Pipeline('train')
     """
-
-    options = ("name", "model_config", "enable_cache", "on_failure", "executor")
-    check_options(f"pipeline {name}" if name else "@pipeline", model_config, unknown, options)
 
     def made(of: Callable[..., Any]) -> Pipeline:
         return Pipeline(

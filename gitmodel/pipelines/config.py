@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -10,9 +10,10 @@ from typing import Any
 
 from pydantic import ValidationError, field_validator, model_validator
 
+from gitmodel.domain.arguments import checked_arguments
 from gitmodel.domain.description import Description
 from gitmodel.domain.models import DESCRIPTIVE
-from gitmodel.domain.names import LATEST, STAGE_WORDS, check_name, check_version_name, fault_in, fold
+from gitmodel.domain.names import LATEST, STAGE_WORDS, check_name, check_version_name, fold
 from gitmodel.domain.records import KINDS
 from gitmodel.domain.references import VersionRef
 from gitmodel.errors import GitModelError, UsageError
@@ -70,7 +71,9 @@ class ModelConfig(_ModelConfig):
     'demo'
     """
 
-    def __init__(self, **given: Any) -> None:
+    def __init__(self, *unnamed: Any, **given: Any) -> None:
+        if unnamed:
+            raise UsageError("the fields of ModelConfig are given by name", hint='write ModelConfig(name="iris")')
         try:
             super().__init__(**given)
         except ValidationError as error:
@@ -98,28 +101,7 @@ class ModelConfig(_ModelConfig):
         return {field: getattr(self, field) for field in DESCRIPTIVE if getattr(self, field)}
 
 
-def check_options(of: str, model_config: Any, unknown: Mapping[str, Any], known: Iterable[str]) -> None:
-    """Raise UsageError for a *model_config* that is none, and for *unknown* options, showing what to write.
-
-    *of* says what they were given to ("step train"), *known* are its options.
-    """
-    form = 'model_config=ModelConfig(name="NAME", create_new_model_version=True)'
-    if model_config is not None and not isinstance(model_config, ModelConfig):
-        raise UsageError(
-            f"model_config of {of} is a {type(model_config).__name__}, not a ModelConfig",
-            hint=f"write {_shown_form(form, model_config)}",
-        )
-    if "model" in unknown:
-        raise UsageError(f"{of} has no option model", hint=f"write {_shown_form(form, unknown['model'])}")
-    if unknown:
-        raise UsageError(f"{of} has no option {min(unknown)}", hint=f"its options are {', '.join(known)}")
-
-
-def _shown_form(form: str, given: Any) -> str:
-    name = given if isinstance(given, str) else getattr(given, "name", None)
-    return form.replace("NAME", name) if isinstance(name, str) and fault_in(name) is None else form
-
-
+@checked_arguments
 @dataclass(frozen=True)
 class ArtifactConfig:
     """How an output becomes an artifact: `Annotated[T, ArtifactConfig(name="train")]`.
@@ -139,6 +121,7 @@ class ArtifactConfig:
             raise UsageError(f"{self.kind!a} is no kind of artifact", hint=f"the kinds are {', '.join(KINDS)}")
 
 
+@checked_arguments
 @dataclass(frozen=True)
 class ModelArtifactConfig(ArtifactConfig):
     """An output that is a model object."""
@@ -146,6 +129,7 @@ class ModelArtifactConfig(ArtifactConfig):
     kind: str = "model"
 
 
+@checked_arguments
 @dataclass(frozen=True)
 class DeploymentArtifactConfig(ArtifactConfig):
     """An output that is a deployment."""
@@ -153,6 +137,7 @@ class DeploymentArtifactConfig(ArtifactConfig):
     kind: str = "deployment"
 
 
+@checked_arguments
 @dataclass(frozen=True)
 class ExternalArtifact:
     """An artifact of an existing version as the input of a step; `"demo@production:classifier"` is the same.

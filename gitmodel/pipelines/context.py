@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from gitmodel.domain import codec
+from gitmodel.domain.arguments import checked
 from gitmodel.domain.credentials import without_credentials
 from gitmodel.domain.names import ARCHIVED, NONE, check_alias
 from gitmodel.domain.references import VersionRef
@@ -21,7 +22,7 @@ Plan = dict[str, Any]
 class PlannedVersion:
     """The version that a step works on. What is set here takes effect when, and only if, the run succeeds."""
 
-    def __init__(self, facts: dict[str, Any], context: StepContext) -> None:
+    def __init__(self, facts: Mapping[str, Any], context: StepContext) -> None:
         self._facts = facts
         self._context = context
 
@@ -32,14 +33,14 @@ class PlannedVersion:
 
     @property
     def number(self) -> int:
-        """The version's number; of a new version it is kept for it, also if the run fails, once a step has read it."""
-        self._read()
+        """The version's number; of a new version it is kept for it."""
+        self._context.is_particular = True
         return int(self._facts["number"])
 
     @property
     def name(self) -> str | None:
         """The version's own name, if it has one."""
-        self._read()
+        self._context.is_particular = True
         return self._facts["name"]  # type: ignore[no-any-return]
 
     @property
@@ -78,7 +79,7 @@ class PlannedVersion:
         if artifact is not None and artifact not in self._facts["artifacts"]:
             there = ", ".join(self._facts["artifacts"]) or "none"
             raise NotFound(
-                f"{self.reference} will have no artifact {artifact!a}",
+                f"{self._facts['model']}@{self._facts['number']} will have no artifact {artifact!a}",
                 hint=f"its artifacts: {there}",
             )
         kept = self._context.keep(read_values({**(metadata or {}), **values}))
@@ -86,11 +87,6 @@ class PlannedVersion:
 
     def __repr__(self) -> str:
         return f"PlannedVersion({self.reference!r})"
-
-    def _read(self) -> None:
-        """Note that the step knows which version it is: its result is not kept, and the number is not given again."""
-        self._context.is_particular = True
-        self._facts["read"] = True
 
     def _reason(self, text: str) -> str:
         return str(self._context.keep({"reason": text}, "").get("reason", ""))
@@ -180,6 +176,7 @@ def within(context: StepContext) -> Iterator[StepContext]:
         _current.reset(token)
 
 
+@checked
 def log_model_metadata(
     metadata: Mapping[str, Any] | None = None, *, version: str = "", renumbered: bool = False, **values: Any
 ) -> None:
@@ -191,6 +188,7 @@ def log_model_metadata(
     _log({**(metadata or {}), **values}, None, version, renumbered)
 
 
+@checked
 def log_artifact_metadata(
     metadata: Mapping[str, Any] | None = None,
     *,
@@ -244,12 +242,12 @@ def _log(values: Mapping[str, Any], artifact: str | None, version: str, renumber
         client.get_version(ref, renumbered=renumbered).log_metadata(read, artifact=artifact)
 
 
-def _plain(value: Any) -> Any:
-    """*value* with NumPy's and the like's numbers and arrays as Python's."""
-    if isinstance(value, Mapping):
-        return {key: _plain(item) for key, item in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(item) for item in value]
+def _plain(value: Any, depth: int = 0) -> Any:
+    """Return *value* with NumPy's and the like's numbers and arrays as Python's, as deep as a record can be nested."""
+    if depth <= codec.MAX_NESTING and isinstance(value, Mapping):
+        return {key: _plain(item, depth + 1) for key, item in value.items()}
+    if depth <= codec.MAX_NESTING and isinstance(value, (list, tuple)):
+        return [_plain(item, depth + 1) for item in value]
     if hasattr(value, "tolist") and hasattr(value, "dtype"):
         return value.tolist()
     if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):

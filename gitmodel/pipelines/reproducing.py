@@ -20,6 +20,7 @@ from typing import Any
 
 from gitmodel.client import Client
 from gitmodel.domain import paths
+from gitmodel.domain.arguments import checked
 from gitmodel.domain.comparison import Compared, compare_values
 from gitmodel.domain.lineage import taken
 from gitmodel.domain.manifest import HEADER
@@ -86,6 +87,7 @@ class Reproduced:
         return all(output.same for output in self.outputs)
 
 
+@checked
 def reproduce(
     client: Client,
     reference: str,

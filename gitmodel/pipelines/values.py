@@ -10,6 +10,7 @@ from typing import Any
 
 _PLAIN = (str, bytes, int, float, complex, bool, type(None))
 _DEEPEST = 20
+_LONGEST_DECIMAL = 2_000  # bits
 
 
 def spell_value(value: Any, depth: int = 0) -> str | None:
@@ -26,6 +27,8 @@ def spell_value(value: Any, depth: int = 0) -> str | None:
         return None
     if isinstance(value, enum.Enum):
         return f"{type(value).__qualname__}.{value.name}"
+    if isinstance(value, int) and value.bit_length() > _LONGEST_DECIMAL:
+        return hex(value)  # Python refuses to write so long a number in decimal
     if isinstance(value, _PLAIN):
         return repr(value)
     if isinstance(value, (list, tuple, set, frozenset)):

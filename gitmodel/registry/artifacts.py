@@ -67,12 +67,25 @@ def store_artifact(
 
     check_name(name, "artifact")
     _check_kind(kind)
+    _check_format(format, folder=path.is_dir())
     read = planning.read_metadata(metadata or {})
     stored = storage.put_path(store, path, jobs=jobs, progress=progress)
     if stored.unportable:
         (warn or log_warning)(told_unportable(name, stored.unportable))
     detected = FOLDER_FORMAT if stored.folder else format or formats.detect_format(path)
     return ArtifactLink(name, kind, stored.digest, stored.size, detected, metadata=read)
+
+
+def _check_format(format: str, *, folder: bool) -> None:
+    """Raise UsageError for a *format* ("": to be detected) that is not known, or not one of a file or of a *folder*."""
+    from gitmodel.formats import plugins
+
+    if folder and format not in ("", FOLDER_FORMAT):
+        raise UsageError(f"a folder cannot have the format {format!a}", hint="leave the format out")
+    if not folder and format == FOLDER_FORMAT:
+        raise UsageError("a file cannot have the format folder", hint="leave the format out")
+    if not folder and format and format not in plugins.format_names():
+        plugins.find_format(format)
 
 
 def check_sources(given: Iterable[tuple[str, Path, str]]) -> None:
@@ -105,6 +118,7 @@ def describe_external(
 
     check_name(name, "artifact")
     _check_kind(kind)
+    _check_format(format, folder=False)
     read = planning.read_metadata(metadata or {})
     place = external.absolute_uri(uri)
     found = external.look_up(place, trusted=trusted)

@@ -68,7 +68,7 @@ _WINDOW = 500
 # git works ahead as far as its answers find room.
 _PIPE = 1 << 20
 # git keeps refs as files: one cannot be a file and a folder.
-_BLOCKED = r"'(refs/[^']+)' exists; cannot create '(refs/[^']+)'"
+_BLOCKED = re.compile(r"'(refs/[^']+)' exists; cannot create '(refs/[^']+)'")
 # What git says of its configuration, of a repository that is too new for it, and of one that is damaged.
 _MISCONFIGURED = (
     "bad config", "bad numeric config value", "bad boolean config value", "unable to parse config", "Invalid value for",
@@ -284,6 +284,8 @@ def run(
         if cwd is not None and not os.path.isdir(cwd):
             raise NotFound(f"there is no folder {cwd}", hint="name an existing repository") from None
         raise UsageError("git is not installed, or not on the PATH", hint="install git 2.34 or newer") from None
+    except ValueError:  # no program can be given a NUL, and some text cannot be encoded
+        raise UsageError("a name or text holds a NUL or half of a character", hint="write it without") from None
     except OSError as error:
         raise Unreachable(
             f"git cannot be started: {error.strerror}", hint="free memory or processes, then try again"
@@ -321,7 +323,7 @@ def translate(stderr: str, code: int) -> GitModelError:
         return Refused(f"a hook of this repository refused the change: {said}", hint="see the hook's words above")
     if "inside quarantine" in said:
         return Refused(f"git lets no hook change refs during a push: {said}", hint="do it in post-receive")
-    blocked = re.search(_BLOCKED, said)
+    blocked = _BLOCKED.search(said)
     if blocked:
         return Conflict(
             f"git cannot create {blocked[2]}, because {blocked[1]} exists", hint=f"type: {_way_out(blocked[1])}"

@@ -1,0 +1,193 @@
+"""Check the arguments of public functions by their annotations: a wrong one is a UsageError that names it. Pure."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import operator
+import os
+import types
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, NamedTuple, TypeVar
+
+from gitmodel.domain.models import DESCRIPTIVE
+from gitmodel.domain.names import shown
+from gitmodel.errors import UsageError
+
+T = TypeVar("T")
+# These are checked where they are read, together with their values.
+_CHECKED_LATER = frozenset({"limit", "offset", *DESCRIPTIVE})
+_LONGEST_NAME = 255  # bytes of a file's name, on every usual file system
+
+
+class _Check(NamedTuple):
+    """What an annotation takes: in words, and as a question to a value."""
+
+    expected: str
+    fits: Callable[[Any], bool]
+    hint: str = ""
+
+
+def checked_arguments(cls: type[T]) -> type[T]:
+    """Check what the public methods of *cls* are called with, as `checked` does.
+
+    >>> @checked_arguments
+    ... class Box:
+    ...     def rename(self, new_name: str) -> None: ...
+    >>> Box().rename(None)
+    Traceback (most recent call last):
+    gitmodel.errors.UsageError: new_name of Box.rename takes text, not None
+    hint: `help(Box.rename)` in Python shows what it takes
+    """
+    for name, function in list(vars(cls).items()):
+        if isinstance(function, types.FunctionType) and (name == "__init__" or not name.startswith("_")):
+            setattr(cls, name, checked(function))
+    return cls
+
+
+def checked(function: Callable[..., T]) -> Callable[..., T]:
+    """Return *function*, which then raises UsageError for an argument that its annotation does not take.
+
+    Only annotations of simple types are checked, such as `str`, `int | None` and `Iterable[str]`.
+    """
+    parameters = list(inspect.signature(function).parameters.values())
+    found = {one.name: _CHECKS.get(one.annotation) for one in parameters if one.name not in _CHECKED_LATER}
+    checks = {name: check for name, check in found.items() if check is not None}
+    names = [one.name for one in parameters if one.kind is inspect.Parameter.POSITIONAL_OR_KEYWORD]
+    rest = next((one.name for one in parameters if one.kind is inspect.Parameter.VAR_POSITIONAL), "")
+
+    @functools.wraps(function)
+    def calling(*args: Any, **kwargs: Any) -> T:
+        given = [*zip(names, args, strict=False), *((rest, value) for value in args[len(names) :]), *kwargs.items()]
+        for name, value in given:
+            check = checks.get(name)
+            if check is not None and not check.fits(value):
+                raise _wrong(function, name, check, value)
+        return function(*args, **kwargs)
+
+    return calling
+
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _is_path(value: object) -> bool:
+    """Return True for text or a path object that can name a file: not empty, without NUL, no name over 255 bytes.
+
+    The parts of a URL may be longer.
+    """
+    try:
+        named = os.fsencode(value)  # type: ignore[arg-type]
+    except (TypeError, UnicodeEncodeError):
+        return False
+    if isinstance(value, bytes) or not named or b"\0" in named:
+        return False
+    return b"://" in named or all(len(name) <= _LONGEST_NAME for name in named.split(b"/"))
+
+
+def _is_number(value: object) -> bool:
+    try:
+        number = operator.index(value)  # type: ignore[arg-type]
+    except TypeError:
+        return False
+    return not isinstance(value, bool) and number.bit_length() < 64
+
+
+def _is_seconds(value: object) -> bool:
+    if isinstance(value, bool) or not hasattr(value, "__float__"):
+        return False
+    try:
+        return float(value) == float(value)
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+def _is_flag(value: object) -> bool:
+    return isinstance(value, bool) or type(value).__name__ in ("bool_", "bool")  # NumPy's are no bool
+
+
+def _is_list(of: Callable[[Any], bool]) -> Callable[[Any], bool]:
+    """Return the check of a list, or of another collection that can be read twice, of items that *of* takes."""
+
+    def fits(value: object) -> bool:
+        if isinstance(value, str | bytes | Mapping) or not isinstance(value, Iterable):
+            return False
+        return not hasattr(value, "__len__") or all(map(of, value))
+
+    return fits
+
+
+def _is_mapping(value: object) -> bool:
+    return isinstance(value, Mapping) and all(map(_is_text, value))
+
+
+def _or_none(check: _Check) -> _Check:
+    return check._replace(expected=f"{check.expected} or None", fits=lambda value: value is None or check.fits(value))
+
+
+def _is_a(name: str) -> Callable[[Any], bool]:
+    """Return the check of an instance of the class *name*, which this layer does not import."""
+    return lambda value: any(base.__name__ == name for base in type(value).__mro__)
+
+
+_TEXT = _Check("text", _is_text)
+_PATH = _Check("a path", _is_path)
+_NUMBER = _Check("a whole number", _is_number)
+_SECONDS = _Check("a number", _is_seconds)
+_FLAG = _Check("True or False", _is_flag)
+_TEXTS = _Check("a list of texts", _is_list(_is_text))
+_TABLE = _Check("a mapping with text as keys", _is_mapping)
+_PATHS = _Check("a mapping of names to paths", lambda value: _is_mapping(value) and all(map(_is_path, value.values())))
+_PAIR = _Check(
+    "pairs of texts", lambda one: isinstance(one, tuple | list) and len(one) == 2 and all(map(_is_text, one))
+)
+_CHECKS: dict[Any, _Check] = {
+    "str": _TEXT,
+    "str | ModelStages": _TEXT,
+    "bool": _FLAG,
+    "int": _NUMBER,
+    "float": _SECONDS,
+    "str | os.PathLike[str]": _PATH,
+    "Iterable[str]": _TEXTS,
+    "Iterable[str | os.PathLike[str]]": _Check("a list of paths", _is_list(_is_path)),
+    "Iterable[tuple[str, str]]": _Check("a list of pairs of texts", _is_list(_PAIR.fits)),
+    "Mapping[str, Any]": _TABLE,
+    "Mapping[str, str]": _Check(
+        "a mapping of texts to texts", lambda v: isinstance(v, Mapping) and all(isinstance(x, str) for x in v.values())
+    ),
+    "Mapping[str, str | os.PathLike[str]]": _PATHS,
+    "str | int | ModelStages": _Check(
+        "a number, name, stage or alias", lambda value: isinstance(value, str | bool) or _is_number(value)
+    ),
+    "Progress": _Check("a function", lambda value: callable(value) and not isinstance(value, type)),
+    "str | int": _Check("a number, name, stage or alias", lambda value: isinstance(value, str) or _is_number(value)),
+    "Client": _Check("a Client", _is_a("Client"), "open it with `Client()`"),
+    "ModelConfig": _Check("a ModelConfig", _is_a("ModelConfig"), 'write ModelConfig(name="iris")'),
+    "Callable[[GitModelError], Any]": _Check("a function", callable),
+    "str | datetime": _Check("text or a datetime", lambda value: _is_text(value) or hasattr(value, "utcoffset")),
+    "str | VersionRef": _Check("text", lambda value: _is_text(value) or _is_a("VersionRef")(value)),
+    "Model | str": _Check("a name or a Model", lambda value: _is_text(value) or _is_a("Model")(value)),
+    "tuple[str | VersionRef, str]": _Check(
+        "pairs of a version and a stage",
+        lambda one: (
+            isinstance(one, tuple | list)
+            and len(one) == 2
+            and _is_text(one[1])
+            and (_is_text(one[0]) or _is_a("VersionRef")(one[0]))
+        ),
+    ),
+}
+_CHECKS |= {f"{annotation} | None": _or_none(check) for annotation, check in _CHECKS.items()}
+
+
+def _wrong(function: Callable[..., Any], name: str, check: _Check, value: object) -> UsageError:
+    called = function.__qualname__.removesuffix(".__init__")
+    why = ", not " + shown(value)
+    if isinstance(value, Mapping) and check.expected.startswith(_PATHS.expected) and _is_mapping(value):
+        key, item = next((key, item) for key, item in value.items() if not _is_path(item))
+        why = f", and {shown(key)} is {shown(item)}"
+    return UsageError(
+        f"{name} of {called} takes {check.expected}{why}",
+        hint=check.hint or f"`help({called})` in Python shows what it takes",
+    )

@@ -1,0 +1,271 @@
+"""Wrong arguments of the Python interface: an error that says what was expected, and never a change."""
+
+from __future__ import annotations
+
+import inspect
+import shutil
+import warnings
+
+import editing
+import numpy
+import pytest
+
+import gitmodel
+from gitmodel import Artifact, Client, GitModelError, Model, ModelConfig, ModelVersion, UsageError
+from gitmodel.domain import arguments
+
+CYCLE: list = []
+CYCLE.append(CYCLE)
+DEEP: list = []
+for _ in range(5_000):
+    DEEP = [DEEP]
+TABLE: dict = {}
+for _ in range(5_000):
+    TABLE = {"a": TABLE}
+HOSTILE = {
+    "None": None,
+    "one": 1,
+    "negative": -1,
+    "float": 1.5,
+    "nan": float("nan"),
+    "huge": 10**5_000,
+    "empty text": "",
+    "space": " ",
+    "bytes": b"x",
+    "list": [],
+    "list of None": [None],
+    "mapping": {},
+    "mapping of None": {"a": None},
+    "mapping of numbers": {1: 2},
+    "object": object(),
+    "class": int,
+    "cycle": CYCLE,
+    "mapping of a cycle": {"a": CYCLE},
+    "array": numpy.array([1.0, 2.0]),
+    "mapping of an array": {"a": numpy.array([[1.0, 2.0]])},
+    "deep": DEEP,
+    "deep mapping": TABLE,
+    "surrogate": "a\ud800",
+    "surrogates": ["a\ud800"],
+    "mapping of a surrogate": {"a": "\ud800"},
+    "nul": "a\0b",
+    "long": "a" * 100_000,
+}
+
+# What changes nothing that could be damaged by a wrong argument, or needs another machine.
+LEFT_OUT = {"close", "maintain"}
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory):
+    return tmp_path_factory.mktemp("arguments") / "code"
+
+
+@pytest.fixture
+def client(template, code_repo, tmp_path):
+    (tmp_path / "file.txt").write_text("text", encoding="utf-8")
+    if not template.exists():
+        with Client(code_repo) as made:
+            iris = made.register_model("iris")
+            iris.create_version(data={"train": tmp_path / "file.txt"})
+            iris.create_version().set_stage("production")
+            iris.get_version(1).add_alias("champion")
+        shutil.copytree(code_repo, template)
+    else:
+        shutil.rmtree(code_repo)
+        shutil.copytree(template, code_repo)
+    with Client(code_repo) as client:
+        yield client
+
+
+def public_methods():
+    for cls in (Client, Model, ModelVersion, Artifact):
+        for name, function in vars(cls).items():
+            if inspect.isfunction(function) and not name.startswith("_") and name not in LEFT_OUT:
+                for parameter in list(inspect.signature(function).parameters.values())[1:]:
+                    yield cls, name, parameter
+
+
+def handles(client):
+    version = client.get_version("iris@1")
+    return {Client: client, Model: client.get_model("iris"), ModelVersion: version, Artifact: version.artifacts[0]}
+
+
+def good(name, parameter, tmp_path):
+    """A value with which the method works, or is refused for another reason than its type."""
+    known = {
+        "path": tmp_path / "file.txt",
+        "folder": tmp_path / "folder",
+        "target": tmp_path / "target",
+        "uri": tmp_path / "file.txt",
+        "stage": "staging",
+        "reference": "iris@1",
+        "subject": "iris@1",
+        "old": "iris@1",
+        "new": "iris@2",
+        "digest": "sha256:" + "0" * 64,
+        "moment": "2020-01-01",
+        "url": str(tmp_path / "store"),
+        "message": "Change",
+        "content": lambda: "x",
+        "commits": "HEAD..HEAD",
+        "commit": "HEAD",
+    }
+    return known.get(parameter, "nothing")
+
+
+def call(method, parameter, value, tmp_path):
+    given, named = [], {}
+    for other in inspect.signature(method).parameters.values():
+        chosen = value if other.name == parameter.name else good(method.__name__, other.name, tmp_path)
+        if other.kind is other.VAR_POSITIONAL:
+            given += [value] if other.name == parameter.name else []
+        elif other.kind is other.VAR_KEYWORD:
+            named |= {"title": value} if other.name == parameter.name else {}
+        elif other.name == parameter.name or other.default is other.empty:
+            if other.kind is other.KEYWORD_ONLY:
+                named[other.name] = chosen
+            else:
+                given.append(chosen)
+        elif other.kind is other.POSITIONAL_OR_KEYWORD and parameter.kind is parameter.VAR_POSITIONAL:
+            given.append(other.default)
+    result = method(*given, **named)
+    if inspect.isgenerator(result):
+        list(result)
+    elif hasattr(result, "__enter__") and not isinstance(result, Client):
+        with result:
+            pass
+
+
+@pytest.mark.parametrize(
+    ("cls", "name", "parameter"),
+    [pytest.param(*found, id=f"{found[0].__name__}.{found[1]}.{found[2].name}") for found in public_methods()],
+)
+def test_every_method_takes_an_argument_or_says_what_is_wrong_with_it(cls, name, parameter, client, tmp_path):
+    common = client.repository.common_dir
+    (tmp_path / "away").mkdir()
+    before = editing.state(common)
+    for kind, value in HOSTILE.items():
+        try:
+            error = refusal(getattr(handles(client)[cls], name), parameter, value, tmp_path)
+        except Exception as fault:
+            raise AssertionError(f"{kind}: {type(fault).__name__}: {fault}") from fault
+        if error is None:
+            before = editing.state(common)
+        else:
+            assert error.exit_code != 1, kind
+            assert editing.state(common) == before, (kind, error)
+
+
+def refusal(method, parameter, value, tmp_path):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            call(method, parameter, value, tmp_path)
+        except GitModelError as error:
+            return error
+    return None
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda client, at: client.register_model(None), "model of Client.register_model takes a name or a Model, not"),
+        (lambda client, at: client.get_model(["iris"]), "name of Client.get_model takes text or None, not a list"),
+        (lambda client, at: client.get_model("iris").rename(None), "new_name of Model.rename takes text, not None"),
+        (
+            lambda client, at: client.get_version("iris@1").add_alias(1),
+            "alias of ModelVersion.add_alias takes text, not 1",
+        ),
+        (
+            lambda client, at: client.get_model("iris").get_version(1.5),
+            "takes a number, name, stage or alias or None, n",
+        ),
+        (lambda client, at: client.get_model("iris").create_version(metadata=[1]), "takes a mapping with text as keys"),
+        (
+            lambda client, at: client.get_model("iris").create_version(model_objects={"clf": object()}),
+            "model_objects of Model.create_version takes a mapping of names to paths or None, and 'clf' is an object",
+        ),
+        (lambda client, at: client.get_model("iris").create_version(metadata={"a": CYCLE}), "nested more than 8 deep"),
+        (lambda client, at: client.get_version("iris@1").log_metadata(a=numpy.zeros(2)), "it takes text, numbers"),
+        (lambda client, at: client.get_version("iris@1").link_artifact("new", ""), "path .* takes a path, not ''"),
+        (
+            lambda client, at: client.get_version("iris@1").link_artifact("new", at / "file.txt", format="nonsense"),
+            "there is no format 'nonsense'; there are bytes, .*csv",
+        ),
+        (
+            lambda client, at: client.get_version("iris@1").link_external("new", at / "file.txt", format="nonsense"),
+            "there is no format 'nonsense'; there are bytes, .*csv",
+        ),
+        (
+            lambda client, at: client.get_version("iris@1").link_artifact("new", at, format="csv"),
+            "a folder cannot have",
+        ),
+        (lambda client, at: Client(1), "path of Client takes a path, not 1"),
+        (lambda client, at: Model(1), "name of Model takes text, not 1"),
+        (lambda client, at: Model("iris", title=1), "title"),
+        (lambda client, at: Model("iris", tags=[None]), "tags"),
+        (lambda client, at: client.get_model("iris").update(tags="red"), "tags"),
+        (lambda client, at: client.propose(("iris@1",)), "promotions of Client.propose takes pairs"),
+        (lambda client, at: ModelConfig(name=1), "name"),
+        (lambda client, at: ModelConfig("iris"), "ModelConfig"),
+        (lambda client, at: ModelConfig(name="iris", versoin=1), "versoin"),
+        (lambda client, at: ModelConfig(name="iris", version=CYCLE), "version"),
+        (lambda client, at: ModelConfig(name="iris", tags=CYCLE), "tags"),
+        (lambda client, at: gitmodel.ArtifactConfig(name=1), "name of ArtifactConfig takes text or None, not 1"),
+        (lambda client, at: gitmodel.ArtifactConfig(kind=[]), "kind of ArtifactConfig takes text, not a list"),
+        (lambda client, at: gitmodel.ModelArtifactConfig(format=1), "format of ModelArtifactConfig takes text, not 1"),
+        (lambda client, at: gitmodel.ExternalArtifact(1, "a"), "model of ExternalArtifact takes text, not 1"),
+        (lambda client, at: gitmodel.ExternalArtifact("iris", None), "name of ExternalArtifact takes text, not None"),
+        (lambda client, at: gitmodel.step(1), "no function"),
+        (lambda client, at: gitmodel.step(name=1), "name of step takes text or None, not 1"),
+        (
+            lambda client, at: gitmodel.step(enable_cache="no"),
+            "enable_cache of step takes True or False or None, not 'no'",
+        ),
+        (lambda client, at: gitmodel.step(model_config="iris"), "model_config"),
+        (lambda client, at: gitmodel.pipeline(object()), "no plain function"),
+        (lambda client, at: gitmodel.pipeline(name=b"x"), "name of pipeline takes text or None, not b'x'"),
+        (lambda client, at: gitmodel.pipeline(on_failure=1), "on_failure"),
+        (lambda client, at: gitmodel.pipeline(model_config={}), "model_config"),
+        (lambda client, at: gitmodel.log_model_metadata([1], version="iris@1"), "metadata of log_model_metadata"),
+        (
+            lambda client, at: gitmodel.log_model_metadata({"a": 1}, version=1),
+            "version of log_model_metadata takes text",
+        ),
+        (lambda client, at: gitmodel.log_model_metadata({"a": CYCLE}, version="iris@1"), "nested more than"),
+        (lambda client, at: gitmodel.log_artifact_metadata(artifact=1), "artifact of log_artifact_metadata takes text"),
+        (lambda client, at: gitmodel.reproduce(None, "iris@1"), "client of reproduce takes a Client, not None"),
+        (lambda client, at: gitmodel.reproduce(client, 1), "reference of reproduce takes text, not 1"),
+    ],
+)
+def test_the_error_names_the_argument_with_what_was_expected_and_found(client, tmp_path, call, said):
+    before = editing.state(client.repository.common_dir)
+    with pytest.raises(UsageError, match=said) as refused:
+        call(client, tmp_path)
+    assert refused.value.hint
+    assert editing.state(client.repository.common_dir) == before
+
+
+@pytest.mark.parametrize("kind", ["cycle", "mapping of a cycle", "deep", "array", "object", "surrogate", "huge"])
+def test_a_parameter_of_a_pipeline_that_cannot_be_recorded_is_refused(client, kind):
+    value = HOSTILE[kind]
+
+    @gitmodel.step
+    def keep(a) -> None: ...
+
+    @gitmodel.pipeline
+    def work(a):
+        keep(a)
+
+    before = editing.state(client.repository.common_dir)
+    with pytest.raises(UsageError, match="parameter"):
+        work.run(client=client, a=value)
+    assert editing.state(client.repository.common_dir) == before
+
+
+def test_every_annotation_of_the_interface_is_checked_or_one_of_gitmodels_own_objects():
+    own = {"Any", "Callable[[], str]"}
+    for cls, name, parameter in public_methods():
+        known = parameter.annotation in arguments._CHECKS or parameter.annotation in own
+        assert known, f"{cls.__name__}.{name}: {parameter}"
