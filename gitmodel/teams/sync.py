@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -123,7 +124,7 @@ def pull(repository: Repository, remote: str, *, rewound: bool = False) -> Pulle
         state = remotes.fetch(repository, remote)
         if not rewound:
             _refuse_rewound(repository, state)
-            _refuse_other_rules(repository, state)
+        _refuse_other_rules(repository, state, rewound=rewound)
         return _join(repository, state)
 
     return repository.retry(attempt)
@@ -289,16 +290,28 @@ def _refuse_rewound(repository: Repository, state: RemoteState) -> None:
     )
 
 
-def _refuse_other_rules(repository: Repository, state: RemoteState) -> None:
-    """Raise Conflict if the remote lost its tag of the rules in force, or has an older one than was seen there."""
-    last = repository.rules.read(state.last_rules)
-    if extends(repository.rules.read(state.rules), last):
-        return
-    what = "was set back" if state.rules else "was deleted"
+def _refuse_other_rules(repository: Repository, state: RemoteState, *, rewound: bool) -> None:
+    """Raise Conflict if the remote's tag of the rules in force cannot be read, or is gone or was set back since.
+
+    *rewound* says that it may be gone, or have been set back.
+    """
+    rules = repository.rules
+    what, takes_it = "was set back" if state.rules else "was deleted", "; `git model pull --rewound` takes it as it is"
+    try:
+        if extends(rules.read(state.rules), rules.read(state.last_rules)) or rewound:
+            return
+    except Refused:
+        what, takes_it = "is not a tag that gitmodel made", ""
+    where = shlex.quote(state.remote)
+    again = (
+        f"`git push --force {where} {shlex.quote(rules.ref)}` sets it there as it is here"
+        if rules.positions()
+        else f"`git push {where} {shlex.quote(':' + rules.ref)}` deletes it there, and `git model apply --push` sets it"
+    )
     raise Conflict(
-        f"the tag {repository.rules.name} of {state.remote}, which says which rules are in force, {what}; nothing was "
+        f"the tag {rules.name} of {state.remote}, which says which rules are in force, {what}; nothing was "
         "changed here",
-        hint="ask who did it; `git model pull --rewound` takes it as it is",
+        hint=f"ask who did it; {again}{takes_it}",
     )
 
 

@@ -331,6 +331,39 @@ class TestAClone:
         bob.pull(rewound=True)
         bob.push()
 
+    @pytest.mark.parametrize("how", ["deleted", "set back", "made by plain git"])
+    def test_the_command_that_the_refusal_names_sets_the_tag_again(self, gated, bob, bare, how, git):
+        old = self.remote_rules(bare)
+        editing.edit(gated.repository.common_dir, rules())
+        gated.push()
+        gated.apply(push=True)
+        bob.pull()
+        right = self.remote_rules(bare)
+        if how == "deleted":
+            editing.run(bare, "update-ref", "-d", RULES)
+        else:
+            editing.run(bare, "update-ref", RULES, old if how == "set back" else editing.BRANCH)
+        clone = bob.repository.git.top
+        for words in (["pull"], ["push"], ["apply", "--push"]):
+            code, out, err = run(clone, *words)
+            assert (code, "gitmodel-rules/gitmodel of origin" in err) == (4, True), out + err
+            assert f"git push --force origin {RULES}" in err
+            assert ("--rewound" in err) == (how != "made by plain git")
+        git(clone, "push", "-q", "--force", "origin", RULES)
+        assert run(clone, "pull")[0] == 0
+        assert self.remote_rules(bare) == right
+
+    def test_a_clone_that_never_saw_the_right_tag_says_how_to_begin_anew(self, gated, bare, tmp_path, git):
+        editing.run(bare, "update-ref", RULES, editing.BRANCH)
+        git(tmp_path, "clone", "-q", "--no-tags", str(bare), "cleo")
+        code, _, err = run(tmp_path / "cleo", "pull")
+        assert (code, f"git push origin :{RULES}" in err) == (4, True), err
+        git(tmp_path / "cleo", "push", "-q", "origin", f":{RULES}")
+        for words in (["pull"], ["apply", "--push"]):
+            code, out, err = run(tmp_path / "cleo", *words)
+            assert code == 0, out + err
+        assert editing.run(bare, "cat-file", "-t", RULES) == "tag"
+
     def test_a_clone_that_never_saw_it_goes_by_the_first_parent_and_warns(self, gated, bare, tmp_path, git):
         git(tmp_path, "clone", "-q", "--no-tags", "-b", "gitmodel", str(bare), "bare-bones")
         clone = tmp_path / "bare-bones"
