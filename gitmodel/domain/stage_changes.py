@@ -50,9 +50,15 @@ def refuse_direct(snapshot: Snapshot, change: Change[Any]) -> None:
         )
     waiting = [ref for ref in (*change.apply, *change.drop) if is_refused(ref)]
     if waiting:
+        ref, doubt = waiting[0], snapshot.doubt(waiting[0])
+        if doubt:
+            raise Refused(
+                f"{ref.model} {ref.stage}: {doubt.partition(';')[0]}",
+                hint=f"run `git model rollback {ref.model} {ref.stage}` to take it back, then propose the change",
+            )
         raise Refused(
             f"{_named(waiting)}: proposal_only, and its last recorded change is not in force yet",
-            hint=f"run `git model apply {waiting[0].model}` first",
+            hint=f"run `git model apply {ref.model}` first",
         )
 
 

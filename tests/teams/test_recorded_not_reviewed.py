@@ -109,6 +109,17 @@ class TestItIsNotInForce:
         assert client.get_version("iris@production").number == 3
         assert client.get_version("iris@staging").number == 2
 
+    def test_promoting_it_again_names_the_command_that_takes_it_back(self, client, iris, main, code_repo):
+        commit = promote_by_hand(iris, code_repo)
+        code, _, err = main("promote", "iris@2", "production")
+        assert code == 6
+        assert f"recorded, not reviewed: {commit[:10]} changed it directly" in err
+        assert "`git model rollback iris production`" in err
+        assert "git model apply" not in err
+        assert main("rollback", "iris", "production")[0] == 0
+        code, _, err = main("promote", "iris@2", "production")
+        assert (code, "git model propose iris@2 production" in err) == (6, True)
+
     def test_other_models_and_later_changes_go_on(self, client, iris, code_repo):
         promote_by_hand(iris, code_repo)
         iris.get_version(5).set_stage("staging")
