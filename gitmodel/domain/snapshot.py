@@ -490,7 +490,9 @@ class Snapshot:
                 f"the tag {ref.name} does not count: {tag.forged}",
                 hint="run `git fetch --unshallow`"
                 if tag.forged == TOO_SHALLOW
-                else "run `git model doctor --fix` to set it again from the branch",
+                else "run `git model doctor --fix` to set it again from the branch"
+                if self.recorded(ref.model, ref.stage) or self.recorded_alias(ref.model, ref.stage)
+                else "run `git model doctor`, which says how to remove it",
             )
         record = self._present(ref.model, frozen.version)
         if records.links_digest(record.artifacts) != frozen.artifacts:
@@ -579,8 +581,12 @@ class Snapshot:
         return f"run `git model version list {model}` to see what there is"
 
     def _missing_selector_hint(self, model: str, wanted: str = "") -> str:
-        held = [f"{model}@{stage}" for stage in sorted(self.tags.of(model))]
-        meant = near(wanted, sorted({*self.tags.of(model), *self.registry().stage_names})) if wanted else []
+        stages = self.registry().stage_names
+        tagged = [
+            name for name in sorted(self.tags.of(model)) if name in stages or not self.registry().alias_fault(name)
+        ]
+        held = [f"{model}@{name}" for name in tagged]
+        meant = near(wanted, sorted({*tagged, *stages})) if wanted else []
         question = f"did you mean {model}@{meant[0]}? " if meant else ""
         try:
             held.append(f"{model}@{LATEST} ({self.latest(model)})")

@@ -216,9 +216,7 @@ def _tags(repository: Repository, snapshot: Snapshot) -> Iterator[Finding]:
     for model in sorted({*snapshot.model_names(), *tagged}):
         try:
             for tag in planning.stray_tags(snapshot, model):
-                why = snapshot.registry().alias_fault(tag.ref.stage)
-                message = f"the tag {tag.ref.name} does not count: {tag.ref.stage} is no alias, because it {why}"
-                yield Finding("tag", message, _FIX, True)
+                yield _stray(repository, snapshot, tag.ref)
             for state in planning.stage_states(snapshot, model):
                 ref = StageRef(model, state.name)
                 if state.forged == TOO_SHALLOW:
@@ -239,6 +237,16 @@ def _tags(repository: Repository, snapshot: Snapshot) -> Iterator[Finding]:
                         yield Finding("tag", message, "run `git model apply`", True, grave=False)
         except GitModelError as error:
             yield Finding("model", f"{model}: {error.message}", error.hint or "run `git model check`")
+
+
+def _stray(repository: Repository, snapshot: Snapshot, ref: StageRef) -> Finding:
+    try:
+        refuse_foreign(repository, snapshot.commit, ref, repairs=False)
+    except Refused as error:
+        return Finding("foreign tag", error.message, error.hint)
+    why = snapshot.registry().alias_fault(ref.stage)
+    message = f"the tag {ref.name} does not count: {ref.stage} is no alias, because it {why}"
+    return Finding("tag", message, _FIX, True)
 
 
 def _forged(repository: Repository, snapshot: Snapshot, ref: StageRef, state: StageState) -> Finding:

@@ -116,6 +116,20 @@ def test_doctor_finds_and_removes_a_tag_that_nobody_reads(iris, code_repo, name,
     assert held(client) == {"production": (2, 2)}
 
 
+@pytest.mark.parametrize("name", ["latest", "Production", "staging"])
+def test_doctor_says_how_to_remove_a_tag_by_plain_git_that_nobody_reads(iris, code_repo, name, git):
+    plant(iris._client, name, tag=False)
+    git(code_repo, "tag", f"model/iris/{name}", editing.BRANCH)
+    code, out, err = run(code_repo, "doctor", "--fix")
+    assert code == 5
+    assert f"git tag -d model/iris/{name}" in out + err
+    code, out, err = run(code_repo, "resolve", "iris@Stage")
+    assert code == 3
+    assert (f"iris@{name}" in (out + err).replace("iris@latest (3)", "")) == (name == "staging")
+    git(code_repo, "tag", "-d", f"model/iris/{name}")
+    assert run(code_repo, "doctor")[0] == 0
+
+
 @pytest.mark.parametrize("name", ["production", "Production"])
 def test_a_pull_sets_no_tag_for_it(ada, bob, name):
     editing.edit(ada.repository.common_dir, {f"models/iris/aliases/{name}.toml": alias_text(ada, 1)})
