@@ -157,6 +157,10 @@ def test_every_method_takes_an_argument_or_says_what_is_wrong_with_it(cls, name,
             assert editing.state(common) == before, (kind, error)
 
 
+def _ignore():
+    """A function to decorate."""
+
+
 def refusal(method, parameter, value, tmp_path):
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -223,11 +227,11 @@ def refusal(method, parameter, value, tmp_path):
             lambda client, at: gitmodel.step(enable_cache="no"),
             "enable_cache of step takes True or False or None, not 'no'",
         ),
-        (lambda client, at: gitmodel.step(model_config="iris"), "model_config"),
+        (lambda client, at: gitmodel.step(model_config="iris")(_ignore), "model_config"),
         (lambda client, at: gitmodel.pipeline(object()), "no plain function"),
         (lambda client, at: gitmodel.pipeline(name=b"x"), "name of pipeline takes text or None, not b'x'"),
         (lambda client, at: gitmodel.pipeline(on_failure=1), "on_failure"),
-        (lambda client, at: gitmodel.pipeline(model_config={}), "model_config"),
+        (lambda client, at: gitmodel.pipeline(model_config={})(_ignore), "model_config"),
         (lambda client, at: gitmodel.log_model_metadata([1], version="iris@1"), "metadata of log_model_metadata"),
         (
             lambda client, at: gitmodel.log_model_metadata({"a": 1}, version=1),

@@ -1068,7 +1068,9 @@ class TestLeftovers:
     def test_promoting_to_the_stage_of_the_leftover_makes_it_the_one_that_counts(self, client, iris):
         self.place(client, "staging", "production")
         client.apply()
-        iris.get_version(1).set_stage("staging")
+        with pytest.raises(Refused, match="moving it to staging would leave production empty"):
+            iris.get_version(1).set_stage("staging")
+        iris.get_version(1).set_stage("staging", leave=True)
         assert recorded(iris) == held(iris) == {"staging": 1}
         assert iris.get_version("staging").number == 1
         assert self.files(client) == ["staging.toml"]

@@ -198,11 +198,11 @@ def bare_registry(client, tmp_path, git):
     return tmp_path / "remote.git"
 
 
-def record_by_hand(repo):
+def record_by_hand(repo, password="hunter2"):
     """What somebody without this check recorded: a password, in version 1 of iris."""
     with Client(repo) as client:
         record = client.repository.snapshot().version("iris", 1)
-    spoken = replace(record, metadata={"password": "hunter2", "accuracy": 0.9})
+    spoken = replace(record, metadata={"password": password, "accuracy": 0.9})
     editing.edit(repo, {"models/iris/versions/1.toml": encode(records.VERSION, spoken).decode()}, onto=BRANCH)
 
 
@@ -230,12 +230,27 @@ class TestOfOthers:
         git(code_repo, "remote", "add", "origin", str(bare_registry))
         assert ask(capsys, "pull")[0] == 0
         record_by_hand(bare_registry)
-        code, _, err = ask(capsys, "pull")
-        assert (code, err.count("warning: metadata.password of iris@1 looks like a password")) == (0, 1)
+        code, out, err = ask(capsys, "--format", "json", "pull")
+        assert (code, err.count("metadata.password of iris@1 looks like a password")) == (0, 1)
+        assert json.loads(out)["credentials"] == ["metadata.password of iris@1 looks like a password, by its name"]
         assert client.get_version("iris@1").metadata["password"] == "hunter2"
         code, out, err = ask(capsys, "--format", "json", "pull")
         assert (code, err) == (0, "")
-        assert json.loads(out)["commits"] == 0
+        assert (json.loads(out)["commits"], json.loads(out)["credentials"]) == (0, [])
+        record_by_hand(bare_registry, "another")
+        code, _, err = ask(capsys, "pull")
+        assert (code, err.count("warning: metadata.password of iris@1 looks like a password")) == (0, 1)
+
+    def test_check_staged_warns_before_it_is_committed(self, client, code_repo, capsys, git, tmp_path, monkeypatch):
+        work = tmp_path / "work"
+        git(code_repo, "worktree", "add", "-q", "--detach", str(work), "gitmodel")
+        record_by_hand(client.repository.common_dir)
+        git(work, "checkout", "-q", "gitmodel", "--", "models")
+        git(code_repo, "update-ref", BRANCH, f"{BRANCH}~1")
+        monkeypatch.chdir(work)
+        code, _, err = ask(capsys, "check", "--staged")
+        assert (code, err.count("warning: metadata.password of iris@1 looks like a password")) == (0, 1)
+        assert "hunter2" not in err
 
 
 REMOTES = {

@@ -60,8 +60,8 @@ def check(invocation: Invocation, commit: str | None, filter: str, force: bool, 
         empty="every record is as the format says",
     )
     with suppress(NotFound):  # only what is checked out may be here
-        if not staged:
-            warn_of_credentials(invocation, invocation.client.find_credentials(commit or ""))
+        recorded = between.credentials if between else invocation.client.find_credentials(commit or "")
+        warn_of_credentials(invocation, recorded)
         if commit is None and between is None:
             _warn_of_stale_owners(invocation)
             _warn_of_merges(invocation)

@@ -121,6 +121,8 @@ def _pipeline(file: str, name: str) -> Pipeline:
     before, sys.argv = sys.argv, [file]
     try:
         module = import_script(path)
+    except UsageError:
+        raise
     except (Exception, SystemExit) as error:
         raise UsageError(
             f"{file} cannot be imported: {type(error).__name__}: {error}", hint=f"see what `python3 {file}` says"

@@ -126,7 +126,6 @@ PROMOTION = Shape(
         "archived": "number of the version that was archived by it, or null",
         "left": "list of text: the stages that the version left",
         "changed": "false if everything was so already",
-        "pending": "true if it is recorded only: it comes into force by review and `apply`",
     },
 )
 ALIAS = Shape(
@@ -214,7 +213,7 @@ NOTED = Shape(
 )
 RUN = Shape(
     "run",
-    "A run that made or used a version. Of `version runs`.",
+    "A run that made, worked on or read a version. Of `version runs`.",
     {
         "id": "text: the run's id",
         "pipeline": "text: the pipeline's name, or null",
@@ -222,6 +221,7 @@ RUN = Shape(
         '"unknown" if its record is missing',
         "started": "time, or null",
         "recorded": "true if it is recorded on the metadata branch",
+        "only_read": "true if it neither made the version nor worked on it, but took one of its artifacts as an input",
     },
 )
 RECORDED_RUN = Shape(
@@ -574,6 +574,7 @@ PULLED = Shape(
         "moved": "list of text: the stage tags that moved here, as `MODEL@STAGE`",
         "set_back": "list of text: the stage tags that somebody moved there, away from what the branch records",
         "merged": "list of text: the merges by plain git whose first parents lead past commits of stage tags",
+        "credentials": "list of text: fields of the records that came which look like credentials",
     },
 )
 PUSHED = Shape(

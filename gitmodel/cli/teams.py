@@ -98,6 +98,7 @@ def pull(invocation: Invocation, name: str | None, rewound: bool, artifacts: boo
         "moved": _names(done.moved),
         "set_back": done.set_back,
         "merged": [merge.commit for merge in done.merged],
+        "credentials": done.credentials,
     }
     came = [_count(done.commits, "commit")] if done.commits else []
     came += [_count(len(done.moved), "stage tag")] if done.moved else []

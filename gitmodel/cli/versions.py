@@ -276,10 +276,17 @@ def deployments(invocation: Invocation, /, words: tuple[str, ...], **part: Any) 
 @options.listed
 @click.pass_obj
 def runs(invocation: Invocation, words: tuple[str, ...], filter: str, limit: int | None, offset: int) -> None:
-    """List the runs that made or used a version; the latest if none is named."""
+    """List the runs that made, worked on or read a version; the latest if none is named.
+
+    A run has read a version if a step took one of its artifacts as an input.
+    """
+    from gitmodel.lineage import graph
+
     ref, _ = options.read_reference(words, usage="git model version runs MODEL@VERSION")
     view = versions.get_version(invocation.writer, ref)
-    rows = [_run_fields(invocation, run) for run in view.record.runs]
+    client = invocation.client
+    readers = graph.readers(client.repository, view.model, view.record.number, store=lambda: client.store)
+    rows = [{**_run_fields(invocation, run), "only_read": run in readers} for run in (*view.record.runs, *readers)]
     found = options.matching(rows, filter, dict, shapes.RUN)
     invocation.output.listing(
         options.page(found, limit, offset),
@@ -291,6 +298,7 @@ def runs(invocation: Invocation, words: tuple[str, ...], filter: str, limit: int
             ("PIPELINE", lambda row: str(row["pipeline"] or "")),
             ("STATUS", lambda row: str(row["status"])),
             ("STARTED (UTC)", lambda row: cells.when(row["started"]) if row["started"] else ""),
+            ("USE", lambda row: "read only" if row["only_read"] else ""),
         ),
         empty=f"{view} has no runs",
     )

@@ -44,6 +44,15 @@ def read_terms(environ: Mapping[str, str], *, max_age: float | None, offline: bo
     return Terms(age, cut_off, timeout)
 
 
+def in_ci(environ: Mapping[str, str]) -> bool:
+    """Return True in a job of a CI host.
+
+    >>> in_ci({"CI": "true"}), in_ci({"CI_JOB_ID": "71"}), in_ci({"CI": "false"})
+    (True, True, False)
+    """
+    return environ.get("CI", "").lower() not in ("", "0", "false") or bool(job_key(environ))
+
+
 def job_key(environ: Mapping[str, str]) -> str:
     """What the CI host calls this attempt of this job; "" outside of CI.
 

@@ -571,18 +571,15 @@ class Client:
         found = (checking.check(self._repository, one) for one in ranges.current_states(self._repository))
         return list(dict.fromkeys(problem for problems in found for problem in problems))
 
-    def find_credentials(self, commits: str = "") -> list[str]:
+    def find_credentials(self, commit: str = "") -> list[str]:
         """Return what looks like a credential on record, as "metadata.password of iris@4 looks like ...".
 
-        On the whole metadata branch, at one commit, or of "BASE..HEAD" in what changes.
+        On the metadata branch as it is, or at *commit*; `check_between` finds what a change brings.
         """
         from gitmodel.registry import recorded_credentials
         from gitmodel.teams import ranges
 
-        if ".." in commits:
-            base, head = ranges.read_range(self._repository, commits)
-            return recorded_credentials.find_credentials(self._repository, head, base)
-        at = ranges.find_commit(self._repository, commits) if commits else self._repository.tip()
+        at = ranges.find_commit(self._repository, commit) if commit else self._repository.tip()
         return recorded_credentials.find_credentials(self._repository, at) if at else []
 
     def check_staged(self, index: str | os.PathLike[str] = "", *, force: bool = False) -> Between | None:

@@ -215,14 +215,12 @@ class Model:
         """
         from gitmodel.registry import artifacts
 
-        client = self._registered()
+        client, model = self._registered(), self._name
         if name is not None:
             check_version_name(name)
-        known = versions.find_keyed(client.writer, self._name, idempotency_key) if idempotency_key else None
+        known = versions.find_keyed(client.writer, model, idempotency_key) if idempotency_key else None
         if known is not None:
-            return ModelVersion(
-                client, VersionRef(self._name, str(known), since=client.repository.renumberings().count)
-            )
+            return ModelVersion(client, VersionRef(model, str(known), since=client.repository.renumberings().count))
         kinds = (("data", data), ("model", model_objects), ("deployment", deployments))
         given = [(key, Path(path), kind) for kind, paths in kinds for key, path in (paths or {}).items()]
         words, values = read_words(tags), scalars(metadata or {})
@@ -230,7 +228,7 @@ class Model:
         if idempotency_key or not client.job:  # a job may have made this very version before
             versions.check_creation(
                 client.writer,
-                self._name,
+                model,
                 name=name,
                 description=description,
                 tags=words,
@@ -238,15 +236,14 @@ class Model:
                 artifacts=[(key, kind) for key, _, kind in given],
             )
         links = [
-            artifacts.store_artifact(client.access.of_model(self._name), key, path, kind=kind)
-            for key, path, kind in given
+            artifacts.store_artifact(client.access.of_model(model), key, path, kind=kind) for key, path, kind in given
         ]
         code = client.record_code()
-        content = (self._name, name, description, words, values, links, code)
+        content = (model, name, description, words, values, links, code)
         key = idempotency_key if idempotency_key is not None else client.job_key(lambda: content_key(*content))
         made = versions.make_version(
             client.writer,
-            self._name,
+            model,
             name=name,
             description=description,
             tags=words,

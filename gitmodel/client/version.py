@@ -134,8 +134,16 @@ class ModelVersion:
 
     @property
     def runs(self) -> list[str]:
-        """The ids of the runs that made or used it."""
+        """The ids of the runs that made it or worked on it."""
         return list(self._record().runs)
+
+    @property
+    def readers(self) -> list[str]:
+        """The ids of the runs that only read it: that took one of its artifacts as an input, oldest first."""
+        from gitmodel.lineage import graph
+
+        client, view = self._client, self._view()
+        return graph.readers(client.repository, view.model, view.record.number, store=lambda: client.store)
 
     @property
     def artifacts(self) -> list[Artifact]:

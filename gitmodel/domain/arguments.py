@@ -163,7 +163,6 @@ _CHECKS: dict[Any, _Check] = {
     "Progress": _Check("a function", lambda value: callable(value) and not isinstance(value, type)),
     "str | int": _Check("a number, name, stage or alias", lambda value: isinstance(value, str) or _is_number(value)),
     "Client": _Check("a Client", _is_a("Client"), "open it with `Client()`"),
-    "ModelConfig": _Check("a ModelConfig", _is_a("ModelConfig"), 'write ModelConfig(name="iris")'),
     "Callable[[GitModelError], Any]": _Check("a function", callable),
     "str | datetime": _Check("text or a datetime", lambda value: _is_text(value) or hasattr(value, "utcoffset")),
     "str | VersionRef": _Check("text", lambda value: _is_text(value) or _is_a("VersionRef")(value)),

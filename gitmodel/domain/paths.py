@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 from gitmodel.domain import names
@@ -135,17 +136,23 @@ _FOLDER = re.compile(
     r"models(/[^/]+(/(aliases|names(/[0-9a-f]{2})?|(versions|stages(?=$|/archived)(/archived)?)(/[1-9][0-9]*xx)?))?)?"
     r"|runs(/[0-9]{4}(/[0-9]{2}(/[0-9]{2})?)?)?|purged(/[0-9a-f]{2})?"
 )
-_PATTERNS: tuple[tuple[Kind, re.Pattern[str]], ...] = (
-    ("registry", re.compile(r"gitmodel\.toml")),
-    ("model", re.compile(rf"{_MODEL}/model\.toml")),
-    ("version", re.compile(rf"{_MODEL}/versions/{_IN_HUNDREDS}")),
-    ("name", re.compile(rf"{_MODEL}/names/[0-9a-f]{{2}}/{_KEY}")),
-    ("stage", re.compile(rf"{_MODEL}/stages/{_KEY}")),
-    ("archived", re.compile(rf"{_MODEL}/stages/archived/{_IN_HUNDREDS}")),
-    ("alias", re.compile(rf"{_MODEL}/aliases/{_KEY}")),
-    ("run", re.compile(rf"runs/[0-9]{{4}}/[0-9]{{2}}/[0-9]{{2}}/{_KEY}")),
-    ("purge", re.compile(r"purged/(?P<shard>[0-9a-f]{2})/(?P<key>[0-9a-f]{62})\.toml")),
+_PATTERNS: tuple[tuple[Kind, str], ...] = (
+    ("registry", r"gitmodel\.toml"),
+    ("model", rf"{_MODEL}/model\.toml"),
+    ("version", rf"{_MODEL}/versions/{_IN_HUNDREDS}"),
+    ("name", rf"{_MODEL}/names/[0-9a-f]{{2}}/{_KEY}"),
+    ("stage", rf"{_MODEL}/stages/{_KEY}"),
+    ("archived", rf"{_MODEL}/stages/archived/{_IN_HUNDREDS}"),
+    ("alias", rf"{_MODEL}/aliases/{_KEY}"),
+    ("run", rf"runs/[0-9]{{4}}/[0-9]{{2}}/[0-9]{{2}}/{_KEY}"),
+    ("purge", r"purged/(?P<shard>[0-9a-f]{2})/(?P<key>[0-9a-f]{62})\.toml"),
 )
+
+
+@lru_cache(maxsize=1)
+def _patterns() -> tuple[tuple[Kind, re.Pattern[str]], ...]:
+    """Return the patterns, compiled when a path is first parsed: `resolve` parses none."""
+    return tuple((kind, re.compile(pattern)) for kind, pattern in _PATTERNS)
 
 
 def holds_records(folder: str) -> bool:
@@ -165,7 +172,7 @@ def parse_path(path: str) -> RecordPath | None:
     >>> parse_path("models/iris/versions/412.toml") is None
     True
     """
-    for kind, pattern in _PATTERNS:
+    for kind, pattern in _patterns():
         match = pattern.fullmatch(path)
         if match:
             groups = match.groupdict()

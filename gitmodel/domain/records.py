@@ -289,7 +289,7 @@ class RunRecord:
 
 @dataclass(frozen=True)
 class RunRules:
-    """What the registry keeps of runs: *record* "all" or "versioned" (only runs that made a version)."""
+    """The runs that the registry records: *record* is "all", "succeeded" or "versioned" (those that made a version)."""
 
     record: str = "all"
     record_traceback: bool = False
@@ -407,7 +407,7 @@ LINK = Schema(
 )
 _RUN_RULES = Schema(
     RunRules,
-    (Key("record", _one_of("all", "versioned")), Key("record_traceback", codec.flag)),
+    (Key("record", _one_of("all", "succeeded", "versioned")), Key("record_traceback", codec.flag)),
 )
 _CODE_RULES = Schema(CodeRules, (Key("dirty", _one_of(*DIRTY)),))
 REGISTRY = Schema(
@@ -551,6 +551,7 @@ def format_of(record: Any) -> tuple[int, int]:
         isinstance(record, PurgeRecord)
         or (isinstance(record, Code) and record.snapshot)
         or (isinstance(record, RegistryRecord) and (record.stores or record.code))
+        or (isinstance(record, RegistryRecord) and record.runs and record.runs.record == "succeeded")
         or (isinstance(record, RegistryRecord) and any(rule.signed for rule in record.stages))
         or (isinstance(record, ModelRecord) and record.store)
         or (isinstance(record, RunRecord) and (record.script or record.module))

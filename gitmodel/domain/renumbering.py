@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import lru_cache
+from typing import NamedTuple
 
 from gitmodel.errors import Invalid
 
@@ -13,13 +14,12 @@ from gitmodel.errors import Invalid
 Numbered = tuple[str, int]
 
 _HEAD = "gitmodel-renumbered 1"
-_LINE = re.compile(r"([1-9][0-9]*) (\S+) ([0-9]+) (\S+) ([0-9]+)( noted)?")
+_LINE = r"([1-9][0-9]*) (\S+) ([0-9]+) (\S+) ([0-9]+)( noted)?"
 # Older lines are dropped first: then handles and references of that age are not followed any more.
 _MOST = 20_000
 
 
-@dataclass(frozen=True)
-class Renumbered:
+class Renumbered(NamedTuple):
     """A version that was *old* in this clone and is *new* since the pull *event*.
 
     It is *noted* as long as a write by the old reference is refused.
@@ -66,7 +66,7 @@ class Renumberings:
     def noted(self, number: int) -> list[Renumbered]:
         """The notes on references with *number*, the newest first, each with what its version is called now."""
         found = [move for move in self.moves if move.noted and move.old[1] == number]
-        return [replace(move, new=self.follow(move.new, since=move.event)) for move in reversed(found)]
+        return [move._replace(new=self.follow(move.new, since=move.event)) for move in reversed(found)]
 
     def with_pull(self, moves: Mapping[Numbered, Numbered], *, noted: Iterable[Numbered] | None = None) -> Renumberings:
         """These and those of one more pull; a note is made of each, or of those *noted*."""
@@ -79,7 +79,7 @@ class Renumberings:
         """These, but without notes on the references *on*, which mean what they name now."""
         gone = frozenset(on)
         return Renumberings(
-            tuple(replace(move, noted=False) if move.noted and move.old in gone else move for move in self.moves)
+            tuple(move._replace(noted=False) if move.noted and move.old in gone else move for move in self.moves)
         )
 
     def encode(self) -> bytes:
@@ -99,7 +99,7 @@ class Renumberings:
 @lru_cache(maxsize=4)
 def _parse(data: bytes) -> Renumberings:
     head, *lines = data.decode("utf-8", "replace").splitlines()[:] or [""]
-    found = [_LINE.fullmatch(line) for line in lines]
+    found = [re.fullmatch(_LINE, line) for line in lines]
     if head != _HEAD or None in found:
         raise Invalid(
             "the notes of renumbered versions in refs/gitmodel/renumbered cannot be read",

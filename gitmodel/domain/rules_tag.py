@@ -10,7 +10,7 @@ import re
 
 # So many commits are named; a change of the rules is rare, and a tag must stay short enough to be read.
 MOST = 1_000
-_LINE = re.compile(r"Before: ([0-9a-f]{40})")
+_LINE = r"Before: ([0-9a-f]{40})"
 
 
 def rules_message(branch: str, before: tuple[str, ...]) -> str:
@@ -34,7 +34,7 @@ def read_before(message: str) -> tuple[str, ...] | None:
     True
     """
     subject, _, body = message.partition("\n\n")
-    found = [_LINE.fullmatch(line) for line in body.splitlines()]
+    found = [re.fullmatch(_LINE, line) for line in body.splitlines()]
     if not subject.startswith("Rules of ") or len(found) >= MOST or not all(found):
         return None
     return tuple(match[1] for match in found if match)

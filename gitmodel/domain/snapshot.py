@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
 from typing import Any, Generic, Protocol, TypeVar
 
@@ -118,7 +118,8 @@ class NoTags:
         return frozenset()
 
 
-@dataclass(frozen=True)
+# Nothing compares these two: the methods for it would cost each command a millisecond.
+@dataclass(frozen=True, eq=False, repr=False)
 class Change(Generic[T]):
     """What a plan wants: files to write (None: delete), in one commit with this message; its *result* for the caller.
 
@@ -175,7 +176,7 @@ def place_at(registry: RegistryRecord, what: RecordPath | None) -> StageRef | No
     return None if registry.alias_fault(what.key) else StageRef(what.model, what.key)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Snapshot:
     """The branch at one commit, and the stage tags; *commit* is "" where there is no registry yet.
 
@@ -321,7 +322,12 @@ class Snapshot:
 
     def last_number(self, model: str) -> int:
         """The highest number of *model* ever used, 0 if none was."""
-        return self._highest_in(f"{paths.model_folder(model)}/versions")
+        key = ("last number", model)
+        known = self.files.recall(key)
+        if known is None:
+            known = self._highest_in(f"{paths.model_folder(model)}/versions")
+            self.files.remember(key, known)
+        return int(known)
 
     def check_not_reserved(self, model: str, name: str, *, runs: Iterable[str] = ()) -> None:
         """Raise Conflict if a run that is under way, other than *runs*, reserved *name* for a version of *model*."""
@@ -443,7 +449,7 @@ class Snapshot:
         for note in self.renumberings.noted(ref.number) if ref.number is not None else ():
             names = {ref.model, self.current_name(ref.model)}
             if not {note.old[0], self.current_name(note.old[0])}.isdisjoint(names):
-                return replace(note, new=(self.current_name(note.new[0]), note.new[1]))
+                return note._replace(new=(self.current_name(note.new[0]), note.new[1]))
         return None
 
     def _resolve(self, ref: VersionRef, note: Renumbered | None) -> tuple[str, int]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from gitmodel.domain import codec, paths, records
 from gitmodel.domain.overlay import Overlay
@@ -14,8 +14,7 @@ from gitmodel.domain.stages import recorded_places
 from gitmodel.errors import Refused
 
 
-@dataclass(frozen=True)
-class _Entry:
+class _Entry(NamedTuple):
     """A stage's file as a change writes it: version *new* enters after *old*; None: the stage has no file."""
 
     ref: StageRef

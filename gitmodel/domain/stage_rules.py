@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Any, NamedTuple
 
 from gitmodel.domain import codec, names, records
 from gitmodel.domain.codec import Problem
@@ -66,8 +66,7 @@ def _upgrade(registry: RegistryRecord, key: str) -> str:
     )
 
 
-@dataclass(frozen=True)
-class _Entry:
+class _Entry(NamedTuple):
     """One `[[stages]]` as far as it can be read: its rule, the key it is at, and what is wrong with it."""
 
     key: str
@@ -81,7 +80,7 @@ def _with_stages(record: RegistryRecord, tables: Iterable[Mapping[str, Any]], pa
     named = {names.fold(entry.rule.name): entry for entry in reversed(entries) if entry.named}
     places = (*(entry.rule.name for entry in named.values()), names.ARCHIVED, names.NONE)
     entries = [
-        replace(entry, faults=(*entry.faults, *_contradictions(entry, named, places, path))) for entry in entries
+        entry._replace(faults=(*entry.faults, *_contradictions(entry, named, places, path))) for entry in entries
     ]
     # A stage that is listed twice is under the rules of both, one whose name cannot be read may be any of them.
     nameless = [entry for entry in entries if not entry.named]

@@ -17,7 +17,7 @@ from gitmodel.errors import Conflict, Invalid, NotFound, Refused, UsageError
 class Promotion:
     """What a stage change did: *previous* is who held the stage; *archived* who was archived by it.
 
-    *changed* is False if everything was so already. *pending* is False: what needs a review is refused, not recorded.
+    *changed* is False if everything was so already.
     """
 
     model: str
@@ -27,7 +27,6 @@ class Promotion:
     archived: int | None = None
     left: tuple[str, ...] = ()
     changed: bool = True
-    pending: bool = False
 
 
 @dataclass(frozen=True)
@@ -87,8 +86,12 @@ def tidied(snapshot: Snapshot, model: str, files: Mapping[str, bytes | None]) ->
     """
     for alias in snapshot.recorded_aliases(model):
         snapshot.recorded_alias(model, alias)
-    closed = {paths.stage_file(model, rule.name) for rule in snapshot.registry().stages if rule.proposal_only}
-    return {**dict.fromkeys(path for path in leftovers(snapshot, model) if path not in closed), **files}
+    found = leftovers(snapshot, model)
+    if found:
+        rules = (rule for record in snapshot.registries for rule in record.stages)
+        closed = {paths.stage_file(model, rule.name) for rule in rules if rule.proposal_only}
+        found = [path for path in found if path not in closed]
+    return {**dict.fromkeys(found), **files}
 
 
 def stage_states(snapshot: Snapshot, model: str) -> list[StageState]:

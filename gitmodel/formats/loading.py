@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from gitmodel.formats.detection import PICKLES, detect_format
 from gitmodel.formats.format import first_line
 from gitmodel.formats.plugins import find_format
 
+_loading = ContextVar("gitmodel_loading", default=False)
 _HINTS: dict[type[GitModelError], str] = {
     Invalid: "see which format it is in; the bytes themselves are as they were stored",
     UsageError: "choose another format, or convert the value",
@@ -43,8 +45,17 @@ def load_with(path: Path, format_name: str, loader: Callable[[Path], Any], *, un
     # A safe loader would only fail on a pickle; this says why.
     if not trusted and format_name != "bytes" and detect_format(path) in PICKLES:
         raise _unsafe(path, "pickle")
-    with _explaining(Invalid, f"{path} cannot be loaded as {format_name}"):
-        return loader(path)
+    token = _loading.set(True)
+    try:
+        with _explaining(Invalid, f"{path} cannot be loaded as {format_name}"):
+            return loader(path)
+    finally:
+        _loading.reset(token)
+
+
+def is_loading() -> bool:
+    """Return True while a file becomes a value in this thread, which may import the module of a class."""
+    return _loading.get()
 
 
 def save(value: Any, path: Path, format_name: str) -> None:

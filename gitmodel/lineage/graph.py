@@ -41,6 +41,27 @@ def lineage(
     return repository.read(lambda snapshot: _lineage(_Records(repository, snapshot, store), subject, up, down, depth))
 
 
+def readers(repository: Repository, model: str, number: int, *, store: Callable[[], ArtifactStore]) -> list[str]:
+    """Return the ids of the runs that took an artifact of a version as an input and are not named in it, oldest first.
+
+    They are found by the digest: a run that read equal content from another version is one of them. A run that made the
+    content itself is not.
+    """
+
+    def question(snapshot: Snapshot) -> list[str]:
+        known = _Records(repository, snapshot, store)
+        version = snapshot.version(model, number)
+        found: set[str] = set()
+        for digest in {link.digest for link in version.artifacts}:
+            for run in known.runs_with(digest):
+                taken = any(digest in step.inputs.values() for step in run.steps)
+                made = any(digest in step.outputs.values() for step in run.steps)
+                found |= {run.id} if taken and not made else set()
+        return sorted(found - set(version.runs))
+
+    return repository.read(question)
+
+
 def _lineage(known: _Records, subject: str, up: bool, down: bool, depth: int | None) -> Lineage:
     root, kind = _root(known, subject)
     found = trace(known, root, kind, up=up, down=down, depth=depth)

@@ -18,6 +18,7 @@ from gitmodel.domain.arguments import checked
 from gitmodel.domain.credentials import refuse_credentials
 from gitmodel.domain.names import check_name
 from gitmodel.errors import GitModelError, UsageError
+from gitmodel.formats.loading import is_loading
 from gitmodel.formats.materializers import Materializer
 from gitmodel.pipelines.config import (
     AS_SECRET,
@@ -27,6 +28,7 @@ from gitmodel.pipelines.config import (
     ModelArtifactConfig,
     ModelConfig,
     Secret,
+    check_options,
 )
 from gitmodel.pipelines.context import (
     StepContext,
@@ -104,12 +106,21 @@ class Pipeline:
         *executor* is "in-order", "threads", "processes", "dask", "dask:ADDRESS", any Executor or a Dask client; left
         out, the variable `GITMODEL_EXECUTOR`, the pipeline's own or `git config gitmodel.executor` says, else steps
         run in order. *listener* is told of every step: "started", "succeeded", "cached", "failed" or "again" (its
-        worker died), its name, and its seconds. Returns None in a worker that only imports the script.
+        worker died), its name, and its seconds. Returns None in a worker that only imports the script, and with a
+        warning while an artifact is loaded.
 
         Raises UsageError before anything runs, RunFailed if a step fails, Conflict and the like if what the run made
         cannot be committed.
         """
         if is_importing():
+            return None
+        if is_loading():
+            log.warning(
+                "pipeline %s is not run: it was called while an artifact was loaded, which imports %s "
+                "(call it below `if __name__ == '__main__':`)",
+                self.name,
+                self.function.__module__,
+            )
             return None
         job = self.job(parameters, listener=listener)
         with nullcontext(client) if client else Client() as opened:
@@ -212,6 +223,7 @@ def pipeline(
     enable_cache: bool = True,
     on_failure: Callable[[GitModelError], Any] | None = None,
     executor: Any = None,
+    **unknown: Any,
 ) -> Any:
     """Make a pipeline of a function that calls steps.
 
@@ -224,6 +236,9 @@ def pipeline(
     >>> train
     Pipeline('train')
     """
+
+    options = ("name", "model_config", "enable_cache", "on_failure", "executor")
+    check_options(f"pipeline {name}" if name else "@pipeline", model_config, unknown, options)
 
     def made(of: Callable[..., Any]) -> Pipeline:
         return Pipeline(

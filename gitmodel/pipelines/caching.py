@@ -12,24 +12,29 @@ from gitmodel.domain.records import FOLDER_FORMAT
 from gitmodel.errors import GitModelError, UsageError
 from gitmodel.pipelines.graph import Node
 from gitmodel.pipelines.opened_files import hash_declared
+from gitmodel.pipelines.steps import Step
 from gitmodel.storage.artifacts import keep_artifact, manifest_of
 from gitmodel.storage.stores import ArtifactStore
 
 
-def cache_key(node: Node, inputs: Mapping[str, str], model: str, code: str) -> str:
-    """Return the key of a step with its *code* (a digest), its parameters, *inputs* (digests by name) and *model*.
-
-    Raises UsageError if a file that the step declares is not there.
-    """
-    step = node.step
-    outputs = [(name, spec.kind, spec.format) for name, spec in zip(node.outputs, step.outputs, strict=True)]
+def declared_files(step: Step[..., Any]) -> list[tuple[str, str]]:
+    """Return the path and SHA-256 of each file that *step* declares. Raises UsageError if one is not there."""
     try:
-        files = hash_declared(step.files)
+        return hash_declared(step.files)
     except FileNotFoundError as error:
         raise UsageError(
             f"step {step.name} declares the file {error.args[0]!a}, which is not there",
             hint=f"the current folder is {os.getcwd()}; write paths from there, or globs such as data/*.csv",
         ) from None
+
+
+def cache_key(node: Node, inputs: Mapping[str, str], model: str, code: str, files: list[tuple[str, str]]) -> str:
+    """Return the key of a step with its *code* (a digest), its parameters, *inputs* (digests by name) and *model*.
+
+    *files* are those that it declares, each with its digest.
+    """
+    step = node.step
+    outputs = [(name, spec.kind, spec.format) for name, spec in zip(node.outputs, step.outputs, strict=True)]
     variables = [(name, os.environ.get(name)) for name in step.env]
     parameters = sorted(node.parameters.items())
     told = [code, parameters, sorted(inputs.items()), outputs, model, files, variables]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ from pydantic import ValidationError, field_validator, model_validator
 from gitmodel.domain.arguments import checked_arguments
 from gitmodel.domain.description import Description
 from gitmodel.domain.models import DESCRIPTIVE
-from gitmodel.domain.names import LATEST, STAGE_WORDS, check_name, check_version_name, fold
+from gitmodel.domain.names import LATEST, STAGE_WORDS, check_name, check_version_name, fault_in, fold
 from gitmodel.domain.records import KINDS
 from gitmodel.domain.references import VersionRef
 from gitmodel.errors import GitModelError, UsageError
@@ -99,6 +99,28 @@ class ModelConfig(_ModelConfig):
     def described(self) -> dict[str, Any]:
         """The descriptive fields that were given."""
         return {field: getattr(self, field) for field in DESCRIPTIVE if getattr(self, field)}
+
+
+def check_options(of: str, model_config: Any, unknown: Mapping[str, Any], known: Iterable[str]) -> None:
+    """Raise UsageError for a *model_config* that is none, and for *unknown* options, showing what to write.
+
+    *of* says what they were given to ("step train"), *known* are its options.
+    """
+    form = 'model_config=ModelConfig(name="NAME", create_new_model_version=True)'
+    if model_config is not None and not isinstance(model_config, ModelConfig):
+        raise UsageError(
+            f"model_config of {of} is a {type(model_config).__name__}, not a ModelConfig",
+            hint=f"write {_shown_form(form, model_config)}",
+        )
+    if "model" in unknown:
+        raise UsageError(f"{of} has no option model", hint=f"write {_shown_form(form, unknown['model'])}")
+    if unknown:
+        raise UsageError(f"{of} has no option {min(unknown)}", hint=f"its options are {', '.join(known)}")
+
+
+def _shown_form(form: str, given: Any) -> str:
+    name = given if isinstance(given, str) else getattr(given, "name", None)
+    return form.replace("NAME", name) if isinstance(name, str) and fault_in(name) is None else form
 
 
 @checked_arguments

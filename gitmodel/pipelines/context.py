@@ -22,7 +22,7 @@ Plan = dict[str, Any]
 class PlannedVersion:
     """The version that a step works on. What is set here takes effect when, and only if, the run succeeds."""
 
-    def __init__(self, facts: Mapping[str, Any], context: StepContext) -> None:
+    def __init__(self, facts: dict[str, Any], context: StepContext) -> None:
         self._facts = facts
         self._context = context
 
@@ -33,14 +33,14 @@ class PlannedVersion:
 
     @property
     def number(self) -> int:
-        """The version's number; of a new version it is kept for it."""
-        self._context.is_particular = True
+        """The version's number; of a new version it is kept for it, also if the run fails, once a step has read it."""
+        self._read()
         return int(self._facts["number"])
 
     @property
     def name(self) -> str | None:
         """The version's own name, if it has one."""
-        self._context.is_particular = True
+        self._read()
         return self._facts["name"]  # type: ignore[no-any-return]
 
     @property
@@ -79,7 +79,7 @@ class PlannedVersion:
         if artifact is not None and artifact not in self._facts["artifacts"]:
             there = ", ".join(self._facts["artifacts"]) or "none"
             raise NotFound(
-                f"{self._facts['model']}@{self._facts['number']} will have no artifact {artifact!a}",
+                f"{self.reference} will have no artifact {artifact!a}",
                 hint=f"its artifacts: {there}",
             )
         kept = self._context.keep(read_values({**(metadata or {}), **values}))
@@ -87,6 +87,11 @@ class PlannedVersion:
 
     def __repr__(self) -> str:
         return f"PlannedVersion({self.reference!r})"
+
+    def _read(self) -> None:
+        """Note that the step knows which version it is: its result is not kept, and the number is not given again."""
+        self._context.is_particular = True
+        self._facts["read"] = True
 
     def _reason(self, text: str) -> str:
         return str(self._context.keep({"reason": text}, "").get("reason", ""))

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 from gitmodel.client import Client
+from gitmodel.client.by_url import in_ci
 from gitmodel.domain import gates as gate_plans
 from gitmodel.domain import models as model_plans
 from gitmodel.domain import paths, records
@@ -90,6 +92,8 @@ def _commit(
     plans = [plan for plan in plans if not _is_left_out(plan, left_out)]
     if rules.record == "versioned" and not (record.versions or plans):
         return None
+    if rules.record == "succeeded" and not (succeeded or record.versions or _leaves_no_journal(client)):
+        return None
     if succeeded:
         _check_cached(client.access.everywhere(), results)
     record = fitting(record, client.store)
@@ -128,6 +132,11 @@ def _commit(
     for message in [*refused, *left_out.values()]:
         log.warning("%s; the run is recorded without it", message)
     return record
+
+
+def _leaves_no_journal(client: Client) -> bool:
+    """Return True where the journal of a run is lost with the machine: in a job of a CI host, and by URL."""
+    return bool(client.repository.url) or in_ci(os.environ)
 
 
 def _is_left_out(plan: Mapping[str, Any], left_out: Mapping[str, str]) -> bool:

@@ -121,6 +121,10 @@ class ProjectCode:
                 found = finder.find_spec(name, path)
             except (AttributeError, ImportError, ValueError):
                 continue
+            except KeyError:  # a namespace package in another one that is not loaded
+                found = ModuleSpec(name, None, is_package=True)
+                places = (os.path.join(folder, name.rpartition(".")[2]) for folder in path or ())
+                found.submodule_search_locations = [place for place in places if os.path.isdir(place)]
             if found is not None:
                 return found
         return None
@@ -273,18 +277,20 @@ class _Dependencies:
         if id(found) in self._seen:
             return
         self._seen.add(id(found))
-        file = getattr(sys.modules.get(found.__module__), "__file__", None)
-        if found.__module__ != "__main__" or (file and os.path.isfile(file)):
-            if found.__module__ != "__main__":
-                self._add_module(found.__module__)
-            elif file:
-                self._add_whole_file(os.path.realpath(file))
+        if found.__module__ != "__main__":
+            self._add_module(found.__module__)
+            return
+        members = [_function_of(member) for member in vars(found).values()]
+        members = [member for member in members if isinstance(member, types.FunctionType)]
+        in_cells = any(not os.path.isfile(member.__code__.co_filename) for member in members)
+        file = getattr(sys.modules["__main__"], "__file__", None)
+        if file and os.path.isfile(file) and not in_cells:
+            self._add_whole_file(os.path.realpath(file))
             return
         for base in found.__bases__:
             self._add_class(base)
-        members = [member for member in vars(found).values() if isinstance(_function_of(member), types.FunctionType)]
         for member in members:
-            self._add_function(_function_of(member))
+            self._add_function(member)
         if not members and self.values:
             plain = {n: spell_value(v) for n, v in vars(found).items() if not n.startswith("__")}
             self.texts[f"class {found.__qualname__}"] = [sorted(map(str, plain.items())), str(_annotations(found))]

@@ -55,7 +55,11 @@ class Job:
 
 @dataclass
 class Work:
-    """Everything about a run that is under way."""
+    """Everything about a run that is under way.
+
+    *begun* are the facts that steps were given, by step; *readers* are those steps that may have asked which version
+    they work on.
+    """
 
     id: str
     job: Job
@@ -67,6 +71,8 @@ class Work:
     results: dict[str, Result] = field(default_factory=dict)
     failed: str = ""
     status: str = "running"
+    begun: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    readers: set[str] = field(default_factory=set)
 
     @property
     def targets(self) -> dict[str, Target]:

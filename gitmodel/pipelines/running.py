@@ -17,7 +17,7 @@ from gitmodel.client import Client
 from gitmodel.domain.credentials import redacted
 from gitmodel.domain.runs import run_id
 from gitmodel.errors import GitModelError, Refused, UsageError
-from gitmodel.pipelines.caching import cache_key, is_there
+from gitmodel.pipelines.caching import cache_key, declared_files, is_there
 from gitmodel.pipelines.config import ExternalArtifact
 from gitmodel.pipelines.executors import Choice, Place, choose_executor
 from gitmodel.pipelines.graph import Graph, Node
@@ -27,7 +27,7 @@ from gitmodel.pipelines.pinning import Target, pin, release_names, release_numbe
 from gitmodel.pipelines.project_code import ProjectCode, Unknown
 from gitmodel.pipelines.recording import Job, Run, Work, keep_packages, order, run_record
 from gitmodel.pipelines.secret_values import SecretValues
-from gitmodel.pipelines.worker import Request, Result, location, refuse_spoken, run_step, script_of
+from gitmodel.pipelines.worker import Request, Result, has_read_version, location, refuse_spoken, run_step, script_of
 from gitmodel.storage.journal import Journal, RunJournal
 from gitmodel.storage.termination import cleaning_up_when_terminated
 
@@ -81,6 +81,8 @@ def run_job(client: Client, job: Job, executor: Any = None) -> Run:
         finally:
             with suppress(GitModelError):  # the name is free in any case, once the run is over
                 release_names(client, pinned.targets.values(), notes.id)
+                if work.status != "succeeded":
+                    _release_unread_numbers(client, work, choice)
 
 
 def _run(
@@ -224,6 +226,7 @@ class _Coordinator:
         self, submit: Callable[..., Future[Any] | None], node: Node, inputs: dict[str, Any]
     ) -> Future[Any] | None:
         request = self._request(node, inputs)
+        self._work.begun[node.name] = request["facts"]
         try:
             future = submit(run_step, request, node.step) if self._shares else submit(run_step, request)
         except BrokenExecutor as error:  # one that is not ours to renew
@@ -243,6 +246,7 @@ class _Coordinator:
             return True
         except Exception as error:
             died = isinstance(error, BrokenExecutor) or type(error).__name__ == "KilledWorker"
+            self._work.readers.add(name)
             if died and self._tries[name] < _TRIES and not self._work.failed:
                 inputs = {parameter: self._reference(node, parameter) for parameter in node.inputs}
                 self._tell("again", name, 0.0)
@@ -251,8 +255,12 @@ class _Coordinator:
                 return False
             what = "its worker died" if died else "it could not be run there"
             described = {"type": type(error).__name__, "message": f"{what} ({error})", "traceback": ""}
-            result = {"status": "failed", "plans": [], "outputs": [], "seconds": 0.0, "error": described}
+            self._record(name, {"status": "failed", "plans": [], "outputs": [], "seconds": 0.0, "error": described})
+            return True
+        if result["read_version"]:
+            self._work.readers.add(name)
         if result["status"] == "cancelled":
+            self._work.begun.pop(name)
             raise KeyboardInterrupt
         self._record(name, result)
         return True
@@ -287,12 +295,14 @@ class _Coordinator:
             return False
         target = self._work.targets.get(node.name)
         digests = {name: ref["digest"] for name, ref in inputs.items()}
+        files = declared_files(node.step)
         try:
             code = self._code.of(node.step)
         except Unknown as error:
             log.info("step %s runs: %s", node.name, error)
             return False
-        key = self._keys[node.name] = cache_key(node, digests, target.model if target else "", code.digest)
+        key = cache_key(node, digests, target.model if target else "", code.digest, files)
+        self._keys[node.name] = key
         found = self._journal.find_step(key)
         if found is None or not is_unchanged(self._root, found["opened"], code.files):
             return False
@@ -358,6 +368,18 @@ def _record_failure(
             notes.note(status=work.status)
         except GitModelError:
             return
+
+
+def _release_unread_numbers(client: Client, work: Work, choice: Choice) -> None:
+    """Give back the numbers of a run that made no version, unless a step may know them."""
+    readers = set(work.readers)
+    for name in set(work.begun) - set(work.results):  # interrupted: in order it has ended, elsewhere it may go on
+        if choice.name != "in-order" or has_read_version(work.begun[name]):
+            readers.add(name)
+    known = {work.targets[name].reference for name in readers if name in work.targets}
+    for target in {target.reference: target for target in work.targets.values()}.values():
+        if target.new and target.reference not in known:
+            client.repository.release(target.model, [target.number], target.number)
 
 
 def _failure(work: Work, error: Mapping[str, str]) -> RunFailed:

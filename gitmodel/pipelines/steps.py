@@ -15,7 +15,7 @@ from typing import Annotated, Any, Generic, ParamSpec, TypeVar, get_args, get_or
 from gitmodel.domain.arguments import checked
 from gitmodel.domain.names import check_name, fold
 from gitmodel.errors import UsageError
-from gitmodel.pipelines.config import ArtifactConfig, ModelConfig, Secret
+from gitmodel.pipelines.config import ArtifactConfig, ModelConfig, Secret, check_options
 from gitmodel.pipelines.graph import Output, current_graph
 
 P = ParamSpec("P")
@@ -170,6 +170,7 @@ def step(
     enable_cache: bool | None = None,
     files: Sequence[str | os.PathLike[str]] = (),
     env: Sequence[str] = (),
+    **unknown: Any,
 ) -> Any:
     """Make a step of a function.
 
@@ -178,6 +179,9 @@ def step(
     folders or globs, from the current folder) and *env* (names of environment variables) are what the step depends on
     beside its code and inputs: if one changes, the step runs again.
     """
+
+    options = ("name", "model_config", "enable_cache", "files", "env")
+    check_options(f"step {name}" if name else "@step", model_config, unknown, options)
 
     def made(of: Callable[P, R]) -> Step[P, R]:
         return Step(of, name=name, model_config=model_config, enable_cache=enable_cache, files=files, env=env)

@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -26,7 +26,7 @@ from gitmodel.domain.records import FOLDER_FORMAT
 from gitmodel.errors import GitModelError, Refused, Unreachable, UsageError
 from gitmodel.formats import materializers
 from gitmodel.pipelines.config import ModelConfig, Secret
-from gitmodel.pipelines.context import Plan, StepContext, within
+from gitmodel.pipelines.context import Plan, PlannedVersion, StepContext, within
 from gitmodel.pipelines.installed import is_library
 from gitmodel.pipelines.opened_files import OpenedFiles, recording
 from gitmodel.pipelines.project_code import ProjectCode, Unknown, is_project
@@ -89,9 +89,15 @@ def run_step(request: Request, step: Step[..., Any] | None = None) -> Result:
             raise
         done["status"] = "cancelled"
     except BaseException as error:
-        done.update(status="failed", outputs=[], error=_described(error, secrets))
+        done.update(status="failed", outputs=[], error=_described(_explained(error, request), secrets))
     done["seconds"] = time.perf_counter() - clock
+    done["read_version"] = has_read_version(request["facts"])
     return done
+
+
+def has_read_version(facts: Mapping[str, Any]) -> bool:
+    """Return True if the step that was given *facts* asked which version it works on."""
+    return bool((facts["version"] or {}).get("read"))
 
 
 def script_of(step: Step[..., Any]) -> tuple[str, str]:
@@ -338,6 +344,22 @@ def _own_frames(found: TracebackType | None) -> TracebackType | None:
     while inner is not None and inner.tb_frame.f_code.co_filename == __file__:
         inner = inner.tb_next
     return inner or found
+
+
+def _explained(error: BaseException, request: Request) -> BaseException:
+    """Return *error*, or what says more if it comes from taking the name of the model for the model itself."""
+    version = request["facts"]["version"]
+    if version is None or not isinstance(error, AttributeError) or type(error.obj) is not str:
+        return error
+    if error.name is None or error.obj != version["model"]:
+        return error
+    says = f"write get_step_context().model_version.{error.name}"
+    if error.name == "name":
+        says = "leave out .name"
+    elif not hasattr(PlannedVersion, error.name):
+        says = "get_step_context().model_version is the version that the step works on"
+    explained = UsageError(f"get_step_context().model is the name of the model, and has no {error.name}", hint=says)
+    return explained.with_traceback(error.__traceback__)
 
 
 def _described(error: BaseException, secrets: SecretValues) -> dict[str, str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from itertools import islice
 
 from gitmodel.domain import credentials, paths
+from gitmodel.domain.snapshot import Files
 from gitmodel.errors import Invalid
 from gitmodel.registry.looking import every_file
 from gitmodel.storage.differences import changed_paths
@@ -21,9 +22,13 @@ def find_credentials(repository: Repository, commit: str, before: str = "", *, m
     With *before*, only in those that changed since that commit; with *most*, in at most so many records.
     """
     found: Iterable[str] = changed_paths(repository, before, commit) if before else _all(repository, commit)
-    files = repository.files(commit)
+    return credentials_in(repository.files(commit), islice(filter(paths.parse_path, found), most))
+
+
+def credentials_in(files: Files, wanted: Iterable[str]) -> list[str]:
+    """Return what looks like a credential in the records of *files* at the paths *wanted*."""
     seen = []
-    for path in islice((path for path in found if paths.parse_path(path) is not None), most):
+    for path in filter(paths.parse_path, wanted):
         try:
             seen += [f"{field} looks like {what}" for field, what in credentials.in_record(path, files.read(path))]
         except Invalid:

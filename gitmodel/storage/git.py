@@ -68,7 +68,7 @@ _WINDOW = 500
 # git works ahead as far as its answers find room.
 _PIPE = 1 << 20
 # git keeps refs as files: one cannot be a file and a folder.
-_BLOCKED = re.compile(r"'(refs/[^']+)' exists; cannot create '(refs/[^']+)'")
+_BLOCKED = r"'(refs/[^']+)' exists; cannot create '(refs/[^']+)'"
 # What git says of its configuration, of a repository that is too new for it, and of one that is damaged.
 _MISCONFIGURED = (
     "bad config", "bad numeric config value", "bad boolean config value", "unable to parse config", "Invalid value for",
@@ -323,7 +323,7 @@ def translate(stderr: str, code: int) -> GitModelError:
         return Refused(f"a hook of this repository refused the change: {said}", hint="see the hook's words above")
     if "inside quarantine" in said:
         return Refused(f"git lets no hook change refs during a push: {said}", hint="do it in post-receive")
-    blocked = _BLOCKED.search(said)
+    blocked = re.search(_BLOCKED, said)
     if blocked:
         return Conflict(
             f"git cannot create {blocked[2]}, because {blocked[1]} exists", hint=f"type: {_way_out(blocked[1])}"

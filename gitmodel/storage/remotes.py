@@ -169,20 +169,22 @@ def push(
 
     A ref that somebody else moved to its new id meanwhile counts as pushed, and the answer names it.
 
-    *options* are push options; a remote that takes none gets none. Raises RemoteMoved if the remote is not as expected,
-    Refused with the host's words if a rule forbids it, Unreachable if it cannot be reached or does not say what became
-    of the push.
+    *options* are push options; a remote that takes none gets none. Those that the user gave to this one command, as in
+    `git -c push.pushOption=gitmodel.force model push`, are sent as well. Raises RemoteMoved if the remote is not as
+    expected, Refused with the host's words if a rule forbids it, Unreachable if it cannot be reached or does not say
+    what became of the push.
     """
     # made against files that a registry by URL does not have, a thin pack would fetch them
     unthinned = ["--no-thin"] if repository.url else []
     leases = [f"--force-with-lease={ref}:{old}" for ref, (_, old) in moves.items()]
     refspecs = [f"{new}:{ref}" for ref, (new, _) in moves.items()]
-    answer = _outlet(repository.git, remote).talk(
-        # of the push options of the user's own, none
+    outlet, given = _outlet(repository.git, remote)
+    answer = outlet.talk(
+        # git sends the options of the settings only if the command has none
         "-c", "push.pushOption=",
         "push", "--progress", "--atomic", "--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no",
-        *unthinned, *leases, *(f"--push-option={option}" for option in options), "--end-of-options", _OUTLET, *refspecs,
-        silence=_silence(repository),
+        *unthinned, *leases, *(f"--push-option={option}" for option in (*given, *options)), "--end-of-options",
+        _OUTLET, *refspecs, silence=_silence(repository),
     )  # fmt: skip
     if options and answer.code and "does not support push options" in answer.stderr:
         return push(repository, remote, moves)
@@ -268,19 +270,28 @@ def talk(repository: Repository, *arguments: str) -> Answer:
     return repository.git.talk(*arguments, silence=_silence(repository))
 
 
-def _outlet(git: Git, remote: str) -> Git:
+def _outlet(git: Git, remote: str) -> tuple[Git, list[str]]:
     """A git that knows a remote `_OUTLET`, which is where *remote* pushes to and has no other setting of it.
+
+    With it come the push options that the user gave to this command alone, by `git -c` or the environment.
 
     By the fetch refspecs of a remote a push updates local refs as well, with no regard to what they are by then: in a
     mirror it would undo a commit that was made here meanwhile. `remote.<name>.mirror` refuses refspecs.
     """
-    found = git.run("config", "-z", "--get-regexp", r"^remote\.", answers=(0, 1))
-    entries = (entry.partition("\n") for entry in os.fsdecode(found).split("\0"))
+    found = git.run("config", "-z", "--show-scope", "--get-regexp", r"^(remote\.|push\.pushoption$)", answers=(0, 1))
+    words = iter(os.fsdecode(found).split("\0"))
     names = {f"remote.{remote}.{part}": f"remote.{_OUTLET}.{part}" for part in _REACHING}
-    settings = [(names[key], value) for key, _, value in entries if key in names]
+    settings: list[tuple[str, str]] = []
+    given: list[str] = []
+    for scope, entry in zip(words, words, strict=False):
+        key, _, value = entry.partition("\n")
+        if key in names:
+            settings.append((names[key], value))
+        elif key == "push.pushoption" and scope == "command":
+            given = [*given, value] if value else []  # as git reads them: an empty one drops those before
     if not any(key.endswith(".url") for key, _ in settings):
         settings.append((f"remote.{_OUTLET}.url", remote))  # git takes the name for the address then
-    return replace(git, environ=with_settings(git.environ, settings))
+    return replace(git, environ=with_settings(git.environ, settings)), given
 
 
 def _silence(repository: Repository) -> float:

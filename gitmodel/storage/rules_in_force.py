@@ -78,13 +78,20 @@ class RulesInForce:
             return known
         return found if extends(found, known) else known
 
-    def check(self) -> None:
-        """Raises Refused if the tag was seen here and is gone or was set back, or is not such a tag."""
+    def check(self) -> tuple[str, ...]:
+        """Return the commits of `positions`.
+
+        Raises Refused if the tag was seen here and is gone or was set back, or is not such a tag.
+        """
         now, seen = self._reader.resolve(self.ref), self._reader.resolve(self.seen_ref)
-        if now is None and seen is not None:
-            raise self._refusal("is gone")
-        if now is not None and (seen is None or seen.id != now.id) and not extends(self._read(now), self.seen()):
+        if now is None:
+            if seen is not None:
+                raise self._refusal("is gone")
+            return ()
+        found = self._read(now)
+        if (seen is None or seen.id != now.id) and not extends(found, self.seen()):
             raise self._refusal("was set back")
+        return found
 
     def read(self, id: str) -> tuple[str, ...]:
         """The commits that the tag object *id* ("": none) names. Raises Refused if it is no such tag."""
@@ -131,8 +138,7 @@ class RulesInForce:
 
         Raises Invalid where a shallow clone hides that.
         """
-        self.check()
-        positions = self.positions()
+        positions = self.check()
         if positions and not self._tags.reaches(tip, positions[0]):
             if self._tags.shallow:
                 raise _too_shallow()

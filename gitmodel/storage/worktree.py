@@ -43,9 +43,15 @@ def look(code: CodeRepository, ask: Callable[[Git], T]) -> T:
     settings = {**SETTINGS, **_properties(code.git)}
     environ = with_settings(code.git.environ, settings.items())
     git = replace(code.git, environ={**environ, "GIT_INDEX_FILE": str(code.index_file)})
-    with _listing(git) as read:
+    stamp = _stamp_of(code.index_file)
+    known = (None, []) if stamp is None else _listed.get(code.index_file)
+    if known is not None and known[0] == stamp:
         found = ask(git)
-        marked = _marked(git, read())
+    else:
+        with _listing(git) as read:
+            found = ask(git)
+            known = _listed[code.index_file] = stamp, _with_marks(read())
+    marked = _marked(git, known[1])
     if not marked:
         return found
     with tempfile.TemporaryDirectory(prefix="gitmodel-index-") as folder:
@@ -67,6 +73,18 @@ def submodules_changed(git: Git) -> bool:
         return True
 
 
+# The entries of an index that carry marks, by the state of its file: git writes each change to a file of its own.
+_listed: dict[Path, tuple[tuple[int, int, int] | None, list[bytes]]] = {}
+
+
+def _stamp_of(index: Path) -> tuple[int, int, int] | None:
+    try:
+        found = os.stat(index)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
 @contextmanager
 def _listing(git: Git) -> Iterator[Callable[[], bytes]]:
     """List the index while something else is asked of git; gives what returns the list."""
@@ -84,10 +102,15 @@ def _listing(git: Git) -> Iterator[Callable[[], bytes]]:
             process.kill()
 
 
-def _marked(git: Git, listed: bytes) -> list[bytes]:
-    """The paths that the index tells git to overlook, of those that *listed* shows (`git help ls-files`, -v)."""
+def _with_marks(listed: bytes) -> list[bytes]:
+    """Return the entries of *listed* (`git help ls-files`, -v) that the index tells git to overlook."""
+    return [entry for entry in listed.split(b"\0") if entry[:1].islower() or entry[:1] == b"S"]
+
+
+def _marked(git: Git, entries: list[bytes]) -> list[bytes]:
+    """Return the paths of those *entries* that git must not overlook."""
     found = []
-    for entry in listed.split(b"\0"):
+    for entry in entries:
         tag, path = entry[:1], entry[2:]
         # Of a sparse checkout, files that are not there are not changed.
         if tag.islower() or (tag == b"S" and os.path.lexists(os.path.join(os.fsencode(git.top), path))):

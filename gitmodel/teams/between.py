@@ -18,6 +18,7 @@ from gitmodel.errors import GitModelError, Invalid
 from gitmodel.registry import admission
 from gitmodel.registry.checking import check_files
 from gitmodel.registry.looking import related
+from gitmodel.registry.recorded_credentials import credentials_in
 from gitmodel.storage.differences import changed_paths
 from gitmodel.storage.merging import merged_tree
 from gitmodel.storage.repository import Repository
@@ -55,7 +56,8 @@ class Between:
 
     *tree* is what the merge makes ("": it makes none), *changed* are the paths in it that differ from the base.
     *not_to_forward* is the merge that brought the base into the change, as hosts make to update a branch ("": none):
-    after a fast-forward to it, the first parents of the branch would not lead to the base.
+    after a fast-forward to it, the first parents of the branch would not lead to the base. *credentials* are fields
+    in what changes that look like one, such as "metadata.password of iris@4 looks like ...".
     """
 
     problems: tuple[Problem, ...]
@@ -63,6 +65,7 @@ class Between:
     tree: str = ""
     changed: tuple[str, ...] = ()
     not_to_forward: str = ""
+    credentials: tuple[str, ...] = ()
 
 
 def check_between(repository: Repository, base: str, head: str, *, force: bool = False) -> Between:
@@ -122,7 +125,8 @@ def _judge_tree(repository: Repository, base: str, head: str, tree: str, force: 
                 continue  # `check_files` has said so
     problems += [] if force else _size_faults(before, after, changed)
     rules = tuple(path for path in changed if paths.is_rule(path))
-    return Between(tuple(problems), rules, tree, tuple(changed))
+    found = tuple(credentials_in(after.files, changed))
+    return Between(tuple(problems), rules, tree, tuple(changed), credentials=found)
 
 
 def _new_problems(before: Snapshot, after: Snapshot, changed: list[str]) -> list[Problem]:

@@ -43,3 +43,14 @@ def test_every_page_is_reached_from_an_index(page: str) -> None:
     indexes = ("docs/README.md", "docs/decisions/README.md")
     names = {index: os.path.relpath(ROOT / page, (ROOT / index).parent) for index in indexes}
     assert any(f"]({name}" in read(index) for index, name in names.items())
+
+
+def test_each_decision_has_a_number_of_its_own_and_its_row() -> None:
+    names = sorted(path.name for path in (ROOT / "docs/decisions").glob("0*.md"))
+    numbers = [name[:4] for name in names]
+    assert len(set(numbers)) == len(numbers)
+    assert re.findall(r"^\| \[(\d{4})\]\((.+?)\)", read("docs/decisions/README.md"), re.M) == [
+        *zip(numbers, names, strict=True)
+    ]
+    for number, name in zip(numbers, names, strict=True):
+        assert read(f"docs/decisions/{name}").startswith(f"# {int(number)}. "), name

@@ -52,6 +52,12 @@ def far_executor(request):
     return request.getfixturevalue("cluster") if request.param == "dask" else request.param
 
 
+@pytest.fixture(params=["in-order", "threads:2", "processes:1"])
+def far_or_near(request):
+    """The executors that need no cluster."""
+    return request.param
+
+
 @pytest.fixture
 def commits(client, git):
     """The subjects of all commits of the registry, newest first."""
@@ -97,6 +103,8 @@ def set_rules(client):
 
         def plan(snapshot):
             registry = replace(snapshot.registry(), runs=records.RunRules(**rules))
+            major, minor = records.format_of(registry)
+            registry = replace(registry, format=f"{major}.{minor}")
             return Change(None, "Set rules", files={paths.REGISTRY: codec.encode(records.REGISTRY, registry)})
 
         client.writer.transact(plan)

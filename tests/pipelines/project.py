@@ -57,6 +57,13 @@ def tell_context() -> Annotated[dict, "told"]:
 
 
 @step
+def read_and_fail(what: str) -> None:
+    version = get_step_context().model_version
+    repr(version) if what == "repr" else getattr(version, what)
+    raise RuntimeError("no")
+
+
+@step
 def odd() -> int:
     raise OddError(7, "odd")
 

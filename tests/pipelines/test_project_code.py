@@ -197,18 +197,42 @@ def test_a_step_depends_on_another_that_a_file_it_imports_uses(edited):
         FILES["lazy.py"] = base
 
 
-def test_with_an_import_by_a_computed_name_every_loaded_file_counts(edited):
-    base = FILES["lazy.py"]
-    FILES["lazy.py"] = "import importlib\n\ndef late(x):\n    return importlib.import_module('unu' + 'sed').A\n"
+def test_with_an_import_by_a_computed_name_every_loaded_file_counts(edited, tmp_path):
+    dynamic = "import importlib\n\ndef late(x):\n    return importlib.import_module('unu' + 'sed').A\n"
+    code = """
+import flow, unused
+from pathlib import Path
+from gitmodel.pipelines.project_code import ProjectCode
+print(ProjectCode().of(flow.first).digest)
+"""
+    found = []
+    for value in (1, 1, 2):
+        edited("lazy.py", textwrap.dedent(FILES["lazy.py"]), dynamic)
+        (tmp_path / "unused.py").write_text(f"A = {value}\n")
+        environ = {"PYTHONPATH": f"{tmp_path}:{':'.join(sys.path)}", "PATH": "/usr/bin:/bin"}
+        done = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True)
+        found.append(done.stdout)
+    assert found[0] == found[1] != found[2]
+
+
+def test_a_module_in_namespace_packages_that_are_not_loaded_counts(edited, tmp_path):
+    deep = tmp_path / "outer" / "inner" / "deep.py"
+    deep.parent.mkdir(parents=True)
+    deep.write_text("A = 1\n")
+    flow = edited("lazy.py", "    return x\n", "    from outer.inner.deep import A\n\n    return x\n")
+    before = digest(flow.first)
+    deep.write_text("A = 2\n")
+    assert digest(flow.first) != before
+
+
+def test_a_library_in_namespace_packages_that_are_not_loaded_counts(edited):
+    flow = edited("lazy.py", "    return x\n", "    from azure.storage.blob import BlobClient\n\n    return x\n")
+    names = [name for name in sys.modules if name == "azure" or name.startswith("azure.")]
+    kept = {name: sys.modules.pop(name) for name in names}
     try:
-        edited()
-        importlib.import_module("unused")
-        before = digest(sys.modules["flow"].first)
-        edited("unused.py", "A = 1", "A = 2")
-        importlib.import_module("unused")
-        assert digest(sys.modules["flow"].first) != before
+        assert ProjectCode().of(flow.first)
     finally:
-        FILES["lazy.py"] = base
+        sys.modules.update(kept)
 
 
 def test_a_file_that_was_edited_after_it_was_loaded_cannot_be_told(edited, tmp_path):

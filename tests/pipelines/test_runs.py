@@ -133,9 +133,80 @@ class TestFailure:
         assert caught.value.run == view.id
         assert "raise RuntimeError(message)" in caplog.text
 
-    def test_the_number_of_a_failed_run_is_a_gap_and_never_a_duplicate(self, client, git):
+    def test_after_six_failed_runs_the_first_version_is_number_1(self, client, git, far_or_near):
+        @pipeline(model_config=DEMO, enable_cache=False)
+        def failing():
+            project.promote("staging", after=project.train(0.5))
+            project.fail()
+
+        for _ in range(6):
+            with pytest.raises(RunFailed):
+                failing.run(client=client, executor=far_or_near)
+        assert git(client.repository.common_dir, "for-each-ref", "refs/gitmodel/reserved") == ""
+        train_and_promote.run(client=client)
+        assert [version.number for version in client.get_model("demo").versions] == [1]
+
+    @pytest.mark.parametrize("read", ["number", "name", "reference", "repr"])
+    def test_a_number_that_a_step_read_is_not_given_again(self, client, read, far_or_near):
+        @pipeline(model_config=DEMO, enable_cache=False)
+        def failing():
+            project.read_and_fail(read)
+
         with pytest.raises(RunFailed):
-            promote_and_fail.run(client=client)
+            failing.run(client=client, executor=far_or_near)
+        train_and_promote.run(client=client)
+        assert [version.number for version in client.get_model("demo").versions] == [2]
+
+    def test_a_number_is_given_again_although_another_version_of_the_run_was_read(self, client):
+        other = ModelConfig(name="other", create_new_model_version=True)
+
+        @step(model_config=other)
+        def read() -> int:
+            return get_step_context().model_version.number
+
+        @pipeline(model_config=DEMO, enable_cache=False)
+        def failing():
+            project.fail(after=read())
+
+        with pytest.raises(RunFailed):
+            failing.run(client=client)
+        refs = client.repository.git.lines("for-each-ref", "--format=%(refname)", "refs/gitmodel/reserved")
+        assert refs == ["refs/gitmodel/reserved/other/1"]
+
+    @pytest.mark.parametrize(("asks", "number"), [(False, 1), (True, 2)])
+    def test_an_interrupted_run_gives_its_number_back_unless_it_was_read(self, client, asks, number):
+        @step
+        def interrupt() -> None:
+            if asks:
+                assert get_step_context().model_version.number == 1
+            raise KeyboardInterrupt
+
+        @pipeline(model_config=DEMO, enable_cache=False)
+        def interrupted():
+            interrupt()
+
+        with pytest.raises(KeyboardInterrupt):
+            interrupted.run(client=client)
+        train_and_promote.run(client=client)
+        assert [version.number for version in client.get_model("demo").versions] == [number]
+
+    def test_the_number_of_a_step_whose_worker_died_is_not_given_again(self, client):
+        @pipeline(model_config=DEMO, enable_cache=False)
+        def dying():
+            project.die()
+
+        with pytest.raises(RunFailed):
+            dying.run(client=client, executor="processes:1")
+        train_and_promote.run(client=client)
+        assert [version.number for version in client.get_model("demo").versions] == [2]
+
+    def test_the_number_of_a_failed_run_is_a_gap_and_never_a_duplicate(self, client, git):
+        @pipeline(model_config=DEMO)
+        def failing():
+            project.read_and_fail("number")
+
+        with pytest.raises(RunFailed):
+            failing.run(client=client)
         assert "reserved/demo/1" in git(client.repository.common_dir, "for-each-ref", "refs/gitmodel/reserved")
         train_and_promote.run(client=client)
         assert [version.number for version in client.get_model("demo").versions] == [2]
@@ -757,6 +828,41 @@ class TestRules:
         ]
         train_and_promote.run(client=client)
         assert len(commits()) == len(before) + 1
+
+    @pytest.mark.parametrize("where", ["here", "CI", "CI_JOB_ID"])
+    def test_runs_that_failed_are_committed_only_in_ci_if_the_registry_says_so(
+        self, client, set_rules, commits, where, monkeypatch
+    ):
+        for variable in ("CI", "CI_JOB_ID", "GITHUB_RUN_ID"):
+            monkeypatch.delenv(variable, raising=False)
+        if where != "here":
+            monkeypatch.setenv(where, "true")
+        set_rules(record="succeeded")
+        before = commits()
+        with pytest.raises(RunFailed) as caught:
+            promote_and_fail.run(client=client)
+        view = client.get_run(caught.value.run)
+        assert (view.status, view.error, view.record is not None) == ("failed", "RuntimeError: no", where != "here")
+        assert len(commits()) == len(before) + (where != "here")
+        train_and_promote.run(client=client)
+        assert commits()[0] == "Run train_and_promote: add demo 1"
+
+        @pipeline(model_config=new("kept", delete_new_version_on_failure=False))
+        def keeping():
+            project.fail()
+
+        with pytest.raises(RunFailed):
+            keeping.run(client=client)
+        assert client.get_version("demo@kept")._view().record.failed
+
+    def test_runs_that_failed_are_committed_by_url(self, client, set_rules, monkeypatch, tmp_path):
+        for variable in ("CI", "CI_JOB_ID", "GITHUB_RUN_ID"):
+            monkeypatch.delenv(variable, raising=False)
+        set_rules(record="succeeded")
+        monkeypatch.setenv("GITMODEL_STORE", (tmp_path / "store").as_uri())
+        with Client(client.repository.common_dir.as_uri()) as by_url, pytest.raises(RunFailed) as caught:
+            promote_and_fail.run(client=by_url)
+        assert client.get_run(caught.value.run).record.status == "failed"
 
     def test_a_traceback_is_recorded_only_if_the_registry_says_so(self, client, set_rules, git):
         for wanted in (False, True):

@@ -49,7 +49,8 @@ def test_writing_says_what_is_done(url, capsys, monkeypatch):
 
 
 def test_what_a_host_reads_is_on_the_server_at_once(url, capsys, git, bare):
-    code, out, _ = ask(capsys, "--repo", url, "init", "--ci", "github", "--owner", "@ada")
+    spec = f"git+https://git.example.org/tools/gitmodel@{'1a2b' * 10}"
+    code, out, _ = ask(capsys, "--repo", url, "init", "--ci", "github", "--owner", "@ada", "--install", spec)
     lines = out.splitlines()
     assert (code, lines[-1], max(map(len, lines)) <= 80) == (0, "they are on the server already", True)
     assert "git show" not in out

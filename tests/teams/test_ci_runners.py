@@ -262,7 +262,8 @@ def test_what_follows_goes_on_where_another_stage_was_refused(actions):
     assert code != 0
     assert handed_on(said) == {("iris", "staging", 1)}
     assert site.kind == "forgejo" or "iris 1 is in staging now" in said
-    assert editing.run(site.remote, "tag").split() == ["model/iris/production", "model/iris/staging"]
+    tags = ["gitmodel-rules/gitmodel", "model/iris/production", "model/iris/staging"]
+    assert editing.run(site.remote, "tag").split() == tags
     assert site.in_production() == 2
 
 

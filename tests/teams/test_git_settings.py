@@ -180,3 +180,22 @@ def test_a_fetch_refspec_that_overwrites_the_branch_is_named_by_doctor(team, ada
         "remote.origin.fetch = +refs/*:refs/* has a plain `git fetch` overwrite refs/heads/gitmodel, "
         "with what was not pushed yet"
     ]
+
+
+def test_a_push_sends_the_push_options_of_its_command_and_not_those_of_settings(team, ada, bare, monkeypatch):
+    set_all(bare, ["receive.advertisePushOptions=true"])
+    set_all(team.folder / "ada", ["push.pushOption=ci.skip"])
+    hook = bare / "hooks" / "pre-receive"
+    hook.write_text('#!/bin/sh\necho "$GIT_PUSH_OPTION_COUNT $GIT_PUSH_OPTION_0 $GIT_PUSH_OPTION_1" >>options\n')
+    hook.chmod(0o755)
+    for options in ([], ["dropped", "", "topic=x", "gitmodel.force"]):
+        monkeypatch.setenv("GIT_CONFIG_COUNT", str(len(options)))
+        for place, option in enumerate(options):
+            monkeypatch.setenv(f"GIT_CONFIG_KEY_{place}", "push.pushOption")
+            monkeypatch.setenv(f"GIT_CONFIG_VALUE_{place}", option)
+        ada = team.open("ada")
+        ada.get_model("iris").create_version()
+        ada.push()
+        team.by_url("carol", bare.as_uri()).get_model("iris").create_version()
+    sent = [line.split() for line in (bare / "options").read_text().splitlines()]
+    assert sent == [["0"], ["0"], ["2", "topic=x", "gitmodel.force"], ["2", "topic=x", "gitmodel.force"]]

@@ -17,7 +17,7 @@ from gitmodel import Client
 from gitmodel.cli import run
 from gitmodel.domain import paths
 from gitmodel.domain.pushes import FORCE_OPTION, Update
-from gitmodel.errors import Invalid, Refused
+from gitmodel.errors import Conflict, Invalid, Refused
 from gitmodel.storage import hooks
 from gitmodel.teams import receiving
 
@@ -59,8 +59,12 @@ def test_what_gitmodel_pushes_is_taken(ada, bob, server):
         iris = client.get_model("iris")
         iris.create_version("1.0" if client is ada else None).set_stage("production")
         iris.get_version(1).add_alias("champion")
-        client.push()
+    ada.push()
+    with pytest.raises(Conflict, match="production of iris: here version 5, there version 4, which stands") as caught:
+        bob.push()
+    assert caught.value.done.commits == 1
     ada.pull()
+    assert [version.number for version in ada.get_model("iris").versions] == [1, 2, 3, 4, 5]
     ada.update_model("iris", new_name="flower")
     ada.push()
     assert refs(server) == refs(ada.repository.common_dir)
@@ -355,7 +359,8 @@ def test_elsewhere_the_branch_is_checked(clone, code_repo, tmp_path, capsys, mon
         "error: --staged is what is about to be committed\nhint: leave --staged out to check gitmodel\n",
     )
     monkeypatch.chdir(code_repo)
-    assert ask(capsys, "check", "--staged") == sound
+    code, out, err = ask(capsys, "check", "--staged")
+    assert (code, out, "no registry" in err) == (3, "", True)
 
 
 @pytest.mark.soak

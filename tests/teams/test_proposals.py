@@ -6,6 +6,7 @@ from hosting import Host, git
 from teamwork import BRANCH, refs
 
 from gitmodel.cli import run as run_program
+from gitmodel.domain import paths
 from gitmodel.domain.hosts import find_host
 from gitmodel.domain.refs import StageRef
 from gitmodel.errors import Conflict, GateRefused, NotFound, Refused
@@ -174,7 +175,12 @@ class TestRules:
         assert next(str(outcome) for outcome in entry(found).outcomes).startswith("better: ")
 
     def test_only_the_merged_one_comes_into_force(self, ada, bob, host):
-        ada.get_version("iris@3").set_stage("production")
+        with pytest.raises(Refused, match="iris production: proposal_only"):
+            ada.get_version("iris@3").set_stage("production")
+        assert held(ada) == {"production": (2, 2)}
+        path = paths.stage_file("iris", "production")
+        text = editing.read(ada.repository.common_dir, path)
+        editing.edit(ada.repository.common_dir, {path: text.replace("version = 2", "version = 3")})
         assert held(ada) == {"production": (3, 2)}
         ada.push()
         bob.pull()

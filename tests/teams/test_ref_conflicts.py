@@ -1,5 +1,7 @@
 """Refs that are locked by another pull, and refs that stand where a stage tag belongs."""
 
+import os
+import shutil
 import subprocess
 import time
 
@@ -70,14 +72,25 @@ def test_a_pull_is_done_again_when_another_fetch_moved_a_ref_first(team, ada, bo
     assert refs(folder) == refs(bare)
 
 
-def test_a_push_whose_copies_are_locked_meanwhile_is_a_push(team, ada, bare):
+def test_a_push_whose_copies_are_locked_meanwhile_is_a_push(team, ada, bare, monkeypatch):
+    """The server takes the lock as it answers; a git before git releases it when refs are moved the second time."""
     ada.get_model("iris").create_version(data={"train": source(team, "ada")})
     lock = team.folder / "ada" / ".git" / f"{COPIES}/branch.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
     hook = bare / "hooks" / "post-receive"
-    hook.write_text(f"#!/bin/sh\n: >{lock}\n(sleep 1.5; rm {lock}) >/dev/null 2>&1 &\n")
+    hook.write_text(f"#!/bin/sh\n: >{lock}\n")
     hook.chmod(0o755)
+    moved = team.folder / "moved"
+    programs = team.folder / "programs"
+    programs.mkdir()
+    (programs / "git").write_text(
+        f'#!/bin/sh\ncase " $* " in *" update-ref --stdin "*) if [ -e {lock} ]; then echo >>{moved}\n'
+        f'[ $(wc -l <{moved}) -lt 2 ] || rm {lock}; fi;; esac\nexec {shutil.which("git")} "$@"\n'
+    )
+    (programs / "git").chmod(0o755)
+    monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
     assert team.open("ada").push().commits == 1
+    assert moved.read_text().count("\n") == 2
     assert git(team.folder / "ada", "rev-parse", f"{COPIES}/branch") == refs(bare)["refs/heads/gitmodel"]
 
 

@@ -499,3 +499,19 @@ class TestAServerWithTheHook:
         repository.objects.write([tag])
         code, err = self.push(ada, f"{tag.id}:{PRODUCTION.full}")
         assert (code == 0, "push.tag" in err) == (False, True), err
+
+
+def test_a_second_place_in_a_stage_that_is_closed_by_the_rules_in_force_stays(client, iris):
+    """Only the branch opens the stage again: other changes of the model go on, and leave its file as it is."""
+    path = client.repository.common_dir
+    closed = 'format = "1.0"\n[[stages]]\nname = "staging"\nproposal_only = true\n[[stages]]\nname = "production"\n'
+    editing.edit(path, {"gitmodel.toml": closed})
+    client.apply()
+    staging = "models/iris/stages/staging.toml"
+    editing.edit(path, {"gitmodel.toml": closed.replace("proposal_only = true\n", ""), staging: stage_text(iris, 2)})
+    iris.get_version(2).log_metadata(accuracy=0.97)
+    assert editing.read(path, staging)
+    assert held(iris)["production"] == (2, 2)
+    client.apply()
+    iris.get_version(2).log_metadata(accuracy=0.98)
+    assert "staging.toml" not in editing.run(path, "ls-tree", "--name-only", "gitmodel", "models/iris/stages/")

@@ -135,7 +135,7 @@ def tag_by_hand(repo, keys, commit, *, key="", name="model/iris/production", tag
 
 class TestSigning:
     def test_a_stage_that_asks_for_it_gets_a_signed_commit_and_tag_that_git_verifies(self, ada, repo, tmp_path):
-        assert not promote(ada).pending
+        assert promote(ada).changed
         assert held(ada) == {"staging": (1, 1), "production": (2, 2)}
         allowed = tmp_path / "allowed"
         allowed.write_text(run(repo, "show", f"{BRANCH}:allowed_signers") + "\n", encoding="utf-8")
@@ -685,6 +685,6 @@ class TestWithoutAClone:
         run(repo, "config", "--global", "gpg.format", "ssh")
         run(repo, "config", "--global", "user.signingKey", str(keys / "ada.pub"))
         with Client(repo.as_uri(), environ=person("ada")) as job:
-            assert not promote(job, 3).pending
+            assert promote(job, 3).changed
         assert held(ada)["production"] == (3, 3)
         assert checking.check(ada.repository) == []

@@ -1,0 +1,63 @@
+"""Which code counts for a step that is defined in a notebook, or without any source."""
+
+import linecache
+
+import pytest
+
+from gitmodel.pipelines.project_code import ProjectCode, Unknown
+
+
+def notebook(*cells):
+    """Run cells as a notebook does, each with a source of its own."""
+    space = {"__name__": "__main__"}
+    for number, cell in enumerate(cells):
+        name = f"<cell {number}>"
+        linecache.cache[name] = (len(cell), None, cell.splitlines(keepends=True), name)
+        exec(compile(cell, name, "exec"), space)
+    return space
+
+
+CELLS = (
+    "from gitmodel import step, pipeline\nimport json",
+    "RATE = 0.1\ndef helper(x):\n    return x * RATE",
+    "class Scaler:\n    def shift(self, x):\n        return x + 1",
+    "@step\ndef fit(x: int = 1) -> float:\n    return Scaler().shift(helper(x))\n\n"
+    "@step\ndef other() -> int:\n    return 1",
+)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "changes"),
+    [
+        ("return x * RATE", "return RATE * x", True),
+        ("RATE = 0.1", "RATE = 0.2", True),
+        ("return x + 1", "return x + 2", True),
+        ("def fit(x: int = 1) -> float", "def fit(x: int = 2) -> float", True),
+        ("def other() -> int:\n    return 1", "def other() -> int:\n    return 2", False),
+        ("import json", "import json  # unused", False),
+    ],
+)
+def test_in_a_notebook_the_cells_that_define_what_a_step_names_count(old, new, changes):
+    before = ProjectCode().of(notebook(*CELLS)["fit"]).digest
+    assert ProjectCode().of(notebook(*CELLS)["fit"]).digest == before
+    after = ProjectCode().of(notebook(*(cell.replace(old, new) for cell in CELLS))["fit"]).digest
+    assert (after != before) is changes
+
+
+@pytest.mark.parametrize(
+    "cells",
+    [
+        (*CELLS[:1], "import threading\nlock = threading.Lock()", "@step\ndef fit() -> int:\n    return bool(lock)"),
+        (*CELLS[:1], "class Bag:\n    pass\nbag = Bag()", "@step\ndef fit() -> int:\n    return bool(bag)"),
+    ],
+)
+def test_in_a_notebook_a_step_runs_if_its_code_cannot_be_told(cells):
+    with pytest.raises(Unknown):
+        ProjectCode().of(notebook(*cells)["fit"])
+
+
+def test_a_step_without_source_runs():
+    space = {"__name__": "__main__"}
+    exec("from gitmodel import step\n@step\ndef fit() -> int:\n    return 1", space)
+    with pytest.raises(Unknown):
+        ProjectCode().of(space["fit"])
