@@ -193,7 +193,7 @@ def fields(one: Proposal) -> dict[str, Any]:
         "base": one.base,
         "subject": one.subject,
         "author": one.author,
-        "models": sorted({change.model for change in one.plan.changes}),
+        "models": sorted({*(change.model for change in one.plan.changes), *(old for old, _ in one.plan.renamed)}),
         "changes": planned["changes"],
         "problems": planned["problems"],
         "ready": one.ready,

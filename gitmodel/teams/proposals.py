@@ -169,7 +169,7 @@ def list_proposals(repository: Repository, remote: str = "") -> list[Proposal]:
     proposals = []
     for branch, (commit, pushed) in sorted(found.items()):
         planned = _planned(repository, base, commit) if base else None
-        if planned is not None and (planned.changes or planned.problems):
+        if planned is not None and (planned.changes or planned.renamed or planned.problems):
             read = replace(_read(repository, branch, commit, planned), remote=chosen, pushed=pushed)
             proposals.append(replace(read, address=_address(repository, read, "")))
     return proposals

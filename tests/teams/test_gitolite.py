@@ -79,15 +79,21 @@ def test_a_developer_pushes_branches_and_staging(people, served):
     assert "refs/tags/model/iris/staging" in refs(served[2])
 
 
-def test_a_developer_does_not_put_production_in_force_and_nothing_of_the_push_lands(people, served):
-    developer, _ = people
+def test_a_developer_does_not_put_production_in_force_and_the_push_records_it(people, served):
+    developer, releaser = people
     before = refs(served[2])
     developer.get_version("iris@2").set_stage("production")
     mine = refs(developer.repository.common_dir)
     with pytest.raises(Refused, match=r"DENIED by refs/tags/model/\[\^/\]\+/production") as refused:
         developer.push()
     assert refused.value.exit_code == 6
-    assert (refs(served[2]), refs(developer.repository.common_dir)) == (before, mine)
+    assert "runs `git model apply --push`" in refused.value.hint
+    assert TAG in mine
+    recorded = {**before, BRANCH: mine[BRANCH]}
+    assert refs(served[2]) == refs(developer.repository.common_dir) == recorded
+    developer.push()
+    releaser.pull()
+    assert releaser.apply(push=True).moved == (StageRef("iris", "production"),)
 
 
 def test_a_developer_proposes_and_the_releaser_applies(people, served):
