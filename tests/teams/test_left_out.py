@@ -21,7 +21,7 @@ def held(client, model="iris"):
 
 
 def test_both_halves_of_a_dropped_promotion_are_named(ada, bob):
-    bob.get_version("iris@2").set_stage("staging")
+    bob.get_version("iris@2").set_stage("staging", leave=True)
     ada.get_version("iris@1").set_stage("production")
     ada.push()
     assert bob.pull().conflicts == [
@@ -39,7 +39,7 @@ def test_archived_markers_and_aliases_that_go_with_a_dropped_promotion_are_named
         change.get_version("iris@3").set_stage("production")
         change.get_version("iris@1").set_stage("archived")
         change.get_version("iris@1").add_alias("champion")
-    ada.get_version("iris@2").set_stage("staging")
+    ada.get_version("iris@2").set_stage("staging", leave=True)
     ada.push()
     assert sorted(bob.pull().conflicts) == [
         "champion of iris: here version 1, there nobody, which stands",
@@ -111,7 +111,7 @@ def test_a_model_that_is_known_by_another_case_there_is_named(ada, bob):
 
 
 def test_a_push_that_dropped_a_local_change_ends_with_4_and_names_it(team, ada, bob, bare, capsys):
-    bob.get_version("iris@2").set_stage("staging")
+    bob.get_version("iris@2").set_stage("staging", leave=True)
     ada.get_version("iris@1").set_stage("production")
     ada.push()
     before = refs(bob.repository.common_dir)["refs/heads/gitmodel"]
@@ -141,7 +141,7 @@ def test_a_push_that_dropped_a_local_change_ends_with_4_in_json_too(team, ada, b
 
 
 def test_a_push_in_python_raises_and_says_what_it_did(ada, bob, bare):
-    bob.get_version("iris@2").set_stage("staging")
+    bob.get_version("iris@2").set_stage("staging", leave=True)
     bob.get_model("iris").create_version(metadata={"bob": True})
     ada.get_version("iris@1").set_stage("production")
     ada.push()
@@ -155,7 +155,7 @@ def test_a_push_in_python_raises_and_says_what_it_did(ada, bob, bare):
 
 
 def test_what_was_dropped_is_named_although_the_push_fails_then(ada, bob, bare, team, capsys):
-    bob.get_version("iris@2").set_stage("staging")
+    bob.get_version("iris@2").set_stage("staging", leave=True)
     bob.get_model("iris").create_version()
     ada.get_version("iris@1").set_stage("production")
     ada.push()
@@ -169,7 +169,7 @@ def test_what_was_dropped_is_named_although_the_push_fails_then(ada, bob, bare, 
 
 
 def test_what_apply_drops_as_it_pulls_is_named(team, ada, bob, capsys):
-    bob.get_version("iris@2").set_stage("staging")
+    bob.get_version("iris@2").set_stage("staging", leave=True)
     ada.get_version("iris@1").set_stage("production")
     ada.push()
     code, _, err = ask(capsys, "-C", team.folder / "bob", "apply", "--push")
