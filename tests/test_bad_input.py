@@ -1,11 +1,13 @@
 """Bad input gets a clear error that says what to do next, and every ref is where it was."""
 
+import re
 import shutil
 
 import editing
 import pytest
 
 from gitmodel import Client, Conflict, Model, NotFound, Refused, UsageError
+from gitmodel.cli import run
 
 LONG = "a" * 256
 BAD_NAMES = {
@@ -211,6 +213,16 @@ def test_a_version_in_use_is_not_deleted(client, refused, number, place):
     error = refused(Refused, lambda: client.get_model("iris").get_version(number).delete())
     assert error.message == f"iris {number} is in use: {place}"
     assert "--force" in error.hint
+
+
+def test_the_commands_that_the_refusal_names_let_the_version_be_deleted(client, refused, code_repo):
+    client.get_version("iris@2").add_alias("best")
+    hint = refused(Refused, lambda: client.get_version("iris@2").delete()).hint
+    commands = re.findall("`git model (.*?)`", hint)
+    assert commands == ["demote iris production", "alias remove iris best"]
+    for command in commands:
+        assert run(["-C", str(code_repo), *command.split()]) == 0
+    client.get_version("iris@2").delete()
 
 
 def test_a_version_whose_tag_was_left_behind_is_in_use_too(client, refused, code_repo, git):

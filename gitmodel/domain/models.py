@@ -138,7 +138,9 @@ def plan_deletion(
     refuse_direct(snapshot, change)
     in_use = [f"{s.recorded or s.in_force} is {'called' if s.alias else 'in'} {s.name}" for s in states]
     if in_use and not force:
-        raise Refused(f"{name} is in use: {', '.join(in_use)}", hint="demote them first, or use --force")
+        called = any(state.alias for state in states)
+        first = "demote them, and remove aliases with `git model alias remove`" if called else "demote them"
+        raise Refused(f"{name} is in use: {', '.join(in_use)}", hint=f"{first} first, or use --force")
     return change
 
 

@@ -133,9 +133,11 @@ def plan_version_deletion(
     refuse_direct(snapshot, change)
     places = [place for place in places_of(snapshot, model, number) if place != "archived"]
     if places and not force:
+        stages = snapshot.registry().stage_names
+        leave = [f"`git model {'demote' if place in stages else 'alias remove'} {model} {place}`" for place in places]
         raise Refused(
             f"{model} {number} is in use: {' and '.join(places)}",
-            hint=f"run `git model demote {model} {places[0]}` first, or use --force",
+            hint=f"run {' and '.join(leave)} first, or use --force",
         )
     return change
 
