@@ -88,14 +88,14 @@ def plan(repository: Repository, base: str, head: str, *, force: bool = False) -
         return Plan(base, head, (), (), found.problems, found.rules)
     after = replace(repository.recorded(head), files=CommitFiles(repository.trees, found.tree))
     sides = _Sides(repository, repository.recorded(base), after, base, head, found.changed)
-    changes, versions = [], []
+    changes, versions, registry = [], [], _registry(sides)
     for path in found.changed:
         what = paths.parse_path(path)
         if what is not None and _is_carried(sides, what.model, path):
             continue
         if what is not None and what.kind == "version" and sides.before.files.read(path) is None:
             versions.append(f"{what.model}@{what.key}")
-        ref = place_at(after.registry(), what)
+        ref = place_at(registry, what)
         if what is not None and ref is not None:
             try:
                 changes.append(_planned(sides, path, ref, alias=what.kind == "alias"))
@@ -123,7 +123,7 @@ class _Sides:
         models = (
             what.model for what in map(paths.parse_path, self.changed) if what is not None and what.kind == "model"
         )
-        found = {name: self.after.current_name(name) for name in models if _is_there(self.before, name)}
+        found = {name: _current_name(self.after, name) for name in models if _is_there(self.before, name)}
         return {old: new for old, new in found.items() if old != new and not _is_there(self.before, new)}
 
     def before_rename(self, model: str) -> str:
@@ -139,6 +139,22 @@ class _Sides:
         return CodeRepository(self.repository.git, worktree=False)
 
 
+def _registry(sides: _Sides) -> records.RegistryRecord:
+    """Return the registry's record after the merge, or before it where it cannot be read: that is a problem itself."""
+    try:
+        return sides.after.registry()
+    except Invalid:
+        return sides.before.registry()
+
+
+def _current_name(snapshot: Snapshot, model: str) -> str:
+    """Return the name that *model* has now; its own where its record cannot be read: that is a problem itself."""
+    try:
+        return snapshot.current_name(model)
+    except Invalid:
+        return model
+
+
 def _is_there(snapshot: Snapshot, model: str) -> bool:
     try:
         record = snapshot.load(paths.model_file(model), records.MODEL)
@@ -152,8 +168,9 @@ def _is_carried(sides: _Sides, model: str, path: str) -> bool:
     if model in sides.renamed:
         new = paths.model_folder(sides.renamed[model]) + path.removeprefix(paths.model_folder(model))
         return sides.after.files.read(path) is None and sides.after.files.read(new) is not None
-    old = paths.model_folder(sides.before_rename(model)) + path.removeprefix(paths.model_folder(model))
-    return old != path and sides.before.files.read(old) == sides.after.files.read(path)
+    former = sides.before_rename(model)
+    old = paths.model_folder(former) + path.removeprefix(paths.model_folder(model))
+    return former != model and sides.before.files.read(old) == sides.after.files.read(path)
 
 
 def _planned(sides: _Sides, path: str, ref: StageRef, *, alias: bool) -> PlannedChange:
