@@ -13,7 +13,7 @@ from gitmodel.domain.records import StageRule, VersionRecord
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.domain.stage_changes import refuse_direct
-from gitmodel.domain.stage_rules import AFTER, check_rules
+from gitmodel.domain.stage_rules import AFTER, check_rules, unreadable_gate
 from gitmodel.domain.stages import Promotion, plan_promotion, recorded_places
 from gitmodel.domain.views import VERSION_NAMES, VersionView
 from gitmodel.errors import GateRefused, GitModelError, UsageError
@@ -33,6 +33,10 @@ class Answer(Protocol):
     @property
     def reason(self) -> str:
         """Why it fails."""
+
+    @property
+    def unreadable(self) -> bool:
+        """Whether it cannot be read, so that nothing passes it, not even by force."""
 
 
 # The names that a gate may read. What only this clone or the tags know is left out: everybody comes to one answer.
@@ -120,6 +124,8 @@ def _judge_rule(
         record = candidate_fields(before, after, ref, number)
         for gate in rule.gates:
             answer = judge(gate.expression, record)
+            if answer.unreadable:
+                raise unreadable_gate(before.registry(), ref.stage, gate, answer.reason)
             finding = "" if answer.passed else answer.reason
             yield Outcome(gate.name, answer.passed, finding, gate.message, gate.name in forced)
 

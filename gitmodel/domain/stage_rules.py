@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 
 from gitmodel.domain import codec, names, records
 from gitmodel.domain.codec import Problem
-from gitmodel.domain.records import FORMAT, REGISTRY, STAGE_RULE, RegistryRecord, StageRule
+from gitmodel.domain.paths import REGISTRY as REGISTRY_FILE
+from gitmodel.domain.records import FORMAT, REGISTRY, STAGE_RULE, GateRule, RegistryRecord, StageRule
 from gitmodel.errors import GateRefused, Invalid
 
 # The rule `after` is listed among forced gates by this name, so no gate may have it.
@@ -52,6 +53,15 @@ def check_rules(registry: RegistryRecord, stage: str) -> None:
         f"nothing can enter {stage}: {'; '.join(map(str, faults))}",
         hint=_upgrade(registry, unknown.key) if unknown else _MEND,
     )
+
+
+def unreadable_gate(registry: RegistryRecord, stage: str, gate: GateRule, why: str) -> GateRefused:
+    """Return the error for a *gate* of *stage* whose expression cannot be read: not even force passes it."""
+    gates = {one.name: number for number, one in enumerate(registry.rule(stage).gates)}
+    at = registry.stage_names.index(stage) if stage in registry.stage_names else 0
+    key = f"stages[{at}].gates[{gates.get(gate.name, 0)}].expression"
+    fault = Problem(REGISTRY_FILE, key, "registry.rules", f"cannot be read: {why}")
+    return GateRefused(f"nothing can enter {stage}: {fault}", hint=_MEND)
 
 
 _MEND = "mend the file on the metadata branch; `git model check` names all that is wrong with it"

@@ -19,18 +19,19 @@ _MOST_SUGGESTED = 1_000  # recorded names that are kept to suggest one of them
 class Verdict(NamedTuple):
     """What a gate says of one record: whether it holds and, if not, which clause fails and why.
 
-    *missing* is the dotted key that was not there; *clause* is the failing part as it was written.
-    A verdict is true when the gate holds.
+    *missing* is the dotted key that was not there; *clause* is the failing part as it was written. *unreadable* says
+    that the gate itself is malformed. A verdict is true when the gate holds.
 
     >>> parse("metadata.accuracy > 0.9").judge({"metadata": {}})
     Verdict(passed=False, clause='metadata.accuracy > 0.9', reason='metadata.accuracy is missing', \
-missing='metadata.accuracy')
+missing='metadata.accuracy', unreadable=False)
     """
 
     passed: bool
     clause: str = ""
     reason: str = ""
     missing: str | None = None
+    unreadable: bool = False
 
     def __bool__(self) -> bool:
         return self.passed

@@ -30,7 +30,10 @@ def judge(expression: str, record: Mapping[str, object]) -> Verdict:
     try:
         return expressions.parse(expression).judge(record)
     except UsageError as error:
-        return expressions.Verdict(False, expression, error.message)
+        malformed = (
+            "needs the CEL library" not in error.message
+        )  # a library that is missing here is no fault of the gate
+        return expressions.Verdict(False, expression, error.message, unreadable=malformed)
 
 
 def judge_commit(repository: Repository, commit: str, ref: StageRef) -> tuple[Outcome, ...]:

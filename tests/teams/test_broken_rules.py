@@ -50,6 +50,16 @@ BROKEN = {
         "gates[0].expression",
         "takes text",
     ),
+    "a gate whose expression is empty": (
+        f'{PRODUCTION}\n[[stages.gates]]\nname = "good"\nexpression = ""\n',
+        "gates[0].expression",
+        "cannot be read",
+    ),
+    "a gate whose expression is malformed": (
+        f'{PRODUCTION}\n{GOOD}\n[[stages.gates]]\nname = "better"\nexpression = "metadata.accuracy = 1"\n',
+        "stages[1].gates[1].expression",
+        "written ==",
+    ),
     "two gates of one name": (f"{PRODUCTION}\n{GOOD}\n{GOOD}", "stages[1].gates", "one name"),
     "two gates of one name in two cases": (
         f"{PRODUCTION}\n{GOOD}\n{GOOD.replace('good', 'Good')}",
