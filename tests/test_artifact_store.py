@@ -249,7 +249,7 @@ class TestEveryStore:
     def test_a_file_is_put_got_and_verified(self, store, tmp_path):
         (tmp_path / "model").write_bytes(BIG)
         stored = put_path(store, tmp_path / "model")
-        assert stored == (digest_of(BIG), len(BIG), False)
+        assert stored[:3] == (digest_of(BIG), len(BIG), False)
         assert verify_file(store, stored.digest) == stored
         get_file(store, stored.digest, tmp_path / "copy")
         get_file(store, stored.digest, tmp_path / "copy")
@@ -273,7 +273,7 @@ class TestEveryStore:
     def test_an_empty_folder_is_an_artifact(self, store, tmp_path):
         (tmp_path / "nothing").mkdir()
         stored = put_path(store, tmp_path / "nothing")
-        assert stored == (digest_of(HEADER), 0, True)
+        assert stored[:3] == (digest_of(HEADER), 0, True)
         get_folder(store, stored.digest, tmp_path / "copy")
         assert os.listdir(tmp_path / "copy") == []
 
@@ -454,7 +454,7 @@ class TestSources:
         get_folder(local, stored.digest, tmp_path / "copy")
         assert files_under(tmp_path / "copy") == {"real": b"real", "sub/link": b"real"}
         assert not (tmp_path / "copy" / "sub" / "link").is_symlink()
-        assert put_path(local, tmp_path / "to file") == (digest_of(b"real"), 4, False)
+        assert put_path(local, tmp_path / "to file")[:3] == (digest_of(b"real"), 4, False)
 
     @pytest.mark.parametrize("name", [b"new\nline", b"escape\x1b[31m", b"back\\slash", b"not \xff utf-8"])
     def test_a_name_that_no_manifest_holds(self, local, tmp_path, name):

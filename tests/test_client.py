@@ -1211,3 +1211,12 @@ class TestPages:
     def test_no_limit_and_a_limit_of_0_are_counts(self, client, many):
         assert (len(many.list_versions(limit=None)), len(many.list_versions(limit=0))) == (60, 0)
         assert list(client.list_models(limit=0)) == []
+
+
+def test_the_name_of_a_handle_starts_no_git_after_its_client_was_closed(code_repo):
+    with Client(code_repo) as client:
+        made = client.register_model("iris").create_version()
+    assert (made.reference, made.number, made.model.name) == ("iris@1", 1, "iris")
+    assert not client.repository.reader.is_running
+    assert client.get_version("iris@1").number == 1  # the client works again if it is used again
+    client.close()

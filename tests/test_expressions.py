@@ -314,7 +314,7 @@ def test_a_gate_names_the_missing_key(text, missing):
 @needs_library
 def test_a_failing_gate_says_which_clause_failed_and_what_it_found():
     verdict = parse("!code.dirty && metadata.accuracy > 0.99 && number == 1").judge(VERSION)
-    assert verdict == (False, "metadata.accuracy > 0.99", "metadata.accuracy is 0.97", None)
+    assert verdict == (False, "metadata.accuracy > 0.99", "metadata.accuracy is 0.97", None, False)
     assert parse("name == 'x'").judge({"name": "a\x1b[31m"}).reason == "name is 'a\\x1b[31m'"
     assert parse("created == 1").judge(VERSION).reason == "created is 2026-11-23T10:12:13+00:00"
     assert parse("size(tags) == 1").judge(VERSION).reason == "it is false"

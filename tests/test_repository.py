@@ -396,7 +396,7 @@ class TestRefusals:
         git(tmp_path, "init", "-q", "--object-format=sha256", "new")
         with pytest.raises(UsageError, match="names its objects by SHA256") as caught:
             Client(tmp_path / "new")
-        assert "--repo" in caught.value.hint
+        assert "git model config repo" in caught.value.hint
         assert editing.state(tmp_path / "new") == ""
 
     def test_no_git(self, code_repo, tmp_path, monkeypatch):

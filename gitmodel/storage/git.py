@@ -460,6 +460,11 @@ class ObjectReader:
             else:
                 self._asked = wanted
 
+    @property
+    def is_running(self) -> bool:
+        """True while the git process of this reader runs."""
+        return self._process is not None
+
     def close(self) -> None:
         """End the process, if it runs."""
         with self._lock:

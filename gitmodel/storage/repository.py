@@ -89,6 +89,8 @@ class Repository:
         self.branch = branch
         self.config = config
         self.shallow = shallow
+        self._closed = False
+        self._renumbered = ("", Renumberings())
         self.reader = ObjectReader(git)
         self.notes = Notes(git.common_dir / "gitmodel" / "notes")
         self.trees = trees(self.reader, self.notes)
@@ -133,6 +135,7 @@ class Repository:
 
     def close(self) -> None:
         """End every process and thread that was started for this repository."""
+        self._closed = True
         self.reader.close()
         self.objects.close()
 
@@ -285,8 +288,11 @@ class Repository:
 
     def _read_renumberings(self) -> tuple[str, Renumberings]:
         """The id of the blob that says what pulls renumbered ("": none did), and what it says."""
+        if self._closed and not self.reader.is_running:
+            return self._renumbered  # the name of a handle must not start git again after its client was closed
         found = self.reader.resolve(RENUMBERED)
-        return (found.id, Renumberings.parse(found.data)) if found is not None else ("", Renumberings())
+        self._renumbered = (found.id, Renumberings.parse(found.data)) if found is not None else ("", Renumberings())
+        return self._renumbered
 
     def _renumberings_at(self, commit: str) -> Renumberings:
         """What was renumbered when the branch was at *commit*. Raises Moved if it no longer is."""

@@ -44,14 +44,14 @@ def look(code: CodeRepository, ask: Callable[[Git], T]) -> T:
     environ = with_settings(code.git.environ, settings.items())
     git = replace(code.git, environ={**environ, "GIT_INDEX_FILE": str(code.index_file)})
     stamp = _stamp_of(code.index_file)
-    known = (None, []) if stamp is None else _listed.get(code.index_file)
-    if known is not None and known[0] == stamp:
+    if stamp is None or _without_marks.get(code.index_file) == stamp:
+        return ask(git)
+    with _listing(git) as read:
         found = ask(git)
-    else:
-        with _listing(git) as read:
-            found = ask(git)
-            known = _listed[code.index_file] = stamp, _with_marks(read())
-    marked = _marked(git, known[1])
+        entries = _with_marks(read())
+    if not entries:
+        _without_marks[code.index_file] = stamp
+    marked = _marked(git, entries)
     if not marked:
         return found
     with tempfile.TemporaryDirectory(prefix="gitmodel-index-") as folder:
@@ -73,8 +73,8 @@ def submodules_changed(git: Git) -> bool:
         return True
 
 
-# The entries of an index that carry marks, by the state of its file: git writes each change to a file of its own.
-_listed: dict[Path, tuple[tuple[int, int, int] | None, list[bytes]]] = {}
+# The state in which an index had no such marks: git writes each change of it to a file of its own.
+_without_marks: dict[Path, tuple[int, int, int]] = {}
 
 
 def _stamp_of(index: Path) -> tuple[int, int, int] | None:
