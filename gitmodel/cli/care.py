@@ -224,7 +224,7 @@ def _find_change(invocation: Invocation, commit: str | None, force: bool, staged
 
         # what is committed here is checked, whichever registry the settings name
         with Client(repo=".") as here:
-            return here.check_staged(os.environ.get("GIT_INDEX_FILE", ""), force=force)
+            return here.check_staged(os.environ.get("GIT_INDEX_FILE") or None, force=force)
     return invocation.client.check_between(commit, force=force) if commit is not None and ".." in commit else None
 
 

@@ -582,14 +582,16 @@ class Client:
         at = ranges.find_commit(self._repository, commit) if commit else self._repository.tip()
         return recorded_credentials.find_credentials(self._repository, at) if at else []
 
-    def check_staged(self, index: str | os.PathLike[str] = "", *, force: bool = False) -> Between | None:
+    def check_staged(self, index: str | os.PathLike[str] | None = None, *, force: bool = False) -> Between | None:
         """What is wrong with what is staged, where the metadata branch or a proposal is checked out; else None.
 
         *index* is the file that git names to a hook, if it is not the work tree's own. Raises Unreachable.
         """
         from gitmodel.teams import between
 
-        return between.check_staged(self._repository, Path(index).absolute() if index else None, force=force)
+        return between.check_staged(
+            self._repository, Path(index).absolute() if index is not None else None, force=force
+        )
 
     def check_between(self, commits: str, *, force: bool = False) -> Between:
         """What is wrong with merging HEAD into BASE, of *commits* as "BASE..HEAD". *force* lets it delete what is in
