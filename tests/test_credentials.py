@@ -104,6 +104,8 @@ def test_a_hostile_text_takes_no_long_time(text):
 
 WRITES = {
     "metadata": lambda client, text: client.get_model("iris").create_version(metadata={"deep": {"note": [text]}}),
+    "key of metadata": lambda client, text: client.get_model("iris").create_version(metadata={text: 1}),
+    "inner key": lambda client, text: client.get_model("iris").create_version(metadata={"deep": {text: {"a": 1}}}),
     "description": lambda client, text: client.get_model("iris").create_version(description=f"see {text}"),
     "tags": lambda client, text: client.get_model("iris").create_version(tags=[text]),
     "name": lambda client, text: client.get_model("iris").create_version(name=text),

@@ -211,6 +211,11 @@ def _in_record(path: str, data: bytes | None) -> Iterator[tuple[str, str, Any]]:
         if what:
             yield "the name", what, name
     for field, value in fields_of(data, path).items():
+        table, _, key = field.partition(".")
+        what = _form_of(key)
+        if what:
+            yield f"a name in {table}", what, key
+            continue
         for name, what in credentials_in(value, field):
             yield name, what, value
 
@@ -219,7 +224,9 @@ def _texts(snapshot: Snapshot, change: Change[Any]) -> Iterator[str]:
     """What is on record in the files that *change* writes or removes."""
     for path in change.files:
         if (found := paths.parse_path(path)) is not None:
-            yield from map(repr, (found.model, *fields_of(snapshot.files.read(path), path).values()))
+            fields = fields_of(snapshot.files.read(path), path)
+            keys = (field.partition(".")[2] for field in fields)
+            yield from map(repr, (found.model, *fields.values(), *keys))
 
 
 def _owner(path: str) -> str:
