@@ -95,6 +95,21 @@ def test_two_users_write_in_turn(users, shared, git):
             assert state.st_mode & 0o004, path
 
 
+@pytest.mark.parametrize("setting", ["group", "all", "0660", "0666", "0640"])
+def test_every_file_of_a_shared_repository_is_as_the_setting_says(tmp_path, git, setting):
+    repo = tmp_path / "repo"
+    git(tmp_path, "init", "-q", f"--shared={setting}", str(repo))
+    git(repo, "commit", "-q", "--allow-empty", "-m", "begin")
+    (tmp_path / "data.txt").write_text("1")
+    with Client(repo) as client:
+        client.register_model("iris").create_version(data={"train": tmp_path / "data.txt"}).set_stage("staging")
+    seen = [repo / ".git/gitmodel", *(repo / ".git/gitmodel").rglob("*")]
+    assert {path.name for path in seen} >= {"notes", "writers"}
+    for path in seen:
+        mode = stat.S_IMODE(path.lstat().st_mode)
+        assert oct(mode) == oct(Sharing(setting).mode(path.lstat().st_mode)), path
+
+
 @needs_root
 def test_runs_of_two_users_share_journal_and_cache(users):
     top, ada, bob = users

@@ -113,7 +113,7 @@ def share(file: int | Path, folder: Path) -> None:
         return
     if above & _SHARED:
         readable = above & 0o044
-        writable = above & 0o020 if state.st_mode & stat.S_IWUSR else 0
+        writable = above & 0o022 if state.st_mode & stat.S_IWUSR else 0
         runnable = readable >> 2 if state.st_mode & stat.S_IXUSR else 0
         mode = stat.S_IMODE(state.st_mode) & ~0o077 | readable | writable | runnable
         if mode != stat.S_IMODE(state.st_mode):
