@@ -136,6 +136,14 @@ def test_a_bare_repository_is_refused_too(client, folder, git):
         client.get_version("iris@1").link_artifact("weights", folder)
 
 
+def test_a_bare_repository_with_packed_refs_is_refused_too(client, folder, git):
+    git(folder, "init", "-q", "--bare", "mirror")
+    (folder / "mirror/packed-refs").write_text("# pack-refs with: peeled fully-peeled sorted\n")
+    (folder / "mirror/objects/info/packs").write_text("")
+    with pytest.raises(Refused, match=r"mirror/HEAD makes .* a git repository"):
+        client.get_version("iris@1").link_artifact("weights", folder)
+
+
 def test_ignore_and_attributes_files_stay(client, folder, tmp_path):
     for name in (".gitignore", ".gitattributes", ".gitmodules", ".gitkeep"):
         (folder / name).write_text("*.bin\n")

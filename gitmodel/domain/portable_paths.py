@@ -44,6 +44,7 @@ def git_paths(paths: Sequence[str]) -> list[str]:
     """Those of *paths* that are of a git repository: with a part that means `.git`, or the HEAD of a bare repository.
 
     git takes a folder with `HEAD`, `objects` and `refs` for a repository too, and a `commondir` file for the last two.
+    A clone that packed its refs has `packed-refs`, and the empty folders of `refs` are in no artifact.
 
     >>> git_paths(["config", "HEAD", "objects/ab/cd", "refs/heads/main", "sub/.git/config", "weights.bin"])
     ['HEAD', 'sub/.git/config']
@@ -63,7 +64,8 @@ def git_paths(paths: Sequence[str]) -> list[str]:
         found |= {
             path
             for folder, path in heads.items()
-            if {"objects", "refs"} <= inside[folder] or "commondir" in inside[folder]
+            if ("objects" in inside[folder] and inside[folder] & {"refs", "packed-refs"})
+            or "commondir" in inside[folder]
         }
     return [path for path in paths if path in found]
 
