@@ -195,6 +195,9 @@ def test_a_tag_that_a_shallow_clone_cannot_judge_is_not_called_forged(iris, tmp_
         [5]
         """,
     )
+    for words in (["list"], ["show", "iris"], ["version", "list", "iris"], ["version", "show", "iris@1"]):
+        code, out, err = ask(capsys, *words)
+        assert (code, "git model apply" in out + err, "git fetch --unshallow" in err) == (0, False, True), words
     assert "production - (clone too shallow)" in ask(capsys, "list")[1]
     found = ask(capsys, "doctor", "--format", "tsv", "--filter", 'about == "tag"')[1].splitlines()[1:]
     assert [line.split("\t")[:3] for line in found] == [

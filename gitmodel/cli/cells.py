@@ -98,12 +98,19 @@ def place(state: StageState) -> str:
     return f"{state.name} {'-' if state.in_force is None else state.in_force}{pending(state)}"
 
 
+def hidden(state: StageState) -> bool:
+    """Return True if a shallow clone hides who set the tag of a stage or alias."""
+    if not state.forged:
+        return False
+    from gitmodel.domain.snapshot import TOO_SHALLOW
+
+    return state.forged == TOO_SHALLOW
+
+
 def pending(state: StageState) -> str:
     """What is recorded of a stage or alias and not in force, or ""."""
     if state.forged:
-        from gitmodel.domain.snapshot import TOO_SHALLOW
-
-        return " (clone too shallow)" if state.forged == TOO_SHALLOW else " (forged tag)"
+        return " (clone too shallow)" if hidden(state) else " (forged tag)"
     if not state.pending:
         return ""
     return f" ({'empty' if state.recorded is None else state.recorded} {waiting(state.doubt)})"

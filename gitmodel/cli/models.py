@@ -146,6 +146,9 @@ def note_pending(invocation: Invocation, pending: Iterable[tuple[str, StageState
     A change that the rules of its stage keep from being in force is told alone, with the command that takes it back.
     """
     found = dict.fromkeys(pending)
+    if any(cells.hidden(state) for _, state in found):
+        invocation.output.warn("this clone is too shallow to tell what is in force", "run `git fetch --unshallow`")
+        return
     count = sum(1 for _, state in found if not state.doubt)
     fetch = invocation.client.repository.missing_tags() if count else ""
     if fetch:
