@@ -70,6 +70,25 @@ def test_a_damaged_bundle_is_named(bundle):
         Client(repo=str(bundle)).list_models()
 
 
+@pytest.mark.parametrize("how", ["other branch", "cut in its header", "cut after its header"])
+def test_a_bundle_without_a_registry_is_not_read_as_an_empty_one(code_repo, bundle, git, how, capsys):
+    if how == "other branch":
+        git(code_repo, "bundle", "create", "-q", str(bundle), "main")
+    else:
+        data = bundle.read_bytes()
+        bundle.write_bytes(data[: 40 if how == "cut in its header" else data.index(b"PACK")])
+    code = run(["--repo", str(bundle), "list"])
+    err = capsys.readouterr().err
+    assert (code in (3, 5), str(bundle) in err, "git bundle " in err) == (True, True, True), (code, err)
+
+
+def test_a_bundle_of_a_clone_is_read(code_repo, bundle, git, tmp_path):
+    git(tmp_path, "clone", "-q", str(code_repo), "clone")
+    git(tmp_path / "clone", "bundle", "create", "-q", str(bundle), "--all")
+    with Client(repo=str(bundle)) as client:
+        assert client.get_version("iris@production").number == 1
+
+
 def test_what_is_made_of_a_bundle_is_written_to(bundle, tmp_path):
     subprocess.run(["git", "clone", "-q", "--mirror", str(bundle), str(tmp_path / "made")], check=True)
     with Client(repo=str(tmp_path / "made")) as client:

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from gitmodel.domain.refs import DEFAULT_BRANCH
-from gitmodel.errors import GitModelError, Invalid, UsageError
+from gitmodel.errors import GitModelError, Invalid, NotFound, UsageError
 from gitmodel.storage import git as git_process
 from gitmodel.storage.discovery import find_repository
 from gitmodel.storage.git import clean_environment
@@ -34,7 +34,8 @@ def is_bundle(path: Path) -> bool:
 def open_bundle(path: Path, *, environ: Mapping[str, str], branch: str = "") -> Repository:
     """Unpack the bundle at *path* into a temporary folder, and open that; every write to it is refused.
 
-    Raises UsageError for a bundle that needs commits which it does not have, Invalid for a damaged one.
+    Raises UsageError for a bundle that needs commits which it does not have, Invalid for a damaged one,
+    NotFound for one without a registry.
     """
     clean = clean_environment(environ)
     folder = tempfile.mkdtemp(prefix="gitmodel-bundle-")
@@ -66,4 +67,13 @@ def open_bundle(path: Path, *, environ: Mapping[str, str], branch: str = "") -> 
         shutil.rmtree(folder, ignore_errors=True)
         raise
     weakref.finalize(repository, shutil.rmtree, folder, ignore_errors=True)
+    try:
+        if not repository.tip():
+            raise NotFound(
+                f"the bundle {path} has no branch {name}, or is cut short",
+                hint=f"see what it has: `git bundle list-heads {path}`",
+            )
+    except BaseException:
+        repository.close()
+        raise
     return repository
