@@ -150,7 +150,7 @@ def test_arrays_of_python_objects_are_never_loaded_nor_saved_as_numpy(tmp_path):
                 load(path, "numpy", trusted=trusted)
     assert not (tmp_path / "went off").exists()
     for value in (array, {"a": array}):
-        with pytest.raises(UsageError, match="cannot be saved as numpy"):
+        with pytest.raises(UsageError, match=r"is a test_formats\.Bomb, which numpy cannot hold"):
             save(value, tmp_path / "b.npy", "numpy")
 
 
@@ -248,7 +248,7 @@ def test_deeply_nested_json_is_invalid(tmp_path):
     ("name", "value"),
     [
         ("json", {"a": object()}),
-        ("json", float("nan")),
+        ("json", [object]),
         ("text", 1),
         ("text", "\udcff"),
         ("bytes", "text"),

@@ -81,6 +81,8 @@ def _format_of_archive(path: Path) -> str:
         return ""
     if "schema.json" in names:
         return "skops"
+    if "gitmodel.json" in names:
+        return "numpy"
     return "numpy" if names and all(name.endswith(".npy") for name in names) else ""
 
 

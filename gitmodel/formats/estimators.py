@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import zipfile
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from gitmodel.errors import Refused
+from gitmodel.formats.arrays import without_padding
 from gitmodel.formats.format import Format, library
 
 _SCHEMA = "schema.json"
@@ -54,8 +56,20 @@ def _settle(path: Path, target: Path) -> None:
                 old.open(name) as source,
                 new.open(zipfile.ZipInfo(files.get(name, name)), "w", force_zip64=True) as to,
             ):
-                while chunk := source.read(1 << 20):
-                    to.write(chunk)
+                head = source.read(1 << 20)
+                if name.endswith(".npy") and b"'|V" in head[:4096]:
+                    _copy_records(io.BytesIO(head + source.read()), to)
+                    continue
+                while head:
+                    to.write(head)
+                    head = source.read(1 << 20)
+
+
+def _copy_records(source: IO[bytes], target: IO[bytes]) -> None:
+    """Copy an array of records, such as the nodes of a tree, without what was in memory between their fields."""
+    numpy = library("numpy", install="gitmodel[skops]")
+    array = numpy.lib.format.read_array(source, allow_pickle=False)
+    numpy.lib.format.write_array(target, without_padding(numpy, array), allow_pickle=False)
 
 
 def _renumber(node: Any, fresh: Callable[[], int], ids: dict[int, int], files: dict[str, str]) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, UsageError
+from gitmodel.formats import comparison
 from gitmodel.formats.detection import PICKLES, detect_format
 from gitmodel.formats.format import first_line
 from gitmodel.formats.plugins import find_format
@@ -61,18 +62,37 @@ def is_loading() -> bool:
 def save(value: Any, path: Path, format_name: str) -> None:
     """Put *value* into the file *path* in the format *format_name*; the file appears, or is replaced, whole.
 
-    Raises UsageError if the format cannot hold the value.
+    The file is read back and compared. Raises UsageError if the format cannot hold the value, naming the part that
+    would come back changed.
     """
     found = find_format(format_name)
+    save_with(value, path, found.name, found.save, lambda place: found.load(place, True))
+
+
+def save_with(
+    value: Any, path: Path, format_name: str, saver: Callable[[Any, Path], None], loader: Callable[[Path], Any]
+) -> None:
+    """Save as `save` does, by *saver*; *loader* reads the file back."""
     temporary = path.absolute().parent / f".gitmodel-{os.urandom(8).hex()}.tmp"
     try:
-        with _explaining(UsageError, f"{type(value).__name__} cannot be saved as {found.name}"):
-            found.save(value, temporary)
+        with _explaining(UsageError, f"{type(value).__name__} cannot be saved as {format_name}"):
+            saver(value, temporary)
+            _prove(value, temporary, format_name, saver, loader)
             os.replace(temporary, path)
     except BaseException:
         with suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def _prove(
+    value: Any, path: Path, format_name: str, saver: Callable[[Any, Path], None], loader: Callable[[Path], Any]
+) -> None:
+    """Raise UsageError if *path* gives another value back; a type of others is theirs to prove."""
+    if format_name == "skops":
+        comparison.prove_again(value, path, loader, saver)
+    elif comparison.is_comparable(value):
+        comparison.prove(value, path, loader, format_name)
 
 
 def _require_file(path: Path) -> None:

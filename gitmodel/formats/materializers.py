@@ -9,8 +9,9 @@ from typing import Any, NamedTuple, get_args
 
 from gitmodel import formats
 from gitmodel.errors import UsageError
+from gitmodel.formats import arrays, frames, tables, values
 from gitmodel.formats.format import Format
-from gitmodel.formats.loading import load_with
+from gitmodel.formats.loading import load_with, save_with
 from gitmodel.formats.plugins import entry_points_of
 
 GROUP = "gitmodel.materializers"
@@ -39,17 +40,23 @@ class Materializer(NamedTuple):
 def save(value: Any, path: Path, output: str, format: str) -> tuple[str, str, str]:
     """Write *value* to *path*; returns the format, the kind, and the materializer's name ("": the format's own way).
 
-    Raises UsageError for a value that nothing keeps, showing how to keep it.
+    A value of a built-in materializer is read back and compared. Raises UsageError for a value that nothing keeps, or
+    that would come back changed, showing how to keep it.
     """
     if format:
         formats.save(value, path, format)
         kind, name = ("model" if _is_estimator(value) else "data"), ""
     else:
         found = find_materializer(value, output)
-        if found.save is not None:
-            found.save(value, path)
-        else:
-            formats.save(value, path, found.format)
+        try:
+            if found.save is None:
+                formats.save(value, path, found.format)
+            elif found in _BUILT_IN and found.load is not None:
+                save_with(value, path, found.format, found.save, found.load)
+            else:
+                found.save(value, path)
+        except UsageError as error:
+            raise UsageError(f"output {output}: {error.message}", hint=error.hint) from error
         format, kind, name = found.format, found.kind, found.name
     return format, "model" if _is_estimator(value) else kind, name
 
@@ -91,10 +98,7 @@ def find_materializer(value: Any, output: str) -> Materializer:
     )
     if _of_library(value, "torch"):
         hint = f"return its state_dict(), which is kept as safetensors; or {hint}"
-    raise UsageError(
-        f"output {output} is a {type(value).__module__}.{type(value).__qualname__}, which gitmodel cannot keep",
-        hint=hint,
-    )
+    raise UsageError(f"{values.misfit(value, f'output {output}')}, which gitmodel cannot keep", hint=hint)
 
 
 def _named(name: str) -> Materializer | None:
@@ -143,14 +147,7 @@ def _is_estimator(value: Any) -> bool:
 
 
 def _is_json(value: Any) -> bool:
-    # A tuple would come back as a list, a float that is no number not at all.
-    if type(value) is float:
-        return value - value == 0
-    if value is None or type(value) in (bool, int, str):
-        return True
-    if type(value) is list:
-        return all(map(_is_json, value))
-    return type(value) is dict and all(type(key) is str and _is_json(item) for key, item in value.items())
+    return not values.misfit(value)
 
 
 def _is_state_dict(value: Any) -> bool:
@@ -158,25 +155,14 @@ def _is_state_dict(value: Any) -> bool:
 
 
 def _is_array(value: Any) -> bool:
-    return _of_library(value, "numpy") and hasattr(value, "dtype")
-
-
-def _is_frame(value: Any) -> bool:
-    return _of_library(value, "pandas") and hasattr(value, "columns") and hasattr(value, "to_parquet")
-
-
-def _is_series(value: Any) -> bool:
-    return _of_library(value, "pandas") and hasattr(value, "to_frame") and not isinstance(value.name, tuple)
-
-
-def _is_arrow(value: Any) -> bool:
-    return _of_library(value, "pyarrow") and type(value).__name__ == "Table"
+    return arrays.is_array(value) or arrays.is_scalar(value) or arrays.is_dict_of_arrays(value)
 
 
 def _load_array(path: Path) -> Any:
     found = formats.load(path, "numpy")
-    # A number of NumPy's is kept as an array without dimensions.
-    return found[()] if getattr(found, "ndim", None) == 0 else found
+    # a scalar was kept as a .npy file without dimensions before the file said what it is
+    with open(path, "rb") as file:
+        return found[()] if getattr(found, "ndim", None) == 0 and file.read(1) == b"\x93" else found
 
 
 def _save_state_dict(value: Any, path: Path) -> None:
@@ -191,40 +177,21 @@ def _load_state_dict(path: Path) -> Any:
     return load_file(path)
 
 
-def _save_arrow(value: Any, path: Path) -> None:
-    from pyarrow import parquet
-
-    parquet.write_table(value, path)
-
-
-def _load_arrow(path: Path) -> Any:
-    from pyarrow import parquet
-
-    return parquet.read_table(path)
-
-
-# Parquet's columns have names; that of a series without one is this, which no table should have.
-_UNNAMED = "__unnamed_series__"
-
-
-def _save_series(value: Any, path: Path) -> None:
-    formats.save(value.to_frame(name=_UNNAMED if value.name is None else value.name), path, "parquet")
-
-
 def _load_series(path: Path) -> Any:
-    series = formats.load(path, "parquet").iloc[:, 0]
-    return series.rename(None) if series.name == _UNNAMED else series
+    found = formats.load(path, "parquet")
+    # a Series was kept as a table of one column before the file said what it is
+    return found.iloc[:, 0] if hasattr(found, "columns") else found
 
 
 # The first that handles a value is taken.
 _BUILT_IN = (
     Materializer("text", lambda value: type(value) is str, "text"),
     Materializer("bytes", lambda value: type(value) is bytes, "bytes"),
-    Materializer("json", _is_json, "json"),
     Materializer("state-dict", _is_state_dict, "safetensors", "model", _save_state_dict, _load_state_dict, "torch"),
     Materializer("numpy", _is_array, "numpy", "data", None, _load_array),
-    Materializer("pandas", _is_frame, "parquet"),
-    Materializer("pandas-series", _is_series, "parquet", "data", _save_series, _load_series),
-    Materializer("arrow", _is_arrow, "parquet", "data", _save_arrow, _load_arrow, "pyarrow"),
+    Materializer("pandas", frames.is_table, "parquet", "data", None, tables.load_pandas, "pandas"),
+    Materializer("pandas-series", lambda value: False, "parquet", "data", None, _load_series),
+    Materializer("arrow", tables.is_arrow_table, "parquet", "data", None, tables.load_arrow, "pyarrow"),
     Materializer("scikit-learn", lambda value: _of_library(value, "sklearn"), "skops"),
+    Materializer("json", _is_json, "json"),
 )

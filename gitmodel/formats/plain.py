@@ -7,20 +7,32 @@ from pathlib import Path
 from typing import Any
 
 from gitmodel.errors import UsageError
+from gitmodel.formats import values
 from gitmodel.formats.format import Format
+
+# The one key of a file of values that JSON alone would change.
+_MARK = "$gitmodel.values"
 
 
 def _load_json(path: Path, trusted: bool) -> Any:
     try:
-        return json.loads(path.read_bytes().decode())
+        found = json.loads(path.read_bytes().decode())
+        return values.decode(found[_MARK]) if type(found) is dict and list(found) == [_MARK] else found
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
 
 
 def _save_json(value: Any, path: Path) -> None:
+    misfit = values.misfit(value)
+    if misfit:
+        raise UsageError(f"{misfit}, which json cannot hold", hint="convert it, or choose another format")
     try:
+        is_plain = values.is_plain_json(value) and not (type(value) is dict and _MARK in value)
+        told = value if is_plain else {_MARK: values.encode(value)}
         # no NaN: other readers of JSON refuse it
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, indent=2)
+        text = json.dumps(told, ensure_ascii=False, allow_nan=False, indent=2)
+        if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
+            text = json.dumps(told, allow_nan=False, indent=2)
     except RecursionError:
         raise ValueError("it is nested too deeply") from None
     path.write_bytes(text.encode() + b"\n")

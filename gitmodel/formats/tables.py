@@ -1,48 +1,168 @@
-"""Tables, as pandas DataFrames: Parquet, which keeps types and index, and CSV, which keeps neither."""
+"""Tables: Parquet, which keeps what pandas and Arrow hold, and CSV, which keeps numbers and text without an index."""
 
 from __future__ import annotations
 
+import base64
+import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from gitmodel.errors import UsageError
+from gitmodel.formats import frames
 from gitmodel.formats.format import Format, library
+
+# The bytes of a group of rows: what is read at a time when a file is compared with what was saved.
+_GROUP = 64 << 20
+_UNNAMED = "__unnamed_series__"
+
+
+def is_arrow_table(value: Any) -> bool:
+    """Return whether *value* is a table of Arrow; imports nothing."""
+    return type(value).__name__ == "Table" and type(value).__module__.split(".")[0] == "pyarrow"
 
 
 def _load_parquet(path: Path, trusted: bool) -> Any:
-    pandas = _pandas()
-    library("pyarrow", install="gitmodel[parquet]")
+    parquet = _parquet()
     with open(path, "rb") as file:  # a path might be taken for a URL
-        return pandas.read_parquet(file, engine="pyarrow")
+        with parquet.ParquetFile(file) as source:
+            metadata = source.schema_arrow.metadata or {}
+            if frames.KEY in metadata:
+                return _value_of(source.read(), _arrow_schema(source), 0)
+        file.seek(0)
+        found = _pandas().read_parquet(file, engine="pyarrow")
+    # a Series as it was kept before the file said so itself
+    return found[_UNNAMED].rename(None) if list(found.columns) == [_UNNAMED] else found
+
+
+def _value_of(table: Any, schema: Any, start: int) -> Any:
+    """The value of a table with metadata of ours, or of a part of it that begins at the row *start*."""
+    told = json.loads(table.schema.metadata[frames.KEY])
+    if told.get("type") != "Table":
+        return frames.from_arrow(table, start=start)
+    metadata = {key: value for key, value in (schema.metadata or {}).items() if key != frames.KEY}
+    columns = [_as_type(column, kind) for column, kind in zip(table.columns, schema.types, strict=True)]
+    wanted = schema.with_metadata(metadata or None)
+    return library("pyarrow", install="gitmodel[parquet]").Table.from_arrays(columns, schema=wanted)
+
+
+def _as_type(column: Any, kind: Any) -> Any:
+    """A column as the type that it had: Parquet has neither seconds nor dictionaries of numbers."""
+    if column.type == kind:
+        return column
+    if hasattr(kind, "value_type") and hasattr(kind, "index_type") and not hasattr(column.type, "index_type"):
+        column = column.cast(kind.value_type).dictionary_encode()
+    return column.cast(kind)
+
+
+def _arrow_schema(source: Any) -> Any:
+    """The schema of the Arrow table that was written, which is not always the one that is read."""
+    held = (source.metadata.metadata or {}).get(b"ARROW:schema")
+    if held is None:
+        return source.schema_arrow
+    return library("pyarrow", install="gitmodel[parquet]").ipc.read_schema(
+        library("pyarrow", install="gitmodel[parquet]").py_buffer(base64.b64decode(held))
+    )
+
+
+def load_arrow(path: Path) -> Any:
+    """The Arrow table in the Parquet file *path*; a frame of pandas becomes one."""
+    with open(path, "rb") as file, _parquet().ParquetFile(file) as source:
+        schema, table = _arrow_schema(source), source.read()
+    if frames.KEY not in (table.schema.metadata or {}):
+        return table
+    found = _value_of(table, schema, 0)
+    if is_arrow_table(found):
+        return found
+    pandas, arrow = _pandas(), library("pyarrow", install="gitmodel[parquet]")
+    return arrow.Table.from_pandas(found if isinstance(found, pandas.DataFrame) else pandas.DataFrame(found))
+
+
+def load_pandas(path: Path) -> Any:
+    """The pandas value in the Parquet file *path*; an Arrow table becomes a frame."""
+    found = _load_parquet(path, False)
+    return found.to_pandas() if is_arrow_table(found) else found
 
 
 def _save_parquet(value: Any, path: Path) -> None:
-    _require_frame(value, "parquet")
-    library("pyarrow", install="gitmodel[parquet]")
+    parquet = _parquet()
+    if is_arrow_table(value):
+        table = value.replace_schema_metadata(
+            {
+                **(value.schema.metadata or {}),
+                frames.KEY: json.dumps({"gitmodel": 1, "type": "Table"}),
+            }
+        )
+    else:
+        table = frames.to_arrow(value)
+    rows = max(1, min(1 << 20, _GROUP * max(1, table.num_rows) // max(1, table.nbytes)))
     with open(path, "wb") as file:
-        value.to_parquet(file, engine="pyarrow")
+        parquet.write_table(table, file, row_group_size=rows)
+
+
+def parts_of_parquet(path: Path) -> Iterator[tuple[int, int, Any]]:
+    """Read a Parquet file that was just written, some rows at a time: the first row, the next one after, the value."""
+    with open(path, "rb") as file, _parquet().ParquetFile(file) as source:
+        schema, start = _arrow_schema(source), 0
+        # a table without columns has no rows for Parquet, and is read whole
+        groups = range(source.num_row_groups) if source.metadata.num_columns and source.num_row_groups else [None]
+        for group in groups:
+            table = source.read() if group is None else source.read_row_group(group)
+            found = _value_of(table, schema, start)
+            yield start, start + len(found), found
+            start += len(found)
+
+
+# An identifier such as 007 or 01, or a whole number that a column with gaps could not hold.
+_IDENTIFIER = r"^\s*[+-]?0\d"
+_LONG = r"^\s*[+-]?\d{16,}\s*$"
 
 
 def _load_csv(path: Path, trusted: bool) -> Any:
+    """A frame of numbers and text; a column with a number that would lose digits stays text."""
+    pandas = _pandas()
+    text: set[Any] = set()
     with open(path, "rb") as file:
-        return _pandas().read_csv(file)
+        for part in pandas.read_csv(file, dtype=str, chunksize=1 << 16):
+            for place, label in enumerate(part.columns):
+                column = part.iloc[:, place]
+                filled = column.dropna().astype(str)
+                has_gap = len(filled) < len(column)
+                if filled.str.contains(_IDENTIFIER).any() or (
+                    filled.str.contains(_LONG).any() and (has_gap or not _fits(filled))
+                ):
+                    text.add(label)
+        file.seek(0)
+        # since 3.1 the digits of a number are read exactly without the option, which is deprecated there
+        exact = tuple(map(int, pandas.__version__.split(".")[:2])) >= (3, 1)
+        options = {} if exact else {"float_precision": "round_trip"}
+        return pandas.read_csv(file, dtype=dict.fromkeys(text, str), **options)
+
+
+def _fits(column: Any) -> bool:
+    """Return whether all of *column* are whole numbers of 64 bits."""
+    try:
+        return all(-(1 << 63) <= int(cell) < 1 << 64 for cell in column)
+    except ValueError:
+        return False
 
 
 def _save_csv(value: Any, path: Path) -> None:
     pandas = _pandas()
-    _require_frame(value, "csv")
+    if not isinstance(value, pandas.DataFrame):
+        raise UsageError(
+            f"csv holds a pandas DataFrame, not {type(value).__name__}", hint="convert it with pandas.DataFrame"
+        )
     if not value.index.equals(pandas.RangeIndex(len(value))):
         raise UsageError("csv would lose the index of this DataFrame", hint="call reset_index(), or save it as parquet")
     with open(path, "wb") as file:
         value.to_csv(file, index=False, lineterminator="\n")
 
 
-def _require_frame(value: Any, name: str) -> None:
-    if not isinstance(value, _pandas().DataFrame):
-        raise UsageError(
-            f"{name} holds a pandas DataFrame, not {type(value).__name__}",
-            hint="convert it with pandas.DataFrame",
-        )
+def _parquet() -> Any:
+    _pandas()
+    library("pyarrow", install="gitmodel[parquet]")
+    return library("pyarrow.parquet", install="gitmodel[parquet]")
 
 
 def _pandas() -> Any:

@@ -1,0 +1,351 @@
+"""Compare a value with what its file gives back: types, dtypes, labels and every cell, and say where they differ."""
+
+from __future__ import annotations
+
+import contextlib
+import filecmp
+import mmap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from gitmodel.errors import UsageError
+from gitmodel.formats import arrays, frames, tables, values
+
+# How many elements of an array are compared at a time.
+_CHUNK = 1 << 20
+_QUICK = frozenset({int, str, bool, float, bytes, type(None)})
+
+
+def prove(value: Any, path: Path, load: Callable[[Path], Any], format: str) -> None:
+    """Read the file *path* back and compare it with *value*. Raises UsageError that names what would come back changed.
+
+    Parquet is read some rows at a time and NumPy's files are mapped into memory, so that a large value is not in memory
+    twice.
+    """
+    found = _difference_in_file(value, path, load, format)
+    if found:
+        raise UsageError(
+            f"this {type(value).__name__} would come back changed from {format}: {found}",
+            hint="convert that part, or choose another format with ArtifactConfig(format=...)",
+        )
+
+
+def prove_again(value: Any, path: Path, load: Callable[[Path], Any], save: Callable[[Any, Path], None]) -> None:
+    """Load the file *path* and save what it holds again: type and bytes must be the same. Raises UsageError if not."""
+    again = path.with_name(f"{path.name}.again")
+    try:
+        found = load(path)
+        said = "" if type(found) is type(value) else f"as a {values.type_name(found)}"
+        if not said:
+            save(found, again)
+            said = "" if filecmp.cmp(path, again, shallow=False) else "with other contents, as its digest says"
+    finally:
+        with contextlib.suppress(FileNotFoundError):
+            again.unlink()
+    if said:
+        raise UsageError(
+            f"this {values.type_name(value)} would come back {said}",
+            hint="keep it with ArtifactConfig(format='pickle'), or write a materializer",
+        )
+
+
+def is_comparable(value: Any) -> bool:
+    """Return whether `difference` compares *value* itself: tables, arrays, plain values, state dicts of torch."""
+    return (
+        frames.is_table(value)
+        or tables.is_arrow_table(value)
+        or arrays.is_array(value)
+        or arrays.is_scalar(value)
+        or arrays.is_dict_of_arrays(value)
+        or not values.misfit(value)
+    )
+
+
+def _difference_in_file(value: Any, path: Path, load: Callable[[Path], Any], format: str) -> str:
+    if format == "bytes":
+        return _difference_of_bytes(memoryview(value).cast("B"), path)
+    if format == "text":
+        return _difference_of_bytes(memoryview(value.encode()), path)
+    if format == "parquet":
+        stop = 0
+        for start, stop, part in tables.parts_of_parquet(path):
+            said = difference(_rows(value, start, stop), part)
+            if said:
+                return said
+        return "" if stop == len(value) else f"{len(value)} rows would be {stop}"
+    if format == "numpy":
+        return difference(value, arrays.map_numpy(path), "")
+    return difference(value, load(path), "")
+
+
+def _rows(value: Any, start: int, stop: int) -> Any:
+    if start == 0 and stop == len(value):
+        return value
+    if tables.is_arrow_table(value):
+        return value.slice(start, stop - start)
+    return value.iloc[start:stop] if hasattr(value, "iloc") else value[start:stop]
+
+
+def _difference_of_bytes(value: memoryview, path: Path) -> str:
+    place = 0
+    with open(path, "rb") as file:
+        while chunk := file.read(1 << 20):
+            if value[place : place + len(chunk)] != chunk:
+                return f"the bytes from {place} on"
+            place += len(chunk)
+    return "" if place == len(value) else f"{len(value)} bytes would be {place}"
+
+
+def difference(saved: Any, loaded: Any, where: str = "") -> str:
+    """The place and kind of the first difference of *loaded* from *saved*; "" if they are equal."""
+    if type(saved) is type(loaded):
+        if type(saved) in _QUICK:
+            same = saved == loaded or (saved != saved and loaded != loaded)
+            return "" if same else _said(where, ascii(saved)[:80], ascii(loaded)[:80])
+        if type(saved) in (list, tuple):
+            return _difference_of_sequences(saved, loaded, where)
+    elif not _is_state_dict(saved):
+        return _said(where, values.type_name(saved), values.type_name(loaded))
+    if frames.is_table(saved):
+        return _difference_of_tables(saved, loaded, where)
+    if tables.is_arrow_table(saved):
+        return _difference_of_arrow(saved, loaded)
+    if arrays.is_array(saved) or arrays.is_scalar(saved):
+        return _difference_of_arrays(saved, loaded, where)
+    if _is_state_dict(saved):
+        return _difference_of_tensors(saved, loaded)
+    if isinstance(saved, dict):
+        return _difference_of_dicts(saved, loaded, where)
+    if isinstance(saved, set | frozenset):
+        return _difference_of_sets(saved, loaded, where)
+    if _same(saved, loaded):
+        return ""
+    return _said(where, ascii(saved)[:80], ascii(loaded)[:80])
+
+
+def _difference_of_sequences(saved: Any, loaded: Any, where: str) -> str:
+    if len(saved) != len(loaded):
+        return _said(where, f"{len(saved)} items", f"{len(loaded)}")
+    for place, (x, y) in enumerate(zip(saved, loaded, strict=True)):
+        if type(x) is not type(y) or type(x) not in _QUICK or x != y:
+            said = difference(x, y, f"{where}[{place}]")
+            if said:
+                return said
+    return ""
+
+
+def _said(where: str, saved: str, loaded: str) -> str:
+    return f"{where + ': ' if where else ''}{saved} would be {loaded}"
+
+
+def _same(one: Any, other: Any) -> bool:
+    kind = type(one)
+    if kind is complex:
+        return not (difference(one.real, other.real) or difference(one.imag, other.imag))
+    if kind.__name__ in ("NaTType", "NAType"):
+        return True  # there is one of each
+    if kind.__name__ == "Decimal":
+        return str(one) == str(other)
+    if kind.__name__ == "Interval":
+        return (
+            one.closed == other.closed
+            and not difference(one.left, other.left)
+            and not difference(one.right, other.right)
+        )
+    if kind.__name__ == "Timestamp" and (one.unit, str(one.tz)) != (other.unit, str(other.tz)):
+        return False
+    if kind.__name__ in ("datetime", "time") and (one.fold, repr(one.tzinfo)) != (other.fold, repr(other.tzinfo)):
+        return False
+    if kind.__name__ == "slice":
+        return not difference([one.start, one.stop, one.step], [other.start, other.stop, other.step])
+    return bool(one == other)
+
+
+def _difference_of_dicts(saved: dict[Any, Any], loaded: dict[Any, Any], where: str) -> str:
+    keys = difference({*saved}, {*loaded}, f"the keys of {where or 'the dict'}")
+    pairs = ((key, saved[key], loaded[key]) for key in saved)
+    return keys or next((said for key, x, y in pairs if (said := difference(x, y, f"{where}[{key!a}]"[:200]))), "")
+
+
+def _difference_of_sets(saved: Any, loaded: Any, where: str) -> str:
+    if len(saved) == len(loaded):
+        known = {(type(item), repr(item)) for item in saved}
+        if known == {(type(item), repr(item)) for item in loaded} or saved == loaded:
+            return ""
+    return _said(where, ascii(saved)[:80], ascii(loaded)[:80])
+
+
+def _difference_of_arrays(saved: Any, loaded: Any, where: str) -> str:
+    import numpy
+
+    where = where or ("value" if saved.ndim == 0 else "the array")
+    if saved.dtype != loaded.dtype or saved.dtype.type is not loaded.dtype.type:
+        return _said(where, f"dtype {saved.dtype}", f"{loaded.dtype}")
+    if saved.shape != loaded.shape:
+        return _said(where, f"shape {saved.shape}", f"{loaded.shape}")
+    if isinstance(saved, numpy.ma.MaskedArray):
+        mask = numpy.ma.getmaskarray
+        return (
+            _difference_of_arrays(mask(saved), mask(loaded), f"the mask of {where}")
+            or _difference_of_arrays(saved.data, loaded.data, where)
+            or difference(saved.fill_value, loaded.fill_value, f"the fill value of {where}")
+        )
+    saved, loaded = numpy.asarray(saved), numpy.asarray(loaded)
+    if saved.dtype.names:
+        parts = ((name, saved[name], loaded[name]) for name in saved.dtype.names)
+        return next(
+            (said for name, x, y in parts if (said := _difference_of_arrays(x, y, f"field {name!a} of {where}"))), ""
+        )
+    if saved.dtype.kind in "OT":
+        return _difference_of_cells(saved.reshape(-1), loaded.reshape(-1), f"{where}: element")
+    order = "F" if saved.flags.f_contiguous and not saved.flags.c_contiguous else "C"
+    if order == "F":
+        saved, loaded = saved.T, loaded.T
+    if saved.ndim == 0 or saved.flags.c_contiguous:
+        return _difference_of_flat(saved.reshape(-1), loaded.reshape(-1), where)
+    rows = max(1, _CHUNK * len(saved) // max(1, saved.size))
+    for start in range(0, len(saved), rows):
+        said = _difference_of_flat(
+            saved[start : start + rows].reshape(-1), loaded[start : start + rows].reshape(-1), where
+        )
+        if said:
+            return said
+    return ""
+
+
+def _difference_of_flat(saved: Any, loaded: Any, where: str) -> str:
+    for start in range(0, len(saved), _CHUNK):
+        x, y = saved[start : start + _CHUNK], loaded[start : start + _CHUNK]
+        if x.dtype.kind in "mM":
+            x, y = x.view("i8"), y.view("i8")
+        same = x == y
+        if x.dtype.kind in "fcV" and not same.all():
+            same |= (x != x) & (y != y)
+        if not same.all():
+            at = int(same.argmin())
+            return _said(f"element {start + at} of {where}", repr(saved[start + at]), repr(loaded[start + at]))
+        _release(loaded)
+    return ""
+
+
+def _release(array: Any) -> None:
+    """Give back the memory of an array that is mapped from a file: what was compared is not read again."""
+    found = array
+    while found is not None and not isinstance(found, mmap.mmap):
+        found = getattr(found, "base", None) if not isinstance(found, memoryview) else found.obj
+    if found is not None and hasattr(mmap, "MADV_DONTNEED"):
+        found.madvise(mmap.MADV_DONTNEED)
+
+
+def _difference_of_cells(saved: Any, loaded: Any, where: str) -> str:
+    for row, (x, y) in enumerate(zip(saved, loaded, strict=True)):
+        if type(x) is not type(y) or type(x) not in _QUICK or x != y:
+            said = difference(x, y, f"{where} {row}")
+            if said:
+                return said
+    return ""
+
+
+def _difference_of_tables(saved: Any, loaded: Any, where: str) -> str:
+    if hasattr(saved, "iloc"):
+        said = difference(saved.attrs, loaded.attrs, "attrs")
+        if said or saved.flags.allows_duplicate_labels != loaded.flags.allows_duplicate_labels:
+            return said or "the flag allows_duplicate_labels"
+        said = _difference_of_indexes(saved.index, loaded.index, "the index")
+        if said:
+            return said
+    if not hasattr(saved, "columns"):
+        if hasattr(saved, "levels") or hasattr(saved, "get_level_values"):
+            return _difference_of_indexes(saved, loaded, where or "the index")
+        if hasattr(saved, "name"):
+            said = difference(saved.name, loaded.name, "the name")
+        return said if hasattr(saved, "name") and said else _difference_of_columns(saved, loaded, where or "the series")
+    said = _difference_of_indexes(saved.columns, loaded.columns, "the labels of the columns")
+    if said:
+        return said
+    for place, label in enumerate(saved.columns):
+        said = _difference_of_columns(saved.iloc[:, place], loaded.iloc[:, place], f"column {label!a}")
+        if said:
+            return said
+    return ""
+
+
+def _difference_of_indexes(saved: Any, loaded: Any, where: str) -> str:
+    if type(saved) is not type(loaded):
+        return _said(where, type(saved).__name__, type(loaded).__name__)
+    said = difference(list(saved.names), list(loaded.names), f"the name of {where}")
+    if said:
+        return said
+    if saved.nlevels > 1 or hasattr(saved, "levels"):
+        for level in range(saved.nlevels):
+            x, y = saved.get_level_values(level), loaded.get_level_values(level)
+            said = _difference_of_columns(x, y, f"level {level} of {where}")
+            if said:
+                return said
+        return ""
+    if type(saved).__name__ == "RangeIndex":
+        x, y = ((index.start, index.stop, index.step) for index in (saved, loaded))
+        return (
+            "" if x == y or (len(saved) == len(loaded) == 0) or saved.equals(loaded) else _said(where, f"{x}", f"{y}")
+        )
+    if getattr(saved, "freq", None) != getattr(loaded, "freq", None):
+        return _said(f"the freq of {where}", f"{saved.freq}", f"{loaded.freq}")
+    return _difference_of_columns(saved, loaded, where)
+
+
+def _difference_of_columns(saved: Any, loaded: Any, where: str) -> str:
+    """Compare two Series, Index or arrays of pandas."""
+    if saved.dtype != loaded.dtype or type(saved.dtype) is not type(loaded.dtype):
+        return _said(where, f"dtype {saved.dtype}", f"{loaded.dtype}")
+    if len(saved) != len(loaded):
+        return _said(where, f"{len(saved)} rows", f"{len(loaded)}")
+    kind = type(saved.dtype).__name__
+    if kind == "CategoricalDtype":
+        said = _difference_of_columns(saved.dtype.categories, loaded.dtype.categories, f"the categories of {where}")
+        if said or saved.dtype.ordered != loaded.dtype.ordered:
+            return said or f"the order of the categories of {where}"
+        codes = [(part.cat if hasattr(part, "cat") else part).codes for part in (saved, loaded)]
+        return "" if (codes[0] == codes[1]).all() else f"the values of {where}"
+    if kind == "StringDtype" and saved.dtype.storage != loaded.dtype.storage:
+        return _said(where, repr(saved.dtype), repr(loaded.dtype))
+    if kind == "DatetimeTZDtype" and type(saved.dtype.tz) is not type(loaded.dtype.tz):
+        return _said(where, f"time zone {saved.dtype.tz!r}", f"{loaded.dtype.tz!r}")
+    if getattr(saved.dtype, "kind", "") == "O" and kind.startswith("Object"):
+        return _difference_of_cells(saved.array, loaded.array, f"{where}: row") if hasattr(saved, "array") else ""
+    x, y = (part.array if hasattr(part, "array") else part for part in (saved, loaded))
+    if hasattr(saved.dtype, "isbuiltin"):
+        return _difference_of_arrays(x.to_numpy(), y.to_numpy(), where)
+    if kind == "SparseDtype":
+        return _difference_of_arrays(x.to_dense(), y.to_dense(), where)
+    return "" if x.equals(y) else f"the values of {where}"
+
+
+def _difference_of_arrow(saved: Any, loaded: Any) -> str:
+    if not saved.schema.equals(loaded.schema, check_metadata=True):
+        for field, other in zip(saved.schema, loaded.schema, strict=False):
+            if not field.equals(other, check_metadata=True):
+                return _said(f"column {field.name!a}", str(field.type), str(other.type))
+        return "the metadata of the schema"
+    for name, x, y in zip(saved.column_names, saved.columns, loaded.columns, strict=True):
+        if not x.equals(y):
+            said = difference(x.to_pylist(), y.to_pylist(), f"column {name!a}: row")
+            if said:
+                return said
+    return "" if saved.num_rows == loaded.num_rows else "the number of rows"
+
+
+def _is_state_dict(value: Any) -> bool:
+    return isinstance(value, dict) and bool(value) and all(
+        any(base.__module__.split(".")[0] == "torch" for base in type(item).__mro__) for item in value.values()
+    )  # fmt: skip
+
+
+def _difference_of_tensors(saved: Any, loaded: Any) -> str:
+    if list(saved) != list(loaded) and set(saved) != set(loaded):
+        return "the names of the tensors"
+    for name, tensor in saved.items():
+        x, y = tensor.detach().cpu(), loaded[name]
+        if x.dtype != y.dtype or x.shape != y.shape or not bool(((x == y) | ((x != x) & (y != y))).all()):
+            return f"the tensor {name!a}"
+    return ""

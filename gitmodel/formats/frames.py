@@ -1,0 +1,447 @@
+"""Convert tables of pandas to Arrow tables and back, so that types, index, labels and cells come back equal.
+
+Each column is an Arrow column that any reader of Parquet understands. The metadata key `gitmodel` of the file says how
+to make the pandas column from it; docs/reference/format.md specifies it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from typing import Any
+
+from gitmodel.errors import UsageError
+from gitmodel.formats import values
+from gitmodel.formats.format import library
+
+KEY = b"gitmodel"
+_UNNAMED = "__unnamed_series__"
+
+Spec = dict[str, Any]
+
+
+def is_table(value: Any) -> bool:
+    """Return whether *value* is a DataFrame, Series, Index or array of pandas itself; imports nothing."""
+    bases = [base for base in type(value).__mro__ if base.__module__.split(".")[0] == "pandas"]
+    if not bases or bases[0] is not type(value):
+        return False
+    names = {base.__name__ for base in bases}
+    return bool(names & {"Index", "ExtensionArray"}) or bases[0].__name__ in ("DataFrame", "Series")
+
+
+def to_arrow(value: Any) -> Any:
+    """The Arrow table of a DataFrame, Series, Index or array of pandas. Raises UsageError that names the column."""
+    arrow, pandas = _libraries()
+    told: Spec = {"gitmodel": 1, "type": _type_of(pandas, value)}
+    names: dict[str, None] = {}
+    columns: list[Any] = []
+
+    def add(wanted: str, part: Any, where: str) -> Spec:
+        column, spec = _encode(part, where)
+        columns.append(column)
+        names[_fresh(wanted, names)] = None
+        return spec
+
+    if told["type"] == "DataFrame":
+        told["labels"] = _encode_labels(value.columns)
+        told["columns"] = [
+            add(_shown(label), value.iloc[:, place], f"column {label!a}") for place, label in enumerate(value.columns)
+        ]
+        index = value.index
+    elif told["type"] == "Series":
+        told["name"] = _encode_name(value.name, "the name")
+        told["columns"] = [add(_UNNAMED if value.name is None else _shown(value.name), value, "the series")]
+        index = value.index
+    else:
+        index = value if told["type"] == "Index" else None
+        told["columns"] = [] if told["type"] == "Index" else [add("value", value, "the array")]
+    told["index"] = None if index is None else _encode_index(pandas, index, add)
+    if told["type"] in ("DataFrame", "Series"):
+        if value.attrs:
+            misfit = values.misfit(value.attrs, "attrs")
+            if misfit:
+                raise _refused(misfit, "take it out of attrs")
+            told["attrs"] = values.encode(value.attrs)
+        if not value.flags.allows_duplicate_labels:
+            told["unique"] = True
+    if not columns:
+        told["rows"] = len(value)
+    metadata = {KEY: json.dumps(told), b"pandas": json.dumps(_for_pandas(pandas, told, list(names)))}
+    return arrow.Table.from_arrays(columns, names=list(names)).replace_schema_metadata(metadata)
+
+
+def from_arrow(table: Any, *, start: int = 0) -> Any:
+    """The pandas value of an Arrow table that `to_arrow` made; of a part of it, *start* is its first row."""
+    _, pandas = _libraries()
+    told = json.loads(table.schema.metadata[KEY])
+    if told["gitmodel"] != 1:
+        raise ValueError("a newer version of gitmodel wrote it")
+    rows = told.get("rows", table.num_rows)
+    columns = [_decode(table.column(place), spec) for place, spec in enumerate(told["columns"])]
+    index = None
+    if told["index"] is not None:
+        index = _decode_index(pandas, told["index"], table, len(columns), start, rows)
+    if told["type"] == "Index":
+        return index
+    if told["type"] == "array":
+        return pandas.array(columns[0], dtype=columns[0].dtype, copy=False)
+    if told["type"] == "Series":
+        name = values.decode(told["name"])
+        found = pandas.Series(columns[0], dtype=columns[0].dtype, index=index, name=name, copy=False)
+    else:
+        # the dtype is given, since pandas makes text of Python objects that are all text
+        series = [pandas.Series(column, dtype=column.dtype, index=index, copy=False) for column in columns]
+        found = pandas.DataFrame(dict(enumerate(series)), index=index, copy=False)
+        found.columns = _decode_labels(pandas, told["labels"])
+    if "attrs" in told:
+        found.attrs = values.decode(told["attrs"])
+    return found.set_flags(allows_duplicate_labels=False) if told.get("unique") else found
+
+
+def _type_of(pandas: Any, value: Any) -> str:
+    if not is_table(value):
+        raise UsageError(
+            f"parquet holds tables of pandas and Arrow, not {values.type_name(value)}",
+            hint="convert it with pandas.DataFrame, or write a materializer",
+        )
+    if isinstance(value, pandas.Index):
+        return "Index"
+    return type(value).__name__ if isinstance(value, pandas.DataFrame | pandas.Series) else "array"
+
+
+def _shown(label: Any) -> str:
+    return label if isinstance(label, str) else str(label)
+
+
+def _fresh(wanted: str, taken: dict[str, None]) -> str:
+    """*wanted*, or with a number after it if a column before has that name."""
+    name, count = wanted.encode(errors="replace").decode(), 1
+    while name in taken:
+        count += 1
+        name = f"{wanted}_{count}"
+    return name
+
+
+def _encode_name(name: Any, where: str) -> Any:
+    misfit = values.misfit(name, where)
+    if misfit:
+        raise _refused(misfit, "give it a plain name")
+    return values.encode(name)
+
+
+def _encode(part: Any, where: str) -> tuple[Any, Spec]:
+    """The Arrow array of a column, Index or array of pandas, and how to decode it. Raises UsageError with *where*."""
+    arrow, pandas = _libraries()
+    numpy = library("numpy", install="gitmodel[parquet]")
+    array = pandas.Series(part, dtype=part.dtype, copy=False).array
+    dtype, kind = array.dtype, type(array.dtype).__name__
+    dtype = getattr(dtype, "numpy_dtype", dtype) if kind == "NumpyEADtype" else dtype
+    if isinstance(dtype, pandas.CategoricalDtype):
+        return _encode_categories(array, where)
+    if kind == "IntervalDtype":
+        left, left_spec = _encode(array.left, where)
+        right, right_spec = _encode(array.right, where)
+        both = arrow.StructArray.from_arrays([_one(left), _one(right)], names=["left", "right"])
+        return both, {"interval": [left_spec, right_spec], "closed": array.closed}
+    if kind == "SparseDtype":
+        dense, spec = _encode(numpy.asarray(array, dtype=dtype.subtype), where)
+        return dense, {"sparse": spec, "fill": values.encode(dtype.fill_value)}
+    if kind == "DatetimeTZDtype":
+        try:
+            zone = values.encode_zone(dtype.tz)
+        except UsageError as error:
+            raise UsageError(f"{where}: {error.message}", hint=error.hint) from None
+        naive = numpy.asarray(array.astype("int64")).astype(f"datetime64[{dtype.unit}]")
+        return arrow.array(naive, arrow.timestamp(dtype.unit, tz="UTC")), {"zone": zone, "unit": dtype.unit}
+    if kind == "PeriodDtype":
+        counts = array.asi8 if hasattr(array, "asi8") else array.astype("int64")
+        return arrow.array(counts, mask=numpy.asarray(array.isna())), {
+            "period": dtype.name.removeprefix("period[").removesuffix("]")
+        }
+    if kind == "StringDtype":
+        text = {"storage": dtype.storage, "na": "NA" if dtype.na_value is pandas.NA else "nan"}
+        return arrow.array(array, arrow.large_string()), {"text": text}
+    if kind == "ArrowDtype":
+        found = array.__arrow_array__()
+        return found, {"arrow": _in_base64(arrow, arrow.nulls(0, found.type))}
+    if kind.removesuffix("Dtype") in _MASKED:
+        return arrow.array(array), {"masked": dtype.name}
+    if isinstance(dtype, numpy.dtype):
+        plain = array.to_numpy()
+        if dtype.kind == "O":
+            return _encode_objects(arrow, plain, where)
+        if dtype.kind in "biuf" and dtype.itemsize <= 8:
+            native = plain.astype(dtype.newbyteorder("="), copy=False)
+            return arrow.array(native, from_pandas=dtype.kind == "f"), {"numpy": dtype.str}
+        if dtype.kind in "mM":
+            return arrow.array(plain), {"numpy": dtype.str}
+        if dtype.kind == "c":
+            column, _ = _encode_objects(arrow, plain.astype(object), where)
+            return column, {"json": dtype.str}
+    raise _refused(f"{where} has the dtype {dtype}", "convert the column with astype()")
+
+
+_MASKED = {f"{sign}Int{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)} | {"Float32", "Float64", "Boolean"}
+
+
+def _encode_objects(arrow: Any, cells: Any, where: str) -> tuple[Any, Spec]:
+    """An Arrow array of Python objects: of one plain type as that type, else each as JSON text."""
+    kinds = set(map(type, cells))
+    kind = next(iter(kinds - {type(None)}), type(None)) if len(kinds - {type(None)}) <= 1 else object
+    native = {str: arrow.large_string(), bool: arrow.bool_(), int: arrow.int64(), bytes: arrow.large_binary()}
+    if kind in native:
+        try:
+            return arrow.array(cells, native[kind], from_pandas=False), {"objects": kind.__name__}
+        except (arrow.ArrowInvalid, OverflowError, UnicodeEncodeError, TypeError):
+            pass  # an integer past 64 bits, or text that is no Unicode
+    if kind is type(None):
+        return arrow.nulls(len(cells)), {"objects": "None"}
+    uniform = _encode_vectors(arrow, cells) if kind.__module__ == "numpy" and kind.__name__ == "ndarray" else None
+    if uniform is not None:
+        return uniform
+    written: list[str | None] = []
+    for row, cell in enumerate(cells):
+        misfit = "" if cell is None else values.misfit(cell, f"row {row} of {where}")
+        if misfit:
+            raise _refused(misfit, "convert the cells, or keep them in columns of their own")
+        written.append(None if cell is None else json.dumps(values.encode(cell)))
+    return arrow.array(written, arrow.large_string()), {"json": "object"}
+
+
+def _encode_vectors(arrow: Any, cells: Any) -> tuple[Any, Spec] | None:
+    """Arrays of one dimension and one number type as a list column, which is what embeddings are."""
+    numpy = library("numpy", install="gitmodel[parquet]")
+    arrays = [cell for cell in cells if cell is not None]
+    dtype = arrays[0].dtype
+    if dtype.kind not in "iuf" or dtype.itemsize > 8 or dtype.isnative is False or dtype.isbuiltin != 1:
+        return None
+    if any(array.ndim != 1 or array.dtype != dtype for array in arrays):
+        return None
+    offsets = numpy.cumsum([0, *(0 if cell is None else len(cell) for cell in cells)])
+    missing = numpy.array([*(cell is None for cell in cells), False])
+    flat = arrow.array(numpy.concatenate(arrays) if arrays else numpy.empty(0, dtype))
+    lists = arrow.LargeListArray.from_arrays(arrow.array(offsets, arrow.int64(), mask=missing), flat)
+    return lists, {"vectors": dtype.str}
+
+
+def _encode_categories(array: Any, where: str) -> tuple[Any, Spec]:
+    arrow, _ = _libraries()
+    categories, spec = _encode(array.categories, f"the categories of {where}")
+    categories = _one(categories)
+    codes = arrow.array(array.codes, mask=array.codes == -1)
+    told = {"ordered": bool(array.ordered), "categories": _encode_labels(array.categories)}
+    if "objects" in spec or "text" in spec:
+        text = arrow.DictionaryArray.from_arrays(codes.cast(arrow.int32()), categories)
+        return text, {"categorical": told, "values": True}
+    if set(spec) <= {"numpy", "zone", "unit", "masked"}:
+        return categories.take(codes), {"categorical": told, "values": True}
+    return codes, {"categorical": told, "values": False}
+
+
+def _decode(column: Any, spec: Spec) -> Any:
+    """The array of pandas or NumPy that `_encode` turned into an Arrow column."""
+    arrow, pandas = _libraries()
+    numpy = library("numpy", install="gitmodel[parquet]")
+    if "categorical" in spec:
+        told = spec["categorical"]
+        categories = _decode_labels(pandas, told["categories"])
+        if spec["values"]:
+            known, _ = _encode(categories, "")
+            if arrow.types.is_dictionary(column.type):
+                column = column.cast(known.type)
+            codes = _one(arrow.compute.index_in(column, value_set=_one(known)))
+        else:
+            codes = _one(column)
+        filled = codes.fill_null(-1).to_numpy(zero_copy_only=False).astype("int64")
+        return pandas.Categorical.from_codes(filled, categories=categories, ordered=told["ordered"])
+    if "interval" in spec:
+        whole = _one(column)
+        left, right = (_decode(whole.field(place), part) for place, part in enumerate(spec["interval"]))
+        return pandas.arrays.IntervalArray.from_arrays(left, right, closed=spec["closed"])
+    if "sparse" in spec:
+        dense, fill = _decode(column, spec["sparse"]), values.decode(spec["fill"])
+        return pandas.arrays.SparseArray(dense, dtype=pandas.SparseDtype(dense.dtype, fill))
+    if "zone" in spec:
+        naive = column.cast(arrow.timestamp(spec["unit"])).to_numpy(**_copying(column))
+        moments = pandas.DatetimeIndex(naive.astype(f"datetime64[{spec['unit']}]"))
+        return moments.tz_localize("UTC").tz_convert(values.decode_zone(spec["zone"])).array
+    if "period" in spec:
+        counts = column.fill_null(numpy.iinfo("int64").min).to_numpy(**_copying(column))
+        return pandas.arrays.PeriodArray(counts.copy(), dtype=pandas.PeriodDtype(spec["period"]))
+    if "text" in spec:
+        return _text_dtype(pandas, **spec["text"]).__from_arrow__(column)
+    if "arrow" in spec:
+        wanted = _from_base64(arrow, spec["arrow"]).type
+        return pandas.ArrowDtype(wanted).__from_arrow__(column.cast(wanted) if column.type != wanted else column)
+    if "masked" in spec:
+        return pandas.api.types.pandas_dtype(spec["masked"]).__from_arrow__(column)
+    if "numpy" in spec:
+        dtype = numpy.dtype(spec["numpy"])
+        found = column.to_numpy(**_copying(column)).astype(dtype, copy=False)
+        return found if found.flags.writeable else found.copy()
+    if spec.get("objects") in ("str", "bytes"):
+        return column.to_numpy(**_copying(column)).copy()
+    cells = column.to_pylist()
+    if "vectors" in spec:
+        dtype = numpy.dtype(spec["vectors"])
+        cells = [None if cell is None else numpy.array(cell, dtype) for cell in cells]
+    elif "json" in spec:
+        cells = [None if cell is None else values.decode(json.loads(cell)) for cell in cells]
+    found = numpy.empty(len(cells), dtype=object)
+    for row, cell in enumerate(cells):
+        found[row] = cell
+    return found if spec.get("json", "object") == "object" else found.astype(spec["json"])
+
+
+def _text_dtype(pandas: Any, *, storage: str, na: str) -> Any:
+    if na == "NA":
+        return pandas.StringDtype(storage)
+    numpy = library("numpy", install="gitmodel[parquet]")
+    return pandas.StringDtype(storage, na_value=numpy.nan)
+
+
+def _encode_index(pandas: Any, index: Any, add: Any) -> Spec:
+    """An index of rows: a range as its ends, any other as a column for each level."""
+    if isinstance(index, pandas.MultiIndex):
+        levels = []
+        for place, name in enumerate(index.names):
+            level = index.get_level_values(place)
+            wanted = f"__index_level_{place}__" if name is None else _shown(name)
+            where = f"level {place} of the index"
+            if level.dtype == index.levels[place].dtype:
+                levels.append({"spec": add(wanted, level, where), **_about(level)})
+            else:  # whole numbers of which some are missing: as values they would be floats
+                codes = add(wanted, index.codes[place], where)
+                levels.append({"spec": codes, "level": _encode_labels(index.levels[place]), **_about(level)})
+        return {"levels": levels}
+    if isinstance(index, pandas.RangeIndex):
+        return {"range": [index.start, index.stop, index.step], "name": _encode_name(index.name, "the index name")}
+    wanted = "__index_level_0__" if index.name is None else _shown(index.name)
+    return {"spec": add(wanted, index, "the index"), **_about(index)}
+
+
+def _about(index: Any) -> Spec:
+    told: Spec = {"name": _encode_name(index.name, "the name of the index")}
+    freq = getattr(index, "freq", None)
+    if freq is not None and not type(index).__name__.startswith("Period"):
+        told["freq"] = freq.freqstr
+    return told
+
+
+def _decode_index(pandas: Any, told: Spec, table: Any, first: int, start: int, rows: int) -> Any:
+    if "range" in told:
+        begin, stop, step = told["range"]
+        if rows == len(range(begin, stop, step)):
+            return pandas.RangeIndex(begin, stop, step, name=values.decode(told["name"]))
+        begin += start * step
+        return pandas.RangeIndex(begin, begin + rows * step, step, name=values.decode(told["name"]))
+    if "levels" in told:
+        levels = [
+            _index_of(pandas, _decode(table.column(first + place), level["spec"]), level)
+            for place, level in enumerate(told["levels"])
+        ]
+        found = pandas.MultiIndex.from_arrays(levels, names=[level.name for level in levels])
+        for place, level in enumerate(told["levels"]):
+            if "level" in level:
+                codes = levels[place].to_numpy()
+                empty = found.set_codes([-1] * len(codes), level=place)
+                found = empty.set_levels(_decode_labels(pandas, level["level"]), level=place)
+                found = found.set_codes(codes, level=place)
+        return found
+    return _index_of(pandas, _decode(table.column(first), told["spec"]), told)
+
+
+def _index_of(pandas: Any, array: Any, told: Spec) -> Any:
+    found = pandas.Index(array, dtype=array.dtype, name=values.decode(told["name"]), tupleize_cols=False)
+    if "freq" in told:
+        found.freq = told["freq"]
+    return found
+
+
+def _encode_labels(index: Any) -> Spec:
+    """The labels of columns, or categories, as JSON: their values as an Arrow array, in base64."""
+    arrow, pandas = _libraries()
+    if isinstance(index, pandas.MultiIndex):
+        told = [_encode_labels(level.rename(name)) for level, name in zip(index.levels, index.names, strict=True)]
+        return {"levels": told, "codes": [codes.tolist() for codes in index.codes]}
+    if isinstance(index, pandas.RangeIndex):
+        return {"range": [index.start, index.stop, index.step], "name": _encode_name(index.name, "the columns' name")}
+    column, spec = _encode(index, "the labels of the columns")
+    plain = "objects" in spec or "text" in spec
+    held = {"text": column.to_pylist()} if plain and spec.get("objects", "str") == "str" else (
+        {"arrow": _in_base64(arrow, _one(column))}
+    )  # fmt: skip
+    return {"spec": spec, **held, **_about(index)}
+
+
+def _decode_labels(pandas: Any, told: Spec) -> Any:
+    arrow, _ = _libraries()
+    if "levels" in told:
+        levels = [_decode_labels(pandas, level) for level in told["levels"]]
+        return pandas.MultiIndex(levels, told["codes"], names=[level.name for level in levels])
+    if "range" in told:
+        return pandas.RangeIndex(*told["range"], name=values.decode(told["name"]))
+    if "text" in told:
+        column = arrow.chunked_array([arrow.array(told["text"], arrow.large_string())])
+    else:
+        column = arrow.chunked_array([_from_base64(arrow, told["arrow"])])
+    return _index_of(pandas, _decode(column, told["spec"]), told)
+
+
+def _in_base64(arrow: Any, array: Any) -> str:
+    sink = arrow.BufferOutputStream()
+    batch = arrow.RecordBatch.from_arrays([array], names=["values"])
+    with arrow.ipc.new_stream(sink, batch.schema) as stream:
+        stream.write_batch(batch)
+    return base64.b64encode(sink.getvalue().to_pybytes()).decode()
+
+
+def _from_base64(arrow: Any, text: str) -> Any:
+    with arrow.ipc.open_stream(base64.b64decode(text)) as stream:
+        return _one(stream.read_all().column(0))
+
+
+def _for_pandas(pandas: Any, told: Spec, names: list[str]) -> Spec:
+    """The least that `pandas.read_parquet` asks for to find the index; the format of pandas, not of gitmodel."""
+    count = len(told["columns"])
+    index: list[Any] = list(names[count:])
+    if told["index"] is not None and "range" in told["index"]:
+        start, stop, step = told["index"]["range"]
+        name = told["index"]["name"] if isinstance(told["index"]["name"], str) else None
+        index = [{"kind": "range", "name": name, "start": start, "stop": stop, "step": step}]
+    levels = [] if told["index"] is None else told["index"].get("levels", [told["index"]])
+    columns = [
+        {
+            "name": level["name"] if isinstance(level["name"], str) else None,
+            "field_name": field,
+            "pandas_type": "object",
+            "numpy_type": "object",
+            "metadata": None,
+        }
+        for field, level in zip(names[count:], levels, strict=False)
+    ]
+    return {"index_columns": index, "column_indexes": [], "columns": columns, "pandas_version": pandas.__version__}
+
+
+def _one(column: Any) -> Any:
+    """A chunked array in one piece; an array as it is."""
+    arrow, _ = _libraries()
+    if not isinstance(column, arrow.ChunkedArray):
+        return column
+    return column.chunk(0) if column.num_chunks == 1 else arrow.concat_arrays(column.chunks) if (
+        column.num_chunks
+    ) else arrow.nulls(0, column.type)  # fmt: skip
+
+
+def _copying(column: Any) -> dict[str, bool]:
+    return {} if hasattr(column, "num_chunks") else {"zero_copy_only": False}
+
+
+def _refused(misfit: str, hint: str) -> UsageError:
+    return UsageError(f"{misfit}, which gitmodel cannot keep", hint=hint)
+
+
+def _libraries() -> tuple[Any, Any]:
+    arrow = library("pyarrow", install="gitmodel[parquet]")
+    library("pyarrow.compute", install="gitmodel[parquet]")
+    return arrow, library("pandas", install="gitmodel[parquet]")

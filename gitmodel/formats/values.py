@@ -1,0 +1,294 @@
+"""Write Python values as JSON that reads back equal: types, tuples, keys that are not text, NaN, dates, NumPy scalars.
+
+What JSON itself holds stays as it is. Any other value is an object with one key that begins with `$`, such as
+`{"$tuple": [1, 2]}`; docs/reference/format.md lists them.
+"""
+
+from __future__ import annotations
+
+import base64
+import datetime
+import io
+import math
+import uuid
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+from gitmodel.errors import UsageError
+from gitmodel.formats.format import library
+
+_QUICK = frozenset({bool, int, float, str, type(None)})
+_SEQUENCES: tuple[type, ...] = (list, tuple, set, frozenset)
+
+
+def type_name(value: Any) -> str:
+    """The full name of the type of *value*."""
+    return f"{type(value).__module__}.{type(value).__qualname__}"
+
+
+def is_plain_json(value: Any) -> bool:
+    """Return whether JSON itself gives *value* back equal, without any `$` object."""
+    kind = type(value)
+    if kind is float:
+        return math.isfinite(value)
+    if value is None or kind in (bool, int, str):
+        return True
+    if kind is list:
+        return all(map(is_plain_json, value))
+    return kind is dict and all(type(key) is str and is_plain_json(item) for key, item in value.items())
+
+
+def misfit(value: Any, where: str = "value") -> str:
+    """The place and type of the first part of *value* that `encode` cannot write; "" if there is none."""
+    try:
+        return _misfit(value, where)
+    except RecursionError:
+        return f"{where} is nested too deeply, or contains itself: it"
+
+
+def _misfit(value: Any, where: str) -> str:
+    kind = type(value)
+    if kind in _QUICK:
+        return ""
+    if kind in _SEQUENCES:
+        for index, item in enumerate(value):
+            if type(item) not in _QUICK:
+                found = _misfit(item, f"{where}[{index}]" if kind in (list, tuple) else where)
+                if found:
+                    return found
+        return ""
+    if kind is dict:
+        for key, item in value.items():
+            if type(item) not in _QUICK:
+                found = _misfit(item, f"{where}[{key!a}]"[:200])
+                if found:
+                    return found
+        return next((found for key in value if (found := _misfit(key, f"a key of {where}"))), "")
+    if kind is slice:
+        return _misfit((value.start, value.stop, value.step), where)
+    return "" if _is_leaf(value) else f"{where} is a {type_name(value)}"
+
+
+def _is_leaf(value: Any) -> bool:
+    kind = type(value)
+    if kind in (datetime.datetime, datetime.time):
+        return value.tzinfo is None or _zone_of(value.tzinfo) is not None
+    if kind in _ENCODERS:
+        return True
+    if kind.__module__.split(".")[0] == "pandas":
+        return kind.__name__ in _PANDAS and (
+            kind.__name__ != "Timestamp" or value.tzinfo is None or _zone_of(value.tzinfo) is not None
+        )
+    from gitmodel.formats import arrays
+
+    return arrays.is_scalar(value) or (arrays.is_array(value) and not arrays.misfit(value))
+
+
+def encode(value: Any) -> Any:
+    """Turn *value* into what `json.dumps` writes and `decode` reads back equal. Raises UsageError if it cannot."""
+    kind = type(value)
+    if value is None or kind in (bool, int, str):
+        return value
+    if kind is float:
+        return value if math.isfinite(value) else {"$float": repr(value)}
+    if kind is list:
+        return [encode(item) for item in value]
+    if kind is dict:
+        if all(type(key) is str and not key.startswith("$") for key in value):
+            return {key: encode(item) for key, item in value.items()}
+        return {"$dict": [[encode(key), encode(item)] for key, item in value.items()]}
+    if kind is tuple:
+        return {"$tuple": [encode(item) for item in value]}
+    if kind in (set, frozenset):
+        # sorted by what is written, so that equal sets are equal files
+        return {f"${kind.__name__}": sorted((encode(item) for item in value), key=repr)}
+    if kind in _ENCODERS:
+        name, write = _ENCODERS[kind]
+        return {name: write(value)}
+    if kind.__module__.split(".")[0] == "pandas" and kind.__name__ in _PANDAS:
+        return {f"$pandas.{kind.__name__}": _PANDAS[kind.__name__](value)}
+    from gitmodel.formats import arrays
+
+    if arrays.is_scalar(value) or arrays.is_array(value):
+        plain = {"f": float, "i": int, "u": int, "b": bool, "U": str}.get(value.dtype.kind)
+        if arrays.is_scalar(value) and plain and value.dtype.itemsize <= 8 and value.dtype.isbuiltin == 1:
+            return {f"$numpy.{value.dtype.name}": encode(plain(value))}
+        file = io.BytesIO()
+        arrays.write(value, file)
+        return {"$numpy": base64.b64encode(file.getvalue()).decode()}
+    raise UsageError(f"{misfit(value)}, which gitmodel cannot write as JSON", hint="convert it")
+
+
+def decode(written: Any) -> Any:
+    """The value that `encode` wrote. Raises ValueError for a `$` object that it does not know."""
+    if isinstance(written, list):
+        return [decode(item) for item in written]
+    if not isinstance(written, dict):
+        return written
+    if len(written) == 1:
+        (name, held), *_ = written.items()
+        if name.startswith("$"):
+            return _decode_special(name, held)
+    return {key: decode(item) for key, item in written.items()}
+
+
+def _decode_special(name: str, held: Any) -> Any:
+    if name in _DECODERS:
+        return _DECODERS[name](held)
+    if name.startswith("$numpy."):
+        numpy = library("numpy", install="gitmodel[numpy]")
+        return numpy.dtype(name.removeprefix("$numpy.")).type(decode(held))
+    raise ValueError(f"it holds {name[:40]!a}, which this version of gitmodel does not know")
+
+
+def _zone_of(zone: datetime.tzinfo) -> dict[str, Any] | None:
+    """The time zone as JSON; None for a kind that is not known."""
+    if type(zone) is datetime.timezone:
+        offset = zone.utcoffset(None)
+        name = zone.tzname(None)
+        told = {"offset": [offset.days, offset.seconds, offset.microseconds]}
+        return told if datetime.timezone(offset).tzname(None) == name else {**told, "name": name}
+    if type(zone).__module__ == "zoneinfo":
+        key = getattr(zone, "key", None)
+        return {"zoneinfo": key} if key else None
+    if type(zone).__module__.split(".")[0] == "pytz":
+        return {"pytz": getattr(zone, "zone", None) or int(zone.utcoffset(None).total_seconds() // 60)}  # type: ignore[union-attr]
+    return None
+
+
+def encode_zone(zone: datetime.tzinfo | None) -> dict[str, Any] | None:
+    """The time zone *zone* as JSON. Raises UsageError for a kind that is not known."""
+    told = _zone_of(zone) if zone is not None else None
+    if zone is not None and told is None:
+        raise UsageError(f"gitmodel cannot keep the time zone {zone!r}", hint="use zoneinfo.ZoneInfo or a fixed offset")
+    return told
+
+
+def decode_zone(told: Mapping[str, Any] | None) -> datetime.tzinfo | None:
+    """The time zone that `encode_zone` wrote."""
+    if told is None:
+        return None
+    if "zoneinfo" in told:
+        from zoneinfo import ZoneInfo
+
+        return ZoneInfo(told["zoneinfo"])
+    if "pytz" in told:
+        pytz = library("pytz", install="pytz")
+        zone: datetime.tzinfo = (
+            pytz.FixedOffset(told["pytz"]) if isinstance(told["pytz"], int) else pytz.timezone(told["pytz"])
+        )
+        return zone
+    offset = datetime.timedelta(*told["offset"])
+    return datetime.timezone(offset, told["name"]) if "name" in told else datetime.timezone(offset)
+
+
+def _write_datetime(value: datetime.datetime) -> Any:
+    return [value.replace(tzinfo=None, fold=0).isoformat(), encode_zone(value.tzinfo), value.fold]
+
+
+def _read_datetime(held: Any) -> datetime.datetime:
+    text, zone, fold = held
+    return datetime.datetime.fromisoformat(text).replace(tzinfo=decode_zone(zone), fold=fold)
+
+
+def _write_time(value: datetime.time) -> Any:
+    return [value.replace(tzinfo=None, fold=0).isoformat(), encode_zone(value.tzinfo), value.fold]
+
+
+def _read_time(held: Any) -> datetime.time:
+    text, zone, fold = held
+    return datetime.time.fromisoformat(text).replace(tzinfo=decode_zone(zone), fold=fold)
+
+
+def _b64(value: bytes | bytearray) -> str:
+    return base64.b64encode(value).decode()
+
+
+def _read_complex(held: Any) -> complex:
+    return complex(float(held[0]), float(held[1]))
+
+
+_ENCODERS: dict[type, tuple[str, Callable[[Any], Any]]] = {
+    bytes: ("$bytes", _b64),
+    bytearray: ("$bytearray", _b64),
+    complex: ("$complex", lambda value: [repr(value.real), repr(value.imag)]),
+    range: ("$range", lambda value: [value.start, value.stop, value.step]),
+    slice: ("$slice", lambda value: encode([value.start, value.stop, value.step])),
+    Decimal: ("$decimal", str),
+    # as two numbers: Fraction("1e999999999") from a hostile file would fill the memory
+    Fraction: ("$fraction", lambda value: [value.numerator, value.denominator]),
+    uuid.UUID: ("$uuid", str),
+    datetime.date: ("$date", datetime.date.isoformat),
+    datetime.datetime: ("$datetime", _write_datetime),
+    datetime.time: ("$time", _write_time),
+    datetime.timedelta: ("$timedelta", lambda value: [value.days, value.seconds, value.microseconds]),
+    type(Ellipsis): ("$ellipsis", lambda value: None),
+}
+
+
+def _pandas() -> Any:
+    return library("pandas", install="gitmodel[parquet]")
+
+
+def _count(value: Any) -> list[Any]:
+    """A time of pandas as its count of units."""
+    return [int(value.asm8.view("i8")), value.unit]
+
+
+def _read_timestamp(held: Any) -> Any:
+    numpy = library("numpy", install="gitmodel[numpy]")
+    count, unit, zone = held
+    found = _pandas().Timestamp(numpy.datetime64(count, unit))
+    return found if zone is None else found.tz_localize("UTC").tz_convert(decode_zone(zone))
+
+
+def _read_timedelta(held: Any) -> Any:
+    numpy = library("numpy", install="gitmodel[numpy]")
+    return _pandas().Timedelta(numpy.timedelta64(*held))
+
+
+_PANDAS: dict[str, Callable[[Any], Any]] = {
+    "NaTType": lambda value: None,
+    "NAType": lambda value: None,
+    "Timestamp": lambda value: [*_count(value), encode_zone(value.tzinfo)],
+    "Timedelta": _count,
+    "Period": lambda value: [value.ordinal, value.freqstr],
+    "Interval": lambda value: [encode(value.left), encode(value.right), value.closed],
+}
+
+
+def _read_numpy(held: str) -> Any:
+    from gitmodel.formats import arrays
+
+    return arrays.read(io.BytesIO(base64.b64decode(held)))
+
+
+_DECODERS: dict[str, Callable[[Any], Any]] = {
+    "$bytearray": lambda held: bytearray(base64.b64decode(held)),
+    "$bytes": base64.b64decode,
+    "$complex": _read_complex,
+    "$date": datetime.date.fromisoformat,
+    "$datetime": _read_datetime,
+    "$decimal": Decimal,
+    "$dict": lambda held: {decode(key): decode(item) for key, item in held},
+    "$ellipsis": lambda held: ...,
+    "$float": float,
+    "$fraction": lambda held: Fraction(int(held[0]), int(held[1])),
+    "$frozenset": lambda held: frozenset(map(decode, held)),
+    "$numpy": _read_numpy,
+    "$pandas.Interval": lambda held: _pandas().Interval(decode(held[0]), decode(held[1]), closed=held[2]),
+    "$pandas.NAType": lambda held: _pandas().NA,
+    "$pandas.NaTType": lambda held: _pandas().NaT,
+    "$pandas.Period": lambda held: _pandas().Period(ordinal=held[0], freq=held[1]),
+    "$pandas.Timedelta": _read_timedelta,
+    "$pandas.Timestamp": _read_timestamp,
+    "$range": lambda held: range(*held),
+    "$set": lambda held: set(map(decode, held)),
+    "$slice": lambda held: slice(*decode(held)),
+    "$time": _read_time,
+    "$timedelta": lambda held: datetime.timedelta(*held),
+    "$tuple": lambda held: tuple(map(decode, held)),
+    "$uuid": uuid.UUID,
+}

@@ -1,0 +1,444 @@
+"""A value that is loaded equals the one that was saved, and a value that would come back changed is refused."""
+
+import datetime
+import json
+import uuid
+from decimal import Decimal
+from fractions import Fraction
+from zoneinfo import ZoneInfo
+
+import numpy
+import pandas
+import pyarrow
+import pyarrow.parquet
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as numpy_strategies
+from sklearn.base import BaseEstimator
+from sklearn.ensemble import GradientBoostingClassifier, RandomForestClassifier
+from sklearn.linear_model import LogisticRegression
+
+from gitmodel.errors import Invalid, UsageError
+from gitmodel.formats import detect_format, load, materializers, save, tables
+from gitmodel.formats.comparison import difference
+
+BERLIN = ZoneInfo("Europe/Berlin")
+DAYS = pandas.date_range("2024-01-01", periods=3, freq="D")
+HYPOTHESIS = settings(
+    max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+)
+
+CATEGORIES = {
+    "int": [3, 1, 3],
+    "float": [0.5, 1.5, 0.5],
+    "bool": [True, False, True],
+    "text": ["b", "a", "b"],
+    "time": [*DAYS],
+    "zone": [*DAYS.tz_localize(BERLIN)],
+    "timedelta": [*pandas.to_timedelta([1, 2, 1], "s")],
+    "period": [*pandas.period_range("2020", periods=3, freq="M")],
+    "interval": [*pandas.interval_range(0, 3)],
+    "date": [datetime.date(2020, 1, 1), datetime.date(2021, 1, 1), datetime.date(2020, 1, 1)],
+    "decimal": [Decimal("1.0"), Decimal("2.00"), Decimal("1.0")],
+    "tuple": [(1, 2), (3,), (1, 2)],
+    "mixed": [1, "a", 1],
+}
+OBJECTS = [1, "a", None, 1.5, True, b"x", datetime.date(2020, 1, 1), Decimal("1.50"), uuid.UUID(int=3), 1j, pandas.NA]
+OBJECTS += [pandas.NaT, numpy.float32(3), numpy.nan, pandas.Period("2020"), pandas.Interval(0, 1), {"a": (1,)}, {1: 2}]
+
+
+def with_attrs(value):
+    value.attrs = {"unit": ("m", 1), 3: None}
+    return value
+
+
+def objects(*cells):
+    return pandas.Series(list(cells), dtype=object)
+
+
+FRAMES = {
+    "whole numbers above 2**53 with None": lambda: pandas.DataFrame({"a": objects(2**53 + 1, None, 3)}),
+    "whole numbers above 2**64": lambda: pandas.DataFrame({"a": objects(2**70, None)}),
+    "every kind of cell": lambda: pandas.DataFrame({"a": objects(*OBJECTS)}),
+    "tuples": lambda: pandas.DataFrame({"a": [(1, 2), (3, "x"), None]}),
+    "dicts": lambda: pandas.DataFrame({"a": [{"x": 1}, {"y": 2}]}),
+    "lists": lambda: pandas.DataFrame({"a": [[1, 2], [], ["a"]]}),
+    "arrays in cells": lambda: pandas.DataFrame({"a": [numpy.float32([1, 2]), numpy.float32([]), None]}),
+    "mixed zones": lambda: pandas.DataFrame({"a": objects(DAYS[0].tz_localize("UTC"), DAYS[0].tz_localize(BERLIN))}),
+    "one zone": lambda: pandas.DataFrame({"a": DAYS.tz_localize(BERLIN)}),
+    "seconds": lambda: pandas.DataFrame({"a": numpy.array(["2020-01-01", "NaT"], "M8[s]")}),
+    "labels that are not text": lambda: pandas.DataFrame({1: [1], "1": [2], (1, 2): [3], None: [4], 1.5: [5]}),
+    "labels of a range": lambda: pandas.DataFrame(numpy.eye(2)),
+    "labels that are times": lambda: pandas.DataFrame([[1, 2, 3]], columns=DAYS),
+    "labels that repeat": lambda: pandas.DataFrame([[1, 2.5, "x"]], columns=["a", "a", "a_2"]),
+    "a name of the columns": lambda: pandas.DataFrame([[1]], columns=pandas.Index(["a"], name="c")),
+    "crosstab": lambda: pandas.crosstab(pandas.Series([1, 2, 1], name="r"), pandas.Series(["a", "b", "a"], name="c")),
+    "crosstab of two": lambda: pandas.crosstab(
+        pandas.Series([1, 2]), [pandas.Series(["a", "b"]), pandas.Series([1, 2])]
+    ),
+    "crosstab of a cut": lambda: pandas.crosstab(pandas.Series([1, 2]), pandas.cut(pandas.Series([1, 3]), [0, 1, 3])),
+    "aggregates": lambda: pandas.DataFrame({"a": [1, 1], "v": [1, 2]}).groupby("a").agg(["mean", "min"]),
+    "freq": lambda: pandas.DataFrame({"a": [1, 2, 3]}, index=DAYS),
+    "attrs": lambda: with_attrs(pandas.DataFrame({"a": [1]})),
+    "index of two levels": lambda: pandas.DataFrame(
+        {"a": [1, 2]}, index=pandas.MultiIndex.from_tuples([(1, "a"), (None, "b")], names=["x", None])
+    ),
+    "index of categories": lambda: pandas.DataFrame({"a": [1, 2]}, index=pandas.CategoricalIndex([2, 1])),
+    "index named as a column": lambda: pandas.DataFrame({"a": [1]}, index=pandas.Index([5], name="a")),
+    "index of tuples": lambda: pandas.DataFrame({"a": [1]}, index=pandas.Index([(1, 2)], tupleize_cols=False)),
+    "masked": lambda: pandas.DataFrame({
+        **{name: pandas.array([1, None], dtype=name) for name in ("Int8", "UInt64", "Float64")},
+        "b": pandas.array([True, None], dtype="boolean"),
+    }),
+    "text of each kind": lambda: pandas.DataFrame({
+        "a": pandas.array(["a", None], dtype="string[python]"),
+        "b": pandas.array(["a", None], dtype="string[pyarrow]"),
+        "c": objects("a", None),
+        "d": objects("a", numpy.nan),
+    }),
+    "types of Arrow": lambda: pandas.DataFrame({
+        "a": pandas.Series([[1], None], dtype=pandas.ArrowDtype(pyarrow.list_(pyarrow.int32()))),
+        "b": pandas.Series([Decimal("1.20"), None], dtype=pandas.ArrowDtype(pyarrow.decimal128(5, 2))),
+    }),
+    "sparse": lambda: pandas.DataFrame({"a": pandas.arrays.SparseArray([0, 0, 1])}),
+    "periods": lambda: pandas.DataFrame({"a": pandas.PeriodIndex(["2020-01", None], freq="M")}),
+    "intervals": lambda: pandas.DataFrame({"a": pandas.arrays.IntervalArray.from_tuples([(0, 1), None])}),
+    "categories out of order": lambda: pandas.DataFrame({"a": pandas.Categorical([1, 2], categories=[9, 2, 1, 5])}),
+    "many categories": lambda: pandas.DataFrame({"a": pandas.Categorical([str(n) for n in range(30_000, 0, -1)])}),
+    "nothing": pandas.DataFrame,
+    "no columns": lambda: pandas.DataFrame(index=["a", "b"]),
+    "no columns, a range": lambda: pandas.DataFrame(index=range(5)),
+    "no rows": lambda: pandas.DataFrame({"a": pandas.Series([], dtype="int8"), "b": objects()}),
+    "series": lambda: pandas.Series([1, 2], name="y", index=[5, 6]),
+    "unnamed series": lambda: pandas.Series([1.5, 2]),
+    "series named by a number": lambda: pandas.Series([1], name=1),
+    "series named by a tuple": lambda: pandas.Series([1], name=("a", 1)),
+    "series with attrs": lambda: with_attrs(pandas.Series([1], name="a")),
+    "series with freq": lambda: pandas.Series([1, 2, 3], index=DAYS),
+    "value counts": lambda: pandas.Series(["a", "a", "b"]).value_counts(),
+    "index": lambda: pandas.Index([1, 2], name="n"),
+    "index of text": lambda: pandas.Index(["a", None]),
+    "range index": lambda: pandas.RangeIndex(1, 9, 2, name="k"),
+    "time index": lambda: DAYS.tz_localize(BERLIN),
+    "period index": lambda: pandas.period_range("2020", periods=2, freq="Q"),
+    "interval index": lambda: pandas.interval_range(0, 2),
+    "multi index": lambda: pandas.MultiIndex.from_product([[1, 2], ["a"]], names=["q", None]),
+    "categorical": lambda: pandas.Categorical([1, 2]),
+    "array of pandas": lambda: pandas.array([1, None]),
+    "arrow table": lambda: pyarrow.table({
+        "a": [1, None],
+        "t": pyarrow.array([1, 2], pyarrow.timestamp("s")),
+        "n": [float("nan"), 1.0],
+        "d": pyarrow.array([1, 2]).dictionary_encode(),
+    }).replace_schema_metadata({"k": "v"}),
+}  # fmt: skip
+for _name, _cells in CATEGORIES.items():
+    FRAMES[f"{_name} categories"] = lambda cells=_cells: pandas.DataFrame({
+        "all": objects(*cells).infer_objects().astype("category") if cells is not CATEGORIES["mixed"] else (
+            objects(*cells).astype("category")
+        ),
+        "gaps": objects(*cells).infer_objects().astype("category").where([True, True, False]),
+    })  # fmt: skip
+
+RECORD = [("x", "i4"), ("y", "U3")]
+ARRAYS = {
+    "matrix": lambda: numpy.matrix([[1, 2]]),
+    "record array": lambda: numpy.rec.array([(1, "a")], dtype=RECORD),
+    "structured": lambda: numpy.array([(1, "a")], dtype=RECORD),
+    "structured with padding": lambda: numpy.array([(1, 2.0)], numpy.dtype([("a", "i1"), ("b", "f8")], align=True)),
+    "objects": lambda: numpy.array([[1, "a"], [None, (1, 2)]], dtype=object),
+    "text": lambda: numpy.array(["a", "öö"]),
+    "masked": lambda: numpy.ma.array([1.0, 2], mask=[0, 1], fill_value=7),
+    "times": lambda: numpy.array(["2020", "NaT"], "M8[D]"),
+    "big-endian": lambda: numpy.array([1, 2], ">i8"),
+    "strided": lambda: numpy.arange(24.0).reshape(4, 6).T[::2],
+    "no dimensions": lambda: numpy.array(3.5),
+    "not a number": lambda: numpy.array([numpy.nan, complex(numpy.nan, 1)]),
+    "dict": lambda: {"a/b": numpy.eye(2), "m": numpy.matrix([1])},
+    "record": lambda: numpy.rec.array([(1, "a")], dtype=RECORD)[0],
+    **{
+        f"numpy.{scalar.dtype.name}": lambda scalar=scalar: scalar
+        for scalar in [
+            *(numpy.float64("nan"), numpy.float32(0.1), numpy.float16(2), numpy.int8(3), numpy.uint64(2**64 - 1)),
+            *(numpy.bool_(True), numpy.str_("x"), numpy.bytes_(b"x"), numpy.datetime64("2020"), numpy.complex64(1j)),
+            *(numpy.timedelta64(3, "h"), numpy.longdouble(1) / 3),
+        ]
+    },
+}
+
+PLAIN = {
+    "tuple": (1, (2,)),
+    "nested": {"a": (1, [2, {3: {4}}])},
+    "keys that are not text": {1: 2, None: 3, (1, 2): 4, 1.5: 5},
+    "NaN": {"a": float("nan"), "b": [float("inf"), -float("inf")]},
+    "numbers of NumPy": {"auc": numpy.float64(0.9), "n": numpy.int64(3), "flag": numpy.bool_(False)},
+    "an array among others": {"w": numpy.eye(2), "x": 1},
+    "keys that look like ours": {"$tuple": [1]},
+    "the key of the file": {"$gitmodel.values": 1},
+    "bytes inside": [b"x", bytearray(b"y")],
+    "times": [datetime.datetime(2020, 1, 1, tzinfo=BERLIN, fold=1), datetime.time(1, 2, tzinfo=datetime.UTC)],
+    "time of pandas": pandas.Timestamp("2020", tz=BERLIN),
+    "times of pandas": (pandas.Timestamp("2020").as_unit("s"), pandas.Timedelta("1h"), pandas.NaT, pandas.NA),
+    "numbers": [1j, Decimal("1.10"), 2**200, Fraction(1, 3)],
+    "other scalars of NumPy": [
+        *(numpy.str_("x"), numpy.bytes_(b"x"), numpy.datetime64("2020"), numpy.timedelta64(3, "h"), numpy.float16(0.1)),
+        *(numpy.longdouble(1) / 3, numpy.complex64(1j), numpy.float32("nan"), numpy.uint64(2**64 - 1)),
+    ],
+    "others": (range(1, 9, 2), slice(1, None), ..., uuid.UUID(int=5), datetime.timedelta(-1, 5, 7)),
+    "text that is no Unicode": {"a": "\ud800"},
+}
+
+EQUAL = {**FRAMES, **ARRAYS, **{name: lambda value=value: value for name, value in PLAIN.items()}}
+
+
+@pytest.mark.parametrize("name", EQUAL)
+def test_a_value_comes_back_equal_with_its_type(tmp_path, name):
+    value = EQUAL[name]()
+    format, _, materializer = materializers.save(value, tmp_path / "one", "output", "")
+    assert detect_format(tmp_path / "one") == format or format == "json"
+    for found in (
+        load(tmp_path / "one", format),
+        materializers.load(tmp_path / "one", format, materializer, trusted=True),
+    ):
+        assert type(found) is type(value)
+        assert difference(value, found) == ""
+        if isinstance(value, pandas.DataFrame):
+            pandas.testing.assert_frame_equal(found, value, check_exact=True, check_freq=True)
+            assert found.attrs == value.attrs
+        elif isinstance(value, pandas.Series):
+            pandas.testing.assert_series_equal(found, value, check_exact=True, check_freq=True)
+        elif isinstance(value, pandas.Index):
+            pandas.testing.assert_index_equal(found, value, exact=True)
+        elif isinstance(value, numpy.ndarray) and value.dtype.kind != "O":
+            numpy.testing.assert_array_equal(found, value, strict=True)
+    materializers.save(EQUAL[name](), tmp_path / "two", "output", "")
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+@pytest.mark.parametrize("kind", ["bfloat16", "float8_e4m3fn", "int4"])
+def test_the_small_types_of_ml_dtypes_come_back_equal(tmp_path, kind):
+    small = getattr(pytest.importorskip("ml_dtypes"), kind)
+    for value in (numpy.array([[1, 2]], small).T, small(1), {"w": numpy.array([1], small), "x": 1}):
+        format, _, _ = materializers.save(value, tmp_path / "x", "output", "")
+        found = load(tmp_path / "x", format)
+        assert type(found) is type(value)
+        assert difference(value, found) == ""
+
+
+@pytest.mark.parametrize("name", [name for name in FRAMES if "no columns" not in name and name != "many categories"])
+def test_a_file_of_many_groups_of_rows_comes_back_equal(tmp_path, name, monkeypatch):
+    monkeypatch.setattr(tables, "_GROUP", 1)
+    value = FRAMES[name]()
+    save(value, tmp_path / "x", "parquet")
+    assert difference(value, load(tmp_path / "x", "parquet")) == ""
+
+
+def test_a_table_is_compared_some_rows_at_a_time(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "_GROUP", 10_000)
+    frame = pandas.DataFrame(numpy.arange(100_000.0).reshape(-1, 4))
+    save(frame, tmp_path / "x", "parquet")
+    parts = [stop - start for start, stop, _ in tables.parts_of_parquet(tmp_path / "x")]
+    assert sum(parts) == len(frame)
+    assert max(parts) * 4 * 8 <= 10_000
+
+
+@pytest.mark.parametrize("name", ["x", 1, None, ("a", 1)])
+def test_other_readers_find_columns_and_index(tmp_path, name):
+    frame = pandas.DataFrame({"a": [1, 2], "b": ["x", None]}, index=pandas.Index(["r", "s"], name=name))
+    save(frame, tmp_path / "x.parquet", "parquet")
+    alone = pandas.read_parquet(tmp_path / "x.parquet")
+    assert list(alone.columns) == ["a", "b"]
+    assert list(alone.index) == ["r", "s"]
+
+
+LABELS = st.one_of(
+    st.text(max_size=3), st.integers(-5, 5), st.none(), st.tuples(st.integers(0, 3), st.text(max_size=1))
+)
+CELLS = st.recursive(
+    st.one_of(
+        *(st.none(), st.booleans(), st.integers(), st.floats(), st.text(), st.binary(), st.dates(), st.decimals()),
+        *(st.datetimes(timezones=st.timezones()), st.timedeltas(), st.complex_numbers(), st.uuids()),
+    ),
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.lists(inner, max_size=3).map(tuple),
+        st.dictionaries(st.one_of(st.integers(), st.text(), st.none()), inner, max_size=3),
+    ),
+    max_leaves=5,
+)
+
+
+@HYPOTHESIS
+@given(value=CELLS)
+def test_any_plain_value_comes_back_equal(tmp_path, value):
+    format, _, _ = materializers.save(value, tmp_path / "x", "output", "")
+    assert difference(value, load(tmp_path / "x", format)) == ""
+
+
+@HYPOTHESIS
+@given(
+    labels=st.lists(LABELS, max_size=4),
+    cells=st.lists(st.lists(CELLS, min_size=4, max_size=4), max_size=4),
+    codes=st.lists(st.integers(-1, 2), min_size=4, max_size=4),
+)
+def test_any_frame_comes_back_equal(tmp_path, labels, cells, codes):
+    columns = [objects(*column) for column in cells][: len(labels)]
+    columns += [pandas.Series(pandas.Categorical.from_codes(codes, [3, 1, 2]))] * (len(labels) - len(columns))
+    value = pandas.DataFrame(dict(enumerate(columns)), index=range(4))
+    value.columns = pandas.Index(labels, tupleize_cols=False)
+    save(value, tmp_path / "x", "parquet")
+    assert difference(value, load(tmp_path / "x", "parquet")) == ""
+
+
+@HYPOTHESIS
+@given(
+    value=numpy_strategies.arrays(
+        dtype=st.one_of(numpy_strategies.scalar_dtypes(), numpy_strategies.array_dtypes(max_size=3)),
+        shape=numpy_strategies.array_shapes(min_dims=0, min_side=0, max_side=4),
+    )
+)
+def test_any_array_comes_back_equal(tmp_path, value):
+    save(value, tmp_path / "x", "numpy")
+    found = load(tmp_path / "x", "numpy")
+    assert (type(found), found.dtype, found.shape) == (type(value), value.dtype, value.shape)
+    assert difference(value, found) == ""
+
+
+class Thing:
+    """A type that gitmodel does not know."""
+
+
+class Frame(pandas.DataFrame):
+    """A subclass whose own parts no format knows."""
+
+
+@pytest.mark.parametrize(
+    ("value", "named"),
+    [
+        (pandas.DataFrame({"a": [1, 2], "b": [1, Thing()]}), r"row 1 of column 'b' is a .*Thing"),
+        (pandas.DataFrame({"a": pandas.Categorical([Thing()])}), r"categories of column 'a' is a .*Thing"),
+        (with_attrs(pandas.DataFrame({"a": [1]})), ""),
+        (pandas.DataFrame([[1]], columns=[Thing()]), r"labels of the columns is a .*Thing"),
+        (pandas.Series([1, Thing()]), r"row 1 of the series is a .*Thing"),
+        (numpy.array([1, Thing()], dtype=object), r"value\[1\] is a .*Thing"),
+        ({"a": [1, {"b": Thing()}]}, r"output thing\['a'\]\[1\]\['b'\] is a .*Thing, which gitmodel cannot keep"),
+        ({"a": pandas.DataFrame()}, r"output thing\['a'\] is a .*DataFrame"),
+        ({Thing: 1}, r"a key of output thing is a "),
+        (Frame({"a": [1]}), r"output thing is a .*Frame"),
+    ],
+)
+def test_a_refusal_names_the_place_and_the_type(tmp_path, value, named):
+    if not named:
+        value.attrs["t"], named = Thing(), r"attrs\['t'\] is a .*Thing"
+    with pytest.raises(UsageError, match=named) as caught:
+        materializers.save(value, tmp_path / "x", "thing", "")
+    assert "output thing" in caught.value.message
+    assert caught.value.hint
+    assert not (tmp_path / "x").exists()
+
+
+def test_a_list_that_contains_itself_is_refused(tmp_path):
+    value = []
+    value.append(value)
+    with pytest.raises(UsageError, match="contains itself"):
+        materializers.save(value, tmp_path / "x", "thing", "")
+
+
+class TestCsv:
+    @pytest.mark.parametrize(
+        ("column", "said"),
+        [
+            (["1", "2"], "dtype"),
+            ([1, None, 2**53 + 1], "column 'a'"),
+            (["", "x"], "column 'a'"),
+            (["NA", "x"], "column 'a'"),
+            ([(1, 2)], "column 'a'"),
+            (pandas.Categorical(["x"]), "dtype"),
+            (DAYS, "dtype"),
+        ],
+    )
+    def test_a_column_that_csv_would_change_is_refused_by_name(self, tmp_path, column, said):
+        (tmp_path / "x").write_bytes(b"before")
+        frame = pandas.DataFrame({"a": pandas.Series(column, dtype=object) if isinstance(column, list) else column})
+        with pytest.raises(UsageError, match="would come back changed from csv: column 'a'") as caught:
+            save(frame, tmp_path / "x", "csv")
+        assert said in caught.value.message
+        assert (tmp_path / "x").read_bytes() == b"before"
+
+    def test_text_with_leading_zeros_comes_back_as_text(self, tmp_path):
+        frame = pandas.DataFrame(
+            {"id": pandas.array(["01", "002"], dtype=pandas.Series(["a"]).dtype), "x": [0.1, 1e-9]}
+        )
+        save(frame, tmp_path / "x", "csv")
+        pandas.testing.assert_frame_equal(load(tmp_path / "x", "csv"), frame, check_exact=True)
+
+    @pytest.mark.parametrize("cell", ["01", "007", "00", "-01", "+01", "01.5", " 01", "9007199254740993\n\n1"])
+    def test_digits_of_a_file_are_not_lost(self, tmp_path, cell):
+        (tmp_path / "x.csv").write_text(f"id,n\n{cell.split()[0]},1\n,2\n5,3\n")
+        found = load(tmp_path / "x.csv", "csv")
+        assert found["id"][0] == cell.split()[0]
+        assert list(found["n"]) == [1, 2, 3]
+
+
+class TestEstimators:
+    @pytest.mark.parametrize(
+        "model", [LogisticRegression(), RandomForestClassifier(3), GradientBoostingClassifier(n_estimators=2)]
+    )
+    def test_saving_a_loaded_model_gives_the_same_digest(self, tmp_path, model):
+        model.fit([[0.0], [1], [2], [3]], [0, 1, 0, 1])
+        save(model, tmp_path / "one", "skops")
+        save(load(tmp_path / "one", "skops", trusted=True), tmp_path / "two", "skops")
+        assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+
+    def test_one_that_would_come_back_changed_is_refused(self, tmp_path):
+        with pytest.raises(UsageError, match="would come back with other contents"):
+            save(Counting(), tmp_path / "x", "skops")
+        assert list(tmp_path.iterdir()) == []
+
+
+class Counting(BaseEstimator):
+    """An estimator that counts how often it was loaded."""
+
+    loaded_ = 0
+
+    def __getstate__(self):
+        return {"loaded_": self.loaded_}
+
+    def __setstate__(self, state):
+        self.loaded_ = state["loaded_"] + 1
+
+
+class TestFilesOfEarlierReleases:
+    def test_a_series_is_read_by_its_materializer_and_if_unnamed_by_its_file(self, tmp_path):
+        unnamed = pandas.Series([1.5, 2.5])
+        unnamed.to_frame(name="__unnamed_series__").to_parquet(tmp_path / "x")
+        pandas.testing.assert_series_equal(load(tmp_path / "x", "parquet"), unnamed)
+        named = pandas.Series([1, 2], name="y", index=[5, 6])
+        named.to_frame().to_parquet(tmp_path / "y")
+        found = materializers.load(tmp_path / "y", "parquet", "pandas-series", trusted=True)
+        pandas.testing.assert_series_equal(found, named)
+
+    def test_a_frame_and_an_arrow_table_are_read(self, tmp_path):
+        frame = pandas.DataFrame({"a": [1, 2], "b": ["x", "y"]}, index=["r", "s"])
+        frame.to_parquet(tmp_path / "x")
+        pandas.testing.assert_frame_equal(load(tmp_path / "x", "parquet"), frame)
+        table = pyarrow.table({"a": [1, 2]})
+        pyarrow.parquet.write_table(table, tmp_path / "y")
+        assert materializers.load(tmp_path / "y", "parquet", "arrow", trusted=True).equals(table)
+
+    def test_a_number_of_numpy_is_read_by_its_materializer(self, tmp_path):
+        with open(tmp_path / "x", "wb") as file:
+            numpy.save(file, numpy.float64(0.25))
+        assert type(materializers.load(tmp_path / "x", "numpy", "numpy", trusted=True)) is numpy.float64
+
+    def test_json_of_others_with_dollar_keys_is_left_as_it_is(self, tmp_path):
+        (tmp_path / "x.json").write_text(json.dumps({"$tuple": [1], "$schema": "x"}))
+        assert load(tmp_path / "x.json", "json") == {"$tuple": [1], "$schema": "x"}
+
+
+def test_json_of_a_newer_release_is_said_to_be_so(tmp_path):
+    save((1,), tmp_path / "x", "json")
+    (tmp_path / "x").write_bytes((tmp_path / "x").read_bytes().replace(b"$tuple", b"$heap"))
+    with pytest.raises(Invalid, match="'\\$heap', which this version of gitmodel does not know"):
+        load(tmp_path / "x", "json")
