@@ -13,7 +13,7 @@ from gitmodel.errors import GitModelError, UsageError
 from gitmodel.pipelines.graph import Node
 from gitmodel.pipelines.opened_files import hash_declared
 from gitmodel.pipelines.steps import Step
-from gitmodel.storage.artifacts import keep_artifact, manifest_of
+from gitmodel.storage.artifacts import is_whole, keep_artifact, manifest_of
 from gitmodel.storage.stores import ArtifactStore
 
 
@@ -42,11 +42,17 @@ def cache_key(node: Node, inputs: Mapping[str, str], model: str, code: str, file
 
 
 def is_there(store: ArtifactStore, output: Mapping[str, Any]) -> bool:
-    """Return True if the store has an output of an earlier run, of a folder every file, so that a run can name it."""
+    """Return True if the store has an output of an earlier run, of a folder every file, undamaged.
+
+    Makes what is old of it young, as `keep_artifact` does.
+    """
     try:
-        digests = [output["digest"]]
+        sizes: list[tuple[str, int | None]] = [(output["digest"], output.get("size"))]
         if output["format"] == FOLDER_FORMAT:
-            digests = [*(entry.digest for entry in manifest_of(store, output["digest"])), *digests]
-        return all(keep_artifact(store, digest, folder=False) for digest in digests)
+            entries = manifest_of(store, output["digest"])
+            sizes = [*((entry.digest, entry.size) for entry in entries), (output["digest"], None)]
+        return all(
+            keep_artifact(store, digest, folder=False) and is_whole(store, digest, size) for digest, size in sizes
+        )
     except GitModelError:
         return False

@@ -16,6 +16,7 @@ from gitmodel.domain.manifest import ManifestEntry, format_manifest, parse_manif
 from gitmodel.domain.portable_paths import git_paths, unportable_paths
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
 from gitmodel.storage.external import ExternalStore
+from gitmodel.storage.local_store import LocalStore
 from gitmodel.storage.several_stores import SeveralStores
 from gitmodel.storage.sources import SourceFile, find_source, list_folder, open_source
 from gitmodel.storage.stores import JOBS, ArtifactStore, Sent, is_old, wrong_size
@@ -222,6 +223,20 @@ def keep_artifact(store: ArtifactStore, digest: Digest, *, folder: bool, jobs: i
             if not all(in_parallel(lambda entry: keep_artifact(store, entry.digest, folder=False), entries, jobs)):
                 return False
         store.renew(digest)
+    return True
+
+
+def is_whole(store: ArtifactStore, digest: Digest, size: int | None) -> bool:
+    """Return True if the object has *size* bytes and, in a store on this machine, hashes to *digest*.
+
+    One on a server is not fetched for this: whoever reads it hashes it. Raises Invalid for an object that is damaged.
+    """
+    holder = store.holder(digest) if isinstance(store, SeveralStores) else store
+    there = holder.stat(digest)
+    if there is None or (size is not None and there.size != size):
+        return False
+    if isinstance(holder, LocalStore):
+        holder.path(digest, there.size)
     return True
 
 

@@ -1,8 +1,11 @@
 """A step runs again if its code, parameters or inputs changed, and is else answered from what it gave before."""
 
+import hashlib
 import os
 import subprocess
 import sys
+from pathlib import Path
+from typing import Annotated
 
 import project
 import pytest
@@ -139,6 +142,34 @@ def test_the_cache_may_be_deleted_or_damaged_at_any_time(client):
     for file in (client.repository.common_dir / "gitmodel" / "steps").rglob("*.json"):
         file.write_text("{")
     assert statuses(training.run(client=client)) == ["succeeded"] * 3
+
+
+@pytest.mark.parametrize("damage", [lambda content: b"", lambda content: content[::-1], lambda content: content + b" "])
+@pytest.mark.parametrize("output", ["file", "folder"])
+def test_a_damaged_object_is_noticed_before_a_version_names_it(client, tmp_path, damage, output):
+    place = str(tmp_path)
+
+    @step
+    def make() -> tuple[Annotated[dict, "file"], Annotated[Path, "folder"]]:
+        folder = Path(place, "f")
+        folder.mkdir(exist_ok=True)
+        (folder / "a.txt").write_text("inside")
+        return {"a": 1}, folder
+
+    @pipeline(model_config=DEMO)
+    def one():
+        make()
+
+    first = one.run(client=client)
+    assert statuses(one.run(client=client)) == ["cached"]
+    digest = f"sha256:{hashlib.sha256(b'inside').hexdigest()}" if output == "folder" else first.steps[0].outputs["file"]
+    stored = client.store.place(digest)
+    content = stored.read_bytes()
+    stored.chmod(0o644)
+    stored.write_bytes(damage(content))
+    assert statuses(one.run(client=client)) == ["succeeded"]
+    assert stored.read_bytes() == content  # mended by the step that ran
+    assert client.get_version("demo").get_artifact("file").load() == {"a": 1}
 
 
 @pytest.fixture
