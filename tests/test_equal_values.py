@@ -64,6 +64,16 @@ FRAMES = {
     "tuples": lambda: pandas.DataFrame({"a": [(1, 2), (3, "x"), None]}),
     "dicts": lambda: pandas.DataFrame({"a": [{"x": 1}, {"y": 2}]}),
     "lists": lambda: pandas.DataFrame({"a": [[1, 2], [], ["a"]]}),
+    "one type of items": lambda: pandas.DataFrame({
+        "int": [(1, 2), None, (), (None,)],
+        "text": [["a", None], [], ["b"], None],
+        "float": [(0.5, -0.0), (None, 1e300), (), None],
+        "bool": [[True], [None], [False], []],
+        "bytes": [(b"x",), None, (), (b"",)],
+        "empty": [(), (), (), ()],
+    }),
+    "lists and tuples": lambda: pandas.DataFrame({"a": objects([1], (1,), None), "b": objects([(1,)], [[1]], [{1}])}),
+    "floats with None": lambda: pandas.DataFrame({"a": objects(0.5, None, numpy.nan, -0.0)}),
     "arrays in cells": lambda: pandas.DataFrame({"a": [numpy.float32([1, 2]), numpy.float32([]), None]}),
     "mixed zones": lambda: pandas.DataFrame({"a": objects(DAYS[0].tz_localize("UTC"), DAYS[0].tz_localize(BERLIN))}),
     "one zone": lambda: pandas.DataFrame({"a": DAYS.tz_localize(BERLIN)}),
@@ -241,6 +251,46 @@ def test_a_table_is_compared_some_rows_at_a_time(tmp_path, monkeypatch):
     parts = [stop - start for start, stop, _ in tables.parts_of_parquet(tmp_path / "x")]
     assert sum(parts) == len(frame)
     assert max(parts) * 4 * 8 <= 10_000
+
+
+def test_nan_in_tuples_comes_back_equal(tmp_path):
+    frame = pandas.DataFrame({"a": [(numpy.nan, 1.0), (), (None,)], "b": [[numpy.nan, 1], [], ["x"]]})
+    save(frame, tmp_path / "x", "parquet")
+    assert difference(frame, load(tmp_path / "x", "parquet")) == ""
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ([1], [True]),
+        ([1], [1.0]),
+        ([None], [0]),
+        ([(1,)], [[1]]),
+        ([(1, 2), (3,)], [(1,), (2, 3)]),
+        ([{"a": 1, "b": 2}], [{"a": 2, "b": 1}]),
+        ([{"a": 1}, {}], [{}, {"a": 1}]),
+        ([1, "a", (2,)], [1, (2,), "a"]),
+        ([[1, "a"], [None]], [[1, "a"], [0.0]]),
+        ([{1: {"x": (1,)}}], [{1: {"x": (2,)}}]),
+        ([b"a"], ["a"]),
+    ],
+)
+def test_a_difference_in_a_list_is_found(one, other):
+    assert difference(one, other)
+    assert difference({"a": one}, {"a": other})
+    assert difference(objects(*one), objects(*other))
+
+
+def test_a_row_of_a_later_group_is_named(tmp_path, monkeypatch):
+    monkeypatch.setattr(tables, "_GROUP", 1)
+    frame = pandas.DataFrame({"a": objects("x", "y", "z")})
+    found = tables.parts_of_parquet
+    changed = pandas.DataFrame({"a": ["?"]}, dtype=object, index=pandas.RangeIndex(2, 3))
+    monkeypatch.setattr(
+        tables, "parts_of_parquet", lambda path: ((*at, changed if at[0] == 2 else part) for *at, part in found(path))
+    )
+    with pytest.raises(UsageError, match=r"column 'a': row 0: 'z' would be '\?' \(counted from row 2\)"):
+        save(frame, tmp_path / "x", "parquet")
 
 
 @pytest.mark.parametrize("name", ["x", 1, None, ("a", 1)])

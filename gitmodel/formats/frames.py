@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+from itertools import chain, pairwise
 from typing import Any
 
 from gitmodel.errors import UsageError
@@ -27,6 +28,11 @@ def is_table(value: Any) -> bool:
         return False
     names = {base.__name__ for base in bases}
     return bool(names & {"Index", "ExtensionArray"}) or bases[0].__name__ in ("DataFrame", "Series")
+
+
+def numpy_dtype(dtype: Any) -> Any:
+    """The dtype of NumPy that an array of pandas wraps; any other dtype as it is."""
+    return dtype.numpy_dtype if type(dtype).__name__ in ("NumpyEADtype", "PandasDtype") else dtype
 
 
 def to_arrow(value: Any) -> Any:
@@ -135,7 +141,7 @@ def _encode(part: Any, where: str) -> tuple[Any, Spec]:
     numpy = library("numpy", install="gitmodel[parquet]")
     array = pandas.Series(part, dtype=part.dtype, copy=False).array
     dtype, kind = array.dtype, type(array.dtype).__name__
-    dtype = getattr(dtype, "numpy_dtype", dtype) if kind == "NumpyEADtype" else dtype
+    dtype = numpy_dtype(dtype)
     if isinstance(dtype, pandas.CategoricalDtype):
         return _encode_categories(array, where)
     if kind == "IntervalDtype":
@@ -189,6 +195,7 @@ def _encode_objects(arrow: Any, cells: Any, where: str) -> tuple[Any, Spec]:
     kinds = set(map(type, cells))
     kind = next(iter(kinds - {type(None)}), type(None)) if len(kinds - {type(None)}) <= 1 else object
     native = {str: arrow.large_string(), bool: arrow.bool_(), int: arrow.int64(), bytes: arrow.large_binary()}
+    native[float] = arrow.float64()
     if kind in native:
         try:
             return arrow.array(cells, native[kind], from_pandas=False), {"objects": kind.__name__}
@@ -196,7 +203,11 @@ def _encode_objects(arrow: Any, cells: Any, where: str) -> tuple[Any, Spec]:
             pass  # an integer past 64 bits, or text that is no Unicode
     if kind is type(None):
         return arrow.nulls(len(cells)), {"objects": "None"}
-    uniform = _encode_vectors(arrow, cells) if kind.__module__ == "numpy" and kind.__name__ == "ndarray" else None
+    uniform = None
+    if kind in (list, tuple):
+        uniform = _encode_sequences(arrow, cells, kind.__name__)
+    elif kind.__module__ == "numpy" and kind.__name__ == "ndarray":
+        uniform = _encode_vectors(arrow, cells)
     if uniform is not None:
         return uniform
     written: list[str | None] = []
@@ -208,6 +219,27 @@ def _encode_objects(arrow: Any, cells: Any, where: str) -> tuple[Any, Spec]:
     return arrow.array(written, arrow.large_string()), {"json": "object"}
 
 
+def _encode_sequences(arrow: Any, cells: Any, kind: str) -> tuple[Any, Spec] | None:
+    """Lists or tuples as a list column, if all their items are of one plain type."""
+    numpy = library("numpy", install="gitmodel[parquet]")
+    items = list(chain.from_iterable(cell for cell in cells if cell is not None))
+    flat = numpy.empty(len(items), dtype=object)
+    flat[:] = items
+    kinds = set(map(type, items)) - {type(None)}
+    if len(kinds) > 1 or not kinds <= {str, bool, int, float, bytes}:
+        return None
+    column, spec = _encode_objects(arrow, flat, "")
+    return (_in_lists(arrow, cells, column), {"sequences": kind, "items": spec}) if "objects" in spec else None
+
+
+def _in_lists(arrow: Any, cells: Any, flat: Any) -> Any:
+    """A list column of *cells*, of which *flat* has the items."""
+    numpy = library("numpy", install="gitmodel[parquet]")
+    offsets = numpy.cumsum([0, *(0 if cell is None else len(cell) for cell in cells)])
+    missing = numpy.array([*(cell is None for cell in cells), False])
+    return arrow.LargeListArray.from_arrays(arrow.array(offsets, arrow.int64(), mask=missing), flat)
+
+
 def _encode_vectors(arrow: Any, cells: Any) -> tuple[Any, Spec] | None:
     """Arrays of one dimension and one number type as a list column, which is what embeddings are."""
     numpy = library("numpy", install="gitmodel[parquet]")
@@ -217,11 +249,7 @@ def _encode_vectors(arrow: Any, cells: Any) -> tuple[Any, Spec] | None:
         return None
     if any(array.ndim != 1 or array.dtype != dtype for array in arrays):
         return None
-    offsets = numpy.cumsum([0, *(0 if cell is None else len(cell) for cell in cells)])
-    missing = numpy.array([*(cell is None for cell in cells), False])
-    flat = arrow.array(numpy.concatenate(arrays) if arrays else numpy.empty(0, dtype))
-    lists = arrow.LargeListArray.from_arrays(arrow.array(offsets, arrow.int64(), mask=missing), flat)
-    return lists, {"vectors": dtype.str}
+    return _in_lists(arrow, cells, arrow.array(numpy.concatenate(arrays))), {"vectors": dtype.str}
 
 
 def _encode_categories(array: Any, where: str) -> tuple[Any, Spec]:
@@ -280,17 +308,33 @@ def _decode(column: Any, spec: Spec) -> Any:
         found = column.to_numpy(**_copying(column)).astype(dtype, copy=False)
         return found if found.flags.writeable else found.copy()
     if spec.get("objects") in ("str", "bytes"):
-        return column.to_numpy(**_copying(column)).copy()
-    cells = column.to_pylist()
-    if "vectors" in spec:
-        dtype = numpy.dtype(spec["vectors"])
-        cells = [None if cell is None else numpy.array(cell, dtype) for cell in cells]
+        found = column.to_numpy(**_copying(column))
+        return found if found.flags.writeable else found.copy()
+    if "vectors" in spec or "sequences" in spec:
+        cells = _decode_lists(column, spec)
     elif "json" in spec:
-        cells = [None if cell is None else values.decode(json.loads(cell)) for cell in cells]
+        cells = [None if cell is None else values.decode(json.loads(cell)) for cell in column.to_pylist()]
+    else:
+        cells = column.to_numpy(**_copying(column)).tolist() if not column.null_count else column.to_pylist()
     found = numpy.empty(len(cells), dtype=object)
     for row, cell in enumerate(cells):
         found[row] = cell
     return found if spec.get("json", "object") == "object" else found.astype(spec["json"])
+
+
+def _decode_lists(column: Any, spec: Spec) -> list[Any]:
+    """The arrays, lists or tuples of a list column."""
+    numpy = library("numpy", install="gitmodel[parquet]")
+    whole = _one(column)
+    ends = whole.offsets.to_numpy().tolist()
+    if "vectors" in spec:
+        flat, make = whole.values.to_numpy(zero_copy_only=False).astype(spec["vectors"]), numpy.array
+    else:
+        flat, make = _decode(whole.values, spec["items"]).tolist(), {"list": list, "tuple": tuple}[spec["sequences"]]
+    cells = [make(flat[start:stop]) for start, stop in pairwise(ends)]
+    for row in numpy.flatnonzero(whole.is_null().to_numpy(zero_copy_only=False)).tolist():
+        cells[row] = None
+    return cells
 
 
 def _text_dtype(pandas: Any, *, storage: str, na: str) -> Any:

@@ -91,7 +91,7 @@ def _prove(
     """Raise UsageError if *path* gives another value back; a type of others is theirs to prove."""
     if format_name == "skops":
         comparison.prove_again(value, path, loader, saver)
-    elif comparison.is_comparable(value):
+    elif format_name == "json" or comparison.is_comparable(value):
         comparison.prove(value, path, loader, format_name)
 
 
