@@ -42,10 +42,12 @@ def set_alias(invocation: Invocation, words: tuple[str, ...], reason: str, renum
 @options.model
 @click.argument("alias", metavar="ALIAS")
 @options.reason
+@options.renumbered
 @click.pass_obj
-def remove(invocation: Invocation, model: str, alias: str, reason: str) -> None:
+def remove(invocation: Invocation, model: str, alias: str, reason: str, renumbered: bool) -> None:
     """Take an alias away; the version stays as it is."""
-    done = stages.remove_alias(invocation.writer, model, alias, reason=reason)
+    chosen = options.read_model(model, renumbered=renumbered)
+    done = stages.remove_alias(invocation.writer, chosen, alias, reason=reason)
     was = f"; it was {done.model}@{done.previous}" if done.previous is not None else ""
     _print(invocation, done, f"{done.model} has no alias {done.stage} now{was}")
 

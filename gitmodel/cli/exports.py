@@ -40,8 +40,9 @@ def export(invocation: Invocation, words: tuple[str, ...], inputs: bool) -> None
 @command("import", example="git model import iris.gitmodel --as flowers")
 @click.argument("file", metavar="FILE")
 @click.option("--as", "model", default="", metavar="MODEL", help="The model that it is to be a version of.")
+@options.renumbered
 @click.pass_obj
-def import_(invocation: Invocation, file: str, model: str) -> None:
+def import_(invocation: Invocation, file: str, model: str, renumbered: bool) -> None:
     """Take a version in from a file.
 
     Everything in FILE is verified before anything is stored. The version keeps its number if that is free here and
@@ -51,6 +52,6 @@ def import_(invocation: Invocation, file: str, model: str) -> None:
     from gitmodel.lineage.exporting import import_export
 
     client = invocation.client
-    found = import_export(client.writer, Path(file), store=client.store, model=model)
+    found = import_export(client.writer, Path(file), store=client.store, model=model, renumbered=renumbered)
     said = f"took in {found.reference}" if found.new else f"{found.reference} is here already"
     invocation.output.outcome(said, shapes.IMPORTED, dict(vars(found)), name=found.reference)

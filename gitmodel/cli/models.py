@@ -89,6 +89,7 @@ def show(invocation: Invocation, words: tuple[str, ...]) -> None:
 @options.description
 @options.tag_changes
 @click.option("--rename", metavar="NEW", help="Its new name; the old one goes on to lead to it.")
+@options.renumbered
 @click.pass_obj
 def update(
     invocation: Invocation,
@@ -98,6 +99,7 @@ def update(
     remove_tags: tuple[str, ...],
     set_tags: tuple[str, ...],
     rename: str | None,
+    renumbered: bool,
     **given: Any,
 ) -> None:
     """Change the description of a model, or its name.
@@ -112,7 +114,9 @@ def update(
     client = invocation.client
     whole = client.transaction(f"Rename {model} to {rename} and update it") if rename else nullcontext(client)
     with whole as change:
-        now = change.update_model(model, new_name=rename, add_tags=add_tags, remove_tags=remove_tags, **changes).name
+        now = change.update_model(
+            model, new_name=rename, add_tags=add_tags, remove_tags=remove_tags, renumbered=renumbered, **changes
+        ).name
     _print(invocation, now, f"{model} is {now} now" if rename else f"updated {now}")
 
 
@@ -120,16 +124,18 @@ def update(
 @options.model
 @options.reason
 @click.option("--force", is_flag=True, help="Delete it although a stage or alias names one of its versions.")
+@options.renumbered
 @options.yes
 @click.pass_obj
-def delete(invocation: Invocation, model: str, reason: str, force: bool, yes: bool) -> None:
+def delete(invocation: Invocation, model: str, reason: str, force: bool, renumbered: bool, yes: bool) -> None:
     """Delete a model; its name is never used again.
 
     What it was stays in the history of the metadata branch, and its artifacts in the store.
     """
-    name = models.get_model(invocation.writer, model).name
+    chosen = models.find_to_change(invocation.writer, options.read_model(model, renumbered=renumbered))
+    name = chosen.model
     options.confirm(invocation, f"Delete {name} with all its versions?", yes=yes)
-    invocation.client.delete_model(name, reason=reason, force=force)
+    models.delete_model(invocation.writer, chosen, reason=reason, force=force)
     fields = {"model": name, "version": None, "deleted": True}
     invocation.output.outcome(f"deleted {name}", shapes.DELETED, fields, name=name)
 

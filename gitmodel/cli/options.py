@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from gitmodel.domain.paging import read_page
-from gitmodel.domain.references import VersionRef
+from gitmodel.domain.references import ModelRef, VersionRef
 from gitmodel.errors import UsageError
 
 if TYPE_CHECKING:
@@ -190,6 +191,11 @@ def model(function: F) -> F:
     return click.argument("model", metavar="MODEL", shell_complete=complete_model)(function)
 
 
+def read_model(name: str, *, renumbered: bool) -> ModelRef:
+    """Return the model that a command is to change; *renumbered* says that --renumbered was given."""
+    return replace(ModelRef.of(name), renumbered=renumbered)
+
+
 def description(function: F) -> F:
     """The descriptive fields of a model, but for its tags."""
     owners = click.option(
@@ -231,7 +237,7 @@ reason = click.option("--reason", default="", metavar="TEXT", help="Why; it is r
 force = click.option("--force", is_flag=True, help="Pass a failing gate; needs --reason then.")
 leave = click.option("--leave", is_flag=True, help="Move the version although its later stage becomes empty.")
 renumbered = click.option(
-    "--renumbered", is_flag=True, help="A pull gave the number to another version: that one is meant."
+    "--renumbered", is_flag=True, help="A pull gave the number, or the model's name, to another: that one is meant."
 )
 yes = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 

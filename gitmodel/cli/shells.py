@@ -143,6 +143,7 @@ def _references(invocation: object, incomplete: str) -> list[str]:
     if not at:
         return list(invocation.writer.read(lambda snapshot: snapshot.model_names()))
     VersionRef.of(model)
+    invocation.client.repository.on_renumbered = lambda note: None  # the shell would show it amid what is typed
     selectors = [state.name for state in stages.list_stages(invocation.writer, model) if state.in_force is not None]
     newest, _ = versions.list_versions(invocation.writer, model, limit=20)
     selectors += ["latest", *(str(view.record.number) for view in newest)]

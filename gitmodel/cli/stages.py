@@ -44,10 +44,12 @@ def promote(
 @options.model
 @click.argument("stage")
 @options.reason
+@options.renumbered
 @click.pass_obj
-def demote(invocation: Invocation, model: str, stage: str, reason: str) -> None:
+def demote(invocation: Invocation, model: str, stage: str, reason: str, renumbered: bool) -> None:
     """Leave a stage without a version."""
-    print_promotion(invocation, stages.demote(invocation.writer, model, stage, reason=reason))
+    chosen = options.read_model(model, renumbered=renumbered)
+    print_promotion(invocation, stages.demote(invocation.writer, chosen, stage, reason=reason))
 
 
 @command(example="git model rollback iris production")
@@ -56,14 +58,17 @@ def demote(invocation: Invocation, model: str, stage: str, reason: str) -> None:
 @options.reason
 @options.force
 @options.leave
+@options.renumbered
 @click.pass_obj
-def rollback(invocation: Invocation, model: str, stage: str, reason: str, force: bool, leave: bool) -> None:
+def rollback(
+    invocation: Invocation, model: str, stage: str, reason: str, force: bool, leave: bool, renumbered: bool
+) -> None:
     """Put the previous version back into a stage.
 
     It is found in the history of the metadata branch. A second time returns to where it began.
     """
-    repository = invocation.client.repository
-    done = stages.rollback(invocation.writer, repository, model, stage, reason=reason, force=force, leave=leave)
+    chosen, repository = options.read_model(model, renumbered=renumbered), invocation.client.repository
+    done = stages.rollback(invocation.writer, repository, chosen, stage, reason=reason, force=force, leave=leave)
     print_promotion(invocation, done)
 
 

@@ -76,13 +76,14 @@ def remove(invocation: Invocation, name: str, yes: bool) -> None:
 @command("use", example="git model store use iris archive")
 @options.model
 @click.argument("name")
+@options.renumbered
 @click.pass_obj
-def use(invocation: Invocation, model: str, name: str) -> None:
+def use(invocation: Invocation, model: str, name: str, renumbered: bool) -> None:
     """Keep new artifacts of MODEL in the store NAME; `default` is the registry's own.
 
     What it has already stays where it is, and is found there.
     """
-    invocation.client.use_store(model, name)
+    invocation.client.use_store(model, name, renumbered=renumbered)
     _print(invocation, invocation.client.access.named(name), f"new artifacts of {model} are kept in {name} now")
 
 

@@ -59,6 +59,7 @@ def version() -> None:
     metavar="KEY",
     help="Make no second version under KEY, but say which is there. By URL in CI: the job's; '' for none.",
 )
+@options.renumbered
 @options.jobs
 @click.pass_obj
 def create(
@@ -72,6 +73,7 @@ def create(
     deployment: tuple[str, ...],
     metadata: tuple[str, ...],
     key: str | None,
+    renumbered: bool,
     jobs: int,
 ) -> None:
     """Make the next version of a model, from files and folders.
@@ -86,12 +88,13 @@ def create(
     paths = options.read_artifacts(data=data, model=model_object, deployment=deployment)
     if name is not None:
         check_version_name(name)
-    current = models.get_model(invocation.writer, model).name
-    known = versions.find_keyed(invocation.writer, current, key) if key else None
+    chosen = models.find_to_change(invocation.writer, options.read_model(model, renumbered=renumbered))
+    current = chosen.model
+    known = versions.find_keyed(invocation.writer, chosen, key) if key else None
     if known is None and (key or not invocation.client.job):  # a job may have made this very version before
         versions.check_creation(
             invocation.writer,
-            current,
+            chosen,
             name=name,
             description=description,
             tags=tags,
@@ -103,14 +106,14 @@ def create(
         content = (current, name, description, tags, read, links, code)
         if key is None:
             key = invocation.client.job_key(lambda: content_key(*content))
-            known = versions.find_keyed(invocation.writer, current, key) if key else None
+            known = versions.find_keyed(invocation.writer, chosen, key) if key else None
     if known is not None:
         said = f"{current}@{known} was made before, under the same idempotency key"
         print_version(invocation, VersionRef.of(current, known), said)
         return
     number = versions.create_version(
         invocation.writer,
-        current,
+        chosen,
         name=name,
         description=description,
         tags=tags,

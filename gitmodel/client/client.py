@@ -21,8 +21,9 @@ from gitmodel.client.by_url import names_url, read_terms
 from gitmodel.client.model import Model, Models
 from gitmodel.client.version import ModelVersion
 from gitmodel.domain.arguments import checked_arguments
+from gitmodel.domain.names import check_name
 from gitmodel.domain.records import Code
-from gitmodel.domain.references import VersionRef
+from gitmodel.domain.references import ModelRef, VersionRef
 from gitmodel.domain.renumbering import Renumbered
 from gitmodel.domain.snapshot import Change
 from gitmodel.errors import GitModelError, NotFound, RenumberedWarning, UsageError
@@ -176,13 +177,17 @@ class Client:
             model = model.name
         return Model._of(self, models.register_model(self._writer, model, description))
 
-    def get_model(self, name: str | None = None, *, model_name: str | None = None) -> Model:
-        """The model *name* (or *model_name*, the draft's word). Raises NotFound, which says what there is."""
+    def get_model(self, name: str | None = None, *, model_name: str | None = None, renumbered: bool = False) -> Model:
+        """The model *name* (or *model_name*, the draft's word). Raises NotFound, which says what there is.
+
+        A name that a pull gave to another model is warned of (`RenumberedWarning`), and changes of the model are
+        Refused. *renumbered* says that the model is meant that has the name now; its first change settles that.
+        """
         wanted = name if name is not None else model_name
         if wanted is None:
             raise UsageError("get_model needs the name of a model", hint="write client.get_model('iris')")
         self._repository.renew()
-        return Model._of(self, models.get_model(self._writer, wanted).name)
+        return Model._find(self, ModelRef(check_name(wanted, "model"), renumbered))
 
     def list_models(self, *, filter: str = "", sort: str = "name", limit: int | None = None, offset: int = 0) -> Models:
         """Return the models that match *filter* (see `docs/reference/expressions.md`).
@@ -201,22 +206,40 @@ class Client:
         new_name: str | None = None,
         add_tags: Iterable[str] = (),
         remove_tags: Iterable[str] = (),
+        renumbered: bool = False,
         **description: Any,
     ) -> Model:
-        """Change a model's descriptive fields and tags, and its name. Raises NotFound, UsageError, Conflict."""
+        """Change a model's descriptive fields and tags, and its name. Raises NotFound, UsageError, Conflict.
+
+        Raises Refused for a name that a pull gave to another model, unless *renumbered* says that this one is meant.
+        """
+        model = ModelRef(check_name(name, "model"), renumbered)
+        return self._update_model(model, new_name, add_tags=add_tags, remove_tags=remove_tags, **description)
+
+    def _update_model(
+        self,
+        model: ModelRef,
+        new_name: str | None = None,
+        *,
+        add_tags: Iterable[str] = (),
+        remove_tags: Iterable[str] = (),
+        **description: Any,
+    ) -> Model:
         if new_name is not None and not isinstance(self._writer, Batch):
-            with self.transaction(f"Rename {name} to {new_name}") as change:
-                return change.update_model(
-                    name, new_name=new_name, add_tags=add_tags, remove_tags=remove_tags, **description
-                )
-        now = models.update_model(self._writer, name, description, add_tags=add_tags, remove_tags=remove_tags)
+            with self.transaction(f"Rename {model} to {new_name}") as change:
+                return change._update_model(model, new_name, add_tags=add_tags, remove_tags=remove_tags, **description)
+        chosen = models.find_to_change(self._writer, model)
+        now = models.update_model(self._writer, chosen, description, add_tags=add_tags, remove_tags=remove_tags)
         if new_name is not None:
-            now = models.rename_model(self._writer, now, new_name)
+            now = models.rename_model(self._writer, chosen, new_name)
         return Model._of(self, now)
 
-    def delete_model(self, name: str, *, reason: str = "", force: bool = False) -> None:
-        """Delete a model; its name and numbers are never used again. Raises Refused if it is in use, unless *force*."""
-        models.delete_model(self._writer, name, reason=reason, force=force)
+    def delete_model(self, name: str, *, reason: str = "", force: bool = False, renumbered: bool = False) -> None:
+        """Delete a model; its name and numbers are never used again. Raises Refused if it is in use, unless *force*.
+
+        Raises Refused for a name that a pull gave to another model, unless *renumbered* says that this one is meant.
+        """
+        models.delete_model(self._writer, ModelRef(check_name(name, "model"), renumbered), reason=reason, force=force)
 
     # Versions
 
@@ -417,15 +440,19 @@ class Client:
         refs = (VersionRef.parse(old), VersionRef.parse(new))
         return comparing.diff(self._repository, *refs, store=lambda: self.store, code=self.open_code)
 
-    def import_version(self, path: str | os.PathLike[str], *, model: str = "") -> ModelVersion:
+    def import_version(
+        self, path: str | os.PathLike[str], *, model: str = "", renumbered: bool = False
+    ) -> ModelVersion:
         """Take in the version that `ModelVersion.export` wrote to *path*, verified before anything is stored.
 
         It becomes a version of the model of that name, or of *model*, with its own number if that is free and above
-        all others. What was taken in before is left as it is. Raises Invalid, Conflict, NotFound.
+        all others. What was taken in before is left as it is. Raises Invalid, Conflict, NotFound; Refused for a name
+        that a pull gave to another model, unless *renumbered* says that this one is meant.
         """
         from gitmodel.lineage.exporting import import_export
 
-        found = import_export(self._writer, Path(path).expanduser(), store=self.store, model=model)
+        file = Path(path).expanduser()
+        found = import_export(self._writer, file, store=self.store, model=model, renumbered=renumbered)
         return self.get_version(found.reference)
 
     def open_code(self) -> CodeRepository:
@@ -655,11 +682,14 @@ class Client:
 
         stores.remove_store(self._writer, name)
 
-    def use_store(self, model: str, name: str) -> None:
-        """Let new artifacts of *model* go to the store *name* ("default": the registry's). Raises NotFound."""
+    def use_store(self, model: str, name: str, *, renumbered: bool = False) -> None:
+        """Let new artifacts of *model* go to the store *name* ("default": the registry's). Raises NotFound.
+
+        Raises Refused for a name that a pull gave to another model, unless *renumbered* says that this one is meant.
+        """
         from gitmodel.registry import stores
 
-        stores.use_store(self._writer, model, name)
+        stores.use_store(self._writer, ModelRef(check_name(model, "model"), renumbered), name)
 
     def trust_store(self, which: str = "default") -> NamedStore:
         """Let this machine use its credentials for a store: by its name, or a URL (one ending in `/`: all below it)."""

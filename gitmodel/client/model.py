@@ -18,7 +18,7 @@ from gitmodel.domain.arguments import checked_arguments
 from gitmodel.domain.models import DESCRIPTIVE, read_words
 from gitmodel.domain.names import ARCHIVED, LATEST, NONE, check_name, check_version_name
 from gitmodel.domain.records import ModelRecord
-from gitmodel.domain.references import VersionRef
+from gitmodel.domain.references import ModelRef, VersionRef
 from gitmodel.domain.stages import Promotion, StageState
 from gitmodel.domain.views import ModelView, VersionView
 from gitmodel.errors import UsageError
@@ -119,16 +119,29 @@ class Model:
             "tags": tags,
             "owners": owners,
         }
-        self._asked, self._since = check_name(name, "model"), 0
+        self._asked = ModelRef(check_name(name, "model"), since=0)
+        # the name that it was found by, if a pull had given that name to another model
+        self._unsure: ModelRef | None = None
         self._given = read_description(given)
         self._opened: Client | None = None
 
     @classmethod
     def _of(cls, client: Client, name: str) -> Model:
+        return cls._follow(client, ModelRef(name, since=client.repository.renumberings().count))
+
+    @classmethod
+    def _follow(cls, client: Client, ref: ModelRef, *, unsure: ModelRef | None = None) -> Model:
         model = cls.__new__(cls)
-        model._asked, model._given, model._opened = name, {}, client
-        model._since = client.repository.renumberings().count
+        model._asked, model._unsure, model._given, model._opened = ref, unsure, {}, client
         return model
+
+    @classmethod
+    def _find(cls, client: Client, ref: ModelRef) -> Model:
+        """The model that *ref*, which a person wrote, names now. Raises NotFound, UsageError."""
+        if ref.renumbered:
+            return cls._follow(client, models.find_to_change(client.writer, ref))
+        found, noted = models.find(client.writer, ref)
+        return cls._follow(client, found, unsure=ref if noted else None)
 
     @property
     def name(self) -> str:
@@ -165,7 +178,7 @@ class Model:
         >>> next(model.each_version(filter="metadata.auc > 0.9"))                              # doctest: +SKIP
         ModelVersion('iris@57')
         """
-        found = versions.each_version(self._writer(), self._name, filter=filter)
+        found = versions.each_version(self._writer(), self._asked, filter=filter)
         for view in found:
             if isinstance(view, VersionView):
                 yield ModelVersion(self._registered(), _ref(view, found.since))
@@ -176,11 +189,11 @@ class Model:
         Raises NotFound; UsageError for a filter with a mistake and a *limit* or *offset* below 0.
         """
         writer = self._writer()
-        list = partial(versions.list_versions, writer, self._name, filter=filter, limit=limit, offset=offset)
+        list = partial(versions.list_versions, writer, self._asked, filter=filter, limit=limit, offset=offset)
         (found, _), since = self._registered().repository.at_one_numbering(list)
         total = None if filter else len(found)
         if not filter and (limit is not None or offset):
-            total = versions.count_versions(writer, self._name)
+            total = versions.count_versions(writer, self._asked)
         client = self._registered()
         return Versions((ModelVersion(client, _ref(view, since)) for view in reversed(found)), total=total)
 
@@ -192,6 +205,9 @@ class Model:
         """
         selector = version.value if isinstance(version, ModelStages) else version
         ref = replace(VersionRef.of(self._name, selector), renumbered=renumbered)
+        if ref.number is None and not renumbered and self._unsure is None:  # it is known which model is meant
+            asked = self._asked
+            ref = VersionRef(asked.model, ref.selector, since=asked.since, settles=asked.settles)
         return ModelVersion._find(self._registered(), ref)
 
     def create_version(
@@ -215,10 +231,10 @@ class Model:
         """
         from gitmodel.registry import artifacts
 
-        client, model = self._registered(), self._name
+        client, chosen, model = self._registered(), self._to_change(), self._name
         if name is not None:
             check_version_name(name)
-        known = versions.find_keyed(client.writer, model, idempotency_key) if idempotency_key else None
+        known = versions.find_keyed(client.writer, chosen, idempotency_key) if idempotency_key else None
         if known is not None:
             return ModelVersion(client, VersionRef(model, str(known), since=client.repository.renumberings().count))
         kinds = (("data", data), ("model", model_objects), ("deployment", deployments))
@@ -228,7 +244,7 @@ class Model:
         if idempotency_key or not client.job:  # a job may have made this very version before
             versions.check_creation(
                 client.writer,
-                model,
+                chosen,
                 name=name,
                 description=description,
                 tags=words,
@@ -243,7 +259,7 @@ class Model:
         key = idempotency_key if idempotency_key is not None else client.job_key(lambda: content_key(*content))
         made = versions.make_version(
             client.writer,
-            model,
+            chosen,
             name=name,
             description=description,
             tags=words,
@@ -256,24 +272,25 @@ class Model:
 
     def update(self, *, add_tags: Iterable[str] = (), remove_tags: Iterable[str] = (), **description: Any) -> Model:
         """Change descriptive fields and tags."""
-        return self._registered().update_model(self._name, add_tags=add_tags, remove_tags=remove_tags, **description)
+        client = self._registered()
+        return client._update_model(self._to_change(), add_tags=add_tags, remove_tags=remove_tags, **description)
 
     def rename(self, new_name: str) -> Model:
         """Give the model another name; the old one goes on to lead to it."""
-        return self._registered().update_model(self._name, new_name=new_name)
+        return self._registered()._update_model(self._to_change(), new_name)
 
     def delete(self, *, reason: str = "", force: bool = False) -> None:
         """Delete the model. Raises Refused if it is in use, unless *force*."""
-        self._registered().delete_model(self._name, reason=reason, force=force)
+        models.delete_model(self._writer(), self._to_change(), reason=reason, force=force)
 
     @property
     def stages(self) -> list[StageState]:
         """Every stage and alias: which version is recorded, which is in force."""
-        return stages.list_stages(self._writer(), self._name)
+        return stages.list_stages(self._writer(), self._asked)
 
     def demote(self, stage: str, *, reason: str = "") -> Promotion:
         """Leave *stage* without a version."""
-        return stages.demote(self._writer(), self._name, str(stage), reason=reason)
+        return stages.demote(self._writer(), self._to_change(), str(stage), reason=reason)
 
     def rollback(
         self, stage: str | ModelStages, *, reason: str = "", force: bool = False, leave: bool = False
@@ -285,24 +302,26 @@ class Model:
         """
         client = self._registered()
         done = stages.rollback(
-            client.writer, client.repository, self._name, str(stage), reason=reason, force=force, leave=leave
+            client.writer, client.repository, self._to_change(), str(stage), reason=reason, force=force, leave=leave
         )
         since = client.repository.renumberings().count
         return ModelVersion(client, VersionRef(done.model, str(done.version), since=since))
 
     def remove_alias(self, alias: str, *, reason: str = "") -> None:
         """Take *alias* away from the version that has it."""
-        stages.remove_alias(self._writer(), self._name, alias, reason=reason)
+        stages.remove_alias(self._writer(), self._to_change(), alias, reason=reason)
 
     def history(self, stage: str | ModelStages = "") -> list[StageEvent]:
         """Every change of the model's stages and aliases, or of one of them, newest first, with what ended it."""
-        return list(self._registered().history(self._name, stage))
+        from gitmodel.lineage.history import history
+
+        return list(history(self._registered().repository, self._asked, str(stage)))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Model) and self._name == other._name and self._client is other._client
 
     def __hash__(self) -> int:
-        return hash(self._asked)
+        return hash(self._asked.model)
 
     def __repr__(self) -> str:
         return f"Model({self._name!r})"
@@ -317,8 +336,9 @@ class Model:
     def _name(self) -> str:
         """What the model is called now: a pull can keep the remote's name instead of one that was given here."""
         if self._client is None:
-            return self._asked
-        return self._client.repository.renumberings().follow((self._asked, 0), since=self._since)[0]
+            return self._asked.model
+        followed = self._client.repository.renumberings().follow((self._asked.model, 0), since=self._asked.since or 0)
+        return followed[0]
 
     @property
     def _client(self) -> Client | None:
@@ -332,11 +352,18 @@ class Model:
     def _writer(self) -> Writer:
         return self._registered().writer
 
+    def _to_change(self) -> ModelRef:
+        """A reference to change it by. Raises Refused for a name that a pull gave to it, if that was not confirmed."""
+        self._registered()
+        if self._unsure is not None:
+            models.find_to_change(self._writer(), self._unsure)
+        return self._asked
+
     def _described(self, field: str) -> Any:
         return self._given[field] if self._client is None else getattr(self.record, field)
 
     def _view(self) -> ModelView:
-        return models.get_model(self._writer(), self._name)
+        return models.get_model(self._writer(), self._asked)
 
 
 def _ref(view: VersionView, since: int) -> VersionRef:

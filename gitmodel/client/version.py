@@ -51,7 +51,7 @@ class ModelVersion:
     @classmethod
     def _find(cls, client: Client, ref: VersionRef) -> ModelVersion:
         """The version that *ref*, which a person wrote, names now. Raises NotFound, Invalid, UsageError."""
-        find = versions.find_to_change if ref.renumbered else versions.find
+        find = versions.find_to_change if ref.renumbered or ref.settles else versions.find
         found = find(client.writer, ref)
         return cls(client, found.ref, unsure=ref if found.note else None, frozen=found if found.frozen else None)
 
@@ -197,7 +197,7 @@ class ModelVersion:
         if alias not in own:
             hint = f"its aliases: {', '.join(sorted(own)) or 'none'}"
             raise NotFound(f"{self.reference} has no alias {alias!a}", hint=hint)
-        self._change(lambda writer: stages.remove_alias(writer, self._model, alias, reason=reason))
+        self._change(lambda writer: stages.remove_alias(writer, self.model._asked, alias, reason=reason))
 
     def update(
         self,

@@ -69,7 +69,7 @@ class Replayed:
 def renumbered(carried: Carried, ours: Snapshot, after: Snapshot) -> dict[Numbered, Numbered]:
     """What each reference to a version of *ours* that means another one *after* the replay, or none, must be now.
 
-    The number 0 stands for a model itself.
+    The number 0 stands for a model itself. A model's former names count as well.
     """
     moves: dict[Numbered, Numbered] = {}
     for model, there in carried.models.items():
@@ -77,6 +77,9 @@ def renumbered(carried: Carried, ours: Snapshot, after: Snapshot) -> dict[Number
             moves.update({(model, number): (now, number) for number in (0, *ours.numbers(model))})
     for (model, old), new in carried.numbers.items():
         moves[model, old] = after.current_name(carried.model(model)), new
+    for (model, number), target in list(moves.items()):
+        for former in ours.former_names(model):
+            moves.setdefault((former, number), target)
     return {old: new for old, new in moves.items() if (after.current_name(old[0]), old[1]) != new}
 
 

@@ -10,9 +10,10 @@ from dataclasses import dataclass, replace
 
 from gitmodel.domain import codec, models, paths, records
 from gitmodel.domain.models import DESCRIPTIVE
-from gitmodel.domain.names import check_name, fault_in
+from gitmodel.domain.names import fault_in
 from gitmodel.domain.overlay import Overlay
 from gitmodel.domain.records import ModelRecord, RunRecord, VersionRecord
+from gitmodel.domain.references import ModelRef
 from gitmodel.domain.runs import plan_run
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.domain.versions import plan_version
@@ -83,22 +84,25 @@ def read_export(found: Mapping[str, bytes]) -> Export:
     return Export(model[0], model[1], version[1], tuple(runs))
 
 
-def plan_import(snapshot: Snapshot, export: Export, model: str) -> Change[Imported]:
+def plan_import(snapshot: Snapshot, export: Export, model: str | ModelRef) -> Change[Imported]:
     """Take the version of *export* in as one of *model*, which is made if it is not there.
 
     It keeps its number if that is free and above all others, else it gets the next; its runs follow. What was taken in
     before is left as it is. Raises Conflict for a name that is taken, NotFound for a model that was deleted.
     """
-    name = snapshot.current_name(check_name(model, "model"))
+    known_as, settled = snapshot.model_to_change(model)
+    name = snapshot.current_name(known_as)
     files: dict[str, bytes | None] = {}
     if snapshot.load(paths.model_file(name), records.MODEL) is None:
         given = {field: getattr(export.described, field) for field in DESCRIPTIVE}
-        files.update(models.plan_registration(snapshot, name, given, now=export.described.created).files)
+        registered = models.plan_registration(snapshot, name, given, now=export.described.created)
+        files.update(registered.files)
+        settled |= registered.settled
     else:
         snapshot.model(name)
     known = _known(snapshot, export, name)
     if known is not None:
-        return Change(Imported(f"{name}@{known}", new=False))
+        return Change(Imported(f"{name}@{known}", new=False), settled=settled)
     number = export.version.number
     last = snapshot.last_number(name)
     too_far = number > paths.HIGHEST_NUMBER or (not files and number > last + paths.MOST_SKIPPED)
@@ -116,6 +120,7 @@ def plan_import(snapshot: Snapshot, export: Export, model: str) -> Change[Import
         files=files,
         trailers=made.trailers,
         numbers=((name, number),),
+        settled=settled,
     )
 
 

@@ -32,7 +32,10 @@ DESCRIPTIVE = (
 
 
 def plan_registration(snapshot: Snapshot, name: str, given: Mapping[str, Any], *, now: datetime) -> Change[str]:
-    """Make a model with the fields *given* (see `domain.description`). Raises Conflict if the name is or was in use."""
+    """Make a model with the fields *given* (see `domain.description`). Raises Conflict if the name is or was in use.
+
+    Notes of a pull that this name meant another model are dropped: from now on it means this one.
+    """
     check_name(name, "model")
     _check_free(snapshot, name)
     record = ModelRecord(created=now, **given)
@@ -41,6 +44,7 @@ def plan_registration(snapshot: Snapshot, name: str, given: Mapping[str, Any], *
         subject=f"Register {name}",
         files={paths.model_file(name): codec.encode(records.MODEL, record)},
         trailers=(("Model", name),),
+        settled=snapshot.renumberings.notes_under(name),
     )
 
 
@@ -86,6 +90,7 @@ def plan_rename(snapshot: Snapshot, old: str, new: str) -> Change[str]:
         subject=f"Rename {old} to {new}",
         files=files,
         trailers=(("Model", new), ("Previous-Model", old)),
+        settled=snapshot.renumberings.notes_under(new),
     )
     refuse_direct(snapshot, change)
     return change

@@ -5,10 +5,39 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from gitmodel.domain.names import LATEST, check_name, check_version_name, suggest
+from gitmodel.domain.renumbering import Numbered
 from gitmodel.errors import UsageError
 
 # 18 digits stay within the 64-bit integers that every TOML reader has.
 _MAX_DIGITS = 18
+
+
+@dataclass(frozen=True)
+class ModelRef:
+    """Which model is meant, by its name.
+
+    *renumbered* says that the model is meant that has the name now, although a pull gave that name to another model.
+    *since* is None for a name that a person wrote. Else it is that of a handle: *model* is the name that the model had
+    after the pull *since* (see `domain.renumbering`), and it is followed; *settles* are the notes that its first change
+    drops.
+    """
+
+    model: str
+    renumbered: bool = field(default=False, repr=False)
+    since: int | None = field(default=None, repr=False)
+    settles: frozenset[Numbered] = field(default=frozenset(), repr=False)
+
+    @classmethod
+    def of(cls, model: str | ModelRef) -> ModelRef:
+        """Return *model* as a reference; a text is a name that a person wrote. Raises UsageError for a bad name."""
+        return model if isinstance(model, ModelRef) else cls(check_name(model, "model"))
+
+    @property
+    def number(self) -> None:
+        """None: a model has no number."""
+
+    def __str__(self) -> str:
+        return self.model
 
 
 @dataclass(frozen=True)
@@ -17,7 +46,8 @@ class VersionRef:
 
     *renumbered* says that the version is meant that has the number now, although a pull gave that number to another.
     *since* is None for a reference that a person wrote. Else it is that of a handle: the number is the one that the
-    version had after the pull *since* (see `domain.renumbering`), and it is followed.
+    version had after the pull *since* (see `domain.renumbering`), and it is followed; *settles* are the notes that its
+    first change drops.
 
     >>> VersionRef.parse("iris@production")
     VersionRef(model='iris', selector='production')
@@ -29,6 +59,7 @@ class VersionRef:
     selector: str = ""
     renumbered: bool = field(default=False, repr=False)
     since: int | None = field(default=None, repr=False)
+    settles: frozenset[Numbered] = field(default=frozenset(), repr=False)
 
     @classmethod
     def parse(cls, text: str) -> VersionRef:

@@ -33,6 +33,9 @@ class Renumbered(NamedTuple):
     @property
     def warning(self) -> str:
         """What to say to a person who reads by the old reference, which may have been written before the pull."""
+        if not self.old[1]:
+            old, new = self.old[0], self.new[0]
+            return f"{old} names another model: what was {old} here is {new} since a pull; this is what is {old} now"
         old, new = (f"{model}@{number}" for model, number in (self.old, self.new))
         return f"{old} was renumbered: what was {old} here is {new} since a pull; this is the version that is {old} now"
 
@@ -64,15 +67,26 @@ class Renumberings:
         return now
 
     def noted(self, number: int) -> list[Renumbered]:
-        """The notes on references with *number*, the newest first, each with what its version is called now."""
+        """The notes on references with *number*, the newest first, each with what its version is called now.
+
+        The number 0 gives the notes on names of models.
+        """
         found = [move for move in self.moves if move.noted and move.old[1] == number]
         return [move._replace(new=self.follow(move.new, since=move.event)) for move in reversed(found)]
 
-    def with_pull(self, moves: Mapping[Numbered, Numbered], *, noted: Iterable[Numbered] | None = None) -> Renumberings:
-        """These and those of one more pull; a note is made of each, or of those *noted*."""
-        wanted = moves.keys() if noted is None else frozenset(noted)
+    @property
+    def noted_references(self) -> frozenset[Numbered]:
+        """The references that have a note."""
+        return frozenset(move.old for move in self.moves if move.noted)
+
+    def notes_under(self, model: str) -> frozenset[Numbered]:
+        """The references that have a note and the name *model*."""
+        return frozenset(old for old in self.noted_references if old[0] == model)
+
+    def with_pull(self, moves: Mapping[Numbered, Numbered]) -> Renumberings:
+        """These and those of one more pull, with a note on each."""
         event = self.count + 1
-        new = tuple(Renumbered(event, old, now, old in wanted) for old, now in sorted(moves.items()))
+        new = tuple(Renumbered(event, old, now) for old, now in sorted(moves.items()))
         return Renumberings((*self.moves, *new)[-_MOST:])
 
     def without_notes(self, on: Iterable[Numbered]) -> Renumberings:

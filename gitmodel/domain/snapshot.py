@@ -20,7 +20,7 @@ from gitmodel.domain.records import (
     StageRule,
     VersionRecord,
 )
-from gitmodel.domain.references import VersionRef
+from gitmodel.domain.references import ModelRef, VersionRef
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.renumbering import Numbered, Renumbered, Renumberings
 from gitmodel.domain.stage_rules import decode_registry, without_rules
@@ -279,6 +279,16 @@ class Snapshot:
             f"the renames of model {name} go round in a circle", hint="run `git model check` and mend model.toml"
         )
 
+    def _later_names(self, name: str) -> list[str]:
+        """The names that the model *name* was given since."""
+        found: list[str] = []
+        while (record := self.load(paths.model_file(name), records.MODEL)) is not None and record.renamed_to:
+            name = record.renamed_to
+            if name in found:
+                break
+            found.append(name)
+        return found
+
     def former_names(self, name: str) -> Iterator[str]:
         """The names that the model *name* had before it was renamed, newest first."""
         for other in self._renamed.get(name, ()):
@@ -411,8 +421,32 @@ class Snapshot:
         self.warn_of(ref)
         return self._resolve(ref, self.note_on(ref))
 
-    def warn_of(self, ref: VersionRef) -> None:
-        """Tell *warn* of *ref*, which is read, if a pull gave its number to another version."""
+    def model_to_read(self, model: str | ModelRef) -> str:
+        """Return the present name of *model*, which is read.
+
+        A name that a pull gave to another model is told to *warn*. Raises UsageError for a text that is no name.
+        """
+        ref = ModelRef.of(model)
+        self.warn_of(ref)
+        return self.current_name(self.follow(ref)[0])
+
+    def model_to_change(self, model: str | ModelRef) -> tuple[str, frozenset[Numbered]]:
+        """Return the name by which *model*, which is to be changed, is known, and what a change of it settles.
+
+        The name of a handle is followed; the former name of a model that was renamed is left as it is.
+        Raises Refused for a name that a pull gave to another model, unless *model* says that this is meant; UsageError
+        if it says so and no pull did, or if that was settled before, or for a text that is no name.
+        """
+        ref = ModelRef.of(model)
+        return self.follow(ref)[0], self._settled_by(ref, self._notes_on(ref), "")
+
+    def follow(self, ref: VersionRef | ModelRef) -> Numbered:
+        """Return the model and number (0: none) of *ref*; of a handle, what a pull made of them since."""
+        named = ref.model, ref.number or 0
+        return named if ref.since is None else self.renumberings.follow(named, since=ref.since)
+
+    def warn_of(self, ref: VersionRef | ModelRef) -> None:
+        """Tell *warn* of *ref*, which is read, if a pull gave its number or its name to another."""
         note = self.note_on(ref)
         if note is not None and ref.since is None and not ref.renumbered:
             self.warn(note)
@@ -423,44 +457,61 @@ class Snapshot:
         Raises as `resolve` does; Refused for a number that a pull gave to another version, unless *ref* says that this
         is meant; UsageError if it says so and no pull did, or if that was settled before.
         """
-        note = self._any_note_on(ref)
-        model, number = self._resolve(ref, note)
-        if note is not None and ref.renumbered:
-            return model, number, frozenset({note.old})
-        if note is not None and ref.since is None and note.old not in self.settled:
+        notes = self._notes_on(ref)
+        model, number = self._resolve(ref, notes[0] if notes else None)
+        return model, number, self._settled_by(ref, notes, f"{model}@{number}")
+
+    def _settled_by(self, ref: VersionRef | ModelRef, notes: list[Renumbered], now: str) -> frozenset[Numbered]:
+        """Return which *notes* a change of *ref*, the version *now*, settles. Raises as `resolve_to_change`."""
+        if ref.since is not None:
+            return ref.settles & self.renumberings.noted_references
+        if notes and ref.renumbered:
+            return frozenset(note.old for note in notes)
+        left = [note for note in notes if note.old not in self.settled]
+        if left:
+            new = _name(left[0].new) if ref.number is not None else f"{left[0].new[0]}{str(ref)[len(ref.model) :]}"
+            what = f"{ref} was renumbered: what was {ref} here is {new} since a pull, and {now} is another version"
+            if ref.number is None:
+                was = f"what was {ref.model} here is {left[0].new[0]} since a pull"
+                what = f"{ref.model} names another model: {was}"
             raise Refused(
-                f"{ref} was renumbered: what was {ref} here is {_name(note.new)} since a pull, and {model}@{number} is "
-                "another version",
-                hint=f"write {_name(note.new)}, or add --renumbered (in Python renumbered=True) for what is {ref} now",
+                what, hint=f"write {new}, or add --renumbered (in Python renumbered=True) for what is {ref} now"
             )
-        if note is None and ref.renumbered and ref.since is None:
+        if not notes and ref.renumbered:
             raise UsageError(
                 f"{ref} was not renumbered by a pull, or that was settled before",
                 hint="leave out --renumbered (in Python renumbered=True)",
             )
-        return model, number, frozenset()
+        return frozenset()
 
-    def note_on(self, ref: VersionRef) -> Renumbered | None:
-        """The note on the number of *ref*, under whatever name its model had, or None; one that is settled is none."""
-        note = self._any_note_on(ref)
-        return None if note is None or note.old in self.settled else note
+    def note_on(self, ref: VersionRef | ModelRef) -> Renumbered | None:
+        """The newest note on the number of *ref*, else on its name, that is not settled, or None."""
+        return next((note for note in self._notes_on(ref) if note.old not in self.settled), None)
 
-    def _any_note_on(self, ref: VersionRef) -> Renumbered | None:
-        for note in self.renumberings.noted(ref.number) if ref.number is not None else ():
-            names = {ref.model, self.current_name(ref.model)}
-            if not {note.old[0], self.current_name(note.old[0])}.isdisjoint(names):
-                return note._replace(new=(self.current_name(note.new[0]), note.new[1]))
-        return None
+    def _notes_on(self, ref: VersionRef | ModelRef) -> list[Renumbered]:
+        """The notes on *ref*, the newest first; none if there is no such model.
+
+        A number keeps its note under the names that its model was given later.
+        """
+        found = [
+            note
+            for note in self.renumberings.noted(ref.number or 0)
+            if ref.model == note.old[0] or (ref.number is not None and ref.model in self._later_names(note.old[0]))
+        ]
+        if not found or not self.has_model(self.current_name(ref.model)):
+            return []
+        return [note._replace(new=(self.current_name(note.new[0]), note.new[1])) for note in found]
 
     def _resolve(self, ref: VersionRef, note: Renumbered | None) -> tuple[str, int]:
-        if ref.since is not None and ref.number is not None:
-            model, number = self.renumberings.follow((ref.model, ref.number), since=ref.since)
-            ref = VersionRef(model, str(number))
+        if ref.since is not None:
+            model, number = self.follow(ref)
+            ref = VersionRef(model, str(number) if number else ref.selector)
         try:
             return self._find(ref)
         except NotFound as error:
             if note is not None and ref.since is None:
-                error.hint = f"what was {ref} here is {_name(note.new)} since a pull"
+                new = _name(note.new) if note.new[1] else note.new[0]
+                error.hint = f"what was {ref if note.new[1] else ref.model} here is {new} since a pull"
             raise
 
     def _find(self, ref: VersionRef) -> tuple[str, int]:

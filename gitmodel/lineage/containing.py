@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gitmodel.domain.names import check_name
+from gitmodel.domain.references import ModelRef
 from gitmodel.domain.refs import CODE_NOTES
 from gitmodel.domain.views import VersionView
 from gitmodel.errors import Refused
@@ -108,10 +108,14 @@ def _check_owner(code: CodeRepository) -> None:
 
 
 def _views(writer: Writer, model: str) -> Iterator[VersionView]:
-    if model:
-        check_name(model, "model")
-    for name in [model] if model else [view.name for view in models.list_models(writer)[0]]:
-        yield from versions.list_versions(writer, name)[0]
+    found = [ModelRef.of(model)] if model else _all_models(writer)
+    for chosen in found:
+        yield from versions.list_versions(writer, chosen)[0]
+
+
+def _all_models(writer: Writer) -> list[ModelRef]:
+    since = writer.read(lambda snapshot: snapshot.renumberings.count)
+    return [ModelRef(view.name, since=since) for view in models.list_models(writer)[0]]
 
 
 def _commit(view: VersionView) -> str:

@@ -65,6 +65,7 @@ def log(repository: Repository, ref: VersionRef | None = None) -> Iterator[Event
         return _all_events(repository, snapshot, steps(repository, snapshot.commit, paths.MODELS))
     name = snapshot.current_name(ref.model)
     if not ref.selector:
+        snapshot.warn_of(ref)
         if not snapshot.files.names(paths.model_folder(name)):
             snapshot.model(name)
         return _events_of(repository, snapshot, name)

@@ -10,8 +10,9 @@ from gitmodel.domain import paths
 from gitmodel.domain.exports import Export, Imported, mentioned, needed, plan_import, read_export
 from gitmodel.domain.lineage import ARTIFACT, RUN, Lineage
 from gitmodel.domain.manifest import parse_manifest
+from gitmodel.domain.names import check_name
 from gitmodel.domain.records import RunRecord, VersionRecord
-from gitmodel.domain.references import VersionRef
+from gitmodel.domain.references import ModelRef, VersionRef
 from gitmodel.domain.runs import find_run
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid, NotFound
@@ -60,19 +61,24 @@ def export(
     return Exported(reference, target, written, tuple(run.id for run in runs), tuple(missing))
 
 
-def import_export(writer: Writer, path: Path, *, store: ArtifactStore, model: str = "") -> Imported:
+def import_export(
+    writer: Writer, path: Path, *, store: ArtifactStore, model: str = "", renumbered: bool = False
+) -> Imported:
     """Take in the export at *path*, all of it verified before anything is stored; as a version of *model* if named.
 
-    Raises Invalid, and leaves nothing, for one that is not whole; Conflict for a name that is taken; NotFound.
+    *renumbered* says that the model is meant that has the name now, although a pull gave that name to another model.
+    Raises Invalid, and leaves nothing, for one that is not whole; Conflict for a name that is taken; NotFound; Refused.
     """
     with open_archive(path) as archive:
         export = read_export(archive.records)
+        chosen = ModelRef(check_name(model or export.model, "model"), renumbered)
+        writer.read(lambda snapshot: plan_import(snapshot, export, chosen))  # what is refused must store nothing
         _check(archive, export)
         for digest, size in archive.sizes.items():
             if digest not in _record_digests(archive) and not keep_artifact(store, digest, folder=False):
                 with archive.open(digest) as source:
                     store.put_known(digest, size, source)
-    return writer.transact(lambda snapshot: plan_import(snapshot, export, model or export.model))
+    return writer.transact(lambda snapshot: plan_import(snapshot, export, chosen))
 
 
 def _runs(snapshot: Snapshot, graph: Lineage, missing: list[tuple[str, str]]) -> Iterator[RunRecord]:

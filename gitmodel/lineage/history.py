@@ -8,6 +8,7 @@ from itertools import chain
 
 from gitmodel.domain import paths
 from gitmodel.domain.names import check_name
+from gitmodel.domain.references import ModelRef
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import Invalid, NotFound
@@ -16,7 +17,7 @@ from gitmodel.storage.log import StageEvent, stage_events
 from gitmodel.storage.repository import Repository
 
 
-def history(repository: Repository, model: str | None = None, stage: str = "") -> Iterator[StageEvent]:
+def history(repository: Repository, model: str | ModelRef | None = None, stage: str = "") -> Iterator[StageEvent]:
     """Every change of the stages and aliases of *model*, or of one of them, or of all models, newest first.
 
     A model that was renamed is followed under its former names. Raises NotFound if there is no such model, or if it
@@ -25,8 +26,7 @@ def history(repository: Repository, model: str | None = None, stage: str = "") -
     snapshot = repository.snapshot()
     if model is None:
         return _with_ends(snapshot, _judged(repository, snapshot, stage_events(repository, snapshot.commit)))
-    check_name(model, "model")
-    name = snapshot.current_name(model)
+    name = snapshot.model_to_read(model)
     if not snapshot.files.names(paths.model_folder(name)):
         snapshot.model(name)
     if stage and stage not in snapshot.registry().stage_names:

@@ -37,11 +37,6 @@ class _ModelConfig(Description):
 
     @model_validator(mode="after")
     def _one_meaning(self) -> _ModelConfig:
-        if self.renumbered and (self.version is None or self.create_new_model_version):
-            raise UsageError(
-                f"renumbered is for the number of a version of {self.name}, and none is given",
-                hint="leave renumbered out",
-            )
         if self.version is None:
             return self
         version = str(getattr(self.version, "value", self.version))
@@ -62,8 +57,8 @@ class ModelConfig(_ModelConfig):
 
     *version* is a number, name, stage, alias or "latest" (also if left out) of an existing version; with
     *create_new_model_version* it is the name of the new one. *delete_new_version_on_failure*: a failed run leaves no
-    version (else one marked failed). *renumbered*: of a number that a pull gave to another version, that version is
-    meant. The descriptive fields of `Model` describe a model that the run makes.
+    version (else one marked failed). *renumbered*: of a number or a model's name that a pull gave to another, that one
+    is meant. The descriptive fields of `Model` describe a model that the run makes.
 
     Raises UsageError for a new version with a number or stage, and for bad names and fields.
 

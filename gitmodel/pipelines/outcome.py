@@ -31,6 +31,7 @@ from gitmodel.pipelines.worker import Result
 from gitmodel.registry.admission import judge
 from gitmodel.registry.runs import fitting
 from gitmodel.registry.writer import Batch
+from gitmodel.storage.repository import Repository
 from gitmodel.storage.stores import ArtifactStore
 
 log = logging.getLogger("gitmodel.pipelines")
@@ -60,14 +61,15 @@ def commit_run(
             return _commit(client, record, targets, results, renumbered)
         except _Taken as taken:
             old = taken.target
-            number = client.repository.reserve(old.model, lambda snapshot, old=old: snapshot.next_number(old.model))  # type: ignore[misc]
-            new = replace(old, number=number)
+            new = _reserve_again(client.repository, old)
             # the steps of the run were told the old number
             was, now = (old.model, old.number), (new.model, new.number)
             renumbered = {told: now if found == was else found for told, found in renumbered.items()} | {was: now}
-            log.warning("%s came from elsewhere while the run was under way; its version is %s", old.reference, number)
+            log.warning("%s; its version is %s", taken.message, new.reference)
             targets = {
-                step: replace(target, number=number) if target.reference == old.reference else target
+                step: replace(target, model=new.model, number=new.number, since=new.since)
+                if target.reference == old.reference
+                else target
                 for step, target in targets.items()
             }
             results = {step: _renumbered(result, old, new) for step, result in results.items()}
@@ -155,15 +157,30 @@ def _check_cached(store: ArtifactStore, results: Mapping[str, Result]) -> None:
             )
 
 
+def _reserve_again(repository: Repository, target: Target) -> Target:
+    """Return *target*, of a new version, with another number, and with the name that its model has since a pull."""
+
+    def question(snapshot: Snapshot) -> tuple[str, int]:
+        return snapshot.current_name(snapshot.follow(target.model_ref)[0]), snapshot.renumberings.count
+
+    model, since = repository.read(question)
+    number = repository.reserve(model, lambda snapshot: snapshot.next_number(model))
+    return replace(target, model=model, number=number, since=since)
+
+
 def _renumbered(result: Result, old: Target, new: Target) -> Result:
     plans = [
-        {**plan, "number": new.number} if (plan.get("model"), plan.get("number")) == (old.model, old.number) else plan
+        {**plan, "model": new.model, "number": new.number}
+        if (plan.get("model"), plan.get("number")) == (old.model, old.number)
+        else plan
         for plan in result["plans"]
     ]
     return {**result, "plans": plans}
 
 
 def _plan_model(snapshot: Snapshot, target: Target, now: Any) -> Change[str]:
+    if snapshot.follow(target.model_ref)[0] != target.model:
+        raise _Taken(target)
     model = snapshot.current_name(target.model)  # it may have been renamed meanwhile
     if snapshot.load(paths.model_file(model), records.MODEL) is not None:
         snapshot.model(model)
@@ -177,7 +194,8 @@ def _plan_version(snapshot: Snapshot, target: Target, draft: VersionRecord) -> C
     if not target.again:
         if snapshot.load(paths.version_file(model, target.number), records.VERSION) is not None:
             raise _Taken(target)
-        return version_plans.plan_version(snapshot, model, draft, reserved=target.number)
+        made = version_plans.plan_version(snapshot, model, draft, reserved=target.number)
+        return replace(made, settled=target.settled & snapshot.renumberings.noted_references)
 
     def change(old: VersionRecord) -> VersionRecord:
         if not old.failed:
@@ -197,7 +215,7 @@ def _plan_mention(snapshot: Snapshot, target: Target, run: str) -> Change[int]:
         lambda old: replace(old, runs=(*old.runs, run)),
         what=f"Name the run in {model}@{number}",
     )
-    return replace(change, settled=target.settled)
+    return replace(change, settled=target.settled & snapshot.renumberings.noted_references)
 
 
 def _plan(

@@ -15,7 +15,7 @@ from gitmodel.domain import versions as version_plans
 from gitmodel.domain.description import read_description
 from gitmodel.domain.names import fold
 from gitmodel.domain.records import ArtifactLink, VersionRecord
-from gitmodel.domain.references import VersionRef
+from gitmodel.domain.references import ModelRef, VersionRef
 from gitmodel.domain.refs import reserved_ref
 from gitmodel.domain.renumbering import Numbered
 from gitmodel.domain.snapshot import Snapshot
@@ -60,6 +60,11 @@ class Target:
     def ref(self) -> VersionRef:
         """The reference that follows the version, if it was there before the run."""
         return VersionRef(self.model, str(self.number), since=self.since)
+
+    @property
+    def model_ref(self) -> ModelRef:
+        """The reference that follows the model."""
+        return ModelRef(self.model, since=self.since)
 
     @property
     def keeps_failed(self) -> bool:
@@ -151,7 +156,10 @@ def _target(client: Client, found: Resolved, config: ModelConfig, journal: Journ
         )
     number, again = _reserve(client, config, journal, run)
     outputs = found.outputs[_key(config)]
-    return Target(config, config.name, number, config.new_name, True, again, found.stages, outputs)
+    settled = found.settled[_key(config)]
+    return Target(
+        config, config.name, number, config.new_name, True, again, found.stages, outputs, found.since, settled
+    )
 
 
 def release_numbers(client: Client, targets: Iterable[Target], journal: Journal) -> None:
@@ -208,13 +216,15 @@ def _resolve(
                 if where := place(model, link):
                     reference["place"] = where
                 found.inputs[node.name, parameter] = {**reference, "trusted": value.trusted}
-    for config in configs.values():
-        key = _key(config)
+    for name, config in configs.items():
+        key, written = _key(config), chosen[name].name
         if not config.create_new_model_version:
-            ref = replace(VersionRef.of(config.name, config.selector), renumbered=config.renumbered)
+            ref = replace(VersionRef.of(written, config.selector), renumbered=config.renumbered)
             model, number, found.settled[key] = snapshot.resolve_to_change(ref)
             found.versions[key] = snapshot.version(model, number)
             continue
+        _, settled = snapshot.model_to_change(ModelRef(written, config.renumbered))
+        found.settled[key] = found.settled.get(key, frozenset()) | settled
         _check_agreement(
             config, [other for _, other in givers if other.create_new_model_version and _key(other) == key]
         )

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from gitmodel.domain import models as planning
 from gitmodel.domain.filter_names import Names
-from gitmodel.domain.names import check_name
 from gitmodel.domain.paging import read_page
-from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.references import ModelRef
+from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.domain.views import ModelView, model_names, view_model, view_models
 from gitmodel.errors import Invalid, UsageError
-from gitmodel.registry.writer import Writer
+from gitmodel.registry.writer import Writer, change_model
 
 if TYPE_CHECKING:
     from gitmodel.expressions import Filter
@@ -29,10 +29,41 @@ def register_model(writer: Writer, name: str, given: Mapping[str, Any]) -> str:
     return writer.transact(lambda snapshot: planning.plan_registration(snapshot, name, read, now=now))
 
 
-def get_model(writer: Writer, name: str) -> ModelView:
-    """The model *name*, found under a former name too. Raises NotFound."""
-    check_name(name, "model")
-    return writer.read(lambda snapshot: view_model(snapshot, snapshot.current_name(name)))
+def get_model(writer: Writer, model: str | ModelRef) -> ModelView:
+    """The view of *model*, found under a former name too. Raises NotFound."""
+    return writer.read(lambda snapshot: view_model(snapshot, snapshot.model_to_read(model)))
+
+
+def find(writer: Writer, model: str | ModelRef) -> tuple[ModelRef, bool]:
+    """Return a reference that follows *model* by its present name, and True if a pull gave its name to it.
+
+    Raises NotFound.
+    """
+    ref = ModelRef.of(model)
+
+    def question(snapshot: Snapshot) -> tuple[ModelRef, bool]:
+        name = snapshot.model_to_read(ref)
+        snapshot.model(name)
+        noted = ref.since is None and snapshot.note_on(ref) is not None
+        return ModelRef(name, since=snapshot.renumberings.count), noted
+
+    return writer.read(question)
+
+
+def find_to_change(writer: Writer, model: str | ModelRef) -> ModelRef:
+    """Return a reference that follows *model*, which is to be changed, by its present name. Raises NotFound.
+
+    Raises Refused for a name that a pull gave to another model, unless *model* says that this is meant.
+    """
+    ref = ModelRef.of(model)
+
+    def question(snapshot: Snapshot) -> ModelRef:
+        known_as, settled = snapshot.model_to_change(ref)
+        name = snapshot.current_name(known_as)
+        snapshot.model(name)
+        return ModelRef(name, since=snapshot.renumberings.count, settles=settled)
+
+    return writer.read(question)
 
 
 def list_models(
@@ -63,34 +94,35 @@ def list_models(
 
 def update_model(
     writer: Writer,
-    name: str,
+    model: str | ModelRef,
     given: Mapping[str, Any],
     *,
     add_tags: Iterable[str] = (),
     remove_tags: Iterable[str] = (),
 ) -> str:
-    """Change descriptive fields and tags of a model. Raises NotFound, UsageError."""
-    check_name(name, "model")
+    """Change descriptive fields and tags of a model. Raises NotFound, UsageError, Refused."""
     add, remove = planning.read_words(add_tags), planning.read_words(remove_tags)
     read = _read_description(given)
-    return writer.transact(
-        lambda snapshot: planning.plan_update(
-            snapshot, snapshot.current_name(name), read, add_tags=add, remove_tags=remove
-        )
-    )
+
+    def plan(snapshot: Snapshot, name: str) -> Change[str]:
+        return planning.plan_update(snapshot, snapshot.current_name(name), read, add_tags=add, remove_tags=remove)
+
+    return change_model(writer, model, plan)
 
 
-def rename_model(writer: Writer, old: str, new: str) -> str:
+def rename_model(writer: Writer, old: str | ModelRef, new: str) -> str:
     """Give a model another name; the old one goes on to lead to it and is never used again."""
-    check_name(old, "model")
-    return writer.transact(lambda snapshot: planning.plan_rename(snapshot, old, new))
+    return change_model(writer, old, lambda snapshot, name: planning.plan_rename(snapshot, name, new))
 
 
-def delete_model(writer: Writer, name: str, *, reason: str = "", force: bool = False) -> str:
+def delete_model(writer: Writer, model: str | ModelRef, *, reason: str = "", force: bool = False) -> str:
     """Delete a model. Raises Refused if a stage or alias names one of its versions, unless *force*."""
-    check_name(name, "model")
     now = writer.moment()
-    return writer.transact(lambda snapshot: planning.plan_deletion(snapshot, name, now=now, reason=reason, force=force))
+
+    def plan(snapshot: Snapshot, name: str) -> Change[str]:
+        return planning.plan_deletion(snapshot, name, now=now, reason=reason, force=force)
+
+    return change_model(writer, model, plan)
 
 
 def parse_filter(text: str, known: Names) -> Filter | None:

@@ -8,17 +8,16 @@ from itertools import chain
 
 from gitmodel.domain import gates, paths
 from gitmodel.domain import stages as planning
-from gitmodel.domain.names import check_name
 from gitmodel.domain.overlay import Overlay
 from gitmodel.domain.records import StageRecord, links_digest
-from gitmodel.domain.references import VersionRef
+from gitmodel.domain.references import ModelRef, VersionRef
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import TOO_SHALLOW, Change, Snapshot, check_stage
 from gitmodel.domain.stages import Promotion, StageState
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused
 from gitmodel.registry import admission
 from gitmodel.registry.admission import StageChange
-from gitmodel.registry.writer import Writer, change_version
+from gitmodel.registry.writer import Writer, change_model, change_version
 from gitmodel.storage.differences import changed_paths
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.stage_tags import TagAim
@@ -107,20 +106,19 @@ def promote(
     return change_version(writer, ref, plan)
 
 
-def demote(writer: Writer, model: str, stage: str, *, reason: str = "") -> Promotion:
+def demote(writer: Writer, model: str | ModelRef, stage: str, *, reason: str = "") -> Promotion:
     """Leave *stage* of *model* without a version. Raises NotFound if it has none."""
-    check_name(model, "model")
 
-    def plan(snapshot: Snapshot) -> Change[Promotion]:
-        return planning.plan_demotion(snapshot, snapshot.current_name(model), stage, reason=reason)
+    def plan(snapshot: Snapshot, name: str) -> Change[Promotion]:
+        return planning.plan_demotion(snapshot, snapshot.current_name(name), stage, reason=reason)
 
-    return writer.transact(plan)
+    return change_model(writer, model, plan)
 
 
 def rollback(
     writer: Writer,
     repository: Repository,
-    model: str,
+    model: str | ModelRef,
     stage: str,
     *,
     reason: str = "",
@@ -134,12 +132,11 @@ def rollback(
     or if another version replaced it and it was deleted since; GateRefused; Refused if it is from a failed run or,
     unless *leave*, if it would have to leave a later stage empty.
     """
-    check_name(model, "model")
 
-    def plan(snapshot: Snapshot) -> Change[Promotion]:
-        return plan_rollback(repository, snapshot, model, stage, reason=reason, force=force, leave=leave)
+    def plan(snapshot: Snapshot, name: str) -> Change[Promotion]:
+        return plan_rollback(repository, snapshot, name, stage, reason=reason, force=force, leave=leave)
 
-    return writer.transact(plan)
+    return change_model(writer, model, plan)
 
 
 def plan_rollback(
@@ -260,24 +257,22 @@ def set_alias(writer: Writer, ref: VersionRef, alias: str, *, reason: str = "") 
     return change_version(writer, ref, plan)
 
 
-def remove_alias(writer: Writer, model: str, alias: str, *, reason: str = "") -> Promotion:
+def remove_alias(writer: Writer, model: str | ModelRef, alias: str, *, reason: str = "") -> Promotion:
     """Take *alias* from *model*. Raises NotFound if it has none of this name."""
-    check_name(model, "model")
 
-    def plan(snapshot: Snapshot) -> Change[Promotion]:
-        name = snapshot.current_name(model)
+    def plan(snapshot: Snapshot, name: str) -> Change[Promotion]:
+        name = snapshot.current_name(name)
         snapshot.model(name)
         return planning.plan_alias_removal(snapshot, name, alias, reason=reason)
 
-    return writer.transact(plan)
+    return change_model(writer, model, plan)
 
 
-def list_stages(writer: Writer, model: str) -> list[StageState]:
+def list_stages(writer: Writer, model: str | ModelRef) -> list[StageState]:
     """Every stage and alias of *model*: recorded, in force, pending."""
-    check_name(model, "model")
 
     def question(snapshot: Snapshot) -> list[StageState]:
-        name = snapshot.current_name(model)
+        name = snapshot.model_to_read(model)
         snapshot.model(name)
         return planning.stage_states(snapshot, name)
 
@@ -313,7 +308,7 @@ def apply(
     def choose(snapshot: Snapshot) -> list[TagAim]:
         refused.clear()
         tagged = snapshot.tags.models()
-        names = tuple(snapshot.current_name(check_name(name, "model")) for name in models)
+        names = tuple(map(snapshot.model_to_read, models))
         for name in names:
             if name not in tagged:
                 snapshot.model(name)

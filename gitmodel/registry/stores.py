@@ -6,12 +6,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from gitmodel.domain import stores as planning
+from gitmodel.domain.references import ModelRef
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.domain.stores import DEFAULT
 from gitmodel.domain.urls import holds_credentials, is_local
 from gitmodel.domain.views import view_models
 from gitmodel.errors import Invalid, UsageError
-from gitmodel.registry.writer import Writer
+from gitmodel.registry.writer import Writer, change_model
 from gitmodel.storage.access import TRUSTED, Access, NamedStore
 from gitmodel.storage.stores import open_store
 
@@ -34,9 +35,9 @@ def remove_store(writer: Writer, name: str) -> None:
     writer.transact(lambda snapshot: planning.plan_store_removal(snapshot, name))
 
 
-def use_store(writer: Writer, model: str, name: str) -> str:
+def use_store(writer: Writer, model: str | ModelRef, name: str) -> str:
     """Let new artifacts of *model* go to the store *name*; returns the model's present name. Raises NotFound."""
-    return writer.transact(lambda snapshot: planning.plan_use(snapshot, model, name))
+    return change_model(writer, model, lambda snapshot, known: planning.plan_use(snapshot, known, name))
 
 
 def list_users(writer: Writer) -> dict[str, list[str]]:

@@ -12,17 +12,18 @@ from typing import Any
 from gitmodel.domain import codec, history
 from gitmodel.domain import versions as planning
 from gitmodel.domain.models import changed_tags, read_words
-from gitmodel.domain.names import check_name, check_version_name
+from gitmodel.domain.names import check_version_name
 from gitmodel.domain.paging import read_page
 from gitmodel.domain.records import ArtifactLink, Code, VersionRecord
-from gitmodel.domain.references import VersionRef
-from gitmodel.domain.renumbering import Renumbered
+from gitmodel.domain.references import ModelRef, VersionRef
+from gitmodel.domain.renumbering import Numbered, Renumbered
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.domain.stages import StageState, stage_states
 from gitmodel.domain.views import VERSION_NAMES, VersionView, view_version
 from gitmodel.errors import Invalid, UsageError
+from gitmodel.registry.models import find_to_change as find_model
 from gitmodel.registry.models import parse_filter
-from gitmodel.registry.writer import Writer, change_version
+from gitmodel.registry.writer import Writer, change_model, change_version
 
 # Newest first, in pieces: a page of the newest never reads the rest.
 _PIECE = 500
@@ -31,7 +32,7 @@ _REMEMBERED = 20_000
 _NO_DIGEST = "sha256:" + "0" * 64
 
 
-def create_version(writer: Writer, model: str, **given: Any) -> int:
+def create_version(writer: Writer, model: str | ModelRef, **given: Any) -> int:
     """Make the next version of *model* as `make_version` does; returns its number."""
     number = make_version(writer, model, **given).number
     assert number is not None
@@ -40,7 +41,7 @@ def create_version(writer: Writer, model: str, **given: Any) -> int:
 
 def make_version(
     writer: Writer,
-    model: str,
+    model: str | ModelRef,
     *,
     name: str | None = None,
     description: str = "",
@@ -55,13 +56,14 @@ def make_version(
     If one was made under the same idempotency *key* ("": none) before, wherever that was, its reference is returned.
     Raises NotFound if there is no such model, Conflict if *name* is taken, UsageError for bad input.
     """
-    draft = _draft(writer, model, name, description, tags, metadata, artifacts, code)
-    current = writer.read(lambda snapshot: _existing(snapshot, model))
+    chosen = find_model(writer, model)
+    draft = _draft(writer, chosen.model, name, description, tags, metadata, artifacts, code)
     reserved = None
     if not key:
+        current = chosen.model
         reserved = writer.take_number(current, lambda snapshot: planning.plan_version(snapshot, current, draft))
 
-    def plan(snapshot: Snapshot) -> Change[VersionRef]:
+    def plan(snapshot: Snapshot, current: str) -> Change[VersionRef]:
         if key:
             change = _plan_once(writer, snapshot, current, draft, key)
         else:
@@ -69,12 +71,12 @@ def make_version(
         made = VersionRef(current, str(change.result), since=snapshot.renumberings.count)
         return replace(change, result=made)  # type: ignore[arg-type, return-value]
 
-    return writer.transact(plan)
+    return change_model(writer, chosen, plan)
 
 
 def check_creation(
     writer: Writer,
-    model: str,
+    model: str | ModelRef,
     *,
     name: str | None = None,
     description: str = "",
@@ -86,18 +88,19 @@ def check_creation(
 
     *artifacts* are names and kinds. Raises as `create_version` does.
     """
+    chosen = find_model(writer, model)
     links = [ArtifactLink(link, kind, _NO_DIGEST, 0, "json") for link, kind in artifacts]
-    draft = _draft(writer, model, name, description, tags, metadata, links, None)
+    draft = _draft(writer, chosen.model, name, description, tags, metadata, links, None)
 
     def question(snapshot: Snapshot) -> str:
-        current = _existing(snapshot, model)
+        current = snapshot.follow(chosen)[0]
         writer.refuse_credentials(snapshot, planning.plan_version(snapshot, current, draft))
         return current
 
     return writer.read(question)
 
 
-def find_keyed(writer: Writer, model: str, key: str) -> int | None:
+def find_keyed(writer: Writer, model: str | ModelRef, key: str) -> int | None:
     """The version of *model* that was made under the idempotency *key* before, or None. Raises NotFound, Conflict."""
     return writer.read(lambda snapshot: _find_keyed(writer, snapshot, _existing(snapshot, model), key))
 
@@ -116,14 +119,15 @@ def get_version(writer: Writer, ref: VersionRef) -> VersionView:
 class Found:
     """The version that a reference stands for, and its record; *frozen* is the stage tag ("": the branch was read)
     that the record is as old as. *since* is the last pull before it that renumbered versions, and *note* says that the
-    reference is one of a version that has another number since then."""
+    reference is one of a version that has another number since then. *settles* are the notes that a change of it drops.
+    """
 
     model: str
     record: VersionRecord
     frozen: str = ""
     since: int = 0
     note: Renumbered | None = None
-    renumbered: bool = False
+    settles: frozenset[Numbered] = frozenset()
 
     @property
     def reference(self) -> str:
@@ -132,8 +136,8 @@ class Found:
 
     @property
     def ref(self) -> VersionRef:
-        """A reference that follows this very version, and is *renumbered* if the one that it was found by is."""
-        return VersionRef(self.model, str(self.record.number), self.renumbered, self.since)
+        """A reference that follows this very version, and whose first change settles what this one's would."""
+        return VersionRef(self.model, str(self.record.number), since=self.since, settles=self.settles)
 
 
 def find(writer: Writer, ref: VersionRef) -> Found:
@@ -153,9 +157,9 @@ def find_to_change(writer: Writer, ref: VersionRef) -> Found:
     pull gave to another version, unless *ref* says that this is meant."""
 
     def question(snapshot: Snapshot) -> Found:
-        model, number, _ = snapshot.resolve_to_change(ref)
+        model, number, settled = snapshot.resolve_to_change(ref)
         since = snapshot.renumberings.count
-        return Found(model, snapshot.version(model, number), since=since, renumbered=ref.renumbered)
+        return Found(model, snapshot.version(model, number), since=since, settles=settled)
 
     return writer.read(question)
 
@@ -172,7 +176,7 @@ def find_artifact(record: VersionRecord, model: str, name: str) -> ArtifactLink:
 
 
 def list_versions(
-    writer: Writer, model: str, *, filter: str = "", limit: int | None = None, offset: int = 0
+    writer: Writer, model: str | ModelRef, *, filter: str = "", limit: int | None = None, offset: int = 0
 ) -> tuple[list[VersionView], list[Invalid]]:
     """The versions of *model* that match *filter* (CEL), newest first, without deleted ones; and what is damaged."""
     listing = _Listing(writer, model, filter, limit, offset)
@@ -193,14 +197,13 @@ def list_versions(
     return views, damaged
 
 
-def count_versions(writer: Writer, model: str) -> int:
+def count_versions(writer: Writer, model: str | ModelRef) -> int:
     """Return how many versions *model* has that are not deleted. Raises NotFound."""
-    check_name(model, "model")
-    return writer.read(lambda snapshot: snapshot.count_present(snapshot.current_name(model)))
+    return writer.read(lambda snapshot: snapshot.count_present(snapshot.model_to_read(model)))
 
 
 def each_version(
-    writer: Writer, model: str, *, filter: str = "", limit: int | None = None, offset: int = 0
+    writer: Writer, model: str | ModelRef, *, filter: str = "", limit: int | None = None, offset: int = 0
 ) -> _Listing:
     """What `list_versions` gives, one after the other, so that a long list needs no room; the damaged in between."""
     return _Listing(writer, model, filter, limit, offset)
@@ -225,8 +228,7 @@ def _without_collector() -> Iterator[None]:
 class _Listing:
     """The versions of a model at one commit, with what was in force when this was made."""
 
-    def __init__(self, writer: Writer, model: str, filter: str, limit: int | None, offset: int) -> None:
-        check_name(model, "model")
+    def __init__(self, writer: Writer, model: str | ModelRef, filter: str, limit: int | None, offset: int) -> None:
         self._wanted = parse_filter(filter, VERSION_NAMES)
         self._page = read_page(limit, offset)
         self.snapshot, self.model, self.states, self.since = writer.read(lambda snapshot: _stages_of(snapshot, model))
@@ -348,13 +350,13 @@ def _find_keyed(writer: Writer, snapshot: Snapshot, model: str, key: str) -> int
     return None
 
 
-def _stages_of(snapshot: Snapshot, model: str) -> tuple[Snapshot, str, tuple[StageState, ...], int]:
+def _stages_of(snapshot: Snapshot, model: str | ModelRef) -> tuple[Snapshot, str, tuple[StageState, ...], int]:
     name = _existing(snapshot, model)
     return snapshot, name, tuple(stage_states(snapshot, name)), snapshot.renumberings.count
 
 
-def _existing(snapshot: Snapshot, model: str) -> str:
-    name = snapshot.current_name(model)
+def _existing(snapshot: Snapshot, model: str | ModelRef) -> str:
+    name = snapshot.model_to_read(model)
     snapshot.model(name)
     return name
 

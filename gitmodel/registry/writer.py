@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 from gitmodel.domain import paths
 from gitmodel.domain.overlay import Overlay
-from gitmodel.domain.references import VersionRef
+from gitmodel.domain.references import ModelRef, VersionRef
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import Conflict, UsageError
 from gitmodel.storage.git import Moved
@@ -246,6 +246,21 @@ def change_version(writer: Writer, ref: VersionRef, plan: Callable[[Snapshot, st
     def planned(snapshot: Snapshot) -> Change[T]:
         model, number, settled = snapshot.resolve_to_change(ref)
         change = plan(snapshot, model, number)
+        return replace(change, settled=change.settled | settled)
+
+    return writer.transact(planned)
+
+
+def change_model(writer: Writer, model: str | ModelRef, plan: Callable[[Snapshot, str], Change[T]]) -> T:
+    """Make the change that *plan* makes of a snapshot and the name of *model* there, which may be a former one.
+
+    Raises Refused for a name that a pull gave to another model, unless *model* says that this is meant.
+    """
+    ref = ModelRef.of(model)
+
+    def planned(snapshot: Snapshot) -> Change[T]:
+        name, settled = snapshot.model_to_change(ref)
+        change = plan(snapshot, name)
         return replace(change, settled=change.settled | settled)
 
     return writer.transact(planned)

@@ -12,7 +12,7 @@ from gitmodel.domain.addresses import hide_credentials
 from gitmodel.domain.codec import Problem
 from gitmodel.domain.hosts import Host, find_host
 from gitmodel.domain.names import check_name
-from gitmodel.domain.references import VersionRef
+from gitmodel.domain.references import ModelRef, VersionRef
 from gitmodel.domain.refs import PROPOSALS
 from gitmodel.domain.renumbering import Numbered
 from gitmodel.domain.snapshot import Change, Snapshot
@@ -38,7 +38,8 @@ class Wanted:
     models to *rename*, each with its new name.
 
     *force* passes rules of a stage that a version fails, and needs a *reason*. *leave* lets a later stage become empty.
-    *renumbered* says that numbers which a pull gave to other versions are meant as they are now.
+    *renumbered* says that numbers and names of models which a pull gave to others are meant as they are now; *meant*
+    are the names of models of which that is true.
     """
 
     promote: tuple[tuple[VersionRef, str], ...] = ()
@@ -49,6 +50,12 @@ class Wanted:
     force: bool = False
     leave: bool = False
     renumbered: bool = False
+    meant: frozenset[str] = frozenset()
+
+    @property
+    def models(self) -> list[str]:
+        """The models that are named without a version."""
+        return [model for model, _ in (*self.demote, *self.roll_back, *self.rename)]
 
 
 @dataclass(frozen=True)
@@ -187,20 +194,27 @@ def _plans(repository: Repository, wanted: Wanted) -> Iterator[Callable[[Snapsho
     for ref, stage in wanted.promote:
         yield partial(_plan_promotion, repository, wanted, ref, stage)
     for model, stage in wanted.demote:
-        yield partial(_plan_demotion, wanted, model, stage)
+        yield partial(_plan_demotion, repository, wanted, model, stage)
     for model, stage in wanted.roll_back:
         yield partial(_plan_rollback, repository, wanted, model, stage)
     for old, new in wanted.rename:
-        yield partial(_plan_rename, old, new)
+        yield partial(_plan_rename, repository, wanted, old, new)
 
 
 def _with_renumbered(repository: Repository, wanted: Wanted) -> Wanted:
     """*wanted*, its references marked that were renumbered. Raises UsageError if that is asked for and none was."""
     if not wanted.renumbered:
         return wanted
-    noted = repository.read(lambda snapshot: {ref for ref, _ in wanted.promote if snapshot.note_on(ref)})
+    names = [*map(ModelRef.of, wanted.models)]
+    references: list[VersionRef | ModelRef] = [*(ref for ref, _ in wanted.promote), *names]
+
+    def question(snapshot: Snapshot) -> set[VersionRef | ModelRef]:
+        return {ref for ref in references if snapshot.note_on(ref)}
+
+    noted = repository.read(question)
     promote = ((replace(ref, renumbered=ref in noted or not noted), stage) for ref, stage in wanted.promote)
-    return replace(wanted, promote=tuple(promote))
+    meant = frozenset(ref.model for ref in names if ref in noted or not noted)
+    return replace(wanted, promote=tuple(promote), meant=meant)
 
 
 def _plan_promotion(
@@ -229,22 +243,50 @@ def _plan_promotion(
     return replace(change, settled=settled)
 
 
-def _plan_demotion(wanted: Wanted, model: str, stage: str, base: Snapshot) -> Change[Promotion]:
-    check_name(model, "model")
-    return _changing(planning.plan_demotion(base, base.current_name(model), stage, reason=wanted.reason))
+def _plan_demotion(repository: Repository, wanted: Wanted, model: str, stage: str, base: Snapshot) -> Change[Promotion]:
+    name, settled = _find_model(repository, wanted, model, base)
+    change = planning.plan_demotion(base, name, stage, reason=wanted.reason)
+    return replace(_changing(change), settled=settled)
 
 
 def _plan_rollback(repository: Repository, wanted: Wanted, model: str, stage: str, base: Snapshot) -> Change[Promotion]:
-    check_name(model, "model")
-    change = plan_rollback(repository, base, model, stage, reason=wanted.reason, force=wanted.force, leave=wanted.leave)
-    return _changing(change)
+    name, settled = _find_model(repository, wanted, model, base)
+    change = plan_rollback(repository, base, name, stage, reason=wanted.reason, force=wanted.force, leave=wanted.leave)
+    return replace(_changing(change), settled=settled)
 
 
-def _plan_rename(old: str, new: str, base: Snapshot) -> Change[Promotion]:
-    check_name(old, "model")
-    change = models.plan_rename(base, base.current_name(old), new)
+def _plan_rename(repository: Repository, wanted: Wanted, old: str, new: str, base: Snapshot) -> Change[Promotion]:
+    name, settled = _find_model(repository, wanted, old, base)
+    change = models.plan_rename(base, name, new)
     # a result without a stage stands for a rename
-    return replace(change, result=Promotion(new, None, ""))  # type: ignore[arg-type, return-value]
+    done = Promotion(new, None, "")
+    return replace(change, result=done, settled=change.settled | settled)  # type: ignore[arg-type, return-value]
+
+
+def _find_model(repository: Repository, wanted: Wanted, model: str, base: Snapshot) -> tuple[str, frozenset[Numbered]]:
+    """Return the name that *model* has on *base*, and what a change of it settles here.
+
+    Raises Refused for a name that means another model there than here, and as `Snapshot.model_to_change`.
+    """
+    ref = ModelRef(check_name(model, "model"), model in wanted.meant)
+
+    def question(snapshot: Snapshot) -> tuple[frozenset[Numbered], str | None]:
+        known_as, settled = snapshot.model_to_change(ref)
+        name = snapshot.current_name(known_as)
+        return settled, _first_name(snapshot, name) if snapshot.has_model(name) else None
+
+    settled, here = repository.read(question)
+    name = base.current_name(model)
+    if here is not None and base.has_model(name) and _first_name(base, name) != here:
+        raise Refused(
+            f"{model} is another model on the remote than here",
+            hint="run `git model pull`, which says what your model is called then",
+        )
+    return name, settled
+
+
+def _first_name(snapshot: Snapshot, name: str) -> str:
+    return [name, *snapshot.former_names(name)][-1]
 
 
 def _changing(change: Change[Promotion]) -> Change[Promotion]:

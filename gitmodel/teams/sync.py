@@ -383,13 +383,11 @@ def _rules_lines(repository: Repository, state: RemoteState, rules: str) -> list
 def _note_renumbered(
     repository: Repository, ours: str, tip: str, carried: Carried
 ) -> tuple[list[str], list[NewObject]]:
-    """The move that notes which versions of *ours* are others at *tip*, and what to write for it; none if none is."""
+    """The move that notes which names and numbers of *ours* mean others at *tip*, and what to write for it."""
     moves = renumbered(carried, repository.recorded(ours), repository.recorded(tip)) if tip != ours else {}
     if not moves:
         return [], []
-    after = repository.recorded(tip)
-    noted = {old for old in moves if old[1] and after.has_model(after.current_name(old[0]))}
-    return repository.renumbering(lambda found: found.with_pull(moves, noted=noted))
+    return repository.renumbering(lambda found: found.with_pull(moves))
 
 
 def _replay_all(repository: Repository, ours: str, theirs: str, done: Pulled, carried: Carried) -> str:

@@ -418,8 +418,6 @@ def test_a_pipeline_on_a_number_that_was_renumbered_is_refused_until_it_is_said(
     old()
     assert len(bob.get_version("iris@4").runs) == 2
     assert "measured" not in handle.metadata
-    with pytest.raises(UsageError, match="renumbered"):
-        ModelConfig(name="iris", create_new_model_version=True, renumbered=True)
 
 
 def test_a_pull_while_a_pipeline_runs_does_not_change_what_it_works_on(ada, bob, working):
