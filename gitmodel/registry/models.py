@@ -37,13 +37,12 @@ def get_model(writer: Writer, model: str | ModelRef) -> ModelView:
 def find(writer: Writer, model: str | ModelRef) -> tuple[ModelRef, bool]:
     """Return a reference that follows *model* by its present name, and True if a pull gave its name to it.
 
-    Raises NotFound.
+    Raises NotFound, and Invalid if one of its records is damaged.
     """
     ref = ModelRef.of(model)
 
     def question(snapshot: Snapshot) -> tuple[ModelRef, bool]:
-        name = snapshot.model_to_read(ref)
-        snapshot.model(name)
+        name = view_model(snapshot, snapshot.model_to_read(ref)).name
         noted = ref.since is None and snapshot.note_on(ref) is not None
         return ModelRef(name, since=snapshot.renumberings.count), noted
 
