@@ -5,7 +5,7 @@ import json
 import pytest
 from teamwork import assert_sound, refs
 
-from gitmodel import Conflict, NotFound
+from gitmodel import Conflict, NotFound, RenumberedWarning
 from gitmodel.cli import run
 
 
@@ -250,7 +250,8 @@ def test_a_new_name_that_another_model_has_there_is_left_out(ada, bob, bare):
     (conflict,) = bob.pull().conflicts
     assert conflict.startswith("iris was renamed to flower here, and it stays iris: ")
     assert held(bob) == {"production": 2, "staging": 3}
-    assert held(bob, "flower") == {}
+    with pytest.warns(RenumberedWarning):
+        assert held(bob, "flower") == {}
     bob.push()
     assert_sound(bare)
 
