@@ -144,6 +144,91 @@ def test_a_bare_repository_with_packed_refs_is_refused_too(client, folder, git):
         client.get_version("iris@1").link_artifact("weights", folder)
 
 
+def make_fresh(root, git):
+    git(root.parent, "init", "-q", "--bare", root.name)
+
+
+def make_with_reftable(root, git):
+    make_fresh(root, git)
+    (root / "HEAD").write_text("ref: refs/heads/.invalid\n")
+
+
+def make_separate(root, git):
+    git(root.parent, "init", "-q", f"--separate-git-dir={root}", root.parent.parent / "elsewhere")
+
+
+def make_config_and_head(root, git):
+    root.mkdir()
+    (root / "HEAD").write_text("ref: refs/heads/main\n")
+    (root / "config").write_text("[http]\n\textraHeader = token\n")
+
+
+def make_detached(root, git):
+    root.mkdir()
+    (root / "head").write_text("0123456789" * 4 + "\n")
+    (root / "Config").write_text("[http]\n\textraHeader = token\n")
+
+
+def make_of_linked_worktree(root, git):
+    root.mkdir()
+    for name, text in (("HEAD", "ref: refs/heads/main"), ("commondir", "../.."), ("gitdir", "/elsewhere/.git")):
+        (root / name).write_text(f"{text}\n")
+
+
+@pytest.mark.parametrize(
+    "make",
+    [make_fresh, make_with_reftable, make_separate, make_config_and_head, make_detached, make_of_linked_worktree],
+)
+@pytest.mark.parametrize("below", [True, False])
+def test_a_folder_that_git_keeps_a_repository_in_is_refused_under_any_name(client, folder, git, make, below):
+    make(folder / "mirror", git)
+    before = list(client.store.digests())
+    stored = folder if below else folder / "mirror"
+    for store in (
+        lambda: client.get_version("iris@1").link_artifact("weights", stored),
+        lambda: client.get_model("iris").create_version(data={"weights": stored}),
+    ):
+        with pytest.raises(Refused, match=r"mirror/(HEAD|head) makes .* a git repository"):
+            store()
+    assert list(client.store.digests()) == before
+
+
+@pytest.mark.parametrize("name", [".git", ".GIT", "git~1"])
+@pytest.mark.parametrize("kind", ["file", "folder", "link"])
+def test_it_is_refused_as_the_artifact_itself(client, folder, capsys, name, kind):
+    target = folder / name
+    if kind == "folder":
+        target.mkdir()
+        (target / "config").write_text("[http]\n\textraHeader = token\n")
+    elif kind == "file":
+        target.write_text("gitdir: /elsewhere\n")
+    else:
+        target.symlink_to("model.bin")
+    with pytest.raises(Refused, match="git repository, which is not stored"):
+        client.get_version("iris@1").link_artifact("weights", target)
+    for words in (("link", "iris@1"), ("version", "create", "iris")):
+        code, _, err = ask(capsys, *words, "--data", f"weights={target}")
+        assert (code, "git repository" in err) == (6, True)
+    assert list(client.store.digests()) == []
+
+
+def test_a_link_to_it_is_refused_by_its_own_name(client, folder):
+    (folder / ".git").write_text("gitdir: /elsewhere\n")
+    (folder.parent / "innocent").symlink_to(folder / ".git")
+    with pytest.raises(Refused):
+        client.get_version("iris@1").link_artifact("weights", folder.parent / "innocent")
+
+
+def test_a_folder_with_a_head_of_another_kind_is_stored(client, folder):
+    (folder / "HEAD").write_text("the last layer\n")
+    (folder / "config").write_text("layers = 3\n")
+    assert client.get_version("iris@1").link_artifact("weights", folder).name == "weights"
+    (folder / "HEAD").unlink()
+    (folder / "HEAD").mkdir()
+    (folder / "HEAD" / "a").write_text("b")
+    assert client.get_version("iris@1").link_artifact("other", folder).name == "other"
+
+
 def test_ignore_and_attributes_files_stay(client, folder, tmp_path):
     for name in (".gitignore", ".gitattributes", ".gitmodules", ".gitkeep"):
         (folder / name).write_text("*.bin\n")

@@ -93,7 +93,7 @@ def check_sources(given: Iterable[tuple[str, Path, str]]) -> None:
     for name, path, kind in given:
         check_name(name, "artifact")
         _check_kind(kind)
-        sources.find_source(path)
+        sources.refuse_git(path)
 
 
 def describe_external(

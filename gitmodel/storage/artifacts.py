@@ -18,7 +18,7 @@ from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused,
 from gitmodel.storage.external import ExternalStore
 from gitmodel.storage.local_store import LocalStore
 from gitmodel.storage.several_stores import SeveralStores
-from gitmodel.storage.sources import SourceFile, find_source, list_folder, open_source
+from gitmodel.storage.sources import SourceFile, find_source, list_folder, open_source, refuse_git
 from gitmodel.storage.stores import JOBS, ArtifactStore, Sent, is_old, wrong_size
 from gitmodel.storage.temporary import folder_beside
 
@@ -52,6 +52,7 @@ def put_path(store: ArtifactStore, path: Path, *, jobs: int = JOBS, progress: Pr
 
     Raises NotFound or UsageError for what cannot be stored, Conflict for what changed while it was read.
     """
+    refuse_git(path)
     place = find_source(path)
     if place.is_dir():
         return _put_folder(store, place, jobs, progress)

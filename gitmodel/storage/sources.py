@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import io
 import os
+import re
 import shlex
 import stat
 from collections.abc import Iterator
@@ -27,6 +28,11 @@ _KINDS = {
 }
 
 
+# A file HEAD is git's if it reads like this and one of these is beside it.
+_HEAD, _HEAD_SIZE = re.compile(rb"ref:\s*refs/|[0-9a-f]{40}([0-9a-f]{24})?\s*$"), 256
+_BESIDE_HEAD = frozenset({"objects", "refs", "packed-refs", "reftable", "commondir", "gitdir", "config"})
+
+
 class SourceFile(NamedTuple):
     """A file to store: its path in a manifest, where it is with links followed, its length in bytes."""
 
@@ -44,6 +50,13 @@ def find_source(path: Path) -> Path:
         return Path(os.path.realpath(path, strict=True))
     except OSError as error:
         raise _refusal(path, error) from None
+
+
+def refuse_git(path: Path) -> None:
+    """Raise Refused if *path* itself, or what it is a link to, is the `.git` of a repository: a folder or a file."""
+    for place in (path, find_source(path)):
+        if is_git_name(place.name):
+            raise _git_inside(place.parent, place.name)
 
 
 def list_folder(root: Path) -> list[SourceFile]:
@@ -141,6 +154,7 @@ def _walk(root: Path) -> Iterator[SourceFile]:
                 entries = list(found)
         except OSError as error:
             raise _refusal(folder, error) from None
+        _refuse_git_folder(folder, [entry.name for entry in entries])
         for entry in entries:
             name = prefix + entry.name
             if is_git_name(entry.name):
@@ -177,6 +191,27 @@ def _follow(root: Path, link: Path) -> Path:
     if place.is_dir():
         raise UsageError(f"{_shown(link)} is a link to a folder", hint="put a copy of the folder in place of the link")
     return place
+
+
+def _refuse_git_folder(folder: Path, names: list[str]) -> None:
+    """Raise Refused for a folder like `.git` of any name, also one whose `objects` and `refs` have no files yet.
+
+    The folder of a linked work tree has `commondir` instead, and one that was moved in part may have its config alone.
+    """
+    known = {name.casefold(): name for name in names}
+    if "head" in known and not known.keys().isdisjoint(_BESIDE_HEAD) and _is_head(folder / known["head"]):
+        raise _git_inside(folder, known["head"])
+
+
+def _is_head(path: Path) -> bool:
+    """True if the file says which commit or branch is checked out, as git's HEAD does."""
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            return False
+        with path.open("rb") as file:
+            return _HEAD.match(file.read(_HEAD_SIZE)) is not None
+    except OSError:
+        return False
 
 
 def _git_inside(folder: Path, name: str) -> Refused:
