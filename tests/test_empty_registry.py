@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gitmodel import Client, NotFound
+from gitmodel.cli import run
 
 
 def test_a_model_is_missed_in_words_where_there_is_no_registry_yet(code_repo: Path, git: Callable[..., str]) -> None:
@@ -19,3 +20,15 @@ def test_a_model_is_missed_in_words_where_there_is_no_registry_yet(code_repo: Pa
 def test_an_empty_list_of_models_where_there_is_no_registry_yet(code_repo: Path) -> None:
     with Client(code_repo) as client:
         assert client.list_models() == ()
+
+
+def test_apply_does_not_pass_where_there_is_no_registry_yet(
+    code_repo: Path, git: Callable[..., str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(code_repo)
+    for command in (["apply"], ["apply", "--format", "json"], ["check"], ["plan"]):
+        assert run(command) == 3
+        assert "there is no registry yet" in capsys.readouterr().err
+    with Client(code_repo) as client, pytest.raises(NotFound, match="there is no registry yet"):
+        client.apply()
+    assert git(code_repo, "for-each-ref", "--format=%(refname)") == "refs/heads/main"

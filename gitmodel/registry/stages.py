@@ -292,13 +292,15 @@ def apply(
     Each is judged at the commit that changed the stage, by the rules before it and those that were in force then.
     *reviewed* are commits of which the caller knows that they came through review, though history does not show it;
     *doubt* says why one may not be put in force all the same. Of all models, the rules of the branch come into force
-    too, for what is recorded after. Raises NotFound if one of *models* is not there, Refused with nothing moved if it
-    is not known which rules are in force, and if the branch does not descend from what a tag was applied from, unless
-    *rewound* says that it may.
+    too, for what is recorded after. Raises NotFound if there is no registry or one of *models* is not there, Refused
+    with nothing moved if it is not known which rules are in force, and if the branch does not descend from what a tag
+    was applied from, unless *rewound* says that it may.
     """
     fetch = repository.lacks_tags()
     if fetch:
         raise NotFound("this clone has no stage tags, and they say what is in force", hint=f"fetch them with `{fetch}`")
+    if not rewound:  # `doctor`, which says so itself
+        repository.existing_tip()
     refused: list[tuple[StageRef, str]] = []
     entering: dict[StageRef, int | None] = {}
     states_of: dict[StageRef, StageState] = {}

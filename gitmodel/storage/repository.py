@@ -149,6 +149,13 @@ class Repository:
             self._refuse_partial_clone()
         return found
 
+    def existing_tip(self) -> str:
+        """Return the commit that reads start from. Raises NotFound if there is no registry."""
+        tip = self.tip()
+        if not tip:
+            raise NotFound("there is no registry yet", hint="run `git model init`, or `git model pull`")
+        return tip
+
     def writable_tip(self) -> str:
         """The same for writes. Raises Refused for a branch that holds no registry."""
         return self._registry_at(self._find_tip(), Refused)

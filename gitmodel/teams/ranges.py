@@ -15,7 +15,7 @@ def read_range(repository: Repository, named: str) -> tuple[str, str]:
     if not dots or not head or head.startswith("."):
         raise UsageError(f"{named!a} is not BASE..HEAD", hint="for example: git model check gitmodel..HEAD")
     repository.renew_branches()
-    return find_commit(repository, base) if base else _recorded(repository), find_commit(repository, head)
+    return find_commit(repository, base) if base else repository.existing_tip(), find_commit(repository, head)
 
 
 def default_range(repository: Repository) -> tuple[str, str]:
@@ -26,7 +26,7 @@ def default_range(repository: Repository) -> tuple[str, str]:
     proposals, NotFound for a repository without a registry.
     """
     repository.renew_branches()
-    base = upstream(repository) or _recorded(repository)
+    base = upstream(repository) or repository.existing_tip()
     found = repository.git.lines("for-each-ref", "--format=%(objectname) %(refname)", f"--no-merged={base}", PROPOSALS)
     proposals = {ref: commit for commit, _, ref in (line.partition(" ") for line in found)}
     current = repository.git.lines("symbolic-ref", "--quiet", "HEAD", answers=(0, 1))
@@ -38,7 +38,7 @@ def default_range(repository: Repository) -> tuple[str, str]:
     if len(proposals) > 1:
         shown = ", ".join(ref.removeprefix("refs/heads/") for ref in sorted(proposals)[:5])
         raise UsageError(f"there are {len(proposals)} proposals: {shown}", hint="name one: git model plan ..BRANCH")
-    return base, next(iter(proposals.values()), "") or _recorded(repository)
+    return base, next(iter(proposals.values()), "") or repository.existing_tip()
 
 
 def current_states(repository: Repository) -> list[str]:
@@ -47,7 +47,7 @@ def current_states(repository: Repository) -> list[str]:
     Raises NotFound if there is neither.
     """
     try:
-        tip = _recorded(repository)
+        tip = repository.existing_tip()
     except NotFound:
         out = checked_out(repository, "")
         if not out:
@@ -87,10 +87,3 @@ def find_commit(repository: Repository, named: str) -> str:
     if not found:
         raise NotFound(f"there is no commit {named!a}", hint="name one as `git log` shows it")
     return found[0]
-
-
-def _recorded(repository: Repository) -> str:
-    tip = repository.tip()
-    if not tip:
-        raise NotFound("there is no registry yet", hint="run `git model init`, or `git model pull`")
-    return tip
