@@ -268,10 +268,18 @@ class Snapshot:
         record = self.load(paths.model_file(name), records.MODEL)
         return record is not None and record.exists
 
-    def current_name(self, name: str) -> str:
-        """*name*, or the name that the model has now, if it was renamed."""
+    def current_name(self, name: str, *, tolerant: bool = False) -> str:
+        """*name*, or the name that the model has now, if it was renamed.
+
+        Raises Invalid for a record that cannot be read; *tolerant* takes it for one that was not renamed.
+        """
         for _ in range(100):
-            record = self.load(paths.model_file(name), records.MODEL)
+            try:
+                record = self.load(paths.model_file(name), records.MODEL)
+            except Invalid:
+                if tolerant:
+                    return name
+                raise
             if record is None or record.renamed_to is None:
                 return name
             name = record.renamed_to

@@ -21,6 +21,7 @@ from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, Unreachab
 from gitmodel.registry import admission, stages
 from gitmodel.storage.checked_out import find_behind
 from gitmodel.storage.foreign_tags import refuse_foreign
+from gitmodel.storage.git import Moved
 from gitmodel.storage.local_store import LocalStore
 from gitmodel.storage.remotes import blocking_tags, overwriting_refspecs, removal
 from gitmodel.storage.repository import Repository
@@ -235,6 +236,8 @@ def _tags(repository: Repository, snapshot: Snapshot) -> Iterator[Finding]:
                         yield Finding("tag", f"{message}: {doubt.partition(';')[0]}", hint, grave=False)
                     else:
                         yield Finding("tag", message, "run `git model apply`", True, grave=False)
+        except Moved:  # what was read is no longer so, and a writer that is at work is no fault
+            continue
         except GitModelError as error:
             yield Finding("model", f"{model}: {error.message}", error.hint or "run `git model check`")
 
@@ -315,11 +318,12 @@ def _used_up(repository: Repository) -> list[tuple[str, int]]:
         snapshot = repository.snapshot()
     except NotFound:  # that no registry is there is said elsewhere
         return []
-    return [
-        (model, number)
-        for model, number, _ in repository.reservations()
-        if number <= snapshot.last_number(snapshot.current_name(model))
-    ]
+    found = []
+    for model, number, _ in repository.reservations():
+        with suppress(Invalid):  # a damaged record is said elsewhere
+            if number <= snapshot.last_number(snapshot.current_name(model)):
+                found.append((model, number))
+    return found
 
 
 # The folders of gitmodel's own that a writer needs.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import chain
 
 from gitmodel.domain import gates, paths
@@ -316,8 +317,9 @@ def apply(
                 snapshot.model(name)
         names = tuple(chain.from_iterable((name, *snapshot.former_names(name)) for name in names))
         names = names or tuple(sorted({*snapshot.model_names(), *tagged}))
+        current = partial(snapshot.current_name, tolerant=True)
         # The tag of a former name goes only where the model's own tag is set.
-        names = tuple(sorted(names, key=lambda name: (snapshot.current_name(name) != name, name)))
+        names = tuple(sorted(names, key=lambda name: (current(name) != name, name)))
         ready = []
         for name in names:
             try:
@@ -338,7 +340,7 @@ def apply(
                     continue
                 states_of[ref] = state
                 entering[ref] = state.recorded
-                if snapshot.current_name(name) != name:
+                if current(name) != name:
                     former.add(ref)
                 if not rewound:
                     _check_descent(repository, snapshot, ref)
@@ -375,7 +377,7 @@ def _rules_seen(repository: Repository) -> str:
 
 def _stands_in(snapshot: Snapshot, ref: StageRef, ready: Collection[TagAim]) -> bool:
     """Whether the tag *ref* is of a former name, and the model's own tag is not set and will not be."""
-    own = StageRef(snapshot.current_name(ref.model), ref.stage)
+    own = StageRef(snapshot.current_name(ref.model, tolerant=True), ref.stage)
     if own == ref or snapshot.tags.get(own) is not None or any(aim.ref == own for aim in ready):
         return False
     return (

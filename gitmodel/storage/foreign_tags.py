@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from gitmodel.domain.refs import PROPOSALS, StageRef
 from gitmodel.domain.snapshot import TOO_SHALLOW
 from gitmodel.errors import ForeignTag
-from gitmodel.storage.git import GitObject
+from gitmodel.storage.git import GitObject, Moved
 from gitmodel.storage.stage_tags import target_of
 
 if TYPE_CHECKING:
@@ -18,11 +18,12 @@ def refuse_foreign(repository: Repository, tip: str, ref: StageRef, *, repairs: 
     """Refuse to replace or remove the tag of *ref* if the branch at *tip* ("": no registry) never made it.
 
     *repairs* says that the tag is set to what the branch records already: that replaces any tag but one of another
-    registry. Raises ForeignTag.
+    registry. Raises ForeignTag, and Moved if the branch is not at *tip* any more.
     """
     found = repository.tags.read(ref)
     if found is None or _is_ours(repository, tip, ref, found):
         return
+    _refuse_moved(repository, tip)
     other = _other_registry(repository, ref, found)
     if other is not None:
         raise _second(repository, ref, other)
@@ -41,7 +42,7 @@ def refuse_second_registry(repository: Repository, tip: str, place: str = "") ->
     """Refuse to set the first tag of *place* on the branch at *tip* ("": no registry) beside those of another registry.
 
     Stage tags do not name their branch. As every first tag is checked, one that is this registry's shows that all are.
-    Raises ForeignTag.
+    Raises ForeignTag, and Moved if the branch is not at *tip* any more.
     """
     for ref in repository.tags.all():
         found = repository.tags.read(ref)
@@ -51,7 +52,14 @@ def refuse_second_registry(repository: Repository, tip: str, place: str = "") ->
             return
         other = _other_registry(repository, ref, found)
         if other is not None or (not tip and repository.tags.is_of_registry(ref, found)):
+            _refuse_moved(repository, tip)
             raise _second(repository, ref, other or "", place)
+
+
+def _refuse_moved(repository: Repository, tip: str) -> None:
+    """Raise Moved if a writer moved the branch from *tip*: the tag that was read since then may be of that write."""
+    if repository.tip() != tip:
+        raise Moved("the branch moved while the stage tags were read", hint="try again")
 
 
 def _is_ours(repository: Repository, tip: str, ref: StageRef, found: GitObject) -> bool:

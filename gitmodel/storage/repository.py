@@ -426,9 +426,9 @@ class Repository:
         """Make the branch's first commit, if it has none and no remote has one. Returns whether it was made."""
         if self.writable_tip():
             return False
-        refuse_second_registry(self, "")
         first, new = self._first_commit(registry)
         try:
+            refuse_second_registry(self, "")
             self.move([_move(self.branch, first.id, "")], f"gitmodel: {_BEGIN}", [*new, first])
         except Moved:
             return False
@@ -541,17 +541,13 @@ class Repository:
         With *rules* the rules of the branch come into force, for what is recorded after. Returns what moved, and what
         did not since its tag cannot be signed here, with why. *choose* is asked again when somebody moved first.
         """
-        tries = self._tries()
-        while True:
+
+        def once() -> tuple[list[StageRef], list[tuple[StageRef, str]]]:
+            snapshot = self.snapshot()
             new: list[NewObject] = []
             moves, drops, moved, refused = [], [], [], []
-            try:
-                snapshot = self.snapshot()
-                aims = list(choose(snapshot))
-                rules_lines = self._rules_moves(snapshot, new) if rules and snapshot.commit else []
-            except Moved as error:
-                tries.failed(error)
-                continue
+            aims = list(choose(snapshot))
+            rules_lines = self._rules_moves(snapshot, new) if rules and snapshot.commit else []
             for aim in aims:
                 ref, old = aim.ref, self.tags.id(aim.ref)
                 if aim.commit is None:
@@ -578,14 +574,13 @@ class Repository:
                     vouched = vouched_ref(ref, aim.vouched)
                     if aim.vouched and self.reader.resolve(vouched) is None:
                         moves.append(f"create {vouched} {aim.vouched}")
-            try:
-                if moves or rules_lines:
-                    self.remember_remote()
-                    self.move([self._hold(snapshot.commit), *rules_lines, *moves], "gitmodel: apply", new)
-                self._drop(drops)
-                return moved + [ref for ref, _ in drops], refused
-            except (Moved, Locked) as error:
-                tries.failed(error)
+            if moves or rules_lines:
+                self.remember_remote()
+                self.move([self._hold(snapshot.commit), *rules_lines, *moves], "gitmodel: apply", new)
+            self._drop(drops)
+            return moved + [ref for ref, _ in drops], refused
+
+        return self.retry(once)
 
     def _rules_moves(self, snapshot: Snapshot, new: list[NewObject]) -> list[str]:
         """The moves that put the rules of *snapshot* in force, if others are; the tag that they need is added to *new*.

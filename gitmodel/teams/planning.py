@@ -123,7 +123,7 @@ class _Sides:
         models = (
             what.model for what in map(paths.parse_path, self.changed) if what is not None and what.kind == "model"
         )
-        found = {name: _current_name(self.after, name) for name in models if _is_there(self.before, name)}
+        found = {name: self.after.current_name(name, tolerant=True) for name in models if _is_there(self.before, name)}
         return {old: new for old, new in found.items() if old != new and not _is_there(self.before, new)}
 
     def before_rename(self, model: str) -> str:
@@ -145,14 +145,6 @@ def _registry(sides: _Sides) -> records.RegistryRecord:
         return sides.after.registry()
     except Invalid:
         return sides.before.registry()
-
-
-def _current_name(snapshot: Snapshot, model: str) -> str:
-    """Return the name that *model* has now; its own where its record cannot be read: that is a problem itself."""
-    try:
-        return snapshot.current_name(model)
-    except Invalid:
-        return model
 
 
 def _is_there(snapshot: Snapshot, model: str) -> bool:

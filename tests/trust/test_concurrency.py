@@ -11,7 +11,9 @@ import pytest
 
 from gitmodel import Client
 from gitmodel.domain.references import VersionRef
-from gitmodel.registry import stages, versions
+from gitmodel.domain.refs import StageRef
+from gitmodel.registry import doctor, stages, versions
+from gitmodel.storage.stage_tags import StageTags
 
 
 def ok(answers):
@@ -286,3 +288,40 @@ def test_threads_that_read_two_states_at_once_do_not_take_one_for_the_other(regi
     assert not tags.is_on_chain(old, new)
     threads[0].join()
     assert tags.is_on_chain(new, new)
+
+
+WRITERS = {
+    "promote": lambda client: client.get_version("iris@1").set_stage("production"),
+    "demote": lambda client: client.get_model("iris").demote("production"),
+    "first promotion": lambda client: client.get_version("iris@1").set_stage("staging"),
+    "delete": lambda client: client.delete_model("iris", force=True),
+    "rename": lambda client: client.get_model("iris").rename("flower"),
+    "apply": lambda client: client.apply(),
+}
+
+
+@pytest.mark.parametrize("name", WRITERS)
+def test_a_stage_that_moves_while_a_writer_plans_is_not_taken_for_a_foreign_one(registry, name, monkeypatch, open_at):
+    """Another writer moves branch and tag after this one read the branch, and before it reads the tag."""
+    for _ in range(3):
+        registry.register()
+    registry.promote("iris@2")
+    if name == "apply":
+        repository = registry.repository
+        repository.drop_tag(StageRef("iris", "production"), repository.tags.id(StageRef("iris", "production")))
+    other, real, turns = open_at(registry.path), StageTags.id, []
+    with Client(registry.path) as client:
+        client.list_models()
+
+        def id_of(tags, ref):
+            if tags is not other.repository.tags and len(turns) < 3:
+                turns.append(ref)
+                number = (1, 3)[len(turns) % 2]
+                other.promote(f"iris@{number}", "staging" if name == "first promotion" else "production")
+            return real(tags, ref)
+
+        monkeypatch.setattr(StageTags, "id", id_of)
+        WRITERS[name](client)
+    assert turns
+    monkeypatch.undo()
+    assert "foreign tag" not in [found.kind for found in doctor.examine(registry.repository, registry.store)]
