@@ -113,7 +113,11 @@ def pending(state: StageState) -> str:
         return " (clone too shallow)" if hidden(state) else " (forged tag)"
     if not state.pending:
         return ""
-    return f" ({'empty' if state.recorded is None else state.recorded} {waiting(state.doubt)})"
+    return f" ({'empty' if state.recorded is None else state.recorded} {_how_recorded(state)})"
+
+
+def _how_recorded(state: StageState) -> str:
+    return "recorded, without a tag" if state.untagged and not state.doubt else waiting(state.doubt)
 
 
 def waiting(doubt: str) -> str:
@@ -151,7 +155,7 @@ def _places(held: Iterable[str], changing: Iterable[StageState], view: VersionVi
     states = {state.name: state for state in changing}
     here = [f"{name}{pending(states.pop(name)) if name in states else ''}" for name in held]
     coming = [state for state in states.values() if state.recorded == view.record.number]
-    return words([*here, *(f"({state.name} {waiting(state.doubt)})" for state in coming)])
+    return words([*here, *(f"({state.name} {_how_recorded(state)})" for state in coming)])
 
 
 def _is_space(character: str) -> bool:

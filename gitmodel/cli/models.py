@@ -155,14 +155,19 @@ def note_pending(invocation: Invocation, pending: Iterable[tuple[str, StageState
     if any(cells.hidden(state) for _, state in found):
         invocation.output.warn("this clone is too shallow to tell what is in force", "run `git fetch --unshallow`")
         return
-    count = sum(1 for _, state in found if not state.doubt)
-    fetch = invocation.client.repository.missing_tags() if count else ""
+    count = sum(1 for _, state in found if not state.doubt and not state.untagged)
+    unsure = count or any(state.untagged for _, state in found)
+    fetch = invocation.client.repository.missing_tags() if unsure else ""
     if fetch:
         invocation.output.warn("this clone has no stage tags, and they say what is in force", f"fetch them: {fetch}")
     elif count:
         are, them = ("1 change is", "it") if count == 1 else (f"{count} changes are", "them")
         invocation.output.note(f"{are} recorded and not in force: `git model apply` puts {them} in force")
     for model, state in found:
+        if state.untagged and not fetch:
+            from gitmodel.domain.snapshot import RETAG, UNTAGGED
+
+            invocation.output.warn(f"{model} {state.recorded} is recorded in {state.name}, {UNTAGGED}", RETAG)
         if state.doubt:
             undo = f"`git model rollback {model} {state.name}` takes it back"
             said = state.doubt if "takes it back" in state.doubt else f"{state.doubt}; {undo}"

@@ -66,6 +66,9 @@ class Files(Protocol):
 
 # Why a tag does not count where the commit that set it, or the one before, is behind the edge of a shallow clone.
 TOO_SHALLOW = "this clone is too shallow to tell who set it"
+# What is true of a `signed` stage without a tag, and how it gets one.
+UNTAGGED = "which takes signed tags and has none here: either this waits for `git model apply`, or the tag was deleted"
+RETAG = "`git model push` in a clone that has the tag puts it back; otherwise a signer runs `git model apply --push`"
 
 
 @dataclass(frozen=True)
@@ -584,6 +587,11 @@ class Snapshot:
             return NotFound(
                 f"{ref.model} {recorded.version} is recorded in {ref.stage}, and this clone has no stage tags",
                 hint=f"fetch them with `{fetch}`; if there are none yet, `git model apply` puts it in force",
+            )
+        if recorded is not None and self.registry().rule(ref.stage).signed:
+            return NotFound(
+                f"{ref.model} {recorded.version} is recorded in {ref.stage}, {UNTAGGED}",
+                hint=f"{RETAG}; `git model history {ref.model} {ref.stage}` shows who changed it",
             )
         if recorded is not None:
             return NotFound(

@@ -35,7 +35,8 @@ class StageState:
 
     *forged* says why the tag does not count; *doubt* why a rule keeps what is recorded from being in force, such as
     "recorded, not reviewed: ...". *merged_by* is that of its `StageTag`; *former* says that the tag is still the one of
-    a former name of the model.
+    a former name of the model; *untagged* that the stage is `signed` and has no tag, so that a promotion waits for its
+    first one, or somebody deleted the tag.
     """
 
     name: str
@@ -46,6 +47,7 @@ class StageState:
     doubt: str = ""
     merged_by: str = ""
     former: bool = False
+    untagged: bool = False
 
     @property
     def pending(self) -> bool:
@@ -116,7 +118,8 @@ def stage_states(snapshot: Snapshot, model: str) -> list[StageState]:
             continue
         doubt = snapshot.doubt(StageRef(model, name)) if recorded != in_force and not alias else ""
         forged, merged_by = (tag.forged, tag.merged_by) if tag else ("", "")
-        states.append(StageState(name, recorded, in_force, forged, alias, doubt, merged_by, former))
+        untagged = tag is None and not alias and snapshot.registry().rule(name).signed
+        states.append(StageState(name, recorded, in_force, forged, alias, doubt, merged_by, former, untagged))
     return states
 
 

@@ -130,6 +130,31 @@ def test_a_tag_that_was_deleted_stays_in_clones_that_had_it_and_comes_back_with_
     assert run(bare, "rev-parse", TAG) == run(reader.repository.common_dir, "rev-parse", TAG)
 
 
+@pytest.mark.parametrize("how", ["deleted", "deleted, and unsigned change"])
+def test_a_fresh_clone_says_that_the_tag_may_have_been_deleted(ada, mallory, keys, bare, tmp_path, capsys, how):
+    """The clone cannot tell a deleted tag from a first promotion that waits: it names both, and the way out works."""
+    if how != "deleted":
+        by_mallory(ada, mallory, keys, key="mallory")
+    push(mallory, f":{TAG}")
+    subprocess.run(["git", "clone", "-q", str(bare), str(tmp_path / "new")], check=True)
+    words = ("-C", str(tmp_path / "new"))
+    assert run_program([*words, "resolve", "iris@production"]) == 3
+    err = capsys.readouterr().err
+    assert "takes signed tags and has none here" in err
+    assert "the tag was deleted" in err
+    assert "git model push" in err
+    for command in (("list",), ("show", "iris"), ("version", "list", "iris")):
+        capsys.readouterr()
+        assert run_program([*words, *command]) == 0
+        out, err = capsys.readouterr()
+        assert "pending" not in out
+        assert err.count("the tag was deleted") == 1
+    ada.push()
+    with Client(tmp_path / "new", environ=person("new")) as fresh:
+        fresh.pull()
+        assert fresh.get_version("iris@production").number == 2
+
+
 def test_an_expired_key_changes_nothing(ada, reader, mallory, keys):
     folder = ada.repository.git.top
     signers = line(keys, "ada") + line(keys, "bob", options='valid-before="20261124"')
