@@ -292,15 +292,52 @@ class TestVariables:
 
     @pytest.mark.parametrize(
         ("name", "said"),
-        [("GIT_COMMON_DIR", "GIT_COMMON_DIR names"), ("GIT_NAMESPACE", "gitmodel knows no namespaces")],
+        [
+            ("GIT_COMMON_DIR", "GIT_COMMON_DIR names"),
+            ("GIT_NAMESPACE", "gitmodel knows no namespaces"),
+            ("GIT_OBJECT_DIRECTORY", "GIT_OBJECT_DIRECTORY names"),
+            ("GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_ALTERNATE_OBJECT_DIRECTORIES names"),
+            ("GIT_INDEX_FILE", "GIT_INDEX_FILE names the index of"),
+        ],
     )
-    def test_a_variable_that_means_another_part_stops_writes(self, two, name, said):
+    def test_a_variable_that_means_another_part_stops_writes(self, two, git, name, said):
         a, b = two
-        code, _, err = model(b, "register", "iris", **{name: a / ".git"})
+        there = {"GIT_INDEX_FILE": "index"}.get(name, "objects" if "OBJECT" in name else "")
+        variables = {name: a / ".git" / there}
+        before = sorted((a / ".git/objects").rglob("*"))
+        code, _, err = model(b, "register", "iris", **variables)
         assert (code, said in err) == (2, True)
-        assert model(a, "-C", b, "register", "iris", **{name: a / ".git"})[0] == 2
+        assert model(a, "-C", b, "register", "iris", **variables)[0] == 2
         assert not has_registry(b)
-        assert model(b, "--repo", b, "register", "iris", **{name: a / ".git"})[0] == 0
+        assert model(b, "--repo", b, "register", "iris", **variables)[0] == 0
+        assert model(b, "--repo", b, "version", "create", "iris", **variables)[0] in (0, 2)  # 2: of its code
+        code, out, err = model(b, "list", "-q", **variables)
+        assert (code, out, said in err) == (0, "iris\n", True)
+        assert git(b, "fsck", "--no-dangling") == ""
+        assert sorted((a / ".git/objects").rglob("*")) == before
+
+    @pytest.mark.parametrize("name", ["GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_INDEX_FILE"])
+    def test_a_variable_that_names_its_own_part_changes_nothing(self, two, git, name):
+        a, _ = two
+        own = a / ".git" / ("index" if name == "GIT_INDEX_FILE" else "objects")
+        code, _, err = model(a, "register", "iris", **{name: own})
+        assert (code, err) == (0, "")
+        assert model(a, "version", "create", "iris", **{name: own})[0] == 0
+        assert git(a, "fsck", "--no-dangling") == ""
+
+    @pytest.mark.parametrize("name", ["GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES"])
+    def test_objects_of_another_repository_go_into_no_cache_and_no_bundle(self, two, git, tmp_path, name):
+        a, b = two
+        model(b, "register", "iris")
+        before = sorted((a / ".git/objects").rglob("*"))
+        variables = {name: a / ".git/objects", "XDG_CACHE_HOME": tmp_path / "cache"}
+        assert model(tmp_path, "--repo", b.as_uri(), "list", "-q", **variables)[1] == "iris\n"
+        assert model(tmp_path, "--repo", b.as_uri(), "register", "rose", **variables)[0] == 0
+        git(b, "bundle", "create", "-q", tmp_path / "all.bundle", "--all")
+        assert model(tmp_path, "--repo", tmp_path / "all.bundle", "list", "-q", **variables)[1] == "iris\nrose\n"
+        assert model(tmp_path, "clone", b.as_uri(), tmp_path / "clone", **variables)[0] == 0
+        assert model(tmp_path / "clone", "list", "-q")[1] == "iris\nrose\n"
+        assert sorted((a / ".git/objects").rglob("*")) == before
 
     def test_the_hook_of_a_server_refuses_a_namespace(self, two):
         _, b = two
@@ -324,7 +361,8 @@ class TestVariables:
         a, _ = two
         below = a / "below"
         below.mkdir()
-        assert model(below, "list", "-q", GIT_CEILING_DIRECTORIES=a)[0] == 3
+        code, _, err = model(below, "list", "-q", GIT_CEILING_DIRECTORIES=a)
+        assert (code, f"GIT_CEILING_DIRECTORIES ({a})" in err) == (3, True)
         assert model(below, "list", "-q", GIT_CEILING_DIRECTORIES=a.parent)[0] == 0
 
     def test_another_index_counts_for_what_is_recorded_of_the_code(self, two, tmp_path):

@@ -14,10 +14,8 @@ from pathlib import Path
 
 from gitmodel.errors import GitModelError, NotFound
 from gitmodel.storage import git as git_process
-from gitmodel.storage.git import GONE, BareRefused, Git, clean_environment
+from gitmodel.storage.git import GONE, NO_REPOSITORY, OBJECT_VARIABLES, BareRefused, Git, clean_environment
 
-# Parts of the repository that `GIT_DIR` names; in a server's hook, the quarantine of what is being pushed.
-OBJECT_VARIABLES = ("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_QUARANTINE_PATH")
 # git repeats an option that it does not know: a line between two answers, which a path with a line feed has not.
 _BETWEEN = "--between-two-answers"
 _QUESTIONS = (
@@ -55,32 +53,35 @@ def find_repository(path: Path, *, environ: Mapping[str, str], named: bool = Tru
         what = GONE if path == Path() else f"there is no folder {path}"
         raise NotFound(what, hint="name an existing repository: `git model --repo PATH ...`")
     if named:
-        return _find_named(path, clean, environ.get("GIT_DIR", ""))
-    place = _find_current(path, clean, environ.get("GIT_DIR", ""), environ.get("GIT_WORK_TREE", ""))
-    if index := environ.get("GIT_INDEX_FILE"):
+        return _with_objects(_find_named(path, clean), environ)
+    place = _with_objects(_find_current(path, clean, environ), environ)
+    index = environ.get("GIT_INDEX_FILE")
+    if index and not _owner_of_index(place, index):
         place = replace(place, index_file=place.git.top / index)
     why = place.git.contested or _contradiction(place, path, environ)
     return replace(place, git=replace(place.git, contested=why))
 
 
-def _find_named(path: Path, clean: Mapping[str, str], git_dir: str) -> Place:
+def _find_named(path: Path, clean: Mapping[str, str]) -> Place:
     try:
-        place = _ask(path, clean)
+        return _ask(path, clean)
     except BareRefused:
         if not (path / "HEAD").is_file():  # it was found above the path that was named
             raise
-        place = _ask(path, clean, git_dir=os.path.abspath(path))
-    if git_dir and not _is_same(place, git_dir, clean):
-        apart = {name: value for name, value in clean.items() if name not in OBJECT_VARIABLES}
-        if apart != clean:
-            return _find_named(path, apart, "")
-    return place
+        return _ask(path, clean, git_dir=os.path.abspath(path))
 
 
-def _find_current(path: Path, clean: Mapping[str, str], git_dir: str, work_tree: str) -> Place:
+def _find_current(path: Path, clean: Mapping[str, str], environ: Mapping[str, str]) -> Place:
+    git_dir, work_tree = environ.get("GIT_DIR", ""), environ.get("GIT_WORK_TREE", "")
     if not git_dir:
-        return _ask(path, clean, work_tree=work_tree)
-    if work_tree or "GIT_QUARANTINE_PATH" in clean:
+        try:
+            return _ask(path, clean, work_tree=work_tree)
+        except NotFound as error:
+            ceilings = environ.get("GIT_CEILING_DIRECTORIES")
+            if ceilings and error.message == NO_REPOSITORY:
+                error.message += f", and GIT_CEILING_DIRECTORIES ({ceilings}) lets git look no further up"
+            raise
+    if work_tree or environ.get("GIT_QUARANTINE_PATH"):
         return _ask(path, clean, git_dir=git_dir, work_tree=work_tree)
     try:
         place = _ask(path, clean)
@@ -118,8 +119,48 @@ def _ask(path: Path, environ: Mapping[str, str], *, git_dir: str = "", work_tree
     return Place(git, place, object_format, shallow == "true", worktree, git.git_dir / "index")
 
 
+def _with_objects(place: Place, environ: Mapping[str, str]) -> Place:
+    """Return *place* with the variables that say where objects are, if they are its own, as in the hook of a push."""
+    given = {name: environ[name] for name in OBJECT_VARIABLES if environ.get(name)}
+    if not given or _foreign_objects(place, environ):
+        return place
+    if folder := given.get("GIT_OBJECT_DIRECTORY"):
+        given["GIT_OBJECT_DIRECTORY"] = os.path.abspath(folder)
+        place = replace(place, objects=Path(given["GIT_OBJECT_DIRECTORY"]).resolve())
+    return replace(place, git=replace(place.git, environ={**place.git.environ, **given}))
+
+
+def _foreign_objects(place: Place, environ: Mapping[str, str]) -> str:
+    """The words for a variable that has git look for objects of another repository than *place*, "" without one.
+
+    git gives two of these variables to the hooks of a push: what was pushed is in a folder below the repository's own.
+    """
+    own = (place.git.common_dir / "objects").resolve()
+    name, value = "GIT_OBJECT_DIRECTORY", environ.get("GIT_OBJECT_DIRECTORY", "")
+    folders = [value] if value else []
+    if not value and (value := environ.get("GIT_ALTERNATE_OBJECT_DIRECTORIES", "")):
+        name, folders = "GIT_ALTERNATE_OBJECT_DIRECTORIES", value.split(os.pathsep)
+    if all(Path(os.path.realpath(folder)).is_relative_to(own) for folder in folders):
+        return ""
+    return f"{name} names {value}, and the repository keeps its objects in {own}"
+
+
+def _owner_of_index(place: Place, index: str) -> Path | None:
+    """The folder of the repository, other than *place*, in which the file *index* is; None if it is in none."""
+    for folder in (place.git.top / index).resolve().parents:
+        if (folder / "HEAD").is_file() and ((folder / "objects").is_dir() or (folder / "commondir").is_file()):
+            own = (place.git.git_dir, place.git.common_dir)
+            return None if any(_is_at(folder, known) for known in own) else folder
+    return None
+
+
 def _contradiction(place: Place, path: Path, environ: Mapping[str, str]) -> str:
     """The words for a variable that names something else than *place*, "" if there is none."""
+    if objects := _foreign_objects(place, environ):
+        return objects
+    index = environ.get("GIT_INDEX_FILE")
+    if index and (owner := _owner_of_index(place, index)):
+        return f"GIT_INDEX_FILE names the index of {owner}, and the repository is {place.git.git_dir}"
     common, namespace = environ.get("GIT_COMMON_DIR"), environ.get("GIT_NAMESPACE")
     if common and not _is_at(path / common, place.git.common_dir):
         return f"GIT_COMMON_DIR names {_shown(path, common)}, and the repository is {place.git.common_dir}"

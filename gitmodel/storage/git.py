@@ -29,6 +29,8 @@ _LOCATING = (
     "GIT_DIR", "GIT_WORK_TREE", "GIT_IMPLICIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR",
     "GIT_NAMESPACE",
 )  # fmt: skip
+# What says where objects are; `storage/discovery.py` keeps those that are of the repository that is meant.
+OBJECT_VARIABLES = ("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_QUARANTINE_PATH")
 # What traces to standard error, changes the meaning of a path that we name, or names the file that `git config` reads.
 _REINTERPRETING = (
     "GIT_CURL_VERBOSE", "GIT_LITERAL_PATHSPECS", "GIT_GLOB_PATHSPECS", "GIT_NOGLOB_PATHSPECS", "GIT_ICASE_PATHSPECS",
@@ -85,6 +87,7 @@ _CORRUPT = (
     "object corrupt", "missing blob object", "unable to unpack", "inflate: data stream error", "packed-refs",
 )  # fmt: skip
 _DAMAGED = "run `git fsck`, then `git model doctor`"
+NO_REPOSITORY = "there is no git repository here"
 GONE = "the current folder is gone, or you may not enter it"
 CONTESTED = "say which one is meant: `git model --repo PATH ...`, or unset the variable"
 _WHO = 'run `git config --global user.name "Your Name"` and `git config --global user.email you@example.com`'
@@ -125,8 +128,8 @@ def is_code_id(text: str) -> bool:
 
 
 def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """*environ* as git shall see it."""
-    dropped = {*_LOCATING, *_REINTERPRETING}
+    """*environ* as git shall see it, without what locates a repository or its objects."""
+    dropped = {*_LOCATING, *OBJECT_VARIABLES, *_REINTERPRETING}
     kept = {
         name: "0" if name.startswith("GIT_TRACE") and not _is_harmless(name, value) else value
         for name, value in environ.items()
@@ -378,7 +381,7 @@ def translate(stderr: str, code: int) -> GitModelError:
                 f"git could not write: {said}", hint="nothing was changed; free or mend the disk, then try again"
             )
     if "not a git repository" in said:
-        return NotFound("there is no git repository here", hint="run `git init`, or name one with `--repo PATH`")
+        return NotFound(NO_REPOSITORY, hint="run `git init`, or name one with `--repo PATH`")
     if (
         "empty ident name" in said
         or "tell me who you are" in said.lower()

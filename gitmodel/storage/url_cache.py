@@ -15,7 +15,6 @@ from typing import NamedTuple
 from gitmodel.domain.addresses import Address, Terms
 from gitmodel.errors import Conflict, GitModelError, Unreachable
 from gitmodel.storage import git as git_process
-from gitmodel.storage.discovery import OBJECT_VARIABLES
 from gitmodel.storage.git import Git, clean_environment, with_settings
 
 # The remote of the cache; no user has settings for one of this name (`git config --global remote.origin...`).
@@ -223,9 +222,7 @@ def _environment(address: Address, environ: Mapping[str, str]) -> dict[str, str]
         "gc.autoDetach": "false",
         "maintenance.autoDetach": "false",
     }
-    # What is fetched belongs to the cache, not to what is being pushed to a server whose hook this is.
-    clean = clean_environment({name: value for name, value in environ.items() if name not in OBJECT_VARIABLES})
-    return with_settings(clean, given.items())
+    return with_settings(clean_environment(environ), given.items())
 
 
 @contextmanager
