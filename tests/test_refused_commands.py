@@ -7,7 +7,7 @@ from typing import Annotated
 import pytest
 from transcripts import ask
 
-from gitmodel import Client, Conflict, GitModelError, ModelConfig, NotFound, UsageError, pipeline, step
+from gitmodel import Client, Conflict, GitModelError, ModelConfig, NotFound, Refused, UsageError, pipeline, step
 from gitmodel.domain.snapshot import Change
 
 NOTES = "gitmodel/notes"  # a cache of what was read, which may be deleted at any time
@@ -62,6 +62,9 @@ version create iris --data x=f.bin --data X=f.bin
 version create iris --data x=f.bin --data y=missing.bin
 link iris@2 --data x=f.bin --data y=missing.bin
 link iris@9 --data x=f.bin
+link iris@1 --data x=f.bin
+link iris@2 --data x=f.bin --data X=f.bin
+link iris@2 --data bad/name=f.bin
 promote iris@1 nope
 promote iris@1 latest
 alias set iris@1 taken
@@ -170,11 +173,55 @@ def test_a_refused_version_in_a_transaction_reserves_no_number(iris, git):
     before = git(iris, "for-each-ref")
 
     def refused(client):
-        with client.transaction("Fail"):
-            client.get_model("iris").create_version("taken")
+        with client.transaction("Fail") as change:
+            change.get_model("iris").create_version("taken")
 
     with Client(iris) as client, pytest.raises(Conflict):
         refused(client)
+    assert git(iris, "for-each-ref") == before
+
+
+TOKEN = "ghp_" + "aB3dE5gH7jK9mN1pQ2rS4tU6vW8xY0zA1b2C"
+
+
+def refused_links(client, past):
+    version, promoted = client.get_version("iris@2"), client.get_version("iris@1")
+    yield lambda: promoted.link_artifact("x", "f.bin")
+    yield lambda: promoted.link_external("x", "f.bin")
+    yield lambda: version.link_artifact("bad/name", "f.bin")
+    yield lambda: version.link_artifact("x", "f.bin", kind="nope")
+    yield lambda: version.link_artifact("x", "f.bin", metadata={"password": "hunter22"})
+    yield lambda: version.link_artifact("x", "f.bin", metadata={"note": TOKEN})
+    yield lambda: version.link_artifact(TOKEN, "f.bin")
+    yield lambda: past.get_version("iris@2").link_artifact("x", "f.bin")
+    yield lambda: in_transaction(client, lambda change: change.get_version("iris@1").link_artifact("x", "f.bin"))
+    yield lambda: in_transaction(client, lambda change: version.link_artifact("x", "f.bin"))
+
+
+def in_transaction(client, work, message="Work"):
+    with client.transaction(message) as change:
+        work(change)
+
+
+def test_a_refused_link_stores_nothing(iris):
+    with Client(iris) as client:
+        past = client.at(client.repository.tip())
+        before = files(iris)
+        for call in refused_links(client, past):
+            with pytest.raises(GitModelError):
+                call()
+            assert files(iris) == before
+
+
+@pytest.mark.parametrize("by_url", [False, True])
+def test_a_transaction_whose_message_is_refused_reserves_no_number(iris, git, by_url):
+    before = git(iris, "for-each-ref")
+    told = []
+    with Client(iris, repo=iris.as_uri() if by_url else None) as client, pytest.raises(Refused, match="token"):
+        in_transaction(
+            client, lambda change: told.append(change.get_model("iris").create_version()), message=f"Use {TOKEN}"
+        )
+    assert told == []
     assert git(iris, "for-each-ref") == before
 
 

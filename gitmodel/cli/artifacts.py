@@ -100,6 +100,7 @@ def link(
     model, chosen = found.model, found.ref
     if provider_digest and not external:
         raise UsageError("--provider-digest is for --external", hint="what is stored is always read and hashed")
+    artifacts.check_links(invocation.writer, chosen, [(name, kind) for name, _, kind in paths])
     links = _outside(invocation, paths, provider_digest) if external else store(invocation, model, paths, jobs=jobs)
     artifacts.link_artifacts(invocation.writer, chosen, links)
     names = cells.words(name for name, _, _ in paths)

@@ -246,6 +246,7 @@ class ModelVersion:
         from gitmodel.registry import artifacts
 
         self._check_meant()
+        artifacts.check_links(self._client.writer, self._ref(), [(name, kind)], metadata=scalars(metadata or {}))
         link = artifacts.store_artifact(
             self._client.access.of_model(self._model),
             name,
@@ -282,6 +283,7 @@ class ModelVersion:
         from gitmodel.registry import artifacts
 
         self._check_meant()
+        artifacts.check_links(self._client.writer, self._ref(), [(name, kind)], metadata=scalars(metadata or {}))
         link = artifacts.describe_external(
             name,
             os.fspath(uri),

@@ -24,6 +24,8 @@ KINDS = ("data", "model", "deployment")
 # What becomes of uncommitted changes, ever stricter.
 DIRTY = ("record", "snapshot", "refuse")
 FOLDER_FORMAT = "folder"
+# Stands in a link for the digest of what is not stored yet.
+NO_DIGEST = "sha256:" + "0" * 64
 
 # Every archived marker holds these bytes, so that two of them never conflict.
 ARCHIVED_MARKER = b"archived = true\n"

@@ -65,7 +65,7 @@ class Past:
     def find_made(self, snapshot: Snapshot, model: str, txn: str) -> int | None:
         raise self.refusal()
 
-    def refuse_credentials(self, snapshot: Snapshot, change: Change[T]) -> None:
+    def check(self, plan: Callable[[Snapshot], Change[T]]) -> None:
         raise self.refusal()
 
     def take_number(self, model: str, plan: Callable[[Snapshot], Change[int]]) -> int | None:

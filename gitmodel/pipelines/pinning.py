@@ -14,7 +14,7 @@ from gitmodel.domain import models as model_plans
 from gitmodel.domain import versions as version_plans
 from gitmodel.domain.description import read_description
 from gitmodel.domain.names import fold
-from gitmodel.domain.records import ArtifactLink, VersionRecord
+from gitmodel.domain.records import NO_DIGEST, ArtifactLink, VersionRecord
 from gitmodel.domain.references import ModelRef, VersionRef
 from gitmodel.domain.refs import reserved_ref
 from gitmodel.domain.renumbering import Numbered
@@ -26,7 +26,6 @@ from gitmodel.storage.journal import Journal
 
 log = logging.getLogger("gitmodel.pipelines")
 
-_NO_DIGEST = "sha256:" + "0" * 64
 # What else than links a version's record holds: metadata, description, code.
 _RESERVE_BYTES = 8_192
 Place = Callable[[str, ArtifactLink], dict[str, Any]]
@@ -347,7 +346,7 @@ def _check_outputs(pipeline: str, graph: Graph, steps: list[str]) -> tuple[str, 
                     f"steps {other} and {step} both have an output called {name}",
                     hint='name them apart: -> Annotated[T, "name"]',
                 )
-            link = ArtifactLink(name, "deployment", _NO_DIGEST, 10**12, "safetensors", pipeline, step)
+            link = ArtifactLink(name, "deployment", NO_DIGEST, 10**12, "safetensors", pipeline, step)
             size += len(codec.encode(records.LINK, link)) + len("[[artifacts]]\n\n")
     if size > codec.MAX_BYTES:
         raise UsageError(

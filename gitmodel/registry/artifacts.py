@@ -12,7 +12,7 @@ from gitmodel.domain.manifest import ManifestEntry
 from gitmodel.domain.names import check_name
 from gitmodel.domain.needs import every_version
 from gitmodel.domain.purging import Purge, purges
-from gitmodel.domain.records import FOLDER_FORMAT, KINDS, ArtifactLink, VersionRecord
+from gitmodel.domain.records import FOLDER_FORMAT, KINDS, NO_DIGEST, ArtifactLink, VersionRecord
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import GitModelError, Invalid, Refused, Unreachable, UsageError
@@ -141,6 +141,31 @@ def describe_external(
         version_id=found.version_id or None,
         digest_by="provider" if provider_digest else None,
     )
+
+
+def check_links(
+    writer: Writer,
+    ref: VersionRef,
+    artifacts: Iterable[tuple[str, str]],
+    *,
+    metadata: Mapping[str, Any] | None = None,
+) -> None:
+    """Check that `link_artifacts` would accept new *artifacts*, names and kinds, before any of them is stored.
+
+    One whose name the version has already is left out: only its content can tell. Raises as `link_artifacts` does.
+    """
+    found, read = list(artifacts), planning.read_metadata(metadata or {})
+    for name, kind in found:
+        check_name(name, "artifact")
+        _check_kind(kind)
+    links = [ArtifactLink(name, kind, NO_DIGEST, 0, "json", metadata=read) for name, kind in found]
+
+    def plan(snapshot: Snapshot) -> Change[int]:
+        model, number, _ = snapshot.resolve_to_change(ref)
+        known = {link.name for link in snapshot.version(model, number).artifacts}
+        return planning.plan_links(snapshot, model, number, [link for link in links if link.name not in known])
+
+    writer.check(plan)
 
 
 def link_artifacts(writer: Writer, ref: VersionRef, links: Iterable[ArtifactLink]) -> int:

@@ -14,7 +14,7 @@ from gitmodel.domain import versions as planning
 from gitmodel.domain.models import changed_tags, read_words
 from gitmodel.domain.names import check_version_name
 from gitmodel.domain.paging import read_page
-from gitmodel.domain.records import ArtifactLink, Code, VersionRecord
+from gitmodel.domain.records import NO_DIGEST, ArtifactLink, Code, VersionRecord
 from gitmodel.domain.references import ModelRef, VersionRef
 from gitmodel.domain.renumbering import Numbered, Renumbered
 from gitmodel.domain.snapshot import Change, Snapshot
@@ -29,7 +29,6 @@ from gitmodel.registry.writer import Writer, change_model, change_version
 _PIECE = 500
 # A list of no more than so many is kept for the next time that it is asked for.
 _REMEMBERED = 20_000
-_NO_DIGEST = "sha256:" + "0" * 64
 
 
 def create_version(writer: Writer, model: str | ModelRef, **given: Any) -> int:
@@ -89,15 +88,10 @@ def check_creation(
     *artifacts* are names and kinds. Raises as `create_version` does.
     """
     chosen = find_model(writer, model)
-    links = [ArtifactLink(link, kind, _NO_DIGEST, 0, "json") for link, kind in artifacts]
+    links = [ArtifactLink(link, kind, NO_DIGEST, 0, "json") for link, kind in artifacts]
     draft = _draft(writer, chosen.model, name, description, tags, metadata, links, None)
-
-    def question(snapshot: Snapshot) -> str:
-        current = snapshot.follow(chosen)[0]
-        writer.refuse_credentials(snapshot, planning.plan_version(snapshot, current, draft))
-        return current
-
-    return writer.read(question)
+    writer.check(lambda snapshot: planning.plan_version(snapshot, snapshot.follow(chosen)[0], draft))
+    return chosen.model
 
 
 def find_keyed(writer: Writer, model: str | ModelRef, key: str) -> int | None:

@@ -33,8 +33,8 @@ class Writer(Protocol):
     def find_made(self, snapshot: Snapshot, model: str, txn: str) -> int | None:
         """The version of *model* that the transaction *txn* made on the branch of *snapshot*, or None."""
 
-    def refuse_credentials(self, snapshot: Snapshot, change: Change[Any]) -> None:
-        """Raise Refused if *change* would record what looks like a credential."""
+    def check(self, plan: Callable[[Snapshot], Change[Any]]) -> None:
+        """Change nothing, and raise what `transact` would raise for *plan* now, before artifacts are stored for it."""
 
     def take_number(self, model: str, plan: Callable[[Snapshot], Change[int]]) -> int | None:
         """Reserve a number for the next version of *model*; None if the plan takes one itself.
@@ -62,8 +62,10 @@ class Direct:
         self.refuse_inside()
         return self._repository.transact(plan)
 
-    def refuse_credentials(self, snapshot: Snapshot, change: Change[Any]) -> None:
-        self._repository.refuse_credentials(snapshot, change)
+    def check(self, plan: Callable[[Snapshot], Change[Any]]) -> None:
+        self.refuse_inside()
+        self._repository.git.refuse_contested()
+        self._repository.read(_checked(self._repository, plan))
 
     def refuse_inside(self) -> None:
         """Raise UsageError if the calling thread or task is inside the block of a transaction on this repository."""
@@ -117,6 +119,8 @@ class Batch:
         self.is_open = True
         self._lock = threading.RLock()
         self._base = repository.read(lambda snapshot: snapshot)
+        # a message that is refused at the end would leave the numbers reserved that the block was told
+        repository.refuse_credentials(self._base, Change(None, subject=message))
         self._plans: list[Callable[[Snapshot], Change[Any]]] = []
         self._change: Change[None] = Change(None)
         self._numbers: list[tuple[str, int]] = []
@@ -133,23 +137,15 @@ class Batch:
     def transact(self, plan: Callable[[Snapshot], Change[T]]) -> T:
         with self._lock:
             self._require_open()
-            change = self.read(self._checked(plan))
+            change = self.read(_checked(self.repository, plan))
             self._change = _joined(self._change, change)
             self._plans.append(plan)
             return change.result
 
-    def refuse_credentials(self, snapshot: Snapshot, change: Change[Any]) -> None:
-        self.repository.refuse_credentials(snapshot, change)
-
-    def _checked(self, plan: Callable[[Snapshot], Change[T]]) -> Callable[[Snapshot], Change[T]]:
-        """Return *plan* with `refuse_credentials` after it, so that the call that would record one is refused."""
-
-        def checked(snapshot: Snapshot) -> Change[T]:
-            change = plan(snapshot)
-            self.refuse_credentials(snapshot, change)
-            return change
-
-        return checked
+    def check(self, plan: Callable[[Snapshot], Change[Any]]) -> None:
+        with self._lock:
+            self._require_open()
+            self.read(_checked(self.repository, plan))
 
     def find_made(self, snapshot: Snapshot, model: str, txn: str) -> int | None:
         raise UsageError(
@@ -159,8 +155,7 @@ class Batch:
 
     def take_number(self, model: str, plan: Callable[[Snapshot], Change[int]]) -> int | None:
         with self._lock:
-            self._require_open()
-            self.read(self._checked(plan))
+            self.check(plan)
             return self._reserve_next(model)
 
     def _reserve_next(self, model: str) -> int:
@@ -235,6 +230,17 @@ def entered_batch(repository: Repository, message: str) -> Iterator[Batch]:
     finally:
         batch.abandon()
         _entered.set(tuple(other for other in _entered.get() if other is not batch))
+
+
+def _checked(repository: Repository, plan: Callable[[Snapshot], Change[T]]) -> Callable[[Snapshot], Change[T]]:
+    """Return *plan* with `refuse_credentials` after it, so that the call that would record one is refused."""
+
+    def checked(snapshot: Snapshot) -> Change[T]:
+        change = plan(snapshot)
+        repository.refuse_credentials(snapshot, change)
+        return change
+
+    return checked
 
 
 def change_version(writer: Writer, ref: VersionRef, plan: Callable[[Snapshot, str, int], Change[T]]) -> T:
