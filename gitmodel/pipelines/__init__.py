@@ -40,7 +40,7 @@ from gitmodel.pipelines.context import (
 from gitmodel.pipelines.graph import building, current_graph
 from gitmodel.pipelines.recording import Job, Listener, Run
 from gitmodel.pipelines.running import RunFailed, run_job
-from gitmodel.pipelines.secret_values import HIDDEN, SecretValues
+from gitmodel.pipelines.secret_values import HIDDEN
 from gitmodel.pipelines.source import find_file, find_source
 from gitmodel.pipelines.steps import Step, step
 from gitmodel.pipelines.worker import is_importing
@@ -156,15 +156,15 @@ class Pipeline:
             )
         read = self._read(parameters)
         with building() as graph:
-            graph.secrets += [value for value in (*parameters.values(), *secrets) if isinstance(value, Secret)]
+            graph.known.secrets += [value for value in (*parameters.values(), *secrets) if isinstance(value, Secret)]
+            graph.known.given += [value for value in read.values() if not isinstance(value, Secret)]
             self.function(**parameters)
         # the body may have made a Secret of a parameter
-        recorded = SecretValues(graph.secrets).hidden(read)
-        refuse_credentials(recorded, f"pipeline {self.name}", AS_SECRET)
+        refuse_credentials(graph.known.values().hidden(read), f"pipeline {self.name}", AS_SECRET)
         graph.refuse_credentials()
         if not graph.nodes:
             raise UsageError(f"pipeline {self.name} calls no step", hint="decorate the functions it calls with @step")
-        return Job(self.name, graph, recorded, self.model_config, self.enable_cache, listener)
+        return Job(self.name, graph, read, self.model_config, self.enable_cache, listener)
 
     def __repr__(self) -> str:
         return f"Pipeline({self.name!r})"

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
@@ -189,18 +189,24 @@ class ExternalArtifact:
         return VersionRef.of(self.model, self.version)
 
 
-# The Secrets that a pipeline's body makes, while it builds a graph: a parameter may hold the value, too.
-_made: ContextVar[list[Secret] | None] = ContextVar("gitmodel_secrets", default=None)
+# Where each Secret that is made in this process is added, whichever thread makes it.
+_collectors: list[list[Secret]] = []
+_collecting = threading.Lock()
 
 
 @contextmanager
 def collecting(secrets: list[Secret]) -> Iterator[None]:
-    """Add each Secret that is made in the block to *secrets*."""
-    token = _made.set(secrets)
+    """Add each Secret that is made in this process during the block to *secrets*.
+
+    A parameter may hold the value, too. Those of other threads are added as well: they are masked without need.
+    """
+    with _collecting:
+        _collectors.append(secrets)
     try:
         yield
     finally:
-        _made.reset(token)
+        with _collecting:
+            _collectors[:] = [other for other in _collectors if other is not secrets]
 
 
 class Secret:
@@ -212,9 +218,9 @@ class Secret:
 
     def __init__(self, value: Any) -> None:
         self.value: Any = value.value if isinstance(value, Secret) else value
-        made = _made.get()
-        if made is not None:
-            made.append(self)
+        with _collecting:
+            for secrets in _collectors:
+                secrets.append(self)
 
     def __repr__(self) -> str:
         return "Secret(...)"

@@ -13,7 +13,7 @@ from gitmodel.domain import codec
 from gitmodel.domain.credentials import refuse_credentials
 from gitmodel.errors import UsageError
 from gitmodel.pipelines.config import AS_SECRET, ExternalArtifact, Secret, collecting
-from gitmodel.pipelines.secret_values import HIDDEN, SecretValues
+from gitmodel.pipelines.secret_values import HIDDEN, RunSecrets
 
 if TYPE_CHECKING:
     from gitmodel.pipelines.steps import Step
@@ -53,7 +53,7 @@ class Output:
 class Node:
     """A step in a pipeline: *inputs* come from outputs and artifacts, *parameters* are plain values.
 
-    *secrets* are those of the whole graph.
+    *known* are the secrets of the whole run.
     """
 
     name: str
@@ -62,11 +62,11 @@ class Node:
     parameters: dict[str, Any] = field(default_factory=dict)
     after: tuple[Any, ...] = ()
     outputs: tuple[str, ...] = ()
-    secrets: list[Secret] = field(default_factory=list)
+    known: RunSecrets = field(default_factory=RunSecrets)
 
     def recorded_parameters(self) -> dict[str, Any]:
         """The parameters as the run records them."""
-        return SecretValues(self.secrets).hidden(self.parameters)
+        return self.known.values().hidden(self.parameters)
 
     @property
     def has_secrets(self) -> bool:
@@ -79,7 +79,7 @@ class Graph:
 
     def __init__(self) -> None:
         self.nodes: dict[str, Node] = {}
-        self.secrets: list[Secret] = []
+        self.known = RunSecrets()
 
     def add(self, step: Step[Any, Any], arguments: dict[str, Any], after: Iterable[Any]) -> Node:
         """Add a call of *step*. Raises UsageError for a parameter that cannot be recorded."""
@@ -87,7 +87,7 @@ class Graph:
         while name in self.nodes:
             count += 1
             name = f"{step.name}_{count}"
-        node = Node(name, step, after=tuple(after), outputs=tuple(step.output_names(name)), secrets=self.secrets)
+        node = Node(name, step, after=tuple(after), outputs=tuple(step.output_names(name)), known=self.known)
         for parameter, value in arguments.items():
             # A text where text is wanted is text, whatever it looks like.
             wants_text = step.input_types.get(parameter) is str
@@ -98,7 +98,8 @@ class Graph:
                 node.inputs[parameter] = external
             else:
                 node.parameters[parameter] = _checked(name, parameter, value)
-        self.secrets += [value for value in node.parameters.values() if isinstance(value, Secret)]
+        self.known.secrets += [value for value in node.parameters.values() if isinstance(value, Secret)]
+        self.known.given += [value for value in node.parameters.values() if not isinstance(value, Secret)]
         self.nodes[name] = node
         return node
 
@@ -157,7 +158,7 @@ def building() -> Iterator[Graph]:
     graph = Graph()
     token = _building.set(graph)
     try:
-        with collecting(graph.secrets):
+        with collecting(graph.known.secrets):
             yield graph
     finally:
         _building.reset(token)

@@ -108,7 +108,7 @@ def run_record(client: Client, work: Work, executor: str, error: Mapping[str, st
         traceback=error.get("traceback", "")[-_LONGEST_TRACEBACK:] if rules.record_traceback else "",
         versions=tuple(sorted(versions)),
         code=work.code,
-        parameters=work.job.parameters,
+        parameters=work.job.graph.known.values().hidden(work.job.parameters),
         steps=tuple(_step_record(work, work.job.graph.nodes[name]) for name in work.order),
     )
 

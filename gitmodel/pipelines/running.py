@@ -18,7 +18,7 @@ from gitmodel.domain.credentials import redacted
 from gitmodel.domain.runs import run_id
 from gitmodel.errors import GitModelError, Refused, UsageError
 from gitmodel.pipelines.caching import cache_key, declared_files, is_there
-from gitmodel.pipelines.config import ExternalArtifact
+from gitmodel.pipelines.config import ExternalArtifact, Secret
 from gitmodel.pipelines.executors import Choice, Place, choose_executor
 from gitmodel.pipelines.graph import Graph, Node
 from gitmodel.pipelines.opened_files import is_unchanged
@@ -26,7 +26,6 @@ from gitmodel.pipelines.outcome import commit_run
 from gitmodel.pipelines.pinning import Target, pin, release_names, release_numbers, resolve
 from gitmodel.pipelines.project_code import ProjectCode, Unknown
 from gitmodel.pipelines.recording import Job, Run, Work, keep_packages, order, run_record
-from gitmodel.pipelines.secret_values import SecretValues
 from gitmodel.pipelines.worker import Request, Result, has_read_version, location, refuse_spoken, run_step, script_of
 from gitmodel.storage.journal import Journal, RunJournal
 from gitmodel.storage.termination import cleaning_up_when_terminated
@@ -115,6 +114,8 @@ def _commit(client: Client, work: Work, choice: Choice, notes: RunJournal) -> Ru
     work.status = "succeeded"
     record = run_record(client, work, choice.name, {})
     try:
+        for result in work.results.values():  # a later step may have made a Secret of what this one tells
+            refuse_spoken(result["plans"], work.job.graph.known.values())
         written = commit_run(client, record, work.targets, work.in_order())
     except KeyboardInterrupt:
         notes.note(status="cancelled")  # unless the branch says otherwise
@@ -135,7 +136,7 @@ def _told(error: BaseException, work: Work) -> dict[str, str]:
     message = error.message if isinstance(error, GitModelError) else str(error)
     return {
         "type": type(error).__name__,
-        "message": redacted(SecretValues(work.job.graph.secrets).hide(message)),
+        "message": redacted(work.job.graph.known.values().hide(message)),
         "traceback": "",
     }
 
@@ -266,6 +267,8 @@ class _Coordinator:
         return True
 
     def _record(self, name: str, result: Result) -> None:
+        # a step may have made Secrets of what it was given: they stay in memory
+        self._work.job.graph.known.secrets += [Secret(value) for value in result.pop("secrets", ())]
         result = self._without_secrets(result)
         self._work.results[name] = result
         for field, what in result.get("left_out", ()):
@@ -278,7 +281,7 @@ class _Coordinator:
 
     def _without_secrets(self, result: Result) -> Result:
         """Return *result* without what the Secrets of other steps gave away: a worker knows only those of its own."""
-        secrets = SecretValues(self._work.job.graph.secrets)
+        secrets = self._work.job.graph.known.values()
         try:
             refuse_spoken(result["plans"], secrets)
         except Refused as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
 
@@ -24,16 +25,22 @@ _SHORTEST_LINE = 20
 class SecretValues:
     """The values of Secrets, in each form that is looked for: as they are, escaped as JSON and URLs do, and in Base64.
 
+    *given* are the parameters of the run: a text in them that is a part of a Secret, as the k of `Secret("pre" + k)`,
+    is hidden in parameters and messages, too.
+
     >>> values = SecretValues([Secret("hunter2")])
     >>> values.hide("cannot log in with hunter2"), values.holds({"deep": ["hunter2"]}), values.holds("hunter")
     ('cannot log in with (secret)', True, False)
     """
 
-    def __init__(self, secrets: Iterable[Secret]) -> None:
+    def __init__(self, secrets: Iterable[Secret], given: Iterable[Any] = ()) -> None:
         whole = list(dict.fromkeys(text for secret in secrets for text in _texts(secret.value)))
         self._whole = [text for text in whole if text.strip()]
         forms = {form for text in self._whole for form in _forms(text) if len(form) >= _SHORTEST}
         self._forms = sorted(forms, key=lambda form: (-len(form), form))
+        texts = {text for value in given for text in _texts(value)} if self._whole else set()
+        parts = {form for text in texts if self._is_part(text) for form in _forms(text)}
+        self._parts = sorted(parts, key=lambda part: (-len(part), part))
 
     def holds(self, value: Any) -> bool:
         """Whether a secret stands somewhere in *value*."""
@@ -49,14 +56,14 @@ class SecretValues:
 
     def hide(self, text: str) -> str:
         """Return *text* with "(secret)" in place of each secret."""
-        for form in self._forms:
+        for form in (*self._forms, *self._parts):
             text = text.replace(form, HIDDEN)
         return text
 
     def hidden(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
-        """Return *parameters* as they are recorded: one that holds a secret, or is a part of one, is "(secret)"."""
+        """Return *parameters* as they are recorded: one that holds a secret, or a part of one, is "(secret)"."""
         return {
-            name: HIDDEN if self.holds(value) or self._is_part(value) else value
+            name: HIDDEN if self.holds(value) or self._holds_part(value) else value
             for name, value in parameters.items()
             if value is not None
         }
@@ -74,12 +81,28 @@ class SecretValues:
             tail = data[-longest:]
         return False
 
-    def _is_part(self, value: Any) -> bool:
+    def _holds_part(self, value: Any) -> bool:
         if isinstance(value, Mapping):
-            return any(map(self._is_part, value.values()))
+            return any(self._holds_part(item) for pair in value.items() for item in pair)
         if isinstance(value, (list, tuple)):
-            return any(map(self._is_part, value))
-        return isinstance(value, str) and len(value) >= _SHORTEST_PART and any(value in whole for whole in self._whole)
+            return any(map(self._holds_part, value))
+        text = _text(value)
+        return text is not None and (self._is_part(text) or any(part in text for part in self._parts))
+
+    def _is_part(self, text: str) -> bool:
+        return len(text) >= _SHORTEST_PART and any(text in whole for whole in self._whole)
+
+
+@dataclass
+class RunSecrets:
+    """The Secrets that a run knows so far, and the parameters that it was given."""
+
+    secrets: list[Secret] = field(default_factory=list)
+    given: list[Any] = field(default_factory=list)
+
+    def values(self) -> SecretValues:
+        """The values to look for."""
+        return SecretValues(self.secrets, self.given)
 
 
 def _texts(value: Any) -> Iterator[str]:

@@ -25,12 +25,12 @@ from gitmodel.domain.credentials import redacted
 from gitmodel.domain.records import FOLDER_FORMAT
 from gitmodel.errors import GitModelError, Refused, Unreachable, UsageError
 from gitmodel.formats import materializers
-from gitmodel.pipelines.config import ModelConfig, Secret
+from gitmodel.pipelines.config import ModelConfig, Secret, collecting
 from gitmodel.pipelines.context import Plan, PlannedVersion, StepContext, within
 from gitmodel.pipelines.installed import is_library
 from gitmodel.pipelines.opened_files import OpenedFiles, recording
 from gitmodel.pipelines.project_code import ProjectCode, Unknown, is_project
-from gitmodel.pipelines.secret_values import SecretValues
+from gitmodel.pipelines.secret_values import RunSecrets, SecretValues
 from gitmodel.pipelines.steps import OutputSpec, Step
 from gitmodel.registry.artifacts import told_unportable
 from gitmodel.storage import artifacts
@@ -65,7 +65,9 @@ def run_step(request: Request, step: Step[..., Any] | None = None) -> Result:
     """
     clock = time.perf_counter()
     done: Result = {"plans": [], "outputs": []}
-    secrets = SecretValues(value for value in request["values"].values() if isinstance(value, Secret))
+    given = list(request["values"].values())
+    known = RunSecrets([value for value in given if isinstance(value, Secret)], given)
+    made: list[Secret] = []
     try:
         found = step or _find_step(request["step"])
         config = ModelConfig(**request["config"]) if request["config"] else None
@@ -73,23 +75,30 @@ def run_step(request: Request, step: Step[..., Any] | None = None) -> Result:
         with _Scratch(request["scratch"]) as scratch:
             store = _reach_store(request["store"], shared=step is not None)
             arguments = _load_inputs(request, found, store, scratch)
-            with recording(request["root"]) as opened:
+            with recording(request["root"]) as opened, collecting(made):
                 value = _called(found, arguments, context, own_process=step is None)
             done["opened"] = _what_was_opened(opened, context)
+            known.secrets += made
+            secrets = known.values()
             refuse_spoken(context.plans, secrets)
             done["outputs"] = [
                 _keep(store, scratch.path(f"output-{index}"), spec, name, item, secrets)
                 for index, (spec, name, item) in enumerate(_matched(found, request["outputs"], value))
             ]
         done.update(
-            status="succeeded", plans=context.plans, left_out=context.left_out, particular=context.is_particular
+            status="succeeded",
+            plans=context.plans,
+            left_out=context.left_out,
+            particular=context.is_particular or bool(made),
         )
     except KeyboardInterrupt:
         if step is not None and threading.current_thread() is threading.main_thread():
             raise
         done["status"] = "cancelled"
     except BaseException as error:
-        done.update(status="failed", outputs=[], error=_described(_explained(error, request), secrets))
+        known.secrets += made
+        done.update(status="failed", outputs=[], error=_described(_explained(error, request), known.values()))
+    done["secrets"] = [secret.value for secret in made]
     done["seconds"] = time.perf_counter() - clock
     done["read_version"] = has_read_version(request["facts"])
     return done

@@ -3,6 +3,8 @@
 import base64
 import random
 import string
+import threading
+from dataclasses import dataclass
 from typing import Annotated
 
 import project
@@ -213,6 +215,112 @@ BODIES = {
     "made twice": lambda token: project.hand_over(Secret(Secret(token))),
     "in a table": lambda token: [project.hand_over({"deep": [token]}), project.hand_over(Secret(token))],
 }
+
+
+@step
+def log_in_by(token: str, also: str = "", deep: dict | None = None) -> int:
+    Secret("pre" + token)
+    return len(token)
+
+
+@step
+def fail_by(token: str) -> None:
+    made = []
+    thread = threading.Thread(target=lambda: made.append(Secret(f"Bearer {token}")))
+    thread.start()
+    thread.join()
+    raise RuntimeError(f"cannot log in with {token}")
+
+
+@step
+def tell_by(token: str) -> None:
+    Secret(token)
+    log_model_metadata(note=f"with {token}")
+
+
+PARTS = {
+    "a longer secret": lambda token: [Secret("pre" + token), project.hand_over(token)],
+    "another text with the part": lambda token: [Secret("pre" + token), project.hand_over(f"{token}:suffix")],
+    "before the secret is made": lambda token: [project.hand_over(f"{token}:suffix"), Secret("pre" + token)],
+    "in a list": lambda token: [Secret("pre" + token), project.hand_over([1, [f"x{token}"]])],
+    "in a table, as a key": lambda token: [Secret("pre" + token), project.hand_over({f"{token}x": {"deep": token}})],
+    "in the body of the step": lambda token: log_in_by(token),
+    "in the body of the step, and more": lambda token: log_in_by(token, f"{token}:suffix", {"a": [f"x{token}"]}),
+    "in the body of the step, and another": lambda token: [
+        project.hand_over(f"{token}:suffix"),
+        log_in_by(token),
+        project.hand_over([token]),
+    ],
+}
+
+
+@pytest.mark.parametrize("body", PARTS)
+@pytest.mark.parametrize("executor", ["in-order", "threads", "processes:1"])
+def test_what_a_secret_is_made_of_reaches_no_parameter_on_record(client, written, caplog, body, executor):
+    @pipeline
+    def one(token, rate):
+        PARTS[body](token)
+
+    run = one.run(client=client, executor=executor, token=VALUE, rate=0.5)
+    assert client.get_run(run.id).record.parameters == {"token": "(secret)", "rate": 0.5}
+    assert VALUE not in written() + caplog.text
+
+
+@pytest.mark.parametrize("executor", ["in-order", "processes:1"])
+def test_a_secret_made_in_a_step_is_not_told_in_its_error(client, written, caplog, set_rules, executor):
+    set_rules(record_traceback=True)
+
+    @pipeline
+    def one(token):
+        fail_by(token)
+
+    with pytest.raises(RunFailed, match=r"cannot log in with \(secret\)"):
+        one.run(client=client, executor=executor, token=VALUE)
+    assert VALUE not in written() + caplog.text
+
+
+def test_a_secret_made_in_a_step_is_not_logged_by_it(client, written):
+    @pipeline(model_config=DEMO)
+    def one(token):
+        tell_by(token)
+
+    with pytest.raises(RunFailed, match="holds the value of a Secret"):
+        one.run(client=client, token=VALUE)
+    assert VALUE not in written()
+
+
+def test_what_an_earlier_step_logged_is_refused_when_a_later_one_makes_a_secret_of_it(client, written):
+    @step
+    def tell(token: str) -> int:
+        log_model_metadata(note=f"with {token}")
+        return 1
+
+    @step
+    def make(token: str, told: int) -> None:
+        Secret(token)
+
+    @pipeline(model_config=DEMO)
+    def one(token):
+        make(token, tell(token))
+
+    with pytest.raises(Refused, match="holds the value of a Secret"):
+        one.run(client=client, token=VALUE)
+    assert VALUE not in written()
+
+
+def test_a_dataclass_with_a_secret_in_it_is_refused_without_its_value(client, written):
+    @dataclass
+    class Login:
+        token: str
+
+    @pipeline
+    def one(token):
+        Secret(token)
+        project.hand_over(Login(token))
+
+    with pytest.raises(UsageError, match="cannot be recorded: it is a Login") as caught:
+        one.run(client=client, token=VALUE)
+    assert VALUE not in str(caught.value) + written()
 
 
 class TestASecretMadeInTheBody:
