@@ -242,7 +242,7 @@ class Model:
         words, values = read_words(tags), scalars(metadata or {})
         artifacts.check_sources(given)
         if idempotency_key or not client.job:  # a job may have made this very version before
-            versions.check_creation(
+            chosen = versions.check_creation(
                 client.writer,
                 chosen,
                 name=name,

@@ -164,6 +164,7 @@ def holds_records(folder: str) -> bool:
     return _FOLDER.fullmatch(folder) is not None
 
 
+@lru_cache(maxsize=4_096)
 def parse_path(path: str) -> RecordPath | None:
     """What record *path* is, or None if no record can live there.
 

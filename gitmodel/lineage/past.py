@@ -65,7 +65,7 @@ class Past:
     def find_made(self, snapshot: Snapshot, model: str, txn: str) -> int | None:
         raise self.refusal()
 
-    def check(self, plan: Callable[[Snapshot], Change[T]]) -> None:
+    def check(self, plan: Callable[[Snapshot], Change[T]]) -> T:
         raise self.refusal()
 
     def take_number(self, model: str, plan: Callable[[Snapshot], Change[int]]) -> int | None:

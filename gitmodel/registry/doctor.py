@@ -244,7 +244,7 @@ def _tags(repository: Repository, snapshot: Snapshot) -> Iterator[Finding]:
 
 def _stray(repository: Repository, snapshot: Snapshot, ref: StageRef) -> Finding:
     try:
-        refuse_foreign(repository, snapshot.commit, ref, repairs=False)
+        refuse_foreign(repository, snapshot.commit, ref, repository.tags.read(ref), repairs=False)
     except Refused as error:
         return Finding("foreign tag", error.message, error.hint)
     why = snapshot.registry().alias_fault(ref.stage)
@@ -254,7 +254,7 @@ def _stray(repository: Repository, snapshot: Snapshot, ref: StageRef) -> Finding
 
 def _forged(repository: Repository, snapshot: Snapshot, ref: StageRef, state: StageState) -> Finding:
     try:
-        refuse_foreign(repository, snapshot.commit, ref, repairs=state.recorded is not None)
+        refuse_foreign(repository, snapshot.commit, ref, repository.tags.read(ref), repairs=state.recorded is not None)
     except Refused as error:
         return Finding("foreign tag", error.message, error.hint)
     message = f"the tag {ref.name} does not count: {state.forged}"

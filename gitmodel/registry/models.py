@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gitmodel.domain import models as planning
@@ -54,15 +55,15 @@ def find_to_change(writer: Writer, model: str | ModelRef) -> ModelRef:
 
     Raises Refused for a name that a pull gave to another model, unless *model* says that this is meant.
     """
-    ref = ModelRef.of(model)
+    return writer.read(partial(choose_to_change, ref=ModelRef.of(model)))
 
-    def question(snapshot: Snapshot) -> ModelRef:
-        known_as, settled = snapshot.model_to_change(ref)
-        name = snapshot.current_name(known_as)
-        snapshot.model(name)
-        return ModelRef(name, since=snapshot.renumberings.count, settles=settled)
 
-    return writer.read(question)
+def choose_to_change(snapshot: Snapshot, ref: ModelRef) -> ModelRef:
+    """Do what `find_to_change` does, in *snapshot*."""
+    known_as, settled = snapshot.model_to_change(ref)
+    name = snapshot.current_name(known_as)
+    snapshot.model(name)
+    return ModelRef(name, since=snapshot.renumberings.count, settles=settled)
 
 
 def list_models(

@@ -21,8 +21,8 @@ from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.domain.stages import StageState, stage_states
 from gitmodel.domain.views import VERSION_NAMES, VersionView, view_version
 from gitmodel.errors import Invalid, UsageError
+from gitmodel.registry.models import choose_to_change, parse_filter
 from gitmodel.registry.models import find_to_change as find_model
-from gitmodel.registry.models import parse_filter
 from gitmodel.registry.writer import Writer, change_model, change_version
 
 # Newest first, in pieces: a page of the newest never reads the rest.
@@ -55,7 +55,8 @@ def make_version(
     If one was made under the same idempotency *key* ("": none) before, wherever that was, its reference is returned.
     Raises NotFound if there is no such model, Conflict if *name* is taken, UsageError for bad input.
     """
-    chosen = find_model(writer, model)
+    is_found = isinstance(model, ModelRef) and model.since is not None
+    chosen = ModelRef.of(model) if is_found else find_model(writer, model)
     draft = _draft(writer, chosen.model, name, description, tags, metadata, artifacts, code)
     reserved = None
     if not key:
@@ -82,16 +83,19 @@ def check_creation(
     tags: Iterable[str] = (),
     metadata: Mapping[str, Any] | None = None,
     artifacts: Iterable[tuple[str, str]] = (),
-) -> str:
-    """Check that `create_version` would accept this, before anything is stored; returns the model's current name.
+) -> ModelRef:
+    """Check that `create_version` would accept this, before anything is stored; returns a reference to the model.
 
     *artifacts* are names and kinds. Raises as `create_version` does.
     """
-    chosen = find_model(writer, model)
     links = [ArtifactLink(link, kind, NO_DIGEST, 0, "json") for link, kind in artifacts]
-    draft = _draft(writer, chosen.model, name, description, tags, metadata, links, None)
-    writer.check(lambda snapshot: planning.plan_version(snapshot, snapshot.follow(chosen)[0], draft))
-    return chosen.model
+
+    def plan(snapshot: Snapshot) -> Change[ModelRef]:
+        chosen = choose_to_change(snapshot, ModelRef.of(model))
+        draft = _draft(writer, chosen.model, name, description, tags, metadata, links, None)
+        return replace(planning.plan_version(snapshot, chosen.model, draft), result=chosen)  # type: ignore[arg-type, return-value]
+
+    return writer.check(plan)
 
 
 def find_keyed(writer: Writer, model: str | ModelRef, key: str) -> int | None:

@@ -33,8 +33,8 @@ class Writer(Protocol):
     def find_made(self, snapshot: Snapshot, model: str, txn: str) -> int | None:
         """The version of *model* that the transaction *txn* made on the branch of *snapshot*, or None."""
 
-    def check(self, plan: Callable[[Snapshot], Change[Any]]) -> None:
-        """Change nothing, and raise what `transact` would raise for *plan* now, before artifacts are stored for it."""
+    def check(self, plan: Callable[[Snapshot], Change[T]]) -> T:
+        """Change nothing, and return or raise what `transact` would for *plan* now, before artifacts are stored."""
 
     def take_number(self, model: str, plan: Callable[[Snapshot], Change[int]]) -> int | None:
         """Reserve a number for the next version of *model*; None if the plan takes one itself.
@@ -62,10 +62,10 @@ class Direct:
         self.refuse_inside()
         return self._repository.transact(plan)
 
-    def check(self, plan: Callable[[Snapshot], Change[Any]]) -> None:
+    def check(self, plan: Callable[[Snapshot], Change[T]]) -> T:
         self.refuse_inside()
         self._repository.git.refuse_contested()
-        self._repository.read(_checked(self._repository, plan))
+        return self._repository.read(_checked(self._repository, plan)).result
 
     def refuse_inside(self) -> None:
         """Raise UsageError if the calling thread or task is inside the block of a transaction on this repository."""
@@ -142,10 +142,10 @@ class Batch:
             self._plans.append(plan)
             return change.result
 
-    def check(self, plan: Callable[[Snapshot], Change[Any]]) -> None:
+    def check(self, plan: Callable[[Snapshot], Change[T]]) -> T:
         with self._lock:
             self._require_open()
-            self.read(_checked(self.repository, plan))
+            return self.read(_checked(self.repository, plan)).result
 
     def find_made(self, snapshot: Snapshot, model: str, txn: str) -> int | None:
         raise UsageError(

@@ -14,13 +14,12 @@ if TYPE_CHECKING:
     from gitmodel.storage.repository import Repository
 
 
-def refuse_foreign(repository: Repository, tip: str, ref: StageRef, *, repairs: bool) -> None:
-    """Refuse to replace or remove the tag of *ref* if the branch at *tip* ("": no registry) never made it.
+def refuse_foreign(repository: Repository, tip: str, ref: StageRef, found: GitObject | None, *, repairs: bool) -> None:
+    """Refuse to replace or remove *found*, the tag of *ref*, if the branch at *tip* ("": no registry) never made it.
 
     *repairs* says that the tag is set to what the branch records already: that replaces any tag but one of another
     registry. Raises ForeignTag, and Moved if the branch is not at *tip* any more.
     """
-    found = repository.tags.read(ref)
     if found is None or _is_ours(repository, tip, ref, found):
         return
     _refuse_moved(repository, tip)

@@ -422,19 +422,27 @@ class ObjectReader:
 
     def resolve(self, ref: str) -> GitObject | None:
         """The object that *ref* (a full ref name) points at now, or None if there is no such ref."""
-        sys.audit("gitmodel.read", ref)  # a pipeline's step that reads the registry is never skipped
-        if not ref.isprintable():
-            # git has no such ref (`git help check-ref-format`), and a line feed would be a second request.
-            return None
+        return self.resolve_many([ref])[0]
+
+    def resolve_many(self, refs: list[str]) -> list[GitObject | None]:
+        """What `resolve` finds for each of *refs*, asked of git at once."""
+        for ref in refs:
+            sys.audit("gitmodel.read", ref)  # a pipeline's step that reads the registry is never skipped
+        # git has no other refs (`git help check-ref-format`), and a line feed would be a second request.
+        asked = [ref for ref in refs if ref.isprintable()]
         with self._lock:
             packed = _signature(self._git.common_dir / "packed-refs")
             if packed != self._packed:
                 # git tells a rewritten packed-refs by whole seconds and may answer from the old one for good.
                 self.close()
                 self._packed = packed
-            found = next(self._answers([ref], limit=None))
-        if isinstance(found, Invalid):
-            raise found
+            answers = dict(zip(asked, self._answers(asked, limit=None), strict=True))
+        found = []
+        for ref in refs:
+            answer = answers.get(ref)
+            if isinstance(answer, Invalid):
+                raise answer
+            found.append(answer)
         return found
 
     def get(self, id: str, *, limit: int | None = None) -> GitObject:

@@ -39,6 +39,7 @@ from gitmodel.storage.git import (
     ZERO,
     Git,
     GitError,
+    GitObject,
     Locked,
     Moved,
     ObjectReader,
@@ -549,21 +550,22 @@ class Repository:
             aims = list(choose(snapshot))
             rules_lines = self._rules_moves(snapshot, new) if rules and snapshot.commit else []
             for aim in aims:
-                ref, old = aim.ref, self.tags.id(aim.ref)
+                ref, tag = aim.ref, self.tags.read(aim.ref)
+                old = tag.id if tag else ""
                 if aim.commit is None:
                     wanted = self._recorded_at(snapshot, ref)
                 else:
                     wanted = self.tags.set_at(ref, aim.commit) if aim.commit else None
                 if wanted is None and old:
                     try:
-                        refuse_foreign(self, snapshot.commit, ref, repairs=False)
+                        refuse_foreign(self, snapshot.commit, ref, tag, repairs=False)
                     except Refused as error:
                         refused.append((ref, f"{error.message}; {error.hint}"))
                         continue
                     drops.append((ref, old))
                 elif wanted is not None and not self.tags.agrees(ref, old, wanted):
                     try:
-                        refuse_foreign(self, snapshot.commit, ref, repairs=True)
+                        refuse_foreign(self, snapshot.commit, ref, tag, repairs=True)
                         wanted = self.sealing.tag(ref, wanted)
                     except Refused as error:
                         refused.append((ref, error.message))
@@ -734,15 +736,15 @@ class Repository:
             moves += self.rules.moves(new[-1].id)
         drops: list[tuple[StageRef, str]] = []
         moves_tag = False
-        for ref, wanted in self._with_former(snapshot, self._follow(snapshot, change, made)):
-            tag = self.tags.id(ref)
+        for ref, wanted, found in self._with_former(snapshot, self._follow(snapshot, change, made)):
+            tag = found.id if found else ""
             if wanted is None and tag:
-                refuse_foreign(self, snapshot.commit, ref, repairs=False)
+                refuse_foreign(self, snapshot.commit, ref, found, repairs=False)
                 drops.append((ref, tag))
             elif wanted is not None and not self.tags.agrees(ref, tag, wanted, made):
                 if tag:
                     repairs = made is None or parse_tag("", wanted.data).target != made.id
-                    refuse_foreign(self, snapshot.commit, ref, repairs=repairs)
+                    refuse_foreign(self, snapshot.commit, ref, found, repairs=repairs)
                 elif not moves_tag:
                     refuse_second_registry(self, snapshot.commit, ref.stage)
                 moves_tag = True
@@ -824,13 +826,17 @@ class Repository:
 
     def _with_former(
         self, snapshot: Snapshot, moves: Iterable[tuple[StageRef, NewObject | None]]
-    ) -> Iterator[tuple[StageRef, NewObject | None]]:
-        """*moves*, and the removal of tags of former names that stood for a stage that has no tag of its own yet."""
+    ) -> Iterator[tuple[StageRef, NewObject | None, GitObject | None]]:
+        """*moves*, and the removal of tags of former names that stood for a stage that has no tag of its own yet.
+
+        With each comes the tag that is there now.
+        """
         for ref, wanted in moves:
-            yield ref, wanted
-            if not self.tags.id(ref):
+            tag = self.tags.read(ref)
+            yield ref, wanted, tag
+            if tag is None:
                 former = (StageRef(name, ref.stage) for name in snapshot.former_names(ref.model))
-                yield from ((old, None) for old in former if self.tags.id(old))
+                yield from ((old, None, found) for old in former if (found := self.tags.read(old)) is not None)
 
     def _follow(
         self, snapshot: Snapshot, change: Change[Any], commit: NewObject | None

@@ -70,7 +70,7 @@ class RulesInForce:
         """
         if self._assumed:
             return self.read(self._assumed)
-        now, seen = self._reader.resolve(self.ref), self._reader.resolve(self.seen_ref)
+        now, seen = self._reader.resolve_many([self.ref, self.seen_ref])
         known = self.seen() if seen is not None and (now is None or now.id != seen.id) else ()
         try:
             found = self._read(now) if now is not None else ()
@@ -83,7 +83,7 @@ class RulesInForce:
 
         Raises Refused if the tag was seen here and is gone or was set back, or is not such a tag.
         """
-        now, seen = self._reader.resolve(self.ref), self._reader.resolve(self.seen_ref)
+        now, seen = self._reader.resolve_many([self.ref, self.seen_ref])
         if now is None:
             if seen is not None:
                 raise self._refusal("is gone")
@@ -153,12 +153,13 @@ class RulesInForce:
 
     def moves(self, tag: str) -> list[str]:
         """The lines of a transaction that moves the tag, and what was seen of it, to the object *tag*."""
-        seen = self._reader.resolve(self.seen_ref)
-        return [f"update {self.ref} {tag} {self.id() or ZERO}", *self._seen_moves(tag, seen)]
+        now, seen = self._reader.resolve_many([self.ref, self.seen_ref])
+        return [f"update {self.ref} {tag} {now.id if now else ZERO}", *self._seen_moves(tag, seen)]
 
     def see(self) -> list[str]:
         """The lines of a transaction by which this clone remembers that it saw the tag; none if it does."""
-        return self._seen_moves(self.id(), self._reader.resolve(self.seen_ref))
+        now, seen = self._reader.resolve_many([self.ref, self.seen_ref])
+        return self._seen_moves(now.id if now else "", seen)
 
     def _seen_moves(self, tag: str, seen: GitObject | None) -> list[str]:
         if not tag or (seen is not None and seen.id == tag):

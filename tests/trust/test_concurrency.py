@@ -309,18 +309,18 @@ def test_a_stage_that_moves_while_a_writer_plans_is_not_taken_for_a_foreign_one(
     if name == "apply":
         repository = registry.repository
         repository.drop_tag(StageRef("iris", "production"), repository.tags.id(StageRef("iris", "production")))
-    other, real, turns = open_at(registry.path), StageTags.id, []
+    other, real, turns = open_at(registry.path), StageTags.read, []
     with Client(registry.path) as client:
         client.list_models()
 
-        def id_of(tags, ref):
+        def read(tags, ref):
             if tags is not other.repository.tags and len(turns) < 3:
                 turns.append(ref)
                 number = (1, 3)[len(turns) % 2]
                 other.promote(f"iris@{number}", "staging" if name == "first promotion" else "production")
             return real(tags, ref)
 
-        monkeypatch.setattr(StageTags, "id", id_of)
+        monkeypatch.setattr(StageTags, "read", read)
         WRITERS[name](client)
     assert turns
     monkeypatch.undo()
