@@ -197,6 +197,28 @@ class TestVariables:
         assert (code, out) == (0, "ours\n")
         assert f"warning: GIT_DIR names {a}/.git" in err
 
+    def test_a_write_of_what_only_the_other_repository_has_names_both(self, two):
+        a, b = two
+        model(a, "register", "theirs")
+        model(a, "version", "create", "theirs")
+        model(b, "register", "ours")
+        before = editing.state(a), editing.state(b)
+        for words in (
+            ["version", "create", "theirs"],
+            ["promote", "theirs@1", "production"],
+            ["update", "theirs", "--license", "MIT"],
+            ["delete", "theirs", "--yes"],
+            ["alias", "set", "theirs@1", "champion"],
+            ["register", "ours"],
+            ["apply"],
+            ["resolve", "theirs"],
+        ):
+            code, out, err = ask(b, "git", f"--git-dir={a}/.git", "model", *words)
+            assert (code, out) == (2, ""), (words, err)
+            assert f"GIT_DIR names {a}/.git" in err
+            assert f"{b}/.git" in err
+        assert (editing.state(a), editing.state(b)) == before
+
     def test_what_is_named_wins(self, two, git):
         a, b = two
         assert ask(b, "git", f"--git-dir={a}/.git", "model", "--repo", b, "register", "iris")[0] == 0

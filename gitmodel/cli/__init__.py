@@ -140,7 +140,7 @@ def run(arguments: Sequence[str], *, prog_name: str = "git model") -> int:
             with _telling_warnings(invocation):
                 code = _call(arguments, prog_name, invocation)
         except GitModelError as error:
-            code = _report(error, invocation, arguments)
+            code = _report(invocation.doubtful(error), invocation, arguments)
         sys.stdout.flush()
         return code
     except BrokenPipeError:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 import click
 
 from gitmodel.cli.output import FORMATS, Output
-from gitmodel.errors import NotFound
+from gitmodel.errors import GitModelError, NotFound, UsageError
 
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
@@ -98,6 +98,17 @@ class Invocation:
         if note not in self._warned:
             self._warned.add(note)
             self.output.warn(note.warning)
+
+    def doubtful(self, error: GitModelError) -> GitModelError:
+        """Return *error*; for what is not there, where a variable names another repository, one that names both."""
+        if not isinstance(error, NotFound) or "client" not in self.__dict__ or self.client.repository.url:
+            return error
+        from gitmodel.storage.git import CONTESTED
+
+        git = self.client.repository.git
+        if not git.contested or git.way_out:
+            return error
+        return UsageError(f"{error.message}; {git.contested}, which was read", hint=CONTESTED)
 
     def warn_at_end(self) -> None:
         """Warn if a variable names another repository, or if the metadata branch itself is checked out here."""

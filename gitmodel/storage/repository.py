@@ -392,8 +392,10 @@ class Repository:
 
         The first change also begins the registry. When somebody moved first, nothing has changed and *plan* is asked
         again with the new snapshot. Raises Conflict if that goes on too long, Refused for a change of a stage that may
-        not be made directly or without saying so (`domain.stage_changes`), and whatever *plan* raises.
+        not be made directly or without saying so (`domain.stage_changes`), UsageError before it plans anything where a
+        variable names another repository, and whatever *plan* raises.
         """
+        self.git.refuse_contested()
 
         def make() -> T:
             snapshot = self.snapshot(self._latest())
@@ -457,6 +459,7 @@ class Repository:
         With *name* also keep this name for the version, until the run with the id *run* is over. Raises Conflict if
         another run keeps it.
         """
+        self.git.refuse_contested()
         tries = self._tries()
         while True:
             try:
@@ -542,6 +545,7 @@ class Repository:
         With *rules* the rules of the branch come into force, for what is recorded after. Returns what moved, and what
         did not since its tag cannot be signed here, with why. *choose* is asked again when somebody moved first.
         """
+        self.git.refuse_contested()
 
         def once() -> tuple[list[StageRef], list[tuple[StageRef, str]]]:
             snapshot = self.snapshot()
