@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from gitmodel import Client, Invalid, UsageError
+from gitmodel import Client, Invalid, NotFound, UsageError
 from gitmodel.cli import run
 
 
@@ -93,3 +93,17 @@ def test_what_is_made_of_a_bundle_is_written_to(bundle, tmp_path):
     subprocess.run(["git", "clone", "-q", "--mirror", str(bundle), str(tmp_path / "made")], check=True)
     with Client(repo=str(tmp_path / "made")) as client:
         assert client.get_model("iris").create_version().number == 2
+
+
+def test_a_client_takes_a_bundle_as_it_takes_a_url(bundle):
+    with Client(bundle) as client:
+        assert client.get_version("iris@production").number == 1
+
+
+def test_a_file_that_is_no_bundle_is_named_as_that(tmp_path, capsys):
+    file = tmp_path / "notes.txt"
+    file.write_text("# v1\n")
+    code = run(["--repo", str(file), "list"])
+    assert (code, f"{file} is neither a folder nor a git bundle" in capsys.readouterr().err) == (3, True)
+    with pytest.raises(NotFound, match="neither a folder nor a git bundle"):
+        Client(file)

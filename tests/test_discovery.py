@@ -437,6 +437,9 @@ class TestFolders:
         assert (code, "the current folder is gone" in err, "--repo PATH" in err) == (3, True, True)
         made = json.loads(gone(PROGRAM, "--repo", a, "show", "iris@1", "--format", "json")[1])
         assert made["code"]["outside"] is True
+        code, _, err = gone(PROGRAM, "--repo", "../a", "list")
+        assert (code, "the current folder is gone" in err, "by its whole path" in err) == (3, True, True), err
+        assert gone(PROGRAM, "-C", "../a", "list", "-q")[0:2] == (0, "iris\n")
 
     def test_python_in_a_current_folder_that_was_removed(self, two, gone):
         a, _ = two

@@ -94,7 +94,7 @@ class Client:
     ) -> None:
         self._environ = dict(os.environ if environ is None else environ)
         at, named = os.fspath(path), None if repo is None else os.fspath(repo)
-        if names_url(at):
+        if names_url(at) or os.path.isfile(at):  # a file may be a bundle
             at, named = ".", named or at
         # The default is the current folder, which need not be what `GIT_DIR` names.
         self._path = Path(at).expanduser()

@@ -51,7 +51,13 @@ def find_repository(path: Path, *, environ: Mapping[str, str], named: bool = Tru
     clean = clean_environment(environ)
     if not os.path.isdir(path):
         what = GONE if path == Path() else f"there is no folder {path}"
+        what = f"{path} is neither a folder nor a git bundle" if os.path.isfile(path) else what
         raise NotFound(what, hint="name an existing repository: `git model --repo PATH ...`")
+    if not path.is_absolute():
+        try:
+            os.getcwd()
+        except OSError:
+            raise NotFound(f"{GONE}, and {path} counts from it", hint="name the repository by its whole path") from None
     if named:
         return _with_objects(_find_named(path, clean), environ)
     place = _with_objects(_find_current(path, clean, environ), environ)
