@@ -13,7 +13,7 @@ from gitmodel.domain import paths
 from gitmodel.domain import stages as planning
 from gitmodel.domain.models import left_behind, plan_clearance
 from gitmodel.domain.purging import purge_of
-from gitmodel.domain.refs import StageRef
+from gitmodel.domain.refs import RULES_TAGS, StageRef
 from gitmodel.domain.snapshot import TOO_SHALLOW, Snapshot
 from gitmodel.domain.stages import StageState
 from gitmodel.domain.views import usable
@@ -162,8 +162,9 @@ def _clone(repository: Repository) -> Iterator[Finding]:
 def _blocking(repository: Repository) -> Iterator[Finding]:
     for remote, ref in blocking_tags(repository):
         where = f"{remote} has the tag" if remote else "there is a tag"
+        kind = "the tag of the rules in force" if ref.startswith(RULES_TAGS) else "a stage tag"
         removing = removal(remote, ref) if remote else f"git tag -d {shlex.quote(ref.removeprefix('refs/tags/'))}"
-        message = f"{where} {ref.removeprefix('refs/tags/')}, which keeps git from creating a stage tag"
+        message = f"{where} {ref.removeprefix('refs/tags/')}, which keeps git from creating {kind}"
         yield Finding("tag", message, f"if nobody needs it, type: {removing}")
 
 

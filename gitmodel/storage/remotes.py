@@ -140,11 +140,28 @@ def remote_tags(repository: Repository, remote: str) -> dict[StageRef, str]:
 
 
 def blocking_tags(repository: Repository) -> Iterator[tuple[str, str]]:
-    """The tags, each with its remote ("": here), that keep git from creating a stage tag: `model/iris/staging/x`."""
-    refs = [*repository.git.lines("for-each-ref", "--format=%(refname)", STAGE_TAGS.rstrip("/"))]
-    yield from (("", ref) for ref in refs if _is_blocking(ref))
+    """The tags, each with its remote ("": here), that keep git from creating a stage tag or the tag of the rules.
+
+    Such are `model/iris/staging/x` and `gitmodel-rules/gitmodel/x`.
+    """
+    for ref in repository.git.lines("for-each-ref", "--format=%(refname)", STAGE_TAGS.rstrip("/")):
+        if _is_blocking(ref):
+            yield "", ref
+    yield from (("", ref) for ref in _listed(repository, f"{repository.rules.ref}/"))
     for remote in repository.git.lines("remote"):
         yield from ((remote, ref) for ref, _ in _remote_tags(repository, remote) if _is_blocking(ref))
+        yield from ((remote, ref) for ref in blocking_rules(repository, remote))
+
+
+def blocking_rules(repository: Repository, remote: str) -> list[str]:
+    """The tags of *remote*, as last fetched, that stand below the tag of its rules in force."""
+    incoming = f"{REMOTES}{remote}/incoming-rules/"
+    below = f"{incoming}{repository.branch.removeprefix('refs/heads/')}/"
+    return [RULES_TAGS + ref.removeprefix(incoming) for ref in _listed(repository, below)]
+
+
+def _listed(repository: Repository, prefix: str) -> list[str]:
+    return repository.git.lines("for-each-ref", "--format=%(refname)", prefix)
 
 
 def _remote_tags(repository: Repository, remote: str) -> Iterator[tuple[str, str]]:

@@ -302,6 +302,13 @@ def _refuse_other_rules(repository: Repository, state: RemoteState, *, rewound: 
             return
     except Refused:
         what, takes_it = "is not a tag that gitmodel made", ""
+    for blocking in remotes.blocking_rules(repository, state.remote):
+        raise Conflict(
+            f"{state.remote} has {blocking}, so that the tag {rules.name}, which says which rules are in force, cannot "
+            "be there; nothing was changed here",
+            hint=f"if nobody needs it, type: {remotes.removal(state.remote, blocking)}; then run `git push "
+            f"{shlex.quote(state.remote)} {shlex.quote(rules.ref)}` to set the tag of the rules there again",
+        )
     where = shlex.quote(state.remote)
     again = (
         f"`git push --force {where} {shlex.quote(rules.ref)}` sets it there as it is here"

@@ -5,8 +5,10 @@ import shutil
 import subprocess
 import time
 
+import editing
 import pytest
 from teamwork import refs, source
+from test_gates import GOOD, rules
 
 from gitmodel import Conflict
 from gitmodel.registry import doctor
@@ -196,3 +198,38 @@ def test_a_remote_that_is_pushed_elsewhere_than_it_is_fetched_from_is_named(team
     with pytest.raises(Conflict, match="origin refused the push 20 times, and nothing changed there") as caught:
         ada.push()
     assert "git remote -v" in caught.value.hint
+
+
+def test_a_tag_below_that_of_the_rules_in_force_is_named_by_push_and_doctor(team, ada, bob, bare):
+    """Such a tag takes the place of a folder, so that git can have no tag of the rules there."""
+    editing.edit(team.folder / "ada" / ".git", rules(production=GOOD))
+    ada.apply()
+    ada.push()
+    bob.pull()
+    git(bare, "tag", "-d", "gitmodel-rules/gitmodel")
+    git(bare, "tag", "gitmodel-rules/gitmodel/x", "gitmodel")
+    removing = "git push origin :refs/tags/gitmodel-rules/gitmodel/x"
+    for client, name in ((ada, "ada"), (bob, "bob")):
+        before = refs(team.folder / name)
+        client.get_model("iris").create_version()
+        for meet in (client.pull, client.push):
+            with pytest.raises(Conflict) as caught:
+                meet()
+            assert caught.value.message == (
+                "origin has refs/tags/gitmodel-rules/gitmodel/x, so that the tag gitmodel-rules/gitmodel, which says "
+                "which rules are in force, cannot be there; nothing was changed here"
+            )
+            assert removing in caught.value.hint
+        assert refs(team.folder / name).keys() == before.keys()
+        (finding,) = [found for found in doctor.examine(client.repository, None) if found.about == "tag"]
+        assert finding.message == (
+            "origin has the tag gitmodel-rules/gitmodel/x, which keeps git from creating the tag of the rules in force"
+        )
+        assert finding.hint == f"if nobody needs it, type: {removing}"
+    for words in caught.value.hint.split("type: ")[1].replace("; then run `", "\n").split("` to set")[0].splitlines():
+        git(team.folder / "bob", *words.split()[1:])
+    ada.push()
+    bob.push()
+    ada.pull()
+    assert refs(team.folder / "ada") == refs(team.folder / "bob") == refs(bare)
+    assert [found for found in doctor.examine(ada.repository, None) if found.about == "tag"] == []
