@@ -15,6 +15,8 @@ from gitmodel.errors import GateRefused, Invalid
 # The rule `after` is listed among forced gates by this name, so no gate may have it.
 AFTER = "after"
 UNKNOWN = "record.unknown-key"
+# Keys beside `stages` that are taken for it, in any case.
+_NEARLY_STAGES = frozenset({"stages", "stage"})
 
 
 def decode_registry(data: bytes, path: str) -> RegistryRecord:
@@ -92,6 +94,7 @@ def _with_stages(record: RegistryRecord, tables: Iterable[Mapping[str, Any]], pa
     entries = [
         entry._replace(faults=(*entry.faults, *_contradictions(entry, named, places, path))) for entry in entries
     ]
+    entries += [_misspelt(word, path) for word in record.extra if names.fold(word) in _NEARLY_STAGES]
     # A stage that is listed twice is under the rules of both, one whose name cannot be read may be any of them.
     nameless = [entry for entry in entries if not entry.named]
     stages: dict[str, StageRule] = {}
@@ -101,6 +104,13 @@ def _with_stages(record: RegistryRecord, tables: Iterable[Mapping[str, Any]], pa
             stages[entry.rule.name] = _together(entry.rule, [*same, *nameless])
     faults = tuple(fault for entry in entries for fault in entry.faults)
     return replace(record, stages=tuple(stages.values()), faults=faults)
+
+
+def _misspelt(word: str, path: str) -> _Entry:
+    """An entry for the key *word*, under which nobody reads rules: they may be those of any stage."""
+    key = codec.shown(word)
+    fault = Problem(path, key, "registry.rules", "holds rules that are not read: write it as [[stages]]")
+    return _Entry(key, StageRule(""), (fault,), named=False)
 
 
 def _entry(table: Mapping[str, Any], path: str, key: str) -> _Entry:

@@ -81,6 +81,16 @@ BROKEN = {
         "stages[1].gates[0].severity",
         "does not know",
     ),
+    "stages in another case": (
+        f"{PRODUCTION}\n{(PRODUCTION + GOOD).replace('[[stages', '[[Stages')}",
+        "Stages",
+        "not read",
+    ),
+    "the singular of stages": (
+        f"{PRODUCTION}\n{(PRODUCTION + GOOD).replace('[[stages', '[[stage')}",
+        "stage",
+        "not read",
+    ),
     "the singular of gates": (
         f"{PRODUCTION}\n{GOOD.replace('stages.gates', 'stages.gate')}",
         "stages[1].gate",
