@@ -167,12 +167,16 @@ def recordable_url(url: str) -> str | None:
         if scheme[2] == "::" or scheme[1].lower() == "file":
             return None  # a path, or the command line of a helper
         clean = re.split(r"[?#]", addresses.without_credentials(url), maxsplit=1)[0]
+        if not re.match(r"[^:]+://(?:\[[^\]/]*\]|[^/:]*)(?::[0-9]*)?(?:/|$)", clean):
+            return None  # a user and the beginning of a password with a slash in it look like a host and its port
     else:
         # up to the last @ before the path it is the user, and a password if there is a colon in it
         found = re.fullmatch(r"(?:([^/]*)@)?(\[[0-9A-Fa-f:.]+\]|[^/:@\[\]]{2,}):(.+)", url)
         if found is None:
             return None
         user, host, path = found.groups()
+        if "@" in path.partition("/")[0] or (user or "").startswith("["):
+            return None  # a URL without its slashes, or in brackets
         plain = user and re.fullmatch(r"[a-z_][a-z0-9_-]{0,31}", user)
         clean = f"{user}@{host}:{path}" if plain else f"{host}:{path}"
         clean = re.split(r"[?#]", clean, maxsplit=1)[0]
