@@ -200,6 +200,13 @@ def came_by_merge(repository: Repository, commit: str, path: str) -> bool:
     return any(repository.files(parent).id(path) == id for parent in found.parents[1:])
 
 
+def _way_out(repository: Repository, commit: str, ref: StageRef) -> str:
+    """Return what to do about *commit*, which changed the stage *ref* directly; a new name cannot be taken back."""
+    if repository.snapshot(commit).current_name(ref.model) != ref.model:
+        return f"if it was reviewed, `git model apply --reviewed {commit[:10]}` puts it in force"
+    return f"`git model rollback {ref.model} {ref.stage}` takes it back"
+
+
 def _fault(repository: Repository, commit: str, ref: StageRef, reviewed: Collection[str]) -> str:
     """What is wrong with the entry that *commit* records, by the rules in its first parent, or ""."""
     parents = repository.tags.commit(commit).parents
@@ -216,7 +223,7 @@ def _fault(repository: Repository, commit: str, ref: StageRef, reviewed: Collect
         if guarded and not _came_through_review(repository, commit, path, reviewed):
             return (
                 f"recorded, not reviewed: {commit[:10]} changed it directly, and {ref.stage} takes only what came "
-                f"through review; `git model rollback {ref.model} {ref.stage}` takes it back"
+                f"through review; {_way_out(repository, commit, ref)}"
             )
         return "; ".join(str(outcome) for outcome in judge_commit(repository, commit, ref) if outcome.stops)
     except GitModelError as error:

@@ -234,6 +234,7 @@ def _tags(repository: Repository, snapshot: Snapshot) -> Iterator[Finding]:
                     doubt = "" if state.alias else admission.doubt(repository, snapshot, ref)
                     if doubt:
                         hint = f"run `git model rollback {model} {state.name}` to take it back"
+                        hint = doubt.partition("; ")[2] if snapshot.current_name(model) != model else hint
                         yield Finding("tag", f"{message}: {doubt.partition(';')[0]}", hint, grave=False)
                     else:
                         yield Finding("tag", message, "run `git model apply`", True, grave=False)

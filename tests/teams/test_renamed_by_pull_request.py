@@ -110,6 +110,30 @@ def test_a_promotion_that_came_with_the_rename_waits_for_apply(repo, capsys):
     assert ask(capsys, "resolve", "iris@production") == (0, "flower@2\n", "")
 
 
+@pytest.mark.parametrize("stage", ["production", "staging"])
+def test_a_squash_of_a_rename_in_a_reviewed_stage_says_how_it_comes_in_force(repo, capsys, stage):
+    """A new name cannot be taken back, so no message advises a rollback."""
+    guarded = f'format = "1.0"\n\n[[stages]]\nname = "{stage}"\nproposal_only = true\n'
+    if stage == "staging":
+        ask(capsys, "promote", "iris@2", "staging")
+        guarded += '\n[[stages]]\nname = "production"\n'
+    edit(repo, {"gitmodel.toml": guarded})
+    assert ask(capsys, "apply")[0] == 0
+    on_a_branch(repo, "rename", "propose --rename iris flower", capsys=capsys)
+    proposed = run(repo, "for-each-ref", "--format=%(objectname)", "refs/heads/propose").split()[-1]
+    base = run(repo, "rev-parse", BRANCH)
+    squashed = run(repo, "commit-tree", f"{proposed}^{{tree}}", "-p", base, "-m", "Rename (#1)")
+    run(repo, "update-ref", BRANCH, squashed, base)
+    way_out = f"git model apply --reviewed {squashed[:10]}"
+    for words in (["doctor"], ["apply"], ["show", "flower"]):
+        _, out, err = ask(capsys, *words)
+        assert "rollback" not in out + err, words
+        assert way_out in out + err or words[0] == "show", words
+    assert ask(capsys, *way_out.split()[2:])[0] == 0
+    assert "nothing is wrong" in "".join(ask(capsys, "doctor")[1:])
+    assert ask(capsys, "resolve", f"flower@{stage}")[0] == 0
+
+
 def test_two_renames_before_apply(renamed, capsys):
     on_a_branch(renamed, "again", "update flower --rename plant", capsys=capsys)
     merge(renamed, "again")
