@@ -22,7 +22,13 @@ def test_a_registry_in_a_bundle_is_read(bundle, capsys, monkeypatch):
     with Client(repo=str(bundle)) as client:
         assert client.get_version("iris@production").metadata == {"accuracy": 0.9}
         folder = client.repository.common_dir
-    del client
+        assert folder.exists()
+    assert not folder.exists()
+    forgotten = Client(repo=str(bundle))
+    folder = forgotten.repository.common_dir
+    forgotten.repository.reader.close()
+    forgotten.repository.objects.close()
+    del forgotten
     gc.collect()
     assert not folder.exists()
     monkeypatch.chdir(bundle.parent)

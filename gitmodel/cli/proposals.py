@@ -118,6 +118,15 @@ def plan(invocation: Invocation, commits: str, markdown: bool, comment: bool, fo
     else:
         named = "\n".join(f"{change.model}@{change.place}" for change in made.changes)
         output.outcome(plan_texts.text(made), shapes.PLAN, _plan_fields(made), name=named)
+    repository = invocation.client.repository
+    if repository.shallow:
+        from gitmodel.storage.walking import shallow_edge
+
+        if not shallow_edge(repository).isdisjoint((made.base, made.head)):
+            output.warn(
+                "this clone is shallow, and what was changed before it was cut off is not here",
+                "run `git fetch --unshallow`",
+            )
     if made.problems:
         error = Refused if all(problem.rule in DECIDED for problem in made.problems) else Invalid
         range = f"{made.base[:10]}..{made.head[:10]}"

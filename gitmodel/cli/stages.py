@@ -129,13 +129,18 @@ def apply(
     if done.unguarded:
         invocation.output.warn(
             "this clone never saw which rules are in force: each change was judged by the rules before it alone",
-            "run `git model pull`; `git model apply --push` puts the rules of the branch in force for everybody",
+            "run `git model pull`; `git model apply --push` puts the rules of the branch in force for everybody"
+            if invocation.client.repository.remote_name()
+            else "`git model apply` without MODELS puts the rules of the branch in force for what is recorded after",
         )
     count = len(done.refused)
     if count:
+        registry = invocation.client.repository.head().registry()
+        closed = any(registry.rule(ref.stage).proposal_only for ref, _ in done.refused)
+        again = "`git model propose MODEL@VERSION STAGE`" if closed else "promote or demote again"
         raise Refused(
             f"{'1 pending change was' if count == 1 else f'{count} pending changes were'} not put in force",
-            hint="the list says why; promote or demote again to record something else",
+            hint=f"the list says why; {again} to record something else",
         )
     if dropped is not None:
         raise dropped.brief

@@ -707,7 +707,9 @@ def check_stage(stage: str, registry: RegistryRecord) -> str:
     if stage in registry.stage_names:
         return stage
     meant = near(stage, [*registry.stage_names, "archived", "none"])
-    hint = f"the stages are {', '.join(registry.stage_names)}, archived and none"
+    hint = f"the stages are {', '.join([*registry.stage_names, 'archived'])} and none"
+    if not registry.stage_names:
+        hint = f"{paths.REGISTRY} lists no stages; leave the key `stages` out for staging and production"
     raise UsageError(f"there is no stage {stage!a}", hint=f"did you mean {meant[0]}? {hint}" if meant else hint)
 
 

@@ -66,7 +66,8 @@ def open_bundle(path: Path, *, environ: Mapping[str, str], branch: str = "") -> 
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
-    weakref.finalize(repository, shutil.rmtree, folder, ignore_errors=True)
+    # when it is closed, else when nobody has it any more
+    repository.on_close = weakref.finalize(repository, shutil.rmtree, folder, ignore_errors=True)
     try:
         if not repository.tip():
             raise NotFound(

@@ -104,6 +104,8 @@ class Repository:
         self._known_registry = ""
         # Why a rule keeps what is recorded of a stage from being in force, for who shows it: that is not known here.
         self.doubt: Callable[[Snapshot, StageRef], str] = lambda snapshot, ref: ""
+        # Called when it was closed: removes the temporary folder that it is in, if it is in one.
+        self.on_close: Callable[[], object] = lambda: None
         # Called with the note on a renumbered version when a reference that a person wrote is read.
         self.on_renumbered: Callable[[Renumbered], None] = lambda note: None
 
@@ -139,6 +141,7 @@ class Repository:
         self._closed = True
         self.reader.close()
         self.objects.close()
+        self.on_close()
 
     def tip(self) -> str:
         """The commit that reads start from: the local branch, else a remote's copy of it, else "" (no registry).

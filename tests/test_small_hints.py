@@ -1,0 +1,68 @@
+"""Hints that name what really helps: without stages, for reviewed stages, without a remote, in a shallow clone."""
+
+import editing
+import pytest
+from transcripts import ask
+
+from gitmodel import Client
+
+RULES = 'format = "1.0"\n\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\nproposal_only = true\n'
+STAGE = "models/iris/stages/production.toml"
+
+
+@pytest.fixture
+def repo(code_repo, monkeypatch):
+    """A repository with a registry, that is the current folder; iris has two versions."""
+    monkeypatch.chdir(code_repo)
+    with Client(code_repo) as client:
+        client.register_model("iris").create_version()
+        client.get_model("iris").create_version()
+    return code_repo
+
+
+def test_without_a_stage_the_hint_names_the_key(repo, capsys):
+    editing.edit(repo, {"gitmodel.toml": 'format = "1.0"\nstages = []\n'})
+    code, _, err = ask(capsys, "promote", "iris@1", "production")
+    assert code == 2
+    assert err == (
+        "error: there is no stage 'production'\n"
+        "hint: gitmodel.toml lists no stages; leave the key `stages` out for staging and production\n"
+    )
+
+
+def test_apply_advises_a_proposal_for_a_stage_that_takes_only_those(repo, capsys):
+    ask(capsys, "promote", "iris@1", "production")
+    editing.edit(repo, {"gitmodel.toml": RULES})
+    ask(capsys, "apply")
+    stage = editing.read(repo, STAGE)
+    editing.edit(repo, {STAGE: stage.replace("version = 1", "version = 2")})
+    code, _, err = ask(capsys, "apply")
+    assert code == 6
+    assert "`git model propose MODEL@VERSION STAGE` to record something else" in err
+    assert "promote or demote again" not in err
+
+
+@pytest.mark.parametrize("remote", [False, True])
+def test_pull_is_advised_only_where_there_is_a_remote(repo, capsys, git, tmp_path, remote):
+    editing.edit(repo, {"gitmodel.toml": RULES})
+    git(repo, "for-each-ref", "refs/tags/gitmodel-rules")
+    for ref in git(repo, "for-each-ref", "--format=%(refname)", "refs/tags/gitmodel-rules", "refs/gitmodel").split():
+        git(repo, "update-ref", "-d", ref)
+    if remote:
+        git(tmp_path, "init", "-q", "--bare", "remote.git")
+        git(repo, "remote", "add", "origin", str(tmp_path / "remote.git"))
+    code, _, err = ask(capsys, "apply")
+    assert (code, "never saw which rules are in force" in err) == (0, True)
+    assert ("git model pull" in err) == remote
+
+
+def test_a_plan_in_a_shallow_clone_names_the_edge(repo, capsys, git, tmp_path, monkeypatch):
+    git(tmp_path, "clone", "-q", "--depth", "1", "--no-single-branch", repo.as_uri(), "shallow")
+    git(tmp_path / "shallow", "branch", "gitmodel", "origin/gitmodel")
+    monkeypatch.chdir(tmp_path / "shallow")
+    code, out, err = ask(capsys, "plan")
+    assert (code, "no stage and no alias changes" in out) == (0, True)
+    assert "this clone is shallow" in err
+    assert "git fetch --unshallow" in err
+    monkeypatch.chdir(repo)
+    assert "shallow" not in ask(capsys, "plan")[2]
