@@ -18,21 +18,33 @@ from gitmodel.domain.references import VersionRef
 from gitmodel.domain.urls import shown_url
 from gitmodel.errors import NotFound, UsageError
 from gitmodel.registry import artifacts, versions
+from gitmodel.registry.run_outputs import find_artifact
 
 
 @command(example="git model get iris@production classifier -o model.skops")
 @options.reference("[ARTIFACT]")
 @click.option("-o", "--output", "target", metavar="PATH", help="Where to write it; else its name, in this folder.")
 @click.option("--file", "file", metavar="PATH", help="Of a folder artifact this one file, by its path in the folder.")
+@click.option("--run", "run", metavar="RUN", help="An output of this run, which worked on the version.")
 @options.jobs
 @options.at
 @click.pass_obj
-def get(invocation: Invocation, words: tuple[str, ...], target: str | None, file: str | None, jobs: int) -> None:
+def get(
+    invocation: Invocation,
+    words: tuple[str, ...],
+    target: str | None,
+    file: str | None,
+    run: str | None,
+    jobs: int,
+) -> None:
     """Write an artifact to disk, its bytes verified.
 
     Write REF and then the ARTIFACT, which can be left out if there is one model object, or one artifact in all. Two
     words without @ are MODEL VERSION. It appears at PATH when all of it is verified. Run again after it was cut off, it
     goes on where it stopped. With --file nothing else of the folder is fetched.
+
+    If the version has no such artifact, an output of that name is taken from the runs that worked on the version. If
+    several runs made different ones, --run chooses one.
     """
     ref, name = _read_artifact(words)
     try:
@@ -43,7 +55,8 @@ def get(invocation: Invocation, words: tuple[str, ...], target: str | None, file
                 f"{error.hint}; for an artifact of the latest version: git model get {ref.model}@latest {ref.selector}"
             )
         raise
-    link = artifacts.only_artifact(found.record, found.model, name)
+    chosen = find_artifact(invocation.writer, found, name, run=run, store=lambda: invocation.client.store)
+    link = chosen.link
     path = Path(target if target is not None else os.path.basename(file) if file else link.name)
     if target is None and os.path.lexists(path):
         raise UsageError(

@@ -194,6 +194,7 @@ def _lines(view: RunView) -> list[tuple[str, str]]:
     lines.append(("error", view.error))
     for step in record.steps if record else ():
         about = [f"{step.status}, {step.seconds:.1f} s"]
+        about += [f"on {step.version}"] if step.version else []
         about += [_pairs(step.parameters)] if step.parameters else []
         about += [f"{name} <- {digest}" for name, digest in step.inputs.items()]
         about += [f"{name} -> {digest}" for name, digest in step.outputs.items()]

@@ -85,6 +85,7 @@ ARTIFACT = Shape(
         "format": 'text: how to load it, such as "skops"; "folder" for a folder',
         "pipeline": "text: the pipeline that made it, or null",
         "step": "text: the step that made it, or null",
+        "run": "text: the run that it is an output of, if the version itself does not have it, or null",
         "uri": "text: where an external one is, or null",
         "version_id": "text: what its store calls the version of what is at `uri`, or null",
         "digest_by": 'text: "provider" if the store that has it told the digest, or null: it was read and hashed',
@@ -247,7 +248,9 @@ RECORDED_RUN = Shape(
         "module": "text: the name under which that file was imported, or null",
         "parameters": "object: what the pipeline was called with",
         "steps": 'list of objects in the order in which they run: `name`, `status` ("succeeded", "cached", "failed", '
-        '"skipped"), `seconds`, `parameters`, `inputs` and `outputs` (name to digest)',
+        '"skipped"), `version` (that it worked on and that existed before, as `MODEL@NUMBER`, or null), `seconds`, '
+        "`parameters`, `inputs` and `outputs` (name to digest), and with a `version` `kinds`, `sizes` (bytes) and "
+        "`formats` of the outputs",
     },
 )
 LINEAGE = Shape(

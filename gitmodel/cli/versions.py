@@ -30,11 +30,11 @@ COLUMNS = (
     ("DESCRIPTION", lambda view: view.record.description + (" (from a failed run)" if view.record.failed else "")),
 )
 ARTIFACT_COLUMNS = (
-    ("ARTIFACT", lambda link: link.name),
-    ("KIND", lambda link: link.kind),
-    ("FORMAT", lambda link: link.format),
-    ("SIZE", lambda link: cells.size(link.size)),
-    ("DIGEST", lambda link: link.digest),
+    ("ARTIFACT", lambda row: row.link.name),
+    ("KIND", lambda row: row.link.kind),
+    ("FORMAT", lambda row: row.link.format),
+    ("SIZE", lambda row: cells.size(row.link.size)),
+    ("DIGEST", lambda row: row.link.digest),
 )
 
 
@@ -252,7 +252,10 @@ def delete(
 @options.listed
 @click.pass_obj
 def artifacts(invocation: Invocation, /, words: tuple[str, ...], **part: Any) -> None:
-    """List all artifacts of a version with their kinds; the latest if none is named."""
+    """List all artifacts of a version with their kinds; the latest if none is named.
+
+    With the outputs of runs that worked on the version when it existed, and the run of each.
+    """
     _list_artifacts(invocation, words, "", "artifacts", **part)
 
 
@@ -379,15 +382,19 @@ def _list_artifacts(
     offset: int,
 ) -> None:
     ref, _ = options.read_reference(words, usage="git model version artifacts MODEL@VERSION")
+    from gitmodel.registry.run_outputs import VersionArtifact, list_outputs
+
     view = versions.get_version(invocation.writer, ref)
-    links = [link for link in view.record.artifacts if kind in ("", link.kind)]
-    found = options.matching(links, filter, artifact_fields, shapes.ARTIFACT)
+    outputs = list_outputs(invocation.writer, ref, store=lambda: invocation.client.store)
+    every = (*map(VersionArtifact, view.record.artifacts), *outputs)
+    rows = [row for row in every if kind in ("", row.link.kind)]
+    found = options.matching(rows, filter, lambda row: artifact_fields(row.link, row.run), shapes.ARTIFACT)
     invocation.output.listing(
         options.page(found, limit, offset),
         shapes.ARTIFACT,
-        fields=artifact_fields,
-        name=lambda link: link.name,
-        columns=ARTIFACT_COLUMNS,
+        fields=lambda row: artifact_fields(row.link, row.run),
+        name=lambda row: row.link.name,
+        columns=ARTIFACT_COLUMNS if not outputs else (*ARTIFACT_COLUMNS, ("RUN", lambda row: row.run or "")),
         empty=f"{view} has no {what}",
     )
 

@@ -10,21 +10,26 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from gitmodel.client.html import html_table
 from gitmodel.domain.arguments import checked_arguments
 from gitmodel.domain.records import ArtifactLink
-from gitmodel.errors import UsageError
+from gitmodel.errors import Refused, UsageError
 from gitmodel.storage.stores import JOBS, ArtifactStore
 
 if TYPE_CHECKING:
     from gitmodel.client.version import ModelVersion
+    from gitmodel.registry.run_outputs import VersionArtifact
     from gitmodel.storage.artifacts import Progress
 
 
 @checked_arguments
 class Artifact:
-    """An artifact of a version: its bytes are verified against its digest whenever they are read."""
+    """An artifact of a version: its bytes are verified against its digest whenever they are read.
 
-    def __init__(self, version: ModelVersion, name: str) -> None:
+    With a *run* it is an output of that run, which worked on the version when it existed; the version does not have it.
+    """
+
+    def __init__(self, version: ModelVersion, name: str, *, output: VersionArtifact | None = None) -> None:
         self._version = version
         self._name = name
+        self._output = output
 
     @property
     def name(self) -> str:
@@ -37,10 +42,17 @@ class Artifact:
         return self._version
 
     @property
+    def run(self) -> str | None:
+        """The id of the run that it is an output of; None if the version itself has it."""
+        return self._output.run if self._output is not None else None
+
+    @property
     def link(self) -> ArtifactLink:
         """The record of it: name, kind, digest, size in bytes, format, metadata."""
         from gitmodel.registry import artifacts
 
+        if self._output is not None:  # a run does not change
+            return self._output.link
         return artifacts.only_artifact(self._version._record(), self._version._model, self._name)
 
     @property
@@ -74,7 +86,12 @@ class Artifact:
         return dict(self.link.metadata)
 
     def log_metadata(self, metadata: Mapping[str, Any] | None = None, **values: Any) -> None:
-        """Set metadata of the artifact; at any time."""
+        """Set metadata of the artifact; at any time. Raises Refused for an output of a run, which has none."""
+        if self._output is not None:
+            raise Refused(
+                f"{self._name} is an output of run {self.run}, and has no metadata of its own",
+                hint=f"set metadata of {self._version.reference}",
+            )
         self._version.log_metadata(metadata, artifact=self._name, **values)
 
     def download(self, target: str | os.PathLike[str], *, jobs: int = JOBS, progress: Progress | None = None) -> Path:

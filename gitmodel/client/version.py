@@ -165,12 +165,29 @@ class ModelVersion:
         """Its artifacts that are deployments."""
         return self._of_kind("deployment")
 
-    def get_artifact(self, name: str) -> Artifact:
-        """The artifact called *name*. Raises NotFound, which says what there is."""
-        from gitmodel.registry import artifacts
+    @property
+    def outputs(self) -> list[Artifact]:
+        """What runs made while they worked on this version, which existed; the oldest run first.
 
-        link = artifacts.only_artifact(self._record(), self._model, name)
-        return Artifact(self, link.name)
+        These are no artifacts of the version, whose links may be in use: each has its `run`.
+        """
+        from gitmodel.registry.run_outputs import list_outputs
+
+        found = list_outputs(self._client.writer, self._ref(), store=lambda: self._client.store)
+        return [Artifact(self, output.link.name, output=output) for output in found]
+
+    def get_artifact(self, name: str, *, run: str | None = None) -> Artifact:
+        """Return the artifact called *name*, else the output of that name of a run that worked on this version.
+
+        With *run*, the id of a run, only its outputs are searched. Raises NotFound, which says what there is;
+        UsageError if several runs made different outputs of that name.
+        """
+        from gitmodel.registry.run_outputs import find_artifact
+
+        client = self._client
+        found = self._frozen or versions.find(client.writer, self._ref())
+        artifact = find_artifact(client.writer, found, name, run=run, store=lambda: client.store)
+        return Artifact(self, artifact.link.name, output=artifact if artifact.run else None)
 
     def set_stage(
         self, stage: str | ModelStages, *, reason: str = "", force: bool = False, leave: bool = False

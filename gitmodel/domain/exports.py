@@ -14,7 +14,7 @@ from gitmodel.domain.names import fault_in
 from gitmodel.domain.overlay import Overlay
 from gitmodel.domain.records import ModelRecord, RunRecord, VersionRecord
 from gitmodel.domain.references import ModelRef
-from gitmodel.domain.runs import plan_run
+from gitmodel.domain.runs import plan_run, with_versions
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.domain.versions import plan_version
 from gitmodel.errors import Invalid
@@ -112,8 +112,9 @@ def plan_import(snapshot: Snapshot, export: Export, model: str | ModelRef) -> Ch
     files.update(made.files)
     for run in export.runs:
         if snapshot.files.read(paths.run_file(run.id)) is None:
-            kept = (f"{name}@{number}",) if export.reference in run.versions else ()
-            files.update(plan_run(_over(snapshot, files), replace(run, versions=kept)).files)
+            told = {*run.versions, *(step.version for step in run.steps if step.version)}
+            named = {**dict.fromkeys(told), export.reference: f"{name}@{number}"}
+            files.update(plan_run(_over(snapshot, files), with_versions(run, named)).files)
     return Change(
         Imported(f"{name}@{number}", new=True),
         subject=f"Import {name} {number}",

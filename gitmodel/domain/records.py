@@ -10,12 +10,13 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from gitmodel.domain import codec, names
 from gitmodel.domain.codec import Key, Problem, Schema, Wrong
 from gitmodel.errors import Invalid, UsageError
 
+V = TypeVar("V")
 FORMAT = (1, 1)
 # A registry begins in the oldest format that can say all of it, and goes to a newer one with the first change that
 # needs it, so that whoever has not upgraded reads on as long as possible.
@@ -247,14 +248,22 @@ class PurgeRecord:
 
 @dataclass(frozen=True)
 class StepRecord:
-    """A step of a run: *inputs* and *outputs* map names to digests, *seconds* is how long it took."""
+    """A step of a run: *inputs* and *outputs* map names to digests, *seconds* is how long it took.
+
+    Of a step that worked on a version that existed, *version* is its reference; *kinds*, *sizes* and *formats* map the
+    names of its outputs to what the links of a new version would say.
+    """
 
     name: str
     status: str
+    version: str | None = None
     seconds: float = 0.0
     parameters: Mapping[str, Any] = field(default_factory=dict)
     inputs: Mapping[str, str] = field(default_factory=dict)
     outputs: Mapping[str, str] = field(default_factory=dict)
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    sizes: Mapping[str, int] = field(default_factory=dict)
+    formats: Mapping[str, str] = field(default_factory=dict)
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -354,8 +363,12 @@ def _runs(value: Any) -> tuple[str, ...]:
     return tuple(_run(item) for item in codec.texts(value))
 
 
-def _digests(value: Any) -> dict[str, str]:
-    return {name: _digest(digest) for name, digest in codec.metadata(value).items()}
+def _each(read: Callable[[Any], V]) -> Callable[[Any], dict[str, V]]:
+    """Return what reads a table of which *read* reads each value."""
+    return lambda value: {name: read(item) for name, item in codec.metadata(value).items()}
+
+
+_digests = _each(_digest)
 
 
 def _stores(value: Any) -> dict[str, str]:
@@ -495,10 +508,14 @@ _STEP = Schema(
     (
         Key("name", codec.text, required=True),
         Key("status", _one_of("succeeded", "cached", "failed", "skipped"), required=True),
+        Key("version", codec.text),
         Key("seconds", codec.seconds),
         Key("parameters", codec.metadata),
         Key("inputs", _digests),
         Key("outputs", _digests),
+        Key("kinds", _each(_one_of(*KINDS))),
+        Key("sizes", _each(codec.count)),
+        Key("formats", _each(_format)),
     ),
 )
 RUN = Schema(
@@ -548,7 +565,7 @@ def format_of(record: Any) -> tuple[int, int]:
     if isinstance(record, VersionRecord):
         return max(map(format_of, (record.code, *record.artifacts)), default=OLDEST_FORMAT)
     if isinstance(record, RunRecord):
-        return format_of(record.code)
+        return (1, 1) if any(step.version or step.formats for step in record.steps) else format_of(record.code)
     newer = (
         isinstance(record, PurgeRecord)
         or (isinstance(record, Code) and record.snapshot)
@@ -556,7 +573,6 @@ def format_of(record: Any) -> tuple[int, int]:
         or (isinstance(record, RegistryRecord) and record.runs and record.runs.record == "succeeded")
         or (isinstance(record, RegistryRecord) and any(rule.signed for rule in record.stages))
         or (isinstance(record, ModelRecord) and record.store)
-        or (isinstance(record, RunRecord) and (record.script or record.module))
         or (isinstance(record, ArtifactLink) and (record.uri or record.version_id or record.digest_by))
     )
     return (1, 1) if newer else OLDEST_FORMAT

@@ -14,6 +14,7 @@ from gitmodel.domain.names import fold
 from gitmodel.domain.overlay import Overlay
 from gitmodel.domain.paths import RecordPath
 from gitmodel.domain.records import ModelRecord, NameRecord, RunRecord, StageRecord, VersionRecord
+from gitmodel.domain.runs import with_versions
 from gitmodel.domain.snapshot import Files, NoTags, Snapshot, check_number
 from gitmodel.domain.soundness import Fault, Place, faults
 from gitmodel.domain.stages import leftovers, tidied
@@ -206,7 +207,8 @@ class _Replay:
         elif isinstance(record, (StageRecord, NameRecord)):
             changed = replace(record, version=numbers.get((what.model, record.version), record.version))
         elif isinstance(record, RunRecord):
-            changed = replace(record, versions=tuple(sorted(map(self._reference, record.versions))))
+            told = {*record.versions, *(step.version for step in record.steps if step.version)}
+            changed = with_versions(record, {reference: self._reference(reference) for reference in told})
         return data if changed == record else codec.encode(schema, changed)
 
     def _reference(self, reference: str) -> str:

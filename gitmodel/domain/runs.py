@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 
 from gitmodel.domain import codec, paths, records
@@ -29,6 +31,17 @@ def plan_run(snapshot: Snapshot, record: RunRecord) -> Change[str]:
     files: dict[str, bytes | None] = {path: codec.encode(records.RUN, record), **raised_format(snapshot, record)}
     subject = f"Run {record.pipeline}" + ("" if record.status == "succeeded" else f" ({record.status})")
     return Change(record.id, subject=subject, files=files, trailers=(("Run", record.id),))
+
+
+def with_versions(record: RunRecord, named: Mapping[str, str | None]) -> RunRecord:
+    """Return *record* with its versions by the references that *named* maps them to; None leaves a version out."""
+
+    def now(reference: str) -> str | None:
+        return named.get(reference, reference)
+
+    versions = sorted(found for found in map(now, record.versions) if found is not None)
+    steps = (replace(step, version=now(step.version)) if step.version else step for step in record.steps)
+    return replace(record, versions=tuple(versions), steps=tuple(steps))
 
 
 def find_run(snapshot: Snapshot, id: str) -> RunRecord:

@@ -20,7 +20,7 @@ from gitmodel.errors import Invalid, NotFound
 CODE_NAMES: dict[str, Names] = dict.fromkeys(("commit", "dirty", "snapshot", "repository", "outside"), VALUE)
 PENDING_NAMES: dict[str, Names] = dict.fromkeys(("stage", "alias", "recorded", "in_force", "forged", "doubt"), VALUE)
 ARTIFACT_NAMES: dict[str, Names] = {
-    **dict.fromkeys(("name", "kind", "digest", "size", "format", "pipeline", "step", "uri"), VALUE),
+    **dict.fromkeys(("name", "kind", "digest", "size", "format", "pipeline", "step", "run", "uri"), VALUE),
     **dict.fromkeys(("version_id", "digest_by"), VALUE),
     "metadata": RECORDED,
 }
@@ -192,8 +192,8 @@ def pending_fields(state: StageState) -> dict[str, Any]:
     return {kind: state.name, **versions, "forged": state.forged, "doubt": state.doubt}
 
 
-def artifact_fields(link: ArtifactLink) -> dict[str, Any]:
-    """An artifact link as JSON shows it; *size* in bytes."""
+def artifact_fields(link: ArtifactLink, run: str | None = None) -> dict[str, Any]:
+    """An artifact link as JSON shows it; *size* in bytes, *run* if it is an output of that run and no link."""
     return {
         "name": link.name,
         "kind": link.kind,
@@ -202,6 +202,7 @@ def artifact_fields(link: ArtifactLink) -> dict[str, Any]:
         "format": link.format,
         "pipeline": link.pipeline,
         "step": link.step,
+        "run": run,
         "uri": link.uri,
         "version_id": link.version_id,
         "digest_by": link.digest_by,

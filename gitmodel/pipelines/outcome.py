@@ -21,10 +21,10 @@ from gitmodel.domain.records import ArtifactLink, RunRecord, RunRules, VersionRe
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.renumbering import Numbered
-from gitmodel.domain.runs import plan_run
+from gitmodel.domain.runs import plan_run, with_versions
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.domain.stage_changes import refuse_emptied
-from gitmodel.errors import Conflict, ForeignTag, Refused, Unsigned, UsageError
+from gitmodel.errors import Conflict, ForeignTag, GitModelError, Refused, Unsigned, UsageError
 from gitmodel.pipelines.caching import is_there
 from gitmodel.pipelines.pinning import Target
 from gitmodel.pipelines.worker import Result
@@ -119,7 +119,7 @@ def _commit(
             batch.transact(lambda snapshot, target=target: _plan_mention(snapshot, target, record.id))  # type: ignore[misc]
     for plan in plans:
         batch.transact(lambda snapshot, plan=plan: _plan(snapshot, plan, chosen, refused))  # type: ignore[misc]
-    batch.transact(lambda snapshot: replace(plan_run(snapshot, record), renumbered=renumbered))
+    batch.transact(lambda snapshot: replace(_plan_record(snapshot, record, chosen), renumbered=renumbered))
     try:
         batch.commit()
     except (Unsigned, ForeignTag) as error:
@@ -216,6 +216,20 @@ def _plan_mention(snapshot: Snapshot, target: Target, run: str) -> Change[int]:
         what=f"Name the run in {model}@{number}",
     )
     return replace(change, settled=target.settled & snapshot.renumberings.noted_references)
+
+
+def _plan_record(snapshot: Snapshot, record: RunRecord, chosen: Mapping[str, Target]) -> Change[str]:
+    """Write the record, with the numbers that versions which existed have since a pull meanwhile."""
+
+    def now(target: Target) -> str | None:
+        try:
+            model, number = snapshot.resolve(target.ref)
+        except GitModelError:  # it was deleted meanwhile
+            return None
+        return f"{model}@{number}"
+
+    named = {reference: now(target) for reference, target in chosen.items() if not target.new}
+    return plan_run(snapshot, with_versions(record, named))
 
 
 def _plan(

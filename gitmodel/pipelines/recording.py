@@ -128,13 +128,21 @@ def _step_record(work: Work, node: Node) -> StepRecord:
         outputs = work.results.get(value.node, {}).get("outputs", [])
         if 0 <= value.index < len(outputs):
             inputs[name] = outputs[value.index]["digest"]
+    made = result["outputs"] if result else []
+    target = work.targets.get(node.name)
+    # the links of a new version say this of its artifacts
+    told = made if target is not None and not target.new else []
     return StepRecord(
         name=node.name,
         status=result["status"] if result else "skipped",
+        version=target.reference if target is not None and not target.new else None,
         seconds=round(result["seconds"], 3) if result else 0.0,
         parameters=node.recorded_parameters(),
         inputs=inputs,
-        outputs={output["name"]: output["digest"] for output in result["outputs"]} if result else {},
+        outputs={output["name"]: output["digest"] for output in made},
+        kinds={output["name"]: output["kind"] for output in told},
+        sizes={output["name"]: output["size"] for output in told},
+        formats={output["name"]: output["format"] for output in told},
     )
 
 

@@ -24,8 +24,8 @@ from gitmodel.storage.repository import Repository
 from gitmodel.storage.stores import ArtifactStore
 
 _STEP_NAMES: dict[str, Names] = {
-    **dict.fromkeys(("name", "status", "seconds"), VALUE),
-    **dict.fromkeys(("parameters", "inputs", "outputs"), RECORDED),
+    **dict.fromkeys(("name", "status", "version", "seconds"), VALUE),
+    **dict.fromkeys(("parameters", "inputs", "outputs", "kinds", "sizes", "formats"), RECORDED),
 }
 # The names that a filter may read of a run.
 RUN_NAMES: dict[str, Names] = {
@@ -128,7 +128,7 @@ def fitting(record: RunRecord, store: ArtifactStore) -> RunRecord:
         return record
     steps = json.dumps([_step_fields(step) for step in record.steps], default=str, ensure_ascii=False, indent=1)
     details, _ = store.put_stream(io.BytesIO(steps.encode()))
-    brief = tuple(StepRecord(step.name, step.status, step.seconds) for step in record.steps)
+    brief = tuple(StepRecord(step.name, step.status, step.version, step.seconds) for step in record.steps)
     record = replace(record, details=details, steps=brief)
     if not _fits(record):
         record = replace(record, steps=tuple(step for step in brief if step.status == "failed"))
@@ -144,9 +144,12 @@ def with_steps(record: RunRecord, store: ArtifactStore) -> RunRecord:
         return record
     try:
         content = read_object(store, record.details, _DETAILS_LIMIT, "a list of steps")
-        return replace(record, steps=tuple(StepRecord(**step) for step in json.loads(content)))
+        steps = [StepRecord(**step) for step in json.loads(content)]
     except (ValueError, TypeError):
         raise Invalid(f"{record.details} is no list of steps", hint="run `git model verify`") from None
+    # a version may have another number since the list was stored
+    now = {step.name: step.version for step in record.steps}
+    return replace(record, steps=tuple(replace(step, version=now.get(step.name, step.version)) for step in steps))
 
 
 def _fits(record: RunRecord) -> bool:
@@ -161,10 +164,14 @@ def _step_fields(step: StepRecord) -> dict[str, Any]:
     return {
         "name": step.name,
         "status": step.status,
+        "version": step.version,
         "seconds": step.seconds,
         "parameters": dict(step.parameters),
         "inputs": dict(step.inputs),
         "outputs": dict(step.outputs),
+        "kinds": dict(step.kinds),
+        "sizes": dict(step.sizes),
+        "formats": dict(step.formats),
     }
 
 

@@ -1,9 +1,12 @@
 """`version runs` lists every run that has to do with a version, those that only read it included."""
 
 import json
+from pathlib import Path
 from typing import Annotated
 
-from gitmodel import ModelConfig, pipeline, step
+import pytest
+
+from gitmodel import ModelConfig, Refused, UsageError, pipeline, step
 from gitmodel.cli import run
 
 
@@ -56,3 +59,152 @@ def test_a_run_that_made_equal_content_did_not_read_the_version(client):
     train.run(client=client, x=3)
     train.run(client=client, x=3)
     assert [client.get_version(f"demo@{number}").readers for number in (1, 2)] == [[], []]
+
+
+@step
+def score(x: int) -> tuple[Annotated[dict, "scores"], Annotated[Path, "report"]]:
+    folder = Path("report")
+    folder.mkdir(exist_ok=True)
+    (folder / "a.txt").write_text(str(x))
+    return {"score": x}, folder
+
+
+@pipeline(model_config=ModelConfig(name="demo", version=1), enable_cache=False)
+def evaluate(x: int):
+    score(x)
+
+
+def artifacts(capsys, *words):
+    assert run([*words, "--format", "json"]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_outputs_of_a_run_on_an_existing_version_are_listed_and_fetched_by_name(client, capsys, tmp_path):
+    train.run(client=client, x=3)
+    done = evaluate.run(client=client, x=7)
+    version = client.get_version("demo@1")
+    assert [(found.name, found.run) for found in version.artifacts] == [("made", None), ("used", None)]
+    assert [(found.name, found.run) for found in version.outputs] == [("report", done.id), ("scores", done.id)]
+    found = version.get_artifact("scores")
+    assert (found.load(), found.run, found.kind, found.format) == ({"score": 7}, done.id, "data", "json")
+    assert (version.get_artifact("report").path() / "a.txt").read_text() == "7"
+    rows = artifacts(capsys, "version", "artifacts", "demo@1")
+    assert [(row["name"], row["run"], row["step"]) for row in rows] == [
+        ("made", None, "make"),
+        ("used", None, "use"),
+        ("report", done.id, "score"),
+        ("scores", done.id, "score"),
+    ]
+    assert [
+        row["name"] for row in artifacts(capsys, "version", "artifacts", "demo@1", "--filter", f'run == "{done.id}"')
+    ]
+    assert run(["get", "demo@1", "scores", "-o", str(tmp_path / "scores.json")]) == 0
+    assert json.loads((tmp_path / "scores.json").read_text()) == {"score": 7}
+    assert run(["get", "demo@1", "report", "--file", "a.txt", "-o", str(tmp_path / "a.txt")]) == 0
+    assert (tmp_path / "a.txt").read_text() == "7"
+    capsys.readouterr()
+    assert run(["version", "artifacts", "demo@1"]) == 0
+    assert done.id in capsys.readouterr().out
+
+
+def test_one_name_from_two_runs_needs_the_run(client, capsys, tmp_path):
+    train.run(client=client, x=3)
+    first, second = evaluate.run(client=client, x=7), evaluate.run(client=client, x=8)
+    version = client.get_version("demo@1")
+    with pytest.raises(UsageError, match=f"{first.id}, {second.id}") as caught:
+        version.get_artifact("scores")
+    assert f"git model get demo@1 scores --run {second.id}" in caught.value.hint
+    assert version.get_artifact("scores", run=first.id).load() == {"score": 7}
+    assert run(["get", "demo@1", "scores", "-o", str(tmp_path / "scores")]) == 2
+    assert first.id in capsys.readouterr().err
+    assert run(["get", "demo@1", "scores", "--run", first.id, "-o", str(tmp_path / "scores")]) == 0
+    assert json.loads((tmp_path / "scores").read_text()) == {"score": 7}
+    assert run(["get", "demo@1", "--run", first.id]) == 2
+    assert "report, scores" in capsys.readouterr().err
+    assert run(["get", "demo@1", "other", "--run", first.id]) == 3
+    assert run(["get", "demo@1", "scores", "--run", "nothing"]) == 3
+    assert f"the runs with outputs: {first.id}, {second.id}" in capsys.readouterr().err
+
+
+def test_equal_outputs_of_two_runs_are_one(client):
+    train.run(client=client, x=3)
+    evaluate.run(client=client, x=7)
+    evaluate.run(client=client, x=7)
+    assert client.get_version("demo@1").get_artifact("scores").load() == {"score": 7}
+
+
+def test_an_artifact_of_the_version_is_not_hidden_by_an_output_of_a_run(client):
+    @pipeline(model_config=ModelConfig(name="demo", version=1))
+    def make_again():
+        make(5)
+
+    train.run(client=client, x=3)
+    done = make_again.run(client=client)
+    version = client.get_version("demo@1")
+    assert (version.get_artifact("made").load(), version.get_artifact("made", run=done.id).load()) == (3, 5)
+
+
+def test_outputs_of_a_run_on_two_versions_are_found_at_their_own(client):
+    two = step(name="score_two", model_config=ModelConfig(name="demo", version=2))(score.function)
+
+    @pipeline(model_config=ModelConfig(name="demo", version=1))
+    def compare():
+        score(1)
+        two(2)
+
+    train.run(client=client, x=3)
+    train.run(client=client, x=4)
+    compare.run(client=client)
+    found = [client.get_version(f"demo@{number}").get_artifact("scores").load() for number in (1, 2)]
+    assert found == [{"score": 1}, {"score": 2}]
+
+
+def test_outputs_are_found_after_the_model_was_renamed(client):
+    train.run(client=client, x=3)
+    evaluate.run(client=client, x=7)
+    client.update_model("demo", new_name="other")
+    assert client.get_version("other@1").get_artifact("scores").load() == {"score": 7}
+
+
+def test_outputs_of_a_run_with_hundreds_of_steps_are_found(client):
+    @pipeline(model_config=ModelConfig(name="demo", version=1))
+    def many():
+        for x in range(300):
+            make(x)
+
+    train.run(client=client, x=3)
+    done = many.run(client=client)
+    assert client.get_run(done.id).record.details is not None
+    assert client.get_version("demo@1").get_artifact("make_300-made").load() == 299
+
+
+def test_metadata_of_an_output_of_a_run_is_refused(client):
+    train.run(client=client, x=3)
+    evaluate.run(client=client, x=7)
+    with pytest.raises(Refused, match="is an output of run"):
+        client.get_version("demo@1").get_artifact("scores").log_metadata(a=1)
+
+
+def test_a_run_on_an_existing_version_raises_the_format(client):
+    train.run(client=client, x=3)
+    before = client.repository.snapshot().registry().format
+    evaluate.run(client=client, x=7)
+    assert (before, client.repository.snapshot().registry().format) == ("1.0", "1.1")
+
+
+def test_one_name_from_two_steps_of_a_run_needs_the_step(client):
+    again = step(name="again")(score.function)
+
+    @pipeline(model_config=ModelConfig(name="demo", version=1))
+    def both():
+        score(1)
+        again(2)
+
+    train.run(client=client, x=3)
+    done = both.run(client=client)
+    version = client.get_version("demo@1")
+    for chosen in (None, done.id):
+        with pytest.raises(UsageError, match=f"run {done.id} on demo@1 made 2 outputs scores") as caught:
+            version.get_artifact("scores", run=chosen)
+        assert caught.value.hint == "name one of: score.scores, again.scores"
+    assert version.get_artifact("again.scores").load() == {"score": 2}

@@ -5,6 +5,7 @@ import json
 import pytest
 from transcripts import ask
 
+from gitmodel import Client
 from gitmodel.registry import setup
 
 
@@ -162,3 +163,28 @@ def test_a_run_of_a_pipeline_is_recorded_by_url(url, code_repo, capsys, monkeypa
     assert code == 0, err
     assert ask(capsys, "resolve", "iris@4")[:2] == (0, "iris@4\n")
     assert ask(capsys, "runs", "list", "-q")[1].count("\n") == 1
+
+
+def test_outputs_of_a_run_on_an_existing_version_are_fetched_by_url(url, code_repo, capsys, monkeypatch):
+    monkeypatch.chdir(code_repo)
+    monkeypatch.setenv("GITMODEL_REPO", url)
+    (code_repo / "score.py").write_text(
+        "from typing import Annotated\n"
+        "from gitmodel import ModelConfig, pipeline, step\n"
+        "@step\n"
+        "def score() -> Annotated[dict, 'scores']:\n"
+        "    return {'score': 7}\n"
+        "@pipeline(model_config=ModelConfig(name='iris', version='production'))\n"
+        "def evaluate():\n"
+        "    score()\n"
+    )
+    code, _, err = ask(capsys, "run", "score.py")
+    assert code == 0, err
+    run = ask(capsys, "runs", "list", "-q")[1].strip()
+    for more in ((), ("--run", run)):
+        assert ask(capsys, "get", "iris@production", "scores", "-o", "scores.json", *more)[0] == 0
+        assert json.loads((code_repo / "scores.json").read_text()) == {"score": 7}
+    rows = json.loads(ask(capsys, "version", "artifacts", "iris@production", "--format", "json")[1])
+    assert [row["run"] for row in rows if row["name"] == "scores"] == [run]
+    with Client(url) as client:
+        assert client.get_version("iris@production").get_artifact("scores").load() == {"score": 7}

@@ -1,0 +1,124 @@
+"""Outputs of runs on a version that existed: they stay the run's, and are found through the version."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gitmodel.domain import paths, records
+from gitmodel.domain.records import ArtifactLink, RunRecord, StepRecord
+from gitmodel.domain.references import VersionRef
+from gitmodel.domain.snapshot import Snapshot
+from gitmodel.errors import Invalid, NotFound, UsageError
+from gitmodel.registry.artifacts import only_artifact
+from gitmodel.registry.runs import with_steps
+from gitmodel.registry.versions import Found
+from gitmodel.registry.writer import Writer
+from gitmodel.storage.stores import ArtifactStore
+
+
+@dataclass(frozen=True)
+class VersionArtifact:
+    """An artifact of a version; with a *run* an output of that run, which worked on the version."""
+
+    link: ArtifactLink
+    run: str | None = None
+
+    @property
+    def names(self) -> tuple[str, str]:
+        """The names that find it: its own, and STEP.NAME, if two steps of the run made outputs of one name."""
+        return self.link.name, f"{self.link.step}.{self.link.name}"
+
+
+def list_outputs(writer: Writer, ref: VersionRef, *, store: Callable[[], ArtifactStore]) -> list[VersionArtifact]:
+    """Return what runs made while they worked on the version *ref*, which existed; the oldest run first.
+
+    A record that cannot be read is left out. The steps of a long run are read from the *store*.
+    """
+
+    def question(snapshot: Snapshot) -> list[VersionArtifact]:
+        model, number = snapshot.resolve(ref)
+        places = filter(None, map(paths.run_file, snapshot.version(model, number).runs))
+        outputs = []
+        for record in snapshot.files.load_many(places, records.RUN, newer=snapshot.newer):
+            if isinstance(record, Invalid):
+                continue
+            if record.details is not None and store().holds(record.details):
+                record = with_steps(record, store())
+            for step in record.steps:
+                if step.version and _is_of(snapshot, step.version, model, number):
+                    outputs += [VersionArtifact(link, record.id) for link in _links(record, step)]
+        return outputs
+
+    return writer.read(question)
+
+
+def find_artifact(
+    writer: Writer, found: Found, name: str | None, *, run: str | None, store: Callable[[], ArtifactStore]
+) -> VersionArtifact:
+    """Return the artifact *name* of a version, else the output of that name of a run that worked on it.
+
+    With a *run* only its outputs are searched. Without a *name* it is the only artifact, or output. Raises NotFound,
+    UsageError if there are several to choose from.
+    """
+    missing = None
+    if run is None:
+        try:
+            return VersionArtifact(only_artifact(found.record, found.model, name))
+        except NotFound as error:
+            missing = error
+    outputs = list_outputs(writer, found.ref, store=store)
+    ours = [output for output in outputs if run in (None, output.run)]
+    matching = [output for output in ours if name is None or name in output.names]
+    if not matching:
+        raise missing or _not_found(found.reference, name, run, outputs, ours)
+    if len({(output.link.name, output.link.digest, output.link.format) for output in matching}) > 1:
+        raise _ambiguous(found.reference, name, run, matching)
+    return matching[-1]
+
+
+def _not_found(
+    reference: str, name: str | None, run: str | None, outputs: list[VersionArtifact], ours: list[VersionArtifact]
+) -> NotFound:
+    if not ours:
+        known = ", ".join(dict.fromkeys(str(output.run) for output in outputs)) or "none"
+        return NotFound(f"{reference} has no outputs of a run {run!a}", hint=f"the runs with outputs: {known}")
+    names = ", ".join(dict.fromkeys(output.link.name for output in ours))
+    return NotFound(f"run {run} made no output {name!a} on {reference}", hint=f"its outputs: {names}")
+
+
+def _ambiguous(reference: str, name: str | None, run: str | None, matching: list[VersionArtifact]) -> UsageError:
+    runs = list(dict.fromkeys(str(output.run) for output in matching))
+    if run is None and len(runs) > 1:
+        return UsageError(
+            f"{len(runs)} runs on {reference} made different outputs {name}: {', '.join(runs)}",
+            hint=f"choose a run: `git model get {reference} {name} --run {runs[-1]}`, "
+            f'in Python get_artifact("{name}", run="{runs[-1]}")',
+        )
+    plain = [output.link.name for output in matching]
+    names = [output.names[plain.count(output.link.name) > 1] for output in matching]
+    return UsageError(
+        f"run {runs[0]} on {reference} made {len(matching)} outputs{f' {name}' if name else ''}",
+        hint=f"name one of: {', '.join(names)}",
+    )
+
+
+def _is_of(snapshot: Snapshot, reference: str, model: str, number: int) -> bool:
+    named, _, told = reference.partition("@")
+    return told == str(number) and snapshot.current_name(named) == model
+
+
+def _links(record: RunRecord, step: StepRecord) -> list[ArtifactLink]:
+    return [
+        ArtifactLink(
+            name,
+            step.kinds.get(name, "data"),
+            digest,
+            step.sizes[name],
+            step.formats[name],
+            pipeline=record.pipeline,
+            step=step.name,
+        )
+        for name, digest in step.outputs.items()
+        if name in step.sizes and name in step.formats
+    ]
