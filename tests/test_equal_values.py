@@ -487,6 +487,28 @@ class TestFilesOfEarlierReleases:
         assert load(tmp_path / "x.json", "json") == {"$tuple": [1], "$schema": "x"}
 
 
+class TestOtherVersionsOfPandas:
+    def test_text_of_pandas_3_is_read_as_objects(self, tmp_path, monkeypatch):
+        frame = pandas.DataFrame({"a": pandas.Series(["x", None], dtype=pandas.StringDtype(na_value=numpy.nan))})
+        save(frame, tmp_path / "x", "parquet")
+        text_type = pandas.StringDtype
+        monkeypatch.setattr(pandas, "StringDtype", lambda storage=None: text_type(storage))  # as in pandas 2.0
+        found = load(tmp_path / "x", "parquet")
+        assert found["a"].dtype == object
+        assert list(found["a"]) == ["x", None]
+
+    def test_an_unknown_frequency_is_left_out_with_a_warning(self, tmp_path):
+        save(pandas.Series([1, 2, 3], index=DAYS), tmp_path / "x", "parquet")
+        table = pyarrow.parquet.read_table(tmp_path / "x")
+        told = table.schema.metadata[b"gitmodel"].replace(b'"freq": "D"', b'"freq": "unknown"')
+        table = table.replace_schema_metadata({b"gitmodel": told})
+        pyarrow.parquet.write_table(table, tmp_path / "x")
+        with pytest.warns(UserWarning, match="does not know the frequency 'unknown'"):
+            found = load(tmp_path / "x", "parquet")
+        assert found.index.freq is None
+        assert list(found.index) == list(DAYS)
+
+
 def test_json_of_a_newer_release_is_said_to_be_so(tmp_path):
     save((1,), tmp_path / "x", "json")
     (tmp_path / "x").write_bytes((tmp_path / "x").read_bytes().replace(b"$tuple", b"$heap"))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import json
+import warnings
 from itertools import chain, pairwise
 from typing import Any
 
@@ -297,7 +298,7 @@ def _decode(column: Any, spec: Spec) -> Any:
         counts = column.fill_null(numpy.iinfo("int64").min).to_numpy(**_copying(column))
         return pandas.arrays.PeriodArray(counts.copy(), dtype=pandas.PeriodDtype(spec["period"]))
     if "text" in spec:
-        return _text_dtype(pandas, **spec["text"]).__from_arrow__(column)
+        return _decode_text(pandas, column, **spec["text"])
     if "arrow" in spec:
         wanted = _from_base64(arrow, spec["arrow"]).type
         return pandas.ArrowDtype(wanted).__from_arrow__(column.cast(wanted) if column.type != wanted else column)
@@ -337,11 +338,20 @@ def _decode_lists(column: Any, spec: Spec) -> list[Any]:
     return cells
 
 
-def _text_dtype(pandas: Any, *, storage: str, na: str) -> Any:
-    if na == "NA":
-        return pandas.StringDtype(storage)
+def _decode_text(pandas: Any, column: Any, *, storage: str, na: str) -> Any:
+    """A text column; where pandas is too old for the text type of pandas 3, as the Python objects that it has instead."""
+    arrow, _ = _libraries()
     numpy = library("numpy", install="gitmodel[parquet]")
-    return pandas.StringDtype(storage, na_value=numpy.nan)
+    if na == "NA":
+        dtype = pandas.StringDtype(storage)
+    else:
+        try:
+            dtype = pandas.StringDtype(storage, na_value=numpy.nan)
+        except TypeError:
+            return column.to_numpy(**_copying(column)).copy()
+    if tuple(map(int, pandas.__version__.split(".")[:2])) < (2, 2):
+        column = column.cast(arrow.string())
+    return dtype.__from_arrow__(column)
 
 
 def _encode_index(pandas: Any, index: Any, add: Any) -> Spec:
@@ -398,7 +408,10 @@ def _decode_index(pandas: Any, told: Spec, table: Any, first: int, start: int, r
 def _index_of(pandas: Any, array: Any, told: Spec) -> Any:
     found = pandas.Index(array, dtype=array.dtype, name=values.decode(told["name"]), tupleize_cols=False)
     if "freq" in told:
-        found.freq = told["freq"]
+        try:
+            found.freq = told["freq"]
+        except ValueError:  # pandas 2.2 renamed "M" to "ME", and others
+            warnings.warn(f"this version of pandas does not know the frequency {told['freq']!a}", stacklevel=2)
     return found
 
 
