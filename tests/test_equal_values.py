@@ -111,6 +111,10 @@ FRAMES = {
         "a": pandas.Series([[1], None], dtype=pandas.ArrowDtype(pyarrow.list_(pyarrow.int32()))),
         "b": pandas.Series([Decimal("1.20"), None], dtype=pandas.ArrowDtype(pyarrow.decimal128(5, 2))),
     }),
+    "NaN of Arrow": lambda: pandas.DataFrame({
+        "a": pandas.Series(pyarrow.array([numpy.nan, None]), dtype=pandas.ArrowDtype(pyarrow.float64())),
+        "b": pandas.Series(pandas.arrays.ArrowExtensionArray(pyarrow.array([[numpy.nan], None]))),
+    }),
     "sparse": lambda: pandas.DataFrame({"a": pandas.arrays.SparseArray([0, 0, 1])}),
     "periods": lambda: pandas.DataFrame({"a": pandas.PeriodIndex(["2020-01", None], freq="M")}),
     "intervals": lambda: pandas.DataFrame({"a": pandas.arrays.IntervalArray.from_tuples([(0, 1), None])}),
@@ -488,6 +492,7 @@ class TestFilesOfEarlierReleases:
 
 
 class TestOtherVersionsOfPandas:
+    @pytest.mark.skipif(pandas.__version__ < "2.3", reason="this pandas has no such text")
     def test_text_of_pandas_3_is_read_as_objects(self, tmp_path, monkeypatch):
         frame = pandas.DataFrame({"a": pandas.Series(["x", None], dtype=pandas.StringDtype(na_value=numpy.nan))})
         save(frame, tmp_path / "x", "parquet")

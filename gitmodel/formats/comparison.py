@@ -345,7 +345,11 @@ def _difference_of_columns(saved: Any, loaded: Any, where: str) -> str:
         return compare(x.to_numpy(), y.to_numpy(), f"{where}: row" if plain.kind == "O" else where)
     if kind == "SparseDtype":
         return _difference_of_arrays(x.to_dense(), y.to_dense(), where)
-    return "" if x.equals(y) else f"the values of {where}"
+    if x.equals(y):
+        return ""
+    if kind == "ArrowDtype":  # its own comparison says that NaN is not NaN
+        return difference(x.__arrow_array__().to_pylist(), y.__arrow_array__().to_pylist(), f"{where}: row ")
+    return f"the values of {where}"
 
 
 def _difference_of_arrow(saved: Any, loaded: Any) -> str:

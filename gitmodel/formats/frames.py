@@ -339,7 +339,7 @@ def _decode_lists(column: Any, spec: Spec) -> list[Any]:
 
 
 def _decode_text(pandas: Any, column: Any, *, storage: str, na: str) -> Any:
-    """A text column; where pandas is too old for the text type of pandas 3, as the Python objects that it has instead."""
+    """A text column; where pandas lacks the text type of pandas 3, as Python objects."""
     arrow, _ = _libraries()
     numpy = library("numpy", install="gitmodel[parquet]")
     if na == "NA":

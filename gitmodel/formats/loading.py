@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
 
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, UsageError
-from gitmodel.formats import comparison
+from gitmodel.formats import comparison, script_names
 from gitmodel.formats.detection import PICKLES, detect_format
 from gitmodel.formats.format import first_line
 from gitmodel.formats.plugins import find_format
 
 _loading = ContextVar("gitmodel_loading", default=False)
+_WITHOUT_NAMES = frozenset({"bytes", "csv", "json", "numpy", "parquet", "safetensors", "text"})
 _HINTS: dict[type[GitModelError], str] = {
     Invalid: "see which format it is in; the bytes themselves are as they were stored",
     UsageError: "choose another format, or convert the value",
@@ -48,7 +49,10 @@ def load_with(path: Path, format_name: str, loader: Callable[[Path], Any], *, un
         raise _unsafe(path, "pickle")
     token = _loading.set(True)
     try:
-        with _explaining(Invalid, f"{path} cannot be loaded as {format_name}"):
+        with (
+            _named(script_names.loading(), format_name),
+            _explaining(Invalid, f"{path} cannot be loaded as {format_name}"),
+        ):
             return loader(path)
     finally:
         _loading.reset(token)
@@ -76,13 +80,19 @@ def save_with(
     temporary = path.absolute().parent / f".gitmodel-{os.urandom(8).hex()}.tmp"
     try:
         with _explaining(UsageError, f"{type(value).__name__} cannot be saved as {format_name}"):
-            saver(value, temporary)
-            _prove(value, temporary, format_name, saver, loader)
+            with _named(script_names.saving(temporary, by_value=format_name == "cloudpickle"), format_name):
+                saver(value, temporary)
+                _prove(value, temporary, format_name, saver, loader)
             os.replace(temporary, path)
     except BaseException:
         with suppress(OSError):
             os.unlink(temporary)
         raise
+
+
+def _named(names: AbstractContextManager[None], format_name: str) -> AbstractContextManager[None]:
+    """*names*, or nothing for a format that never names a class or function."""
+    return nullcontext() if format_name in _WITHOUT_NAMES else names
 
 
 def _prove(

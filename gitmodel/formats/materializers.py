@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, get_args
 
 from gitmodel import formats
 from gitmodel.errors import UsageError
-from gitmodel.formats import arrays, frames, tables, values
+from gitmodel.formats import arrays, frames, script_names, tables, values
 from gitmodel.formats.format import Format
 from gitmodel.formats.loading import load_with, save_with
 from gitmodel.formats.plugins import entry_points_of
@@ -54,7 +54,8 @@ def save(value: Any, path: Path, output: str, format: str) -> tuple[str, str, st
             elif found in _BUILT_IN and found.load is not None:
                 save_with(value, path, found.format, found.save, found.load)
             else:
-                found.save(value, path)
+                with script_names.saving(path):
+                    found.save(value, path)
         except UsageError as error:
             raise UsageError(f"output {output}: {error.message}", hint=error.hint) from error
         format, kind, name = found.format, found.kind, found.name

@@ -112,7 +112,7 @@ class Pipeline:
         Raises UsageError before anything runs, RunFailed if a step fails, Conflict and the like if what the run made
         cannot be committed.
         """
-        if is_importing():
+        if is_importing(self.function.__module__):
             return None
         if is_loading():
             log.warning(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import multiprocessing
+import concurrent.futures.process
+import multiprocessing.util
 import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import BrokenExecutor, Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
@@ -186,6 +188,19 @@ def _begin_worker() -> None:
     # Ctrl-C reaches every process of a terminal: between steps it is the coordinator's to hear.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=_end_with_parent, daemon=True).start()
+    # before Python waits for the children of this process
+    multiprocessing.util.Finalize(None, _end_pools, exitpriority=100)
+
+
+def _end_pools() -> None:
+    """End the pools that steps left open. Python and joblib do it at exit, but not in a spawned process."""
+    for name in ("joblib.externals.loky.reusable_executor", "loky.reusable_executor"):
+        pool = getattr(sys.modules.get(name), "_executor", None)
+        if pool is not None:
+            pool.shutdown(wait=True, kill_workers=True)
+    end_open_pools = getattr(concurrent.futures.process, "_python_exit", None)
+    if end_open_pools is not None:
+        end_open_pools()
 
 
 def _end_with_parent() -> None:

@@ -22,6 +22,7 @@ from importlib.machinery import ModuleSpec
 from importlib.util import resolve_name
 from typing import Any, NamedTuple
 
+from gitmodel.formats.script_names import module_of
 from gitmodel.pipelines.installed import is_library, versions_of
 from gitmodel.pipelines.steps import Step
 from gitmodel.pipelines.values import spell_value
@@ -277,8 +278,9 @@ class _Dependencies:
         if id(found) in self._seen:
             return
         self._seen.add(id(found))
-        if found.__module__ != "__main__":
-            self._add_module(found.__module__)
+        module = module_of(found)
+        if module != "__main__":
+            self._add_module(module)
             return
         members = [_function_of(member) for member in vars(found).values()]
         members = [member for member in members if isinstance(member, types.FunctionType)]

@@ -9,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from gitmodel.pipelines.worker import is_script
+
 if TYPE_CHECKING:
     from gitmodel.client import Client
 
-# Under these names Python and our workers run or import a script.
+# Under these names Python runs a script, or imports it in a spawned process, and gitmodel imports one without a name.
 _SCRIPTS = ("__main__", "__mp_main__", "__gitmodel_main__")
 
 
@@ -45,7 +47,7 @@ def find_file(function: Callable[..., Any]) -> Path | None:
 
 
 def _module_of(function: Callable[..., Any]) -> str | None:
-    if function.__module__ not in _SCRIPTS:
+    if function.__module__ not in _SCRIPTS and not is_script(function.__module__):
         return function.__module__
     # What `python -m package.module` runs is called __main__, and its spec knows better.
     main = sys.modules.get("__main__")

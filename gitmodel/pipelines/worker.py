@@ -16,6 +16,7 @@ import threading
 import time
 import traceback
 from collections.abc import Iterator, Mapping
+from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType, TracebackType
@@ -25,6 +26,7 @@ from gitmodel.domain.credentials import redacted
 from gitmodel.domain.records import FOLDER_FORMAT
 from gitmodel.errors import GitModelError, Refused, Unreachable, UsageError
 from gitmodel.formats import materializers
+from gitmodel.formats.script_names import UNNAMED, adopt, importable_name
 from gitmodel.pipelines.config import ModelConfig, Secret, collecting
 from gitmodel.pipelines.context import Plan, PlannedVersion, StepContext, within
 from gitmodel.pipelines.installed import is_library
@@ -39,8 +41,12 @@ from gitmodel.storage.stores import ArtifactStore
 
 log = logging.getLogger("gitmodel.pipelines")
 
-# The name under which a worker imports the script that was run as `__main__`.
-SCRIPT = "__gitmodel_main__"
+# The process that runs a step is in this variable, so that the processes that the step starts know it.
+_RUNS_STEP = "GITMODEL_STEP_PROCESS"
+_steps_here = 0
+_counting = threading.Lock()
+# Scripts that were imported here: file by module.
+_scripts: dict[str, str] = {}
 
 # What a plan has from gitmodel itself, and not from the step.
 _OWN = ("verb", "model", "number", "stage", "force")
@@ -52,10 +58,35 @@ Location = dict[str, Any]
 _importing = threading.local()
 
 
-def is_importing() -> bool:
-    """Whether a script is only imported here, so that the pipeline called at its end must not run."""
+def is_importing(module: str) -> bool:
+    """Return whether *module* is only imported here, so that a pipeline that it calls at its end must not run.
+
+    That is so in workers, and in the processes of a pool that a step has started.
+    """
     spawned = getattr(multiprocessing.current_process(), "_inheriting", False)
-    return bool(spawned) or getattr(_importing, "script", False)
+    return bool(spawned) or getattr(_importing, "script", False) or _is_imported_for_step(module)
+
+
+def _is_imported_for_step(module: str) -> bool:
+    spec = getattr(sys.modules.get(module), "__spec__", None)
+    is_initializing = module != "__main__" and getattr(spec, "_initializing", False)
+    return is_initializing and os.environ.get(_RUNS_STEP, str(os.getpid())) != str(os.getpid())
+
+
+@contextmanager
+def _running_step() -> Iterator[None]:
+    """While it lasts, child processes know that a step started them."""
+    global _steps_here
+    with _counting:
+        _steps_here += 1
+        os.environ[_RUNS_STEP] = str(os.getpid())
+    try:
+        yield
+    finally:
+        with _counting:
+            _steps_here -= 1
+            if not _steps_here:
+                os.environ.pop(_RUNS_STEP, None)
 
 
 def run_step(request: Request, step: Step[..., Any] | None = None) -> Result:
@@ -112,13 +143,20 @@ def has_read_version(facts: Mapping[str, Any]) -> bool:
 def script_of(step: Step[..., Any]) -> tuple[str, str]:
     """Return the module by which another process imports *step*, and the file of it if it is a script, else ""."""
     module = step.function.__module__
-    if module not in ("__main__", SCRIPT):
+    if module in _scripts:
+        return module, _scripts[module]
+    if module != "__main__":
         return module, ""
     main = sys.modules.get(module)
     spec = getattr(main, "__spec__", None)
     if module == "__main__" and spec is not None and getattr(main, "__package__", None):
         return spec.name, ""  # python -m package.module
-    return SCRIPT, os.path.realpath(getattr(main, "__file__", None) or "")
+    return UNNAMED, os.path.realpath(getattr(main, "__file__", None) or "")
+
+
+def is_script(module: str) -> bool:
+    """Return True for the name of a module that `import_script` imported."""
+    return module in _scripts
 
 
 def location(step: Step[..., Any], project: ProjectCode) -> Location:
@@ -138,24 +176,39 @@ def location(step: Step[..., Any], project: ProjectCode) -> Location:
 
 
 def import_script(file: str) -> ModuleType:
-    """The script at *file* as a module; pipelines that it calls do not run."""
-    # A spawned process has imported the script already, under a name of its own.
-    for name in (SCRIPT, "__mp_main__"):
-        loaded = sys.modules.get(name)
-        if loaded is not None and os.path.realpath(getattr(loaded, "__file__", None) or "") == file:
-            return loaded
-    spec = importlib.util.spec_from_file_location(SCRIPT, file)
-    if spec is None or spec.loader is None or not os.path.isfile(file):
+    """Import the script at *file* by the name that other processes use; pipelines that it calls do not run."""
+    spawned = sys.modules.get("__mp_main__")
+    if spawned is not None and os.path.realpath(getattr(spawned, "__file__", None) or "") == file:
+        adopt(spawned)  # a spawned process has imported the script already
+        return spawned
+    for name, known in list(_scripts.items()):
+        if known == file and name in sys.modules:
+            return sys.modules[name]
+        sys.modules.pop(name, None)
+    if not os.path.isfile(file):
         raise UsageError(f"{file} cannot be imported", hint="name a Python file; every worker must see it")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[SCRIPT] = module
     if str(Path(file).parent) not in sys.path:
         sys.path.insert(0, str(Path(file).parent))
+    name = importable_name(file) or UNNAMED
+    with _only_importing():
+        module = importlib.import_module(name) if "." in name else _import_file(name, file)
+    _scripts.clear()
+    _scripts[name] = file
+    return module
+
+
+def _import_file(name: str, file: str) -> ModuleType:
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{file} cannot be imported", hint="name a Python file; every worker must see it")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
     try:
-        with _only_importing():
-            spec.loader.exec_module(module)
+        spec.loader.exec_module(module)
     except BaseException:
-        sys.modules.pop(SCRIPT, None)
+        sys.modules.pop(name, None)
         raise
     return module
 
@@ -252,7 +305,7 @@ def _called(step: Step[..., Any], arguments: dict[str, Any], context: StepContex
     main = own_process and threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGINT, signal.default_int_handler) if main else None
     try:
-        with within(context):
+        with within(context), _running_step():
             return step.function(**arguments)
     finally:
         if os.getpid() != process:
@@ -356,7 +409,14 @@ def _own_frames(found: TracebackType | None) -> TracebackType | None:
 
 
 def _explained(error: BaseException, request: Request) -> BaseException:
-    """Return *error*, or what says more if it comes from taking the name of the model for the model itself."""
+    """Return *error*, or what says more if it comes from a common mistake."""
+    if UNNAMED in _scripts and (isinstance(error, BrokenExecutor) or UNNAMED in str(error)):
+        file = os.path.basename(_scripts[UNNAMED])
+        explained = UsageError(
+            f"other processes cannot import the functions of {file} by the name of that file: {error}",
+            hint="rename the script, as no module of Python and without a dot, or move the functions to another file",
+        )
+        return explained.with_traceback(error.__traceback__)
     version = request["facts"]["version"]
     if version is None or not isinstance(error, AttributeError) or type(error.obj) is not str:
         return error
