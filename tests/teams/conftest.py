@@ -5,10 +5,13 @@ import shutil
 import subprocess
 from contextlib import ExitStack
 
+import editing
 import pytest
 from servers import SSHD, http_server, ssh_server
-from teamwork import Team, begin
+from teamwork import PROPOSAL_ONLY, Team, begin
 
+from gitmodel import Client
+from gitmodel.cli import run
 from gitmodel.registry import setup
 
 
@@ -87,3 +90,27 @@ def remote(request, bare, tmp_path, git):
         git(bare, "config", "http.receivepack", "true")
         with http_server(tmp_path) as server:
             yield f"{server.url}/remote.git"
+
+
+@pytest.fixture
+def proposal_only(code_repo):
+    """A client of five versions of iris; 3 is in production, which is proposal_only, and 2 in staging."""
+    with Client(code_repo) as client:
+        iris = client.register_model("iris")
+        for accuracy in (0.1, 0.2, 0.3, 0.4, 0.5):
+            iris.create_version(metadata={"accuracy": accuracy})
+        iris.get_version(3).set_stage("production", reason="the first")
+        iris.get_version(2).set_stage("staging")
+        editing.edit(code_repo, {"gitmodel.toml": PROPOSAL_ONLY})
+        yield client
+
+
+@pytest.fixture
+def main(code_repo, capsys):
+    """Runs a command in the repository; returns its exit code, stdout and stderr."""
+
+    def run_here(*words):
+        capsys.readouterr()
+        return run(["-C", str(code_repo), *words]), *capsys.readouterr()
+
+    return run_here

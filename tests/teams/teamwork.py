@@ -2,6 +2,7 @@
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 from gitmodel import Client
@@ -10,6 +11,16 @@ from gitmodel.storage.opening import open_repository
 from gitmodel.storage.stores import open_store
 
 BRANCH = "refs/heads/gitmodel"
+PROPOSAL_ONLY = """\
+format = "1.0"
+
+[[stages]]
+name = "staging"
+
+[[stages]]
+name = "production"
+proposal_only = true
+"""
 
 
 class Team:
@@ -95,3 +106,10 @@ def assert_sound(path, *, store=""):
                     assert not store or kept.holds(link.digest)
     finally:
         repository.close()
+
+
+def run_apart(folder, *words, **environ):
+    """Run a command in a process of its own; returns its exit code, stdout and stderr."""
+    command = [sys.executable, "-m", "gitmodel", *words]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env={**os.environ, **environ})
+    return done.returncode, done.stdout, done.stderr

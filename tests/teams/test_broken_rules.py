@@ -1,11 +1,8 @@
 """Rules of gitmodel.toml that are malformed, contradictory or unknown: nothing enters a stage that they concern."""
 
-import os
-import subprocess
-import sys
-
 import editing
 import pytest
+from teamwork import run_apart
 from test_gates import GOOD, merge, stage_text
 
 from gitmodel import Client
@@ -99,13 +96,6 @@ BROKEN = {
 }
 
 
-def run(folder, *words):
-    done = subprocess.run(
-        [sys.executable, "-m", "gitmodel", *words], cwd=folder, capture_output=True, text=True, env={**os.environ}
-    )
-    return done.returncode, done.stdout, done.stderr
-
-
 @pytest.fixture
 def client(code_repo):
     with Client(code_repo) as client:
@@ -152,7 +142,7 @@ def test_a_stage_that_the_fault_does_not_concern_is_entered(client):
 def test_an_unknown_rule_of_a_stage_stops_promotions_whatever_the_format_says(client, code_repo, format):
     text = f"{HEAD}{PRODUCTION}quorum = 2\n".replace("1.0", format)
     editing.edit(client.repository.common_dir, {"gitmodel.toml": text})
-    code, out, err = run(code_repo, "promote", "iris@3", "production")
+    code, out, err = run_apart(code_repo, "promote", "iris@3", "production")
     assert (code, out) == (6, "")
     assert "stages[1].quorum" in err
     assert "upgrade" in err
@@ -203,5 +193,5 @@ def test_check_of_a_change_names_it_and_json_too(client, code_repo):
     (problem,) = client.check_between("gitmodel..topic").problems
     assert problem.rule == "change.gate"
     assert "quorum" in problem.message
-    code, out, err = run(code_repo, "check", "gitmodel..topic", "--format", "json")
+    code, out, err = run_apart(code_repo, "check", "gitmodel..topic", "--format", "json")
     assert (code, "quorum" in out) == (6, True), err

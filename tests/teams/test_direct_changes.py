@@ -2,45 +2,27 @@
 
 import editing
 import pytest
+from teamwork import PROPOSAL_ONLY
 
 from gitmodel import Client, ModelConfig, get_step_context, pipeline, step
-from gitmodel.cli import run as run_program
 from gitmodel.domain.refs import StageRef
 from gitmodel.errors import Refused
 from gitmodel.registry.checking import check
 
-RULES = 'format = "1.0"\n\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\nproposal_only = true\n'
 STAGE = "models/iris/stages/production.toml"
 STAGING = "models/iris/stages/staging.toml"
 
+pytestmark = pytest.mark.usefixtures("client")
+
 
 @pytest.fixture
-def client(code_repo):
-    """Five versions of iris; 3 is in production, which is proposal_only, and 2 in staging."""
-    with Client(code_repo) as client:
-        iris = client.register_model("iris")
-        for accuracy in (0.1, 0.2, 0.3, 0.4, 0.5):
-            iris.create_version(metadata={"accuracy": accuracy})
-        iris.get_version(3).set_stage("production")
-        iris.get_version(2).set_stage("staging")
-        editing.edit(code_repo, {"gitmodel.toml": RULES})
-        yield client
+def client(proposal_only):
+    return proposal_only
 
 
 @pytest.fixture
 def iris(client):
     return client.get_model("iris")
-
-
-@pytest.fixture
-def main(client, code_repo, capsys):
-    """Runs a command; returns its exit code, stdout and stderr."""
-
-    def run(*words):
-        capsys.readouterr()
-        return run_program(["-C", str(code_repo), *words]), *capsys.readouterr()
-
-    return run
 
 
 def held(iris):
@@ -203,7 +185,7 @@ def test_a_pull_leaves_out_what_was_changed_before_the_stage_was_closed(team, ad
     """Ada made production take proposals only, after Bob had promoted."""
     bob.get_version("iris@3").set_stage("production")
     bob.get_version("iris@1").set_stage("staging")
-    editing.edit(ada.repository.common_dir, {"gitmodel.toml": RULES})
+    editing.edit(ada.repository.common_dir, {"gitmodel.toml": PROPOSAL_ONLY})
     ada.push()
     done = bob.pull()
     assert "production of iris takes only reviewed proposals there; theirs stands" in done.conflicts

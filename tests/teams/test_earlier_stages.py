@@ -4,7 +4,6 @@ import editing
 import pytest
 
 from gitmodel import Client
-from gitmodel.cli import run as run_program
 from gitmodel.errors import Refused
 from gitmodel.registry.checking import check
 
@@ -25,17 +24,6 @@ def client(code_repo):
 @pytest.fixture
 def iris(client):
     return client.get_model("iris")
-
-
-@pytest.fixture
-def main(code_repo, capsys):
-    """Runs a command; returns its exit code, stdout and stderr."""
-
-    def run(*words):
-        capsys.readouterr()
-        return run_program(["-C", str(code_repo), *words]), *capsys.readouterr()
-
-    return run
 
 
 def held(iris):

@@ -1,12 +1,8 @@
 """Files of aliases whose names are stages or reserved words: committed by hand, and never read by anything."""
 
-import os
-import subprocess
-import sys
-
 import editing
 import pytest
-from teamwork import refs
+from teamwork import refs, run_apart
 
 from gitmodel import Client
 from gitmodel.domain.records import links_digest
@@ -36,13 +32,6 @@ def plant(client, name, number=1, *, tag=True):
     if tag:
         editing.run(repo, "tag", "-f", "-a", "-m", "iris 3", f"model/iris/{name}", commit)
     return commit
-
-
-def run(folder, *words):
-    done = subprocess.run(
-        [sys.executable, "-m", "gitmodel", *words], cwd=folder, capture_output=True, text=True, env={**os.environ}
-    )
-    return done.returncode, done.stdout, done.stderr
 
 
 @pytest.fixture
@@ -76,7 +65,7 @@ def test_no_reader_takes_such_a_file_for_an_alias(iris, code_repo):
     client.apply()
     assert held(client) == {"production": (2, 2)}
     for words in (["show", "iris"], ["list"], ["alias", "list", "iris"], ["history", "iris"], ["card", "iris@1"]):
-        code, out, err = run(code_repo, *words)
+        code, out, err = run_apart(code_repo, *words)
         assert (code, "alias" in out.lower() and "Latest" in out) == (0, False), out + err
         assert "forged" not in out
 
@@ -88,7 +77,7 @@ def test_check_names_it_and_how_to_remove_it(iris, code_repo, name):
     (problem,) = check(client.repository)
     assert (problem.path, problem.rule) == (f"models/iris/aliases/{name}.toml", "alias.name")
     assert f"git model alias remove iris {name}" in problem.message
-    assert run(code_repo, "alias", "remove", "iris", name)[0] == 0
+    assert run_apart(code_repo, "alias", "remove", "iris", name)[0] == 0
     assert check(client.repository) == []
     assert held(client) == {"production": (2, 2)}
     assert client.get_version("iris@production").number == 2
@@ -97,10 +86,10 @@ def test_check_names_it_and_how_to_remove_it(iris, code_repo, name):
 def test_the_tag_of_a_stage_on_a_commit_that_wrote_an_alias_does_not_count(iris, code_repo):
     client = iris._client
     plant(client, "production")
-    code, _, err = run(code_repo, "resolve", "iris@production")
+    code, _, err = run_apart(code_repo, "resolve", "iris@production")
     assert code == 5
     assert "did not set production" in err
-    assert run(code_repo, "doctor", "--fix")[0] == 0
+    assert run_apart(code_repo, "doctor", "--fix")[0] == 0
     assert client.get_version("iris@production").number == 2
 
 
@@ -108,10 +97,10 @@ def test_the_tag_of_a_stage_on_a_commit_that_wrote_an_alias_does_not_count(iris,
 def test_doctor_finds_and_removes_a_tag_that_nobody_reads(iris, code_repo, name, git):
     client = iris._client
     plant(client, name)
-    code, out, err = run(code_repo, "doctor")
+    code, out, err = run_apart(code_repo, "doctor")
     assert code != 0
     assert f"model/iris/{name}" in out + err
-    run(code_repo, "doctor", "--fix")
+    run_apart(code_repo, "doctor", "--fix")
     assert f"model/iris/{name}" not in git(code_repo, "tag", "--list")
     assert held(client) == {"production": (2, 2)}
 
@@ -120,14 +109,14 @@ def test_doctor_finds_and_removes_a_tag_that_nobody_reads(iris, code_repo, name,
 def test_doctor_says_how_to_remove_a_tag_by_plain_git_that_nobody_reads(iris, code_repo, name, git):
     plant(iris._client, name, tag=False)
     git(code_repo, "tag", f"model/iris/{name}", editing.BRANCH)
-    code, out, err = run(code_repo, "doctor", "--fix")
+    code, out, err = run_apart(code_repo, "doctor", "--fix")
     assert code == 5
     assert f"git tag -d model/iris/{name}" in out + err
-    code, out, err = run(code_repo, "resolve", "iris@Stage")
+    code, out, err = run_apart(code_repo, "resolve", "iris@Stage")
     assert code == 3
     assert (f"iris@{name}" in (out + err).replace("iris@latest (3)", "")) == (name == "staging")
     git(code_repo, "tag", "-d", f"model/iris/{name}")
-    assert run(code_repo, "doctor")[0] == 0
+    assert run_apart(code_repo, "doctor")[0] == 0
 
 
 @pytest.mark.parametrize("name", ["production", "Production"])

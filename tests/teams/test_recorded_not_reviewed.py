@@ -4,48 +4,28 @@ import json
 
 import editing
 import pytest
-from teamwork import refs
+from teamwork import PROPOSAL_ONLY, refs
 
-from gitmodel import Client
-from gitmodel.cli import run as run_program
 from gitmodel.domain.records import links_digest
 from gitmodel.domain.refs import StageRef
 from gitmodel.registry import doctor
 from gitmodel.registry.checking import check
 
-RULES = 'format = "1.0"\n\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\nproposal_only = true\n'
 STAGE = "models/iris/stages/production.toml"
 STAGING = "models/iris/stages/staging.toml"
 PRODUCTION = StageRef("iris", "production")
 
+pytestmark = pytest.mark.usefixtures("client")
+
 
 @pytest.fixture
-def client(code_repo):
-    """Five versions of iris; 3 is in production, which is proposal_only, and 2 in staging."""
-    with Client(code_repo) as client:
-        iris = client.register_model("iris")
-        for accuracy in (0.1, 0.2, 0.3, 0.4, 0.5):
-            iris.create_version(metadata={"accuracy": accuracy})
-        iris.get_version(3).set_stage("production", reason="the first")
-        iris.get_version(2).set_stage("staging")
-        editing.edit(code_repo, {"gitmodel.toml": RULES})
-        yield client
+def client(proposal_only):
+    return proposal_only
 
 
 @pytest.fixture
 def iris(client):
     return client.get_model("iris")
-
-
-@pytest.fixture
-def main(client, code_repo, capsys):
-    """Runs a command; returns its exit code, stdout and stderr."""
-
-    def run(*words):
-        capsys.readouterr()
-        return run_program(["-C", str(code_repo), *words]), *capsys.readouterr()
-
-    return run
 
 
 def stage_text(iris, number):
@@ -212,7 +192,7 @@ class TestTakingItBack:
 
 class TestSquash:
     def test_what_apply_put_in_force_counts_as_reviewed(self, client, iris, code_repo):
-        editing.edit(code_repo, {"gitmodel.toml": RULES + 'rollback = "direct"\n'})
+        editing.edit(code_repo, {"gitmodel.toml": PROPOSAL_ONLY + 'rollback = "direct"\n'})
         first = squash(code_repo, client, ("iris@4", "production"))
         assert [ref for ref, _ in client.apply().refused] == [PRODUCTION]
         assert client.apply(reviewed=[first]).moved == (PRODUCTION,)
@@ -226,7 +206,7 @@ class TestSquash:
         assert client.apply().refused == ()
 
     def test_what_nobody_vouched_for_does_not(self, client, iris, code_repo):
-        editing.edit(code_repo, {"gitmodel.toml": RULES + 'rollback = "direct"\n'})
+        editing.edit(code_repo, {"gitmodel.toml": PROPOSAL_ONLY + 'rollback = "direct"\n'})
         squash(code_repo, client, ("iris@4", "production"))
         second = squash(code_repo, client, ("iris@5", "production"))
         assert client.apply(reviewed=[second]).moved == (PRODUCTION,)
@@ -278,7 +258,7 @@ class TestHistory:
 
 def test_another_clone_knows_what_was_vouched_for(team, ada, bob):
     folder = ada.repository.common_dir
-    editing.edit(folder, {"gitmodel.toml": RULES + 'rollback = "direct"\n'})
+    editing.edit(folder, {"gitmodel.toml": PROPOSAL_ONLY + 'rollback = "direct"\n'})
     ada.push()
     for number in (1, 3):
         commit = squash(folder, ada, (f"iris@{number}", "production"))

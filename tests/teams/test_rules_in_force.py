@@ -1,13 +1,11 @@
 """Rules are in force as promotions are: stricter ones at once, looser ones when `apply` put them in force."""
 
-import os
 import subprocess
-import sys
 
 import editing
 import pytest
 from servers import http_server
-from teamwork import refs
+from teamwork import refs, run_apart
 from test_gates import GOOD, rules, stage_text
 
 from gitmodel import Client
@@ -20,14 +18,6 @@ SEEN = "refs/gitmodel/rules/gitmodel"
 STAGE = "models/iris/stages/production.toml"
 TOPIC = "refs/heads/topic"
 PRODUCTION = StageRef("iris", "production")
-
-
-def run(folder, *words, **environ):
-    done = subprocess.run(
-        [sys.executable, "-m", "gitmodel", *words],
-        cwd=folder, capture_output=True, text=True, env={**os.environ, **environ},
-    )  # fmt: skip
-    return done.returncode, done.stdout, done.stderr
 
 
 @pytest.fixture
@@ -174,13 +164,13 @@ def test_stricter_rules_count_at_once(client, iris, repo):
 
 def test_a_direct_promotion_waits_for_looser_rules_and_says_what_to_run(client, iris, repo, code_repo):
     editing.edit(repo, rules())
-    code, out, err = run(code_repo, "promote", "iris@1", "production")
+    code, out, err = run_apart(code_repo, "promote", "iris@1", "production")
     assert (code, out) == (6, "")
     assert "git model apply" in err
-    code, out, err = run(code_repo, "apply")
+    code, out, err = run_apart(code_repo, "apply")
     assert code == 0
     assert "in force" in err
-    assert run(code_repo, "promote", "iris@1", "production")[0] == 0
+    assert run_apart(code_repo, "promote", "iris@1", "production")[0] == 0
     assert held(iris) == {"production": (1, 1)}
 
 
@@ -256,24 +246,24 @@ class TestATagThatIsNotAsItWas:
         before = editing.state(repo)
         for words in (["promote", "iris@3", "production"], ["apply"], ["promote", "iris@3", "production", "--force",
                       "--reason", "now"]):  # fmt: skip
-            code, out, err = run(code_repo, *words)
+            code, out, err = run_apart(code_repo, *words)
             assert (code, out) == (6, ""), err
             assert "gitmodel-rules/gitmodel" in err
             assert "git model doctor --fix" in err
         assert editing.state(repo) == before
-        assert run(code_repo, "resolve", "iris@production")[0] == 0
-        code, out, err = run(code_repo, "doctor")
+        assert run_apart(code_repo, "resolve", "iris@production")[0] == 0
+        code, out, err = run_apart(code_repo, "doctor")
         assert (code == 0, "gitmodel-rules/gitmodel" in out + err) == (False, True)
-        run(code_repo, "doctor", "--fix")
+        run_apart(code_repo, "doctor", "--fix")
         assert editing.run(repo, "rev-parse", RULES) == now
-        assert run(code_repo, "promote", "iris@3", "production")[0] == 0
+        assert run_apart(code_repo, "promote", "iris@3", "production")[0] == 0
 
     def test_doctor_says_which_rules_wait(self, repo, code_repo):
         editing.edit(repo, rules())
-        _, out, err = run(code_repo, "doctor")
+        _, out, err = run_apart(code_repo, "doctor")
         assert "git model apply" in out + err
-        run(code_repo, "apply")
-        assert "gitmodel-rules" not in "".join(run(code_repo, "doctor")[1:])
+        run_apart(code_repo, "apply")
+        assert "gitmodel-rules" not in "".join(run_apart(code_repo, "doctor")[1:])
 
 
 class TestAClone:
@@ -345,22 +335,22 @@ class TestAClone:
             editing.run(bare, "update-ref", RULES, old if how == "set back" else editing.BRANCH)
         clone = bob.repository.git.top
         for words in (["pull"], ["push"], ["apply", "--push"]):
-            code, out, err = run(clone, *words)
+            code, out, err = run_apart(clone, *words)
             assert (code, "gitmodel-rules/gitmodel of origin" in err) == (4, True), out + err
             assert f"git push --force origin {RULES}" in err
             assert ("--rewound" in err) == (how != "made by plain git")
         git(clone, "push", "-q", "--force", "origin", RULES)
-        assert run(clone, "pull")[0] == 0
+        assert run_apart(clone, "pull")[0] == 0
         assert self.remote_rules(bare) == right
 
     def test_a_clone_that_never_saw_the_right_tag_says_how_to_begin_anew(self, gated, bare, tmp_path, git):
         editing.run(bare, "update-ref", RULES, editing.BRANCH)
         git(tmp_path, "clone", "-q", "--no-tags", str(bare), "cleo")
-        code, _, err = run(tmp_path / "cleo", "pull")
+        code, _, err = run_apart(tmp_path / "cleo", "pull")
         assert (code, f"git push origin :{RULES}" in err) == (4, True), err
         git(tmp_path / "cleo", "push", "-q", "origin", f":{RULES}")
         for words in (["pull"], ["apply", "--push"]):
-            code, out, err = run(tmp_path / "cleo", *words)
+            code, out, err = run_apart(tmp_path / "cleo", *words)
             assert code == 0, out + err
         assert editing.run(bare, "cat-file", "-t", RULES) == "tag"
 
@@ -369,11 +359,11 @@ class TestAClone:
         clone = tmp_path / "bare-bones"
         git(clone, "fetch", "-q", "origin", "refs/tags/model/*:refs/tags/model/*")
         editing.edit(clone / ".git", {STAGE: stage_text(gated.get_model("iris"), 3)})
-        code, out, err = run(clone, "apply")
+        code, out, err = run_apart(clone, "apply")
         assert (code, "never saw which rules are in force" in err) == (0, True), out + err
-        code, out, err = run(clone, "apply")
+        code, out, err = run_apart(clone, "apply")
         assert (code, "never saw" in err) == (0, False), out + err
-        run(clone, "pull")
+        run_apart(clone, "pull")
         assert git(clone, "rev-parse", RULES) == self.remote_rules(bare)
 
     def test_two_that_apply_at_once_leave_one_tag(self, gated, bob, bare, git):
@@ -444,7 +434,7 @@ class TestAServerWithTheHook:
         editing.edit(ada.repository.common_dir, rules(production=GOOD.replace("0.9", "0.25")))
         ada.push()
         ada.apply(push=True)
-        code, out, err = run(bare, "hook", "install", "--server")
+        code, out, err = run_apart(bare, "hook", "install", "--server")
         assert code == 0, out + err
         return old
 
