@@ -14,7 +14,7 @@ from datetime import datetime
 from functools import cached_property, partial
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from gitmodel.client import by_url
 from gitmodel.client.by_url import names_url, read_terms
@@ -22,6 +22,7 @@ from gitmodel.client.model import Model, Models
 from gitmodel.client.version import ModelVersion
 from gitmodel.domain.arguments import checked_arguments
 from gitmodel.domain.names import check_name
+from gitmodel.domain.other_names import ShowsOurForm
 from gitmodel.domain.records import Code
 from gitmodel.domain.references import ModelRef, VersionRef
 from gitmodel.domain.renumbering import Renumbered
@@ -60,7 +61,7 @@ if TYPE_CHECKING:
 
 
 @checked_arguments
-class Client:
+class Client(ShowsOurForm):
     """A registry, opened: the one of the repository at *path*, unless *repo* or a setting names another.
 
     *repo* is a path or URL; without it the registry is chosen by `GITMODEL_REPO`, else `git config gitmodel.repo`, else
@@ -80,6 +81,25 @@ class Client:
     >>> client.register_model(Model(name="iris"))              # doctest: +SKIP
     Model('iris')
     """
+
+    _other_names: ClassVar[Mapping[str, str]] = {
+        "create_model": 'write register_model("demo")',
+        "create_model_version": 'write get_model("demo").create_version()',
+        "create_registered_model": 'write register_model("demo")',
+        "delete_model_version": 'write get_version("demo@3").delete()',
+        "get_artifact_version": 'write get_version("demo@3").get_artifact("NAME")',
+        "get_latest_versions": 'write get_version("demo@production")',
+        "get_model_version": 'write get_version("demo@3") or get_version("demo@production")',
+        "get_model_version_by_alias": 'write get_version("demo@champion")',
+        "get_pipeline_run": "write get_run(ID)",
+        "list_model_versions": 'write get_model("demo").list_versions()',
+        "list_pipeline_runs": "write list_runs()",
+        "search_model_versions": 'write get_model("demo").list_versions(filter=...)',
+        "search_registered_models": "write list_models(filter=...)",
+        "set_registered_model_alias": 'write get_version("demo@3").add_alias("champion")',
+        "transition_model_version_stage": 'write get_version("demo@3").set_stage("production")',
+        "update_model_version": 'write get_version("demo@3").update(...), or .set_stage("production")',
+    }
 
     def __init__(
         self,

@@ -6,12 +6,13 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from gitmodel.client.artifact import Artifact
 from gitmodel.client.html import html_table
 from gitmodel.domain.arguments import checked_arguments
 from gitmodel.domain.codec import MAX_NESTING
+from gitmodel.domain.other_names import ShowsOurForm, refuse_other_keywords
 from gitmodel.domain.records import Code, VersionRecord
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.renumbering import Numbered
@@ -33,11 +34,20 @@ T = TypeVar("T")
 
 
 @checked_arguments
-class ModelVersion:
+class ModelVersion(ShowsOurForm):
     """A version of a model: a handle that reads again when the branch has moved.
 
     It goes on to name the same version when a pull gives that another number.
     """
+
+    _other_names: ClassVar[Mapping[str, str]] = {
+        **dict.fromkeys(
+            ("get_data_artifact", "get_deployment_artifact", "get_model_artifact"), 'write get_artifact("NAME")'
+        ),
+        "load_artifact": 'write get_artifact("NAME").load()',
+        "run_metadata": "write metadata",
+        "pipeline_run_ids": "write runs",
+    }
 
     def __init__(
         self, client: Client, ref: VersionRef, *, unsure: VersionRef | None = None, frozen: Found | None = None
@@ -325,6 +335,8 @@ class ModelVersion:
         self, metadata: Mapping[str, Any] | None = None, *, artifact: str | None = None, **values: Any
     ) -> None:
         """Set metadata of the version, or of its *artifact*: numbers, text, booleans, times, lists, tables."""
+        form = f"it is of {self.reference}; write artifact= for one of its artifacts"
+        refuse_other_keywords("log_metadata", values, form)
         given = scalars({**(metadata or {}), **values})
         self._change(lambda writer: versions.set_metadata(writer, self._ref(), given, on=artifact))
 

@@ -10,13 +10,14 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import nullcontext
 from dataclasses import replace
-from typing import Any, overload
+from typing import Any, ClassVar, overload
 
 from gitmodel.client import Client
 from gitmodel.domain import codec
 from gitmodel.domain.arguments import checked
 from gitmodel.domain.credentials import refuse_credentials
 from gitmodel.domain.names import check_name
+from gitmodel.domain.other_names import ShowsOurForm
 from gitmodel.errors import GitModelError, UsageError
 from gitmodel.formats.loading import is_loading
 from gitmodel.formats.materializers import Materializer
@@ -53,8 +54,14 @@ _SETTING = "gitmodel.executor"
 _LONGEST_PARAMETERS = 16_000
 
 
-class Pipeline:
+class Pipeline(ShowsOurForm):
     """A function that calls steps; calling it runs them."""
+
+    _other_names: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("configure", "with_options"),
+        "give the options to @pipeline(...); for other options make another pipeline of the function: "
+        "fresh = pipeline(enable_cache=False)(train.function)",
+    )
 
     def __init__(
         self,

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, ClassVar
 
 from gitmodel.domain import codec
 from gitmodel.domain.arguments import checked
 from gitmodel.domain.credentials import without_credentials
 from gitmodel.domain.names import ARCHIVED, NONE, check_alias
+from gitmodel.domain.other_names import ShowsOurForm, refuse_other_keywords
 from gitmodel.domain.references import VersionRef
 from gitmodel.errors import NotFound, UsageError
 from gitmodel.pipelines.config import ModelConfig
@@ -19,8 +20,13 @@ from gitmodel.pipelines.config import ModelConfig
 Plan = dict[str, Any]
 
 
-class PlannedVersion:
+class PlannedVersion(ShowsOurForm):
     """The version that a step works on. What is set here takes effect when, and only if, the run succeeds."""
+
+    _other_names: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("get_artifact", "get_data_artifact", "get_deployment_artifact", "get_model_artifact", "load_artifact"),
+        'pass the artifact to the step, as in fit("demo@production:train")',
+    )
 
     def __init__(self, facts: dict[str, Any], context: StepContext) -> None:
         self._facts = facts
@@ -76,6 +82,9 @@ class PlannedVersion:
 
         Raises NotFound for an artifact that neither the version has nor a step of the run makes.
         """
+        refuse_other_keywords(
+            "log_metadata", values, f"it is of {self.model}; write artifact= for one of its artifacts"
+        )
         if artifact is not None and artifact not in self._facts["artifacts"]:
             there = ", ".join(self._facts["artifacts"]) or "none"
             raise NotFound(
@@ -101,12 +110,19 @@ class PlannedVersion:
         self._context.plans.append({"verb": verb, "model": facts["model"], "number": facts["number"], **details})
 
 
-class StepContext:
+class StepContext(ShowsOurForm):
     """The run, pipeline and step that are running, and the model version they work on.
 
     *is_particular* says whether the step asked for something that another run would answer otherwise: then its result
     is not kept for other runs. *left_out* are fields that looked like credentials, and what they looked like.
     """
+
+    _other_names: ClassVar[Mapping[str, str]] = {
+        "model_version_config": "write model_config",
+        "pipeline_run": "write run, the id of the run",
+        "step_name": "write step",
+        "step_run": "write step, its name, or run, the id of the run",
+    }
 
     def __init__(self, facts: Mapping[str, Any], outputs: list[str], config: ModelConfig | None) -> None:
         self._facts = facts
@@ -190,6 +206,8 @@ def log_model_metadata(
     *version* is a reference such as `"demo@3"`; outside of a step it is needed, and the change is made at once. Of a
     number that a pull gave to another version, *renumbered* says that the version is meant that has it now.
     """
+    form = 'write version="demo@3"; in a step the version that it works on is meant if it is left out'
+    refuse_other_keywords("log_model_metadata", values, form)
     _log({**(metadata or {}), **values}, None, version, renumbered)
 
 
@@ -206,6 +224,8 @@ def log_artifact_metadata(
 
     In a step of the version it works on, or anywhere of *version*, as `log_model_metadata` does.
     """
+    form = 'write artifact="NAME", and version="demo@3" for a version that the step does not work on'
+    refuse_other_keywords("log_artifact_metadata", values, form)
     if artifact is None:
         context = get_step_context()
         if version or len(context.outputs) != 1:

@@ -7,13 +7,14 @@ import inspect
 import os
 import types
 import typing
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, Generic, ParamSpec, TypeVar, get_args, get_origin, overload
+from typing import Annotated, Any, ClassVar, Generic, ParamSpec, TypeVar, get_args, get_origin, overload
 
 from gitmodel.domain.arguments import checked
 from gitmodel.domain.names import check_name, fold
+from gitmodel.domain.other_names import ShowsOurForm
 from gitmodel.errors import UsageError
 from gitmodel.pipelines.config import ArtifactConfig, ModelConfig, Secret, check_options
 from gitmodel.pipelines.graph import Output, current_graph
@@ -31,7 +32,7 @@ class OutputSpec:
     format: str = ""
 
 
-class Step(Generic[P, R]):
+class Step(ShowsOurForm, Generic[P, R]):
     """A function as a step of pipelines; called outside of a pipeline's body it is the function.
 
     >>> @step
@@ -40,6 +41,12 @@ class Step(Generic[P, R]):
     >>> double(21)
     42
     """
+
+    _other_names: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("configure", "with_options"),
+        "give the options to @step(...); for other options make another step at the top of the module: "
+        'fresh = step(name="fresh", enable_cache=False)(fit.function)',
+    )
 
     def __init__(
         self,

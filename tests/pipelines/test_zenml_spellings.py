@@ -5,7 +5,17 @@ import sys
 
 import pytest
 
-from gitmodel import Model, ModelConfig, RunFailed, UsageError, get_step_context, pipeline, step
+from gitmodel import (
+    Model,
+    ModelConfig,
+    RunFailed,
+    UsageError,
+    get_step_context,
+    log_artifact_metadata,
+    log_model_metadata,
+    pipeline,
+    step,
+)
 
 CONFIG = ModelConfig(name="demo", create_new_model_version=True)
 FORM = 'write model_config=ModelConfig(name="demo", create_new_model_version=True)'
@@ -87,3 +97,104 @@ def test_git_model_run_shows_the_form(client, tmp_path, option):
     )
     assert done.returncode == 2
     assert FORM in done.stderr
+
+
+FOREIGN = ("model_name", "model_version", "infer_model", "artifact_name", "artifact_version", "step_name")
+
+
+@pytest.mark.parametrize("keyword", FOREIGN)
+@pytest.mark.parametrize("log", [log_model_metadata, log_artifact_metadata])
+def test_what_the_metadata_is_of_is_not_recorded_as_metadata(client, log, keyword):
+    version = client.register_model("demo").create_version(data={"train": __file__})
+    for of in (log, version.log_metadata, version.get_artifact("train").log_metadata):
+        more = {"version": "demo@1"} if of is log else {}
+        with pytest.raises(UsageError, match=f"has no argument {keyword}") as caught:
+            of({"accuracy": 0.9}, **more, **{keyword: "demo"})
+        assert f'write {{"{keyword}": ...}}' in caught.value.hint
+    assert (version.metadata, version.get_artifact("train").metadata) == ({}, {})
+    log_model_metadata({keyword: "resnet"}, version="demo@1")
+    assert version.metadata == {keyword: "resnet"}
+
+
+@pytest.mark.parametrize("keyword", FOREIGN)
+def test_what_the_metadata_is_of_is_not_recorded_in_a_step(client, keyword, far_or_near):
+    @pipeline(model_config=CONFIG)
+    def one():
+        log_of(keyword)
+
+    with pytest.raises(RunFailed, match=f"log_model_metadata has no argument {keyword}") as caught:
+        one.run(client=client, executor=far_or_near)
+    assert caught.value.hint.startswith('write version="demo@3"')
+
+
+@step
+def log_of(keyword: str) -> None:
+    log_model_metadata({"accuracy": 0.9}, **{keyword: "demo"})
+
+
+@pytest.mark.parametrize(
+    ("name", "form"),
+    [
+        ("get_model_version", 'write get_version("demo@3")'),
+        ("transition_model_version_stage", 'write get_version("demo@3").set_stage("production")'),
+        ("list_pipeline_runs", "write list_runs()"),
+    ],
+)
+def test_a_method_of_another_client_is_answered_with_the_form(client, name, form):
+    with pytest.raises(AttributeError, match=f"Client has no {name}") as caught:
+        getattr(client, name)("demo", 1)
+    assert form in str(caught.value)
+    assert not hasattr(client, name)
+    with pytest.raises(AttributeError, match="'Client' object has no attribute 'other'"):
+        client.other  # noqa: B018
+
+
+def test_what_another_version_has_is_answered_with_the_form(client):
+    version = client.register_model("demo").create_version()
+    with pytest.raises(UsageError, match="ModelVersion has no load_artifact") as caught:
+        version.load_artifact("train")
+    assert caught.value.hint == 'write get_artifact("NAME").load()'
+
+
+@pytest.mark.parametrize("name", ["with_options", "configure"])
+def test_options_of_a_pipeline_or_step_are_given_to_the_decorator(client, name):
+    @pipeline
+    def one():
+        log_of("")
+
+    for of, form in ((one, "give the options to @pipeline(...)"), (log_of, "give the options to @step(...)")):
+        with pytest.raises(UsageError, match=f"has no {name}") as caught:
+            getattr(of, name)(enable_cache=False)
+        assert caught.value.hint.startswith(form)
+    again = pipeline(name="again", enable_cache=False)(one.function)
+    assert (again.name, again.enable_cache) == ("again", False)
+
+
+def test_git_model_run_shows_the_form_of_options(client, tmp_path):
+    script = tmp_path / "train.py"
+    script.write_text(
+        "from gitmodel import pipeline, step\n\n@step\ndef one() -> None: ...\n\n"
+        "@pipeline\ndef train():\n    one()\n\ntrain.with_options(enable_cache=False)()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "gitmodel", "run", script], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 2
+    assert "give the options to @pipeline(...)" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "form"), [("pipeline_run", "write run, the id of the run"), ("step_name", "write step")]
+)
+def test_what_another_context_has_is_answered_with_the_form(client, name, form):
+    @step
+    def ask() -> None:
+        getattr(get_step_context(), name)
+
+    @pipeline
+    def one():
+        ask()
+
+    with pytest.raises(RunFailed, match=f"StepContext has no {name}") as caught:
+        one.run(client=client)
+    assert caught.value.hint.startswith(form)
