@@ -26,7 +26,7 @@ def test_without_a_stage_the_hint_names_the_key(repo, capsys):
     assert code == 2
     assert err == (
         "error: there is no stage 'production'\n"
-        "hint: gitmodel.toml lists no stages; leave the key `stages` out for staging and production\n"
+        "hint: gitmodel.toml lists no stages; list them as [[stages]] tables, each with a name\n"
     )
 
 

@@ -796,7 +796,7 @@ class Client(ShowsOurForm):
         """
         from gitmodel.lineage.code import choose_dirty, record_code, snapshot_limit
 
-        rules = self._writer.read(lambda snapshot: snapshot.registry().code)
+        rules = self._writer.read(lambda snapshot: snapshot.registry().require("code").code)
         config = self._repository.config
         mine = self._environ.get("GITMODEL_DIRTY") or config.get("gitmodel.dirty", "")
         dirty = choose_dirty(rules.dirty if rules else "record", mine)

@@ -67,11 +67,15 @@ class StageRule:
         return not (self.after or self.gates or self.proposal_only or self.faults)
 
 
+_MEND = "mend the file on the metadata branch, then try again"
+
+
 @dataclass(frozen=True)
 class RegistryRecord:
     """`gitmodel.toml`: the format's version, the artifact store's URL, other *stores* by name, the exclusive stages.
 
-    *faults* are what is wrong with the stages of the file that it was read from; see `stage_rules`.
+    *faults* are what is wrong with the stages of the file that it was read from; see `stage_rules`. *unread* are those
+    of its other keys, which have their defaults here; see `require`.
     """
 
     format: str = f"{OLDEST_FORMAT[0]}.{OLDEST_FORMAT[1]}"
@@ -82,6 +86,14 @@ class RegistryRecord:
     code: CodeRules | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
     faults: tuple[Problem, ...] = ()
+    unread: Mapping[str, Problem] = field(default_factory=dict)
+
+    def require(self, *keys: str) -> RegistryRecord:
+        """Return this record. Raises Invalid if the file has something at one of *keys* that cannot be read."""
+        for key in keys:
+            if key in self.unread:
+                raise Invalid(str(self.unread[key]), hint=_MEND)
+        return self
 
     @property
     def newer(self) -> bool:
@@ -582,8 +594,8 @@ def encode_registry(record: RegistryRecord) -> bytes:
     """The bytes of `gitmodel.toml`. Raises Invalid if it was read from a file that has faults: they would be lost."""
     lost = next((fault for fault in record.faults if fault.rule != "record.unknown-key"), None)
     if lost is not None:
-        raise Invalid(str(lost), hint="mend the file on the metadata branch, then try again")
-    return codec.encode(REGISTRY, record)
+        raise Invalid(str(lost), hint=_MEND)
+    return codec.encode(REGISTRY, record.require(*record.unread))
 
 
 def links_digest(artifacts: Iterable[ArtifactLink]) -> str:

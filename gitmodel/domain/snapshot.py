@@ -709,7 +709,7 @@ def check_stage(stage: str, registry: RegistryRecord) -> str:
     meant = near(stage, [*registry.stage_names, "archived", "none"])
     hint = f"the stages are {', '.join([*registry.stage_names, 'archived'])} and none"
     if not registry.stage_names:
-        hint = f"{paths.REGISTRY} lists no stages; leave the key `stages` out for staging and production"
+        hint = f"{paths.REGISTRY} lists no stages; list them as [[stages]] tables, each with a name"
     raise UsageError(f"there is no stage {stage!a}", hint=f"did you mean {meant[0]}? {hint}" if meant else hint)
 
 

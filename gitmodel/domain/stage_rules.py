@@ -22,8 +22,9 @@ _NEARLY_STAGES = frozenset({"stages", "stage"})
 def decode_registry(data: bytes, path: str) -> RegistryRecord:
     """`gitmodel.toml`, with the faults of its stages in `faults`: nothing enters a stage that they concern.
 
-    Keys that this gitmodel does not know are kept, and ignored outside of stages. Raises Invalid for what is no such
-    file at all; for a newer major format with what to upgrade.
+    Keys that this gitmodel does not know are kept, and ignored outside of stages. Other keys whose value cannot be read
+    are in `unread`: they keep nobody from reading which version is in force. Raises Invalid for what is no such file at
+    all; for a newer major format with what to upgrade.
     """
     table = codec.parse_table(data, path)
     written = table.get("format")
@@ -32,17 +33,29 @@ def decode_registry(data: bytes, path: str) -> RegistryRecord:
             f"{path}: this registry has format {written}, and this gitmodel reads up to {FORMAT[0]}.x",
             hint="upgrade gitmodel: `pip install --upgrade gitmodel`",
         )
-    tables = table.get("stages")
+    unread = {_top(problem): problem for problem in reversed(codec.inspect(REGISTRY, table, path, newer=True)[1])}
+    tables, lost = table.get("stages"), unread.pop("stages", None)
     listed = isinstance(tables, list) and all(isinstance(item, dict) for item in tables)
-    record = codec.decode_table(REGISTRY, {**table, "stages": []} if listed else table, path, newer=True)
-    return _with_stages(record, tables if isinstance(tables, list) else [], path)
+    readable = {key: value for key, value in table.items() if key not in unread or key == "format"}
+    record = codec.decode_table(REGISTRY, {**readable, "stages": []}, path, newer=True)
+    record = replace(record, unread=unread)
+    return _with_stages(record, tables, path) if isinstance(tables, list) and listed else _nothing_enters(record, lost)
+
+
+def _top(problem: Problem) -> str:
+    return problem.key.partition(".")[0].partition("[")[0]
 
 
 def without_rules(path: str) -> RegistryRecord:
     """The record of a branch that has lost its `gitmodel.toml`: the default stages, and nothing enters them."""
-    missing = (Problem(path, "", "registry.record", "is missing"),)
-    record = RegistryRecord()
-    return replace(record, stages=tuple(replace(rule, faults=missing) for rule in record.stages), faults=missing)
+    return _nothing_enters(RegistryRecord(), Problem(path, "", "registry.record", "is missing"))
+
+
+def _nothing_enters(record: RegistryRecord, fault: Problem | None) -> RegistryRecord:
+    """*record* with the default stages, which nothing enters because of *fault*."""
+    faults = (fault,) if fault else ()
+    stages = tuple(replace(rule, faults=faults) for rule in RegistryRecord().stages)
+    return replace(record, stages=stages, faults=faults)
 
 
 def check_rules(registry: RegistryRecord, stage: str) -> None:

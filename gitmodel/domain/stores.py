@@ -15,12 +15,14 @@ from gitmodel.errors import Conflict, Invalid, NotFound, Refused
 DEFAULT = "default"
 # The store inside the clone, where another one is the default: copies, and what was not pushed yet.
 CLONE = "clone"
+# The keys of `gitmodel.toml` that say which stores there are.
+KEYS = "store", "stores"
 
 
 def plan_store(snapshot: Snapshot, name: str, url: str) -> Change[str]:
     """Give the registry a store *name* at *url*. Raises Conflict if another one is called so."""
     check_name(name, "store")
-    registry = snapshot.registry()
+    registry = snapshot.registry().require(*KEYS)
     if fold(name) == DEFAULT:
         raise Conflict("default is the registry's first store", hint=f"set it with `git model init --store {url}`")
     if fold(name) == CLONE:
@@ -72,7 +74,7 @@ def plan_use(snapshot: Snapshot, model: str, name: str) -> Change[str]:
 
 def check_store(registry: RegistryRecord, name: str) -> None:
     """Raises NotFound, saying which there are, if the registry has no store *name*."""
-    if name not in registry.stores:
+    if name not in registry.require(*KEYS).stores:
         known = ", ".join([DEFAULT, *registry.stores])
         raise NotFound(f"there is no store {name!a}", hint=f"the stores are {known}")
 

@@ -87,7 +87,7 @@ def _commit(
 ) -> RunRecord | None:
     """One try; *left_out* says why a stage or alias, by name, or every stage ("") cannot be changed here."""
     chosen = {target.reference: target for target in targets.values()}
-    rules = client.repository.snapshot().registry().runs or RunRules()
+    rules = client.repository.snapshot().registry().require("runs").runs or RunRules()
     succeeded = record.status == "succeeded"
     kept = [target for target in chosen.values() if target.reference in record.versions and target.new]
     plans = [plan for result in results.values() for plan in result["plans"]] if succeeded else []

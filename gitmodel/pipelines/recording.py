@@ -85,7 +85,7 @@ class Work:
 
 
 def run_record(client: Client, work: Work, executor: str, error: Mapping[str, str], *, keep: bool = True) -> RunRecord:
-    rules = client.repository.snapshot().registry().runs or RunRules()
+    rules = client.repository.snapshot().registry().require("runs").runs or RunRules()
     succeeded = work.status == "succeeded"
     versions = {
         target.reference

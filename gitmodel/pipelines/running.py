@@ -60,6 +60,7 @@ def run_job(client: Client, job: Job, executor: Any = None) -> Run:
     if not choice.shares:
         _check_reachable(job.graph, choice.name)
     client.repository.identity.now()  # whoever is to commit the outcome is known before hours of training, not after
+    client.repository.snapshot().registry().require("runs")  # as is which runs are recorded
     moment = client.writer.moment()
     found = resolve(client, job.pipeline, job.graph, job.model_config)
     code = client.record_code()

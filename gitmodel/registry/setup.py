@@ -77,7 +77,7 @@ def settings(
     """
     recorded = None
     with suppress(NotFound):  # another branch may have to be set first
-        recorded = repository.head().registry().store
+        recorded = repository.head().registry().require("store").store
     store, says = _first(
         (environ.get("GITMODEL_STORE"), "GITMODEL_STORE"),
         (repository.config.get("gitmodel.store"), "git config gitmodel.store"),

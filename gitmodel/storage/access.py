@@ -9,9 +9,9 @@ from typing import Any
 
 from gitmodel.domain import paths, records
 from gitmodel.domain.purging import purges
-from gitmodel.domain.records import ArtifactLink
+from gitmodel.domain.records import ArtifactLink, RegistryRecord
 from gitmodel.domain.snapshot import Snapshot
-from gitmodel.domain.stores import CLONE, DEFAULT, check_store
+from gitmodel.domain.stores import CLONE, DEFAULT, KEYS, check_store
 from gitmodel.domain.urls import covers, holds_credentials, is_local, is_web, place_of, shown_url
 from gitmodel.errors import Invalid, Refused, Unreachable
 from gitmodel.storage.external import ExternalStore, trust_line
@@ -65,12 +65,15 @@ class Access:
 
     def stores(self) -> tuple[NamedStore, ...]:
         """All stores of the registry, the default one first."""
-        names = self._repository.head().registry().stores
+        names = self._registry().stores
         return (self.named(DEFAULT), *(self.named(name) for name in names))
+
+    def _registry(self) -> RegistryRecord:
+        return self._repository.head().registry().require(*KEYS)
 
     def named(self, name: str = DEFAULT) -> NamedStore:
         """The store *name*. Raises NotFound saying which there are."""
-        registry = self._repository.head().registry()
+        registry = self._registry()
         if name == CLONE:
             return NamedStore(CLONE, "", "every clone has it", read_only=self._read_only)
         if name != DEFAULT:
@@ -145,7 +148,7 @@ class Access:
 
     def everywhere(self) -> ArtifactStore:
         """Where anything that the registry names is looked for: the default store, then the others it names."""
-        names = self._repository.head().registry().stores
+        names = self._registry().stores
         if not names:
             return self.default()
         return self._without_purged(SeveralStores(self.open(), [self._opener(name) for name in names]))
@@ -171,7 +174,7 @@ class Access:
 
     def _of_model(self, model: str) -> ArtifactStore:
         snapshot = self._repository.head()
-        registry = snapshot.registry()
+        registry = snapshot.registry().require(*KEYS)
         if not registry.stores:
             return self.open()
         snapshot.model(snapshot.current_name(model))  # raises NotFound
@@ -201,14 +204,14 @@ class Access:
                 "uri": link.uri, "version_id": link.version_id or "", "digest": link.digest, "size": link.size,
                 "trusted": [*self.trusted()] if is_web(link.uri) else [],
             }  # fmt: skip
-        return {"urls": self.urls(model)} if self._repository.head().registry().stores else {}
+        return {"urls": self.urls(model)} if self._registry().stores else {}
 
     @staticmethod
     def _own(snapshot: Snapshot, model: str) -> str:
         """The name of the store of *model*."""
         record = snapshot.load(paths.model_file(snapshot.current_name(model)), records.MODEL)
         own = (record.store if record is not None else None) or DEFAULT
-        if own not in (DEFAULT, *snapshot.registry().stores):
+        if own not in (DEFAULT, *snapshot.registry().require(*KEYS).stores):
             raise Invalid(f"{model} keeps its artifacts in {own}, which is no store", hint="run `git model check`")
         return own
 

@@ -5,8 +5,8 @@ import pytest
 from teamwork import run_apart
 from test_gates import GOOD, merge, stage_text
 
-from gitmodel import Client
-from gitmodel.errors import GateRefused, GitModelError, Refused
+from gitmodel import Client, pipeline, step
+from gitmodel.errors import GateRefused, GitModelError, Invalid, Refused
 from gitmodel.registry.checking import check
 
 HEAD = 'format = "1.0"\n\n[[stages]]\nname = "staging"\n\n'
@@ -195,3 +195,56 @@ def test_check_of_a_change_names_it_and_json_too(client, code_repo):
     assert "quorum" in problem.message
     code, out, err = run_apart(code_repo, "check", "gitmodel..topic", "--format", "json")
     assert (code, "quorum" in out) == (6, True), err
+
+
+BESIDE = {
+    "runs": ('[runs]\nrecord = "sometimes"\n', "runs.record"),
+    "code": ('[code]\ndirty = "never"\n', "code.dirty"),
+    "stores": ("[stores]\ns3 = 3\n", "stores"),
+    "store": ("store = 3\n", "store"),
+}
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_a_fault_beside_the_stages_keeps_nobody_from_reading_or_changing_them(client, code_repo, name, monkeypatch):
+    monkeypatch.chdir(code_repo)
+    text, key = BESIDE[name]
+    top, tables = (text, "") if name == "store" else ("", text)
+    editing.edit(code_repo, {"gitmodel.toml": f'format = "1.0"\n{top}\n[[stages]]\nname = "production"\n\n{tables}'})
+    assert run_apart(code_repo, "resolve", "iris@production") == (0, "iris@2\n", "")
+    client.get_version("iris@3").set_stage("production")
+    assert client.get_version("iris@production").number == 3
+    assert [problem.key for problem in check(client.repository)] == [key]
+    uses = {
+        "runs": train,
+        "code": lambda: client.get_model("iris").create_version(),
+        "stores": lambda: client.get_model("iris").create_version(data={"a": __file__}),
+        "store": lambda: client.get_model("iris").create_version(data={"a": __file__}),
+    }
+    with pytest.raises(Invalid, match=f"gitmodel.toml, key {key}: takes"):
+        uses[name]()
+    assert not RAN
+
+
+RAN = []
+
+
+@step
+def fit():
+    RAN.append("fit")
+
+
+@pipeline(enable_cache=False)
+def train():
+    fit()
+
+
+WITHOUT = {"no stages": "", "stages as text": 'stages = "production"\n', "stages as a table": "[stages]\nx = 1\n"}
+
+
+@pytest.mark.parametrize("name", WITHOUT)
+def test_a_file_that_lists_no_stages_in_the_right_form_lets_nothing_in_and_is_read(client, code_repo, name):
+    editing.edit(code_repo, {"gitmodel.toml": f'format = "1.0"\n{WITHOUT[name]}'})
+    assert run_apart(code_repo, "resolve", "iris@production") == (0, "iris@2\n", "")
+    code, _, err = run_apart(code_repo, "promote", "iris@3", "production", "--force", "--reason", "now")
+    assert (code, "gitmodel.toml, key stages: " in err) == (6, True)
