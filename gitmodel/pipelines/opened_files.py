@@ -1,7 +1,8 @@
-"""The files that a step opens while it runs, as Python's audit events tell of them.
+"""The files that a step opens while it runs, as Python's audit events tell of them, and those that it names.
 
 https://docs.python.org/3/library/audit_events.html lists the events. Files that other processes open, and those that
-a library opens without Python, cannot be seen: a step declares them with `@step(files=[...])`.
+a library opens without Python, cannot be seen. Of these the files count that the step names in a text: a constant, a
+parameter, an argument of a process. A step declares the others with `@step(files=[...])`.
 """
 
 from __future__ import annotations
@@ -9,12 +10,15 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import sys
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+import types
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from importlib.util import source_from_cache
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from gitmodel.pipelines.installed import is_library
 
@@ -23,6 +27,8 @@ _Stamp = tuple[int, int, int]
 _State = list[Any] | None
 _PROGRAMS = frozenset({"git", "git-model", "gitmodel"})
 _IGNORED = frozenset({".git", "__pycache__"})
+_WORDS = re.compile(r"[^\s'\"`$()<>|&;=]+")
+_MOST_NAMES = 10_000
 
 
 class OpenedFiles:
@@ -31,6 +37,7 @@ class OpenedFiles:
     def __init__(self, root: str) -> None:
         self._root = os.path.realpath(root)
         self._files: dict[str, _Stamp | None] = {}
+        self._named: dict[str, _Stamp | None] = {}
         self._folders: set[str] = set()
         self._written: set[str] = set()
         self.reads_registry = False
@@ -51,6 +58,11 @@ class OpenedFiles:
         else:
             self._files[path] = _stamp(path)
 
+    def note_named(self, text: str) -> None:
+        """Remember the file that *text* names, if there is one: the step may open it without Python."""
+        if os.path.isfile(text) and self._counts(path := os.path.realpath(text)):
+            self._named.setdefault(path, _stamp(path))
+
     def note_folder(self, path: str) -> None:
         """Remember that the step listed the folder *path*."""
         if self._counts(path) or path == self._root:
@@ -63,6 +75,10 @@ class OpenedFiles:
             if _stamp(path) != before:
                 return None
             files[self._name(path)] = None if before is None else [*before, _hash_file(path)]
+        for path, before in self._named.items():
+            # one that is another now was written by the step
+            if before is not None and path not in self._written and _stamp(path) == before:
+                files.setdefault(self._name(path), [*before, _hash_file(path)])
         folders = {self._name(path): _hash_listing(path) for path in self._folders}
         return {"files": files, "folders": folders}
 
@@ -101,10 +117,32 @@ def hash_declared(patterns: Sequence[str]) -> list[tuple[str, str]]:
     return sorted(found.items())
 
 
+def named_in(function: Callable[..., Any], arguments: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the texts that may name a file: constants of *function*, globals that it uses, and its *arguments*."""
+    values = [*arguments.values()]
+    code = getattr(function, "__code__", None)
+    if code is not None:
+        values += _constants(code, function.__globals__)
+    for value in values[:_MOST_NAMES]:
+        items = value[:_MOST_NAMES] if isinstance(value, (list, tuple)) else (value,)
+        yield from (os.fspath(item) for item in items if isinstance(item, (str, os.PathLike)))
+
+
+def _constants(code: types.CodeType, names: Mapping[str, Any]) -> Iterator[Any]:
+    for value in code.co_consts:
+        if isinstance(value, types.CodeType):
+            yield from _constants(value, names)
+        else:
+            yield value
+    yield from (names[name] for name in code.co_names if name in names)
+
+
 @contextmanager
-def recording(root: str) -> Iterator[OpenedFiles]:
-    """Record the files that the block opens below *root*."""
+def recording(root: str, named: Iterable[str] = ()) -> Iterator[OpenedFiles]:
+    """Record the files that the block opens below *root*, and those among *named* that are there."""
     recorder = OpenedFiles(root)
+    for text in named:
+        recorder.note_named(text)
     _active.append(recorder)
     token = _current.set(recorder)
     try:
@@ -152,19 +190,26 @@ def _on_list(recorders: list[OpenedFiles], arguments: tuple[Any, ...], _: bool) 
 
 
 def _on_database(recorders: list[OpenedFiles], arguments: tuple[Any, ...], _: bool) -> None:
-    if isinstance(arguments[0], (str, bytes)) and arguments[0] != ":memory:":
-        for recorder in recorders:
-            recorder.note_file(_real(arguments[0]), writes=False)
+    if not isinstance(arguments[0], (str, bytes)) or arguments[0] == ":memory:":
+        return
+    name = os.fsdecode(arguments[0])
+    if name.startswith("file:"):  # https://www.sqlite.org/uri.html
+        name = unquote(urlsplit(name).path)
+    for recorder in recorders:
+        recorder.note_file(_real(name), writes=False)
 
 
 def _on_process(recorders: list[OpenedFiles], arguments: tuple[Any, ...], is_own: bool) -> None:
     if not is_own:
         return  # the coordinator runs git, too
     words: Any = arguments[1] if len(arguments) > 1 else arguments[0]
-    if isinstance(words, (str, bytes)):
-        words = os.fsdecode(words).split()
-    if _PROGRAMS & {os.path.basename(os.fsdecode(word)) for word in words}:
+    words = [words] if isinstance(words, (str, bytes, os.PathLike)) else words
+    # the words of a shell's command, too
+    texts = [part for word in words for part in (os.fsdecode(word), *_WORDS.findall(os.fsdecode(word)))]
+    if _PROGRAMS & set(map(os.path.basename, texts)):
         recorders[0].reads_registry = True
+    for text in texts:
+        recorders[0].note_named(text)
 
 
 def _on_registry(recorders: list[OpenedFiles], _: tuple[Any, ...], is_own: bool) -> None:

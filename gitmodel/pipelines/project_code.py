@@ -70,6 +70,7 @@ class ProjectCode:
     def __init__(self) -> None:
         note_loaded_modules()
         self._specs: dict[str, ModuleSpec | None] = {}
+        self._values: dict[str, str] = {}
         self._stamps = {
             path: stamp
             for name, (load, path, stamp) in _loaded.items()
@@ -105,6 +106,20 @@ class ProjectCode:
         if name not in self._specs:
             self._specs[name] = self._find(name)
         return self._specs[name]
+
+    def values_of(self, name: str, file: _File) -> str:
+        """Return the hash of the plain values that the loaded module *name* of *file* holds; "" if it is not loaded.
+
+        A module may have read them from a file or the environment when it was imported.
+        """
+        module = sys.modules.get(name)
+        if module is None:
+            return ""
+        if name not in self._values:
+            bound = sorted({one for statement in file.statements for one in statement.binds})
+            shown = {one: spell_value(vars(module)[one]) for one in bound if one in vars(module)}
+            self._values[name] = _hash(shown)
+        return self._values[name]
 
     def _find(self, name: str) -> ModuleSpec | None:
         loaded = getattr(sys.modules.get(name), "__spec__", None)
@@ -306,10 +321,11 @@ class _Dependencies:
                 except ImportError:
                     continue
                 self._add_module(name, path)
-                for each in names:
-                    # what is imported from a package may be a module of it
-                    if each != "*" and self._is_project(name):
-                        self._add_module(f"{name}.{each}", path, optional=True)
+                if names and self._is_project(name):
+                    # what is imported from a package may be a module of it; * stands for any that was loaded
+                    loaded = [one for one in sys.modules if one.startswith(f"{name}.")] if "*" in names else []
+                    for each in (*(f"{name}.{one}" for one in names if one != "*"), *sorted(loaded)):
+                        self._add_module(each, path, optional=True)
 
     def _is_project(self, name: str) -> bool:
         spec = self.project.find(name)
@@ -321,7 +337,9 @@ class _Dependencies:
     def _add_module(self, name: str, importer: str = "", *, optional: bool = False) -> None:
         """Add the module *name* and the packages around it, imported by the file *importer*."""
         top = name.partition(".")[0]
-        if not top or top == "__main__" or top in sys.builtin_module_names or top in sys.stdlib_module_names:
+        if not top or top == "__main__" or top in sys.builtin_module_names:
+            return
+        if top in sys.stdlib_module_names and not self._is_project(top):  # a file of the project may have its name
             return
         above = name.rpartition(".")[0]
         if above:
@@ -350,6 +368,8 @@ class _Dependencies:
             return
         file = self.project.read(path)
         self.texts[label] = file.digest
+        if self.values:
+            self.texts[f"{label} ="] = self.project.values_of(label, file)
         is_package = spec is not None and spec.submodule_search_locations is not None
         self._add_imports(path, list(file.statements), name if is_package else name.rpartition(".")[0])
 

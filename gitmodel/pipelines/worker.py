@@ -30,7 +30,7 @@ from gitmodel.formats.script_names import UNNAMED, adopt, importable_name
 from gitmodel.pipelines.config import ModelConfig, Secret, collecting
 from gitmodel.pipelines.context import Plan, PlannedVersion, StepContext, within
 from gitmodel.pipelines.installed import is_library
-from gitmodel.pipelines.opened_files import OpenedFiles, recording
+from gitmodel.pipelines.opened_files import OpenedFiles, named_in, recording
 from gitmodel.pipelines.project_code import ProjectCode, Unknown, is_project
 from gitmodel.pipelines.secret_values import RunSecrets, SecretValues
 from gitmodel.pipelines.steps import OutputSpec, Step
@@ -106,7 +106,8 @@ def run_step(request: Request, step: Step[..., Any] | None = None) -> Result:
         with _Scratch(request["scratch"]) as scratch:
             store = _reach_store(request["store"], shared=step is not None)
             arguments = _load_inputs(request, found, store, scratch)
-            with recording(request["root"]) as opened, collecting(made):
+            named = named_in(found.function, arguments)
+            with recording(request["root"], named) as opened, collecting(made):
                 value = _called(found, arguments, context, own_process=step is None)
             done["opened"] = _what_was_opened(opened, context)
             known.secrets += made

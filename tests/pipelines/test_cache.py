@@ -230,6 +230,11 @@ READERS = {
     "globbed": 'return " ".join(sorted(map(str, Path("data").glob("*.txt"))))',
     "walked": 'return " ".join(sorted(name for _, _, names in os.walk("data") for name in names))',
     "database": 'import sqlite3\n    sqlite3.connect("data/a.db").close()\n    return ""',
+    "database_by_uri": 'import sqlite3\n    sqlite3.connect("file:data/a.db?mode=ro", uri=True).close()\n    return ""',
+    "arrow": 'import pyarrow\n    return pyarrow.memory_map("data/a.txt").read().decode()',
+    "arrow_by_global": "import pyarrow\n    return pyarrow.memory_map(str(PLACE)).read().decode()",
+    "another_process": 'import subprocess\n    return subprocess.check_output(["cat", "data/a.txt"], text=True)',
+    "shell": 'import subprocess\n    return subprocess.check_output("cat <data/a.txt", shell=True, text=True)',
 }
 
 
@@ -238,6 +243,8 @@ def test_a_file_below_the_work_tree_that_a_step_opens_counts(script, code_repo, 
     readers = "".join(f"\n@step\ndef {name}() -> str:\n    {body}\n" for name, body in READERS.items())
     calls = "".join(f"    {name}()\n" for name in READERS)
     text = f"""
+PLACE = Path("data/a.txt")
+
 def _open(path):
     try:
         return open(path).read()
@@ -265,6 +272,141 @@ if __name__ == "__main__":
     for name in ("a.txt", "b.txt", "a.db"):
         (code_repo / "data" / name).write_text("2")
     assert script(text) == {"other": "cached", **dict.fromkeys(READERS, "succeeded")}
+
+
+@pytest.mark.parametrize("given", ['"data/a.txt"', '["data/b.txt", "data/a.txt"]'])
+def test_a_file_that_a_parameter_names_counts_however_it_is_read(script, code_repo, given):
+    text = f"""
+@step
+def read(path: list) -> str:
+    import pyarrow
+    return pyarrow.memory_map(path if isinstance(path, str) else path[-1]).read().decode()
+
+@pipeline
+def reading(path={given}):
+    read(path)
+
+reading()
+"""
+    (code_repo / "data").mkdir()
+    (code_repo / "data" / "a.txt").write_text("1")
+    assert script(text) == {"read": "succeeded"}
+    assert script(text) == {"read": "cached"}
+    (code_repo / "data" / "a.txt").write_text("2")
+    assert script(text) == {"read": "succeeded"}
+
+
+def test_a_file_that_a_step_names_and_writes_does_not_count(script, code_repo):
+    text = """
+@step
+def write(x: int) -> int:
+    import pyarrow, time
+    with pyarrow.OSFile("a.txt", "wb") as out:
+        out.write(str(time.time_ns()).encode())
+    with open("b.txt", "w") as out:
+        out.write(str(time.time_ns()))
+    return x
+
+@pipeline
+def writing(x: int = 1):
+    write(x)
+
+writing(int(os.environ.get("X", "1")))
+"""
+    assert script(text) == {"write": "succeeded"}
+    assert script(text, X="2") == {"write": "succeeded"}
+    assert script(text, X="2") == {"write": "cached"}
+
+
+PROJECTS = {
+    "a module that a star import loads by __all__": (
+        "from pkg import *\n",
+        "inner.VALUE",
+        {"pkg/__init__.py": "__all__ = ['inner']\n", "pkg/inner.py": "VALUE = 1\n"},
+        {"pkg/inner.py": "VALUE = 2\n"},
+    ),
+    "a file with the name of a standard module": (
+        "import colorsys\n",
+        "colorsys.VALUE",
+        {"colorsys.py": "VALUE = 1\n"},
+        {"colorsys.py": "VALUE = 2\n"},
+    ),
+    "a file that takes the name of a standard module": (
+        "import colorsys\n",
+        "getattr(colorsys, 'VALUE', 1)",
+        {},
+        {"colorsys.py": "VALUE = 2\n"},
+    ),
+    "a value that a module read from a file": (
+        "import conf\n",
+        "conf.VALUES['x']",
+        {"conf.py": "import json\nVALUES = json.load(open('conf.json'))\n", "conf.json": '{"x": 1}'},
+        {"conf.json": '{"x": 2}'},
+    ),
+    "a module that a package loads when it is asked": (
+        "import pkg\n",
+        "pkg.VALUE",
+        {
+            "pkg/__init__.py": "import importlib\ndef __getattr__(name):\n"
+            "    return getattr(importlib.import_module('.in' + 'ner', __name__), name)\n",
+            "pkg/inner.py": "VALUE = 1\n",
+        },
+        {"pkg/inner.py": "VALUE = 2\n"},
+    ),
+    "a module that was not there": (
+        "try:\n    from pkg.fast import VALUE\nexcept ImportError:\n    VALUE = 1\n",
+        "VALUE",
+        {"pkg/__init__.py": ""},
+        {"pkg/fast.py": "VALUE = 1\n"},
+    ),
+    "a package that takes the name of a module": (
+        "",
+        "__import__('helper').VALUE",
+        {"helper.py": "VALUE = 1\n"},
+        {"helper/__init__.py": "VALUE = 2\n"},
+    ),
+    "a decorator": (
+        "from deco import more\n",
+        "more(lambda: 1)()",
+        {"deco.py": "def more(f):\n    return lambda: f() + 1\n"},
+        {"deco.py": "def more(f):\n    return lambda: f() + 2\n"},
+    ),
+    "a base class": (
+        "from child import Child\n",
+        "Child().value()",
+        {"child.py": "from base import Base\nclass Child(Base): ...\n", "base.py": "class Base:\n    value = int\n"},
+        {"base.py": "class Base:\n    value = float\n"},
+    ),
+    "a file that is executed": (
+        "",
+        "__import__('runpy').run_path('other.py')['VALUE']",
+        {"other.py": "VALUE = 1\n"},
+        {"other.py": "VALUE = 2\n"},
+    ),
+    "a resource of a package": (
+        "from importlib import resources\n",
+        "int(resources.files('pkg').joinpath('a.txt').read_text())",
+        {"pkg/__init__.py": "", "pkg/a.txt": "1"},
+        {"pkg/a.txt": "2"},
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PROJECTS.values(), ids=PROJECTS)
+def test_an_edit_elsewhere_in_the_project_is_noticed(script, code_repo, case):
+    imports, value, before, after = case
+
+    def write(files):
+        for path, text in files.items():
+            (code_repo / path).parent.mkdir(parents=True, exist_ok=True)
+            (code_repo / path).write_text(text)
+
+    text = f"{imports}\n@step\ndef use() -> float:\n    return {value}\n\n@pipeline\ndef one():\n    use()\n\none()\n"
+    write(before)
+    assert script(text) == {"use": "succeeded"}
+    assert script(text) == {"use": "cached"}
+    write(after)
+    assert script(text) == {"use": "succeeded"}
 
 
 def test_a_file_that_is_touched_but_the_same_does_not_count(script, code_repo):
