@@ -6,6 +6,7 @@ import pytest
 from teamwork import assert_sound, refs, source
 
 from gitmodel import Client, Conflict, Invalid, NotFound, Refused, Unreachable
+from gitmodel.cli import run
 
 
 def log(client, *arguments):
@@ -344,7 +345,7 @@ def test_promotions_demotions_and_renames_of_others_are_no_tags_set_back(ada, bo
     assert bob.pull().set_back == []
 
 
-def test_a_remote_that_was_rewound_is_said_and_what_is_here_is_kept(ada, bob, bare, git):
+def test_a_remote_that_was_rewound_is_said_and_what_is_here_is_kept(team, ada, bob, bare, git, capsys):
     before = refs(bare)
     git(bare, "update-ref", "refs/heads/gitmodel", "refs/heads/gitmodel~2")
     bob.get_model("iris").create_version()
@@ -353,7 +354,10 @@ def test_a_remote_that_was_rewound_is_said_and_what_is_here_is_kept(ada, bob, ba
         with pytest.raises(Conflict, match="was rewound"):
             verb()
         assert refs(bob.repository.common_dir) == mine
-    bob.pull(rewound=True)
+    here = str(team.folder / "bob")
+    assert run(["-C", here, "pull"]) == 4
+    assert "git model pull --rewound" in capsys.readouterr().err
+    assert run(["-C", here, "pull", "--rewound"]) == 0
     assert numbers(bob) == [1, 2, 3, 4]
     bob.push()
     assert_sound(bare)

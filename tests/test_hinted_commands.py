@@ -1,0 +1,140 @@
+"""Every command that a hint or message shows exists, with its options, and is run by a test."""
+
+import ast
+import functools
+import re
+import shlex
+import subprocess
+from pathlib import Path
+
+import click
+import pytest
+
+import gitmodel
+from gitmodel.cli import program
+
+TESTS = Path(__file__).parent
+PACKAGE = Path(gitmodel.__file__).parent
+DOCS = TESTS.parent / "docs"
+PAGES = [TESTS.parent / "README.md", *DOCS.glob("tutorial/*.md"), *DOCS.glob("how-to/*.md")]
+LEADING = {"VALUE", "$", "git", "model", "git-model", "gitmodel", "-m", "-C", "--repo", "--format", "json", "tsv", "-q"}
+# Stands for what a message fills in.
+VALUE = "VALUE"
+_SHOWN = re.compile(r"`(git [^`]*)`")
+
+
+def texts(node):
+    """Yield the texts that an expression may be, with VALUE for what is not known."""
+    if isinstance(node, ast.Constant):
+        yield str(node.value)
+    elif isinstance(node, ast.IfExp):
+        yield from texts(node.body)
+        yield from texts(node.orelse)
+    elif isinstance(node, ast.FormattedValue):
+        yield from texts(node.value) if isinstance(node.value, ast.IfExp) else [VALUE]
+    elif isinstance(node, ast.JoinedStr):
+        found = [""]
+        for part in node.values:
+            found = [before + after for before in found for after in texts(part)]
+        yield from found
+    else:
+        yield VALUE
+
+
+def strings(tree):
+    """Yield each whole text of a module, but for docstrings and the parts of f-strings."""
+    joined = [one for one in ast.walk(tree) if isinstance(one, ast.JoinedStr)]
+    parts = {id(inner) for one in joined for inner in ast.walk(one) if inner is not one}
+    bare = {id(one.value) for one in ast.walk(tree) if isinstance(one, ast.Expr)}
+    for one in ast.walk(tree):
+        is_text = isinstance(one, ast.JoinedStr) or (isinstance(one, ast.Constant) and isinstance(one.value, str))
+        if is_text and id(one) not in parts | bare:
+            yield from texts(one)
+
+
+@functools.cache
+def hinted():
+    """Return the commands in backquotes in all texts of the package, as tuples of words."""
+    found = set()
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for text in strings(ast.parse(path.read_text(encoding="utf-8"))):
+            # %s is filled in later; a value that is glued to a word is an option that may be there
+            shown = re.sub(rf"(?<=[a-z]){VALUE}", "", text.replace("%s", VALUE))
+            found.update(tuple(shlex.split(command)) for command in _SHOWN.findall(shown))
+    return sorted(found)
+
+
+@functools.cache
+def run_by_tests():
+    """Return the words of everything that tests pass to a command, and that the pages show, which run as tests."""
+    found = []
+    for path in set(TESTS.rglob("*.py")) - {Path(__file__)}:
+        for one in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            given = getattr(one, "args", ()) if isinstance(one, ast.Call) else getattr(one, "elts", ())
+            words = [word for each in given if not isinstance(each, ast.Starred) for word in texts(each)]
+            found.append(" ".join(words).split())
+    for page in PAGES:
+        found += [line.split() for line in page.read_text(encoding="utf-8").splitlines() if "git model" in line]
+    return [words for words in found if words]
+
+
+def parsed(words):
+    """Return the path of subcommands of `git model WORDS`, and the options. Raises LookupError for an unknown one."""
+    command, path, options = program, [], []
+    for word in words:
+        if word.startswith("-") and word != "-":
+            name = word.partition("=")[0]
+            known = {one for param in command.params for one in (*param.opts, *param.secondary_opts)}
+            if name not in known:
+                raise LookupError(f"{' '.join(path)} has no option {name}")
+            options.append(name)
+        elif isinstance(command, click.Group) and word not in ("...", VALUE) and word.islower():
+            below = command.get_command(click.Context(command), word)
+            if below is None:
+                raise LookupError(f"{' '.join(path) or 'git model'} has no command {word}")
+            command = below
+            path.append(word)
+    return path, options
+
+
+def is_run(path, options):
+    """Return True if a test runs the command: it follows nothing but what leads to it and options of every command."""
+    size = len(path)
+    if not path:
+        return any(set(options) <= set(words) for words in run_by_tests())
+    for words in run_by_tests():
+        for start in range(len(words) - size + 1):
+            if words[start : start + size] == path and set(options) <= set(words):
+                return True
+            if words[start] not in LEADING:
+                break
+    return False
+
+
+MODEL = [words[2:] for words in hinted() if words[1:2] == ("model",) and len(words) > 2]
+
+
+def test_the_commands_of_hints_are_found():
+    assert len(MODEL) > 60
+    assert ("promote", f"{VALUE}@VERSION", VALUE) in MODEL
+    assert {words[0] for words in MODEL} > {"demote", "alias", "apply", "store", "runs"}  # of an if in a text, both
+
+
+@pytest.mark.parametrize("words", MODEL, ids=" ".join)
+def test_a_command_that_a_hint_shows_is_run_by_a_test(words):
+    path, options = parsed(words)
+    assert path or options
+    assert is_run(path, options), f"no test runs `git model {' '.join((*path, *options))}`"
+
+
+def test_an_unknown_command_or_option_is_noticed():
+    for words in (("promot", "iris@1"), ("promote", "iris@1", "--forced"), ("store", "lst")):
+        with pytest.raises(LookupError):
+            parsed(words)
+    assert not is_run(["promote"], ["--nothing-has-this"])
+
+
+def test_the_commands_of_git_that_hints_show_exist():
+    listed = subprocess.run(["git", "--list-cmds=main"], capture_output=True, text=True, check=True).stdout.split()
+    shown = {words[1] for words in hinted() if len(words) > 1 and not words[1].startswith("-")}
+    assert shown - {"model"} <= set(listed)
