@@ -257,6 +257,21 @@ class TestTwoRegistries:
         assert git(both, "for-each-ref") == before
         assert ask(capsys, "resolve", "iris@production") == (0, "iris@1\n", "")
 
+    def test_the_remote_s_branch_of_one_is_not_taken_for_that_of_the_other(self, both, capsys, git, monkeypatch):
+        git(both.parent, "init", "-q", "--bare", "remote.git")
+        git(both, "remote", "add", "origin", str(both.parent / "remote.git"))
+        assert ask(capsys, "push")[0] == 0
+        monkeypatch.setenv("GITMODEL_BRANCH", "gitmodel-prod")
+        code, _, err = ask(capsys, "pull")
+        assert "deleted" not in err
+        code, _, err = ask(capsys, "push")
+        assert (code, "deleted" in err) == (0, False)
+        assert git(both.parent / "remote.git", "for-each-ref", "--format=%(refname)", "refs/heads").split() == [
+            "refs/heads/gitmodel",
+            "refs/heads/gitmodel-prod",
+        ]
+        assert ask(capsys, "pull")[0] == 0
+
     def test_the_first_goes_on(self, both, capsys):
         assert ask(capsys, "promote", "iris@2", "production")[0] == 0
         assert ask(capsys, "promote", "iris@1", "staging")[0] == 0

@@ -96,12 +96,12 @@ def judge_entry(
             gates=tuple(gate for gate in rule.gates if gate not in own.gates),
         )
         found = _judge_rule(asked, before, after, ref, number, judge, forced)
-        new = (replace(o, finding=f"{o.finding}, {_UNTIL_APPLY}") for o in found if not o.passed)
+        new = (replace(o, finding=f"{o.finding}, {_RULE_IN_FORCE}") for o in found if not o.passed)
         outcomes += [outcome for outcome in new if outcome not in outcomes]
     return tuple(outcomes)
 
 
-_UNTIL_APPLY = "by a rule that is in force until `git model apply` puts those of the branch in force"
+_RULE_IN_FORCE = "by a rule in force; looser ones on the branch count for promotions made after `git model apply`"
 
 
 def _judge_rule(

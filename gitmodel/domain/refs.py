@@ -102,6 +102,15 @@ def seen_rules_ref(branch: str) -> str:
     return f"{SEEN_RULES}{branch.removeprefix('refs/heads/')}"
 
 
+def remote_branch_ref(remote: str, branch: str) -> str:
+    """The copy of a remote's metadata branch, as it was fetched last; a plain `git fetch` never moves it.
+
+    >>> remote_branch_ref("origin", "refs/heads/gitmodel")
+    'refs/gitmodel/remotes/origin/branches/gitmodel'
+    """
+    return f"{REMOTES}{remote}/branches/{branch.removeprefix('refs/heads/')}"
+
+
 def remote_rules_ref(remote: str, branch: str) -> str:
     """The copy of a remote's tag of the rules in force, as it was fetched last."""
     return f"{REMOTES}{remote}/rules/{branch.removeprefix('refs/heads/')}"

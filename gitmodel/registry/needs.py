@@ -161,7 +161,7 @@ def _tips(repository: Repository) -> list[str]:
     """The commits that somebody may go on from: the branch, what is known of remotes, and proposals."""
     name = repository.branch.removeprefix("refs/heads/")
     patterns = (
-        repository.branch, f"refs/remotes/*/{name}", f"{REMOTES}*/branch", f"{REMOTES}*/incoming",
+        repository.branch, f"refs/remotes/*/{name}", f"{REMOTES}*/branches/**", f"{REMOTES}*/incoming",
         "refs/heads/propose/", "refs/remotes/*/propose/**", f"{REMOTES}*/propose/**",
     )  # fmt: skip
     return list(dict.fromkeys(repository.git.lines("for-each-ref", "--format=%(objectname)", *patterns)))

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from gitmodel.domain.addresses import hide_credentials
-from gitmodel.domain.refs import REMOTES, RULES_TAGS, STAGE_TAGS, StageRef, remote_rules_ref
+from gitmodel.domain.refs import REMOTES, RULES_TAGS, STAGE_TAGS, StageRef, remote_branch_ref, remote_rules_ref
 from gitmodel.errors import Conflict, GitModelError, NotFound, Refused, Unreachable, UsageError
 from gitmodel.storage.git import FETCH, Answer, Git, is_id, translate, with_settings
 from gitmodel.storage.repository import Repository
@@ -86,11 +86,6 @@ def choose_remote(repository: Repository, named: str = "") -> str:
     raise NotFound("this repository has several remotes", hint="run `git config gitmodel.remote NAME` to choose one")
 
 
-def branch_ref(remote: str) -> str:
-    """Our own copy of the remote's metadata branch; a plain `git fetch` never moves it."""
-    return f"{REMOTES}{remote}/branch"
-
-
 def tags_prefix(remote: str) -> str:
     """Where our own copies of the remote's stage tags are."""
     return f"{REMOTES}{remote}/model/"
@@ -99,7 +94,12 @@ def tags_prefix(remote: str) -> str:
 def last_state(repository: Repository, remote: str) -> RemoteState:
     """*remote* as it was last seen, without asking it."""
     rules = _id(repository, remote_rules_ref(remote, repository.branch))
-    return RemoteState(remote, _id(repository, branch_ref(remote)), remote_tags(repository, remote), rules=rules)
+    return RemoteState(
+        remote,
+        _id(repository, remote_branch_ref(remote, repository.branch)),
+        remote_tags(repository, remote),
+        rules=rules,
+    )
 
 
 def fetch(repository: Repository, remote: str) -> RemoteState:
@@ -259,7 +259,11 @@ def _move_copies(repository: Repository, remote: str, moves: Mapping[str, tuple[
     lines = []
     for ref, (new, _) in moves.items():
         is_tag = ref.startswith(STAGE_TAGS)
-        copy = f"{tags_prefix(remote)}{ref.removeprefix(STAGE_TAGS)}" if is_tag else branch_ref(remote)
+        copy = (
+            f"{tags_prefix(remote)}{ref.removeprefix(STAGE_TAGS)}"
+            if is_tag
+            else remote_branch_ref(remote, repository.branch)
+        )
         copy = remote_rules_ref(remote, repository.branch) if ref == repository.rules.ref else copy
         if is_id(new):
             lines.append(f"update {copy} {new}\n")

@@ -23,6 +23,7 @@ from gitmodel.domain.refs import (
     RULES_TAGS,
     STAGE_TAGS,
     StageRef,
+    remote_branch_ref,
     remote_rules_ref,
     reserved_name_ref,
     reserved_ref,
@@ -199,7 +200,7 @@ class Repository:
     def missing_tags(self) -> str:
         """The command that fetches the stage tags of the remote, where this clone may lack them; else ""."""
         remote = self.remote_name()
-        if self.url or not remote or not self._shared() or self.reader.resolve(f"{REMOTES}{remote}/branch"):
+        if self.url or not remote or not self._shared() or self.reader.resolve(remote_branch_ref(remote, self.branch)):
             return ""
         if self.tags.all():
             return ""
@@ -327,7 +328,7 @@ class Repository:
     def _shared(self) -> str:
         """The commit of the metadata branch that its remote was last seen at, "" if none was."""
         remote = self.remote_name()
-        for ref in (f"{REMOTES}{remote}/branch", self._tracking(remote)) if remote else ():
+        for ref in (remote_branch_ref(remote, self.branch), self._tracking(remote)) if remote else ():
             found = self.reader.resolve(ref)
             if found is not None and found.type == "commit":
                 return found.id
@@ -348,7 +349,7 @@ class Repository:
         Without that the next pull could not tell a tag that was moved here from one that was moved there.
         """
         remote = self.remote_name()
-        if not remote or self.reader.resolve(f"{REMOTES}{remote}/branch") is not None:
+        if not remote or self.reader.resolve(remote_branch_ref(remote, self.branch)) is not None:
             return
         found = self.reader.resolve(self._tracking(remote))
         if found is None or found.type != "commit":
@@ -358,7 +359,9 @@ class Repository:
             seen[remote_rules_ref(remote, self.branch)] = self.rules.id()
         lines = [f"create {copy} {id}" for copy, id in seen.items() if self.reader.resolve(copy) is None]
         with suppress(Moved):
-            self.move([f"create {REMOTES}{remote}/branch {found.id}", *lines], f"gitmodel: clone of {remote}")
+            self.move(
+                [f"create {remote_branch_ref(remote, self.branch)} {found.id}", *lines], f"gitmodel: clone of {remote}"
+            )
 
     def files(self, commit: str) -> CommitFiles:
         """The files of *commit* ("": none)."""

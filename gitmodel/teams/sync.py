@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from gitmodel.domain import paths
 from gitmodel.domain.carrying import Carried, renumbered, reworded
-from gitmodel.domain.refs import StageRef, remote_rules_ref
+from gitmodel.domain.refs import StageRef, remote_branch_ref, remote_rules_ref
 from gitmodel.domain.replaying import replay
 from gitmodel.domain.rules_tag import extends
 from gitmodel.errors import Conflict, GitModelError, Refused, Unreachable, Unsigned
@@ -349,7 +349,7 @@ def _join(repository: Repository, state: RemoteState) -> Pulled:
     elif theirs:
         done.commits = count_commits(repository, ours, theirs)
         done.tip = theirs
-    seen = remotes.branch_ref(state.remote)
+    seen = remote_branch_ref(state.remote, repository.branch)
     notes, new = _note_renumbered(repository, ours, done.tip, carried)
     moves = [*notes, f"update {repository.branch} {done.tip} {ours or ZERO}"] if done.tip != ours else []
     if theirs != state.last_seen and theirs:

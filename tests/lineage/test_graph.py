@@ -23,7 +23,7 @@ def write_runs(client, *runs):
     for number, (pipeline, inputs, outputs) in enumerate(runs):
         id = f"20261101T00000{number}Z-{pipeline}-0000"
         now = client.writer.moment()
-        step = StepRecord("work", "succeeded", 1.0, inputs=inputs, outputs=outputs)
+        step = StepRecord("work", "succeeded", seconds=1.0, inputs=inputs, outputs=outputs)
         record = RunRecord(id, pipeline, "succeeded", now, now, steps=(step,))
         files[paths.run_file(id)] = codec.encode(records.RUN, record)
     client.repository.transact(lambda snapshot: Change(None, "Write runs by hand", files=files))
@@ -260,7 +260,7 @@ def test_of_runs_that_gave_the_same_bytes_those_that_ran_made_them(client):
     assert {node.id for node in client.lineage(B, down=False).nodes} >= {A, C}
     now = client.writer.moment()
     id = "20261102T000000Z-again-0000"
-    cached = StepRecord("work", "cached", 0.0, inputs={"x": D}, outputs={"y": B})
+    cached = StepRecord("work", "cached", inputs={"x": D}, outputs={"y": B})
     record = RunRecord(id, "again", "succeeded", now, now, steps=(cached,))
     files = {paths.run_file(id): codec.encode(records.RUN, record)}
     client.repository.transact(lambda snapshot: Change(None, "Write a cached run", files=files))
@@ -288,7 +288,9 @@ def test_a_long_run_whose_steps_are_in_the_store_is_followed_or_named(client, ca
     now = client.writer.moment()
     id = "20261103T000000Z-long-0000"
     steps = tuple(
-        StepRecord(f"step{number}", "succeeded", 1.0, {"note": "x" * 200}, {"x": A}, {f"y{number}": B})
+        StepRecord(
+            f"step{number}", "succeeded", parameters={"note": "x" * 200}, inputs={"x": A}, outputs={f"y{number}": B}
+        )
         for number in range(300)
     )
     record = fitting(RunRecord(id, "long", "succeeded", now, now, steps=steps), client.store)
@@ -321,7 +323,9 @@ def test_a_chain_of_a_thousand_runs_is_drawn(client, capsys):
     now = client.writer.moment()
     for number in range(len(digests) - 1):
         id = f"20261104T000000Z-day-{number:05}"
-        step = StepRecord("go", "succeeded", 1.0, inputs={"x": digests[number]}, outputs={"y": digests[number + 1]})
+        step = StepRecord(
+            "go", "succeeded", seconds=1.0, inputs={"x": digests[number]}, outputs={"y": digests[number + 1]}
+        )
         files[paths.run_file(id)] = codec.encode(
             records.RUN, RunRecord(id, "day", "succeeded", now, now, steps=(step,))
         )

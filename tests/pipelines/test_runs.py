@@ -473,7 +473,7 @@ class TestManyRuns:
         assert client.get_version("demo@staging").number == 2
         assert client.get_version("demo@2").get_artifact("classifier").metadata == {"rows": 150}
         assert client.list_runs()[0].record.versions == ("demo@2",)
-        assert "its version is 2" in caplog.text
+        assert "its version is demo@2" in caplog.text
 
     def test_ids_of_one_second_differ(self, client):
         @pipeline

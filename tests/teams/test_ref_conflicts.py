@@ -77,7 +77,7 @@ def test_a_pull_is_done_again_when_another_fetch_moved_a_ref_first(team, ada, bo
 def test_a_push_whose_copies_are_locked_meanwhile_is_a_push(team, ada, bare, monkeypatch):
     """The server takes the lock as it answers; a git before git releases it when refs are moved the second time."""
     ada.get_model("iris").create_version(data={"train": source(team, "ada")})
-    lock = team.folder / "ada" / ".git" / f"{COPIES}/branch.lock"
+    lock = team.folder / "ada" / ".git" / f"{COPIES}/branches/gitmodel.lock"
     lock.parent.mkdir(parents=True, exist_ok=True)
     hook = bare / "hooks" / "post-receive"
     hook.write_text(f"#!/bin/sh\n: >{lock}\n")
@@ -93,7 +93,7 @@ def test_a_push_whose_copies_are_locked_meanwhile_is_a_push(team, ada, bare, mon
     monkeypatch.setenv("PATH", str(programs), prepend=os.pathsep)
     assert team.open("ada").push().commits == 1
     assert moved.read_text().count("\n") == 2
-    assert git(team.folder / "ada", "rev-parse", f"{COPIES}/branch") == refs(bare)["refs/heads/gitmodel"]
+    assert git(team.folder / "ada", "rev-parse", f"{COPIES}/branches/gitmodel") == refs(bare)["refs/heads/gitmodel"]
 
 
 @pytest.mark.parametrize(
