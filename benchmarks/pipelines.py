@@ -68,6 +68,7 @@ def measure_pipelines(table: Table, folder: Path, environ: dict[str, str], *, qu
     try:
         _overheads(table, folder, environ, times)
         _whole_runs(table, folder, environ, times)
+        _saving(table, folder / "saved", times, 100_000 if quick else 1_000_000)
     finally:
         os.environ.clear()
         os.environ.update(before)
@@ -106,6 +107,49 @@ def _whole_runs(table: Table, folder: Path, environ: dict[str, str], times: int)
             waits = [_from_last_step(client, count) for _ in range(times)]
             what = f"from the last of {count} steps to the committed transaction"
             table.cost(what, Cost(statistics.median(c for c, _ in waits), statistics.median(w for _, w in waits)))
+
+
+def _saving(table: Table, folder: Path, times: int, rows: int) -> None:
+    """What it costs to save a value and to prove that it comes back, beside what pandas and NumPy need for the same.
+
+    Theirs is one write, two reads and one comparison; ours also keeps what pandas's Parquet files lose.
+    """
+    import numpy as np
+    import pandas as pd
+
+    from gitmodel.formats import materializers
+
+    folder.mkdir()
+    table.section(f"Saving and proving, {rows:,} rows, beside one write, two reads and one comparison by the library")
+    random = np.random.default_rng(7)
+    words = np.array([f"word {number}" for number in range(1_000)], dtype=object)
+    frames = {
+        "a frame of 4 columns of numbers": pd.DataFrame({name: random.random(rows) for name in "abcd"}),
+        "a frame with a column of text": pd.DataFrame({"text": random.choice(words, rows)}),
+        "a frame with a categorical": pd.DataFrame({"kind": pd.Categorical(random.choice(words[:20], rows))}),
+        "a frame with dates": pd.DataFrame({"at": pd.date_range("2020", periods=rows, freq="min")}),
+    }
+    path = folder / "plain"
+
+    def plain_frame(frame: pd.DataFrame) -> None:
+        frame.to_parquet(path)
+        pd.read_parquet(path)
+        assert pd.read_parquet(path).equals(frame)
+
+    def plain_array(array: Any) -> None:
+        with path.open("wb") as file:
+            np.save(file, array)
+        np.load(path)
+        assert np.array_equal(np.load(path), array)
+
+    for what, value, plain in (
+        *((what, frame, plain_frame) for what, frame in frames.items()),
+        ("an array of 8 columns", random.random((rows, 8)), plain_array),
+    ):
+        ours = [_timed(lambda value=value: materializers.save(value, folder / "ours", "x", "")) for _ in range(times)]
+        theirs = [_timed(lambda value=value, plain=plain: plain(value)) for _ in range(times)]
+        table.cost(what, middle(ours))
+        table.ratio("  beside the library", middle(ours), middle(theirs), 1.5, "wall")
 
 
 def _client(path: Path, environ: dict[str, str]) -> Client:
