@@ -94,7 +94,7 @@ class Access:
         return NamedStore(name, recorded, source, self.is_trusted(recorded), self._read_only)
 
     def is_trusted(self, url: str) -> bool:
-        """Whether *url*, which comes from the branch, may be used with the credentials of this machine."""
+        """Return True if *url*, which a record on the branch gave, may be used with this machine's credentials."""
         return is_local(url) or any(covers(entry, url) for entry in self.trusted())
 
     def trusted(self) -> list[str]:
@@ -140,14 +140,14 @@ class Access:
         return self._without_purged(self.open())
 
     def of_model(self, model: str) -> ArtifactStore:
-        """Where new artifacts of *model* go, and where they are looked for: its own store, then the others.
+        """Return the store for new artifacts of *model*; it reads from the model's own store, then from the others.
 
-        What was purged is not given back, and not taken again.
+        A purged artifact is neither returned nor stored again.
         """
         return self._without_purged(self._of_model(model))
 
     def everywhere(self) -> ArtifactStore:
-        """Where anything that the registry names is looked for: the default store, then the others it names."""
+        """Return a store that reads from every store the registry names, the default store first."""
         names = self._registry().stores
         if not names:
             return self.default()
@@ -183,7 +183,7 @@ class Access:
         return SeveralStores(self.open(own), [self._opener(name) for name in others])
 
     def source(self, model: str, link: ArtifactLink) -> ArtifactStore:
-        """Where the bytes of an artifact of *model* are. Raises Refused for a place that is not trusted."""
+        """Return the store to read an artifact of *model* from. Raises Refused if its URL is not trusted."""
         if link.uri is None:
             return self.of_model(model)
         if not self.is_trusted(link.uri):
@@ -197,7 +197,7 @@ class Access:
         return ExternalStore(link.uri, link.version_id or "", link.digest, link.size, trusted=trusted)
 
     def place(self, model: str, link: ArtifactLink) -> dict[str, Any]:
-        """Where `source` reads an artifact, for `open_place` in another process; {} for the default store."""
+        """Describe the store that `source` returns, for `open_place` in another process; {} for the default store."""
         self.source(model, link)
         if link.uri is not None:
             return {
@@ -232,7 +232,7 @@ class Access:
 
 
 def open_place(place: Mapping[str, Any], store: ArtifactStore, root: Path) -> ArtifactStore:
-    """What `Access.place` described, where *store* is that of {}, and *root* the folder of the clone's own."""
+    """Open the store that `Access.place` described; *store* is the default store, *root* the clone's own folder."""
     if "uri" in place:
         known = (place["uri"], place["version_id"], place["digest"], place["size"])
         return ExternalStore(*known, trusted=place["trusted"])

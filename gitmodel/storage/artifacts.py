@@ -210,10 +210,10 @@ def copy_artifacts(
 
 
 def keep_artifact(store: ArtifactStore, digest: Digest, *, folder: bool, jobs: int = JOBS) -> bool:
-    """Whether *store* has the artifact, for who is about to name it: what is old of it is made young.
+    """Return True if *store* has the artifact; renew its timestamp if it is old.
 
-    So `store gc`, wherever it runs, spares it until a commit names it. A young manifest speaks for its files, which
-    are stored, or made young, before it.
+    The caller is about to name the artifact in a commit. Until then a fresh timestamp keeps `store gc`, on any machine,
+    from deleting it. A folder's manifest is renewed after its files, so a fresh manifest implies fresh files.
     """
     there = store.stat(digest)
     if there is None:
@@ -429,7 +429,7 @@ class _Behind:
 
 
 def _chunks(reader: BinaryIO, count: Tally) -> Iterator[memoryview]:
-    """What *reader* yields, in pieces that stay as they are until the next but one is asked for."""
+    """Yield the bytes of *reader* in pieces; each stays valid until the next piece but one is requested."""
     readinto = getattr(reader, "readinto", None)
     buffer = other = memoryview(bytearray(1 << 16))  # enough for most, and quickly made
     while chunk := buffer[: readinto(buffer)] if readinto else memoryview(reader.read(CHUNK)):
@@ -442,7 +442,7 @@ def _chunks(reader: BinaryIO, count: Tally) -> Iterator[memoryview]:
 
 
 class _Working:
-    """How many threads are at work.
+    """A count of the threads at work, to wait for.
 
     A signal may interrupt the pool as it starts a thread, which the pool then does not wait for.
     """

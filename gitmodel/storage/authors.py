@@ -1,4 +1,4 @@
-"""Who made and changed what on a branch that is to be merged."""
+"""Authors of the changes on a branch that is to be merged."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _MOST_COMMITS = 10_000
 
 
 class Authors:
-    """Who did what on a branch that is to be merged: *head* into *base*, both commits."""
+    """Authors of the changes on a branch that is to be merged: commit *head* into commit *base*."""
 
     def __init__(self, repository: Repository, base: str, head: str) -> None:
         self._repository = repository

@@ -24,7 +24,7 @@ PART = 8 << 20
 PARTS = 40_000  # Azure takes 50,000
 PAGE = 5000
 OWN = "sha256"
-"""What we say of an object when we put it, in its metadata: one that was put by another program lacks it."""
+"""Metadata that gitmodel sets on each object it stores. An object without it was put by another program."""
 
 _CONTAINER = re.compile(r"[a-z0-9](-?[a-z0-9]){2,62}|\$root")
 _HOST = re.compile(r"[a-z0-9]{3,24}\.(blob|dfs)\.core\.[a-z.]+")
@@ -63,7 +63,7 @@ class Container:
             return self._opened
 
     def do(self, work: Callable[[], _Result], about: str) -> _Result:
-        """What *work* returns; an absent blob is a FileNotFoundError. Raises Unreachable for all else."""
+        """Call *work* and return its result. Raises FileNotFoundError for an absent blob, else Unreachable."""
         errors = library("azure.core.exceptions", extra="azure")
         for attempt in range(1, self._attempts + 1):
             try:

@@ -1,9 +1,9 @@
-"""Where uploads that were cut off go on: what a server said of them, kept on this machine from process to process.
+"""Addresses at which interrupted uploads continue, kept on this machine between processes.
 
-S3 and Azure tell what they have of an upload to whoever asks. Google's store and OCI registries tell it only to who
-knows the address that they gave when it began, which is as good as a password for this one upload.
-`<root>/uploads/<64 hex digits>` holds it, under the flock of the process that sends; its name is the SHA-256 of the
-store and the digest.
+S3 and Azure tell any client how much of an upload they have. Google's store and OCI registries tell it only to a
+client that knows the address they gave when the upload began, which is as good as a password for this one upload.
+`<root>/uploads/<64 hex digits>` holds the address, under the flock of the process that sends; the file is named by
+the SHA-256 of the store and the digest.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ _REFS = ("heads", "tags", "remotes")
 
 
 def is_bundle(path: Path) -> bool:
-    """Whether the file at *path* begins as a git bundle does."""
+    """Return True if the file at *path* starts with the header of a git bundle."""
     try:
         with open(path, "rb") as file:
             return file.read(len(_HEADERS[0])) in _HEADERS

@@ -99,7 +99,7 @@ class CachedStore:
         return self.cache.path(digest)
 
     def _has_copy(self, digest: Digest, size: int | None) -> bool:
-        """Whether there is a copy; one longer than *size* does not count: the origin says whose fault that is."""
+        """Return True if the cache has a copy. One longer than *size* does not count: the origin reports that."""
         there = self.cache.stat(digest)
         return there is not None and (size is None or there.size <= size)
 
@@ -158,7 +158,7 @@ class CachedStore:
 
 
 class _Partial:
-    """What was fetched of an object so far: a file that one process at a time holds and makes longer."""
+    """A partly fetched object: a file that one process at a time locks and appends to."""
 
     def __init__(self, cache: LocalStore, digest: Digest, path: Path, descriptor: int) -> None:
         self._cache = cache
@@ -169,7 +169,7 @@ class _Partial:
 
     @classmethod
     def begin(cls, cache: LocalStore, digest: Digest) -> _Partial | None:
-        """That of *digest*; None if another process is fetching it, or if this disk takes nothing."""
+        """Open and lock the file for *digest*; None if another process is fetching it or the file cannot be opened."""
         path = cache.root / "partial" / hex_of(digest)
         try:
             make_folder(path.parent)

@@ -34,9 +34,9 @@ def _list_worktrees(git: Git) -> list[str]:
 
 
 def is_behind(repository: Repository) -> bool:
-    """Whether the work tree that *repository* was opened in has the branch checked out, and not as it is now.
+    """Return True if the work tree has the metadata branch checked out and its index differs from the branch.
 
-    Something of the user's own may be staged there as well: git cannot tell them apart.
+    The difference may also be changes that the user staged: git cannot tell them apart.
     """
     git = repository.git
     with suppress(OSError, ValueError):

@@ -1,4 +1,4 @@
-"""What a version records of the code: which commit is checked out, whether it has changes, where it came from.
+"""The code that a version records: the commit checked out, whether it has changes, and its remote.
 
 The one place that imports GitPython, and only when a version is made: importing it costs 80 ms.
 """

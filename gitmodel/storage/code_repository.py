@@ -44,7 +44,7 @@ class CodeRepository:
 
     @property
     def shallow(self) -> bool:
-        """Whether history was cut off here."""
+        """True if the clone is shallow."""
         return bool(self._edge())
 
     @cached_property
@@ -79,7 +79,7 @@ class CodeRepository:
         return frozenset(commit for commit, answer in zip(wanted, said, strict=True) if answer != "commit")
 
     def holds(self, commit: str) -> bool:
-        """Whether the commit is here."""
+        """Return True if this repository has *commit*."""
         return is_code_id(commit) and not self.missing([commit])
 
     def require(self, code: Code | None, whose: str) -> str:
@@ -105,7 +105,7 @@ class CodeRepository:
         return wanted & frozenset((ancestor, *self.git.lines(*asked, input=id_lines(sorted(wanted)))))
 
     def log(self, old: str, new: str) -> str:
-        """What `git log OLD..NEW` prints."""
+        """Return the output of `git log OLD..NEW`."""
         # By the user's settings, and not by ours.
         command = ["git", f"--git-dir={self.git.git_dir}", "-c", "color.ui=false", "log", f"{old}..{new}", "--"]
         return run(command, self.git.environ, cwd=self.git.top).decode("utf-8", "replace")
@@ -120,7 +120,7 @@ class CodeRepository:
         ]
 
     def is_cut(self, old: str, new: str) -> bool:
-        """Whether the edge of a shallow clone is between the two, so that commits are missing there."""
+        """Return True if the edge of a shallow clone lies between the two, so that commits are missing there."""
         edge = self._edge()
         return bool(edge) and not edge.isdisjoint(self.git.lines("rev-list", f"{old}...{new}", "--"))
 

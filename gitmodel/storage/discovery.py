@@ -176,7 +176,7 @@ def _contradiction(place: Place, path: Path, environ: Mapping[str, str]) -> str:
 
 
 def _is_same(place: Place, git_dir: str, environ: Mapping[str, str]) -> bool:
-    """Whether *git_dir*, counted from the current folder, is the repository at *place*, or a work tree of it."""
+    """Return True if *git_dir*, relative to the current folder, is the repository at *place* or a work tree of it."""
     if any(_is_at(Path(git_dir), known) for known in (place.git.git_dir, place.git.common_dir)):
         return True
     try:

@@ -32,9 +32,9 @@ _TIMEOUT = 60.0
 
 
 class External(NamedTuple):
-    """What is at *uri* now: its size in bytes, the *version_id* of its store, its SHA-256 if the store tells it.
+    """The object at *uri* now: its size in bytes, its *version_id* in the store, and its SHA-256 if the store tells it.
 
-    *mark* is the same as long as nobody wrote to it.
+    *mark* changes when the object is written.
     """
 
     uri: str
@@ -45,7 +45,7 @@ class External(NamedTuple):
 
 
 class Read(NamedTuple):
-    """What reading all of something gave: its digest, its length in bytes, and its first bytes."""
+    """The result of reading something to its end: its digest, its length in bytes, and its first bytes."""
 
     digest: Digest
     size: int
@@ -74,7 +74,7 @@ def trust_line(uri: str) -> str:
 
 
 def look_up(uri: str, version_id: str = "", *, trusted: Sequence[str] = ()) -> External:
-    """What is at *uri*, from where it may lead on to URLs that are *trusted*.
+    """Look up the object at *uri*. Redirects are followed only to URLs that are *trusted*.
 
     Raises NotFound, Refused, Unreachable, UsageError for a folder.
     """

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 RANGE = 8 << 20
-"""How many bytes are asked for at a time."""
+"""Bytes requested at a time."""
 
 
 class Found(NamedTuple):
@@ -30,7 +30,7 @@ class Found(NamedTuple):
 
 
 def look_up(uri: str, version_id: str) -> Found:
-    """What the store says of the object. Raises NotFound, Unreachable, UsageError if the library is missing."""
+    """Ask the store about the object. Raises NotFound, Unreachable, UsageError if the library is missing."""
     return _KINDS[scheme_of(uri)][0](uri, version_id)
 
 

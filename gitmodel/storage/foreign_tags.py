@@ -62,7 +62,7 @@ def _refuse_moved(repository: Repository, tip: str) -> None:
 
 
 def _is_ours(repository: Repository, tip: str, ref: StageRef, found: GitObject) -> bool:
-    """Whether the branch at *tip* made the tag *found*, as far as this clone can tell."""
+    """Return True if the branch at *tip* made the tag *found*, as far as this clone can tell."""
     if not tip:
         return False
     judged = repository.tags.judge(ref, found, tip)

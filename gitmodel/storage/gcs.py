@@ -27,7 +27,7 @@ from gitmodel.storage.stores import Leftover, StoredObject, is_old, library
 PART = 8 << 20  # a multiple of 256 KiB, which Google wants
 PAGE = 1000
 OWN = "sha256"
-"""What we say of an object when we put it, in its metadata: one that was put by another program lacks it."""
+"""Metadata that gitmodel sets on each object it stores. An object without it was put by another program."""
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
 _OBJECT = re.compile(r"sha256/([0-9a-f]{2})/([0-9a-f]{62})")
@@ -80,7 +80,7 @@ class Bucket:
         raise self.refusal(answer, method, about)
 
     def describe(self, key: str, *, fields: str, about: str, query: Mapping[str, str] | None = None) -> Any:
-        """What Google says of an object; None without it."""
+        """Return Google's metadata of an object; None if there is no such object."""
         asked = {**(query or {}), "fields": fields}
         answer = self.request("GET", self.path_of(key), query=asked, about=about, allowed=(404,))
         return None if answer.status == 404 else _json(answer)
@@ -95,7 +95,7 @@ class Bucket:
         return f"/storage/v1/b/{self.bucket}/o/{quote(key, safe='')}"
 
     def refusal(self, answer: Answer, method: str, about: str) -> Unreachable:
-        """What to raise for an answer that is none of those that were expected."""
+        """Return the error to raise for an unexpected answer."""
         error = _json(answer).get("error") or {}
         said = str(error.get("message") or answer.body[:200].decode(errors="replace")).strip() or str(answer.status)
         said = said.splitlines()[0]

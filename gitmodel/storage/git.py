@@ -110,7 +110,7 @@ class BareRefused(Refused):
 
 
 def is_id(text: str) -> bool:
-    """Whether *text* is a full object id of a SHA-1 repository.
+    """Return True if *text* is a full object id of a SHA-1 repository.
 
     >>> is_id("9fceb02d0ae598e95dc970b74767f19372d61af8"), is_id("")
     (True, False)
@@ -119,7 +119,7 @@ def is_id(text: str) -> bool:
 
 
 def is_code_id(text: str) -> bool:
-    """Whether *text* is a full object id of a repository of code, which may be a SHA-256 one.
+    """Return True if *text* is a full object id of a code repository, which may use SHA-256.
 
     >>> is_code_id("9fceb02d0ae598e95dc970b74767f19372d61af8"), is_code_id("0" * 64), is_code_id("0" * 41)
     (True, True, False)
@@ -149,7 +149,7 @@ def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def _is_harmless(name: str, value: str) -> bool:
-    """Whether a variable about traces leaves our git's standard output and error alone."""
+    """Return True if this trace variable does not write into the standard output or error of our git."""
     if name in _TRACE_DETAILS or (name.startswith("GIT_TRACE2_") and name not in _TRACES2):
         return True
     if value.lower() in ("", "0", "false"):
@@ -174,7 +174,7 @@ def with_settings(environ: Mapping[str, str], settings: Iterable[tuple[str, str]
 
 
 class Answer(NamedTuple):
-    """What a git process ended with, and what it and the other side said."""
+    """The exit code and output of a git process; *stderr* includes the messages of a remote."""
 
     code: int
     stdout: str
@@ -191,10 +191,10 @@ class GitObject(NamedTuple):
 
 @dataclass(frozen=True)
 class Git:
-    """How to run git on one repository: *git_dir* for a work tree's own files, *common_dir* for refs and objects.
+    """A repository to run git on: *git_dir* for a work tree's own files, *common_dir* for refs and objects.
 
-    *top* is where git stands: a remote's relative path counts from there. *contested* says which variable names another
-    repository than this one, "" if none does: then it is read, and not written.
+    *top* is git's current folder: a remote's relative path starts there. *contested* names the variable that points at
+    another repository, "" if none does: a contested repository is read, and not written.
     """
 
     git_dir: Path
@@ -227,16 +227,16 @@ class Git:
         answers: tuple[int, ...] = (0,),
         inherit: tuple[int, ...] = (),
     ) -> bytes:
-        """What git prints. An exit code outside *answers* raises the error that its message stands for.
+        """Run git and return its output. An exit code outside *answers* raises the error that git's message stands for.
 
         *input* may be made while git starts; *inherit* are descriptors that git keeps open as long as it runs.
         """
         return run(self.command(*arguments), self.environ, cwd=self.top, input=input, answers=answers, inherit=inherit)
 
     def talk(self, *arguments: str, silence: float) -> Answer:
-        """What git and whoever it talked to said, whatever the exit code; for conversations with remotes.
+        """Run git to talk to a remote and return the answer, whatever the exit code.
 
-        If nothing at all is heard for *silence* seconds, the conversation is over, and the answer says so.
+        git is ended if nothing at all is heard for *silence* seconds, and the answer says so.
         """
         try:
             said = listen(self.command(*arguments), self.environ, cwd=self.top, silence=silence)
@@ -402,7 +402,7 @@ def translate(stderr: str, code: int) -> GitModelError:
 
 
 def _way_out(ref: str) -> str:
-    """What a person types to take *ref* out of the way of another ref; a branch is kept under another name."""
+    """Return the command that moves *ref* out of another ref's way: it renames a branch and deletes other refs."""
     kind, _, name = ref.removeprefix("refs/").partition("/")
     if kind == "heads":
         return f"git branch -m {shlex.quote(name)} NEW-NAME"
@@ -425,7 +425,7 @@ class ObjectReader:
         return self.resolve_many([ref])[0]
 
     def resolve_many(self, refs: list[str]) -> list[GitObject | None]:
-        """What `resolve` finds for each of *refs*, asked of git at once."""
+        """Resolve each of *refs* as `resolve` does, in one request to git."""
         for ref in refs:
             sys.audit("gitmodel.read", ref)  # a pipeline's step that reads the registry is never skipped
         # git has no other refs (`git help check-ref-format`), and a line feed would be a second request.

@@ -73,9 +73,9 @@ def uninstall(repository: Repository, name: str) -> Hook:
 
 
 def hooks_folder(repository: Repository) -> Path:
-    """Where git looks for the hooks of *repository*: `core.hooksPath`, else the folder in the repository.
+    """Return the folder in which git looks for *repository*'s hooks: `core.hooksPath`, else the repository's own.
 
-    Raises Refused if that setting is a person's or a machine's: a hook there would run in every repository.
+    Raises Refused if that setting is the user's or the machine's: a hook there would run in every repository.
     """
     git = repository.git
     said = git.lines("config", "--show-scope", "--get", "core.hooksPath", answers=(0, 1))

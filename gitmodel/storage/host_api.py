@@ -1,4 +1,4 @@
-"""What a job may ask of the git host it runs for: a comment on its pull request, and whether a commit was approved.
+"""Requests of a CI job to its git host: comment on its pull request, and check whether a commit was approved.
 
 The interfaces are GitHub's REST API (2022-11-28), which Forgejo follows below `/api/v1`, and GitLab's API v4.
 """
@@ -81,7 +81,7 @@ def put_comment(job: Job, text: str, marker: str) -> None:
 
 
 def is_approved(job: Job, commit: str, branch: str) -> bool:
-    """Whether *commit* came to *branch* by a merged pull request whose last commit somebody else approved.
+    """Return True if *commit* came to *branch* by a merged pull request whose last commit another user approved.
 
     Raises Refused or Unreachable if the host does not say.
     """
@@ -110,7 +110,7 @@ def _gitlab_requests(job: Job, commit: str, branch: str) -> list[bool]:
 
 
 def _is_reviewed(job: Job, request: Mapping[str, Any], commit: str) -> bool:
-    """Whether somebody, who did not open the *request*, approves its last commit, and nobody's last word objects."""
+    """Return True if another user than its author approves the *request*'s last commit and no latest review objects."""
     head, author = request.get("head", {}).get("sha"), request.get("user", {}).get("login")
     words: dict[str, Mapping[str, Any]] = {}
     for review in _list(job, f"pulls/{request['number']}/reviews"):
@@ -145,7 +145,7 @@ def _list(job: Job, path: str) -> list[dict[str, Any]]:
 
 
 def _ask(job: Job, method: str, path: str, body: Mapping[str, Any] | None = None, *, missing: Any = None) -> Any:
-    """What the host answers; *missing* if there is no such thing, unless it is None."""
+    """Send a request to the host and return its answer; *missing* for a 404, unless *missing* is None."""
     gitlab = job.kind == "gitlab"
     where = f"projects/{quote(job.repository, safe='')}" if gitlab else f"repos/{quote(job.repository)}"
     headers = {"Accept": "application/json", "Content-Type": "application/json", "User-Agent": "gitmodel"}

@@ -26,7 +26,7 @@ _AT_ONCE = 1 << 20  # bodies of so many bytes are handed to libcurl in one piece
 
 
 class Answer(NamedTuple):
-    """What a server answered; the names of *headers* are in lower case."""
+    """A server's answer; the names of *headers* are in lower case."""
 
     status: int
     headers: Mapping[str, str]
@@ -34,7 +34,7 @@ class Answer(NamedTuple):
 
 
 class Key(NamedTuple):
-    """What requests are signed with, by version 4 of AWS's signature."""
+    """A key that signs requests with AWS Signature Version 4."""
 
     region: str
     access_key: str
@@ -42,7 +42,7 @@ class Key(NamedTuple):
 
 
 class Request(NamedTuple):
-    """What is sent: *headers* with names in lower case, signed if there is a *key*."""
+    """A request to send: *headers* with names in lower case, signed if there is a *key*."""
 
     method: str
     url: str
@@ -212,7 +212,7 @@ class _Coming:
 
     @cached_property
     def headers(self) -> dict[str, str]:
-        """What the lines say, when all are there."""
+        """The headers of the answer, once all its lines have arrived."""
         return _headers(self.lines)
 
     def take(self, piece: bytes) -> None:
@@ -275,7 +275,7 @@ def _headers(lines: list[bytes]) -> dict[str, str]:
 
 
 def _trusted() -> dict[str, str]:
-    """Which authorities are trusted: those that all programs on OpenSSL trust here."""
+    """Return curl's settings for the certificate authorities that OpenSSL trusts on this machine."""
     paths = ssl.get_default_verify_paths()
     return {name: place for name, place in (("CAINFO", paths.cafile), ("CAPATH", paths.capath)) if place}
 

@@ -1,4 +1,4 @@
-"""Who makes a commit and when, as git itself would say it."""
+"""The author and committer of a commit and their dates, as git itself would set them."""
 
 from __future__ import annotations
 

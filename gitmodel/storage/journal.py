@@ -50,19 +50,19 @@ class Journal:
             journal.close()
 
     def runs(self) -> dict[str, dict[str, Any]]:
-        """What the journal says of each run, by id; see `run`."""
+        """Return the journal's facts about each run, by id; see `run`."""
         found = {path.stem: self._read(path) for path in self._paths()}
         return {id: facts for id, facts in found.items() if facts is not None}
 
     def run(self, id: str) -> dict[str, Any] | None:
-        """What the journal says of the run *id*, if anything.
+        """Return the journal's facts about the run *id*; None if it has none.
 
         A run that was killed has the status "lost" and `since`, the seconds since 1970 at its last sign of life.
         """
         return self._read(self._runs / f"{id}.jsonl") if "/" not in id else None
 
     def living(self) -> list[dict[str, Any]]:
-        """What the journal says of the runs that are under way."""
+        """Return the journal's facts about the runs that are under way."""
         return [facts for facts in self.runs().values() if facts.get("status") == "running"]
 
     def is_under_way(self, id: str) -> bool:
@@ -70,7 +70,7 @@ class Journal:
         return (self.run(id) or {}).get("status") == "running"
 
     def find_step(self, key: str) -> dict[str, Any] | None:
-        """What the step with the cache key *key* returned, if it ever ran here."""
+        """Return the result of the step with the cache key *key*; None if it never ran here."""
         try:
             found = json.loads((self._steps / key[:2] / f"{key}.json").read_bytes())
         except (OSError, ValueError):
@@ -90,7 +90,7 @@ class Journal:
             temporary.unlink(missing_ok=True)
 
     def outputs(self) -> Iterator[dict[str, Any]]:
-        """What all steps that need not run again returned: their digests and formats."""
+        """Yield the outputs, as digests and formats, of all steps that need not run again."""
         for path in sorted(self._steps.glob("*/*.json")) if os.path.isdir(self._steps) else ():
             try:
                 found = json.loads(path.read_bytes())

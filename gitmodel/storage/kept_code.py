@@ -27,9 +27,9 @@ _LONGEST_NOTES = 1 << 26
 
 @dataclass(frozen=True)
 class PushedCode:
-    """What a push did about code: commits that the remote keeps now, and those that it never saw (*unpublished*).
+    """The result of pushing code: commits that the remote keeps now, and those that it never saw (*unpublished*).
 
-    *fault* says why the host did not take them, "" if it did.
+    *fault* is the reason why the host refused them, "" if it took them.
     """
 
     pushed: tuple[str, ...] = ()

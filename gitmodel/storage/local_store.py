@@ -158,12 +158,12 @@ class LocalStore:
         return self.place(digest)
 
     def place(self, digest: Digest) -> Path:
-        """Where the object is, or would be."""
+        """Return the path of the object, whether it exists or not."""
         name = hex_of(digest)
         return Path(f"{self._shards}/{name[:2]}/{name[2:]}")
 
     def holds(self, digest: Digest) -> bool:
-        """Whether the object is there as a regular file; its content is verified by reading it."""
+        """Return True if the object is a regular file here; its content is verified only when read."""
         return self._state(digest) is not None
 
     def stat(self, digest: Digest) -> StoredObject | None:

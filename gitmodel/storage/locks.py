@@ -138,7 +138,7 @@ class Writers:
 
 
 def gc_runs(common_dir: Path) -> bool:
-    """Whether a `git gc` is under way; it says so in `gc.pid`, by its process and its host."""
+    """Return True if a `git gc` is under way, by the process and host in its `gc.pid`."""
     try:
         process, _, host = (common_dir / "gc.pid").read_text().partition(" ")
         if host.strip() == os.uname().nodename:
@@ -158,7 +158,7 @@ class _Mark:
 
 
 def _is_dead(ref: str, held: str, age: float, marks: list[_Mark]) -> bool:
-    """Whether a lock on *ref* that holds the id *held* is provably that of a dead writer among *marks*."""
+    """Return True if a lock on *ref* that holds the id *held* provably belongs to a dead writer among *marks*."""
     if not held and age < _EMPTY_AGE and not ref.startswith(RESERVED):
         return False
     makers = [mark.dead for mark in marks if ref in mark.moves and held in ("", mark.moves[ref])]

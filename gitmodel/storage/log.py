@@ -83,7 +83,7 @@ def changes_between(repository: Repository, old: str, new: str) -> list[tuple[st
 
 
 def _walks(repository: Repository, tip: str, ref: StageRef | None) -> Iterator[list[str]]:
-    """What to ask git for, one walk after the other: the files of *ref* under each name of its model."""
+    """Yield the pathspecs of each walk to ask git for: the files of *ref* under each name of its model."""
     if ref is None:
         yield [f":(glob){paths.MODELS}/*/stages/*.toml", f":(glob){paths.MODELS}/*/aliases/*.toml"]
         return
@@ -93,7 +93,7 @@ def _walks(repository: Repository, tip: str, ref: StageRef | None) -> Iterator[l
 
 
 def _places(repository: Repository, tip: str, ref: StageRef) -> list[str]:
-    """Where the files of *ref* are or were, as git's pathspecs."""
+    """Return the pathspecs of the files that *ref* has or had."""
     if not ref.stage:
         folder = paths.model_folder(ref.model)
         return [f"{folder}/stages", f"{folder}/aliases"]
@@ -104,7 +104,7 @@ def _places(repository: Repository, tip: str, ref: StageRef) -> list[str]:
 
 
 def _events(repository: Repository, step: Step, change: FileChange, found: RecordPath) -> Iterator[StageEvent]:
-    """What *step* did to one stage or alias. To rename a model carries its stages along; it does not change them."""
+    """Yield the event of one stage or alias in *step*. Renaming a model moves its stages and is no event."""
     before, after = _record(repository, change.before, change.path), _record(repository, change.after, change.path)
     if change.after is None and _carried_away(repository, step, found.model):
         return
@@ -133,7 +133,7 @@ def _events(repository: Repository, step: Step, change: FileChange, found: Recor
 
 
 def author_of(repository: Repository, step: Step, path: str) -> str:
-    """Who made the change, as commits hold it; a merge of one commit is told without asking git."""
+    """Return the author of the change, as commits hold it; a merge of one commit needs no call of git."""
     commit = step.commit
     if len(commit.parents) == 2:
         merged = repository.tags.commit(commit.parents[1])
@@ -153,7 +153,7 @@ def _carried_away(repository: Repository, step: Step, model: str) -> bool:
 
 
 def _carried_from(repository: Repository, step: Step, found: RecordPath) -> StageRecord | None:
-    """What the stage or alias was under the former name of a model that *step* renamed."""
+    """Return the record of the stage or alias under the former name of a model that *step* renamed."""
     before = repository.recorded(step.parent)
     if before.files.names(paths.model_folder(found.model)):
         return None

@@ -1,4 +1,4 @@
-"""Which records mention which digests: one pass over the tip of the branch, and what it found kept for the next."""
+"""Digests and the records that mention them: read in one pass over the branch, and cached for the next process."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def merged_tree(repository: Repository, base: str, head: str) -> tuple[str, list
 
 
 def merge_by_files(repository: Repository, shared: str, ours: str, theirs: str) -> tuple[str, list[str]]:
-    """What `merged_tree` gives, by what git before 2.38 has: each file by itself, so that renames are not followed."""
+    """Merge as `merged_tree` does, with git before 2.38: file by file, so that renames are not followed."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
         environ = {**repository.git.environ, "GIT_INDEX_FILE": str(folder / "index")}

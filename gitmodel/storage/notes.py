@@ -1,4 +1,4 @@
-"""What was found out about git objects at some cost, kept by their ids from one process to the next."""
+"""Facts about git objects that are expensive to find, cached on disk by object id."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ def parse_tag(id: str, data: bytes) -> Tag:
 
 
 def same_tag(one: bytes, other: bytes) -> bool:
-    """Whether two tag objects have the same name and target, whoever made and signed them."""
+    """Return True if two tag objects have the same name and target, whoever made and signed them."""
     left, right = parse_tag("", one), parse_tag("", other)
     return (left.name, left.target, left.target_type) == (right.name, right.target, right.target_type)
 
@@ -163,7 +163,7 @@ def _packed_head(new: NewObject) -> bytes:
 
 
 class LooseObjects:
-    """Where new objects go: a repository's object folder (in a server hook, its quarantine)."""
+    """The writer of new objects into a repository's object folder (in a server hook, its quarantine)."""
 
     def __init__(self, folder: Path, shared: str) -> None:
         self._folder = folder
@@ -240,7 +240,7 @@ class LooseObjects:
 
 
 def _made_young(path: Path) -> bool:
-    """Whether the object is there, touched as git does, so that a gc of old objects under way keeps it."""
+    """Return True if the object exists; refresh its timestamp, as git does, so that a running gc keeps it."""
     try:
         os.utime(path)
     except FileNotFoundError:

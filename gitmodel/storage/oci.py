@@ -167,7 +167,7 @@ class OciBackend:
         self._request("DELETE", where, about=digest, missing=True, allowed=(405,))
 
     def reached(self, where: str, digest: Digest) -> tuple[str, int]:
-        """Where an upload goes on, and how many bytes of it are there; "" and 0 if it is not to be had any more."""
+        """Return the address at which an upload continues and its bytes so far; "" and 0 if it cannot be continued."""
         answer = self._request("GET", where, about=digest, missing=True, allowed=(400, 410, 416))
         if answer.status >= 300:
             return "", 0
@@ -264,7 +264,7 @@ class OciBackend:
         raise self._refusal(answer, method, about)
 
     def _sign_in(self, answer: Answer) -> str:
-        """What to put into the header `authorization`, as the registry's challenge says."""
+        """Return the value of the `authorization` header that the registry's challenge asks for."""
         challenge = answer.headers.get("www-authenticate", "")
         user, password = _credentials(self._host)
         basic = f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}" if user or password else ""

@@ -18,7 +18,7 @@ _DEEPEST = 3
 
 
 class Sharing:
-    """What `core.sharedRepository` grants beyond the umask, or in its place (`git help config`).
+    """Permissions that `core.sharedRepository` grants beyond the umask, or instead of it (`git help config`).
 
     >>> oct(Sharing("group").mode(0o100644)), oct(Sharing("0640").mode(0o040755)), oct(Sharing("").mode(0o100644))
     ('0o664', '0o2750', '0o644')

@@ -1,4 +1,4 @@
-"""How the bytes of artifacts are read: piece by piece, and the last of them only if all are what a digest names."""
+"""Reading the bytes of artifacts in pieces; the last piece is given only if all bytes match the digest."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class VerifyingReader(io.RawIOBase):
 
 
 def chunks(source: BinaryIO) -> Iterator[memoryview]:
-    """What *source* yields to its end, in pieces that are valid until the next is asked for."""
+    """Yield *source* to its end in pieces that are valid until the next is requested."""
     readinto = getattr(source, "readinto", None)
     buffer = memoryview(bytearray(1 << 16))  # enough for most, and quickly made
     chunk: memoryview | None = None

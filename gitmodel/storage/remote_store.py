@@ -33,10 +33,10 @@ class Upload(Protocol):
 
     part_size: int
     ordered: bool
-    """Whether parts can only be sent one after the other."""
+    """True if parts can only be sent one after the other."""
 
     def holds(self, number: int, content: bytes | bytearray) -> bool:
-        """Whether the server has this part already, with these bytes, from an earlier try."""
+        """Return True if the server already has this part, with these bytes, from an earlier try."""
 
     def send(self, number: int, content: bytes | bytearray) -> None:
         """Send a part."""
@@ -52,11 +52,11 @@ class Upload(Protocol):
 
 
 class Backend(Protocol):
-    """What a kind of server offers. Every method raises Unreachable if the server does not do it."""
+    """The operations that a kind of server offers. Every method raises Unreachable if the server fails."""
 
     @property
     def url(self) -> str:
-        """Where it is, without credentials."""
+        """The URL of the store, without credentials."""
 
     def create(self) -> None:
         """See that the store can be used; make what is missing, where that is ours to make."""
@@ -390,13 +390,13 @@ def _length(start: int) -> int:
 
 
 def rewinds(source: BinaryIO) -> bool:
-    """Whether *source* can be read twice."""
+    """Return True if *source* can be read twice."""
     seekable = getattr(source, "seekable", None)
     return seekable is not None and seekable() and hasattr(source, "readinto")
 
 
 def _left_of(source: BinaryIO) -> int:
-    """How many bytes are left of a *source* that can be read twice."""
+    """Return the number of bytes left in a *source* that can be read twice."""
     start = source.tell()
     size = source.seek(0, os.SEEK_END)
     source.seek(start)
@@ -436,7 +436,7 @@ def _taken(found: _Result | None) -> _Result:
 
 
 def damaged(digest: Digest, url: str) -> Invalid:
-    """What to raise for an object whose bytes are not its own."""
+    """Return the error for an object whose bytes do not match its digest."""
     return Invalid(
         f"the object {digest} is damaged: its bytes in {url} do not hash to its name",
         hint="store the artifact again from another copy, which mends the object",
@@ -444,7 +444,7 @@ def damaged(digest: Digest, url: str) -> Invalid:
 
 
 def missing(url: str, digest: Digest) -> GitModelError:
-    """What to raise for an object that is not there."""
+    """Return the error for an object that the store does not have."""
     return NotFound(f"the artifact store has no {digest}", hint=where_else(url, shared=True))
 
 

@@ -37,7 +37,7 @@ class RemoteMoved(Conflict):
 
 @dataclass(frozen=True)
 class PushAnswer:
-    """What the other side *said* to a push, and the refs that were there already, so that the push *left* them."""
+    """The answer of the remote to a push, and the refs that it *left* as they were because they existed already."""
 
     said: str
     left: frozenset[str] = frozenset()
@@ -87,7 +87,7 @@ def choose_remote(repository: Repository, named: str = "") -> str:
 
 
 def tags_prefix(remote: str) -> str:
-    """Where our own copies of the remote's stage tags are."""
+    """Return the prefix of our copies of the remote's stage tags."""
     return f"{REMOTES}{remote}/model/"
 
 
@@ -172,7 +172,7 @@ def _remote_tags(repository: Repository, remote: str) -> Iterator[tuple[str, str
 
 
 def _is_blocking(ref: str) -> bool:
-    """Whether *ref* is where the folder of a model belongs, or below a stage tag."""
+    """Return True if *ref* has the name of a model's folder of tags, or is below a stage tag."""
     parts = ref.removeprefix(STAGE_TAGS).split("/")
     if not ref.startswith(STAGE_TAGS) or len(parts) < 2:
         return True
@@ -240,12 +240,12 @@ def refuse_blocked(repository: Repository, remote: str, refs: Iterable[str]) -> 
 
 
 def removal(remote: str, ref: str) -> str:
-    """What a person types to remove *ref* from *remote*."""
+    """Return the command that removes *ref* from *remote*."""
     return f"git push {shlex.quote(remote)} {shlex.quote(f':{ref}')}"
 
 
 def has(repository: Repository, remote: str, ref: str, id: str) -> bool:
-    """Whether *ref* of *remote* is *id*, as far as it says: after a push that did not say what became of it."""
+    """Ask *remote* whether *ref* is *id*: after a push whose answer did not say if it succeeded."""
     answer = talk(repository, "ls-remote", "--end-of-options", remote, ref)
     return f"{id}\t{ref}" in answer.stdout.splitlines()
 
@@ -280,14 +280,14 @@ def overwriting_refspecs(repository: Repository) -> list[str]:
 
 
 def _writes(refspec: str, ref: str) -> bool:
-    """Whether a fetch by *refspec* writes *ref* here."""
+    """Return True if a fetch by *refspec* writes *ref* here."""
     target = refspec.removeprefix("+").partition(":")[2]
     before, star, after = target.partition("*")
     return target == ref or (bool(star) and ref.startswith(before) and ref.endswith(after))
 
 
 def talk(repository: Repository, *arguments: str) -> Answer:
-    """What git and the other side said to each other; it is over when nothing was heard for `gitmodel.silence`."""
+    """Run git to talk to a remote and return the answer; it ends after `gitmodel.silence` seconds without output."""
     return repository.git.talk(*arguments, silence=_silence(repository))
 
 
@@ -351,7 +351,7 @@ def unreachable(remote: str, verb: str, answer: Answer) -> GitModelError:
 
 
 def _words(answer: Answer, reasons: list[str]) -> str:
-    """What the other side said, in its own words, on one line."""
+    """Return the remote's own message, on one line."""
     lines = [line.strip() for line in answer.stderr.splitlines()]
     theirs = [line.removeprefix("remote:").strip() for line in lines if line.startswith("remote:")]
     why = [reason.partition("] (")[2].removesuffix(")") or reason for reason in reasons]

@@ -119,7 +119,7 @@ class Repository:
 
     @cached_property
     def sharing(self) -> Sharing:
-        """Which other users share the repository."""
+        """The other users with whom the repository is shared, by `core.sharedRepository`."""
         return Sharing(self.config.get("core.sharedrepository", ""))
 
     @property
@@ -192,7 +192,7 @@ class Repository:
         )
 
     def _fetches(self, remote: str) -> bool:
-        """Whether a plain `git fetch` of *remote* fetches the metadata branch."""
+        """Return True if a plain `git fetch` of *remote* fetches the metadata branch."""
         specs = self.git.lines("config", "--get-all", f"remote.{remote}.fetch", answers=(0, 1))
         sources = (spec.lstrip("+").partition(":")[0] for spec in specs if not spec.startswith("^"))
         return any(fnmatchcase(self.branch, source) for source in sources)
@@ -286,11 +286,11 @@ class Repository:
         return Snapshot(commit, self.files(commit), NoTags(), self._is_reserved, other_rules=rules)
 
     def renumberings(self) -> Renumberings:
-        """What pulls renumbered in this clone, now."""
+        """Return the renumberings that pulls made in this clone."""
         return self._read_renumberings()[1]
 
     def at_one_numbering(self, read: Callable[[], T]) -> tuple[T, int]:
-        """What *read* returns, and the last pull before it that renumbered versions; none came while it read."""
+        """Call *read* until no pull renumbers versions meanwhile; return its result and the count of renumberings."""
         since = self.renumberings().count
         while True:
             found, before = read(), since
@@ -307,7 +307,7 @@ class Repository:
         return self._renumbered
 
     def _renumberings_at(self, commit: str) -> Renumberings:
-        """What was renumbered when the branch was at *commit*. Raises Moved if it no longer is."""
+        """Return the renumberings made while the branch was at *commit*. Raises Moved if it no longer is."""
         found = self.renumberings()
         if found.moves and self.tip() != commit:
             raise Moved("the branch moved while it was read", hint="try again")
@@ -378,13 +378,13 @@ class Repository:
         """Have the metadata branch and those of proposals as the server of a registry by URL has them."""
 
     def writing(self, work: Callable[[], T]) -> T:
-        """What *work* returns, which writes on the registry as others see it now."""
+        """Call *work*, which writes on the registry as others see it now, and return its result."""
         return work()
 
     def read(self, question: Callable[[Snapshot], T], *, about: VersionRef | None = None) -> T:
-        """What *question* makes of the registry as it is now: branch and tags that belong together.
+        """Call *question* with the registry as it is now, branch and tags that belong together; return its result.
 
-        If it asks for nothing but what *about* stands for and the record of it, less need be fetched.
+        If it needs only the version that *about* names, and its record, less need be fetched.
         """
         for _ in range(ATTEMPTS):
             try:
@@ -423,7 +423,7 @@ class Repository:
             credentials.refuse_new(snapshot, change)
 
     def retry(self, work: Callable[[], T]) -> T:
-        """What *work* returns; it is done again when somebody moved or locked a ref first. Raises Conflict at last."""
+        """Call *work*, again if a ref was moved or locked first, and return its result. Raises Conflict at last."""
         tries = self._tries()
         while True:
             try:
@@ -674,7 +674,7 @@ class Repository:
         return found
 
     def _hold(self, commit: str) -> str:
-        """What keeps the branch at *commit* while tags move; it is made there if only a remote has it."""
+        """Return the `update-ref` line that keeps the branch at *commit*, or creates it if only a remote has it."""
         return f"verify {self.branch} {commit}" if self.reader.resolve(self.branch) else _move(self.branch, commit, "")
 
     def ask_remote(self) -> str:
@@ -797,12 +797,12 @@ class Repository:
         return first.id, parse_commit(first.id, first.data).tree, [*new, first]
 
     def _touches_stages(self, change: Change[Any]) -> bool:
-        """Whether *change* is one that rules judge, or changes rules."""
+        """Return True if rules judge *change*, or if it changes rules."""
         found = map(paths.parse_path, change.files)
         return bool(change.apply) or any(what is not None and what.kind in ("stage", "registry") for what in found)
 
     def _changes_rules(self, snapshot: Snapshot, change: Change[Any]) -> bool:
-        """Whether *change* gives the branch other rules than those of *snapshot*; the first that keep anything out."""
+        """Return True if *change* alters the rules of *snapshot*. First rules count only if they restrict something."""
         if not {paths.REGISTRY, paths.SIGNERS} & change.files.keys():
             return False
         after = Overlay(snapshot.files, change.files)

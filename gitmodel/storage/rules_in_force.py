@@ -1,7 +1,7 @@
-"""Which rules of `gitmodel.toml` are in force: a tag that `apply` moves, and the rules that count besides those.
+"""The rules of `gitmodel.toml` in force: a tag that `apply` moves, and the other rules that count beside them.
 
-A change of a stage is under the rules of its first parent, the rules that were in force when it came in, and all that
-the branch had in between: so stricter rules count at once, and looser ones when they were put in force.
+A change of a stage must satisfy the rules of its first parent, the rules that were in force when it came in, and all
+rules that the branch had in between. So stricter rules count at once, and looser ones once they are put in force.
 """
 
 from __future__ import annotations
@@ -129,7 +129,7 @@ class RulesInForce:
         return tuple(read_registry(self._files(commit)) for commit in self.others(parent))
 
     def are_pending(self, tip: str) -> bool:
-        """Whether other rules than those of the branch at *tip* count for a change on it, or none are in force."""
+        """Return True if a change on *tip* is judged by other rules than those of *tip*, or no rules are in force."""
         now = self._files(tip)
         return not self.positions() or any(not are_same(self._files(commit), now) for commit in self.others(tip))
 
@@ -212,7 +212,7 @@ def _too_shallow() -> Invalid:
 
 
 def are_same(one: Files, other: Files) -> bool:
-    """Whether two commits have the same rules: the same stages and the same list of signers."""
+    """Return True if two commits have the same rules: the same stages and the same list of signers."""
     try:
         return read_registry(one).stages == read_registry(other).stages and (
             one.read(paths.SIGNERS) == other.read(paths.SIGNERS)

@@ -31,7 +31,7 @@ PARTS = 9_000  # S3 takes 10,000
 COPIED = 5 << 30  # S3 copies no more at once
 PAGE = "1000"  # names that S3 lists at a time
 OWN = "x-amz-meta-sha256"
-"""What we say of an object when we put it: one that was put by another program lacks it."""
+"""Metadata that gitmodel sets on each object it stores. An object without it was put by another program."""
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _OBJECT = re.compile(r"sha256/([0-9a-f]{2})/([0-9a-f]{62})")

@@ -50,13 +50,13 @@ class Sealing:
 
     @cached_property
     def signer(self) -> Signer:
-        """Who works here, as git signs for them."""
+        """The user's signer, which signs as git would."""
         from gitmodel.storage.signing import Signer
 
         return Signer(self._git, self._config, self.verifier)
 
     def is_asked_for(self, snapshot: Snapshot, files: Mapping[str, bytes | None]) -> bool:
-        """Whether a change of *files* must be signed by the rules of the snapshot."""
+        """Return True if the rules of the snapshot demand that a change of *files* is signed."""
         rules = [rule for rule in snapshot.registry().stages if rule.signed]
         if not rules or not snapshot.commit:
             return False

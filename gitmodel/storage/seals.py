@@ -1,4 +1,4 @@
-"""Whether the signatures that the rule of a stage demands are there: of the commit that changed it, and of its tag."""
+"""Seals: the signatures that the rule of a stage demands, of the commit that changed it and of its tag."""
 
 from __future__ import annotations
 
@@ -44,9 +44,9 @@ class Seals:
         self._commit = commit
 
     def demanded(self, parents: tuple[str, ...], stage: str) -> bool:
-        """Whether the rules before a commit with these *parents* ask who changes *stage* for signatures.
+        """Return True if the rules before a commit with these *parents* demand that a change of *stage* is signed.
 
-        A rule that was taken away by a change that had to be signed, and was not, still asks.
+        A rule still demands it after an unsigned change removed the rule, if that change had to be signed.
         """
         if not parents:
             return False
@@ -55,7 +55,7 @@ class Seals:
         return not self.never_asked(parents[0]) and self._asks(self._trusted(parents[0])[0], stage)
 
     def never_asked(self, tip: str) -> bool:
-        """Whether no rule up to *tip* ever asked for signatures. It is cheap where it was asked a few commits ago."""
+        """Return True if no rule up to *tip* ever demanded signatures. Cheap if a commit shortly before was checked."""
         at, passed = tip, []
         for _ in range(_STEPS):
             if self._notes.get(_NEVER, at):
@@ -76,7 +76,7 @@ class Seals:
         return True
 
     def commit_fault(self, id: str, data: bytes | None = None, *, now: int | None = None, before: str = "") -> str:
-        """Why the signature of the commit *id* does not count, or "". *data*: its bytes, if it is not written yet.
+        """Return the reason why the signature of commit *id* does not count, or "". *data*: the bytes of a new commit.
 
         *before* is the commit whose rules count, if that is not its first parent.
         """
@@ -91,7 +91,7 @@ class Seals:
         return why
 
     def lists_fault(self, id: str, commits: Iterable[str]) -> str:
-        """Why the list of signers of one of *commits* does not let who signed the commit *id* sign, or ""."""
+        """Return the reason why a list of signers in *commits* does not allow the signer of commit *id*, or ""."""
         data = self._reader.get(id).data
         lists = dict.fromkeys(self._allowed(commit) for commit in commits)
         return next((fault for allowed in lists if (fault := self._unsigned(id, data, allowed))), "")
@@ -99,7 +99,7 @@ class Seals:
     def tag_fault(
         self, id: str, tag: bytes, commit: bytes | None = None, *, now: int | None = None, before: str = ""
     ) -> str:
-        """Why the signature of the tag *id* does not count, or "". *commit*: its target, if that is not written yet.
+        """Return the reason why the signature of tag *id* does not count, or "". *commit*: the bytes of a new target.
 
         *before* is the commit whose rules count, if that is not the first parent of the target.
         """
@@ -124,7 +124,7 @@ class Seals:
         return f"its signature does not count: {why}" if why else ""
 
     def alone_fault(self, tag: GitObject, target: GitObject, allowed: str) -> str:
-        """Why the list *allowed*, a reader's own, does not let who signed *tag* set it, or "".
+        """Return the reason why *allowed*, a reader's own list, does not let the signer of *tag* set it, or "".
 
         Without the branch there is no earlier date than those of the tag and of its *target*.
         """
@@ -139,7 +139,7 @@ class Seals:
         return f"its signature does not count: {why}" if why else ""
 
     def _unsigned(self, id: str, data: bytes, allowed: str, now: int | None = None) -> str:
-        """Why the commit *id* is not signed by somebody whom the list *allowed* has, or ""."""
+        """Return the reason why the commit *id* is not signed by a signer in the list *allowed*, or ""."""
         from gitmodel.storage import signatures
 
         parents = parse_commit(id, data).parents
@@ -166,10 +166,10 @@ class Seals:
         return next((fault for fault in faults if fault), "")
 
     def _rules_fault(self, commit: str) -> str:
-        """Why the rules and the list of signers in *commit* are not to be trusted, or "".
+        """Return the reason why the rules and the list of signers in *commit* are not trusted, or "".
 
-        Where a stage asks for signatures, who changes them signs as well; a change that is not signed counts for
-        nothing until a signed one sets them anew.
+        Where a stage demands signatures, a change of rules or signers must be signed too. An unsigned one does not
+        count until a signed change sets the rules again.
         """
         why = self._trusted(commit)[1]
         return f"the rules were changed and {why}" if why else ""
@@ -191,7 +191,7 @@ class Seals:
         return bool(commit) and self._registry(commit).rule(stage).signed
 
     def is_asked(self, commit: str) -> bool:
-        """Whether a rule in *commit* asks for signatures; rules that cannot be read do, where there are signers."""
+        """Return True if a rule in *commit* demands signatures, or if its rules are unreadable and it lists signers."""
         try:
             return any(rule.signed for rule in self._registry(commit).stages)
         except Invalid:
@@ -207,7 +207,7 @@ class Seals:
         return (int(line) for line in lines if line.isdigit())
 
     def _is_here(self, commit: str) -> bool:
-        """Whether *commit* is on this side of the edge of a shallow clone."""
+        """Return True if *commit* is on this side of the edge of a shallow clone."""
         try:
             self._commit(commit)
         except Invalid:

@@ -112,7 +112,7 @@ class ReadOnlyStore(Unwritable, SeveralStores):
 
 
 class Purged(NotFound):
-    """What was asked for was erased for good, and its tombstone says why."""
+    """The artifact was erased for good; its tombstone gives the reason."""
 
 
 class WithoutPurged(SeveralStores):

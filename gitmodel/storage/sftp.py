@@ -40,7 +40,7 @@ class Host:
         self._opened: Any = None
 
     def do(self, work: Callable[[Any], _Result]) -> _Result:
-        """What *work* returns, given sshfs's file system; tried again where the connection broke.
+        """Call *work* with sshfs's file system and return its result; reconnect and retry if the connection broke.
 
         FileNotFoundError is passed on. Raises Unreachable for all else.
         """
@@ -57,7 +57,7 @@ class Host:
         raise AssertionError("the loop returns or raises")
 
     def describe(self, path: str) -> dict[str, Any]:
-        """What the server says of a file or folder. Raises FileNotFoundError."""
+        """Return the server's facts about a file or folder. Raises FileNotFoundError."""
         return dict(self.do(lambda files: files.info(path)))
 
     def read(self, path: str, start: int, length: int) -> bytes:

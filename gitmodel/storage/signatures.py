@@ -62,7 +62,7 @@ def of_commit(data: bytes) -> Signature | None:
 
 
 def is_signed(data: bytes) -> bool:
-    """Whether the commit in *data* carries a signature, be it a right one or not."""
+    """Return True if the commit in *data* carries a signature, valid or not."""
     return any(b"\n" + header in data.partition(b"\n\n")[0] for header in _HEADERS)
 
 
@@ -90,9 +90,9 @@ class Verifier:
         self._gpg = config.get("gpg.openpgp.program") or config.get("gpg.program") or "gpg"
 
     def fault(self, found: Signature, allowed: str, emails: Iterable[str], when: int) -> str:
-        """Why the list *allowed* does not let the signer of *found* sign for all *emails* at *when*, or "".
+        """Return the reason why *allowed* does not let the signer of *found* sign for all *emails* at *when*, or "".
 
-        *when* is in seconds since 1970. Raises UsageError if the program that can tell is not installed.
+        *when* is in seconds since 1970. Raises UsageError if the program that verifies signatures is not installed.
         """
         if found.armor.startswith(SSH_BEGIN):
             return self._ssh_fault(found, allowed, emails, when)
@@ -158,7 +158,7 @@ class Verifier:
         return ""
 
     def _openpgp_statuses(self, folder: str, key: str, armor: str, payload: bytes, when: int) -> dict[str, str]:
-        """What gpg says of a signature with one key and nothing else, at that time."""
+        """Return gpg's status lines for a signature, verified with one key and nothing else, at the time *when*."""
         home = Path(folder) / f"home-{len(os.listdir(folder))}"
         home.mkdir(mode=0o700)
         command = (
@@ -182,7 +182,7 @@ class Verifier:
 
 
 def _statuses(said: bytes) -> dict[str, str]:
-    """What gpg's status lines say, each by its keyword; see `doc/DETAILS` of GnuPG."""
+    """Return gpg's status lines by keyword; see `doc/DETAILS` of GnuPG."""
     lines = [line.removeprefix(_STATUS) for line in said.decode("utf-8", "replace").splitlines() if _STATUS in line]
     return {line.partition(" ")[0]: line.partition(" ")[2] for line in lines}
 

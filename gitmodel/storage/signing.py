@@ -31,17 +31,17 @@ class Signer:
 
     @property
     def signs_commits(self) -> bool:
-        """Whether git is told to sign every commit."""
+        """True if git is configured to sign every commit."""
         return _is_set(self._config.get("commit.gpgsign", ""))
 
     @property
     def signs_tags(self) -> bool:
-        """Whether git is told to sign every annotated tag."""
+        """True if git is configured to sign every annotated tag."""
         return any(_is_set(self._config.get(key, "")) for key in ("tag.gpgsign", "tag.forcesignannotated"))
 
     @property
     def has_key(self) -> bool:
-        """Whether git is told which key to sign with."""
+        """True if git is configured with a key to sign with."""
         return bool(self._config.get("user.signingkey") or self._config.get("gpg.ssh.defaultkeycommand"))
 
     def commit(self, commit: NewObject, who: str) -> NewObject:

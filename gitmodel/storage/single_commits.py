@@ -43,7 +43,7 @@ class SingleCommits:
         self._tip = None
 
     def has_newer(self, ref: VersionRef) -> bool:
-        """Whether what was last fetched of *ref* alone is newer than what was last fetched of the whole branch."""
+        """Return True if *ref* alone was fetched more recently than the whole branch."""
         question = _tag_question(StageRef(ref.model, ref.selector)) if _may_be_tag(ref) else HEAD
         own, whole = self._cache.asked(question), self._cache.asked(ALL)
         return own is not None and (whole is None or own.when > whole.when)
@@ -64,7 +64,7 @@ class SingleCommits:
         return snapshot or self.tip()
 
     def tagged(self, ref: StageRef) -> Snapshot | None:
-        """What the stage tag *ref* froze; None if there is no such tag."""
+        """Return the snapshot that the stage tag *ref* froze; None if there is no such tag."""
         if ref not in self._tagged:
             at = self._find(_tag_question(ref), ref.full, "--tags", f"{ref.model}@{ref.stage}")
             self._tagged[ref] = self._read(at, ref) if at is not None else None

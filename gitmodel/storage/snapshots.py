@@ -30,7 +30,7 @@ class Change:
 
 
 def changes(code: CodeRepository) -> list[Change]:
-    """What differs from the commit that is checked out, new files that are not ignored too.
+    """Return the differences from the commit that is checked out, with new files that are not ignored.
 
     Raises Refused for a submodule with changes of its own and a repository within this one: no commit holds them.
     """

@@ -1,4 +1,4 @@
-"""What a person wants stored: the files behind a path, refused in words where they cannot be stored."""
+"""Sources to store: the files behind a path, with a clear error if they cannot be stored."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class SourceFile(NamedTuple):
 
 
 def find_source(path: Path) -> Path:
-    """Where the file or folder *path* is, with links followed.
+    """Return the file or folder *path* with symbolic links resolved.
 
     Raises NotFound if nothing is there, UsageError if it cannot be reached.
     """

@@ -96,10 +96,10 @@ class StageTags:
         return [ref for ref in found if ref is not None]
 
     def judge(self, ref: StageRef, found: GitObject, tip: str) -> StageTag:
-        """What the tag object *found* under *ref* says, and whether it counts on the branch at *tip*.
+        """Read the tag object *found* under *ref* and judge whether it counts on the branch at *tip*.
 
-        Where it does not, and the stage is `signed`, what was there before stays in force: whoever may push a tag, but
-        not sign for the stage, changes nothing for a reader who has the branch.
+        If it does not, and the stage is `signed`, the previous holder stays in force: a person who may push a tag,
+        but not sign for the stage, changes nothing for a reader who has the branch.
         """
         judged = self._judge(ref, found, tip)
         if not judged.forged or judged.forged == TOO_SHALLOW:
@@ -150,9 +150,9 @@ class StageTags:
         return StageTag(ref, found.id, target, record, forged, merge)
 
     def judge_alone(self, ref: StageRef, found: GitObject) -> StageTag:
-        """What the tag object *found* under *ref* says, as far as the tag and its commit alone can tell.
+        """Read the tag object *found* under *ref* and judge it by the tag and its commit alone.
 
-        That the commit is on the branch is for who lets tags be pushed to see to.
+        It is not checked that the commit is on the branch: whoever lets tags be pushed must see to that.
         """
         target, fault = target_of(ref, found)
         if fault:
@@ -164,17 +164,17 @@ class StageTags:
         return StageTag(ref, found.id, target, None, f"its commit {target[:10]} has no {ref.stage} of {ref.model}")
 
     def is_of_registry(self, ref: StageRef, found: GitObject) -> bool:
-        """Whether the tag object *found* under *ref* points at a commit that has this stage, on whatever branch."""
+        """Return True if the tag object *found* under *ref* points at a commit that has this stage, on any branch."""
         try:
             return self.judge_alone(ref, found).record is not None
         except Invalid:
             return False
 
     def agrees(self, ref: StageRef, old: str, wanted: NewObject, new: NewObject | None = None) -> bool:
-        """Whether the tag *old* ("": none) of *ref* is as good as *wanted*; *new* is a commit that is not written yet.
+        """Return True if the tag *old* ("": none) of *ref* is as good as *wanted*; *new* is a commit yet to be written.
 
-        A signed one is, if its name and target are the same and its signature is valid. Where the stage demands
-        signatures no other is.
+        A signed tag is, if its name and target are the same and its signature is valid. Where the stage demands
+        signatures, no other tag is.
         """
         target = parse_tag(old, wanted.data).target
         if not old or (new is not None and new.id == target):
@@ -187,9 +187,10 @@ class StageTags:
         return old == wanted.id or self._signer_of(found) != ""
 
     def _seal_fault(self, ref: StageRef, found: GitObject, target: str, merge: str = "") -> str:
-        """Why the signatures of tag and commit do not count, by the rules before *target*, and before its *merge*.
+        """Return the reason why the signatures of tag and commit do not count, or "".
 
-        A branch that is merged may hold rules of its own, which are not those of the branch that it came into.
+        The rules before *target* and those before its *merge* count: a merged branch may hold rules of its own, which
+        are not those of the branch that it came into.
         """
         seals = self.seals
         if seals.demanded(self.commit(target).parents, ref.stage):
@@ -214,7 +215,7 @@ class StageTags:
         return merge
 
     def _is_kept(self, merge: str, commit: str, ref: StageRef, tip: str) -> bool:
-        """Whether *merge* has the file of *ref* as *commit* has it."""
+        """Return True if *merge* has the same file of *ref* as *commit*."""
         files, merged = self._files(commit), self._files(merge)
         ids = [(files.id(path), merged.id(path)) for path in self._places(tip, ref)]
         return any(id is not None for id, _ in ids) and all(id == there for id, there in ids)
@@ -226,7 +227,7 @@ class StageTags:
         return self._verifier().signer(signature) if signature else ""
 
     def is_on_chain(self, tip: str, commit: str) -> bool:
-        """Whether *commit* is *tip* or one of its first parents."""
+        """Return True if *commit* is *tip* or in its chain of first parents."""
         if not tip:
             return False
         # What is known is of one chain: another thread may ask for another one meanwhile.
@@ -290,7 +291,7 @@ class StageTags:
         return NewObject("tag", format_tag(id, ref.name, tagger, message))
 
     def author(self, commit: Commit, path: str) -> str:
-        """Who changed *path* in *commit*, as commits hold it: of a merge, the author of the newest commit in it."""
+        """Return the author of the change of *path* in *commit*; for a merge, of the newest commit that it brought."""
         if len(commit.parents) < 2:
             return commit.author
         log = self._git.lines("log", "-1", "--format=%H", commit.id, f"^{commit.parents[0]}", "--", path)
@@ -319,7 +320,7 @@ class StageTags:
         return CommitFiles(self._trees, self.commit(commit).tree)
 
     def is_hidden(self, commit: str) -> bool:
-        """Whether *commit*, or its first parent, is behind the edge of a shallow clone.
+        """Return True if *commit*, or its first parent, is behind the edge of a shallow clone.
 
         The file `shallow` decides: an object can be here although git hides its history.
         """
@@ -328,14 +329,14 @@ class StageTags:
         return commit in read_edge(self._git.common_dir) or not self.is_here(commit)
 
     def _is_cut(self, tip: str) -> bool:
-        """Whether the chain of first parents of *tip* ends at the edge of a shallow clone."""
+        """Return True if the chain of first parents of *tip* ends at the edge of a shallow clone."""
         if not self.shallow:
             return False
         ends = self._git.lines("rev-list", "--first-parent", "--max-parents=0", tip)
         return not read_edge(self._git.common_dir).isdisjoint(ends)
 
     def is_here(self, id: str) -> bool:
-        """Whether the commit *id* is on this side of the edge of a shallow clone."""
+        """Return True if the commit *id* is on this side of the edge of a shallow clone."""
         try:
             self.commit(id)
         except Invalid:
@@ -352,7 +353,7 @@ class StageTags:
         self._chain_tip = tip
 
     def reaches(self, tip: str, commit: str) -> bool:
-        """Whether *commit* is *tip* or one of its first parents; `is_on_chain` keeps more for one tip."""
+        """Return True if *commit* is *tip* or in its chain of first parents; `is_on_chain` caches more for one tip."""
         # A chain only grows at its tip, so what was on it under an earlier tip still is if that tip is.
         earlier = self._notes.get("chain", commit)
         at = tip
@@ -372,7 +373,7 @@ class StageTags:
         return True
 
     def _walks_to(self, at: str, commit: str) -> bool:
-        """Whether the first parents of *at* come to *commit*, by git's walk."""
+        """Return True if the first parents of *at* lead to *commit*, by git's walk."""
         walked = self._git.lines("rev-list", "--first-parent", "--parents", at, f"^{commit}", answers=(0, 128))
         last = walked[-1].split() if walked else [at, commit if at == commit else ""]
         return len(last) > 1 and last[1] == commit
@@ -428,7 +429,7 @@ class JudgedTags:
 
 
 def target_of(ref: StageRef, found: GitObject) -> tuple[str, str]:
-    """What the tag *found* under *ref* points at, and why it cannot be a stage tag ("": it can)."""
+    """Return the target of the tag *found* under *ref*, and the reason why it cannot be a stage tag ("" if it can)."""
     if found.type != "tag":
         return found.id, "it is not an annotated tag"
     tag = parse_tag(found.id, found.data)

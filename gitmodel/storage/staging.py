@@ -1,4 +1,4 @@
-"""What is staged for the next commit: the index of a work tree, which is read and never written."""
+"""The index of a work tree, staged for the next commit: it is read and never written."""
 
 from __future__ import annotations
 

@@ -26,11 +26,11 @@ REMOTE = ("s3", "gs", "az", "sftp", "oci")
 
 
 RENEWED = 86_400.0
-"""How old an object gets, in seconds, before who is about to name it makes it young: `store gc` spares the young."""
+"""Age in seconds from which an object that is about to be named is renewed: `store gc` spares young objects."""
 
 
 def is_old(found: StoredObject) -> bool:
-    """Whether who is about to name the object has to renew it."""
+    """Return True if the object must be renewed before a commit names it."""
     return time.time() - found.modified > RENEWED
 
 
@@ -43,7 +43,7 @@ class StoredObject(NamedTuple):
 
 
 class Leftover(NamedTuple):
-    """What an upload left that did not end: how the store calls it, its bytes, and its last sign of life.
+    """The remains of an unfinished upload: the store's name for it, its bytes, and its last sign of life.
 
     *modified* is in seconds since 1970 by the store's clock. A store that cannot tell whether the writer lives
     (every remote one) lists uploads under way, too: their age decides.
@@ -55,15 +55,15 @@ class Leftover(NamedTuple):
 
 
 class ArtifactStore(Protocol):
-    """Where the bytes of artifacts are, by digest. Every method raises Unreachable if the store fails."""
+    """A store of the bytes of artifacts, by digest. Every method raises Unreachable if the store fails."""
 
     @property
     def url(self) -> str:
-        """Where it is, without credentials."""
+        """The URL of the store, without credentials."""
 
     @property
     def shared(self) -> bool:
-        """Whether other machines reach it."""
+        """True if other machines can reach the store."""
 
     @property
     def origin(self) -> ArtifactStore:
@@ -88,7 +88,7 @@ class ArtifactStore(Protocol):
         """
 
     def holds(self, digest: Digest) -> bool:
-        """Whether the object is there now, its content unread."""
+        """Return True if the object is there now; its content is not read."""
 
     def stat(self, digest: Digest) -> StoredObject | None:
         """The object as it is there now, its content unread; None if it is not."""
@@ -109,7 +109,7 @@ class ArtifactStore(Protocol):
         """Remove the object; without it, do nothing."""
 
     def leftovers(self) -> list[Leftover]:
-        """What uploads left that did not end. In a folder, only those whose writers are known to be dead."""
+        """List the remains of unfinished uploads. In a folder, only those whose writers are known to be dead."""
 
     def remove_leftover(self, leftover: Leftover) -> None:
         """Give up an upload that did not end; what is gone meanwhile is passed over."""
@@ -239,9 +239,9 @@ def wrong_size(digest: Digest, recorded: int, found: int) -> Invalid:
 
 
 def where_else(url: str, *, shared: bool) -> str:
-    """Where an object may be that the store at *url* has not, and what to type to have it there.
+    """Return a hint about an object that the store at *url* lacks: other places to look, and the command to copy it.
 
-    *shared* says whether other machines reach the store too.
+    *shared* is True if other machines reach the store too.
     """
     bring = "`git model store copy --from clone --to default`"
     if shared:

@@ -23,7 +23,7 @@ _PROGRESS = (
 
 
 class Said(NamedTuple):
-    """What a program ended with and said; *silent* that it was ended, since it had said nothing for too long."""
+    """The exit code and output of a program; *silent* if it was ended because it sent nothing for too long."""
 
     code: int
     stdout: bytes
@@ -60,7 +60,7 @@ def without_progress(text: str) -> str:
 
 
 def _hear(process: subprocess.Popen[bytes], silence: float) -> tuple[dict[int, bytes], bool]:
-    """What the program says until it ends, by the descriptor of each pipe, and whether it fell silent instead."""
+    """Read each pipe until the program ends; return the output by descriptor, and True if it fell silent instead."""
     heard: dict[int, list[bytes]] = {}
     last = time.monotonic()
     with selectors.DefaultSelector() as selector:

@@ -165,7 +165,7 @@ class CommitFiles:
         return entry.id if entry else None
 
     def entry(self, path: str) -> Entry | None:
-        """What is at *path*, whatever it is."""
+        """Return the entry at *path*, of any type; None if there is none."""
         return self._trees.entry(self.root, path) if self.root else None
 
     def walk(

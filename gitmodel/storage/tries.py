@@ -20,7 +20,7 @@ _UNCHANGED = "nothing was changed; "
 
 
 def half_done(error: GitModelError) -> GitModelError:
-    """What *error* is called when it came after the branch had moved: the rest is done by `apply`."""
+    """Return *error* as reported once the branch has moved: the change is recorded, and `apply` does the rest."""
     said = f"the change is recorded, but not all of it is in force: {error.message}"
     if isinstance(error, Conflict):
         return Conflict(said, hint=f"{error.hint.removeprefix(_UNCHANGED)}; then run `git model apply`")
@@ -30,7 +30,7 @@ def half_done(error: GitModelError) -> GitModelError:
 
 
 class Tries:
-    """How often a transaction was tried: pauses between tries, and gives up when there were too many."""
+    """The count of a transaction's tries: pauses between tries, and gives up after too many."""
 
     def __init__(self, repository: Repository) -> None:
         self._repository = repository

@@ -99,7 +99,7 @@ def _locked(place: Path) -> Iterator[None]:
 
 
 class _Found(NamedTuple):
-    """What is in a folder: the sizes of its regular files, its folders, and everything else, by relative path."""
+    """The content of a folder: the sizes of its regular files, its folders, and everything else, by relative path."""
 
     files: dict[str, int]
     folders: list[str]
@@ -130,7 +130,7 @@ def _look(root: Path) -> _Found:
 
 
 def _extra(found: _Found, entries: Iterable[ManifestEntry]) -> list[str]:
-    """What of *found* is not the artifact's, without what is in a folder that is not the artifact's either."""
+    """Return the paths in *found* that are not the artifact's; of a folder that is not, only the folder itself."""
     paths = {entry.path for entry in entries}
     folders = {str(parent) for path in paths for parent in PurePosixPath(path).parents}
     extra = {name for name in found.files if name not in paths}
@@ -144,7 +144,7 @@ def _is_whole(root: Path, entry: ManifestEntry, found: _Found) -> bool:
 
 
 def _is_file(path: Path, digest: Digest, size: int) -> bool:
-    """Whether *path* is a regular file with this content."""
+    """Return True if *path* is a regular file with this content."""
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb", buffering=0) as file:

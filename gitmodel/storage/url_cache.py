@@ -28,7 +28,7 @@ _HINT = "free or mend the disk, or name another folder with XDG_CACHE_HOME"
 
 
 def cache_folder(environ: Mapping[str, str]) -> Path:
-    """Where this user's programs keep what can be fetched again.
+    """Return the folder for files of this user that can be fetched again.
 
     `XDG_CACHE_HOME` where that is an absolute path (XDG Base Directory Specification 0.8), else `~/Library/Caches` on
     macOS and `~/.cache` elsewhere; below it, `gitmodel`.
@@ -41,17 +41,17 @@ def cache_folder(environ: Mapping[str, str]) -> Path:
 
 
 class Answered(NamedTuple):
-    """What a server said: *when*, in seconds since 1970, and the object *id* of a ref ("": there is none)."""
+    """A server's answer: *when*, in seconds since 1970, and the object *id* of a ref ("": there is none)."""
 
     when: float
     id: str
 
 
 class UrlCache:
-    """What is kept of the registry at one URL: two bare repositories, and when each question was last asked.
+    """The cache of the registry at one URL: two bare repositories, and when each question was last asked.
 
-    All of it may be deleted at any time. Neither a file name nor a file holds a credential of the URL: git is told of
-    it by the environment.
+    All of it may be deleted at any time. Neither a file name nor a file holds a credential of the URL: git gets it
+    through the environment.
     """
 
     def __init__(
@@ -67,7 +67,7 @@ class UrlCache:
         self._depth = 0
 
     def git(self, name: str) -> Git:
-        """How git is run on the repository *name*, which is made if it is not there."""
+        """Return git on the repository *name*; create the repository if it is not there."""
         path = self.folder / name
         if not (path / "HEAD").is_file():
             with self.lock():
@@ -78,7 +78,7 @@ class UrlCache:
         return Git(path, path, self._top, environ)
 
     def asked(self, question: str) -> Answered | None:
-        """What the server last answered to *question* (a path below the cache), or None if it was never asked."""
+        """Return the server's last answer to *question* (a path below the cache), or None if it was never asked."""
         path = self.folder / "asked" / question
         try:
             return Answered(path.stat().st_mtime, path.read_text(encoding="ascii"))
@@ -97,7 +97,7 @@ class UrlCache:
             os.replace(aside, path)
 
     def fresh(self, question: str) -> Answered | None:
-        """What the server last answered to *question*, if that may be given again."""
+        """Return the server's last answer to *question* if it is fresh enough to be used again, else None."""
         found = self.asked(question) if self.terms.offline or self.terms.max_age else None
         if found is not None and (self.terms.offline or 0 <= self._clock() - found.when < self.terms.max_age):
             return found
@@ -138,7 +138,7 @@ class UrlCache:
                 os.close(descriptor)
 
     def is_sound(self) -> bool:
-        """Whether git finds nothing wrong with what is there, and no killed process left a lock."""
+        """Return True if git finds nothing wrong with the cache and no killed process left a lock."""
         with self.lock():
             if self._said_url() != self._address.shown or any(self.folder.rglob("*.lock")):
                 return False
@@ -214,7 +214,7 @@ class UrlCache:
 
 
 def _environment(address: Address, environ: Mapping[str, str]) -> dict[str, str]:
-    """What git sees: the URL, credentials and all, and what suits a cache (GIT_CONFIG_COUNT, `git help config`)."""
+    """Return the environment of git: the URL with its credentials, and settings for a cache (GIT_CONFIG_COUNT)."""
     given = {
         f"remote.{REMOTE}.url": address.url,
         "protocol.version": "2",

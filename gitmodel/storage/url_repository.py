@@ -180,13 +180,13 @@ class UrlRepository(Repository):
     # Reading
 
     def _has_whole(self, about: VersionRef) -> bool:
-        """Whether the whole branch is at hand already, as new as it must be and as what was fetched of *about*."""
+        """Return True if the whole branch is cached, fresh enough and not older than what was fetched of *about*."""
         if self._current:
             return True
         return not self._commits.has_newer(about) and self._may_answer()
 
     def _may_answer(self) -> bool:
-        """Whether what was last fetched of the whole branch may be given again, and is still there."""
+        """Return True if the last fetch of the whole branch is fresh enough to be used again, and is still there."""
         found = self._cache.fresh(ALL)
         return found is not None and found.id == self._find_tip()
 
@@ -318,7 +318,7 @@ class UrlRepository(Repository):
         """Nothing: the server said that it has it."""
 
     def _landed(self, moves: Mapping[str, tuple[str, str]], error: Unreachable) -> bool:
-        """Whether a push that reports failure went through all the same."""
+        """Return True if a push that reports failure went through all the same."""
         try:
             self.fetch_all()
         except Unreachable:
@@ -339,7 +339,7 @@ class UrlRepository(Repository):
         return self.trees
 
     def _mending(self, work: Callable[[], T]) -> T:
-        """What *work* returns; once again with a new cache if it fails and the cache is damaged or gone."""
+        """Call *work* and return its result; retry once, with a new cache, if the cache is damaged or gone."""
         try:
             return work()
         except (Invalid, GitError, NotFound, Unreachable, Locked, Moved) as error:
@@ -420,7 +420,7 @@ def open_url(
 
 
 def _is_recorded(snapshot: Snapshot, about: VersionRef) -> bool:
-    """Whether *about* names a stage or alias that the branch records: the tag of a former name may stand for it."""
+    """Return True if *about* names a stage or alias recorded on the branch. If not, a former name's tag may stand."""
     if about.number is not None or about.is_latest:
         return False
     with suppress(GitModelError):
@@ -430,7 +430,7 @@ def _is_recorded(snapshot: Snapshot, about: VersionRef) -> bool:
 
 
 def _is_shared(ref: str, branch: str) -> bool:
-    """Whether *ref* is the server's; reservations are never pushed."""
+    """Return True if *ref* is the server's; reservations are never pushed."""
     return ref == branch or ref.startswith((STAGE_TAGS, RULES_TAGS))
 
 

@@ -92,7 +92,7 @@ def shallow_edge(repository: Repository) -> frozenset[str]:
 
 
 def too_shallow(repository: Repository, edge: str) -> Invalid:
-    """What to say where history was needed that this clone does not hold."""
+    """Return the error for history that is needed and that this clone does not hold."""
     remotes = repository.git.lines("remote")
     remote = "origin" if "origin" in remotes or not remotes else remotes[0]
     return Invalid(
@@ -127,7 +127,7 @@ def written(stamp: str) -> tuple[str, str, datetime]:
 
 
 def _has_filters(repository: Repository) -> bool:
-    """Whether git's commit-graph has changed-path filters: the chunk BDAT (`git help format-commit-graph`)."""
+    """Return True if git's commit-graph has changed-path filters: the chunk BDAT (`git help format-commit-graph`)."""
     folder = repository.common_dir / "objects" / "info"
     for graph in (folder / "commit-graph", *folder.glob("commit-graphs/*.graph")):
         with suppress(OSError), graph.open("rb") as file:

@@ -64,7 +64,7 @@ def look(code: CodeRepository, ask: Callable[[Git], T]) -> T:
 
 
 def submodules_changed(git: Git) -> bool:
-    """Whether a submodule of any depth has changes of its own, or a file that is marked as unchanged."""
+    """Return True if a submodule of any depth has changes of its own, or a file that is marked as unchanged."""
     if not (git.top / ".gitmodules").is_file():
         return False
     try:
