@@ -24,6 +24,7 @@ from gitmodel import (
     pipeline,
     step,
 )
+from gitmodel.cli import run as run_command
 from gitmodel.registry import checking
 from gitmodel.storage.journal import Journal
 
@@ -854,6 +855,19 @@ class TestRules:
         with pytest.raises(RunFailed):
             keeping.run(client=client)
         assert client.get_version("demo@kept")._view().record.failed
+
+    @pytest.mark.parametrize("begun", [[], ["init"]])
+    def test_a_new_registry_records_runs_that_failed(self, client, begun, git, monkeypatch):
+        for variable in ("CI", "CI_JOB_ID", "GITHUB_RUN_ID"):
+            monkeypatch.delenv(variable, raising=False)
+        if begun:
+            assert run_command(begun) == 0
+        else:
+            client.register_model("demo")
+        assert "[runs]" not in git(client.repository.common_dir, "show", "gitmodel:gitmodel.toml")
+        with pytest.raises(RunFailed) as caught:
+            promote_and_fail.run(client=client)
+        assert client.get_run(caught.value.run).record.status == "failed"
 
     def test_runs_that_failed_are_committed_by_url(self, client, set_rules, monkeypatch, tmp_path):
         for variable in ("CI", "CI_JOB_ID", "GITHUB_RUN_ID"):
