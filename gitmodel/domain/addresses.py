@@ -23,7 +23,7 @@ _SCHEMES = ("https", "http", "ssh", "git+ssh", "ssh+git", "git", "file")
 
 @dataclass(frozen=True)
 class Address:
-    """Where a registry is: *url* as git takes it, credentials and all, which is never shown and never kept.
+    """The address of a registry: *url* as git takes it, with its credentials, which are never shown or stored.
 
     >>> Address.parse("https://ada:secret@git.example.org/models.git")
     Address(shown='https://git.example.org/models.git')
@@ -51,7 +51,7 @@ class Address:
 
     @property
     def has_secret(self) -> bool:
-        """Whether it holds what may be a password or token; the user of an ssh URL is none.
+        """True if the URL holds what may be a password or token; the user name of an ssh URL is none.
 
         >>> Address.parse("https://token@example.org/x").has_secret, Address.parse("ssh://git@example.org/x").has_secret
         (True, False)
@@ -60,7 +60,7 @@ class Address:
 
     @property
     def key(self) -> str:
-        """What the cache knows it by: 64 hex digits, of the URL without what a password or token may be.
+        """The cache's key for it: 64 hex digits, of the URL without what may be a password or token.
 
         The user of an ssh URL counts: hosts show different users different repositories.
 
@@ -94,7 +94,7 @@ class Terms:
 
 
 def is_url(text: str) -> bool:
-    """Whether *text* is to be read as a URL rather than as a path.
+    """Return True if *text* is a URL rather than a path.
 
     >>> is_url("https://git.example.org/models"), is_url("git@example.org:models.git"), is_url("../models")
     (True, True, False)

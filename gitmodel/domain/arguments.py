@@ -21,7 +21,7 @@ _LONGEST_NAME = 255  # bytes of a file's name, on every usual file system
 
 
 class _Check(NamedTuple):
-    """What an annotation takes: in words, and as a question to a value."""
+    """A check of a value by an annotation: a description of the values it takes, and a predicate."""
 
     expected: str
     fits: Callable[[Any], bool]

@@ -164,7 +164,7 @@ def _cell(text: str) -> str:
 
 
 def _prose(text: str) -> str:
-    """What its owners wrote, as text: no HTML, links, images, headings or tables. Paragraphs and lists stay."""
+    """Return text written by the model's owners without HTML, links, images, headings or tables; lists stay."""
     return "\n".join(map(_prose_line, _harmless(text).split("\n")))
 
 

@@ -1,4 +1,4 @@
-"""What a replay carries from commit to commit: new numbers, other names of models, and messages that follow. Pure."""
+"""Changes that a replay carries from commit to commit: new numbers, other names, messages that follow. Pure."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ Renumbering = dict[tuple[str, int], int]
 
 @dataclass
 class Carried:
-    """What the commits replayed so far changed for those after them.
+    """The changes that the commits replayed so far impose on those after them.
 
-    *numbers* and *models* say what our names stand for there, by the names that our commits use; *changed_there* are
-    the models that the other side changed.
+    *numbers* and *models* map our numbers and names to those on the new tip, by the names that our commits use;
+    *changed_there* are the models that the other side changed.
     """
 
     numbers: Renumbering = field(default_factory=dict)
@@ -31,7 +31,7 @@ class Carried:
     changed_there: frozenset[str] = frozenset()
 
     def model(self, name: str) -> str:
-        """What the model that we call *name* is called there."""
+        """Return the name on the new tip of the model that we call *name*."""
         return self.models.get(name, name)
 
     def follow(self, old: str, new: str, there: str) -> None:
@@ -45,11 +45,11 @@ class Carried:
 
 @dataclass
 class Replayed:
-    """What a commit becomes on the new tip: its *files*, and what could not be kept, in words, theirs standing.
+    """A commit as replayed on the new tip: its *files*, and *conflicts*: changes that were dropped in favour of theirs.
 
-    *previous* are the stages and aliases that it sets, each with who held it there before; *versions* by model the
-    numbers that it makes, changes, or puts somewhere. *kept_names* are the renames, old and new name, that were left
-    out, with what the model is called there.
+    *previous* are the stages and aliases that it sets, each with its previous holder there; *versions* by model the
+    numbers that it creates, changes, or puts somewhere. *kept_names* are the renames, old and new name, that were left
+    out, with the name that the model has there.
     """
 
     files: dict[str, bytes | None] = field(default_factory=dict)
@@ -61,13 +61,13 @@ class Replayed:
 
     @property
     def changes_places(self) -> bool:
-        """Whether anything enters or leaves a stage, an alias or the archive by it."""
+        """True if the commit puts a version into a stage, an alias or the archive, or removes one from it."""
         found = (paths.parse_path(path) for path in self.files)
         return any(what is not None and what.kind in PLACES for what in found)
 
 
 def renumbered(carried: Carried, ours: Snapshot, after: Snapshot) -> dict[Numbered, Numbered]:
-    """What each reference to a version of *ours* that means another one *after* the replay, or none, must be now.
+    """Map each reference in *ours* that means another version *after* the replay, or none, to its new reference.
 
     The number 0 stands for a model itself. A model's former names count as well.
     """

@@ -66,7 +66,7 @@ class Schema(Generic[R]):
 
     @cached_property
     def defaults(self) -> tuple[dict[str, Any], tuple[str, ...]]:
-        """What a record holds where its file says nothing: values, and the names of those that are an empty table."""
+        """The default values of a record's fields, and the names of fields that default to an empty table."""
         fields = self.type.__dataclass_fields__  # type: ignore[attr-defined]
         plain = {name: field.default for name, field in fields.items() if field.default is not MISSING}
         return plain, tuple(name for name, field in fields.items() if field.default_factory is dict)

@@ -1,4 +1,4 @@
-"""What differs between two versions: metadata, parameters and artifacts side by side. Pure."""
+"""The differences between two versions: metadata, parameters and artifacts side by side. Pure."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Compared:
 
     @property
     def same(self) -> bool:
-        """Whether both have it, and alike."""
+        """True if both versions have it with the same type and value."""
         return type(self.old) is type(self.new) and bool(self.old == self.new)
 
 

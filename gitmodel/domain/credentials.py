@@ -96,7 +96,7 @@ _IDS = ("version_id",)
 
 
 def credential_in(value: Any, name: str = "") -> str:
-    """What credential *value*, of a field called *name*, looks like, or "".
+    """Describe the credential that *value*, of a field called *name*, seems to hold, or return "".
 
     >>> credential_in("https://ada:pw@example.com"), credential_in("0.97"), credential_in({"db_password": "pw"})
     ('a password in a URL', '', 'a db password, by its name')
@@ -225,7 +225,7 @@ def _in_record(path: str, data: bytes | None) -> Iterator[tuple[str, str, Any]]:
 
 
 def _texts(snapshot: Snapshot, change: Change[Any]) -> Iterator[str]:
-    """What is on record in the files that *change* writes or removes."""
+    """Yield the recorded values and keys in the files that *change* writes or removes."""
     for path in change.files:
         if (found := paths.parse_path(path)) is not None:
             fields = fields_of(snapshot.files.read(path), path)
@@ -259,7 +259,7 @@ def _kept(value: Any, name: str) -> tuple[Any, list[tuple[str, str]]]:
 
 
 def _named(name: str, value: Any) -> str:
-    """What credential the field *name* holds by its name, if *value* may be one."""
+    """Describe the credential that the name of the field *name* announces, if *value* may be one, else ""."""
     if isinstance(value, bool) or not isinstance(value, (str, int)) or not name:
         return ""
     if not any(hint in name.casefold() for hint in _NAME_HINTS):
@@ -277,7 +277,7 @@ def _named(name: str, value: Any) -> str:
 
 
 def _form_of(text: str, name: str = "") -> str:
-    """What credential *text* holds, by its form."""
+    """Describe the credential that *text* holds, recognised by its form, or return ""."""
     if _HINTS.search(text):
         for what, pattern in _searches():
             if pattern.search(text):

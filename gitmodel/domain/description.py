@@ -1,4 +1,4 @@
-"""What a person says of a model, checked where it comes in. Pure; pydantic is imported only by who uses this."""
+"""The description that a person gives of a model, validated. Pure. Imports pydantic, so import it only where needed."""
 
 from __future__ import annotations
 

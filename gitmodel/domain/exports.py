@@ -1,4 +1,4 @@
-"""What an export holds, and what taking one in writes. Pure; the archive itself is `storage/archives.py`.
+"""The content of an export, and the files that an import writes. Pure; the archive is `storage/archives.py`.
 
 An export has the records of one version: its model's, its own, and those of the runs that it came from.
 """
@@ -33,20 +33,20 @@ class Export:
 
     @property
     def reference(self) -> str:
-        """How the version is called where it comes from."""
+        """The reference of the version in the registry that exported it."""
         return f"{self.model}@{self.version.number}"
 
 
 @dataclass(frozen=True)
 class Imported:
-    """What became of an export here: the version is *reference*; it is not *new* if it was here before."""
+    """The result of an import: the version is *reference*; *new* is False if it was here before."""
 
     reference: str
     new: bool
 
 
 def object_path(digest: str) -> str:
-    """Where the bytes of *digest* are in an export.
+    """Return the path of the bytes of *digest* in an export.
 
     >>> object_path("sha256:" + "ab" * 32)[:14]
     'sha256/ab/abab'

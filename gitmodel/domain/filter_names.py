@@ -1,4 +1,4 @@
-"""How the names are described that a filter may read of a record. Pure."""
+"""Descriptions of the names that a filter may read from a record. Pure."""
 
 from __future__ import annotations
 

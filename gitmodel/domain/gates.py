@@ -20,11 +20,11 @@ from gitmodel.errors import GateRefused, GitModelError, UsageError
 
 
 class Answer(Protocol):
-    """What an expression says of a record; `expressions.Verdict`."""
+    """The result of evaluating an expression on a record; `expressions.Verdict` implements it."""
 
     @property
     def passed(self) -> bool:
-        """Whether it holds."""
+        """True if the expression holds."""
 
     @property
     def clause(self) -> str:
@@ -32,11 +32,11 @@ class Answer(Protocol):
 
     @property
     def reason(self) -> str:
-        """Why it fails."""
+        """The reason why the expression fails."""
 
     @property
     def unreadable(self) -> bool:
-        """Whether it cannot be read, so that nothing passes it, not even by force."""
+        """True if the expression cannot be read, so that nothing passes it, not even by force."""
 
 
 # The names that a gate may read. What only this clone or the tags know is left out: everybody comes to one answer.
@@ -49,9 +49,9 @@ Judge = Callable[[str, Mapping[str, object]], Answer]
 
 @dataclass(frozen=True)
 class Outcome:
-    """What one rule said of a version: *finding* is why it failed, *message* the gate's own words for that.
+    """The result of one rule for a version: *finding* is the reason for a failure, *message* the gate's text for it.
 
-    *forced* says that the stage's file lists it as passed by force.
+    *forced* is True if the stage's file lists the rule as passed by force.
     """
 
     gate: str
@@ -62,7 +62,7 @@ class Outcome:
 
     @property
     def stops(self) -> bool:
-        """Whether the version may not enter because of it."""
+        """True if the rule keeps the version from entering."""
         return not self.passed and not self.forced
 
     def __str__(self) -> str:
@@ -79,11 +79,11 @@ def judge_entry(
     *,
     forced: tuple[str, ...] = (),
 ) -> tuple[Outcome, ...]:
-    """What each rule of the stage *ref* says of version *number* entering it.
+    """Judge each rule of the stage *ref* for version *number* entering it, and return the outcomes.
 
-    The rules, the holder and where the version was are those of *before*, the first parent of the commit that changes
-    the stage; the version is that of *after*, the commit's own tree. Raises NotFound, Invalid, and GateRefused for
-    rules that cannot be judged.
+    The rules, the holder and the version's previous stage are those of *before*, the first parent of the commit that
+    changes the stage; the version is that of *after*, the commit's own tree. Raises NotFound, Invalid, and GateRefused
+    for rules that cannot be judged.
     """
     for registry in before.registries:
         check_rules(registry, ref.stage)
@@ -113,7 +113,7 @@ def _judge_rule(
     judge: Judge,
     forced: tuple[str, ...],
 ) -> Iterator[Outcome]:
-    """What *rule* says of version *number* entering the stage *ref*; see `judge_entry`."""
+    """Yield the outcomes of *rule* for version *number* entering the stage *ref*; see `judge_entry`."""
     if rule.after:
         place = _place(before, ref.model, number)
         fits = place in rule.after or place == ref.stage
@@ -131,9 +131,9 @@ def _judge_rule(
 
 
 def candidate_fields(before: Snapshot, after: Snapshot, ref: StageRef, number: int) -> dict[str, object]:
-    """What a gate's expression sees: the version's fields, those of the present holder, and what is said of the model.
+    """Return the fields that a gate's expression sees: the version's, those of the present holder, and the model's.
 
-    All is as recorded, never as tagged, so that everybody comes to the same answer; without a holder it is empty.
+    All are as recorded, not as tagged, so that everybody gets the same result. Without a holder, `holder` is empty.
     """
     fields = _fields(before, after.version(ref.model, number), ref.model)
     held = recorded_places(before, ref.model).get(ref.stage)
@@ -193,7 +193,7 @@ def plan_gated_promotion(
 
 
 def _can_refuse(snapshot: Snapshot, stage: str) -> bool:
-    """Whether what is recorded in *stage* may be there without being let into force, by rules of now or of before."""
+    """Return True if a version recorded in *stage* may be kept out of force, by present rules or earlier ones."""
     return bool(snapshot.other_rules()) or not all(rule.is_open for rule in snapshot.rules(stage))
 
 

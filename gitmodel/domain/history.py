@@ -65,7 +65,7 @@ def keyed_transaction(model: str, key: str) -> str:
 
 
 def carries_transaction(message: str, txn: str) -> bool:
-    """Whether one of the commits that *message* is of has the transaction id *txn*; a squashed one has several.
+    """Return True if *message* has the transaction id *txn*; the message of a squashed commit has several.
 
     >>> carries_transaction("Add iris 4\\n\\nModel: iris\\nTxn: 5f\\n", "5f")
     True
@@ -87,7 +87,7 @@ def tag_message(ref: StageRef, old: int | None, new: int, reason: str) -> str:
 
 
 def prose(message: str) -> str:
-    r"""What a commit's *message* says between its subject and its trailers.
+    r"""Return the part of a commit's *message* between its subject and its trailers.
 
     >>> prose("Demote iris 3 from production\n\nit drifted\n\nModel: iris\n")
     'it drifted'

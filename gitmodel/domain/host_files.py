@@ -38,7 +38,7 @@ def made_for(text: str) -> str:
 
 
 def is_untouched(text: str) -> bool:
-    """Whether *text*, above the part that is a person's own, is as `marked` made it."""
+    """Return True if *text*, above the part that belongs to the user, is as `marked` wrote it."""
     found = _MARK.match(text)
     return found is not None and _digest(text[found.end() :].partition(OWN_PART)[0]) == found[2]
 
@@ -50,7 +50,7 @@ def keep_own_part(new: str, old: str) -> str:
 
 
 def is_pinned(install: str) -> bool:
-    """Whether *install*, what pip is to install, is a commit of a repository or a version with hashes.
+    """Return True if *install*, an argument of pip, is a commit of a repository or a version with hashes.
 
     >>> is_pinned("gitmodel[s3] @ git+https://git.example.org/tools/gitmodel@" + "a" * 40)
     True
@@ -61,7 +61,7 @@ def is_pinned(install: str) -> bool:
 
 
 def installed_by(text: str) -> str:
-    """What a workflow file of ours has pip install, "" if it is not pinned.
+    """Return the package that a workflow file of ours installs with pip, "" if it is not pinned.
 
     >>> installed_by('GITMODEL_INSTALL: "git+https://git.example.org/gitmodel@' + "b" * 40 + '"')[:40]
     'git+https://git.example.org/gitmodel@bbb'

@@ -44,7 +44,7 @@ class Host:
         return whole if len(whole) <= LONGEST_ADDRESS else self._new_request(base, branch, said, "")
 
     def push_options(self, base: str, title: str, text: str) -> tuple[str, ...]:
-        r"""What to say to a push so that the host opens a merge request to *base*; only GitLab takes it.
+        r"""Return the push options that make the host open a merge request to *base*; only GitLab has them.
 
         An option is one line; in the description GitLab reads `\n` as the end of one.
 

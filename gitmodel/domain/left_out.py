@@ -80,7 +80,7 @@ def _of_record(what: RecordPath, file: Sides) -> Iterator[tuple[Place, str]]:
 
 
 def _of_whole(what: RecordPath, file: Sides, base: Any, ours: Any, now: Any) -> str | None:
-    """What became of a record that one of the sides made or deleted; "" for nothing to tell, None for neither."""
+    """Explain the fate of a record that one side created or deleted; "" if nothing is lost, None if neither did."""
     name = {"version": f"version {file.number} of {file.model}", "model": what.model}.get(what.kind, file.path)
     gone = now is None or (isinstance(now, ModelRecord) and not now.exists)
     if ours is None:

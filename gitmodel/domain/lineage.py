@@ -1,4 +1,4 @@
-"""What was made from what: versions, runs and artifacts joined by digests. Pure: the records come in as `Known`."""
+"""Lineage: versions, runs and artifacts joined by digests. Pure: the records come in as `Known`."""
 
 from __future__ import annotations
 
@@ -47,10 +47,10 @@ class Edge:
 
 @dataclass(frozen=True)
 class Lineage:
-    """What was found from *root*: *up* leads to what it was made from, *down* to what was made from it.
+    """The lineage of *root*: *up* leads to its sources, *down* to everything made from it.
 
-    None stands for what was not asked. Every edge goes from what was there first to what came of it. *unread* are the
-    paths of records that could not be read, with why: what they say is missing here.
+    None means that this direction was not asked for. Every edge goes from the source to the product. *unread* are the
+    paths of records that could not be read, with the reason: their contents are missing here.
     """
 
     root: str
@@ -84,7 +84,7 @@ class Known(Protocol):
         """The stage and the aliases of a version, in force."""
 
     def why_missing(self, id: str) -> str:
-        """Why a run or version is not there, or not known in full."""
+        """Return the reason why a run or version is not there, or not known in full."""
 
 
 def taken(run: RunRecord) -> dict[str, list[str]]:
@@ -119,7 +119,7 @@ def makers(digest: str, runs: Iterable[RunRecord]) -> list[RunRecord]:
 
 
 def made_version(run: RunRecord, record: VersionRecord) -> bool:
-    """Whether *run* made the version, and did not only work on it."""
+    """Return True if *run* created the version, rather than only worked on it."""
     digests = given(run)
     return any(link.digest in digests for link in record.artifacts) or record.runs[:1] == (run.id,)
 

@@ -32,7 +32,7 @@ class ManifestEntry(NamedTuple):
 
 
 def fault_of_path(path: str) -> str:
-    """Why *path* cannot stand in a manifest, or nothing if it can.
+    """Return the reason why *path* cannot stand in a manifest, or "".
 
     >>> fault_of_path("weights/layer-1.bin")
     ''

@@ -35,7 +35,7 @@ def lost_keys(base: Any, ours: Any, now: Any) -> Iterator[str]:
 
 
 def _before(base: Any, entry: Field[Any]) -> Any:
-    """What a field was: in a record that was made, what it is if nobody says otherwise."""
+    """Return the earlier value of a field; its default if the record is new."""
     if base is not None:
         return getattr(base, entry.name)
     if entry.default_factory is not MISSING:
@@ -112,5 +112,5 @@ def _lost_link(old: ArtifactLink | None, mine: ArtifactLink | None, now: Artifac
 
 
 def _same_bytes(one: ArtifactLink, other: ArtifactLink) -> bool:
-    """Whether two links differ in their metadata alone."""
+    """Return True if two links differ only in their metadata."""
     return replace(one, metadata={}) == replace(other, metadata={})

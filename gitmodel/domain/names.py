@@ -1,4 +1,4 @@
-"""What a model, version, stage, alias or artifact may be called. Pure: strings in, strings out."""
+"""Rules for the names of models, versions, stages, aliases and artifacts. Pure: strings in, strings out."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def fold(name: str) -> str:
 
 @lru_cache(maxsize=1024)  # a listing meets the same few names again and again
 def fault_in(name: str, *, pattern: re.Pattern[str] = _NAME) -> str | None:
-    """What is wrong with *name*, in words that follow "because it", or None.
+    """Return the fault of *name*, in words that follow "because it", or None.
 
     >>> fault_in("iris"), fault_in("a/b"), fault_in("x.lock")
     (None, "holds '/'", 'ends in .lock')
@@ -54,7 +54,7 @@ def fault_in(name: str, *, pattern: re.Pattern[str] = _NAME) -> str | None:
 
 
 def is_device(name: str) -> bool:
-    """Whether Windows takes *name* for a device, whatever follows its first dot.
+    """Return True if Windows takes *name* for a device, whatever follows its first dot.
 
     >>> is_device("AUX.txt"), is_device("auxiliary")
     (True, False)
@@ -97,7 +97,7 @@ def check_alias(name: str) -> str:
 
 
 def alias_fault(name: str) -> str | None:
-    """What keeps *name* from being an alias, in words that follow "because it", or None.
+    """Return the reason why *name* cannot be an alias, in words that follow "because it", or None.
 
     >>> alias_fault("champion"), alias_fault("7"), alias_fault("Latest")
     (None, 'is all digits, as version numbers are', 'is a word for a stage')

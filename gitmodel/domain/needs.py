@@ -1,4 +1,4 @@
-"""What the registry needs of its artifact stores, read so that damage in one place hides nothing elsewhere. Pure."""
+"""The artifacts that the registry needs in its stores. Damage in one record does not hide the others. Pure."""
 
 from __future__ import annotations
 

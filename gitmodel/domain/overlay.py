@@ -62,7 +62,7 @@ class Overlay:
         return None
 
     def _left(self, folder: str) -> bool:
-        """Whether anything below *folder* is still there."""
+        """Return True if a file below *folder* remains after the changes."""
         return any(
             (path not in self._changes or self._changes[path] is not None)
             if path.endswith(".toml")

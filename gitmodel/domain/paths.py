@@ -1,4 +1,4 @@
-"""Where each record lives in the tree of the metadata branch, and what a path there means. Pure."""
+"""The paths of records in the tree of the metadata branch: records to paths and back. Pure."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Kind = Literal["registry", "model", "version", "name", "stage", "archived", "ali
 
 @dataclass(frozen=True)
 class RecordPath:
-    """What a path of the branch is: the kind of record, of which model, and its key.
+    """The record that a path of the branch holds: its kind, its model, and its key.
 
     *key* is the version number as text, the stage, the alias, the version's name, the run id or a digest's hex digits.
     """
@@ -119,12 +119,12 @@ def purge_file(digest: str) -> str:
 
 
 def is_host_file(path: str) -> bool:
-    """Whether *path* is (in) one of the files that the git host reads from the branch."""
+    """Return True if *path* is (in) one of the files that the git host reads from the branch."""
     return path.split("/", 1)[0] in HOST_FILES
 
 
 def is_rule(path: str) -> bool:
-    """Whether what is in *path* decides who may do what: the rules of stages, who may sign, files of the git host."""
+    """Return True if *path* decides who may do what: the rules of stages, the signers, files of the git host."""
     return path in (REGISTRY, SIGNERS) or is_host_file(path)
 
 
@@ -156,7 +156,7 @@ def _patterns() -> tuple[tuple[Kind, re.Pattern[str]], ...]:
 
 
 def holds_records(folder: str) -> bool:
-    """Whether records, or folders of records, can live in *folder*.
+    """Return True if *folder* can hold records or folders of records.
 
     >>> holds_records("models/iris/versions/4xx"), holds_records("models/iris/weights")
     (True, False)
@@ -166,7 +166,7 @@ def holds_records(folder: str) -> bool:
 
 @lru_cache(maxsize=4_096)
 def parse_path(path: str) -> RecordPath | None:
-    """What record *path* is, or None if no record can live there.
+    """Parse *path* into the record that it holds, or None if no record can live there.
 
     >>> parse_path("models/iris/versions/4xx/412.toml")
     RecordPath(kind='version', model='iris', key='412')
@@ -184,7 +184,7 @@ def parse_path(path: str) -> RecordPath | None:
 
 
 def _is_home(found: RecordPath, path: str) -> bool:
-    """Whether the record would be written to this very path."""
+    """Return True if the record would be written to this very path."""
     if found.kind in ("version", "archived") and len(found.key) > 18:
         return False
     homes = {

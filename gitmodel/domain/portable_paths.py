@@ -26,7 +26,7 @@ _WINDOWS = re.compile(r'[<>:"|?*]')
 
 
 def is_git_name(part: str) -> bool:
-    """Whether some file system reads *part*, one part of a path, as `.git`.
+    """Return True if some file system reads *part*, one part of a path, as `.git`.
 
     >>> [is_git_name(part) for part in (".GIT", "git~1", ".git. .", ".git::$INDEX_ALLOCATION", ".g\u200cit")]
     [True, True, True, True, True]
@@ -71,7 +71,7 @@ def git_paths(paths: Sequence[str]) -> list[str]:
 
 
 def unportable_paths(paths: Iterable[str]) -> list[str]:
-    """What Windows cannot hold of *paths*, each with the reason in words.
+    """Return those of *paths* that Windows cannot hold, each with the reason.
 
     >>> unportable_paths(["aux.txt", "a:b", "end.", "Readme", "README", "fine.txt"])
     ['aux.txt (the name of a device)', "a:b (it holds ':')", 'end. (it ends in a dot)', 'README (it is Readme there)']

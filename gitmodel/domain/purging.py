@@ -14,7 +14,7 @@ from gitmodel.errors import Invalid, UsageError
 
 
 class Purge(NamedTuple):
-    """Why and when the bytes of an artifact were erased; *when* is None where the tombstone cannot be read."""
+    """The reason and the date of a purge; *when* is None if the tombstone cannot be read."""
 
     when: datetime | None
     reason: str

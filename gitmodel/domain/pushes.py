@@ -1,4 +1,4 @@
-"""What git tells its hooks of a push: the refs that move. Pure: text in, values out."""
+"""The refs that a push moves, as git tells its hooks. Pure: text in, values out."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Update(NamedTuple):
 
 
 def concerns(update: Update, branch: str) -> bool:
-    """Whether *update* moves the metadata *branch*, its tag of the rules in force or a ref where stage tags are."""
+    """Return True if *update* moves the metadata *branch*, its tag of the rules in force or a ref of stage tags."""
     return update.ref in (branch, rules_ref(branch)) or update.ref.startswith(STAGE_TAGS)
 
 

@@ -63,7 +63,7 @@ class StageRule:
 
     @property
     def is_open(self) -> bool:
-        """Whether every version may enter, perhaps with a signature."""
+        """True if every version may enter, though a signature may be required."""
         return not (self.after or self.gates or self.proposal_only or self.faults)
 
 
@@ -97,7 +97,7 @@ class RegistryRecord:
 
     @property
     def newer(self) -> bool:
-        """Whether a newer gitmodel with the same major format wrote it."""
+        """True if a newer gitmodel with the same major format wrote the record."""
         return is_newer(self.format)
 
     @property
@@ -106,11 +106,11 @@ class RegistryRecord:
 
     @property
     def is_open(self) -> bool:
-        """Whether every version may enter every stage, perhaps with a signature."""
+        """True if every version may enter every stage, though a signature may be required."""
         return all(rule.is_open for rule in self.stages) and not self.faults
 
     def alias_fault(self, name: str) -> str | None:
-        """What keeps *name* from being an alias in this registry, in words that follow "because it", or None.
+        """Return the reason why *name* cannot be an alias here, in words that follow "because it", or None.
 
         >>> RegistryRecord().alias_fault("champion"), RegistryRecord().alias_fault("Production")
         (None, 'is the stage production')
@@ -155,10 +155,10 @@ class ModelRecord:
 
 @dataclass(frozen=True)
 class Code:
-    """Which code made a version: the code repository's commit, whether it had changes, its origin.
+    """The code that made a version: the code repository's commit, whether it had changes, and its origin.
 
-    *outside* says that there was no code repository; without a *commit* it had none yet. *snapshot* is the commit that
-    holds the work tree as it was, where a dirty one was stored.
+    *outside* is True if there was no code repository; without a *commit* it had none yet. *snapshot* is the commit that
+    holds the work tree as it was, if a dirty one was stored.
     """
 
     commit: str | None = None
@@ -192,12 +192,12 @@ class ArtifactLink:
 
     @property
     def is_external(self) -> bool:
-        """Whether its bytes are elsewhere than in the stores of the registry."""
+        """True if the bytes are outside the stores of the registry."""
         return self.uri is not None
 
     @property
     def is_folder(self) -> bool:
-        """Whether the digest is that of a manifest."""
+        """True if the digest is that of a manifest."""
         return self.format == FOLDER_FORMAT
 
 
@@ -221,7 +221,7 @@ class VersionRecord:
 
     @property
     def usable(self) -> bool:
-        """Whether it can be latest and can be promoted: neither deleted nor failed."""
+        """True if the version can be latest and can be promoted: it is neither deleted nor failed."""
         return self.deleted is None and not self.failed
 
     def artifact(self, name: str) -> ArtifactLink | None:
@@ -321,9 +321,9 @@ class RunRules:
 
 @dataclass(frozen=True)
 class CodeRules:
-    """What the registry wants of the code of versions: *dirty* is what becomes of changes that are not committed.
+    """The registry's rules for the code of versions: *dirty* is the rule for changes that are not committed.
 
-    "record" notes that there were some, "snapshot" stores them as a commit, "refuse" makes no version.
+    "record" notes that there were some, "snapshot" stores them as a commit, "refuse" creates no version.
     """
 
     dirty: str = "record"
@@ -507,7 +507,7 @@ PURGE = Schema(
 
 
 def is_newer(written: str) -> bool:
-    """Whether the format version *written* is newer than ours.
+    """Return True if the format version *written* is newer than ours.
 
     >>> is_newer("1.1"), is_newer("1.9")
     (False, True)
@@ -599,9 +599,9 @@ def encode_registry(record: RegistryRecord) -> bytes:
 
 
 def links_digest(artifacts: Iterable[ArtifactLink]) -> str:
-    """What a stage file binds: the SHA-256 of the canonical TOML of the links, sorted by name, without metadata.
+    """Return the digest that a stage file binds: the SHA-256 of the links' canonical TOML, sorted, without metadata.
 
-    Where an external artifact is, is not part of it: its content is, by its digest.
+    The location of an external artifact is not part of it: its content is, by its digest.
 
     >>> links_digest(())
     'sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855'

@@ -14,9 +14,9 @@ _MAX_DIGITS = 18
 
 @dataclass(frozen=True)
 class ModelRef:
-    """Which model is meant, by its name.
+    """A reference to a model by its name.
 
-    *renumbered* says that the model is meant that has the name now, although a pull gave that name to another model.
+    *renumbered* is True if the model is meant that has the name now, although a pull gave that name to another model.
     *since* is None for a name that a person wrote. Else it is that of a handle: *model* is the name that the model had
     after the pull *since* (see `domain.renumbering`), and it is followed; *settles* are the notes that its first change
     drops.
@@ -42,9 +42,9 @@ class ModelRef:
 
 @dataclass(frozen=True)
 class VersionRef:
-    """Which version of which model is meant; *selector* is a number, name, stage, alias, "latest" or "" (left out).
+    """A reference to a version; *selector* is a number, name, stage, alias, "latest" or "" (left out).
 
-    *renumbered* says that the version is meant that has the number now, although a pull gave that number to another.
+    *renumbered* is True if the version is meant that has the number now, although a pull gave that number to another.
     *since* is None for a reference that a person wrote. Else it is that of a handle: the number is the one that the
     version had after the pull *since* (see `domain.renumbering`), and it is followed; *settles* are the notes that its
     first change drops.
@@ -94,7 +94,7 @@ class VersionRef:
 
     @property
     def is_latest(self) -> bool:
-        """Whether the version is the latest, by that word or by being left out."""
+        """True if the version is the latest, by that word or because the selector is left out."""
         return self.selector in ("", LATEST)
 
     def required(self, verb: str) -> VersionRef:

@@ -1,4 +1,4 @@
-"""How gitmodel names become git refs, and back. Pure: strings in, strings out."""
+"""Names of git refs: gitmodel names to refs and back. Pure: strings in, strings out."""
 
 from __future__ import annotations
 
@@ -98,7 +98,7 @@ def rules_ref(branch: str) -> str:
 
 
 def seen_rules_ref(branch: str) -> str:
-    """Where a clone remembers the tag of the rules in force as it saw it last; local to the clone."""
+    """Return the ref, local to the clone, that keeps the tag of the rules in force as the clone last saw it."""
     return f"{SEEN_RULES}{branch.removeprefix('refs/heads/')}"
 
 

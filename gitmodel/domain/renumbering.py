@@ -32,7 +32,7 @@ class Renumbered(NamedTuple):
 
     @property
     def warning(self) -> str:
-        """What to say to a person who reads by the old reference, which may have been written before the pull."""
+        """The warning to a person who reads by the old reference, which may have been written before the pull."""
         if not self.old[1]:
             old, new = self.old[0], self.new[0]
             return f"{old} names another model: what was {old} here is {new} since a pull; this is what is {old} now"
@@ -59,7 +59,7 @@ class Renumberings:
         return self.moves[-1].event if self.moves else 0
 
     def follow(self, old: Numbered, *, since: int) -> Numbered:
-        """What the version *old*, as it was called after the pull *since*, is called now."""
+        """Return the present reference of the version that was called *old* after the pull *since*."""
         now, event = old, since
         for move in self.moves:
             if move.event > event and move.old == now:

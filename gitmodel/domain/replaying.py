@@ -301,7 +301,7 @@ class _Replay:
                 self.named.add((path, "name"))
 
     def _clash(self, model: str, name: str) -> str:
-        """What has *name* there but for its case: another version's name, an alias; "" if nothing has."""
+        """Return the version's name or alias there that differs from *name* only in case, or ""."""
         for file in self.onto.files.names(paths.name_folder(model, name)):
             if file != f"{name}.toml" and fold(file.removesuffix(".toml")) == fold(name):
                 return file.removesuffix(".toml")

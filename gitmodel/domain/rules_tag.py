@@ -41,7 +41,7 @@ def read_before(message: str) -> tuple[str, ...] | None:
 
 
 def extends(new: tuple[str, ...], old: tuple[str, ...]) -> bool:
-    """Whether the commits *new* are *old* and perhaps newer ones before these.
+    """Return True if the commits *new* are *old*, perhaps with newer ones before them.
 
     >>> extends(("c", "b", "a"), ("b", "a")), extends(("b", "a"), ("c", "b", "a")), extends(("c", "a"), ("b", "a"))
     (True, False, False)

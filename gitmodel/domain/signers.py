@@ -1,6 +1,6 @@
-"""Who may sign for a stage: the lines of `allowed_signers`. Pure.
+"""The signers of a stage: the lines of `allowed_signers`. Pure.
 
-They are those of "ALLOWED SIGNERS" in `ssh-keygen(1)`; an OpenPGP key is a line alike, of the type `openpgp`.
+The lines are those of "ALLOWED SIGNERS" in `ssh-keygen(1)`; an OpenPGP key has a similar line, of the type `openpgp`.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _MOMENT = re.compile(r"(\d{8})(\d{4}(?:\d{2})?)?Z?")
 
 @dataclass(frozen=True)
 class Signer:
-    """Who a key speaks for: *principals* are e-mail addresses, as patterns with `*`, `?` and a leading `!` for not.
+    """A key and its owners: *principals* are e-mail addresses, as patterns with `*`, `?` and a leading `!` for not.
 
     *valid_after* and *valid_before* are seconds since 1970.
 
@@ -44,11 +44,11 @@ class Signer:
     namespaces: str = ""
 
     def speaks_for(self, email: str) -> bool:
-        """Whether *email* is among the principals, none of which excludes it."""
+        """Return True if a principal matches *email* and none excludes it."""
         return _matches(self.principals, email)
 
     def fault_at(self, when: int) -> str:
-        """Why the key does not count at *when* (seconds since 1970), or ""."""
+        """Return the reason why the key does not count at *when* (seconds since 1970), or ""."""
         if self.namespaces and not _matches(self.namespaces, "git"):
             return "is not for signatures of git"
         if self.valid_after is not None and when < self.valid_after:
@@ -66,7 +66,7 @@ def read_signers(text: str) -> Iterator[Signer]:
 
 
 def faults(text: str) -> Iterator[str]:
-    """What is wrong with *text*, a line at a time.
+    """Yield the faults of *text*, one for each faulty line.
 
     >>> list(faults("# ours\\nada@example.com ssh-ed25519\\n"))
     ['line 2 is not PRINCIPALS [OPTIONS] KEYTYPE KEY']

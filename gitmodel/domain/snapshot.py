@@ -1,4 +1,4 @@
-"""What a change is planned on (the snapshot) and what a plan says shall change. Pure: reading comes in as `Files`."""
+"""The snapshot that a change is planned on, and the planned change. Pure: files are read through `Files`."""
 
 from __future__ import annotations
 
@@ -124,15 +124,15 @@ class NoTags:
 # Nothing compares these two: the methods for it would cost each command a millisecond.
 @dataclass(frozen=True, eq=False, repr=False)
 class Change(Generic[T]):
-    """What a plan wants: files to write (None: delete), in one commit with this message; its *result* for the caller.
+    """A planned change: files to write (None: delete), in one commit with this message; its *result* for the caller.
 
-    A stage tag follows its file, so tags are not listed, but for *apply*: stages whose file stands and whose tag
-    shall be moved to it, and *drop*: stages whose tag goes, whatever is recorded. Of the stages that are
+    A stage tag follows its file, so tags are not listed, except for *apply*: stages whose tag shall be moved to the
+    unchanged file, and *drop*: stages whose tag is deleted, whatever is recorded. Of the stages that are
     `proposal_only`, a direct change may change those that are *admitted*. *may_empty* are the later stages that may
     become empty because their version moves to an earlier one. *numbers* are the (model, number) pairs that come into
     use. *settled* are the references whose notes of a renumbering are dropped, since they were used with that in mind;
     *renumbered* are versions that were told under another number, with the one that they have now.
-    *txn* is the transaction id that the commit gets instead of one of its own, for who looks for it there.
+    *txn* is the transaction id that the commit gets instead of a new one, so that a caller can look for it.
     """
 
     result: T
@@ -238,7 +238,7 @@ class Snapshot:
 
     @cached_property
     def newer(self) -> bool:
-        """Whether a newer gitmodel wrote this branch, so that unknown keys are kept."""
+        """True if a newer gitmodel wrote this branch, so that unknown keys are kept."""
         return self._registry.newer
 
     @cached_property
@@ -247,7 +247,7 @@ class Snapshot:
 
     @cached_property
     def renumberings(self) -> Renumberings:
-        """What pulls renumbered in this clone."""
+        """The renumberings that pulls made in this clone."""
         return self.read_renumberings()
 
     def model_names(self) -> tuple[str, ...]:
@@ -267,7 +267,7 @@ class Snapshot:
         raise NotFound(f"there is no model {name}", hint=self._missing_model_hint(name))
 
     def has_model(self, name: str) -> bool:
-        """Whether there is a model of this very name, neither deleted nor renamed."""
+        """Return True if a model has this very name and is neither deleted nor renamed."""
         record = self.load(paths.model_file(name), records.MODEL)
         return record is not None and record.exists
 
@@ -338,7 +338,7 @@ class Snapshot:
         yield from sorted((_leading(name) for name in found if name.endswith(".toml") and _leading(name)), reverse=True)
 
     def count_present(self, model: str) -> int:
-        """How many versions of *model* were not deleted; of a damaged one, nobody can say that it was."""
+        """Count the versions of *model* that are not deleted; a damaged version counts."""
         return self._count_present(f"{paths.model_folder(model)}/versions")[0]
 
     def last_number(self, model: str) -> int:
@@ -401,11 +401,11 @@ class Snapshot:
         return record.version if record else None
 
     def recorded(self, model: str, stage: str) -> StageRecord | None:
-        """What the branch says of an exclusive stage."""
+        """Return the branch's record of an exclusive stage."""
         return self.load(paths.stage_file(model, stage), records.STAGE)
 
     def recorded_alias(self, model: str, alias: str) -> StageRecord | None:
-        """What the branch says of an alias; None for a word that cannot be one, whatever file is there."""
+        """Return the branch's record of an alias; None for a word that cannot be one, whatever file is there."""
         return None if self.registry().alias_fault(alias) else self.load(paths.alias_file(model, alias), records.STAGE)
 
     def recorded_aliases(self, model: str) -> list[str]:
@@ -415,7 +415,7 @@ class Snapshot:
         return [name for name in found if not self.registry().alias_fault(name)]
 
     def is_archived(self, model: str, number: int) -> bool:
-        """Whether the branch has the archived marker of a version."""
+        """Return True if the branch has the archived marker of a version."""
         return self.files.read(paths.archived_file(model, number)) is not None
 
     def archived(self, model: str) -> set[int]:
@@ -463,10 +463,10 @@ class Snapshot:
             self.warn(note)
 
     def resolve_to_change(self, ref: VersionRef) -> tuple[str, int, frozenset[Numbered]]:
-        """What `resolve` gives, for a version that is to be changed, and what a change of it settles.
+        """Resolve a version that is to be changed; return also the notes of renumbering that the change settles.
 
-        Raises as `resolve` does; Refused for a number that a pull gave to another version, unless *ref* says that this
-        is meant; UsageError if it says so and no pull did, or if that was settled before.
+        Raises as `resolve` does; Refused for a number that a pull gave to another version, unless *ref* confirms that
+        this one is meant; UsageError if it confirms and no pull did so, or if that was settled before.
         """
         notes = self._notes_on(ref)
         model, number = self._resolve(ref, notes[0] if notes else None)
@@ -613,7 +613,7 @@ class Snapshot:
         return (number for number in found if number and number // 100 == _leading(hundred))
 
     def _count_present(self, folder: str, *, hundreds: bool = True) -> tuple[int, bool]:
-        """How many versions below *folder* were not deleted, and whether all of them could be read."""
+        """Count the versions below *folder* that are not deleted; the second value is True if all could be read."""
         known = self.files.noted(folder, "present")
         if known is not None:
             return known, True
@@ -669,7 +669,7 @@ class Snapshot:
 
 
 def holds_registry(files: Files) -> bool:
-    """Whether *files* are those of a registry, even a damaged one: gitmodel.toml or the record of a model is there."""
+    """Return True if *files* are a registry's, even a damaged one: they have gitmodel.toml or the record of a model."""
     if paths.REGISTRY in files.names(""):
         return True
     return any("model.toml" in files.names(paths.model_folder(name)) for name in files.names(paths.MODELS))

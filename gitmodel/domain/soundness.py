@@ -1,4 +1,4 @@
-"""What is clean as text and wrong as a whole: a stage for a deleted version, a name that leads elsewhere. Pure."""
+"""Faults of records that merge cleanly as text: a stage for a deleted version, a name that leads elsewhere. Pure."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ Place = tuple[str, str]
 
 
 class Fault(NamedTuple):
-    """What is wrong, as a *text*, and the records that the text speaks *of*."""
+    """A fault, as a *text*, and the records that the text is about."""
 
     text: str
     of: tuple[Place, ...] = ()
 
 
 def faults(found: Snapshot, was: Files, model: str, touched: Sequence[tuple[str, RecordPath]]) -> Iterator[Fault]:
-    """What `check` would say of the records of *model* at the paths *touched*, and of its places.
+    """Yield the faults that `check` would report in *model*: in its records at the paths *touched*, and in its places.
 
     *was* are the files before they were touched.
     """

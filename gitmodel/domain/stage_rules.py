@@ -155,7 +155,7 @@ def _unknown(rule: StageRule, path: str, key: str) -> Iterable[Problem]:
 def _contradictions(
     entry: _Entry, named: Mapping[str, _Entry], places: tuple[str, ...], path: str
 ) -> Iterable[Problem]:
-    """What is wrong with *entry* beside the others of the list."""
+    """Yield the contradictions between *entry* and the others of the list."""
     first = named.get(names.fold(entry.rule.name)) if entry.named else None
     if first is not None and first.key != entry.key:
         message = f"{entry.rule.name} is listed already, as {first.key}: keep one of the two"

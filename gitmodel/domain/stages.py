@@ -15,9 +15,9 @@ from gitmodel.errors import Conflict, Invalid, NotFound, Refused, UsageError
 
 @dataclass(frozen=True)
 class Promotion:
-    """What a stage change did: *previous* is who held the stage; *archived* who was archived by it.
+    """The result of a stage change: *previous* held the stage before; *archived* was archived by the change.
 
-    *changed* is False if everything was so already.
+    *changed* is False if the stage was so already.
     """
 
     model: str
@@ -51,12 +51,12 @@ class StageState:
 
     @property
     def pending(self) -> bool:
-        """Whether the tag has still to follow the branch."""
+        """True if the tag does not follow the branch yet."""
         return self.recorded != self.in_force
 
 
 def recorded_places(snapshot: Snapshot, model: str) -> dict[str, int]:
-    """Which version holds each exclusive stage, as the branch says; leftovers of a clean merge are not counted.
+    """Return the holder of each exclusive stage, as the branch says; leftovers of a clean merge are not counted.
 
     A version that two files name is in the stage listed last in `gitmodel.toml`.
     """

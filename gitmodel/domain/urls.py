@@ -1,4 +1,4 @@
-"""What the URL of a store or of an external artifact may hold. Pure: strings in, strings out."""
+"""Rules for the URL of a store or of an external artifact. Pure: strings in, strings out."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def scheme_of(url: str) -> str:
 
 
 def holds_credentials(url: str) -> bool:
-    """Whether *url* holds a user, a password, a key, a token or a signature.
+    """Return True if *url* holds a user, a password, a key, a token or a signature.
 
     >>> holds_credentials("s3://key:secret@bucket/models"), holds_credentials("https://example.com/raw.csv?sig=abc")
     (True, True)
@@ -44,7 +44,7 @@ def holds_credentials(url: str) -> bool:
 
 
 def is_local(url: str) -> bool:
-    """Whether *url* names a file or folder that is reached without credentials of its own.
+    """Return True if *url* names a file or folder that is reached without credentials of its own.
 
     >>> is_local("/srv/models"), is_local("file:///srv/models"), is_local("s3://bucket/models")
     (True, True, False)
@@ -53,12 +53,12 @@ def is_local(url: str) -> bool:
 
 
 def is_web(uri: str) -> bool:
-    """Whether *uri* is asked of a web server."""
+    """Return True if *uri* is read from a web server."""
     return scheme_of(uri) in ("http", "https")
 
 
 def place_of(url: str) -> str:
-    """What is trusted to read *url*: its host, bucket or container, ending in `/`.
+    """Return the part of *url* that is trusted as a whole: its host, bucket or container, ending in `/`.
 
     >>> place_of("https://Data.example.com:443/raw.csv"), place_of("s3://bucket/key")
     ('https://data.example.com/', 's3://bucket/')
@@ -68,7 +68,7 @@ def place_of(url: str) -> str:
 
 
 def covers(entry: str, url: str) -> bool:
-    """Whether the trusted URL *entry* is *url*, or ends in `/` and *url* is below it.
+    """Return True if the trusted URL *entry* is *url*, or ends in `/` and *url* is below it.
 
     >>> covers("s3://ours/", "s3://ours/models"), covers("s3://ours/", "s3://ours-not/models")
     (True, False)
@@ -123,7 +123,7 @@ def shown_url(url: str) -> str:
 
 
 def _is_address(url: str, netloc: str) -> bool:
-    """Whether the `@` in *netloc* says where: `sftp://ada@host/` without a password, `abfss://container@account/`."""
+    """Return True if the `@` in *netloc* belongs to an address without a password, as in `sftp://ada@host/`."""
     return (
         scheme_of(url) in ("sftp", "ssh", "abfs", "abfss")
         and ":" not in netloc.rpartition("@")[0]

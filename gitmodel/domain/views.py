@@ -1,4 +1,4 @@
-"""What a reader sees: the records together with what is in force. Pure."""
+"""Values shown to readers: the records together with what is in force. Pure."""
 
 from __future__ import annotations
 
