@@ -1,4 +1,4 @@
-"""Whether a change of a stage that is recorded may be put in force: its gates, how it came, who was there before."""
+"""Admission of a recorded change of a stage into force: its gates, its review, the previous holders."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MOST_CHANGES = 1_000
 
 
 def judge(expression: str, record: Mapping[str, object]) -> Verdict:
-    """What a gate's *expression* says of *record*; one that cannot be read, or needs a library, does not pass."""
+    """Judge *record* by a gate's *expression*; one that cannot be read, or needs a missing library, does not pass."""
     from gitmodel import expressions  # a registry without gates does not pay for it
 
     try:
@@ -37,7 +37,7 @@ def judge(expression: str, record: Mapping[str, object]) -> Verdict:
 
 
 def judge_commit(repository: Repository, commit: str, ref: StageRef) -> tuple[Outcome, ...]:
-    """What the rules of the first parent of *commit* say of the version that *commit* put into the stage *ref*."""
+    """Judge the version that *commit* put into the stage *ref* by the rules of the first parent of *commit*."""
     parents = repository.tags.commit(commit).parents
     after = repository.snapshot(commit)
     record = after.recorded(ref.model, ref.stage)
@@ -48,7 +48,7 @@ def judge_commit(repository: Repository, commit: str, ref: StageRef) -> tuple[Ou
 
 
 def why_not(repository: Repository, snapshot: Snapshot, ref: StageRef, reviewed: Collection[str] = ()) -> str:
-    """Why the change of the stage *ref* that is recorded must not be in force, or "".
+    """Return the reason why the recorded change of the stage *ref* must not be in force, or "".
 
     It is judged at the newest commit that changed the stage's file, by the rules in its first parent and by those that
     were in force when it came in. *reviewed* are
@@ -69,9 +69,9 @@ def why_not(repository: Repository, snapshot: Snapshot, ref: StageRef, reviewed:
 
 
 def alias_fault(repository: Repository, snapshot: Snapshot, ref: StageRef) -> str:
-    """Why the change of the alias *ref* that is recorded must not be in force, or "".
+    """Return the reason why the recorded change of the alias *ref* must not be in force, or "".
 
-    It is a stage by the rules that were in force when the change came in.
+    The name may be a stage by the rules that were in force when the change came in.
     """
     commit = repository.tags.changed_by(snapshot.commit, *place_files(snapshot.registry(), ref))
     parents = repository.tags.commit(commit).parents if commit else ()
@@ -169,10 +169,10 @@ def was_set_by(repository: Repository, commit: str, ref: StageRef) -> bool:
 def may_return(
     repository: Repository, before: Snapshot, ref: StageRef, record: StageRecord, reviewed: Collection[str] = ()
 ) -> bool:
-    """Whether *record* takes the stage *ref* back to a version that was there before, and the stage lets it do so.
+    """Return True if *record* returns the stage *ref* to an earlier holder and the stage's rule allows that.
 
-    It was there if its history to *before* has a commit that put this version, with these artifacts, into the stage
-    as the rules of that time asked.
+    A version is an earlier holder if the history to *before* has a commit that put it, with these artifacts, into the
+    stage as the rules of that time demanded.
     """
     if any(rule.rollback != "direct" or rule.faults for rule in before.rules(ref.stage)):
         return False
@@ -190,7 +190,7 @@ def may_return(
 
 
 def came_by_merge(repository: Repository, commit: str, path: str) -> bool:
-    """Whether *commit* is a merge that took the file at *path* as it is from what it merged in."""
+    """Return True if *commit* is a merge that took the file at *path* unchanged from a merged commit."""
     found = repository.tags.commit(commit)
     if len(found.parents) < 2:
         return False
@@ -208,7 +208,7 @@ def _way_out(repository: Repository, commit: str, ref: StageRef) -> str:
 
 
 def _fault(repository: Repository, commit: str, ref: StageRef, reviewed: Collection[str]) -> str:
-    """What is wrong with the entry that *commit* records, by the rules in its first parent, or ""."""
+    """Return the fault of the entry that *commit* records, by the rules in its first parent, or ""."""
     parents = repository.tags.commit(commit).parents
     if not parents:
         return ""
@@ -292,7 +292,7 @@ def _changes(repository: Repository, tip: str, ref: StageRef) -> Iterator[StageC
 
 
 def _came_through_review(repository: Repository, commit: str, path: str, reviewed: Collection[str]) -> bool:
-    """Whether *commit* was vouched for, is a merge, or is signed by somebody on the list before it, as hosts do."""
+    """Return True if *commit* is vouched for, a merge, or signed, as hosts do, by a signer listed before it."""
     what = paths.parse_path(path)
     if commit in reviewed or came_by_merge(repository, commit, path):
         return True
@@ -303,7 +303,7 @@ def _came_through_review(repository: Repository, commit: str, path: str, reviewe
 
 
 def _seal_fault(repository: Repository, commit: str, ref: StageRef, reviewed: Collection[str]) -> str:
-    """Why the signature of *commit*, which set the file of *ref*, does not count now, if one is asked for, or ""."""
+    """Return the reason why the signature of *commit*, demanded for the file of *ref*, does not count now, or ""."""
     seals = repository.tags.seals
     try:
         if not seals.demanded(repository.tags.commit(commit).parents, ref.stage):

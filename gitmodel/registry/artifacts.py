@@ -23,18 +23,18 @@ from gitmodel.storage.artifacts import Progress
 from gitmodel.storage.stores import JOBS, ArtifactStore
 
 Source = Callable[[str, ArtifactLink], ArtifactStore]
-"""Where the bytes of an artifact of a model are."""
+"""Type of a function that returns the store of an artifact of a model."""
 Warn = Callable[[str], object]
 """Told, in a sentence, what a person should know of what was done."""
 
 
 @dataclass(frozen=True)
 class Verified:
-    """What re-hashing found: *versions* are the references of those that need it; *error* is "" if it is whole.
+    """The result of re-hashing: *versions* are the references of those that need it; *error* is "" if it is whole.
 
-    *unreachable* says that its store could not be asked, so that nothing is known. Without a *digest* it is a version
-    whose own record cannot be read. *uri* is where an external artifact is; *purged* says what of it was erased
-    for good, and why: that is no error.
+    *unreachable* is True if its store could not be asked, so that nothing is known. Without a *digest* it is a version
+    whose own record cannot be read. *uri* is the location of an external artifact; *purged* names the bytes that were
+    erased for good, and the reason: that is no error.
     """
 
     digest: str

@@ -74,7 +74,7 @@ MOST_PROBLEMS = 10_000
 
 @dataclass
 class _Found:
-    """What one model's files hold."""
+    """The records in the files of one model."""
 
     files: dict[str, RecordPath] = field(default_factory=dict)
     record: ModelRecord | None = None
@@ -92,9 +92,9 @@ def check(repository: Repository, commit: str | None = None) -> list[Problem]:
 
 
 def check_files(files: CommitFiles, wanted: Collection[str] | None = None) -> list[Problem]:
-    """What is wrong with *files*, or with those at the paths *wanted*: at most `MOST_PROBLEMS`, and one that says so.
+    """Return the problems of *files*, or of the paths *wanted*: at most `MOST_PROBLEMS`, and one that says so.
 
-    What is wrong with a record together with others is found if *wanted* has these too, as `looking.related` does.
+    A problem of a record together with others is found if *wanted* has these too, as `looking.related` does.
     """
     found = list(islice(_check_files(files, wanted), MOST_PROBLEMS + 1))
     more = Problem("", "", "tree.path", f"more than {MOST_PROBLEMS:,} things are wrong")
@@ -134,7 +134,7 @@ def _check_entry(
     entry: Entry | Invalid,
     records: list[tuple[str, RecordPath]],
 ) -> Iterator[Problem]:
-    """What is wrong with *entry* by itself; one that belongs to a model is added to its *records*."""
+    """Yield the problems of *entry* by itself, and add it to *records* if it belongs to a model."""
     if isinstance(entry, Invalid):
         yield _problem(path, entry, "tree.file")
         return

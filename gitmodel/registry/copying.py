@@ -14,7 +14,7 @@ from gitmodel.storage.stores import ArtifactStore, StoredObject
 
 @dataclass(frozen=True)
 class Copied:
-    """What a copy did: objects and bytes *copied*, those that were *there* already, and what could not be copied."""
+    """The result of a copy: objects and bytes *copied*, objects *there* already, and objects that *failed*."""
 
     source: str
     target: str

@@ -43,9 +43,9 @@ class Finding:
 
 
 def examine(repository: Repository, store: ArtifactStore | None) -> list[Finding]:
-    """What is wrong with this clone: locks, tags, reservations, artifacts, a shallow history, the user's identity.
+    """Return the problems of this clone: locks, tags, reservations, artifacts, a shallow history, the user's identity.
 
-    Without a *store* the artifacts are not looked at.
+    Without a *store* the artifacts are not examined.
     """
     found = []
     for about, look in (
@@ -98,7 +98,7 @@ def repair(repository: Repository, store: ArtifactStore | None) -> list[Finding]
 
 
 def _safely(about: str, look: Callable[[Repository], Iterable[Finding]], repository: Repository) -> list[Finding]:
-    """What *look* finds; what keeps it from looking is a finding, too, and stops no other."""
+    """Return the findings of *look*. An error in it becomes a finding too, so that the other checks still run."""
     try:
         return list(look(repository))
     except GitModelError as error:
@@ -128,7 +128,7 @@ def _permissions(repository: Repository) -> Iterator[Finding]:
 
 
 def _is_closed(path: Path) -> bool:
-    """Whether *path* is another user's, and not for this one to write to."""
+    """Return True if *path* belongs to another user and this user may not write to it."""
     try:
         return os.stat(path).st_uid != os.geteuid() and not os.access(path, os.W_OK | os.X_OK)
     except FileNotFoundError:

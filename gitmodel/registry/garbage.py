@@ -17,9 +17,9 @@ _DAY = 86_400.0
 
 @dataclass(frozen=True)
 class Garbage:
-    """What may go: *objects* and *leftovers* of uploads; *purged* are the digests among them that were to be erased.
+    """Removable *objects* and *leftovers* of uploads; *purged* are the digests among them that were to be erased.
 
-    *needed* is how many objects stay because something needs them, *recent* how many because they are young.
+    *needed* is the number of objects kept because something needs them, *recent* of those kept because they are young.
     """
 
     store: str
@@ -43,10 +43,10 @@ def find_garbage(
     now: float,
     grace_days: float = GRACE_DAYS,
 ) -> Garbage:
-    """What *store* has and none of the registries in *repositories* needs, if it is older than *grace_days*.
+    """Find objects in *store* that no registry in *repositories* needs and that are older than *grace_days*.
 
-    *readers* is where manifests are read, *now* the seconds since 1970. What was purged goes whatever its age.
-    Raises Invalid if a record cannot be read: then nobody knows what is needed.
+    Manifests are read from *readers*; *now* is in seconds since 1970. Purged objects are garbage whatever their age.
+    Raises Invalid if a record cannot be read: then it is unknown which objects are needed.
     """
     # listed before the needs are read: what is uploaded and recorded meanwhile is not in the list
     objects = list(store.origin.objects())

@@ -60,7 +60,7 @@ class Missing:
 
 @dataclass(frozen=True)
 class Inventory:
-    """What is where; *damaged* are the records that could not be read."""
+    """The artifacts by store and by model; *damaged* are the records that could not be read."""
 
     stores: tuple[StoreState, ...]
     models: tuple[ModelState, ...]
@@ -69,7 +69,7 @@ class Inventory:
 
 
 def take_inventory(writer: Writer, access: Access) -> Inventory:
-    """What the versions need and where it is: each store is listed once, no artifact is read but manifests."""
+    """Find the artifacts that versions need in the stores: each store is listed once; only manifests are read."""
     states, held, readers = _list_stores(access)
     return writer.read(lambda snapshot: _compare(snapshot, states, held, readers))
 

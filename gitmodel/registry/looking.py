@@ -1,4 +1,4 @@
-"""Which files `check` looks at: all of a branch, or those that a change can have made wrong."""
+"""The files that `check` looks at: all of a branch, or those that a change can have made wrong."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def every_file(files: CommitFiles) -> Iterator[tuple[str, Entry | Invalid]]:
 
 
 def files_at(files: CommitFiles, wanted: Collection[str]) -> Iterator[tuple[str, Entry | Invalid]]:
-    """What is at the paths *wanted*, those of one model together; all of a model that is gone and left something."""
+    """Yield the entries at the paths *wanted*, by model; of a model that is deleted but left files, all of them."""
     gone = {what.model for what in map(paths.parse_path, wanted) if what is not None and _is_gone(files, what.model)}
     for model in sorted(gone):
         yield from files.walk(paths.model_folder(model), into=paths.holds_records)

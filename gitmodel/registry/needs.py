@@ -1,4 +1,4 @@
-"""What a registry needs of its artifact stores: everything that any version, run or stage tag of it names."""
+"""The needs of a registry in its artifact stores: every artifact that a version, run or stage tag of it names."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ class Needs:
 
 
 def find_needs(repository: Repository, store: ArtifactStore, *, journal: Journal | None = None) -> Needs:
-    """What every version and run needs, on the branch, on those of remotes and on proposals, and what tags froze.
+    """Find the artifacts that versions, runs and tags need: on the branch, remotes' branches and proposals.
 
-    *store* is where manifests and the details of runs are read. While a run is under way on this machine, what steps
-    returned earlier is needed, too: it may use it again (*journal*).
+    Manifests and the details of runs are read from *store*. While a run is under way on this machine, the outputs of
+    earlier steps are needed, too: it may use them again (*journal*).
     """
     found = _Found(store)
     for commit in _tips(repository):
@@ -50,7 +50,7 @@ def find_needs(repository: Repository, store: ArtifactStore, *, journal: Journal
 
 
 class _Found:
-    """What was found so far; each tree and each record is read once, however many commits have it."""
+    """The needs found so far; each tree and each record is read once, however many commits have it."""
 
     def __init__(self, store: ArtifactStore) -> None:
         self.needs = Needs()
@@ -196,6 +196,6 @@ def _runs(snapshot: Snapshot, folder: str, seen: set[object]) -> Iterator[RunRec
 
 
 def _tree_of(snapshot: Snapshot, folder: str) -> object:
-    """What tells the folder from others: its object id, where the files are those of a commit."""
+    """Return a key that identifies the folder's content: its object id, if the files are those of a commit."""
     find = getattr(snapshot.files, "id", None)
     return (folder, find(folder) if find else snapshot.commit)

@@ -20,10 +20,10 @@ from gitmodel.storage.stores import ArtifactStore
 
 @dataclass(frozen=True)
 class Purged:
-    """What a purge did: *digests* with a tombstone, the *versions* that needed them, where objects were *removed*.
+    """The result of a purge: *digests* with a tombstone, the *versions* that needed them, stores *removed* from.
 
-    *kept* are files of the folder that other artifacts need. *pending*: the tombstone is recorded, and the bytes are
-    still there, until others can see it.
+    *kept* are files of the folder that other artifacts need. *pending* is True if the tombstone is recorded and the
+    bytes are kept until others can see it.
     """
 
     digests: tuple[str, ...]
@@ -34,10 +34,10 @@ class Purged:
 
 
 def plan_erasure(snapshot: Snapshot, reader: ArtifactStore, digest: str) -> Purged:
-    """What a purge of *digest* would erase: of a folder, its manifest and the files that no other artifact needs.
+    """Return what a purge of *digest* would erase: of a folder, its manifest and the files no other artifact needs.
 
-    Raises UsageError for what is no digest and for an external artifact, NotFound if no version ever named it and no
-    store has it.
+    Raises UsageError if *digest* is not a digest or is an external artifact's, NotFound if no version ever named it and
+    no store has it.
     """
     check_digest(digest)
     versions: list[str] = []
@@ -83,7 +83,7 @@ def record_purge(writer: Writer, plan: Purged, reason: str) -> list[str]:
 
 
 def is_known_at(repository: Repository, commit: str, digests: Iterable[str]) -> bool:
-    """Whether the branch has the tombstones of all *digests* at *commit*."""
+    """Return True if the branch has the tombstones of all *digests* at *commit*."""
     snapshot = repository.snapshot(commit)
     return all(purge_of(snapshot, digest) is not None for digest in digests)
 

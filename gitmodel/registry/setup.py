@@ -25,7 +25,7 @@ SETTINGS = ("repo", "branch", "store", "remote", "executor")
 
 @dataclass(frozen=True)
 class Beginning:
-    """What `begin` found or made: *begun* here, or *adopted* from a remote ("": it was here already)."""
+    """The result of `begin`: the registry was *begun* here, or *adopted* from a remote ("": it was here already)."""
 
     begun: bool
     adopted: str = ""

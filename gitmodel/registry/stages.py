@@ -39,9 +39,9 @@ class InForce:
 
 @dataclass(frozen=True)
 class Applied:
-    """What `apply` did: *changes* are the tags that follow the branch now, *refused* ones come with the reason.
+    """The result of `apply`: *changes* are the tags that it moved, *refused* ones come with the reason.
 
-    *rules* is the tag that put other rules in force, "" if they are as before. *unguarded* says that this clone had
+    *rules* is the tag that put other rules in force, "" if they are unchanged. *unguarded* is True if this clone had
     never seen which rules are in force, so that each change was judged by the rules of its first parent alone.
     """
 
@@ -150,9 +150,9 @@ def plan_rollback(
     force: bool = False,
     leave: bool = False,
 ) -> Change[Promotion]:
-    """What putting the previous holder of *stage* back writes. Raises as `rollback` does.
+    """Plan to put the previous holder of *stage* back. Raises as `rollback` does.
 
-    Where the last change of the stage does not count, it is taken back instead.
+    If the last change of the stage does not count, the plan undoes that change instead.
     """
     name = snapshot.current_name(model)
     undone = _plan_undoing(repository, snapshot, name, stage, reason)
@@ -376,7 +376,7 @@ def _rules_seen(repository: Repository) -> str:
 
 
 def _stands_in(snapshot: Snapshot, ref: StageRef, ready: Collection[TagAim]) -> bool:
-    """Whether the tag *ref* is of a former name, and the model's own tag is not set and will not be."""
+    """Return True if the tag *ref* is of a former name, and the model's own tag is not set and will not be."""
     own = StageRef(snapshot.current_name(ref.model, tolerant=True), ref.stage)
     if own == ref or snapshot.tags.get(own) is not None or any(aim.ref == own for aim in ready):
         return False
@@ -434,7 +434,7 @@ def _check_descent(repository: Repository, snapshot: Snapshot, ref: StageRef) ->
 
 
 def _why_not(snapshot: Snapshot, ref: StageRef, state: StageState) -> str:
-    """Why the tag of a pending stage must not be set, or ""."""
+    """Return the reason why the tag of a pending stage must not be set, or ""."""
     if state.recorded is None:
         leftover = snapshot.recorded(ref.model, ref.stage)
         return f"{ref.model} {leftover.version} is in another stage too" if leftover and state.in_force is None else ""

@@ -1,4 +1,4 @@
-"""What a person asks for to look after artifact stores: copy one, collect garbage, purge; on the stores by name."""
+"""Upkeep of artifact stores by their names: copy one, collect garbage, purge."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def find_garbage(
     grace_days: float,
     also: Iterable[Repository] = (),
 ) -> Garbage:
-    """What may go from the store *store*; see `garbage.find_garbage`. What others have pushed is fetched first."""
+    """Find removable objects in the store *store*, after fetching what others pushed; see `garbage.find_garbage`."""
     _require_clone(repository)
     opened = access.open(store)
     if opened.shared:
@@ -58,7 +58,7 @@ def find_garbage(
 
 
 def plan_purge(writer: Writer, access: Access, digest: str) -> Purged:
-    """What a purge of *digest* would erase, and which versions need it. Raises NotFound, UsageError, Unreachable."""
+    """Return what a purge of *digest* would erase. Raises NotFound, UsageError, Unreachable."""
     return writer.read(lambda snapshot: purging.plan_erasure(snapshot, access.every(), digest))
 
 

@@ -129,7 +129,7 @@ class Found:
 
     @property
     def reference(self) -> str:
-        """How the command line names it, such as `iris@3`."""
+        """The version's reference on the command line, such as `iris@3`."""
         return f"{self.model}@{self.record.number}"
 
     @property
@@ -203,7 +203,7 @@ def count_versions(writer: Writer, model: str | ModelRef) -> int:
 def each_version(
     writer: Writer, model: str | ModelRef, *, filter: str = "", limit: int | None = None, offset: int = 0
 ) -> _Listing:
-    """What `list_versions` gives, one after the other, so that a long list needs no room; the damaged in between."""
+    """Iterate over `list_versions` without holding the whole list; damaged versions are included."""
     return _Listing(writer, model, filter, limit, offset)
 
 

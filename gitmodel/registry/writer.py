@@ -1,4 +1,4 @@
-"""Where a verb reads and writes: the repository itself, or a batch of changes that becomes one commit."""
+"""The target of a verb's reads and writes: the repository itself, or a batch of changes that becomes one commit."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 
 class Writer(Protocol):
-    """What verbs need of a registry."""
+    """The operations that verbs need of a registry."""
 
     def read(self, question: Callable[[Snapshot], T], *, about: VersionRef | None = None) -> T:
         """The answer to *question*, from branch and tags that belong together; see `Repository.read` for *about*."""
