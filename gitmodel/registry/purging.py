@@ -20,7 +20,7 @@ from gitmodel.storage.stores import ArtifactStore
 
 @dataclass(frozen=True)
 class Purged:
-    """The result of a purge: *digests* with a tombstone, the *versions* that needed them, stores *removed* from.
+    """The result of a purge: *digests* with a tombstone, *versions* that needed them, stores they were *removed* from.
 
     *kept* are files of the folder that other artifacts need. *pending* is True if the tombstone is recorded and the
     bytes are kept until others can see it.

@@ -74,7 +74,7 @@ def apply_at_remote(
 def _pushed(
     repository: Repository, state: RemoteState, moves: Mapping[StageRef, tuple[str, str]]
 ) -> dict[StageRef, InForce]:
-    """Which version each move puts in force at the remote, and which was so there before."""
+    """Map each moved tag to the versions that it puts in force at the remote, now and before."""
     return {
         ref: InForce(ref, _version(repository, state, ref, new), _version(repository, state, ref, old), pushed=True)
         for ref, (new, old) in moves.items()

@@ -52,9 +52,9 @@ _MOST_CHANGED = 20
 
 @dataclass(frozen=True)
 class Between:
-    """What is wrong with a change, and which files it changes that decide *who may* and *what passes*: its *rules*.
+    """The problems of a change, and its *rules*: the files it changes that decide *who may* and *what passes*.
 
-    *tree* is what the merge makes ("": it makes none), *changed* are the paths in it that differ from the base.
+    *tree* is the result of the merge ("": there is none), *changed* are the paths in it that differ from the base.
     *not_to_forward* is the merge that brought the base into the change, as hosts make to update a branch ("": none):
     after a fast-forward to it, the first parents of the branch would not lead to the base. *credentials* are fields
     in what changes that look like one, such as "metadata.password of iris@4 looks like ...".
@@ -69,9 +69,9 @@ class Between:
 
 
 def check_between(repository: Repository, base: str, head: str, *, force: bool = False) -> Between:
-    """What is wrong with merging the commit *head* into *base*: new faults of records, and rules of a change.
+    """Find the problems of merging the commit *head* into *base*: new faults of records, and rules of a change.
 
-    *force* lets it delete what is in use and many at once.
+    *force* allows the change to delete what is in use, and many records at once.
     """
     shared = repository.git.lines("merge-base", base, head, answers=(0, 1))
     if not shared:
@@ -92,9 +92,9 @@ def check_between(repository: Repository, base: str, head: str, *, force: bool =
 
 
 def check_staged(repository: Repository, index: Path | None = None, *, force: bool = False) -> Between | None:
-    """What is wrong with what is staged, in *index* or the work tree's own, on the commit that is checked out.
+    """Find the problems of the staged files, in *index* or the work tree's own, on the commit that is checked out.
 
-    None where that is not of the metadata branch or a proposal, or nothing is staged.
+    None if that is not of the metadata branch or a proposal, or nothing is staged.
     """
     head = repository.git.lines("rev-parse", "--verify", "--quiet", "HEAD^{commit}", answers=(0, 1))
     tip = repository.tip()
@@ -107,7 +107,7 @@ def check_staged(repository: Repository, index: Path | None = None, *, force: bo
 
 
 def _judge_tree(repository: Repository, base: str, head: str, tree: str, force: bool) -> Between:
-    """What is wrong with the *tree* that *head* makes of the commit *base*."""
+    """Find the problems of the *tree* that results from merging *head* into the commit *base*."""
     before = repository.recorded(base)
     after = replace(before, commit=head, files=CommitFiles(repository.trees, tree))
     try:
@@ -130,7 +130,7 @@ def _judge_tree(repository: Repository, base: str, head: str, tree: str, force: 
 
 
 def _new_problems(before: Snapshot, after: Snapshot, changed: list[str]) -> list[Problem]:
-    """What is wrong with the records after the change and was not before; of those that it can have made wrong."""
+    """Return the problems that the records have after the change and did not have before."""
     old, new = before.files, after.files
     assert isinstance(old, CommitFiles)
     assert isinstance(new, CommitFiles)
@@ -142,7 +142,7 @@ def _new_problems(before: Snapshot, after: Snapshot, changed: list[str]) -> list
 
 
 def _same_for_all(before: Snapshot, after: Snapshot) -> bool:
-    """Whether a change of `gitmodel.toml` leaves what every other record is judged by."""
+    """Return True if a change of `gitmodel.toml` keeps the format and stages by which other records are judged."""
     try:
         old, new = before.registry(), after.registry()
     except Invalid:
@@ -152,7 +152,7 @@ def _same_for_all(before: Snapshot, after: Snapshot) -> bool:
 
 @dataclass(frozen=True)
 class _Both:
-    """What a change is judged on: the branch *before* and *after* it, and whether it is meant by *force*."""
+    """The branch *before* and *after* a change, to judge the change on, and whether it was made with *force*."""
 
     repository: Repository
     before: Snapshot
@@ -166,7 +166,7 @@ class _Both:
 
 
 def _skipped(after: Snapshot, model: str, number: int) -> int:
-    """How many numbers directly before *number* no version of *model* has."""
+    """Count the numbers directly before *number* that no version of *model* has."""
     files = after.files
     assert isinstance(files, CommitFiles)
     near = range(number - 1, max(0, number - paths.MOST_SKIPPED - 2), -1)
@@ -293,7 +293,7 @@ def _stage_faults(
 
 
 def _is_carried(before: Snapshot, after: Snapshot, path: str, what: RecordPath) -> bool:
-    """Whether the stage's file came with its model, which was renamed."""
+    """Return True if the stage's file moved with its model, which was renamed."""
     if before.load(paths.model_file(what.model), records.MODEL) is not None:
         return False
     former = [name for name in after.former_names(what.model) if before.load(paths.model_file(name), records.MODEL)]

@@ -33,11 +33,11 @@ class LocalMoves:
 
 
 def local_moves(repository: Repository, state: RemoteState, tip: str) -> LocalMoves:
-    """What makes each local stage tag equal the remote's, but for stages that unpushed commits up to *tip* change.
+    """Return the moves that make local stage tags equal the remote's, except stages changed by unpushed commits.
 
-    A stage that was put in force here, and that nobody moved there, stays so for the next push. What the rules of a
-    stage do not let into force is not put in force by a pull either. Of a stage that is `signed`, a tag that counts is
-    not given up for one that does not, nor for none.
+    The unpushed commits are those up to *tip*. A stage that was put in force here, and that nobody moved there, stays
+    so for the next push. A pull never puts in force what the rules of a stage refuse. For a stage that is `signed`, a
+    tag that counts is not given up for one that does not, nor for none.
     """
     ours = {ref: repository.tags.id(ref) for ref in repository.tags.all()}
     changed = _changed_stages(repository, state.tip, tip)
@@ -123,7 +123,7 @@ def rules_after(repository: Repository, state: RemoteState, tip: str) -> tuple[s
 
 
 def rules_move(repository: Repository, state: RemoteState, tip: str) -> dict[str, tuple[str, str]]:
-    """What a push has to move on the remote so that it has the rules in force of here, if *tip* holds their commit."""
+    """Return the move that gives the remote our rules in force, if *tip* contains their commit, else {}."""
     ours = repository.rules.id()
     if ours in ("", state.rules) or not repository.tags.reaches(tip, repository.rules.read(ours)[0]):
         return {}
@@ -160,9 +160,9 @@ def _vouched(repository: Repository, prefix: str) -> list[str]:
 
 
 def set_back(repository: Repository, state: RemoteState) -> Iterator[str]:
-    """Which stage tags were what the branch at the remote records, and are so no more, though it still records that.
+    """Yield the stage tags that agreed with the remote's branch and no longer do, though the branch is unchanged there.
 
-    Whoever may move a tag can bring an old one back, whose signature is as valid as it was.
+    A person who may move a tag can bring an old one back, whose signature is as valid as it was.
     """
     for ref, last in state.last_tags.items():
         now = state.tags.get(ref, "")
@@ -175,7 +175,7 @@ def set_back(repository: Repository, state: RemoteState) -> Iterator[str]:
 
 
 def _is_due(repository: Repository, ref: StageRef, tag: str, tip: str) -> bool:
-    """Whether the branch at *tip* has the stage's file that *tag* froze; if so, it may record what the tag says."""
+    """Return True if the branch at *tip* still has the stage's file that *tag* froze."""
     try:
         target = target_of(ref, repository.reader.get(tag))[0]
         then, now = repository.files(target), repository.files(tip)

@@ -36,9 +36,9 @@ _RULES = {"github": (".github/",), "gitlab": (".gitlab-ci.yml", ".gitlab/"), "fo
 
 @dataclass(frozen=True)
 class HostSetUp:
-    """What was done: files *written* anew, files *changed*, and owners of models that are *unknown* to hosts.
+    """The result of the set-up: new files *written*, files *changed*, owners of models that are *unknown* to hosts.
 
-    *advice* says what to switch on at the host, and which two identities to make.
+    *advice* tells the user what to switch on at the host, and which two identities to create.
     """
 
     written: tuple[str, ...]

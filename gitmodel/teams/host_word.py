@@ -44,10 +44,10 @@ class HostsWord(Collection[str]):
 
 
 def doubt_by(repository: Repository, approved: HostsWord) -> Doubt:
-    """Why a recorded change of a `proposal_only` stage is not put in force as far as the host knows, or "".
+    """Return a function that gives the host's reason against putting a change of a `proposal_only` stage in force.
 
-    The commit must be *approved*, or signed by somebody on the list before it; and if the rules of the stage were
-    changed since it was `proposal_only`, that change as well.
+    The reason is "" if the commit is *approved*, or signed by a signer on the list before it, and if the same holds for
+    every change of the stage's rules since it was `proposal_only`.
     """
 
     def doubt(snapshot: Snapshot, ref: StageRef) -> str:
@@ -75,7 +75,7 @@ def _is_seen(repository: Repository, commit: str, approved: HostsWord) -> bool:
 
 
 def _rules_doubt(repository: Repository, tip: str, stage: str, approved: HostsWord) -> str:
-    """Why the rules of *stage* at *tip* may have been loosened by somebody who may not, or ""."""
+    """Return the reason to suspect that the rules of *stage* at *tip* were loosened without approval, or ""."""
     for commit in repository.git.lines("log", "--first-parent", "-m", "--format=%H", tip, "--", paths.REGISTRY):
         parents = repository.tags.commit(commit).parents
         if not parents:
@@ -91,7 +91,7 @@ def _rules_doubt(repository: Repository, tip: str, stage: str, approved: HostsWo
 
 
 def _returns(repository: Repository, commit: str, ref: StageRef, rule: StageRule, approved: HostsWord) -> bool:
-    """Whether *commit* takes the stage back to a holder that came by an approved change, and *rule* lets it do so."""
+    """Return True if *commit* returns the stage to a holder that an approved change set, and *rule* allows that."""
     record = repository.snapshot(commit).recorded(ref.model, ref.stage)
     if rule.rollback != "direct" or record is None:
         return False

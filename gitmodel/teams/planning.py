@@ -45,10 +45,10 @@ class CodeRange:
 
 @dataclass(frozen=True)
 class PlannedChange:
-    """What becomes of one stage or alias: *new* enters it after *old* (None: nobody), as *who* wants.
+    """The planned change of one stage or alias: *new* enters it after *old* (None: nobody), as *who* wants.
 
-    What follows is of a version that enters: *maker* made it, *metadata* are the keys of both versions side by side,
-    *artifacts* those that differ, *datasets* the data that differ: artifacts of the kind `data`, and what a run took
+    The other fields describe a version that enters: its *maker*, the *metadata* of both versions side by side,
+    the *artifacts* that differ, the *datasets* that differ: artifacts of the kind `data`, and what a run took
     from outside.
     """
 
@@ -70,7 +70,7 @@ class PlannedChange:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a merge of *head* into *base* changes: stages, aliases, *versions* made, *problems*, *rules* touched."""
+    """The effect of merging *head* into *base*: stages, aliases, new *versions*, *problems*, changed *rules*."""
 
     base: str
     head: str
@@ -82,7 +82,7 @@ class Plan:
 
 
 def plan(repository: Repository, base: str, head: str, *, force: bool = False) -> Plan:
-    """What merging the commit *head* into *base* would change."""
+    """Plan the merge of the commit *head* into *base*: return what it would change."""
     found = check_between(repository, base, head, force=force)
     if any(problem.rule in ("change.lineage", "change.conflict") for problem in found.problems):
         return Plan(base, head, (), (), found.problems, found.rules)
@@ -108,7 +108,7 @@ def plan(repository: Repository, base: str, head: str, *, force: bool = False) -
 
 @dataclass(frozen=True)
 class _Sides:
-    """What a plan compares: the branch *before* the merge of *head* into *base* and *after* it, and *changed* paths."""
+    """The two sides of a plan: the branch *before* and *after* merging *head* into *base*, and the *changed* paths."""
 
     repository: Repository
     before: Snapshot
@@ -156,7 +156,7 @@ def _is_there(snapshot: Snapshot, model: str) -> bool:
 
 
 def _is_carried(sides: _Sides, model: str, path: str) -> bool:
-    """Whether the file at *path* only moved with its model, which is renamed."""
+    """Return True if the file at *path* only moved with its model, which is renamed."""
     if model in sides.renamed:
         new = paths.model_folder(sides.renamed[model]) + path.removeprefix(paths.model_folder(model))
         return sides.after.files.read(path) is None and sides.after.files.read(new) is not None
@@ -194,7 +194,7 @@ def _planned(sides: _Sides, path: str, ref: StageRef, *, alias: bool) -> Planned
 
 
 def _compared(sides: _Sides, model: str, old: VersionRecord | None, new: VersionRecord) -> dict[str, Any]:
-    """What a plan says of a version that enters, and of who was there before."""
+    """Compare a version that enters with the previous holder: the fields of a `PlannedChange`."""
     links = compare_artifacts(_links(old, data=False), _links(new, data=False))
     data = (*compare_artifacts(_links(old, data=True), _links(new, data=True)), *_inputs(sides, old, new))
     return {
@@ -215,7 +215,7 @@ def _links(version: VersionRecord | None, *, data: bool) -> list[ArtifactLink]:
 
 
 def _inputs(sides: _Sides, old: VersionRecord | None, new: VersionRecord | None) -> Iterator[Compared]:
-    """What the runs that made the versions took from outside of themselves, by step and name."""
+    """Yield the external inputs of the runs that made the versions, by step and name, side by side."""
     before, after = _taken(sides.before, old), _taken(sides.after, new)
     for name in sorted({*before, *after}):
         yield Compared(name, before.get(name), after.get(name), kind="input")

@@ -34,11 +34,11 @@ _LONGEST_SUBJECT = 72
 
 @dataclass(frozen=True)
 class Wanted:
-    """What is proposed together: versions to *promote* to a stage; models and stages to *demote* and *roll_back*;
+    """The content of a proposal: versions to *promote* to a stage; models and stages to *demote* and *roll_back*;
     models to *rename*, each with its new name.
 
     *force* passes rules of a stage that a version fails, and needs a *reason*. *leave* lets a later stage become empty.
-    *renumbered* says that numbers and names of models which a pull gave to others are meant as they are now; *meant*
+    *renumbered* is True if numbers and names of models which a pull gave to others are meant as they are now; *meant*
     are the names of models of which that is true.
     """
 
@@ -85,7 +85,7 @@ class Proposal:
 
     @property
     def ready(self) -> bool:
-        """Whether it can be merged, as far as the rules say."""
+        """True if the proposal can be merged, as far as the rules say."""
         return not self.plan.problems
 
 
@@ -183,7 +183,7 @@ def list_proposals(repository: Repository, remote: str = "") -> list[Proposal]:
 
 
 def _planned(repository: Repository, base: str, commit: str) -> Plan:
-    """What a merge of *commit* would change; a branch of which it cannot be told must not hide the others."""
+    """Plan the merge of *commit*; if that fails, return the error as a problem, so that other proposals are listed."""
     try:
         return plan(repository, base, commit)
     except GitModelError as error:

@@ -19,8 +19,8 @@ def read_range(repository: Repository, named: str) -> tuple[str, str]:
 
 
 def default_range(repository: Repository) -> tuple[str, str]:
-    """What a plan is made of where nothing is said: of the proposal or merge that is checked out, else of the only
-    proposal here that is open, else of what is here and the remote has not.
+    """Return the default base and head of a plan: the proposal or merge that is checked out, else the only open
+    proposal here, else the commits that are here and not at the remote.
 
     The base is the remote's metadata branch as last seen, else the local one. Raises UsageError for several
     proposals, NotFound for a repository without a registry.

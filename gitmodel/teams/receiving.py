@@ -1,4 +1,4 @@
-"""What a push may do to a registry, judged where it arrives, before any ref moves: the branch, then the stage tags."""
+"""The check of a push where it arrives, before any ref moves: the branch, then the stage tags."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class _Anything(frozenset[str]):
 
 
 def judge_push(repository: Repository, updates: Iterable[Update], *, force: bool = False) -> Between:
-    """What is wrong with moving refs as *updates* say: records, rules between old and new, tags that disagree.
+    """Find the problems of moving refs as in *updates*: records, rules between old and new, tags that disagree.
 
-    *force* passes what a person may decide to pass (see `between.DECIDED`). Refs of others are not looked at.
+    *force* passes what a person may decide to pass (see `between.DECIDED`). Refs of others are ignored.
     """
     mine = [update for update in updates if concerns(update, repository.branch)]
     moved = next((update for update in mine if update.ref == repository.branch), None)
@@ -55,7 +55,7 @@ def judge_push(repository: Repository, updates: Iterable[Update], *, force: bool
 
 
 def _tags_problems(repository: Repository, tip: str, updates: Iterable[Update]) -> Iterator[Problem]:
-    """What is wrong with moving stage tags as *updates* say, with the branch at *tip*."""
+    """Yield the problems of moving stage tags as in *updates*, with the branch at *tip*."""
     for update in updates:
         ref = StageRef.parse(update.ref)
         for fault in _tag_faults(repository, tip, ref, update) if ref is not None else ():
@@ -74,7 +74,7 @@ def _judge_branch(repository: Repository, update: Update, force: bool) -> Betwee
 
 
 def _rules_fault(repository: Repository, tip: str, update: Update) -> str:
-    """Why the tag of the rules in force must not go where *update* says, with the branch at *tip*, or ""."""
+    """Return the reason against moving the tag of the rules in force by *update*, with the branch at *tip*, or ""."""
     if update.new == ZERO:
         return "would be deleted, and says which rules are in force"
     try:
@@ -89,7 +89,7 @@ def _rules_fault(repository: Repository, tip: str, update: Update) -> str:
 
 
 def _tag_faults(repository: Repository, tip: str, ref: StageRef, update: Update) -> Iterator[str]:
-    """Why the stage tag *ref* must not go where *update* says, with the branch at *tip*."""
+    """Yield the reasons against moving the stage tag *ref* by *update*, with the branch at *tip*."""
     snapshot = repository.snapshot(tip)
     leftover = paths.stage_file(ref.model, ref.stage) in leftovers(snapshot, ref.model)
     wanted = None if leftover else repository.tags.recorded_at(tip, ref)

@@ -37,13 +37,13 @@ _TXN = "%(trailers:key=Txn,valueonly,separator=%x20)"
 
 @dataclass
 class Pulled:
-    """What a pull did: *tip* is the branch now, *commits* came; *replayed* local ones were made anew on the remote's.
+    """The result of a pull: *tip* is the branch now, *commits* came; *replayed* local ones now follow the remote's.
 
     *renumbered* versions got another number ("iris 4 -> 5"); *conflicts* name every local change that was left out,
-    since the remote's side stands. *before* is the commit that the branch was at ("": none). *set_back* says which
+    since the remote's side stands. *before* is the commit that the branch was at ("": none). *set_back* names the
     stage tags somebody moved at the remote, since it was last seen, away from what its branch records. *merged* are
-    merges by plain git that stage tags came in with, if the branch moved here or there. *credentials* says which fields
-    that came look like one.
+    merges by plain git that stage tags came in with, if the branch moved here or there. *credentials* names the fields
+    that came and look like one.
     """
 
     remote: str
@@ -60,15 +60,15 @@ class Pulled:
 
     @property
     def changed(self) -> bool:
-        """Whether the branch or a stage tag moved."""
+        """True if the branch or a stage tag moved."""
         return self.tip != self.before or bool(self.moved)
 
 
 @dataclass
 class Pushed:
-    """What a push did: *commits* that the remote did not have, *artifacts* uploaded, stage tags *moved*.
+    """The result of a push: *commits* that the remote did not have, *artifacts* uploaded, stage tags *moved*.
 
-    *pulled* tells of the pulls that it needed, *code* what became of the code of versions.
+    *pulled* are the pulls that it needed, *code* is the result for the code of versions.
     """
 
     remote: str
@@ -155,7 +155,7 @@ def left_out(pulled: Sequence[Pulled]) -> list[str]:
 
 
 def had_before(commit: str) -> str:
-    """How to find what a pull left out: *commit* is where the branch was before it."""
+    """Return a hint on how to find the changes that a pull left out; the branch was at *commit* before it."""
     return f"`git log -p {commit[:10]}` shows what you had; do it again if it still holds"
 
 
@@ -323,7 +323,7 @@ def _refuse_other_rules(repository: Repository, state: RemoteState, *, rewound: 
 
 
 def _landed(repository: Repository, remote: str, moves: dict[str, tuple[str, str]], error: Unreachable) -> bool:
-    """Whether a push that reports failure went through all the same."""
+    """Return True if a push that reports failure went through all the same."""
     try:
         now = remotes.fetch(repository, remote)
     except Unreachable:
@@ -456,7 +456,7 @@ def _signer(repository: Repository, commit: str) -> str:
 
 
 def _transactions(repository: Repository, tip: str, base: str) -> dict[str, str]:
-    """Which commit of the other side is which transaction: one that we hold as another commit is there already."""
+    """Map transaction ids to the other side's commits, to find ours that are there already as another commit."""
     said = repository.git.lines("log", "--first-parent", f"--format=%H {_TXN}", tip, f"^{base}")
     words = [line.split() for line in said]
     # a squashed commit has several, and then it cannot be told what became of each
@@ -469,7 +469,7 @@ def _transaction(message: str) -> str:
 
 
 def _learn_numbers(repository: Repository, ours: str, theirs: str, changed: list[str], carried: Carried) -> None:
-    """What the versions that our commit made are called in its twin on the other side."""
+    """Add to *carried* the numbers that versions of our commit have in its twin on the other side."""
     there = _new_versions(repository, theirs, _changed_by(repository, theirs))
     for model, numbers in _new_versions(repository, ours, changed).items():
         found = there.get(carried.model(model), [])
@@ -499,13 +499,13 @@ def _reaches(repository: Repository, tip: str, commit: str) -> bool:
 
 
 def count_commits(repository: Repository, old: str, new: str) -> int:
-    """How many commits *new* ("": none) has by its first parents and *old* has not."""
+    """Count the commits that *new* ("": none) has by its first parents and *old* has not."""
     more = [f"^{old}"] if old else []
     return int(repository.git.lines("rev-list", "--count", "--first-parent", new, *more)[0]) if new else 0
 
 
 def _moves(repository: Repository, state: RemoteState, tip: str) -> tuple[dict[str, tuple[str, str]], list[StageRef]]:
-    """What a push has to move on the remote: each ref with its new and its expected old id."""
+    """Return the moves that a push needs on the remote: each ref with its new and its expected old id."""
     moves = {} if tip == state.tip else {repository.branch: (tip, state.tip)}
     moves |= following.rules_move(repository, state, tip)
     tags = following.tag_moves(repository, state, tip)
