@@ -152,10 +152,10 @@ class Pipeline(ShowsOurForm):
     def job(
         self, parameters: Mapping[str, Any], *, listener: Listener | None = None, secrets: Iterable[Secret] = ()
     ) -> Job:
-        """What a run with these *parameters* would do: the graph that calling the function builds, checked.
+        """Return the job of a run with these *parameters*: the checked graph that calling the function builds.
 
         The values of *secrets* are kept out of every record, in whatever parameter they are. Raises UsageError for
-        a pipeline that cannot be called so, Refused for a parameter that looks like a credential and is no Secret.
+        a wrong call of the pipeline, Refused for a parameter that looks like a credential and is no Secret.
         """
         if current_graph() is not None or current_step() is not None:
             raise UsageError(

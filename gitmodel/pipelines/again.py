@@ -45,7 +45,7 @@ class Request:
 
 @dataclass(frozen=True)
 class Answer:
-    """What became of it: the id of the *run*, or what failed."""
+    """The result of a run made again: the id of the *run*, or what failed."""
 
     run: str = ""
     kind: str = ""

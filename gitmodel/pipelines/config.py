@@ -1,4 +1,4 @@
-"""What a pipeline, step or output may be told: ModelConfig, ArtifactConfig, ExternalArtifact, Secret."""
+"""Configuration of a pipeline, step or output: ModelConfig, ArtifactConfig, ExternalArtifact, Secret."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def _shown_form(form: str, given: Any) -> str:
 @checked_arguments
 @dataclass(frozen=True)
 class ArtifactConfig:
-    """How an output becomes an artifact: `Annotated[T, ArtifactConfig(name="train")]`.
+    """The configuration of an output as an artifact: `Annotated[T, ArtifactConfig(name="train")]`.
 
     *kind* is "data", "model" or "deployment" ("": by the type); *format* one of `gitmodel.formats` ("": by the type).
     Raises UsageError for a bad name or kind.
@@ -173,7 +173,7 @@ class ExternalArtifact:
 
     @classmethod
     def parse(cls, text: str) -> ExternalArtifact | None:
-        """What a text such as `model@version:artifact` names, or None for any other text."""
+        """Parse a text such as `model@version:artifact`; None for any other text."""
         reference, colon, name = text.partition(":")
         if not colon or "@" not in reference:
             return None

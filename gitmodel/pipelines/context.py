@@ -1,4 +1,4 @@
-"""What a step can ask of the run it is in, and plan for when the run succeeds."""
+"""The context of a step: the run it is in, and its plans for when the run succeeds."""
 
 from __future__ import annotations
 
@@ -51,12 +51,12 @@ class PlannedVersion(ShowsOurForm):
 
     @property
     def is_new(self) -> bool:
-        """Whether this run makes it."""
+        """True if this run creates the version."""
         return bool(self._facts["new"])
 
     @property
     def reference(self) -> str:
-        """How the command line names it, such as `demo@3`."""
+        """The version's reference on the command line, such as `demo@3`."""
         return f"{self.model}@{self.number}"
 
     def set_stage(self, stage: Any, *, reason: str = "", force: bool = False, leave: bool = False) -> None:

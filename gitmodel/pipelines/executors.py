@@ -1,4 +1,4 @@
-"""Where steps run: one seam, `concurrent.futures.Executor`, with a name for each kind that gitmodel knows."""
+"""Executors that run steps: one seam, `concurrent.futures.Executor`, with a name for each kind that gitmodel knows."""
 
 from __future__ import annotations
 

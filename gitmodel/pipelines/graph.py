@@ -70,7 +70,7 @@ class Node:
 
     @property
     def has_secrets(self) -> bool:
-        """Whether any parameter is a Secret, or holds the value of one of the run."""
+        """True if any parameter is a Secret, or holds the value of one of the run."""
         return HIDDEN in self.recorded_parameters().values()
 
 
@@ -109,7 +109,7 @@ class Graph:
             refuse_credentials(node.recorded_parameters(), f"step {node.name}", AS_SECRET)
 
     def needs(self) -> dict[str, set[str]]:
-        """Which steps must have run before each. Raises UsageError for an unknown step in `after` and for a cycle."""
+        """Map each step to the steps before it. Raises UsageError for an unknown step in `after` and for a cycle."""
         needs: dict[str, set[str]] = {}
         for node in self.nodes.values():
             before = {value.node for value in node.inputs.values() if isinstance(value, Output)}

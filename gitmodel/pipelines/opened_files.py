@@ -32,7 +32,7 @@ _MOST_NAMES = 10_000
 
 
 class OpenedFiles:
-    """What one step opened below the folder *root*; *reads_registry* if it asked git or a registry."""
+    """The files that one step opened below the folder *root*; *reads_registry* if it used git or a registry."""
 
     def __init__(self, root: str) -> None:
         self._root = os.path.realpath(root)

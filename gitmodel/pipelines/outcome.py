@@ -1,4 +1,4 @@
-"""What a run does to the registry: the one commit that it makes at its end."""
+"""The outcome of a run: the one commit that it makes in the registry at its end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a pipeline's names stand for when its run begins: versions, new numbers, artifacts of other versions."""
+"""Pinning of a pipeline's names when its run begins: to versions, new numbers, artifacts of other versions."""
 
 from __future__ import annotations
 
@@ -67,11 +67,11 @@ class Target:
 
     @property
     def keeps_failed(self) -> bool:
-        """Whether a failed run leaves the version, marked failed."""
+        """True if a failed run leaves the version, marked failed."""
         return not self.config.delete_new_version_on_failure
 
     def facts(self) -> dict[str, Any]:
-        """What a worker is told of it."""
+        """Return the facts about the version that a worker gets."""
         return {
             "model": self.model,
             "number": self.number,
@@ -84,7 +84,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Pinned:
-    """What the names in a pipeline stood for when its run began: *targets* by step, *inputs* by step and parameter."""
+    """The meaning of a pipeline's names when its run began: *targets* by step, *inputs* by step and parameter."""
 
     targets: dict[str, Target]
     inputs: dict[tuple[str, str], dict[str, Any]]
@@ -327,7 +327,7 @@ def _reserve(client: Client, config: ModelConfig, journal: Journal, run: str) ->
 
 
 def _is_stale(client: Client, model: str, number: int, journal: Journal) -> bool:
-    """Whether the reservation of a failed version is left of a run that was killed; then it is dropped."""
+    """Return True if the failed version's reservation is left from a killed run, and release it then."""
     if any(f"{model}@{number}" in noted.get("reserved", ()) for noted in journal.living()):
         return False
     client.repository.release(model, [number], number)

@@ -173,7 +173,7 @@ class _File:
 
 @dataclass
 class _Dependencies:
-    """What a step depends on: *texts* by what they are of, paths of *files*, top-level names of *libraries*."""
+    """The dependencies of a step: *texts* by their origin, paths of *files*, top-level names of *libraries*."""
 
     project: ProjectCode
     values: bool

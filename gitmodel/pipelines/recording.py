@@ -1,4 +1,4 @@
-"""What is known of a run while it is under way, and what is recorded of it."""
+"""Records of a run: what is known while it is under way, and what is recorded at its end."""
 
 from __future__ import annotations
 

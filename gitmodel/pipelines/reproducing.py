@@ -59,17 +59,17 @@ class Output:
 
     @property
     def same(self) -> bool:
-        """Whether both are there with identical bytes."""
+        """True if both outputs exist with identical bytes."""
         return self.old is not None and self.old == self.new
 
 
 @dataclass(frozen=True)
 class Reproduced:
-    """What came of running the pipeline of a version again.
+    """The result of running the pipeline of a version again.
 
     *run* is the id on record; *outputs* those of every step; *metadata* the version's keys then and now; *packages*
-    what differs in the environment. *changed* says that the code had changes that are not in its commit; *unknown* what
-    could not be compared, each with what to do.
+    the differences in the environment. *changed* is True if the code had changes that are not in its commit; *unknown*
+    are the things that could not be compared, each with what to do.
     """
 
     reference: str
@@ -83,7 +83,7 @@ class Reproduced:
 
     @property
     def identical(self) -> bool:
-        """Whether every output has the bytes on record."""
+        """True if every output has the bytes on record."""
         return all(output.same for output in self.outputs)
 
 
@@ -307,7 +307,7 @@ def _version_of(scratch: Client, run: RunRecord, name: str) -> VersionRecord | N
 
 
 class _Known:
-    """What is known of artifacts by their digests: from a version's links, else their size in the store."""
+    """Facts about artifacts by their digests: from a version's links, else their size in the store."""
 
     def __init__(self, store: ArtifactStore, record: VersionRecord | None) -> None:
         self._store = store

@@ -413,7 +413,7 @@ def _is_kept(result: Result) -> bool:
 
 
 def _replanned(plan: dict[str, Any], target: Target) -> dict[str, Any]:
-    """What a cached step planned, for the version of this run."""
+    """Return the plan of a cached step, adapted to the version of this run."""
     return {**plan, "model": target.model, "number": target.number}
 
 

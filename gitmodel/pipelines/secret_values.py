@@ -43,7 +43,7 @@ class SecretValues:
         self._parts = sorted(parts, key=lambda part: (-len(part), part))
 
     def holds(self, value: Any) -> bool:
-        """Whether a secret stands somewhere in *value*."""
+        """Return True if *value* contains a secret."""
         if isinstance(value, Mapping):
             return any(self.holds(item) for pair in value.items() for item in pair)
         if isinstance(value, (list, tuple, set, frozenset)):
@@ -69,7 +69,7 @@ class SecretValues:
         }
 
     def stand_in(self, chunks: Iterable[bytes]) -> bool:
-        """Whether a secret stands in the bytes of *chunks*, also across two of them."""
+        """Return True if the bytes of *chunks* contain a secret, also across two of them."""
         wanted = [form.encode("utf-8", "surrogateescape") for form in self._forms]
         wanted = [form for form in wanted if len(form) >= _SHORTEST_IN_BYTES]
         longest = max(map(len, wanted), default=0)

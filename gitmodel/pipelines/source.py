@@ -1,4 +1,4 @@
-"""Where a pipeline is: the file in the code repository that a later run is to find it in."""
+"""The source of a pipeline: the file in the code repository where a later run finds it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ NOWHERE = Source()
 
 
 def find_source(function: Callable[..., Any], client: Client) -> Source:
-    """Where *function* is, as seen from the code repository of *client*."""
+    """Return the location of *function* in the code repository of *client*."""
     code, file = client.find_code(), find_file(function)
     if file is None or code is None or not code.worktree or not file.is_relative_to(code.git.top):
         return NOWHERE

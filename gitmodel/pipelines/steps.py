@@ -25,7 +25,7 @@ R = TypeVar("R")
 
 @dataclass(frozen=True)
 class OutputSpec:
-    """What a step says of one output: the artifact's name ("": by the step), kind and format ("": by its type)."""
+    """The specification of one output: the artifact's name ("": by the step), kind and format ("": by its type)."""
 
     name: str = ""
     kind: str = ""
@@ -99,13 +99,13 @@ class Step(ShowsOurForm, Generic[P, R]):
 
     @cached_property
     def many(self) -> bool:
-        """Whether the return value is a tuple of outputs."""
+        """True if the return value is a tuple of outputs."""
         returned = self._hints.get("return")
         return get_origin(returned) is tuple and Ellipsis not in get_args(returned)
 
     @property
     def is_annotated(self) -> bool:
-        """Whether the function says what it returns."""
+        """True if the function has a return annotation."""
         return "return" in self._hints
 
     @cached_property
@@ -114,7 +114,7 @@ class Step(ShowsOurForm, Generic[P, R]):
         return {name: _bare(hint) for name, hint in self._hints.items() if name != "return"}
 
     def output_names(self, node: str) -> list[str]:
-        """What the outputs are called in a run where the step is called *node*, which differs where it is called twice.
+        """Return the names of the outputs in a run where the step is called *node*; a second call has its own names.
 
         >>> @step
         ... def split() -> tuple[Annotated[str, "train"], Annotated[str, "test"]]: ...

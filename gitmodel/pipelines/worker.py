@@ -1,4 +1,4 @@
-"""What runs a step, in this process or in another: plain data in, plain data out, and never an exception."""
+"""The worker, which runs a step in this process or another: plain data in, plain data out, and never an exception."""
 
 from __future__ import annotations
 
