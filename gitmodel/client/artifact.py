@@ -77,7 +77,7 @@ class Artifact:
 
     @property
     def uri(self) -> str | None:
-        """Where it is, if it is external: it stays there, and no store of the registry has it."""
+        """The location of an external artifact, which no store of the registry holds; None for other artifacts."""
         return self.link.uri
 
     @property

@@ -1,4 +1,4 @@
-"""What a registry by URL needs of the environment: how old its answers may be, and which job this is."""
+"""Settings of a registry by URL from the environment: the allowed age of its answers, and the id of the CI job."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _JOBS = (
 
 
 def names_url(text: str) -> bool:
-    """Whether *text* is a registry's URL; what is there as a file or folder is none."""
+    """Return True if *text* is a registry's URL and not an existing file or folder."""
     return is_url(text) and ("://" in text or not os.path.lexists(text))
 
 
 def read_terms(environ: Mapping[str, str], *, max_age: float | None, offline: bool | None, timeout: float) -> Terms:
-    """How a registry by URL is used; what is None is said by `GITMODEL_MAX_AGE` and `GITMODEL_OFFLINE`.
+    """Return the terms of use of a registry by URL; None means by `GITMODEL_MAX_AGE` and `GITMODEL_OFFLINE`.
 
-    Raises UsageError for what is no number of seconds.
+    Raises UsageError if the age is not a number of seconds.
     """
     said = environ.get("GITMODEL_MAX_AGE", "")
     try:
@@ -54,7 +54,7 @@ def in_ci(environ: Mapping[str, str]) -> bool:
 
 
 def job_key(environ: Mapping[str, str]) -> str:
-    """What the CI host calls this attempt of this job; "" outside of CI.
+    """Return the CI host's id of this attempt of this job; "" outside of CI.
 
     >>> job_key({"GITHUB_RUN_ID": "71", "GITHUB_RUN_ATTEMPT": "2", "GITHUB_JOB": "train"})
     'GITHUB_RUN_ID=71 GITHUB_RUN_ATTEMPT=2 GITHUB_JOB=train'
@@ -74,7 +74,7 @@ def content_key(
     links: Iterable[ArtifactLink],
     code: Code,
 ) -> str:
-    """What tells a new version from others that one job makes: the digest of all that is to be recorded of it."""
+    """Return a key that tells apart the new versions that one job makes: the digest of all that is recorded of each."""
     import json  # only a job of a CI host pays for it
 
     held = sorted((link.name, link.digest) for link in links)

@@ -136,7 +136,7 @@ class Client(ShowsOurForm):
 
     @property
     def writer(self) -> Writer:
-        """Where changes go: straight to the branch, or those of a `transaction` to its batch."""
+        """The target of changes: the branch itself, or the batch of a `transaction`."""
         return self._writer
 
     @property
@@ -385,7 +385,7 @@ class Client(ShowsOurForm):
         return history(self._repository, model, str(stage))
 
     def log(self, reference: str = "") -> Iterator[Event]:
-        """What happened to the version `"iris@3"`, to the model `"iris"` or to all (""), newest first.
+        """Return the events of the version `"iris@3"`, of the model `"iris"` or of all (""), newest first.
 
         Raises NotFound, and Invalid where a shallow clone hides the rest.
         """
@@ -394,7 +394,7 @@ class Client(ShowsOurForm):
         return log(self._repository, VersionRef.parse(reference) if reference else None)
 
     def blame(self, reference: str) -> list[FieldOrigin]:
-        """Which commit set each field of a version as it is now. Raises NotFound; Invalid in a shallow clone.
+        """Return the commit that last set each field of a version. Raises NotFound; Invalid in a shallow clone.
 
         >>> {origin.field: origin.author for origin in client.blame("iris@4")}    # doctest: +SKIP
         {'number': 'Ada', 'metadata.accuracy': 'Bob', 'stage': 'Cleo'}
@@ -436,7 +436,7 @@ class Client(ShowsOurForm):
     # What was made from what
 
     def lineage(self, subject: str, *, up: bool = True, down: bool = True, depth: int | None = None) -> Lineage:
-        """What *subject* was made from (*up*), and what was made from it (*down*), over at most *depth* runs.
+        """Return the sources of *subject* (*up*) and everything made from it (*down*), over at most *depth* runs.
 
         *subject* is a version such as `"iris@4"`, a digest (or `sha256:` and its first 7 digits or more) or a run's id.
         Raises NotFound for what is not there and for a digest that no record has.
@@ -594,8 +594,10 @@ class Client(ShowsOurForm):
         return proposals.list_proposals(self._repository, remote)
 
     def plan(self, commits: str = "", *, force: bool = False) -> Plan:
-        """What a merge would change in the stages: of *commits* as "BASE..HEAD", else of the proposal that is checked
-        out, else of the only one, else of what is here and not pushed. *force* lets it delete what is in use.
+        """Plan a merge: return what it would change in the stages.
+
+        *commits* is "BASE..HEAD"; by default, HEAD is the proposal that is checked out, else the only one, else what is
+        here and not pushed. *force* allows the merge to delete what is in use.
 
         Raises NotFound and UsageError for commits that are not there.
         """
@@ -630,7 +632,7 @@ class Client(ShowsOurForm):
         return recorded_credentials.find_credentials(self._repository, at) if at else []
 
     def check_staged(self, index: str | os.PathLike[str] | None = None, *, force: bool = False) -> Between | None:
-        """What is wrong with what is staged, where the metadata branch or a proposal is checked out; else None.
+        """Find the problems of the staged files if the metadata branch or a proposal is checked out; else return None.
 
         *index* is the file that git names to a hook, if it is not the work tree's own. Raises Unreachable.
         """
@@ -641,8 +643,11 @@ class Client(ShowsOurForm):
         )
 
     def check_between(self, commits: str, *, force: bool = False) -> Between:
-        """What is wrong with merging HEAD into BASE, of *commits* as "BASE..HEAD". *force* lets it delete what is in
-        use, and many at once. Raises NotFound and UsageError for commits that are not there."""
+        """Find the problems of merging HEAD into BASE, for *commits* as "BASE..HEAD".
+
+        *force* allows the merge to delete what is in use, and many at once. Raises NotFound and UsageError for commits
+        that are not there.
+        """
         from gitmodel.teams import between, ranges
 
         return between.check_between(self._repository, *ranges.read_range(self._repository, commits), force=force)
@@ -718,7 +723,7 @@ class Client(ShowsOurForm):
         return stores.trust_store(self.access, which)
 
     def store_status(self) -> Inventory:
-        """What the versions need, in which stores it is, and what is in none. Each store is listed once."""
+        """List the artifacts that versions need, with the stores that have them. Each store is listed once."""
         from gitmodel.registry import inventory
 
         return inventory.take_inventory(self._writer, self.access)
@@ -745,10 +750,10 @@ class Client(ShowsOurForm):
     def find_garbage(
         self, store: str = "default", *, grace_days: float = 14.0, also: Iterable[str | os.PathLike[str]] = ()
     ) -> Garbage:
-        """What *store* has that no version, run, tag or open run needs, and that is older than *grace_days*.
+        """Find what *store* has that no version, run, tag or open run needs, and that is older than *grace_days*.
 
         *also* are the paths of other registries that keep artifacts in it. Where others reach the store, the remote is
-        fetched first. Raises Invalid if a record cannot be read: then nobody knows what is needed; Unreachable.
+        fetched first. Raises Invalid if a record cannot be read: then it is unknown what is needed; Unreachable.
         """
         from gitmodel.registry import upkeep
 

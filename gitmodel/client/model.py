@@ -334,7 +334,7 @@ class Model:
 
     @property
     def _name(self) -> str:
-        """What the model is called now: a pull can keep the remote's name instead of one that was given here."""
+        """The model's present name: a pull can keep the remote's name instead of one that was given here."""
         if self._client is None:
             return self._asked.model
         followed = self._client.repository.renumberings().follow((self._asked.model, 0), since=self._asked.since or 0)

@@ -79,7 +79,7 @@ class ModelVersion(ShowsOurForm):
 
     @property
     def reference(self) -> str:
-        """How the command line names it, such as `iris@3`."""
+        """The version's reference on the command line, such as `iris@3`."""
         model, number = self._now
         return f"{model}@{number}"
 
@@ -99,12 +99,12 @@ class ModelVersion(ShowsOurForm):
 
     @property
     def is_local(self) -> bool:
-        """Whether the remote, as last seen, does not have it yet, so that a pull may give it another number."""
+        """True if the remote, as last seen, does not have it yet, so that a pull may give it another number."""
         return self._view().local
 
     @property
     def description(self) -> str:
-        """What is said of it."""
+        """The description of the version."""
         return self._record().description
 
     @property
@@ -124,7 +124,7 @@ class ModelVersion(ShowsOurForm):
 
     @property
     def code(self) -> Code | None:
-        """Which code made it."""
+        """The code that made the version."""
         return self._record().code
 
     @property
@@ -177,7 +177,7 @@ class ModelVersion(ShowsOurForm):
 
     @property
     def outputs(self) -> list[Artifact]:
-        """What runs made while they worked on this version, which existed; the oldest run first.
+        """The outputs of runs that worked on this version when it existed already; the oldest run first.
 
         These are no artifacts of the version, whose links may be in use: each has its `run`.
         """
