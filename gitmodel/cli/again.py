@@ -88,7 +88,7 @@ def reproduce(
 
 
 def fields(found: Reproduced) -> dict[str, Any]:
-    """What came of it, as JSON shows it."""
+    """Return the result of a reproduction as JSON fields."""
     return {
         "reference": found.reference,
         "run": found.run,

@@ -218,7 +218,7 @@ def warn_of_credentials(invocation: Invocation, found: Sequence[str]) -> None:
 
 
 def _find_change(invocation: Invocation, commit: str | None, force: bool, staged: bool) -> Between | None:
-    """What is wrong with the change that is asked about; None where a whole branch is to be checked."""
+    """Find the problems of the change that the options name; None if a whole branch is to be checked."""
     if staged:
         from gitmodel.client import Client
 

@@ -27,7 +27,7 @@ def escape(text: str) -> str:
 
 
 def width(text: str) -> int:
-    """How many columns *text* takes on a terminal.
+    """Return the number of columns that *text* takes on a terminal.
 
     >>> width("iris"), width("花")
     (4, 2)
@@ -108,7 +108,7 @@ def hidden(state: StageState) -> bool:
 
 
 def pending(state: StageState) -> str:
-    """What is recorded of a stage or alias and not in force, or ""."""
+    """Return the part of a stage or alias that is recorded and not in force, or ""."""
     if state.forged:
         return " (clone too shallow)" if hidden(state) else " (forged tag)"
     if not state.pending:
@@ -159,7 +159,7 @@ def _places(held: Iterable[str], changing: Iterable[StageState], view: VersionVi
 
 
 def _is_space(character: str) -> bool:
-    """Whether it is a space that only looks like one."""
+    """Return True if *character* is a non-ASCII space."""
     return character.isspace() and ord(character) > 0xFF and character not in "\u2028\u2029"
 
 

@@ -1,4 +1,4 @@
-"""What all commands share: where the program was called, its general options, help that ends in an example."""
+"""The grammar that all commands share: the current folder, general options, help that ends in an example."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Invocation:
 
     @property
     def writer(self) -> Writer:
-        """Where verbs of the registry read and write."""
+        """The target of reads and writes by verbs of the registry."""
         return self.client.writer
 
     @property
@@ -278,6 +278,6 @@ def first_line(found: click.Command) -> str:
 
 
 def usage_of(ctx: click.Context) -> str:
-    """How a command is called, in one line."""
+    """Return the usage line of a command."""
     pieces: Sequence[str] = ctx.command.collect_usage_pieces(ctx)
     return " ".join([ctx.command_path, *pieces])

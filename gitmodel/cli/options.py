@@ -223,7 +223,7 @@ def artifact_paths(function: F) -> F:
 
 
 def listed(function: F) -> F:
-    """Which part of a list."""
+    """Add the options that select a part of a list."""
     function = click.option("--offset", type=click.IntRange(0), default=0, metavar="N", help="Leave out the first N.")(
         function
     )

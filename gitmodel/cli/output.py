@@ -38,7 +38,7 @@ Column = tuple[str, Callable[[T], str]]
 
 
 class Output:
-    """Where and in which form a command prints; every method is one way of ending or accompanying a command."""
+    """The output of a command, in one format; every method prints a result, or a message beside it."""
 
     def __init__(self, format: str = "table", *, quiet: bool = False) -> None:
         self.format = format
@@ -76,7 +76,7 @@ class Output:
             _write(sys.stdout, _labelled([(label, text) for label, text in lines if text], sys.stdout))
 
     def outcome(self, said: str, shape: Shape, fields: Mapping[str, Any], *, name: str) -> None:
-        """What a change did: a sentence for people, the *name* of what was changed if quiet."""
+        """Print the result of a change: a sentence for people, only the *name* of the changed thing if quiet."""
         if not self._for_machines(shape, fields, name):
             _write(sys.stdout, "".join(f"{escape(line)}\n" for line in said.split("\n")))
 
@@ -103,7 +103,7 @@ class Output:
         self._complain("error", "31", error.message, error.hint, fields)
 
     def confirm(self, question: str) -> bool | None:
-        """Whether the person at the terminal says yes to *question*; None if there is nobody to ask."""
+        """Ask *question* at the terminal and return True for yes; None if there is nobody to ask."""
         if not (sys.stdin.isatty() and sys.stderr.isatty()):
             return None
         _write(sys.stderr, f"{escape(question)} [y/N] ")
@@ -114,9 +114,9 @@ class Output:
 
     @contextmanager
     def progress(self, label: str) -> Iterator[Callable[[int, int], None] | None]:
-        """What to tell bytes done and bytes in all: shown when it takes a while, as lines where is no terminal.
+        """Yield a function to call with bytes done and bytes in all; it shows progress if the work takes a while.
 
-        None if nothing would be shown.
+        Without a terminal it prints lines. Yields None if nothing would be shown.
         """
         terminal = sys.stderr.isatty()
         if self.quiet or not (terminal or self.format == "table"):
@@ -156,7 +156,7 @@ class Output:
 
 
 class _Progress:
-    """What says on stderr how far something is, how fast it goes and how long it takes still."""
+    """A progress line on stderr: the part done, the speed and the time left."""
 
     def __init__(self, label: str, *, terminal: bool) -> None:
         self._label = label

@@ -214,7 +214,7 @@ def fields(one: Proposal) -> dict[str, Any]:
 
 
 def gate_fields(outcome: Any) -> dict[str, Any]:
-    """What a rule said, as JSON shows it."""
+    """Return the outcome of a rule as JSON fields."""
     return {name: getattr(outcome, name) for name in shapes.GATE.keys}
 
 

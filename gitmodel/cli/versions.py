@@ -353,7 +353,7 @@ def print_version(invocation: Invocation, ref: VersionRef, said: str) -> None:
 
 
 def told(done: Promotion) -> str:
-    """What a change of a stage or alias did, as a sentence."""
+    """Return a sentence about a change of a stage or alias."""
     here = f"{done.model}@{done.version}"
     if not done.changed:
         return f"{here} is in {done.stage} already" if done.stage != NONE else f"{here} is in no stage already"
