@@ -31,7 +31,7 @@ class GitModelError(Exception):
 
 
 class UsageError(GitModelError):
-    """What was asked for cannot be meant: a bad name, reference, option or value."""
+    """A request that makes no sense: a bad name, reference, option or value."""
 
     exit_code = 2
 
@@ -65,7 +65,7 @@ class GateRefused(Refused):
 
 
 class Unsigned(Refused):
-    """What must be signed cannot be, or not by who works here; nothing was changed."""
+    """A change that must be signed cannot be signed, or not by this user; nothing was changed."""
 
 
 class ForeignTag(Refused):

@@ -17,10 +17,10 @@ _MOST_SUGGESTED = 1_000  # recorded names that are kept to suggest one of them
 
 
 class Verdict(NamedTuple):
-    """What a gate says of one record: whether it holds and, if not, which clause fails and why.
+    """The result of a gate for one record: whether it passes and, if not, which clause fails and the reason.
 
-    *missing* is the dotted key that was not there; *clause* is the failing part as it was written. *unreadable* says
-    that the gate itself is malformed. A verdict is true when the gate holds.
+    *missing* is the dotted key that was not there; *clause* is the failing part as it was written. *unreadable* is True
+    if the gate itself is malformed. A verdict is true when the gate passes.
 
     >>> parse("metadata.accuracy > 0.9").judge({"metadata": {}})
     Verdict(passed=False, clause='metadata.accuracy > 0.9', reason='metadata.accuracy is missing', \

@@ -13,7 +13,7 @@ _MIRRORED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
 class Trouble(NamedTuple):
-    """Why a clause has no answer; a *fault* lies in the expression, anything else in the record."""
+    """The reason why a clause has no result; a *fault* lies in the expression, anything else in the record."""
 
     reason: str
     missing: str | None = None
@@ -51,10 +51,10 @@ class Clause(ABC):
 
     @abstractmethod
     def answer(self, record: Mapping[str, object]) -> bool | Trouble:
-        """Whether the clause holds of *record*, or why it cannot be said."""
+        """Return True if the clause holds of *record*, or the reason why that is unknown."""
 
     def finding(self, record: Mapping[str, object]) -> str:
-        """Why the clause is false of *record*, in words."""
+        """Return the reason why the clause is false of *record*, in words."""
         return "it is false"
 
 

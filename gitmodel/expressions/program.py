@@ -154,7 +154,7 @@ class Program(Clause):
 
 
 def _is_never_boolean(tokens: list[Token]) -> bool:
-    """Whether nothing in the clause can make it true or false: a literal, or arithmetic alone."""
+    """Return True if the clause can never be true or false: it is a literal, or arithmetic alone."""
     if len(tokens) == 1 or (len(tokens) == 2 and tokens[0].text == "-"):
         return tokens[-1].kind in ("number", "string")
     signs = {token.text for token in tokens if token.kind == "sign" or token.text == "in"}

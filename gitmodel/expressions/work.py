@@ -1,4 +1,4 @@
-"""What macros and patterns of a clause cost at most on one record."""
+"""Upper bounds of the work that macros and patterns of a clause take on one record."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def most_work(tokens: list[Token], reads: list[Read], known: dict[str, Any]) -> 
 
 
 def most_pattern_work(tokens: list[Token]) -> int:
-    """What compiling the patterns of `matches` costs at most."""
+    """Return an upper bound of the work of compiling the patterns of `matches`."""
     patterns = [tokens[i + 2 : i + 3] for i, token in enumerate(tokens) if token.text == "matches"]
     written = [pattern[0].text for pattern in patterns if pattern and pattern[0].kind == "string"]
     return sum(map(_pattern_work, written)) + 5_000_000 * (len(patterns) - len(written))

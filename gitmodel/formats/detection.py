@@ -1,4 +1,4 @@
-"""Which format a file is in, by what is in it first and by what it is called second."""
+"""Detection of a file's format, by its content first and by its name second."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a format is, for those that come with gitmodel and those of others."""
+"""The definition of a format, for those that come with gitmodel and those of others."""
 
 from __future__ import annotations
 

@@ -37,10 +37,10 @@ def load(path: Path, format_name: str, *, trusted: bool = False) -> Any:
 
 
 def load_with(path: Path, format_name: str, loader: Callable[[Path], Any], *, unsafe: bool, trusted: bool) -> Any:
-    """What *loader* makes of the file *path*: the one place where files become values.
+    """Load the file *path* with *loader*: the one place where files become values.
 
-    Without *trusted*, Refused for a loader that is *unsafe*, and for a file that is a pickle whatever it is recorded as
-    and called: its content decides. Raises Invalid for what the loader cannot read.
+    Without *trusted*, raises Refused for a loader that is *unsafe*, and for a file that is a pickle whatever it is
+    recorded as and called: its content decides. Raises Invalid for a file that the loader cannot read.
     """
     if unsafe and not trusted:
         raise _unsafe(path, format_name)

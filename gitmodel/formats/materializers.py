@@ -1,4 +1,4 @@
-"""How the values that steps return become artifact files, and files become the values that steps take."""
+"""Conversion of the values that steps return into artifact files, and of files into values that steps take."""
 
 from __future__ import annotations
 
@@ -139,7 +139,7 @@ def _others() -> tuple[Materializer, ...]:
 
 
 def _of_library(value: Any, library: str) -> bool:
-    """Whether the type of *value*, or one it is made from, comes from *library*; imports nothing."""
+    """Return True if the type of *value*, or a base of it, comes from *library*; imports nothing."""
     return any(base.__module__.split(".")[0] == library for base in type(value).__mro__)
 
 

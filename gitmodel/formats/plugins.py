@@ -1,4 +1,4 @@
-"""Which formats there are: those that come with gitmodel, and those of installed packages."""
+"""The available formats: those that come with gitmodel, and those of installed packages."""
 
 from __future__ import annotations
 
