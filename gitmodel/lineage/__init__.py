@@ -1,1 +1,1 @@
-"""What became of what: the history of stages, models and versions, past states, and the code behind them."""
+"""History of the registry: of stages, models and versions, past states, and the code behind them."""

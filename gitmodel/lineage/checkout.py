@@ -109,12 +109,12 @@ def add_code(code: CodeRepository, commit: str, target: Path, *, submodules: boo
 
 
 def is_changed(code: Code | None, commit: str) -> bool:
-    """Whether *commit*, which was recorded of the code, is not all of it."""
+    """Return True if *commit*, recorded for the code, does not hold all its changes."""
     return bool(code and code.dirty and commit != code.snapshot)
 
 
 def _is_taken(target: Path, folder: str) -> bool:
-    """Whether something is at *folder* in the work tree *target*, or in the way to it: a link may lead anywhere."""
+    """Return True if *folder* in the work tree *target* exists, or its path leads through a file or symbolic link."""
     *above, last = folder.split("/")
     place = target
     for part in above:

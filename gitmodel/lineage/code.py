@@ -16,7 +16,7 @@ _TOLD = 3
 
 
 def choose_dirty(policy: str, mine: str) -> str:
-    """What to do about uncommitted changes: the stricter of the registry's *policy* and *mine* ("": not set).
+    """Return the handling of uncommitted changes: the stricter of the registry's *policy* and *mine* ("": not set).
 
     Raises UsageError for a word that is none of "record", "snapshot" and "refuse".
 
@@ -32,7 +32,7 @@ def choose_dirty(policy: str, mine: str) -> str:
 
 
 def snapshot_limit(config: Mapping[str, str]) -> int:
-    """How many bytes a snapshot may store, by `git config gitmodel.snapshotLimit`. Raises UsageError.
+    """Return the bytes that a snapshot may store, by `git config gitmodel.snapshotLimit`. Raises UsageError.
 
     >>> snapshot_limit({"gitmodel.snapshotlimit": "2m"})
     2097152
@@ -77,7 +77,7 @@ def record_code(keeping: KeptCode | None, code: Code, *, dirty: str, limit: int)
 
 
 def choose_pushed(config: Mapping[str, str]) -> str:
-    """Which code commits a push gives to others, by `git config gitmodel.pushCode`. Raises UsageError."""
+    """Return which code commits a push publishes, by `git config gitmodel.pushCode`. Raises UsageError."""
     word = config.get("gitmodel.pushcode", "published")
     if word not in PUSHED:
         raise UsageError(

@@ -40,7 +40,7 @@ class CodeRange:
 
 @dataclass(frozen=True)
 class VersionDiff:
-    """What differs from the version *old* to *new*, both as `MODEL@NUMBER`.
+    """The differences from the version *old* to *new*, both as `MODEL@NUMBER`.
 
     *metadata*, *parameters* and *artifacts* hold everything either has; *packages* what differs in the environment,
     Python first. *gaps* say what could not be compared, each with what to do about it.

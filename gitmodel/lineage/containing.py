@@ -19,9 +19,9 @@ _NOTES_AUTHOR = "gitmodel"
 
 @dataclass(frozen=True)
 class Containing:
-    """Whether the code of a version has a commit: *contains* is None if that cannot be told, and *why* says so.
+    """The answer to whether the code of a version has a commit: *contains* is None if unknown, *why* is the reason.
 
-    *exact*: the version was made from this very commit.
+    *exact* is True if the version was made from this very commit.
     """
 
     view: VersionView
@@ -32,7 +32,7 @@ class Containing:
 
 @dataclass(frozen=True)
 class Noted:
-    """What `write_notes` did: *commit* is the notes' own ("": none), *notes* how many code commits have one.
+    """The result of `write_notes`: *commit* is the notes' own ("": none), *notes* counts code commits with a note.
 
     *missing* code commits are not in this repository.
     """

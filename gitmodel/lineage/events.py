@@ -24,7 +24,7 @@ _MADE = "made"
 
 @dataclass(frozen=True)
 class Event:
-    """What a commit of the branch did to one record: *what* in words, *fields* by their dotted names.
+    """The effect of a commit of the branch on one record: *what* in words, *fields* by their dotted names.
 
     *model* is the name that it had then; without a *version* it is the model itself. Recorded at *when*.
     """
@@ -42,7 +42,7 @@ class Event:
 
 @dataclass(frozen=True)
 class FieldOrigin:
-    """Where a field of a version has its *value* from: the commit that set it last."""
+    """The origin of a field's *value*: the commit that set it last."""
 
     field: str
     value: Any
@@ -53,7 +53,7 @@ class FieldOrigin:
 
 
 def log(repository: Repository, ref: VersionRef | None = None) -> Iterator[Event]:
-    """What happened to the version that *ref* names, to a model (no selector) or to all (None), newest first.
+    """Return the events of the version that *ref* names, of a model (no selector) or of all (None), newest first.
 
     A renamed model is followed under its former names. Raises NotFound, and Invalid, after all that is there, where a
     shallow clone hides the rest.
@@ -74,7 +74,7 @@ def log(repository: Repository, ref: VersionRef | None = None) -> Iterator[Event
 
 
 def blame(repository: Repository, ref: VersionRef) -> list[FieldOrigin]:
-    """Which commit set each field of a version as it is now, its stage and aliases among them, in the record's order.
+    """Return the commit that last set each field of a version, in the record's order, with its stage and aliases.
 
     Raises NotFound; Invalid where a shallow clone hides the commit.
     """
@@ -209,7 +209,7 @@ def _never(repository: Repository, step: Step, found: RecordPath, version: int |
 
 
 def _can_concern(change: FileChange, found: RecordPath, number: int) -> bool:
-    """Whether a change can be about the version *number*; who asks for one of 10,000 reads few records."""
+    """Return True if a change may be about the version *number*; a cheap test that saves reading other records."""
     if found.kind in ("version", "archived"):
         return int(found.key) == number
     digits = str(number).encode()
@@ -217,7 +217,7 @@ def _can_concern(change: FileChange, found: RecordPath, number: int) -> bool:
 
 
 def _told(change: FileChange, found: RecordPath) -> Iterator[tuple[int | None, str, tuple[str, ...]]]:
-    """What a change of one file means: the version that it is about, in words, the fields."""
+    """Yield the events in a change of one file: the version that it is about, the event in words, the fields."""
     before, after = fields_of(change.before, change.path), fields_of(change.after, change.path)
     fields = changed_fields(before, after)
     if found.kind in ("stage", "alias"):

@@ -109,7 +109,7 @@ def _own(store: ArtifactStore, record: VersionRecord, reference: str) -> Iterato
 def _beside(
     store: ArtifactStore, runs: list[RunRecord], graph: Lineage | None, missing: list[tuple[str, str]]
 ) -> Iterator[tuple[str, int]]:
-    """What runs are known by, and with *graph* everything in it; what the store lacks is *missing*."""
+    """Yield the digests of files about *runs*, and with *graph* all its artifacts; add to *missing* the absent ones."""
     wanted = {digest: False for run in runs for digest in (run.packages, run.details) if digest}
     for node in graph.nodes if graph else ():
         if node.kind == ARTIFACT:

@@ -1,4 +1,4 @@
-"""Who held a stage, from when to when: every change of stages and aliases, with the one that ended it."""
+"""The holders of a stage over time: every change of stages and aliases, with the one that ended it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def history(repository: Repository, model: str | ModelRef | None = None, stage: 
 
 
 def broken_tags(repository: Repository, model: str, stage: str = "") -> list[str]:
-    """What is wrong with the tags of *model* that the branch does not bear out, as when it was rewritten under them."""
+    """Return the faults of *model*'s tags that the branch does not confirm, as when it was rewritten."""
 
     def question(snapshot: Snapshot) -> list[str]:
         tags = snapshot.tags.of(snapshot.current_name(model))

@@ -1,4 +1,4 @@
-"""What keeps questions about the past fast when there are many commits."""
+"""Maintenance that keeps questions about the past fast when there are many commits."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from gitmodel.storage.repository import Repository
 
 @dataclass(frozen=True)
 class Maintained:
-    """What `maintain` did: *commits* of the metadata branch that git finds by path now, loose objects *packed*."""
+    """The result of `maintain`: *commits* of the metadata branch that git finds by path now, loose objects *packed*."""
 
     commits: int
     packed: int
@@ -34,5 +34,5 @@ def maintain(repository: Repository) -> Maintained:
 
 
 def _loose(repository: Repository) -> int:
-    """How many objects are files of their own."""
+    """Count the loose objects."""
     return int(repository.git.lines("count-objects")[0].split()[0])

@@ -75,7 +75,7 @@ class Past:
         return self._repository.identity.moment()
 
     def refusal(self) -> UsageError:
-        """What to say to who would change what was."""
+        """Return the error for a change of a past state."""
         return UsageError(f"what was at {self.state} cannot be changed", hint="change what is: leave out --at")
 
 
