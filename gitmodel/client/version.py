@@ -273,14 +273,22 @@ class ModelVersion(ShowsOurForm):
         from gitmodel.registry import artifacts
 
         self._check_meant()
-        artifacts.check_links(self._client.writer, self._ref(), [(name, kind)], metadata=scalars(metadata or {}))
+        said = scalars(metadata or {})
+        artifacts.check_links(
+            self._client.writer,
+            self._ref(),
+            [(name, kind)],
+            metadata=said,
+            format=format,
+            folder=Path(path).is_dir(),
+        )
         link = artifacts.store_artifact(
             self._client.access.of_model(self._model),
             name,
             Path(path),
             kind=kind,
             format=format,
-            metadata=scalars(metadata or {}),
+            metadata=said,
             progress=progress,
         )
         self._change(lambda writer: artifacts.link_artifacts(writer, self._ref(), [link]))
@@ -310,13 +318,14 @@ class ModelVersion(ShowsOurForm):
         from gitmodel.registry import artifacts
 
         self._check_meant()
-        artifacts.check_links(self._client.writer, self._ref(), [(name, kind)], metadata=scalars(metadata or {}))
+        said = scalars(metadata or {})
+        artifacts.check_links(self._client.writer, self._ref(), [(name, kind)], metadata=said, format=format)
         link = artifacts.describe_external(
             name,
             os.fspath(uri),
             kind=kind,
             format=format,
-            metadata=scalars(metadata or {}),
+            metadata=said,
             provider_digest=provider_digest,
             trusted=self._client.access.trusted(),
             progress=progress,

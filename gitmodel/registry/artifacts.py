@@ -149,15 +149,19 @@ def check_links(
     artifacts: Iterable[tuple[str, str]],
     *,
     metadata: Mapping[str, Any] | None = None,
+    format: str = "",
+    folder: bool = False,
 ) -> None:
     """Check that `link_artifacts` would accept new *artifacts*, names and kinds, before any of them is stored.
 
-    One whose name the version has already is left out: only its content can tell. Raises as `link_artifacts` does.
+    *format* is what they are to have ("": what is found), *folder* says that they are folders. An artifact whose name
+    the version has already is left out: only its content can tell. Raises as `link_artifacts` does.
     """
     found, read = list(artifacts), planning.read_metadata(metadata or {})
     for name, kind in found:
         check_name(name, "artifact")
         _check_kind(kind)
+    _check_format(format, folder=folder)
     links = [ArtifactLink(name, kind, NO_DIGEST, 0, "json", metadata=read) for name, kind in found]
 
     def plan(snapshot: Snapshot) -> Change[int]:
