@@ -6,7 +6,7 @@ import warnings
 
 
 class GitModelError(Exception):
-    """Something gitmodel will not or cannot do, in words for its user.
+    """The base of all errors that gitmodel raises for its user.
 
     *hint* is the next thing to do or type; *exit_code* is what the command line ends with. The text of the exception,
     which tracebacks and notebooks show, has both.
@@ -87,7 +87,7 @@ class Unreachable(GitModelError):
 
 
 class GitModelWarning(UserWarning):
-    """Something that its reader should know, and that stops nothing; *hint* is what to do about it."""
+    """A warning that stops nothing; *hint* is what to do about it."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)

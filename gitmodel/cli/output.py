@@ -89,16 +89,16 @@ class Output:
         _write(sys.stdout, text if text.endswith("\n") else f"{text}\n")
 
     def note(self, message: str) -> None:
-        """Something that a person may want to know, and no program."""
+        """Print a message for people; machine-readable and quiet output leave it out."""
         if self.format == "table" and not self.quiet:
             _write(sys.stderr, f"{escape(message)}\n")
 
     def warn(self, message: str, hint: str = "") -> None:
-        """Something is wrong, and the command goes on."""
+        """Print a warning; the command goes on."""
         self._complain("warning", "33", message, hint, {"message": message, "hint": hint})
 
     def error(self, error: GitModelError, *, kind: str) -> None:
-        """The command ends with *error*."""
+        """Print the error that ends the command."""
         fields = {"message": error.message, "hint": error.hint, "exit_code": error.exit_code, "kind": kind}
         self._complain("error", "31", error.message, error.hint, fields)
 

@@ -219,7 +219,7 @@ def gate_fields(outcome: Any) -> dict[str, Any]:
 
 
 def _entering(one: Proposal) -> Sequence[PlannedChange]:
-    """Its changes, but for the stages that a version leaves because it enters another."""
+    """Return the changes of a proposal, without the stages that a version leaves because it enters another."""
     entering = [change for change in one.plan.changes if change.new is not None]
     moved = {(change.model, change.new) for change in entering}
     return [change for change in one.plan.changes if change.new is not None or (change.model, change.old) not in moved]

@@ -67,7 +67,7 @@ class Artifact:
 
     @property
     def size(self) -> int:
-        """Its size in bytes; of a folder, of all its files."""
+        """The size in bytes; of a folder, of all its files."""
         return self.link.size
 
     @property
@@ -82,7 +82,7 @@ class Artifact:
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """Its metadata."""
+        """The metadata of the artifact."""
         return dict(self.link.metadata)
 
     def log_metadata(self, metadata: Mapping[str, Any] | None = None, **values: Any) -> None:
@@ -136,7 +136,7 @@ class Artifact:
         return cache
 
     def open(self) -> BinaryIO:
-        """Its bytes; reading them to the end raises Invalid if they are not what the digest says. Not for folders."""
+        """Open the bytes for reading, verified at their end: Invalid if the digest does not match. Not for folders."""
         link = self.link
         if link.is_folder:
             raise UsageError(f"{self._name} is a folder", hint="use .path() and open a file in it")

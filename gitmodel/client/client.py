@@ -404,7 +404,7 @@ class Client(ShowsOurForm):
         return blame(self._repository, VersionRef.parse(reference))
 
     def containing(self, commit: str, model: str = "") -> list[Containing]:
-        """Each version (of *model*), newest first, and whether its code has *commit* of the code in its history.
+        """Check for each version (of *model*), newest first, whether its code has *commit* in its history.
 
         Raises NotFound if there is no such commit or model, or no code repository.
         """
@@ -723,7 +723,7 @@ class Client(ShowsOurForm):
         return stores.trust_store(self.access, which)
 
     def store_status(self) -> Inventory:
-        """List the artifacts that versions need, with the stores that have them. Each store is listed once."""
+        """List the artifacts that versions need by store, and those that are in no store. Each store is listed once."""
         from gitmodel.registry import inventory
 
         return inventory.take_inventory(self._writer, self.access)

@@ -159,7 +159,7 @@ class Model:
 
     @property
     def created(self) -> datetime:
-        """When the model was registered, in UTC."""
+        """The time when the model was registered, in UTC."""
         return self.record.created
 
     @property

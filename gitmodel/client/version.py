@@ -109,17 +109,17 @@ class ModelVersion(ShowsOurForm):
 
     @property
     def created(self) -> datetime:
-        """When it was made, in UTC."""
+        """The time when the version was created, in UTC."""
         return self._record().created
 
     @property
     def tags(self) -> list[str]:
-        """Its tags, sorted."""
+        """The tags of the version, sorted."""
         return list(self._record().tags)
 
     @property
     def metadata(self) -> dict[str, Any]:
-        """Its metadata."""
+        """The metadata of the version."""
         return dict(self._record().metadata)
 
     @property
@@ -157,22 +157,22 @@ class ModelVersion(ShowsOurForm):
 
     @property
     def artifacts(self) -> list[Artifact]:
-        """All its artifacts, by name."""
+        """The artifacts of the version, by name."""
         return [Artifact(self, link.name) for link in self._record().artifacts]
 
     @property
     def data(self) -> list[Artifact]:
-        """Its artifacts that are data."""
+        """The artifacts that are data."""
         return self._of_kind("data")
 
     @property
     def model_objects(self) -> list[Artifact]:
-        """Its artifacts that are model objects."""
+        """The artifacts that are model objects."""
         return self._of_kind("model")
 
     @property
     def deployments(self) -> list[Artifact]:
-        """Its artifacts that are deployments."""
+        """The artifacts that are deployments."""
         return self._of_kind("deployment")
 
     @property

@@ -82,9 +82,9 @@ class Address:
 
 @dataclass(frozen=True)
 class Terms:
-    """On what terms a registry by URL is used.
+    """The terms of use of a registry by URL.
 
-    Answers may be *max_age* seconds old, or however old if *offline*; a write is tried for *timeout* seconds while
+    Answers may be *max_age* seconds old, or of any age if *offline*; a write is tried for *timeout* seconds while
     others write.
     """
 

@@ -87,7 +87,7 @@ class Schema(Generic[R]):
 
     @cached_property
     def rows(self) -> tuple[tuple[str, Key, Callable[[Any], Any] | None], ...]:
-        """Each key with its name and, unless it is of a table, what reads it."""
+        """The keys with their names and, except for tables, the functions that read their values."""
         return tuple((key.name, key, None if key.schema else key.read) for key in self.keys)
 
 

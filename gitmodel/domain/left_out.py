@@ -31,7 +31,7 @@ class Sides:
 
 
 def left_out(what: RecordPath | None, file: Sides) -> Iterator[tuple[Place, str]]:
-    """Each place of *file*, and in words what the commit made of it, if it is otherwise now."""
+    """Yield the places of *file* where the commit's change was lost, each with that change in words."""
     if file.ours in (file.base, file.now):
         return
     if what is None:

@@ -112,7 +112,7 @@ def given(run: RunRecord) -> dict[str, list[str]]:
 
 
 def makers(digest: str, runs: Iterable[RunRecord]) -> list[RunRecord]:
-    """Those of *runs* that made *digest*: in which a step that gave it ran; if it only came from the cache, these."""
+    """Return those of *runs* in which a step made *digest*; if it only came from the cache, those that took it."""
     all_ = [run for run in runs if digest in given(run)]
     ran = [run for run in all_ if any(s.status != "cached" and digest in s.outputs.values() for s in run.steps)]
     return ran or all_

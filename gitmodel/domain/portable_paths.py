@@ -41,7 +41,7 @@ def is_git_name(part: str) -> bool:
 
 
 def git_paths(paths: Sequence[str]) -> list[str]:
-    """Those of *paths* that are of a git repository: with a part that means `.git`, or the HEAD of a bare repository.
+    """Return the *paths* of a git repository: with a part that means `.git`, or the HEAD of a bare repository.
 
     git takes a folder with `HEAD`, `objects` and `refs` for a repository too, and a `commondir` file for the last two.
     A clone that packed its refs has `packed-refs`, and the empty folders of `refs` are in no artifact.

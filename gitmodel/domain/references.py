@@ -98,7 +98,7 @@ class VersionRef:
         return self.selector in ("", LATEST)
 
     def required(self, verb: str) -> VersionRef:
-        """This reference, if it names a version; *verb* is what was about to happen to it. Raises UsageError."""
+        """Return this reference if it names a version; *verb* is for the message. Raises UsageError."""
         if self.selector:
             return self
         raise UsageError(

@@ -42,7 +42,7 @@ class Renumbered(NamedTuple):
 
 @dataclass(frozen=True)
 class Renumberings:
-    """All that pulls renumbered in a clone, the oldest first.
+    """The renumberings that pulls made in a clone, the oldest first.
 
     >>> found = Renumberings().with_pull({("iris", 4): ("iris", 5)}).with_pull({("iris", 5): ("iris", 6)})
     >>> found.follow(("iris", 4), since=0), found.follow(("iris", 5), since=1), found.follow(("iris", 5), since=2)
@@ -84,20 +84,20 @@ class Renumberings:
         return frozenset(old for old in self.noted_references if old[0] == model)
 
     def with_pull(self, moves: Mapping[Numbered, Numbered]) -> Renumberings:
-        """These and those of one more pull, with a note on each."""
+        """Return a copy with the moves of one more pull, with a note on each."""
         event = self.count + 1
         new = tuple(Renumbered(event, old, now) for old, now in sorted(moves.items()))
         return Renumberings((*self.moves, *new)[-_MOST:])
 
     def without_notes(self, on: Iterable[Numbered]) -> Renumberings:
-        """These, but without notes on the references *on*, which mean what they name now."""
+        """Return a copy without notes on the references *on*, which mean what they name now."""
         gone = frozenset(on)
         return Renumberings(
             tuple(move._replace(noted=False) if move.noted and move.old in gone else move for move in self.moves)
         )
 
     def encode(self) -> bytes:
-        """These as the blob that the clone keeps."""
+        """Return the blob that the clone stores."""
         lines = [
             f"{move.event} {move.old[0]} {move.old[1]} {move.new[0]} {move.new[1]}{' noted' if move.noted else ''}"
             for move in self.moves

@@ -34,7 +34,7 @@ def replay(before: Snapshot, after: Files, changed: Iterable[str], onto: Snapsho
 
 
 class _Replay:
-    """One commit made again."""
+    """A commit in replay on a new tip."""
 
     def __init__(
         self, before: Snapshot, after: Files, changed: Iterable[str], onto: Snapshot, carried: Carried
@@ -354,7 +354,7 @@ class _Replay:
                 del self.done.files[path]
 
     def _tidy(self, model: str) -> None:
-        """No version may be in two places: what one side did to it and the other did to its stage."""
+        """Drop our changes of places where the two sides together put a version into two stages."""
         if not self._touched(model):
             return
         for path in leftovers(self.onto, model):

@@ -109,7 +109,7 @@ class Tags(Protocol):
 
 
 class NoTags:
-    """No stage tags at all, `Tags`: for who goes by what is recorded."""
+    """The empty `Tags`: for readers that go by the records alone."""
 
     def get(self, ref: StageRef) -> StageTag | None:
         return None

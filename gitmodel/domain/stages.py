@@ -316,7 +316,7 @@ def _plan_leaving(snapshot: Snapshot, model: str, number: int, *, archive: bool,
 
 
 def _applied(snapshot: Snapshot, ref: StageRef, result: Promotion) -> Change[Promotion]:
-    """Nothing to record: put it in force if it is not."""
+    """Plan no new record, only to put the present one in force if it is not."""
     tag = snapshot.tags.get(ref)
     current = tag is not None and not tag.forged and tag.record is not None and tag.record.version == result.version
     return Change(replace(result, changed=not current), apply=() if current else (ref,))

@@ -110,7 +110,7 @@ def _is_false(value: object) -> bool | Trouble:
 
 
 def _double(number: int) -> float:
-    """As the library compares an int with a double: rounded. Beyond every double: infinite."""
+    """Convert an int as the library does to compare it with a double: rounded; infinite beyond every double."""
     try:
         return float(number)
     except OverflowError:

@@ -58,7 +58,7 @@ def _macro_nesting(tokens: list[Token]) -> int:
 
 
 class _Size(NamedTuple):
-    """All that a value holds, its longest list, a list's heaviest item. One is a value, or 64 characters."""
+    """The size of a value: all it holds, its longest list, a list's heaviest item. One is a value, or 64 characters."""
 
     weight: int
     widest: int
@@ -113,7 +113,7 @@ def most_pattern_work(tokens: list[Token]) -> int:
 
 
 def _pattern_work(pattern: str) -> int:
-    """At most 50 ms, where the library stops compiling a pattern; 0.25 ms for each Unicode class."""
+    """Return the cost of compiling *pattern*: at most 50 ms, where the library stops; 0.25 ms a Unicode class."""
     repeated = 1
     for least, most in re.findall(r"\{([0-9]{1,5})(?:,([0-9]{1,5}))?", pattern):
         repeated *= max(1, int(least), int(most or 0))

@@ -76,7 +76,7 @@ def module_of(member: Any) -> str:
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """While it lasts, what was saved under the importable name of the running script loads as its classes."""
+    """Make classes saved under the running script's importable name load as its own, inside the `with` block."""
     main = _main()
     name = None if main is None else _name_of(main)
     if main is None or name is None or not _members(main):
@@ -88,7 +88,7 @@ def loading() -> Iterator[None]:
 
 @contextmanager
 def saving(path: Path, *, by_value: bool = False) -> Iterator[None]:
-    """While it lasts, classes and functions of the script are saved to *path* under its importable name.
+    """Save classes and functions of the script to *path* under its importable name, inside the `with` block.
 
     *by_value* is for a format that writes what is in `__main__` itself into the file. Raises UsageError if the file
     names a class or function that no other process can import.
@@ -181,7 +181,7 @@ def _rename(member: Any, module: str) -> None:
 
 @contextmanager
 def _modules(names: dict[str, ModuleType]) -> Iterator[None]:
-    """While it lasts, importing one of *names* gives that module."""
+    """Make imports of *names* give these modules, inside the `with` block."""
     before = {name: sys.modules.get(name) for name in names}
     sys.modules.update(names)
     try:

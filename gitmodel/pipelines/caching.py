@@ -1,4 +1,4 @@
-"""When a step need not run again: the key made of its code and of what it is given, and what it opened when it ran."""
+"""Caching of steps: the key, made of a step's code and inputs, and the files it opened when it ran."""
 
 from __future__ import annotations
 

@@ -85,7 +85,7 @@ def _commit(
     renumbered: Mapping[Numbered, Numbered],
     left_out: Mapping[str, str] = _NOTHING,
 ) -> RunRecord | None:
-    """One try; *left_out* says why a stage or alias, by name, or every stage ("") cannot be changed here."""
+    """Try once; *left_out* gives the reason why a stage or alias, by name, or every stage ("") cannot change here."""
     chosen = {target.reference: target for target in targets.values()}
     rules = client.repository.snapshot().registry().require("runs").runs or RunRules()
     succeeded = record.status == "succeeded"

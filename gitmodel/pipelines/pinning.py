@@ -90,7 +90,7 @@ class Pinned:
     inputs: dict[tuple[str, str], dict[str, Any]]
 
     def with_inputs(self, digests: Mapping[tuple[str, str], str]) -> Pinned:
-        """These, but with *digests* where they are given."""
+        """Return a copy with *digests* where they are given."""
         inputs = dict(self.inputs)
         for place, digest in digests.items():
             if place in inputs and inputs[place]["digest"] != digest:

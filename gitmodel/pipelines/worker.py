@@ -75,7 +75,7 @@ def _is_imported_for_step(module: str) -> bool:
 
 @contextmanager
 def _running_step() -> Iterator[None]:
-    """While it lasts, child processes know that a step started them."""
+    """Let child processes know that a step started them, inside the `with` block."""
     global _steps_here
     with _counting:
         _steps_here += 1

@@ -30,7 +30,7 @@ from gitmodel.storage.stores import ArtifactStore, where_else
 
 @dataclass(frozen=True)
 class Finding:
-    """Something about this clone: *about* names the kind, *hint* what to type; *mendable* says that `--fix` mends it.
+    """A fact about this clone: *about* names the kind, *hint* what to type; *mendable* if `--fix` mends it.
 
     *grave* findings keep something from working; the others are for knowing.
     """

@@ -20,7 +20,7 @@ LONGEST = 16 << 10
 
 
 class BegunUpload:
-    """One upload: *where* it goes on, "" if it is new. Without a *path* nothing is kept."""
+    """An upload that has begun: *where* it goes on, "" if it is new. Without a *path* nothing is kept."""
 
     def __init__(self, path: Path | None, descriptor: int) -> None:
         self._path = path
@@ -40,7 +40,7 @@ class BegunUpload:
             os.pwrite(self._descriptor, content, 0)
 
     def forget(self) -> None:
-        """It ended, in one way or another."""
+        """Forget the upload, which has ended."""
         self.where = ""
         if self._path is not None:
             with suppress(OSError):

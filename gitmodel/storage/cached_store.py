@@ -200,7 +200,7 @@ class _Partial:
         return True
 
     def keep(self) -> None:
-        """It is whole and verified: make it a copy."""
+        """Move the file, which is whole and verified, into the cache."""
         target = self._cache.place(self._digest)
         with suppress(OSError):
             with suppress(OSError):  # not every file system has permissions

@@ -71,7 +71,7 @@ class CodeRepository:
         return found[0]
 
     def missing(self, commits: Iterable[str]) -> frozenset[str]:
-        """Those of *commits* that are not here."""
+        """Return those of *commits* that this repository does not have."""
         wanted = sorted(set(commits))
         if not wanted:
             return frozenset()
@@ -97,7 +97,7 @@ class CodeRepository:
         raise NotFound(f"{said}{where}", hint=f"run `git fetch {source} {code.commit}`, then try again")
 
     def descendants(self, ancestor: str, commits: Iterable[str]) -> frozenset[str]:
-        """Those of *commits*, all of which are here, that are *ancestor* or have it in their history."""
+        """Return those of *commits*, all of them present, that are *ancestor* or descend from it."""
         wanted = frozenset(commits)
         if not wanted:
             return frozenset()

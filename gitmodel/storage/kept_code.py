@@ -54,7 +54,7 @@ class KeptCode:
         self._done.add(commit)
 
     def kept(self) -> list[str]:
-        """Every commit that is kept."""
+        """Return the commits that are kept."""
         found = self._git.lines("for-each-ref", "--format=%(refname)", KEPT_CODE)
         return [ref.removeprefix(KEPT_CODE) for ref in found if is_code_id(ref.removeprefix(KEPT_CODE))]
 
@@ -65,7 +65,7 @@ class KeptCode:
         return wanted if wanted in remotes else ""
 
     def published(self, commits: Iterable[str], remote: str) -> frozenset[str]:
-        """Those of *commits* that a branch of *remote* held when it was last fetched or pushed."""
+        """Return those of *commits* that a branch of *remote* held when it was last fetched or pushed."""
         wanted = list(commits)
         if not wanted:
             return frozenset()
@@ -75,7 +75,7 @@ class KeptCode:
         return frozenset(wanted) - frozenset(heard)
 
     def not_pushed(self, commits: Iterable[str], remote: str) -> list[str]:
-        """Those of *commits* of which it is not known that *remote* keeps them."""
+        """Return those of *commits* that *remote* is not known to keep."""
         address = self._address(remote)
         return [commit for commit in commits if self._notes.get("pushed", commit) != address]
 

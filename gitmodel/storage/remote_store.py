@@ -71,7 +71,7 @@ class Backend(Protocol):
         """Make an object that is there as young as if it were stored now."""
 
     def read(self, digest: Digest, start: int, length: int) -> tuple[bytes | bytearray, int]:
-        """At most *length* bytes from *start*, and the length of the whole object. Raises NotFound."""
+        """Return at most *length* bytes from *start*, and the length of the whole object. Raises NotFound."""
 
     def write(self, digest: Digest, content: bytes | bytearray) -> None:
         """Make the object appear, whole; what is there and its equal may stay, if it is made young."""
@@ -80,7 +80,7 @@ class Backend(Protocol):
         """Begin to send a large object, or go on with what an earlier try left."""
 
     def objects(self) -> Iterator[StoredObject]:
-        """All objects."""
+        """Yield all objects."""
 
     def remove(self, digest: Digest) -> None:
         """Remove the object; without it, do nothing."""

@@ -316,7 +316,7 @@ def _outlet(git: Git, remote: str) -> tuple[Git, list[str]]:
 
 
 def _silence(repository: Repository) -> float:
-    """For how many seconds the other side may be silent. Raises UsageError."""
+    """Return the seconds that a remote may be silent. Raises UsageError."""
     asked = repository.config.get("gitmodel.silence", "")
     try:
         silence = float(asked) if asked else _SILENCE

@@ -112,7 +112,7 @@ class Repository:
 
     @cached_property
     def writers(self) -> Writers:
-        """Those who move refs of the repository at this moment."""
+        """The processes that move refs of the repository at this moment."""
         from gitmodel.storage.locks import Writers
 
         return Writers(self.git.common_dir)

@@ -43,7 +43,7 @@ class Sealing:
 
     @cached_property
     def verifier(self) -> Verifier:
-        """Whom to ask about signatures."""
+        """The verifier of signatures."""
         from gitmodel.storage.signatures import Verifier  # who reads what nobody signed does not pay for it
 
         return Verifier(self._git.environ, self._config)

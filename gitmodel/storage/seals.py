@@ -202,7 +202,7 @@ class Seals:
         return (self._files(commit).read(paths.SIGNERS) or b"").decode("utf-8", "replace")
 
     def _times(self, commit: str) -> Iterator[int]:
-        """When *commit* and those before it on the chain of first parents were made, as they say."""
+        """Yield the committer dates of *commit* and its chain of first parents, as seconds since 1970."""
         lines = self._git.lines("log", "--first-parent", "--format=%ct", commit)
         return (int(line) for line in lines if line.isdigit())
 

@@ -22,7 +22,7 @@ from gitmodel.storage.stores import Leftover, StoredObject, library
 PART = 8 << 20
 ATTEMPTS = 4
 SETTINGS = {"known_hosts": (), "skip_instance_cache": True}
-"""Without the first of them, sshfs takes any host for the one that was meant."""
+"""Settings of sshfs. Without `known_hosts` it would accept any host as the one that was meant."""
 
 _OBJECT = re.compile(r"sha256/([0-9a-f]{2})/([0-9a-f]{62})")
 _TEMPORARY = re.compile(r"[0-9a-f]{64}(-[0-9a-f]{16})?")
@@ -61,7 +61,7 @@ class Host:
         return dict(self.do(lambda files: files.info(path)))
 
     def read(self, path: str, start: int, length: int) -> bytes:
-        """At most *length* bytes of a file. Raises FileNotFoundError."""
+        """Return at most *length* bytes of a file. Raises FileNotFoundError."""
 
         def read(files: Any) -> bytes:
             with files.open(path, "rb") as reader:

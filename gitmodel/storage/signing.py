@@ -21,7 +21,7 @@ _HINT = "see `git help config` for gpg.format, user.signingKey and gpg.ssh.progr
 
 
 class Signer:
-    """Whoever works on this repository, as git signs for them."""
+    """The user of this repository, as git signs for them."""
 
     def __init__(self, git: Git, config: Mapping[str, str], verifier: Verifier) -> None:
         self._git = git

@@ -75,7 +75,7 @@ class UrlRepository(Repository):
 
     @property
     def timeout(self) -> float:
-        """For how many seconds a write is tried while others write."""
+        """The seconds for which a write is retried while others write."""
         return self._cache.terms.timeout
 
     def close(self) -> None:

@@ -69,7 +69,7 @@ def steps(repository: Repository, tip: str, *pathspecs: str) -> Iterator[Step]:
 
 
 def steps_of_each(repository: Repository, tip: str, *pathspecs: str) -> Iterator[Step]:
-    """As `steps`, with a walk for each of several literal paths if git has filters, which know one path at a time.
+    """Yield as `steps`, with one walk for each literal path if git has filters, which know one path at a time.
 
     At 100,000 commits three such walks take less than half the time of one; without filters they take twice as long.
     """

@@ -30,7 +30,7 @@ _MOST_COMMITS = 10
 
 @dataclass(frozen=True)
 class CodeRange:
-    """From the commit of the *old* version's code to that of the *new* one ("": not recorded).
+    """The commits from the *old* version's code to the *new* one's ("": not recorded).
 
     *commits* are the newest of the *count* in between, as "1a2b3c4d5e subject", if this repository has them;
     *comparison* is the address of what is between, if the host is known.

@@ -28,7 +28,7 @@ RULES: Mapping[str, str] = {
 
 
 class _Anything(frozenset[str]):
-    """Every commit: who may move a tag without signatures is for the server to say; whoever may, vouches."""
+    """A set that contains every commit. The server decides who may move an unsigned tag; that user vouches for it."""
 
     def __contains__(self, _: object) -> bool:
         return True

@@ -102,7 +102,7 @@ class LeftOut(Conflict):
 
 @dataclass(frozen=True)
 class Uploads:
-    """From where to where (by model) a push copies artifacts, *jobs* at a time."""
+    """The stores of a push: it copies artifacts from *local* to the store of each model, *jobs* at a time."""
 
     local: ArtifactStore
     store_of: Callable[[str], ArtifactStore]
