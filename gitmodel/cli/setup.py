@@ -93,7 +93,7 @@ def init(
 
 
 def _next(client: Client, *, begun: bool, store: str) -> str:
-    """Return the next command to type: to copy the clone's artifacts, if the default store lacks some."""
+    """Return the next command to type. It copies the clone's artifacts if the default store lacks some."""
     if begun:
         return "git model register NAME"
     from gitmodel.storage.local_store import LocalStore
@@ -190,7 +190,7 @@ def _told(done: Beginning, branch: str) -> str:
 
 
 def _host_told(made: HostSetUp, branch: str) -> list[str]:
-    """Return the lines about files made on a clone's *branch*; "" if they are on the server already."""
+    """Return the lines to print about the files made on the clone's *branch*; "" stands for a branch on the server."""
     said = [f"made {path}" for path in made.written] + [f"changed {path}" for path in made.changed]
     if not said:
         return ["the files of the host are as they should be"]

@@ -599,7 +599,7 @@ def encode_registry(record: RegistryRecord) -> bytes:
 
 
 def links_digest(artifacts: Iterable[ArtifactLink]) -> str:
-    """Return the digest that a stage file binds: the SHA-256 of the links' canonical TOML, sorted, without metadata.
+    """Return the digest in a stage file: SHA-256 of the links' canonical TOML, sorted by name, without metadata.
 
     The location of an external artifact is not part of it: its content is, by its digest.
 

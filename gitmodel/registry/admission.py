@@ -51,8 +51,8 @@ def why_not(repository: Repository, snapshot: Snapshot, ref: StageRef, reviewed:
     """Return the reason why the recorded change of the stage *ref* must not be in force, or "".
 
     It is judged at the newest commit that changed the stage's file, by the rules in its first parent and by those that
-    were in force when it came in. *reviewed* are
-    commits that the caller vouches for; of others, a signature that is asked for must count by our clock as well.
+    were in force when it came in. *reviewed* are commits that the caller vouches for; of others, a signature that is
+    asked for must count by our clock as well.
     Raises Invalid where a shallow clone hides that commit.
     """
     found = _changed_by(repository, snapshot.commit, ref)
@@ -71,7 +71,7 @@ def why_not(repository: Repository, snapshot: Snapshot, ref: StageRef, reviewed:
 def alias_fault(repository: Repository, snapshot: Snapshot, ref: StageRef) -> str:
     """Return the reason why the recorded change of the alias *ref* must not be in force, or "".
 
-    The name may be a stage by the rules that were in force when the change came in.
+    It must not be if the alias was the name of a stage by the rules that were in force when the change came in.
     """
     commit = repository.tags.changed_by(snapshot.commit, *place_files(snapshot.registry(), ref))
     parents = repository.tags.commit(commit).parents if commit else ()

@@ -110,7 +110,7 @@ def _gitlab_requests(job: Job, commit: str, branch: str) -> list[bool]:
 
 
 def _is_reviewed(job: Job, request: Mapping[str, Any], commit: str) -> bool:
-    """Return True if another user than its author approves the *request*'s last commit and no latest review objects."""
+    """Return True if others than its author approve the *request*'s last commit and nobody's last review objects."""
     head, author = request.get("head", {}).get("sha"), request.get("user", {}).get("login")
     words: dict[str, Mapping[str, Any]] = {}
     for review in _list(job, f"pulls/{request['number']}/reviews"):

@@ -264,7 +264,7 @@ class OciBackend:
         raise self._refusal(answer, method, about)
 
     def _sign_in(self, answer: Answer) -> str:
-        """Return the value of the `authorization` header that the registry's challenge asks for."""
+        """Return the `authorization` header that the registry's challenge asks for; fetch a token if needed."""
         challenge = answer.headers.get("www-authenticate", "")
         user, password = _credentials(self._host)
         basic = f"Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}" if user or password else ""
