@@ -19,7 +19,7 @@ from gitmodel.domain.names import check_name
 from gitmodel.domain.references import VersionRef
 from gitmodel.registry import doctor, stages, versions
 from gitmodel.storage import locks, objects
-from gitmodel.storage.git import ZERO, clean_environment
+from gitmodel.storage.git import OBJECT_VARIABLES, ZERO, clean_environment
 from gitmodel.storage.objects import NewObject
 from gitmodel.storage.opening import open_repository
 from gitmodel.storage.repository import Repository, _move
@@ -379,8 +379,8 @@ def test_a_gc_counts_as_under_way_unless_its_process_is_provably_gone(tmp_path, 
 
 def test_what_locates_a_repository_is_dropped_and_all_else_is_kept():
     names = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_NAMESPACE")
-    objects = ("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES")  # only the repository's own are given back
-    locating = dict.fromkeys((*names, *objects), "/elsewhere")
+    # of the variables of objects, only the repository's own are given back
+    locating = dict.fromkeys((*names, *OBJECT_VARIABLES), "/elsewhere")
     kept = {
         "GIT_CONFIG_COUNT": "1",
         "GIT_CONFIG_KEY_0": "http.extraHeader",
@@ -395,7 +395,6 @@ def test_what_locates_a_repository_is_dropped_and_all_else_is_kept():
         "HTTPS_PROXY": "proxy",
         "GIT_AUTHOR_NAME": "Ada",
         "GIT_COMMITTER_EMAIL": "ada@example.com",
-        "GIT_QUARANTINE_PATH": "/quarantine",
         "HOME": "/home/ada",
     }
     seen = clean_environment({**locating, **kept})
