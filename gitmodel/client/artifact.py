@@ -150,6 +150,7 @@ class Artifact:
         import tempfile
 
         from gitmodel import formats
+        from gitmodel.formats.loading import called
         from gitmodel.registry import artifacts
 
         link = self.link
@@ -158,7 +159,8 @@ class Artifact:
         with tempfile.TemporaryDirectory(prefix="gitmodel-") as folder:
             target = Path(folder) / "artifact"
             artifacts.fetch_artifact(self._source(link), link, target)
-            return formats.load(target, link.format, trusted=trusted)
+            with called(target, f"{self._name} of {self._version.reference}"):
+                return formats.load(target, link.format, trusted=trusted)
 
     def _source(self, link: ArtifactLink) -> ArtifactStore:
         return self._version._client.access.source(self._version._model, link)

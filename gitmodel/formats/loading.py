@@ -58,6 +58,17 @@ def load_with(path: Path, format_name: str, loader: Callable[[Path], Any], *, un
         _loading.reset(token)
 
 
+@contextmanager
+def called(path: Path, name: str) -> Iterator[None]:
+    """Put *name* for *path* into the errors raised inside: a temporary file says nothing to a user."""
+    try:
+        yield
+    except GitModelError as error:
+        error.message = error.message.replace(str(path), name)
+        error.args = (error.message,)
+        raise
+
+
 def is_loading() -> bool:
     """Return True while a file becomes a value in this thread, which may import the module of a class."""
     return _loading.get()

@@ -26,6 +26,7 @@ from gitmodel.domain.credentials import redacted
 from gitmodel.domain.records import FOLDER_FORMAT
 from gitmodel.errors import GitModelError, Refused, Unreachable, UsageError
 from gitmodel.formats import materializers
+from gitmodel.formats.loading import called
 from gitmodel.formats.script_names import UNNAMED, adopt, importable_name
 from gitmodel.pipelines.config import ModelConfig, Secret, collecting
 from gitmodel.pipelines.context import Plan, PlannedVersion, StepContext, within
@@ -329,9 +330,10 @@ def _load_inputs(request: Request, step: Step[..., Any], store: ArtifactStore, s
         else:
             artifacts.get_file(source, ref["digest"], target, size=ref.get("size"))
         as_path = wanted is Path or ref["format"] == FOLDER_FORMAT or ref["materializer"] == "path"
-        arguments[name] = target if as_path else materializers.load(
-            target, ref["format"], ref["materializer"], wanted=wanted, trusted=ref["trusted"]
-        )  # fmt: skip
+        with called(target, f"the input {name}"):
+            arguments[name] = target if as_path else materializers.load(
+                target, ref["format"], ref["materializer"], wanted=wanted, trusted=ref["trusted"]
+            )  # fmt: skip
     return arguments
 
 
