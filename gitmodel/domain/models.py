@@ -145,7 +145,9 @@ def plan_deletion(
     if in_use and not force:
         called = any(state.alias for state in states)
         first = "demote them, and remove aliases with `git model alias remove`" if called else "demote them"
-        raise Refused(f"{name} is in use: {', '.join(in_use)}", hint=f"{first} first, or use --force")
+        raise Refused(
+            f"{name} is in use: {', '.join(in_use)}", hint=f"{first} first, or add --force (in Python: force=True)"
+        )
     return change
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from typing import Any
@@ -12,7 +12,7 @@ from gitmodel.domain.models import changed_tags
 from gitmodel.domain.names import check_name, check_version_name, fold
 from gitmodel.domain.records import KINDS, ArtifactLink, VersionRecord
 from gitmodel.domain.refs import StageRef
-from gitmodel.domain.snapshot import Change, Snapshot, check_number, name_record
+from gitmodel.domain.snapshot import Change, Snapshot, check_number, name_record, near
 from gitmodel.domain.stage_changes import refuse_direct
 from gitmodel.domain.stages import held_files, places_of, stage_states, tidied
 from gitmodel.domain.upgrading import raised_format
@@ -137,7 +137,7 @@ def plan_version_deletion(
         leave = [f"`git model {'demote' if place in stages else 'alias remove'} {model} {place}`" for place in places]
         raise Refused(
             f"{model} {number} is in use: {' and '.join(places)}",
-            hint=f"run {' and '.join(leave)} first, or use --force",
+            hint=f"run {' and '.join(leave)} first, or add --force (in Python: force=True)",
         )
     return change
 
@@ -222,9 +222,17 @@ def artifact(record: VersionRecord, model: str, name: str) -> ArtifactLink:
     """The artifact link *name* of a version. Raises NotFound saying what is there."""
     link = record.artifact(name)
     if link is None:
-        there = ", ".join(found.name for found in record.artifacts) or "none"
-        raise NotFound(f"{model}@{record.number} has no artifact {name!a}", hint=f"its artifacts: {there}")
+        raise missing_artifact(f"{model}@{record.number}", name, [found.name for found in record.artifacts])
     return link
+
+
+def missing_artifact(reference: str, name: str, names: Sequence[str], outputs: Sequence[str] = ()) -> NotFound:
+    """Return the error for an artifact *name* that a version lacks; it lists *names* and the *outputs* of its runs."""
+    meant = near(name, [*names, *outputs])
+    hint = f"its artifacts: {', '.join(names) or 'none'}"
+    if outputs:
+        hint += f"; outputs of its runs: {', '.join(outputs)}"
+    return NotFound(f"{reference} has no artifact {name!a}", hint=f"did you mean {meant[0]}? {hint}" if meant else hint)
 
 
 def check_free_name(snapshot: Snapshot, model: str, name: str, *, runs: Iterable[str] = ()) -> None:

@@ -9,6 +9,7 @@ from gitmodel.domain import paths, records
 from gitmodel.domain.records import ArtifactLink, RunRecord, StepRecord
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.snapshot import Snapshot
+from gitmodel.domain.versions import missing_artifact
 from gitmodel.errors import Invalid, NotFound, UsageError
 from gitmodel.registry.artifacts import only_artifact
 from gitmodel.registry.runs import with_steps
@@ -61,30 +62,26 @@ def find_artifact(
     With a *run* only its outputs are searched. Without a *name* it is the only artifact, or output. Raises NotFound,
     UsageError if there are several to choose from.
     """
-    missing = None
-    if run is None:
-        try:
-            return VersionArtifact(only_artifact(found.record, found.model, name))
-        except NotFound as error:
-            missing = error
+    if run is None and (name is None or found.record.artifact(name)):
+        return VersionArtifact(only_artifact(found.record, found.model, name))
     outputs = list_outputs(writer, found.ref, store=store)
     ours = [output for output in outputs if run in (None, output.run)]
     matching = [output for output in ours if name is None or name in output.names]
     if not matching:
-        raise missing or _not_found(found.reference, name, run, outputs, ours)
+        raise _not_found(found, name, run, outputs)
     if len({(output.link.name, output.link.digest, output.link.format) for output in matching}) > 1:
         raise _ambiguous(found.reference, name, run, matching)
     return matching[-1]
 
 
-def _not_found(
-    reference: str, name: str | None, run: str | None, outputs: list[VersionArtifact], ours: list[VersionArtifact]
-) -> NotFound:
-    if not ours:
+def _not_found(found: Found, name: str | None, run: str | None, outputs: list[VersionArtifact]) -> NotFound:
+    names = list(dict.fromkeys(output.link.name for output in outputs if run in (None, output.run)))
+    if run is None and name is not None:
+        return missing_artifact(found.reference, name, [link.name for link in found.record.artifacts], names)
+    if not names:
         known = ", ".join(dict.fromkeys(str(output.run) for output in outputs)) or "none"
-        return NotFound(f"{reference} has no outputs of a run {run!a}", hint=f"the runs with outputs: {known}")
-    names = ", ".join(dict.fromkeys(output.link.name for output in ours))
-    return NotFound(f"run {run} made no output {name!a} on {reference}", hint=f"its outputs: {names}")
+        return NotFound(f"{found.reference} has no outputs of a run {run!a}", hint=f"the runs with outputs: {known}")
+    return NotFound(f"run {run} made no output {name!a} on {found.reference}", hint=f"its outputs: {', '.join(names)}")
 
 
 def _ambiguous(reference: str, name: str | None, run: str | None, matching: list[VersionArtifact]) -> UsageError:

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import pytest
 
-from gitmodel import ModelConfig, Refused, UsageError, pipeline, step
+from gitmodel import ModelConfig, NotFound, Refused, UsageError, pipeline, step
 from gitmodel.cli import run
 
 
@@ -208,3 +208,11 @@ def test_one_name_from_two_steps_of_a_run_needs_the_step(client):
             version.get_artifact("scores", run=chosen)
         assert caught.value.hint == "name one of: score.scores, again.scores"
     assert version.get_artifact("again.scores").load() == {"score": 2}
+
+
+def test_outputs_of_runs_are_named_where_an_artifact_is_not_found(client):
+    train.run(client=client, x=3)
+    evaluate.run(client=client, x=7)
+    with pytest.raises(NotFound, match=r"demo@1 has no artifact 'score'") as caught:
+        client.get_version("demo@1").get_artifact("score")
+    assert caught.value.hint == ("did you mean scores? its artifacts: made, used; outputs of its runs: report, scores")
