@@ -79,7 +79,7 @@ def list_aliases(invocation: Invocation, model: str, filter: str, limit: int | N
             ("ALIAS", lambda state: state.name),
             ("VERSION", lambda state: f"{state.in_force or '-'}{cells.pending(state)}"),
         ),
-        empty=f"{model} has no aliases",
+        empty=options.empty(f"{model} has no aliases", "alias", filter, limit, offset),
     )
 
 

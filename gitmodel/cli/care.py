@@ -57,7 +57,7 @@ def check(invocation: Invocation, commit: str | None, filter: str, force: bool, 
             ("RULE", lambda problem: problem.rule),
             ("WHAT", lambda problem: problem.message),
         ),
-        empty="every record is as the format says",
+        empty=options.empty("every record is as the format says", "problem", filter),
     )
     with suppress(NotFound):  # only what is checked out may be here
         recorded = between.credentials if between else invocation.client.find_credentials(commit or "")
@@ -140,7 +140,7 @@ def doctor(invocation: Invocation, fix: bool, filter: str) -> None:
             ("WHAT", lambda finding: finding.message),
             ("WHAT TO DO", lambda finding: finding.hint if finding in left else ""),
         ),
-        empty="nothing is wrong with this clone",
+        empty=options.empty("nothing is wrong with this clone", "finding", filter),
     )
     grave = [finding for finding in left if finding.grave]
     if grave:

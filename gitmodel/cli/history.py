@@ -135,7 +135,7 @@ def _tell(
         fields=fields,
         name=lambda event: event.commit,
         columns=[(head, read) for head, read in columns if any(read(event) != asked.get(head) for event in part)],
-        empty="nothing matches" if filter else "nothing has happened",
+        empty=options.empty("nothing has happened", "event", filter, limit, offset),
     )
 
 

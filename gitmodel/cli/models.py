@@ -57,7 +57,9 @@ def list_models(invocation: Invocation, filter: str, sort: str, limit: int | Non
         fields=ModelView.fields,
         name=lambda view: view.name,
         columns=COLUMNS,
-        empty=_no_model(filter, damaged=bool(damaged)),
+        empty="no model that can be read"
+        if damaged
+        else options.empty("no models yet; `git model register NAME` makes one", "model", filter, limit, offset),
     )
     for error in damaged:
         invocation.output.warn(error.message, error.hint)
@@ -138,12 +140,6 @@ def delete(invocation: Invocation, model: str, reason: str, force: bool, renumbe
     models.delete_model(invocation.writer, chosen, reason=reason, force=force)
     fields = {"model": name, "version": None, "deleted": True}
     invocation.output.outcome(f"deleted {name}", shapes.DELETED, fields, name=name)
-
-
-def _no_model(filter: str, *, damaged: bool) -> str:
-    if damaged:
-        return "no model that can be read"
-    return "no model matches" if filter else "no models yet; `git model register NAME` makes one"
 
 
 def note_pending(invocation: Invocation, pending: Iterable[tuple[str, StageState]]) -> None:

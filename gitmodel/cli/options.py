@@ -120,6 +120,17 @@ def matching(items: Iterable[T], expression: str, fields: Callable[[T], Mapping[
     return found
 
 
+def empty(otherwise: str, noun: str, filter: str, limit: int | None = None, offset: int = 0) -> str:
+    """Return the line to print for a list without rows: *otherwise*, unless a filter or a page left rows out.
+
+    >>> empty("iris@1 has no runs", "run", "", offset=5)
+    'no run in this part of the list'
+    """
+    if filter:
+        return f"no {noun} matches"
+    return f"no {noun} in this part of the list" if offset or limit == 0 else otherwise
+
+
 def _filter_names(shape: Shape) -> Names:
     """Return the names that a filter may read of what a command prints in *shape*."""
     from gitmodel.domain.filter_names import RECORDED, VALUE

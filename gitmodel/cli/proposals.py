@@ -87,7 +87,7 @@ def list_proposals(invocation: Invocation, remote: str, filter: str, limit: int 
             ("WHO", lambda one: one.author),
             ("RULES", _verdict),
         ),
-        empty="no proposal is open",
+        empty=options.empty("no proposal is open", "proposal", filter, limit, offset),
     )
 
 

@@ -82,7 +82,7 @@ def list_all(invocation: Invocation, filter: str, limit: int | None, offset: int
         fields=RunView.fields,
         name=lambda view: view.id,
         columns=COLUMNS,
-        empty="no run matches" if filter else "there are no runs yet; `git model run SCRIPT` makes one",
+        empty=options.empty("there are no runs yet; `git model run SCRIPT` makes one", "run", filter, limit, offset),
     )
     for error in damaged:
         invocation.output.warn(error.message, error.hint)

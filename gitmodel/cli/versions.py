@@ -155,9 +155,13 @@ def list_versions(invocation: Invocation, model: str, filter: str, limit: int | 
         fields=VersionView.fields,
         name=str,
         columns=COLUMNS,
-        empty="no version matches"
-        if filter
-        else f"{model} has no versions yet; `git model version create {model}` makes one",
+        empty=options.empty(
+            f"{model} has no versions yet; `git model version create {model}` makes one",
+            "version",
+            filter,
+            limit,
+            offset,
+        ),
     )
     for error in damaged:
         invocation.output.warn(error.message, error.hint)
@@ -306,7 +310,7 @@ def runs(invocation: Invocation, words: tuple[str, ...], filter: str, limit: int
             ("STARTED (UTC)", lambda row: cells.when(row["started"]) if row["started"] else ""),
             ("USE", lambda row: "read only" if row["only_read"] else ""),
         ),
-        empty=f"{view} has no runs",
+        empty=options.empty(f"{view} has no runs", "run", filter, limit, offset),
     )
 
 
@@ -395,7 +399,7 @@ def _list_artifacts(
         fields=lambda row: artifact_fields(row.link, row.run),
         name=lambda row: row.link.name,
         columns=ARTIFACT_COLUMNS if not outputs else (*ARTIFACT_COLUMNS, ("RUN", lambda row: row.run or "")),
-        empty=f"{view} has no {what}",
+        empty=options.empty(f"{view} has no {what}", what.removesuffix("s"), filter, limit, offset),
     )
 
 
