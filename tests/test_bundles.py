@@ -58,7 +58,7 @@ def test_a_write_to_a_bundle_is_refused(bundle, capsys, words):
     before = bundle.read_bytes()
     assert run(["--repo", str(bundle), *words]) == 2
     said = capsys.readouterr().err
-    assert f"error: {bundle} is a git bundle, which is only read; nothing was written\n" in said
+    assert f"error: {bundle} is a git bundle, which is read-only; nothing was written\n" in said
     assert f"git clone --mirror {bundle} FOLDER" in said
     assert bundle.read_bytes() == before
 

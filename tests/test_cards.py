@@ -241,7 +241,7 @@ def test_the_command_prints_the_same_bytes_every_time(code_repo, monkeypatch, ca
         ! hint: run `git model version list iris` to see what there is
         [3]
         $ git model card iris 1 2
-        ! error: '2' is too much
+        ! error: unexpected argument '2'
         ! hint: write `git model card MODEL@VERSION`
         [2]
         """,

@@ -270,7 +270,7 @@ def test_a_command_or_a_reference_that_cannot_be_meant_is_refused(iris, capsys):
         ! hint: name a stage, or use `git model alias set`
         [2]
         $ git model promote iris 2 staging now
-        ! error: 'now' is too much
+        ! error: unexpected argument 'now'
         ! hint: write `git model promote MODEL@VERSION STAGE`
         [2]
         $ git model promote iris@9 staging
@@ -427,11 +427,11 @@ def test_what_is_in_use_or_not_named_is_not_destroyed(iris, capsys):
         [2]
         $ git model delete iris --yes
         ! error: iris is in use: 1 is in production
-        ! hint: demote them first, or use --force
+        ! hint: demote them first, or add --force (in Python: force=True)
         [6]
         $ git model version delete iris@1 --yes
         ! error: iris 1 is in use: production
-        ! hint: run `git model demote iris production` first, or use --force
+        ! hint: run `git model demote iris production` first, or add --force (in Python: force=True)
         [6]
         $ git model version delete iris --yes
         ! error: version delete needs to know which version of iris

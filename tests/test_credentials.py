@@ -173,7 +173,8 @@ def test_the_command_line_refuses_it_and_has_one_way_past_it(client, capsys, git
     assert (code, out) == (6, "")
     assert err == (
         "error: metadata.password of iris@2 looks like a password, by its name; nothing was written\n"
-        "hint: if it is no credential, run the command as `git -c gitmodel.allowCredentials=true model ...`\n"
+        "hint: if it is no credential, run the command as `git -c gitmodel.allowCredentials=true model ...` "
+        "(in Python: run `git config gitmodel.allowCredentials true`, and open the Client again)\n"
     )
     for more in (
         ("update", "iris", "--description", TOKEN),

@@ -247,7 +247,7 @@ def test_what_is_refused_here_the_library_refuses_too(text):
     [
         ("", "column 1: it is empty"),
         ("   ", "column 4: it is empty"),
-        ("number = 4", "`number = 4`, column 8: a comparison is written =="),
+        ("number = 4", "`number = 4`, column 8: write == to compare"),
         ("number == 4 & true", "column 13: and is written &&"),
         ("number == 4 and true", "column 13: and is written &&"),
         ("not code.dirty", "column 1: and is written &&, or is written ||, not is written !"),

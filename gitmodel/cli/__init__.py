@@ -79,7 +79,11 @@ def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 
 @click.group(cls=LazyGroup, lazy=COMMANDS, also=ALSO, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("-C", "folders", metavar="DIR", multiple=True, help="Run as if started in DIR.")
-@click.option("--repo", metavar="PATH|URL", help="The repository that holds the registry, if it is another one.")
+@click.option(
+    "--repo",
+    metavar="PATH|URL",
+    help="The repository that holds the registry, if it is another one; a git bundle is read only.",
+)
 @click.option(
     "--max-age", type=click.FloatRange(min=0), metavar="SECONDS", help="By URL: how old an answer may be; else 0."
 )

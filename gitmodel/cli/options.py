@@ -53,7 +53,7 @@ def read_reference(words: Sequence[str], *, after: int = 0, usage: str) -> tuple
     else:
         ref = VersionRef.parse(first)
     if len(rest) > after:
-        raise UsageError(f"{rest[after]!a} is too much", hint=f"write `{usage}`")
+        raise UsageError(f"unexpected argument {rest[after]!a}", hint=f"write `{usage}`")
     return ref, rest
 
 
@@ -248,7 +248,9 @@ reason = click.option("--reason", default="", metavar="TEXT", help="Why; it is r
 force = click.option("--force", is_flag=True, help="Pass a failing gate; needs --reason then.")
 leave = click.option("--leave", is_flag=True, help="Move the version although its later stage becomes empty.")
 renumbered = click.option(
-    "--renumbered", is_flag=True, help="A pull gave the number, or the model's name, to another: that one is meant."
+    "--renumbered",
+    is_flag=True,
+    help="Use the version or model that has this reference now, although a pull renumbered or renamed yours.",
 )
 yes = click.option("-y", "--yes", is_flag=True, help="Do not ask.")
 

@@ -101,7 +101,7 @@ def pull(invocation: Invocation, name: str | None, rewound: bool, artifacts: boo
         "credentials": done.credentials,
     }
     came = [_count(done.commits, "commit")] if done.commits else []
-    came += [_count(len(done.moved), "stage tag")] if done.moved else []
+    came += [_count(len(done.moved), "tag")] if done.moved else []
     said = [f"pulled {', '.join(came)} from {done.remote}" if came else f"nothing new from {done.remote}"]
     said += _told(done)
     said += [f"fetched {_count(fetched, 'artifact')}"] if fetched else []
@@ -159,7 +159,7 @@ def push(invocation: Invocation, name: str | None, timeout: float, jobs: int, co
     if done.commits or done.moved:
         what = [_count(done.commits, "commit")]
         what += [_count(done.artifacts, "artifact")] if done.artifacts else []
-        what += [_count(len(done.moved), "stage tag")] if done.moved else []
+        what += [_count(len(done.moved), "tag")] if done.moved else []
         said.append(f"pushed {', '.join(what)} to {done.remote}")
     elif dropped is None:
         said.append(f"{done.remote} has everything")

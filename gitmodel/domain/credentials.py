@@ -14,7 +14,10 @@ from gitmodel.errors import Refused
 
 # The one way past the refusal, for what only looks like a credential.
 SETTING = "gitmodel.allowCredentials"
-OVERRIDE = f"if it is no credential, run the command as `git -c {SETTING}=true model ...`"
+OVERRIDE = (
+    f"if it is no credential, run the command as `git -c {SETTING}=true model ...` "
+    f"(in Python: run `git config {SETTING} true`, and open the Client again)"
+)
 
 _START = r"(?<![A-Za-z0-9])"
 # A value that stands for one to be filled in: ***, <token>, $TOKEN, ${TOKEN}, {{ token }}, %(token)s, none.

@@ -160,7 +160,7 @@ def parse(text: str) -> Expression:
 
     >>> parse("number = 4")
     Traceback (most recent call last):
-    gitmodel.errors.UsageError: expression `number = 4`, column 8: a comparison is written ==
+    gitmodel.errors.UsageError: expression `number = 4`, column 8: write == to compare
     hint: an example: metadata.accuracy > 0.9 && "baseline" in tags
     """
     if len(text) > LONGEST:

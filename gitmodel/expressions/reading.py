@@ -86,7 +86,7 @@ def read_tokens(text: str) -> list[Token]:
 
 def _why_no_token(character: str) -> str:
     if character == "=":
-        return "a comparison is written =="
+        return "write == to compare"
     if character in "&|":
         return f"and is written &&, or is written ||, not {character}"
     if character in "\"'":

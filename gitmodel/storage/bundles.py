@@ -47,7 +47,7 @@ def open_bundle(path: Path, *, environ: Mapping[str, str], branch: str = "") -> 
         place = find_repository(Path(folder), environ=environ, named=True)
         git = replace(
             place.git,
-            contested=f"{path} is a git bundle, which is only read; nothing was written",
+            contested=f"{path} is a git bundle, which is read-only; nothing was written",
             way_out=f"make a repository of it, and write there: `git clone --mirror {path} FOLDER`",
         )
         config = read_config(git)

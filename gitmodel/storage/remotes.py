@@ -82,7 +82,8 @@ def choose_remote(repository: Repository, named: str = "") -> str:
     if len(remotes) == 1:
         return remotes[0]
     if not remotes:
-        raise NotFound("this repository has no remote", hint="run `git remote add origin URL`")
+        way_out = repository.git.way_out  # of a bundle, which takes no remote
+        raise NotFound("this repository has no remote", hint=way_out or "run `git remote add origin URL`")
     raise NotFound("this repository has several remotes", hint="run `git config gitmodel.remote NAME` to choose one")
 
 

@@ -135,7 +135,9 @@ def publish(repository: Repository, proposal: Proposal, *, open: bool = False) -
     program, a person opens it at the proposal's address. Raises NotFound without a remote, Refused and Unreachable.
     """
     if not proposal.remote:
-        raise NotFound("this repository has no remote to push to", hint="run `git remote add origin URL`")
+        raise NotFound(
+            "this repository has no remote to push to", hint=repository.git.way_out or "run `git remote add origin URL`"
+        )
     host = _host(repository, proposal.remote)
     program = pull_requests.find_program(host, repository.git.environ) if host and open else ""
     base, text = repository.branch.removeprefix("refs/heads/"), plan_texts.markdown(proposal.plan)

@@ -13,7 +13,7 @@ def read_range(repository: Repository, named: str) -> tuple[str, str]:
     """The two commits of BASE..HEAD; without BASE the metadata branch. Raises UsageError, NotFound."""
     base, dots, head = named.partition("..")
     if not dots or not head or head.startswith("."):
-        raise UsageError(f"{named!a} is not BASE..HEAD", hint="for example: git model check gitmodel..HEAD")
+        raise UsageError(f"{named!a} is not BASE..HEAD", hint="name two commits, for example gitmodel..HEAD")
     repository.renew_branches()
     return find_commit(repository, base) if base else repository.existing_tip(), find_commit(repository, head)
 

@@ -55,7 +55,7 @@ BROKEN = {
     "a gate whose expression is malformed": (
         f'{PRODUCTION}\n{GOOD}\n[[stages.gates]]\nname = "better"\nexpression = "metadata.accuracy = 1"\n',
         "stages[1].gates[1].expression",
-        "written ==",
+        "write == to compare",
     ),
     "two gates of one name": (f"{PRODUCTION}\n{GOOD}\n{GOOD}", "stages[1].gates", "one name"),
     "two gates of one name in two cases": (

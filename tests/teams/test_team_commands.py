@@ -38,7 +38,7 @@ def test_two_people_come_together_on_the_command_line(team, ada, bob, capsys, mo
         f"hint: `git log -p {before[:10]}` shows what you had; do it again if it still holds\n"
     )
     assert ask(capsys, "-C", "carol", "push") == (0, "origin has everything\n", "")
-    assert ask(capsys, "-C", "bob", "pull")[:2] == (0, "pulled 3 commits, 1 stage tag from origin\n")
+    assert ask(capsys, "-C", "bob", "pull")[:2] == (0, "pulled 3 commits, 1 tag from origin\n")
 
 
 def test_a_tag_that_somebody_set_back_is_told(ada, bob, bare, capsys, git, team):
@@ -48,7 +48,7 @@ def test_a_tag_that_somebody_set_back_is_told(ada, bob, bare, capsys, git, team)
     bob.pull()
     git(bare, "update-ref", "refs/tags/model/iris/production", old)
     code, out, err = ask(capsys, "-C", team.folder / "bob", "pull")
-    assert (code, out) == (0, "pulled 1 stage tag from origin\n")
+    assert (code, out) == (0, "pulled 1 tag from origin\n")
     assert err == (
         "warning: somebody moved the tag model/iris/production at origin away from what the branch records\n"
         "hint: ask who did it; `git model apply --push` puts what is recorded in force again\n"

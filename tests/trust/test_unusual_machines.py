@@ -42,7 +42,7 @@ def test_traces_are_not_read_as_the_output_of_git(tmp_path, git, monkeypatch, ca
     printed = use(tmp_path / "repo", git, monkeypatch, capsys)
     assert printed[3].out == "MODEL  LATEST  VERSIONS  STAGES\niris   1       1         production 1\n"
     assert printed[4].out == "iris@1\n"
-    assert printed[8].out == "pushed 4 commits, 1 stage tag to origin\n"
+    assert printed[8].out == "pushed 4 commits, 1 tag to origin\n"
     assert [one.err for one in printed if "git.c" in one.err or "{" in one.err] == []
 
 
