@@ -33,17 +33,20 @@ def decode_registry(data: bytes, path: str) -> RegistryRecord:
             f"{path}: this registry has format {written}, and this gitmodel reads up to {FORMAT[0]}.x",
             hint="upgrade gitmodel: `pip install --upgrade gitmodel`",
         )
-    unread = {_top(problem): problem for problem in reversed(codec.inspect(REGISTRY, table, path, newer=True)[1])}
-    tables, lost = table.get("stages"), unread.pop("stages", None)
+    tables = table.get("stages")
     listed = isinstance(tables, list) and all(isinstance(item, dict) for item in tables)
+    inspected = codec.inspect(REGISTRY, {**table, "stages": []} if listed else table, path, newer=True)
+    unread = {problem.key.partition(".")[0]: problem for problem in reversed(inspected[1])}
+    lost = unread.pop("stages", None)
+    record = inspected[0] or _without(table, unread, path)
+    return _nothing_enters(record, lost) if lost else _with_stages(record, tables or (), path)
+
+
+def _without(table: Mapping[str, Any], unread: Mapping[str, Problem], path: str) -> RegistryRecord:
+    """Return the record in *table* without the keys *unread*, and without stages. Raises Invalid for a bad `format`."""
     readable = {key: value for key, value in table.items() if key not in unread or key == "format"}
     record = codec.decode_table(REGISTRY, {**readable, "stages": []}, path, newer=True)
-    record = replace(record, unread=unread)
-    return _with_stages(record, tables, path) if isinstance(tables, list) and listed else _nothing_enters(record, lost)
-
-
-def _top(problem: Problem) -> str:
-    return problem.key.partition(".")[0].partition("[")[0]
+    return replace(record, unread=unread)
 
 
 def without_rules(path: str) -> RegistryRecord:
@@ -51,11 +54,10 @@ def without_rules(path: str) -> RegistryRecord:
     return _nothing_enters(RegistryRecord(), Problem(path, "", "registry.record", "is missing"))
 
 
-def _nothing_enters(record: RegistryRecord, fault: Problem | None) -> RegistryRecord:
+def _nothing_enters(record: RegistryRecord, fault: Problem) -> RegistryRecord:
     """*record* with the default stages, which nothing enters because of *fault*."""
-    faults = (fault,) if fault else ()
-    stages = tuple(replace(rule, faults=faults) for rule in RegistryRecord().stages)
-    return replace(record, stages=stages, faults=faults)
+    stages = tuple(replace(rule, faults=(fault,)) for rule in RegistryRecord().stages)
+    return replace(record, stages=stages, faults=(fault,))
 
 
 def check_rules(registry: RegistryRecord, stage: str) -> None:
