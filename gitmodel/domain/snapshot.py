@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property, lru_cache
+from itertools import islice
 from typing import Any, Generic, Protocol, TypeVar
 
 from gitmodel.domain import paths, records
@@ -31,6 +32,9 @@ _NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 
 R = TypeVar("R")
 T = TypeVar("T")
+
+# A model is not renamed more often: the records go round in a circle.
+_RENAMES = 100
 
 # Every question asks for the registry's record, and it hardly ever changes.
 _decode_registry = lru_cache(maxsize=8)(decode_registry)
@@ -276,29 +280,27 @@ class Snapshot:
 
         Raises Invalid for a record that cannot be read; *tolerant* takes it for one that was not renamed.
         """
-        for _ in range(100):
+        now = name
+        for count, now in enumerate(self._names_since(name, tolerant=tolerant)):
+            if count == _RENAMES:
+                raise Invalid(
+                    f"the renames of model {now} go round in a circle", hint="run `git model check` and mend model.toml"
+                )
+        return now
+
+    def _names_since(self, name: str, *, tolerant: bool = False) -> Iterator[str]:
+        """Yield *name*, then each name that the model was given since; in a circle of renames without end."""
+        while True:
+            yield name
             try:
                 record = self.load(paths.model_file(name), records.MODEL)
             except Invalid:
                 if tolerant:
-                    return name
+                    return
                 raise
             if record is None or record.renamed_to is None:
-                return name
+                return
             name = record.renamed_to
-        raise Invalid(
-            f"the renames of model {name} go round in a circle", hint="run `git model check` and mend model.toml"
-        )
-
-    def _later_names(self, name: str) -> list[str]:
-        """The names that the model *name* was given since."""
-        found: list[str] = []
-        while (record := self.load(paths.model_file(name), records.MODEL)) is not None and record.renamed_to:
-            name = record.renamed_to
-            if name in found:
-                break
-            found.append(name)
-        return found
 
     def former_names(self, name: str) -> Iterator[str]:
         """The names that the model *name* had before it was renamed, newest first."""
@@ -507,7 +509,7 @@ class Snapshot:
         found = [
             note
             for note in self.renumberings.noted(ref.number or 0)
-            if ref.model == note.old[0] or (ref.number is not None and ref.model in self._later_names(note.old[0]))
+            if ref.model in islice(self._names_since(note.old[0]), _RENAMES if ref.number is not None else 1)
         ]
         if not found or not self.has_model(self.current_name(ref.model)):
             return []

@@ -21,8 +21,8 @@ from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.domain.stages import StageState, stage_states
 from gitmodel.domain.views import VERSION_NAMES, VersionView, view_version
 from gitmodel.errors import Invalid, UsageError
+from gitmodel.registry import models
 from gitmodel.registry.models import choose_to_change, parse_filter
-from gitmodel.registry.models import find_to_change as find_model
 from gitmodel.registry.writer import Writer, change_model, change_version
 
 # Newest first, in pieces: a page of the newest never reads the rest.
@@ -56,7 +56,7 @@ def make_version(
     Raises NotFound if there is no such model, Conflict if *name* is taken, UsageError for bad input.
     """
     is_found = isinstance(model, ModelRef) and model.since is not None
-    chosen = ModelRef.of(model) if is_found else find_model(writer, model)
+    chosen = ModelRef.of(model) if is_found else models.find_to_change(writer, model)
     draft = _draft(writer, chosen.model, name, description, tags, metadata, artifacts, code)
     reserved = None
     if not key:
