@@ -485,9 +485,9 @@ def _one(column: Any) -> Any:
     arrow, _ = _libraries()
     if not isinstance(column, arrow.ChunkedArray):
         return column
-    return column.chunk(0) if column.num_chunks == 1 else arrow.concat_arrays(column.chunks) if (
-        column.num_chunks
-    ) else arrow.nulls(0, column.type)  # fmt: skip
+    if column.num_chunks == 1:
+        return column.chunk(0)
+    return arrow.concat_arrays(column.chunks) if column.num_chunks else arrow.nulls(0, column.type)
 
 
 def _copying(column: Any) -> dict[str, bool]:

@@ -488,19 +488,26 @@ def test_the_number_that_a_run_was_told_and_did_not_get_is_noted(ada, bob, worki
         bob.get_version("iris@4").set_stage("staging")
 
 
-def test_outputs_of_a_run_follow_the_version_that_it_worked_on(ada, bob, working):
-    @step
+def evaluation(first=lambda: None):
+    """A pipeline that works on iris@4; *first* is called in its step."""
+
+    @step(enable_cache=False)
     def measure() -> Annotated[str, "measured"]:
+        first()
         return "by bob"
 
     @pipeline(model_config=ModelConfig(name="iris", version=4))
     def evaluate():
         measure()
 
+    return evaluate
+
+
+def test_outputs_of_a_run_follow_the_version_that_it_worked_on(ada, bob, working):
     ada.get_model("iris").create_version(metadata={"who": "ada"})
     ada.push()
     version = bob.get_model("iris").create_version(metadata={"who": "bob"})
-    done = evaluate.run(client=bob)
+    done = evaluation().run(client=bob)
     bob.pull()
     assert (version.reference, version.get_artifact("measured").load()) == ("iris@5", "by bob")
     record = bob.get_run(done.id).record
@@ -509,19 +516,10 @@ def test_outputs_of_a_run_follow_the_version_that_it_worked_on(ada, bob, working
 
 
 def test_a_run_during_which_a_pull_renumbers_its_version_records_the_new_number(ada, bob, working):
-    @step
-    def measure() -> Annotated[str, "measured"]:
-        bob.pull()
-        return "by bob"
-
-    @pipeline(model_config=ModelConfig(name="iris", version=4))
-    def evaluate():
-        measure()
-
     ada.get_model("iris").create_version(metadata={"who": "ada"})
     ada.push()
     version = bob.get_model("iris").create_version(metadata={"who": "bob"})
-    done = evaluate.run(client=bob)
+    done = evaluation(bob.pull).run(client=bob)
     record = bob.get_run(done.id).record
     assert (record.versions, record.steps[0].version, version.runs) == (("iris@5",), "iris@5", [done.id])
     assert version.get_artifact("measured").load() == "by bob"
