@@ -18,8 +18,8 @@ from typing import Any
 
 from gitmodel.client import Client
 from gitmodel.errors import GitModelError, NotFound
-from gitmodel.pipelines import Pipeline
 from gitmodel.pipelines.config import Secret
+from gitmodel.pipelines.definition import Pipeline
 from gitmodel.pipelines.running import run_job
 from gitmodel.pipelines.source import find_source
 from gitmodel.pipelines.worker import import_script

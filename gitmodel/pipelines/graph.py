@@ -4,49 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from contextvars import ContextVar
 from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any
 
 from gitmodel.domain import codec
 from gitmodel.domain.credentials import refuse_credentials
 from gitmodel.errors import UsageError
 from gitmodel.pipelines.config import AS_SECRET, ExternalArtifact, Secret, collecting
 from gitmodel.pipelines.secret_values import HIDDEN, RunSecrets
-
-if TYPE_CHECKING:
-    from gitmodel.pipelines.steps import Step
-
-
-@dataclass(frozen=True, eq=False)
-class Output:
-    """An output of a step that has still to run; given to another step, it becomes its input."""
-
-    node: str
-    index: int
-
-    def __iter__(self) -> Iterator[Any]:
-        raise UsageError(
-            f"step {self.node} has one output, which cannot be taken apart in a pipeline",
-            hint="annotate the step's return value as a tuple with one Annotated[...] for each output",
-        )
-
-    def _unknown(self, *_: Any) -> NoReturn:
-        raise UsageError(
-            f"the output of step {self.node} is not there yet: a pipeline's body only connects its steps",
-            hint="do that in a step, which gets the value",
-        )
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__"):  # copying and pickling ask for these
-            raise AttributeError(name)
-        return self._unknown()
-
-    __bool__ = __len__ = __getitem__ = __contains__ = __call__ = __format__ = __float__ = __int__ = __index__ = _unknown
-    __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = _unknown
-    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __neg__ = _unknown
-    __hash__ = object.__hash__
+from gitmodel.pipelines.steps import Output, Step, adding_calls
 
 
 @dataclass
@@ -81,8 +48,11 @@ class Graph:
         self.nodes: dict[str, Node] = {}
         self.known = RunSecrets()
 
-    def add(self, step: Step[Any, Any], arguments: dict[str, Any], after: Iterable[Any]) -> Node:
-        """Add a call of *step*. Raises UsageError for a parameter that cannot be recorded."""
+    def add(self, step: Step[Any, Any], arguments: dict[str, Any], after: Iterable[Any]) -> str:
+        """Add a call of *step*, and return the name that it has in the graph.
+
+        Raises UsageError for a parameter that cannot be recorded.
+        """
         name, count = step.name, 1
         while name in self.nodes:
             count += 1
@@ -101,7 +71,7 @@ class Graph:
         self.known.secrets += [value for value in node.parameters.values() if isinstance(value, Secret)]
         self.known.given += [value for value in node.parameters.values() if not isinstance(value, Secret)]
         self.nodes[name] = node
-        return node
+        return name
 
     def refuse_credentials(self) -> None:
         """Raise Refused for a parameter of a step that looks like a credential and is no Secret."""
@@ -144,24 +114,12 @@ class Graph:
         return found
 
 
-_building: ContextVar[Graph | None] = ContextVar("gitmodel_building", default=None)
-
-
-def current_graph() -> Graph | None:
-    """The graph that a pipeline's body is building now, if one is."""
-    return _building.get()
-
-
 @contextmanager
 def building() -> Iterator[Graph]:
     """Collect the calls of steps in the block into a graph."""
     graph = Graph()
-    token = _building.set(graph)
-    try:
-        with collecting(graph.known.secrets):
-            yield graph
-    finally:
-        _building.reset(token)
+    with adding_calls(graph.add), collecting(graph.known.secrets):
+        yield graph
 
 
 def _checked(step: str, parameter: str, value: Any) -> Any:

@@ -10,9 +10,9 @@ from functools import lru_cache
 from importlib.machinery import ModuleSpec
 from pathlib import Path
 
-import gitmodel
+from gitmodel.version import __version__
 
-_OURS = str(Path(gitmodel.__file__).parent)
+_OURS = str(Path(__file__).parents[1])
 
 
 @lru_cache(maxsize=8192)
@@ -31,7 +31,7 @@ def is_library(file: str) -> bool:
 def versions_of(top: str, spec: ModuleSpec | None) -> Iterator[str]:
     """Yield `name version` of each distribution that installs the top-level module *top*, found at *spec*."""
     if top == "gitmodel":
-        yield f"gitmodel {gitmodel.__version__}"
+        yield f"gitmodel {__version__}"
         return
     places = [] if spec is None else [*(spec.submodule_search_locations or ())] or [spec.origin or ""]
     for folder in sorted({os.path.dirname(place) for place in places}):

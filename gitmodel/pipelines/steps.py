@@ -7,17 +7,18 @@ import inspect
 import os
 import types
 import typing
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, ClassVar, Generic, ParamSpec, TypeVar, get_args, get_origin, overload
+from typing import Annotated, Any, ClassVar, Generic, NoReturn, ParamSpec, TypeVar, get_args, get_origin, overload
 
 from gitmodel.domain.arguments import checked
 from gitmodel.domain.names import check_name, fold
 from gitmodel.domain.other_names import ShowsOurForm
 from gitmodel.errors import UsageError
 from gitmodel.pipelines.config import ArtifactConfig, ModelConfig, Secret, check_options
-from gitmodel.pipelines.graph import Output, current_graph
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -30,6 +31,36 @@ class OutputSpec:
     name: str = ""
     kind: str = ""
     format: str = ""
+
+
+@dataclass(frozen=True, eq=False)
+class Output:
+    """An output of a step that has still to run; given to another step, it becomes its input."""
+
+    node: str
+    index: int
+
+    def __iter__(self) -> Iterator[Any]:
+        raise UsageError(
+            f"step {self.node} has one output, which cannot be taken apart in a pipeline",
+            hint="annotate the step's return value as a tuple with one Annotated[...] for each output",
+        )
+
+    def _unknown(self, *_: Any) -> NoReturn:
+        raise UsageError(
+            f"the output of step {self.node} is not there yet: a pipeline's body only connects its steps",
+            hint="do that in a step, which gets the value",
+        )
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("__"):  # copying and pickling ask for these
+            raise AttributeError(name)
+        return self._unknown()
+
+    __bool__ = __len__ = __getitem__ = __contains__ = __call__ = __format__ = __float__ = __int__ = __index__ = _unknown
+    __lt__ = __le__ = __gt__ = __ge__ = __eq__ = __ne__ = _unknown
+    __add__ = __radd__ = __sub__ = __rsub__ = __mul__ = __rmul__ = __truediv__ = __rtruediv__ = __neg__ = _unknown
+    __hash__ = object.__hash__
 
 
 class Step(ShowsOurForm, Generic[P, R]):
@@ -68,17 +99,17 @@ class Step(ShowsOurForm, Generic[P, R]):
         self.env = _listed(env, "env")
 
     def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
-        graph = current_graph()
-        if graph is None:
+        add_call = _add_call.get()
+        if add_call is None:
             kwargs.pop("after", None)
             return self.function(*map(_opened, args), **{name: _opened(value) for name, value in kwargs.items()})
         after: Any = kwargs.pop("after", ())
         listed = isinstance(after, Sequence) and not isinstance(after, str) and not _is_outputs(after)
-        node = graph.add(self, self._arguments(args, kwargs), after if listed else [after])
-        outputs = tuple(Output(node.name, index) for index in range(len(self.outputs)))
+        node = add_call(self, self._arguments(args, kwargs), after if listed else [after])
+        outputs = tuple(Output(node, index) for index in range(len(self.outputs)))
         if self.many:
             return typing.cast(R, outputs)
-        return typing.cast(R, outputs[0] if outputs else Output(node.name, -1))
+        return typing.cast(R, outputs[0] if outputs else Output(node, -1))
 
     @cached_property
     def outputs(self) -> tuple[OutputSpec, ...]:
@@ -155,6 +186,26 @@ class Step(ShowsOurForm, Generic[P, R]):
             else:
                 arguments[name] = value
         return arguments
+
+
+# Adds a call of a step, its arguments and the steps that it runs after to a graph, and returns the call's name there.
+AddCall = Callable[[Step[Any, Any], dict[str, Any], Iterable[Any]], str]
+_add_call: ContextVar[AddCall | None] = ContextVar("gitmodel_add_call", default=None)
+
+
+@contextmanager
+def adding_calls(add: AddCall) -> Iterator[None]:
+    """Give the calls of steps in the block to *add*, instead of running them."""
+    token = _add_call.set(add)
+    try:
+        yield
+    finally:
+        _add_call.reset(token)
+
+
+def is_building() -> bool:
+    """Return True while the body of a pipeline connects its steps."""
+    return _add_call.get() is not None
 
 
 @overload

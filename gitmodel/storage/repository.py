@@ -700,7 +700,7 @@ class Repository:
         return ""
 
     def _tries(self) -> Tries:
-        return Tries(self)
+        return Tries(self.reader, lambda: self.writers)
 
     def _reserved_for(self, model: str, name: str) -> str:
         """The id of the run that reserved the name of a version and is under way, "" if none did."""

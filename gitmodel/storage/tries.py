@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gitmodel.errors import Conflict, GitModelError, Refused, Unreachable
-from gitmodel.storage.git import Locked
+from gitmodel.storage.git import Locked, ObjectReader
 
 if TYPE_CHECKING:
-    from gitmodel.storage.repository import Repository
+    from gitmodel.storage.locks import Writers
 
 # With 8 busy writers a change is planned again some 10 times; 200 tries take tens of seconds, then we say so.
 ATTEMPTS = 200
@@ -30,19 +31,23 @@ def half_done(error: GitModelError) -> GitModelError:
 
 
 class Tries:
-    """The count of a transaction's tries: pauses between tries, and gives up after too many."""
+    """The count of a transaction's tries: pauses between tries, and gives up after too many.
 
-    def __init__(self, repository: Repository) -> None:
-        self._repository = repository
+    *writers* returns the processes that move refs; it is called only when a ref is locked.
+    """
+
+    def __init__(self, reader: ObjectReader, writers: Callable[[], Writers]) -> None:
+        self._reader = reader
+        self._writers = writers
         self._moved = 0
         self._locked = 0
 
     def failed(self, error: Conflict) -> None:
         """Make ready for another try after *error*. Raises Conflict when there were enough."""
         # A rewritten packed-refs can be answered from memory for ever: ask a new process.
-        self._repository.reader.close()
+        self._reader.close()
         if isinstance(error, Locked):
-            removed = self._repository.writers.remove_dead()
+            removed = self._writers().remove_dead()
             self._locked += not removed
             if self._locked >= _LOCKED_ATTEMPTS:
                 raise self._stuck(error)
@@ -57,7 +62,7 @@ class Tries:
         time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.002 * 2 ** min(self._moved, 6))))
 
     def _stuck(self, error: Locked) -> Conflict:
-        locks = self._repository.writers.locks()
+        locks = self._writers().locks()
         if not locks:
             return Conflict(error.message, hint=error.hint)
         import shlex

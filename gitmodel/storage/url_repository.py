@@ -373,13 +373,13 @@ class _UrlTries(Tries):
     """
 
     def __init__(self, repository: UrlRepository) -> None:
-        super().__init__(repository)
-        self._url_repository = repository
+        super().__init__(repository.reader, lambda: repository.writers)
+        self._repository = repository
         self._count = 0
         self._began = time.monotonic()
 
     def failed(self, error: Conflict) -> None:
-        repository, now = self._url_repository, time.monotonic()
+        repository, now = self._repository, time.monotonic()
         left = repository._ends - now
         if left <= 0:
             raise Conflict(

@@ -1,0 +1,244 @@
+"""`@pipeline`: a function that builds a graph of steps when it is called, and runs it."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import json
+import logging
+import os
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
+from dataclasses import replace
+from typing import Any, ClassVar, overload
+
+from gitmodel.client import Client
+from gitmodel.domain import codec
+from gitmodel.domain.arguments import checked
+from gitmodel.domain.credentials import refuse_credentials
+from gitmodel.domain.names import check_name
+from gitmodel.domain.other_names import ShowsOurForm
+from gitmodel.errors import GitModelError, UsageError
+from gitmodel.formats.loading import is_loading
+from gitmodel.pipelines.config import AS_SECRET, ModelConfig, Secret, check_options
+from gitmodel.pipelines.context import current_step
+from gitmodel.pipelines.graph import building
+from gitmodel.pipelines.recording import Job, Listener, Run
+from gitmodel.pipelines.running import run_job
+from gitmodel.pipelines.secret_values import HIDDEN
+from gitmodel.pipelines.source import find_file, find_source
+from gitmodel.pipelines.steps import is_building
+from gitmodel.pipelines.worker import is_importing
+
+log = logging.getLogger("gitmodel.pipelines")
+
+_OPTIONS = frozenset({"client", "executor", "listener"})
+_SETTING = "gitmodel.executor"
+# A record has 64 KiB, and holds more than these.
+_LONGEST_PARAMETERS = 16_000
+
+
+class Pipeline(ShowsOurForm):
+    """A function that calls steps; calling it runs them."""
+
+    _other_names: ClassVar[Mapping[str, str]] = dict.fromkeys(
+        ("configure", "with_options"),
+        "give the options to @pipeline(...); for other options make another pipeline of the function: "
+        "fresh = pipeline(enable_cache=False)(train.function)",
+    )
+
+    def __init__(
+        self,
+        function: Callable[..., Any],
+        *,
+        name: str | None,
+        model_config: ModelConfig | None,
+        enable_cache: bool,
+        on_failure: Callable[[GitModelError], Any] | None,
+        executor: Any,
+    ) -> None:
+        if not inspect.isfunction(function) or inspect.iscoroutinefunction(function):
+            raise UsageError(f"{function!a} is no plain function", hint="put @pipeline on a function that calls steps")
+        functools.update_wrapper(self, function)
+        self.function = function
+        self.name = check_name(name or function.__name__.strip("_"), "pipeline")
+        self.model_config = model_config
+        self.enable_cache = enable_cache
+        self.on_failure = on_failure
+        self.executor = executor
+        parameters = inspect.signature(function).parameters
+        for parameter in parameters.values():
+            if parameter.kind not in (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY):
+                raise UsageError(
+                    f"pipeline {self.name} takes {parameter}, which has no name to record",
+                    hint="let every parameter be given by name",
+                )
+        taken = _OPTIONS & set(parameters)
+        if taken:
+            raise UsageError(
+                f"pipeline {self.name} has a parameter {min(taken)}, which is an option of every pipeline",
+                hint="call it otherwise",
+            )
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Run | None:
+        """Run the pipeline with these parameters; see `run`."""
+        return self.run(**self._bind(args, kwargs))
+
+    def run(
+        self,
+        *,
+        client: Client | None = None,
+        executor: Any = None,
+        listener: Listener | None = None,
+        **parameters: Any,
+    ) -> Run | None:
+        """Build the graph by calling the function, check it, run its steps, and commit what they made.
+
+        *executor* is "in-order", "threads", "processes", "dask", "dask:ADDRESS", any Executor or a Dask client; left
+        out, the variable `GITMODEL_EXECUTOR`, the pipeline's own or `git config gitmodel.executor` says, else steps
+        run in order. *listener* is told of every step: "started", "succeeded", "cached", "failed" or "again" (its
+        worker died), its name, and its seconds. Returns None in a worker that only imports the script, and with a
+        warning while an artifact is loaded.
+
+        Raises UsageError before anything runs, RunFailed if a step fails, Conflict and the like if what the run made
+        cannot be committed.
+        """
+        if is_importing(self.function.__module__):
+            return None
+        if is_loading():
+            log.warning(
+                "pipeline %s is not run: it was called while an artifact was loaded, which imports %s "
+                "(call it below `if __name__ == '__main__':`)",
+                self.name,
+                self.function.__module__,
+            )
+            return None
+        job = self.job(parameters, listener=listener)
+        with nullcontext(client) if client else Client() as opened:
+            job = replace(job, source=find_source(self.function, opened))
+            settings = (os.environ.get("GITMODEL_EXECUTOR"), self.executor, opened.repository.config.get(_SETTING))
+            chosen = executor if executor is not None else next(filter(None, settings), None)
+            try:
+                done = run_job(opened, job, chosen)
+            except GitModelError as error:
+                if self.on_failure is not None:
+                    self.on_failure(error)
+                raise
+        if done.versions and find_file(self.function) is None:
+            log.warning(
+                "`git model reproduce` cannot make %s again: pipeline %s is in no file "
+                "(in a notebook, write it to one in the repository with %%%%writefile, and import it)",
+                done.versions[0],
+                self.name,
+            )
+        return done
+
+    def job(
+        self, parameters: Mapping[str, Any], *, listener: Listener | None = None, secrets: Iterable[Secret] = ()
+    ) -> Job:
+        """Return the job of a run with these *parameters*: the checked graph that calling the function builds.
+
+        The values of *secrets* are kept out of every record, in whatever parameter they are. Raises UsageError for
+        a wrong call of the pipeline, Refused for a parameter that looks like a credential and is no Secret.
+        """
+        if is_building() or current_step() is not None:
+            raise UsageError(
+                f"pipeline {self.name} is called inside a pipeline", hint="call its steps, or run it by itself"
+            )
+        read = self._read(parameters)
+        with building() as graph:
+            graph.known.secrets += [value for value in (*parameters.values(), *secrets) if isinstance(value, Secret)]
+            graph.known.given += [value for value in read.values() if not isinstance(value, Secret)]
+            self.function(**parameters)
+        # the body may have made a Secret of a parameter
+        refuse_credentials(graph.known.values().hidden(read), f"pipeline {self.name}", AS_SECRET)
+        graph.refuse_credentials()
+        if not graph.nodes:
+            raise UsageError(f"pipeline {self.name} calls no step", hint="decorate the functions it calls with @step")
+        return Job(self.name, graph, read, self.model_config, self.enable_cache, listener)
+
+    def __repr__(self) -> str:
+        return f"Pipeline({self.name!r})"
+
+    def _bind(self, args: Any, kwargs: Any) -> dict[str, Any]:
+        signature = inspect.signature(self.function)
+        try:
+            bound = signature.bind(*args, **kwargs)
+        except TypeError as error:
+            hint = f"its parameters are {signature}" if signature.parameters else "it has no parameters"
+            raise UsageError(f"pipeline {self.name} cannot be called so: {error}", hint=hint) from None
+        bound.apply_defaults()
+        return dict(bound.arguments)
+
+    def _read(self, parameters: Mapping[str, Any]) -> dict[str, Any]:
+        plain = {
+            name: HIDDEN if isinstance(value, Secret) else value
+            for name, value in self._bind((), parameters).items()
+            if value is not None
+        }
+        try:
+            read = codec.metadata(plain)
+        except codec.Wrong as wrong:
+            raise UsageError(f"a parameter of pipeline {self.name} {wrong}", hint="pass plain values") from None
+        try:
+            json.dumps(read, ensure_ascii=False, default=str).encode()
+        except UnicodeEncodeError:
+            raise UsageError(
+                f"a parameter of pipeline {self.name} holds half of a character (a lone surrogate)", hint="remove it"
+            ) from None
+        if len(repr(read)) > _LONGEST_PARAMETERS:
+            raise UsageError(
+                f"the parameters of pipeline {self.name} are too long to be recorded",
+                hint="put what is long into a file that a step reads",
+            )
+        return read
+
+
+@overload
+def pipeline(function: Callable[..., Any]) -> Pipeline: ...
+@overload
+def pipeline(
+    *,
+    name: str | None = None,
+    model_config: ModelConfig | None = None,
+    enable_cache: bool = True,
+    on_failure: Callable[[GitModelError], Any] | None = None,
+    executor: Any = None,
+) -> Callable[[Callable[..., Any]], Pipeline]: ...
+@checked
+def pipeline(
+    function: Callable[..., Any] | None = None,
+    *,
+    name: str | None = None,
+    model_config: ModelConfig | None = None,
+    enable_cache: bool = True,
+    on_failure: Callable[[GitModelError], Any] | None = None,
+    executor: Any = None,
+    **unknown: Any,
+) -> Any:
+    """Make a pipeline of a function that calls steps.
+
+    *model_config* says which version the steps work on; *enable_cache* whether steps that ran before with the same
+    code and inputs are not run again; *on_failure* is called with the error of a failed run; *executor* says where the
+    steps run unless something nearer to the call does (see `Pipeline.run`).
+
+    >>> @pipeline(enable_cache=False)
+    ... def train() -> None: ...
+    >>> train
+    Pipeline('train')
+    """
+
+    options = ("name", "model_config", "enable_cache", "on_failure", "executor")
+    check_options(f"pipeline {name}" if name else "@pipeline", model_config, unknown, options)
+
+    def made(of: Callable[..., Any]) -> Pipeline:
+        return Pipeline(
+            of,
+            name=name,
+            model_config=model_config,
+            enable_cache=enable_cache,
+            on_failure=on_failure,
+            executor=executor,
+        )
+
+    return made if function is None else made(function)
