@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gitmodel.domain.records import FOLDER_FORMAT
@@ -13,7 +13,7 @@ from gitmodel.errors import GitModelError, UsageError
 from gitmodel.pipelines.graph import Node
 from gitmodel.pipelines.opened_files import hash_declared
 from gitmodel.pipelines.steps import Step
-from gitmodel.storage.artifacts import is_whole, keep_artifact, manifest_of
+from gitmodel.storage.artifacts import are_whole, manifest_of
 from gitmodel.storage.stores import ArtifactStore
 
 
@@ -41,18 +41,19 @@ def cache_key(node: Node, inputs: Mapping[str, str], model: str, code: str, file
     return hashlib.sha256(json.dumps(told, default=repr).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def is_there(store: ArtifactStore, output: Mapping[str, Any]) -> bool:
-    """Return True if the store has an output of an earlier run, of a folder every file, undamaged.
+def are_there(store: ArtifactStore, outputs: Iterable[Mapping[str, Any]], *, most: int | None = None) -> bool:
+    """Return True if the store has the outputs of an earlier run of a step, of folders every file, undamaged.
 
-    Makes what is old of it young, as `keep_artifact` does.
+    Verifies them as `are_whole` does, reading *most* bytes of a server, and makes what is old of them young.
     """
     try:
-        sizes: list[tuple[str, int | None]] = [(output["digest"], output.get("size"))]
-        if output["format"] == FOLDER_FORMAT:
-            entries = manifest_of(store, output["digest"])
-            sizes = [*((entry.digest, entry.size) for entry in entries), (output["digest"], None)]
-        return all(
-            keep_artifact(store, digest, folder=False) and is_whole(store, digest, size) for digest, size in sizes
-        )
+        objects: list[tuple[str, int | None]] = []
+        for output in outputs:
+            if output["format"] == FOLDER_FORMAT:
+                entries = manifest_of(store, output["digest"])
+                objects += [*((entry.digest, entry.size) for entry in entries), (output["digest"], None)]
+            else:
+                objects.append((output["digest"], output.get("size")))
+        return are_whole(store, objects, most=most)
     except GitModelError:
         return False

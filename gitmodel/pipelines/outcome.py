@@ -25,7 +25,7 @@ from gitmodel.domain.runs import plan_run, with_versions
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.domain.stage_changes import refuse_emptied
 from gitmodel.errors import Conflict, ForeignTag, GitModelError, Refused, Unsigned, UsageError
-from gitmodel.pipelines.caching import is_there
+from gitmodel.pipelines.caching import are_there
 from gitmodel.pipelines.pinning import Target
 from gitmodel.pipelines.worker import Result
 from gitmodel.registry.admission import judge
@@ -150,7 +150,7 @@ def _is_left_out(plan: Mapping[str, Any], left_out: Mapping[str, str]) -> bool:
 def _check_cached(store: ArtifactStore, results: Mapping[str, Result]) -> None:
     """Raises Conflict if what a step returned earlier was removed since: nothing is to name what is not there."""
     for step, result in results.items():
-        if result["status"] == "cached" and not all(is_there(store, output) for output in result["outputs"]):
+        if result["status"] == "cached" and not are_there(store, result["outputs"], most=0):
             raise Conflict(
                 f"what step {step} returned earlier was removed from {store.url} while the run was under way",
                 hint="run the pipeline again",

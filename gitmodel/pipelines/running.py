@@ -17,7 +17,7 @@ from gitmodel.client import Client
 from gitmodel.domain.credentials import redacted
 from gitmodel.domain.runs import run_id
 from gitmodel.errors import GitModelError, Refused, UsageError
-from gitmodel.pipelines.caching import cache_key, declared_files, is_there
+from gitmodel.pipelines.caching import are_there, cache_key, declared_files
 from gitmodel.pipelines.config import ExternalArtifact, Secret
 from gitmodel.pipelines.executors import Choice, Place, choose_executor
 from gitmodel.pipelines.graph import Graph, Node
@@ -27,6 +27,7 @@ from gitmodel.pipelines.pinning import Target, pin, release_names, release_numbe
 from gitmodel.pipelines.project_code import ProjectCode, Unknown
 from gitmodel.pipelines.recording import Job, Run, Work, keep_packages, order, run_record
 from gitmodel.pipelines.worker import Request, Result, has_read_version, location, refuse_spoken, run_step, script_of
+from gitmodel.storage.access import open_urls
 from gitmodel.storage.journal import Journal, RunJournal
 from gitmodel.storage.termination import cleaning_up_when_terminated
 
@@ -168,6 +169,7 @@ class _Coordinator:
         self._keys: dict[str, str] = {}
         self._stores = {model: client.access.urls(model) for model in ("", *(t.model for t in work.targets.values()))}
         self._running: dict[Future[Any], str] = {}
+        self._replacing: set[str] = set()  # steps that run because their earlier outputs are gone or damaged
         self._suspects: deque[tuple[Node, dict[str, Any]]] = deque()
 
     def run(self, needs: dict[str, set[str]]) -> None:
@@ -271,6 +273,8 @@ class _Coordinator:
         # a step may have made Secrets of what it was given: they stay in memory
         self._work.job.graph.known.secrets += [Secret(value) for value in result.pop("secrets", ())]
         result = self._without_secrets(result)
+        if name in self._replacing and result["status"] == "succeeded":
+            result = self._verified(name, result)
         self._work.results[name] = result
         for field, what in result.get("left_out", ()):
             log.warning("%s of step %s looks like %s, and is left out; the run goes on without it", field, name, what)
@@ -279,6 +283,20 @@ class _Coordinator:
         elif self._keys.get(name) and result["status"] == "succeeded" and _is_kept(result):
             self._journal.keep_step(self._keys[name], result)
         self._tell(result["status"], name, result["seconds"])
+
+    def _verified(self, name: str, result: Result) -> Result:
+        """Return *result*, as failed if the store still has a damaged output: the worker could not know of it."""
+        target = self._work.targets.get(name)
+        store = open_urls(self._stores[target.model if target else ""], self._client.store_root)
+        if are_there(store, result["outputs"]):
+            return result
+        told = {
+            "type": "Invalid",
+            "message": f"an output of step {name} is damaged in {store.url}, although it was stored again",
+            "hint": "run `git model verify`, and then the pipeline without an executor of other machines",
+            "traceback": "",
+        }
+        return {**result, "status": "failed", "plans": [], "outputs": [], "error": told}
 
     def _without_secrets(self, result: Result) -> Result:
         """Return *result* without what the Secrets of other steps gave away: a worker knows only those of its own."""
@@ -310,7 +328,8 @@ class _Coordinator:
         found = self._journal.find_step(key)
         if found is None or not is_unchanged(self._root, found["opened"], code.files):
             return False
-        if not all(is_there(self._client.access.everywhere(), output) for output in found["outputs"]):
+        if not are_there(self._client.access.everywhere(), found["outputs"]):
+            self._replacing.add(node.name)
             return False
         plans = [plan if "ref" in plan or target is None else _replanned(plan, target) for plan in found["plans"]]
         self._record(node.name, {**found, "plans": plans, "status": "cached", "seconds": 0.0})

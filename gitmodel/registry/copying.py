@@ -62,16 +62,14 @@ def copy_store(
 
 
 def _find_damaged(source: ArtifactStore, target: ArtifactStore, both: Iterable[StoredObject], jobs: int) -> set[str]:
-    """Remove what is damaged in *target* and whole in *source*, so that it can be put again; returns their digests."""
+    """Return the digests of objects that are damaged in *target* and whole in *source*."""
 
-    def remove(found: StoredObject) -> str:
-        if _is_whole(target, found.digest) or not _is_whole(source, found.digest):
-            return ""
-        target.remove(found.digest)
-        return found.digest
+    def is_mendable(found: StoredObject) -> bool:
+        return not _is_whole(target, found.digest) and _is_whole(source, found.digest)
 
+    both = list(both)
     with ThreadPoolExecutor(max(jobs, 1)) as pool:
-        return set(filter(None, pool.map(remove, both)))
+        return {found.digest for found, mendable in zip(both, pool.map(is_mendable, both), strict=True) if mendable}
 
 
 def _is_whole(store: ArtifactStore, digest: str) -> bool:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeVar, cast
 
 from gitmodel.domain.digests import Digest
 from gitmodel.domain.manifest import ManifestEntry, format_manifest, parse_manifest
@@ -25,10 +25,14 @@ from gitmodel.storage.temporary import folder_beside
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
+    from gitmodel.storage.remote_store import RemoteStore
+
 Progress = Callable[[int, int], None]
 """Told the bytes done and the bytes in all, by one thread at a time."""
 
 CHUNK = 1 << 20
+READ_TO_VERIFY = 64 << 20
+"""Bytes on a server that are read to verify what a new version would name."""
 MANIFEST_LIMIT = 256 << 20  # some two million files: no wrong link makes us read a whole model as a manifest
 
 _Item = TypeVar("_Item")
@@ -87,7 +91,7 @@ def get_file(
 
 def verified_path(store: ArtifactStore, digest: Digest, size: int) -> Path | None:
     """The file of the object of *size* bytes where the store has it on this machine, verified now; None elsewhere."""
-    holder = store.holder(digest) if isinstance(store, SeveralStores) else store
+    holder = _holder_of(store, digest)
     if isinstance(holder, ExternalStore):
         path = holder.local_path()
         if path is not None:
@@ -227,18 +231,44 @@ def keep_artifact(store: ArtifactStore, digest: Digest, *, folder: bool, jobs: i
     return True
 
 
-def is_whole(store: ArtifactStore, digest: Digest, size: int | None) -> bool:
-    """Return True if the object has *size* bytes and, in a store on this machine, hashes to *digest*.
+def are_whole(
+    store: ArtifactStore, objects: Iterable[tuple[Digest, int | None]], *, most: int | None = None, jobs: int = JOBS
+) -> bool:
+    """Return True if each object, a digest and its size if that is known, is in the store and hashes to its digest.
 
-    One on a server is not fetched for this: whoever reads it hashes it. Raises Invalid for an object that is damaged.
+    Of objects on a server, at most *most* bytes in all (default: `READ_TO_VERIFY`) are read; of the others, the size
+    and the mark that gitmodel gave them are compared. Renews the timestamps of old objects, as `keep_artifact` does.
+    Raises Invalid for an object that is damaged.
     """
-    holder = store.holder(digest) if isinstance(store, SeveralStores) else store
-    there = holder.stat(digest)
-    if there is None or (size is not None and there.size != size):
-        return False
-    if isinstance(holder, LocalStore):
-        holder.path(digest, there.size)
-    return True
+    left = READ_TO_VERIFY if most is None else most
+    wanted = []
+    for digest, size in objects:
+        length = store.size(digest) if size is None else size
+        wanted.append((digest, length, length <= left))
+        left -= length if length <= left else 0
+
+    def is_whole(one: tuple[Digest, int, bool]) -> bool:
+        digest, size, read = one
+        holder = _holder_of(store, digest)
+        there = holder.stat(digest)
+        if there is None or there.size != size:
+            return False
+        if isinstance(holder, LocalStore):
+            holder.path(digest, size)
+        elif not cast("RemoteStore", holder.origin).is_whole(there, read=read):
+            return False
+        if is_old(there):
+            store.renew(digest)
+        return True
+
+    return all(map(is_whole, wanted)) if len(wanted) == 1 else all(in_parallel(is_whole, wanted, jobs))
+
+
+def _holder_of(store: ArtifactStore, digest: Digest) -> ArtifactStore:
+    """Return the store, made of no others, that has the object."""
+    while isinstance(store, SeveralStores):
+        store = store.holder(digest)
+    return store
 
 
 def verify_file(

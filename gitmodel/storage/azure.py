@@ -167,7 +167,7 @@ class AzureBackend:
             raise missing(self.url, digest)
         return b"", there.size
 
-    def write(self, digest: Digest, content: bytes | bytearray) -> None:
+    def write(self, digest: Digest, content: bytes | bytearray, *, replace: bool = False) -> None:
         exists = library("azure.core.exceptions", extra="azure").ResourceExistsError
 
         def put(*, overwrite: bool) -> bool:
@@ -179,7 +179,7 @@ class AzureBackend:
                 return False
             return True
 
-        if self._do(lambda: put(overwrite=False), digest):
+        if self._do(lambda: put(overwrite=replace), digest):
             return
         there = self.has(digest, len(content))
         if there is None or is_old(there):  # it is not what we would put, or is not to be taken for garbage

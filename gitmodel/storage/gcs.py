@@ -184,20 +184,23 @@ class GcsBackend:
         total = answer.headers.get("content-range", "").rpartition("/")[2]
         return answer.body, int(total) if total.isdigit() else len(answer.body)
 
-    def write(self, digest: Digest, content: bytes | bytearray) -> None:
+    def write(self, digest: Digest, content: bytes | bytearray, *, replace: bool = False) -> None:
         told = {**self._described(digest), "md5Hash": _md5(hashlib.md5(content, usedforsecurity=False))}
         cut = os.urandom(16).hex()
         head = f"--{cut}\r\ncontent-type: application/json\r\n\r\n{json.dumps(told)}\r\n"
         head += f"--{cut}\r\ncontent-type: {_TYPE}\r\n\r\n"
         body = b"".join((head.encode(), content, f"\r\n--{cut}--\r\n".encode()))
-        query = {"uploadType": "multipart", "ifGenerationMatch": "0"}
+        query = {"uploadType": "multipart"}
         headers = {"content-type": f'multipart/related; boundary="{cut}"'}
-        answer = self._bucket.request(
-            "POST", self._uploads, query=query, headers=headers, body=body, about=digest, allowed=(412,)
-        )
-        if answer.status == 412 and ((there := self.has(digest, len(content))) is None or is_old(there)):
-            del query["ifGenerationMatch"]  # it is not what we would put, or is not to be taken for garbage
-            self._bucket.request("POST", self._uploads, query=query, headers=headers, body=body, about=digest)
+        if not replace:
+            once = {**query, "ifGenerationMatch": "0"}
+            answer = self._bucket.request(
+                "POST", self._uploads, query=once, headers=headers, body=body, about=digest, allowed=(412,)
+            )
+            if answer.status < 300 or ((there := self.has(digest, len(content))) is not None and not is_old(there)):
+                return
+            # it is not what we would put, or is not to be taken for garbage
+        self._bucket.request("POST", self._uploads, query=query, headers=headers, body=body, about=digest)
 
     def upload(self, digest: Digest, size: int) -> GcsUpload:
         return GcsUpload(self, digest, size, self._begun.hold(self.url, digest))

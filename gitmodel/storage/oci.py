@@ -99,8 +99,8 @@ class OciBackend:
             return answer.body[start : start + length], len(answer.body)
         return answer.body, int(answer.headers["content-range"].rpartition("/")[2])
 
-    def write(self, digest: Digest, content: bytes | bytearray) -> None:
-        there = self.has(digest, len(content))
+    def write(self, digest: Digest, content: bytes | bytearray, *, replace: bool = False) -> None:
+        there = self.has(digest, len(content)) if not replace else None
         if there is not None and not is_old(there):
             return
         if there is None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeVar, cast
 
 from gitmodel.domain.digests import PREFIX, Digest, hex_of
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound
+from gitmodel.storage.damaged_objects import DamagedObjects
 from gitmodel.storage.reading import CHUNK, VerifyingReader, chunks
 from gitmodel.storage.stores import Leftover, Sent, StoredObject, is_old, where_else, wrong_size
 
@@ -73,8 +74,11 @@ class Backend(Protocol):
     def read(self, digest: Digest, start: int, length: int) -> tuple[bytes | bytearray, int]:
         """Return at most *length* bytes from *start*, and the length of the whole object. Raises NotFound."""
 
-    def write(self, digest: Digest, content: bytes | bytearray) -> None:
-        """Make the object appear, whole; what is there and its equal may stay, if it is made young."""
+    def write(self, digest: Digest, content: bytes | bytearray, *, replace: bool = False) -> None:
+        """Make the object appear, whole; an equal one that is there may stay, if it is made young.
+
+        With *replace*, it is written again even if it seems to be there: its bytes are wrong.
+        """
 
     def upload(self, digest: Digest, size: int) -> Upload:
         """Begin to send a large object, or go on with what an earlier try left."""
@@ -93,12 +97,16 @@ class Backend(Protocol):
 
 
 class RemoteStore:
-    """The artifacts on a server, over its *backend*. Memory is bounded, whatever the sizes of objects."""
+    """The artifacts on a server, over its *backend*. Memory is bounded, whatever the sizes of objects.
+
+    An object that is in *damaged* is replaced when it is stored again, and then read back. Readers add what they find.
+    """
 
     shared = True
 
-    def __init__(self, backend: Backend) -> None:
+    def __init__(self, backend: Backend, damaged: DamagedObjects | None = None) -> None:
         self.backend = backend
+        self.damaged = damaged or DamagedObjects(backend.url)
 
     def __repr__(self) -> str:
         return f"RemoteStore({self.url!r})"
@@ -151,7 +159,8 @@ class RemoteStore:
             self._write(digest, content, sent)
             return
         there = self.backend.has(digest, size)
-        if there is not None:
+        replace = digest in self.damaged
+        if there is not None and not replace:
             if is_old(there):
                 self.backend.renew(digest, size)
             if sent is not None:
@@ -167,6 +176,8 @@ class RemoteStore:
         except BaseException:
             upload.pause()
             raise
+        if replace:
+            self._read_back(digest)
 
     def open(self, digest: Digest, size: int | None = None) -> BinaryIO:
         """Open the object for reading once, from its beginning to its end. Raises Invalid if it is longer than *size*.
@@ -190,6 +201,16 @@ class RemoteStore:
         hex_of(digest)
         return self.backend.stat(digest)
 
+    def is_whole(self, there: StoredObject, *, read: bool) -> bool:
+        """Return True if the object, as the server describes it, hashes to its digest. Raises Invalid if it is damaged.
+
+        Without *read*, its size and the mark that gitmodel gave it are compared.
+        """
+        if read:
+            self._read(there.digest)
+            return True
+        return there.digest not in self.damaged and self.backend.has(there.digest, there.size) is not None
+
     def renew(self, digest: Digest) -> None:
         self.backend.renew(digest, self.size(digest))
 
@@ -209,6 +230,7 @@ class RemoteStore:
     def remove(self, digest: Digest) -> None:
         hex_of(digest)
         self.backend.remove(digest)
+        self.damaged.forget(digest)
 
     def leftovers(self) -> list[Leftover]:
         return self.backend.leftovers()
@@ -229,9 +251,28 @@ class RemoteStore:
         return digest, size
 
     def _write(self, digest: Digest, content: bytes | bytearray, sent: Sent | None) -> None:
-        self.backend.write(digest, content)
+        replace = digest in self.damaged
+        self.backend.write(digest, content, replace=replace)
+        if replace:
+            self._read_back(digest)
         if sent is not None:
             sent(len(content))
+
+    def _read_back(self, digest: Digest) -> None:
+        """Read an object that replaced a damaged one. Raises Invalid if the server kept the damaged one."""
+        try:
+            self._read(digest)
+        except Invalid:
+            raise Invalid(
+                f"{self.url} keeps a damaged object {digest}, although it was stored again",
+                hint="ask who runs the server to remove the object from its disk, then run the same command again",
+            ) from None
+
+    def _read(self, digest: Digest) -> None:
+        with self.reader(digest) as reader:
+            buffer = bytearray(CHUNK)
+            while reader.readinto(buffer):
+                pass
 
     def _send_parts(self, upload: Upload, source: BinaryIO, size: int, sent: Sent | None) -> None:
         sending: deque[Future[int]] = deque()
@@ -313,6 +354,7 @@ class RemoteReader(io.RawIOBase):
         self._store = store
         self._digest = digest
         self._hash = hashed
+        self._from_start = start == 0
         self._chunk = memoryview(b"")
         self._lanes = _lanes
         self._ahead: deque[Future[tuple[bytes | bytearray, int]]] = deque()
@@ -366,7 +408,10 @@ class RemoteReader(io.RawIOBase):
         self._hash.update(content)
         ended = self._received >= self.total
         if total != self.total or len(content) != expected or (ended and self._wrong()):
+            self._store.damaged.note(self._digest)
             raise damaged(self._digest, self._store.url)
+        if ended and self._from_start:
+            self._store.damaged.forget(self._digest)
         self._chunk = memoryview(content)
         self._read_ahead()
 

@@ -92,15 +92,18 @@ class S3Backend:
         total = answer.headers.get("content-range", "").rpartition("/")[2]
         return answer.body, int(total) if total.isdigit() else len(answer.body)
 
-    def write(self, digest: Digest, content: bytes | bytearray) -> None:
+    def write(self, digest: Digest, content: bytes | bytearray, *, replace: bool = False) -> None:
         name = hex_of(digest)
-        headers = {OWN: name, "if-none-match": "*", "content-type": "application/octet-stream"}
-        answer = self._request(
-            "PUT", self._key(digest), body=content, hashed=name, headers=headers, about=digest, allowed=(409, 412)
-        )
-        if answer.status in (409, 412) and ((there := self.has(digest, len(content))) is None or is_old(there)):
-            del headers["if-none-match"]  # it is not what we would put, or is not to be taken for garbage
-            self._request("PUT", self._key(digest), body=content, hashed=name, headers=headers, about=digest)
+        headers = {OWN: name, "content-type": "application/octet-stream"}
+        if not replace:
+            once = {**headers, "if-none-match": "*"}
+            answer = self._request(
+                "PUT", self._key(digest), body=content, hashed=name, headers=once, about=digest, allowed=(409, 412)
+            )
+            if answer.status < 300 or ((there := self.has(digest, len(content))) is not None and not is_old(there)):
+                return
+            # it is not what we would put, or is not to be taken for garbage
+        self._request("PUT", self._key(digest), body=content, hashed=name, headers=headers, about=digest)
 
     def upload(self, digest: Digest, size: int) -> S3Upload:
         part_size = max(PART, -(-size // (PARTS << 20)) << 20)

@@ -178,7 +178,8 @@ class SftpBackend:
         except FileNotFoundError:
             raise missing(self.url, digest) from None
 
-    def write(self, digest: Digest, content: bytes | bytearray) -> None:
+    def write(self, digest: Digest, content: bytes | bytearray, *, replace: bool = False) -> None:
+        # always written: a rename that replaces an equal file costs no more than looking for it
         temporary = f"{self._root}/tmp/{hex_of(digest)}-{os.urandom(8).hex()}"
         self.host.write(temporary, 0, content)
         self.host.rename(temporary, self.key(digest))

@@ -188,6 +188,7 @@ def _open_remote(parts: SplitResult, default_root: Path) -> ArtifactStore:
 
     from gitmodel.storage.begun_uploads import BegunUploads
     from gitmodel.storage.cached_store import CachedStore
+    from gitmodel.storage.damaged_objects import DamagedObjects
     from gitmodel.storage.local_store import LocalStore
     from gitmodel.storage.remote_store import RemoteStore
 
@@ -203,7 +204,8 @@ def _open_remote(parts: SplitResult, default_root: Path) -> ArtifactStore:
         )
     begun = BegunUploads(default_root / "uploads")
     backend = _backend(parts.scheme, parts.netloc, unquote(parts.path).strip("/"), begun)
-    return CachedStore(RemoteStore(backend), LocalStore(default_root, synced=False))
+    origin = RemoteStore(backend, DamagedObjects(backend.url, default_root / "damaged"))
+    return CachedStore(origin, LocalStore(default_root, synced=False))
 
 
 def _backend(scheme: str, place: str, path: str, begun: BegunUploads) -> Backend:

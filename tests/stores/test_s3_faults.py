@@ -99,7 +99,7 @@ class TestDamage:
                     ask_for()
                 assert "store the artifact again" in caught.value.hint
         assert not (tmp_path / "got").exists()
-        assert not list(tmp_path.glob("elsewhere/*/*"))
+        assert not [path for path in tmp_path.glob("elsewhere/*/*") if path.parent.name != "damaged"]
         with pytest.raises(Invalid):
             verify_file(store, digest)  # although there is a whole copy on this machine
         assert put(store, content) == digest

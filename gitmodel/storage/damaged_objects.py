@@ -1,0 +1,48 @@
+"""Objects that a reader on this machine found damaged in a store on a server.
+
+A server does not replace an object that looks like the one to be stored: its size and gitmodel's mark on it agree. So
+whoever finds that its bytes are wrong notes it, and the next process that stores the object replaces it.
+`<root>/damaged/<64 hex digits>` is an empty file, named by the SHA-256 of the store and the digest.
+"""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from gitmodel.domain.digests import Digest, digest_of, hex_of
+from gitmodel.storage.permissions import make_folder, open_file
+
+
+class DamagedObjects:
+    """The objects of the store *url* that are known to be damaged.
+
+    They are kept in *folder* for other processes, and in memory where nothing can be written.
+    """
+
+    def __init__(self, url: str, folder: Path | None = None) -> None:
+        self._url = url
+        self._folder = folder
+        self._noted: set[Digest] = set()
+
+    def note(self, digest: Digest) -> None:
+        """Note that the object is damaged."""
+        self._noted.add(digest)
+        if self._folder is not None:
+            with suppress(OSError):
+                make_folder(self._folder)
+                os.close(open_file(self._path(self._folder, digest), os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW))
+
+    def forget(self, digest: Digest) -> None:
+        """Note that the object is whole, or gone."""
+        self._noted.discard(digest)
+        if self._folder is not None:
+            with suppress(OSError):
+                os.unlink(self._path(self._folder, digest))
+
+    def __contains__(self, digest: Digest) -> bool:
+        return digest in self._noted or (self._folder is not None and os.path.exists(self._path(self._folder, digest)))
+
+    def _path(self, folder: Path, digest: Digest) -> Path:
+        return folder / hex_of(digest_of(f"{self._url} {digest}".encode()))
