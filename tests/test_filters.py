@@ -2,8 +2,12 @@
 Python."""
 
 import importlib.util
+import re
+import shutil
+from pathlib import Path
 
 import pytest
+from editing import edit, run, state
 from transcripts import ask
 
 from gitmodel import Client
@@ -13,6 +17,7 @@ from gitmodel.domain.filter_names import RECORDED
 from gitmodel.domain.views import VERSION_NAMES, model_names
 from gitmodel.errors import UsageError
 from gitmodel.expressions import Filter
+from gitmodel.registry import doctor
 from gitmodel.registry.runs import RUN_NAMES
 
 needs_library = pytest.mark.skipif(importlib.util.find_spec("cel") is None, reason="needs gitmodel[cel]")
@@ -134,6 +139,151 @@ def test_every_list_refuses_a_filter_with_an_unknown_name(client, capsys, comman
     code, out, err = ask(capsys, *command.split())
     assert (code, out) == (2, "")
     assert hint in err
+
+
+@pytest.mark.parametrize(
+    ("command", "hint"),
+    [
+        ("version list iris --filter stage=='prodution'", "did you mean production?"),
+        ("version list iris --filter stage!='prodution'", "did you mean production?"),
+        ("version list iris --filter 'prodution'==stage", "did you mean production?"),
+        ("version list iris --filter (stage)==('Production')", "did you mean production?"),
+        ("version list iris --limit 0 --filter stage=='prodution'", "did you mean production?"),
+        ("version list iris --filter stage=='production'&&stage!='non'", "did you mean none?"),
+        ("version list iris --filter artifacts[0].kind=='modle'", "did you mean model?"),
+        ("runs list --filter status=='sucess'", "did you mean succeeded?"),
+        ("runs list --filter steps[0].status=='cachd'", "did you mean cached?"),
+        ("version artifacts iris@2 --filter kind=='modle'", "did you mean model?"),
+        ("version model_objects iris@2 --filter digest_by!='provder'", "did you mean provider?"),
+        ("version runs iris@2 --filter status=='sucess'", "did you mean succeeded?"),
+        ("history iris --filter stage=='prodution'", "did you mean production?"),
+        ("contains HEAD --filter stage=='prodution'", "did you mean production?"),
+        ("check --filter rule=='stage.singl'", "did you mean stage.single?"),
+        ("doctor --filter about=='lokc'", "did you mean lock?"),
+        *(
+            pytest.param(command, hint, marks=needs_library)
+            for command, hint in [
+                ("version list iris --filter stage%in%['production','prodution']", "did you mean production?"),
+                ("version list iris --filter !(stage%in%(['prodution']))", "did you mean production?"),
+                ("version list iris --filter number==1||stage=='prodution'", "did you mean production?"),
+                ("version list iris --filter artifacts.exists(a,a.kind=='modle')", "did you mean model?"),
+                ("version list iris --filter pending.exists(p,p.stage=='prodution')", "did you mean production?"),
+                ("runs list --filter steps.all(s,s.status%in%['cachd'])", "did you mean cached?"),
+                ("list --filter has(stages.production)&&'prodution'%in%stages", "did you mean stages.production?"),
+            ]
+        ),
+    ],
+)
+def test_an_unknown_value_of_a_field_with_known_values_is_an_error(client, capsys, command, hint):
+    code, out, err = ask(capsys, *(word.replace("%", " ") for word in command.split()))
+    assert (code, out) == (2, "")
+    assert hint in err
+
+
+def test_python_refuses_unknown_values_too(client):
+    iris = client.get_model("iris")
+    with pytest.raises(UsageError, match='no version of iris has the stage "prodution"'):
+        iris.list_versions(filter="stage == 'prodution'")
+    with pytest.raises(UsageError, match='no version of iris has the stage "prodution"'):
+        list(iris.each_version(filter="stage != 'prodution'"))
+    with pytest.raises(UsageError, match='no run has the status "sucess"'):
+        client.list_runs(filter="status == 'sucess'")
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "stage == 'staging'",
+        "stage != 'archived'",
+        "artifacts[0].kind == 'deployment'",
+        "metadata.accuracy != 0.5 && description != 'prodution'",
+        pytest.param("stage.startsWith('pro')", marks=needs_library),
+        pytest.param("stage.contains('x') || 'x' + stage == 'xnone'", marks=needs_library),
+        pytest.param("stage == 'prod' + 'uction'", marks=needs_library),
+        pytest.param("('prod' + 'uction') == stage", marks=needs_library),
+        pytest.param("string('prodution') == stage", marks=needs_library),
+        pytest.param("stage in ['prodution', 'staging'].filter(s, s != 'prodution')", marks=needs_library),
+        pytest.param("stage in ['prod' + 'uction']", marks=needs_library),
+        pytest.param("stage in [string('prodution')]", marks=needs_library),
+        pytest.param("stage.size() == 4 && 'prodution' != name", marks=needs_library),
+        pytest.param("'acuracy' in metadata", marks=needs_library),
+    ],
+)
+def test_values_that_may_be_right_are_no_error(client, expression):
+    client.get_model("iris").list_versions(filter=expression)
+
+
+def test_a_value_that_a_record_has_is_never_refused(client, capsys):
+    client.get_model("iris").get_version(2).update(name="1.0")
+    client.get_model("iris").get_version(2).add_alias("champion")
+    for name in ("champion", "production"):
+        assert ask(capsys, "history", "iris", "-q", "--filter", f"stage == '{name}'")[0] == 0
+    assert ask(capsys, "history", "iris", "production", "--filter", "stage == 'champion'")[0] == 0
+    assert ask(capsys, "history", "--filter", "stage == 'champoin'")[0] == 2
+    wanted = Filter("status == 'paused'", RUN_NAMES)
+    wanted.search({"status": "paused"})
+    wanted.check_searched("no run")
+
+
+def test_a_version_in_no_stage_is_found_among_those_that_contain_a_commit(client, capsys):
+    code, out, _ = ask(capsys, "contains", "HEAD", "-q", "--filter", "stage == 'none'")
+    assert (code, sorted(out.split())) == (0, ["iris@1", "iris@3"])
+    code, _, err = ask(capsys, "contains", "HEAD", "--filter", "stage == 'archived'")
+    assert (code, err) == (0, "no version matches\n")
+
+
+def test_the_kinds_of_findings_are_those_that_doctor_makes():
+    source = Path(doctor.__file__).read_text(encoding="utf-8")
+    made = re.findall(r'(?:Finding|_safely)\("([a-z ]+)"', source) + re.findall(r'\("([a-z]+)", _[a-z]+\)', source)
+    assert set(made) | {"store"} == set(doctor.ABOUTS)
+
+
+@pytest.mark.parametrize("form", ["table", "json", "tsv"])
+def test_a_filter_of_check_hides_problems_and_not_the_exit_code(client, repo, capsys, form):
+    edit(repo, {"models/iris/versions/1.toml": "number = ", "models/iris/notes.txt": "a note"})
+    code, out, err = ask(capsys, "check", "--format", form, "--filter", "rule == 'stage.single'")
+    assert (code, "notes.txt" in out) == (5, False)
+    assert "2 problems on refs/heads/gitmodel (2 problems not shown)" in err
+    code, out, err = ask(capsys, "check", "--format", form, "--filter", "rule == 'tree.path'")
+    assert (code, "notes.txt" in out, "versions/1.toml" in out) == (5, True, False)
+    assert "2 problems on refs/heads/gitmodel (1 problem not shown)" in err
+    assert "-- models/iris/notes.txt" in err
+    assert ask(capsys, "check", "-q", "--filter", "rule == 'stage.single'")[:2] == (5, "")
+
+
+def test_a_filter_hides_no_refused_change(client, repo, capsys):
+    base = run(repo, "rev-parse", "gitmodel")
+    client.get_model("iris").delete(force=True)
+    for wanted, hidden in (("stage.single", " (1 problem not shown)\n"), ("change.held", "gitmodel\n")):
+        code, _, err = ask(capsys, "check", f"{base}..gitmodel", "--filter", f"rule == '{wanted}'")
+        assert code == 6
+        assert hidden in err
+
+
+@pytest.mark.parametrize("form", ["table", "json"])
+def test_a_filter_of_doctor_hides_findings_and_not_the_exit_code(client, repo, capsys, form):
+    (repo / "rows.csv").write_text("1\n")
+    client.get_model("iris").get_version(3).link_artifact("rows", repo / "rows.csv")
+    shutil.rmtree(client.repository.own_folder / "store" / "sha256")
+    code, out, err = ask(capsys, "doctor", "--format", form, "--filter", "about == 'lock'")
+    assert (code, "rows" in out) == (5, False)
+    assert "1 finding that matters (1 finding not shown)" in err
+    assert "1 finding that matters" in ask(capsys, "doctor", "--filter", "about == 'artifact'")[2]
+
+
+def test_doctor_says_that_a_filter_left_out_what_matters_little(client, repo, capsys):
+    run(repo, "update-ref", "refs/replace/" + run(repo, "rev-parse", "HEAD"), "gitmodel")
+    code, out, err = ask(capsys, "doctor", "--filter", "about == 'lock'")
+    assert (code, out) == (0, "")
+    assert "nothing that matters (1 finding not shown)" in err
+
+
+@pytest.mark.parametrize("wrong", ["abuot == 'tag'", "about == 'tga'", "about"])
+def test_a_refused_filter_mends_nothing(client, repo, capsys, wrong):
+    run(repo, "tag", "-d", "model/iris/production")
+    before = state(repo)
+    assert ask(capsys, "doctor", "--fix", "--filter", wrong)[0] == 2
+    assert state(repo) == before
 
 
 def test_a_model_is_found_by_a_stage_that_is_empty_or_not(client):

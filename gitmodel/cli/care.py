@@ -13,6 +13,7 @@ import click
 from gitmodel.cli import cells, options, shapes
 from gitmodel.cli.grammar import Invocation, command
 from gitmodel.domain.codec import Problem
+from gitmodel.domain.filter_names import Words
 from gitmodel.domain.references import VersionRef
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
 from gitmodel.registry.artifacts import Verified
@@ -42,10 +43,8 @@ def check(invocation: Invocation, commit: str | None, filter: str, force: bool, 
     if staged and commit is not None:
         raise UsageError("--staged is what is about to be committed", hint=f"leave --staged out to check {commit}")
     between = _find_change(invocation, commit, force, staged)
-    if between is not None:
-        found = options.matching(_changes_told(invocation, between), filter, vars, shapes.PROBLEM)
-    else:
-        found = options.matching(invocation.client.check(commit or ""), filter, vars, shapes.PROBLEM)
+    every = _changes_told(invocation, between) if between is not None else invocation.client.check(commit or "")
+    found = options.matching(every, filter, vars, shapes.PROBLEM, rule=_rules())
     invocation.output.listing(
         found,
         shapes.PROBLEM,
@@ -65,15 +64,18 @@ def check(invocation: Invocation, commit: str | None, filter: str, force: bool, 
         if commit is None and between is None:
             _warn_of_stale_owners(invocation)
             _warn_of_merges(invocation)
-    if found and all(problem.rule in _decided() for problem in found):
+    # the filter chooses what is shown; everything that was found decides the exit code
+    hidden = _not_shown(len(every) - len(found), "problem")
+    if every and all(problem.rule in _decided() for problem in every):
         raise Refused(
-            f"{_count(len(found), 'rule')} against {commit or 'what is staged'}",
+            f"{_count(len(every), 'rule')} against {commit or 'what is staged'}{hidden}",
             hint="the list says which, and why; --force passes some",
         )
-    if found:
+    if every:
         where = "what is staged" if between else " and ".join(_checked(repository))
-        said = f"{_count(len(found), 'problem')} on {commit or where}"
-        raise Invalid(said, hint=_how_to_see(found[0], commit, repository.branch, staged=between is not None))
+        said = f"{_count(len(every), 'problem')} on {commit or where}{hidden}"
+        first = (found or every)[0]
+        raise Invalid(said, hint=_how_to_see(first, commit, repository.branch, staged=between is not None))
 
 
 @command(example="git model verify iris@1")
@@ -119,16 +121,21 @@ def doctor(invocation: Invocation, fix: bool, filter: str) -> None:
     It looks at locks, tags, numbers kept, artifacts, history and your identity. With --fix it mends what is safe to
     mend. It ends with exit code 5 if something is left that keeps gitmodel from working.
     """
-    from gitmodel.registry.doctor import Finding, examine, repair
+    from gitmodel.registry.doctor import ABOUTS, Finding, examine, repair
 
     def fields(finding: Finding) -> dict[str, object]:
         return {**vars(finding), "mended": finding in mended}
 
     repository = invocation.client.repository
     store, unusable = _usable_store(invocation)
-    mended = repair(repository, store) if fix else []
+    mended: list[Finding] = []
+    if fix:
+        if filter:  # refuses a wrong filter before anything is mended
+            options.matching(examine(repository, store), filter, fields, shapes.FINDING, about=Words(ABOUTS))
+        mended = repair(repository, store)
     left = [*examine(repository, store), *(Finding("store", error.message, error.hint) for error in unusable)]
-    found = options.matching([*(one for one in mended if one not in left), *left], filter, fields, shapes.FINDING)
+    every = [*(one for one in mended if one not in left), *left]
+    found = options.matching(every, filter, fields, shapes.FINDING, about=Words(ABOUTS))
     invocation.output.listing(
         found,
         shapes.FINDING,
@@ -142,10 +149,14 @@ def doctor(invocation: Invocation, fix: bool, filter: str) -> None:
         ),
         empty=options.empty("nothing is wrong with this clone", "finding", filter),
     )
+    # the filter chooses what is shown; everything that was found decides the exit code
+    hidden = _not_shown(len(every) - len(found), "finding")
     grave = [finding for finding in left if finding.grave]
     if grave:
         matter = "1 finding that matters" if len(grave) == 1 else f"{len(grave)} findings that matter"
-        raise Invalid(matter, hint=grave[0].hint)
+        raise Invalid(f"{matter}{hidden}", hint=next((one for one in grave if one in found), grave[0]).hint)
+    if hidden:
+        invocation.output.note(f"nothing that matters{hidden}")
 
 
 def _usable_store(invocation: Invocation) -> tuple[ArtifactStore | None, list[GitModelError]]:
@@ -260,10 +271,22 @@ def _changes_told(invocation: Invocation, found: Between) -> Sequence[Problem]:
     return found.problems
 
 
+def _rules() -> Words:
+    from gitmodel.registry import checking
+    from gitmodel.teams import between
+
+    return Words((*checking.RULES, *between.RULES))
+
+
 def _decided() -> frozenset[str]:
     from gitmodel.teams.between import DECIDED
 
     return DECIDED
+
+
+def _not_shown(number: int, what: str) -> str:
+    """Return the end of a sentence that says how many findings the filter left out; "" for none."""
+    return f" ({_count(number, what)} not shown)" if number else ""
 
 
 def _count(number: int, what: str) -> str:

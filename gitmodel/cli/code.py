@@ -9,6 +9,7 @@ import click
 
 from gitmodel.cli import cells, options, shapes
 from gitmodel.cli.grammar import Invocation, command
+from gitmodel.domain.names import NONE
 
 if TYPE_CHECKING:
     from gitmodel.lineage.containing import Containing
@@ -37,16 +38,16 @@ def contains(invocation: Invocation, /, commit: str, model: str, without: bool, 
     """
     every = invocation.client.containing(commit, model)
     wanted = [found for found in every if found.contains is not None and found.contains is not without]
-    found = options.matching(
-        [one for one in wanted if one.exact or not exact], part["filter"], _fields, shapes.CONTAINING
-    )
+    chosen = [one for one in wanted if one.exact or not exact]
+    words = {"stage": options.stage_words(invocation)} if part["filter"] else {}
+    found = options.matching(chosen, part["filter"], _filtered_fields, shapes.CONTAINING, **words)
     invocation.output.listing(
         options.page(found, part["limit"], part["offset"]),
         shapes.CONTAINING,
         fields=_fields,
         name=lambda found: str(found.view),
         columns=COLUMNS,
-        empty=f"no version {'lacks' if without else 'has'} {commit}",
+        empty=options.empty(f"no version {'lacks' if without else 'has'} {commit}", "version", **part),
     )
     unknown = [one for one in every if one.contains is None]
     if unknown:
@@ -91,6 +92,11 @@ def _fields(found: Containing) -> Mapping[str, Any]:
         "contains": found.contains,
         "exact": found.exact,
     }
+
+
+def _filtered_fields(found: Containing) -> Mapping[str, Any]:
+    """Return the version as filters see it: one that is in no stage is in the stage "none"."""
+    return {**_fields(found), "stage": found.view.stage or NONE}
 
 
 def _short(found: Containing) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import islice
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
@@ -14,6 +15,7 @@ from gitmodel.cli.output import PROSE
 
 if TYPE_CHECKING:
     from gitmodel.cli.output import Column
+    from gitmodel.domain.filter_names import Words
     from gitmodel.lineage.events import Event, FieldOrigin
     from gitmodel.storage.log import StageEvent
 
@@ -68,7 +70,9 @@ def history(invocation: Invocation, /, model: str | None, stage: str, **part: An
     """
     found = invocation.client.history(model, stage)
     asked = {"MODEL": model, "STAGE": stage}
-    _tell(invocation, found, shapes.EVENT, _event_fields, EVENT_COLUMNS, asked, **part)
+    # the events of one stage say nothing about the other stages and aliases
+    words = {"stage": options.stage_words(invocation)} if part["filter"] and not stage else {}
+    _tell(invocation, found, shapes.EVENT, _event_fields, EVENT_COLUMNS, asked, words, **part)
     if model is not None:
         from gitmodel.lineage.history import broken_tags
 
@@ -118,6 +122,7 @@ def _tell(
     fields: Callable[[E], Mapping[str, Any]],
     columns: Sequence[Column[E]],
     asked: Mapping[str, str | None],
+    words: Mapping[str, Words] = MappingProxyType({}),
     *,
     filter: str,
     limit: int | None,
@@ -125,9 +130,10 @@ def _tell(
 ) -> None:
     """Print the part of *events* that is wanted, and read no more of them than that takes.
 
-    A column with nothing but what was *asked* for, by its head, is left out.
+    *words* are the values of fields that a filter may ask for. A column with nothing but what was *asked* for, by its
+    head, is left out.
     """
-    found = options.matching(events, filter, fields, shape) if filter else events
+    found = options.matching(events, filter, fields, shape, **words) if filter else events
     part = list(islice(found, offset, None if limit is None else offset + limit))
     invocation.output.listing(
         part,

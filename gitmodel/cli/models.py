@@ -57,9 +57,13 @@ def list_models(invocation: Invocation, filter: str, sort: str, limit: int | Non
         fields=ModelView.fields,
         name=lambda view: view.name,
         columns=COLUMNS,
-        empty="no model that can be read"
-        if damaged
-        else options.empty("no models yet; `git model register NAME` makes one", "model", filter, limit, offset),
+        empty=options.empty(
+            "no model that can be read" if damaged else "no models yet; `git model register NAME` makes one",
+            "model",
+            filter,
+            limit,
+            offset,
+        ),
     )
     for error in damaged:
         invocation.output.warn(error.message, error.hint)

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from gitmodel.cli.grammar import Invocation
     from gitmodel.cli.shapes import Shape
-    from gitmodel.domain.filter_names import Names
+    from gitmodel.domain.filter_names import Names, Words
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
@@ -108,16 +108,28 @@ def read_artifacts(**given: Iterable[str]) -> list[tuple[str, str, str]]:
     return found
 
 
-def matching(items: Iterable[T], expression: str, fields: Callable[[T], Mapping[str, Any]], shape: Shape) -> list[T]:
-    """Return the *items* whose *fields*, which *shape* names, match *expression* (CEL; "": all). Raises UsageError."""
+def matching(
+    items: Iterable[T], expression: str, fields: Callable[[T], Mapping[str, Any]], shape: Shape, **words: Words
+) -> list[T]:
+    """Return the *items* whose *fields*, which *shape* names, match *expression* (CEL; "": all).
+
+    *words* are the values that fields can have. Raises UsageError for a wrong expression, name or value.
+    """
     if not expression:
         return list(items)
     from gitmodel.expressions import Filter
 
-    wanted = Filter(expression, _filter_names(shape))
+    wanted = Filter(expression, {**_filter_names(shape), **words})
     found = [item for item in items if wanted.matches(fields(item))]
     wanted.check_searched(f"no {shape.name} that was searched")
     return found
+
+
+def stage_words(invocation: Invocation) -> Words:
+    """Return the values that the stage of a version can have in this registry."""
+    from gitmodel.domain import views
+
+    return views.stage_words(invocation.writer.read(lambda snapshot: snapshot.registry().stage_names))
 
 
 def empty(otherwise: str, noun: str, filter: str, limit: int | None = None, offset: int = 0) -> str:
@@ -131,7 +143,7 @@ def empty(otherwise: str, noun: str, filter: str, limit: int | None = None, offs
     return f"no {noun} in this part of the list" if offset or limit == 0 else otherwise
 
 
-def _filter_names(shape: Shape) -> Names:
+def _filter_names(shape: Shape) -> dict[str, Names]:
     """Return the names that a filter may read of what a command prints in *shape*."""
     from gitmodel.domain.filter_names import RECORDED, VALUE
 

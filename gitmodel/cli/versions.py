@@ -11,8 +11,9 @@ import click
 
 from gitmodel.cli import cells, options, shapes
 from gitmodel.cli.grammar import Invocation, LazyGroup, command
+from gitmodel.domain.filter_names import Words
 from gitmodel.domain.names import ARCHIVED, NONE, check_version_name
-from gitmodel.domain.records import ArtifactLink
+from gitmodel.domain.records import DIGEST_SOURCES, KINDS, ArtifactLink
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.stages import Promotion, StageState
 from gitmodel.domain.views import VersionView, artifact_fields
@@ -36,6 +37,7 @@ ARTIFACT_COLUMNS = (
     ("SIZE", lambda row: cells.size(row.link.size)),
     ("DIGEST", lambda row: row.link.digest),
 )
+_UNKNOWN = "unknown"  # the status of a run whose record is missing
 
 
 @click.group(cls=LazyGroup)
@@ -291,13 +293,14 @@ def runs(invocation: Invocation, words: tuple[str, ...], filter: str, limit: int
     A run has read a version if a step took one of its artifacts as an input.
     """
     from gitmodel.lineage import graph
+    from gitmodel.registry.runs import STATUSES
 
     ref, _ = options.read_reference(words, usage="git model version runs MODEL@VERSION")
     view = versions.get_version(invocation.writer, ref)
     client = invocation.client
     readers = graph.readers(client.repository, view.model, view.record.number, store=lambda: client.store)
     rows = [{**_run_fields(invocation, run), "only_read": run in readers} for run in (*view.record.runs, *readers)]
-    found = options.matching(rows, filter, dict, shapes.RUN)
+    found = options.matching(rows, filter, dict, shapes.RUN, status=Words((*STATUSES.known, _UNKNOWN)))
     invocation.output.listing(
         options.page(found, limit, offset),
         shapes.RUN,
@@ -392,7 +395,8 @@ def _list_artifacts(
     outputs = list_outputs(invocation.writer, ref, store=lambda: invocation.client.store)
     every = (*map(VersionArtifact, view.record.artifacts), *outputs)
     rows = [row for row in every if kind in ("", row.link.kind)]
-    found = options.matching(rows, filter, lambda row: artifact_fields(row.link, row.run), shapes.ARTIFACT)
+    words_of = {"kind": Words(KINDS), "digest_by": Words(DIGEST_SOURCES)}
+    found = options.matching(rows, filter, lambda row: artifact_fields(row.link, row.run), shapes.ARTIFACT, **words_of)
     invocation.output.listing(
         options.page(found, limit, offset),
         shapes.ARTIFACT,
@@ -409,7 +413,7 @@ def _run_fields(invocation: Invocation, id: str) -> dict[str, Any]:
     try:
         run = get_run(invocation.client.repository, id)
     except (NotFound, Invalid):
-        return {"id": id, "pipeline": None, "status": "unknown", "started": None, "recorded": False}
+        return {"id": id, "pipeline": None, "status": _UNKNOWN, "started": None, "recorded": False}
     recorded = run.record is not None
     return {"id": id, "pipeline": run.pipeline, "status": run.status, "started": run.started, "recorded": recorded}
 

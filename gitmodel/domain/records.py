@@ -22,6 +22,9 @@ FORMAT = (1, 1)
 # needs it, so that whoever has not upgraded reads on as long as possible.
 OLDEST_FORMAT = (1, 0)
 KINDS = ("data", "model", "deployment")
+RUN_STATUSES = ("succeeded", "failed", "cancelled")
+STEP_STATUSES = ("succeeded", "cached", "failed", "skipped")
+DIGEST_SOURCES = ("provider",)
 # What becomes of uncommitted changes, ever stricter.
 DIRTY = ("record", "snapshot", "refuse")
 FOLDER_FORMAT = "folder"
@@ -428,7 +431,7 @@ LINK = Schema(
         Key("step", codec.text),
         Key("uri", codec.text),
         Key("version_id", codec.text),
-        Key("digest_by", _one_of("provider")),
+        Key("digest_by", _one_of(*DIGEST_SOURCES)),
         Key("metadata", codec.metadata),
     ),
 )
@@ -519,7 +522,7 @@ _STEP = Schema(
     StepRecord,
     (
         Key("name", codec.text, required=True),
-        Key("status", _one_of("succeeded", "cached", "failed", "skipped"), required=True),
+        Key("status", _one_of(*STEP_STATUSES), required=True),
         Key("version", codec.text),
         Key("seconds", codec.seconds),
         Key("parameters", codec.metadata),
@@ -535,7 +538,7 @@ RUN = Schema(
     (
         Key("id", _run, required=True),
         Key("pipeline", _name, required=True),
-        Key("status", _one_of("succeeded", "failed", "cancelled"), required=True),
+        Key("status", _one_of(*RUN_STATUSES), required=True),
         Key("started", codec.moment, required=True),
         Key("finished", codec.moment, required=True),
         Key("script", codec.text),

@@ -8,7 +8,7 @@ from datetime import date, datetime, time
 from typing import Any
 
 from gitmodel.domain import paths, records
-from gitmodel.domain.filter_names import RECORDED, VALUE, Names
+from gitmodel.domain.filter_names import RECORDED, VALUE, Names, Words
 from gitmodel.domain.models import DESCRIPTIVE
 from gitmodel.domain.names import ARCHIVED, NONE
 from gitmodel.domain.records import ArtifactLink, Code, ModelRecord, VersionRecord
@@ -20,8 +20,9 @@ from gitmodel.errors import Invalid, NotFound
 CODE_NAMES: dict[str, Names] = dict.fromkeys(("commit", "dirty", "snapshot", "repository", "outside"), VALUE)
 PENDING_NAMES: dict[str, Names] = dict.fromkeys(("stage", "alias", "recorded", "in_force", "forged", "doubt"), VALUE)
 ARTIFACT_NAMES: dict[str, Names] = {
-    **dict.fromkeys(("name", "kind", "digest", "size", "format", "pipeline", "step", "run", "uri"), VALUE),
-    **dict.fromkeys(("version_id", "digest_by"), VALUE),
+    **dict.fromkeys(("name", "digest", "size", "format", "pipeline", "step", "run", "uri", "version_id"), VALUE),
+    "kind": Words(records.KINDS),
+    "digest_by": Words(records.DIGEST_SOURCES),
     "metadata": RECORDED,
 }
 VERSION_NAMES: dict[str, Names] = {
@@ -37,15 +38,27 @@ VERSION_NAMES: dict[str, Names] = {
 }
 
 
+def stage_words(stages: Iterable[str]) -> Words:
+    """Return the values that the stage of a version can have in a registry with *stages*."""
+    return Words((*stages, ARCHIVED, NONE))
+
+
+def version_names(stages: Iterable[str]) -> dict[str, Names]:
+    """Return the names that a filter may read of a version of a registry with *stages*."""
+    stage = stage_words(stages)
+    return {**VERSION_NAMES, "stage": stage, "pending": [{**PENDING_NAMES, "stage": stage}]}
+
+
 def model_names(stages: Iterable[str]) -> dict[str, Names]:
     """Return the names that a filter may read of a model of a registry with *stages*."""
+    stages = tuple(stages)
     return {
         **dict.fromkeys(("name", *DESCRIPTIVE, "created", "latest", "local", "versions"), VALUE),
         "tags": [VALUE],
         "owners": [VALUE],
         "stages": dict.fromkeys(stages, VALUE),
         "aliases": RECORDED,
-        "pending": [PENDING_NAMES],
+        "pending": [{**PENDING_NAMES, "stage": stage_words(stages)}],
     }
 
 

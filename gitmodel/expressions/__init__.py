@@ -8,7 +8,7 @@ from typing import NamedTuple
 from gitmodel.domain.filter_names import Names
 from gitmodel.errors import UsageError
 from gitmodel.expressions.clauses import Clause, Trouble, plain_clause
-from gitmodel.expressions.names import EACH, find_recorded_names, has_name, names_beside, unknown
+from gitmodel.expressions.names import EACH, Asked, find_asked, has_name, names_beside, unknown, values_at
 from gitmodel.expressions.program import Program, check_size, compile_text
 from gitmodel.expressions.reading import EXAMPLE, check_shape, read_tokens, shown, spelled, split_clauses
 
@@ -89,7 +89,7 @@ class Expression:
 
 
 class Filter:
-    """A filter of records whose names are *known*; a name that none of them has is an error, not an empty answer.
+    """A filter of records whose names are *known*; a name or value of none of them is an error, not an empty answer.
 
     >>> wanted = Filter("metadata.acuracy > 0.9", {"metadata": "recorded"})
     >>> wanted.matches({"metadata": {"accuracy": 0.95}})
@@ -103,13 +103,15 @@ class Filter:
     def __init__(self, text: str, known: Names) -> None:
         """Parse *text*. Raises UsageError as `parse` does, and for a fixed name that is not *known*."""
         self._expression = parse(text)
-        self._unseen = find_recorded_names(text, read_tokens(text), known)
+        self._unseen = find_asked(text, read_tokens(text), known)
         self._beside: dict[str, None] = {}
         self._any_searched = False
 
     @property
     def unseen(self) -> bool:
-        """True while the filter reads a recorded name, such as a key of the metadata, that no record had so far."""
+        """True while the filter asks for a recorded name, such as a key of the metadata, or for an unknown value, that
+        no record had so far.
+        """
         return bool(self._unseen)
 
     def matches(self, record: Mapping[str, object]) -> bool:
@@ -122,19 +124,32 @@ class Filter:
         self._any_searched = True
         if not self._unseen:
             return
-        for path in [path for path in self._unseen if has_name(record, path)]:
-            del self._unseen[path]
+        self._unseen = [asked for asked in self._unseen if not _has(record, asked)]
         if len(self._beside) < _MOST_SUGGESTED:
-            for path in self._unseen:
-                self._beside.update(dict.fromkeys(names_beside(record, path)))
+            for asked in self._unseen:
+                beside = names_beside(record, asked.name) if asked.value is None else ()
+                self._beside.update(dict.fromkeys(beside))
 
     def check_searched(self, nothing: str) -> None:
-        """Raise UsageError if a recorded name is in none of the records searched; *nothing* is "no version of iris"."""
-        if self._any_searched and self._unseen:
-            path, start = next(iter(self._unseen.items()))
-            name = spelled(tuple(0 if step == EACH else step for step in path))
-            advice = f"has({name}) asks for it without an error"
-            raise unknown(self._expression.text, start, f"{nothing} has {name}", name, list(self._beside), advice)
+        """Raise UsageError if none of the records searched has a recorded name or an unknown value of the filter.
+
+        *nothing* is "no version of iris". Without records every recorded name may be right.
+        """
+        text = self._expression.text
+        for asked in self._unseen:
+            name = spelled(tuple(0 if step == EACH else step for step in asked.name))
+            if asked.value is not None:
+                why = f'{nothing} has the {name} "{shown(asked.value)}"'
+                raise unknown(text, asked.start, why, asked.value, list(asked.known), "", likeness=0.5)
+            if self._any_searched:
+                advice = f"has({name}) asks for it without an error"
+                raise unknown(text, asked.start, f"{nothing} has {name}", name, list(self._beside), advice)
+
+
+def _has(record: Mapping[str, object], asked: Asked) -> bool:
+    if asked.value is None:
+        return has_name(record, asked.name)
+    return asked.value in values_at(record, asked.name)
 
 
 def check_names(text: str, known: Names) -> None:
@@ -145,7 +160,7 @@ def check_names(text: str, known: Names) -> None:
     gitmodel.errors.UsageError: expression `nmae == '1.0'`, column 1: there is no field nmae
     hint: did you mean name?
     """
-    find_recorded_names(text, read_tokens(text), known)
+    find_asked(text, read_tokens(text), known)
 
 
 def parse(text: str) -> Expression:

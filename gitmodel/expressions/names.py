@@ -1,4 +1,5 @@
-"""The names that a filter reads, compared with those that records have: a typo is an error, not an empty list."""
+"""The names and values that a filter asks for, compared with those that records have: a typo is an error, not an
+empty list."""
 
 from __future__ import annotations
 
@@ -6,9 +7,10 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import NamedTuple
 
-from gitmodel.domain.filter_names import RECORDED, Names
+from gitmodel.domain.filter_names import RECORDED, Names, Words
 from gitmodel.errors import UsageError
 from gitmodel.expressions.clauses import Trouble, look_up
+from gitmodel.expressions.operands import find_compared
 from gitmodel.expressions.reading import CLOSERS, MACROS, Token, spelled, wrong
 from gitmodel.expressions.work import Read, find_reads
 
@@ -16,6 +18,18 @@ Steps = tuple[str | int, ...]
 
 EACH = -1  # the step from a list to each of its items, as a macro takes it
 _MOST_SHOWN = 12
+
+
+class Asked(NamedTuple):
+    """The *name* that a filter reads at the character *start*, or the *value* there that it compares the name with.
+
+    *known* are the values that the name can have.
+    """
+
+    name: Steps
+    start: int
+    value: str | None = None
+    known: tuple[str, ...] = ()
 
 
 class _Scope(NamedTuple):
@@ -27,19 +41,22 @@ class _Scope(NamedTuple):
     macro: int
 
 
-def find_recorded_names(text: str, tokens: list[Token], known: Names) -> dict[Steps, int]:
-    """Return the recorded names that *tokens* read, without those that `has()` asks for, each with its position.
+def find_asked(text: str, tokens: list[Token], known: Names) -> list[Asked]:
+    """Return the recorded names that *tokens* read, without those that `has()` asks for, and the unknown values.
 
     A recorded name is one that people chose, such as a key of the metadata. All other names are fixed: raises
-    UsageError for one that is not *known*, and suggests the nearest.
+    UsageError for one that is not *known*, and suggests the nearest. A value is unknown if the name has `Words` and
+    it is none of them.
 
     >>> from gitmodel.expressions.reading import read_tokens
-    >>> text = "metadata.accuracy > 0.9 && number > 3"
-    >>> find_recorded_names(text, read_tokens(text), {"metadata": RECORDED, "number": "value"})
-    {('metadata', 'accuracy'): 0}
+    >>> text = "metadata.accuracy > 0.9 && status == 'sucess'"
+    >>> find_asked(text, read_tokens(text), {"metadata": RECORDED, "status": Words(("failed",))})
+    [Asked(name=('metadata', 'accuracy'), start=0, value=None, known=()), \
+Asked(name=('status',), start=37, value='sucess', known=('failed',))]
     """
-    found: dict[Steps, int] = {}
-    asked: set[Steps] = set()
+    found: dict[Steps, Asked] = {}
+    values: dict[tuple[Steps, str], Asked] = {}
+    guarded: set[Steps] = set()
     items: dict[int, tuple[Steps, Names]] = {}
     scopes = _find_scopes(tokens)
     for read in find_reads(tokens):
@@ -56,10 +73,15 @@ def find_recorded_names(text: str, tokens: list[Token], known: Names) -> dict[St
             items[read.call_start] = (*path, EACH), names[0] if isinstance(names, list) else names
         if names == RECORDED and len(path) > 1 and path[-1] != EACH:
             if read.guarded:
-                asked.add(path)
+                guarded.add(path)
             else:
-                found.setdefault(path, read.start)
-    return {path: start for path, start in found.items() if path not in asked}
+                found.setdefault(path, Asked(path, read.start))
+        for value, start in find_compared(tokens, read.first, read.end):
+            if isinstance(names, Mapping):  # `"production" in stages`
+                _follow(text, read._replace(steps=(*read.steps, value), start=start), names, (value,))
+            elif isinstance(names, Words) and value not in names.known:
+                values.setdefault((path, value), Asked(path, start, value, names.known))
+    return [*(asked for path, asked in found.items() if path not in guarded), *values.values()]
 
 
 def has_name(record: Mapping[str, object], path: Steps) -> bool:
@@ -68,11 +90,23 @@ def has_name(record: Mapping[str, object], path: Steps) -> bool:
     >>> has_name({"artifacts": [{"metadata": {"rows": 1}}]}, ("artifacts", EACH, "metadata", "rows"))
     True
     """
-    if EACH not in path:
-        return type(look_up(record, path)) is not Trouble
-    at = path.index(EACH)
-    values = look_up(record, path[:at])
-    return isinstance(values, list | tuple) and any(has_name({"": v}, ("", *path[at + 1 :])) for v in values)
+    return any(True for _ in values_at(record, path))
+
+
+def values_at(record: Mapping[str, object], path: Steps) -> Iterator[object]:
+    """Yield the value of *record* at *path*; where the path goes to each item of a list, that of every item.
+
+    >>> list(values_at({"artifacts": [{"kind": "data"}, {}]}, ("artifacts", EACH, "kind")))
+    ['data']
+    """
+    at = path.index(EACH) if EACH in path else len(path)
+    value = look_up(record, path[:at])
+    if at == len(path):
+        if type(value) is not Trouble:
+            yield value
+    elif isinstance(value, list | tuple):
+        for item in value:
+            yield from values_at({"": item}, ("", *path[at + 1 :]))
 
 
 def names_beside(record: Mapping[str, object], path: Steps) -> Iterator[str]:
@@ -89,10 +123,15 @@ def names_beside(record: Mapping[str, object], path: Steps) -> Iterator[str]:
             yield spelled((*root, key, below))
 
 
-def unknown(text: str, start: int, why: str, name: str, known: list[str], advice: str) -> UsageError:
-    """Return the error that says *why* the *name* at *start* is wrong; its hint suggests the nearest *known* name."""
+def unknown(
+    text: str, start: int, why: str, name: str, known: list[str], advice: str, *, likeness: float = 0.6
+) -> UsageError:
+    """Return the error that says *why* the *name* at *start* is wrong; its hint suggests the nearest *known* name.
+
+    A name is near if `difflib` finds at least this *likeness*, from 0 to 1.
+    """
     last = name.rpartition(".")[2]
-    near = [one for one in known if one.rpartition(".")[2] == last] or get_close_matches(name, known, 1, 0.6)
+    near = [one for one in known if one.rpartition(".")[2] == last] or get_close_matches(name, known, 1, likeness)
     more = [f"did you mean {near[0]}?"] if near else []
     more += [advice] if advice else []
     if known and not near:

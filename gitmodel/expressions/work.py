@@ -14,7 +14,7 @@ MOST_WORK = 200_000_000  # units of at most 10 ns on one record, see most_work
 class Read(NamedTuple):
     """One use of a record key or a macro's variable at *start*, and the function called on it, if any, at *call_start*.
 
-    *guarded* says that it is asked by `has()` whether it is there.
+    *guarded* says that it is asked by `has()` whether it is there; *first* and *end* are its place among the tokens.
     """
 
     steps: tuple[str | int, ...]
@@ -22,6 +22,8 @@ class Read(NamedTuple):
     start: int = 0
     call_start: int = 0
     guarded: bool = False
+    first: int = 0
+    end: int = 0
 
 
 def find_reads(tokens: list[Token]) -> list[Read]:
@@ -41,7 +43,7 @@ def find_reads(tokens: list[Token]) -> list[Read]:
         called = padded[end].text == "." and padded[end + 2].text == "("
         call, call_start = padded[end + 1][1:] if called else ("", 0)
         guarded = padded[i - 1].text == "(" and padded[i - 2].text == "has"
-        reads.append(Read(steps, call, padded[i].start, call_start, guarded))
+        reads.append(Read(steps, call, padded[i].start, call_start, guarded, i - 1, end - 1))
     return reads
 
 

@@ -328,6 +328,11 @@ def _used_up(repository: Repository) -> list[tuple[str, int]]:
     return found
 
 
+# What a finding can be about.
+ABOUTS = (
+    "artifact", "branch", "checkout", "clone", "fetch", "foreign tag", "identity", "leftover", "lock", "model",
+    "pending rules", "permissions", "record", "replace", "reservation", "rules", "shallow", "store", "tag",
+)  # fmt: skip
 # The folders of gitmodel's own that a writer needs.
 _WRITTEN = ("writers", "store", "store/tmp", "runs")
 _APPLY = "run `git model apply`"

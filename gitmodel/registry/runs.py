@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from gitmodel.domain import codec, paths, records
-from gitmodel.domain.filter_names import RECORDED, VALUE, Names
+from gitmodel.domain.filter_names import RECORDED, VALUE, Names, Words
 from gitmodel.domain.paging import read_page
 from gitmodel.domain.records import RunRecord, StepRecord
 from gitmodel.domain.runs import find_run
@@ -24,12 +24,16 @@ from gitmodel.storage.repository import Repository
 from gitmodel.storage.stores import ArtifactStore
 
 _STEP_NAMES: dict[str, Names] = {
-    **dict.fromkeys(("name", "status", "version", "seconds"), VALUE),
+    **dict.fromkeys(("name", "version", "seconds"), VALUE),
+    "status": Words(records.STEP_STATUSES),
     **dict.fromkeys(("parameters", "inputs", "outputs", "kinds", "sizes", "formats"), RECORDED),
 }
+# A run that is not recorded is running, or lost since it was killed.
+STATUSES = Words((*records.RUN_STATUSES, "running", "lost"))
 # The names that a filter may read of a run.
 RUN_NAMES: dict[str, Names] = {
-    **dict.fromkeys(("id", "pipeline", "status", "started", "finished", "since", "recorded", "failed_step"), VALUE),
+    **dict.fromkeys(("id", "pipeline", "started", "finished", "since", "recorded", "failed_step"), VALUE),
+    "status": STATUSES,
     **dict.fromkeys(("error", "executor", "python", "packages", "script", "module"), VALUE),
     "versions": [VALUE],
     "code": CODE_NAMES,

@@ -19,7 +19,7 @@ from gitmodel.domain.references import ModelRef, VersionRef
 from gitmodel.domain.renumbering import Numbered, Renumbered
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.domain.stages import StageState, stage_states
-from gitmodel.domain.views import VERSION_NAMES, VersionView, view_version
+from gitmodel.domain.views import VersionView, version_names, view_version
 from gitmodel.errors import Invalid, UsageError
 from gitmodel.registry import models
 from gitmodel.registry.models import choose_to_change, parse_filter
@@ -227,9 +227,10 @@ class _Listing:
     """The versions of a model at one commit, with what was in force when this was made."""
 
     def __init__(self, writer: Writer, model: str | ModelRef, filter: str, limit: int | None, offset: int) -> None:
-        self._wanted = parse_filter(filter, VERSION_NAMES)
         self._page = read_page(limit, offset)
         self.snapshot, self.model, self.states, self.since = writer.read(lambda snapshot: _stages_of(snapshot, model))
+        names = version_names(self.snapshot.registry().stage_names) if filter else {}
+        self._wanted = parse_filter(filter, names)
 
     def __iter__(self) -> Iterator[VersionView | Invalid]:
         if self._wanted is None or not self._wanted.unseen:
