@@ -15,6 +15,7 @@ from gitmodel.domain.snapshot import Snapshot
 from gitmodel.domain.stages import StageState, stage_states
 from gitmodel.domain.views import view_version
 from gitmodel.errors import GitModelError, Invalid, NotFound, UsageError
+from gitmodel.registry.run_outputs import outputs_in
 from gitmodel.registry.runs import with_steps
 from gitmodel.storage.mentions import Mentioned, Mentions
 from gitmodel.storage.repository import Repository
@@ -44,6 +45,8 @@ def lineage(
 def readers(repository: Repository, model: str, number: int, *, store: Callable[[], ArtifactStore]) -> list[str]:
     """Return the ids of the runs that took an artifact of a version as an input and are not named in it, oldest first.
 
+    An output of a run that worked on the version counts as its artifact.
+
     They are found by the digest: a run that read equal content from another version is one of them. A run that made the
     content itself is not.
     """
@@ -52,7 +55,8 @@ def readers(repository: Repository, model: str, number: int, *, store: Callable[
         known = _Records(repository, snapshot, store)
         version = snapshot.version(model, number)
         found: set[str] = set()
-        for digest in {link.digest for link in version.artifacts}:
+        links = [*version.artifacts, *(one.link for one in outputs_in(snapshot, model, number, store))]
+        for digest in {link.digest for link in links}:
             for run in known.runs_with(digest):
                 taken = any(digest in step.inputs.values() for step in run.steps)
                 made = any(digest in step.outputs.values() for step in run.steps)

@@ -159,8 +159,9 @@ class DeploymentArtifactConfig(ArtifactConfig):
 class ExternalArtifact:
     """An artifact of an existing version as the input of a step; `"demo@production:classifier"` is the same.
 
-    *version* is resolved once, when the run begins. *trusted* allows formats that run code when they are loaded, and
-    types that skops does not know.
+    *version* is resolved once, when the run begins. If the version has no artifact *name*, the output of that name of a
+    run that worked on the version is taken; *run*, the id of a run, chooses among several. *trusted* allows formats
+    that run code when they are loaded, and types that skops does not know.
 
     >>> ExternalArtifact.parse("demo@production:classifier").name
     'classifier'
@@ -170,6 +171,7 @@ class ExternalArtifact:
     name: str
     version: str | int | None = None
     trusted: bool = False
+    run: str | None = None
 
     @classmethod
     def parse(cls, text: str) -> ExternalArtifact | None:

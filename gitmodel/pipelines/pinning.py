@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
@@ -22,13 +22,13 @@ from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import Conflict, UsageError
 from gitmodel.pipelines.config import ExternalArtifact, ModelConfig
 from gitmodel.pipelines.graph import Graph
+from gitmodel.registry.run_outputs import artifact_of
 from gitmodel.storage.journal import Journal
 
 log = logging.getLogger("gitmodel.pipelines")
 
 # What else than links a version's record holds: metadata, description, code.
 _RESERVE_BYTES = 8_192
-Place = Callable[[str, ArtifactLink], dict[str, Any]]
 _ANY_TIME = datetime.fromtimestamp(0, timezone.utc)
 
 
@@ -106,7 +106,7 @@ def resolve(client: Client, pipeline: str, graph: Graph, default: ModelConfig | 
     """
     given = {node.name: node.step.model_config or default for node in graph.nodes.values()}
     chosen = {name: config for name, config in given.items() if config is not None}
-    found = client.repository.read(lambda snapshot: _resolve(snapshot, graph, chosen, default, client.access.place))
+    found = client.repository.read(lambda snapshot: _resolve(client, snapshot, graph, chosen, default))
     for config in found.configs.values():
         client.access.urls(config.name)  # that a store cannot be used is known before a step runs
         key = _key(config)
@@ -197,7 +197,7 @@ class Resolved:
 
 
 def _resolve(
-    snapshot: Snapshot, graph: Graph, chosen: Mapping[str, ModelConfig], default: ModelConfig | None, place: Place
+    client: Client, snapshot: Snapshot, graph: Graph, chosen: Mapping[str, ModelConfig], default: ModelConfig | None
 ) -> Resolved:
     configs = {name: _with_current_name(snapshot, config) for name, config in chosen.items()}
     givers = [(f"step {name}", configs[name]) for name, config in chosen.items() if config is not default]
@@ -207,12 +207,11 @@ def _resolve(
     for node in graph.nodes.values():
         for parameter, value in node.inputs.items():
             if isinstance(value, ExternalArtifact):
-                model, number = snapshot.resolve(value.ref)
-                link = version_plans.artifact(snapshot.version(model, number), model, value.name)
+                model, link = artifact_of(snapshot, value.ref, value.name, run=value.run, store=lambda: client.store)
                 reference: dict[str, Any] = {
                     "digest": link.digest, "size": link.size, "format": link.format, "materializer": "",
                 }  # fmt: skip
-                if where := place(model, link):
+                if where := client.access.place(model, link):
                     reference["place"] = where
                 found.inputs[node.name, parameter] = {**reference, "trusted": value.trusted}
     for name, config in configs.items():

@@ -37,21 +37,7 @@ def list_outputs(writer: Writer, ref: VersionRef, *, store: Callable[[], Artifac
     A record that cannot be read is left out. The steps of a long run are read from the *store*.
     """
 
-    def question(snapshot: Snapshot) -> list[VersionArtifact]:
-        model, number = snapshot.resolve(ref)
-        places = filter(None, map(paths.run_file, snapshot.version(model, number).runs))
-        outputs = []
-        for record in snapshot.files.load_many(places, records.RUN, newer=snapshot.newer):
-            if isinstance(record, Invalid):
-                continue
-            if record.details is not None and store().holds(record.details):
-                record = with_steps(record, store())
-            for step in record.steps:
-                if step.version and _is_of(snapshot, step.version, model, number):
-                    outputs += [VersionArtifact(link, record.id) for link in _links(record, step)]
-        return outputs
-
-    return writer.read(question)
+    return writer.read(lambda snapshot: outputs_in(snapshot, *snapshot.resolve(ref), store))
 
 
 def find_artifact(
@@ -62,9 +48,41 @@ def find_artifact(
     With a *run* only its outputs are searched. Without a *name* it is the only artifact, or output. Raises NotFound,
     UsageError if there are several to choose from.
     """
+    return _choose(found, name, run, lambda: list_outputs(writer, found.ref, store=store))
+
+
+def artifact_of(
+    snapshot: Snapshot, ref: VersionRef, name: str, *, run: str | None, store: Callable[[], ArtifactStore]
+) -> tuple[str, ArtifactLink]:
+    """Return the current name of the model in *ref*, and the link that `find_artifact` finds. Raises as it does."""
+    model, number = snapshot.resolve(ref)
+    found = Found(model, snapshot.version(model, number))
+    return model, _choose(found, name, run, lambda: outputs_in(snapshot, model, number, store)).link
+
+
+def outputs_in(
+    snapshot: Snapshot, model: str, number: int, store: Callable[[], ArtifactStore]
+) -> list[VersionArtifact]:
+    """Return the same as `list_outputs`, of the version that has *number* in *snapshot*."""
+    places = filter(None, map(paths.run_file, snapshot.version(model, number).runs))
+    outputs = []
+    for record in snapshot.files.load_many(places, records.RUN, newer=snapshot.newer):
+        if isinstance(record, Invalid):
+            continue
+        if record.details is not None and store().holds(record.details):
+            record = with_steps(record, store())
+        for step in record.steps:
+            if step.version and _is_of(snapshot, step.version, model, number):
+                outputs += [VersionArtifact(link, record.id) for link in _links(record, step)]
+    return outputs
+
+
+def _choose(
+    found: Found, name: str | None, run: str | None, list_all: Callable[[], list[VersionArtifact]]
+) -> VersionArtifact:
     if run is None and (name is None or found.record.artifact(name)):
         return VersionArtifact(only_artifact(found.record, found.model, name))
-    outputs = list_outputs(writer, found.ref, store=store)
+    outputs = list_all()
     ours = [output for output in outputs if run in (None, output.run)]
     matching = [output for output in ours if name is None or name in output.names]
     if not matching:
@@ -90,7 +108,9 @@ def _ambiguous(reference: str, name: str | None, run: str | None, matching: list
         return UsageError(
             f"{len(runs)} runs on {reference} made different outputs {name}: {', '.join(runs)}",
             hint=f"choose a run: `git model get {reference} {name} --run {runs[-1]}`, "
-            f'in Python get_artifact("{name}", run="{runs[-1]}")',
+            f'in Python get_artifact("{name}", run="{runs[-1]}"), as the input of a step '
+            f'ExternalArtifact("{reference.partition("@")[0]}", "{name}", {reference.partition("@")[2]}, '
+            f'run="{runs[-1]}")',
         )
     plain = [output.link.name for output in matching]
     names = [output.names[plain.count(output.link.name) > 1] for output in matching]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import pytest
 
-from gitmodel import ModelConfig, NotFound, Refused, UsageError, pipeline, step
+from gitmodel import ExternalArtifact, ModelConfig, NotFound, Refused, UsageError, pipeline, step
 from gitmodel.cli import run
 
 
@@ -216,3 +216,56 @@ def test_outputs_of_runs_are_named_where_an_artifact_is_not_found(client):
     with pytest.raises(NotFound, match=r"demo@1 has no artifact 'score'") as caught:
         client.get_version("demo@1").get_artifact("score")
     assert caught.value.hint == ("did you mean scores? its artifacts: made, used; outputs of its runs: report, scores")
+
+
+@step
+def compare(scores: dict, other: dict) -> Annotated[list, "compared"]:
+    return [scores, other]
+
+
+def test_a_step_takes_an_output_of_a_run_by_name_as_get_does(client):
+    train.run(client=client, x=3)
+    first = evaluate.run(client=client, x=7)
+
+    @pipeline
+    def by_name():
+        compare("demo@1:scores", "demo@latest:score.scores")
+
+    reader = by_name.run(client=client)
+    (digest,) = reader.steps[0].outputs.values()
+    with client.store.open(digest) as content:
+        assert json.load(content) == [{"score": 7}, {"score": 7}]
+    assert client.get_version("demo@1").readers == [reader.id]
+    second = evaluate.run(client=client, x=8)
+    with pytest.raises(UsageError, match=f"{first.id}, {second.id}") as caught:
+        by_name.run(client=client)
+    chosen = f'ExternalArtifact("demo", "scores", 1, run="{second.id}")'
+    assert chosen in caught.value.hint
+
+    @pipeline
+    def by_run():
+        compare(eval(chosen), ExternalArtifact("demo", "scores", run=first.id))
+
+    (digest,) = by_run.run(client=client).steps[0].outputs.values()
+    with client.store.open(digest) as content:
+        assert json.load(content) == [{"score": 8}, {"score": 7}]
+
+
+def test_an_input_that_names_neither_artifact_nor_output_says_what_there_is(client):
+    train.run(client=client, x=3)
+    evaluate.run(client=client, x=7)
+
+    @pipeline
+    def wrong():
+        use("demo@1:scored")
+
+    with pytest.raises(NotFound) as caught:
+        wrong.run(client=client)
+    assert "scores" in f"{caught.value} {caught.value.hint}"
+
+    @pipeline
+    def wrong_run():
+        use(ExternalArtifact("demo", "scores", 1, run="nothing"))
+
+    with pytest.raises(NotFound, match="no outputs of a run 'nothing'"):
+        wrong_run.run(client=client)
