@@ -167,6 +167,23 @@ def read_words(given: Iterable[str]) -> tuple[str, ...]:
     return words
 
 
+def read_tag_changes(
+    whole: object, add: Iterable[str], remove: Iterable[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the tags to add and to remove. Raises UsageError if they contradict each other, or *whole*.
+
+    *whole* are the tags that replace all others, or None.
+    """
+    added, removed = read_words(add), read_words(remove)
+    for name, words in (("add_tags", added), ("remove_tags", removed)):
+        if whole is not None and words:
+            raise UsageError(f"tags and {name} exclude each other", hint="tags replaces all tags: give one of the two")
+    both = sorted(set(added) & set(removed))
+    if both:
+        raise UsageError(f"add_tags and remove_tags both name {both[0]!a}", hint="leave it out of one of them")
+    return added, removed
+
+
 def changed_tags(tags: Iterable[str], add: Iterable[str], remove: Iterable[str]) -> tuple[str, ...]:
     """*tags* without *remove* and with *add*, sorted.
 

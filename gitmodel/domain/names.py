@@ -79,12 +79,16 @@ def check_version_name(name: str) -> str:
     >>> check_version_name("1.2.3+cpu")
     '1.2.3+cpu'
     """
-    fault = fault_in(name, pattern=_VERSION_NAME)
-    if fault is None and name.isdigit():
-        fault = "is all digits, as version numbers are"
-    if fault is None and fold(name) in STAGE_WORDS:
-        fault = "is a word for a stage"
-    return _checked(name, "version", fault, version=True)
+    return _checked(name, "version", version_name_fault(name), version=True)
+
+
+def version_name_fault(name: str) -> str | None:
+    """Return the reason why *name* cannot be the name of a version, in words that follow "because it", or None.
+
+    >>> version_name_fault("1.2.3+cpu"), version_name_fault("None")
+    (None, 'is a word for a stage')
+    """
+    return fault_in(name, pattern=_VERSION_NAME) or _word_fault(name)
 
 
 def check_alias(name: str) -> str:
@@ -102,12 +106,13 @@ def alias_fault(name: str) -> str | None:
     >>> alias_fault("champion"), alias_fault("7"), alias_fault("Latest")
     (None, 'is all digits, as version numbers are', 'is a word for a stage')
     """
-    fault = fault_in(name)
-    if fault is None and name.isdigit():
-        fault = "is all digits, as version numbers are"
-    if fault is None and fold(name) in STAGE_WORDS:
-        fault = "is a word for a stage"
-    return fault
+    return fault_in(name) or _word_fault(name)
+
+
+def _word_fault(name: str) -> str | None:
+    if name.isdigit():
+        return "is all digits, as version numbers are"
+    return "is a word for a stage" if fold(name) in STAGE_WORDS else None
 
 
 def suggest(name: str, *, version: bool = False) -> str:

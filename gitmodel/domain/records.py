@@ -118,8 +118,19 @@ class RegistryRecord:
         >>> RegistryRecord().alias_fault("champion"), RegistryRecord().alias_fault("Production")
         (None, 'is the stage production')
         """
+        return self._stage_fault(name) or names.alias_fault(name)
+
+    def version_name_fault(self, name: str) -> str | None:
+        """Return the reason why *name* cannot be the name of a version here, in words that follow "because it".
+
+        >>> RegistryRecord().version_name_fault("1.2.3+cpu"), RegistryRecord().version_name_fault("Production")
+        (None, 'is the stage production')
+        """
+        return self._stage_fault(name) or names.version_name_fault(name)
+
+    def _stage_fault(self, name: str) -> str | None:
         stage = next((stage for stage in self.stage_names if names.fold(stage) == names.fold(name)), None)
-        return names.alias_fault(name) if stage is None else f"is the stage {stage}"
+        return None if stage is None else f"is the stage {stage}"
 
     def rule(self, stage: str) -> StageRule:
         """The rules of *stage*; of one that the registry does not have, none."""

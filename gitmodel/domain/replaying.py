@@ -301,7 +301,10 @@ class _Replay:
                 self.named.add((path, "name"))
 
     def _clash(self, model: str, name: str) -> str:
-        """Return the version's name or alias there that differs from *name* only in case, or ""."""
+        """Return what *name* is there, but for case: another version's name, a stage or an alias; "" if it is free."""
+        for stage in self.onto.registry().stage_names:
+            if fold(stage) == fold(name):
+                return f"the stage {stage}"
         for file in self.onto.files.names(paths.name_folder(model, name)):
             if file != f"{name}.toml" and fold(file.removesuffix(".toml")) == fold(name):
                 return file.removesuffix(".toml")

@@ -398,7 +398,9 @@ class Snapshot:
         )
 
     def number_named(self, model: str, name: str) -> int | None:
-        """The number of the version called *name*, or None."""
+        """The number of the version called *name*; None for a word that cannot be a name, whatever file is there."""
+        if self.registry().version_name_fault(name):
+            return None
         record = self.load(paths.name_file(model, name), records.NAME)
         return record.version if record else None
 

@@ -70,8 +70,9 @@ def _fault_in_file(found: Snapshot, was: Files, model: str, path: str, what: Rec
         if version.deleted is not None and found.is_archived(model, version.number):
             marker = paths.archived_file(model, version.number)
             yield Fault(f"{model} {what.key} was deleted, and archived", ((path, "deleted"), (marker, "")))
-        if version.name is not None and found.number_named(model, version.name) != version.number:
-            home = paths.name_file(model, version.name)
+        home = paths.name_file(model, version.name) if version.name is not None else ""
+        named = found.files.load(home, records.NAME, newer=True) if home else None
+        if home and (named is None or named.version != version.number):
             yield Fault(f"{model} {what.key}: its name {version.name} leads elsewhere", ((path, "name"), (home, "")))
     elif what.kind == "name":
         for files in (found.files, was):

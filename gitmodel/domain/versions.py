@@ -87,7 +87,7 @@ def plan_version_update(
 ) -> Change[int]:
     """Change the description and tags of a version, or name one that has no name yet.
 
-    *tags*, if given, replace those that it has; then *remove_tags* go and *add_tags* come.
+    *tags*, if given, replace those that it has; else *remove_tags* are removed and *add_tags* added.
     """
 
     def change(old: VersionRecord) -> VersionRecord:
@@ -103,6 +103,8 @@ def plan_version_update(
         )
 
     planned = plan_change(snapshot, model, number, change, what=f"Update {model} {number}")
+    if name is not None:
+        _check_name_allowed(snapshot, model, name)
     if name is None or snapshot.number_named(model, name) == number:
         return planned
     check_free_name(snapshot, model, name)
@@ -188,6 +190,9 @@ def plan_metadata(
     """Set metadata of a version, or of its artifact *on*; at any time, also of a promoted one."""
     read = read_metadata(values)
     gone = set(remove)
+    both = sorted(gone & set(read))
+    if both:
+        raise UsageError(f"the key {both[0]!a} is both set and removed", hint="leave it out of one of them")
 
     def merged(old: Mapping[str, Any]) -> dict[str, Any]:
         return {key: value for key, value in {**old, **read}.items() if key not in gone}
@@ -237,13 +242,8 @@ def missing_artifact(reference: str, name: str, names: Sequence[str], outputs: S
 
 def check_free_name(snapshot: Snapshot, model: str, name: str, *, runs: Iterable[str] = ()) -> None:
     """Raise Conflict or UsageError if *name* cannot be the name of a new version of *model*, which *runs* made."""
-    check_version_name(name)
+    _check_name_allowed(snapshot, model, name)
     snapshot.check_not_reserved(model, name, runs=runs)
-    if fold(name) in map(fold, snapshot.registry().stage_names):
-        raise UsageError(f"{name} is a stage, and cannot be the name of a version", hint=f"for example v-{name}")
-    for alias in snapshot.recorded_aliases(model):
-        if fold(alias) == fold(name):
-            raise Conflict(f"{alias} is an alias of {model}", hint="choose another name, or remove the alias")
     for file in snapshot.files.names(paths.name_folder(model, name)):
         other = file.removesuffix(".toml")
         if fold(other) == fold(name):
@@ -251,6 +251,16 @@ def check_free_name(snapshot: Snapshot, model: str, name: str, *, runs: Iterable
             raise Conflict(
                 f"{model} {number} is called {other} already", hint="names are never used again; choose another"
             )
+
+
+def _check_name_allowed(snapshot: Snapshot, model: str, name: str) -> None:
+    """Raise UsageError for a word that cannot be the name of a version, Conflict for an alias of *model*."""
+    check_version_name(name)
+    if fold(name) in map(fold, snapshot.registry().stage_names):
+        raise UsageError(f"{name} is a stage, and cannot be the name of a version", hint=f"for example v-{name}")
+    for alias in snapshot.recorded_aliases(model):
+        if fold(alias) == fold(name):
+            raise Conflict(f"{alias} is an alias of {model}", hint="choose another name, or remove the alias")
 
 
 def check_artifacts(links: Iterable[ArtifactLink], of: str) -> None:

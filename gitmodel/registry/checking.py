@@ -339,6 +339,8 @@ def _check_versions(registry: RegistryRecord, model: str, holds: _Found) -> Iter
         if record.deleted is not None and (record.artifacts or record.metadata):
             yield Problem(path, "deleted", "version.tombstone", "is set, but artifacts or metadata are still there")
     for name, number in sorted(holds.names.items()):
+        if names.fold(name) in words:
+            yield Problem(paths.name_file(model, name), "", "version.name", f"is never read, because {name} is a stage")
         version = holds.versions.get(number)
         if number not in holds.versions or (version is not None and version.name != name):
             yield Problem(

@@ -1,0 +1,108 @@
+"""A version is never named like a stage or a reserved word: no door accepts it, no reader believes a file that says so,
+and `check` names the file."""
+
+import pytest
+from editing import edit, read, state
+from transcripts import ask
+
+from gitmodel import Client, ModelConfig
+from gitmodel.domain import paths
+from gitmodel.errors import Conflict, Invalid, NotFound, UsageError
+
+WORDS = ["production", "Staging", "latest", "None", "archived", "007"]
+
+
+@pytest.fixture
+def repo(code_repo, monkeypatch):
+    monkeypatch.chdir(code_repo)
+    with Client(code_repo) as client:
+        iris = client.register_model("iris")
+        iris.create_version()
+        iris.create_version(name="1.0")
+        iris.get_version("1.0").add_alias("champion")
+    return code_repo
+
+
+def plant(repo, word, number=1, *, record=False):
+    path = paths.version_file("iris", number)
+    text = read(repo, path)
+    files = {paths.name_file("iris", word): f"version = {number}\n"}
+    if record:
+        files[path] = text.replace(f"number = {number}\n", f'number = {number}\nname = "{word}"\n')
+    edit(repo, files)
+
+
+@pytest.mark.parametrize("record", [False, True])
+@pytest.mark.parametrize("word", WORDS)
+def test_a_planted_name_is_refused_by_every_door(repo, capsys, word, record):
+    plant(repo, word, record=record)
+    before = state(repo)
+    # a record that gives itself such a word for a name is damaged, unless the word is a stage of this registry
+    assert ask(capsys, "version", "update", "iris@1", "--name", word)[0] in ((2, 5) if record else (2,))
+    assert ask(capsys, "version", "create", "iris", "--name", word)[0] == 2
+    with Client(repo) as client:
+        iris = client.get_model("iris")
+        with pytest.raises((UsageError, Invalid) if record else UsageError):
+            iris.get_version(1).update(name=word)
+        with pytest.raises(UsageError):
+            iris.create_version(name=word)
+    assert state(repo) == before
+
+
+@pytest.mark.parametrize("word", ["production", "staging", "latest", "none", "7"])
+def test_a_configuration_refuses_a_reserved_name(word):
+    with pytest.raises(UsageError):
+        ModelConfig(name="iris", create_new_model_version=True, version=word)
+
+
+@pytest.mark.parametrize("record", [False, True])
+@pytest.mark.parametrize("word", ["production", "Production", "none", "archived"])
+def test_no_reader_believes_a_planted_name_and_check_names_it(repo, capsys, word, record):
+    plant(repo, word, record=record)
+    reserved = word.lower() != "production"
+    assert ask(capsys, "resolve", f"iris@{word}")[0] == (2 if reserved else 3)
+    with Client(repo) as client, pytest.raises(UsageError if reserved else NotFound):
+        client.get_version(f"iris@{word}")
+    with Client(f"file://{repo}") as client, pytest.raises(UsageError if reserved else NotFound):
+        client.get_version(f"iris@{word}")
+    code, out, _ = ask(capsys, "check")
+    assert code == 5
+    assert paths.name_file("iris", word) in out
+
+
+def test_an_alias_with_a_planted_name_is_not_given_to_a_version(repo, capsys):
+    plant(repo, "champion")
+    before = state(repo)
+    assert ask(capsys, "version", "update", "iris@1", "--name", "champion")[0] == 4
+    with Client(repo) as client, pytest.raises(Conflict, match="champion is an alias of iris"):
+        client.get_version("iris@1").update(name="champion")
+    assert state(repo) == before
+
+
+def test_a_name_that_a_version_has_is_given_again(repo, capsys):
+    before = state(repo)
+    assert ask(capsys, "version", "update", "iris@2", "--name", "1.0")[0] == 0
+    assert state(repo) == before
+    assert ask(capsys, "resolve", "iris@1.0")[1] == "iris@2\n"
+
+
+def test_a_name_that_became_a_stage_elsewhere_is_left_out_by_a_pull(code_repo, git, capsys, monkeypatch, tmp_path):
+    git(tmp_path, "init", "-q", "--bare", "server.git")
+    git(code_repo, "remote", "add", "origin", str(tmp_path / "server.git"))
+    monkeypatch.chdir(code_repo)
+    for command in (["register", "iris"], ["version", "create", "iris"], ["push"]):
+        assert ask(capsys, *command)[0] == 0
+    here = tmp_path / "here"
+    git(tmp_path, "clone", "-q", str(tmp_path / "server.git"), str(here))
+    monkeypatch.chdir(here)
+    assert ask(capsys, "pull")[0] == 0
+    assert ask(capsys, "version", "create", "iris", "--name", "canary")[0] == 0
+    settings = read(code_repo, "gitmodel.toml")
+    edit(code_repo, {"gitmodel.toml": settings.rstrip("\n") + '\n\n[[stages]]\nname = "canary"\n'})
+    git(code_repo, "push", "-q", "origin", "gitmodel")
+    code, _, err = ask(capsys, "pull")
+    assert code == 0
+    assert "the name canary of iris is taken there by the stage canary" in err
+    with Client(here) as client:
+        assert client.get_version("iris@2").name is None
+    assert ask(capsys, "check")[0] == 0
