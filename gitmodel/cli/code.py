@@ -36,6 +36,7 @@ def contains(invocation: Invocation, /, commit: str, model: str, without: bool, 
     Those whose code is the COMMIT of the code repository or came after it, of all models or of MODEL, with the stages
     that they are in. Versions of which it cannot be told are a warning.
     """
+    options.refuse_both("--without", without, "--exact", exact)
     every = invocation.client.containing(commit, model)
     wanted = [found for found in every if found.contains is not None and found.contains is not without]
     chosen = [one for one in wanted if one.exact or not exact]

@@ -141,11 +141,19 @@ class Invocation:
 def _set_format(ctx: click.Context, _: click.Parameter, value: str | None) -> None:
     if value is not None:
         ctx.obj.output.format = "table" if value == TREE else value
+        _refuse_quiet_format(ctx)
 
 
 def _set_quiet(ctx: click.Context, _: click.Parameter, value: bool) -> None:
     if value:
         ctx.obj.output.quiet = True
+        _refuse_quiet_format(ctx)
+
+
+def _refuse_quiet_format(ctx: click.Context) -> None:
+    output = ctx.obj.output
+    if output.quiet and output.format != "table":
+        raise UsageError(f"--quiet and --format {output.format} exclude each other", hint="leave one of them out")
 
 
 def general_options(formats: Sequence[str] = FORMATS) -> list[click.Parameter]:

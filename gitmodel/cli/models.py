@@ -113,7 +113,7 @@ def update(
     A text that you give replaces the previous one; an empty text removes it.
     """
     changes = options.given_description(**given)
-    if (tags := options.given_tags(set_tags)) is not None:
+    if (tags := options.given_tags(set_tags, add_tags, remove_tags)) is not None:
         changes["tags"] = tags
     if not (changes or add_tags or remove_tags or rename):
         raise UsageError("there is nothing to change", hint=f'for example: git model update {model} --title "Iris"')

@@ -167,13 +167,31 @@ def tag_changes(function: F) -> F:
     return function
 
 
-def given_tags(set_tags: tuple[str, ...]) -> tuple[str, ...] | None:
+def given_tags(set_tags: tuple[str, ...], add: tuple[str, ...], remove: tuple[str, ...]) -> tuple[str, ...] | None:
     """Return the tags that --set-tags gives, None without it; `--set-tags ''` gives none.
 
-    >>> given_tags(()), given_tags(("",)), given_tags(("a", "b"))
+    Raises UsageError if --tag (*add*) or --remove-tag (*remove*) is given too, or one tag to both.
+
+    >>> given_tags((), ("a",), ()), given_tags(("",), (), ()), given_tags(("a", "b"), (), ())
     (None, (), ('a', 'b'))
     """
+    refuse_both("--set-tags", set_tags, "--tag", add)
+    refuse_both("--set-tags", set_tags, "--remove-tag", remove)
+    for tag in add:
+        refuse_both(f"--tag {tag}", True, f"--remove-tag {tag}", tag in remove)
     return None if not set_tags else () if set_tags == ("",) else set_tags
+
+
+def refuse_both(first: str, first_given: object, second: str, second_given: object) -> None:
+    """Raise UsageError if both of two options that contradict each other are given."""
+    if first_given and second_given:
+        raise UsageError(f"{first} and {second} exclude each other", hint="leave one of them out")
+
+
+def refuse_alone(option: str, given: object, needed: str, needed_given: object) -> None:
+    """Raise UsageError if an *option* is given without the one that it is for."""
+    if given and not needed_given:
+        raise UsageError(f"{option} is for {needed}", hint=f"add {needed}, or leave {option} out")
 
 
 def page(items: Sequence[T], limit: int | None, offset: int) -> Sequence[T]:

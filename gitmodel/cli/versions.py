@@ -207,7 +207,9 @@ def update(
 ) -> None:
     """Change a version or its stage; the latest if none is named."""
     ref, _ = options.read_reference(words, usage="git model version update MODEL@VERSION --stage STAGE")
-    tags = options.given_tags(set_tags)
+    tags = options.given_tags(set_tags, add_tags, remove_tags)
+    for option, given in (("--reason", reason), ("--force", force), ("--leave", leave)):
+        options.refuse_alone(option, given, "--stage", stage is not None)
     described = name is not None or description is not None or tags is not None or bool(add_tags or remove_tags)
     if stage is None and not described:
         raise UsageError(

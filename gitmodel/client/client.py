@@ -331,6 +331,10 @@ class Client(ShowsOurForm):
         tags were applied from; UsageError for *ask_host* outside of a job; Conflict, when all is done, if the pull left
         out local changes: it names them, and its `done` is what this returns otherwise.
         """
+        if remote and not push:
+            raise UsageError(
+                f"the remote {remote} is for push, which is not asked for", hint="add push, or leave it out"
+            )
         self._require_branch("apply")
         apply = partial(stages.apply, self._repository, names, reviewed=frozenset(reviewed))
         if ask_host:

@@ -237,7 +237,8 @@ class ModelVersion(ShowsOurForm):
     ) -> ModelVersion:
         """Change description and tags, or name a version that has no name.
 
-        *tags* replaces all tags; *add_tags* and *remove_tags* change them. Raises Refused for a second name.
+        *tags* replaces all tags; *add_tags* and *remove_tags* change them. Raises Refused for a second name, UsageError
+        for *tags* together with one of these.
         """
         self._change(
             lambda writer: versions.update_version(

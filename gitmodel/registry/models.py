@@ -101,7 +101,7 @@ def update_model(
     remove_tags: Iterable[str] = (),
 ) -> str:
     """Change descriptive fields and tags of a model. Raises NotFound, UsageError, Refused."""
-    add, remove = planning.read_words(add_tags), planning.read_words(remove_tags)
+    add, remove = planning.read_tag_changes(given.get("tags"), add_tags, remove_tags)
     read = _read_description(given)
 
     def plan(snapshot: Snapshot, name: str) -> Change[str]:

@@ -11,7 +11,7 @@ from typing import Any
 
 from gitmodel.domain import codec, history
 from gitmodel.domain import versions as planning
-from gitmodel.domain.models import changed_tags, read_words
+from gitmodel.domain.models import changed_tags, read_tag_changes, read_words
 from gitmodel.domain.names import check_version_name
 from gitmodel.domain.paging import read_page
 from gitmodel.domain.records import NO_DIGEST, ArtifactLink, Code, VersionRecord
@@ -276,7 +276,7 @@ def update_version(
     remove_tags: Iterable[str] = (),
 ) -> int:
     """Change the description and tags of a version, or name one that has no name; returns its number."""
-    add, remove = read_words(add_tags), read_words(remove_tags)
+    add, remove = read_tag_changes(tags, add_tags, remove_tags)
     whole = None if tags is None else read_words(tags)
     said = None if description is None else _text(description)
 

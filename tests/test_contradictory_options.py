@@ -1,0 +1,78 @@
+"""Options and arguments that contradict each other are refused, on the command line and in Python: exit code 2, both
+named, nothing changed."""
+
+import shlex
+
+import pytest
+from editing import run, state
+from transcripts import ask
+
+from gitmodel import Client
+from gitmodel.errors import UsageError
+
+
+@pytest.fixture
+def repo(code_repo, monkeypatch):
+    monkeypatch.chdir(code_repo)
+    with Client(code_repo) as client:
+        client.register_model("iris", tags=["a"]).create_version(tags=["a"], metadata={"auc": 0.9})
+    return code_repo
+
+
+@pytest.mark.parametrize(
+    ("command", "named"),
+    [
+        ("version update iris@1 --tag x --set-tags y", ("--tag", "--set-tags")),
+        ("version update iris@1 --tag x --set-tags ''", ("--tag", "--set-tags")),
+        ("version update iris@1 --remove-tag a --set-tags y", ("--remove-tag", "--set-tags")),
+        ("version update iris@1 --tag a --remove-tag a", ("--tag a", "--remove-tag a")),
+        ("version update iris@1 --stage staging --tag x --set-tags y", ("--tag", "--set-tags")),
+        ("update iris --tag x --set-tags y", ("--tag", "--set-tags")),
+        ("update iris --remove-tag a --set-tags y", ("--remove-tag", "--set-tags")),
+        ("update iris --rename flower --tag a --remove-tag a", ("--tag a", "--remove-tag a")),
+        ("version update iris@1 --description x --force", ("--force", "--stage")),
+        ("version update iris@1 --description x --leave", ("--leave", "--stage")),
+        ("version update iris@1 --description x --reason why", ("--reason", "--stage")),
+        ("metadata set iris@1 auc=1 --remove auc", ("'auc'", "set and removed")),
+        ("contains HEAD --without --exact", ("--without", "--exact")),
+        ("check --force", ("--force", "BASE..HEAD or --staged")),
+        ("check HEAD --force", ("--force", "BASE..HEAD or --staged")),
+        ("apply --remote origin", ("remote", "push")),
+        ("list -q --format json", ("--quiet", "--format json")),
+        ("--format tsv list -q", ("--quiet", "--format tsv")),
+        ("-q list --format json", ("--quiet", "--format json")),
+    ],
+)
+def test_options_that_contradict_each_other_are_refused(repo, capsys, command, named):
+    before = state(repo)
+    code, out, err = ask(capsys, *shlex.split(command))
+    assert (code, out) == (2, "")
+    assert all(word in err for word in named)
+    assert state(repo) == before
+
+
+def test_python_refuses_the_same(repo):
+    before = state(repo)
+    with Client(repo) as client:
+        model, version = client.get_model("iris"), client.get_version("iris@1")
+        for change in (version.update, model.update, lambda **given: client.update_model("iris", **given)):
+            for given in ({"tags": ["x"], "add_tags": ["y"]}, {"tags": [], "remove_tags": ["a"]}):
+                with pytest.raises(UsageError, match=r"tags and (add|remove)_tags exclude each other"):
+                    change(**given)
+            with pytest.raises(UsageError, match="add_tags and remove_tags both name 'a'"):
+                change(add_tags=["a"], remove_tags=["a"])
+        with pytest.raises(UsageError, match="remote origin is for push"):
+            client.apply(remote="origin")
+    assert state(repo) == before
+
+
+def test_what_does_not_contradict_is_accepted(repo, capsys):
+    for command in (
+        "version update iris@1 --tag x --remove-tag a --stage staging --reason why --leave",
+        "version update iris@1 --stage none --leave",
+        "update iris --set-tags a --set-tags b",
+        "list -q --format table",
+        "metadata set iris@1 loss=1 --remove auc",
+    ):
+        assert ask(capsys, *shlex.split(command))[0] == 0, command
+    assert ask(capsys, "check", f"{run(repo, 'rev-parse', 'gitmodel')}~1..gitmodel", "--force")[0] == 0
