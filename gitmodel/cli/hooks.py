@@ -43,7 +43,7 @@ def install(invocation: Invocation, server: bool) -> None:
     """
     program = hooks.find_program(os.path.abspath(sys.argv[0]), sys.executable)
     repository = _of_files(invocation, server=server)
-    done = hooks.install(repository, SERVER if server else LOCAL, program)
+    done = hooks.install(repository.git, SERVER if server else LOCAL, program)
     if server:
         repository.git.run("config", "receive.advertisePushOptions", "true")
     _print(invocation, done, "is installed" if done.changed else "was installed already", installed=True)
@@ -54,7 +54,7 @@ def install(invocation: Invocation, server: bool) -> None:
 @click.pass_obj
 def uninstall(invocation: Invocation, server: bool) -> None:
     """Remove the hook that `git model hook install` wrote."""
-    done = hooks.uninstall(_of_files(invocation, server=server), SERVER if server else LOCAL)
+    done = hooks.uninstall(_of_files(invocation, server=server).git, SERVER if server else LOCAL)
     _print(invocation, done, "is gone" if done.changed else "was not there", installed=False)
 
 

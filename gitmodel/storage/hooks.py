@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gitmodel.errors import Conflict, NotFound, Refused, Unreachable
+from gitmodel.storage.git import Git
 from gitmodel.storage.permissions import make_folder, share
-from gitmodel.storage.repository import Repository
 
 SERVER = "pre-receive"
 LOCAL = "pre-push"
@@ -32,13 +32,13 @@ class Hook:
     changed: bool
 
 
-def install(repository: Repository, name: str, program: Path) -> Hook:
+def install(git: Git, name: str, program: Path) -> Hook:
     """Write the hook *name*, which calls *program*; one that is as it would be written stays.
 
     Raises Conflict if somebody else's hook is there, Refused where the folder of hooks serves other repositories too.
     """
-    repository.git.refuse_contested()
-    folder = hooks_folder(repository)
+    git.refuse_contested()
+    folder = hooks_folder(git)
     path = folder / name
     call = f"{shlex.quote(str(program))} hook run {name}"
     text = _TEXT.format(mark=_MARK, program=shlex.quote(str(program)), name=name)
@@ -59,10 +59,10 @@ def install(repository: Repository, name: str, program: Path) -> Hook:
     return Hook(name, path, True)
 
 
-def uninstall(repository: Repository, name: str) -> Hook:
+def uninstall(git: Git, name: str) -> Hook:
     """Remove the hook *name* if it is ours. Raises Conflict if it is another's."""
-    repository.git.refuse_contested()
-    path = hooks_folder(repository) / name
+    git.refuse_contested()
+    path = hooks_folder(git) / name
     now = _read(path)
     if now is None:
         return Hook(name, path, False)
@@ -72,12 +72,11 @@ def uninstall(repository: Repository, name: str) -> Hook:
     return Hook(name, path, True)
 
 
-def hooks_folder(repository: Repository) -> Path:
-    """Return the folder in which git looks for *repository*'s hooks: `core.hooksPath`, else the repository's own.
+def hooks_folder(git: Git) -> Path:
+    """Return the folder in which *git* looks for the repository's hooks: `core.hooksPath`, else the repository's own.
 
     Raises Refused if that setting is the user's or the machine's: a hook there would run in every repository.
     """
-    git = repository.git
     said = git.lines("config", "--show-scope", "--get", "core.hooksPath", answers=(0, 1))
     scope = said[0].split("\t")[0] if said else "local"
     if scope not in ("local", "worktree"):
