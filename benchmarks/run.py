@@ -26,8 +26,8 @@ from stores import measure_s3, measure_stores
 from gitmodel import __version__
 from gitmodel.client import Client
 from gitmodel.domain.references import VersionRef
+from gitmodel.git.objects import NewObject
 from gitmodel.registry import checking, models, stages, versions
-from gitmodel.storage.objects import NewObject
 
 SEARCH = "metadata.epochs == 25"
 

@@ -136,7 +136,7 @@ def test_a_remote_out_of_reach_is_a_commit_that_is_not_here(bob, tmp_path, capsy
 
 
 def test_to_record_the_code_again_starts_one_process(code_repo, monkeypatch):
-    from gitmodel.storage import git as git_process
+    from gitmodel.git import process as git_process
 
     started = []
     with Client(code_repo) as client:

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gitmodel.errors import Invalid, Unreachable
-from gitmodel.storage.objects import (
+from gitmodel.git.objects import (
     FILE,
     FOLDER,
     Entry,

@@ -12,8 +12,8 @@ import pytest
 from second_user import User, needs_root, open_folder
 
 from gitmodel import Client
+from gitmodel.files.permissions import Sharing
 from gitmodel.registry import doctor
-from gitmodel.storage.permissions import Sharing
 
 GROUP = 23456
 needs_strace = pytest.mark.skipif(

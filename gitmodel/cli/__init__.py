@@ -121,7 +121,7 @@ def program(
 def main(prog_name: str | None = None) -> NoReturn:
     """Run the program on the arguments of the process, and exit."""
     called = os.path.basename(sys.argv[0])
-    from gitmodel.storage.termination import cleaning_up_when_terminated  # here: `run --version` needs no storage
+    from gitmodel.files.termination import cleaning_up_when_terminated  # here: `run --version` needs no storage
 
     with cleaning_up_when_terminated():
         code = run(sys.argv[1:], prog_name=prog_name or ("gitmodel" if called.startswith("gitmodel") else "git model"))

@@ -103,7 +103,7 @@ class Invocation:
         """Return *error*; for what is not there, where a variable names another repository, one that names both."""
         if not isinstance(error, NotFound) or "client" not in self.__dict__ or self.client.repository.url:
             return error
-        from gitmodel.storage.git import CONTESTED
+        from gitmodel.git.process import CONTESTED
 
         git = self.client.repository.git
         if not git.contested or git.way_out:
@@ -114,8 +114,8 @@ class Invocation:
         """Warn if a variable names another repository, or if the metadata branch itself is checked out here."""
         if "client" not in self.__dict__ or self.client.repository.url:
             return
+        from gitmodel.git.process import CONTESTED
         from gitmodel.storage.checked_out import is_behind
-        from gitmodel.storage.git import CONTESTED
 
         git = self.client.repository.git
         if git.contested and not git.way_out:

@@ -13,8 +13,8 @@ from gitmodel.cli import shapes
 from gitmodel.cli.grammar import Invocation, LazyGroup, command
 from gitmodel.domain import pushes
 from gitmodel.errors import GitModelError, Invalid, Refused, UsageError
-from gitmodel.storage import hooks
-from gitmodel.storage.hooks import HOOKS, LOCAL, SERVER, Hook
+from gitmodel.git import hooks
+from gitmodel.git.hooks import HOOKS, LOCAL, SERVER, Hook
 
 if TYPE_CHECKING:
     from gitmodel.storage.repository import Repository

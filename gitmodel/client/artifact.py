@@ -119,8 +119,8 @@ class Artifact:
         It is verified at each call, and what differs there is replaced. Any number of threads and processes may call
         it and read what they got: a folder in the cache is never emptied.
         """
+        from gitmodel.files.permissions import make_folder, share_tree
         from gitmodel.storage import artifacts, unpacked
-        from gitmodel.storage.permissions import make_folder, share_tree
 
         link, client = self.link, self._version._client
         store = self._source(link)

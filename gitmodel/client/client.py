@@ -28,10 +28,10 @@ from gitmodel.domain.references import ModelRef, VersionRef
 from gitmodel.domain.renumbering import Renumbered
 from gitmodel.domain.snapshot import Change
 from gitmodel.errors import GitModelError, NotFound, RenumberedWarning, UsageError
+from gitmodel.git.process import check_git
 from gitmodel.registry import admission, models, stages
 from gitmodel.registry.stages import Applied
 from gitmodel.registry.writer import Batch, Direct, Writer, entered_batch
-from gitmodel.storage.git import check_git
 from gitmodel.storage.opening import open_chosen, open_repository
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.stores import JOBS, ArtifactStore

@@ -29,6 +29,8 @@ from gitmodel.domain.references import VersionRef
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import GitModelError, NotFound, UsageError
+from gitmodel.git.process import clean_environment
+from gitmodel.git.process import run as run_git
 from gitmodel.lineage.checkout import add_code, exact_code, is_changed
 from gitmodel.lineage.comparing import making_run, read_packages
 from gitmodel.pipelines.again import Answer, Request
@@ -37,8 +39,6 @@ from gitmodel.pipelines.secret_values import HIDDEN
 from gitmodel.registry import versions
 from gitmodel.registry.runs import with_steps
 from gitmodel.storage.artifacts import copy_artifacts
-from gitmodel.storage.git import clean_environment
-from gitmodel.storage.git import run as run_git
 from gitmodel.storage.stage_tags import TagAim
 from gitmodel.storage.stores import ArtifactStore
 

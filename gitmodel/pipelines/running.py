@@ -17,6 +17,7 @@ from gitmodel.client import Client
 from gitmodel.domain.credentials import redacted
 from gitmodel.domain.runs import run_id
 from gitmodel.errors import GitModelError, Refused, UsageError
+from gitmodel.files.termination import cleaning_up_when_terminated
 from gitmodel.pipelines.caching import are_there, cache_key, declared_files
 from gitmodel.pipelines.config import ExternalArtifact, Secret
 from gitmodel.pipelines.executors import Choice, Place, choose_executor
@@ -29,7 +30,6 @@ from gitmodel.pipelines.recording import Job, Run, Work, keep_packages, order, r
 from gitmodel.pipelines.worker import Request, Result, has_read_version, location, refuse_spoken, run_step, script_of
 from gitmodel.storage.access import open_urls
 from gitmodel.storage.journal import Journal, RunJournal
-from gitmodel.storage.termination import cleaning_up_when_terminated
 
 log = logging.getLogger("gitmodel.pipelines")
 

@@ -24,10 +24,10 @@ from gitmodel.domain.records import (
 from gitmodel.domain.snapshot import read_registry
 from gitmodel.domain.urls import holds_credentials
 from gitmodel.errors import GitModelError, Invalid, UsageError
+from gitmodel.git.objects import FILE_MODES, FOLDER, Entry
+from gitmodel.git.trees import CommitFiles
 from gitmodel.registry.looking import every_file, files_at
-from gitmodel.storage.objects import FILE_MODES, FOLDER, Entry
 from gitmodel.storage.repository import Repository
-from gitmodel.storage.trees import CommitFiles
 
 # Every rule of the format, as `docs/reference/format.md` names it.
 RULES: Mapping[str, str] = {

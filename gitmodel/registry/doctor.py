@@ -18,10 +18,10 @@ from gitmodel.domain.snapshot import TOO_SHALLOW, Snapshot
 from gitmodel.domain.stages import StageState
 from gitmodel.domain.views import usable
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, Unreachable
+from gitmodel.git.process import Moved
 from gitmodel.registry import admission, stages
 from gitmodel.storage.checked_out import find_behind
 from gitmodel.storage.foreign_tags import refuse_foreign
-from gitmodel.storage.git import Moved
 from gitmodel.storage.local_store import LocalStore
 from gitmodel.storage.remotes import blocking_tags, overwriting_refspecs, removal
 from gitmodel.storage.repository import Repository

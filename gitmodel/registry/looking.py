@@ -8,8 +8,8 @@ from gitmodel.domain import names, paths, records
 from gitmodel.domain.codec import Schema
 from gitmodel.domain.paths import RecordPath
 from gitmodel.errors import Invalid
-from gitmodel.storage.objects import Entry
-from gitmodel.storage.trees import CommitFiles, R
+from gitmodel.git.objects import Entry
+from gitmodel.git.trees import CommitFiles, R
 
 # A host's own files are few; what is cheap to push must not be dear to walk.
 _MOST_HOST_FILES = 10_000

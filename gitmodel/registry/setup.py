@@ -13,8 +13,8 @@ from gitmodel.domain.records import RegistryRecord
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.domain.urls import is_local, shown_url
 from gitmodel.errors import Conflict, NotFound, UsageError
+from gitmodel.git.discovery import find_repository
 from gitmodel.storage.access import trust
-from gitmodel.storage.discovery import find_repository
 from gitmodel.storage.opening import checked_branch, configured, open_repository
 from gitmodel.storage.remotes import choose_remote
 from gitmodel.storage.repository import Repository

@@ -15,7 +15,7 @@ from gitmodel.domain.overlay import Overlay
 from gitmodel.domain.references import ModelRef, VersionRef
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import Conflict, UsageError
-from gitmodel.storage.git import Moved
+from gitmodel.git.process import Moved
 from gitmodel.storage.repository import Repository
 
 T = TypeVar("T")

@@ -15,12 +15,12 @@ from gitmodel.domain.digests import Digest
 from gitmodel.domain.manifest import ManifestEntry, format_manifest, parse_manifest
 from gitmodel.domain.portable_paths import git_paths, unportable_paths
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
+from gitmodel.files.temporary import folder_beside
 from gitmodel.storage.external import ExternalStore
 from gitmodel.storage.local_store import LocalStore
 from gitmodel.storage.several_stores import SeveralStores
 from gitmodel.storage.sources import SourceFile, find_source, list_folder, open_source, refuse_git
 from gitmodel.storage.stores import JOBS, ArtifactStore, Sent, is_old, wrong_size
-from gitmodel.storage.temporary import folder_beside
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor

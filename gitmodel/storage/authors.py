@@ -6,8 +6,8 @@ from bisect import bisect_left
 from functools import cached_property
 
 from gitmodel.errors import Invalid
+from gitmodel.git.objects import Commit
 from gitmodel.storage.differences import MOST_FILES, changed_paths
-from gitmodel.storage.objects import Commit
 from gitmodel.storage.repository import Repository
 
 _MOST_COMMITS = 10_000

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from gitmodel.domain.refs import DEFAULT_BRANCH
 from gitmodel.errors import GitModelError, Invalid, NotFound, UsageError
-from gitmodel.storage import git as git_process
-from gitmodel.storage.discovery import find_repository
-from gitmodel.storage.git import clean_environment
+from gitmodel.git import process as git_process
+from gitmodel.git.discovery import find_repository
+from gitmodel.git.process import clean_environment
 from gitmodel.storage.opening import checked_branch, read_config
 from gitmodel.storage.repository import Repository
 

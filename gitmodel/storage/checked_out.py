@@ -6,7 +6,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from gitmodel.storage.git import Git
+from gitmodel.git.process import Git
 from gitmodel.storage.opening import open_repository
 from gitmodel.storage.repository import Repository
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from gitmodel.domain.credentials import recordable_url
 from gitmodel.domain.records import Code
 from gitmodel.errors import Unreachable
+from gitmodel.git.process import Git
 from gitmodel.storage.code_repository import CodeRepository
-from gitmodel.storage.git import Git
 from gitmodel.storage.worktree import look, submodules_changed
 
 if TYPE_CHECKING:

@@ -14,8 +14,8 @@ from pathlib import Path
 from gitmodel.domain.records import Code
 from gitmodel.domain.refs import CODE_NOTES
 from gitmodel.errors import NotFound, Refused
-from gitmodel.storage.discovery import find_repository
-from gitmodel.storage.git import BareRefused, Git, is_code_id, run
+from gitmodel.git.discovery import find_repository
+from gitmodel.git.process import BareRefused, Git, is_code_id, run
 
 # So many seconds may a remote say nothing at all.
 SILENCE = 120.0

@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from gitmodel.domain.digests import Digest, digest_of, hex_of
-from gitmodel.storage.permissions import make_folder, open_file
+from gitmodel.files.permissions import make_folder, open_file
 
 
 class DamagedObjects:

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from gitmodel.errors import Invalid
-from gitmodel.storage.objects import FOLDER, Entry
+from gitmodel.git.objects import FOLDER, Entry
+from gitmodel.git.trees import Trees
 from gitmodel.storage.repository import Repository
-from gitmodel.storage.trees import Trees
 
 # Far more than anybody changes at once; they are read in seconds.
 MOST_FILES = 200_000

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from gitmodel.domain.refs import PROPOSALS, StageRef
 from gitmodel.domain.snapshot import TOO_SHALLOW
 from gitmodel.errors import ForeignTag
-from gitmodel.storage.git import GitObject, Moved
+from gitmodel.git.process import GitObject, Moved
 from gitmodel.storage.stage_tags import target_of
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from gitmodel.errors import Unreachable
-from gitmodel.storage.locks import without_locks
-from gitmodel.storage.permissions import make_folder, open_file, open_to_lock, share
+from gitmodel.files.permissions import make_folder, open_file, open_to_lock, share
+from gitmodel.git.ref_locks import without_locks
 
 # Runs that are over and on the branch have no use but for the traceback of a failed one.
 _KEPT = 500

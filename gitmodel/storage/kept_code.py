@@ -13,10 +13,10 @@ from hashlib import sha1
 
 from gitmodel.domain.refs import KEPT_CODE, kept_ref
 from gitmodel.errors import Refused
+from gitmodel.files.permissions import Sharing
+from gitmodel.git.fact_cache import Notes
+from gitmodel.git.process import FETCH, is_code_id
 from gitmodel.storage.code_repository import SILENCE, CodeRepository, id_lines
-from gitmodel.storage.git import FETCH, is_code_id
-from gitmodel.storage.notes import Notes
-from gitmodel.storage.permissions import Sharing
 
 # A push takes so many refs in one command line; git compares each of them with each ref that there is.
 _REFS_AT_ONCE = 500

@@ -23,7 +23,7 @@ from typing import BinaryIO, cast
 
 from gitmodel.domain.digests import PREFIX, Digest, hex_of
 from gitmodel.errors import GitModelError, Invalid, NotFound, Unreachable, warn
-from gitmodel.storage.permissions import make_folder, share
+from gitmodel.files.permissions import make_folder, share
 from gitmodel.storage.reading import CHUNK, VerifyingReader, chunks
 from gitmodel.storage.stores import Leftover, Sent, StoredObject, where_else, wrong_size
 

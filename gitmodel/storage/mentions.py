@@ -13,8 +13,8 @@ from pathlib import Path
 from gitmodel.domain import codec
 from gitmodel.domain.paths import MODELS, RUNS
 from gitmodel.errors import Invalid
-from gitmodel.storage.git import Git, ObjectReader
-from gitmodel.storage.permissions import make_folder, share
+from gitmodel.files.permissions import make_folder, share
+from gitmodel.git.process import Git, ObjectReader
 
 # A checksum of the lines, and the trees that they are all records of ("-": of some).
 _HEADER = re.compile(rb"gitmodel-mentions 1 ([0-9a-f]{8}) (\S+)\n")

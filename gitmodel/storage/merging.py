@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from gitmodel.storage.git import Git, GitError
+from gitmodel.git.process import Git, GitError
 from gitmodel.storage.repository import Repository
 
 _FILE_MODES = ("100644", "100755")

@@ -10,9 +10,9 @@ from gitmodel.domain.addresses import is_url
 from gitmodel.domain.names import fault_in
 from gitmodel.domain.refs import DEFAULT_BRANCH
 from gitmodel.errors import GitModelError, UsageError
-from gitmodel.storage import git as git_process
-from gitmodel.storage.discovery import find_repository
-from gitmodel.storage.git import Git, clean_environment
+from gitmodel.git import process as git_process
+from gitmodel.git.discovery import find_repository
+from gitmodel.git.process import Git, clean_environment
 from gitmodel.storage.repository import Repository
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from gitmodel.domain.addresses import hide_credentials
 from gitmodel.domain.hosts import Host
 from gitmodel.errors import Unreachable
-from gitmodel.storage.permissions import make_folder, share
+from gitmodel.files.permissions import make_folder, share
 
 # The program that each kind of host has for this; it brings its own login.
 PROGRAMS = {"github": "gh", "gitlab": "glab"}

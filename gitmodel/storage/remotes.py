@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from gitmodel.domain.addresses import hide_credentials
 from gitmodel.domain.refs import REMOTES, RULES_TAGS, STAGE_TAGS, StageRef, remote_branch_ref, remote_rules_ref
 from gitmodel.errors import Conflict, GitModelError, NotFound, Refused, Unreachable, UsageError
-from gitmodel.storage.git import FETCH, Answer, Git, is_id, translate, with_settings
+from gitmodel.git.process import FETCH, Answer, Git, is_id, translate, with_settings
 from gitmodel.storage.repository import Repository
 
 # What git says when a lease or a fast-forward fails, here or at the other side: somebody pushed first.

@@ -34,8 +34,11 @@ from gitmodel.domain.snapshot import Change, Files, NoTags, Snapshot, holds_regi
 from gitmodel.domain.stage_changes import check_stage_changes
 from gitmodel.domain.stages import leftovers
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable
-from gitmodel.storage.foreign_tags import refuse_foreign, refuse_second_registry
-from gitmodel.storage.git import (
+from gitmodel.files.permissions import Sharing
+from gitmodel.git.fact_cache import Notes
+from gitmodel.git.identity import Identity
+from gitmodel.git.objects import LooseObjects, NewObject, format_commit, format_pack, parse_commit, parse_tag
+from gitmodel.git.process import (
     FETCH,
     ZERO,
     Git,
@@ -47,18 +50,15 @@ from gitmodel.storage.git import (
     check_git,
     is_id,
 )
-from gitmodel.storage.identity import Identity
-from gitmodel.storage.notes import Notes
-from gitmodel.storage.objects import LooseObjects, NewObject, format_commit, format_pack, parse_commit, parse_tag
-from gitmodel.storage.permissions import Sharing
+from gitmodel.git.trees import CommitFiles, Trees, changed_tree
+from gitmodel.storage.foreign_tags import refuse_foreign, refuse_second_registry
 from gitmodel.storage.rules_in_force import RulesInForce, are_same
 from gitmodel.storage.sealing import Sealing
 from gitmodel.storage.stage_tags import StageTags, TagAim
-from gitmodel.storage.trees import CommitFiles, Trees, changed_tree
 from gitmodel.storage.tries import ATTEMPTS, Tries, half_done
 
 if TYPE_CHECKING:
-    from gitmodel.storage.locks import Writers
+    from gitmodel.git.ref_locks import Writers
 
 T = TypeVar("T")
 
@@ -113,7 +113,7 @@ class Repository:
     @cached_property
     def writers(self) -> Writers:
         """The processes that move refs of the repository at this moment."""
-        from gitmodel.storage.locks import Writers
+        from gitmodel.git.ref_locks import Writers
 
         return Writers(self.git.common_dir)
 
@@ -655,7 +655,7 @@ class Repository:
 
     def _outlast_gc(self, new: Sequence[NewObject]) -> None:
         """Have *new*, which refs name by now, whatever a gc that began before they did takes away."""
-        from gitmodel.storage.locks import gc_runs
+        from gitmodel.git.ref_locks import gc_runs
 
         for _ in range(_GC_ATTEMPTS):
             if not gc_runs(self.common_dir):

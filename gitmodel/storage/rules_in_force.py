@@ -15,11 +15,11 @@ from gitmodel.domain.refs import rules_ref, seen_rules_ref
 from gitmodel.domain.rules_tag import extends, read_before, rules_message
 from gitmodel.domain.snapshot import TOO_SHALLOW, Files, read_registry
 from gitmodel.errors import Invalid, Refused
-from gitmodel.storage.git import ZERO, Git, GitObject, ObjectReader
-from gitmodel.storage.notes import Notes
-from gitmodel.storage.objects import NewObject, format_tag, parse_tag
+from gitmodel.git.fact_cache import Notes
+from gitmodel.git.objects import NewObject, format_tag, parse_tag
+from gitmodel.git.process import ZERO, Git, GitObject, ObjectReader
+from gitmodel.git.trees import CommitFiles, Trees
 from gitmodel.storage.stage_tags import StageTags
-from gitmodel.storage.trees import CommitFiles, Trees
 
 # How far back a commit is looked for one by one before git is asked to walk.
 _STEPS = 32

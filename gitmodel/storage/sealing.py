@@ -12,14 +12,14 @@ from gitmodel.domain import paths
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot, StageTag
 from gitmodel.errors import Unsigned, UsageError
-from gitmodel.storage.git import Git, GitObject, ObjectReader
-from gitmodel.storage.identity import Identity
-from gitmodel.storage.objects import NewObject, parse_commit, parse_tag
+from gitmodel.git.identity import Identity
+from gitmodel.git.objects import NewObject, parse_commit, parse_tag
+from gitmodel.git.process import Git, GitObject, ObjectReader
 from gitmodel.storage.stage_tags import StageTags
 
 if TYPE_CHECKING:
-    from gitmodel.storage.signatures import Verifier
-    from gitmodel.storage.signing import Signer
+    from gitmodel.git.signatures import Verifier
+    from gitmodel.git.signing import Signer
 
 
 class Sealing:
@@ -44,14 +44,14 @@ class Sealing:
     @cached_property
     def verifier(self) -> Verifier:
         """The verifier of signatures."""
-        from gitmodel.storage.signatures import Verifier  # who reads what nobody signed does not pay for it
+        from gitmodel.git.signatures import Verifier  # who reads what nobody signed does not pay for it
 
         return Verifier(self._git.environ, self._config)
 
     @cached_property
     def signer(self) -> Signer:
         """The user's signer, which signs as git would."""
-        from gitmodel.storage.signing import Signer
+        from gitmodel.git.signing import Signer
 
         return Signer(self._git, self._config, self.verifier)
 

@@ -9,12 +9,12 @@ from gitmodel.domain import paths
 from gitmodel.domain.records import RegistryRecord
 from gitmodel.domain.snapshot import read_registry
 from gitmodel.errors import Invalid
-from gitmodel.storage.git import Git, GitObject
-from gitmodel.storage.objects import Commit, parse_commit, parse_tag
-from gitmodel.storage.trees import CommitFiles, Trees
+from gitmodel.git.objects import Commit, parse_commit, parse_tag
+from gitmodel.git.process import Git, GitObject
+from gitmodel.git.trees import CommitFiles, Trees
 
 if TYPE_CHECKING:
-    from gitmodel.storage.signatures import Signature, Verifier
+    from gitmodel.git.signatures import Signature, Verifier
 
 # How far a clock may be ahead of ours.
 _AHEAD = 600
@@ -108,7 +108,7 @@ class Seals:
         target = parse_tag(id, tag).target
         data = self._reader.get(target).data if commit is None else commit
         parents = (before,) if before else parse_commit(target, data).parents
-        from gitmodel.storage import signatures
+        from gitmodel.git import signatures
 
         found = signatures.of_tag(tag)
         if found is None:
@@ -128,7 +128,7 @@ class Seals:
 
         Without the branch there is no earlier date than those of the tag and of its *target*.
         """
-        from gitmodel.storage import signatures
+        from gitmodel.git import signatures
 
         found = signatures.of_tag(tag.data)
         if found is None:
@@ -140,7 +140,7 @@ class Seals:
 
     def _unsigned(self, id: str, data: bytes, allowed: str, now: int | None = None) -> str:
         """Return the reason why the commit *id* is not signed by a signer in the list *allowed*, or ""."""
-        from gitmodel.storage import signatures
+        from gitmodel.git import signatures
 
         parents = parse_commit(id, data).parents
         found = signatures.of_commit(data)

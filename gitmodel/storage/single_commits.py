@@ -11,9 +11,9 @@ from gitmodel.domain.references import VersionRef
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot, StageTag
 from gitmodel.errors import NotFound
+from gitmodel.git.partial_clone import PromisedFiles, PromisedTrees
+from gitmodel.git.process import FETCH, is_id
 from gitmodel.storage import remotes
-from gitmodel.storage.git import FETCH, is_id
-from gitmodel.storage.promised import PromisedFiles, PromisedTrees
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.stage_tags import FrozenTags, target_of
 from gitmodel.storage.url_cache import ALL, HEAD, REMOTE, UrlCache

@@ -14,8 +14,8 @@ from functools import partial
 from pathlib import Path
 
 from gitmodel.errors import Invalid, Refused
+from gitmodel.git.process import Git, is_code_id
 from gitmodel.storage.code_repository import CodeRepository
-from gitmodel.storage.git import Git, is_code_id
 from gitmodel.storage.worktree import look
 
 _LARGEST_TOLD = 3

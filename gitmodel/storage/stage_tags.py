@@ -13,15 +13,15 @@ from gitmodel.domain.records import StageRecord
 from gitmodel.domain.refs import STAGE_TAGS, StageRef
 from gitmodel.domain.snapshot import TOO_SHALLOW, StageTag, place_files, read_registry
 from gitmodel.errors import Invalid
-from gitmodel.storage.git import Git, GitObject, Moved, ObjectReader
-from gitmodel.storage.notes import Notes
-from gitmodel.storage.objects import Commit, NewObject, format_tag, parse_commit, parse_tag, same_tag
+from gitmodel.git.fact_cache import Notes
+from gitmodel.git.objects import Commit, NewObject, format_tag, parse_commit, parse_tag, same_tag
+from gitmodel.git.process import Git, GitObject, Moved, ObjectReader
+from gitmodel.git.shallow import read_edge
+from gitmodel.git.trees import CommitFiles, Forgetful, Trees
 from gitmodel.storage.seals import Seals
-from gitmodel.storage.shallow import read_edge
-from gitmodel.storage.trees import CommitFiles, Forgetful, Trees
 
 if TYPE_CHECKING:
-    from gitmodel.storage.signatures import Verifier
+    from gitmodel.git.signatures import Verifier
 
 # How far back a commit is looked for one by one before git is asked to walk.
 _STEPS = 32
@@ -221,7 +221,7 @@ class StageTags:
         return any(id is not None for id, _ in ids) and all(id == there for id, there in ids)
 
     def _signer_of(self, found: GitObject) -> str:
-        from gitmodel.storage import signatures
+        from gitmodel.git import signatures
 
         signature = signatures.of_tag(found.data)
         return self._verifier().signer(signature) if signature else ""

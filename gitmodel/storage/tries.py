@@ -7,10 +7,10 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gitmodel.errors import Conflict, GitModelError, Refused, Unreachable
-from gitmodel.storage.git import Locked, ObjectReader
+from gitmodel.git.process import Locked, ObjectReader
 
 if TYPE_CHECKING:
-    from gitmodel.storage.locks import Writers
+    from gitmodel.git.ref_locks import Writers
 
 # With 8 busy writers a change is planned again some 10 times; 200 tries take tens of seconds, then we say so.
 ATTEMPTS = 200

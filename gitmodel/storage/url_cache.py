@@ -14,8 +14,8 @@ from typing import NamedTuple
 
 from gitmodel.domain.addresses import Address, Terms
 from gitmodel.errors import Conflict, GitModelError, Unreachable
-from gitmodel.storage import git as git_process
-from gitmodel.storage.git import Git, clean_environment, with_settings
+from gitmodel.git import process as git_process
+from gitmodel.git.process import Git, clean_environment, with_settings
 
 # The remote of the cache; no user has settings for one of this name (`git config --global remote.origin...`).
 REMOTE = "gitmodel"

@@ -17,11 +17,11 @@ from gitmodel.domain.refs import DEFAULT_BRANCH, PROPOSALS, RULES_TAGS, SEEN_RUL
 from gitmodel.domain.renumbering import Renumberings
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
+from gitmodel.git.objects import NewObject
+from gitmodel.git.partial_clone import PromisedFiles, PromisedTrees
+from gitmodel.git.process import FETCH, ZERO, Answer, Git, GitError, Locked, Moved, check_git
 from gitmodel.storage import remotes
-from gitmodel.storage.git import FETCH, ZERO, Answer, Git, GitError, Locked, Moved, check_git
-from gitmodel.storage.objects import NewObject
 from gitmodel.storage.opening import checked_branch, read_config
-from gitmodel.storage.promised import PromisedFiles, PromisedTrees
 from gitmodel.storage.remotes import RemoteMoved
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.single_commits import FILTER, SingleCommits, files_of, id_of

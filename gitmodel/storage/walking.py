@@ -15,10 +15,10 @@ from itertools import groupby
 
 from gitmodel.domain import codec
 from gitmodel.errors import Invalid
-from gitmodel.storage.git import GitObject
-from gitmodel.storage.objects import FILE_MODES, Commit, parse_commit
+from gitmodel.git.objects import FILE_MODES, Commit, parse_commit
+from gitmodel.git.process import GitObject
+from gitmodel.git.shallow import read_edge
 from gitmodel.storage.repository import Repository
-from gitmodel.storage.shallow import read_edge
 
 # git walks this far at first, then ever further: who stops early has not paid for the rest.
 _FIRST_STRETCH = 64

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from gitmodel.errors import GitModelError
+from gitmodel.git.process import Git, with_settings
 from gitmodel.storage.code_repository import CodeRepository
-from gitmodel.storage.git import Git, with_settings
 
 T = TypeVar("T")
 

@@ -15,6 +15,7 @@ from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.domain.stages import held_files, stage_states
 from gitmodel.errors import GitModelError, Invalid
+from gitmodel.git.trees import CommitFiles
 from gitmodel.registry import admission
 from gitmodel.registry.checking import check_files
 from gitmodel.registry.looking import related
@@ -23,7 +24,6 @@ from gitmodel.storage.differences import changed_paths
 from gitmodel.storage.merging import merged_tree
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.staging import staged_tree
-from gitmodel.storage.trees import CommitFiles
 from gitmodel.storage.walking import refuse_edge
 
 # What a change may not do, as `docs/reference/format.md` names it.

@@ -10,10 +10,10 @@ from gitmodel.domain.refs import STAGE_TAGS, StageRef
 from gitmodel.domain.rules_tag import extends
 from gitmodel.domain.snapshot import place_at
 from gitmodel.errors import Invalid, Refused, Unsigned
+from gitmodel.git.objects import NewObject
+from gitmodel.git.process import ZERO
 from gitmodel.registry import admission
-from gitmodel.storage.git import ZERO
 from gitmodel.storage.log import changes_between
-from gitmodel.storage.objects import NewObject
 from gitmodel.storage.remotes import RemoteState, tags_prefix
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.stage_tags import target_of

@@ -9,8 +9,9 @@ from pathlib import Path
 
 from gitmodel.domain.addresses import hide_credentials
 from gitmodel.errors import Conflict, GitModelError, Unreachable, UsageError
-from gitmodel.storage import git, remotes
-from gitmodel.storage.git import clean_environment
+from gitmodel.git import process
+from gitmodel.git.process import clean_environment
+from gitmodel.storage import remotes
 from gitmodel.storage.opening import open_repository
 from gitmodel.storage.repository import Repository
 from gitmodel.teams.sync import count_commits, pull
@@ -43,12 +44,12 @@ def clone(url: str, folder: Path | None, *, environ: Mapping[str, str]) -> Path:
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(f"{target} is there already", hint="name another folder: `git model clone URL DIR`")
     clean = clean_environment(environ)
-    named = git.run(["git", "config", "--get", "clone.defaultRemoteName"], clean, answers=(0, 1)).decode().strip()
+    named = process.run(["git", "config", "--get", "clone.defaultRemoteName"], clean, answers=(0, 1)).decode().strip()
     remote = named or "origin"
     options = ("--quiet", f"--origin={remote}", "--no-recurse-submodules", "--end-of-options")
     try:
         # nothing of what is cloned is run: no hooks, no submodules
-        git.run(["git", *SILENT_HTTP, "clone", *options, url, str(target)], clean)
+        process.run(["git", *SILENT_HTTP, "clone", *options, url, str(target)], clean)
     except GitModelError as error:
         raise Unreachable(
             f"{hide_credentials(url)} cannot be cloned: {hide_credentials(error.message)}",

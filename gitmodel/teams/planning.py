@@ -16,12 +16,12 @@ from gitmodel.domain.records import ArtifactLink, RunRecord, VersionRecord
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot, place_at
 from gitmodel.errors import GitModelError, Invalid
+from gitmodel.git.process import is_code_id
+from gitmodel.git.trees import CommitFiles
 from gitmodel.registry import admission
 from gitmodel.storage.authors import Authors
 from gitmodel.storage.code_repository import CodeRepository
-from gitmodel.storage.git import is_code_id
 from gitmodel.storage.repository import Repository
-from gitmodel.storage.trees import CommitFiles
 from gitmodel.teams.between import check_between
 
 DATA = "data"

@@ -19,11 +19,11 @@ from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.domain.stage_changes import refuse_emptied
 from gitmodel.domain.stages import Promotion
 from gitmodel.errors import Conflict, GitModelError, NotFound, Refused, Unreachable, UsageError
+from gitmodel.git.process import FETCH
 from gitmodel.registry import admission
 from gitmodel.registry.stages import plan_rollback
 from gitmodel.registry.writer import plan_together
 from gitmodel.storage import pull_requests, remotes
-from gitmodel.storage.git import FETCH
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.url_cache import REMOTE
 from gitmodel.teams import plan_texts

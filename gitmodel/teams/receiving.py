@@ -11,10 +11,10 @@ from gitmodel.domain.refs import StageRef
 from gitmodel.domain.rules_tag import extends
 from gitmodel.domain.stages import leftovers
 from gitmodel.errors import GitModelError
+from gitmodel.git.objects import parse_tag
+from gitmodel.git.process import ZERO
 from gitmodel.registry import admission
 from gitmodel.registry.checking import check
-from gitmodel.storage.git import ZERO
-from gitmodel.storage.objects import parse_tag
 from gitmodel.storage.repository import Repository
 from gitmodel.teams.between import Between, check_between
 

@@ -15,15 +15,16 @@ from gitmodel.domain.refs import StageRef, remote_branch_ref, remote_rules_ref
 from gitmodel.domain.replaying import replay
 from gitmodel.domain.rules_tag import extends
 from gitmodel.errors import Conflict, GitModelError, Refused, Unreachable, Unsigned
+from gitmodel.git import signatures
+from gitmodel.git.objects import NewObject
+from gitmodel.git.process import ZERO
 from gitmodel.registry.recorded_credentials import MOST_PULLED, find_credentials
 from gitmodel.registry.stages import Applied, Merged, merged_tags
-from gitmodel.storage import remotes, signatures
+from gitmodel.storage import remotes
 from gitmodel.storage.artifacts import Progress
 from gitmodel.storage.differences import changed_paths
-from gitmodel.storage.git import ZERO
 from gitmodel.storage.kept_code import PushedCode
 from gitmodel.storage.log import changes_between
-from gitmodel.storage.objects import NewObject
 from gitmodel.storage.remotes import RemoteMoved, RemoteState
 from gitmodel.storage.repository import Repository
 from gitmodel.storage.stores import ArtifactStore

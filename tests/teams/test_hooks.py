@@ -18,7 +18,7 @@ from gitmodel.cli import run
 from gitmodel.domain import paths
 from gitmodel.domain.pushes import FORCE_OPTION, Update
 from gitmodel.errors import Conflict, Invalid, Refused
-from gitmodel.storage import hooks
+from gitmodel.git import hooks
 from gitmodel.teams import receiving
 
 PRODUCTION = "refs/tags/model/iris/production"

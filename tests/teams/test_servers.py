@@ -10,7 +10,7 @@ from teamwork import assert_sound, refs
 
 from gitmodel import Client, Refused, Unreachable
 from gitmodel.domain.records import links_digest
-from gitmodel.storage import talking
+from gitmodel.git import silence_timeout
 from gitmodel.teams import joining
 
 PRODUCTION = "refs/tags/model/iris/production"
@@ -171,6 +171,8 @@ def test_who_registers_cannot_put_production_in_force_on_a_host_that_protects_th
 
 
 def test_the_last_words_of_a_program_are_heard(tmp_path, monkeypatch):
-    monkeypatch.setattr(talking, "_LOOK", 0.0)
-    said = [talking.listen(["sh", "-c", "printf words"], os.environ, cwd=tmp_path, silence=60) for _ in range(50)]
+    monkeypatch.setattr(silence_timeout, "_LOOK", 0.0)
+    said = [
+        silence_timeout.listen(["sh", "-c", "printf words"], os.environ, cwd=tmp_path, silence=60) for _ in range(50)
+    ]
     assert [one.stdout for one in said] == [b"words"] * 50

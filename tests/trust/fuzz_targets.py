@@ -74,7 +74,7 @@ def tree(data):
     """Any bytes are a tree of git or Invalid; what is read of a tree in git's order is written as it was."""
     from gitmodel.domain.paths import parse_path
     from gitmodel.errors import Invalid
-    from gitmodel.storage.objects import format_tree, parse_tree
+    from gitmodel.git.objects import format_tree, parse_tree
 
     try:
         entries = parse_tree(data)
@@ -99,7 +99,7 @@ def main(name, *options):
         import gitmodel.domain.paths
         import gitmodel.domain.records
         import gitmodel.domain.references
-        import gitmodel.storage.objects  # noqa: F401
+        import gitmodel.git.objects  # noqa: F401
     atheris.Setup([sys.argv[0], *options, str(CORPUS / name)], TARGETS[name])
     atheris.Fuzz()
 

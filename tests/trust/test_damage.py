@@ -11,9 +11,9 @@ import pytest
 from gitmodel import Client, Conflict, GitModelError, Invalid, NotFound, UsageError
 from gitmodel.domain.names import fold
 from gitmodel.domain.references import VersionRef
+from gitmodel.git.objects import NewObject
 from gitmodel.lineage.history import history
 from gitmodel.registry import artifacts, checking, doctor, models, stages, versions
-from gitmodel.storage.objects import NewObject
 
 BRANCH = "refs/heads/gitmodel"
 DIGEST = "sha256:" + "0" * 64
@@ -38,7 +38,7 @@ class Edited:
         self.git(self.registry.path, "update-ref", BRANCH, commit)
 
     def tree(self, id, files, remove=()):
-        from gitmodel.storage.objects import Entry, format_tree, parse_tree
+        from gitmodel.git.objects import Entry, format_tree, parse_tree
 
         data = (
             subprocess.run(
@@ -317,7 +317,7 @@ def test_a_file_where_a_folder_belongs_is_named(edited, registry, path):
 
 
 def test_folders_nested_deeper_than_any_stack_are_named_and_harm_nothing(edited, registry):
-    from gitmodel.storage.objects import Entry, format_tree
+    from gitmodel.git.objects import Entry, format_tree
 
     id, new = edited.blob("x"), []
     mode = "100644"

@@ -17,10 +17,10 @@ import gitmodel
 from gitmodel import Client, Conflict, Invalid, Refused, UsageError
 from gitmodel.domain.names import check_name
 from gitmodel.domain.references import VersionRef
+from gitmodel.git import objects, ref_locks
+from gitmodel.git.objects import NewObject
+from gitmodel.git.process import OBJECT_VARIABLES, ZERO, clean_environment
 from gitmodel.registry import doctor, stages, versions
-from gitmodel.storage import locks, objects
-from gitmodel.storage.git import OBJECT_VARIABLES, ZERO, clean_environment
-from gitmodel.storage.objects import NewObject
 from gitmodel.storage.opening import open_repository
 from gitmodel.storage.repository import Repository, _move
 
@@ -371,7 +371,7 @@ def test_a_gc_counts_as_under_way_unless_its_process_is_provably_gone(tmp_path, 
         past_every_process = 2**22 + 1
         said = said.format(here=os.getpid(), gone=past_every_process, host=os.uname().nodename)
         (tmp_path / "gc.pid").write_text(said)
-    assert locks.gc_runs(tmp_path) is runs
+    assert ref_locks.gc_runs(tmp_path) is runs
 
 
 # The environment: what locates a repository is dropped, all else is kept.
@@ -435,7 +435,7 @@ def test_in_pre_receive_objects_are_read_from_and_written_to_the_quarantine(regi
         "import os, sys\n"
         "from pathlib import Path\n"
         "from gitmodel.registry import checking\n"
-        "from gitmodel.storage.objects import NewObject\n"
+        "from gitmodel.git.objects import NewObject\n"
         "from gitmodel.storage.opening import open_repository\n"
         "r = open_repository(Path('.'), environ=os.environ)\n"
         "new = sys.stdin.read().split()[1]\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from datetime import datetime, timezone
 
-from gitmodel.storage.git import Git
+from gitmodel.git.process import Git
 
 
 class Identity:

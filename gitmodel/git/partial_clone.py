@@ -7,9 +7,9 @@ from typing import TypeVar
 
 from gitmodel.domain.codec import Schema
 from gitmodel.errors import Invalid
-from gitmodel.storage.git import Git, ObjectReader
-from gitmodel.storage.notes import Notes
-from gitmodel.storage.trees import CommitFiles, Trees
+from gitmodel.git.fact_cache import Notes
+from gitmodel.git.process import Git, ObjectReader
+from gitmodel.git.trees import CommitFiles, Trees
 
 R = TypeVar("R")
 

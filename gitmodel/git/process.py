@@ -18,18 +18,18 @@ from typing import IO, NamedTuple
 
 from gitmodel.domain.addresses import hide_credentials
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
-from gitmodel.storage.talking import listen, without_progress
+from gitmodel.git.silence_timeout import listen, without_progress
 
 OLDEST = (2, 34)
 ZERO = "0" * 40
 _HEX = frozenset("0123456789abcdef")
 # What locates a repository is ours to say; credentials, transport, identity and quarantine stay as inherited.
-# `storage/discovery.py` reads it.
+# `git/discovery.py` reads it.
 _LOCATING = (
     "GIT_DIR", "GIT_WORK_TREE", "GIT_IMPLICIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR",
     "GIT_NAMESPACE",
 )  # fmt: skip
-# What says where objects are; `storage/discovery.py` keeps those that are of the repository that is meant.
+# What says where objects are; `git/discovery.py` keeps those that are of the repository that is meant.
 OBJECT_VARIABLES = ("GIT_OBJECT_DIRECTORY", "GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_QUARANTINE_PATH")
 # What traces to standard error, changes the meaning of a path that we name, or names the file that `git config` reads.
 _REINTERPRETING = (

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gitmodel.errors import Unsigned
-from gitmodel.storage import signatures
-from gitmodel.storage.git import Git
-from gitmodel.storage.objects import NewObject
-from gitmodel.storage.signatures import Signature, Verifier
+from gitmodel.git import signatures
+from gitmodel.git.objects import NewObject
+from gitmodel.git.process import Git
+from gitmodel.git.signatures import Signature, Verifier
 
 _HINT = "see `git help config` for gpg.format, user.signingKey and gpg.ssh.program"
 

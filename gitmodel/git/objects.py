@@ -19,7 +19,7 @@ from sys import intern
 from typing import TYPE_CHECKING, NamedTuple
 
 from gitmodel.errors import Invalid, Unreachable
-from gitmodel.storage.permissions import Sharing
+from gitmodel.files.permissions import Sharing
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor

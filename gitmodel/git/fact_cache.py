@@ -8,7 +8,7 @@ import zlib
 from contextlib import suppress
 from pathlib import Path
 
-from gitmodel.storage.permissions import make_folder, open_file
+from gitmodel.files.permissions import make_folder, open_file
 
 _LINE = re.compile(r"([a-z]+ [0-9a-f]{40}(?:[0-9a-f]{24})?) ([0-9a-f]{1,40}) ([0-9a-f]{8})\n")
 _LONGEST = 1 << 20

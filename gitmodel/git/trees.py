@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 from gitmodel.domain import codec
 from gitmodel.domain.codec import Schema
 from gitmodel.errors import Invalid
-from gitmodel.storage.git import GitObject, ObjectReader
-from gitmodel.storage.notes import Notes
-from gitmodel.storage.objects import FILE, FILE_MODES, FOLDER, Entry, NewObject, format_tree, parse_tree
+from gitmodel.git.fact_cache import Notes
+from gitmodel.git.objects import FILE, FILE_MODES, FOLDER, Entry, NewObject, format_tree, parse_tree
+from gitmodel.git.process import GitObject, ObjectReader
 
 R = TypeVar("R")
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from gitmodel.domain.refs import RESERVED
 from gitmodel.errors import Unreachable
-from gitmodel.storage.permissions import make_folder, open_file, open_to_lock
+from gitmodel.files.permissions import make_folder, open_file, open_to_lock
 
 # git leaves a lock empty while it verifies, packs or deletes the ref, so that an empty one may be anybody's; on a
 # number that is not reserved it is ours, since nobody else has a use for that ref.

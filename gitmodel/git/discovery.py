@@ -13,8 +13,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from gitmodel.errors import GitModelError, NotFound
-from gitmodel.storage import git as git_process
-from gitmodel.storage.git import GONE, NO_REPOSITORY, OBJECT_VARIABLES, BareRefused, Git, clean_environment
+from gitmodel.git import process as git_process
+from gitmodel.git.process import GONE, NO_REPOSITORY, OBJECT_VARIABLES, BareRefused, Git, clean_environment
 
 # git repeats an option that it does not know: a line between two answers, which a path with a line feed has not.
 _BETWEEN = "--between-two-answers"

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gitmodel.errors import Conflict, NotFound, Refused, Unreachable
-from gitmodel.storage.git import Git
-from gitmodel.storage.permissions import make_folder, share
+from gitmodel.files.permissions import make_folder, share
+from gitmodel.git.process import Git
 
 SERVER = "pre-receive"
 LOCAL = "pre-push"

@@ -1,0 +1,1 @@
+"""Files and folders on disk: permissions, temporary folders, the end of the process."""
