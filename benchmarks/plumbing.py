@@ -13,8 +13,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gitmodel.branch.repository import Repository
 from gitmodel.git.objects import NewObject
-from gitmodel.storage.repository import Repository
 
 SAFE = ("-c", "core.fsync=committed,loose-object,reference", "-c", "core.warnAmbiguousRefs=false")
 

@@ -8,8 +8,8 @@ from editing import BRANCH, run
 from transcripts import ask, check_transcript
 
 from gitmodel import Client, Invalid, NotFound
+from gitmodel.branch import first_parents
 from gitmodel.domain.fields import changed_fields, fields_of
-from gitmodel.storage import walking
 
 
 @pytest.fixture
@@ -168,7 +168,9 @@ def test_with_filters_of_git_each_path_is_walked_by_itself_and_the_answer_is_the
             return [*logs, list(client.history("iris")), client.blame("iris@1")]
 
     asked = []
-    monkeypatch.setattr(walking, "steps", lambda *words, steps=walking.steps: asked.append(words[2:]) or steps(*words))
+    monkeypatch.setattr(
+        first_parents, "steps", lambda *words, steps=first_parents.steps: asked.append(words[2:]) or steps(*words)
+    )
     before = answers()
     assert max(map(len, asked)) == 3
     with Client() as client:

@@ -8,8 +8,8 @@ from editing import BRANCH, edit, read, run
 from transcripts import ask, check_transcript
 
 from gitmodel import Client, Invalid, NotFound
+from gitmodel.branch.first_parents import steps
 from gitmodel.domain.history import pull_request
-from gitmodel.storage.walking import steps
 
 PRODUCTION = "models/iris/stages/production.toml"
 
@@ -132,7 +132,7 @@ def test_settings_of_the_user_do_not_change_what_git_log_answers(iris, code_repo
 
 
 def test_it_reads_in_stretches_and_stops_where_it_is_not_asked_for_more(iris, code_repo, monkeypatch):
-    import gitmodel.storage.walking as walking
+    import gitmodel.branch.first_parents as walking
 
     monkeypatch.setattr(walking, "_FIRST_STRETCH", 1)
     assert [event.version for event in iris.history("production")] == [2, 1]

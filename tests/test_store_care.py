@@ -308,7 +308,7 @@ def test_gc_keeps_what_runs_took_and_gave_and_what_open_runs_may_use(iris, store
             edit(iris, {path: None})
         outputs = {digest_of(b"given")}
         assert outputs < {found.digest for found in client.find_garbage().objects}
-        from gitmodel.storage.journal import Journal
+        from gitmodel.branch.run_journal import Journal
 
         with Journal(client.repository.common_dir).open_run(lambda: "20261123T101112Z-once-1", {}):
             assert not outputs & {found.digest for found in client.find_garbage().objects}

@@ -20,7 +20,7 @@ from gitmodel.registry.artifacts import Verified
 from gitmodel.storage.stores import ArtifactStore
 
 if TYPE_CHECKING:
-    from gitmodel.storage.repository import Repository
+    from gitmodel.branch.repository import Repository
     from gitmodel.teams.between import Between
 
 

@@ -114,8 +114,8 @@ class Invocation:
         """Warn if a variable names another repository, or if the metadata branch itself is checked out here."""
         if "client" not in self.__dict__ or self.client.repository.url:
             return
+        from gitmodel.branch.checked_out import is_behind
         from gitmodel.git.process import CONTESTED
-        from gitmodel.storage.checked_out import is_behind
 
         git = self.client.repository.git
         if git.contested and not git.way_out:

@@ -14,10 +14,10 @@ from gitmodel.cli.grammar import Invocation, command
 from gitmodel.cli.output import PROSE
 
 if TYPE_CHECKING:
+    from gitmodel.branch.stage_history import StageEvent
     from gitmodel.cli.output import Column
     from gitmodel.domain.filter_names import Words
     from gitmodel.lineage.events import Event, FieldOrigin
-    from gitmodel.storage.log import StageEvent
 
     E = TypeVar("E", StageEvent, Event)
 

@@ -17,7 +17,7 @@ from gitmodel.git import hooks
 from gitmodel.git.hooks import HOOKS, LOCAL, SERVER, Hook
 
 if TYPE_CHECKING:
-    from gitmodel.storage.repository import Repository
+    from gitmodel.branch.repository import Repository
     from gitmodel.teams.between import Between
 
 _MOST_SHOWN = 20

@@ -120,7 +120,7 @@ def plan(invocation: Invocation, commits: str, markdown: bool, comment: bool, fo
         output.outcome(plan_texts.text(made), shapes.PLAN, _plan_fields(made), name=named)
     repository = invocation.client.repository
     if repository.shallow:
-        from gitmodel.storage.walking import shallow_edge
+        from gitmodel.branch.first_parents import shallow_edge
 
         if not shallow_edge(repository).isdisjoint((made.base, made.head)):
             output.warn(

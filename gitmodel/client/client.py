@@ -16,6 +16,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from gitmodel.branch.opening import open_chosen, open_repository
+from gitmodel.branch.repository import Repository
 from gitmodel.client import by_url
 from gitmodel.client.by_url import names_url, read_terms
 from gitmodel.client.model import Model, Models
@@ -32,11 +34,10 @@ from gitmodel.git.process import check_git
 from gitmodel.registry import admission, models, stages
 from gitmodel.registry.stages import Applied
 from gitmodel.registry.writer import Batch, Direct, Writer, entered_batch
-from gitmodel.storage.opening import open_chosen, open_repository
-from gitmodel.storage.repository import Repository
 from gitmodel.storage.stores import JOBS, ArtifactStore
 
 if TYPE_CHECKING:
+    from gitmodel.branch.stage_history import StageEvent
     from gitmodel.domain.codec import Problem
     from gitmodel.domain.lineage import Lineage
     from gitmodel.lineage.comparing import VersionDiff
@@ -53,7 +54,6 @@ if TYPE_CHECKING:
     from gitmodel.storage.artifacts import Progress
     from gitmodel.storage.code_repository import CodeRepository
     from gitmodel.storage.kept_code import KeptCode
-    from gitmodel.storage.log import StageEvent
     from gitmodel.teams.between import Between
     from gitmodel.teams.planning import Plan
     from gitmodel.teams.proposals import Proposal
@@ -346,7 +346,7 @@ class Client(ShowsOurForm):
             apply = partial(stages.apply, self._repository, names, reviewed=approved, doubt=doubt)
         if not push:
             return apply()
-        from gitmodel.storage import remotes
+        from gitmodel.branch import remotes
         from gitmodel.teams import applying, sync
 
         chosen = remotes.choose_remote(self._repository, remote)
@@ -496,7 +496,7 @@ class Client(ShowsOurForm):
         rewound or deleted, unless *rewound* says that it may; Refused for unrelated registries and commits that
         others signed; Unreachable.
         """
-        from gitmodel.storage import remotes
+        from gitmodel.branch import remotes
         from gitmodel.teams import sync
 
         self._require_branch("pull")
@@ -532,8 +532,8 @@ class Client(ShowsOurForm):
         Raises Conflict also when all is pushed, if the pull left out local changes: it names them, and its `done` is
         what this returns otherwise.
         """
+        from gitmodel.branch import remotes
         from gitmodel.lineage.code import choose_pushed, push_code
-        from gitmodel.storage import remotes
         from gitmodel.storage.local_store import LocalStore
         from gitmodel.teams import sync
 
@@ -848,13 +848,13 @@ class Client(ShowsOurForm):
             if not isinstance(found, str):
                 return found
             if names_url(found):
+                from gitmodel.branch.url_repository import open_url
                 from gitmodel.domain.addresses import Address
-                from gitmodel.storage.url_repository import open_url
 
                 return open_url(Address.parse(found), environ=self._environ, branch=branch, terms=self._terms)
             file = Path(found).expanduser()
             if file.is_file():
-                from gitmodel.storage.bundles import is_bundle, open_bundle
+                from gitmodel.branch.bundles import is_bundle, open_bundle
 
                 if is_bundle(file):
                     return open_bundle(file, environ=self._environ, branch=branch)

@@ -26,8 +26,8 @@ from gitmodel.registry import models, stages, versions
 from gitmodel.registry.writer import Writer
 
 if TYPE_CHECKING:
+    from gitmodel.branch.stage_history import StageEvent
     from gitmodel.client.client import Client
-    from gitmodel.storage.log import StageEvent
 
 PAGE = 50
 

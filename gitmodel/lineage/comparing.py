@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gitmodel.branch.repository import Repository
 from gitmodel.domain.comparison import Compared, compare_artifacts, compare_values
 from gitmodel.domain.lineage import made_version
 from gitmodel.domain.records import RunRecord, VersionRecord
@@ -16,7 +17,6 @@ from gitmodel.errors import GitModelError, NotFound
 from gitmodel.registry.runs import with_steps
 from gitmodel.storage.artifacts import read_object
 from gitmodel.storage.code_repository import CodeCommit, CodeRepository
-from gitmodel.storage.repository import Repository
 from gitmodel.storage.stores import ArtifactStore
 
 _PACKAGES_LIMIT = 16 << 20  # bytes

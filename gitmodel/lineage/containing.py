@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from gitmodel.branch.repository import Repository
 from gitmodel.domain.references import ModelRef
 from gitmodel.domain.refs import CODE_NOTES
 from gitmodel.domain.views import VersionView
@@ -12,7 +13,6 @@ from gitmodel.errors import Refused
 from gitmodel.registry import models, versions
 from gitmodel.registry.writer import Writer
 from gitmodel.storage.code_repository import CodeRepository
-from gitmodel.storage.repository import Repository
 
 _NOTES_AUTHOR = "gitmodel"
 

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from gitmodel.branch.first_parents import FileChange, Step, steps, steps_of_each, written
+from gitmodel.branch.repository import Repository
+from gitmodel.branch.stage_history import author_of, stage_events
 from gitmodel.domain import history, paths
 from gitmodel.domain.fields import changed_fields, fields_of
 from gitmodel.domain.paths import RecordPath
@@ -15,9 +18,6 @@ from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot, place_at
 from gitmodel.domain.stages import stage_states
 from gitmodel.registry import admission
-from gitmodel.storage.log import author_of, stage_events
-from gitmodel.storage.repository import Repository
-from gitmodel.storage.walking import FileChange, Step, steps, steps_of_each, written
 
 _MADE = "made"
 

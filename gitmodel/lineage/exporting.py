@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from gitmodel.branch.repository import Repository
 from gitmodel.domain import paths
 from gitmodel.domain.exports import Export, Imported, mentioned, needed, plan_import, read_export
 from gitmodel.domain.lineage import ARTIFACT, RUN, Lineage
@@ -20,7 +21,6 @@ from gitmodel.lineage.graph import lineage
 from gitmodel.registry.writer import Writer
 from gitmodel.storage.archives import Archive, open_archive, write_archive
 from gitmodel.storage.artifacts import MANIFEST_LIMIT, keep_artifact, manifest_of, members_of
-from gitmodel.storage.repository import Repository
 from gitmodel.storage.stores import ArtifactStore, wrong_size
 
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
 
+from gitmodel.branch.digest_mentions import Mentioned, Mentions
+from gitmodel.branch.repository import Repository
 from gitmodel.domain import codec, paths, records
 from gitmodel.domain.lineage import ARTIFACT, RUN, VERSION, Kind, Lineage, trace
 from gitmodel.domain.records import RunRecord, VersionRecord
@@ -17,8 +19,6 @@ from gitmodel.domain.views import view_version
 from gitmodel.errors import GitModelError, Invalid, NotFound, UsageError
 from gitmodel.registry.run_outputs import outputs_in
 from gitmodel.registry.runs import with_steps
-from gitmodel.storage.mentions import Mentioned, Mentions
-from gitmodel.storage.repository import Repository
 from gitmodel.storage.stores import ArtifactStore
 
 _SHORTEST = 7

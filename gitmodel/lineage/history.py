@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
 
+from gitmodel.branch.repository import Repository
+from gitmodel.branch.stage_history import StageEvent, stage_events
 from gitmodel.domain import paths
 from gitmodel.domain.names import check_name
 from gitmodel.domain.references import ModelRef
@@ -13,8 +15,6 @@ from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import Invalid, NotFound
 from gitmodel.registry import admission
-from gitmodel.storage.log import StageEvent, stage_events
-from gitmodel.storage.repository import Repository
 
 
 def history(repository: Repository, model: str | ModelRef | None = None, stage: str = "") -> Iterator[StageEvent]:

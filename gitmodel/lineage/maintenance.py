@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gitmodel.storage.repository import Repository
+from gitmodel.branch.repository import Repository
 
 
 @dataclass(frozen=True)

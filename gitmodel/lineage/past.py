@@ -8,6 +8,8 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import TypeVar
 
+from gitmodel.branch.first_parents import refuse_edge, shallow_edge, too_shallow, written
+from gitmodel.branch.repository import Repository
 from gitmodel.domain.frozen import frozen, read_moment
 from gitmodel.domain.records import StageRecord
 from gitmodel.domain.references import VersionRef
@@ -15,8 +17,6 @@ from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import NotFound, UsageError
 from gitmodel.registry import admission
-from gitmodel.storage.repository import Repository
-from gitmodel.storage.walking import refuse_edge, shallow_edge, too_shallow, written
 
 T = TypeVar("T")
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from gitmodel.branch.repository import Repository
 from gitmodel.client import Client
 from gitmodel.client.by_url import in_ci
 from gitmodel.domain import gates as gate_plans
@@ -31,7 +32,6 @@ from gitmodel.pipelines.worker import Result
 from gitmodel.registry.admission import judge
 from gitmodel.registry.runs import fitting
 from gitmodel.registry.writer import Batch
-from gitmodel.storage.repository import Repository
 from gitmodel.storage.stores import ArtifactStore
 
 log = logging.getLogger("gitmodel.pipelines")

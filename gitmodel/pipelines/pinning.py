@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timezone
 from typing import Any
 
+from gitmodel.branch.run_journal import Journal
 from gitmodel.client import Client
 from gitmodel.domain import codec, paths, records
 from gitmodel.domain import models as model_plans
@@ -23,7 +24,6 @@ from gitmodel.errors import Conflict, UsageError
 from gitmodel.pipelines.config import ExternalArtifact, ModelConfig
 from gitmodel.pipelines.graph import Graph
 from gitmodel.registry.run_outputs import artifact_of
-from gitmodel.storage.journal import Journal
 
 log = logging.getLogger("gitmodel.pipelines")
 

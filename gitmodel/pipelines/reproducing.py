@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gitmodel.branch.stage_tags import TagAim
 from gitmodel.client import Client
 from gitmodel.domain import paths
 from gitmodel.domain.arguments import checked
@@ -39,7 +40,6 @@ from gitmodel.pipelines.secret_values import HIDDEN
 from gitmodel.registry import versions
 from gitmodel.registry.runs import with_steps
 from gitmodel.storage.artifacts import copy_artifacts
-from gitmodel.storage.stage_tags import TagAim
 from gitmodel.storage.stores import ArtifactStore
 
 

@@ -13,6 +13,7 @@ from contextlib import suppress
 from graphlib import TopologicalSorter
 from typing import Any
 
+from gitmodel.branch.run_journal import Journal, RunJournal
 from gitmodel.client import Client
 from gitmodel.domain.credentials import redacted
 from gitmodel.domain.runs import run_id
@@ -29,7 +30,6 @@ from gitmodel.pipelines.project_code import ProjectCode, Unknown
 from gitmodel.pipelines.recording import Job, Run, Work, keep_packages, order, run_record
 from gitmodel.pipelines.worker import Request, Result, has_read_version, location, refuse_spoken, run_step, script_of
 from gitmodel.storage.access import open_urls
-from gitmodel.storage.journal import Journal, RunJournal
 
 log = logging.getLogger("gitmodel.pipelines")
 

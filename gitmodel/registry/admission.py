@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
+from gitmodel.branch.repository import Repository
+from gitmodel.branch.stage_tags import target_of
 from gitmodel.domain import gates, paths
 from gitmodel.domain.gates import Outcome
 from gitmodel.domain.records import StageRecord
 from gitmodel.domain.refs import REMOTES, StageRef, vouched_ref
 from gitmodel.domain.snapshot import Snapshot, place_files
 from gitmodel.errors import GitModelError, Invalid, UsageError
-from gitmodel.storage.repository import Repository
-from gitmodel.storage.stage_tags import target_of
 
 if TYPE_CHECKING:
     from gitmodel.expressions import Verdict
@@ -176,7 +176,7 @@ def may_return(
     """
     if any(rule.rollback != "direct" or rule.faults for rule in before.rules(ref.stage)):
         return False
-    from gitmodel.storage.log import stage_events  # who goes back to nobody does not pay for it
+    from gitmodel.branch.stage_history import stage_events  # who goes back to nobody does not pay for it
 
     for event in stage_events(repository, before.commit, ref):
         if event.version != record.version:

@@ -8,6 +8,7 @@ from itertools import groupby, islice
 from typing import Any
 
 from gitmodel import expressions
+from gitmodel.branch.repository import Repository
 from gitmodel.domain import codec, names, paths, records, signers
 from gitmodel.domain.codec import Problem, Schema
 from gitmodel.domain.gates import GATE_NAMES
@@ -27,7 +28,6 @@ from gitmodel.errors import GitModelError, Invalid, UsageError
 from gitmodel.git.objects import FILE_MODES, FOLDER, Entry
 from gitmodel.git.trees import CommitFiles
 from gitmodel.registry.looking import every_file, files_at
-from gitmodel.storage.repository import Repository
 
 # Every rule of the format, as `docs/reference/format.md` names it.
 RULES: Mapping[str, str] = {

@@ -9,6 +9,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from gitmodel.branch.checked_out import find_behind
+from gitmodel.branch.foreign_tags import refuse_foreign
+from gitmodel.branch.remotes import blocking_tags, overwriting_refspecs, removal
+from gitmodel.branch.repository import Repository
 from gitmodel.domain import paths
 from gitmodel.domain import stages as planning
 from gitmodel.domain.models import left_behind, plan_clearance
@@ -20,11 +24,7 @@ from gitmodel.domain.views import usable
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, Unreachable
 from gitmodel.git.process import Moved
 from gitmodel.registry import admission, stages
-from gitmodel.storage.checked_out import find_behind
-from gitmodel.storage.foreign_tags import refuse_foreign
 from gitmodel.storage.local_store import LocalStore
-from gitmodel.storage.remotes import blocking_tags, overwriting_refspecs, removal
-from gitmodel.storage.repository import Repository
 from gitmodel.storage.stores import ArtifactStore, where_else
 
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
+from gitmodel.branch.repository import Repository
+from gitmodel.branch.run_journal import Journal
 from gitmodel.errors import Invalid
 from gitmodel.registry.needs import Needs, find_needs
-from gitmodel.storage.journal import Journal
-from gitmodel.storage.repository import Repository
 from gitmodel.storage.stores import ArtifactStore, Leftover, StoredObject
 
 GRACE_DAYS = 14.0

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
+from gitmodel.branch.repository import Repository
+from gitmodel.branch.run_journal import Journal
 from gitmodel.domain import paths, records
 from gitmodel.domain.needs import every_version
 from gitmodel.domain.purging import Purge, purges
@@ -14,8 +16,6 @@ from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid, NotFound
 from gitmodel.registry.runs import with_steps
 from gitmodel.storage.artifacts import manifest_of
-from gitmodel.storage.journal import Journal
-from gitmodel.storage.repository import Repository
 from gitmodel.storage.stores import ArtifactStore
 
 MANIFEST = b"gitmodel-manifest "

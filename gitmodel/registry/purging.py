@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from gitmodel.branch.repository import Repository
 from gitmodel.domain.digests import parse_digest
 from gitmodel.domain.manifest import ManifestEntry
 from gitmodel.domain.purging import plan_purge, purge_of
@@ -14,7 +15,6 @@ from gitmodel.errors import GitModelError, Invalid, NotFound, UsageError
 from gitmodel.registry.needs import MANIFEST, first_bytes, version_links
 from gitmodel.registry.writer import Writer
 from gitmodel.storage.artifacts import manifest_of
-from gitmodel.storage.repository import Repository
 from gitmodel.storage.stores import ArtifactStore
 
 

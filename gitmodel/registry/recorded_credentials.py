@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
+from gitmodel.branch.changed_paths import changed_paths
+from gitmodel.branch.repository import Repository
 from gitmodel.domain import credentials, paths
 from gitmodel.domain.snapshot import Files
 from gitmodel.errors import Invalid
 from gitmodel.registry.looking import every_file
-from gitmodel.storage.differences import changed_paths
-from gitmodel.storage.repository import Repository
 
 # Of the records that a pull brings, so many are looked at; `check` looks at all.
 MOST_PULLED = 1_000

@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
+from gitmodel.branch.repository import Repository
+from gitmodel.branch.run_journal import Journal
 from gitmodel.domain import codec, paths, records
 from gitmodel.domain.filter_names import RECORDED, VALUE, Names, Words
 from gitmodel.domain.paging import read_page
@@ -19,8 +21,6 @@ from gitmodel.domain.views import CODE_NAMES, code_fields
 from gitmodel.errors import Invalid, NotFound, UsageError
 from gitmodel.registry.models import parse_filter
 from gitmodel.storage.artifacts import read_object
-from gitmodel.storage.journal import Journal
-from gitmodel.storage.repository import Repository
 from gitmodel.storage.stores import ArtifactStore
 
 _STEP_NAMES: dict[str, Names] = {

@@ -7,6 +7,9 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from gitmodel.branch.opening import checked_branch, configured, open_repository
+from gitmodel.branch.remotes import choose_remote
+from gitmodel.branch.repository import Repository
 from gitmodel.domain import paths, records
 from gitmodel.domain.addresses import Address, is_url
 from gitmodel.domain.records import RegistryRecord
@@ -15,9 +18,6 @@ from gitmodel.domain.urls import is_local, shown_url
 from gitmodel.errors import Conflict, NotFound, UsageError
 from gitmodel.git.discovery import find_repository
 from gitmodel.storage.access import trust
-from gitmodel.storage.opening import checked_branch, configured, open_repository
-from gitmodel.storage.remotes import choose_remote
-from gitmodel.storage.repository import Repository
 from gitmodel.storage.stores import open_store
 
 SETTINGS = ("repo", "branch", "store", "remote", "executor")

@@ -7,6 +7,9 @@ from dataclasses import dataclass, replace
 from functools import partial
 from itertools import chain
 
+from gitmodel.branch.changed_paths import changed_paths
+from gitmodel.branch.repository import Repository
+from gitmodel.branch.stage_tags import TagAim
 from gitmodel.domain import gates, paths
 from gitmodel.domain import stages as planning
 from gitmodel.domain.overlay import Overlay
@@ -19,9 +22,6 @@ from gitmodel.errors import GitModelError, Invalid, NotFound, Refused
 from gitmodel.registry import admission
 from gitmodel.registry.admission import StageChange
 from gitmodel.registry.writer import Writer, change_model, change_version
-from gitmodel.storage.differences import changed_paths
-from gitmodel.storage.repository import Repository
-from gitmodel.storage.stage_tags import TagAim
 
 
 @dataclass(frozen=True)
@@ -225,7 +225,7 @@ def _previous_holder(repository: Repository, snapshot: Snapshot, name: str, stag
     A deleted version is passed over if it left the stage empty or the stage is empty now. Otherwise another version
     replaced it and a version is in the stage: then the deleted one is returned, to be refused by name.
     """
-    from gitmodel.storage.log import stage_events  # imported here: only `rollback` needs it
+    from gitmodel.branch.stage_history import stage_events  # imported here: only `rollback` needs it
 
     snapshot.model(name)
     check_stage(stage, snapshot.registry())

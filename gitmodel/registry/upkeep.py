@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from pathlib import Path
 
+from gitmodel.branch import remotes
+from gitmodel.branch.repository import Repository
 from gitmodel.domain.purging import purges
 from gitmodel.domain.stores import DEFAULT
 from gitmodel.errors import NotFound, Refused, UsageError
@@ -14,10 +16,8 @@ from gitmodel.registry.garbage import Garbage
 from gitmodel.registry.needs import folders
 from gitmodel.registry.purging import Purged
 from gitmodel.registry.writer import Writer
-from gitmodel.storage import remotes
 from gitmodel.storage.access import Access
 from gitmodel.storage.artifacts import Progress
-from gitmodel.storage.repository import Repository
 from gitmodel.storage.stores import open_store
 
 

@@ -10,13 +10,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
+from gitmodel.branch.repository import Repository
 from gitmodel.domain import paths
 from gitmodel.domain.overlay import Overlay
 from gitmodel.domain.references import ModelRef, VersionRef
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import Conflict, UsageError
 from gitmodel.git.process import Moved
-from gitmodel.storage.repository import Repository
 
 T = TypeVar("T")
 
@@ -80,8 +80,8 @@ class Direct:
 
     def find_made(self, snapshot: Snapshot, model: str, txn: str) -> int | None:
         # only who asks for a key's version pays for them
-        from gitmodel.storage.differences import changed_paths
-        from gitmodel.storage.log import find_transaction
+        from gitmodel.branch.changed_paths import changed_paths
+        from gitmodel.branch.stage_history import find_transaction
 
         commit = find_transaction(self._repository, snapshot.commit, txn)
         parents = self._repository.tags.commit(commit).parents if commit else ()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from gitmodel.branch.repository import Repository
 from gitmodel.domain import paths, records
 from gitmodel.domain.purging import purges
 from gitmodel.domain.records import ArtifactLink, RegistryRecord
@@ -15,7 +16,6 @@ from gitmodel.domain.stores import CLONE, DEFAULT, KEYS, check_store
 from gitmodel.domain.urls import covers, holds_credentials, is_local, is_web, place_of, shown_url
 from gitmodel.errors import Invalid, Refused, Unreachable
 from gitmodel.storage.external import ExternalStore, trust_line
-from gitmodel.storage.repository import Repository
 from gitmodel.storage.several_stores import ReadOnlyStore, SeveralStores, WithoutPurged
 from gitmodel.storage.stores import ArtifactStore, open_store
 

@@ -6,12 +6,12 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
+from gitmodel.branch import remotes
+from gitmodel.branch.remotes import RemoteState
+from gitmodel.branch.repository import Repository
 from gitmodel.domain.refs import StageRef
 from gitmodel.errors import Invalid, Refused
 from gitmodel.registry.stages import Applied, InForce
-from gitmodel.storage import remotes
-from gitmodel.storage.remotes import RemoteState
-from gitmodel.storage.repository import Repository
 from gitmodel.teams import following, sync
 from gitmodel.teams.sync import Pulled
 

@@ -7,6 +7,11 @@ from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from pathlib import Path
 
+from gitmodel.branch.changed_paths import changed_paths
+from gitmodel.branch.first_parents import refuse_edge
+from gitmodel.branch.git_index import staged_tree
+from gitmodel.branch.merged_tree import merged_tree
+from gitmodel.branch.repository import Repository
 from gitmodel.domain import gates, paths, records
 from gitmodel.domain.codec import Problem
 from gitmodel.domain.paths import RecordPath
@@ -20,11 +25,6 @@ from gitmodel.registry import admission
 from gitmodel.registry.checking import check_files
 from gitmodel.registry.looking import related
 from gitmodel.registry.recorded_credentials import credentials_in
-from gitmodel.storage.differences import changed_paths
-from gitmodel.storage.merging import merged_tree
-from gitmodel.storage.repository import Repository
-from gitmodel.storage.staging import staged_tree
-from gitmodel.storage.walking import refuse_edge
 
 # What a change may not do, as `docs/reference/format.md` names it.
 RULES: Mapping[str, str] = {

@@ -5,6 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from gitmodel.branch.remotes import RemoteState, tags_prefix
+from gitmodel.branch.repository import Repository
+from gitmodel.branch.stage_history import changes_between
+from gitmodel.branch.stage_tags import target_of
 from gitmodel.domain import paths
 from gitmodel.domain.refs import STAGE_TAGS, StageRef
 from gitmodel.domain.rules_tag import extends
@@ -13,10 +17,6 @@ from gitmodel.errors import Invalid, Refused, Unsigned
 from gitmodel.git.objects import NewObject
 from gitmodel.git.process import ZERO
 from gitmodel.registry import admission
-from gitmodel.storage.log import changes_between
-from gitmodel.storage.remotes import RemoteState, tags_prefix
-from gitmodel.storage.repository import Repository
-from gitmodel.storage.stage_tags import target_of
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 
+from gitmodel.branch.repository import Repository
 from gitmodel.domain import host_files, paths
 from gitmodel.domain.host_files import CODEOWNERS, HOSTS
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import Conflict, GitModelError, Invalid, UsageError
-from gitmodel.storage.repository import Repository
 
 NAMES = {"github": "GitHub", "gitlab": "GitLab", "forgejo": "Forgejo"}
 # Kept as we make them; a later run updates them.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
 
+from gitmodel.branch.repository import Repository
+from gitmodel.branch.stage_history import stage_events
 from gitmodel.domain import paths
 from gitmodel.domain.records import StageRule
 from gitmodel.domain.refs import StageRef
@@ -12,8 +14,6 @@ from gitmodel.errors import Refused, Unreachable
 from gitmodel.registry import admission
 from gitmodel.storage import host_api
 from gitmodel.storage.host_api import Job
-from gitmodel.storage.log import stage_events
-from gitmodel.storage.repository import Repository
 
 Doubt = Callable[[Snapshot, StageRef], str]
 

@@ -7,13 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from gitmodel.branch import remotes
+from gitmodel.branch.opening import open_repository
+from gitmodel.branch.repository import Repository
 from gitmodel.domain.addresses import hide_credentials
 from gitmodel.errors import Conflict, GitModelError, Unreachable, UsageError
 from gitmodel.git import process
 from gitmodel.git.process import clean_environment
-from gitmodel.storage import remotes
-from gitmodel.storage.opening import open_repository
-from gitmodel.storage.repository import Repository
 from gitmodel.teams.sync import count_commits, pull
 
 # git alone waits for ever for a server over HTTP that has stopped to answer.

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from gitmodel.branch.change_authors import Authors
+from gitmodel.branch.repository import Repository
 from gitmodel.domain import gates, paths, records
 from gitmodel.domain.codec import Problem
 from gitmodel.domain.comparison import Compared, compare_artifacts, compare_values
@@ -19,9 +21,7 @@ from gitmodel.errors import GitModelError, Invalid
 from gitmodel.git.process import is_code_id
 from gitmodel.git.trees import CommitFiles
 from gitmodel.registry import admission
-from gitmodel.storage.authors import Authors
 from gitmodel.storage.code_repository import CodeRepository
-from gitmodel.storage.repository import Repository
 from gitmodel.teams.between import check_between
 
 DATA = "data"

@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
 
+from gitmodel.branch import remotes
+from gitmodel.branch.repository import Repository
+from gitmodel.branch.url_cache import REMOTE
 from gitmodel.domain import gates, models, paths
 from gitmodel.domain import stages as planning
 from gitmodel.domain.addresses import hide_credentials
@@ -23,9 +26,7 @@ from gitmodel.git.process import FETCH
 from gitmodel.registry import admission
 from gitmodel.registry.stages import plan_rollback
 from gitmodel.registry.writer import plan_together
-from gitmodel.storage import pull_requests, remotes
-from gitmodel.storage.repository import Repository
-from gitmodel.storage.url_cache import REMOTE
+from gitmodel.storage import pull_requests
 from gitmodel.teams import plan_texts
 from gitmodel.teams.planning import Plan, plan
 

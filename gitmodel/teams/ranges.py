@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from gitmodel.branch import remotes
+from gitmodel.branch.repository import Repository
 from gitmodel.domain.refs import PROPOSALS
 from gitmodel.domain.snapshot import holds_registry
 from gitmodel.errors import NotFound, UsageError
-from gitmodel.storage import remotes
-from gitmodel.storage.repository import Repository
 
 
 def read_range(repository: Repository, named: str) -> tuple[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 
+from gitmodel.branch.repository import Repository
 from gitmodel.domain import paths
 from gitmodel.domain.codec import Problem
 from gitmodel.domain.pushes import Update, concerns
@@ -15,7 +16,6 @@ from gitmodel.git.objects import parse_tag
 from gitmodel.git.process import ZERO
 from gitmodel.registry import admission
 from gitmodel.registry.checking import check
-from gitmodel.storage.repository import Repository
 from gitmodel.teams.between import Between, check_between
 
 # What a push may not do, beside what a change may not do; as `docs/reference/format.md` names it.

@@ -9,6 +9,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
+from gitmodel.branch import remotes
+from gitmodel.branch.changed_paths import changed_paths
+from gitmodel.branch.remotes import RemoteMoved, RemoteState
+from gitmodel.branch.repository import Repository
+from gitmodel.branch.stage_history import changes_between
 from gitmodel.domain import paths
 from gitmodel.domain.carrying import Carried, renumbered, reworded
 from gitmodel.domain.refs import StageRef, remote_branch_ref, remote_rules_ref
@@ -20,13 +25,8 @@ from gitmodel.git.objects import NewObject
 from gitmodel.git.process import ZERO
 from gitmodel.registry.recorded_credentials import MOST_PULLED, find_credentials
 from gitmodel.registry.stages import Applied, Merged, merged_tags
-from gitmodel.storage import remotes
 from gitmodel.storage.artifacts import Progress
-from gitmodel.storage.differences import changed_paths
 from gitmodel.storage.kept_code import PushedCode
-from gitmodel.storage.log import changes_between
-from gitmodel.storage.remotes import RemoteMoved, RemoteState
-from gitmodel.storage.repository import Repository
 from gitmodel.storage.stores import ArtifactStore
 from gitmodel.teams import following
 from gitmodel.teams.transfers import upload

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from gitmodel.branch.changed_paths import changed_paths
+from gitmodel.branch.repository import Repository
 from gitmodel.domain import paths
 from gitmodel.domain.purging import purge_of
 from gitmodel.domain.records import ArtifactLink
@@ -12,8 +14,6 @@ from gitmodel.domain.urls import is_local
 from gitmodel.domain.views import usable, view_models
 from gitmodel.errors import Invalid, Unreachable
 from gitmodel.storage.artifacts import Progress, Tally, copy_artifacts, keep_artifact
-from gitmodel.storage.differences import changed_paths
-from gitmodel.storage.repository import Repository
 from gitmodel.storage.stores import ArtifactStore
 
 

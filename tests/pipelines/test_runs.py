@@ -24,9 +24,9 @@ from gitmodel import (
     pipeline,
     step,
 )
+from gitmodel.branch.run_journal import Journal
 from gitmodel.cli import run as run_command
 from gitmodel.registry import checking
-from gitmodel.storage.journal import Journal
 
 DEMO = ModelConfig(name="demo", license="Apache", create_new_model_version=True)
 

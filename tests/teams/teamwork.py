@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from gitmodel import Client
+from gitmodel.branch.opening import open_repository
 from gitmodel.registry import checking
-from gitmodel.storage.opening import open_repository
 from gitmodel.storage.stores import open_store
 
 BRANCH = "refs/heads/gitmodel"

@@ -10,11 +10,11 @@ from hosting import merge_within
 from teamwork import BRANCH, assert_sound, refs
 
 from gitmodel import Client, Conflict, Refused
+from gitmodel.branch import remotes
 from gitmodel.cli import run as run_program
 from gitmodel.domain import paths
 from gitmodel.domain.refs import StageRef
 from gitmodel.registry.stages import InForce
-from gitmodel.storage import remotes
 
 TAG = "refs/tags/model/iris/production"
 PRODUCTION, STAGING = StageRef("iris", "production"), StageRef("iris", "staging")

@@ -11,10 +11,10 @@ import pytest
 from editing import BRANCH, edit, read
 
 from gitmodel import Client
+from gitmodel.branch.merged_tree import merged_tree
 from gitmodel.cli import run as run_program
 from gitmodel.domain import codec, paths, records
 from gitmodel.registry.checking import check
-from gitmodel.storage.merging import merged_tree
 from gitmodel.teams.between import RULES, check_between
 
 VERSION = paths.version_file("iris", 1)

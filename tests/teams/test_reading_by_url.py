@@ -10,11 +10,11 @@ from datetime import datetime, timezone
 import pytest
 
 from gitmodel import Client, Invalid, NotFound, Unreachable, UsageError
+from gitmodel.branch import url_repository
+from gitmodel.branch.url_cache import cache_folder
 from gitmodel.domain import codec, records
 from gitmodel.domain.addresses import Address
 from gitmodel.domain.snapshot import Change
-from gitmodel.storage import url_repository
-from gitmodel.storage.url_cache import cache_folder
 
 READ = ("git-upload-pack",)
 

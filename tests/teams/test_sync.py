@@ -479,7 +479,7 @@ def test_an_update_hook_that_refuses_a_tag_lets_the_branch_through_alone(ada, bo
 
 
 def test_a_push_that_was_overtaken_pulls_replays_and_tries_again(team, ada, bob, bare, monkeypatch):
-    from gitmodel.storage import remotes
+    from gitmodel.branch import remotes
 
     real, overtaken = remotes.push, []
 
@@ -499,7 +499,7 @@ def test_a_push_that_was_overtaken_pulls_replays_and_tries_again(team, ada, bob,
 
 
 def test_a_push_that_is_always_overtaken_ends_with_its_timeout(ada, bob, monkeypatch):
-    from gitmodel.storage import remotes
+    from gitmodel.branch import remotes
 
     def push(repository, remote, moves):
         raise remotes.RemoteMoved("somebody was faster")

@@ -47,8 +47,8 @@ class Actor:
 
 
 def open_registry(path):
+    from gitmodel.branch.opening import open_repository
     from gitmodel.registry.writer import Direct
-    from gitmodel.storage.opening import open_repository
     from gitmodel.storage.stores import open_store
 
     repository = open_repository(Path(path), environ=os.environ)

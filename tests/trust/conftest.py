@@ -8,9 +8,9 @@ from pathlib import Path
 import actors
 import pytest
 
+from gitmodel.branch.opening import open_repository
 from gitmodel.registry import checking, doctor, models, stages
 from gitmodel.registry.writer import Direct
-from gitmodel.storage.opening import open_repository
 from gitmodel.storage.stores import open_store
 
 

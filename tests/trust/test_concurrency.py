@@ -11,10 +11,10 @@ from contextlib import contextmanager
 import pytest
 
 from gitmodel import Client
+from gitmodel.branch.stage_tags import StageTags
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.refs import StageRef
 from gitmodel.registry import doctor, stages, versions
-from gitmodel.storage.stage_tags import StageTags
 
 
 def ok(answers):

@@ -15,14 +15,14 @@ import pytest
 
 import gitmodel
 from gitmodel import Client, Conflict, Invalid, Refused, UsageError
+from gitmodel.branch.opening import open_repository
+from gitmodel.branch.repository import Repository, _move
 from gitmodel.domain.names import check_name
 from gitmodel.domain.references import VersionRef
 from gitmodel.git import objects, ref_locks
 from gitmodel.git.objects import NewObject
 from gitmodel.git.process import OBJECT_VARIABLES, ZERO, clean_environment
 from gitmodel.registry import doctor, stages, versions
-from gitmodel.storage.opening import open_repository
-from gitmodel.storage.repository import Repository, _move
 
 SOURCE = Path(gitmodel.__file__).parent
 BRANCH = "refs/heads/gitmodel"
@@ -436,7 +436,7 @@ def test_in_pre_receive_objects_are_read_from_and_written_to_the_quarantine(regi
         "from pathlib import Path\n"
         "from gitmodel.registry import checking\n"
         "from gitmodel.git.objects import NewObject\n"
-        "from gitmodel.storage.opening import open_repository\n"
+        "from gitmodel.branch.opening import open_repository\n"
         "r = open_repository(Path('.'), environ=os.environ)\n"
         "new = sys.stdin.read().split()[1]\n"
         "problems = checking.check(r, new)\n"

@@ -8,11 +8,11 @@ import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+from gitmodel.branch.repository import Repository
 from gitmodel.domain.addresses import hide_credentials
 from gitmodel.domain.refs import REMOTES, RULES_TAGS, STAGE_TAGS, StageRef, remote_branch_ref, remote_rules_ref
 from gitmodel.errors import Conflict, GitModelError, NotFound, Refused, Unreachable, UsageError
 from gitmodel.git.process import FETCH, Answer, Git, is_id, translate, with_settings
-from gitmodel.storage.repository import Repository
 
 # What git says when a lease or a fast-forward fails, here or at the other side: somebody pushed first.
 _LOST_RACE = re.compile(

@@ -5,10 +5,10 @@ from __future__ import annotations
 from bisect import bisect_left
 from functools import cached_property
 
+from gitmodel.branch.changed_paths import MOST_FILES, changed_paths
+from gitmodel.branch.repository import Repository
 from gitmodel.errors import Invalid
 from gitmodel.git.objects import Commit
-from gitmodel.storage.differences import MOST_FILES, changed_paths
-from gitmodel.storage.repository import Repository
 
 _MOST_COMMITS = 10_000
 

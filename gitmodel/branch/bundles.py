@@ -9,13 +9,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from gitmodel.branch.opening import checked_branch, read_config
+from gitmodel.branch.repository import Repository
 from gitmodel.domain.refs import DEFAULT_BRANCH
 from gitmodel.errors import GitModelError, Invalid, NotFound, UsageError
 from gitmodel.git import process as git_process
 from gitmodel.git.discovery import find_repository
 from gitmodel.git.process import clean_environment
-from gitmodel.storage.opening import checked_branch, read_config
-from gitmodel.storage.repository import Repository
 
 # gitformat-bundle: the first line of versions 2 and 3.
 _HEADERS = (b"# v2 git bundle\n", b"# v3 git bundle\n")

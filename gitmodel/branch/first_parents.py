@@ -13,12 +13,12 @@ from datetime import datetime, timezone
 from heapq import merge
 from itertools import groupby
 
+from gitmodel.branch.repository import Repository
 from gitmodel.domain import codec
 from gitmodel.errors import Invalid
 from gitmodel.git.objects import FILE_MODES, Commit, parse_commit
 from gitmodel.git.process import GitObject
 from gitmodel.git.shallow import read_edge
-from gitmodel.storage.repository import Repository
 
 # git walks this far at first, then ever further: who stops early has not paid for the rest.
 _FIRST_STRETCH = 64

@@ -6,9 +6,9 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
+from gitmodel.branch.opening import open_repository
+from gitmodel.branch.repository import Repository
 from gitmodel.git.process import Git
-from gitmodel.storage.opening import open_repository
-from gitmodel.storage.repository import Repository
 
 
 def find_behind(repository: Repository) -> list[Path]:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gitmodel.branch.stage_tags import target_of
 from gitmodel.domain.refs import PROPOSALS, StageRef
 from gitmodel.domain.snapshot import TOO_SHALLOW
 from gitmodel.errors import ForeignTag
 from gitmodel.git.process import GitObject, Moved
-from gitmodel.storage.stage_tags import target_of
 
 if TYPE_CHECKING:
-    from gitmodel.storage.repository import Repository
+    from gitmodel.branch.repository import Repository
 
 
 def refuse_foreign(repository: Repository, tip: str, ref: StageRef, found: GitObject | None, *, repairs: bool) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from gitmodel.branch.repository import Repository
 from gitmodel.git.process import Git, GitError
-from gitmodel.storage.repository import Repository
 
 _FILE_MODES = ("100644", "100755")
 # A merge as a git host makes it, whatever this user's configuration and attributes say.

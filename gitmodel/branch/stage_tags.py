@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from gitmodel.branch.required_signatures import Seals
 from gitmodel.domain import history, paths, records
 from gitmodel.domain.records import StageRecord
 from gitmodel.domain.refs import STAGE_TAGS, StageRef
@@ -18,7 +19,6 @@ from gitmodel.git.objects import Commit, NewObject, format_tag, parse_commit, pa
 from gitmodel.git.process import Git, GitObject, Moved, ObjectReader
 from gitmodel.git.shallow import read_edge
 from gitmodel.git.trees import CommitFiles, Forgetful, Trees
-from gitmodel.storage.seals import Seals
 
 if TYPE_CHECKING:
     from gitmodel.git.signatures import Verifier

@@ -7,8 +7,8 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
+from gitmodel.branch.repository import Repository
 from gitmodel.errors import Unreachable
-from gitmodel.storage.repository import Repository
 
 
 def staged_tree(repository: Repository, index: Path | None = None) -> str:

@@ -12,6 +12,11 @@ from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from gitmodel.branch.foreign_tags import refuse_foreign, refuse_second_registry
+from gitmodel.branch.retrying import ATTEMPTS, Tries, half_done
+from gitmodel.branch.rules_in_force import RulesInForce, are_same
+from gitmodel.branch.signed_changes import Sealing
+from gitmodel.branch.stage_tags import StageTags, TagAim
 from gitmodel.domain import codec, history, paths, records
 from gitmodel.domain.overlay import Overlay
 from gitmodel.domain.records import RegistryRecord
@@ -51,11 +56,6 @@ from gitmodel.git.process import (
     is_id,
 )
 from gitmodel.git.trees import CommitFiles, Trees, changed_tree
-from gitmodel.storage.foreign_tags import refuse_foreign, refuse_second_registry
-from gitmodel.storage.rules_in_force import RulesInForce, are_same
-from gitmodel.storage.sealing import Sealing
-from gitmodel.storage.stage_tags import StageTags, TagAim
-from gitmodel.storage.tries import ATTEMPTS, Tries, half_done
 
 if TYPE_CHECKING:
     from gitmodel.git.ref_locks import Writers
@@ -704,7 +704,7 @@ class Repository:
 
     def _reserved_for(self, model: str, name: str) -> str:
         """The id of the run that reserved the name of a version and is under way, "" if none did."""
-        from gitmodel.storage.journal import Journal  # only writers of names need it
+        from gitmodel.branch.run_journal import Journal  # only writers of names need it
 
         found = self.reader.resolve(reserved_name_ref(model, name))
         run = found.data.decode("ascii", "replace") if found is not None and found.type == "blob" else ""

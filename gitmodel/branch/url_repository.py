@@ -9,6 +9,14 @@ from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
+from gitmodel.branch import remotes
+from gitmodel.branch.opening import checked_branch, read_config
+from gitmodel.branch.remotes import RemoteMoved
+from gitmodel.branch.repository import Repository
+from gitmodel.branch.retrying import Tries
+from gitmodel.branch.single_commits import FILTER, SingleCommits, files_of, id_of
+from gitmodel.branch.stage_tags import TagAim
+from gitmodel.branch.url_cache import ALL, BRANCH, PROPOSED, REMOTE, SINGLE, UrlCache
 from gitmodel.domain import paths
 from gitmodel.domain.addresses import Address, Terms
 from gitmodel.domain.records import RegistryRecord
@@ -20,14 +28,6 @@ from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused,
 from gitmodel.git.objects import NewObject
 from gitmodel.git.partial_clone import PromisedFiles, PromisedTrees
 from gitmodel.git.process import FETCH, ZERO, Answer, Git, GitError, Locked, Moved, check_git
-from gitmodel.storage import remotes
-from gitmodel.storage.opening import checked_branch, read_config
-from gitmodel.storage.remotes import RemoteMoved
-from gitmodel.storage.repository import Repository
-from gitmodel.storage.single_commits import FILTER, SingleCommits, files_of, id_of
-from gitmodel.storage.stage_tags import TagAim
-from gitmodel.storage.tries import Tries
-from gitmodel.storage.url_cache import ALL, BRANCH, PROPOSED, REMOTE, SINGLE, UrlCache
 
 T = TypeVar("T")
 

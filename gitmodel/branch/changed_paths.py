@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from gitmodel.branch.repository import Repository
 from gitmodel.errors import Invalid
 from gitmodel.git.objects import FOLDER, Entry
 from gitmodel.git.trees import Trees
-from gitmodel.storage.repository import Repository
 
 # Far more than anybody changes at once; they are read in seconds.
 MOST_FILES = 200_000

@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from gitmodel.branch.stage_tags import StageTags
 from gitmodel.domain import paths
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot, StageTag
@@ -15,7 +16,6 @@ from gitmodel.errors import Unsigned, UsageError
 from gitmodel.git.identity import Identity
 from gitmodel.git.objects import NewObject, parse_commit, parse_tag
 from gitmodel.git.process import Git, GitObject, ObjectReader
-from gitmodel.storage.stage_tags import StageTags
 
 if TYPE_CHECKING:
     from gitmodel.git.signatures import Verifier

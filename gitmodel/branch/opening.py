@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from gitmodel.branch.repository import Repository
 from gitmodel.domain.addresses import is_url
 from gitmodel.domain.names import fault_in
 from gitmodel.domain.refs import DEFAULT_BRANCH
@@ -13,7 +14,6 @@ from gitmodel.errors import GitModelError, UsageError
 from gitmodel.git import process as git_process
 from gitmodel.git.discovery import find_repository
 from gitmodel.git.process import Git, clean_environment
-from gitmodel.storage.repository import Repository
 
 
 def open_repository(path: Path, *, environ: Mapping[str, str], branch: str = "", named: bool = True) -> Repository:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from itertools import islice
 
+from gitmodel.branch import remotes
+from gitmodel.branch.repository import Repository
+from gitmodel.branch.stage_tags import FrozenTags, target_of
+from gitmodel.branch.url_cache import ALL, HEAD, REMOTE, UrlCache
 from gitmodel.domain import paths
 from gitmodel.domain.names import fault_in
 from gitmodel.domain.references import VersionRef
@@ -13,10 +17,6 @@ from gitmodel.domain.snapshot import Snapshot, StageTag
 from gitmodel.errors import NotFound
 from gitmodel.git.partial_clone import PromisedFiles, PromisedTrees
 from gitmodel.git.process import FETCH, is_id
-from gitmodel.storage import remotes
-from gitmodel.storage.repository import Repository
-from gitmodel.storage.stage_tags import FrozenTags, target_of
-from gitmodel.storage.url_cache import ALL, HEAD, REMOTE, UrlCache
 
 FILTER = "--filter=blob:none"
 _RENAMES = 100

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from gitmodel.branch.stage_tags import StageTags
 from gitmodel.domain import paths
 from gitmodel.domain.records import RegistryRecord
 from gitmodel.domain.refs import rules_ref, seen_rules_ref
@@ -19,7 +20,6 @@ from gitmodel.git.fact_cache import Notes
 from gitmodel.git.objects import NewObject, format_tag, parse_tag
 from gitmodel.git.process import ZERO, Git, GitObject, ObjectReader
 from gitmodel.git.trees import CommitFiles, Trees
-from gitmodel.storage.stage_tags import StageTags
 
 # How far back a commit is looked for one by one before git is asked to walk.
 _STEPS = 32

@@ -6,14 +6,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
+from gitmodel.branch.first_parents import FileChange, Step, steps, steps_of_each, written
+from gitmodel.branch.repository import Repository
 from gitmodel.domain import codec, history, paths, records
 from gitmodel.domain.paths import RecordPath
 from gitmodel.domain.records import StageRecord
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import place_at
 from gitmodel.errors import Invalid, NotFound
-from gitmodel.storage.repository import Repository
-from gitmodel.storage.walking import FileChange, Step, steps, steps_of_each, written
 
 
 @dataclass(frozen=True)
