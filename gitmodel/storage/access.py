@@ -15,6 +15,7 @@ from gitmodel.domain.snapshot import Snapshot
 from gitmodel.domain.stores import CLONE, DEFAULT, KEYS, check_store
 from gitmodel.domain.urls import covers, holds_credentials, is_local, is_web, place_of, shown_url
 from gitmodel.errors import Invalid, Refused, Unreachable
+from gitmodel.git.process import CONTESTED
 from gitmodel.storage.external import ExternalStore, trust_line
 from gitmodel.storage.several_stores import ReadOnlyStore, SeveralStores, WithoutPurged
 from gitmodel.storage.stores import ArtifactStore, open_store
@@ -132,7 +133,7 @@ class Access:
             store = open_store(found.url, default_root=self._root)
             git = self._repository.git
             read_only = found.read_only or git.contested
-            self._opened[key] = ReadOnlyStore(store, git.contested, git.way_out) if read_only else store
+            self._opened[key] = ReadOnlyStore(store, git.contested, git.way_out or CONTESTED) if read_only else store
         return self._opened[key]
 
     def default(self) -> ArtifactStore:

@@ -7,7 +7,6 @@ from typing import BinaryIO
 
 from gitmodel.domain.digests import Digest
 from gitmodel.errors import GitModelError, NotFound, Refused, UsageError
-from gitmodel.git.process import CONTESTED
 from gitmodel.storage.stores import ArtifactStore, Leftover, Sent, StoredObject, Unwritable
 
 
@@ -104,7 +103,7 @@ class ReadOnlyStore(Unwritable, SeveralStores):
 
     def refusal(self) -> GitModelError:
         if self._contested:
-            return UsageError(self._contested, hint=self._way_out or CONTESTED)
+            return UsageError(self._contested, hint=self._way_out)
         return Refused(
             f"the artifact store {self.url} is read-only on this machine",
             hint="GITMODEL_STORE_READ_ONLY or `git config gitmodel.storeReadOnly` says so",
