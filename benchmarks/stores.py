@@ -25,8 +25,8 @@ from typing import Any, NamedTuple
 import registries
 from measuring import Cost, Table, describe_machine, measure
 
-from gitmodel.storage.artifacts import get_file, get_folder, put_path, verify_file, verify_folder
-from gitmodel.storage.local_store import LocalStore
+from gitmodel.stores.artifacts import get_file, get_folder, put_path, verify_file, verify_folder
+from gitmodel.stores.local_store import LocalStore
 
 TIMES = 3
 ROUNDS = 3
@@ -86,8 +86,8 @@ Client = Callable[[str, str, bool], list[str]]
 WORK = """
 import sys
 from pathlib import Path
-from gitmodel.storage.artifacts import *
-from gitmodel.storage.stores import open_store
+from gitmodel.stores.artifacts import *
+from gitmodel.stores.interface import open_store
 what, url, copies, path, digest = sys.argv[1:]
 store, path = open_store(url, default_root=Path(copies)), Path(path)
 if what == "put":

@@ -23,8 +23,8 @@ from hypothesis import strategies as st
 from gitmodel.domain.digests import digest_of, hex_of
 from gitmodel.domain.manifest import HEADER, ManifestEntry, format_manifest
 from gitmodel.errors import Conflict, Invalid, NotFound, Unreachable, UsageError
-from gitmodel.storage import artifacts, local_store, stores, unpacked
-from gitmodel.storage.artifacts import (
+from gitmodel.stores import artifacts, interface, local_store, unpacked
+from gitmodel.stores.artifacts import (
     copy_artifacts,
     get_file,
     get_folder,
@@ -34,8 +34,8 @@ from gitmodel.storage.artifacts import (
     verify_file,
     verify_folder,
 )
-from gitmodel.storage.local_store import LocalStore
-from gitmodel.storage.stores import open_store
+from gitmodel.stores.interface import open_store
+from gitmodel.stores.local_store import LocalStore
 
 ABSENT = digest_of(b"never stored")
 LARGE = random.Random(4).randbytes(17 << 20)  # several parts, where a store sends parts
@@ -156,14 +156,14 @@ class TestEveryStore:
     @pytest.mark.parametrize("content", [b"a model", LARGE], ids=["small", "large"])
     def test_writers_of_the_same_digest_all_succeed(self, store, tmp_path, content):
         content += store.url.encode()
-        stores = [open_store(store.url if store.shared else "", default_root=tmp_path / f"{n}") for n in range(3)]
+        interface = [open_store(store.url if store.shared else "", default_root=tmp_path / f"{n}") for n in range(3)]
         with ThreadPoolExecutor(3) as pool:
-            assert set(pool.map(lambda each: put(each, content), stores)) == {digest_of(content)}
-        assert read(stores[0].origin, digest_of(content)) == content
+            assert set(pool.map(lambda each: put(each, content), interface)) == {digest_of(content)}
+        assert read(interface[0].origin, digest_of(content)) == content
 
     @pytest.mark.parametrize("content", [b"a model", LARGE], ids=["small", "large"])
     def test_what_is_old_is_young_when_it_is_put_again_or_named_again(self, store, content, monkeypatch):
-        monkeypatch.setattr(stores, "RENEWED", -10.0)  # so all is old, by the clock of any server
+        monkeypatch.setattr(interface, "RENEWED", -10.0)  # so all is old, by the clock of any server
         content += store.url.encode()
         digest = put(store, content)
 
@@ -518,12 +518,12 @@ def as_nobody(tmp_path, expression):
 import os, sys
 from pathlib import Path
 from gitmodel.errors import GitModelError
-from gitmodel.storage.artifacts import *
-from gitmodel.storage.local_store import LocalStore
+from gitmodel.stores.artifacts import *
+from gitmodel.stores.local_store import LocalStore
 path = Path(sys.argv[1])
 root = path / "store"
 list(LocalStore(root).digests()); get_file  # imported before the rights to do so are gone
-import gitmodel.storage.artifacts, concurrent.futures.thread, shutil, traceback
+import gitmodel.stores.artifacts, concurrent.futures.thread, shutil, traceback
 if os.geteuid() == 0:
     os.setgroups([]); os.setgid(65534); os.setuid(65534)
 try:
@@ -691,8 +691,8 @@ class TestLocalStore:
     def test_two_processes_that_put_the_same_content_both_succeed(self, local, tmp_path):
         (tmp_path / "big").write_bytes(BIG * 4)
         code = (
-            "import sys; from pathlib import Path; from gitmodel.storage.artifacts import *\n"
-            "from gitmodel.storage.local_store import LocalStore\n"
+            "import sys; from pathlib import Path; from gitmodel.stores.artifacts import *\n"
+            "from gitmodel.stores.local_store import LocalStore\n"
             "store = LocalStore(Path(sys.argv[1])); sys.stdin.read()\n"
             "for _ in range(20): print(put_path(store, Path(sys.argv[2])).digest)"
         )
@@ -712,8 +712,8 @@ class TestLocalStore:
 
     def test_a_writer_that_is_killed_leaves_nothing_to_see_and_a_leftover_to_find(self, local):
         code = (
-            "import sys; from pathlib import Path; from gitmodel.storage.artifacts import *\n"
-            "from gitmodel.storage.local_store import LocalStore\n"
+            "import sys; from pathlib import Path; from gitmodel.stores.artifacts import *\n"
+            "from gitmodel.stores.local_store import LocalStore\n"
             "LocalStore(Path(sys.argv[1])).put_stream(sys.stdin.buffer.raw)"
         )
         with subprocess.Popen([sys.executable, "-c", code, local.root], stdin=subprocess.PIPE) as process:
@@ -837,8 +837,8 @@ class TestOpenStore:
 MANY = """
 import sys
 from pathlib import Path
-from gitmodel.storage.artifacts import get_folder, put_path, verify_folder
-from gitmodel.storage.stores import open_store
+from gitmodel.stores.artifacts import get_folder, put_path, verify_folder
+from gitmodel.stores.interface import open_store
 folder = Path(sys.argv[1])
 store = open_store("", default_root=folder / "store")
 stored = put_path(store, folder / "many")

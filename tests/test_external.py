@@ -15,7 +15,7 @@ from gitmodel.domain.records import ArtifactLink
 from gitmodel.domain.references import VersionRef
 from gitmodel.errors import Conflict, Invalid, NotFound, Refused, Unreachable, UsageError
 from gitmodel.registry import artifacts
-from gitmodel.storage import external
+from gitmodel.stores import external
 
 
 @pytest.fixture

@@ -202,7 +202,7 @@ def test_doctor_goes_on_where_something_cannot_be_looked_at(code_repo, monkeypat
 PUT = """
 import io, sys
 from pathlib import Path
-from gitmodel.storage.local_store import LocalStore
+from gitmodel.stores.local_store import LocalStore
 store = LocalStore(Path(sys.argv[1]), shared=True)
 for text in sys.argv[2:]:
     print(store.put_stream(io.BytesIO(text.encode()))[0])
@@ -245,7 +245,7 @@ def test_a_store_does_without_what_its_file_system_cannot_do_and_warns_once(tmp_
     code, digests, err = put(tmp_path / "store", "one", "two", "one", inject=inject)
     assert (code, len(digests)) == (0, 3), err
     assert err.count(f"has no {what} (") == 1, err
-    from gitmodel.storage.local_store import LocalStore
+    from gitmodel.stores.local_store import LocalStore
 
     store = LocalStore(tmp_path / "store", shared=True)
     assert store.open(digests[1]).read() == b"two"

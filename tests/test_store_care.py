@@ -14,9 +14,9 @@ from gitmodel.domain import paths
 from gitmodel.domain.digests import digest_of
 from gitmodel.errors import Invalid, NotFound, Refused, Unreachable, UsageError
 from gitmodel.registry.garbage import remove_garbage
-from gitmodel.storage.artifacts import keep_artifact
-from gitmodel.storage.local_store import LocalStore
-from gitmodel.storage.stores import open_store
+from gitmodel.stores.artifacts import keep_artifact
+from gitmodel.stores.interface import open_store
+from gitmodel.stores.local_store import LocalStore
 
 NET = digest_of(b"net\n")
 TRAIN = digest_of(b"train\n")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from gitmodel import Client, NotFound
-from gitmodel.storage import artifacts, unpacked
+from gitmodel.stores import artifacts, unpacked
 
 FILES = {f"part-{number % 7}/file-{number}.bin": bytes([number % 256]) * 500 for number in range(60)}
 
@@ -227,7 +227,7 @@ def test_a_kept_folder_of_read_only_files_is_mended_too(artifact):
 def test_what_a_killed_reader_left_is_removed_by_the_next(artifact, code_repo):
     script = READER.replace(
         "from gitmodel import Client",
-        "from gitmodel import Client\nfrom gitmodel.storage import artifacts\n"
+        "from gitmodel import Client\nfrom gitmodel.stores import artifacts\n"
         "def hang(*_, **__):\n    print('unpacking', flush=True)\n    sys.stdin.readline()\n"
         "artifacts.fetch_entry = hang",
     )

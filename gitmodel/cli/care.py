@@ -17,7 +17,7 @@ from gitmodel.domain.filter_names import Words
 from gitmodel.domain.references import VersionRef
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
 from gitmodel.registry.artifacts import Verified
-from gitmodel.storage.stores import ArtifactStore
+from gitmodel.stores.interface import ArtifactStore
 
 if TYPE_CHECKING:
     from gitmodel.branch.repository import Repository

@@ -96,7 +96,7 @@ def _next(client: Client, *, begun: bool, store: str) -> str:
     """Return the next command to type. It copies the clone's artifacts if the default store lacks some."""
     if begun:
         return "git model register NAME"
-    from gitmodel.storage.local_store import LocalStore
+    from gitmodel.stores.local_store import LocalStore
 
     kept = islice(LocalStore(client.store_root).digests(), _LOOKED_AT) if store else ()
     if any(not client.store.origin.holds(digest) for digest in kept):

@@ -14,7 +14,7 @@ from gitmodel.cli.store_care import copy, gc, purge, status
 from gitmodel.domain.urls import is_local, is_web, shown_url
 from gitmodel.errors import NotFound
 from gitmodel.registry import stores
-from gitmodel.storage.access import NamedStore
+from gitmodel.registry.store_access import NamedStore
 
 
 @click.group(cls=LazyGroup)

@@ -11,12 +11,12 @@ from gitmodel.client.html import html_table
 from gitmodel.domain.arguments import checked_arguments
 from gitmodel.domain.records import ArtifactLink
 from gitmodel.errors import Refused, UsageError
-from gitmodel.storage.stores import JOBS, ArtifactStore
+from gitmodel.stores.interface import JOBS, ArtifactStore
 
 if TYPE_CHECKING:
     from gitmodel.client.version import ModelVersion
     from gitmodel.registry.run_outputs import VersionArtifact
-    from gitmodel.storage.artifacts import Progress
+    from gitmodel.stores.artifacts import Progress
 
 
 @checked_arguments
@@ -120,7 +120,7 @@ class Artifact:
         it and read what they got: a folder in the cache is never emptied.
         """
         from gitmodel.files.permissions import make_folder, share_tree
-        from gitmodel.storage import artifacts, unpacked
+        from gitmodel.stores import artifacts, unpacked
 
         link, client = self.link, self._version._client
         store = self._source(link)

@@ -34,7 +34,7 @@ from gitmodel.git.process import check_git
 from gitmodel.registry import admission, models, stages
 from gitmodel.registry.stages import Applied
 from gitmodel.registry.writer import Batch, Direct, Writer, entered_batch
-from gitmodel.storage.stores import JOBS, ArtifactStore
+from gitmodel.stores.interface import JOBS, ArtifactStore
 
 if TYPE_CHECKING:
     from gitmodel.branch.stage_history import StageEvent
@@ -50,10 +50,10 @@ if TYPE_CHECKING:
     from gitmodel.registry.inventory import Inventory
     from gitmodel.registry.purging import Purged
     from gitmodel.registry.runs import RunView
-    from gitmodel.storage.access import Access, NamedStore
-    from gitmodel.storage.artifacts import Progress
+    from gitmodel.registry.store_access import Access, NamedStore
     from gitmodel.storage.code_repository import CodeRepository
     from gitmodel.storage.kept_code import KeptCode
+    from gitmodel.stores.artifacts import Progress
     from gitmodel.teams.between import Between
     from gitmodel.teams.planning import Plan
     from gitmodel.teams.proposals import Proposal
@@ -161,7 +161,7 @@ class Client(ShowsOurForm):
     @cached_property
     def access(self) -> Access:
         """The stores of the registry as this machine reaches them."""
-        from gitmodel.storage.access import Access  # who only reads records does not pay for it
+        from gitmodel.registry.store_access import Access  # who only reads records does not pay for it
 
         return Access(self._repository, self._environ, self.store_root, self._store)
 
@@ -507,7 +507,7 @@ class Client(ShowsOurForm):
 
         *jobs* at a time; what is on this machine is not fetched. Returns how many were. Raises Unreachable, Refused.
         """
-        from gitmodel.storage.local_store import LocalStore
+        from gitmodel.stores.local_store import LocalStore
         from gitmodel.teams import transfers
 
         local = LocalStore(self.store_root, synced=False)
@@ -534,7 +534,7 @@ class Client(ShowsOurForm):
         """
         from gitmodel.branch import remotes
         from gitmodel.lineage.code import choose_pushed, push_code
-        from gitmodel.storage.local_store import LocalStore
+        from gitmodel.stores.local_store import LocalStore
         from gitmodel.teams import sync
 
         self._require_branch("push")

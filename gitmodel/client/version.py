@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from gitmodel.lineage.exporting import Exported
     from gitmodel.registry.versions import Found
     from gitmodel.registry.writer import Writer
-    from gitmodel.storage.artifacts import Progress
+    from gitmodel.stores.artifacts import Progress
 
 T = TypeVar("T")
 

@@ -1,4 +1,4 @@
-"""The content of an export, and the files that an import writes. Pure; the archive is `storage/archives.py`.
+"""The content of an export, and the files that an import writes. Pure; the archive is `stores/archives.py`.
 
 An export has the records of one version: its model's, its own, and those of the runs that it came from.
 """

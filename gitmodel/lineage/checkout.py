@@ -12,10 +12,10 @@ from gitmodel.domain.manifest import fault_of_path
 from gitmodel.domain.records import ArtifactLink, Code, VersionRecord
 from gitmodel.errors import GitModelError, NotFound, UsageError
 from gitmodel.registry.artifacts import fetch_artifact
-from gitmodel.storage.artifacts import Progress
 from gitmodel.storage.code_repository import CodeRepository
 from gitmodel.storage.kept_code import KeptCode
-from gitmodel.storage.stores import ArtifactStore
+from gitmodel.stores.artifacts import Progress
+from gitmodel.stores.interface import ArtifactStore
 
 FOLDER = "artifacts"
 

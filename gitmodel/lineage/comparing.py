@@ -15,9 +15,9 @@ from gitmodel.domain.runs import find_run
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import GitModelError, NotFound
 from gitmodel.registry.runs import with_steps
-from gitmodel.storage.artifacts import read_object
 from gitmodel.storage.code_repository import CodeCommit, CodeRepository
-from gitmodel.storage.stores import ArtifactStore
+from gitmodel.stores.artifacts import read_object
+from gitmodel.stores.interface import ArtifactStore
 
 _PACKAGES_LIMIT = 16 << 20  # bytes
 

@@ -19,9 +19,9 @@ from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid, NotFound
 from gitmodel.lineage.graph import lineage
 from gitmodel.registry.writer import Writer
-from gitmodel.storage.archives import Archive, open_archive, write_archive
-from gitmodel.storage.artifacts import MANIFEST_LIMIT, keep_artifact, manifest_of, members_of
-from gitmodel.storage.stores import ArtifactStore, wrong_size
+from gitmodel.stores.archives import Archive, open_archive, write_archive
+from gitmodel.stores.artifacts import MANIFEST_LIMIT, keep_artifact, manifest_of, members_of
+from gitmodel.stores.interface import ArtifactStore, wrong_size
 
 
 @dataclass(frozen=True)

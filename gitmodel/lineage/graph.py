@@ -19,7 +19,7 @@ from gitmodel.domain.views import view_version
 from gitmodel.errors import GitModelError, Invalid, NotFound, UsageError
 from gitmodel.registry.run_outputs import outputs_in
 from gitmodel.registry.runs import with_steps
-from gitmodel.storage.stores import ArtifactStore
+from gitmodel.stores.interface import ArtifactStore
 
 _SHORTEST = 7
 _HEX = frozenset("0123456789abcdef")

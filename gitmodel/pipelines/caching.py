@@ -13,8 +13,8 @@ from gitmodel.errors import GitModelError, UsageError
 from gitmodel.pipelines.graph import Node
 from gitmodel.pipelines.opened_files import hash_declared
 from gitmodel.pipelines.steps import Step
-from gitmodel.storage.artifacts import are_whole, manifest_of
-from gitmodel.storage.stores import ArtifactStore
+from gitmodel.stores.artifacts import are_whole, manifest_of
+from gitmodel.stores.interface import ArtifactStore
 
 
 def declared_files(step: Step[..., Any]) -> list[tuple[str, str]]:

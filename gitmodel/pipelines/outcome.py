@@ -32,7 +32,7 @@ from gitmodel.pipelines.worker import Result
 from gitmodel.registry.admission import judge
 from gitmodel.registry.runs import fitting
 from gitmodel.registry.writer import Batch
-from gitmodel.storage.stores import ArtifactStore
+from gitmodel.stores.interface import ArtifactStore
 
 log = logging.getLogger("gitmodel.pipelines")
 

@@ -39,8 +39,8 @@ from gitmodel.pipelines.running import RunFailed
 from gitmodel.pipelines.secret_values import HIDDEN
 from gitmodel.registry import versions
 from gitmodel.registry.runs import with_steps
-from gitmodel.storage.artifacts import copy_artifacts
-from gitmodel.storage.stores import ArtifactStore
+from gitmodel.stores.artifacts import copy_artifacts
+from gitmodel.stores.interface import ArtifactStore
 
 
 @dataclass(frozen=True)

@@ -29,7 +29,7 @@ from gitmodel.pipelines.pinning import Target, pin, release_names, release_numbe
 from gitmodel.pipelines.project_code import ProjectCode, Unknown
 from gitmodel.pipelines.recording import Job, Run, Work, keep_packages, order, run_record
 from gitmodel.pipelines.worker import Request, Result, has_read_version, location, refuse_spoken, run_step, script_of
-from gitmodel.storage.access import open_urls
+from gitmodel.registry.store_access import open_urls
 
 log = logging.getLogger("gitmodel.pipelines")
 

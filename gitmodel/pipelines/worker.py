@@ -36,9 +36,9 @@ from gitmodel.pipelines.project_code import ProjectCode, Unknown, is_project
 from gitmodel.pipelines.secret_values import RunSecrets, SecretValues
 from gitmodel.pipelines.steps import OutputSpec, Step
 from gitmodel.registry.artifacts import told_unportable
-from gitmodel.storage import artifacts
-from gitmodel.storage.access import open_place, open_urls
-from gitmodel.storage.stores import ArtifactStore
+from gitmodel.registry.store_access import open_place, open_urls
+from gitmodel.stores import artifacts
+from gitmodel.stores.interface import ArtifactStore
 
 log = logging.getLogger("gitmodel.pipelines")
 

@@ -17,10 +17,10 @@ from gitmodel.domain.references import VersionRef
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import GitModelError, Invalid, Refused, Unreachable, UsageError
 from gitmodel.registry.writer import Writer, change_version
-from gitmodel.storage import artifacts as storage
-from gitmodel.storage import external, sources
-from gitmodel.storage.artifacts import Progress
-from gitmodel.storage.stores import JOBS, ArtifactStore
+from gitmodel.stores import artifacts as storage
+from gitmodel.stores import external, source_files
+from gitmodel.stores.artifacts import Progress
+from gitmodel.stores.interface import JOBS, ArtifactStore
 
 Source = Callable[[str, ArtifactLink], ArtifactStore]
 """Type of a function that returns the store of an artifact of a model."""
@@ -93,7 +93,7 @@ def check_sources(given: Iterable[tuple[str, Path, str]]) -> None:
     for name, path, kind in given:
         check_name(name, "artifact")
         _check_kind(kind)
-        sources.refuse_git(path)
+        source_files.refuse_git(path)
 
 
 def describe_external(

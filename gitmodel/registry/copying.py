@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from gitmodel.errors import Invalid, NotFound, UsageError
-from gitmodel.storage.artifacts import Progress, verify_file
-from gitmodel.storage.stores import ArtifactStore, StoredObject
+from gitmodel.stores.artifacts import Progress, verify_file
+from gitmodel.stores.interface import ArtifactStore, StoredObject
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ from gitmodel.domain.views import usable
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, Unreachable
 from gitmodel.git.process import Moved
 from gitmodel.registry import admission, stages
-from gitmodel.storage.local_store import LocalStore
-from gitmodel.storage.stores import ArtifactStore, where_else
+from gitmodel.stores.interface import ArtifactStore, where_else
+from gitmodel.stores.local_store import LocalStore
 
 
 @dataclass(frozen=True)

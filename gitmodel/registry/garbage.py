@@ -9,7 +9,7 @@ from gitmodel.branch.repository import Repository
 from gitmodel.branch.run_journal import Journal
 from gitmodel.errors import Invalid
 from gitmodel.registry.needs import Needs, find_needs
-from gitmodel.storage.stores import ArtifactStore, Leftover, StoredObject
+from gitmodel.stores.interface import ArtifactStore, Leftover, StoredObject
 
 GRACE_DAYS = 14.0
 _DAY = 86_400.0
@@ -105,6 +105,6 @@ def _joined(found: Iterable[Needs]) -> Needs:
 
 
 def _may_live(store: ArtifactStore) -> bool:
-    from gitmodel.storage.local_store import LocalStore
+    from gitmodel.stores.local_store import LocalStore
 
     return not isinstance(store.origin, LocalStore)

@@ -11,10 +11,10 @@ from gitmodel.domain.snapshot import Snapshot
 from gitmodel.domain.urls import shown_url
 from gitmodel.errors import GitModelError, NotFound
 from gitmodel.registry.needs import version_links
+from gitmodel.registry.store_access import Access
 from gitmodel.registry.writer import Writer
-from gitmodel.storage.access import Access
-from gitmodel.storage.artifacts import manifest_of
-from gitmodel.storage.stores import ArtifactStore
+from gitmodel.stores.artifacts import manifest_of
+from gitmodel.stores.interface import ArtifactStore
 
 
 @dataclass(frozen=True)

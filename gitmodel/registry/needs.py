@@ -15,8 +15,8 @@ from gitmodel.domain.refs import REMOTES, STAGE_TAGS, StageRef
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid, NotFound
 from gitmodel.registry.runs import with_steps
-from gitmodel.storage.artifacts import manifest_of
-from gitmodel.storage.stores import ArtifactStore
+from gitmodel.stores.artifacts import manifest_of
+from gitmodel.stores.interface import ArtifactStore
 
 MANIFEST = b"gitmodel-manifest "
 

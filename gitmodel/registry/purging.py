@@ -14,8 +14,8 @@ from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid, NotFound, UsageError
 from gitmodel.registry.needs import MANIFEST, first_bytes, version_links
 from gitmodel.registry.writer import Writer
-from gitmodel.storage.artifacts import manifest_of
-from gitmodel.storage.stores import ArtifactStore
+from gitmodel.stores.artifacts import manifest_of
+from gitmodel.stores.interface import ArtifactStore
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,7 @@ from gitmodel.registry.artifacts import only_artifact
 from gitmodel.registry.runs import with_steps
 from gitmodel.registry.versions import Found
 from gitmodel.registry.writer import Writer
-from gitmodel.storage.stores import ArtifactStore
+from gitmodel.stores.interface import ArtifactStore
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,8 @@ from gitmodel.domain.snapshot import Snapshot
 from gitmodel.domain.views import CODE_NAMES, code_fields
 from gitmodel.errors import Invalid, NotFound, UsageError
 from gitmodel.registry.models import parse_filter
-from gitmodel.storage.artifacts import read_object
-from gitmodel.storage.stores import ArtifactStore
+from gitmodel.stores.artifacts import read_object
+from gitmodel.stores.interface import ArtifactStore
 
 _STEP_NAMES: dict[str, Names] = {
     **dict.fromkeys(("name", "version", "seconds"), VALUE),

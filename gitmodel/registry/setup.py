@@ -17,8 +17,8 @@ from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.domain.urls import is_local, shown_url
 from gitmodel.errors import Conflict, NotFound, UsageError
 from gitmodel.git.discovery import find_repository
-from gitmodel.storage.access import trust
-from gitmodel.storage.stores import open_store
+from gitmodel.registry.store_access import trust
+from gitmodel.stores.interface import open_store
 
 SETTINGS = ("repo", "branch", "store", "remote", "executor")
 

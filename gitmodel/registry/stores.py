@@ -12,9 +12,9 @@ from gitmodel.domain.stores import DEFAULT
 from gitmodel.domain.urls import holds_credentials, is_local
 from gitmodel.domain.views import view_models
 from gitmodel.errors import Invalid, UsageError
+from gitmodel.registry.store_access import TRUSTED, Access, NamedStore
 from gitmodel.registry.writer import Writer, change_model
-from gitmodel.storage.access import TRUSTED, Access, NamedStore
-from gitmodel.storage.stores import open_store
+from gitmodel.stores.interface import open_store
 
 
 def add_store(writer: Writer, access: Access, name: str, url: str) -> NamedStore:

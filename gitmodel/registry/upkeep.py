@@ -15,10 +15,10 @@ from gitmodel.registry.copying import Copied
 from gitmodel.registry.garbage import Garbage
 from gitmodel.registry.needs import folders
 from gitmodel.registry.purging import Purged
+from gitmodel.registry.store_access import Access
 from gitmodel.registry.writer import Writer
-from gitmodel.storage.access import Access
-from gitmodel.storage.artifacts import Progress
-from gitmodel.storage.stores import open_store
+from gitmodel.stores.artifacts import Progress
+from gitmodel.stores.interface import open_store
 
 
 def copy(

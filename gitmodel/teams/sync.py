@@ -25,9 +25,9 @@ from gitmodel.git.objects import NewObject
 from gitmodel.git.process import ZERO
 from gitmodel.registry.recorded_credentials import MOST_PULLED, find_credentials
 from gitmodel.registry.stages import Applied, Merged, merged_tags
-from gitmodel.storage.artifacts import Progress
 from gitmodel.storage.kept_code import PushedCode
-from gitmodel.storage.stores import ArtifactStore
+from gitmodel.stores.artifacts import Progress
+from gitmodel.stores.interface import ArtifactStore
 from gitmodel.teams import following
 from gitmodel.teams.transfers import upload
 

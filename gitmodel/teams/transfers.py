@@ -13,8 +13,8 @@ from gitmodel.domain.snapshot import Snapshot
 from gitmodel.domain.urls import is_local
 from gitmodel.domain.views import usable, view_models
 from gitmodel.errors import Invalid, Unreachable
-from gitmodel.storage.artifacts import Progress, Tally, copy_artifacts, keep_artifact
-from gitmodel.storage.stores import ArtifactStore
+from gitmodel.stores.artifacts import Progress, Tally, copy_artifacts, keep_artifact
+from gitmodel.stores.interface import ArtifactStore
 
 
 def upload(

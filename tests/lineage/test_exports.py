@@ -17,7 +17,7 @@ from gitmodel.domain.digests import digest_of
 from gitmodel.domain.manifest import ManifestEntry, format_manifest
 from gitmodel.domain.records import ArtifactLink, ModelRecord, RunRecord, StepRecord, VersionRecord
 from gitmodel.registry import checking
-from gitmodel.storage import archives
+from gitmodel.stores import archives
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from gitmodel.domain.snapshot import Change
 from gitmodel.errors import Conflict, Refused
 from gitmodel.pipelines import RunFailed
 from gitmodel.registry import artifacts
-from gitmodel.storage.local_store import LocalStore
+from gitmodel.stores.local_store import LocalStore
 
 
 def of_demo(name):

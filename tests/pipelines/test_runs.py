@@ -305,7 +305,7 @@ class TestFailure:
         assert [type(error) for error in told] == [RunFailed]
 
     def test_a_full_disk_while_an_output_is_stored_fails_the_step(self, client, last_run, monkeypatch):
-        from gitmodel.storage.local_store import LocalStore
+        from gitmodel.stores.local_store import LocalStore
 
         real = LocalStore.put_stream
 

@@ -12,10 +12,11 @@ from gitmodel import Client, ModelConfig, pipeline, step
 from gitmodel.domain.digests import digest_of, hex_of
 from gitmodel.errors import GitModelError, Invalid
 from gitmodel.registry.copying import copy_store
-from gitmodel.storage import artifacts, s3
-from gitmodel.storage.artifacts import verify_file
-from gitmodel.storage.gcs import OWN
-from gitmodel.storage.stores import open_store
+from gitmodel.stores import artifacts
+from gitmodel.stores.artifacts import verify_file
+from gitmodel.stores.interface import open_store
+from gitmodel.stores.servers import s3
+from gitmodel.stores.servers.gcs import OWN
 
 REMOTE = [pytest.param(kind, marks=pytest.mark.xdist_group(kind)) for kind in ("s3", "gcs", "azure", "sftp")]
 REGISTRY = pytest.param("oci", marks=pytest.mark.xdist_group("oci"))

@@ -13,8 +13,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from gitmodel.errors import Unreachable, UsageError
-from gitmodel.storage.http import Key, Server
-from gitmodel.storage.s3 import S3Backend
+from gitmodel.stores.http import Key, Server
+from gitmodel.stores.servers.s3 import S3Backend
 
 
 class Seen(BaseHTTPRequestHandler):
@@ -133,7 +133,7 @@ def test_a_fork_has_connections_of_its_own():
 
 WAITING = """
 import sys
-from gitmodel.storage.http import Server
+from gitmodel.stores.http import Server
 Server(sys.argv[1], "s", timeout=600, attempts=2, extra="s3").request("GET", "/", headers=dict, what="x")
 """
 

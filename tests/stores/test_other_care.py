@@ -15,10 +15,10 @@ from transcripts import ask
 from gitmodel import Client
 from gitmodel.domain.digests import digest_of
 from gitmodel.errors import Invalid, NotFound, Unreachable, UsageError
-from gitmodel.storage import azure as azure_store
-from gitmodel.storage import gcs as gcs_store
-from gitmodel.storage.azure import Container
-from gitmodel.storage.stores import open_store
+from gitmodel.stores.interface import open_store
+from gitmodel.stores.servers import azure as azure_store
+from gitmodel.stores.servers import gcs as gcs_store
+from gitmodel.stores.servers.azure import Container
 
 PART = 8 << 20
 KINDS = [pytest.param(kind, marks=pytest.mark.xdist_group(kind)) for kind in ("gcs", "azure", "oci", "sftp")]

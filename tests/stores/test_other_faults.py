@@ -11,8 +11,8 @@ from store_proxy import Proxy
 
 from gitmodel.domain.digests import digest_of
 from gitmodel.errors import Invalid, Unreachable
-from gitmodel.storage.artifacts import get_folder, put_path, verify_folder
-from gitmodel.storage.stores import open_store
+from gitmodel.stores.artifacts import get_folder, put_path, verify_folder
+from gitmodel.stores.interface import open_store
 
 PART = 8 << 20
 LARGE = random.Random(3).randbytes(3 * PART + 1000)
@@ -20,8 +20,8 @@ LARGE = random.Random(3).randbytes(3 * PART + 1000)
 PUT = """
 import sys
 from pathlib import Path
-from gitmodel.storage.artifacts import put_path
-from gitmodel.storage.stores import open_store
+from gitmodel.stores.artifacts import put_path
+from gitmodel.stores.interface import open_store
 put_path(open_store(sys.argv[1], default_root=Path(sys.argv[2])), Path(sys.argv[3]))
 """
 
@@ -136,7 +136,7 @@ def test_what_a_server_has_wrongly_of_an_earlier_try_is_never_an_object(server, 
 
 
 def test_an_upload_whose_end_was_cut_off_is_not_sent_again(server, request, tmp_path, monkeypatch):
-    monkeypatch.setattr("gitmodel.storage.http.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("gitmodel.stores.http.time.sleep", lambda seconds: None)
     content = LARGE + request.node.name.encode()
     store = open_store(server.url, default_root=tmp_path / "copies")
     (tmp_path / "model").write_bytes(content)
@@ -183,7 +183,7 @@ def test_a_server_that_refuses_is_said_to_with_what_to_do(server, tmp_path):
 
 def test_a_server_that_is_gone_is_out_of_reach(server, tmp_path, monkeypatch):
     server.proxy.plan = lambda number, method, path: "reset"
-    monkeypatch.setattr("gitmodel.storage.http.time.sleep", lambda seconds: None)
+    monkeypatch.setattr("gitmodel.stores.http.time.sleep", lambda seconds: None)
     monkeypatch.setattr("time.sleep", lambda seconds: None)
     store = open_store(server.url, default_root=tmp_path / "copies").origin
     for ask in (store.create, lambda: store.holds(digest_of(b"a")), lambda: list(store.objects())):

@@ -13,9 +13,9 @@ from transcripts import ask
 
 from gitmodel.domain.digests import digest_of, hex_of
 from gitmodel.errors import Invalid, Unreachable, UsageError
-from gitmodel.storage import sftp as over_sftp
-from gitmodel.storage.artifacts import get_file, verify_file
-from gitmodel.storage.stores import open_store
+from gitmodel.stores.artifacts import get_file, verify_file
+from gitmodel.stores.interface import open_store
+from gitmodel.stores.servers import sftp as over_sftp
 
 LARGE = random.Random(2).randbytes(3 * over_sftp.PART + 1000)
 

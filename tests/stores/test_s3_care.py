@@ -14,9 +14,9 @@ from gitmodel import Client
 from gitmodel.domain.digests import digest_of
 from gitmodel.errors import Invalid, NotFound, Unreachable
 from gitmodel.registry.garbage import remove_garbage
-from gitmodel.storage import s3 as over_s3
-from gitmodel.storage import stores
-from gitmodel.storage.stores import open_store
+from gitmodel.stores import interface
+from gitmodel.stores.interface import open_store
+from gitmodel.stores.servers import s3 as over_s3
 
 pytestmark = pytest.mark.xdist_group("s3")
 
@@ -83,7 +83,7 @@ def test_gc_keeps_what_is_stored_again_while_it_is_at_work(iris, monkeypatch):
         store.put_stream(io.BytesIO(content))
         found = client.find_garbage(grace_days=0)
         assert [one.digest for one in found.objects] == [digest_of(content)]
-        monkeypatch.setattr(stores, "RENEWED", -10.0)  # as if it had been there for long
+        monkeypatch.setattr(interface, "RENEWED", -10.0)  # as if it had been there for long
         while store.stat(digest_of(content)).modified <= found.objects[0].modified:  # the server counts in seconds
             client.get_version("iris@1").link_artifact("script", iris / "train.py")
         assert remove_garbage(store, found).objects == ()

@@ -20,11 +20,12 @@ from transcripts import ask
 from gitmodel.domain.digests import digest_of, hex_of
 from gitmodel.errors import Conflict, Invalid, NotFound, Unreachable, UsageError
 from gitmodel.registry.copying import copy_store
-from gitmodel.storage import cached_store, local_store, s3
-from gitmodel.storage.artifacts import get_file, get_folder, put_path, verify_file, verify_folder
-from gitmodel.storage.remote_store import RemoteStore
-from gitmodel.storage.s3 import PART, S3Backend
-from gitmodel.storage.stores import open_store
+from gitmodel.stores import cached_store, local_store
+from gitmodel.stores.artifacts import get_file, get_folder, put_path, verify_file, verify_folder
+from gitmodel.stores.interface import open_store
+from gitmodel.stores.remote_store import RemoteStore
+from gitmodel.stores.servers import s3
+from gitmodel.stores.servers.s3 import PART, S3Backend
 
 pytestmark = pytest.mark.xdist_group("s3")
 
@@ -380,15 +381,15 @@ class TestTwoWriters:
 PUT = """
 import sys
 from pathlib import Path
-from gitmodel.storage.artifacts import put_path
-from gitmodel.storage.stores import open_store
+from gitmodel.stores.artifacts import put_path
+from gitmodel.stores.interface import open_store
 print(put_path(open_store(sys.argv[1], default_root=Path(sys.argv[2])), Path(sys.argv[3])).digest)
 """
 GET = """
 import sys
 from pathlib import Path
-from gitmodel.storage.artifacts import get_file
-from gitmodel.storage.stores import open_store
+from gitmodel.stores.artifacts import get_file
+from gitmodel.stores.interface import open_store
 get_file(open_store(sys.argv[1], default_root=Path(sys.argv[2])), sys.argv[4], Path(sys.argv[3]))
 """
 
@@ -480,8 +481,8 @@ def sent_parts(store, process):
 MEASURE = """
 import sys
 from pathlib import Path
-from gitmodel.storage.artifacts import get_file, get_folder, put_path, verify_file, verify_folder
-from gitmodel.storage.stores import open_store
+from gitmodel.stores.artifacts import get_file, get_folder, put_path, verify_file, verify_folder
+from gitmodel.stores.interface import open_store
 what, url, folder, digest = sys.argv[1], sys.argv[2], Path(sys.argv[3]), sys.argv[4]
 get, verify = (get_folder, verify_folder) if (folder / "large").is_dir() else (get_file, verify_file)
 store = open_store(url, default_root=folder / "copies")

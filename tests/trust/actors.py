@@ -49,7 +49,7 @@ class Actor:
 def open_registry(path):
     from gitmodel.branch.opening import open_repository
     from gitmodel.registry.writer import Direct
-    from gitmodel.storage.stores import open_store
+    from gitmodel.stores.interface import open_store
 
     repository = open_repository(Path(path), environ=os.environ)
     store = open_store("", default_root=repository.common_dir / "gitmodel" / "store")
@@ -60,7 +60,7 @@ def register(registry, *, model="iris", content=None):
     """Store an artifact, then make a version that points at it."""
     from gitmodel.domain.records import ArtifactLink
     from gitmodel.registry import versions
-    from gitmodel.storage.artifacts import put_path
+    from gitmodel.stores.artifacts import put_path
 
     _, writer, store = registry
     with tempfile.NamedTemporaryFile("w") as source:

@@ -18,7 +18,7 @@ from gitmodel import Conflict, Unreachable
 from gitmodel.domain.digests import digest_of
 from gitmodel.domain.references import VersionRef
 from gitmodel.registry import artifacts, checking, doctor, stages, versions
-from gitmodel.storage.local_store import LocalStore
+from gitmodel.stores.local_store import LocalStore
 
 needs_strace = pytest.mark.skipif(
     shutil.which("strace") is None, reason="strace is not installed (on Debian and Ubuntu: apt install strace)"
@@ -292,8 +292,8 @@ def test_on_a_full_disk_nothing_is_claimed_and_nothing_is_harmed(
 PUT = """
 import sys
 from pathlib import Path
-from gitmodel.storage.artifacts import put_path
-from gitmodel.storage.local_store import LocalStore
+from gitmodel.stores.artifacts import put_path
+from gitmodel.stores.local_store import LocalStore
 print(put_path(LocalStore(Path(sys.argv[1])), Path(sys.argv[2])).digest)
 """
 

@@ -12,14 +12,14 @@ from contextlib import contextmanager
 import pytest
 
 from gitmodel import Client
-from gitmodel.storage.local_store import LocalStore
+from gitmodel.stores.local_store import LocalStore
 
 SLOW = r"""
 import os
 import sys
 import threading
 from gitmodel.cli import main
-from gitmodel.storage import artifacts, local_store
+from gitmodel.stores import artifacts, local_store
 
 def slowly(source, count=None):
     '''Bytes that never end, of a source that is told to have been reached.'''

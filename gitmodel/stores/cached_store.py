@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 from gitmodel.domain.digests import PREFIX, Digest, hex_of
 from gitmodel.errors import GitModelError, Invalid, Unreachable
 from gitmodel.files.permissions import make_folder, open_file, share
-from gitmodel.storage.local_store import LocalStore
-from gitmodel.storage.remote_store import SMALL, RemoteReader, RemoteStore, read_up_to, rewinds
-from gitmodel.storage.stores import Leftover, Sent, StoredObject
+from gitmodel.stores.interface import Leftover, Sent, StoredObject
+from gitmodel.stores.local_store import LocalStore
+from gitmodel.stores.remote_store import SMALL, RemoteReader, RemoteStore, read_up_to, rewinds
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

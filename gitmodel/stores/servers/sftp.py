@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 
 from gitmodel.domain.digests import PREFIX, Digest, hex_of
 from gitmodel.errors import GitModelError, Invalid, Unreachable
-from gitmodel.storage.remote_store import missing
-from gitmodel.storage.stores import Leftover, StoredObject, library
+from gitmodel.stores.interface import Leftover, StoredObject, library
+from gitmodel.stores.remote_store import missing
 
 PART = 8 << 20
 ATTEMPTS = 4

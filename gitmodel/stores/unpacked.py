@@ -19,7 +19,7 @@ from gitmodel.domain.digests import PREFIX, Digest
 from gitmodel.domain.manifest import ManifestEntry
 from gitmodel.domain.portable_paths import git_paths
 from gitmodel.errors import UsageError
-from gitmodel.storage.artifacts import (
+from gitmodel.stores.artifacts import (
     fetch_entry,
     get_file,
     get_folder,
@@ -28,8 +28,8 @@ from gitmodel.storage.artifacts import (
     members_of,
     writing,
 )
-from gitmodel.storage.several_stores import WithoutPurged
-from gitmodel.storage.stores import JOBS, ArtifactStore
+from gitmodel.stores.interface import JOBS, ArtifactStore
+from gitmodel.stores.several_stores import WithoutPurged
 
 
 def have_file(store: ArtifactStore, digest: Digest, size: int, place: Path) -> None:

@@ -14,8 +14,8 @@ from gitmodel.errors import GitModelError, Invalid, UsageError
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
-    from gitmodel.storage.begun_uploads import BegunUploads
-    from gitmodel.storage.remote_store import Backend
+    from gitmodel.stores.remote_store import Backend
+    from gitmodel.stores.resumable_uploads import BegunUploads
 
 Sent = Callable[[int], None]
 """Told the length in bytes of each piece that the store has taken; by several threads at a time."""
@@ -154,7 +154,7 @@ def open_store(url: str, *, default_root: Path) -> ArtifactStore:
 
     Raises UsageError for anything else, and never repeats a URL that may hold a password.
     """
-    from gitmodel.storage.local_store import LocalStore
+    from gitmodel.stores.local_store import LocalStore
 
     if not url:
         return LocalStore(default_root)
@@ -186,11 +186,11 @@ def open_store(url: str, *, default_root: Path) -> ArtifactStore:
 def _open_remote(parts: SplitResult, default_root: Path) -> ArtifactStore:
     from urllib.parse import unquote
 
-    from gitmodel.storage.begun_uploads import BegunUploads
-    from gitmodel.storage.cached_store import CachedStore
     from gitmodel.storage.damaged_objects import DamagedObjects
-    from gitmodel.storage.local_store import LocalStore
-    from gitmodel.storage.remote_store import RemoteStore
+    from gitmodel.stores.cached_store import CachedStore
+    from gitmodel.stores.local_store import LocalStore
+    from gitmodel.stores.remote_store import RemoteStore
+    from gitmodel.stores.resumable_uploads import BegunUploads
 
     if parts.scheme not in REMOTE:
         raise UsageError(
@@ -210,24 +210,24 @@ def _open_remote(parts: SplitResult, default_root: Path) -> ArtifactStore:
 
 def _backend(scheme: str, place: str, path: str, begun: BegunUploads) -> Backend:
     if scheme == "s3":
-        from gitmodel.storage.s3 import S3Backend
+        from gitmodel.stores.servers.s3 import S3Backend
 
         return S3Backend(place, path)
     if scheme == "gs":
-        from gitmodel.storage.gcs import GcsBackend
+        from gitmodel.stores.servers.gcs import GcsBackend
 
         return GcsBackend(place, path, begun)
     if scheme == "az":
-        from gitmodel.storage.azure import AzureBackend
+        from gitmodel.stores.servers.azure import AzureBackend
 
         return AzureBackend(place, path)
     if scheme == "oci":
-        from gitmodel.storage.oci import OciBackend
+        from gitmodel.stores.servers.oci import OciBackend
 
         # as docker has it: a registry on this machine is spoken to without TLS
         local = place.rpartition(":")[0] in ("localhost", "127.0.0.1", "[::1]")
         return OciBackend(place, path, begun, secure=not local)
-    from gitmodel.storage.sftp import SftpBackend
+    from gitmodel.stores.servers.sftp import SftpBackend
 
     return SftpBackend(place, path)
 

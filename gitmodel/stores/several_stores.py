@@ -7,7 +7,7 @@ from typing import BinaryIO
 
 from gitmodel.domain.digests import Digest
 from gitmodel.errors import GitModelError, NotFound, Refused, UsageError
-from gitmodel.storage.stores import ArtifactStore, Leftover, Sent, StoredObject, Unwritable
+from gitmodel.stores.interface import ArtifactStore, Leftover, Sent, StoredObject, Unwritable
 
 
 class SeveralStores:

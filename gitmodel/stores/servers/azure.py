@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 
 from gitmodel.domain.digests import PREFIX, Digest, hex_of
 from gitmodel.errors import Unreachable, UsageError
-from gitmodel.storage.http import PASSING, pause_after
-from gitmodel.storage.remote_store import missing
-from gitmodel.storage.stores import Leftover, StoredObject, is_old, library
+from gitmodel.stores.http import PASSING, pause_after
+from gitmodel.stores.interface import Leftover, StoredObject, is_old, library
+from gitmodel.stores.remote_store import missing
 
 PART = 8 << 20
 PARTS = 40_000  # Azure takes 50,000

@@ -21,10 +21,10 @@ from urllib.parse import urlencode, urljoin, urlsplit
 from gitmodel.domain.credentials import redacted
 from gitmodel.domain.digests import PREFIX, Digest, digest_of, hex_of
 from gitmodel.errors import Invalid, Unreachable, UsageError
-from gitmodel.storage.begun_uploads import BegunUpload, BegunUploads
-from gitmodel.storage.http import Answer, Server
-from gitmodel.storage.remote_store import missing
-from gitmodel.storage.stores import Leftover, StoredObject, is_old
+from gitmodel.stores.http import Answer, Server
+from gitmodel.stores.interface import Leftover, StoredObject, is_old
+from gitmodel.stores.remote_store import missing
+from gitmodel.stores.resumable_uploads import BegunUpload, BegunUploads
 
 PART = 8 << 20
 PAGE = 1000

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 from gitmodel.domain.digests import PREFIX, Digest
 from gitmodel.domain.urls import covers, holds_credentials, is_web, path_of, place_of, scheme_of, shown_url
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
-from gitmodel.storage.reading import VerifyingReader
-from gitmodel.storage.sources import find_source, open_source
-from gitmodel.storage.stores import Unwritable
+from gitmodel.stores.interface import Unwritable
+from gitmodel.stores.source_files import find_source, open_source
+from gitmodel.stores.verified_reading import VerifyingReader
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse
 
-    from gitmodel.storage.stores import ArtifactStore, Leftover, StoredObject
+    from gitmodel.stores.interface import ArtifactStore, Leftover, StoredObject
 
 CHUNK = 1 << 20
 HEAD = 1 << 16
@@ -301,13 +301,13 @@ def _leads_on(uri: str, to: str) -> Refused:
 
 
 def _look_up_object(uri: str, version_id: str) -> External:
-    from gitmodel.storage import external_objects
+    from gitmodel.stores import external_objects
 
     found = external_objects.look_up(uri, version_id)
     return External(uri, found.size, found.version_id, found.digest, found.mark)
 
 
 def _open_object(uri: str, version_id: str) -> BinaryIO:
-    from gitmodel.storage import external_objects
+    from gitmodel.stores import external_objects
 
     return external_objects.open(uri, version_id)

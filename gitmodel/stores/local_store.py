@@ -24,8 +24,8 @@ from typing import BinaryIO, cast
 from gitmodel.domain.digests import PREFIX, Digest, hex_of
 from gitmodel.errors import GitModelError, Invalid, NotFound, Unreachable, warn
 from gitmodel.files.permissions import make_folder, share
-from gitmodel.storage.reading import CHUNK, VerifyingReader, chunks
-from gitmodel.storage.stores import Leftover, Sent, StoredObject, where_else, wrong_size
+from gitmodel.stores.interface import Leftover, Sent, StoredObject, where_else, wrong_size
+from gitmodel.stores.verified_reading import CHUNK, VerifyingReader, chunks
 
 _SHARD = re.compile(r"[0-9a-f]{2}")
 _REST = re.compile(r"[0-9a-f]{62}")

@@ -21,7 +21,7 @@ from gitmodel.domain.digests import digest_of
 from gitmodel.domain.exports import OBJECTS, object_path
 from gitmodel.domain.manifest import ManifestEntry, format_manifest, parse_manifest
 from gitmodel.errors import Invalid, NotFound, Unreachable, UsageError
-from gitmodel.storage.stores import ArtifactStore
+from gitmodel.stores.interface import ArtifactStore
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

@@ -16,9 +16,9 @@ from gitmodel.domain.stores import CLONE, DEFAULT, KEYS, check_store
 from gitmodel.domain.urls import covers, holds_credentials, is_local, is_web, place_of, shown_url
 from gitmodel.errors import Invalid, Refused, Unreachable
 from gitmodel.git.process import CONTESTED
-from gitmodel.storage.external import ExternalStore, trust_line
-from gitmodel.storage.several_stores import ReadOnlyStore, SeveralStores, WithoutPurged
-from gitmodel.storage.stores import ArtifactStore, open_store
+from gitmodel.stores.external import ExternalStore, trust_line
+from gitmodel.stores.interface import ArtifactStore, open_store
+from gitmodel.stores.several_stores import ReadOnlyStore, SeveralStores, WithoutPurged
 
 TRUSTED = "gitmodel.trustedStore"
 _YES = frozenset({"1", "true", "yes", "on"})

@@ -19,9 +19,9 @@ from xml.etree import ElementTree
 
 from gitmodel.domain.digests import PREFIX, Digest, hex_of
 from gitmodel.errors import Invalid, Unreachable, UsageError
-from gitmodel.storage.http import Answer, Key, Server
-from gitmodel.storage.remote_store import missing
-from gitmodel.storage.stores import Leftover, StoredObject, is_old, library
+from gitmodel.stores.http import Answer, Key, Server
+from gitmodel.stores.interface import Leftover, StoredObject, is_old, library
+from gitmodel.stores.remote_store import missing
 
 if TYPE_CHECKING:
     from botocore.credentials import Credentials

@@ -16,16 +16,16 @@ from gitmodel.domain.manifest import ManifestEntry, format_manifest, parse_manif
 from gitmodel.domain.portable_paths import git_paths, unportable_paths
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
 from gitmodel.files.temporary import folder_beside
-from gitmodel.storage.external import ExternalStore
-from gitmodel.storage.local_store import LocalStore
-from gitmodel.storage.several_stores import SeveralStores
-from gitmodel.storage.sources import SourceFile, find_source, list_folder, open_source, refuse_git
-from gitmodel.storage.stores import JOBS, ArtifactStore, Sent, is_old, wrong_size
+from gitmodel.stores.external import ExternalStore
+from gitmodel.stores.interface import JOBS, ArtifactStore, Sent, is_old, wrong_size
+from gitmodel.stores.local_store import LocalStore
+from gitmodel.stores.several_stores import SeveralStores
+from gitmodel.stores.source_files import SourceFile, find_source, list_folder, open_source, refuse_git
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
-    from gitmodel.storage.remote_store import RemoteStore
+    from gitmodel.stores.remote_store import RemoteStore
 
 Progress = Callable[[int, int], None]
 """Told the bytes done and the bytes in all, by one thread at a time."""

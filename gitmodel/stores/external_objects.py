@@ -11,7 +11,7 @@ from urllib.parse import unquote, urlsplit
 from gitmodel.domain.digests import PREFIX, Digest
 from gitmodel.domain.urls import scheme_of
 from gitmodel.errors import GitModelError, NotFound, Unreachable, UsageError
-from gitmodel.storage.stores import library
+from gitmodel.stores.interface import library
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -137,7 +137,7 @@ def _open_gcs(uri: str, version_id: str) -> BinaryIO:
 
 
 def _gcs(uri: str) -> tuple[Any, str]:
-    from gitmodel.storage.gcs import Bucket
+    from gitmodel.stores.servers.gcs import Bucket
 
     name, key = _place(uri)
     return Bucket(name, f"the bucket {name}"), key
@@ -169,7 +169,7 @@ def _open_azure(uri: str, version_id: str) -> BinaryIO:
 
 
 def _azure(uri: str) -> tuple[Any, str]:
-    from gitmodel.storage.azure import Container
+    from gitmodel.stores.servers.azure import Container
 
     place, key = _place(uri)
     name, _, host = place.partition("@")
@@ -208,7 +208,7 @@ def _open_sftp(uri: str, version_id: str) -> BinaryIO:
 
 
 def _sftp(uri: str) -> tuple[Any, str]:
-    from gitmodel.storage.sftp import Host
+    from gitmodel.stores.servers.sftp import Host
 
     place, path = _place(uri)
     return Host(place, uri), f"/{path}"

@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 from gitmodel.errors import Unreachable, UsageError
-from gitmodel.storage.stores import library
+from gitmodel.stores.interface import library
 
 PASSING = (408, 425, 429, 500, 502, 503, 504)
 BUFFER = 256 << 10

@@ -19,10 +19,10 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from gitmodel.domain.digests import PREFIX, Digest, hex_of
 from gitmodel.errors import Invalid, Unreachable, UsageError
-from gitmodel.storage.begun_uploads import BegunUpload, BegunUploads
-from gitmodel.storage.http import Answer, Server
-from gitmodel.storage.remote_store import missing
-from gitmodel.storage.stores import Leftover, StoredObject, is_old, library
+from gitmodel.stores.http import Answer, Server
+from gitmodel.stores.interface import Leftover, StoredObject, is_old, library
+from gitmodel.stores.remote_store import missing
+from gitmodel.stores.resumable_uploads import BegunUpload, BegunUploads
 
 PART = 8 << 20  # a multiple of 256 KiB, which Google wants
 PAGE = 1000

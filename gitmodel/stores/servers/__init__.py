@@ -1,0 +1,1 @@
+"""The servers that keep artifacts, one module for each kind."""
