@@ -14,6 +14,8 @@ from measuring import Cost, Table, measure
 from registries import File
 
 from gitmodel.client import Client
+from gitmodel.code.kept_commits import KeptCode
+from gitmodel.code.repository import open_code
 from gitmodel.domain import codec, paths, records
 from gitmodel.domain.records import (
     ArtifactLink,
@@ -27,8 +29,6 @@ from gitmodel.domain.records import (
 )
 from gitmodel.domain.refs import kept_ref
 from gitmodel.domain.runs import run_id
-from gitmodel.storage.code_repository import open_code
-from gitmodel.storage.kept_code import KeptCode
 
 TARGET = 200
 # Every so many versions one is promoted, so that a stage of 10,000 commits had some 900 holders.

@@ -10,9 +10,9 @@ from editing import BRANCH, edit, read, run
 from transcripts import ask, check_transcript
 
 from gitmodel import Client, Refused, UsageError
-from gitmodel.storage.code_repository import open_code
-from gitmodel.storage.kept_code import KeptCode
-from gitmodel.storage.snapshots import snapshot
+from gitmodel.code.kept_commits import KeptCode
+from gitmodel.code.repository import open_code
+from gitmodel.code.uncommitted_changes import snapshot
 
 POLICY = '\n[code]\ndirty = "{}"\n'
 

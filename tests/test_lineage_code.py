@@ -9,7 +9,7 @@ from editing import edit, run
 from transcripts import ask, check_transcript
 
 from gitmodel import Client, NotFound, Refused
-from gitmodel.storage.code_repository import open_code
+from gitmodel.code.repository import open_code
 
 
 @pytest.fixture

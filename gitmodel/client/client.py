@@ -38,6 +38,8 @@ from gitmodel.stores.interface import JOBS, ArtifactStore
 
 if TYPE_CHECKING:
     from gitmodel.branch.stage_history import StageEvent
+    from gitmodel.code.kept_commits import KeptCode
+    from gitmodel.code.repository import CodeRepository
     from gitmodel.domain.codec import Problem
     from gitmodel.domain.lineage import Lineage
     from gitmodel.lineage.comparing import VersionDiff
@@ -51,8 +53,6 @@ if TYPE_CHECKING:
     from gitmodel.registry.purging import Purged
     from gitmodel.registry.runs import RunView
     from gitmodel.registry.store_access import Access, NamedStore
-    from gitmodel.storage.code_repository import CodeRepository
-    from gitmodel.storage.kept_code import KeptCode
     from gitmodel.stores.artifacts import Progress
     from gitmodel.teams.between import Between
     from gitmodel.teams.planning import Plan
@@ -792,7 +792,7 @@ class Client(ShowsOurForm):
 
     def read_code(self) -> Code:
         """The state of the code repository that *path* is in: commit, changes, origin."""
-        from gitmodel.storage.code import read_code
+        from gitmodel.code.current_commit import read_code
 
         return read_code(self.find_code())
 
@@ -818,8 +818,8 @@ class Client(ShowsOurForm):
 
     def _find_kept(self) -> KeptCode | None:
         if self._kept is None:
-            from gitmodel.storage.code_repository import open_code
-            from gitmodel.storage.kept_code import KeptCode
+            from gitmodel.code.kept_commits import KeptCode
+            from gitmodel.code.repository import open_code
 
             found = open_code(self._path, environ=self._environ, named=self._path_named)
             self._kept = KeptCode(found) if found is not None else None

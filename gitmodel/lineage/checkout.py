@@ -8,12 +8,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from gitmodel.code.kept_commits import KeptCode
+from gitmodel.code.repository import CodeRepository
 from gitmodel.domain.manifest import fault_of_path
 from gitmodel.domain.records import ArtifactLink, Code, VersionRecord
 from gitmodel.errors import GitModelError, NotFound, UsageError
 from gitmodel.registry.artifacts import fetch_artifact
-from gitmodel.storage.code_repository import CodeRepository
-from gitmodel.storage.kept_code import KeptCode
 from gitmodel.stores.artifacts import Progress
 from gitmodel.stores.interface import ArtifactStore
 

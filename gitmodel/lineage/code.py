@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from gitmodel.code.kept_commits import KeptCode, PushedCode
+from gitmodel.code.uncommitted_changes import changes, snapshot
 from gitmodel.domain.records import DIRTY, Code
 from gitmodel.errors import Refused, Unreachable, UsageError, warn
-from gitmodel.storage.kept_code import KeptCode, PushedCode
-from gitmodel.storage.snapshots import changes, snapshot
 
 PUSHED = ("published", "all", "none")
 SNAPSHOT_LIMIT = 50_000_000

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gitmodel.branch.repository import Repository
+from gitmodel.code.repository import CodeCommit, CodeRepository
 from gitmodel.domain.comparison import Compared, compare_artifacts, compare_values
 from gitmodel.domain.lineage import made_version
 from gitmodel.domain.records import RunRecord, VersionRecord
@@ -15,7 +16,6 @@ from gitmodel.domain.runs import find_run
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import GitModelError, NotFound
 from gitmodel.registry.runs import with_steps
-from gitmodel.storage.code_repository import CodeCommit, CodeRepository
 from gitmodel.stores.artifacts import read_object
 from gitmodel.stores.interface import ArtifactStore
 

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gitmodel.branch.repository import Repository
+from gitmodel.code.repository import CodeRepository
 from gitmodel.domain.references import ModelRef
 from gitmodel.domain.refs import CODE_NOTES
 from gitmodel.domain.views import VersionView
 from gitmodel.errors import Refused
 from gitmodel.registry import models, versions
 from gitmodel.registry.writer import Writer
-from gitmodel.storage.code_repository import CodeRepository
 
 _NOTES_AUTHOR = "gitmodel"
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from gitmodel.branch.change_authors import Authors
 from gitmodel.branch.repository import Repository
+from gitmodel.code.repository import CodeRepository
 from gitmodel.domain import gates, paths, records
 from gitmodel.domain.codec import Problem
 from gitmodel.domain.comparison import Compared, compare_artifacts, compare_values
@@ -21,7 +22,6 @@ from gitmodel.errors import GitModelError, Invalid
 from gitmodel.git.process import is_code_id
 from gitmodel.git.trees import CommitFiles
 from gitmodel.registry import admission
-from gitmodel.storage.code_repository import CodeRepository
 from gitmodel.teams.between import check_between
 
 DATA = "data"

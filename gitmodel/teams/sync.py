@@ -14,6 +14,7 @@ from gitmodel.branch.changed_paths import changed_paths
 from gitmodel.branch.remotes import RemoteMoved, RemoteState
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.stage_history import changes_between
+from gitmodel.code.kept_commits import PushedCode
 from gitmodel.domain import paths
 from gitmodel.domain.carrying import Carried, renumbered, reworded
 from gitmodel.domain.refs import StageRef, remote_branch_ref, remote_rules_ref
@@ -25,7 +26,6 @@ from gitmodel.git.objects import NewObject
 from gitmodel.git.process import ZERO
 from gitmodel.registry.recorded_credentials import MOST_PULLED, find_credentials
 from gitmodel.registry.stages import Applied, Merged, merged_tags
-from gitmodel.storage.kept_code import PushedCode
 from gitmodel.stores.artifacts import Progress
 from gitmodel.stores.interface import ArtifactStore
 from gitmodel.teams import following

@@ -13,10 +13,10 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+from gitmodel.code.repository import CodeRepository
+from gitmodel.code.worktree import look
 from gitmodel.errors import Invalid, Refused
 from gitmodel.git.process import Git, is_code_id
-from gitmodel.storage.code_repository import CodeRepository
-from gitmodel.storage.worktree import look
 
 _LARGEST_TOLD = 3
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gitmodel.code.repository import CodeRepository
+from gitmodel.code.worktree import look, submodules_changed
 from gitmodel.domain.credentials import recordable_url
 from gitmodel.domain.records import Code
 from gitmodel.errors import Unreachable
 from gitmodel.git.process import Git
-from gitmodel.storage.code_repository import CodeRepository
-from gitmodel.storage.worktree import look, submodules_changed
 
 if TYPE_CHECKING:
     import git

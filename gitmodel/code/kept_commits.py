@@ -11,12 +11,12 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from hashlib import sha1
 
+from gitmodel.code.repository import SILENCE, CodeRepository, id_lines
 from gitmodel.domain.refs import KEPT_CODE, kept_ref
 from gitmodel.errors import Refused
 from gitmodel.files.permissions import Sharing
 from gitmodel.git.fact_cache import Notes
 from gitmodel.git.process import FETCH, is_code_id
-from gitmodel.storage.code_repository import SILENCE, CodeRepository, id_lines
 
 # A push takes so many refs in one command line; git compares each of them with each ref that there is.
 _REFS_AT_ONCE = 500

@@ -15,9 +15,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
+from gitmodel.code.repository import CodeRepository
 from gitmodel.errors import GitModelError
 from gitmodel.git.process import Git, with_settings
-from gitmodel.storage.code_repository import CodeRepository
 
 T = TypeVar("T")
 
