@@ -204,7 +204,7 @@ def _joined(words: tuple[str, ...]) -> list[str]:
 
 
 def _warn_of_stale_owners(invocation: Invocation) -> None:
-    from gitmodel.teams.host_set_up import is_stale
+    from gitmodel.hosts.workflows import is_stale
 
     host = is_stale(invocation.client.repository)
     if host:

@@ -149,10 +149,10 @@ def _promotions(words: Sequence[str]) -> Iterator[tuple[VersionRef, str]]:
 
 def _comment(invocation: Invocation, text: str, marker: str) -> None:
     """Write the comment; whether that works decides nothing: a pull request of a fork has no right to it."""
-    from gitmodel.storage import host_api
+    from gitmodel.hosts import api
 
     try:
-        host_api.put_comment(host_api.read_job(os.environ), text, marker)
+        api.put_comment(api.read_job(os.environ), text, marker)
     except GitModelError as error:
         invocation.output.warn(f"the comment is not written: {error.message}", error.hint)
 

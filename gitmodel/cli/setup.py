@@ -12,14 +12,14 @@ import click
 
 from gitmodel.cli import shapes
 from gitmodel.cli.grammar import Invocation, command
-from gitmodel.domain.host_files import HOSTS
 from gitmodel.errors import UsageError
+from gitmodel.hosts.codeowners import HOSTS
 from gitmodel.registry import setup
 from gitmodel.registry.setup import Beginning, Setting
 
 if TYPE_CHECKING:
     from gitmodel.client import Client
-    from gitmodel.teams.host_set_up import HostSetUp
+    from gitmodel.hosts.workflows import HostSetUp
 
 _LOOKED_AT = 8  # of the artifacts in the clone's own store: enough to say whether any was brought to the new one
 SHELLS = ("bash", "zsh", "fish")
@@ -62,12 +62,12 @@ def init(
         )
     client = invocation.client
     if ci is not None:
-        from gitmodel.teams import host_set_up
+        from gitmodel.hosts import workflows
 
-        host_set_up.check_install(install)
+        workflows.check_install(install)
     joined = _join(client, source, new) if source else ""
     if ci is not None:
-        host_set_up.check(client.repository, ci, owners, install, force=force, ask=not new)
+        workflows.check(client.repository, ci, owners, install, force=force, ask=not new)
     done = setup.begin(client.repository, store=url_of(store), new=new)
     done = replace(done, adopted=joined or done.adopted)
     fields: dict[str, Any] = {
@@ -82,7 +82,7 @@ def init(
     kept = f"artifacts are kept in {fields['store']}" if fields["store"] else "no artifact store is named yet: --store"
     said = [_told(done, branch), kept]
     if ci is not None:
-        made = host_set_up.set_up(client.repository, ci, owners, install, force=force)
+        made = workflows.set_up(client.repository, ci, owners, install, force=force)
         fields["written"] = [*made.written, *made.changed]
         said = [said[0], *_host_told(made, "" if client.repository.url else branch)]
         for owner in made.unknown:

@@ -338,8 +338,8 @@ class Client(ShowsOurForm):
         self._require_branch("apply")
         apply = partial(stages.apply, self._repository, names, reviewed=frozenset(reviewed))
         if ask_host:
-            from gitmodel.storage.host_api import read_job
-            from gitmodel.teams.host_word import HostsWord, doubt_by
+            from gitmodel.hosts.api import read_job
+            from gitmodel.hosts.approvals import HostsWord, doubt_by
 
             approved = HostsWord(self._repository, read_job(self._environ), frozenset(reviewed))
             doubt = doubt_by(self._repository, approved)

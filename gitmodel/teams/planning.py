@@ -14,13 +14,13 @@ from gitmodel.domain import gates, paths, records
 from gitmodel.domain.codec import Problem
 from gitmodel.domain.comparison import Compared, compare_artifacts, compare_values
 from gitmodel.domain.gates import Outcome
-from gitmodel.domain.hosts import find_host
 from gitmodel.domain.records import ArtifactLink, RunRecord, VersionRecord
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot, place_at
 from gitmodel.errors import GitModelError, Invalid
 from gitmodel.git.process import is_code_id
 from gitmodel.git.trees import CommitFiles
+from gitmodel.hosts.addresses import find_host
 from gitmodel.registry import admission
 from gitmodel.teams.between import check_between
 

@@ -13,7 +13,6 @@ from gitmodel.domain import gates, models, paths
 from gitmodel.domain import stages as planning
 from gitmodel.domain.addresses import hide_credentials
 from gitmodel.domain.codec import Problem
-from gitmodel.domain.hosts import Host, find_host
 from gitmodel.domain.names import check_name
 from gitmodel.domain.references import ModelRef, VersionRef
 from gitmodel.domain.refs import PROPOSALS
@@ -23,10 +22,11 @@ from gitmodel.domain.stage_changes import refuse_emptied
 from gitmodel.domain.stages import Promotion
 from gitmodel.errors import Conflict, GitModelError, NotFound, Refused, Unreachable, UsageError
 from gitmodel.git.process import FETCH
+from gitmodel.hosts import pull_requests
+from gitmodel.hosts.addresses import Host, find_host
 from gitmodel.registry import admission
 from gitmodel.registry.stages import plan_rollback
 from gitmodel.registry.writer import plan_together
-from gitmodel.storage import pull_requests
 from gitmodel.teams import plan_texts
 from gitmodel.teams.planning import Plan, plan
 

@@ -25,10 +25,10 @@ from gitmodel import Client
 from gitmodel.domain import paths, records
 from gitmodel.domain.codec import encode
 from gitmodel.domain.records import StageRecord, links_digest
-from gitmodel.teams import host_set_up
+from gitmodel.hosts import workflows
 
 ROOT = Path(__file__).parents[2]
-HOSTS = ROOT / "gitmodel/teams/hosts"
+HOSTS = ROOT / "gitmodel/hosts/templates"
 SEARCHED = os.pathsep.join((str(Path(sys.executable).parent), os.environ["PATH"]))
 ACT = shutil.which("act", path=SEARCHED)
 GITLAB = ROOT / ".nox/npm/node_modules/.bin/gitlab-ci-local"
@@ -59,7 +59,7 @@ class Site:
         rules = RULES.format(store=team.store)
         edit(self.clone, {"gitmodel.toml": rules})
         edit(self.clone, {"gitmodel.toml": rules + "proposal_only = true\n"})
-        host_set_up.set_up(ada.repository, kind, ["@org/registry"], SPEC)
+        workflows.set_up(ada.repository, kind, ["@org/registry"], SPEC)
         if kind == "forgejo":
             workflow = ".forgejo/workflows/gitmodel.yml"
             contained = "    container:\n      image: python:3.12\n"

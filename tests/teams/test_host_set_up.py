@@ -10,10 +10,9 @@ from editing import BRANCH, edit, read
 
 from gitmodel import Client
 from gitmodel.cli import run
-from gitmodel.domain import host_files
+from gitmodel.hosts import codeowners, workflows
+from gitmodel.hosts.workflows import set_up
 from gitmodel.registry.checking import check
-from gitmodel.teams import host_set_up
-from gitmodel.teams.host_set_up import set_up
 
 FILES = {
     "github": [".github/workflows/gitmodel.yml", "CODEOWNERS", ".github/workflows/gitmodel-deploy.yml"],
@@ -206,7 +205,7 @@ class TestWhatTheJobsInstall:
         assert git(code_repo, "for-each-ref") == before
 
     def test_of_a_file_from_before_hashes_were_asked_for_is_not_remembered(self, repo, capsys):
-        old = host_files.marked("github", 'env:\n  GITMODEL_INSTALL: "gitmodel==0.1.0"\n')
+        old = codeowners.marked("github", 'env:\n  GITMODEL_INSTALL: "gitmodel==0.1.0"\n')
         edit(repo, {FILES["github"][0]: old})
         code, _, err = ask(capsys, "init", "--ci", "github", "--owner", "@me")
         assert (code, "nothing says which gitmodel the jobs install" in err) == (2, True)
@@ -301,9 +300,9 @@ def test_a_pull_request_that_changes_them_is_told_as_a_change_of_rules(repo, cap
 def test_a_thousand_models_fit(repo):
     """Hosts read up to 3 MB; a record may have 64 KiB."""
     owned = {f"model-{number:04}": ("@org/a-team-of-some-length",) for number in range(1000)}
-    text = host_files.code_owners("github", ["gitmodel.toml"], ["@me"], owned, ["staging", "production"])
+    text = codeowners.code_owners("github", ["gitmodel.toml"], ["@me"], owned, ["staging", "production"])
     assert 1 << 16 < len(text) < 3 << 19
-    edit(repo, {"CODEOWNERS": host_files.marked("github", text)})
+    edit(repo, {"CODEOWNERS": codeowners.marked("github", text)})
     with Client(repo) as client:
         assert set_up(client.repository, "github", (), INSTALL[1], force=True).changed == ("CODEOWNERS",)
     assert owners(repo)[-4] == ("/gitmodel.toml", "@me")
@@ -311,7 +310,7 @@ def test_a_thousand_models_fit(repo):
 
 @pytest.mark.parametrize("kind", ["github", "gitlab", "forgejo"])
 def test_what_to_switch_on_is_read_in_a_terminal_of_80_columns(kind):
-    text = (resources.files("gitmodel.teams") / "hosts" / f"{kind}.txt").read_text(encoding="utf-8")
+    text = (resources.files("gitmodel.hosts") / "templates" / f"{kind}.txt").read_text(encoding="utf-8")
     # a word is there to be copied
     long = [line for line in text.replace("@BRANCH@", "gitmodel").splitlines() if len(line) > 80]
     assert [line for line in long if " " in line.strip()] == []
@@ -319,6 +318,6 @@ def test_what_to_switch_on_is_read_in_a_terminal_of_80_columns(kind):
 
 def test_no_file_is_left_over_or_missing():
     """They are read from the package, wherever it is installed."""
-    names = {path.name for path in (resources.files("gitmodel.teams") / "hosts").iterdir()}
-    made = (*host_set_up._KEPT.values(), *host_set_up._BEGUN.values())
+    names = {path.name for path in (resources.files("gitmodel.hosts") / "templates").iterdir()}
+    made = (*workflows._KEPT.values(), *workflows._BEGUN.values())
     assert names == {name for files in made for name in files.values()} | {f"{kind}.txt" for kind in FILES}

@@ -10,8 +10,8 @@ from gitmodel.cli import run
 from gitmodel.domain import paths
 from gitmodel.domain.records import links_digest
 from gitmodel.errors import Refused, Unreachable, UsageError
-from gitmodel.storage import host_api
-from gitmodel.storage.host_api import read_job
+from gitmodel.hosts import api
+from gitmodel.hosts.api import read_job
 
 KINDS = ("github", "forgejo", "gitlab")
 STAGE = paths.stage_file("iris", "production")
@@ -127,7 +127,7 @@ def test_a_request_that_is_not_merged_does_not_count(host, client, repo):
 def test_the_last_word_of_each_counts_and_only_on_the_last_commit(github, reviews, counts):
     github.approve("c" * 40, head="head")
     github.answers["/pulls/5/reviews"] = reviews
-    assert host_api.is_approved(read_job(environ(github)), "c" * 40, "gitmodel") is counts
+    assert api.is_approved(read_job(environ(github)), "c" * 40, "gitmodel") is counts
 
 
 def environ(host):
@@ -197,16 +197,16 @@ def test_a_token_that_may_not_ask_is_refused_in_the_hosts_words(host, client, re
 def test_no_redirect_is_followed_with_the_token(github):
     github.fails = (302, {})
     with pytest.raises(Refused, match="answers 302"):
-        host_api.is_approved(read_job(environ(github)), "c" * 40, "gitmodel")
+        api.is_approved(read_job(environ(github)), "c" * 40, "gitmodel")
 
 
 def test_what_is_no_host_is_unreachable(monkeypatch):
     job = read_job({"GITHUB_API_URL": "http://127.0.0.1:9", "GITHUB_REPOSITORY": "org/models", "GITHUB_TOKEN": "t0ken"})
     assert "t0ken" not in repr(job)
     with pytest.raises(Unreachable, match="does not answer"):
-        host_api.is_approved(job, "c" * 40, "gitmodel")
+        api.is_approved(job, "c" * 40, "gitmodel")
     with pytest.raises(UsageError, match="runs for no pull request"):
-        host_api.put_comment(job, "text", "text")
+        api.put_comment(job, "text", "text")
     with pytest.raises(UsageError, match="this is no job"):
         read_job({})
 
@@ -234,7 +234,7 @@ def test_a_comment_that_cannot_be_written_decides_nothing(github, client, repo, 
 
 
 def test_a_long_comment_is_cut(github):
-    host_api.put_comment(read_job(environ(github)), "<!-- x -->" + "y" * 70_000, "<!-- x -->")
+    api.put_comment(read_job(environ(github)), "<!-- x -->" + "y" * 70_000, "<!-- x -->")
     assert len(github.comments[1]) < 61_000
 
 

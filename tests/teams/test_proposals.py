@@ -7,9 +7,9 @@ from teamwork import BRANCH, refs
 
 from gitmodel.cli import run as run_program
 from gitmodel.domain import paths
-from gitmodel.domain.hosts import find_host
 from gitmodel.domain.refs import StageRef
 from gitmodel.errors import Conflict, GateRefused, NotFound, Refused
+from gitmodel.hosts.addresses import find_host
 from gitmodel.registry.checking import check
 from gitmodel.teams.proposals import list_proposals
 

@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from gitmodel.domain.addresses import hide_credentials
-from gitmodel.domain.hosts import Host
 from gitmodel.errors import Unreachable
 from gitmodel.files.permissions import make_folder, share
+from gitmodel.hosts.addresses import Host
 
 # The program that each kind of host has for this; it brings its own login.
 PROGRAMS = {"github": "gh", "gitlab": "glab"}

@@ -11,9 +11,9 @@ from gitmodel.domain.records import StageRule
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import Refused, Unreachable
+from gitmodel.hosts import api
+from gitmodel.hosts.api import Job
 from gitmodel.registry import admission
-from gitmodel.storage import host_api
-from gitmodel.storage.host_api import Job
 
 Doubt = Callable[[Snapshot, StageRef], str]
 
@@ -33,7 +33,7 @@ class HostsWord(Collection[str]):
     def __contains__(self, commit: object) -> bool:
         said = self._said.get(str(commit))
         if said is None:
-            said = self._said[str(commit)] = host_api.is_approved(self._job, str(commit), self._branch)
+            said = self._said[str(commit)] = api.is_approved(self._job, str(commit), self._branch)
         return said
 
     def __iter__(self) -> Iterator[str]:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from importlib import resources
 
 from gitmodel.branch.repository import Repository
-from gitmodel.domain import host_files, paths
-from gitmodel.domain.host_files import CODEOWNERS, HOSTS
+from gitmodel.domain import paths
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import Conflict, GitModelError, Invalid, UsageError
+from gitmodel.hosts import codeowners
+from gitmodel.hosts.codeowners import CODEOWNERS, HOSTS
 
 NAMES = {"github": "GitHub", "gitlab": "GitLab", "forgejo": "Forgejo"}
 # Kept as we make them; a later run updates them.
@@ -65,7 +66,7 @@ def check(repository: Repository, kind: str, owners: Iterable[str], install: str
 
 def check_install(install: str) -> None:
     """Raise UsageError if *install* is given and does not pin what pip installs."""
-    if install and not host_files.is_pinned(install):
+    if install and not codeowners.is_pinned(install):
         raise UsageError("--install names no commit of a repository and no version with hashes", hint=_SPEC)
 
 
@@ -76,23 +77,23 @@ def _planned(
 
     def plan(snapshot: Snapshot) -> Change[HostSetUp]:
         now = {path: _text(repository, snapshot, path) for path in (*_KEPT[kind], *_BEGUN[kind], CODEOWNERS)}
-        in_charge = given or host_files.rule_owners(now[CODEOWNERS] or "")
+        in_charge = given or codeowners.rule_owners(now[CODEOWNERS] or "")
         if not in_charge:
             raise UsageError("nobody is named who answers for the registry", hint="name one or more: --owner @org/team")
-        before = (host_files.installed_by(now[path] or "") for path in _KEPT[kind])
+        before = (codeowners.installed_by(now[path] or "") for path in _KEPT[kind])
         spec = install or next(filter(None, before), "")
         if not spec:
             raise UsageError("nothing says which gitmodel the jobs install: it has no release yet", hint=_SPEC)
         wanted = {
-            path: host_files.marked(kind, _template(repository, name, spec)) for path, name in _KEPT[kind].items()
+            path: codeowners.marked(kind, _template(repository, name, spec)) for path, name in _KEPT[kind].items()
         }
         owned, unknown = _owned(snapshot)
         wanted[CODEOWNERS] = _code_owners(snapshot, kind, in_charge, owned)
         for path, text in wanted.items():
             old = now[path]
-            if old is not None and not host_files.is_untouched(old) and not force:
+            if old is not None and not codeowners.is_untouched(old) and not force:
                 raise _by_hand(path, old, repository.branch)
-            wanted[path] = host_files.keep_own_part(text, old or "")
+            wanted[path] = codeowners.keep_own_part(text, old or "")
         wanted |= {path: _template(repository, name, spec) for path, name in _BEGUN[kind].items() if now[path] is None}
         files = {path: text.encode() for path, text in wanted.items() if text != now[path]}
         new = tuple(path for path in files if now[path] is None)
@@ -113,20 +114,20 @@ def is_stale(repository: Repository) -> str:
     snapshot = repository.snapshot()
     try:
         now = _text(repository, snapshot, CODEOWNERS) if snapshot.commit else None
-        kind = host_files.made_for(now or "")
-        if now is None or kind not in HOSTS or not host_files.is_untouched(now):
+        kind = codeowners.made_for(now or "")
+        if now is None or kind not in HOSTS or not codeowners.is_untouched(now):
             return ""
-        wanted = _code_owners(snapshot, kind, host_files.rule_owners(now), _owned(snapshot)[0])
+        wanted = _code_owners(snapshot, kind, codeowners.rule_owners(now), _owned(snapshot)[0])
     except GitModelError:
         return ""  # `check` names what is damaged
-    return "" if host_files.keep_own_part(wanted, now) == now else kind
+    return "" if codeowners.keep_own_part(wanted, now) == now else kind
 
 
 def _code_owners(snapshot: Snapshot, kind: str, owners: Iterable[str], owned: Mapping[str, tuple[str, ...]]) -> str:
     rules = (paths.REGISTRY, paths.SIGNERS, CODEOWNERS, *_RULES[kind])
-    text = host_files.code_owners(kind, rules, owners, owned, snapshot.registry().stage_names)
-    head, line, own = text.partition(host_files.OWN_PART)
-    return host_files.marked(kind, head) + line + own
+    text = codeowners.code_owners(kind, rules, owners, owned, snapshot.registry().stage_names)
+    head, line, own = text.partition(codeowners.OWN_PART)
+    return codeowners.marked(kind, head) + line + own
 
 
 def _owned(snapshot: Snapshot) -> tuple[dict[str, tuple[str, ...]], tuple[str, ...]]:
@@ -137,15 +138,15 @@ def _owned(snapshot: Snapshot) -> tuple[dict[str, tuple[str, ...]], tuple[str, .
             owners = snapshot.model(model).owners
         except GitModelError:
             continue  # `check` names a record that is damaged
-        accounts = tuple(dict.fromkeys(account for owner in owners for account in host_files.accounts_in(owner)))
-        unknown += [f"{model}: {owner}" for owner in owners if not host_files.accounts_in(owner)]
+        accounts = tuple(dict.fromkeys(account for owner in owners for account in codeowners.accounts_in(owner)))
+        unknown += [f"{model}: {owner}" for owner in owners if not codeowners.accounts_in(owner)]
         if accounts:
             owned[model] = accounts
     return owned, tuple(unknown)
 
 
 def _accounts(owner: str) -> tuple[str, ...]:
-    found = host_files.accounts_in(owner)
+    found = codeowners.accounts_in(owner)
     if not found:
         raise UsageError(f"{owner!a} is no account of a host", hint="write @user, @org/team or a mail address")
     return found
@@ -153,7 +154,7 @@ def _accounts(owner: str) -> tuple[str, ...]:
 
 def _by_hand(path: str, text: str, branch: str) -> Conflict:
     short = branch.removeprefix("refs/heads/")
-    what = "was changed by hand" if host_files.made_for(text) else "was made by somebody else"
+    what = "was changed by hand" if codeowners.made_for(text) else "was made by somebody else"
     return Conflict(
         f"{path} on {short} {what}; nothing was written",
         hint=f"see it: git show {short}:{path}; --force makes it anew",
@@ -169,5 +170,5 @@ def _text(repository: Repository, snapshot: Snapshot, path: str) -> str | None:
 
 
 def _template(repository: Repository, name: str, install: str) -> str:
-    text = (resources.files("gitmodel.teams") / "hosts" / name).read_text(encoding="utf-8")
+    text = (resources.files("gitmodel.hosts") / "templates" / name).read_text(encoding="utf-8")
     return text.replace("@BRANCH@", repository.branch.removeprefix("refs/heads/")).replace("@INSTALL@", install)

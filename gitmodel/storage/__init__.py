@@ -1,1 +1,0 @@
-"""The only I/O: the git repository and the artifact stores."""
