@@ -11,7 +11,7 @@ from editing import edit
 from gitmodel import Client
 from gitmodel.domain.urls import holds_credentials
 from gitmodel.registry.checking import check
-from gitmodel.teams.between import check_between
+from gitmodel.teams.range_checks import check_between
 
 
 def test_a_record_too_long_in_the_canonical_way_is_reported(code_repo: Path, git: Callable[..., str]) -> None:

@@ -11,7 +11,7 @@ import sys
 import pytest
 from transcripts import ask, check_transcript
 
-from gitmodel.cli import cells, output, program
+from gitmodel.cli import cell_text, output, program
 from gitmodel.cli.options import read_metadata, read_reference, read_value
 from gitmodel.errors import Invalid, UsageError
 
@@ -238,11 +238,11 @@ def test_progress_is_told_in_lines_where_is_no_terminal(capsys, monkeypatch):
 def test_tables_fit_into_any_width():
     rows = [["iris", "x" * 90, "y" * 50], ["花" * 30, "z", ""]]
     for room in (30, 40, 80, 120):
-        widths = [max(cells.width(row[place]) for row in rows) for place in range(3)]
+        widths = [max(cell_text.width(row[place]) for row in rows) for place in range(3)]
         output._narrow(widths, room)
         assert sum(widths) + 4 <= room
         for row in rows:
-            assert cells.width(output._row(row, widths)) <= room
+            assert cell_text.width(output._row(row, widths)) <= room
 
 
 def test_a_time_a_commit_and_a_reason_are_whole_on_a_narrow_terminal(repo, capsys):

@@ -9,7 +9,7 @@ from transcripts import ask, check_transcript
 
 from gitmodel import Client, Invalid, NotFound
 from gitmodel.branch import first_parents
-from gitmodel.domain.fields import changed_fields, fields_of
+from gitmodel.domain.record_fields import changed_fields, fields_of
 
 
 @pytest.fixture

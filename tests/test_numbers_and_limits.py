@@ -11,7 +11,7 @@ from gitmodel.domain import codec, paths, records
 from gitmodel.domain.records import VersionRecord
 from gitmodel.domain.snapshot import Change
 from gitmodel.registry import checking
-from gitmodel.teams.between import check_between
+from gitmodel.teams.range_checks import check_between
 
 HUGE = 999_999_999_999_999_999
 HIGHEST = paths.HIGHEST_NUMBER

@@ -18,7 +18,7 @@ from gitmodel.branch.rules_in_force import RulesInForce, are_same
 from gitmodel.branch.signed_changes import Sealing
 from gitmodel.branch.stage_tags import StageTags, TagAim
 from gitmodel.domain import codec, history, paths, records
-from gitmodel.domain.overlay import Overlay
+from gitmodel.domain.changed_files import Overlay
 from gitmodel.domain.records import RegistryRecord
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.refs import (

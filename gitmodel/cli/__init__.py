@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import click
 
 from gitmodel import __version__, errors
-from gitmodel.cli.grammar import Invocation, Lazy, LazyGroup, usage_of
+from gitmodel.cli.command_options import Invocation, Lazy, LazyGroup, usage_of
 from gitmodel.errors import GitModelError, GitModelWarning
 
 INTERRUPTED = 130  # as shells have it: 128 and the number of the signal
@@ -53,8 +53,10 @@ COMMANDS = {
     "lineage": Lazy("gitmodel.cli.lineage:lineage", "Tell what something was made from, and what of it.", "Lineage"),
     "diff": Lazy("gitmodel.cli.diff:diff", "Lay two versions side by side.", "Lineage"),
     "card": Lazy("gitmodel.cli.card:card", "Write the model card of a version.", "Lineage"),
-    "checkout": Lazy("gitmodel.cli.again:checkout", "Make a work tree of a version's code, with its files.", "Lineage"),
-    "reproduce": Lazy("gitmodel.cli.again:reproduce", "Run again what made a version, and compare.", "Lineage"),
+    "checkout": Lazy(
+        "gitmodel.cli.reproduction:checkout", "Make a work tree of a version's code, with its files.", "Lineage"
+    ),
+    "reproduce": Lazy("gitmodel.cli.reproduction:reproduce", "Run again what made a version, and compare.", "Lineage"),
     "export": Lazy("gitmodel.cli.exports:export", "Write a version with all that it came from to a file.", "Lineage"),
     "import": Lazy("gitmodel.cli.exports:import_", "Take a version in from a file.", "Lineage"),
     "remote": Lazy("gitmodel.cli.teams:remote", "Say which remote pulls and pushes go to.", "Others"),
@@ -63,10 +65,10 @@ COMMANDS = {
     "run": Lazy("gitmodel.cli.runs:run", "Run a pipeline of a Python script.", "Pipelines"),
     "runs": Lazy("gitmodel.cli.runs:runs", "List and show runs of pipelines.", "Pipelines"),
     "store": Lazy("gitmodel.cli.stores:store", "Name, trust and look after artifact stores.", "Care"),
-    "check": Lazy("gitmodel.cli.care:check", "Check every record against the format.", "Care"),
-    "verify": Lazy("gitmodel.cli.care:verify", "Hash again what versions point at.", "Care"),
+    "check": Lazy("gitmodel.cli.checks:check", "Check every record against the format.", "Care"),
+    "verify": Lazy("gitmodel.cli.checks:verify", "Hash again what versions point at.", "Care"),
     "maintenance": Lazy("gitmodel.cli.maintenance:maintenance", "Keep questions about the past fast.", "Care"),
-    "doctor": Lazy("gitmodel.cli.care:doctor", "Say what is wrong with this clone, and mend it.", "Care"),
+    "doctor": Lazy("gitmodel.cli.checks:doctor", "Say what is wrong with this clone, and mend it.", "Care"),
 }
 ALSO = {"versions": "version"}
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from gitmodel.cli import cells, options, shapes
-from gitmodel.cli.grammar import Invocation, LazyGroup, command
+from gitmodel.cli import cell_text, options, shapes
+from gitmodel.cli.command_options import Invocation, LazyGroup, command
 from gitmodel.domain.stages import Promotion, StageState
 from gitmodel.registry import stages
 
@@ -77,7 +77,7 @@ def list_aliases(invocation: Invocation, model: str, filter: str, limit: int | N
         name=lambda state: state.name,
         columns=(
             ("ALIAS", lambda state: state.name),
-            ("VERSION", lambda state: f"{state.in_force or '-'}{cells.pending(state)}"),
+            ("VERSION", lambda state: f"{state.in_force or '-'}{cell_text.pending(state)}"),
         ),
         empty=options.empty(f"{model} has no aliases", "alias", filter, limit, offset),
     )

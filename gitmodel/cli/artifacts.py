@@ -10,8 +10,8 @@ from pathlib import Path
 
 import click
 
-from gitmodel.cli import cells, options, shapes
-from gitmodel.cli.grammar import Invocation, command
+from gitmodel.cli import cell_text, options, shapes
+from gitmodel.cli.command_options import Invocation, command
 from gitmodel.cli.versions import note_frozen, print_version
 from gitmodel.domain.records import ArtifactLink
 from gitmodel.domain.references import VersionRef
@@ -75,7 +75,7 @@ def get(
         invocation.output.warn(warning)
     here = found.reference
     fields = {"reference": here, "artifact": link.name, "path": str(path), "digest": digest, "size": size}
-    said = f"wrote {what} of {here} to {path} ({cells.size(size)}, verified)"
+    said = f"wrote {what} of {here} to {path} ({cell_text.size(size)}, verified)"
     invocation.output.outcome(said, shapes.FETCHED, fields, name=str(path))
     note_frozen(invocation, found)
 
@@ -116,7 +116,7 @@ def link(
     artifacts.check_links(invocation.writer, chosen, [(name, kind) for name, _, kind in paths])
     links = _outside(invocation, paths, provider_digest) if external else store(invocation, model, paths, jobs=jobs)
     artifacts.link_artifacts(invocation.writer, chosen, links)
-    names = cells.words(name for name, _, _ in paths)
+    names = cell_text.words(name for name, _, _ in paths)
     print_version(invocation, chosen, f"linked {names} to {chosen}")
 
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gitmodel.cli import cells, options, shapes
-from gitmodel.cli.grammar import Invocation, command
+from gitmodel.cli import cell_text, options, shapes
+from gitmodel.cli.command_options import Invocation, command
 from gitmodel.domain.names import NONE
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ COLUMNS = (
     ("VERSION", lambda found: str(found.view)),
     ("NAME", lambda found: found.view.record.name or ""),
     ("STAGE", lambda found: found.view.stage or ""),
-    ("ALIASES", lambda found: cells.words(found.view.aliases)),
+    ("ALIASES", lambda found: cell_text.words(found.view.aliases)),
     ("CODE", lambda found: _short(found)),
 )
 

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gitmodel.cli import cells, options, shapes
-from gitmodel.cli.grammar import Invocation, command
+from gitmodel.cli import cell_text, options, shapes
+from gitmodel.cli.command_options import Invocation, command
 
 if TYPE_CHECKING:
     from gitmodel.domain.comparison import Compared
@@ -78,12 +78,12 @@ def _told(found: VersionDiff) -> Iterator[str]:
 def beside(row: Compared) -> str:
     """A value in both versions, in words."""
     if row.same:
-        return f"{cells.tsv_cell(row.old)}  (same)"
+        return f"{cell_text.tsv_cell(row.old)}  (same)"
     if row.old is None or row.new is None:
         only, word = (row.new, "added") if row.old is None else (row.old, "removed")
-        return f"{cells.tsv_cell(only)}  ({word})"
+        return f"{cell_text.tsv_cell(only)}  ({word})"
     change = f"  ({row.change:+.6g})" if row.change else ""
-    return f"{cells.tsv_cell(row.old)} -> {cells.tsv_cell(row.new)}{change}"
+    return f"{cell_text.tsv_cell(row.old)} -> {cell_text.tsv_cell(row.new)}{change}"
 
 
 def _artifact(row: Compared) -> str:
@@ -108,5 +108,5 @@ def _code(code: CodeRange) -> Iterator[str]:
 
 
 def _aligned(rows: list[tuple[str, str]]) -> list[str]:
-    room = max(cells.width(name) for name, _ in rows)
-    return [f"  {name}{' ' * (room - cells.width(name))}  {text}" for name, text in rows]
+    room = max(cell_text.width(name) for name, _ in rows)
+    return [f"  {name}{' ' * (room - cell_text.width(name))}  {text}" for name, text in rows]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from gitmodel.cli import cells, options, shapes
-from gitmodel.cli.grammar import Invocation, command
+from gitmodel.cli import cell_text, options, shapes
+from gitmodel.cli.command_options import Invocation, command
 
 
 @command(example="git model export iris@production iris.gitmodel")
@@ -31,7 +31,7 @@ def export(invocation: Invocation, words: tuple[str, ...], inputs: bool) -> None
         "missing": [message for message, _ in made.missing],
     }
     runs = f" and {len(made.runs)} run{'s' * (len(made.runs) != 1)}" if made.runs else ""
-    said = f"{made.path} has {made.reference}{runs}, {cells.size(made.size)}"
+    said = f"{made.path} has {made.reference}{runs}, {cell_text.size(made.size)}"
     invocation.output.outcome(said, shapes.EXPORTED, fields, name=str(made.path))
     for message, hint in made.missing:
         invocation.output.warn(message, hint)

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from gitmodel.cli import cells, options, shapes
-from gitmodel.cli.grammar import Invocation, command
+from gitmodel.cli import cell_text, options, shapes
+from gitmodel.cli.command_options import Invocation, command
 from gitmodel.cli.output import PROSE
 
 if TYPE_CHECKING:
@@ -24,23 +24,23 @@ if TYPE_CHECKING:
 _SHORT = 10
 
 EVENT_COLUMNS = (
-    ("FROM (UTC)", lambda event: cells.when(event.when)),
-    ("UNTIL (UTC)", lambda event: "never" if event.fault else cells.when(event.until) if event.until else "now"),
+    ("FROM (UTC)", lambda event: cell_text.when(event.when)),
+    ("UNTIL (UTC)", lambda event: "never" if event.fault else cell_text.when(event.until) if event.until else "now"),
     ("MODEL", lambda event: event.model),
     ("STAGE", lambda event: event.stage),
     ("VERSION", lambda event: f"{event.previous or '-'} -> {event.version or '-'}{_never(event)}"),
     ("WHO", lambda event: event.author + (f", merged by {event.merged_by}" if event.merged_by else "")),
     ("BY", lambda event: " ".join(filter(None, (event.commit[:_SHORT], event.pull_request)))),
-    (PROSE, lambda event: event.reason + (f" (forced: {cells.words(event.forced)})" if event.forced else "")),
+    (PROSE, lambda event: event.reason + (f" (forced: {cell_text.words(event.forced)})" if event.forced else "")),
 )
 
 
 def _never(event: StageEvent) -> str:
-    return f" ({cells.waiting(event.fault)})" if event.fault else ""
+    return f" ({cell_text.waiting(event.fault)})" if event.fault else ""
 
 
 LOG_COLUMNS = (
-    ("WHEN (UTC)", lambda event: cells.when(event.when)),
+    ("WHEN (UTC)", lambda event: cell_text.when(event.when)),
     ("WHAT", lambda event: event.model if event.version is None else f"{event.model}@{event.version}"),
     ("HAPPENED", lambda event: event.what + (f": {_some(event.fields)}" if event.what == "changed" else "")),
     ("WHO", lambda event: event.author),
@@ -49,9 +49,9 @@ LOG_COLUMNS = (
 )
 BLAME_COLUMNS = (
     ("FIELD", lambda origin: origin.field),
-    ("VALUE", lambda origin: cells.tsv_cell(origin.value)),
+    ("VALUE", lambda origin: cell_text.tsv_cell(origin.value)),
     ("WHO", lambda origin: origin.author),
-    ("WHEN (UTC)", lambda origin: cells.when(origin.when)),
+    ("WHEN (UTC)", lambda origin: cell_text.when(origin.when)),
     ("BY", lambda origin: " ".join(filter(None, (origin.commit[:_SHORT], origin.pull_request)))),
 )
 
@@ -147,7 +147,7 @@ def _tell(
 
 def _some(fields: tuple[str, ...]) -> str:
     """The first few of *fields*."""
-    return cells.words(fields[:4]) + (f" and {len(fields) - 4} more" if len(fields) > 4 else "")
+    return cell_text.words(fields[:4]) + (f" and {len(fields) - 4} more" if len(fields) > 4 else "")
 
 
 def _event_fields(event: StageEvent) -> Mapping[str, Any]:

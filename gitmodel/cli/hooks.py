@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING
 import click
 
 from gitmodel.cli import shapes
-from gitmodel.cli.grammar import Invocation, LazyGroup, command
-from gitmodel.domain import pushes
+from gitmodel.cli.command_options import Invocation, LazyGroup, command
+from gitmodel.domain import pushed_refs
 from gitmodel.errors import GitModelError, Invalid, Refused, UsageError
 from gitmodel.git import hooks
 from gitmodel.git.hooks import HOOKS, LOCAL, SERVER, Hook
 
 if TYPE_CHECKING:
     from gitmodel.branch.repository import Repository
-    from gitmodel.teams.between import Between
+    from gitmodel.teams.range_checks import Between
 
 _MOST_SHOWN = 20
 
@@ -73,7 +73,7 @@ def run(invocation: Invocation, name: str, arguments: tuple[str, ...]) -> None:
         invocation.output.note("nothing is judged: git calls this, with the refs of a push on standard input")
         return
     text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
-    updates = pushes.read_received(text) if name == SERVER else pushes.read_pushed(text)
+    updates = pushed_refs.read_received(text) if name == SERVER else pushed_refs.read_pushed(text)
     if namespace := os.environ.get("GIT_NAMESPACE"):
         raise UsageError(
             f"the push goes to the namespace {namespace!a}, and gitmodel knows no namespaces",
@@ -82,11 +82,11 @@ def run(invocation: Invocation, name: str, arguments: tuple[str, ...]) -> None:
     # what is pushed here is judged, whichever registry the settings name
     invocation.repo = "."
     repository = invocation.client.repository
-    if not any(pushes.concerns(update, repository.branch) for update in updates):
+    if not any(pushed_refs.concerns(update, repository.branch) for update in updates):
         return
-    from gitmodel.teams import receiving  # a push of code does not pay for it
+    from gitmodel.teams import received_pushes  # a push of code does not pay for it
 
-    found = receiving.judge_push(repository, updates, force=_is_forced(os.environ))
+    found = received_pushes.judge_push(repository, updates, force=_is_forced(os.environ))
     for path in found.rules:
         invocation.output.warn(f"{path} is changed: it decides who may do what")
     for problem in found.problems[:_MOST_SHOWN]:
@@ -110,12 +110,12 @@ def _of_files(invocation: Invocation, *, server: bool) -> Repository:
 
 
 def _refusal(found: Between, name: str) -> GitModelError:
-    from gitmodel.teams.between import DECIDED
+    from gitmodel.teams.range_checks import DECIDED
 
     count = len(found.problems)
     what = f"{'1 fault' if count == 1 else f'{count} faults'} in what is pushed"
     if all(problem.rule in DECIDED for problem in found.problems):
-        forced = f"git -c push.pushOption={pushes.FORCE_OPTION} model push"
+        forced = f"git -c push.pushOption={pushed_refs.FORCE_OPTION} model push"
         return Refused(what, hint=f"if it is meant, and no gate is against it: {forced}")
     return Invalid(what, hint="see it in your clone: git model check; and what others pushed: git model pull")
 
@@ -123,7 +123,7 @@ def _refusal(found: Between, name: str) -> GitModelError:
 def _is_forced(environ: Mapping[str, str]) -> bool:
     count = environ.get("GIT_PUSH_OPTION_COUNT", "0")
     given = (environ.get(f"GIT_PUSH_OPTION_{n}") for n in range(int(count) if count.isdigit() else 0))
-    return pushes.FORCE_OPTION in given
+    return pushed_refs.FORCE_OPTION in given
 
 
 def _print(invocation: Invocation, done: Hook, said: str, *, installed: bool) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from gitmodel.cli import cells, options, shapes
-from gitmodel.cli.grammar import Invocation, LazyGroup, command
+from gitmodel.cli import cell_text, options, shapes
+from gitmodel.cli.command_options import Invocation, LazyGroup, command
 from gitmodel.cli.versions import print_version
 from gitmodel.domain.references import VersionRef
 from gitmodel.errors import UsageError
@@ -46,8 +46,8 @@ def set_metadata(
     chosen = versions.find_to_change(invocation.writer, replace(ref, renumbered=renumbered)).ref
     versions.set_metadata(invocation.writer, chosen, values, on=artifact, remove=remove)
     of = f"{artifact} of {chosen}" if artifact else str(chosen)
-    done = [f"set {cells.words(values)} of {of}"] if values else []
-    done += [f"removed {cells.words(remove)} of {of}"] if remove else []
+    done = [f"set {cell_text.words(values)} of {of}"] if values else []
+    done += [f"removed {cell_text.words(remove)} of {of}"] if remove else []
     print_version(invocation, chosen, "\n".join(done))
 
 
@@ -68,7 +68,7 @@ def show_metadata(invocation: Invocation, words: tuple[str, ...], artifact: str 
         shapes.METADATA,
         fields=lambda item: {"key": item[0], "value": item[1]},
         name=lambda item: item[0],
-        columns=(("KEY", lambda item: item[0]), ("VALUE", lambda item: cells.tsv_cell(item[1]))),
+        columns=(("KEY", lambda item: item[0]), ("VALUE", lambda item: cell_text.tsv_cell(item[1]))),
         empty=f"{model}@{record.number} has no metadata" + (f" on {artifact}" if artifact else ""),
     )
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 
-from gitmodel.cli import cells, options, shapes
-from gitmodel.cli.grammar import Invocation, command
+from gitmodel.cli import cell_text, options, shapes
+from gitmodel.cli.command_options import Invocation, command
 from gitmodel.domain.stages import StageState
 from gitmodel.domain.views import ModelView
 from gitmodel.errors import UsageError
@@ -17,10 +17,10 @@ from gitmodel.registry import models
 
 COLUMNS = (
     ("MODEL", lambda view: view.name),
-    ("LATEST", lambda view: cells.number(view.latest, view.local)),
+    ("LATEST", lambda view: cell_text.number(view.latest, view.local)),
     ("VERSIONS", lambda view: str(view.count)),
-    ("STAGES", cells.stages_of),
-    ("ALIASES", cells.aliases_of),
+    ("STAGES", cell_text.stages_of),
+    ("ALIASES", cell_text.aliases_of),
     ("TITLE", lambda view: view.record.title or view.record.description),
 )
 
@@ -152,7 +152,7 @@ def note_pending(invocation: Invocation, pending: Iterable[tuple[str, StageState
     A change that the rules of its stage keep from being in force is told alone, with the command that takes it back.
     """
     found = dict.fromkeys(pending)
-    if any(cells.hidden(state) for _, state in found):
+    if any(cell_text.hidden(state) for _, state in found):
         invocation.output.warn("this clone is too shallow to tell what is in force", "run `git fetch --unshallow`")
         return
     count = sum(1 for _, state in found if not state.doubt and not state.untagged)
@@ -180,15 +180,15 @@ def _print(invocation: Invocation, name: str, said: str) -> None:
 
 
 def _lines(view: ModelView) -> list[tuple[str, str]]:
-    record, latest = view.record, cells.number(view.latest, view.local)
+    record, latest = view.record, cell_text.number(view.latest, view.local)
     described = [(field.replace("_", " "), getattr(record, field)) for field in options.DESCRIPTIVE]
     return [
         ("model", view.name),
         *described,
-        ("tags", cells.words(record.tags)),
-        ("owners", cells.words(record.owners)),
-        ("created", f"{cells.when(record.created)} UTC"),
+        ("tags", cell_text.words(record.tags)),
+        ("owners", cell_text.words(record.owners)),
+        ("created", f"{cell_text.when(record.created)} UTC"),
         ("versions", str(view.count) + (f", the latest is {latest}" if view.latest else "")),
-        ("stages", "\n".join(cells.place(state) for state in view.stages if not state.alias)),
-        ("aliases", "\n".join(cells.place(state) for state in view.stages if state.alias)),
+        ("stages", "\n".join(cell_text.place(state) for state in view.stages if not state.alias)),
+        ("aliases", "\n".join(cell_text.place(state) for state in view.stages if state.alias)),
     ]

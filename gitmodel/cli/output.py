@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from itertools import chain, compress, takewhile
 from typing import Any, TextIO, TypeVar
 
-from gitmodel.cli.cells import escape, tsv_cell, width
+from gitmodel.cli.cell_text import escape, tsv_cell, width
 from gitmodel.cli.shapes import Shape
 from gitmodel.errors import GitModelError
 
@@ -170,7 +170,7 @@ class _Progress:
         now = time.monotonic()
         if now < self._next:
             return
-        from gitmodel.cli.cells import size
+        from gitmodel.cli.cell_text import size
 
         self._next, self._shown = now + (_TICK if self._terminal else _PLAIN_TICK), self._terminal
         part = f"{done * 100 // total:3}% of {size(total)}" if total else size(done)
@@ -182,7 +182,7 @@ class _Progress:
         _write(sys.stderr, f"\r{_cut(self._label, max(room, _NARROWEST))}: {part}\x1b[K")
 
     def _pace(self, now: float, done: int, total: int) -> str:
-        from gitmodel.cli.cells import size
+        from gitmodel.cli.cell_text import size
 
         while len(self._marks) > 1 and now - self._marks[0][0] > _SPAN:
             self._marks.popleft()

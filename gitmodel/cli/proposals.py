@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gitmodel.cli import cells, options, shapes
-from gitmodel.cli.grammar import Invocation, command
+from gitmodel.cli import cell_text, options, shapes
+from gitmodel.cli.command_options import Invocation, command
 from gitmodel.domain.references import VersionRef
 from gitmodel.errors import GitModelError, Invalid, Refused
 
@@ -83,7 +83,7 @@ def list_proposals(invocation: Invocation, remote: str, filter: str, limit: int 
         name=lambda one: one.branch,
         columns=(
             ("BRANCH", lambda one: one.branch),
-            ("CHANGES", lambda one: cells.words(map(_change, _entering(one)))),
+            ("CHANGES", lambda one: cell_text.words(map(_change, _entering(one)))),
             ("WHO", lambda one: one.author),
             ("RULES", _verdict),
         ),
@@ -107,7 +107,7 @@ def plan(invocation: Invocation, commits: str, markdown: bool, comment: bool, fo
     finds its comment.
     """
     from gitmodel.teams import plan_texts
-    from gitmodel.teams.between import DECIDED
+    from gitmodel.teams.range_checks import DECIDED
 
     made = invocation.client.plan(commits, force=force)
     output = invocation.output

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gitmodel.cli import cells, options, shapes
-from gitmodel.cli.grammar import Invocation, LazyGroup, command
+from gitmodel.cli import cell_text, options, shapes
+from gitmodel.cli.command_options import Invocation, LazyGroup, command
 from gitmodel.errors import NotFound, UsageError
 from gitmodel.registry.runs import RunView, get_run, list_runs
 
@@ -22,8 +22,8 @@ COLUMNS = (
     ("RUN", lambda view: view.id),
     ("PIPELINE", lambda view: view.pipeline),
     ("STATUS", lambda view: _status(view)),
-    ("VERSIONS", lambda view: cells.words(view.fields()["versions"])),
-    ("STARTED (UTC)", lambda view: cells.when(view.started)),
+    ("VERSIONS", lambda view: cell_text.words(view.fields()["versions"])),
+    ("STARTED (UTC)", lambda view: cell_text.when(view.started)),
     ("EXECUTOR", lambda view: view.fields()["executor"]),
 )
 
@@ -57,7 +57,7 @@ def run(invocation: Invocation, script: str, parameters: tuple[str, ...], execut
     fields = (
         view.fields() if view else {**dict.fromkeys(shapes.RECORDED_RUN.keys), "id": done.id, "status": done.status}
     )
-    made = f": {cells.words(done.versions)}" if done.versions else ""
+    made = f": {cell_text.words(done.versions)}" if done.versions else ""
     invocation.output.outcome(f"{done.id} {done.status}{made}", shapes.RECORDED_RUN, fields, name=done.id)
 
 
@@ -167,7 +167,7 @@ def _is_recorded(invocation: Invocation, id: str) -> bool:
 
 
 def _status(view: RunView) -> str:
-    return f"{view.status} since {cells.when(view.since)}" if view.since else view.status
+    return f"{view.status} since {cell_text.when(view.since)}" if view.since else view.status
 
 
 def _lines(view: RunView) -> list[tuple[str, str]]:
@@ -176,7 +176,7 @@ def _lines(view: RunView) -> list[tuple[str, str]]:
         ("run", view.id),
         ("pipeline", view.pipeline),
         ("status", _status(view)),
-        ("started", f"{cells.when(view.started)} UTC"),
+        ("started", f"{cell_text.when(view.started)} UTC"),
     ]
     if record is not None:
         seconds = (record.finished - record.started).total_seconds()
@@ -205,7 +205,7 @@ def _lines(view: RunView) -> list[tuple[str, str]]:
 
 def _pairs(values: object) -> str:
     assert isinstance(values, dict)
-    return "\n".join(f"{key} = {cells.tsv_cell(value)}" for key, value in values.items())
+    return "\n".join(f"{key} = {cell_text.tsv_cell(value)}" for key, value in values.items())
 
 
 def _code(view: RunView) -> str:

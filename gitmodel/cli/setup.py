@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gitmodel.cli import shapes
-from gitmodel.cli.grammar import Invocation, command
+from gitmodel.cli.command_options import Invocation, command
 from gitmodel.errors import UsageError
 from gitmodel.hosts.codeowners import HOSTS
 from gitmodel.registry import setup
@@ -157,7 +157,7 @@ def completion(invocation: Invocation, shell: str) -> None:
 
 def _join(client: Client, url: str, new: bool) -> str:
     """Take the registry at *url*; returns the remote's name."""
-    from gitmodel.teams import joining
+    from gitmodel.teams import cloning
 
     if client.repository.url:
         raise UsageError(
@@ -166,7 +166,7 @@ def _join(client: Client, url: str, new: bool) -> str:
         )
     if new:
         raise UsageError("--from and --new exclude each other", hint="leave one of them out")
-    name = joining.connect(client.repository, url)
+    name = cloning.connect(client.repository, url)
     return name if client.pull(name).tip else ""
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from gitmodel.cli import options, shapes
-from gitmodel.cli.grammar import Invocation, command
+from gitmodel.cli.command_options import Invocation, command
 from gitmodel.cli.versions import told
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.stages import Promotion

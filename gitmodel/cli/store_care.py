@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gitmodel.cli import cells, options, shapes
-from gitmodel.cli.grammar import Invocation, command
+from gitmodel.cli import cell_text, options, shapes
+from gitmodel.cli.command_options import Invocation, command
 from gitmodel.cli.setup import url_of
 
 if TYPE_CHECKING:
@@ -30,7 +30,10 @@ def status(invocation: Invocation) -> None:
     """
     found = invocation.client.store_status()
     invocation.output.thing(
-        shapes.STORE_STATUS, asdict(found), name=cells.words(store.name for store in found.stores), lines=_lines(found)
+        shapes.STORE_STATUS,
+        asdict(found),
+        name=cell_text.words(store.name for store in found.stores),
+        lines=_lines(found),
     )
 
 
@@ -53,7 +56,7 @@ def copy(invocation: Invocation, target: str, source: str, mend: bool, jobs: int
         done = invocation.client.copy_store(
             url_of(target) if "/" in target else target, source=source, mend=mend, jobs=jobs, progress=progress
         )
-    said = f"copied {_count(done.copied, 'object')} ({cells.size(done.size)}) to {done.target}"
+    said = f"copied {_count(done.copied, 'object')} ({cell_text.size(done.size)}) to {done.target}"
     said += f"; {done.there} were there" if done.there else ""
     invocation.output.outcome(said, shapes.COPIED, asdict(done), name=done.target)
     check_copied(done)
@@ -100,12 +103,12 @@ def purge(invocation: Invocation, digest: str, reason: str, yes: bool) -> None:
     others reach the store, the bytes go only when the tombstone is on the remote: push it, or have it reviewed, and run
     the command again. Other clones drop their copies with git model store gc clone --delete.
     """
-    from gitmodel.registry.upkeep import plan_purge
+    from gitmodel.registry.store_maintenance import plan_purge
 
     client = invocation.client
     plan = plan_purge(client.writer, client.access, digest)
     needed = (
-        f", which {cells.words(plan.versions[:5])} need{'s' if len(plan.versions) == 1 else ''},"
+        f", which {cell_text.words(plan.versions[:5])} need{'s' if len(plan.versions) == 1 else ''},"
         if plan.versions
         else ""
     )
@@ -126,7 +129,7 @@ def _lines(found: Inventory) -> list[tuple[str, str]]:
 
 
 def _store(state: StoreState) -> str:
-    has = state.error or f"{_count(state.objects, 'object')}, {cells.size(state.size)}"
+    has = state.error or f"{_count(state.objects, 'object')}, {cell_text.size(state.size)}"
     return f"{state.name}  {state.url}  {has}"
 
 
@@ -135,18 +138,20 @@ def _model(state: ModelState) -> str:
     for word in ("missing", "unknown", "external", "purged"):
         count = getattr(state, word)
         parts += [f"{count} {word}"] if count else []
-    return f"{state.model}  {_count(state.artifacts, 'artifact')}, {cells.size(state.size)}: {cells.words(parts)}"
+    return (
+        f"{state.model}  {_count(state.artifacts, 'artifact')}, {cell_text.size(state.size)}: {cell_text.words(parts)}"
+    )
 
 
 def _missing(one: Missing) -> str:
     files = f"{one.files} files of " if one.files > 1 else ""
-    return f"{files}{one.artifact} of {cells.words(one.versions[:5])}  {one.digest}"
+    return f"{files}{one.artifact} of {cell_text.words(one.versions[:5])}  {one.digest}"
 
 
 def _found(found: Garbage) -> str:
     uploads = f" and {_count(len(found.leftovers), 'upload')} that did not end" if found.leftovers else ""
     purged = f", {len(found.purged)} of them purged" if found.purged else ""
-    return f"{_count(len(found.objects), 'object')}{uploads} ({cells.size(found.size)}{purged})"
+    return f"{_count(len(found.objects), 'object')}{uploads} ({cell_text.size(found.size)}{purged})"
 
 
 def _garbage(found: Garbage, removed: bool) -> dict[str, Any]:
@@ -169,7 +174,7 @@ def _purged(done: Purged) -> str:
             f"recorded that {objects} {'is' if len(done.digests) == 1 else 'are'} purged; the bytes are still there\n"
             "next: git model push, and when it is on the remote the same command again"
         )
-    where = f" from {cells.words(done.removed)}" if done.removed else ": no store had it"
+    where = f" from {cell_text.words(done.removed)}" if done.removed else ": no store had it"
     kept = f"\n{_count(len(done.kept), 'file')} of it stay, since other artifacts need them" if done.kept else ""
     return f"purged {objects}{where}{kept}"
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import click
 
-from gitmodel.cli import cells, options, shapes
-from gitmodel.cli.grammar import Invocation, LazyGroup, command
+from gitmodel.cli import cell_text, options, shapes
+from gitmodel.cli.command_options import Invocation, LazyGroup, command
 from gitmodel.cli.setup import url_of
 from gitmodel.cli.store_care import copy, gc, purge, status
 from gitmodel.domain.urls import is_local, is_web, shown_url
@@ -41,7 +41,7 @@ def list_stores(invocation: Invocation) -> None:
             ("URL", lambda found: _url(invocation, found)),
             ("SET BY", lambda found: found.source),
             ("", _remarks),
-            ("MODELS", lambda found: cells.words(users.get(found.name, ()))),
+            ("MODELS", lambda found: cell_text.words(users.get(found.name, ()))),
         ),
         empty="",
     )
@@ -140,7 +140,7 @@ def _url(invocation: Invocation, found: NamedStore) -> str:
 
 def _remarks(found: NamedStore) -> str:
     remarks = [] if found.trusted else ["not trusted"]
-    return cells.words([*remarks, *(["read-only"] if found.read_only else [])])
+    return cell_text.words([*remarks, *(["read-only"] if found.read_only else [])])
 
 
 for _verb in (list_stores, add, remove, use, trust, status, copy, gc, purge):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gitmodel.cli import options, shapes
-from gitmodel.cli.grammar import Invocation, command
+from gitmodel.cli.command_options import Invocation, command
 from gitmodel.domain.urls import shown_url
 from gitmodel.errors import Refused
 
@@ -28,11 +28,11 @@ def clone(invocation: Invocation, url: str, folder: str | None) -> None:
     As git clone, and then git model pull: the branch, the stage tags, and what keeps them apart from those of others.
     """
     from gitmodel.client import Client
-    from gitmodel.teams import joining
+    from gitmodel.teams import cloning
 
-    made = joining.clone(url, Path(folder) if folder else None, environ=os.environ)
+    made = cloning.clone(url, Path(folder) if folder else None, environ=os.environ)
     with Client(made, repo=made) as client:
-        view = joining.describe_remote(client.repository)
+        view = cloning.describe_remote(client.repository)
         models = len(client.list_models())
         untrusted = [named for named in client.list_stores() if not named.trusted]
     said = f"cloned into {made}: {models} {'model' if models == 1 else 'models'}"
@@ -50,9 +50,9 @@ def remote(invocation: Invocation, name: str | None) -> None:
     It is REMOTE, else git config gitmodel.remote, else origin, else the only one. It is not asked: the counts are of
     what was seen last.
     """
-    from gitmodel.teams import joining
+    from gitmodel.teams import cloning
 
-    view = joining.describe_remote(invocation.client.repository, name or "")
+    view = cloning.describe_remote(invocation.client.repository, name or "")
     lines = [
         ("Remote", view.name),
         ("URL", view.url),
@@ -195,7 +195,7 @@ def _warn(invocation: Invocation, done: Pulled, hint: str = "") -> None:
     for merge in done.merged:
         invocation.output.warn(str(merge), "run `git model apply --push` to set the tags again")
     if done.credentials:
-        from gitmodel.cli.care import warn_of_credentials
+        from gitmodel.cli.checks import warn_of_credentials
 
         warn_of_credentials(invocation, done.credentials)
     for name in done.set_back:

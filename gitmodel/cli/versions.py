@@ -9,8 +9,8 @@ from typing import Any
 
 import click
 
-from gitmodel.cli import cells, options, shapes
-from gitmodel.cli.grammar import Invocation, LazyGroup, command
+from gitmodel.cli import cell_text, options, shapes
+from gitmodel.cli.command_options import Invocation, LazyGroup, command
 from gitmodel.domain.filter_names import Words
 from gitmodel.domain.names import ARCHIVED, NONE, check_version_name
 from gitmodel.domain.records import DIGEST_SOURCES, KINDS, ArtifactLink
@@ -22,19 +22,19 @@ from gitmodel.registry import models, stages, versions
 from gitmodel.registry.versions import Found
 
 COLUMNS = (
-    ("VERSION", lambda view: cells.number(view.record.number, view.local)),
+    ("VERSION", lambda view: cell_text.number(view.record.number, view.local)),
     ("NAME", lambda view: view.record.name or ""),
-    ("STAGE", lambda view: cells.stage_of(view)),
-    ("ALIASES", lambda view: cells.aliases_at(view)),
-    ("CREATED (UTC)", lambda view: cells.when(view.record.created)),
-    ("TAGS", lambda view: cells.words(view.record.tags)),
+    ("STAGE", lambda view: cell_text.stage_of(view)),
+    ("ALIASES", lambda view: cell_text.aliases_at(view)),
+    ("CREATED (UTC)", lambda view: cell_text.when(view.record.created)),
+    ("TAGS", lambda view: cell_text.words(view.record.tags)),
     ("DESCRIPTION", lambda view: view.record.description + (" (from a failed run)" if view.record.failed else "")),
 )
 ARTIFACT_COLUMNS = (
     ("ARTIFACT", lambda row: row.link.name),
     ("KIND", lambda row: row.link.kind),
     ("FORMAT", lambda row: row.link.format),
-    ("SIZE", lambda row: cells.size(row.link.size)),
+    ("SIZE", lambda row: cell_text.size(row.link.size)),
     ("DIGEST", lambda row: row.link.digest),
 )
 _UNKNOWN = "unknown"  # the status of a run whose record is missing
@@ -125,7 +125,7 @@ def create(
         key=key or "",
     )
     called = f" ({name})" if name else ""
-    holds = f" with {cells.words(artifact for artifact, _, _ in paths)}" if paths else ""
+    holds = f" with {cell_text.words(artifact for artifact, _, _ in paths)}" if paths else ""
     print_version(invocation, VersionRef.of(current, number), f"made {current}@{number}{called}{holds}")
 
 
@@ -312,7 +312,7 @@ def runs(invocation: Invocation, words: tuple[str, ...], filter: str, limit: int
             ("RUN", lambda row: str(row["id"])),
             ("PIPELINE", lambda row: str(row["pipeline"] or "")),
             ("STATUS", lambda row: str(row["status"])),
-            ("STARTED (UTC)", lambda row: cells.when(row["started"]) if row["started"] else ""),
+            ("STARTED (UTC)", lambda row: cell_text.when(row["started"]) if row["started"] else ""),
             ("USE", lambda row: "read only" if row["only_read"] else ""),
         ),
         empty=options.empty(f"{view} has no runs", "run", filter, limit, offset),
@@ -371,10 +371,10 @@ def told(done: Promotion) -> str:
         was = f", where {done.model}@{done.previous} was" if done.previous is not None else ""
         return f"no version of {done.model} is in {done.stage} now{was}"
     if done.stage == NONE:
-        return f"{here} left {cells.words(left)}" if left else f"{here} is in no stage now"
+        return f"{here} left {cell_text.words(left)}" if left else f"{here} is in no stage now"
     clauses = [f"{here} is in {done.stage} now"]
     if left:
-        clauses.append(f"it left {cells.words(left)}")
+        clauses.append(f"it left {cell_text.words(left)}")
     if done.archived is not None and done.archived != done.version:
         clauses.append(f"{done.model}@{done.archived} is archived")
     return "; ".join(clauses)
@@ -429,16 +429,16 @@ def _note_pending(invocation: Invocation, pending: Iterable[tuple[str, StageStat
 def _lines(view: VersionView) -> list[tuple[str, str]]:
     record = view.record
     return [
-        ("version", f"{view.model}@{cells.number(view.record.number, view.local)}"),
+        ("version", f"{view.model}@{cell_text.number(view.record.number, view.local)}"),
         ("name", record.name or ""),
         ("description", record.description),
-        ("stage", cells.stage_of(view)),
-        ("aliases", cells.aliases_at(view)),
-        ("tags", cells.words(record.tags)),
-        ("created", f"{cells.when(record.created)} UTC"),
+        ("stage", cell_text.stage_of(view)),
+        ("aliases", cell_text.aliases_at(view)),
+        ("tags", cell_text.words(record.tags)),
+        ("created", f"{cell_text.when(record.created)} UTC"),
         ("code", _code(view)),
         ("failed", "yes: it was kept from a failed run" if record.failed else ""),
-        ("metadata", "\n".join(f"{key} = {cells.tsv_cell(value)}" for key, value in record.metadata.items())),
+        ("metadata", "\n".join(f"{key} = {cell_text.tsv_cell(value)}" for key, value in record.metadata.items())),
         ("artifacts", "\n".join(_artifact(link) for link in record.artifacts)),
         ("runs", "\n".join(record.runs)),
     ]
@@ -457,7 +457,7 @@ def _code(view: VersionView) -> str:
 
 
 def _artifact(link: ArtifactLink) -> str:
-    return f"{link.name}  {link.kind}, {link.format}, {cells.size(link.size)}\n  {link.digest}"
+    return f"{link.name}  {link.kind}, {link.format}, {cell_text.size(link.size)}\n  {link.digest}"
 
 
 for verb in (create, list_versions, show, update, delete, artifacts, model_objects, deployments, runs):

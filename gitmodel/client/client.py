@@ -31,7 +31,7 @@ from gitmodel.domain.renumbering import Renumbered
 from gitmodel.domain.snapshot import Change
 from gitmodel.errors import GitModelError, NotFound, RenumberedWarning, UsageError
 from gitmodel.git.process import check_git
-from gitmodel.registry import admission, models, stages
+from gitmodel.registry import in_force, models, stages
 from gitmodel.registry.stages import Applied
 from gitmodel.registry.writer import Batch, Direct, Writer, entered_batch
 from gitmodel.stores.interface import JOBS, ArtifactStore
@@ -54,9 +54,9 @@ if TYPE_CHECKING:
     from gitmodel.registry.runs import RunView
     from gitmodel.registry.store_access import Access, NamedStore
     from gitmodel.stores.artifacts import Progress
-    from gitmodel.teams.between import Between
     from gitmodel.teams.planning import Plan
     from gitmodel.teams.proposals import Proposal
+    from gitmodel.teams.range_checks import Between
     from gitmodel.teams.sync import Pulled, Pushed
 
 
@@ -121,7 +121,7 @@ class Client(ShowsOurForm):
         self._path_named = self._path != Path()
         self._terms = read_terms(self._environ, max_age=max_age, offline=offline, timeout=timeout)
         self._repository = self._open(named)
-        self._repository.doubt = partial(admission.doubt, self._repository)
+        self._repository.doubt = partial(in_force.doubt, self._repository)
         self._store = store or ""
         self._repository.on_renumbered = _warn_of_renumbering
         self._writer: Writer = Direct(self._repository)
@@ -605,9 +605,13 @@ class Client(ShowsOurForm):
 
         Raises NotFound and UsageError for commits that are not there.
         """
-        from gitmodel.teams import planning, ranges
+        from gitmodel.teams import commit_ranges, planning
 
-        base, head = ranges.read_range(self._repository, commits) if commits else ranges.default_range(self._repository)
+        base, head = (
+            commit_ranges.read_range(self._repository, commits)
+            if commits
+            else commit_ranges.default_range(self._repository)
+        )
         return planning.plan(self._repository, base, head, force=force)
 
     def check(self, commit: str = "") -> list[Problem]:
@@ -617,11 +621,11 @@ class Client(ShowsOurForm):
         have yet, as the merge of a pull request does. Raises NotFound without a registry.
         """
         from gitmodel.registry import checking
-        from gitmodel.teams import ranges
+        from gitmodel.teams import commit_ranges
 
         if commit:
-            return checking.check(self._repository, ranges.find_commit(self._repository, commit))
-        found = (checking.check(self._repository, one) for one in ranges.current_states(self._repository))
+            return checking.check(self._repository, commit_ranges.find_commit(self._repository, commit))
+        found = (checking.check(self._repository, one) for one in commit_ranges.current_states(self._repository))
         return list(dict.fromkeys(problem for problems in found for problem in problems))
 
     def find_credentials(self, commit: str = "") -> list[str]:
@@ -630,9 +634,9 @@ class Client(ShowsOurForm):
         On the metadata branch as it is, or at *commit*; `check_between` finds what a change brings.
         """
         from gitmodel.registry import recorded_credentials
-        from gitmodel.teams import ranges
+        from gitmodel.teams import commit_ranges
 
-        at = ranges.find_commit(self._repository, commit) if commit else self._repository.tip()
+        at = commit_ranges.find_commit(self._repository, commit) if commit else self._repository.tip()
         return recorded_credentials.find_credentials(self._repository, at) if at else []
 
     def check_staged(self, index: str | os.PathLike[str] | None = None, *, force: bool = False) -> Between | None:
@@ -640,9 +644,9 @@ class Client(ShowsOurForm):
 
         *index* is the file that git names to a hook, if it is not the work tree's own. Raises Unreachable.
         """
-        from gitmodel.teams import between
+        from gitmodel.teams import range_checks
 
-        return between.check_staged(
+        return range_checks.check_staged(
             self._repository, Path(index).absolute() if index is not None else None, force=force
         )
 
@@ -652,9 +656,11 @@ class Client(ShowsOurForm):
         *force* allows the merge to delete what is in use, and many at once. Raises NotFound and UsageError for commits
         that are not there.
         """
-        from gitmodel.teams import between, ranges
+        from gitmodel.teams import commit_ranges, range_checks
 
-        return between.check_between(self._repository, *ranges.read_range(self._repository, commits), force=force)
+        return range_checks.check_between(
+            self._repository, *commit_ranges.read_range(self._repository, commits), force=force
+        )
 
     @contextmanager
     def transaction(self, message: str) -> Iterator[Client]:
@@ -747,9 +753,11 @@ class Client(ShowsOurForm):
         on where it stopped. To *mend*, what is there already is read, too, and replaced where it is damaged. The
         registry goes on using its stores as before. Raises UsageError, Invalid if not all has arrived, Unreachable.
         """
-        from gitmodel.registry import upkeep
+        from gitmodel.registry import store_maintenance
 
-        return upkeep.copy(self._writer, self.access, to, source=source, mend=mend, jobs=jobs, progress=progress)
+        return store_maintenance.copy(
+            self._writer, self.access, to, source=source, mend=mend, jobs=jobs, progress=progress
+        )
 
     def find_garbage(
         self, store: str = "default", *, grace_days: float = 14.0, also: Iterable[str | os.PathLike[str]] = ()
@@ -759,13 +767,13 @@ class Client(ShowsOurForm):
         *also* are the paths of other registries that keep artifacts in it. Where others reach the store, the remote is
         fetched first. Raises Invalid if a record cannot be read: then it is unknown what is needed; Unreachable.
         """
-        from gitmodel.registry import upkeep
+        from gitmodel.registry import store_maintenance
 
         with ExitStack() as opened:
             others = [open_repository(Path(path), environ=self._environ) for path in also]
             for other in others:
                 opened.callback(other.close)
-            return upkeep.find_garbage(
+            return store_maintenance.find_garbage(
                 self._repository, self.access, store, now=time.time(), grace_days=grace_days, also=others
             )
 
@@ -785,10 +793,10 @@ class Client(ShowsOurForm):
         only when the tombstone is on the remote: push it, and call this again. Raises NotFound, UsageError without a
         reason, Refused, Unreachable with nothing recorded if a store or the remote is out of reach.
         """
-        from gitmodel.registry import upkeep
+        from gitmodel.registry import store_maintenance
 
         self._require_branch("purge")
-        return upkeep.purge(self._writer, self._repository, self.access, digest, reason)
+        return store_maintenance.purge(self._writer, self._repository, self.access, digest, reason)
 
     def read_code(self) -> Code:
         """The state of the code repository that *path* is in: commit, changes, origin."""

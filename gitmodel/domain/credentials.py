@@ -8,7 +8,7 @@ from functools import cache
 from typing import Any
 
 from gitmodel.domain import addresses, paths
-from gitmodel.domain.fields import fields_of
+from gitmodel.domain.record_fields import fields_of
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import Refused
 

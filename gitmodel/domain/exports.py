@@ -9,9 +9,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from gitmodel.domain import codec, models, paths, records
+from gitmodel.domain.changed_files import Overlay
 from gitmodel.domain.models import DESCRIPTIVE
 from gitmodel.domain.names import fault_in
-from gitmodel.domain.overlay import Overlay
 from gitmodel.domain.records import ModelRecord, RunRecord, VersionRecord
 from gitmodel.domain.references import ModelRef
 from gitmodel.domain.runs import plan_run, with_versions

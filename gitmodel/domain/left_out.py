@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gitmodel.domain import codec, records
+from gitmodel.domain.merge_faults import Place
 from gitmodel.domain.merging import lost_keys
 from gitmodel.domain.paths import RecordPath
 from gitmodel.domain.records import ModelRecord, VersionRecord
-from gitmodel.domain.soundness import Place
 
 
 @dataclass(frozen=True)

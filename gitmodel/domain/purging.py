@@ -7,9 +7,9 @@ from datetime import datetime
 from typing import NamedTuple
 
 from gitmodel.domain import codec, paths, records
+from gitmodel.domain.format_upgrades import raised_format
 from gitmodel.domain.records import PurgeRecord
 from gitmodel.domain.snapshot import Change, Snapshot
-from gitmodel.domain.upgrading import raised_format
 from gitmodel.errors import Invalid, UsageError
 
 

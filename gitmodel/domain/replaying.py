@@ -7,16 +7,16 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from gitmodel.domain import codec, models, paths, records
-from gitmodel.domain.carrying import PLACES, Carried, Replayed
+from gitmodel.domain.changed_files import Overlay
 from gitmodel.domain.left_out import Sides, left_out
+from gitmodel.domain.merge_faults import Fault, Place, faults
 from gitmodel.domain.merging import merged
 from gitmodel.domain.names import fold
-from gitmodel.domain.overlay import Overlay
 from gitmodel.domain.paths import RecordPath
 from gitmodel.domain.records import ModelRecord, NameRecord, RunRecord, StageRecord, VersionRecord
+from gitmodel.domain.replayed_changes import PLACES, Carried, Replayed
 from gitmodel.domain.runs import with_versions
 from gitmodel.domain.snapshot import Files, NoTags, Snapshot, check_number
-from gitmodel.domain.soundness import Fault, Place, faults
 from gitmodel.domain.stages import leftovers, tidied
 from gitmodel.errors import GitModelError, Refused
 

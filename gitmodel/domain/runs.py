@@ -7,9 +7,9 @@ from dataclasses import replace
 from datetime import datetime
 
 from gitmodel.domain import codec, paths, records
+from gitmodel.domain.format_upgrades import raised_format
 from gitmodel.domain.records import RunRecord
 from gitmodel.domain.snapshot import Change, Snapshot
-from gitmodel.domain.upgrading import raised_format
 from gitmodel.errors import Conflict, NotFound
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 from gitmodel.domain import codec, paths, records
-from gitmodel.domain.overlay import Overlay
+from gitmodel.domain.changed_files import Overlay
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.domain.stages import recorded_places

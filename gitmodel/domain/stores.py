@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gitmodel.domain import codec, paths, records
+from gitmodel.domain.format_upgrades import raised_format
 from gitmodel.domain.names import check_name, fold
 from gitmodel.domain.records import ModelRecord, RegistryRecord
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.domain.stages import tidied
-from gitmodel.domain.upgrading import raised_format
 from gitmodel.errors import Conflict, Invalid, NotFound, Refused
 
 DEFAULT = "default"

@@ -13,7 +13,7 @@ from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import Refused, Unreachable
 from gitmodel.hosts import api
 from gitmodel.hosts.api import Job
-from gitmodel.registry import admission
+from gitmodel.registry import in_force
 
 Doubt = Callable[[Snapshot, StageRef], str]
 
@@ -51,7 +51,7 @@ def doubt_by(repository: Repository, approved: HostsWord) -> Doubt:
     """
 
     def doubt(snapshot: Snapshot, ref: StageRef) -> str:
-        found = admission.entered_by(repository, snapshot.commit, ref)
+        found = in_force.entered_by(repository, snapshot.commit, ref)
         parents = repository.tags.commit(found[1]).parents if found else ()
         if found is None or not parents:
             return ""

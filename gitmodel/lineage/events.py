@@ -11,13 +11,13 @@ from gitmodel.branch.first_parents import FileChange, Step, steps, steps_of_each
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.stage_history import author_of, stage_events
 from gitmodel.domain import history, paths
-from gitmodel.domain.fields import changed_fields, fields_of
 from gitmodel.domain.paths import RecordPath
+from gitmodel.domain.record_fields import changed_fields, fields_of
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot, place_at
 from gitmodel.domain.stages import stage_states
-from gitmodel.registry import admission
+from gitmodel.registry import in_force
 
 _MADE = "made"
 
@@ -163,7 +163,7 @@ def _all_events(
     repository: Repository, snapshot: Snapshot, walked: Iterable[Step], number: int | None = None
 ) -> Iterator[Event]:
     registry = snapshot.registry()
-    judged = admission.is_guarded(snapshot)
+    judged = in_force.is_guarded(snapshot)
     for step in walked:
         names: dict[str, str] = {}
         made = False
@@ -201,7 +201,7 @@ def _never(repository: Repository, step: Step, found: RecordPath, version: int |
         before, after = repository.recorded(step.parent), repository.recorded(step.commit.id)
         sides = ((stage, before.recorded(found.model, stage)) for stage in after.registry().stage_names)
         stages = [stage for stage, record in sides if record is not None and record.version == version]
-    faults = (admission.change_fault(repository, step.commit.id, StageRef(found.model, stage)) for stage in stages)
+    faults = (in_force.change_fault(repository, step.commit.id, StageRef(found.model, stage)) for stage in stages)
     fault = next(filter(None, faults), "")
     if not fault:
         return ""

@@ -14,7 +14,7 @@ from gitmodel.domain.references import ModelRef
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import Invalid, NotFound
-from gitmodel.registry import admission
+from gitmodel.registry import in_force
 
 
 def history(repository: Repository, model: str | ModelRef | None = None, stage: str = "") -> Iterator[StageEvent]:
@@ -56,7 +56,7 @@ def _judged(repository: Repository, snapshot: Snapshot, events: Iterator[StageEv
 
     If no rule of the registry can do so, they come as they are found.
     """
-    if not admission.is_guarded(snapshot):
+    if not in_force.is_guarded(snapshot):
         yield from events
         return
     found: list[StageEvent] = []
@@ -71,7 +71,7 @@ def _judged(repository: Repository, snapshot: Snapshot, events: Iterator[StageEv
         place = snapshot.current_name(event.model), event.stage
         fault = ""
         if event.stage in snapshot.registry().stage_names:
-            fault = admission.change_fault(repository, event.commit, StageRef(event.model, event.stage))
+            fault = in_force.change_fault(repository, event.commit, StageRef(event.model, event.stage))
         judged.append(replace(event, previous=last.get(place, event.previous), fault=fault))
         if not fault:
             last[place] = event.version

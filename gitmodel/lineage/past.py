@@ -10,13 +10,13 @@ from typing import TypeVar
 
 from gitmodel.branch.first_parents import refuse_edge, shallow_edge, too_shallow, written
 from gitmodel.branch.repository import Repository
-from gitmodel.domain.frozen import frozen, read_moment
+from gitmodel.domain.recorded_state import frozen, read_moment
 from gitmodel.domain.records import StageRecord
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import NotFound, UsageError
-from gitmodel.registry import admission
+from gitmodel.registry import in_force
 
 T = TypeVar("T")
 
@@ -52,11 +52,11 @@ class Past:
 
     def read(self, question: Callable[[Snapshot], T], *, about: VersionRef | None = None) -> T:
         snapshot = self._repository.recorded(self.state.commit)
-        return question(frozen(snapshot, partial(self._counting, snapshot) if admission.is_guarded(snapshot) else None))
+        return question(frozen(snapshot, partial(self._counting, snapshot) if in_force.is_guarded(snapshot) else None))
 
     def _counting(self, snapshot: Snapshot, ref: StageRef) -> StageRecord | None:
         """Return what was recorded of a stage by the newest change that counted."""
-        found, _ = admission.newest_counting(self._repository, snapshot.commit, ref)
+        found, _ = in_force.newest_counting(self._repository, snapshot.commit, ref)
         return found.record if found is not None else None
 
     def transact(self, plan: Callable[[Snapshot], Change[T]]) -> T:

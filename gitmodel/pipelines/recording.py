@@ -15,7 +15,7 @@ from gitmodel.domain.credentials import redacted
 from gitmodel.domain.records import Code, RunRecord, RunRules, StepRecord
 from gitmodel.pipelines.config import ExternalArtifact, ModelConfig
 from gitmodel.pipelines.graph import Graph, Node
-from gitmodel.pipelines.pinning import Pinned, Target
+from gitmodel.pipelines.pinned_references import Pinned, Target
 from gitmodel.pipelines.source import NOWHERE, Source
 from gitmodel.pipelines.worker import Result
 

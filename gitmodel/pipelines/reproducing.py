@@ -34,7 +34,7 @@ from gitmodel.git.process import clean_environment
 from gitmodel.git.process import run as run_git
 from gitmodel.lineage.checkout import add_code, exact_code, is_changed
 from gitmodel.lineage.comparing import making_run, read_packages
-from gitmodel.pipelines.again import Answer, Request
+from gitmodel.pipelines.rerun_process import Answer, Request
 from gitmodel.pipelines.running import RunFailed
 from gitmodel.pipelines.secret_values import HIDDEN
 from gitmodel.registry import versions
@@ -256,7 +256,7 @@ def _run_there(
     environ = {name: value for name, value in os.environ.items() if not name.startswith("GITMODEL_")}
     environ.update(clean_environment(environ), GITMODEL_REPO=registry, GITMODEL_STORE=f"{registry}/gitmodel/store")
     # Safe, since it stands in a folder without modules: `-m` looks there first.
-    command = [sys.executable, "-m", "gitmodel.pipelines.again", str(write)]
+    command = [sys.executable, "-m", "gitmodel.pipelines.rerun_process", str(write)]
     with os.fdopen(read, "rb") as answers:
         try:
             process = subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=(write,), env=environ, cwd=registry)

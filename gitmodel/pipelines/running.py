@@ -24,10 +24,10 @@ from gitmodel.pipelines.config import ExternalArtifact, Secret
 from gitmodel.pipelines.executors import Choice, Place, choose_executor
 from gitmodel.pipelines.graph import Graph, Node
 from gitmodel.pipelines.opened_files import is_unchanged
-from gitmodel.pipelines.outcome import commit_run
-from gitmodel.pipelines.pinning import Target, pin, release_names, release_numbers, resolve
+from gitmodel.pipelines.pinned_references import Target, pin, release_names, release_numbers, resolve
 from gitmodel.pipelines.project_code import ProjectCode, Unknown
 from gitmodel.pipelines.recording import Job, Run, Work, keep_packages, order, run_record
+from gitmodel.pipelines.run_commit import commit_run
 from gitmodel.pipelines.worker import Request, Result, has_read_version, location, refuse_spoken, run_step, script_of
 from gitmodel.registry.store_access import open_urls
 

@@ -10,7 +10,7 @@ from typing import Any
 from gitmodel.domain import versions as planning
 from gitmodel.domain.manifest import ManifestEntry
 from gitmodel.domain.names import check_name
-from gitmodel.domain.needs import every_version
+from gitmodel.domain.needed_artifacts import every_version
 from gitmodel.domain.purging import Purge, purges
 from gitmodel.domain.records import FOLDER_FORMAT, KINDS, NO_DIGEST, ArtifactLink, VersionRecord
 from gitmodel.domain.references import VersionRef

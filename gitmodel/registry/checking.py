@@ -27,7 +27,7 @@ from gitmodel.domain.urls import holds_credentials
 from gitmodel.errors import GitModelError, Invalid, UsageError
 from gitmodel.git.objects import FILE_MODES, FOLDER, Entry
 from gitmodel.git.trees import CommitFiles
-from gitmodel.registry.looking import every_file, files_at
+from gitmodel.registry.files_to_check import every_file, files_at
 
 # Every rule of the format, as `docs/reference/format.md` names it.
 RULES: Mapping[str, str] = {

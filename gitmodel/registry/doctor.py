@@ -23,7 +23,7 @@ from gitmodel.domain.stages import StageState
 from gitmodel.domain.views import usable
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, Unreachable
 from gitmodel.git.process import Moved
-from gitmodel.registry import admission, stages
+from gitmodel.registry import in_force, stages
 from gitmodel.stores.interface import ArtifactStore, where_else
 from gitmodel.stores.local_store import LocalStore
 
@@ -231,7 +231,7 @@ def _tags(repository: Repository, snapshot: Snapshot) -> Iterator[Finding]:
                 elif state.pending:
                     recorded = state.recorded or "nothing"
                     message = f"{ref.name} is at {state.in_force or 'nothing'}, and the branch says {recorded}"
-                    doubt = "" if state.alias else admission.doubt(repository, snapshot, ref)
+                    doubt = "" if state.alias else in_force.doubt(repository, snapshot, ref)
                     if doubt:
                         hint = f"run `git model rollback {model} {state.name}` to take it back"
                         hint = doubt.partition("; ")[2] if snapshot.current_name(model) != model else hint

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.run_journal import Journal
 from gitmodel.errors import Invalid
-from gitmodel.registry.needs import Needs, find_needs
+from gitmodel.registry.needed_artifacts import Needs, find_needs
 from gitmodel.stores.interface import ArtifactStore, Leftover, StoredObject
 
 GRACE_DAYS = 14.0

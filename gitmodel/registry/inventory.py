@@ -10,7 +10,7 @@ from gitmodel.domain.records import ArtifactLink
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.domain.urls import shown_url
 from gitmodel.errors import GitModelError, NotFound
-from gitmodel.registry.needs import version_links
+from gitmodel.registry.needed_artifacts import version_links
 from gitmodel.registry.store_access import Access
 from gitmodel.registry.writer import Writer
 from gitmodel.stores.artifacts import manifest_of

@@ -12,7 +12,7 @@ from gitmodel.domain.purging import plan_purge, purge_of
 from gitmodel.domain.records import ArtifactLink
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid, NotFound, UsageError
-from gitmodel.registry.needs import MANIFEST, first_bytes, version_links
+from gitmodel.registry.needed_artifacts import MANIFEST, first_bytes, version_links
 from gitmodel.registry.writer import Writer
 from gitmodel.stores.artifacts import manifest_of
 from gitmodel.stores.interface import ArtifactStore

@@ -10,7 +10,7 @@ from gitmodel.branch.repository import Repository
 from gitmodel.domain import credentials, paths
 from gitmodel.domain.snapshot import Files
 from gitmodel.errors import Invalid
-from gitmodel.registry.looking import every_file
+from gitmodel.registry.files_to_check import every_file
 
 # Of the records that a pull brings, so many are looked at; `check` looks at all.
 MOST_PULLED = 1_000

@@ -12,15 +12,15 @@ from gitmodel.branch.repository import Repository
 from gitmodel.branch.stage_tags import TagAim
 from gitmodel.domain import gates, paths
 from gitmodel.domain import stages as planning
-from gitmodel.domain.overlay import Overlay
+from gitmodel.domain.changed_files import Overlay
 from gitmodel.domain.records import StageRecord, links_digest
 from gitmodel.domain.references import ModelRef, VersionRef
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.snapshot import TOO_SHALLOW, Change, Snapshot, check_stage
 from gitmodel.domain.stages import Promotion, StageState
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused
-from gitmodel.registry import admission
-from gitmodel.registry.admission import StageChange
+from gitmodel.registry import in_force
+from gitmodel.registry.in_force import StageChange
 from gitmodel.registry.writer import Writer, change_model, change_version
 
 
@@ -101,7 +101,7 @@ def promote(
 
     def plan(snapshot: Snapshot, model: str, number: int) -> Change[Promotion]:
         return gates.plan_gated_promotion(
-            snapshot, model, number, admission.judge, to=stage, reason=reason, force=force, leave=leave
+            snapshot, model, number, in_force.judge, to=stage, reason=reason, force=force, leave=leave
         )
 
     return change_version(writer, ref, plan)
@@ -161,11 +161,11 @@ def plan_rollback(
     old = _previous_holder(repository, snapshot, name, stage)
     record = StageRecord(old, links_digest(planning.promotable(snapshot, name, old).artifacts))
     verb = "Roll back"
-    if admission.may_return(repository, snapshot.committed or snapshot, StageRef(name, stage), record):
+    if in_force.may_return(repository, snapshot.committed or snapshot, StageRef(name, stage), record):
         change = planning.plan_promotion(snapshot, name, old, to=stage, reason=reason, leave=leave, verb=verb)
         return gates.admit(change)
     return gates.plan_gated_promotion(
-        snapshot, name, old, admission.judge, to=stage, reason=reason, force=force, leave=leave, verb=verb
+        snapshot, name, old, in_force.judge, to=stage, reason=reason, force=force, leave=leave, verb=verb
     )
 
 
@@ -177,9 +177,9 @@ def _plan_undoing(
     Of what these commits did to the places of the model, that goes back which nobody changed since.
     """
     ref, base = StageRef(name, stage), snapshot.committed or snapshot
-    if not base.commit or not admission.is_guarded(snapshot):
+    if not base.commit or not in_force.is_guarded(snapshot):
         return None
-    _, later = admission.newest_counting(repository, base.commit, ref)
+    _, later = in_force.newest_counting(repository, base.commit, ref)
     later = [change for change in later if change.ref == ref]
     parents = repository.tags.commit(later[-1].commit).parents if later else ()
     if not parents:
@@ -235,7 +235,7 @@ def _previous_holder(repository: Repository, snapshot: Snapshot, name: str, stag
     for known_as in chain((name,), snapshot.former_names(name)):
         for event in stage_events(repository, snapshot.commit, StageRef(known_as, stage)):
             if event.version is not None and event.version not in passed:
-                if admission.change_fault(repository, event.commit, StageRef(event.model, stage)):
+                if in_force.change_fault(repository, event.commit, StageRef(event.model, stage)):
                     continue
                 if None not in (held, newer) or planning.is_present(snapshot, name, event.version):
                     return event.version
@@ -346,12 +346,12 @@ def apply(
                     _check_descent(repository, snapshot, ref)
                 why = _why_not(snapshot, ref, state)
                 if not why and state.alias:
-                    why = admission.alias_fault(repository, snapshot, ref)
+                    why = in_force.alias_fault(repository, snapshot, ref)
                 if not why and not state.alias:
                     why = doubt(snapshot, ref) if doubt else ""
-                    why = why or admission.why_not(repository, snapshot, ref, reviewed)
+                    why = why or in_force.why_not(repository, snapshot, ref, reviewed)
                 if not why:
-                    vouched = admission.vouched_for(repository, snapshot, ref, reviewed) if not state.alias else ""
+                    vouched = in_force.vouched_for(repository, snapshot, ref, reviewed) if not state.alias else ""
                     ready.append(TagAim(ref, vouched=vouched))
                     continue
                 refused.append((ref, why))
@@ -394,7 +394,7 @@ def _counting(
     that does not count goes.
     """
     try:
-        found, later = admission.newest_counting(repository, snapshot.commit, ref, reviewed)
+        found, later = in_force.newest_counting(repository, snapshot.commit, ref, reviewed)
     except GitModelError:
         return None
     if not later:

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 from gitmodel.branch.repository import Repository
 from gitmodel.domain import paths
-from gitmodel.domain.overlay import Overlay
+from gitmodel.domain.changed_files import Overlay
 from gitmodel.domain.references import ModelRef, VersionRef
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import Conflict, UsageError

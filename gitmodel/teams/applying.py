@@ -12,7 +12,7 @@ from gitmodel.branch.repository import Repository
 from gitmodel.domain.refs import StageRef
 from gitmodel.errors import Invalid, Refused
 from gitmodel.registry.stages import Applied, InForce
-from gitmodel.teams import following, sync
+from gitmodel.teams import sync, tag_moves
 from gitmodel.teams.sync import Pulled
 
 
@@ -50,16 +50,16 @@ def apply_at_remote(
         names = {repository.snapshot().current_name(name) for name in models}
         moves = {
             ref: move
-            for ref, move in following.tag_moves(repository, state, state.tip).items()
+            for ref, move in tag_moves.tag_moves(repository, state, state.tip).items()
             if not names or ref.model in names
         }
         last = clock() > ends
         try:
-            pushed = {ref.full: new for ref, new in moves.items()} | following.vouched_moves(repository, state)
-            pushed |= {} if models else following.rules_move(repository, state, state.tip)
+            pushed = {ref.full: new for ref, new in moves.items()} | tag_moves.vouched_moves(repository, state)
+            pushed |= {} if models else tag_moves.rules_move(repository, state, state.tip)
             sent = sync.send(repository, remote, pushed, last=last) if pushed else frozenset()
         except Refused:
-            following.take_back(repository, {ref: before.get(ref, "") for ref in done.moved}, rules)
+            tag_moves.take_back(repository, {ref: before.get(ref, "") for ref in done.moved}, rules)
             raise
         if sent is None:
             continue

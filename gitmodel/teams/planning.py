@@ -21,8 +21,8 @@ from gitmodel.errors import GitModelError, Invalid
 from gitmodel.git.process import is_code_id
 from gitmodel.git.trees import CommitFiles
 from gitmodel.hosts.addresses import find_host
-from gitmodel.registry import admission
-from gitmodel.teams.between import check_between
+from gitmodel.registry import in_force
+from gitmodel.teams.range_checks import check_between
 
 DATA = "data"
 _MOST_COMMITS = 10
@@ -176,7 +176,7 @@ def _planned(sides: _Sides, path: str, ref: StageRef, *, alias: bool) -> Planned
     if now is not None and new is not None and not alias:
         forced = now.forced if now.reason.strip() else ()
         try:
-            outcomes = gates.judge_entry(before, after, ref, now.version, admission.judge, forced=forced)
+            outcomes = gates.judge_entry(before, after, ref, now.version, in_force.judge, forced=forced)
         except GitModelError:
             outcomes = ()  # what is damaged is among the problems
     planned = PlannedChange(

@@ -24,7 +24,7 @@ from gitmodel.errors import Conflict, GitModelError, NotFound, Refused, Unreacha
 from gitmodel.git.process import FETCH
 from gitmodel.hosts import pull_requests
 from gitmodel.hosts.addresses import Host, find_host
-from gitmodel.registry import admission
+from gitmodel.registry import in_force
 from gitmodel.registry.stages import plan_rollback
 from gitmodel.registry.writer import plan_together
 from gitmodel.teams import plan_texts
@@ -235,7 +235,7 @@ def _plan_promotion(
             base,
             model,
             number,
-            admission.judge,
+            in_force.judge,
             to=stage,
             reason=wanted.reason,
             force=wanted.force,

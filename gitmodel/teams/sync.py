@@ -16,8 +16,8 @@ from gitmodel.branch.repository import Repository
 from gitmodel.branch.stage_history import changes_between
 from gitmodel.code.kept_commits import PushedCode
 from gitmodel.domain import paths
-from gitmodel.domain.carrying import Carried, renumbered, reworded
 from gitmodel.domain.refs import StageRef, remote_branch_ref, remote_rules_ref
+from gitmodel.domain.replayed_changes import Carried, renumbered, reworded
 from gitmodel.domain.replaying import replay
 from gitmodel.domain.rules_tag import extends
 from gitmodel.errors import Conflict, GitModelError, Refused, Unreachable, Unsigned
@@ -28,7 +28,7 @@ from gitmodel.registry.recorded_credentials import MOST_PULLED, find_credentials
 from gitmodel.registry.stages import Applied, Merged, merged_tags
 from gitmodel.stores.artifacts import Progress
 from gitmodel.stores.interface import ArtifactStore
-from gitmodel.teams import following
+from gitmodel.teams import tag_moves
 from gitmodel.teams.transfers import upload
 
 # So often may a push be refused as outdated where the next fetch finds nothing new.
@@ -265,7 +265,7 @@ def _push_apart(
             elif ref == repository.rules.ref:
                 rules_refused = [why.message]
     rules = state.rules if rules_refused else repository.rules.id()
-    following.take_back(repository, {ref: state.tags.get(ref, "") for ref in refused}, rules)
+    tag_moves.take_back(repository, {ref: state.tags.get(ref, "") for ref in refused}, rules)
     if refused or rules_refused:
         names = " and ".join([*(ref.name for ref in sorted(refused)), *[repository.rules.name for _ in rules_refused]])
         said = "; ".join(dict.fromkeys([*(refused[ref] for ref in sorted(refused)), *rules_refused]))
@@ -357,13 +357,13 @@ def _join(repository: Repository, state: RemoteState) -> Pulled:
         moves.append(f"update {seen} {theirs} {state.last_seen or ZERO}")
     if theirs and done.commits:
         done.credentials = find_credentials(repository, theirs, ours, most=MOST_PULLED)
-    done.set_back = [*following.set_back(repository, state)]
-    tags = following.local_moves(repository, state, done.tip)
+    done.set_back = [*tag_moves.set_back(repository, state)]
+    tags = tag_moves.local_moves(repository, state, done.tip)
     done.set_back = [*dict.fromkeys((*done.set_back, *(ref.name for ref in tags.kept)))]
     done.moved = [*tags.moved]
     if done.tip != ours:
         moves += repository.reservations_carried(repository.recorded(done.tip))
-    rules, made = following.rules_after(repository, state, done.tip)
+    rules, made = tag_moves.rules_after(repository, state, done.tip)
     lines = [*moves, *_rules_lines(repository, state, rules), *tags.lines]
     if lines:
         repository.move(lines, f"gitmodel: pull {state.remote}", [*new, *made])
@@ -508,7 +508,7 @@ def count_commits(repository: Repository, old: str, new: str) -> int:
 def _moves(repository: Repository, state: RemoteState, tip: str) -> tuple[dict[str, tuple[str, str]], list[StageRef]]:
     """Return the moves that a push needs on the remote: each ref with its new and its expected old id."""
     moves = {} if tip == state.tip else {repository.branch: (tip, state.tip)}
-    moves |= following.rules_move(repository, state, tip)
-    tags = following.tag_moves(repository, state, tip)
-    vouched = following.vouched_moves(repository, state)
+    moves |= tag_moves.rules_move(repository, state, tip)
+    tags = tag_moves.tag_moves(repository, state, tip)
+    vouched = tag_moves.vouched_moves(repository, state)
     return {**moves, **{ref.full: move for ref, move in tags.items()}, **vouched}, [*tags]

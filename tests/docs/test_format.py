@@ -14,7 +14,7 @@ from gitmodel.domain import codec, manifest, names, paths, records
 from gitmodel.domain.codec import Schema
 from gitmodel.domain.digests import digest_of
 from gitmodel.registry.checking import RULES
-from gitmodel.teams import between, receiving
+from gitmodel.teams import range_checks, received_pushes
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/format.md").read_text(encoding="utf-8")
 SCHEMAS: dict[str, Schema[Any]] = {
@@ -54,12 +54,12 @@ def test_the_rules_of_the_page_are_those_that_check_knows() -> None:
 
 def test_the_rules_of_changes_of_the_page_are_those_of_the_program() -> None:
     rows = dict(re.findall(r"^\| `([a-z.-]+)` \| (.*) \|$", section("Changes"), re.MULTILINE))
-    assert rows == dict(between.RULES)
+    assert rows == dict(range_checks.RULES)
 
 
 def test_the_rules_of_pushes_of_the_page_are_those_of_the_program() -> None:
     rows = dict(re.findall(r"^\| `([a-z.-]+)` \| (.*) \|$", section("Pushes"), re.MULTILINE))
-    assert rows == dict(receiving.RULES)
+    assert rows == dict(received_pushes.RULES)
 
 
 def test_every_rule_that_the_page_or_the_program_names_is_in_the_table() -> None:

@@ -15,7 +15,7 @@ from gitmodel.branch.merged_tree import merged_tree
 from gitmodel.cli import run as run_program
 from gitmodel.domain import codec, paths, records
 from gitmodel.registry.checking import check
-from gitmodel.teams.between import RULES, check_between
+from gitmodel.teams.range_checks import RULES, check_between
 
 VERSION = paths.version_file("iris", 1)
 STAGE = paths.stage_file("iris", "production")

@@ -5,7 +5,7 @@ import pytest
 
 from gitmodel import Client
 from gitmodel.domain.snapshot import Snapshot
-from gitmodel.pipelines import outcome
+from gitmodel.pipelines import run_commit
 
 GATED = """\
 format = "1.0"
@@ -32,7 +32,7 @@ def snapshot(code_repo) -> Snapshot:
 
 def plan(snapshot, refused, **more):
     details = {"verb": "stage", "model": "iris", "number": 1, "stage": "production", "reason": "", "force": False}
-    return outcome._plan(snapshot, {**details, **more}, {}, refused)
+    return run_commit._plan(snapshot, {**details, **more}, {}, refused)
 
 
 @pytest.mark.parametrize("more", [{}, {"force": True}], ids=["by itself", "forced without a reason"])

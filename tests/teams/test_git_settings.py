@@ -134,7 +134,7 @@ def test_a_git_clone_mirror_works_as_a_clone_does(team, ada, bare):
 
 def test_a_clone_follows_the_users_name_for_the_remote(team, ada, bare, monkeypatch):
     subprocess.run(["git", "config", "--global", "clone.defaultRemoteName", "upstream"], check=True)
-    from gitmodel.teams.joining import clone
+    from gitmodel.teams.cloning import clone
 
     folder = clone(str(bare), team.folder / "cloned", environ=team.environ("carol"))
     with Client(folder) as carol:

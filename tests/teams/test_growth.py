@@ -8,8 +8,8 @@ from gitmodel import Client
 from gitmodel.domain import paths
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.registry.checking import check
-from gitmodel.teams.between import check_between
 from gitmodel.teams.planning import plan
+from gitmodel.teams.range_checks import check_between
 
 TOPIC = "refs/heads/topic"
 VERSION, NAMED = paths.version_file("iris", 1), paths.name_file("iris", "1.0")

@@ -16,10 +16,10 @@ from teamwork import refs
 from gitmodel import Client
 from gitmodel.cli import run
 from gitmodel.domain import paths
-from gitmodel.domain.pushes import FORCE_OPTION, Update
+from gitmodel.domain.pushed_refs import FORCE_OPTION, Update
 from gitmodel.errors import Conflict, Invalid, Refused
 from gitmodel.git import hooks
-from gitmodel.teams import receiving
+from gitmodel.teams import received_pushes
 
 PRODUCTION = "refs/tags/model/iris/production"
 STAGE = paths.stage_file("iris", "production")
@@ -245,7 +245,7 @@ def test_the_hook_says_what_the_library_says(ada, clone):
     """No hook at all: the same judgement by the library, and in many faults the first are shown."""
     tip = editing.run(clone, "rev-parse", BRANCH)
     new = edit(clone, {f"models/iris/x{number}": "x" for number in range(25)})
-    found = receiving.judge_push(ada.repository, [Update(BRANCH, tip, new)])
+    found = received_pushes.judge_push(ada.repository, [Update(BRANCH, tip, new)])
     assert len(found.problems) == 25
 
 
@@ -446,4 +446,4 @@ def test_a_hook_that_cannot_be_read_is_said(code_repo, capsys):
 
 def test_a_damaged_tip_is_said_by_the_hook(ada):
     with pytest.raises(Invalid):
-        receiving.judge_push(ada.repository, [Update(BRANCH, "0" * 40, "9" * 40)])
+        received_pushes.judge_push(ada.repository, [Update(BRANCH, "0" * 40, "9" * 40)])

@@ -8,7 +8,7 @@ from transcripts import ask
 
 from gitmodel import Client
 from gitmodel.registry import checking
-from gitmodel.teams.between import check_between
+from gitmodel.teams.range_checks import check_between
 
 
 @pytest.fixture

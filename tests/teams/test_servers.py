@@ -11,7 +11,7 @@ from teamwork import assert_sound, refs
 from gitmodel import Client, Refused, Unreachable
 from gitmodel.domain.records import links_digest
 from gitmodel.git import silence_timeout
-from gitmodel.teams import joining
+from gitmodel.teams import cloning
 
 PRODUCTION = "refs/tags/model/iris/production"
 
@@ -38,7 +38,7 @@ def test_two_clones_play_the_story_on_a_real_server(team, remote, bare, tmp_path
     done = bob.push()
     assert done.pulled[0].renumbered == ["iris 4 -> 5"]
     assert refs(bare) == refs(bob.repository.common_dir)
-    made = joining.clone(remote, tmp_path / "service", environ=os.environ)
+    made = cloning.clone(remote, tmp_path / "service", environ=os.environ)
     with Client(made, repo=made) as service:
         assert service.get_version("iris@production").metadata == {"bob": True}
         assert refs(service.repository.common_dir) == refs(bare)

@@ -598,7 +598,7 @@ class TestCheck:
         assert {rule for rule, _ in found} == {"registry.signers"}
 
     def test_a_change_of_the_list_is_told_as_a_change_of_rules(self, ada, repo):
-        from gitmodel.teams.between import check_between
+        from gitmodel.teams.range_checks import check_between
 
         base = run(repo, "rev-parse", BRANCH)
         edit(repo, {"allowed_signers": editing.read(repo, "allowed_signers") + "# more\n"})

@@ -16,7 +16,7 @@ from gitmodel.domain.snapshot import place_at
 from gitmodel.errors import Invalid, Refused, Unsigned
 from gitmodel.git.objects import NewObject
 from gitmodel.git.process import ZERO
-from gitmodel.registry import admission
+from gitmodel.registry import in_force
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def local_moves(repository: Repository, state: RemoteState, tip: str) -> LocalMo
         recorded = _as_good(repository, ref, wanted, (there, old)) if wanted else ""
         applied = old == recorded and there == state.last_tags.get(ref, "")
         new = recorded if ref in changed or applied else there
-        if new == recorded != old and admission.why_not(repository, after, ref):
+        if new == recorded != old and in_force.why_not(repository, after, ref):
             new = there  # it is recorded only, and stays so for `apply`
         if wanted is not None and new == wanted.id not in (old, there):
             new = _write_tag(repository, ref, wanted) or there

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.run_journal import Journal
 from gitmodel.domain import paths, records
-from gitmodel.domain.needs import every_version
+from gitmodel.domain.needed_artifacts import every_version
 from gitmodel.domain.purging import Purge, purges
 from gitmodel.domain.records import ArtifactLink, RunRecord, VersionRecord
 from gitmodel.domain.refs import REMOTES, STAGE_TAGS, StageRef

@@ -27,9 +27,9 @@ from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.domain.stage_changes import refuse_emptied
 from gitmodel.errors import Conflict, ForeignTag, GitModelError, Refused, Unsigned, UsageError
 from gitmodel.pipelines.caching import are_there
-from gitmodel.pipelines.pinning import Target
+from gitmodel.pipelines.pinned_references import Target
 from gitmodel.pipelines.worker import Result
-from gitmodel.registry.admission import judge
+from gitmodel.registry.in_force import judge
 from gitmodel.registry.runs import fitting
 from gitmodel.registry.writer import Batch
 from gitmodel.stores.interface import ArtifactStore

@@ -7,16 +7,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from gitmodel.branch.repository import Repository
 from gitmodel.domain import paths
 from gitmodel.domain.codec import Problem
-from gitmodel.domain.pushes import Update, concerns
+from gitmodel.domain.pushed_refs import Update, concerns
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.rules_tag import extends
 from gitmodel.domain.stages import leftovers
 from gitmodel.errors import GitModelError
 from gitmodel.git.objects import parse_tag
 from gitmodel.git.process import ZERO
-from gitmodel.registry import admission
+from gitmodel.registry import in_force
 from gitmodel.registry.checking import check
-from gitmodel.teams.between import Between, check_between
+from gitmodel.teams.range_checks import Between, check_between
 
 # What a push may not do, beside what a change may not do; as `docs/reference/format.md` names it.
 RULES: Mapping[str, str] = {
@@ -112,7 +112,7 @@ def _tag_faults(repository: Repository, tip: str, ref: StageRef, update: Update)
     else:
         try:
             signed = snapshot.registry().rule(ref.stage).signed
-            why = admission.why_not(repository, snapshot, ref, () if signed else _Anything())
+            why = in_force.why_not(repository, snapshot, ref, () if signed else _Anything())
         except GitModelError as error:
             why = error.message
         if why:
@@ -122,7 +122,7 @@ def _tag_faults(repository: Repository, tip: str, ref: StageRef, update: Update)
 def _is_newest_counting(repository: Repository, tip: str, ref: StageRef, commit: str) -> bool:
     """Return whether *commit* is the newest change of the stage *ref* that counts, and the ones after it do not."""
     try:
-        found, later = admission.newest_counting(repository, tip, ref)
+        found, later = in_force.newest_counting(repository, tip, ref)
     except GitModelError:
         return False
     return bool(later) and found is not None and found.commit == commit

@@ -21,9 +21,9 @@ from gitmodel.domain.snapshot import Snapshot
 from gitmodel.domain.stages import held_files, stage_states
 from gitmodel.errors import GitModelError, Invalid
 from gitmodel.git.trees import CommitFiles
-from gitmodel.registry import admission
+from gitmodel.registry import in_force
 from gitmodel.registry.checking import check_files
-from gitmodel.registry.looking import related
+from gitmodel.registry.files_to_check import related
 from gitmodel.registry.recorded_credentials import credentials_in
 
 # What a change may not do, as `docs/reference/format.md` names it.
@@ -273,7 +273,7 @@ def _stage_faults(
     record = after.load(path, records.STAGE)
     if record is None or _is_carried(before, after, path, what):
         return
-    if admission.may_return(repository, before, StageRef(what.model, what.key), record):
+    if in_force.may_return(repository, before, StageRef(what.model, what.key), record):
         return
     try:
         outcomes = gates.judge_entry(
@@ -281,7 +281,7 @@ def _stage_faults(
             after,
             StageRef(what.model, what.key),
             record.version,
-            admission.judge,
+            in_force.judge,
             forced=record.forced if record.reason.strip() else (),
         )
     except GitModelError as error:

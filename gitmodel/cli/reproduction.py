@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from gitmodel.cli import cells, options, shapes
+from gitmodel.cli import cell_text, options, shapes
+from gitmodel.cli.command_options import Invocation, command
 from gitmodel.cli.diff import beside, row_fields
-from gitmodel.cli.grammar import Invocation, command
 from gitmodel.errors import Invalid
 
 if TYPE_CHECKING:
@@ -43,13 +43,13 @@ def checkout(invocation: Invocation, words: tuple[str, ...], artifacts: str, no_
         "artifacts": {name: str(path) for name, path in made.artifacts.items()},
         "left_out": list(made.left_out),
     }
-    holds = f" with {cells.words(made.artifacts)}" if made.artifacts else ""
+    holds = f" with {cell_text.words(made.artifacts)}" if made.artifacts else ""
     said = f"{made.path} has the code of {made.reference} at {made.commit[:_SHORT_COMMIT]}{holds}"
     invocation.output.outcome(said, shapes.CHECKED_OUT, fields, name=str(made.path))
     if made.changed:
         invocation.output.warn(f"when {made.reference} was made, {_CHANGED}")
     if made.left_out:
-        left = cells.words(made.left_out)
+        left = cell_text.words(made.left_out)
         invocation.output.note(f"left out: {left}; `git submodule update --init` in it checks submodules out")
 
 
@@ -135,7 +135,7 @@ def _output(output: Output) -> Iterator[str]:
 
 
 def _about(about: Mapping[str, Any]) -> str:
-    parts = [cells.size(about["size"])] if "size" in about else []
+    parts = [cell_text.size(about["size"])] if "size" in about else []
     parts += [about["format"]] if about.get("format") else []
-    parts += [cells.tsv_cell(about["metadata"])] if about.get("metadata") else []
+    parts += [cell_text.tsv_cell(about["metadata"])] if about.get("metadata") else []
     return "".join(f"  {part}" for part in parts)

@@ -13,7 +13,7 @@ from gitmodel.errors import NotFound, Refused, UsageError
 from gitmodel.registry import copying, garbage, purging
 from gitmodel.registry.copying import Copied
 from gitmodel.registry.garbage import Garbage
-from gitmodel.registry.needs import folders
+from gitmodel.registry.needed_artifacts import folders
 from gitmodel.registry.purging import Purged
 from gitmodel.registry.store_access import Access
 from gitmodel.registry.writer import Writer

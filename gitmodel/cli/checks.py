@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from gitmodel.cli import cells, options, shapes
-from gitmodel.cli.grammar import Invocation, command
+from gitmodel.cli import cell_text, options, shapes
+from gitmodel.cli.command_options import Invocation, command
 from gitmodel.domain.codec import Problem
 from gitmodel.domain.filter_names import Words
 from gitmodel.domain.references import VersionRef
@@ -21,7 +21,7 @@ from gitmodel.stores.interface import ArtifactStore
 
 if TYPE_CHECKING:
     from gitmodel.branch.repository import Repository
-    from gitmodel.teams.between import Between
+    from gitmodel.teams.range_checks import Between
 
 
 @command(example="git model check")
@@ -43,8 +43,10 @@ def check(invocation: Invocation, commit: str | None, filter: str, force: bool, 
     if staged and commit is not None:
         raise UsageError("--staged is what is about to be committed", hint=f"leave --staged out to check {commit}")
     options.refuse_alone("--force", force, "BASE..HEAD or --staged", staged or ".." in (commit or ""))
-    between = _find_change(invocation, commit, force, staged)
-    every = _changes_told(invocation, between) if between is not None else invocation.client.check(commit or "")
+    range_checks = _find_change(invocation, commit, force, staged)
+    every = (
+        _changes_told(invocation, range_checks) if range_checks is not None else invocation.client.check(commit or "")
+    )
     found = options.matching(every, filter, vars, shapes.PROBLEM, rule=_rules())
     invocation.output.listing(
         found,
@@ -60,9 +62,9 @@ def check(invocation: Invocation, commit: str | None, filter: str, force: bool, 
         empty=options.empty("every record is as the format says", "problem", filter),
     )
     with suppress(NotFound):  # only what is checked out may be here
-        recorded = between.credentials if between else invocation.client.find_credentials(commit or "")
+        recorded = range_checks.credentials if range_checks else invocation.client.find_credentials(commit or "")
         warn_of_credentials(invocation, recorded)
-        if commit is None and between is None:
+        if commit is None and range_checks is None:
             _warn_of_stale_owners(invocation)
             _warn_of_merges(invocation)
     # the filter chooses what is shown; everything that was found decides the exit code
@@ -73,10 +75,10 @@ def check(invocation: Invocation, commit: str | None, filter: str, force: bool, 
             hint="the list says which, and why; --force passes some",
         )
     if every:
-        where = "what is staged" if between else " and ".join(_checked(repository))
+        where = "what is staged" if range_checks else " and ".join(_checked(repository))
         said = f"{_count(len(every), 'problem')} on {commit or where}{hidden}"
         first = (found or every)[0]
-        raise Invalid(said, hint=_how_to_see(first, commit, repository.branch, staged=between is not None))
+        raise Invalid(said, hint=_how_to_see(first, commit, repository.branch, staged=range_checks is not None))
 
 
 @command(example="git model verify iris@1")
@@ -101,13 +103,13 @@ def verify(invocation: Invocation, words: tuple[str, ...], jobs: int) -> None:
         shown,
         shapes.VERIFIED,
         fields=lambda one: {name: getattr(one, name) for name in shapes.VERIFIED.keys},
-        name=lambda one: one.digest or cells.words(one.versions),
+        name=lambda one: one.digest or cell_text.words(one.versions),
         columns=(
-            ("VERSIONS", lambda one: cells.words(one.versions)),
+            ("VERSIONS", lambda one: cell_text.words(one.versions)),
             ("DIGEST", lambda one: one.digest or "-"),
             ("WHAT", lambda one: one.error or one.purged),
         ),
-        empty=f"{_count(len(found), 'artifact')} whole, {cells.size(sum(one.size for one in found))} in all",
+        empty=f"{_count(len(found), 'artifact')} whole, {cell_text.size(sum(one.size for one in found))} in all",
     )
     _judge_verified(found)
 
@@ -242,10 +244,10 @@ def _find_change(invocation: Invocation, commit: str | None, force: bool, staged
 
 def _checked(repository: Repository) -> list[str]:
     """Name what a check without a commit looked at: the branch, and what is checked out if that is more."""
-    from gitmodel.teams import ranges
+    from gitmodel.teams import commit_ranges
 
     tip = repository.writable_tip()
-    states = ranges.current_states(repository)
+    states = commit_ranges.current_states(repository)
     return [repository.branch if commit == tip else f"HEAD {commit[:10]}" for commit in states]
 
 
@@ -274,13 +276,13 @@ def _changes_told(invocation: Invocation, found: Between) -> Sequence[Problem]:
 
 def _rules() -> Words:
     from gitmodel.registry import checking
-    from gitmodel.teams import between
+    from gitmodel.teams import range_checks
 
-    return Words((*checking.RULES, *between.RULES))
+    return Words((*checking.RULES, *range_checks.RULES))
 
 
 def _decided() -> frozenset[str]:
-    from gitmodel.teams.between import DECIDED
+    from gitmodel.teams.range_checks import DECIDED
 
     return DECIDED
 
