@@ -13,7 +13,7 @@ import pytest
 from transcripts import ask, make_registry
 
 from gitmodel.cli import COMMANDS, manual, shapes
-from gitmodel.cli.command_options import LazyGroup, Verb, first_line
+from gitmodel.cli.invocation import LazyGroup, Verb, first_line
 from gitmodel.cli.shells import SCRIPTS
 from gitmodel.domain.digests import digest_of
 

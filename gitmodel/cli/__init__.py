@@ -14,61 +14,83 @@ from typing import Any, NoReturn
 import click
 
 from gitmodel import __version__, errors
-from gitmodel.cli.command_options import Invocation, Lazy, LazyGroup, usage_of
+from gitmodel.cli.invocation import Invocation, Lazy, LazyGroup, usage_of
 from gitmodel.errors import GitModelError, GitModelWarning
 
 INTERRUPTED = 130  # as shells have it: 128 and the number of the signal
 READER_GONE = 141
 
 COMMANDS = {
-    "init": Lazy("gitmodel.cli.setup:init", "Begin a registry in this repository, or adopt the remote's.", "Set up"),
-    "config": Lazy("gitmodel.cli.setup:config", "Show the settings in effect, or set one.", "Set up"),
-    "completion": Lazy("gitmodel.cli.setup:completion", "Print the completion script of a shell.", "Set up"),
-    "clone": Lazy("gitmodel.cli.teams:clone", "Clone a repository and its registry.", "Set up"),
-    "hook": Lazy("gitmodel.cli.hooks:hook", "Let git check what is pushed, here or on a server.", "Set up"),
-    "register": Lazy("gitmodel.cli.models:register", "Register a model.", "Models"),
-    "list": Lazy("gitmodel.cli.models:list_models", "List the models.", "Models"),
-    "show": Lazy("gitmodel.cli.models:show", "Show a model, or a version if one is named.", "Models"),
-    "update": Lazy("gitmodel.cli.models:update", "Change the description of a model, or its name.", "Models"),
-    "delete": Lazy("gitmodel.cli.models:delete", "Delete a model; its name is never used again.", "Models"),
-    "version": Lazy("gitmodel.cli.versions:version", "Make, list, show, change and delete versions.", "Versions"),
-    "metadata": Lazy("gitmodel.cli.metadata:metadata", "Set and show metadata of versions and artifacts.", "Versions"),
-    "resolve": Lazy("gitmodel.cli.versions:resolve", "Say which version a reference stands for.", "Versions"),
-    "get": Lazy("gitmodel.cli.artifacts:get", "Write an artifact to disk, its bytes verified.", "Artifacts"),
-    "link": Lazy("gitmodel.cli.artifacts:link", "Store files or folders and link them to a version.", "Artifacts"),
-    "unlink": Lazy("gitmodel.cli.artifacts:unlink", "Take an artifact from a version.", "Artifacts"),
-    "promote": Lazy("gitmodel.cli.stages:promote", "Put a version into a stage.", "Stages"),
-    "demote": Lazy("gitmodel.cli.stages:demote", "Leave a stage without a version.", "Stages"),
-    "rollback": Lazy("gitmodel.cli.stages:rollback", "Put the previous version back into a stage.", "Stages"),
-    "alias": Lazy("gitmodel.cli.aliases:alias", "Set, remove and list aliases.", "Stages"),
-    "propose": Lazy("gitmodel.cli.proposals:propose", "Propose changes of stages, for a pull request.", "Stages"),
-    "proposals": Lazy("gitmodel.cli.proposals:list_proposals", "List the proposals that are open.", "Stages"),
-    "plan": Lazy("gitmodel.cli.proposals:plan", "Say what a merge would change.", "Stages"),
-    "apply": Lazy("gitmodel.cli.stages:apply", "Put in force what the branch records.", "Stages"),
-    "history": Lazy("gitmodel.cli.history:history", "Tell who held stages and aliases, from when to when.", "Lineage"),
-    "log": Lazy("gitmodel.cli.history:log", "Tell all that happened to a model or version.", "Lineage"),
-    "blame": Lazy("gitmodel.cli.history:blame", "Tell which commit set each field of a version.", "Lineage"),
-    "contains": Lazy("gitmodel.cli.code:contains", "Say which versions have a commit in their code.", "Lineage"),
-    "notes": Lazy("gitmodel.cli.code:notes", "Show versions beside the code, in git log.", "Lineage"),
-    "lineage": Lazy("gitmodel.cli.lineage:lineage", "Tell what something was made from, and what of it.", "Lineage"),
-    "diff": Lazy("gitmodel.cli.diff:diff", "Lay two versions side by side.", "Lineage"),
-    "card": Lazy("gitmodel.cli.card:card", "Write the model card of a version.", "Lineage"),
-    "checkout": Lazy(
-        "gitmodel.cli.reproduction:checkout", "Make a work tree of a version's code, with its files.", "Lineage"
+    "init": Lazy(
+        "gitmodel.cli.commands.setup:init", "Begin a registry in this repository, or adopt the remote's.", "Set up"
     ),
-    "reproduce": Lazy("gitmodel.cli.reproduction:reproduce", "Run again what made a version, and compare.", "Lineage"),
-    "export": Lazy("gitmodel.cli.exports:export", "Write a version with all that it came from to a file.", "Lineage"),
-    "import": Lazy("gitmodel.cli.exports:import_", "Take a version in from a file.", "Lineage"),
-    "remote": Lazy("gitmodel.cli.teams:remote", "Say which remote pulls and pushes go to.", "Others"),
-    "pull": Lazy("gitmodel.cli.teams:pull", "Bring the registry of others together with yours.", "Others"),
-    "push": Lazy("gitmodel.cli.teams:push", "Give others what you did.", "Others"),
-    "run": Lazy("gitmodel.cli.runs:run", "Run a pipeline of a Python script.", "Pipelines"),
-    "runs": Lazy("gitmodel.cli.runs:runs", "List and show runs of pipelines.", "Pipelines"),
-    "store": Lazy("gitmodel.cli.stores:store", "Name, trust and look after artifact stores.", "Care"),
-    "check": Lazy("gitmodel.cli.checks:check", "Check every record against the format.", "Care"),
-    "verify": Lazy("gitmodel.cli.checks:verify", "Hash again what versions point at.", "Care"),
-    "maintenance": Lazy("gitmodel.cli.maintenance:maintenance", "Keep questions about the past fast.", "Care"),
-    "doctor": Lazy("gitmodel.cli.checks:doctor", "Say what is wrong with this clone, and mend it.", "Care"),
+    "config": Lazy("gitmodel.cli.commands.setup:config", "Show the settings in effect, or set one.", "Set up"),
+    "completion": Lazy("gitmodel.cli.commands.setup:completion", "Print the completion script of a shell.", "Set up"),
+    "clone": Lazy("gitmodel.cli.commands.teams:clone", "Clone a repository and its registry.", "Set up"),
+    "hook": Lazy("gitmodel.cli.commands.hooks:hook", "Let git check what is pushed, here or on a server.", "Set up"),
+    "register": Lazy("gitmodel.cli.commands.models:register", "Register a model.", "Models"),
+    "list": Lazy("gitmodel.cli.commands.models:list_models", "List the models.", "Models"),
+    "show": Lazy("gitmodel.cli.commands.models:show", "Show a model, or a version if one is named.", "Models"),
+    "update": Lazy("gitmodel.cli.commands.models:update", "Change the description of a model, or its name.", "Models"),
+    "delete": Lazy("gitmodel.cli.commands.models:delete", "Delete a model; its name is never used again.", "Models"),
+    "version": Lazy(
+        "gitmodel.cli.commands.versions:version", "Make, list, show, change and delete versions.", "Versions"
+    ),
+    "metadata": Lazy(
+        "gitmodel.cli.commands.metadata:metadata", "Set and show metadata of versions and artifacts.", "Versions"
+    ),
+    "resolve": Lazy("gitmodel.cli.commands.versions:resolve", "Say which version a reference stands for.", "Versions"),
+    "get": Lazy("gitmodel.cli.commands.artifacts:get", "Write an artifact to disk, its bytes verified.", "Artifacts"),
+    "link": Lazy(
+        "gitmodel.cli.commands.artifacts:link", "Store files or folders and link them to a version.", "Artifacts"
+    ),
+    "unlink": Lazy("gitmodel.cli.commands.artifacts:unlink", "Take an artifact from a version.", "Artifacts"),
+    "promote": Lazy("gitmodel.cli.commands.stages:promote", "Put a version into a stage.", "Stages"),
+    "demote": Lazy("gitmodel.cli.commands.stages:demote", "Leave a stage without a version.", "Stages"),
+    "rollback": Lazy("gitmodel.cli.commands.stages:rollback", "Put the previous version back into a stage.", "Stages"),
+    "alias": Lazy("gitmodel.cli.commands.aliases:alias", "Set, remove and list aliases.", "Stages"),
+    "propose": Lazy(
+        "gitmodel.cli.commands.proposals:propose", "Propose changes of stages, for a pull request.", "Stages"
+    ),
+    "proposals": Lazy("gitmodel.cli.commands.proposals:list_proposals", "List the proposals that are open.", "Stages"),
+    "plan": Lazy("gitmodel.cli.commands.proposals:plan", "Say what a merge would change.", "Stages"),
+    "apply": Lazy("gitmodel.cli.commands.stages:apply", "Put in force what the branch records.", "Stages"),
+    "history": Lazy(
+        "gitmodel.cli.commands.history:history", "Tell who held stages and aliases, from when to when.", "Lineage"
+    ),
+    "log": Lazy("gitmodel.cli.commands.history:log", "Tell all that happened to a model or version.", "Lineage"),
+    "blame": Lazy("gitmodel.cli.commands.history:blame", "Tell which commit set each field of a version.", "Lineage"),
+    "contains": Lazy(
+        "gitmodel.cli.commands.code:contains", "Say which versions have a commit in their code.", "Lineage"
+    ),
+    "notes": Lazy("gitmodel.cli.commands.code:notes", "Show versions beside the code, in git log.", "Lineage"),
+    "lineage": Lazy(
+        "gitmodel.cli.commands.lineage:lineage", "Tell what something was made from, and what of it.", "Lineage"
+    ),
+    "diff": Lazy("gitmodel.cli.commands.diff:diff", "Lay two versions side by side.", "Lineage"),
+    "card": Lazy("gitmodel.cli.commands.card:card", "Write the model card of a version.", "Lineage"),
+    "checkout": Lazy(
+        "gitmodel.cli.commands.reproduction:checkout",
+        "Make a work tree of a version's code, with its files.",
+        "Lineage",
+    ),
+    "reproduce": Lazy(
+        "gitmodel.cli.commands.reproduction:reproduce", "Run again what made a version, and compare.", "Lineage"
+    ),
+    "export": Lazy(
+        "gitmodel.cli.commands.exports:export", "Write a version with all that it came from to a file.", "Lineage"
+    ),
+    "import": Lazy("gitmodel.cli.commands.exports:import_", "Take a version in from a file.", "Lineage"),
+    "remote": Lazy("gitmodel.cli.commands.teams:remote", "Say which remote pulls and pushes go to.", "Others"),
+    "pull": Lazy("gitmodel.cli.commands.teams:pull", "Bring the registry of others together with yours.", "Others"),
+    "push": Lazy("gitmodel.cli.commands.teams:push", "Give others what you did.", "Others"),
+    "run": Lazy("gitmodel.cli.commands.runs:run", "Run a pipeline of a Python script.", "Pipelines"),
+    "runs": Lazy("gitmodel.cli.commands.runs:runs", "List and show runs of pipelines.", "Pipelines"),
+    "store": Lazy("gitmodel.cli.commands.stores:store", "Name, trust and look after artifact stores.", "Care"),
+    "check": Lazy("gitmodel.cli.commands.checks:check", "Check every record against the format.", "Care"),
+    "verify": Lazy("gitmodel.cli.commands.checks:verify", "Hash again what versions point at.", "Care"),
+    "maintenance": Lazy("gitmodel.cli.commands.maintenance:maintenance", "Keep questions about the past fast.", "Care"),
+    "doctor": Lazy("gitmodel.cli.commands.checks:doctor", "Say what is wrong with this clone, and mend it.", "Care"),
 }
 ALSO = {"versions": "version"}
 

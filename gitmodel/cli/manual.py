@@ -13,7 +13,7 @@ import click
 
 from gitmodel import __version__
 from gitmodel.cli import program, shapes
-from gitmodel.cli.command_options import Invocation, LazyGroup, Verb, usage_of
+from gitmodel.cli.invocation import Invocation, LazyGroup, Verb, usage_of
 
 SYNOPSES = ("git model", "git-model", "gitmodel")
 REFERENCES = """\

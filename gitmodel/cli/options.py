@@ -15,7 +15,7 @@ from gitmodel.errors import UsageError
 if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
-    from gitmodel.cli.command_options import Invocation
+    from gitmodel.cli.invocation import Invocation
     from gitmodel.cli.shapes import Shape
     from gitmodel.domain.filter_names import Names, Words
 

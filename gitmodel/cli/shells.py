@@ -103,7 +103,7 @@ def complete(program: click.Command) -> int:
     """Answer the question of a completion script, which comes in the environment; returns the exit code."""
     from click.shell_completion import shell_complete
 
-    from gitmodel.cli.command_options import Invocation
+    from gitmodel.cli.invocation import Invocation
 
     invocation = Invocation()
     try:
@@ -134,7 +134,7 @@ def references(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
 
 
 def _references(invocation: object, incomplete: str) -> list[str]:
-    from gitmodel.cli.command_options import Invocation
+    from gitmodel.cli.invocation import Invocation
     from gitmodel.domain.references import VersionRef
     from gitmodel.registry import stages, versions
 

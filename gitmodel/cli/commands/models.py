@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from gitmodel.cli import cell_text, options, shapes
-from gitmodel.cli.command_options import Invocation, command
+from gitmodel.cli.invocation import Invocation, command
 from gitmodel.domain.stages import StageState
 from gitmodel.domain.views import ModelView
 from gitmodel.errors import UsageError
@@ -81,7 +81,7 @@ def show(invocation: Invocation, words: tuple[str, ...]) -> None:
     """
     ref, _ = options.read_reference(words, usage="git model show MODEL[@VERSION]")
     if ref.selector:
-        from gitmodel.cli.versions import show_version
+        from gitmodel.cli.commands.versions import show_version
 
         show_version(invocation, ref)
         return

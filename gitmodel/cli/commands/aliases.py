@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from gitmodel.cli import cell_text, options, shapes
-from gitmodel.cli.command_options import Invocation, LazyGroup, command
+from gitmodel.cli.invocation import Invocation, LazyGroup, command
 from gitmodel.domain.stages import Promotion, StageState
 from gitmodel.registry import stages
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from gitmodel.cli import options, shapes
-from gitmodel.cli.command_options import TREE, Invocation, command
+from gitmodel.cli.invocation import TREE, Invocation, command
 from gitmodel.errors import UsageError
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import click
 
 from gitmodel.cli import cell_text, options, shapes
-from gitmodel.cli.command_options import Invocation, command
-from gitmodel.cli.versions import note_frozen, print_version
+from gitmodel.cli.commands.versions import note_frozen, print_version
+from gitmodel.cli.invocation import Invocation, command
 from gitmodel.domain.records import ArtifactLink
 from gitmodel.domain.references import VersionRef
 from gitmodel.domain.urls import shown_url

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from gitmodel.cli import cell_text, options, shapes
-from gitmodel.cli.command_options import Invocation, command
+from gitmodel.cli.invocation import Invocation, command
 
 
 @command(example="git model export iris@production iris.gitmodel")

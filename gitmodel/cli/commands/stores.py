@@ -8,9 +8,9 @@ from typing import Any
 import click
 
 from gitmodel.cli import cell_text, options, shapes
-from gitmodel.cli.command_options import Invocation, LazyGroup, command
-from gitmodel.cli.setup import url_of
-from gitmodel.cli.store_care import copy, gc, purge, status
+from gitmodel.cli.commands.setup import url_of
+from gitmodel.cli.commands.store_maintenance import copy, gc, purge, status
+from gitmodel.cli.invocation import Invocation, LazyGroup, command
 from gitmodel.domain.urls import is_local, is_web, shown_url
 from gitmodel.errors import NotFound
 from gitmodel.registry import stores

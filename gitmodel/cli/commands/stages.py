@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from gitmodel.cli import options, shapes
-from gitmodel.cli.command_options import Invocation, command
-from gitmodel.cli.versions import told
+from gitmodel.cli.commands.versions import told
+from gitmodel.cli.invocation import Invocation, command
 from gitmodel.domain.refs import StageRef
 from gitmodel.domain.stages import Promotion
 from gitmodel.errors import GitModelError, NotFound, Refused

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gitmodel.cli import cell_text, options, shapes
-from gitmodel.cli.command_options import Invocation, command
+from gitmodel.cli.invocation import Invocation, command
 from gitmodel.domain.codec import Problem
 from gitmodel.domain.filter_names import Words
 from gitmodel.domain.references import VersionRef

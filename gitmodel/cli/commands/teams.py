@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gitmodel.cli import options, shapes
-from gitmodel.cli.command_options import Invocation, command
+from gitmodel.cli.invocation import Invocation, command
 from gitmodel.domain.urls import shown_url
 from gitmodel.errors import Refused
 
@@ -195,7 +195,7 @@ def _warn(invocation: Invocation, done: Pulled, hint: str = "") -> None:
     for merge in done.merged:
         invocation.output.warn(str(merge), "run `git model apply --push` to set the tags again")
     if done.credentials:
-        from gitmodel.cli.checks import warn_of_credentials
+        from gitmodel.cli.commands.checks import warn_of_credentials
 
         warn_of_credentials(invocation, done.credentials)
     for name in done.set_back:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from gitmodel.cli import options, shapes
-from gitmodel.cli.command_options import Invocation, command
+from gitmodel.cli.invocation import Invocation, command
 
 
 @command(example="git model card iris@production")

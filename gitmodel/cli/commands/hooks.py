@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gitmodel.cli import shapes
-from gitmodel.cli.command_options import Invocation, LazyGroup, command
+from gitmodel.cli.invocation import Invocation, LazyGroup, command
 from gitmodel.domain import pushed_refs
 from gitmodel.errors import GitModelError, Invalid, Refused, UsageError
 from gitmodel.git import hooks

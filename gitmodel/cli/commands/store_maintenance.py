@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gitmodel.cli import cell_text, options, shapes
-from gitmodel.cli.command_options import Invocation, command
-from gitmodel.cli.setup import url_of
+from gitmodel.cli.commands.setup import url_of
+from gitmodel.cli.invocation import Invocation, command
 
 if TYPE_CHECKING:
     from gitmodel.registry.garbage import Garbage

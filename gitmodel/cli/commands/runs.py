@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from gitmodel.cli import cell_text, options, shapes
-from gitmodel.cli.command_options import Invocation, LazyGroup, command
+from gitmodel.cli.invocation import Invocation, LazyGroup, command
 from gitmodel.errors import NotFound, UsageError
 from gitmodel.registry.runs import RunView, get_run, list_runs
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gitmodel.cli import shapes
-from gitmodel.cli.command_options import Invocation, command
+from gitmodel.cli.invocation import Invocation, command
 from gitmodel.errors import UsageError
 from gitmodel.hosts.codeowners import HOSTS
 from gitmodel.registry import setup

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gitmodel.cli import cell_text, options, shapes
-from gitmodel.cli.command_options import Invocation, command
-from gitmodel.cli.diff import beside, row_fields
+from gitmodel.cli.commands.diff import beside, row_fields
+from gitmodel.cli.invocation import Invocation, command
 from gitmodel.errors import Invalid
 
 if TYPE_CHECKING:

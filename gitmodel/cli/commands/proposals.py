@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from gitmodel.cli import cell_text, options, shapes
-from gitmodel.cli.command_options import Invocation, command
+from gitmodel.cli.invocation import Invocation, command
 from gitmodel.domain.references import VersionRef
 from gitmodel.errors import GitModelError, Invalid, Refused
 

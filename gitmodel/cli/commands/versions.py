@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from gitmodel.cli import cell_text, options, shapes
-from gitmodel.cli.command_options import Invocation, LazyGroup, command
+from gitmodel.cli.invocation import Invocation, LazyGroup, command
 from gitmodel.domain.filter_names import Words
 from gitmodel.domain.names import ARCHIVED, NONE, check_version_name
 from gitmodel.domain.records import DIGEST_SOURCES, KINDS, ArtifactLink
@@ -83,7 +83,7 @@ def create(
     The commit that is checked out is recorded with it. A VALUE is a number, true, false, a list or a time as TOML
     writes it, else text.
     """
-    from gitmodel.cli.artifacts import store
+    from gitmodel.cli.commands.artifacts import store
     from gitmodel.client.by_url import content_key
 
     read = options.read_metadata(metadata, option="--metadata")
@@ -421,7 +421,7 @@ def _run_fields(invocation: Invocation, id: str) -> dict[str, Any]:
 
 
 def _note_pending(invocation: Invocation, pending: Iterable[tuple[str, StageState]]) -> None:
-    from gitmodel.cli.models import note_pending
+    from gitmodel.cli.commands.models import note_pending
 
     note_pending(invocation, pending)
 
