@@ -16,8 +16,9 @@ from registries import File
 from gitmodel.client import Client
 from gitmodel.code.kept_commits import KeptCode
 from gitmodel.code.repository import open_code
-from gitmodel.domain import codec, paths, records
-from gitmodel.domain.records import (
+from gitmodel.domain.changes.runs import run_id
+from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.schema.records import (
     ArtifactLink,
     ModelRecord,
     RegistryRecord,
@@ -27,8 +28,7 @@ from gitmodel.domain.records import (
     VersionRecord,
     links_digest,
 )
-from gitmodel.domain.refs import kept_ref
-from gitmodel.domain.runs import run_id
+from gitmodel.domain.schema.refs import kept_ref
 
 TARGET = 200
 # Every so many versions one is promoted, so that a stage of 10,000 commits had some 900 holders.

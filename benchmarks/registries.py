@@ -9,8 +9,8 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from gitmodel.client import Client
-from gitmodel.domain import codec, paths, records
-from gitmodel.domain.records import ArtifactLink, Code, ModelRecord, RegistryRecord, VersionRecord
+from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.schema.records import ArtifactLink, Code, ModelRecord, RegistryRecord, VersionRecord
 
 BRANCH = "refs/heads/gitmodel"
 START = datetime(2026, 1, 1, tzinfo=timezone.utc)

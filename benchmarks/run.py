@@ -25,7 +25,7 @@ from stores import measure_s3, measure_stores
 
 from gitmodel import __version__
 from gitmodel.client import Client
-from gitmodel.domain.references import VersionRef
+from gitmodel.domain.schema.references import VersionRef
 from gitmodel.git.objects import NewObject
 from gitmodel.registry import checking, models, stages, versions
 

@@ -17,8 +17,8 @@ from pathlib import Path
 import registries
 from measuring import Table, describe_machine, measure, peak_memory
 
-from gitmodel.domain import codec, paths, records
-from gitmodel.domain.records import ArtifactLink, ModelRecord, RegistryRecord
+from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.schema.records import ArtifactLink, ModelRecord, RegistryRecord
 
 A_VERSION = 100  # artifacts
 STATUS = """

@@ -20,8 +20,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from gitmodel.domain.digests import digest_of, hex_of
-from gitmodel.domain.manifest import HEADER, ManifestEntry, format_manifest
+from gitmodel.domain.schema.digests import digest_of, hex_of
+from gitmodel.domain.schema.manifest import HEADER, ManifestEntry, format_manifest
 from gitmodel.errors import Conflict, Invalid, NotFound, Unreachable, UsageError
 from gitmodel.stores import artifacts, interface, local_store, unpacked
 from gitmodel.stores.artifacts import (

@@ -10,7 +10,7 @@ from transcripts import ask, check_transcript
 
 from gitmodel import Client
 from gitmodel.domain.cards import card
-from gitmodel.domain.records import ArtifactLink, Code, ModelRecord, VersionRecord
+from gitmodel.domain.schema.records import ArtifactLink, Code, ModelRecord, VersionRecord
 
 NOW = datetime(2026, 11, 23, 10, 12, 13, tzinfo=timezone.utc)
 MODEL = ModelRecord(

@@ -19,8 +19,8 @@ from gitmodel import (
     Refused,
     UsageError,
 )
-from gitmodel.domain import codec, paths, records
-from gitmodel.domain.records import RegistryRecord, StageRule, VersionRecord
+from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.schema.records import RegistryRecord, StageRule, VersionRecord
 from gitmodel.domain.snapshot import Change
 from gitmodel.registry import doctor
 

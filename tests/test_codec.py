@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gitmodel.domain import codec
-from gitmodel.domain.codec import Key, Schema, Wrong
+from gitmodel.domain.schema import codec
+from gitmodel.domain.schema.codec import Key, Schema, Wrong
 from gitmodel.errors import Invalid, UsageError
 
 repeatable = settings(derandomize=True, deadline=None)

@@ -1,7 +1,7 @@
 """Two versions side by side: what is compared, and what counts as the same."""
 
 from gitmodel.domain.comparison import compare_artifacts, compare_values
-from gitmodel.domain.records import ArtifactLink
+from gitmodel.domain.schema.records import ArtifactLink
 
 
 def test_only_numbers_have_a_change():

@@ -11,9 +11,9 @@ from editing import BRANCH
 
 from gitmodel import Client, Refused
 from gitmodel.cli import run
-from gitmodel.domain import records
-from gitmodel.domain.codec import encode
 from gitmodel.domain.credentials import credential_in, redacted, without_credentials
+from gitmodel.domain.schema import records
+from gitmodel.domain.schema.codec import encode
 
 # Made from parts, so that no scanner takes this file for a leak.
 CREDENTIALS = {

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitmodel.domain.digests import digest_of, hex_of, parse_digest
+from gitmodel.domain.schema.digests import digest_of, hex_of, parse_digest
 from gitmodel.errors import Invalid
 
 A_DIGEST = "sha256:" + "0123456789abcdef" * 4
@@ -61,6 +61,6 @@ def test_parsing_raises_nothing_but_invalid(text):
 
 def test_importing_it_loads_little():
     heavy = ("dataclasses", "inspect", "pydantic")
-    code = f"import sys, gitmodel.domain.digests; print([name for name in {heavy} if name in sys.modules])"
+    code = f"import sys, gitmodel.domain.schema.digests; print([name for name in {heavy} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"

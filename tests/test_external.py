@@ -10,9 +10,9 @@ from transcripts import ask, check_transcript
 from web_pages import Endless, serving
 
 from gitmodel import Client
-from gitmodel.domain.digests import digest_of
-from gitmodel.domain.records import ArtifactLink
-from gitmodel.domain.references import VersionRef
+from gitmodel.domain.schema.digests import digest_of
+from gitmodel.domain.schema.records import ArtifactLink
+from gitmodel.domain.schema.references import VersionRef
 from gitmodel.errors import Conflict, Invalid, NotFound, Refused, Unreachable, UsageError
 from gitmodel.registry import artifacts
 from gitmodel.stores import external

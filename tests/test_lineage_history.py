@@ -9,7 +9,7 @@ from transcripts import ask, check_transcript
 
 from gitmodel import Client, Invalid, NotFound
 from gitmodel.branch.first_parents import steps
-from gitmodel.domain.history import pull_request
+from gitmodel.domain.schema.messages import pull_request
 
 PRODUCTION = "models/iris/stages/production.toml"
 

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitmodel.domain.digests import digest_of
-from gitmodel.domain.manifest import (
+from gitmodel.domain.schema.digests import digest_of
+from gitmodel.domain.schema.manifest import (
     HEADER,
     SIZE_LIMIT,
     ManifestEntry,

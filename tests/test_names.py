@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gitmodel.domain import paths
-from gitmodel.domain.names import (
+from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.names import (
     MAX_LENGTH,
     check_alias,
     check_name,
@@ -17,9 +17,9 @@ from gitmodel.domain.names import (
     fold,
     suggest,
 )
-from gitmodel.domain.paths import parse_path
-from gitmodel.domain.references import VersionRef
-from gitmodel.domain.refs import StageRef, reserved_ref
+from gitmodel.domain.schema.paths import parse_path
+from gitmodel.domain.schema.references import VersionRef
+from gitmodel.domain.schema.refs import StageRef, reserved_ref
 from gitmodel.errors import UsageError
 
 repeatable = settings(derandomize=True, deadline=None)

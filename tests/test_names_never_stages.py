@@ -6,7 +6,7 @@ from editing import edit, read, state
 from transcripts import ask
 
 from gitmodel import Client, ModelConfig
-from gitmodel.domain import paths
+from gitmodel.domain.schema import paths
 from gitmodel.errors import Conflict, Invalid, NotFound, UsageError
 
 WORDS = ["production", "Staging", "latest", "None", "archived", "007"]

@@ -7,8 +7,8 @@ from editing import edit
 from transcripts import ask
 
 from gitmodel import Client, Invalid, UsageError
-from gitmodel.domain import codec, paths, records
-from gitmodel.domain.records import VersionRecord
+from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.schema.records import VersionRecord
 from gitmodel.domain.snapshot import Change
 from gitmodel.registry import checking
 from gitmodel.teams.range_checks import check_between

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gitmodel.domain import codec, records, stage_rules
-from gitmodel.domain.names import check_version_name, fault_in
-from gitmodel.domain.records import (
+from gitmodel.domain.schema import codec, records, stage_rules
+from gitmodel.domain.schema.names import check_version_name, fault_in
+from gitmodel.domain.schema.records import (
     ArtifactLink,
     Code,
     ModelRecord,

@@ -11,7 +11,7 @@ import editing
 import pytest
 
 from gitmodel import Client, Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
-from gitmodel.domain.refs import StageRef
+from gitmodel.domain.schema.refs import StageRef
 
 PRODUCTION = "refs/tags/model/iris/production"
 WRITE = """

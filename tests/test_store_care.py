@@ -10,8 +10,8 @@ from editing import edit, read
 from transcripts import ask, check_transcript
 
 from gitmodel import Client, pipeline, step
-from gitmodel.domain import paths
-from gitmodel.domain.digests import digest_of
+from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.digests import digest_of
 from gitmodel.errors import Invalid, NotFound, Refused, Unreachable, UsageError
 from gitmodel.registry.garbage import remove_garbage
 from gitmodel.stores.artifacts import keep_artifact

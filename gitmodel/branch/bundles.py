@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gitmodel.branch.opening import checked_branch, read_config
 from gitmodel.branch.repository import Repository
-from gitmodel.domain.refs import DEFAULT_BRANCH
+from gitmodel.domain.schema.refs import DEFAULT_BRANCH
 from gitmodel.errors import GitModelError, Invalid, NotFound, UsageError
 from gitmodel.git import process as git_process
 from gitmodel.git.discovery import find_repository

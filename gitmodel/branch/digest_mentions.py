@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 
-from gitmodel.domain import codec
-from gitmodel.domain.paths import MODELS, RUNS
+from gitmodel.domain.schema import codec
+from gitmodel.domain.schema.paths import MODELS, RUNS
 from gitmodel.errors import Invalid
 from gitmodel.files.permissions import make_folder, share
 from gitmodel.git.process import Git, ObjectReader

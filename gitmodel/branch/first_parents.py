@@ -14,7 +14,7 @@ from heapq import merge
 from itertools import groupby
 
 from gitmodel.branch.repository import Repository
-from gitmodel.domain import codec
+from gitmodel.domain.schema import codec
 from gitmodel.errors import Invalid
 from gitmodel.git.objects import FILE_MODES, Commit, parse_commit
 from gitmodel.git.process import GitObject

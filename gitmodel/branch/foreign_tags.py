@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gitmodel.branch.stage_tags import target_of
-from gitmodel.domain.refs import PROPOSALS, StageRef
+from gitmodel.domain.schema.refs import PROPOSALS, StageRef
 from gitmodel.domain.snapshot import TOO_SHALLOW
 from gitmodel.errors import ForeignTag
 from gitmodel.git.process import GitObject, Moved

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.addresses import is_url
-from gitmodel.domain.names import fault_in
-from gitmodel.domain.refs import DEFAULT_BRANCH
+from gitmodel.domain.schema.names import fault_in
+from gitmodel.domain.schema.refs import DEFAULT_BRANCH
 from gitmodel.errors import GitModelError, UsageError
 from gitmodel.git import process as git_process
 from gitmodel.git.discovery import find_repository

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.addresses import hide_credentials
-from gitmodel.domain.refs import REMOTES, RULES_TAGS, STAGE_TAGS, StageRef, remote_branch_ref, remote_rules_ref
+from gitmodel.domain.schema.refs import REMOTES, RULES_TAGS, STAGE_TAGS, StageRef, remote_branch_ref, remote_rules_ref
 from gitmodel.errors import Conflict, GitModelError, NotFound, Refused, Unreachable, UsageError
 from gitmodel.git.process import FETCH, Answer, Git, is_id, translate, with_settings
 

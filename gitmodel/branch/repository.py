@@ -17,11 +17,13 @@ from gitmodel.branch.retrying import ATTEMPTS, Tries, half_done
 from gitmodel.branch.rules_in_force import RulesInForce, are_same
 from gitmodel.branch.signed_changes import Sealing
 from gitmodel.branch.stage_tags import StageTags, TagAim
-from gitmodel.domain import codec, history, paths, records
-from gitmodel.domain.changed_files import Overlay
-from gitmodel.domain.records import RegistryRecord
-from gitmodel.domain.references import VersionRef
-from gitmodel.domain.refs import (
+from gitmodel.domain.changes.changed_files import Overlay
+from gitmodel.domain.changes.stage_changes import check_stage_changes
+from gitmodel.domain.changes.stages import leftovers
+from gitmodel.domain.schema import codec, messages, paths, records
+from gitmodel.domain.schema.records import RegistryRecord
+from gitmodel.domain.schema.references import VersionRef
+from gitmodel.domain.schema.refs import (
     REMOTES,
     RENUMBERED,
     RESERVED,
@@ -34,10 +36,8 @@ from gitmodel.domain.refs import (
     reserved_ref,
     vouched_ref,
 )
-from gitmodel.domain.renumbering import Renumbered, Renumberings
+from gitmodel.domain.schema.renumbering import Renumbered, Renumberings
 from gitmodel.domain.snapshot import Change, Files, NoTags, Snapshot, holds_registry, place_at, read_registry
-from gitmodel.domain.stage_changes import check_stage_changes
-from gitmodel.domain.stages import leftovers
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable
 from gitmodel.files.permissions import Sharing
 from gitmodel.git.fact_cache import Notes
@@ -398,7 +398,7 @@ class Repository:
 
         The first change also begins the registry. When somebody moved first, nothing has changed and *plan* is asked
         again with the new snapshot. Raises Conflict if that goes on too long, Refused for a change of a stage that may
-        not be made directly or without saying so (`domain.stage_changes`), UsageError before it plans anything where a
+        not be made directly or without saying so (`changes.stage_changes`), UsageError before it plans anything where a
         variable names another repository, and whatever *plan* raises.
         """
         self.git.refuse_contested()
@@ -648,7 +648,7 @@ class Repository:
 
         self.share()
         with self.writers.announce(news) as mark:
-            command = ("update-ref", "-m", history.one_line(message), "--stdin")
+            command = ("update-ref", "-m", messages.one_line(message), "--stdin")
             self.git.run(*command, input=lines, inherit=(mark,))
         if new:
             self._outlast_gc(new)
@@ -828,9 +828,9 @@ class Repository:
     def _commit(self, parent: str, tree: str, change: Change[Any], *, sign: bool) -> NewObject:
         author, committer = self.identity.now()
         # Random, so that equal changes made at once in several clones are several; but a registry has one beginning.
-        own = os.urandom(8).hex() if parent else history.transaction_id(tree, author, committer, change.subject)
+        own = os.urandom(8).hex() if parent else messages.transaction_id(tree, author, committer, change.subject)
         txn = change.txn or own
-        message = history.commit_message(change.subject, change.reason, change.trailers, txn=txn)
+        message = messages.commit_message(change.subject, change.reason, change.trailers, txn=txn)
         made = NewObject("commit", format_commit(tree, [parent] if parent else [], author, committer, message))
         return self.sealing.signer.commit(made, committer) if sign or self.sealing.signer.signs_commits else made
 

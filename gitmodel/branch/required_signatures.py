@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
-from gitmodel.domain import paths
-from gitmodel.domain.records import RegistryRecord
+from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.records import RegistryRecord
 from gitmodel.domain.snapshot import read_registry
 from gitmodel.errors import Invalid
 from gitmodel.git.objects import Commit, parse_commit, parse_tag

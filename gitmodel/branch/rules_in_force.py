@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from gitmodel.branch.stage_tags import StageTags
-from gitmodel.domain import paths
-from gitmodel.domain.records import RegistryRecord
-from gitmodel.domain.refs import rules_ref, seen_rules_ref
-from gitmodel.domain.rules_tag import extends, read_before, rules_message
+from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.records import RegistryRecord
+from gitmodel.domain.schema.refs import rules_ref, seen_rules_ref
+from gitmodel.domain.schema.rules_tag import extends, read_before, rules_message
 from gitmodel.domain.snapshot import TOO_SHALLOW, Files, read_registry
 from gitmodel.errors import Invalid, Refused
 from gitmodel.git.fact_cache import Notes

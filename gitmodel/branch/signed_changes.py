@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from gitmodel.branch.stage_tags import StageTags
-from gitmodel.domain import paths
-from gitmodel.domain.refs import StageRef
+from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot, StageTag
 from gitmodel.errors import Unsigned, UsageError
 from gitmodel.git.identity import Identity

@@ -9,10 +9,10 @@ from gitmodel.branch import remotes
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.stage_tags import FrozenTags, target_of
 from gitmodel.branch.url_cache import ALL, HEAD, REMOTE, UrlCache
-from gitmodel.domain import paths
-from gitmodel.domain.names import fault_in
-from gitmodel.domain.references import VersionRef
-from gitmodel.domain.refs import StageRef
+from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.names import fault_in
+from gitmodel.domain.schema.references import VersionRef
+from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot, StageTag
 from gitmodel.errors import NotFound
 from gitmodel.git.partial_clone import PromisedFiles, PromisedTrees

@@ -8,10 +8,10 @@ from datetime import datetime
 
 from gitmodel.branch.first_parents import FileChange, Step, steps, steps_of_each, written
 from gitmodel.branch.repository import Repository
-from gitmodel.domain import codec, history, paths, records
-from gitmodel.domain.paths import RecordPath
-from gitmodel.domain.records import StageRecord
-from gitmodel.domain.refs import StageRef
+from gitmodel.domain.schema import codec, messages, paths, records
+from gitmodel.domain.schema.paths import RecordPath
+from gitmodel.domain.schema.records import StageRecord
+from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshot import place_at
 from gitmodel.errors import Invalid, NotFound
 
@@ -72,7 +72,7 @@ def find_transaction(repository: Repository, tip: str, txn: str) -> str:
     if not tip:
         return ""
     found = repository.git.lines("log", "--fixed-strings", f"--grep=Txn: {txn}", "--format=%H", tip)
-    carries = (id for id in found if history.carries_transaction(repository.tags.commit(id).message, txn))
+    carries = (id for id in found if messages.carries_transaction(repository.tags.commit(id).message, txn))
     return next(carries, "")
 
 
@@ -124,11 +124,11 @@ def _events(repository: Repository, step: Step, change: FileChange, found: Recor
         commit.id,
         author,
         written(commit.committer)[2],
-        after.reason if after else history.prose(commit.message),
+        after.reason if after else messages.prose(commit.message),
         after.forced if after else (),
         authored,
         merger if len(commit.parents) > 1 else "",
-        history.pull_request(commit.message),
+        messages.pull_request(commit.message),
     )
 
 

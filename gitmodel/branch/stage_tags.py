@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gitmodel.branch.required_signatures import Seals
-from gitmodel.domain import history, paths, records
-from gitmodel.domain.records import StageRecord
-from gitmodel.domain.refs import STAGE_TAGS, StageRef
+from gitmodel.domain.schema import messages, paths, records
+from gitmodel.domain.schema.records import StageRecord
+from gitmodel.domain.schema.refs import STAGE_TAGS, StageRef
 from gitmodel.domain.snapshot import TOO_SHALLOW, StageTag, place_files, read_registry
 from gitmodel.errors import Invalid
 from gitmodel.git.fact_cache import Notes
@@ -287,7 +287,7 @@ class StageTags:
     ) -> NewObject:
         # Every clone must derive the same tag, so nothing but the commit itself goes in.
         tagger = f"{author.rsplit(' ', 2)[0]} {' '.join(committer.rsplit(' ', 2)[1:])}"
-        message = history.tag_message(ref, before.version if before else None, after.version, after.reason)
+        message = messages.tag_message(ref, before.version if before else None, after.version, after.reason)
         return NewObject("tag", format_tag(id, ref.name, tagger, message))
 
     def author(self, commit: Commit, path: str) -> str:

@@ -17,12 +17,12 @@ from gitmodel.branch.retrying import Tries
 from gitmodel.branch.single_commits import FILTER, SingleCommits, files_of, id_of
 from gitmodel.branch.stage_tags import TagAim
 from gitmodel.branch.url_cache import ALL, BRANCH, PROPOSED, REMOTE, SINGLE, UrlCache
-from gitmodel.domain import paths
 from gitmodel.domain.addresses import Address, Terms
-from gitmodel.domain.records import RegistryRecord
-from gitmodel.domain.references import VersionRef
-from gitmodel.domain.refs import DEFAULT_BRANCH, PROPOSALS, RULES_TAGS, SEEN_RULES, STAGE_TAGS, StageRef
-from gitmodel.domain.renumbering import Renumberings
+from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.records import RegistryRecord
+from gitmodel.domain.schema.references import VersionRef
+from gitmodel.domain.schema.refs import DEFAULT_BRANCH, PROPOSALS, RULES_TAGS, SEEN_RULES, STAGE_TAGS, StageRef
+from gitmodel.domain.schema.renumbering import Renumberings
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
 from gitmodel.git.objects import NewObject

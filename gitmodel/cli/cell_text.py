@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from gitmodel.domain.stages import StageState
+    from gitmodel.domain.changes.stages import StageState
     from gitmodel.domain.views import ModelView, VersionView
 
 # What a direct change of a stage is that takes only reviewed proposals.
@@ -91,7 +91,7 @@ def words(found: Iterable[Any]) -> str:
 def place(state: StageState) -> str:
     """A stage or alias of a model: who is in it, and who is to be.
 
-    >>> from gitmodel.domain.stages import StageState
+    >>> from gitmodel.domain.changes.stages import StageState
     >>> place(StageState("production", 4, 3))
     'production 3 (4 pending)'
     """

@@ -1,4 +1,4 @@
-"""The grammar that all commands share: the current folder, general options, help that ends in an example."""
+"""What all commands share: the current folder, general options, the client, help that ends in an example."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from click.shell_completion import CompletionItem
 
     from gitmodel.client import Client
-    from gitmodel.domain.renumbering import Renumbered
+    from gitmodel.domain.schema.renumbering import Renumbered
     from gitmodel.registry.writer import Writer
 
 F = TypeVar("F", bound=Callable[..., Any])

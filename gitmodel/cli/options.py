@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from gitmodel.domain.paging import read_page
-from gitmodel.domain.references import ModelRef, VersionRef
+from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.errors import UsageError
 
 if TYPE_CHECKING:

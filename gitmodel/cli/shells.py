@@ -135,7 +135,7 @@ def references(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
 
 def _references(invocation: object, incomplete: str) -> list[str]:
     from gitmodel.cli.invocation import Invocation
-    from gitmodel.domain.references import VersionRef
+    from gitmodel.domain.schema.references import VersionRef
     from gitmodel.registry import stages, versions
 
     assert isinstance(invocation, Invocation)

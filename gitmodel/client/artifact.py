@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from gitmodel.client.html import html_table
 from gitmodel.domain.arguments import checked_arguments
-from gitmodel.domain.records import ArtifactLink
+from gitmodel.domain.schema.records import ArtifactLink
 from gitmodel.errors import Refused, UsageError
 from gitmodel.stores.interface import JOBS, ArtifactStore
 

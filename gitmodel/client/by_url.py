@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from gitmodel.domain.addresses import Terms, is_url
-from gitmodel.domain.records import ArtifactLink, Code
+from gitmodel.domain.schema.records import ArtifactLink, Code
 from gitmodel.errors import UsageError
 
 # What tells one attempt of one job from all others, by host: GitHub and Forgejo, GitLab, Bitbucket, Azure Pipelines,

@@ -23,11 +23,11 @@ from gitmodel.client.by_url import names_url, read_terms
 from gitmodel.client.model import Model, Models
 from gitmodel.client.version import ModelVersion
 from gitmodel.domain.arguments import checked_arguments
-from gitmodel.domain.names import check_name
 from gitmodel.domain.other_names import ShowsOurForm
-from gitmodel.domain.records import Code
-from gitmodel.domain.references import ModelRef, VersionRef
-from gitmodel.domain.renumbering import Renumbered
+from gitmodel.domain.schema.names import check_name
+from gitmodel.domain.schema.records import Code
+from gitmodel.domain.schema.references import ModelRef, VersionRef
+from gitmodel.domain.schema.renumbering import Renumbered
 from gitmodel.domain.snapshot import Change
 from gitmodel.errors import GitModelError, NotFound, RenumberedWarning, UsageError
 from gitmodel.git.process import check_git
@@ -40,8 +40,8 @@ if TYPE_CHECKING:
     from gitmodel.branch.stage_history import StageEvent
     from gitmodel.code.kept_commits import KeptCode
     from gitmodel.code.repository import CodeRepository
-    from gitmodel.domain.codec import Problem
     from gitmodel.domain.lineage import Lineage
+    from gitmodel.domain.schema.codec import Problem
     from gitmodel.lineage.comparing import VersionDiff
     from gitmodel.lineage.containing import Containing, Noted
     from gitmodel.lineage.events import Event, FieldOrigin

@@ -15,11 +15,11 @@ from gitmodel.client.by_url import content_key
 from gitmodel.client.html import html_table
 from gitmodel.client.version import ModelVersion, Versions, scalars
 from gitmodel.domain.arguments import checked_arguments
-from gitmodel.domain.models import DESCRIPTIVE, read_words
-from gitmodel.domain.names import ARCHIVED, LATEST, NONE, check_name, check_version_name
-from gitmodel.domain.records import ModelRecord
-from gitmodel.domain.references import ModelRef, VersionRef
-from gitmodel.domain.stages import Promotion, StageState
+from gitmodel.domain.changes.models import DESCRIPTIVE, read_words
+from gitmodel.domain.changes.stages import Promotion, StageState
+from gitmodel.domain.schema.names import ARCHIVED, LATEST, NONE, check_name, check_version_name
+from gitmodel.domain.schema.records import ModelRecord
+from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.views import ModelView, VersionView
 from gitmodel.errors import UsageError
 from gitmodel.registry import models, stages, versions

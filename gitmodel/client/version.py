@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 from gitmodel.client.artifact import Artifact
 from gitmodel.client.html import html_table
 from gitmodel.domain.arguments import checked_arguments
-from gitmodel.domain.codec import MAX_NESTING
+from gitmodel.domain.changes.stages import Promotion, StageState
 from gitmodel.domain.other_names import ShowsOurForm, refuse_other_keywords
-from gitmodel.domain.records import Code, VersionRecord
-from gitmodel.domain.references import VersionRef
-from gitmodel.domain.renumbering import Numbered
-from gitmodel.domain.stages import Promotion, StageState
+from gitmodel.domain.schema.codec import MAX_NESTING
+from gitmodel.domain.schema.records import Code, VersionRecord
+from gitmodel.domain.schema.references import VersionRef
+from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.domain.views import VersionView
 from gitmodel.errors import NotFound
 from gitmodel.registry import stages, versions

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from gitmodel.code.repository import CodeRepository
 from gitmodel.code.worktree import look, submodules_changed
 from gitmodel.domain.credentials import recordable_url
-from gitmodel.domain.records import Code
+from gitmodel.domain.schema.records import Code
 from gitmodel.errors import Unreachable
 from gitmodel.git.process import Git
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from hashlib import sha1
 
 from gitmodel.code.repository import SILENCE, CodeRepository, id_lines
-from gitmodel.domain.refs import KEPT_CODE, kept_ref
+from gitmodel.domain.schema.refs import KEPT_CODE, kept_ref
 from gitmodel.errors import Refused
 from gitmodel.files.permissions import Sharing
 from gitmodel.git.fact_cache import Notes

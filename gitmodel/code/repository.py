@@ -11,8 +11,8 @@ from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
 
-from gitmodel.domain.records import Code
-from gitmodel.domain.refs import CODE_NOTES
+from gitmodel.domain.schema.records import Code
+from gitmodel.domain.schema.refs import CODE_NOTES
 from gitmodel.errors import NotFound, Refused
 from gitmodel.git.discovery import find_repository
 from gitmodel.git.process import BareRefused, Git, is_code_id, run

@@ -10,8 +10,8 @@ import types
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
-from gitmodel.domain.models import DESCRIPTIVE
-from gitmodel.domain.names import shown
+from gitmodel.domain.changes.models import DESCRIPTIVE
+from gitmodel.domain.schema.names import shown
 from gitmodel.errors import UsageError
 
 T = TypeVar("T")

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from gitmodel.domain.records import ModelRecord, VersionRecord
+from gitmodel.domain.schema.records import ModelRecord, VersionRecord
 
 # The identifiers of licences that the hub knows; any other is given by `license_name`.
 _LICENSES = frozenset(

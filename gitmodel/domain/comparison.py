@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gitmodel.domain.records import ArtifactLink
+from gitmodel.domain.schema.records import ArtifactLink
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Set
 from functools import cache
 from typing import Any
 
-from gitmodel.domain import addresses, paths
+from gitmodel.domain import addresses
 from gitmodel.domain.record_fields import fields_of
+from gitmodel.domain.schema import paths
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import Refused
 

@@ -6,15 +6,15 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
+from gitmodel.domain.changes.models import DESCRIPTIVE
+from gitmodel.domain.changes.stage_changes import refuse_direct
+from gitmodel.domain.changes.stages import Promotion, plan_promotion, recorded_places
 from gitmodel.domain.filter_names import VALUE, Names
-from gitmodel.domain.models import DESCRIPTIVE
-from gitmodel.domain.names import ARCHIVED, NONE
-from gitmodel.domain.records import StageRule, VersionRecord
-from gitmodel.domain.refs import StageRef
+from gitmodel.domain.schema.names import ARCHIVED, NONE
+from gitmodel.domain.schema.records import StageRule, VersionRecord
+from gitmodel.domain.schema.refs import StageRef
+from gitmodel.domain.schema.stage_rules import AFTER, check_rules, unreadable_gate
 from gitmodel.domain.snapshot import Change, Snapshot
-from gitmodel.domain.stage_changes import refuse_direct
-from gitmodel.domain.stage_rules import AFTER, check_rules, unreadable_gate
-from gitmodel.domain.stages import Promotion, plan_promotion, recorded_places
 from gitmodel.domain.views import VERSION_NAMES, VersionView
 from gitmodel.errors import GateRefused, GitModelError, UsageError
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, ClassVar, Literal, Protocol
 
-from gitmodel.domain.records import RunRecord, VersionRecord
+from gitmodel.domain.schema.records import RunRecord, VersionRecord
 from gitmodel.domain.views import code_fields
 
 Kind = Literal["version", "run", "artifact"]

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
-from gitmodel.domain import paths, records
-from gitmodel.domain.names import fold
-from gitmodel.domain.paths import RecordPath
-from gitmodel.domain.records import StageRecord, VersionRecord, links_digest
+from gitmodel.domain.schema import paths, records
+from gitmodel.domain.schema.names import fold
+from gitmodel.domain.schema.paths import RecordPath
+from gitmodel.domain.schema.records import StageRecord, VersionRecord, links_digest
 from gitmodel.domain.snapshot import Files, Snapshot
 
 # A record by its path, and the key of it that is meant; "" for all of it.

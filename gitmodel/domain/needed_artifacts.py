@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gitmodel.domain import paths, records
-from gitmodel.domain.records import VersionRecord
+from gitmodel.domain.schema import paths, records
+from gitmodel.domain.schema.records import VersionRecord
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import Invalid
 

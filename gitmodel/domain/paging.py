@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 
-from gitmodel.domain.names import shown
+from gitmodel.domain.schema.names import shown
 from gitmodel.errors import UsageError
 
 _MOST = 10**18  # more than any list has, and the sum of two fits 64 bits

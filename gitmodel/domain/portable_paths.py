@@ -12,7 +12,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Sequence
 
-from gitmodel.domain.names import is_device
+from gitmodel.domain.schema.names import is_device
 
 _NTFS = re.compile(r"(\.git|git~[0-9])[. ]*(:.*)?", re.DOTALL)
 # Default_Ignorable_Code_Point of Unicode: file systems that compare names without case or by HFS's rules skip them.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from gitmodel.domain.refs import STAGE_TAGS, rules_ref
+from gitmodel.domain.schema.refs import STAGE_TAGS, rules_ref
 from gitmodel.errors import UsageError
 
 # By this push option (`git help push`) a person decides what `check --force` does.

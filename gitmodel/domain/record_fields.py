@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gitmodel.domain import codec
+from gitmodel.domain.schema import codec
 from gitmodel.errors import Invalid
 
 

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
-from gitmodel.domain.records import StageRecord
-from gitmodel.domain.refs import StageRef
+from gitmodel.domain.changes.stages import recorded_places
+from gitmodel.domain.schema.records import StageRecord
+from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshot import NoTags, Snapshot, StageTag
-from gitmodel.domain.stages import recorded_places
 from gitmodel.errors import UsageError
 
 _BEGINS_AS_DATE = re.compile(r"[0-9]{4}-[0-9]{1,2}(-|$)")

@@ -9,11 +9,11 @@ from functools import cached_property, lru_cache
 from itertools import islice
 from typing import Any, Generic, Protocol, TypeVar
 
-from gitmodel.domain import paths, records
-from gitmodel.domain.codec import Schema
-from gitmodel.domain.names import LATEST, fold
-from gitmodel.domain.paths import RecordPath
-from gitmodel.domain.records import (
+from gitmodel.domain.schema import paths, records
+from gitmodel.domain.schema.codec import Schema
+from gitmodel.domain.schema.names import LATEST, fold
+from gitmodel.domain.schema.paths import RecordPath
+from gitmodel.domain.schema.records import (
     ModelRecord,
     NameRecord,
     RegistryRecord,
@@ -21,10 +21,10 @@ from gitmodel.domain.records import (
     StageRule,
     VersionRecord,
 )
-from gitmodel.domain.references import ModelRef, VersionRef
-from gitmodel.domain.refs import StageRef
-from gitmodel.domain.renumbering import Numbered, Renumbered, Renumberings
-from gitmodel.domain.stage_rules import decode_registry, without_rules
+from gitmodel.domain.schema.references import ModelRef, VersionRef
+from gitmodel.domain.schema.refs import StageRef
+from gitmodel.domain.schema.renumbering import Numbered, Renumbered, Renumberings
+from gitmodel.domain.schema.stage_rules import decode_registry, without_rules
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, UsageError
 
 # As paths write them; anything else in a tree is no number.

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Any
 
-from gitmodel.domain import paths, records
+from gitmodel.domain.changes.models import DESCRIPTIVE
+from gitmodel.domain.changes.stages import StageState, stage_states
 from gitmodel.domain.filter_names import RECORDED, VALUE, Names, Words
-from gitmodel.domain.models import DESCRIPTIVE
-from gitmodel.domain.names import ARCHIVED, NONE
-from gitmodel.domain.records import ArtifactLink, Code, ModelRecord, VersionRecord
+from gitmodel.domain.schema import paths, records
+from gitmodel.domain.schema.names import ARCHIVED, NONE
+from gitmodel.domain.schema.records import ArtifactLink, Code, ModelRecord, VersionRecord
 from gitmodel.domain.snapshot import Snapshot
-from gitmodel.domain.stages import StageState, stage_states
 from gitmodel.errors import Invalid, NotFound
 
 # The names that a filter may read of each kind of record.

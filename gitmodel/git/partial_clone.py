@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import TypeVar
 
-from gitmodel.domain.codec import Schema
+from gitmodel.domain.schema.codec import Schema
 from gitmodel.errors import Invalid
 from gitmodel.git.fact_cache import Notes
 from gitmodel.git.process import Git, ObjectReader

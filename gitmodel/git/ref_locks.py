@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from gitmodel.domain.refs import RESERVED
+from gitmodel.domain.schema.refs import RESERVED
 from gitmodel.errors import Unreachable
 from gitmodel.files.permissions import make_folder, open_file, open_to_lock
 

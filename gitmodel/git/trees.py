@@ -7,8 +7,8 @@ from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, TypeVar
 
-from gitmodel.domain import codec
-from gitmodel.domain.codec import Schema
+from gitmodel.domain.schema import codec
+from gitmodel.domain.schema.codec import Schema
 from gitmodel.errors import Invalid
 from gitmodel.git.fact_cache import Notes
 from gitmodel.git.objects import FILE, FILE_MODES, FOLDER, Entry, NewObject, format_tree, parse_tree

@@ -6,9 +6,9 @@ from collections.abc import Callable, Collection, Iterator
 
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.stage_history import stage_events
-from gitmodel.domain import paths
-from gitmodel.domain.records import StageRule
-from gitmodel.domain.refs import StageRef
+from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.records import StageRule
+from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import Refused, Unreachable
 from gitmodel.hosts import api

@@ -11,7 +11,7 @@ import os
 from contextlib import suppress
 from pathlib import Path
 
-from gitmodel.domain.digests import Digest, digest_of, hex_of
+from gitmodel.domain.schema.digests import Digest, digest_of, hex_of
 from gitmodel.files.permissions import make_folder, open_file
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 from gitmodel.branch.repository import Repository
-from gitmodel.domain import paths
+from gitmodel.domain.schema import paths
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import Conflict, GitModelError, Invalid, UsageError
 from gitmodel.hosts import codeowners

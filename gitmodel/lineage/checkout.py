@@ -10,8 +10,8 @@ from pathlib import Path
 
 from gitmodel.code.kept_commits import KeptCode
 from gitmodel.code.repository import CodeRepository
-from gitmodel.domain.manifest import fault_of_path
-from gitmodel.domain.records import ArtifactLink, Code, VersionRecord
+from gitmodel.domain.schema.manifest import fault_of_path
+from gitmodel.domain.schema.records import ArtifactLink, Code, VersionRecord
 from gitmodel.errors import GitModelError, NotFound, UsageError
 from gitmodel.registry.artifacts import fetch_artifact
 from gitmodel.stores.artifacts import Progress

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from gitmodel.code.kept_commits import KeptCode, PushedCode
 from gitmodel.code.uncommitted_changes import changes, snapshot
-from gitmodel.domain.records import DIRTY, Code
+from gitmodel.domain.schema.records import DIRTY, Code
 from gitmodel.errors import Refused, Unreachable, UsageError, warn
 
 PUSHED = ("published", "all", "none")

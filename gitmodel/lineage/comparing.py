@@ -8,11 +8,11 @@ from typing import Any
 
 from gitmodel.branch.repository import Repository
 from gitmodel.code.repository import CodeCommit, CodeRepository
+from gitmodel.domain.changes.runs import find_run
 from gitmodel.domain.comparison import Compared, compare_artifacts, compare_values
 from gitmodel.domain.lineage import made_version
-from gitmodel.domain.records import RunRecord, VersionRecord
-from gitmodel.domain.references import VersionRef
-from gitmodel.domain.runs import find_run
+from gitmodel.domain.schema.records import RunRecord, VersionRecord
+from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import GitModelError, NotFound
 from gitmodel.registry.runs import with_steps

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from gitmodel.branch.repository import Repository
 from gitmodel.code.repository import CodeRepository
-from gitmodel.domain.references import ModelRef
-from gitmodel.domain.refs import CODE_NOTES
+from gitmodel.domain.schema.references import ModelRef
+from gitmodel.domain.schema.refs import CODE_NOTES
 from gitmodel.domain.views import VersionView
 from gitmodel.errors import Refused
 from gitmodel.registry import models, versions

@@ -10,13 +10,13 @@ from typing import Any
 from gitmodel.branch.first_parents import FileChange, Step, steps, steps_of_each, written
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.stage_history import author_of, stage_events
-from gitmodel.domain import history, paths
-from gitmodel.domain.paths import RecordPath
+from gitmodel.domain.changes.stages import stage_states
 from gitmodel.domain.record_fields import changed_fields, fields_of
-from gitmodel.domain.references import VersionRef
-from gitmodel.domain.refs import StageRef
+from gitmodel.domain.schema import messages, paths
+from gitmodel.domain.schema.paths import RecordPath
+from gitmodel.domain.schema.references import VersionRef
+from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot, place_at
-from gitmodel.domain.stages import stage_states
 from gitmodel.registry import in_force
 
 _MADE = "made"
@@ -141,7 +141,7 @@ def _origin(repository: Repository, step: Step, path: str, field: str, value: An
 
 def _facts(repository: Repository, step: Step, path: str) -> tuple[str, datetime, str]:
     author = written(author_of(repository, step, path))[0]
-    return author, written(step.commit.committer)[2], history.pull_request(step.commit.message)
+    return author, written(step.commit.committer)[2], messages.pull_request(step.commit.message)
 
 
 def _events_of(repository: Repository, snapshot: Snapshot, name: str, number: int | None = None) -> Iterator[Event]:
@@ -248,7 +248,7 @@ def _event(
     fields: tuple[str, ...],
 ) -> Event:
     author, when, request = _facts(repository, step, change.path)
-    reason = history.prose(step.commit.message)
+    reason = messages.prose(step.commit.message)
     return Event(found.model, version, what, fields, step.commit.id, author, when, reason, request)
 
 

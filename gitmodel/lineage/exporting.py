@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gitmodel.branch.repository import Repository
-from gitmodel.domain import paths
-from gitmodel.domain.exports import Export, Imported, mentioned, needed, plan_import, read_export
+from gitmodel.domain.changes.exports import Export, Imported, mentioned, needed, plan_import, read_export
+from gitmodel.domain.changes.runs import find_run
 from gitmodel.domain.lineage import ARTIFACT, RUN, Lineage
-from gitmodel.domain.manifest import parse_manifest
-from gitmodel.domain.names import check_name
-from gitmodel.domain.records import RunRecord, VersionRecord
-from gitmodel.domain.references import ModelRef, VersionRef
-from gitmodel.domain.runs import find_run
+from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.manifest import parse_manifest
+from gitmodel.domain.schema.names import check_name
+from gitmodel.domain.schema.records import RunRecord, VersionRecord
+from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid, NotFound
 from gitmodel.lineage.graph import lineage

@@ -8,13 +8,13 @@ from functools import cached_property
 
 from gitmodel.branch.digest_mentions import Mentioned, Mentions
 from gitmodel.branch.repository import Repository
-from gitmodel.domain import codec, paths, records
+from gitmodel.domain.changes.runs import find_run
+from gitmodel.domain.changes.stages import StageState, stage_states
 from gitmodel.domain.lineage import ARTIFACT, RUN, VERSION, Kind, Lineage, trace
-from gitmodel.domain.records import RunRecord, VersionRecord
-from gitmodel.domain.references import VersionRef
-from gitmodel.domain.runs import find_run
+from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.schema.records import RunRecord, VersionRecord
+from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.snapshot import Snapshot
-from gitmodel.domain.stages import StageState, stage_states
 from gitmodel.domain.views import view_version
 from gitmodel.errors import GitModelError, Invalid, NotFound, UsageError
 from gitmodel.registry.run_outputs import outputs_in

@@ -8,10 +8,10 @@ from itertools import chain
 
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.stage_history import StageEvent, stage_events
-from gitmodel.domain import paths
-from gitmodel.domain.names import check_name
-from gitmodel.domain.references import ModelRef
-from gitmodel.domain.refs import StageRef
+from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.names import check_name
+from gitmodel.domain.schema.references import ModelRef
+from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import Invalid, NotFound
 from gitmodel.registry import in_force

@@ -11,9 +11,9 @@ from typing import TypeVar
 from gitmodel.branch.first_parents import refuse_edge, shallow_edge, too_shallow, written
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.recorded_state import frozen, read_moment
-from gitmodel.domain.records import StageRecord
-from gitmodel.domain.references import VersionRef
-from gitmodel.domain.refs import StageRef
+from gitmodel.domain.schema.records import StageRecord
+from gitmodel.domain.schema.references import VersionRef
+from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import NotFound, UsageError
 from gitmodel.registry import in_force

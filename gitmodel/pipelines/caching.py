@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from gitmodel.domain.records import FOLDER_FORMAT
+from gitmodel.domain.schema.records import FOLDER_FORMAT
 from gitmodel.errors import GitModelError, UsageError
 from gitmodel.pipelines.graph import Node
 from gitmodel.pipelines.opened_files import hash_declared

@@ -11,11 +11,11 @@ from typing import Any
 from pydantic import ValidationError, field_validator, model_validator
 
 from gitmodel.domain.arguments import checked_arguments
+from gitmodel.domain.changes.models import DESCRIPTIVE
 from gitmodel.domain.description import Description
-from gitmodel.domain.models import DESCRIPTIVE
-from gitmodel.domain.names import LATEST, STAGE_WORDS, check_name, check_version_name, fault_in, fold
-from gitmodel.domain.records import KINDS
-from gitmodel.domain.references import VersionRef
+from gitmodel.domain.schema.names import LATEST, STAGE_WORDS, check_name, check_version_name, fault_in, fold
+from gitmodel.domain.schema.records import KINDS
+from gitmodel.domain.schema.references import VersionRef
 from gitmodel.errors import GitModelError, UsageError
 
 # What to do with a parameter that looks like a credential.

@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any, ClassVar
 
-from gitmodel.domain import codec
 from gitmodel.domain.arguments import checked
 from gitmodel.domain.credentials import without_credentials
-from gitmodel.domain.names import ARCHIVED, NONE, check_alias
 from gitmodel.domain.other_names import ShowsOurForm, refuse_other_keywords
-from gitmodel.domain.references import VersionRef
+from gitmodel.domain.schema import codec
+from gitmodel.domain.schema.names import ARCHIVED, NONE, check_alias
+from gitmodel.domain.schema.references import VersionRef
 from gitmodel.errors import NotFound, UsageError
 from gitmodel.pipelines.config import ModelConfig
 

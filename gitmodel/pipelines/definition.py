@@ -13,11 +13,11 @@ from dataclasses import replace
 from typing import Any, ClassVar, overload
 
 from gitmodel.client import Client
-from gitmodel.domain import codec
 from gitmodel.domain.arguments import checked
 from gitmodel.domain.credentials import refuse_credentials
-from gitmodel.domain.names import check_name
 from gitmodel.domain.other_names import ShowsOurForm
+from gitmodel.domain.schema import codec
+from gitmodel.domain.schema.names import check_name
 from gitmodel.errors import GitModelError, UsageError
 from gitmodel.formats.loading import is_loading
 from gitmodel.pipelines.config import AS_SECRET, ModelConfig, Secret, check_options

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
-from gitmodel.domain import codec
 from gitmodel.domain.credentials import refuse_credentials
+from gitmodel.domain.schema import codec
 from gitmodel.errors import UsageError
 from gitmodel.pipelines.config import AS_SECRET, ExternalArtifact, Secret, collecting
 from gitmodel.pipelines.secret_values import HIDDEN, RunSecrets

@@ -10,15 +10,15 @@ from typing import Any
 
 from gitmodel.branch.run_journal import Journal
 from gitmodel.client import Client
-from gitmodel.domain import codec, paths, records
-from gitmodel.domain import models as model_plans
-from gitmodel.domain import versions as version_plans
+from gitmodel.domain.changes import models as model_plans
+from gitmodel.domain.changes import versions as version_plans
 from gitmodel.domain.description import read_description
-from gitmodel.domain.names import fold
-from gitmodel.domain.records import NO_DIGEST, ArtifactLink, VersionRecord
-from gitmodel.domain.references import ModelRef, VersionRef
-from gitmodel.domain.refs import reserved_ref
-from gitmodel.domain.renumbering import Numbered
+from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.schema.names import fold
+from gitmodel.domain.schema.records import NO_DIGEST, ArtifactLink, VersionRecord
+from gitmodel.domain.schema.references import ModelRef, VersionRef
+from gitmodel.domain.schema.refs import reserved_ref
+from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import Conflict, UsageError
 from gitmodel.pipelines.config import ExternalArtifact, ModelConfig

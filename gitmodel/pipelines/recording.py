@@ -12,7 +12,7 @@ from typing import Any
 
 from gitmodel.client import Client
 from gitmodel.domain.credentials import redacted
-from gitmodel.domain.records import Code, RunRecord, RunRules, StepRecord
+from gitmodel.domain.schema.records import Code, RunRecord, RunRules, StepRecord
 from gitmodel.pipelines.config import ExternalArtifact, ModelConfig
 from gitmodel.pipelines.graph import Graph, Node
 from gitmodel.pipelines.pinned_references import Pinned, Target

@@ -20,14 +20,14 @@ from typing import Any
 
 from gitmodel.branch.stage_tags import TagAim
 from gitmodel.client import Client
-from gitmodel.domain import paths
 from gitmodel.domain.arguments import checked
 from gitmodel.domain.comparison import Compared, compare_values
 from gitmodel.domain.lineage import taken
-from gitmodel.domain.manifest import HEADER
-from gitmodel.domain.records import ArtifactLink, RunRecord, StepRecord, VersionRecord
-from gitmodel.domain.references import VersionRef
-from gitmodel.domain.refs import StageRef
+from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.manifest import HEADER
+from gitmodel.domain.schema.records import ArtifactLink, RunRecord, StepRecord, VersionRecord
+from gitmodel.domain.schema.references import VersionRef
+from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import GitModelError, NotFound, UsageError
 from gitmodel.git.process import clean_environment

@@ -12,19 +12,19 @@ from gitmodel.branch.repository import Repository
 from gitmodel.client import Client
 from gitmodel.client.by_url import in_ci
 from gitmodel.domain import gates as gate_plans
-from gitmodel.domain import models as model_plans
-from gitmodel.domain import paths, records
-from gitmodel.domain import stages as stage_plans
-from gitmodel.domain import versions as version_plans
+from gitmodel.domain.changes import models as model_plans
+from gitmodel.domain.changes import stages as stage_plans
+from gitmodel.domain.changes import versions as version_plans
+from gitmodel.domain.changes.runs import plan_run, with_versions
+from gitmodel.domain.changes.stage_changes import refuse_emptied
 from gitmodel.domain.credentials import without_credentials
 from gitmodel.domain.description import read_description
-from gitmodel.domain.records import ArtifactLink, RunRecord, RunRules, VersionRecord
-from gitmodel.domain.references import VersionRef
-from gitmodel.domain.refs import StageRef
-from gitmodel.domain.renumbering import Numbered
-from gitmodel.domain.runs import plan_run, with_versions
+from gitmodel.domain.schema import paths, records
+from gitmodel.domain.schema.records import ArtifactLink, RunRecord, RunRules, VersionRecord
+from gitmodel.domain.schema.references import VersionRef
+from gitmodel.domain.schema.refs import StageRef
+from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.domain.snapshot import Change, Snapshot
-from gitmodel.domain.stage_changes import refuse_emptied
 from gitmodel.errors import Conflict, ForeignTag, GitModelError, Refused, Unsigned, UsageError
 from gitmodel.pipelines.caching import are_there
 from gitmodel.pipelines.pinned_references import Target

@@ -15,8 +15,8 @@ from typing import Any
 
 from gitmodel.branch.run_journal import Journal, RunJournal
 from gitmodel.client import Client
+from gitmodel.domain.changes.runs import run_id
 from gitmodel.domain.credentials import redacted
-from gitmodel.domain.runs import run_id
 from gitmodel.errors import GitModelError, Refused, UsageError
 from gitmodel.files.termination import cleaning_up_when_terminated
 from gitmodel.pipelines.caching import are_there, cache_key, declared_files

@@ -15,8 +15,8 @@ from functools import cached_property
 from typing import Annotated, Any, ClassVar, Generic, NoReturn, ParamSpec, TypeVar, get_args, get_origin, overload
 
 from gitmodel.domain.arguments import checked
-from gitmodel.domain.names import check_name, fold
 from gitmodel.domain.other_names import ShowsOurForm
+from gitmodel.domain.schema.names import check_name, fold
 from gitmodel.errors import UsageError
 from gitmodel.pipelines.config import ArtifactConfig, ModelConfig, Secret, check_options
 

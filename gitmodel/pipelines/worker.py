@@ -23,7 +23,7 @@ from types import ModuleType, TracebackType
 from typing import Any
 
 from gitmodel.domain.credentials import redacted
-from gitmodel.domain.records import FOLDER_FORMAT
+from gitmodel.domain.schema.records import FOLDER_FORMAT
 from gitmodel.errors import GitModelError, Refused, Unreachable, UsageError
 from gitmodel.formats import materializers
 from gitmodel.formats.loading import called

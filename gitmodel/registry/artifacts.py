@@ -7,13 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gitmodel.domain import versions as planning
-from gitmodel.domain.manifest import ManifestEntry
-from gitmodel.domain.names import check_name
+from gitmodel.domain.changes import versions as planning
+from gitmodel.domain.changes.purging import Purge, purges
 from gitmodel.domain.needed_artifacts import every_version
-from gitmodel.domain.purging import Purge, purges
-from gitmodel.domain.records import FOLDER_FORMAT, KINDS, NO_DIGEST, ArtifactLink, VersionRecord
-from gitmodel.domain.references import VersionRef
+from gitmodel.domain.schema.manifest import ManifestEntry
+from gitmodel.domain.schema.names import check_name
+from gitmodel.domain.schema.records import FOLDER_FORMAT, KINDS, NO_DIGEST, ArtifactLink, VersionRecord
+from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import GitModelError, Invalid, Refused, Unreachable, UsageError
 from gitmodel.registry.writer import Writer, change_version

@@ -9,11 +9,11 @@ from typing import Any
 
 from gitmodel import expressions
 from gitmodel.branch.repository import Repository
-from gitmodel.domain import codec, names, paths, records, signers
-from gitmodel.domain.codec import Problem, Schema
 from gitmodel.domain.gates import GATE_NAMES
-from gitmodel.domain.paths import RecordPath
-from gitmodel.domain.records import (
+from gitmodel.domain.schema import codec, names, paths, records, signers
+from gitmodel.domain.schema.codec import Problem, Schema
+from gitmodel.domain.schema.paths import RecordPath
+from gitmodel.domain.schema.records import (
     ARCHIVED_MARKER,
     ModelRecord,
     RegistryRecord,

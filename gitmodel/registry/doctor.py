@@ -13,13 +13,13 @@ from gitmodel.branch.checked_out import find_behind
 from gitmodel.branch.foreign_tags import refuse_foreign
 from gitmodel.branch.remotes import blocking_tags, overwriting_refspecs, removal
 from gitmodel.branch.repository import Repository
-from gitmodel.domain import paths
-from gitmodel.domain import stages as planning
-from gitmodel.domain.models import left_behind, plan_clearance
-from gitmodel.domain.purging import purge_of
-from gitmodel.domain.refs import RULES_TAGS, StageRef
+from gitmodel.domain.changes import stages as planning
+from gitmodel.domain.changes.models import left_behind, plan_clearance
+from gitmodel.domain.changes.purging import purge_of
+from gitmodel.domain.changes.stages import StageState
+from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.refs import RULES_TAGS, StageRef
 from gitmodel.domain.snapshot import TOO_SHALLOW, Snapshot
-from gitmodel.domain.stages import StageState
 from gitmodel.domain.views import usable
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, Unreachable
 from gitmodel.git.process import Moved

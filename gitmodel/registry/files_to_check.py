@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator
 
-from gitmodel.domain import names, paths, records
-from gitmodel.domain.codec import Schema
-from gitmodel.domain.paths import RecordPath
+from gitmodel.domain.schema import names, paths, records
+from gitmodel.domain.schema.codec import Schema
+from gitmodel.domain.schema.paths import RecordPath
 from gitmodel.errors import Invalid
 from gitmodel.git.objects import Entry
 from gitmodel.git.trees import CommitFiles, R

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.stage_tags import target_of
-from gitmodel.domain import gates, paths
+from gitmodel.domain import gates
 from gitmodel.domain.gates import Outcome
-from gitmodel.domain.records import StageRecord
-from gitmodel.domain.refs import REMOTES, StageRef, vouched_ref
+from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.records import StageRecord
+from gitmodel.domain.schema.refs import REMOTES, StageRef, vouched_ref
 from gitmodel.domain.snapshot import Snapshot, place_files
 from gitmodel.errors import GitModelError, Invalid, UsageError
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
-from gitmodel.domain.purging import purges
-from gitmodel.domain.records import ArtifactLink
+from gitmodel.domain.changes.purging import purges
+from gitmodel.domain.schema.records import ArtifactLink
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.domain.urls import shown_url
 from gitmodel.errors import GitModelError, NotFound

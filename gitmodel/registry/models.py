@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from gitmodel.domain import models as planning
+from gitmodel.domain.changes import models as planning
 from gitmodel.domain.filter_names import Names
 from gitmodel.domain.paging import read_page
-from gitmodel.domain.references import ModelRef
+from gitmodel.domain.schema.references import ModelRef
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.domain.views import ModelView, model_names, view_model, view_models
 from gitmodel.errors import Invalid, UsageError

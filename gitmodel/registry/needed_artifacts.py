@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.run_journal import Journal
-from gitmodel.domain import paths, records
+from gitmodel.domain.changes.purging import Purge, purges
 from gitmodel.domain.needed_artifacts import every_version
-from gitmodel.domain.purging import Purge, purges
-from gitmodel.domain.records import ArtifactLink, RunRecord, VersionRecord
-from gitmodel.domain.refs import REMOTES, STAGE_TAGS, StageRef
+from gitmodel.domain.schema import paths, records
+from gitmodel.domain.schema.records import ArtifactLink, RunRecord, VersionRecord
+from gitmodel.domain.schema.refs import REMOTES, STAGE_TAGS, StageRef
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid, NotFound
 from gitmodel.registry.runs import with_steps

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from gitmodel.branch.repository import Repository
-from gitmodel.domain.digests import parse_digest
-from gitmodel.domain.manifest import ManifestEntry
-from gitmodel.domain.purging import plan_purge, purge_of
-from gitmodel.domain.records import ArtifactLink
+from gitmodel.domain.changes.purging import plan_purge, purge_of
+from gitmodel.domain.schema.digests import parse_digest
+from gitmodel.domain.schema.manifest import ManifestEntry
+from gitmodel.domain.schema.records import ArtifactLink
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid, NotFound, UsageError
 from gitmodel.registry.needed_artifacts import MANIFEST, first_bytes, version_links

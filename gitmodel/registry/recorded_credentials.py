@@ -7,7 +7,8 @@ from itertools import islice
 
 from gitmodel.branch.changed_paths import changed_paths
 from gitmodel.branch.repository import Repository
-from gitmodel.domain import credentials, paths
+from gitmodel.domain import credentials
+from gitmodel.domain.schema import paths
 from gitmodel.domain.snapshot import Files
 from gitmodel.errors import Invalid
 from gitmodel.registry.files_to_check import every_file

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gitmodel.domain import paths, records
-from gitmodel.domain.records import ArtifactLink, RunRecord, StepRecord
-from gitmodel.domain.references import VersionRef
+from gitmodel.domain.changes.versions import missing_artifact
+from gitmodel.domain.schema import paths, records
+from gitmodel.domain.schema.records import ArtifactLink, RunRecord, StepRecord
+from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.snapshot import Snapshot
-from gitmodel.domain.versions import missing_artifact
 from gitmodel.errors import Invalid, NotFound, UsageError
 from gitmodel.registry.artifacts import only_artifact
 from gitmodel.registry.runs import with_steps

@@ -11,11 +11,11 @@ from typing import Any
 
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.run_journal import Journal
-from gitmodel.domain import codec, paths, records
+from gitmodel.domain.changes.runs import find_run
 from gitmodel.domain.filter_names import RECORDED, VALUE, Names, Words
 from gitmodel.domain.paging import read_page
-from gitmodel.domain.records import RunRecord, StepRecord
-from gitmodel.domain.runs import find_run
+from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.schema.records import RunRecord, StepRecord
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.domain.views import CODE_NAMES, code_fields
 from gitmodel.errors import Invalid, NotFound, UsageError

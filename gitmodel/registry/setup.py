@@ -10,9 +10,9 @@ from pathlib import Path
 from gitmodel.branch.opening import checked_branch, configured, open_repository
 from gitmodel.branch.remotes import choose_remote
 from gitmodel.branch.repository import Repository
-from gitmodel.domain import paths, records
 from gitmodel.domain.addresses import Address, is_url
-from gitmodel.domain.records import RegistryRecord
+from gitmodel.domain.schema import paths, records
+from gitmodel.domain.schema.records import RegistryRecord
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.domain.urls import is_local, shown_url
 from gitmodel.errors import Conflict, NotFound, UsageError

@@ -10,14 +10,15 @@ from itertools import chain
 from gitmodel.branch.changed_paths import changed_paths
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.stage_tags import TagAim
-from gitmodel.domain import gates, paths
-from gitmodel.domain import stages as planning
-from gitmodel.domain.changed_files import Overlay
-from gitmodel.domain.records import StageRecord, links_digest
-from gitmodel.domain.references import ModelRef, VersionRef
-from gitmodel.domain.refs import StageRef
+from gitmodel.domain import gates
+from gitmodel.domain.changes import stages as planning
+from gitmodel.domain.changes.changed_files import Overlay
+from gitmodel.domain.changes.stages import Promotion, StageState
+from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.records import StageRecord, links_digest
+from gitmodel.domain.schema.references import ModelRef, VersionRef
+from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshot import TOO_SHALLOW, Change, Snapshot, check_stage
-from gitmodel.domain.stages import Promotion, StageState
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused
 from gitmodel.registry import in_force
 from gitmodel.registry.in_force import StageChange

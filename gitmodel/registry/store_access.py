@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from gitmodel.branch.repository import Repository
-from gitmodel.domain import paths, records
-from gitmodel.domain.purging import purges
-from gitmodel.domain.records import ArtifactLink, RegistryRecord
+from gitmodel.domain.changes.purging import purges
+from gitmodel.domain.changes.stores import CLONE, DEFAULT, KEYS, check_store
+from gitmodel.domain.schema import paths, records
+from gitmodel.domain.schema.records import ArtifactLink, RegistryRecord
 from gitmodel.domain.snapshot import Snapshot
-from gitmodel.domain.stores import CLONE, DEFAULT, KEYS, check_store
 from gitmodel.domain.urls import covers, holds_credentials, is_local, is_web, place_of, shown_url
 from gitmodel.errors import Invalid, Refused, Unreachable
 from gitmodel.git.process import CONTESTED

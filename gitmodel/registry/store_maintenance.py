@@ -7,8 +7,8 @@ from pathlib import Path
 
 from gitmodel.branch import remotes
 from gitmodel.branch.repository import Repository
-from gitmodel.domain.purging import purges
-from gitmodel.domain.stores import DEFAULT
+from gitmodel.domain.changes.purging import purges
+from gitmodel.domain.changes.stores import DEFAULT
 from gitmodel.errors import NotFound, Refused, UsageError
 from gitmodel.registry import copying, garbage, purging
 from gitmodel.registry.copying import Copied

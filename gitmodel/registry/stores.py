@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from gitmodel.domain import stores as planning
-from gitmodel.domain.references import ModelRef
+from gitmodel.domain.changes import stores as planning
+from gitmodel.domain.changes.stores import DEFAULT
+from gitmodel.domain.schema.references import ModelRef
 from gitmodel.domain.snapshot import Snapshot
-from gitmodel.domain.stores import DEFAULT
 from gitmodel.domain.urls import holds_credentials, is_local
 from gitmodel.domain.views import view_models
 from gitmodel.errors import Invalid, UsageError

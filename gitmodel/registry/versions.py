@@ -9,16 +9,16 @@ from dataclasses import dataclass, replace
 from itertools import chain, islice
 from typing import Any
 
-from gitmodel.domain import codec, history
-from gitmodel.domain import versions as planning
-from gitmodel.domain.models import changed_tags, read_tag_changes, read_words
-from gitmodel.domain.names import check_version_name
+from gitmodel.domain.changes import versions as planning
+from gitmodel.domain.changes.models import changed_tags, read_tag_changes, read_words
+from gitmodel.domain.changes.stages import StageState, stage_states
 from gitmodel.domain.paging import read_page
-from gitmodel.domain.records import NO_DIGEST, ArtifactLink, Code, VersionRecord
-from gitmodel.domain.references import ModelRef, VersionRef
-from gitmodel.domain.renumbering import Numbered, Renumbered
+from gitmodel.domain.schema import codec, messages
+from gitmodel.domain.schema.names import check_version_name
+from gitmodel.domain.schema.records import NO_DIGEST, ArtifactLink, Code, VersionRecord
+from gitmodel.domain.schema.references import ModelRef, VersionRef
+from gitmodel.domain.schema.renumbering import Numbered, Renumbered
 from gitmodel.domain.snapshot import Change, Snapshot
-from gitmodel.domain.stages import StageState, stage_states
 from gitmodel.domain.views import VersionView, version_names, view_version
 from gitmodel.errors import Invalid, UsageError
 from gitmodel.registry import models
@@ -337,13 +337,13 @@ def _draft(
 
 def _plan_once(writer: Writer, snapshot: Snapshot, model: str, draft: VersionRecord, key: str) -> Change[int]:
     before = _find_keyed(writer, snapshot, model, key)
-    txn = history.keyed_transaction(model, key)
+    txn = messages.keyed_transaction(model, key)
     return planning.plan_version(snapshot, model, draft, txn=txn) if before is None else Change(before)
 
 
 def _find_keyed(writer: Writer, snapshot: Snapshot, model: str, key: str) -> int | None:
     for known_as in chain((model,), snapshot.former_names(model)):
-        number = writer.find_made(snapshot, model, history.keyed_transaction(known_as, key))
+        number = writer.find_made(snapshot, model, messages.keyed_transaction(known_as, key))
         if number is not None:
             return number
     return None

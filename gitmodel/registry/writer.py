@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from gitmodel.branch.repository import Repository
-from gitmodel.domain import paths
-from gitmodel.domain.changed_files import Overlay
-from gitmodel.domain.references import ModelRef, VersionRef
+from gitmodel.domain.changes.changed_files import Overlay
+from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import Conflict, UsageError
 from gitmodel.git.process import Moved

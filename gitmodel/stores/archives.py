@@ -16,10 +16,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from gitmodel.domain import codec
-from gitmodel.domain.digests import digest_of
-from gitmodel.domain.exports import OBJECTS, object_path
-from gitmodel.domain.manifest import ManifestEntry, format_manifest, parse_manifest
+from gitmodel.domain.changes.exports import OBJECTS, object_path
+from gitmodel.domain.schema import codec
+from gitmodel.domain.schema.digests import digest_of
+from gitmodel.domain.schema.manifest import ManifestEntry, format_manifest, parse_manifest
 from gitmodel.errors import Invalid, NotFound, Unreachable, UsageError
 from gitmodel.stores.interface import ArtifactStore
 

@@ -11,9 +11,9 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeVar, cast
 
-from gitmodel.domain.digests import Digest
-from gitmodel.domain.manifest import ManifestEntry, format_manifest, parse_manifest
 from gitmodel.domain.portable_paths import git_paths, unportable_paths
+from gitmodel.domain.schema.digests import Digest
+from gitmodel.domain.schema.manifest import ManifestEntry, format_manifest, parse_manifest
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
 from gitmodel.files.temporary import folder_beside
 from gitmodel.stores.external import ExternalStore

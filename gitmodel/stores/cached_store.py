@@ -15,7 +15,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from gitmodel.domain.digests import PREFIX, Digest, hex_of
+from gitmodel.domain.schema.digests import PREFIX, Digest, hex_of
 from gitmodel.errors import GitModelError, Invalid, Unreachable
 from gitmodel.files.permissions import make_folder, open_file, share
 from gitmodel.stores.interface import Leftover, Sent, StoredObject

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 
-from gitmodel.domain.digests import PREFIX, Digest
+from gitmodel.domain.schema.digests import PREFIX, Digest
 from gitmodel.domain.urls import covers, holds_credentials, is_web, path_of, place_of, scheme_of, shown_url
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
 from gitmodel.stores.interface import Unwritable

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, cast
 from urllib.parse import unquote, urlsplit
 
-from gitmodel.domain.digests import PREFIX, Digest
+from gitmodel.domain.schema.digests import PREFIX, Digest
 from gitmodel.domain.urls import scheme_of
 from gitmodel.errors import GitModelError, NotFound, Unreachable, UsageError
 from gitmodel.stores.interface import library

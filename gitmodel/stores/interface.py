@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
 
-from gitmodel.domain.digests import Digest
+from gitmodel.domain.schema.digests import Digest
 from gitmodel.errors import GitModelError, Invalid, UsageError
 
 if TYPE_CHECKING:

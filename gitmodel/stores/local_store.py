@@ -21,7 +21,7 @@ from functools import partial
 from pathlib import Path
 from typing import BinaryIO, cast
 
-from gitmodel.domain.digests import PREFIX, Digest, hex_of
+from gitmodel.domain.schema.digests import PREFIX, Digest, hex_of
 from gitmodel.errors import GitModelError, Invalid, NotFound, Unreachable, warn
 from gitmodel.files.permissions import make_folder, share
 from gitmodel.stores.interface import Leftover, Sent, StoredObject, where_else, wrong_size

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeVar, cast
 
-from gitmodel.domain.digests import PREFIX, Digest, hex_of
+from gitmodel.domain.schema.digests import PREFIX, Digest, hex_of
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound
 from gitmodel.storage.damaged_objects import DamagedObjects
 from gitmodel.stores.interface import Leftover, Sent, StoredObject, is_old, where_else, wrong_size

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import BinaryIO
 
-from gitmodel.domain.digests import Digest
+from gitmodel.domain.schema.digests import Digest
 from gitmodel.errors import GitModelError, NotFound, Refused, UsageError
 from gitmodel.stores.interface import ArtifactStore, Leftover, Sent, StoredObject, Unwritable
 

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
-from gitmodel.domain.manifest import fault_of_path
 from gitmodel.domain.portable_paths import git_paths, is_git_name
+from gitmodel.domain.schema.manifest import fault_of_path
 from gitmodel.errors import Conflict, GitModelError, NotFound, Refused, UsageError
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-from gitmodel.domain.digests import PREFIX, Digest
-from gitmodel.domain.manifest import ManifestEntry
 from gitmodel.domain.portable_paths import git_paths
+from gitmodel.domain.schema.digests import PREFIX, Digest
+from gitmodel.domain.schema.manifest import ManifestEntry
 from gitmodel.errors import UsageError
 from gitmodel.stores.artifacts import (
     fetch_entry,

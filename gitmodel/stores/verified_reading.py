@@ -8,7 +8,7 @@ import io
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, BinaryIO, cast
 
-from gitmodel.domain.digests import PREFIX, Digest
+from gitmodel.domain.schema.digests import PREFIX, Digest
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

@@ -9,7 +9,7 @@ from dataclasses import replace
 from gitmodel.branch import remotes
 from gitmodel.branch.remotes import RemoteState
 from gitmodel.branch.repository import Repository
-from gitmodel.domain.refs import StageRef
+from gitmodel.domain.schema.refs import StageRef
 from gitmodel.errors import Invalid, Refused
 from gitmodel.registry.stages import Applied, InForce
 from gitmodel.teams import sync, tag_moves

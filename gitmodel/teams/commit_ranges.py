@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gitmodel.branch import remotes
 from gitmodel.branch.repository import Repository
-from gitmodel.domain.refs import PROPOSALS
+from gitmodel.domain.schema.refs import PROPOSALS
 from gitmodel.domain.snapshot import holds_registry
 from gitmodel.errors import NotFound, UsageError
 

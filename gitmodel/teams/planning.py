@@ -10,12 +10,13 @@ from typing import Any
 from gitmodel.branch.change_authors import Authors
 from gitmodel.branch.repository import Repository
 from gitmodel.code.repository import CodeRepository
-from gitmodel.domain import gates, paths, records
-from gitmodel.domain.codec import Problem
+from gitmodel.domain import gates
 from gitmodel.domain.comparison import Compared, compare_artifacts, compare_values
 from gitmodel.domain.gates import Outcome
-from gitmodel.domain.records import ArtifactLink, RunRecord, VersionRecord
-from gitmodel.domain.refs import StageRef
+from gitmodel.domain.schema import paths, records
+from gitmodel.domain.schema.codec import Problem
+from gitmodel.domain.schema.records import ArtifactLink, RunRecord, VersionRecord
+from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot, place_at
 from gitmodel.errors import GitModelError, Invalid
 from gitmodel.git.process import is_code_id

@@ -9,17 +9,19 @@ from functools import partial
 from gitmodel.branch import remotes
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.url_cache import REMOTE
-from gitmodel.domain import gates, models, paths
-from gitmodel.domain import stages as planning
+from gitmodel.domain import gates
 from gitmodel.domain.addresses import hide_credentials
-from gitmodel.domain.codec import Problem
-from gitmodel.domain.names import check_name
-from gitmodel.domain.references import ModelRef, VersionRef
-from gitmodel.domain.refs import PROPOSALS
-from gitmodel.domain.renumbering import Numbered
+from gitmodel.domain.changes import models
+from gitmodel.domain.changes import stages as planning
+from gitmodel.domain.changes.stage_changes import refuse_emptied
+from gitmodel.domain.changes.stages import Promotion
+from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.codec import Problem
+from gitmodel.domain.schema.names import check_name
+from gitmodel.domain.schema.references import ModelRef, VersionRef
+from gitmodel.domain.schema.refs import PROPOSALS
+from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.domain.snapshot import Change, Snapshot
-from gitmodel.domain.stage_changes import refuse_emptied
-from gitmodel.domain.stages import Promotion
 from gitmodel.errors import Conflict, GitModelError, NotFound, Refused, Unreachable, UsageError
 from gitmodel.git.process import FETCH
 from gitmodel.hosts import pull_requests

@@ -12,13 +12,14 @@ from gitmodel.branch.first_parents import refuse_edge
 from gitmodel.branch.git_index import staged_tree
 from gitmodel.branch.merged_tree import merged_tree
 from gitmodel.branch.repository import Repository
-from gitmodel.domain import gates, paths, records
-from gitmodel.domain.codec import Problem
-from gitmodel.domain.paths import RecordPath
-from gitmodel.domain.records import VersionRecord, links_digest
-from gitmodel.domain.refs import StageRef
+from gitmodel.domain import gates
+from gitmodel.domain.changes.stages import held_files, stage_states
+from gitmodel.domain.schema import paths, records
+from gitmodel.domain.schema.codec import Problem
+from gitmodel.domain.schema.paths import RecordPath
+from gitmodel.domain.schema.records import VersionRecord, links_digest
+from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot
-from gitmodel.domain.stages import held_files, stage_states
 from gitmodel.errors import GitModelError, Invalid
 from gitmodel.git.trees import CommitFiles
 from gitmodel.registry import in_force

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from gitmodel.branch.repository import Repository
-from gitmodel.domain import paths
-from gitmodel.domain.codec import Problem
+from gitmodel.domain.changes.stages import leftovers
 from gitmodel.domain.pushed_refs import Update, concerns
-from gitmodel.domain.refs import StageRef
-from gitmodel.domain.rules_tag import extends
-from gitmodel.domain.stages import leftovers
+from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.codec import Problem
+from gitmodel.domain.schema.refs import StageRef
+from gitmodel.domain.schema.rules_tag import extends
 from gitmodel.errors import GitModelError
 from gitmodel.git.objects import parse_tag
 from gitmodel.git.process import ZERO

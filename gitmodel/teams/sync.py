@@ -15,11 +15,11 @@ from gitmodel.branch.remotes import RemoteMoved, RemoteState
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.stage_history import changes_between
 from gitmodel.code.kept_commits import PushedCode
-from gitmodel.domain import paths
-from gitmodel.domain.refs import StageRef, remote_branch_ref, remote_rules_ref
-from gitmodel.domain.replayed_changes import Carried, renumbered, reworded
-from gitmodel.domain.replaying import replay
-from gitmodel.domain.rules_tag import extends
+from gitmodel.domain.replay.replayed_changes import Carried, renumbered, reworded
+from gitmodel.domain.replay.replaying import replay
+from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.refs import StageRef, remote_branch_ref, remote_rules_ref
+from gitmodel.domain.schema.rules_tag import extends
 from gitmodel.errors import Conflict, GitModelError, Refused, Unreachable, Unsigned
 from gitmodel.git import signatures
 from gitmodel.git.objects import NewObject

@@ -9,9 +9,9 @@ from gitmodel.branch.remotes import RemoteState, tags_prefix
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.stage_history import changes_between
 from gitmodel.branch.stage_tags import target_of
-from gitmodel.domain import paths
-from gitmodel.domain.refs import STAGE_TAGS, StageRef
-from gitmodel.domain.rules_tag import extends
+from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.refs import STAGE_TAGS, StageRef
+from gitmodel.domain.schema.rules_tag import extends
 from gitmodel.domain.snapshot import place_at
 from gitmodel.errors import Invalid, Refused, Unsigned
 from gitmodel.git.objects import NewObject

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 
 from gitmodel.branch.changed_paths import changed_paths
 from gitmodel.branch.repository import Repository
-from gitmodel.domain import paths
-from gitmodel.domain.purging import purge_of
-from gitmodel.domain.records import ArtifactLink
+from gitmodel.domain.changes.purging import purge_of
+from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.records import ArtifactLink
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.domain.urls import is_local
 from gitmodel.domain.views import usable, view_models

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from gitmodel.domain import codec, manifest, names, paths, records
-from gitmodel.domain.codec import Schema
-from gitmodel.domain.digests import digest_of
+from gitmodel.domain.schema import codec, manifest, names, paths, records
+from gitmodel.domain.schema.codec import Schema
+from gitmodel.domain.schema.digests import digest_of
 from gitmodel.registry.checking import RULES
 from gitmodel.teams import range_checks, received_pushes
 

@@ -9,7 +9,7 @@ import pytest
 from transcripts import ask, check_transcript
 
 from gitmodel import Client, NotFound, UsageError, reproduce
-from gitmodel.domain import paths
+from gitmodel.domain.schema import paths
 from gitmodel.domain.snapshot import Change
 
 SCRIPT = """\

@@ -8,7 +8,7 @@ import pytest
 from transcripts import ask, check_transcript
 
 from gitmodel import Client
-from gitmodel.domain import paths
+from gitmodel.domain.schema import paths
 from gitmodel.domain.snapshot import Change
 
 

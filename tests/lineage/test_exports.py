@@ -12,10 +12,10 @@ import pytest
 from transcripts import ask, check_transcript
 
 from gitmodel import Client, Conflict, Invalid, UsageError
-from gitmodel.domain import codec, paths, records
-from gitmodel.domain.digests import digest_of
-from gitmodel.domain.manifest import ManifestEntry, format_manifest
-from gitmodel.domain.records import ArtifactLink, ModelRecord, RunRecord, StepRecord, VersionRecord
+from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.schema.digests import digest_of
+from gitmodel.domain.schema.manifest import ManifestEntry, format_manifest
+from gitmodel.domain.schema.records import ArtifactLink, ModelRecord, RunRecord, StepRecord, VersionRecord
 from gitmodel.registry import checking
 from gitmodel.stores import archives
 

@@ -9,9 +9,9 @@ import pytest
 from transcripts import ask, check_transcript
 
 from gitmodel import Client, NotFound, UsageError
-from gitmodel.domain import codec, paths, records
 from gitmodel.domain.lineage import circle
-from gitmodel.domain.records import RunRecord, StepRecord
+from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.schema.records import RunRecord, StepRecord
 from gitmodel.domain.snapshot import Change
 
 A, B, C, D = (f"sha256:{letter * 64}" for letter in "abcd")

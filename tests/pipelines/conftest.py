@@ -7,7 +7,7 @@ import warnings
 import pytest
 
 from gitmodel import Client
-from gitmodel.domain import records
+from gitmodel.domain.schema import records
 from gitmodel.registry import checking
 
 # One cluster serves all tests of one worker of pytest: so they are all in one group.
@@ -98,7 +98,7 @@ def set_rules(client):
     def set_rules_(**rules):
         from dataclasses import replace
 
-        from gitmodel.domain import codec, paths
+        from gitmodel.domain.schema import codec, paths
         from gitmodel.domain.snapshot import Change
 
         def plan(snapshot):

@@ -7,10 +7,10 @@ import pytest
 from web_pages import serving
 
 from gitmodel import ExternalArtifact, ModelConfig, pipeline, step
-from gitmodel.domain import codec, records
-from gitmodel.domain.digests import digest_of
-from gitmodel.domain.records import ArtifactLink
-from gitmodel.domain.references import VersionRef
+from gitmodel.domain.schema import codec, records
+from gitmodel.domain.schema.digests import digest_of
+from gitmodel.domain.schema.records import ArtifactLink
+from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.snapshot import Change
 from gitmodel.errors import Conflict, Refused
 from gitmodel.pipelines import RunFailed

@@ -4,7 +4,7 @@ import project
 import pytest
 
 from gitmodel import ModelConfig, get_step_context, pipeline, step
-from gitmodel.domain import codec, paths, records, stage_rules
+from gitmodel.domain.schema import codec, paths, records, stage_rules
 from gitmodel.domain.snapshot import Change
 
 RULES = 'format = "1.0"\n\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\n\n[[stages.gates]]\n'

@@ -453,8 +453,8 @@ class TestManyRuns:
         assert len(client.list_runs()) == 1
 
     def test_a_number_that_came_with_a_pull_meanwhile_is_not_written_over(self, client, caplog):
-        from gitmodel.domain.records import VersionRecord
-        from gitmodel.domain.versions import plan_version
+        from gitmodel.domain.changes.versions import plan_version
+        from gitmodel.domain.schema.records import VersionRecord
 
         client.register_model("demo")
 

@@ -9,7 +9,7 @@ import pytest
 from transcripts import ask
 
 from gitmodel import Client, ModelConfig, pipeline, step
-from gitmodel.domain.digests import digest_of, hex_of
+from gitmodel.domain.schema.digests import digest_of, hex_of
 from gitmodel.errors import GitModelError, Invalid
 from gitmodel.registry.copying import copy_store
 from gitmodel.stores import artifacts

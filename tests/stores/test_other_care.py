@@ -13,7 +13,7 @@ from store_servers import AZURE_ACCOUNT, AZURE_KEY
 from transcripts import ask
 
 from gitmodel import Client
-from gitmodel.domain.digests import digest_of
+from gitmodel.domain.schema.digests import digest_of
 from gitmodel.errors import Invalid, NotFound, Unreachable, UsageError
 from gitmodel.stores.interface import open_store
 from gitmodel.stores.servers import azure as azure_store

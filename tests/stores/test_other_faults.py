@@ -9,7 +9,7 @@ from contextlib import suppress
 import pytest
 from store_proxy import Proxy
 
-from gitmodel.domain.digests import digest_of
+from gitmodel.domain.schema.digests import digest_of
 from gitmodel.errors import Invalid, Unreachable
 from gitmodel.stores.artifacts import get_folder, put_path, verify_folder
 from gitmodel.stores.interface import open_store

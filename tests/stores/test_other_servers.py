@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from transcripts import ask
 
-from gitmodel.domain.digests import digest_of, hex_of
+from gitmodel.domain.schema.digests import digest_of, hex_of
 from gitmodel.errors import Invalid, Unreachable, UsageError
 from gitmodel.stores.artifacts import get_file, verify_file
 from gitmodel.stores.interface import open_store

@@ -11,7 +11,7 @@ from store_servers import BUCKET, READER_KEY
 from transcripts import ask
 
 from gitmodel import Client
-from gitmodel.domain.digests import digest_of
+from gitmodel.domain.schema.digests import digest_of
 from gitmodel.errors import Invalid, NotFound, Unreachable
 from gitmodel.registry.garbage import remove_garbage
 from gitmodel.stores import interface

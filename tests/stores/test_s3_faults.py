@@ -17,7 +17,7 @@ from store_proxy import Proxy
 from store_servers import KEY, READER_KEY, SECRET
 from transcripts import ask
 
-from gitmodel.domain.digests import digest_of, hex_of
+from gitmodel.domain.schema.digests import digest_of, hex_of
 from gitmodel.errors import Conflict, Invalid, NotFound, Unreachable, UsageError
 from gitmodel.registry.copying import copy_store
 from gitmodel.stores import cached_store, local_store

@@ -12,8 +12,8 @@ from teamwork import BRANCH, assert_sound, refs
 from gitmodel import Client, Conflict, Refused
 from gitmodel.branch import remotes
 from gitmodel.cli import run as run_program
-from gitmodel.domain import paths
-from gitmodel.domain.refs import StageRef
+from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.refs import StageRef
 from gitmodel.registry.stages import InForce
 
 TAG = "refs/tags/model/iris/production"

@@ -13,7 +13,7 @@ from editing import BRANCH, edit, read
 from gitmodel import Client
 from gitmodel.branch.merged_tree import merged_tree
 from gitmodel.cli import run as run_program
-from gitmodel.domain import codec, paths, records
+from gitmodel.domain.schema import codec, paths, records
 from gitmodel.registry.checking import check
 from gitmodel.teams.range_checks import RULES, check_between
 

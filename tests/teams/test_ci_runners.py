@@ -22,9 +22,9 @@ from editing import BRANCH, edit, read
 from fake_host import fake_host
 
 from gitmodel import Client
-from gitmodel.domain import paths, records
-from gitmodel.domain.codec import encode
-from gitmodel.domain.records import StageRecord, links_digest
+from gitmodel.domain.schema import paths, records
+from gitmodel.domain.schema.codec import encode
+from gitmodel.domain.schema.records import StageRecord, links_digest
 from gitmodel.hosts import workflows
 
 ROOT = Path(__file__).parents[2]

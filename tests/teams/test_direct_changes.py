@@ -5,7 +5,7 @@ import pytest
 from teamwork import PROPOSAL_ONLY
 
 from gitmodel import Client, ModelConfig, get_step_context, pipeline, step
-from gitmodel.domain.refs import StageRef
+from gitmodel.domain.schema.refs import StageRef
 from gitmodel.errors import Refused
 from gitmodel.registry.checking import check
 

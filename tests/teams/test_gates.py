@@ -4,7 +4,7 @@ import editing
 import pytest
 
 from gitmodel import Client, UsageError
-from gitmodel.domain.refs import StageRef
+from gitmodel.domain.schema.refs import StageRef
 from gitmodel.errors import GateRefused, Refused
 from gitmodel.registry import stages
 from gitmodel.registry.checking import check
@@ -55,7 +55,7 @@ def merge(repo, files, message="Merge a proposal"):
 
 
 def stage_text(iris, number, extra=""):
-    from gitmodel.domain.records import links_digest
+    from gitmodel.domain.schema.records import links_digest
 
     record = iris.get_version(number)._view().record
     return f'version = {number}\nartifacts = "{links_digest(record.artifacts)}"\n{extra}'

@@ -11,7 +11,7 @@ from servers import GITOLITE, SSHD, gitolite_server
 from teamwork import BRANCH, refs
 
 from gitmodel import Client, Refused
-from gitmodel.domain.refs import StageRef
+from gitmodel.domain.schema.refs import StageRef
 
 # one server for all of them
 pytestmark = pytest.mark.xdist_group("gitolite")

@@ -5,7 +5,7 @@ import pytest
 from editing import BRANCH, edit, read
 
 from gitmodel import Client
-from gitmodel.domain import paths
+from gitmodel.domain.schema import paths
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.registry.checking import check
 from gitmodel.teams.planning import plan

@@ -15,8 +15,8 @@ from teamwork import refs
 
 from gitmodel import Client
 from gitmodel.cli import run
-from gitmodel.domain import paths
 from gitmodel.domain.pushed_refs import FORCE_OPTION, Update
+from gitmodel.domain.schema import paths
 from gitmodel.errors import Conflict, Invalid, Refused
 from gitmodel.git import hooks
 from gitmodel.teams import received_pushes

@@ -7,8 +7,8 @@ from fake_host import fake_host, review
 
 from gitmodel import Client
 from gitmodel.cli import run
-from gitmodel.domain import paths
-from gitmodel.domain.records import links_digest
+from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.records import links_digest
 from gitmodel.errors import Refused, Unreachable, UsageError
 from gitmodel.hosts import api
 from gitmodel.hosts.api import read_job

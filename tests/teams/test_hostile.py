@@ -12,7 +12,7 @@ from teamwork import refs
 
 from gitmodel import Client, Conflict, Invalid, Refused
 from gitmodel.cli import run as run_program
-from gitmodel.domain import paths
+from gitmodel.domain.schema import paths
 from gitmodel.registry.checking import MOST_PROBLEMS, check
 
 TOPIC = "refs/heads/propose/iris/production/9-0000000"

@@ -6,9 +6,9 @@ from datetime import datetime, timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gitmodel.domain.merging import merged
-from gitmodel.domain.records import ArtifactLink, ModelRecord, VersionRecord
-from gitmodel.domain.replayed_changes import Carried, Replayed, reworded
+from gitmodel.domain.replay.merging import merged
+from gitmodel.domain.replay.replayed_changes import Carried, Replayed, reworded
+from gitmodel.domain.schema.records import ArtifactLink, ModelRecord, VersionRecord
 
 MOMENT = datetime(2026, 11, 23, tzinfo=timezone.utc)
 LINK = ArtifactLink("weights", "model", f"sha256:{1:064x}", 5)

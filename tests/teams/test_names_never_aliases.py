@@ -5,7 +5,7 @@ import pytest
 from teamwork import refs, run_apart
 
 from gitmodel import Client
-from gitmodel.domain.records import links_digest
+from gitmodel.domain.schema.records import links_digest
 from gitmodel.errors import GitModelError
 from gitmodel.registry.checking import check
 

@@ -9,7 +9,7 @@ from editing import BRANCH, edit, read
 
 from gitmodel import Client
 from gitmodel.cli import run as run_program
-from gitmodel.domain import paths
+from gitmodel.domain.schema import paths
 from gitmodel.teams import plan_texts
 from gitmodel.teams.planning import plan
 
@@ -48,7 +48,7 @@ def planned(client):
 
 def propose(repo, number, client, extra=""):
     digest = client.get_version(f"iris@{number}")._view().record
-    from gitmodel.domain.records import links_digest
+    from gitmodel.domain.schema.records import links_digest
 
     text = f'version = {number}\nartifacts = "{links_digest(digest.artifacts)}"\n{extra}'
     edit(repo, {STAGE: text}, onto=TOPIC)

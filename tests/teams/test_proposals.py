@@ -6,8 +6,8 @@ from hosting import Host, git
 from teamwork import BRANCH, refs
 
 from gitmodel.cli import run as run_program
-from gitmodel.domain import paths
-from gitmodel.domain.refs import StageRef
+from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.refs import StageRef
 from gitmodel.errors import Conflict, GateRefused, NotFound, Refused
 from gitmodel.hosts.addresses import find_host
 from gitmodel.registry.checking import check

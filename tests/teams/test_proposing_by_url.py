@@ -10,7 +10,7 @@ from teamwork import BRANCH, assert_sound, refs
 from transcripts import ask
 
 from gitmodel import Conflict, GateRefused, NotFound, Refused, Unreachable, UsageError
-from gitmodel.domain.refs import StageRef
+from gitmodel.domain.schema.refs import StageRef
 from gitmodel.registry import setup
 
 PRODUCTION = StageRef("iris", "production")

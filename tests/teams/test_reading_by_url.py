@@ -12,8 +12,8 @@ import pytest
 from gitmodel import Client, Invalid, NotFound, Unreachable, UsageError
 from gitmodel.branch import url_repository
 from gitmodel.branch.url_cache import cache_folder
-from gitmodel.domain import codec, records
 from gitmodel.domain.addresses import Address
+from gitmodel.domain.schema import codec, records
 from gitmodel.domain.snapshot import Change
 
 READ = ("git-upload-pack",)

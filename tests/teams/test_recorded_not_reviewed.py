@@ -6,8 +6,8 @@ import editing
 import pytest
 from teamwork import PROPOSAL_ONLY, refs
 
-from gitmodel.domain.records import links_digest
-from gitmodel.domain.refs import StageRef
+from gitmodel.domain.schema.records import links_digest
+from gitmodel.domain.schema.refs import StageRef
 from gitmodel.registry import doctor
 from gitmodel.registry.checking import check
 
@@ -42,7 +42,7 @@ def promote_by_hand(iris, repo, number=2):
 
 
 def editing_marker():
-    from gitmodel.domain.records import ARCHIVED_MARKER
+    from gitmodel.domain.schema.records import ARCHIVED_MARKER
 
     return ARCHIVED_MARKER
 

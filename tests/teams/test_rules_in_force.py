@@ -9,7 +9,7 @@ from teamwork import refs, run_apart
 from test_gates import GOOD, rules, stage_text
 
 from gitmodel import Client
-from gitmodel.domain.refs import StageRef
+from gitmodel.domain.schema.refs import StageRef
 from gitmodel.errors import Conflict, GateRefused, Refused
 from gitmodel.registry import doctor
 

@@ -9,7 +9,7 @@ from servers import http_server
 from teamwork import assert_sound, refs
 
 from gitmodel import Client, Refused, Unreachable
-from gitmodel.domain.records import links_digest
+from gitmodel.domain.schema.records import links_digest
 from gitmodel.git import silence_timeout
 from gitmodel.teams import cloning
 

@@ -12,8 +12,8 @@ from teamwork import Team, refs
 
 from gitmodel import Client, GitModelError, Invalid, Refused, UsageError
 from gitmodel.cli import run as run_program
-from gitmodel.domain.records import links_digest
-from gitmodel.domain.refs import StageRef
+from gitmodel.domain.schema.records import links_digest
+from gitmodel.domain.schema.refs import StageRef
 from gitmodel.registry import checking, doctor
 
 STAGE = "models/iris/stages/production.toml"

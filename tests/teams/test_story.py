@@ -11,9 +11,9 @@ from teamwork import assert_sound, refs
 
 from gitmodel import ArtifactConfig, Client, ModelConfig, get_step_context, log_model_metadata, pipeline, step
 from gitmodel.cli import run as run_program
-from gitmodel.domain import codec, paths, records
-from gitmodel.domain.records import links_digest
-from gitmodel.domain.refs import StageRef
+from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.schema.records import links_digest
+from gitmodel.domain.schema.refs import StageRef
 from gitmodel.registry.stages import InForce
 
 

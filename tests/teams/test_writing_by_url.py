@@ -8,7 +8,7 @@ import pytest
 from teamwork import assert_sound, refs, source
 
 from gitmodel import Client, Conflict, NotFound, Refused, Unreachable, UsageError
-from gitmodel.domain import history
+from gitmodel.domain.schema import messages
 from gitmodel.domain.snapshot import Change
 from gitmodel.registry import setup
 
@@ -311,7 +311,7 @@ def test_two_clones_that_made_one_version_under_one_key_have_one_when_they_meet(
 
 def test_a_key_that_several_versions_were_made_under_is_a_conflict(ada):
     iris = ada.get_model("iris")
-    message = f"Add two\n\nTxn: {history.keyed_transaction('iris', 'job 7')}\n"
+    message = f"Add two\n\nTxn: {messages.keyed_transaction('iris', 'job 7')}\n"
     base = ada.repository.tip()
     iris.create_version()
     iris.create_version()

@@ -58,7 +58,7 @@ def open_registry(path):
 
 def register(registry, *, model="iris", content=None):
     """Store an artifact, then make a version that points at it."""
-    from gitmodel.domain.records import ArtifactLink
+    from gitmodel.domain.schema.records import ArtifactLink
     from gitmodel.registry import versions
     from gitmodel.stores.artifacts import put_path
 
@@ -73,7 +73,7 @@ def register(registry, *, model="iris", content=None):
 
 
 def promote(registry, *, ref="iris@1", stage="production", reason=""):
-    from gitmodel.domain.references import VersionRef
+    from gitmodel.domain.schema.references import VersionRef
     from gitmodel.registry import stages
 
     done = stages.promote(registry[1], VersionRef.parse(ref), stage, reason=reason)
@@ -88,7 +88,7 @@ def demote(registry, *, model="iris", stage="production", reason=""):
 
 def look(registry, *, model="iris"):
     """Read everything once; the answer's "wrong" lists what no reader may ever see."""
-    from gitmodel.domain.references import VersionRef
+    from gitmodel.domain.schema.references import VersionRef
     from gitmodel.errors import NotFound
     from gitmodel.registry import checking, models, versions
 

@@ -12,7 +12,7 @@ CORPUS = Path(__file__).parent / "corpus"
 
 def record(data):
     """Any bytes are a record or Invalid; a record that is written and read again is the same, and so are its bytes."""
-    from gitmodel.domain import codec, records
+    from gitmodel.domain.schema import codec, records
     from gitmodel.errors import Invalid, UsageError
 
     for schema in (records.REGISTRY, records.MODEL, records.VERSION, records.NAME, records.STAGE):
@@ -34,8 +34,8 @@ def record(data):
 
 def reference(data):
     """Any text is a reference or UsageError in printable words; a reference that is written and read is the same."""
-    from gitmodel.domain.references import VersionRef
-    from gitmodel.domain.refs import StageRef
+    from gitmodel.domain.schema.references import VersionRef
+    from gitmodel.domain.schema.refs import StageRef
     from gitmodel.errors import UsageError
 
     text = data.decode("utf-8", "surrogateescape")
@@ -54,7 +54,7 @@ def reference(data):
 
 def manifest(data):
     """Any bytes are a manifest in its one form, or Invalid; no path in one leaves its folder."""
-    from gitmodel.domain.manifest import format_manifest, parse_manifest
+    from gitmodel.domain.schema.manifest import format_manifest, parse_manifest
     from gitmodel.errors import Invalid
 
     entries, said = None, ""
@@ -72,7 +72,7 @@ def manifest(data):
 
 def tree(data):
     """Any bytes are a tree of git or Invalid; what is read of a tree in git's order is written as it was."""
-    from gitmodel.domain.paths import parse_path
+    from gitmodel.domain.schema.paths import parse_path
     from gitmodel.errors import Invalid
     from gitmodel.git.objects import format_tree, parse_tree
 
@@ -94,11 +94,11 @@ def main(name, *options):
     import atheris
 
     with atheris.instrument_imports(include=["gitmodel"]):
-        import gitmodel.domain.codec
-        import gitmodel.domain.manifest
-        import gitmodel.domain.paths
-        import gitmodel.domain.records
-        import gitmodel.domain.references
+        import gitmodel.domain.schema.codec
+        import gitmodel.domain.schema.manifest
+        import gitmodel.domain.schema.paths
+        import gitmodel.domain.schema.records
+        import gitmodel.domain.schema.references
         import gitmodel.git.objects  # noqa: F401
     atheris.Setup([sys.argv[0], *options, str(CORPUS / name)], TARGETS[name])
     atheris.Fuzz()

@@ -12,8 +12,8 @@ import pytest
 
 from gitmodel import Client
 from gitmodel.branch.stage_tags import StageTags
-from gitmodel.domain.references import VersionRef
-from gitmodel.domain.refs import StageRef
+from gitmodel.domain.schema.references import VersionRef
+from gitmodel.domain.schema.refs import StageRef
 from gitmodel.registry import doctor, stages, versions
 
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from gitmodel import Conflict, Unreachable
-from gitmodel.domain.digests import digest_of
-from gitmodel.domain.references import VersionRef
+from gitmodel.domain.schema.digests import digest_of
+from gitmodel.domain.schema.references import VersionRef
 from gitmodel.registry import artifacts, checking, doctor, stages, versions
 from gitmodel.stores.local_store import LocalStore
 

@@ -9,8 +9,8 @@ from contextlib import suppress
 import pytest
 
 from gitmodel import Client, Conflict, GitModelError, Invalid, NotFound, UsageError
-from gitmodel.domain.names import fold
-from gitmodel.domain.references import VersionRef
+from gitmodel.domain.schema.names import fold
+from gitmodel.domain.schema.references import VersionRef
 from gitmodel.git.objects import NewObject
 from gitmodel.lineage.history import history
 from gitmodel.registry import artifacts, checking, doctor, models, stages, versions

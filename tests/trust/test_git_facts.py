@@ -17,8 +17,8 @@ import gitmodel
 from gitmodel import Client, Conflict, Invalid, Refused, UsageError
 from gitmodel.branch.opening import open_repository
 from gitmodel.branch.repository import Repository, _move
-from gitmodel.domain.names import check_name
-from gitmodel.domain.references import VersionRef
+from gitmodel.domain.schema.names import check_name
+from gitmodel.domain.schema.references import VersionRef
 from gitmodel.git import objects, ref_locks
 from gitmodel.git.objects import NewObject
 from gitmodel.git.process import OBJECT_VARIABLES, ZERO, clean_environment

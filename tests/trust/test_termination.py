@@ -108,8 +108,8 @@ def test_a_download_from_a_page_that_stalls_is_terminated(iris, tmp_path):
         thread = threading.Thread(target=server.serve_forever, daemon=True)
         thread.start()
         with Client(iris) as client:
-            from gitmodel.domain.records import ArtifactLink
-            from gitmodel.domain.references import VersionRef
+            from gitmodel.domain.schema.records import ArtifactLink
+            from gitmodel.domain.schema.references import VersionRef
             from gitmodel.registry import artifacts
 
             url = f"http://127.0.0.1:{server.server_port}/raw"

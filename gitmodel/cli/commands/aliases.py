@@ -10,7 +10,7 @@ import click
 
 from gitmodel.cli import cell_text, options, shapes
 from gitmodel.cli.invocation import Invocation, LazyGroup, command
-from gitmodel.domain.stages import Promotion, StageState
+from gitmodel.domain.changes.stages import Promotion, StageState
 from gitmodel.registry import stages
 
 

@@ -13,8 +13,8 @@ import click
 from gitmodel.cli import cell_text, options, shapes
 from gitmodel.cli.commands.versions import note_frozen, print_version
 from gitmodel.cli.invocation import Invocation, command
-from gitmodel.domain.records import ArtifactLink
-from gitmodel.domain.references import VersionRef
+from gitmodel.domain.schema.records import ArtifactLink
+from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.urls import shown_url
 from gitmodel.errors import NotFound, UsageError
 from gitmodel.registry import artifacts, versions

@@ -12,9 +12,9 @@ import click
 
 from gitmodel.cli import cell_text, options, shapes
 from gitmodel.cli.invocation import Invocation, command
-from gitmodel.domain.codec import Problem
 from gitmodel.domain.filter_names import Words
-from gitmodel.domain.references import VersionRef
+from gitmodel.domain.schema.codec import Problem
+from gitmodel.domain.schema.references import VersionRef
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
 from gitmodel.registry.artifacts import Verified
 from gitmodel.stores.interface import ArtifactStore

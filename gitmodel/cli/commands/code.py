@@ -9,7 +9,7 @@ import click
 
 from gitmodel.cli import cell_text, options, shapes
 from gitmodel.cli.invocation import Invocation, command
-from gitmodel.domain.names import NONE
+from gitmodel.domain.schema.names import NONE
 
 if TYPE_CHECKING:
     from gitmodel.lineage.containing import Containing

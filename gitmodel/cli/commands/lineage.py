@@ -50,7 +50,7 @@ def lineage(invocation: Invocation, subject: str, up: bool, down: bool, depth: i
 
 
 def _where_it_went(invocation: Invocation, run: str) -> str:
-    from gitmodel.domain.paths import run_file
+    from gitmodel.domain.schema.paths import run_file
 
     branch = invocation.client.repository.branch.removeprefix("refs/heads/")
     return f"`git log --diff-filter=D --oneline {branch} -- {run_file(run)}` shows who took it away"

@@ -11,7 +11,7 @@ import click
 from gitmodel.cli import cell_text, options, shapes
 from gitmodel.cli.commands.versions import print_version
 from gitmodel.cli.invocation import Invocation, LazyGroup, command
-from gitmodel.domain.references import VersionRef
+from gitmodel.domain.schema.references import VersionRef
 from gitmodel.errors import UsageError
 from gitmodel.registry import artifacts, versions
 

@@ -10,7 +10,7 @@ import click
 
 from gitmodel.cli import cell_text, options, shapes
 from gitmodel.cli.invocation import Invocation, command
-from gitmodel.domain.stages import StageState
+from gitmodel.domain.changes.stages import StageState
 from gitmodel.domain.views import ModelView
 from gitmodel.errors import UsageError
 from gitmodel.registry import models

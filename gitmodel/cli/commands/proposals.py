@@ -10,7 +10,7 @@ import click
 
 from gitmodel.cli import cell_text, options, shapes
 from gitmodel.cli.invocation import Invocation, command
-from gitmodel.domain.references import VersionRef
+from gitmodel.domain.schema.references import VersionRef
 from gitmodel.errors import GitModelError, Invalid, Refused
 
 if TYPE_CHECKING:

@@ -11,8 +11,8 @@ import click
 from gitmodel.cli import options, shapes
 from gitmodel.cli.commands.versions import told
 from gitmodel.cli.invocation import Invocation, command
-from gitmodel.domain.refs import StageRef
-from gitmodel.domain.stages import Promotion
+from gitmodel.domain.changes.stages import Promotion
+from gitmodel.domain.schema.refs import StageRef
 from gitmodel.errors import GitModelError, NotFound, Refused
 from gitmodel.registry import stages
 from gitmodel.registry.stages import Applied, InForce

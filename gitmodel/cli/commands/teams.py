@@ -14,7 +14,7 @@ from gitmodel.domain.urls import shown_url
 from gitmodel.errors import Refused
 
 if TYPE_CHECKING:
-    from gitmodel.domain.refs import StageRef
+    from gitmodel.domain.schema.refs import StageRef
     from gitmodel.teams.sync import Pulled, Pushed
 
 

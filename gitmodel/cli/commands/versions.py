@@ -11,11 +11,11 @@ import click
 
 from gitmodel.cli import cell_text, options, shapes
 from gitmodel.cli.invocation import Invocation, LazyGroup, command
+from gitmodel.domain.changes.stages import Promotion, StageState
 from gitmodel.domain.filter_names import Words
-from gitmodel.domain.names import ARCHIVED, NONE, check_version_name
-from gitmodel.domain.records import DIGEST_SOURCES, KINDS, ArtifactLink
-from gitmodel.domain.references import VersionRef
-from gitmodel.domain.stages import Promotion, StageState
+from gitmodel.domain.schema.names import ARCHIVED, NONE, check_version_name
+from gitmodel.domain.schema.records import DIGEST_SOURCES, KINDS, ArtifactLink
+from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.views import VersionView, artifact_fields
 from gitmodel.errors import Invalid, NotFound, UsageError
 from gitmodel.registry import models, stages, versions

@@ -14,7 +14,7 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from gitmodel.domain.digests import PREFIX, Digest, hex_of
+from gitmodel.domain.schema.digests import PREFIX, Digest, hex_of
 from gitmodel.errors import Unreachable, UsageError
 from gitmodel.stores.http import PASSING, pause_after
 from gitmodel.stores.interface import Leftover, StoredObject, is_old, library

@@ -17,7 +17,7 @@ from datetime import datetime, timezone
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
-from gitmodel.domain.digests import PREFIX, Digest, hex_of
+from gitmodel.domain.schema.digests import PREFIX, Digest, hex_of
 from gitmodel.errors import Invalid, Unreachable, UsageError
 from gitmodel.stores.http import Answer, Server
 from gitmodel.stores.interface import Leftover, StoredObject, is_old, library

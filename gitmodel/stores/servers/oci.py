@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from gitmodel.domain.credentials import redacted
-from gitmodel.domain.digests import PREFIX, Digest, digest_of, hex_of
+from gitmodel.domain.schema.digests import PREFIX, Digest, digest_of, hex_of
 from gitmodel.errors import Invalid, Unreachable, UsageError
 from gitmodel.stores.http import Answer, Server
 from gitmodel.stores.interface import Leftover, StoredObject, is_old

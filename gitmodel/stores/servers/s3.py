@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 from xml.etree import ElementTree
 
-from gitmodel.domain.digests import PREFIX, Digest, hex_of
+from gitmodel.domain.schema.digests import PREFIX, Digest, hex_of
 from gitmodel.errors import Invalid, Unreachable, UsageError
 from gitmodel.stores.http import Answer, Key, Server
 from gitmodel.stores.interface import Leftover, StoredObject, is_old, library

@@ -14,7 +14,7 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any, TypeVar
 
-from gitmodel.domain.digests import PREFIX, Digest, hex_of
+from gitmodel.domain.schema.digests import PREFIX, Digest, hex_of
 from gitmodel.errors import GitModelError, Invalid, Unreachable
 from gitmodel.stores.interface import Leftover, StoredObject, library
 from gitmodel.stores.remote_store import missing

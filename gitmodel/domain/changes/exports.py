@@ -8,15 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
-from gitmodel.domain import codec, models, paths, records
-from gitmodel.domain.changed_files import Overlay
-from gitmodel.domain.models import DESCRIPTIVE
-from gitmodel.domain.names import fault_in
-from gitmodel.domain.records import ModelRecord, RunRecord, VersionRecord
-from gitmodel.domain.references import ModelRef
-from gitmodel.domain.runs import plan_run, with_versions
+from gitmodel.domain.changes import models
+from gitmodel.domain.changes.changed_files import Overlay
+from gitmodel.domain.changes.models import DESCRIPTIVE
+from gitmodel.domain.changes.runs import plan_run, with_versions
+from gitmodel.domain.changes.versions import plan_version
+from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.schema.names import fault_in
+from gitmodel.domain.schema.records import ModelRecord, RunRecord, VersionRecord
+from gitmodel.domain.schema.references import ModelRef
 from gitmodel.domain.snapshot import Change, Snapshot
-from gitmodel.domain.versions import plan_version
 from gitmodel.errors import Invalid
 
 OBJECTS = "sha256"

@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from gitmodel.domain import paths
-from gitmodel.domain.names import ARCHIVED, NONE
-from gitmodel.domain.renumbering import Numbered
+from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.names import ARCHIVED, NONE
+from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.domain.snapshot import Snapshot
 
 PLACES = ("stage", "alias", "archived")

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import NamedTuple
 
-from gitmodel.domain import codec, paths, records
-from gitmodel.domain.format_upgrades import raised_format
-from gitmodel.domain.records import PurgeRecord
+from gitmodel.domain.changes.format_upgrades import raised_format
+from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.schema.records import PurgeRecord
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import Invalid, UsageError
 

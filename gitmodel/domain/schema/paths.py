@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal
 
-from gitmodel.domain import names
+from gitmodel.domain.schema import names
 
 REGISTRY = "gitmodel.toml"
 SIGNERS = "allowed_signers"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from gitmodel.domain import codec, paths, records
-from gitmodel.domain.names import ARCHIVED, LATEST, NONE, check_alias, fault_in, fold
-from gitmodel.domain.records import ARCHIVED_MARKER, StageRecord, VersionRecord, links_digest
-from gitmodel.domain.refs import StageRef
+from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.schema.names import ARCHIVED, LATEST, NONE, check_alias, fault_in, fold
+from gitmodel.domain.schema.records import ARCHIVED_MARKER, StageRecord, VersionRecord, links_digest
+from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshot import Change, Snapshot, StageTag, check_stage
 from gitmodel.errors import Conflict, Invalid, NotFound, Refused, UsageError
 

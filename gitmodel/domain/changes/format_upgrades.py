@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from gitmodel.domain import paths, records
+from gitmodel.domain.schema import paths, records
 from gitmodel.domain.snapshot import Snapshot
 
 

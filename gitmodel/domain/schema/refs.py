@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gitmodel.domain import names
+from gitmodel.domain.schema import names
 
 DEFAULT_BRANCH = "refs/heads/gitmodel"
 STAGE_TAGS = "refs/tags/model/"

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gitmodel.domain import codec, paths, records
-from gitmodel.domain.format_upgrades import raised_format
-from gitmodel.domain.names import check_name, fold
-from gitmodel.domain.records import ModelRecord, RegistryRecord
+from gitmodel.domain.changes.format_upgrades import raised_format
+from gitmodel.domain.changes.stages import tidied
+from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.schema.names import check_name, fold
+from gitmodel.domain.schema.records import ModelRecord, RegistryRecord
 from gitmodel.domain.snapshot import Change, Snapshot
-from gitmodel.domain.stages import tidied
 from gitmodel.errors import Conflict, Invalid, NotFound, Refused
 
 DEFAULT = "default"

@@ -7,13 +7,13 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from gitmodel.domain import codec, paths, records
-from gitmodel.domain.names import check_name, fold, shown
-from gitmodel.domain.records import ModelRecord
-from gitmodel.domain.refs import StageRef
+from gitmodel.domain.changes.stage_changes import refuse_direct
+from gitmodel.domain.changes.stages import leftovers, stage_states, tidied
+from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.schema.names import check_name, fold, shown
+from gitmodel.domain.schema.records import ModelRecord
+from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshot import Change, Snapshot
-from gitmodel.domain.stage_changes import refuse_direct
-from gitmodel.domain.stages import leftovers, stage_states, tidied
 from gitmodel.errors import Conflict, Invalid, Refused, UsageError
 
 # What a person says of a model; the other keys are kept by gitmodel.

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from gitmodel.domain import codec, paths, records
-from gitmodel.domain.changed_files import Overlay
-from gitmodel.domain.refs import StageRef
+from gitmodel.domain.changes.changed_files import Overlay
+from gitmodel.domain.changes.stages import recorded_places
+from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshot import Change, Snapshot
-from gitmodel.domain.stages import recorded_places
 from gitmodel.errors import Refused
 
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, TypeVar
 
-from gitmodel.domain import codec, names
-from gitmodel.domain.codec import Key, Problem, Schema, Wrong
+from gitmodel.domain.schema import codec, names
+from gitmodel.domain.schema.codec import Key, Problem, Schema, Wrong
 from gitmodel.errors import Invalid, UsageError
 
 V = TypeVar("V")

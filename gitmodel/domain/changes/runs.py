@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
 
-from gitmodel.domain import codec, paths, records
-from gitmodel.domain.format_upgrades import raised_format
-from gitmodel.domain.records import RunRecord
+from gitmodel.domain.changes.format_upgrades import raised_format
+from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.schema.records import RunRecord
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import Conflict, NotFound
 

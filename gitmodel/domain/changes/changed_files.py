@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
-from gitmodel.domain import codec
-from gitmodel.domain.codec import Schema
+from gitmodel.domain.schema import codec
+from gitmodel.domain.schema.codec import Schema
 from gitmodel.domain.snapshot import Files
 from gitmodel.errors import Invalid
 

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gitmodel.domain import codec, records
 from gitmodel.domain.merge_faults import Place
-from gitmodel.domain.merging import lost_keys
-from gitmodel.domain.paths import RecordPath
-from gitmodel.domain.records import ModelRecord, VersionRecord
+from gitmodel.domain.replay.merging import lost_keys
+from gitmodel.domain.schema import codec, records
+from gitmodel.domain.schema.paths import RecordPath
+from gitmodel.domain.schema.records import ModelRecord, VersionRecord
 
 
 @dataclass(frozen=True)

@@ -7,15 +7,15 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from gitmodel.domain import codec, paths, records
-from gitmodel.domain.format_upgrades import raised_format
-from gitmodel.domain.models import changed_tags
-from gitmodel.domain.names import check_name, check_version_name, fold
-from gitmodel.domain.records import KINDS, ArtifactLink, VersionRecord
-from gitmodel.domain.refs import StageRef
+from gitmodel.domain.changes.format_upgrades import raised_format
+from gitmodel.domain.changes.models import changed_tags
+from gitmodel.domain.changes.stage_changes import refuse_direct
+from gitmodel.domain.changes.stages import held_files, places_of, stage_states, tidied
+from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.schema.names import check_name, check_version_name, fold
+from gitmodel.domain.schema.records import KINDS, ArtifactLink, VersionRecord
+from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshot import Change, Snapshot, check_number, name_record, near
-from gitmodel.domain.stage_changes import refuse_direct
-from gitmodel.domain.stages import held_files, places_of, stage_states, tidied
 from gitmodel.errors import Conflict, NotFound, Refused, UsageError
 
 

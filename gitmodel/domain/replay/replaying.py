@@ -6,18 +6,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from gitmodel.domain import codec, models, paths, records
-from gitmodel.domain.changed_files import Overlay
-from gitmodel.domain.left_out import Sides, left_out
+from gitmodel.domain.changes import models
+from gitmodel.domain.changes.changed_files import Overlay
+from gitmodel.domain.changes.runs import with_versions
+from gitmodel.domain.changes.stages import leftovers, tidied
 from gitmodel.domain.merge_faults import Fault, Place, faults
-from gitmodel.domain.merging import merged
-from gitmodel.domain.names import fold
-from gitmodel.domain.paths import RecordPath
-from gitmodel.domain.records import ModelRecord, NameRecord, RunRecord, StageRecord, VersionRecord
-from gitmodel.domain.replayed_changes import PLACES, Carried, Replayed
-from gitmodel.domain.runs import with_versions
+from gitmodel.domain.replay.left_out import Sides, left_out
+from gitmodel.domain.replay.merging import merged
+from gitmodel.domain.replay.replayed_changes import PLACES, Carried, Replayed
+from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.schema.names import fold
+from gitmodel.domain.schema.paths import RecordPath
+from gitmodel.domain.schema.records import ModelRecord, NameRecord, RunRecord, StageRecord, VersionRecord
 from gitmodel.domain.snapshot import Files, NoTags, Snapshot, check_number
-from gitmodel.domain.stages import leftovers, tidied
 from gitmodel.errors import GitModelError, Refused
 
 R = TypeVar("R")

@@ -6,7 +6,7 @@ import hashlib
 import re
 from collections.abc import Iterable
 
-from gitmodel.domain.refs import StageRef
+from gitmodel.domain.schema.refs import StageRef
 
 MAX_TRAILER = 500
 # C0 but tab and line feed, DEL and C1: git's objects hold no NUL, and `git log` hands the rest to a terminal

@@ -6,10 +6,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from gitmodel.domain import codec, names, records
-from gitmodel.domain.codec import Problem
-from gitmodel.domain.paths import REGISTRY as REGISTRY_FILE
-from gitmodel.domain.records import FORMAT, REGISTRY, STAGE_RULE, GateRule, RegistryRecord, StageRule
+from gitmodel.domain.schema import codec, names, records
+from gitmodel.domain.schema.codec import Problem
+from gitmodel.domain.schema.paths import REGISTRY as REGISTRY_FILE
+from gitmodel.domain.schema.records import FORMAT, REGISTRY, STAGE_RULE, GateRule, RegistryRecord, StageRule
 from gitmodel.errors import GateRefused, Invalid
 
 # The rule `after` is listed among forced gates by this name, so no gate may have it.

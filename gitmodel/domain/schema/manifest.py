@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from itertools import pairwise
 from typing import NamedTuple
 
-from gitmodel.domain.digests import Digest, parse_digest
+from gitmodel.domain.schema.digests import Digest, parse_digest
 from gitmodel.errors import Invalid
 
 HEADER = b"gitmodel-manifest 1\n"

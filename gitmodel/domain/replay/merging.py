@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import MISSING, Field, fields, replace
 from typing import Any
 
-from gitmodel.domain.records import ArtifactLink, format_version
+from gitmodel.domain.schema.records import ArtifactLink, format_version
 
 _ABSENT = object()
 # Of these, what one side added and what the other added come together.

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from gitmodel.domain.names import LATEST, check_name, check_version_name, suggest
-from gitmodel.domain.renumbering import Numbered
+from gitmodel.domain.schema.names import LATEST, check_name, check_version_name, suggest
+from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.errors import UsageError
 
 # 18 digits stay within the 64-bit integers that every TOML reader has.
@@ -18,7 +18,7 @@ class ModelRef:
 
     *renumbered* is True if the model is meant that has the name now, although a pull gave that name to another model.
     *since* is None for a name that a person wrote. Else it is that of a handle: *model* is the name that the model had
-    after the pull *since* (see `domain.renumbering`), and it is followed; *settles* are the notes that its first change
+    after the pull *since* (see `renumbering`), and it is followed; *settles* are the notes that its first change
     drops.
     """
 
@@ -46,7 +46,7 @@ class VersionRef:
 
     *renumbered* is True if the version is meant that has the number now, although a pull gave that number to another.
     *since* is None for a reference that a person wrote. Else it is that of a handle: the number is the one that the
-    version had after the pull *since* (see `domain.renumbering`), and it is followed; *settles* are the notes that its
+    version had after the pull *since* (see `renumbering`), and it is followed; *settles* are the notes that its
     first change drops.
 
     >>> VersionRef.parse("iris@production")

@@ -1,0 +1,1 @@
+"""What each verb writes: pure functions from a snapshot to a change."""

@@ -1,0 +1,1 @@
+"""Replaying local changes on a branch that moved on, record by record. Pure."""

@@ -1,0 +1,1 @@
+"""The format of the registry: names, references, refs, paths, records, and their TOML. Pure."""
