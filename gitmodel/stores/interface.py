@@ -186,8 +186,8 @@ def open_store(url: str, *, default_root: Path) -> ArtifactStore:
 def _open_remote(parts: SplitResult, default_root: Path) -> ArtifactStore:
     from urllib.parse import unquote
 
-    from gitmodel.storage.damaged_objects import DamagedObjects
     from gitmodel.stores.cached_store import CachedStore
+    from gitmodel.stores.damaged_objects import DamagedObjects
     from gitmodel.stores.local_store import LocalStore
     from gitmodel.stores.remote_store import RemoteStore
     from gitmodel.stores.resumable_uploads import BegunUploads

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, Protocol, TypeVar, cast
 
 from gitmodel.domain.schema.digests import PREFIX, Digest, hex_of
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound
-from gitmodel.storage.damaged_objects import DamagedObjects
+from gitmodel.stores.damaged_objects import DamagedObjects
 from gitmodel.stores.interface import Leftover, Sent, StoredObject, is_old, where_else, wrong_size
 from gitmodel.stores.verified_reading import CHUNK, VerifyingReader, chunks
 

@@ -46,13 +46,13 @@ def test_only_the_code_repository_is_read_with_gitpython():
         if (isinstance(node, ast.Import) and any(alias.name.split(".")[0] == "git" for alias in node.names))
         or (isinstance(node, ast.ImportFrom) and not node.level and (node.module or "").split(".")[0] == "git")
     }
-    assert importing == {"storage/code.py"}
+    assert importing == {"code/current_commit.py"}
 
 
 def test_the_code_repository_is_read_without_gitpythons_ref_and_index_writers():
     used = {
         node.attr
-        for node in ast.walk(ast.parse((SOURCE / "storage/code.py").read_text(encoding="utf-8")))
+        for node in ast.walk(ast.parse((SOURCE / "code/current_commit.py").read_text(encoding="utf-8")))
         if isinstance(node, ast.Attribute)
     }
     assert not used & {"index", "refs", "heads", "tags", "create_head", "create_tag", "set_reference", "commit_tree"}
