@@ -1,4 +1,4 @@
-"""What all commands share: the current folder, general options, the client, help that ends in an example."""
+"""Shared by all commands: the current folder, general options, the client, help that ends in an example."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What each verb writes: pure functions from a snapshot to a change."""
+"""The changes that verbs make: pure functions from a snapshot to the files and tags to write."""
