@@ -43,9 +43,9 @@ def check(invocation: Invocation, commit: str | None, filter: str, force: bool, 
     if staged and commit is not None:
         raise UsageError("--staged is what is about to be committed", hint=f"leave --staged out to check {commit}")
     options.refuse_alone("--force", force, "BASE..HEAD or --staged", staged or ".." in (commit or ""))
-    range_checks = _find_change(invocation, commit, force, staged)
+    between = _find_change(invocation, commit, force, staged)
     every = (
-        _changes_told(invocation, range_checks) if range_checks is not None else invocation.client.check(commit or "")
+        _changes_told(invocation, between) if between is not None else invocation.client.check(commit or "")
     )
     found = options.matching(every, filter, vars, shapes.PROBLEM, rule=_rules())
     invocation.output.listing(
@@ -62,9 +62,9 @@ def check(invocation: Invocation, commit: str | None, filter: str, force: bool, 
         empty=options.empty("every record is as the format says", "problem", filter),
     )
     with suppress(NotFound):  # only what is checked out may be here
-        recorded = range_checks.credentials if range_checks else invocation.client.find_credentials(commit or "")
+        recorded = between.credentials if between else invocation.client.find_credentials(commit or "")
         warn_of_credentials(invocation, recorded)
-        if commit is None and range_checks is None:
+        if commit is None and between is None:
             _warn_of_stale_owners(invocation)
             _warn_of_merges(invocation)
     # the filter chooses what is shown; everything that was found decides the exit code
@@ -75,10 +75,10 @@ def check(invocation: Invocation, commit: str | None, filter: str, force: bool, 
             hint="the list says which, and why; --force passes some",
         )
     if every:
-        where = "what is staged" if range_checks else " and ".join(_checked(repository))
+        where = "what is staged" if between else " and ".join(_checked(repository))
         said = f"{_count(len(every), 'problem')} on {commit or where}{hidden}"
         first = (found or every)[0]
-        raise Invalid(said, hint=_how_to_see(first, commit, repository.branch, staged=range_checks is not None))
+        raise Invalid(said, hint=_how_to_see(first, commit, repository.branch, staged=between is not None))
 
 
 @command(example="git model verify iris@1")
