@@ -44,9 +44,7 @@ def check(invocation: Invocation, commit: str | None, filter: str, force: bool, 
         raise UsageError("--staged is what is about to be committed", hint=f"leave --staged out to check {commit}")
     options.refuse_alone("--force", force, "BASE..HEAD or --staged", staged or ".." in (commit or ""))
     between = _find_change(invocation, commit, force, staged)
-    every = (
-        _changes_told(invocation, between) if between is not None else invocation.client.check(commit or "")
-    )
+    every = _changes_told(invocation, between) if between is not None else invocation.client.check(commit or "")
     found = options.matching(every, filter, vars, shapes.PROBLEM, rule=_rules())
     invocation.output.listing(
         found,
