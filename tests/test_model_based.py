@@ -56,6 +56,11 @@ class Expected:
         held = [stage for stage, holder in self.held.items() if holder == number]
         return held[0] if held else "archived" if number in self.archived else None
 
+    def empties(self, number, stage):
+        """Return True if moving *number* to *stage* leaves a later stage empty, which must be asked for."""
+        held = self.stage_of(number)
+        return {stage, held} <= set(EXCLUSIVE) and EXCLUSIVE.index(stage) < EXCLUSIVE.index(held)
+
     def in_use(self, number):
         return number in self.held.values() or number in self.aliases.values()
 
@@ -115,12 +120,18 @@ class Registry(RuleBasedStateMachine):
         if name:
             expected.named[name] = expected.last
 
-    @rule(client=CLIENTS, pick=PICKS, stage=STAGES)
-    def promote(self, client, pick, stage):
+    @rule(client=CLIENTS, pick=PICKS, stage=STAGES, leave=st.booleans())
+    def promote(self, client, pick, stage, leave):
         model, version = self.pick(pick)
-        if model:
-            self.handle(client, model, version).set_stage(stage)
-            self.models[model].enter(version, stage)
+        if not model:
+            return
+        handle = self.handle(client, model, version)
+        if self.models[model].empties(version, stage) and not leave:
+            with pytest.raises(Refused, match="would leave production empty"):
+                handle.set_stage(stage)
+            return
+        handle.set_stage(stage, leave=leave)
+        self.models[model].enter(version, stage)
 
     @precondition(lambda self: self.models)
     @rule(client=CLIENTS, pick=PICKS, stage=st.sampled_from(EXCLUSIVE))
@@ -135,8 +146,8 @@ class Registry(RuleBasedStateMachine):
                 handle.demote(stage)
 
     @precondition(lambda self: self.models)
-    @rule(client=CLIENTS, pick=PICKS, stage=st.sampled_from(EXCLUSIVE))
-    def roll_back(self, client, pick, stage):
+    @rule(client=CLIENTS, pick=PICKS, stage=st.sampled_from(EXCLUSIVE), leave=st.booleans())
+    def roll_back(self, client, pick, stage, leave):
         model = sorted(self.models)[pick % len(self.models)]
         expected = self.models[model]
         handle = self.clients[client].get_model(model)
@@ -145,7 +156,11 @@ class Registry(RuleBasedStateMachine):
             with pytest.raises(NotFound):
                 handle.rollback(stage)
             return
-        assert handle.rollback(stage).number == other[-1]
+        if expected.empties(other[-1], stage) and not leave:
+            with pytest.raises(Refused, match="would leave production empty"):
+                handle.rollback(stage)
+            return
+        assert handle.rollback(stage, leave=leave).number == other[-1]
         expected.enter(other[-1], stage)
 
     @rule(client=CLIENTS, pick=PICKS, alias=WORDS)

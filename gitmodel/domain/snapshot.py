@@ -278,10 +278,13 @@ class Snapshot:
     def current_name(self, name: str, *, tolerant: bool = False) -> str:
         """*name*, or the name that the model has now, if it was renamed.
 
-        Raises Invalid for a record that cannot be read; *tolerant* takes it for one that was not renamed.
+        Raises Invalid for a record that cannot be read, and for renames that go round in a circle; *tolerant* takes
+        such a model for one that was not renamed.
         """
         now = name
         for count, now in enumerate(self._names_since(name, tolerant=tolerant)):
+            if count == _RENAMES and tolerant:
+                return name
             if count == _RENAMES:
                 raise Invalid(
                     f"the renames of model {now} go round in a circle", hint="run `git model check` and mend model.toml"
@@ -303,10 +306,14 @@ class Snapshot:
             name = record.renamed_to
 
     def former_names(self, name: str) -> Iterator[str]:
-        """The names that the model *name* had before it was renamed, newest first."""
-        for other in self._renamed.get(name, ()):
-            yield other
-            yield from self.former_names(other)
+        """Yield the names that the model *name* had before it was renamed, newest first; each once, also in a circle."""
+        seen, left = {name}, [*reversed(self._renamed.get(name, ()))]
+        while left:
+            other = left.pop()
+            if other not in seen:
+                seen.add(other)
+                yield other
+                left += reversed(self._renamed.get(other, ()))
 
     @cached_property
     def _renamed(self) -> Mapping[str, tuple[str, ...]]:

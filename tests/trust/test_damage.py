@@ -264,6 +264,16 @@ def test_a_file_edited_by_hand_is_named_and_harms_no_other_model(edited, registr
     assert not list(registry.path.rglob("pwned"))
 
 
+@pytest.mark.parametrize("names", [("iris",), ("iris", "flower"), ("iris", "flower", "plant")])
+def test_renames_that_go_round_in_a_circle_harm_no_other_model(edited, registry, names):
+    record = 'created = 2026-11-23T10:12:13Z\nrenamed_to = "{}"\n'
+    new_names = (*names[1:], names[0])
+    edited.write({f"models/{old}/model.toml": record.format(new) for old, new in zip(names, new_names, strict=True)})
+    assert_rose_works(registry)
+    for name in names:
+        assert_answered_or_refused_in_words(registry, name)
+
+
 def each_with_each(first, second):
     """All pairs: one for each of the longer list by default, the others in soak."""
     pairs = [(one, two) for one in first for two in second]
