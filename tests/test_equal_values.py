@@ -57,6 +57,15 @@ def objects(*cells):
     return pandas.Series(list(cells), dtype=object)
 
 
+def dictionary(codes, *values):
+    """An ordered dictionary of Arrow with its *values* in this order."""
+    return pyarrow.DictionaryArray.from_arrays(pyarrow.array(codes, pyarrow.int8()), [*values], ordered=True)
+
+
+def of_arrow(array):
+    return pandas.Series(pandas.arrays.ArrowExtensionArray(array))
+
+
 FRAMES = {
     "whole numbers above 2**53 with None": lambda: pandas.DataFrame({"a": objects(2**53 + 1, None, 3)}),
     "whole numbers above 2**64": lambda: pandas.DataFrame({"a": objects(2**70, None)}),
@@ -116,6 +125,22 @@ FRAMES = {
         "b": pandas.Series(pandas.arrays.ArrowExtensionArray(pyarrow.array([[numpy.nan], None]))),
     }),
     "sparse": lambda: pandas.DataFrame({"a": pandas.arrays.SparseArray([0, 0, 1])}),
+    "sparse in blocks": lambda: pandas.DataFrame({"a": pandas.arrays.SparseArray([0, 0, 1], kind="block")}),
+    "NaN and missing": lambda: pandas.DataFrame({
+        name: pandas.arrays.FloatingArray(numpy.array([numpy.nan, 1, -0.0], kind), numpy.array([False, True, False]))
+        for name, kind in {"a": "f8", "b": "f4"}.items()
+    }),
+    "long long": lambda: pandas.DataFrame({"a": numpy.array([1], numpy.longlong)}),
+    "ordered dictionaries of Arrow": lambda: pandas.DataFrame({
+        name: of_arrow(dictionary([1, 0, None, 1], *values))
+        for name, values in {"a": [7, 5, 6], "b": ["z", "a"], "c": [Decimal("2.0"), Decimal("1.0")]}.items()
+    }),
+    "levels named by numbers": lambda: pandas.DataFrame(
+        {"a": [1, 2]}, index=pandas.MultiIndex.from_tuples([(1, "a"), (None, "b")], names=[1, 0])
+    ),
+    "a level named by the place of another": lambda: pandas.Series(
+        [1, 2], index=pandas.MultiIndex.from_tuples([(1, "a"), (2, "b")], names=["x", 0])
+    ),
     "periods": lambda: pandas.DataFrame({"a": pandas.PeriodIndex(["2020-01", None], freq="M")}),
     "intervals": lambda: pandas.DataFrame({"a": pandas.arrays.IntervalArray.from_tuples([(0, 1), None])}),
     "categories out of order": lambda: pandas.DataFrame({"a": pandas.Categorical([1, 2], categories=[9, 2, 1, 5])}),
@@ -145,6 +170,8 @@ FRAMES = {
         "t": pyarrow.array([1, 2], pyarrow.timestamp("s")),
         "n": [float("nan"), 1.0],
         "d": pyarrow.array([1, 2]).dictionary_encode(),
+        "o": dictionary([1, 0], 7, 5, 6),
+        "l": pyarrow.array([[1], None], pyarrow.large_list(pyarrow.int8())),
     }).replace_schema_metadata({"k": "v"}),
 }  # fmt: skip
 for _name, _cells in CATEGORIES.items():
@@ -157,6 +184,7 @@ for _name, _cells in CATEGORIES.items():
 
 RECORD = [("x", "i4"), ("y", "U3")]
 ARRAYS = {
+    "long long": lambda: numpy.array([[1]], numpy.longlong),
     "matrix": lambda: numpy.matrix([[1, 2]]),
     "record array": lambda: numpy.rec.array([(1, "a")], dtype=RECORD),
     "structured": lambda: numpy.array([(1, "a")], dtype=RECORD),
@@ -380,6 +408,17 @@ class Frame(pandas.DataFrame):
         ({"a": pandas.DataFrame()}, r"output thing\['a'\] is a .*DataFrame"),
         ({Thing: 1}, r"a key of output thing is a "),
         (Frame({"a": [1]}), r"output thing is a .*Frame"),
+        (numpy.array([(1, "x")], [("a", "i4"), ("b", "O")]), "field 'b' holds Python objects"),
+        ({"w": numpy.zeros(1, [("p", [("b", "O")])])}, "field 'p' holds Python objects"),
+        (
+            numpy.zeros(2, numpy.dtype({"names": ["a", "b"], "formats": ["i4", "i2"], "offsets": [0, 0]})),
+            "field 'b' begins before the end of the field before it",
+        ),
+        (pandas.DataFrame({"a": [1], "b": numpy.longdouble([1])}), "column 'b' has the dtype float128"),
+        (
+            pyarrow.table({"a": [1], "b": pyarrow.array([(1, 2, 3)], pyarrow.month_day_nano_interval())}),
+            "column 'b' has the Arrow type month_day_nano_interval, which Parquet cannot hold",
+        ),
     ],
 )
 def test_a_refusal_names_the_place_and_the_type(tmp_path, value, named):
@@ -390,6 +429,33 @@ def test_a_refusal_names_the_place_and_the_type(tmp_path, value, named):
     assert "output thing" in caught.value.message
     assert caught.value.hint
     assert not (tmp_path / "x").exists()
+
+
+def test_attrs_that_cannot_be_copied_are_named(tmp_path):
+    frame = pandas.DataFrame({"a": [1]})
+    frame.attrs["rows"] = (row for row in ())
+    with pytest.raises(UsageError, match=r"attrs\['rows'\] is a builtins.generator"):
+        materializers.save(frame, tmp_path / "x", "thing", "")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (pyarrow.table({"a": dictionary([0, 1], 7, 5)}), pyarrow.table({"a": dictionary([1, 0], 5, 7)})),
+        (of_arrow(dictionary([0, 1], 7, 5)), of_arrow(dictionary([1, 0], 5, 7))),
+        (FRAMES["sparse"](), FRAMES["sparse in blocks"]()),
+        *(
+            (
+                pandas.Series([1], index=pandas.MultiIndex.from_tuples([(first, "a")], names=["x", 0])),
+                pandas.Series([1], index=pandas.MultiIndex.from_tuples([(2, "a")], names=["x", 0])),
+            )
+            for first in (1, "2")
+        ),
+    ],
+)
+def test_a_difference_that_values_do_not_show_is_found(one, other):
+    assert difference(one, other)
+    assert difference(one, one) == ""
 
 
 def test_a_list_that_contains_itself_is_refused(tmp_path):

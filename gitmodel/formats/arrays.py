@@ -46,6 +46,8 @@ def misfit(value: Any, where: str = "value") -> str:
 def write(value: Any, file: IO[bytes]) -> None:
     """Write an array, a scalar, or a dict of them by name."""
     numpy = library("numpy", install="gitmodel[numpy]")
+    for array in value.values() if isinstance(value, dict) else [value]:
+        _check_fields(array.dtype)
     if _numpy_type(value) == "ndarray" and value.ndim and _is_plain(value):
         numpy.save(file, without_padding(numpy, value), allow_pickle=False)
         return
@@ -113,6 +115,24 @@ def without_padding(numpy: Any, array: Any) -> Any:
     for name in dtype.names:
         clean[name] = array[name]
     return clean
+
+
+def _check_fields(dtype: Any) -> None:
+    """Raises UsageError that names a field that a file cannot hold."""
+    if not dtype.names:
+        return
+    end = 0
+    for name in dtype.names:
+        inner, start = dtype.fields[name][:2]
+        if inner.hasobject:
+            raise UsageError(f"field {name!a} holds Python objects, which numpy cannot hold", hint="leave it out")
+        if start < end:
+            raise UsageError(
+                f"field {name!a} begins before the end of the field before it, which numpy cannot hold",
+                hint="copy the array with numpy.lib.recfunctions.repack_fields",
+            )
+        end = start + inner.itemsize
+        _check_fields(inner.base)
 
 
 def _described(dtype: Any) -> list[Any]:

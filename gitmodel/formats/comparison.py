@@ -210,7 +210,8 @@ def _difference_of_arrays(saved: Any, loaded: Any, where: str) -> str:
     import numpy
 
     where = where or ("value" if saved.ndim == 0 else "the array")
-    if saved.dtype != loaded.dtype or saved.dtype.type is not loaded.dtype.type:
+    # long and long long are two types of NumPy with equal values: a file has one of them
+    if saved.dtype != loaded.dtype or (saved.dtype.kind not in "iu" and saved.dtype.type is not loaded.dtype.type):
         return _said(where, f"dtype {saved.dtype}", f"{loaded.dtype}")
     if saved.shape != loaded.shape:
         return _said(where, f"shape {saved.shape}", f"{loaded.shape}")
@@ -305,8 +306,10 @@ def _difference_of_indexes(saved: Any, loaded: Any, where: str) -> str:
     if said:
         return said
     if saved.nlevels > 1 or hasattr(saved, "levels"):
+        # a name that is a number would be taken for the place of a level
+        one, other = (index.set_names([None] * index.nlevels) for index in (saved, loaded))
         for level in range(saved.nlevels):
-            x, y = saved.get_level_values(level), loaded.get_level_values(level)
+            x, y = one.get_level_values(level), other.get_level_values(level)
             said = _difference_of_columns(x, y, f"level {level} of {where}")
             if said:
                 return said
@@ -323,7 +326,8 @@ def _difference_of_indexes(saved: Any, loaded: Any, where: str) -> str:
 
 def _difference_of_columns(saved: Any, loaded: Any, where: str) -> str:
     """Compare two Series, Index or arrays of pandas."""
-    if saved.dtype != loaded.dtype or type(saved.dtype) is not type(loaded.dtype):
+    same_type = type(saved.dtype) is type(loaded.dtype) or getattr(saved.dtype, "kind", "") in ("i", "u")
+    if saved.dtype != loaded.dtype or not same_type:
         return _said(where, f"dtype {saved.dtype}", f"{loaded.dtype}")
     if len(saved) != len(loaded):
         return _said(where, f"{len(saved)} rows", f"{len(loaded)}")
@@ -343,8 +347,12 @@ def _difference_of_columns(saved: Any, loaded: Any, where: str) -> str:
     if hasattr(plain, "isbuiltin"):
         compare = _difference_of_cells if plain.kind == "O" else _difference_of_arrays
         return compare(x.to_numpy(), y.to_numpy(), f"{where}: row" if plain.kind == "O" else where)
+    if kind == "SparseDtype" and x.kind != y.kind:
+        return _said(f"the kind of {where}", x.kind, y.kind)
     if kind == "SparseDtype":
         return _difference_of_arrays(x.to_dense(), y.to_dense(), where)
+    if kind == "ArrowDtype" and _dictionary(x.__arrow_array__()) != _dictionary(y.__arrow_array__()):
+        return f"the order of the dictionary of {where}"
     if x.equals(y):
         return ""
     if kind == "ArrowDtype":  # its own comparison says that NaN is not NaN
@@ -359,11 +367,21 @@ def _difference_of_arrow(saved: Any, loaded: Any) -> str:
                 return _said(f"column {field.name!a}", str(field.type), str(other.type))
         return "the metadata of the schema"
     for name, x, y in zip(saved.column_names, saved.columns, loaded.columns, strict=True):
+        if _dictionary(x) != _dictionary(y):
+            return f"the order of the dictionary of column {name!a}"
         if not x.equals(y):
             said = difference(x.to_pylist(), y.to_pylist(), f"column {name!a}: row")
             if said:
                 return said
     return "" if saved.num_rows == loaded.num_rows else "the number of rows"
+
+
+def _dictionary(column: Any) -> list[Any]:
+    """The values of an ordered dictionary of an Arrow column, in their order."""
+    if not getattr(column.type, "ordered", False):
+        return []
+    chunks = column.unify_dictionaries().chunks if hasattr(column, "chunks") else [column]
+    return list(chunks[0].dictionary.to_pylist()) if chunks else []
 
 
 def _is_state_dict(value: Any) -> bool:

@@ -49,6 +49,11 @@ def to_arrow(value: Any) -> Any:
         names[_fresh(wanted, names)] = None
         return spec
 
+    if told["type"] in ("DataFrame", "Series") and value.attrs:
+        misfit = values.misfit(value.attrs, "attrs")
+        if misfit:  # said before a column is taken out, which makes a deep copy of attrs
+            raise _refused(misfit, "take it out of attrs")
+        told["attrs"] = values.encode(value.attrs)
     if told["type"] == "DataFrame":
         told["labels"] = _encode_labels(value.columns)
         told["columns"] = [
@@ -63,14 +68,8 @@ def to_arrow(value: Any) -> Any:
         index = value if told["type"] == "Index" else None
         told["columns"] = [] if told["type"] == "Index" else [add("value", value, "the array")]
     told["index"] = None if index is None else _encode_index(pandas, index, add)
-    if told["type"] in ("DataFrame", "Series"):
-        if value.attrs:
-            misfit = values.misfit(value.attrs, "attrs")
-            if misfit:
-                raise _refused(misfit, "take it out of attrs")
-            told["attrs"] = values.encode(value.attrs)
-        if not value.flags.allows_duplicate_labels:
-            told["unique"] = True
+    if told["type"] in ("DataFrame", "Series") and not value.flags.allows_duplicate_labels:
+        told["unique"] = True
     if not columns:
         told["rows"] = len(value)
     metadata = {KEY: json.dumps(told), b"pandas": json.dumps(_for_pandas(pandas, told, list(names)))}
@@ -103,6 +102,37 @@ def from_arrow(table: Any, *, start: int = 0) -> Any:
     if "attrs" in told:
         found.attrs = values.decode(told["attrs"])
     return found.set_flags(allows_duplicate_labels=False) if told.get("unique") else found
+
+
+def dictionary_of(column: Any) -> Spec:
+    """The dictionary of an Arrow column, if Parquet does not keep it: of anything but text and bytes."""
+    arrow, _ = _libraries()
+    if not arrow.types.is_dictionary(column.type):
+        return {}
+    kept = (arrow.string(), arrow.large_string(), arrow.binary(), arrow.large_binary())
+    if column.type.value_type in kept:
+        return {}
+    chunks = column.unify_dictionaries().chunks if isinstance(column, arrow.ChunkedArray) else [column]
+    return {"dictionary": _in_base64(arrow, chunks[0].dictionary)} if chunks else {}
+
+
+def as_type(column: Any, wanted: Any, spec: Spec) -> Any:
+    """A column from a Parquet file as the type that it had, and with the dictionary that it had."""
+    arrow, _ = _libraries()
+    if column.type.equals(wanted, check_metadata=True):
+        return column
+    if arrow.types.is_dictionary(wanted) and not arrow.types.is_dictionary(column.type):
+        column = column.cast(wanted.value_type)
+        if "dictionary" not in spec:
+            return column.dictionary_encode().cast(wanted)
+        dictionary = _from_base64(arrow, spec["dictionary"])
+        codes = [
+            arrow.compute.index_in(chunk, value_set=dictionary).cast(wanted.index_type)
+            for chunk in (column.chunks if isinstance(column, arrow.ChunkedArray) else [column])
+        ]
+        parts = [arrow.DictionaryArray.from_arrays(part, dictionary, ordered=wanted.ordered) for part in codes]
+        return arrow.chunked_array(parts, wanted)
+    return column.cast(wanted)
 
 
 def _type_of(pandas: Any, value: Any) -> str:
@@ -152,7 +182,8 @@ def _encode(part: Any, where: str) -> tuple[Any, Spec]:
         return both, {"interval": [left_spec, right_spec], "closed": array.closed}
     if kind == "SparseDtype":
         dense, spec = _encode(numpy.asarray(array, dtype=dtype.subtype), where)
-        return dense, {"sparse": spec, "fill": values.encode(dtype.fill_value)}
+        told = {"sparse": spec, "fill": values.encode(dtype.fill_value)}
+        return dense, told if array.kind == "integer" else {**told, "kind": array.kind}
     if kind == "DatetimeTZDtype":
         try:
             zone = values.encode_zone(dtype.tz)
@@ -170,8 +201,11 @@ def _encode(part: Any, where: str) -> tuple[Any, Spec]:
         return arrow.array(array, arrow.large_string()), {"text": text}
     if kind == "ArrowDtype":
         found = array.__arrow_array__()
-        return found, {"arrow": _in_base64(arrow, arrow.nulls(0, found.type))}
+        return found, {"arrow": _in_base64(arrow, arrow.nulls(0, found.type)), **dictionary_of(found)}
     if kind.removesuffix("Dtype") in _MASKED:
+        if kind.startswith("Float"):  # a NaN that is not missing stays one
+            numbers = array.to_numpy(dtype=dtype.numpy_dtype, na_value=0)
+            return arrow.array(numbers, mask=array.isna(), from_pandas=False), {"masked": dtype.name}
         return arrow.array(array), {"masked": dtype.name}
     if isinstance(dtype, numpy.dtype):
         plain = array.to_numpy()
@@ -289,7 +323,8 @@ def _decode(column: Any, spec: Spec) -> Any:
         return pandas.arrays.IntervalArray.from_arrays(left, right, closed=spec["closed"])
     if "sparse" in spec:
         dense, fill = _decode(column, spec["sparse"]), values.decode(spec["fill"])
-        return pandas.arrays.SparseArray(dense, dtype=pandas.SparseDtype(dense.dtype, fill))
+        dtype = pandas.SparseDtype(dense.dtype, fill)
+        return pandas.arrays.SparseArray(dense, dtype=dtype, kind=spec.get("kind", "integer"))
     if "zone" in spec:
         naive = column.cast(arrow.timestamp(spec["unit"])).to_numpy(**_copying(column))
         moments = pandas.DatetimeIndex(naive.astype(f"datetime64[{spec['unit']}]"))
@@ -301,7 +336,11 @@ def _decode(column: Any, spec: Spec) -> Any:
         return _decode_text(pandas, column, **spec["text"])
     if "arrow" in spec:
         wanted = _from_base64(arrow, spec["arrow"]).type
-        return pandas.ArrowDtype(wanted).__from_arrow__(column.cast(wanted) if column.type != wanted else column)
+        return pandas.ArrowDtype(wanted).__from_arrow__(as_type(column, wanted, spec))
+    if spec.get("masked") in ("Float32", "Float64"):
+        missing = column.is_null().to_numpy(**_copying(column))
+        numbers = column.fill_null(0).to_numpy(**_copying(column))
+        return pandas.arrays.FloatingArray(numbers.copy(), missing.copy())
     if "masked" in spec:
         return pandas.api.types.pandas_dtype(spec["masked"]).__from_arrow__(column)
     if "numpy" in spec:
@@ -358,8 +397,9 @@ def _encode_index(pandas: Any, index: Any, add: Any) -> Spec:
     """An index of rows: a range as its ends, any other as a column for each level."""
     if isinstance(index, pandas.MultiIndex):
         levels = []
+        nameless = index.set_names([None] * index.nlevels)  # a name that is a number would be taken for a place
         for place, name in enumerate(index.names):
-            level = index.get_level_values(place)
+            level = nameless.get_level_values(place).rename(name)
             wanted = f"__index_level_{place}__" if name is None else _shown(name)
             where = f"level {place} of the index"
             if level.dtype == index.levels[place].dtype:
@@ -394,14 +434,14 @@ def _decode_index(pandas: Any, told: Spec, table: Any, first: int, start: int, r
             _index_of(pandas, _decode(table.column(first + place), level["spec"]), level)
             for place, level in enumerate(told["levels"])
         ]
-        found = pandas.MultiIndex.from_arrays(levels, names=[level.name for level in levels])
+        found = pandas.MultiIndex.from_arrays(levels, names=[None] * len(levels))
         for place, level in enumerate(told["levels"]):
             if "level" in level:
                 codes = levels[place].to_numpy()
                 empty = found.set_codes([-1] * len(codes), level=place)
                 found = empty.set_levels(_decode_labels(pandas, level["level"]), level=place)
                 found = found.set_codes(codes, level=place)
-        return found
+        return found.set_names([level.name for level in levels])
     return _index_of(pandas, _decode(table.column(first), told["spec"]), told)
 
 

@@ -41,18 +41,11 @@ def _value_of(table: Any, schema: Any, start: int) -> Any:
     if told.get("type") != "Table":
         return frames.from_arrow(table, start=start)
     metadata = {key: value for key, value in (schema.metadata or {}).items() if key != frames.KEY}
-    columns = [_as_type(column, kind) for column, kind in zip(table.columns, schema.types, strict=True)]
+    specs = told.get("columns") or [{}] * table.num_columns
+    parts = zip(table.columns, schema.types, specs, strict=True)
+    columns = [frames.as_type(column, kind, spec) for column, kind, spec in parts]
     wanted = schema.with_metadata(metadata or None)
     return library("pyarrow", install="gitmodel[parquet]").Table.from_arrays(columns, schema=wanted)
-
-
-def _as_type(column: Any, kind: Any) -> Any:
-    """A column as the type that it had: Parquet has neither seconds nor dictionaries of numbers."""
-    if column.type == kind:
-        return column
-    if hasattr(kind, "value_type") and hasattr(kind, "index_type") and not hasattr(column.type, "index_type"):
-        column = column.cast(kind.value_type).dictionary_encode()
-    return column.cast(kind)
 
 
 def _arrow_schema(source: Any) -> Any:
@@ -87,17 +80,33 @@ def load_pandas(path: Path) -> Any:
 def _save_parquet(value: Any, path: Path) -> None:
     parquet = _parquet()
     if is_arrow_table(value):
-        table = value.replace_schema_metadata(
-            {
-                **(value.schema.metadata or {}),
-                frames.KEY: json.dumps({"gitmodel": 1, "type": "Table"}),
-            }
-        )
+        told: dict[str, Any] = {"gitmodel": 1, "type": "Table"}
+        specs = [frames.dictionary_of(column) for column in value.columns]
+        if any(specs):
+            told["columns"] = specs
+        table = value.replace_schema_metadata({**(value.schema.metadata or {}), frames.KEY: json.dumps(told)})
     else:
         table = frames.to_arrow(value)
     rows = max(1, min(1 << 20, _GROUP * max(1, table.num_rows) // max(1, table.nbytes)))
+    arrow = library("pyarrow", install="gitmodel[parquet]")
     with open(path, "wb") as file:
-        parquet.write_table(table, file, row_group_size=rows)
+        try:
+            parquet.write_table(table, file, row_group_size=rows)
+        except (arrow.ArrowNotImplementedError, arrow.ArrowInvalid):
+            _check_types(arrow, parquet, table.schema)
+            raise
+
+
+def _check_types(arrow: Any, parquet: Any, schema: Any) -> None:
+    """Raises UsageError that names the first column of a type that Parquet does not have."""
+    for field in schema:
+        try:
+            parquet.ParquetWriter(arrow.BufferOutputStream(), arrow.schema([field])).close()
+        except (arrow.ArrowNotImplementedError, arrow.ArrowInvalid):
+            raise UsageError(
+                f"column {field.name!a} has the Arrow type {field.type}, which Parquet cannot hold",
+                hint="cast the column, or leave it out",
+            ) from None
 
 
 def parts_of_parquet(path: Path) -> Iterator[tuple[int, int, Any]]:
