@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import resources
 
@@ -64,10 +64,26 @@ def check(repository: Repository, kind: str, owners: Iterable[str], install: str
     _planned(repository, kind, owners, install, force=force)(repository.snapshot(tip))
 
 
-def check_install(install: str) -> None:
-    """Raise UsageError if *install* is given and does not pin what pip installs."""
+def check_given(owners: Collection[str], install: str) -> None:
+    """Raise UsageError if *install* is given and does not pin what pip installs; name missing *owners* as well."""
     if install and not codeowners.is_pinned(install):
-        raise UsageError("--install names no commit of a repository and no version with hashes", hint=_SPEC)
+        _refuse_missing(owners, install)
+
+
+def _refuse_missing(in_charge: Collection[str], install: str) -> None:
+    """Raise one UsageError that names all that is missing: somebody *in_charge*, a pinned version to *install*."""
+    why, hints = [], []
+    if not in_charge:
+        why.append("nobody is named who answers for the registry")
+        hints.append("name one or more: --owner @org/team")
+    if not install:
+        why.append("nothing says which gitmodel the jobs install: it has no release yet")
+    elif not codeowners.is_pinned(install):
+        why.append("--install names no commit of a repository and no version with hashes")
+    if not codeowners.is_pinned(install):
+        hints.append(_SPEC)
+    if why:
+        raise UsageError(", and ".join(why), hint="; and ".join(hints))
 
 
 def _planned(
@@ -78,12 +94,9 @@ def _planned(
     def plan(snapshot: Snapshot) -> Change[HostSetUp]:
         now = {path: _text(repository, snapshot, path) for path in (*_KEPT[kind], *_BEGUN[kind], CODEOWNERS)}
         in_charge = given or codeowners.rule_owners(now[CODEOWNERS] or "")
-        if not in_charge:
-            raise UsageError("nobody is named who answers for the registry", hint="name one or more: --owner @org/team")
         before = (codeowners.installed_by(now[path] or "") for path in _KEPT[kind])
         spec = install or next(filter(None, before), "")
-        if not spec:
-            raise UsageError("nothing says which gitmodel the jobs install: it has no release yet", hint=_SPEC)
+        _refuse_missing(in_charge, spec)
         wanted = {
             path: codeowners.marked(kind, _template(repository, name, spec)) for path, name in _KEPT[kind].items()
         }

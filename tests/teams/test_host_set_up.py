@@ -146,6 +146,23 @@ def test_somebody_must_answer_for_the_registry(repo, capsys):
     assert editing.run(repo, "rev-parse", BRANCH) == before
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ((), ("nobody is named", "nothing says which gitmodel", "--owner @org/team", "--install")),
+        (("--install", "gitmodel"), ("nobody is named", "--install names no commit", "--owner @org/team", "DIGEST")),
+    ],
+)
+@pytest.mark.parametrize("kind", FILES)
+def test_one_refusal_names_all_that_is_missing(kind, given, said, code_repo, capsys, git):
+    before = git(code_repo, "for-each-ref")
+    for more in ((), ("--from", str(code_repo.parent / "nowhere"))) if given else ((),):
+        code, out, err = ask(capsys, "-C", code_repo, "init", "--ci", kind, *given, *more)
+        assert (code, out) == (2, "")
+        assert all(words in err for words in said), err
+    assert git(code_repo, "for-each-ref") == before
+
+
 class TestWhatTheJobsInstall:
     @pytest.mark.parametrize("kind", FILES)
     @pytest.mark.parametrize("spec", [COMMIT, HASHED, f"gitmodel[s3,skops] @ {COMMIT}"])

@@ -64,7 +64,8 @@ def init(
     if ci is not None:
         from gitmodel.hosts import workflows
 
-        workflows.check_install(install)
+        if source:  # before anything is fetched
+            workflows.check_given(owners, install)
     joined = _join(client, source, new) if source else ""
     if ci is not None:
         workflows.check(client.repository, ci, owners, install, force=force, ask=not new)
