@@ -11,7 +11,7 @@ import editing
 import pytest
 from second_user import User, needs_root, open_folder
 
-from gitmodel import Client, UsageError
+from gitmodel import Client, NotFound, UsageError
 from gitmodel.git.process import BareRefused
 
 PROGRAMS = Path(sys.executable).parent
@@ -311,6 +311,42 @@ class TestVariables:
         monkeypatch.setenv("GIT_DIR", str(a / ".git"))
         with Client() as client, pytest.raises(UsageError), client.transaction("Both"):
             client.register_model("second")
+
+    def test_a_lookup_of_a_client_says_which_repository_was_read(self, two, monkeypatch):
+        a, b = two
+        with Client(a) as client:
+            client.register_model("iris").create_version()
+        with Client(b) as client:
+            client.register_model("other").create_version().add_alias("champion")
+        monkeypatch.chdir(b)
+        with Client(environ={**os.environ, "GIT_DIR": str(a / ".git")}) as client:
+            version = client.get_version("other@1")
+            for look_up in (
+                lambda: client.get_model("iris"),
+                lambda: client.get_version("iris@1"),
+                lambda: client.get_version("other@9"),
+                lambda: client.get_model("other").get_version("production"),
+                lambda: client.get_model("other").list_versions(filter="number == 1") and client.get_model("iris"),
+                lambda: client.get_run("20260101T000000Z-12345678"),
+                lambda: client.lineage("iris@1"),
+                lambda: list(client.log("iris")),
+                lambda: list(client.history("iris")),
+                lambda: client.blame("iris@1"),
+                lambda: client.diff("other@1", "iris@1"),
+                lambda: list(client.verify("iris@1")),
+                lambda: client.check("nope"),
+                lambda: client.check_between("nope..HEAD"),
+                lambda: client.plan("nope..HEAD"),
+                lambda: client.at("HEAD~1000"),
+                lambda: version.get_artifact("rows"),
+            ):
+                with pytest.raises(NotFound) as caught:
+                    look_up()
+                assert caught.value.hint.count(f"GIT_DIR names {a}/.git") == 1, caught.value
+                assert f"the current folder is in the repository {b}/.git, which was read" in caught.value.hint
+        with Client(b, environ={**os.environ, "GIT_DIR": str(a / ".git")}) as client, pytest.raises(NotFound) as caught:
+            client.get_model("iris")
+        assert "GIT_DIR" not in caught.value.hint
 
     @pytest.mark.parametrize(
         ("name", "said"),

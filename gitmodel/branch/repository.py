@@ -388,7 +388,8 @@ class Repository:
         """
         for _ in range(ATTEMPTS):
             try:
-                return question(self.snapshot())
+                with self.git.looking_up():
+                    return question(self.snapshot())
             except Moved:
                 continue
         raise Conflict(f"others kept changing {self.branch} while it was read", hint="try again")

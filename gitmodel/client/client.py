@@ -372,7 +372,8 @@ class Client(ShowsOurForm):
         from gitmodel.lineage.past import Past, find_state
 
         past = copy(self)
-        past._writer = Past(self._repository, find_state(self._repository, moment))
+        with self._repository.git.looking_up():
+            past._writer = Past(self._repository, find_state(self._repository, moment))
         return past
 
     def history(self, model: str | None = None, stage: str = "") -> Iterator[StageEvent]:
@@ -386,7 +387,8 @@ class Client(ShowsOurForm):
         """
         from gitmodel.lineage.history import history
 
-        return history(self._repository, model, str(stage))
+        with self._repository.git.looking_up():
+            return history(self._repository, model, str(stage))
 
     def log(self, reference: str = "") -> Iterator[Event]:
         """Return the events of the version `"iris@3"`, of the model `"iris"` or of all (""), newest first.
@@ -395,7 +397,8 @@ class Client(ShowsOurForm):
         """
         from gitmodel.lineage.events import log
 
-        return log(self._repository, VersionRef.parse(reference) if reference else None)
+        with self._repository.git.looking_up():
+            return log(self._repository, VersionRef.parse(reference) if reference else None)
 
     def blame(self, reference: str) -> list[FieldOrigin]:
         """Return the commit that last set each field of a version. Raises NotFound; Invalid in a shallow clone.
@@ -405,7 +408,8 @@ class Client(ShowsOurForm):
         """
         from gitmodel.lineage.events import blame
 
-        return blame(self._repository, VersionRef.parse(reference))
+        with self._repository.git.looking_up():
+            return blame(self._repository, VersionRef.parse(reference))
 
     def containing(self, commit: str, model: str = "") -> list[Containing]:
         """Check for each version (of *model*), newest first, whether its code has *commit* in its history.
@@ -607,11 +611,9 @@ class Client(ShowsOurForm):
         """
         from gitmodel.teams import commit_ranges, planning
 
-        base, head = (
-            commit_ranges.read_range(self._repository, commits)
-            if commits
-            else commit_ranges.default_range(self._repository)
-        )
+        with self._repository.git.looking_up():
+            named = commit_ranges.read_range(self._repository, commits) if commits else None
+            base, head = named or commit_ranges.default_range(self._repository)
         return planning.plan(self._repository, base, head, force=force)
 
     def check(self, commit: str = "") -> list[Problem]:
@@ -624,7 +626,8 @@ class Client(ShowsOurForm):
         from gitmodel.teams import commit_ranges
 
         if commit:
-            return checking.check(self._repository, commit_ranges.find_commit(self._repository, commit))
+            with self._repository.git.looking_up():
+                return checking.check(self._repository, commit_ranges.find_commit(self._repository, commit))
         found = (checking.check(self._repository, one) for one in commit_ranges.current_states(self._repository))
         return list(dict.fromkeys(problem for problems in found for problem in problems))
 
@@ -658,9 +661,10 @@ class Client(ShowsOurForm):
         """
         from gitmodel.teams import commit_ranges, range_checks
 
-        return range_checks.check_between(
-            self._repository, *commit_ranges.read_range(self._repository, commits), force=force
-        )
+        with self._repository.git.looking_up():
+            return range_checks.check_between(
+                self._repository, *commit_ranges.read_range(self._repository, commits), force=force
+            )
 
     @contextmanager
     def transaction(self, message: str) -> Iterator[Client]:

@@ -196,7 +196,8 @@ class ModelVersion(ShowsOurForm):
 
         client = self._client
         found = self._frozen or versions.find(client.writer, self._ref())
-        artifact = find_artifact(client.writer, found, name, run=run, store=lambda: client.store)
+        with client.repository.git.looking_up():
+            artifact = find_artifact(client.writer, found, name, run=run, store=lambda: client.store)
         return Artifact(self, artifact.link.name, output=artifact if artifact.run else None)
 
     def set_stage(

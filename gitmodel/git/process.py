@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -208,6 +208,16 @@ class Git:
         """Raise UsageError if a variable names another repository than this one, or if this one is only read."""
         if self.contested:
             raise UsageError(self.contested, hint=self.way_out or CONTESTED)
+
+    @contextmanager
+    def looking_up(self) -> Iterator[None]:
+        """Add to the hint of a NotFound which repository was read, if a variable names another one."""
+        try:
+            yield
+        except NotFound as error:
+            if self.contested and not self.way_out and self.contested not in error.hint:
+                error.hint = "; ".join(filter(None, (error.hint, f"{self.contested}, which was read: {CONTESTED}")))
+            raise
 
     def command(self, *arguments: str) -> list[str]:
         """Return the words of a git command. Raises UsageError for one that writes to a contested repository."""

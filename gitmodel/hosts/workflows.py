@@ -52,7 +52,7 @@ def set_up(repository: Repository, kind: str, owners: Iterable[str], install: st
     """Commit the files that the host *kind* reads to the metadata branch; those that are as they should be stay.
 
     *owners* are the accounts that answer for the registry, *install* is what pip installs in the jobs
-    (`host_files.is_pinned`); where one is empty, what was named before counts. Raises UsageError if nothing was,
+    (`codeowners.is_pinned`); where one is empty, what was named before counts. Raises UsageError if nothing was,
     Conflict for a file that was changed by hand or that somebody else made, unless *force*.
     """
     return repository.transact(_planned(repository, kind, owners, install, force=force))
