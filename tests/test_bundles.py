@@ -1,6 +1,7 @@
 """`--repo FILE.bundle`: a registry in a git bundle is read as a repository is, and never written to."""
 
 import gc
+import os
 import subprocess
 
 import pytest
@@ -105,6 +106,27 @@ def test_what_is_made_of_a_bundle_is_written_to(bundle, tmp_path, monkeypatch):
 def test_a_client_takes_a_bundle_as_it_takes_a_url(bundle):
     with Client(bundle) as client:
         assert client.get_version("iris@production").number == 1
+
+
+@pytest.mark.parametrize("name", ["iris.bundle", "iris & rose.bundle", "iris%20.bundle", "iris#1?.bundle"])
+def test_a_bundle_is_named_by_its_url_too(bundle, name, capsys, monkeypatch, tmp_path):
+    file = bundle.rename(tmp_path / name)
+    url = file.as_uri()
+    monkeypatch.chdir(tmp_path)
+    for words in (["--repo", url], ["--repo", url.replace("file:///", "file://localhost/")], ["--repo", str(file)]):
+        assert run([*words, "resolve", "iris@production"]) == 0
+        assert capsys.readouterr().out == "iris@1\n"
+    assert run(["--repo", url, "register", "rose"]) == 2
+    assert "is a git bundle, which is read-only" in capsys.readouterr().err
+    for client in (Client(url), Client(repo=url), Client(environ={**os.environ, "GITMODEL_REPO": url})):
+        with client:
+            assert client.get_version("iris@production").number == 1
+
+
+def test_a_url_of_a_file_that_is_no_bundle_is_named_as_that(tmp_path, capsys):
+    (tmp_path / "notes.txt").write_text("# v1\n")
+    code = run(["--repo", (tmp_path / "notes.txt").as_uri(), "list"])
+    assert (code, "notes.txt is neither a folder nor a git bundle" in capsys.readouterr().err) == (3, True)
 
 
 def test_a_file_that_is_no_bundle_is_named_as_that(tmp_path, capsys):

@@ -28,6 +28,22 @@ def names_url(text: str) -> bool:
     return is_url(text) and ("://" in text or not os.path.lexists(text))
 
 
+def local_file(text: str) -> str:
+    """Return the path of the file that the URL *text* names on this machine; *text* itself if it names none.
+
+    >>> local_file("file:///nowhere/iris.bundle"), local_file("https://host/iris.bundle")
+    ('file:///nowhere/iris.bundle', 'https://host/iris.bundle')
+    """
+    scheme, _, place = text.partition("://")
+    if scheme.lower() != "file":
+        return text
+    from urllib.parse import unquote  # only a file: URL pays for it
+
+    host, slash, path = place.partition("/")
+    file = unquote(slash + path)  # as git reads it
+    return file if host in ("", "localhost") and os.path.isfile(file) else text
+
+
 def read_terms(environ: Mapping[str, str], *, max_age: float | None, offline: bool | None, timeout: float) -> Terms:
     """Return the terms of use of a registry by URL; None means by `GITMODEL_MAX_AGE` and `GITMODEL_OFFLINE`.
 

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from gitmodel.branch.opening import open_chosen, open_repository
 from gitmodel.branch.repository import Repository
 from gitmodel.client import by_url
-from gitmodel.client.by_url import names_url, read_terms
+from gitmodel.client.by_url import local_file, names_url, read_terms
 from gitmodel.client.model import Model, Models
 from gitmodel.client.version import ModelVersion
 from gitmodel.domain.arguments import checked_arguments
@@ -859,6 +859,7 @@ class Client(ShowsOurForm):
             found = named or open_chosen(self._path, environ=self._environ, branch=branch, named=self._path_named)
             if not isinstance(found, str):
                 return found
+            found = local_file(found)  # of a bundle; git does not fetch from one by URL
             if names_url(found):
                 from gitmodel.branch.url_repository import open_url
                 from gitmodel.domain.addresses import Address
