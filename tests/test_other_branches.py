@@ -200,6 +200,21 @@ class TestForeignTags:
         code, _, err = ask(capsys, "--repo", (tmp_path / "bare.git").as_uri(), "promote", "iris@2", "staging")
         assert (code, "model/iris/staging" in err) == (6, True)
         assert git(tmp_path / "bare.git", "for-each-ref") == before
+        # what to type is where the tag is
+        deleting = f"git push {(tmp_path / 'bare.git').as_uri()} :refs/tags/model/iris/staging"
+        assert f"`{deleting}`; if the stage is recorded, `git model doctor --fix`" in err
+        assert "git tag -d" not in err
+        git(repo, *shlex.split(deleting)[1:])
+        assert ask(capsys, "--repo", (tmp_path / "bare.git").as_uri(), "promote", "iris@2", "staging")[0] == 0
+
+    def test_a_lookup_by_url_says_what_there_is_as_in_a_clone(self, repo, capsys, git, tmp_path):
+        with Client(promoted(repo)) as client:
+            client.get_version("iris@1").update(name="1.0").add_alias("champion")
+        git(tmp_path, "clone", "-q", "--mirror", str(repo), "bare.git")
+        for wanted in ("iris@champoin", "iris@staging", "iris@nope"):
+            said = ask(capsys, "resolve", wanted)
+            assert "there is iris@champion, iris@production, iris@latest (2)" in said[2]
+            assert ask(capsys, "--repo", (tmp_path / "bare.git").as_uri(), "resolve", wanted) == said
 
     def test_a_pipeline_run_stops_before_it_replaces_it(self, repo, git):
         from gitmodel import ModelConfig, get_step_context, pipeline, step
@@ -282,7 +297,10 @@ class TestTwoRegistries:
         for branch in ("gitmodel-prod", "gitmodel-new"):
             monkeypatch.setenv("GITMODEL_BRANCH", branch)
             for command in ("promote rose@1 production", "promote iris@1 production", "init"):
-                ask(capsys, "--repo", (tmp_path / "bare.git").as_uri(), *command.split())
+                code, _, err = ask(capsys, "--repo", (tmp_path / "bare.git").as_uri(), *command.split())
+                if code == 6:
+                    assert "GITMODEL_BRANCH=BRANCH" in err
+                    assert "git push file://" in err
                 assert git(tmp_path / "bare.git", "for-each-ref") == before, command
 
     def test_a_branch_that_was_kept_aside_is_named(self, repo, git):

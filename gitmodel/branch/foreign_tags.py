@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from typing import TYPE_CHECKING
 
 from gitmodel.branch.stage_tags import target_of
@@ -32,8 +33,8 @@ def refuse_foreign(repository: Repository, tip: str, ref: StageRef, found: GitOb
             ref.stage,
             f"the tag {ref.name} is not a stage tag of this registry: "
             f"{fault or f'its commit {target[:10]} is not on {_short(repository.branch)}'}",
-            hint=f"if nobody needs it, delete it with `git tag -d {ref.name}`, and where it was pushed with "
-            f"`git push REMOTE :{ref.full}`; if the stage is recorded, `git model doctor --fix` sets it again",
+            hint=f"if nobody needs it, delete it with {_deleting(repository, ref)}; "
+            "if the stage is recorded, `git model doctor --fix` sets it again",
         )
 
 
@@ -101,13 +102,23 @@ def _other_registry(repository: Repository, ref: StageRef, found: GitObject) -> 
 def _second(repository: Repository, ref: StageRef, other: str, place: str = "") -> ForeignTag:
     where = f"on the branch {other}" if other else f"that is not on {_short(repository.branch)}"
     use = f"use that one with `GITMODEL_BRANCH={other.removeprefix('origin/')}`, or " if other else ""
+    if repository.url:
+        branches = f"git ls-remote --heads {shlex.quote(repository.url)}"
+        use = f"use that one with `GITMODEL_BRANCH=BRANCH` (see `{branches}`), or "
     return ForeignTag(
         place or ref.stage,
         f"the tag {ref.name} belongs to a registry {where}, and two registries in one repository would share "
         "stage tags",
         hint=f"{use}keep the second registry in a repository of its own"
-        + ("" if other else f"; if the other registry is gone, delete its tags: `git tag -d {ref.name}`"),
+        + ("" if other else f"; if the other registry is gone, delete its tags: {_deleting(repository, ref)}"),
     )
+
+
+def _deleting(repository: Repository, ref: StageRef) -> str:
+    """Return the commands that delete the tag of *ref*, in words."""
+    if repository.url:
+        return f"`git push {shlex.quote(repository.url)} :{ref.full}`"
+    return f"`git tag -d {ref.name}`, and where it was pushed with `git push REMOTE :{ref.full}`"
 
 
 def _short(branch: str) -> str:

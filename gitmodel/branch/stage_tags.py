@@ -382,6 +382,8 @@ class StageTags:
 class FrozenTags:
     """The one stage tag that is at hand, or none; `domain.snapshot.Tags`."""
 
+    all_known = False
+
     def __init__(self, tag: StageTag | None = None) -> None:
         self._tag = tag
 
@@ -397,6 +399,8 @@ class FrozenTags:
 
 class JudgedTags:
     """The stage tags as one snapshot sees them; `domain.snapshot.Tags`. Each is read when it is asked for."""
+
+    all_known = True
 
     def __init__(self, tags: StageTags, commit: str, tip: Callable[[], str]) -> None:
         self._tags = tags

@@ -31,6 +31,8 @@ def frozen(snapshot: Snapshot, counting: Callable[[StageRef], StageRecord | None
 class RecordedTags:
     """The stage tags that the files of one commit ask for; `domain.snapshot.Tags`."""
 
+    all_known = True
+
     def __init__(self, snapshot: Snapshot, counting: Callable[[StageRef], StageRecord | None] | None = None) -> None:
         self._snapshot = snapshot
         self._counting = counting

@@ -100,7 +100,9 @@ class StageTag:
 
 
 class Tags(Protocol):
-    """The stage tags, judged against the commit of the snapshot."""
+    """The stage tags, judged against the commit of the snapshot. *all_known* is False if only some are at hand."""
+
+    all_known: bool
 
     def get(self, ref: StageRef) -> StageTag | None:
         """The tag of one stage, or None if there is none."""
@@ -114,6 +116,8 @@ class Tags(Protocol):
 
 class NoTags:
     """The empty `Tags`: for readers that go by the records alone."""
+
+    all_known = True
 
     def get(self, ref: StageRef) -> StageTag | None:
         return None
@@ -664,11 +668,16 @@ class Snapshot:
     def _missing_version_hint(self, model: str) -> str:
         return f"run `git model version list {model}` to see what there is"
 
+    def _recorded_names(self, model: str) -> set[str]:
+        files = self.files.names(f"{paths.model_folder(model)}/stages")
+        held = {stage for stage in self.registry().stage_names if f"{stage}.toml" in files}
+        return held.union(self.recorded_aliases(model))
+
     def _missing_selector_hint(self, model: str, wanted: str = "") -> str:
         stages = self.registry().stage_names
-        tagged = [
-            name for name in sorted(self.tags.of(model)) if name in stages or not self.registry().alias_fault(name)
-        ]
+        # where one tag alone was fetched, the branch says which others there are
+        known = self.tags.of(model) if self.tags.all_known else self._recorded_names(model)
+        tagged = [name for name in sorted(known) if name in stages or not self.registry().alias_fault(name)]
         held = [f"{model}@{name}" for name in tagged]
         meant = near(wanted, sorted({*tagged, *stages})) if wanted else []
         question = f"did you mean {model}@{meant[0]}? " if meant else ""
