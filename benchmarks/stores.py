@@ -87,7 +87,7 @@ WORK = """
 import sys
 from pathlib import Path
 from gitmodel.stores.artifacts import *
-from gitmodel.stores.interface import open_store
+from gitmodel.stores.opening import open_store
 what, url, copies, path, digest = sys.argv[1:]
 store, path = open_store(url, default_root=Path(copies)), Path(path)
 if what == "put":

@@ -34,8 +34,8 @@ from gitmodel.stores.artifacts import (
     verify_file,
     verify_folder,
 )
-from gitmodel.stores.interface import open_store
 from gitmodel.stores.local_store import LocalStore
+from gitmodel.stores.opening import open_store
 
 ABSENT = digest_of(b"never stored")
 LARGE = random.Random(4).randbytes(17 << 20)  # several parts, where a store sends parts
@@ -156,10 +156,10 @@ class TestEveryStore:
     @pytest.mark.parametrize("content", [b"a model", LARGE], ids=["small", "large"])
     def test_writers_of_the_same_digest_all_succeed(self, store, tmp_path, content):
         content += store.url.encode()
-        interface = [open_store(store.url if store.shared else "", default_root=tmp_path / f"{n}") for n in range(3)]
+        opened = [open_store(store.url if store.shared else "", default_root=tmp_path / f"{n}") for n in range(3)]
         with ThreadPoolExecutor(3) as pool:
-            assert set(pool.map(lambda each: put(each, content), interface)) == {digest_of(content)}
-        assert read(interface[0].origin, digest_of(content)) == content
+            assert set(pool.map(lambda each: put(each, content), opened)) == {digest_of(content)}
+        assert read(opened[0].origin, digest_of(content)) == content
 
     @pytest.mark.parametrize("content", [b"a model", LARGE], ids=["small", "large"])
     def test_what_is_old_is_young_when_it_is_put_again_or_named_again(self, store, content, monkeypatch):
@@ -838,7 +838,7 @@ MANY = """
 import sys
 from pathlib import Path
 from gitmodel.stores.artifacts import get_folder, put_path, verify_folder
-from gitmodel.stores.interface import open_store
+from gitmodel.stores.opening import open_store
 folder = Path(sys.argv[1])
 store = open_store("", default_root=folder / "store")
 stored = put_path(store, folder / "many")

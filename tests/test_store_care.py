@@ -15,8 +15,8 @@ from gitmodel.domain.schema.digests import digest_of
 from gitmodel.errors import Invalid, NotFound, Refused, Unreachable, UsageError
 from gitmodel.registry.garbage import remove_garbage
 from gitmodel.stores.artifacts import keep_artifact
-from gitmodel.stores.interface import open_store
 from gitmodel.stores.local_store import LocalStore
+from gitmodel.stores.opening import open_store
 
 NET = digest_of(b"net\n")
 TRAIN = digest_of(b"train\n")

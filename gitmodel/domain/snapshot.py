@@ -310,7 +310,7 @@ class Snapshot:
             name = record.renamed_to
 
     def former_names(self, name: str) -> Iterator[str]:
-        """Yield the names that the model *name* had before it was renamed, newest first; each once, also in a circle."""
+        """Yield the names that the model *name* had before it was renamed, newest first and each once."""
         seen, left = {name}, [*reversed(self._renamed.get(name, ()))]
         while left:
             other = left.pop()

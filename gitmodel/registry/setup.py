@@ -18,7 +18,7 @@ from gitmodel.domain.urls import is_local, shown_url
 from gitmodel.errors import Conflict, NotFound, UsageError
 from gitmodel.git.discovery import find_repository
 from gitmodel.registry.store_access import trust
-from gitmodel.stores.interface import open_store
+from gitmodel.stores.opening import open_store
 
 SETTINGS = ("repo", "branch", "store", "remote", "executor")
 

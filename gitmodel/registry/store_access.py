@@ -17,7 +17,8 @@ from gitmodel.domain.urls import covers, holds_credentials, is_local, is_web, pl
 from gitmodel.errors import Invalid, Refused, Unreachable
 from gitmodel.git.process import CONTESTED
 from gitmodel.stores.external import ExternalStore, trust_line
-from gitmodel.stores.interface import ArtifactStore, open_store
+from gitmodel.stores.interface import ArtifactStore
+from gitmodel.stores.opening import open_store
 from gitmodel.stores.several_stores import ReadOnlyStore, SeveralStores, WithoutPurged
 
 TRUSTED = "gitmodel.trustedStore"

@@ -18,7 +18,7 @@ from gitmodel.registry.purging import Purged
 from gitmodel.registry.store_access import Access
 from gitmodel.registry.writer import Writer
 from gitmodel.stores.artifacts import Progress
-from gitmodel.stores.interface import open_store
+from gitmodel.stores.opening import open_store
 
 
 def copy(

@@ -14,7 +14,7 @@ from gitmodel.domain.views import view_models
 from gitmodel.errors import Invalid, UsageError
 from gitmodel.registry.store_access import TRUSTED, Access, NamedStore
 from gitmodel.registry.writer import Writer, change_model
-from gitmodel.stores.interface import open_store
+from gitmodel.stores.opening import open_store
 
 
 def add_store(writer: Writer, access: Access, name: str, url: str) -> NamedStore:

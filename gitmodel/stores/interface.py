@@ -1,28 +1,20 @@
-"""The one seam of artifact stores: what every store offers, and which one a URL names."""
+"""The interface that every artifact store implements, and the errors and limits that all stores share."""
 
 from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple, Protocol
+from typing import Any, BinaryIO, NamedTuple, Protocol
 
 from gitmodel.domain.schema.digests import Digest
 from gitmodel.errors import GitModelError, Invalid, UsageError
-
-if TYPE_CHECKING:
-    from urllib.parse import SplitResult
-
-    from gitmodel.stores.remote_store import Backend
-    from gitmodel.stores.resumable_uploads import BegunUploads
 
 Sent = Callable[[int], None]
 """Told the length in bytes of each piece that the store has taken; by several threads at a time."""
 
 
 JOBS = 8  # files at a time: they wait for disks and networks, not for processors
-REMOTE = ("s3", "gs", "az", "sftp", "oci")
 
 
 RENEWED = 86_400.0
@@ -140,96 +132,6 @@ class Unwritable(ABC):
 
     def remove_leftover(self, leftover: Leftover) -> None:
         raise self.refusal()
-
-
-def open_store(url: str, *, default_root: Path) -> ArtifactStore:
-    """The store that *url* names, or if empty the one in *default_root*, which else keeps copies of a remote one.
-
-    A folder is `file:///path` or an absolute path; a remote store `s3://bucket/prefix`.
-
-    >>> open_store("", default_root=Path("/repo/.git/gitmodel")).shared
-    False
-    >>> open_store("file:///srv/models", default_root=Path("/repo/.git/gitmodel")).url
-    'file:///srv/models'
-
-    Raises UsageError for anything else, and never repeats a URL that may hold a password.
-    """
-    from gitmodel.stores.local_store import LocalStore
-
-    if not url:
-        return LocalStore(default_root)
-    if url.startswith("/") and not url.startswith("//") and "\0" not in url:
-        return LocalStore(Path(url), shared=True)
-    from urllib.parse import urlsplit
-
-    from gitmodel.domain.urls import path_of
-
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        raise UsageError("the artifact store is not a URL", hint="write it as file:///absolute/path") from None
-    if "@" in parts.netloc or (not parts.netloc and "@" in url and not parts.path.startswith("/")):
-        raise UsageError(
-            "the URL of the artifact store holds credentials, which a record must never do",
-            hint="leave them out; they are taken from the environment of the store",
-        )
-    if parts.scheme not in ("", "file"):
-        return _open_remote(parts, default_root)
-    path = path_of(parts.path)
-    if not parts.scheme or parts.netloc not in ("", "localhost") or parts.query or parts.fragment:
-        raise UsageError("the artifact store is not the path of a folder", hint="write it as file:///absolute/path")
-    if not path.startswith("/") or "\0" in path:
-        raise UsageError("the path of the artifact store is not absolute", hint="write it as file:///absolute/path")
-    return LocalStore(Path(path), shared=True)
-
-
-def _open_remote(parts: SplitResult, default_root: Path) -> ArtifactStore:
-    from urllib.parse import unquote
-
-    from gitmodel.stores.cached_store import CachedStore
-    from gitmodel.stores.damaged_objects import DamagedObjects
-    from gitmodel.stores.local_store import LocalStore
-    from gitmodel.stores.remote_store import RemoteStore
-    from gitmodel.stores.resumable_uploads import BegunUploads
-
-    if parts.scheme not in REMOTE:
-        raise UsageError(
-            f"there are no artifact stores of the kind {ascii(parts.scheme)[1:-1]}:",
-            hint=f"name a folder, file:///absolute/path, or a place on a server: {'://, '.join(REMOTE)}://",
-        )
-    if parts.query or parts.fragment or not parts.netloc or "//" in parts.path:
-        raise UsageError(
-            f"the artifact store is not written as {parts.scheme}://PLACE/PATH",
-            hint="leave out everything behind ? and #; settings of a server are in its environment",
-        )
-    begun = BegunUploads(default_root / "uploads")
-    backend = _backend(parts.scheme, parts.netloc, unquote(parts.path).strip("/"), begun)
-    origin = RemoteStore(backend, DamagedObjects(backend.url, default_root / "damaged"))
-    return CachedStore(origin, LocalStore(default_root, synced=False))
-
-
-def _backend(scheme: str, place: str, path: str, begun: BegunUploads) -> Backend:
-    if scheme == "s3":
-        from gitmodel.stores.servers.s3 import S3Backend
-
-        return S3Backend(place, path)
-    if scheme == "gs":
-        from gitmodel.stores.servers.gcs import GcsBackend
-
-        return GcsBackend(place, path, begun)
-    if scheme == "az":
-        from gitmodel.stores.servers.azure import AzureBackend
-
-        return AzureBackend(place, path)
-    if scheme == "oci":
-        from gitmodel.stores.servers.oci import OciBackend
-
-        # as docker has it: a registry on this machine is spoken to without TLS
-        local = place.rpartition(":")[0] in ("localhost", "127.0.0.1", "[::1]")
-        return OciBackend(place, path, begun, secure=not local)
-    from gitmodel.stores.servers.sftp import SftpBackend
-
-    return SftpBackend(place, path)
 
 
 def wrong_size(digest: Digest, recorded: int, found: int) -> Invalid:

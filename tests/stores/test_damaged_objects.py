@@ -14,7 +14,7 @@ from gitmodel.errors import GitModelError, Invalid
 from gitmodel.registry.copying import copy_store
 from gitmodel.stores import artifacts
 from gitmodel.stores.artifacts import verify_file
-from gitmodel.stores.interface import open_store
+from gitmodel.stores.opening import open_store
 from gitmodel.stores.servers import s3
 from gitmodel.stores.servers.gcs import OWN
 

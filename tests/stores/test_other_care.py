@@ -15,7 +15,7 @@ from transcripts import ask
 from gitmodel import Client
 from gitmodel.domain.schema.digests import digest_of
 from gitmodel.errors import Invalid, NotFound, Unreachable, UsageError
-from gitmodel.stores.interface import open_store
+from gitmodel.stores.opening import open_store
 from gitmodel.stores.servers import azure as azure_store
 from gitmodel.stores.servers import gcs as gcs_store
 from gitmodel.stores.servers.azure import Container

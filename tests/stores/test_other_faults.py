@@ -12,7 +12,7 @@ from store_proxy import Proxy
 from gitmodel.domain.schema.digests import digest_of
 from gitmodel.errors import Invalid, Unreachable
 from gitmodel.stores.artifacts import get_folder, put_path, verify_folder
-from gitmodel.stores.interface import open_store
+from gitmodel.stores.opening import open_store
 
 PART = 8 << 20
 LARGE = random.Random(3).randbytes(3 * PART + 1000)
@@ -21,7 +21,7 @@ PUT = """
 import sys
 from pathlib import Path
 from gitmodel.stores.artifacts import put_path
-from gitmodel.stores.interface import open_store
+from gitmodel.stores.opening import open_store
 put_path(open_store(sys.argv[1], default_root=Path(sys.argv[2])), Path(sys.argv[3]))
 """
 

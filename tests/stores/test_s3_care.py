@@ -15,7 +15,7 @@ from gitmodel.domain.schema.digests import digest_of
 from gitmodel.errors import Invalid, NotFound, Unreachable
 from gitmodel.registry.garbage import remove_garbage
 from gitmodel.stores import interface
-from gitmodel.stores.interface import open_store
+from gitmodel.stores.opening import open_store
 from gitmodel.stores.servers import s3 as over_s3
 
 pytestmark = pytest.mark.xdist_group("s3")

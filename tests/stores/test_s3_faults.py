@@ -22,7 +22,7 @@ from gitmodel.errors import Conflict, Invalid, NotFound, Unreachable, UsageError
 from gitmodel.registry.copying import copy_store
 from gitmodel.stores import cached_store, local_store
 from gitmodel.stores.artifacts import get_file, get_folder, put_path, verify_file, verify_folder
-from gitmodel.stores.interface import open_store
+from gitmodel.stores.opening import open_store
 from gitmodel.stores.remote_store import RemoteStore
 from gitmodel.stores.servers import s3
 from gitmodel.stores.servers.s3 import PART, S3Backend
@@ -382,14 +382,14 @@ PUT = """
 import sys
 from pathlib import Path
 from gitmodel.stores.artifacts import put_path
-from gitmodel.stores.interface import open_store
+from gitmodel.stores.opening import open_store
 print(put_path(open_store(sys.argv[1], default_root=Path(sys.argv[2])), Path(sys.argv[3])).digest)
 """
 GET = """
 import sys
 from pathlib import Path
 from gitmodel.stores.artifacts import get_file
-from gitmodel.stores.interface import open_store
+from gitmodel.stores.opening import open_store
 get_file(open_store(sys.argv[1], default_root=Path(sys.argv[2])), sys.argv[4], Path(sys.argv[3]))
 """
 
@@ -482,7 +482,7 @@ MEASURE = """
 import sys
 from pathlib import Path
 from gitmodel.stores.artifacts import get_file, get_folder, put_path, verify_file, verify_folder
-from gitmodel.stores.interface import open_store
+from gitmodel.stores.opening import open_store
 what, url, folder, digest = sys.argv[1], sys.argv[2], Path(sys.argv[3]), sys.argv[4]
 get, verify = (get_folder, verify_folder) if (folder / "large").is_dir() else (get_file, verify_file)
 store = open_store(url, default_root=folder / "copies")

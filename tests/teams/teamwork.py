@@ -8,7 +8,7 @@ from pathlib import Path
 from gitmodel import Client
 from gitmodel.branch.opening import open_repository
 from gitmodel.registry import checking
-from gitmodel.stores.interface import open_store
+from gitmodel.stores.opening import open_store
 
 BRANCH = "refs/heads/gitmodel"
 PROPOSAL_ONLY = """\

@@ -49,7 +49,7 @@ class Actor:
 def open_registry(path):
     from gitmodel.branch.opening import open_repository
     from gitmodel.registry.writer import Direct
-    from gitmodel.stores.interface import open_store
+    from gitmodel.stores.opening import open_store
 
     repository = open_repository(Path(path), environ=os.environ)
     store = open_store("", default_root=repository.common_dir / "gitmodel" / "store")

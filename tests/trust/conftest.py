@@ -11,7 +11,7 @@ import pytest
 from gitmodel.branch.opening import open_repository
 from gitmodel.registry import checking, doctor, models, stages
 from gitmodel.registry.writer import Direct
-from gitmodel.stores.interface import open_store
+from gitmodel.stores.opening import open_store
 
 
 class Registry:
