@@ -304,11 +304,11 @@ REVERSED = Format("reversed", _load_reversed, _save_reversed, extensions=(".rev"
 
 def test_an_installed_package_adds_a_format(tmp_path, monkeypatch):
     points = [
-        EntryPoint("broken", "no_such_package:FORMAT", plugins.GROUP),
-        EntryPoint("misnamed", "test_formats:REVERSED", plugins.GROUP),
-        EntryPoint("reversed", "test_formats:REVERSED", plugins.GROUP),
+        EntryPoint("broken", "no_such_package:FORMAT", plugins.FORMATS),
+        EntryPoint("misnamed", "test_formats:REVERSED", plugins.FORMATS),
+        EntryPoint("reversed", "test_formats:REVERSED", plugins.FORMATS),
     ]
-    monkeypatch.setattr(plugins, "_entry_points", lambda: points)
+    monkeypatch.setattr(plugins, "_entry_points", lambda _: points)
     monkeypatch.setitem(sys.modules, "test_formats", sys.modules[__name__])
     assert "reversed" in format_names()
     save(b"abc", tmp_path / "file", "reversed")
@@ -324,7 +324,7 @@ def test_an_installed_package_adds_a_format(tmp_path, monkeypatch):
 
 
 def test_a_package_cannot_take_the_name_of_a_format_of_ours(tmp_path, monkeypatch):
-    monkeypatch.setattr(plugins, "_entry_points", lambda: [EntryPoint("json", "no:thing", plugins.GROUP)])
+    monkeypatch.setattr(plugins, "_entry_points", lambda _: [EntryPoint("json", "no:thing", plugins.FORMATS)])
     (tmp_path / "a.json").write_bytes(b"1")
     assert load(tmp_path / "a.json", "json") == 1
 

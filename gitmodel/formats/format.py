@@ -1,4 +1,4 @@
-"""The definition of a format, for those that come with gitmodel and those of others."""
+"""The definitions of a format and of a materializer, for those that come with gitmodel and those of others."""
 
 from __future__ import annotations
 
@@ -49,3 +49,23 @@ def first_line(error: Exception) -> str:
     text = (str(error).strip() or type(error).__name__).splitlines()[0]
     text = text if len(text) <= 300 else text[:297] + "..."
     return text if text.isprintable() else ascii(text)
+
+
+class Materializer(NamedTuple):
+    """One way to keep values of a type.
+
+    *handles* says whether it takes a value; *format* is recorded (see `gitmodel.formats`), *kind* "data", "model" or
+    "deployment". *save* writes a value to a new file and *load* reads it (None: as the format does). *library* is the
+    package whose types it makes: a step that asks for one of them gets it. *unsafe* says that loading can run code from
+    the file. Others add theirs as entry points of the group `gitmodel.materializers`; a format of its own that one
+    brings is a format like any other, for `.load()` too.
+    """
+
+    name: str
+    handles: Callable[[Any], bool]
+    format: str
+    kind: str = "data"
+    save: Callable[[Any, Path], None] | None = None
+    load: Callable[[Path], Any] | None = None
+    library: str = ""
+    unsafe: bool = False

@@ -2,39 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from functools import lru_cache
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, get_args
 
 from gitmodel import formats
 from gitmodel.errors import UsageError
 from gitmodel.formats import arrays, frames, script_names, tables, values
-from gitmodel.formats.format import Format
+from gitmodel.formats.format import Materializer
 from gitmodel.formats.loading import load_with, save_with
-from gitmodel.formats.plugins import entry_points_of
-
-GROUP = "gitmodel.materializers"
-
-
-class Materializer(NamedTuple):
-    """One way to keep values of a type.
-
-    *handles* says whether it takes a value; *format* is recorded (see `gitmodel.formats`), *kind* "data", "model" or
-    "deployment". *save* writes a value to a new file and *load* reads it (None: as the format does). *library* is the
-    package whose types it makes: a step that asks for one of them gets it. *unsafe* says that loading can run code from
-    the file. Others add theirs as entry points of the group `gitmodel.materializers`; a format of its own that one
-    brings is a format like any other, for `.load()` too.
-    """
-
-    name: str
-    handles: Callable[[Any], bool]
-    format: str
-    kind: str = "data"
-    save: Callable[[Any, Path], None] | None = None
-    load: Callable[[Path], Any] | None = None
-    library: str = ""
-    unsafe: bool = False
+from gitmodel.formats.plugins import other_materializers
 
 
 def save(value: Any, path: Path, output: str, format: str) -> tuple[str, str, str]:
@@ -73,24 +49,12 @@ def load(path: Path, format: str, materializer: str, *, wanted: Any = None, trus
     return formats.load(path, format, trusted=trusted)
 
 
-def format_of_others(name: str) -> Format | None:
-    """The format *name* that a materializer of an installed package brings, if one does."""
-    for found in _others():
-        if found.format == name and found.load is not None and found.save is not None:
-            return Format(name, _ignoring_trust(found.load), found.save, unsafe=found.unsafe)
-    return None
-
-
-def _ignoring_trust(load: Callable[[Path], Any]) -> Callable[[Path, bool], Any]:
-    return lambda path, trusted: load(path)
-
-
 def find_materializer(value: Any, output: str) -> Materializer:
     """The materializer for *value*. Raises UsageError that shows how to keep such a value."""
     for candidate in _BUILT_IN:
         if candidate.handles(value):
             return candidate
-    for candidate in _others():
+    for candidate in other_materializers():
         if candidate.handles(value):
             return candidate
     hint = (
@@ -106,7 +70,7 @@ def _named(name: str) -> Materializer | None:
     for candidate in _BUILT_IN:
         if candidate.name == name:
             return candidate
-    return next((candidate for candidate in _others() if candidate.name == name), None)
+    return next((candidate for candidate in other_materializers() if candidate.name == name), None)
 
 
 def _for_type(format: str, wanted: Any) -> Materializer | None:
@@ -115,27 +79,7 @@ def _for_type(format: str, wanted: Any) -> Materializer | None:
         named = str(wanted) if get_args(wanted) else f"{getattr(wanted, '__module__', '')}."
         libraries = [found for found in _BUILT_IN if found.format == format and found.library and found.load]
         return next((found for found in libraries if f"{found.library}." in named), None)
-    return next((candidate for candidate in _others() if candidate.format == format), None)
-
-
-@lru_cache(maxsize=1)
-def _others() -> tuple[Materializer, ...]:
-    """The materializers of installed packages, by name. Raises UsageError for one that is none."""
-    found = []
-    for point in entry_points_of(GROUP):
-        try:
-            loaded = point.load()
-        except Exception as error:
-            raise UsageError(
-                f"the materializer {point.name} cannot be imported from {point.value}: {error}",
-                hint="mend or remove the package that provides it",
-            ) from error
-        if not isinstance(loaded, Materializer):
-            raise UsageError(
-                f"{point.value} is no gitmodel.pipelines.Materializer", hint="report it to the makers of the package"
-            )
-        found.append(loaded)
-    return tuple(found)
+    return next((candidate for candidate in other_materializers() if candidate.format == format), None)
 
 
 def _of_library(value: Any, library: str) -> bool:

@@ -1,18 +1,22 @@
-"""The available formats: those that come with gitmodel, and those of installed packages."""
+"""The available formats and materializers: those that come with gitmodel, and those of installed packages."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
+from functools import lru_cache
 from importlib import import_module
-from typing import TYPE_CHECKING, cast
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 
 from gitmodel.errors import UsageError
-from gitmodel.formats.format import Format, first_line
+from gitmodel.formats.format import Format, Materializer, first_line
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-GROUP = "gitmodel.formats"
+FORMATS = "gitmodel.formats"
+MATERIALIZERS = "gitmodel.materializers"
 
 # where each is, so that only the one used is imported
 _BUILT_IN = {
@@ -36,7 +40,7 @@ def format_names() -> list[str]:
     >>> {"json", "skops"} <= set(format_names())
     True
     """
-    return sorted({*_BUILT_IN, *(point.name for point in _entry_points())})
+    return sorted({*_BUILT_IN, *(point.name for point in _entry_points(FORMATS))})
 
 
 def find_format(name: str) -> Format:
@@ -44,12 +48,10 @@ def find_format(name: str) -> Format:
     if place := _BUILT_IN.get(name):
         module, _, attribute = place.partition(":")
         return cast(Format, getattr(import_module(module), attribute))
-    for point in _entry_points():
+    for point in _entry_points(FORMATS):
         if point.name == name:
             return _loaded(point)
-    from gitmodel.formats.materializers import format_of_others
-
-    brought = format_of_others(name)
+    brought = _format_of_materializer(name)
     if brought is not None:
         return brought
     raise UsageError(
@@ -61,21 +63,49 @@ def find_format(name: str) -> Format:
 def other_formats() -> list[Format]:
     """The formats of installed packages. One that cannot be imported is passed over until it is asked for."""
     found = []
-    for point in _entry_points():
+    for point in _entry_points(FORMATS):
         with suppress(UsageError):
             found.append(_loaded(point))
     return found
 
 
-def _entry_points() -> list[EntryPoint]:
-    return entry_points_of(GROUP)
+@lru_cache(maxsize=1)
+def other_materializers() -> tuple[Materializer, ...]:
+    """The materializers of installed packages, by name. Raises UsageError for one that is none."""
+    found = []
+    for point in _entry_points(MATERIALIZERS):
+        try:
+            loaded = point.load()
+        except Exception as error:
+            raise UsageError(
+                f"the materializer {point.name} cannot be imported from {point.value}: {error}",
+                hint="mend or remove the package that provides it",
+            ) from error
+        if not isinstance(loaded, Materializer):
+            raise UsageError(
+                f"{point.value} is no gitmodel.pipelines.Materializer", hint="report it to the makers of the package"
+            )
+        found.append(loaded)
+    return tuple(found)
 
 
-def entry_points_of(group: str) -> list[EntryPoint]:
+def _entry_points(group: str) -> list[EntryPoint]:
     """The entry points of installed packages in *group*, by name."""
     from importlib.metadata import entry_points  # slow to import: only for a format that is not ours
 
     return sorted(entry_points(group=group), key=lambda point: (point.name, point.value))
+
+
+def _format_of_materializer(name: str) -> Format | None:
+    """The format *name* that a materializer of an installed package brings, if one does."""
+    for found in other_materializers():
+        if found.format == name and found.load is not None and found.save is not None:
+            return Format(name, _ignoring_trust(found.load), found.save, unsafe=found.unsafe)
+    return None
+
+
+def _ignoring_trust(load: Callable[[Path], Any]) -> Callable[[Path, bool], Any]:
+    return lambda path, trusted: load(path)
 
 
 def _loaded(point: EntryPoint) -> Format:

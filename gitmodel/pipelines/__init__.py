@@ -1,6 +1,6 @@
 """Pipelines: `@pipeline`, `@step`, what they may be told, and the run that is recorded of them."""
 
-from gitmodel.formats.materializers import Materializer
+from gitmodel.formats.format import Materializer
 from gitmodel.pipelines.config import (
     ArtifactConfig,
     DeploymentArtifactConfig,

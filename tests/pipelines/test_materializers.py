@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from gitmodel import ArtifactConfig, ExternalArtifact, ModelConfig, Refused, RunFailed, UsageError, pipeline, step
-from gitmodel.formats import materializers
+from gitmodel.formats import materializers, plugins
 from gitmodel.pipelines import Materializer
 
 DEMO = ModelConfig(name="demo", create_new_model_version=True)
@@ -218,14 +218,14 @@ class TestMaterializersOfOthers:
         def install(**points):
             def entry_points(*, group):
                 return [
-                    EntryPoint(name, value, group) for name, value in points.items() if group == materializers.GROUP
+                    EntryPoint(name, value, group) for name, value in points.items() if group == plugins.MATERIALIZERS
                 ]
 
             monkeypatch.setattr("importlib.metadata.entry_points", entry_points)
-            materializers._others.cache_clear()
+            plugins.other_materializers.cache_clear()
 
         yield install
-        materializers._others.cache_clear()
+        plugins.other_materializers.cache_clear()
 
     def test_one_from_an_entry_point_keeps_and_loads_its_type(self, installed, client):
         installed(thing=f"{__name__}:TestMaterializersOfOthers.OURS")
