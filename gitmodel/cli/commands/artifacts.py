@@ -4,18 +4,16 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from gitmodel.cli import cell_text, options, shapes
-from gitmodel.cli.commands.versions import note_frozen, print_version
 from gitmodel.cli.invocation import Invocation, command
-from gitmodel.domain.schema.records import ArtifactLink
+from gitmodel.cli.stored_paths import describe_paths, store_paths
+from gitmodel.cli.version_view import note_frozen, print_version
 from gitmodel.domain.schema.references import VersionRef
-from gitmodel.domain.urls import shown_url
 from gitmodel.errors import NotFound, UsageError
 from gitmodel.registry import artifacts, versions
 from gitmodel.registry.run_outputs import find_artifact
@@ -114,7 +112,11 @@ def link(
     if provider_digest and not external:
         raise UsageError("--provider-digest is for --external", hint="what is stored is always read and hashed")
     artifacts.check_links(invocation.writer, chosen, [(name, kind) for name, _, kind in paths])
-    links = _outside(invocation, paths, provider_digest) if external else store(invocation, model, paths, jobs=jobs)
+    links = (
+        describe_paths(invocation, paths, provider_digest)
+        if external
+        else store_paths(invocation, model, paths, jobs=jobs)
+    )
     artifacts.link_artifacts(invocation.writer, chosen, links)
     names = cell_text.words(name for name, _, _ in paths)
     print_version(invocation, chosen, f"linked {names} to {chosen}")
@@ -138,45 +140,6 @@ def unlink(invocation: Invocation, words: tuple[str, ...], renumbered: bool, yes
     options.confirm(invocation, f"Take {name} from {chosen}?", yes=yes)
     artifacts.unlink_artifact(invocation.writer, chosen, name)
     print_version(invocation, chosen, f"unlinked {name} from {chosen}")
-
-
-def store(
-    invocation: Invocation, model: str, paths: Iterable[tuple[str, str, str]], *, jobs: int
-) -> list[ArtifactLink]:
-    """Put files and folders, given as name, path and kind, into the store of *model*; returns the links to them."""
-    found = list(paths)
-    for _, path, _ in found:
-        if "://" in path:
-            raise UsageError(f"{shown_url(path)} is no path", hint="add --external to leave it where it is")
-    artifacts.check_sources((name, Path(path), kind) for name, path, kind in found)
-    links = []
-    warnings: list[str] = []
-    for name, path, kind in found:
-        place = invocation.client.access.of_model(model)
-        with invocation.output.progress(f"storing {name}") as progress:
-            link = artifacts.store_artifact(
-                place, name, Path(path), kind=kind, jobs=jobs, progress=progress, warn=warnings.append
-            )
-        links.append(link)
-    for warning in warnings:
-        invocation.output.warn(warning)
-    return links
-
-
-def _outside(
-    invocation: Invocation, paths: Iterable[tuple[str, str, str]], provider_digest: bool
-) -> list[ArtifactLink]:
-    """Links to files that stay where they are, given as name, URI or path, and kind."""
-    links = []
-    access = invocation.client.access
-    for name, uri, kind in paths:
-        with invocation.output.progress(f"reading {name}") as progress:
-            link = artifacts.describe_external(
-                name, uri, kind=kind, provider_digest=provider_digest, trusted=access.trusted(), progress=progress
-            )
-        access.trust_place(link.uri or "")
-        links.append(link)
-    return links
 
 
 def _read_artifact(words: tuple[str, ...]) -> tuple[VersionRef, str | None]:

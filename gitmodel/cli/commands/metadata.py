@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from gitmodel.cli import cell_text, options, shapes
-from gitmodel.cli.commands.versions import print_version
 from gitmodel.cli.invocation import Invocation, LazyGroup, command
+from gitmodel.cli.version_view import print_version
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.errors import UsageError
 from gitmodel.registry import artifacts, versions

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from contextlib import nullcontext
 from typing import Any
 
@@ -10,7 +9,7 @@ import click
 
 from gitmodel.cli import cell_text, options, shapes
 from gitmodel.cli.invocation import Invocation, command
-from gitmodel.domain.changes.stages import StageState
+from gitmodel.cli.version_view import note_pending, show_version
 from gitmodel.domain.views import ModelView
 from gitmodel.errors import UsageError
 from gitmodel.registry import models
@@ -81,8 +80,6 @@ def show(invocation: Invocation, words: tuple[str, ...]) -> None:
     """
     ref, _ = options.read_reference(words, usage="git model show MODEL[@VERSION]")
     if ref.selector:
-        from gitmodel.cli.commands.versions import show_version
-
         show_version(invocation, ref)
         return
     view = models.get_model(invocation.writer, ref.model)
@@ -144,34 +141,6 @@ def delete(invocation: Invocation, model: str, reason: str, force: bool, renumbe
     models.delete_model(invocation.writer, chosen, reason=reason, force=force)
     fields = {"model": name, "version": None, "deleted": True}
     invocation.output.outcome(f"deleted {name}", shapes.DELETED, fields, name=name)
-
-
-def note_pending(invocation: Invocation, pending: Iterable[tuple[str, StageState]]) -> None:
-    """Say how many changes of stages are recorded and not in force, each *pending* one with the name of its model.
-
-    A change that the rules of its stage keep from being in force is told alone, with the command that takes it back.
-    """
-    found = dict.fromkeys(pending)
-    if any(cell_text.hidden(state) for _, state in found):
-        invocation.output.warn("this clone is too shallow to tell what is in force", "run `git fetch --unshallow`")
-        return
-    count = sum(1 for _, state in found if not state.doubt and not state.untagged)
-    unsure = count or any(state.untagged for _, state in found)
-    fetch = invocation.client.repository.missing_tags() if unsure else ""
-    if fetch:
-        invocation.output.warn("this clone has no stage tags, and they say what is in force", f"fetch them: {fetch}")
-    elif count:
-        are, them = ("1 change is", "it") if count == 1 else (f"{count} changes are", "them")
-        invocation.output.note(f"{are} recorded and not in force: `git model apply` puts {them} in force")
-    for model, state in found:
-        if state.untagged and not fetch:
-            from gitmodel.domain.snapshot import RETAG, UNTAGGED
-
-            invocation.output.warn(f"{model} {state.recorded} is recorded in {state.name}, {UNTAGGED}", RETAG)
-        if state.doubt:
-            undo = f"`git model rollback {model} {state.name}` takes it back"
-            said = state.doubt if "takes it back" in state.doubt else f"{state.doubt}; {undo}"
-            invocation.output.note(f"{model} {state.name}: {said}")
 
 
 def _print(invocation: Invocation, name: str, said: str) -> None:

@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from gitmodel.cli import options, shapes
-from gitmodel.cli.commands.versions import told
 from gitmodel.cli.invocation import Invocation, command
+from gitmodel.cli.version_view import promotion_text
 from gitmodel.domain.changes.stages import Promotion
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.errors import GitModelError, NotFound, Refused
@@ -184,4 +184,4 @@ def print_promotion(invocation: Invocation, done: Promotion) -> None:
     """Say what a change of a stage or alias did."""
     fields = {name: getattr(done, name) for name in shapes.PROMOTION.keys}
     number = done.version if done.version is not None else done.previous
-    invocation.output.outcome(told(done), shapes.PROMOTION, fields, name=f"{done.model}@{number}")
+    invocation.output.outcome(promotion_text(done), shapes.PROMOTION, fields, name=f"{done.model}@{number}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
@@ -11,15 +11,15 @@ import click
 
 from gitmodel.cli import cell_text, options, shapes
 from gitmodel.cli.invocation import Invocation, LazyGroup, command
-from gitmodel.domain.changes.stages import Promotion, StageState
+from gitmodel.cli.version_view import note_frozen, note_pending, print_version, promotion_text, show_version
+from gitmodel.domain.changes.stages import StageState
 from gitmodel.domain.filter_names import Words
-from gitmodel.domain.schema.names import ARCHIVED, NONE, check_version_name
-from gitmodel.domain.schema.records import DIGEST_SOURCES, KINDS, ArtifactLink
+from gitmodel.domain.schema.names import check_version_name
+from gitmodel.domain.schema.records import DIGEST_SOURCES, KINDS
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.views import VersionView, artifact_fields
 from gitmodel.errors import Invalid, NotFound, UsageError
 from gitmodel.registry import models, stages, versions
-from gitmodel.registry.versions import Found
 
 COLUMNS = (
     ("VERSION", lambda view: cell_text.number(view.record.number, view.local)),
@@ -83,7 +83,7 @@ def create(
     The commit that is checked out is recorded with it. A VALUE is a number, true, false, a list or a time as TOML
     writes it, else text.
     """
-    from gitmodel.cli.commands.artifacts import store
+    from gitmodel.cli.stored_paths import store_paths  # here: it imports the stores, which reading does not need
     from gitmodel.client.by_url import content_key
 
     read = options.read_metadata(metadata, option="--metadata")
@@ -104,7 +104,7 @@ def create(
             artifacts=[(artifact, kind) for artifact, _, kind in paths],
         )
     if known is None:
-        links, code = store(invocation, current, paths, jobs=jobs), invocation.client.record_code()
+        links, code = store_paths(invocation, current, paths, jobs=jobs), invocation.client.record_code()
         content = (current, name, description, tags, read, links, code)
         if key is None:
             key = invocation.client.job_key(lambda: content_key(*content))
@@ -167,7 +167,7 @@ def list_versions(invocation: Invocation, model: str, filter: str, limit: int | 
     )
     for error in damaged:
         invocation.output.warn(error.message, error.hint)
-    _note_pending(invocation, pending)
+    note_pending(invocation, pending)
 
 
 @command(example="git model version show iris@production")
@@ -228,7 +228,7 @@ def update(
             said.append(f"updated {chosen.reference}")
         if stage is not None:
             done = stages.promote(change.writer, chosen.ref, stage, reason=reason, force=force, leave=leave)
-            said.append(told(done))
+            said.append(promotion_text(done))
     print_version(invocation, chosen.ref, "\n".join(said))
 
 
@@ -342,44 +342,6 @@ def resolve(invocation: Invocation, words: tuple[str, ...]) -> None:
     note_frozen(invocation, found)
 
 
-def note_frozen(invocation: Invocation, found: Found) -> None:
-    """Say so if the version was read from its stage tag alone."""
-    if found.frozen:
-        invocation.output.note(f"as the tag {found.frozen} froze it; the branch was not read")
-
-
-def show_version(invocation: Invocation, ref: VersionRef) -> None:
-    """Print all that is known of a version."""
-    view = versions.get_version(invocation.writer, ref)
-    invocation.output.thing(shapes.VERSION, view.fields(), name=str(view), lines=_lines(view))
-    _note_pending(invocation, ((view.model, state) for state in view.pending))
-
-
-def print_version(invocation: Invocation, ref: VersionRef, said: str) -> None:
-    """Say what was done, and as JSON or TSV the version as it is now."""
-    view = versions.get_version(invocation.writer, ref)
-    invocation.output.outcome(said, shapes.VERSION, view.fields(), name=str(view))
-
-
-def told(done: Promotion) -> str:
-    """Return a sentence about a change of a stage or alias."""
-    here = f"{done.model}@{done.version}"
-    if not done.changed:
-        return f"{here} is in {done.stage} already" if done.stage != NONE else f"{here} is in no stage already"
-    left = [stage for stage in done.left if stage not in (done.stage, ARCHIVED) or done.stage == NONE]
-    if done.version is None:
-        was = f", where {done.model}@{done.previous} was" if done.previous is not None else ""
-        return f"no version of {done.model} is in {done.stage} now{was}"
-    if done.stage == NONE:
-        return f"{here} left {cell_text.words(left)}" if left else f"{here} is in no stage now"
-    clauses = [f"{here} is in {done.stage} now"]
-    if left:
-        clauses.append(f"it left {cell_text.words(left)}")
-    if done.archived is not None and done.archived != done.version:
-        clauses.append(f"{done.model}@{done.archived} is archived")
-    return "; ".join(clauses)
-
-
 def _list_artifacts(
     invocation: Invocation,
     words: tuple[str, ...],
@@ -418,46 +380,6 @@ def _run_fields(invocation: Invocation, id: str) -> dict[str, Any]:
         return {"id": id, "pipeline": None, "status": _UNKNOWN, "started": None, "recorded": False}
     recorded = run.record is not None
     return {"id": id, "pipeline": run.pipeline, "status": run.status, "started": run.started, "recorded": recorded}
-
-
-def _note_pending(invocation: Invocation, pending: Iterable[tuple[str, StageState]]) -> None:
-    from gitmodel.cli.commands.models import note_pending
-
-    note_pending(invocation, pending)
-
-
-def _lines(view: VersionView) -> list[tuple[str, str]]:
-    record = view.record
-    return [
-        ("version", f"{view.model}@{cell_text.number(view.record.number, view.local)}"),
-        ("name", record.name or ""),
-        ("description", record.description),
-        ("stage", cell_text.stage_of(view)),
-        ("aliases", cell_text.aliases_at(view)),
-        ("tags", cell_text.words(record.tags)),
-        ("created", f"{cell_text.when(record.created)} UTC"),
-        ("code", _code(view)),
-        ("failed", "yes: it was kept from a failed run" if record.failed else ""),
-        ("metadata", "\n".join(f"{key} = {cell_text.tsv_cell(value)}" for key, value in record.metadata.items())),
-        ("artifacts", "\n".join(_artifact(link) for link in record.artifacts)),
-        ("runs", "\n".join(record.runs)),
-    ]
-
-
-def _code(view: VersionView) -> str:
-    code = view.record.code
-    if code is None:
-        return ""
-    if code.outside:
-        return "made outside of any repository"
-    dirty = " with changes that were not committed" if code.commit and code.dirty else ""
-    dirty += f", kept as {code.snapshot}" if code.snapshot else ""
-    origin = f"\n{code.repository}" if code.repository else ""
-    return f"{code.commit or 'no commit yet'}{dirty}{origin}"
-
-
-def _artifact(link: ArtifactLink) -> str:
-    return f"{link.name}  {link.kind}, {link.format}, {cell_text.size(link.size)}\n  {link.digest}"
 
 
 for verb in (create, list_versions, show, update, delete, artifacts, model_objects, deployments, runs):

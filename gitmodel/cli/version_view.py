@@ -1,0 +1,114 @@
+"""Showing a version, and what is recorded and not in force, as several commands do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gitmodel.cli import cell_text, shapes
+from gitmodel.cli.invocation import Invocation
+from gitmodel.domain.changes.stages import Promotion, StageState
+from gitmodel.domain.schema.names import ARCHIVED, NONE
+from gitmodel.domain.schema.records import ArtifactLink
+from gitmodel.domain.schema.references import VersionRef
+from gitmodel.domain.snapshot import RETAG, UNTAGGED
+from gitmodel.domain.views import VersionView
+from gitmodel.registry import versions
+from gitmodel.registry.versions import Found
+
+
+def note_frozen(invocation: Invocation, found: Found) -> None:
+    """Say so if the version was read from its stage tag alone."""
+    if found.frozen:
+        invocation.output.note(f"as the tag {found.frozen} froze it; the branch was not read")
+
+
+def show_version(invocation: Invocation, ref: VersionRef) -> None:
+    """Print all that is known of a version."""
+    view = versions.get_version(invocation.writer, ref)
+    invocation.output.thing(shapes.VERSION, view.fields(), name=str(view), lines=_lines(view))
+    note_pending(invocation, ((view.model, state) for state in view.pending))
+
+
+def print_version(invocation: Invocation, ref: VersionRef, said: str) -> None:
+    """Say what was done, and as JSON or TSV the version as it is now."""
+    view = versions.get_version(invocation.writer, ref)
+    invocation.output.outcome(said, shapes.VERSION, view.fields(), name=str(view))
+
+
+def _lines(view: VersionView) -> list[tuple[str, str]]:
+    record = view.record
+    return [
+        ("version", f"{view.model}@{cell_text.number(view.record.number, view.local)}"),
+        ("name", record.name or ""),
+        ("description", record.description),
+        ("stage", cell_text.stage_of(view)),
+        ("aliases", cell_text.aliases_at(view)),
+        ("tags", cell_text.words(record.tags)),
+        ("created", f"{cell_text.when(record.created)} UTC"),
+        ("code", _code(view)),
+        ("failed", "yes: it was kept from a failed run" if record.failed else ""),
+        ("metadata", "\n".join(f"{key} = {cell_text.tsv_cell(value)}" for key, value in record.metadata.items())),
+        ("artifacts", "\n".join(_artifact(link) for link in record.artifacts)),
+        ("runs", "\n".join(record.runs)),
+    ]
+
+
+def _code(view: VersionView) -> str:
+    code = view.record.code
+    if code is None:
+        return ""
+    if code.outside:
+        return "made outside of any repository"
+    dirty = " with changes that were not committed" if code.commit and code.dirty else ""
+    dirty += f", kept as {code.snapshot}" if code.snapshot else ""
+    origin = f"\n{code.repository}" if code.repository else ""
+    return f"{code.commit or 'no commit yet'}{dirty}{origin}"
+
+
+def _artifact(link: ArtifactLink) -> str:
+    return f"{link.name}  {link.kind}, {link.format}, {cell_text.size(link.size)}\n  {link.digest}"
+
+
+def note_pending(invocation: Invocation, pending: Iterable[tuple[str, StageState]]) -> None:
+    """Say how many changes of stages are recorded and not in force, each *pending* one with the name of its model.
+
+    A change that the rules of its stage keep from being in force is told alone, with the command that takes it back.
+    """
+    found = dict.fromkeys(pending)
+    if any(cell_text.hidden(state) for _, state in found):
+        invocation.output.warn("this clone is too shallow to tell what is in force", "run `git fetch --unshallow`")
+        return
+    count = sum(1 for _, state in found if not state.doubt and not state.untagged)
+    unsure = count or any(state.untagged for _, state in found)
+    fetch = invocation.client.repository.missing_tags() if unsure else ""
+    if fetch:
+        invocation.output.warn("this clone has no stage tags, and they say what is in force", f"fetch them: {fetch}")
+    elif count:
+        are, them = ("1 change is", "it") if count == 1 else (f"{count} changes are", "them")
+        invocation.output.note(f"{are} recorded and not in force: `git model apply` puts {them} in force")
+    for model, state in found:
+        if state.untagged and not fetch:
+            invocation.output.warn(f"{model} {state.recorded} is recorded in {state.name}, {UNTAGGED}", RETAG)
+        if state.doubt:
+            undo = f"`git model rollback {model} {state.name}` takes it back"
+            said = state.doubt if "takes it back" in state.doubt else f"{state.doubt}; {undo}"
+            invocation.output.note(f"{model} {state.name}: {said}")
+
+
+def promotion_text(done: Promotion) -> str:
+    """Return a sentence about a change of a stage or alias."""
+    here = f"{done.model}@{done.version}"
+    if not done.changed:
+        return f"{here} is in {done.stage} already" if done.stage != NONE else f"{here} is in no stage already"
+    left = [stage for stage in done.left if stage not in (done.stage, ARCHIVED) or done.stage == NONE]
+    if done.version is None:
+        was = f", where {done.model}@{done.previous} was" if done.previous is not None else ""
+        return f"no version of {done.model} is in {done.stage} now{was}"
+    if done.stage == NONE:
+        return f"{here} left {cell_text.words(left)}" if left else f"{here} is in no stage now"
+    clauses = [f"{here} is in {done.stage} now"]
+    if left:
+        clauses.append(f"it left {cell_text.words(left)}")
+    if done.archived is not None and done.archived != done.version:
+        clauses.append(f"{done.model}@{done.archived} is archived")
+    return "; ".join(clauses)
