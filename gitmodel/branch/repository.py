@@ -416,11 +416,18 @@ class Repository:
 
         return self.retry(make)
 
+    @property
+    def allows_credentials(self) -> bool:
+        """True if git's configuration allows to record and to store what looks like a credential."""
+        from gitmodel.domain import credentials  # only a write needs them
+
+        return self.config.get(credentials.SETTING.lower(), "").lower() in ("true", "yes", "on", "1")
+
     def refuse_credentials(self, snapshot: Snapshot, change: Change[Any]) -> None:
         """Raise Refused if *change* would record what looks like a credential, unless git's configuration allows it."""
         from gitmodel.domain import credentials  # only a write needs them
 
-        if self.config.get(credentials.SETTING.lower(), "").lower() not in ("true", "yes", "on", "1"):
+        if not self.allows_credentials:
             credentials.refuse_new(snapshot, change)
 
     def retry(self, work: Callable[[], T]) -> T:

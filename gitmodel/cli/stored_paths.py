@@ -20,14 +20,22 @@ def store_paths(
     for _, path, _ in found:
         if "://" in path:
             raise UsageError(f"{shown_url(path)} is no path", hint="add --external to leave it where it is")
-    artifacts.check_sources((name, Path(path), kind) for name, path, kind in found)
+    allowed = invocation.client.repository.allows_credentials
+    artifacts.check_sources(((name, Path(path), kind) for name, path, kind in found), allow_credentials=allowed)
     links = []
     warnings: list[str] = []
     for name, path, kind in found:
         place = invocation.client.access.of_model(model)
         with invocation.output.progress(f"storing {name}") as progress:
             link = artifacts.store_artifact(
-                place, name, Path(path), kind=kind, jobs=jobs, progress=progress, warn=warnings.append
+                place,
+                name,
+                Path(path),
+                kind=kind,
+                allow_credentials=allowed,
+                jobs=jobs,
+                progress=progress,
+                warn=warnings.append,
             )
         links.append(link)
     for warning in warnings:

@@ -240,7 +240,8 @@ class Model:
         kinds = (("data", data), ("model", model_objects), ("deployment", deployments))
         given = [(key, Path(path), kind) for kind, paths in kinds for key, path in (paths or {}).items()]
         words, values = read_words(tags), scalars(metadata or {})
-        artifacts.check_sources(given)
+        allowed = client.repository.allows_credentials
+        artifacts.check_sources(given, allow_credentials=allowed)
         if idempotency_key or not client.job:  # a job may have made this very version before
             chosen = versions.check_creation(
                 client.writer,
@@ -252,7 +253,8 @@ class Model:
                 artifacts=[(key, kind) for key, _, kind in given],
             )
         links = [
-            artifacts.store_artifact(client.access.of_model(model), key, path, kind=kind) for key, path, kind in given
+            artifacts.store_artifact(client.access.of_model(model), key, path, kind=kind, allow_credentials=allowed)
+            for key, path, kind in given
         ]
         code = client.record_code()
         content = (model, name, description, words, values, links, code)

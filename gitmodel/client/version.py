@@ -291,6 +291,7 @@ class ModelVersion(ShowsOurForm):
             kind=kind,
             format=format,
             metadata=said,
+            allow_credentials=self._client.repository.allows_credentials,
             progress=progress,
         )
         self._change(lambda writer: artifacts.link_artifacts(writer, self._ref(), [link]))

@@ -35,29 +35,44 @@ _SECRET_WORD = (
     r"|runner|github|gh|gitlab|forgejo|gitea|codeberg|bitbucket|hugging_?face|hf|hub|openai|anthropic|slack|npm|pypi"
     r"|wandb|mlflow|vault|azure|aws|gcp|google|databricks|docker)_token)"
 )
-# Forms that issuers publish. Each begins with a mark of its own, so that a search is linear in the text.
-_FORMS: tuple[tuple[str, str], ...] = (
-    ("an AWS access key", _START + r"(?:AKIA|ASIA|ABIA|ACCA)[A-Z0-9]{16}(?![A-Za-z0-9])"),
-    ("a GitHub token", _START + r"(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{50})"),
-    ("a GitLab token", _START + r"gl(?:pat|dt|rt|rtr|cbt|ptt|ft|soat|oas|imt|agent|ffct|wt)-[A-Za-z0-9_-]{20}"),
-    ("a Slack token", _START + r"(?:xox[abeoprs]-[A-Za-z0-9-]{10}|xapp-[0-9]-[A-Za-z0-9-]{10})"),
-    ("a Slack webhook", r"hooks\.slack\.com/services/T[A-Za-z0-9]+/B[A-Za-z0-9]+/[A-Za-z0-9]{16}"),
-    ("a Hugging Face token", _START + r"(?:hf_[A-Za-z0-9]{30}|api_org_[A-Za-z0-9]{30})"),
-    ("a Google API key", _START + r"AIza[A-Za-z0-9_-]{35}"),
-    ("a Google OAuth token", _START + r"ya29\.[A-Za-z0-9_-]{20}"),
-    ("a Google client secret", _START + r"GOCSPX-[A-Za-z0-9_-]{20}"),
-    ("a Stripe key", _START + r"[sr]k_(?:live|test)_[A-Za-z0-9]{16}"),
-    ("an npm token", _START + r"npm_[A-Za-z0-9]{36}"),
-    ("a PyPI token", _START + r"pypi-[A-Za-z0-9_-]{50}"),
-    ("a Docker token", _START + r"dckr_pat_[A-Za-z0-9_-]{20}"),
-    ("a Databricks token", _START + r"dapi[0-9a-f]{32}(?![0-9a-f])"),
-    ("a Vault token", _START + r"hv[bs]\.[A-Za-z0-9_-]{24}"),
-    ("a SendGrid key", _START + r"SG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}"),
+# Kinds of GitLab's tokens: https://docs.gitlab.com/security/tokens/#token-prefixes
+_GITLAB = ("pat", "dt", "rt", "rtr", "cbt", "ptt", "ft", "soat", "oas", "imt", "agent", "ffct", "wt")
+# Forms that issuers publish, each with the texts of which it holds one, so that most texts need no search.
+PUBLISHED: tuple[tuple[str, tuple[str, ...], str], ...] = (
+    ("an AWS access key", ("AKIA", "ASIA", "ABIA", "ACCA"), r"A(?:KI|SI|BI|CC)A[A-Z0-9]{16}(?![A-Za-z0-9])"),
+    (
+        "a GitHub token",
+        ("ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_"),
+        r"(?:gh[pousr]_[A-Za-z0-9]{36}|github_pat_[A-Za-z0-9_]{50})",
+    ),
+    ("a GitLab token", tuple(f"gl{kind}-" for kind in _GITLAB), rf"gl(?:{'|'.join(_GITLAB)})-[A-Za-z0-9_-]{{20}}"),
+    ("a Slack token", ("xox", "xapp-"), r"(?:xox[abeoprs]-[A-Za-z0-9-]{10}|xapp-[0-9]-[A-Za-z0-9-]{10})"),
+    (
+        "a Slack webhook",
+        ("hooks.slack.com/",),
+        r"hooks\.slack\.com/services/T[A-Za-z0-9]+/B[A-Za-z0-9]+/[A-Za-z0-9]{16}",
+    ),
+    ("a Hugging Face token", ("hf_", "api_org_"), r"(?:hf_[A-Za-z0-9]{30}|api_org_[A-Za-z0-9]{30})"),
+    ("a Google API key", ("AIza",), r"AIza[A-Za-z0-9_-]{35}"),
+    ("a Google OAuth token", ("ya29.",), r"ya29\.[A-Za-z0-9_-]{20}"),
+    ("a Google client secret", ("GOCSPX-",), r"GOCSPX-[A-Za-z0-9_-]{20}"),
+    ("a Stripe key", ("k_live_", "k_test_"), r"[sr]k_(?:live|test)_[A-Za-z0-9]{16}"),
+    ("an npm token", ("npm_",), r"npm_[A-Za-z0-9]{36}"),
+    ("a PyPI token", ("pypi-",), r"pypi-[A-Za-z0-9_-]{50}"),
+    ("a Docker token", ("dckr_pat_",), r"dckr_pat_[A-Za-z0-9_-]{20}"),
+    ("a Databricks token", ("dapi",), r"dapi[0-9a-f]{32}(?![0-9a-f])"),
+    ("a Vault token", ("hvb.", "hvs."), r"hv[bs]\.[A-Za-z0-9_-]{24}"),
+    ("a SendGrid key", ("SG.",), r"SG\.[A-Za-z0-9_-]{22}\.[A-Za-z0-9_-]{43}"),
     # not sk-learn-logistic-regression
-    ("an API key", _START + r"sk-(?:(?:proj|ant|svcacct|admin|or|lf)-[A-Za-z0-9_-]{20}|[A-Za-z0-9]{20})"),
-    ("an Azure key", _START + r"(?:AccountKey|SharedAccessKey)=[A-Za-z0-9+/=]{40}"),
-    ("an Azure client secret", r"(?<![A-Za-z0-9_~.-])[A-Za-z0-9_~.-]{3}[0-9]Q~[A-Za-z0-9_~.-]{31}"),
-    ("a JSON web token", _START + r"eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\."),
+    ("an API key", ("sk-",), r"sk-(?:(?:proj|ant|svcacct|admin|or|lf)-[A-Za-z0-9_-]{20}|[A-Za-z0-9]{20})"),
+    ("an Azure key", ("AccountKey=", "SharedAccessKey="), r"(?:AccountKey|SharedAccessKey)=[A-Za-z0-9+/=]{40}"),
+    ("an Azure client secret", ("Q~",), r"(?<![_~.-])[A-Za-z0-9_~.-]{3}[0-9]Q~[A-Za-z0-9_~.-]{31}"),
+    # of a run of these characters only the beginning, so that the search is linear in the text
+    ("a JSON web token", ("eyJ",), r"(?<![_-])eyJ[A-Za-z0-9_-]{10,}\.[A-Za-z0-9_-]{10,}\."),
+)
+# Forms that a field is recognised by, too.
+_FORMS: tuple[tuple[str, str], ...] = (
+    *((what, _START + pattern) for what, _, pattern in PUBLISHED),
     ("a bearer token", _START + r"[Bb]earer [A-Za-z0-9._~+/-]{20}"),
     ("a basic authorization", r"[Aa]uthorization: ?[Bb]asic [A-Za-z0-9+/=]{6}"),
     ("a token", r"[Aa]uthorization: ?[Tt]oken [A-Za-z0-9._~+/-]{16}"),

@@ -78,6 +78,11 @@ class Graph:
         for node in self.nodes.values():
             refuse_credentials(node.recorded_parameters(), f"step {node.name}", AS_SECRET)
 
+    def output_name(self, output: Output) -> str | None:
+        """Return the name of *output*; None if its step has no such output."""
+        names = self.nodes[output.node].outputs
+        return names[output.index] if 0 <= output.index < len(names) else None
+
     def needs(self) -> dict[str, set[str]]:
         """Map each step to the steps before it. Raises UsageError for an unknown step in `after` and for a cycle."""
         needs: dict[str, set[str]] = {}

@@ -17,6 +17,7 @@ from gitmodel.pipelines.config import ExternalArtifact, ModelConfig
 from gitmodel.pipelines.graph import Graph, Node
 from gitmodel.pipelines.pinned_references import Pinned, Target
 from gitmodel.pipelines.source import NOWHERE, Source
+from gitmodel.pipelines.steps import Output
 from gitmodel.pipelines.worker import Result
 
 _LONGEST_TRACEBACK = 8_000
@@ -79,6 +80,12 @@ class Work:
         """The version that each step works on."""
         return self.pinned.targets
 
+    def output(self, wanted: Output) -> dict[str, Any] | None:
+        """The output *wanted* of a step, as its worker described it; None if there is none."""
+        name = self.job.graph.output_name(wanted)
+        outputs = self.results.get(wanted.node, {}).get("outputs", [])
+        return next((output for output in outputs if output["name"] == name), None)
+
     def in_order(self) -> dict[str, Result]:
         """The results in an order that does not depend on which step was faster."""
         return {name: self.results[name] for name in self.order if name in self.results}
@@ -125,9 +132,8 @@ def _step_record(work: Work, node: Node) -> StepRecord:
         if isinstance(value, ExternalArtifact):
             inputs[name] = work.pinned.inputs[node.name, name]["digest"]
             continue
-        outputs = work.results.get(value.node, {}).get("outputs", [])
-        if 0 <= value.index < len(outputs):
-            inputs[name] = outputs[value.index]["digest"]
+        if (output := work.output(value)) is not None:
+            inputs[name] = output["digest"]
     made = result["outputs"] if result else []
     target = work.targets.get(node.name)
     # the links of a new version say this of its artifacts

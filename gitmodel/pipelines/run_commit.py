@@ -91,7 +91,8 @@ def _commit(
     succeeded = record.status == "succeeded"
     kept = [target for target in chosen.values() if target.reference in record.versions and target.new]
     plans = [plan for result in results.values() for plan in result["plans"]] if succeeded else []
-    plans = [plan for plan in plans if not _is_left_out(plan, left_out)]
+    withheld = _withheld(targets, results)
+    plans = [plan for plan in plans if not _is_left_out(plan, left_out) and _artifact_of(plan) not in withheld]
     if rules.record == "versioned" and not (record.versions or plans):
         return None
     if rules.record == "succeeded" and not (succeeded or record.versions or _leaves_no_journal(client)):
@@ -145,6 +146,21 @@ def _is_left_out(plan: Mapping[str, Any], left_out: Mapping[str, str]) -> bool:
     if plan["verb"] == "stage":
         return "" in left_out or plan["stage"] in left_out
     return plan["verb"] == "alias" and plan["alias"] in left_out
+
+
+def _withheld(targets: Mapping[str, Target], results: Mapping[str, Result]) -> frozenset[tuple[str, int, str]]:
+    """The outputs of new versions that were not stored, by model, number and name."""
+    return frozenset(
+        (targets[step].model, targets[step].number, name)
+        for step, result in results.items()
+        if step in targets and targets[step].new
+        for name in result.get("withheld", ())
+    )
+
+
+def _artifact_of(plan: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The artifact that *plan* sets metadata of, by model, number and name."""
+    return plan.get("model"), plan.get("number"), plan.get("on")
 
 
 def _check_cached(store: ArtifactStore, results: Mapping[str, Result]) -> None:

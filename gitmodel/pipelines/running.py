@@ -16,7 +16,7 @@ from typing import Any
 from gitmodel.branch.run_journal import Journal, RunJournal
 from gitmodel.client import Client
 from gitmodel.domain.changes.runs import run_id
-from gitmodel.domain.credentials import redacted
+from gitmodel.domain.credentials import OVERRIDE, redacted
 from gitmodel.errors import GitModelError, Refused, UsageError
 from gitmodel.files.termination import cleaning_up_when_terminated
 from gitmodel.pipelines.caching import are_there, cache_key, declared_files
@@ -28,6 +28,7 @@ from gitmodel.pipelines.pinned_references import Target, pin, release_names, rel
 from gitmodel.pipelines.project_code import ProjectCode, Unknown
 from gitmodel.pipelines.recording import Job, Run, Work, keep_packages, order, run_record
 from gitmodel.pipelines.run_commit import commit_run
+from gitmodel.pipelines.steps import Output
 from gitmodel.pipelines.worker import Request, Result, has_read_version, location, refuse_spoken, run_step, script_of
 from gitmodel.registry.store_access import open_urls
 
@@ -272,7 +273,7 @@ class _Coordinator:
     def _record(self, name: str, result: Result) -> None:
         # a step may have made Secrets of what it was given: they stay in memory
         self._work.job.graph.known.secrets += [Secret(value) for value in result.pop("secrets", ())]
-        result = self._without_secrets(result)
+        result = self._without_withheld(name, self._without_secrets(result))
         if name in self._replacing and result["status"] == "succeeded":
             result = self._verified(name, result)
         self._work.results[name] = result
@@ -310,6 +311,32 @@ class _Coordinator:
             return {**result, "error": {key: secrets.hide(value) for key, value in result["error"].items()}}
         return result
 
+    def _without_withheld(self, name: str, result: Result) -> Result:
+        """Return *result*, as failed if a step needs an output of it that was withheld; warn of every other one."""
+        withheld: Mapping[str, str] = result.get("withheld", {})
+        if result["status"] != "succeeded" or not withheld:
+            return result
+        graph = self._work.job.graph
+        needed = {
+            graph.output_name(value): node.name
+            for node in graph.nodes.values()
+            for value in node.inputs.values()
+            if isinstance(value, Output) and value.node == name
+        }
+        for output, message in withheld.items():
+            if output in needed:
+                message += f"; it was not stored, and step {needed[output]} needs it"
+                told = {
+                    "type": "Refused",
+                    "message": message,
+                    "hint": f"return a copy without them; {OVERRIDE}",
+                    "traceback": "",
+                }
+                return {**result, "status": "failed", "plans": [], "error": told}
+        for message in withheld.values():
+            log.warning("%s; it is left out, and the run goes on without it (%s)", message, OVERRIDE)
+        return result
+
     def _is_cached(self, node: Node, inputs: dict[str, Any]) -> bool:
         job = self._work.job
         enabled = job.enable_cache if node.step.enable_cache is None else node.step.enable_cache
@@ -345,6 +372,7 @@ class _Coordinator:
                 "root": str(self._client.store_root),
                 "probe": self._work.packages,
             },
+            "allow_credentials": self._client.repository.allows_credentials,
             "scratch": self._scratch,
             "inputs": inputs,
             "outputs": list(node.outputs),
@@ -363,10 +391,9 @@ class _Coordinator:
         value = node.inputs[parameter]
         if isinstance(value, ExternalArtifact):
             return self._work.pinned.inputs[node.name, parameter]
-        outputs = self._work.results[value.node]["outputs"]
-        if value.index < 0 or value.index >= len(outputs):
+        output = self._work.output(value)
+        if output is None:
             raise UsageError(f"step {value.node} returned nothing to pass on", hint="annotate and return its output")
-        output = outputs[value.index]
         return {**{key: output[key] for key in ("digest", "format", "materializer")}, "trusted": True}
 
     def _tell(self, event: str, name: str, seconds: float) -> None:

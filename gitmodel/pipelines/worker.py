@@ -39,6 +39,7 @@ from gitmodel.registry.artifacts import told_unportable
 from gitmodel.registry.store_access import open_place, open_urls
 from gitmodel.stores import artifacts
 from gitmodel.stores.interface import ArtifactStore
+from gitmodel.stores.source_credentials import describe_credentials, find_credentials
 
 log = logging.getLogger("gitmodel.pipelines")
 
@@ -91,12 +92,12 @@ def _running_step() -> Iterator[None]:
 
 
 def run_step(request: Request, step: Step[..., Any] | None = None) -> Result:
-    """Run one step: load its inputs, call it, keep its outputs in the store.
+    """Run one step: load its inputs, call it, keep its outputs in the store, but files that seem to hold credentials.
 
     *step* is given where the worker shares memory with the coordinator; elsewhere it is imported by its name.
     """
     clock = time.perf_counter()
-    done: Result = {"plans": [], "outputs": []}
+    done: Result = {"plans": [], "outputs": [], "withheld": {}}
     given = list(request["values"].values())
     known = RunSecrets([value for value in given if isinstance(value, Secret)], given)
     made: list[Secret] = []
@@ -114,15 +115,16 @@ def run_step(request: Request, step: Step[..., Any] | None = None) -> Result:
             known.secrets += made
             secrets = known.values()
             refuse_spoken(context.plans, secrets)
-            done["outputs"] = [
-                _keep(store, scratch.path(f"output-{index}"), spec, name, item, secrets)
-                for index, (spec, name, item) in enumerate(_matched(found, request["outputs"], value))
-            ]
+            for index, (spec, name, item) in enumerate(_matched(found, request["outputs"], value)):
+                if isinstance(item, Path) and not request["allow_credentials"] and (seen := find_credentials(item)):
+                    done["withheld"][name] = describe_credentials(name, seen)
+                    continue
+                done["outputs"].append(_keep(store, scratch.path(f"output-{index}"), spec, name, item, secrets))
         done.update(
             status="succeeded",
             plans=context.plans,
             left_out=context.left_out,
-            particular=context.is_particular or bool(made),
+            particular=context.is_particular or bool(made) or bool(done["withheld"]),
         )
     except KeyboardInterrupt:
         if step is not None and threading.current_thread() is threading.main_thread():
@@ -366,7 +368,8 @@ def _keep(
     else:
         format, kind, materializer = materializers.save(value, path, name, spec.format)
     _refuse_kept(name, value, path, secrets)
-    stored = artifacts.put_path(store, path)
+    # a file of the step's own was searched before, and what gitmodel writes itself is not
+    stored = artifacts.put_path(store, path, name=name, allow_credentials=True)
     if stored.unportable:
         log.warning("%s", told_unportable(name, stored.unportable))
     return {

@@ -21,6 +21,7 @@ from gitmodel.stores import artifacts as storage
 from gitmodel.stores import external, source_files
 from gitmodel.stores.artifacts import Progress
 from gitmodel.stores.interface import JOBS, ArtifactStore
+from gitmodel.stores.source_credentials import refuse_credentials
 
 Source = Callable[[str, ArtifactLink], ArtifactStore]
 """Type of a function that returns the store of an artifact of a model."""
@@ -54,6 +55,7 @@ def store_artifact(
     kind: str,
     format: str = "",
     metadata: Mapping[str, Any] | None = None,
+    allow_credentials: bool = False,
     jobs: int = JOBS,
     progress: Progress | None = None,
     warn: Warn | None = None,
@@ -61,7 +63,8 @@ def store_artifact(
     """Put the file or folder at *path* into the store; returns the link that a version can take.
 
     *format* is detected from the content where it is left out. *warn* is told of names that Windows cannot hold.
-    Raises NotFound, UsageError, Conflict, Unreachable, Refused if a git repository is in the folder.
+    Raises NotFound, UsageError, Conflict, Unreachable, Refused if a git repository is in the folder, or what looks like
+    a credential, unless *allow_credentials*.
     """
     from gitmodel import formats
 
@@ -69,7 +72,7 @@ def store_artifact(
     _check_kind(kind)
     _check_format(format, folder=path.is_dir())
     read = planning.read_metadata(metadata or {})
-    stored = storage.put_path(store, path, jobs=jobs, progress=progress)
+    stored = storage.put_path(store, path, name=name, allow_credentials=allow_credentials, jobs=jobs, progress=progress)
     if stored.unportable:
         (warn or log_warning)(told_unportable(name, stored.unportable))
     detected = FOLDER_FORMAT if stored.folder else format or formats.detect_format(path)
@@ -88,12 +91,16 @@ def _check_format(format: str, *, folder: bool) -> None:
         plugins.find_format(format)
 
 
-def check_sources(given: Iterable[tuple[str, Path, str]]) -> None:
+def check_sources(given: Iterable[tuple[str, Path, str]], *, allow_credentials: bool = False) -> None:
     """Check names, paths and kinds of artifacts before any of them is stored. Raises as `store_artifact` does."""
-    for name, path, kind in given:
+    found = list(given)
+    for name, path, kind in found:
         check_name(name, "artifact")
         _check_kind(kind)
         source_files.refuse_git(path)
+    if len(found) > 1 and not allow_credentials:  # a single one is searched when it is stored
+        for name, path, _ in found:
+            refuse_credentials(path, name)
 
 
 def describe_external(

@@ -20,6 +20,7 @@ from gitmodel.stores.external import ExternalStore
 from gitmodel.stores.interface import JOBS, ArtifactStore, Sent, is_old, wrong_size
 from gitmodel.stores.local_store import LocalStore
 from gitmodel.stores.several_stores import SeveralStores
+from gitmodel.stores.source_credentials import refuse_credentials
 from gitmodel.stores.source_files import SourceFile, find_source, list_folder, open_source, refuse_git
 
 if TYPE_CHECKING:
@@ -51,12 +52,23 @@ class StoredArtifact(NamedTuple):
     unportable: tuple[str, ...] = ()
 
 
-def put_path(store: ArtifactStore, path: Path, *, jobs: int = JOBS, progress: Progress | None = None) -> StoredArtifact:
+def put_path(
+    store: ArtifactStore,
+    path: Path,
+    *,
+    name: str = "",
+    allow_credentials: bool = False,
+    jobs: int = JOBS,
+    progress: Progress | None = None,
+) -> StoredArtifact:
     """Store the file or folder *path*; of a folder every file, *jobs* at a time, and last the manifest that names them.
 
-    Raises NotFound or UsageError for what cannot be stored, Conflict for what changed while it was read.
+    Raises NotFound or UsageError for what cannot be stored, Conflict for what changed while it was read, Refused for a
+    git repository and, unless *allow_credentials*, for credentials; *name* is what messages call the artifact.
     """
     refuse_git(path)
+    if not allow_credentials:
+        refuse_credentials(path, name or path.name)
     place = find_source(path)
     if place.is_dir():
         return _put_folder(store, place, jobs, progress)

@@ -1,0 +1,168 @@
+"""Credentials in files that are about to be stored: recognising them by the file's path or by marks in its text. Pure.
+
+Names are those that the programs themselves document: `.netrc` (curl's manual), `.git-credentials`
+(git-credential-store), `.pgpass` and `pgpass.conf` (PostgreSQL, "The Password File"), `.pypirc` (packaging.python.org),
+`.npmrc` (docs.npmjs.com), `id_*` (ssh-keygen), `.aws/credentials` (AWS CLI), `.docker/config.json` (docker login),
+`.kube/config` (kubernetes.io), `kaggle.json` (Kaggle's API), `.htpasswd` (Apache), `.mylogin.cnf` (MySQL),
+`application_default_credentials.json` (gcloud), `.databrickscfg` (Databricks CLI), `.s3cfg` (s3cmd), `.vault-token`
+(Vault), `.cargo/credentials.toml` (Cargo), `.gem/credentials` (RubyGems), `.streamlit/secrets.toml` (Streamlit).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from functools import cache
+from typing import NamedTuple
+
+from gitmodel.domain.credentials import PUBLISHED
+
+# A file is text if there is no NUL in its head. Of any file the head is searched, of a text so much.
+HEAD_SIZE = 8 << 10
+TEXT_SIZE = 1 << 20
+
+
+class Found(NamedTuple):
+    """A credential in a file: *what* it looks like, and the *line*; None if the path of the file says it."""
+
+    what: str
+    line: int | None
+
+
+# Names of files that hold nothing else, by the end of the path in lower case.
+_NAMES: tuple[tuple[str, str], ...] = (
+    ("environment variables", r"\.env(?:\..+)?"),
+    ("passwords for hosts", r"[._]netrc"),
+    ("passwords for git", r"\.git-credentials|\.config/git/credentials"),
+    ("passwords for PostgreSQL", r"\.pgpass|pgpass\.conf"),
+    ("passwords for MySQL", r"\.mylogin\.cnf"),
+    ("passwords of a web server", r"\.htpasswd"),
+    ("tokens for PyPI", r"\.pypirc"),
+    ("a private key for SSH", r"id_(?:rsa|dsa|ecdsa|ecdsa_sk|ed25519|ed25519_sk)"),
+    ("keys for AWS", r"\.aws/credentials"),
+    ("keys for S3", r"\.s3cfg"),
+    ("credentials for Google Cloud", r"application_default_credentials\.json"),
+    ("credentials for Kubernetes", r"\.kube/config"),
+    ("a key for Kaggle", r"kaggle\.json"),
+    ("a token for Databricks", r"\.databrickscfg"),
+    ("a token for Vault", r"\.vault-token"),
+    ("a token for Cargo", r"\.cargo/credentials(?:\.toml)?"),
+    ("a key for RubyGems", r"\.gem/credentials"),
+    ("secrets of Streamlit", r"\.streamlit/secrets\.toml"),
+)
+# `.env` files that are made to be shared: their values are to be filled in, or encrypted.
+_SHARED_ENV = frozenset(
+    {"example", "sample", "template", "tmpl", "tpl", "dist", "default", "defaults", "schema", "vault"}
+)
+# Names that are ordinary, too: what such a file holds if there are credentials in it.
+_ORDINARY: tuple[tuple[str, str, str], ...] = (
+    ("a token for npm", r"\.npmrc", r"_(?:authToken|auth|password)[ \t]*=[ \t]*[\"']?[^\s$\"'<]"),
+    ("a token for npm", r"\.yarnrc\.yml", r"npmAuth(?:Token|Ident)[\"']?:[ \t]*[\"']?[^\s$\"'<]"),
+    ("a password for MySQL", r"\.my\.cnf", r"(?m)^[ \t]*password[ \t]*=[ \t]*[\"']?[^\s$\"'<]"),
+    (
+        "credentials for Docker",
+        r"config\.json|\.dockerconfigjson|containers/auth\.json",
+        r"\"auths\"\s*:\s*\{[^\[\]]{0,500}?\"(?:auth|identitytoken|registrytoken)\"\s*:\s*\"[A-Za-z0-9+/=._-]{8}",
+    ),
+)
+# A token begins where no word goes on, or behind a line break that is written as \n.
+_START = r"(?:(?<![A-Za-z0-9])|(?<=\\[nrt]))"
+_BREAK = r"(?:\\+[rn]|\s)"
+# The beginning of a key, and not a mention of it in code or in words.
+_PRIVATE_KEY = (
+    r"-----BEGIN [A-Z0-9 ]{0,40}PRIVATE KEY(?: BLOCK)?-----"
+    rf"(?:{_BREAK}*\Z|[ \t]*(?:\\+[rn]|[\r\n]){_BREAK}*(?!(?i:x{{3}}|your|redacted|placeholder|base64))[A-Za-z0-9+/=]"
+    r"|(?:\\[rn]|[\s\"'`+,()\\])*[A-Za-z0-9+/=]{16})"
+)
+# "-----BEGIN ... PRIVATE KEY" in base64, as in the secrets of Kubernetes
+_ENCODED_KEY = r"LS0tLS1CRUdJTi(?:BQUklWQVRF|BSU0EgUFJJVkFUR|BFQyBQUklWQVRF|BPUEVOU1NIIFBSSVZBVE|BFTkNSWVBURUQgUFJJVk)"
+# Words that stand for a password in an example.
+_EXAMPLE = r"(?:\*+|x+|\.{3}|\$[A-Za-z_]+|%[A-Za-z_%]+|(?:your|my|the)?[_-]?(?:pass(?:word|wd)?|pwd?|secret|token|key))"
+_FORMS = (
+    *((what, marks, _START + pattern) for what, marks, pattern in PUBLISHED),
+    ("a private key", ("PRIVATE KEY",), _PRIVATE_KEY),
+    ("a private key", ("PuTTY-User-Key-File-",), r"PuTTY-User-Key-File-[0-9]: "),
+    ("a private key", ("AGE-SECRET-KEY-1",), r"AGE-SECRET-KEY-1[A-Z0-9]{20}"),
+    ("a private key", ("LS0tLS1CRUdJTi",), _ENCODED_KEY),
+    (
+        "a password in a URL",
+        ("://",),
+        rf"://(?P<user>[A-Za-z0-9._%+~!-]{{0,200}}):(?!(?i:{_EXAMPLE}|(?P=user))@)"
+        r"[^\s/?#@:\"'`<>(){}\[\]|\\,]{1,200}@[A-Za-z0-9\[]",
+    ),
+    ("a token in a URL", ("http",), r"https?://[A-Za-z0-9_-]{20,200}@[A-Za-z0-9\[]"),
+)
+# The form that a text may have which has the mark.
+_MARKS = tuple((mark, (what, pattern)) for what, marks, pattern in _FORMS for mark in marks)
+# A token that documentation shows: AKIAIOSFODNN7EXAMPLE, ghp_xxxxxxxx, hf_YOUR_TOKEN.
+_IN_EXAMPLE = re.compile(r"(?i)example|x{4}|your|placeholder|redacted|\.{3}|(.)\1{9}")
+# Words with hyphens, such as an address has them: pypi-packages-that-steal-data, and no random characters.
+_WORDS = re.compile(r"[a-z]+(?:[-_][a-z]+){2,}-?")
+
+
+def credentials_in_file(content: bytes, *paths: str) -> Iterator[Found]:
+    """Yield the credentials in a file that goes by the *paths*; *content* is as much of it as is searched.
+
+    Names of files that hold nothing else count, in upper and lower case, and the forms that issuers publish, with the
+    line of the first. Names of fields do not count, nor examples as documentation shows them.
+
+    >>> list(credentials_in_file(b"", "weights/.ENV")), list(credentials_in_file(b"TOKEN=", ".env.example"))
+    ([Found(what='environment variables', line=None)], [])
+    >>> list(credentials_in_file(b"see\n-----BEGIN PRIVATE KEY-----\nMIIE", "notes.txt"))
+    [Found(what='a private key', line=2)]
+    """
+    lowered = [path.casefold() for path in paths]
+    for path in lowered:
+        named = _names().search(path)
+        if named and not _is_shared(path):
+            yield Found(_NAMES[int(str(named.lastgroup)[1:])][0], None)
+            return
+    text = content.decode("latin-1")  # all forms are of ASCII
+    for what, name, inside in _ordinary():
+        if any(map(name.search, lowered)) and (match := inside.search(text)):
+            yield Found(what, _line(text, match.start()))
+    for what, at in _published(text):
+        yield Found(what, _line(text, at))
+
+
+def credential_in_path(path: str) -> str:
+    """Describe the credential that the *path* of a file shows, as a URL or a token in it, or return ""."""
+    return next((what for what, _ in _published(path)), "")
+
+
+def _published(text: str) -> Iterator[tuple[str, int]]:
+    """Yield the first of each published form in *text*, and where it is."""
+    for what, pattern in dict.fromkeys([form for mark, form in _MARKS if mark in text]):
+        for match in _compiled(pattern).finditer(text):
+            if not _is_example(match[0]):
+                yield what, match.start()
+                break
+
+
+def _is_example(found: str) -> bool:
+    return _IN_EXAMPLE.search(found) is not None or _WORDS.fullmatch(found) is not None
+
+
+def _is_shared(lowered: str) -> bool:
+    name = lowered.rpartition("/")[2]
+    return name.startswith(".env") and not _SHARED_ENV.isdisjoint(name.split("."))
+
+
+def _line(text: str, at: int) -> int:
+    return text.count("\n", 0, at) + 1
+
+
+@cache
+def _names() -> re.Pattern[str]:
+    return re.compile("|".join(rf"(?P<n{index}>(?:^|/)(?:{name})\Z)" for index, (_, name) in enumerate(_NAMES)))
+
+
+@cache
+def _ordinary() -> tuple[tuple[str, re.Pattern[str], re.Pattern[str]], ...]:
+    return tuple((what, re.compile(rf"(?:^|/)(?:{name})\Z"), re.compile(inside)) for what, name, inside in _ORDINARY)
+
+
+@cache
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """Return a form compiled, which costs up to 1 ms: most texts have no mark of it."""
+    return re.compile(pattern)

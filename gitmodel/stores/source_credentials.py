@@ -1,0 +1,63 @@
+"""Credentials in the files that are about to be stored as an artifact."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from gitmodel.domain.credential_files import HEAD_SIZE, TEXT_SIZE, credential_in_path, credentials_in_file
+from gitmodel.domain.credentials import OVERRIDE, redacted
+from gitmodel.errors import Refused
+from gitmodel.stores.source_files import find_source, list_folder, open_source
+
+WAY_OUT = f"store a copy without them; {OVERRIDE}"
+_SHOWN = 3
+
+
+def refuse_credentials(path: Path, name: str) -> None:
+    """Raise Refused if the file or folder *path*, the source of the artifact *name*, seems to hold credentials."""
+    if found := find_credentials(path):
+        raise Refused(f"{describe_credentials(name, found)}; nothing was stored", hint=WAY_OUT)
+
+
+def describe_credentials(name: str, found: Sequence[str]) -> str:
+    """Return the sentence that the artifact *name* seems to hold the credentials *found*."""
+    more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
+    return f"the artifact {name} seems to hold credentials: {', '.join(found[:_SHOWN])}{more}"
+
+
+def find_credentials(path: Path) -> list[str]:
+    """Return the places of credentials in the file or folder *path*, such as "sub/.env (environment variables)".
+
+    Reads at most the first 8 KiB of each file, of a text file the first 1 MiB. Raises as `list_folder` and
+    `open_source` do.
+    """
+    place = find_source(path)
+    if not place.is_dir():
+        return list(_in_file(place, str(path), os.path.abspath(path)))
+    found: list[str] = []
+    for file in list_folder(place):
+        if what := credential_in_path(file.name):
+            found.append(f"the name {_shown(redacted(file.name))} ({what})")
+        found += _in_file(file.place, file.name, f"{place}/{file.name}")
+    return found
+
+
+def _in_file(place: Path, shown: str, named: str) -> Iterator[str]:
+    """Yield the credentials in the file at *place*, which may be what a link at *named* leads to."""
+    for what, line in credentials_in_file(_beginning(place, shown), *{named, str(place)}):
+        yield f"{_shown(redacted(shown))}{f' line {line}' if line else ''} ({what})"
+
+
+def _shown(text: str) -> str:
+    return text if text.isprintable() else ascii(text)
+
+
+def _beginning(place: Path, shown: str) -> bytes:
+    """Return as much of the file as is searched."""
+    with open_source(place, shown) as source:
+        head = source.read(HEAD_SIZE)
+        if len(head) < HEAD_SIZE or b"\0" in head:
+            return head
+        return head + (source.read(TEXT_SIZE - HEAD_SIZE) or b"")
