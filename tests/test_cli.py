@@ -150,7 +150,7 @@ def test_a_version_made_by_hand_is_promoted_resolved_fetched_and_rolled_back(rep
                      train  data, csv, 10 B
                        sha256:dab1d479972724a985d6a960133fc5418180c979359e08af1f1417995dd7e08b
         $ git model demote iris production --reason drifted
-        no version of iris is in production now, where iris@2 was
+        iris production is now empty (was iris@2)
         $ git model show iris@2
         version    iris@2
         created    2026-11-23 10:12 UTC
@@ -207,7 +207,7 @@ def test_versions_aliases_and_metadata_change_and_go_again(iris, capsys):
         $ git model version list iris --limit 1 --offset 1 -q
         iris@1
         $ git model demote iris staging
-        no version of iris is in staging now, where iris@2 was
+        iris staging is now empty (was iris@2)
         $ git model promote iris@2 none
         iris@2 is in no stage already
         $ git model version create iris

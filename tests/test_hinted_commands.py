@@ -138,3 +138,20 @@ def test_the_commands_of_git_that_hints_show_exist():
     listed = subprocess.run(["git", "--list-cmds=main"], capture_output=True, text=True, check=True).stdout.split()
     shown = {words[1] for words in hinted() if len(words) > 1 and not words[1].startswith("-")}
     assert shown - {"model"} <= set(listed)
+
+
+def test_no_message_names_a_page_of_the_documentation_by_its_path():
+    """An installed package has no folder docs: a message names a command, or the title of a page."""
+    path = re.compile(r"\bdocs/|\bhow-to/|\w\.md\b")
+    generated = PACKAGE / "cli" / "manual.py"  # names the pages that it writes
+    found = []
+    for file in sorted(PACKAGE.rglob("*.py")):
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        told = [
+            *(value for call in ast.walk(tree) if isinstance(call, ast.Call) for value in call.args),
+            *(keyword.value for keyword in ast.walk(tree) if isinstance(keyword, ast.keyword)),
+            *(node.value for node in ast.walk(tree) if isinstance(node, ast.Assign | ast.Return) and node.value),
+        ]
+        said = {(file.name, node.lineno, text) for node in told for text in texts(node) if path.search(text)}
+        found += [] if file == generated else sorted(said)
+    assert found == []

@@ -368,7 +368,7 @@ class Repository:
         return CommitFiles(self.trees, self.tags.commit(commit).tree if commit else "")
 
     def renew(self) -> None:
-        """Let the next answer be about the registry as it is then; here each one is."""
+        """No-op: a local repository is never stale."""
 
     def head(self) -> Snapshot:
         """The branch as it is now, to read single records of; it may come without stage tags."""
@@ -537,7 +537,7 @@ class Repository:
             yield model, last, id
 
     def reservations_carried(self, after: Snapshot) -> list[str]:
-        """The moves by which what is reserved for a model counts under the name that it has in *after*, too."""
+        """Return the ref moves that copy reservations to the model's name in *after*."""
         carried = {}
         for model, number, id in self.reservations():
             with suppress(Invalid):  # a damaged record stops nobody

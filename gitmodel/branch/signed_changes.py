@@ -44,7 +44,7 @@ class Sealing:
     @cached_property
     def verifier(self) -> Verifier:
         """The verifier of signatures."""
-        from gitmodel.git.signatures import Verifier  # who reads what nobody signed does not pay for it
+        from gitmodel.git.signatures import Verifier  # imported here: only signed records need it
 
         return Verifier(self._git.environ, self._config)
 

@@ -55,9 +55,7 @@ COMMANDS = {
     "proposals": Lazy("gitmodel.cli.commands.proposals:list_proposals", "List the proposals that are open.", "Stages"),
     "plan": Lazy("gitmodel.cli.commands.proposals:plan", "Say what a merge would change.", "Stages"),
     "apply": Lazy("gitmodel.cli.commands.stages:apply", "Put in force what the branch records.", "Stages"),
-    "history": Lazy(
-        "gitmodel.cli.commands.history:history", "Tell who held stages and aliases, from when to when.", "Lineage"
-    ),
+    "history": Lazy("gitmodel.cli.commands.history:history", "Show the history of stages and aliases.", "Lineage"),
     "log": Lazy("gitmodel.cli.commands.history:log", "Tell all that happened to a model or version.", "Lineage"),
     "blame": Lazy("gitmodel.cli.commands.history:blame", "Tell which commit set each field of a version.", "Lineage"),
     "contains": Lazy(
@@ -106,18 +104,21 @@ def _print_version(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 @click.option(
     "--repo",
     metavar="PATH|URL",
-    help="The repository that holds the registry, if it is another one; a git bundle is read only.",
+    help="Repository that holds the registry, by path or URL. A git bundle is read-only.",
 )
 @click.option(
-    "--max-age", type=click.FloatRange(min=0), metavar="SECONDS", help="By URL: how old an answer may be; else 0."
+    "--max-age",
+    type=click.FloatRange(min=0),
+    metavar="SECONDS",
+    help="By URL: maximum age of a cached answer. Default: 0.",
 )
-@click.option("--offline", is_flag=True, default=None, help="By URL: answer from the cache, and ask nobody.")
+@click.option("--offline", is_flag=True, default=None, help="By URL: answer from the cache only.")
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0),
     default=60.0,
     metavar="SECONDS",
-    help="By URL: how long to try while others write; else 60.",
+    help="By URL: how long to retry while others write. Default: 60.",
 )
 @click.option(
     "--version", is_flag=True, is_eager=True, expose_value=False, callback=_print_version, help="Print the version."

@@ -171,7 +171,7 @@ def general_options(formats: Sequence[str] = FORMATS) -> list[click.Parameter]:
             is_flag=True,
             expose_value=False,
             callback=_set_quiet,
-            help="Print names or references alone.",
+            help="Print only names or references.",
         ),
     ]
 

@@ -23,14 +23,14 @@ F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
 
 DESCRIPTIVE = {
-    "title": "The name that people read.",
-    "license": "Under what terms it may be used.",
-    "description": "What it is.",
-    "audience": "Who it is made for.",
-    "use_cases": "What it is to be used for.",
-    "limitations": "What it cannot do.",
-    "trade_offs": "What was given up for what.",
-    "ethics": "What is to be weighed before it is used.",
+    "title": "Display name.",
+    "license": "License, such as MIT or Apache-2.0.",
+    "description": "Description.",
+    "audience": "Intended users.",
+    "use_cases": "Intended use cases.",
+    "limitations": "Known limitations.",
+    "trade_offs": "Trade-offs that were made.",
+    "ethics": "Ethical considerations.",
 }
 
 
@@ -239,9 +239,7 @@ def read_model(name: str, *, renumbered: bool) -> ModelRef:
 
 def description(function: F) -> F:
     """The descriptive fields of a model, but for its tags."""
-    owners = click.option(
-        "--owner", "owners", multiple=True, metavar="WHO", help="Who answers for it; repeat for more."
-    )
+    owners = click.option("--owner", "owners", multiple=True, metavar="WHO", help="Owner; repeat for more.")
     function = owners(function)
     for field, help in reversed(DESCRIPTIVE.items()):
         names = [f"--{field.replace('_', '-')}", *(["--licence"] if field == "license" else []), field]
@@ -265,16 +263,16 @@ def artifact_paths(function: F) -> F:
 
 def listed(function: F) -> F:
     """Add the options that select a part of a list."""
-    function = click.option("--offset", type=click.IntRange(0), default=0, metavar="N", help="Leave out the first N.")(
+    function = click.option("--offset", type=click.IntRange(0), default=0, metavar="N", help="Skip the first N.")(
         function
     )
     function = click.option("--limit", type=click.IntRange(0), metavar="N", help="Show at most N.")(function)
     return click.option(
-        "--filter", "filter", default="", metavar="EXPR", help="Show those that match an expression (CEL)."
+        "--filter", "filter", default="", metavar="EXPR", help="Show only rows that match an expression (CEL)."
     )(function)
 
 
-reason = click.option("--reason", default="", metavar="TEXT", help="Why; it is recorded.")
+reason = click.option("--reason", default="", metavar="TEXT", help="Reason; it is recorded.")
 force = click.option("--force", is_flag=True, help="Pass a failing gate; needs --reason then.")
 leave = click.option("--leave", is_flag=True, help="Move the version although its later stage becomes empty.")
 renumbered = click.option(
@@ -290,7 +288,9 @@ def _set_moment(ctx: click.Context, _: click.Parameter, value: str | None) -> No
         ctx.obj.moment = value
 
 
-jobs = click.option("-j", "--jobs", type=click.IntRange(1, 64), default=8, metavar="N", help="Files moved at a time.")
+jobs = click.option(
+    "-j", "--jobs", type=click.IntRange(1, 64), default=8, metavar="N", help="Number of parallel transfers."
+)
 at = click.option(
     "--at",
     metavar="WHEN",

@@ -27,14 +27,14 @@ MODEL = Shape(
     "A model as readers see it. Of `list`, `show MODEL`, `register`, `update`.",
     {
         "name": "text: its name",
-        "title": "text: the name that people read",
-        "license": "text: under what terms it may be used",
-        "description": "text: what it is",
-        "audience": "text: who it is made for",
-        "use_cases": "text: what it is to be used for",
-        "limitations": "text: what it cannot do",
-        "trade_offs": "text: what was given up for what",
-        "ethics": "text: what is to be weighed before it is used",
+        "title": "text: display name",
+        "license": "text: license, such as MIT",
+        "description": "text: description",
+        "audience": "text: intended users",
+        "use_cases": "text: intended use cases",
+        "limitations": "text: known limitations",
+        "trade_offs": "text: trade-offs that were made",
+        "ethics": "text: ethical considerations",
         "tags": "list of text, sorted",
         "owners": "list of text, sorted: who answers for it",
         "created": "time: when it was registered",
@@ -368,7 +368,7 @@ APPLIED = Shape(
     {
         "model": "text: the model's name",
         "stage": "text: the stage or alias",
-        "version": "number of the version that is in force now, or null: nobody, or it was not applied",
+        "version": "number of the version that is in force now, or null: it is empty, or it was not applied",
         "applied": "true if its tag follows the branch now",
         "reason": "text: why it was not applied, or empty",
         "previous": "number of the version that was in force before, or null",
@@ -412,7 +412,7 @@ PLAN = Shape(
     {
         "base": "text: the commit that is merged into",
         "head": "text: the commit that is merged",
-        "changes": "list of objects: `model`, `stage` or `alias`, `previous` and `version` (numbers, or null: nobody), "
+        "changes": "list of objects: `model`, `stage` or `alias`, `previous` and `version` (numbers, or null: empty), "
         "`who`, `reason`, `maker` (of the version), `owners`, `code` (`old` and `new` commit, `count` of commits "
         "between or null, the newest of these `commits`, `comparison`: an address, or empty), "
         "`metadata` (list of `key`, `old`, `new`, `change`), `artifacts` and `datasets` that differ (lists of `name`, "

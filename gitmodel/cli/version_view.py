@@ -102,8 +102,8 @@ def promotion_text(done: Promotion) -> str:
         return f"{here} is in {done.stage} already" if done.stage != NONE else f"{here} is in no stage already"
     left = [stage for stage in done.left if stage not in (done.stage, ARCHIVED) or done.stage == NONE]
     if done.version is None:
-        was = f", where {done.model}@{done.previous} was" if done.previous is not None else ""
-        return f"no version of {done.model} is in {done.stage} now{was}"
+        was = f" (was {done.model}@{done.previous})" if done.previous is not None else ""
+        return f"{done.model} {done.stage} is now empty{was}"
     if done.stage == NONE:
         return f"{here} left {cell_text.words(left)}" if left else f"{here} is in no stage now"
     clauses = [f"{here} is in {done.stage} now"]

@@ -79,14 +79,14 @@ class Model:
     Model('iris')
     """
 
-    title = _Text("The name that people read.")
-    license = _Text("Under what terms it may be used.")
-    description = _Text("What it is.")
-    audience = _Text("Who it is made for.")
-    use_cases = _Text("What it is to be used for.")
-    limitations = _Text("What it cannot do.")
-    trade_offs = _Text("What was given up for what.")
-    ethics = _Text("What is to be weighed before it is used.")
+    title = _Text("Display name.")
+    license = _Text("License, such as MIT or Apache-2.0.")
+    description = _Text("Description.")
+    audience = _Text("Intended users.")
+    use_cases = _Text("Intended use cases.")
+    limitations = _Text("Known limitations.")
+    trade_offs = _Text("Trade-offs that were made.")
+    ethics = _Text("Ethical considerations.")
     tags = _Words("Words to find it by, sorted.")
     owners = _Words("Who answers for it, sorted.")
 

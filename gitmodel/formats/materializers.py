@@ -59,7 +59,7 @@ def find_materializer(value: Any, output: str) -> Materializer:
             return candidate
     hint = (
         f"annotate it Annotated[..., ArtifactConfig(name={output!r}, format='pickle')] to allow pickle for it, "
-        "or write a materializer (docs/how-to/write-a-materializer.md)"
+        'or write a materializer, as the page "Write a materializer" of the documentation shows'
     )
     if _of_library(value, "torch"):
         hint = f"return its state_dict(), which is kept as safetensors; or {hint}"

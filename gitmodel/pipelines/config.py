@@ -78,7 +78,8 @@ class ModelConfig(_ModelConfig):
                 raise inner from None
             where = ".".join(map(str, cause["loc"]))
             raise UsageError(
-                f"ModelConfig: {where}: {cause['msg'].lower()}", hint="see docs/reference/pipelines.md"
+                f"ModelConfig: {where}: {cause['msg'].lower()}",
+                hint=f"its fields are {', '.join(type(self).model_fields)}; see help(gitmodel.ModelConfig)",
             ) from None
 
     @property

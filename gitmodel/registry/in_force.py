@@ -177,7 +177,7 @@ def may_return(
     """
     if any(rule.rollback != "direct" or rule.faults for rule in before.rules(ref.stage)):
         return False
-    from gitmodel.branch.stage_history import stage_events  # who goes back to nobody does not pay for it
+    from gitmodel.branch.stage_history import stage_events  # imported here: only a rollback needs it
 
     for event in stage_events(repository, before.commit, ref):
         if event.version != record.version:

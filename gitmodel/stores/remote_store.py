@@ -75,7 +75,7 @@ class Backend(Protocol):
         """Return at most *length* bytes from *start*, and the length of the whole object. Raises NotFound."""
 
     def write(self, digest: Digest, content: bytes | bytearray, *, replace: bool = False) -> None:
-        """Make the object appear, whole; an equal one that is there may stay, if it is made young.
+        """Make the object appear, whole. An equal one that is there may stay if its timestamp is refreshed.
 
         With *replace*, it is written again even if it seems to be there: its bytes are wrong.
         """

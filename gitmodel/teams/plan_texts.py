@@ -132,7 +132,7 @@ def _code_markdown(code: CodeRange) -> Iterator[str]:
 
 def _what(change: PlannedChange) -> str:
     kind = "alias " if change.alias else ""
-    return f"{change.model}: {kind}{change.place} {change.old or 'nobody'} -> {change.new or 'nobody'}"
+    return f"{change.model}: {kind}{change.place} {change.old or '(empty)'} -> {change.new or '(empty)'}"
 
 
 def _becomes_empty(change: PlannedChange) -> str:

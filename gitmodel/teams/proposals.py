@@ -329,7 +329,9 @@ def _subject(done: list[Promotion], last: str) -> str:
 
 
 def _brief(done: Promotion) -> str:
-    return f"{done.model} {done.version or 'nobody'} to {done.stage}" if done.stage else f"the name of {done.model}"
+    if not done.stage:
+        return f"the name of {done.model}"
+    return f"{done.model} {done.version} to {done.stage}" if done.version else f"{done.model} {done.stage} to (empty)"
 
 
 def _branch_name(done: list[Promotion], commit: str) -> str:

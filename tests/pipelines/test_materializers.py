@@ -95,7 +95,7 @@ def test_a_value_of_an_unknown_type_is_refused_with_what_to_do(tmp_path, value):
     with pytest.raises(UsageError, match="which gitmodel cannot keep") as caught:
         materializers.save(value, tmp_path / "x", "thing", "")
     assert "ArtifactConfig(name='thing', format='pickle')" in caught.value.hint
-    assert "write-a-materializer.md" in caught.value.hint
+    assert "Write a materializer" in caught.value.hint
 
 
 def test_pickle_is_there_for_an_output_that_allows_it(client):

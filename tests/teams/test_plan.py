@@ -120,8 +120,8 @@ def test_aliases_demotions_and_new_versions_are_told(client, repo):
     now = editing.run(repo, "rev-parse", BRANCH)
     made = plan(client.repository, editing.run(repo, "rev-parse", TOPIC), now)
     told = plan_texts.text(made)
-    assert "iris: alias champion nobody -> 2" in told
-    assert "iris: production 1 -> nobody" in told
+    assert "iris: alias champion (empty) -> 2" in told
+    assert "iris: production 1 -> (empty)" in told
     assert "new versions: iris@3" in told
     (left,) = [change for change in made.changes if change.place == "production"]
     assert (left.metadata, left.artifacts, left.datasets, left.code.old) == ((), (), (), "")

@@ -82,7 +82,7 @@ def test_several_changes_are_one_commit_on_one_branch(ada, bob, bare):
     made = bob.propose(("iris@3", "production"), ("iris@1", "staging"), demote=[("wine", "staging")], push=True)
     told = {(change.model, change.place): (change.old, change.new) for change in made.plan.changes}
     assert told == {("iris", "production"): (2, 3), ("iris", "staging"): (None, 1), ("wine", "staging"): (1, None)}
-    assert made.subject == "Change iris 3 to production, iris 1 to staging, wine nobody to staging"
+    assert made.subject == "Change iris 3 to production, iris 1 to staging, wine staging to (empty)"
     assert made.branch == f"propose/several/3-{made.commit[:7]}"
     assert git(bare, "rev-list", "--count", f"gitmodel..{made.branch}") == "1"
     assert [one.branch for one in ada.list_proposals()] == [made.branch]

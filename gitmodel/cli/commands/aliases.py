@@ -25,7 +25,7 @@ def alias() -> None:
 @options.renumbered
 @click.pass_obj
 def set_alias(invocation: Invocation, words: tuple[str, ...], reason: str, renumbered: bool) -> None:
-    """Make an alias name a version.
+    """Set an alias of a version.
 
     Write REF and then the ALIAS. It is taken from the version that had it; nothing is archived. The version must
     be named.
@@ -45,7 +45,7 @@ def set_alias(invocation: Invocation, words: tuple[str, ...], reason: str, renum
 @options.renumbered
 @click.pass_obj
 def remove(invocation: Invocation, model: str, alias: str, reason: str, renumbered: bool) -> None:
-    """Take an alias away; the version stays as it is."""
+    """Remove an alias; the version stays as it is."""
     chosen = options.read_model(model, renumbered=renumbered)
     done = stages.remove_alias(invocation.writer, chosen, alias, reason=reason)
     was = f"; it was {done.model}@{done.previous}" if done.previous is not None else ""

@@ -21,9 +21,9 @@ from gitmodel.registry.run_outputs import find_artifact
 
 @command(example="git model get iris@production classifier -o model.skops")
 @options.reference("[ARTIFACT]")
-@click.option("-o", "--output", "target", metavar="PATH", help="Where to write it; else its name, in this folder.")
-@click.option("--file", "file", metavar="PATH", help="Of a folder artifact this one file, by its path in the folder.")
-@click.option("--run", "run", metavar="RUN", help="An output of this run, which worked on the version.")
+@click.option("-o", "--output", "target", metavar="PATH", help="Output path. Default: its name, in the current folder.")
+@click.option("--file", "file", metavar="PATH", help="Fetch one file of a folder artifact, by its path in the folder.")
+@click.option("--run", "run", metavar="RUN", help="Fetch an output of this run on the version.")
 @options.jobs
 @options.at
 @click.pass_obj
@@ -82,7 +82,9 @@ def get(
 @options.reference()
 @options.artifact_paths
 @options.jobs
-@click.option("--external", is_flag=True, help="Leave them where they are: single files, by URI or path.")
+@click.option(
+    "--external", is_flag=True, help="Link single files where they are, by URI or path, without storing them."
+)
 @click.option("--provider-digest", is_flag=True, help="With --external: take the SHA-256 that the store keeps of it.")
 @options.renumbered
 @click.pass_obj

@@ -25,9 +25,15 @@ if TYPE_CHECKING:
 
 
 @command(example="git model check")
-@click.option("--filter", "filter", default="", metavar="EXPR", help="Show those that match an expression (CEL).")
-@click.option("--force", is_flag=True, help="Between two commits: let it delete what is in use, and many at once.")
-@click.option("--staged", is_flag=True, help="What is staged, where the metadata branch or a proposal is checked out.")
+@click.option("--filter", "filter", default="", metavar="EXPR", help="Show only rows that match an expression (CEL).")
+@click.option(
+    "--force",
+    is_flag=True,
+    help="With BASE..HEAD or --staged: allow the change to delete what is in use, and many models.",
+)
+@click.option(
+    "--staged", is_flag=True, help="Check what is staged in a work tree of the metadata branch or a proposal."
+)
 @click.argument("commit", required=False, metavar="[COMMIT | BASE..HEAD]")
 @click.pass_obj
 def check(invocation: Invocation, commit: str | None, filter: str, force: bool, staged: bool) -> None:
@@ -113,8 +119,8 @@ def verify(invocation: Invocation, words: tuple[str, ...], jobs: int) -> None:
 
 
 @command(example="git model doctor --fix")
-@click.option("--fix", is_flag=True, help="Mend what is safe to mend.")
-@click.option("--filter", "filter", default="", metavar="EXPR", help="Show those that match an expression (CEL).")
+@click.option("--fix", is_flag=True, help="Fix what is safe to fix.")
+@click.option("--filter", "filter", default="", metavar="EXPR", help="Show only rows that match an expression (CEL).")
 @click.pass_obj
 def doctor(invocation: Invocation, fix: bool, filter: str) -> None:
     """Say what is wrong with this clone, and mend it.

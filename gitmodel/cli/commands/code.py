@@ -26,8 +26,8 @@ COLUMNS = (
 @command(example="git model contains HEAD")
 @click.argument("commit")
 @click.argument("model", required=False, default="", shell_complete=options.complete_model)
-@click.option("--without", is_flag=True, help="List those whose code does not have it.")
-@click.option("--exact", is_flag=True, help="List those that were made from this very commit.")
+@click.option("--without", is_flag=True, help="List versions whose code does not contain COMMIT.")
+@click.option("--exact", is_flag=True, help="List versions made from exactly COMMIT.")
 @options.listed
 @click.pass_obj
 def contains(invocation: Invocation, /, commit: str, model: str, without: bool, exact: bool, **part: Any) -> None:
@@ -60,7 +60,7 @@ def contains(invocation: Invocation, /, commit: str, model: str, without: bool, 
 
 
 @command(example="git model notes")
-@click.option("--remove", is_flag=True, help="Take them away again.")
+@click.option("--remove", is_flag=True, help="Remove the notes.")
 @click.pass_obj
 def notes(invocation: Invocation, remove: bool) -> None:
     """Show versions beside the code, in git log.
@@ -71,7 +71,7 @@ def notes(invocation: Invocation, remove: bool) -> None:
     if remove:
         invocation.client.remove_notes()
         fields = {"commit": "", "notes": 0, "missing": 0}
-        invocation.output.outcome("took the notes away", shapes.NOTED, fields, name="")
+        invocation.output.outcome("removed the notes", shapes.NOTED, fields, name="")
         return
     done = invocation.client.write_notes()
     said = f"{done.notes} commits have notes: git log --notes=gitmodel" if done.notes else "no commit here has a note"

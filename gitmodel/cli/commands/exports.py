@@ -12,7 +12,7 @@ from gitmodel.cli.invocation import Invocation, command
 
 @command(example="git model export iris@production iris.gitmodel")
 @options.reference("FILE")
-@click.option("--inputs", is_flag=True, help="With the bytes of everything that it was made from, too.")
+@click.option("--inputs", is_flag=True, help="Include the artifacts that it was made from.")
 @click.pass_obj
 def export(invocation: Invocation, words: tuple[str, ...], inputs: bool) -> None:
     """Write a version with all that it came from to a file.
@@ -39,7 +39,7 @@ def export(invocation: Invocation, words: tuple[str, ...], inputs: bool) -> None
 
 @command("import", example="git model import iris.gitmodel --as flowers")
 @click.argument("file", metavar="FILE")
-@click.option("--as", "model", default="", metavar="MODEL", help="The model that it is to be a version of.")
+@click.option("--as", "model", default="", metavar="MODEL", help="Import it as a version of MODEL.")
 @options.renumbered
 @click.pass_obj
 def import_(invocation: Invocation, file: str, model: str, renumbered: bool) -> None:

@@ -62,7 +62,7 @@ BLAME_COLUMNS = (
 @options.listed
 @click.pass_obj
 def history(invocation: Invocation, /, model: str | None, stage: str, **part: Any) -> None:
-    """Tell who held stages and aliases, from when to when.
+    """Show the history of stages and aliases.
 
     Of all models, of one MODEL, or of one of its stages or aliases, under its former names too; newest first: who put
     it there, by which commit or pull request, why, and which rules were forced. Times are those of the commits, their

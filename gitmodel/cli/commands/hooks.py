@@ -28,7 +28,7 @@ def hook() -> None:
     """Let git check what is pushed, here or on a server."""
 
 
-_server = click.option("--server", is_flag=True, help="The hook of a repository that others push to: pre-receive.")
+_server = click.option("--server", is_flag=True, help="Use the pre-receive hook, for a repository that others push to.")
 
 
 @command("install", example="git model hook install")

@@ -13,7 +13,7 @@ from gitmodel.errors import UsageError
 @click.argument("subject", metavar="REF|DIGEST|RUN", shell_complete=options.complete_model)
 @click.option("--up", is_flag=True, help="Only what it was made from.")
 @click.option("--down", is_flag=True, help="Only what was made from it.")
-@click.option("--depth", type=click.IntRange(0), metavar="N", help="Go over at most N runs.")
+@click.option("--depth", type=click.IntRange(0), metavar="N", help="Follow at most N runs.")
 @click.pass_obj
 def lineage(invocation: Invocation, subject: str, up: bool, down: bool, depth: int | None) -> None:
     """Tell what something was made from, and what of it.

@@ -15,7 +15,7 @@ from gitmodel.domain.schema.references import VersionRef
 from gitmodel.errors import UsageError
 from gitmodel.registry import artifacts, versions
 
-on_artifact = click.option("--artifact", metavar="NAME", help="Of this artifact of the version.")
+on_artifact = click.option("--artifact", metavar="NAME", help="Use the metadata of this artifact.")
 
 
 @click.group(cls=LazyGroup)
@@ -26,7 +26,7 @@ def metadata() -> None:
 @command("set", example="git model metadata set iris@1 accuracy=0.98 reviewed=true --remove draft")
 @options.reference("KEY=VALUE...")
 @on_artifact
-@click.option("--remove", multiple=True, metavar="KEY", help="Take this key away; repeat for more.")
+@click.option("--remove", multiple=True, metavar="KEY", help="Remove this key; repeat for more.")
 @options.renumbered
 @click.pass_obj
 def set_metadata(

@@ -27,7 +27,7 @@ COLUMNS = (
 @command(example='git model register iris --license MIT --description "Which iris is it?" --tag sklearn')
 @click.argument("name")
 @options.description
-@click.option("--tag", "tags", multiple=True, metavar="TAG", help="A word to find it by; repeat for more.")
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="Add a tag; repeat for more.")
 @click.pass_obj
 def register(invocation: Invocation, /, name: str, **given: Any) -> None:
     """Register a model.
@@ -91,7 +91,7 @@ def show(invocation: Invocation, words: tuple[str, ...]) -> None:
 @options.model
 @options.description
 @options.tag_changes
-@click.option("--rename", metavar="NEW", help="Its new name; the old one goes on to lead to it.")
+@click.option("--rename", metavar="NEW", help="New name; the old name keeps working.")
 @options.renumbered
 @click.pass_obj
 def update(

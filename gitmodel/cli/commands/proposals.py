@@ -21,16 +21,20 @@ if TYPE_CHECKING:
 
 @command(example='git model propose iris@2 production --reason "beats the baseline"')
 @click.argument("words", nargs=-1, metavar="[REF STAGE]...", shell_complete=options.complete_model)
-@click.option("--demote", nargs=2, multiple=True, metavar="MODEL STAGE", help="That nobody is in the stage.")
+@click.option("--demote", nargs=2, multiple=True, metavar="MODEL STAGE", help="Propose to empty the stage.")
 @click.option(
-    "--rollback", nargs=2, multiple=True, metavar="MODEL STAGE", help="That who was in the stage before returns."
+    "--rollback",
+    nargs=2,
+    multiple=True,
+    metavar="MODEL STAGE",
+    help="Propose to return the stage to its previous version.",
 )
-@click.option("--rename", nargs=2, multiple=True, metavar="MODEL NAME", help="Rename the model.")
+@click.option("--rename", nargs=2, multiple=True, metavar="MODEL NAME", help="Propose to rename the model.")
 @options.reason
 @options.force
 @options.leave
 @options.renumbered
-@click.option("--remote", default="", metavar="NAME", help="The remote to propose to, if it is not the only one.")
+@click.option("--remote", default="", metavar="NAME", help="Remote to propose to. Default: the only one.")
 @click.option("--push", is_flag=True, help="Push the branch of the proposal.")
 @click.option("--open", is_flag=True, help="Push it, and have the host open the pull request.")
 @click.pass_obj
@@ -67,7 +71,7 @@ def propose(
 
 
 @command("proposals", example="git model proposals")
-@click.option("--remote", default="", metavar="NAME", help="The remote to ask, if it is not the only one.")
+@click.option("--remote", default="", metavar="NAME", help="Remote to ask. Default: the only one.")
 @options.listed
 @click.pass_obj
 def list_proposals(invocation: Invocation, remote: str, filter: str, limit: int | None, offset: int) -> None:
@@ -93,8 +97,8 @@ def list_proposals(invocation: Invocation, remote: str, filter: str, limit: int 
 
 @command(example="git model plan")
 @click.option("--markdown", is_flag=True, help="Print Markdown, for a job's summary or a comment.")
-@click.option("--comment", is_flag=True, help="In a job: write it as the one comment of the pull request, too.")
-@click.option("--force", is_flag=True, help="Let it delete what is in use, and many at once.")
+@click.option("--comment", is_flag=True, help="In a job: also write it as the comment of the pull request.")
+@click.option("--force", is_flag=True, help="Allow the change to delete what is in use, and many models.")
 @click.argument("commits", metavar="[BASE..HEAD]", required=False, default="")
 @click.pass_obj
 def plan(invocation: Invocation, commits: str, markdown: bool, comment: bool, force: bool) -> None:

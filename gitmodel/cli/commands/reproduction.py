@@ -22,9 +22,9 @@ _CHANGED = "its files had changes that are not in the commit, so this is not all
 @command(example="git model checkout iris@production ../iris-production")
 @options.reference("DIR")
 @click.option(
-    "--artifacts", default="artifacts", metavar="FOLDER", help="The folder in DIR for its artifacts, if not artifacts."
+    "--artifacts", default="artifacts", metavar="FOLDER", help="Folder in DIR for the artifacts. Default: artifacts."
 )
-@click.option("--no-submodules", is_flag=True, help="Leave the submodules of the code out.")
+@click.option("--no-submodules", is_flag=True, help="Do not check out submodules.")
 @click.pass_obj
 def checkout(invocation: Invocation, words: tuple[str, ...], artifacts: str, no_submodules: bool) -> None:
     """Make a work tree of a version's code, with its files.
@@ -55,9 +55,9 @@ def checkout(invocation: Invocation, words: tuple[str, ...], artifacts: str, no_
 
 @command(example="git model reproduce iris@production")
 @options.reference()
-@click.option("--into", "folder", metavar="DIR", help="Work in this new folder, and leave it there.")
+@click.option("--into", "folder", metavar="DIR", help="Work in this new folder and keep it.")
 @click.option("--param", "secrets", multiple=True, metavar="KEY=VALUE", help="A parameter that was a secret.")
-@click.option("--executor", default="in-order", metavar="NAME", help="Where the steps run, if not in order.")
+@click.option("--executor", default="in-order", metavar="NAME", help="Executor of the steps. Default: in-order.")
 @click.pass_obj
 def reproduce(
     invocation: Invocation, words: tuple[str, ...], folder: str | None, secrets: tuple[str, ...], executor: str

@@ -32,7 +32,7 @@ COLUMNS = (
 @click.argument("script", metavar="SCRIPT[:PIPELINE]")
 @click.option("--param", "parameters", multiple=True, metavar="KEY=VALUE", help="A parameter; repeat for more.")
 @click.option(
-    "--executor", metavar="NAME", help="Where the steps run: in-order, threads, processes, dask or dask:ADDRESS."
+    "--executor", metavar="NAME", help="Executor of the steps: in-order, threads, processes, dask or dask:ADDRESS."
 )
 @click.pass_obj
 def run(invocation: Invocation, script: str, parameters: tuple[str, ...], executor: str | None) -> None:

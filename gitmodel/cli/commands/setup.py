@@ -26,13 +26,11 @@ SHELLS = ("bash", "zsh", "fish")
 
 
 @command(example="git model init --store file:///tmp/models")
-@click.option(
-    "--store", default="", metavar="URL", help="Where artifacts are kept, for everybody: a folder or file: URL."
-)
+@click.option("--store", default="", metavar="URL", help="Artifact store of the registry: a folder or file: URL.")
 @click.option("--new", is_flag=True, help="Do not ask remotes for a registry to adopt.")
 @click.option("--from", "source", default="", metavar="URL", help="Adopt the registry at URL, and pull and push there.")
 @click.option("--ci", type=click.Choice(HOSTS), help="Commit the workflow files and CODEOWNERS of a git host.")
-@click.option("--owner", "owners", multiple=True, metavar="ACCOUNT", help="With --ci: who answers for the registry.")
+@click.option("--owner", "owners", multiple=True, metavar="ACCOUNT", help="With --ci: owner of the registry.")
 @click.option(
     "--install", default="", metavar="SPEC", help="With --ci: what the jobs install, a commit or a version with hashes."
 )

@@ -81,8 +81,8 @@ def rollback(
     help="A commit, or BASE..HEAD, that you vouch came through review; repeat for more.",
 )
 @click.option("--ask-host", is_flag=True, help="In a job: ask the host which commits were reviewed.")
-@click.option("--push", is_flag=True, help="Pull first, and move the tags at the remote, and nothing else there.")
-@click.option("--remote", default="", metavar="NAME", help="The remote, if it is not the only one.")
+@click.option("--push", is_flag=True, help="Pull first, then move the tags at the remote; nothing else is pushed.")
+@click.option("--remote", default="", metavar="NAME", help="Remote to use. Default: the only one.")
 @click.pass_obj
 def apply(
     invocation: Invocation, models: tuple[str, ...], reviewed: tuple[str, ...], ask_host: bool, push: bool, remote: str

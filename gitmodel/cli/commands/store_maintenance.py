@@ -17,7 +17,9 @@ if TYPE_CHECKING:
     from gitmodel.registry.purging import Purged
 
 MOST_SHOWN = 20
-jobs = click.option("-j", "--jobs", type=click.IntRange(1), default=8, metavar="N", help="Do N objects at a time.")
+jobs = click.option(
+    "-j", "--jobs", type=click.IntRange(1), default=8, metavar="N", help="Number of objects copied in parallel."
+)
 
 
 @command(example="git model store status")
@@ -39,8 +41,10 @@ def status(invocation: Invocation) -> None:
 
 @command(example="git model store copy --to file:///tmp/models")
 @click.option("--to", "target", required=True, metavar="URL", help="The store to copy to, by URL, path or name.")
-@click.option("--from", "source", default="default", metavar="NAME", help="The store to copy; else the default one.")
-@click.option("--mend", is_flag=True, help="Read what is there already, too, and replace what is damaged.")
+@click.option(
+    "--from", "source", default="default", metavar="NAME", help="Store to copy. Default: the registry's default store."
+)
+@click.option("--mend", is_flag=True, help="Also verify objects that are already there, and replace damaged ones.")
 @jobs
 @click.pass_obj
 def copy(invocation: Invocation, target: str, source: str, mend: bool, jobs: int) -> None:
@@ -64,8 +68,10 @@ def copy(invocation: Invocation, target: str, source: str, mend: bool, jobs: int
 
 @command(example="git model store gc")
 @click.argument("store", default="default", metavar="[STORE]")
-@click.option("--delete", "delete", is_flag=True, help="Remove what was found, instead of only saying it.")
-@click.option("--grace", "days", type=click.FloatRange(0), default=14.0, metavar="DAYS", help="Keep what is younger.")
+@click.option("--delete", "delete", is_flag=True, help="Delete what was found instead of only listing it.")
+@click.option(
+    "--grace", "days", type=click.FloatRange(0), default=14.0, metavar="DAYS", help="Keep objects younger than DAYS."
+)
 @click.option("--also", multiple=True, metavar="PATH", help="Another registry that keeps artifacts in the store.")
 @options.yes
 @click.pass_obj

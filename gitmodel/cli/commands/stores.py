@@ -89,7 +89,7 @@ def use(invocation: Invocation, model: str, name: str, renumbered: bool) -> None
 
 @command("trust", example="git model store trust default")
 @click.argument("which", default="default", metavar="[NAME | URL]")
-@click.option("--remove", "take_back", is_flag=True, help="Take trust back that was given in this clone.")
+@click.option("--remove", "take_back", is_flag=True, help="Remove trust that was given in this clone.")
 @click.pass_obj
 def trust(invocation: Invocation, which: str, take_back: bool) -> None:
     """Let this machine use its credentials for an artifact store that the registry names.

@@ -65,11 +65,11 @@ def remote(invocation: Invocation, name: str | None) -> None:
 
 @command(example="git model pull")
 @click.argument("name", required=False, metavar="[REMOTE]")
-@click.option("--rewound", is_flag=True, help="Take a remote that was rewound or deleted as it is; keep what is here.")
+@click.option("--rewound", is_flag=True, help="Accept a remote that was rewound or deleted; keep the local records.")
 @click.option(
     "--artifacts", is_flag=True, help="Fetch the artifacts of versions in a stage or alias, and of the latest."
 )
-@click.option("-j", "--jobs", type=click.IntRange(1, 64), default=8, metavar="N", help="Artifacts fetched at a time.")
+@click.option("-j", "--jobs", type=click.IntRange(1, 64), default=8, metavar="N", help="Number of parallel downloads.")
 @click.pass_obj
 def pull(invocation: Invocation, name: str | None, rewound: bool, artifacts: bool, jobs: int) -> None:
     """Bring the registry of others together with yours.
@@ -115,11 +115,11 @@ def pull(invocation: Invocation, name: str | None, rewound: bool, artifacts: boo
     type=click.FloatRange(min=0),
     default=60.0,
     metavar="SECONDS",
-    help="How long to try while others push.",
+    help="How long to retry while others push.",
 )
 @options.jobs
 @click.option(
-    "--code", is_flag=True, help="Give others the code of your versions, also what was never on a branch there."
+    "--code", is_flag=True, help="Push the code of your versions too, even commits that were never on a branch there."
 )
 @click.pass_obj
 def push(invocation: Invocation, name: str | None, timeout: float, jobs: int, code: bool) -> None:

@@ -50,16 +50,17 @@ def version() -> None:
     "--metadata accuracy=0.97"
 )
 @options.model
-@click.option("--name", metavar="NAME", help="A name of its own, such as 1.2.3; never used again.")
-@click.option("--description", default="", metavar="TEXT", help="What it is.")
-@click.option("--tag", "tags", multiple=True, metavar="TAG", help="A word to find it by; repeat for more.")
+@click.option("--name", metavar="NAME", help="Name of the version, such as 1.2.3; it is never reused.")
+@click.option("--description", default="", metavar="TEXT", help="Description.")
+@click.option("--tag", "tags", multiple=True, metavar="TAG", help="Add a tag; repeat for more.")
 @options.artifact_paths
 @click.option("--metadata", multiple=True, metavar="KEY=VALUE", help="A measurement or note; repeat for more.")
 @click.option(
     "--idempotency-key",
     "key",
     metavar="KEY",
-    help="Make no second version under KEY, but say which is there. By URL in CI: the job's; '' for none.",
+    help="If a version was already created with KEY, return it instead of creating another. "
+    "Default in CI by URL: the job's id; '' for none.",
 )
 @options.renumbered
 @options.jobs
@@ -182,13 +183,13 @@ def show(invocation: Invocation, words: tuple[str, ...]) -> None:
 
 @command(example="git model version update iris 1 --stage production --reason 'beats the baseline'")
 @options.reference()
-@click.option("--stage", metavar="STAGE", help="Put it into this stage; archived and none too.")
+@click.option("--stage", metavar="STAGE", help="Put the version into this stage; also archived and none.")
 @options.reason
 @options.force
 @options.leave
 @options.renumbered
 @click.option("--name", metavar="NAME", help="Name a version that has no name.")
-@click.option("--description", metavar="TEXT", help="What it is, instead of what was said.")
+@click.option("--description", metavar="TEXT", help="New description.")
 @options.tag_changes
 @click.pass_obj
 def update(
