@@ -113,7 +113,29 @@ def _load_array(path: Path) -> Any:
 def _save_state_dict(value: Any, path: Path) -> None:
     from safetensors.torch import save_file
 
-    save_file({name: tensor.detach().cpu().contiguous() for name, tensor in value.items()}, path)
+    tensors: dict[str, Any] = {}
+    held: set[int] = set()
+    for name, tensor in value.items():
+        fault = _fault_of_tensor(name, tensor)
+        if fault:
+            raise UsageError(f"{fault}, which safetensors cannot hold", hint="convert it, or leave it out")
+        # a conjugated or negated view keeps other bits in memory than it shows
+        plain = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
+        place = plain.untyped_storage().data_ptr()
+        # safetensors refuses tensors that share memory, as tied weights do
+        tensors[name] = plain.clone() if place in held else plain
+        held.add(place)
+    save_file(tensors, path)
+
+
+def _fault_of_tensor(name: Any, tensor: Any) -> str:
+    if type(name) is not str:
+        return f"the key {name!a} is no text"
+    if not hasattr(tensor, "layout"):
+        return f"{name!a} is a {values.type_name(tensor)}"
+    if str(tensor.layout) != "torch.strided" or tensor.is_quantized or tensor.is_meta:
+        return f"the tensor {name!a} is sparse, quantized or without data"
+    return ""
 
 
 def _load_state_dict(path: Path) -> Any:

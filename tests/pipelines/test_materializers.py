@@ -14,6 +14,7 @@ from sklearn.preprocessing import StandardScaler
 
 from gitmodel import ArtifactConfig, ExternalArtifact, ModelConfig, Refused, RunFailed, UsageError, pipeline, step
 from gitmodel.formats import materializers, plugins
+from gitmodel.formats.comparison import difference
 from gitmodel.pipelines import Materializer
 
 DEMO = ModelConfig(name="demo", create_new_model_version=True)
@@ -78,6 +79,48 @@ def test_a_state_dict_of_torch_is_kept_as_safetensors(tmp_path):
     assert materializers.save(value, tmp_path / "x", "output", "") == ("safetensors", "model", "state-dict")
     found = materializers.load(tmp_path / "x", "safetensors", "state-dict", trusted=True)
     assert all(torch.equal(value[name], found[name]) for name in value)
+
+
+@pytest.mark.parametrize(
+    "kind", ["tied", "conjugated", "negated", "one of two", "bfloat16", "float8", "strange numbers", "no numbers"]
+)
+def test_strange_tensors_come_back_equal(tmp_path, kind):
+    torch = pytest.importorskip("torch")
+    weight = torch.arange(6.0).reshape(2, 3)
+    value = {
+        "tied": {"part": weight[:1], "a": weight, "b": weight, "turned": weight.T},
+        "conjugated": {"a": torch.tensor([1j, 2 - 3j]).conj()},
+        "negated": {"a": torch.tensor([1j, 2 - 3j]).conj().imag},
+        "one of two": {"a": torch.tensor([1j]).conj().imag},
+        "bfloat16": {"a": torch.ones(2, dtype=torch.bfloat16)},
+        "float8": {"a": torch.ones(2).to(torch.float8_e4m3fn)},
+        "strange numbers": {"a": torch.tensor([float("nan"), -0.0]), "b": torch.tensor(3.5)},
+        "no numbers": {"a": torch.zeros(0, 3), "b": torch.zeros(0)},
+    }[kind]
+    materializers.save(value, tmp_path / "x", "output", "")
+    found = materializers.load(tmp_path / "x", "safetensors", "state-dict", trusted=True)
+    for name, tensor in value.items():
+        assert (found[name].dtype, found[name].shape) == (tensor.dtype, tensor.shape)
+        assert repr(found[name]) == repr(tensor)
+    changed = {name: tensor.clone() for name, tensor in found.items()}
+    if changed["a"].numel():
+        changed["a"].view(-1)[-1:] = 7
+        assert difference(value, changed) == "the tensor 'a'"
+
+
+@pytest.mark.parametrize(
+    ("make", "named"),
+    [
+        (lambda torch: {"a": torch.eye(2).to_sparse()}, "the tensor 'a' is sparse"),
+        (lambda torch: {"a": torch.empty(2, device="meta")}, "the tensor 'a' is .* without data"),
+        (lambda torch: {"w": torch.ones(1), "a": torch.float32}, "'a' is a torch.dtype"),
+        (lambda torch: {1: torch.ones(1)}, "the key 1 is no text"),
+    ],
+)
+def test_a_tensor_that_cannot_be_kept_is_named(tmp_path, make, named):
+    torch = pytest.importorskip("torch")
+    with pytest.raises(UsageError, match=named):
+        materializers.save(make(torch), tmp_path / "x", "output", "")
 
 
 class Thing:
