@@ -63,6 +63,7 @@ HARMLESS = {
     "env": "x",
     ".environment": "x",
     ".env/lib/site.py": "x = 1",
+    ".env.39/lib/site.py": "x = 1",
     "id_rsa.pub": "ssh-rsa AAAAB3NzaC1yc2EAAAADAQABAAABgQC7 ada",
     ".ssh/known_hosts": "example.com ssh-ed25519 AAAA",
     "public.pem": "-----BEGIN PUBLIC KEY-----\nMIIBIjANBgkq\n-----END PUBLIC KEY-----",

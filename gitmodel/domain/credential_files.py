@@ -31,7 +31,7 @@ class Found(NamedTuple):
 
 # Names of files that hold nothing else, by the end of the path in lower case.
 _NAMES: tuple[tuple[str, str], ...] = (
-    ("environment variables", r"\.env(?:\..+)?"),
+    ("environment variables", r"\.env(?:\.[^/]+)?"),
     ("passwords for hosts", r"[._]netrc"),
     ("passwords for git", r"\.git-credentials|\.config/git/credentials"),
     ("passwords for PostgreSQL", r"\.pgpass|pgpass\.conf"),
