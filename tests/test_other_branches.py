@@ -303,6 +303,25 @@ class TestTwoRegistries:
                     assert "git push file://" in err
                 assert git(tmp_path / "bare.git", "for-each-ref") == before, command
 
+    def test_a_copy_of_the_branch_never_answers_for_it_in_a_clone(self, repo, capsys, git, monkeypatch):
+        """The limit that the settings page describes: a copy that is written to takes the stage tags along."""
+        git(promoted(repo), "branch", "copy", "gitmodel")
+        assert ask(capsys, "promote", "iris@1", "staging", "--leave")[0] == 0  # a backup does no harm
+        assert ask(capsys, "promote", "iris@1", "production")[0] == 0
+        git(repo, "branch", "-f", "copy", "gitmodel")
+        monkeypatch.setenv("GITMODEL_BRANCH", "copy")
+        assert ask(capsys, "promote", "iris@2", "production")[0] == 0
+        monkeypatch.delenv("GITMODEL_BRANCH")
+        before = git(repo, "for-each-ref")
+        code, out, err = ask(capsys, "resolve", "iris@production")
+        assert (code, out, "git model doctor" in err) == (5, "", True)
+        code, _, err = ask(capsys, "promote", "iris@2", "production")
+        assert (code, "if copy is a copy that nobody needs, delete it" in err) == (6, True)
+        assert git(repo, "for-each-ref") == before
+        git(repo, "branch", "-D", "copy")
+        assert ask(capsys, "doctor", "--fix")[0] == 0
+        assert ask(capsys, "resolve", "iris@production")[1] == "iris@1\n"
+
     def test_a_branch_that_was_kept_aside_is_named(self, repo, git):
         promoted(repo)
         git(repo, "branch", "-m", "gitmodel", "gitmodel-old")

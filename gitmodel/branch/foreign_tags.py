@@ -110,7 +110,11 @@ def _second(repository: Repository, ref: StageRef, other: str, place: str = "") 
         f"the tag {ref.name} belongs to a registry {where}, and two registries in one repository would share "
         "stage tags",
         hint=f"{use}keep the second registry in a repository of its own"
-        + ("" if other else f"; if the other registry is gone, delete its tags: {_deleting(repository, ref)}"),
+        + (
+            f"; if {other} is a copy that nobody needs, delete it and run `git model doctor --fix`"
+            if other
+            else f"; if the other registry is gone, delete its tags: {_deleting(repository, ref)}"
+        ),
     )
 
 
