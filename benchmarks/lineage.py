@@ -193,7 +193,9 @@ def _commits() -> Iterator[tuple[list[File], str]]:
         version = registries.version(number)
         yield [(paths.version_file("iris", number), codec.encode(records.VERSION, version))], f"Add iris {number}"
         if number % EVERY == 0:
-            held = StageRecord(number, links_digest(version.artifacts), "better than the one before")
+            held = StageRecord(
+                version=number, artifacts=links_digest(version.artifacts), reason="better than the one before"
+            )
             file = paths.stage_file("iris", "production"), codec.encode(records.STAGE, held)
             yield [file], f"Promote iris {number} to production"
 
@@ -207,14 +209,34 @@ def _runs() -> Iterator[tuple[list[File], str]]:
         when = registries.START + timedelta(minutes=10 * number)
         data, made = f"sha256:{number // BATCH * BATCH:064x}", f"sha256:{number + (1 << 40):064x}"
         gathers = number % BATCH == 0
-        step = StepRecord("gather", "succeeded", 1.0, outputs={"data": data}) if gathers else StepRecord(
-            "fit", "succeeded", 1.0, {"rate": number / 1000}, {"data": data}, {"classifier": made}
-        )  # fmt: skip
+        step = (
+            StepRecord(name="gather", status="succeeded", seconds=1.0, outputs={"data": data})
+            if gathers
+            else StepRecord(
+                name="fit",
+                status="succeeded",
+                seconds=1.0,
+                parameters={"rate": number / 1000},
+                inputs={"data": data},
+                outputs={"classifier": made},
+            )
+        )
         pipeline = "collect" if gathers else "train"
         id = run_id(pipeline, when, f"{number % 65536:04x}")
-        link = ArtifactLink("data", "data", data, 1) if gathers else ArtifactLink("classifier", "model", made, 1)
-        version = VersionRecord(number + 1, when, runs=(id,), metadata={"accuracy": 0.9}, artifacts=(link,))
-        run = RunRecord(id, pipeline, "succeeded", when, when, versions=(f"iris@{number + 1}",), steps=(step,))
+        name, kind, digest = ("data", "data", data) if gathers else ("classifier", "model", made)
+        link = ArtifactLink(name=name, kind=kind, digest=digest, size=1)
+        version = VersionRecord(
+            number=number + 1, created=when, runs=(id,), metadata={"accuracy": 0.9}, artifacts=(link,)
+        )
+        run = RunRecord(
+            id=id,
+            pipeline=pipeline,
+            status="succeeded",
+            started=when,
+            finished=when,
+            versions=(f"iris@{number + 1}",),
+            steps=(step,),
+        )
         files = [
             (paths.version_file("iris", number + 1), codec.encode(records.VERSION, version)),
             (paths.run_file(id), codec.encode(records.RUN, run)),

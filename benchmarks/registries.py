@@ -47,8 +47,22 @@ def new_repository(path: Path, environ: dict[str, str]) -> Path:
 def links(number: int) -> tuple[ArtifactLink, ...]:
     """The artifacts of version *number*: training data and a classifier."""
     return (
-        ArtifactLink("classifier", "model", f"sha256:{number:064x}", 48_211, "skops", metadata={"features": 4}),
-        ArtifactLink("training-data", "data", f"sha256:{1:064x}", 2_048, "csv", metadata={"rows": 150}),
+        ArtifactLink(
+            name="classifier",
+            kind="model",
+            digest=f"sha256:{number:064x}",
+            size=48_211,
+            format="skops",
+            metadata={"features": 4},
+        ),
+        ArtifactLink(
+            name="training-data",
+            kind="data",
+            digest=f"sha256:{1:064x}",
+            size=2_048,
+            format="csv",
+            metadata={"rows": 150},
+        ),
     )
 
 

@@ -68,7 +68,13 @@ def _changes(digests: list[str]) -> Iterable[tuple[list[registries.File], str]]:
     for start in range(0, len(digests), A_VERSION):
         number = start // A_VERSION + 1
         links = (
-            ArtifactLink(f"part-{place:03}", "data", digest, len(b"object %d" % (start + place)), "bytes")
+            ArtifactLink(
+                name=f"part-{place:03}",
+                kind="data",
+                digest=digest,
+                size=len(b"object %d" % (start + place)),
+                format="bytes",
+            )
             for place, digest in enumerate(digests[start : start + A_VERSION])
         )
         record = replace(registries.version(number), artifacts=tuple(links))

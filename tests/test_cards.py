@@ -28,7 +28,7 @@ VERSION = VersionRecord(
     name="1.2.3",
     tags=("baseline",),
     runs=("20261123T101112Z-train-7f3a",),
-    code=Code("9" * 40, True, "https://git.example.com/iris.git"),
+    code=Code(commit="9" * 40, dirty=True, repository="https://git.example.com/iris.git"),
     metadata={
         "accuracy": 0.97,
         "loss": 1e-7,
@@ -40,8 +40,8 @@ VERSION = VersionRecord(
         "test set": {"auc": 0.5, "note": "held out"},
     },
     artifacts=(
-        ArtifactLink("classifier", "model", "sha256:" + "0" * 64, 48_211, "skops"),
-        ArtifactLink("train", "data", "sha256:" + "1" * 64, 2_237, "csv"),
+        ArtifactLink(name="classifier", kind="model", digest="sha256:" + "0" * 64, size=48_211, format="skops"),
+        ArtifactLink(name="train", kind="data", digest="sha256:" + "1" * 64, size=2_237, format="csv"),
     ),
 )
 
@@ -98,7 +98,7 @@ def test_a_licence_that_the_hub_does_not_know_is_named():
 
 
 def test_the_card_of_a_bare_record_is_one_too():
-    text = card("iris", ModelRecord(created=NOW), VersionRecord(1, NOW))
+    text = card("iris", ModelRecord(created=NOW), VersionRecord(number=1, created=NOW))
     assert text.startswith("---\n{}\n---\n\n# iris\n")
     assert read(text).data.to_dict() == {}
 
@@ -160,13 +160,17 @@ def test_text_of_others_stays_text(text):
     fields = dict.fromkeys(("description", "audience", "use_cases", "limitations", "trade_offs", "ethics"), text)
     described = ModelRecord(created=NOW, title=text, license=text, owners=(text,), tags=(text,), **fields)
     metadata = {"m " + text: 0.5, "dataset": text, text: {"auc": 0.5}, "datasets": [text], "base_model": [text]}
-    code = Code("9" * 40, True, f"https://git.example.com/{text}")
-    found = card("iris", described, VersionRecord(1, NOW, description=text, code=code, metadata=metadata))
+    code = Code(commit="9" * 40, dirty=True, repository=f"https://git.example.com/{text}")
+    found = card(
+        "iris", described, VersionRecord(number=1, created=NOW, description=text, code=code, metadata=metadata)
+    )
     words = dict.fromkeys(fields, "words")
     described = ModelRecord(created=NOW, title="t", license="l", owners=("o",), **words)
-    code = Code("9" * 40, True, "https://git.example.com/r")
+    code = Code(commit="9" * 40, dirty=True, repository="https://git.example.com/r")
     metadata = {"m": 0.5, "dataset": "d", "t": {"auc": 0.5}}
-    plain = card("iris", described, VersionRecord(1, NOW, description="words", code=code, metadata=metadata))
+    plain = card(
+        "iris", described, VersionRecord(number=1, created=NOW, description="words", code=code, metadata=metadata)
+    )
 
     def tags(html):
         return [tag for tag in re.findall(r"<\w+", html) if tag not in ("<p", "<ul", "<li", "<ol")]
@@ -181,7 +185,7 @@ def test_text_of_others_stays_text(text):
 @settings(max_examples=200, deadline=None)
 @given(text=st.text(alphabet=st.sampled_from("ab<>&[]()!*_`~#|-=+\\:/. \n\t1"), max_size=40))
 def test_no_text_makes_a_link_an_image_html_a_heading_or_a_table(text):
-    html = rendered(card("iris", ModelRecord(created=NOW, description=text), VersionRecord(1, NOW)))
+    html = rendered(card("iris", ModelRecord(created=NOW, description=text), VersionRecord(number=1, created=NOW)))
     for tag in ("<a", "<img", "<b>", "<h3", "<pre", "<em", "<strong", "<hr", "<code>a", "<blockquote"):
         assert tag not in html, (text, html)
     assert (html.count("<h1"), html.count("<h2"), html.count("<table")) == (1, 1, 1)
@@ -189,19 +193,22 @@ def test_no_text_makes_a_link_an_image_html_a_heading_or_a_table(text):
 
 def test_paragraphs_and_lists_stay():
     text = "First.\n\nSecond:\n\n- one\n* two\n\n1. three"
-    found = card("iris", ModelRecord(created=NOW, description=text), VersionRecord(1, NOW))
+    found = card("iris", ModelRecord(created=NOW, description=text), VersionRecord(number=1, created=NOW))
     assert "First.\n\nSecond:\n\n- one\n- two\n\n1. three\n" in found
 
 
 def test_only_declared_ids_of_datasets_are_in_the_header():
-    data = tuple(ArtifactLink(name, "data", "sha256:" + "1" * 64, 1, "csv") for name in ("mnist", "squad"))
+    data = tuple(
+        ArtifactLink(name=name, kind="data", digest="sha256:" + "1" * 64, size=1, format="csv")
+        for name in ("mnist", "squad")
+    )
     metadata = {"squad": {"f1": 0.5}, "example/flowers": {"f1": 0.6}, "dataset": "mnist", "accuracy": 0.9}
-    undeclared = read(card("iris", MODEL, VersionRecord(1, NOW, metadata=metadata, artifacts=data))).data
+    undeclared = read(card("iris", MODEL, VersionRecord(number=1, created=NOW, metadata=metadata, artifacts=data))).data
     assert undeclared.datasets is None
     assert {result.dataset_type for result in undeclared.eval_results} == {"not recorded"}
     assert {result.dataset_name for result in undeclared.eval_results} == {"squad", "example/flowers", "mnist"}
     metadata["datasets"] = ["example/flowers", "https://evil.example/x", "../x", "a/b/c", "two words", "<b>", "squad"]
-    declared = read(card("iris", MODEL, VersionRecord(1, NOW, metadata=metadata, artifacts=data))).data
+    declared = read(card("iris", MODEL, VersionRecord(number=1, created=NOW, metadata=metadata, artifacts=data))).data
     assert declared.datasets == ["example/flowers", "squad"]
     assert {result.dataset_type for result in declared.eval_results} == {"example/flowers", "squad", "not recorded"}
 
@@ -211,7 +218,9 @@ def test_only_declared_ids_of_datasets_are_in_the_header():
 def test_any_word_and_number_comes_back_from_the_header(words, number):
     import yaml
 
-    record = VersionRecord(1, NOW, metadata={"base_model": words, "m: x": number}, tags=tuple(sorted(set(words))))
+    record = VersionRecord(
+        number=1, created=NOW, metadata={"base_model": words, "m: x": number}, tags=tuple(sorted(set(words)))
+    )
     header = yaml.safe_load(card("iris", ModelRecord(created=NOW), record).split("\n---\n")[0].removeprefix("---\n"))
     assert header.get("base_model", []) == words
     assert header.get("tags", []) == sorted(set(words))
@@ -220,7 +229,7 @@ def test_any_word_and_number_comes_back_from_the_header(words, number):
 
 def test_what_drives_a_terminal_is_shown_and_not_done():
     record = ModelRecord(created=NOW, description="a\x1b[2J \u202eb", title="t\x07")
-    text = card("iris", record, VersionRecord(1, NOW))
+    text = card("iris", record, VersionRecord(number=1, created=NOW))
     assert "aU+001B[2J U+202Eb" in text
     assert not any(ord(c) < 32 and c != "\n" for c in text)
 

@@ -277,7 +277,9 @@ class TestVersions:
     def test_the_newest_fifty_of_a_thousand_come_oldest_first(self, client, iris):
         created = client.writer.moment()
         files = {
-            paths.version_file("iris", number): codec.encode(records.VERSION, VersionRecord(number, created))
+            paths.version_file("iris", number): codec.encode(
+                records.VERSION, VersionRecord(number=number, created=created)
+            )
             for number in range(4, 1001)
         }
         client.repository.transact(lambda snapshot: Change(None, subject="Add many", files=files))
@@ -317,7 +319,7 @@ class TestVersions:
         assert iris.create_version().number == 4
 
     def test_a_failed_version_is_never_latest_and_never_promoted(self, client, iris):
-        failed = codec.encode(records.VERSION, VersionRecord(4, client.writer.moment(), failed=True))
+        failed = codec.encode(records.VERSION, VersionRecord(number=4, created=client.writer.moment(), failed=True))
         client.repository.transact(
             lambda snapshot: Change(None, subject="x", files={paths.version_file("iris", 4): failed})
         )
@@ -468,7 +470,7 @@ class TestStages:
 
     def test_a_registry_may_have_more_stages_and_the_last_named_wins(self, client, code_repo):
         stages = ("shadow", "canary", "production")
-        client.repository.begin(RegistryRecord(stages=tuple(map(StageRule, stages))))
+        client.repository.begin(RegistryRecord(stages=tuple(StageRule(name=stage) for stage in stages)))
         model = client.register_model("iris")
         versions = [model.create_version() for _ in stages]
         for version, stage in zip(versions, stages, strict=True):

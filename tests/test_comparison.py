@@ -15,8 +15,14 @@ def test_a_value_of_another_type_is_not_the_same():
 
 
 def test_artifacts_are_the_same_by_digest_whatever_else_is_said_of_them():
-    old = [ArtifactLink("a", "data", "sha256:1", 1), ArtifactLink("b", "data", "sha256:2", 1)]
-    new = [ArtifactLink("a", "data", "sha256:1", 1, metadata={"rows": 3}), ArtifactLink("c", "model", "sha256:3", 1)]
+    old = [
+        ArtifactLink(name="a", kind="data", digest="sha256:1", size=1),
+        ArtifactLink(name="b", kind="data", digest="sha256:2", size=1),
+    ]
+    new = [
+        ArtifactLink(name="a", kind="data", digest="sha256:1", size=1, metadata={"rows": 3}),
+        ArtifactLink(name="c", kind="model", digest="sha256:3", size=1),
+    ]
     found = compare_artifacts(old, new)
     assert [(row.name, row.kind, row.old, row.new, row.same) for row in found] == [
         ("a", "data", "sha256:1", "sha256:1", True),

@@ -266,7 +266,7 @@ def test_a_page_longer_than_its_link_says_is_not_read_on(iris, pages, capsys, tm
 
 def record_link(client, url, content=b"a,b\n1,2\n"):
     """Have the branch say that raw of iris@1 is at *url*, as somebody else may have written."""
-    link = ArtifactLink("raw", "data", digest_of(content), len(content), "csv", uri=url)
+    link = ArtifactLink(name="raw", kind="data", digest=digest_of(content), size=len(content), format="csv", uri=url)
     artifacts.link_artifacts(client.writer, VersionRef.parse("iris@1"), [link])
     return client.get_version("iris@1").get_artifact("raw")
 

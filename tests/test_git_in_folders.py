@@ -71,7 +71,9 @@ def put_old(client, files, name="weights"):
     """Link a folder with *files* as a gitmodel did that took everything."""
     entries = [ManifestEntry(*client.store.put_stream(io.BytesIO(data)), path) for path, data in files.items()]
     digest, _ = client.store.put_stream(io.BytesIO(format_manifest(entries)))
-    link = ArtifactLink(name, "model", digest, sum(entry.size for entry in entries), "folder")
+    link = ArtifactLink(
+        name=name, kind="model", digest=digest, size=sum(entry.size for entry in entries), format="folder"
+    )
     artifacts.link_artifacts(client.writer, VersionRef.parse("iris@1"), [link])
     return client.get_version("iris@1").get_artifact(name), entries
 

@@ -85,7 +85,7 @@ RECORDS = {
             format=st.just("1.0"),
             store=OPTIONAL_TEXT,
             stores=st.dictionaries(NAMES, TEXT, max_size=3),
-            stages=st.lists(NAMES.map(StageRule), max_size=4).map(tuple),
+            stages=st.lists(st.builds(StageRule, name=NAMES), max_size=4).map(tuple),
         ),
     ),
     "model": (
@@ -206,8 +206,17 @@ def test_a_version_is_written_as_the_format_shows_it():
         code=Code(commit=COMMIT, dirty=False, repository="https://example.com/iris.git"),
         metadata={"accuracy": 0.97},
         artifacts=(
-            ArtifactLink("classifier", "model", DIGEST, 48211, "skops", "train", "fit", {"rows": 150}),
-            ArtifactLink("data", "data", DIGEST, 12, "bytes"),
+            ArtifactLink(
+                name="classifier",
+                kind="model",
+                digest=DIGEST,
+                size=48211,
+                format="skops",
+                pipeline="train",
+                step="fit",
+                metadata={"rows": 150},
+            ),
+            ArtifactLink(name="data", kind="data", digest=DIGEST, size=12, format="bytes"),
         ),
     )
     assert codec.encode(records.VERSION, record).decode() == (
@@ -252,8 +261,8 @@ def test_a_version_is_written_as_the_format_shows_it():
 
 
 def test_a_promotion_is_a_change_of_one_line_of_the_stage_file():
-    old = codec.encode(records.STAGE, StageRecord(3, DIGEST)).splitlines()
-    new = codec.encode(records.STAGE, StageRecord(4, DIGEST)).splitlines()
+    old = codec.encode(records.STAGE, StageRecord(version=3, artifacts=DIGEST)).splitlines()
+    new = codec.encode(records.STAGE, StageRecord(version=4, artifacts=DIGEST)).splitlines()
     assert [pair for pair in zip(old, new, strict=True) if pair[0] != pair[1]] == [(b"version = 3", b"version = 4")]
 
 
@@ -357,12 +366,12 @@ def test_an_unknown_key_outside_of_the_stages_is_kept_and_ignored():
     assert records.encode_registry(found) == data
 
 
-def link(name="a", **values):
-    return ArtifactLink(name, values.pop("kind", "data"), values.pop("digest", DIGEST), values.pop("size", 1), **values)
+def link(**values):
+    return ArtifactLink(**{"name": "a", "kind": "data", "digest": DIGEST, "size": 1, **values})
 
 
 def test_what_a_promotion_binds_does_not_depend_on_the_order_or_the_metadata_of_links():
-    one, two = link("a"), link("b", kind="model")
+    one, two = link(), link(name="b", kind="model")
     assert links_digest([one, two]) == links_digest([two, one])
     assert links_digest([replace(one, metadata={"rows": 3})]) == links_digest([one])
     assert links_digest([replace(one, extra={"new": 3})]) == links_digest([one])
@@ -383,12 +392,12 @@ def test_what_a_promotion_binds_does_not_depend_on_the_order_or_the_metadata_of_
 )
 def test_what_a_promotion_binds_is_everything_else_of_every_link(other):
     assert links_digest([replace(link(), **other)]) != links_digest([link()])
-    assert links_digest([link(), link("z")]) != links_digest([link()])
+    assert links_digest([link(), link(name="z")]) != links_digest([link()])
 
 
 @repeatable
 @given(st.lists(LINK, max_size=4, unique_by=lambda link: link.name), st.randoms(use_true_random=False))
 def test_what_a_promotion_binds_survives_writing_and_reading(links, random):
-    written = codec.encode(records.VERSION, VersionRecord(1, WHEN, artifacts=tuple(links)))
+    written = codec.encode(records.VERSION, VersionRecord(number=1, created=WHEN, artifacts=tuple(links)))
     random.shuffle(links)
     assert links_digest(codec.decode(records.VERSION, written, "x.toml").artifacts) == links_digest(links)

@@ -15,7 +15,6 @@ from gitmodel.domain.schema.names import LATEST, fold
 from gitmodel.domain.schema.paths import RecordPath
 from gitmodel.domain.schema.records import (
     ModelRecord,
-    NameRecord,
     RegistryRecord,
     StageRecord,
     StageRule,
@@ -731,11 +730,6 @@ def check_stage(stage: str, registry: RegistryRecord) -> str:
     if not registry.stage_names:
         hint = f"{paths.REGISTRY} lists no stages; list them as [[stages]] tables, each with a name"
     raise UsageError(f"there is no stage {stage!a}", hint=f"did you mean {meant[0]}? {hint}" if meant else hint)
-
-
-def name_record(number: int) -> NameRecord:
-    """The record that gives a version its name."""
-    return NameRecord(number)
 
 
 def _is_hundred(name: str) -> bool:

@@ -345,7 +345,15 @@ def _check_outputs(pipeline: str, graph: Graph, steps: list[str]) -> tuple[str, 
                     f"steps {other} and {step} both have an output called {name}",
                     hint='name them apart: -> Annotated[T, "name"]',
                 )
-            link = ArtifactLink(name, "deployment", NO_DIGEST, 10**12, "safetensors", pipeline, step)
+            link = ArtifactLink(
+                name=name,
+                kind="deployment",
+                digest=NO_DIGEST,
+                size=10**12,
+                format="safetensors",
+                pipeline=pipeline,
+                step=step,
+            )
             size += len(codec.encode(records.LINK, link)) + len("[[artifacts]]\n\n")
     if size > codec.MAX_BYTES:
         raise UsageError(

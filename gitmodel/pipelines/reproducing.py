@@ -327,7 +327,7 @@ class _Known:
 def _outputs(then: RunRecord, now: RunRecord, old: _Known, new: _Known) -> Iterator[Output]:
     steps = {step.name: step for step in now.steps}
     for step in then.steps:
-        after = steps.pop(step.name, StepRecord(step.name, "skipped")).outputs
+        after = steps.pop(step.name, StepRecord(name=step.name, status="skipped")).outputs
         for name in dict.fromkeys((*step.outputs, *after)):
             digests = step.outputs.get(name), after.get(name)
             yield Output(step.name, name, *digests, old.about(digests[0]), new.about(digests[1]))

@@ -105,9 +105,9 @@ def _commit(
     batch.transact(lambda snapshot: _forget(refused))
     for target in kept:
         draft = VersionRecord(
-            target.number,
-            record.finished,
-            target.name,
+            number=target.number,
+            created=record.finished,
+            name=target.name,
             runs=(record.id,),
             failed=not succeeded,
             code=record.code,
@@ -313,11 +313,11 @@ def _links(
     """The outputs of the steps that work on *target*, as links."""
     return tuple(
         ArtifactLink(
-            output["name"],
-            output["kind"],
-            output["digest"],
-            output["size"],
-            output["format"],
+            name=output["name"],
+            kind=output["kind"],
+            digest=output["digest"],
+            size=output["size"],
+            format=output["format"],
             pipeline=record.pipeline,
             step=step,
         )

@@ -76,7 +76,7 @@ def store_artifact(
     if stored.unportable:
         (warn or log_warning)(told_unportable(name, stored.unportable))
     detected = FOLDER_FORMAT if stored.folder else format or formats.detect_format(path)
-    return ArtifactLink(name, kind, stored.digest, stored.size, detected, metadata=read)
+    return ArtifactLink(name=name, kind=kind, digest=stored.digest, size=stored.size, format=detected, metadata=read)
 
 
 def _check_format(format: str, *, folder: bool) -> None:
@@ -138,11 +138,11 @@ def describe_external(
             hint="leave the option out: then it is read once and hashed",
         )
     return ArtifactLink(
-        name,
-        kind,
-        digest,
-        found.size,
-        format or detection.detect_format_of(head, place),
+        name=name,
+        kind=kind,
+        digest=digest,
+        size=found.size,
+        format=format or detection.detect_format_of(head, place),
         metadata=read,
         uri=place,
         version_id=found.version_id or None,
@@ -169,7 +169,10 @@ def check_links(
         check_name(name, "artifact")
         _check_kind(kind)
     _check_format(format, folder=folder)
-    links = [ArtifactLink(name, kind, NO_DIGEST, 0, "json", metadata=read) for name, kind in found]
+    links = [
+        ArtifactLink(name=name, kind=kind, digest=NO_DIGEST, size=0, format="json", metadata=read)
+        for name, kind in found
+    ]
 
     def plan(snapshot: Snapshot) -> Change[int]:
         model, number, _ = snapshot.resolve_to_change(ref)

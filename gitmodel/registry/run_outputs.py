@@ -128,11 +128,11 @@ def _is_of(snapshot: Snapshot, reference: str, model: str, number: int) -> bool:
 def _links(record: RunRecord, step: StepRecord) -> list[ArtifactLink]:
     return [
         ArtifactLink(
-            name,
-            step.kinds.get(name, "data"),
-            digest,
-            step.sizes[name],
-            step.formats[name],
+            name=name,
+            kind=step.kinds.get(name, "data"),
+            digest=digest,
+            size=step.sizes[name],
+            format=step.formats[name],
             pipeline=record.pipeline,
             step=step.name,
         )

@@ -132,7 +132,10 @@ def fitting(record: RunRecord, store: ArtifactStore) -> RunRecord:
         return record
     steps = json.dumps([_step_fields(step) for step in record.steps], default=str, ensure_ascii=False, indent=1)
     details, _ = store.put_stream(io.BytesIO(steps.encode()))
-    brief = tuple(StepRecord(step.name, step.status, step.version, step.seconds) for step in record.steps)
+    brief = tuple(
+        StepRecord(name=step.name, status=step.status, version=step.version, seconds=step.seconds)
+        for step in record.steps
+    )
     record = replace(record, details=details, steps=brief)
     if not _fits(record):
         record = replace(record, steps=tuple(step for step in brief if step.status == "failed"))

@@ -160,7 +160,7 @@ def plan_rollback(
     if undone is not None:
         return undone
     old = _previous_holder(repository, snapshot, name, stage)
-    record = StageRecord(old, links_digest(planning.promotable(snapshot, name, old).artifacts))
+    record = StageRecord(version=old, artifacts=links_digest(planning.promotable(snapshot, name, old).artifacts))
     verb = "Roll back"
     if in_force.may_return(repository, snapshot.committed or snapshot, StageRef(name, stage), record):
         change = planning.plan_promotion(snapshot, name, old, to=stage, reason=reason, leave=leave, verb=verb)

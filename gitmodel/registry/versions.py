@@ -88,7 +88,7 @@ def check_creation(
 
     *artifacts* are names and kinds. Raises as `create_version` does.
     """
-    links = [ArtifactLink(link, kind, NO_DIGEST, 0, "json") for link, kind in artifacts]
+    links = [ArtifactLink(name=link, kind=kind, digest=NO_DIGEST, size=0, format="json") for link, kind in artifacts]
 
     def plan(snapshot: Snapshot) -> Change[ModelRef]:
         chosen = choose_to_change(snapshot, ModelRef.of(model))

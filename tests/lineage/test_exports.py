@@ -165,8 +165,8 @@ def test_a_name_that_is_taken_is_a_conflict_and_changes_nothing(elsewhere, code_
 
 NOW = datetime(2026, 11, 23, tzinfo=timezone.utc)
 BYTES = b"weights"
-LINK = ArtifactLink("weights", "model", digest_of(BYTES), len(BYTES))
-VERSION = VersionRecord(1, NOW, artifacts=(LINK,))
+LINK = ArtifactLink(name="weights", kind="model", digest=digest_of(BYTES), size=len(BYTES))
+VERSION = VersionRecord(number=1, created=NOW, artifacts=(LINK,))
 
 
 def entry(path, data):
@@ -239,7 +239,7 @@ FOLDER_LINK = replace(LINK, digest=digest_of(FOLDER), format="folder")
 OBJECT = archives.object_path(LINK.digest)
 RECORDS = [entry(path, data) for path, data in parts().items() if path != OBJECT]
 SECOND = codec.encode(records.VERSION, replace(VERSION, number=2))
-STAGE = codec.encode(records.STAGE, records.StageRecord(1, "sha256:" + "0" * 64))
+STAGE = codec.encode(records.STAGE, records.StageRecord(version=1, artifacts="sha256:" + "0" * 64))
 MODEL = codec.encode(records.MODEL, ModelRecord(created=NOW))
 
 
@@ -280,7 +280,7 @@ HOSTILE = {
     "a file of the host": with_record(".github/workflows/x.yml", b"run: rm\n"),
     "a record that is no TOML": with_record("runs/2026/11/23/20261123T000000Z-a-b.toml", b"\xff"),
     "a bad model name": written(parts(model="CON", drop=[paths.version_file("iris", 1)])),
-    "a deleted version": written(parts(version=VersionRecord(1, NOW, deleted=NOW))),
+    "a deleted version": written(parts(version=VersionRecord(number=1, created=NOW, deleted=NOW))),
     "an artifact that it lacks": written(parts(b"other")),
     "bytes that no record names": written(parts(BYTES, b"contraband")),
     "an artifact of another length": written(parts(version=with_links(replace(LINK, size=8)))),
@@ -292,12 +292,12 @@ HOSTILE = {
 
 def test_what_the_hostile_ones_are_made_of_is_taken_in(elsewhere, tmp_path):
     run = RunRecord(
-        "20261123T000000Z-a-b",
-        "a",
-        "succeeded",
-        NOW,
-        NOW,
-        steps=(StepRecord("s", "succeeded", inputs={"x": digest_of(FOLDER)}),),
+        id="20261123T000000Z-a-b",
+        pipeline="a",
+        status="succeeded",
+        started=NOW,
+        finished=NOW,
+        steps=(StepRecord(name="s", status="succeeded", inputs={"x": digest_of(FOLDER)}),),
     )
     more = {paths.run_file(run.id): codec.encode(records.RUN, run)}
     (tmp_path / "file").write_bytes(written(parts(BYTES, FOLDER, b"x", more=more)))

@@ -23,8 +23,8 @@ def write_runs(client, *runs):
     for number, (pipeline, inputs, outputs) in enumerate(runs):
         id = f"20261101T00000{number}Z-{pipeline}-0000"
         now = client.writer.moment()
-        step = StepRecord("work", "succeeded", seconds=1.0, inputs=inputs, outputs=outputs)
-        record = RunRecord(id, pipeline, "succeeded", now, now, steps=(step,))
+        step = StepRecord(name="work", status="succeeded", seconds=1.0, inputs=inputs, outputs=outputs)
+        record = RunRecord(id=id, pipeline=pipeline, status="succeeded", started=now, finished=now, steps=(step,))
         files[paths.run_file(id)] = codec.encode(records.RUN, record)
     client.repository.transact(lambda snapshot: Change(None, "Write runs by hand", files=files))
 
@@ -260,8 +260,8 @@ def test_of_runs_that_gave_the_same_bytes_those_that_ran_made_them(client):
     assert {node.id for node in client.lineage(B, down=False).nodes} >= {A, C}
     now = client.writer.moment()
     id = "20261102T000000Z-again-0000"
-    cached = StepRecord("work", "cached", inputs={"x": D}, outputs={"y": B})
-    record = RunRecord(id, "again", "succeeded", now, now, steps=(cached,))
+    cached = StepRecord(name="work", status="cached", inputs={"x": D}, outputs={"y": B})
+    record = RunRecord(id=id, pipeline="again", status="succeeded", started=now, finished=now, steps=(cached,))
     files = {paths.run_file(id): codec.encode(records.RUN, record)}
     client.repository.transact(lambda snapshot: Change(None, "Write a cached run", files=files))
     assert id not in {node.id for node in client.lineage(B, down=False).nodes}
@@ -289,11 +289,17 @@ def test_a_long_run_whose_steps_are_in_the_store_is_followed_or_named(client, ca
     id = "20261103T000000Z-long-0000"
     steps = tuple(
         StepRecord(
-            f"step{number}", "succeeded", parameters={"note": "x" * 200}, inputs={"x": A}, outputs={f"y{number}": B}
+            name=f"step{number}",
+            status="succeeded",
+            parameters={"note": "x" * 200},
+            inputs={"x": A},
+            outputs={f"y{number}": B},
         )
         for number in range(300)
     )
-    record = fitting(RunRecord(id, "long", "succeeded", now, now, steps=steps), client.store)
+    record = fitting(
+        RunRecord(id=id, pipeline="long", status="succeeded", started=now, finished=now, steps=steps), client.store
+    )
     assert record.details
     files = {paths.run_file(id): codec.encode(records.RUN, replace(record))}
     client.repository.transact(lambda snapshot: Change(None, "Write a long run", files=files))
@@ -324,10 +330,14 @@ def test_a_chain_of_a_thousand_runs_is_drawn(client, capsys):
     for number in range(len(digests) - 1):
         id = f"20261104T000000Z-day-{number:05}"
         step = StepRecord(
-            "go", "succeeded", seconds=1.0, inputs={"x": digests[number]}, outputs={"y": digests[number + 1]}
+            name="go",
+            status="succeeded",
+            seconds=1.0,
+            inputs={"x": digests[number]},
+            outputs={"y": digests[number + 1]},
         )
         files[paths.run_file(id)] = codec.encode(
-            records.RUN, RunRecord(id, "day", "succeeded", now, now, steps=(step,))
+            records.RUN, RunRecord(id=id, pipeline="day", status="succeeded", started=now, finished=now, steps=(step,))
         )
     client.repository.transact(lambda snapshot: Change(None, "Write a chain", files=files))
     found = client.lineage(digests[-1], down=False)

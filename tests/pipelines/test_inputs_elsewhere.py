@@ -146,7 +146,14 @@ def test_an_input_from_a_host_that_is_not_trusted_is_not_asked_for(client, demo,
     with serving() as pages, serving() as elsewhere:
         content = b"raw\n"
         pages.pages["/raw.txt"], elsewhere.pages["/raw.txt"] = f"{elsewhere.url}/raw.txt", content
-        link = ArtifactLink("raw", "data", digest_of(content), len(content), "text", uri=f"{pages.url}/raw.txt")
+        link = ArtifactLink(
+            name="raw",
+            kind="data",
+            digest=digest_of(content),
+            size=len(content),
+            format="text",
+            uri=f"{pages.url}/raw.txt",
+        )
         demo.unlink("raw")
         artifacts.link_artifacts(client.writer, VersionRef.parse("demo@1"), [link])
         with pytest.raises(Refused, match="not told to trust"):

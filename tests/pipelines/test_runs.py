@@ -460,7 +460,7 @@ class TestManyRuns:
 
         @step
         def pull() -> None:
-            draft = VersionRecord(1, client.writer.moment(), description="from elsewhere")
+            draft = VersionRecord(number=1, created=client.writer.moment(), description="from elsewhere")
             client.writer.transact(lambda snapshot: plan_version(snapshot, "demo", draft, reserved=1))
 
         @pipeline(model_config=DEMO, enable_cache=False)

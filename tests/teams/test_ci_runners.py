@@ -77,7 +77,7 @@ class Site:
     def promotion(self, number):
         """The files that change when version *number* enters production after version 2."""
         snapshot = self.ada.repository.snapshot()
-        record = StageRecord(number, links_digest(snapshot.version("iris", number).artifacts))
+        record = StageRecord(version=number, artifacts=links_digest(snapshot.version("iris", number).artifacts))
         archived = {paths.archived_file("iris", 2): records.ARCHIVED_MARKER}
         return {paths.stage_file("iris", "production"): encode(records.STAGE, record), **archived}
 

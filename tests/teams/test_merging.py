@@ -11,7 +11,7 @@ from gitmodel.domain.replay.replayed_changes import Carried, Replayed, reworded
 from gitmodel.domain.schema.records import ArtifactLink, ModelRecord, VersionRecord
 
 MOMENT = datetime(2026, 11, 23, tzinfo=timezone.utc)
-LINK = ArtifactLink("weights", "model", f"sha256:{1:064x}", 5)
+LINK = ArtifactLink(name="weights", kind="model", digest=f"sha256:{1:064x}", size=5)
 METADATA = st.dictionaries(st.sampled_from("abc"), st.integers(0, 3), max_size=3)
 WORDS = st.sets(st.sampled_from("xyz")).map(lambda found: tuple(sorted(found)))
 VERSIONS = st.builds(
@@ -57,7 +57,7 @@ def test_two_that_were_made_apart_merge_without_a_base(ours, theirs):
 
 
 def test_links_of_one_name_to_different_bytes_are_a_conflict():
-    base = VersionRecord(4, MOMENT)
+    base = VersionRecord(number=4, created=MOMENT)
     other = replace(LINK, digest=f"sha256:{2:064x}")
     record, conflicts = merged(base, replace(base, artifacts=(LINK,)), replace(base, artifacts=(other,)))
     assert (record.artifacts, conflicts) == ((other,), ["artifacts.weights"])

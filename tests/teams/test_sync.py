@@ -84,7 +84,14 @@ def test_the_run_that_made_a_version_follows_its_new_number(team, ada, bob):
     ada.push()
     bob.get_model("iris").create_version()
     moment = datetime(2026, 11, 23, tzinfo=timezone.utc)
-    run = RunRecord("20261123T101112Z-train-7f3a", "train", "succeeded", moment, moment, versions=("iris@4",))
+    run = RunRecord(
+        id="20261123T101112Z-train-7f3a",
+        pipeline="train",
+        status="succeeded",
+        started=moment,
+        finished=moment,
+        versions=("iris@4",),
+    )
     files = {paths.run_file(run.id): codec.encode(records.RUN, run)}
     bob.repository.transact(lambda _: Change(None, subject="Record a run", files=files))
     bob.push()

@@ -67,7 +67,7 @@ def register(registry, *, model="iris", content=None):
         source.write(content or os.urandom(20).hex())
         source.flush()
         stored = put_path(store, Path(source.name))
-    link = ArtifactLink("weights", "model", stored.digest, stored.size)
+    link = ArtifactLink(name="weights", kind="model", digest=stored.digest, size=stored.size)
     number = versions.create_version(writer, model, artifacts=[link])
     return {"number": number, "digest": stored.digest}
 

@@ -114,7 +114,9 @@ def test_a_download_from_a_page_that_stalls_is_terminated(iris, tmp_path):
 
             url = f"http://127.0.0.1:{server.server_port}/raw"
             client.trust_store(f"http://127.0.0.1:{server.server_port}/")
-            link = ArtifactLink("raw", "data", f"sha256:{'0' * 64}", 100_000, "bytes", uri=url)
+            link = ArtifactLink(
+                name="raw", kind="data", digest=f"sha256:{'0' * 64}", size=100_000, format="bytes", uri=url
+            )
             artifacts.link_artifacts(client.writer, VersionRef.parse("iris@1"), [link])
         before = everything(tmp_path, iris)
         command = [sys.executable, "-m", "gitmodel", "get", "iris@1", "raw", "-o", str(tmp_path / "raw")]

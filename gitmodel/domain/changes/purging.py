@@ -58,7 +58,7 @@ def plan_purge(snapshot: Snapshot, digests: Iterable[str], reason: str, now: dat
         raise UsageError("a purge needs a reason, which is what is left", hint='add --reason "request of 2026-11-20"')
     files: dict[str, bytes | None] = {}
     for digest in new:
-        record = PurgeRecord(digest, now, reason.strip())
+        record = PurgeRecord(digest=digest, purged=now, reason=reason.strip())
         files[paths.purge_file(digest)] = codec.encode(records.PURGE, record)
         files.update(raised_format(snapshot, record))
     what = f"{new[0][:19]}..." if len(new) == 1 else f"{len(new)} artifacts"

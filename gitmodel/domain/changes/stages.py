@@ -157,7 +157,9 @@ def plan_promotion(
     held = recorded_places(snapshot, model)
     previous = held.get(to)
     ref = StageRef(model, to)
-    record = StageRecord(number, links_digest(version.artifacts), reason.strip(), tuple(sorted(forced)))
+    record = StageRecord(
+        version=number, artifacts=links_digest(version.artifacts), reason=reason.strip(), forced=tuple(sorted(forced))
+    )
     recorded = snapshot.recorded(model, to)
     if previous == number and _same_links(recorded, record) and not forced and not again:
         result = Promotion(model, number, to, number)
@@ -206,7 +208,7 @@ def plan_alias(snapshot: Snapshot, model: str, number: int, alias: str, *, reaso
     """Make *alias* name version *number*; nothing is archived. Raises UsageError or Conflict for a name in use."""
     _check_free_alias(snapshot, model, alias)
     version = promotable(snapshot, model, number)
-    record = StageRecord(number, links_digest(version.artifacts), reason.strip())
+    record = StageRecord(version=number, artifacts=links_digest(version.artifacts), reason=reason.strip())
     old = snapshot.recorded_alias(model, alias)
     previous = old.version if old else None
     result = Promotion(model, number, alias, previous)

@@ -13,9 +13,9 @@ from gitmodel.domain.changes.stage_changes import refuse_direct
 from gitmodel.domain.changes.stages import held_files, places_of, stage_states, tidied
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.names import check_name, check_version_name, fold
-from gitmodel.domain.schema.records import KINDS, ArtifactLink, VersionRecord
+from gitmodel.domain.schema.records import KINDS, ArtifactLink, NameRecord, VersionRecord
 from gitmodel.domain.schema.refs import StageRef
-from gitmodel.domain.snapshot import Change, Snapshot, check_number, name_record, near
+from gitmodel.domain.snapshot import Change, Snapshot, check_number, near
 from gitmodel.errors import Conflict, NotFound, Refused, UsageError
 
 
@@ -40,7 +40,7 @@ def plan_version(
     }
     if record.name is not None:
         check_free_name(snapshot, model, record.name, runs=record.runs)
-        files[paths.name_file(model, record.name)] = codec.encode(records.NAME, name_record(number))
+        files[paths.name_file(model, record.name)] = codec.encode(records.NAME, NameRecord(version=number))
     return Change(
         number,
         subject=f"Add {model} {number}" + (f" ({record.name})" if record.name else ""),
@@ -108,7 +108,7 @@ def plan_version_update(
     if name is None or snapshot.number_named(model, name) == number:
         return planned
     check_free_name(snapshot, model, name)
-    named = {paths.name_file(model, name): codec.encode(records.NAME, name_record(number))}
+    named = {paths.name_file(model, name): codec.encode(records.NAME, NameRecord(version=number))}
     return replace(planned, files={**planned.files, **named})
 
 

@@ -35,7 +35,7 @@ NO_DIGEST = "sha256:" + "0" * 64
 ARCHIVED_MARKER = b"archived = true\n"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class GateRule:
     """A gate: an *expression* that a version must satisfy to enter a stage, and the *message* for one that does not."""
 
@@ -45,7 +45,7 @@ class GateRule:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StageRule:
     """An exclusive stage of the registry: one version of a model holds it at a time.
 
@@ -73,7 +73,7 @@ class StageRule:
 _MEND = "mend the file on the metadata branch, then try again"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RegistryRecord:
     """`gitmodel.toml`: the format's version, the artifact store's URL, other *stores* by name, the exclusive stages.
 
@@ -84,7 +84,7 @@ class RegistryRecord:
     format: str = f"{OLDEST_FORMAT[0]}.{OLDEST_FORMAT[1]}"
     store: str | None = None
     stores: Mapping[str, str] = field(default_factory=dict)
-    stages: tuple[StageRule, ...] = (StageRule("staging"), StageRule("production"))
+    stages: tuple[StageRule, ...] = (StageRule(name="staging"), StageRule(name="production"))
     runs: RunRules | None = None
     code: CodeRules | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
@@ -134,10 +134,10 @@ class RegistryRecord:
 
     def rule(self, stage: str) -> StageRule:
         """The rules of *stage*; of one that the registry does not have, none."""
-        return next((rule for rule in self.stages if rule.name == stage), StageRule(stage))
+        return next((rule for rule in self.stages if rule.name == stage), StageRule(name=stage))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ModelRecord:
     """`model.toml`: what the model is, or what is left of a deleted or renamed one.
 
@@ -167,7 +167,7 @@ class ModelRecord:
         return self.deleted is None and self.renamed_to is None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Code:
     """The code that made a version: the code repository's commit, whether it had changes, and its origin.
 
@@ -183,7 +183,7 @@ class Code:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class ArtifactLink:
     """An artifact of a version: *kind* is "data", "model" or "deployment"; *size* in bytes; *digest* `sha256:<hex>`.
 
@@ -215,7 +215,7 @@ class ArtifactLink:
         return self.format == FOLDER_FORMAT
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class VersionRecord:
     """A version's file: what came out, from which code, with which artifacts."""
 
@@ -243,7 +243,7 @@ class VersionRecord:
         return next((link for link in self.artifacts if link.name == name), None)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class NameRecord:
     """The file of a version's name: the number it stands for."""
 
@@ -251,7 +251,7 @@ class NameRecord:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StageRecord:
     """A stage's or alias's file: the version in it, bound to its links, and why it is there."""
 
@@ -262,7 +262,7 @@ class StageRecord:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class PurgeRecord:
     """The tombstone of an artifact: its bytes were erased for good, and why."""
 
@@ -272,7 +272,7 @@ class PurgeRecord:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class StepRecord:
     """A step of a run: *inputs* and *outputs* map names to digests, *seconds* is how long it took.
 
@@ -293,7 +293,7 @@ class StepRecord:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RunRecord:
     """The file of a run: one execution of a pipeline, its steps, and the versions it made.
 
@@ -324,7 +324,7 @@ class RunRecord:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class RunRules:
     """The runs that the registry records: *record* is "all", "succeeded" or "versioned" (those that made a version)."""
 
@@ -333,7 +333,7 @@ class RunRules:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class CodeRules:
     """The registry's rules for the code of versions: *dirty* is the rule for changes that are not committed.
 
@@ -585,8 +585,8 @@ SCHEMAS: Mapping[str, Schema[Any]] = {
 def format_of(record: Any) -> tuple[int, int]:
     """The version of the format that *record* needs to be read.
 
-    >>> format_of(ArtifactLink("raw", "data", "sha256:" + "0" * 64, 1, uri="https://example.com/raw.csv"))
-    (1, 1)
+    >>> format_of(RunRules()), format_of(ModelRecord(created=datetime(2026, 11, 23), store="large"))
+    ((1, 0), (1, 1))
     """
     if isinstance(record, VersionRecord):
         return max(map(format_of, (record.code, *record.artifacts)), default=OLDEST_FORMAT)

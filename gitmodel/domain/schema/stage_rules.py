@@ -125,7 +125,7 @@ def _misspelt(word: str, path: str) -> _Entry:
     """An entry for the key *word*, under which nobody reads rules: they may be those of any stage."""
     key = codec.shown(word)
     fault = Problem(path, key, "registry.rules", "holds rules that are not read: write it as [[stages]]")
-    return _Entry(key, StageRule(""), (fault,), named=False)
+    return _Entry(key, StageRule(name=""), (fault,), named=False)
 
 
 def _entry(table: Mapping[str, Any], path: str, key: str) -> _Entry:
@@ -138,7 +138,7 @@ def _entry(table: Mapping[str, Any], path: str, key: str) -> _Entry:
         problems.append(Problem(path, f"{key}.name", "registry.stages", f"{name} cannot be an exclusive stage"))
     # what cannot be read of these two asks for the stricter
     proposal_only, signed = (table.get(word, False) is not False for word in ("proposal_only", "signed"))
-    rule = inspected[0] or StageRule(str(name) if named else "", proposal_only=proposal_only, signed=signed)
+    rule = inspected[0] or StageRule(name=str(name) if named else "", proposal_only=proposal_only, signed=signed)
     problems += _unknown(rule, path, key)
     for word in ("after", "gates"):
         if table.get(word) == []:
