@@ -54,7 +54,7 @@ class TestSha256:
             made = client.get_model("iris").create_version()
             snapshot = made.code.snapshot
             assert len(snapshot) == 64
-            assert client._find_kept().kept() == sorted([head, snapshot])
+            assert client._opened.find_kept().kept() == sorted([head, snapshot])
             git(sha256, "checkout", "-q", "train.py")
             found = made.checkout(tmp_path / "there")
             assert (found.commit, (tmp_path / "there/train.py").read_text()) == (
@@ -67,8 +67,8 @@ class TestSha256:
         from gitmodel.lineage.code import push_code
 
         with Client() as client:
-            assert sorted(push_code(client._find_kept(), "origin", "all").pushed) == sorted([head, snapshot])
-            assert push_code(client._find_kept(), "origin", "all").pushed == ()
+            assert sorted(push_code(client._opened.find_kept(), "origin", "all").pushed) == sorted([head, snapshot])
+            assert push_code(client._opened.find_kept(), "origin", "all").pushed == ()
         assert f"refs/gitmodel/code/{head}" in git(tmp_path / "host.git", "for-each-ref")
         # what a push kept is fetched
         git(tmp_path, "clone", "-q", "--single-branch", "host.git", "other")

@@ -26,9 +26,14 @@ def folder(tmp_path):
 
 
 @pytest.fixture
-def version(code_repo, folder):
+def client(code_repo):
     with Client(code_repo) as client:
-        yield client.register_model("iris").create_version(model_objects={"weights": folder})
+        yield client
+
+
+@pytest.fixture
+def version(client, folder):
+    return client.register_model("iris").create_version(model_objects={"weights": folder})
 
 
 @pytest.fixture
@@ -249,10 +254,10 @@ def test_what_a_killed_reader_left_is_removed_by_the_next(artifact, code_repo):
     assert not list(cache.glob(".gitmodel-*"))
 
 
-def test_a_file_of_a_kept_folder_that_was_purged_is_not_served(version, artifact):
+def test_a_file_of_a_kept_folder_that_was_purged_is_not_served(client, artifact):
     path = artifact.path()
-    digest = artifacts.manifest_of(version._client.store, artifact.digest)[0].digest
-    version._client.purge(digest, reason="request for erasure")
+    digest = artifacts.manifest_of(client.store, artifact.digest)[0].digest
+    client.purge(digest, reason="request for erasure")
     with pytest.raises(NotFound, match="request for erasure"):
         artifact.path()
     assert path.exists()

@@ -122,13 +122,13 @@ class Artifact:
         from gitmodel.files.permissions import make_folder, share_tree
         from gitmodel.stores import artifacts, unpacked
 
-        link, client = self.link, self._version._client
+        link, repository = self.link, self._version._opened.repository
         store = self._source(link)
         here = None if link.is_folder else artifacts.verified_path(store, link.digest, link.size)
         if here is not None:
             return here
-        cache = client.repository.common_dir / "gitmodel" / "cache" / link.digest.removeprefix("sha256:")
-        client.repository.share()
+        cache = repository.common_dir / "gitmodel" / "cache" / link.digest.removeprefix("sha256:")
+        repository.share()
         make_folder(cache.parent)
         have = unpacked.have_folder if link.is_folder else unpacked.have_file
         have(store, link.digest, link.size, cache)
@@ -163,7 +163,7 @@ class Artifact:
                 return formats.load(target, link.format, trusted=trusted)
 
     def _source(self, link: ArtifactLink) -> ArtifactStore:
-        return self._version._client.access.source(self._version._model, link)
+        return self._version._opened.access.source(self._version._model, link)
 
     def __repr__(self) -> str:
         return f"Artifact({self._version.reference!r}, {self._name!r})"

@@ -4,41 +4,35 @@ from __future__ import annotations
 
 import os
 import time
-import warnings
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from copy import copy
 from dataclasses import replace
 from datetime import datetime
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from gitmodel.branch.opening import open_chosen, open_repository
+from gitmodel.branch.opening import open_repository
 from gitmodel.branch.repository import Repository
-from gitmodel.client import by_url
-from gitmodel.client.by_url import local_file, names_url, read_terms
+from gitmodel.client.by_url import read_terms
 from gitmodel.client.model import Model, Models
+from gitmodel.client.opened import Opened
 from gitmodel.client.version import ModelVersion
 from gitmodel.domain.arguments import checked_arguments
 from gitmodel.domain.other_names import ShowsOurForm
 from gitmodel.domain.schema.names import check_name
 from gitmodel.domain.schema.records import Code
 from gitmodel.domain.schema.references import ModelRef, VersionRef
-from gitmodel.domain.schema.renumbering import Renumbered
-from gitmodel.domain.snapshot import Change
-from gitmodel.errors import GitModelError, NotFound, RenumberedWarning, UsageError
-from gitmodel.git.process import check_git
-from gitmodel.registry import in_force, models, stages
+from gitmodel.errors import UsageError
+from gitmodel.registry import models, stages
 from gitmodel.registry.stages import Applied
-from gitmodel.registry.writer import Batch, Direct, Writer, entered_batch
+from gitmodel.registry.writer import Writer
 from gitmodel.stores.interface import JOBS, ArtifactStore
 
 if TYPE_CHECKING:
     from gitmodel.branch.stage_history import StageEvent
-    from gitmodel.code.kept_commits import KeptCode
     from gitmodel.code.repository import CodeRepository
     from gitmodel.domain.lineage import Lineage
     from gitmodel.domain.schema.codec import Problem
@@ -112,37 +106,24 @@ class Client(ShowsOurForm):
         offline: bool | None = None,
         timeout: float = 60.0,
     ) -> None:
-        self._environ = dict(os.environ if environ is None else environ)
-        at, named = os.fspath(path), None if repo is None else os.fspath(repo)
-        if names_url(at) or os.path.isfile(at):  # a file may be a bundle
-            at, named = ".", named or at
-        # The default is the current folder, which need not be what `GIT_DIR` names.
-        self._path = Path(at).expanduser()
-        self._path_named = self._path != Path()
-        self._terms = read_terms(self._environ, max_age=max_age, offline=offline, timeout=timeout)
-        self._repository = self._open(named)
-        self._repository.doubt = partial(in_force.doubt, self._repository)
-        self._store = store or ""
-        self._repository.on_renumbered = _warn_of_renumbering
-        self._writer: Writer = Direct(self._repository)
-        self._keyed: Counter[str] = Counter()
-        self._kept: KeptCode | None = None
-        self._outer: Client | None = None
+        given = dict(os.environ if environ is None else environ)
+        self._opened = Opened(
+            os.fspath(path),
+            repo=None if repo is None else os.fspath(repo),
+            store=store,
+            environ=given,
+            terms=read_terms(given, max_age=max_age, offline=offline, timeout=timeout),
+        )
 
     @property
     def repository(self) -> Repository:
         """The registry repository."""
-        return self._repository
+        return self._opened.repository
 
     @property
     def writer(self) -> Writer:
         """The target of changes: the branch itself, or the batch of a `transaction`."""
-        return self._writer
-
-    @property
-    def _lasting(self) -> Client:
-        """The client that handles use: this one, or after a transaction was committed the one that opened it."""
-        return self._outer or self
+        return self._opened.writer
 
     @property
     def store(self) -> ArtifactStore:
@@ -158,21 +139,19 @@ class Client(ShowsOurForm):
         """The URL of the artifact store that is chosen; "" for the one inside the repository, at `store_root`."""
         return self.access.named().url
 
-    @cached_property
+    @property
     def access(self) -> Access:
         """The stores of the registry as this machine reaches them."""
-        from gitmodel.registry.store_access import Access  # who only reads records does not pay for it
-
-        return Access(self._repository, self._environ, self.store_root, self._store)
+        return self._opened.access
 
     @property
     def store_root(self) -> Path:
         """The folder of the artifact store that needs no setting up."""
-        return self._repository.common_dir / "gitmodel" / "store"
+        return self._opened.store_root
 
     def close(self) -> None:
         """End the git process that reads for this client; it starts again if the client is used again."""
-        self._repository.close()
+        self.repository.close()
 
     def __enter__(self) -> Client:
         return self
@@ -183,7 +162,7 @@ class Client(ShowsOurForm):
         self.close()
 
     def __repr__(self) -> str:
-        return f"Client({self._repository.url or str(self._repository.common_dir)!r})"
+        return f"Client({self.repository.url or str(self.repository.common_dir)!r})"
 
     # Models
 
@@ -195,7 +174,7 @@ class Client(ShowsOurForm):
         if isinstance(model, Model):
             description = {**model.description_given(), **description}
             model = model.name
-        return Model._of(self, models.register_model(self._writer, model, description))
+        return Model._of(self._opened, models.register_model(self.writer, model, description))
 
     def get_model(self, name: str | None = None, *, model_name: str | None = None, renumbered: bool = False) -> Model:
         """The model *name* (or *model_name*, the draft's word). Raises NotFound, which says what there is.
@@ -206,8 +185,8 @@ class Client(ShowsOurForm):
         wanted = name if name is not None else model_name
         if wanted is None:
             raise UsageError("get_model needs the name of a model", hint="write client.get_model('iris')")
-        self._repository.renew()
-        return Model._find(self, ModelRef(check_name(wanted, "model"), renumbered))
+        self.repository.renew()
+        return Model._find(self._opened, ModelRef(check_name(wanted, "model"), renumbered))
 
     def list_models(self, *, filter: str = "", sort: str = "name", limit: int | None = None, offset: int = 0) -> Models:
         """Return the models that match *filter* (see `docs/reference/expressions.md`).
@@ -215,9 +194,9 @@ class Client(ShowsOurForm):
         Sorted by "name", "created", "latest" or "versions" ("-created": descending); at most *limit*, after *offset*.
         Raises UsageError for a filter with a mistake, another sort key and a *limit* or *offset* below 0.
         """
-        self._repository.renew()
-        found, _ = models.list_models(self._writer, filter=filter, sort=sort, limit=limit, offset=offset)
-        return Models(Model._of(self, view.name) for view in found)
+        self.repository.renew()
+        found, _ = models.list_models(self.writer, filter=filter, sort=sort, limit=limit, offset=offset)
+        return Models(Model._of(self._opened, view.name) for view in found)
 
     def update_model(
         self,
@@ -234,32 +213,14 @@ class Client(ShowsOurForm):
         Raises Refused for a name that a pull gave to another model, unless *renumbered* says that this one is meant.
         """
         model = ModelRef(check_name(name, "model"), renumbered)
-        return self._update_model(model, new_name, add_tags=add_tags, remove_tags=remove_tags, **description)
-
-    def _update_model(
-        self,
-        model: ModelRef,
-        new_name: str | None = None,
-        *,
-        add_tags: Iterable[str] = (),
-        remove_tags: Iterable[str] = (),
-        **description: Any,
-    ) -> Model:
-        if new_name is not None and not isinstance(self._writer, Batch):
-            with self.transaction(f"Rename {model} to {new_name}") as change:
-                return change._update_model(model, new_name, add_tags=add_tags, remove_tags=remove_tags, **description)
-        chosen = models.find_to_change(self._writer, model)
-        now = models.update_model(self._writer, chosen, description, add_tags=add_tags, remove_tags=remove_tags)
-        if new_name is not None:
-            now = models.rename_model(self._writer, chosen, new_name)
-        return Model._of(self, now)
+        return Model._update(self._opened, model, new_name, add_tags=add_tags, remove_tags=remove_tags, **description)
 
     def delete_model(self, name: str, *, reason: str = "", force: bool = False, renumbered: bool = False) -> None:
         """Delete a model; its name and numbers are never used again. Raises Refused if it is in use, unless *force*.
 
         Raises Refused for a name that a pull gave to another model, unless *renumbered* says that this one is meant.
         """
-        models.delete_model(self._writer, ModelRef(check_name(name, "model"), renumbered), reason=reason, force=force)
+        models.delete_model(self.writer, ModelRef(check_name(name, "model"), renumbered), reason=reason, force=force)
 
     # Versions
 
@@ -272,8 +233,8 @@ class Client(ShowsOurForm):
         A number that a pull gave to another version is warned of (`RenumberedWarning`), and changes of the version are
         Refused. *renumbered* says that the version is meant that has the number now; its first change settles that.
         """
-        self._repository.renew()
-        return ModelVersion._find(self, replace(VersionRef.parse(reference), renumbered=renumbered))
+        self.repository.renew()
+        return ModelVersion._find(self._opened, replace(VersionRef.parse(reference), renumbered=renumbered))
 
     def job_key(self, content: Callable[[], str]) -> str:
         """The idempotency key of a version with this *content* that is given none: in CI, by URL, the job's; else "".
@@ -281,17 +242,12 @@ class Client(ShowsOurForm):
         It is the same for the same attempt of the same job, the same content, and how many versions of that content
         this client made before.
         """
-        if not self.job:
-            return ""
-        of = content()
-        self._keyed[of] += 1
-        return f"{self.job} {of} {self._keyed[of]}"
+        return self._opened.job_key(content)
 
     @property
     def job(self) -> str:
         """The job of a CI host that makes versions by URL, as its idempotency keys name it; "" elsewhere."""
-        by_job = self._repository.url and not isinstance(self._writer, Batch)
-        return by_url.job_key(self._environ) if by_job else ""
+        return self._opened.job
 
     # Runs
 
@@ -303,15 +259,15 @@ class Client(ShowsOurForm):
         """
         from gitmodel.registry import runs
 
-        self._repository.renew()
-        return runs.list_runs(self._repository, filter=filter, limit=limit, offset=offset)[0]
+        self.repository.renew()
+        return runs.list_runs(self.repository, filter=filter, limit=limit, offset=offset)[0]
 
     def get_run(self, id: str) -> RunView:
         """The run *id*. Raises NotFound."""
         from gitmodel.registry import runs
 
-        self._repository.renew()
-        return runs.get_run(self._repository, id, store=lambda: self.store)
+        self.repository.renew()
+        return runs.get_run(self.repository, id, store=lambda: self.store)
 
     def apply(
         self,
@@ -335,24 +291,24 @@ class Client(ShowsOurForm):
             raise UsageError(
                 f"the remote {remote} is for push, which is not asked for", hint="add push, or leave it out"
             )
-        self._require_branch("apply")
-        apply = partial(stages.apply, self._repository, names, reviewed=frozenset(reviewed))
+        self._opened.require_branch("apply")
+        apply = partial(stages.apply, self.repository, names, reviewed=frozenset(reviewed))
         if ask_host:
             from gitmodel.hosts.api import read_job
             from gitmodel.hosts.approvals import HostsWord, doubt_by
 
-            approved = HostsWord(self._repository, read_job(self._environ), frozenset(reviewed))
-            doubt = doubt_by(self._repository, approved)
-            apply = partial(stages.apply, self._repository, names, reviewed=approved, doubt=doubt)
+            approved = HostsWord(self.repository, read_job(self._opened.environ), frozenset(reviewed))
+            doubt = doubt_by(self.repository, approved)
+            apply = partial(stages.apply, self.repository, names, reviewed=approved, doubt=doubt)
         if not push:
             return apply()
         from gitmodel.branch import remotes
         from gitmodel.teams import applying, sync
 
-        chosen = remotes.choose_remote(self._repository, remote)
+        chosen = remotes.choose_remote(self.repository, remote)
         pulled: list[Pulled] = []
         with sync.telling_left_out(pulled):
-            done = applying.apply_at_remote(self._repository, chosen, apply, pulled, models=names, timeout=timeout)
+            done = applying.apply_at_remote(self.repository, chosen, apply, pulled, models=names, timeout=timeout)
         if sync.left_out(pulled):
             raise sync.LeftOut(done, chosen, pulled)
         return done
@@ -371,10 +327,9 @@ class Client(ShowsOurForm):
         """
         from gitmodel.lineage.past import Past, find_state
 
-        past = copy(self)
-        with self._repository.git.looking_up():
-            past._writer = Past(self._repository, find_state(self._repository, moment))
-        return past
+        with self.repository.git.looking_up():
+            past = Past(self.repository, find_state(self.repository, moment))
+        return self._around(self._opened.with_writer(past))
 
     def history(self, model: str | None = None, stage: str = "") -> Iterator[StageEvent]:
         """Every change of the stages and aliases of *model*, or of one of them, or of all models, newest first.
@@ -387,8 +342,8 @@ class Client(ShowsOurForm):
         """
         from gitmodel.lineage.history import history
 
-        with self._repository.git.looking_up():
-            return history(self._repository, model, str(stage))
+        with self.repository.git.looking_up():
+            return history(self.repository, model, str(stage))
 
     def log(self, reference: str = "") -> Iterator[Event]:
         """Return the events of the version `"iris@3"`, of the model `"iris"` or of all (""), newest first.
@@ -397,8 +352,8 @@ class Client(ShowsOurForm):
         """
         from gitmodel.lineage.events import log
 
-        with self._repository.git.looking_up():
-            return log(self._repository, VersionRef.parse(reference) if reference else None)
+        with self.repository.git.looking_up():
+            return log(self.repository, VersionRef.parse(reference) if reference else None)
 
     def blame(self, reference: str) -> list[FieldOrigin]:
         """Return the commit that last set each field of a version. Raises NotFound; Invalid in a shallow clone.
@@ -408,8 +363,8 @@ class Client(ShowsOurForm):
         """
         from gitmodel.lineage.events import blame
 
-        with self._repository.git.looking_up():
-            return blame(self._repository, VersionRef.parse(reference))
+        with self.repository.git.looking_up():
+            return blame(self.repository, VersionRef.parse(reference))
 
     def containing(self, commit: str, model: str = "") -> list[Containing]:
         """Check for each version (of *model*), newest first, whether its code has *commit* in its history.
@@ -418,7 +373,7 @@ class Client(ShowsOurForm):
         """
         from gitmodel.lineage.containing import containing
 
-        return list(containing(self._writer, self.open_code(), commit, model))
+        return list(containing(self.writer, self.open_code(), commit, model))
 
     def write_notes(self) -> Noted:
         """Write `refs/notes/gitmodel` of the code repository: for each commit, the versions that were made from it.
@@ -427,7 +382,7 @@ class Client(ShowsOurForm):
         """
         from gitmodel.lineage.containing import write_notes
 
-        return write_notes(self._writer, self._repository, self.open_code())
+        return write_notes(self.writer, self.repository, self.open_code())
 
     def remove_notes(self) -> None:
         """Take `refs/notes/gitmodel` away."""
@@ -439,7 +394,7 @@ class Client(ShowsOurForm):
         """Keep questions about the past fast: git's commit-graph with changed-path filters, and packed objects."""
         from gitmodel.lineage.maintenance import maintain
 
-        return maintain(self._repository)
+        return maintain(self.repository)
 
     # What was made from what
 
@@ -453,7 +408,7 @@ class Client(ShowsOurForm):
         """
         from gitmodel.lineage import graph
 
-        return graph.lineage(self._repository, subject, store=lambda: self.store, up=up, down=down, depth=depth)
+        return graph.lineage(self.repository, subject, store=lambda: self.store, up=up, down=down, depth=depth)
 
     def diff(self, old: str, new: str) -> VersionDiff:
         """The version *old* beside the version *new*, both references such as `"iris@3"`, with the code between them.
@@ -466,7 +421,7 @@ class Client(ShowsOurForm):
         from gitmodel.lineage import comparing
 
         refs = (VersionRef.parse(old), VersionRef.parse(new))
-        return comparing.diff(self._repository, *refs, store=lambda: self.store, code=self.open_code)
+        return comparing.diff(self.repository, *refs, store=lambda: self.store, code=self.open_code)
 
     def import_version(
         self, path: str | os.PathLike[str], *, model: str = "", renumbered: bool = False
@@ -480,15 +435,12 @@ class Client(ShowsOurForm):
         from gitmodel.lineage.exporting import import_export
 
         file = Path(path).expanduser()
-        found = import_export(self._writer, file, store=self.store, model=model, renumbered=renumbered)
+        found = import_export(self.writer, file, store=self.store, model=model, renumbered=renumbered)
         return self.get_version(found.reference)
 
     def open_code(self) -> CodeRepository:
         """The code repository that *path* is in, to ask for commits. Raises NotFound outside of any."""
-        found = self.find_code()
-        if found is None:
-            raise NotFound("you are in no code repository", hint="go into it, or name it: git model -C DIR ...")
-        return found
+        return self._opened.open_code()
 
     # Others
 
@@ -503,8 +455,8 @@ class Client(ShowsOurForm):
         from gitmodel.branch import remotes
         from gitmodel.teams import sync
 
-        self._require_branch("pull")
-        return sync.pull(self._repository, remotes.choose_remote(self._repository, remote), rewound=rewound)
+        self._opened.require_branch("pull")
+        return sync.pull(self.repository, remotes.choose_remote(self.repository, remote), rewound=rewound)
 
     def pull_artifacts(self, *, jobs: int = 8, progress: Progress | None = None) -> int:
         """Fetch the artifacts that one works with: those of versions in a stage or alias, and of the latest.
@@ -515,7 +467,7 @@ class Client(ShowsOurForm):
         from gitmodel.teams import transfers
 
         local = LocalStore(self.store_root, synced=False)
-        return transfers.download(self._repository, local, self.access.of_model, jobs=jobs, progress=progress)
+        return transfers.download(self.repository, local, self.access.of_model, jobs=jobs, progress=progress)
 
     def push(
         self,
@@ -541,14 +493,14 @@ class Client(ShowsOurForm):
         from gitmodel.stores.local_store import LocalStore
         from gitmodel.teams import sync
 
-        self._require_branch("push")
+        self._opened.require_branch("push")
         uploads = sync.Uploads(LocalStore(self.store_root), self.access.of_model, jobs, progress)
-        chosen = remotes.choose_remote(self._repository, remote)
+        chosen = remotes.choose_remote(self.repository, remote)
         # As with artifacts, what is named is there before its name is.
-        here = self._find_kept()
-        alone = here is None or here.code.git.common_dir != self._repository.common_dir
-        given = push_code(here, "" if alone else chosen, "all" if code else choose_pushed(self._repository.config))
-        done = sync.push(self._repository, chosen, uploads, timeout=timeout)
+        here = self._opened.find_kept()
+        alone = here is None or here.code.git.common_dir != self.repository.common_dir
+        given = push_code(here, "" if alone else chosen, "all" if code else choose_pushed(self.repository.config))
+        done = sync.push(self.repository, chosen, uploads, timeout=timeout)
         done.code = given
         if sync.left_out(done.pulled):
             raise sync.LeftOut(done, chosen, done.pulled)
@@ -581,7 +533,7 @@ class Client(ShowsOurForm):
 
         >>> client.propose(("iris@4", "production"), rollback=[("rose", "staging")], push=True)    # doctest: +SKIP
         """
-        self._require_branch("propose")
+        self._opened.require_branch("propose")
         from gitmodel.teams import proposals
 
         named = ((VersionRef.parse(ref) if isinstance(ref, str) else ref, str(stage)) for ref, stage in promotions)
@@ -589,8 +541,8 @@ class Client(ShowsOurForm):
             tuple((ref.required("propose"), stage) for ref, stage in named),
             tuple(demote), tuple(rollback), tuple(rename), reason, force, leave, renumbered,
         )  # fmt: skip
-        made = proposals.propose(self._repository, wanted, remote=remote)
-        return proposals.publish(self._repository, made, open=open) if push or open or self._repository.url else made
+        made = proposals.propose(self.repository, wanted, remote=remote)
+        return proposals.publish(self.repository, made, open=open) if push or open or self.repository.url else made
 
     def list_proposals(self, remote: str = "") -> list[Proposal]:
         """The proposals that are open, here and at *remote*, with what a merge of each would change now.
@@ -599,7 +551,7 @@ class Client(ShowsOurForm):
         """
         from gitmodel.teams import proposals
 
-        return proposals.list_proposals(self._repository, remote)
+        return proposals.list_proposals(self.repository, remote)
 
     def plan(self, commits: str = "", *, force: bool = False) -> Plan:
         """Plan a merge: return what it would change in the stages.
@@ -611,10 +563,10 @@ class Client(ShowsOurForm):
         """
         from gitmodel.teams import commit_ranges, planning
 
-        with self._repository.git.looking_up():
-            named = commit_ranges.read_range(self._repository, commits) if commits else None
-            base, head = named or commit_ranges.default_range(self._repository)
-        return planning.plan(self._repository, base, head, force=force)
+        with self.repository.git.looking_up():
+            named = commit_ranges.read_range(self.repository, commits) if commits else None
+            base, head = named or commit_ranges.default_range(self.repository)
+        return planning.plan(self.repository, base, head, force=force)
 
     def check(self, commit: str = "") -> list[Problem]:
         """Return everything that is wrong with the records of the metadata branch, or with those of *commit*.
@@ -626,9 +578,9 @@ class Client(ShowsOurForm):
         from gitmodel.teams import commit_ranges
 
         if commit:
-            with self._repository.git.looking_up():
-                return checking.check(self._repository, commit_ranges.find_commit(self._repository, commit))
-        found = (checking.check(self._repository, one) for one in commit_ranges.current_states(self._repository))
+            with self.repository.git.looking_up():
+                return checking.check(self.repository, commit_ranges.find_commit(self.repository, commit))
+        found = (checking.check(self.repository, one) for one in commit_ranges.current_states(self.repository))
         return list(dict.fromkeys(problem for problems in found for problem in problems))
 
     def find_credentials(self, commit: str = "") -> list[str]:
@@ -639,8 +591,8 @@ class Client(ShowsOurForm):
         from gitmodel.registry import recorded_credentials
         from gitmodel.teams import commit_ranges
 
-        at = commit_ranges.find_commit(self._repository, commit) if commit else self._repository.tip()
-        return recorded_credentials.find_credentials(self._repository, at) if at else []
+        at = commit_ranges.find_commit(self.repository, commit) if commit else self.repository.tip()
+        return recorded_credentials.find_credentials(self.repository, at) if at else []
 
     def check_staged(self, index: str | os.PathLike[str] | None = None, *, force: bool = False) -> Between | None:
         """Find the problems of the staged files if the metadata branch or a proposal is checked out; else return None.
@@ -650,7 +602,7 @@ class Client(ShowsOurForm):
         from gitmodel.teams import range_checks
 
         return range_checks.check_staged(
-            self._repository, Path(index).absolute() if index is not None else None, force=force
+            self.repository, Path(index).absolute() if index is not None else None, force=force
         )
 
     def check_between(self, commits: str, *, force: bool = False) -> Between:
@@ -661,9 +613,9 @@ class Client(ShowsOurForm):
         """
         from gitmodel.teams import commit_ranges, range_checks
 
-        with self._repository.git.looking_up():
+        with self.repository.git.looking_up():
             return range_checks.check_between(
-                self._repository, *commit_ranges.read_range(self._repository, commits), force=force
+                self.repository, *commit_ranges.read_range(self.repository, commits), force=force
             )
 
     @contextmanager
@@ -680,12 +632,8 @@ class Client(ShowsOurForm):
         ...     version = change.get_model("iris").create_version()
         ...     version.set_stage("staging")
         """
-        self._require_branch("transaction")
-        inside = copy(self)
-        with entered_batch(self._repository, message) as batch:
-            inside._writer = batch
-            yield inside
-        inside._outer = self
+        with self._opened.transaction(message) as inside:
+            yield self._around(inside)
 
     # Artifacts and their stores
 
@@ -703,7 +651,7 @@ class Client(ShowsOurForm):
         from gitmodel.registry import artifacts
 
         refs = [VersionRef.parse(ref) if isinstance(ref, str) else ref for ref in references]
-        return artifacts.verify(self._writer, self.access.source, refs, jobs=jobs, progress=progress)
+        return artifacts.verify(self.writer, self.access.source, refs, jobs=jobs, progress=progress)
 
     def list_stores(self) -> list[NamedStore]:
         """The artifact stores of the registry, the default one first, with the URLs that count on this machine."""
@@ -713,13 +661,13 @@ class Client(ShowsOurForm):
         """Give the registry another store, which models may then use. Raises Conflict, UsageError, Unreachable."""
         from gitmodel.registry import stores
 
-        return stores.add_store(self._writer, self.access, name, url)
+        return stores.add_store(self.writer, self.access, name, url)
 
     def remove_store(self, name: str) -> None:
         """Take a store from the registry; its content stays. Raises NotFound, Refused if a model keeps to it."""
         from gitmodel.registry import stores
 
-        stores.remove_store(self._writer, name)
+        stores.remove_store(self.writer, name)
 
     def use_store(self, model: str, name: str, *, renumbered: bool = False) -> None:
         """Let new artifacts of *model* go to the store *name* ("default": the registry's). Raises NotFound.
@@ -728,7 +676,7 @@ class Client(ShowsOurForm):
         """
         from gitmodel.registry import stores
 
-        stores.use_store(self._writer, ModelRef(check_name(model, "model"), renumbered), name)
+        stores.use_store(self.writer, ModelRef(check_name(model, "model"), renumbered), name)
 
     def trust_store(self, which: str = "default") -> NamedStore:
         """Let this machine use its credentials for a store: by its name, or a URL (one ending in `/`: all below it)."""
@@ -740,7 +688,7 @@ class Client(ShowsOurForm):
         """List the artifacts that versions need by store, and those that are in no store. Each store is listed once."""
         from gitmodel.registry import inventory
 
-        return inventory.take_inventory(self._writer, self.access)
+        return inventory.take_inventory(self.writer, self.access)
 
     def copy_store(
         self,
@@ -760,7 +708,7 @@ class Client(ShowsOurForm):
         from gitmodel.registry import store_maintenance
 
         return store_maintenance.copy(
-            self._writer, self.access, to, source=source, mend=mend, jobs=jobs, progress=progress
+            self.writer, self.access, to, source=source, mend=mend, jobs=jobs, progress=progress
         )
 
     def find_garbage(
@@ -774,11 +722,11 @@ class Client(ShowsOurForm):
         from gitmodel.registry import store_maintenance
 
         with ExitStack() as opened:
-            others = [open_repository(Path(path), environ=self._environ) for path in also]
+            others = [open_repository(Path(path), environ=self._opened.environ) for path in also]
             for other in others:
                 opened.callback(other.close)
             return store_maintenance.find_garbage(
-                self._repository, self.access, store, now=time.time(), grace_days=grace_days, also=others
+                self.repository, self.access, store, now=time.time(), grace_days=grace_days, also=others
             )
 
     def remove_garbage(
@@ -799,14 +747,12 @@ class Client(ShowsOurForm):
         """
         from gitmodel.registry import store_maintenance
 
-        self._require_branch("purge")
-        return store_maintenance.purge(self._writer, self._repository, self.access, digest, reason)
+        self._opened.require_branch("purge")
+        return store_maintenance.purge(self.writer, self.repository, self.access, digest, reason)
 
     def read_code(self) -> Code:
         """The state of the code repository that *path* is in: commit, changes, origin."""
-        from gitmodel.code.current_commit import read_code
-
-        return read_code(self.find_code())
+        return self._opened.read_code()
 
     def record_code(self) -> Code:
         """The state of the code repository as a version records it, its commit kept by a ref of its own.
@@ -815,67 +761,14 @@ class Client(ShowsOurForm):
         and by the registry's `[code]`; the stricter counts. Raises Refused where these say so, or for too large a
         snapshot.
         """
-        from gitmodel.lineage.code import choose_dirty, record_code, snapshot_limit
-
-        rules = self._writer.read(lambda snapshot: snapshot.registry().require("code").code)
-        config = self._repository.config
-        mine = self._environ.get("GITMODEL_DIRTY") or config.get("gitmodel.dirty", "")
-        dirty = choose_dirty(rules.dirty if rules else "record", mine)
-        return record_code(self._find_kept(), self.read_code(), dirty=dirty, limit=snapshot_limit(config))
+        return self._opened.record_code()
 
     def find_code(self) -> CodeRepository | None:
         """The code repository that *path* is in, opened when it is first needed; None outside of any."""
-        keeping = self._find_kept()
-        return keeping.code if keeping is not None else None
+        return self._opened.find_code()
 
-    def _find_kept(self) -> KeptCode | None:
-        if self._kept is None:
-            from gitmodel.code.kept_commits import KeptCode
-            from gitmodel.code.repository import open_code
-
-            found = open_code(self._path, environ=self._environ, named=self._path_named)
-            self._kept = KeptCode(found) if found is not None else None
-        return self._kept
-
-    def _require_branch(self, verb: str) -> None:
-        """Raise UsageError for a client of the past or of a transaction, and inside the block of a transaction.
-
-        *verb* is a method that works on the branch itself, and so cannot be a part of a transaction.
-        """
-        if isinstance(self._writer, Direct):
-            self._writer.refuse_inside()
-        elif isinstance(self._writer, Batch):
-            raise UsageError(
-                f"{verb}() cannot be called in the transaction {self._writer.message!a}; nothing was changed",
-                hint=f"call it on the client itself, before or after the transaction: client.{verb}(...)",
-            )
-        else:
-            self._writer.transact(lambda snapshot: Change(None))
-
-    def _open(self, repo: str | None) -> Repository:
-        branch = self._environ.get("GITMODEL_BRANCH", "")
-        named = repo or self._environ.get("GITMODEL_REPO")
-        try:
-            found = named or open_chosen(self._path, environ=self._environ, branch=branch, named=self._path_named)
-            if not isinstance(found, str):
-                return found
-            found = local_file(found)  # of a bundle; git does not fetch from one by URL
-            if names_url(found):
-                from gitmodel.branch.url_repository import open_url
-                from gitmodel.domain.addresses import Address
-
-                return open_url(Address.parse(found), environ=self._environ, branch=branch, terms=self._terms)
-            file = Path(found).expanduser()
-            if file.is_file():
-                from gitmodel.branch.bundles import is_bundle, open_bundle
-
-                if is_bundle(file):
-                    return open_bundle(file, environ=self._environ, branch=branch)
-            return open_repository(file, environ=self._environ, branch=branch)
-        except GitModelError:
-            check_git(self._environ)
-            raise
-
-
-def _warn_of_renumbering(note: Renumbered) -> None:
-    warnings.warn(note.warning, RenumberedWarning, stacklevel=2)
+    def _around(self, opened: Opened) -> Client:
+        """Return a client like this one of *opened*."""
+        client = copy(self)
+        client._opened = opened
+        return client

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from gitmodel.client.by_url import content_key
 from gitmodel.client.html import html_table
+from gitmodel.client.opened import Opened
 from gitmodel.client.version import ModelVersion, Versions, scalars
 from gitmodel.domain.arguments import checked_arguments
 from gitmodel.domain.changes.models import DESCRIPTIVE, read_words
@@ -23,11 +24,10 @@ from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.views import ModelView, VersionView
 from gitmodel.errors import UsageError
 from gitmodel.registry import models, stages, versions
-from gitmodel.registry.writer import Writer
+from gitmodel.registry.writer import Batch, Writer
 
 if TYPE_CHECKING:
     from gitmodel.branch.stage_history import StageEvent
-    from gitmodel.client.client import Client
 
 PAGE = 50
 
@@ -123,25 +123,25 @@ class Model:
         # the name that it was found by, if a pull had given that name to another model
         self._unsure: ModelRef | None = None
         self._given = read_description(given)
-        self._opened: Client | None = None
+        self._found: Opened | None = None
 
     @classmethod
-    def _of(cls, client: Client, name: str) -> Model:
-        return cls._follow(client, ModelRef(name, since=client.repository.renumberings().count))
+    def _of(cls, opened: Opened, name: str) -> Model:
+        return cls._follow(opened, ModelRef(name, since=opened.repository.renumberings().count))
 
     @classmethod
-    def _follow(cls, client: Client, ref: ModelRef, *, unsure: ModelRef | None = None) -> Model:
+    def _follow(cls, opened: Opened, ref: ModelRef, *, unsure: ModelRef | None = None) -> Model:
         model = cls.__new__(cls)
-        model._asked, model._unsure, model._given, model._opened = ref, unsure, {}, client
+        model._asked, model._unsure, model._given, model._found = ref, unsure, {}, opened
         return model
 
     @classmethod
-    def _find(cls, client: Client, ref: ModelRef) -> Model:
+    def _find(cls, opened: Opened, ref: ModelRef) -> Model:
         """The model that *ref*, which a person wrote, names now. Raises NotFound, UsageError."""
         if ref.renumbered:
-            return cls._follow(client, models.find_to_change(client.writer, ref))
-        found, noted = models.find(client.writer, ref)
-        return cls._follow(client, found, unsure=ref if noted else None)
+            return cls._follow(opened, models.find_to_change(opened.writer, ref))
+        found, noted = models.find(opened.writer, ref)
+        return cls._follow(opened, found, unsure=ref if noted else None)
 
     @property
     def name(self) -> str:
@@ -194,8 +194,8 @@ class Model:
         total = None if filter else len(found)
         if not filter and (limit is not None or offset):
             total = versions.count_versions(writer, self._asked)
-        client = self._registered()
-        return Versions((ModelVersion(client, _ref(view, since)) for view in reversed(found)), total=total)
+        opened = self._registered()
+        return Versions((ModelVersion(opened, _ref(view, since)) for view in reversed(found)), total=total)
 
     def get_version(self, version: str | int | ModelStages | None = None, *, renumbered: bool = False) -> ModelVersion:
         """A version by number, name, stage, alias or "latest" (also if left out). Raises NotFound, Invalid.
@@ -231,20 +231,20 @@ class Model:
         """
         from gitmodel.registry import artifacts
 
-        client, chosen, model = self._registered(), self._to_change(), self._name
+        opened, chosen, model = self._registered(), self._to_change(), self._name
         if name is not None:
             check_version_name(name)
-        known = versions.find_keyed(client.writer, chosen, idempotency_key) if idempotency_key else None
+        known = versions.find_keyed(opened.writer, chosen, idempotency_key) if idempotency_key else None
         if known is not None:
-            return ModelVersion(client, VersionRef(model, str(known), since=client.repository.renumberings().count))
+            return ModelVersion(opened, VersionRef(model, str(known), since=opened.repository.renumberings().count))
         kinds = (("data", data), ("model", model_objects), ("deployment", deployments))
         given = [(key, Path(path), kind) for kind, paths in kinds for key, path in (paths or {}).items()]
         words, values = read_words(tags), scalars(metadata or {})
-        allowed = client.repository.allows_credentials
+        allowed = opened.repository.allows_credentials
         artifacts.check_sources(given, allow_credentials=allowed)
-        if idempotency_key or not client.job:  # a job may have made this very version before
+        if idempotency_key or not opened.job:  # a job may have made this very version before
             chosen = versions.check_creation(
-                client.writer,
+                opened.writer,
                 chosen,
                 name=name,
                 description=description,
@@ -253,14 +253,14 @@ class Model:
                 artifacts=[(key, kind) for key, _, kind in given],
             )
         links = [
-            artifacts.store_artifact(client.access.of_model(model), key, path, kind=kind, allow_credentials=allowed)
+            artifacts.store_artifact(opened.access.of_model(model), key, path, kind=kind, allow_credentials=allowed)
             for key, path, kind in given
         ]
-        code = client.record_code()
+        code = opened.record_code()
         content = (model, name, description, words, values, links, code)
-        key = idempotency_key if idempotency_key is not None else client.job_key(lambda: content_key(*content))
+        key = idempotency_key if idempotency_key is not None else opened.job_key(lambda: content_key(*content))
         made = versions.make_version(
-            client.writer,
+            opened.writer,
             chosen,
             name=name,
             description=description,
@@ -270,16 +270,36 @@ class Model:
             code=code,
             key=key,
         )
-        return ModelVersion(client, made)
+        return ModelVersion(opened, made)
 
     def update(self, *, add_tags: Iterable[str] = (), remove_tags: Iterable[str] = (), **description: Any) -> Model:
         """Change descriptive fields and tags."""
-        client = self._registered()
-        return client._update_model(self._to_change(), add_tags=add_tags, remove_tags=remove_tags, **description)
+        ref = self._to_change()
+        return Model._update(self._registered(), ref, add_tags=add_tags, remove_tags=remove_tags, **description)
+
+    @classmethod
+    def _update(
+        cls,
+        opened: Opened,
+        ref: ModelRef,
+        new_name: str | None = None,
+        *,
+        add_tags: Iterable[str] = (),
+        remove_tags: Iterable[str] = (),
+        **description: Any,
+    ) -> Model:
+        if new_name is not None and not isinstance(opened.writer, Batch):
+            with opened.transaction(f"Rename {ref} to {new_name}") as change:
+                return cls._update(change, ref, new_name, add_tags=add_tags, remove_tags=remove_tags, **description)
+        chosen = models.find_to_change(opened.writer, ref)
+        now = models.update_model(opened.writer, chosen, description, add_tags=add_tags, remove_tags=remove_tags)
+        if new_name is not None:
+            now = models.rename_model(opened.writer, chosen, new_name)
+        return cls._of(opened, now)
 
     def rename(self, new_name: str) -> Model:
         """Give the model another name; the old one goes on to lead to it."""
-        return self._registered()._update_model(self._to_change(), new_name)
+        return Model._update(self._registered(), self._to_change(), new_name)
 
     def delete(self, *, reason: str = "", force: bool = False) -> None:
         """Delete the model. Raises Refused if it is in use, unless *force*."""
@@ -302,12 +322,12 @@ class Model:
         *force* passes a failing gate, and needs a *reason*. *leave* lets a version move back to an earlier stage,
         although its later stage becomes empty.
         """
-        client = self._registered()
+        opened = self._registered()
         done = stages.rollback(
-            client.writer, client.repository, self._to_change(), str(stage), reason=reason, force=force, leave=leave
+            opened.writer, opened.repository, self._to_change(), str(stage), reason=reason, force=force, leave=leave
         )
-        since = client.repository.renumberings().count
-        return ModelVersion(client, VersionRef(done.model, str(done.version), since=since))
+        since = opened.repository.renumberings().count
+        return ModelVersion(opened, VersionRef(done.model, str(done.version), since=since))
 
     def remove_alias(self, alias: str, *, reason: str = "") -> None:
         """Take *alias* away from the version that has it."""
@@ -320,7 +340,7 @@ class Model:
         return list(history(self._registered().repository, self._asked, str(stage)))
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, Model) and self._name == other._name and self._client is other._client
+        return isinstance(other, Model) and self._name == other._name and self._opened is other._opened
 
     def __hash__(self) -> int:
         return hash(self._asked.model)
@@ -329,7 +349,7 @@ class Model:
         return f"Model({self._name!r})"
 
     def _repr_html_(self) -> str:
-        view = self._view() if self._client else None
+        view = self._view() if self._opened else None
         rows = [("name", self._name), *((field, getattr(self, field)) for field in DESCRIPTIVE)]
         rows += [("versions", view.count), ("latest", view.latest)] if view else []
         return html_table(("field", "value"), [row for row in rows if row[1] not in ("", [], None)])
@@ -337,19 +357,19 @@ class Model:
     @property
     def _name(self) -> str:
         """The model's present name: a pull can keep the remote's name instead of one that was given here."""
-        if self._client is None:
+        if self._opened is None:
             return self._asked.model
-        followed = self._client.repository.renumberings().follow((self._asked.model, 0), since=self._asked.since or 0)
+        followed = self._opened.repository.renumberings().follow((self._asked.model, 0), since=self._asked.since or 0)
         return followed[0]
 
     @property
-    def _client(self) -> Client | None:
-        return self._opened._lasting if self._opened is not None else None
+    def _opened(self) -> Opened | None:
+        return self._found.lasting if self._found is not None else None
 
-    def _registered(self) -> Client:
-        if self._client is None:
+    def _registered(self) -> Opened:
+        if self._opened is None:
             raise UsageError(f"{self!r} is only a description", hint="register it first: client.register_model(model)")
-        return self._client
+        return self._opened
 
     def _writer(self) -> Writer:
         return self._registered().writer
@@ -362,7 +382,7 @@ class Model:
         return self._asked
 
     def _described(self, field: str) -> Any:
-        return self._given[field] if self._client is None else getattr(self.record, field)
+        return self._given[field] if self._opened is None else getattr(self.record, field)
 
     def _view(self) -> ModelView:
         return models.get_model(self._writer(), self._asked)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 from gitmodel.client.artifact import Artifact
 from gitmodel.client.html import html_table
+from gitmodel.client.opened import Opened
 from gitmodel.domain.arguments import checked_arguments
 from gitmodel.domain.changes.stages import Promotion, StageState
 from gitmodel.domain.other_names import ShowsOurForm, refuse_other_keywords
@@ -22,7 +23,6 @@ from gitmodel.errors import NotFound
 from gitmodel.registry import stages, versions
 
 if TYPE_CHECKING:
-    from gitmodel.client.client import Client
     from gitmodel.client.model import Model, ModelStages
     from gitmodel.lineage.checkout import CheckedOut
     from gitmodel.lineage.exporting import Exported
@@ -50,20 +50,20 @@ class ModelVersion(ShowsOurForm):
     }
 
     def __init__(
-        self, client: Client, ref: VersionRef, *, unsure: VersionRef | None = None, frozen: Found | None = None
+        self, opened: Opened, ref: VersionRef, *, unsure: VersionRef | None = None, frozen: Found | None = None
     ) -> None:
-        self._opened = client
+        self._found = opened
         # what it names, and the reference that it was found by if a pull had given its number to another version
         self._asked = ref
         self._unsure = unsure
         self._frozen = frozen
 
     @classmethod
-    def _find(cls, client: Client, ref: VersionRef) -> ModelVersion:
+    def _find(cls, opened: Opened, ref: VersionRef) -> ModelVersion:
         """The version that *ref*, which a person wrote, names now. Raises NotFound, Invalid, UsageError."""
         find = versions.find_to_change if ref.renumbered or ref.settles else versions.find
-        found = find(client.writer, ref)
-        return cls(client, found.ref, unsure=ref if found.note else None, frozen=found if found.frozen else None)
+        found = find(opened.writer, ref)
+        return cls(opened, found.ref, unsure=ref if found.note else None, frozen=found if found.frozen else None)
 
     @property
     def number(self) -> int:
@@ -75,7 +75,7 @@ class ModelVersion(ShowsOurForm):
         """The model that this is a version of."""
         from gitmodel.client.model import Model
 
-        return Model._of(self._client, self._model)
+        return Model._of(self._opened, self._model)
 
     @property
     def reference(self) -> str:
@@ -152,8 +152,8 @@ class ModelVersion(ShowsOurForm):
         """The ids of the runs that only read it: that took one of its artifacts as an input, oldest first."""
         from gitmodel.lineage import graph
 
-        client, view = self._client, self._view()
-        return graph.readers(client.repository, view.model, view.record.number, store=lambda: client.store)
+        opened, view = self._opened, self._view()
+        return graph.readers(opened.repository, view.model, view.record.number, store=lambda: opened.store)
 
     @property
     def artifacts(self) -> list[Artifact]:
@@ -183,7 +183,7 @@ class ModelVersion(ShowsOurForm):
         """
         from gitmodel.registry.run_outputs import list_outputs
 
-        found = list_outputs(self._client.writer, self._ref(), store=lambda: self._client.store)
+        found = list_outputs(self._opened.writer, self._ref(), store=lambda: self._opened.store)
         return [Artifact(self, output.link.name, output=output) for output in found]
 
     def get_artifact(self, name: str, *, run: str | None = None) -> Artifact:
@@ -194,10 +194,10 @@ class ModelVersion(ShowsOurForm):
         """
         from gitmodel.registry.run_outputs import find_artifact
 
-        client = self._client
-        found = self._frozen or versions.find(client.writer, self._ref())
-        with client.repository.git.looking_up():
-            artifact = find_artifact(client.writer, found, name, run=run, store=lambda: client.store)
+        opened = self._opened
+        found = self._frozen or versions.find(opened.writer, self._ref())
+        with opened.repository.git.looking_up():
+            artifact = find_artifact(opened.writer, found, name, run=run, store=lambda: opened.store)
         return Artifact(self, artifact.link.name, output=artifact if artifact.run else None)
 
     def set_stage(
@@ -277,7 +277,7 @@ class ModelVersion(ShowsOurForm):
         self._check_meant()
         said = scalars(metadata or {})
         artifacts.check_links(
-            self._client.writer,
+            self._opened.writer,
             self._ref(),
             [(name, kind)],
             metadata=said,
@@ -285,13 +285,13 @@ class ModelVersion(ShowsOurForm):
             folder=Path(path).is_dir(),
         )
         link = artifacts.store_artifact(
-            self._client.access.of_model(self._model),
+            self._opened.access.of_model(self._model),
             name,
             Path(path),
             kind=kind,
             format=format,
             metadata=said,
-            allow_credentials=self._client.repository.allows_credentials,
+            allow_credentials=self._opened.repository.allows_credentials,
             progress=progress,
         )
         self._change(lambda writer: artifacts.link_artifacts(writer, self._ref(), [link]))
@@ -322,7 +322,7 @@ class ModelVersion(ShowsOurForm):
 
         self._check_meant()
         said = scalars(metadata or {})
-        artifacts.check_links(self._client.writer, self._ref(), [(name, kind)], metadata=said, format=format)
+        artifacts.check_links(self._opened.writer, self._ref(), [(name, kind)], metadata=said, format=format)
         link = artifacts.describe_external(
             name,
             os.fspath(uri),
@@ -330,10 +330,10 @@ class ModelVersion(ShowsOurForm):
             format=format,
             metadata=said,
             provider_digest=provider_digest,
-            trusted=self._client.access.trusted(),
+            trusted=self._opened.access.trusted(),
             progress=progress,
         )
-        self._client.access.trust_place(link.uri or "")
+        self._opened.access.trust_place(link.uri or "")
         self._change(lambda writer: artifacts.link_artifacts(writer, self._ref(), [link]))
         return Artifact(self, name)
 
@@ -364,13 +364,13 @@ class ModelVersion(ShowsOurForm):
         """
         from gitmodel.lineage.checkout import checkout
 
-        client = self._client
+        opened = self._opened
         return checkout(
             self.reference,
             self._view().record,
             Path(folder).expanduser(),
-            source=lambda link: client.access.source(self._model, link),
-            code=client.open_code(),
+            source=lambda link: opened.access.source(self._model, link),
+            code=opened.open_code(),
             folder=artifacts,
             submodules=submodules,
         )
@@ -383,9 +383,9 @@ class ModelVersion(ShowsOurForm):
         """
         from gitmodel.lineage.exporting import export
 
-        client = self._client
+        opened = self._opened
         target = Path(path).expanduser()
-        return export(client.repository, self._ref(), target, store=client.access.of_model(self._model), inputs=inputs)
+        return export(opened.repository, self._ref(), target, store=opened.access.of_model(self._model), inputs=inputs)
 
     def card(self) -> str:
         """The model card: Markdown with the YAML header that model hubs read, from the records alone.
@@ -397,7 +397,7 @@ class ModelVersion(ShowsOurForm):
         return card(self._model, self.model.record, self._view().record)
 
     def __eq__(self, other: object) -> bool:
-        return isinstance(other, ModelVersion) and self.reference == other.reference and self._client is other._client
+        return isinstance(other, ModelVersion) and self.reference == other.reference and self._opened is other._opened
 
     def __hash__(self) -> int:
         return hash((self._asked.model, self._asked.selector))
@@ -412,8 +412,8 @@ class ModelVersion(ShowsOurForm):
         )
 
     @property
-    def _client(self) -> Client:
-        return self._opened._lasting
+    def _opened(self) -> Opened:
+        return self._found.lasting
 
     def _ref(self) -> VersionRef:
         return self._asked
@@ -422,7 +422,7 @@ class ModelVersion(ShowsOurForm):
     def _now(self) -> Numbered:
         """The model and the number that the version has now."""
         asked = (self._asked.model, self._asked.number or 0)
-        return self._client.repository.renumberings().follow(asked, since=self._asked.since or 0)
+        return self._opened.repository.renumberings().follow(asked, since=self._asked.since or 0)
 
     @property
     def _model(self) -> str:
@@ -435,7 +435,7 @@ class ModelVersion(ShowsOurForm):
     def _check_meant(self) -> None:
         """Raise Refused for a version found by a number that a pull had given to it, unless *renumbered* was given."""
         if self._unsure is not None:
-            versions.find_to_change(self._client.writer, self._unsure)
+            versions.find_to_change(self._opened.writer, self._unsure)
 
     def _change(self, change: Callable[[Writer], T]) -> T:
         """Make *change* and return its result. Afterwards the handle reads the branch, no longer its stage tag.
@@ -443,17 +443,17 @@ class ModelVersion(ShowsOurForm):
         Raises Refused as `_check_meant`.
         """
         self._check_meant()
-        done = change(self._client.writer)
+        done = change(self._opened.writer)
         self._frozen = None
         return done
 
     def _record(self) -> VersionRecord:
         if self._frozen is not None:
             return self._frozen.record
-        return versions.find(self._client.writer, self._ref()).record
+        return versions.find(self._opened.writer, self._ref()).record
 
     def _view(self) -> VersionView:
-        return versions.get_version(self._client.writer, self._ref())
+        return versions.get_version(self._opened.writer, self._ref())
 
     def _of_kind(self, kind: str) -> list[Artifact]:
         return [Artifact(self, link.name) for link in self._record().artifacts if link.kind == kind]

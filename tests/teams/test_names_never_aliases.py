@@ -35,13 +35,13 @@ def plant(client, name, number=1, *, tag=True):
 
 
 @pytest.fixture
-def iris(code_repo):
+def client(code_repo):
     with Client(code_repo) as client:
         model = client.register_model("iris")
         for _ in range(3):
             model.create_version()
         model.get_version(2).set_stage("production")
-        yield model
+        yield client
 
 
 def held(client):
@@ -49,14 +49,13 @@ def held(client):
     return {state.name: (state.recorded, state.in_force) for state in model.stages}
 
 
-def test_no_reader_takes_such_a_file_for_an_alias(iris, code_repo):
-    client = iris._client
+def test_no_reader_takes_such_a_file_for_an_alias(client, code_repo):
     for name in NEVER:
         commit = plant(client, name, tag=name not in ("production", "staging"))
     assert held(client) == {"production": (2, 2)}
     assert client.get_version("iris@production").number == 2
     assert [resolved(client, f"iris@{name}") for name in NEVER].count(1) == 0
-    assert not iris.get_version(1).aliases
+    assert not client.get_version("iris@1").aliases
     assert [event.version for event in client.history("iris")] == [2]
     assert not [event for event in client.log("iris") if "alias" in event.what]
     past = client.at(commit)
@@ -71,8 +70,7 @@ def test_no_reader_takes_such_a_file_for_an_alias(iris, code_repo):
 
 
 @pytest.mark.parametrize("name", ["production", "Production", "latest", "7"])
-def test_check_names_it_and_how_to_remove_it(iris, code_repo, name):
-    client = iris._client
+def test_check_names_it_and_how_to_remove_it(client, code_repo, name):
     plant(client, name, tag=False)
     (problem,) = check(client.repository)
     assert (problem.path, problem.rule) == (f"models/iris/aliases/{name}.toml", "alias.name")
@@ -83,8 +81,7 @@ def test_check_names_it_and_how_to_remove_it(iris, code_repo, name):
     assert client.get_version("iris@production").number == 2
 
 
-def test_the_tag_of_a_stage_on_a_commit_that_wrote_an_alias_does_not_count(iris, code_repo):
-    client = iris._client
+def test_the_tag_of_a_stage_on_a_commit_that_wrote_an_alias_does_not_count(client, code_repo):
     plant(client, "production")
     code, _, err = run_apart(code_repo, "resolve", "iris@production")
     assert code == 5
@@ -94,8 +91,7 @@ def test_the_tag_of_a_stage_on_a_commit_that_wrote_an_alias_does_not_count(iris,
 
 
 @pytest.mark.parametrize("name", ["latest", "Production"])
-def test_doctor_finds_and_removes_a_tag_that_nobody_reads(iris, code_repo, name, git):
-    client = iris._client
+def test_doctor_finds_and_removes_a_tag_that_nobody_reads(client, code_repo, name, git):
     plant(client, name)
     code, out, err = run_apart(code_repo, "doctor")
     assert code != 0
@@ -106,8 +102,8 @@ def test_doctor_finds_and_removes_a_tag_that_nobody_reads(iris, code_repo, name,
 
 
 @pytest.mark.parametrize("name", ["latest", "Production", "staging"])
-def test_doctor_says_how_to_remove_a_tag_by_plain_git_that_nobody_reads(iris, code_repo, name, git):
-    plant(iris._client, name, tag=False)
+def test_doctor_says_how_to_remove_a_tag_by_plain_git_that_nobody_reads(client, code_repo, name, git):
+    plant(client, name, tag=False)
     git(code_repo, "tag", f"model/iris/{name}", editing.BRANCH)
     code, out, err = run_apart(code_repo, "doctor", "--fix")
     assert code == 5
@@ -138,8 +134,7 @@ def test_by_url_such_a_file_is_not_read(host, team, ada, bare, name):
     assert not client.get_model("iris").get_version(1).aliases
 
 
-def test_renaming_a_model_that_has_such_a_file_leaves_its_stages_alone(iris, code_repo):
-    client = iris._client
+def test_renaming_a_model_that_has_such_a_file_leaves_its_stages_alone(client, code_repo):
     plant(client, "production", tag=False)
     client.update_model("iris", new_name="flower")
     assert client.get_version("flower@production").number == 2

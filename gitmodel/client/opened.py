@@ -1,0 +1,198 @@
+"""A registry as it was opened: the repository, the target of changes, the stores, the code repository, the CI job."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from copy import copy
+from functools import cached_property, partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from gitmodel.branch.opening import open_chosen, open_repository
+from gitmodel.branch.repository import Repository
+from gitmodel.client import by_url
+from gitmodel.client.by_url import local_file, names_url
+from gitmodel.domain.addresses import Terms
+from gitmodel.domain.schema.records import Code
+from gitmodel.domain.schema.renumbering import Renumbered
+from gitmodel.domain.snapshot import Change
+from gitmodel.errors import GitModelError, NotFound, RenumberedWarning, UsageError
+from gitmodel.git.process import check_git
+from gitmodel.registry import in_force
+from gitmodel.registry.writer import Batch, Direct, Writer, entered_batch
+from gitmodel.stores.interface import ArtifactStore
+
+if TYPE_CHECKING:
+    from gitmodel.code.kept_commits import KeptCode
+    from gitmodel.code.repository import CodeRepository
+    from gitmodel.registry.store_access import Access
+
+
+class Opened:
+    """A registry as a client opened it, which its handles share.
+
+    The registry is that of *repo*, a path or URL, else the one that the settings choose for the folder *path*. The code
+    repository is always the one that *path* is in. *store* is the URL of the artifact store, if one was given.
+    """
+
+    def __init__(
+        self, path: str, *, repo: str | None, store: str | None, environ: Mapping[str, str], terms: Terms
+    ) -> None:
+        if names_url(path) or os.path.isfile(path):  # a file may be a bundle
+            path, repo = ".", repo or path
+        self.environ = environ
+        # The default is the current folder, which need not be what `GIT_DIR` names.
+        self.path = Path(path).expanduser()
+        self.path_named = self.path != Path()
+        self.repository = self._open(repo, terms)
+        self.repository.doubt = partial(in_force.doubt, self.repository)
+        self.repository.on_renumbered = _warn_of_renumbering
+        # The target of changes: the branch itself, or the batch of a transaction.
+        self.writer: Writer = Direct(self.repository)
+        self._store = store or ""
+        self._keyed: Counter[str] = Counter()
+        self._kept: KeptCode | None = None
+        self._outer: Opened | None = None
+
+    @property
+    def lasting(self) -> Opened:
+        """The registry for handles to use: this one, or after a transaction was committed the one it was opened on."""
+        return self._outer or self
+
+    @cached_property
+    def access(self) -> Access:
+        """The stores of the registry as this machine reaches them."""
+        from gitmodel.registry.store_access import Access  # imported here because reading records needs no store
+
+        return Access(self.repository, self.environ, self.store_root, self._store)
+
+    @property
+    def store(self) -> ArtifactStore:
+        """The default artifact store, opened when it is first needed."""
+        return self.access.default()
+
+    @property
+    def store_root(self) -> Path:
+        """The folder of the artifact store that needs no setting up."""
+        return self.repository.common_dir / "gitmodel" / "store"
+
+    @property
+    def job(self) -> str:
+        """The job of a CI host that makes versions by URL, as its idempotency keys name it; "" elsewhere."""
+        by_job = self.repository.url and not isinstance(self.writer, Batch)
+        return by_url.job_key(self.environ) if by_job else ""
+
+    def job_key(self, content: Callable[[], str]) -> str:
+        """Return the idempotency key of a version with this *content* that is given none: in CI, by URL, the job's.
+
+        It is the same for the same attempt of the same job, the same content, and how many versions of that content
+        were made here before; "" outside of CI.
+        """
+        if not self.job:
+            return ""
+        of = content()
+        self._keyed[of] += 1
+        return f"{self.job} {of} {self._keyed[of]}"
+
+    def with_writer(self, writer: Writer) -> Opened:
+        """Return the same registry with another target of changes."""
+        other = copy(self)
+        other.writer = writer
+        return other
+
+    @contextmanager
+    def transaction(self, message: str) -> Iterator[Opened]:
+        """Yield the registry as a transaction, which is committed as the block ends."""
+        self.require_branch("transaction")
+        with entered_batch(self.repository, message) as batch:
+            inside = self.with_writer(batch)
+            yield inside
+        inside._outer = self
+
+    def require_branch(self, verb: str) -> None:
+        """Raise UsageError for a registry of the past or of a transaction, and inside the block of a transaction.
+
+        *verb* is a method that works on the branch itself, and so cannot be a part of a transaction.
+        """
+        if isinstance(self.writer, Direct):
+            self.writer.refuse_inside()
+        elif isinstance(self.writer, Batch):
+            raise UsageError(
+                f"{verb}() cannot be called in the transaction {self.writer.message!a}; nothing was changed",
+                hint=f"call it on the client itself, before or after the transaction: client.{verb}(...)",
+            )
+        else:
+            self.writer.transact(lambda snapshot: Change(None))
+
+    def find_kept(self) -> KeptCode | None:
+        """Return the code repository that *path* is in with its kept commits; None outside of any."""
+        if self._kept is None:
+            from gitmodel.code.kept_commits import KeptCode
+            from gitmodel.code.repository import open_code
+
+            found = open_code(self.path, environ=self.environ, named=self.path_named)
+            self._kept = KeptCode(found) if found is not None else None
+        return self._kept
+
+    def find_code(self) -> CodeRepository | None:
+        """Return the code repository that *path* is in; None outside of any."""
+        kept = self.find_kept()
+        return kept.code if kept is not None else None
+
+    def open_code(self) -> CodeRepository:
+        """Return the code repository that *path* is in. Raises NotFound outside of any."""
+        found = self.find_code()
+        if found is None:
+            raise NotFound("you are in no code repository", hint="go into it, or name it: git model -C DIR ...")
+        return found
+
+    def read_code(self) -> Code:
+        """Return the state of the code repository: commit, changes, origin."""
+        from gitmodel.code.current_commit import read_code
+
+        return read_code(self.find_code())
+
+    def record_code(self) -> Code:
+        """Return the state of the code repository as a version records it, and keep its commit by a ref of its own.
+
+        Raises Refused where the settings forbid changes that are not committed, or for too large a snapshot.
+        """
+        from gitmodel.lineage.code import choose_dirty, record_code, snapshot_limit
+
+        rules = self.writer.read(lambda snapshot: snapshot.registry().require("code").code)
+        config = self.repository.config
+        mine = self.environ.get("GITMODEL_DIRTY") or config.get("gitmodel.dirty", "")
+        dirty = choose_dirty(rules.dirty if rules else "record", mine)
+        return record_code(self.find_kept(), self.read_code(), dirty=dirty, limit=snapshot_limit(config))
+
+    def _open(self, repo: str | None, terms: Terms) -> Repository:
+        branch = self.environ.get("GITMODEL_BRANCH", "")
+        named = repo or self.environ.get("GITMODEL_REPO")
+        try:
+            found = named or open_chosen(self.path, environ=self.environ, branch=branch, named=self.path_named)
+            if not isinstance(found, str):
+                return found
+            found = local_file(found)  # of a bundle; git does not fetch from one by URL
+            if names_url(found):
+                from gitmodel.branch.url_repository import open_url
+                from gitmodel.domain.addresses import Address
+
+                return open_url(Address.parse(found), environ=self.environ, branch=branch, terms=terms)
+            file = Path(found).expanduser()
+            if file.is_file():
+                from gitmodel.branch.bundles import is_bundle, open_bundle
+
+                if is_bundle(file):
+                    return open_bundle(file, environ=self.environ, branch=branch)
+            return open_repository(file, environ=self.environ, branch=branch)
+        except GitModelError:
+            check_git(self.environ)
+            raise
+
+
+def _warn_of_renumbering(note: Renumbered) -> None:
+    warnings.warn(note.warning, RenumberedWarning, stacklevel=2)
