@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from gitmodel.errors import UsageError
-from gitmodel.formats import arrays, frames, tables, values
+from gitmodel.formats import arrays, frames, numpy_files, tables, values
+from gitmodel.formats.format import type_name
 
 # How many elements of an array are compared at a time.
 _CHUNK = 1 << 20
@@ -39,7 +40,7 @@ def prove_again(value: Any, path: Path, load: Callable[[Path], Any], save: Calla
     again = path.with_name(f"{path.name}.again")
     try:
         found = load(path)
-        said = "" if type(found) is type(value) else f"as a {values.type_name(found)}"
+        said = "" if type(found) is type(value) else f"as a {type_name(found)}"
         if not said:
             save(found, again)
             said = "" if filecmp.cmp(path, again, shallow=False) else "with other contents, as its digest says"
@@ -48,7 +49,7 @@ def prove_again(value: Any, path: Path, load: Callable[[Path], Any], save: Calla
             again.unlink()
     if said:
         raise UsageError(
-            f"this {values.type_name(value)} would come back {said}",
+            f"this {type_name(value)} would come back {said}",
             hint="keep it with ArtifactConfig(format='pickle'), or write a materializer",
         )
 
@@ -58,9 +59,9 @@ def is_comparable(value: Any) -> bool:
     return (
         frames.is_table(value)
         or tables.is_arrow_table(value)
-        or arrays.is_array(value)
-        or arrays.is_scalar(value)
-        or arrays.is_dict_of_arrays(value)
+        or numpy_files.is_array(value)
+        or numpy_files.is_scalar(value)
+        or numpy_files.is_dict_of_arrays(value)
         or _is_state_dict(value)
         or not values.misfit(value)
     )
@@ -112,12 +113,12 @@ def difference(saved: Any, loaded: Any, where: str = "") -> str:
         if type(saved) is dict and _is_equal([saved], [loaded]):
             return ""
     elif not _is_state_dict(saved):
-        return _said(where, values.type_name(saved), values.type_name(loaded))
+        return _said(where, type_name(saved), type_name(loaded))
     if frames.is_table(saved):
         return _difference_of_tables(saved, loaded, where)
     if tables.is_arrow_table(saved):
         return _difference_of_arrow(saved, loaded)
-    if arrays.is_array(saved) or arrays.is_scalar(saved):
+    if numpy_files.is_array(saved) or numpy_files.is_scalar(saved):
         return _difference_of_arrays(saved, loaded, where)
     if _is_state_dict(saved):
         return _difference_of_tensors(saved, loaded)

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import IO, Any
 
 from gitmodel.errors import Refused
-from gitmodel.formats.arrays import without_padding
 from gitmodel.formats.format import Format, library
+from gitmodel.formats.numpy_files import without_padding
 
 _SCHEMA = "schema.json"
 

@@ -44,6 +44,11 @@ def library(module: str, *, install: str) -> Any:
         ) from None
 
 
+def type_name(value: Any) -> str:
+    """The full name of the type of *value*."""
+    return f"{type(value).__module__}.{type(value).__qualname__}"
+
+
 def first_line(error: Exception) -> str:
     """The first line of an error that is another's, printable and short."""
     text = (str(error).strip() or type(error).__name__).splitlines()[0]

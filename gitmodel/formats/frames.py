@@ -14,7 +14,7 @@ from typing import Any
 
 from gitmodel.errors import UsageError
 from gitmodel.formats import values
-from gitmodel.formats.format import library
+from gitmodel.formats.format import library, type_name
 
 KEY = b"gitmodel"
 _UNNAMED = "__unnamed_series__"
@@ -138,7 +138,7 @@ def as_type(column: Any, wanted: Any, spec: Spec) -> Any:
 def _type_of(pandas: Any, value: Any) -> str:
     if not is_table(value):
         raise UsageError(
-            f"parquet holds tables of pandas and Arrow, not {values.type_name(value)}",
+            f"parquet holds tables of pandas and Arrow, not {type_name(value)}",
             hint="convert it with pandas.DataFrame, or write a materializer",
         )
     if isinstance(value, pandas.Index):

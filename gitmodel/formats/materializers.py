@@ -7,8 +7,8 @@ from typing import Any, get_args
 
 from gitmodel import formats
 from gitmodel.errors import UsageError
-from gitmodel.formats import arrays, frames, script_names, tables, values
-from gitmodel.formats.format import Materializer
+from gitmodel.formats import frames, numpy_files, script_names, tables, values
+from gitmodel.formats.format import Materializer, type_name
 from gitmodel.formats.loading import load_with, save_with
 from gitmodel.formats.plugins import other_materializers
 
@@ -100,7 +100,7 @@ def _is_state_dict(value: Any) -> bool:
 
 
 def _is_array(value: Any) -> bool:
-    return arrays.is_array(value) or arrays.is_scalar(value) or arrays.is_dict_of_arrays(value)
+    return numpy_files.is_array(value) or numpy_files.is_scalar(value) or numpy_files.is_dict_of_arrays(value)
 
 
 def _load_array(path: Path) -> Any:
@@ -132,7 +132,7 @@ def _fault_of_tensor(name: Any, tensor: Any) -> str:
     if type(name) is not str:
         return f"the key {name!a} is no text"
     if not hasattr(tensor, "layout"):
-        return f"{name!a} is a {values.type_name(tensor)}"
+        return f"{name!a} is a {type_name(tensor)}"
     if str(tensor.layout) != "torch.strided" or tensor.is_quantized or tensor.is_meta:
         return f"the tensor {name!a} is sparse, quantized or without data"
     return ""

@@ -17,15 +17,12 @@ from fractions import Fraction
 from typing import Any
 
 from gitmodel.errors import UsageError
-from gitmodel.formats.format import library
+from gitmodel.formats import numpy_files
+from gitmodel.formats.format import library, type_name
+from gitmodel.formats.numpy_files import Cells
 
 _QUICK = frozenset({bool, int, float, str, type(None)})
 _SEQUENCES: tuple[type, ...] = (list, tuple, set, frozenset)
-
-
-def type_name(value: Any) -> str:
-    """The full name of the type of *value*."""
-    return f"{type(value).__module__}.{type(value).__qualname__}"
 
 
 def is_plain_json(value: Any) -> bool:
@@ -81,9 +78,7 @@ def _is_leaf(value: Any) -> bool:
         return kind.__name__ in _PANDAS and (
             kind.__name__ != "Timestamp" or value.tzinfo is None or _zone_of(value.tzinfo) is not None
         )
-    from gitmodel.formats import arrays
-
-    return arrays.is_scalar(value) or (arrays.is_array(value) and not arrays.misfit(value))
+    return numpy_files.is_scalar(value) or (numpy_files.is_array(value) and not numpy_files.misfit(value, CELLS))
 
 
 def encode(value: Any) -> Any:
@@ -109,14 +104,12 @@ def encode(value: Any) -> Any:
         return {name: write(value)}
     if kind.__module__.split(".")[0] == "pandas" and kind.__name__ in _PANDAS:
         return {f"$pandas.{kind.__name__}": _PANDAS[kind.__name__](value)}
-    from gitmodel.formats import arrays
-
-    if arrays.is_scalar(value) or arrays.is_array(value):
+    if numpy_files.is_scalar(value) or numpy_files.is_array(value):
         plain = {"f": float, "i": int, "u": int, "b": bool, "U": str}.get(value.dtype.kind)
-        if arrays.is_scalar(value) and plain and value.dtype.itemsize <= 8 and value.dtype.isbuiltin == 1:
+        if numpy_files.is_scalar(value) and plain and value.dtype.itemsize <= 8 and value.dtype.isbuiltin == 1:
             return {f"$numpy.{value.dtype.name}": encode(plain(value))}
         file = io.BytesIO()
-        arrays.write(value, file)
+        numpy_files.write(value, file, CELLS)
         return {"$numpy": base64.b64encode(file.getvalue()).decode()}
     raise UsageError(f"{misfit(value)}, which gitmodel cannot write as JSON", hint="convert it")
 
@@ -260,9 +253,7 @@ _PANDAS: dict[str, Callable[[Any], Any]] = {
 
 
 def _read_numpy(held: str) -> Any:
-    from gitmodel.formats import arrays
-
-    return arrays.read(io.BytesIO(base64.b64decode(held)))
+    return numpy_files.read(io.BytesIO(base64.b64decode(held)), CELLS)
 
 
 _DECODERS: dict[str, Callable[[Any], Any]] = {
@@ -292,3 +283,5 @@ _DECODERS: dict[str, Callable[[Any], Any]] = {
     "$tuple": lambda held: tuple(map(decode, held)),
     "$uuid": uuid.UUID,
 }
+
+CELLS = Cells(misfit, encode, decode)

@@ -1,0 +1,275 @@
+"""The files that hold arrays: NumPy's own, one array or a dict of them by name, with what those cannot say beside it.
+
+What a `.npy` file cannot say (scalars, `np.matrix`, record and masked arrays, bfloat16, Python objects) is in a
+`.npz` file with a member `gitmodel.json` that describes the value; docs/reference/format.md specifies it.
+"""
+
+from __future__ import annotations
+
+import json
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from gitmodel.errors import UsageError
+from gitmodel.formats.format import library, type_name
+
+DESCRIPTION = "gitmodel.json"
+
+_TYPES = ("ndarray", "matrix", "recarray", "chararray")
+
+
+class Cells(NamedTuple):
+    """The functions for Python objects in the cells of an array: check, write as JSON, read.
+
+    *misfit* returns the place and type of the first object that cannot be written; "" if there is none.
+    """
+
+    misfit: Callable[[Any, str], str]
+    encode: Callable[[Any], Any]
+    decode: Callable[[Any], Any]
+
+
+def is_array(value: Any) -> bool:
+    """Return whether *value* is an array of NumPy, of a type that files can hold; imports nothing."""
+    return _numpy_type(value) in (*_TYPES, "MaskedArray")
+
+
+def is_scalar(value: Any) -> bool:
+    """Return whether *value* is a scalar of NumPy or of ml_dtypes; imports nothing."""
+    bases = [f"{base.__module__}.{base.__name__}" for base in type(value).__mro__]
+    return "numpy.generic" in bases and bases[0].split(".")[0] in ("numpy", "ml_dtypes")
+
+
+def is_dict_of_arrays(value: Any) -> bool:
+    """Return whether *value* is a dict, not empty, of arrays by name."""
+    return type(value) is dict and bool(value) and all(type(key) is str and is_array(value[key]) for key in value)
+
+
+def misfit(value: Any, cells: Cells, where: str = "value") -> str:
+    """The place and type of the first Python object in the array *value* that files cannot hold; "" if none."""
+    if value.dtype.kind != "O":
+        return f"{where} has the dtype {value.dtype}" if value.dtype.hasobject and value.dtype.kind != "T" else ""
+    return cells.misfit(value.tolist() if value.ndim else value[()], where)
+
+
+def write(value: Any, file: IO[bytes], cells: Cells) -> None:
+    """Write an array, a scalar, or a dict of them by name."""
+    numpy = library("numpy", install="gitmodel[numpy]")
+    for array in value.values() if isinstance(value, dict) else [value]:
+        _check_fields(array.dtype)
+    if _numpy_type(value) == "ndarray" and value.ndim and _is_plain(value):
+        numpy.save(file, without_padding(numpy, value), allow_pickle=False)
+        return
+    with zipfile.ZipFile(file, "w") as archive:
+        if isinstance(value, dict) and all(
+            _numpy_type(item) == "ndarray" and _is_plain(item) and name.isprintable() for name, item in value.items()
+        ):
+            for name, array in value.items():
+                _write_array(numpy, archive, f"{name}.npy", array)
+            return
+        members = _Members(numpy, archive, cells)
+        node = {"dict": {name: members.write(value[name]) for name in value}} if isinstance(value, dict) else (
+            members.write(value)
+        )  # fmt: skip
+        archive.writestr(zipfile.ZipInfo(DESCRIPTION), json.dumps({"gitmodel": 1, "value": node}))
+
+
+def read(file: IO[bytes], cells: Cells, *, mapped: Path | None = None) -> Any:
+    """The value that `write` wrote, or that NumPy did; of the path *mapped*, arrays are mapped into memory."""
+    numpy = library("numpy", install="gitmodel[numpy]")
+    magic = file.read(4)
+    file.seek(0)
+    if magic != b"PK\x03\x04":
+        if mapped is not None:
+            return _map(numpy, file, mapped)
+        return numpy.load(file, allow_pickle=False)
+    with zipfile.ZipFile(file) as archive:
+        names = archive.namelist()
+        members = _Members(numpy, archive, cells, mapped)
+        if DESCRIPTION not in names:
+            return {
+                name.removesuffix(".npy"): members.array(name) if name.endswith(".npy") else archive.read(name)
+                for name in names
+            }
+        described = json.loads(archive.read(DESCRIPTION))
+        if described["gitmodel"] != 1:
+            raise ValueError("a newer version of gitmodel wrote it")
+        node = described["value"]
+        if "dict" in node:
+            return {name: members.read(item) for name, item in node["dict"].items()}
+        return members.read(node)
+
+
+def _numpy_type(value: Any) -> str:
+    kind = type(value)
+    return kind.__name__ if kind.__module__.split(".")[0] == "numpy" and hasattr(value, "dtype") else ""
+
+
+def _is_plain(array: Any) -> bool:
+    """Return whether a `.npy` file says everything about *array*."""
+    dtype = array.dtype
+    return not dtype.hasobject and dtype.type.__name__ != "record" and not _of_ml_dtypes(dtype) and dtype.kind != "T"
+
+
+def _of_ml_dtypes(dtype: Any) -> bool:
+    return str(dtype.type.__module__).split(".")[0] == "ml_dtypes"
+
+
+def without_padding(numpy: Any, array: Any) -> Any:
+    """*array* itself, or a copy if its records have bytes between their fields: those hold whatever was in memory."""
+    dtype = array.dtype
+    if not dtype.names or all(field[0] for field in _described(dtype)):
+        return array
+    clean = numpy.zeros(array.shape, dtype)
+    for name in dtype.names:
+        clean[name] = array[name]
+    return clean
+
+
+def _check_fields(dtype: Any) -> None:
+    """Raises UsageError that names a field that a file cannot hold."""
+    if not dtype.names:
+        return
+    end = 0
+    for name in dtype.names:
+        inner, start = dtype.fields[name][:2]
+        if inner.hasobject:
+            raise UsageError(f"field {name!a} holds Python objects, which numpy cannot hold", hint="leave it out")
+        if start < end:
+            raise UsageError(
+                f"field {name!a} begins before the end of the field before it, which numpy cannot hold",
+                hint="copy the array with numpy.lib.recfunctions.repack_fields",
+            )
+        end = start + inner.itemsize
+        _check_fields(inner.base)
+
+
+def _described(dtype: Any) -> list[Any]:
+    """The fields of *dtype* as a file describes them, those in fields too; padding has the name ""."""
+    found = list(dtype.descr)
+    for name in dtype.names:
+        inner = dtype[name].base
+        found += _described(inner) if inner.names else []
+    return found
+
+
+def _write_array(numpy: Any, archive: zipfile.ZipFile, name: str, array: Any) -> None:
+    # numpy.savez writes the time of day, so that equal arrays would be different artifacts
+    with archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as member:
+        numpy.lib.format.write_array(member, without_padding(numpy, array), allow_pickle=False)
+
+
+def _map(numpy: Any, file: IO[bytes], path: Path) -> Any:
+    """The array at the position of *file*, mapped into memory from *path*."""
+    start = file.tell()
+    version = numpy.lib.format.read_magic(file)
+    read_header = numpy.lib.format.read_array_header_1_0 if version == (1, 0) else None
+    if read_header is None and version == (2, 0):
+        read_header = numpy.lib.format.read_array_header_2_0
+    if read_header is not None:
+        shape, fortran, dtype = read_header(file)
+        if 0 not in shape and dtype.itemsize and not dtype.hasobject:
+            order = "F" if fortran else "C"
+            found = numpy.memmap(path, dtype, "r", file.tell(), shape, order)
+            return found.view(numpy.ndarray)
+    file.seek(start)
+    return numpy.lib.format.read_array(file, allow_pickle=False)
+
+
+class _Members:
+    """The arrays of an archive, and their descriptions."""
+
+    def __init__(self, numpy: Any, archive: zipfile.ZipFile, cells: Cells, mapped: Path | None = None) -> None:
+        self._numpy = numpy
+        self._archive = archive
+        self._objects = cells
+        self._mapped = mapped
+        self._count = 0
+
+    def array(self, name: str) -> Any:
+        """The array in the member *name*."""
+        info = self._archive.getinfo(name)
+        if self._mapped is not None and info.compress_type == zipfile.ZIP_STORED:
+            with open(self._mapped, "rb") as file:
+                file.seek(info.header_offset)
+                header = file.read(30)
+                file.seek(int.from_bytes(header[26:28], "little") + int.from_bytes(header[28:30], "little"), 1)
+                return _map(self._numpy, file, self._mapped)
+        with self._archive.open(name) as member:
+            return self._numpy.lib.format.read_array(member, allow_pickle=False)
+
+    def write(self, value: Any) -> dict[str, Any]:
+        """Write *value* to members of its own; returns its description."""
+        if _numpy_type(value) == "MaskedArray":
+            parts = {"masked": value.data, "mask": self._numpy.ma.getmaskarray(value), "fill": value.fill_value}
+            node: dict[str, Any] = {name: self.write(part) for name, part in parts.items()}
+            return {**node, "hard": bool(value.hardmask), "no_mask": value.mask is self._numpy.ma.nomask}
+        if is_scalar(value):
+            kind, array = "scalar", self._numpy.asarray(value)
+        elif _numpy_type(value) in _TYPES:
+            kind, array = _numpy_type(value), self._numpy.asarray(value)
+        else:
+            raise UsageError(f"numpy cannot hold this {type_name(value)}", hint="convert it with numpy.array(value)")
+        dtype, node = array.dtype, {"type": kind}
+        name = f"{self._count}.npy"
+        self._count += 1
+        if dtype.kind == "O" or dtype.kind == "T":
+            found = misfit(array, self._objects)
+            if found:
+                raise UsageError(f"{found}, which numpy cannot hold", hint="convert it with numpy.array(value)")
+            cells = [self._objects.encode(item) for item in array.reshape(-1).tolist()] if dtype.kind == "O" else (
+                [item if isinstance(item, str) else None for item in array.reshape(-1)]
+            )  # fmt: skip
+            name = name.replace(".npy", ".json")
+            self._archive.writestr(zipfile.ZipInfo(name), json.dumps(cells))
+            node.update(shape=list(array.shape), cells=name)
+            if dtype.kind == "T":
+                node["text"] = {"coerce": dtype.coerce}
+                if hasattr(dtype, "na_object"):
+                    node["text"]["na_object"] = self._objects.encode(dtype.na_object)
+            return node
+        if _of_ml_dtypes(dtype):
+            node["ml_dtype"] = dtype.name
+            array = array.view(f"u{dtype.itemsize}")
+        elif dtype.type.__name__ == "record":
+            node["record"] = True
+        if kind == "scalar" and dtype.kind in "SUV" and dtype.itemsize == 0:
+            raise UsageError("numpy cannot hold an empty scalar", hint="return it as str or bytes")
+        _write_array(self._numpy, self._archive, name, array)
+        return {**node, "array": name}
+
+    def read(self, node: dict[str, Any]) -> Any:
+        """The value that *node* describes."""
+        numpy = self._numpy
+        if "masked" in node:
+            mask = numpy.ma.nomask if node["no_mask"] else self.read(node["mask"])
+            fill = self.read(node["fill"])
+            return numpy.ma.MaskedArray(self.read(node["masked"]), mask=mask, fill_value=fill, hard_mask=node["hard"])
+        array = self._cells(node) if "cells" in node else self.array(node["array"])
+        if "ml_dtype" in node:
+            array = array.view(getattr(library("ml_dtypes", install="ml_dtypes"), node["ml_dtype"]))
+        if node.get("record"):
+            array = array.view(numpy.dtype((numpy.record, array.dtype)))
+        kind = node["type"]
+        if kind not in (*_TYPES, "scalar"):
+            raise ValueError(f"it holds a {str(kind)[:40]!a}, which this version of gitmodel does not know")
+        if kind == "scalar":
+            return array[()]
+        return array if kind == "ndarray" else array.view(getattr(numpy.char if kind == "chararray" else numpy, kind))
+
+    def _cells(self, node: dict[str, Any]) -> Any:
+        numpy = self._numpy
+        cells = json.loads(self._archive.read(node["cells"]))
+        if "text" in node:
+            options = {"coerce": node["text"]["coerce"]}
+            if "na_object" in node["text"]:
+                options["na_object"] = self._objects.decode(node["text"]["na_object"])
+            dtype = numpy.dtypes.StringDType(**options)
+            filled = [options.get("na_object") if cell is None else cell for cell in cells]
+            return numpy.array(filled, dtype=dtype).reshape(node["shape"])
+        array = numpy.empty(len(cells), dtype=object)
+        for index, cell in enumerate(cells):
+            array[index] = self._objects.decode(cell)
+        return array.reshape(node["shape"])
