@@ -45,7 +45,6 @@ from gitmodel.git.identity import Identity
 from gitmodel.git.objects import LooseObjects, NewObject, format_commit, format_pack, parse_commit, parse_tag
 from gitmodel.git.process import (
     FETCH,
-    ZERO,
     Git,
     GitError,
     GitObject,
@@ -53,8 +52,8 @@ from gitmodel.git.process import (
     Moved,
     ObjectReader,
     check_git,
-    is_id,
 )
+from gitmodel.git.refs import RefMove
 from gitmodel.git.trees import CommitFiles, Trees, changed_tree
 
 if TYPE_CHECKING:
@@ -313,7 +312,7 @@ class Repository:
             raise Moved("the branch moved while it was read", hint="try again")
         return found
 
-    def renumbering(self, change: Callable[[Renumberings], Renumberings]) -> tuple[list[str], list[NewObject]]:
+    def renumbering(self, change: Callable[[Renumberings], Renumberings]) -> tuple[list[RefMove], list[NewObject]]:
         """The move by which *change* is made of what is renumbered, and the object to write for it; none for no change.
 
         It comes before the branch in a transaction: a crash between both leaves a note too many, never one too few.
@@ -323,7 +322,7 @@ class Repository:
         if after == before:
             return [], []
         blob = NewObject("blob", after.encode())
-        return [_move(RENUMBERED, blob.id, old)], [blob]
+        return [RefMove(RENUMBERED, blob.id, old or None)], [blob]
 
     def _shared(self) -> str:
         """The commit of the metadata branch that its remote was last seen at, "" if none was."""
@@ -357,11 +356,10 @@ class Repository:
         seen = {f"{REMOTES}{remote}/model/{ref.model}/{ref.stage}": self.tags.id(ref) for ref in self.tags.all()}
         if self.rules.id():
             seen[remote_rules_ref(remote, self.branch)] = self.rules.id()
-        lines = [f"create {copy} {id}" for copy, id in seen.items() if self.reader.resolve(copy) is None]
+        seen = {copy: id for copy, id in seen.items() if self.reader.resolve(copy) is None}
+        seen[remote_branch_ref(remote, self.branch)] = found.id
         with suppress(Moved):
-            self.move(
-                [f"create {remote_branch_ref(remote, self.branch)} {found.id}", *lines], f"gitmodel: clone of {remote}"
-            )
+            self.move([RefMove(copy, id, None) for copy, id in seen.items()], f"gitmodel: clone of {remote}")
 
     def files(self, commit: str) -> CommitFiles:
         """The files of *commit* ("": none)."""
@@ -446,7 +444,7 @@ class Repository:
         first, new = self._first_commit(registry)
         try:
             refuse_second_registry(self, "")
-            self.move([_move(self.branch, first.id, "")], f"gitmodel: {_BEGIN}", [*new, first])
+            self.move([RefMove(self.branch, first.id, None)], f"gitmodel: {_BEGIN}", [*new, first])
         except Moved:
             return False
         self._check_effect(first.id)
@@ -461,7 +459,7 @@ class Repository:
     def adopt(self, commit: str) -> None:
         """Make the local branch at *commit*, a remote's, if there is none."""
         try:
-            self.move([_move(self.branch, commit, "")], "gitmodel: adopt the registry of a remote")
+            self.move([RefMove(self.branch, commit, None)], "gitmodel: adopt the registry of a remote")
         except Moved:
             return
 
@@ -484,13 +482,13 @@ class Repository:
                 local = self.reader.resolve(self.branch)
                 # Without a registry it is its first commit, on no branch yet: the first change begins the branch.
                 commit, _, new = self._base(snapshot)
-                hold = f"verify {self.branch} {snapshot.commit if local else ZERO}"
-                moves = [hold, f"create {reserved_ref(model, number)} {commit}"]
+                held = snapshot.commit if local else None
+                moves = [RefMove(self.branch, held, held), RefMove(reserved_ref(model, number), commit, None)]
                 if name is not None:
                     new = [*new, NewObject("blob", run.encode())]
                     ref = reserved_name_ref(model, name)
                     left = self.reader.resolve(ref)  # by a run that was killed
-                    moves.append(_move(ref, new[-1].id, left.id if left else ""))
+                    moves.append(RefMove(ref, new[-1].id, left.id if left else None))
                 self.move(moves, f"reserve {model} {number}", new)
                 return number
             except (Moved, Locked) as error:
@@ -520,7 +518,7 @@ class Repository:
 
     def _delete_reserved_name(self, model: str, name: str, id: str) -> None:
         with suppress(Moved):
-            self.move([f"delete {reserved_name_ref(model, name)} {id}"], f"release {model} {name}")
+            self.move([RefMove(reserved_name_ref(model, name), None, id)], f"release {model} {name}")
 
     def reservations(self) -> list[tuple[str, int, str]]:
         """The numbers that are reserved, each with its model and the id of its ref."""
@@ -536,7 +534,7 @@ class Repository:
             model, _, last = ref.removeprefix(RESERVED).rpartition("/")
             yield model, last, id
 
-    def reservations_carried(self, after: Snapshot) -> list[str]:
+    def reservations_carried(self, after: Snapshot) -> list[RefMove]:
         """Return the ref moves that copy reservations to the model's name in *after*."""
         carried = {}
         for model, number, id in self.reservations():
@@ -549,7 +547,7 @@ class Repository:
                 now = after.current_name(model)
                 if now != model and self.reader.resolve(reserved_name_ref(now, name)) is None:
                     carried[reserved_name_ref(now, name)] = id
-        return [f"create {ref} {id}" for ref, id in carried.items()]
+        return [RefMove(ref, id, None) for ref, id in carried.items()]
 
     def put_in_force(
         self, choose: Callable[[Snapshot], Iterable[TagAim]], *, rules: bool = False
@@ -564,9 +562,10 @@ class Repository:
         def once() -> tuple[list[StageRef], list[tuple[StageRef, str]]]:
             snapshot = self.snapshot()
             new: list[NewObject] = []
-            moves, drops, moved, refused = [], [], [], []
+            moves: list[RefMove] = []
+            drops, moved, refused = [], [], []
             aims = list(choose(snapshot))
-            rules_lines = self._rules_moves(snapshot, new) if rules and snapshot.commit else []
+            rules_moves = self._rules_moves(snapshot, new) if rules and snapshot.commit else []
             for aim in aims:
                 ref, tag = aim.ref, self.tags.read(aim.ref)
                 old = tag.id if tag else ""
@@ -589,20 +588,20 @@ class Repository:
                         refused.append((ref, error.message))
                         continue
                     new.append(wanted)
-                    moves.append(_move(ref.full, wanted.id, old))
+                    moves.append(RefMove(ref.full, wanted.id, old or None))
                     moved.append(ref)
                     vouched = vouched_ref(ref, aim.vouched)
                     if aim.vouched and self.reader.resolve(vouched) is None:
-                        moves.append(f"create {vouched} {aim.vouched}")
-            if moves or rules_lines:
+                        moves.append(RefMove(vouched, aim.vouched, None))
+            if moves or rules_moves:
                 self.remember_remote()
-                self.move([self._hold(snapshot.commit), *rules_lines, *moves], "gitmodel: apply", new)
+                self.move([self._hold(snapshot.commit), *rules_moves, *moves], "gitmodel: apply", new)
             self._drop(drops)
             return moved + [ref for ref, _ in drops], refused
 
         return self.retry(once)
 
-    def _rules_moves(self, snapshot: Snapshot, new: list[NewObject]) -> list[str]:
+    def _rules_moves(self, snapshot: Snapshot, new: list[NewObject]) -> list[RefMove]:
         """The moves that put the rules of *snapshot* in force, if others are; the tag that they need is added to *new*.
 
         Raises Refused if it is not known which are.
@@ -636,7 +635,7 @@ class Repository:
         """Take a stage tag away that was at *old*; one that moved meanwhile stands."""
         self._drop([(ref, old)])
 
-    def move(self, moves: list[str], message: str, new: Sequence[NewObject] = ()) -> None:
+    def move(self, moves: Sequence[RefMove], message: str, new: Sequence[NewObject] = ()) -> None:
         """Write the objects *new*, then move refs in one `git update-ref` transaction.
 
         Raises Moved or Locked with nothing changed, UsageError for a git that is too old to write with.
@@ -645,14 +644,13 @@ class Repository:
         if not self._checked:
             check_git(self.git.environ)
             self._checked = True
-        words = [line.split(" ") for line in moves]
         # git locks what it verifies as well, with an empty lock.
-        news = {word[1]: word[2] if word[0] in ("update", "create") else "" for word in words}
+        news = {move.ref: "" if move.verifies else move.new or "" for move in moves}
 
         def lines() -> bytes:
             self.objects.write(new)
             # Without the frame git would take what it has heard of a writer that was killed for all of it.
-            return "".join(f"{line}\n" for line in ("start", *moves, "commit")).encode()
+            return "".join(f"{line}\n" for line in ("start", *(move.line for move in moves), "commit")).encode()
 
         self.share()
         with self.writers.announce(news) as mark:
@@ -681,9 +679,9 @@ class Repository:
             found = self._registry_at(self.ask_remote(), Refused)
         return found
 
-    def _hold(self, commit: str) -> str:
-        """Return the `update-ref` line that keeps the branch at *commit*, or creates it if only a remote has it."""
-        return f"verify {self.branch} {commit}" if self.reader.resolve(self.branch) else _move(self.branch, commit, "")
+    def _hold(self, commit: str) -> RefMove:
+        """Return the move that keeps the branch at *commit*, or creates it if only a remote has it."""
+        return RefMove(self.branch, commit, commit if self.reader.resolve(self.branch) else None)
 
     def ask_remote(self) -> str:
         """The commit of a remote's metadata branch, fetched now, or "". Raises Unreachable if one cannot be asked."""
@@ -725,7 +723,7 @@ class Repository:
         if not change.files and not (change.apply and snapshot.commit) and not change.settled:
             return
         local = self.reader.resolve(self.branch)
-        old = local.id if local else ""
+        old = local.id if local else None
         if old and old != snapshot.commit:
             raise Moved("the branch moved while the change was planned", hint="try again")
         _check_paths(change.files)
@@ -744,9 +742,9 @@ class Repository:
         settling, notes = self._settling(change) if change.settled or change.renumbered else ([], [])
         new += notes
         # The branch comes first: after a crash git has moved refs in this order, and "branch new, tag old" is pending.
-        moves = [_move(self.branch, commit, old) if commit != old else f"verify {self.branch} {commit}"]
+        moves = [RefMove(self.branch, commit, old)]
         moves += settling
-        moves += [f"verify {reserved_ref(model, number)} {ZERO}" for model, number in change.numbers]
+        moves += [RefMove(reserved_ref(model, number), None, None) for model, number in change.numbers]
         if any(what is not None and what.kind == "model" for what in map(paths.parse_path, change.files)):
             moves += self.reservations_carried(replace(snapshot, files=Overlay(snapshot.files, change.files)))
         if made is not None and self._changes_rules(snapshot, change):
@@ -768,7 +766,7 @@ class Repository:
                 moves_tag = True
                 wanted = self.sealing.tag(ref, wanted, made)
                 new.append(wanted)
-                moves.append(_move(ref.full, wanted.id, tag))
+                moves.append(RefMove(ref.full, wanted.id, tag or None))
         try:
             self.move(moves, f"gitmodel: {change.subject}", new)
         except (Unreachable, GitError) as error:
@@ -781,7 +779,7 @@ class Repository:
         self._check_effect(commit)
         self._drop(drops)
 
-    def _settling(self, change: Change[Any]) -> tuple[list[str], list[NewObject]]:
+    def _settling(self, change: Change[Any]) -> tuple[list[RefMove], list[NewObject]]:
         """The move that drops the notes which *change* settles, and makes those of what it renumbered.
 
         Raises Moved if somebody settled them first.
@@ -917,13 +915,6 @@ def _check_paths(files: Mapping[str, bytes | None]) -> None:
             raise Invalid(f"{path!a} is no file of the format, and was not written", hint="please report this")
         if len(data) > codec.MAX_BYTES:
             raise Invalid(f"{path} would have {len(data)} bytes, more than {codec.MAX_BYTES}", hint="shorten it")
-
-
-def _move(ref: str, new: str, old: str) -> str:
-    # An empty new id would delete the ref, and git would exit 0.
-    if not is_id(new) or (old and not is_id(old)):
-        raise Invalid(f"{ref} cannot be set to {new!a}", hint="please report this")
-    return f"update {ref} {new} {old or ZERO}"
 
 
 _BEGIN = "Begin the registry"

@@ -18,7 +18,8 @@ from gitmodel.domain.snapshot import TOO_SHALLOW, Files, read_registry
 from gitmodel.errors import Invalid, Refused
 from gitmodel.git.fact_cache import Notes
 from gitmodel.git.objects import NewObject, format_tag, parse_tag
-from gitmodel.git.process import ZERO, Git, GitObject, ObjectReader
+from gitmodel.git.process import Git, GitObject, ObjectReader
+from gitmodel.git.refs import RefMove
 from gitmodel.git.trees import CommitFiles, Trees
 
 # How far back a commit is looked for one by one before git is asked to walk.
@@ -151,20 +152,20 @@ class RulesInForce:
         message = rules_message(self._branch, before)
         return NewObject("tag", format_tag(id, self.name, committer.removeprefix("committer "), message))
 
-    def moves(self, tag: str) -> list[str]:
-        """The lines of a transaction that moves the tag, and what was seen of it, to the object *tag*."""
+    def moves(self, tag: str) -> list[RefMove]:
+        """Return the moves of the tag, and of the ref that remembers it, to the object *tag*."""
         now, seen = self._reader.resolve_many([self.ref, self.seen_ref])
-        return [f"update {self.ref} {tag} {now.id if now else ZERO}", *self._seen_moves(tag, seen)]
+        return [RefMove(self.ref, tag, now.id if now else None), *self._seen_moves(tag, seen)]
 
-    def see(self) -> list[str]:
-        """The lines of a transaction by which this clone remembers that it saw the tag; none if it does."""
+    def see(self) -> list[RefMove]:
+        """Return the move by which this clone remembers that it saw the tag; none if it does."""
         now, seen = self._reader.resolve_many([self.ref, self.seen_ref])
         return self._seen_moves(now.id if now else "", seen)
 
-    def _seen_moves(self, tag: str, seen: GitObject | None) -> list[str]:
+    def _seen_moves(self, tag: str, seen: GitObject | None) -> list[RefMove]:
         if not tag or (seen is not None and seen.id == tag):
             return []
-        return [f"update {self.seen_ref} {tag} {seen.id if seen else ZERO}"]
+        return [RefMove(self.seen_ref, tag, seen.id if seen else None)]
 
     def _read(self, found: GitObject) -> tuple[str, ...]:
         if found.type == "tag":

@@ -28,6 +28,7 @@ from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused,
 from gitmodel.git.objects import NewObject
 from gitmodel.git.partial_clone import PromisedFiles, PromisedTrees
 from gitmodel.git.process import FETCH, ZERO, Answer, Git, GitError, Locked, Moved, check_git
+from gitmodel.git.refs import RefMove
 
 T = TypeVar("T")
 
@@ -141,22 +142,21 @@ class UrlRepository(Repository):
     def begin(self, registry: RegistryRecord) -> bool:
         return self.writing(lambda: super(UrlRepository, self).begin(registry))
 
-    def move(self, moves: list[str], message: str, new: Sequence[NewObject] = ()) -> None:
+    def move(self, moves: Sequence[RefMove], message: str, new: Sequence[NewObject] = ()) -> None:
         """Move refs on the server, all or nothing; those that are never pushed, here. Raises Moved, Locked, Refused."""
         self.objects.write(new)
-        words = [line.split(" ") for line in moves]
-        own = [line for line, word in zip(moves, words, strict=True) if not _is_shared(word[1], self.branch)]
-        seen = [line for line in own if line.split(" ")[1].startswith(SEEN_RULES)]
+        own = [move for move in moves if not _is_shared(move.ref, self.branch)]
+        seen = [move for move in own if move.ref.startswith(SEEN_RULES)]
         pushed = {
-            ref: (ids[0], "" if verb == "create" or ids[1] == ZERO else ids[1])
-            for verb, ref, *ids in words
-            if verb != "verify" and _is_shared(ref, self.branch)
+            move.ref: (move.new or "", move.old or "")
+            for move in moves
+            if not move.verifies and _is_shared(move.ref, self.branch)
         }
         if not pushed:
             super().move(moves, message)
             return
         if own != seen:
-            super().move([line for line in own if line not in seen], message)
+            super().move([move for move in own if move not in seen], message)
         self._push(pushed)
         if seen:  # what the server took
             super().move(seen, message)

@@ -24,6 +24,7 @@ from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import Conflict, GitModelError, NotFound, Refused, Unreachable, UsageError
 from gitmodel.git.process import FETCH
+from gitmodel.git.refs import RefMove
 from gitmodel.hosts import pull_requests
 from gitmodel.hosts.addresses import Host, find_host
 from gitmodel.registry import in_force
@@ -122,7 +123,7 @@ def _propose(repository: Repository, wanted: Wanted, chosen: str) -> Proposal:
     branch = _branch_name(change.result, commit)
     settling, notes = repository.renumbering(lambda found: found.without_notes(change.settled))
     if not repository.url and repository.reader.resolve(f"refs/heads/{branch}") is None:
-        settling = [f"create refs/heads/{branch} {commit}", *settling]
+        settling = [RefMove(f"refs/heads/{branch}", commit, None), *settling]
     if settling:
         repository.move(settling, f"gitmodel: {change.subject}", notes)
     return _with_text(

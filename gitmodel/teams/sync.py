@@ -23,7 +23,7 @@ from gitmodel.domain.schema.rules_tag import extends
 from gitmodel.errors import Conflict, GitModelError, Refused, Unreachable, Unsigned
 from gitmodel.git import signatures
 from gitmodel.git.objects import NewObject
-from gitmodel.git.process import ZERO
+from gitmodel.git.refs import RefMove
 from gitmodel.registry.recorded_credentials import MOST_PULLED, find_credentials
 from gitmodel.registry.stages import Applied, Merged, merged_tags
 from gitmodel.stores.artifacts import Progress
@@ -352,9 +352,9 @@ def _join(repository: Repository, state: RemoteState) -> Pulled:
         done.tip = theirs
     seen = remote_branch_ref(state.remote, repository.branch)
     notes, new = _note_renumbered(repository, ours, done.tip, carried)
-    moves = [*notes, f"update {repository.branch} {done.tip} {ours or ZERO}"] if done.tip != ours else []
+    moves = [*notes, RefMove(repository.branch, done.tip, ours or None)] if done.tip != ours else []
     if theirs != state.last_seen and theirs:
-        moves.append(f"update {seen} {theirs} {state.last_seen or ZERO}")
+        moves.append(RefMove(seen, theirs, state.last_seen or None))
     if theirs and done.commits:
         done.credentials = find_credentials(repository, theirs, ours, most=MOST_PULLED)
     done.set_back = [*tag_moves.set_back(repository, state)]
@@ -364,9 +364,9 @@ def _join(repository: Repository, state: RemoteState) -> Pulled:
     if done.tip != ours:
         moves += repository.reservations_carried(repository.recorded(done.tip))
     rules, made = tag_moves.rules_after(repository, state, done.tip)
-    lines = [*moves, *_rules_lines(repository, state, rules), *tags.lines]
-    if lines:
-        repository.move(lines, f"gitmodel: pull {state.remote}", [*new, *made])
+    moves += [*_rules_moves(repository, state, rules), *tags.moves]
+    if moves:
+        repository.move(moves, f"gitmodel: pull {state.remote}", [*new, *made])
     if state.last_rules and not state.rules:
         copy = remote_rules_ref(state.remote, repository.branch)
         repository.git.run("update-ref", "--no-deref", "-d", copy, state.last_rules)
@@ -379,18 +379,18 @@ def _join(repository: Repository, state: RemoteState) -> Pulled:
     return done
 
 
-def _rules_lines(repository: Repository, state: RemoteState, rules: str) -> list[str]:
-    """The moves of the tag of the rules in force to *rules*, and of what is known of the remote's."""
-    lines = repository.rules.moves(rules) if rules not in ("", repository.rules.id()) else repository.rules.see()
+def _rules_moves(repository: Repository, state: RemoteState, rules: str) -> list[RefMove]:
+    """Return the moves of the tag of the rules in force to *rules*, and of our copy of the remote's."""
+    moves = repository.rules.moves(rules) if rules not in ("", repository.rules.id()) else repository.rules.see()
     if state.rules not in ("", state.last_rules):
         copy = remote_rules_ref(state.remote, repository.branch)
-        lines = [*lines, f"update {copy} {state.rules} {state.last_rules or ZERO}"]
-    return lines
+        moves = [*moves, RefMove(copy, state.rules, state.last_rules or None)]
+    return moves
 
 
 def _note_renumbered(
     repository: Repository, ours: str, tip: str, carried: Carried
-) -> tuple[list[str], list[NewObject]]:
+) -> tuple[list[RefMove], list[NewObject]]:
     """The move that notes which names and numbers of *ours* mean others at *tip*, and what to write for it."""
     moves = renumbered(carried, repository.recorded(ours), repository.recorded(tip)) if tip != ours else {}
     if not moves:

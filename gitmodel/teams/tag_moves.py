@@ -15,18 +15,18 @@ from gitmodel.domain.schema.rules_tag import extends
 from gitmodel.domain.snapshot import place_at
 from gitmodel.errors import Invalid, Refused, Unsigned
 from gitmodel.git.objects import NewObject
-from gitmodel.git.process import ZERO
+from gitmodel.git.refs import RefMove
 from gitmodel.registry import in_force
 
 
 @dataclass(frozen=True)
 class LocalMoves:
-    """The tags that a pull moves here: *lines* of the transaction, *drops* after it with their old ids; all *moved*.
+    """The tags that a pull moves here: *moves* of the transaction, *drops* after it with their old ids; all *moved*.
 
     *kept* are those that stay here although the remote's differ, which do not count.
     """
 
-    lines: tuple[str, ...]
+    moves: tuple[RefMove, ...]
     drops: tuple[tuple[StageRef, str], ...]
     moved: tuple[StageRef, ...]
     kept: tuple[StageRef, ...] = ()
@@ -59,7 +59,7 @@ def local_moves(repository: Repository, state: RemoteState, tip: str) -> LocalMo
             kept.append(ref)
             continue
         if new and new != old:
-            moves.append(f"update {ref.full} {new} {old or ZERO}")
+            moves.append(RefMove(ref.full, new, old or None))
             moved.append(ref)
         elif old and not new:
             drops.append((ref, old))
@@ -132,11 +132,11 @@ def rules_move(repository: Repository, state: RemoteState, tip: str) -> dict[str
 
 def take_back(repository: Repository, old: Mapping[StageRef, str], rules: str) -> None:
     """Move the tags back to what they were before they were set: *old* ids and that of the *rules*, "" for none."""
-    lines = [f"update {ref.full} {id}" for ref, id in old.items() if id]
+    moves = [RefMove(ref.full, id, repository.tags.id(ref) or None) for ref, id in old.items() if id]
     if rules not in ("", repository.rules.id()):
-        lines += repository.rules.moves(rules)
-    if lines:
-        repository.move(lines, "gitmodel: what the remote refused")
+        moves += repository.rules.moves(rules)
+    if moves:
+        repository.move(moves, "gitmodel: what the remote refused")
     for ref, id in old.items():
         now = "" if id else repository.tags.id(ref)
         if now:

@@ -381,11 +381,11 @@ def test_the_note_is_there_before_the_branch_moves(ada, bob, monkeypatch):
     bob.get_model("iris").create_version()
     real, seen = bob.repository.move, []
 
-    def move(moves, message, new=()):
-        seen.extend(line.split(" ")[1] for line in moves if message.startswith("gitmodel: pull"))
+    def keep(moves, message, new=()):
+        seen.extend(move.ref for move in moves if message.startswith("gitmodel: pull"))
         real(moves, message, new)
 
-    monkeypatch.setattr(bob.repository, "move", move)
+    monkeypatch.setattr(bob.repository, "move", keep)
     bob.pull()
     assert seen.index("refs/gitmodel/renumbered") < seen.index("refs/heads/gitmodel")
 

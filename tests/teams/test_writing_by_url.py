@@ -10,6 +10,7 @@ from teamwork import assert_sound, refs, source
 from gitmodel import Client, Conflict, NotFound, Refused, Unreachable, UsageError
 from gitmodel.domain.schema import messages
 from gitmodel.domain.snapshot import Change
+from gitmodel.git.refs import RefMove
 from gitmodel.registry import setup
 
 GITHUB = {"GITHUB_RUN_ID": "71", "GITHUB_RUN_ATTEMPT": "1", "GITHUB_JOB": "train"}
@@ -318,7 +319,7 @@ def test_a_key_that_several_versions_were_made_under_is_a_conflict(ada):
     files = ada.repository.files(ada.repository.tip())
     tree = {path: files.read(path) for path in ("models/iris/versions/4.toml", "models/iris/versions/5.toml")}
     squashed = ada.repository.add_commit(base, tree, "A <a@example.com> 1 +0000", message)
-    ada.repository.move([f"update {ada.repository.branch} {squashed} {ada.repository.tip()}"], "squash")
+    ada.repository.move([RefMove(ada.repository.branch, squashed, ada.repository.tip())], "squash")
     with pytest.raises(Conflict, match="made 2 versions of iris under this idempotency key, not one"):
         iris.create_version(idempotency_key="job 7")
 

@@ -16,12 +16,13 @@ import pytest
 import gitmodel
 from gitmodel import Client, Conflict, Invalid, Refused, UsageError
 from gitmodel.branch.opening import open_repository
-from gitmodel.branch.repository import Repository, _move
+from gitmodel.branch.repository import Repository
 from gitmodel.domain.schema.names import check_name
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.git import objects, ref_locks
 from gitmodel.git.objects import NewObject
 from gitmodel.git.process import OBJECT_VARIABLES, ZERO, clean_environment
+from gitmodel.git.refs import RefMove
 from gitmodel.registry import doctor, stages, versions
 
 SOURCE = Path(gitmodel.__file__).parent
@@ -101,15 +102,14 @@ def test_git_takes_an_empty_new_id_for_a_deletion(registry, git):
 @pytest.mark.parametrize("id", ["", "0" * 39, "HEAD", "0" * 40 + "\n", "main", "Z" * 40, "A" * 40])
 def test_a_new_or_old_id_that_is_not_40_hex_digits_never_reaches_git(id):
     with pytest.raises(Invalid, match="cannot be set"):
-        _move(BRANCH, id, "")
-    if id:
-        with pytest.raises(Invalid, match="cannot be set"):
-            _move(BRANCH, "1" * 40, id)
+        RefMove(BRANCH, id, None)
+    with pytest.raises(Invalid, match="cannot be set"):
+        RefMove(BRANCH, "1" * 40, id)
 
 
 def test_every_ref_is_moved_with_the_value_it_was_planned_from():
-    assert _move(BRANCH, "1" * 40, "2" * 40) == f"update {BRANCH} {'1' * 40} {'2' * 40}"
-    assert _move(BRANCH, "1" * 40, "") == f"update {BRANCH} {'1' * 40} {ZERO}"
+    assert RefMove(BRANCH, "1" * 40, "2" * 40).line == f"update {BRANCH} {'1' * 40} {'2' * 40}"
+    assert RefMove(BRANCH, "1" * 40, None).line == f"update {BRANCH} {'1' * 40} {ZERO}"
 
 
 @pytest.mark.parametrize("hears", ["cat >/dev/null", "head -n -1 | {git}"], ids=["nothing", "all but the last line"])
