@@ -2,7 +2,7 @@
 
 from gitmodel.client.artifact import Artifact
 from gitmodel.client.client import Client
+from gitmodel.client.handles import ModelVersion, Versions
 from gitmodel.client.model import Model, Models, ModelStages
-from gitmodel.client.version import ModelVersion, Versions
 
 __all__ = ["Artifact", "Client", "Model", "ModelStages", "ModelVersion", "Models", "Versions"]

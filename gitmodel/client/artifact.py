@@ -14,7 +14,7 @@ from gitmodel.errors import Refused, UsageError
 from gitmodel.stores.interface import JOBS, ArtifactStore
 
 if TYPE_CHECKING:
-    from gitmodel.client.version import ModelVersion
+    from gitmodel.client.handles import ModelVersion
     from gitmodel.registry.run_outputs import VersionArtifact
     from gitmodel.stores.artifacts import Progress
 

@@ -12,9 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gitmodel.client.by_url import content_key
+from gitmodel.client.handles import ModelVersion, Versions, scalars
 from gitmodel.client.html import html_table
 from gitmodel.client.opened import Opened
-from gitmodel.client.version import ModelVersion, Versions, scalars
 from gitmodel.domain.arguments import checked_arguments
 from gitmodel.domain.changes.models import DESCRIPTIVE, read_words
 from gitmodel.domain.changes.stages import Promotion, StageState
