@@ -17,8 +17,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from gitmodel.branch.opening import open_repository
 from gitmodel.branch.repository import Repository
 from gitmodel.client.by_url import read_terms
-from gitmodel.client.handles import ModelVersion
-from gitmodel.client.model import Model, Models
+from gitmodel.client.handles import Model, Models, ModelVersion
 from gitmodel.client.opened import Opened
 from gitmodel.domain.arguments import checked_arguments
 from gitmodel.domain.other_names import ShowsOurForm
