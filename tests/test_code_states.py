@@ -9,10 +9,6 @@ from transcripts import ask
 
 from gitmodel import Client, Refused
 
-needs_lfs = pytest.mark.skipif(
-    shutil.which("git-lfs") is None, reason="git-lfs is not installed (on Debian and Ubuntu: apt install git-lfs)"
-)
-
 
 @pytest.fixture
 def sha256(tmp_path, git, monkeypatch):

@@ -27,10 +27,6 @@ class Answer(Protocol):
         """True if the expression holds."""
 
     @property
-    def clause(self) -> str:
-        """The part that fails, as it was written."""
-
-    @property
     def reason(self) -> str:
         """The reason why the expression fails."""
 

@@ -432,10 +432,6 @@ class Snapshot:
         """Return True if the branch has the archived marker of a version."""
         return self.files.read(paths.archived_file(model, number)) is not None
 
-    def archived(self, model: str) -> set[int]:
-        """The numbers of all versions with an archived marker."""
-        return set(self._numbers_in(f"{paths.model_folder(model)}/stages/archived"))
-
     def resolve(self, ref: VersionRef) -> tuple[str, int]:
         """The model's present name and the number that *ref* names: what is in force for a stage or alias.
 

@@ -55,10 +55,6 @@ class Signer:
         payload = b"\n".join([*lines, b"tagger " + who.encode()]) + gap + message
         return NewObject("tag", payload + self._sign(payload, who))
 
-    def sign(self, payload: bytes, who: str) -> Signature:
-        """The signature of *payload*."""
-        return Signature(payload, self._sign(payload, who))
-
     def _sign(self, payload: bytes, who: str) -> bytes:
         armor = self._sign_with_ssh(payload) if self._format == "ssh" else self._sign_with_gpg(payload, who)
         # A program that fails may say nothing and end with 0.

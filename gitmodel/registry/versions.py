@@ -168,11 +168,6 @@ def resolve(writer: Writer, ref: VersionRef) -> tuple[str, VersionRecord]:
     return found.model, found.record
 
 
-def find_artifact(record: VersionRecord, model: str, name: str) -> ArtifactLink:
-    """The artifact *name* of a version. Raises NotFound saying what is there."""
-    return planning.artifact(record, model, name)
-
-
 def list_versions(
     writer: Writer, model: str | ModelRef, *, filter: str = "", limit: int | None = None, offset: int = 0
 ) -> tuple[list[VersionView], list[Invalid]]:

@@ -18,10 +18,6 @@ from gitmodel.registry import artifacts
 from gitmodel.stores.local_store import LocalStore
 
 
-def of_demo(name):
-    return ExternalArtifact(model="demo", version=1, name=name)
-
-
 @step(enable_cache=False)
 def read(raw: str, own: str) -> str:
     return f"{raw.strip()} and {own.strip()}"

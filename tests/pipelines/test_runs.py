@@ -35,11 +35,6 @@ def new(name=None, **fields):
     return ModelConfig(name="demo", create_new_model_version=True, version=name, **fields)
 
 
-@step
-def count_up() -> int:
-    return get_step_context().model_version.number
-
-
 @pipeline(model_config=DEMO, enable_cache=False)
 def train_and_promote():
     project.evaluate(project.train(0.97))

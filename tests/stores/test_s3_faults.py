@@ -394,14 +394,6 @@ get_file(open_store(sys.argv[1], default_root=Path(sys.argv[2])), sys.argv[4], P
 """
 
 
-def killed_when_hanging(proxy, *command):
-    """Run *command* until the proxy lets it wait, and kill it there."""
-    with subprocess.Popen([sys.executable, "-c", *map(str, command)]) as process:
-        while not proxy.hanging.wait(0.05):
-            assert process.poll() is None
-        process.send_signal(signal.SIGKILL)
-
-
 class TestKilled:
     def test_an_upload_that_was_killed_goes_on_where_it_stopped(self, s3, proxy, tmp_path):
         (tmp_path / "model").write_bytes(LARGE)

@@ -16,8 +16,6 @@ from gitmodel.domain.addresses import Address
 from gitmodel.domain.schema import codec, records
 from gitmodel.domain.snapshot import Change
 
-READ = ("git-upload-pack",)
-
 
 def entry(client):
     """The folder of the cache that the registry of *client* has."""
