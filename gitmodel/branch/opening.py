@@ -42,15 +42,15 @@ def open_chosen(path: Path, *, environ: Mapping[str, str], branch: str = "", nam
     try:
         found = open_repository(path, environ=environ, branch=branch, named=named)
     except GitModelError:
-        if other := configured("gitmodel.repo", path, environ=environ, named=named):
+        if other := configured_registry(path, environ=environ, named=named):
             return other
         raise
     other = found.config.get("gitmodel.repo", "")
     return (other if is_url(other) else str(found.git.top / Path(other).expanduser())) if other else found
 
 
-def configured(key: str, path: Path, *, environ: Mapping[str, str], named: bool = True) -> str:
-    """The path or URL that `git config` has for *key* at *path*, in a repository or not; "" if it has none.
+def configured_registry(path: Path, *, environ: Mapping[str, str], named: bool = True) -> str:
+    """The path or URL that `git config` has for `gitmodel.repo` at *path*, in a repository or not; "" if it has none.
 
     A relative path counts from the top of the work tree, `~` is the user's home.
     """
@@ -58,9 +58,9 @@ def configured(key: str, path: Path, *, environ: Mapping[str, str], named: bool 
         return ""
     try:
         git = find_repository(path, environ=environ, named=named).git
-        said, top = git.run("config", "-z", "--type=path", "--get", key, answers=(0, 1)), git.top
+        said, top = git.run("config", "-z", "--type=path", "--get", "gitmodel.repo", answers=(0, 1)), git.top
     except GitModelError:  # what the user or the machine has set counts all the same
-        words, top = ["git", "config", "-z", "--type=path", "--get", key], path
+        words, top = ["git", "config", "-z", "--type=path", "--get", "gitmodel.repo"], path
         said = git_process.run(words, clean_environment(environ), cwd=path, answers=(0, 1))
     asked = os.fsdecode(said).rstrip("\0")
     return asked if not asked or is_url(asked) else str(top / asked)

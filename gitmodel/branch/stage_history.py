@@ -105,7 +105,7 @@ def _places(repository: Repository, tip: str, ref: StageRef) -> list[str]:
 
 def _events(repository: Repository, step: Step, change: FileChange, found: RecordPath) -> Iterator[StageEvent]:
     """Yield the event of one stage or alias in *step*. Renaming a model moves its stages and is no event."""
-    before, after = _record(repository, change.before, change.path), _record(repository, change.after, change.path)
+    before, after = _record(change.before, change.path), _record(change.after, change.path)
     if change.after is None and _carried_away(repository, step, found.model):
         return
     if change.before is None and step.parent:
@@ -167,7 +167,7 @@ def _carried_from(repository: Repository, step: Step, found: RecordPath) -> Stag
     return None
 
 
-def _record(repository: Repository, data: bytes | None, path: str) -> StageRecord | None:
+def _record(data: bytes | None, path: str) -> StageRecord | None:
     try:
         return None if data is None else codec.decode(records.STAGE, data, path, newer=True)
     except Invalid:

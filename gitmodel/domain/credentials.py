@@ -114,15 +114,15 @@ _LEAST_NUMBER = 1000
 _IDS = ("version_id",)
 
 
-def credential_in(value: Any, name: str = "") -> str:
-    """Describe the credential that *value*, of a field called *name*, seems to hold, or return "".
+def credential_in(value: Any) -> str:
+    """Describe the credential that *value* seems to hold, or return "".
 
     >>> credential_in("https://ada:pw@example.com"), credential_in("0.97"), credential_in({"db_password": "pw"})
     ('a password in a URL', '', 'a db password, by its name')
     >>> credential_in({"max_tokens": 512, "pad_token": "<pad>", "key": "3f8a", "tokenizer": "bpe"})
     ''
     """
-    return next((what for _, what in credentials_in(value, name)), "")
+    return next((what for _, what in credentials_in(value)), "")
 
 
 def credentials_in(value: Any, name: str = "") -> Iterator[tuple[str, str]]:

@@ -94,15 +94,15 @@ def open_file(path: Path, flags: int, mode: int = 0o666) -> int:
     return descriptor
 
 
-def open_to_lock(path: Path, flags: int = 0) -> int:
+def open_to_lock(path: Path) -> int:
     """Open *path* so that it can be locked; what another user's file does not let one write can be locked all the same.
 
     A network file system may want a writable descriptor for that.
     """
     try:
-        return os.open(path, os.O_RDWR | os.O_CLOEXEC | flags)
+        return os.open(path, os.O_RDWR | os.O_CLOEXEC)
     except PermissionError:
-        return os.open(path, os.O_RDONLY | os.O_CLOEXEC | flags)
+        return os.open(path, os.O_RDONLY | os.O_CLOEXEC)
 
 
 def share(file: int | Path, folder: Path) -> None:

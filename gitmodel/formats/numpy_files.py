@@ -47,11 +47,11 @@ def is_dict_of_arrays(value: Any) -> bool:
     return type(value) is dict and bool(value) and all(type(key) is str and is_array(value[key]) for key in value)
 
 
-def misfit(value: Any, cells: Cells, where: str = "value") -> str:
+def misfit(value: Any, cells: Cells) -> str:
     """The place and type of the first Python object in the array *value* that files cannot hold; "" if none."""
     if value.dtype.kind != "O":
-        return f"{where} has the dtype {value.dtype}" if value.dtype.hasobject and value.dtype.kind != "T" else ""
-    return cells.misfit(value.tolist() if value.ndim else value[()], where)
+        return f"value has the dtype {value.dtype}" if value.dtype.hasobject and value.dtype.kind != "T" else ""
+    return cells.misfit(value.tolist() if value.ndim else value[()], "value")
 
 
 def write(value: Any, file: IO[bytes], cells: Cells) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,9 +56,9 @@ class Writers:
             path.unlink(missing_ok=True)
             os.close(descriptor)
 
-    def locks(self, refs: Iterable[str] = ()) -> list[LockFile]:
-        """The locks on *refs* and on packed-refs, or on all refs that gitmodel writes."""
-        return self._judged(self._marks(), list(refs))
+    def locks(self) -> list[LockFile]:
+        """Return the locks on refs and on packed-refs."""
+        return self._judged(self._marks())
 
     def remove_dead(self) -> list[Path]:
         """Remove every lock that is ours and whose writer is gone, and the marks of such writers."""
@@ -73,7 +73,7 @@ class Writers:
             except OSError:  # without locks nobody can tell who is dead
                 return []
             marks = self._marks()
-            removed = [lock.path for lock in self._judged(marks, []) if lock.dead]
+            removed = [lock.path for lock in self._judged(marks) if lock.dead]
             for path in [*removed, *(mark.path for mark in marks if mark.dead)]:
                 with suppress(PermissionError):  # in a folder that this user may not write to
                     path.unlink(missing_ok=True)
@@ -100,11 +100,9 @@ class Writers:
                 return path, descriptor
             os.close(descriptor)  # taken for a dead one between its making and its lock
 
-    def _judged(self, marks: list[_Mark], refs: list[str]) -> list[LockFile]:
-        folder = self._common_dir / "refs"
-        paths = [self._common_dir / f"{ref}.lock" for ref in refs] if refs else sorted(folder.rglob("*.lock"))
+    def _judged(self, marks: list[_Mark]) -> list[LockFile]:
         found = []
-        for path in [self._common_dir / "packed-refs.lock", *paths]:
+        for path in [self._common_dir / "packed-refs.lock", *sorted((self._common_dir / "refs").rglob("*.lock"))]:
             try:
                 age = time.time() - path.stat().st_mtime
                 held = path.read_text(errors="replace").strip()

@@ -91,12 +91,12 @@ def is_approved(job: Job, commit: str, branch: str) -> bool:
 
 def _github_requests(job: Job, commit: str, branch: str) -> list[bool]:
     found = _list(job, f"commits/{quote(commit)}/pulls")
-    return [_is_reviewed(job, one, commit) for one in found if one.get("merged_at") and _base(one) == branch]
+    return [_is_reviewed(job, one) for one in found if one.get("merged_at") and _base(one) == branch]
 
 
 def _forgejo_requests(job: Job, commit: str, branch: str) -> list[bool]:
     one = _ask(job, "GET", f"commits/{quote(commit)}/pull", missing={})
-    return [_is_reviewed(job, one, commit)] if one.get("merged") and _base(one) == branch else []
+    return [_is_reviewed(job, one)] if one.get("merged") and _base(one) == branch else []
 
 
 def _gitlab_requests(job: Job, commit: str, branch: str) -> list[bool]:
@@ -109,7 +109,7 @@ def _gitlab_requests(job: Job, commit: str, branch: str) -> list[bool]:
     return found
 
 
-def _is_reviewed(job: Job, request: Mapping[str, Any], commit: str) -> bool:
+def _is_reviewed(job: Job, request: Mapping[str, Any]) -> bool:
     """Return True if others than its author approve the *request*'s last commit and nobody's last review objects."""
     head, author = request.get("head", {}).get("sha"), request.get("user", {}).get("login")
     words: dict[str, Mapping[str, Any]] = {}

@@ -119,7 +119,7 @@ def reproduce(
         try:
             with _registry(client, before, place / "registry") as scratch:
                 _copy_inputs(client.access.everywhere(), scratch.store, taken(run))
-                answer = _run_there(client, scratch, place / "code", run, given, executor)
+                answer = _run_there(scratch, place / "code", run, given, executor)
                 return _compared(client, scratch, name, record, run, commit, answer)
         finally:
             if folder is None:
@@ -243,9 +243,7 @@ def _copy_inputs(source: ArtifactStore, target: ArtifactStore, digests: Mapping[
         copy_artifacts(source, target, [(digest, False, None)])
 
 
-def _run_there(
-    client: Client, scratch: Client, code: Path, run: RunRecord, secrets: dict[str, Any], executor: str
-) -> str:
+def _run_there(scratch: Client, code: Path, run: RunRecord, secrets: dict[str, Any], executor: str) -> str:
     inputs = {(step.name, name): digest for step in run.steps for name, digest in step.inputs.items()}
     parameters = {name: value for name, value in run.parameters.items() if name not in secrets}
     registry = str(scratch.repository.common_dir)

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from gitmodel.branch.opening import checked_branch, configured, open_repository
+from gitmodel.branch.opening import checked_branch, configured_registry, open_repository
 from gitmodel.branch.remotes import choose_remote
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.addresses import Address, is_url
@@ -68,12 +68,10 @@ def begin(repository: Repository, *, store: str = "", new: bool = False) -> Begi
     return Beginning(False, (repository.tracking_branch() or "").split("/")[2])
 
 
-def settings(
-    repository: Repository, environ: Mapping[str, str], *, folder: Path = Path("."), repo: str = ""
-) -> list[Setting]:
+def settings(repository: Repository, environ: Mapping[str, str], *, repo: str = "") -> list[Setting]:
     """Registry, branch, store, remote and executor as they are in effect, each with what says so.
 
-    *folder* and *repo* are what the client was opened with.
+    *repo* is what the client was opened with.
     """
     recorded = None
     with suppress(NotFound):  # another branch may have to be set first
@@ -95,7 +93,7 @@ def settings(
         ("", "default"),
     )
     return [
-        Setting("repo", repository.url or str(repository.common_dir), _registry_source(environ, folder, repo)),
+        Setting("repo", repository.url or str(repository.common_dir), _registry_source(environ, repo)),
         Setting("branch", repository.branch, branch_source),
         Setting("store", shown_url(store), says),
         _remote(repository),
@@ -182,12 +180,12 @@ def _record_store(repository: Repository, store: str) -> bool:
     return repository.transact(plan) if store else False
 
 
-def _registry_source(environ: Mapping[str, str], folder: Path, repo: str) -> str:
+def _registry_source(environ: Mapping[str, str], repo: str) -> str:
     if repo:
         return "--repo"
     if environ.get("GITMODEL_REPO"):
         return "GITMODEL_REPO"
-    if configured("gitmodel.repo", folder, environ=environ, named=folder != Path()):
+    if configured_registry(Path(), environ=environ, named=False):
         return "git config gitmodel.repo"
     return "the repository you stand in"
 

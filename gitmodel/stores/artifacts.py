@@ -243,9 +243,7 @@ def keep_artifact(store: ArtifactStore, digest: Digest, *, folder: bool, jobs: i
     return True
 
 
-def are_whole(
-    store: ArtifactStore, objects: Iterable[tuple[Digest, int | None]], *, most: int | None = None, jobs: int = JOBS
-) -> bool:
+def are_whole(store: ArtifactStore, objects: Iterable[tuple[Digest, int | None]], *, most: int | None = None) -> bool:
     """Return True if each object, a digest and its size if that is known, is in the store and hashes to its digest.
 
     Of objects on a server, at most *most* bytes in all (default: `READ_TO_VERIFY`) are read; of the others, the size
@@ -273,7 +271,7 @@ def are_whole(
             store.renew(digest)
         return True
 
-    return all(map(is_whole, wanted)) if len(wanted) == 1 else all(in_parallel(is_whole, wanted, jobs))
+    return all(map(is_whole, wanted)) if len(wanted) == 1 else all(in_parallel(is_whole, wanted, JOBS))
 
 
 def _holder_of(store: ArtifactStore, digest: Digest) -> ArtifactStore:

@@ -24,7 +24,6 @@ def apply_at_remote(
     *,
     models: tuple[str, ...] = (),
     timeout: float = 60.0,
-    clock: Callable[[], float] = time.monotonic,
 ) -> Applied:
     """Pull, *apply* what the branch records, and push the stage tags that moved, of *models* or of all, with leases.
 
@@ -34,7 +33,7 @@ def apply_at_remote(
     concurrent apply moved at the remote is reported by that one alone. Raises as *apply* and `sync.pull` do, and
     Refused with the host's words if a rule of it forbids the tags.
     """
-    ends = clock() + timeout
+    ends = time.monotonic() + timeout
     local: dict[StageRef, InForce] = {}
     rules = ours = ""
     unguarded = False
@@ -53,7 +52,7 @@ def apply_at_remote(
             for ref, move in tag_moves.tag_moves(repository, state, state.tip).items()
             if not names or ref.model in names
         }
-        last = clock() > ends
+        last = time.monotonic() > ends
         try:
             pushed = {ref.full: new for ref, new in moves.items()} | tag_moves.vouched_moves(repository, state)
             pushed |= {} if models else tag_moves.rules_move(repository, state, state.tip)

@@ -131,14 +131,7 @@ def pull(repository: Repository, remote: str, *, rewound: bool = False) -> Pulle
     return repository.retry(attempt)
 
 
-def push(
-    repository: Repository,
-    remote: str,
-    uploads: Uploads,
-    *,
-    timeout: float = 60.0,
-    clock: Callable[[], float] = time.monotonic,
-) -> Pushed:
+def push(repository: Repository, remote: str, uploads: Uploads, *, timeout: float = 60.0) -> Pushed:
     """Upload missing artifacts, then push branch and stage tags, all or nothing.
 
     If the remote was changed meanwhile, its changes are pulled, ours replayed, and the push tried again, for *timeout*
@@ -146,7 +139,7 @@ def push(
     """
     done = Pushed(remote, repository.writable_tip())
     with telling_left_out(done.pulled):
-        _push(repository, remote, uploads, done, clock() + timeout, clock)
+        _push(repository, remote, uploads, done, time.monotonic() + timeout)
     return done
 
 
@@ -172,14 +165,7 @@ def telling_left_out(pulled: Sequence[Pulled]) -> Iterator[None]:
         raise
 
 
-def _push(
-    repository: Repository,
-    remote: str,
-    uploads: Uploads,
-    done: Pushed,
-    ends: float,
-    clock: Callable[[], float],
-) -> None:
+def _push(repository: Repository, remote: str, uploads: Uploads, done: Pushed, ends: float) -> None:
     tried: list[dict[str, tuple[str, str]]] = []
     while True:
         pulled = pull(repository, remote)
@@ -197,7 +183,7 @@ def _push(
         )
         try:
             same = tried.count(moves) >= _SAME_TRIES
-            if send(repository, remote, moves, last=same or clock() > ends) is not None:
+            if send(repository, remote, moves, last=same or time.monotonic() > ends) is not None:
                 return
             tried.append(moves)
         except RemoteMoved as error:
