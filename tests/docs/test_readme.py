@@ -65,7 +65,7 @@ def test_the_commands_of_the_readme_are_sessions_of_the_noxfile() -> None:
 def test_the_extras_that_the_readme_names_exist() -> None:
     project = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
     extras = re.findall(r"^([\w-]+) = \[", project.partition("[project.optional-dependencies]")[2], re.MULTILINE)
-    sentence = re.search(r"Formats that come as extras: (.*?) is for filters", read("README.md"), re.DOTALL)
+    sentence = re.search(r"Extras for artifact formats: (.*?) is needed for filters", read("README.md"), re.DOTALL)
     assert sentence
     assert set(re.findall(r"`(\w+)`", sentence[1])) <= set(extras)
 
