@@ -286,3 +286,61 @@ class TestHooksOfAPush:
         assert ask(capsys, "push", "--code")[0] == 0
         stored = {path.read_bytes() for path in (tmp_path / "host.git/lfs/objects").rglob("*") if path.is_file()}
         assert stored == {b"large", b"larger"}
+
+
+SECRETS = {".env": "DB_PASSWORD=x\n", "deploy.py": f"TOKEN = 'ghp_{'a1B2' * 9}'\n", "keys/id_rsa": "key\n"}
+
+
+class TestSecretsInSnapshots:
+    """`gitmodel.dirty = snapshot` stores changed files as a commit, which `push --code` publishes."""
+
+    @pytest.fixture
+    def code(self, code_repo, git, monkeypatch):
+        monkeypatch.chdir(code_repo)
+        git(code_repo, "config", "gitmodel.dirty", "snapshot")
+        (code_repo / "data.csv").write_text("a,b\n1,2\n")
+        git(code_repo, "add", "data.csv")
+        git(code_repo, "commit", "-qm", "Data")
+        with Client() as client:
+            client.register_model("iris")
+        return code_repo
+
+    def state(self, code, git):
+        objects = sorted(path.name for path in (code / ".git/gitmodel/store").rglob("*") if path.is_file())
+        return git(code, "for-each-ref"), objects
+
+    @pytest.mark.parametrize("name", SECRETS)
+    def test_a_snapshot_with_credentials_is_refused_before_anything_is_stored(self, code, git, capsys, name):
+        before = self.state(code, git)
+        (code / name).parent.mkdir(exist_ok=True)
+        (code / name).write_text(SECRETS[name])
+        status, _, err = ask(capsys, "version", "create", "iris", "--data", "d=data.csv")
+        assert (status, f"a snapshot of the code seems to hold credentials: {name}" in err) == (6, True)
+        assert "gitmodel.allowCredentials" in err
+        with Client() as client, pytest.raises(Refused, match="seems to hold credentials"):
+            client.get_model("iris").create_version(data={"d": "data.csv"})
+        assert self.state(code, git) == before
+        (code / ".gitignore").write_text(f"{name}\n")
+        assert ask(capsys, "version", "create", "iris", "--data", "d=data.csv")[0] == 0
+        with Client() as client:
+            snapshot = client.get_version("iris@1").code.snapshot
+        assert name not in git(code, "ls-tree", "-r", "--name-only", snapshot)
+
+    def test_the_setting_lets_it_through(self, code, git, capsys):
+        (code / ".env").write_text(SECRETS[".env"])
+        git(code, "config", "gitmodel.allowCredentials", "true")
+        assert ask(capsys, "version", "create", "iris")[0] == 0
+
+    def test_a_link_to_a_secret_elsewhere_is_stored_as_a_link(self, code, tmp_path, capsys):
+        (tmp_path / "key").write_text(SECRETS["deploy.py"])
+        (code / "key.txt").symlink_to(tmp_path / "key")
+        assert ask(capsys, "version", "create", "iris")[0] == 0
+
+    def test_changes_that_are_refused_store_nothing(self, code, git, capsys):
+        git(code, "config", "gitmodel.dirty", "refuse")
+        (code / "data.csv").write_text("a,b\n3,4\n")
+        before = self.state(code, git)
+        assert ask(capsys, "version", "create", "iris", "--data", "d=data.csv")[0] == 6
+        with Client() as client, pytest.raises(Refused, match=r"not committed: data\.csv"):
+            client.get_model("iris").create_version(data={"d": "data.csv"})
+        assert self.state(code, git) == before

@@ -753,12 +753,19 @@ class Client(ShowsOurForm):
         """The state of the code repository that *path* is in: commit, changes, origin."""
         return self._opened.read_code()
 
-    def record_code(self) -> Code:
-        """The state of the code repository as a version records it, its commit kept by a ref of its own.
+    def check_code(self) -> None:
+        """Raise Refused if the settings do not let a version be made of the code as it is now.
 
-        What becomes of changes that are not committed is said by `GITMODEL_DIRTY`, else `git config gitmodel.dirty`,
-        and by the registry's `[code]`; the stricter counts. Raises Refused where these say so, or for too large a
-        snapshot.
+        `GITMODEL_DIRTY`, else `git config gitmodel.dirty`, and the registry's `[code]` say what happens to changes
+        that are not committed; the stricter counts. With "refuse" any change is refused, with "snapshot" a changed
+        file that seems to hold credentials. Nothing is written.
+        """
+        self._opened.check_code()
+
+    def record_code(self) -> Code:
+        """Return the state of the code repository as a version records it, and keep its commit by a ref of its own.
+
+        Raises Refused as `check_code`, and for too large a snapshot.
         """
         return self._opened.record_code()
 

@@ -248,6 +248,7 @@ class Model:
                 metadata=values,
                 artifacts=[(key, kind) for key, _, kind in given],
             )
+        opened.check_code()
         links = [
             artifacts.store_artifact(opened.access.of_model(model), key, path, kind=kind, allow_credentials=allowed)
             for key, path, kind in given

@@ -156,18 +156,35 @@ class Opened:
 
         return read_code(self.find_code())
 
+    def check_code(self) -> None:
+        """Raise Refused where the settings do not let a version be made of the code as it is now.
+
+        That is for changes that are not committed, and for credentials in a snapshot of them.
+        """
+        dirty = self._dirty()
+        if dirty != "record":
+            from gitmodel.lineage.code import check_code  # imported here: most versions need no check
+
+            check_code(self.find_code(), dirty=dirty, allow_credentials=self.repository.allows_credentials)
+
     def record_code(self) -> Code:
         """Return the state of the code repository as a version records it, and keep its commit by a ref of its own.
 
-        Raises Refused where the settings forbid changes that are not committed, or for too large a snapshot.
+        Raises Refused as `check_code`, and for too large a snapshot.
         """
-        from gitmodel.lineage.code import choose_dirty, record_code, snapshot_limit
+        from gitmodel.lineage.code import record_code, snapshot_limit
+
+        self.check_code()
+        limit = snapshot_limit(self.repository.config)
+        return record_code(self.find_kept(), self.read_code(), dirty=self._dirty(), limit=limit)
+
+    def _dirty(self) -> str:
+        """Return what is done about changes that are not committed: "record", "snapshot" or "refuse"."""
+        from gitmodel.lineage.code import choose_dirty
 
         rules = self.writer.read(lambda snapshot: snapshot.registry().require("code").code)
-        config = self.repository.config
-        mine = self.environ.get("GITMODEL_DIRTY") or config.get("gitmodel.dirty", "")
-        dirty = choose_dirty(rules.dirty if rules else "record", mine)
-        return record_code(self.find_kept(), self.read_code(), dirty=dirty, limit=snapshot_limit(config))
+        mine = self.environ.get("GITMODEL_DIRTY") or self.repository.config.get("gitmodel.dirty", "")
+        return choose_dirty(rules.dirty if rules else "record", mine)
 
     def _open(self, repo: str | None, terms: Terms) -> Repository:
         branch = self.environ.get("GITMODEL_BRANCH", "")

@@ -6,9 +6,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from gitmodel.code.kept_commits import KeptCode, PushedCode
+from gitmodel.code.repository import CodeRepository
 from gitmodel.code.uncommitted_changes import changes, snapshot
+from gitmodel.domain.credentials import OVERRIDE
 from gitmodel.domain.schema.records import DIRTY, Code
 from gitmodel.errors import Refused, Unreachable, UsageError, warn
+from gitmodel.stores.source_credentials import describe_credentials, find_credentials
 
 PUSHED = ("published", "all", "none")
 SNAPSHOT_LIMIT = 50_000_000
@@ -47,20 +50,49 @@ def snapshot_limit(config: Mapping[str, str]) -> int:
     return int(digits) * (unit or 1)
 
 
-def record_code(keeping: KeptCode | None, code: Code, *, dirty: str, limit: int) -> Code:
-    """*code* as a version records it, its commit kept; *dirty* says what becomes of changes that are not committed.
+def check_code(code: CodeRepository | None, *, dirty: str, allow_credentials: bool) -> None:
+    """Raise Refused if a version of the code as it is now may not be made; *dirty* is what `choose_dirty` returned.
 
-    "record" notes that there are some, "snapshot" stores them as a commit of their own, "refuse" raises Refused.
+    With "refuse" that is any change that is not committed; with "snapshot" a changed file that seems to hold
+    credentials, unless *allow_credentials*.
     """
-    if keeping is None:
-        return code
-    if code.dirty and dirty == "refuse":
-        paths = [change.path for change in changes(keeping.code)] or ["a submodule"]
+    if code is None or dirty == "record" or (dirty == "snapshot" and allow_credentials):
+        return
+    paths = [change.path for change in changes(code)]
+    if dirty == "snapshot":
+        _refuse_credentials(code, paths)
+    elif paths:
         more = f" and {len(paths) - _TOLD} more" if len(paths) > _TOLD else ""
         raise Refused(
             f"the code has changes that are not committed: {', '.join(paths[:_TOLD])}{more}",
             hint="commit or stash them: this registry takes no version of code that it could not show again",
         )
+
+
+def _refuse_credentials(code: CodeRepository, paths: list[str]) -> None:
+    """Raise Refused if a file that a snapshot of *code* would hold seems to hold credentials."""
+    files = [code.git.top / path for path in paths]
+    found = [
+        place
+        for file in files
+        if file.is_file() and not file.is_symlink()
+        for place in find_credentials(file, code.git.top)
+    ]
+    if found:
+        raise Refused(
+            f"{describe_credentials('a snapshot of the code', found)}; nothing was stored",
+            hint=f"name the file in .gitignore; {OVERRIDE}",
+        )
+
+
+def record_code(keeping: KeptCode | None, code: Code, *, dirty: str, limit: int) -> Code:
+    """Return *code* as a version records it, and keep its commit by a ref of its own.
+
+    *dirty* is "record": that there are changes which are not committed is noted; or "snapshot": they are stored as
+    a commit of their own. `check_code` refuses what may not be recorded.
+    """
+    if keeping is None:
+        return code
     stored = snapshot(keeping.code, limit) if code.dirty and dirty == "snapshot" else ""
     if stored:
         code = replace(code, snapshot=stored)

@@ -117,7 +117,7 @@ def run_step(request: Request, step: Step[..., Any] | None = None) -> Result:
             refuse_spoken(context.plans, secrets)
             for index, (spec, name, item) in enumerate(_matched(found, request["outputs"], value)):
                 if isinstance(item, Path) and not request["allow_credentials"] and (seen := find_credentials(item)):
-                    done["withheld"][name] = describe_credentials(name, seen)
+                    done["withheld"][name] = describe_credentials(f"the artifact {name}", seen)
                     continue
                 done["outputs"].append(_keep(store, scratch.path(f"output-{index}"), spec, name, item, secrets))
         done.update(

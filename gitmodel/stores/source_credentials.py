@@ -18,24 +18,25 @@ _SHOWN = 3
 def refuse_credentials(path: Path, name: str) -> None:
     """Raise Refused if the file or folder *path*, the source of the artifact *name*, seems to hold credentials."""
     if found := find_credentials(path):
-        raise Refused(f"{describe_credentials(name, found)}; nothing was stored", hint=WAY_OUT)
+        raise Refused(f"{describe_credentials(f'the artifact {name}', found)}; nothing was stored", hint=WAY_OUT)
 
 
-def describe_credentials(name: str, found: Sequence[str]) -> str:
-    """Return the sentence that the artifact *name* seems to hold the credentials *found*."""
+def describe_credentials(what: str, found: Sequence[str]) -> str:
+    """Return the sentence that *what*, such as "the artifact model", seems to hold the credentials *found*."""
     more = f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else ""
-    return f"the artifact {name} seems to hold credentials: {', '.join(found[:_SHOWN])}{more}"
+    return f"{what} seems to hold credentials: {', '.join(found[:_SHOWN])}{more}"
 
 
-def find_credentials(path: Path) -> list[str]:
+def find_credentials(path: Path, top: Path | None = None) -> list[str]:
     """Return the places of credentials in the file or folder *path*, such as "sub/.env (environment variables)".
 
+    A file is named by its path, below the folder *top* if that is given.
     Reads at most the first 8 KiB of each file, of a text file the first 1 MiB. Raises as `list_folder` and
     `open_source` do.
     """
     place = find_source(path)
     if not place.is_dir():
-        return list(_in_file(place, str(path), os.path.abspath(path)))
+        return list(_in_file(place, str(path.relative_to(top) if top else path), os.path.abspath(path)))
     found: list[str] = []
     for file in list_folder(place):
         if what := credential_in_path(file.name):

@@ -105,6 +105,7 @@ def create(
             artifacts=[(artifact, kind) for artifact, _, kind in paths],
         )
     if known is None:
+        invocation.client.check_code()
         links, code = store_paths(invocation, current, paths, jobs=jobs), invocation.client.record_code()
         content = (current, name, description, tags, read, links, code)
         if key is None:
