@@ -19,10 +19,12 @@ from gitmodel import (
     Refused,
     UsageError,
 )
+from gitmodel.branch.transaction import begin
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.records import RegistryRecord, StageRule, VersionRecord
 from gitmodel.domain.snapshot import Change
 from gitmodel.registry import doctor
+from gitmodel.registry.writer import transact
 
 SET_BY_HAND = 'version = {0}\nartifacts = "{1}"\n'
 
@@ -282,7 +284,7 @@ class TestVersions:
             )
             for number in range(4, 1001)
         }
-        client.repository.transact(lambda snapshot: Change(None, subject="Add many", files=files))
+        transact(client.repository, lambda snapshot: Change(None, subject="Add many", files=files))
         assert [version.number for version in iris.versions] == list(range(951, 1001))
         assert iris.versions[-1] == iris.get_version("latest")
         assert iris.create_version().number == 1001
@@ -320,8 +322,8 @@ class TestVersions:
 
     def test_a_failed_version_is_never_latest_and_never_promoted(self, client, iris):
         failed = codec.encode(records.VERSION, VersionRecord(number=4, created=client.writer.moment(), failed=True))
-        client.repository.transact(
-            lambda snapshot: Change(None, subject="x", files={paths.version_file("iris", 4): failed})
+        transact(
+            client.repository, lambda snapshot: Change(None, subject="x", files={paths.version_file("iris", 4): failed})
         )
         assert iris.get_version().number == 3
         assert iris.versions[-1].number == 4
@@ -470,7 +472,7 @@ class TestStages:
 
     def test_a_registry_may_have_more_stages_and_the_last_named_wins(self, client, code_repo):
         stages = ("shadow", "canary", "production")
-        client.repository.begin(RegistryRecord(stages=tuple(StageRule(name=stage) for stage in stages)))
+        begin(client.repository, RegistryRecord(stages=tuple(StageRule(name=stage) for stage in stages)))
         model = client.register_model("iris")
         versions = [model.create_version() for _ in stages]
         for version, stage in zip(versions, stages, strict=True):

@@ -11,6 +11,7 @@ from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.records import VersionRecord
 from gitmodel.domain.snapshot import Change
 from gitmodel.registry import checking
+from gitmodel.registry.writer import transact
 from gitmodel.teams.range_checks import check_between
 
 HUGE = 999_999_999_999_999_999
@@ -39,7 +40,7 @@ def commit_numbers(repo, model, *numbers):
         files = {}
         for number in numbers:
             files |= version_file(model, number, created)
-        client.repository.transact(lambda snapshot: Change(None, subject="By hand", files=files))
+        transact(client.repository, lambda snapshot: Change(None, subject="By hand", files=files))
 
 
 class TestNumbers:
@@ -128,8 +129,9 @@ class TestNumbers:
         commit_numbers(repo, "rose", 5000)
         assert ask(capsys, "export", "rose@5000", "rose.tar")[0] == 0
         with Client(repo) as client:
-            client.repository.transact(
-                lambda snapshot: Change(None, subject="By hand", files={paths.version_file("rose", 5000): None})
+            transact(
+                client.repository,
+                lambda snapshot: Change(None, subject="By hand", files={paths.version_file("rose", 5000): None}),
             )
             base = client.repository.tip()
             assert ask(capsys, "import", "rose.tar")[0] == 0
@@ -157,7 +159,7 @@ class TestWhatIsWritten:
     def test_a_file_that_no_reader_would_read_is_not_written(self, repo, git, path, data):
         before = git(repo, "for-each-ref")
         with Client(repo) as client, pytest.raises(Invalid):
-            client.repository.transact(lambda snapshot: Change(None, subject="Wrong", files={path: data}))
+            transact(client.repository, lambda snapshot: Change(None, subject="Wrong", files={path: data}))
         assert git(repo, "for-each-ref") == before
 
 

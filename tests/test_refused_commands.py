@@ -9,6 +9,7 @@ from transcripts import ask
 
 from gitmodel import Client, Conflict, GitModelError, ModelConfig, NotFound, Refused, UsageError, pipeline, step
 from gitmodel.domain.snapshot import Change
+from gitmodel.registry.writer import transact
 
 NOTES = "gitmodel/notes"  # a cache of what was read, which may be deleted at any time
 
@@ -240,7 +241,7 @@ def test_two_first_changes_at_once_begin_one_registry(repo, git):
                 second.register_model("iris")
             return Change(None, subject="Say more", files={"README.md": b"more\n"})
 
-        first.repository.transact(overtaken)
+        transact(first.repository, overtaken)
     subjects = git(repo, "log", "--format=%s", "gitmodel").splitlines()
     assert subjects == ["Say more", "Register iris", "Begin the registry"]
 

@@ -110,7 +110,7 @@ def fetch(repository: Repository, remote: str) -> RemoteState:
     wanted. Another fetch in this clone at the same time is waited for. Raises Unreachable, Conflict for a ref that
     stays locked.
     """
-    return repository.retry(lambda: _fetch(repository, remote))
+    return repository.refs.retry(lambda: _fetch(repository, remote))
 
 
 def _fetch(repository: Repository, remote: str) -> RemoteState:
@@ -129,7 +129,7 @@ def _fetch(repository: Repository, remote: str) -> RemoteState:
     repository.reader.close()
     tip = _id(repository, incoming) if there else ""
     if tip:
-        repository.require_registry(repository.files(tip), Refused, f" of {remote}")
+        repository.tips.require_registry(repository.files(tip), Refused, f" of {remote}")
     rules = _id(repository, f"{incoming}-rules/{name}")
     return RemoteState(remote, tip, remote_tags(repository, remote), last.tip, last.tags, rules, last.rules)
 
@@ -253,7 +253,7 @@ def has(repository: Repository, remote: str, ref: str, id: str) -> bool:
 
 def move_copies(repository: Repository, remote: str, moves: Mapping[str, tuple[str, str]]) -> None:
     """Move our copies of the remote's refs to what was just pushed."""
-    repository.retry(lambda: _move_copies(repository, remote, moves))
+    repository.refs.retry(lambda: _move_copies(repository, remote, moves))
 
 
 def _move_copies(repository: Repository, remote: str, moves: Mapping[str, tuple[str, str]]) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from gitmodel.errors import Conflict, GitModelError, Refused, Unreachable
-from gitmodel.git.process import Locked, ObjectReader
+from gitmodel.git.process import Locked, Moved, ObjectReader
 
 if TYPE_CHECKING:
     from gitmodel.git.ref_locks import Writers
+
+T = TypeVar("T")
 
 # With 8 busy writers a change is planned again some 10 times; 200 tries take tens of seconds, then we say so.
 ATTEMPTS = 200
@@ -28,6 +30,15 @@ def half_done(error: GitModelError) -> GitModelError:
     if isinstance(error, Refused):
         return Refused(said, hint="see the hook's words, then run `git model apply`")
     return Unreachable(said, hint="see what stopped git, such as a full disk, then run `git model apply`")
+
+
+def retry(work: Callable[[], T], tries: Tries) -> T:
+    """Call *work*, again if a ref was moved or locked first, and return its result. Raises Conflict at last."""
+    while True:
+        try:
+            return work()
+        except (Moved, Locked) as error:
+            tries.failed(error)
 
 
 class Tries:

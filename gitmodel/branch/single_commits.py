@@ -15,7 +15,7 @@ from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot, StageTag
 from gitmodel.errors import NotFound
-from gitmodel.git.partial_clone import PromisedFiles, PromisedTrees
+from gitmodel.git.partial_clone import PromisedFiles
 from gitmodel.git.process import FETCH, is_id
 
 FILTER = "--filter=blob:none"
@@ -78,7 +78,7 @@ class SingleCommits:
             commit = found.id if found else ""
             files = files_of(at or self._whole, commit)
             if commit:
-                self._whole.require_registry(files, NotFound)
+                self._whole.tips.require_registry(files, NotFound)
             self._tip = Snapshot(commit, files, FrozenTags(), lambda _, __: False)
         return self._tip
 
@@ -161,8 +161,9 @@ def _tag_question(ref: StageRef) -> str:
 
 def files_of(repository: Repository, commit: str) -> PromisedFiles:
     """The files of *commit* ("": none) in a repository of the cache."""
-    assert isinstance(repository.trees, PromisedTrees)
-    return PromisedFiles(repository.trees, repository.tags.commit(commit).tree if commit else "")
+    files = repository.files(commit)
+    assert isinstance(files, PromisedFiles)
+    return files
 
 
 def id_of(repository: Repository, ref: str) -> str:

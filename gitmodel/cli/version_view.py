@@ -80,7 +80,7 @@ def note_pending(invocation: Invocation, pending: Iterable[tuple[str, StageState
         return
     count = sum(1 for _, state in found if not state.doubt and not state.untagged)
     unsure = count or any(state.untagged for _, state in found)
-    fetch = invocation.client.repository.missing_tags() if unsure else ""
+    fetch = invocation.client.repository.tips.missing_tags() if unsure else ""
     if fetch:
         invocation.output.warn("this clone has no stage tags, and they say what is in force", f"fetch them: {fetch}")
     elif count:

@@ -33,6 +33,9 @@ class PromisedTrees(Trees):
         self.ensure([id])
         return super().blob(id, path)
 
+    def files(self, root: str) -> PromisedFiles:
+        return PromisedFiles(self, root)
+
     def ensure(self, ids: Iterable[str]) -> None:
         """Fetch what is missing of the blobs *ids*, in one go. Raises Unreachable."""
         missing = [id for id in dict.fromkeys(ids) if id not in self._here and id not in self._blobs]

@@ -109,6 +109,10 @@ class Trees:
                 self._blobs.remember(id, found)
         return found
 
+    def files(self, root: str) -> CommitFiles:
+        """Return the files below the tree *root*."""
+        return CommitFiles(self, root)
+
     def remember_tree(self, id: str, entries: Mapping[str, Entry]) -> None:
         """Keep a tree that was just made, so that the next change need not read it."""
         self._trees.remember(id, entries)

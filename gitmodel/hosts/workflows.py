@@ -12,6 +12,7 @@ from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import Conflict, GitModelError, Invalid, UsageError
 from gitmodel.hosts import codeowners
 from gitmodel.hosts.codeowners import CODEOWNERS, HOSTS
+from gitmodel.registry.writer import transact
 
 NAMES = {"github": "GitHub", "gitlab": "GitLab", "forgejo": "Forgejo"}
 # Kept as we make them; a later run updates them.
@@ -55,12 +56,12 @@ def set_up(repository: Repository, kind: str, owners: Iterable[str], install: st
     (`codeowners.is_pinned`); where one is empty, what was named before counts. Raises UsageError if nothing was,
     Conflict for a file that was changed by hand or that somebody else made, unless *force*.
     """
-    return repository.transact(_planned(repository, kind, owners, install, force=force))
+    return transact(repository, _planned(repository, kind, owners, install, force=force))
 
 
 def check(repository: Repository, kind: str, owners: Iterable[str], install: str, *, force: bool, ask: bool) -> None:
     """Raise what `set_up` would raise, and change nothing; *ask* the remotes if there is no registry here."""
-    tip = repository.tip() or (repository.ask_remote() if ask else "")
+    tip = repository.tip() or (repository.tips.ask_remote() if ask else "")
     _planned(repository, kind, owners, install, force=force)(repository.snapshot(tip))
 
 

@@ -9,6 +9,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from gitmodel.branch.run_journal import Journal
+from gitmodel.branch.transaction import reserve
 from gitmodel.client import Client
 from gitmodel.domain.changes import models as model_plans
 from gitmodel.domain.changes import versions as version_plans
@@ -133,7 +134,7 @@ def pin(client: Client, found: Resolved, journal: Journal, run: str) -> Pinned:
     except BaseException:
         for target in made.values():
             if target.new:
-                client.repository.release(target.model, [target.number], target.number)
+                client.repository.reservations.release(target.model, [target.number], target.number)
         release_names(client, made.values(), run)
         raise
     return Pinned(targets, found.inputs)
@@ -142,7 +143,7 @@ def pin(client: Client, found: Resolved, journal: Journal, run: str) -> Pinned:
 def release_names(client: Client, targets: Iterable[Target], run: str) -> None:
     """Drop the reservations of names for the new versions among *targets* by the run with the id *run*."""
     if any(target.new and target.name for target in targets):
-        client.repository.release_names(run)
+        client.repository.reservations.release_names(run)
 
 
 def _target(client: Client, found: Resolved, config: ModelConfig, journal: Journal, run: str) -> Target:
@@ -171,7 +172,7 @@ def release_numbers(client: Client, targets: Iterable[Target], journal: Journal)
             continue
         in_use = {name for noted in journal.living() for name in noted.get("reserved", ())}
         last = client.repository.read(lambda snapshot, model=model: snapshot.last_number(model))  # type: ignore[misc]
-        client.repository.release(model, [n for n in numbers if f"{model}@{n}" not in in_use], last)
+        client.repository.reservations.release(model, [n for n in numbers if f"{model}@{n}" not in in_use], last)
 
 
 def _key(config: ModelConfig) -> str:
@@ -321,7 +322,7 @@ def _reserve(client: Client, config: ModelConfig, journal: Journal, run: str) ->
             )
         return snapshot.next_number(config.name)
 
-    number = client.repository.reserve(config.name, take, name=config.new_name, run=run)
+    number = reserve(client.repository, config.name, take, name=config.new_name, run=run)
     return number, number in again
 
 
@@ -329,7 +330,7 @@ def _is_stale(client: Client, model: str, number: int, journal: Journal) -> bool
     """Return True if the failed version's reservation is left from a killed run, and release it then."""
     if any(f"{model}@{number}" in noted.get("reserved", ()) for noted in journal.living()):
         return False
-    client.repository.release(model, [number], number)
+    client.repository.reservations.release(model, [number], number)
     return True
 
 

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from gitmodel.branch.stage_tags import TagAim
+from gitmodel.branch.transaction import adopt
 from gitmodel.client import Client
 from gitmodel.domain.arguments import checked
 from gitmodel.domain.comparison import Compared, compare_values
@@ -38,6 +39,7 @@ from gitmodel.pipelines.rerun_process import Answer, Request
 from gitmodel.pipelines.running import RunFailed
 from gitmodel.pipelines.secret_values import HIDDEN
 from gitmodel.registry import versions
+from gitmodel.registry.put_in_force import put_in_force
 from gitmodel.registry.runs import with_steps
 from gitmodel.stores.artifacts import copy_artifacts
 from gitmodel.stores.interface import ArtifactStore
@@ -211,8 +213,8 @@ def _registry(client: Client, commit: str, path: Path) -> Iterator[Client]:
     store.mkdir(parents=True)
     with Client(path, repo=path, store=str(store), environ=settings) as scratch:
         if commit:
-            scratch.repository.adopt(commit)
-            scratch.repository.put_in_force(_recorded)
+            adopt(scratch.repository, commit)
+            put_in_force(scratch.repository, _recorded)
         yield scratch
 
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from gitmodel.branch.repository import Repository
+from gitmodel.branch.transaction import reserve
 from gitmodel.client import Client
 from gitmodel.client.by_url import in_ci
 from gitmodel.domain import gates as gate_plans
@@ -180,7 +181,7 @@ def _reserve_again(repository: Repository, target: Target) -> Target:
         return snapshot.current_name(snapshot.follow(target.model_ref)[0]), snapshot.renumberings.count
 
     model, since = repository.read(question)
-    number = repository.reserve(model, lambda snapshot: snapshot.next_number(model))
+    number = reserve(repository, model, lambda snapshot: snapshot.next_number(model))
     return replace(target, model=model, number=number, since=since)
 
 

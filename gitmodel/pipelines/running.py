@@ -429,7 +429,7 @@ def _release_unread_numbers(client: Client, work: Work, choice: Choice) -> None:
     known = {work.targets[name].reference for name in readers if name in work.targets}
     for target in {target.reference: target for target in work.targets.values()}.values():
         if target.new and target.reference not in known:
-            client.repository.release(target.model, [target.number], target.number)
+            client.repository.reservations.release(target.model, [target.number], target.number)
 
 
 def _failure(work: Work, error: Mapping[str, str]) -> RunFailed:

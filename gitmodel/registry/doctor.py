@@ -24,6 +24,7 @@ from gitmodel.domain.views import usable
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, Unreachable
 from gitmodel.git.process import Moved
 from gitmodel.registry import in_force, stages
+from gitmodel.registry.writer import transact
 from gitmodel.stores.interface import ArtifactStore, where_else
 from gitmodel.stores.local_store import LocalStore
 
@@ -86,11 +87,11 @@ def repair(repository: Repository, store: ArtifactStore | None) -> list[Finding]
         moved = [ref.name for ref in stages.apply(repository, rewound=True).moved]
         mended = [one for one in mended if one.about != "tag" or any(name in one.message.split() for name in moved)]
     if "record" in abouts:
-        repository.transact(plan_clearance)
+        transact(repository, plan_clearance)
     if "reservation" in abouts:
         for model, number in _used_up(repository):
-            repository.release(model, [number], number)
-        repository.release_left_names()
+            repository.reservations.release(model, [number], number)
+        repository.reservations.release_left_names()
     if "leftover" in abouts and isinstance(store, LocalStore):
         for leftover in store.leftovers():
             store.remove_leftover(leftover)
@@ -202,7 +203,7 @@ def _rules(repository: Repository) -> Iterator[Finding]:
     elif not positions and not repository.recorded(tip).registry().is_open:
         message = f"there is no tag {rules.name}, which says which rules are in force"
         fetched = "run `git model pull`, then `git model apply --push`"
-        yield Finding("pending rules", message, fetched if repository.remote_name() else _APPLY, grave=False)
+        yield Finding("pending rules", message, fetched if repository.tips.remote_name() else _APPLY, grave=False)
 
 
 def _mend_rules(repository: Repository) -> None:
@@ -210,7 +211,7 @@ def _mend_rules(repository: Repository) -> None:
     rules, tip = repository.rules, repository.tip()
     kept = tuple(commit for commit in rules.seen() if repository.tags.reaches(tip, commit)) or (tip,)
     tag = rules.next_tag(repository.reader.get(kept[0]).data, kept[0], kept=kept[1:])
-    repository.move(rules.moves(tag.id), "gitmodel: the rules in force as they were seen last", [tag])
+    repository.refs.move(rules.moves(tag.id), "gitmodel: the rules in force as they were seen last", [tag])
 
 
 def _tags(repository: Repository, snapshot: Snapshot) -> Iterator[Finding]:
@@ -300,7 +301,7 @@ def _reservations(repository: Repository) -> Iterator[Finding]:
     for model, number in _used_up(repository):
         message = f"number {number} of {model} is reserved and not needed any more"
         yield Finding("reservation", message, _FIX, True, grave=False)
-    for model, name, _ in repository.left_names():
+    for model, name, _ in repository.reservations.left_names():
         message = f"the name {name} of {model} is reserved by a run that is over"
         yield Finding("reservation", message, _FIX, True, grave=False)
 
@@ -321,7 +322,7 @@ def _used_up(repository: Repository) -> list[tuple[str, int]]:
     except NotFound:  # that no registry is there is said elsewhere
         return []
     found = []
-    for model, number, _ in repository.reservations():
+    for model, number, _ in repository.reservations.numbers():
         with suppress(Invalid):  # a damaged record is said elsewhere
             if number <= snapshot.last_number(snapshot.current_name(model)):
                 found.append((model, number))

@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from gitmodel.branch import transaction
 from gitmodel.branch.opening import checked_branch, configured_registry, open_repository
 from gitmodel.branch.remotes import choose_remote
 from gitmodel.branch.repository import Repository
@@ -18,6 +19,7 @@ from gitmodel.domain.urls import is_local, shown_url
 from gitmodel.errors import Conflict, NotFound, UsageError
 from gitmodel.git.discovery import find_repository
 from gitmodel.registry.store_access import trust
+from gitmodel.registry.writer import transact
 from gitmodel.stores.opening import open_store
 
 SETTINGS = ("repo", "branch", "store", "remote", "executor")
@@ -53,19 +55,19 @@ def begin(repository: Repository, *, store: str = "", new: bool = False) -> Begi
     known = repository.writable_tip()
     if repository.reader.resolve(repository.branch) is not None:
         return Beginning(_record_store(repository, store))
-    tracking = repository.tracking_branch()
+    tracking = repository.tips.tracking_branch()
     if new and tracking:
         remote = tracking.split("/")[2]
         raise Conflict(
             f"{remote} has a registry already, and a second one could never be pushed to it",
             hint="adopt it with `git model init`, or name another branch: `git config gitmodel.branch NAME`",
         )
-    found = known or ("" if new else repository.ask_remote())
+    found = known or ("" if new else repository.tips.ask_remote())
     if not found:
-        return Beginning(repository.begin(RegistryRecord(store=store or None)))
-    repository.adopt(found)
+        return Beginning(transaction.begin(repository, RegistryRecord(store=store or None)))
+    transaction.adopt(repository, found)
     _record_store(repository, store)
-    return Beginning(False, (repository.tracking_branch() or "").split("/")[2])
+    return Beginning(False, (repository.tips.tracking_branch() or "").split("/")[2])
 
 
 def settings(repository: Repository, environ: Mapping[str, str], *, repo: str = "") -> list[Setting]:
@@ -177,7 +179,7 @@ def _record_store(repository: Repository, store: str) -> bool:
         data = records.encode_registry(replace(record, store=store))
         return Change(False, subject=f"Keep artifacts in {store}", files={paths.REGISTRY: data})
 
-    return repository.transact(plan) if store else False
+    return transact(repository, plan) if store else False
 
 
 def _registry_source(environ: Mapping[str, str], repo: str) -> str:

@@ -298,7 +298,7 @@ def apply(
     with nothing moved if it is not known which rules are in force, and if the branch does not descend from what a tag
     was applied from, unless *rewound* says that it may.
     """
-    fetch = repository.lacks_tags()
+    fetch = repository.tips.lacks_tags()
     if fetch:
         raise NotFound("this clone has no stage tags, and they say what is in force", hint=f"fetch them with `{fetch}`")
     if not rewound:  # `doctor`, which says so itself
@@ -363,7 +363,9 @@ def apply(
         return ready
 
     before = "" if rewound else _rules_seen(repository)
-    moved, unsigned = repository.put_in_force(choose, rules=not models)
+    from gitmodel.registry.put_in_force import put_in_force  # imported here because only `apply` needs it
+
+    moved, unsigned = put_in_force(repository, choose, rules=not models)
     changes = tuple(InForce(ref, entering.get(ref), states_of[ref].in_force) for ref in moved if ref not in former)
     rules = repository.rules.id()
     guarded = not before and not repository.head().registry().is_open

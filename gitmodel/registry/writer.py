@@ -12,6 +12,7 @@ from typing import Any, Protocol, TypeVar
 
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.changes.changed_files import Overlay
+from gitmodel.domain.changes.stage_changes import check_stage_changes
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.snapshot import Change, Snapshot
@@ -46,6 +47,21 @@ class Writer(Protocol):
         """The time now, in UTC, to the second."""
 
 
+def transact(repository: Repository, plan: Callable[[Snapshot], Change[T]]) -> T:
+    """Make the change that *plan* makes of a snapshot, as `branch.transaction.transact` does.
+
+    Raises Refused for a change of a stage that may not be made directly or without saying so.
+    """
+    from gitmodel.branch import transaction  # imported here because only writes need it
+
+    def planned(snapshot: Snapshot) -> Change[T]:
+        change = plan(snapshot)
+        check_stage_changes(snapshot, change)
+        return change
+
+    return transaction.transact(repository, planned)
+
+
 class Direct:
     """Each change is a commit of its own; a `Writer`.
 
@@ -60,7 +76,7 @@ class Direct:
 
     def transact(self, plan: Callable[[Snapshot], Change[T]]) -> T:
         self.refuse_inside()
-        return self._repository.transact(plan)
+        return transact(self._repository, plan)
 
     def check(self, plan: Callable[[Snapshot], Change[T]]) -> T:
         self.refuse_inside()
@@ -119,8 +135,10 @@ class Batch:
         self.is_open = True
         self._lock = threading.RLock()
         self._base = repository.read(lambda snapshot: snapshot)
+        from gitmodel.branch.new_commits import refuse_credentials  # imported here because only writes need it
+
         # a message that is refused at the end would leave the numbers reserved that the block was told
-        repository.refuse_credentials(self._base, Change(None, subject=message))
+        refuse_credentials(repository, self._base, Change(None, subject=message))
         self._plans: list[Callable[[Snapshot], Change[Any]]] = []
         self._change: Change[None] = Change(None)
         self._numbers: list[tuple[str, int]] = []
@@ -167,7 +185,9 @@ class Batch:
                 number += 1
             return number
 
-        number = self.repository.reserve(model, next_number)
+        from gitmodel.branch.transaction import reserve  # imported here because only a batch needs it
+
+        number = reserve(self.repository, model, next_number)
         self._numbers.append((model, number))
         return number
 
@@ -180,12 +200,14 @@ class Batch:
             self._require_open()
             self.is_open = False
             if self._plans:
-                self.repository.transact(self._replay)
+                transact(self.repository, self._replay)
         for model in {model for model, _ in self._numbers}:
             last = self.repository.read(
                 lambda snapshot, model=model: snapshot.last_number(snapshot.current_name(model))  # type: ignore[misc]
             )
-            self.repository.release(model, [number for owner, number in self._numbers if owner == model], last)
+            self.repository.reservations.release(
+                model, [number for owner, number in self._numbers if owner == model], last
+            )
 
     def abandon(self) -> None:
         """Refuse all further changes; nothing was committed, unless `commit` did."""
@@ -234,10 +256,11 @@ def entered_batch(repository: Repository, message: str) -> Iterator[Batch]:
 
 def _checked(repository: Repository, plan: Callable[[Snapshot], Change[T]]) -> Callable[[Snapshot], Change[T]]:
     """Return *plan* with `refuse_credentials` after it, so that the call that would record one is refused."""
+    from gitmodel.branch.new_commits import refuse_credentials  # imported here because only writes need it
 
     def checked(snapshot: Snapshot) -> Change[T]:
         change = plan(snapshot)
-        repository.refuse_credentials(snapshot, change)
+        refuse_credentials(repository, snapshot, change)
         return change
 
     return checked

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 
 from gitmodel.branch import remotes
+from gitmodel.branch.new_commits import commit_on
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.url_cache import REMOTE
 from gitmodel.domain import gates
@@ -101,7 +102,7 @@ def propose(repository: Repository, wanted: Wanted, *, remote: str = "") -> Prop
     Conflict where there is nothing to change, NotFound.
     """
     chosen = _choose(repository, remote)
-    return repository.writing(lambda: _propose(repository, wanted, chosen))
+    return repository.refs.retry(lambda: _propose(repository, wanted, chosen))
 
 
 def _propose(repository: Repository, wanted: Wanted, chosen: str) -> Proposal:
@@ -119,13 +120,13 @@ def _propose(repository: Repository, wanted: Wanted, chosen: str) -> Proposal:
     change = plan_together(before, plans)
     refuse_emptied(before, change)
     change = replace(change, subject=_subject(change.result, change.subject))
-    commit = repository.commit_on(base, change)
+    commit = commit_on(repository, base, change)
     branch = _branch_name(change.result, commit)
-    settling, notes = repository.renumbering(lambda found: found.without_notes(change.settled))
+    settling, notes = repository.renumbered.moves(lambda found: found.without_notes(change.settled))
     if not repository.url and repository.reader.resolve(f"refs/heads/{branch}") is None:
         settling = [RefMove(f"refs/heads/{branch}", commit, None), *settling]
     if settling:
-        repository.move(settling, f"gitmodel: {change.subject}", notes)
+        repository.refs.move(settling, f"gitmodel: {change.subject}", notes)
     return _with_text(
         repository, replace(_read(repository, branch, commit, plan(repository, base, commit)), remote=chosen)
     )
@@ -382,7 +383,7 @@ def _fetch_proposals(repository: Repository, remote: str) -> Iterator[tuple[str,
     copies = f"refs/gitmodel/remotes/{remote}/propose/"
     command = (*FETCH, "--quiet", "--prune", "--no-auto-maintenance", "--end-of-options", remote)
     try:
-        repository.retry(lambda: repository.git.run(*command, f"+{PROPOSALS}*:{copies}*"))
+        repository.refs.retry(lambda: repository.git.run(*command, f"+{PROPOSALS}*:{copies}*"))
     except Conflict:
         raise
     except GitModelError as error:

@@ -11,9 +11,11 @@ from dataclasses import dataclass, field
 
 from gitmodel.branch import remotes
 from gitmodel.branch.changed_paths import changed_paths
+from gitmodel.branch.new_commits import add_commit
 from gitmodel.branch.remotes import RemoteMoved, RemoteState
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.stage_history import changes_between
+from gitmodel.branch.transaction import remember_remote
 from gitmodel.code.kept_commits import PushedCode
 from gitmodel.domain.replay.replayed_changes import Carried, renumbered, reworded
 from gitmodel.domain.replay.replaying import replay
@@ -121,14 +123,14 @@ def pull(repository: Repository, remote: str, *, rewound: bool = False) -> Pulle
 
     def attempt() -> Pulled:
         if repository.reader.resolve(repository.branch) is None:
-            repository.remember_remote()
+            remember_remote(repository)
         state = remotes.fetch(repository, remote)
         if not rewound:
             _refuse_rewound(repository, state)
         _refuse_other_rules(repository, state, rewound=rewound)
         return _join(repository, state)
 
-    return repository.retry(attempt)
+    return repository.refs.retry(attempt)
 
 
 def push(repository: Repository, remote: str, uploads: Uploads, *, timeout: float = 60.0) -> Pushed:
@@ -348,18 +350,17 @@ def _join(repository: Repository, state: RemoteState) -> Pulled:
     done.set_back = [*dict.fromkeys((*done.set_back, *(ref.name for ref in tags.kept)))]
     done.moved = [*tags.moved]
     if done.tip != ours:
-        moves += repository.reservations_carried(repository.recorded(done.tip))
+        moves += repository.reservations.carried(repository.recorded(done.tip))
     rules, made = tag_moves.rules_after(repository, state, done.tip)
     moves += [*_rules_moves(repository, state, rules), *tags.moves]
     if moves:
-        repository.move(moves, f"gitmodel: pull {state.remote}", [*new, *made])
+        repository.refs.move(moves, f"gitmodel: pull {state.remote}", [*new, *made])
     if state.last_rules and not state.rules:
         copy = remote_rules_ref(state.remote, repository.branch)
         repository.git.run("update-ref", "--no-deref", "-d", copy, state.last_rules)
     if state.last_seen and not theirs:
         repository.git.run("update-ref", "--no-deref", "-d", seen, state.last_seen)
-    for ref, old in tags.drops:
-        repository.drop_tag(ref, old)
+    repository.refs.drop(tags.drops)
     if done.tip != ours or theirs != state.last_seen:
         done.merged = merged_tags(repository)
     return done
@@ -381,7 +382,7 @@ def _note_renumbered(
     moves = renumbered(carried, repository.recorded(ours), repository.recorded(tip)) if tip != ours else {}
     if not moves:
         return [], []
-    return repository.renumbering(lambda found: found.with_pull(moves))
+    return repository.renumbered.moves(lambda found: found.with_pull(moves))
 
 
 def _replay_all(repository: Repository, ours: str, theirs: str, done: Pulled, carried: Carried) -> str:
@@ -419,7 +420,7 @@ def _add(
     """Make the commit *id* again on *onto*, with *files*. One that is signed must be signed by the same key again."""
     author = repository.tags.commit(id).author
     if not signatures.is_signed(repository.reader.get(id).data):
-        return repository.add_commit(onto, files, author, message)
+        return add_commit(repository, onto, files, author, message)
     refusal = Refused(
         f"commit {id[:10]} is signed, and replaying it would lose the signature",
         hint=f"make its change again on {remote}'s branch: `git show {id[:10]}` tells what it was",
@@ -428,7 +429,7 @@ def _add(
     if not signer:
         raise refusal
     try:
-        made = repository.add_commit(onto, files, author, message, sign=True)
+        made = add_commit(repository, onto, files, author, message, sign=True)
     except Unsigned as error:
         raise refusal from error
     if _signer(repository, made) != signer:

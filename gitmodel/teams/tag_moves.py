@@ -21,13 +21,13 @@ from gitmodel.registry import in_force
 
 @dataclass(frozen=True)
 class LocalMoves:
-    """The tags that a pull moves here: *moves* of the transaction, *drops* after it with their old ids; all *moved*.
+    """The tags that a pull moves here: *moves* of the transaction, *drops* after it; all *moved*.
 
     *kept* are those that stay here although the remote's differ, which do not count.
     """
 
     moves: tuple[RefMove, ...]
-    drops: tuple[tuple[StageRef, str], ...]
+    drops: tuple[RefMove, ...]
     moved: tuple[StageRef, ...]
     kept: tuple[StageRef, ...] = ()
 
@@ -62,7 +62,7 @@ def local_moves(repository: Repository, state: RemoteState, tip: str) -> LocalMo
             moves.append(RefMove(ref.full, new, old or None))
             moved.append(ref)
         elif old and not new:
-            drops.append((ref, old))
+            drops.append(RefMove(ref.full, None, old))
             moved.append(ref)
     return LocalMoves(tuple(moves), tuple(drops), tuple(moved), tuple(kept))
 
@@ -136,11 +136,11 @@ def take_back(repository: Repository, old: Mapping[StageRef, str], rules: str) -
     if rules not in ("", repository.rules.id()):
         moves += repository.rules.moves(rules)
     if moves:
-        repository.move(moves, "gitmodel: what the remote refused")
+        repository.refs.move(moves, "gitmodel: what the remote refused")
     for ref, id in old.items():
         now = "" if id else repository.tags.id(ref)
         if now:
-            repository.drop_tag(ref, now)
+            repository.refs.drop([RefMove(ref.full, None, now)])
     if not rules and repository.rules.id():
         for name in (repository.rules.ref, repository.rules.seen_ref):
             repository.git.run("update-ref", "--no-deref", "-d", name)

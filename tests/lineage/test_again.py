@@ -11,6 +11,7 @@ from transcripts import ask, check_transcript
 from gitmodel import Client, NotFound, UsageError, reproduce
 from gitmodel.domain.schema import paths
 from gitmodel.domain.snapshot import Change
+from gitmodel.registry.writer import transact
 
 SCRIPT = """\
 import os
@@ -200,7 +201,7 @@ def test_what_cannot_be_run_again_says_why(project, capsys):
     )
     with Client() as client:
         path = paths.run_file(run)
-        client.repository.transact(lambda snapshot: Change(None, "Take it away", files={path: None}))
+        transact(client.repository, lambda snapshot: Change(None, "Take it away", files={path: None}))
     code, _, err = ask(capsys, "reproduce", "demo@1")
     assert (code, err.splitlines()[0]) == (3, f"error: there is no run '{run}'")
 

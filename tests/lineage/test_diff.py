@@ -10,6 +10,7 @@ from transcripts import ask, check_transcript
 from gitmodel import Client
 from gitmodel.domain.schema import paths
 from gitmodel.domain.snapshot import Change
+from gitmodel.registry.writer import transact
 
 
 def test_metadata_parameters_artifacts_and_code_stand_side_by_side(story, past, capsys, git):
@@ -123,7 +124,7 @@ def test_a_shallow_clone_says_what_is_missing_between_two_commits(story, tmp_pat
 
 def test_a_run_that_is_gone_leaves_a_gap_that_is_said(story, past, capsys):
     (run,) = past.get_version("iris@4").runs
-    past.repository.transact(lambda snapshot: Change(None, "Take a run away", files={paths.run_file(run): None}))
+    transact(past.repository, lambda snapshot: Change(None, "Take a run away", files={paths.run_file(run): None}))
     _, out, err = ask(capsys, "diff", "iris@4", "iris@5", "--format", "json")
     assert json.loads(out)["gaps"] == [f"the parameters and packages of iris@4 are not known: there is no run '{run}'"]
     assert run in err

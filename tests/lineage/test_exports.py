@@ -17,6 +17,7 @@ from gitmodel.domain.schema.digests import digest_of
 from gitmodel.domain.schema.manifest import ManifestEntry, format_manifest
 from gitmodel.domain.schema.records import ArtifactLink, ModelRecord, RunRecord, StepRecord, VersionRecord
 from gitmodel.registry import checking
+from gitmodel.registry.writer import transact
 from gitmodel.stores import archives
 
 
@@ -137,7 +138,7 @@ def test_a_run_that_is_gone_is_told_and_an_artifact_that_is_gone_refused(story, 
     from gitmodel.domain.snapshot import Change
 
     (run,) = past.get_version("iris@4").runs
-    past.repository.transact(lambda snapshot: Change(None, "Take a run away", files={paths.run_file(run): None}))
+    transact(past.repository, lambda snapshot: Change(None, "Take a run away", files={paths.run_file(run): None}))
     code, out, err = ask(capsys, "export", "iris@4", tmp_path / "file", "--format", "json")
     assert code == 0
     assert len(json.loads(out)["missing"]) == 1

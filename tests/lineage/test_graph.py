@@ -13,6 +13,7 @@ from gitmodel.domain.lineage import circle
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.records import RunRecord, StepRecord
 from gitmodel.domain.snapshot import Change
+from gitmodel.registry.writer import transact
 
 A, B, C, D = (f"sha256:{letter * 64}" for letter in "abcd")
 
@@ -26,7 +27,7 @@ def write_runs(client, *runs):
         step = StepRecord(name="work", status="succeeded", seconds=1.0, inputs=inputs, outputs=outputs)
         record = RunRecord(id=id, pipeline=pipeline, status="succeeded", started=now, finished=now, steps=(step,))
         files[paths.run_file(id)] = codec.encode(records.RUN, record)
-    client.repository.transact(lambda snapshot: Change(None, "Write runs by hand", files=files))
+    transact(client.repository, lambda snapshot: Change(None, "Write runs by hand", files=files))
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ def test_a_run_that_made_no_artifact_leads_to_its_version_directly(client):
         record = replace(snapshot.version("iris", 1), runs=(id,))
         return Change(None, "Name the run", files={path: codec.encode(records.VERSION, record)})
 
-    client.repository.transact(change)
+    transact(client.repository, change)
     found = client.lineage(iris.reference, down=False)
     assert [(edge.source, edge.target) for edge in found.edges] == [(id, "iris@1"), (A, id)]
 
@@ -228,7 +229,7 @@ def test_words_in_a_step_cannot_leave_their_quotes(client, capsys):
 def test_a_run_that_is_gone_is_named(past, story, capsys, git):
     (run,) = past.get_version("iris@4").runs
     path = paths.run_file(run)
-    past.repository.transact(lambda snapshot: Change(None, "Take a run away", files={path: None}))
+    transact(past.repository, lambda snapshot: Change(None, "Take a run away", files={path: None}))
     code, out, err = ask(capsys, "lineage", "iris@4", "--up")
     assert code == 0
     assert f"└─ run {run}  (its record is gone)\n" in out or f"├─ run {run}  (its record is gone)\n" in out
@@ -263,7 +264,7 @@ def test_of_runs_that_gave_the_same_bytes_those_that_ran_made_them(client):
     cached = StepRecord(name="work", status="cached", inputs={"x": D}, outputs={"y": B})
     record = RunRecord(id=id, pipeline="again", status="succeeded", started=now, finished=now, steps=(cached,))
     files = {paths.run_file(id): codec.encode(records.RUN, record)}
-    client.repository.transact(lambda snapshot: Change(None, "Write a cached run", files=files))
+    transact(client.repository, lambda snapshot: Change(None, "Write a cached run", files=files))
     assert id not in {node.id for node in client.lineage(B, down=False).nodes}
     assert id in {node.id for node in client.lineage(D).nodes}
 
@@ -272,7 +273,7 @@ def test_a_record_that_cannot_be_read_is_told_and_the_rest_goes_on(client, capsy
     write_runs(client, ("make", {"x": A}, {"y": B}))
     bad = "runs/2026/11/03/20261103T000000Z-bad-0000.toml"
     data = f'id = "{A}"\nnot toml'.encode()
-    client.repository.transact(lambda snapshot: Change(None, "Break a record", files={bad: data}))
+    transact(client.repository, lambda snapshot: Change(None, "Break a record", files={bad: data}))
     code, out, _ = ask(capsys, "lineage", B)
     assert code == 0
     assert "make-0000" in out
@@ -302,7 +303,7 @@ def test_a_long_run_whose_steps_are_in_the_store_is_followed_or_named(client, ca
     )
     assert record.details
     files = {paths.run_file(id): codec.encode(records.RUN, replace(record))}
-    client.repository.transact(lambda snapshot: Change(None, "Write a long run", files=files))
+    transact(client.repository, lambda snapshot: Change(None, "Write a long run", files=files))
     assert id in {node.id for node in client.lineage(A).nodes}
     (client.repository.common_dir / "gitmodel" / "mentions").unlink()
     client.store.remove(record.details)
@@ -339,7 +340,7 @@ def test_a_chain_of_a_thousand_runs_is_drawn(client, capsys):
         files[paths.run_file(id)] = codec.encode(
             records.RUN, RunRecord(id=id, pipeline="day", status="succeeded", started=now, finished=now, steps=(step,))
         )
-    client.repository.transact(lambda snapshot: Change(None, "Write a chain", files=files))
+    transact(client.repository, lambda snapshot: Change(None, "Write a chain", files=files))
     found = client.lineage(digests[-1], down=False)
     assert len(found.nodes) == 2 * len(digests) - 1
     assert not circle(found)

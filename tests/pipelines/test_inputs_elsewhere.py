@@ -15,6 +15,7 @@ from gitmodel.domain.snapshot import Change
 from gitmodel.errors import Conflict, Refused
 from gitmodel.pipelines import RunFailed
 from gitmodel.registry import artifacts
+from gitmodel.registry.writer import transact
 from gitmodel.stores.local_store import LocalStore
 
 
@@ -129,7 +130,7 @@ def test_a_store_of_the_model_that_is_not_trusted_ends_a_run_before_its_first_st
         record = replace(snapshot.registry(), stores={"archive": "sftp://files.test/srv/models"})
         return Change(None, "Name another store", files={"gitmodel.toml": codec.encode(records.REGISTRY, record)})
 
-    client.repository.transact(elsewhere)
+    transact(client.repository, elsewhere)
     with pytest.raises(Refused, match="not told to trust") as caught:
         give_to_demo.run(client=client)
     assert "git model store trust archive" in caught.value.hint

@@ -15,6 +15,7 @@ from gitmodel.branch.url_cache import cache_folder
 from gitmodel.domain.addresses import Address
 from gitmodel.domain.schema import codec, records
 from gitmodel.domain.snapshot import Change
+from gitmodel.registry.writer import transact
 
 
 def entry(client):
@@ -105,7 +106,7 @@ def test_many_versions_come_in_one_go(team, ada, host, monkeypatch):
         )
         for n in range(4, 350)
     }
-    ada.repository.transact(lambda _: Change(None, subject="Add many", files=files))
+    transact(ada.repository, lambda _: Change(None, subject="Add many", files=files))
     ada.push()
     service = team.by_url("service", host.registry)
     assert trips(host, lambda: service.get_model("iris").list_versions()[0].metadata) <= 11

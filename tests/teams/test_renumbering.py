@@ -379,13 +379,13 @@ def test_the_note_is_there_before_the_branch_moves(ada, bob, monkeypatch):
     ada.get_model("iris").create_version()
     ada.push()
     bob.get_model("iris").create_version()
-    real, seen = bob.repository.move, []
+    real, seen = bob.repository.refs.move, []
 
     def keep(moves, message, new=()):
         seen.extend(move.ref for move in moves if message.startswith("gitmodel: pull"))
         real(moves, message, new)
 
-    monkeypatch.setattr(bob.repository, "move", keep)
+    monkeypatch.setattr(bob.repository.refs, "move", keep)
     bob.pull()
     assert seen.index("refs/gitmodel/renumbered") < seen.index("refs/heads/gitmodel")
 

@@ -7,6 +7,7 @@ from teamwork import assert_sound, refs, source
 
 from gitmodel import Client, Conflict, Invalid, NotFound, Refused, Unreachable
 from gitmodel.cli import run
+from gitmodel.registry.writer import transact
 
 
 def log(client, *arguments):
@@ -93,7 +94,7 @@ def test_the_run_that_made_a_version_follows_its_new_number(team, ada, bob):
         versions=("iris@4",),
     )
     files = {paths.run_file(run.id): codec.encode(records.RUN, run)}
-    bob.repository.transact(lambda _: Change(None, subject="Record a run", files=files))
+    transact(bob.repository, lambda _: Change(None, subject="Record a run", files=files))
     bob.push()
     assert bob.get_run(run.id).record.versions == ("iris@5",)
 

@@ -8,10 +8,12 @@ import pytest
 from teamwork import assert_sound, refs, source
 
 from gitmodel import Client, Conflict, NotFound, Refused, Unreachable, UsageError
+from gitmodel.branch.new_commits import add_commit
 from gitmodel.domain.schema import messages
 from gitmodel.domain.snapshot import Change
 from gitmodel.git.refs import RefMove
 from gitmodel.registry import setup
+from gitmodel.registry.writer import transact
 
 GITHUB = {"GITHUB_RUN_ID": "71", "GITHUB_RUN_ATTEMPT": "1", "GITHUB_JOB": "train"}
 
@@ -151,7 +153,7 @@ def test_a_lost_race_is_planned_again_on_what_won(team, host, bare):
         seen.append(snapshot.last_number("iris"))
         return Change(None, subject="Change the notes", files={"README.md": b"# Notes\n"})
 
-    first.repository.transact(plan)
+    transact(first.repository, plan)
     assert seen == [3, 4, 5]
     assert numbers(first) == [1, 2, 3, 4, 5]
     assert_sound(bare)
@@ -165,7 +167,7 @@ def test_a_race_that_is_always_lost_ends_with_the_time_and_changes_nothing(team,
         return Change(None, subject="Change the notes", files={"README.md": b"# Notes\n"})
 
     with pytest.raises(Conflict, match=r"others kept changing http.* for 0 s, and nothing was changed") as error:
-        first.repository.transact(plan)
+        transact(first.repository, plan)
     assert "--timeout" in error.value.hint
     assert numbers(first) == [1, 2, 3, 4]
     assert_sound(bare)
@@ -237,7 +239,7 @@ def test_a_hook_of_the_server_is_heard_in_its_own_words(team, host, bare):
 
 def test_a_stage_for_proposals_only_is_refused_by_url_too(team, ada, host, bare):
     rules = b'format = "1.0"\n\n[[stages]]\nname = "production"\nproposal_only = true\n'
-    ada.repository.transact(lambda _: Change(None, subject="Set rules", files={"gitmodel.toml": rules}))
+    transact(ada.repository, lambda _: Change(None, subject="Set rules", files={"gitmodel.toml": rules}))
     ada.push()
     job = team.by_url("job", host.registry, store=team.store)
     with pytest.raises(Refused, match="proposal_only"):
@@ -318,8 +320,8 @@ def test_a_key_that_several_versions_were_made_under_is_a_conflict(ada):
     iris.create_version()
     files = ada.repository.files(ada.repository.tip())
     tree = {path: files.read(path) for path in ("models/iris/versions/4.toml", "models/iris/versions/5.toml")}
-    squashed = ada.repository.add_commit(base, tree, "A <a@example.com> 1 +0000", message)
-    ada.repository.move([RefMove(ada.repository.branch, squashed, ada.repository.tip())], "squash")
+    squashed = add_commit(ada.repository, base, tree, "A <a@example.com> 1 +0000", message)
+    ada.repository.refs.move([RefMove(ada.repository.branch, squashed, ada.repository.tip())], "squash")
     with pytest.raises(Conflict, match="made 2 versions of iris under this idempotency key, not one"):
         iris.create_version(idempotency_key="job 7")
 

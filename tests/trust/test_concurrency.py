@@ -14,6 +14,7 @@ from gitmodel import Client
 from gitmodel.branch.stage_tags import StageTags
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import StageRef
+from gitmodel.git.refs import RefMove
 from gitmodel.registry import doctor, stages, versions
 
 
@@ -313,7 +314,8 @@ def test_a_stage_that_moves_while_a_writer_plans_is_not_taken_for_a_foreign_one(
     registry.promote("iris@2")
     if name == "apply":
         repository = registry.repository
-        repository.drop_tag(StageRef("iris", "production"), repository.tags.id(StageRef("iris", "production")))
+        ref = StageRef("iris", "production")
+        repository.refs.drop([RefMove(ref.full, None, repository.tags.id(ref))])
     other, real, turns = open_at(registry.path), StageTags.read, []
     with Client(registry.path) as client:
         client.list_models()

@@ -130,7 +130,7 @@ def apply(
         invocation.output.warn(
             "this clone never saw which rules are in force: each change was judged by the rules before it alone",
             "run `git model pull`; `git model apply --push` puts the rules of the branch in force for everybody"
-            if invocation.client.repository.remote_name()
+            if invocation.client.repository.tips.remote_name()
             else "`git model apply` without MODELS puts the rules of the branch in force for what is recorded after",
         )
     count = len(done.refused)

@@ -1,0 +1,105 @@
+"""Writing commits of the metadata branch that no ref names yet."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from gitmodel.branch.repository import Repository
+from gitmodel.domain.schema import codec, messages, paths, records
+from gitmodel.domain.schema.records import RegistryRecord
+from gitmodel.domain.snapshot import Change, Snapshot
+from gitmodel.errors import Invalid
+from gitmodel.git.objects import NewObject, format_commit
+from gitmodel.git.trees import changed_tree
+
+BEGIN = "Begin the registry"
+_BRANCH_README = """\
+# A model registry
+
+This branch is a gitmodel registry: models, versions and the stages they are in,
+as TOML files. Every change is a commit; `git log --first-parent -- models/NAME` tells the story of a model.
+Do not edit it by hand; use `git model`, and run `git model check` if somebody did.
+"""
+
+
+def commit_on(repository: Repository, parent: str, change: Change[Any]) -> str:
+    """Write the commit that *change* is on *parent*; no ref names it yet, and no tag follows. Returns its id.
+
+    Where the rules ask for a signature it is signed, if git has a key to do so: who merges it, signs what counts.
+    """
+    repository.git.refuse_contested()
+    check_paths(change.files)
+    before = repository.snapshot(parent)
+    refuse_credentials(repository, before, change)
+    tree, new = changed_tree(repository.trees, repository.tags.commit(parent).tree, change.files)
+    sealed = repository.sealing.signer.has_key and repository.sealing.is_asked_for(before, change.files)
+    made = made_commit(repository, parent, tree, change, sign=sealed)
+    repository.objects.write([*new, made])
+    return made.id
+
+
+def add_commit(
+    repository: Repository,
+    parent: str,
+    files: Mapping[str, bytes | None],
+    author: str,
+    message: str,
+    *,
+    sign: bool = False,
+) -> str:
+    """Write a commit on *parent* that no ref names yet; *author* as commits hold it. Returns its id.
+
+    It is signed if *sign* or git says so, or if the rules ask for it and git has a key. Raises Unsigned.
+    """
+    repository.git.refuse_contested()
+    signer = repository.sealing.signer
+    sealed = signer.has_key and repository.sealing.is_asked_for(repository.snapshot(parent), files)
+    check_paths(files)
+    tree, new = changed_tree(repository.trees, repository.tags.commit(parent).tree, files)
+    committer = repository.identity.now()[1]
+    made = NewObject("commit", format_commit(tree, [parent], author, committer, message))
+    if sign or sealed or signer.signs_commits:
+        made = signer.commit(made, committer)
+    repository.objects.write([*new, made])
+    return made.id
+
+
+def first_commit(repository: Repository, registry: RegistryRecord) -> tuple[NewObject, list[NewObject]]:
+    """Return the commit that begins a registry, and the other objects to write for it."""
+    files = {paths.REGISTRY: records.encode_registry(registry), "README.md": _BRANCH_README.encode()}
+    tree, new = changed_tree(repository.trees, "", files)
+    return made_commit(repository, "", tree, Change(None, subject=BEGIN), sign=False), new
+
+
+def made_commit(repository: Repository, parent: str, tree: str, change: Change[Any], *, sign: bool) -> NewObject:
+    """Return the commit that *change* is on *parent* ("": none), with the tree *tree*; it is not written yet."""
+    author, committer = repository.identity.now()
+    # Random, so that equal changes made at once in several clones are several; but a registry has one beginning.
+    own = os.urandom(8).hex() if parent else messages.transaction_id(tree, author, committer, change.subject)
+    txn = change.txn or own
+    message = messages.commit_message(change.subject, change.reason, change.trailers, txn=txn)
+    made = NewObject("commit", format_commit(tree, [parent] if parent else [], author, committer, message))
+    return (
+        repository.sealing.signer.commit(made, committer) if sign or repository.sealing.signer.signs_commits else made
+    )
+
+
+def refuse_credentials(repository: Repository, snapshot: Snapshot, change: Change[Any]) -> None:
+    """Raise Refused if *change* would record what looks like a credential, unless git's configuration allows it."""
+    from gitmodel.domain import credentials  # only a write needs them
+
+    if not repository.allows_credentials:
+        credentials.refuse_new(snapshot, change)
+
+
+def check_paths(files: Mapping[str, bytes | None]) -> None:
+    """Refuse a file that no reader would find, or would read."""
+    for path, data in files.items():
+        if data is None or paths.is_host_file(path):
+            continue
+        if paths.parse_path(path) is None and path != paths.SIGNERS:
+            raise Invalid(f"{path!a} is no file of the format, and was not written", hint="please report this")
+        if len(data) > codec.MAX_BYTES:
+            raise Invalid(f"{path} would have {len(data)} bytes, more than {codec.MAX_BYTES}", hint="shorten it")

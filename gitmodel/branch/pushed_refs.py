@@ -1,0 +1,166 @@
+"""Moves of refs in a registry by URL: they are pushed before they are done in the cache."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from typing import Protocol, TypeVar
+
+from gitmodel.branch import remotes
+from gitmodel.branch.refs import LocalRefs
+from gitmodel.branch.remotes import RemoteMoved
+from gitmodel.branch.repository import Repository
+from gitmodel.branch.retrying import Tries, retry
+from gitmodel.branch.single_commits import id_of
+from gitmodel.branch.url_cache import ALL, REMOTE, UrlCache
+from gitmodel.domain.schema.refs import RULES_TAGS, SEEN_RULES, STAGE_TAGS
+from gitmodel.errors import Conflict, GitModelError, Refused, Unreachable
+from gitmodel.git.objects import NewObject
+from gitmodel.git.process import Locked, Moved
+from gitmodel.git.refs import RefMove
+
+T = TypeVar("T")
+
+# A pause is at most as long as so many tries.
+_MOST_TRIES = 8
+
+
+class Mending(Protocol):
+    """Calls work, and again with a new cache if the cache is damaged, but not once *is_done* returns True."""
+
+    def __call__(self, work: Callable[[], T], is_done: Callable[[], bool]) -> T: ...
+
+
+class PushedRefs:
+    """`Refs` of a registry by URL, whose cache is *repository*; *local* moves the refs that are never pushed.
+
+    *fetch* fetches the branch and the stage tags, and *mending* repairs the cache.
+    """
+
+    def __init__(
+        self,
+        repository: Repository,
+        local: LocalRefs,
+        cache: UrlCache,
+        fetch: Callable[[], None],
+        mending: Mending,
+    ) -> None:
+        self._repository = repository
+        self._local = local
+        self._cache = cache
+        self._fetch = fetch
+        self._mending = mending
+        self._pushed = False
+
+    def move(self, moves: Sequence[RefMove], message: str, new: Sequence[NewObject] = ()) -> frozenset[str]:
+        self._repository.objects.write(new)
+        own = [move for move in moves if not self._is_shared(move.ref)]
+        seen = [move for move in own if move.ref.startswith(SEEN_RULES)]
+        pushed = [move for move in moves if not move.verifies and self._is_shared(move.ref)]
+        with self._cache.lock():
+            if not pushed:
+                return self._local.move(moves, message)
+            if own != seen:
+                self._local.move([move for move in own if move not in seen], message)
+            left = self._push(pushed)
+            if seen:  # what the server took
+                self._local.move(seen, message)
+        return left
+
+    def drop(self, drops: Iterable[RefMove]) -> frozenset[str]:
+        left: frozenset[str] = frozenset()
+        for drop in drops:
+            try:
+                left |= self._push([drop])
+            except (Moved, Locked, Refused):  # the tag stands and is pending, or somebody else has deleted it
+                left |= {drop.ref}
+        return left
+
+    def retry(self, work: Callable[[], T]) -> T:
+        if self._cache.terms.offline:
+            what = f"nothing can be written to {self._repository.url} offline"
+            raise Unreachable(what, hint="run it without --offline")
+        ends = time.monotonic() + self._cache.terms.timeout
+        self._pushed = False
+
+        def attempt() -> T:
+            with self._cache.lock():
+                self._fetch()
+                return retry(work, _UrlTries(self._repository, self._fetch, self._cache.terms.timeout, ends))
+
+        return self._mending(attempt, lambda: self._pushed)
+
+    def _is_shared(self, ref: str) -> bool:
+        """Return True if *ref* is the server's; reservations are never pushed."""
+        return ref == self._repository.branch or ref.startswith((STAGE_TAGS, RULES_TAGS))
+
+    def _push(self, moves: Sequence[RefMove]) -> frozenset[str]:
+        """Push *moves*, then make them in the cache. Return the refs that others had moved there before."""
+        left: frozenset[str] = frozenset()
+        try:
+            pushed = {move.ref: (move.new or "", move.old or "") for move in moves}
+            left = remotes.push(self._repository, REMOTE, pushed).left
+        except RemoteMoved as error:
+            raise Moved(error.message, hint="try again") from error
+        except Unreachable as error:
+            if not self._landed(moves, error):
+                raise
+            self._pushed = True
+            return left
+        self._pushed = True
+        lines = [f"update {move.ref} {move.new}" if move.new else f"delete {move.ref}" for move in moves]
+        with suppress(GitModelError):  # it is done, whatever becomes of the cache
+            git = self._repository.git
+            git.run("update-ref", "--no-deref", "--stdin", input="".join(f"{line}\n" for line in lines).encode())
+            self._cache.note_asked(ALL, id_of(self._repository, self._repository.branch))
+        return left
+
+    def _landed(self, moves: Sequence[RefMove], error: Unreachable) -> bool:
+        """Return True if a push that reports failure went through all the same."""
+        try:
+            self._fetch()
+        except Unreachable:
+            raise Unreachable(
+                f"{error.message}; whether it went through is not known",
+                hint="run it again when the server can be reached; a new version needs the same --idempotency-key then",
+            ) from None
+        for move in moves:
+            if move.ref == self._repository.branch:
+                return self._repository.tags.is_on_chain(self._repository.tips.find(), move.new or "")
+        return all(id_of(self._repository, move.ref) == (move.new or "") for move in moves)
+
+
+class _UrlTries(Tries):
+    """Tries until the time is over, with the server's refs fetched again before each.
+
+    Pauses grow with what a try takes: on a slow line others need as long, and all would meet again.
+    """
+
+    def __init__(self, repository: Repository, fetch: Callable[[], None], timeout: float, ends: float) -> None:
+        super().__init__(repository.reader, lambda: repository.writers)
+        self._repository = repository
+        self._fetch = fetch
+        self._timeout = timeout
+        self._ends = ends
+        self._count = 0
+        self._began = time.monotonic()
+
+    def failed(self, error: Conflict) -> None:
+        now = time.monotonic()
+        left = self._ends - now
+        if left <= 0:
+            raise Conflict(
+                f"others kept changing {self._repository.url} for {self._timeout:g} s, and nothing was changed: "
+                f"{error.message}",
+                hint="try again, or give it longer: --timeout SECONDS",
+            )
+        self._count += 1
+        if isinstance(error, Locked):
+            super().failed(error)
+        else:
+            longest = (now - self._began) * min(2**self._count, _MOST_TRIES)
+            time.sleep(random.uniform(0, min(longest, left)))
+        self._began = time.monotonic()
+        self._fetch()

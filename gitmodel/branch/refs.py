@@ -1,0 +1,125 @@
+"""Moves of refs in the repository on this machine: one transaction of git, safe from a gc and from killed writers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Protocol, TypeVar
+
+from gitmodel.branch.retrying import Tries, half_done, retry
+from gitmodel.domain.schema import messages
+from gitmodel.errors import Conflict, Invalid, Refused, Unreachable
+from gitmodel.git.objects import LooseObjects, NewObject, format_pack
+from gitmodel.git.process import Git, GitError, Moved, ObjectReader, check_git
+from gitmodel.git.refs import RefMove
+
+if TYPE_CHECKING:
+    from gitmodel.git.ref_locks import Writers
+
+T = TypeVar("T")
+
+_GC_ATTEMPTS = 10
+
+
+class Refs(Protocol):
+    """The refs of a registry, moved where all its users see them."""
+
+    def move(self, moves: Sequence[RefMove], message: str, new: Sequence[NewObject] = ()) -> frozenset[str]:
+        """Write the objects *new*, then make *moves*, all or nothing. Return the refs that others had moved there.
+
+        Raises Moved or Locked with nothing changed, and Refused.
+        """
+
+    def drop(self, drops: Iterable[RefMove]) -> frozenset[str]:
+        """Delete refs one by one, after the branch moved. Return those that stay, as somebody else moved them."""
+
+    def retry(self, work: Callable[[], T]) -> T:
+        """Call *work*, again if somebody moved or locked a ref first, and return its result. Raises Conflict."""
+
+
+class LocalRefs:
+    """`Refs` of the repository on this machine.
+
+    *writers* returns the processes that move its refs, and *share* creates the folder for gitmodel's own files.
+    """
+
+    def __init__(
+        self,
+        git: Git,
+        reader: ObjectReader,
+        objects: LooseObjects,
+        writers: Callable[[], Writers],
+        share: Callable[[], None],
+    ) -> None:
+        self._git = git
+        self._reader = reader
+        self._objects = objects
+        self._writers = writers
+        self._share = share
+        self._checked = False
+
+    def move(self, moves: Sequence[RefMove], message: str, new: Sequence[NewObject] = ()) -> frozenset[str]:
+        self._git.refuse_contested()
+        if not self._checked:
+            check_git(self._git.environ)
+            self._checked = True
+        # git locks what it verifies as well, with an empty lock.
+        news = {move.ref: "" if move.verifies else move.new or "" for move in moves}
+
+        def lines() -> bytes:
+            self._objects.write(new)
+            # Without the frame git would take what it has heard of a writer that was killed for all of it.
+            return "".join(f"{line}\n" for line in ("start", *(move.line for move in moves), "commit")).encode()
+
+        self._share()
+        with self._writers().announce(news) as mark:
+            command = ("update-ref", "-m", messages.one_line(message), "--stdin")
+            self._git.run(*command, input=lines, inherit=(mark,))
+        if new:
+            self._outlast_gc(new)
+        self._check_effect(moves)
+        return frozenset()
+
+    def drop(self, drops: Iterable[RefMove]) -> frozenset[str]:
+        # Deleting a ref needs the packed-refs lock; inside the transaction a crash could then lose the branch's move.
+        left = set()
+        for drop in drops:
+            try:
+                if not self.retry(partial(self._delete, drop)):
+                    left.add(drop.ref)
+            except (Conflict, Refused, Unreachable, GitError) as error:
+                raise half_done(error) from error
+        return frozenset(left)
+
+    def retry(self, work: Callable[[], T]) -> T:
+        return retry(work, Tries(self._reader, self._writers))
+
+    def _delete(self, drop: RefMove) -> bool:
+        """Delete a ref and return True; return False if somebody else moved it."""
+        try:
+            self._git.run("update-ref", "--no-deref", "-d", drop.ref, drop.old or "")
+        except Moved:
+            return False
+        return True
+
+    def _outlast_gc(self, new: Sequence[NewObject]) -> None:
+        """Write *new*, which refs name by now, again if a gc that began before they did may delete it."""
+        from gitmodel.git.ref_locks import gc_runs
+
+        for _ in range(_GC_ATTEMPTS):
+            if not gc_runs(self._git.common_dir):
+                break
+            # It may be about to prune what it found unnamed: loose objects and packs half made, never a finished pack.
+            with suppress(Unreachable, GitError):
+                self._git.run("index-pack", "--stdin", input=format_pack(new))
+                return
+        self._objects.write(new)
+
+    def _check_effect(self, moves: Sequence[RefMove]) -> None:
+        """Raise Invalid if git reported success, but left a branch where it was."""
+        for move in moves:
+            if move.ref.startswith("refs/heads/") and not move.verifies:
+                found = self._reader.resolve(move.ref)
+                if (found.id if found else None) == move.old:
+                    raise Invalid(f"git said that {move.ref} moved, but it did not", hint="run `git fsck`")

@@ -1,0 +1,48 @@
+"""The ref that keeps which versions and models pulls renumbered in this clone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gitmodel.domain.schema.refs import RENUMBERED
+from gitmodel.domain.schema.renumbering import Renumberings
+from gitmodel.git.objects import NewObject
+from gitmodel.git.process import ObjectReader
+from gitmodel.git.refs import RefMove
+
+
+class RenumberedRef:
+    """The renumberings kept in one repository."""
+
+    def __init__(self, reader: ObjectReader) -> None:
+        self._reader = reader
+        self._closed = False
+        self._last: tuple[str | None, Renumberings] = (None, Renumberings())
+
+    def read(self) -> Renumberings:
+        """Return the renumberings that pulls made in this clone."""
+        return self._read()[1]
+
+    def close(self) -> None:
+        """Answer from memory until the reader is started again for something else."""
+        self._closed = True
+
+    def moves(self, change: Callable[[Renumberings], Renumberings]) -> tuple[list[RefMove], list[NewObject]]:
+        """Return the move that *change* makes of the renumberings, and the object to write for it; none for no change.
+
+        It comes before the branch in a transaction: a crash between both leaves a note too many, never one too few.
+        """
+        old, before = self._read()
+        after = change(before)
+        if after == before:
+            return [], []
+        blob = NewObject("blob", after.encode())
+        return [RefMove(RENUMBERED, blob.id, old)], [blob]
+
+    def _read(self) -> tuple[str | None, Renumberings]:
+        """Return the id of the blob that holds the renumberings (None: there is none), and the renumberings."""
+        if self._closed and not self._reader.is_running:
+            return self._last  # the name of a handle must not start git again after its client was closed
+        found = self._reader.resolve(RENUMBERED)
+        self._last = (found.id, Renumberings.parse(found.data)) if found is not None else (None, Renumberings())
+        return self._last

@@ -1,0 +1,90 @@
+"""Reservations: refs that keep a number or a name for a version that is still to be made. They are never pushed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+
+from gitmodel.branch.refs import Refs
+from gitmodel.domain.schema.refs import RESERVED, reserved_name_ref, reserved_ref
+from gitmodel.domain.snapshot import Snapshot
+from gitmodel.errors import Invalid
+from gitmodel.git.objects import NewObject
+from gitmodel.git.process import Git, Moved, ObjectReader
+from gitmodel.git.refs import RefMove
+
+
+class Reservations:
+    """The reservations in one repository; `transaction.reserve` adds one. *refs* returns the refs to move."""
+
+    def __init__(self, git: Git, reader: ObjectReader, refs: Callable[[], Refs]) -> None:
+        self._git = git
+        self._reader = reader
+        self._refs = refs
+
+    def has_number(self, model: str, number: int) -> bool:
+        """Return True if *number* is reserved for a version of *model*."""
+        return self._reader.resolve(reserved_ref(model, number)) is not None
+
+    def run_of_name(self, model: str, name: str) -> str:
+        """Return the id of the run that reserved the name of a version and is under way, "" if none did."""
+        from gitmodel.branch.run_journal import Journal  # only writers of names need it
+
+        found = self._reader.resolve(reserved_name_ref(model, name))
+        run = found.data.decode("ascii", "replace") if found is not None and found.type == "blob" else ""
+        return run if run and Journal(self._git.common_dir).is_under_way(run) else ""
+
+    def numbers(self) -> list[tuple[str, int, str]]:
+        """Return the numbers that are reserved, each with its model and the id of its ref."""
+        return [(model, int(last), id) for model, last, id in self._all() if last.isdigit()]
+
+    def names(self) -> list[tuple[str, str, str]]:
+        """Return the names of versions that are reserved, each with its model and the id of its ref."""
+        return [(model, last, id) for model, last, id in self._all() if not last.isdigit()]
+
+    def left_names(self) -> list[tuple[str, str, str]]:
+        """Return the names that are reserved by runs that are over, each with its model and the id of its ref."""
+        return [found for found in self.names() if not self.run_of_name(*found[:2])]
+
+    def release(self, model: str, numbers: list[int], tip_number: int) -> None:
+        """Delete the reservations of *numbers* that the branch no longer needs: it holds *tip_number*."""
+        for number in numbers:
+            if number <= tip_number and (found := self._reader.resolve(reserved_ref(model, number))) is not None:
+                self._delete(reserved_ref(model, number), found.id)
+
+    def release_names(self, run: str) -> None:
+        """Delete the reservations of names by the run with the id *run*, under every name of their models."""
+        blob = NewObject("blob", run.encode()).id
+        for model, name, id in self.names():
+            if id == blob:
+                self._delete(reserved_name_ref(model, name), id)
+
+    def release_left_names(self) -> None:
+        """Delete the reservations of names by runs that are over, as killed runs leave them."""
+        for model, name, id in self.left_names():
+            self._delete(reserved_name_ref(model, name), id)
+
+    def carried(self, after: Snapshot) -> list[RefMove]:
+        """Return the moves that copy the reservations of a renamed model to the name that it has in *after*."""
+        carried = {}
+        for model, number, id in self.numbers():
+            with suppress(Invalid):  # a damaged record stops nobody
+                now = after.current_name(model)
+                if now != model and number > after.last_number(now) and not self.has_number(now, number):
+                    carried[reserved_ref(now, number)] = id
+        for model, name, id in self.names():
+            with suppress(Invalid):
+                now = after.current_name(model)
+                if now != model and self._reader.resolve(reserved_name_ref(now, name)) is None:
+                    carried[reserved_name_ref(now, name)] = id
+        return [RefMove(ref, id, None) for ref, id in carried.items()]
+
+    def _all(self) -> Iterator[tuple[str, str, str]]:
+        for line in self._git.lines("for-each-ref", "--format=%(objectname) %(refname)", RESERVED):
+            id, _, ref = line.partition(" ")
+            model, _, last = ref.removeprefix(RESERVED).rpartition("/")
+            yield model, last, id
+
+    def _delete(self, ref: str, id: str) -> None:
+        with suppress(Moved):
+            self._refs().move([RefMove(ref, None, id)], f"release {ref.removeprefix(RESERVED)}")

@@ -1,0 +1,199 @@
+"""The commit that a registry is at: the tip of its branch here, or of a remote's copy of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from fnmatch import fnmatchcase
+
+from gitmodel.branch.stage_tags import StageTags
+from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.refs import RULES_TAGS, STAGE_TAGS, remote_branch_ref
+from gitmodel.domain.snapshot import Files, holds_registry
+from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, Unreachable
+from gitmodel.git.process import FETCH, Git, ObjectReader
+
+# What a person tells `git fetch` to get stage tags and the rules in force.
+_FETCHED_TAGS = " ".join(f"'+{prefix}*:{prefix}*'" for prefix in (STAGE_TAGS, RULES_TAGS))
+_REMOTE_URL = re.compile(r"remote\..+\.url", re.DOTALL)
+
+
+class Tips:
+    """Finds the tip of the metadata branch *branch*, and what the remotes of the repository are known to have.
+
+    *files* returns the files of a commit.
+    """
+
+    def __init__(
+        self,
+        git: Git,
+        reader: ObjectReader,
+        tags: StageTags,
+        files: Callable[[str], Files],
+        *,
+        branch: str,
+        config: Mapping[str, str],
+    ) -> None:
+        self._git = git
+        self._reader = reader
+        self._tags = tags
+        self._files = files
+        self._branch = branch
+        self._config = config
+        self._known_registry = ""
+
+    def readable(self) -> str:
+        """Return the commit that reads start from: the local branch, else a remote's copy of it, else "".
+
+        Raises NotFound for a branch that holds no registry, and for a clone that may lack the branch of its remote.
+        """
+        found = self._registry_at(self.find(), NotFound)
+        if not found:
+            self._refuse_partial_clone()
+        return found
+
+    def writable(self) -> str:
+        """Return the commit that writes start from, or "". Raises Refused for a branch that holds no registry."""
+        return self._registry_at(self.find(), Refused)
+
+    def latest(self) -> str:
+        """Return the commit that writes start from, fetched if only a remote has it; "" where no registry has begun."""
+        found = self.writable()
+        if not found and self._git.lines("remote"):
+            found = self._registry_at(self.ask_remote(), Refused)
+        return found
+
+    def find(self) -> str:
+        """Return the tip of the branch, or of a remote's copy of it, whether it holds a registry or not; else ""."""
+        found = self._reader.resolve(self._branch)
+        if found is None:
+            self._refuse_broken()
+            tracking = self.tracking_branch()
+            found = self._reader.resolve(tracking) if tracking else None
+        if found is None:
+            # cat-file says the same of a ref whose object is gone, which must not pass for a registry to be begun.
+            lost = self._git.lines("rev-parse", "--verify", "--quiet", self._branch, answers=(0, 1))
+            if lost and self._reader.resolve(self._branch) is None:
+                raise self._without_tip(lost[0])
+        if found is not None and found.type != "commit":
+            raise Invalid(f"{self._branch} is not a commit", hint="run `git fsck`")
+        return found.id if found else ""
+
+    def require_registry(self, files: Files, error: type[GitModelError], where: str = "") -> None:
+        """Raise *error* if the *files* of the metadata branch are no registry's; *where* says whose branch it is."""
+        if not holds_registry(files):
+            name = self._branch.removeprefix("refs/heads/")
+            raise error(
+                f"the branch {name}{where} holds no registry: it has no {paths.REGISTRY}",
+                hint="name another branch for the registry with `git config gitmodel.branch NAME` or GITMODEL_BRANCH",
+            )
+
+    def tracking_branch(self) -> str | None:
+        """Return a remote's copy of the metadata branch, as `git clone` leaves it; `origin` first."""
+        name = self._branch.removeprefix("refs/heads/")
+        found = self._git.lines("for-each-ref", "--format=%(refname)", f"refs/remotes/*/{name}")
+        found.sort(key=lambda ref: (ref != f"refs/remotes/origin/{name}", ref))
+        return found[0] if found else None
+
+    def remote_name(self) -> str:
+        """Return the remote that pulls and pushes go to, "" if there is none."""
+        remotes = [key.split(".", 1)[1].removesuffix(".url") for key in self._config if _REMOTE_URL.fullmatch(key)]
+        remote = self._config.get("gitmodel.remote") or ("origin" if "origin" in remotes else "".join(remotes[:1]))
+        return remote if remote in remotes else ""
+
+    def shared(self) -> str:
+        """Return the commit of the metadata branch that its remote was last seen at, "" if none was."""
+        remote = self.remote_name()
+        for ref in (remote_branch_ref(remote, self._branch), self.fetched_ref(remote)) if remote else ():
+            found = self._reader.resolve(ref)
+            if found is not None and found.type == "commit":
+                return found.id
+        return ""
+
+    def fetched_ref(self, remote: str) -> str:
+        """Return the ref where a plain `git fetch` of *remote* puts its metadata branch."""
+        return f"refs/remotes/{remote}/{self._branch.removeprefix('refs/heads/')}"
+
+    def missing_tags(self) -> str:
+        """Return the command that fetches the stage tags of the remote, where this clone may lack them; else ""."""
+        remote = self.remote_name()
+        if not remote or not self.shared() or self._reader.resolve(remote_branch_ref(remote, self._branch)):
+            return ""
+        if self._tags.all():
+            return ""
+        return f"git fetch {remote} {_FETCHED_TAGS}"
+
+    def lacks_tags(self) -> str:
+        """Return the same command where `git clone --no-tags` is known to have left them out."""
+        said = self._config.get(f"remote.{self.remote_name()}.tagopt")
+        return self.missing_tags() if said == "--no-tags" else ""
+
+    def ask_remote(self) -> str:
+        """Fetch a remote's metadata branch, and return its commit or "". Raises Unreachable if a remote is."""
+        name = self._branch.removeprefix("refs/heads/")
+        remotes = self._git.lines("remote")
+        remotes.sort(key=lambda remote: (remote != "origin", remote))
+        for remote in remotes:
+            try:
+                answer = self._git.lines("ls-remote", "--end-of-options", remote, self._branch)
+            except GitModelError as error:
+                raise Unreachable(
+                    f"this clone has no registry, and remote {remote} cannot be asked for one: {error.message}",
+                    hint="try again when it can be reached, or begin one of your own with `git model init --new`",
+                ) from None
+            if answer:
+                tracking = f"refs/remotes/{remote}/{name}"
+                tags = (f"+{prefix}*:{prefix}*" for prefix in (STAGE_TAGS, RULES_TAGS))
+                refspecs = (f"+{self._branch}:{tracking}", *tags)
+                quietly = ("--quiet", "--no-prune", "--no-auto-maintenance")
+                self._git.run(*FETCH, *quietly, "--end-of-options", remote, *refspecs)
+                return self.find()
+        return ""
+
+    def _registry_at(self, commit: str, error: type[GitModelError]) -> str:
+        """Return *commit* ("": none), if it holds a registry. Raises *error* otherwise."""
+        if commit and commit != self._known_registry:
+            with suppress(Invalid):  # what is damaged is said by who reads it
+                self.require_registry(self._files(commit), error)
+            self._known_registry = commit
+        return commit
+
+    def _refuse_partial_clone(self) -> None:
+        """Raise NotFound if the remote may have the registry, and this clone was told not to fetch it."""
+        remote, name = self.remote_name(), self._branch.removeprefix("refs/heads/")
+        if not remote or not (self._tags.shallow or not self._fetches(remote)):
+            return
+        raise NotFound(
+            f"the registry is not in this clone: it has no branch {name}, and does not fetch all of {remote}",
+            hint=f"fetch it with `git fetch {remote} '+{self._branch}:refs/remotes/{remote}/{name}' "
+            f"{_FETCHED_TAGS}`; if {remote} has none, begin one with `git model init`",
+        )
+
+    def _fetches(self, remote: str) -> bool:
+        """Return True if a plain `git fetch` of *remote* fetches the metadata branch."""
+        specs = self._git.lines("config", "--get-all", f"remote.{remote}.fetch", answers=(0, 1))
+        sources = (spec.lstrip("+").partition(":")[0] for spec in specs if not spec.startswith("^"))
+        return any(fnmatchcase(self._branch, source) for source in sources)
+
+    def _refuse_broken(self) -> None:
+        """Raise Invalid if the branch has a file that names no commit, which git takes for no branch at all.
+
+        A power loss can leave an empty one.
+        """
+        path = self._git.common_dir / self._branch
+        with suppress(OSError):
+            held = path.read_bytes()
+            if held.startswith(b"ref:") or self._reader.resolve(self._branch) is not None:
+                return
+            lost = self._git.lines("rev-parse", "--verify", "--quiet", self._branch, answers=(0, 1))
+            if lost:
+                raise self._without_tip(lost[0])
+            name = self._branch.removeprefix("refs/heads/")
+            raise Invalid(
+                f"{path} is damaged: it names no commit",
+                hint=f"`git reflog {name}` shows what it was: write that id into the file",
+            )
+
+    def _without_tip(self, id: str) -> Invalid:
+        return Invalid(f"git object {id}, the tip of {self._branch}, is missing", hint="run `git fsck`")

@@ -1,0 +1,292 @@
+"""The transaction: one commit of the metadata branch and the refs that move with it, all or nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, TypeVar
+
+from gitmodel.branch.foreign_tags import refuse_foreign, refuse_second_registry
+from gitmodel.branch.new_commits import BEGIN, check_paths, first_commit, made_commit, refuse_credentials
+from gitmodel.branch.repository import Repository
+from gitmodel.branch.retrying import half_done
+from gitmodel.branch.rules_in_force import are_same
+from gitmodel.domain.changes.changed_files import Overlay
+from gitmodel.domain.changes.stages import leftovers
+from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.schema.records import RegistryRecord
+from gitmodel.domain.schema.refs import (
+    REMOTES,
+    StageRef,
+    remote_branch_ref,
+    remote_rules_ref,
+    reserved_name_ref,
+    reserved_ref,
+)
+from gitmodel.domain.schema.renumbering import Renumberings
+from gitmodel.domain.snapshot import Change, Snapshot, place_at, read_registry
+from gitmodel.errors import Unreachable
+from gitmodel.git.objects import NewObject, parse_commit, parse_tag
+from gitmodel.git.process import GitError, GitObject, Moved
+from gitmodel.git.refs import RefMove
+from gitmodel.git.trees import changed_tree
+
+T = TypeVar("T")
+
+
+def transact(repository: Repository, plan: Callable[[Snapshot], Change[T]]) -> T:
+    """Make the change that *plan* makes of a snapshot: one commit and its tags, all or nothing.
+
+    The first change also begins the registry. When somebody moved first, nothing has changed and *plan* is asked
+    again with the new snapshot. Raises Conflict if that goes on too long, Refused for what looks like a
+    credential, UsageError before it plans anything where a variable names another repository, and whatever *plan*
+    raises.
+    """
+    repository.git.refuse_contested()
+
+    def make() -> T:
+        snapshot = repository.snapshot(repository.latest())
+        change = plan(snapshot)
+        refuse_credentials(repository, snapshot, change)
+        if snapshot.commit and _touches_stages(change):
+            repository.rules.check_branch(snapshot.commit)
+        _make(repository, snapshot, change)
+        return change.result
+
+    return repository.refs.retry(make)
+
+
+def begin(repository: Repository, registry: RegistryRecord) -> bool:
+    """Make the branch's first commit, if it has none and no remote has one. Returns whether it was made."""
+
+    def make() -> bool:
+        if repository.writable_tip():
+            return False
+        first, new = first_commit(repository, registry)
+        try:
+            refuse_second_registry(repository, "")
+            repository.refs.move([RefMove(repository.branch, first.id, None)], f"gitmodel: {BEGIN}", [*new, first])
+        except Moved:
+            return False
+        return True
+
+    return repository.refs.retry(make)
+
+
+def adopt(repository: Repository, commit: str) -> None:
+    """Make the local branch at *commit*, a remote's, if there is none."""
+    try:
+        repository.refs.move([RefMove(repository.branch, commit, None)], "gitmodel: adopt the registry of a remote")
+    except Moved:
+        return
+
+
+def reserve(
+    repository: Repository,
+    model: str,
+    next_number: Callable[[Snapshot], int],
+    *,
+    name: str | None = None,
+    run: str = "",
+) -> int:
+    """Keep a number of *model* for a version that is still to be made; other writers pass over it.
+
+    With *name* also keep this name for the version, until the run with the id *run* is over. Raises Conflict if
+    another run keeps it.
+    """
+    repository.git.refuse_contested()
+
+    def make() -> int:
+        snapshot = repository.snapshot(repository.latest())
+        if name is not None:
+            snapshot.check_not_reserved(model, name)
+        number = next_number(snapshot)
+        local = repository.reader.resolve(repository.branch)
+        # Without a registry it is its first commit, on no branch yet: the first change begins the branch.
+        commit, _, new = _base(repository, snapshot)
+        held = snapshot.commit if local else None
+        moves = [RefMove(repository.branch, held, held), RefMove(reserved_ref(model, number), commit, None)]
+        if name is not None:
+            new = [*new, NewObject("blob", run.encode())]
+            ref = reserved_name_ref(model, name)
+            left = repository.reader.resolve(ref)  # by a run that was killed
+            moves.append(RefMove(ref, new[-1].id, left.id if left else None))
+        repository.refs.move(moves, f"reserve {model} {number}", new)
+        return number
+
+    return repository.refs.retry(make)
+
+
+def remember_remote(repository: Repository) -> None:
+    """Keep the branch and the tags that plain git fetched as what was last seen of the remote, if nothing is kept.
+
+    Without that the next pull could not tell a tag that was moved here from one that was moved there.
+    """
+    remote = repository.tips.remote_name()
+    if not remote or repository.reader.resolve(remote_branch_ref(remote, repository.branch)) is not None:
+        return
+    found = repository.reader.resolve(repository.tips.fetched_ref(remote))
+    if found is None or found.type != "commit":
+        return
+    seen = {
+        f"{REMOTES}{remote}/model/{ref.model}/{ref.stage}": repository.tags.id(ref) for ref in repository.tags.all()
+    }
+    if repository.rules.id():
+        seen[remote_rules_ref(remote, repository.branch)] = repository.rules.id()
+    seen = {copy: id for copy, id in seen.items() if repository.reader.resolve(copy) is None}
+    seen[remote_branch_ref(remote, repository.branch)] = found.id
+    with suppress(Moved):
+        repository.refs.move([RefMove(copy, id, None) for copy, id in seen.items()], f"gitmodel: clone of {remote}")
+
+
+def _make(repository: Repository, snapshot: Snapshot, change: Change[Any]) -> None:
+    if not change.files and not (change.apply and snapshot.commit) and not change.settled:
+        return
+    local = repository.reader.resolve(repository.branch)
+    old = local.id if local else None
+    if old and old != snapshot.commit:
+        raise Moved("the branch moved while the change was planned", hint="try again")
+    check_paths(change.files)
+    remember_remote(repository)
+    parent, root, begun = _base(repository, snapshot)
+    tree, new = changed_tree(repository.trees, root, change.files) if change.files else (root, [])
+    new = [*begun, *new]
+    made = None
+    if tree != root:
+        sealed = repository.sealing.is_asked_for(snapshot, change.files)
+        made = made_commit(repository, parent, tree, change, sign=sealed)
+        if sealed:
+            repository.sealing.check_commit(made)
+        new.append(made)
+    commit = made.id if made else parent
+    settling, notes = _settling(repository, change) if change.settled or change.renumbered else ([], [])
+    new += notes
+    # The branch comes first: after a crash git has moved refs in this order, and "branch new, tag old" is pending.
+    moves = [RefMove(repository.branch, commit, old)]
+    moves += settling
+    moves += [RefMove(reserved_ref(model, number), None, None) for model, number in change.numbers]
+    if any(what is not None and what.kind == "model" for what in map(paths.parse_path, change.files)):
+        moves += repository.reservations.carried(replace(snapshot, files=Overlay(snapshot.files, change.files)))
+    if made is not None and _changes_rules(repository, snapshot, change):
+        new.append(repository.rules.next_tag(made.data, made.id))
+        moves += repository.rules.moves(new[-1].id)
+    drops: list[RefMove] = []
+    moves_tag = False
+    for ref, wanted, found in _with_former(repository, snapshot, _follow(repository, snapshot, change, made)):
+        tag = found.id if found else ""
+        if wanted is None and tag:
+            refuse_foreign(repository, snapshot.commit, ref, found, repairs=False)
+            drops.append(RefMove(ref.full, None, tag))
+        elif wanted is not None and not repository.tags.agrees(ref, tag, wanted, made):
+            if tag:
+                repairs = made is None or parse_tag("", wanted.data).target != made.id
+                refuse_foreign(repository, snapshot.commit, ref, found, repairs=repairs)
+            elif not moves_tag:
+                refuse_second_registry(repository, snapshot.commit, ref.stage)
+            moves_tag = True
+            wanted = repository.sealing.tag(ref, wanted, made)
+            new.append(wanted)
+            moves.append(RefMove(ref.full, wanted.id, tag or None))
+    try:
+        repository.refs.move(moves, f"gitmodel: {change.subject}", new)
+    except (Unreachable, GitError) as error:
+        # The disk may have failed git after it moved the first ref.
+        repository.reader.close()
+        tip = repository.reader.resolve(repository.branch)
+        if made and tip is not None and tip.id == made.id:
+            raise half_done(error) from error
+        raise
+    repository.refs.drop(drops)
+
+
+def _settling(repository: Repository, change: Change[Any]) -> tuple[list[RefMove], list[NewObject]]:
+    """The move that drops the notes which *change* settles, and makes those of what it renumbered.
+
+    Raises Moved if somebody settled them first.
+    """
+
+    def noted(found: Renumberings) -> Renumberings:
+        left = found.without_notes(change.settled)
+        return left.with_pull(change.renumbered) if change.renumbered else left
+
+    moves, new = repository.renumbered.moves(noted)
+    if not moves:
+        raise Moved("a note on a renumbered version was settled meanwhile", hint="try again")
+    return moves, new
+
+
+def _base(repository: Repository, snapshot: Snapshot) -> tuple[str, str, list[NewObject]]:
+    """The commit that a change of *snapshot* is made on, its tree, and what to write for it if it begins."""
+    if snapshot.commit:
+        return snapshot.commit, repository.tags.commit(snapshot.commit).tree, []
+    refuse_second_registry(repository, "")
+    first, new = first_commit(repository, RegistryRecord())
+    return first.id, parse_commit(first.id, first.data).tree, [*new, first]
+
+
+def _touches_stages(change: Change[Any]) -> bool:
+    """Return True if rules judge *change*, or if it changes rules."""
+    found = map(paths.parse_path, change.files)
+    return bool(change.apply) or any(what is not None and what.kind in ("stage", "registry") for what in found)
+
+
+def _changes_rules(repository: Repository, snapshot: Snapshot, change: Change[Any]) -> bool:
+    """Return True if *change* alters the rules of *snapshot*. First rules count only if they restrict something."""
+    if not {paths.REGISTRY, paths.SIGNERS} & change.files.keys():
+        return False
+    after = Overlay(snapshot.files, change.files)
+    if not repository.rules.id() and snapshot.registry().is_open and read_registry(after).is_open:
+        return False
+    return not are_same(snapshot.files, after)
+
+
+def _with_former(
+    repository: Repository, snapshot: Snapshot, moves: Iterable[tuple[StageRef, NewObject | None]]
+) -> Iterator[tuple[StageRef, NewObject | None, GitObject | None]]:
+    """*moves*, and the removal of tags of former names that stood for a stage that has no tag of its own yet.
+
+    With each comes the tag that is there now.
+    """
+    for ref, wanted in moves:
+        tag = repository.tags.read(ref)
+        yield ref, wanted, tag
+        if tag is None:
+            former = (StageRef(name, ref.stage) for name in snapshot.former_names(ref.model))
+            yield from ((old, None, found) for old in former if (found := repository.tags.read(old)) is not None)
+
+
+def _follow(
+    repository: Repository, snapshot: Snapshot, change: Change[Any], commit: NewObject | None
+) -> Iterator[tuple[StageRef, NewObject | None]]:
+    """The tags that go with *change*, each once: a stage file's tag follows it; None where it goes."""
+    followed = set()
+    for path, data in change.files.items():
+        found = paths.parse_path(path)
+        ref = place_at(snapshot.registry(), found)
+        if found is None or ref is None or commit is None:
+            continue
+        followed.add(ref)
+        if data is not None and data == snapshot.files.read(path):
+            # the tag of a file that stays as it is belongs to the commit that set it before
+            yield ref, repository.tags.recorded_at(snapshot.commit, ref)
+            continue
+        if data is None:
+            yield ref, None
+            continue
+        before = snapshot.files.load(path, records.STAGE, newer=True)
+        after = codec.decode(records.STAGE, data, path, newer=True)
+        yield ref, repository.tags.new_tag(ref, commit.id, commit.data, before, after)
+    for ref in change.drop:
+        followed.add(ref)
+        yield ref, None
+    for ref in change.apply:
+        if ref not in followed:
+            yield ref, recorded_tag(repository, snapshot, ref)
+
+
+def recorded_tag(repository: Repository, snapshot: Snapshot, ref: StageRef) -> NewObject | None:
+    """The tag that the branch asks for; None where the stage's file is gone, or a leftover of a clean merge."""
+    if paths.stage_file(ref.model, ref.stage) in leftovers(snapshot, ref.model):
+        return None
+    return repository.tags.recorded_at(snapshot.commit, ref)
