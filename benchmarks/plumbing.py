@@ -15,6 +15,7 @@ from pathlib import Path
 
 from gitmodel.branch.repository import Repository
 from gitmodel.git.objects import NewObject
+from gitmodel.git.refs import RefMove
 
 SAFE = ("-c", "core.fsync=committed,loose-object,reference", "-c", "core.warnAmbiguousRefs=false")
 
@@ -32,12 +33,13 @@ class Recorder:
 
     def __init__(self, repository: Repository) -> None:
         self.changes: list[Written] = []
-        self._move = repository.move
-        repository.move = self._keep  # type: ignore[method-assign]
+        self._move = repository.refs.move
+        repository.refs.move = self._keep  # type: ignore[method-assign]
 
-    def _keep(self, moves: list[str], message: str, new: Sequence[NewObject] = ()) -> None:
-        self._move(moves, message, new)
-        self.changes.append(Written(list(new), moves))
+    def _keep(self, moves: Sequence[RefMove], message: str, new: Sequence[NewObject] = ()) -> frozenset[str]:
+        left = self._move(moves, message, new)
+        self.changes.append(Written(list(new), [move.line for move in moves]))
+        return left
 
 
 class Plumbing:

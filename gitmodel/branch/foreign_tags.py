@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING
 
+from gitmodel.branch.repository import Repository
 from gitmodel.branch.stage_tags import target_of
 from gitmodel.domain.schema.refs import PROPOSALS, StageRef
 from gitmodel.domain.snapshot import TOO_SHALLOW
 from gitmodel.errors import ForeignTag
 from gitmodel.git.process import GitObject, Moved
-
-if TYPE_CHECKING:
-    from gitmodel.branch.repository import Repository
 
 
 def refuse_foreign(repository: Repository, tip: str, ref: StageRef, found: GitObject | None, *, repairs: bool) -> None:

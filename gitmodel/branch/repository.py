@@ -10,10 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
 from gitmodel.branch.renumbered_ref import RenumberedRef
-from gitmodel.branch.reservations import Reservations
 from gitmodel.branch.retrying import ATTEMPTS
-from gitmodel.branch.rules_in_force import RulesInForce
-from gitmodel.branch.signed_changes import Sealing
 from gitmodel.branch.stage_tags import StageTags
 from gitmodel.branch.tips import Tips
 from gitmodel.domain.schema import paths
@@ -24,13 +21,16 @@ from gitmodel.domain.snapshot import NoTags, Snapshot
 from gitmodel.errors import Conflict, NotFound
 from gitmodel.files.permissions import Sharing
 from gitmodel.git.fact_cache import Notes
-from gitmodel.git.identity import Identity
 from gitmodel.git.objects import LooseObjects
 from gitmodel.git.process import Git, Moved, ObjectReader
 from gitmodel.git.trees import CommitFiles, Trees
 
 if TYPE_CHECKING:
     from gitmodel.branch.refs import LocalRefs, Refs
+    from gitmodel.branch.reservations import Reservations
+    from gitmodel.branch.rules_in_force import RulesInForce
+    from gitmodel.branch.signed_changes import Sealing
+    from gitmodel.git.identity import Identity
     from gitmodel.git.ref_locks import Writers
 
 T = TypeVar("T")
@@ -94,7 +94,6 @@ class Repository:
         self.tags = StageTags(git, self.reader, self.trees, self.notes, lambda: self.sealing.verifier, shallow=shallow)
         self.tips = Tips(git, self.reader, self.tags, self.files, branch=branch, config=config)
         self.renumbered = RenumberedRef(self.reader)
-        self.reservations = Reservations(git, self.reader, lambda: self.refs)
         self.objects = LooseObjects(objects_folder, config.get("core.sharedrepository", ""))
         self.server = connect(self) if connect else None
         # Returns why a rule keeps what is recorded of a stage from being in force; the layer above knows.
@@ -107,16 +106,22 @@ class Repository:
     @cached_property
     def identity(self) -> Identity:
         """The author and committer of commits."""
+        from gitmodel.git.identity import Identity  # imported here because only writes need it
+
         return Identity(self.git)
 
     @cached_property
     def rules(self) -> RulesInForce:
         """The rules that count for a change."""
+        from gitmodel.branch.rules_in_force import RulesInForce  # imported here because only changes are judged
+
         return RulesInForce(self.git, self.reader, self.trees, self.notes, self.tags, self.branch)
 
     @cached_property
     def sealing(self) -> Sealing:
         """The signatures of changes."""
+        from gitmodel.branch.signed_changes import Sealing  # imported here because few registries ask for them
+
         return Sealing(self.git, self.config, self.reader, self.tags, self.identity, self.branch)
 
     @cached_property
@@ -126,6 +131,13 @@ class Repository:
 
         local = LocalRefs(self.git, self.reader, self.objects, lambda: self.writers, self.share)
         return self.server.pushed(local) if self.server else local
+
+    @cached_property
+    def reservations(self) -> Reservations:
+        """The numbers and names that are kept for versions still to be made."""
+        from gitmodel.branch.reservations import Reservations  # imported here because only writes need it
+
+        return Reservations(self.git, self.reader, self.refs)
 
     @cached_property
     def writers(self) -> Writers:
@@ -225,10 +237,10 @@ class Repository:
             return self.doubt(found, ref)
 
         found = Snapshot(
-            at, self.files(at), self.tags.at(at, self.tip), self.reservations.has_number,
+            at, self.files(at), self.tags.at(at, self.tip), self._is_reserved,
             shared=shared, is_local=is_local, doubt=doubt, missing_tags=self.tips.missing_tags,
             read_renumberings=partial(self._renumberings_at, at), warn=lambda note: self.on_renumbered(note),
-            reserved_for=self.reservations.run_of_name,
+            reserved_for=lambda model, name: self.reservations.run_of_name(model, name),
         )  # fmt: skip
         found = replace(found, other_rules=lambda: self.rules.registries(at))
         return found
@@ -236,7 +248,7 @@ class Repository:
     def recorded(self, commit: str) -> Snapshot:
         """The branch at *commit* as it is recorded, without the stage tags."""
         rules = partial(self.rules.registries, commit)
-        return Snapshot(commit, self.files(commit), NoTags(), self.reservations.has_number, other_rules=rules)
+        return Snapshot(commit, self.files(commit), NoTags(), self._is_reserved, other_rules=rules)
 
     def renumberings(self) -> Renumberings:
         """Return the renumberings that pulls made in this clone; by URL there are none."""
@@ -278,6 +290,9 @@ class Repository:
             except Moved:
                 continue
         raise Conflict(f"others kept changing {self.branch} while it was read", hint="try again")
+
+    def _is_reserved(self, model: str, number: int) -> bool:
+        return self.reservations.has_number(model, number)
 
     def _renumberings_at(self, commit: str) -> Renumberings:
         """Return the renumberings made while the branch was at *commit*. Raises Moved if it no longer is."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 
 from gitmodel.branch.refs import Refs
@@ -15,9 +15,9 @@ from gitmodel.git.refs import RefMove
 
 
 class Reservations:
-    """The reservations in one repository; `transaction.reserve` adds one. *refs* returns the refs to move."""
+    """The reservations in one repository; `transaction.reserve` adds one."""
 
-    def __init__(self, git: Git, reader: ObjectReader, refs: Callable[[], Refs]) -> None:
+    def __init__(self, git: Git, reader: ObjectReader, refs: Refs) -> None:
         self._git = git
         self._reader = reader
         self._refs = refs
@@ -87,4 +87,4 @@ class Reservations:
 
     def _delete(self, ref: str, id: str) -> None:
         with suppress(Moved):
-            self._refs().move([RefMove(ref, None, id)], f"release {ref.removeprefix(RESERVED)}")
+            self._refs.move([RefMove(ref, None, id)], f"release {ref.removeprefix(RESERVED)}")
