@@ -16,7 +16,6 @@ import pytest
 import gitmodel
 from gitmodel import Client, Conflict, Invalid, Refused, UsageError
 from gitmodel.branch.opening import open_repository
-from gitmodel.branch.repository import Repository
 from gitmodel.domain.schema.names import check_name
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.git import objects, ref_locks
@@ -537,7 +536,3 @@ def test_a_ref_that_git_cannot_have_is_no_ref_and_does_not_confuse_the_reader(re
     found = reader.resolve(BRANCH)
     assert found is not None
     assert found.id == tip(registry, git)
-
-
-def test_repository_is_the_class_that_these_tests_are_about():
-    assert Repository.transact.__doc__
