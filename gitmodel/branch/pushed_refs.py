@@ -100,8 +100,7 @@ class PushedRefs:
         """Push *moves*, then make them in the cache. Return the refs that others had moved there before."""
         left: frozenset[str] = frozenset()
         try:
-            pushed = {move.ref: (move.new or "", move.old or "") for move in moves}
-            left = remotes.push(self._repository, REMOTE, pushed).left
+            left = remotes.push(self._repository, REMOTE, moves).left
         except RemoteMoved as error:
             raise Moved(error.message, hint="try again") from error
         except Unreachable as error:

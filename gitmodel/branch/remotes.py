@@ -12,7 +12,8 @@ from gitmodel.branch.repository import Repository
 from gitmodel.domain.addresses import hide_credentials
 from gitmodel.domain.schema.refs import REMOTES, RULES_TAGS, STAGE_TAGS, StageRef, remote_branch_ref, remote_rules_ref
 from gitmodel.errors import Conflict, GitModelError, NotFound, Refused, Unreachable, UsageError
-from gitmodel.git.process import FETCH, Answer, Git, is_id, translate, with_settings
+from gitmodel.git.process import FETCH, Answer, Git, translate, with_settings
+from gitmodel.git.refs import RefMove
 
 # What git says when a lease or a fast-forward fails, here or at the other side: somebody pushed first.
 _LOST_RACE = re.compile(
@@ -180,10 +181,8 @@ def _is_blocking(ref: str) -> bool:
     return len(parts) > 2 and StageRef.parse(STAGE_TAGS + "/".join(parts[:2])) is not None
 
 
-def push(
-    repository: Repository, remote: str, moves: Mapping[str, tuple[str, str]], options: Sequence[str] = ()
-) -> PushAnswer:
-    """Push *moves* (ref to new and expected old id, "" for none) all or nothing.
+def push(repository: Repository, remote: str, moves: Sequence[RefMove], options: Sequence[str] = ()) -> PushAnswer:
+    """Push *moves* all or nothing.
 
     A ref that somebody else moved to its new id meanwhile counts as pushed, and the answer names it.
 
@@ -194,8 +193,8 @@ def push(
     """
     # made against files that a registry by URL does not have, a thin pack would fetch them
     unthinned = ["--no-thin"] if repository.url else []
-    leases = [f"--force-with-lease={ref}:{old}" for ref, (_, old) in moves.items()]
-    refspecs = [f"{new}:{ref}" for ref, (new, _) in moves.items()]
+    leases = [f"--force-with-lease={move.ref}:{move.old or ''}" for move in moves]
+    refspecs = [f"{move.new or ''}:{move.ref}" for move in moves]
     outlet, given = _outlet(repository.git, remote)
     answer = outlet.talk(
         # git sends the options of the settings only if the command has none
@@ -220,7 +219,7 @@ def push(
     if any(reason.startswith("[remote failure]") for reason in own) or not reasons:
         raise unreachable(called, "pushed to", answer)
     if "; cannot create" in answer.stderr:
-        refuse_blocked(repository, remote, moves)
+        refuse_blocked(repository, remote, [move.ref for move in moves])
     hooked = "aborted by hook" in answer.stderr
     if not hooked and all(_LOST_RACE.search(reason) for reason in own):
         raise RemoteMoved(f"{called} was changed by somebody else: {said}", hint="run `git model pull`")
@@ -251,23 +250,22 @@ def has(repository: Repository, remote: str, ref: str, id: str) -> bool:
     return f"{id}\t{ref}" in answer.stdout.splitlines()
 
 
-def move_copies(repository: Repository, remote: str, moves: Mapping[str, tuple[str, str]]) -> None:
+def move_copies(repository: Repository, remote: str, moves: Sequence[RefMove]) -> None:
     """Move our copies of the remote's refs to what was just pushed."""
     repository.refs.retry(lambda: _move_copies(repository, remote, moves))
 
 
-def _move_copies(repository: Repository, remote: str, moves: Mapping[str, tuple[str, str]]) -> None:
+def _move_copies(repository: Repository, remote: str, moves: Sequence[RefMove]) -> None:
     lines = []
-    for ref, (new, _) in moves.items():
-        is_tag = ref.startswith(STAGE_TAGS)
-        copy = (
-            f"{tags_prefix(remote)}{ref.removeprefix(STAGE_TAGS)}"
-            if is_tag
-            else remote_branch_ref(remote, repository.branch)
-        )
-        copy = remote_rules_ref(remote, repository.branch) if ref == repository.rules.ref else copy
-        if is_id(new):
-            lines.append(f"update {copy} {new}\n")
+    for move in moves:
+        if move.ref.startswith(STAGE_TAGS):
+            copy = f"{tags_prefix(remote)}{move.ref.removeprefix(STAGE_TAGS)}"
+        elif move.ref == repository.rules.ref:
+            copy = remote_rules_ref(remote, repository.branch)
+        else:
+            copy = remote_branch_ref(remote, repository.branch)
+        if move.new:
+            lines.append(f"update {copy} {move.new}\n")
         else:
             repository.git.run("update-ref", "--no-deref", "-d", copy)
     repository.git.run("update-ref", "--stdin", input="".join(lines).encode())

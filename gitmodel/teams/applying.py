@@ -11,6 +11,7 @@ from gitmodel.branch.remotes import RemoteState
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.errors import Invalid, Refused
+from gitmodel.git.refs import RefMove
 from gitmodel.registry.stages import Applied, InForce
 from gitmodel.teams import sync, tag_moves
 from gitmodel.teams.sync import Pulled
@@ -54,8 +55,8 @@ def apply_at_remote(
         }
         last = time.monotonic() > ends
         try:
-            pushed = {ref.full: new for ref, new in moves.items()} | tag_moves.vouched_moves(repository, state)
-            pushed |= {} if models else tag_moves.rules_move(repository, state, state.tip)
+            pushed = [*moves.values(), *tag_moves.vouched_moves(repository, state)]
+            pushed += [] if models else tag_moves.rules_move(repository, state, state.tip)
             sent = sync.send(repository, remote, pushed, last=last) if pushed else frozenset()
         except Refused:
             tag_moves.take_back(repository, {ref: before.get(ref, "") for ref in done.moved}, rules)
@@ -63,24 +64,27 @@ def apply_at_remote(
         if sent is None:
             continue
         # what the remote has by now, and this push did not bring, another apply put in force and reports
-        now = {**state.tags, **{ref: new for ref, (new, _) in moves.items()}}
+        now = {**state.tags, **{ref: move.new or "" for ref, move in moves.items()}}
         changes = {ref: change for ref, change in local.items() if now.get(ref, "") != repository.tags.id(ref)}
         changes |= _pushed(repository, state, {ref: move for ref, move in moves.items() if ref.full in sent})
         found = tuple(change for _, change in sorted(changes.items()))
         return replace(done, changes=found, rules=ours if rules not in ("", ours) else "", unguarded=unguarded)
 
 
-def _pushed(
-    repository: Repository, state: RemoteState, moves: Mapping[StageRef, tuple[str, str]]
-) -> dict[StageRef, InForce]:
+def _pushed(repository: Repository, state: RemoteState, moves: Mapping[StageRef, RefMove]) -> dict[StageRef, InForce]:
     """Map each moved tag to the versions that it puts in force at the remote, now and before."""
     return {
-        ref: InForce(ref, _version(repository, state, ref, new), _version(repository, state, ref, old), pushed=True)
-        for ref, (new, old) in moves.items()
+        ref: InForce(
+            ref,
+            _version(repository, state, ref, move.new),
+            _version(repository, state, ref, move.old),
+            pushed=True,
+        )
+        for ref, move in moves.items()
     }
 
 
-def _version(repository: Repository, state: RemoteState, ref: StageRef, id: str) -> int | None:
+def _version(repository: Repository, state: RemoteState, ref: StageRef, id: str | None) -> int | None:
     try:
         judged = repository.tags.judge(ref, repository.reader.get(id), state.tip) if id else None
     except Invalid:

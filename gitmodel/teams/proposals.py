@@ -149,7 +149,7 @@ def publish(repository: Repository, proposal: Proposal, *, open: bool = False) -
     options = host.push_options(base, proposal.subject, text) if host and open and not program else ()
     ref = f"refs/heads/{proposal.branch}"
     try:
-        said = remotes.push(repository, proposal.remote, {ref: (proposal.commit, "")}, options).said
+        said = remotes.push(repository, proposal.remote, [RefMove(ref, proposal.commit, None)], options).said
     except Unreachable:
         if not remotes.has(repository, proposal.remote, ref, proposal.commit):
             raise

@@ -168,7 +168,7 @@ def telling_left_out(pulled: Sequence[Pulled]) -> Iterator[None]:
 
 
 def _push(repository: Repository, remote: str, uploads: Uploads, done: Pushed, ends: float) -> None:
-    tried: list[dict[str, tuple[str, str]]] = []
+    tried: list[list[RefMove]] = []
     while True:
         pulled = pull(repository, remote)
         if pulled.changed or pulled.conflicts or pulled.set_back or pulled.merged:
@@ -201,9 +201,7 @@ def _push(repository: Repository, remote: str, uploads: Uploads, done: Pushed, e
             return
 
 
-def send(
-    repository: Repository, remote: str, moves: dict[str, tuple[str, str]], *, last: bool
-) -> frozenset[str] | None:
+def send(repository: Repository, remote: str, moves: Sequence[RefMove], *, last: bool) -> frozenset[str] | None:
     """Push *moves*, and find out whether a push that reports failure landed.
 
     Returns the refs that this push moved, without those that somebody else had moved to the same id before; None if
@@ -215,7 +213,7 @@ def send(
         left = remotes.push(repository, remote, moves).left
     except RemoteMoved:
         if last:
-            remotes.refuse_blocked(repository, remote, moves)
+            remotes.refuse_blocked(repository, remote, [move.ref for move in moves])
             raise
         time.sleep(random.uniform(0, 0.2))
         return None
@@ -223,19 +221,17 @@ def send(
         if not _landed(repository, remote, moves, error):
             raise
     remotes.move_copies(repository, remote, moves)
-    return frozenset(moves) - left
+    return frozenset(move.ref for move in moves) - left
 
 
-def _push_apart(
-    repository: Repository, state: RemoteState, moves: Mapping[str, tuple[str, str]], error: Refused
-) -> None:
+def _push_apart(repository: Repository, state: RemoteState, moves: Sequence[RefMove], error: Refused) -> None:
     """Push the branch, then each stage tag alone, where the remote refuses them together.
 
     A tag that it refuses, as where only another identity may move it, is set back to what the remote has: what it
     stands for is recorded there and not in force. Raises *error* if the branch is refused too, else Refused naming
     these tags.
     """
-    branch = {ref: move for ref, move in moves.items() if ref == repository.branch}
+    branch = [move for move in moves if move.ref == repository.branch]
     try:
         if branch:
             send(repository, state.remote, branch, last=True)
@@ -243,14 +239,16 @@ def _push_apart(
         raise error from None
     refused: dict[StageRef, str] = {}
     rules_refused: list[str] = []
-    for ref in moves.keys() - branch.keys():
-        stage = StageRef.parse(ref)
+    for move in moves:
+        if move in branch:
+            continue
+        stage = StageRef.parse(move.ref)
         try:
-            send(repository, state.remote, {ref: moves[ref]}, last=True)
+            send(repository, state.remote, [move], last=True)
         except (Refused, RemoteMoved) as why:
             if stage is not None:
                 refused[stage] = why.message
-            elif ref == repository.rules.ref:
+            elif move.ref == repository.rules.ref:
                 rules_refused = [why.message]
     rules = state.rules if rules_refused else repository.rules.id()
     tag_moves.take_back(repository, {ref: state.tags.get(ref, "") for ref in refused}, rules)
@@ -311,7 +309,7 @@ def _refuse_other_rules(repository: Repository, state: RemoteState, *, rewound: 
     )
 
 
-def _landed(repository: Repository, remote: str, moves: dict[str, tuple[str, str]], error: Unreachable) -> bool:
+def _landed(repository: Repository, remote: str, moves: Sequence[RefMove], error: Unreachable) -> bool:
     """Return True if a push that reports failure went through all the same."""
     try:
         now = remotes.fetch(repository, remote)
@@ -320,11 +318,11 @@ def _landed(repository: Repository, remote: str, moves: dict[str, tuple[str, str
             f"{error.message}; whether the push went through is not known",
             hint="run `git model push` again when it can be reached: it finds out",
         ) from None
-    wanted = moves.get(repository.branch)
-    if wanted is not None:
-        return bool(now.tip) and _reaches(repository, now.tip, wanted[0])
+    for move in moves:
+        if move.ref == repository.branch:
+            return bool(now.tip) and _reaches(repository, now.tip, move.new or "")
     tags = {ref.full: id for ref, id in now.tags.items()}
-    return all(tags.get(ref, "") == new for ref, (new, _) in moves.items())
+    return all(tags.get(move.ref) == move.new for move in moves)
 
 
 def _join(repository: Repository, state: RemoteState) -> Pulled:
@@ -492,10 +490,9 @@ def count_commits(repository: Repository, old: str, new: str) -> int:
     return int(repository.git.lines("rev-list", "--count", "--first-parent", new, *more)[0]) if new else 0
 
 
-def _moves(repository: Repository, state: RemoteState, tip: str) -> tuple[dict[str, tuple[str, str]], list[StageRef]]:
-    """Return the moves that a push needs on the remote: each ref with its new and its expected old id."""
-    moves = {} if tip == state.tip else {repository.branch: (tip, state.tip)}
-    moves |= tag_moves.rules_move(repository, state, tip)
+def _moves(repository: Repository, state: RemoteState, tip: str) -> tuple[list[RefMove], list[StageRef]]:
+    """Return the moves that a push needs on the remote, and the stage tags among them."""
+    moves = [] if tip == state.tip else [RefMove(repository.branch, tip or None, state.tip or None)]
+    moves += tag_moves.rules_move(repository, state, tip)
     tags = tag_moves.tag_moves(repository, state, tip)
-    vouched = tag_moves.vouched_moves(repository, state)
-    return {**moves, **{ref.full: move for ref, move in tags.items()}, **vouched}, [*tags]
+    return [*moves, *tags.values(), *tag_moves.vouched_moves(repository, state)], [*tags]

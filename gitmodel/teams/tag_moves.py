@@ -76,8 +76,8 @@ def _stays(repository: Repository, ref: StageRef, tip: str, old: str, there: str
     return not there or bool(repository.tags.judge(ref, repository.reader.get(there), tip).forged)
 
 
-def tag_moves(repository: Repository, state: RemoteState, tip: str) -> dict[StageRef, tuple[str, str]]:
-    """The stage tags that differ on the remote from those here, of the branch at *tip*: new and expected old id.
+def tag_moves(repository: Repository, state: RemoteState, tip: str) -> dict[StageRef, RefMove]:
+    """Return the moves of stage tags that differ on the remote from those here, of the branch at *tip*.
 
     Raises Invalid for one that does not count.
     """
@@ -95,7 +95,7 @@ def tag_moves(repository: Repository, state: RemoteState, tip: str) -> dict[Stag
                 )
             if judged.forged:
                 continue  # it belongs to a commit that came after *tip*
-        moves[ref] = (found.id if found else "", there)
+        moves[ref] = RefMove(ref.full, found.id if found else None, there or None)
     return moves
 
 
@@ -122,12 +122,12 @@ def rules_after(repository: Repository, state: RemoteState, tip: str) -> tuple[s
     return made.id, (made,)
 
 
-def rules_move(repository: Repository, state: RemoteState, tip: str) -> dict[str, tuple[str, str]]:
-    """Return the move that gives the remote our rules in force, if *tip* contains their commit, else {}."""
+def rules_move(repository: Repository, state: RemoteState, tip: str) -> list[RefMove]:
+    """Return the move that gives the remote our rules in force; none if *tip* does not contain their commit."""
     ours = repository.rules.id()
     if ours in ("", state.rules) or not repository.tags.reaches(tip, repository.rules.read(ours)[0]):
-        return {}
-    return {repository.rules.ref: (ours, state.rules)}
+        return []
+    return [RefMove(repository.rules.ref, ours, state.rules or None)]
 
 
 def take_back(repository: Repository, old: Mapping[StageRef, str], rules: str) -> None:
@@ -146,13 +146,13 @@ def take_back(repository: Repository, old: Mapping[StageRef, str], rules: str) -
             repository.git.run("update-ref", "--no-deref", "-d", name)
 
 
-def vouched_moves(repository: Repository, state: RemoteState) -> dict[str, tuple[str, str]]:
-    """Return the tags for commits that somebody vouched for and that the remote does not have: new id, no old one."""
+def vouched_moves(repository: Repository, state: RemoteState) -> list[RefMove]:
+    """Return the moves that create the tags of commits that somebody vouched for and the remote does not have."""
     here, there = (
         {ref.removeprefix(prefix): id for id, ref in map(str.split, _vouched(repository, prefix))}
         for prefix in (STAGE_TAGS, tags_prefix(state.remote))
     )
-    return {f"{STAGE_TAGS}{name}": (id, "") for name, id in here.items() if name not in there}
+    return [RefMove(f"{STAGE_TAGS}{name}", id, None) for name, id in here.items() if name not in there]
 
 
 def _vouched(repository: Repository, prefix: str) -> list[str]:
