@@ -195,7 +195,7 @@ class Opened:
                 return found
             found = local_file(found)  # of a bundle; git does not fetch from one by URL
             if names_url(found):
-                from gitmodel.branch.url_repository import open_url
+                from gitmodel.branch.url_server import open_url
                 from gitmodel.domain.addresses import Address
 
                 return open_url(Address.parse(found), environ=self.environ, branch=branch, terms=terms)

@@ -10,7 +10,7 @@ from datetime import datetime, timezone
 import pytest
 
 from gitmodel import Client, Invalid, NotFound, Unreachable, UsageError
-from gitmodel.branch import url_repository
+from gitmodel.branch import url_server
 from gitmodel.branch.url_cache import cache_folder
 from gitmodel.domain.addresses import Address
 from gitmodel.domain.schema import codec, records
@@ -98,7 +98,7 @@ def test_round_trips_are_few_and_two_where_nothing_is_new(team, host):
 
 
 def test_many_versions_come_in_one_go(team, ada, host, monkeypatch):
-    monkeypatch.setattr(url_repository, "_FEW", 50)
+    monkeypatch.setattr(url_server, "_FEW", 50)
     files = {
         f"models/iris/versions/{f'{n // 100}xx/' if n > 99 else ''}{n}.toml": codec.encode(
             records.VERSION,
