@@ -307,7 +307,7 @@ class Registry(RuleBasedStateMachine):
                 states = {state.name: (state.recorded, state.in_force, state.forged) for state in handle.stages}
                 places = {**expected.held, **expected.aliases}
                 assert states == {place: (number, number, "") for place, number in places.items()}
-                views = [version._view() for version in handle.list_versions()]
+                views = [version.view for version in handle.list_versions()]
                 assert [view.record.number for view in views] == expected.numbers
                 for view in views:
                     number = view.record.number

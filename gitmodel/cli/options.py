@@ -93,18 +93,25 @@ def read_value(text: str) -> Any:
     return alone["v"] if len(listed["v"]) == 1 else text
 
 
-def read_artifacts(**given: Iterable[str]) -> list[tuple[str, str, str]]:
-    """Name, path or URI, and kind of the artifacts that options give as NAME=PATH, by kind. Raises UsageError."""
-    found: list[tuple[str, str, str]] = []
+def read_artifacts(*, stored: bool = True, **given: Iterable[str]) -> dict[str, dict[str, str]]:
+    """Paths or URIs by the names of artifacts, for each parameter whose option gives them as NAME=PATH.
+
+    Raises UsageError; if they are to be *stored*, also for a URI.
+    """
+    found: dict[str, dict[str, str]] = {kind: {} for kind in given}
     for kind, pairs in given.items():
-        option = "--model-object" if kind == "model" else f"--{kind}"
+        option = f"--{kind.rstrip('s').replace('_', '-')}"
         for pair in pairs:
             name, sign, path = pair.partition("=")
             if not sign or not name or not path:
                 raise UsageError(f"{pair!a} is not NAME=PATH", hint=f"for example: {option} train=train.csv")
-            if name in (other for other, _, _ in found):
+            if any(name in paths for paths in found.values()):
                 raise UsageError(f"two artifacts are called {name!a}", hint="give each a name of its own")
-            found.append((name, path, kind))
+            if stored and "://" in path:
+                from gitmodel.domain.urls import shown_url
+
+                raise UsageError(f"{shown_url(path)} is no path", hint="add --external to leave it where it is")
+            found[kind][name] = path
     return found
 
 

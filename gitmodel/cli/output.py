@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
+from functools import partial
 from itertools import chain, compress, takewhile
 from typing import Any, TextIO, TypeVar
 
@@ -118,15 +119,30 @@ class Output:
 
         Without a terminal it prints lines. Yields None if nothing would be shown.
         """
+        with self.progress_of_each(label) as show:
+            yield partial(show, "") if show is not None else None
+
+    @contextmanager
+    def progress_of_each(self, verb: str) -> Iterator[Callable[[str, int, int], None] | None]:
+        """Yield a function as `progress` does, for several things, one after the other: it takes the name of each."""
         terminal = sys.stderr.isatty()
         if self.quiet or not (terminal or self.format == "table"):
             yield None
             return
-        bar = _Progress(escape(label), terminal=terminal)
+        bars = {"": _Progress(escape(verb), terminal=terminal)}
+
+        def show(name: str, done: int, total: int) -> None:
+            if name not in bars:
+                for bar in bars.values():
+                    bar.clear()
+                bars[name] = _Progress(escape(f"{verb} {name}"), terminal=terminal)
+            bars[name].show(done, total)
+
         try:
-            yield bar.show
+            yield show
         finally:
-            bar.clear()
+            for bar in bars.values():
+                bar.clear()
 
     def _for_machines(self, shape: Shape, fields: Mapping[str, Any], name: str) -> bool:
         """Print one thing as programs read it. Returns False if people are to read it: nothing is printed then."""
@@ -197,6 +213,7 @@ class _Progress:
     def clear(self) -> None:
         if self._shown:
             _write(sys.stderr, "\r\x1b[K")
+        self._shown = False
 
 
 def _duration(seconds: float) -> str:

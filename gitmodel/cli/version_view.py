@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 from gitmodel.cli import cell_text, shapes
 from gitmodel.cli.invocation import Invocation
+from gitmodel.client import ModelVersion
 from gitmodel.domain.changes.stages import Promotion, StageState
 from gitmodel.domain.schema.names import ARCHIVED, NONE
 from gitmodel.domain.schema.records import ArtifactLink
@@ -13,13 +14,12 @@ from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.snapshot import RETAG, UNTAGGED
 from gitmodel.domain.views import VersionView
 from gitmodel.registry import versions
-from gitmodel.registry.versions import Found
 
 
-def note_frozen(invocation: Invocation, found: Found) -> None:
-    """Say so if the version was read from its stage tag alone."""
-    if found.frozen:
-        invocation.output.note(f"as the tag {found.frozen} froze it; the branch was not read")
+def note_frozen(invocation: Invocation, frozen: str) -> None:
+    """Say so if the version was read from its stage tag *frozen* alone ("": it was not)."""
+    if frozen:
+        invocation.output.note(f"as the tag {frozen} froze it; the branch was not read")
 
 
 def show_version(invocation: Invocation, ref: VersionRef) -> None:
@@ -29,9 +29,9 @@ def show_version(invocation: Invocation, ref: VersionRef) -> None:
     note_pending(invocation, ((view.model, state) for state in view.pending))
 
 
-def print_version(invocation: Invocation, ref: VersionRef, said: str) -> None:
+def print_version(invocation: Invocation, version: ModelVersion, said: str) -> None:
     """Say what was done, and as JSON or TSV the version as it is now."""
-    view = versions.get_version(invocation.writer, ref)
+    view = version.view
     invocation.output.outcome(said, shapes.VERSION, view.fields(), name=str(view))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from copy import copy
 from dataclasses import replace
@@ -18,8 +18,10 @@ from gitmodel.branch.opening import open_repository
 from gitmodel.branch.repository import Repository
 from gitmodel.client.by_url import read_terms
 from gitmodel.client.handles import Model, Models, ModelVersion
+from gitmodel.client.model_stages import ModelStages
 from gitmodel.client.opened import Opened
 from gitmodel.domain.arguments import checked_arguments
+from gitmodel.domain.changes.stages import Promotion
 from gitmodel.domain.other_names import ShowsOurForm
 from gitmodel.domain.schema.names import check_name
 from gitmodel.domain.schema.records import Code
@@ -175,17 +177,25 @@ class Client(ShowsOurForm):
             model = model.name
         return Model._of(self._opened, models.register_model(self.writer, model, description))
 
-    def get_model(self, name: str | None = None, *, model_name: str | None = None, renumbered: bool = False) -> Model:
+    def get_model(
+        self,
+        name: str | None = None,
+        *,
+        model_name: str | None = None,
+        renumbered: bool = False,
+        for_change: bool = False,
+    ) -> Model:
         """The model *name* (or *model_name*, the draft's word). Raises NotFound, which says what there is.
 
         A name that a pull gave to another model is warned of (`RenumberedWarning`), and changes of the model are
-        Refused. *renumbered* says that the model is meant that has the name now; its first change settles that.
+        Refused. *renumbered* says that the model is meant that has the name now; its first change settles that. With
+        *for_change* such a name is Refused at once.
         """
         wanted = name if name is not None else model_name
         if wanted is None:
             raise UsageError("get_model needs the name of a model", hint="write client.get_model('iris')")
         self.repository.renew()
-        return Model._find(self._opened, ModelRef(check_name(wanted, "model"), renumbered))
+        return Model._find(self._opened, _model_ref(wanted, renumbered), for_change=for_change)
 
     def list_models(self, *, filter: str = "", sort: str = "name", limit: int | None = None, offset: int = 0) -> Models:
         """Return the models that match *filter* (see `docs/reference/expressions.md`).
@@ -211,7 +221,7 @@ class Client(ShowsOurForm):
 
         Raises Refused for a name that a pull gave to another model, unless *renumbered* says that this one is meant.
         """
-        model = ModelRef(check_name(name, "model"), renumbered)
+        model = _model_ref(name, renumbered)
         return Model._update(self._opened, model, new_name, add_tags=add_tags, remove_tags=remove_tags, **description)
 
     def delete_model(self, name: str, *, reason: str = "", force: bool = False, renumbered: bool = False) -> None:
@@ -219,11 +229,13 @@ class Client(ShowsOurForm):
 
         Raises Refused for a name that a pull gave to another model, unless *renumbered* says that this one is meant.
         """
-        models.delete_model(self.writer, ModelRef(check_name(name, "model"), renumbered), reason=reason, force=force)
+        models.delete_model(self.writer, _model_ref(name, renumbered), reason=reason, force=force)
 
     # Versions
 
-    def get_version(self, reference: str, *, renumbered: bool = False) -> ModelVersion:
+    def get_version(
+        self, reference: str | VersionRef, *, renumbered: bool = False, for_change: bool = False
+    ) -> ModelVersion:
         """The version that a reference such as `"iris@production"` names. Raises NotFound, which says what there is.
 
         By stage or alias it is the one in force, and its artifacts are those that were promoted. From a registry by URL
@@ -231,22 +243,68 @@ class Client(ShowsOurForm):
 
         A number that a pull gave to another version is warned of (`RenumberedWarning`), and changes of the version are
         Refused. *renumbered* says that the version is meant that has the number now; its first change settles that.
+        With *for_change* such a number is Refused at once.
         """
         self.repository.renew()
-        return ModelVersion._find(self._opened, replace(VersionRef.parse(reference), renumbered=renumbered))
+        return ModelVersion._find(self._opened, _version_ref(reference, renumbered), for_change=for_change)
 
-    def job_key(self, content: Callable[[], str]) -> str:
-        """The idempotency key of a version with this *content* that is given none: in CI, by URL, the job's; else "".
+    # Stages and aliases
 
-        It is the same for the same attempt of the same job, the same content, and how many versions of that content
-        this client made before.
+    def promote(
+        self,
+        reference: str | VersionRef,
+        stage: str | ModelStages,
+        *,
+        reason: str = "",
+        force: bool = False,
+        leave: bool = False,
+        renumbered: bool = False,
+    ) -> Promotion:
+        """Put the version that *reference* names into *stage*, as `ModelVersion.set_stage` does, found and put in one.
+
+        *renumbered* is as for `get_version`. Raises UsageError if *reference* names no version of its model.
+
+        >>> client.promote("iris@3", "production", reason="beats the baseline").previous      # doctest: +SKIP
+        2
         """
-        return self._opened.job_key(content)
+        ref = _version_ref(reference, renumbered).required("promote")
+        return stages.promote(self.writer, ref, str(stage), reason=reason, force=force, leave=leave)
 
-    @property
-    def job(self) -> str:
-        """The job of a CI host that makes versions by URL, as its idempotency keys name it; "" elsewhere."""
-        return self._opened.job
+    def demote(self, model: str, stage: str | ModelStages, *, reason: str = "", renumbered: bool = False) -> Promotion:
+        """Leave *stage* of *model* without a version. Raises NotFound if it has none."""
+        return stages.demote(self.writer, _model_ref(model, renumbered), str(stage), reason=reason)
+
+    def rollback(
+        self,
+        model: str,
+        stage: str | ModelStages,
+        *,
+        reason: str = "",
+        force: bool = False,
+        leave: bool = False,
+        renumbered: bool = False,
+    ) -> Promotion:
+        """Put the previous holder of *stage* back, as `Model.rollback` does."""
+        return stages.rollback(
+            self.writer,
+            self.repository,
+            _model_ref(model, renumbered),
+            str(stage),
+            reason=reason,
+            force=force,
+            leave=leave,
+        )
+
+    def set_alias(
+        self, reference: str | VersionRef, alias: str, *, reason: str = "", renumbered: bool = False
+    ) -> Promotion:
+        """Make *alias* name the version that *reference* names; it is taken from the version that had it."""
+        ref = _version_ref(reference, renumbered).required("alias set")
+        return stages.set_alias(self.writer, ref, alias, reason=reason)
+
+    def remove_alias(self, model: str, alias: str, *, reason: str = "", renumbered: bool = False) -> Promotion:
+        """Take *alias* away from the version of *model* that has it. Raises NotFound if none has it."""
+        return stages.remove_alias(self.writer, _model_ref(model, renumbered), alias, reason=reason)
 
     # Runs
 
@@ -675,7 +733,7 @@ class Client(ShowsOurForm):
         """
         from gitmodel.registry import stores
 
-        stores.use_store(self.writer, ModelRef(check_name(model, "model"), renumbered), name)
+        stores.use_store(self.writer, _model_ref(model, renumbered), name)
 
     def trust_store(self, which: str = "default") -> NamedStore:
         """Let this machine use its credentials for a store: by its name, or a URL (one ending in `/`: all below it)."""
@@ -778,3 +836,12 @@ class Client(ShowsOurForm):
         client = copy(self)
         client._opened = opened
         return client
+
+
+def _model_ref(name: str, renumbered: bool) -> ModelRef:
+    return ModelRef(check_name(name, "model"), renumbered)
+
+
+def _version_ref(reference: str | VersionRef, renumbered: bool) -> VersionRef:
+    ref = VersionRef.parse(reference) if isinstance(reference, str) else reference
+    return replace(ref, renumbered=renumbered) if renumbered else ref

@@ -10,16 +10,14 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, TypeVar
 
-from gitmodel.client.by_url import content_key
 from gitmodel.client.html import html_table
 from gitmodel.client.model_stages import ModelStages
 from gitmodel.client.opened import Opened
-from gitmodel.client.scalars import scalars
 from gitmodel.domain.arguments import checked_arguments
-from gitmodel.domain.changes.models import DESCRIPTIVE, read_words
+from gitmodel.domain.changes.models import DESCRIPTIVE
 from gitmodel.domain.changes.stages import Promotion, StageState
 from gitmodel.domain.other_names import ShowsOurForm, refuse_other_keywords
-from gitmodel.domain.schema.names import check_name, check_version_name
+from gitmodel.domain.schema.names import check_name
 from gitmodel.domain.schema.records import ArtifactLink, Code, ModelRecord, VersionRecord
 from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.schema.renumbering import Numbered
@@ -31,6 +29,7 @@ from gitmodel.stores.interface import JOBS, ArtifactStore
 
 if TYPE_CHECKING:
     from gitmodel.branch.stage_history import StageEvent
+    from gitmodel.client.storing import Given, ProgressOf
     from gitmodel.lineage.checkout import CheckedOut
     from gitmodel.lineage.exporting import Exported
     from gitmodel.registry.run_outputs import VersionArtifact
@@ -39,6 +38,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 PAGE = 50
+NamedProgress = Callable[[str, int, int], None]
+"""Called with the name of an artifact, the bytes of it that are done, and its size."""
 
 
 class _Text:
@@ -132,9 +133,9 @@ class Model:
         return model
 
     @classmethod
-    def _find(cls, opened: Opened, ref: ModelRef) -> Model:
+    def _find(cls, opened: Opened, ref: ModelRef, *, for_change: bool = False) -> Model:
         """The model that *ref*, which a person wrote, names now. Raises NotFound, UsageError."""
-        if ref.renumbered:
+        if ref.renumbered or for_change:
             return cls._follow(opened, models.find_to_change(opened.writer, ref))
         found, noted = models.find(opened.writer, ref)
         return cls._follow(opened, found, unsure=ref if noted else None)
@@ -149,9 +150,14 @@ class Model:
         return {field: value for field, value in self._given.items() if value}
 
     @property
+    def view(self) -> ModelView:
+        """All that is known of the model, read at once: a value, which does not change."""
+        return models.get_model(self._writer(), self._asked)
+
+    @property
     def record(self) -> ModelRecord:
         """The model's record as it is now."""
-        return self._view().record
+        return self.view.record
 
     @property
     def created(self) -> datetime:
@@ -217,57 +223,37 @@ class Model:
         model_objects: Mapping[str, str | os.PathLike[str]] | None = None,
         deployments: Mapping[str, str | os.PathLike[str]] | None = None,
         idempotency_key: str | None = None,
+        jobs: int = JOBS,
+        progress: NamedProgress | None = None,
+        warn: Callable[[str], object] | None = None,
     ) -> ModelVersion:
         """Make the next version. *data*, *model_objects* and *deployments* map artifact names to files or folders.
 
         The code repository's commit and whether it has changes are recorded with it. If a version of the model was made
         under the same *idempotency_key* before, that one is returned and nothing is made; left out, a job of a CI
         host that uses a registry by URL has a key of its own, and "" is none.
-        Raises Conflict if *name* is taken, UsageError if it cannot be one.
+        Of folders, *jobs* files are stored at a time. *progress* is called with an artifact's name, the bytes that are
+        stored of it and its size; *warn* with a sentence about names that Windows cannot hold, which goes to the log
+        `gitmodel` otherwise. Raises Conflict if *name* is taken, UsageError if it cannot be one.
         """
-        from gitmodel.registry import artifacts
+        from gitmodel.client import storing
 
-        opened, chosen, model = self._registered(), self._to_change(), self._name
-        if name is not None:
-            check_version_name(name)
-        known = versions.find_keyed(opened.writer, chosen, idempotency_key) if idempotency_key else None
-        if known is not None:
-            return ModelVersion(opened, VersionRef(model, str(known), since=opened.repository.renumberings().count))
-        kinds = (("data", data), ("model", model_objects), ("deployment", deployments))
-        given = [(key, Path(path), kind) for kind, paths in kinds for key, path in (paths or {}).items()]
-        words, values = read_words(tags), scalars(metadata or {})
-        allowed = opened.repository.allows_credentials
-        artifacts.check_sources(given, allow_credentials=allowed)
-        if idempotency_key or not opened.job:  # a job may have made this very version before
-            chosen = versions.check_creation(
-                opened.writer,
-                chosen,
-                name=name,
-                description=description,
-                tags=words,
-                metadata=values,
-                artifacts=[(key, kind) for key, _, kind in given],
-            )
-        opened.check_code()
-        links = [
-            artifacts.store_artifact(opened.access.of_model(model), key, path, kind=kind, allow_credentials=allowed)
-            for key, path, kind in given
-        ]
-        code = opened.record_code()
-        content = (model, name, description, words, values, links, code)
-        key = idempotency_key if idempotency_key is not None else opened.job_key(lambda: content_key(*content))
-        made = versions.make_version(
-            opened.writer,
+        opened, chosen = self._registered(), self._to_change()
+        made = storing.create_version(
+            opened,
             chosen,
+            self._name,
             name=name,
             description=description,
-            tags=words,
-            metadata=values,
-            artifacts=links,
-            code=code,
-            key=key,
+            tags=tags,
+            metadata=metadata or {},
+            given=storing.by_kind(data=data, model=model_objects, deployment=deployments),
+            key=idempotency_key,
+            jobs=jobs,
+            progress=_of_each(progress),
+            warn=warn,
         )
-        return ModelVersion(opened, made)
+        return ModelVersion(opened, made.ref, is_new=made.new)
 
     def update(self, *, add_tags: Iterable[str] = (), remove_tags: Iterable[str] = (), **description: Any) -> Model:
         """Change descriptive fields and tags."""
@@ -346,7 +332,7 @@ class Model:
         return f"Model({self._name!r})"
 
     def _repr_html_(self) -> str:
-        view = self._view() if self._opened else None
+        view = self.view if self._opened else None
         rows = [("name", self._name), *((field, getattr(self, field)) for field in DESCRIPTIVE)]
         rows += [("versions", view.count), ("latest", view.latest)] if view else []
         return html_table(("field", "value"), [row for row in rows if row[1] not in ("", [], None)])
@@ -381,9 +367,6 @@ class Model:
     def _described(self, field: str) -> Any:
         return self._given[field] if self._opened is None else getattr(self.record, field)
 
-    def _view(self) -> ModelView:
-        return models.get_model(self._writer(), self._asked)
-
 
 @checked_arguments
 class ModelVersion(ShowsOurForm):
@@ -402,18 +385,25 @@ class ModelVersion(ShowsOurForm):
     }
 
     def __init__(
-        self, opened: Opened, ref: VersionRef, *, unsure: VersionRef | None = None, frozen: Found | None = None
+        self,
+        opened: Opened,
+        ref: VersionRef,
+        *,
+        unsure: VersionRef | None = None,
+        frozen: Found | None = None,
+        is_new: bool = False,
     ) -> None:
         self._found = opened
         # what it names, and the reference that it was found by if a pull had given its number to another version
         self._asked = ref
         self._unsure = unsure
         self._frozen = frozen
+        self._is_new = is_new
 
     @classmethod
-    def _find(cls, opened: Opened, ref: VersionRef) -> ModelVersion:
+    def _find(cls, opened: Opened, ref: VersionRef, *, for_change: bool = False) -> ModelVersion:
         """The version that *ref*, which a person wrote, names now. Raises NotFound, Invalid, UsageError."""
-        find = versions.find_to_change if ref.renumbered or ref.settles else versions.find
+        find = versions.find_to_change if ref.renumbered or ref.settles or for_change else versions.find
         found = find(opened.writer, ref)
         return cls(opened, found.ref, unsure=ref if found.note else None, frozen=found if found.frozen else None)
 
@@ -434,6 +424,16 @@ class ModelVersion(ShowsOurForm):
         return f"{model}@{number}"
 
     @property
+    def ref(self) -> VersionRef:
+        """A reference that follows the version if a pull renumbers it, for methods of the client."""
+        return self._asked
+
+    @property
+    def view(self) -> VersionView:
+        """All that is known of the version, read at once: a value, which does not change."""
+        return versions.get_version(self._opened.writer, self._asked)
+
+    @property
     def frozen(self) -> str:
         """The stage tag, such as `model/iris/production`, that what is said here is as old as; "": it is of now.
 
@@ -448,9 +448,14 @@ class ModelVersion(ShowsOurForm):
         return self._record().name
 
     @property
+    def is_new(self) -> bool:
+        """True if the call that returned this made the version: not if it was made under an idempotency key before."""
+        return self._is_new
+
+    @property
     def is_local(self) -> bool:
         """True if the remote, as last seen, does not have it yet, so that a pull may give it another number."""
-        return self._view().local
+        return self.view.local
 
     @property
     def description(self) -> str:
@@ -480,17 +485,17 @@ class ModelVersion(ShowsOurForm):
     @property
     def stage(self) -> str | None:
         """The stage it is in, in force: an exclusive stage, "archived" or None."""
-        return self._view().stage
+        return self.view.stage
 
     @property
     def aliases(self) -> list[str]:
         """The aliases it has, in force."""
-        return list(self._view().aliases)
+        return list(self.view.aliases)
 
     @property
     def pending(self) -> tuple[StageState, ...]:
         """The stages and aliases that are recorded for it, or taken from it, and not in force yet."""
-        return self._view().pending
+        return self.view.pending
 
     @property
     def runs(self) -> list[str]:
@@ -502,7 +507,7 @@ class ModelVersion(ShowsOurForm):
         """The ids of the runs that only read it: that took one of its artifacts as an input, oldest first."""
         from gitmodel.lineage import graph
 
-        opened, view = self._opened, self._view()
+        opened, view = self._opened, self.view
         return graph.readers(opened.repository, view.model, view.record.number, store=lambda: opened.store)
 
     @property
@@ -533,7 +538,7 @@ class ModelVersion(ShowsOurForm):
         """
         from gitmodel.registry.run_outputs import list_outputs
 
-        found = list_outputs(self._opened.writer, self._ref(), store=lambda: self._opened.store)
+        found = list_outputs(self._opened.writer, self._asked, store=lambda: self._opened.store)
         return [Artifact(self, output.link.name, output=output) for output in found]
 
     def get_artifact(self, name: str, *, run: str | None = None) -> Artifact:
@@ -545,7 +550,7 @@ class ModelVersion(ShowsOurForm):
         from gitmodel.registry.run_outputs import find_artifact
 
         opened = self._opened
-        found = self._frozen or versions.find(opened.writer, self._ref())
+        found = self._frozen or versions.find(opened.writer, self._asked)
         with opened.repository.git.looking_up():
             artifact = find_artifact(opened.writer, found, name, run=run, store=lambda: opened.store)
         return Artifact(self, artifact.link.name, output=artifact if artifact.run else None)
@@ -560,16 +565,16 @@ class ModelVersion(ShowsOurForm):
         fails a rule of the stage, Refused for a version of a failed run or one that would empty a later stage.
         """
         return self._change(
-            lambda writer: stages.promote(writer, self._ref(), str(stage), reason=reason, force=force, leave=leave)
+            lambda writer: stages.promote(writer, self._asked, str(stage), reason=reason, force=force, leave=leave)
         )
 
     def add_alias(self, alias: str, *, reason: str = "") -> None:
         """Make *alias* name this version; it is taken from the version that had it."""
-        self._change(lambda writer: stages.set_alias(writer, self._ref(), alias, reason=reason))
+        self._change(lambda writer: stages.set_alias(writer, self._asked, alias, reason=reason))
 
     def remove_alias(self, alias: str, *, reason: str = "") -> None:
         """Take *alias* from this version. Raises NotFound if it is not its own."""
-        view = self._view()
+        view = self.view
         own = {*view.aliases, *(s.name for s in view.pending if s.alias and s.recorded == self._number)}
         own -= {state.name for state in view.pending if state.recorded not in (None, self._number)}
         if alias not in own:
@@ -594,7 +599,7 @@ class ModelVersion(ShowsOurForm):
         self._change(
             lambda writer: versions.update_version(
                 writer,
-                self._ref(),
+                self._asked,
                 name=name,
                 description=description,
                 tags=tags,
@@ -606,7 +611,7 @@ class ModelVersion(ShowsOurForm):
 
     def delete(self, *, reason: str = "", force: bool = False) -> None:
         """Delete the version; its number is never used again. Raises Refused if it is in use, unless *force*."""
-        self._change(lambda writer: versions.delete_version(writer, self._ref(), reason=reason, force=force))
+        self._change(lambda writer: versions.delete_version(writer, self._asked, reason=reason, force=force))
 
     def link_artifact(
         self,
@@ -622,30 +627,36 @@ class ModelVersion(ShowsOurForm):
 
         *format* is found from the content if left out. Raises Refused if the version is in a stage or has an alias.
         """
-        from gitmodel.registry import artifacts
-
-        self._check_meant()
-        said = scalars(metadata or {})
-        artifacts.check_links(
-            self._opened.writer,
-            self._ref(),
-            [(name, kind)],
-            metadata=said,
-            format=format,
-            folder=Path(path).is_dir(),
-        )
-        link = artifacts.store_artifact(
-            self._opened.access.of_model(self._model),
-            name,
-            Path(path),
-            kind=kind,
-            format=format,
-            metadata=said,
-            allow_credentials=self._opened.repository.allows_credentials,
-            progress=progress,
-        )
-        self._change(lambda writer: artifacts.link_artifacts(writer, self._ref(), [link]))
+        self._link([(name, os.fspath(path), kind)], lambda _: progress, format=format, metadata=metadata)
         return Artifact(self, name)
+
+    def link_artifacts(
+        self,
+        *,
+        data: Mapping[str, str | os.PathLike[str]] | None = None,
+        model_objects: Mapping[str, str | os.PathLike[str]] | None = None,
+        deployments: Mapping[str, str | os.PathLike[str]] | None = None,
+        external: bool = False,
+        provider_digest: bool = False,
+        jobs: int = JOBS,
+        progress: NamedProgress | None = None,
+        warn: Callable[[str], object] | None = None,
+    ) -> list[Artifact]:
+        """Link several artifacts in one commit: *data* and the others map names to files or folders, which are stored.
+
+        If *external* they map names to URIs, as for `link_external`, and *provider_digest* is as there. *jobs*,
+        *progress* and *warn* are as for `Model.create_version`. Raises as `link_artifact` and `link_external` do.
+        """
+        from gitmodel.client import storing
+
+        given = storing.by_kind(data=data, model=model_objects, deployment=deployments)
+        if external:
+            self._link_external(given, _of_each(progress), provider_digest=provider_digest)
+        elif provider_digest:
+            raise UsageError("provider_digest is for external artifacts", hint="what is stored is always hashed")
+        else:
+            self._link(given, _of_each(progress), jobs=jobs, warn=warn)
+        return [Artifact(self, name) for name, _, _ in given]
 
     def link_external(
         self,
@@ -668,30 +679,20 @@ class ModelVersion(ShowsOurForm):
         >>> version.link_external("raw", "s3://bucket/huge.parquet")          # doctest: +SKIP
         Artifact('iris@4', 'raw')
         """
-        from gitmodel.registry import artifacts
-
-        self._check_meant()
-        said = scalars(metadata or {})
-        artifacts.check_links(self._opened.writer, self._ref(), [(name, kind)], metadata=said, format=format)
-        link = artifacts.describe_external(
-            name,
-            os.fspath(uri),
-            kind=kind,
+        self._link_external(
+            [(name, os.fspath(uri), kind)],
+            lambda _: progress,
             format=format,
-            metadata=said,
+            metadata=metadata,
             provider_digest=provider_digest,
-            trusted=self._opened.access.trusted(),
-            progress=progress,
         )
-        self._opened.access.trust_place(link.uri or "")
-        self._change(lambda writer: artifacts.link_artifacts(writer, self._ref(), [link]))
         return Artifact(self, name)
 
     def unlink(self, name: str) -> None:
         """Take the artifact *name* from the version; its bytes stay in the store."""
         from gitmodel.registry import artifacts
 
-        self._change(lambda writer: artifacts.unlink_artifact(writer, self._ref(), name))
+        self._change(lambda writer: artifacts.unlink_artifact(writer, self._asked, name))
 
     def log_metadata(
         self, metadata: Mapping[str, Any] | None = None, *, artifact: str | None = None, **values: Any
@@ -699,8 +700,19 @@ class ModelVersion(ShowsOurForm):
         """Set metadata of the version, or of its *artifact*: numbers, text, booleans, times, lists, tables."""
         form = f"it is of {self.reference}; write artifact= for one of its artifacts"
         refuse_other_keywords("log_metadata", values, form)
-        given = scalars({**(metadata or {}), **values})
-        self._change(lambda writer: versions.set_metadata(writer, self._ref(), given, on=artifact))
+        self.set_metadata({**(metadata or {}), **values}, artifact=artifact)
+
+    def set_metadata(
+        self, values: Mapping[str, Any] | None = None, *, remove: Iterable[str] = (), artifact: str | None = None
+    ) -> None:
+        """Set *values* and remove the keys *remove*, of the version or of its *artifact*, in one commit.
+
+        Raises UsageError for a key that is both set and removed; one to remove that is not there is no error.
+        """
+        from gitmodel.client.storing import scalars
+
+        given = scalars(values or {})
+        self._change(lambda writer: versions.set_metadata(writer, self._asked, given, on=artifact, remove=remove))
 
     def checkout(
         self, folder: str | os.PathLike[str], *, artifacts: str = "artifacts", submodules: bool = True
@@ -717,7 +729,7 @@ class ModelVersion(ShowsOurForm):
         opened = self._opened
         return checkout(
             self.reference,
-            self._view().record,
+            self.view.record,
             Path(folder).expanduser(),
             source=lambda link: opened.access.source(self._model, link),
             code=opened.open_code(),
@@ -735,7 +747,7 @@ class ModelVersion(ShowsOurForm):
 
         opened = self._opened
         target = Path(path).expanduser()
-        return export(opened.repository, self._ref(), target, store=opened.access.of_model(self._model), inputs=inputs)
+        return export(opened.repository, self._asked, target, store=opened.access.of_model(self._model), inputs=inputs)
 
     def card(self) -> str:
         """The model card: Markdown with the YAML header that model hubs read, from the records alone.
@@ -744,7 +756,7 @@ class ModelVersion(ShowsOurForm):
         """
         from gitmodel.domain.cards import card
 
-        return card(self._model, self.model.record, self._view().record)
+        return card(self._model, self.model.record, self.view.record)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, ModelVersion) and self.reference == other.reference and self._opened is other._opened
@@ -756,7 +768,7 @@ class ModelVersion(ShowsOurForm):
         return f"ModelVersion({self.reference!r})"
 
     def _repr_html_(self) -> str:
-        fields = self._view().fields()
+        fields = self.view.fields()
         return html_table(
             ("field", "value"), [(key, value) for key, value in fields.items() if value not in (None, "", [], {})]
         )
@@ -764,9 +776,6 @@ class ModelVersion(ShowsOurForm):
     @property
     def _opened(self) -> Opened:
         return self._found.lasting
-
-    def _ref(self) -> VersionRef:
-        return self._asked
 
     @property
     def _now(self) -> Numbered:
@@ -797,13 +806,28 @@ class ModelVersion(ShowsOurForm):
         self._frozen = None
         return done
 
+    def _link(self, given: list[Given], progress: ProgressOf, **options: Any) -> None:
+        from gitmodel.client import storing
+
+        self._check_meant()
+        links = storing.store_links(self._opened, self._asked, self._model, given, progress=progress, **options)
+        self._take_links(links)
+
+    def _link_external(self, given: list[Given], progress: ProgressOf, **options: Any) -> None:
+        from gitmodel.client import storing
+
+        self._check_meant()
+        self._take_links(storing.describe_links(self._opened, self._asked, given, progress=progress, **options))
+
+    def _take_links(self, links: list[ArtifactLink]) -> None:
+        from gitmodel.registry import artifacts
+
+        self._change(lambda writer: artifacts.link_artifacts(writer, self._asked, links))
+
     def _record(self) -> VersionRecord:
         if self._frozen is not None:
             return self._frozen.record
-        return versions.find(self._opened.writer, self._ref()).record
-
-    def _view(self) -> VersionView:
-        return versions.get_version(self._opened.writer, self._ref())
+        return versions.find(self._opened.writer, self._asked).record
 
     def _of_kind(self, kind: str) -> list[Artifact]:
         return [Artifact(self, link.name) for link in self._record().artifacts if link.kind == kind]
@@ -969,7 +993,7 @@ class Models(tuple[Model, ...]):
     """A list of models with a table for notebooks."""
 
     def _repr_html_(self) -> str:
-        views = [model._view() for model in self]
+        views = [model.view for model in self]
         rows = [(v.name, v.count, v.latest, ", ".join(f"{s.name}: {s.in_force}" for s in v.stages)) for v in views]
         return html_table(("model", "versions", "latest", "stages"), rows)
 
@@ -997,7 +1021,7 @@ class Versions(tuple[ModelVersion, ...]):
         return f"Versions({len(self)} of {self.total}{ends})"
 
     def _repr_html_(self) -> str:
-        views = [version._view() for version in self]
+        views = [version.view for version in self]
         rows = [
             (v.record.number, v.record.name, v.stage, ", ".join(v.aliases), v.record.created, v.record.description)
             for v in views
@@ -1010,3 +1034,8 @@ class Versions(tuple[ModelVersion, ...]):
 def _ref(view: VersionView, since: int) -> VersionRef:
     """A reference that follows the version of *view*, which was read after the pull *since*."""
     return VersionRef(view.model, str(view.record.number), since=since)
+
+
+def _of_each(progress: NamedProgress | None) -> ProgressOf:
+    """Return the progress of each artifact by its name."""
+    return lambda name: partial(progress, name) if progress is not None else None

@@ -160,7 +160,10 @@ _CHECKS: dict[Any, _Check] = {
     "str | int | ModelStages": _Check(
         "a number, name, stage or alias", lambda value: isinstance(value, str | bool) or _is_number(value)
     ),
-    "Progress": _Check("a function", lambda value: callable(value) and not isinstance(value, type)),
+    **dict.fromkeys(
+        ("Progress", "NamedProgress", "Callable[[str], object]"),
+        _Check("a function", lambda value: callable(value) and not isinstance(value, type)),
+    ),
     "str | int": _Check("a number, name, stage or alias", lambda value: isinstance(value, str) or _is_number(value)),
     "Client": _Check("a Client", _is_a("Client"), "open it with `Client()`"),
     "Callable[[GitModelError], Any]": _Check("a function", callable),

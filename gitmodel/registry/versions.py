@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import chain, islice
-from typing import Any
+from typing import Any, NamedTuple
 
 from gitmodel.domain.changes import versions as planning
 from gitmodel.domain.changes.models import changed_tags, read_tag_changes, read_words
@@ -33,9 +33,16 @@ _REMEMBERED = 20_000
 
 def create_version(writer: Writer, model: str | ModelRef, **given: Any) -> int:
     """Make the next version of *model* as `make_version` does; returns its number."""
-    number = make_version(writer, model, **given).number
+    number = make_version(writer, model, **given).ref.number
     assert number is not None
     return number
+
+
+class Made(NamedTuple):
+    """A reference that follows a version, and True if the version is *new*: not one made under a key before."""
+
+    ref: VersionRef
+    new: bool
 
 
 def make_version(
@@ -49,10 +56,10 @@ def make_version(
     artifacts: Iterable[ArtifactLink] = (),
     code: Code | None = None,
     key: str = "",
-) -> VersionRef:
+) -> Made:
     """Make the next version of *model*; returns the reference that follows it.
 
-    If one was made under the same idempotency *key* ("": none) before, wherever that was, its reference is returned.
+    If one was made under the same idempotency *key* ("": none) before, wherever that was, it is that one, not new.
     Raises NotFound if there is no such model, Conflict if *name* is taken, UsageError for bad input.
     """
     is_found = isinstance(model, ModelRef) and model.since is not None
@@ -63,13 +70,16 @@ def make_version(
         current = chosen.model
         reserved = writer.take_number(current, lambda snapshot: planning.plan_version(snapshot, current, draft))
 
-    def plan(snapshot: Snapshot, current: str) -> Change[VersionRef]:
-        if key:
-            change = _plan_once(writer, snapshot, current, draft, key)
+    def plan(snapshot: Snapshot, current: str) -> Change[Made]:
+        known = _find_keyed(writer, snapshot, current, key) if key else None
+        if known is not None:
+            change = Change(known)
+        elif key:
+            change = planning.plan_version(snapshot, current, draft, txn=messages.keyed_transaction(current, key))
         else:
             change = planning.plan_version(snapshot, current, draft, reserved=reserved)
         made = VersionRef(current, str(change.result), since=snapshot.renumberings.count)
-        return replace(change, result=made)  # type: ignore[arg-type, return-value]
+        return replace(change, result=Made(made, new=known is None))  # type: ignore[arg-type, return-value]
 
     return change_model(writer, chosen, plan)
 
@@ -328,12 +338,6 @@ def _draft(
         metadata=planning.read_metadata(metadata or {}),
         artifacts=links,
     )
-
-
-def _plan_once(writer: Writer, snapshot: Snapshot, model: str, draft: VersionRecord, key: str) -> Change[int]:
-    before = _find_keyed(writer, snapshot, model, key)
-    txn = messages.keyed_transaction(model, key)
-    return planning.plan_version(snapshot, model, draft, txn=txn) if before is None else Change(before)
 
 
 def _find_keyed(writer: Writer, snapshot: Snapshot, model: str, key: str) -> int | None:

@@ -229,7 +229,7 @@ class TestFailure:
             with pytest.raises(RunFailed):
                 trying.run(client=client)
             version = client.get_version("demo@1.0")
-            assert (version.number, version._view().record.failed, version.stage) == (1, True, None)
+            assert (version.number, version.view.record.failed, version.stage) == (1, True, None)
             assert [artifact.name for artifact in version.artifacts] == ["classifier"]
             assert version.metadata == {}
             with pytest.raises(Refused, match="failed run"):
@@ -237,7 +237,7 @@ class TestFailure:
         wanted.clear()
         trying.run(client=client)
         version = client.get_version("demo@1.0")
-        assert (version.number, version._view().record.failed, version.stage) == (1, False, "staging")
+        assert (version.number, version.view.record.failed, version.stage) == (1, False, "staging")
         assert len(version.runs) == 3
 
     def test_two_runs_cannot_go_on_with_one_version(self, client):
@@ -273,7 +273,7 @@ class TestFailure:
         finally:
             go_on.set()
             thread.join()
-        assert client.get_version("demo@1")._view().record.failed is False
+        assert client.get_version("demo@1").view.record.failed is False
 
     def test_a_stale_reservation_of_a_failed_version_does_not_stop_the_next_run(self, client, git):
         config = new("1.0", delete_new_version_on_failure=False)
@@ -286,7 +286,7 @@ class TestFailure:
             one.run(client=client, fail=True)
         git(client.repository.common_dir, "update-ref", "refs/gitmodel/reserved/demo/1", client.repository.tip())
         one.run(client=client, fail=False)
-        assert client.get_version("demo@1.0")._view().record.failed is False
+        assert client.get_version("demo@1.0").view.record.failed is False
 
     def test_on_failure_is_told(self, client):
         told = []
@@ -849,7 +849,7 @@ class TestRules:
 
         with pytest.raises(RunFailed):
             keeping.run(client=client)
-        assert client.get_version("demo@kept")._view().record.failed
+        assert client.get_version("demo@kept").view.record.failed
 
     @pytest.mark.parametrize("begun", [[], ["init"]])
     def test_a_new_registry_records_runs_that_failed(self, client, begun, git, monkeypatch):

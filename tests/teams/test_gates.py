@@ -57,7 +57,7 @@ def merge(repo, files, message="Merge a proposal"):
 def stage_text(iris, number, extra=""):
     from gitmodel.domain.schema.records import links_digest
 
-    record = iris.get_version(number)._view().record
+    record = iris.get_version(number).view.record
     return f'version = {number}\nartifacts = "{links_digest(record.artifacts)}"\n{extra}'
 
 

@@ -63,7 +63,7 @@ def tip(repo):
 
 def record(client, number):
     """Record a version in production without its tag, as a squash merge or a direct commit does."""
-    artifacts = links_digest(client.get_version(f"iris@{number}")._view().record.artifacts)
+    artifacts = links_digest(client.get_version(f"iris@{number}").view.record.artifacts)
     edit(client.repository.common_dir, {STAGE: f'version = {number}\nartifacts = "{artifacts}"\n'})
 
 

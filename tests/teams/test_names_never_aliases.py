@@ -13,7 +13,7 @@ NEVER = ["production", "Production", "staging", "STAGING", "latest", "Latest", "
 
 
 def alias_text(client, number):
-    record = client.get_model("iris").get_version(number)._view().record
+    record = client.get_model("iris").get_version(number).view.record
     return f'version = {number}\nartifacts = "{links_digest(record.artifacts)}"\n'
 
 

@@ -47,7 +47,7 @@ def planned(client):
 
 
 def propose(repo, number, client, extra=""):
-    digest = client.get_version(f"iris@{number}")._view().record
+    digest = client.get_version(f"iris@{number}").view.record
     from gitmodel.domain.schema.records import links_digest
 
     text = f'version = {number}\nartifacts = "{links_digest(digest.artifacts)}"\n{extra}'

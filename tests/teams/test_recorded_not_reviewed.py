@@ -29,7 +29,7 @@ def iris(client):
 
 
 def stage_text(iris, number):
-    record = iris.get_version(number)._view().record
+    record = iris.get_version(number).view.record
     return f'version = {number}\nartifacts = "{links_digest(record.artifacts)}"\n'
 
 

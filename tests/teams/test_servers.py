@@ -140,7 +140,7 @@ def test_who_registers_cannot_put_production_in_force_on_a_host_that_protects_th
         # a promotion of its own is refused; one that plain git makes is recorded, and nothing else
         with pytest.raises(Refused, match="proposal_only"):
             version.set_stage("production")
-        text = f'version = {version.number}\nartifacts = "{links_digest(version._view().record.artifacts)}"\n'
+        text = f'version = {version.number}\nartifacts = "{links_digest(version.view.record.artifacts)}"\n'
         editing.edit(folder, {"models/iris/stages/production.toml": text})
         trainer.push()
         assert refs(bare)[PRODUCTION] == in_force

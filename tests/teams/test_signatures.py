@@ -111,7 +111,7 @@ def forged(client, stage="production"):
 
 
 def stage_file(client, number):
-    record = client.get_version(f"iris@{number}")._view().record
+    record = client.get_version(f"iris@{number}").view.record
     return f'version = {number}\nartifacts = "{links_digest(record.artifacts)}"\n'
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import click
@@ -31,8 +30,7 @@ def set_alias(invocation: Invocation, words: tuple[str, ...], reason: str, renum
     be named.
     """
     ref, (name,) = options.read_reference(words, after=1, usage="git model alias set MODEL@VERSION ALIAS")
-    ref = replace(ref.required("alias set"), renumbered=renumbered)
-    done = stages.set_alias(invocation.writer, ref, name, reason=reason)
+    done = invocation.client.set_alias(ref, name, reason=reason, renumbered=renumbered)
     now = "now" if done.changed else "already"
     was = f", and no longer {done.previous}" if done.previous not in (None, done.version) else ""
     _print(invocation, done, f"{done.stage} is {done.model}@{done.version} {now}{was}")
@@ -46,8 +44,7 @@ def set_alias(invocation: Invocation, words: tuple[str, ...], reason: str, renum
 @click.pass_obj
 def remove(invocation: Invocation, model: str, alias: str, reason: str, renumbered: bool) -> None:
     """Remove an alias; the version stays as it is."""
-    chosen = options.read_model(model, renumbered=renumbered)
-    done = stages.remove_alias(invocation.writer, chosen, alias, reason=reason)
+    done = invocation.client.remove_alias(model, alias, reason=reason, renumbered=renumbered)
     was = f"; it was {done.model}@{done.previous}" if done.previous is not None else ""
     _print(invocation, done, f"{done.model} has no alias {done.stage} now{was}")
 

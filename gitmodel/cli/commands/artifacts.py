@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import os
 import shlex
-from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import click
 
 from gitmodel.cli import cell_text, options, shapes
 from gitmodel.cli.invocation import Invocation, command
-from gitmodel.cli.stored_paths import describe_paths, store_paths
 from gitmodel.cli.version_view import note_frozen, print_version
+from gitmodel.domain.changes.versions import artifact
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.errors import NotFound, UsageError
 from gitmodel.registry import artifacts, versions
@@ -75,7 +75,7 @@ def get(
     fields = {"reference": here, "artifact": link.name, "path": str(path), "digest": digest, "size": size}
     said = f"wrote {what} of {here} to {path} ({cell_text.size(size)}, verified)"
     invocation.output.outcome(said, shapes.FETCHED, fields, name=str(path))
-    note_frozen(invocation, found)
+    note_frozen(invocation, found.frozen)
 
 
 @command(example="git model link iris@2 --data validation=validation.csv --deployment api=deploy.json")
@@ -106,22 +106,25 @@ def link(
     and nothing is stored. To link the same bytes at another place says where they are now.
     """
     ref, _ = options.read_reference(words, usage="git model link MODEL@VERSION --data NAME=PATH")
-    paths = options.read_artifacts(data=data, model=model_object, deployment=deployment)
-    if not paths:
+    paths = options.read_artifacts(stored=not external, data=data, model_objects=model_object, deployments=deployment)
+    if not any(paths.values()):
         raise UsageError("there is nothing to link", hint=f"for example: git model link {ref} --data train=train.csv")
-    found = versions.find_to_change(invocation.writer, replace(ref, renumbered=renumbered))
-    model, chosen = found.model, found.ref
     if provider_digest and not external:
         raise UsageError("--provider-digest is for --external", hint="what is stored is always read and hashed")
-    artifacts.check_links(invocation.writer, chosen, [(name, kind) for name, _, kind in paths])
-    links = (
-        describe_paths(invocation, paths, provider_digest)
-        if external
-        else store_paths(invocation, model, paths, jobs=jobs)
-    )
-    artifacts.link_artifacts(invocation.writer, chosen, links)
-    names = cell_text.words(name for name, _, _ in paths)
-    print_version(invocation, chosen, f"linked {names} to {chosen}")
+    version = invocation.client.get_version(ref, renumbered=renumbered, for_change=True)
+    warnings: list[str] = []  # told when the progress is off the screen
+    with invocation.output.progress_of_each("reading" if external else "storing") as progress:
+        version.link_artifacts(
+            **paths,
+            external=external,
+            provider_digest=provider_digest,
+            jobs=jobs,
+            progress=progress,
+            warn=warnings.append,
+        )
+    for warning in warnings:
+        invocation.output.warn(warning)
+    print_version(invocation, version, f"linked {cell_text.words(chain(*paths.values()))} to {version.reference}")
 
 
 @command(example="git model unlink iris@2 validation --yes")
@@ -136,12 +139,12 @@ def unlink(invocation: Invocation, words: tuple[str, ...], renumbered: bool, yes
     alias names, or that is archived, keeps the artifacts that it has.
     """
     ref, (name,) = options.read_reference(words, after=1, usage="git model unlink MODEL@VERSION ARTIFACT")
-    found = versions.find_to_change(invocation.writer, replace(ref.required("unlink"), renumbered=renumbered))
-    chosen = found.ref
-    artifacts.only_artifact(found.record, found.model, name)
-    options.confirm(invocation, f"Take {name} from {chosen}?", yes=yes)
-    artifacts.unlink_artifact(invocation.writer, chosen, name)
-    print_version(invocation, chosen, f"unlinked {name} from {chosen}")
+    version = invocation.client.get_version(ref.required("unlink"), renumbered=renumbered, for_change=True)
+    reference, record = version.reference, version.view.record
+    artifact(record, reference.partition("@")[0], name)
+    options.confirm(invocation, f"Take {name} from {reference}?", yes=yes)
+    version.unlink(name)
+    print_version(invocation, version, f"unlinked {name} from {reference}")
 
 
 def _read_artifact(words: tuple[str, ...]) -> tuple[VersionRef, str | None]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import click
@@ -43,12 +42,12 @@ def set_metadata(
         raise UsageError(
             "there is nothing to set", hint=f"for example: git model metadata set {ref.model} accuracy=0.97"
         )
-    chosen = versions.find_to_change(invocation.writer, replace(ref, renumbered=renumbered)).ref
-    versions.set_metadata(invocation.writer, chosen, values, on=artifact, remove=remove)
-    of = f"{artifact} of {chosen}" if artifact else str(chosen)
+    version = invocation.client.get_version(ref, renumbered=renumbered, for_change=True)
+    version.set_metadata(values, remove=remove, artifact=artifact)
+    of = f"{artifact} of {version.reference}" if artifact else version.reference
     done = [f"set {cell_text.words(values)} of {of}"] if values else []
     done += [f"removed {cell_text.words(remove)} of {of}"] if remove else []
-    print_version(invocation, chosen, "\n".join(done))
+    print_version(invocation, version, "\n".join(done))
 
 
 @command("show", example="git model metadata show iris@1")

@@ -10,6 +10,7 @@ import click
 from gitmodel.cli import cell_text, options, shapes
 from gitmodel.cli.invocation import Invocation, command
 from gitmodel.cli.version_view import note_pending, show_version
+from gitmodel.client import Model
 from gitmodel.domain.views import ModelView
 from gitmodel.errors import UsageError
 from gitmodel.registry import models
@@ -34,9 +35,9 @@ def register(invocation: Invocation, /, name: str, **given: Any) -> None:
 
     Its name is for good: it can be changed with `git model update --rename`, but is never used again.
     """
-    invocation.client.register_model(name, **options.given_description(**given))
+    model = invocation.client.register_model(name, **options.given_description(**given))
     said = f"registered {name}; `git model version create {name}` makes its first version"
-    _print(invocation, name, said)
+    _print(invocation, model, said)
 
 
 @command("list", example="git model list --filter '\"sklearn\" in tags' --sort=-created")
@@ -119,8 +120,8 @@ def update(
     with whole as change:
         now = change.update_model(
             model, new_name=rename, add_tags=add_tags, remove_tags=remove_tags, renumbered=renumbered, **changes
-        ).name
-    _print(invocation, now, f"{model} is {now} now" if rename else f"updated {now}")
+        )
+    _print(invocation, now, f"{model} is {now.name} now" if rename else f"updated {now.name}")
 
 
 @command(example="git model delete iris --yes --force --reason 'a new line begins'")
@@ -135,16 +136,16 @@ def delete(invocation: Invocation, model: str, reason: str, force: bool, renumbe
 
     What it was stays in the history of the metadata branch, and its artifacts in the store.
     """
-    chosen = models.find_to_change(invocation.writer, options.read_model(model, renumbered=renumbered))
-    name = chosen.model
+    chosen = invocation.client.get_model(model, renumbered=renumbered, for_change=True)
+    name = chosen.name
     options.confirm(invocation, f"Delete {name} with all its versions?", yes=yes)
-    models.delete_model(invocation.writer, chosen, reason=reason, force=force)
+    chosen.delete(reason=reason, force=force)
     fields = {"model": name, "version": None, "deleted": True}
     invocation.output.outcome(f"deleted {name}", shapes.DELETED, fields, name=name)
 
 
-def _print(invocation: Invocation, name: str, said: str) -> None:
-    view = models.get_model(invocation.writer, name)
+def _print(invocation: Invocation, model: Model, said: str) -> None:
+    view = model.view
     invocation.output.outcome(said, shapes.MODEL, view.fields(), name=view.name)
 
 

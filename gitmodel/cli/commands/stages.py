@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import click
@@ -14,7 +13,6 @@ from gitmodel.cli.version_view import promotion_text
 from gitmodel.domain.changes.stages import Promotion
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.errors import GitModelError, NotFound, Refused
-from gitmodel.registry import stages
 from gitmodel.registry.stages import Applied, InForce
 
 
@@ -35,8 +33,7 @@ def promote(
     such as from production to staging, needs --leave: its later stage becomes empty.
     """
     ref, (stage,) = options.read_reference(words, after=1, usage="git model promote MODEL@VERSION STAGE")
-    ref = replace(ref.required("promote"), renumbered=renumbered)
-    done = stages.promote(invocation.writer, ref, stage, reason=reason, force=force, leave=leave)
+    done = invocation.client.promote(ref, stage, reason=reason, force=force, leave=leave, renumbered=renumbered)
     print_promotion(invocation, done)
 
 
@@ -48,8 +45,7 @@ def promote(
 @click.pass_obj
 def demote(invocation: Invocation, model: str, stage: str, reason: str, renumbered: bool) -> None:
     """Leave a stage without a version."""
-    chosen = options.read_model(model, renumbered=renumbered)
-    print_promotion(invocation, stages.demote(invocation.writer, chosen, stage, reason=reason))
+    print_promotion(invocation, invocation.client.demote(model, stage, reason=reason, renumbered=renumbered))
 
 
 @command(example="git model rollback iris production")
@@ -67,8 +63,7 @@ def rollback(
 
     It is found in the history of the metadata branch. A second time returns to where it began.
     """
-    chosen, repository = options.read_model(model, renumbered=renumbered), invocation.client.repository
-    done = stages.rollback(invocation.writer, repository, chosen, stage, reason=reason, force=force, leave=leave)
+    done = invocation.client.rollback(model, stage, reason=reason, force=force, leave=leave, renumbered=renumbered)
     print_promotion(invocation, done)
 
 

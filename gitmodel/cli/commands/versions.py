@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 import click
@@ -14,12 +14,10 @@ from gitmodel.cli.invocation import Invocation, LazyGroup, command
 from gitmodel.cli.version_view import note_frozen, note_pending, print_version, promotion_text, show_version
 from gitmodel.domain.changes.stages import StageState
 from gitmodel.domain.filter_names import Words
-from gitmodel.domain.schema.names import check_version_name
 from gitmodel.domain.schema.records import DIGEST_SOURCES, KINDS
-from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.views import VersionView, artifact_fields
 from gitmodel.errors import Invalid, NotFound, UsageError
-from gitmodel.registry import models, stages, versions
+from gitmodel.registry import versions
 
 COLUMNS = (
     ("VERSION", lambda view: cell_text.number(view.record.number, view.local)),
@@ -84,51 +82,30 @@ def create(
     The commit that is checked out is recorded with it. A VALUE is a number, true, false, a list or a time as TOML
     writes it, else text.
     """
-    from gitmodel.cli.stored_paths import store_paths  # here: it imports the stores, which reading does not need
-    from gitmodel.client.by_url import content_key
-
     read = options.read_metadata(metadata, option="--metadata")
-    paths = options.read_artifacts(data=data, model=model_object, deployment=deployment)
-    if name is not None:
-        check_version_name(name)
-    chosen = models.find_to_change(invocation.writer, options.read_model(model, renumbered=renumbered))
-    current = chosen.model
-    known = versions.find_keyed(invocation.writer, chosen, key) if key else None
-    if known is None and (key or not invocation.client.job):  # a job may have made this very version before
-        versions.check_creation(
-            invocation.writer,
-            chosen,
-            name=name,
+    paths = options.read_artifacts(data=data, model_objects=model_object, deployments=deployment)
+    chosen = invocation.client.get_model(model, renumbered=renumbered, for_change=True)
+    warnings: list[str] = []  # told when the progress is off the screen
+    with invocation.output.progress_of_each("storing") as progress:
+        made = chosen.create_version(
+            name,
             description=description,
             tags=tags,
             metadata=read,
-            artifacts=[(artifact, kind) for artifact, _, kind in paths],
+            **paths,
+            idempotency_key=key,
+            jobs=jobs,
+            progress=progress,
+            warn=warnings.append,
         )
-    if known is None:
-        invocation.client.check_code()
-        links, code = store_paths(invocation, current, paths, jobs=jobs), invocation.client.record_code()
-        content = (current, name, description, tags, read, links, code)
-        if key is None:
-            key = invocation.client.job_key(lambda: content_key(*content))
-            known = versions.find_keyed(invocation.writer, chosen, key) if key else None
-    if known is not None:
-        said = f"{current}@{known} was made before, under the same idempotency key"
-        print_version(invocation, VersionRef.of(current, known), said)
+    for warning in warnings:
+        invocation.output.warn(warning)
+    if not made.is_new:
+        print_version(invocation, made, f"{made.reference} was made before, under the same idempotency key")
         return
-    number = versions.create_version(
-        invocation.writer,
-        chosen,
-        name=name,
-        description=description,
-        tags=tags,
-        metadata=read,
-        artifacts=links,
-        code=code,
-        key=key or "",
-    )
     called = f" ({name})" if name else ""
-    holds = f" with {cell_text.words(artifact for artifact, _, _ in paths)}" if paths else ""
-    print_version(invocation, VersionRef.of(current, number), f"made {current}@{number}{called}{holds}")
+    holds = f" with {cell_text.words(chain(*paths.values()))}" if any(paths.values()) else ""
+    print_version(invocation, made, f"made {made.reference}{called}{holds}")
 
 
 @command("list", example="git model version list iris --filter 'metadata.accuracy > 0.9 && \"baseline\" in tags'")
@@ -218,20 +195,18 @@ def update(
             "there is nothing to change", hint=f"for example: git model version update {ref} --stage staging"
         )
     client = invocation.client
-    chosen = versions.find_to_change(client.writer, replace(ref, renumbered=renumbered))
-    said = [] if ref.selector else [f"the latest version is {chosen.reference}"]
-    whole = client.transaction(f"Update {chosen.reference}") if stage and described else nullcontext(client)
+    version = client.get_version(ref, renumbered=renumbered, for_change=True)
+    said = [] if ref.selector else [f"the latest version is {version.reference}"]
+    whole = client.transaction(f"Update {version.reference}") if stage and described else nullcontext(client)
     with whole as change:
+        if change is not client:
+            version = change.get_version(version.ref)
         if described:
-            versions.update_version(
-                change.writer, chosen.ref,
-                name=name, description=description, tags=tags, add_tags=add_tags, remove_tags=remove_tags,
-            )  # fmt: skip
-            said.append(f"updated {chosen.reference}")
+            version.update(name=name, description=description, tags=tags, add_tags=add_tags, remove_tags=remove_tags)
+            said.append(f"updated {version.reference}")
         if stage is not None:
-            done = stages.promote(change.writer, chosen.ref, stage, reason=reason, force=force, leave=leave)
-            said.append(promotion_text(done))
-    print_version(invocation, chosen.ref, "\n".join(said))
+            said.append(promotion_text(version.set_stage(stage, reason=reason, force=force, leave=leave)))
+    print_version(invocation, version, "\n".join(said))
 
 
 @command(example="git model version delete iris 2 --yes --reason 'trained on the wrong data'")
@@ -249,12 +224,12 @@ def delete(
     What it was stays in the history of the metadata branch, and its artifacts in the store.
     """
     ref, _ = options.read_reference(words, usage="git model version delete MODEL@VERSION")
-    ref = replace(ref.required("version delete"), renumbered=renumbered)
-    chosen = versions.find_to_change(invocation.writer, ref)
-    options.confirm(invocation, f"Delete {chosen.reference}?", yes=yes)
-    versions.delete_version(invocation.writer, chosen.ref, reason=reason, force=force)
-    fields = {"model": chosen.model, "version": chosen.record.number, "deleted": True}
-    invocation.output.outcome(f"deleted {chosen.reference}", shapes.DELETED, fields, name=chosen.reference)
+    version = invocation.client.get_version(ref.required("version delete"), renumbered=renumbered, for_change=True)
+    model, number, reference = version.model.name, version.number, version.reference
+    options.confirm(invocation, f"Delete {reference}?", yes=yes)
+    version.delete(reason=reason, force=force)
+    fields = {"model": model, "version": number, "deleted": True}
+    invocation.output.outcome(f"deleted {reference}", shapes.DELETED, fields, name=reference)
 
 
 @command(example="git model version artifacts iris 1")
@@ -341,7 +316,7 @@ def resolve(invocation: Invocation, words: tuple[str, ...]) -> None:
         "frozen": found.frozen or None,
     }
     invocation.output.outcome(found.reference, shapes.RESOLVED, fields, name=found.reference)
-    note_frozen(invocation, found)
+    note_frozen(invocation, found.frozen)
 
 
 def _list_artifacts(

@@ -1,0 +1,190 @@
+"""Store files, or describe them where they are, and record them with a version. Imported only by what writes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from gitmodel.client.by_url import content_key
+from gitmodel.client.opened import Opened
+from gitmodel.domain.changes.models import read_words
+from gitmodel.domain.schema.codec import MAX_NESTING
+from gitmodel.domain.schema.names import check_version_name
+from gitmodel.domain.schema.records import ArtifactLink
+from gitmodel.domain.schema.references import ModelRef, VersionRef
+from gitmodel.registry import artifacts, versions
+from gitmodel.registry.artifacts import Warn
+from gitmodel.registry.versions import Made
+from gitmodel.stores.artifacts import Progress
+from gitmodel.stores.interface import JOBS
+
+Paths = Mapping[str, str | os.PathLike[str]]
+Given = tuple[str, str, str]
+"""Name, path or URI, and kind of an artifact."""
+ProgressOf = Callable[[str], Progress | None]
+"""Return the progress of the artifact of that name."""
+
+
+def by_kind(*, data: Paths | None, model: Paths | None, deployment: Paths | None) -> list[Given]:
+    """Return name, path and kind of the artifacts that are given by kind."""
+    kinds = (("data", data), ("model", model), ("deployment", deployment))
+    return [(name, os.fspath(path), kind) for kind, paths in kinds for name, path in (paths or {}).items()]
+
+
+def create_version(
+    opened: Opened,
+    chosen: ModelRef,
+    model: str,
+    *,
+    name: str | None,
+    description: str,
+    tags: Iterable[str],
+    metadata: Mapping[str, Any],
+    given: Sequence[Given],
+    key: str | None,
+    jobs: int,
+    progress: ProgressOf,
+    warn: Warn | None,
+) -> Made:
+    """Make the next version of *chosen*, which is called *model* now, from files and folders.
+
+    If one was made under the idempotency *key* before ("": none, None: that of the CI job), it is returned.
+    """
+    if name is not None:
+        check_version_name(name)
+    known = versions.find_keyed(opened.writer, chosen, key) if key else None
+    if known is not None:
+        since = opened.repository.renumberings().count
+        return Made(VersionRef(model, str(known), since=since), new=False)
+    words, values = read_words(tags), scalars(metadata)
+    _check_sources(opened, given)
+    if key or not opened.job:  # a job may have made this very version before
+        chosen = versions.check_creation(
+            opened.writer,
+            chosen,
+            name=name,
+            description=description,
+            tags=words,
+            metadata=values,
+            artifacts=[(artifact, kind) for artifact, _, kind in given],
+        )
+    opened.check_code()
+    links = _store(opened, model, given, jobs=jobs, progress=progress, warn=warn)
+    code = opened.record_code()
+    content = (model, name, description, words, values, links, code)
+    return versions.make_version(
+        opened.writer,
+        chosen,
+        name=name,
+        description=description,
+        tags=words,
+        metadata=values,
+        artifacts=links,
+        code=code,
+        key=key if key is not None else opened.job_key(lambda: content_key(*content)),
+    )
+
+
+def store_links(
+    opened: Opened,
+    ref: VersionRef,
+    model: str,
+    given: Sequence[Given],
+    *,
+    format: str = "",
+    metadata: Mapping[str, Any] | None = None,
+    jobs: int = JOBS,
+    progress: ProgressOf,
+    warn: Warn | None = None,
+) -> list[ArtifactLink]:
+    """Store what is *given* for the version *ref* of *model*; returns the links that it can take.
+
+    Nothing is stored if the version cannot take them, or if one of them cannot be stored.
+    """
+    said = scalars(metadata or {})
+    names = [(name, kind) for name, _, kind in given]
+    folder = all(Path(path).is_dir() for _, path, _ in given)
+    artifacts.check_links(opened.writer, ref, names, metadata=said, format=format, folder=folder)
+    _check_sources(opened, given)
+    return _store(opened, model, given, format=format, metadata=said, jobs=jobs, progress=progress, warn=warn)
+
+
+def describe_links(
+    opened: Opened,
+    ref: VersionRef,
+    given: Sequence[Given],
+    *,
+    format: str = "",
+    metadata: Mapping[str, Any] | None = None,
+    provider_digest: bool = False,
+    progress: ProgressOf,
+) -> list[ArtifactLink]:
+    """Read what is *given* for the version *ref* where it is; returns the links that the version can take."""
+    said = scalars(metadata or {})
+    names = [(name, kind) for name, _, kind in given]
+    artifacts.check_links(opened.writer, ref, names, metadata=said, format=format)
+    links = []
+    for name, uri, kind in given:
+        link = artifacts.describe_external(
+            name,
+            uri,
+            kind=kind,
+            format=format,
+            metadata=said,
+            provider_digest=provider_digest,
+            trusted=opened.access.trusted(),
+            progress=progress(name),
+        )
+        opened.access.trust_place(link.uri or "")
+        links.append(link)
+    return links
+
+
+def _check_sources(opened: Opened, given: Iterable[Given]) -> None:
+    found = ((name, Path(path), kind) for name, path, kind in given)
+    artifacts.check_sources(found, allow_credentials=opened.repository.allows_credentials)
+
+
+def _store(
+    opened: Opened,
+    model: str,
+    given: Iterable[Given],
+    *,
+    format: str = "",
+    metadata: Mapping[str, Any] | None = None,
+    jobs: int,
+    progress: ProgressOf,
+    warn: Warn | None,
+) -> list[ArtifactLink]:
+    return [
+        artifacts.store_artifact(
+            opened.access.of_model(model),
+            name,
+            Path(path),
+            kind=kind,
+            format=format,
+            metadata=metadata,
+            allow_credentials=opened.repository.allows_credentials,
+            jobs=jobs,
+            progress=progress(name),
+            warn=warn,
+        )
+        for name, path, kind in given
+    ]
+
+
+def scalars(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return *values* with NumPy's and the like's single numbers as Python's, as deep as a record can be nested."""
+    return {key: _scalar(value, 1) for key, value in values.items()}
+
+
+def _scalar(value: Any, depth: int) -> Any:
+    if depth <= MAX_NESTING and isinstance(value, Mapping):
+        return {key: _scalar(item, depth + 1) for key, item in value.items()}
+    if depth <= MAX_NESTING and isinstance(value, (list, tuple)):
+        return [_scalar(item, depth + 1) for item in value]
+    if getattr(value, "ndim", None) == 0 and hasattr(value, "item"):
+        return value.item()
+    return value
