@@ -68,7 +68,7 @@ def test_every_help_ends_in_an_example_that_runs(path, registry, capsys, tmp_pat
             == 0
         )
         return
-    if COMMANDS[path.split()[2]].section == "Others" or path == "git model clone":
+    if COMMANDS[path.split()[2]].section == "Teams" or path == "git model clone":
         bare = tmp_path / "remote.git"
         subprocess.run(["git", "init", "-q", "--bare", bare], check=True)
         subprocess.run(["git", "remote", "add", "origin", bare], cwd=registry, check=True)

@@ -22,73 +22,87 @@ READER_GONE = 141
 
 COMMANDS = {
     "init": Lazy(
-        "gitmodel.cli.commands.setup:init", "Begin a registry in this repository, or adopt the remote's.", "Set up"
+        "gitmodel.cli.commands.setup:init", "Create a registry in this repository, or adopt the remote's.", "Set up"
     ),
-    "config": Lazy("gitmodel.cli.commands.setup:config", "Show the settings in effect, or set one.", "Set up"),
+    "config": Lazy("gitmodel.cli.commands.setup:config", "Show the effective settings, or set one.", "Set up"),
     "completion": Lazy("gitmodel.cli.commands.setup:completion", "Print the completion script of a shell.", "Set up"),
     "clone": Lazy("gitmodel.cli.commands.teams:clone", "Clone a repository and its registry.", "Set up"),
-    "hook": Lazy("gitmodel.cli.commands.hooks:hook", "Let git check what is pushed, here or on a server.", "Set up"),
+    "hook": Lazy("gitmodel.cli.commands.hooks:hook", "Install and run git hooks that check pushes.", "Set up"),
     "register": Lazy("gitmodel.cli.commands.models:register", "Register a model.", "Models"),
     "list": Lazy("gitmodel.cli.commands.models:list_models", "List the models.", "Models"),
     "show": Lazy("gitmodel.cli.commands.models:show", "Show a model, or a version if one is named.", "Models"),
     "update": Lazy("gitmodel.cli.commands.models:update", "Change the description of a model, or its name.", "Models"),
     "delete": Lazy("gitmodel.cli.commands.models:delete", "Delete a model; its name is never used again.", "Models"),
     "version": Lazy(
-        "gitmodel.cli.commands.versions:version", "Make, list, show, change and delete versions.", "Versions"
+        "gitmodel.cli.commands.versions:version", "Create, list, show, change and delete versions.", "Versions"
     ),
     "metadata": Lazy(
         "gitmodel.cli.commands.metadata:metadata", "Set and show metadata of versions and artifacts.", "Versions"
     ),
-    "resolve": Lazy("gitmodel.cli.commands.versions:resolve", "Say which version a reference stands for.", "Versions"),
-    "get": Lazy("gitmodel.cli.commands.artifacts:get", "Write an artifact to disk, its bytes verified.", "Artifacts"),
+    "resolve": Lazy(
+        "gitmodel.cli.commands.versions:resolve", "Print the version that a reference stands for.", "Versions"
+    ),
+    "get": Lazy("gitmodel.cli.commands.artifacts:get", "Download an artifact and verify it.", "Artifacts"),
     "link": Lazy(
         "gitmodel.cli.commands.artifacts:link", "Store files or folders and link them to a version.", "Artifacts"
     ),
-    "unlink": Lazy("gitmodel.cli.commands.artifacts:unlink", "Take an artifact from a version.", "Artifacts"),
+    "unlink": Lazy("gitmodel.cli.commands.artifacts:unlink", "Remove an artifact from a version.", "Artifacts"),
     "promote": Lazy("gitmodel.cli.commands.stages:promote", "Put a version into a stage.", "Stages"),
-    "demote": Lazy("gitmodel.cli.commands.stages:demote", "Leave a stage without a version.", "Stages"),
+    "demote": Lazy(
+        "gitmodel.cli.commands.stages:demote", "Remove the version from a stage and leave the stage empty.", "Stages"
+    ),
     "rollback": Lazy("gitmodel.cli.commands.stages:rollback", "Put the previous version back into a stage.", "Stages"),
     "alias": Lazy("gitmodel.cli.commands.aliases:alias", "Set, remove and list aliases.", "Stages"),
     "propose": Lazy(
-        "gitmodel.cli.commands.proposals:propose", "Propose changes of stages, for a pull request.", "Stages"
+        "gitmodel.cli.commands.proposals:propose", "Propose changes of stages for a pull request.", "Stages"
     ),
-    "proposals": Lazy("gitmodel.cli.commands.proposals:list_proposals", "List the proposals that are open.", "Stages"),
-    "plan": Lazy("gitmodel.cli.commands.proposals:plan", "Say what a merge would change.", "Stages"),
-    "apply": Lazy("gitmodel.cli.commands.stages:apply", "Put in force what the branch records.", "Stages"),
+    "proposals": Lazy("gitmodel.cli.commands.proposals:list_proposals", "List the open proposals.", "Stages"),
+    "plan": Lazy("gitmodel.cli.commands.proposals:plan", "Show the changes that a merge would make.", "Stages"),
+    "apply": Lazy("gitmodel.cli.commands.stages:apply", "Put the recorded stages and rules in force.", "Stages"),
     "history": Lazy("gitmodel.cli.commands.history:history", "Show the history of stages and aliases.", "Lineage"),
-    "log": Lazy("gitmodel.cli.commands.history:log", "Tell all that happened to a model or version.", "Lineage"),
-    "blame": Lazy("gitmodel.cli.commands.history:blame", "Tell which commit set each field of a version.", "Lineage"),
+    "log": Lazy("gitmodel.cli.commands.history:log", "Show all changes of a model or version.", "Lineage"),
+    "blame": Lazy("gitmodel.cli.commands.history:blame", "Show which commit set each field of a version.", "Lineage"),
     "contains": Lazy(
-        "gitmodel.cli.commands.code:contains", "Say which versions have a commit in their code.", "Lineage"
+        "gitmodel.cli.commands.code:contains", "List the versions whose code contains a commit.", "Lineage"
     ),
-    "notes": Lazy("gitmodel.cli.commands.code:notes", "Show versions beside the code, in git log.", "Lineage"),
+    "notes": Lazy("gitmodel.cli.commands.code:notes", "Show versions in the git log of the code.", "Lineage"),
     "lineage": Lazy(
-        "gitmodel.cli.commands.lineage:lineage", "Tell what something was made from, and what of it.", "Lineage"
+        "gitmodel.cli.commands.lineage:lineage",
+        "Show how something was made, and what was made from it.",
+        "Lineage",
     ),
-    "diff": Lazy("gitmodel.cli.commands.diff:diff", "Lay two versions side by side.", "Lineage"),
-    "card": Lazy("gitmodel.cli.commands.card:card", "Write the model card of a version.", "Lineage"),
+    "diff": Lazy("gitmodel.cli.commands.diff:diff", "Compare two versions.", "Lineage"),
+    "card": Lazy("gitmodel.cli.commands.card:card", "Print the model card of a version.", "Lineage"),
     "checkout": Lazy(
         "gitmodel.cli.commands.reproduction:checkout",
-        "Make a work tree of a version's code, with its files.",
+        "Check out the code and artifacts of a version.",
         "Lineage",
     ),
     "reproduce": Lazy(
-        "gitmodel.cli.commands.reproduction:reproduce", "Run again what made a version, and compare.", "Lineage"
+        "gitmodel.cli.commands.reproduction:reproduce",
+        "Run the pipeline of a version again and compare the outputs.",
+        "Lineage",
     ),
     "export": Lazy(
-        "gitmodel.cli.commands.exports:export", "Write a version with all that it came from to a file.", "Lineage"
+        "gitmodel.cli.commands.exports:export", "Export a version with its runs and artifacts to a file.", "Lineage"
     ),
-    "import": Lazy("gitmodel.cli.commands.exports:import_", "Take a version in from a file.", "Lineage"),
-    "remote": Lazy("gitmodel.cli.commands.teams:remote", "Say which remote pulls and pushes go to.", "Others"),
-    "pull": Lazy("gitmodel.cli.commands.teams:pull", "Bring the registry of others together with yours.", "Others"),
-    "push": Lazy("gitmodel.cli.commands.teams:push", "Give others what you did.", "Others"),
+    "import": Lazy("gitmodel.cli.commands.exports:import_", "Import a version from a file.", "Lineage"),
+    "remote": Lazy("gitmodel.cli.commands.teams:remote", "Show the remote that pull and push use.", "Teams"),
+    "pull": Lazy(
+        "gitmodel.cli.commands.teams:pull", "Fetch the remote's registry and replay your changes on it.", "Teams"
+    ),
+    "push": Lazy("gitmodel.cli.commands.teams:push", "Push your changes to the remote.", "Teams"),
     "run": Lazy("gitmodel.cli.commands.runs:run", "Run a pipeline of a Python script.", "Pipelines"),
     "runs": Lazy("gitmodel.cli.commands.runs:runs", "List and show runs of pipelines.", "Pipelines"),
-    "store": Lazy("gitmodel.cli.commands.stores:store", "Name, trust and look after artifact stores.", "Care"),
-    "check": Lazy("gitmodel.cli.commands.checks:check", "Check every record against the format.", "Care"),
-    "verify": Lazy("gitmodel.cli.commands.checks:verify", "Hash again what versions point at.", "Care"),
-    "maintenance": Lazy("gitmodel.cli.commands.maintenance:maintenance", "Keep questions about the past fast.", "Care"),
-    "doctor": Lazy("gitmodel.cli.commands.checks:doctor", "Say what is wrong with this clone, and mend it.", "Care"),
+    "store": Lazy("gitmodel.cli.commands.stores:store", "Manage artifact stores.", "Maintenance"),
+    "check": Lazy("gitmodel.cli.commands.checks:check", "Check every record against the format.", "Maintenance"),
+    "verify": Lazy(
+        "gitmodel.cli.commands.checks:verify", "Verify the hashes of the artifacts of versions.", "Maintenance"
+    ),
+    "maintenance": Lazy(
+        "gitmodel.cli.commands.maintenance:maintenance", "Keep commands that read the history fast.", "Maintenance"
+    ),
+    "doctor": Lazy("gitmodel.cli.commands.checks:doctor", "Find problems of this clone, and fix them.", "Maintenance"),
 }
 ALSO = {"versions": "version"}
 

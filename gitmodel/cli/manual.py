@@ -17,40 +17,40 @@ from gitmodel.cli.invocation import Invocation, LazyGroup, Verb, usage_of
 
 SYNOPSES = ("git model", "git-model", "gitmodel")
 REFERENCES = """\
-A version is written as MODEL@VERSION in one word or MODEL VERSION in two: by its number (`iris@3`), its name
-(`iris@1.2.3`), a stage (`iris@production`), an alias (`iris@champion`) or `iris@latest`; MODEL alone means its latest
-version. Where another word follows (STAGE, ALIAS, ARTIFACT), it comes last. promote, alias set, unlink and version
-delete want the version to be named.
+A version is written as MODEL@VERSION in one word or MODEL VERSION in two. VERSION is its number (`iris@3`), its name
+(`iris@1.2.3`), a stage (`iris@production`), an alias (`iris@champion`) or `iris@latest`. MODEL alone means its latest
+version. If another word is required (STAGE, ALIAS, ARTIFACT), it comes last. promote, alias set, unlink and version
+delete require an explicit version.
 """
 OUTPUT = """\
-Without --format a command prints for people: a table or a sentence, in colour and cut to the width of the screen only
-on a terminal, and without colour if NO_COLOR is set. --format json has every field and exact text. --format tsv has
-the same fields with a line of names. -q prints names or references alone, one a line. Control characters, line
-breaks and characters that reorder text are shown as escapes in tables and TSV, so that no record can move a cursor or
-forge a line. What is wrong, and what to do next, is on stderr; under --format json as JSON. A list passes over
-a record that cannot be read, warns of it and still ends with 0; `git model check` ends with 5.
+Without --format, a command prints a table or a sentence. Colours, and cutting to the width of the screen, are used only
+on a terminal; NO_COLOR disables colours. --format json has every field and the exact text. --format tsv has the same
+fields with a header line. -q prints only names or references, one per line. Control characters, line breaks and
+characters that reorder text are escaped in tables and TSV, so that no record can move the cursor or forge a line.
+Errors and hints are printed on stderr; with --format json as JSON. A list skips a record that cannot be read, warns
+about it and still ends with 0; `git model check` ends with 5.
 """
 CODES = (
-    ("0", "done"),
-    ("1", "unexpected: a fault in gitmodel; it says how to report it"),
-    ("2", "usage: a bad name, reference, option or value"),
+    ("0", "success"),
+    ("1", "unexpected error: a bug in gitmodel; the message says how to report it"),
+    ("2", "usage error: a wrong name, reference, option or value"),
     ("3", "not found: model, version, stage, artifact, repository"),
-    ("4", "conflict: somebody was first, or a name is taken; nothing was changed"),
-    ("5", "a record, object or artifact is not what it must be"),
+    ("4", "conflict: somebody was faster, or a name is taken; nothing was changed"),
+    ("5", "a record, object or artifact is invalid"),
     ("6", "refused by a gate, a protection or a rule"),
-    ("7", "the artifact store, the disk or a remote is out of reach"),
-    ("130", "interrupted, or a question answered with no"),
-    ("141", "who read the output went away"),
+    ("7", "the artifact store, the disk or a remote cannot be reached"),
+    ("130", "interrupted, or you answered a question with no"),
+    ("141", "the reader of the output has gone away"),
 )
 VARIABLES = (
-    ("GITMODEL_REPO", "the repository that holds the registry, as --repo"),
+    ("GITMODEL_REPO", "the repository that holds the registry, like --repo"),
     ("GITMODEL_BRANCH", "the metadata branch"),
     ("GITMODEL_STORE", "the URL of the artifact store"),
-    ("GITMODEL_STORE_READ_ONLY", "if 1, no artifact store is written to"),
-    ("GITMODEL_DIRTY", "what becomes of changes that are not committed: record, snapshot or refuse"),
+    ("GITMODEL_STORE_READ_ONLY", "if 1, never write to an artifact store"),
+    ("GITMODEL_DIRTY", "uncommitted changes of the code: record, snapshot or refuse"),
     ("GITMODEL_EXECUTOR", "where the steps of pipelines run"),
     ("GITMODEL_DEBUG", "if set, an unexpected error prints its traceback"),
-    ("NO_COLOR", "if set, no colour"),
+    ("NO_COLOR", "if set, disables colours"),
     ("COLUMNS", "the width of the terminal"),
 )
 
@@ -75,18 +75,18 @@ def markdown() -> str:
         f"`{SYNOPSES[0]} ...`, `{SYNOPSES[1]} ...`, `{SYNOPSES[2]} ...` and `python -m gitmodel ...` are one program."
     ]
     lines += ["", *_paragraphs(_help(root)), "", "```", usage_of(root), "```", "", *_options(root), ""]
-    lines += ["Every command takes `--format`, `-q` and `-h` as well, after its name too.", ""]
+    lines += ["Every command also accepts `--format`, `-q` and `-h`, before or after its name.", ""]
     lines += ["## References", "", *_paragraphs(REFERENCES), "", "## Output", "", *_paragraphs(OUTPUT), ""]
     lines += ["The fields are in [their own page](json.md).", ""]
     lines += [
         "## Exit codes",
         "",
-        "| code | means |",
+        "| code | meaning |",
         "|---|---|",
         *(f"| {code} | {means} |" for code, means in CODES),
         "",
     ]
-    lines += ["## Environment", "", "| variable | means |", "|---|---|"]
+    lines += ["## Environment", "", "| variable | meaning |", "|---|---|"]
     lines += [f"| `{name}` | {means} |" for name, means in VARIABLES]
     for ctx in others:
         lines += ["", f"## {ctx.command_path}", "", *_paragraphs(_help(ctx)), "", "```", usage_of(ctx), "```"]
@@ -137,7 +137,7 @@ def man() -> str:
         lines += [*([".br"] if number else []), f"\\fB{_roff(name)}\\fR {_roff('[OPTIONS] COMMAND ...')}"]
     lines += [".SH DESCRIPTION", *_roff_paragraphs(_help(root)), ".SH OPTIONS"]
     lines += _roff_options(root)
-    lines += [".PP", _roff("Every command takes --format, -q and -h as well, after its name too.")]
+    lines += [".PP", _roff("Every command also accepts --format, -q and -h, before or after its name.")]
     lines += [".SH REFERENCES", *_roff_paragraphs(REFERENCES), ".SH COMMANDS"]
     for ctx in others:
         lines += [f'.SS "{_roff(ctx.command_path)}"', f"\\fB{_roff(usage_of(ctx))}\\fR", ".PP"]
@@ -194,7 +194,7 @@ def _options(ctx: click.Context) -> list[str]:
     if not records:
         return []
     rows = [f"| `{option.replace('|', chr(92) + '|')}` | {help} |" for option, help in records]
-    return ["| option | means |", "|---|---|", *rows]
+    return ["| option | meaning |", "|---|---|", *rows]
 
 
 def _roff(text: str) -> str:

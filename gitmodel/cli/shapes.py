@@ -227,7 +227,7 @@ RUN = Shape(
 )
 RECORDED_RUN = Shape(
     "recorded_run",
-    "A run of a pipeline with all that is known of it. Of `run`, `runs list`, `runs show`.",
+    "A run of a pipeline with all recorded fields. Of `run`, `runs list`, `runs show`.",
     {
         "id": "text: the run's id",
         "pipeline": "text: the pipeline's name",
@@ -257,9 +257,9 @@ LINEAGE = Shape(
     "lineage",
     "What something was made from, and what was made from it. Of `lineage`.",
     {
-        "root": "text: what was asked of: `MODEL@NUMBER`, a run's id or a digest",
-        "up": "true if what it was made from was asked",
-        "down": "true if what was made from it was asked",
+        "root": "text: the start: `MODEL@NUMBER`, a run's id or a digest",
+        "up": "true if the sources were requested",
+        "down": "true if the results were requested",
         "nodes": 'list of objects: `id`, `kind` ("version", "run", "artifact"), `missing` (why nothing, or not all, is '
         "known of it, or empty), `more` (true if `--depth` ended there); of a version `stage`, `aliases`, `created`, "
         "`code`; of a run `pipeline`, `status`, `started`, `versions`, `code`; of an artifact `kind_of_artifact`, "
@@ -322,7 +322,7 @@ EXPORTED = Shape(
         "reference": "text: `MODEL@NUMBER`",
         "path": "text: the file",
         "size": "number of its bytes",
-        "runs": "list of text: the ids of the runs in it, of the version and of what it was made from",
+        "runs": "list of text: the ids of the runs in it, of the version and of its sources",
         "missing": "list of text: what is on record and not in it",
     },
 )

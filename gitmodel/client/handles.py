@@ -720,7 +720,7 @@ class ModelVersion(ShowsOurForm):
         """Make a work tree at *folder* with the code of this version, its artifacts in the folder *artifacts* of it.
 
         A commit that is not here is fetched from where a push kept it, and so are *submodules*, from where they are.
-        No branch, index or other work tree is touched; `git worktree remove` takes it away. Raises NotFound for a
+        No branch, index or other work tree is touched; `git worktree remove` removes it. Raises NotFound for a
         commit or artifact that is not there, saying how to get it; UsageError for a place that is taken; Refused for a
         submodule that cannot be had.
         """

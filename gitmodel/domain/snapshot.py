@@ -712,7 +712,7 @@ def near(word: str, among: Iterable[str]) -> list[str]:
     >>> near("prodution", ["staging", "production"])
     ['production']
     """
-    import difflib  # only a failed look-up pays for it
+    import difflib  # imported here: only a failed look-up needs it
 
     return difflib.get_close_matches(word, list(among), n=3, cutoff=0.6)
 

@@ -232,7 +232,7 @@ class LooseObjects:
                 os.fsync(descriptor)
             return
         if self._flushers is None:
-            from concurrent.futures import ThreadPoolExecutor  # a reader never pays for it: 5 ms
+            from concurrent.futures import ThreadPoolExecutor  # imported here: only writers need it, and it costs 5 ms
 
             self._flushers = ThreadPoolExecutor(_FLUSHERS, thread_name_prefix="gitmodel-fsync")
         for _ in self._flushers.map(os.fsync, descriptors):

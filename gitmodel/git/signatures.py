@@ -196,7 +196,7 @@ def _fingerprint(statuses: Mapping[str, str]) -> str:
 
 def scratch_folder() -> AbstractContextManager[str]:
     """A new folder that only we can read, and that goes afterwards."""
-    from tempfile import TemporaryDirectory  # who reads no signature does not pay for it
+    from tempfile import TemporaryDirectory  # imported here: only signed stages need it
 
     return TemporaryDirectory(prefix="gitmodel-")
 

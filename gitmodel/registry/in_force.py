@@ -26,7 +26,7 @@ _MOST_CHANGES = 1_000
 
 def judge(expression: str, record: Mapping[str, object]) -> Verdict:
     """Judge *record* by a gate's *expression*; one that cannot be read, or needs a missing library, does not pass."""
-    from gitmodel import expressions  # a registry without gates does not pay for it
+    from gitmodel import expressions  # imported here: only gates need it
 
     try:
         return expressions.parse(expression).judge(record)

@@ -95,7 +95,7 @@ class Direct:
                 )
 
     def find_made(self, snapshot: Snapshot, model: str, txn: str) -> int | None:
-        # only who asks for a key's version pays for them
+        # imported here: only idempotency keys need them
         from gitmodel.branch.changed_paths import changed_paths
         from gitmodel.branch.stage_history import find_transaction
 

@@ -26,8 +26,8 @@ def alias() -> None:
 def set_alias(invocation: Invocation, words: tuple[str, ...], reason: str, renumbered: bool) -> None:
     """Set an alias of a version.
 
-    Write REF and then the ALIAS. It is taken from the version that had it; nothing is archived. The version must
-    be named.
+    Write REF and then the ALIAS. If another version has the alias, it moves; nothing is archived. The version must be
+    named.
     """
     ref, (name,) = options.read_reference(words, after=1, usage="git model alias set MODEL@VERSION ALIAS")
     done = invocation.client.set_alias(ref, name, reason=reason, renumbered=renumbered)
@@ -43,7 +43,7 @@ def set_alias(invocation: Invocation, words: tuple[str, ...], reason: str, renum
 @options.renumbered
 @click.pass_obj
 def remove(invocation: Invocation, model: str, alias: str, reason: str, renumbered: bool) -> None:
-    """Remove an alias; the version stays as it is."""
+    """Remove an alias; the version does not change."""
     done = invocation.client.remove_alias(model, alias, reason=reason, renumbered=renumbered)
     was = f"; it was {done.model}@{done.previous}" if done.previous is not None else ""
     _print(invocation, done, f"{done.model} has no alias {done.stage} now{was}")

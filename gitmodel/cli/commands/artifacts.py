@@ -35,14 +35,14 @@ def get(
     run: str | None,
     jobs: int,
 ) -> None:
-    """Write an artifact to disk, its bytes verified.
+    """Download an artifact and verify it.
 
-    Write REF and then the ARTIFACT, which can be left out if there is one model object, or one artifact in all. Two
-    words without @ are MODEL VERSION. It appears at PATH when all of it is verified. Run again after it was cut off, it
-    goes on where it stopped. With --file nothing else of the folder is fetched.
+    Write REF and then the ARTIFACT. You can leave ARTIFACT out if there is only one model object, or only one artifact.
+    Two words without @ are MODEL VERSION. PATH is created only after all bytes are verified. An interrupted download
+    resumes when you run the command again. --file downloads one file of a folder.
 
-    If the version has no such artifact, an output of that name is taken from the runs that worked on the version. If
-    several runs made different ones, --run chooses one.
+    If the version has no artifact of this name, an output of this name is taken from the runs that worked on the
+    version. If several runs made different outputs, select one with --run.
     """
     ref, name = _read_artifact(words)
     try:
@@ -85,7 +85,7 @@ def get(
 @click.option(
     "--external", is_flag=True, help="Link single files where they are, by URI or path, without storing them."
 )
-@click.option("--provider-digest", is_flag=True, help="With --external: take the SHA-256 that the store keeps of it.")
+@click.option("--provider-digest", is_flag=True, help="With --external: use the SHA-256 that the store recorded.")
 @options.renumbered
 @click.pass_obj
 def link(
@@ -101,9 +101,9 @@ def link(
 ) -> None:
     """Store files or folders and link them to a version.
 
-    To the latest if none is named. A version that a stage or alias names, or that is archived, keeps the artifacts that
-    it has. With --external a file stays where it is (s3://bucket/key, https://..., a path): it is read once and hashed,
-    and nothing is stored. To link the same bytes at another place says where they are now.
+    The default is the latest version. If a stage or alias names the version, or it is archived, its existing artifacts
+    cannot change. With --external, a file stays where it is (s3://bucket/key, https://..., a path): it is read once to
+    compute its hash, and nothing is stored. To record a new location, link the same bytes again.
     """
     ref, _ = options.read_reference(words, usage="git model link MODEL@VERSION --data NAME=PATH")
     paths = options.read_artifacts(stored=not external, data=data, model_objects=model_object, deployments=deployment)
@@ -133,10 +133,10 @@ def link(
 @options.yes
 @click.pass_obj
 def unlink(invocation: Invocation, words: tuple[str, ...], renumbered: bool, yes: bool) -> None:
-    """Take an artifact from a version.
+    """Remove an artifact from a version.
 
-    Write REF and then the ARTIFACT; the version must be named. The bytes stay in the store. A version that a stage or
-    alias names, or that is archived, keeps the artifacts that it has.
+    Write REF and then the ARTIFACT; the version must be named. The bytes stay in the store. If a stage or alias names
+    the version, or it is archived, its artifacts cannot change.
     """
     ref, (name,) = options.read_reference(words, after=1, usage="git model unlink MODEL@VERSION ARTIFACT")
     version = invocation.client.get_version(ref.required("unlink"), renumbered=renumbered, for_change=True)

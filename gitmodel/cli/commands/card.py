@@ -12,10 +12,10 @@ from gitmodel.cli.invocation import Invocation, command
 @options.reference()
 @click.pass_obj
 def card(invocation: Invocation, words: tuple[str, ...]) -> None:
-    """Write the model card of a version.
+    """Print the model card of a version.
 
-    Markdown with the YAML header that model hubs read: licence, tags, datasets, metrics, base model. It is made from
-    the records of the model and the version alone, and is the same bytes every time.
+    It is Markdown with the YAML header that model hubs read: licence, tags, datasets, metrics, base model. It is
+    generated only from the records of the model and the version, so the same version always gives the same bytes.
     """
     ref, _ = options.read_reference(words, usage="git model card MODEL@VERSION")
     version = invocation.client.get_version(str(ref))

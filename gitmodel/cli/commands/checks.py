@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.option(
     "--force",
     is_flag=True,
-    help="With BASE..HEAD or --staged: allow the change to delete what is in use, and many models.",
+    help="With BASE..HEAD or --staged: allow the change to delete versions in use, and many models.",
 )
 @click.option(
     "--staged", is_flag=True, help="Check what is staged in a work tree of the metadata branch or a proposal."
@@ -39,11 +39,11 @@ if TYPE_CHECKING:
 def check(invocation: Invocation, commit: str | None, filter: str, force: bool, staged: bool) -> None:
     """Check every record against the format.
 
-    On the metadata branch as it is, or at COMMIT. It names the file, the key and the rule of everything that is wrong,
-    and then ends with exit code 5. Of BASE..HEAD it checks what a merge of HEAD into BASE would make: the records
-    that change, and whether the change is allowed; it ends with 6 if only a rule that a person decides is against it.
-    With --staged, as a hook of git does, it checks so what is about to be committed; where nothing of the registry is
-    staged, the branch.
+    It checks the metadata branch, or COMMIT. It reports the file, the key and the rule of every problem, and then ends
+    with exit code 5. For BASE..HEAD, it checks the result of merging HEAD into BASE: the changed records, and whether
+    the change is allowed. It ends with 6 if only a rule that a person may override forbids the change. With --staged,
+    as in a git hook, it checks the changes that are about to be committed; if nothing of the registry is staged, it
+    checks the branch.
     """
     repository = invocation.client.repository
     if staged and commit is not None:
@@ -90,11 +90,11 @@ def check(invocation: Invocation, commit: str | None, filter: str, force: bool, 
 @options.jobs
 @click.pass_obj
 def verify(invocation: Invocation, words: tuple[str, ...], jobs: int) -> None:
-    """Hash again what versions point at.
+    """Verify the hashes of the artifacts of versions.
 
-    The artifacts of the versions that are named, else of all versions of all models. It ends with exit code 5 if one
-    is missing, or is not what its digest says, or if the record of a version cannot be read; with 7 if all that is
-    wrong is that a store is out of reach.
+    It verifies the artifacts of the named versions, or of all versions of all models. It ends with exit code 5 if an
+    artifact is missing or damaged, or if the record of a version cannot be read; with 7 if the only problem is that a
+    store cannot be reached.
     """
     output, client = invocation.output, invocation.client
     refs = [VersionRef.parse(word) for word in _joined(words)]
@@ -123,10 +123,10 @@ def verify(invocation: Invocation, words: tuple[str, ...], jobs: int) -> None:
 @click.option("--filter", "filter", default="", metavar="EXPR", help="Show only rows that match an expression (CEL).")
 @click.pass_obj
 def doctor(invocation: Invocation, fix: bool, filter: str) -> None:
-    """Say what is wrong with this clone, and mend it.
+    """Find problems of this clone, and fix them.
 
-    It looks at locks, tags, numbers kept, artifacts, history and your identity. With --fix it mends what is safe to
-    mend. It ends with exit code 5 if something is left that keeps gitmodel from working.
+    It checks locks, tags, reserved numbers, artifacts, history and your identity. --fix fixes what is safe to fix. It
+    ends with exit code 5 if a problem remains that stops gitmodel from working.
     """
     from gitmodel.registry.doctor import ABOUTS, Finding, examine, repair
 

@@ -31,10 +31,10 @@ COLUMNS = (
 @options.listed
 @click.pass_obj
 def contains(invocation: Invocation, /, commit: str, model: str, without: bool, exact: bool, **part: Any) -> None:
-    """Say which versions have a commit in their code.
+    """List the versions whose code contains a commit.
 
-    Those whose code is the COMMIT of the code repository or came after it, of all models or of MODEL, with the stages
-    that they are in. Versions of which it cannot be told are a warning.
+    These are versions whose code is COMMIT or a descendant, of all models or of MODEL, with their stages. If it cannot
+    be determined for a version, a warning is printed.
     """
     options.refuse_both("--without", without, "--exact", exact)
     every = invocation.client.containing(commit, model)
@@ -63,10 +63,10 @@ def contains(invocation: Invocation, /, commit: str, model: str, without: bool, 
 @click.option("--remove", is_flag=True, help="Remove the notes.")
 @click.pass_obj
 def notes(invocation: Invocation, remove: bool) -> None:
-    """Show versions beside the code, in git log.
+    """Show versions in the git log of the code.
 
-    It writes refs/notes/gitmodel in the code repository: `git log --notes=gitmodel` then says `iris 4, production` with
-    the commit that version 4 was made from. Run it again to bring them up to date; nothing else writes them.
+    It writes refs/notes/gitmodel in the code repository. `git log --notes=gitmodel` then shows `iris 4, production` at
+    the commit that version 4 was created from. Run it again to update the notes; no other command updates them.
     """
     if remove:
         invocation.client.remove_notes()

@@ -23,10 +23,10 @@ _SHORT_COMMIT = 10
 @click.argument("new", metavar="NEW", shell_complete=options.complete_model)
 @click.pass_obj
 def diff(invocation: Invocation, old: str, new: str) -> None:
-    """Lay two versions side by side.
+    """Compare two versions.
 
-    Their metadata with the change, the parameters of the runs that made them, artifacts added, removed, changed or with
-    the same bytes, the packages that differ, and the code between them as `git log OLD..NEW` prints it.
+    It shows their metadata and the change, the parameters of their runs, the artifacts that were added, removed,
+    changed or are identical, the packages that differ, and the commits between them as `git log OLD..NEW` prints them.
     """
     found = invocation.client.diff(old, new)
     said = "\n".join(_told(found))

@@ -15,11 +15,10 @@ from gitmodel.cli.invocation import Invocation, command
 @click.option("--inputs", is_flag=True, help="Include the artifacts that it was made from.")
 @click.pass_obj
 def export(invocation: Invocation, words: tuple[str, ...], inputs: bool) -> None:
-    """Write a version with all that it came from to a file.
+    """Export a version with its runs and artifacts to a file.
 
-    Its record and that of its model, the runs that it came from, and its artifacts. FILE is a tar that
-    `git model import` takes in elsewhere, verified; the same version is the same bytes. Stages are not in it: where it
-    goes, others decide.
+    FILE is a tar archive with the records of the version, its model and its runs, and its artifacts. `git model import`
+    verifies and imports it in another registry. The same version always gives the same bytes. Stages are not exported.
     """
     ref, (file,) = options.read_reference(words, after=1, usage="git model export MODEL@VERSION FILE")
     made = invocation.client.get_version(str(ref)).export(file, inputs=inputs)
@@ -43,11 +42,11 @@ def export(invocation: Invocation, words: tuple[str, ...], inputs: bool) -> None
 @options.renumbered
 @click.pass_obj
 def import_(invocation: Invocation, file: str, model: str, renumbered: bool) -> None:
-    """Take a version in from a file.
+    """Import a version from a file.
 
-    Everything in FILE is verified before anything is stored. The version keeps its number if that is free here and
-    above all others, else it gets the next; its model is made if it is not there. What was taken in before is left as
-    it is.
+    FILE is verified completely before anything is stored. The version keeps its number if that number is free and
+    higher than all others; otherwise it gets the next number. The model is created if necessary. Importing a version
+    again changes nothing.
     """
     from gitmodel.lineage.exporting import import_export
 

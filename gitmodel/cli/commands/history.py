@@ -64,9 +64,9 @@ BLAME_COLUMNS = (
 def history(invocation: Invocation, /, model: str | None, stage: str, **part: Any) -> None:
     """Show the history of stages and aliases.
 
-    Of all models, of one MODEL, or of one of its stages or aliases, under its former names too; newest first: who put
-    it there, by which commit or pull request, why, and which rules were forced. Times are those of the commits, their
-    order is that of the branch.
+    It covers all models, one MODEL, or one of its stages or aliases, including former names, newest first: who made the
+    change, the commit or pull request, the reason, and the overridden rules. Times are those of the commits; the order
+    is that of the branch.
     """
     found = invocation.client.history(model, stage)
     asked = {"MODEL": model, "STAGE": stage}
@@ -85,10 +85,10 @@ def history(invocation: Invocation, /, model: str | None, stage: str, **part: An
 @options.listed
 @click.pass_obj
 def log(invocation: Invocation, /, words: tuple[str, ...], **part: Any) -> None:
-    """Tell all that happened to a model or version.
+    """Show all changes of a model or version.
 
-    Of REF, a MODEL or MODEL@VERSION, or of all models; newest first, under former names too: what was made, changed,
-    promoted, archived and deleted, by whom, by which commit and why.
+    It covers REF (a MODEL or MODEL@VERSION) or all models, including former names, newest first: creations, changes,
+    promotions and deletions, with author, commit and reason.
     """
     ref = str(options.read_reference(words, usage="git model log [MODEL[@VERSION]]")[0]) if words else ""
     _tell(invocation, invocation.client.log(ref), shapes.LOGGED, vars, LOG_COLUMNS, {"WHAT": ref}, **part)
@@ -99,9 +99,9 @@ def log(invocation: Invocation, /, words: tuple[str, ...], **part: Any) -> None:
 @options.listed
 @click.pass_obj
 def blame(invocation: Invocation, words: tuple[str, ...], filter: str, limit: int | None, offset: int) -> None:
-    """Tell which commit set each field of a version.
+    """Show which commit set each field of a version.
 
-    As it is now, with its stage and aliases; the latest version if none is named.
+    It includes the stage and the aliases. Default: the latest version.
     """
     ref, _ = options.read_reference(words, usage="git model blame MODEL@VERSION")
     found: list[FieldOrigin] = options.matching(invocation.client.blame(str(ref)), filter, vars, shapes.ORIGIN)

@@ -25,7 +25,7 @@ _MOST_SHOWN = 20
 
 @click.group(cls=LazyGroup)
 def hook() -> None:
-    """Let git check what is pushed, here or on a server."""
+    """Install and run git hooks that check pushes."""
 
 
 _server = click.option("--server", is_flag=True, help="Use the pre-receive hook, for a repository that others push to.")
@@ -35,11 +35,11 @@ _server = click.option("--server", is_flag=True, help="Use the pre-receive hook,
 @_server
 @click.pass_obj
 def install(invocation: Invocation, server: bool) -> None:
-    """Write the hook that judges pushes.
+    """Install the hook that checks pushes.
 
-    Without --server it is pre-push of this clone: it looks at what a plain `git push` takes along. With --server it is
-    pre-receive of a repository that others push to. Both refuse records that break the format, changes that the rules
-    forbid, and stage tags that do not agree with the branch. Somebody else's hook is left alone.
+    Without --server, it is the pre-push hook of this clone, which checks a plain `git push`. With --server, it is the
+    pre-receive hook of a repository that others push to. Both refuse records that break the format, changes that the
+    rules forbid, and stage tags that do not agree with the branch. An existing hook is not overwritten.
     """
     program = hooks.find_program(os.path.abspath(sys.argv[0]), sys.executable)
     repository = _of_files(invocation, server=server)
@@ -63,11 +63,11 @@ def uninstall(invocation: Invocation, server: bool) -> None:
 @click.argument("arguments", nargs=-1, metavar="[ARGUMENT]...")
 @click.pass_obj
 def run(invocation: Invocation, name: str, arguments: tuple[str, ...]) -> None:
-    """Judge a push, as git calls it.
+    """Check a push; git calls this.
 
-    The refs that move come on standard input: call it from a hook of your own. It ends with exit code 5 for damage,
-    with 6 if only a rule that a person decides is against it; the push option gitmodel.force passes some of these:
-    git push -o gitmodel.force.
+    It reads the refs that move from standard input, so you can call it from your own hook. It ends with exit code 5 for
+    a damaged record, and with 6 if only a rule that a person may override forbids the push. The push option
+    gitmodel.force overrides some of these rules: git push -o gitmodel.force.
     """
     if sys.stdin.isatty():
         invocation.output.note("nothing is judged: git calls this, with the refs of a push on standard input")
@@ -84,7 +84,7 @@ def run(invocation: Invocation, name: str, arguments: tuple[str, ...]) -> None:
     repository = invocation.client.repository
     if not any(pushed_refs.concerns(update, repository.branch) for update in updates):
         return
-    from gitmodel.teams import received_pushes  # a push of code does not pay for it
+    from gitmodel.teams import received_pushes  # imported here: a push of code does not need it
 
     found = received_pushes.judge_push(repository, updates, force=_is_forced(os.environ))
     for path in found.rules:

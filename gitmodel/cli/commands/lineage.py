@@ -11,16 +11,17 @@ from gitmodel.errors import UsageError
 
 @command(example="git model lineage iris@production --up", formats=(TREE, "mermaid", "dot", "json"))
 @click.argument("subject", metavar="REF|DIGEST|RUN", shell_complete=options.complete_model)
-@click.option("--up", is_flag=True, help="Only what it was made from.")
-@click.option("--down", is_flag=True, help="Only what was made from it.")
+@click.option("--up", is_flag=True, help="Show only its sources.")
+@click.option("--down", is_flag=True, help="Show only its results.")
 @click.option("--depth", type=click.IntRange(0), metavar="N", help="Follow at most N runs.")
 @click.pass_obj
 def lineage(invocation: Invocation, subject: str, up: bool, down: bool, depth: int | None) -> None:
-    """Tell what something was made from, and what of it.
+    """Show how something was made, and what was made from it.
 
-    Of a version, an artifact by its digest (sha256: and at least 7 of its digits), or a run: the runs that made it,
-    what they took, the runs that made that, and so on; and the other way, with what is in a stage. What joins them
-    are digests, so it crosses pipelines and models. Quiet, it prints the versions, runs and digests that it met.
+    The start is a version, an artifact by its digest (sha256: and at least 7 digits), or a run. Upwards, it shows the
+    runs that made it, their inputs, the runs that made these, and so on; downwards, everything made from it, and which
+    results are in a stage. Items are joined by digests, across pipelines and models. -q prints the versions, runs and
+    digests only.
     """
     from gitmodel.domain.lineage import circle
     from gitmodel.lineage import drawing

@@ -11,11 +11,11 @@ from gitmodel.cli.invocation import Invocation, command
 @command(example="git model maintenance")
 @click.pass_obj
 def maintenance(invocation: Invocation) -> None:
-    """Keep questions about the past fast.
+    """Keep commands that read the history fast.
 
     It writes git's commit-graph of the metadata branch with changed-path filters, so that `history`, `log`, `blame` and
-    `--at` read the commits that matter and not all of them, and packs loose objects. Run it now and then on a registry
-    of thousands of commits; nothing is lost if it is never run.
+    `--at` read only the relevant commits, and packs loose objects. Run it from time to time on a registry with
+    thousands of commits. It is optional.
     """
     done = invocation.client.maintain()
     said = f"{done.commits} commits are indexed by path, {done.packed} loose objects were packed"

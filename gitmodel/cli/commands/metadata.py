@@ -31,10 +31,10 @@ def metadata() -> None:
 def set_metadata(
     invocation: Invocation, words: tuple[str, ...], artifact: str | None, remove: tuple[str, ...], renumbered: bool
 ) -> None:
-    """Set metadata of a version or of one of its artifacts; of the latest version if none is named.
+    """Set metadata of a version or artifact. Default: the latest version.
 
-    Write REF and then KEY=VALUE, as many as you like. A VALUE is a number, true, false, a list or a time as TOML
-    writes it, else text. Metadata can change at any time, also of a version in a stage.
+    Write REF and then any number of KEY=VALUE. A VALUE is a number, true, false, a list or a time in TOML syntax;
+    anything else is text. Metadata can change at any time, even if the version is in a stage.
     """
     ref, pairs = _split(words)
     values = options.read_metadata(pairs)
@@ -55,7 +55,7 @@ def set_metadata(
 @on_artifact
 @click.pass_obj
 def show_metadata(invocation: Invocation, words: tuple[str, ...], artifact: str | None) -> None:
-    """Show the metadata of a version or of one of its artifacts; of the latest version if none is named."""
+    """Show the metadata of a version or artifact. Default: the latest version."""
     ref, _ = options.read_reference(words, usage="git model metadata show MODEL@VERSION")
     model, record = versions.resolve(invocation.writer, ref)
     of: Mapping[str, Any] = artifacts.only_artifact(record, model, artifact).metadata if artifact else record.metadata

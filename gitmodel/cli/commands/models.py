@@ -33,7 +33,7 @@ COLUMNS = (
 def register(invocation: Invocation, /, name: str, **given: Any) -> None:
     """Register a model.
 
-    Its name is for good: it can be changed with `git model update --rename`, but is never used again.
+    The name can be changed with `git model update --rename`, but is never used again for another model.
     """
     model = invocation.client.register_model(name, **options.given_description(**given))
     said = f"registered {name}; `git model version create {name}` makes its first version"
@@ -48,7 +48,7 @@ def register(invocation: Invocation, /, name: str, **given: Any) -> None:
 def list_models(invocation: Invocation, filter: str, sort: str, limit: int | None, offset: int) -> None:
     """List the models.
 
-    A model that cannot be read is a warning on stderr, and the list goes on: `git model check` says what is wrong.
+    If a model cannot be read, a warning is printed on stderr; `git model check` shows the problem.
     """
     found, damaged = models.list_models(invocation.writer, filter=filter, sort=sort, limit=limit, offset=offset)
     invocation.output.listing(
@@ -134,7 +134,7 @@ def update(
 def delete(invocation: Invocation, model: str, reason: str, force: bool, renumbered: bool, yes: bool) -> None:
     """Delete a model; its name is never used again.
 
-    What it was stays in the history of the metadata branch, and its artifacts in the store.
+    Its records stay in the history of the metadata branch, and its artifacts in the store.
     """
     chosen = invocation.client.get_model(model, renumbered=renumbered, for_change=True)
     name = chosen.name

@@ -52,13 +52,13 @@ def propose(
     push: bool,
     open: bool,
 ) -> None:
-    """Propose changes of stages, for a pull request.
+    """Propose changes of stages for a pull request.
 
-    One or more, as iris@4 production iris@5 staging. It makes a branch off the remote's metadata branch with one
-    commit that changes the files of the stages, and says where the pull request is opened; its text is the plan.
-    Nothing is pushed unless you say --push or --open, and nothing is in force until it is merged and applied. The
-    remote must hold the versions as they are here. To open it, gh or glab is used where it is installed. To a registry
-    named by its URL the branch is always pushed.
+    You can propose several at once: iris@4 production iris@5 staging. The command creates a branch from the remote's
+    metadata branch, with one commit that changes the files of the stages, and prints the link that opens the pull
+    request. The text of the pull request is the plan. Nothing is pushed without --push or --open, and nothing is in
+    force until it is merged and applied. The remote must have the same versions. --open uses gh or glab if installed.
+    For a registry by URL, the branch is always pushed.
     """
     made = invocation.client.propose(
         *_promotions(words),
@@ -75,9 +75,9 @@ def propose(
 @options.listed
 @click.pass_obj
 def list_proposals(invocation: Invocation, remote: str, filter: str, limit: int | None, offset: int) -> None:
-    """List the proposals that are open.
+    """List the open proposals.
 
-    Here and at the remote, with what the rules of the stage say of each as of now.
+    It lists local proposals and those at the remote, and checks each against the current rules of the stage.
     """
     found = options.matching(invocation.client.list_proposals(remote), filter, fields, shapes.PROPOSAL)
     invocation.output.listing(
@@ -98,17 +98,17 @@ def list_proposals(invocation: Invocation, remote: str, filter: str, limit: int 
 @command(example="git model plan")
 @click.option("--markdown", is_flag=True, help="Print Markdown, for a job's summary or a comment.")
 @click.option("--comment", is_flag=True, help="In a job: also write it as the comment of the pull request.")
-@click.option("--force", is_flag=True, help="Allow the change to delete what is in use, and many models.")
+@click.option("--force", is_flag=True, help="Allow the change to delete versions in use, and many models.")
 @click.argument("commits", metavar="[BASE..HEAD]", required=False, default="")
 @click.pass_obj
 def plan(invocation: Invocation, commits: str, markdown: bool, comment: bool, force: bool) -> None:
-    """Say what a merge would change.
+    """Show the changes that a merge would make.
 
-    Of merging HEAD into BASE: per stage and alias the old and the new version, who and why, code, metadata, artifacts
-    and data side by side, owners, and what the rules of the stage say. Left out, it is the proposal that is checked
-    out, else the only one here, else what you have and did not push. It ends as check does: with exit code 5 for
-    damage, 6 if only a rule that a person decides is against it. Markdown begins with a hidden line by which a job
-    finds its comment.
+    For a merge of HEAD into BASE, it shows for each stage and alias the old and the new version, who proposed the
+    change and why, code, metadata, artifacts and data side by side, owners, and the result of the rules of the stage.
+    The default is the proposal that is checked out, or else the only local proposal, or else your unpushed commits. The
+    exit codes are those of check: 5 for a damaged record, 6 if only a rule that a person may override forbids the
+    merge. Markdown starts with a hidden line by which a job finds its comment.
     """
     from gitmodel.teams import plan_texts
     from gitmodel.teams.range_checks import DECIDED

@@ -27,11 +27,12 @@ _CHANGED = "its files had changes that are not in the commit, so this is not all
 @click.option("--no-submodules", is_flag=True, help="Do not check out submodules.")
 @click.pass_obj
 def checkout(invocation: Invocation, words: tuple[str, ...], artifacts: str, no_submodules: bool) -> None:
-    """Make a work tree of a version's code, with its files.
+    """Check out the code and artifacts of a version.
 
-    At DIR, of the commit that is on record, detached, with its submodules: your own work tree, index and branch are not
-    touched. A commit that is not here is fetched from the remote, if a push had it keep it. The artifacts are in the
-    folder artifacts, which git ignores. `git worktree remove DIR` takes it away, with --force if it has submodules.
+    It creates a work tree at DIR at the recorded commit, with a detached HEAD and with submodules. Your own work tree,
+    index and branch do not change. A missing commit is fetched from the remote, if a push kept it there. The artifacts
+    are in the folder artifacts, which git ignores. `git worktree remove DIR` removes the work tree; add --force if it
+    has submodules.
     """
     ref, (folder,) = options.read_reference(words, after=1, usage="git model checkout MODEL@VERSION DIR")
     made = invocation.client.get_version(str(ref)).checkout(folder, artifacts=artifacts, submodules=not no_submodules)
@@ -62,11 +63,12 @@ def checkout(invocation: Invocation, words: tuple[str, ...], artifacts: str, no_
 def reproduce(
     invocation: Invocation, words: tuple[str, ...], folder: str | None, secrets: tuple[str, ...], executor: str
 ) -> None:
-    """Run again what made a version, and compare.
+    """Run the pipeline of a version again and compare the outputs.
 
-    The pipeline on record runs in a work tree of its code, with the parameters and inputs on record, in a registry of
-    its own that is thrown away. Of each output it says whether the bytes are identical, and else what is known of both.
-    It runs the code of that commit, with your rights. It ends with exit code 5 if an output differs.
+    It runs the recorded pipeline in a separate work tree, with the recorded parameters and inputs, in a temporary
+    registry that is deleted afterwards. For each output it reports whether the bytes are identical, and otherwise
+    compares its properties. The code of the recorded commit runs with your permissions. The exit code is 5 if an output
+    differs.
     """
     from gitmodel.pipelines.reproducing import reproduce as run_again
 

@@ -38,9 +38,9 @@ COLUMNS = (
 def run(invocation: Invocation, script: str, parameters: tuple[str, ...], executor: str | None) -> None:
     """Run a pipeline of a Python script.
 
-    PIPELINE is needed where the script has more than one. A pipeline that the script itself calls is not run by
-    that. A VALUE is a number, true, false, a list or a time as TOML writes it, else text. What the steps do is told on
-    stderr while they run.
+    PIPELINE is required if the script has several. If the script itself calls a pipeline, this call does not run. A
+    VALUE is a number, true, false, a list or a time in TOML syntax; anything else is text. Progress is printed on
+    stderr.
     """
     read = options.read_metadata(parameters, option="--param")
     file, _, name = script.rpartition(":") if not os.path.isfile(script) else (script, "", "")
@@ -72,8 +72,8 @@ def runs() -> None:
 def list_all(invocation: Invocation, filter: str, limit: int | None, offset: int) -> None:
     """List the runs, newest first.
 
-    With those that only this machine knows of: running, or lost since they were killed. A run that cannot be read is a
-    warning on stderr, and the list goes on.
+    It includes runs that only this machine knows: running, or lost because they were killed. If a run cannot be read, a
+    warning is printed on stderr.
     """
     found, damaged = list_runs(invocation.client.repository, filter=filter, limit=limit, offset=offset)
     invocation.output.listing(
@@ -92,9 +92,10 @@ def list_all(invocation: Invocation, filter: str, limit: int | None, offset: int
 @click.argument("id", metavar="RUN", required=False)
 @click.pass_obj
 def show(invocation: Invocation, id: str | None) -> None:
-    """Show a run; the newest if none is named.
+    """Show a run. Default: the newest.
 
-    With its steps, parameters, inputs and outputs by digest, and the traceback of what failed if this machine has it.
+    It shows the steps, parameters, digests of inputs and outputs, and the traceback of a failed step if this machine
+    has it.
     """
     client = invocation.client
     if id is None:

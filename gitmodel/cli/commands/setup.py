@@ -32,7 +32,10 @@ SHELLS = ("bash", "zsh", "fish")
 @click.option("--ci", type=click.Choice(HOSTS), help="Commit the workflow files and CODEOWNERS of a git host.")
 @click.option("--owner", "owners", multiple=True, metavar="ACCOUNT", help="With --ci: owner of the registry.")
 @click.option(
-    "--install", default="", metavar="SPEC", help="With --ci: what the jobs install, a commit or a version with hashes."
+    "--install",
+    default="",
+    metavar="SPEC",
+    help="With --ci: package that the jobs install, a commit or a version with hashes.",
 )
 @click.option("--force", is_flag=True, help="With --ci: replace files that were changed by hand.")
 @click.pass_obj
@@ -46,13 +49,13 @@ def init(
     install: str,
     force: bool,
 ) -> None:
-    """Begin a registry in this repository, or adopt the remote's.
+    """Create a registry in this repository, or adopt the remote's.
 
-    The first command that writes does this as well. With --store the store's URL is recorded in gitmodel.toml. With
-    --ci it commits what the git host reads to the metadata branch: a check and a plan on pull requests, apply after a
-    merge, and CODEOWNERS by stage; and it says what to enable there. SPEC is what pip installs in these jobs:
-    "git+https://HOST/OWNER/gitmodel@COMMIT" or "gitmodel==VERSION --hash=sha256:DIGEST". Run it again when models or
-    owners change; it remembers --owner and --install.
+    The first command that writes also creates the registry. --store records the URL of the artifact store in
+    gitmodel.toml. --ci commits CI jobs and CODEOWNERS to the metadata branch and prints the settings to enable at the
+    git host. The jobs check and plan pull requests, and run apply after a merge. SPEC is what pip installs in these
+    jobs: "git+https://HOST/OWNER/gitmodel@COMMIT" or "gitmodel==VERSION --hash=sha256:DIGEST". Run --ci again when
+    models or owners change; --owner and --install are remembered.
     """
     if (owners or install or force) and ci is None:
         raise UsageError(
@@ -108,11 +111,11 @@ def _next(client: Client, *, begun: bool, store: str) -> str:
 @click.argument("value", required=False)
 @click.pass_obj
 def config(invocation: Invocation, key: str | None, value: str | None) -> None:
-    """Show the settings in effect, or set one.
+    """Show the effective settings, or set one.
 
-    The settings are repo (the repository that holds the registry), branch, store, remote and executor (what runs the
-    steps of pipelines). KEY shows one, KEY VALUE sets it with git config gitmodel.KEY, for this clone: repo in the
-    repository you stand in, the others in that of the registry. `git config --unset gitmodel.KEY` takes it back.
+    The settings are repo (the repository that holds the registry), branch, store, remote and executor (where the steps
+    of pipelines run). KEY shows one setting. KEY VALUE sets it for this clone with git config gitmodel.KEY: repo in the
+    current repository, the others in the registry's repository. `git config --unset gitmodel.KEY` removes it.
     """
     if key is not None and value is not None:
         _set(invocation, key, value)
@@ -146,8 +149,8 @@ def config(invocation: Invocation, key: str | None, value: str | None) -> None:
 def completion(invocation: Invocation, shell: str) -> None:
     """Print the completion script of a shell.
 
-    It completes commands, options, models and versions after `git model`, `git-model` and `gitmodel`. For bash and
-    zsh put the line of the example into ~/.bashrc or ~/.zshrc; for fish: git model completion fish | source
+    It completes commands, options, models and versions after `git model`, `git-model` and `gitmodel`. For bash and zsh,
+    add the line of the example to ~/.bashrc or ~/.zshrc; for fish: git model completion fish | source
     """
     from gitmodel.cli.shells import SCRIPTS
 

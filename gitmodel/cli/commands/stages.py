@@ -28,9 +28,9 @@ def promote(
 ) -> None:
     """Put a version into a stage.
 
-    Write REF and then the STAGE: staging, production or another of the registry's, archived, or none to leave them.
-    The version that held the stage is archived. The version must be named. To move a version to an earlier stage,
-    such as from production to staging, needs --leave: its later stage becomes empty.
+    Write REF and then the STAGE: staging, production, another stage of the registry, archived, or none to leave the
+    stage. The version that was in the stage is archived. The version must be named. Moving a version to an earlier
+    stage, such as from production to staging, needs --leave, because its later stage becomes empty.
     """
     ref, (stage,) = options.read_reference(words, after=1, usage="git model promote MODEL@VERSION STAGE")
     done = invocation.client.promote(ref, stage, reason=reason, force=force, leave=leave, renumbered=renumbered)
@@ -44,7 +44,7 @@ def promote(
 @options.renumbered
 @click.pass_obj
 def demote(invocation: Invocation, model: str, stage: str, reason: str, renumbered: bool) -> None:
-    """Leave a stage without a version."""
+    """Remove the version from a stage and leave the stage empty."""
     print_promotion(invocation, invocation.client.demote(model, stage, reason=reason, renumbered=renumbered))
 
 
@@ -61,7 +61,7 @@ def rollback(
 ) -> None:
     """Put the previous version back into a stage.
 
-    It is found in the history of the metadata branch. A second time returns to where it began.
+    The previous version is found in the history of the metadata branch. A second rollback undoes the first.
     """
     done = invocation.client.rollback(model, stage, reason=reason, force=force, leave=leave, renumbered=renumbered)
     print_promotion(invocation, done)
@@ -82,14 +82,15 @@ def rollback(
 def apply(
     invocation: Invocation, models: tuple[str, ...], reviewed: tuple[str, ...], ask_host: bool, push: bool, remote: str
 ) -> None:
-    """Put in force what the branch records.
+    """Put the recorded stages and rules in force.
 
-    The tags of all pending stages that may change move at once. Each change is judged at its commit, by the rules
-    before it and those that were in force when it came in; without MODELS, the rules of the branch come into force for
-    what is recorded after. It ends with exit code 6 if some may not move. A stage that is proposal_only takes changes
-    that a merge brought in, or that you vouch for; with --ask-host, in a job of GitHub, GitLab or Forgejo, changes that
-    came by a pull request which somebody else approved. With --push the tags move at the remote, all or nothing; jobs
-    that deploy go by what this command prints. Exit code 4: all is done, but the pull left out changes of yours.
+    It moves the tags of all pending stages at once. Each change is checked at its commit, with the rules before it and
+    the rules that were in force when it was added. Without MODELS, the rules on the branch also come into force for
+    later changes. It ends with exit code 6 if a rule refuses some of the changes. A proposal_only stage accepts changes
+    that a merge brought in and changes that you confirm with --reviewed. With --ask-host, in a job of GitHub, GitLab or
+    Forgejo, it accepts changes from a pull request that somebody else approved. With --push, the tags move at the
+    remote, all or none; jobs that deploy use the output of this command. Exit code 4: everything was applied, but the
+    pull left out some of your changes.
     """
     from gitmodel.teams.sync import LeftOut
 

@@ -25,10 +25,10 @@ jobs = click.option(
 @command(example="git model store status")
 @click.pass_obj
 def status(invocation: Invocation) -> None:
-    """Say what is where: what versions need, in which stores it is, and what is in none.
+    """Show which artifacts are in which stores, and which are missing.
 
-    Each store is listed once, and nothing is read but the manifests of folders; git model verify reads the rest.
-    "clone" is the store inside the clone: copies of what is elsewhere, and what was not pushed yet.
+    Each store is listed once, and only the manifests of folders are read; `git model verify` reads everything. "clone"
+    is the store inside the clone: copies, and artifacts that were not pushed yet.
     """
     found = invocation.client.store_status()
     invocation.output.thing(
@@ -48,11 +48,11 @@ def status(invocation: Invocation) -> None:
 @jobs
 @click.pass_obj
 def copy(invocation: Invocation, target: str, source: str, mend: bool, jobs: int) -> None:
-    """Copy all that a store has to another store.
+    """Copy all objects of a store to another store.
 
-    Everything is verified as it is read and as it is written, and counted at the end. What is there already is not
-    copied again: run it as often as you like, and once more when nobody writes. Then name the new store with git model
-    init --store URL.
+    Objects are verified while they are read and written, and counted at the end. Objects that the target already has
+    are not copied again, so you can run the command at any time. Run it a last time when nobody writes. Then name the
+    new store with git model init --store URL.
     """
     from gitmodel.registry.copying import check_copied
 
@@ -76,11 +76,11 @@ def copy(invocation: Invocation, target: str, source: str, mend: bool, jobs: int
 @options.yes
 @click.pass_obj
 def gc(invocation: Invocation, store: str, delete: bool, days: float, also: tuple[str, ...], yes: bool) -> None:
-    """Find what nothing needs in a store; with --delete, remove it.
+    """List objects in a store that nothing needs; with --delete, delete them.
 
-    It keeps what any version, run, stage tag or open run needs, here, on the remote and in proposals, and what was
-    stored in the last 14 days. It removes what was purged, and uploads that did not end. A registry that shares the
-    store must be named with --also: from here nobody sees what it needs.
+    It keeps objects that a version, run, stage tag or active run needs, locally, on the remote and in proposals, and
+    objects stored in the last 14 days. Purged objects and unfinished uploads are not kept. If another registry shares
+    the store, name it with --also, because this registry does not know which objects the other one needs.
     """
     client = invocation.client
     found = client.find_garbage(store, grace_days=days, also=also)
@@ -102,12 +102,13 @@ def gc(invocation: Invocation, store: str, delete: bool, days: float, also: tupl
 @options.yes
 @click.pass_obj
 def purge(invocation: Invocation, digest: str, reason: str, yes: bool) -> None:
-    """Erase the bytes of an artifact for good, leaving a tombstone.
+    """Erase the bytes of an artifact permanently and record a tombstone.
 
-    The tombstone is a record on the metadata branch: the digest, the time and the reason. Versions go on naming the
-    artifact; verify accepts that it is gone, and says why. Of a folder, the files that nothing else needs go too. Where
-    others reach the store, the bytes go only when the tombstone is on the remote: push it, or have it reviewed, and run
-    the command again. Other clones drop their copies with git model store gc clone --delete.
+    The tombstone is a record on the metadata branch: the digest, the time and the reason. Versions still list the
+    artifact; verify accepts that it is gone, and shows the reason. Purging a folder also deletes those of its files
+    that nothing else needs. In a shared store, the bytes are deleted only after the tombstone is on the remote: push
+    it, or have it reviewed, and run the command again. Other clones delete their copies with git model store gc clone
+    --delete.
     """
     from gitmodel.registry.store_maintenance import plan_purge
 

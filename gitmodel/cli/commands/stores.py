@@ -19,7 +19,7 @@ from gitmodel.registry.store_access import NamedStore
 
 @click.group(cls=LazyGroup)
 def store() -> None:
-    """Name, trust and look after artifact stores."""
+    """Manage artifact stores."""
 
 
 @command("list", example="git model store list")
@@ -27,7 +27,8 @@ def store() -> None:
 def list_stores(invocation: Invocation) -> None:
     """List the artifact stores of the registry.
 
-    With the URLs that count on this machine, what says so, and whether it may use its credentials there.
+    It shows the URLs that this machine uses, where they are configured, and whether this machine may use its
+    credentials there.
     """
     client = invocation.client
     users = stores.list_users(client.writer)
@@ -52,10 +53,10 @@ def list_stores(invocation: Invocation) -> None:
 @click.argument("url")
 @click.pass_obj
 def add(invocation: Invocation, name: str, url: str) -> None:
-    """Give the registry another artifact store, by NAME.
+    """Add an artifact store to the registry.
 
-    It is made where that is possible, recorded for everybody in gitmodel.toml, and trusted on this machine. Models use
-    it after git model store use MODEL NAME.
+    The store is created if possible, recorded in gitmodel.toml for everyone, and trusted on this machine. `git model
+    store use MODEL NAME` makes a model use it.
     """
     added = invocation.client.add_store(name, url_of(url))
     _print(invocation, added, f"added the store {name} at {_url(invocation, added)}")
@@ -66,7 +67,7 @@ def add(invocation: Invocation, name: str, url: str) -> None:
 @options.yes
 @click.pass_obj
 def remove(invocation: Invocation, name: str, yes: bool) -> None:
-    """Take an artifact store from the registry; what is in it stays there."""
+    """Remove an artifact store from the registry; its content is not deleted."""
     removed = invocation.client.access.named(name)
     options.confirm(invocation, f"Take the store {name} from the registry?", yes=yes)
     invocation.client.remove_store(name)
@@ -79,9 +80,9 @@ def remove(invocation: Invocation, name: str, yes: bool) -> None:
 @options.renumbered
 @click.pass_obj
 def use(invocation: Invocation, model: str, name: str, renumbered: bool) -> None:
-    """Keep new artifacts of MODEL in the store NAME; `default` is the registry's own.
+    """Store new artifacts of MODEL in the store NAME; `default` is the default store.
 
-    What it has already stays where it is, and is found there.
+    Existing artifacts stay where they are and can still be read.
     """
     invocation.client.use_store(model, name, renumbered=renumbered)
     _print(invocation, invocation.client.access.named(name), f"new artifacts of {model} are kept in {name} now")
@@ -92,12 +93,12 @@ def use(invocation: Invocation, model: str, name: str, renumbered: bool) -> None
 @click.option("--remove", "take_back", is_flag=True, help="Remove trust that was given in this clone.")
 @click.pass_obj
 def trust(invocation: Invocation, which: str, take_back: bool) -> None:
-    """Let this machine use its credentials for an artifact store that the registry names.
+    """Allow this machine to use its credentials for an artifact store of the registry.
 
-    By the name of the store, or by URL; one that ends in / covers all below it. A host of external artifacts is
-    trusted in the same way: git model store trust https://host/. Whoever can push to the branch can
-    write another URL there, and uploads would go elsewhere: so a new one is not used before this was said of it in this
-    clone. What you named yourself on this machine is trusted, and folders need no credentials.
+    Give the name of the store or a URL; a URL that ends in / covers everything below it. Hosts of external artifacts
+    are trusted in the same way: git model store trust https://host/. Anyone who can push to the branch can change the
+    URL and redirect uploads, so a new URL is not used before you trust it in this clone. URLs that you named yourself
+    on this machine are trusted, and folders need no trust.
     """
     access = invocation.client.access
     if take_back:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 def clone(invocation: Invocation, url: str, folder: str | None) -> None:
     """Clone a repository and its registry.
 
-    As git clone, and then git model pull: the branch, the stage tags, and what keeps them apart from those of others.
+    Like git clone followed by git model pull: it fetches the branch and the stage tags.
     """
     from gitmodel.client import Client
     from gitmodel.teams import cloning
@@ -45,10 +45,10 @@ def clone(invocation: Invocation, url: str, folder: str | None) -> None:
 @click.argument("name", required=False, metavar="[REMOTE]")
 @click.pass_obj
 def remote(invocation: Invocation, name: str | None) -> None:
-    """Say which remote pulls and pushes go to.
+    """Show the remote that pull and push use.
 
-    It is REMOTE, else git config gitmodel.remote, else origin, else the only one. It is not asked: the counts are of
-    what was seen last.
+    It is REMOTE, or else git config gitmodel.remote, or else origin, or else the only remote. The remote is not
+    contacted: the counts come from the last fetch.
     """
     from gitmodel.teams import cloning
 
@@ -72,11 +72,11 @@ def remote(invocation: Invocation, name: str | None) -> None:
 @click.option("-j", "--jobs", type=click.IntRange(1, 64), default=8, metavar="N", help="Number of parallel downloads.")
 @click.pass_obj
 def pull(invocation: Invocation, name: str | None, rewound: bool, artifacts: bool, jobs: int) -> None:
-    """Bring the registry of others together with yours.
+    """Fetch the remote's registry and replay your changes on it.
 
-    What you did and did not push is made again on what they did. A version whose number was taken meanwhile gets the
-    next one; where both changed one thing, theirs stands, and it is said. Artifacts come when they are read, unless
-    --artifacts asks for copies now.
+    Your unpushed changes are made again on top of the remote's. If the number of your version is taken, it gets the
+    next one. If both sides changed the same thing, the remote's value is used, and the output says so. Artifacts are
+    downloaded when they are read; --artifacts downloads them now.
     """
     from gitmodel.teams.sync import had_before
 
@@ -123,13 +123,13 @@ def pull(invocation: Invocation, name: str | None, rewound: bool, artifacts: boo
 )
 @click.pass_obj
 def push(invocation: Invocation, name: str | None, timeout: float, jobs: int, code: bool) -> None:
-    """Give others what you did.
+    """Push your changes to the remote.
 
-    Artifacts go first, into the shared store; then the branch and the stage tags, all or nothing. What others pushed
-    meanwhile is pulled before. The code commits of versions are kept there too, if a branch there has held them, so
-    that they stay when it goes; your pre-push hook, such as that of Git LFS, runs for them. Exit code 4: all is pushed,
-    but the pull left out changes of yours, which are named; 6: a rule of the host, or with --code your hook, says no;
-    7: the remote, or an artifact for others, is out of reach.
+    It uploads the artifacts to the shared store first, and then pushes the branch and the stage tags, all or none. It
+    pulls first if others have pushed. The code commits of versions are also kept on the remote if one of its branches
+    has contained them; your pre-push hook, such as that of Git LFS, runs for them. Exit code 4: everything was pushed,
+    but the pull left out some of your changes, which are listed. 6: a rule of the host, or with --code your hook,
+    refused the push. 7: the remote or an artifact store cannot be reached.
     """
     from gitmodel.teams.sync import LeftOut, Pushed
 

@@ -40,7 +40,7 @@ _UNKNOWN = "unknown"  # the status of a run whose record is missing
 
 @click.group(cls=LazyGroup)
 def version() -> None:
-    """Make, list, show, change and delete versions."""
+    """Create, list, show, change and delete versions."""
 
 
 @command(
@@ -77,10 +77,10 @@ def create(
     renumbered: bool,
     jobs: int,
 ) -> None:
-    """Make the next version of a model, from files and folders.
+    """Create a version of a model from files and folders.
 
-    The commit that is checked out is recorded with it. A VALUE is a number, true, false, a list or a time as TOML
-    writes it, else text.
+    The current commit is recorded with it. A VALUE is a number, true, false, a list or a time in TOML syntax; anything
+    else is text.
     """
     read = options.read_metadata(metadata, option="--metadata")
     paths = options.read_artifacts(data=data, model_objects=model_object, deployments=deployment)
@@ -116,7 +116,7 @@ def create(
 def list_versions(invocation: Invocation, model: str, filter: str, limit: int | None, offset: int) -> None:
     """List the versions of a model, newest first.
 
-    A version that cannot be read is a warning on stderr, and the list goes on: `git model check` says what is wrong.
+    If a version cannot be read, a warning is printed on stderr; `git model check` shows the problem.
     """
     found = versions.each_version(invocation.writer, model, filter=filter, limit=limit, offset=offset)
     damaged: list[Invalid] = []
@@ -154,7 +154,7 @@ def list_versions(invocation: Invocation, model: str, filter: str, limit: int | 
 @options.at
 @click.pass_obj
 def show(invocation: Invocation, words: tuple[str, ...]) -> None:
-    """Show a version; the latest if none is named."""
+    """Show a version. Default: the latest."""
     ref, _ = options.read_reference(words, usage="git model version show MODEL@VERSION")
     show_version(invocation, ref)
 
@@ -184,7 +184,7 @@ def update(
     remove_tags: tuple[str, ...],
     set_tags: tuple[str, ...],
 ) -> None:
-    """Change a version or its stage; the latest if none is named."""
+    """Change a version or its stage. Default: the latest version."""
     ref, _ = options.read_reference(words, usage="git model version update MODEL@VERSION --stage STAGE")
     tags = options.given_tags(set_tags, add_tags, remove_tags)
     for option, given in (("--reason", reason), ("--force", force), ("--leave", leave)):
@@ -221,7 +221,7 @@ def delete(
 ) -> None:
     """Delete a version; its number is never used again.
 
-    What it was stays in the history of the metadata branch, and its artifacts in the store.
+    Its record stays in the history of the metadata branch, and its artifacts in the store.
     """
     ref, _ = options.read_reference(words, usage="git model version delete MODEL@VERSION")
     version = invocation.client.get_version(ref.required("version delete"), renumbered=renumbered, for_change=True)
@@ -237,9 +237,9 @@ def delete(
 @options.listed
 @click.pass_obj
 def artifacts(invocation: Invocation, /, words: tuple[str, ...], **part: Any) -> None:
-    """List all artifacts of a version with their kinds; the latest if none is named.
+    """List all artifacts of a version with their kinds. Default: the latest version.
 
-    With the outputs of runs that worked on the version when it existed, and the run of each.
+    The list includes the outputs of runs that worked on the version when it existed, and the run of each.
     """
     _list_artifacts(invocation, words, "", "artifacts", **part)
 
@@ -249,7 +249,7 @@ def artifacts(invocation: Invocation, /, words: tuple[str, ...], **part: Any) ->
 @options.listed
 @click.pass_obj
 def model_objects(invocation: Invocation, /, words: tuple[str, ...], **part: Any) -> None:
-    """List the model objects of a version; the latest if none is named."""
+    """List the model objects of a version. Default: the latest version."""
     _list_artifacts(invocation, words, "model", "model objects", **part)
 
 
@@ -258,7 +258,7 @@ def model_objects(invocation: Invocation, /, words: tuple[str, ...], **part: Any
 @options.listed
 @click.pass_obj
 def deployments(invocation: Invocation, /, words: tuple[str, ...], **part: Any) -> None:
-    """List the deployments of a version; the latest if none is named."""
+    """List the deployments of a version. Default: the latest version."""
     _list_artifacts(invocation, words, "deployment", "deployments", **part)
 
 
@@ -267,7 +267,7 @@ def deployments(invocation: Invocation, /, words: tuple[str, ...], **part: Any) 
 @options.listed
 @click.pass_obj
 def runs(invocation: Invocation, words: tuple[str, ...], filter: str, limit: int | None, offset: int) -> None:
-    """List the runs that made, worked on or read a version; the latest if none is named.
+    """List the runs that created, used or read a version. Default: the latest version.
 
     A run has read a version if a step took one of its artifacts as an input.
     """
@@ -301,9 +301,9 @@ def runs(invocation: Invocation, words: tuple[str, ...], filter: str, limit: int
 @options.at
 @click.pass_obj
 def resolve(invocation: Invocation, words: tuple[str, ...]) -> None:
-    """Say which version a reference stands for.
+    """Print the version that a reference stands for.
 
-    It prints MODEL@NUMBER; with --format json also the digests of its artifacts.
+    The output is MODEL@NUMBER; --format json adds the digests of the artifacts.
     """
     ref, _ = options.read_reference(words, usage="git model resolve MODEL@VERSION")
     found = versions.find(invocation.writer, ref)

@@ -248,7 +248,7 @@ def _mapping_parts(mapping: Mapping[str, Any], prefix: str) -> tuple[list[str], 
 
 
 def _encode_value(name: str, value: Any) -> str:
-    import tomli_w  # a reader never pays for the writer
+    import tomli_w  # imported here: only writers need it
 
     if isinstance(value, datetime):
         return f"{_quoted(name)} = {value.isoformat().replace('+00:00', 'Z')}\n"

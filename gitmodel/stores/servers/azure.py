@@ -133,7 +133,7 @@ class AzureBackend:
         self._container = Container(container, f"the artifact store {self.url}", timeout=timeout, attempts=attempts)
 
     def create(self) -> None:
-        """See that the container is there and takes us. Making one is the business of who pays for it."""
+        """Verify that the container exists and accepts our credentials. gitmodel does not create containers."""
         self._do(lambda: next(iter(self._container.client.list_blobs(results_per_page=1)), None), "")
 
     def stat(self, digest: Digest) -> StoredObject | None:

@@ -149,7 +149,7 @@ class GcsBackend:
         self._seen = False  # whether the bucket has been
 
     def create(self) -> None:
-        """See that the bucket is there and takes us. Making one is the business of who pays for it."""
+        """Verify that the bucket exists and accepts our credentials. gitmodel does not create buckets."""
         self._bucket.require()
         self._seen = True
 

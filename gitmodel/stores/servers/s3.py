@@ -67,7 +67,7 @@ class S3Backend:
         return f"s3://{self.bucket}/{self.prefix}".rstrip("/")
 
     def create(self) -> None:
-        """See that the bucket is there and takes us. Making one is the business of who pays for it."""
+        """Verify that the bucket exists and accepts our credentials. gitmodel does not create buckets."""
         self._request("HEAD", "", about="")
         self._seen = True
 
