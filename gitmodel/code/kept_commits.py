@@ -15,8 +15,10 @@ from gitmodel.code.repository import SILENCE, CodeRepository, id_lines
 from gitmodel.domain.schema.refs import KEPT_CODE, kept_ref
 from gitmodel.errors import Refused
 from gitmodel.files.permissions import Sharing
+from gitmodel.git.configuration import list_remotes, read_setting
 from gitmodel.git.fact_cache import Notes
 from gitmodel.git.process import FETCH, is_code_id
+from gitmodel.git.refs import list_refs
 
 # A push takes so many refs in one command line; git compares each of them with each ref that there is.
 _REFS_AT_ONCE = 500
@@ -55,12 +57,12 @@ class KeptCode:
 
     def kept(self) -> list[str]:
         """Return the commits that are kept."""
-        found = self._git.lines("for-each-ref", "--format=%(refname)", KEPT_CODE)
-        return [ref.removeprefix(KEPT_CODE) for ref in found if is_code_id(ref.removeprefix(KEPT_CODE))]
+        found = (ref.removeprefix(KEPT_CODE) for ref in list_refs(self._git, KEPT_CODE))
+        return [commit for commit in found if is_code_id(commit)]
 
     def remote(self, named: str = "") -> str:
         """The remote *named*, else `origin`, else the only one; "" if there is none of these."""
-        remotes = self._git.lines("remote")
+        remotes = list_remotes(self._git)
         wanted = named or ("origin" if "origin" in remotes or len(remotes) != 1 else remotes[0])
         return wanted if wanted in remotes else ""
 
@@ -85,9 +87,9 @@ class KeptCode:
         Raises Refused with the words of the host or the hook, Unreachable.
         """
         address = self._address(remote)
-        shared = self._git.lines("config", "--get", "core.sharedRepository", answers=(0, 1))
+        shared = read_setting(self._git, "core.sharedRepository")
         with suppress(OSError):
-            Sharing("".join(shared)).make_folder(self._git.common_dir / "gitmodel")
+            Sharing(shared).make_folder(self._git.common_dir / "gitmodel")
         # Where no terminal is, Git LFS tells no progress unless it must, and would be taken for silent.
         git = replace(self._git, environ={**self._git.environ, "GIT_LFS_FORCE_PROGRESS": "1"})
         silence = _HOOK_SILENCE if self._has_hook() else SILENCE

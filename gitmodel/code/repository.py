@@ -14,8 +14,11 @@ from pathlib import Path
 from gitmodel.domain.schema.records import Code
 from gitmodel.domain.schema.refs import CODE_NOTES
 from gitmodel.errors import NotFound, Refused
+from gitmodel.git.commits import find_commit
+from gitmodel.git.configuration import read_setting
 from gitmodel.git.discovery import find_repository
 from gitmodel.git.process import BareRefused, Git, is_code_id, run
+from gitmodel.git.refs import delete_ref, list_refs
 
 # So many seconds may a remote say nothing at all.
 SILENCE = 120.0
@@ -50,25 +53,19 @@ class CodeRepository:
     @cached_property
     def origin(self) -> str:
         """The URL of its `origin`, as git has it, or ""."""
-        found = self.git.lines("config", "--get", "remote.origin.url", answers=(0, 1))
-        return found[-1] if found else ""
+        return read_setting(self.git, "remote.origin.url")
 
     # Commits and their order
 
     def find(self, named: str) -> str:
         """The commit that *named* means here. Raises NotFound."""
-        try:
-            found = self.git.lines(
-                "rev-parse", "--verify", "--quiet", "--end-of-options", f"{named}^{{commit}}", answers=(0, 1)
-            )
-        except UnicodeEncodeError:
-            found = []
+        found = find_commit(self.git, named)
         if not found:
             raise NotFound(
                 f"there is no commit {named!a} in the code repository {self.git.top}",
                 hint="name one as `git log` shows it; `git fetch` brings what others have",
             )
-        return found[0]
+        return found
 
     def missing(self, commits: Iterable[str]) -> frozenset[str]:
         """Return those of *commits* that this repository does not have."""
@@ -139,6 +136,15 @@ class CodeRepository:
             stream.append(b"N inline %s\ndata %d\n%s\n" % (commit.encode(), len(text), text))
         self.git.run("fast-import", "--quiet", "--done", "--force", input=b"".join([*stream, b"done\n"]))
         return self.find(CODE_NOTES)
+
+    def delete_notes(self) -> None:
+        """Delete `refs/notes/gitmodel`."""
+        delete_ref(self.git, CODE_NOTES)
+
+    def notes_author(self) -> str | None:
+        """Return the author of the last change of `refs/notes/gitmodel`, None if there are no notes."""
+        there = list_refs(self.git, CODE_NOTES)
+        return "".join(self.git.lines("log", "-1", "--format=%an", CODE_NOTES)) if there else None
 
     def add_worktree(self, commit: str, target: Path) -> None:
         """Check *commit* out at *target*, as `git worktree add --detach` does; nothing else moves."""

@@ -1,11 +1,11 @@
-"""A move of a ref, as a value. Pure: `git update-ref --stdin` carries it out."""
+"""Refs: a move of one as a value, which `git update-ref --stdin` carries out; listing, deleting and fetching them."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
 from gitmodel.errors import Invalid
-from gitmodel.git.process import ZERO, is_id
+from gitmodel.git.process import FETCH, ZERO, Git, is_id
 
 
 @dataclass(frozen=True)
@@ -39,3 +39,41 @@ class RefMove:
         if self.verifies:
             return f"verify {self.ref} {self.old or ZERO}"
         return f"update {self.ref} {self.new} {self.old or ZERO}" if self.new else f"delete {self.ref} {self.old}"
+
+
+def list_refs(git: Git, *patterns: str, without: str = "") -> dict[str, str]:
+    """Map the refs that *patterns* name (`git help for-each-ref`) to the objects that they point at.
+
+    Refs to commits in the history of the commit *without* are left out.
+    """
+    left_out = [f"--no-merged={without}"] if without else []
+    lines = git.lines("for-each-ref", "--format=%(objectname) %(refname)", *left_out, *patterns)
+    return {ref: id for id, _, ref in (line.partition(" ") for line in lines)}
+
+
+def list_branches(git: Git, *patterns: str) -> dict[str, str]:
+    """Map the refs that *patterns* name and that point at a commit to that commit."""
+    lines = git.lines("for-each-ref", "--format=%(objecttype) %(objectname) %(refname)", *patterns)
+    return {ref: id for kind, id, ref in (line.split(" ", 2) for line in lines) if kind == "commit"}
+
+
+def list_annotated_tags(git: Git, *patterns: str) -> dict[str, str]:
+    """Map the refs that *patterns* name and that point at a tag object to the object that is tagged."""
+    lines = git.lines("for-each-ref", "--format=%(refname) %(*objectname)", *patterns)
+    return {ref: id for ref, _, id in (line.partition(" ") for line in lines) if id}
+
+
+def current_branch(git: Git) -> str:
+    """Return the full name of the branch that is checked out, "" if none is."""
+    return "".join(git.lines("symbolic-ref", "--quiet", "HEAD", answers=(0, 1)))
+
+
+def delete_ref(git: Git, ref: str, *, old: str = "") -> None:
+    """Delete *ref*, which is no error if it is gone. Raises Moved if it is not at *old* ("": wherever it is)."""
+    git.run("update-ref", "--no-deref", "-d", ref, *([old] if old else []))
+
+
+def fetch_refs(git: Git, remote: str, refspec: str) -> None:
+    """Fetch what *refspec* names, and delete here what is gone there."""
+    options = ("--quiet", "--prune", "--no-auto-maintenance", "--end-of-options")
+    git.run(*FETCH, *options, remote, refspec)

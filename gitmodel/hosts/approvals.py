@@ -11,6 +11,7 @@ from gitmodel.domain.schema.records import StageRule
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import Refused, Unreachable
+from gitmodel.git.commits import commits_changing
 from gitmodel.hosts import api
 from gitmodel.hosts.api import Job
 from gitmodel.registry import in_force
@@ -76,7 +77,7 @@ def _is_seen(repository: Repository, commit: str, approved: HostsWord) -> bool:
 
 def _rules_doubt(repository: Repository, tip: str, stage: str, approved: HostsWord) -> str:
     """Return the reason to suspect that the rules of *stage* at *tip* were loosened without approval, or ""."""
-    for commit in repository.git.lines("log", "--first-parent", "-m", "--format=%H", tip, "--", paths.REGISTRY):
+    for commit in commits_changing(repository.git, tip, paths.REGISTRY):
         parents = repository.tags.commit(commit).parents
         if not parents:
             return ""

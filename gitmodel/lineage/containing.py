@@ -93,14 +93,11 @@ def write_notes(writer: Writer, repository: Repository, code: CodeRepository) ->
 def remove_notes(code: CodeRepository) -> None:
     """Take all notes away. Raises Refused if somebody else wrote to their ref."""
     _check_owner(code)
-    code.git.run("update-ref", "-d", CODE_NOTES)
+    code.delete_notes()
 
 
 def _check_owner(code: CodeRepository) -> None:
-    if not code.git.lines("for-each-ref", "--format=%(refname)", CODE_NOTES):
-        return
-    author = code.git.lines("log", "-1", "--format=%an", CODE_NOTES)
-    if author != [_NOTES_AUTHOR]:
+    if code.notes_author() not in (None, _NOTES_AUTHOR):
         raise Refused(
             f"{CODE_NOTES} holds notes that gitmodel did not write",
             hint=f"keep them with `git update-ref refs/notes/mine {CODE_NOTES}`, then `git update-ref -d {CODE_NOTES}`",

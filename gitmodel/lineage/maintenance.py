@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gitmodel.branch.repository import Repository
+from gitmodel.git.commits import count_first_parents
+from gitmodel.git.maintenance import pack_loose_objects, write_path_filters
 
 
 @dataclass(frozen=True)
@@ -24,15 +26,6 @@ def maintain(repository: Repository) -> Maintained:
     tip = repository.tip()
     if not tip:
         return Maintained(0, 0)
-    before = _loose(repository)
-    repository.git.run("maintenance", "run", "--quiet", "--auto", "--task=loose-objects")
-    # A layer of its own: the graph that git keeps of the code stays as it is.
-    options = ("--split", "--stdin-commits", "--changed-paths", "--no-progress")
-    repository.git.run("commit-graph", "write", *options, input=f"{tip}\n".encode())
-    commits = int(repository.git.lines("rev-list", "--count", "--first-parent", tip)[0])
-    return Maintained(commits, max(before - _loose(repository), 0))
-
-
-def _loose(repository: Repository) -> int:
-    """Count the loose objects."""
-    return int(repository.git.lines("count-objects")[0].split()[0])
+    packed = pack_loose_objects(repository.git)
+    write_path_filters(repository.git, tip)
+    return Maintained(count_first_parents(repository.git, tip), packed)

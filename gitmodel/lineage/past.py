@@ -16,6 +16,7 @@ from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import NotFound, UsageError
+from gitmodel.git import commits
 from gitmodel.registry import in_force
 
 T = TypeVar("T")
@@ -95,13 +96,11 @@ def find_state(repository: Repository, named: str | datetime) -> State:
     if moment is None:
         return _state(repository, _named_commit(repository, tip, str(named)))
     seconds = int(moment.timestamp())
-    walk = ("rev-list", "--first-parent")
-    found = repository.git.lines(*walk, "--max-count=1", f"--min-age={seconds}", tip)
+    found = commits.newest_before(repository.git, tip, seconds)
     if not found:
         raise _before_the_beginning(repository, tip, moment)
-    before = repository.git.lines(*walk, "--timestamp", f"--max-count={_LOOKED_BACK}", found[0])
-    ahead = next((id for stamp, id in map(str.split, before) if int(stamp) > seconds), "")
-    return _state(repository, found[0], ahead)
+    before = commits.commit_times(repository.git, found, _LOOKED_BACK)
+    return _state(repository, found, next((commit for commit, time in before if time > seconds), ""))
 
 
 def _moment(named: str | datetime) -> datetime | None:
@@ -115,7 +114,7 @@ def _state(repository: Repository, commit: str, ahead: str = "") -> State:
 
 
 def _before_the_beginning(repository: Repository, tip: str, moment: datetime) -> Exception:
-    first = repository.git.lines("rev-list", "--first-parent", "--max-parents=0", tip)[0]
+    first = commits.roots(repository.git, tip)[0]
     if first in shallow_edge(repository):
         return too_shallow(repository, first)
     return NotFound(
@@ -128,12 +127,7 @@ def _named_commit(repository: Repository, tip: str, named: str) -> str:
     """The commit *named*, if it is or was the tip of the metadata branch."""
     branch = repository.branch.removeprefix("refs/heads/")
     hint = f"name one as `git log --first-parent {branch}` shows it, or a date such as 2026-10-01"
-    try:
-        asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{named}^{{commit}}")
-        found = repository.git.lines(*asked, answers=(0, 1))
-    except UnicodeEncodeError:
-        found = []
-    commit = found[0] if found else ""
+    commit = commits.find_commit(repository.git, named)
     if commit and repository.tags.is_on_chain(tip, commit):
         return commit
     refuse_edge(repository, tip)

@@ -22,6 +22,7 @@ from gitmodel.domain.schema.refs import reserved_ref
 from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import Conflict, UsageError
+from gitmodel.git.refs import list_refs
 from gitmodel.pipelines.config import ExternalArtifact, ModelConfig
 from gitmodel.pipelines.graph import Graph
 from gitmodel.registry.run_outputs import artifact_of
@@ -166,7 +167,7 @@ def release_numbers(client: Client, targets: Iterable[Target], journal: Journal)
     """Drop the reservations of the run's models that the branch has caught up with, but those of living runs."""
     for model in sorted({target.model for target in targets if target.new}):
         folder = reserved_ref(model, 1).rpartition("/")[0]
-        refs = client.repository.git.lines("for-each-ref", "--format=%(refname)", f"{folder}/*")
+        refs = list_refs(client.repository.git, f"{folder}/*")
         numbers = [int(ref.rpartition("/")[2]) for ref in refs if ref.rpartition("/")[2].isdigit()]
         if not numbers:
             continue

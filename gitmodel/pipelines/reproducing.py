@@ -31,8 +31,9 @@ from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import GitModelError, NotFound, UsageError
+from gitmodel.git.commits import commit_adding
+from gitmodel.git.new_repositories import init_borrowing
 from gitmodel.git.process import clean_environment
-from gitmodel.git.process import run as run_git
 from gitmodel.lineage.checkout import add_code, exact_code, is_changed
 from gitmodel.lineage.comparing import making_run, read_packages
 from gitmodel.pipelines.rerun_process import Answer, Request
@@ -167,9 +168,7 @@ def _before(client: Client, run: RunRecord) -> str:
     Raises NotFound if a shallow clone hides it.
     """
     repository = client.repository
-    path = paths.run_file(run.id)
-    question = ("log", "-1", "--first-parent", "-m", "--diff-filter=A", "--format=%H %P", repository.tip(), "--", path)
-    found = " ".join(repository.git.lines(*question)).split()
+    found = commit_adding(repository.git, repository.tip(), paths.run_file(run.id))
     if repository.shallow and len(found) < 2:
         raise NotFound(
             f"the registry as it was before run {run.id} is missing: this clone is shallow",
@@ -191,23 +190,11 @@ def _place(folder: str | os.PathLike[str] | None) -> Iterator[Path]:
     yield place
 
 
-def _alternate(objects: Path) -> bytes:
-    """The line of `info/alternates` that names the folder *objects*; git takes a quoted one as C does."""
-    named = os.fsencode(objects)
-    if b"\n" in named or named.startswith((b'"', b"#")):
-        named = b'"' + named.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n") + b'"'
-    return named + b"\n"
-
-
 @contextmanager
 def _registry(client: Client, commit: str, path: Path) -> Iterator[Client]:
     """A registry at *path* that is as the client's was at *commit*, with a store of its own."""
     repository = client.repository
-    environ = clean_environment(repository.git.environ)
-    run_git(["git", "init", "--quiet", "--bare", "--template=", "--object-format=sha1", str(path)], environ)
-    objects = repository.git.path("rev-parse", "--git-path", "objects")
-    (path / "objects" / "info").mkdir(parents=True, exist_ok=True)
-    (path / "objects" / "info" / "alternates").write_bytes(_alternate(objects.resolve()))
+    init_borrowing(repository.git, path)
     settings = {key: value for key, value in repository.git.environ.items() if not key.startswith("GITMODEL_")}
     store = path / "gitmodel" / "store"
     store.mkdir(parents=True)

@@ -23,6 +23,7 @@ from gitmodel.domain.snapshot import TOO_SHALLOW, Snapshot
 from gitmodel.domain.views import usable
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, Unreachable
 from gitmodel.git.process import Moved
+from gitmodel.git.refs import list_refs
 from gitmodel.registry import in_force, stages
 from gitmodel.registry.writer import transact
 from gitmodel.stores.interface import ArtifactStore, where_else
@@ -155,7 +156,7 @@ def _clone(repository: Repository) -> Iterator[Finding]:
     for setting in overwriting_refspecs(repository):
         message = f"{setting} has a plain `git fetch` overwrite {repository.branch}, with what was not pushed yet"
         yield Finding("fetch", message, "run `git model push` before you fetch by git itself", grave=False)
-    if repository.git.lines("for-each-ref", "--format=%(refname)", "--count=1", "refs/replace/"):
+    if list_refs(repository.git, "refs/replace/"):
         message = "this repository has replace refs, which gitmodel does not follow and plain git does"
         yield Finding("replace", message, "run `git replace -l` to see them", grave=False)
 

@@ -16,6 +16,7 @@ from gitmodel.domain.schema.records import StageRecord
 from gitmodel.domain.schema.refs import REMOTES, StageRef, vouched_ref
 from gitmodel.domain.snapshot import Snapshot, place_files
 from gitmodel.errors import GitModelError, Invalid, UsageError
+from gitmodel.git.refs import list_refs
 
 if TYPE_CHECKING:
     from gitmodel.expressions import Verdict
@@ -163,8 +164,7 @@ def was_set_by(repository: Repository, commit: str, ref: StageRef) -> bool:
     if found is not None and target_of(ref, found) == (commit, ""):
         return True
     name = vouched_ref(ref, commit).removeprefix("refs/tags/")
-    kept = repository.git.lines("for-each-ref", "--format=%(objectname)", f"refs/tags/{name}", f"{REMOTES}*/{name}")
-    return commit in kept
+    return commit in list_refs(repository.git, f"refs/tags/{name}", f"{REMOTES}*/{name}").values()
 
 
 def may_return(

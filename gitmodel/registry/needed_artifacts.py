@@ -14,6 +14,7 @@ from gitmodel.domain.schema.records import ArtifactLink, RunRecord, VersionRecor
 from gitmodel.domain.schema.refs import REMOTES, STAGE_TAGS, StageRef
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid, NotFound
+from gitmodel.git.refs import list_annotated_tags, list_refs
 from gitmodel.registry.runs import with_steps
 from gitmodel.stores.artifacts import manifest_of
 from gitmodel.stores.interface import ArtifactStore
@@ -164,16 +165,14 @@ def _tips(repository: Repository) -> list[str]:
         repository.branch, f"refs/remotes/*/{name}", f"{REMOTES}*/branches/**", f"{REMOTES}*/incoming",
         "refs/heads/propose/", "refs/remotes/*/propose/**", f"{REMOTES}*/propose/**",
     )  # fmt: skip
-    return list(dict.fromkeys(repository.git.lines("for-each-ref", "--format=%(objectname)", *patterns)))
+    return list(dict.fromkeys(list_refs(repository.git, *patterns).values()))
 
 
 def _tags(repository: Repository) -> Iterator[tuple[StageRef, str]]:
     """The stage tags of this clone and those known of remotes, and the commits that they froze."""
-    listed = repository.git.lines("for-each-ref", "--format=%(refname) %(*objectname)", STAGE_TAGS, REMOTES)
-    for line in listed:
-        ref, _, commit = line.partition(" ")
+    for ref, commit in list_annotated_tags(repository.git, STAGE_TAGS, REMOTES).items():
         parsed = StageRef.parse(ref) or StageRef.parse(STAGE_TAGS + ref.removeprefix(REMOTES).partition("/model/")[2])
-        if parsed is not None and commit:
+        if parsed is not None:
             yield parsed, commit
 
 

@@ -17,6 +17,7 @@ from gitmodel.domain.schema.records import RegistryRecord
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.domain.urls import is_local, shown_url
 from gitmodel.errors import Conflict, NotFound, UsageError
+from gitmodel.git.configuration import write_setting
 from gitmodel.git.discovery import find_repository
 from gitmodel.registry.store_access import trust
 from gitmodel.registry.writer import transact
@@ -122,7 +123,7 @@ def change_setting(repository: Repository, key: str, value: str) -> str:
         choose_remote(repository, value)
     elif key == "branch":
         checked_branch(value)
-    repository.git.run("config", f"gitmodel.{key}", value)
+    write_setting(repository.git, f"gitmodel.{key}", value)
     return value
 
 
@@ -140,7 +141,7 @@ def choose_registry(folder: Path, value: str, *, environ: Mapping[str, str], nam
         place = Path(value).expanduser().resolve()
         open_repository(place, environ=git.environ).close()
         value = str(place)
-    git.run("config", "gitmodel.repo", value)
+    write_setting(git, "gitmodel.repo", value)
     return value
 
 

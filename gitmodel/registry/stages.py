@@ -20,6 +20,7 @@ from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshot import TOO_SHALLOW, Change, Snapshot, check_stage
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused
+from gitmodel.git.commits import has_merge
 from gitmodel.registry import in_force
 from gitmodel.registry.in_force import StageChange
 from gitmodel.registry.writer import Writer, change_model, change_version
@@ -85,8 +86,7 @@ def merged_tags(repository: Repository) -> list[Merged]:
 
     # without a merge on its chain of first parents a branch is not asked for its tags
     tip = repository.tip()
-    merges = repository.git.lines("rev-list", "--first-parent", "--merges", "--max-count=1", tip) if tip else []
-    return repository.read(question) if merges else []
+    return repository.read(question) if tip and has_merge(repository.git, tip) else []
 
 
 def promote(

@@ -15,6 +15,7 @@ from gitmodel.domain.schema.records import ArtifactLink, RegistryRecord
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.domain.urls import covers, holds_credentials, is_local, is_web, place_of, shown_url
 from gitmodel.errors import Invalid, Refused, Unreachable
+from gitmodel.git.configuration import add_value, read_values, remove_value
 from gitmodel.git.process import CONTESTED
 from gitmodel.stores.external import ExternalStore, trust_line
 from gitmodel.stores.interface import ArtifactStore
@@ -109,10 +110,9 @@ class Access:
 
     def distrust(self, url: str) -> bool:
         """Take back what `trust` said of *url* in this clone. False: it was not said here."""
-        own = self._repository.git.lines("config", "--local", "--get-all", TRUSTED, answers=(0, 1))
-        if url not in own:
+        if url not in read_values(self._repository.git, TRUSTED, local=True):
             return False
-        self._repository.git.run("config", "--local", "--fixed-value", "--unset-all", TRUSTED, url)
+        remove_value(self._repository.git, TRUSTED, url)
         return True
 
     def open(self, name: str = DEFAULT) -> ArtifactStore:
@@ -255,12 +255,12 @@ def trust(repository: Repository, url: str) -> bool:
     """Let this clone use its credentials for *url*, and if it ends in `/` for all below. False: it did already."""
     if any(covers(entry, url) for entry in _trusted(repository)):
         return False
-    repository.git.run("config", "--add", TRUSTED, url)
+    add_value(repository.git, TRUSTED, url)
     return True
 
 
 def _trusted(repository: Repository) -> list[str]:
-    return repository.git.lines("config", "--get-all", TRUSTED, answers=(0, 1))
+    return read_values(repository.git, TRUSTED)
 
 
 def _untrusted(store: NamedStore) -> Refused:

@@ -12,12 +12,9 @@ from gitmodel.branch.opening import open_repository
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.addresses import hide_credentials
 from gitmodel.errors import Conflict, GitModelError, Unreachable, UsageError
-from gitmodel.git import process
-from gitmodel.git.process import clean_environment
+from gitmodel.git import new_repositories
+from gitmodel.git.configuration import add_remote, list_remotes, read_setting, write_setting
 from gitmodel.teams.sync import count_commits, pull
-
-# git alone waits for ever for a server over HTTP that has stopped to answer.
-SILENT_HTTP = ("-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime=120")
 
 
 @dataclass(frozen=True)
@@ -43,13 +40,8 @@ def clone(url: str, folder: Path | None, *, environ: Mapping[str, str]) -> Path:
     target = folder or Path(folder_of(url))
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(f"{target} is there already", hint="name another folder: `git model clone URL DIR`")
-    clean = clean_environment(environ)
-    named = process.run(["git", "config", "--get", "clone.defaultRemoteName"], clean, answers=(0, 1)).decode().strip()
-    remote = named or "origin"
-    options = ("--quiet", f"--origin={remote}", "--no-recurse-submodules", "--end-of-options")
     try:
-        # nothing of what is cloned is run: no hooks, no submodules
-        process.run(["git", *SILENT_HTTP, "clone", *options, url, str(target)], clean)
+        remote = new_repositories.clone(url, target, environ)
     except GitModelError as error:
         raise Unreachable(
             f"{hide_credentials(url)} cannot be cloned: {hide_credentials(error.message)}",
@@ -69,7 +61,7 @@ def connect(repository: Repository, url: str) -> str:
     It is a remote that is there, if one has this URL, else `origin` or, if that is another, `registry`. Raises
     Conflict if these names are taken.
     """
-    urls = {name: _url(repository, name) for name in repository.git.lines("remote")}
+    urls = {name: _url(repository, name) for name in list_remotes(repository.git)}
     name = next((name for name, known in urls.items() if known == url), "")
     if not name:
         free = [name for name in ("origin", "registry") if name not in urls]
@@ -79,8 +71,8 @@ def connect(repository: Repository, url: str) -> str:
                 hint="run `git remote add NAME URL` and `git config gitmodel.remote NAME`",
             )
         name = free[0]
-        repository.git.run("remote", "add", "--end-of-options", name, url)
-    repository.git.run("config", "gitmodel.remote", name)
+        add_remote(repository.git, name, url)
+    write_setting(repository.git, "gitmodel.remote", name)
     return name
 
 
@@ -110,4 +102,4 @@ def folder_of(url: str) -> str:
 
 
 def _url(repository: Repository, name: str) -> str:
-    return "".join(repository.git.lines("config", "--get", f"remote.{name}.url", answers=(0, 1))[:1])
+    return read_setting(repository.git, f"remote.{name}.url")

@@ -7,6 +7,8 @@ from gitmodel.branch.repository import Repository
 from gitmodel.domain.schema.refs import PROPOSALS
 from gitmodel.domain.snapshot import holds_registry
 from gitmodel.errors import NotFound, UsageError
+from gitmodel.git import commits
+from gitmodel.git.refs import current_branch, list_refs
 
 
 def read_range(repository: Repository, named: str) -> tuple[str, str]:
@@ -27,11 +29,10 @@ def default_range(repository: Repository) -> tuple[str, str]:
     """
     repository.renew_branches()
     base = upstream(repository) or repository.existing_tip()
-    found = repository.git.lines("for-each-ref", "--format=%(objectname) %(refname)", f"--no-merged={base}", PROPOSALS)
-    proposals = {ref: commit for commit, _, ref in (line.partition(" ") for line in found)}
-    current = repository.git.lines("symbolic-ref", "--quiet", "HEAD", answers=(0, 1))
-    if current and current[0] in proposals:
-        return base, proposals[current[0]]
+    proposals = list_refs(repository.git, PROPOSALS, without=base)
+    current = current_branch(repository.git)
+    if current in proposals:
+        return base, proposals[current]
     out = checked_out(repository, base)
     if out:
         return base, out
@@ -59,12 +60,10 @@ def current_states(repository: Repository) -> list[str]:
 
 def checked_out(repository: Repository, base: str) -> str:
     """Return the commit that is checked out if it holds a registry, and *base* ("": none) does not have it; else ""."""
-    asked = ("rev-parse", "--verify", "--quiet", "HEAD^{commit}")
-    head = [] if repository.url else repository.git.lines(*asked, answers=(0, 1))
-    if not head or not holds_registry(repository.files(head[0])):
+    head = "" if repository.url else commits.find_commit(repository.git, "HEAD")
+    if not head or not holds_registry(repository.files(head)):
         return ""
-    there = base and repository.git.lines("rev-list", "--max-count=1", head[0], f"^{base}")
-    return head[0] if there or not base else ""
+    return "" if base and commits.reaches(repository.git, base, head) else head
 
 
 def upstream(repository: Repository) -> str:
@@ -78,12 +77,7 @@ def upstream(repository: Repository) -> str:
 
 def find_commit(repository: Repository, named: str) -> str:
     """The id of the commit that *named* stands for, as git reads it. Raises NotFound, UsageError."""
-    try:
-        found = repository.git.lines(
-            "rev-parse", "--verify", "--quiet", "--end-of-options", f"{named}^{{commit}}", answers=(0, 1)
-        )
-    except (UnicodeEncodeError, ValueError):
-        raise UsageError(f"{named!a} is no commit", hint="name one as `git log` shows it") from None
+    found = commits.find_commit(repository.git, named)
     if not found:
         raise NotFound(f"there is no commit {named!a}", hint="name one as `git log` shows it")
-    return found[0]
+    return found

@@ -24,8 +24,8 @@ from gitmodel.domain.schema.refs import PROPOSALS
 from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import Conflict, GitModelError, NotFound, Refused, Unreachable, UsageError
-from gitmodel.git.process import FETCH
-from gitmodel.git.refs import RefMove
+from gitmodel.git.configuration import list_remotes, remote_urls
+from gitmodel.git.refs import RefMove, fetch_refs, list_branches
 from gitmodel.hosts import pull_requests
 from gitmodel.hosts.addresses import Host, find_host
 from gitmodel.registry import in_force
@@ -175,7 +175,8 @@ def list_proposals(repository: Repository, remote: str = "") -> list[Proposal]:
     chosen = _choose(repository, remote)
     repository.renew_branches()
     away = bool(repository.url)
-    found = {ref.removeprefix("refs/heads/"): (id, away) for ref, id in _refs(repository, PROPOSALS)}
+    here = list_branches(repository.git, PROPOSALS)
+    found = {ref.removeprefix("refs/heads/"): (id, away) for ref, id in here.items()}
     base = repository.tip()
     if chosen and not away:
         base = remotes.fetch(repository, chosen).tip or base
@@ -366,24 +367,21 @@ def _address(repository: Repository, proposal: Proposal, text: str) -> str:
 def _host(repository: Repository, remote: str) -> Host | None:
     if not remote:
         return None
-    asked = repository.git.lines("remote", "get-url", "--end-of-options", remote, answers=(0, 2, 128, 129))
-    written = repository.git.lines("config", "--get-all", f"remote.{remote}.url", answers=(0, 1))
     kind = repository.config.get("gitmodel.host", "")
     # what `url.X.insteadOf` makes of it may be a mirror, or the only form that names the host
-    return next(filter(None, (find_host(url, kind) for url in (*asked, *written))), None)
+    return next(filter(None, (find_host(url, kind) for url in remote_urls(repository.git, remote))), None)
 
 
 def _choose(repository: Repository, named: str) -> str:
     if repository.url and not named:
         return REMOTE
-    return remotes.choose_remote(repository, named) if named or repository.git.lines("remote") else ""
+    return remotes.choose_remote(repository, named) if named or list_remotes(repository.git) else ""
 
 
 def _fetch_proposals(repository: Repository, remote: str) -> Iterator[tuple[str, str]]:
     copies = f"refs/gitmodel/remotes/{remote}/propose/"
-    command = (*FETCH, "--quiet", "--prune", "--no-auto-maintenance", "--end-of-options", remote)
     try:
-        repository.refs.retry(lambda: repository.git.run(*command, f"+{PROPOSALS}*:{copies}*"))
+        repository.refs.retry(lambda: fetch_refs(repository.git, remote, f"+{PROPOSALS}*:{copies}*"))
     except Conflict:
         raise
     except GitModelError as error:
@@ -392,11 +390,5 @@ def _fetch_proposals(repository: Repository, remote: str) -> Iterator[tuple[str,
             f"{remote} cannot be asked for proposals: {said}", hint="try again when it can be reached"
         ) from None
     repository.reader.close()
-    for ref, id in _refs(repository, copies):
+    for ref, id in list_branches(repository.git, copies).items():
         yield f"propose/{ref.removeprefix(copies)}", id
-
-
-def _refs(repository: Repository, prefix: str) -> list[tuple[str, str]]:
-    lines = repository.git.lines("for-each-ref", "--format=%(objecttype) %(objectname) %(refname)", prefix)
-    found = [line.split(" ", 2) for line in lines]
-    return [(ref, id) for kind, id, ref in found if kind == "commit"]

@@ -21,6 +21,7 @@ from gitmodel.domain.schema.records import VersionRecord, links_digest
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid
+from gitmodel.git.commits import find_commit, merge_base
 from gitmodel.git.trees import CommitFiles
 from gitmodel.registry import in_force
 from gitmodel.registry.checking import check_files
@@ -74,13 +75,13 @@ def check_between(repository: Repository, base: str, head: str, *, force: bool =
 
     *force* allows the change to delete what is in use, and many records at once.
     """
-    shared = repository.git.lines("merge-base", base, head, answers=(0, 1))
+    shared = merge_base(repository.git, base, head)
     if not shared:
         for commit in (base, head):
             refuse_edge(repository, commit)
         return Between((Problem("", "", "change.lineage", "the two have no commit in common"),))
     try:
-        changed_paths(repository, shared[0], head)
+        changed_paths(repository, shared, head)
     except Invalid as error:
         return Between((Problem("", "", "change.size", error.message),))
     tree, conflicts = merged_tree(repository, base, head)
@@ -88,7 +89,7 @@ def check_between(repository: Repository, base: str, head: str, *, force: bool =
     if conflicts:
         return Between(tuple(problems))
     found = _judge_tree(repository, base, head, tree, force)
-    behind = shared == [base] and not repository.tags.is_on_chain(head, base)
+    behind = shared == base and not repository.tags.is_on_chain(head, base)
     return replace(found, not_to_forward=repository.tags.merged_by(head, base)) if behind else found
 
 
@@ -97,14 +98,13 @@ def check_staged(repository: Repository, index: Path | None = None, *, force: bo
 
     None if that is not of the metadata branch or a proposal, or nothing is staged.
     """
-    head = repository.git.lines("rev-parse", "--verify", "--quiet", "HEAD^{commit}", answers=(0, 1))
-    tip = repository.tip()
-    if not head or not tip or not repository.git.lines("merge-base", head[0], tip, answers=(0, 1)):
+    head, tip = find_commit(repository.git, "HEAD"), repository.tip()
+    if not head or not tip or not merge_base(repository.git, head, tip):
         return None
     tree = staged_tree(repository, index)
-    if tree == repository.tags.commit(head[0]).tree:
+    if tree == repository.tags.commit(head).tree:
         return None
-    return _judge_tree(repository, head[0], head[0], tree, force)
+    return _judge_tree(repository, head, head, tree, force)
 
 
 def _judge_tree(repository: Repository, base: str, head: str, tree: str, force: bool) -> Between:

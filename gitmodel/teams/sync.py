@@ -24,8 +24,9 @@ from gitmodel.domain.schema.refs import StageRef, remote_branch_ref, remote_rule
 from gitmodel.domain.schema.rules_tag import extends
 from gitmodel.errors import Conflict, GitModelError, Refused, Unreachable, Unsigned
 from gitmodel.git import signatures
+from gitmodel.git.commits import count_first_parents, merge_base, reaches, trailer_values
 from gitmodel.git.objects import NewObject
-from gitmodel.git.refs import RefMove
+from gitmodel.git.refs import RefMove, delete_ref
 from gitmodel.registry.recorded_credentials import MOST_PULLED, find_credentials
 from gitmodel.registry.stages import Applied, Merged, merged_tags
 from gitmodel.stores.artifacts import Progress
@@ -35,7 +36,6 @@ from gitmodel.teams.transfers import upload
 
 # So often may a push be refused as outdated where the next fetch finds nothing new.
 _SAME_TRIES = 20
-_TXN = "%(trailers:key=Txn,valueonly,separator=%x20)"
 
 
 @dataclass
@@ -264,7 +264,7 @@ def _push_apart(repository: Repository, state: RemoteState, moves: Sequence[RefM
 
 
 def _refuse_rewound(repository: Repository, state: RemoteState) -> None:
-    if not state.last_seen or (state.tip and _reaches(repository, state.tip, state.last_seen)):
+    if not state.last_seen or (state.tip and reaches(repository.git, state.tip, state.last_seen)):
         return
     what = (
         f"{state.remote} was rewound: its metadata branch no longer has the commit {state.last_seen[:10]} seen there"
@@ -320,7 +320,7 @@ def _landed(repository: Repository, remote: str, moves: Sequence[RefMove], error
         ) from None
     for move in moves:
         if move.ref == repository.branch:
-            return bool(now.tip) and _reaches(repository, now.tip, move.new or "")
+            return bool(now.tip) and reaches(repository.git, now.tip, move.new or "")
     tags = {ref.full: id for ref, id in now.tags.items()}
     return all(tags.get(move.ref) == move.new for move in moves)
 
@@ -329,8 +329,8 @@ def _join(repository: Repository, state: RemoteState) -> Pulled:
     local = repository.reader.resolve(repository.branch)
     ours, theirs = local.id if local else "", state.tip
     done, carried = Pulled(state.remote, ours or theirs, before=ours), Carried()
-    if ours and theirs and not _reaches(repository, theirs, ours):
-        if not _reaches(repository, ours, theirs):
+    if ours and theirs and not reaches(repository.git, theirs, ours):
+        if not reaches(repository.git, ours, theirs):
             done.commits = count_commits(repository, ours, theirs)
             done.tip = _replay_all(repository, ours, theirs, done, carried)
     elif theirs:
@@ -355,9 +355,9 @@ def _join(repository: Repository, state: RemoteState) -> Pulled:
         repository.refs.move(moves, f"gitmodel: pull {state.remote}", [*new, *made])
     if state.last_rules and not state.rules:
         copy = remote_rules_ref(state.remote, repository.branch)
-        repository.git.run("update-ref", "--no-deref", "-d", copy, state.last_rules)
+        delete_ref(repository.git, copy, old=state.last_rules)
     if state.last_seen and not theirs:
-        repository.git.run("update-ref", "--no-deref", "-d", seen, state.last_seen)
+        delete_ref(repository.git, seen, old=state.last_seen)
     repository.refs.drop(tags.drops)
     if done.tip != ours or theirs != state.last_seen:
         done.merged = merged_tags(repository)
@@ -384,16 +384,16 @@ def _note_renumbered(
 
 
 def _replay_all(repository: Repository, ours: str, theirs: str, done: Pulled, carried: Carried) -> str:
-    base = repository.git.lines("merge-base", ours, theirs, answers=(0, 1))
+    base = merge_base(repository.git, ours, theirs)
     if not base:
         branch = repository.branch.removeprefix("refs/heads/")
         raise Refused(
             f"the registry here and the one of {done.remote} have nothing in common",
             hint=f"keep one: `git branch -m {branch} {branch}-old` puts the local one aside, then pull again",
         )
-    changed_there = (paths.parse_path(path) for path in changed_paths(repository, base[0], theirs))
+    changed_there = (paths.parse_path(path) for path in changed_paths(repository, base, theirs))
     carried.changed_there = frozenset(what.model for what in changed_there if what is not None)
-    landed = _transactions(repository, theirs, base[0])
+    landed = _transactions(repository, theirs, base)
     onto = theirs
     for id, changed in changes_between(repository, theirs, ours):
         commit = repository.tags.commit(id)
@@ -443,10 +443,9 @@ def _signer(repository: Repository, commit: str) -> str:
 
 def _transactions(repository: Repository, tip: str, base: str) -> dict[str, str]:
     """Map transaction ids to the other side's commits, to find ours that are there already as another commit."""
-    said = repository.git.lines("log", "--first-parent", f"--format=%H {_TXN}", tip, f"^{base}")
-    words = [line.split() for line in said]
+    found = trailer_values(repository.git, tip, base, "Txn")
     # a squashed commit has several, and then it cannot be told what became of each
-    return {found[1]: found[0] for found in words if len(found) == 2}
+    return {values[0]: commit for commit, values in found.items() if len(values) == 1}
 
 
 def _transaction(message: str) -> str:
@@ -480,14 +479,9 @@ def _new_versions(repository: Repository, commit: str, changed: list[str]) -> di
     return {model: sorted(numbers) for model, numbers in made.items()}
 
 
-def _reaches(repository: Repository, tip: str, commit: str) -> bool:
-    return tip == commit or repository.git.lines("merge-base", tip, commit, answers=(0, 1)) == [commit]
-
-
 def count_commits(repository: Repository, old: str, new: str) -> int:
     """Count the commits that *new* ("": none) has by its first parents and *old* has not."""
-    more = [f"^{old}"] if old else []
-    return int(repository.git.lines("rev-list", "--count", "--first-parent", new, *more)[0]) if new else 0
+    return count_first_parents(repository.git, new, without=old) if new else 0
 
 
 def _moves(repository: Repository, state: RemoteState, tip: str) -> tuple[list[RefMove], list[StageRef]]:

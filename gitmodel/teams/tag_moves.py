@@ -15,7 +15,7 @@ from gitmodel.domain.schema.rules_tag import extends
 from gitmodel.domain.snapshot import place_at
 from gitmodel.errors import Invalid, Refused, Unsigned
 from gitmodel.git.objects import NewObject
-from gitmodel.git.refs import RefMove
+from gitmodel.git.refs import RefMove, delete_ref, list_refs
 from gitmodel.registry import in_force
 
 
@@ -143,20 +143,16 @@ def take_back(repository: Repository, old: Mapping[StageRef, str], rules: str) -
             repository.refs.drop([RefMove(ref.full, None, now)])
     if not rules and repository.rules.id():
         for name in (repository.rules.ref, repository.rules.seen_ref):
-            repository.git.run("update-ref", "--no-deref", "-d", name)
+            delete_ref(repository.git, name)
 
 
 def vouched_moves(repository: Repository, state: RemoteState) -> list[RefMove]:
     """Return the moves that create the tags of commits that somebody vouched for and the remote does not have."""
     here, there = (
-        {ref.removeprefix(prefix): id for id, ref in map(str.split, _vouched(repository, prefix))}
+        {ref.removeprefix(prefix): id for ref, id in list_refs(repository.git, f"{prefix}*@*/*").items()}
         for prefix in (STAGE_TAGS, tags_prefix(state.remote))
     )
     return [RefMove(f"{STAGE_TAGS}{name}", id, None) for name, id in here.items() if name not in there]
-
-
-def _vouched(repository: Repository, prefix: str) -> list[str]:
-    return repository.git.lines("for-each-ref", "--format=%(objectname) %(refname)", f"{prefix}*@*/*")
 
 
 def set_back(repository: Repository, state: RemoteState) -> Iterator[str]:

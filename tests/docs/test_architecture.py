@@ -1,6 +1,8 @@
 """The page on the architecture: its layers are those that import-linter enforces, and its files exist."""
 
+import ast
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import rtoml
@@ -22,3 +24,29 @@ def test_every_module_that_the_page_names_exists() -> None:
     named = set(re.findall(r"`([a-z_]+/[a-z_/]*(?:\.py)?)`", PAGE))
     assert len(named) > 40
     assert [name for name in sorted(named) if not (ROOT / "gitmodel" / name).exists()] == []
+
+
+def test_only_the_git_layer_and_the_repositories_run_git() -> None:
+    inside = ("git", "branch", "code")
+    modules = [path for path in sorted(ROOT.glob("gitmodel/**/*.py")) if path.parent.name not in inside]
+    assert len(modules) > 150
+    assert [f"{path}: {line}" for path in modules for line in _runs_of_git(path.read_text(encoding="utf-8"))] == []
+    assert list(_runs_of_git("repository.git.lines('remote')"))
+    assert list(_runs_of_git("subprocess.run(['git', 'status'])"))
+    assert list(_runs_of_git("from gitmodel.git.process import run"))
+
+
+def _runs_of_git(text: str) -> Iterator[str]:
+    """Yield the expressions in a module that run git."""
+    for node in ast.walk(ast.parse(text)):
+        match node:
+            case ast.Call(func=ast.Attribute(value=git, attr="run" | "lines" | "talk" | "path" | "command")):
+                runs = ast.unparse(git).rpartition(".")[2].lstrip("_") in ("git", "process", "git_process")
+            case ast.List(elts=[ast.Constant(value="git"), *_]) | ast.Tuple(elts=[ast.Constant(value="git"), *_]):
+                runs = True
+            case ast.ImportFrom(module="gitmodel.git.process", names=names):
+                runs = any(name.name == "run" for name in names)
+            case _:
+                runs = False
+        if runs:
+            yield ast.unparse(node)

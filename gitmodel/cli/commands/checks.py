@@ -16,6 +16,7 @@ from gitmodel.domain.filter_names import Words
 from gitmodel.domain.schema.codec import Problem
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
+from gitmodel.git.configuration import list_remotes
 from gitmodel.registry.artifacts import Verified
 from gitmodel.stores.interface import ArtifactStore
 
@@ -223,7 +224,7 @@ def _warn_of_merges(invocation: Invocation) -> None:
     from gitmodel.registry.stages import merged_tags
 
     repository = invocation.client.repository
-    push = " --push" if not repository.url and repository.git.lines("remote") else ""
+    push = " --push" if not repository.url and list_remotes(repository.git) else ""
     for merge in merged_tags(repository):
         invocation.output.warn(str(merge), f"run `git model apply{push}` to set the tags again")
 

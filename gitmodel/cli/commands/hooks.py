@@ -14,6 +14,7 @@ from gitmodel.cli.invocation import Invocation, LazyGroup, command
 from gitmodel.domain import pushed_refs
 from gitmodel.errors import GitModelError, Invalid, Refused, UsageError
 from gitmodel.git import hooks
+from gitmodel.git.configuration import write_setting
 from gitmodel.git.hooks import HOOKS, LOCAL, SERVER, Hook
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ def install(invocation: Invocation, server: bool) -> None:
     repository = _of_files(invocation, server=server)
     done = hooks.install(repository.git, SERVER if server else LOCAL, program)
     if server:
-        repository.git.run("config", "receive.advertisePushOptions", "true")
+        write_setting(repository.git, "receive.advertisePushOptions", "true")
     _print(invocation, done, "is installed" if done.changed else "was installed already", installed=True)
 
 

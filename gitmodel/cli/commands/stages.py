@@ -165,13 +165,13 @@ def _now(row: Mapping[str, Any]) -> str:
 
 def _commits(invocation: Invocation, named: tuple[str, ...]) -> frozenset[str]:
     """The ids of commits that are named one by one or as BASE..HEAD."""
-    git = invocation.client.repository.git
+    from gitmodel.git.commits import list_commits  # imported here: only `apply --reviewed` needs it
+
     found: set[str] = set()
     for word in named:
         try:
-            walk = ("--first-parent",) if ".." in word else ("--max-count=1",)
-            found.update(git.lines("rev-list", *walk, "--end-of-options", word, "--"))
-        except (GitModelError, UnicodeEncodeError):
+            found.update(list_commits(invocation.client.repository.git, word))
+        except GitModelError:
             raise NotFound(f"there is no commit {word!a}", hint="name one as `git log` shows it") from None
     return frozenset(found)
 

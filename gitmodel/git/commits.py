@@ -1,0 +1,75 @@
+"""Questions about commits that git answers: which one a name means, and what is in a history."""
+
+from __future__ import annotations
+
+from gitmodel.git.process import Git
+
+
+def find_commit(git: Git, named: str) -> str:
+    """Return the id of the commit that *named* means to git, "" if there is none."""
+    asked = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{named}^{{commit}}")
+    return "".join(git.lines(*asked, answers=(0, 1)))
+
+
+def list_commits(git: Git, named: str) -> list[str]:
+    """Return the commits of BASE..HEAD, by the first parents of HEAD, or the one commit *named*.
+
+    Raises GitModelError if git does not know what is named.
+    """
+    walk = "--first-parent" if ".." in named else "--max-count=1"
+    return git.lines("rev-list", walk, "--end-of-options", named, "--")
+
+
+def merge_base(git: Git, one: str, other: str) -> str:
+    """Return the newest commit that both commits have in their history, "" if there is none."""
+    return "".join(git.lines("merge-base", one, other, answers=(0, 1)))
+
+
+def reaches(git: Git, tip: str, commit: str) -> bool:
+    """Return True if *commit* is *tip* or in its history."""
+    return tip == commit or merge_base(git, tip, commit) == commit
+
+
+def count_first_parents(git: Git, tip: str, *, without: str = "") -> int:
+    """Count *tip* and its first parents, leaving out those in the history of the commit *without* ("": none)."""
+    excluded = [f"^{without}"] if without else []
+    return int(git.lines("rev-list", "--count", "--first-parent", tip, *excluded)[0])
+
+
+def has_merge(git: Git, tip: str) -> bool:
+    """Return True if *tip* or one of its first parents is a merge."""
+    return bool(git.lines("rev-list", "--first-parent", "--merges", "--max-count=1", tip))
+
+
+def roots(git: Git, tip: str) -> list[str]:
+    """Return the first commit of the chain of first parents of *tip*, or where a shallow clone cuts it off."""
+    return git.lines("rev-list", "--first-parent", "--max-parents=0", tip)
+
+
+def newest_before(git: Git, tip: str, seconds: int) -> str:
+    """Return the newest of the first parents of *tip* that was committed at *seconds* or before; "" if none was."""
+    return "".join(git.lines("rev-list", "--first-parent", "--max-count=1", f"--min-age={seconds}", tip))
+
+
+def commit_times(git: Git, tip: str, most: int) -> list[tuple[str, int]]:
+    """Return *tip* and its first parents, at most *most*, each with the time of its committer in seconds."""
+    lines = git.lines("rev-list", "--first-parent", "--timestamp", f"--max-count={most}", tip)
+    return [(commit, int(stamp)) for stamp, commit in map(str.split, lines)]
+
+
+def commits_changing(git: Git, tip: str, path: str) -> list[str]:
+    """Return the first parents of *tip* that changed the file *path*, newest first."""
+    return git.lines("log", "--first-parent", "-m", "--format=%H", tip, "--", path)
+
+
+def commit_adding(git: Git, tip: str, path: str) -> list[str]:
+    """Return the newest first parent of *tip* that added the file *path*, followed by its parents; [] if none did."""
+    asked = ("log", "-1", "--first-parent", "-m", "--diff-filter=A", "--format=%H %P", tip, "--", path)
+    return " ".join(git.lines(*asked)).split()
+
+
+def trailer_values(git: Git, tip: str, base: str, key: str) -> dict[str, list[str]]:
+    """Map the first parents of *tip* that are not in the history of *base* to the values of their trailer *key*."""
+    form = f"--format=%H %(trailers:key={key},valueonly,separator=%x20)"
+    lines = (line.split() for line in git.lines("log", "--first-parent", form, tip, f"^{base}"))
+    return {commit: values for commit, *values in lines}

@@ -1,0 +1,23 @@
+"""Maintenance that git does on its files, so that it finds commits and objects faster."""
+
+from __future__ import annotations
+
+from gitmodel.git.process import Git
+
+
+def pack_loose_objects(git: Git) -> int:
+    """Pack loose objects, if git finds that there are many; returns how many fewer are loose now."""
+    before = _count_loose(git)
+    git.run("maintenance", "run", "--quiet", "--auto", "--task=loose-objects")
+    return max(before - _count_loose(git), 0)
+
+
+def write_path_filters(git: Git, tip: str) -> None:
+    """Write a commit-graph of the history of *tip*, with the filters by which git finds changed paths."""
+    # A layer of its own: the graph that git keeps of the code stays as it is.
+    options = ("--split", "--stdin-commits", "--changed-paths", "--no-progress")
+    git.run("commit-graph", "write", *options, input=f"{tip}\n".encode())
+
+
+def _count_loose(git: Git) -> int:
+    return int(git.lines("count-objects")[0].split()[0])

@@ -1,0 +1,40 @@
+"""Making repositories: cloning one, and one that borrows the objects of another."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from gitmodel.git import process
+from gitmodel.git.process import Git, clean_environment
+
+# git alone waits for ever for a server over HTTP that has stopped to answer.
+_SILENT_HTTP = ("-c", "http.lowSpeedLimit=1", "-c", "http.lowSpeedTime=120")
+
+
+def clone(url: str, target: Path, environ: Mapping[str, str]) -> str:
+    """Clone the repository at *url* into *target*; returns the name of the remote. Runs no hooks, and no submodules."""
+    clean = clean_environment(environ)
+    named = process.run(["git", "config", "--get", "clone.defaultRemoteName"], clean, answers=(0, 1)).decode().strip()
+    remote = named or "origin"
+    options = ("--quiet", f"--origin={remote}", "--no-recurse-submodules", "--end-of-options")
+    process.run(["git", *_SILENT_HTTP, "clone", *options, url, str(target)], clean)
+    return remote
+
+
+def init_borrowing(git: Git, path: Path) -> None:
+    """Make a bare repository at *path* that reads the objects of *git* as its own."""
+    command = ["git", "init", "--quiet", "--bare", "--template=", "--object-format=sha1", str(path)]
+    process.run(command, clean_environment(git.environ))
+    objects = git.path("rev-parse", "--git-path", "objects")
+    (path / "objects" / "info").mkdir(parents=True, exist_ok=True)
+    (path / "objects" / "info" / "alternates").write_bytes(_alternate(objects.resolve()))
+
+
+def _alternate(objects: Path) -> bytes:
+    """The line of `info/alternates` that names the folder *objects*; git takes a quoted one as C does."""
+    named = os.fsencode(objects)
+    if b"\n" in named or named.startswith((b'"', b"#")):
+        named = b'"' + named.replace(b"\\", b"\\\\").replace(b'"', b'\\"').replace(b"\n", b"\\n") + b'"'
+    return named + b"\n"
