@@ -17,7 +17,7 @@ from gitmodel.client import Client
 from gitmodel.code.kept_commits import KeptCode
 from gitmodel.code.repository import open_code
 from gitmodel.domain.changes.runs import run_id
-from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.schema import codec, paths
 from gitmodel.domain.schema.records import (
     ArtifactLink,
     ModelRecord,
@@ -184,26 +184,26 @@ def _history(size: int, commits: Iterator[tuple[list[File], str]]) -> Iterator[b
 
 
 def _commits() -> Iterator[tuple[list[File], str]]:
-    model = codec.encode(records.MODEL, ModelRecord(created=registries.START))
-    registry = codec.encode(records.REGISTRY, RegistryRecord())
+    model = codec.encode(ModelRecord(created=registries.START))
+    registry = codec.encode(RegistryRecord())
     yield [(paths.REGISTRY, registry), (paths.model_file("iris"), model)], "Begin the registry"
     number = 0
     while True:
         number += 1
         version = registries.version(number)
-        yield [(paths.version_file("iris", number), codec.encode(records.VERSION, version))], f"Add iris {number}"
+        yield [(paths.version_file("iris", number), codec.encode(version))], f"Add iris {number}"
         if number % EVERY == 0:
             held = StageRecord(
                 version=number, artifacts=links_digest(version.artifacts), reason="better than the one before"
             )
-            file = paths.stage_file("iris", "production"), codec.encode(records.STAGE, held)
+            file = paths.stage_file("iris", "production"), codec.encode(held)
             yield [file], f"Promote iris {number} to production"
 
 
 def _runs() -> Iterator[tuple[list[File], str]]:
     """Each commit trains iris from the newest dataset, which every hundredth run gathers."""
-    model = codec.encode(records.MODEL, ModelRecord(created=registries.START))
-    registry = codec.encode(records.REGISTRY, RegistryRecord())
+    model = codec.encode(ModelRecord(created=registries.START))
+    registry = codec.encode(RegistryRecord())
     yield [(paths.REGISTRY, registry), (paths.model_file("iris"), model)], "Begin the registry"
     for number in count():
         when = registries.START + timedelta(minutes=10 * number)
@@ -238,7 +238,7 @@ def _runs() -> Iterator[tuple[list[File], str]]:
             steps=(step,),
         )
         files = [
-            (paths.version_file("iris", number + 1), codec.encode(records.VERSION, version)),
-            (paths.run_file(id), codec.encode(records.RUN, run)),
+            (paths.version_file("iris", number + 1), codec.encode(version)),
+            (paths.run_file(id), codec.encode(run)),
         ]
         yield files, f"Run {pipeline}: add iris {number + 1}"

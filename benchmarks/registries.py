@@ -9,7 +9,7 @@ from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from gitmodel.client import Client
-from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.schema import codec, paths
 from gitmodel.domain.schema.records import ArtifactLink, Code, ModelRecord, RegistryRecord, VersionRecord
 
 BRANCH = "refs/heads/gitmodel"
@@ -125,14 +125,14 @@ def _stream(changes: Iterable[tuple[list[File], str]], tip: str) -> Iterator[byt
 
 def _changes(models: dict[str, range], versions_per_commit: int, *, begun: bool) -> Iterator[tuple[list[File], str]]:
     if not begun:
-        yield [(paths.REGISTRY, codec.encode(records.REGISTRY, RegistryRecord()))], "Begin the registry"
+        yield [(paths.REGISTRY, codec.encode(RegistryRecord()))], "Begin the registry"
     for model, numbers in models.items():
         files: list[File] = []
         if numbers.start == 1:
             record = ModelRecord(created=START, license="Apache-2.0", description=f"Knows {model}.", tags=("sklearn",))
-            files.append((paths.model_file(model), codec.encode(records.MODEL, record)))
+            files.append((paths.model_file(model), codec.encode(record)))
         for number in numbers:
-            files.append((paths.version_file(model, number), codec.encode(records.VERSION, version(number))))
+            files.append((paths.version_file(model, number), codec.encode(version(number))))
             if number % versions_per_commit == 0:
                 yield files, f"Create {model} {number}"
                 files = []

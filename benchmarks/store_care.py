@@ -17,7 +17,7 @@ from pathlib import Path
 import registries
 from measuring import Table, describe_machine, measure, peak_memory
 
-from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.schema import codec, paths
 from gitmodel.domain.schema.records import ArtifactLink, ModelRecord, RegistryRecord
 
 A_VERSION = 100  # artifacts
@@ -62,9 +62,9 @@ def _fill(folder: Path, count: int) -> list[str]:
 
 
 def _changes(digests: list[str]) -> Iterable[tuple[list[registries.File], str]]:
-    yield [(paths.REGISTRY, codec.encode(records.REGISTRY, RegistryRecord()))], "Begin the registry"
+    yield [(paths.REGISTRY, codec.encode(RegistryRecord()))], "Begin the registry"
     model = ModelRecord(created=registries.START)
-    yield [(paths.model_file("iris"), codec.encode(records.MODEL, model))], "Register iris"
+    yield [(paths.model_file("iris"), codec.encode(model))], "Register iris"
     for start in range(0, len(digests), A_VERSION):
         number = start // A_VERSION + 1
         links = (
@@ -78,7 +78,7 @@ def _changes(digests: list[str]) -> Iterable[tuple[list[registries.File], str]]:
             for place, digest in enumerate(digests[start : start + A_VERSION])
         )
         record = replace(registries.version(number), artifacts=tuple(links))
-        file = paths.version_file("iris", number), codec.encode(records.VERSION, record)
+        file = paths.version_file("iris", number), codec.encode(record)
         yield [file], f"Create iris {number}"
 
 

@@ -159,7 +159,7 @@ class TestModels:
                 client.register_model(name)
             assert caught.value.hint
         stone = codec.decode(
-            records.MODEL, editing.read(client.repository.common_dir, "models/iris/model.toml").encode(), "x"
+            records.ModelRecord, editing.read(client.repository.common_dir, "models/iris/model.toml").encode(), "x"
         )
         assert stone.last_number == 3
         assert editing.run(
@@ -279,9 +279,7 @@ class TestVersions:
     def test_the_newest_fifty_of_a_thousand_come_oldest_first(self, client, iris):
         created = client.writer.moment()
         files = {
-            paths.version_file("iris", number): codec.encode(
-                records.VERSION, VersionRecord(number=number, created=created)
-            )
+            paths.version_file("iris", number): codec.encode(VersionRecord(number=number, created=created))
             for number in range(4, 1001)
         }
         transact(client.repository, lambda snapshot: Change(None, subject="Add many", files=files))
@@ -321,7 +319,7 @@ class TestVersions:
         assert iris.create_version().number == 4
 
     def test_a_failed_version_is_never_latest_and_never_promoted(self, client, iris):
-        failed = codec.encode(records.VERSION, VersionRecord(number=4, created=client.writer.moment(), failed=True))
+        failed = codec.encode(VersionRecord(number=4, created=client.writer.moment(), failed=True))
         transact(
             client.repository, lambda snapshot: Change(None, subject="x", files={paths.version_file("iris", 4): failed})
         )

@@ -5,16 +5,18 @@ import enum
 import math
 import pickle
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta, timezone
 from datetime import time as clock
+from typing import Annotated, Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from gitmodel.domain.schema import codec
-from gitmodel.domain.schema.codec import Key, Schema, Wrong
+from gitmodel.domain.schema.codec import Wrong
 from gitmodel.errors import Invalid, UsageError
 
 repeatable = settings(derandomize=True, deadline=None)
@@ -61,43 +63,27 @@ VALUES = st.recursive(
 METADATA = st.dictionaries(KEYS, VALUES, max_size=5)
 
 
-@dataclass(frozen=True)
-class Inner:
+@dataclass(frozen=True, kw_only=True)
+class Inner(codec.Record):
     word: str = ""
-    extra: dict = field(default_factory=dict)
 
 
-@dataclass(frozen=True)
-class Record:
-    number: int
+@dataclass(frozen=True, kw_only=True)
+class Record(codec.Record):
+    number: Annotated[int, codec.number]
     word: str = ""
-    words: tuple = ()
+    words: Annotated[tuple[str, ...], codec.texts] = ()
     inner: Inner | None = None
-    metadata: dict = field(default_factory=dict)
-    many: tuple = ()
-    extra: dict = field(default_factory=dict)
-
-
-INNER = Schema(Inner, (Key("word", codec.text),))
-SCHEMA = Schema(
-    Record,
-    (
-        Key("number", codec.number, required=True),
-        Key("word", codec.text),
-        Key("words", codec.texts),
-        Key("inner", schema=INNER),
-        Key("metadata", codec.metadata),
-        Key("many", schema=INNER, many=True),
-    ),
-)
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    many: tuple[Inner, ...] = ()
 
 
 def written(**values):
-    return codec.encode(SCHEMA, Record(**{"number": 1, **values}))
+    return codec.encode(Record(**{"number": 1, **values}))
 
 
 def read(data, *, newer=False):
-    return codec.decode(SCHEMA, data, PATH, newer=newer)
+    return codec.decode(Record, data, PATH, newer=newer)
 
 
 @repeatable
@@ -105,7 +91,7 @@ def read(data, *, newer=False):
 def test_any_metadata_survives_write_read_write_byte_for_byte(values):
     data = written(metadata=codec.metadata(values))
     found = read(data)
-    assert codec.encode(SCHEMA, found) == data
+    assert codec.encode(found) == data
     assert same(found.metadata, values)
 
 
@@ -128,15 +114,15 @@ def test_any_text_survives_in_every_kind_of_key(word, words, inner, metadata, ma
     data = written(
         word=word,
         words=tuple(words),
-        inner=Inner(inner),
+        inner=Inner(word=inner),
         metadata=codec.metadata(metadata),
-        many=tuple(map(Inner, many)),
+        many=tuple(Inner(word=item) for item in many),
     )
     found = read(data)
     assert (found.word, found.words) == (word, tuple(words))
-    assert found.inner == Inner(inner)
+    assert found.inner == Inner(word=inner)
     assert [item.word for item in found.many] == many
-    assert codec.encode(SCHEMA, found) == data
+    assert codec.encode(found) == data
 
 
 @repeatable
@@ -147,13 +133,13 @@ def test_the_unknown_keys_of_a_newer_format_survive_whatever_stands_around_them(
 
     data = written(
         word="x",
-        inner=Inner("y", extra=unknown(inner)),
+        inner=Inner(word="y", extra=unknown(inner)),
         metadata=codec.metadata(metadata),
-        many=(Inner("z", extra=unknown(item)), Inner("end")),
+        many=(Inner(word="z", extra=unknown(item)), Inner(word="end")),
         extra=unknown(extra),
     )
     found = read(data, newer=True)
-    assert codec.encode(SCHEMA, found) == data
+    assert codec.encode(found) == data
     assert same(dict(found.extra), unknown(extra))
     assert same(dict(found.inner.extra), unknown(inner))
     assert same(dict(found.many[0].extra), unknown(item))
@@ -169,11 +155,11 @@ def test_the_unknown_keys_of_a_newer_format_survive_whatever_stands_around_them(
 )
 def test_keys_of_a_newer_minor_format_are_written_as_they_were_read(unknown):
     data = b"number = 4\n" + unknown
-    assert codec.encode(SCHEMA, read(data, newer=True)) == data
+    assert codec.encode(read(data, newer=True)) == data
 
 
 def test_a_record_has_its_keys_in_the_order_of_the_schema_and_a_line_for_each_item():
-    data = written(word="b", words=("x", "y"), metadata={"b": 1, "a": {"z": [1, 2]}}, many=(Inner("i"), Inner()))
+    data = written(word="b", words=("x", "y"), metadata={"b": 1, "a": {"z": [1, 2]}}, many=(Inner(word="i"), Inner()))
     assert data.decode() == (
         "number = 1\n"
         'word = "b"\n'
@@ -327,7 +313,7 @@ def test_a_refused_value_names_its_key_its_file_and_its_rule():
 
 def test_everything_that_is_wrong_is_found_not_only_the_first():
     table = codec.parse_table(b"word = 1\nwords = 2\nnew = 3\n[inner]\nword = 4\nother = 5", PATH)
-    record, problems = codec.inspect(SCHEMA, table, PATH)
+    record, problems = codec.inspect(Record, table, PATH)
     assert record is None
     assert [problem.key for problem in problems] == ["number", "word", "words", "inner.word", "inner.other", "new"]
 
@@ -407,5 +393,5 @@ def test_any_bytes_are_a_record_or_refused_and_nothing_else(data):
     if found is None:
         assert message.startswith(PATH)
     else:
-        again = codec.encode(SCHEMA, found)
-        assert codec.encode(SCHEMA, read(again)) == again
+        again = codec.encode(found)
+        assert codec.encode(read(again)) == again

@@ -7,7 +7,7 @@ from editing import edit
 from transcripts import ask
 
 from gitmodel import Client, Invalid, UsageError
-from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.schema import codec, paths
 from gitmodel.domain.schema.records import VersionRecord
 from gitmodel.domain.snapshot import Change
 from gitmodel.registry import checking
@@ -29,7 +29,7 @@ def repo(code_repo, monkeypatch):
 
 
 def version_file(model, number, created):
-    record = codec.encode(records.VERSION, VersionRecord(number=number, created=created))
+    record = codec.encode(VersionRecord(number=number, created=created))
     return {paths.version_file(model, number): record}
 
 
@@ -144,7 +144,7 @@ class TestWhatIsWritten:
         with Client(repo) as client:
             created = client.get_model("iris").created
         with pytest.raises(UsageError, match="takes a number from 1"):
-            codec.encode(records.VERSION, VersionRecord(number=0, created=created))
+            codec.encode(VersionRecord(number=0, created=created))
 
     @pytest.mark.parametrize(
         ("path", "data"),

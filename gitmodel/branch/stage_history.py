@@ -146,7 +146,7 @@ def author_of(repository: Repository, step: Step, path: str) -> str:
 
 def _carried_away(repository: Repository, step: Step, model: str) -> bool:
     try:
-        record = repository.recorded(step.commit.id).load(paths.model_file(model), records.MODEL)
+        record = repository.recorded(step.commit.id).load(paths.model_file(model), records.ModelRecord)
     except Invalid:
         return False
     return record is not None and record.renamed_to is not None
@@ -169,7 +169,7 @@ def _carried_from(repository: Repository, step: Step, found: RecordPath) -> Stag
 
 def _record(data: bytes | None, path: str) -> StageRecord | None:
     try:
-        return None if data is None else codec.decode(records.STAGE, data, path, newer=True)
+        return None if data is None else codec.decode(records.StageRecord, data, path, newer=True)
     except Invalid:
         return None
 

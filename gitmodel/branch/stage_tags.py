@@ -314,7 +314,7 @@ class StageTags:
         return place_files(read_registry(self._files(commit)), ref) if commit else ()
 
     def _stage_record(self, commit: str, path: str) -> StageRecord | None:
-        return self._files(commit).load(path, records.STAGE, newer=True)
+        return self._files(commit).load(path, records.StageRecord, newer=True)
 
     def _files(self, commit: str) -> CommitFiles:
         return CommitFiles(self._trees, self.commit(commit).tree)

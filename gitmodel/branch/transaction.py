@@ -274,8 +274,8 @@ def _follow(
         if data is None:
             yield ref, None
             continue
-        before = snapshot.files.load(path, records.STAGE, newer=True)
-        after = codec.decode(records.STAGE, data, path, newer=True)
+        before = snapshot.files.load(path, records.StageRecord, newer=True)
+        after = codec.decode(records.StageRecord, data, path, newer=True)
         yield ref, repository.tags.new_tag(ref, commit.id, commit.data, before, after)
     for ref in change.drop:
         followed.add(ref)

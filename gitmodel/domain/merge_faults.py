@@ -27,7 +27,7 @@ def faults(found: Snapshot, was: Files, model: str, touched: Sequence[tuple[str,
 
     *was* are the files before they were touched.
     """
-    record = found.files.load(paths.model_file(model), records.MODEL, newer=True)
+    record = found.files.load(paths.model_file(model), records.ModelRecord, newer=True)
     if record is None or not record.exists:
         if any(what.kind != "model" and found.files.read(path) is not None for path, what in touched):
             yield Fault(f"{model} is gone there")
@@ -71,12 +71,12 @@ def _fault_in_file(found: Snapshot, was: Files, model: str, path: str, what: Rec
             marker = paths.archived_file(model, version.number)
             yield Fault(f"{model} {what.key} was deleted, and archived", ((path, "deleted"), (marker, "")))
         home = paths.name_file(model, version.name) if version.name is not None else ""
-        named = found.files.load(home, records.NAME, newer=True) if home else None
+        named = found.files.load(home, records.NameRecord, newer=True) if home else None
         if home and (named is None or named.version != version.number):
             yield Fault(f"{model} {what.key}: its name {version.name} leads elsewhere", ((path, "name"), (home, "")))
     elif what.kind == "name":
         for files in (found.files, was):
-            name = files.load(path, records.NAME, newer=True)
+            name = files.load(path, records.NameRecord, newer=True)
             version = _version(found, model, name.version) if name is not None else None
             is_named = version is not None and version.name == what.key
             if name is not None and is_named != (found.files.read(path) is not None):
@@ -92,4 +92,4 @@ def _fault_in_file(found: Snapshot, was: Files, model: str, path: str, what: Rec
 
 
 def _version(found: Snapshot, model: str, number: int) -> VersionRecord | None:
-    return found.files.load(paths.version_file(model, number), records.VERSION, newer=True)
+    return found.files.load(paths.version_file(model, number), records.VersionRecord, newer=True)

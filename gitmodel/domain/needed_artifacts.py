@@ -26,7 +26,7 @@ def every_version(snapshot: Snapshot, model: str) -> Iterator[tuple[str, Version
             continue
         found = {path: paths.parse_path(path) for path in inside}
         numbers = sorted((int(what.key), path) for path, what in found.items() if what is not None)
-        read = snapshot.files.load_many((path for _, path in numbers), records.VERSION, newer=snapshot.newer)
+        read = snapshot.files.load_many((path for _, path in numbers), records.VersionRecord, newer=snapshot.newer)
         yield from zip((f"{model}@{number}" for number, _ in numbers), read, strict=True)
         if at == folder:
             folders += sorted((path for path in inside if path.endswith("xx")), key=lambda path: (len(path), path))

@@ -10,7 +10,7 @@ from itertools import islice
 from typing import Any, Generic, Protocol, TypeVar
 
 from gitmodel.domain.schema import paths, records
-from gitmodel.domain.schema.codec import Schema
+from gitmodel.domain.schema.codec import R
 from gitmodel.domain.schema.names import LATEST, fold
 from gitmodel.domain.schema.paths import RecordPath
 from gitmodel.domain.schema.records import (
@@ -29,7 +29,6 @@ from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused,
 # As paths write them; anything else in a tree is no number.
 _NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 
-R = TypeVar("R")
 T = TypeVar("T")
 
 # A model is not renamed more often: the records go round in a circle.
@@ -45,10 +44,10 @@ class Files(Protocol):
     def read(self, path: str) -> bytes | None:
         """The bytes of the file at *path*, or None. Raises Invalid if something else is there."""
 
-    def load(self, path: str, schema: Schema[R], *, newer: bool) -> R | None:
+    def load(self, path: str, kind: type[R], *, newer: bool) -> R | None:
         """The record at *path*, or None. Raises Invalid if it is not one."""
 
-    def load_many(self, found: Iterable[str], schema: Schema[R], *, newer: bool) -> Iterator[R | Invalid]:
+    def load_many(self, found: Iterable[str], kind: type[R], *, newer: bool) -> Iterator[R | Invalid]:
         """The record at each path, in order; what cannot be read comes as the error, so that the rest goes on."""
 
     def names(self, folder: str) -> tuple[str, ...]:
@@ -239,9 +238,9 @@ class Snapshot:
                 found.append(rule)
         return tuple(found)
 
-    def load(self, path: str, schema: Schema[R]) -> R | None:
+    def load(self, path: str, kind: type[R]) -> R | None:
         """The record at *path*, or None."""
-        return self.files.load(path, schema, newer=self.newer)
+        return self.files.load(path, kind, newer=self.newer)
 
     @cached_property
     def newer(self) -> bool:
@@ -263,7 +262,7 @@ class Snapshot:
 
     def model(self, name: str) -> ModelRecord:
         """The record of an existing model. Raises NotFound, saying what is there instead."""
-        record = self.load(paths.model_file(name), records.MODEL)
+        record = self.load(paths.model_file(name), records.ModelRecord)
         if record is not None and record.exists:
             return record
         if record is not None and record.renamed_to:
@@ -275,7 +274,7 @@ class Snapshot:
 
     def has_model(self, name: str) -> bool:
         """Return True if a model has this very name and is neither deleted nor renamed."""
-        record = self.load(paths.model_file(name), records.MODEL)
+        record = self.load(paths.model_file(name), records.ModelRecord)
         return record is not None and record.exists
 
     def current_name(self, name: str, *, tolerant: bool = False) -> str:
@@ -299,7 +298,7 @@ class Snapshot:
         while True:
             yield name
             try:
-                record = self.load(paths.model_file(name), records.MODEL)
+                record = self.load(paths.model_file(name), records.ModelRecord)
             except Invalid:
                 if tolerant:
                     return
@@ -324,7 +323,7 @@ class Snapshot:
         found: dict[str, tuple[str, ...]] = {}
         for name in self.model_names():
             try:
-                record = self.load(paths.model_file(name), records.MODEL)
+                record = self.load(paths.model_file(name), records.ModelRecord)
             except Invalid:
                 continue
             if record is not None and record.renamed_to:
@@ -386,7 +385,7 @@ class Snapshot:
     def version(self, model: str, number: int) -> VersionRecord:
         """The record of a version, deleted ones too. Raises NotFound."""
         path = paths.version_file(model, number)
-        record = self.load(path, records.VERSION)
+        record = self.load(path, records.VersionRecord)
         if record is None:
             raise NotFound(f"there is no version {number} of {model}", hint=self._missing_version_hint(model))
         if record.number != number:
@@ -396,7 +395,7 @@ class Snapshot:
     def versions(self, model: str, numbers: Iterable[int]) -> Iterator[VersionRecord | Invalid]:
         """The records of *numbers*, in that order; a damaged one comes as its error."""
         found = (paths.version_file(model, number) for number in numbers)
-        return self.files.load_many(found, records.VERSION, newer=self.newer)
+        return self.files.load_many(found, records.VersionRecord, newer=self.newer)
 
     def latest(self, model: str) -> int:
         """The highest number that is neither deleted nor failed. Raises NotFound if there is none."""
@@ -411,16 +410,20 @@ class Snapshot:
         """The number of the version called *name*; None for a word that cannot be a name, whatever file is there."""
         if self.registry().version_name_fault(name):
             return None
-        record = self.load(paths.name_file(model, name), records.NAME)
+        record = self.load(paths.name_file(model, name), records.NameRecord)
         return record.version if record else None
 
     def recorded(self, model: str, stage: str) -> StageRecord | None:
         """Return the branch's record of an exclusive stage."""
-        return self.load(paths.stage_file(model, stage), records.STAGE)
+        return self.load(paths.stage_file(model, stage), records.StageRecord)
 
     def recorded_alias(self, model: str, alias: str) -> StageRecord | None:
         """Return the branch's record of an alias; None for a word that cannot be one, whatever file is there."""
-        return None if self.registry().alias_fault(alias) else self.load(paths.alias_file(model, alias), records.STAGE)
+        return (
+            None
+            if self.registry().alias_fault(alias)
+            else self.load(paths.alias_file(model, alias), records.StageRecord)
+        )
 
     def recorded_aliases(self, model: str) -> list[str]:
         """The aliases that the branch gives to versions of *model*."""
@@ -629,7 +632,7 @@ class Snapshot:
             return known, True
         names = self.files.names(folder)
         files = [f"{folder}/{name}" for name in names if name.endswith(".toml") and _leading(name)]
-        read = self.files.load_many(files, records.VERSION, newer=self.newer)
+        read = self.files.load_many(files, records.VersionRecord, newer=self.newer)
         sound = [record for record in read if not isinstance(record, Invalid)]
         # A hundred in a hundred has no place there, and could be thousands deep.
         inside = [f"{folder}/{name}" for name in names if hundreds and _is_hundred(name)]

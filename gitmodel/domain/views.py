@@ -173,7 +173,7 @@ def view_models(snapshot: Snapshot) -> Iterator[ModelView | Invalid]:
     snapshot.tags.models()
     for name in snapshot.model_names():
         try:
-            record = snapshot.load(paths.model_file(name), records.MODEL)
+            record = snapshot.load(paths.model_file(name), records.ModelRecord)
             if record is None:
                 yield Invalid(
                     f"{paths.model_folder(name)}: has no model.toml [model.record]", hint="run `git model check`"

@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
 
-from gitmodel.domain.schema.codec import Schema
+from gitmodel.domain.schema.codec import R
 from gitmodel.errors import Invalid
 from gitmodel.git.fact_cache import Notes
 from gitmodel.git.process import Git, ObjectReader
 from gitmodel.git.trees import CommitFiles, Trees
-
-R = TypeVar("R")
 
 # Who asks for more versions of a model than these at once is about to ask for all.
 _FEW = 60
@@ -64,10 +61,10 @@ class PromisedFiles(CommitFiles):
         super().__init__(trees, root)
         self._promised = trees
 
-    def load_many(self, found: Iterable[str], schema: Schema[R], *, newer: bool) -> Iterator[R | Invalid]:
+    def load_many(self, found: Iterable[str], kind: type[R], *, newer: bool) -> Iterator[R | Invalid]:
         wanted = list(found)
         self.ensure(wanted if len(wanted) <= _FEW else [*wanted, *self._beside(wanted)])
-        return super().load_many(wanted, schema, newer=newer)
+        return super().load_many(wanted, kind, newer=newer)
 
     def ensure(self, wanted: Iterable[str]) -> None:
         """Fetch what is missing of the files at the paths *wanted*."""

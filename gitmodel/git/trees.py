@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping
 from itertools import islice
-from typing import Any, TypeVar
+from typing import Any
 
 from gitmodel.domain.schema import codec
-from gitmodel.domain.schema.codec import Schema
+from gitmodel.domain.schema.codec import R
 from gitmodel.errors import Invalid
 from gitmodel.git.fact_cache import Notes
 from gitmodel.git.objects import FILE, FILE_MODES, FOLDER, Entry, NewObject, format_tree, parse_tree
 from gitmodel.git.process import GitObject, ObjectReader
-
-R = TypeVar("R")
 
 _HINT = "run `git model check` to see everything that is wrong with the registry"
 # What is remembered by object id can be forgotten at any time and is never wrong.
@@ -82,19 +80,19 @@ class Trees:
             self._folders.remember(key, found)
         return found
 
-    def decoded(self, id: str, data: bytes | None, path: str, schema: Schema[R], newer: bool) -> R:
+    def decoded(self, id: str, data: bytes | None, path: str, kind: type[R], newer: bool) -> R:
         """The record in the blob *id*; *data* spares reading it."""
-        key = (id, schema.type, newer)
+        key = (id, kind, newer)
         record: R | None = self._records.get(key)
         if record is None:
             bytes_ = self.blob(id, path) if data is None else data
-            record = codec.decode(schema, bytes_, path, newer=newer)
+            record = codec.decode(kind, bytes_, path, newer=newer)
             self._records.remember(key, record)
         return record
 
-    def remembered(self, id: str, schema: Schema[R], newer: bool) -> R | None:
+    def remembered(self, id: str, kind: type[R], newer: bool) -> R | None:
         """The record in the blob *id*, if it was read before."""
-        found: R | None = self._records.get((id, schema.type, newer))
+        found: R | None = self._records.get((id, kind, newer))
         return found
 
     def blob(self, id: str, path: str) -> bytes:
@@ -129,19 +127,19 @@ class CommitFiles:
         entry = self._file(path)
         return None if entry is None else self._trees.blob(entry.id, path)
 
-    def load(self, path: str, schema: Schema[R], *, newer: bool) -> R | None:
+    def load(self, path: str, kind: type[R], *, newer: bool) -> R | None:
         entry = self._file(path)
-        return None if entry is None else self._trees.decoded(entry.id, None, path, schema, newer)
+        return None if entry is None else self._trees.decoded(entry.id, None, path, kind, newer)
 
-    def load_many(self, found: Iterable[str], schema: Schema[R], *, newer: bool) -> Iterator[R | Invalid]:
+    def load_many(self, found: Iterable[str], kind: type[R], *, newer: bool) -> Iterator[R | Invalid]:
         left = iter(found)
         batch = self._entries(islice(left, _BATCH))
         while batch:
-            wanted = self._unread(batch, schema, newer)
+            wanted = self._unread(batch, kind, newer)
             read = dict(zip(wanted, self._trees.reader.get_many(wanted, limit=codec.MAX_BYTES), strict=True))
             following = self._entries(islice(left, _BATCH))
-            self._trees.reader.get_soon(self._unread(following, schema, newer))
-            yield from self._decoded(batch, read, schema, newer)
+            self._trees.reader.get_soon(self._unread(following, kind, newer))
+            yield from self._decoded(batch, read, kind, newer)
             batch = following
 
     def names(self, folder: str) -> tuple[str, ...]:
@@ -206,16 +204,16 @@ class CommitFiles:
                 entries.append((path, error))
         return entries
 
-    def _unread(self, batch: list[tuple[str, Entry | Invalid | None]], schema: Schema[R], newer: bool) -> list[str]:
+    def _unread(self, batch: list[tuple[str, Entry | Invalid | None]], kind: type[R], newer: bool) -> list[str]:
         """The ids of the records of *batch* that are not remembered, each once."""
         ids = dict.fromkeys(entry.id for _, entry in batch if isinstance(entry, Entry))
-        return [id for id in ids if self._trees.remembered(id, schema, newer) is None]
+        return [id for id in ids if self._trees.remembered(id, kind, newer) is None]
 
     def _decoded(
         self,
         batch: list[tuple[str, Entry | Invalid | None]],
         read: Mapping[str, GitObject | Invalid],
-        schema: Schema[R],
+        kind: type[R],
         newer: bool,
     ) -> Iterator[R | Invalid]:
         for path, entry in batch:
@@ -227,7 +225,7 @@ class CommitFiles:
                 found = read.get(entry.id)
                 if isinstance(found, Invalid):
                     raise Invalid(f"{path}: {found.message} [record.size]", hint=_HINT)
-                yield self._trees.decoded(entry.id, found.data if found else None, path, schema, newer)
+                yield self._trees.decoded(entry.id, found.data if found else None, path, kind, newer)
             except Invalid as error:
                 yield error
 

@@ -186,7 +186,7 @@ class _Records:
         if b"\ndetails = " not in data:
             return ()
         try:
-            run = codec.decode(records.RUN, data, path, newer=self.snapshot.newer)
+            run = codec.decode(records.RunRecord, data, path, newer=self.snapshot.newer)
         except Invalid:
             return ()
         full = self._with_details(run)

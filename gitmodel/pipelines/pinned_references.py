@@ -246,7 +246,7 @@ def _merged(snapshot: Snapshot, config: ModelConfig, givers: list[tuple[str, Mod
     """
     if not config.create_new_model_version:
         return config
-    is_new = snapshot.load(paths.model_file(config.name), records.MODEL) is None
+    is_new = snapshot.load(paths.model_file(config.name), records.ModelRecord) is None
     merged: dict[str, Any] = {}
     said_by: dict[str, str] = {}
     for giver, other in givers:
@@ -286,7 +286,7 @@ def _check_agreement(config: ModelConfig, others: list[ModelConfig]) -> None:
 
 def _check_new(snapshot: Snapshot, config: ModelConfig) -> records.ModelRecord | None:
     """The model's record, or None if it has still to be made. Raises what making the new version would raise."""
-    record = snapshot.load(paths.model_file(config.name), records.MODEL)
+    record = snapshot.load(paths.model_file(config.name), records.ModelRecord)
     if record is None:
         model_plans.plan_registration(snapshot, config.name, read_description(config.described()), now=_ANY_TIME)
     else:
@@ -356,7 +356,7 @@ def _check_outputs(pipeline: str, graph: Graph, steps: list[str]) -> tuple[str, 
                 pipeline=pipeline,
                 step=step,
             )
-            size += len(codec.encode(records.LINK, link)) + len("[[artifacts]]\n\n")
+            size += len(codec.encode(link)) + len("[[artifacts]]\n\n")
     if size > codec.MAX_BYTES:
         raise UsageError(
             f"a version cannot hold the outputs of so many steps ({len(owners)})",

@@ -199,7 +199,7 @@ def _plan_model(snapshot: Snapshot, target: Target, now: Any) -> Change[str]:
     if snapshot.follow(target.model_ref)[0] != target.model:
         raise _Taken(target)
     model = snapshot.current_name(target.model)  # it may have been renamed meanwhile
-    if snapshot.load(paths.model_file(model), records.MODEL) is not None:
+    if snapshot.load(paths.model_file(model), records.ModelRecord) is not None:
         snapshot.model(model)
         return Change(model)
     described = without_credentials(target.config.described())[0]
@@ -209,7 +209,7 @@ def _plan_model(snapshot: Snapshot, target: Target, now: Any) -> Change[str]:
 def _plan_version(snapshot: Snapshot, target: Target, draft: VersionRecord) -> Change[int]:
     model = snapshot.current_name(target.model)
     if not target.again:
-        if snapshot.load(paths.version_file(model, target.number), records.VERSION) is not None:
+        if snapshot.load(paths.version_file(model, target.number), records.VersionRecord) is not None:
             raise _Taken(target)
         made = version_plans.plan_version(snapshot, model, draft, reserved=target.number)
         return replace(made, settled=target.settled & snapshot.renumberings.noted_references)

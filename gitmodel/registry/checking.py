@@ -11,7 +11,7 @@ from gitmodel import expressions
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.gates import GATE_NAMES
 from gitmodel.domain.schema import codec, names, paths, records, signers
-from gitmodel.domain.schema.codec import Problem, Schema
+from gitmodel.domain.schema.codec import Problem, Record
 from gitmodel.domain.schema.paths import RecordPath
 from gitmodel.domain.schema.records import (
     ARCHIVED_MARKER,
@@ -169,9 +169,9 @@ def _check_registry(files: CommitFiles) -> tuple[RegistryRecord, list[Problem]]:
         table = codec.parse_table(data, path)
         written = table.get("format")
         newer = isinstance(written, str) and records.is_newer(written)
-        record, problems = read_registry(files), codec.inspect(records.REGISTRY, table, path, newer=newer)[1]
+        record, problems = read_registry(files), codec.inspect(records.RegistryRecord, table, path, newer=newer)[1]
         if not newer and not problems:
-            problems = _read(records.REGISTRY, data, path, newer=False)[1]
+            problems = _read(records.RegistryRecord, data, path, newer=False)[1]
     except Invalid as error:
         return RegistryRecord(), [_problem(path, error, "registry.record")]
     problems += [fault for fault in record.faults if fault.rule in ("registry.stages", "registry.rules")]
@@ -228,7 +228,7 @@ def _signer_faults(files: CommitFiles, record: RegistryRecord) -> Iterator[Probl
 
 def _check_run(files: CommitFiles, registry: RegistryRecord, path: str, id: str) -> list[Problem]:
     try:
-        record, problems = _read(records.RUN, files.read(path) or b"", path, newer=registry.newer)
+        record, problems = _read(records.RunRecord, files.read(path) or b"", path, newer=registry.newer)
     except Invalid as error:
         return [_problem(path, error, "record.syntax")]
     if record is not None and record.id != id:
@@ -238,7 +238,7 @@ def _check_run(files: CommitFiles, registry: RegistryRecord, path: str, id: str)
 
 def _check_purge(files: CommitFiles, registry: RegistryRecord, path: str, hex: str) -> list[Problem]:
     try:
-        record, problems = _read(records.PURGE, files.read(path) or b"", path, newer=registry.newer)
+        record, problems = _read(records.PurgeRecord, files.read(path) or b"", path, newer=registry.newer)
     except Invalid as error:
         return [_problem(path, error, "record.syntax")]
     if record is None:
@@ -288,7 +288,7 @@ def _read_file(
             if data != ARCHIVED_MARKER:
                 yield Problem(path, "", "archived.marker", f"is not {ARCHIVED_MARKER.decode().strip()!r}")
             return
-        record, problems = _read(records.SCHEMAS[what.kind], data, path, newer=registry.newer)
+        record, problems = _read(records.RECORDS[what.kind], data, path, newer=registry.newer)
     except Invalid as error:
         yield _problem(path, error, "record.syntax")
         record, problems = None, []
@@ -393,16 +393,16 @@ def _check_place(path: str, record: StageRecord, holds: _Found) -> Iterator[Prob
         yield Problem(path, "artifacts", "stage.artifacts", message)
 
 
-def _read(schema: Schema[Any], data: bytes, path: str, *, newer: bool) -> tuple[Any, list[Problem]]:
-    record, problems = codec.inspect(schema, codec.parse_table(data, path), path, newer=newer)
-    if record is not None and not _is_canonical(schema, record, data):
+def _read(kind: type[Record], data: bytes, path: str, *, newer: bool) -> tuple[Any, list[Problem]]:
+    record, problems = codec.inspect(kind, codec.parse_table(data, path), path, newer=newer)
+    if record is not None and not _is_canonical(record, data):
         problems = [Problem(path, "", "record.canonical", "is not written in the canonical way")]
     return record, problems
 
 
-def _is_canonical(schema: Schema[Any], record: Any, data: bytes) -> bool:
+def _is_canonical(record: Record, data: bytes) -> bool:
     try:
-        return codec.canonical(schema, record) == data
+        return codec.canonical(record) == data
     except GitModelError:  # a record can be short enough only in the way it is written
         return False
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator
 
 from gitmodel.domain.schema import names, paths, records
-from gitmodel.domain.schema.codec import Schema
+from gitmodel.domain.schema.codec import R
 from gitmodel.domain.schema.paths import RecordPath
 from gitmodel.errors import Invalid
 from gitmodel.git.objects import Entry
-from gitmodel.git.trees import CommitFiles, R
+from gitmodel.git.trees import CommitFiles
 
 # A host's own files are few; what is cheap to push must not be dear to walk.
 _MOST_HOST_FILES = 10_000
@@ -66,13 +66,13 @@ def _by_model(changed: Collection[str]) -> list[list[RecordPath]]:
 
 
 def _is_gone(files: CommitFiles, model: str) -> bool:
-    record = _load(files, paths.model_file(model), records.MODEL) if model else None
+    record = _load(files, paths.model_file(model), records.ModelRecord) if model else None
     return record is not None and not record.exists
 
 
-def _load(files: CommitFiles, path: str, schema: Schema[R]) -> R | None:
+def _load(files: CommitFiles, path: str, kind: type[R]) -> R | None:
     try:
-        return files.load(path, schema, newer=True)
+        return files.load(path, kind, newer=True)
     except Invalid:
         return None
 
@@ -97,7 +97,7 @@ class _Related:
 
     def _add_place(self, path: str) -> None:
         self.found.add(path)
-        record = _load(self.files, path, records.STAGE)
+        record = _load(self.files, path, records.StageRecord)
         if record is not None:
             self._add_version(record.version)
 
@@ -106,7 +106,7 @@ class _Related:
         if path in self.found:
             return
         self.found |= {path, paths.archived_file(self.model, number)}
-        record = _load(self.files, path, records.VERSION)
+        record = _load(self.files, path, records.VersionRecord)
         if record is not None and record.name is not None:
             self._add_names(record.name)
 
@@ -117,6 +117,6 @@ class _Related:
             path = f"{folder}/{file}"
             if names.fold(file.removesuffix(".toml")) == names.fold(name) and path not in self.found:
                 self.found.add(path)
-                record = _load(self.files, path, records.NAME)
+                record = _load(self.files, path, records.NameRecord)
                 if record is not None:
                     self._add_version(record.version)

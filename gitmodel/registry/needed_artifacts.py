@@ -188,7 +188,7 @@ def _runs(snapshot: Snapshot, folder: str, seen: set[object]) -> Iterator[RunRec
         return
     inside = [f"{folder}/{name}" for name in names]
     found = [path for path in inside if (what := paths.parse_path(path)) is not None and what.kind == "run"]
-    yield from snapshot.files.load_many(found, records.RUN, newer=snapshot.newer)
+    yield from snapshot.files.load_many(found, records.RunRecord, newer=snapshot.newer)
     for path in inside:
         if not path.endswith(".toml"):
             yield from _runs(snapshot, path, seen)

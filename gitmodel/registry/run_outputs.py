@@ -66,7 +66,7 @@ def outputs_in(
     """Return the same as `list_outputs`, of the version that has *number* in *snapshot*."""
     places = filter(None, map(paths.run_file, snapshot.version(model, number).runs))
     outputs = []
-    for record in snapshot.files.load_many(places, records.RUN, newer=snapshot.newer):
+    for record in snapshot.files.load_many(places, records.RunRecord, newer=snapshot.newer):
         if isinstance(record, Invalid):
             continue
         if record.details is not None and store().holds(record.details):

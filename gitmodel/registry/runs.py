@@ -161,7 +161,7 @@ def with_steps(record: RunRecord, store: ArtifactStore) -> RunRecord:
 
 def _fits(record: RunRecord) -> bool:
     try:
-        codec.canonical(records.RUN, record)
+        codec.canonical(record)
     except UsageError:
         return False
     return True
@@ -192,7 +192,7 @@ def _merged(snapshot: Snapshot, journal: dict[str, dict[str, Any]]) -> Iterator[
         if id in left:
             left.remove(id)
         try:
-            record = snapshot.load(path, records.RUN)
+            record = snapshot.load(path, records.RunRecord)
         except Invalid as error:
             yield error
             continue

@@ -211,7 +211,7 @@ class Access:
     @staticmethod
     def _own(snapshot: Snapshot, model: str) -> str:
         """The name of the store of *model*."""
-        record = snapshot.load(paths.model_file(snapshot.current_name(model)), records.MODEL)
+        record = snapshot.load(paths.model_file(snapshot.current_name(model)), records.ModelRecord)
         own = (record.store if record is not None else None) or DEFAULT
         if own not in (DEFAULT, *snapshot.registry().require(*KEYS).stores):
             raise Invalid(f"{model} keeps its artifacts in {own}, which is no store", hint="run `git model check`")

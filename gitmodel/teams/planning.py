@@ -150,7 +150,7 @@ def _registry(sides: _Sides) -> records.RegistryRecord:
 
 def _is_there(snapshot: Snapshot, model: str) -> bool:
     try:
-        record = snapshot.load(paths.model_file(model), records.MODEL)
+        record = snapshot.load(paths.model_file(model), records.ModelRecord)
     except Invalid:
         return False
     return record is not None and record.exists
@@ -233,7 +233,7 @@ def _taken(snapshot: Snapshot, version: VersionRecord | None) -> dict[str, str]:
 def _run(snapshot: Snapshot, id: str) -> RunRecord | None:
     path = paths.run_file(id)
     try:
-        return snapshot.load(path, records.RUN) if path else None
+        return snapshot.load(path, records.RunRecord) if path else None
     except Invalid:
         return None
 

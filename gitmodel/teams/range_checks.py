@@ -199,7 +199,7 @@ def _judge(both: _Both, path: str, what: RecordPath) -> Iterator[Problem]:
 
 def _version_faults(both: _Both, path: str, what: RecordPath) -> Iterator[Problem]:
     before, after, number = both.before, both.after, int(what.key)
-    old, new = before.load(path, records.VERSION), after.load(path, records.VERSION)
+    old, new = before.load(path, records.VersionRecord), after.load(path, records.VersionRecord)
     if old is None:
         last = both.last_number(what.model)
         if number <= last:
@@ -242,7 +242,7 @@ def _changed_keys(old: VersionRecord, new: VersionRecord, held: list[str]) -> It
 
 
 def _model_faults(before: Snapshot, after: Snapshot, path: str, what: RecordPath, force: bool) -> Iterator[Problem]:
-    old, new = before.load(path, records.MODEL), after.load(path, records.MODEL)
+    old, new = before.load(path, records.ModelRecord), after.load(path, records.ModelRecord)
     if old is None:
         return
     if new is None:
@@ -258,10 +258,10 @@ def _model_faults(before: Snapshot, after: Snapshot, path: str, what: RecordPath
 
 
 def _name_faults(before: Snapshot, after: Snapshot, path: str, what: RecordPath) -> Iterator[Problem]:
-    old, new = before.load(path, records.NAME), after.load(path, records.NAME)
+    old, new = before.load(path, records.NameRecord), after.load(path, records.NameRecord)
     if old is None or not _is_there(after, what.model) or (new is not None and new.version == old.version):
         return
-    version = after.load(paths.version_file(what.model, old.version), records.VERSION)
+    version = after.load(paths.version_file(what.model, old.version), records.VersionRecord)
     if new is not None:
         yield Problem(path, "version", "change.name", f"is {new.version}, and was {old.version}")
     elif version is not None and version.deleted is None:
@@ -271,7 +271,7 @@ def _name_faults(before: Snapshot, after: Snapshot, path: str, what: RecordPath)
 def _stage_faults(
     repository: Repository, before: Snapshot, after: Snapshot, path: str, what: RecordPath
 ) -> Iterator[Problem]:
-    record = after.load(path, records.STAGE)
+    record = after.load(path, records.StageRecord)
     if record is None or _is_carried(before, after, path, what):
         return
     if in_force.may_return(repository, before, StageRef(what.model, what.key), record):
@@ -295,9 +295,11 @@ def _stage_faults(
 
 def _is_carried(before: Snapshot, after: Snapshot, path: str, what: RecordPath) -> bool:
     """Return True if the stage's file moved with its model, which was renamed."""
-    if before.load(paths.model_file(what.model), records.MODEL) is not None:
+    if before.load(paths.model_file(what.model), records.ModelRecord) is not None:
         return False
-    former = [name for name in after.former_names(what.model) if before.load(paths.model_file(name), records.MODEL)]
+    former = [
+        name for name in after.former_names(what.model) if before.load(paths.model_file(name), records.ModelRecord)
+    ]
     data = after.files.read(path)
     return any(before.files.read(paths.stage_file(name, what.key)) == data for name in former)
 
@@ -317,7 +319,7 @@ def _size_faults(before: Snapshot, after: Snapshot, changed: list[str]) -> Itera
 
 def _is_there(snapshot: Snapshot, model: str) -> bool:
     try:
-        record = snapshot.load(paths.model_file(model), records.MODEL)
+        record = snapshot.load(paths.model_file(model), records.ModelRecord)
     except Invalid:
         return False
     return record is not None and record.exists
@@ -325,7 +327,7 @@ def _is_there(snapshot: Snapshot, model: str) -> bool:
 
 def _is_renamed(snapshot: Snapshot, model: str) -> bool:
     try:
-        record = snapshot.load(paths.model_file(model), records.MODEL)
+        record = snapshot.load(paths.model_file(model), records.ModelRecord)
     except Invalid:
         return False
     return record is not None and record.renamed_to is not None

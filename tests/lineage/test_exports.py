@@ -177,8 +177,8 @@ def entry(path, data):
 def parts(*objects, version=VERSION, model="iris", more=(), drop=()):
     """The records and objects of an archive, by path: as an export would have them."""
     found = {
-        f"models/{model}/model.toml": codec.encode(records.MODEL, ModelRecord(created=NOW)),
-        paths.version_file("iris", 1): codec.encode(records.VERSION, version),
+        f"models/{model}/model.toml": codec.encode(ModelRecord(created=NOW)),
+        paths.version_file("iris", 1): codec.encode(version),
     }
     for data in objects or (BYTES,):
         found[archives.object_path(digest_of(data))] = data
@@ -239,9 +239,9 @@ FOLDER = format_manifest([ManifestEntry(digest_of(b"x"), 1, "x")])
 FOLDER_LINK = replace(LINK, digest=digest_of(FOLDER), format="folder")
 OBJECT = archives.object_path(LINK.digest)
 RECORDS = [entry(path, data) for path, data in parts().items() if path != OBJECT]
-SECOND = codec.encode(records.VERSION, replace(VERSION, number=2))
-STAGE = codec.encode(records.STAGE, records.StageRecord(version=1, artifacts="sha256:" + "0" * 64))
-MODEL = codec.encode(records.MODEL, ModelRecord(created=NOW))
+SECOND = codec.encode(replace(VERSION, number=2))
+STAGE = codec.encode(records.StageRecord(version=1, artifacts="sha256:" + "0" * 64))
+MODEL = codec.encode(ModelRecord(created=NOW))
 
 
 def with_links(*links):
@@ -300,7 +300,7 @@ def test_what_the_hostile_ones_are_made_of_is_taken_in(elsewhere, tmp_path):
         finished=NOW,
         steps=(StepRecord(name="s", status="succeeded", inputs={"x": digest_of(FOLDER)}),),
     )
-    more = {paths.run_file(run.id): codec.encode(records.RUN, run)}
+    more = {paths.run_file(run.id): codec.encode(run)}
     (tmp_path / "file").write_bytes(written(parts(BYTES, FOLDER, b"x", more=more)))
     assert elsewhere.import_version(tmp_path / "file").get_artifact("weights").open().read() == BYTES
 

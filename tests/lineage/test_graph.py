@@ -10,7 +10,7 @@ from transcripts import ask, check_transcript
 
 from gitmodel import Client, NotFound, UsageError
 from gitmodel.domain.lineage import circle
-from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.schema import codec, paths
 from gitmodel.domain.schema.records import RunRecord, StepRecord
 from gitmodel.domain.snapshot import Change
 from gitmodel.registry.writer import transact
@@ -26,7 +26,7 @@ def write_runs(client, *runs):
         now = client.writer.moment()
         step = StepRecord(name="work", status="succeeded", seconds=1.0, inputs=inputs, outputs=outputs)
         record = RunRecord(id=id, pipeline=pipeline, status="succeeded", started=now, finished=now, steps=(step,))
-        files[paths.run_file(id)] = codec.encode(records.RUN, record)
+        files[paths.run_file(id)] = codec.encode(record)
     transact(client.repository, lambda snapshot: Change(None, "Write runs by hand", files=files))
 
 
@@ -69,7 +69,7 @@ def test_a_run_that_made_no_artifact_leads_to_its_version_directly(client):
     def change(snapshot):
         path = paths.version_file("iris", 1)
         record = replace(snapshot.version("iris", 1), runs=(id,))
-        return Change(None, "Name the run", files={path: codec.encode(records.VERSION, record)})
+        return Change(None, "Name the run", files={path: codec.encode(record)})
 
     transact(client.repository, change)
     found = client.lineage(iris.reference, down=False)
@@ -263,7 +263,7 @@ def test_of_runs_that_gave_the_same_bytes_those_that_ran_made_them(client):
     id = "20261102T000000Z-again-0000"
     cached = StepRecord(name="work", status="cached", inputs={"x": D}, outputs={"y": B})
     record = RunRecord(id=id, pipeline="again", status="succeeded", started=now, finished=now, steps=(cached,))
-    files = {paths.run_file(id): codec.encode(records.RUN, record)}
+    files = {paths.run_file(id): codec.encode(record)}
     transact(client.repository, lambda snapshot: Change(None, "Write a cached run", files=files))
     assert id not in {node.id for node in client.lineage(B, down=False).nodes}
     assert id in {node.id for node in client.lineage(D).nodes}
@@ -302,7 +302,7 @@ def test_a_long_run_whose_steps_are_in_the_store_is_followed_or_named(client, ca
         RunRecord(id=id, pipeline="long", status="succeeded", started=now, finished=now, steps=steps), client.store
     )
     assert record.details
-    files = {paths.run_file(id): codec.encode(records.RUN, replace(record))}
+    files = {paths.run_file(id): codec.encode(replace(record))}
     transact(client.repository, lambda snapshot: Change(None, "Write a long run", files=files))
     assert id in {node.id for node in client.lineage(A).nodes}
     (client.repository.common_dir / "gitmodel" / "mentions").unlink()
@@ -338,7 +338,7 @@ def test_a_chain_of_a_thousand_runs_is_drawn(client, capsys):
             outputs={"y": digests[number + 1]},
         )
         files[paths.run_file(id)] = codec.encode(
-            records.RUN, RunRecord(id=id, pipeline="day", status="succeeded", started=now, finished=now, steps=(step,))
+            RunRecord(id=id, pipeline="day", status="succeeded", started=now, finished=now, steps=(step,))
         )
     transact(client.repository, lambda snapshot: Change(None, "Write a chain", files=files))
     found = client.lineage(digests[-1], down=False)

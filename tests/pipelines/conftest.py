@@ -105,7 +105,7 @@ def set_rules(client):
             registry = replace(snapshot.registry(), runs=records.RunRules(**rules))
             major, minor = records.format_of(registry)
             registry = replace(registry, format=f"{major}.{minor}")
-            return Change(None, "Set rules", files={paths.REGISTRY: codec.encode(records.REGISTRY, registry)})
+            return Change(None, "Set rules", files={paths.REGISTRY: codec.encode(registry)})
 
         client.writer.transact(plan)
 

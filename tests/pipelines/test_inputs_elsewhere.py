@@ -7,7 +7,7 @@ import pytest
 from web_pages import serving
 
 from gitmodel import ExternalArtifact, ModelConfig, pipeline, step
-from gitmodel.domain.schema import codec, records
+from gitmodel.domain.schema import codec
 from gitmodel.domain.schema.digests import digest_of
 from gitmodel.domain.schema.records import ArtifactLink
 from gitmodel.domain.schema.references import VersionRef
@@ -128,7 +128,7 @@ def test_a_model_that_is_new_gives_to_the_default_store(client, demo, tmp_path):
 def test_a_store_of_the_model_that_is_not_trusted_ends_a_run_before_its_first_step(client, demo):
     def elsewhere(snapshot):
         record = replace(snapshot.registry(), stores={"archive": "sftp://files.test/srv/models"})
-        return Change(None, "Name another store", files={"gitmodel.toml": codec.encode(records.REGISTRY, record)})
+        return Change(None, "Name another store", files={"gitmodel.toml": codec.encode(record)})
 
     transact(client.repository, elsewhere)
     with pytest.raises(Refused, match="not told to trust") as caught:

@@ -4,7 +4,7 @@ import project
 import pytest
 
 from gitmodel import ModelConfig, get_step_context, pipeline, step
-from gitmodel.domain.schema import codec, paths, records, stage_rules
+from gitmodel.domain.schema import codec, paths, stage_rules
 from gitmodel.domain.snapshot import Change
 
 RULES = 'format = "1.0"\n\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\n\n[[stages.gates]]\n'
@@ -15,7 +15,7 @@ RULES += 'name = "good"\nexpression = "metadata.accuracy > 0.9"\n'
 def gated(client):
     client.register_model("other")
     record = stage_rules.decode_registry(RULES.encode(), paths.REGISTRY)
-    data = codec.encode(records.REGISTRY, record)
+    data = codec.encode(record)
     client.writer.transact(lambda snapshot: Change(None, "Set rules", files={paths.REGISTRY: data}))
 
 

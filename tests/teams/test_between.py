@@ -47,8 +47,8 @@ def topic(repo):
 
 
 def with_runs(repo, *runs):
-    record = codec.decode(records.VERSION, read(repo, SECOND).encode(), SECOND, newer=False)
-    return {SECOND: codec.encode(records.VERSION, replace(record, runs=runs))}
+    record = codec.decode(records.VersionRecord, read(repo, SECOND).encode(), SECOND, newer=False)
+    return {SECOND: codec.encode(replace(record, runs=runs))}
 
 
 def found(client, **more):

@@ -79,7 +79,7 @@ class Site:
         snapshot = self.ada.repository.snapshot()
         record = StageRecord(version=number, artifacts=links_digest(snapshot.version("iris", number).artifacts))
         archived = {paths.archived_file("iris", 2): records.ARCHIVED_MARKER}
-        return {paths.stage_file("iris", "production"): encode(records.STAGE, record), **archived}
+        return {paths.stage_file("iris", "production"): encode(record), **archived}
 
     def merge(self, commit):
         """Merge *commit* as a host's button does; returns the merge."""

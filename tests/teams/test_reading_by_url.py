@@ -101,7 +101,6 @@ def test_many_versions_come_in_one_go(team, ada, host, monkeypatch):
     monkeypatch.setattr(url_server, "_FEW", 50)
     files = {
         f"models/iris/versions/{f'{n // 100}xx/' if n > 99 else ''}{n}.toml": codec.encode(
-            records.VERSION,
             records.VersionRecord(number=n, created=datetime(2026, 11, 23, tzinfo=timezone.utc), metadata={"seed": n}),
         )
         for n in range(4, 350)

@@ -100,7 +100,7 @@ def consume(url, folder, store, number):
     def record(schema, path):
         return codec.decode(schema, git("show", f"model/iris/production:{path}"), path, newer=True)
 
-    stage = record(records.STAGE, paths.stage_file("iris", "production"))
-    frozen = record(records.VERSION, paths.version_file("iris", number))
+    stage = record(records.StageRecord, paths.stage_file("iris", "production"))
+    frozen = record(records.VersionRecord, paths.version_file("iris", number))
     assert (stage.version, stage.artifacts) == (number, links_digest(frozen.artifacts))
     assert [link.digest for link in frozen.artifacts] == [f"sha256:{hashlib.sha256(content).hexdigest()}"]

@@ -77,7 +77,7 @@ def test_numbers_of_many_versions_in_one_commit_stay_in_their_order(team, ada, b
 def test_the_run_that_made_a_version_follows_its_new_number(team, ada, bob):
     from datetime import datetime, timezone
 
-    from gitmodel.domain.schema import codec, paths, records
+    from gitmodel.domain.schema import codec, paths
     from gitmodel.domain.schema.records import RunRecord
     from gitmodel.domain.snapshot import Change
 
@@ -93,7 +93,7 @@ def test_the_run_that_made_a_version_follows_its_new_number(team, ada, bob):
         finished=moment,
         versions=("iris@4",),
     )
-    files = {paths.run_file(run.id): codec.encode(records.RUN, run)}
+    files = {paths.run_file(run.id): codec.encode(run)}
     transact(bob.repository, lambda _: Change(None, subject="Record a run", files=files))
     bob.push()
     assert bob.get_run(run.id).record.versions == ("iris@5",)

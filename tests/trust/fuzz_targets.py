@@ -15,19 +15,25 @@ def record(data):
     from gitmodel.domain.schema import codec, records
     from gitmodel.errors import Invalid, UsageError
 
-    for schema in (records.REGISTRY, records.MODEL, records.VERSION, records.NAME, records.STAGE):
+    for kind in (
+        records.RegistryRecord,
+        records.ModelRecord,
+        records.VersionRecord,
+        records.NameRecord,
+        records.StageRecord,
+    ):
         for newer in (False, True):
             try:
-                found = codec.decode(schema, data, "fuzzed", newer=newer)
+                found = codec.decode(kind, data, "fuzzed", newer=newer)
             except Invalid:
                 continue
             try:
-                written = codec.encode(schema, found)
+                written = codec.encode(found)
             except UsageError:  # longer in the canonical form than a record may be
                 assert len(data) > codec.MAX_BYTES // 8
                 continue
-            again = codec.decode(schema, written, "written", newer=newer)
-            assert codec.encode(schema, again) == written
+            again = codec.decode(kind, written, "written", newer=newer)
+            assert codec.encode(again) == written
             # NaN is not equal to itself, but it is written in one way.
             assert again == found or b"nan" in written
 

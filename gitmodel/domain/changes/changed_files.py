@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Any
 
 from gitmodel.domain.schema import codec
-from gitmodel.domain.schema.codec import Schema
+from gitmodel.domain.schema.codec import R
 from gitmodel.domain.snapshot import Files
 from gitmodel.errors import Invalid
-
-R = TypeVar("R")
 
 
 class Overlay:
@@ -23,18 +21,18 @@ class Overlay:
     def read(self, path: str) -> bytes | None:
         return self._changes[path] if path in self._changes else self._base.read(path)
 
-    def load(self, path: str, schema: Schema[R], *, newer: bool) -> R | None:
+    def load(self, path: str, kind: type[R], *, newer: bool) -> R | None:
         if path not in self._changes:
-            return self._base.load(path, schema, newer=newer)
+            return self._base.load(path, kind, newer=newer)
         data = self._changes[path]
-        return None if data is None else codec.decode(schema, data, path, newer=newer)
+        return None if data is None else codec.decode(kind, data, path, newer=newer)
 
-    def load_many(self, found: Iterable[str], schema: Schema[R], *, newer: bool) -> Iterator[R | Invalid]:
+    def load_many(self, found: Iterable[str], kind: type[R], *, newer: bool) -> Iterator[R | Invalid]:
         for path in found:
             if path not in self._changes:
-                yield from self._base.load_many([path], schema, newer=newer)
+                yield from self._base.load_many([path], kind, newer=newer)
                 continue
-            record = self.load(path, schema, newer=newer)
+            record = self.load(path, kind, newer=newer)
             yield Invalid(f"{path}: is missing [record.required]") if record is None else record
 
     def names(self, folder: str) -> tuple[str, ...]:

@@ -65,13 +65,13 @@ def read_export(found: Mapping[str, bytes]) -> Export:
         place = paths.parse_path(path)
         kind = place.kind if place else ""
         if place is not None and kind == "model" and model is None:
-            model = (place.model, codec.decode(records.MODEL, data, path))
+            model = (place.model, codec.decode(records.ModelRecord, data, path))
         elif place is not None and kind == "version" and version is None:
-            version = (place.model, codec.decode(records.VERSION, data, path))
+            version = (place.model, codec.decode(records.VersionRecord, data, path))
             if version[1].number != int(place.key):
                 raise Invalid(f"{path} of the export says number {version[1].number} [version.number]")
         elif place is not None and kind == "run":
-            runs.append(codec.decode(records.RUN, data, path))
+            runs.append(codec.decode(records.RunRecord, data, path))
             if runs[-1].id != place.key:
                 raise Invalid(f"{path} of the export says run {runs[-1].id} [run.id]")
         else:
@@ -94,7 +94,7 @@ def plan_import(snapshot: Snapshot, export: Export, model: str | ModelRef) -> Ch
     known_as, settled = snapshot.model_to_change(model)
     name = snapshot.current_name(known_as)
     files: dict[str, bytes | None] = {}
-    if snapshot.load(paths.model_file(name), records.MODEL) is None:
+    if snapshot.load(paths.model_file(name), records.ModelRecord) is None:
         given = {field: getattr(export.described, field) for field in DESCRIPTIVE}
         registered = models.plan_registration(snapshot, name, given, now=export.described.created)
         files.update(registered.files)

@@ -42,7 +42,7 @@ def plan_registration(snapshot: Snapshot, name: str, given: Mapping[str, Any], *
     return Change(
         name,
         subject=f"Register {name}",
-        files={paths.model_file(name): codec.encode(records.MODEL, record)},
+        files={paths.model_file(name): codec.encode(record)},
         trailers=(("Model", name),),
         settled=snapshot.renumberings.notes_under(name),
     )
@@ -66,7 +66,7 @@ def plan_update(
     return Change(
         name,
         subject=f"Update {' and '.join(changed)} of {name}",
-        files=tidied(snapshot, name, {paths.model_file(name): codec.encode(records.MODEL, new)}),
+        files=tidied(snapshot, name, {paths.model_file(name): codec.encode(new)}),
         trailers=(("Model", name),),
     )
 
@@ -84,7 +84,7 @@ def plan_rename(snapshot: Snapshot, old: str, new: str) -> Change[str]:
             continue
         files[paths.model_folder(new) + path.removeprefix(paths.model_folder(old))] = snapshot.files.read(path)
     stone = ModelRecord(created=record.created, renamed_to=new)
-    files[paths.model_file(old)] = codec.encode(records.MODEL, stone)
+    files[paths.model_file(old)] = codec.encode(stone)
     change = Change(
         new,
         subject=f"Rename {old} to {new}",
@@ -137,7 +137,7 @@ def plan_deletion(
         created=record.created, deleted=now, reason=reason.strip(), last_number=snapshot.last_number(name)
     )
     files: dict[str, bytes | None] = dict.fromkeys(_all_files(snapshot, paths.model_folder(name)))
-    files[paths.model_file(name)] = codec.encode(records.MODEL, stone)
+    files[paths.model_file(name)] = codec.encode(stone)
     left = tuple(StageRef(name, state.name) for state in states if state.recorded is None)
     change = Change(name, subject=f"Delete {name}", reason=reason, files=files, trailers=(("Model", name),), apply=left)
     refuse_direct(snapshot, change)
@@ -198,7 +198,7 @@ def _check_free(snapshot: Snapshot, name: str) -> None:
         if fold(other) != fold(name):
             continue
         try:
-            record = snapshot.load(paths.model_file(other), records.MODEL)
+            record = snapshot.load(paths.model_file(other), records.ModelRecord)
         except Invalid:
             record = None
         if other != name:

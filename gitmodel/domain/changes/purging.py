@@ -31,7 +31,7 @@ def purges(snapshot: Snapshot) -> Mapping[str, Purge]:
         folder = f"{paths.PURGED}/{shard}"
         inside = [f"{folder}/{name}" for name in snapshot.files.names(folder)]
         places = [path for path in inside if (what := paths.parse_path(path)) is not None and what.kind == "purge"]
-        read = snapshot.files.load_many(places, records.PURGE, newer=snapshot.newer)
+        read = snapshot.files.load_many(places, records.PurgeRecord, newer=snapshot.newer)
         for path, record in zip(places, read, strict=True):
             digest = f"sha256:{shard}{path.rpartition('/')[2].removesuffix('.toml')}"
             found[digest] = _purge(record)
@@ -43,7 +43,7 @@ def purge_of(snapshot: Snapshot, digest: str) -> Purge | None:
     if not snapshot.files.names(paths.PURGED):
         return None
     try:
-        record = snapshot.load(paths.purge_file(digest), records.PURGE)
+        record = snapshot.load(paths.purge_file(digest), records.PurgeRecord)
     except Invalid as error:
         return _purge(error)
     return None if record is None else _purge(record)
@@ -59,7 +59,7 @@ def plan_purge(snapshot: Snapshot, digests: Iterable[str], reason: str, now: dat
     files: dict[str, bytes | None] = {}
     for digest in new:
         record = PurgeRecord(digest=digest, purged=now, reason=reason.strip())
-        files[paths.purge_file(digest)] = codec.encode(records.PURGE, record)
+        files[paths.purge_file(digest)] = codec.encode(record)
         files.update(raised_format(snapshot, record))
     what = f"{new[0][:19]}..." if len(new) == 1 else f"{len(new)} artifacts"
     return Change(new, subject=f"Purge {what}", reason=reason, files=files)

@@ -26,9 +26,9 @@ def run_id(pipeline: str, started: datetime, unique: str) -> str:
 def plan_run(snapshot: Snapshot, record: RunRecord) -> Change[str]:
     """Write the record of a run."""
     path = paths.run_file(record.id)
-    if snapshot.load(path, records.RUN) not in (None, record):
+    if snapshot.load(path, records.RunRecord) not in (None, record):
         raise Conflict(f"there is a run {record.id} already", hint="run the pipeline again")
-    files: dict[str, bytes | None] = {path: codec.encode(records.RUN, record), **raised_format(snapshot, record)}
+    files: dict[str, bytes | None] = {path: codec.encode(record), **raised_format(snapshot, record)}
     subject = f"Run {record.pipeline}" + ("" if record.status == "succeeded" else f" ({record.status})")
     return Change(record.id, subject=subject, files=files, trailers=(("Run", record.id),))
 
@@ -47,7 +47,7 @@ def with_versions(record: RunRecord, named: Mapping[str, str | None]) -> RunReco
 def find_run(snapshot: Snapshot, id: str) -> RunRecord:
     """The record of the run *id*. Raises NotFound."""
     path = paths.run_file(id)
-    record = snapshot.load(path, records.RUN) if path else None
+    record = snapshot.load(path, records.RunRecord) if path else None
     if record is None:
         raise NotFound(f"there is no run {id!a}", hint="run `git model runs list` to see what there is")
     return record

@@ -98,7 +98,7 @@ def _entries(snapshot: Snapshot, change: Change[Any]) -> Iterator[_Entry]:
 
 
 def _holder(data: bytes | None, path: str) -> int | None:
-    return None if data is None else codec.decode(records.STAGE, data, path, newer=True).version
+    return None if data is None else codec.decode(records.StageRecord, data, path, newer=True).version
 
 
 def _named(refs: list[StageRef]) -> str:
@@ -143,5 +143,5 @@ def _new_name(change: Change[Any], model: str) -> str:
     """Return the name that *change* renames *model* to, or ""."""
     path = paths.model_file(model)
     data = change.files.get(path)
-    record = None if data is None else codec.decode(records.MODEL, data, path, newer=True)
+    record = None if data is None else codec.decode(records.ModelRecord, data, path, newer=True)
     return (record.renamed_to or "") if record is not None else ""

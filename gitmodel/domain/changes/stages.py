@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.schema import codec, paths
 from gitmodel.domain.schema.names import ARCHIVED, LATEST, NONE, check_alias, fault_in, fold
 from gitmodel.domain.schema.records import ARCHIVED_MARKER, StageRecord, VersionRecord, links_digest
 from gitmodel.domain.schema.refs import StageRef
@@ -166,7 +166,7 @@ def plan_promotion(
         return _applied(snapshot, ref, result)
     while record == recorded:  # a change is one of bytes
         record = replace(record, reason=f"{record.reason} (again)" if record.reason else "promoted again")
-    files: dict[str, bytes | None] = {paths.stage_file(model, to): codec.encode(records.STAGE, record)}
+    files: dict[str, bytes | None] = {paths.stage_file(model, to): codec.encode(record)}
     left = tuple(stage for stage, holder in held.items() if holder == number and stage != to)
     files.update({paths.stage_file(model, stage): None for stage in left})
     if snapshot.is_archived(model, number):
@@ -218,7 +218,7 @@ def plan_alias(snapshot: Snapshot, model: str, number: int, alias: str, *, reaso
         result,
         subject=f"Give {model} {number} the alias {alias}",
         reason=reason,
-        files=tidied(snapshot, model, {paths.alias_file(model, alias): codec.encode(records.STAGE, record)}),
+        files=tidied(snapshot, model, {paths.alias_file(model, alias): codec.encode(record)}),
         trailers=_trailers(model, number, alias, previous, version, (), key="Alias"),
     )
 

@@ -41,7 +41,7 @@ def plan_store_removal(snapshot: Snapshot, name: str) -> Change[str]:
     users = []
     for model in snapshot.model_names():
         try:
-            record = snapshot.load(paths.model_file(model), records.MODEL)
+            record = snapshot.load(paths.model_file(model), records.ModelRecord)
         except Invalid:
             continue
         users += [model] if record is not None and record.store == name else []
@@ -63,7 +63,7 @@ def plan_use(snapshot: Snapshot, model: str, name: str) -> Change[str]:
     new: ModelRecord = replace(old, store=None if name == DEFAULT else name)
     if new == old:
         return Change(model)
-    files = {paths.model_file(model): codec.encode(records.MODEL, new), **raised_format(snapshot, new)}
+    files = {paths.model_file(model): codec.encode(new), **raised_format(snapshot, new)}
     return Change(
         model,
         subject=f"Keep artifacts of {model} in {name}",

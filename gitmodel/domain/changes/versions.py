@@ -35,12 +35,12 @@ def plan_version(
         raise Conflict(f"somebody else made {model} {number} meanwhile, and nothing was changed", hint="try again")
     record = replace(draft, number=number, artifacts=ordered(draft.artifacts))
     files = {
-        paths.version_file(model, number): codec.encode(records.VERSION, record),
+        paths.version_file(model, number): codec.encode(record),
         **raised_format(snapshot, record),
     }
     if record.name is not None:
         check_free_name(snapshot, model, record.name, runs=record.runs)
-        files[paths.name_file(model, record.name)] = codec.encode(records.NAME, NameRecord(version=number))
+        files[paths.name_file(model, record.name)] = codec.encode(NameRecord(version=number))
     return Change(
         number,
         subject=f"Add {model} {number}" + (f" ({record.name})" if record.name else ""),
@@ -68,7 +68,7 @@ def plan_change(
         files=tidied(
             snapshot,
             model,
-            {paths.version_file(model, number): codec.encode(records.VERSION, new), **raised_format(snapshot, new)},
+            {paths.version_file(model, number): codec.encode(new), **raised_format(snapshot, new)},
         ),
         trailers=_trailers(model, new),
     )
@@ -108,7 +108,7 @@ def plan_version_update(
     if name is None or snapshot.number_named(model, name) == number:
         return planned
     check_free_name(snapshot, model, name)
-    named = {paths.name_file(model, name): codec.encode(records.NAME, NameRecord(version=number))}
+    named = {paths.name_file(model, name): codec.encode(NameRecord(version=number))}
     return replace(planned, files={**planned.files, **named})
 
 
@@ -121,7 +121,7 @@ def plan_version_deletion(
     """
     old = _present(snapshot, model, number)
     stone = VersionRecord(number=number, name=old.name, created=old.created, deleted=now, reason=reason.strip())
-    files: dict[str, bytes | None] = {paths.version_file(model, number): codec.encode(records.VERSION, stone)}
+    files: dict[str, bytes | None] = {paths.version_file(model, number): codec.encode(stone)}
     files.update(dict.fromkeys(held_files(snapshot, model, number)))
     left = [state for state in stage_states(snapshot, model) if state.in_force == number != state.recorded]
     change = Change(

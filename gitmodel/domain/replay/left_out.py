@@ -50,7 +50,7 @@ def left_out(what: RecordPath | None, file: Sides) -> Iterator[tuple[Place, str]
 
 
 def _of_holder(place: str, file: Sides) -> Iterator[str]:
-    ours, now = (_read(records.STAGE, data) for data in (file.ours, file.now))
+    ours, now = (_read(records.StageRecord, data) for data in (file.ours, file.now))
     if ours is None or now is None or ours.version != now.version:
         here, there = (f"version {found.version}" if found is not None else "nobody" for found in (ours, now))
         yield f"{place}: here {here}, there {there}, which stands"
@@ -61,8 +61,8 @@ def _of_holder(place: str, file: Sides) -> Iterator[str]:
 
 
 def _of_record(what: RecordPath, file: Sides) -> Iterator[tuple[Place, str]]:
-    schema = records.SCHEMAS[what.kind]
-    base, ours, theirs, now = (_read(schema, data) for data in (file.base, file.ours, file.theirs, file.now))
+    kind = records.RECORDS[what.kind]
+    base, ours, theirs, now = (_read(kind, data) for data in (file.base, file.ours, file.theirs, file.now))
     whole = _of_whole(what, file, base, ours, now)
     if whole is not None:
         if whole:
@@ -101,5 +101,5 @@ def _of_whole(what: RecordPath, file: Sides, base: Any, ours: Any, now: Any) -> 
     return None
 
 
-def _read(schema: codec.Schema[Any], data: bytes | None) -> Any:
-    return None if data is None else codec.decode(schema, data, "", newer=True)
+def _read(kind: type[codec.Record], data: bytes | None) -> Any:
+    return None if data is None else codec.decode(kind, data, "", newer=True)

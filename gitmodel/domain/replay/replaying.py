@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import Any
 
 from gitmodel.domain.changes import models
 from gitmodel.domain.changes.changed_files import Overlay
@@ -15,13 +15,12 @@ from gitmodel.domain.replay.left_out import Sides, left_out
 from gitmodel.domain.replay.merging import merged
 from gitmodel.domain.replay.replayed_changes import PLACES, Carried, Replayed
 from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.schema.codec import R
 from gitmodel.domain.schema.names import fold
 from gitmodel.domain.schema.paths import RecordPath
 from gitmodel.domain.schema.records import ModelRecord, NameRecord, RunRecord, StageRecord, VersionRecord
 from gitmodel.domain.snapshot import Files, NoTags, Snapshot, check_number
 from gitmodel.errors import GitModelError, Refused
-
-R = TypeVar("R")
 
 
 def replay(before: Snapshot, after: Files, changed: Iterable[str], onto: Snapshot, carried: Carried) -> Replayed:
@@ -82,9 +81,9 @@ class _Replay:
             if what.kind == "version":
                 self.done.versions.setdefault(what.model, set()).add(int(what.key))
             elif what.kind in ("stage", "alias"):
-                held = self._read(records.STAGE, self.was, path)
+                held = self._read(records.StageRecord, self.was, path)
                 self.done.previous[what.key] = held.version if held else None
-                entered = codec.decode(records.STAGE, data, path, newer=True).version
+                entered = codec.decode(records.StageRecord, data, path, newer=True).version
                 self.done.versions.setdefault(what.model, set()).add(entered)
 
     # Models
@@ -110,8 +109,8 @@ class _Replay:
 
     def _rename_or_delete(self, model: str) -> None:
         path = paths.model_file(model)
-        now = self._read(records.MODEL, self.after, path)
-        old = self._read(records.MODEL, self.before.files, path)
+        now = self._read(records.ModelRecord, self.after, path)
+        old = self._read(records.ModelRecord, self.before.files, path)
         if now is None or old is None or not old.exists:
             return
         there = self.carried.model(model)
@@ -123,7 +122,7 @@ class _Replay:
     def _delete(self, model: str, there: str, now: ModelRecord) -> None:
         assert now.deleted is not None
         self.settled.add(model)
-        record = self._read(records.MODEL, self.onto.files, paths.model_file(there))
+        record = self._read(records.ModelRecord, self.onto.files, paths.model_file(there))
         if record is None:
             return
         if record.deleted is not None:
@@ -198,10 +197,10 @@ class _Replay:
 
     def _carry(self, what: RecordPath | None, data: bytes | None) -> bytes | None:
         """The record in *data* as it is called there."""
-        if data is None or what is None or what.kind not in records.SCHEMAS:
+        if data is None or what is None or what.kind not in records.RECORDS:
             return data
-        schema, numbers = records.SCHEMAS[what.kind], self.carried.numbers
-        record = codec.decode(schema, data, what.key, newer=True)
+        numbers = self.carried.numbers
+        record = codec.decode(records.RECORDS[what.kind], data, what.key, newer=True)
         changed = record
         if isinstance(record, VersionRecord):
             changed = replace(record, number=numbers.get((what.model, record.number), record.number))
@@ -210,7 +209,7 @@ class _Replay:
         elif isinstance(record, RunRecord):
             told = {*record.versions, *(step.version for step in record.steps if step.version)}
             changed = with_versions(record, {reference: self._reference(reference) for reference in told})
-        return data if changed == record else codec.encode(schema, changed)
+        return data if changed == record else codec.encode(changed)
 
     def _reference(self, reference: str) -> str:
         model, at, number = reference.partition("@")
@@ -256,10 +255,10 @@ class _Replay:
             return
         if ours is None or theirs is None:
             return
-        schema = records.SCHEMAS[what.kind]
-        old: Any = None if base is None else codec.decode(schema, base, path, newer=True)
-        mine: Any = codec.decode(schema, ours, path, newer=True)
-        other: Any = codec.decode(schema, theirs, path, newer=True)
+        kind = records.RECORDS[what.kind]
+        old: Any = None if base is None else codec.decode(kind, base, path, newer=True)
+        mine: Any = codec.decode(kind, ours, path, newer=True)
+        other: Any = codec.decode(kind, theirs, path, newer=True)
         if what.kind == "version" and (mine.deleted is not None or other.deleted is not None):
             return
         if what.kind == "model" and not other.exists:
@@ -268,7 +267,7 @@ class _Replay:
             # registered on both sides: it is as old as the older one that others saw
             mine = replace(mine, created=other.created)
         record, _ = merged(old, mine, other)
-        data = codec.encode(schema, record)
+        data = codec.encode(record)
         if data != theirs:
             self.done.files[path] = data
 
@@ -286,7 +285,7 @@ class _Replay:
             what = paths.parse_path(path)
             if what is None or what.kind != "version" or data is None:
                 continue
-            record = codec.decode(records.VERSION, data, path, newer=True)
+            record = codec.decode(records.VersionRecord, data, path, newer=True)
             if record.name is None:
                 continue
             home = paths.name_file(what.model, record.name)
@@ -296,9 +295,9 @@ class _Replay:
                 said = f"the name {record.name} of {what.model} is taken there by {clash}, which stands"
                 self._conflict(said, (home, ""))
                 self.done.lost_names.append(record.name)
-            given = self._read(records.NAME, self.onto.files, home)
+            given = self._read(records.NameRecord, self.onto.files, home)
             if given is None or given.version != record.number:
-                self.done.files[path] = codec.encode(records.VERSION, replace(record, name=None))
+                self.done.files[path] = codec.encode(replace(record, name=None))
                 self.named.add((path, "name"))
 
     def _clash(self, model: str, name: str) -> str:
@@ -328,7 +327,7 @@ class _Replay:
             if found and set(self._faults(self.onto.files, model)) - before:
                 self._keep_new_versions(model)
             if found and set(self._faults(self.onto.files, model)) - before:
-                self._drop(model, tuple(records.SCHEMAS) + PLACES)
+                self._drop(model, tuple(records.RECORDS) + PLACES)
             self._tidy(model)
 
     def _touched(self, model: str = "") -> list[tuple[str, RecordPath]]:
@@ -349,10 +348,10 @@ class _Replay:
         for path, what in self._touched(model):
             data = self.done.files[path]
             if what.kind == "version" and data is not None and self.was.read(path) is None:
-                record = codec.decode(records.VERSION, data, path, newer=True)
+                record = codec.decode(records.VersionRecord, data, path, newer=True)
                 if record.name is not None:
                     self.done.lost_names.append(record.name)
-                    self.done.files[path] = codec.encode(records.VERSION, replace(record, name=None))
+                    self.done.files[path] = codec.encode(replace(record, name=None))
                     self.named.add((path, "name"))
             elif path not in self.planned:
                 del self.done.files[path]
@@ -364,7 +363,7 @@ class _Replay:
         for path in leftovers(self.onto, model):
             what = paths.parse_path(path)
             if what is not None and what.kind == "stage" and self.done.files.get(path) is not None:
-                record = self._read(records.STAGE, self.onto.files, path)
+                record = self._read(records.StageRecord, self.onto.files, path)
                 held = f"here version {record.version}" if record is not None else "here nobody"
                 self._conflict(f"{model} {what.key}: {held}, which is in another stage there", (path, ""))
                 self._drop(model, PLACES)
@@ -391,5 +390,5 @@ class _Replay:
                     self._conflict(said)
 
     @staticmethod
-    def _read(schema: codec.Schema[R], files: Files, path: str) -> R | None:
-        return files.load(path, schema, newer=True)
+    def _read(kind: type[R], files: Files, path: str) -> R | None:
+        return files.load(path, kind, newer=True)

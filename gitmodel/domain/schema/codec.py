@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass
+from dataclasses import MISSING, Field, dataclass, field, fields
 from datetime import date, datetime, time, timedelta, timezone
-from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import Annotated, Any, TypeVar, get_args, get_origin
 
 import rtoml
 
 from gitmodel.errors import Invalid, UsageError
-
-R = TypeVar("R")
 
 MAX_BYTES = 65_536
 MAX_NESTING = 8
@@ -42,53 +39,98 @@ class Problem:
         return f"{place}{self.message} [{self.rule}]"
 
 
-@dataclass(frozen=True)
-class Key:
-    """A key of a record: its name in TOML and in Python, how its value is read, and whether it must be there.
+REQUIRED = {"required": True}
+NOT_A_KEY = {"required": None}
 
-    *read* turns a TOML value into the record's value, or raises Wrong. *schema* is set for a table,
-    *many* for an array of tables. An absent key has the default of the record's field, which is never written.
+
+@dataclass(frozen=True, kw_only=True)
+class Record:
+    """A file or a table on the metadata branch. A subclass states its keys as fields, in TOML's order.
+
+    The type of a field says which values its key takes: `Annotated[type, read]`, where *read* turns a TOML value into
+    the record's value or raises Wrong, a plain type of `_READERS`, another Record (a table) or a tuple of one (an array
+    of tables). A field without default is required; the default of any other is never written. The metadata REQUIRED
+    makes a field with a default required, NOT_A_KEY keeps a field out of the file. *extra* holds the keys that a newer
+    gitmodel wrote.
     """
 
-    name: str
-    read: Callable[[Any], Any] = dict
-    required: bool = False
-    schema: Schema[Any] | None = None
-    many: bool = False
+    extra: Mapping[str, Any] = field(default_factory=dict, metadata=NOT_A_KEY)
+
+
+R = TypeVar("R", bound=Record)
 
 
 @dataclass(frozen=True)
-class Schema(Generic[R]):
-    """The keys of one kind of record, in the order in which they are written."""
+class Key:
+    """A key of a record: *read* reads its value, or *table* is the record in it; *many* if it is an array of these."""
 
-    type: type[R]
-    keys: tuple[Key, ...]
+    name: str
+    required: bool
+    read: Callable[[Any], Any] | None
+    table: type[Record] | None
+    many: bool
 
-    @cached_property
-    def defaults(self) -> tuple[dict[str, Any], tuple[str, ...]]:
-        """The default values of a record's fields, and the names of fields that default to an empty table."""
-        fields = self.type.__dataclass_fields__  # type: ignore[attr-defined]
-        plain = {name: field.default for name, field in fields.items() if field.default is not MISSING}
-        return plain, tuple(name for name, field in fields.items() if field.default_factory is dict)
 
-    def make(self, values: dict[str, Any]) -> R:
+class Schema:
+    """The keys of one kind of record, in the order in which they are written, and the defaults of its fields."""
+
+    def __init__(self, kind: type[Record]) -> None:
+        found = fields(kind)
+        self.kind = kind
+        self.keys = tuple(_key(field) for field in found if field.metadata != NOT_A_KEY)
+        self.rows = tuple((key.name, key, key.read) for key in self.keys)
+        self.names = frozenset(key.name for key in self.keys)
+        self._defaults = {field.name: field.default for field in found if field.default is not MISSING}
+        self._tables = tuple(field.name for field in found if field.default_factory is dict)
+
+    def default(self, name: str) -> Any:
+        """The default of the field *name*; {} if it has none."""
+        return self._defaults.get(name, {})
+
+    def make(self, values: dict[str, Any]) -> Any:
         """The record of *values*, each of which was read by its key; its own `__init__` takes three times as long."""
-        plain, tables = self.defaults
-        record = object.__new__(self.type)
-        record.__dict__.update(plain)
-        for name in tables:
-            record.__dict__[name] = {}
-        record.__dict__.update(values)
+        record = object.__new__(self.kind)
+        fields = record.__dict__
+        fields.update(self._defaults)
+        for name in self._tables:
+            fields[name] = {}
+        fields.update(values)
         return record
 
-    @property
-    def names(self) -> frozenset[str]:
-        return frozenset(key.name for key in self.keys)
 
-    @cached_property
-    def rows(self) -> tuple[tuple[str, Key, Callable[[Any], Any] | None], ...]:
-        """The keys with their names and, except for tables, the functions that read their values."""
-        return tuple((key.name, key, None if key.schema else key.read) for key in self.keys)
+class _Schemas(dict[type[Record], Schema]):
+    def __missing__(self, kind: type[Record]) -> Schema:
+        self[kind] = Schema(kind)
+        return self[kind]
+
+
+# The schema of each kind of record, made of its fields when it is first needed.
+SCHEMAS = _Schemas()
+
+
+def _key(field: Field[Any]) -> Key:
+    required = field.metadata == REQUIRED or (field.default is MISSING and field.default_factory is MISSING)
+    kind: Any = field.type
+    if type(None) in get_args(kind):
+        kind = next(other for other in get_args(kind) if other is not type(None))
+    many = get_origin(kind) is tuple
+    table = get_args(kind)[0] if many else kind
+    if isinstance(table, type) and issubclass(table, Record):
+        return Key(field.name, required, None, table, many)
+    return Key(field.name, required, _reader(kind), None, False)
+
+
+def _reader(kind: Any) -> Callable[[Any], Any]:
+    """Return the function that reads a value of the type *kind*."""
+    if kind in _READERS:
+        return _READERS[kind]
+    if get_origin(kind) is Annotated:
+        read: Callable[[Any], Any] = kind.__metadata__[0]
+        return read
+    item = _reader(get_args(kind)[-2 if get_origin(kind) is tuple else -1])
+    if get_origin(kind) is tuple:
+        return lambda value: tuple(item(found) for found in texts(value))
+    return lambda value: {name: item(found) for name, found in metadata(value).items()}
 
 
 def parse_table(data: bytes, path: str) -> dict[str, Any]:
@@ -103,14 +145,14 @@ def parse_table(data: bytes, path: str) -> dict[str, Any]:
         raise _invalid(path, "", "record.syntax", f"is not TOML: {error}") from None
 
 
-def decode(schema: Schema[R], data: bytes, path: str, *, newer: bool = False) -> R:
+def decode(kind: type[R], data: bytes, path: str, *, newer: bool = False) -> R:
     """The record in *data*. Raises Invalid with the first problem. *newer*: keep unknown keys (`extra`)."""
-    return decode_table(schema, parse_table(data, path), path, newer=newer)
+    return decode_table(kind, parse_table(data, path), path, newer=newer)
 
 
-def decode_table(schema: Schema[R], table: Mapping[str, Any], path: str, *, newer: bool = False) -> R:
+def decode_table(kind: type[R], table: Mapping[str, Any], path: str, *, newer: bool = False) -> R:
     """The record in *table*, as `decode` reads it. Raises Invalid with the first problem."""
-    inspected = inspect(schema, table, path, newer=newer)
+    inspected = inspect(kind, table, path, newer=newer)
     if inspected[0] is not None:
         return inspected[0]
     first = inspected[1][0]
@@ -118,9 +160,10 @@ def decode_table(schema: Schema[R], table: Mapping[str, Any], path: str, *, newe
 
 
 def inspect(
-    schema: Schema[R], table: Mapping[str, Any], path: str, *, newer: bool = False, within: str = ""
+    kind: type[R], table: Mapping[str, Any], path: str, *, newer: bool = False, within: str = ""
 ) -> tuple[R | None, list[Problem]]:
     """The record in *table*, or None and everything that is wrong with it."""
+    schema = SCHEMAS[kind]
     problems: list[Problem] = []
     values: dict[str, Any] = {}
     known = 0
@@ -153,40 +196,40 @@ def inspect(
 
 
 def _read_tables(key: Key, value: Any, path: str, newer: bool, at: str, problems: list[Problem]) -> Any:
-    assert key.schema is not None
+    assert key.table is not None
     tables = value if key.many else [value]
     if not isinstance(tables, list) or not all(isinstance(table, dict) for table in tables):
         raise Wrong("takes an array of tables" if key.many else "takes a table")
     found = []
     for number, table in enumerate(tables):
         within = f"{at}[{number}]." if key.many else f"{at}."
-        record, wrong = inspect(key.schema, table, path, newer=newer, within=within)
+        record, wrong = inspect(key.table, table, path, newer=newer, within=within)
         problems += wrong
         found.append(record)
     return tuple(found) if key.many else found[0]
 
 
-def encode(schema: Schema[R], record: R) -> bytes:
+def encode(record: Record) -> bytes:
     """The canonical bytes of *record*, which a reader accepts: they were read again.
 
     Raises UsageError for a record that would be too long, text that is not Unicode, and a value that its key does
     not take.
     """
-    data = canonical(schema, record)
+    data = canonical(record)
     try:
-        decode(schema, data, schema.type.__name__, newer=True)
+        decode(type(record), data, type(record).__name__, newer=True)
     except Invalid as error:
         raise UsageError(f"this record could not be read again: {error.message}", hint="change that value") from None
     return data
 
 
-def canonical(schema: Schema[R], record: R) -> bytes:
-    """The canonical bytes of *record*: schema order, one array item a line, LF, a final newline.
+def canonical(record: Record) -> bytes:
+    """The canonical bytes of *record*: the order of its fields, one array item a line, LF, a final newline.
 
     Raises UsageError for a record that would be too long to be read again, or text that is not Unicode.
     """
     try:
-        data = _encode_table(schema, record, "").lstrip("\n").encode()
+        data = _encode_table(record, "").lstrip("\n").encode()
     except UnicodeEncodeError as error:
         raise UsageError(f"text holds {error.object[error.start]!a}, half of a character", hint="remove it") from None
     if len(data) > MAX_BYTES:
@@ -197,34 +240,28 @@ def canonical(schema: Schema[R], record: R) -> bytes:
     return data
 
 
-def _encode_table(schema: Schema[R], record: R, prefix: str) -> str:
+def _encode_table(record: Record, prefix: str) -> str:
+    schema = SCHEMAS[type(record)]
     plain, tables = [], []
-    for key in schema.keys:
-        value = getattr(record, key.name)
-        if not key.required and value == _default(record, key.name):
+    for name, key, read in schema.rows:
+        value, at = getattr(record, name), f"{prefix}{name}"
+        if not key.required and value == schema.default(name):
             continue
-        if key.schema is not None and key.many and not value:
-            plain.append(_encode_value(key.name, []))
-        elif key.schema is not None and key.many:
-            tables += [
-                f"\n[[{prefix}{key.name}]]\n{_encode_table(key.schema, item, f'{prefix}{key.name}.')}" for item in value
-            ]
-        elif key.schema is not None:
-            tables.append(f"\n[{prefix}{key.name}]\n{_encode_table(key.schema, value, f'{prefix}{key.name}.')}")
+        if key.many and not value:
+            plain.append(_encode_value(name, []))
+        elif key.many:
+            tables += [f"\n[[{at}]]\n{_encode_table(item, f'{at}.')}" for item in value]
+        elif read is None:
+            tables.append(f"\n[{at}]\n{_encode_table(value, f'{at}.')}")
         elif isinstance(value, Mapping):
-            tables.append(f"\n[{prefix}{key.name}]\n{_encode_mapping(value, f'{prefix}{key.name}.')}")
+            tables.append(f"\n[{at}]\n{_encode_mapping(value, f'{at}.')}")
         else:
-            plain.append(_encode_value(key.name, value))
-    more, more_tables = _mapping_parts(getattr(record, "extra", {}), prefix)
+            plain.append(_encode_value(name, value))
+    more, more_tables = _mapping_parts(record.extra, prefix)
     # Scalars of a table must stand before its sub-tables.
     plain += more
     tables += more_tables
     return "".join(plain) + "".join(tables)
-
-
-def _default(record: Any, name: str) -> Any:
-    default = record.__dataclass_fields__[name].default
-    return {} if default is MISSING else default
 
 
 def _encode_mapping(mapping: Mapping[str, Any], prefix: str) -> str:
@@ -381,6 +418,17 @@ def _metadata_value(value: Any, depth: int) -> Any:
             raise Wrong("has a list that holds a table or a time; lists hold text, numbers, booleans and lists")
         return [_metadata_value(item, depth + 1) for item in value]
     raise Wrong(f"holds {_kind(value)}; it takes text, numbers, booleans, times, lists and tables")
+
+
+# The values that a key takes if its field has this type.
+_READERS: dict[Any, Callable[[Any], Any]] = {
+    str: text,
+    bool: flag,
+    int: count,
+    float: seconds,
+    datetime: moment,
+    Mapping[str, Any]: metadata,
+}
 
 
 def _kind(value: Any) -> str:

@@ -3,20 +3,17 @@
 `docs/reference/format.md` describes them for other implementations.
 """
 
-from __future__ import annotations
-
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, TypeVar
+from typing import Annotated, Any
 
 from gitmodel.domain.schema import codec, names
-from gitmodel.domain.schema.codec import Key, Problem, Schema, Wrong
+from gitmodel.domain.schema.codec import NOT_A_KEY, REQUIRED, Problem, Record, Wrong
 from gitmodel.errors import Invalid, UsageError
 
-V = TypeVar("V")
 FORMAT = (1, 1)
 # A registry begins in the oldest format that can say all of it, and goes to a newer one with the first change that
 # needs it, so that whoever has not upgraded reads on as long as possible.
@@ -35,18 +32,68 @@ NO_DIGEST = "sha256:" + "0" * 64
 ARCHIVED_MARKER = b"archived = true\n"
 
 
+def _matching(pattern: str, what: str) -> Callable[[Any], str]:
+    compiled = re.compile(pattern)
+
+    def read(value: Any) -> str:
+        found = codec.text(value)
+        if not compiled.fullmatch(found):
+            raise Wrong(f"takes {what}")
+        return found
+
+    return read
+
+
+def _name(value: Any) -> str:
+    fault = names.fault_in(codec.text(value))
+    if fault:
+        raise Wrong(f"takes a name, and this one {fault}")
+    return str(value)
+
+
+def _version_name(value: Any) -> str:
+    try:
+        return names.check_version_name(codec.text(value))
+    except UsageError as error:
+        raise Wrong(error.message) from None
+
+
+def _one_of(*words: str) -> Callable[[Any], str]:
+    def read(value: Any) -> str:
+        if value not in words:
+            raise Wrong(f"takes one of {', '.join(words)}")
+        return str(value)
+
+    return read
+
+
+def _stores(value: Any) -> dict[str, str]:
+    return {_name(name): codec.text(url) for name, url in codec.metadata(value).items()}
+
+
+Name = Annotated[str, _name]
+VersionName = Annotated[str, _version_name]
+Number = Annotated[int, codec.number]
+Words = Annotated[tuple[str, ...], codec.word_set]
+Digest = Annotated[str, _matching(r"sha256:[0-9a-f]{64}", "'sha256:' and 64 lower-case hex digits")]
+CommitId = Annotated[str, _matching(r"[0-9a-f]{40}|[0-9a-f]{64}", "a full commit id")]
+Format = Annotated[str, _matching(r"[a-z0-9][a-z0-9._+-]{0,62}", "the name of a format, such as json or skops")]
+FormatVersion = Annotated[str, _matching(r"[0-9]{1,4}\.[0-9]{1,4}", "MAJOR.MINOR")]
+RunId = Annotated[str, _matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", "a run id")]
+Kind = Annotated[str, _one_of(*KINDS)]
+
+
 @dataclass(frozen=True, kw_only=True)
-class GateRule:
+class GateRule(Record):
     """A gate: an *expression* that a version must satisfy to enter a stage, and the *message* for one that does not."""
 
-    name: str
+    name: Name
     expression: str
     message: str = ""
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
-class StageRule:
+class StageRule(Record):
     """An exclusive stage of the registry: one version of a model holds it at a time.
 
     A version enters it only from a place of *after* (stages, "archived", "none"; empty: from anywhere) and through its
@@ -55,14 +102,13 @@ class StageRule:
     there before return without any of this but the signatures. *faults* are those of the file that concern the stage.
     """
 
-    name: str
-    after: tuple[str, ...] = ()
+    name: Name
+    after: Words = ()
     proposal_only: bool = False
     signed: bool = False
-    rollback: str = ""
+    rollback: Annotated[str, _one_of("direct")] = ""
     gates: tuple[GateRule, ...] = ()
-    extra: Mapping[str, Any] = field(default_factory=dict)
-    faults: tuple[Problem, ...] = ()
+    faults: tuple[Problem, ...] = field(default=(), metadata=NOT_A_KEY)
 
     @property
     def is_open(self) -> bool:
@@ -70,28 +116,47 @@ class StageRule:
         return not (self.after or self.gates or self.proposal_only or self.faults)
 
 
+@dataclass(frozen=True, kw_only=True)
+class RunRules(Record):
+    """The runs that the registry records: *record* is "all", "succeeded" or "versioned" (those that made a version)."""
+
+    record: Annotated[str, _one_of("all", "succeeded", "versioned")] = "all"
+    record_traceback: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class CodeRules(Record):
+    """The registry's rules for the code of versions: *dirty* is the rule for changes that are not committed.
+
+    "record" notes that there were some, "snapshot" stores them as a commit, "refuse" creates no version.
+    """
+
+    dirty: Annotated[str, _one_of(*DIRTY)] = "record"
+
+
 _MEND = "mend the file on the metadata branch, then try again"
 
 
 @dataclass(frozen=True, kw_only=True)
-class RegistryRecord:
+class RegistryRecord(Record):
     """`gitmodel.toml`: the format's version, the artifact store's URL, other *stores* by name, the exclusive stages.
 
     *faults* are what is wrong with the stages of the file that it was read from; see `stage_rules`. *unread* are those
     of its other keys, which have their defaults here; see `require`.
     """
 
-    format: str = f"{OLDEST_FORMAT[0]}.{OLDEST_FORMAT[1]}"
+    format: FormatVersion = field(default=f"{OLDEST_FORMAT[0]}.{OLDEST_FORMAT[1]}", metadata=REQUIRED)
     store: str | None = None
-    stores: Mapping[str, str] = field(default_factory=dict)
-    stages: tuple[StageRule, ...] = (StageRule(name="staging"), StageRule(name="production"))
+    stores: Annotated[Mapping[str, str], _stores] = field(default_factory=dict)
+    stages: tuple[StageRule, ...] = field(
+        default=(StageRule(name="staging"), StageRule(name="production")), metadata=REQUIRED
+    )
     runs: RunRules | None = None
     code: CodeRules | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
-    faults: tuple[Problem, ...] = ()
-    unread: Mapping[str, Problem] = field(default_factory=dict)
+    faults: tuple[Problem, ...] = field(default=(), metadata=NOT_A_KEY)
+    unread: Mapping[str, Problem] = field(default_factory=dict, metadata=NOT_A_KEY)
 
-    def require(self, *keys: str) -> RegistryRecord:
+    def require(self, *keys: str) -> "RegistryRecord":
         """Return this record. Raises Invalid if the file has something at one of *keys* that cannot be read."""
         for key in keys:
             if key in self.unread:
@@ -138,14 +203,14 @@ class RegistryRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ModelRecord:
+class ModelRecord(Record):
     """`model.toml`: what the model is, or what is left of a deleted or renamed one.
 
     *store* is the name of the registry's store that new artifacts of the model go to.
     """
 
-    created: datetime
     title: str = ""
+    created: datetime
     license: str = ""
     description: str = ""
     audience: str = ""
@@ -153,14 +218,13 @@ class ModelRecord:
     limitations: str = ""
     trade_offs: str = ""
     ethics: str = ""
-    tags: tuple[str, ...] = ()
-    owners: tuple[str, ...] = ()
-    store: str | None = None
+    tags: Words = ()
+    owners: Words = ()
+    store: Name | None = None
     deleted: datetime | None = None
     reason: str = ""
     last_number: int | None = None
-    renamed_to: str | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    renamed_to: Name | None = None
 
     @property
     def exists(self) -> bool:
@@ -168,41 +232,39 @@ class ModelRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Code:
+class Code(Record):
     """The code that made a version: the code repository's commit, whether it had changes, and its origin.
 
     *outside* is True if there was no code repository; without a *commit* it had none yet. *snapshot* is the commit that
     holds the work tree as it was, if a dirty one was stored.
     """
 
-    commit: str | None = None
+    commit: CommitId | None = None
     dirty: bool | None = None
-    snapshot: str | None = None
+    snapshot: CommitId | None = None
     repository: str | None = None
     outside: bool = False
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ArtifactLink:
+class ArtifactLink(Record):
     """An artifact of a version: *kind* is "data", "model" or "deployment"; *size* in bytes; *digest* `sha256:<hex>`.
 
     An external one stays at *uri*, in the version that its store calls *version_id*. *digest_by* is "provider" if the
     store that has it told the digest; otherwise the bytes were read and hashed.
     """
 
-    name: str
-    kind: str
-    digest: str
+    name: Name
+    kind: Kind
+    digest: Digest
     size: int
-    format: str = "bytes"
-    pipeline: str | None = None
+    format: Format = field(default="bytes", metadata=REQUIRED)
+    pipeline: Name | None = None
     step: str | None = None
-    metadata: Mapping[str, Any] = field(default_factory=dict)
     uri: str | None = None
     version_id: str | None = None
-    digest_by: str | None = None
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    digest_by: Annotated[str, _one_of(*DIGEST_SOURCES)] | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def is_external(self) -> bool:
@@ -216,22 +278,21 @@ class ArtifactLink:
 
 
 @dataclass(frozen=True, kw_only=True)
-class VersionRecord:
+class VersionRecord(Record):
     """A version's file: what came out, from which code, with which artifacts."""
 
-    number: int
+    number: Number
+    name: VersionName | None = None
     created: datetime
-    name: str | None = None
     description: str = ""
-    tags: tuple[str, ...] = ()
-    runs: tuple[str, ...] = ()
+    tags: Words = ()
+    runs: tuple[RunId, ...] = ()
     failed: bool = False
     deleted: datetime | None = None
     reason: str = ""
     code: Code | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
     artifacts: tuple[ArtifactLink, ...] = ()
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def usable(self) -> bool:
@@ -244,36 +305,33 @@ class VersionRecord:
 
 
 @dataclass(frozen=True, kw_only=True)
-class NameRecord:
+class NameRecord(Record):
     """The file of a version's name: the number it stands for."""
 
-    version: int
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    version: Number
 
 
 @dataclass(frozen=True, kw_only=True)
-class StageRecord:
+class StageRecord(Record):
     """A stage's or alias's file: the version in it, bound to its links, and why it is there."""
 
-    version: int
-    artifacts: str
+    version: Number
+    artifacts: Digest
     reason: str = ""
-    forced: tuple[str, ...] = ()
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    forced: Words = ()
 
 
 @dataclass(frozen=True, kw_only=True)
-class PurgeRecord:
+class PurgeRecord(Record):
     """The tombstone of an artifact: its bytes were erased for good, and why."""
 
-    digest: str
+    digest: Digest
     purged: datetime
     reason: str
-    extra: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
-class StepRecord:
+class StepRecord(Record):
     """A step of a run: *inputs* and *outputs* map names to digests, *seconds* is how long it took.
 
     Of a step that worked on a version that existed, *version* is its reference; *kinds*, *sizes* and *formats* map the
@@ -281,20 +339,19 @@ class StepRecord:
     """
 
     name: str
-    status: str
+    status: Annotated[str, _one_of(*STEP_STATUSES)]
     version: str | None = None
     seconds: float = 0.0
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    inputs: Mapping[str, str] = field(default_factory=dict)
-    outputs: Mapping[str, str] = field(default_factory=dict)
-    kinds: Mapping[str, str] = field(default_factory=dict)
+    inputs: Mapping[str, Digest] = field(default_factory=dict)
+    outputs: Mapping[str, Digest] = field(default_factory=dict)
+    kinds: Mapping[str, Kind] = field(default_factory=dict)
     sizes: Mapping[str, int] = field(default_factory=dict)
-    formats: Mapping[str, str] = field(default_factory=dict)
-    extra: Mapping[str, Any] = field(default_factory=dict)
+    formats: Mapping[str, Format] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
-class RunRecord:
+class RunRecord(Record):
     """The file of a run: one execution of a pipeline, its steps, and the versions it made.
 
     *status* is "succeeded", "failed" or "cancelled"; *error* says in a line what failed, *traceback* only where the
@@ -303,221 +360,24 @@ class RunRecord:
     pipeline, from the top of the code repository, and *module* the name by which it was imported, if it was.
     """
 
-    id: str
-    pipeline: str
-    status: str
+    id: RunId
+    pipeline: Name
+    status: Annotated[str, _one_of(*RUN_STATUSES)]
     started: datetime
     finished: datetime
     script: str | None = None
     module: str | None = None
     executor: str = ""
     python: str = ""
-    packages: str | None = None
+    packages: Digest | None = None
     failed_step: str | None = None
     error: str = ""
     traceback: str = ""
-    versions: tuple[str, ...] = ()
+    versions: Words = ()
+    details: Digest | None = None
     code: Code | None = None
-    details: str | None = None
     parameters: Mapping[str, Any] = field(default_factory=dict)
     steps: tuple[StepRecord, ...] = ()
-    extra: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class RunRules:
-    """The runs that the registry records: *record* is "all", "succeeded" or "versioned" (those that made a version)."""
-
-    record: str = "all"
-    record_traceback: bool = False
-    extra: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class CodeRules:
-    """The registry's rules for the code of versions: *dirty* is the rule for changes that are not committed.
-
-    "record" notes that there were some, "snapshot" stores them as a commit, "refuse" creates no version.
-    """
-
-    dirty: str = "record"
-    extra: Mapping[str, Any] = field(default_factory=dict)
-
-
-def _matching(pattern: str, what: str) -> Callable[[Any], str]:
-    compiled = re.compile(pattern)
-
-    def read(value: Any) -> str:
-        found = codec.text(value)
-        if not compiled.fullmatch(found):
-            raise Wrong(f"takes {what}")
-        return found
-
-    return read
-
-
-def _name(value: Any) -> str:
-    fault = names.fault_in(codec.text(value))
-    if fault:
-        raise Wrong(f"takes a name, and this one {fault}")
-    return str(value)
-
-
-def _version_name(value: Any) -> str:
-    try:
-        return names.check_version_name(codec.text(value))
-    except UsageError as error:
-        raise Wrong(error.message) from None
-
-
-def _one_of(*words: str) -> Callable[[Any], str]:
-    def read(value: Any) -> str:
-        if value not in words:
-            raise Wrong(f"takes one of {', '.join(words)}")
-        return str(value)
-
-    return read
-
-
-_digest = _matching(r"sha256:[0-9a-f]{64}", "'sha256:' and 64 lower-case hex digits")
-_commit = _matching(r"[0-9a-f]{40}|[0-9a-f]{64}", "a full commit id")
-_format = _matching(r"[a-z0-9][a-z0-9._+-]{0,62}", "the name of a format, such as json or skops")
-_run = _matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", "a run id")
-
-
-def _runs(value: Any) -> tuple[str, ...]:
-    return tuple(_run(item) for item in codec.texts(value))
-
-
-def _each(read: Callable[[Any], V]) -> Callable[[Any], dict[str, V]]:
-    """Return what reads a table of which *read* reads each value."""
-    return lambda value: {name: read(item) for name, item in codec.metadata(value).items()}
-
-
-_digests = _each(_digest)
-
-
-def _stores(value: Any) -> dict[str, str]:
-    return {_name(name): codec.text(url) for name, url in codec.metadata(value).items()}
-
-
-_GATE_RULE = Schema(
-    GateRule,
-    (
-        Key("name", _name, required=True),
-        Key("expression", codec.text, required=True),
-        Key("message", codec.text),
-    ),
-)
-STAGE_RULE = Schema(
-    StageRule,
-    (
-        Key("name", _name, required=True),
-        Key("after", codec.word_set),
-        Key("proposal_only", codec.flag),
-        Key("signed", codec.flag),
-        Key("rollback", _one_of("direct")),
-        Key("gates", schema=_GATE_RULE, many=True),
-    ),
-)
-_CODE = Schema(
-    Code,
-    (
-        Key("commit", _commit),
-        Key("dirty", codec.flag),
-        Key("snapshot", _commit),
-        Key("repository", codec.text),
-        Key("outside", codec.flag),
-    ),
-)
-LINK = Schema(
-    ArtifactLink,
-    (
-        Key("name", _name, required=True),
-        Key("kind", _one_of(*KINDS), required=True),
-        Key("digest", _digest, required=True),
-        Key("size", codec.count, required=True),
-        Key("format", _format, required=True),
-        Key("pipeline", _name),
-        Key("step", codec.text),
-        Key("uri", codec.text),
-        Key("version_id", codec.text),
-        Key("digest_by", _one_of(*DIGEST_SOURCES)),
-        Key("metadata", codec.metadata),
-    ),
-)
-_RUN_RULES = Schema(
-    RunRules,
-    (Key("record", _one_of("all", "succeeded", "versioned")), Key("record_traceback", codec.flag)),
-)
-_CODE_RULES = Schema(CodeRules, (Key("dirty", _one_of(*DIRTY)),))
-REGISTRY = Schema(
-    RegistryRecord,
-    (
-        Key("format", _matching(r"[0-9]{1,4}\.[0-9]{1,4}", "MAJOR.MINOR"), required=True),
-        Key("store", codec.text),
-        Key("stores", _stores),
-        Key("stages", required=True, schema=STAGE_RULE, many=True),
-        Key("runs", schema=_RUN_RULES),
-        Key("code", schema=_CODE_RULES),
-    ),
-)
-MODEL = Schema(
-    ModelRecord,
-    (
-        Key("title", codec.text),
-        Key("created", codec.moment, required=True),
-        Key("license", codec.text),
-        Key("description", codec.text),
-        Key("audience", codec.text),
-        Key("use_cases", codec.text),
-        Key("limitations", codec.text),
-        Key("trade_offs", codec.text),
-        Key("ethics", codec.text),
-        Key("tags", codec.word_set),
-        Key("owners", codec.word_set),
-        Key("store", _name),
-        Key("deleted", codec.moment),
-        Key("reason", codec.text),
-        Key("last_number", codec.count),
-        Key("renamed_to", _name),
-    ),
-)
-VERSION = Schema(
-    VersionRecord,
-    (
-        Key("number", codec.number, required=True),
-        Key("name", _version_name),
-        Key("created", codec.moment, required=True),
-        Key("description", codec.text),
-        Key("tags", codec.word_set),
-        Key("runs", _runs),
-        Key("failed", codec.flag),
-        Key("deleted", codec.moment),
-        Key("reason", codec.text),
-        Key("code", schema=_CODE),
-        Key("metadata", codec.metadata),
-        Key("artifacts", schema=LINK, many=True),
-    ),
-)
-NAME = Schema(NameRecord, (Key("version", codec.number, required=True),))
-STAGE = Schema(
-    StageRecord,
-    (
-        Key("version", codec.number, required=True),
-        Key("artifacts", _digest, required=True),
-        Key("reason", codec.text),
-        Key("forced", codec.word_set),
-    ),
-)
-PURGE = Schema(
-    PurgeRecord,
-    (
-        Key("digest", _digest, required=True),
-        Key("purged", codec.moment, required=True),
-        Key("reason", codec.text, required=True),
-    ),
-)
 
 
 def is_newer(written: str) -> bool:
@@ -529,56 +389,16 @@ def is_newer(written: str) -> bool:
     return format_version(written) > FORMAT
 
 
-_STEP = Schema(
-    StepRecord,
-    (
-        Key("name", codec.text, required=True),
-        Key("status", _one_of(*STEP_STATUSES), required=True),
-        Key("version", codec.text),
-        Key("seconds", codec.seconds),
-        Key("parameters", codec.metadata),
-        Key("inputs", _digests),
-        Key("outputs", _digests),
-        Key("kinds", _each(_one_of(*KINDS))),
-        Key("sizes", _each(codec.count)),
-        Key("formats", _each(_format)),
-    ),
-)
-RUN = Schema(
-    RunRecord,
-    (
-        Key("id", _run, required=True),
-        Key("pipeline", _name, required=True),
-        Key("status", _one_of(*RUN_STATUSES), required=True),
-        Key("started", codec.moment, required=True),
-        Key("finished", codec.moment, required=True),
-        Key("script", codec.text),
-        Key("module", codec.text),
-        Key("executor", codec.text),
-        Key("python", codec.text),
-        Key("packages", _digest),
-        Key("failed_step", codec.text),
-        Key("error", codec.text),
-        Key("traceback", codec.text),
-        Key("versions", codec.word_set),
-        Key("details", _digest),
-        Key("code", schema=_CODE),
-        Key("parameters", codec.metadata),
-        Key("steps", schema=_STEP, many=True),
-    ),
-)
-
-
-# The schema of each kind of `paths.RecordPath` that has one.
-SCHEMAS: Mapping[str, Schema[Any]] = {
-    "registry": REGISTRY,
-    "model": MODEL,
-    "version": VERSION,
-    "name": NAME,
-    "stage": STAGE,
-    "alias": STAGE,
-    "run": RUN,
-    "purge": PURGE,
+# The record at each kind of `paths.RecordPath` that has one.
+RECORDS: Mapping[str, type[Record]] = {
+    "registry": RegistryRecord,
+    "model": ModelRecord,
+    "version": VersionRecord,
+    "name": NameRecord,
+    "stage": StageRecord,
+    "alias": StageRecord,
+    "run": RunRecord,
+    "purge": PurgeRecord,
 }
 
 
@@ -609,7 +429,7 @@ def encode_registry(record: RegistryRecord) -> bytes:
     lost = next((fault for fault in record.faults if fault.rule != "record.unknown-key"), None)
     if lost is not None:
         raise Invalid(str(lost), hint=_MEND)
-    return codec.encode(REGISTRY, record.require(*record.unread))
+    return codec.encode(record.require(*record.unread))
 
 
 def links_digest(artifacts: Iterable[ArtifactLink]) -> str:
@@ -624,7 +444,7 @@ def links_digest(artifacts: Iterable[ArtifactLink]) -> str:
         replace(link, uri=None, version_id=None, digest_by=None, metadata={}, extra={})
         for link in sorted(artifacts, key=lambda link: link.name)
     ]
-    data = b"".join(b"[[artifacts]]\n" + codec.encode(LINK, link) for link in bare)
+    data = b"".join(b"[[artifacts]]\n" + codec.encode(link) for link in bare)
     return "sha256:" + hashlib.sha256(data).hexdigest()
 
 

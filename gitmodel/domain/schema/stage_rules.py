@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from gitmodel.domain.schema import codec, names, records
 from gitmodel.domain.schema.codec import Problem
 from gitmodel.domain.schema.paths import REGISTRY as REGISTRY_FILE
-from gitmodel.domain.schema.records import FORMAT, REGISTRY, STAGE_RULE, GateRule, RegistryRecord, StageRule
+from gitmodel.domain.schema.records import FORMAT, GateRule, RegistryRecord, StageRule
 from gitmodel.errors import GateRefused, Invalid
 
 # The rule `after` is listed among forced gates by this name, so no gate may have it.
@@ -35,7 +35,7 @@ def decode_registry(data: bytes, path: str) -> RegistryRecord:
         )
     tables = table.get("stages")
     listed = isinstance(tables, list) and all(isinstance(item, dict) for item in tables)
-    inspected = codec.inspect(REGISTRY, {**table, "stages": []} if listed else table, path, newer=True)
+    inspected = codec.inspect(RegistryRecord, {**table, "stages": []} if listed else table, path, newer=True)
     unread = {problem.key.partition(".")[0]: problem for problem in reversed(inspected[1])}
     lost = unread.pop("stages", None)
     record = inspected[0] or _without(table, unread, path)
@@ -45,7 +45,7 @@ def decode_registry(data: bytes, path: str) -> RegistryRecord:
 def _without(table: Mapping[str, Any], unread: Mapping[str, Problem], path: str) -> RegistryRecord:
     """Return the record in *table* without the keys *unread*, and without stages. Raises Invalid for a bad `format`."""
     readable = {key: value for key, value in table.items() if key not in unread or key == "format"}
-    record = codec.decode_table(REGISTRY, {**readable, "stages": []}, path, newer=True)
+    record = codec.decode_table(RegistryRecord, {**readable, "stages": []}, path, newer=True)
     return replace(record, unread=unread)
 
 
@@ -129,7 +129,7 @@ def _misspelt(word: str, path: str) -> _Entry:
 
 
 def _entry(table: Mapping[str, Any], path: str, key: str) -> _Entry:
-    inspected = codec.inspect(STAGE_RULE, table, path, newer=True, within=f"{key}.")
+    inspected = codec.inspect(StageRule, table, path, newer=True, within=f"{key}.")
     problems = inspected[1]
     name = table.get("name")
     named = isinstance(name, str) and names.fault_in(name) is None
