@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gitmodel.branch.required_signatures import Seals
@@ -27,18 +27,6 @@ if TYPE_CHECKING:
 _STEPS = 32
 _COMMITS_KEPT = 4_000
 _SIGNED = "signedby"
-
-
-@dataclass(frozen=True)
-class TagAim:
-    """A stage tag to set: at the newest commit that changed its stage (*commit* is None), at *commit*, or "": nowhere.
-
-    *vouched* is the commit that somebody vouches for with it ("": none), which is kept in mind.
-    """
-
-    ref: StageRef
-    commit: str | None = None
-    vouched: str = ""
 
 
 class StageTags:

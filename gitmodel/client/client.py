@@ -28,7 +28,6 @@ from gitmodel.domain.schema.records import Code
 from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.errors import UsageError
 from gitmodel.registry import models, stages
-from gitmodel.registry.stages import Applied
 from gitmodel.registry.writer import Writer
 from gitmodel.stores.interface import JOBS, ArtifactStore
 
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
     from gitmodel.registry.garbage import Garbage
     from gitmodel.registry.inventory import Inventory
     from gitmodel.registry.purging import Purged
+    from gitmodel.registry.put_in_force import Applied
     from gitmodel.registry.runs import RunView
     from gitmodel.registry.store_access import Access, NamedStore
     from gitmodel.stores.artifacts import Progress
@@ -344,19 +344,21 @@ class Client(ShowsOurForm):
         tags were applied from; UsageError for *ask_host* outside of a job; Conflict, when all is done, if the pull left
         out local changes: it names them, and its `done` is what this returns otherwise.
         """
+        from gitmodel.registry import put_in_force  # imported here because no other method needs it
+
         if remote and not push:
             raise UsageError(
                 f"the remote {remote} is for push, which is not asked for", hint="add push, or leave it out"
             )
         self._opened.require_branch("apply")
-        apply = partial(stages.apply, self.repository, names, reviewed=frozenset(reviewed))
+        apply = partial(put_in_force.apply, self.repository, names, reviewed=frozenset(reviewed))
         if ask_host:
             from gitmodel.hosts.api import read_job
             from gitmodel.hosts.approvals import HostsWord, doubt_by
 
             approved = HostsWord(self.repository, read_job(self._opened.environ), frozenset(reviewed))
             doubt = doubt_by(self.repository, approved)
-            apply = partial(stages.apply, self.repository, names, reviewed=approved, doubt=doubt)
+            apply = partial(put_in_force.apply, self.repository, names, reviewed=approved, doubt=doubt)
         if not push:
             return apply()
         from gitmodel.branch import remotes

@@ -18,7 +18,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from gitmodel.branch.stage_tags import TagAim
 from gitmodel.branch.transaction import adopt
 from gitmodel.client import Client
 from gitmodel.domain.arguments import checked
@@ -40,7 +39,7 @@ from gitmodel.pipelines.rerun_process import Answer, Request
 from gitmodel.pipelines.running import RunFailed
 from gitmodel.pipelines.secret_values import HIDDEN
 from gitmodel.registry import versions
-from gitmodel.registry.put_in_force import put_in_force
+from gitmodel.registry.put_in_force import TagAim, put_in_force
 from gitmodel.registry.runs import with_steps
 from gitmodel.stores.artifacts import copy_artifacts
 from gitmodel.stores.interface import ArtifactStore

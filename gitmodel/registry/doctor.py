@@ -24,7 +24,7 @@ from gitmodel.domain.views import usable
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, Unreachable
 from gitmodel.git.process import Moved
 from gitmodel.git.refs import list_refs
-from gitmodel.registry import in_force, stages
+from gitmodel.registry import in_force, put_in_force
 from gitmodel.registry.writer import transact
 from gitmodel.stores.interface import ArtifactStore, where_else
 from gitmodel.stores.local_store import LocalStore
@@ -85,7 +85,7 @@ def repair(repository: Repository, store: ArtifactStore | None) -> list[Finding]
     if "rules" in abouts:
         _mend_rules(repository)
     if "tag" in abouts:
-        moved = [ref.name for ref in stages.apply(repository, rewound=True).moved]
+        moved = [ref.name for ref in put_in_force.apply(repository, rewound=True).moved]
         mended = [one for one in mended if one.about != "tag" or any(name in one.message.split() for name in moved)]
     if "record" in abouts:
         transact(repository, plan_clearance)

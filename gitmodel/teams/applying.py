@@ -12,7 +12,7 @@ from gitmodel.branch.repository import Repository
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.errors import Invalid, Refused
 from gitmodel.git.refs import RefMove
-from gitmodel.registry.stages import Applied, InForce
+from gitmodel.registry.put_in_force import Applied, InForce
 from gitmodel.teams import sync, tag_moves
 from gitmodel.teams.sync import Pulled
 

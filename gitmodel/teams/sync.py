@@ -27,8 +27,8 @@ from gitmodel.git import signatures
 from gitmodel.git.commits import count_first_parents, merge_base, reaches, trailer_values
 from gitmodel.git.objects import NewObject
 from gitmodel.git.refs import RefMove, delete_ref
+from gitmodel.registry.put_in_force import Applied, Merged, merged_tags
 from gitmodel.registry.recorded_credentials import MOST_PULLED, find_credentials
-from gitmodel.registry.stages import Applied, Merged, merged_tags
 from gitmodel.stores.artifacts import Progress
 from gitmodel.stores.interface import ArtifactStore
 from gitmodel.teams import tag_moves

@@ -6,7 +6,7 @@ import pytest
 from gitmodel import Client, UsageError
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.errors import GateRefused, Refused
-from gitmodel.registry import stages
+from gitmodel.registry import put_in_force
 from gitmodel.registry.checking import check
 
 GOOD = '[[stages.gates]]\nname = "good"\nexpression = "metadata.accuracy >= 0.9"\nmessage = "production needs 0.9"\n'
@@ -287,7 +287,7 @@ class TestDirectRollback:
     def test_who_was_there_before_returns_without_review_and_gates(self, iris, client):
         iris.rollback("production", reason="slow")
         assert held(iris) == {"production": (3, 3)}
-        assert client.apply() == stages.Applied((), ())
+        assert client.apply() == put_in_force.Applied((), ())
 
     def test_every_clone_comes_to_the_same_answer(self, iris, client, repo):
         iris.rollback("production")

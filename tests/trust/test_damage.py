@@ -13,7 +13,7 @@ from gitmodel.domain.schema.names import fold
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.git.objects import NewObject
 from gitmodel.lineage.history import history
-from gitmodel.registry import artifacts, checking, doctor, models, stages, versions
+from gitmodel.registry import artifacts, checking, doctor, models, put_in_force, stages, versions
 
 BRANCH = "refs/heads/gitmodel"
 DIGEST = "sha256:" + "0" * 64
@@ -100,8 +100,8 @@ def assert_rose_works(registry):
     assert stages.list_stages(registry.writer, "rose")
     assert next(iter(history(registry.repository, "rose", "production"))).version == number
     assert all(not seen.error for seen in artifacts.verify(registry.writer, registry.source, [VersionRef("rose", "1")]))
-    stages.apply(registry.repository)
-    stages.apply(registry.repository, ("rose",))
+    put_in_force.apply(registry.repository)
+    put_in_force.apply(registry.repository, ("rose",))
     for finding in doctor.examine(registry.repository, registry.store):
         assert finding.message
     doctor.repair(registry.repository, registry.store)

@@ -22,7 +22,7 @@ from gitmodel.git import objects, ref_locks
 from gitmodel.git.objects import NewObject
 from gitmodel.git.process import OBJECT_VARIABLES, ZERO, clean_environment
 from gitmodel.git.refs import RefMove
-from gitmodel.registry import doctor, stages, versions
+from gitmodel.registry import doctor, put_in_force, stages, versions
 
 SOURCE = Path(gitmodel.__file__).parent
 BRANCH = "refs/heads/gitmodel"
@@ -274,7 +274,7 @@ def test_a_demotion_whose_tag_cannot_be_removed_is_not_called_done(registry, hin
     (state,) = [state for state in stages.list_stages(registry.writer, "iris") if state.name == "production"]
     assert (state.recorded, state.in_force) == (None, 1)
     in_the_way.unlink()
-    stages.apply(registry.repository)
+    put_in_force.apply(registry.repository)
     assert all(not state.pending for state in stages.list_stages(registry.writer, "iris"))
 
 

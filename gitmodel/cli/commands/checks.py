@@ -221,7 +221,7 @@ def _warn_of_stale_owners(invocation: Invocation) -> None:
 
 
 def _warn_of_merges(invocation: Invocation) -> None:
-    from gitmodel.registry.stages import merged_tags
+    from gitmodel.registry.put_in_force import merged_tags
 
     repository = invocation.client.repository
     push = " --push" if not repository.url and list_remotes(repository.git) else ""

@@ -13,7 +13,7 @@ from gitmodel.cli.version_view import promotion_text
 from gitmodel.domain.changes.stages import Promotion
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.errors import GitModelError, NotFound, Refused
-from gitmodel.registry.stages import Applied, InForce
+from gitmodel.registry.put_in_force import Applied, InForce
 
 
 @command(example='git model promote iris@1.2.3 production --reason "beats the baseline"')
