@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Protocol, TypeVar
 
 from gitmodel.branch import remotes
-from gitmodel.branch.refs import LocalRefs
+from gitmodel.branch.local_refs import LocalRefs
 from gitmodel.branch.remotes import RemoteMoved
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.retrying import Tries, retry

@@ -23,7 +23,7 @@ from gitmodel.git.partial_clone import PromisedTrees
 from gitmodel.git.process import FETCH, ZERO, Answer, GitError, Locked, Moved, check_git
 
 if TYPE_CHECKING:
-    from gitmodel.branch.refs import LocalRefs, Refs
+    from gitmodel.branch.local_refs import LocalRefs, Refs
 
 T = TypeVar("T")
 
