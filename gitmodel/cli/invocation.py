@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from gitmodel.client import Client
     from gitmodel.domain.schema.renumbering import Renumbered
-    from gitmodel.registry.writer import Writer
 
 F = TypeVar("F", bound=Callable[..., Any])
 # What git lets name a repository, or a part of one.
@@ -53,11 +52,6 @@ class Invocation:
         found = Client(self.folder, repo=self.repo, max_age=self.max_age, offline=self.offline, timeout=self.timeout)
         found.repository.on_renumbered = self._warn_of_renumbering
         return found if self.moment is None else self._in_the_past(found, self.moment)
-
-    @property
-    def writer(self) -> Writer:
-        """The target of reads and writes by verbs of the registry."""
-        return self.client.writer
 
     @property
     def folder(self) -> str:

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from gitmodel.domain.paging import read_page
-from gitmodel.domain.schema.references import ModelRef, VersionRef
+from gitmodel.domain.schema.references import VersionRef
 from gitmodel.errors import UsageError
 
 if TYPE_CHECKING:
@@ -136,7 +135,7 @@ def stage_words(invocation: Invocation) -> Words:
     """Return the values that the stage of a version can have in this registry."""
     from gitmodel.domain import views
 
-    return views.stage_words(invocation.writer.read(lambda snapshot: snapshot.registry().stage_names))
+    return views.stage_words(invocation.client.stage_names)
 
 
 def empty(otherwise: str, noun: str, filter: str, limit: int | None = None, offset: int = 0) -> str:
@@ -237,11 +236,6 @@ def reference(after: str = "") -> Callable[[F], F]:
 def model(function: F) -> F:
     """MODEL: the name of a model."""
     return click.argument("model", metavar="MODEL", shell_complete=complete_model)(function)
-
-
-def read_model(name: str, *, renumbered: bool) -> ModelRef:
-    """Return the model that a command is to change; *renumbered* says that --renumbered was given."""
-    return replace(ModelRef.of(name), renumbered=renumbered)
 
 
 def description(function: F) -> F:

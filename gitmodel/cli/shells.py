@@ -136,16 +136,17 @@ def references(ctx: click.Context, incomplete: str) -> list[CompletionItem]:
 def _references(invocation: object, incomplete: str) -> list[str]:
     from gitmodel.cli.invocation import Invocation
     from gitmodel.domain.schema.references import VersionRef
-    from gitmodel.registry import stages, versions
+    from gitmodel.domain.views import VersionView
 
     assert isinstance(invocation, Invocation)
     model, at, _ = incomplete.partition("@")
     if not at:
-        return list(invocation.writer.read(lambda snapshot: snapshot.model_names()))
+        return [view.name for view in invocation.client.view_models()[0]]
     VersionRef.of(model)
     invocation.client.repository.on_renumbered = lambda note: None  # the shell would show it amid what is typed
-    selectors = [state.name for state in stages.list_stages(invocation.writer, model) if state.in_force is not None]
-    newest, _ = versions.list_versions(invocation.writer, model, limit=20)
+    states = invocation.client.view_model(model).stages
+    selectors = [state.name for state in states if state.in_force is not None]
+    newest = [view for view in invocation.client.view_versions(model, limit=20) if isinstance(view, VersionView)]
     selectors += ["latest", *(str(view.record.number) for view in newest)]
     selectors += [view.record.name for view in newest if view.record.name]
     return [f"{model}@{selector}" for selector in selectors]

@@ -13,7 +13,6 @@ from gitmodel.domain.schema.records import ArtifactLink
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.snapshot import RETAG, UNTAGGED
 from gitmodel.domain.views import VersionView
-from gitmodel.registry import versions
 
 
 def note_frozen(invocation: Invocation, frozen: str) -> None:
@@ -24,7 +23,7 @@ def note_frozen(invocation: Invocation, frozen: str) -> None:
 
 def show_version(invocation: Invocation, ref: VersionRef) -> None:
     """Print all that is known of a version."""
-    view = versions.get_version(invocation.writer, ref)
+    view = invocation.client.view_version(ref)
     invocation.output.thing(shapes.VERSION, view.fields(), name=str(view), lines=_lines(view))
     note_pending(invocation, ((view.model, state) for state in view.pending))
 

@@ -26,8 +26,10 @@ from gitmodel.domain.other_names import ShowsOurForm
 from gitmodel.domain.schema.names import check_name
 from gitmodel.domain.schema.records import Code
 from gitmodel.domain.schema.references import ModelRef, VersionRef
-from gitmodel.errors import UsageError
-from gitmodel.registry import models, stages
+from gitmodel.domain.views import ModelView, VersionView
+from gitmodel.errors import Invalid, UsageError
+from gitmodel.registry import models, stages, versions
+from gitmodel.registry.versions import Found
 from gitmodel.registry.writer import Writer
 from gitmodel.stores.interface import JOBS, ArtifactStore
 
@@ -40,12 +42,14 @@ if TYPE_CHECKING:
     from gitmodel.lineage.containing import Containing, Noted
     from gitmodel.lineage.events import Event, FieldOrigin
     from gitmodel.lineage.maintenance import Maintained
+    from gitmodel.lineage.version_runs import VersionRun
     from gitmodel.registry.artifacts import Verified
     from gitmodel.registry.copying import Copied
     from gitmodel.registry.garbage import Garbage
     from gitmodel.registry.inventory import Inventory
     from gitmodel.registry.purging import Purged
     from gitmodel.registry.put_in_force import Applied
+    from gitmodel.registry.run_outputs import VersionArtifact
     from gitmodel.registry.runs import RunView
     from gitmodel.registry.store_access import Access, NamedStore
     from gitmodel.stores.artifacts import Progress
@@ -203,8 +207,7 @@ class Client(ShowsOurForm):
         Sorted by "name", "created", "latest" or "versions" ("-created": descending); at most *limit*, after *offset*.
         Raises UsageError for a filter with a mistake, another sort key and a *limit* or *offset* below 0.
         """
-        self.repository.renew()
-        found, _ = models.list_models(self.writer, filter=filter, sort=sort, limit=limit, offset=offset)
+        found, _ = self.view_models(filter=filter, sort=sort, limit=limit, offset=offset)
         return Models(Model._of(self._opened, view.name) for view in found)
 
     def update_model(
@@ -248,7 +251,76 @@ class Client(ShowsOurForm):
         self.repository.renew()
         return ModelVersion._find(self._opened, _version_ref(reference, renumbered), for_change=for_change)
 
+    # Values, each read at once
+
+    def resolve(self, reference: str | VersionRef) -> Found:
+        """Return the version that a reference such as `"iris@production"` names, as a value.
+
+        It has `model`, `record` and `frozen`, the stage tag that it was read from alone, as by `get_version`.
+
+        >>> client.resolve("iris@production").reference                # doctest: +SKIP
+        'iris@3'
+        """
+        self.repository.renew()
+        return versions.find(self.writer, _version_ref(reference))
+
+    def view_model(self, name: str) -> ModelView:
+        """Return what is known of a model, as a value. Raises NotFound."""
+        self.repository.renew()
+        return models.get_model(self.writer, name)
+
+    def view_models(
+        self, *, filter: str = "", sort: str = "name", limit: int | None = None, offset: int = 0
+    ) -> tuple[list[ModelView], list[Invalid]]:
+        """Return the models that `list_models` finds, as values, and an error for each model that cannot be read."""
+        self.repository.renew()
+        return models.list_models(self.writer, filter=filter, sort=sort, limit=limit, offset=offset)
+
+    def view_version(self, reference: str | VersionRef) -> VersionView:
+        """Return what is known of a version, as a value. Raises NotFound, Invalid."""
+        self.repository.renew()
+        return versions.get_version(self.writer, _version_ref(reference))
+
+    def view_versions(
+        self, model: str, *, filter: str = "", limit: int | None = None, offset: int = 0
+    ) -> Iterator[VersionView | Invalid]:
+        """Yield the versions of *model* that match *filter*, newest first, as values; an error for one that is damaged.
+
+        Raises NotFound, UsageError for a filter with a mistake and a *limit* or *offset* below 0.
+        """
+        self.repository.renew()
+        return iter(versions.each_version(self.writer, model, filter=filter, limit=limit, offset=offset))
+
+    def view_artifacts(self, reference: str | VersionRef) -> tuple[VersionView, list[VersionArtifact]]:
+        """Return a version with its artifacts, and the outputs of runs that worked on it when it existed, by `run`."""
+        from gitmodel.registry.run_outputs import VersionArtifact, list_outputs
+
+        view = self.view_version(reference)
+        outputs = list_outputs(self.writer, _version_ref(reference), store=lambda: self.store)
+        return view, [*map(VersionArtifact, view.record.artifacts), *outputs]
+
+    def view_version_runs(self, reference: str | VersionRef) -> tuple[VersionView, list[VersionRun]]:
+        """Return a version with the runs that made it, worked on it or read it."""
+        from gitmodel.lineage.version_runs import version_runs
+
+        view = self.view_version(reference)
+        return view, version_runs(self.repository, view, store=lambda: self.store)
+
+    def view_runs(
+        self, *, filter: str = "", limit: int | None = None, offset: int = 0
+    ) -> tuple[list[RunView], list[Invalid]]:
+        """Return the runs that `list_runs` finds, and an error for each run that cannot be read."""
+        from gitmodel.registry import runs
+
+        self.repository.renew()
+        return runs.list_runs(self.repository, filter=filter, limit=limit, offset=offset)
+
     # Stages and aliases
+
+    @property
+    def stage_names(self) -> tuple[str, ...]:
+        """The exclusive stages of the registry."""
+        return self.writer.read(lambda snapshot: snapshot.registry().stage_names)
 
     def promote(
         self,
@@ -314,10 +386,7 @@ class Client(ShowsOurForm):
         Runs that are under way or were lost on this machine are among them. Raises UsageError for a filter with a
         mistake and a *limit* or *offset* below 0.
         """
-        from gitmodel.registry import runs
-
-        self.repository.renew()
-        return runs.list_runs(self.repository, filter=filter, limit=limit, offset=offset)[0]
+        return self.view_runs(filter=filter, limit=limit, offset=offset)[0]
 
     def get_run(self, id: str) -> RunView:
         """The run *id*. Raises NotFound."""
@@ -495,7 +564,7 @@ class Client(ShowsOurForm):
 
         file = Path(path).expanduser()
         found = import_export(self.writer, file, store=self.store, model=model, renumbered=renumbered)
-        return self.get_version(found.reference)
+        return ModelVersion._find(self._opened, VersionRef.parse(found.reference), is_new=found.new)
 
     def open_code(self) -> CodeRepository:
         """The code repository that *path* is in, to ask for commits. Raises NotFound outside of any."""
@@ -813,19 +882,12 @@ class Client(ShowsOurForm):
         """The state of the code repository that *path* is in: commit, changes, origin."""
         return self._opened.read_code()
 
-    def check_code(self) -> None:
-        """Raise Refused if the settings do not let a version be made of the code as it is now.
-
-        `GITMODEL_DIRTY`, else `git config gitmodel.dirty`, and the registry's `[code]` say what happens to changes
-        that are not committed; the stricter counts. With "refuse" any change is refused, with "snapshot" a changed
-        file that seems to hold credentials. Nothing is written.
-        """
-        self._opened.check_code()
-
     def record_code(self) -> Code:
         """Return the state of the code repository as a version records it, and keep its commit by a ref of its own.
 
-        Raises Refused as `check_code`, and for too large a snapshot.
+        `GITMODEL_DIRTY`, else `git config gitmodel.dirty`, and the registry's `[code]` say what happens to changes
+        that are not committed; the stricter counts. With "refuse" any change raises Refused, with "snapshot" a changed
+        file that seems to hold credentials, and too large a snapshot.
         """
         return self._opened.record_code()
 
@@ -844,6 +906,6 @@ def _model_ref(name: str, renumbered: bool) -> ModelRef:
     return ModelRef(check_name(name, "model"), renumbered)
 
 
-def _version_ref(reference: str | VersionRef, renumbered: bool) -> VersionRef:
+def _version_ref(reference: str | VersionRef, renumbered: bool = False) -> VersionRef:
     ref = VersionRef.parse(reference) if isinstance(reference, str) else reference
     return replace(ref, renumbered=renumbered) if renumbered else ref

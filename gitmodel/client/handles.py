@@ -30,6 +30,7 @@ from gitmodel.stores.interface import JOBS, ArtifactStore
 if TYPE_CHECKING:
     from gitmodel.branch.stage_history import StageEvent
     from gitmodel.client.storing import Given, ProgressOf
+    from gitmodel.domain.schema.manifest import ManifestEntry
     from gitmodel.lineage.checkout import CheckedOut
     from gitmodel.lineage.exporting import Exported
     from gitmodel.registry.run_outputs import VersionArtifact
@@ -401,11 +402,12 @@ class ModelVersion(ShowsOurForm):
         self._is_new = is_new
 
     @classmethod
-    def _find(cls, opened: Opened, ref: VersionRef, *, for_change: bool = False) -> ModelVersion:
+    def _find(cls, opened: Opened, ref: VersionRef, *, for_change: bool = False, is_new: bool = False) -> ModelVersion:
         """The version that *ref*, which a person wrote, names now. Raises NotFound, Invalid, UsageError."""
         find = versions.find_to_change if ref.renumbered or ref.settles or for_change else versions.find
         found = find(opened.writer, ref)
-        return cls(opened, found.ref, unsure=ref if found.note else None, frozen=found if found.frozen else None)
+        unsure, frozen = ref if found.note else None, found if found.frozen else None
+        return cls(opened, found.ref, unsure=unsure, frozen=frozen, is_new=is_new)
 
     @property
     def number(self) -> int:
@@ -541,8 +543,10 @@ class ModelVersion(ShowsOurForm):
         found = list_outputs(self._opened.writer, self._asked, store=lambda: self._opened.store)
         return [Artifact(self, output.link.name, output=output) for output in found]
 
-    def get_artifact(self, name: str, *, run: str | None = None) -> Artifact:
+    def get_artifact(self, name: str | None = None, *, run: str | None = None) -> Artifact:
         """Return the artifact called *name*, else the output of that name of a run that worked on this version.
+
+        Without *name* it is the only model object, else the only artifact.
 
         With *run*, the id of a run, only its outputs are searched. Raises NotFound, which says what there is;
         UsageError if several runs made different outputs of that name.
@@ -908,12 +912,22 @@ class Artifact:
             )
         self._version.log_metadata(metadata, artifact=self._name, **values)
 
-    def download(self, target: str | os.PathLike[str], *, jobs: int = JOBS, progress: Progress | None = None) -> Path:
-        """Write it to *target*, verified before it appears there; of a folder, *jobs* files at a time."""
+    def download(
+        self,
+        target: str | os.PathLike[str],
+        *,
+        jobs: int = JOBS,
+        progress: Progress | None = None,
+        warn: Callable[[str], object] | None = None,
+    ) -> Path:
+        """Write it to *target*, verified before it appears there; of a folder, *jobs* files at a time.
+
+        *warn* is called with a sentence about files that are not written, which goes to the log `gitmodel` otherwise.
+        """
         from gitmodel.registry import artifacts
 
         link = self.link
-        artifacts.fetch_artifact(self._source(link), link, Path(target), jobs=jobs, progress=progress)
+        artifacts.fetch_artifact(self._source(link), link, Path(target), jobs=jobs, progress=progress, warn=warn)
         return Path(target)
 
     def download_file(self, file: str, target: str | os.PathLike[str], *, progress: Progress | None = None) -> Path:
@@ -921,11 +935,17 @@ class Artifact:
 
         Raises NotFound if there is no such file, UsageError if the artifact is not a folder.
         """
+        self.fetch_file(file, target, progress=progress)
+        return Path(target)
+
+    def fetch_file(
+        self, file: str, target: str | os.PathLike[str], *, progress: Progress | None = None
+    ) -> ManifestEntry:
+        """Do what `download_file` does; returns path, size and digest of the file by the folder's manifest."""
         from gitmodel.registry import artifacts
 
         link = self.link
-        artifacts.fetch_file(self._source(link), link, file, Path(target), progress=progress)
-        return Path(target)
+        return artifacts.fetch_file(self._source(link), link, file, Path(target), progress=progress)
 
     def path(self) -> Path:
         """A file or folder with its content, to read only: in place in a local store, else in the cache.

@@ -29,11 +29,10 @@ _STEP_NAMES: dict[str, Names] = {
     **dict.fromkeys(("parameters", "inputs", "outputs", "kinds", "sizes", "formats"), RECORDED),
 }
 # A run that is not recorded is running, or lost since it was killed.
-STATUSES = Words((*records.RUN_STATUSES, "running", "lost"))
 # The names that a filter may read of a run.
 RUN_NAMES: dict[str, Names] = {
     **dict.fromkeys(("id", "pipeline", "started", "finished", "since", "recorded", "failed_step"), VALUE),
-    "status": STATUSES,
+    "status": Words(records.ALL_RUN_STATUSES),
     **dict.fromkeys(("error", "executor", "python", "packages", "script", "module"), VALUE),
     "versions": [VALUE],
     "code": CODE_NAMES,

@@ -10,7 +10,6 @@ import click
 from gitmodel.cli import cell_text, options, shapes
 from gitmodel.cli.invocation import Invocation, LazyGroup, command
 from gitmodel.domain.changes.stages import Promotion, StageState
-from gitmodel.registry import stages
 
 
 @click.group(cls=LazyGroup)
@@ -65,7 +64,7 @@ def list_aliases(invocation: Invocation, model: str, filter: str, limit: int | N
             "pending": state.pending,
         }
 
-    states = [state for state in stages.list_stages(invocation.writer, model) if state.alias]
+    states = [state for state in invocation.client.view_model(model).stages if state.alias]
     found = options.page(options.matching(states, filter, fields, shapes.ALIAS), limit, offset)
     invocation.output.listing(
         found,

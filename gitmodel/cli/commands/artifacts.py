@@ -15,8 +15,6 @@ from gitmodel.cli.version_view import note_frozen, print_version
 from gitmodel.domain.changes.versions import artifact
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.errors import NotFound, UsageError
-from gitmodel.registry import artifacts, versions
-from gitmodel.registry.run_outputs import find_artifact
 
 
 @command(example="git model get iris@production classifier -o model.skops")
@@ -46,36 +44,36 @@ def get(
     """
     ref, name = _read_artifact(words)
     try:
-        found = versions.find(invocation.writer, ref)
+        version = invocation.client.get_version(ref)
     except NotFound as error:
         if name is None and ref.selector and "@" not in words[0]:
             error.hint = (
                 f"{error.hint}; for an artifact of the latest version: git model get {ref.model}@latest {ref.selector}"
             )
         raise
-    chosen = find_artifact(invocation.writer, found, name, run=run, store=lambda: invocation.client.store)
-    link = chosen.link
-    path = Path(target if target is not None else os.path.basename(file) if file else link.name)
+    chosen = version.get_artifact(name, run=run)
+    path = Path(target if target is not None else os.path.basename(file) if file else chosen.name)
     if target is None and os.path.lexists(path):
         raise UsageError(
             f"{path} is there already", hint=f"name another place with -o; -o {shlex.quote(str(path))} writes over it"
         )
     warnings: list[str] = []  # told when the progress is off the screen
+    link = chosen.link
+    digest, size = link.digest, link.size
+    what = f"{file} in {link.name}" if file else link.name
     with invocation.output.progress(f"getting {link.name}") as progress:
-        source = invocation.client.access.source(found.model, link)
         if file is None:
-            artifacts.fetch_artifact(source, link, path, jobs=jobs, progress=progress, warn=warnings.append)
-            what, digest, size = link.name, link.digest, link.size
+            chosen.download(path, jobs=jobs, progress=progress, warn=warnings.append)
         else:
-            entry = artifacts.fetch_file(source, link, file, path, progress=progress)
-            what, digest, size = f"{file} in {link.name}", entry.digest, entry.size
+            entry = chosen.fetch_file(file, path, progress=progress)
+            digest, size = entry.digest, entry.size
     for warning in warnings:
         invocation.output.warn(warning)
-    here = found.reference
+    here = version.reference
     fields = {"reference": here, "artifact": link.name, "path": str(path), "digest": digest, "size": size}
     said = f"wrote {what} of {here} to {path} ({cell_text.size(size)}, verified)"
     invocation.output.outcome(said, shapes.FETCHED, fields, name=str(path))
-    note_frozen(invocation, found.frozen)
+    note_frozen(invocation, version.frozen)
 
 
 @command(example="git model link iris@2 --data validation=validation.csv --deployment api=deploy.json")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import click
 
 from gitmodel.cli import cell_text, options, shapes
@@ -48,9 +46,8 @@ def import_(invocation: Invocation, file: str, model: str, renumbered: bool) -> 
     higher than all others; otherwise it gets the next number. The model is created if necessary. Importing a version
     again changes nothing.
     """
-    from gitmodel.lineage.exporting import import_export
-
-    client = invocation.client
-    found = import_export(client.writer, Path(file), store=client.store, model=model, renumbered=renumbered)
-    said = f"took in {found.reference}" if found.new else f"{found.reference} is here already"
-    invocation.output.outcome(said, shapes.IMPORTED, dict(vars(found)), name=found.reference)
+    version = invocation.client.import_version(file, model=model, renumbered=renumbered)
+    reference = version.reference
+    said = f"took in {reference}" if version.is_new else f"{reference} is here already"
+    fields = {"reference": reference, "new": version.is_new}
+    invocation.output.outcome(said, shapes.IMPORTED, fields, name=reference)

@@ -10,9 +10,9 @@ import click
 from gitmodel.cli import cell_text, options, shapes
 from gitmodel.cli.invocation import Invocation, LazyGroup, command
 from gitmodel.cli.version_view import print_version
+from gitmodel.domain.changes.versions import artifact as find_artifact
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.errors import UsageError
-from gitmodel.registry import artifacts, versions
 
 on_artifact = click.option("--artifact", metavar="NAME", help="Use the metadata of this artifact.")
 
@@ -57,8 +57,10 @@ def set_metadata(
 def show_metadata(invocation: Invocation, words: tuple[str, ...], artifact: str | None) -> None:
     """Show the metadata of a version or artifact. Default: the latest version."""
     ref, _ = options.read_reference(words, usage="git model metadata show MODEL@VERSION")
-    model, record = versions.resolve(invocation.writer, ref)
-    of: Mapping[str, Any] = artifacts.only_artifact(record, model, artifact).metadata if artifact else record.metadata
+    found = invocation.client.resolve(ref)
+    of: Mapping[str, Any] = found.record.metadata
+    if artifact:
+        of = find_artifact(found.record, found.model, artifact).metadata
     if invocation.output.format == "json" and not invocation.output.quiet:
         invocation.output.json(of)
         return
@@ -68,7 +70,7 @@ def show_metadata(invocation: Invocation, words: tuple[str, ...], artifact: str 
         fields=lambda item: {"key": item[0], "value": item[1]},
         name=lambda item: item[0],
         columns=(("KEY", lambda item: item[0]), ("VALUE", lambda item: cell_text.tsv_cell(item[1]))),
-        empty=f"{model}@{record.number} has no metadata" + (f" on {artifact}" if artifact else ""),
+        empty=f"{found.reference} has no metadata" + (f" on {artifact}" if artifact else ""),
     )
 
 

@@ -13,7 +13,6 @@ from gitmodel.cli.version_view import note_pending, show_version
 from gitmodel.client import Model
 from gitmodel.domain.views import ModelView
 from gitmodel.errors import UsageError
-from gitmodel.registry import models
 
 COLUMNS = (
     ("MODEL", lambda view: view.name),
@@ -50,7 +49,7 @@ def list_models(invocation: Invocation, filter: str, sort: str, limit: int | Non
 
     If a model cannot be read, a warning is printed on stderr; `git model check` shows the problem.
     """
-    found, damaged = models.list_models(invocation.writer, filter=filter, sort=sort, limit=limit, offset=offset)
+    found, damaged = invocation.client.view_models(filter=filter, sort=sort, limit=limit, offset=offset)
     invocation.output.listing(
         found,
         shapes.MODEL,
@@ -83,7 +82,7 @@ def show(invocation: Invocation, words: tuple[str, ...]) -> None:
     if ref.selector:
         show_version(invocation, ref)
         return
-    view = models.get_model(invocation.writer, ref.model)
+    view = invocation.client.view_model(ref.model)
     invocation.output.thing(shapes.MODEL, view.fields(), name=view.name, lines=_lines(view))
     note_pending(invocation, ((view.name, state) for state in view.pending))
 

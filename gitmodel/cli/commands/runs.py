@@ -13,9 +13,9 @@ import click
 from gitmodel.cli import cell_text, options, shapes
 from gitmodel.cli.invocation import Invocation, LazyGroup, command
 from gitmodel.errors import NotFound, UsageError
-from gitmodel.registry.runs import RunView, get_run, list_runs
 
 if TYPE_CHECKING:
+    from gitmodel.client.values import RunView
     from gitmodel.pipelines import Pipeline
 
 COLUMNS = (
@@ -53,7 +53,9 @@ def run(invocation: Invocation, script: str, parameters: tuple[str, ...], execut
         found = _pipeline(file or name, name if file else "")
         done = found.run(client=invocation.client, executor=executor, listener=tell, **read)
     assert done is not None  # only a script that is being imported has none
-    view = get_run(invocation.client.repository, done.id) if _is_recorded(invocation, done.id) else None
+    view: RunView | None = None
+    with contextlib.suppress(NotFound):
+        view = invocation.client.get_run(done.id)
     fields = (
         view.fields() if view else {**dict.fromkeys(shapes.RECORDED_RUN.keys), "id": done.id, "status": done.status}
     )
@@ -75,11 +77,11 @@ def list_all(invocation: Invocation, filter: str, limit: int | None, offset: int
     It includes runs that only this machine knows: running, or lost because they were killed. If a run cannot be read, a
     warning is printed on stderr.
     """
-    found, damaged = list_runs(invocation.client.repository, filter=filter, limit=limit, offset=offset)
+    found, damaged = invocation.client.view_runs(filter=filter, limit=limit, offset=offset)
     invocation.output.listing(
         found,
         shapes.RECORDED_RUN,
-        fields=RunView.fields,
+        fields=lambda view: view.fields(),
         name=lambda view: view.id,
         columns=COLUMNS,
         empty=options.empty("there are no runs yet; `git model run SCRIPT` makes one", "run", filter, limit, offset),
@@ -99,11 +101,11 @@ def show(invocation: Invocation, id: str | None) -> None:
     """
     client = invocation.client
     if id is None:
-        newest, _ = list_runs(client.repository, limit=1)
+        newest = client.list_runs(limit=1)
         if not newest:
             raise NotFound("there are no runs yet", hint="run `git model run SCRIPT`")
         id = newest[0].id
-    view = get_run(client.repository, id, store=lambda: client.store)
+    view = client.get_run(id)
     invocation.output.thing(shapes.RECORDED_RUN, view.fields(), name=view.id, lines=_lines(view))
 
 
@@ -157,14 +159,6 @@ def _apart(invocation: Invocation) -> Iterator[None]:
     finally:
         os.dup2(before, 1)
         os.close(before)
-
-
-def _is_recorded(invocation: Invocation, id: str) -> bool:
-    try:
-        get_run(invocation.client.repository, id)
-    except NotFound:
-        return False
-    return True
 
 
 def _status(view: RunView) -> str:

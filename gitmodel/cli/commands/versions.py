@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import nullcontext
 from itertools import chain
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,10 +14,12 @@ from gitmodel.cli.invocation import Invocation, LazyGroup, command
 from gitmodel.cli.version_view import note_frozen, note_pending, print_version, promotion_text, show_version
 from gitmodel.domain.changes.stages import StageState
 from gitmodel.domain.filter_names import Words
-from gitmodel.domain.schema.records import DIGEST_SOURCES, KINDS
+from gitmodel.domain.schema.records import ALL_RUN_STATUSES, DIGEST_SOURCES, KINDS
 from gitmodel.domain.views import VersionView, artifact_fields
-from gitmodel.errors import Invalid, NotFound, UsageError
-from gitmodel.registry import versions
+from gitmodel.errors import Invalid, UsageError
+
+if TYPE_CHECKING:
+    from gitmodel.client.values import VersionRun
 
 COLUMNS = (
     ("VERSION", lambda view: cell_text.number(view.record.number, view.local)),
@@ -34,6 +36,7 @@ ARTIFACT_COLUMNS = (
     ("FORMAT", lambda row: row.link.format),
     ("SIZE", lambda row: cell_text.size(row.link.size)),
     ("DIGEST", lambda row: row.link.digest),
+    ("RUN", lambda row: row.run or ""),
 )
 _UNKNOWN = "unknown"  # the status of a run whose record is missing
 
@@ -118,7 +121,7 @@ def list_versions(invocation: Invocation, model: str, filter: str, limit: int | 
 
     If a version cannot be read, a warning is printed on stderr; `git model check` shows the problem.
     """
-    found = versions.each_version(invocation.writer, model, filter=filter, limit=limit, offset=offset)
+    found = invocation.client.view_versions(model, filter=filter, limit=limit, offset=offset)
     damaged: list[Invalid] = []
     pending: dict[tuple[str, StageState], None] = {}
 
@@ -271,15 +274,10 @@ def runs(invocation: Invocation, words: tuple[str, ...], filter: str, limit: int
 
     A run has read a version if a step took one of its artifacts as an input.
     """
-    from gitmodel.lineage import graph
-    from gitmodel.registry.runs import STATUSES
-
     ref, _ = options.read_reference(words, usage="git model version runs MODEL@VERSION")
-    view = versions.get_version(invocation.writer, ref)
-    client = invocation.client
-    readers = graph.readers(client.repository, view.model, view.record.number, store=lambda: client.store)
-    rows = [{**_run_fields(invocation, run), "only_read": run in readers} for run in (*view.record.runs, *readers)]
-    found = options.matching(rows, filter, dict, shapes.RUN, status=Words((*STATUSES.known, _UNKNOWN)))
+    view, used = invocation.client.view_version_runs(ref)
+    rows = [_run_fields(run) for run in used]
+    found = options.matching(rows, filter, dict, shapes.RUN, status=Words((*ALL_RUN_STATUSES, _UNKNOWN)))
     invocation.output.listing(
         options.page(found, limit, offset),
         shapes.RUN,
@@ -306,7 +304,7 @@ def resolve(invocation: Invocation, words: tuple[str, ...]) -> None:
     The output is MODEL@NUMBER; --format json adds the digests of the artifacts.
     """
     ref, _ = options.read_reference(words, usage="git model resolve MODEL@VERSION")
-    found = versions.find(invocation.writer, ref)
+    found = invocation.client.resolve(ref)
     fields = {
         "reference": found.reference,
         "model": found.model,
@@ -330,11 +328,7 @@ def _list_artifacts(
     offset: int,
 ) -> None:
     ref, _ = options.read_reference(words, usage="git model version artifacts MODEL@VERSION")
-    from gitmodel.registry.run_outputs import VersionArtifact, list_outputs
-
-    view = versions.get_version(invocation.writer, ref)
-    outputs = list_outputs(invocation.writer, ref, store=lambda: invocation.client.store)
-    every = (*map(VersionArtifact, view.record.artifacts), *outputs)
+    view, every = invocation.client.view_artifacts(ref)
     rows = [row for row in every if kind in ("", row.link.kind)]
     words_of = {"kind": Words(KINDS), "digest_by": Words(DIGEST_SOURCES)}
     found = options.matching(rows, filter, lambda row: artifact_fields(row.link, row.run), shapes.ARTIFACT, **words_of)
@@ -343,20 +337,21 @@ def _list_artifacts(
         shapes.ARTIFACT,
         fields=lambda row: artifact_fields(row.link, row.run),
         name=lambda row: row.link.name,
-        columns=ARTIFACT_COLUMNS if not outputs else (*ARTIFACT_COLUMNS, ("RUN", lambda row: row.run or "")),
+        columns=ARTIFACT_COLUMNS,
         empty=options.empty(f"{view} has no {what}", what.removesuffix("s"), filter, limit, offset),
     )
 
 
-def _run_fields(invocation: Invocation, id: str) -> dict[str, Any]:
-    from gitmodel.registry.runs import get_run
-
-    try:
-        run = get_run(invocation.client.repository, id)
-    except (NotFound, Invalid):
-        return {"id": id, "pipeline": None, "status": _UNKNOWN, "started": None, "recorded": False}
-    recorded = run.record is not None
-    return {"id": id, "pipeline": run.pipeline, "status": run.status, "started": run.started, "recorded": recorded}
+def _run_fields(used: VersionRun) -> dict[str, Any]:
+    run = used.view
+    return {
+        "id": used.id,
+        "pipeline": run.pipeline if run else None,
+        "status": run.status if run else _UNKNOWN,
+        "started": run.started if run else None,
+        "recorded": run is not None and run.record is not None,
+        "only_read": used.only_read,
+    }
 
 
 for verb in (create, list_versions, show, update, delete, artifacts, model_objects, deployments, runs):

@@ -1,0 +1,47 @@
+"""Types of the values that a client returns, for annotations: importing this module imports all of them."""
+
+from gitmodel.branch.repository import Repository
+from gitmodel.branch.stage_history import StageEvent
+from gitmodel.lineage.comparing import CodeRange, VersionDiff
+from gitmodel.lineage.containing import Containing
+from gitmodel.lineage.events import Event, FieldOrigin
+from gitmodel.lineage.version_runs import VersionRun
+from gitmodel.registry.artifacts import Verified
+from gitmodel.registry.garbage import Garbage
+from gitmodel.registry.inventory import Inventory, Missing, ModelState, StoreState
+from gitmodel.registry.purging import Purged
+from gitmodel.registry.runs import RunView
+from gitmodel.registry.setup import Beginning, Setting
+from gitmodel.stores.interface import ArtifactStore
+from gitmodel.teams.planning import Plan, PlannedChange
+from gitmodel.teams.proposals import Proposal
+from gitmodel.teams.range_checks import Between
+from gitmodel.teams.sync import Pulled, Pushed
+
+__all__ = [
+    "ArtifactStore",
+    "Beginning",
+    "Between",
+    "CodeRange",
+    "Containing",
+    "Event",
+    "FieldOrigin",
+    "Garbage",
+    "Inventory",
+    "Missing",
+    "ModelState",
+    "Plan",
+    "PlannedChange",
+    "Proposal",
+    "Pulled",
+    "Purged",
+    "Pushed",
+    "Repository",
+    "RunView",
+    "Setting",
+    "StageEvent",
+    "StoreState",
+    "Verified",
+    "VersionDiff",
+    "VersionRun",
+]

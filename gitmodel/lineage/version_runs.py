@@ -1,0 +1,37 @@
+"""The runs of a version: those that made it or worked on it, and those that only read it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gitmodel.branch.repository import Repository
+from gitmodel.domain.views import VersionView
+from gitmodel.errors import Invalid, NotFound
+from gitmodel.lineage import graph
+from gitmodel.registry.runs import RunView, get_run
+from gitmodel.stores.interface import ArtifactStore
+
+
+@dataclass(frozen=True)
+class VersionRun:
+    """A run of a version. *view* is None if its record is missing or damaged; *only_read*: a step took an artifact."""
+
+    id: str
+    view: RunView | None
+    only_read: bool
+
+
+def version_runs(
+    repository: Repository, version: VersionView, *, store: Callable[[], ArtifactStore]
+) -> list[VersionRun]:
+    """Return the runs that made or worked on *version*, then those that only read it."""
+    readers = graph.readers(repository, version.model, version.record.number, store=store)
+    return [VersionRun(id, _find_run(repository, id), id in readers) for id in (*version.record.runs, *readers)]
+
+
+def _find_run(repository: Repository, id: str) -> RunView | None:
+    try:
+        return get_run(repository, id)
+    except (NotFound, Invalid):
+        return None
