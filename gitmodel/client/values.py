@@ -10,6 +10,7 @@ from gitmodel.registry.artifacts import Verified
 from gitmodel.registry.garbage import Garbage
 from gitmodel.registry.inventory import Inventory, Missing, ModelState, StoreState
 from gitmodel.registry.purging import Purged
+from gitmodel.registry.put_in_force import Applied, InForce
 from gitmodel.registry.runs import RunView
 from gitmodel.registry.setup import Beginning, Setting
 from gitmodel.stores.interface import ArtifactStore
@@ -19,6 +20,7 @@ from gitmodel.teams.range_checks import Between
 from gitmodel.teams.sync import Pulled, Pushed
 
 __all__ = [
+    "Applied",
     "ArtifactStore",
     "Beginning",
     "Between",
@@ -27,6 +29,7 @@ __all__ = [
     "Event",
     "FieldOrigin",
     "Garbage",
+    "InForce",
     "Inventory",
     "Missing",
     "ModelState",

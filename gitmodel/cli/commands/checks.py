@@ -17,12 +17,9 @@ from gitmodel.domain.schema.codec import Problem
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
 from gitmodel.git.configuration import list_remotes
-from gitmodel.registry.artifacts import Verified
-from gitmodel.stores.interface import ArtifactStore
 
 if TYPE_CHECKING:
-    from gitmodel.branch.repository import Repository
-    from gitmodel.teams.range_checks import Between
+    from gitmodel.client.values import ArtifactStore, Between, Repository, Verified
 
 
 @command(example="git model check")

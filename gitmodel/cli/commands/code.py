@@ -12,7 +12,7 @@ from gitmodel.cli.invocation import Invocation, command
 from gitmodel.domain.schema.names import NONE
 
 if TYPE_CHECKING:
-    from gitmodel.lineage.containing import Containing
+    from gitmodel.client.values import Containing
 
 COLUMNS = (
     ("VERSION", lambda found: str(found.view)),

@@ -11,8 +11,8 @@ from gitmodel.cli import cell_text, options, shapes
 from gitmodel.cli.invocation import Invocation, command
 
 if TYPE_CHECKING:
+    from gitmodel.client.values import CodeRange, VersionDiff
     from gitmodel.domain.comparison import Compared
-    from gitmodel.lineage.comparing import CodeRange, VersionDiff
 
 _SHORT_DIGEST = len("sha256:") + 12
 _SHORT_COMMIT = 10

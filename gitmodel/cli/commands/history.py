@@ -14,10 +14,9 @@ from gitmodel.cli.invocation import Invocation, command
 from gitmodel.cli.output import PROSE
 
 if TYPE_CHECKING:
-    from gitmodel.branch.stage_history import StageEvent
     from gitmodel.cli.output import Column
+    from gitmodel.client.values import Event, FieldOrigin, StageEvent
     from gitmodel.domain.filter_names import Words
-    from gitmodel.lineage.events import Event, FieldOrigin
 
     E = TypeVar("E", StageEvent, Event)
 

@@ -18,8 +18,7 @@ from gitmodel.git.configuration import write_setting
 from gitmodel.git.hooks import HOOKS, LOCAL, SERVER, Hook
 
 if TYPE_CHECKING:
-    from gitmodel.branch.repository import Repository
-    from gitmodel.teams.range_checks import Between
+    from gitmodel.client.values import Between, Repository
 
 _MOST_SHOWN = 20
 

@@ -14,9 +14,8 @@ from gitmodel.domain.schema.references import VersionRef
 from gitmodel.errors import GitModelError, Invalid, Refused
 
 if TYPE_CHECKING:
+    from gitmodel.client.values import Plan, PlannedChange, Proposal
     from gitmodel.domain.comparison import Compared
-    from gitmodel.teams.planning import Plan, PlannedChange
-    from gitmodel.teams.proposals import Proposal
 
 
 @command(example='git model propose iris@2 production --reason "beats the baseline"')

@@ -15,10 +15,10 @@ from gitmodel.cli.invocation import Invocation, command
 from gitmodel.errors import UsageError
 from gitmodel.hosts.codeowners import HOSTS
 from gitmodel.registry import setup
-from gitmodel.registry.setup import Beginning, Setting
 
 if TYPE_CHECKING:
     from gitmodel.client import Client
+    from gitmodel.client.values import Beginning, Setting
     from gitmodel.hosts.workflows import HostSetUp
 
 _LOOKED_AT = 8  # of the artifacts in the clone's own store: enough to say whether any was brought to the new one

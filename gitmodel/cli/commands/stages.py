@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import click
 
@@ -13,7 +13,9 @@ from gitmodel.cli.version_view import promotion_text
 from gitmodel.domain.changes.stages import Promotion
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.errors import GitModelError, NotFound, Refused
-from gitmodel.registry.put_in_force import Applied, InForce
+
+if TYPE_CHECKING:
+    from gitmodel.client.values import Applied, InForce
 
 
 @command(example='git model promote iris@1.2.3 production --reason "beats the baseline"')
@@ -101,8 +103,7 @@ def apply(
     except LeftOut as error:
         dropped = error
     if dropped is not None:
-        assert isinstance(dropped.done, Applied)
-        done = dropped.done
+        done = cast("Applied", dropped.done)
         for conflict in dropped.conflicts:
             invocation.output.warn(conflict)
     rows = [_applied_fields(change) for change in done.changes]

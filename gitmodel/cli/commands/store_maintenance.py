@@ -12,9 +12,7 @@ from gitmodel.cli.commands.setup import url_of
 from gitmodel.cli.invocation import Invocation, command
 
 if TYPE_CHECKING:
-    from gitmodel.registry.garbage import Garbage
-    from gitmodel.registry.inventory import Inventory, Missing, ModelState, StoreState
-    from gitmodel.registry.purging import Purged
+    from gitmodel.client.values import Garbage, Inventory, Missing, ModelState, Purged, StoreState
 
 MOST_SHOWN = 20
 jobs = click.option(

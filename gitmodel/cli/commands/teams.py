@@ -14,8 +14,8 @@ from gitmodel.domain.urls import shown_url
 from gitmodel.errors import Refused
 
 if TYPE_CHECKING:
+    from gitmodel.client.values import Pulled, Pushed
     from gitmodel.domain.schema.refs import StageRef
-    from gitmodel.teams.sync import Pulled, Pushed
 
 
 @command(example="git model clone https://example.com/team/models.git models")
