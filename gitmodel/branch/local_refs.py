@@ -12,7 +12,7 @@ from gitmodel.domain.schema import messages
 from gitmodel.errors import Conflict, Invalid, Refused, Unreachable
 from gitmodel.git.objects import LooseObjects, NewObject, format_pack
 from gitmodel.git.process import Git, GitError, Moved, ObjectReader, check_git
-from gitmodel.git.refs import RefMove
+from gitmodel.git.refs import RefMove, delete_ref
 
 if TYPE_CHECKING:
     from gitmodel.git.ref_locks import Writers
@@ -98,7 +98,7 @@ class LocalRefs:
     def _delete(self, drop: RefMove) -> bool:
         """Delete a ref and return True; return False if somebody else moved it."""
         try:
-            self._git.run("update-ref", "--no-deref", "-d", drop.ref, drop.old or "")
+            delete_ref(self._git, drop.ref, old=drop.old or "")
         except Moved:
             return False
         return True

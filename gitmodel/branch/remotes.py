@@ -13,7 +13,7 @@ from gitmodel.domain.addresses import hide_credentials
 from gitmodel.domain.schema.refs import REMOTES, RULES_TAGS, STAGE_TAGS, StageRef, remote_branch_ref, remote_rules_ref
 from gitmodel.errors import Conflict, GitModelError, NotFound, Refused, Unreachable, UsageError
 from gitmodel.git.process import FETCH, Answer, Git, translate, with_settings
-from gitmodel.git.refs import RefMove
+from gitmodel.git.refs import RefMove, delete_ref, list_refs
 
 # What git says when a lease or a fast-forward fails, here or at the other side: somebody pushed first.
 _LOST_RACE = re.compile(
@@ -146,10 +146,10 @@ def blocking_tags(repository: Repository) -> Iterator[tuple[str, str]]:
 
     Such are `model/iris/staging/x` and `gitmodel-rules/gitmodel/x`.
     """
-    for ref in repository.git.lines("for-each-ref", "--format=%(refname)", STAGE_TAGS.rstrip("/")):
+    for ref in list_refs(repository.git, STAGE_TAGS.rstrip("/")):
         if _is_blocking(ref):
             yield "", ref
-    yield from (("", ref) for ref in _listed(repository, f"{repository.rules.ref}/"))
+    yield from (("", ref) for ref in list_refs(repository.git, f"{repository.rules.ref}/"))
     for remote in repository.git.lines("remote"):
         yield from ((remote, ref) for ref, _ in _remote_tags(repository, remote) if _is_blocking(ref))
         yield from ((remote, ref) for ref in blocking_rules(repository, remote))
@@ -159,17 +159,12 @@ def blocking_rules(repository: Repository, remote: str) -> list[str]:
     """The tags of *remote*, as last fetched, that stand below the tag of its rules in force."""
     incoming = f"{REMOTES}{remote}/incoming-rules/"
     below = f"{incoming}{repository.branch.removeprefix('refs/heads/')}/"
-    return [RULES_TAGS + ref.removeprefix(incoming) for ref in _listed(repository, below)]
-
-
-def _listed(repository: Repository, prefix: str) -> list[str]:
-    return repository.git.lines("for-each-ref", "--format=%(refname)", prefix)
+    return [RULES_TAGS + ref.removeprefix(incoming) for ref in list_refs(repository.git, below)]
 
 
 def _remote_tags(repository: Repository, remote: str) -> Iterator[tuple[str, str]]:
     prefix = tags_prefix(remote)
-    for line in repository.git.lines("for-each-ref", "--format=%(objectname) %(refname)", prefix):
-        id, _, ref = line.partition(" ")
+    for ref, id in list_refs(repository.git, prefix).items():
         yield STAGE_TAGS + ref.removeprefix(prefix), id
 
 
@@ -267,7 +262,7 @@ def _move_copies(repository: Repository, remote: str, moves: Sequence[RefMove]) 
         if move.new:
             lines.append(f"update {copy} {move.new}\n")
         else:
-            repository.git.run("update-ref", "--no-deref", "-d", copy)
+            delete_ref(repository.git, copy)
     repository.git.run("update-ref", "--stdin", input="".join(lines).encode())
 
 

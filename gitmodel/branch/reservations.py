@@ -11,7 +11,7 @@ from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import Invalid
 from gitmodel.git.objects import NewObject
 from gitmodel.git.process import Git, Moved, ObjectReader
-from gitmodel.git.refs import RefMove
+from gitmodel.git.refs import RefMove, list_refs
 
 
 class Reservations:
@@ -80,8 +80,7 @@ class Reservations:
         return [RefMove(ref, id, None) for ref, id in carried.items()]
 
     def _all(self) -> Iterator[tuple[str, str, str]]:
-        for line in self._git.lines("for-each-ref", "--format=%(objectname) %(refname)", RESERVED):
-            id, _, ref = line.partition(" ")
+        for ref, id in list_refs(self._git, RESERVED).items():
             model, _, last = ref.removeprefix(RESERVED).rpartition("/")
             yield model, last, id
 

@@ -21,6 +21,7 @@ from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid, NotFound, Unreachable, UsageError
 from gitmodel.git.partial_clone import PromisedTrees
 from gitmodel.git.process import FETCH, ZERO, Answer, GitError, Locked, Moved, check_git
+from gitmodel.git.refs import delete_ref, list_refs
 
 if TYPE_CHECKING:
     from gitmodel.branch.local_refs import LocalRefs, Refs
@@ -104,7 +105,7 @@ class UrlServer:
         answer = self._ask_for(f"+{whole.branch}:{whole.branch}", *tags)
         if answer == "gone":
             if before is not None:
-                whole.git.run("update-ref", "--no-deref", "-d", whole.branch)
+                delete_ref(whole.git, whole.branch)
             self._ask_for(*tags)
         whole.reader.close()
         self._current = True
@@ -245,7 +246,7 @@ def _fetch_unfiltered(repository: Repository) -> Answer:
 
     It is one that speaks an old protocol: sshd must be told to let GIT_PROTOCOL through.
     """
-    refs = repository.git.lines("for-each-ref", "--format=%(refname)", repository.branch, STAGE_TAGS)
+    refs = list_refs(repository.git, repository.branch, STAGE_TAGS)
     depth = ["--depth=1"] if repository.shallow else []
     return remotes.talk(
         repository, *FETCH, "--progress", "--no-prune", "--refetch", "--no-filter", *depth,
