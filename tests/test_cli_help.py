@@ -262,8 +262,7 @@ def test_printing_the_version_imports_only_what_all_commands_share():
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     found = {name for name in done.stdout.split() if name.startswith("gitmodel.")}
     assert found <= {
-        f"gitmodel.{name}"
-        for name in ("cli", "errors", "version", "cli.invocation", "cli.output", "cli.cell_text", "cli.shapes")
+        f"gitmodel.{name}" for name in ("cli", "errors", "version", "cli.invocation", "cli.output", "cli.cell_text")
     }
 
 

@@ -3,6 +3,7 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from inspect import signature
 
 import editing
 import pytest
@@ -21,7 +22,7 @@ from gitmodel import (
 )
 from gitmodel.branch.transaction import begin
 from gitmodel.domain.schema import codec, paths, records
-from gitmodel.domain.schema.records import RegistryRecord, StageRule, VersionRecord
+from gitmodel.domain.schema.records import DESCRIPTIVE, RegistryRecord, StageRule, VersionRecord
 from gitmodel.domain.snapshot import Change
 from gitmodel.registry import doctor
 from gitmodel.registry.writer import transact
@@ -91,6 +92,14 @@ class TestModels:
         assert model.name == "iris"
         assert model.created.isoformat() == "2026-11-23T10:12:13+00:00"
         assert client.get_model(model_name="iris") == model
+
+    def test_the_keywords_of_a_model_are_the_descriptive_keys_of_its_record(self):
+        assert list(signature(Model).parameters) == ["name", *DESCRIPTIVE]
+        assert {key: getattr(Model(name="iris"), key) for key in DESCRIPTIVE} == {
+            **dict.fromkeys(DESCRIPTIVE, ""),
+            "tags": [],
+            "owners": [],
+        }
 
     def test_a_model_made_by_hand_is_a_description_and_says_so_when_used_as_more(self):
         model = Model("iris", tags=("b", "a"))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from gitmodel.domain.paging import read_page
+from gitmodel.domain.schema.records import DESCRIPTIVE, DESCRIPTIVE_TEXTS
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.errors import UsageError
 
@@ -20,17 +21,6 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 T = TypeVar("T")
-
-DESCRIPTIVE = {
-    "title": "Display name.",
-    "license": "License, such as MIT or Apache-2.0.",
-    "description": "Description.",
-    "audience": "Intended users.",
-    "use_cases": "Intended use cases.",
-    "limitations": "Known limitations.",
-    "trade_offs": "Trade-offs that were made.",
-    "ethics": "Ethical considerations.",
-}
 
 
 def read_reference(words: Sequence[str], *, after: int = 0, usage: str) -> tuple[VersionRef, list[str]]:
@@ -242,9 +232,9 @@ def description(function: F) -> F:
     """The descriptive fields of a model, but for its tags."""
     owners = click.option("--owner", "owners", multiple=True, metavar="WHO", help="Owner; repeat for more.")
     function = owners(function)
-    for field, help in reversed(DESCRIPTIVE.items()):
+    for field in reversed(DESCRIPTIVE_TEXTS):
         names = [f"--{field.replace('_', '-')}", *(["--licence"] if field == "license" else []), field]
-        function = click.option(*names, metavar="TEXT", help=help)(function)
+        function = click.option(*names, metavar="TEXT", help=DESCRIPTIVE[field])(function)
     return function
 
 

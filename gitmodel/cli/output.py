@@ -13,11 +13,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain, compress, takewhile
-from typing import Any, TextIO, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 from gitmodel.cli.cell_text import escape, tsv_cell, width
-from gitmodel.cli.shapes import Shape
 from gitmodel.errors import GitModelError
+
+if TYPE_CHECKING:
+    from gitmodel.cli.shapes import Shape
 
 FORMATS = ("table", "json", "tsv")
 # A progress line appears when something has taken this long, and changes no more often than this; what is no

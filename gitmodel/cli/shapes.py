@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from gitmodel.domain.schema.records import DESCRIPTIVE, DESCRIPTIVE_TEXTS
+
 
 class Shape(NamedTuple):
     """An object that commands print: its *fields* and what each holds, in order."""
@@ -27,14 +29,7 @@ MODEL = Shape(
     "A model as readers see it. Of `list`, `show MODEL`, `register`, `update`.",
     {
         "name": "text: its name",
-        "title": "text: display name",
-        "license": "text: license, such as MIT",
-        "description": "text: description",
-        "audience": "text: intended users",
-        "use_cases": "text: intended use cases",
-        "limitations": "text: known limitations",
-        "trade_offs": "text: trade-offs that were made",
-        "ethics": "text: ethical considerations",
+        **{name: f"text: {DESCRIPTIVE[name][0].lower()}{DESCRIPTIVE[name][1:-1]}" for name in DESCRIPTIVE_TEXTS},
         "tags": "list of text, sorted",
         "owners": "list of text, sorted: who answers for it",
         "created": "time: when it was registered",

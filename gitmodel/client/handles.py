@@ -14,11 +14,10 @@ from gitmodel.client.html import html_table
 from gitmodel.client.model_stages import ModelStages
 from gitmodel.client.opened import Opened
 from gitmodel.domain.arguments import checked_arguments
-from gitmodel.domain.changes.models import DESCRIPTIVE
 from gitmodel.domain.changes.stages import Promotion, StageState
 from gitmodel.domain.other_names import ShowsOurForm, refuse_other_keywords
 from gitmodel.domain.schema.names import check_name
-from gitmodel.domain.schema.records import ArtifactLink, Code, ModelRecord, VersionRecord
+from gitmodel.domain.schema.records import DESCRIPTIVE, ArtifactLink, Code, ModelRecord, VersionRecord
 from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.domain.views import ModelView, VersionView
@@ -46,11 +45,8 @@ NamedProgress = Callable[[str, int, int], None]
 class _Text:
     """A descriptive field of a model that is text."""
 
-    def __init__(self, doc: str) -> None:
-        self.__doc__ = doc
-
     def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
+        self._name, self.__doc__ = name, DESCRIPTIVE[name]
 
     def __get__(self, model: Model, owner: type) -> str:
         return str(model._described(self._name))
@@ -77,16 +73,9 @@ class Model:
     Model('iris')
     """
 
-    title = _Text("Display name.")
-    license = _Text("License, such as MIT or Apache-2.0.")
-    description = _Text("Description.")
-    audience = _Text("Intended users.")
-    use_cases = _Text("Intended use cases.")
-    limitations = _Text("Known limitations.")
-    trade_offs = _Text("Trade-offs that were made.")
-    ethics = _Text("Ethical considerations.")
-    tags = _Words("Words to find it by, sorted.")
-    owners = _Words("Who answers for it, sorted.")
+    title, license, description = _Text(), _Text(), _Text()
+    audience, use_cases, limitations, trade_offs, ethics = _Text(), _Text(), _Text(), _Text(), _Text()
+    tags, owners = _Words(), _Words()
 
     def __init__(
         self,
@@ -103,24 +92,13 @@ class Model:
         tags: Iterable[str] = (),
         owners: Iterable[str] = (),
     ) -> None:
+        given = dict(locals())  # the arguments, by name
         from gitmodel.domain.description import read_description
 
-        given = {
-            "title": title,
-            "license": license,
-            "description": description,
-            "audience": audience,
-            "use_cases": use_cases,
-            "limitations": limitations,
-            "trade_offs": trade_offs,
-            "ethics": ethics,
-            "tags": tags,
-            "owners": owners,
-        }
         self._asked = ModelRef(check_name(name, "model"), since=0)
         # the name that it was found by, if a pull had given that name to another model
         self._unsure: ModelRef | None = None
-        self._given = read_description(given)
+        self._given = read_description({field: given[field] for field in DESCRIPTIVE})
         self._found: Opened | None = None
 
     @classmethod

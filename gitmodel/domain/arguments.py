@@ -10,8 +10,8 @@ import types
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, NamedTuple, TypeVar
 
-from gitmodel.domain.changes.models import DESCRIPTIVE
 from gitmodel.domain.schema.names import shown
+from gitmodel.domain.schema.records import DESCRIPTIVE
 from gitmodel.errors import UsageError
 
 T = TypeVar("T")

@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from gitmodel.domain.schema.records import ModelRecord, VersionRecord
+from gitmodel.domain.schema.records import HEADINGS, ModelRecord, VersionRecord
 
 # The identifiers of licences that the hub knows; any other is given by `license_name`.
 _LICENSES = frozenset(
@@ -33,13 +33,6 @@ _LICENSES = frozenset(
 _LIBRARIES = {"skops": "sklearn"}
 # Metadata of these names goes into the header as it is, if it is text or a list of texts.
 _HEADER_KEYS = ("language", "library_name", "pipeline_tag", "datasets", "metrics", "base_model")
-_SECTIONS = (
-    ("audience", "For whom"),
-    ("use_cases", "Uses"),
-    ("limitations", "Limitations"),
-    ("trade_offs", "Trade-offs"),
-    ("ethics", "Ethical considerations"),
-)
 _UNKNOWN_DATASET = "not recorded"
 # The id of a dataset on the hub: NAME or OWNER/NAME.
 _DATASET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}(/[A-Za-z0-9][A-Za-z0-9._-]{0,95})?")
@@ -127,7 +120,7 @@ def _body(model: str, described: ModelRecord, version: VersionRecord) -> Iterato
         ("owners", _cell(", ".join(described.owners))),
     ]
     yield _table(("", ""), [row for row in about if row[1]])
-    for field, title in _SECTIONS:
+    for field, title in HEADINGS.items():
         if text := _prose(getattr(described, field)):
             yield f"## {title}\n\n{text}"
     if measured := metrics(version):

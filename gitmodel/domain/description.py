@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, ValidationError
+from pydantic import AfterValidator, ConfigDict, ValidationError, create_model
 from pydantic_core import PydanticCustomError
 
+from gitmodel.domain.schema.records import DESCRIPTIVE, DESCRIPTIVE_TEXTS
 from gitmodel.errors import UsageError
 
 
@@ -20,21 +21,11 @@ def _not_empty(word: str) -> str:
 Word = Annotated[str, AfterValidator(_not_empty)]
 
 
-class Description(BaseModel):
-    """The descriptive fields of a model; None where nothing was said."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    title: str | None = None
-    license: str | None = None
-    description: str | None = None
-    audience: str | None = None
-    use_cases: str | None = None
-    limitations: str | None = None
-    trade_offs: str | None = None
-    ethics: str | None = None
-    tags: list[Word] | None = None
-    owners: list[Word] | None = None
+_FIELDS: dict[str, Any] = {
+    name: (str | None if name in DESCRIPTIVE_TEXTS else list[Word] | None, None) for name in DESCRIPTIVE
+}
+# The descriptive fields of a model; None for a field that was not given.
+Description = create_model("Description", __config__=ConfigDict(extra="forbid", frozen=True), **_FIELDS)
 
 
 def read_description(given: Mapping[str, Any]) -> dict[str, Any]:
@@ -47,7 +38,7 @@ def read_description(given: Mapping[str, Any]) -> dict[str, Any]:
         read = Description.model_validate(dict(given)).model_dump(exclude_none=True)
     except ValidationError as error:
         wrong = [f"{'.'.join(map(str, part['loc']))}: {part['msg'].lower()}" for part in error.errors()]
-        fields = ", ".join(Description.model_fields)
+        fields = ", ".join(DESCRIPTIVE)
         raise UsageError(
             f"a model cannot be described so: {'; '.join(wrong)}", hint=f"its fields are {fields}"
         ) from None

@@ -6,12 +6,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from gitmodel.domain.changes.models import DESCRIPTIVE
 from gitmodel.domain.changes.stage_changes import refuse_direct
 from gitmodel.domain.changes.stages import Promotion, plan_promotion, recorded_places
 from gitmodel.domain.filter_names import VALUE, Names
 from gitmodel.domain.schema.names import ARCHIVED, NONE
-from gitmodel.domain.schema.records import StageRule, VersionRecord
+from gitmodel.domain.schema.records import DESCRIPTIVE, StageRule, VersionRecord
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.schema.stage_rules import AFTER, check_rules, unreadable_gate
 from gitmodel.domain.snapshot import Change, Snapshot

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 from datetime import date, datetime, time
 from typing import Any
 
-from gitmodel.domain.changes.models import DESCRIPTIVE
 from gitmodel.domain.changes.stages import StageState, stage_states
 from gitmodel.domain.filter_names import RECORDED, VALUE, Names, Words
 from gitmodel.domain.schema import paths, records
 from gitmodel.domain.schema.names import ARCHIVED, NONE
-from gitmodel.domain.schema.records import ArtifactLink, Code, ModelRecord, VersionRecord
+from gitmodel.domain.schema.records import DESCRIPTIVE, ArtifactLink, Code, ModelRecord, VersionRecord
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import Invalid, NotFound
 

@@ -11,10 +11,9 @@ from typing import Any
 from pydantic import ValidationError, field_validator, model_validator
 
 from gitmodel.domain.arguments import checked_arguments
-from gitmodel.domain.changes.models import DESCRIPTIVE
 from gitmodel.domain.description import Description
 from gitmodel.domain.schema.names import LATEST, STAGE_WORDS, check_name, check_version_name, fault_in, fold
-from gitmodel.domain.schema.records import KINDS
+from gitmodel.domain.schema.records import DESCRIPTIVE, KINDS
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.errors import GitModelError, UsageError
 
@@ -23,7 +22,7 @@ AS_SECRET = "pass it as gitmodel.Secret, which is never written"
 _STAGES = STAGE_WORDS | {"staging", "production"}
 
 
-class _ModelConfig(Description):
+class _ModelConfig(Description):  # type: ignore[misc]
     name: str
     version: str | int | None = None
     create_new_model_version: bool = False

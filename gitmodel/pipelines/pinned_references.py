@@ -236,7 +236,8 @@ def _resolve(
 
 
 def _with_current_name(snapshot: Snapshot, config: ModelConfig) -> ModelConfig:
-    return config.model_copy(update={"name": snapshot.current_name(config.name)})
+    current: ModelConfig = config.model_copy(update={"name": snapshot.current_name(config.name)})
+    return current
 
 
 def _merged(snapshot: Snapshot, config: ModelConfig, givers: list[tuple[str, ModelConfig]]) -> ModelConfig:
@@ -263,9 +264,10 @@ def _merged(snapshot: Snapshot, config: ModelConfig, givers: list[tuple[str, Mod
                     hint=f"give {key} in one of the two, or the same value in both",
                 )
             said_by.setdefault(key, giver)
-    return config.model_copy(
+    whole: ModelConfig = config.model_copy(
         update={key: list(value) if isinstance(value, tuple) else value for key, value in merged.items()}
     )
+    return whole
 
 
 def _told(value: Any) -> str:

@@ -11,6 +11,7 @@ from gitmodel.cli import cell_text, options, shapes
 from gitmodel.cli.invocation import Invocation, command
 from gitmodel.cli.version_view import note_pending, show_version
 from gitmodel.client import Model
+from gitmodel.domain.schema.records import DESCRIPTIVE_TEXTS
 from gitmodel.domain.views import ModelView
 from gitmodel.errors import UsageError
 
@@ -150,7 +151,7 @@ def _print(invocation: Invocation, model: Model, said: str) -> None:
 
 def _lines(view: ModelView) -> list[tuple[str, str]]:
     record, latest = view.record, cell_text.number(view.latest, view.local)
-    described = [(field.replace("_", " "), getattr(record, field)) for field in options.DESCRIPTIVE]
+    described = [(field.replace("_", " "), getattr(record, field)) for field in DESCRIPTIVE_TEXTS]
     return [
         ("model", view.name),
         *described,

@@ -10,12 +10,11 @@ from dataclasses import dataclass, replace
 
 from gitmodel.domain.changes import models
 from gitmodel.domain.changes.changed_files import Overlay
-from gitmodel.domain.changes.models import DESCRIPTIVE
 from gitmodel.domain.changes.runs import plan_run, with_versions
 from gitmodel.domain.changes.versions import plan_version
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.names import fault_in
-from gitmodel.domain.schema.records import ModelRecord, RunRecord, VersionRecord
+from gitmodel.domain.schema.records import DESCRIPTIVE, ModelRecord, RunRecord, VersionRecord
 from gitmodel.domain.schema.references import ModelRef
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import Invalid

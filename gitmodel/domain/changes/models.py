@@ -11,24 +11,10 @@ from gitmodel.domain.changes.stage_changes import refuse_direct
 from gitmodel.domain.changes.stages import leftovers, stage_states, tidied
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.names import check_name, fold, shown
-from gitmodel.domain.schema.records import ModelRecord
+from gitmodel.domain.schema.records import DESCRIPTIVE, ModelRecord
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import Conflict, Invalid, Refused, UsageError
-
-# What a person says of a model; the other keys are kept by gitmodel.
-DESCRIPTIVE = (
-    "title",
-    "license",
-    "description",
-    "audience",
-    "use_cases",
-    "limitations",
-    "trade_offs",
-    "ethics",
-    "tags",
-    "owners",
-)
 
 
 def plan_registration(snapshot: Snapshot, name: str, given: Mapping[str, Any], *, now: datetime) -> Change[str]:

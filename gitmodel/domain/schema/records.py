@@ -6,7 +6,7 @@
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from typing import Annotated, Any
 
@@ -204,6 +204,11 @@ class RegistryRecord(Record):
         return next((rule for rule in self.stages if rule.name == stage), StageRule(name=stage))
 
 
+def _described(help: str, *, heading: str = "") -> dict[str, str]:
+    """Mark a key with which a person describes a model: its *help*, and its *heading* in a model card or ""."""
+    return {"help": help, "heading": heading}
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelRecord(Record):
     """`model.toml`: what the model is, or what is left of a deleted or renamed one.
@@ -211,17 +216,17 @@ class ModelRecord(Record):
     *store* is the name of the registry's store that new artifacts of the model go to.
     """
 
-    title: str = ""
+    title: str = field(default="", metadata=_described("Display name."))
     created: datetime
-    license: str = ""
-    description: str = ""
-    audience: str = ""
-    use_cases: str = ""
-    limitations: str = ""
-    trade_offs: str = ""
-    ethics: str = ""
-    tags: Words = ()
-    owners: Words = ()
+    license: str = field(default="", metadata=_described("License, such as MIT or Apache-2.0."))
+    description: str = field(default="", metadata=_described("Description."))
+    audience: str = field(default="", metadata=_described("Intended users.", heading="For whom"))
+    use_cases: str = field(default="", metadata=_described("Intended use cases.", heading="Uses"))
+    limitations: str = field(default="", metadata=_described("Known limitations.", heading="Limitations"))
+    trade_offs: str = field(default="", metadata=_described("Trade-offs that were made.", heading="Trade-offs"))
+    ethics: str = field(default="", metadata=_described("Ethical considerations.", heading="Ethical considerations"))
+    tags: Words = field(default=(), metadata=_described("Words to find it by, sorted."))
+    owners: Words = field(default=(), metadata=_described("People or teams that answer for it, sorted."))
     store: Name | None = None
     deleted: datetime | None = None
     reason: str = ""
@@ -231,6 +236,12 @@ class ModelRecord(Record):
     @property
     def exists(self) -> bool:
         return self.deleted is None and self.renamed_to is None
+
+
+# The keys with which a person describes a model, with their help; those of them that take text; headings in a card.
+DESCRIPTIVE = {field.name: field.metadata["help"] for field in fields(ModelRecord) if "help" in field.metadata}
+DESCRIPTIVE_TEXTS = tuple(name for name in DESCRIPTIVE if getattr(ModelRecord, name) == "")
+HEADINGS = {field.name: field.metadata["heading"] for field in fields(ModelRecord) if field.metadata.get("heading")}
 
 
 @dataclass(frozen=True, kw_only=True)
