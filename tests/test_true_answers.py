@@ -23,7 +23,7 @@ def repo(code_repo, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("version", "artifacts", "iris@1", "--filter", 'kind == "dta"'), "no artifact matches"),
+        (("version", "artifacts", "iris@1", "--filter", 'kind == "deployment"'), "no artifact matches"),
         (("version", "artifacts", "iris@1", "--offset", "1"), "no artifact in this part of the list"),
         (("version", "artifacts", "iris@1", "--limit", "0"), "no artifact in this part of the list"),
         (("version", "list", "iris", "--offset", "1"), "no version in this part of the list"),
