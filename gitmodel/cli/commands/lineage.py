@@ -23,8 +23,8 @@ def lineage(invocation: Invocation, subject: str, up: bool, down: bool, depth: i
     results are in a stage. Items are joined by digests, across pipelines and models. -q prints the versions, runs and
     digests only.
     """
+    from gitmodel.domain import lineage_drawing as drawing
     from gitmodel.domain.lineage import circle
-    from gitmodel.lineage import drawing
 
     if up and down:
         raise UsageError("--up and --down exclude each other", hint="leave both out for both")
