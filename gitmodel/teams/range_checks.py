@@ -46,8 +46,6 @@ RULES: Mapping[str, str] = {
     "change.size": "no more than one model is deleted, and not both a tenth and 20 of them changed, unless by force; "
     "no more than 200,000 files are changed",
 }
-# Rules that a person may decide to pass; everything else is damage.
-DECIDED = frozenset({"change.held", "change.gate", "change.size"})
 _MOST_DELETED = 1
 _MOST_CHANGED = 20
 

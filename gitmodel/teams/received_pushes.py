@@ -37,7 +37,7 @@ class _Anything(frozenset[str]):
 def judge_push(repository: Repository, updates: Iterable[Update], *, force: bool = False) -> Between:
     """Find the problems of moving refs as in *updates*: records, rules between old and new, tags that disagree.
 
-    *force* passes what a person may decide to pass (see `between.DECIDED`). Refs of others are ignored.
+    *force* passes what a person may override (see `Problem.overridable`). Refs of others are ignored.
     """
     mine = [update for update in updates if concerns(update, repository.branch)]
     moved = next((update for update in mine if update.ref == repository.branch), None)

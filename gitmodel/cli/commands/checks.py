@@ -71,7 +71,7 @@ def check(invocation: Invocation, commit: str | None, filter: str, force: bool, 
             _warn_of_merges(invocation)
     # the filter chooses what is shown; everything that was found decides the exit code
     hidden = _not_shown(len(every) - len(found), "problem")
-    if every and all(problem.rule in _decided() for problem in every):
+    if every and all(problem.overridable for problem in every):
         raise Refused(
             f"{_count(len(every), 'rule')} against {commit or 'what is staged'}{hidden}",
             hint="the list says which, and why; --force passes some",
@@ -281,12 +281,6 @@ def _rules() -> Words:
     from gitmodel.teams import range_checks
 
     return Words((*checking.RULES, *range_checks.RULES))
-
-
-def _decided() -> frozenset[str]:
-    from gitmodel.teams.range_checks import DECIDED
-
-    return DECIDED
 
 
 def _not_shown(number: int, what: str) -> str:

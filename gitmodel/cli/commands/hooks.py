@@ -110,11 +110,10 @@ def _of_files(invocation: Invocation, *, server: bool) -> Repository:
 
 
 def _refusal(found: Between, name: str) -> GitModelError:
-    from gitmodel.teams.range_checks import DECIDED
 
     count = len(found.problems)
     what = f"{'1 fault' if count == 1 else f'{count} faults'} in what is pushed"
-    if all(problem.rule in DECIDED for problem in found.problems):
+    if all(problem.overridable for problem in found.problems):
         forced = f"git -c push.pushOption={pushed_refs.FORCE_OPTION} model push"
         return Refused(what, hint=f"if it is meant, and no gate is against it: {forced}")
     return Invalid(what, hint="see it in your clone: git model check; and what others pushed: git model pull")

@@ -110,7 +110,6 @@ def plan(invocation: Invocation, commits: str, markdown: bool, comment: bool, fo
     merge. Markdown starts with a hidden line by which a job finds its comment.
     """
     from gitmodel.teams import plan_texts
-    from gitmodel.teams.range_checks import DECIDED
 
     made = invocation.client.plan(commits, force=force)
     output = invocation.output
@@ -131,7 +130,7 @@ def plan(invocation: Invocation, commits: str, markdown: bool, comment: bool, fo
                 "run `git fetch --unshallow`",
             )
     if made.problems:
-        error = Refused if all(problem.rule in DECIDED for problem in made.problems) else Invalid
+        error = Refused if all(problem.overridable for problem in made.problems) else Invalid
         range = f"{made.base[:10]}..{made.head[:10]}"
         raise error(
             f"{'1 problem' if len(made.problems) == 1 else f'{len(made.problems)} problems'} on {commits or range}",

@@ -33,6 +33,11 @@ class Problem:
     rule: str
     message: str
 
+    @property
+    def overridable(self) -> bool:
+        """True if a person may override the rule; breaking any other rule is damage."""
+        return self.rule in ("change.held", "change.gate", "change.size")
+
     def __str__(self) -> str:
         at = f", key {self.key}" if self.key else ""
         place = f"{self.path}{at}: " if self.path else ""
