@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from gitmodel.domain.invariants import RULES
 from gitmodel.domain.schema import codec, manifest, names, paths, records
 from gitmodel.domain.schema.codec import SCHEMAS, Record
 from gitmodel.domain.schema.digests import digest_of
-from gitmodel.registry.checking import RULES
 from gitmodel.teams import range_checks, received_pushes
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/format.md").read_text(encoding="utf-8")

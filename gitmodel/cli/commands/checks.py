@@ -277,10 +277,10 @@ def _changes_told(invocation: Invocation, found: Between) -> Sequence[Problem]:
 
 
 def _rules() -> Words:
-    from gitmodel.registry import checking
+    from gitmodel.domain import invariants
     from gitmodel.teams import range_checks
 
-    return Words((*checking.RULES, *range_checks.RULES))
+    return Words((*invariants.RULES, *range_checks.RULES))
 
 
 def _not_shown(number: int, what: str) -> str:

@@ -1,0 +1,297 @@
+"""The invariants of the format by name, and the problems of records that break them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from gitmodel.domain.schema import codec, names, paths, records, signers
+from gitmodel.domain.schema.codec import Problem, Record
+from gitmodel.domain.schema.paths import RecordPath
+from gitmodel.domain.schema.records import (
+    ARCHIVED_MARKER,
+    ModelRecord,
+    RegistryRecord,
+    StageRecord,
+    VersionRecord,
+    links_digest,
+)
+from gitmodel.domain.urls import holds_credentials
+from gitmodel.errors import GitModelError, Invalid, UsageError
+
+# Every rule of the format, as `docs/reference/format.md` names it.
+RULES: Mapping[str, str] = {
+    "tree.file": "every entry of the tree is a regular file",
+    "tree.path": "every file is a record of the format or a file of the git host",
+    "record.size": "a record has at most 65,536 bytes",
+    "record.syntax": "a record is TOML in UTF-8",
+    "record.type": "every key has a value that it takes",
+    "record.required": "every required key is there",
+    "record.unknown-key": "no key is unknown, unless a newer minor format wrote it",
+    "record.canonical": "a record is written in the one canonical way",
+    "record.format": "no record uses what only a newer format than that of the registry has",
+    "registry.record": "gitmodel.toml is there, and its format can be read",
+    "registry.stages": "the exclusive stages have different names, and none is archived, none or latest",
+    "registry.stores": "stores have names by the grammar, and no URL of a store or an artifact holds credentials",
+    "registry.signers": "allowed_signers has lines that can be read, and lists somebody if a stage asks for signatures",
+    "registry.rules": "gates of a stage have different names and expressions of known names; after names places; no "
+    "list is empty",
+    "name.grammar": "models, stages, aliases, versions and artifacts are named by the grammar of names",
+    "name.case": "no two names in one place differ by case only",
+    "model.record": "every model has its model.toml",
+    "model.store": "a model keeps its artifacts in a store of gitmodel.toml",
+    "model.tombstone": "nothing is left of a deleted or renamed model but its model.toml",
+    "version.number": "a version's file says the number that its path says, which is at most 1,000,000,000",
+    "version.name": "a version's name leads to it, and is neither a stage nor an alias",
+    "version.artifacts": "the artifacts of a version have different names, and are in the order of these",
+    "version.tombstone": "a deleted version has no artifacts and no metadata",
+    "alias.name": "an alias is no number, no word for a stage and no stage, in any case of letters",
+    "name.version": "a name's file leads to a version with this name",
+    "stage.known": "a stage's file is for a stage of gitmodel.toml",
+    "stage.version": "a stage or alias names a version that is there",
+    "stage.usable": "a stage or alias names a version that is neither deleted nor failed",
+    "stage.artifacts": "the artifacts of the version are those that were promoted",
+    "stage.single": "a version is in one stage at a time",
+    "archived.marker": "an archived marker has the bytes that all of them have",
+    "run.id": "a run's file says the id that its path says",
+    "archived.version": "an archived marker names a version that is there and not deleted",
+    "purge.digest": "the tombstone of an artifact says the digest that its path says, and why it was erased",
+}
+
+
+@dataclass
+class ModelRecords:
+    """The records in the files of one model."""
+
+    files: dict[str, RecordPath] = field(default_factory=dict)
+    record: ModelRecord | None = None
+    versions: dict[int, VersionRecord | None] = field(default_factory=dict)
+    names: dict[str, int] = field(default_factory=dict)
+    stages: dict[str, StageRecord] = field(default_factory=dict)
+    aliases: dict[str, StageRecord] = field(default_factory=dict)
+    archived: set[int] = field(default_factory=set)
+
+
+def format_faults(registry: RegistryRecord, path: str, record: Any) -> Iterator[Problem]:
+    needed = records.format_of(record)
+    if records.format_version(registry.format) < needed:
+        message = f"needs format {needed[0]}.{needed[1]}, and the registry says {registry.format}"
+        yield Problem(path, "", "record.format", message)
+
+
+def store_faults(record: RegistryRecord) -> Iterator[Problem]:
+    """Yield the problems of the names and URLs of the stores in `gitmodel.toml`."""
+    path = paths.REGISTRY
+    for key, url in (("store", record.store or ""), *((f"stores.{name}", url) for name, url in record.stores.items())):
+        if holds_credentials(url):
+            yield Problem(path, key, "registry.stores", "holds credentials")
+    yield from case_faults(list(record.stores), f"{path}, stores.{{}}")
+
+
+def signer_faults(record: RegistryRecord, text: str) -> Iterator[Problem]:
+    """Yield the problems of `allowed_signers`, which holds *text*."""
+    for fault in signers.faults(text):
+        yield Problem(paths.SIGNERS, "", "registry.signers", fault)
+    asking = next((rule.name for rule in record.stages if rule.signed), "")
+    if asking and next(signers.read_signers(text), None) is None:
+        yield Problem(paths.SIGNERS, "", "registry.signers", f"lists nobody, and {asking} asks for signatures")
+
+
+def run_faults(registry: RegistryRecord, path: str, id: str, data: bytes) -> list[Problem]:
+    """Return the problems of the file of the run *id*. Raises Invalid for a file that is not TOML."""
+    record, problems = read_record(records.RunRecord, data, path, newer=registry.newer)
+    if record is not None and record.id != id:
+        problems.append(Problem(path, "id", "run.id", f"says {record.id!a}"))
+    return [*problems, *(format_faults(registry, path, record) if record else ())]
+
+
+def purge_faults(registry: RegistryRecord, path: str, hex: str, data: bytes) -> list[Problem]:
+    """Return the problems of the tombstone of the artifact *hex*. Raises Invalid for a file that is not TOML."""
+    record, problems = read_record(records.PurgeRecord, data, path, newer=registry.newer)
+    if record is None:
+        return problems
+    if record.digest != f"sha256:{hex}":
+        problems.append(Problem(path, "digest", "purge.digest", f"says {record.digest}"))
+    if not record.reason.strip():
+        problems.append(Problem(path, "reason", "purge.digest", "is empty"))
+    return [*problems, *format_faults(registry, path, record)]
+
+
+def model_faults(registry: RegistryRecord, model: str, holds: ModelRecords) -> Iterator[Problem]:
+    """Yield the problems of the records of *model* together."""
+    folder = paths.model_folder(model)
+    if paths.model_file(model) not in holds.files:
+        yield Problem(folder, "", "model.record", "has no model.toml")
+    if holds.record is not None and not holds.record.exists:
+        for path, what in holds.files.items():
+            if path != paths.model_file(model):
+                fix = holds.record.renamed_to and what.kind in ("stage", "alias", "archived")
+                said = "is left of a model that is gone" + ("; `git model doctor --fix` removes it" if fix else "")
+                yield Problem(path, "", "model.tombstone", said)
+        return
+    if holds.record is not None and holds.record.store not in (None, *registry.stores):
+        yield Problem(paths.model_file(model), "store", "model.store", f"there is no store {holds.record.store}")
+    yield from _version_faults(registry, model, holds)
+    yield from _place_faults(registry, model, holds)
+    yield from case_faults(list(holds.aliases), f"{folder}/aliases/{{}}.toml")
+    yield from case_faults(list(holds.names), f"{folder}/names, {{}}")
+
+
+def file_faults(
+    registry: RegistryRecord, path: str, what: RecordPath, data: bytes | Invalid, holds: ModelRecords
+) -> Iterator[Problem]:
+    """Yield the problems of one record of a model, and add the record to *holds*. *data* is Invalid if unreadable."""
+    holds.files[path] = what
+    try:
+        if isinstance(data, Invalid):
+            raise data
+        if what.kind == "archived":
+            holds.archived.add(int(what.key))
+            if data != ARCHIVED_MARKER:
+                yield Problem(path, "", "archived.marker", f"is not {ARCHIVED_MARKER.decode().strip()!r}")
+            return
+        record, problems = read_record(records.RECORDS[what.kind], data, path, newer=registry.newer)
+    except Invalid as error:
+        yield problem_of(path, error, "record.syntax")
+        record, problems = None, []
+    yield from problems
+    if what.kind == "version":
+        holds.versions[int(what.key)] = record
+        if record is not None and record.number != int(what.key):
+            yield Problem(path, "number", "version.number", f"says {record.number}")
+        if int(what.key) > paths.HIGHEST_NUMBER:
+            yield Problem(path, "number", "version.number", f"is more than {paths.HIGHEST_NUMBER}")
+        for link in record.artifacts if record is not None else ():
+            if holds_credentials(link.uri or ""):
+                yield Problem(path, f"artifacts.{link.name}.uri", "registry.stores", "holds credentials")
+        yield from format_faults(registry, path, record) if record is not None else ()
+        return
+    fault = names.fault_in(what.key) if what.kind in ("stage", "alias") else _version_name_fault(what)
+    if fault:
+        yield Problem(path, "", "name.grammar", f"{what.key!a} is no name: it {fault}")
+    if record is None:
+        return
+    yield from format_faults(registry, path, record)
+    if what.kind == "model":
+        holds.record = record
+    elif what.kind == "name":
+        holds.names[what.key] = record.version
+    elif what.kind == "stage":
+        holds.stages[what.key] = record
+    else:
+        holds.aliases[what.key] = record
+
+
+def _version_faults(registry: RegistryRecord, model: str, holds: ModelRecords) -> Iterator[Problem]:
+    words = {names.fold(stage) for stage in registry.stage_names}
+    aliases = {names.fold(alias) for alias in holds.aliases}
+    for number, record in sorted(holds.versions.items()):
+        if record is None:
+            continue
+        path = paths.version_file(model, number)
+        if record.name is not None and holds.names.get(record.name) != number:
+            yield Problem(path, "name", "version.name", f"{record.name} does not lead to version {number}")
+        if record.name is not None and names.fold(record.name) in words | aliases:
+            yield Problem(path, "name", "version.name", f"{record.name} is a stage or an alias as well")
+        found = [link.name for link in record.artifacts]
+        if len(set(map(names.fold, found))) < len(found) or found != sorted(found):
+            yield Problem(
+                path, "artifacts", "version.artifacts", "are not in the order of their names, or two have one name"
+            )
+        if record.deleted is not None and (record.artifacts or record.metadata):
+            yield Problem(path, "deleted", "version.tombstone", "is set, but artifacts or metadata are still there")
+    for name, number in sorted(holds.names.items()):
+        if names.fold(name) in words:
+            yield Problem(paths.name_file(model, name), "", "version.name", f"is never read, because {name} is a stage")
+        version = holds.versions.get(number)
+        if number not in holds.versions or (version is not None and version.name != name):
+            yield Problem(
+                paths.name_file(model, name), "version", "name.version", f"{number} is no version called {name}"
+            )
+
+
+def _place_faults(registry: RegistryRecord, model: str, holds: ModelRecords) -> Iterator[Problem]:
+    in_stage: dict[int, str] = {}
+    for stage in (*reversed(registry.stage_names), *sorted(set(holds.stages) - set(registry.stage_names))):
+        record = holds.stages.get(stage)
+        if record is None:
+            continue
+        path = paths.stage_file(model, stage)
+        if stage not in registry.stage_names:
+            yield Problem(path, "", "stage.known", f"{stage} is no stage of gitmodel.toml")
+        yield from _place_fault(path, record, holds)
+        if record.version in in_stage:
+            message = f"version {record.version} is in {in_stage[record.version]} too, which counts"
+            yield Problem(path, "version", "stage.single", message)
+        else:
+            in_stage[record.version] = stage
+    for alias, record in sorted(holds.aliases.items()):
+        path, fault = paths.alias_file(model, alias), registry.alias_fault(alias)
+        if fault:
+            mend = f"`git model alias remove {model} {alias}` removes the file"
+            yield Problem(path, "", "alias.name", f"is never read, because {alias} {fault}; {mend}")
+        else:
+            yield from _place_fault(path, record, holds)
+    for number in sorted(holds.archived):
+        path = paths.archived_file(model, number)
+        version = holds.versions.get(number)
+        if number not in holds.versions or (version is not None and version.deleted is not None):
+            yield Problem(path, "", "archived.version", f"there is no version {number}, or it was deleted")
+        if number in in_stage:
+            yield Problem(path, "", "stage.single", f"version {number} is in {in_stage[number]} too, which counts")
+
+
+def _place_fault(path: str, record: StageRecord, holds: ModelRecords) -> Iterator[Problem]:
+    version = holds.versions.get(record.version)
+    if record.version not in holds.versions:
+        yield Problem(path, "version", "stage.version", f"there is no version {record.version}")
+    elif version is None:
+        return
+    elif not version.usable:
+        what = "deleted" if version.deleted is not None else "from a failed run"
+        yield Problem(path, "version", "stage.usable", f"version {record.version} is {what}")
+    elif links_digest(version.artifacts) != record.artifacts:
+        message = f"the artifacts of version {record.version} are not those that were promoted"
+        yield Problem(path, "artifacts", "stage.artifacts", message)
+
+
+def read_record(kind: type[Record], data: bytes, path: str, *, newer: bool) -> tuple[Any, list[Problem]]:
+    record, problems = codec.inspect(kind, codec.parse_table(data, path), path, newer=newer)
+    if record is not None and not _is_canonical(record, data):
+        problems = [Problem(path, "", "record.canonical", "is not written in the canonical way")]
+    return record, problems
+
+
+def _is_canonical(record: Record, data: bytes) -> bool:
+    try:
+        return codec.canonical(record) == data
+    except GitModelError:  # a record can be short enough only in the way it is written
+        return False
+
+
+def _version_name_fault(what: RecordPath) -> str | None:
+    if what.kind != "name":
+        return None
+    try:
+        names.check_version_name(what.key)
+    except UsageError as error:
+        return error.message.partition("because it ")[2]
+    return None
+
+
+def case_faults(found: tuple[str, ...] | list[str], where: str) -> list[Problem]:
+    seen: dict[str, str] = {}
+    problems = []
+    for name in found:
+        other = seen.setdefault(names.fold(name), name)
+        if other != name:
+            problems.append(Problem(where.format(name), "", "name.case", f"is {other} but for its case"))
+    return problems
+
+
+def problem_of(path: str, error: GitModelError, rule: str) -> Problem:
+    """The problem that an Invalid stands for; its message ends in the rule's name if it knows it."""
+    message, bracket, known = error.message.rpartition(" [")
+    text = (message if bracket else error.message).removeprefix(f"{path}: ")
+    return Problem(path, "", known.rstrip("]") if bracket and known.rstrip("]") in RULES else rule, text)
