@@ -244,16 +244,26 @@ def _place_faults(registry: RegistryRecord, model: str, holds: ModelRecords) -> 
 
 def _place_fault(path: str, record: StageRecord, holds: ModelRecords) -> Iterator[Problem]:
     version = holds.versions.get(record.version)
-    if record.version not in holds.versions:
-        yield Problem(path, "version", "stage.version", f"there is no version {record.version}")
-    elif version is None:
-        return
-    elif not version.usable:
+    if version is None and record.version in holds.versions:
+        return  # its file cannot be read, which is a problem of its own
+    rule = broken_by_place(record, version)
+    if rule == "stage.version":
+        yield Problem(path, "version", rule, f"there is no version {record.version}")
+    elif version is not None and rule == "stage.usable":
         what = "deleted" if version.deleted is not None else "from a failed run"
-        yield Problem(path, "version", "stage.usable", f"version {record.version} is {what}")
-    elif links_digest(version.artifacts) != record.artifacts:
+        yield Problem(path, "version", rule, f"version {record.version} is {what}")
+    elif rule:
         message = f"the artifacts of version {record.version} are not those that were promoted"
-        yield Problem(path, "artifacts", "stage.artifacts", message)
+        yield Problem(path, "artifacts", rule, message)
+
+
+def broken_by_place(record: StageRecord, version: VersionRecord | None) -> str | None:
+    """Return the rule that the *record* of a stage or alias of *version* breaks, or None."""
+    if version is None:
+        return "stage.version"
+    if not version.usable:
+        return "stage.usable"
+    return "stage.artifacts" if links_digest(version.artifacts) != record.artifacts else None
 
 
 def read_record(kind: type[Record], data: bytes, path: str, *, newer: bool) -> tuple[Any, list[Problem]]:

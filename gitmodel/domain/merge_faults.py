@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from gitmodel.domain.invariants import broken_by_place
 from gitmodel.domain.schema import paths, records
 from gitmodel.domain.schema.names import fold
 from gitmodel.domain.schema.paths import RecordPath
-from gitmodel.domain.schema.records import StageRecord, VersionRecord, links_digest
+from gitmodel.domain.schema.records import StageRecord, VersionRecord
 from gitmodel.domain.snapshot import Files, Snapshot
 
 # A record by its path, and the key of it that is meant; "" for all of it.
@@ -51,9 +52,10 @@ def _fault_in_place(found: Snapshot, model: str, path: str, place: str, record: 
         return
     version = _version(found, model, record.version)
     home = paths.version_file(model, record.version)
-    if version is None or not version.usable:
+    rule = broken_by_place(record, version)
+    if rule in ("stage.version", "stage.usable"):
         yield Fault(f"{place} of {model}: version {record.version} was deleted", ((path, ""), (home, "deleted")))
-    elif links_digest(version.artifacts) != record.artifacts:
+    elif rule:
         said = f"{place} of {model}: the artifacts of version {record.version} were changed"
         yield Fault(said, ((path, ""), (home, "artifacts")))
 
