@@ -130,7 +130,7 @@ class Model:
 
     @property
     def view(self) -> ModelView:
-        """All that is known of the model, read at once: a value, which does not change."""
+        """The whole record of the model, read once: an immutable value."""
         return models.get_model(self._writer(), self._asked)
 
     @property
@@ -410,7 +410,7 @@ class ModelVersion(ShowsOurForm):
 
     @property
     def view(self) -> VersionView:
-        """All that is known of the version, read at once: a value, which does not change."""
+        """The whole record of the version, read once: an immutable value."""
         return versions.get_version(self._opened.writer, self._asked)
 
     @property
