@@ -428,9 +428,9 @@ class TestSources:
         outside = tmp_path / "outside"
         outside.write_bytes(b"secret")
         for name, target, said in [
-            ("out", outside, "leads out of its folder"),
-            ("up", Path("../outside"), "leads out of its folder"),
-            ("loop", Path("loop"), "leads in a circle"),
+            ("out", outside, "is a link to a target outside its folder"),
+            ("up", Path("../outside"), "is a link to a target outside its folder"),
+            ("loop", Path("loop"), "forms a cycle"),
             ("dangling", Path("nothing"), "does not exist"),
             ("parent", Path("."), "is a link to a folder"),
         ]:
@@ -439,7 +439,7 @@ class TestSources:
             (folder / name).symlink_to(target)
             self.refused(local, folder, UsageError, said)
         (tmp_path / "circle").symlink_to("circle")
-        self.refused(local, tmp_path / "circle", UsageError, "leads in a circle")
+        self.refused(local, tmp_path / "circle", UsageError, "forms a cycle")
         self.refused(local, tmp_path / "with dangling" / "dangling", NotFound, "there is no file")
         assert digest_of(b"secret") not in list(local.digests())
 

@@ -192,12 +192,12 @@ def test_a_second_model_of_a_name(client, refused):
     error = refused(Conflict, lambda: client.register_model("iris"))
     assert error.message == "there is a model iris already"
     assert "git model show iris" in error.hint
-    assert "same but for its case" in refused(Conflict, lambda: client.register_model("IRIS")).message
+    assert "differs only in upper and lower case" in refused(Conflict, lambda: client.register_model("IRIS")).message
 
 
 def test_a_second_version_of_a_name(client, refused):
     error = refused(Conflict, lambda: client.get_model("iris").create_version("1.0"))
-    assert error.message == "iris 2 is called 1.0 already"
+    assert error.message == "iris 2 has the name 1.0"
     assert "choose another" in error.hint
 
 

@@ -67,7 +67,7 @@ def test_a_write_to_a_bundle_is_refused(bundle, capsys, words):
 def test_a_bundle_that_needs_other_commits_is_refused(code_repo, bundle, tmp_path, git):
     file = tmp_path / "part.bundle"
     git(code_repo, "bundle", "create", "-q", str(file), "gitmodel~1..gitmodel")
-    with pytest.raises(UsageError, match="holds only what came after commits that it does not have"):
+    with pytest.raises(UsageError, match="is incomplete: its first commits build on commits that it does not contain"):
         Client(repo=str(file)).list_models()
 
 

@@ -51,10 +51,10 @@ def test_the_commands_of_the_draft_run_as_they_stand(repo, capsys):
         iris_logistic_regression  -       0         Logistic regression on iris
         other                     -       0
         $ git model version create iris_logistic_regression
-        made iris_logistic_regression@1
+        created iris_logistic_regression@1
         $ git model version create iris_logistic_regression --data train=train.csv --data test=test.csv \
             --model-object classifier=model.skops
-        made iris_logistic_regression@2 with train, test, classifier
+        created iris_logistic_regression@2 with train, test, classifier
         $ git model version list iris_logistic_regression
         VERSION  CREATED (UTC)
         2        2026-11-23 10:12
@@ -101,7 +101,7 @@ def test_a_version_made_by_hand_is_promoted_resolved_fetched_and_rolled_back(rep
         $ git model version create iris --name 1.2.3 --description "First good one" --tag baseline \
             --data train=train.csv --data test=test.csv --model-object classifier=model.skops \
             --deployment api=deploy.json --metadata accuracy=0.97 --metadata rows=150
-        made iris@1 (1.2.3) with train, test, classifier, api
+        created iris@1 (1.2.3) with train, test, classifier, api
         $ git model promote iris@1.2.3 production --reason "beats the baseline"
         iris@1 is in production now
         $ git model resolve iris@production            # prints iris@1, its digests with --format json
@@ -113,7 +113,7 @@ def test_a_version_made_by_hand_is_promoted_resolved_fetched_and_rolled_back(rep
         ! hint: run `git model history iris production`
         [3]
         $ git model version create iris --model-object classifier=model.skops
-        made iris@2 with classifier
+        created iris@2 with classifier
         $ git model promote iris 2 production
         iris@2 is in production now; iris@1 is archived
         $ git model rollback iris production
@@ -211,7 +211,7 @@ def test_versions_aliases_and_metadata_change_and_go_again(iris, capsys):
         $ git model promote iris@2 none
         iris@2 is in no stage already
         $ git model version create iris
-        made iris@3
+        created iris@3
         $ git model link iris@3 --data validation=validation.csv
         linked validation to iris@3
         $ git model unlink iris 3 validation --yes
@@ -318,7 +318,7 @@ def test_a_bad_or_taken_name_is_refused_with_one_that_would_do(iris, capsys):
         capsys,
         r"""
         $ git model version create iris --name 1.2.3
-        ! error: iris 1 is called 1.2.3 already
+        ! error: iris 1 has the name 1.2.3
         ! hint: names are never used again; choose another
         [4]
         $ git model version create iris --name production
@@ -334,7 +334,7 @@ def test_a_bad_or_taken_name_is_refused_with_one_that_would_do(iris, capsys):
         ! hint: run `git model show iris`, or `git model update iris` to change it
         [4]
         $ git model register Iris
-        ! error: there is a model iris, which is the same but for its case
+        ! error: there is a model iris, which differs only in upper and lower case
         ! hint: use iris, or another name
         [4]
         $ git model register x.lock
@@ -371,11 +371,11 @@ def test_an_artifact_that_cannot_be_stored_or_is_not_there_is_refused(iris, caps
         [2]
         $ git model version create iris --data train=nothing.csv
         ! error: there is no file or folder nothing.csv
-        ! hint: check the path; it is taken from where you stand
+        ! hint: check the path; it is relative to the current folder
         [3]
         $ git model version create iris --data a=train.csv --model-object a=model.skops
-        ! error: two artifacts are called 'a'
-        ! hint: give each a name of its own
+        ! error: two artifacts are named 'a'
+        ! hint: give each a different name
         [2]
         $ git model version create iris --metadata accuracy
         ! error: 'accuracy' is not KEY=VALUE
@@ -387,7 +387,7 @@ def test_an_artifact_that_cannot_be_stored_or_is_not_there_is_refused(iris, caps
         [2]
         $ git model unlink iris@1 train --yes
         ! error: the artifacts of iris 1 cannot change, because it is in production
-        ! hint: make a new version with `git model version create iris`
+        ! hint: create a new version with `git model version create iris`
         [6]
         $ git model unlink iris@2 nothing --yes
         ! error: iris@2 has no artifact 'nothing'
@@ -395,7 +395,7 @@ def test_an_artifact_that_cannot_be_stored_or_is_not_there_is_refused(iris, caps
         [3]
         $ git model link iris@1 --data other=test.csv
         ! error: the artifacts of iris 1 cannot change, because it is in production
-        ! hint: make a new version with `git model version create iris`
+        ! hint: create a new version with `git model version create iris`
         [6]
         $ git model link iris@2
         ! error: there is nothing to link
@@ -422,8 +422,8 @@ def test_what_is_in_use_or_not_named_is_not_destroyed(iris, capsys):
         capsys,
         r"""
         $ git model delete iris
-        ! error: this cannot be undone, and there is no terminal to ask at
-        ! hint: add --yes to mean it
+        ! error: this cannot be undone, and there is no terminal to ask for confirmation
+        ! hint: add --yes to confirm
         [2]
         $ git model delete iris --yes
         ! error: iris is in use: 1 is in production
@@ -522,8 +522,8 @@ def test_get_without_a_path_writes_the_name_and_never_over_a_file(iris, capsys):
         $ git model get iris@1
         wrote classifier of iris@1 to classifier (12 B, verified)
         $ git model get iris@1
-        ! error: classifier is there already
-        ! hint: name another place with -o; -o classifier writes over it
+        ! error: classifier already exists
+        ! hint: choose another path with -o; -o classifier overwrites it
         [2]
         $ git model get iris@1 -o classifier -q
         classifier
@@ -540,12 +540,12 @@ def test_promotions_that_are_pending_are_told_and_applied(iris, capsys, git):
         $ git model list
         MODEL  LATEST  VERSIONS  STAGES                    TITLE
         iris   2       2         production - (1 pending)  Iris
-        ! 1 change is recorded and not in force: `git model apply` puts it in force
+        ! 1 change is recorded but not in force: `git model apply` puts it in force
         $ git model version list iris
         VERSION  NAME   STAGE                 CREATED (UTC)     TAGS
         2                                     2026-11-23 10:12
         1        1.2.3  (production pending)  2026-11-23 10:12  baseline
-        ! 1 change is recorded and not in force: `git model apply` puts it in force
+        ! 1 change is recorded but not in force: `git model apply` puts it in force
         $ git model resolve iris@production
         ! error: iris 1 is recorded in production, but not in force yet
         ! hint: run `git model apply` to put it in force
@@ -667,7 +667,7 @@ def test_init_adopts_the_registry_of_the_remote_and_begins_no_second_one(iris, c
     code, _, err = ask(capsys, "init", "--new")
     assert (code, err.splitlines()[0]) == (
         4,
-        "error: origin has a registry already, and a second one could never be pushed to it",
+        "error: origin has a registry already, so a second one could not be pushed to it",
     )
     code, out, _ = ask(capsys, "init")
     assert (code, out.splitlines()[0]) == (0, "adopted the registry of origin")

@@ -118,7 +118,7 @@ class TestModels:
     @pytest.mark.parametrize("wrong", [{"title": 3}, {"tags": "a"}, {"tags": [1]}, {"owners": 3}])
     def test_a_field_of_the_wrong_type_is_refused_by_name(self, client, wrong):
         for use in (lambda: Model("iris", **wrong), lambda: client.register_model("iris", **wrong)):
-            with pytest.raises(UsageError, match=f"cannot be described so: {next(iter(wrong))}"):
+            with pytest.raises(UsageError, match=f"invalid description of a model: {next(iter(wrong))}"):
                 use()
 
     def test_an_unknown_field_is_refused_with_those_that_there_are(self, client):
@@ -185,7 +185,7 @@ class TestModels:
 
     def test_two_names_that_differ_by_case_are_one(self, client):
         client.register_model("Iris")
-        with pytest.raises(Conflict, match="there is a model Iris, which is the same but for its case"):
+        with pytest.raises(Conflict, match="there is a model Iris, which differs only in upper and lower case"):
             client.register_model("iris")
         with pytest.raises(NotFound) as caught:
             client.get_model("iris")
@@ -315,14 +315,14 @@ class TestVersions:
         for selector in (4, "best"):
             with pytest.raises(NotFound, match="version 4 of iris was deleted: wrong data"):
                 iris.get_version(selector)
-        with pytest.raises(Conflict, match="iris 4 is called best already"):
+        with pytest.raises(Conflict, match="iris 4 has the name best"):
             iris.create_version("best")
         assert other.get_model("iris").create_version("better").number == 5
 
     def test_the_number_of_the_last_version_is_not_used_again_either(self, iris):
         for number in (3, 2, 1):
             iris.get_version(number).delete()
-        with pytest.raises(NotFound, match="has no version yet"):
+        with pytest.raises(NotFound, match="has no versions yet"):
             iris.get_version()
         assert iris.versions == ()
         assert iris.create_version().number == 4
@@ -343,16 +343,16 @@ class TestVersions:
         assert version.update(name="1.0", description="good", add_tags=["a"]) is version
         assert (version.name, version.description, version.tags) == ("1.0", "good", ["a"])
         version.update(name="1.0")
-        with pytest.raises(Refused, match=r"iris 1 is called 1\.0, for good"):
+        with pytest.raises(Refused, match=r"iris 1 already has the name 1\.0, which cannot change"):
             version.update(name="1.1")
-        with pytest.raises(Conflict, match=r"iris 1 is called 1\.0 already"):
+        with pytest.raises(Conflict, match=r"iris 1 has the name 1\.0"):
             iris.get_version(2).update(name="1.0")
         with pytest.raises(Conflict):
             iris.create_version("1.0")
 
     def test_names_that_differ_by_case_are_one(self, iris):
         iris.create_version("RC")
-        with pytest.raises(Conflict, match="iris 4 is called RC already"):
+        with pytest.raises(Conflict, match="iris 4 has the name RC"):
             iris.create_version("rc")
 
     @pytest.mark.parametrize("wrong", [{"tags": [1]}, {"tags": "abc"}, {"description": 3}, {"metadata": {"a": None}}])
@@ -510,7 +510,7 @@ class TestStages:
     def test_a_hostile_reason_harms_neither_commit_nor_tag(self, client, iris, git, reason):
         common = client.repository.common_dir
         if "\ud800" in reason:
-            with pytest.raises(UsageError, match="half of a character"):
+            with pytest.raises(UsageError, match="an incomplete character"):
                 iris.get_version(1).set_stage("production", reason=reason)
             iris.get_version(1).set_stage("production")
         else:
@@ -735,7 +735,7 @@ class TestArtifacts:
         version.link_artifact("metrics", file)
         (tmp_path / "other").write_text("other")
         for name in ("metrics", "Metrics"):
-            with pytest.raises(Conflict, match="two artifacts called") as caught:
+            with pytest.raises(Conflict, match="two artifacts named") as caught:
                 version.link_artifact(name, tmp_path / "other")
             assert "unlink" in caught.value.hint
 

@@ -61,8 +61,8 @@ def test_submodules_that_cannot_be_had_are_refused_or_left_out(parted, git, tmp_
     place = tmp_path / "then"
     code, _, err = ask(capsys, "checkout", "iris@1", place)
     assert code == 6
-    assert "error: the submodules of the code cannot be had: fatal: transport 'file' not allowed" in err
-    assert "hint: these are git's words; `git model checkout --no-submodules` leaves them out" in err
+    assert "error: the submodules of the code cannot be fetched: fatal: transport 'file' not allowed" in err
+    assert "hint: this is git's message; `git model checkout --no-submodules` leaves them out" in err
     assert not place.exists()
     assert git(parted, "worktree", "list").count("\n") == 0
     check_transcript(
@@ -167,7 +167,7 @@ def test_what_the_code_has_in_the_place_of_artifacts_is_not_written_through(
     code, _, err = ask(capsys, "checkout", "iris@1", tmp_path / "then", "--artifacts", folder)
     assert (code, err) == (
         2,
-        f"error: the code of iris@1 has a {folder} of its own\nhint: name another folder with --artifacts\n",
+        f"error: the code of iris@1 contains a folder {folder} itself\nhint: name another folder with --artifacts\n",
     )
     assert not list((tmp_path / "outside").iterdir())
     assert not (tmp_path / "nowhere").exists()
@@ -183,8 +183,8 @@ def test_outside_of_a_code_repository_that_is_said(code_repo, tmp_path, monkeypa
         capsys,
         f"""
         $ git model --repo {code_repo} checkout iris@1 then
-        ! error: you are in no code repository
-        ! hint: go into it, or name it: git model -C DIR ...
+        ! error: the current folder is in no code repository
+        ! hint: change to it, or name it: git model -C DIR ...
         [3]
         """,
     )

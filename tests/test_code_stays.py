@@ -105,7 +105,7 @@ class TestDirty:
             """
             $ git model version create iris
             ! error: the code has changes that are not committed: train.py, a.py, b.py and 1 more
-            ! hint: commit or stash them: this registry takes no version of code that it could not show again
+            ! hint: commit or stash them: this registry accepts only versions of committed code
             [6]
             """,
         )
@@ -198,9 +198,9 @@ class TestDirty:
             capsys,
             """
             $ git model version create iris
-            ! error: the changes that are not committed have 3,000 bytes, and a snapshot may have 2,048: \
+            ! error: the uncommitted changes have 3,000 bytes, more than the limit of a snapshot (2,048): \
 weights.bin (3,000 bytes)
-            ! hint: add what is no code to .gitignore, or run `git config gitmodel.snapshotLimit BYTES`
+            ! hint: add files that are not code to .gitignore, or run `git config gitmodel.snapshotLimit BYTES`
             [6]
             """,
         )
@@ -213,7 +213,7 @@ weights.bin (3,000 bytes)
         git(repo, "init", "-q", "within")
         (repo / "within" / "x.py").write_text("x\n", encoding="utf-8")
         code = open_code(repo, environ=os.environ)
-        with pytest.raises(Refused, match="within/ is a repository of its own"):
+        with pytest.raises(Refused, match="within/ is another repository inside"):
             snapshot(code, 1_000)
         git(repo / "within", "add", "-A")
         git(repo / "within", "commit", "-q", "-m", "x")
@@ -234,7 +234,7 @@ weights.bin (3,000 bytes)
         with Client() as client, pytest.raises(Refused, match=r"train\.py"):
             client.get_model("iris").create_version()
         git(repo, "config", "gitmodel.dirty", "never")
-        with Client() as client, pytest.raises(UsageError, match="'never' is nothing to do"):
+        with Client() as client, pytest.raises(UsageError, match="'never' is not a way to handle"):
             client.get_model("iris").create_version()
 
     def test_a_policy_that_is_none_is_no_valid_record(self, repo, capsys):

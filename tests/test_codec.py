@@ -379,7 +379,7 @@ def test_a_record_past_the_limit_is_not_written_since_nobody_could_read_it():
 
 
 def test_half_a_character_is_not_written():
-    with pytest.raises(UsageError, match="half of a character"):
+    with pytest.raises(UsageError, match="an incomplete character"):
         written(word="\ud800")
 
 

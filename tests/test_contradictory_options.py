@@ -57,11 +57,11 @@ def test_python_refuses_the_same(repo):
         model, version = client.get_model("iris"), client.get_version("iris@1")
         for change in (version.update, model.update, lambda **given: client.update_model("iris", **given)):
             for given in ({"tags": ["x"], "add_tags": ["y"]}, {"tags": [], "remove_tags": ["a"]}):
-                with pytest.raises(UsageError, match=r"tags and (add|remove)_tags exclude each other"):
+                with pytest.raises(UsageError, match=r"tags and (add|remove)_tags cannot be combined"):
                     change(**given)
             with pytest.raises(UsageError, match="add_tags and remove_tags both name 'a'"):
                 change(add_tags=["a"], remove_tags=["a"])
-        with pytest.raises(UsageError, match="remote origin is for push"):
+        with pytest.raises(UsageError, match="remote origin needs push"):
             client.apply(remote="origin")
     assert state(repo) == before
 

@@ -61,9 +61,9 @@ def test_a_file_stays_where_it_is(iris, huge, capsys):
         $ git model get iris@1 raw -o fetched
         wrote raw of iris@1 to fetched (8 B, verified)
         $ git model check
-        ! every record is as the format says
+        ! all records are valid
         $ git model doctor
-        ! nothing is wrong with this clone
+        ! no problems found in this clone
         """,
     )
     assert not (iris / ".git/gitmodel/store").exists()
@@ -95,7 +95,7 @@ def test_the_content_is_bound_by_a_promotion_and_the_place_is_not(iris, huge, tm
         assert client.get_version("iris@production").get_artifact("raw").uri == moved.as_uri()
     moved.write_text("other\n")
     code, _, err = ask(capsys, "link", "iris@1", "--data", f"raw={moved}", "--external")
-    assert (code, "two artifacts called raw" in err) == (4, True)
+    assert (code, "two artifacts named raw" in err) == (4, True)
     assert ask(capsys, "check")[0] == 0
 
 
@@ -181,12 +181,12 @@ def test_a_url_without_external_says_what_to_add(iris, capsys):
         capsys,
         """
         $ git model link iris@1 --data raw=s3://bucket/raw.csv
-        ! error: s3://bucket/raw.csv is no path
-        ! hint: add --external to leave it where it is
+        ! error: s3://bucket/raw.csv is not a path
+        ! hint: add --external to link it without storing it
         [2]
         $ git model link iris@1 --data raw=train.py --provider-digest
         ! error: --provider-digest is for --external
-        ! hint: what is stored is always read and hashed
+        ! hint: stored artifacts are always read and hashed
         [2]
         """,
     )
@@ -228,7 +228,7 @@ def test_a_bucket_that_only_the_branch_names_is_not_asked(iris, capsys, git):
     code, _, err = ask(capsys, "get", "iris@1", "raw", "-o", "x")
     assert (code, "git model store trust s3://bucket-of-others/" in err) == (6, True)
     code, out, _ = ask(capsys, "verify")
-    assert (code, "not told to trust" in out) == (7, True)
+    assert (code, "does not trust yet" in out) == (7, True)
 
 
 def test_a_page_that_is_read_in_place_is_kept_and_mended(iris, pages):
@@ -299,7 +299,7 @@ def test_a_host_that_only_the_branch_names_is_not_asked(iris, pages, tmp_path, c
     with Client(iris) as client:
         record_link(client, url)
         ways = ways_to_read(client, tmp_path, capsys)
-        with pytest.raises(Refused, match="not told to trust") as caught:
+        with pytest.raises(Refused, match="does not trust yet") as caught:
             ways[way]()
         assert f"git model store trust {pages.url}/" in f"{caught.value.message} {caught.value.hint}" or way == "verify"
         assert pages.asked == []
@@ -315,7 +315,7 @@ def test_a_trusted_host_does_not_lead_on_to_another(iris, pages, elsewhere, tmp_
         record_link(client, f"{pages.url}/raw.csv")
         client.trust_store(f"{pages.url}/")
         ways = ways_to_read(client, tmp_path, capsys)
-        with pytest.raises(Refused, match=f"leads on to {elsewhere.url}/, which this machine was not told to trust"):
+        with pytest.raises(Refused, match=f"redirects to {elsewhere.url}/, which this machine does not trust yet"):
             ways[way]()
         assert elsewhere.asked == []
         client.trust_store(f"{elsewhere.url}/")

@@ -161,14 +161,14 @@ def test_who_stands_on_the_metadata_branch_is_warned_before_they_commit_it_back(
 
 def test_doctor_finds_a_work_tree_of_the_branch_that_is_behind(iris, tmp_path, capsys, git):
     git(iris, "worktree", "add", "--quiet", str(tmp_path / "the records"), "gitmodel")
-    check_transcript(capsys, "$ git model doctor\n! nothing is wrong with this clone")
+    check_transcript(capsys, "$ git model doctor\n! no problems found in this clone")
     assert ask(capsys, "promote", "iris@1", "production")[2] == ""
     code, out, _ = ask(capsys, "doctor", "-q")
     assert (code, out) == (0, "checkout\n")
     code, out, _ = ask(capsys, "doctor", "--format", "tsv")
     assert f"type: git -C '{tmp_path}/the records' reset --hard" in out
     git(tmp_path / "the records", "reset", "--quiet", "--hard")
-    check_transcript(capsys, "$ git model doctor\n! nothing is wrong with this clone")
+    check_transcript(capsys, "$ git model doctor\n! no problems found in this clone")
 
 
 def test_doctor_goes_on_without_a_store_that_cannot_be_used(iris, capsys, git):
@@ -212,10 +212,10 @@ def test_who_asks_for_help_by_its_name_is_told_how(iris, capsys):
         code, _, err = ask(capsys, *words)
         assert (code, err.splitlines()[0]) == (
             2,
-            f"error: there is no command 'help'; `{command} -h` says how to write it",
+            f"error: there is no command 'help'; use `{command} -h`",
         )
     assert ask(capsys, "version", "help", "create")[2].startswith(
-        "error: there is no command 'help'; `git model version create -h` says"
+        "error: there is no command 'help'; use `git model version create -h`"
     )
 
 
@@ -263,7 +263,8 @@ def test_a_store_that_is_not_there_yet_is_made_by_a_command_that_is_whole(iris, 
     code, _, err = ask(capsys, "init", "--store", "our stores/new")
     assert (code, err.splitlines()[1]) == (
         7,
-        f"hint: is its disk mounted? If the store is new, make its folder: mkdir -p '{iris}/our stores/new'",
+        f"hint: check that its disk is mounted; if the store is new, create its folder: "
+        f"mkdir -p '{iris}/our stores/new'",
     )
 
 

@@ -152,7 +152,7 @@ def test_a_shallow_clone_says_what_it_lacks_and_how_to_deepen(iris, code_repo, t
     code, out, err = ask(capsys, "history", "iris", "production")
     assert (code, out) == (5, "")
     assert err == (
-        f"error: this clone is shallow: what the metadata branch was before {edge[:10]} is not in it\n"
+        f"error: this clone is shallow: it has no history of the metadata branch before {edge[:10]}\n"
         "hint: run `git fetch --unshallow origin` for the rest\n"
     )
     code, out, _ = ask(capsys, "--format", "json", "history", "iris", "production", "--limit", "1")

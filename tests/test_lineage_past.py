@@ -45,13 +45,13 @@ def test_show_list_and_resolve_say_what_the_branch_recorded_then(repo, capsys):
         """
         $ git model resolve iris@production --at 2026-10-01
         iris@1
-        ! as the branch recorded it at <commit> (2026-10-01 12:00 UTC), which may not be what was in force then
+        ! this is what the branch recorded at <commit> (2026-10-01 12:00 UTC); it may not have been in force
         $ git model resolve iris@champion --at "2026-11-01T11:59:59"
         iris@1
-        ! as the branch recorded it at <commit> (2026-10-01 12:00 UTC), which may not be what was in force then
+        ! this is what the branch recorded at <commit> (2026-10-01 12:00 UTC); it may not have been in force
         $ git model resolve iris@production --at "2026-11-01 14:00+02:00"
         iris@2
-        ! as the branch recorded it at <commit> (2026-11-01 12:00 UTC), which may not be what was in force then
+        ! this is what the branch recorded at <commit> (2026-11-01 12:00 UTC); it may not have been in force
         $ git model show iris@1 --at 2026-10-31
         version   iris@1
         stage     production
@@ -59,15 +59,15 @@ def test_show_list_and_resolve_say_what_the_branch_recorded_then(repo, capsys):
         created   2026-09-01 08:00 UTC
         code      96e9ca98d42e2d2a0d9a52cdaeb1dd4ec2fdeb44
         metadata  accuracy = 0.91
-        ! as the branch recorded it at <commit> (2026-10-01 12:00 UTC), which may not be what was in force then
+        ! this is what the branch recorded at <commit> (2026-10-01 12:00 UTC); it may not have been in force
         $ git model list --at 2026-11-01
         MODEL  LATEST  VERSIONS  STAGES        ALIASES     TITLE
         iris   2       2         production 2  champion 1  Iris
-        ! as the branch recorded it at <commit> (2026-11-01 12:00 UTC), which may not be what was in force then
+        ! this is what the branch recorded at <commit> (2026-11-01 12:00 UTC); it may not have been in force
         $ git model version list iris --at gitmodel~7
         VERSION  CREATED (UTC)
         1        2026-09-01 08:00
-        ! as the branch recorded it at <commit> (2026-09-01 08:00 UTC), which may not be what was in force then
+        ! this is what the branch recorded at <commit> (2026-09-01 08:00 UTC); it may not have been in force
         """.replace("96e9ca98d42e2d2a0d9a52cdaeb1dd4ec2fdeb44", run(repo, "rev-parse", "main")),
     )
 
@@ -173,11 +173,11 @@ def test_what_cannot_be_found_is_refused(repo, capsys):
         ! hint: name one as `git log --first-parent gitmodel` shows it, or a date such as 2026-10-01
         [3]
         $ git model show iris --at main
-        ! error: {code_commit} is not a commit of gitmodel: it never was, or the branch was rewritten since
+        ! error: {code_commit} is not a commit of gitmodel: it never was, or the branch was rewritten later
         ! hint: name one as `git log --first-parent gitmodel` shows it, or a date such as 2026-10-01
         [3]
         $ git model resolve iris@champion --at 2026-09-15
-        ! as the branch recorded it at <commit> (2026-09-01 08:00 UTC), which may not be what was in force then
+        ! this is what the branch recorded at <commit> (2026-09-01 08:00 UTC); it may not have been in force
         ! error: there is no iris@champion
         ! hint: there is iris@latest (2); see `git model show iris`
         [3]
@@ -195,7 +195,7 @@ def test_a_commit_of_a_pull_request_never_was_the_state_of_the_branch(repo, caps
     merge = edit(repo, {PRODUCTION: changed}, "Merge pull request #2", parents=[tip, inner])
     code, _, err = ask(capsys, "show", "iris", "--at", inside)
     assert code == 3
-    assert f"{inside[:10]} never was the state of gitmodel: it lived in what {merge[:10]} merged" in err
+    assert f"{inside[:10]} was never the state of gitmodel: it is part of the merge {merge[:10]}" in err
     assert f"name the merge: --at {merge[:10]}" in err
     assert ask(capsys, "show", "iris", "--at", merge[:10])[0] == 0
 

@@ -125,7 +125,7 @@ def test_a_path_that_bytes_cannot_even_hold_is_refused(path):
         (HEADER + line("a") + line("b").replace(b"b\n", b"\xff\n"), "line 3.*UTF-8"),
         (HEADER + line("b") + line("a"), "line 3.*out of order"),
         (HEADER + line("a") + line("a"), "line 3.*twice"),
-        (HEADER + line("a") + line("a-b") + line("a/b"), "line 4.*'a' is a file and a folder"),
+        (HEADER + line("a") + line("a-b") + line("a/b"), "line 4.*'a' is both a file and a folder"),
     ],
 )
 def test_what_is_not_canonical_is_refused_by_line(content, said):

@@ -73,7 +73,7 @@ class TestNumbers:
 
     def test_the_highest_number_can_be_used(self, repo, capsys):
         commit_numbers(repo, "iris", HIGHEST - 1)
-        assert ask(capsys, "version", "create", "iris") == (0, "made iris@1000000000\n", "")
+        assert ask(capsys, "version", "create", "iris") == (0, "created iris@1000000000\n", "")
         with Client(repo) as client:
             assert checking.check(client.repository) == []
 

@@ -394,7 +394,7 @@ class TestRefusals:
 
     def test_a_sha256_repository(self, git, tmp_path):
         git(tmp_path, "init", "-q", "--object-format=sha256", "new")
-        with pytest.raises(UsageError, match="names its objects by SHA256") as caught:
+        with pytest.raises(UsageError, match="uses SHA256 object ids") as caught:
             Client(tmp_path / "new")
         assert "git model config repo" in caught.value.hint
         assert editing.state(tmp_path / "new") == ""

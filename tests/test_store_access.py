@@ -32,9 +32,9 @@ def test_a_store_that_only_the_branch_names_is_not_used_before_it_is_trusted(iri
         capsys,
         """
         $ git model version create iris --data train=train.csv
-        ! error: the registry names the artifact store s3://bucket-of-others/models, which this machine was not told \
-to trust
-        ! hint: `git log -p gitmodel -- gitmodel.toml` shows who named it; then: git model store trust
+        ! error: the registry names the artifact store s3://bucket-of-others/models, which this machine does not trust \
+yet
+        ! hint: `git log -p gitmodel -- gitmodel.toml` shows who added it; to trust it: git model store trust
         [6]
         $ git model store list
         STORE    URL                           SET BY                                             MODELS
@@ -58,7 +58,7 @@ def test_trust_is_of_one_url_and_a_changed_one_is_asked_for_again(iris, git):
         assert client.access.named().trusted
         record_store(iris, "s3://ours/models-elsewhere")
         assert not client.access.named().trusted
-        with pytest.raises(Refused, match="not told to trust"):
+        with pytest.raises(Refused, match="does not trust yet"):
             _ = client.store
         client.trust_store("s3://ours/")
         assert client.access.named().trusted
@@ -124,7 +124,7 @@ def test_several_stores_and_a_model_with_its_own(iris, capsys, tmp_path):
         $ git model store use iris archive
         new artifacts of iris are kept in archive now
         $ git model version create iris --data train=train.csv
-        made iris@1 with train
+        created iris@1 with train
         $ git model store remove archive --yes
         ! error: iris keeps artifacts in archive
         ! hint: run `git model store use iris default` first
@@ -134,7 +134,7 @@ def test_several_stores_and_a_model_with_its_own(iris, capsys, tmp_path):
         ! hint: the stores are default, archive
         [3]
         $ git model store add archive file:///elsewhere
-        ! error: there is a store archive, at another place
+        ! error: a store archive with another URL exists already
         ! hint: run `git model store remove archive`
         [4]
         """.replace("file:///elsewhere", (tmp_path / "elsewhere").as_uri()),
@@ -159,7 +159,7 @@ def test_a_named_store_is_overridden_on_this_machine(iris, git, tmp_path):
     git(iris, "config", "gitmodel.archive.store", (tmp_path / "mirror").as_uri())
     with Client(iris) as client:
         assert client.access.open("archive").url.endswith("/mirror")
-        with pytest.raises(Conflict, match="first store"):
+        with pytest.raises(Conflict, match="default store"):
             client.add_store("default", (tmp_path / "x").as_uri())
         with pytest.raises(NotFound):
             client.remove_store("nowhere")

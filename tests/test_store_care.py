@@ -214,8 +214,8 @@ def test_gc_finds_first_and_removes_only_what_nothing_needs(iris, store, capsys)
         $ git model store gc --grace 20
         would remove 0 objects (0 B) from {url}; 4 needed, 1 recent
         $ git model store gc --delete
-        ! error: this cannot be undone, and there is no terminal to ask at
-        ! hint: add --yes to mean it
+        ! error: this cannot be undone, and there is no terminal to ask for confirmation
+        ! hint: add --yes to confirm
         [2]
         $ git model store gc --delete --yes
         removed 1 object (6 B) from {url}; 4 needed, 0 recent
@@ -329,7 +329,7 @@ def test_gc_removes_nothing_while_a_record_cannot_be_read(iris, store, capsys):
     age(store, 30)
     edit(iris, {"models/iris/versions/2.toml": "number = 2\n"})
     code, _, err = ask(capsys, "store", "gc", "--delete", "--yes")
-    assert (code, "what is needed is not known, and nothing is removed: iris@2" in err) == (5, True)
+    assert (code, "a record cannot be read, so nothing is removed: iris@2" in err) == (5, True)
     assert len(list(store.digests())) == 5
 
 
@@ -371,12 +371,12 @@ def test_purge_erases_and_leaves_a_tombstone_that_verify_names(iris, store, caps
         capsys,
         f"""
         $ git model store purge {NET} --yes
-        ! error: a purge needs a reason, which is what is left
+        ! error: a purge needs a reason, because only the reason remains
         ! hint: add --reason "request of 2026-11-20"
         [2]
         $ git model store purge {NET} --reason "request of 2026-11-20"
-        ! error: this cannot be undone, and there is no terminal to ask at
-        ! hint: add --yes to mean it
+        ! error: this cannot be undone, and there is no terminal to ask for confirmation
+        ! hint: add --yes to confirm
         [2]
         $ git model store purge {NET} --reason "request of 2026-11-20" --yes
         purged 1 object from {store.url}
@@ -389,12 +389,12 @@ def test_purge_erases_and_leaves_a_tombstone_that_verify_names(iris, store, caps
         [3]
         $ git model link iris@2 --data again=net
         ! error: {NET} was purged 2026-11-23: request of 2026-11-20
-        ! hint: what was purged is not stored again
+        ! hint: a purged artifact cannot be stored again
         [6]
         $ git model check
-        ! every record is as the format says
+        ! all records are valid
         $ git model doctor
-        ! nothing is wrong with this clone
+        ! no problems found in this clone
         $ git model store purge {NET} --yes
         purged 1 object: no store had it
         """,

@@ -28,8 +28,8 @@ def test_a_damaged_record_is_named_and_the_others_are_verified(two, capsys):
         $ git model verify
         VERSIONS  DIGEST  WHAT
         iris@1    -       models/iris/versions/1.toml, key created: is missing [record.required]
-        ! error: 1 record of versions cannot be read, and what they need is not known
-        ! hint: run `git model check` to see what is wrong, and `git log -p` to see who did it
+        ! error: 1 record of versions cannot be read, so their artifacts are unknown
+        ! hint: run `git model check` to see the problem, and `git log -p` to see who caused it
         [5]
         $ git model verify rose
         ! 1 artifact whole, 5 B in all

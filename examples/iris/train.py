@@ -39,4 +39,4 @@ with Client() as client:
         model_objects={"classifier": OUT / "classifier.skops"},
         metadata={"accuracy": accuracy, "rows": len(train)},
     )
-    print(f"made {version.reference}")
+    print(f"created {version.reference}")

@@ -57,8 +57,8 @@ def open_bundle(path: Path, *, environ: Mapping[str, str], branch: str = "") -> 
         shutil.rmtree(folder, ignore_errors=True)
         if "prerequisite" in error.message:
             raise UsageError(
-                f"the bundle {path} holds only what came after commits that it does not have",
-                hint=f"make a whole one: `git bundle create {path.name} gitmodel --tags`",
+                f"the bundle {path} is incomplete: its first commits build on commits that it does not contain",
+                hint=f"create a complete bundle: `git bundle create {path.name} gitmodel --tags`",
             ) from None
         raise Invalid(
             f"the bundle {path} cannot be read: {error.message}", hint=f"run `git bundle verify {path}`"

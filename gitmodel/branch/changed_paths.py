@@ -28,7 +28,7 @@ def changed_paths(repository: Repository, old: str, new: str) -> list[str]:
         found.append(path)
         if len(found) > MOST_FILES:
             raise Invalid(
-                f"more files differ between {old[:10]} and {new[:10]} than can be looked at",
+                f"too many files differ between {old[:10]} and {new[:10]}",
                 hint=f"`git show --stat --summary {new[:10]} -- models` shows a part of it",
             )
     return found

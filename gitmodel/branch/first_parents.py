@@ -96,7 +96,7 @@ def too_shallow(repository: Repository, edge: str) -> Invalid:
     remotes = repository.git.lines("remote")
     remote = "origin" if "origin" in remotes or not remotes else remotes[0]
     return Invalid(
-        f"this clone is shallow: what the metadata branch was before {edge[:10]} is not in it",
+        f"this clone is shallow: it has no history of the metadata branch before {edge[:10]}",
         hint=f"run `git fetch --unshallow {remote}` for the rest",
     )
 

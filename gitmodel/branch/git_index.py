@@ -25,7 +25,7 @@ def staged_tree(repository: Repository, index: Path | None = None) -> str:
         except FileNotFoundError:
             pass  # nothing was ever staged
         except OSError as error:
-            raise Unreachable(f"{path} cannot be read: {error.strerror}", hint="look at its rights") from None
+            raise Unreachable(f"{path} cannot be read: {error.strerror}", hint="check its permissions") from None
         git = replace(repository.git, environ={**repository.git.environ, "GIT_INDEX_FILE": str(copied)})
         (tree,) = git.lines("write-tree")
     repository.reader.close()

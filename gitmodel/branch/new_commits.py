@@ -100,6 +100,6 @@ def check_paths(files: Mapping[str, bytes | None]) -> None:
         if data is None or paths.is_host_file(path):
             continue
         if paths.parse_path(path) is None and path != paths.SIGNERS:
-            raise Invalid(f"{path!a} is no file of the format, and was not written", hint="please report this")
+            raise Invalid(f"{path!a} is not a file of the format, and was not written", hint="please report this")
         if len(data) > codec.MAX_BYTES:
             raise Invalid(f"{path} would have {len(data)} bytes, more than {codec.MAX_BYTES}", hint="shorten it")

@@ -24,8 +24,8 @@ def open_repository(path: Path, *, environ: Mapping[str, str], branch: str = "",
     place = find_repository(path, environ=environ, named=named)
     if place.object_format != "sha1":
         raise UsageError(
-            f"this repository names its objects by {place.object_format.upper()}",
-            hint="a registry needs a SHA-1 repository; keep it in one of its own: `git model config repo PATH`",
+            f"this repository uses {place.object_format.upper()} object ids",
+            hint="a registry needs a SHA-1 repository; keep it in another repository: `git model config repo PATH`",
         )
     config = read_config(place.git)
     name = branch or config.get("gitmodel.branch", "") or DEFAULT_BRANCH

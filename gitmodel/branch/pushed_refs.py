@@ -122,7 +122,7 @@ class PushedRefs:
             self._fetch()
         except Unreachable:
             raise Unreachable(
-                f"{error.message}; whether it went through is not known",
+                f"{error.message}; it is not known whether the change was made",
                 hint="run it again when the server can be reached; a new version needs the same --idempotency-key then",
             ) from None
         for move in moves:
@@ -153,7 +153,7 @@ class _UrlTries(Tries):
             raise Conflict(
                 f"others kept changing {self._repository.url} for {self._timeout:g} s, and nothing was changed: "
                 f"{error.message}",
-                hint="try again, or give it longer: --timeout SECONDS",
+                hint="try again, or allow more time: --timeout SECONDS",
             )
         self._count += 1
         if isinstance(error, Locked):

@@ -218,7 +218,7 @@ def push(repository: Repository, remote: str, moves: Sequence[RefMove], options:
     hooked = "aborted by hook" in answer.stderr
     if not hooked and all(_LOST_RACE.search(reason) for reason in own):
         raise RemoteMoved(f"{called} was changed by somebody else: {said}", hint="run `git model pull`")
-    raise Refused(f"{called} refused the push: {said}", hint="these are the host's words; nothing was changed there")
+    raise Refused(f"{called} refused the push: {said}", hint="this is the host's message; nothing was changed there")
 
 
 def refuse_blocked(repository: Repository, remote: str, refs: Iterable[str]) -> None:

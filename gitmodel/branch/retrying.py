@@ -28,8 +28,8 @@ def half_done(error: GitModelError) -> GitModelError:
     if isinstance(error, Conflict):
         return Conflict(said, hint=f"{error.hint.removeprefix(_UNCHANGED)}; then run `git model apply`")
     if isinstance(error, Refused):
-        return Refused(said, hint="see the hook's words, then run `git model apply`")
-    return Unreachable(said, hint="see what stopped git, such as a full disk, then run `git model apply`")
+        return Refused(said, hint="read the message of the hook, then run `git model apply`")
+    return Unreachable(said, hint="fix what stopped git, such as a full disk, then run `git model apply`")
 
 
 def retry(work: Callable[[], T], tries: Tries) -> T:

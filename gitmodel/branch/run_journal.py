@@ -200,4 +200,6 @@ def _is_locked(path: Path) -> bool:
 
 
 def _unwritable(path: Path, error: OSError) -> Unreachable:
-    return Unreachable(f"{path} cannot be written: {error.strerror}", hint="free or mend the disk, then try again")
+    return Unreachable(
+        f"{path} cannot be written: {error.strerror}", hint="free space on the disk or repair it, then try again"
+    )

@@ -107,7 +107,7 @@ class UrlCache:
         """Raise Unreachable if the server must not be asked for *what*."""
         if self.terms.offline:
             raise Unreachable(
-                f"{what} of {self._address} is not in the cache, and the server is not to be asked",
+                f"{what} of {self._address} is not in the cache, and --offline does not contact the server",
                 hint="run it without --offline while the server can be reached",
             )
 
@@ -205,7 +205,7 @@ class UrlCache:
                     os.close(descriptor)
                     raise Conflict(
                         f"another process has been fetching or writing {self._address} all this time",
-                        hint="try again, or give it longer: --timeout SECONDS",
+                        hint="try again, or allow more time: --timeout SECONDS",
                     ) from None
                 time.sleep(_POLL)
             except OSError as error:

@@ -67,7 +67,7 @@ class Invocation:
             client.close()
             raise
         self.output.at = state.commit
-        self.output.note(f"as the branch recorded it at {state}, which may not be what was in force then")
+        self.output.note(f"this is what the branch recorded at {state}; it may not have been in force")
         if state.ahead:
             self.output.warn(
                 f"clocks disagree: {state.ahead[:10]} came before, and its own says that it came after that date",
@@ -147,7 +147,7 @@ def _set_quiet(ctx: click.Context, _: click.Parameter, value: bool) -> None:
 def _refuse_quiet_format(ctx: click.Context) -> None:
     output = ctx.obj.output
     if output.quiet and output.format != "table":
-        raise UsageError(f"--quiet and --format {output.format} exclude each other", hint="leave one of them out")
+        raise UsageError(f"--quiet and --format {output.format} cannot be combined", hint="leave one of them out")
 
 
 def general_options(formats: Sequence[str] = FORMATS) -> list[click.Parameter]:
@@ -235,7 +235,7 @@ class LazyGroup(click.Group):
         if self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
             if args[0] == "help":
                 asked = " ".join([ctx.command_path, *(word for word in args[1:] if not word.startswith("-"))])
-                raise click.UsageError(f"there is no command 'help'; `{asked} -h` says how to write it", ctx)
+                raise click.UsageError(f"there is no command 'help'; use `{asked} -h`", ctx)
             import difflib
 
             meant = difflib.get_close_matches(args[0], [*self.list_commands(ctx), *self.also], n=1, cutoff=0.6)

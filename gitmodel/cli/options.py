@@ -95,11 +95,13 @@ def read_artifacts(*, stored: bool = True, **given: Iterable[str]) -> dict[str, 
             if not sign or not name or not path:
                 raise UsageError(f"{pair!a} is not NAME=PATH", hint=f"for example: {option} train=train.csv")
             if any(name in paths for paths in found.values()):
-                raise UsageError(f"two artifacts are called {name!a}", hint="give each a name of its own")
+                raise UsageError(f"two artifacts are named {name!a}", hint="give each a different name")
             if stored and "://" in path:
                 from gitmodel.domain.urls import shown_url
 
-                raise UsageError(f"{shown_url(path)} is no path", hint="add --external to leave it where it is")
+                raise UsageError(
+                    f"{shown_url(path)} is not a path", hint="add --external to link it without storing it"
+                )
             found[kind][name] = path
     return found
 
@@ -181,7 +183,7 @@ def given_tags(set_tags: tuple[str, ...], add: tuple[str, ...], remove: tuple[st
 def refuse_both(first: str, first_given: object, second: str, second_given: object) -> None:
     """Raise UsageError if both of two options that contradict each other are given."""
     if first_given and second_given:
-        raise UsageError(f"{first} and {second} exclude each other", hint="leave one of them out")
+        raise UsageError(f"{first} and {second} cannot be combined", hint="leave one of them out")
 
 
 def refuse_alone(option: str, given: object, needed: str, needed_given: object) -> None:
@@ -204,7 +206,9 @@ def confirm(invocation: Invocation, question: str, *, yes: bool) -> None:
         return
     answer = invocation.output.confirm(question)
     if answer is None:
-        raise UsageError("this cannot be undone, and there is no terminal to ask at", hint="add --yes to mean it")
+        raise UsageError(
+            "this cannot be undone, and there is no terminal to ask for confirmation", hint="add --yes to confirm"
+        )
     if not answer:
         invocation.output.note("nothing was changed")
         raise KeyboardInterrupt

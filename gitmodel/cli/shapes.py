@@ -163,7 +163,7 @@ LOGGED = Shape(
         "model": "text: the name that the model had then",
         "version": "number of the version, or null: the model itself",
         "what": "text: such as `made`, `changed`, `entered production`, `archived`, `deleted`",
-        "fields": "list of text: the fields that it set or took away, such as `metadata.accuracy`",
+        "fields": "list of text: the fields that it set or removed, such as `metadata.accuracy`",
         "commit": "text: the commit of the metadata branch",
         "author": "text: who made it",
         "when": "time: when it was recorded, the commit's committer date",
@@ -468,7 +468,7 @@ STORE = Shape(
     {
         "name": 'text: its name; "default" for the first, empty for a URL that is no store of the registry',
         "url": "text: where it is, on this machine",
-        "source": "text: what says so",
+        "source": "text: what sets this",
         "trusted": "true if this machine may use its credentials there, or needs none",
         "read_only": "true if this machine does not write to it",
         "models": "list of text: the models that keep their artifacts in it; of the default one, those without another",
@@ -531,7 +531,7 @@ SETTING = Shape(
     {
         "key": "text: its name",
         "value": "text: its value",
-        "source": "text: what says so",
+        "source": "text: what sets this",
     },
 )
 REGISTRY = Shape(

@@ -18,7 +18,7 @@ from gitmodel.domain.views import VersionView
 def note_frozen(invocation: Invocation, frozen: str) -> None:
     """Say so if the version was read from its stage tag *frozen* alone ("": it was not)."""
     if frozen:
-        invocation.output.note(f"as the tag {frozen} froze it; the branch was not read")
+        invocation.output.note(f"this is the record at the time of the tag {frozen}; the branch was not read")
 
 
 def show_version(invocation: Invocation, ref: VersionRef) -> None:
@@ -57,7 +57,7 @@ def _code(view: VersionView) -> str:
     if code is None:
         return ""
     if code.outside:
-        return "made outside of any repository"
+        return "created outside a repository"
     dirty = " with changes that were not committed" if code.commit and code.dirty else ""
     dirty += f", kept as {code.snapshot}" if code.snapshot else ""
     origin = f"\n{code.repository}" if code.repository else ""
@@ -81,10 +81,10 @@ def note_pending(invocation: Invocation, pending: Iterable[tuple[str, StageState
     unsure = count or any(state.untagged for _, state in found)
     fetch = invocation.client.repository.tips.missing_tags() if unsure else ""
     if fetch:
-        invocation.output.warn("this clone has no stage tags, and they say what is in force", f"fetch them: {fetch}")
+        invocation.output.warn("this clone has no stage tags, which say what is in force", f"fetch them: {fetch}")
     elif count:
         are, them = ("1 change is", "it") if count == 1 else (f"{count} changes are", "them")
-        invocation.output.note(f"{are} recorded and not in force: `git model apply` puts {them} in force")
+        invocation.output.note(f"{are} recorded but not in force: `git model apply` puts {them} in force")
     for model, state in found:
         if state.untagged and not fetch:
             invocation.output.warn(f"{model} {state.recorded} is recorded in {state.name}, {UNTAGGED}", RETAG)

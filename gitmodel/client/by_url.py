@@ -55,7 +55,7 @@ def read_terms(environ: Mapping[str, str], *, max_age: float | None, offline: bo
     except ValueError:
         age = -1.0
     if not age >= 0:
-        raise UsageError("GITMODEL_MAX_AGE is no number of seconds", hint="for example: GITMODEL_MAX_AGE=60")
+        raise UsageError("GITMODEL_MAX_AGE is not a number of seconds", hint="for example: GITMODEL_MAX_AGE=60")
     cut_off = environ.get("GITMODEL_OFFLINE", "") not in ("", "0") if offline is None else offline
     return Terms(age, cut_off, timeout)
 

@@ -416,9 +416,7 @@ class Client(ShowsOurForm):
         from gitmodel.registry import put_in_force  # imported here because no other method needs it
 
         if remote and not push:
-            raise UsageError(
-                f"the remote {remote} is for push, which is not asked for", hint="add push, or leave it out"
-            )
+            raise UsageError(f"remote {remote} needs push", hint="add push, or leave it out")
         self._opened.require_branch("apply")
         apply = partial(put_in_force.apply, self.repository, names, reviewed=frozenset(reviewed))
         if ask_host:

@@ -885,7 +885,7 @@ class Artifact:
         """Set metadata of the artifact; at any time. Raises Refused for an output of a run, which has none."""
         if self._output is not None:
             raise Refused(
-                f"{self._name} is an output of run {self.run}, and has no metadata of its own",
+                f"{self._name} is an output of run {self.run}, and cannot have metadata",
                 hint=f"set metadata of {self._version.reference}",
             )
         self._version.log_metadata(metadata, artifact=self._name, **values)

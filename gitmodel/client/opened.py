@@ -147,7 +147,9 @@ class Opened:
         """Return the code repository that *path* is in. Raises NotFound outside of any."""
         found = self.find_code()
         if found is None:
-            raise NotFound("you are in no code repository", hint="go into it, or name it: git model -C DIR ...")
+            raise NotFound(
+                "the current folder is in no code repository", hint="change to it, or name it: git model -C DIR ..."
+            )
         return found
 
     def read_code(self) -> Code:

@@ -106,7 +106,7 @@ class KeptCode:
                 said = " ".join(line.strip() for line in answer.stderr.splitlines() if line.strip())
                 raise Refused(
                     f"{remote} did not take the code: {said}",
-                    hint="these are the words of the host, or of your pre-push hook",
+                    hint="this is the message of the host, or of your pre-push hook",
                 )
             for commit in some:
                 self._notes.put("pushed", commit, address)

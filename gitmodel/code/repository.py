@@ -82,8 +82,8 @@ class CodeRepository:
     def require(self, code: Code | None, whose: str) -> str:
         """The commit that *code* of *whose* (`iris@4`) names. Raises NotFound saying how to get what is missing."""
         if code is None or code.commit is None:
-            why = "was made outside of any repository" if code and code.outside else "has no code commit on record"
-            raise NotFound(f"{whose} {why}", hint=f"`git model show {whose}` shows what is on record of it")
+            why = "was created outside a repository" if code and code.outside else "has no code commit on record"
+            raise NotFound(f"{whose} {why}", hint=f"`git model show {whose}` shows its record")
         if self.holds(code.commit):
             return code.commit
         said = f"the code of {whose}, commit {code.commit}, is not in this repository"
@@ -171,8 +171,8 @@ class CodeRepository:
             lines = [line.strip() for line in said.stderr.splitlines()]
             why = " ".join(dict.fromkeys(line for line in lines if line.startswith(("fatal:", "error:"))) or lines)
             raise Refused(
-                f"the submodules of the code cannot be had: {why}",
-                hint="these are git's words; `git model checkout --no-submodules` leaves them out",
+                f"the submodules of the code cannot be fetched: {why}",
+                hint="this is git's message; `git model checkout --no-submodules` leaves them out",
             )
 
     def remove_worktree(self, target: Path) -> None:

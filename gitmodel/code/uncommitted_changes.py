@@ -79,7 +79,7 @@ def _commit(git: Git, tree: str, head: str) -> str:
     parents = ("-p", head) if head else ()
     made = _with(git, **dates).lines("commit-tree", tree, *parents, "-F", "-", input=message)
     if len(made) != 1 or not is_code_id(made[0]):
-        raise Invalid("git made no commit of the work tree", hint="run `git fsck`, and see that the disk has room")
+        raise Invalid("git could not commit the work tree", hint="run `git fsck`, and check that the disk has space")
     return made[0]
 
 
@@ -92,7 +92,7 @@ def _change(git: Git, line: str) -> Change:
         raise Refused(f"the submodule {path} has changes of its own", hint="commit them in the submodule first")
     if path.endswith("/"):
         raise Refused(
-            f"{path} is a repository of its own within this one",
+            f"{path} is another repository inside this one",
             hint="add it to .gitignore, or make it a submodule",
         )
     try:
@@ -108,8 +108,8 @@ def _check_size(changes: list[Change], limit: int) -> None:
     largest = sorted(changes, key=lambda change: -change.size)[:_LARGEST_TOLD]
     told = ", ".join(f"{change.path} ({change.size:,} bytes)" for change in largest)
     raise Refused(
-        f"the changes that are not committed have {size:,} bytes, and a snapshot may have {limit:,}: {told}",
-        hint="add what is no code to .gitignore, or run `git config gitmodel.snapshotLimit BYTES`",
+        f"the uncommitted changes have {size:,} bytes, more than the limit of a snapshot ({limit:,}): {told}",
+        hint="add files that are not code to .gitignore, or run `git config gitmodel.snapshotLimit BYTES`",
     )
 
 

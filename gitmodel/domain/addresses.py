@@ -37,7 +37,7 @@ class Address:
         """Read a URL, or the `user@host:path` of ssh. Raises UsageError, which does not repeat what may be a secret."""
         scheme = re.match(_SCHEME, text)
         if not text.isprintable() or text.startswith("-"):
-            raise UsageError("the registry's URL holds characters that no URL has", hint=_EXAMPLE)
+            raise UsageError("the registry's URL contains characters that a URL cannot have", hint=_EXAMPLE)
         if scheme is None:
             if not re.match(_SCP, text):
                 raise UsageError("the registry is not a URL", hint=_EXAMPLE)

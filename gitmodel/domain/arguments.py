@@ -191,5 +191,5 @@ def _wrong(function: Callable[..., Any], name: str, check: _Check, value: object
         why = f", and {shown(key)} is {shown(item)}"
     return UsageError(
         f"{name} of {called} takes {check.expected}{why}",
-        hint=check.hint or f"`help({called})` in Python shows what it takes",
+        hint=check.hint or f"`help({called})` in Python shows its arguments",
     )

@@ -40,6 +40,6 @@ def read_description(given: Mapping[str, Any]) -> dict[str, Any]:
         wrong = [f"{'.'.join(map(str, part['loc']))}: {part['msg'].lower()}" for part in error.errors()]
         fields = ", ".join(DESCRIPTIVE)
         raise UsageError(
-            f"a model cannot be described so: {'; '.join(wrong)}", hint=f"its fields are {fields}"
+            f"invalid description of a model: {'; '.join(wrong)}", hint=f"its fields are {fields}"
         ) from None
     return {name: tuple(sorted(set(value))) if isinstance(value, list) else value for name, value in read.items()}

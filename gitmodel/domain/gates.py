@@ -176,7 +176,7 @@ def plan_gated_promotion(
         raise refusal(f"{model}@{number}", to, outcomes, recorded=bool(planned.apply))
     if failed and not reason.strip():
         raise UsageError(
-            f"{model}@{number} fails {', '.join(failed)}, and force needs a reason",
+            f"{model}@{number} fails {', '.join(failed)}; force needs a reason",
             hint='add --reason "why"; it is recorded',
         )
     if not failed and not planned.apply:
@@ -202,7 +202,7 @@ def refusal(version: str, stage: str, outcomes: tuple[Outcome, ...], *, recorded
     what = f"is recorded in {stage} already, and not in force" if recorded else f"cannot enter {stage}"
     return GateRefused(
         f"{version} {what}: {said}",
-        hint=f'mend what is named, or pass it with `git model promote {version} {stage} --force --reason "why"`, '
+        hint=f'fix the problem, or override it with `git model promote {version} {stage} --force --reason "why"`, '
         "which is recorded",
     )
 

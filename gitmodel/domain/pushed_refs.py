@@ -43,5 +43,5 @@ def read_pushed(text: str) -> list[Update]:
 
 def _update(line: str, *words: str) -> Update:
     if len(words) != 3 or not (_ID.fullmatch(words[0]) and _ID.fullmatch(words[1]) and words[2].startswith("refs/")):
-        raise UsageError(f"{line!a} is no line that git gives to this hook", hint="let git call it")
+        raise UsageError(f"{line!a} is not a line that git passes to this hook", hint="only git calls this hook")
     return Update(words[2], words[0], words[1])

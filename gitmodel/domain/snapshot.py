@@ -31,7 +31,7 @@ _NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 
 T = TypeVar("T")
 
-# A model is not renamed more often: the records go round in a circle.
+# A model is not renamed more often: the records form a cycle.
 _RENAMES = 100
 
 # Every question asks for the registry's record, and it hardly ever changes.
@@ -280,7 +280,7 @@ class Snapshot:
     def current_name(self, name: str, *, tolerant: bool = False) -> str:
         """*name*, or the name that the model has now, if it was renamed.
 
-        Raises Invalid for a record that cannot be read, and for renames that go round in a circle; *tolerant* takes
+        Raises Invalid for a record that cannot be read, and for renames that form a cycle; *tolerant* takes
         such a model for one that was not renamed.
         """
         now = name
@@ -289,7 +289,7 @@ class Snapshot:
                 return name
             if count == _RENAMES:
                 raise Invalid(
-                    f"the renames of model {now} go round in a circle", hint="run `git model check` and mend model.toml"
+                    f"the renames of model {now} form a cycle", hint="run `git model check` and mend model.toml"
                 )
         return now
 
@@ -366,8 +366,8 @@ class Snapshot:
         run = self.reserved_for(model, name)
         if run and run not in runs:
             raise Conflict(
-                f"run {run}, which is under way, has reserved the name {name} for a version of {model}",
-                hint="wait until it is over (`git model runs list`), or choose another name",
+                f"run {run}, which is running, has reserved the name {name} for a version of {model}",
+                hint="wait until it has ended (`git model runs list`), or choose another name",
             )
 
     def next_number(self, model: str) -> int:
@@ -403,7 +403,7 @@ class Snapshot:
             if self.version(model, number).usable:
                 return number
         raise NotFound(
-            f"model {model} has no version yet", hint=f"run `git model version create {model}` to make the first"
+            f"model {model} has no versions yet", hint=f"run `git model version create {model}` to create the first"
         )
 
     def number_named(self, model: str, name: str) -> int | None:
@@ -503,7 +503,7 @@ class Snapshot:
             )
         if not notes and ref.renumbered:
             raise UsageError(
-                f"{ref} was not renumbered by a pull, or that was settled before",
+                f"{ref} was not renumbered by a pull, or this was already confirmed",
                 hint="leave out --renumbered (in Python renumbered=True)",
             )
         return frozenset()

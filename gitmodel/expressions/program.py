@@ -29,7 +29,7 @@ def _library() -> Any:
         import cel  # 150 to 190 ms, its own command line included: only when an expression needs it
     except ImportError as error:
         raise UsageError(
-            "this expression is more than comparisons joined by &&; it needs the CEL library",
+            "this expression needs the CEL library: it is not only comparisons joined by &&",
             hint="run `pip install 'gitmodel[cel]'` (Python 3.11 or newer)",
         ) from error
     return cel

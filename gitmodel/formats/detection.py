@@ -37,7 +37,7 @@ def detect_format(path: Path) -> str:
     except FileNotFoundError:
         raise NotFound(f"there is no file {path}", hint="check the path") from None
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {error.strerror}", hint="make it readable") from None
+        raise UsageError(f"{path} cannot be read: {error.strerror}", hint="check its permissions") from None
     return _format_of_content(path, head) or _EXTENSIONS.get(path.suffix.lower()) or _format_of_others(path, head)
 
 

@@ -22,7 +22,7 @@ def _load_skops(path: Path, trusted: bool) -> Any:
     unknown = skops.get_untrusted_types(file=path)
     if unknown and not trusted:
         raise Refused(
-            f"{path} holds types that skops does not know to be safe: {_listed(unknown)}",
+            f"{path} contains types that skops does not consider safe: {_listed(unknown)}",
             hint="if you know each of them, load it with trusted=True",
         )
     # skops refuses a plain yes (CVE-2024-37065): trust is given to the types by name

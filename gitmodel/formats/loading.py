@@ -118,15 +118,17 @@ def _prove(
 
 def _require_file(path: Path) -> None:
     if path.is_dir():
-        raise UsageError(f"{path} is a folder, which is no single value", hint="take its path and open what is in it")
+        raise UsageError(
+            f"{path} is a folder, which is not a single value", hint="use its path and open the files in it"
+        )
     if not path.exists():
         raise NotFound(f"there is no file {path}", hint="check the path")
 
 
 def _unsafe(path: Path, name: str) -> Refused:
     return Refused(
-        f"{path} is a {name} file: loading it can run any code that its makers put into it",
-        hint="if you trust them, load it with trusted=True; if you make it, save it as skops or safetensors",
+        f"{path} is a {name} file: loading it can run any code that its authors put into it",
+        hint="if you trust them, load it with trusted=True; to avoid this, save it as skops or safetensors",
     )
 
 

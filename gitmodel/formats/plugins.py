@@ -56,7 +56,7 @@ def find_format(name: str) -> Format:
         return brought
     raise UsageError(
         f"there is no format {name!a}; there are {', '.join(format_names())}",
-        hint="install the package that provides it, or take the file itself with `git model get`",
+        hint="install the package that provides it, or download the file with `git model get`",
     )
 
 
@@ -79,11 +79,11 @@ def other_materializers() -> tuple[Materializer, ...]:
         except Exception as error:
             raise UsageError(
                 f"the materializer {point.name} cannot be imported from {point.value}: {error}",
-                hint="mend or remove the package that provides it",
+                hint="repair or remove the package that provides it",
             ) from error
         if not isinstance(loaded, Materializer):
             raise UsageError(
-                f"{point.value} is no gitmodel.pipelines.Materializer", hint="report it to the makers of the package"
+                f"{point.value} is no gitmodel.pipelines.Materializer", hint="report it to the authors of the package"
             )
         found.append(loaded)
     return tuple(found)
@@ -120,6 +120,6 @@ def _loaded(point: EntryPoint) -> Format:
     if not isinstance(found, Format) or found.name != point.name:
         raise UsageError(
             f"the format {point.name} of the package {provider} is no gitmodel.formats.Format of that name",
-            hint="report it to its makers",
+            hint="report it to its authors",
         )
     return found

@@ -57,7 +57,9 @@ def find_repository(path: Path, *, environ: Mapping[str, str], named: bool = Tru
         try:
             os.getcwd()
         except OSError:
-            raise NotFound(f"{GONE}, and {path} counts from it", hint="name the repository by its whole path") from None
+            raise NotFound(
+                f"{GONE}, and {path} counts from it", hint="name the repository by its absolute path"
+            ) from None
     if named:
         return _with_objects(_find_named(path, clean), environ)
     place = _with_objects(_find_current(path, clean, environ), environ)
@@ -112,7 +114,7 @@ def _ask(path: Path, environ: Mapping[str, str], *, git_dir: str = "", work_tree
     except NotFound:
         if git_dir:
             raise NotFound(
-                f"GIT_DIR names {_shown(path, git_dir)}, which is no git repository", hint="run `unset GIT_DIR`"
+                f"GIT_DIR names {_shown(path, git_dir)}, which is not a git repository", hint="run `unset GIT_DIR`"
             ) from None
         raise
     said = os.fsdecode(answer).split(f"{_BETWEEN}\n")
@@ -171,7 +173,7 @@ def _contradiction(place: Place, path: Path, environ: Mapping[str, str]) -> str:
     if common and not _is_at(path / common, place.git.common_dir):
         return f"GIT_COMMON_DIR names {_shown(path, common)}, and the repository is {place.git.common_dir}"
     if namespace:
-        return f"GIT_NAMESPACE is {namespace!a}, and gitmodel knows no namespaces: it uses all of {place.git.git_dir}"
+        return f"GIT_NAMESPACE is {namespace!a}, which gitmodel does not support: it uses all of {place.git.git_dir}"
     return ""
 
 

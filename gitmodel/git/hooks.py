@@ -46,7 +46,10 @@ def install(git: Git, name: str, program: Path) -> Hook:
     if now == text and os.access(path, os.X_OK):
         return Hook(name, path, False)
     if now is not None and _MARK not in now:
-        raise Conflict(f"{path} is another hook already", hint=f"call gitmodel from it, with what git gives it: {call}")
+        raise Conflict(
+            f"{path} is another hook already",
+            hint=f"call gitmodel from it, with the arguments and the input from git: {call}",
+        )
     try:
         make_folder(folder)
         new = path.with_name(f"{name}.{os.getpid()}.new")
@@ -55,7 +58,9 @@ def install(git: Git, name: str, program: Path) -> Hook:
         share(new, folder)
         os.replace(new, path)
     except OSError as error:
-        raise Unreachable(f"{path} cannot be written: {error.strerror}", hint="look at the folder's rights") from None
+        raise Unreachable(
+            f"{path} cannot be written: {error.strerror}", hint="check the permissions of the folder"
+        ) from None
     return Hook(name, path, True)
 
 
@@ -67,7 +72,7 @@ def uninstall(git: Git, name: str) -> Hook:
     if now is None:
         return Hook(name, path, False)
     if _MARK not in now:
-        raise Conflict(f"{path} was not written by gitmodel", hint="take what calls gitmodel out of it by hand")
+        raise Conflict(f"{path} was not written by gitmodel", hint="remove the call of gitmodel from it by hand")
     path.unlink()
     return Hook(name, path, True)
 
@@ -95,7 +100,7 @@ def find_program(called: str, python: str) -> Path:
     for path in (Path(called), Path(python).with_name("git-model")):
         if path.is_absolute() and path.name in ("git-model", "gitmodel") and os.access(path, os.X_OK):
             return path
-    raise NotFound("no program git-model is installed here", hint="install gitmodel with pip, then call `git model`")
+    raise NotFound("the program git-model is not installed", hint="install gitmodel with pip, then call `git model`")
 
 
 def _read(path: Path) -> str | None:
@@ -104,4 +109,4 @@ def _read(path: Path) -> str | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise Unreachable(f"{path} cannot be read: {error.strerror}", hint="look at its rights") from None
+        raise Unreachable(f"{path} cannot be read: {error.strerror}", hint="check its permissions") from None

@@ -187,7 +187,7 @@ class LooseObjects:
                 temporary.unlink(missing_ok=True)
             raise Unreachable(
                 f"git objects cannot be written to {self._folder}: {error.strerror}",
-                hint="nothing was changed; free or mend the disk, then try again",
+                hint="nothing was changed; free space on the disk or repair it, then try again",
             ) from error
         finally:
             for descriptor, _, _ in pending:

@@ -298,7 +298,9 @@ def run(
             raise NotFound(f"there is no folder {cwd}", hint="name an existing repository") from None
         raise UsageError("git is not installed, or not on the PATH", hint="install git 2.34 or newer") from None
     except ValueError:  # no program can be given a NUL, and some text cannot be encoded
-        raise UsageError("a name or text holds a NUL or half of a character", hint="write it without") from None
+        raise UsageError(
+            "a name or text holds a NUL or an incomplete character (a lone surrogate)", hint="remove it"
+        ) from None
     except OSError as error:
         raise Unreachable(
             f"git cannot be started: {error.strerror}", hint="free memory or processes, then try again"
@@ -333,9 +335,11 @@ def translate(stderr: str, code: int) -> GitModelError:
     if "but expected" in said or "reference already exists" in said or "unable to resolve reference" in said:
         return Moved(f"somebody moved a ref first: {said}", hint="try again")
     if "aborted by hook" in said or "hook declined" in said:
-        return Refused(f"a hook of this repository refused the change: {said}", hint="see the hook's words above")
+        return Refused(
+            f"a hook of this repository refused the change: {said}", hint="read the message of the hook above"
+        )
     if "inside quarantine" in said:
-        return Refused(f"git lets no hook change refs during a push: {said}", hint="do it in post-receive")
+        return Refused(f"git does not allow hooks to change refs during a push: {said}", hint="do it in post-receive")
     blocked = re.search(_BLOCKED, said)
     if blocked:
         return Conflict(
@@ -351,17 +355,17 @@ def translate(stderr: str, code: int) -> GitModelError:
     if any(words in said for words in _MISCONFIGURED):
         return UsageError(
             f"git does not accept its configuration: {said}",
-            hint="`git config --list --show-origin` shows which file says so; correct it there",
+            hint="`git config --list --show-origin` shows which file sets it; correct it there",
         )
     if any(words in said for words in _UNSUPPORTED):
         return UsageError(
             f"the installed git cannot use this repository: {said}", hint="install a newer git, then try again"
         )
     if any(words in said for words in _CORRUPT):
-        return Invalid(f"git finds the repository damaged: {said}", hint=_DAMAGED)
+        return Invalid(f"git reports that the repository is damaged: {said}", hint=_DAMAGED)
     if "is not allowed" in said and ("transport '" in said or "protocol" in said):
         return Refused(
-            f"git is told not to use this transport: {said}", hint="see `protocol.allow` in `git help config`"
+            f"git is not allowed to use this transport: {said}", hint="see `protocol.allow` in `git help config`"
         )
     if "dubious ownership" in said or "unsafe repository" in said:
         return Refused(said, hint="run the `git config --global --add safe.directory` line that git names")
@@ -388,7 +392,8 @@ def translate(stderr: str, code: int) -> GitModelError:
     ):
         if words.lower() in said.lower():
             return Unreachable(
-                f"git could not write: {said}", hint="nothing was changed; free or mend the disk, then try again"
+                f"git could not write: {said}",
+                hint="nothing was changed; free space on the disk or repair it, then try again",
             )
     if "not a git repository" in said:
         return NotFound(NO_REPOSITORY, hint="run `git init`, or name one with `--repo PATH`")

@@ -167,12 +167,13 @@ def _is_dead(ref: str, held: str, age: float, marks: list[_Mark]) -> bool:
 def without_locks(folder: Path, error: OSError) -> Unreachable:
     """Return the error for a repository on a file system without locks."""
     return Unreachable(
-        f"the file system of {folder} has no locks (flock: {error.strerror}), and to write to a repository needs them",
+        f"the file system of {folder} does not support locks (flock: {error.strerror}), "
+        "which writing to a repository requires",
         hint="nothing was changed; move the repository to a local disk, or mount the share with locks "
         "(for NFS: local_lock=flock); artifacts may stay there: git config gitmodel.store file:///SHARE",
     )
 
 
 def _unwritable(path: Path, error: OSError) -> Unreachable:
-    hint = "nothing was changed; free or mend the disk, then try again"
+    hint = "nothing was changed; free space on the disk or repair it, then try again"
     return Unreachable(f"{path} cannot be written: {error.strerror}", hint=hint)

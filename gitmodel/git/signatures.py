@@ -176,7 +176,7 @@ class Verifier:
             return subprocess.run(command, input=input, capture_output=True, env=self._environ, check=False)
         except OSError as error:
             raise UsageError(
-                f"a signature cannot be judged: {command[0]} cannot be started ({error.strerror})",
+                f"a signature cannot be verified: {command[0]} cannot be started ({error.strerror})",
                 hint="install OpenSSH's ssh-keygen, or GnuPG for OpenPGP signatures",
             ) from error
 

@@ -54,8 +54,8 @@ def read_job(environ: Mapping[str, str]) -> Job:
         token = token or environ.get("GITHUB_TOKEN", "")
         return Job(kind, api, environ["GITHUB_REPOSITORY"], number if isinstance(number, int) else 0, token)
     raise UsageError(
-        "this is no job of GitHub, GitLab or Forgejo, and there is no host to ask",
-        hint="run it in a workflow, as `git model init --ci` makes one",
+        "this is not a job of GitHub, GitLab or Forgejo, so there is no host to ask",
+        hint="run it in a workflow that `git model init --ci` created",
     )
 
 
@@ -65,7 +65,7 @@ def put_comment(job: Job, text: str, marker: str) -> None:
     Raises UsageError if the job runs for no pull request, Refused, Unreachable.
     """
     if not job.pull_request:
-        raise UsageError("this job runs for no pull request", hint="run it on the event pull_request")
+        raise UsageError("this job does not run for a pull request", hint="run it on the event pull_request")
     if len(text) > _LONGEST:
         text = text[:_LONGEST] + "\n\n... and more: `git model plan` says all of it\n"
     gitlab = job.kind == "gitlab"
@@ -174,7 +174,7 @@ def _refusal(job: Job, code: int, said: str) -> Refused | Unreachable:
     what = f"{job.api} answers {code}: {' '.join(words.split())[:200]}"
     if code >= 500 or code == 429:
         return Unreachable(what, hint="try again later")
-    return Refused(what, hint="look at what the job's token may do: GITMODEL_HOST_TOKEN, else GITHUB_TOKEN")
+    return Refused(what, hint="check the permissions of the job's token: GITMODEL_HOST_TOKEN, or else GITHUB_TOKEN")
 
 
 def _event(path: str) -> dict[str, Any]:

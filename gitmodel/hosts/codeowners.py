@@ -70,7 +70,7 @@ def installed_by(text: str) -> str:
 
 
 def accounts_in(owner: str) -> tuple[str, ...]:
-    """The accounts of a host that the text *owner* names: `@user`, `@org/team` or a mail address.
+    """The accounts of a host that the text *owner* names: `@user`, `@org/team` or an e-mail address.
 
     >>> accounts_in("Ada Example <ada@example.com>"), accounts_in("@org/vision"), accounts_in("the vision group")
     (('ada@example.com',), ('@org/vision',), ())

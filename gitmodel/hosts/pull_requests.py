@@ -74,5 +74,7 @@ def keep_text(common_dir: Path, branch: str, text: str) -> Path:
         path.write_text(text, encoding="utf-8")
         share(path, path.parent)
     except OSError as error:
-        raise Unreachable(f"cannot write {path}: {error.strerror}", hint="free or mend the disk") from None
+        raise Unreachable(
+            f"cannot write {path}: {error.strerror}", hint="free space on the disk or repair it"
+        ) from None
     return path

@@ -162,7 +162,7 @@ def _owned(snapshot: Snapshot) -> tuple[dict[str, tuple[str, ...]], tuple[str, .
 def _accounts(owner: str) -> tuple[str, ...]:
     found = codeowners.accounts_in(owner)
     if not found:
-        raise UsageError(f"{owner!a} is no account of a host", hint="write @user, @org/team or a mail address")
+        raise UsageError(f"{owner!a} is not an account of a host", hint="write @user, @org/team or an e-mail address")
     return found
 
 
@@ -171,7 +171,7 @@ def _by_hand(path: str, text: str, branch: str) -> Conflict:
     what = "was changed by hand" if codeowners.made_for(text) else "was made by somebody else"
     return Conflict(
         f"{path} on {short} {what}; nothing was written",
-        hint=f"see it: git show {short}:{path}; --force makes it anew",
+        hint=f"see it: git show {short}:{path}; --force replaces it",
     )
 
 

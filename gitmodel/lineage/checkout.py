@@ -55,7 +55,7 @@ def checkout(
     is taken.
     """
     if fault := fault_of_path(folder) or ("it is .git" if folder.split("/")[0].casefold() == ".git" else ""):
-        raise UsageError(f"{folder!a} is no folder in a work tree: {fault}", hint="name one such as artifacts")
+        raise UsageError(f"{folder!a} is not a folder in a work tree: {fault}", hint="name one such as artifacts")
     commit = exact_code(code, record.code, reference)
     _refuse_lost(reference, record, source)
     add_code(code, commit, target, submodules=submodules)
@@ -63,7 +63,8 @@ def checkout(
         place = target / folder
         if _is_taken(target, folder):
             raise UsageError(
-                f"the code of {reference} has a {folder} of its own", hint="name another folder with --artifacts"
+                f"the code of {reference} contains a folder {folder} itself",
+                hint="name another folder with --artifacts",
             )
         found = {link.name: place / link.name for link in record.artifacts}
         if found:
@@ -97,7 +98,7 @@ def add_code(code: CodeRepository, commit: str, target: Path, *, submodules: boo
     Raises UsageError for a place that is taken; Refused, and leaves nothing, for a submodule that cannot be had.
     """
     if target.is_symlink() or (target.exists() and (not target.is_dir() or any(target.iterdir()))):
-        raise UsageError(f"{target} is there and not an empty folder", hint="name a new folder")
+        raise UsageError(f"{target} exists and is not an empty folder", hint="name a new folder")
     code.add_worktree(commit, target)
     if submodules and (target / ".gitmodules").is_file():
         try:

@@ -28,7 +28,7 @@ def choose_dirty(policy: str, mine: str) -> str:
     """
     if mine and mine not in DIRTY:
         raise UsageError(
-            f"{mine!a} is nothing to do about uncommitted changes",
+            f"{mine!a} is not a way to handle uncommitted changes",
             hint=f"set GITMODEL_DIRTY or `git config gitmodel.dirty` to {', '.join(DIRTY)}",
         )
     return max(policy, mine or policy, key=DIRTY.index)
@@ -46,7 +46,9 @@ def snapshot_limit(config: Mapping[str, str]) -> int:
     if not text:
         return SNAPSHOT_LIMIT
     if not (digits.isascii() and digits.isdigit()):
-        raise UsageError(f"{text!a} is no number of bytes", hint="for example: git config gitmodel.snapshotLimit 100m")
+        raise UsageError(
+            f"{text!a} is not a number of bytes", hint="for example: git config gitmodel.snapshotLimit 100m"
+        )
     return int(digits) * (unit or 1)
 
 
@@ -65,7 +67,7 @@ def check_code(code: CodeRepository | None, *, dirty: str, allow_credentials: bo
         more = f" and {len(paths) - _TOLD} more" if len(paths) > _TOLD else ""
         raise Refused(
             f"the code has changes that are not committed: {', '.join(paths[:_TOLD])}{more}",
-            hint="commit or stash them: this registry takes no version of code that it could not show again",
+            hint="commit or stash them: this registry accepts only versions of committed code",
         )
 
 
@@ -113,7 +115,7 @@ def choose_pushed(config: Mapping[str, str]) -> str:
     word = config.get("gitmodel.pushcode", "published")
     if word not in PUSHED:
         raise UsageError(
-            f"{word!a} says not which code is pushed", hint=f"set gitmodel.pushCode to {', '.join(PUSHED)}"
+            f"{word!a} does not say which code is pushed", hint=f"set gitmodel.pushCode to {', '.join(PUSHED)}"
         )
     return word
 

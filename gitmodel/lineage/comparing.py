@@ -163,7 +163,7 @@ def _code_between(
             opened.require(side.record.code, side.reference)
         if opened.is_cut(*ids):
             raise NotFound(
-                "commits between the two are missing, since this clone is shallow",
+                "commits between the two are missing, because this clone is shallow",
                 hint="run `git fetch --unshallow`, then try again",
             )
         commits, left = tuple(opened.between(*ids)), tuple(opened.between(ids[1], ids[0]))

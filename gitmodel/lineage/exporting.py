@@ -142,7 +142,7 @@ def _check(archive: Archive, export: Export) -> None:
             raise Invalid(f"the folder {folders[digest].name} of the export is larger than its record says")
     for link in export.version.artifacts:
         if not link.is_folder and archive.sizes.get(link.digest, link.size) != link.size:
-            raise Invalid(f"{link.name} of the export is not as long as its record says")
+            raise Invalid(f"{link.name} of the export does not have the recorded length")
     lost = sorted(files - archive.sizes.keys())
     if lost:
         raise Invalid(f"the export lacks {lost[0]}, which {export.reference} needs")
@@ -151,7 +151,7 @@ def _check(archive: Archive, export: Export) -> None:
     for digest in sorted(held & allowed - folders.keys()) if foreign else ():
         foreign.difference_update(_entries(archive, digest, strict=False))
     if foreign:
-        raise Invalid(f"the export holds {min(foreign)}, which none of its records names")
+        raise Invalid(f"the export holds {min(foreign)}, which none of its records refers to")
 
 
 def _entries(archive: Archive, digest: str, *, strict: bool = True) -> Mapping[str, int]:

@@ -99,11 +99,11 @@ class _Records:
         digits = given.removeprefix("sha256:")
         if not _SHORTEST <= len(digits) <= 64 or not _HEX.issuperset(digits):
             raise UsageError(
-                f"{given!a} is no digest", hint=f"write sha256: and 64 hex digits, or at least the first {_SHORTEST}"
+                f"{given!a} is not a digest", hint=f"write sha256: and 64 hex digits, or at least the first {_SHORTEST}"
             )
         found = [f"sha256:{digits}"] if len(digits) == 64 else self._mentioned.beginning(digits)
         if len(found) > 1:
-            raise UsageError(f"{len(found)} digests begin with {given}", hint=f"write more of it: {found[0]}")
+            raise UsageError(f"{len(found)} digests begin with {given}", hint=f"write more digits: {found[0]}")
         if not found or not self._mentioned.paths(found[0]):
             raise self._unknown(given)
         return found[0]
@@ -163,8 +163,8 @@ class _Records:
         unread = list(self._mentioned.unread)
         but = f", but {len(unread)} cannot be read, such as {unread[0]}" if unread else ""
         return NotFound(
-            f"no version and no run on record has anything to do with {digest}{but}",
-            hint=f"`git log --oneline -S {digest} {branch}` shows whether one ever had",
+            f"no recorded version or run refers to {digest}{but}",
+            hint=f"`git log --oneline -S {digest} {branch}` shows whether one ever did",
         )
 
     def _places(self, digest: str) -> list[paths.RecordPath]:

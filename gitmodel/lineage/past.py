@@ -77,7 +77,9 @@ class Past:
 
     def refusal(self) -> UsageError:
         """Return the error for a change of a past state."""
-        return UsageError(f"what was at {self.state} cannot be changed", hint="change what is: leave out --at")
+        return UsageError(
+            f"the state at {self.state} cannot be changed", hint="leave out --at to change the present state"
+        )
 
 
 def find_state(repository: Repository, named: str | datetime) -> State:
@@ -136,9 +138,9 @@ def _named_commit(repository: Repository, tip: str, named: str) -> str:
     merge = repository.tags.merged_by(tip, commit)
     if merge:
         raise NotFound(
-            f"{commit[:10]} never was the state of {branch}: it lived in what {merge[:10]} merged",
+            f"{commit[:10]} was never the state of {branch}: it is part of the merge {merge[:10]}",
             hint=f"name the merge: --at {merge[:10]}",
         )
     raise NotFound(
-        f"{commit[:10]} is not a commit of {branch}: it never was, or the branch was rewritten since", hint=hint
+        f"{commit[:10]} is not a commit of {branch}: it never was, or the branch was rewritten later", hint=hint
     )

@@ -23,7 +23,7 @@ def declared_files(step: Step[..., Any]) -> list[tuple[str, str]]:
         return hash_declared(step.files)
     except FileNotFoundError as error:
         raise UsageError(
-            f"step {step.name} declares the file {error.args[0]!a}, which is not there",
+            f"step {step.name} declares the file {error.args[0]!a}, which does not exist",
             hint=f"the current folder is {os.getcwd()}; write paths from there, or globs such as data/*.csv",
         ) from None
 

@@ -43,8 +43,9 @@ class _ModelConfig(Description):  # type: ignore[misc]
             VersionRef.of(self.name, version)
         elif version.isdigit() or fold(version) in _STAGES:
             raise UsageError(
-                f"a new version of {self.name} cannot be version {version}",
-                hint="leave version out, or give the new version a name; numbers are given and stages are set",
+                f"a new version of {self.name} cannot have version={version}",
+                hint="leave version out, or give the new version a name; gitmodel assigns numbers, and stages are set "
+                "afterwards",
             )
         else:
             check_version_name(version)
@@ -135,7 +136,7 @@ class ArtifactConfig:
         if self.name is not None:
             check_name(self.name, "artifact")
         if self.kind not in ("", *KINDS):
-            raise UsageError(f"{self.kind!a} is no kind of artifact", hint=f"the kinds are {', '.join(KINDS)}")
+            raise UsageError(f"{self.kind!a} is not a kind of artifact", hint=f"the kinds are {', '.join(KINDS)}")
 
 
 @checked_arguments

@@ -183,7 +183,7 @@ def get_step_context() -> StepContext:
     """The context of the step that is running. Raises UsageError outside of one."""
     context = _current.get()
     if context is None:
-        raise UsageError("there is no step running here", hint="call get_step_context() inside a step of a pipeline")
+        raise UsageError("no step is running here", hint="call get_step_context() inside a step of a pipeline")
     return context
 
 
@@ -254,7 +254,7 @@ def _log(values: Mapping[str, Any], artifact: str | None, version: str, renumber
         context.model_version.log_metadata(values, artifact=artifact)
         return
     if not version:
-        raise UsageError("there is no step running here", hint='say of which version, as in version="demo@3"')
+        raise UsageError("no step is running here", hint='name the version, as in version="demo@3"')
     read = read_values(values)
     ref = str(VersionRef.parse(version))
     if context is not None:

@@ -58,7 +58,9 @@ class Pipeline(ShowsOurForm):
         executor: Any,
     ) -> None:
         if not inspect.isfunction(function) or inspect.iscoroutinefunction(function):
-            raise UsageError(f"{function!a} is no plain function", hint="put @pipeline on a function that calls steps")
+            raise UsageError(
+                f"{function!a} is not a plain function", hint="put @pipeline on a function that calls steps"
+            )
         functools.update_wrapper(self, function)
         self.function = function
         self.name = check_name(name or function.__name__.strip("_"), "pipeline")
@@ -71,13 +73,13 @@ class Pipeline(ShowsOurForm):
             if parameter.kind not in (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY):
                 raise UsageError(
                     f"pipeline {self.name} takes {parameter}, which has no name to record",
-                    hint="let every parameter be given by name",
+                    hint="use only parameters that can be passed by name",
                 )
         taken = _OPTIONS & set(parameters)
         if taken:
             raise UsageError(
                 f"pipeline {self.name} has a parameter {min(taken)}, which is an option of every pipeline",
-                hint="call it otherwise",
+                hint="rename it",
             )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Run | None:
@@ -143,7 +145,7 @@ class Pipeline(ShowsOurForm):
         """
         if is_building() or current_step() is not None:
             raise UsageError(
-                f"pipeline {self.name} is called inside a pipeline", hint="call its steps, or run it by itself"
+                f"pipeline {self.name} is called inside a pipeline", hint="call its steps, or run it separately"
             )
         read = self._read(parameters)
         with building() as graph:
@@ -166,7 +168,7 @@ class Pipeline(ShowsOurForm):
             bound = signature.bind(*args, **kwargs)
         except TypeError as error:
             hint = f"its parameters are {signature}" if signature.parameters else "it has no parameters"
-            raise UsageError(f"pipeline {self.name} cannot be called so: {error}", hint=hint) from None
+            raise UsageError(f"pipeline {self.name} was called with wrong arguments: {error}", hint=hint) from None
         bound.apply_defaults()
         return dict(bound.arguments)
 
@@ -184,12 +186,13 @@ class Pipeline(ShowsOurForm):
             json.dumps(read, ensure_ascii=False, default=str).encode()
         except UnicodeEncodeError:
             raise UsageError(
-                f"a parameter of pipeline {self.name} holds half of a character (a lone surrogate)", hint="remove it"
+                f"a parameter of pipeline {self.name} holds an incomplete character (a lone surrogate)",
+                hint="remove it",
             ) from None
         if len(repr(read)) > _LONGEST_PARAMETERS:
             raise UsageError(
                 f"the parameters of pipeline {self.name} are too long to be recorded",
-                hint="put what is long into a file that a step reads",
+                hint="put long values into a file that a step reads",
             )
         return read
 

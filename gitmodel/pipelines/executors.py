@@ -135,7 +135,7 @@ def _given(wanted: Any) -> Choice:
     if not isinstance(wanted, Executor):
         if not hasattr(wanted, "get_executor"):
             raise UsageError(
-                f"{wanted!a} is no executor", hint=f"give a concurrent.futures.Executor, or a name: {_HINT}"
+                f"{wanted!a} is not an executor", hint=f"give a concurrent.futures.Executor, or a name: {_HINT}"
             )
         wanted = wanted.get_executor(pure=False)
     # An InterpreterPoolExecutor (Python 3.14) is one of threads that share nothing.

@@ -100,9 +100,7 @@ class Graph:
             TopologicalSorter(needs).prepare()
         except CycleError as error:
             circle = " -> ".join(reversed(error.args[1]))
-            raise UsageError(
-                f"each of these steps waits for the next: {circle}", hint="take one `after` away"
-            ) from None
+            raise UsageError(f"these steps wait for each other: {circle}", hint="remove one `after`") from None
         return needs
 
     def _named(self, name: str, wanted: Any) -> str:
@@ -132,8 +130,8 @@ def _checked(step: str, parameter: str, value: Any) -> Any:
         return value
     if _holds_output(value):
         raise UsageError(
-            f"{parameter} of step {step} holds outputs in a {type(value).__name__}",
-            hint="give each output a parameter of its own",
+            f"{parameter} of step {step} contains outputs in a {type(value).__name__}",
+            hint="pass each output as a separate parameter",
         )
     try:
         return codec.metadata({parameter: value})[parameter]

@@ -281,8 +281,8 @@ def _check_agreement(config: ModelConfig, others: list[ModelConfig]) -> None:
             if config.name != other.name:
                 first, second = config.name, other.name
             raise UsageError(
-                f"two configurations disagree on the new version of {config.name}: {first} and {second}",
-                hint="they share one version: give them one name",
+                f"two configurations differ on the new version of {config.name}: {first} and {second}",
+                hint="they share one version: give them the same name",
             )
 
 
@@ -320,9 +320,7 @@ def _reserve(client: Client, config: ModelConfig, journal: Journal, run: str) ->
             again.add(old.number)
             return old.number
         if config.new_name:
-            raise Conflict(
-                f"another run goes on with {config.name} {config.new_name} now", hint="wait until it is over"
-            )
+            raise Conflict(f"another run is using {config.name} {config.new_name}", hint="wait until it has ended")
         return snapshot.next_number(config.name)
 
     number = reserve(client.repository, config.name, take, name=config.new_name, run=run)
@@ -347,7 +345,7 @@ def _check_outputs(pipeline: str, graph: Graph, steps: list[str]) -> tuple[str, 
             if other != step:
                 raise UsageError(
                     f"steps {other} and {step} both have an output called {name}",
-                    hint='name them apart: -> Annotated[T, "name"]',
+                    hint='give them different names: -> Annotated[T, "name"]',
                 )
             link = ArtifactLink(
                 name=name,
@@ -361,7 +359,7 @@ def _check_outputs(pipeline: str, graph: Graph, steps: list[str]) -> tuple[str, 
             size += len(codec.encode(link)) + len("[[artifacts]]\n\n")
     if size > codec.MAX_BYTES:
         raise UsageError(
-            f"a version cannot hold the outputs of so many steps ({len(owners)})",
+            f"a version cannot hold the outputs of that many steps ({len(owners)})",
             hint="return several files as one folder, or leave steps without a model_config",
         )
     return tuple(name for step in steps for name in graph.nodes[step].outputs)

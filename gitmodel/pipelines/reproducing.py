@@ -133,11 +133,11 @@ def _run_of(client: Client, name: str, record: VersionRecord) -> RunRecord:
     run = client.repository.read(lambda snapshot: making_run(snapshot, record))
     if run is None:
         raise NotFound(
-            f"no run on record made {name}", hint=f"`git model checkout {name} FOLDER` gets its code and files"
+            f"no recorded run created {name}", hint=f"`git model checkout {name} FOLDER` checks out its code and files"
         )
     if not run.script:
         raise NotFound(
-            f"run {run.id} does not say which file its pipeline is in: that of a notebook is in none",
+            f"run {run.id} has no record of the file of its pipeline, for example because it ran in a notebook",
             hint=f"`git model checkout {name} FOLDER` gets its code, to run by hand; the next version can be made "
             "again if its pipeline is in a file of the code repository",
         )
@@ -149,13 +149,13 @@ def _checked_secrets(run: RunRecord, given: dict[str, Any]) -> dict[str, Any]:
     missing = [name for name in secret if name not in given]
     if missing:
         raise UsageError(
-            f"parameter {missing[0]} of run {run.id} was a secret, which no record holds",
-            hint=f"give it: --param {missing[0]}=VALUE",
+            f"parameter {missing[0]} of run {run.id} was a secret and is not recorded",
+            hint=f"pass it: --param {missing[0]}=VALUE",
         )
     known = [name for name in given if name not in secret]
     if known:
         raise UsageError(
-            f"parameter {known[0]} is none of the run's secrets, and what is on record counts",
+            f"parameter {known[0]} is not a secret of the run, and its recorded value is used",
             hint="leave it out; `git model run` runs a pipeline with other parameters",
         )
     return given
@@ -170,7 +170,7 @@ def _before(client: Client, run: RunRecord) -> str:
     found = commit_adding(repository.git, repository.tip(), paths.run_file(run.id))
     if repository.shallow and len(found) < 2:
         raise NotFound(
-            f"the registry as it was before run {run.id} is missing: this clone is shallow",
+            f"the history before run {run.id} is missing, because this clone is shallow",
             hint="run `git fetch --unshallow`, then try again",
         )
     return found[1] if len(found) > 1 else ""
@@ -184,7 +184,7 @@ def _place(folder: str | os.PathLike[str] | None) -> Iterator[Path]:
         return
     place = Path(folder).expanduser().absolute()
     if place.is_symlink() or (place.exists() and (not place.is_dir() or any(place.iterdir()))):
-        raise UsageError(f"{place} is there and not an empty folder", hint="name a new folder")
+        raise UsageError(f"{place} exists and is not an empty folder", hint="name a new folder")
     place.mkdir(parents=True, exist_ok=True)
     yield place
 
@@ -217,8 +217,8 @@ def _copy_inputs(source: ArtifactStore, target: ArtifactStore, digests: Mapping[
     for digest in digests:
         if not source.holds(digest):
             raise NotFound(
-                f"the artifact store does not have {digest}, which the run took",
-                hint=f"`git model lineage {digest} --up` shows what made it",
+                f"the artifact store does not have {digest}, which the run used",
+                hint=f"`git model lineage {digest} --up` shows where it comes from",
             )
         with source.open(digest) as reader:
             head = reader.read(len(HEADER))

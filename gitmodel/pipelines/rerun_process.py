@@ -107,7 +107,7 @@ def find_pipeline(file: Path, module: str | None, name: str) -> Pipeline:
     for value in vars(found).values():
         if isinstance(value, Pipeline) and value.name == name:
             return value
-    raise NotFound(f"{file.name} has no pipeline {name!a}", hint="it may be made by a call that is not on record")
+    raise NotFound(f"{file.name} has no pipeline {name!a}", hint="it may be created by a call that is not recorded")
 
 
 if __name__ == "__main__":

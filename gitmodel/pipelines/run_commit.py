@@ -169,7 +169,7 @@ def _check_cached(store: ArtifactStore, results: Mapping[str, Result]) -> None:
     for step, result in results.items():
         if result["status"] == "cached" and not are_there(store, result["outputs"], most=0):
             raise Conflict(
-                f"what step {step} returned earlier was removed from {store.url} while the run was under way",
+                f"what step {step} returned earlier was removed from {store.url} during the run",
                 hint="run the pipeline again",
             )
 
@@ -216,7 +216,7 @@ def _plan_version(snapshot: Snapshot, target: Target, draft: VersionRecord) -> C
 
     def change(old: VersionRecord) -> VersionRecord:
         if not old.failed:
-            raise Conflict(f"another run went on with {target.reference} meanwhile", hint="run the pipeline again")
+            raise Conflict(f"another run changed {target.reference} in the meantime", hint="run the pipeline again")
         return replace(draft, created=old.created, name=old.name, runs=(*old.runs, *draft.runs), metadata=old.metadata)
 
     return version_plans.plan_change(snapshot, model, target.number, change, what=f"Go on with {target.reference}")

@@ -393,7 +393,7 @@ class _Coordinator:
             return self._work.pinned.inputs[node.name, parameter]
         output = self._work.output(value)
         if output is None:
-            raise UsageError(f"step {value.node} returned nothing to pass on", hint="annotate and return its output")
+            raise UsageError(f"step {value.node} returned nothing", hint="annotate and return its output")
         return {**{key: output[key] for key in ("digest", "format", "materializer")}, "trusted": True}
 
     def _tell(self, event: str, name: str, seconds: float) -> None:

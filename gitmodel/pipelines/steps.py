@@ -42,14 +42,14 @@ class Output:
 
     def __iter__(self) -> Iterator[Any]:
         raise UsageError(
-            f"step {self.node} has one output, which cannot be taken apart in a pipeline",
+            f"step {self.node} has one output, which cannot be unpacked in a pipeline",
             hint="annotate the step's return value as a tuple with one Annotated[...] for each output",
         )
 
     def _unknown(self, *_: Any) -> NoReturn:
         raise UsageError(
-            f"the output of step {self.node} is not there yet: a pipeline's body only connects its steps",
-            hint="do that in a step, which gets the value",
+            f"the output of step {self.node} does not exist yet: the body of a pipeline only connects its steps",
+            hint="use the value in a step",
         )
 
     def __getattr__(self, name: str) -> Any:
@@ -124,7 +124,9 @@ class Step(ShowsOurForm, Generic[P, R]):
         seen: set[str] = set()
         for spec in specs:
             if spec.name and fold(spec.name) in seen:
-                raise UsageError(f"step {self.name} has two outputs called {spec.name}", hint="give each its own name")
+                raise UsageError(
+                    f"step {self.name} has two outputs named {spec.name}", hint="give each a different name"
+                )
             seen.add(fold(spec.name))
         return specs
 
@@ -176,7 +178,7 @@ class Step(ShowsOurForm, Generic[P, R]):
             bound = inspect.signature(self.function).bind(*args, **kwargs)
         except TypeError as error:
             raise UsageError(
-                f"step {self.name} cannot be called so: {error}", hint="connect every input of the step"
+                f"step {self.name} was called with wrong arguments: {error}", hint="connect every input of the step"
             ) from None
         bound.apply_defaults()
         arguments: dict[str, Any] = {}
@@ -259,16 +261,16 @@ def _listed(given: Any, name: str) -> tuple[Any, ...]:
 def _check_function(function: Any) -> None:
     name = getattr(function, "__name__", "")
     if not isinstance(function, types.FunctionType):
-        raise UsageError(f"{function!a} is no function", hint="put @step on a function, above other decorators")
+        raise UsageError(f"{function!a} is not a function", hint="put @step on a function, above other decorators")
     if inspect.iscoroutinefunction(function) or inspect.isgeneratorfunction(function):
         raise UsageError(f"step {name} is async or a generator", hint="make it a plain function that returns")
     for parameter in inspect.signature(function).parameters.values():
         if parameter.name == "after":
-            raise UsageError(f"step {name} has a parameter `after`", hint="call it otherwise; `after` orders steps")
+            raise UsageError(f"step {name} has a parameter `after`", hint="rename it; `after` sets the order of steps")
         if parameter.kind in (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.POSITIONAL_ONLY):
             raise UsageError(
                 f"step {name} takes {parameter}, which has no name to record",
-                hint="let every parameter be given by name",
+                hint="use only parameters that can be passed by name",
             )
 
 

@@ -235,7 +235,7 @@ def _find_step(where: Location) -> Step[..., Any]:
         found = _imported(where)
         if not _has_code(found, where["code"]):
             raise UsageError(
-                f"the worker has another {where['qualname']} than the one that the pipeline was started with",
+                f"the worker has different code for {where['qualname']} than the process that started the pipeline",
                 hint="give every worker the same files and the same Python",
             )
     return found
@@ -261,7 +261,7 @@ def _imported(where: Location) -> Step[..., Any]:
     for part in where["qualname"].split("."):
         found = getattr(found, part, None)
     if not isinstance(found, Step):
-        raise UsageError(f"{where['module']}.{where['qualname']} is no step", hint="keep the @step decorator on it")
+        raise UsageError(f"{where['module']}.{where['qualname']} is not a step", hint="keep the @step decorator on it")
     return found
 
 
@@ -298,8 +298,8 @@ def _reach_store(wanted: dict[str, Any], *, shared: bool) -> ArtifactStore:
     # A worker on another machine would make a store of its own, where nobody finds what it keeps.
     if not shared and not store.holds(wanted["probe"]):
         raise Unreachable(
-            "this worker does not reach the artifact store of the run",
-            hint="set one that all machines reach: git config gitmodel.store file:///shared/folder",
+            "this worker cannot reach the artifact store of the run",
+            hint="configure a store that all machines can reach: git config gitmodel.store file:///shared/folder",
         )
     return store
 
@@ -344,7 +344,8 @@ def _matched(step: Step[..., Any], names: list[str], value: Any) -> list[tuple[O
     if not specs:
         if value is not None:
             raise UsageError(
-                f"step {step.name} says it returns nothing, but returned a {type(value).__name__}", hint="annotate it"
+                f"step {step.name} is annotated to return nothing, but returned a {type(value).__name__}",
+                hint="annotate the return value",
             )
         return []
     if not step.many:
@@ -385,7 +386,9 @@ def _keep(
 def refuse_spoken(plans: list[Plan], secrets: SecretValues) -> None:
     """Raise Refused if a plan holds the value of a Secret."""
     if secrets.holds([[value for key, value in plan.items() if key not in _OWN] for plan in plans]):
-        raise Refused("the metadata or reason holds the value of a Secret", hint="leave it out: history is for ever")
+        raise Refused(
+            "the metadata or reason holds the value of a Secret", hint="leave it out: the history is permanent"
+        )
 
 
 def _refuse_kept(name: str, value: Any, path: Path, secrets: SecretValues) -> None:
@@ -396,7 +399,7 @@ def _refuse_kept(name: str, value: Any, path: Path, secrets: SecretValues) -> No
     ):
         raise Refused(
             f"the output {name} holds the value of a Secret",
-            hint="return something without it: artifacts are shared, and kept for good",
+            hint="remove it from the output: artifacts are shared and permanent",
         )
 
 
@@ -420,7 +423,8 @@ def _explained(error: BaseException, request: Request) -> BaseException:
         file = os.path.basename(_scripts[UNNAMED])
         explained = UsageError(
             f"other processes cannot import the functions of {file} by the name of that file: {error}",
-            hint="rename the script, as no module of Python and without a dot, or move the functions to another file",
+            hint="rename the script (not like a standard module, and without a dot), or move the functions to "
+            "another file",
         )
         return explained.with_traceback(error.__traceback__)
     version = request["facts"]["version"]

@@ -135,7 +135,7 @@ def describe_external(
     elif not digest:
         raise UsageError(
             f"{place} has no SHA-256 of the whole object that its store knows",
-            hint="leave the option out: then it is read once and hashed",
+            hint="leave the option out, so that the object is read and hashed",
         )
     return ArtifactLink(
         name=name,
@@ -256,7 +256,7 @@ def _first(paths: Sequence[str]) -> str:
 
 def _check_kind(kind: str) -> None:
     if kind not in KINDS:
-        raise UsageError(f"{kind!a} is no kind of artifact", hint=f"the kinds are {', '.join(KINDS)}")
+        raise UsageError(f"{kind!a} is not a kind of artifact", hint=f"the kinds are {', '.join(KINDS)}")
 
 
 def only_artifact(record: VersionRecord, model: str, name: str | None) -> ArtifactLink:

@@ -110,7 +110,7 @@ def _check_arrival(target: ArtifactStore, wanted: Iterable[StoredObject]) -> Non
     if lost:
         raise Invalid(
             f"{target.url} lacks {len(lost)} objects that were copied to it, {lost[0]} for one",
-            hint="run the same command again; if it says the same, that store loses what it is given",
+            hint="run the same command again; if the error repeats, that store loses objects",
         )
 
 

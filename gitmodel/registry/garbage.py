@@ -55,8 +55,8 @@ def find_garbage(
     if needs.damaged:
         more = f", and {len(needs.damaged) - 1} more" if len(needs.damaged) > 1 else ""
         raise Invalid(
-            f"what is needed is not known, and nothing is removed: {needs.damaged[0]}{more}",
-            hint="run `git model check` and mend it first",
+            f"a record cannot be read, so nothing is removed: {needs.damaged[0]}{more}",
+            hint="run `git model check` and fix it first",
         )
     oldest = now - grace_days * _DAY
     purged = frozenset(found.digest for found in objects if found.digest in needs.purged)

@@ -61,7 +61,7 @@ def plan_erasure(snapshot: Snapshot, reader: ArtifactStore, digest: str) -> Purg
     version_links(snapshot, look)
     if external and not versions:
         raise UsageError(
-            f"{digest} is external, of {external[0]}: gitmodel never had its bytes",
+            f"{digest} is external, of {external[0]}: gitmodel never stored its bytes",
             hint="erase it where it is, and unlink it",
         )
     if not versions and purge_of(snapshot, digest) is None and not reader.holds(digest):
@@ -121,5 +121,5 @@ def _files(reader: ArtifactStore, digest: str) -> Sequence[ManifestEntry]:
         return ()
     except GitModelError as error:
         raise Invalid(
-            f"what the folder {digest} holds is not known, and nothing is erased: {error.message}", hint=error.hint
+            f"the content of the folder {digest} is unknown, and nothing is erased: {error.message}", hint=error.hint
         ) from None

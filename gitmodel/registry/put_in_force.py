@@ -117,7 +117,7 @@ def apply(
     """
     fetch = repository.tips.lacks_tags()
     if fetch:
-        raise NotFound("this clone has no stage tags, and they say what is in force", hint=f"fetch them with `{fetch}`")
+        raise NotFound("this clone has no stage tags, which say what is in force", hint=f"fetch them with `{fetch}`")
     if not rewound:  # `doctor`, which says so itself
         repository.existing_tip()
     refused: list[tuple[StageRef, str]] = []
@@ -246,8 +246,8 @@ def _check_descent(repository: Repository, snapshot: Snapshot, ref: StageRef) ->
     if not repository.tags.is_on_chain(snapshot.commit, tag.target):
         raise Refused(
             f"the metadata branch does not descend from {tag.target[:10]}, from which {ref.name} was applied",
-            hint="somebody rewound the branch, or set the tag by hand: find out which; "
-            "`git model doctor --fix` sets every tag to what the branch says now",
+            hint="somebody rewound the branch or moved the tag by hand; find out who did it; "
+            "`git model doctor --fix` sets every tag to match the branch",
         )
 
 

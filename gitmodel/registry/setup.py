@@ -60,7 +60,7 @@ def begin(repository: Repository, *, store: str = "", new: bool = False) -> Begi
     if new and tracking:
         remote = tracking.split("/")[2]
         raise Conflict(
-            f"{remote} has a registry already, and a second one could never be pushed to it",
+            f"{remote} has a registry already, so a second one could not be pushed to it",
             hint="adopt it with `git model init`, or name another branch: `git config gitmodel.branch NAME`",
         )
     found = known or ("" if new else repository.tips.ask_remote())
@@ -114,8 +114,9 @@ def change_setting(repository: Repository, key: str, value: str) -> str:
         raise UsageError(f"{key!a} cannot be set", hint=f"set one of {', '.join(SETTINGS)}")
     if repository.url:
         raise UsageError(
-            f"{repository.url} has no settings of yours",
-            hint=f"set it for you: git config --global gitmodel.{key} VALUE; or for everybody: git model init --store",
+            f"{repository.url} has no local settings",
+            hint=f"set it for yourself: git config --global gitmodel.{key} VALUE; "
+            "or for everyone: git model init --store",
         )
     if key == "store":
         _make_store(value)
@@ -160,8 +161,8 @@ def _url_to_keep(text: str) -> str:
     address = Address.parse(text)
     if address.has_secret:
         raise UsageError(
-            "the URL holds credentials, which a setting must never do",
-            hint=f"write {address.shown}, and let a credential helper of git give them: git help credentials",
+            "the URL holds credentials, which must not be stored in a setting",
+            hint=f"write {address.shown}, and use a credential helper of git: git help credentials",
         )
     return text
 

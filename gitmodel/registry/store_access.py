@@ -126,8 +126,8 @@ class Access:
             raise _untrusted(found)
         if not found.url and self._repository.url:
             raise Unreachable(
-                f"{self._repository.url} names no artifact store that others reach",
-                hint="name one: `git model --repo URL init --store URL` for everybody, GITMODEL_STORE=URL for you",
+                f"{self._repository.url} has no artifact store that others can reach",
+                hint="name one: `git model --repo URL init --store URL` for everyone, GITMODEL_STORE=URL for yourself",
             )
         key = (found.url, found.read_only)
         if key not in self._opened:
@@ -190,7 +190,7 @@ class Access:
             return self.of_model(model)
         if not self.is_trusted(link.uri):
             raise Refused(
-                f"{link.name} is at {shown_url(link.uri)}, which this machine was not told to trust",
+                f"{link.name} is at {shown_url(link.uri)}, which this machine does not trust yet",
                 hint="run `git model check`: a URL in a record never holds credentials"
                 if holds_credentials(link.uri)
                 else f"if you trust it, and your credentials may be used there: {trust_line(link.uri)}",
@@ -266,6 +266,6 @@ def _trusted(repository: Repository) -> list[str]:
 def _untrusted(store: NamedStore) -> Refused:
     which = "" if store.name == DEFAULT else f" {store.name}"
     return Refused(
-        f"the registry names the artifact store {shown_url(store.url)}, which this machine was not told to trust",
-        hint=f"`git log -p gitmodel -- gitmodel.toml` shows who named it; then: git model store trust{which}",
+        f"the registry names the artifact store {shown_url(store.url)}, which this machine does not trust yet",
+        hint=f"`git log -p gitmodel -- gitmodel.toml` shows who added it; to trust it: git model store trust{which}",
     )

@@ -77,7 +77,7 @@ def purge(writer: Writer, repository: Repository, access: Access, digest: str, r
         if named.read_only:
             raise Refused(
                 f"the artifact store {store.url} is read-only on this machine, and cannot be purged",
-                hint="do it on a machine that may write to it",
+                hint="run it on a machine that may write to it",
             )
     shared = any(store.shared for store in stores)
     tip = _remote_tip(repository) if shared else ""
@@ -91,7 +91,7 @@ def purge(writer: Writer, repository: Repository, access: Access, digest: str, r
 def _require_clone(repository: Repository) -> None:
     if repository.url:
         raise UsageError(
-            "what is in a store is removed from within a clone, which sees what all branches need",
+            "objects of a store can be deleted only in a clone, which has all branches",
             hint=f"git model clone {repository.url}",
         )
 

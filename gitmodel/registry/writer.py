@@ -111,7 +111,7 @@ class Direct:
         if len(made) != 1:
             raise Conflict(
                 f"commit {commit[:10]} made {len(made)} versions of {model} under this idempotency key, not one",
-                hint="give another --idempotency-key to make one more",
+                hint="use another --idempotency-key to create another version",
             )
         return made[0]
 
@@ -167,8 +167,8 @@ class Batch:
 
     def find_made(self, snapshot: Snapshot, model: str, txn: str) -> int | None:
         raise UsageError(
-            "a version made in a transaction cannot have an idempotency key: the commit is made of several changes",
-            hint="make the version on its own",
+            "a version created in a transaction cannot have an idempotency key: the commit is made of several changes",
+            hint="create the version outside the transaction",
         )
 
     def take_number(self, model: str, plan: Callable[[Snapshot], Change[int]]) -> int | None:

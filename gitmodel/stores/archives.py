@@ -47,9 +47,9 @@ def write_archive(
     index = format_manifest(entries)
     held = {digest_of(data): data for data in records.values()}
     if os.path.lexists(target):
-        raise UsageError(f"{target} is there already", hint="name a new file")
+        raise UsageError(f"{target} already exists", hint="name a new file")
     if not target.absolute().parent.is_dir():
-        raise NotFound(f"there is no folder {target.absolute().parent}", hint="make it first")
+        raise NotFound(f"there is no folder {target.absolute().parent}", hint="create it first")
     temporary = target.absolute().parent / f".gitmodel-{os.urandom(8).hex()}.tmp"
     try:
         with temporary.open("xb") as out:
@@ -65,7 +65,7 @@ def write_archive(
         _place(temporary, target)
         return size
     except FileExistsError:
-        raise UsageError(f"{target} is there already", hint="name a new file") from None
+        raise UsageError(f"{target} already exists", hint="name a new file") from None
     except OSError as error:
         raise Unreachable(f"{target} cannot be written: {error.strerror}", hint="name another place") from error
     finally:
@@ -93,7 +93,7 @@ class Archive:
         size = os.fstat(file.fileno()).st_size
         name, length = self._header()
         if name != INDEX or length > _LONGEST_INDEX:
-            raise Invalid("this is no export of gitmodel", hint=_HINT)
+            raise Invalid("this is not an export of gitmodel", hint=_HINT)
         self.entries = parse_manifest(self._content(length))
         self.sizes = _sizes_of(self.entries)
         expected = _padded(length) + sum(map(_padded, self.sizes.values())) + 2 * _BLOCK
@@ -122,11 +122,11 @@ class Archive:
                 if digest in wanted:
                     kept += chunk
             if sha.hexdigest() != digest.removeprefix("sha256:"):
-                raise Invalid(f"the export has other bytes than {digest}", hint=_HINT)
+                raise Invalid(f"the bytes in the export do not match {digest}", hint=_HINT)
             if digest in wanted:
                 found[digest] = bytes(kept)
         if self._file.read(2 * _BLOCK) != bytes(2 * _BLOCK):
-            raise Invalid("the export does not end where it should", hint=_HINT)
+            raise Invalid("the export has data after its end", hint=_HINT)
         return {entry.path: found[entry.digest] for entry in self.entries if entry.digest in found}
 
     def _header(self) -> tuple[str, int]:
@@ -134,10 +134,10 @@ class Archive:
         try:
             member = tarfile.TarInfo.frombuf(block, "ascii", "strict")
         except (tarfile.HeaderError, UnicodeDecodeError, ValueError):
-            raise Invalid("this is no export of gitmodel, or a part of one", hint=_HINT) from None
+            raise Invalid("this is not an export of gitmodel, or a part of one", hint=_HINT) from None
         # Links, devices, sparse files, long names and extended headers have no place here.
         if block != _tar_header(member.name, member.size):
-            raise Invalid(f"the export holds {member.name[:100]!a} in a way that gitmodel does not write", hint=_HINT)
+            raise Invalid(f"the export holds {member.name[:100]!a} in an unexpected form", hint=_HINT)
         return member.name, member.size
 
     def _content(self, length: int) -> bytes:
@@ -153,7 +153,7 @@ class Archive:
             yield chunk
         padding = self._file.read(-length % _BLOCK)
         if padding.strip(b"\0") or len(padding) != -length % _BLOCK:
-            raise Invalid("the export is cut off, or holds what it should not", hint=_HINT)
+            raise Invalid("the export is cut off, or contains unexpected data", hint=_HINT)
 
 
 @contextmanager
@@ -189,7 +189,7 @@ def _add(out: BinaryIO, name: str, size: int, source: BinaryIO) -> None:
             break
         out.write(chunk)
     if left:
-        raise Invalid(f"{name} does not have the {size} bytes that it should have", hint="run `git model verify`")
+        raise Invalid(f"{name} does not have the {size} bytes that its record says", hint="run `git model verify`")
     out.write(bytes(-size % _BLOCK))
 
 

@@ -90,7 +90,7 @@ def get_file(
         raise UsageError(f"{target} is a folder", hint=f"name a file in it, such as {target / 'model'}")
     if os.path.lexists(target) and (target.is_symlink() or not target.is_file()):
         # replacing /dev/null would be no service
-        raise UsageError(f"{target} is there and not a regular file", hint="name a new file")
+        raise UsageError(f"{target} exists and is not a regular file", hint="name a new file")
     _require_parent(target)
     if size is None and progress:
         size = store.size(digest)
@@ -128,7 +128,7 @@ def get_folder(
     *jobs* files are fetched at a time; each has the permissions *mode* but for the umask. What makes a git repository
     of the folder is verified and not written; returns the paths of that.
 
-    Raises UsageError if *target* is there and not an empty folder, else as `get_file` does, *size* being that of all
+    Raises UsageError if *target* exists and is not an empty folder, else as `get_file` does, *size* being that of all
     files together.
     """
     _refuse_occupied(target)
@@ -183,7 +183,7 @@ def get_member(
     some = near or [entry.path for entry in entries[:3]]
     raise NotFound(
         f"there is no file {name!a} in this folder of {len(entries)}",
-        hint=f"write its path as it is in the folder, such as {' or '.join(map(ascii, some))}" if some else "",
+        hint=f"write its path in the folder, such as {' or '.join(map(ascii, some))}" if some else "",
     )
 
 
@@ -562,7 +562,7 @@ def writing(path: Path) -> Iterator[None]:
     except OSError as error:
         raise Unreachable(
             f"{path} cannot be written: {error.strerror or error}",
-            hint="name another place, or make room for it there",
+            hint="choose another path, or free space there",
         ) from error
 
 
@@ -589,6 +589,6 @@ def _require_parent(target: Path) -> None:
 
 def _refuse_occupied(target: Path) -> None:
     if target.is_symlink() or (target.exists() and not target.is_dir()):
-        raise UsageError(f"{target} is there and not a folder", hint="name a new folder")
+        raise UsageError(f"{target} exists and is not a folder", hint="name a new folder")
     if target.is_dir() and any(target.iterdir()):
         raise UsageError(f"the folder {target} is not empty", hint="name a new folder, or empty this one")

@@ -152,8 +152,8 @@ class CachedStore:
 
     def _full(self, error: Unreachable) -> Unreachable:
         return Unreachable(
-            f"the copies that this machine keeps cannot be written: {error.message}",
-            hint=f"make room on the disk of {self.cache.root}; what is in it and in {self.url}, too, may be removed",
+            f"the local copies cannot be written: {error.message}",
+            hint=f"free space on the disk of {self.cache.root}; you may delete copies that are also in {self.url}",
         )
 
 

@@ -56,7 +56,7 @@ def absolute_uri(given: str) -> str:
     """*given* as a record holds it: a path becomes a `file:` URI. Raises UsageError for what gitmodel cannot read."""
     if holds_credentials(given):
         raise UsageError(
-            "the URI holds credentials, which a record must never do",
+            "the URI holds credentials, which must not be recorded",
             hint="leave them out; they are taken from the environment of the store",
         )
     scheme = scheme_of(given)
@@ -162,13 +162,13 @@ class ExternalStore(Unwritable):
         return []
 
     def refusal(self) -> Refused:
-        return Refused(f"{shown_url(self.url)} is not ours to write to", hint="gitmodel only reads external artifacts")
+        return Refused(f"{shown_url(self.url)} is read-only", hint="gitmodel only reads external artifacts")
 
 
 def _not_what_was_linked(uri: str, digest: Digest) -> Invalid:
     return Invalid(
         f"{shown_url(uri)} is not what was linked: its bytes do not hash to {digest}",
-        hint="somebody changed it; link what it is now to a new version",
+        hint="it was changed; link the present content to a new version",
     )
 
 
@@ -234,7 +234,7 @@ def _open_file(uri: str, version_id: str) -> BinaryIO:
 
 def _folder(uri: str) -> UsageError:
     return UsageError(
-        f"{shown_url(uri)} is a folder, and only single files can stay where they are",
+        f"{shown_url(uri)} is a folder, and only single files can be linked without storing them",
         hint="pack it into an archive, or store it without --external",
     )
 
@@ -247,7 +247,7 @@ def _look_up_page(trusted: Sequence[str], uri: str, version_id: str) -> External
         length = answer.headers.get("Content-Length", "")
         mark = f"{answer.headers.get('ETag', '')} {answer.headers.get('Last-Modified', '')}"
     if not length.isdigit():
-        raise UsageError(f"the server does not say how long {shown_url(uri)} is", hint="store it without --external")
+        raise UsageError(f"the server does not send the length of {shown_url(uri)}", hint="store it without --external")
     return External(uri, int(length), mark=mark)
 
 
@@ -279,8 +279,8 @@ def _request(uri: str, trusted: Sequence[str]) -> HTTPResponse:
             raise NotFound(f"there is nothing at {shown_url(uri)}", hint="check the address") from None
         if error.code in (401, 403):
             raise Refused(
-                f"{shown_url(uri)} is refused ({error.code} {error.reason}); gitmodel sends no credentials to it",
-                hint="make it readable without, or keep it in an object store",
+                f"{shown_url(uri)} is refused ({error.code} {error.reason}); gitmodel sends no credentials for it",
+                hint="make it readable without credentials, or move it to an object store",
             ) from None
         raise _unreachable(uri, error) from error
     except (OSError, HTTPException, ValueError) as error:
@@ -290,9 +290,11 @@ def _request(uri: str, trusted: Sequence[str]) -> HTTPResponse:
 def _leads_on(uri: str, to: str) -> Refused:
     if not is_web(to) or holds_credentials(to):
         what = "an address that holds credentials" if is_web(to) else "an address that is not of the web"
-        return Refused(f"{shown_url(uri)} leads on to {what}; gitmodel does not follow", hint="link the file itself")
+        return Refused(
+            f"{shown_url(uri)} redirects to {what}, which gitmodel does not follow", hint="link the file itself"
+        )
     return Refused(
-        f"{shown_url(uri)} leads on to {place_of(to)}, which this machine was not told to trust",
+        f"{shown_url(uri)} redirects to {place_of(to)}, which this machine does not trust yet",
         hint=f"if you trust that host: {trust_line(to)}",
     )
 

@@ -99,7 +99,7 @@ def _s3_refusal(client: Any, arguments: dict[str, str], response: Any) -> GitMod
         who = f"the access key ...{credentials.access_key[-4:]}" if credentials else "nobody: there are no credentials"
         return Unreachable(
             f"the bucket {bucket} refuses the key {key}{version} to {who} ({said})",
-            hint="see who you are there with `aws sts get-caller-identity`, and ask for access",
+            hint="check your identity with `aws sts get-caller-identity`, and ask for access",
         )
     return Unreachable(f"the bucket {bucket} fails at the key {key}: {said}", hint="try again later")
 

@@ -95,7 +95,9 @@ class LocalStore:
         try:
             digest, size = _copy(source, descriptor, temporary, sent)
             if wanted not in ("", digest):
-                raise Invalid(f"what was to be stored as {wanted} is {digest}", hint="copy it from another store")
+                raise Invalid(
+                    f"the bytes to store as {wanted} have the digest {digest}", hint="copy it from another store"
+                )
             with _reaching(temporary):
                 self._protect(descriptor)
                 self._sync(descriptor)
@@ -268,7 +270,7 @@ class LocalStore:
             except IsADirectoryError:
                 raise Invalid(
                     f"{path} is a folder, where an object of the store belongs",
-                    hint="move it away and try again",
+                    hint="move it and try again",
                 ) from None
             except OSError as error:
                 if error.errno not in _IN_THE_WAY or not os.path.lexists(path):
@@ -387,7 +389,8 @@ class LocalStore:
     def _gone(self) -> Unreachable:
         return Unreachable(
             f"the artifact store {self.root} is not there",
-            hint=f"is its disk mounted? If the store is new, make its folder: mkdir -p {shlex.quote(str(self.root))}",
+            hint=f"check that its disk is mounted; if the store is new, create its folder: "
+            f"mkdir -p {shlex.quote(str(self.root))}",
         )
 
     def _names(self, folder: Path, pattern: re.Pattern[str]) -> list[str]:
@@ -438,14 +441,14 @@ def _write(descriptor: int, content: memoryview) -> None:
 def _damaged(digest: Digest, path: Path) -> Invalid:
     return Invalid(
         f"the object {digest} is damaged: its bytes do not hash to its name ({path})",
-        hint="store the artifact again from another copy, which mends the object",
+        hint="store the artifact again from another copy, which replaces the object",
     )
 
 
 def _not_regular(digest: Digest, path: Path) -> Invalid:
     return Invalid(
         f"the object {digest} is damaged: {path} is not a regular file",
-        hint="store the artifact again from another copy, which mends the object",
+        hint="store the artifact again from another copy, which replaces the object",
     )
 
 

@@ -44,7 +44,7 @@ def open_store(url: str, *, default_root: Path) -> ArtifactStore:
         raise UsageError("the artifact store is not a URL", hint="write it as file:///absolute/path") from None
     if "@" in parts.netloc or (not parts.netloc and "@" in url and not parts.path.startswith("/")):
         raise UsageError(
-            "the URL of the artifact store holds credentials, which a record must never do",
+            "the URL of the artifact store holds credentials, which must not be recorded",
             hint="leave them out; they are taken from the environment of the store",
         )
     if parts.scheme not in ("", "file"):
@@ -73,7 +73,7 @@ def _open_remote(parts: SplitResult, default_root: Path) -> ArtifactStore:
     if parts.query or parts.fragment or not parts.netloc or "//" in parts.path:
         raise UsageError(
             f"the artifact store is not written as {parts.scheme}://PLACE/PATH",
-            hint="leave out everything behind ? and #; settings of a server are in its environment",
+            hint="leave out everything after ? and #; configure a server with environment variables",
         )
     begun = BegunUploads(default_root / "uploads")
     backend = _backend(parts.scheme, parts.netloc, unquote(parts.path).strip("/"), begun)

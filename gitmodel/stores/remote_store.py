@@ -265,7 +265,7 @@ class RemoteStore:
         except Invalid:
             raise Invalid(
                 f"{self.url} keeps a damaged object {digest}, although it was stored again",
-                hint="ask who runs the server to remove the object from its disk, then run the same command again",
+                hint="ask the operator of the server to remove the object, then run the same command again",
             ) from None
 
     def _read(self, digest: Digest) -> None:
@@ -285,7 +285,7 @@ class RemoteStore:
                 number += 1
             total += sum(future.result() for future in sending)
             if total != size:
-                raise Invalid(f"what was to be stored has {total} bytes, not {size}")
+                raise Invalid(f"the data to store has {total} bytes, not {size}")
         except BaseException:
             for future in sending:
                 future.cancel()
@@ -484,7 +484,7 @@ def damaged(digest: Digest, url: str) -> Invalid:
     """Return the error for an object whose bytes do not match its digest."""
     return Invalid(
         f"the object {digest} is damaged: its bytes in {url} do not hash to its name",
-        hint="store the artifact again from another copy, which mends the object",
+        hint="store the artifact again from another copy, which replaces the object",
     )
 
 
@@ -495,13 +495,13 @@ def missing(url: str, digest: Digest) -> GitModelError:
 
 def _changed() -> Conflict:
     return Conflict(
-        "what was to be stored changed while it was being read; nothing was recorded",
+        "the file changed while it was being read; nothing was recorded",
         hint="wait until its writer is done and try again",
     )
 
 
 def _not_itself(digest: Digest) -> Invalid:
-    return Invalid(f"what was to be stored as {digest} is something else", hint="copy it from another store")
+    return Invalid(f"the bytes to store as {digest} do not match this digest", hint="copy it from another store")
 
 
 def _send(upload: Upload, number: int, content: bytes | bytearray, sent: Sent | None) -> int:

@@ -106,7 +106,7 @@ class ReadOnlyStore(Unwritable, SeveralStores):
             return UsageError(self._contested, hint=self._way_out)
         return Refused(
             f"the artifact store {self.url} is read-only on this machine",
-            hint="GITMODEL_STORE_READ_ONLY or `git config gitmodel.storeReadOnly` says so",
+            hint="GITMODEL_STORE_READ_ONLY or `git config gitmodel.storeReadOnly` sets this",
         )
 
 
@@ -156,7 +156,7 @@ class WithoutPurged(SeveralStores):
         return None if digest in self._gone else self._first.stat(digest)
 
     def _refusal(self, digest: Digest) -> Refused:
-        return Refused(f"{digest} was {self._gone[digest]}", hint="what was purged is not stored again")
+        return Refused(f"{digest} was {self._gone[digest]}", hint="a purged artifact cannot be stored again")
 
 
 def _origin(open_store: Callable[[], ArtifactStore]) -> Callable[[], ArtifactStore]:

@@ -179,13 +179,13 @@ def _follow(root: Path, link: Path) -> Path:
         place = Path(os.path.realpath(link, strict=True))
     except FileNotFoundError:
         raise UsageError(
-            f"{_shown(link)} is a link to a file that does not exist", hint="mend the link or remove it"
+            f"{_shown(link)} is a link to a file that does not exist", hint="fix or remove the link"
         ) from None
     except OSError as error:
         raise _refusal(link, error) from None
     if not place.is_relative_to(root):
         raise UsageError(
-            f"{_shown(link)} is a link that leads out of its folder",
+            f"{_shown(link)} is a link to a target outside its folder",
             hint="put a copy of the file in place of the link",
         )
     if place.is_dir():
@@ -233,12 +233,14 @@ def _refuse_special(name: str, mode: int) -> None:
 def _refusal(path: Path | str, error: OSError) -> GitModelError:
     shown = _shown(path)
     if error.errno in (errno.ENOENT, errno.ENOTDIR):
-        return NotFound(f"there is no file or folder {shown}", hint="check the path; it is taken from where you stand")
+        return NotFound(
+            f"there is no file or folder {shown}", hint="check the path; it is relative to the current folder"
+        )
     if error.errno == errno.ELOOP:
-        return UsageError(f"{shown} is a link that leads in a circle", hint="mend the link or remove it")
+        return UsageError(f"{shown} is a link that forms a cycle", hint="fix or remove the link")
     if error.errno in (errno.EACCES, errno.EPERM):
         return UsageError(f"{shown} cannot be read: {error.strerror}", hint="make it readable with `chmod u+r`")
-    return UsageError(f"{shown} cannot be read: {error.strerror or error}", hint="see that its disk is sound")
+    return UsageError(f"{shown} cannot be read: {error.strerror or error}", hint="check the disk")
 
 
 def _changed(name: str) -> Conflict:

@@ -39,13 +39,13 @@ def clone(url: str, folder: Path | None, *, environ: Mapping[str, str]) -> Path:
     """
     target = folder or Path(folder_of(url))
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
-        raise UsageError(f"{target} is there already", hint="name another folder: `git model clone URL DIR`")
+        raise UsageError(f"{target} already exists", hint="name another folder: `git model clone URL DIR`")
     try:
         remote = new_repositories.clone(url, target, environ)
     except GitModelError as error:
         raise Unreachable(
             f"{hide_credentials(url)} cannot be cloned: {hide_credentials(error.message)}",
-            hint="look at the URL, and try again when it can be reached",
+            hint="check the URL, and try again when it can be reached",
         ) from None
     repository = open_repository(target, environ=environ)
     try:
@@ -67,7 +67,7 @@ def connect(repository: Repository, url: str) -> str:
         free = [name for name in ("origin", "registry") if name not in urls]
         if not free:
             raise Conflict(
-                "the remotes origin and registry are others already",
+                "the remotes origin and registry exist already with other URLs",
                 hint="run `git remote add NAME URL` and `git config gitmodel.remote NAME`",
             )
         name = free[0]
@@ -97,7 +97,7 @@ def folder_of(url: str) -> str:
     """
     name = re.split(r"[/:]", url.rstrip("/").removesuffix("/.git"))[-1].removesuffix(".git")
     if not name or name.startswith("-") or name in (".", ".."):
-        raise UsageError("the URL does not say how to name the folder", hint="name it: `git model clone URL DIR`")
+        raise UsageError("the folder name cannot be derived from the URL", hint="name it: `git model clone URL DIR`")
     return name
 
 

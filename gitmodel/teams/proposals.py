@@ -288,7 +288,7 @@ def _find_model(repository: Repository, wanted: Wanted, model: str, base: Snapsh
     if here is not None and base.has_model(name) and _first_name(base, name) != here:
         raise Refused(
             f"{model} is another model on the remote than here",
-            hint="run `git model pull`, which says what your model is called then",
+            hint="run `git model pull`, which prints the new name of your model",
         )
     return name, settled
 
@@ -303,7 +303,7 @@ def _changing(change: Change[Promotion]) -> Change[Promotion]:
         done = change.result
         raise Conflict(
             f"{done.model}@{done.version} is recorded in {done.stage} already",
-            hint="there is nothing to propose; `git model apply` puts in force what is recorded",
+            hint="run `git model apply` to put it in force",
         )
     return change
 
@@ -316,7 +316,8 @@ def _check_held(repository: Repository, base: Snapshot, model: str, number: int)
         return
     what = f"{model} {number} is not on the remote" if there is None else f"{model} {number} is another on the remote"
     raise Refused(
-        f"{what}, and nobody else could review it", hint="run `git model push`, then propose what it is called then"
+        f"{what}, and nobody else could review it",
+        hint="run `git model push`, then propose the version under its new number",
     )
 
 

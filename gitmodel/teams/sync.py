@@ -258,8 +258,8 @@ def _push_apart(repository: Repository, state: RemoteState, moves: Sequence[RefM
         recorded = f"what you did is recorded at {state.remote}, and" if branch else "what it stands for is"
         raise Refused(
             f"{recorded} not in force there: {said}",
-            hint=f"whoever may move {names} runs `git model apply --push` to put it in force; "
-            "here it was set back to what the remote has",
+            hint=f"an identity that may move {names} must run `git model apply --push`; "
+            "the local tag was reset to the remote's",
         )
 
 
@@ -273,7 +273,8 @@ def _refuse_rewound(repository: Repository, state: RemoteState) -> None:
     )
     raise Conflict(
         f"{what}; nothing was changed here",
-        hint="ask who did it; `git model pull --rewound` takes it as it is and keeps what is here for the next push",
+        hint="find out who did it; `git model pull --rewound` accepts the remote's state and keeps your "
+        "commits for the next push",
     )
 
 
@@ -305,7 +306,7 @@ def _refuse_other_rules(repository: Repository, state: RemoteState, *, rewound: 
     raise Conflict(
         f"the tag {rules.name} of {state.remote}, which says which rules are in force, {what}; nothing was "
         "changed here",
-        hint=f"ask who did it; {again}{takes_it}",
+        hint=f"find out who did it; {again}{takes_it}",
     )
 
 
@@ -315,8 +316,8 @@ def _landed(repository: Repository, remote: str, moves: Sequence[RefMove], error
         now = remotes.fetch(repository, remote)
     except Unreachable:
         raise Unreachable(
-            f"{error.message}; whether the push went through is not known",
-            hint="run `git model push` again when it can be reached: it finds out",
+            f"{error.message}; it is not known whether the push reached the server",
+            hint="run `git model push` again when it can be reached",
         ) from None
     for move in moves:
         if move.ref == repository.branch:
@@ -388,8 +389,8 @@ def _replay_all(repository: Repository, ours: str, theirs: str, done: Pulled, ca
     if not base:
         branch = repository.branch.removeprefix("refs/heads/")
         raise Refused(
-            f"the registry here and the one of {done.remote} have nothing in common",
-            hint=f"keep one: `git branch -m {branch} {branch}-old` puts the local one aside, then pull again",
+            f"the registry here and the one of {done.remote} have no common history",
+            hint=f"keep one: `git branch -m {branch} {branch}-old` renames the local one, then pull again",
         )
     changed_there = (paths.parse_path(path) for path in changed_paths(repository, base, theirs))
     carried.changed_there = frozenset(what.model for what in changed_there if what is not None)
@@ -420,8 +421,8 @@ def _add(
     if not signatures.is_signed(repository.reader.get(id).data):
         return add_commit(repository, onto, files, author, message)
     refusal = Refused(
-        f"commit {id[:10]} is signed, and replaying it would lose the signature",
-        hint=f"make its change again on {remote}'s branch: `git show {id[:10]}` tells what it was",
+        f"commit {id[:10]} is signed, and replaying it would lose this signature",
+        hint=f"make its change again on {remote}'s branch: `git show {id[:10]}` shows the change",
     )
     signer = _signer(repository, id)
     if not signer:

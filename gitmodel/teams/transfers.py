@@ -39,8 +39,8 @@ def upload(
         store = stores[model] = stores.get(model) or store_of(model)
         if not store.shared:
             raise Unreachable(
-                f"{link.name} of {version} is in {store.url}, which only this machine can reach",
-                hint="name a store that all can reach: `git model init --store URL`, for example file:///srv/models",
+                f"{link.name} of {version} is in {store.url}, which others cannot reach",
+                hint="name a shared store: `git model init --store URL`, for example file:///srv/models",
             )
         if link.digest in missing.get(model, {}) or keep_artifact(store, link.digest, folder=link.is_folder, jobs=jobs):
             continue

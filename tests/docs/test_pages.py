@@ -28,7 +28,7 @@ def test_every_relative_link_leads_to_a_file_and_a_heading(page: str) -> None:
             continue
         path, _, anchor = link.partition("#")
         target = (ROOT / page).parent / path if path else ROOT / page
-        assert target.exists(), f"{page} leads to {link}, which is not there"
+        assert target.exists(), f"{page} leads to {link}, which does not exist"
         if anchor:
             assert anchor in anchors(str(target.resolve().relative_to(ROOT))), f"{page} leads to {link}"
 

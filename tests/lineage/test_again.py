@@ -101,7 +101,7 @@ def test_a_script_is_found_again_and_what_differs_is_shown_with_the_metadata_of_
     assert "  4 B  text  letters=0\n    now   sha256:" in out
     assert "  6 B  text  letters=0\n" in out
     assert "  accuracy  0.9 -> 0.95  (+0.05)\n" in out
-    assert err.startswith("error: 1 of 2 outputs have other bytes than those on record\nhint: ")
+    assert err.startswith("error: 1 of 2 outputs differ from the recorded outputs\nhint: ")
     _, out, _ = ask(capsys, "reproduce", "demo@1", "--format", "json")
     found = json.loads(out)
     assert found["identical"] is False
@@ -131,7 +131,7 @@ def test_the_folder_can_stay(project, tmp_path, capsys, git):
         capsys,
         f"""
         $ git model reproduce demo@1 --into {kept}
-        ! error: {kept} is there and not an empty folder
+        ! error: {kept} exists and is not an empty folder
         ! hint: name a new folder
         [2]
         """,
@@ -152,11 +152,11 @@ def test_a_secret_is_asked_for_and_other_parameters_are_refused(project, capsys)
         capsys,
         f"""
         $ git model reproduce demo@1
-        ! error: parameter token of run {run} was a secret, which no record holds
-        ! hint: give it: --param token=VALUE
+        ! error: parameter token of run {run} was a secret and is not recorded
+        ! hint: pass it: --param token=VALUE
         [2]
         $ git model reproduce demo@1 --param token=hunter2 --param seed=2
-        ! error: parameter seed is none of the run's secrets, and what is on record counts
+        ! error: parameter seed is not a secret of the run, and its recorded value is used
         ! hint: leave it out; `git model run` runs a pipeline with other parameters
         [2]
         """,
@@ -194,8 +194,8 @@ def test_what_cannot_be_run_again_says_why(project, capsys):
         capsys,
         """
         $ git model reproduce hand@1
-        ! error: no run on record made hand@1
-        ! hint: `git model checkout hand@1 FOLDER` gets its code and files
+        ! error: no recorded run created hand@1
+        ! hint: `git model checkout hand@1 FOLDER` checks out its code and files
         [3]
         """,
     )
@@ -215,7 +215,7 @@ def test_a_run_of_a_notebook_has_no_file_to_run(project, capsys):
     )
     code, _, err = ask(capsys, "reproduce", "demo@1")
     assert code == 3
-    assert "does not say which file its pipeline is in: that of a notebook is in none" in err
+    assert "has no record of the file of its pipeline, for example because it ran in a notebook" in err
     assert "none on record: `git model reproduce` cannot run it again" in ask(capsys, "runs", "show")[1]
     assert json.loads(ask(capsys, "runs", "show", "--format", "json")[1])["script"] is None
 
@@ -231,7 +231,7 @@ def test_an_input_that_the_store_lost_is_named(story, past, capsys):
     past.store.remove(digest)
     code, _, err = ask(capsys, "reproduce", "petals@5")
     assert code == 3
-    assert err.startswith(f"error: the artifact store does not have {digest}, which the run took\n")
+    assert err.startswith(f"error: the artifact store does not have {digest}, which the run used\n")
     with pytest.raises(NotFound):
         past.get_version("measurements@5").checkout("../lost")
     assert not os.path.exists("../lost")
@@ -274,11 +274,11 @@ def test_checkout_refuses_and_leaves_nothing(story, git, tmp_path, capsys):
         capsys,
         f"""
         $ git model checkout iris@3 {taken}
-        ! error: {taken} is there and not an empty folder
+        ! error: {taken} exists and is not an empty folder
         ! hint: name a new folder
         [2]
         $ git model checkout iris@3 {tmp_path}/new --artifacts flows.py
-        ! error: the code of iris@3 has a flows.py of its own
+        ! error: the code of iris@3 contains a folder flows.py itself
         ! hint: name another folder with --artifacts
         [2]
         $ git model checkout iris@3
@@ -313,5 +313,5 @@ def test_code_that_is_not_here_says_where_it_was_made(story, tmp_path, git, monk
 
 
 def test_python_refuses_a_folder_of_artifacts_that_leaves_the_work_tree(story, past, tmp_path):
-    with pytest.raises(UsageError, match="is no folder in a work tree"):
+    with pytest.raises(UsageError, match="is not a folder in a work tree"):
         past.get_version("iris@3").checkout(tmp_path / "new", artifacts="../out")

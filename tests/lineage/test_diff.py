@@ -112,7 +112,7 @@ def test_a_shallow_clone_says_what_is_missing_between_two_commits(story, tmp_pat
     git(tmp_path, "clone", "-q", "--depth", "3", f"file://{story}", str(clone))
     git(clone, "fetch", "-q", "--depth", "1", "origin", "tag", "day5")
     monkeypatch.chdir(clone)
-    for old, said in (("iris@1", "which is a shallow clone"), ("iris@10", "since this clone is shallow")):
+    for old, said in (("iris@1", "which is a shallow clone"), ("iris@10", "because this clone is shallow")):
         code, out, err = ask(capsys, "--repo", story, "diff", old, "iris@20")
         assert code == 0
         assert "commit 2" not in out.partition("code:")[2]

@@ -98,7 +98,7 @@ def test_what_is_here_already_is_left_as_it_is(story, past, tmp_path, capsys):
           "new": false
         }}
         $ git model export iris@2 {place}
-        ! error: {place} is there already
+        ! error: {place} already exists
         ! hint: name a new file
         [2]
         $ git model import {tmp_path}/none

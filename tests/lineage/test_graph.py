@@ -107,13 +107,13 @@ def test_only_the_direction_that_ended_says_that_there_is_more(story, capsys):
     assert lines[1] == "iris@19  production"
     assert lines[2].endswith("...")
     assert not any(line.endswith("...") for line in lines[lines.index("went into:") :])
-    assert err == "there is more behind what ends in ...; --depth 0 ends there\n"
+    assert err == "items that end in ... have more below; --depth 0 stops there\n"
 
 
 def test_the_first_digits_of_a_digest_are_enough(past):
     (readings,) = past.get_version("measurements@1").artifacts
     assert past.lineage(readings.digest[:20]).root == readings.digest
-    with pytest.raises(UsageError, match="is no digest"):
+    with pytest.raises(UsageError, match="is not a digest"):
         past.lineage("sha256:ab")
 
 
@@ -145,16 +145,16 @@ def test_a_digest_that_nothing_uses_is_not_found(story, capsys):
         capsys,
         """
         $ git model lineage sha256:0000000000000000000000000000000000000000000000000000000000000000
-        ! error: no version and no run on record has anything to do with sha256:0000000000000000000000000000000000000000000000000000000000000000
-        ! hint: `git log --oneline -S sha256:0000000000000000000000000000000000000000000000000000000000000000 gitmodel` shows whether one ever had
+        ! error: no recorded version or run refers to sha256:0000000000000000000000000000000000000000000000000000000000000000
+        ! hint: `git log --oneline -S sha256:0000000000000000000000000000000000000000000000000000000000000000 gitmodel` shows whether one ever did
         [3]
         $ git model lineage 20261001T000000Z-train-ffff
         ! error: there is no run '20261001T000000Z-train-ffff'
         ! hint: run `git model runs list` to see what there is
         [3]
         $ git model lineage iris@1 --up --down
-        ! error: --up and --down exclude each other
-        ! hint: leave both out for both
+        ! error: --up and --down cannot be combined
+        ! hint: leave both out to show both
         [2]
         """,  # noqa: E501
     )
@@ -169,7 +169,7 @@ def test_the_tree_tells_both_ways(story, capsys):
         └─ classifier: MADE  data  petals@9:classifier
            └─ fit.classifier: run 20261009T100000Z-petals-0053  succeeded  code CODE
               └─ fit.readings: DATA  data  measurements@2:readings, measurements@9:readings  ...
-        ! there is more behind what ends in ...; --depth 1 ends there
+        ! items that end in ... have more below; --depth 1 stops there
         """.replace("CODE", code_of("petals@9"))
         .replace("DATA", digest_of("measurements@2"))
         .replace("MADE", digest_of("petals@9")),
@@ -235,7 +235,7 @@ def test_a_run_that_is_gone_is_named(past, story, capsys, git):
     assert f"└─ run {run}  (its record is gone)\n" in out or f"├─ run {run}  (its record is gone)\n" in out
     assert err == (
         f"warning: run {run} cannot be followed: its record is gone\n"
-        f"hint: `git log --diff-filter=D --oneline gitmodel -- {path}` shows who took it away\n"
+        f"hint: `git log --diff-filter=D --oneline gitmodel -- {path}` shows who deleted it\n"
     )
     assert "Take a run away" in git(story, "log", "--diff-filter=D", "--oneline", "gitmodel", "--", path)
 

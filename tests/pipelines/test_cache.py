@@ -462,7 +462,7 @@ def test_a_declared_file_that_is_not_there_is_named(client):
     def one():
         read()
 
-    with pytest.raises(RunFailed, match=r"declares the file 'data/trian\.csv', which is not there"):
+    with pytest.raises(RunFailed, match=r"declares the file 'data/trian\.csv', which does not exist"):
         one.run(client=client)
 
 

@@ -154,5 +154,5 @@ def test_what_is_refused(script, capsys):
     code, _, err = ask(capsys, "run", "train.py", "--param", "sede=1")
     assert (code, err.splitlines()[0]) == (
         2,
-        "error: pipeline train cannot be called so: got an unexpected keyword argument 'sede'",
+        "error: pipeline train was called with wrong arguments: got an unexpected keyword argument 'sede'",
     )

@@ -89,14 +89,14 @@ class TestSteps:
             (lambda: step(_generator), "is async or a generator"),
             (lambda: step(_after), "has a parameter `after`"),
             (lambda: step(_star), "no name to record"),
-            (lambda: step(len), "is no function"),
+            (lambda: step(len), "is not a function"),
             (lambda: pipeline(name="con")(_star), "cannot be the name of a pipeline"),
             (lambda: pipeline(_star), "no name to record"),
             (lambda: pipeline(_client), "has a parameter client"),
-            (lambda: pipeline(_async), "no plain function"),
-            (lambda: ArtifactConfig(name="x", kind="modle"), "no kind of artifact"),
+            (lambda: pipeline(_async), "not a plain function"),
+            (lambda: ArtifactConfig(name="x", kind="modle"), "not a kind of artifact"),
             (lambda: ArtifactConfig(name="latest/x"), "cannot be the name of an artifact"),
-            (lambda: _outputs(step(_two_of_one_name)), "two outputs called Model"),
+            (lambda: _outputs(step(_two_of_one_name)), "two outputs named Model"),
             (lambda: _outputs(step(_reserved)), "cannot be the name of an artifact"),
             (lambda: _outputs(step(_unknown_type)), "cannot be read"),
         ],
@@ -154,7 +154,7 @@ class TestPipelines:
             project.double(1, after=["number"])
             project.number(2, after=["double"])
 
-        self.refused(client, body, "waits for the next: double -> number -> double|number -> double -> number")
+        self.refused(client, body, "wait for each other: double -> number -> double|number -> double -> number")
 
     def test_a_step_after_itself(self, client):
         self.refused(client, lambda: project.noop(after="noop"), "noop -> noop")
@@ -186,8 +186,8 @@ class TestPipelines:
         self.refused(client, lambda: project.double(value), "x of step double cannot be recorded")
 
     def test_outputs_in_a_list(self, client):
-        self.refused(client, lambda: project.double([project.number(1)]), "holds outputs in a list")
-        self.refused(client, lambda: project.double({"a": [project.number(1)]}), "holds outputs in a dict")
+        self.refused(client, lambda: project.double([project.number(1)]), "contains outputs in a list")
+        self.refused(client, lambda: project.double({"a": [project.number(1)]}), "contains outputs in a dict")
 
     @pytest.mark.parametrize(
         "use",
@@ -203,7 +203,7 @@ class TestPipelines:
         ],
     )
     def test_an_output_that_is_used_as_if_it_were_there(self, client, use):
-        self.refused(client, lambda: use(project.number(1)), "is not there yet")
+        self.refused(client, lambda: use(project.number(1)), "does not exist yet")
 
     def test_an_output_that_cannot_be_taken_apart(self, client):
         def body():

@@ -131,7 +131,7 @@ def test_a_store_of_the_model_that_is_not_trusted_ends_a_run_before_its_first_st
         return Change(None, "Name another store", files={"gitmodel.toml": codec.encode(record)})
 
     transact(client.repository, elsewhere)
-    with pytest.raises(Refused, match="not told to trust") as caught:
+    with pytest.raises(Refused, match="does not trust yet") as caught:
         give_to_demo.run(client=client)
     assert "git model store trust archive" in caught.value.hint
     assert [model.name for model in client.list_models()] == ["demo"]
@@ -153,11 +153,11 @@ def test_an_input_from_a_host_that_is_not_trusted_is_not_asked_for(client, demo,
         )
         demo.unlink("raw")
         artifacts.link_artifacts(client.writer, VersionRef.parse("demo@1"), [link])
-        with pytest.raises(Refused, match="not told to trust"):
+        with pytest.raises(Refused, match="does not trust yet"):
             join.run(client=client, executor=executor)
         assert pages.asked == []
         client.trust_store(f"{pages.url}/")
-        with pytest.raises(RunFailed, match=r"leads on to .*, which this machine was not told to trust"):
+        with pytest.raises(RunFailed, match=r"redirects to .*, which this machine does not trust yet"):
             join.run(client=client, executor=executor)
         assert elsewhere.asked == []
         client.trust_store(f"{elsewhere.url}/")

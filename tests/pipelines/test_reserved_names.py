@@ -80,7 +80,7 @@ def one_step(config):
 def test_the_second_run_with_a_name_is_refused_before_its_first_step(client, name):
     second, ran = one_step(named(name))
     with running(client, named()) as made:
-        with pytest.raises(Conflict, match=rf"run \S+-holding-\S+, which is under way, has reserved the name {name}"):
+        with pytest.raises(Conflict, match=rf"run \S+-holding-\S+, which is running, has reserved the name {name}"):
             second.run(client=client)
         assert ran == []
         assert [run.pipeline for run in client.list_runs()] == ["holding"]

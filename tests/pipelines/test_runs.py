@@ -395,7 +395,7 @@ class TestFailure:
         def one():
             project.double(nothing())
 
-        with pytest.raises(RunFailed, match="step nothing returned nothing to pass on"):
+        with pytest.raises(RunFailed, match="step nothing returned nothing"):
             one.run(client=client)
         assert last_run().record.failed_step == "double"
 
@@ -548,7 +548,7 @@ class TestTargets:
 
         assert agreeing.run(client=client).versions == ("demo@1",)
         assert len(client.get_version("demo@1.0").artifacts) == 2
-        with pytest.raises(UsageError, match=r"disagree on the new version of demo: no name and 1\.0"):
+        with pytest.raises(UsageError, match=r"differ on the new version of demo: no name and 1\.0"):
             disagreeing.run(client=client)
 
     def test_the_fields_of_all_configurations_of_a_new_model_count(self, client):
@@ -709,7 +709,7 @@ class TestTargets:
             for number in range(400):
                 project.double(number)
 
-        with pytest.raises(UsageError, match="cannot hold the outputs of so many steps"):
+        with pytest.raises(UsageError, match="cannot hold the outputs of that many steps"):
             wide.run(client=client)
 
     def test_a_run_whose_record_would_be_too_long_keeps_its_details_in_the_store(self, client, last_run):
@@ -735,7 +735,7 @@ class TestMetadata:
         version = client.get_version("demo")
         assert version.metadata == {"accuracy": 0.97, "reviewed": True}
         assert version.get_artifact("classifier").metadata["recall"] == 0.9
-        with pytest.raises(UsageError, match="no step running"):
+        with pytest.raises(UsageError, match="no step is running"):
             log_model_metadata(accuracy=1)
 
     def test_a_step_logs_on_any_version_when_the_run_succeeds(self, client):
@@ -795,7 +795,7 @@ class TestMetadata:
         assert caught.value.hint.startswith("give the pipeline or the step a model_config")
 
     def test_the_context_is_there_only_in_a_step(self):
-        with pytest.raises(UsageError, match="no step running"):
+        with pytest.raises(UsageError, match="no step is running"):
             get_step_context()
 
 

@@ -198,7 +198,7 @@ class TestServers:
     def test_one_that_does_not_speak_s3(self, proxy, monkeypatch):
         proxy.plan = lambda number, method, path: "200"
         store = RemoteStore(S3Backend("models", "x"))
-        with pytest.raises(Unreachable, match="does not speak S3"):
+        with pytest.raises(Unreachable, match="does not support the S3 protocol"):
             list(store.objects())
 
 
@@ -262,7 +262,7 @@ class TestAccess:
         assert (code, out) == (7, "")
         assert err == (
             f"error: there is no bucket no-such-bucket at {s3.endpoint}\n"
-            "hint: make it, for example with `aws s3 mb s3://no-such-bucket`, or name another store with "
+            "hint: create it, for example with `aws s3 mb s3://no-such-bucket`, or name another store with "
             "`git model config store URL`\n"
         )
         assert ask(capsys, "init", "--store", "s3://ab/x")[0] == 2

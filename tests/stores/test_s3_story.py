@@ -90,7 +90,7 @@ def test_one_file_of_a_folder_is_got_and_nothing_else_is(clones, s3, capsys, tmp
         3,
         "",
         "error: there is no file '7.cvs' in this folder of 20\n"
-        "hint: write its path as it is in the folder, such as '7.csv' or '17.csv' or '9.csv'\n",
+        "hint: write its path in the folder, such as '7.csv' or '17.csv' or '9.csv'\n",
     )
     assert ask(capsys, "get", "iris@1", "net", "--file", "7.csv", "-o", "x") == (
         2,

@@ -20,7 +20,7 @@ def url(team, ada, bare, tmp_path, monkeypatch):
 
 
 def test_reading_says_what_it_read(url, capsys, monkeypatch):
-    note = "as the tag model/iris/production froze it; the branch was not read\n"
+    note = "this is the record at the time of the tag model/iris/production; the branch was not read\n"
     assert ask(capsys, "--repo", url, "resolve", "iris@production") == (0, "iris@2\n", note)
     assert ask(capsys, "--repo", url, "resolve", "iris@3") == (0, "iris@3\n", "")
     assert ask(capsys, "--repo", url, "-q", "resolve", "iris@production") == (0, "iris@2\n", "")
@@ -36,10 +36,10 @@ def test_reading_says_what_it_read(url, capsys, monkeypatch):
 
 def test_writing_says_what_is_done(url, capsys, monkeypatch):
     monkeypatch.setenv("GITMODEL_REPO", url)
-    assert ask(capsys, "version", "create", "iris", "--metadata", "accuracy=0.9") == (0, "made iris@4\n", "")
+    assert ask(capsys, "version", "create", "iris", "--metadata", "accuracy=0.9") == (0, "created iris@4\n", "")
     assert ask(capsys, "promote", "iris@4", "staging") == (0, "iris@4 is in staging now\n", "")
     made = ("version", "create", "iris", "--idempotency-key", "nightly")
-    assert ask(capsys, *made) == (0, "made iris@5\n", "")
+    assert ask(capsys, *made) == (0, "created iris@5\n", "")
     assert ask(capsys, *made) == (0, "iris@5 was made before, under the same idempotency key\n", "")
     assert ask(capsys, "init") == (
         0,
@@ -62,18 +62,18 @@ def test_a_command_that_a_ci_job_runs_again_says_so(url, capsys, monkeypatch):
     monkeypatch.setenv("GITMODEL_REPO", url)
     monkeypatch.setenv("CI_JOB_ID", "71")
     made = ("version", "create", "iris", "--metadata", "accuracy=0.9")
-    assert ask(capsys, *made) == (0, "made iris@4\n", "")
+    assert ask(capsys, *made) == (0, "created iris@4\n", "")
     assert ask(capsys, *made) == (0, "iris@4 was made before, under the same idempotency key\n", "")
-    assert ask(capsys, *made, "--idempotency-key", "") == (0, "made iris@5\n", "")
+    assert ask(capsys, *made, "--idempotency-key", "") == (0, "created iris@5\n", "")
     monkeypatch.setenv("CI_JOB_ID", "72")
-    assert ask(capsys, *made) == (0, "made iris@6\n", "")
+    assert ask(capsys, *made) == (0, "created iris@6\n", "")
 
 
 def test_every_refusal_says_what_to_do(url, capsys, tmp_path, git):
     assert ask(capsys, "--repo", url, "--offline", "resolve", "iris@production") == (
         7,
         "",
-        f"error: iris@production of {url} is not in the cache, and the server is not to be asked\n"
+        f"error: iris@production of {url} is not in the cache, and --offline does not contact the server\n"
         "hint: run it without --offline while the server can be reached\n",
     )
     assert ask(capsys, "--repo", url, "--offline", "register", "rose") == (
@@ -102,8 +102,9 @@ def test_every_refusal_says_what_to_do(url, capsys, tmp_path, git):
     assert ask(capsys, "--repo", url, "config", "branch", "other") == (
         2,
         "",
-        f"error: {url} has no settings of yours\n"
-        "hint: set it for you: git config --global gitmodel.branch VALUE; or for everybody: git model init --store\n",
+        f"error: {url} has no local settings\n"
+        "hint: set it for yourself: git config --global gitmodel.branch VALUE; "
+        "or for everyone: git model init --store\n",
     )
     git(tmp_path, "init", "-q", "--bare", "empty.git")
     empty = (tmp_path / "empty.git").as_uri()
@@ -112,8 +113,8 @@ def test_every_refusal_says_what_to_do(url, capsys, tmp_path, git):
     assert ask(capsys, "--repo", empty, "version", "create", "rose", "--data", "train=train.csv") == (
         7,
         "",
-        f"error: {empty} names no artifact store that others reach\n"
-        "hint: name one: `git model --repo URL init --store URL` for everybody, GITMODEL_STORE=URL for you\n",
+        f"error: {empty} has no artifact store that others can reach\n"
+        "hint: name one: `git model --repo URL init --store URL` for everyone, GITMODEL_STORE=URL for yourself\n",
     )
     assert ask(capsys, "--repo", empty, "init")[:2] == (
         0,
@@ -122,7 +123,7 @@ def test_every_refusal_says_what_to_do(url, capsys, tmp_path, git):
     assert ask(capsys, "--repo", empty, "init", "--store", tmp_path / "held")[0] == 0
     assert ask(capsys, "--repo", empty, "version", "create", "rose", "--data", "train=train.csv")[:2] == (
         0,
-        "made rose@1 with train\n",
+        "created rose@1 with train\n",
     )
     code, out, err = ask(capsys, "--repo", "ftp://ada:s3cret@example.org/x", "list")
     assert (code, out) == (2, "")
@@ -139,8 +140,8 @@ def test_a_url_with_credentials_is_not_written_into_a_setting(url, code_repo, ca
     assert ask(capsys, "config", "repo", "https://ada:s3cret@git.example.org/x") == (
         2,
         "",
-        "error: the URL holds credentials, which a setting must never do\n"
-        "hint: write https://git.example.org/x, and let a credential helper of git give them: git help credentials\n",
+        "error: the URL holds credentials, which must not be stored in a setting\n"
+        "hint: write https://git.example.org/x, and use a credential helper of git: git help credentials\n",
     )
     assert ask(capsys, "config", "repo", url) == (0, f"repo is {url} now\n", "")
     assert git(code_repo, "config", "gitmodel.repo") == url

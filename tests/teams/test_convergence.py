@@ -174,7 +174,7 @@ def test_two_clones_come_to_one_registry_and_lose_nothing(team, bare, git, seed,
             assert refs(client.repository.common_dir) == refs(bare)
         assert_sound(bare)
         there = [version.metadata.get("id") for model in clients[0].list_models() for version in model.list_versions()]
-        assert len(there) == len(set(there)), "a version is there twice"
+        assert len(there) == len(set(there)), "a version occurs twice"
         # what is added to a model before its deletion is heard of goes with it, and the pull says so
         if not any("is gone there" in str(line) for line in story.lines):
             assert story.made - set(there) <= story.deleted, "a version was lost"

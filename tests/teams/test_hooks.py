@@ -178,7 +178,7 @@ def test_where_a_stage_asks_for_signatures_the_tag_needs_one_that_counts(ada, cl
     rules = 'format = "1.1"\n\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\nsigned = true\n'
     edit(clone, {"gitmodel.toml": rules, "allowed_signers": signer})
     code, said = push(clone, BRANCH)
-    assert (code, "warning: allowed_signers is changed: it decides who may do what" in said) == (0, True)
+    assert (code, "warning: allowed_signers is changed; this file controls permissions" in said) == (0, True)
     editing.run(clone, "config", "gpg.format", "ssh")
     editing.run(clone, "config", "user.signingKey", str(key))
     with Client(clone, store=team.store, environ=team.environ("ada")) as signing:
@@ -209,7 +209,7 @@ expression = "metadata.accuracy > 0.25"
 def test_a_gate_and_what_is_in_use_are_for_people_to_decide(ada, clone, server):
     edit(clone, {"gitmodel.toml": GATED})
     code, said = push(clone, BRANCH)
-    assert (code, "warning: gitmodel.toml is changed: it decides who may do what" in said) == (0, True)
+    assert (code, "warning: gitmodel.toml is changed; this file controls permissions" in said) == (0, True)
     edit(clone, {STAGE: read(clone, STAGE).replace("version = 2", "version = 1")})
     code, said = push(clone, BRANCH, options=[FORCE_OPTION])
     assert (code, "version 1 fails accurate" in said, "[stage.artifacts]" in said) == (1, True, True)
@@ -217,7 +217,7 @@ def test_a_gate_and_what_is_in_use_are_for_people_to_decide(ada, clone, server):
     ada.delete_model("iris", force=True)
     code, said = push(clone, BRANCH)
     assert (code, "[change.held]" in said) == (1, True)
-    assert "hint: if it is meant, and no gate is against it: git -c push.pushOption=gitmodel.force model push" in said
+    assert "hint: to override it, if no gate refuses it: git -c push.pushOption=gitmodel.force model push" in said
     assert push(clone, BRANCH, options=[FORCE_OPTION])[0] == 0
 
 
@@ -238,7 +238,7 @@ def test_host_files_are_told_as_rule_changes(clone, server):
     code, said = push(clone, BRANCH)
     assert code == 0
     for path in (".github/workflows/x.yml", "CODEOWNERS"):
-        assert f"warning: {path} is changed: it decides who may do what" in said
+        assert f"warning: {path} is changed; this file controls permissions" in said
 
 
 def test_the_hook_says_what_the_library_says(ada, clone):
@@ -345,7 +345,7 @@ def test_what_is_staged_on_the_metadata_branch_is_checked_before_it_is_committed
 
 def test_elsewhere_the_branch_is_checked(clone, code_repo, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(clone)
-    sound = (0, "", "every record is as the format says\n")
+    sound = (0, "", "all records are valid\n")
     assert ask(capsys, "check", "--staged") == sound  # nothing was ever committed here
     editing.run(clone, "commit", "-q", "--allow-empty", "-m", "Begin")
     (clone / "train.py").write_text("x = 1\n")
@@ -368,7 +368,7 @@ def test_pre_commit_makes_the_environment_of_the_hook(clone):
     """It clones this repository and has pip install it, with what it needs: only where pip reaches packages."""
     editing.run(clone, "commit", "-q", "--allow-empty", "-m", "Begin")
     done = pre_commit(clone, "try-repo", str(MANIFEST.parent), "gitmodel-check", "--verbose")
-    assert (done.returncode, "every record is as the format says" in done.stdout) == (0, True), done.stdout
+    assert (done.returncode, "all records are valid" in done.stdout) == (0, True), done.stdout
 
 
 # Whose hooks are touched
@@ -399,7 +399,7 @@ def test_somebody_elses_hook_is_left_alone(code_repo, capsys):
     assert (code, out) == (4, "")
     assert err == (
         f"error: {path} is another hook already\n"
-        f"hint: call gitmodel from it, with what git gives it: {program} hook run pre-push\n"
+        f"hint: call gitmodel from it, with the arguments and the input from git: {program} hook run pre-push\n"
     )
     code, _, err = ask(capsys, "-C", code_repo, "hook", "uninstall")
     assert (code, "was not written by gitmodel" in err) == (4, True)
@@ -430,11 +430,11 @@ def test_what_git_would_not_say_is_refused(code_repo, monkeypatch, capsys):
     for name, text in (("pre-receive", "a b refs/heads/x\n"), ("pre-push", "refs/heads/x\n")):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
         code, _, err = ask(capsys, "hook", "run", name)
-        assert (code, "is no line that git gives to this hook" in err) == (2, True)
+        assert (code, "is not a line that git passes to this hook" in err) == (2, True)
 
 
 def test_a_hook_calls_a_program_and_never_imports_from_where_it_runs(tmp_path):
-    with pytest.raises(Exception, match="no program git-model is installed here"):
+    with pytest.raises(Exception, match="the program git-model is not installed"):
         hooks.find_program("pytest", str(tmp_path / "python"))
     assert hooks.find_program("pytest", sys.executable).name == "git-model"
 

@@ -129,8 +129,8 @@ def test_a_text_among_the_owners_adds_no_line_and_is_said(repo, capsys):
         client.update_model("tulip", owners=["the flower group", "x\n* @eve", "@ok"])
     code, _, err = ask(capsys, "init", "--ci", "github", "--owner", "@org/registry", *INSTALL)
     assert code == 0
-    assert err.count("is no account of a host") == 1
-    assert "warning: owner of tulip: the flower group is no account of a host" in err
+    assert err.count("is not an account of a host") == 1
+    assert "warning: owner of tulip: the flower group is not an account of a host" in err
     assert approves(repo, "models/tulip/stages/production.toml") == "@ok @eve"
     assert not any(pattern == "*" for pattern, _ in owners(repo))
 
@@ -140,7 +140,7 @@ def test_somebody_must_answer_for_the_registry(repo, capsys):
     code, _, err = ask(capsys, "init", "--ci", "github")
     assert (code, "nobody is named who answers for the registry" in err) == (2, True)
     code, _, err = ask(capsys, "init", "--ci", "github", "--owner", "the team")
-    assert (code, "'the team' is no account of a host" in err) == (2, True)
+    assert (code, "'the team' is not an account of a host" in err) == (2, True)
     code, _, err = ask(capsys, "init", "--owner", "@me")
     assert (code, "--owner, --install and --force go with --ci" in err) == (2, True)
     assert editing.run(repo, "rev-parse", BRANCH) == before
@@ -237,20 +237,20 @@ def test_a_refused_set_up_begins_no_registry(arguments, code_repo, capsys, git):
 
 def test_running_it_again_follows_models_owners_and_stages(repo, capsys):
     ask(capsys, "init", "--ci", "github", "--owner", "@org/registry", *INSTALL)
-    assert ask(capsys, "check") == (0, "", "every record is as the format says\n")
+    assert ask(capsys, "check") == (0, "", "all records are valid\n")
     with Client(repo) as client:
         client.update_model("tulip", owners=["@eve"])
     assert ask(capsys, "check") == (
         0,
         "",
-        "every record is as the format says\n"
+        "all records are valid\n"
         "warning: CODEOWNERS is not what follows from models, owners and stages now\n"
         "hint: run `git model init --ci github`\n",
     )
     code, out, _ = ask(capsys, "init", "--ci", "github", "--format", "json")
     assert (code, json.loads(out)["written"]) == (0, ["CODEOWNERS"])
     assert approves(repo, "models/tulip/stages/staging.toml") == "@eve"
-    assert ask(capsys, "check")[2] == "every record is as the format says\n"
+    assert ask(capsys, "check")[2] == "all records are valid\n"
     ask(capsys, "init", "--ci", "github", "--owner", "@bob")
     assert approves(repo, "gitmodel.toml") == "@bob"
 
@@ -271,10 +271,10 @@ def test_a_file_that_was_changed_by_hand_is_not_written_over(path, repo, capsys)
     assert (code, out) == (4, "")
     assert err == (
         f"error: {path} on gitmodel was changed by hand; nothing was written\n"
-        f"hint: see it: git show gitmodel:{path}; --force makes it anew\n"
+        f"hint: see it: git show gitmodel:{path}; --force replaces it\n"
     )
     assert editing.run(repo, "rev-parse", BRANCH) == tip
-    assert ask(capsys, "check")[2] == "every record is as the format says\n"
+    assert ask(capsys, "check")[2] == "all records are valid\n"
     code, out, _ = ask(capsys, "init", "--ci", "github", "--force")
     assert (code, f"changed {path}\n" in out) == (0, True)
     assert "# mine" not in read(repo, path)
@@ -284,7 +284,7 @@ def test_a_file_that_somebody_else_made_is_not_written_over(repo, capsys):
     edit(repo, {"CODEOWNERS": "* @ada\n"})
     code, _, err = ask(capsys, "init", "--ci", "gitlab", "--owner", "@org/registry", *INSTALL)
     assert (code, "CODEOWNERS on gitmodel was made by somebody else" in err) == (4, True)
-    assert ask(capsys, "check")[2] == "every record is as the format says\n"
+    assert ask(capsys, "check")[2] == "all records are valid\n"
 
 
 def test_what_a_team_adds_to_code_owners_stays(repo, capsys):
@@ -311,7 +311,7 @@ def test_a_pull_request_that_changes_them_is_told_as_a_change_of_rules(repo, cap
     code, _, err = ask(capsys, "check", "gitmodel~1..gitmodel")
     assert code == 0
     for path in FILES["github"]:
-        assert f"warning: {path} is changed: it decides who may do what" in err
+        assert f"warning: {path} is changed; this file controls permissions" in err
 
 
 def test_a_thousand_models_fit(repo):

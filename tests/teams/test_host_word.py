@@ -207,7 +207,7 @@ def test_what_is_no_host_is_unreachable(monkeypatch):
         api.is_approved(job, "c" * 40, "gitmodel")
     with pytest.raises(UsageError, match="runs for no pull request"):
         api.put_comment(job, "text", "text")
-    with pytest.raises(UsageError, match="this is no job"):
+    with pytest.raises(UsageError, match="this is not a job"):
         read_job({})
 
 
@@ -241,7 +241,7 @@ def test_a_long_comment_is_cut(github):
 def test_apply_asks_only_in_a_job(client, repo, capsys, monkeypatch):
     monkeypatch.chdir(repo)
     code, _, err = ask(capsys, "apply", "--ask-host")
-    assert (code, "this is no job of GitHub, GitLab or Forgejo" in err) == (2, True)
+    assert (code, "this is not a job of GitHub, GitLab or Forgejo" in err) == (2, True)
 
 
 def test_the_rules_of_the_stage_in_force_are_unchanged(client, repo):

@@ -145,7 +145,7 @@ def test_people_are_told_how_to_go_on(team, ada, bare, capsys, monkeypatch, tmp_
         0,
         [branch, "iris", "production", "2", "->", "3", "Ada", "Example", "pass"],
     )
-    assert by_url("check", f"gitmodel..{branch}") == (0, "", "every record is as the format says\n")
+    assert by_url("check", f"gitmodel..{branch}") == (0, "", "all records are valid\n")
     code, out, err = by_url("plan")
     assert (code, out.splitlines()[0]) == (0, "iris: production 2 -> 3")
     merge_within(bare, ada.list_proposals()[0])

@@ -70,7 +70,7 @@ def test_on_the_command_line(protected, bob, capsys):
     capsys.readouterr()
     assert run_program(["-C", folder, "push"]) == 6
     _, err = capsys.readouterr()
-    assert err.splitlines()[-1].startswith("hint: whoever may move model/iris/production runs `git model apply --push`")
+    assert err.splitlines()[-1].startswith("hint: an identity that may move model/iris/production must run")
     assert run_program(["-C", folder, "register", "other"]) == 0
     assert run_program(["-C", folder, "push"]) == 0
 

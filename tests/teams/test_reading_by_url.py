@@ -324,7 +324,7 @@ def test_settings_of_the_environment_say_the_same(team, host, tmp_path, monkeypa
     for more in ({"GITMODEL_OFFLINE": "1"}, {"GITMODEL_MAX_AGE": "60"}):
         with Client(tmp_path, environ={**environ, **more}) as client:
             assert trips(host, lambda client=client: client.get_version("iris@production")) == 0
-    with pytest.raises(UsageError, match="GITMODEL_MAX_AGE is no number of seconds"):
+    with pytest.raises(UsageError, match="GITMODEL_MAX_AGE is not a number of seconds"):
         Client(tmp_path, environ={**environ, "GITMODEL_MAX_AGE": "soon"})
 
 

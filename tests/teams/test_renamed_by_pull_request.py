@@ -130,7 +130,7 @@ def test_a_squash_of_a_rename_in_a_reviewed_stage_says_how_it_comes_in_force(rep
         assert "rollback" not in out + err, words
         assert way_out in out + err or words[0] == "show", words
     assert ask(capsys, *way_out.split()[2:])[0] == 0
-    assert "nothing is wrong" in "".join(ask(capsys, "doctor")[1:])
+    assert "no problems found" in "".join(ask(capsys, "doctor")[1:])
     assert ask(capsys, "resolve", f"flower@{stage}")[0] == 0
 
 

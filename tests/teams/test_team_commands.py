@@ -51,7 +51,7 @@ def test_a_tag_that_somebody_set_back_is_told(ada, bob, bare, capsys, git, team)
     assert (code, out) == (0, "pulled 1 tag from origin\n")
     assert err == (
         "warning: somebody moved the tag model/iris/production at origin away from what the branch records\n"
-        "hint: ask who did it; `git model apply --push` puts what is recorded in force again\n"
+        "hint: find out who did it; `git model apply --push` puts what is recorded in force again\n"
     )
     assert ask(capsys, "-C", team.folder / "bob", "apply", "--push")[0] == 0
     assert refs(bare)["refs/tags/model/iris/production"] != old
@@ -107,7 +107,7 @@ def test_a_clone_refuses_a_folder_that_is_not_empty(team, ada, capsys, monkeypat
     monkeypatch.chdir(team.folder)
     code, _, err = ask(capsys, "clone", "remote.git", "ada")
     assert code == 2
-    assert "ada is there already" in err
+    assert "ada already exists" in err
 
 
 def test_artifacts_of_a_store_in_a_folder_need_no_copies(team, ada, bob, capsys):

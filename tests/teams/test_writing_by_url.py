@@ -88,7 +88,7 @@ def test_a_registry_without_a_store_that_others_reach_says_what_to_do(team, tmp_
     git(tmp_path, "init", "-q", "--bare", "empty.git")
     job = team.by_url("job", (tmp_path / "empty.git").as_uri())
     rose = job.register_model("rose")
-    with pytest.raises(Unreachable, match="names no artifact store that others reach") as error:
+    with pytest.raises(Unreachable, match="has no artifact store that others can reach") as error:
         rose.create_version(data={"train": source(team, "roses")})
     assert error.value.exit_code == 7
     assert "init --store URL" in error.value.hint
@@ -181,7 +181,7 @@ def test_a_number_told_in_a_transaction_that_others_took_is_a_conflict(team, hos
             assert change.get_model("iris").create_version(metadata={"mine": True}).number == 4
             second.get_model("iris").create_version()
 
-    with pytest.raises(Conflict, match="somebody else made iris 4 meanwhile, and nothing was changed"):
+    with pytest.raises(Conflict, match="somebody else created iris 4 in the meantime, and nothing was changed"):
         make_one()
     assert "mine" not in first.get_version("iris@4").metadata
     with first.transaction("Make one") as change:

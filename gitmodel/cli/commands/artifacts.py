@@ -55,7 +55,7 @@ def get(
     path = Path(target if target is not None else os.path.basename(file) if file else chosen.name)
     if target is None and os.path.lexists(path):
         raise UsageError(
-            f"{path} is there already", hint=f"name another place with -o; -o {shlex.quote(str(path))} writes over it"
+            f"{path} already exists", hint=f"choose another path with -o; -o {shlex.quote(str(path))} overwrites it"
         )
     warnings: list[str] = []  # told when the progress is off the screen
     link = chosen.link
@@ -108,7 +108,7 @@ def link(
     if not any(paths.values()):
         raise UsageError("there is nothing to link", hint=f"for example: git model link {ref} --data train=train.csv")
     if provider_digest and not external:
-        raise UsageError("--provider-digest is for --external", hint="what is stored is always read and hashed")
+        raise UsageError("--provider-digest is for --external", hint="stored artifacts are always read and hashed")
     version = invocation.client.get_version(ref, renumbered=renumbered, for_change=True)
     warnings: list[str] = []  # told when the progress is off the screen
     with invocation.output.progress_of_each("reading" if external else "storing") as progress:

@@ -61,7 +61,7 @@ def check(invocation: Invocation, commit: str | None, filter: str, force: bool, 
             ("RULE", lambda problem: problem.rule),
             ("WHAT", lambda problem: problem.message),
         ),
-        empty=options.empty("every record is as the format says", "problem", filter),
+        empty=options.empty("all records are valid", "problem", filter),
     )
     with suppress(NotFound):  # only what is checked out may be here
         recorded = between.credentials if between else invocation.client.find_credentials(commit or "")
@@ -152,7 +152,7 @@ def doctor(invocation: Invocation, fix: bool, filter: str) -> None:
             ("WHAT", lambda finding: finding.message),
             ("WHAT TO DO", lambda finding: finding.hint if finding in left else ""),
         ),
-        empty=options.empty("nothing is wrong with this clone", "finding", filter),
+        empty=options.empty("no problems found in this clone", "finding", filter),
     )
     # the filter chooses what is shown; everything that was found decides the exit code
     hidden = _not_shown(len(every) - len(found), "finding")
@@ -161,7 +161,7 @@ def doctor(invocation: Invocation, fix: bool, filter: str) -> None:
         matter = "1 finding that matters" if len(grave) == 1 else f"{len(grave)} findings that matter"
         raise Invalid(f"{matter}{hidden}", hint=next((one for one in grave if one in found), grave[0]).hint)
     if hidden:
-        invocation.output.note(f"nothing that matters{hidden}")
+        invocation.output.note(f"no serious problems{hidden}")
 
 
 def _usable_store(invocation: Invocation) -> tuple[ArtifactStore | None, list[GitModelError]]:
@@ -186,8 +186,8 @@ def _judge_verified(found: list[Verified]) -> None:
         )
     if unread:
         raise Invalid(
-            f"{_count(len(unread), 'record')} of versions cannot be read, and what they need is not known",
-            hint="run `git model check` to see what is wrong, and `git log -p` to see who did it",
+            f"{_count(len(unread), 'record')} of versions cannot be read, so their artifacts are unknown",
+            hint="run `git model check` to see the problem, and `git log -p` to see who caused it",
         )
     if unreachable:
         raise Unreachable(
@@ -271,7 +271,7 @@ def _changes_told(invocation: Invocation, found: Between) -> Sequence[Problem]:
         )
     for path in found.rules:
         invocation.output.warn(
-            f"{path} is changed: it decides who may do what", "have it reviewed by who answers for the registry"
+            f"{path} is changed; this file controls permissions", "have it reviewed by who answers for the registry"
         )
     return found.problems
 

@@ -70,14 +70,14 @@ def run(invocation: Invocation, name: str, arguments: tuple[str, ...]) -> None:
     gitmodel.force overrides some of these rules: git push -o gitmodel.force.
     """
     if sys.stdin.isatty():
-        invocation.output.note("nothing is judged: git calls this, with the refs of a push on standard input")
+        invocation.output.note("nothing to check: git calls this with the refs of a push on standard input")
         return
     text = sys.stdin.buffer.read().decode("utf-8", "surrogateescape")
     updates = pushed_refs.read_received(text) if name == SERVER else pushed_refs.read_pushed(text)
     if namespace := os.environ.get("GIT_NAMESPACE"):
         raise UsageError(
-            f"the push goes to the namespace {namespace!a}, and gitmodel knows no namespaces",
-            hint="push to a repository of its own",
+            f"the push goes to the namespace {namespace!a}, which gitmodel does not support",
+            hint="push to another repository",
         )
     # what is pushed here is judged, whichever registry the settings name
     invocation.repo = "."
@@ -88,7 +88,7 @@ def run(invocation: Invocation, name: str, arguments: tuple[str, ...]) -> None:
 
     found = received_pushes.judge_push(repository, updates, force=_is_forced(os.environ))
     for path in found.rules:
-        invocation.output.warn(f"{path} is changed: it decides who may do what")
+        invocation.output.warn(f"{path} is changed; this file controls permissions")
     for problem in found.problems[:_MOST_SHOWN]:
         invocation.output.note(str(problem))
     if found.problems:
@@ -115,7 +115,7 @@ def _refusal(found: Between, name: str) -> GitModelError:
     what = f"{'1 fault' if count == 1 else f'{count} faults'} in what is pushed"
     if all(problem.overridable for problem in found.problems):
         forced = f"git -c push.pushOption={pushed_refs.FORCE_OPTION} model push"
-        return Refused(what, hint=f"if it is meant, and no gate is against it: {forced}")
+        return Refused(what, hint=f"to override it, if no gate refuses it: {forced}")
     return Invalid(what, hint="see it in your clone: git model check; and what others pushed: git model pull")
 
 

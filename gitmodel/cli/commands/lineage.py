@@ -27,7 +27,7 @@ def lineage(invocation: Invocation, subject: str, up: bool, down: bool, depth: i
     from gitmodel.domain.lineage import circle
 
     if up and down:
-        raise UsageError("--up and --down exclude each other", hint="leave both out for both")
+        raise UsageError("--up and --down cannot be combined", hint="leave both out to show both")
     found = invocation.client.lineage(subject, up=not down, down=not up, depth=depth)
     output = invocation.output
     if output.quiet:
@@ -38,7 +38,9 @@ def lineage(invocation: Invocation, subject: str, up: bool, down: bool, depth: i
         told = "\n".join([*drawing.tree(found), *(f"in use: {held}" for held in drawing.in_stages(found))])
         output.outcome(told, shapes.LINEAGE, drawing.fields(found), name=found.root)
     for path, why in found.unread:
-        output.warn(f"{path}: {why}; what it says is missing here", "run `git model check` and `git model verify`")
+        output.warn(
+            f"{path}: {why}; its part of the lineage is missing here", "run `git model check` and `git model verify`"
+        )
     for node in found.nodes:
         if node.kind == "run" and node.missing and not node.facts:
             output.warn(f"run {node.id} cannot be followed: {node.missing}", _where_it_went(invocation, node.id))
@@ -47,11 +49,11 @@ def lineage(invocation: Invocation, subject: str, up: bool, down: bool, depth: i
             f"this goes round in a circle: {' -> '.join(round_)}", "`git model runs show` shows each of the runs"
         )
     if any(node.more for node in found.nodes):
-        output.note(f"there is more behind what ends in ...; --depth {depth} ends there")
+        output.note(f"items that end in ... have more below; --depth {depth} stops there")
 
 
 def _where_it_went(invocation: Invocation, run: str) -> str:
     from gitmodel.domain.schema.paths import run_file
 
     branch = invocation.client.repository.branch.removeprefix("refs/heads/")
-    return f"`git log --diff-filter=D --oneline {branch} -- {run_file(run)}` shows who took it away"
+    return f"`git log --diff-filter=D --oneline {branch} -- {run_file(run)}` shows who deleted it"

@@ -83,8 +83,8 @@ def reproduce(
     if not found.identical:
         differ = sum(not output.same for output in found.outputs)
         raise Invalid(
-            f"{differ} of {len(found.outputs)} outputs have other bytes than those on record",
-            hint="time, randomness and packages make a difference; what each step takes is in "
+            f"{differ} of {len(found.outputs)} outputs differ from the recorded outputs",
+            hint="time, random numbers and packages can change an output; the inputs of each step are in "
             f"`git model runs show {found.run}`",
         )
 

@@ -88,7 +88,7 @@ def init(
         fields["written"] = [*made.written, *made.changed]
         said = [said[0], *_host_told(made, "" if client.repository.url else branch)]
         for owner in made.unknown:
-            invocation.output.warn(f"owner of {owner} is no account of a host", "CODEOWNERS leaves it out")
+            invocation.output.warn(f"owner of {owner} is not an account of a host", "CODEOWNERS leaves it out")
     else:
         said.append(f"next: {_next(client, begun=done.begun, store=store)}")
     invocation.output.outcome("\n".join(said), shapes.REGISTRY, fields, name=client.repository.branch)
@@ -167,7 +167,7 @@ def _join(client: Client, url: str, new: bool) -> str:
             hint="--from is for a repository of your own: leave --repo out",
         )
     if new:
-        raise UsageError("--from and --new exclude each other", hint="leave one of them out")
+        raise UsageError("--from and --new cannot be combined", hint="leave one of them out")
     name = cloning.connect(client.repository, url)
     return name if client.pull(name).tip else ""
 
@@ -193,7 +193,7 @@ def _told(done: Beginning, branch: str) -> str:
 
 def _host_told(made: HostSetUp, branch: str) -> list[str]:
     """Return the lines to print about the files made on the clone's *branch*; "" stands for a branch on the server."""
-    said = [f"made {path}" for path in made.written] + [f"changed {path}" for path in made.changed]
+    said = [f"created {path}" for path in made.written] + [f"changed {path}" for path in made.changed]
     if not said:
         return ["the files of the host are as they should be"]
     said += [f"see them with: git show {branch}"] if branch else []

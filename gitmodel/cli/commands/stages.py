@@ -122,7 +122,7 @@ def apply(
         empty="nothing was pending",
     )
     if done.rules:
-        invocation.output.note("the rules that the branch has now are in force for what is recorded from now on")
+        invocation.output.note("the rules on the branch are now in force for later changes")
     if done.unguarded:
         invocation.output.warn(
             "this clone never saw which rules are in force: each change was judged by the rules before it alone",

@@ -108,7 +108,7 @@ def create(
         return
     called = f" ({name})" if name else ""
     holds = f" with {cell_text.words(chain(*paths.values()))}" if any(paths.values()) else ""
-    print_version(invocation, made, f"made {made.reference}{called}{holds}")
+    print_version(invocation, made, f"created {made.reference}{called}{holds}")
 
 
 @command("list", example="git model version list iris --filter 'metadata.accuracy > 0.9 && \"baseline\" in tags'")

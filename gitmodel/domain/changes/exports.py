@@ -74,13 +74,15 @@ def read_export(found: Mapping[str, bytes]) -> Export:
             if runs[-1].id != place.key:
                 raise Invalid(f"{path} of the export says run {runs[-1].id} [run.id]")
         else:
-            raise Invalid(f"{path!a} has no place in an export", hint="export it again where it comes from")
+            raise Invalid(f"{path!a} does not belong in an export", hint="export it again from its registry")
     if model is None or version is None or model[0] != version[0]:
-        raise Invalid("the export does not hold one version and its model", hint="export it again where it comes from")
+        raise Invalid(
+            "the export does not contain exactly one version and its model", hint="export it again from its registry"
+        )
     if fault := fault_in(model[0]):
-        raise Invalid(f"the model {model[0]!a} of the export {fault}", hint="take it in under another name with --as")
+        raise Invalid(f"the model {model[0]!a} of the export {fault}", hint="import it under another name with --as")
     if not model[1].exists or version[1].deleted is not None:
-        raise Invalid("the export is of something deleted", hint="export a version that is there")
+        raise Invalid("the exported version was deleted", hint="export an existing version")
     return Export(model[0], model[1], version[1], tuple(runs))
 
 

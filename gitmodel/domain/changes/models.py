@@ -163,10 +163,10 @@ def read_tag_changes(
     added, removed = read_words(add), read_words(remove)
     for name, words in (("add_tags", added), ("remove_tags", removed)):
         if whole is not None and words:
-            raise UsageError(f"tags and {name} exclude each other", hint="tags replaces all tags: give one of the two")
+            raise UsageError(f"tags and {name} cannot be combined", hint="tags replaces all tags: give one of the two")
     both = sorted(set(added) & set(removed))
     if both:
-        raise UsageError(f"add_tags and remove_tags both name {both[0]!a}", hint="leave it out of one of them")
+        raise UsageError(f"add_tags and remove_tags both name {both[0]!a}", hint="remove it from one of the two")
     return added, removed
 
 
@@ -189,7 +189,8 @@ def _check_free(snapshot: Snapshot, name: str) -> None:
             record = None
         if other != name:
             raise Conflict(
-                f"there is a model {other}, which is the same but for its case", hint=f"use {other}, or another name"
+                f"there is a model {other}, which differs only in upper and lower case",
+                hint=f"use {other}, or another name",
             )
         if record is not None and record.deleted is not None:
             raise Conflict(

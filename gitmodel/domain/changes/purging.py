@@ -55,7 +55,9 @@ def plan_purge(snapshot: Snapshot, digests: Iterable[str], reason: str, now: dat
     if not new:
         return Change(new)
     if not reason.strip():
-        raise UsageError("a purge needs a reason, which is what is left", hint='add --reason "request of 2026-11-20"')
+        raise UsageError(
+            "a purge needs a reason, because only the reason remains", hint='add --reason "request of 2026-11-20"'
+        )
     files: dict[str, bytes | None] = {}
     for digest in new:
         record = PurgeRecord(digest=digest, purged=now, reason=reason.strip())

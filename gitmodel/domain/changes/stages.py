@@ -338,7 +338,9 @@ def _check_free_alias(snapshot: Snapshot, model: str, alias: str) -> None:
     snapshot.check_not_reserved(model, alias)
     for other in snapshot.recorded_aliases(model):
         if other != alias and fold(other) == fold(alias):
-            raise Conflict(f"{model} has the alias {other}, which is the same but for its case", hint=f"use {other}")
+            raise Conflict(
+                f"{model} has the alias {other}, which differs only in upper and lower case", hint=f"use {other}"
+            )
 
 
 def _trailers(
@@ -366,7 +368,7 @@ def _same_links(old: StageRecord | None, new: StageRecord) -> bool:
     if old is not None and old.version == new.version and old.artifacts != new.artifacts:
         raise Invalid(
             f"the artifacts of version {new.version} are not those that were promoted",
-            hint="demote the stage first, look at who changed the links, then promote again",
+            hint="demote the stage first, find out who changed the links, then promote again",
         )
     return old is not None
 

@@ -24,12 +24,14 @@ def plan_store(snapshot: Snapshot, name: str, url: str) -> Change[str]:
     check_name(name, "store")
     registry = snapshot.registry().require(*KEYS)
     if fold(name) == DEFAULT:
-        raise Conflict("default is the registry's first store", hint=f"set it with `git model init --store {url}`")
+        raise Conflict("default is the name of the default store", hint=f"set it with `git model init --store {url}`")
     if fold(name) == CLONE:
-        raise Conflict("clone is the store that every clone has for itself", hint="choose another name")
+        raise Conflict("clone is the name of the store inside each clone", hint="choose another name")
     for other, there in registry.stores.items():
         if fold(other) == fold(name) and (other, there) != (name, url):
-            raise Conflict(f"there is a store {other}, at another place", hint=f"run `git model store remove {other}`")
+            raise Conflict(
+                f"a store {other} with another URL exists already", hint=f"run `git model store remove {other}`"
+            )
     record = replace(registry, stores={**registry.stores, name: url})
     return Change(name, subject=f"Add the artifact store {name}", files=_registry_file(snapshot, record))
 

@@ -32,7 +32,9 @@ def plan_version(
     number = snapshot.next_number(model) if reserved is None else reserved
     check_number(model, number, snapshot.last_number(model))
     if number <= snapshot.last_number(model) and snapshot.files.read(paths.version_file(model, number)) is not None:
-        raise Conflict(f"somebody else made {model} {number} meanwhile, and nothing was changed", hint="try again")
+        raise Conflict(
+            f"somebody else created {model} {number} in the meantime, and nothing was changed", hint="try again"
+        )
     record = replace(draft, number=number, artifacts=ordered(draft.artifacts))
     files = {
         paths.version_file(model, number): codec.encode(record),
@@ -93,7 +95,8 @@ def plan_version_update(
     def change(old: VersionRecord) -> VersionRecord:
         if name is not None and old.name not in (None, name):
             raise Refused(
-                f"{model} {number} is called {old.name}, for good", hint="make another version, or use an alias"
+                f"{model} {number} already has the name {old.name}, which cannot change",
+                hint="create another version, or use an alias",
             )
         return replace(
             old,
@@ -192,7 +195,7 @@ def plan_metadata(
     gone = set(remove)
     both = sorted(gone & set(read))
     if both:
-        raise UsageError(f"the key {both[0]!a} is both set and removed", hint="leave it out of one of them")
+        raise UsageError(f"the key {both[0]!a} is both set and removed", hint="remove it from one of the two")
 
     def merged(old: Mapping[str, Any]) -> dict[str, Any]:
         return {key: value for key, value in {**old, **read}.items() if key not in gone}
@@ -248,9 +251,7 @@ def check_free_name(snapshot: Snapshot, model: str, name: str, *, runs: Iterable
         other = file.removesuffix(".toml")
         if fold(other) == fold(name):
             number = snapshot.number_named(model, other)
-            raise Conflict(
-                f"{model} {number} is called {other} already", hint="names are never used again; choose another"
-            )
+            raise Conflict(f"{model} {number} has the name {other}", hint="names are never used again; choose another")
 
 
 def _check_name_allowed(snapshot: Snapshot, model: str, name: str) -> None:
@@ -269,10 +270,10 @@ def check_artifacts(links: Iterable[ArtifactLink], of: str) -> None:
     for link in links:
         check_name(link.name, "artifact")
         if link.kind not in KINDS:
-            raise UsageError(f"{link.kind!a} is no kind of artifact", hint=f"the kinds are {', '.join(KINDS)}")
+            raise UsageError(f"{link.kind!a} is not a kind of artifact", hint=f"the kinds are {', '.join(KINDS)}")
         if fold(link.name) in seen:
             raise Conflict(
-                f"{of} would have two artifacts called {seen[fold(link.name)]}",
+                f"{of} would have two artifacts named {seen[fold(link.name)]}",
                 hint="unlink the old one first, or choose another name",
             )
         seen[fold(link.name)] = link.name
@@ -296,7 +297,7 @@ def _check_links_free(snapshot: Snapshot, model: str, number: int) -> None:
     if places:
         raise Refused(
             f"the artifacts of {model} {number} cannot change, because it is in {' and '.join(places)}",
-            hint=f"make a new version with `git model version create {model}`",
+            hint=f"create a new version with `git model version create {model}`",
         )
 
 

@@ -224,7 +224,7 @@ def encode(record: Record) -> bytes:
     try:
         decode(type(record), data, type(record).__name__, newer=True)
     except Invalid as error:
-        raise UsageError(f"this record could not be read again: {error.message}", hint="change that value") from None
+        raise UsageError(f"this record could not be read back: {error.message}", hint="change that value") from None
     return data
 
 
@@ -236,11 +236,13 @@ def canonical(record: Record) -> bytes:
     try:
         data = _encode_table(record, "").lstrip("\n").encode()
     except UnicodeEncodeError as error:
-        raise UsageError(f"text holds {error.object[error.start]!a}, half of a character", hint="remove it") from None
+        raise UsageError(
+            f"text holds {error.object[error.start]!a}, an incomplete character (a lone surrogate)", hint="remove it"
+        ) from None
     if len(data) > MAX_BYTES:
         raise UsageError(
             f"this would be a record of {len(data)} bytes, more than {MAX_BYTES}",
-            hint="put what is long into a file and link it as an artifact",
+            hint="put long text into a file and link it as an artifact",
         )
     return data
 

@@ -71,12 +71,12 @@ def format_manifest(entries: Iterable[ManifestEntry]) -> bytes:
     for entry in ordered:
         parse_digest(entry.digest)
         if not 0 <= entry.size <= SIZE_LIMIT:
-            raise Invalid(f"{_shown(entry.path)}: {entry.size} is no size of a file")
+            raise Invalid(f"{_shown(entry.path)}: {entry.size} is not a file size")
         if fault := fault_of_path(entry.path):
             raise Invalid(f"{_shown(entry.path)} cannot be in a folder: {fault}")
     for before, after in pairwise(ordered):
         if before.path == after.path:
-            raise Invalid(f"{_shown(after.path)} is there twice")
+            raise Invalid(f"{_shown(after.path)} occurs twice")
     _refuse_file_as_folder([entry.path for entry in ordered])
     lines = [f"{entry.digest} {entry.size} {entry.path}\n" for entry in ordered]
     return HEADER + "".join(lines).encode()
@@ -104,7 +104,7 @@ def parse_manifest(content: bytes) -> tuple[ManifestEntry, ...]:
     for number, line in enumerate(lines, start=2):
         entry = _parse_line(line, number)
         if entry.path <= previous:  # code points order as their UTF-8 does
-            what = "is there twice" if entry.path == previous else "is out of order"
+            what = "occurs twice" if entry.path == previous else "is out of order"
             raise Invalid(f"line {number} of the manifest: {_shown(entry.path)} {what}")
         previous = entry.path
         entries.append(entry)
@@ -141,7 +141,7 @@ def _refuse_file_as_folder(paths: list[str]) -> None:
     for (before, _), (after, number) in pairwise(keys):
         if after.startswith(before) and after[len(before)] == "\0":
             path = _shown(before.replace("\0", "/"))
-            raise Invalid(f"line {number} of the manifest: {path} is a file and a folder at once")
+            raise Invalid(f"line {number} of the manifest: {path} is both a file and a folder")
 
 
 def _shown(text: str) -> str:

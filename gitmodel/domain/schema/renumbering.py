@@ -116,8 +116,8 @@ def _parse(data: bytes) -> Renumberings:
     found = [re.fullmatch(_LINE, line) for line in lines]
     if head != _HEAD or None in found:
         raise Invalid(
-            "the notes of renumbered versions in refs/gitmodel/renumbered cannot be read",
-            hint="a newer gitmodel may have written them; `git update-ref -d refs/gitmodel/renumbered` drops them",
+            "the record of renumbered versions in refs/gitmodel/renumbered cannot be read",
+            hint="a newer gitmodel may have written them; `git update-ref -d refs/gitmodel/renumbered` deletes it",
         )
     moves = (match.groups() for match in found if match is not None)
     return Renumberings(

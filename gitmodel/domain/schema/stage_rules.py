@@ -168,7 +168,7 @@ def _contradictions(
             yield Problem(path, f"{entry.key}.after", "registry.rules", message)
     gates = [names.fold(gate.name) for gate in entry.rule.gates]
     if len(set(gates)) < len(gates) or AFTER in gates:
-        message = "two gates have one name, or one is called after: give each a name of its own"
+        message = "two gates have one name, or one is called after: give each a different name"
         yield Problem(path, f"{entry.key}.gates", "registry.rules", message)
 
 

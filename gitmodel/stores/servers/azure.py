@@ -40,10 +40,10 @@ class Container:
 
     def __init__(self, container: str, name: str, *, host: str = "", timeout: float = 60.0, attempts: int = 6) -> None:
         if host and not _HOST.fullmatch(host):
-            raise UsageError(f"{host!a} is no host of Azure's", hint="write it as ACCOUNT.dfs.core.windows.net")
+            raise UsageError(f"{host!a} is not a host of Azure", hint="write it as ACCOUNT.dfs.core.windows.net")
         if not _CONTAINER.fullmatch(container):
             raise UsageError(
-                f"{container!a} is no name of a container: those have 3 to 63 lower-case letters, digits and hyphens",
+                f"{container!a} is not a name of a container, which has 3 to 63 lower-case letters, digits and hyphens",
                 hint="write it as az://CONTAINER/PREFIX",
             )
         self.container = container
@@ -88,7 +88,7 @@ class Container:
         account = os.environ.get("AZURE_STORAGE_ACCOUNT_NAME") or os.environ.get("AZURE_STORAGE_ACCOUNT")
         if not account and not self._host:
             raise Unreachable(
-                f"no account of Azure is named for {self._name}",
+                f"no Azure account is configured for {self._name}",
                 hint="set AZURE_STORAGE_ACCOUNT_NAME, or AZURE_STORAGE_CONNECTION_STRING",
             )
         credential = (
@@ -106,18 +106,18 @@ class Container:
         if code == "ContainerNotFound":
             return Unreachable(
                 f"there is no container {self.container} at {self._account()}",
-                hint=f"make it, for example with `az storage container create --name {self.container}`, or name "
+                hint=f"create it, for example with `az storage container create --name {self.container}`, or name "
                 "another store with `git model config store URL`",
             )
         status = getattr(error, "status_code", None)
         if status in (401, 403) or type(error).__name__ in ("ClientAuthenticationError", "CredentialUnavailableError"):
             return Unreachable(
                 f"{self._name} at {self._account()} refuses {about or self.container}: {said}",
-                hint="see who you are there with `az account show`, and ask for access to the container",
+                hint="check your identity with `az account show`, and ask for access to the container",
             )
         return Unreachable(
             f"{self._name} at {self._account()} fails at {about or self.container}: {said}",
-            hint="see that the server is well, and run the same command again: it goes on where it stopped",
+            hint="check the server, and run the same command again: it resumes",
         )
 
     def _account(self) -> str:

@@ -40,7 +40,7 @@ class Bucket:
     def __init__(self, bucket: str, name: str, *, timeout: float = 60.0, attempts: int = 6) -> None:
         if not _BUCKET.fullmatch(bucket):
             raise UsageError(
-                f"{bucket!a} is no name of a bucket: those have 3 or more lower-case letters, digits, dots, _ and -",
+                f"{bucket!a} is not a name of a bucket, which has 3 or more lower-case letters, digits, dots, _ and -",
                 hint="write it as gs://BUCKET/PREFIX",
             )
         self.bucket = bucket
@@ -102,17 +102,17 @@ class Bucket:
         if answer.status == 404 and not about:
             return Unreachable(
                 f"there is no bucket {self.bucket} at {self.server.base}",
-                hint=f"make it, for example with `gcloud storage buckets create gs://{self.bucket}`, or name another "
+                hint=f"create it, for example with `gcloud storage buckets create gs://{self.bucket}`, or name another "
                 "store with `git model config store URL`",
             )
         if answer.status in (401, 403):
             return Unreachable(
                 f"{self._name} refuses {method} of {about or self.bucket} to {self._who()}: {said}",
-                hint="see who you are there with `gcloud auth list`, and ask for access to the bucket",
+                hint="check your identity with `gcloud auth list`, and ask for access to the bucket",
             )
         return Unreachable(
             f"{self._name} fails at {method} of {about or self.bucket}: {answer.status} {said}",
-            hint="see that the server is well, and run the same command again: it goes on where it stopped",
+            hint="check the server, and run the same command again: it resumes",
         )
 
     def _sign(self, method: str, path: str, headers: dict[str, str]) -> None:
@@ -328,7 +328,10 @@ class GcsUpload:
         self._begun.forget()
         if there is not None and there != _md5(self._hash):
             self._backend.remove(self._digest)
-            raise Invalid(f"{self._digest} changed on its way to {self._backend.url}", hint="try again: it begins anew")
+            raise Invalid(
+                f"{self._digest} changed on its way to {self._backend.url}",
+                hint="try again: it starts from the beginning",
+            )
 
     def abort(self) -> None:
         if self._begun.where:

@@ -48,7 +48,7 @@ class OciBackend:
     ) -> None:
         if not _NAME.fullmatch(name) or len(name) > 255:
             raise UsageError(
-                f"{name!a} is no name of a repository: those are lower-case words joined by ., _, - and /",
+                f"{name!a} is not a name of a repository, which consists of lower-case words joined by ., _, - and /",
                 hint="write the store as oci://HOST/REPOSITORY",
             )
         self._host = host
@@ -182,7 +182,9 @@ class OciBackend:
         return where
 
     def lost(self, digest: Digest) -> Unreachable:
-        return Unreachable(f"{self.url} has given up the upload of {digest}", hint="try again: it begins anew")
+        return Unreachable(
+            f"{self.url} has aborted the upload of {digest}", hint="try again: it starts from the beginning"
+        )
 
     def _put_blob(self, digest: Digest, content: bytes | bytearray) -> None:
         where = self.begin(digest)
@@ -195,7 +197,9 @@ class OciBackend:
         # a repeated request comes too late for its upload, and one at the same time as its equal may fail
         if answer.status >= 300 and self._request("HEAD", self._blob(digest), about=digest, missing=True).status != 200:
             if "DIGEST_INVALID" in str(_json(answer).get("errors")):
-                raise Invalid(f"{digest} changed on its way to {self.url}", hint="try again: it begins anew")
+                raise Invalid(
+                    f"{digest} changed on its way to {self.url}", hint="try again: it starts from the beginning"
+                )
             raise self._refusal(answer, "PUT", digest)
 
     def _put_manifest(self, digest: Digest, size: int) -> None:
@@ -284,7 +288,7 @@ class OciBackend:
     def _unknown(self) -> Unreachable:
         return Unreachable(
             f"there are no credentials for the registry {self._host}",
-            hint=f"make them known with `docker login {self._host}`, `podman login` or `oras login`",
+            hint=f"set them with `docker login {self._host}`, `podman login` or `oras login`",
         )
 
     def _refusal(self, answer: Answer, method: str, about: str) -> Exception:
@@ -298,7 +302,7 @@ class OciBackend:
             )
         return Unreachable(
             f"the artifact store {self.url} fails at {method} of {about or self._name}: {said}",
-            hint="see that the registry is well, and try again",
+            hint="check the registry, and try again",
         )
 
 
@@ -404,7 +408,7 @@ def _credentials(host: str) -> tuple[str, str]:
 def _malformed(file: Path, host: str, why: str) -> UsageError:
     return UsageError(
         f"the credentials for {host} cannot be read from {file}: {why}",
-        hint=f"mend or remove that file, then run `docker login {host}`",
+        hint=f"repair or remove that file, then run `docker login {host}`",
     )
 
 
@@ -434,5 +438,5 @@ def _ask_helper(helper: str, host: str, file: Path) -> tuple[str, str]:
         why = "it answers no JSON object"
     raise Unreachable(
         f"{program}, which {file} names, gives no credentials for {host}: {why}",
-        hint=f"install or mend it, or take it out of {file} and run `docker login {host}`",
+        hint=f"install or repair it, or remove it from {file} and run `docker login {host}`",
     )

@@ -44,7 +44,7 @@ class S3Backend:
     def __init__(self, bucket: str, prefix: str, *, timeout: float = 60.0, attempts: int = 6) -> None:
         if not _BUCKET.fullmatch(bucket) or ".." in bucket:
             raise UsageError(
-                f"{bucket!a} is no name of a bucket: those have 3 to 63 lower-case letters, digits, dots and hyphens",
+                f"{bucket!a} is not a name of a bucket, which has 3 to 63 lower-case letters, digits, dots and hyphens",
                 hint="write the store as s3://BUCKET/PREFIX",
             )
         if {".", ".."} & set(prefix.split("/")):
@@ -297,7 +297,7 @@ class S3Backend:
             if self._credentials is None:
                 raise Unreachable(
                     f"there are no credentials for {self.url}",
-                    hint="make them known with `aws configure`, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+                    hint="set them with `aws configure`, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
                 )
             return self._credentials
 
@@ -336,7 +336,7 @@ class S3Backend:
         if code == "NoSuchBucket" or (answer.status == 404 and not about):
             return Unreachable(
                 f"there is no bucket {self.bucket} at {self._server.base}",
-                hint=f"make it, for example with `aws s3 mb s3://{self.bucket}`, or name another store with "
+                hint=f"create it, for example with `aws s3 mb s3://{self.bucket}`, or name another store with "
                 "`git model config store URL`",
             )
         said = f"{code or answer.status}{f': {message}' if message else ''}"
@@ -344,7 +344,7 @@ class S3Backend:
             key = f" of the key {self._key(about)}" if about.startswith(PREFIX) else ""
             return Unreachable(
                 f"the artifact store {at} refuses {method}{key} to {self._who()}: {said}",
-                hint="see who you are there with `aws sts get-caller-identity`, and ask for access to the bucket",
+                hint="check your identity with `aws sts get-caller-identity`, and ask for access to the bucket",
             )
         if code == "BadDigest" or code == "XAmzContentSHA256Mismatch":
             return Invalid(f"{about} changed on its way to {at}", hint="try again")
@@ -411,7 +411,7 @@ class S3Upload:
         self._gone = True
 
 
-_LATER = "see that the server is well, and run the same command again: it goes on where it stopped"
+_LATER = "check the server, and run the same command again: it resumes"
 
 
 def _calling(work: Any) -> Any:
@@ -427,7 +427,7 @@ def _parse(answer: Answer) -> ElementTree.Element:
     try:
         return ElementTree.fromstring(answer.body)
     except ElementTree.ParseError:
-        raise Unreachable("what answers there does not speak S3", hint="see AWS_ENDPOINT_URL") from None
+        raise Unreachable("the server does not support the S3 protocol", hint="see AWS_ENDPOINT_URL") from None
 
 
 def _code(answer: Answer) -> str:

@@ -134,7 +134,7 @@ class Host:
         said = (str(error).strip() or type(error).__name__).splitlines()[0]
         return Unreachable(
             f"{self._name} fails: {said if said.isprintable() else ascii(said)}",
-            hint="see that `ssh HOST` works without a question; name, port and key of a host are in ~/.ssh/config",
+            hint="check that `ssh HOST` works without a prompt; name, port and key of a host are in ~/.ssh/config",
         )
 
 
@@ -229,7 +229,8 @@ class SftpBackend:
         except FileNotFoundError:
             raise Unreachable(
                 f"the artifact store {self.url} is not there",
-                hint="if it is new, make it with `git model init --store URL`; if not, see that its disk is mounted",
+                hint="if it is new, create it with `git model init --store URL`; "
+                "if not, check that its disk is mounted",
             ) from None
 
 
@@ -298,4 +299,4 @@ def _time(state: Mapping[str, Any]) -> float:
         return found.timestamp()
     if isinstance(found, (int, float)):
         return float(found)
-    raise Invalid("the server tells no time of an object")
+    raise Invalid("the server does not send the time of an object")
