@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from store_kinds import KINDS, url_of
 
 from gitmodel.domain.schema.digests import digest_of, hex_of
 from gitmodel.domain.schema.manifest import HEADER, ManifestEntry, format_manifest
@@ -80,39 +81,13 @@ class Failing(io.RawIOBase):
         return 5
 
 
-S3 = pytest.mark.xdist_group("s3")
-
-
-KINDS = [
-    "default",
-    "shared",
-    pytest.param("s3", marks=S3),
-    pytest.param("s3 without copies", marks=S3),
-    pytest.param("oci", marks=pytest.mark.xdist_group("oci")),
-    pytest.param("sftp", marks=pytest.mark.xdist_group("sftp")),
-    pytest.param("gcs", marks=pytest.mark.xdist_group("gcs")),
-    pytest.param("azure", marks=pytest.mark.xdist_group("azure")),
-]
-
-
-@pytest.fixture(params=KINDS)
+@pytest.fixture(params=[*KINDS, pytest.param("s3 without copies", marks=pytest.mark.xdist_group("s3"))])
 def store(request, tmp_path):
-    """An empty store of each kind. Add one here, and it must pass all of TestEveryStore."""
-    if request.param == "default":
-        return open_store("", default_root=tmp_path / "git" / "gitmodel")
-    if request.param == "shared":
-        url = (tmp_path / "shared store").as_uri()
-    elif request.param == "sftp":
-        url = f"sftp://{request.getfixturevalue('sftp')}{tmp_path}/shared store"
-    elif request.param in ("gcs", "azure"):
-        url = request.getfixturevalue(request.param)
-    elif request.param == "oci":
-        url = f"oci://{request.getfixturevalue('registry')}/models/{os.urandom(8).hex()}"
-    else:
-        url = request.getfixturevalue("s3").prefix()
-    made = open_store(url, default_root=tmp_path / "git" / "gitmodel")
+    """An empty store of each kind."""
+    kind, *without_copies = request.param.split(" ", 1)
+    made = open_store(url_of(kind, request, tmp_path), default_root=tmp_path / "git" / "gitmodel")
     made.create()
-    return made.origin if request.param == "s3 without copies" else made
+    return made.origin if without_copies else made
 
 
 class TestEveryStore:

@@ -30,7 +30,6 @@ from gitmodel.stores.servers.s3 import PART, S3Backend
 pytestmark = pytest.mark.xdist_group("s3")
 
 LARGE = random.Random(1).randbytes(4 * PART + 1000)
-MAXRSS = 200  # MiB, whatever the size
 
 
 @pytest.fixture
@@ -468,56 +467,6 @@ def sent_parts(store, process):
     assert process.poll() is None
     backend = store.origin.backend
     return [part for key, id, _ in backend._uploads(backend.prefix) for part in backend._parts(key, id)]
-
-
-MEASURE = """
-import sys
-from pathlib import Path
-from gitmodel.stores.artifacts import get_file, get_folder, put_path, verify_file, verify_folder
-from gitmodel.stores.opening import open_store
-what, url, folder, digest = sys.argv[1], sys.argv[2], Path(sys.argv[3]), sys.argv[4]
-get, verify = (get_folder, verify_folder) if (folder / "large").is_dir() else (get_file, verify_file)
-store = open_store(url, default_root=folder / "copies")
-if what == "put":
-    digest = put_path(store, folder / "large").digest
-elif what == "get":
-    get(store, digest, folder / "got")
-else:
-    verify(store, digest)
-# getrusage would tell the memory of whoever started us, if that was more
-print(digest, next(int(line.split()[1]) >> 10 for line in open("/proc/self/status") if line.startswith("VmHWM")))
-"""
-
-
-def memory_for(s3, folder):
-    """The most memory, in MiB, of a process that puts, of one that gets and of one that verifies."""
-    url, digest, most = s3.prefix(), "", 0
-    for what in ("put", "get", "verify"):
-        command = [sys.executable, "-c", MEASURE, what, url, folder, digest]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-        digest, held = done.stdout.split()
-        most = max(most, int(held))
-    return most
-
-
-def write_random(path, size):
-    with path.open("wb") as out:
-        for _ in range(size):
-            out.write(os.urandom(1 << 20))
-
-
-@pytest.mark.parametrize("size", [256, pytest.param(2048, marks=pytest.mark.soak)])
-def test_memory_is_bounded_whatever_the_size(s3, tmp_path, size):
-    write_random(tmp_path / "large", size)
-    assert memory_for(s3, tmp_path) <= MAXRSS
-
-
-@pytest.mark.parametrize("size", [24, pytest.param(256, marks=pytest.mark.soak)])
-def test_memory_is_bounded_for_many_large_files_at_a_time(s3, tmp_path, size):
-    (tmp_path / "large").mkdir()
-    for number in range(8):
-        write_random(tmp_path / "large" / f"{number}", size)
-    assert memory_for(s3, tmp_path) <= MAXRSS
 
 
 def test_listings_go_on_from_page_to_page(store, monkeypatch):

@@ -53,13 +53,14 @@ class Container:
         self._attempts = attempts
         self._opened: Any = None
         self._opening = threading.Lock()
+        self._process = os.getpid()
 
     @property
     def client(self) -> Any:
         """Microsoft's client of the container, with the credentials of this machine."""
         with self._opening:
-            if self._opened is None:
-                self._opened = self._open()
+            if self._opened is None or self._process != os.getpid():  # a fork has its parent's connections
+                self._opened, self._process = self._open(), os.getpid()
             return self._opened
 
     def do(self, work: Callable[[], _Result], about: str) -> _Result:

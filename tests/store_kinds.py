@@ -1,0 +1,24 @@
+"""Every kind of artifact store: a test with `@pytest.mark.parametrize("kind", KINDS)` runs on each of them."""
+
+import os
+
+import pytest
+
+# A kind that is added here must pass all tests of tests/test_artifact_store.py and tests/stores/test_interruptions.py.
+SERVERS = ("s3", "oci", "sftp", "gcs", "azure")
+KINDS = ["default", "shared", *(pytest.param(kind, marks=pytest.mark.xdist_group(kind)) for kind in SERVERS)]
+# Servers that delete unfinished uploads by themselves and list none of them.
+EXPIRING = ("oci", "gcs", "azure")
+
+
+def url_of(kind, request, tmp_path):
+    """The URL of a store of this kind that nobody has used yet; "" for that of a repository."""
+    if kind == "default":
+        return ""
+    if kind == "shared":
+        return (tmp_path / "shared store").as_uri()
+    if kind == "sftp":
+        return f"sftp://{request.getfixturevalue('sftp')}{tmp_path}/shared store"
+    if kind == "oci":
+        return f"oci://{request.getfixturevalue('registry')}/models/{os.urandom(8).hex()}"
+    return request.getfixturevalue("s3").prefix() if kind == "s3" else request.getfixturevalue(kind)
