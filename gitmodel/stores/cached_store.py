@@ -6,7 +6,6 @@ cut off had fetched is `<root>/partial/<64 hex digits>`, under its writer's floc
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import io
 import os
@@ -17,7 +16,8 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from gitmodel.domain.schema.digests import PREFIX, Digest, hex_of
 from gitmodel.errors import GitModelError, Invalid, Unreachable
-from gitmodel.files.permissions import make_folder, open_file, share
+from gitmodel.files.locks import open_alone
+from gitmodel.files.permissions import make_folder, share
 from gitmodel.stores.interface import Leftover, Sent, StoredObject
 from gitmodel.stores.local_store import LocalStore
 from gitmodel.stores.remote_store import SMALL, RemoteReader, RemoteStore, read_up_to, rewinds
@@ -171,19 +171,8 @@ class _Partial:
     def begin(cls, cache: LocalStore, digest: Digest) -> _Partial | None:
         """Open and lock the file for *digest*; None if another process is fetching it or the file cannot be opened."""
         path = cache.root / "partial" / hex_of(digest)
-        try:
-            make_folder(path.parent)
-            descriptor = open_file(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-        except OSError:
-            return None
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(descriptor).st_nlink:
-                return cls(cache, digest, path, descriptor)
-        except OSError:
-            pass
-        os.close(descriptor)
-        return None
+        descriptor = open_alone(path)
+        return None if descriptor is None else cls(cache, digest, path, descriptor)
 
     def read(self, start: int, length: int) -> bytes:
         return os.pread(self._descriptor, length, start)

@@ -8,13 +8,12 @@ the SHA-256 of the store and the digest.
 
 from __future__ import annotations
 
-import fcntl
 import os
 from contextlib import suppress
 from pathlib import Path
 
 from gitmodel.domain.schema.digests import Digest, digest_of, hex_of
-from gitmodel.files.permissions import make_folder, open_file
+from gitmodel.files.locks import open_alone
 
 LONGEST = 16 << 10
 
@@ -63,16 +62,5 @@ class BegunUploads:
     def hold(self, url: str, digest: Digest) -> BegunUpload:
         """The upload of *digest* to the store *url*; one that another process is at is not given to a second."""
         path = self._folder / hex_of(digest_of(f"{url} {digest}".encode()))
-        try:
-            make_folder(self._folder)
-            descriptor = open_file(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW, 0o600)
-        except OSError:
-            return BegunUpload(None, -1)
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if os.fstat(descriptor).st_nlink:
-                return BegunUpload(path, descriptor)
-        except OSError:
-            pass
-        os.close(descriptor)
-        return BegunUpload(None, -1)
+        descriptor = open_alone(path)
+        return BegunUpload(None, -1) if descriptor is None else BegunUpload(path, descriptor)
