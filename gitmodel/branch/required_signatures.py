@@ -9,6 +9,7 @@ from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.records import RegistryRecord
 from gitmodel.domain.snapshot import read_registry
 from gitmodel.errors import Invalid
+from gitmodel.git.commits import STEPS
 from gitmodel.git.objects import Commit, parse_commit, parse_tag
 from gitmodel.git.process import Git, GitObject
 from gitmodel.git.trees import CommitFiles, Trees
@@ -22,8 +23,6 @@ _AHEAD = 600
 _LAST = 253402300799
 _SEALED = "sealed"
 _NEVER = "unasked"
-# How far back a commit is looked for one by one before git is asked to walk.
-_STEPS = 32
 
 
 class Seals:
@@ -57,7 +56,7 @@ class Seals:
     def never_asked(self, tip: str) -> bool:
         """Return True if no rule up to *tip* ever demanded signatures. Cheap if a commit shortly before was checked."""
         at, passed = tip, []
-        for _ in range(_STEPS):
+        for _ in range(STEPS):
             if self._notes.get(_NEVER, at):
                 break
             if self.is_asked(at):

@@ -16,14 +16,13 @@ from gitmodel.domain.schema.refs import rules_ref, seen_rules_ref
 from gitmodel.domain.schema.rules_tag import extends, read_before, rules_message
 from gitmodel.domain.snapshot import TOO_SHALLOW, Files, read_registry
 from gitmodel.errors import Invalid, Refused
+from gitmodel.git.commits import STEPS
 from gitmodel.git.fact_cache import Notes
 from gitmodel.git.objects import NewObject, format_tag, parse_tag
 from gitmodel.git.process import Git, GitObject, ObjectReader
 from gitmodel.git.refs import RefMove
 from gitmodel.git.trees import CommitFiles, Trees
 
-# How far back a commit is looked for one by one before git is asked to walk.
-_STEPS = 32
 # What was found out at more steps than these is kept.
 _FEW = 8
 _RULES = "rules"
@@ -178,7 +177,7 @@ class RulesInForce:
     def _changed(self, commit: str) -> str:
         """The newest commit up to *commit* that changed the rules."""
         at = commit
-        for step in range(_STEPS):
+        for step in range(STEPS):
             known = self._notes.get(_RULES, at)
             parents = self._tags.commit(at).parents
             if known is None and self._tags.is_hidden(at):

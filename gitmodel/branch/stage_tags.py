@@ -14,6 +14,7 @@ from gitmodel.domain.schema.records import StageRecord
 from gitmodel.domain.schema.refs import STAGE_TAGS, StageRef
 from gitmodel.domain.snapshot import TOO_SHALLOW, StageTag, place_files, read_registry
 from gitmodel.errors import Invalid
+from gitmodel.git.commits import STEPS
 from gitmodel.git.fact_cache import Notes
 from gitmodel.git.objects import Commit, NewObject, format_tag, parse_commit, parse_tag, same_tag
 from gitmodel.git.process import Git, GitObject, Moved, ObjectReader
@@ -23,8 +24,6 @@ from gitmodel.git.trees import CommitFiles, Forgetful, Trees
 if TYPE_CHECKING:
     from gitmodel.git.signatures import Verifier
 
-# How far back a commit is looked for one by one before git is asked to walk.
-_STEPS = 32
 _COMMITS_KEPT = 4_000
 _SIGNED = "signedby"
 
@@ -345,7 +344,7 @@ class StageTags:
         # A chain only grows at its tip, so what was on it under an earlier tip still is if that tip is.
         earlier = self._notes.get("chain", commit)
         at = tip
-        for _ in range(_STEPS):
+        for _ in range(STEPS):
             if at in (commit, earlier):
                 return True
             try:

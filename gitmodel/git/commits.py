@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from gitmodel.git.process import Git
 
+# gitmodel searches this many parents itself before it asks git to walk.
+STEPS = 32
+
 
 def find_commit(git: Git, named: str) -> str:
     """Return the id of the commit that *named* means to git, "" if there is none."""
