@@ -110,7 +110,7 @@ def test_a_commit_that_only_a_push_kept_is_fetched(bob, git, tmp_path, capsys):
     assert git(bob, "for-each-ref", "--format=%(refname)", "refs/gitmodel/code") == f"refs/gitmodel/code/{commit}"
 
 
-def test_who_cut_off_history_gets_the_commit_alone(bob, git, tmp_path, capsys, monkeypatch):
+def test_a_shallow_clone_fetches_the_commit_alone(bob, git, tmp_path, capsys, monkeypatch):
     git(tmp_path, "clone", "-q", "--depth=1", (tmp_path / "remote.git").as_uri(), "carl")
     monkeypatch.chdir(tmp_path / "carl")
     assert ask(capsys, "--repo", bob, "checkout", "iris@1", tmp_path / "then")[0] == 0

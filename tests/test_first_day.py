@@ -151,7 +151,7 @@ hint: if nothing of yours is among `git status`, type: git reset --hard
 """
 
 
-def test_who_stands_on_the_metadata_branch_is_warned_before_they_commit_it_back(iris, capsys, git):
+def test_a_checked_out_metadata_branch_causes_a_warning(iris, capsys, git):
     git(iris, "checkout", "--quiet", "gitmodel")
     assert ask(capsys, "list")[2] == ""
     assert ask(capsys, "promote", "iris@1", "production") == (0, "iris@1 is in production now\n", CHECKED_OUT)
@@ -207,7 +207,7 @@ def test_a_tag_that_a_shallow_clone_cannot_judge_is_not_called_forged(iris, tmp_
     assert ask(capsys, "resolve", "iris@production")[:2] == (0, "iris@1\n")
 
 
-def test_who_asks_for_help_by_its_name_is_told_how(iris, capsys):
+def test_the_command_help_names_the_help_option(iris, capsys):
     for words, command in ((["help"], "git model"), (["help", "promote"], "git model promote")):
         code, _, err = ask(capsys, *words)
         assert (code, err.splitlines()[0]) == (

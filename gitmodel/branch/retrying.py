@@ -68,7 +68,7 @@ class Tries:
                 raise Conflict(
                     f"others kept changing the registry for {ATTEMPTS} tries: {error.message}", hint="try again"
                 )
-        import random  # who is alone does not pay for it: 3 ms
+        import random  # imported here: only retries need it, and it costs 3 ms
 
         time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.002 * 2 ** min(self._moved, 6))))
 

@@ -160,7 +160,7 @@ class UrlCache:
         shutil.rmtree(aside, ignore_errors=True)
 
     def _make(self, path: Path) -> None:
-        import shutil  # only a new cache pays for it
+        import shutil  # imported here: only a new cache needs it
 
         aside = self._top / f"{path.parent.name}.{os.urandom(6).hex()}"
         with _writing(path):

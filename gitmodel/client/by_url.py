@@ -37,7 +37,7 @@ def local_file(text: str) -> str:
     scheme, _, place = text.partition("://")
     if scheme.lower() != "file":
         return text
-    from urllib.parse import unquote  # only a file: URL pays for it
+    from urllib.parse import unquote  # imported here: only file: URLs need it
 
     host, slash, path = place.partition("/")
     file = unquote(slash + path)  # as git reads it
@@ -91,7 +91,7 @@ def content_key(
     code: Code,
 ) -> str:
     """Return a key that tells apart the new versions that one job makes: the digest of all that is recorded of each."""
-    import json  # only a job of a CI host pays for it
+    import json  # imported here: only CI jobs need it
 
     held = sorted((link.name, link.digest) for link in links)
     said = [model, name, description, sorted(tags), held, code.commit, code.dirty, dict(metadata)]

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def html_table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    from html import escape  # a command never pays for notebooks
+    from html import escape  # imported here: only notebooks need it
 
     def cells(tag: str, row: Sequence[Any]) -> str:
         return "".join(f"<{tag}>{escape('' if cell is None else str(cell))}</{tag}>" for cell in row)

@@ -21,7 +21,7 @@ def test_the_past_is_as_large_as_it_should_be(past):
     assert len(past.list_runs(limit=None)) == 100
 
 
-def test_who_held_a_stage_from_when_to_when(story, git, capsys):
+def test_the_history_of_a_stage_has_versions_and_times(story, git, capsys):
     path = "models/iris/stages/production.toml"
     said = git(story, "log", "--first-parent", "-m", "--format=%H %aI %an", "gitmodel", "--", path).splitlines()
     found = asked(capsys, "history", "iris", "production")

@@ -354,7 +354,7 @@ class TestFailure:
         assert "could not be recorded" in caplog.text
         assert client.list_runs()[0].status == "failed"
 
-    def test_who_commits_is_known_before_anything_runs(self, client, monkeypatch, tmp_path):
+    def test_the_author_is_required_before_anything_runs(self, client, monkeypatch, tmp_path):
         ran = []
 
         @step

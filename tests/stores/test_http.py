@@ -138,7 +138,7 @@ Server(sys.argv[1], "s", timeout=600, attempts=2, extra="s3").request("GET", "/"
 """
 
 
-def test_who_waits_for_a_silent_server_can_interrupt_it():
+def test_ctrl_c_interrupts_a_request_to_a_silent_server():
     arrived, done = threading.Event(), threading.Event()
 
     class Silent(Seen):

@@ -144,7 +144,7 @@ def test_the_tags_move_together_or_not_at_all(ada, bob, bare, merge):
     assert state_of(bare) == before
 
 
-def test_who_is_second_to_apply_finds_it_done(team, ada, bob, bare, merge):
+def test_a_second_apply_finds_nothing_to_do(team, ada, bob, bare, merge):
     merge(bob.propose(("iris@3", "production"), push=True))
     # both have the same tag in mind, and the second pushes with a lease on what it saw
     ada.pull()

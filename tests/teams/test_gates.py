@@ -264,7 +264,7 @@ class TestProposalOnly:
         editing.edit(repo, {STAGE: stage_text(iris, 5)}, parents=[old, side])
         assert "came through review" in client.apply().refused[0][1]
 
-    def test_who_applies_can_vouch_for_a_commit(self, client, iris, repo):
+    def test_apply_reviewed_confirms_a_commit(self, client, iris, repo):
         commit = editing.edit(repo, {STAGE: stage_text(iris, 4)}, "Squashed by the host (#7)")
         assert client.apply().moved == ()
         assert client.apply(reviewed=[commit]).moved == (StageRef("iris", "production"),)
@@ -284,7 +284,7 @@ class TestDirectRollback:
         merge(repo, {STAGE: stage_text(iris, 4)})
         assert client.apply().refused == ()
 
-    def test_who_was_there_before_returns_without_review_and_gates(self, iris, client):
+    def test_a_previous_version_returns_without_review_and_gates(self, iris, client):
         iris.rollback("production", reason="slow")
         assert held(iris) == {"production": (3, 3)}
         assert client.apply() == put_in_force.Applied((), ())

@@ -136,7 +136,7 @@ def environ(host):
     return dict(os.environ)
 
 
-def test_who_loosens_the_rules_by_hand_gains_nothing(github, client, repo):
+def test_rules_loosened_by_hand_do_not_count(github, client, repo):
     """Whoever registers may push to the branch: the rules of the stage are asked of the host as well."""
     edit(repo, {"gitmodel.toml": RULES.replace("proposal_only = true\n", "")})
     loosened = tip(repo)
@@ -169,7 +169,7 @@ def test_a_return_needs_no_review_if_the_earlier_holder_had_one(github, client, 
     assert client.apply(ask_host=True).moved
 
 
-def test_who_applies_may_vouch_beside_the_host(github, client, repo):
+def test_reviewed_works_together_with_ask_host(github, client, repo):
     record(client, 2)
     assert client.apply(ask_host=True, reviewed=[tip(repo)]).moved
 

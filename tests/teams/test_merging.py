@@ -86,7 +86,7 @@ def test_a_number_of_another_model_stays():
     assert reworded(message, Carried({("iris", 4): 5})) == message
 
 
-def test_who_was_there_before_is_who_is_there_now():
+def test_the_previous_version_is_the_one_in_the_stage_now():
     facts = "Model: iris\nVersion: 4\nStage: production\nPrevious-Version: 3\nTxn: 4f\n"
     done = Replayed({"models/iris/stages/production.toml": b""}, previous={"production": 7})
     assert reworded(f"Promote iris 4 to production\n\n{facts}", Carried({("iris", 4): 5}), done) == (

@@ -86,7 +86,7 @@ def test_a_pull_in_json_names_the_merge(team, ada, merge, capsys, monkeypatch):
     assert json.loads(capsys.readouterr().out)["merged"] == [merge]
 
 
-def test_who_merged_by_plain_git_and_goes_on_by_gitmodel_repairs_it(team, ada, bob, bare, merge):
+def test_a_gitmodel_command_repairs_a_merge_by_plain_git(team, ada, bob, bare, merge):
     bob = team.open("bob")
     pulled = bob.pull()
     assert [one.commit for one in pulled.merged] in ([], [merge])

@@ -158,7 +158,7 @@ class TestRules:
         ada.push()
         bob.pull()
 
-    def test_who_fails_a_gate_is_not_proposed_but_by_force(self, bob):
+    def test_a_version_that_fails_a_gate_is_proposed_only_with_force(self, bob):
         with pytest.raises(GateRefused, match="better"):
             promote(bob, "iris@1")
         forced = promote(bob, "iris@1", force=True, reason="the others are on fire")

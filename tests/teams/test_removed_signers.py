@@ -192,7 +192,7 @@ def test_the_advice_of_doctor_works(ada, mallory, keys, tmp_path, bare, capsys, 
     assert held(ada)["production"] == (2, 2)
 
 
-def test_who_cannot_sign_is_told_whom_to_ask(ada, mallory, keys, reader, bare, tmp_path):
+def test_without_a_key_the_message_names_the_signers(ada, mallory, keys, reader, bare, tmp_path):
     ATTACKS["removed signer"](ada, mallory, keys)
     subprocess.run(["git", "clone", "-q", str(bare), str(tmp_path / "new")], check=True)
     with Client(tmp_path / "new", environ=person("new")) as fresh:

@@ -114,7 +114,9 @@ esac
 """
 
 
-def test_who_registers_cannot_put_production_in_force_on_a_host_that_protects_the_tag(ada, team, bare, git, tmp_path):
+def test_an_identity_that_registers_cannot_put_production_in_force_on_a_host_that_protects_the_tag(
+    ada, team, bare, git, tmp_path
+):
     """A host with a rule per ref and two identities; the one that trains tries all that its tools offer."""
     rules = editing.read(tmp_path / "ada", "gitmodel.toml").replace(
         'name = "production"\n', 'name = "production"\nproposal_only = true\n'
