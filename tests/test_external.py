@@ -155,7 +155,7 @@ def test_one_external_artifact_out_of_reach_hides_nothing_of_the_others(iris, pa
     ("uri", "error", "words"),
     [
         ("{pages}/nothing", NotFound, "nothing at"),
-        ("{pages}/long", UsageError, "how long"),
+        ("{pages}/long", UsageError, "send the length"),
         ("{pages}/secret", Refused, "sends no credentials"),
         ("{pages}/broken", Unreachable, "cannot be read"),
         ("http://127.0.0.1:9/raw.csv", Unreachable, "cannot be read"),

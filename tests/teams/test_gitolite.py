@@ -87,7 +87,7 @@ def test_a_developer_does_not_put_production_in_force_and_the_push_records_it(pe
     with pytest.raises(Refused, match=r"DENIED by refs/tags/model/\[\^/\]\+/production") as refused:
         developer.push()
     assert refused.value.exit_code == 6
-    assert "runs `git model apply --push`" in refused.value.hint
+    assert "must run `git model apply --push`" in refused.value.hint
     assert TAG in mine
     recorded = {**before, BRANCH: mine[BRANCH]}
     assert refs(served[2]) == refs(developer.repository.common_dir) == recorded

@@ -50,7 +50,12 @@ def test_the_files_of_the_host_are_on_the_branch_in_one_commit(kind, repo, capsy
     changed = editing.run(repo, "diff", "--name-only", before, BRANCH).split()
     assert editing.run(repo, "rev-parse", f"{BRANCH}~1") == before
     assert sorted(changed) == sorted(FILES[kind])
-    for line in ("made CODEOWNERS", "see them with: git show gitmodel", "Make two identities", "next: git model push"):
+    for line in (
+        "created CODEOWNERS",
+        "see them with: git show gitmodel",
+        "Make two identities",
+        "next: git model push",
+    ):
         assert line in out
     with Client(repo) as client:
         assert check(client.repository) == []

@@ -205,7 +205,7 @@ def test_what_is_no_host_is_unreachable(monkeypatch):
     assert "t0ken" not in repr(job)
     with pytest.raises(Unreachable, match="does not answer"):
         api.is_approved(job, "c" * 40, "gitmodel")
-    with pytest.raises(UsageError, match="runs for no pull request"):
+    with pytest.raises(UsageError, match="does not run for a pull request"):
         api.put_comment(job, "text", "text")
     with pytest.raises(UsageError, match="this is not a job"):
         read_job({})

@@ -309,7 +309,7 @@ class TestPlanned:
         assert bob.check(made.branch) == []
         found = bob.check_between(f"gitmodel..{made.branch}")
         assert (found.problems, found.rules) == ((), ())
-        with pytest.raises(NotFound, match="there is not a commit"):
+        with pytest.raises(NotFound, match="there is no commit"):
             bob.check("nowhere")
 
 

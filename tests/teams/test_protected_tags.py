@@ -37,7 +37,7 @@ def test_the_promotion_is_recorded_and_later_pushes_succeed(protected, bob, ada)
         Refused, match=r"recorded at origin, and not in force there: .*only release may move"
     ) as refused:
         bob.push()
-    assert "model/iris/production runs `git model apply --push`" in refused.value.hint
+    assert "model/iris/production must run `git model apply --push`" in refused.value.hint
     assert refs(protected)[PRODUCTION] == before
     assert held(bob)["production"] == (3, 2)
     bob.get_model("iris").create_version(metadata={"later": True})
@@ -111,7 +111,7 @@ def test_rules_that_were_put_in_force_here_only_are_set_back_and_later_pushes_su
     bob.apply()
     with pytest.raises(Refused, match=r"only release may move") as refused:
         bob.push()
-    assert "gitmodel-rules/gitmodel runs `git model apply --push`" in refused.value.hint
+    assert "gitmodel-rules/gitmodel must run `git model apply --push`" in refused.value.hint
     bob.get_model("iris").create_version()
     bob.push()
     (protected / "release").touch()

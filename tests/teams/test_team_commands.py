@@ -51,7 +51,7 @@ def test_a_tag_that_somebody_set_back_is_told(ada, bob, bare, capsys, git, team)
     assert (code, out) == (0, "pulled 1 tag from origin\n")
     assert err == (
         "warning: somebody moved the tag model/iris/production at origin away from what the branch records\n"
-        "hint: find out who did it; `git model apply --push` puts what is recorded in force again\n"
+        "hint: ask who did it; `git model apply --push` puts what is recorded in force again\n"
     )
     assert ask(capsys, "-C", team.folder / "bob", "apply", "--push")[0] == 0
     assert refs(bare)["refs/tags/model/iris/production"] != old
