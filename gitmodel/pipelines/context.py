@@ -15,6 +15,7 @@ from gitmodel.domain.schema.names import ARCHIVED, NONE, check_alias
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.errors import NotFound, UsageError
 from gitmodel.pipelines.config import ModelConfig
+from gitmodel.pipelines.step_requests import Facts, VersionFacts
 
 # What a worker returns and the coordinator carries out: plain data, so that it crosses any wire.
 Plan = dict[str, Any]
@@ -28,31 +29,31 @@ class PlannedVersion(ShowsOurForm):
         'pass the artifact to the step, as in fit("demo@production:train")',
     )
 
-    def __init__(self, facts: dict[str, Any], context: StepContext) -> None:
+    def __init__(self, facts: VersionFacts, context: StepContext) -> None:
         self._facts = facts
         self._context = context
 
     @property
     def model(self) -> str:
         """The name of the model."""
-        return str(self._facts["model"])
+        return self._facts["model"]
 
     @property
     def number(self) -> int:
         """The version's number; of a new version it is kept for it, also if the run fails, once a step has read it."""
         self._read()
-        return int(self._facts["number"])
+        return self._facts["number"]
 
     @property
     def name(self) -> str | None:
         """The version's own name, if it has one."""
         self._read()
-        return self._facts["name"]  # type: ignore[no-any-return]
+        return self._facts["name"]
 
     @property
     def is_new(self) -> bool:
         """True if this run creates the version."""
-        return bool(self._facts["new"])
+        return self._facts["new"]
 
     @property
     def reference(self) -> str:
@@ -124,7 +125,7 @@ class StepContext(ShowsOurForm):
         "step_run": "write step, its name, or run, the id of the run",
     }
 
-    def __init__(self, facts: Mapping[str, Any], outputs: list[str], config: ModelConfig | None) -> None:
+    def __init__(self, facts: Facts, outputs: list[str], config: ModelConfig | None) -> None:
         self._facts = facts
         self.pipeline: str = facts["pipeline"]
         self.step: str = facts["step"]
@@ -133,14 +134,14 @@ class StepContext(ShowsOurForm):
         self.left_out: list[tuple[str, str]] = []
         self.is_particular = False
         self._config = config
-        found = facts.get("version")
+        found = facts["version"]
         self._version = PlannedVersion(found, self) if found else None
 
     @property
     def run(self) -> str:
         """The id of the run."""
         self.is_particular = True
-        return str(self._facts["run"])
+        return self._facts["run"]
 
     @property
     def model_config(self) -> ModelConfig:

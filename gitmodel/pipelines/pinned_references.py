@@ -25,6 +25,7 @@ from gitmodel.errors import Conflict, UsageError
 from gitmodel.git.refs import list_refs
 from gitmodel.pipelines.config import ExternalArtifact, ModelConfig
 from gitmodel.pipelines.graph import Graph
+from gitmodel.pipelines.step_requests import InputReference, VersionFacts
 from gitmodel.registry.run_outputs import artifact_of
 
 log = logging.getLogger("gitmodel.pipelines")
@@ -72,7 +73,7 @@ class Target:
         """True if a failed run leaves the version, marked failed."""
         return not self.config.delete_new_version_on_failure
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> VersionFacts:
         """Return the facts about the version that a worker gets."""
         return {
             "model": self.model,
@@ -89,7 +90,7 @@ class Pinned:
     """The meaning of a pipeline's names when its run began: *targets* by step, *inputs* by step and parameter."""
 
     targets: dict[str, Target]
-    inputs: dict[tuple[str, str], dict[str, Any]]
+    inputs: dict[tuple[str, str], InputReference]
 
     def with_inputs(self, digests: Mapping[tuple[str, str], str]) -> Pinned:
         """Return a copy with *digests* where they are given."""
@@ -190,7 +191,7 @@ class Resolved:
 
     stages: tuple[str, ...]
     configs: dict[str, ModelConfig]
-    inputs: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
+    inputs: dict[tuple[str, str], InputReference] = field(default_factory=dict)
     versions: dict[str, VersionRecord] = field(default_factory=dict)
     models: dict[str, records.ModelRecord] = field(default_factory=dict)
     outputs: dict[str, tuple[str, ...]] = field(default_factory=dict)
@@ -210,12 +211,13 @@ def _resolve(
         for parameter, value in node.inputs.items():
             if isinstance(value, ExternalArtifact):
                 model, link = artifact_of(snapshot, value.ref, value.name, run=value.run, store=lambda: client.store)
-                reference: dict[str, Any] = {
+                reference: InputReference = {
                     "digest": link.digest, "size": link.size, "format": link.format, "materializer": "",
+                    "trusted": value.trusted,
                 }  # fmt: skip
                 if where := client.access.place(model, link):
                     reference["place"] = where
-                found.inputs[node.name, parameter] = {**reference, "trusted": value.trusted}
+                found.inputs[node.name, parameter] = reference
     for name, config in configs.items():
         key, written = _key(config), chosen[name].name
         if not config.create_new_model_version:

@@ -17,6 +17,7 @@ from gitmodel.pipelines.config import ExternalArtifact, ModelConfig
 from gitmodel.pipelines.graph import Graph, Node
 from gitmodel.pipelines.pinned_references import Pinned, Target
 from gitmodel.pipelines.source import NOWHERE, Source
+from gitmodel.pipelines.step_requests import Facts
 from gitmodel.pipelines.steps import Output
 from gitmodel.pipelines.worker import Result
 
@@ -72,7 +73,7 @@ class Work:
     results: dict[str, Result] = field(default_factory=dict)
     failed: str = ""
     status: str = "running"
-    begun: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    begun: dict[str, Facts] = field(default_factory=dict)
     readers: set[str] = field(default_factory=set)
 
     @property

@@ -28,8 +28,9 @@ from gitmodel.pipelines.pinned_references import Target, pin, release_names, rel
 from gitmodel.pipelines.project_code import ProjectCode, Unknown
 from gitmodel.pipelines.recording import Job, Run, Work, keep_packages, order, run_record
 from gitmodel.pipelines.run_commit import commit_run
+from gitmodel.pipelines.step_requests import InputReference, Request
 from gitmodel.pipelines.steps import Output
-from gitmodel.pipelines.worker import Request, Result, has_read_version, location, refuse_spoken, run_step, script_of
+from gitmodel.pipelines.worker import Result, has_read_version, location, refuse_spoken, run_step, script_of
 from gitmodel.registry.store_access import open_urls
 
 log = logging.getLogger("gitmodel.pipelines")
@@ -171,7 +172,7 @@ class _Coordinator:
         self._stores = {model: client.access.urls(model) for model in ("", *(t.model for t in work.targets.values()))}
         self._running: dict[Future[Any], str] = {}
         self._replacing: set[str] = set()  # steps that run because their earlier outputs are gone or damaged
-        self._suspects: deque[tuple[Node, dict[str, Any]]] = deque()
+        self._suspects: deque[tuple[Node, dict[str, InputReference]]] = deque()
 
     def run(self, needs: dict[str, set[str]]) -> None:
         """Run all steps; returns when all are done, or after the first failed and those under way have ended."""
@@ -228,7 +229,7 @@ class _Coordinator:
         return False
 
     def _submit(
-        self, submit: Callable[..., Future[Any] | None], node: Node, inputs: dict[str, Any]
+        self, submit: Callable[..., Future[Any] | None], node: Node, inputs: dict[str, InputReference]
     ) -> Future[Any] | None:
         request = self._request(node, inputs)
         self._work.begun[node.name] = request["facts"]
@@ -238,7 +239,7 @@ class _Coordinator:
             future = Future()
             future.set_exception(error)
         if future is not None:
-            self._tries[node.name] = request["try"]
+            self._tries[node.name] = request["attempt"]
             self._running[future] = node.name
         return future
 
@@ -337,7 +338,7 @@ class _Coordinator:
             log.warning("%s; it is left out, and the run goes on without it (%s)", message, OVERRIDE)
         return result
 
-    def _is_cached(self, node: Node, inputs: dict[str, Any]) -> bool:
+    def _is_cached(self, node: Node, inputs: dict[str, InputReference]) -> bool:
         job = self._work.job
         enabled = job.enable_cache if node.step.enable_cache is None else node.step.enable_cache
         if not enabled or node.has_secrets:
@@ -362,7 +363,7 @@ class _Coordinator:
         self._record(node.name, {**found, "plans": plans, "status": "cached", "seconds": 0.0})
         return True
 
-    def _request(self, node: Node, inputs: dict[str, Any]) -> Request:
+    def _request(self, node: Node, inputs: dict[str, InputReference]) -> Request:
         target = self._work.targets.get(node.name)
         return {
             "step": {} if self._shares else location(node.step, self._code),
@@ -378,7 +379,7 @@ class _Coordinator:
             "outputs": list(node.outputs),
             "values": dict(node.parameters),
             "config": target.config.model_dump(exclude_defaults=True) if target else None,
-            "try": self._tries.get(node.name, 0) + 1,
+            "attempt": self._tries.get(node.name, 0) + 1,
             "facts": {
                 "run": self._work.id,
                 "pipeline": self._work.job.pipeline,
@@ -387,14 +388,15 @@ class _Coordinator:
             },
         }
 
-    def _reference(self, node: Node, parameter: str) -> dict[str, Any]:
+    def _reference(self, node: Node, parameter: str) -> InputReference:
         value = node.inputs[parameter]
         if isinstance(value, ExternalArtifact):
             return self._work.pinned.inputs[node.name, parameter]
         output = self._work.output(value)
         if output is None:
             raise UsageError(f"step {value.node} returned nothing", hint="annotate and return its output")
-        return {**{key: output[key] for key in ("digest", "format", "materializer")}, "trusted": True}
+        digest, form, materializer = (output[key] for key in ("digest", "format", "materializer"))
+        return {"digest": digest, "format": form, "materializer": materializer, "trusted": True}
 
     def _tell(self, event: str, name: str, seconds: float) -> None:
         if self._work.job.listener is not None:

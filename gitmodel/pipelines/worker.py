@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +34,7 @@ from gitmodel.pipelines.installed import is_library
 from gitmodel.pipelines.opened_files import OpenedFiles, named_in, recording
 from gitmodel.pipelines.project_code import ProjectCode, Unknown, is_project
 from gitmodel.pipelines.secret_values import RunSecrets, SecretValues
+from gitmodel.pipelines.step_requests import Facts, Location, Request, StoreRequest
 from gitmodel.pipelines.steps import OutputSpec, Step
 from gitmodel.registry.artifacts import told_unportable
 from gitmodel.registry.store_access import open_place, open_urls
@@ -53,9 +54,7 @@ _scripts: dict[str, str] = {}
 # What a plan has from gitmodel itself, and not from the step.
 _OWN = ("verb", "model", "number", "stage", "force")
 
-Request = dict[str, Any]
 Result = dict[str, Any]
-Location = dict[str, Any]
 
 _importing = threading.local()
 
@@ -139,9 +138,10 @@ def run_step(request: Request, step: Step[..., Any] | None = None) -> Result:
     return done
 
 
-def has_read_version(facts: Mapping[str, Any]) -> bool:
+def has_read_version(facts: Facts) -> bool:
     """Return True if the step that was given *facts* asked which version it works on."""
-    return bool((facts["version"] or {}).get("read"))
+    version = facts["version"]
+    return version is not None and version.get("read", False)
 
 
 def script_of(step: Step[..., Any]) -> tuple[str, str]:
@@ -293,7 +293,7 @@ class _Scratch:
         return self._folder / name
 
 
-def _reach_store(wanted: dict[str, Any], *, shared: bool) -> ArtifactStore:
+def _reach_store(wanted: StoreRequest, *, shared: bool) -> ArtifactStore:
     store = open_urls(wanted["urls"], Path(wanted["root"]))
     # A worker on another machine would make a store of its own, where nobody finds what it keeps.
     if not shared and not store.holds(wanted["probe"]):
