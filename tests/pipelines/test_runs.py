@@ -443,7 +443,7 @@ class TestManyRuns:
             project.noop()
 
         one.run(client=client)
-        with pytest.raises(Conflict, match=r"called 1\.0 already"):
+        with pytest.raises(Conflict, match=r"has the name 1\.0"):
             one.run(client=client)
         assert len(client.list_runs()) == 1
 

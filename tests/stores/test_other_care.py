@@ -156,7 +156,7 @@ def test_nothing_there_is_said_and_nothing_recorded(local, place, capsys, git):
     [("gs://ab/x", "bucket"), ("gs://Models/x", "bucket"), ("az://ab/x", "container"), ("az://a--b/x", "container")],
 )
 def test_a_name_that_no_bucket_has(url, word, tmp_path):
-    with pytest.raises(UsageError, match=f"is no name of a {word}"):
+    with pytest.raises(UsageError, match=f"is not a name of a {word}"):
         open_store(url, default_root=tmp_path)
 
 

@@ -115,7 +115,7 @@ class TestRegistry:
 
     def test_a_name_that_no_repository_has(self):
         for url in ("oci://host/Capital", "oci://host/", "oci://host/a..b"):
-            with pytest.raises(UsageError, match="no name of a repository"):
+            with pytest.raises(UsageError, match="not a name of a repository"):
                 open_store(url, default_root=Path())
 
     def test_the_command_line_keeps_artifacts_in_it(self, registry, code_repo, monkeypatch, capsys):
