@@ -6,7 +6,7 @@ from typing import Any, TypedDict
 
 
 class Location(TypedDict, total=False):
-    """Where another process finds a step, and the digest of the code that it must find there; {}: it has the step."""
+    """The place where another process finds a step, and the digest of its code; {}: the process has the step."""
 
     module: str
     qualname: str
