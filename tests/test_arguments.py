@@ -224,7 +224,7 @@ def refusal(method, parameter, value, tmp_path):
         (lambda client, at: gitmodel.ModelArtifactConfig(format=1), "format of ModelArtifactConfig takes text, not 1"),
         (lambda client, at: gitmodel.ExternalArtifact(1, "a"), "model of ExternalArtifact takes text, not 1"),
         (lambda client, at: gitmodel.ExternalArtifact("iris", None), "name of ExternalArtifact takes text, not None"),
-        (lambda client, at: gitmodel.step(1), "no function"),
+        (lambda client, at: gitmodel.step(1), "not a function"),
         (lambda client, at: gitmodel.step(name=1), "name of step takes text or None, not 1"),
         (
             lambda client, at: gitmodel.step(enable_cache="no"),
