@@ -14,7 +14,7 @@ PAGE = Path(__file__).parents[1] / "docs/explanation/lineage-with-plain-git.md"
 PRODUCTION = "models/iris/stages/production.toml"
 ASKED = {
     "What differs between two versions?": "tests/lineage/test_questions.py",
-    "Can I have its code again?": "tests/lineage/test_questions.py",
+    "How can I check out its code?": "tests/lineage/test_questions.py",
     "Which commit set each field of a version?": "tests/lineage/test_questions.py",
 }
 
@@ -74,7 +74,7 @@ def test_who_put_what_into_production(client, git):
         assert f'reason = "{event.reason}"' in read(".", PRODUCTION, event.commit)
 
 
-@answers("What was in production on a certain commit, or day?")
+@answers("What was in production at a commit, or on a day?")
 def test_what_was_in_production_then(client, git):
     for name in ("gitmodel", "gitmodel~1", "gitmodel~3", "gitmodel~5"):
         found = git(".", "show", f"{name}:{PRODUCTION}")
@@ -92,7 +92,7 @@ def test_what_happened_to_a_model(client, git):
     assert list(dict.fromkeys(event.commit for event in client.log("iris"))) == theirs
 
 
-@answers("Which promotions were there at all?")
+@answers("Which promotions were there?")
 def test_which_promotions_there_were(client, git):
     form = "--format=%H %(trailers:key=Model,valueonly,separator=)@%(trailers:key=Version,valueonly,separator=)"
     theirs = git(".", "log", "--first-parent", "--grep", "^Stage: production", form, "gitmodel").splitlines()
@@ -112,7 +112,7 @@ def test_which_code_made_the_version(client, git):
     assert {(view.model, str(view.record.number)) for view in exact} == made
 
 
-@answers("Which versions use this very file?")
+@answers("Which versions use this file?")
 def test_which_versions_use_a_file(client, git, repo):
     digest = "sha256:" + hashlib.sha256((repo / "train.csv").read_bytes()).hexdigest()
     log = git(".", "log", "--format=%s", "-S", digest, "gitmodel", "--", "models").splitlines()
@@ -121,7 +121,7 @@ def test_which_versions_use_a_file(client, git, repo):
     assert ours == theirs == {"iris@1", "iris@2", "other@1"}
 
 
-@answers("Did anybody change the artifacts of a version after the fact?")
+@answers("Did anybody change the artifacts of a version later?")
 def test_who_changed_a_version_later(client, git):
     path = "models/iris/versions/1.toml"
     theirs = git(".", "log", "--first-parent", "--format=%H", "gitmodel", "--", path).splitlines()
