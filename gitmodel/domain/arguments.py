@@ -37,7 +37,7 @@ def checked_arguments(cls: type[T]) -> type[T]:
     >>> Box().rename(None)
     Traceback (most recent call last):
     gitmodel.errors.UsageError: new_name of Box.rename takes text, not None
-    hint: `help(Box.rename)` in Python shows what it takes
+    hint: `help(Box.rename)` in Python shows its arguments
     """
     for name, function in list(vars(cls).items()):
         if isinstance(function, types.FunctionType) and (name == "__init__" or not name.startswith("_")):

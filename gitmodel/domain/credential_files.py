@@ -108,7 +108,7 @@ def credentials_in_file(content: bytes, *paths: str) -> Iterator[Found]:
 
     >>> list(credentials_in_file(b"", "weights/.ENV")), list(credentials_in_file(b"TOKEN=", ".env.example"))
     ([Found(what='environment variables', line=None)], [])
-    >>> list(credentials_in_file(b"see\n-----BEGIN PRIVATE KEY-----\nMIIE", "notes.txt"))
+    >>> list(credentials_in_file(b"see\\n-----BEGIN PRIVATE KEY-----\\nMIIE", "notes.txt"))
     [Found(what='a private key', line=2)]
     """
     lowered = [path.casefold() for path in paths]

@@ -166,7 +166,7 @@ def test_what_writes_says_that_the_disk_is_read_only(read_only, monkeypatch, cap
     code = run(command)
     err = capsys.readouterr().err
     assert code in ((0, 7) if command[0] in ("apply", "doctor") else (7,)), err
-    assert "report" not in err
+    assert "please report" not in err
     assert "Traceback" not in err
 
 
@@ -192,7 +192,7 @@ def test_a_refusal_of_git_is_told_as_what_it_is(code_repo, monkeypatch, capsys, 
         found = run(command)
         err = capsys.readouterr().err
         assert found == code, err
-        assert "report" not in err
+        assert "please report" not in err
         assert "hint:" in err
 
 
@@ -211,7 +211,7 @@ def test_a_branch_whose_file_is_damaged_is_never_taken_for_no_registry(
         err = capsys.readouterr().err
         assert found == 5, (command, err)
         assert "is damaged: it names no commit" in err
-        assert "report" not in err
+        assert "please report" not in err
 
 
 def test_a_git_file_that_leads_nowhere_is_told(tmp_path, monkeypatch, capsys):
@@ -220,7 +220,7 @@ def test_a_git_file_that_leads_nowhere_is_told(tmp_path, monkeypatch, capsys):
     assert run(["list"]) == 5
     err = capsys.readouterr().err
     assert "invalid gitfile format" in err
-    assert "report" not in err
+    assert "please report" not in err
 
 
 def test_a_transport_that_is_not_allowed_is_told(code_repo, git, tmp_path):
