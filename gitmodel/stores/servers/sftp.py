@@ -38,6 +38,8 @@ class Host:
         self._place = place
         self._name = name
         self._opened: Any = None
+        self._process = os.getpid()
+        self._of_parent: Any = None
 
     def do(self, work: Callable[[Any], _Result]) -> _Result:
         """Call *work* with sshfs's file system and return its result; reconnect and retry if the connection broke.
@@ -122,6 +124,9 @@ class Host:
         self.do(lambda files: files.makedirs(path, exist_ok=True))
 
     def _files(self) -> Any:
+        if self._process != os.getpid():
+            # a fork has its parent's connection: it is neither used nor closed, which garbage collection would do
+            self._of_parent, self._opened, self._process = self._opened, None, os.getpid()
         if self._opened is None:
             user, _, address = self._place.rpartition("@")
             host, _, port = address.partition(":")
