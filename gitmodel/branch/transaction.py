@@ -12,7 +12,7 @@ from gitmodel.branch.new_commits import BEGIN, check_paths, first_commit, made_c
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.retrying import half_done
 from gitmodel.branch.rules_in_force import are_same
-from gitmodel.domain.changes.changed_files import Overlay
+from gitmodel.domain.changes.changed_files import ChangedFiles
 from gitmodel.domain.changes.stages import leftovers
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.records import RegistryRecord
@@ -167,7 +167,7 @@ def _make(repository: Repository, snapshot: Snapshot, change: Change[Any]) -> No
     moves += settling
     moves += [RefMove(reserved_ref(model, number), None, None) for model, number in change.numbers]
     if any(what is not None and what.kind == "model" for what in map(paths.parse_path, change.files)):
-        moves += repository.reservations.carried(replace(snapshot, files=Overlay(snapshot.files, change.files)))
+        moves += repository.reservations.carried(replace(snapshot, files=ChangedFiles(snapshot.files, change.files)))
     if made is not None and _changes_rules(repository, snapshot, change):
         new.append(repository.rules.next_tag(made.data, made.id))
         moves += repository.rules.moves(new[-1].id)
@@ -235,7 +235,7 @@ def _changes_rules(repository: Repository, snapshot: Snapshot, change: Change[An
     """Return True if *change* alters the rules of *snapshot*. First rules count only if they restrict something."""
     if not {paths.REGISTRY, paths.SIGNERS} & change.files.keys():
         return False
-    after = Overlay(snapshot.files, change.files)
+    after = ChangedFiles(snapshot.files, change.files)
     if not repository.rules.id() and snapshot.registry().is_open and read_registry(after).is_open:
         return False
     return not are_same(snapshot.files, after)

@@ -9,7 +9,7 @@ from gitmodel.branch.changed_paths import changed_paths
 from gitmodel.branch.repository import Repository
 from gitmodel.domain import gates
 from gitmodel.domain.changes import stages as planning
-from gitmodel.domain.changes.changed_files import Overlay
+from gitmodel.domain.changes.changed_files import ChangedFiles
 from gitmodel.domain.changes.stages import Promotion, StageState
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.records import StageRecord, links_digest
@@ -127,7 +127,7 @@ def _plan_undoing(
                 files[path] = before.read(path) if same else snapshot.files.read(path)
     own = paths.stage_file(name, stage)
     files[own] = before.read(own)
-    restored = replace(snapshot, files=Overlay(snapshot.files, files))
+    restored = replace(snapshot, files=ChangedFiles(snapshot.files, files))
     for path in planning.leftovers(restored, name):
         if path != own:
             files.pop(path, None)

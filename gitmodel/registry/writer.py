@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Protocol, TypeVar
 
 from gitmodel.branch.repository import Repository
-from gitmodel.domain.changes.changed_files import Overlay
+from gitmodel.domain.changes.changed_files import ChangedFiles
 from gitmodel.domain.changes.stage_changes import check_stage_changes
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.references import ModelRef, VersionRef
@@ -330,4 +330,4 @@ def _joined(first: Change[None], second: Change[Any]) -> Change[None]:
 def _overlaid(base: Snapshot, change: Change[None]) -> Snapshot:
     if not change.files and not change.settled:
         return base
-    return replace(base, files=Overlay(base.files, change.files), committed=base, settled=change.settled)
+    return replace(base, files=ChangedFiles(base.files, change.files), committed=base, settled=change.settled)

@@ -11,7 +11,7 @@ from gitmodel.domain.snapshot import Files
 from gitmodel.errors import Invalid
 
 
-class Overlay:
+class ChangedFiles:
     """The files of a commit with changes (None: deleted) laid over them; `domain.snapshot.Files`."""
 
     def __init__(self, base: Files, changes: Mapping[str, bytes | None]) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 
 from gitmodel.domain.changes import models
-from gitmodel.domain.changes.changed_files import Overlay
+from gitmodel.domain.changes.changed_files import ChangedFiles
 from gitmodel.domain.changes.runs import plan_run, with_versions
 from gitmodel.domain.changes.versions import plan_version
 from gitmodel.domain.schema import codec, paths, records
@@ -144,7 +144,7 @@ def _known(snapshot: Snapshot, export: Export, model: str) -> int | None:
 
 
 def _over(snapshot: Snapshot, files: Mapping[str, bytes | None]) -> Snapshot:
-    return replace(snapshot, files=Overlay(snapshot.files, files)) if files else snapshot
+    return replace(snapshot, files=ChangedFiles(snapshot.files, files)) if files else snapshot
 
 
 def needed(export: Export) -> Iterable[str]:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from gitmodel.domain.changes.changed_files import Overlay
+from gitmodel.domain.changes.changed_files import ChangedFiles
 from gitmodel.domain.changes.stages import recorded_places
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.refs import StageRef
@@ -76,7 +76,7 @@ def refuse_emptied(snapshot: Snapshot, change: Change[Any]) -> None:
         if not any(other.new and other.ref.model == ref.model and other.ref.stage in earlier for other in entries):
             continue
         number = recorded_places(snapshot, ref.model).get(ref.stage)
-        after = replace(snapshot, files=Overlay(snapshot.files, change.files))
+        after = replace(snapshot, files=ChangedFiles(snapshot.files, change.files))
         to = next((to for to, held in recorded_places(after, ref.model).items() if held == number), "")
         if number is not None and to in earlier:
             raise Refused(

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Any
 
 from gitmodel.domain.changes import models
-from gitmodel.domain.changes.changed_files import Overlay
+from gitmodel.domain.changes.changed_files import ChangedFiles
 from gitmodel.domain.changes.runs import with_versions
 from gitmodel.domain.changes.stages import leftovers, tidied
 from gitmodel.domain.merge_faults import Fault, Place, faults
@@ -45,8 +45,8 @@ class _Replay:
         self.was = onto.files
         self.prior: dict[str, bytes | None] = {}
         # what was done here is not judged again: it is *onto* that it must fit
-        self.before = replace(before, files=Overlay(before.files, self.prior), tags=NoTags(), proposed=True)
-        self.onto = replace(onto, files=Overlay(onto.files, self.done.files), tags=NoTags())
+        self.before = replace(before, files=ChangedFiles(before.files, self.prior), tags=NoTags(), proposed=True)
+        self.onto = replace(onto, files=ChangedFiles(onto.files, self.done.files), tags=NoTags())
         self.found = [(path, paths.parse_path(path)) for path in changed]
         # what a rename or deletion planned, models that it was for, models whose stages stay as they are there
         self.planned: dict[str, bytes | None] = {}
