@@ -55,7 +55,7 @@ if TYPE_CHECKING:
     from gitmodel.stores.artifacts import Progress
     from gitmodel.teams.planning import Plan
     from gitmodel.teams.proposals import Proposal
-    from gitmodel.teams.range_checks import Between
+    from gitmodel.teams.range_checks import RangeCheck
     from gitmodel.teams.sync import Pulled, Pushed
 
 
@@ -720,7 +720,7 @@ class Client(ShowsOurForm):
         at = commit_ranges.find_commit(self.repository, commit) if commit else self.repository.tip()
         return recorded_credentials.find_credentials(self.repository, at) if at else []
 
-    def check_staged(self, index: str | os.PathLike[str] | None = None, *, force: bool = False) -> Between | None:
+    def check_staged(self, index: str | os.PathLike[str] | None = None, *, force: bool = False) -> RangeCheck | None:
         """Find the problems of the staged files if the metadata branch or a proposal is checked out; else return None.
 
         *index* is the file that git names to a hook, if it is not the work tree's own. Raises Unreachable.
@@ -731,7 +731,7 @@ class Client(ShowsOurForm):
             self.repository, Path(index).absolute() if index is not None else None, force=force
         )
 
-    def check_between(self, commits: str, *, force: bool = False) -> Between:
+    def check_between(self, commits: str, *, force: bool = False) -> RangeCheck:
         """Find the problems of merging HEAD into BASE, for *commits* as "BASE..HEAD".
 
         *force* allows the merge to delete what is in use, and many at once. Raises NotFound and UsageError for commits

@@ -16,14 +16,13 @@ from gitmodel.registry.setup import Beginning, Setting
 from gitmodel.stores.interface import ArtifactStore
 from gitmodel.teams.planning import Plan, PlannedChange
 from gitmodel.teams.proposals import Proposal
-from gitmodel.teams.range_checks import Between
+from gitmodel.teams.range_checks import RangeCheck
 from gitmodel.teams.sync import Pulled, Pushed
 
 __all__ = [
     "Applied",
     "ArtifactStore",
     "Beginning",
-    "Between",
     "CodeRange",
     "Containing",
     "Event",
@@ -39,6 +38,7 @@ __all__ = [
     "Pulled",
     "Purged",
     "Pushed",
+    "RangeCheck",
     "Repository",
     "RunView",
     "Setting",

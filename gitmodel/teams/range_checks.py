@@ -51,7 +51,7 @@ _MOST_CHANGED = 20
 
 
 @dataclass(frozen=True)
-class Between:
+class RangeCheck:
     """The problems of a change, and its *rules*: the files it changes that decide *who may* and *what passes*.
 
     *tree* is the result of the merge ("": there is none), *changed* are the paths in it that differ from the base.
@@ -68,7 +68,7 @@ class Between:
     credentials: tuple[str, ...] = ()
 
 
-def check_between(repository: Repository, base: str, head: str, *, force: bool = False) -> Between:
+def check_between(repository: Repository, base: str, head: str, *, force: bool = False) -> RangeCheck:
     """Find the problems of merging the commit *head* into *base*: new faults of records, and rules of a change.
 
     *force* allows the change to delete what is in use, and many records at once.
@@ -77,21 +77,21 @@ def check_between(repository: Repository, base: str, head: str, *, force: bool =
     if not shared:
         for commit in (base, head):
             refuse_edge(repository, commit)
-        return Between((Problem("", "", "change.lineage", "the two have no commit in common"),))
+        return RangeCheck((Problem("", "", "change.lineage", "the two have no commit in common"),))
     try:
         changed_paths(repository, shared, head)
     except Invalid as error:
-        return Between((Problem("", "", "change.size", error.message),))
+        return RangeCheck((Problem("", "", "change.size", error.message),))
     tree, conflicts = merged_tree(repository, base, head)
     problems = [Problem(path, "", "change.conflict", "was changed on both sides") for path in conflicts]
     if conflicts:
-        return Between(tuple(problems))
+        return RangeCheck(tuple(problems))
     found = _judge_tree(repository, base, head, tree, force)
     behind = shared == base and not repository.tags.is_on_chain(head, base)
     return replace(found, not_to_forward=repository.tags.merged_by(head, base)) if behind else found
 
 
-def check_staged(repository: Repository, index: Path | None = None, *, force: bool = False) -> Between | None:
+def check_staged(repository: Repository, index: Path | None = None, *, force: bool = False) -> RangeCheck | None:
     """Find the problems of the staged files, in *index* or the work tree's own, on the commit that is checked out.
 
     None if that is not of the metadata branch or a proposal, or nothing is staged.
@@ -105,14 +105,14 @@ def check_staged(repository: Repository, index: Path | None = None, *, force: bo
     return _judge_tree(repository, head, head, tree, force)
 
 
-def _judge_tree(repository: Repository, base: str, head: str, tree: str, force: bool) -> Between:
+def _judge_tree(repository: Repository, base: str, head: str, tree: str, force: bool) -> RangeCheck:
     """Find the problems of the *tree* that results from merging *head* into the commit *base*."""
     before = repository.recorded(base)
     after = replace(before, commit=head, files=CommitFiles(repository.trees, tree))
     try:
         changed = changed_paths(repository, base, tree)
     except Invalid as error:
-        return Between((Problem("", "", "change.size", error.message),))
+        return RangeCheck((Problem("", "", "change.size", error.message),))
     problems = _new_problems(before, after, changed)
     both = _Both(repository, before, after, force)
     for path in changed:
@@ -125,7 +125,7 @@ def _judge_tree(repository: Repository, base: str, head: str, tree: str, force: 
     problems += [] if force else _size_faults(before, after, changed)
     rules = tuple(path for path in changed if paths.is_rule(path))
     found = tuple(credentials_in(after.files, changed))
-    return Between(tuple(problems), rules, tree, tuple(changed), credentials=found)
+    return RangeCheck(tuple(problems), rules, tree, tuple(changed), credentials=found)
 
 
 def _new_problems(before: Snapshot, after: Snapshot, changed: list[str]) -> list[Problem]:

@@ -16,7 +16,7 @@ from gitmodel.git.objects import parse_tag
 from gitmodel.git.process import ZERO
 from gitmodel.registry import in_force
 from gitmodel.registry.checking import check
-from gitmodel.teams.range_checks import Between, check_between
+from gitmodel.teams.range_checks import RangeCheck, check_between
 
 # What a push may not do, beside what a change may not do; as `docs/reference/format.md` names it.
 RULES: Mapping[str, str] = {
@@ -34,14 +34,14 @@ class _Anything(frozenset[str]):
         return True
 
 
-def judge_push(repository: Repository, updates: Iterable[Update], *, force: bool = False) -> Between:
+def judge_push(repository: Repository, updates: Iterable[Update], *, force: bool = False) -> RangeCheck:
     """Find the problems of moving refs as in *updates*: records, rules between old and new, tags that disagree.
 
     *force* passes what a person may override (see `Problem.overridable`). Refs of others are ignored.
     """
     mine = [update for update in updates if concerns(update, repository.branch)]
     moved = next((update for update in mine if update.ref == repository.branch), None)
-    found = Between(()) if moved is None else _judge_branch(repository, moved, force)
+    found = RangeCheck(()) if moved is None else _judge_branch(repository, moved, force)
     if found.problems:
         return found
     tip = repository.tip() if moved is None else moved.new
@@ -49,9 +49,9 @@ def judge_push(repository: Repository, updates: Iterable[Update], *, force: bool
     fault = _rules_fault(repository, tip, rules) if rules is not None else ""
     if rules is None or fault:
         problems = (Problem(repository.rules.ref, "", "push.rules", fault),) if fault else ()
-        return Between((*problems, *_tags_problems(repository, tip, mine)), found.rules)
+        return RangeCheck((*problems, *_tags_problems(repository, tip, mine)), found.rules)
     with repository.rules.assume(rules.new):
-        return Between(tuple(_tags_problems(repository, tip, mine)), found.rules)
+        return RangeCheck(tuple(_tags_problems(repository, tip, mine)), found.rules)
 
 
 def _tags_problems(repository: Repository, tip: str, updates: Iterable[Update]) -> Iterator[Problem]:
@@ -62,14 +62,14 @@ def _tags_problems(repository: Repository, tip: str, updates: Iterable[Update]) 
             yield Problem(update.ref, "", "push.tag", fault)
 
 
-def _judge_branch(repository: Repository, update: Update, force: bool) -> Between:
+def _judge_branch(repository: Repository, update: Update, force: bool) -> RangeCheck:
     if update.new == ZERO:
-        return Between((Problem(update.ref, "", "push.gone", "would be deleted, with all that is recorded"),))
+        return RangeCheck((Problem(update.ref, "", "push.gone", "would be deleted, with all that is recorded"),))
     if update.old == ZERO:
-        return Between(tuple(check(repository, update.new)))
+        return RangeCheck(tuple(check(repository, update.new)))
     if not repository.tags.is_on_chain(update.new, update.old):
         message = f"goes to {update.new[:10]}, whose first parents do not lead to {update.old[:10]}"
-        return Between((Problem(update.ref, "", "push.chain", message),))
+        return RangeCheck((Problem(update.ref, "", "push.chain", message),))
     return check_between(repository, update.old, update.new, force=force)
 
 

@@ -19,7 +19,7 @@ from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, Unreachab
 from gitmodel.git.configuration import list_remotes
 
 if TYPE_CHECKING:
-    from gitmodel.client.values import ArtifactStore, Between, Repository, Verified
+    from gitmodel.client.values import ArtifactStore, RangeCheck, Repository, Verified
 
 
 @command(example="git model check")
@@ -233,7 +233,7 @@ def warn_of_credentials(invocation: Invocation, found: Sequence[str]) -> None:
         invocation.output.warn(field, "revoke it where it was issued: it stays in the history" if last else "")
 
 
-def _find_change(invocation: Invocation, commit: str | None, force: bool, staged: bool) -> Between | None:
+def _find_change(invocation: Invocation, commit: str | None, force: bool, staged: bool) -> RangeCheck | None:
     """Find the problems of the change that the options name; None if a whole branch is to be checked."""
     if staged:
         from gitmodel.client import Client
@@ -262,7 +262,7 @@ def _how_to_see(problem: Problem, commit: str | None, branch: str, *, staged: bo
     return f"see who wrote it: git log -p {shown} -- {shlex.quote(problem.path)}"
 
 
-def _changes_told(invocation: Invocation, found: Between) -> Sequence[Problem]:
+def _changes_told(invocation: Invocation, found: RangeCheck) -> Sequence[Problem]:
     if found.not_to_forward:
         invocation.output.warn(
             f"the change was brought up to date by a merge, {found.not_to_forward[:10]}: a fast-forward to it would "

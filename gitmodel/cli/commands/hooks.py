@@ -18,7 +18,7 @@ from gitmodel.git.configuration import write_setting
 from gitmodel.git.hooks import HOOKS, LOCAL, SERVER, Hook
 
 if TYPE_CHECKING:
-    from gitmodel.client.values import Between, Repository
+    from gitmodel.client.values import RangeCheck, Repository
 
 _MOST_SHOWN = 20
 
@@ -109,7 +109,7 @@ def _of_files(invocation: Invocation, *, server: bool) -> Repository:
     return repository
 
 
-def _refusal(found: Between, name: str) -> GitModelError:
+def _refusal(found: RangeCheck, name: str) -> GitModelError:
 
     count = len(found.problems)
     what = f"{'1 fault' if count == 1 else f'{count} faults'} in what is pushed"
