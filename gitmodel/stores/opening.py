@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
     from gitmodel.stores.remote_store import Backend
-    from gitmodel.stores.resumable_uploads import BegunUploads
+    from gitmodel.stores.resumable_uploads import ResumableUploads
 
 SERVERS = ("s3", "gs", "az", "sftp", "oci")
 
@@ -63,7 +63,7 @@ def _open_remote(parts: SplitResult, default_root: Path) -> ArtifactStore:
     from gitmodel.stores.cached_store import CachedStore
     from gitmodel.stores.damaged_objects import DamagedObjects
     from gitmodel.stores.remote_store import RemoteStore
-    from gitmodel.stores.resumable_uploads import BegunUploads
+    from gitmodel.stores.resumable_uploads import ResumableUploads
 
     if parts.scheme not in SERVERS:
         raise UsageError(
@@ -75,13 +75,13 @@ def _open_remote(parts: SplitResult, default_root: Path) -> ArtifactStore:
             f"the artifact store is not written as {parts.scheme}://PLACE/PATH",
             hint="leave out everything after ? and #; configure a server with environment variables",
         )
-    begun = BegunUploads(default_root / "uploads")
+    begun = ResumableUploads(default_root / "uploads")
     backend = _backend(parts.scheme, parts.netloc, unquote(parts.path).strip("/"), begun)
     origin = RemoteStore(backend, DamagedObjects(backend.url, default_root / "damaged"))
     return CachedStore(origin, LocalStore(default_root, synced=False))
 
 
-def _backend(scheme: str, place: str, path: str, begun: BegunUploads) -> Backend:
+def _backend(scheme: str, place: str, path: str, begun: ResumableUploads) -> Backend:
     if scheme == "s3":
         from gitmodel.stores.servers.s3 import S3Backend
 

@@ -18,8 +18,8 @@ from gitmodel.files.locks import open_alone
 LONGEST = 16 << 10
 
 
-class BegunUpload:
-    """An upload that has begun: *where* it goes on, "" if it is new. Without a *path* nothing is kept."""
+class ResumableUpload:
+    """An upload that can continue at the address *where*, "" if it is new. Nothing is kept without a *path*."""
 
     def __init__(self, path: Path | None, descriptor: int) -> None:
         self._path = path
@@ -53,14 +53,14 @@ class BegunUpload:
             self._path = None
 
 
-class BegunUploads:
-    """The uploads to one store that began here; *folder* is made when the first is kept."""
+class ResumableUploads:
+    """The uploads to one store that began on this machine, kept in files of *folder*, which the first one creates."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
 
-    def hold(self, url: str, digest: Digest) -> BegunUpload:
+    def hold(self, url: str, digest: Digest) -> ResumableUpload:
         """The upload of *digest* to the store *url*; one that another process is at is not given to a second."""
         path = self._folder / hex_of(digest_of(f"{url} {digest}".encode()))
         descriptor = open_alone(path)
-        return BegunUpload(None, -1) if descriptor is None else BegunUpload(path, descriptor)
+        return ResumableUpload(None, -1) if descriptor is None else ResumableUpload(path, descriptor)

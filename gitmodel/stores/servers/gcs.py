@@ -22,7 +22,7 @@ from gitmodel.errors import Invalid, Unreachable, UsageError
 from gitmodel.stores.http import Answer, Server
 from gitmodel.stores.interface import Leftover, StoredObject, is_old, library
 from gitmodel.stores.remote_store import missing
-from gitmodel.stores.resumable_uploads import BegunUpload, BegunUploads
+from gitmodel.stores.resumable_uploads import ResumableUpload, ResumableUploads
 
 PART = 8 << 20  # a multiple of 256 KiB, which Google wants
 PAGE = 1000
@@ -140,7 +140,7 @@ class GcsBackend:
     """Objects under *prefix* in *bucket*; *begun* are the uploads that began on this machine."""
 
     def __init__(
-        self, bucket: str, prefix: str, begun: BegunUploads, *, timeout: float = 60.0, attempts: int = 6
+        self, bucket: str, prefix: str, begun: ResumableUploads, *, timeout: float = 60.0, attempts: int = 6
     ) -> None:
         self.url = f"gs://{bucket}/{prefix}".rstrip("/")
         self._prefix = f"{prefix}/" if prefix else ""
@@ -300,7 +300,7 @@ class GcsUpload:
     ordered = True
     part_size = PART
 
-    def __init__(self, backend: GcsBackend, digest: Digest, size: int, begun: BegunUpload) -> None:
+    def __init__(self, backend: GcsBackend, digest: Digest, size: int, begun: ResumableUpload) -> None:
         self._backend = backend
         self._digest = digest
         self._size = size

@@ -24,7 +24,7 @@ from gitmodel.errors import Invalid, Unreachable, UsageError
 from gitmodel.stores.http import Answer, Server
 from gitmodel.stores.interface import Leftover, StoredObject, is_old
 from gitmodel.stores.remote_store import missing
-from gitmodel.stores.resumable_uploads import BegunUpload, BegunUploads
+from gitmodel.stores.resumable_uploads import ResumableUpload, ResumableUploads
 
 PART = 8 << 20
 PAGE = 1000
@@ -44,7 +44,7 @@ class OciBackend:
     """
 
     def __init__(
-        self, host: str, name: str, begun: BegunUploads, *, secure: bool, timeout: float = 60.0, attempts: int = 6
+        self, host: str, name: str, begun: ResumableUploads, *, secure: bool, timeout: float = 60.0, attempts: int = 6
     ) -> None:
         if not _NAME.fullmatch(name) or len(name) > 255:
             raise UsageError(
@@ -312,7 +312,7 @@ class OciUpload:
     ordered = True
     part_size = PART
 
-    def __init__(self, backend: OciBackend, digest: Digest, size: int, begun: BegunUpload) -> None:
+    def __init__(self, backend: OciBackend, digest: Digest, size: int, begun: ResumableUpload) -> None:
         self._backend = backend
         self._digest = digest
         self._size = size
