@@ -30,21 +30,22 @@ from gitmodel.registry.recorded_credentials import credentials_in
 
 # What a change may not do, as `docs/reference/format.md` names it.
 RULES: Mapping[str, str] = {
-    "change.lineage": "a change shares its history with what it changes",
-    "change.conflict": "nobody else has changed the same lines meanwhile",
-    "change.gone": "no version, name or model disappears but by leaving what a deleted one leaves",
-    "change.number": "a new version has a number above all of before, and leaves out no more than 1,000 numbers unless "
-    "its model is new; a deleted one does not come back",
-    "change.version": "a version keeps its name, creation, code and runs, and its artifacts while it is in a place",
-    "change.name": "a name goes on to lead to its version",
-    "change.model": "a model keeps its creation, and a deleted or renamed one does not come back",
+    "change.lineage": "both sides of a change share their history",
+    "change.conflict": "the two sides did not change the same lines",
+    "change.gone": "no version, name or model disappears without a tombstone",
+    "change.number": "a new version has a number above all previous ones, and skips at most 1,000 numbers unless "
+    "its model is new; a deleted version stays deleted",
+    "change.version": "a version keeps its name, creation time, code and runs; and its artifacts while it is in a "
+    "stage, archived or under an alias",
+    "change.name": "a name always leads to the same version",
+    "change.model": "a model keeps its creation time; a deleted or renamed model stays so",
     "change.run": "a run is never changed",
-    "change.purge": "the tombstone of an artifact is never changed or taken back",
+    "change.purge": "the tombstone of an artifact is never changed or removed",
     "change.format": "the format of the registry is not lowered",
-    "change.held": "what a stage or alias holds is not deleted, unless by force",
-    "change.gate": "what enters a stage satisfies the rules of the stage as they were before",
-    "change.size": "no more than one model is deleted, and not both a tenth and 20 of them changed, unless by force; "
-    "no more than 200,000 files are changed",
+    "change.held": "a version that is in a stage or under an alias is not deleted, unless by force",
+    "change.gate": "a version that enters a stage meets the rules that the stage had before",
+    "change.size": "at most one model is deleted, and at most 20 models or a tenth of them are changed, unless by "
+    "force; at most 200,000 files are changed",
 }
 _MOST_DELETED = 1
 _MOST_CHANGED = 20

@@ -21,9 +21,9 @@ from gitmodel.teams.range_checks import RangeCheck, check_between
 # What a push may not do, beside what a change may not do; as `docs/reference/format.md` names it.
 RULES: Mapping[str, str] = {
     "push.gone": "the metadata branch is not deleted",
-    "push.chain": "the old tip of the metadata branch is on the chain of first parents of the new one",
-    "push.tag": "a stage tag is the one that the metadata branch stands for",
-    "push.rules": "the tag of the rules in force gets commits of the branch added, and is not set back or deleted",
+    "push.chain": "the old tip of the metadata branch is on the chain of first parents of the new tip",
+    "push.tag": "a stage tag is the one that follows from the metadata branch",
+    "push.rules": "the tag of the rules in force only gains commits of the branch, and is not set back or deleted",
 }
 
 
