@@ -6,6 +6,7 @@ A test compares the pages in `docs/` with what this makes. Nothing imports it wh
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -48,7 +49,7 @@ VARIABLES = (
     ("GITMODEL_STORE", "the URL of the artifact store"),
     ("GITMODEL_STORE_READ_ONLY", "if 1, never write to an artifact store"),
     ("GITMODEL_DIRTY", "uncommitted changes of the code: record, snapshot or refuse"),
-    ("GITMODEL_EXECUTOR", "where the steps of pipelines run"),
+    ("GITMODEL_EXECUTOR", "the executor that runs the steps of pipelines"),
     ("GITMODEL_DEBUG", "if set, an unexpected error prints its traceback"),
     ("NO_COLOR", "if set, disables colours"),
     ("COLUMNS", "the width of the terminal"),
@@ -102,23 +103,23 @@ def json_page() -> str:
     lines = ["# JSON and TSV", "", "<!-- Made by `python -m gitmodel.cli.manual`; do not edit. -->", ""]
     lines += _paragraphs(
         """\
-`--format json` prints an object for one thing and an array of objects for a list, one object a line. Every field is
-always there, in this order; a field that has no value is null, or empty text for text that nobody wrote. Fields may be
-added in a minor version, and none is removed, renamed or given another meaning.
+`--format json` prints one object for a single item, and an array of objects for a list, one object per line. Every
+field is always present, in the order below. A field without a value is null, or empty text if it is a text that a
+person writes. Minor versions can add fields. No field is removed, renamed or given another meaning.
 
-Times are ISO 8601 in UTC (`2026-11-23T10:12:13Z`). Characters beyond ASCII are escaped, so a terminal shows them
-harmlessly and any reader gets them exactly. Metadata keeps its types; a float that JSON lacks is the text "nan", "inf"
-or "-inf".
+Times are ISO 8601 in UTC (`2026-11-23T10:12:13Z`). Characters outside ASCII are escaped, so that a terminal shows them
+safely and a reader gets the exact text. Metadata keeps its types. A float that JSON cannot represent is the text "nan",
+"inf" or "-inf".
 
-`--format tsv` prints the same fields with a line of their names: null is empty, a list has commas, an object is
-`key=value` with commas, and what is nested deeper is JSON. Control characters are shown as escapes (`\\n`, `\\x1b`),
-so a line is always one item; where exact text matters, take JSON.
+`--format tsv` prints the same fields, with a header line. Null is empty. The items of a list are separated by commas.
+An object is `key=value`, separated by commas, and deeper values are JSON. Control characters are shown as escapes
+(`\\n`, `\\x1b`), so each item is exactly one line. If you need the exact text, use JSON.
 
-`--filter` of a list sees the same fields, without those that are null.
+The `--filter` of a list command uses the same fields, without null values.
 """
     )
     for shape in shapes.ALL:
-        lines += ["", f"## {shape.name}", "", shape.about, "", "| field | holds |", "|---|---|"]
+        lines += ["", f"## {shape.name}", "", *_paragraphs(shape.about), "", "| field | value |", "|---|---|"]
         lines += [f"| `{name}` | {holds} |" for name, holds in shape.fields.items()]
     return "\n".join(lines) + "\n"
 
@@ -186,7 +187,9 @@ def _records(ctx: click.Context) -> list[tuple[str, str]]:
 
 
 def _paragraphs(text: str) -> list[str]:
-    return text.strip().split("\n")
+    paragraphs = (" ".join(paragraph.split()) for paragraph in text.strip().split("\n\n"))
+    filled = (textwrap.fill(each, 100, break_long_words=False, break_on_hyphens=False) for each in paragraphs)
+    return "\n\n".join(filled).split("\n")
 
 
 def _options(ctx: click.Context) -> list[str]:
