@@ -257,8 +257,8 @@ LINEAGE = Shape(
         "down": "true if the results were requested",
         "nodes": 'list of objects: `id`, `kind` ("version", "run", "artifact"), `missing` (why it is '
         "unknown or incomplete, or empty), `more` (true if `--depth` ended there); for a version `stage`, `aliases`, "
-        "`created`, `code`; for a run `pipeline`, `status`, `started`, `versions`, `code`; for an artifact `kind_of_artifact`, "
-        "`size`, `format` if a version has it, and `versions` (as `MODEL@NUMBER:NAME`)",
+        "`created`, `code`; for a run `pipeline`, `status`, `started`, `versions`, `code`; for an artifact "
+        "`kind_of_artifact`, `size`, `format` if a version has it, and `versions` (as `MODEL@NUMBER:NAME`)",
         "edges": "list of objects: `source`, `target` (the target was made from the source), `label` (the "
         "artifact's name in a version, `STEP.NAME` of an input or output of a run, or empty)",
         "in_stages": "list of text: the root and versions made from it that are in a stage or have an alias, as "
