@@ -31,7 +31,8 @@ from gitmodel.errors import Invalid, UsageError
 from gitmodel.registry import models, stages, versions
 from gitmodel.registry.versions import Found
 from gitmodel.registry.writer import Writer
-from gitmodel.stores.interface import JOBS, ArtifactStore
+from gitmodel.stores.interface import ArtifactStore
+from gitmodel.stores.parallel_transfers import JOBS
 
 if TYPE_CHECKING:
     from gitmodel.branch.stage_history import StageEvent
@@ -52,7 +53,7 @@ if TYPE_CHECKING:
     from gitmodel.registry.run_outputs import VersionArtifact
     from gitmodel.registry.runs import RunView
     from gitmodel.registry.store_access import Access, NamedStore
-    from gitmodel.stores.artifacts import Progress
+    from gitmodel.stores.parallel_transfers import Progress
     from gitmodel.teams.planning import Plan
     from gitmodel.teams.proposals import Proposal
     from gitmodel.teams.range_checks import RangeCheck

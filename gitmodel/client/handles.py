@@ -24,7 +24,8 @@ from gitmodel.domain.views import ModelView, VersionView
 from gitmodel.errors import NotFound, Refused, UsageError
 from gitmodel.registry import models, stages, versions
 from gitmodel.registry.writer import Batch, Writer
-from gitmodel.stores.interface import JOBS, ArtifactStore
+from gitmodel.stores.interface import ArtifactStore
+from gitmodel.stores.parallel_transfers import JOBS
 
 if TYPE_CHECKING:
     from gitmodel.branch.stage_history import StageEvent
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
     from gitmodel.lineage.exporting import Exported
     from gitmodel.registry.run_outputs import VersionArtifact
     from gitmodel.registry.versions import Found
-    from gitmodel.stores.artifacts import Progress
+    from gitmodel.stores.parallel_transfers import Progress
 
 T = TypeVar("T")
 PAGE = 50

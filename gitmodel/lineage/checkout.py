@@ -14,8 +14,8 @@ from gitmodel.domain.schema.manifest import fault_of_path
 from gitmodel.domain.schema.records import ArtifactLink, Code, VersionRecord
 from gitmodel.errors import GitModelError, NotFound, UsageError
 from gitmodel.registry.artifacts import fetch_artifact
-from gitmodel.stores.artifacts import Progress
 from gitmodel.stores.interface import ArtifactStore
+from gitmodel.stores.parallel_transfers import Progress
 
 FOLDER = "artifacts"
 

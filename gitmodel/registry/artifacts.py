@@ -19,8 +19,8 @@ from gitmodel.errors import GitModelError, Invalid, Refused, Unreachable, UsageE
 from gitmodel.registry.writer import Writer, change_version
 from gitmodel.stores import artifacts as storage
 from gitmodel.stores import external, source_files
-from gitmodel.stores.artifacts import Progress
-from gitmodel.stores.interface import JOBS, ArtifactStore
+from gitmodel.stores.interface import ArtifactStore
+from gitmodel.stores.parallel_transfers import JOBS, Progress
 from gitmodel.stores.source_credentials import refuse_credentials
 
 Source = Callable[[str, ArtifactLink], ArtifactStore]

@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from gitmodel.errors import Invalid, NotFound, UsageError
-from gitmodel.stores.artifacts import Progress, verify_file
+from gitmodel.stores.artifacts import verify_file
 from gitmodel.stores.interface import ArtifactStore, StoredObject
+from gitmodel.stores.parallel_transfers import Progress
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,10 @@ from __future__ import annotations
 import io
 import os
 import shlex
-import threading
 from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, NamedTuple, TypeVar, cast
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple, cast
 
 from gitmodel.domain.portable_paths import git_paths, unportable_paths
 from gitmodel.domain.schema.digests import Digest
@@ -17,8 +16,9 @@ from gitmodel.domain.schema.manifest import ManifestEntry, format_manifest, pars
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
 from gitmodel.files.temporary import folder_beside
 from gitmodel.stores.external import ExternalStore
-from gitmodel.stores.interface import JOBS, ArtifactStore, Sent, is_old, wrong_size
+from gitmodel.stores.interface import ArtifactStore, Sent, is_old, wrong_size
 from gitmodel.stores.local_store import LocalStore
+from gitmodel.stores.parallel_transfers import JOBS, Progress, Tally, in_parallel
 from gitmodel.stores.several_stores import SeveralStores
 from gitmodel.stores.source_credentials import refuse_credentials
 from gitmodel.stores.source_files import SourceFile, find_source, list_folder, open_source, refuse_git
@@ -28,16 +28,10 @@ if TYPE_CHECKING:
 
     from gitmodel.stores.remote_store import RemoteStore
 
-Progress = Callable[[int, int], None]
-"""Told the bytes done and the bytes in all, by one thread at a time."""
-
 CHUNK = 1 << 20
 READ_TO_VERIFY = 64 << 20
 """Bytes on a server that are read to verify what a new version would name."""
 MANIFEST_LIMIT = 256 << 20  # some two million files: no wrong link makes us read a whole model as a manifest
-
-_Item = TypeVar("_Item")
-_Result = TypeVar("_Result")
 
 
 class StoredArtifact(NamedTuple):
@@ -314,34 +308,6 @@ def verify_folder(
     return StoredArtifact(digest, sum(entry.size for entry in entries), folder=True)
 
 
-class Tally:
-    """Bytes done of *total*, told to a *progress* by whichever thread did some, until it is stopped."""
-
-    def __init__(self, progress: Progress | None, total: int) -> None:
-        self._progress = progress
-        self._total = total
-        self._done = 0
-        self._lock = threading.Lock()
-        self._stopped = False
-
-    def stop(self) -> None:
-        """Make `add` raise, so that the threads that are at work end."""
-        self._stopped = True
-
-    def add(self, count: int) -> None:
-        """Count bytes that were done. Raises _Stopped after `stop`."""
-        if self._stopped:
-            raise _Stopped
-        if self._progress:
-            with self._lock:
-                self._done += count
-                self._progress(self._done, self._total)
-
-
-class _Stopped(Exception):
-    """The work is given up, since another part of it failed or the process is to end."""
-
-
 def _put_folder(store: ArtifactStore, root: Path, jobs: int, progress: Progress | None) -> StoredArtifact:
     files = list_folder(root)
     count = Tally(progress, sum(file.size for file in files))
@@ -479,68 +445,6 @@ def _chunks(reader: BinaryIO, count: Tally) -> Iterator[memoryview]:
             buffer, other = memoryview(bytearray(CHUNK)), memoryview(bytearray(CHUNK))
         else:
             buffer, other = other, buffer
-
-
-class _Working:
-    """A count of the threads at work, to wait for.
-
-    A signal may interrupt the pool as it starts a thread, which the pool then does not wait for.
-    """
-
-    def __init__(self) -> None:
-        self._changed = threading.Condition()
-        self._count = 0
-        self._ended = False
-
-    def __enter__(self) -> None:
-        with self._changed:
-            if self._ended:
-                raise _Stopped
-            self._count += 1
-
-    def __exit__(self, *_: object) -> None:
-        with self._changed:
-            self._count -= 1
-            self._changed.notify_all()
-
-    def end(self) -> None:
-        """Let no thread begin any more, and wait for those that are at work."""
-        with self._changed:
-            self._ended = True
-            self._changed.wait_for(lambda: self._count == 0)
-
-
-def in_parallel(
-    work: Callable[[_Item], _Result], items: Iterable[_Item], jobs: int, count: Tally | None = None
-) -> list[_Result]:
-    """The results of *work* on each of *items*, *jobs* at a time; the first error ends it, and stops *count*."""
-    from collections import deque
-    from concurrent.futures import ThreadPoolExecutor
-
-    results: list[_Result] = []
-    waiting: deque[Future[_Result]] = deque()
-    working = _Working()
-
-    def tracked(item: _Item) -> _Result:
-        with working:
-            return work(item)
-
-    with ThreadPoolExecutor(max(jobs, 1)) as pool:
-        try:
-            for item in items:
-                waiting.append(pool.submit(tracked, item))
-                if len(waiting) > 4 * jobs:  # so that a folder of a million files is not a million futures
-                    results.append(waiting.popleft().result())
-            while waiting:
-                results.append(waiting.popleft().result())
-        except BaseException:
-            for future in waiting:
-                future.cancel()
-            if count is not None:
-                count.stop()
-            working.end()
-            raise
-    return results
 
 
 @contextmanager

@@ -14,9 +14,6 @@ Sent = Callable[[int], None]
 """Told the length in bytes of each piece that the store has taken; by several threads at a time."""
 
 
-JOBS = 8  # files at a time: they wait for disks and networks, not for processors
-
-
 RENEWED = 86_400.0
 """Age in seconds from which an object that is about to be named is renewed: `store gc` spares young objects."""
 

@@ -13,8 +13,9 @@ from gitmodel.domain.snapshot import Snapshot
 from gitmodel.domain.urls import is_local
 from gitmodel.domain.views import usable, view_models
 from gitmodel.errors import Invalid, Unreachable
-from gitmodel.stores.artifacts import Progress, Tally, copy_artifacts, keep_artifact
+from gitmodel.stores.artifacts import copy_artifacts, keep_artifact
 from gitmodel.stores.interface import ArtifactStore
+from gitmodel.stores.parallel_transfers import Progress, Tally
 
 
 def upload(

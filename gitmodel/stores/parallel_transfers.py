@@ -1,0 +1,120 @@
+"""The options of a transfer, the count of its bytes, and the threads that do it."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
+
+JOBS = 8  # files at a time: they wait for disks and networks, not for processors
+Progress = Callable[[int, int], None]
+"""Called with the bytes done and the bytes in all, by one thread at a time."""
+
+_Item = TypeVar("_Item")
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """The options of a transfer: how many objects are transferred at a time, and a function to call as bytes arrive."""
+
+    jobs: int = JOBS
+    progress: Progress | None = None
+
+    def tally(self, total: int) -> Tally:
+        """Return a count of bytes, of *total*, that calls `progress`."""
+        return Tally(self.progress, total)
+
+
+class Tally:
+    """Bytes done of *total*. Calls *progress* whenever a thread adds some, until it is stopped."""
+
+    def __init__(self, progress: Progress | None, total: int) -> None:
+        self._progress = progress
+        self._total = total
+        self._done = 0
+        self._lock = threading.Lock()
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Make `add` raise, so that the threads that are at work end."""
+        self._stopped = True
+
+    def add(self, count: int) -> None:
+        """Count bytes that were done. Raises _Stopped after `stop`."""
+        if self._stopped:
+            raise _Stopped
+        if self._progress:
+            with self._lock:
+                self._done += count
+                self._progress(self._done, self._total)
+
+
+class _Stopped(Exception):
+    """The transfer ends early, because another part of it failed or the process is to end."""
+
+
+class _Working:
+    """A count of the threads at work, to wait for.
+
+    A signal may interrupt the pool as it starts a thread, which the pool then does not wait for.
+    """
+
+    def __init__(self) -> None:
+        self._changed = threading.Condition()
+        self._count = 0
+        self._ended = False
+
+    def __enter__(self) -> None:
+        with self._changed:
+            if self._ended:
+                raise _Stopped
+            self._count += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._changed:
+            self._count -= 1
+            self._changed.notify_all()
+
+    def end(self) -> None:
+        """Let no other thread begin, and wait for those that are at work."""
+        with self._changed:
+            self._ended = True
+            self._changed.wait_for(lambda: self._count == 0)
+
+
+def in_parallel(
+    work: Callable[[_Item], _Result], items: Iterable[_Item], jobs: int, count: Tally | None = None
+) -> list[_Result]:
+    """Return the results of *work* on each of *items*, *jobs* at a time. The first error ends it and stops *count*."""
+    from concurrent.futures import ThreadPoolExecutor  # imported here: reading records needs no threads
+
+    results: list[_Result] = []
+    waiting: deque[Future[_Result]] = deque()
+    working = _Working()
+
+    def tracked(item: _Item) -> _Result:
+        with working:
+            return work(item)
+
+    with ThreadPoolExecutor(max(jobs, 1)) as pool:
+        try:
+            for item in items:
+                waiting.append(pool.submit(tracked, item))
+                if len(waiting) > 4 * jobs:  # so that a folder of a million files is not a million futures
+                    results.append(waiting.popleft().result())
+            while waiting:
+                results.append(waiting.popleft().result())
+        except BaseException:
+            for future in waiting:
+                future.cancel()
+            if count is not None:
+                count.stop()
+            working.end()
+            raise
+    return results
