@@ -37,6 +37,7 @@ from gitmodel.stores.artifacts import (
 )
 from gitmodel.stores.local_store import LocalStore
 from gitmodel.stores.opening import open_store
+from gitmodel.stores.parallel_transfers import Transfer
 
 ABSENT = digest_of(b"never stored")
 LARGE = random.Random(4).randbytes(17 << 20)  # several parts, where a store sends parts
@@ -267,13 +268,13 @@ class TestEveryStore:
             assert told[-1] == (total, total)
             told.clear()
 
-        stored = put_path(store, folder, progress=tell)
+        stored = put_path(store, folder, transfer=Transfer(progress=tell))
         all_of(stored.size)
-        get_folder(store, stored.digest, tmp_path / "copy", progress=tell)
+        get_folder(store, stored.digest, tmp_path / "copy", transfer=Transfer(progress=tell))
         all_of(stored.size)
-        verify_folder(store, stored.digest, progress=tell)
+        verify_folder(store, stored.digest, transfer=Transfer(progress=tell))
         all_of(stored.size)
-        put_path(store, folder / "a", progress=tell)
+        put_path(store, folder / "a", transfer=Transfer(progress=tell))
         all_of(len(BIG))
         get_file(store, digest_of(BIG), tmp_path / "a", progress=tell)
         all_of(len(BIG))
@@ -464,7 +465,7 @@ class TestSources:
                 path.unlink()
 
         with pytest.raises(Conflict, match="changing changed while it was being read"):
-            put_path(local, path, progress=tell)
+            put_path(local, path, transfer=Transfer(progress=tell))
         assert list(local.digests()) == []
         assert os.listdir(local.root / "tmp") == []
 
@@ -473,7 +474,7 @@ class TestSources:
         folder.mkdir()
         (folder / "a").write_bytes(b"a")
         with pytest.raises(Conflict, match="folder changed while"):
-            put_path(local, folder, progress=lambda *_: (folder / "b").touch())
+            put_path(local, folder, transfer=Transfer(progress=lambda *_: (folder / "b").touch()))
 
     def test_a_file_that_we_may_not_read(self, local, tmp_path):
         (tmp_path / "secret").write_bytes(b"secret")

@@ -32,7 +32,7 @@ from gitmodel.registry import models, stages, versions
 from gitmodel.registry.versions import Found
 from gitmodel.registry.writer import Writer
 from gitmodel.stores.interface import ArtifactStore
-from gitmodel.stores.parallel_transfers import JOBS
+from gitmodel.stores.parallel_transfers import JOBS, Progress, Transfer
 
 if TYPE_CHECKING:
     from gitmodel.branch.stage_history import StageEvent
@@ -53,7 +53,6 @@ if TYPE_CHECKING:
     from gitmodel.registry.run_outputs import VersionArtifact
     from gitmodel.registry.runs import RunView
     from gitmodel.registry.store_access import Access, NamedStore
-    from gitmodel.stores.parallel_transfers import Progress
     from gitmodel.teams.planning import Plan
     from gitmodel.teams.proposals import Proposal
     from gitmodel.teams.range_checks import RangeCheck
@@ -585,7 +584,7 @@ class Client(ShowsOurForm):
         self._opened.require_branch("pull")
         return sync.pull(self.repository, remotes.choose_remote(self.repository, remote), rewound=rewound)
 
-    def pull_artifacts(self, *, jobs: int = 8, progress: Progress | None = None) -> int:
+    def pull_artifacts(self, *, jobs: int = JOBS, progress: Progress | None = None) -> int:
         """Fetch the artifacts that one works with: those of versions in a stage or alias, and of the latest.
 
         *jobs* at a time; what is on this machine is not fetched. Returns how many were. Raises Unreachable, Refused.
@@ -594,14 +593,14 @@ class Client(ShowsOurForm):
         from gitmodel.teams import transfers
 
         local = LocalStore(self.store_root, synced=False)
-        return transfers.download(self.repository, local, self.access.of_model, jobs=jobs, progress=progress)
+        return transfers.download(self.repository, local, self.access.of_model, transfer=Transfer(jobs, progress))
 
     def push(
         self,
         remote: str = "",
         *,
         timeout: float = 60.0,
-        jobs: int = 8,
+        jobs: int = JOBS,
         progress: Progress | None = None,
         code: bool = False,
     ) -> Pushed:
@@ -621,7 +620,7 @@ class Client(ShowsOurForm):
         from gitmodel.teams import sync
 
         self._opened.require_branch("push")
-        uploads = sync.Uploads(LocalStore(self.store_root), self.access.of_model, jobs, progress)
+        uploads = sync.Uploads(LocalStore(self.store_root), self.access.of_model, Transfer(jobs, progress))
         chosen = remotes.choose_remote(self.repository, remote)
         # As with artifacts, what is named is there before its name is.
         here = self._opened.find_kept()
@@ -778,7 +777,7 @@ class Client(ShowsOurForm):
         from gitmodel.registry import artifacts
 
         refs = [VersionRef.parse(ref) if isinstance(ref, str) else ref for ref in references]
-        return artifacts.verify(self.writer, self.access.source, refs, jobs=jobs, progress=progress)
+        return artifacts.verify(self.writer, self.access.source, refs, transfer=Transfer(jobs, progress))
 
     def list_stores(self) -> list[NamedStore]:
         """The artifact stores of the registry, the default one first, with the URLs that count on this machine."""
@@ -823,7 +822,7 @@ class Client(ShowsOurForm):
         *,
         source: str = "default",
         mend: bool = False,
-        jobs: int = 8,
+        jobs: int = JOBS,
         progress: Progress | None = None,
     ) -> Copied:
         """Copy all that the store *source* has to the store *to*, a name or URL, *jobs* objects at a time, verified.
@@ -835,7 +834,7 @@ class Client(ShowsOurForm):
         from gitmodel.registry import store_maintenance
 
         return store_maintenance.copy(
-            self.writer, self.access, to, source=source, mend=mend, jobs=jobs, progress=progress
+            self.writer, self.access, to, source=source, mend=mend, transfer=Transfer(jobs, progress)
         )
 
     def find_garbage(

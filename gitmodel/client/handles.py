@@ -25,17 +25,16 @@ from gitmodel.errors import NotFound, Refused, UsageError
 from gitmodel.registry import models, stages, versions
 from gitmodel.registry.writer import Batch, Writer
 from gitmodel.stores.interface import ArtifactStore
-from gitmodel.stores.parallel_transfers import JOBS
+from gitmodel.stores.parallel_transfers import JOBS, Progress, Transfer
 
 if TYPE_CHECKING:
     from gitmodel.branch.stage_history import StageEvent
-    from gitmodel.client.storing import Given, ProgressOf
+    from gitmodel.client.storing import Given, TransferOf
     from gitmodel.domain.schema.manifest import ManifestEntry
     from gitmodel.lineage.checkout import CheckedOut
     from gitmodel.lineage.exporting import Exported
     from gitmodel.registry.run_outputs import VersionArtifact
     from gitmodel.registry.versions import Found
-    from gitmodel.stores.parallel_transfers import Progress
 
 T = TypeVar("T")
 PAGE = 50
@@ -229,8 +228,7 @@ class Model:
             metadata=metadata or {},
             given=storing.by_kind(data=data, model=model_objects, deployment=deployments),
             key=idempotency_key,
-            jobs=jobs,
-            progress=_of_each(progress),
+            transfer=_transfer_of(jobs, progress),
             warn=warn,
         )
         return ModelVersion(opened, made.ref, is_new=made.new)
@@ -610,7 +608,8 @@ class ModelVersion(ShowsOurForm):
 
         *format* is found from the content if left out. Raises Refused if the version is in a stage or has an alias.
         """
-        self._link([(name, os.fspath(path), kind)], lambda _: progress, format=format, metadata=metadata)
+        given = [(name, os.fspath(path), kind)]
+        self._link(given, lambda _: Transfer(progress=progress), format=format, metadata=metadata)
         return Artifact(self, name)
 
     def link_artifacts(
@@ -634,11 +633,11 @@ class ModelVersion(ShowsOurForm):
 
         given = storing.by_kind(data=data, model=model_objects, deployment=deployments)
         if external:
-            self._link_external(given, _of_each(progress), provider_digest=provider_digest)
+            self._link_external(given, _transfer_of(jobs, progress), provider_digest=provider_digest)
         elif provider_digest:
             raise UsageError("provider_digest is for external artifacts", hint="what is stored is always hashed")
         else:
-            self._link(given, _of_each(progress), jobs=jobs, warn=warn)
+            self._link(given, _transfer_of(jobs, progress), warn=warn)
         return [Artifact(self, name) for name, _, _ in given]
 
     def link_external(
@@ -664,7 +663,7 @@ class ModelVersion(ShowsOurForm):
         """
         self._link_external(
             [(name, os.fspath(uri), kind)],
-            lambda _: progress,
+            lambda _: Transfer(progress=progress),
             format=format,
             metadata=metadata,
             provider_digest=provider_digest,
@@ -789,18 +788,18 @@ class ModelVersion(ShowsOurForm):
         self._frozen = None
         return done
 
-    def _link(self, given: list[Given], progress: ProgressOf, **options: Any) -> None:
+    def _link(self, given: list[Given], transfer: TransferOf, **options: Any) -> None:
         from gitmodel.client import storing
 
         self._check_meant()
-        links = storing.store_links(self._opened, self._asked, self._model, given, progress=progress, **options)
+        links = storing.store_links(self._opened, self._asked, self._model, given, transfer=transfer, **options)
         self._take_links(links)
 
-    def _link_external(self, given: list[Given], progress: ProgressOf, **options: Any) -> None:
+    def _link_external(self, given: list[Given], transfer: TransferOf, **options: Any) -> None:
         from gitmodel.client import storing
 
         self._check_meant()
-        self._take_links(storing.describe_links(self._opened, self._asked, given, progress=progress, **options))
+        self._take_links(storing.describe_links(self._opened, self._asked, given, transfer=transfer, **options))
 
     def _take_links(self, links: list[ArtifactLink]) -> None:
         from gitmodel.registry import artifacts
@@ -906,7 +905,8 @@ class Artifact:
         from gitmodel.registry import artifacts
 
         link = self.link
-        artifacts.fetch_artifact(self._source(link), link, Path(target), jobs=jobs, progress=progress, warn=warn)
+        transfer = Transfer(jobs, progress)
+        artifacts.fetch_artifact(self._source(link), link, Path(target), transfer=transfer, warn=warn)
         return Path(target)
 
     def download_file(self, file: str, target: str | os.PathLike[str], *, progress: Progress | None = None) -> Path:
@@ -1035,6 +1035,6 @@ def _ref(view: VersionView, since: int) -> VersionRef:
     return VersionRef(view.model, str(view.record.number), since=since)
 
 
-def _of_each(progress: NamedProgress | None) -> ProgressOf:
-    """Return the progress of each artifact by its name."""
-    return lambda name: partial(progress, name) if progress is not None else None
+def _transfer_of(jobs: int, progress: NamedProgress | None) -> TransferOf:
+    """Return a function from the name of an artifact to the options of its transfer."""
+    return lambda name: Transfer(jobs, partial(progress, name) if progress is not None else None)

@@ -17,13 +17,13 @@ from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.registry import artifacts, versions
 from gitmodel.registry.artifacts import Warn
 from gitmodel.registry.versions import Made
-from gitmodel.stores.parallel_transfers import JOBS, Progress
+from gitmodel.stores.parallel_transfers import Transfer
 
 Paths = Mapping[str, str | os.PathLike[str]]
 Given = tuple[str, str, str]
 """Name, path or URI, and kind of an artifact."""
-ProgressOf = Callable[[str], Progress | None]
-"""Return the progress of the artifact of that name."""
+TransferOf = Callable[[str], Transfer]
+"""Returns the options of the transfer of the artifact of that name."""
 
 
 def by_kind(*, data: Paths | None, model: Paths | None, deployment: Paths | None) -> list[Given]:
@@ -43,8 +43,7 @@ def create_version(
     metadata: Mapping[str, Any],
     given: Sequence[Given],
     key: str | None,
-    jobs: int,
-    progress: ProgressOf,
+    transfer: TransferOf,
     warn: Warn | None,
 ) -> Made:
     """Make the next version of *chosen*, which is called *model* now, from files and folders.
@@ -70,7 +69,7 @@ def create_version(
             artifacts=[(artifact, kind) for artifact, _, kind in given],
         )
     opened.check_code()
-    links = _store(opened, model, given, jobs=jobs, progress=progress, warn=warn)
+    links = _store(opened, model, given, transfer=transfer, warn=warn)
     code = opened.record_code()
     content = (model, name, description, words, values, links, code)
     return versions.make_version(
@@ -94,8 +93,7 @@ def store_links(
     *,
     format: str = "",
     metadata: Mapping[str, Any] | None = None,
-    jobs: int = JOBS,
-    progress: ProgressOf,
+    transfer: TransferOf,
     warn: Warn | None = None,
 ) -> list[ArtifactLink]:
     """Store what is *given* for the version *ref* of *model*; returns the links that it can take.
@@ -107,7 +105,7 @@ def store_links(
     folder = all(Path(path).is_dir() for _, path, _ in given)
     artifacts.check_links(opened.writer, ref, names, metadata=said, format=format, folder=folder)
     _check_sources(opened, given)
-    return _store(opened, model, given, format=format, metadata=said, jobs=jobs, progress=progress, warn=warn)
+    return _store(opened, model, given, format=format, metadata=said, transfer=transfer, warn=warn)
 
 
 def describe_links(
@@ -118,7 +116,7 @@ def describe_links(
     format: str = "",
     metadata: Mapping[str, Any] | None = None,
     provider_digest: bool = False,
-    progress: ProgressOf,
+    transfer: TransferOf,
 ) -> list[ArtifactLink]:
     """Read what is *given* for the version *ref* where it is; returns the links that the version can take."""
     said = scalars(metadata or {})
@@ -134,7 +132,7 @@ def describe_links(
             metadata=said,
             provider_digest=provider_digest,
             trusted=opened.access.trusted(),
-            progress=progress(name),
+            progress=transfer(name).progress,
         )
         opened.access.trust_place(link.uri or "")
         links.append(link)
@@ -153,8 +151,7 @@ def _store(
     *,
     format: str = "",
     metadata: Mapping[str, Any] | None = None,
-    jobs: int,
-    progress: ProgressOf,
+    transfer: TransferOf,
     warn: Warn | None,
 ) -> list[ArtifactLink]:
     return [
@@ -166,8 +163,7 @@ def _store(
             format=format,
             metadata=metadata,
             allow_credentials=opened.repository.allows_credentials,
-            jobs=jobs,
-            progress=progress(name),
+            transfer=transfer(name),
             warn=warn,
         )
         for name, path, kind in given

@@ -15,7 +15,6 @@ from gitmodel.domain.schema.records import ArtifactLink, Code, VersionRecord
 from gitmodel.errors import GitModelError, NotFound, UsageError
 from gitmodel.registry.artifacts import fetch_artifact
 from gitmodel.stores.interface import ArtifactStore
-from gitmodel.stores.parallel_transfers import Progress
 
 FOLDER = "artifacts"
 
@@ -45,7 +44,6 @@ def checkout(
     code: CodeRepository,
     folder: str = FOLDER,
     submodules: bool = True,
-    progress: Progress | None = None,
 ) -> CheckedOut:
     """Make a work tree at *target* with the code of the version *reference* and its artifacts in *folder* in it.
 
@@ -72,7 +70,7 @@ def checkout(
             # Else the work tree would count as changed.
             (place / ".gitignore").write_text("*\n", encoding="ascii")
         for link in record.artifacts:
-            fetch_artifact(source(link), link, found[link.name], progress=progress)
+            fetch_artifact(source(link), link, found[link.name])
     except BaseException:
         with suppress(GitModelError):
             code.remove_worktree(target)

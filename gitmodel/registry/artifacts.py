@@ -20,7 +20,7 @@ from gitmodel.registry.writer import Writer, change_version
 from gitmodel.stores import artifacts as storage
 from gitmodel.stores import external, source_files
 from gitmodel.stores.interface import ArtifactStore
-from gitmodel.stores.parallel_transfers import JOBS, Progress
+from gitmodel.stores.parallel_transfers import Progress, Transfer
 from gitmodel.stores.source_credentials import refuse_credentials
 
 Source = Callable[[str, ArtifactLink], ArtifactStore]
@@ -56,8 +56,7 @@ def store_artifact(
     format: str = "",
     metadata: Mapping[str, Any] | None = None,
     allow_credentials: bool = False,
-    jobs: int = JOBS,
-    progress: Progress | None = None,
+    transfer: Transfer = Transfer(),
     warn: Warn | None = None,
 ) -> ArtifactLink:
     """Put the file or folder at *path* into the store; returns the link that a version can take.
@@ -72,7 +71,7 @@ def store_artifact(
     _check_kind(kind)
     _check_format(format, folder=path.is_dir())
     read = planning.read_metadata(metadata or {})
-    stored = storage.put_path(store, path, name=name, allow_credentials=allow_credentials, jobs=jobs, progress=progress)
+    stored = storage.put_path(store, path, name=name, allow_credentials=allow_credentials, transfer=transfer)
     if stored.unportable:
         (warn or log_warning)(told_unportable(name, stored.unportable))
     detected = FOLDER_FORMAT if stored.folder else format or formats.detect_format(path)
@@ -206,23 +205,22 @@ def fetch_artifact(
     link: ArtifactLink,
     target: Path,
     *,
-    jobs: int = JOBS,
-    progress: Progress | None = None,
+    transfer: Transfer = Transfer(),
     warn: Warn | None = None,
 ) -> None:
-    """Write the artifact to *target*, verified before it appears there; of a folder, *jobs* files at a time.
+    """Write the artifact to *target*, verified before it appears there.
 
     Of a folder without what makes a git repository of it: *warn* is told. Raises Invalid, NotFound, Unreachable.
     """
     if link.is_folder:
-        left_out = storage.get_folder(store, link.digest, target, size=link.size, jobs=jobs, progress=progress)
+        left_out = storage.get_folder(store, link.digest, target, size=link.size, transfer=transfer)
         if left_out:
             (warn or log_warning)(
                 f"{link.name} holds a git repository, whose config can run commands: "
                 f"{_first(left_out)} {'was' if len(left_out) == 1 else 'were'} verified and not written"
             )
     else:
-        storage.get_file(store, link.digest, target, size=link.size, progress=progress)
+        storage.get_file(store, link.digest, target, size=link.size, progress=transfer.progress)
 
 
 def fetch_file(
@@ -275,12 +273,9 @@ def verify(
     source: Source,
     refs: Iterable[VersionRef] = (),
     *,
-    jobs: int = JOBS,
-    progress: Progress | None = None,
+    transfer: Transfer = Transfer(),
 ) -> Iterator[Verified]:
     """Re-hash every artifact that the versions *refs* (none: all versions of all models) point at, each once.
-
-    Of a folder, *jobs* files at a time.
 
     A version whose record cannot be read comes first, without a digest: nobody knows what it needs.
     """
@@ -294,7 +289,7 @@ def verify(
             continue
         try:
             place = source(versions[0].partition("@")[0], link)
-            yield replace(found, purged=_verify(place, link, gone, jobs, progress))
+            yield replace(found, purged=_verify(place, link, gone, transfer))
         except Refused as error:
             if not link.is_external:
                 raise
@@ -303,14 +298,12 @@ def verify(
             yield replace(found, error=error.message, unreachable=isinstance(error, Unreachable))
 
 
-def _verify(
-    place: ArtifactStore, link: ArtifactLink, gone: Mapping[str, Purge], jobs: int, progress: Progress | None
-) -> str:
+def _verify(place: ArtifactStore, link: ArtifactLink, gone: Mapping[str, Purge], transfer: Transfer) -> str:
     """Hash all of an artifact that was not purged; returns what was, in words."""
     if not link.is_folder:
-        storage.verify_file(place, link.digest, size=link.size, progress=progress)
+        storage.verify_file(place, link.digest, size=link.size, progress=transfer.progress)
         return ""
-    storage.verify_folder(place, link.digest, size=link.size, without=gone, jobs=jobs, progress=progress)
+    storage.verify_folder(place, link.digest, size=link.size, without=gone, transfer=transfer)
     entries = storage.manifest_of(place, link.digest) if gone else ()
     return "; ".join(f"{entry.path}: {gone[entry.digest]}" for entry in entries if entry.digest in gone)
 

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from gitmodel.errors import Invalid, NotFound, UsageError
 from gitmodel.stores.artifacts import verify_file
 from gitmodel.stores.interface import ArtifactStore, StoredObject
-from gitmodel.stores.parallel_transfers import Progress
+from gitmodel.stores.parallel_transfers import Tally, Transfer
 
 
 @dataclass(frozen=True)
@@ -32,10 +31,9 @@ def copy_store(
     manifests: Collection[str] = (),
     without: Collection[str] = (),
     mend: bool = False,
-    jobs: int = 8,
-    progress: Progress | None = None,
+    transfer: Transfer = Transfer(),
 ) -> Copied:
-    """Copy every object of *source* that *target* has not, *jobs* at a time, *manifests* after all others.
+    """Copy every object of *source* that *target* has not, *manifests* after all others.
 
     Each is hashed as it is read, and the store that takes it checks what it got; at the end the target is listed again.
     What is damaged in the source is left out and told. Run again, it goes on where it stopped. *without* is not copied.
@@ -48,12 +46,13 @@ def copy_store(
     target.create()
     there = {found.digest: found.size for found in target.origin.objects()}
     every = [found for found in source.origin.objects() if found.digest not in without]
-    damaged = _find_damaged(source, target, [one for one in every if one.digest in there], jobs) if mend else set()
+    both = [found for found in every if found.digest in there]
+    damaged = _find_damaged(source, target, both, transfer.jobs) if mend else set()
     left = [found for found in every if there.get(found.digest) != found.size or found.digest in damaged]
-    work = _Copying(source, target, sum(found.size for found in left), progress)
+    work = _Copying(source, target, transfer.tally(sum(found.size for found in left)))
     last = set(manifests)
     for part in ([one for one in left if one.digest not in last], [one for one in left if one.digest in last]):
-        with ThreadPoolExecutor(max(jobs, 1)) as pool:
+        with ThreadPoolExecutor(max(transfer.jobs, 1)) as pool:
             list(pool.map(work.copy, part))
     _check_arrival(target, (found for found in every if found.digest not in work.failed))
     copied = [found for found in left if found.digest not in work.failed]
@@ -62,13 +61,12 @@ def copy_store(
     )
 
 
-def _find_damaged(source: ArtifactStore, target: ArtifactStore, both: Iterable[StoredObject], jobs: int) -> set[str]:
+def _find_damaged(source: ArtifactStore, target: ArtifactStore, both: Sequence[StoredObject], jobs: int) -> set[str]:
     """Return the digests of objects that are damaged in *target* and whole in *source*."""
 
     def is_mendable(found: StoredObject) -> bool:
         return not _is_whole(target, found.digest) and _is_whole(source, found.digest)
 
-    both = list(both)
     with ThreadPoolExecutor(max(jobs, 1)) as pool:
         return {found.digest for found, mendable in zip(both, pool.map(is_mendable, both), strict=True) if mendable}
 
@@ -82,27 +80,18 @@ def _is_whole(store: ArtifactStore, digest: str) -> bool:
 
 
 class _Copying:
-    def __init__(self, source: ArtifactStore, target: ArtifactStore, total: int, progress: Progress | None) -> None:
+    def __init__(self, source: ArtifactStore, target: ArtifactStore, sent: Tally) -> None:
         self.failed: dict[str, str] = {}
         self._source = source
         self._target = target
-        self._total = total
-        self._done = 0
-        self._progress = progress
-        self._lock = threading.Lock()
+        self._sent = sent
 
     def copy(self, found: StoredObject) -> None:
         try:
             with self._source.origin.open(found.digest) as reader:
-                self._target.origin.put_known(found.digest, found.size, reader, sent=self._tell)
+                self._target.origin.put_known(found.digest, found.size, reader, sent=self._sent.add)
         except (Invalid, NotFound) as error:  # it alone is bad: the others are worth having
             self.failed[found.digest] = error.message
-
-    def _tell(self, count: int) -> None:
-        with self._lock:
-            self._done += count
-            if self._progress is not None:
-                self._progress(min(self._done, self._total), self._total)
 
 
 def _check_arrival(target: ArtifactStore, wanted: Iterable[StoredObject]) -> None:

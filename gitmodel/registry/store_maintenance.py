@@ -18,7 +18,7 @@ from gitmodel.registry.purging import Purged
 from gitmodel.registry.store_access import Access
 from gitmodel.registry.writer import Writer
 from gitmodel.stores.opening import open_store
-from gitmodel.stores.parallel_transfers import Progress
+from gitmodel.stores.parallel_transfers import Transfer
 
 
 def copy(
@@ -28,14 +28,13 @@ def copy(
     *,
     source: str = DEFAULT,
     mend: bool = False,
-    jobs: int = 8,
-    progress: Progress | None = None,
+    transfer: Transfer = Transfer(),
 ) -> Copied:
     """Copy all of the store *source* to the store *to*, a name or a URL; see `copying.copy_store`."""
     target = open_store(to, default_root=Path()) if ":" in to or "/" in to else access.open(to)
     manifests, gone = writer.read(lambda snapshot: (folders(snapshot), purges(snapshot)))
     return copying.copy_store(
-        access.open(source), target, manifests=manifests, without=gone, mend=mend, jobs=jobs, progress=progress
+        access.open(source), target, manifests=manifests, without=gone, mend=mend, transfer=transfer
     )
 
 

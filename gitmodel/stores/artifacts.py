@@ -18,7 +18,7 @@ from gitmodel.files.temporary import folder_beside
 from gitmodel.stores.external import ExternalStore
 from gitmodel.stores.interface import ArtifactStore, Sent, is_old, wrong_size
 from gitmodel.stores.local_store import LocalStore
-from gitmodel.stores.parallel_transfers import JOBS, Progress, Tally, in_parallel
+from gitmodel.stores.parallel_transfers import JOBS, Progress, Tally, Transfer, in_parallel
 from gitmodel.stores.several_stores import SeveralStores
 from gitmodel.stores.source_credentials import refuse_credentials
 from gitmodel.stores.source_files import SourceFile, find_source, list_folder, open_source, refuse_git
@@ -52,10 +52,9 @@ def put_path(
     *,
     name: str = "",
     allow_credentials: bool = False,
-    jobs: int = JOBS,
-    progress: Progress | None = None,
+    transfer: Transfer = Transfer(),
 ) -> StoredArtifact:
-    """Store the file or folder *path*; of a folder every file, *jobs* at a time, and last the manifest that names them.
+    """Store the file or folder *path*; of a folder every file, and last the manifest that names them.
 
     Raises NotFound or UsageError for what cannot be stored, Conflict for what changed while it was read, Refused for a
     git repository and, unless *allow_credentials*, for credentials; *name* is what messages call the artifact.
@@ -65,8 +64,8 @@ def put_path(
         refuse_credentials(path, name or path.name)
     place = find_source(path)
     if place.is_dir():
-        return _put_folder(store, place, jobs, progress)
-    count = Tally(progress, _size_of(place))
+        return _put_folder(store, place, transfer)
+    count = transfer.tally(_size_of(place))
     with open_source(place, str(path)) as source:
         digest, size = store.put_stream(source, sent=count.add)
     return StoredArtifact(digest, size, folder=False)
@@ -113,14 +112,13 @@ def get_folder(
     target: Path,
     *,
     size: int | None = None,
-    jobs: int = JOBS,
-    progress: Progress | None = None,
+    transfer: Transfer = Transfer(),
     mode: int = 0o666,
 ) -> tuple[str, ...]:
     """Build the folder that the manifest *digest* describes; it is at *target* when all of it is verified.
 
-    *jobs* files are fetched at a time; each has the permissions *mode* but for the umask. What makes a git repository
-    of the folder is verified and not written; returns the paths of that.
+    Each file has the permissions *mode* but for the umask. What makes a git repository of the folder is verified and
+    not written; returns the paths of that.
 
     Raises UsageError if *target* exists and is not an empty folder, else as `get_file` does, *size* being that of all
     files together.
@@ -128,7 +126,7 @@ def get_folder(
     _refuse_occupied(target)
     _require_parent(target)
     entries = members_of(store, digest, size)
-    count = Tally(progress, sum(entry.size for entry in entries))
+    count = transfer.tally(sum(entry.size for entry in entries))
     left_out = frozenset(git_paths([entry.path for entry in entries]))
     with making_beside(target) as place:
         made = place / "folder"
@@ -143,7 +141,7 @@ def get_folder(
             else:
                 fetch_entry(store, entry, made / entry.path, count, mode=mode)
 
-        in_parallel(fetch, entries, jobs, count)
+        in_parallel(fetch, entries, transfer.jobs, count)
         with writing(target):
             try:
                 os.rename(made, target)  # takes the place of an empty folder, of nothing else
@@ -296,28 +294,27 @@ def verify_folder(
     *,
     size: int | None = None,
     without: Container[Digest] = (),
-    jobs: int = JOBS,
-    progress: Progress | None = None,
+    transfer: Transfer = Transfer(),
 ) -> StoredArtifact:
     """Hash the manifest and every file it names, but those *without*. Raises as `verify_file` does, naming the file."""
     store = store.origin
     entries = members_of(store, digest, size)
     once = list({(entry.digest, entry.size): entry for entry in entries if entry.digest not in without}.values())
-    count = Tally(progress, sum(entry.size for entry in once))
-    in_parallel(lambda entry: _verify_entry(store, entry, count), once, jobs, count)
+    count = transfer.tally(sum(entry.size for entry in once))
+    in_parallel(lambda entry: _verify_entry(store, entry, count), once, transfer.jobs, count)
     return StoredArtifact(digest, sum(entry.size for entry in entries), folder=True)
 
 
-def _put_folder(store: ArtifactStore, root: Path, jobs: int, progress: Progress | None) -> StoredArtifact:
+def _put_folder(store: ArtifactStore, root: Path, transfer: Transfer) -> StoredArtifact:
     files = list_folder(root)
-    count = Tally(progress, sum(file.size for file in files))
+    count = transfer.tally(sum(file.size for file in files))
 
     def put(file: SourceFile) -> ManifestEntry:
         with open_source(file.place, str(root / file.name)) as source:
             digest, size = store.put_stream(source, sent=count.add)
         return ManifestEntry(digest, size, file.name)
 
-    entries = in_parallel(put, files, jobs, count)
+    entries = in_parallel(put, files, transfer.jobs, count)
     if list_folder(root) != files:
         raise Conflict(
             f"the folder {root} changed while it was being read; nothing was recorded",

@@ -52,7 +52,8 @@ class Tally:
         if self._progress:
             with self._lock:
                 self._done += count
-                self._progress(self._done, self._total)
+                # What is sent again after a failure counts twice.
+                self._progress(min(self._done, self._total), self._total)
 
 
 class _Stopped(Exception):

@@ -38,7 +38,7 @@ def have_file(store: ArtifactStore, digest: Digest, size: int, place: Path) -> N
     get_file(store, digest, place, size=size)
 
 
-def have_folder(store: ArtifactStore, digest: Digest, size: int, place: Path, *, jobs: int = JOBS) -> None:
+def have_folder(store: ArtifactStore, digest: Digest, size: int, place: Path) -> None:
     """Have the folder *digest* at *place*: unpack it, or verify what is there and replace what differs.
 
     Safe for any number of threads and processes: a folder appears there when it is whole, and is never emptied. Files
@@ -48,7 +48,7 @@ def have_folder(store: ArtifactStore, digest: Digest, size: int, place: Path, *,
         with suppress(FileNotFoundError, IsADirectoryError, PermissionError):  # another process may be first
             os.unlink(place)
         try:
-            get_folder(store, digest, place, size=size, jobs=jobs, mode=0o444)
+            get_folder(store, digest, place, size=size, mode=0o444)
             return
         except UsageError:  # another process was first
             if not _is_real_folder(place):
@@ -59,9 +59,9 @@ def have_folder(store: ArtifactStore, digest: Digest, size: int, place: Path, *,
     if isinstance(store, WithoutPurged):
         for entry in entries:
             store.refuse_purged(entry.digest)
-    if any(_differences(place, entries, jobs)):
+    if any(_differences(place, entries)):
         with _locked(place), making_beside(place) as aside, writing(place):
-            wrong, extra = _differences(place, entries, jobs)
+            wrong, extra = _differences(place, entries)
             for number, name in enumerate(extra):
                 os.rename(place / name, aside / f"extra-{number}")
             for number, entry in enumerate(wrong):
@@ -71,10 +71,10 @@ def have_folder(store: ArtifactStore, digest: Digest, size: int, place: Path, *,
                 os.replace(made, place / entry.path)
 
 
-def _differences(place: Path, entries: Sequence[ManifestEntry], jobs: int) -> tuple[list[ManifestEntry], list[str]]:
+def _differences(place: Path, entries: Sequence[ManifestEntry]) -> tuple[list[ManifestEntry], list[str]]:
     """The *entries* that are not at *place* as they should be, and the paths of what should not be there."""
     found = _look(place)
-    good = in_parallel(lambda entry: _is_whole(place, entry, found), entries, jobs)
+    good = in_parallel(lambda entry: _is_whole(place, entry, found), entries, JOBS)
     return [entry for entry, whole in zip(entries, good, strict=True) if not whole], _extra(found, entries)
 
 

@@ -30,7 +30,7 @@ from gitmodel.git.refs import RefMove, delete_ref
 from gitmodel.registry.put_in_force import Applied, Merged, merged_tags
 from gitmodel.registry.recorded_credentials import MOST_PULLED, find_credentials
 from gitmodel.stores.interface import ArtifactStore
-from gitmodel.stores.parallel_transfers import Progress
+from gitmodel.stores.parallel_transfers import Transfer
 from gitmodel.teams import tag_moves
 from gitmodel.teams.transfers import upload
 
@@ -105,12 +105,11 @@ class LeftOut(Conflict):
 
 @dataclass(frozen=True)
 class Uploads:
-    """The stores of a push: it copies artifacts from *local* to the store of each model, *jobs* at a time."""
+    """The stores of a push: it copies artifacts from *local* to the store of each model."""
 
     local: ArtifactStore
     store_of: Callable[[str], ArtifactStore]
-    jobs: int = 8
-    progress: Progress | None = None
+    transfer: Transfer = Transfer()
 
 
 def pull(repository: Repository, remote: str, *, rewound: bool = False) -> Pulled:
@@ -180,9 +179,7 @@ def _push(repository: Repository, remote: str, uploads: Uploads, done: Pushed, e
         if not moves:
             return
         done.commits = count_commits(repository, state.tip, tip)
-        done.artifacts += upload(
-            repository, state.tip, tip, uploads.local, uploads.store_of, jobs=uploads.jobs, progress=uploads.progress
-        )
+        done.artifacts += upload(repository, state.tip, tip, uploads.local, uploads.store_of, transfer=uploads.transfer)
         try:
             same = tried.count(moves) >= _SAME_TRIES
             if send(repository, remote, moves, last=same or time.monotonic() > ends) is not None:

@@ -15,7 +15,7 @@ from gitmodel.domain.views import usable, view_models
 from gitmodel.errors import Invalid, Unreachable
 from gitmodel.stores.artifacts import copy_artifacts, keep_artifact
 from gitmodel.stores.interface import ArtifactStore
-from gitmodel.stores.parallel_transfers import Progress, Tally
+from gitmodel.stores.parallel_transfers import Transfer
 
 
 def upload(
@@ -25,13 +25,12 @@ def upload(
     local: ArtifactStore,
     store_of: Callable[[str], ArtifactStore],
     *,
-    jobs: int = 8,
-    progress: Progress | None = None,
+    transfer: Transfer = Transfer(),
 ) -> int:
     """Copy what versions between the commits *old* ("": none) and *new* point at from *local* to their models' stores.
 
-    *store_of* opens that of a model. *jobs* at a time; what is there already is not copied. Returns how many artifacts
-    were. Raises Unreachable if others could not reach a store, or an artifact is in neither.
+    *store_of* opens the store of a model. Artifacts that are there already are not copied. Returns the number of copied
+    artifacts. Raises Unreachable if others could not reach a store, or an artifact is in neither.
     """
     stores: dict[str, ArtifactStore] = {}
     missing: dict[str, dict[str, ArtifactLink]] = {}
@@ -43,7 +42,9 @@ def upload(
                 f"{link.name} of {version} is in {store.url}, which others cannot reach",
                 hint="name a shared store: `git model init --store URL`, for example file:///srv/models",
             )
-        if link.digest in missing.get(model, {}) or keep_artifact(store, link.digest, folder=link.is_folder, jobs=jobs):
+        if link.digest in missing.get(model, {}):
+            continue
+        if keep_artifact(store, link.digest, folder=link.is_folder, jobs=transfer.jobs):
             continue
         if not local.holds(link.digest):
             raise Unreachable(
@@ -51,10 +52,10 @@ def upload(
                 hint=f"run `git model unlink {version} {link.name}`, or link the file again",
             )
         missing.setdefault(model, {})[link.digest] = link
-    told = Tally(progress, sum(link.size for links in missing.values() for link in links.values()))
+    told = transfer.tally(sum(link.size for links in missing.values() for link in links.values()))
     for model, links in missing.items():
         wanted = [(link.digest, link.is_folder, link.size) for link in links.values()]
-        copy_artifacts(local, stores[model], wanted, jobs=jobs, sent=told.add)
+        copy_artifacts(local, stores[model], wanted, jobs=transfer.jobs, sent=told.add)
     return len({digest for links in missing.values() for digest in links})
 
 
@@ -63,13 +64,14 @@ def download(
     local: ArtifactStore,
     store_of: Callable[[str], ArtifactStore],
     *,
-    jobs: int = 8,
-    progress: Progress | None = None,
+    transfer: Transfer = Transfer(),
 ) -> int:
     """Copy what one works with to *local*: the artifacts of versions in force in a stage or alias, and of the latest.
 
-    *store_of* opens the store of a model; a folder of this machine is used as it is. *jobs* at a time; what is here is
-    not fetched. Returns how many artifacts were. Raises Unreachable, Refused for a store that is not trusted.
+    *store_of* opens the store of a model; a folder of this machine is used as it is. Artifacts that are
+    here are not fetched. Returns the number of fetched artifacts.
+
+    Raises Unreachable, Refused for a store that is not trusted.
     """
     missing: dict[str, dict[str, ArtifactLink]] = {}
     for model, link in repository.read(lambda snapshot: list(_in_use(snapshot))):
@@ -77,10 +79,10 @@ def download(
             missing.setdefault(model, {})[link.digest] = link
     stores = {model: store_of(model) for model in missing}
     away = {model: links for model, links in missing.items() if not is_local(stores[model].url)}
-    told = Tally(progress, sum(link.size for links in away.values() for link in links.values()))
+    told = transfer.tally(sum(link.size for links in away.values() for link in links.values()))
     for model, links in away.items():
         wanted = [(link.digest, link.is_folder, link.size) for link in links.values()]
-        copy_artifacts(stores[model].origin, local, wanted, jobs=jobs, sent=told.add)
+        copy_artifacts(stores[model].origin, local, wanted, jobs=transfer.jobs, sent=told.add)
     return len({digest for links in away.values() for digest in links})
 
 
