@@ -22,6 +22,7 @@ from gitmodel.client.model_stages import ModelStages
 from gitmodel.client.opened import Opened
 from gitmodel.domain.arguments import checked_arguments
 from gitmodel.domain.changes.stages import Promotion
+from gitmodel.domain.justification import Justification
 from gitmodel.domain.other_names import ShowsOurForm
 from gitmodel.domain.schema.names import check_name
 from gitmodel.domain.schema.records import Code
@@ -232,7 +233,7 @@ class Client(ShowsOurForm):
 
         Raises Refused for a name that a pull gave to another model, unless *renumbered* says that this one is meant.
         """
-        models.delete_model(self.writer, _model_ref(name, renumbered), reason=reason, force=force)
+        models.delete_model(self.writer, _model_ref(name, renumbered), why=Justification(reason, force))
 
     # Versions
 
@@ -340,7 +341,7 @@ class Client(ShowsOurForm):
         2
         """
         ref = _version_ref(reference, renumbered).required("promote")
-        return stages.promote(self.writer, ref, str(stage), reason=reason, force=force, leave=leave)
+        return stages.promote(self.writer, ref, str(stage), why=Justification(reason, force), leave=leave)
 
     def demote(self, model: str, stage: str | ModelStages, *, reason: str = "", renumbered: bool = False) -> Promotion:
         """Leave *stage* of *model* without a version. Raises NotFound if it has none."""
@@ -362,8 +363,7 @@ class Client(ShowsOurForm):
             self.repository,
             _model_ref(model, renumbered),
             str(stage),
-            reason=reason,
-            force=force,
+            why=Justification(reason, force),
             leave=leave,
         )
 
@@ -665,7 +665,7 @@ class Client(ShowsOurForm):
         named = ((VersionRef.parse(ref) if isinstance(ref, str) else ref, str(stage)) for ref, stage in promotions)
         wanted = proposals.Wanted(
             tuple((ref.required("propose"), stage) for ref, stage in named),
-            tuple(demote), tuple(rollback), tuple(rename), reason, force, leave, renumbered,
+            tuple(demote), tuple(rollback), tuple(rename), Justification(reason, force), leave, renumbered,
         )  # fmt: skip
         made = proposals.propose(self.repository, wanted, remote=remote)
         return proposals.publish(self.repository, made, open=open) if push or open or self.repository.url else made

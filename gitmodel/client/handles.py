@@ -15,6 +15,7 @@ from gitmodel.client.model_stages import ModelStages
 from gitmodel.client.opened import Opened
 from gitmodel.domain.arguments import checked_arguments
 from gitmodel.domain.changes.stages import Promotion, StageState
+from gitmodel.domain.justification import Justification
 from gitmodel.domain.other_names import ShowsOurForm, refuse_other_keywords
 from gitmodel.domain.schema.names import check_name
 from gitmodel.domain.schema.records import DESCRIPTIVE, ArtifactLink, Code, ModelRecord, VersionRecord
@@ -264,7 +265,7 @@ class Model:
 
     def delete(self, *, reason: str = "", force: bool = False) -> None:
         """Delete the model. Raises Refused if it is in use, unless *force*."""
-        models.delete_model(self._writer(), self._to_change(), reason=reason, force=force)
+        models.delete_model(self._writer(), self._to_change(), why=Justification(reason, force))
 
     @property
     def stages(self) -> list[StageState]:
@@ -283,10 +284,8 @@ class Model:
         *force* passes a failing gate, and needs a *reason*. *leave* lets a version move back to an earlier stage,
         although its later stage becomes empty.
         """
-        opened = self._registered()
-        done = stages.rollback(
-            opened.writer, opened.repository, self._to_change(), str(stage), reason=reason, force=force, leave=leave
-        )
+        opened, why = self._registered(), Justification(reason, force)
+        done = stages.rollback(opened.writer, opened.repository, self._to_change(), str(stage), why=why, leave=leave)
         since = opened.repository.renumberings().count
         return ModelVersion(opened, VersionRef(done.model, str(done.version), since=since))
 
@@ -545,9 +544,8 @@ class ModelVersion(ShowsOurForm):
         although its later stage becomes empty. Raises UsageError for an unknown stage, GateRefused for a version that
         fails a rule of the stage, Refused for a version of a failed run or one that would empty a later stage.
         """
-        return self._change(
-            lambda writer: stages.promote(writer, self._asked, str(stage), reason=reason, force=force, leave=leave)
-        )
+        why = Justification(reason, force)
+        return self._change(lambda writer: stages.promote(writer, self._asked, str(stage), why=why, leave=leave))
 
     def add_alias(self, alias: str, *, reason: str = "") -> None:
         """Make *alias* name this version; it is taken from the version that had it."""
@@ -592,7 +590,7 @@ class ModelVersion(ShowsOurForm):
 
     def delete(self, *, reason: str = "", force: bool = False) -> None:
         """Delete the version; its number is never used again. Raises Refused if it is in use, unless *force*."""
-        self._change(lambda writer: versions.delete_version(writer, self._asked, reason=reason, force=force))
+        self._change(lambda writer: versions.delete_version(writer, self._asked, why=Justification(reason, force)))
 
     def link_artifact(
         self,

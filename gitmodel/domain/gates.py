@@ -9,6 +9,7 @@ from typing import Any, Protocol
 from gitmodel.domain.changes.stage_changes import refuse_direct
 from gitmodel.domain.changes.stages import Promotion, plan_promotion, recorded_places
 from gitmodel.domain.filter_names import VALUE, Names
+from gitmodel.domain.justification import Justification
 from gitmodel.domain.schema.names import ARCHIVED, NONE
 from gitmodel.domain.schema.records import DESCRIPTIVE, StageRule, VersionRecord
 from gitmodel.domain.schema.refs import StageRef
@@ -149,13 +150,12 @@ def plan_gated_promotion(
     judge: Judge,
     *,
     to: str,
-    reason: str = "",
-    force: bool = False,
+    why: Justification = Justification(),
     leave: bool = False,
     again: bool = False,
     verb: str = "Promote",
 ) -> Change[Promotion]:
-    """Put version *number* into the stage *to*, if the rules of the snapshot let it; *force* passes what fails.
+    """Put version *number* into the stage *to*, if the rules of the snapshot or *why* let it.
 
     *leave* lets a later stage become empty. What is recorded and not in force is recorded again, as a change that is
     judged by the rules of now; a proposal cannot tell which is in force, and does so with *again*. Raises GateRefused
@@ -164,7 +164,7 @@ def plan_gated_promotion(
     before = snapshot.committed or snapshot
     for registry in before.registries if to not in (ARCHIVED, NONE) else ():
         check_rules(registry, to)
-    planned = plan_promotion(snapshot, model, number, to=to, reason=reason, leave=leave, verb=verb)
+    planned = plan_promotion(snapshot, model, number, to=to, reason=why.reason, leave=leave, verb=verb)
     refuse_direct(before, planned)
     if to in (ARCHIVED, NONE) or not (planned.files or planned.apply):
         return planned
@@ -172,9 +172,9 @@ def plan_gated_promotion(
         return planned
     outcomes = judge_entry(before, snapshot, StageRef(model, to), number, judge)
     failed = tuple(outcome.gate for outcome in outcomes if outcome.stops)
-    if failed and not force:
+    if failed and not why.force:
         raise refusal(f"{model}@{number}", to, outcomes, recorded=bool(planned.apply))
-    if failed and not reason.strip():
+    if failed and not why.reason.strip():
         raise UsageError(
             f"{model}@{number} fails {', '.join(failed)}; force needs a reason",
             hint='add --reason "why"; it is recorded',
@@ -183,7 +183,7 @@ def plan_gated_promotion(
         return planned
     anew = bool(planned.apply)
     return plan_promotion(
-        snapshot, model, number, to=to, reason=reason, leave=leave, verb=verb, forced=failed, again=anew
+        snapshot, model, number, to=to, reason=why.reason, leave=leave, verb=verb, forced=failed, again=anew
     )
 
 

@@ -20,6 +20,7 @@ from gitmodel.domain.changes.runs import plan_run, with_versions
 from gitmodel.domain.changes.stage_changes import refuse_emptied
 from gitmodel.domain.credentials import without_credentials
 from gitmodel.domain.description import read_description
+from gitmodel.domain.justification import Justification
 from gitmodel.domain.schema import paths, records
 from gitmodel.domain.schema.records import ArtifactLink, RunRecord, RunRules, VersionRecord
 from gitmodel.domain.schema.references import VersionRef
@@ -295,10 +296,10 @@ def _plan_stage(
     snapshot: Snapshot, model: str, number: int, plan: Mapping[str, Any], refused: dict[str, None]
 ) -> Change[Any]:
     reason = plan["reason"]
-    force = bool(plan.get("force")) and bool(reason.strip())  # without a reason nothing is forced
+    why = Justification(reason, bool(plan.get("force")) and bool(reason.strip()))  # without a reason nothing is forced
     try:
         change = gate_plans.plan_gated_promotion(
-            snapshot, model, number, judge, to=plan["stage"], reason=reason, force=force, leave=bool(plan.get("leave"))
+            snapshot, model, number, judge, to=plan["stage"], why=why, leave=bool(plan.get("leave"))
         )
         refuse_emptied(snapshot, change)
         # what each promotion may empty is judged here, so that the run as a whole is not refused for it

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gitmodel.domain.changes import models as planning
 from gitmodel.domain.filter_names import Names
+from gitmodel.domain.justification import Justification
 from gitmodel.domain.paging import read_page
 from gitmodel.domain.schema.references import ModelRef
 from gitmodel.domain.snapshot import Change, Snapshot
@@ -115,12 +116,12 @@ def rename_model(writer: Writer, old: str | ModelRef, new: str) -> str:
     return change_model(writer, old, lambda snapshot, name: planning.plan_rename(snapshot, name, new))
 
 
-def delete_model(writer: Writer, model: str | ModelRef, *, reason: str = "", force: bool = False) -> str:
+def delete_model(writer: Writer, model: str | ModelRef, *, why: Justification = Justification()) -> str:
     """Delete a model. Raises Refused if a stage or alias names one of its versions, unless *force*."""
     now = writer.moment()
 
     def plan(snapshot: Snapshot, name: str) -> Change[str]:
-        return planning.plan_deletion(snapshot, name, now=now, reason=reason, force=force)
+        return planning.plan_deletion(snapshot, name, now=now, why=why)
 
     return change_model(writer, model, plan)
 

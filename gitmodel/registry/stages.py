@@ -11,6 +11,7 @@ from gitmodel.domain import gates
 from gitmodel.domain.changes import stages as planning
 from gitmodel.domain.changes.changed_files import ChangedFiles
 from gitmodel.domain.changes.stages import Promotion, StageState
+from gitmodel.domain.justification import Justification
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.records import StageRecord, links_digest
 from gitmodel.domain.schema.references import ModelRef, VersionRef
@@ -22,20 +23,18 @@ from gitmodel.registry.writer import Writer, change_model, change_version
 
 
 def promote(
-    writer: Writer, ref: VersionRef, stage: str, *, reason: str = "", force: bool = False, leave: bool = False
+    writer: Writer, ref: VersionRef, stage: str, *, why: Justification = Justification(), leave: bool = False
 ) -> Promotion:
     """Put the version *ref* names into *stage* ("archived" and "none" too), archiving who held it.
 
-    *force* passes rules of the stage that the version fails, needs a *reason* then, and is recorded. *leave* lets a
-    version move to an earlier stage, although its later stage becomes empty. Raises NotFound if there is no such
+    *why* can override rules of the stage that the version fails, which is recorded. *leave* lets a version
+    move to an earlier stage, although its later stage becomes empty. Raises NotFound if there is no such
     version, UsageError for an unknown stage, GateRefused for a version that fails a rule, Refused for one of a failed
     run or one that would empty a later stage.
     """
 
     def plan(snapshot: Snapshot, model: str, number: int) -> Change[Promotion]:
-        return gates.plan_gated_promotion(
-            snapshot, model, number, in_force.judge, to=stage, reason=reason, force=force, leave=leave
-        )
+        return gates.plan_gated_promotion(snapshot, model, number, in_force.judge, to=stage, why=why, leave=leave)
 
     return change_version(writer, ref, plan)
 
@@ -55,8 +54,7 @@ def rollback(
     model: str | ModelRef,
     stage: str,
     *,
-    reason: str = "",
-    force: bool = False,
+    why: Justification = Justification(),
     leave: bool = False,
 ) -> Promotion:
     """Put the previous holder of *stage* back; a second time returns to where it began.
@@ -68,7 +66,7 @@ def rollback(
     """
 
     def plan(snapshot: Snapshot, name: str) -> Change[Promotion]:
-        return plan_rollback(repository, snapshot, name, stage, reason=reason, force=force, leave=leave)
+        return plan_rollback(repository, snapshot, name, stage, why=why, leave=leave)
 
     return change_model(writer, model, plan)
 
@@ -79,8 +77,7 @@ def plan_rollback(
     model: str,
     stage: str,
     *,
-    reason: str = "",
-    force: bool = False,
+    why: Justification = Justification(),
     leave: bool = False,
 ) -> Change[Promotion]:
     """Plan to put the previous holder of *stage* back. Raises as `rollback` does.
@@ -88,18 +85,16 @@ def plan_rollback(
     If the last change of the stage does not count, the plan undoes that change instead.
     """
     name = snapshot.current_name(model)
-    undone = _plan_undoing(repository, snapshot, name, stage, reason)
+    undone = _plan_undoing(repository, snapshot, name, stage, why.reason)
     if undone is not None:
         return undone
     old = _previous_holder(repository, snapshot, name, stage)
     record = StageRecord(version=old, artifacts=links_digest(planning.promotable(snapshot, name, old).artifacts))
     verb = "Roll back"
     if in_force.may_return(repository, snapshot.committed or snapshot, StageRef(name, stage), record):
-        change = planning.plan_promotion(snapshot, name, old, to=stage, reason=reason, leave=leave, verb=verb)
+        change = planning.plan_promotion(snapshot, name, old, to=stage, reason=why.reason, leave=leave, verb=verb)
         return gates.admit(change)
-    return gates.plan_gated_promotion(
-        snapshot, name, old, in_force.judge, to=stage, reason=reason, force=force, leave=leave, verb=verb
-    )
+    return gates.plan_gated_promotion(snapshot, name, old, in_force.judge, to=stage, why=why, leave=leave, verb=verb)
 
 
 def _plan_undoing(

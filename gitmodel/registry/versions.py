@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from gitmodel.domain.changes import versions as planning
 from gitmodel.domain.changes.models import changed_tags, read_tag_changes, read_words
 from gitmodel.domain.changes.stages import StageState, stage_states
+from gitmodel.domain.justification import Justification
 from gitmodel.domain.paging import read_page
 from gitmodel.domain.schema import codec, messages
 from gitmodel.domain.schema.names import check_version_name
@@ -293,12 +294,12 @@ def update_version(
     return change_version(writer, ref, plan)
 
 
-def delete_version(writer: Writer, ref: VersionRef, *, reason: str = "", force: bool = False) -> int:
+def delete_version(writer: Writer, ref: VersionRef, *, why: Justification = Justification()) -> int:
     """Delete a version; its number and name are never used again. Raises Refused if it is in use, unless *force*."""
     now = writer.moment()
 
     def plan(snapshot: Snapshot, model: str, number: int) -> Change[int]:
-        return planning.plan_version_deletion(snapshot, model, number, now=now, reason=reason, force=force)
+        return planning.plan_version_deletion(snapshot, model, number, now=now, why=why)
 
     return change_version(writer, ref, plan)
 

@@ -16,6 +16,7 @@ from gitmodel.domain.changes import models
 from gitmodel.domain.changes import stages as planning
 from gitmodel.domain.changes.stage_changes import refuse_emptied
 from gitmodel.domain.changes.stages import Promotion
+from gitmodel.domain.justification import Justification
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.codec import Problem
 from gitmodel.domain.schema.names import check_name
@@ -42,7 +43,7 @@ class Wanted:
     """The content of a proposal: versions to *promote* to a stage; models and stages to *demote* and *roll_back*;
     models to *rename*, each with its new name.
 
-    *force* passes rules of a stage that a version fails, and needs a *reason*. *leave* lets a later stage become empty.
+    *why* can override rules of a stage that a version fails. *leave* lets a later stage become empty.
     *renumbered* is True if numbers and names of models which a pull gave to others are meant as they are now; *meant*
     are the names of models of which that is true.
     """
@@ -51,8 +52,7 @@ class Wanted:
     demote: tuple[tuple[str, str], ...] = ()
     roll_back: tuple[tuple[str, str], ...] = ()
     rename: tuple[tuple[str, str], ...] = ()
-    reason: str = ""
-    force: bool = False
+    why: Justification = Justification()
     leave: bool = False
     renumbered: bool = False
     meant: frozenset[str] = frozenset()
@@ -242,8 +242,7 @@ def _plan_promotion(
             number,
             in_force.judge,
             to=stage,
-            reason=wanted.reason,
-            force=wanted.force,
+            why=wanted.why,
             leave=wanted.leave,
             again=pending,
         )
@@ -253,13 +252,13 @@ def _plan_promotion(
 
 def _plan_demotion(repository: Repository, wanted: Wanted, model: str, stage: str, base: Snapshot) -> Change[Promotion]:
     name, settled = _find_model(repository, wanted, model, base)
-    change = planning.plan_demotion(base, name, stage, reason=wanted.reason)
+    change = planning.plan_demotion(base, name, stage, reason=wanted.why.reason)
     return replace(_changing(change), settled=settled)
 
 
 def _plan_rollback(repository: Repository, wanted: Wanted, model: str, stage: str, base: Snapshot) -> Change[Promotion]:
     name, settled = _find_model(repository, wanted, model, base)
-    change = plan_rollback(repository, base, name, stage, reason=wanted.reason, force=wanted.force, leave=wanted.leave)
+    change = plan_rollback(repository, base, name, stage, why=wanted.why, leave=wanted.leave)
     return replace(_changing(change), settled=settled)
 
 

@@ -73,10 +73,11 @@ def register(registry, *, model="iris", content=None):
 
 
 def promote(registry, *, ref="iris@1", stage="production", reason=""):
+    from gitmodel.domain.justification import Justification
     from gitmodel.domain.schema.references import VersionRef
     from gitmodel.registry import stages
 
-    done = stages.promote(registry[1], VersionRef.parse(ref), stage, reason=reason)
+    done = stages.promote(registry[1], VersionRef.parse(ref), stage, why=Justification(reason))
     return {"version": done.version, "previous": done.previous, "archived": done.archived, "changed": done.changed}
 
 

@@ -9,6 +9,7 @@ from contextlib import suppress
 import pytest
 
 from gitmodel import Client, Conflict, GitModelError, Invalid, NotFound, UsageError
+from gitmodel.domain.justification import Justification
 from gitmodel.domain.schema.names import fold
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.git.objects import NewObject
@@ -621,7 +622,7 @@ def test_a_hostile_text_stays_in_its_place(registry, git, assert_whole, what):
         lambda: stages.set_alias(registry.writer, VersionRef("iris", str(number)), "best", reason=text),
         lambda: stages.remove_alias(registry.writer, "iris", "best", reason=text),
         lambda: stages.demote(registry.writer, "iris", "production", reason=text),
-        lambda: versions.delete_version(registry.writer, VersionRef("iris", str(number)), reason=text),
+        lambda: versions.delete_version(registry.writer, VersionRef("iris", str(number)), why=Justification(text)),
     ):
         before = git(registry.path, "rev-parse", BRANCH)
         try:

@@ -9,6 +9,7 @@ from typing import Any
 
 from gitmodel.domain.changes.stage_changes import refuse_direct
 from gitmodel.domain.changes.stages import leftovers, stage_states, tidied
+from gitmodel.domain.justification import Justification
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.names import check_name, fold, shown
 from gitmodel.domain.schema.records import DESCRIPTIVE, ModelRecord
@@ -110,25 +111,24 @@ def plan_clearance(snapshot: Snapshot) -> Change[tuple[str, ...]]:
     )
 
 
-def plan_deletion(
-    snapshot: Snapshot, name: str, *, now: datetime, reason: str = "", force: bool = False
-) -> Change[str]:
+def plan_deletion(snapshot: Snapshot, name: str, *, now: datetime, why: Justification = Justification()) -> Change[str]:
     """Delete a model; its history stays in git, its name and numbers are never used again.
 
-    Raises Refused if a stage or alias names one of its versions, unless *force*.
+    Raises Refused if a stage or alias names one of its versions, unless *why* has `force`.
     """
     record = snapshot.model(name)
     states = stage_states(snapshot, name)
     stone = ModelRecord(
-        created=record.created, deleted=now, reason=reason.strip(), last_number=snapshot.last_number(name)
+        created=record.created, deleted=now, reason=why.reason.strip(), last_number=snapshot.last_number(name)
     )
     files: dict[str, bytes | None] = dict.fromkeys(_all_files(snapshot, paths.model_folder(name)))
     files[paths.model_file(name)] = codec.encode(stone)
     left = tuple(StageRef(name, state.name) for state in states if state.recorded is None)
-    change = Change(name, subject=f"Delete {name}", reason=reason, files=files, trailers=(("Model", name),), apply=left)
+    trailers = (("Model", name),)
+    change = Change(name, subject=f"Delete {name}", reason=why.reason, files=files, trailers=trailers, apply=left)
     refuse_direct(snapshot, change)
     in_use = [f"{s.recorded or s.in_force} is {'called' if s.alias else 'in'} {s.name}" for s in states]
-    if in_use and not force:
+    if in_use and not why.force:
         called = any(state.alias for state in states)
         first = "demote them, and remove aliases with `git model alias remove`" if called else "demote them"
         raise Refused(

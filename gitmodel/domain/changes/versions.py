@@ -11,6 +11,7 @@ from gitmodel.domain.changes.format_upgrades import raised_format
 from gitmodel.domain.changes.models import changed_tags
 from gitmodel.domain.changes.stage_changes import refuse_direct
 from gitmodel.domain.changes.stages import held_files, places_of, stage_states, tidied
+from gitmodel.domain.justification import Justification
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.domain.schema.names import check_name, check_version_name, fold
 from gitmodel.domain.schema.records import KINDS, ArtifactLink, NameRecord, VersionRecord
@@ -116,28 +117,28 @@ def plan_version_update(
 
 
 def plan_version_deletion(
-    snapshot: Snapshot, model: str, number: int, *, now: datetime, reason: str = "", force: bool = False
+    snapshot: Snapshot, model: str, number: int, *, now: datetime, why: Justification = Justification()
 ) -> Change[int]:
     """Delete a version: its file stays with its number and name, so that neither is used again.
 
-    Raises Refused if a stage or alias names it, unless *force*.
+    Raises Refused if a stage or alias names it, unless *why* has `force`.
     """
     old = _present(snapshot, model, number)
-    stone = VersionRecord(number=number, name=old.name, created=old.created, deleted=now, reason=reason.strip())
+    stone = VersionRecord(number=number, name=old.name, created=old.created, deleted=now, reason=why.reason.strip())
     files: dict[str, bytes | None] = {paths.version_file(model, number): codec.encode(stone)}
     files.update(dict.fromkeys(held_files(snapshot, model, number)))
     left = [state for state in stage_states(snapshot, model) if state.in_force == number != state.recorded]
     change = Change(
         number,
         subject=f"Delete {model} {number}",
-        reason=reason,
+        reason=why.reason,
         files=tidied(snapshot, model, files),
         trailers=(("Model", model), ("Version", str(number))),
         drop=tuple(StageRef(model, state.name) for state in left),
     )
     refuse_direct(snapshot, change)
     places = [place for place in places_of(snapshot, model, number) if place != "archived"]
-    if places and not force:
+    if places and not why.force:
         stages = snapshot.registry().stage_names
         leave = [f"`git model {'demote' if place in stages else 'alias remove'} {model} {place}`" for place in places]
         raise Refused(

@@ -10,6 +10,7 @@ from gitmodel.domain.changes import models
 from gitmodel.domain.changes.changed_files import ChangedFiles
 from gitmodel.domain.changes.runs import with_versions
 from gitmodel.domain.changes.stages import leftovers, tidied
+from gitmodel.domain.justification import Justification
 from gitmodel.domain.merge_faults import Fault, Place, faults
 from gitmodel.domain.replay.left_out import Sides, left_out
 from gitmodel.domain.replay.merging import merged
@@ -132,7 +133,8 @@ class _Replay:
             self._conflict(f"{model} was deleted here and changed there, which stands")
         else:
             try:
-                change = models.plan_deletion(self.onto, there, now=now.deleted, reason=now.reason, force=True)
+                why = Justification(now.reason, force=True)
+                change = models.plan_deletion(self.onto, there, now=now.deleted, why=why)
             except Refused as error:
                 self._conflict(f"{model} was deleted here, and it stays: {error.message}")
                 return
