@@ -32,8 +32,7 @@ from gitmodel.errors import Invalid, UsageError
 from gitmodel.registry import models, stages, versions
 from gitmodel.registry.versions import Found
 from gitmodel.registry.writer import Writer
-from gitmodel.stores.interface import ArtifactStore
-from gitmodel.stores.parallel_transfers import JOBS, Progress, Transfer
+from gitmodel.stores.interface import JOBS, ArtifactStore, Progress, Transfer
 
 if TYPE_CHECKING:
     from gitmodel.branch.stage_history import StageEvent

@@ -25,8 +25,7 @@ from gitmodel.domain.views import ModelView, VersionView
 from gitmodel.errors import NotFound, Refused, UsageError
 from gitmodel.registry import models, stages, versions
 from gitmodel.registry.writer import Batch, Writer
-from gitmodel.stores.interface import ArtifactStore
-from gitmodel.stores.parallel_transfers import JOBS, Progress, Transfer
+from gitmodel.stores.interface import JOBS, ArtifactStore, Progress, Transfer
 
 if TYPE_CHECKING:
     from gitmodel.branch.stage_history import StageEvent

@@ -17,7 +17,7 @@ from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.registry import artifacts, versions
 from gitmodel.registry.artifacts import Warn
 from gitmodel.registry.versions import Made
-from gitmodel.stores.parallel_transfers import Transfer
+from gitmodel.stores.interface import Transfer
 
 Paths = Mapping[str, str | os.PathLike[str]]
 Given = tuple[str, str, str]

@@ -19,8 +19,7 @@ from gitmodel.errors import GitModelError, Invalid, Refused, Unreachable, UsageE
 from gitmodel.registry.writer import Writer, change_version
 from gitmodel.stores import artifacts as storage
 from gitmodel.stores import external, source_files
-from gitmodel.stores.interface import ArtifactStore
-from gitmodel.stores.parallel_transfers import Progress, Transfer
+from gitmodel.stores.interface import ArtifactStore, Progress, Transfer
 from gitmodel.stores.source_credentials import refuse_credentials
 
 Source = Callable[[str, ArtifactLink], ArtifactStore]

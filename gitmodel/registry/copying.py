@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from gitmodel.errors import Invalid, NotFound, UsageError
 from gitmodel.stores.artifacts import verify_file
-from gitmodel.stores.interface import ArtifactStore, StoredObject
-from gitmodel.stores.parallel_transfers import Tally, Transfer
+from gitmodel.stores.interface import ArtifactStore, StoredObject, Transfer
+from gitmodel.stores.parallel_transfers import Tally
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ def copy_store(
     both = [found for found in every if found.digest in there]
     damaged = _find_damaged(source, target, both, transfer.jobs) if mend else set()
     left = [found for found in every if there.get(found.digest) != found.size or found.digest in damaged]
-    work = _Copying(source, target, transfer.tally(sum(found.size for found in left)))
+    work = _Copying(source, target, Tally(transfer.progress, sum(found.size for found in left)))
     last = set(manifests)
     for part in ([one for one in left if one.digest not in last], [one for one in left if one.digest in last]):
         with ThreadPoolExecutor(max(transfer.jobs, 1)) as pool:

@@ -16,9 +16,9 @@ from gitmodel.domain.schema.manifest import ManifestEntry, format_manifest, pars
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
 from gitmodel.files.temporary import folder_beside
 from gitmodel.stores.external import ExternalStore
-from gitmodel.stores.interface import ArtifactStore, Sent, is_old, wrong_size
+from gitmodel.stores.interface import JOBS, ArtifactStore, Progress, Sent, Transfer, is_old, wrong_size
 from gitmodel.stores.local_store import LocalStore
-from gitmodel.stores.parallel_transfers import JOBS, Progress, Tally, Transfer, in_parallel
+from gitmodel.stores.parallel_transfers import Tally, in_parallel
 from gitmodel.stores.several_stores import SeveralStores
 from gitmodel.stores.source_credentials import refuse_credentials
 from gitmodel.stores.source_files import SourceFile, find_source, list_folder, open_source, refuse_git
@@ -65,7 +65,7 @@ def put_path(
     place = find_source(path)
     if place.is_dir():
         return _put_folder(store, place, transfer)
-    count = transfer.tally(_size_of(place))
+    count = Tally(transfer.progress, _size_of(place))
     with open_source(place, str(path)) as source:
         digest, size = store.put_stream(source, sent=count.add)
     return StoredArtifact(digest, size, folder=False)
@@ -126,7 +126,7 @@ def get_folder(
     _refuse_occupied(target)
     _require_parent(target)
     entries = members_of(store, digest, size)
-    count = transfer.tally(sum(entry.size for entry in entries))
+    count = Tally(transfer.progress, sum(entry.size for entry in entries))
     left_out = frozenset(git_paths([entry.path for entry in entries]))
     with making_beside(target) as place:
         made = place / "folder"
@@ -300,14 +300,14 @@ def verify_folder(
     store = store.origin
     entries = members_of(store, digest, size)
     once = list({(entry.digest, entry.size): entry for entry in entries if entry.digest not in without}.values())
-    count = transfer.tally(sum(entry.size for entry in once))
+    count = Tally(transfer.progress, sum(entry.size for entry in once))
     in_parallel(lambda entry: _verify_entry(store, entry, count), once, transfer.jobs, count)
     return StoredArtifact(digest, sum(entry.size for entry in entries), folder=True)
 
 
 def _put_folder(store: ArtifactStore, root: Path, transfer: Transfer) -> StoredArtifact:
     files = list_folder(root)
-    count = transfer.tally(sum(file.size for file in files))
+    count = Tally(transfer.progress, sum(file.size for file in files))
 
     def put(file: SourceFile) -> ManifestEntry:
         with open_source(file.place, str(root / file.name)) as source:

@@ -12,8 +12,10 @@ from gitmodel.errors import GitModelError, Invalid, UsageError
 
 Sent = Callable[[int], None]
 """Told the length in bytes of each piece that the store has taken; by several threads at a time."""
+Progress = Callable[[int, int], None]
+"""Called with the bytes done and the bytes in all, by one thread at a time."""
 
-
+JOBS = 8  # files at a time: they wait for disks and networks, not for processors
 RENEWED = 86_400.0
 """Age in seconds from which an object that is about to be named is renewed: `store gc` spares young objects."""
 
@@ -21,6 +23,13 @@ RENEWED = 86_400.0
 def is_old(found: StoredObject) -> bool:
     """Return True if the object must be renewed before a commit names it."""
     return time.time() - found.modified > RENEWED
+
+
+class Transfer(NamedTuple):
+    """The options of a transfer: how many objects are transferred at a time, and a function to call as bytes arrive."""
+
+    jobs: int = JOBS
+    progress: Progress | None = None
 
 
 class StoredObject(NamedTuple):

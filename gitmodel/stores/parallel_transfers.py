@@ -1,32 +1,19 @@
-"""The options of a transfer, the count of its bytes, and the threads that do it."""
+"""The threads of a transfer, and the count of its bytes."""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, TypeVar
+
+from gitmodel.stores.interface import Progress
 
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-JOBS = 8  # files at a time: they wait for disks and networks, not for processors
-Progress = Callable[[int, int], None]
-"""Called with the bytes done and the bytes in all, by one thread at a time."""
-
 _Item = TypeVar("_Item")
 _Result = TypeVar("_Result")
-
-
-class Transfer(NamedTuple):
-    """The options of a transfer: how many objects are transferred at a time, and a function to call as bytes arrive."""
-
-    jobs: int = JOBS
-    progress: Progress | None = None
-
-    def tally(self, total: int) -> Tally:
-        """Return a count of bytes, of *total*, that calls `progress`."""
-        return Tally(self.progress, total)
 
 
 class Tally:

@@ -20,8 +20,8 @@ from gitmodel.domain.schema.digests import PREFIX, Digest
 from gitmodel.domain.schema.manifest import ManifestEntry
 from gitmodel.errors import UsageError
 from gitmodel.stores.artifacts import fetch_entry, get_file, get_folder, making_beside, members_of, writing
-from gitmodel.stores.interface import ArtifactStore
-from gitmodel.stores.parallel_transfers import JOBS, in_parallel
+from gitmodel.stores.interface import JOBS, ArtifactStore
+from gitmodel.stores.parallel_transfers import in_parallel
 from gitmodel.stores.several_stores import WithoutPurged
 
 

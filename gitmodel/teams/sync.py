@@ -29,8 +29,7 @@ from gitmodel.git.objects import NewObject
 from gitmodel.git.refs import RefMove, delete_ref
 from gitmodel.registry.put_in_force import Applied, Merged, merged_tags
 from gitmodel.registry.recorded_credentials import MOST_PULLED, find_credentials
-from gitmodel.stores.interface import ArtifactStore
-from gitmodel.stores.parallel_transfers import Transfer
+from gitmodel.stores.interface import ArtifactStore, Transfer
 from gitmodel.teams import tag_moves
 from gitmodel.teams.transfers import upload
 

@@ -14,8 +14,8 @@ from gitmodel.domain.urls import is_local
 from gitmodel.domain.views import usable, view_models
 from gitmodel.errors import Invalid, Unreachable
 from gitmodel.stores.artifacts import copy_artifacts, keep_artifact
-from gitmodel.stores.interface import ArtifactStore
-from gitmodel.stores.parallel_transfers import Transfer
+from gitmodel.stores.interface import ArtifactStore, Transfer
+from gitmodel.stores.parallel_transfers import Tally
 
 
 def upload(
@@ -52,7 +52,7 @@ def upload(
                 hint=f"run `git model unlink {version} {link.name}`, or link the file again",
             )
         missing.setdefault(model, {})[link.digest] = link
-    told = transfer.tally(sum(link.size for links in missing.values() for link in links.values()))
+    told = Tally(transfer.progress, sum(link.size for links in missing.values() for link in links.values()))
     for model, links in missing.items():
         wanted = [(link.digest, link.is_folder, link.size) for link in links.values()]
         copy_artifacts(local, stores[model], wanted, jobs=transfer.jobs, sent=told.add)
@@ -79,7 +79,7 @@ def download(
             missing.setdefault(model, {})[link.digest] = link
     stores = {model: store_of(model) for model in missing}
     away = {model: links for model, links in missing.items() if not is_local(stores[model].url)}
-    told = transfer.tally(sum(link.size for links in away.values() for link in links.values()))
+    told = Tally(transfer.progress, sum(link.size for links in away.values() for link in links.values()))
     for model, links in away.items():
         wanted = [(link.digest, link.is_folder, link.size) for link in links.values()]
         copy_artifacts(stores[model].origin, local, wanted, jobs=transfer.jobs, sent=told.add)
