@@ -31,6 +31,7 @@ class Place:
         self.kind = kind
         self.tmp_path = tmp_path
         self.files = tmp_path / "store"
+        self.damaged = {}
         if kind == "folder":
             self.url = self.files.as_uri()
         elif kind == "sftp":
@@ -54,6 +55,7 @@ class Place:
         return self.files / "sha256" / name[:2] / name[2:]
 
     def damage(self, digest, content):
+        self.damaged[digest] = content
         wrong = content[:1].swapcase() + content[1:] if content[:1].isalpha() else b"?" + content[1:]
         assert wrong != content
         backend = getattr(self.open().origin, "backend", None)
@@ -79,7 +81,11 @@ class Place:
 
 @pytest.fixture
 def place(request, tmp_path):
-    return Place(request.param, request, tmp_path)
+    place = Place(request.param, request, tmp_path)
+    yield place
+    if place.kind == "oci":  # a registry has one blob for all repositories, and other tests store the same bytes
+        for digest, content in place.damaged.items():
+            place.file_of(digest).write_bytes(content)
 
 
 @pytest.fixture
