@@ -93,6 +93,8 @@ def dev(session: nox.Session) -> None:
     session.log("installing what requirements.lock names (the first time: about half a minute)")
     session.install("--require-hashes", "-r", LOCK.name)
     session.install("--no-deps", "--no-build-isolation", "-e", ".")
+    # Thousands of processes of the tests import gitmodel; where PYTHONDONTWRITEBYTECODE is set, each would compile it.
+    session.run("python", "-m", "compileall", "-q", "gitmodel", silent=True)
 
 
 def run(session: nox.Session, tool: str, *arguments: str) -> None:
