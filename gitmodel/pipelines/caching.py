@@ -41,10 +41,10 @@ def cache_key(node: Node, inputs: Mapping[str, str], model: str, code: str, file
     return hashlib.sha256(json.dumps(told, default=repr).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def are_there(store: ArtifactStore, outputs: Iterable[Mapping[str, Any]], *, most: int | None = None) -> bool:
+def are_there(store: ArtifactStore, outputs: Iterable[Mapping[str, Any]], *, read_servers: bool = True) -> bool:
     """Return True if the store has the outputs of an earlier run of a step, of folders every file, undamaged.
 
-    Verifies them as `are_whole` does, reading *most* bytes of a server, and makes what is old of them young.
+    Verifies them and renews the timestamps of old objects, as `are_whole` does.
     """
     try:
         objects: list[tuple[str, int | None]] = []
@@ -54,6 +54,6 @@ def are_there(store: ArtifactStore, outputs: Iterable[Mapping[str, Any]], *, mos
                 objects += [*((entry.digest, entry.size) for entry in entries), (output["digest"], None)]
             else:
                 objects.append((output["digest"], output.get("size")))
-        return are_whole(store, objects, most=most)
+        return are_whole(store, objects, read_servers=read_servers)
     except GitModelError:
         return False

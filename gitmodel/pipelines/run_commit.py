@@ -166,9 +166,9 @@ def _artifact_of(plan: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _check_cached(store: ArtifactStore, results: Mapping[str, Result]) -> None:
-    """Raises Conflict if what a step returned earlier was removed since: nothing is to name what is not there."""
+    """Raise Conflict if an output of a cached step was removed during the run."""
     for step, result in results.items():
-        if result["status"] == "cached" and not are_there(store, result["outputs"], most=0):
+        if result["status"] == "cached" and not are_there(store, result["outputs"], read_servers=False):
             raise Conflict(
                 f"what step {step} returned earlier was removed from {store.url} during the run",
                 hint="run the pipeline again",

@@ -29,8 +29,6 @@ if TYPE_CHECKING:
     from gitmodel.stores.remote_store import RemoteStore
 
 CHUNK = 1 << 20
-READ_TO_VERIFY = 64 << 20
-"""Bytes on a server that are read to verify what a new version would name."""
 MANIFEST_LIMIT = 256 << 20  # some two million files: no wrong link makes us read a whole model as a manifest
 
 
@@ -235,34 +233,28 @@ def keep_artifact(store: ArtifactStore, digest: Digest, *, folder: bool, jobs: i
     return True
 
 
-def are_whole(store: ArtifactStore, objects: Iterable[tuple[Digest, int | None]], *, most: int | None = None) -> bool:
+def are_whole(store: ArtifactStore, objects: Iterable[tuple[Digest, int | None]], *, read_servers: bool = True) -> bool:
     """Return True if each object, a digest and its size if that is known, is in the store and hashes to its digest.
 
-    Of objects on a server, at most *most* bytes in all (default: `READ_TO_VERIFY`) are read; of the others, the size
-    and the mark that gitmodel gave them are compared. Renews the timestamps of old objects, as `keep_artifact` does.
-    Raises Invalid for an object that is damaged.
+    Without *read_servers*, an object on a server is not read: its size and the mark that gitmodel gave it are compared.
+    Renews the timestamps of old objects, as `keep_artifact` does. Raises Invalid for an object that is damaged.
     """
-    left = READ_TO_VERIFY if most is None else most
-    wanted = []
-    for digest, size in objects:
-        length = store.size(digest) if size is None else size
-        wanted.append((digest, length, length <= left))
-        left -= length if length <= left else 0
 
-    def is_whole(one: tuple[Digest, int, bool]) -> bool:
-        digest, size, read = one
+    def is_whole(one: tuple[Digest, int | None]) -> bool:
+        digest, size = one
         holder = _holder_of(store, digest)
         there = holder.stat(digest)
-        if there is None or there.size != size:
+        if there is None or (size is not None and there.size != size):
             return False
         if isinstance(holder, LocalStore):
-            holder.path(digest, size)
-        elif not cast("RemoteStore", holder.origin).is_whole(there, read=read):
+            holder.path(digest, there.size)
+        elif not cast("RemoteStore", holder.origin).is_whole(there, read=read_servers):
             return False
         if is_old(there):
             store.renew(digest)
         return True
 
+    wanted = list(objects)
     return all(map(is_whole, wanted)) if len(wanted) == 1 else all(in_parallel(is_whole, wanted, JOBS))
 
 
