@@ -1,4 +1,4 @@
-"""The one tree of errors: what happened (message), what to type next (hint), how a command ends (exit code)."""
+"""All errors of gitmodel. Each has a message, a hint (what to do next) and an exit code."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import warnings
 
 
 class GitModelError(Exception):
-    """The base of all errors that gitmodel raises for its user.
+    """The base class of all errors that gitmodel raises.
 
-    *hint* is the next thing to do or type; *exit_code* is what the command line ends with. The text of the exception,
-    which tracebacks and notebooks show, has both.
+    *hint* is the next thing to do or type. *exit_code* is the exit code of the command line. The text of the exception,
+    in tracebacks and notebooks, contains message and hint.
 
     >>> error = NotFound("there is no model iris", hint="run `git model register iris`")
     >>> error.message, error.hint, error.exit_code
@@ -31,45 +31,45 @@ class GitModelError(Exception):
 
 
 class UsageError(GitModelError):
-    """A request that makes no sense: a bad name, reference, option or value."""
+    """An invalid request: a wrong name, reference, option or value."""
 
     exit_code = 2
 
 
 class NotFound(GitModelError):
-    """The model, version, stage, alias, artifact, run or repository named is not there."""
+    """The named model, version, stage, alias, artifact, run or repository does not exist."""
 
     exit_code = 3
 
 
 class Conflict(GitModelError):
-    """Someone else was there first: a ref moved, a name is taken; nothing was changed."""
+    """Another writer was faster, or a name is taken. Nothing was changed."""
 
     exit_code = 4
 
 
 class Invalid(GitModelError):
-    """A record, object or artifact is not what the format says it must be."""
+    """A record, object or artifact does not follow the format."""
 
     exit_code = 5
 
 
 class Refused(GitModelError):
-    """A gate, a protection or a rule of the registry says no."""
+    """A gate, a protection or another rule of the registry refuses the change."""
 
     exit_code = 6
 
 
 class GateRefused(Refused):
-    """A version does not satisfy the rules of the stage that it was to enter."""
+    """A version does not meet the rules of the stage that it should enter."""
 
 
 class Unsigned(Refused):
-    """A change that must be signed cannot be signed, or not by this user; nothing was changed."""
+    """A required signature cannot be made, or not by this user. Nothing was changed."""
 
 
 class ForeignTag(Refused):
-    """A tag that this registry did not make is where one of its own belongs: that of the stage or alias *place*."""
+    """A tag that this registry did not make has the name of its tag for the stage or alias *place*."""
 
     def __init__(self, place: str, message: str, *, hint: str = "") -> None:
         super().__init__(message, hint=hint)
@@ -77,7 +77,7 @@ class ForeignTag(Refused):
 
 
 class RenumberedWarning(UserWarning):
-    """A reference was read whose number a pull gave to another version, so that it may mean another than it did."""
+    """A reference was read whose number a pull gave to another version, so its meaning may have changed."""
 
 
 class Unreachable(GitModelError):
@@ -87,7 +87,7 @@ class Unreachable(GitModelError):
 
 
 class GitModelWarning(UserWarning):
-    """A warning that stops nothing; *hint* is what to do about it."""
+    """A problem that does not stop the operation. *hint* says what to do about it."""
 
     def __init__(self, message: str, *, hint: str = "") -> None:
         super().__init__(message)
@@ -96,5 +96,5 @@ class GitModelWarning(UserWarning):
 
 
 def warn(message: str, *, hint: str = "") -> None:
-    """Warn of something that stops nothing: Python's `warnings` in a program, a line on stderr in a command."""
+    """Issue a GitModelWarning. A command prints it on stderr; a program gets it by Python's `warnings`."""
     warnings.warn(GitModelWarning(message, hint=hint), stacklevel=3)

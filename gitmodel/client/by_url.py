@@ -45,7 +45,7 @@ def local_file(text: str) -> str:
 
 
 def read_terms(environ: Mapping[str, str], *, max_age: float | None, offline: bool | None, timeout: float) -> Terms:
-    """Return the terms of use of a registry by URL; None means by `GITMODEL_MAX_AGE` and `GITMODEL_OFFLINE`.
+    """Return the terms of use of a registry by URL. None stands for `GITMODEL_MAX_AGE` and `GITMODEL_OFFLINE`.
 
     Raises UsageError if the age is not a number of seconds.
     """
@@ -90,7 +90,7 @@ def content_key(
     links: Iterable[ArtifactLink],
     code: Code,
 ) -> str:
-    """Return a key that tells apart the new versions that one job makes: the digest of all that is recorded of each."""
+    """Return a digest of the content of a new version, to distinguish the versions that one job creates."""
     import json  # imported here: only CI jobs need it
 
     held = sorted((link.name, link.digest) for link in links)

@@ -1,4 +1,4 @@
-"""The registry as one object, opened."""
+"""The client: every operation on a registry as a method."""
 
 from __future__ import annotations
 
@@ -61,20 +61,21 @@ if TYPE_CHECKING:
 
 @checked_arguments
 class Client(ShowsOurForm):
-    """A registry, opened: the one of the repository at *path*, unless *repo* or a setting names another.
+    """An open registry. It is in the repository at *path*, unless *repo* or a setting names another.
 
-    *repo* is a path or URL; without it the registry is chosen by `GITMODEL_REPO`, else `git config gitmodel.repo`, else
-    it is the repository that *path* is in. The code repository is always the one that *path* is in. Without *path* that
-    is the current folder, and if `GIT_DIR` names another repository than the folder is in, every write raises
-    UsageError; a *path* or *repo* that is given counts, whatever `GIT_DIR` says. *store* is the URL
-    of the artifact store; without it `GITMODEL_STORE`, `git config gitmodel.store` or the registry's own says which.
+    *repo* is a path or URL. The default is `GITMODEL_REPO`, then `git config gitmodel.repo`, then the repository that
+    contains *path*. The code repository is always the one that contains *path*. The default of *path* is the current
+    folder; if `GIT_DIR` then names another repository than that of the folder, every write raises UsageError. An
+    explicit *path* or *repo* takes precedence over `GIT_DIR`. *store* is the URL of the artifact store. The default is
+    `GITMODEL_STORE`, then `git config gitmodel.store`, then the store of the registry.
 
-    Of a registry by URL nothing is cloned: `Client("https://git.example.org/team/models.git")` fetches what it needs
-    into the user's cache and pushes each change before it is done. Each call of the client asks the server anew, the
-    handles that it returns do not. Answers may be *max_age* seconds old (else `GITMODEL_MAX_AGE`, else 0); *offline*
-    (else `GITMODEL_OFFLINE`) asks nothing; a write is tried for *timeout* seconds while others write.
+    A registry by URL, such as `Client("https://git.example.org/team/models.git")`, is not cloned. The client fetches
+    what it needs into the user's cache, and each change is pushed before the call returns. Each call of the client
+    contacts the server; the handles that it returns do not. Answers may be *max_age* seconds old (default:
+    `GITMODEL_MAX_AGE`, then 0). With *offline* (default: `GITMODEL_OFFLINE`) the client does not use the network. A
+    write is retried for *timeout* seconds while others write.
 
-    Raises NotFound outside of a repository, UsageError for a git or repository that gitmodel cannot work with.
+    Raises NotFound outside of a repository, and UsageError if gitmodel cannot work with this git or repository.
 
     >>> client = Client()                                      # doctest: +SKIP
     >>> client.register_model(Model(name="iris"))              # doctest: +SKIP
@@ -122,40 +123,39 @@ class Client(ShowsOurForm):
 
     @property
     def repository(self) -> Repository:
-        """The registry repository."""
+        """The repository of the registry."""
         return self._opened.repository
 
     @property
     def writer(self) -> Writer:
-        """The target of changes: the branch itself, or the batch of a `transaction`."""
+        """The target of changes: the branch, or the batch of a `transaction`."""
         return self._opened.writer
 
     @property
     def store(self) -> ArtifactStore:
-        """The artifact store, opened when it is first needed.
+        """The artifact store. It is opened on first use.
 
-        Raises UsageError for a URL it cannot be at, Refused for one that only the registry names and that this machine
-        was not told to trust, Unreachable if a registry by URL names none.
+        Raises UsageError for an unusable URL, Refused for a store that is not trusted on this machine.
         """
         return self.access.default()
 
     @property
     def store_url(self) -> str:
-        """The URL of the artifact store that is chosen; "" for the one inside the repository, at `store_root`."""
+        """The URL of the artifact store; "" for the default store inside the repository, at `store_root`."""
         return self.access.named().url
 
     @property
     def access(self) -> Access:
-        """The stores of the registry as this machine reaches them."""
+        """The registry's artifact stores with their URLs and trust on this machine."""
         return self._opened.access
 
     @property
     def store_root(self) -> Path:
-        """The folder of the artifact store that needs no setting up."""
+        """The folder of the default artifact store."""
         return self._opened.store_root
 
     def close(self) -> None:
-        """End the git process that reads for this client; it starts again if the client is used again."""
+        """Stop the git process that reads for this client. Using the client again starts a new one."""
         self.repository.close()
 
     def __enter__(self) -> Client:
@@ -172,9 +172,9 @@ class Client(ShowsOurForm):
     # Models
 
     def register_model(self, model: Model | str, **description: Any) -> Model:
-        """Make a model: `register_model(Model(name=..., ...))` or `register_model(name, license=..., ...)`.
+        """Register a model: `register_model(Model(name=..., ...))` or `register_model(name, license=..., ...)`.
 
-        Raises UsageError for a bad name or field, Conflict if the name is or was in use.
+        Raises UsageError for an invalid name or field, Conflict if the name is or was in use.
         """
         if isinstance(model, Model):
             description = {**model.description_given(), **description}
@@ -189,11 +189,11 @@ class Client(ShowsOurForm):
         renumbered: bool = False,
         for_change: bool = False,
     ) -> Model:
-        """The model *name* (or *model_name*, the draft's word). Raises NotFound, which says what there is.
+        """Return the model *name*. Raises NotFound. *model_name* is another spelling of the same argument.
 
-        A name that a pull gave to another model is warned of (`RenumberedWarning`), and changes of the model are
-        Refused. *renumbered* says that the model is meant that has the name now; its first change settles that. With
-        *for_change* such a name is Refused at once.
+        If a pull renamed a model, its old name may now belong to another model. Getting it warns (`RenumberedWarning`),
+        and changing the model raises Refused. *renumbered* confirms that you mean the model that has the name now; the
+        first change removes the warning. With *for_change*, such a name raises Refused immediately.
         """
         wanted = name if name is not None else model_name
         if wanted is None:
@@ -204,8 +204,9 @@ class Client(ShowsOurForm):
     def list_models(self, *, filter: str = "", sort: str = "name", limit: int | None = None, offset: int = 0) -> Models:
         """Return the models that match *filter* (see `docs/reference/expressions.md`).
 
-        Sorted by "name", "created", "latest" or "versions" ("-created": descending); at most *limit*, after *offset*.
-        Raises UsageError for a filter with a mistake, another sort key and a *limit* or *offset* below 0.
+        *sort* is "name", "created", "latest" or "versions", or one of them after "-" for descending order. At most
+        *limit* models are returned, after the first *offset*. Raises UsageError for an invalid filter or sort key, or a
+        negative *limit* or *offset*.
         """
         found, _ = self.view_models(filter=filter, sort=sort, limit=limit, offset=offset)
         return Models(Model._of(self._opened, view.name) for view in found)
@@ -220,17 +221,17 @@ class Client(ShowsOurForm):
         renumbered: bool = False,
         **description: Any,
     ) -> Model:
-        """Change a model's descriptive fields and tags, and its name. Raises NotFound, UsageError, Conflict.
+        """Change a model's descriptive fields, tags and name. Raises NotFound, UsageError, Conflict.
 
-        Raises Refused for a name that a pull gave to another model, unless *renumbered* says that this one is meant.
+        Raises Refused if a pull gave the name to another model, unless *renumbered* confirms that you mean this one.
         """
         model = _model_ref(name, renumbered)
         return Model._update(self._opened, model, new_name, add_tags=add_tags, remove_tags=remove_tags, **description)
 
     def delete_model(self, name: str, *, reason: str = "", force: bool = False, renumbered: bool = False) -> None:
-        """Delete a model; its name and numbers are never used again. Raises Refused if it is in use, unless *force*.
+        """Delete a model; its name is never used again. Raises Refused if it is in use, unless *force*.
 
-        Raises Refused for a name that a pull gave to another model, unless *renumbered* says that this one is meant.
+        Raises Refused if a pull gave the name to another model, unless *renumbered* confirms that you mean this one.
         """
         models.delete_model(self.writer, _model_ref(name, renumbered), why=Justification(reason, force))
 
@@ -239,14 +240,15 @@ class Client(ShowsOurForm):
     def get_version(
         self, reference: str | VersionRef, *, renumbered: bool = False, for_change: bool = False
     ) -> ModelVersion:
-        """The version that a reference such as `"iris@production"` names. Raises NotFound, which says what there is.
+        """Return the version that a reference such as `"iris@production"` names. Raises NotFound.
 
-        By stage or alias it is the one in force, and its artifacts are those that were promoted. From a registry by URL
-        it is then as its stage tag froze it, and `frozen` names the tag.
+        A stage or alias selects the version in force, with the artifacts that were promoted. In a registry by URL, the
+        version is then read from its stage tag alone, and `frozen` is the name of the tag.
 
-        A number that a pull gave to another version is warned of (`RenumberedWarning`), and changes of the version are
-        Refused. *renumbered* says that the version is meant that has the number now; its first change settles that.
-        With *for_change* such a number is Refused at once.
+        If a pull renumbered a version, its old number may now belong to another version. Getting it warns
+        (`RenumberedWarning`), and changing the version raises Refused. *renumbered* confirms that you mean the version
+        that has the number now; the first change removes the warning. With *for_change*, such a number raises Refused
+        immediately.
         """
         self.repository.renew()
         return ModelVersion._find(self._opened, _version_ref(reference, renumbered), for_change=for_change)
@@ -254,9 +256,9 @@ class Client(ShowsOurForm):
     # Values, each read at once
 
     def resolve(self, reference: str | VersionRef) -> Found:
-        """Return the version that a reference such as `"iris@production"` names, as a value.
+        """Return the version that a reference such as `"iris@production"` names, as an immutable value.
 
-        It has `model`, `record` and `frozen`, the stage tag that it was read from alone, as by `get_version`.
+        The value has `model`, `record` and `frozen`, which is the same as in `get_version`.
 
         >>> client.resolve("iris@production").reference                # doctest: +SKIP
         'iris@3'
@@ -265,7 +267,7 @@ class Client(ShowsOurForm):
         return versions.find(self.writer, _version_ref(reference))
 
     def view_model(self, name: str) -> ModelView:
-        """Return what is known of a model, as a value. Raises NotFound."""
+        """Return a model's record, stages and number of versions, as an immutable value. Raises NotFound."""
         self.repository.renew()
         return models.get_model(self.writer, name)
 
@@ -277,22 +279,22 @@ class Client(ShowsOurForm):
         return models.list_models(self.writer, filter=filter, sort=sort, limit=limit, offset=offset)
 
     def view_version(self, reference: str | VersionRef) -> VersionView:
-        """Return what is known of a version, as a value. Raises NotFound, Invalid."""
+        """Return a version's record, stage and aliases, as an immutable value. Raises NotFound, Invalid."""
         self.repository.renew()
         return versions.get_version(self.writer, _version_ref(reference))
 
     def view_versions(
         self, model: str, *, filter: str = "", limit: int | None = None, offset: int = 0
     ) -> Iterator[VersionView | Invalid]:
-        """Yield the versions of *model* that match *filter*, newest first, as values; an error for one that is damaged.
+        """Yield the versions of *model* that match *filter*, newest first, as values, and an error for a damaged one.
 
-        Raises NotFound, UsageError for a filter with a mistake and a *limit* or *offset* below 0.
+        Raises NotFound, and UsageError for an invalid filter or a negative *limit* or *offset*.
         """
         self.repository.renew()
         return iter(versions.each_version(self.writer, model, filter=filter, limit=limit, offset=offset))
 
     def view_artifacts(self, reference: str | VersionRef) -> tuple[VersionView, list[VersionArtifact]]:
-        """Return a version with its artifacts, and the outputs of runs that worked on it when it existed, by `run`."""
+        """Return a version, its artifacts, and the outputs of runs that worked on it after it was created."""
         from gitmodel.registry.run_outputs import VersionArtifact, list_outputs
 
         view = self.view_version(reference)
@@ -300,7 +302,7 @@ class Client(ShowsOurForm):
         return view, [*map(VersionArtifact, view.record.artifacts), *outputs]
 
     def view_version_runs(self, reference: str | VersionRef) -> tuple[VersionView, list[VersionRun]]:
-        """Return a version with the runs that made it, worked on it or read it."""
+        """Return a version and the runs that made it, worked on it or read it."""
         from gitmodel.lineage.version_runs import version_runs
 
         view = self.view_version(reference)
@@ -319,7 +321,7 @@ class Client(ShowsOurForm):
 
     @property
     def stage_names(self) -> tuple[str, ...]:
-        """The exclusive stages of the registry."""
+        """The exclusive stages of the registry, in order."""
         return self.writer.read(lambda snapshot: snapshot.registry().stage_names)
 
     def promote(
@@ -332,9 +334,9 @@ class Client(ShowsOurForm):
         leave: bool = False,
         renumbered: bool = False,
     ) -> Promotion:
-        """Put the version that *reference* names into *stage*, as `ModelVersion.set_stage` does, found and put in one.
+        """Put the version that *reference* names into *stage*: `get_version` and `ModelVersion.set_stage` in one call.
 
-        *renumbered* is as for `get_version`. Raises UsageError if *reference* names no version of its model.
+        *renumbered* is as in `get_version`. Raises UsageError if *reference* is the name of a model only.
 
         >>> client.promote("iris@3", "production", reason="beats the baseline").previous      # doctest: +SKIP
         2
@@ -343,7 +345,7 @@ class Client(ShowsOurForm):
         return stages.promote(self.writer, ref, str(stage), why=Justification(reason, force), leave=leave)
 
     def demote(self, model: str, stage: str | ModelStages, *, reason: str = "", renumbered: bool = False) -> Promotion:
-        """Leave *stage* of *model* without a version. Raises NotFound if it has none."""
+        """Remove the version from *stage* of *model*. Raises NotFound if the stage is empty."""
         return stages.demote(self.writer, _model_ref(model, renumbered), str(stage), reason=reason)
 
     def rollback(
@@ -356,7 +358,7 @@ class Client(ShowsOurForm):
         leave: bool = False,
         renumbered: bool = False,
     ) -> Promotion:
-        """Put the previous holder of *stage* back, as `Model.rollback` does."""
+        """Put the previous version of *stage* back, as `Model.rollback` does."""
         return stages.rollback(
             self.writer,
             self.repository,
@@ -369,26 +371,26 @@ class Client(ShowsOurForm):
     def set_alias(
         self, reference: str | VersionRef, alias: str, *, reason: str = "", renumbered: bool = False
     ) -> Promotion:
-        """Make *alias* name the version that *reference* names; it is taken from the version that had it."""
+        """Point *alias* at the version that *reference* names, and away from the version that has it now."""
         ref = _version_ref(reference, renumbered).required("alias set")
         return stages.set_alias(self.writer, ref, alias, reason=reason)
 
     def remove_alias(self, model: str, alias: str, *, reason: str = "", renumbered: bool = False) -> Promotion:
-        """Take *alias* away from the version of *model* that has it. Raises NotFound if none has it."""
+        """Remove *alias* from *model*. Raises NotFound if the model has no such alias."""
         return stages.remove_alias(self.writer, _model_ref(model, renumbered), alias, reason=reason)
 
     # Runs
 
     def list_runs(self, *, filter: str = "", limit: int | None = None, offset: int = 0) -> list[RunView]:
-        """Return the runs that match *filter*, newest first: at most *limit*, after *offset* newer ones.
+        """Return the runs that match *filter*, newest first: at most *limit*, after the newest *offset*.
 
-        Runs that are under way or were lost on this machine are among them. Raises UsageError for a filter with a
-        mistake and a *limit* or *offset* below 0.
+        Includes runs in progress and lost runs of this machine. Raises UsageError for an invalid filter or a negative
+        *limit* or *offset*.
         """
         return self.view_runs(filter=filter, limit=limit, offset=offset)[0]
 
     def get_run(self, id: str) -> RunView:
-        """The run *id*. Raises NotFound."""
+        """Return the run *id*. Raises NotFound."""
         from gitmodel.registry import runs
 
         self.repository.renew()
@@ -403,14 +405,16 @@ class Client(ShowsOurForm):
         remote: str = "",
         timeout: float = 60.0,
     ) -> Applied:
-        """Put in force what the branch records, for all models or for *names*.
+        """Put recorded changes in force, for all models or only for *names*. Sets stage tags.
 
-        *reviewed* are ids of commits that you vouch for: they came through review, though history does not show it.
-        *ask_host*, in a job of GitHub, GitLab or Forgejo, takes the host's word for that, and not history's.
-        With *push*, *remote* is pulled first, and the tags are moved there too, all or nothing, and nothing else; while
-        others push it is tried for *timeout* seconds. Raises Refused for a branch that does not descend from what the
-        tags were applied from; UsageError for *ask_host* outside of a job; Conflict, when all is done, if the pull left
-        out local changes: it names them, and its `done` is what this returns otherwise.
+        *reviewed* are ids of commits that you vouch for: they were reviewed, although the history does not show it.
+        *ask_host*, in a job of GitHub, GitLab or Forgejo, asks the host whether a change was reviewed, instead of the
+        history. With *push*, *remote* is pulled first, and then only the tags are pushed, atomically. This is retried
+        for *timeout* seconds while others push.
+
+        Raises Refused if the branch does not descend from the commits of the tags; UsageError for *ask_host* outside of
+        a job. Raises Conflict at the end if the pull could not keep some local changes: the error names them, and its
+        `done` is the value that is returned otherwise.
         """
         from gitmodel.registry import put_in_force  # imported here because no other method needs it
 
@@ -441,11 +445,12 @@ class Client(ShowsOurForm):
     # What was
 
     def at(self, moment: str | datetime) -> Client:
-        """The registry as its branch was at *moment*, to read: a date or time, or a commit of the metadata branch.
+        """Return a read-only client for the registry at *moment*: a date, a time, or a commit of the metadata branch.
 
-        A date is the whole day, a time without a zone is in UTC: the newest commit whose clock is not after it counts.
-        Stages and aliases are those that the branch recorded then; what tags said then, nobody knows. Raises NotFound
-        for a date before the registry began and for a commit that never was its state; changes raise UsageError.
+        A date includes the whole day, and a time without a zone is in UTC. The newest commit that is not later counts.
+        Stages and aliases are those on the branch at that commit, because the tags of the past are not known. Raises
+        NotFound for a date before the registry existed, or a commit that was never the tip of the branch. Changes raise
+        UsageError.
 
         >>> client.at("2026-10-01").get_version("iris@production").number     # doctest: +SKIP
         3
@@ -457,10 +462,10 @@ class Client(ShowsOurForm):
         return self._around(self._opened.with_writer(past))
 
     def history(self, model: str | None = None, stage: str = "") -> Iterator[StageEvent]:
-        """Every change of the stages and aliases of *model*, or of one of them, or of all models, newest first.
+        """Yield the changes of stages and aliases, newest first: of all models, of *model*, or of one *stage* of it.
 
-        Each says who held the stage, from when to when, who put it there and why. Raises NotFound, and Invalid where a
-        shallow clone hides the rest.
+        Each has the version, its start and end, the author and the reason. Raises NotFound, and Invalid if a shallow
+        clone hides older changes.
 
         >>> for event in client.history("iris", "production"):          # doctest: +SKIP
         ...     print(event.version, event.when, event.until, event.author, event.reason)
@@ -471,9 +476,9 @@ class Client(ShowsOurForm):
             return history(self.repository, model, str(stage))
 
     def log(self, reference: str = "") -> Iterator[Event]:
-        """Return the events of the version `"iris@3"`, of the model `"iris"` or of all (""), newest first.
+        """Yield the events of the version `"iris@3"`, of the model `"iris"` or of all (""), newest first.
 
-        Raises NotFound, and Invalid where a shallow clone hides the rest.
+        Raises NotFound, and Invalid if a shallow clone hides older events.
         """
         from gitmodel.lineage.events import log
 
@@ -492,31 +497,31 @@ class Client(ShowsOurForm):
             return blame(self.repository, VersionRef.parse(reference))
 
     def containing(self, commit: str, model: str = "") -> list[Containing]:
-        """Check for each version (of *model*), newest first, whether its code has *commit* in its history.
+        """Return for each version (of *model*), newest first, whether the history of its code contains *commit*.
 
-        Raises NotFound if there is no such commit or model, or no code repository.
+        Raises NotFound if the commit, the model or the code repository does not exist.
         """
         from gitmodel.lineage.containing import containing
 
         return list(containing(self.writer, self.open_code(), commit, model))
 
     def write_notes(self) -> Noted:
-        """Write `refs/notes/gitmodel` of the code repository: for each commit, the versions that were made from it.
+        """Write a note to each code commit with the versions that were made from it, at `refs/notes/gitmodel`.
 
-        `git log --notes=gitmodel` shows them. Raises Refused if somebody else wrote to that ref.
+        `git log --notes=gitmodel` shows them. Raises Refused if the ref was written by another program.
         """
         from gitmodel.lineage.containing import write_notes
 
         return write_notes(self.writer, self.repository, self.open_code())
 
     def remove_notes(self) -> None:
-        """Take `refs/notes/gitmodel` away."""
+        """Delete `refs/notes/gitmodel`."""
         from gitmodel.lineage.containing import remove_notes
 
         remove_notes(self.open_code())
 
     def maintain(self) -> Maintained:
-        """Keep questions about the past fast: git's commit-graph with changed-path filters, and packed objects."""
+        """Write git's commit-graph with changed-path filters and pack loose objects, so that queries stay fast."""
         from gitmodel.lineage.maintenance import maintain
 
         return maintain(self.repository)
@@ -526,8 +531,8 @@ class Client(ShowsOurForm):
     def lineage(self, subject: str, *, up: bool = True, down: bool = True, depth: int | None = None) -> Lineage:
         """Return the sources of *subject* (*up*) and everything made from it (*down*), over at most *depth* runs.
 
-        *subject* is a version such as `"iris@4"`, a digest (or `sha256:` and its first 7 digits or more) or a run's id.
-        Raises NotFound for what is not there and for a digest that no record has.
+        *subject* is a version such as `"iris@4"`, the id of a run, or a digest, of which `sha256:` and the first 7
+        digits are enough. Raises NotFound for an unknown subject.
 
         >>> client.lineage("iris@production", down=False).nodes         # doctest: +SKIP
         """
@@ -536,9 +541,10 @@ class Client(ShowsOurForm):
         return graph.lineage(self.repository, subject, store=lambda: self.store, up=up, down=down, depth=depth)
 
     def diff(self, old: str, new: str) -> VersionDiff:
-        """The version *old* beside the version *new*, both references such as `"iris@3"`, with the code between them.
+        """Return the differences between the versions *old* and *new*, with the code commits between them.
 
-        What cannot be compared is named in its `gaps`. Raises NotFound, Invalid.
+        *old* and *new* are references such as `"iris@3"`. `gaps` of the result names what could not be compared. Raises
+        NotFound, Invalid.
 
         >>> for row in client.diff("iris@3", "iris@4").metadata:        # doctest: +SKIP
         ...     print(row.name, row.old, row.new, row.change)
@@ -551,11 +557,11 @@ class Client(ShowsOurForm):
     def import_version(
         self, path: str | os.PathLike[str], *, model: str = "", renumbered: bool = False
     ) -> ModelVersion:
-        """Take in the version that `ModelVersion.export` wrote to *path*, verified before anything is stored.
+        """Import the version that `ModelVersion.export` wrote to *path*. Verifies all of it before anything is stored.
 
-        It becomes a version of the model of that name, or of *model*, with its own number if that is free and above
-        all others. What was taken in before is left as it is. Raises Invalid, Conflict, NotFound; Refused for a name
-        that a pull gave to another model, unless *renumbered* says that this one is meant.
+        It becomes a version of the model of the same name, or of *model*. It keeps its number if the number is free and
+        higher than all others. A version that was imported before is not changed. Raises Invalid, Conflict, NotFound;
+        Refused if a pull gave the name to another model, unless *renumbered* confirms that you mean this one.
         """
         from gitmodel.lineage.exporting import import_export
 
@@ -564,18 +570,18 @@ class Client(ShowsOurForm):
         return ModelVersion._find(self._opened, VersionRef.parse(found.reference), is_new=found.new)
 
     def open_code(self) -> CodeRepository:
-        """The code repository that *path* is in, to ask for commits. Raises NotFound outside of any."""
+        """Return the code repository that contains *path*. Raises NotFound outside of any."""
         return self._opened.open_code()
 
     # Others
 
     def pull(self, remote: str = "", *, rewound: bool = False) -> Pulled:
-        """Bring the registry of *remote* (else `git config gitmodel.remote`, else `origin`) together with this one.
+        """Fetch the registry of *remote* and replay local changes on top.
 
-        What was done here and not pushed is made again on what others did; versions whose numbers were taken meanwhile
-        get new ones. Artifacts come when they are read, or with `pull_artifacts`. Raises Conflict if the remote was
-        rewound or deleted, unless *rewound* says that it may; Refused for unrelated registries and commits that
-        others signed; Unreachable.
+        The default of *remote* is `git config gitmodel.remote`, then `origin`. Local versions whose numbers were taken
+        by others get new numbers. Artifacts are not fetched until they are read, or with `pull_artifacts`. Raises
+        Conflict if the remote was rewound or deleted, unless *rewound* allows it; Refused for unrelated registries and
+        for local commits that others signed; Unreachable.
         """
         from gitmodel.branch import remotes
         from gitmodel.teams import sync
@@ -584,9 +590,10 @@ class Client(ShowsOurForm):
         return sync.pull(self.repository, remotes.choose_remote(self.repository, remote), rewound=rewound)
 
     def pull_artifacts(self, *, jobs: int = JOBS, progress: Progress | None = None) -> int:
-        """Fetch the artifacts that one works with: those of versions in a stage or alias, and of the latest.
+        """Fetch the artifacts of versions that are in a stage, have an alias or are the latest; return their number.
 
-        *jobs* at a time; what is on this machine is not fetched. Returns how many were. Raises Unreachable, Refused.
+        *jobs* artifacts are fetched at a time. Those that are already on this machine are skipped. Raises Unreachable,
+        Refused.
         """
         from gitmodel.stores.local_store import LocalStore
         from gitmodel.teams import transfers
@@ -603,15 +610,15 @@ class Client(ShowsOurForm):
         progress: Progress | None = None,
         code: bool = False,
     ) -> Pushed:
-        """Upload artifacts, *jobs* at a time, then push branch and stage tags to *remote*, all or nothing.
+        """Upload artifacts, *jobs* at a time, then push the branch and stage tags to *remote* atomically.
 
-        The commits that versions were made from are kept on the remote of the code repository too, if a branch there
-        has held them; with *code* in any case, and then also snapshots of what was not committed.
+        The code commits of versions are also kept on the remote of the code repository, if a branch of that remote has
+        ever contained them. With *code*, all of them are kept, including snapshots of uncommitted changes.
 
-        What others pushed meanwhile is pulled first, again and again for *timeout* seconds. Raises Unreachable for a
-        remote or store out of reach, Refused with the host's words if a rule of it says no, Conflict as `pull` does.
-        Raises Conflict also when all is pushed, if the pull left out local changes: it names them, and its `done` is
-        what this returns otherwise.
+        If others have pushed, their changes are pulled first; this is retried for *timeout* seconds. Raises Unreachable
+        if the remote or a store cannot be reached, Refused with the host's message if a rule of the host refuses the
+        push, Conflict as `pull` does. Raises Conflict at the end if the pull could not keep some local changes: the
+        error names them, and its `done` is the value that is returned otherwise.
         """
         from gitmodel.branch import remotes
         from gitmodel.lineage.code import choose_pushed, push_code
@@ -647,13 +654,13 @@ class Client(ShowsOurForm):
         push: bool = False,
         open: bool = False,
     ) -> Proposal:
-        """Put changes of stages on a branch off the remote's, in one commit, for a pull request.
+        """Write changes of stages to a new branch for a pull request, in one commit on top of the remote's branch.
 
-        *promotions* are pairs of a version and a stage, *demote* and *rollback* of a model and a stage, *rename* of a
-        model and its new name. *push* pushes the branch, as is always done for a registry by URL; *open* also has the
-        host open the pull request. *leave* lets a version move to an earlier stage, although its later stage becomes
-        empty. *renumbered* says that numbers which a pull gave to other versions are meant as they are now. Raises
-        Refused for a version that the remote does not hold, GateRefused unless *force* passes the rules with a
+        *promotions* are pairs of a version and a stage, *demote* and *rollback* pairs of a model and a stage, *rename*
+        pairs of a model and its new name. *push* pushes the branch; a registry by URL always pushes it. *open* also
+        opens the pull request on the host. *leave* allows moving a version to an earlier stage when that empties its
+        later stage. *renumbered* confirms that numbers that a pull gave to other versions mean the current ones. Raises
+        Refused for a version that the remote does not have, GateRefused unless *force* overrides the rules with a
         *reason*, Conflict, NotFound, Unreachable.
 
         >>> client.propose(("iris@4", "production"), rollback=[("rose", "staging")], push=True)    # doctest: +SKIP
@@ -670,21 +677,21 @@ class Client(ShowsOurForm):
         return proposals.publish(self.repository, made, open=open) if push or open or self.repository.url else made
 
     def list_proposals(self, remote: str = "") -> list[Proposal]:
-        """The proposals that are open, here and at *remote*, with what a merge of each would change now.
+        """Return the open proposals, local and on *remote*, with the effects of merging each of them now.
 
-        Raises Unreachable if the remote cannot be asked.
+        Raises Unreachable if the remote cannot be reached.
         """
         from gitmodel.teams import proposals
 
         return proposals.list_proposals(self.repository, remote)
 
     def plan(self, commits: str = "", *, force: bool = False) -> Plan:
-        """Plan a merge: return what it would change in the stages.
+        """Return what a merge would change in the stages, without merging.
 
-        *commits* is "BASE..HEAD"; by default, HEAD is the proposal that is checked out, else the only one, else what is
-        here and not pushed. *force* allows the merge to delete what is in use.
+        *commits* is "BASE..HEAD". The default HEAD is the proposal that is checked out, else the only proposal, else
+        the local commits that are not pushed. *force* allows the merge to delete versions in use.
 
-        Raises NotFound and UsageError for commits that are not there.
+        Raises NotFound and UsageError for commits that do not exist.
         """
         from gitmodel.teams import commit_ranges, planning
 
@@ -694,10 +701,10 @@ class Client(ShowsOurForm):
         return planning.plan(self.repository, base, head, force=force)
 
     def check(self, commit: str = "") -> list[Problem]:
-        """Return everything that is wrong with the records of the metadata branch, or with those of *commit*.
+        """Return the problems of the records on the metadata branch, or in *commit*.
 
-        Left out, the commit that is checked out is checked as well if it holds a registry that the branch does not
-        have yet, as the merge of a pull request does. Raises NotFound without a registry.
+        Without *commit*, the commit that is checked out is also checked if it holds a registry that is not on the
+        branch yet, such as the merge of a pull request. Raises NotFound without a registry.
         """
         from gitmodel.registry import checking
         from gitmodel.teams import commit_ranges
@@ -709,9 +716,10 @@ class Client(ShowsOurForm):
         return list(dict.fromkeys(problem for problems in found for problem in problems))
 
     def find_credentials(self, commit: str = "") -> list[str]:
-        """Return what looks like a credential on record, as "metadata.password of iris@4 looks like ...".
+        """Return a message for each recorded value that looks like a credential.
 
-        On the metadata branch as it is, or at *commit*; `check_between` finds what a change brings.
+        A message is such as "metadata.password of iris@4 looks like ...". Searches the metadata branch, or *commit*.
+        `check_between` searches only what a change adds.
         """
         from gitmodel.registry import recorded_credentials
         from gitmodel.teams import commit_ranges
@@ -720,9 +728,9 @@ class Client(ShowsOurForm):
         return recorded_credentials.find_credentials(self.repository, at) if at else []
 
     def check_staged(self, index: str | os.PathLike[str] | None = None, *, force: bool = False) -> RangeCheck | None:
-        """Find the problems of the staged files if the metadata branch or a proposal is checked out; else return None.
+        """Return the problems of the staged files; None if neither the metadata branch nor a proposal is checked out.
 
-        *index* is the file that git names to a hook, if it is not the work tree's own. Raises Unreachable.
+        *index* is the index file that git passes to a hook. The default is that of the work tree. Raises Unreachable.
         """
         from gitmodel.teams import range_checks
 
@@ -731,10 +739,10 @@ class Client(ShowsOurForm):
         )
 
     def check_between(self, commits: str, *, force: bool = False) -> RangeCheck:
-        """Find the problems of merging HEAD into BASE, for *commits* as "BASE..HEAD".
+        """Return the problems of merging HEAD into BASE; *commits* is "BASE..HEAD".
 
-        *force* allows the merge to delete what is in use, and many at once. Raises NotFound and UsageError for commits
-        that are not there.
+        *force* allows the merge to delete versions in use, and many models at once. Raises NotFound and UsageError for
+        commits that do not exist.
         """
         from gitmodel.teams import commit_ranges, range_checks
 
@@ -745,13 +753,12 @@ class Client(ShowsOurForm):
 
     @contextmanager
     def transaction(self, message: str) -> Iterator[Client]:
-        """Make several changes in one commit with the subject *message*; an exception in the block changes nothing.
+        """Make several changes in one commit with the subject *message*. If the block raises, nothing is changed.
 
-        Gives a client of its own. The changes made through it, and through the models, versions and artifacts that it
-        returns, are the transaction; they see one another, and nobody else sees them before the block ends. A change
-        through another client, or by another thread through this one, is a commit of its own. In the block itself
-        a change through this client, or through a handle that it returned, raises UsageError. Handles from a
-        transaction that was committed can be used after it.
+        Yields a second client. Changes through it, and through the models, versions and artifacts that it returns,
+        belong to the transaction. They see each other; nobody else sees them before the block ends. Within the block, a
+        change through the first client or its handles raises UsageError. A change through another client, or in another
+        thread, is a commit of its own. The handles stay usable after the transaction was committed.
 
         >>> with client.transaction("Move iris on") as change:          # doctest: +SKIP
         ...     version = change.get_model("iris").create_version()
@@ -765,10 +772,10 @@ class Client(ShowsOurForm):
     def verify(
         self, *references: str | VersionRef, jobs: int = JOBS, progress: Progress | None = None
     ) -> Iterator[Verified]:
-        """Hash again what the versions *references* (none: all versions of all models) point at, each artifact once.
+        """Hash the artifacts of the versions *references*, each artifact once; by default those of all versions.
 
-        Of a folder, *jobs* files at a time.
-        What is wrong is in what it gives, not raised: a store out of reach and records that cannot be read too.
+        *jobs* files of a folder are hashed at a time. Problems are yielded, not raised, including stores that cannot be
+        reached and records that cannot be read.
 
         >>> [found.digest for found in client.verify("iris@3") if found.error]     # doctest: +SKIP
         []
@@ -779,38 +786,41 @@ class Client(ShowsOurForm):
         return artifacts.verify(self.writer, self.access.source, refs, transfer=Transfer(jobs, progress))
 
     def list_stores(self) -> list[NamedStore]:
-        """The artifact stores of the registry, the default one first, with the URLs that count on this machine."""
+        """Return the artifact stores of the registry with the URLs that this machine uses, the default store first."""
         return list(self.access.stores())
 
     def add_store(self, name: str, url: str) -> NamedStore:
-        """Give the registry another store, which models may then use. Raises Conflict, UsageError, Unreachable."""
+        """Add an artifact store to the registry, for models to use. Raises Conflict, UsageError, Unreachable."""
         from gitmodel.registry import stores
 
         return stores.add_store(self.writer, self.access, name, url)
 
     def remove_store(self, name: str) -> None:
-        """Take a store from the registry; its content stays. Raises NotFound, Refused if a model keeps to it."""
+        """Remove a store from the registry; its content stays. Raises NotFound; Refused if a model uses the store."""
         from gitmodel.registry import stores
 
         stores.remove_store(self.writer, name)
 
     def use_store(self, model: str, name: str, *, renumbered: bool = False) -> None:
-        """Let new artifacts of *model* go to the store *name* ("default": the registry's). Raises NotFound.
+        """Store new artifacts of *model* in the store *name*, or in the default store for "default". Raises NotFound.
 
-        Raises Refused for a name that a pull gave to another model, unless *renumbered* says that this one is meant.
+        Raises Refused if a pull gave the name to another model, unless *renumbered* confirms that you mean this one.
         """
         from gitmodel.registry import stores
 
         stores.use_store(self.writer, _model_ref(model, renumbered), name)
 
     def trust_store(self, which: str = "default") -> NamedStore:
-        """Let this machine use its credentials for a store: by its name, or a URL (one ending in `/`: all below it)."""
+        """Allow this machine to send credentials to a store, given by name or URL.
+
+        A URL that ends in `/` covers all URLs below it.
+        """
         from gitmodel.registry import stores
 
         return stores.trust_store(self.access, which)
 
     def store_status(self) -> Inventory:
-        """List the artifacts that versions need by store, and those that are in no store. Each store is listed once."""
+        """Return which store has which artifacts of versions, and which artifacts are in no store."""
         from gitmodel.registry import inventory
 
         return inventory.take_inventory(self.writer, self.access)
@@ -824,11 +834,12 @@ class Client(ShowsOurForm):
         jobs: int = JOBS,
         progress: Progress | None = None,
     ) -> Copied:
-        """Copy all that the store *source* has to the store *to*, a name or URL, *jobs* objects at a time, verified.
+        """Copy all objects of the store *source* to the store *to*, each a name or URL, and verify them.
 
-        What was purged is left out; what is damaged, too, and is in `failed` of what it returns. Called again, it goes
-        on where it stopped. To *mend*, what is there already is read, too, and replaced where it is damaged. The
-        registry goes on using its stores as before. Raises UsageError, Invalid if not all has arrived, Unreachable.
+        *jobs* objects are copied at a time. Purged objects are skipped. Damaged objects are skipped too, and listed in
+        `failed` of the result. Idempotent: call it again to continue after an interruption. *mend* also reads the
+        objects that *to* already has, and replaces damaged ones. The stores that the registry uses do not change.
+        Raises UsageError, Unreachable, and Invalid if the copy is not complete.
         """
         from gitmodel.registry import store_maintenance
 
@@ -839,10 +850,11 @@ class Client(ShowsOurForm):
     def find_garbage(
         self, store: str = "default", *, grace_days: float = 14.0, also: Iterable[str | os.PathLike[str]] = ()
     ) -> Garbage:
-        """Find what *store* has that no version, run, tag or open run needs, and that is older than *grace_days*.
+        """Return the objects of *store* that no version, run, tag or open run needs, if older than *grace_days*.
 
-        *also* are the paths of other registries that keep artifacts in it. Where others reach the store, the remote is
-        fetched first. Raises Invalid if a record cannot be read: then it is unknown what is needed; Unreachable.
+        *also* are the paths of other registries that use the same store. If others can reach the store, the remote is
+        fetched first. Raises Invalid if a record cannot be read, because then it is unknown what is needed;
+        Unreachable.
         """
         from gitmodel.registry import store_maintenance
 
@@ -857,18 +869,22 @@ class Client(ShowsOurForm):
     def remove_garbage(
         self, store: str = "default", *, grace_days: float = 14.0, also: Iterable[str | os.PathLike[str]] = ()
     ) -> Garbage:
-        """Find garbage, now, and remove it; returns what is gone. Raises as `find_garbage`, Refused if read-only."""
+        """Delete the objects that `find_garbage` finds, and return them.
+
+        Raises the same errors as `find_garbage`, and Refused if the store is read-only.
+        """
         from gitmodel.registry import garbage
 
         found = self.find_garbage(store, grace_days=grace_days, also=also)
         return garbage.remove_garbage(self.access.open(store), found)
 
     def purge(self, digest: str, *, reason: str) -> Purged:
-        """Erase the bytes of an artifact for good, and leave a tombstone on the branch that says why.
+        """Erase the bytes of an artifact permanently, and record a tombstone with the reason.
 
-        Of a folder, its manifest and the files that no other artifact needs. Where others reach a store, the bytes go
-        only when the tombstone is on the remote: push it, and call this again. Raises NotFound, UsageError without a
-        reason, Refused, Unreachable with nothing recorded if a store or the remote is out of reach.
+        For a folder, erases its manifest and the files that no other artifact needs. If others can reach a store, the
+        bytes are erased only once the tombstone is on the remote: push, and call this again. Raises NotFound, Refused,
+        UsageError without a reason. Raises Unreachable, and records nothing, if a store or the remote cannot be
+        reached.
         """
         from gitmodel.registry import store_maintenance
 
@@ -876,24 +892,24 @@ class Client(ShowsOurForm):
         return store_maintenance.purge(self.writer, self.repository, self.access, digest, reason)
 
     def read_code(self) -> Code:
-        """The state of the code repository that *path* is in: commit, changes, origin."""
+        """Return the state of the code repository: commit, uncommitted changes, origin. Writes nothing."""
         return self._opened.read_code()
 
     def record_code(self) -> Code:
-        """Return the state of the code repository as a version records it, and keep its commit by a ref of its own.
+        """Return the state of the code repository as a version records it, and keep its commit with a ref.
 
-        `GITMODEL_DIRTY`, else `git config gitmodel.dirty`, and the registry's `[code]` say what happens to changes
-        that are not committed; the stricter counts. With "refuse" any change raises Refused, with "snapshot" a changed
-        file that seems to hold credentials, and too large a snapshot.
+        `GITMODEL_DIRTY`, or `git config gitmodel.dirty`, and `[code]` of the registry say what happens to uncommitted
+        changes; the stricter setting counts. With "refuse", any change raises Refused. With "snapshot", a changed file
+        that looks like credentials and a snapshot that is too large raise Refused.
         """
         return self._opened.record_code()
 
     def find_code(self) -> CodeRepository | None:
-        """The code repository that *path* is in, opened when it is first needed; None outside of any."""
+        """Return the code repository that contains *path*, opened on first use; None outside of any."""
         return self._opened.find_code()
 
     def _around(self, opened: Opened) -> Client:
-        """Return a client like this one of *opened*."""
+        """Return a client of *opened*."""
         client = copy(self)
         client._opened = opened
         return client

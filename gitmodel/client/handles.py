@@ -1,4 +1,4 @@
-"""The handles of models, versions and artifacts, which lead to one another, and lists of them."""
+"""Handles of models, versions and artifacts, and lists of handles."""
 
 from __future__ import annotations
 
@@ -61,13 +61,13 @@ class _Words(_Text):
 
 @checked_arguments
 class Model:
-    """A model: what is said of it, and its versions.
+    """A model: its description and its versions.
 
-    Made by hand it is a description for `Client.register_model`; from a client it is a handle that reads again when
-    the branch has moved. Fields: title, license, description, audience, use_cases, limitations, trade_offs, ethics
-    (text), tags, owners (lists of text).
+    A `Model` that you create is a description for `Client.register_model`. A `Model` from a client is a handle; it
+    reads the branch again if it has moved. The fields title, license, description, audience, use_cases, limitations,
+    trade_offs and ethics are text; tags and owners are lists of text.
 
-    Raises UsageError for a bad name, an unknown field or a value of the wrong type.
+    Raises UsageError for an invalid name, an unknown field or a value of the wrong type.
 
     >>> Model(name="iris", license="Apache-2.0", tags=["sklearn"])
     Model('iris')
@@ -113,7 +113,7 @@ class Model:
 
     @classmethod
     def _find(cls, opened: Opened, ref: ModelRef, *, for_change: bool = False) -> Model:
-        """The model that *ref*, which a person wrote, names now. Raises NotFound, UsageError."""
+        """Return the model that *ref*, which a person wrote, names now. Raises NotFound, UsageError."""
         if ref.renumbered or for_change:
             return cls._follow(opened, models.find_to_change(opened.writer, ref))
         found, noted = models.find(opened.writer, ref)
@@ -125,17 +125,17 @@ class Model:
         return self._name
 
     def description_given(self) -> dict[str, Any]:
-        """The descriptive fields that were given when this was made by hand."""
+        """Return the descriptive fields that were passed to `Model(...)` and are not empty."""
         return {field: value for field, value in self._given.items() if value}
 
     @property
     def view(self) -> ModelView:
-        """The whole record of the model, read once: an immutable value."""
+        """The model's record, stages and number of versions, read once, as an immutable value."""
         return models.get_model(self._writer(), self._asked)
 
     @property
     def record(self) -> ModelRecord:
-        """The model's record as it is now."""
+        """The model's current record."""
         return self.view.record
 
     @property
@@ -145,16 +145,16 @@ class Model:
 
     @property
     def versions(self) -> Versions:
-        """The newest 50 versions, oldest first, so that `[-1]` is the newest.
+        """The newest 50 versions, oldest first, so `[-1]` is the newest.
 
-        A longer history is not in it: `model.versions.total` says how many there are, `each_version` yields them all.
+        `model.versions.total` is the number of all versions, and `each_version` yields all of them.
 
         >>> best = max(model.each_version(), key=lambda version: version.metadata["auc"])      # doctest: +SKIP
         """
         return self.list_versions(limit=PAGE)
 
     def each_version(self, *, filter: str = "") -> Iterator[ModelVersion]:
-        """Yield every version that matches *filter*, newest first, one at a time. Raises NotFound, UsageError.
+        """Yield every version that matches *filter*, newest first. Raises NotFound, UsageError.
 
         >>> next(model.each_version(filter="metadata.auc > 0.9"))                              # doctest: +SKIP
         ModelVersion('iris@57')
@@ -165,9 +165,9 @@ class Model:
                 yield ModelVersion(self._registered(), _ref(view, found.since))
 
     def list_versions(self, *, filter: str = "", limit: int | None = None, offset: int = 0) -> Versions:
-        """Return all versions that match *filter*, oldest first: the newest *limit* after *offset* newer ones.
+        """Return the versions that match *filter*, oldest first: the newest *limit* of them after the newest *offset*.
 
-        Raises NotFound; UsageError for a filter with a mistake and a *limit* or *offset* below 0.
+        Raises NotFound, and UsageError for an invalid filter or a negative *limit* or *offset*.
         """
         writer = self._writer()
         list = partial(versions.list_versions, writer, self._asked, filter=filter, limit=limit, offset=offset)
@@ -179,10 +179,10 @@ class Model:
         return Versions((ModelVersion(opened, _ref(view, since)) for view in reversed(found)), total=total)
 
     def get_version(self, version: str | int | ModelStages | None = None, *, renumbered: bool = False) -> ModelVersion:
-        """A version by number, name, stage, alias or "latest" (also if left out). Raises NotFound, Invalid.
+        """Return a version by number, name, stage, alias or "latest" (the default). Raises NotFound, Invalid.
 
-        A number that a pull gave to another version is warned of, and changes are Refused; *renumbered* says that the
-        version is meant that has the number now.
+        If a pull renumbered a version, its old number may now belong to another version. Getting it warns, and changing
+        the version raises Refused. *renumbered* confirms that you mean the version that has the number now.
         """
         selector = version.value if isinstance(version, ModelStages) else version
         ref = replace(VersionRef.of(self._name, selector), renumbered=renumbered)
@@ -206,14 +206,15 @@ class Model:
         progress: NamedProgress | None = None,
         warn: Callable[[str], object] | None = None,
     ) -> ModelVersion:
-        """Make the next version. *data*, *model_objects* and *deployments* map artifact names to files or folders.
+        """Create a version. *data*, *model_objects* and *deployments* map names of artifacts to files or folders.
 
-        The code repository's commit and whether it has changes are recorded with it. If a version of the model was made
-        under the same *idempotency_key* before, that one is returned and nothing is made; left out, a job of a CI
-        host that uses a registry by URL has a key of its own, and "" is none.
-        Of folders, *jobs* files are stored at a time. *progress* is called with an artifact's name, the bytes that are
-        stored of it and its size; *warn* with a sentence about names that Windows cannot hold, which goes to the log
-        `gitmodel` otherwise. Raises Conflict if *name* is taken, UsageError if it cannot be one.
+        Records the commit of the code repository and whether there are uncommitted changes. If a version of the model
+        was already created with *idempotency_key*, returns that version instead of creating another. The default key is
+        the job's id in CI if the registry is used by URL, otherwise none; "" means no key.
+
+        *jobs* files of a folder are stored at a time. *progress* is called with the name of an artifact, the number of
+        bytes stored so far and its size in bytes. *warn* is called with a sentence if Windows cannot store a name; the
+        default writes it to the logger `gitmodel`. Raises Conflict if *name* is taken, UsageError if it is invalid.
         """
         from gitmodel.client import storing
 
@@ -234,7 +235,7 @@ class Model:
         return ModelVersion(opened, made.ref, is_new=made.new)
 
     def update(self, *, add_tags: Iterable[str] = (), remove_tags: Iterable[str] = (), **description: Any) -> Model:
-        """Change descriptive fields and tags."""
+        """Change descriptive fields, and add or remove tags."""
         ref = self._to_change()
         return Model._update(self._registered(), ref, add_tags=add_tags, remove_tags=remove_tags, **description)
 
@@ -259,7 +260,7 @@ class Model:
         return cls._of(opened, now)
 
     def rename(self, new_name: str) -> Model:
-        """Give the model another name; the old one goes on to lead to it."""
+        """Rename the model. The old name leads to the new one and is never used again."""
         return Model._update(self._registered(), self._to_change(), new_name)
 
     def delete(self, *, reason: str = "", force: bool = False) -> None:
@@ -268,20 +269,20 @@ class Model:
 
     @property
     def stages(self) -> list[StageState]:
-        """Every stage and alias: which version is recorded, which is in force."""
+        """All stages and aliases with their recorded version and the version in force."""
         return stages.list_stages(self._writer(), self._asked)
 
     def demote(self, stage: str, *, reason: str = "") -> Promotion:
-        """Leave *stage* without a version."""
+        """Remove the version from *stage*."""
         return stages.demote(self._writer(), self._to_change(), str(stage), reason=reason)
 
     def rollback(
         self, stage: str | ModelStages, *, reason: str = "", force: bool = False, leave: bool = False
     ) -> ModelVersion:
-        """Put the previous holder of *stage* back and return it.
+        """Put the previous version of *stage* back and return it.
 
-        *force* passes a failing gate, and needs a *reason*. *leave* lets a version move back to an earlier stage,
-        although its later stage becomes empty.
+        *force* overrides a failing gate and needs a *reason*. *leave* allows moving the version back to an earlier
+        stage when that empties its later stage.
         """
         opened, why = self._registered(), Justification(reason, force)
         done = stages.rollback(opened.writer, opened.repository, self._to_change(), str(stage), why=why, leave=leave)
@@ -289,11 +290,11 @@ class Model:
         return ModelVersion(opened, VersionRef(done.model, str(done.version), since=since))
 
     def remove_alias(self, alias: str, *, reason: str = "") -> None:
-        """Take *alias* away from the version that has it."""
+        """Remove *alias*."""
         stages.remove_alias(self._writer(), self._to_change(), alias, reason=reason)
 
     def history(self, stage: str | ModelStages = "") -> list[StageEvent]:
-        """Every change of the model's stages and aliases, or of one of them, newest first, with what ended it."""
+        """Return the changes of the model's stages and aliases, or of one *stage*, newest first."""
         from gitmodel.lineage.history import history
 
         return list(history(self._registered().repository, self._asked, str(stage)))
@@ -315,7 +316,7 @@ class Model:
 
     @property
     def _name(self) -> str:
-        """The model's present name: a pull can keep the remote's name instead of one that was given here."""
+        """The model's current name. It changes if a pull keeps the remote's name instead of a local one."""
         if self._opened is None:
             return self._asked.model
         followed = self._opened.repository.renumberings().follow((self._asked.model, 0), since=self._asked.since or 0)
@@ -334,7 +335,7 @@ class Model:
         return self._registered().writer
 
     def _to_change(self) -> ModelRef:
-        """A reference to change it by. Raises Refused for a name that a pull gave to it, if that was not confirmed."""
+        """Return a reference for changing the model. Raises Refused for an unconfirmed name that a pull gave to it."""
         self._registered()
         if self._unsure is not None:
             models.find_to_change(self._writer(), self._unsure)
@@ -346,9 +347,9 @@ class Model:
 
 @checked_arguments
 class ModelVersion(ShowsOurForm):
-    """A version of a model: a handle that reads again when the branch has moved.
+    """A version of a model: a handle that reads the branch again if it has moved.
 
-    It goes on to name the same version when a pull gives that another number.
+    It still names the same version after a pull has renumbered it.
     """
 
     _other_names: ClassVar[Mapping[str, str]] = {
@@ -378,7 +379,7 @@ class ModelVersion(ShowsOurForm):
 
     @classmethod
     def _find(cls, opened: Opened, ref: VersionRef, *, for_change: bool = False, is_new: bool = False) -> ModelVersion:
-        """The version that *ref*, which a person wrote, names now. Raises NotFound, Invalid, UsageError."""
+        """Return the version that *ref*, which a person wrote, names now. Raises NotFound, Invalid, UsageError."""
         find = versions.find_to_change if ref.renumbered or ref.settles or for_change else versions.find
         found = find(opened.writer, ref)
         unsure, frozen = ref if found.note else None, found if found.frozen else None
@@ -386,12 +387,12 @@ class ModelVersion(ShowsOurForm):
 
     @property
     def number(self) -> int:
-        """The version's number, from 1; another one after a pull that had to renumber it."""
+        """The version's number, from 1. It changes if a pull renumbers the version."""
         return self._now[1]
 
     @property
     def model(self) -> Model:
-        """The model that this is a version of."""
+        """The model of this version."""
         return Model._of(self._opened, self._model)
 
     @property
@@ -407,31 +408,31 @@ class ModelVersion(ShowsOurForm):
 
     @property
     def view(self) -> VersionView:
-        """The whole record of the version, read once: an immutable value."""
+        """The version's record, stage and aliases, read once, as an immutable value."""
         return versions.get_version(self._opened.writer, self._asked)
 
     @property
     def frozen(self) -> str:
-        """The stage tag, such as `model/iris/production`, that what is said here is as old as; "": it is of now.
+        """The stage tag from which the version was read, such as `model/iris/production`; "" if from the branch.
 
-        Of a registry by URL the tag is all that a version found by stage or alias was read from. Where it is now
-        (`stage`, `aliases`, `pending`) is asked of the branch.
+        In a registry by URL, a version found by stage or alias is read from its stage tag alone. `stage`, `aliases` and
+        `pending` are still read from the branch.
         """
         return self._frozen.frozen if self._frozen is not None else ""
 
     @property
     def name(self) -> str | None:
-        """The version's own name, if it has one."""
+        """The version's own name, or None."""
         return self._record().name
 
     @property
     def is_new(self) -> bool:
-        """True if the call that returned this made the version: not if it was made under an idempotency key before."""
+        """True if the call created the version; False if it existed already with the same idempotency key."""
         return self._is_new
 
     @property
     def is_local(self) -> bool:
-        """True if the remote, as last seen, does not have it yet, so that a pull may give it another number."""
+        """True if the remote, as last seen, lacks the version. Then a pull may renumber it."""
         return self.view.local
 
     @property
@@ -456,22 +457,22 @@ class ModelVersion(ShowsOurForm):
 
     @property
     def code(self) -> Code | None:
-        """The code that made the version."""
+        """The code from which the version was made: commit, uncommitted changes, repository."""
         return self._record().code
 
     @property
     def stage(self) -> str | None:
-        """The stage it is in, in force: an exclusive stage, "archived" or None."""
+        """The stage that the version is in, in force: an exclusive stage, "archived" or None."""
         return self.view.stage
 
     @property
     def aliases(self) -> list[str]:
-        """The aliases it has, in force."""
+        """The aliases of the version that are in force."""
         return list(self.view.aliases)
 
     @property
     def pending(self) -> tuple[StageState, ...]:
-        """The stages and aliases that are recorded for it, or taken from it, and not in force yet."""
+        """Recorded changes of the version's stages and aliases that are not in force yet."""
         return self.view.pending
 
     @property
@@ -481,7 +482,7 @@ class ModelVersion(ShowsOurForm):
 
     @property
     def readers(self) -> list[str]:
-        """The ids of the runs that only read it: that took one of its artifacts as an input, oldest first."""
+        """The ids of the runs that only read the version: one of its artifacts was an input. Oldest first."""
         from gitmodel.lineage import graph
 
         opened, view = self._opened, self.view
@@ -509,9 +510,9 @@ class ModelVersion(ShowsOurForm):
 
     @property
     def outputs(self) -> list[Artifact]:
-        """The outputs of runs that worked on this version when it existed already; the oldest run first.
+        """The outputs of runs that worked on this version after it was created, oldest run first.
 
-        These are no artifacts of the version, whose links may be in use: each has its `run`.
+        They are not artifacts of the version, because its links can be in use. `run` of each is the id of its run.
         """
         from gitmodel.registry.run_outputs import list_outputs
 
@@ -519,12 +520,11 @@ class ModelVersion(ShowsOurForm):
         return [Artifact(self, output.link.name, output=output) for output in found]
 
     def get_artifact(self, name: str | None = None, *, run: str | None = None) -> Artifact:
-        """Return the artifact called *name*, else the output of that name of a run that worked on this version.
+        """Return the artifact *name*, or the output *name* of a run that worked on this version.
 
-        Without *name* it is the only model object, else the only artifact.
-
-        With *run*, the id of a run, only its outputs are searched. Raises NotFound, which says what there is;
-        UsageError if several runs made different outputs of that name.
+        The default of *name* is the only model object, or the only artifact. With *run*, the id of a run, only the
+        outputs of that run are searched. Raises NotFound; UsageError if several runs wrote different outputs with that
+        name.
         """
         from gitmodel.registry.run_outputs import find_artifact
 
@@ -537,21 +537,21 @@ class ModelVersion(ShowsOurForm):
     def set_stage(
         self, stage: str | ModelStages, *, reason: str = "", force: bool = False, leave: bool = False
     ) -> Promotion:
-        """Put the version into *stage* and archive the version that held it. "none" leaves the stage.
+        """Put the version into *stage* and archive the version that was there. "none" removes it from its stage.
 
-        *force* passes a failing gate and needs a *reason* then. *leave* lets the version move to an earlier stage,
-        although its later stage becomes empty. Raises UsageError for an unknown stage, GateRefused for a version that
-        fails a rule of the stage, Refused for a version of a failed run or one that would empty a later stage.
+        *force* overrides a failing gate and needs a *reason*. *leave* allows moving the version to an earlier stage
+        when that empties its later stage. Raises UsageError for an unknown stage, GateRefused if the version fails a
+        rule of the stage, Refused for a version of a failed run or one that would empty a later stage.
         """
         why = Justification(reason, force)
         return self._change(lambda writer: stages.promote(writer, self._asked, str(stage), why=why, leave=leave))
 
     def add_alias(self, alias: str, *, reason: str = "") -> None:
-        """Make *alias* name this version; it is taken from the version that had it."""
+        """Point *alias* at this version, and away from the version that has it now."""
         self._change(lambda writer: stages.set_alias(writer, self._asked, alias, reason=reason))
 
     def remove_alias(self, alias: str, *, reason: str = "") -> None:
-        """Take *alias* from this version. Raises NotFound if it is not its own."""
+        """Remove *alias* from this version. Raises NotFound if it is not an alias of this version."""
         view = self.view
         own = {*view.aliases, *(s.name for s in view.pending if s.alias and s.recorded == self._number)}
         own -= {state.name for state in view.pending if state.recorded not in (None, self._number)}
@@ -569,10 +569,10 @@ class ModelVersion(ShowsOurForm):
         add_tags: Iterable[str] = (),
         remove_tags: Iterable[str] = (),
     ) -> ModelVersion:
-        """Change description and tags, or name a version that has no name.
+        """Change description and tags, or give a name to a version without one.
 
-        *tags* replaces all tags; *add_tags* and *remove_tags* change them. Raises Refused for a second name, UsageError
-        for *tags* together with one of these.
+        *tags* replaces all tags; *add_tags* and *remove_tags* add and remove some. Raises Refused if the version has a
+        name already, UsageError for *tags* together with *add_tags* or *remove_tags*.
         """
         self._change(
             lambda writer: versions.update_version(
@@ -603,7 +603,7 @@ class ModelVersion(ShowsOurForm):
     ) -> Artifact:
         """Store the file or folder at *path* and link it as *name*; *kind* is "data", "model" or "deployment".
 
-        *format* is found from the content if left out. Raises Refused if the version is in a stage or has an alias.
+        The default *format* is detected from the content. Raises Refused if the version is in a stage or has an alias.
         """
         given = [(name, os.fspath(path), kind)]
         self._link(given, lambda _: Transfer(progress=progress), format=format, metadata=metadata)
@@ -621,10 +621,11 @@ class ModelVersion(ShowsOurForm):
         progress: NamedProgress | None = None,
         warn: Callable[[str], object] | None = None,
     ) -> list[Artifact]:
-        """Link several artifacts in one commit: *data* and the others map names to files or folders, which are stored.
+        """Store files or folders and link them in one commit. The arguments of each kind map names to paths.
 
-        If *external* they map names to URIs, as for `link_external`, and *provider_digest* is as there. *jobs*,
-        *progress* and *warn* are as for `Model.create_version`. Raises as `link_artifact` and `link_external` do.
+        With *external* they map names to URIs, and nothing is stored: see `link_external`, also for *provider_digest*.
+        *jobs*, *progress* and *warn* are as in `Model.create_version`. Raises the errors of `link_artifact` and
+        `link_external`.
         """
         from gitmodel.client import storing
 
@@ -648,12 +649,13 @@ class ModelVersion(ShowsOurForm):
         provider_digest: bool = False,
         progress: Progress | None = None,
     ) -> Artifact:
-        """Link the file at *uri* (`s3://bucket/key`, `https://...`, a path), which stays where it is.
+        """Link the file at *uri* (`s3://bucket/key`, `https://...` or a path) without storing it.
 
-        It is read once and hashed; with *provider_digest* it is not, and the SHA-256 that its store keeps of the whole
-        object is taken. Where its store has versions, this version is linked. To link the same bytes at another place
-        says where they are now, at any time. Raises NotFound, UsageError, Conflict if it changed meanwhile, Refused if
-        the version is in a stage or has an alias, Unreachable.
+        The file is read once to hash it. With *provider_digest* it is not read; the SHA-256 of the whole object that
+        its store reports is used instead. If the store has object versions, the current one is linked. If you link the
+        same bytes at another place, the new location is recorded; this is always allowed. Raises NotFound, UsageError,
+        Conflict if the file changed while it was read, Refused if the version is in a stage or has an alias,
+        Unreachable.
 
         >>> version.link_external("raw", "s3://bucket/huge.parquet")          # doctest: +SKIP
         Artifact('iris@4', 'raw')
@@ -668,7 +670,7 @@ class ModelVersion(ShowsOurForm):
         return Artifact(self, name)
 
     def unlink(self, name: str) -> None:
-        """Take the artifact *name* from the version; its bytes stay in the store."""
+        """Remove the artifact *name* from the version. Its bytes stay in the store."""
         from gitmodel.registry import artifacts
 
         self._change(lambda writer: artifacts.unlink_artifact(writer, self._asked, name))
@@ -676,7 +678,7 @@ class ModelVersion(ShowsOurForm):
     def log_metadata(
         self, metadata: Mapping[str, Any] | None = None, *, artifact: str | None = None, **values: Any
     ) -> None:
-        """Set metadata of the version, or of its *artifact*: numbers, text, booleans, times, lists, tables."""
+        """Set metadata of the version or its *artifact*. Values: numbers, text, booleans, times, lists, tables."""
         form = f"it is of {self.reference}; write artifact= for one of its artifacts"
         refuse_other_keywords("log_metadata", values, form)
         self.set_metadata({**(metadata or {}), **values}, artifact=artifact)
@@ -686,7 +688,7 @@ class ModelVersion(ShowsOurForm):
     ) -> None:
         """Set *values* and remove the keys *remove*, of the version or of its *artifact*, in one commit.
 
-        Raises UsageError for a key that is both set and removed; one to remove that is not there is no error.
+        Raises UsageError if a key is both set and removed. Removing a key that does not exist is allowed.
         """
         from gitmodel.client.storing import scalars
 
@@ -696,12 +698,12 @@ class ModelVersion(ShowsOurForm):
     def checkout(
         self, folder: str | os.PathLike[str], *, artifacts: str = "artifacts", submodules: bool = True
     ) -> CheckedOut:
-        """Make a work tree at *folder* with the code of this version, its artifacts in the folder *artifacts* of it.
+        """Create a work tree at *folder* with the code of this version, and its artifacts in the subfolder *artifacts*.
 
-        A commit that is not here is fetched from where a push kept it, and so are *submodules*, from where they are.
-        No branch, index or other work tree is touched; `git worktree remove` removes it. Raises NotFound for a
-        commit or artifact that is not there, saying how to get it; UsageError for a place that is taken; Refused for a
-        submodule that cannot be had.
+        A missing commit is fetched from the remote where a push kept it, and *submodules* from their own remotes.
+        Branches, the index and other work trees do not change; `git worktree remove` removes the work tree. Raises
+        NotFound for a missing commit or artifact; UsageError if *folder* exists; Refused if a submodule cannot be
+        fetched.
         """
         from gitmodel.lineage.checkout import checkout
 
@@ -719,8 +721,8 @@ class ModelVersion(ShowsOurForm):
     def export(self, path: str | os.PathLike[str], *, inputs: bool = False) -> Exported:
         """Write this version with its records, lineage and artifacts to the new file *path*.
 
-        With *inputs* the bytes of everything that it was made from are in it as well. What is not in it is named in
-        `missing`. Raises NotFound for an artifact that the store does not have, UsageError if *path* is there already.
+        With *inputs*, everything from which it was made is included. `missing` of the result names what is not. Raises
+        NotFound for an artifact that the store does not have, UsageError if *path* exists.
         """
         from gitmodel.lineage.exporting import export
 
@@ -729,9 +731,9 @@ class ModelVersion(ShowsOurForm):
         return export(opened.repository, self._asked, target, store=opened.access.of_model(self._model), inputs=inputs)
 
     def card(self) -> str:
-        """The model card: Markdown with the YAML header that model hubs read, from the records alone.
+        """Return the model card: Markdown with the YAML header that model hubs read, from the records alone.
 
-        The header has the keys of https://huggingface.co/docs/hub/model-cards; equal records give equal bytes.
+        The header has the keys of https://huggingface.co/docs/hub/model-cards. Equal records give equal bytes.
         """
         from gitmodel.domain.cards import card
 
@@ -758,7 +760,7 @@ class ModelVersion(ShowsOurForm):
 
     @property
     def _now(self) -> Numbered:
-        """The model and the number that the version has now."""
+        """The current model and number of the version."""
         asked = (self._asked.model, self._asked.number or 0)
         return self._opened.repository.renumberings().follow(asked, since=self._asked.since or 0)
 
@@ -771,7 +773,7 @@ class ModelVersion(ShowsOurForm):
         return self._now[1]
 
     def _check_meant(self) -> None:
-        """Raise Refused for a version found by a number that a pull had given to it, unless *renumbered* was given."""
+        """Raise Refused if the version was found by a number that a pull gave to it, unless *renumbered* was given."""
         if self._unsure is not None:
             versions.find_to_change(self._opened.writer, self._unsure)
 
@@ -814,9 +816,10 @@ class ModelVersion(ShowsOurForm):
 
 @checked_arguments
 class Artifact:
-    """An artifact of a version: its bytes are verified against its digest whenever they are read.
+    """An artifact of a version. Every read verifies its bytes against its digest.
 
-    With a *run* it is an output of that run, which worked on the version when it existed; the version does not have it.
+    If `run` is set, it is an output of that run, which worked on an existing version, and not an artifact of the
+    version itself.
     """
 
     def __init__(self, version: ModelVersion, name: str, *, output: VersionArtifact | None = None) -> None:
@@ -836,12 +839,12 @@ class Artifact:
 
     @property
     def run(self) -> str | None:
-        """The id of the run that it is an output of; None if the version itself has it."""
+        """The id of the run that wrote this output; None for an artifact of the version itself."""
         return self._output.run if self._output is not None else None
 
     @property
     def link(self) -> ArtifactLink:
-        """The record of it: name, kind, digest, size in bytes, format, metadata."""
+        """The record of the artifact: name, kind, digest, size in bytes, format, metadata."""
         from gitmodel.registry import artifacts
 
         if self._output is not None:  # a run does not change
@@ -855,22 +858,22 @@ class Artifact:
 
     @property
     def digest(self) -> str:
-        """`sha256:` and 64 hex digits; of a folder, the digest of its manifest."""
+        """`sha256:` and 64 hex digits; for a folder, the digest of its manifest."""
         return self.link.digest
 
     @property
     def size(self) -> int:
-        """The size in bytes; of a folder, of all its files."""
+        """The size in bytes; for a folder, of all its files."""
         return self.link.size
 
     @property
     def format(self) -> str:
-        """The name of its format, such as `skops`."""
+        """The name of the format, such as `skops`."""
         return self.link.format
 
     @property
     def uri(self) -> str | None:
-        """The location of an external artifact, which no store of the registry holds; None for other artifacts."""
+        """The location of an external artifact, which is in no store of the registry; None for other artifacts."""
         return self.link.uri
 
     @property
@@ -879,7 +882,7 @@ class Artifact:
         return dict(self.link.metadata)
 
     def log_metadata(self, metadata: Mapping[str, Any] | None = None, **values: Any) -> None:
-        """Set metadata of the artifact; at any time. Raises Refused for an output of a run, which has none."""
+        """Set metadata of the artifact, at any time. Raises Refused for an output of a run, which has no metadata."""
         if self._output is not None:
             raise Refused(
                 f"{self._name} is an output of run {self.run}, and cannot have metadata",
@@ -895,9 +898,10 @@ class Artifact:
         progress: Progress | None = None,
         warn: Callable[[str], object] | None = None,
     ) -> Path:
-        """Write it to *target*, verified before it appears there; of a folder, *jobs* files at a time.
+        """Write the artifact to *target*, which appears only after it was verified, and return *target* as a path.
 
-        *warn* is called with a sentence about files that are not written, which goes to the log `gitmodel` otherwise.
+        *jobs* files of a folder are fetched at a time. *warn* is called with a sentence about each file that is not
+        written; the default writes it to the logger `gitmodel`.
         """
         from gitmodel.registry import artifacts
 
@@ -907,9 +911,10 @@ class Artifact:
         return Path(target)
 
     def download_file(self, file: str, target: str | os.PathLike[str], *, progress: Progress | None = None) -> Path:
-        """Write one file of a folder, by its path in it, to *target*, verified; the others are not fetched.
+        """Write one *file* of a folder to *target* after verifying it, without fetching the other files.
 
-        Raises NotFound if there is no such file, UsageError if the artifact is not a folder.
+        *file* is the path in the folder. Raises NotFound if it does not exist, UsageError if the artifact is not a
+        folder.
         """
         self.fetch_file(file, target, progress=progress)
         return Path(target)
@@ -917,17 +922,17 @@ class Artifact:
     def fetch_file(
         self, file: str, target: str | os.PathLike[str], *, progress: Progress | None = None
     ) -> ManifestEntry:
-        """Do what `download_file` does; returns path, size and digest of the file by the folder's manifest."""
+        """Do the same as `download_file`, and return the file's path, size and digest from the folder's manifest."""
         from gitmodel.registry import artifacts
 
         link = self.link
         return artifacts.fetch_file(self._source(link), link, file, Path(target), progress=progress)
 
     def path(self) -> Path:
-        """A file or folder with its content, to read only: in place in a local store, else in the cache.
+        """Return a read-only file or folder with the content: in place in a local store, otherwise in the cache.
 
-        It is verified at each call, and what differs there is replaced. Any number of threads and processes may call
-        it and read what they got: a folder in the cache is never emptied.
+        Each call verifies it, and replaces what differs. Any number of threads and processes may call it and read the
+        result at the same time: a folder in the cache is never emptied.
         """
         from gitmodel.files.permissions import make_folder, share_tree
         from gitmodel.stores import artifacts, unpacked
@@ -946,16 +951,16 @@ class Artifact:
         return cache
 
     def open(self) -> BinaryIO:
-        """Open the bytes for reading, verified at their end: Invalid if the digest does not match. Not for folders."""
+        """Open the bytes for reading. Raises Invalid at their end if the digest does not match. Not for folders."""
         link = self.link
         if link.is_folder:
             raise UsageError(f"{self._name} is a folder", hint="use .path() and open a file in it")
         return self._source(link).open(link.digest, link.size)
 
     def load(self, *, trusted: bool = False) -> Any:
-        """The object that the artifact holds, by its recorded format.
+        """Return the object in the artifact, loaded by its recorded format.
 
-        *trusted* allows formats that run code when they are loaded (pickle and its like); without it they are Refused.
+        *trusted* allows formats that can run code when they are loaded, such as pickle. Without it they raise Refused.
         """
         import tempfile
 
@@ -995,9 +1000,9 @@ class Models(tuple[Model, ...]):
 
 
 class Versions(tuple[ModelVersion, ...]):
-    """A list of versions, with a table for notebooks.
+    """A list of versions with a table for notebooks.
 
-    *total* is how many versions the model has, deleted ones left out; None where a filter and a limit chose a part.
+    *total* is the number of versions of the model, without deleted ones; None if a filter and a limit selected a part.
 
     >>> Versions((), total=60)
     Versions(0 of 60)
@@ -1028,7 +1033,7 @@ class Versions(tuple[ModelVersion, ...]):
 
 
 def _ref(view: VersionView, since: int) -> VersionRef:
-    """A reference that follows the version of *view*, which was read after the pull *since*."""
+    """Return a reference that follows the version of *view*, which was read after the pull *since*."""
     return VersionRef(view.model, str(view.record.number), since=since)
 
 

@@ -1,4 +1,4 @@
-"""The stages that every registry knows."""
+"""The default stages of a registry."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from gitmodel.domain.schema.names import ARCHIVED, LATEST, NONE
 
 
 class ModelStages(str, Enum):
-    """The stages of a registry that defines none of its own, and the words for leaving them."""
+    """The stages of a registry that defines no others, and the words for no stage, archived and latest."""
 
     NONE = NONE
     STAGING = "staging"

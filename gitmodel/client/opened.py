@@ -1,4 +1,4 @@
-"""A registry as it was opened: the repository, the target of changes, the stores, the code repository, the CI job."""
+"""An open registry: the repository, the target of changes, the stores, the code repository, the CI job."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ if TYPE_CHECKING:
 
 
 class Opened:
-    """A registry as a client opened it, which its handles share.
+    """A registry as a client opened it. All handles of the client share it.
 
-    The registry is that of *repo*, a path or URL, else the one that the settings choose for the folder *path*. The code
-    repository is always the one that *path* is in. *store* is the URL of the artifact store, if one was given.
+    The registry is that of *repo*, a path or URL, or else the one that the settings choose for the folder *path*. The
+    code repository is always the one that contains *path*. *store* is the URL of the artifact store, or None.
     """
 
     def __init__(
@@ -60,37 +60,37 @@ class Opened:
 
     @property
     def lasting(self) -> Opened:
-        """The registry for handles to use: this one, or after a transaction was committed the one it was opened on."""
+        """The registry that handles use: this one, or after a transaction the one on which it was started."""
         return self._outer or self
 
     @cached_property
     def access(self) -> Access:
-        """The stores of the registry as this machine reaches them."""
+        """The registry's artifact stores with their URLs and trust on this machine."""
         from gitmodel.registry.store_access import Access  # imported here because reading records needs no store
 
         return Access(self.repository, self.environ, self.store_root, self._store)
 
     @property
     def store(self) -> ArtifactStore:
-        """The default artifact store, opened when it is first needed."""
+        """The default artifact store. It is opened on first use."""
         return self.access.default()
 
     @property
     def store_root(self) -> Path:
-        """The folder of the artifact store that needs no setting up."""
+        """The folder of the default artifact store."""
         return self.repository.common_dir / "gitmodel" / "store"
 
     @property
     def job(self) -> str:
-        """The job of a CI host that makes versions by URL, as its idempotency keys name it; "" elsewhere."""
+        """The CI job that creates versions by URL, as used in its idempotency keys; "" elsewhere."""
         by_job = self.repository.url and not isinstance(self.writer, Batch)
         return by_url.job_key(self.environ) if by_job else ""
 
     def job_key(self, content: Callable[[], str]) -> str:
-        """Return the idempotency key of a version with this *content* that is given none: in CI, by URL, the job's.
+        """Return the default idempotency key of a version with this *content*: a key of the CI job, by URL.
 
-        It is the same for the same attempt of the same job, the same content, and how many versions of that content
-        were made here before; "" outside of CI.
+        The key is the same for the same attempt of the same job, the same content, and the same number of versions with
+        that content created here before. It is "" outside of CI.
         """
         if not self.job:
             return ""
@@ -106,7 +106,7 @@ class Opened:
 
     @contextmanager
     def transaction(self, message: str) -> Iterator[Opened]:
-        """Yield the registry as a transaction, which is committed as the block ends."""
+        """Yield the registry as a transaction, and commit it when the block ends."""
         self.require_branch("transaction")
         with entered_batch(self.repository, message) as batch:
             inside = self.with_writer(batch)
@@ -114,9 +114,9 @@ class Opened:
         inside._outer = self
 
     def require_branch(self, verb: str) -> None:
-        """Raise UsageError for a registry of the past or of a transaction, and inside the block of a transaction.
+        """Raise UsageError in a registry of the past, in a transaction, and inside the block of a transaction.
 
-        *verb* is a method that works on the branch itself, and so cannot be a part of a transaction.
+        *verb* is the method that needs the branch itself and cannot be part of a transaction.
         """
         if isinstance(self.writer, Direct):
             self.writer.refuse_inside()
@@ -129,7 +129,7 @@ class Opened:
             self.writer.transact(lambda snapshot: Change(None))
 
     def find_kept(self) -> KeptCode | None:
-        """Return the code repository that *path* is in with its kept commits; None outside of any."""
+        """Return the code repository that contains *path*, with its kept commits; None outside of any."""
         if self._kept is None:
             from gitmodel.code.kept_commits import KeptCode
             from gitmodel.code.repository import open_code
@@ -139,12 +139,12 @@ class Opened:
         return self._kept
 
     def find_code(self) -> CodeRepository | None:
-        """Return the code repository that *path* is in; None outside of any."""
+        """Return the code repository that contains *path*; None outside of any."""
         kept = self.find_kept()
         return kept.code if kept is not None else None
 
     def open_code(self) -> CodeRepository:
-        """Return the code repository that *path* is in. Raises NotFound outside of any."""
+        """Return the code repository that contains *path*. Raises NotFound outside of any."""
         found = self.find_code()
         if found is None:
             raise NotFound(
@@ -153,15 +153,15 @@ class Opened:
         return found
 
     def read_code(self) -> Code:
-        """Return the state of the code repository: commit, changes, origin."""
+        """Return the state of the code repository: commit, uncommitted changes, origin. Writes nothing."""
         from gitmodel.code.current_commit import read_code
 
         return read_code(self.find_code())
 
     def check_code(self) -> None:
-        """Raise Refused where the settings do not let a version be made of the code as it is now.
+        """Raise Refused if the settings forbid creating a version from the current code.
 
-        That is for changes that are not committed, and for credentials in a snapshot of them.
+        The reasons are uncommitted changes, and credentials in a snapshot of them.
         """
         dirty = self._dirty()
         if dirty != "record":
@@ -170,9 +170,9 @@ class Opened:
             check_code(self.find_code(), dirty=dirty, allow_credentials=self.repository.allows_credentials)
 
     def record_code(self) -> Code:
-        """Return the state of the code repository as a version records it, and keep its commit by a ref of its own.
+        """Return the state of the code repository as a version records it, and keep its commit with a ref.
 
-        Raises Refused as `check_code`, and for too large a snapshot.
+        Raises Refused as `check_code`, and if a snapshot is too large.
         """
         from gitmodel.lineage.code import record_code, snapshot_limit
 
@@ -181,7 +181,7 @@ class Opened:
         return record_code(self.find_kept(), self.read_code(), dirty=self._dirty(), limit=limit)
 
     def _dirty(self) -> str:
-        """Return what is done about changes that are not committed: "record", "snapshot" or "refuse"."""
+        """Return the setting for uncommitted changes: "record", "snapshot" or "refuse"."""
         from gitmodel.lineage.code import choose_dirty
 
         rules = self.writer.read(lambda snapshot: snapshot.registry().require("code").code)

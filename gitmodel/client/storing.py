@@ -1,4 +1,4 @@
-"""Store files, or describe them where they are, and record them with a version. Imported only by what writes."""
+"""Store files, or describe external ones, and record them in a version. Imported only for writing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ TransferOf = Callable[[str], Transfer]
 
 
 def by_kind(*, data: Paths | None, model: Paths | None, deployment: Paths | None) -> list[Given]:
-    """Return name, path and kind of the artifacts that are given by kind."""
+    """Return name, path and kind of all artifacts, from a mapping of names to paths for each kind."""
     kinds = (("data", data), ("model", model), ("deployment", deployment))
     return [(name, os.fspath(path), kind) for kind, paths in kinds for name, path in (paths or {}).items()]
 
@@ -46,9 +46,10 @@ def create_version(
     transfer: TransferOf,
     warn: Warn | None,
 ) -> Made:
-    """Make the next version of *chosen*, which is called *model* now, from files and folders.
+    """Create a version of *chosen*, whose current name is *model*, from files and folders.
 
-    If one was made under the idempotency *key* before ("": none, None: that of the CI job), it is returned.
+    Returns an existing version that was created with the idempotency *key*. "" means no key; None means the key of the
+    CI job.
     """
     if name is not None:
         check_version_name(name)
@@ -96,9 +97,9 @@ def store_links(
     transfer: TransferOf,
     warn: Warn | None = None,
 ) -> list[ArtifactLink]:
-    """Store what is *given* for the version *ref* of *model*; returns the links that it can take.
+    """Store the artifacts *given* for the version *ref* of *model*, and return their links.
 
-    Nothing is stored if the version cannot take them, or if one of them cannot be stored.
+    Stores nothing if the version cannot take the links. Returns no links if an artifact cannot be stored.
     """
     said = scalars(metadata or {})
     names = [(name, kind) for name, _, kind in given]
@@ -118,7 +119,7 @@ def describe_links(
     provider_digest: bool = False,
     transfer: TransferOf,
 ) -> list[ArtifactLink]:
-    """Read what is *given* for the version *ref* where it is; returns the links that the version can take."""
+    """Hash the external artifacts *given* for the version *ref* in place, and return their links."""
     said = scalars(metadata or {})
     names = [(name, kind) for name, _, kind in given]
     artifacts.check_links(opened.writer, ref, names, metadata=said, format=format)
@@ -171,7 +172,7 @@ def _store(
 
 
 def scalars(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Return *values* with NumPy's and the like's single numbers as Python's, as deep as a record can be nested."""
+    """Return *values* with scalars of NumPy and similar libraries as Python's, up to the nesting of a record."""
     return {key: _scalar(value, 1) for key, value in values.items()}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import enum
 import inspect
 import re
+import textwrap
 from pathlib import Path
 
 import gitmodel
@@ -15,7 +16,8 @@ PAGE = Path(__file__).resolve().parents[2] / "docs/reference/python.md"
 HEAD = """\
 # Python
 
-The registry as Python objects. This page is written from the docstrings; `help(gitmodel.Client)` says the same.
+The Python API of the registry. This page is generated from the docstrings, which
+`help(gitmodel.Client)` also shows.
 
 ```python
 from gitmodel import Client, Model, ModelStages
@@ -23,24 +25,25 @@ from gitmodel import Client, Model, ModelStages
 with Client() as client:
     client.register_model(Model(name="iris", license="Apache-2.0", tags=["sklearn"]))
     version = client.get_model("iris").create_version(metadata={"accuracy": 0.97})
-    version.set_stage(ModelStages.STAGING, reason="to be looked at")
+    version.set_stage(ModelStages.STAGING, reason="needs review")
     print(client.get_version("iris@staging").metadata["accuracy"])
 ```
 
-A `Client` reads what it needs when it is asked. The handles it gives out (`Model`, `ModelVersion`, `Artifact`) hold no
-data: each access reads again if the branch has moved. A client may be used from several threads. `close()`, or the
-end of the `with` block, ends the git process that reads for it.
+A `Client` reads data when it is needed. The handles that it returns (`Model`, `ModelVersion`,
+`Artifact`) contain no data: each access reads the branch again if it has moved. Several threads can
+use the same client. `close()`, or the end of the `with` block, stops the git process that reads for
+it.
 """
 
 
 def render() -> str:
-    """The page."""
+    """Return the page."""
     parts = [HEAD, *(_class(found) for found in (Client, Model, ModelVersion, Artifact)), _stages(), _errors()]
     return "\n".join(parts)
 
 
 def public_names(found: type) -> list[str]:
-    """The names that users of a class see, in the order of its source."""
+    """Return the public names of a class, in the order of its source."""
     return [name for name in vars(found) if not name.startswith("_")]
 
 
@@ -75,10 +78,10 @@ def _errors() -> str:
     found = [error for error in known if issubclass(error, errors.GitModelError)]
     found.sort(key=lambda error: error.exit_code)
     rows = [f"| `{error.__name__}` | {error.exit_code} | {_line(error.__doc__)} |" for error in found]
-    head = ["## Errors", "", "All derive from `GitModelError`, and have `message`, `hint` and `exit_code`.", ""]
+    head = ["## Errors", "", "All are subclasses of `GitModelError`, with `message`, `hint` and `exit_code`.", ""]
     table = [*head, "| | exit code | |", "|---|---|---|", *rows, ""]
     warned = [
-        f"`{found.__name__}` is a warning. {_line(found.__doc__)}" for found in known if issubclass(found, Warning)
+        _text(f"`{found.__name__}` is a warning. {found.__doc__}") for found in known if issubclass(found, Warning)
     ]
     return "\n".join([*table, *warned, ""])
 
@@ -100,22 +103,25 @@ def _signature(name: str, function: object) -> str:
 
 
 def _bare(annotated: str) -> str:
-    """An annotation that is a string, as its source has it."""
+    """Return an annotation without the quotes of a string annotation."""
     return re.sub(r"(: |^)'([^']*)'", r"\1\2", annotated).replace("'", '"')
 
 
 def _text(doc: str | None) -> str:
-    """A docstring as Markdown, on one line for each paragraph, without its doctests."""
+    """Return a docstring as Markdown, without its doctests."""
+    paragraphs = (textwrap.fill(part, WIDTH, break_on_hyphens=False) for part in _paragraphs(doc))
+    return "\n\n".join(paragraphs)
+
+
+def _paragraphs(doc: str | None) -> list[str]:
     assert doc
-    paragraphs = [
-        " ".join(part.split()) for part in inspect.cleandoc(doc).split("\n\n") if not part.lstrip().startswith(">>>")
-    ]
-    return re.sub(r"(?<![\w`*])\*(\w+)\*(?!\w)", r"`\1`", "\n\n".join(paragraphs))
+    parts = [part for part in inspect.cleandoc(doc).split("\n\n") if not part.lstrip().startswith(">>>")]
+    return [re.sub(r"(?<![\w`*])\*(\w+)\*(?!\w)", r"`\1`", " ".join(part.split())) for part in parts]
 
 
 def _line(doc: str | None) -> str:
-    """The first paragraph of a docstring, for a cell of a table."""
-    return _text(doc).split("\n")[0].replace("|", "\\|")
+    """Return the first paragraph of a docstring, for a cell of a table."""
+    return _paragraphs(doc)[0].replace("|", "\\|")
 
 
 if __name__ == "__main__":
