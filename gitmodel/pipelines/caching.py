@@ -12,6 +12,7 @@ from gitmodel.domain.schema.records import FOLDER_FORMAT
 from gitmodel.errors import GitModelError, UsageError
 from gitmodel.pipelines.graph import Node
 from gitmodel.pipelines.opened_files import hash_declared
+from gitmodel.pipelines.step_results import StoredOutput
 from gitmodel.pipelines.steps import Step
 from gitmodel.stores.artifacts import are_whole, manifest_of
 from gitmodel.stores.interface import ArtifactStore
@@ -41,7 +42,7 @@ def cache_key(node: Node, inputs: Mapping[str, str], model: str, code: str, file
     return hashlib.sha256(json.dumps(told, default=repr).encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def are_there(store: ArtifactStore, outputs: Iterable[Mapping[str, Any]], *, read_servers: bool = True) -> bool:
+def are_there(store: ArtifactStore, outputs: Iterable[StoredOutput], *, read_servers: bool = True) -> bool:
     """Return True if the store has the outputs of an earlier run of a step, of folders every file, undamaged.
 
     Verifies them and renews the timestamps of old objects, as `are_whole` does.
@@ -49,11 +50,11 @@ def are_there(store: ArtifactStore, outputs: Iterable[Mapping[str, Any]], *, rea
     try:
         objects: list[tuple[str, int | None]] = []
         for output in outputs:
-            if output["format"] == FOLDER_FORMAT:
-                entries = manifest_of(store, output["digest"])
-                objects += [*((entry.digest, entry.size) for entry in entries), (output["digest"], None)]
+            if output.format == FOLDER_FORMAT:
+                entries = manifest_of(store, output.digest)
+                objects += [*((entry.digest, entry.size) for entry in entries), (output.digest, None)]
             else:
-                objects.append((output["digest"], output.get("size")))
+                objects.append((output.digest, output.size))
         return are_whole(store, objects, read_servers=read_servers)
     except GitModelError:
         return False

@@ -5,20 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from typing import Any, ClassVar
 
 from gitmodel.domain.arguments import checked
 from gitmodel.domain.credentials import without_credentials
+from gitmodel.domain.justification import Justification
 from gitmodel.domain.other_names import ShowsOurForm, refuse_other_keywords
 from gitmodel.domain.schema import codec
 from gitmodel.domain.schema.names import ARCHIVED, NONE, check_alias
 from gitmodel.domain.schema.references import VersionRef
+from gitmodel.domain.schema.renumbering import Numbered
 from gitmodel.errors import NotFound, UsageError
 from gitmodel.pipelines.config import ModelConfig
 from gitmodel.pipelines.step_requests import Facts, VersionFacts
-
-# What a worker returns and the coordinator carries out: plain data, so that it crosses any wire.
-Plan = dict[str, Any]
+from gitmodel.pipelines.step_results import AliasPlan, MetadataPlan, Plan, StagePlan
 
 
 class PlannedVersion(ShowsOurForm):
@@ -70,11 +71,12 @@ class PlannedVersion(ShowsOurForm):
         known = [*self._facts["stages"], ARCHIVED, NONE]
         if wanted not in known:
             raise UsageError(f"there is no stage {wanted!a} to set", hint=f"the stages are {', '.join(known)}")
-        self._plan("stage", stage=wanted, reason=self._reason(reason), force=bool(force), leave=bool(leave))
+        why = Justification(self._reason(reason), bool(force))
+        self._context.plans.append(StagePlan(self._of, wanted, why, bool(leave)))
 
     def add_alias(self, alias: str, *, reason: str = "") -> None:
         """Give the version an alias when the run succeeds."""
-        self._plan("alias", alias=check_alias(alias), reason=self._reason(reason))
+        self._context.plans.append(AliasPlan(self._of, check_alias(alias), self._reason(reason)))
 
     def log_metadata(
         self, metadata: Mapping[str, Any] | None = None, *, artifact: str | None = None, **values: Any
@@ -93,7 +95,7 @@ class PlannedVersion(ShowsOurForm):
                 hint=f"its artifacts: {there}",
             )
         kept = self._context.keep(read_values({**(metadata or {}), **values}))
-        self._plan("metadata", on=artifact, values=kept)
+        self._context.plans.append(MetadataPlan(self._of, kept, artifact))
 
     def __repr__(self) -> str:
         return f"PlannedVersion({self.reference!r})"
@@ -106,9 +108,9 @@ class PlannedVersion(ShowsOurForm):
     def _reason(self, text: str) -> str:
         return str(self._context.keep({"reason": text}, "").get("reason", ""))
 
-    def _plan(self, verb: str, **details: Any) -> None:
-        facts = self._facts
-        self._context.plans.append({"verb": verb, "model": facts["model"], "number": facts["number"], **details})
+    @property
+    def _of(self) -> Numbered:
+        return self._facts["model"], self._facts["number"]
 
 
 class StepContext(ShowsOurForm):
@@ -257,15 +259,14 @@ def _log(values: Mapping[str, Any], artifact: str | None, version: str, renumber
     if not version:
         raise UsageError("no step is running here", hint='name the version, as in version="demo@3"')
     read = read_values(values)
-    ref = str(VersionRef.parse(version))
+    ref = VersionRef.parse(version)
     if context is not None:
-        kept = context.keep(read)
-        context.plans.append({"verb": "metadata", "ref": ref, "renumbered": renumbered, "on": artifact, "values": kept})
+        context.plans.append(MetadataPlan(replace(ref, renumbered=renumbered), context.keep(read), artifact))
         return
     from gitmodel.client import Client
 
     with Client() as client:
-        client.get_version(ref, renumbered=renumbered).log_metadata(read, artifact=artifact)
+        client.get_version(str(ref), renumbered=renumbered).log_metadata(read, artifact=artifact)
 
 
 def _plain(value: Any, depth: int = 0) -> Any:

@@ -16,19 +16,49 @@ import types
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from importlib.util import source_from_cache
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from gitmodel.pipelines.installed import is_library
 
 _Stamp = tuple[int, int, int]
-# What a recorded file was: its size, the times of its last changes in ns, its SHA-256; None if it was not there.
-_State = list[Any] | None
 _PROGRAMS = frozenset({"git", "git-model", "gitmodel"})
 _IGNORED = frozenset({".git", "__pycache__"})
 _WORDS = re.compile(r"[^\s'\"`$()<>|&;=]+")
 _MOST_NAMES = 10_000
+
+
+class FileState(NamedTuple):
+    """The state of a file: its size, `st_mtime_ns`, `st_ctime_ns`, and the SHA-256 of its content."""
+
+    size: int
+    modified: int
+    changed: int
+    digest: str
+
+
+@dataclass(frozen=True)
+class OpenedState:
+    """The state of the *files* that a step opened (None: it did not exist), and hashes of the *folders* it listed."""
+
+    files: Mapping[str, FileState | None]
+    folders: Mapping[str, str]
+
+    @classmethod
+    def from_json(cls, found: Mapping[str, Any]) -> OpenedState:
+        """Return the state whose JSON form is *found*. Raises TypeError or KeyError for anything else."""
+        files = {path: None if state is None else FileState(*state) for path, state in found["files"].items()}
+        return cls(files, found["folders"])
+
+    def is_unchanged(self, root: str, code: Collection[str]) -> bool:
+        """Return True if files and folders below *root* are still in this state; files of *code* are not compared."""
+        for name, state in self.files.items():
+            path = os.path.join(root, name)
+            if os.path.realpath(path) not in code and not _is_same(path, state):
+                return False
+        return all(_hash_listing(os.path.join(root, name)) == digest for name, digest in self.folders.items())
 
 
 class OpenedFiles:
@@ -68,19 +98,19 @@ class OpenedFiles:
         if self._counts(path) or path == self._root:
             self._folders.add(path)
 
-    def finish(self) -> dict[str, Any] | None:
+    def finish(self) -> OpenedState | None:
         """Return the state of each file and folder, to compare it later; None if a file changed while the step ran."""
-        files: dict[str, _State] = {}
+        files: dict[str, FileState | None] = {}
         for path, before in self._files.items():
             if _stamp(path) != before:
                 return None
-            files[self._name(path)] = None if before is None else [*before, _hash_file(path)]
+            files[self._name(path)] = None if before is None else FileState(*before, _hash_file(path))
         for path, before in self._named.items():
             # one that is another now was written by the step
             if before is not None and path not in self._written and _stamp(path) == before:
-                files.setdefault(self._name(path), [*before, _hash_file(path)])
+                files.setdefault(self._name(path), FileState(*before, _hash_file(path)))
         folders = {self._name(path): _hash_listing(path) for path in self._folders}
-        return {"files": files, "folders": folders}
+        return OpenedState(files, folders)
 
     def _name(self, path: str) -> str:
         return os.path.relpath(path, self._root)
@@ -89,15 +119,6 @@ class OpenedFiles:
         if not path.startswith(self._root + os.sep):
             return False
         return _IGNORED.isdisjoint(path[len(self._root) :].split(os.sep)) and not is_library(path)
-
-
-def is_unchanged(root: str, opened: Mapping[str, Any], code: Collection[str]) -> bool:
-    """Return True if all that a step *opened* below *root* is as it was; files of *code* are compared elsewhere."""
-    for name, state in opened["files"].items():
-        path = os.path.join(root, name)
-        if os.path.realpath(path) not in code and not _is_same(path, state):
-            return False
-    return all(_hash_listing(os.path.join(root, name)) == digest for name, digest in opened["folders"].items())
 
 
 def hash_declared(patterns: Sequence[str]) -> list[tuple[str, str]]:
@@ -247,11 +268,11 @@ def _stamp(path: str) -> _Stamp | None:
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns
 
 
-def _is_same(path: str, state: _State) -> bool:
+def _is_same(path: str, state: FileState | None) -> bool:
     now = _stamp(path)
     if now is None or state is None:
         return now is None and state is None
-    return list(now) == state[:3] or _hash_file(path) == state[3]
+    return now == state[:3] or _hash_file(path) == state.digest
 
 
 def _hash_file(path: str) -> str:

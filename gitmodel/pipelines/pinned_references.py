@@ -59,6 +59,11 @@ class Target:
         return f"{self.model}@{self.number}"
 
     @property
+    def numbered(self) -> Numbered:
+        """The model and the number."""
+        return self.model, self.number
+
+    @property
     def ref(self) -> VersionRef:
         """The reference that follows the version, if it was there before the run."""
         return VersionRef(self.model, str(self.number), since=self.since)

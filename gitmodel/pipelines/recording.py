@@ -18,8 +18,8 @@ from gitmodel.pipelines.graph import Graph, Node
 from gitmodel.pipelines.pinned_references import Pinned, Target
 from gitmodel.pipelines.source import NOWHERE, Source
 from gitmodel.pipelines.step_requests import Facts
+from gitmodel.pipelines.step_results import ErrorText, StepResult, StoredOutput
 from gitmodel.pipelines.steps import Output
-from gitmodel.pipelines.worker import Result
 
 _LONGEST_TRACEBACK = 8_000
 Listener = Callable[[str, str, float], None]
@@ -70,7 +70,7 @@ class Work:
     packages: str
     pinned: Pinned
     order: list[str]
-    results: dict[str, Result] = field(default_factory=dict)
+    results: dict[str, StepResult] = field(default_factory=dict)
     failed: str = ""
     status: str = "running"
     begun: dict[str, Facts] = field(default_factory=dict)
@@ -81,18 +81,20 @@ class Work:
         """The version that each step works on."""
         return self.pinned.targets
 
-    def output(self, wanted: Output) -> dict[str, Any] | None:
-        """The output *wanted* of a step, as its worker described it; None if there is none."""
-        name = self.job.graph.output_name(wanted)
-        outputs = self.results.get(wanted.node, {}).get("outputs", [])
-        return next((output for output in outputs if output["name"] == name), None)
+    def output(self, wanted: Output) -> StoredOutput | None:
+        """Return the output *wanted* of a step; None if there is none."""
+        name, result = self.job.graph.output_name(wanted), self.results.get(wanted.node)
+        return next((output for output in (result.outputs if result else ()) if output.name == name), None)
 
-    def in_order(self) -> dict[str, Result]:
-        """The results in an order that does not depend on which step was faster."""
+    def in_order(self) -> dict[str, StepResult]:
+        """Return the results in an order that does not depend on which step was faster."""
         return {name: self.results[name] for name in self.order if name in self.results}
 
 
-def run_record(client: Client, work: Work, executor: str, error: Mapping[str, str], *, keep: bool = True) -> RunRecord:
+def run_record(
+    client: Client, work: Work, executor: str, error: ErrorText | None = None, *, keep: bool = True
+) -> RunRecord:
+    """Return the record of the run *work*, which ended with *error*; unless *keep*, it leaves no failed version."""
     rules = client.repository.snapshot().registry().require("runs").runs or RunRules()
     succeeded = work.status == "succeeded"
     versions = {
@@ -113,7 +115,7 @@ def run_record(client: Client, work: Work, executor: str, error: Mapping[str, st
         packages=work.packages,
         failed_step=work.failed or None,
         error=_error_text(error, rules),
-        traceback=error.get("traceback", "")[-_LONGEST_TRACEBACK:] if rules.record_traceback else "",
+        traceback=error.traceback[-_LONGEST_TRACEBACK:] if error and rules.record_traceback else "",
         versions=tuple(sorted(versions)),
         code=work.code,
         parameters=work.job.graph.known.values().hidden(work.job.parameters),
@@ -121,9 +123,11 @@ def run_record(client: Client, work: Work, executor: str, error: Mapping[str, st
     )
 
 
-def _error_text(error: Mapping[str, str], rules: RunRules) -> str:
-    # A message can hold paths, host names and secrets; history is for ever.
-    return f"{error['type']}: {error['message']}" if error and rules.record_traceback else error.get("type", "")
+def _error_text(error: ErrorText | None, rules: RunRules) -> str:
+    if error is None:
+        return ""
+    # A message can contain paths, host names and secrets, and history is permanent.
+    return f"{error.type}: {error.message}" if rules.record_traceback else error.type
 
 
 def _step_record(work: Work, node: Node) -> StepRecord:
@@ -132,24 +136,23 @@ def _step_record(work: Work, node: Node) -> StepRecord:
     for name, value in node.inputs.items():
         if isinstance(value, ExternalArtifact):
             inputs[name] = work.pinned.inputs[node.name, name]["digest"]
-            continue
-        if (output := work.output(value)) is not None:
-            inputs[name] = output["digest"]
-    made = result["outputs"] if result else []
+        elif (output := work.output(value)) is not None:
+            inputs[name] = output.digest
+    made = result.outputs if result else ()
     target = work.targets.get(node.name)
-    # the links of a new version say this of its artifacts
-    told = made if target is not None and not target.new else []
+    # a new version's own links have kind, size and format of its artifacts
+    described = made if target is not None and not target.new else ()
     return StepRecord(
         name=node.name,
-        status=result["status"] if result else "skipped",
+        status=result.status if result else "skipped",
         version=target.reference if target is not None and not target.new else None,
-        seconds=round(result["seconds"], 3) if result else 0.0,
+        seconds=round(result.seconds, 3) if result else 0.0,
         parameters=node.recorded_parameters(),
         inputs=inputs,
-        outputs={output["name"]: output["digest"] for output in made},
-        kinds={output["name"]: output["kind"] for output in told},
-        sizes={output["name"]: output["size"] for output in told},
-        formats={output["name"]: output["format"] for output in told},
+        outputs={output.name: output.digest for output in made},
+        kinds={output.name: output.kind for output in described},
+        sizes={output.name: output.size for output in described},
+        formats={output.name: output.format for output in described},
     )
 
 

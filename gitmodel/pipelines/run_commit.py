@@ -30,7 +30,7 @@ from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import Conflict, ForeignTag, GitModelError, Refused, Unsigned, UsageError
 from gitmodel.pipelines.caching import are_there
 from gitmodel.pipelines.pinned_references import Target
-from gitmodel.pipelines.worker import Result
+from gitmodel.pipelines.step_results import AliasPlan, MetadataPlan, Plan, StagePlan, StepResult
 from gitmodel.registry.in_force import judge
 from gitmodel.registry.runs import fitting
 from gitmodel.registry.writer import Batch
@@ -50,7 +50,7 @@ class _Taken(Conflict):
 
 
 def commit_run(
-    client: Client, record: RunRecord, targets: Mapping[str, Target], results: Mapping[str, Result]
+    client: Client, record: RunRecord, targets: Mapping[str, Target], results: Mapping[str, StepResult]
 ) -> RunRecord | None:
     """Write the run and everything it made and planned in one commit; of a failed run, no stage and no metadata.
 
@@ -83,7 +83,7 @@ def _commit(
     client: Client,
     record: RunRecord,
     targets: Mapping[str, Target],
-    results: Mapping[str, Result],
+    results: Mapping[str, StepResult],
     renumbered: Mapping[Numbered, Numbered],
     left_out: Mapping[str, str] = _NOTHING,
 ) -> RunRecord | None:
@@ -92,9 +92,9 @@ def _commit(
     rules = client.repository.snapshot().registry().require("runs").runs or RunRules()
     succeeded = record.status == "succeeded"
     kept = [target for target in chosen.values() if target.reference in record.versions and target.new]
-    plans = [plan for result in results.values() for plan in result["plans"]] if succeeded else []
+    plans = [plan for result in results.values() for plan in result.plans] if succeeded else []
     withheld = _withheld(targets, results)
-    plans = [plan for plan in plans if not _is_left_out(plan, left_out) and _artifact_of(plan) not in withheld]
+    plans = [plan for plan in plans if not _is_left_out(plan, left_out) and not _is_of_withheld(plan, withheld)]
     if rules.record == "versioned" and not (record.versions or plans):
         return None
     if rules.record == "succeeded" and not (succeeded or record.versions or _leaves_no_journal(client)):
@@ -144,31 +144,31 @@ def _leaves_no_journal(client: Client) -> bool:
     return bool(client.repository.url) or in_ci(os.environ)
 
 
-def _is_left_out(plan: Mapping[str, Any], left_out: Mapping[str, str]) -> bool:
-    if plan["verb"] == "stage":
-        return "" in left_out or plan["stage"] in left_out
-    return plan["verb"] == "alias" and plan["alias"] in left_out
+def _is_left_out(plan: Plan, left_out: Mapping[str, str]) -> bool:
+    if isinstance(plan, StagePlan):
+        return "" in left_out or plan.stage in left_out
+    return isinstance(plan, AliasPlan) and plan.alias in left_out
 
 
-def _withheld(targets: Mapping[str, Target], results: Mapping[str, Result]) -> frozenset[tuple[str, int, str]]:
-    """The outputs of new versions that were not stored, by model, number and name."""
+def _withheld(targets: Mapping[str, Target], results: Mapping[str, StepResult]) -> frozenset[tuple[Numbered, str]]:
+    """Return the outputs of new versions that were not stored: version and name."""
     return frozenset(
-        (targets[step].model, targets[step].number, name)
+        (targets[step].numbered, name)
         for step, result in results.items()
         if step in targets and targets[step].new
-        for name in result.get("withheld", ())
+        for name in result.withheld
     )
 
 
-def _artifact_of(plan: Mapping[str, Any]) -> tuple[Any, ...]:
-    """The artifact that *plan* sets metadata of, by model, number and name."""
-    return plan.get("model"), plan.get("number"), plan.get("on")
+def _is_of_withheld(plan: Plan, withheld: frozenset[tuple[Numbered, str]]) -> bool:
+    """Return True if *plan* sets metadata of an output that was not stored."""
+    return isinstance(plan, MetadataPlan) and (plan.of, plan.artifact) in withheld
 
 
-def _check_cached(store: ArtifactStore, results: Mapping[str, Result]) -> None:
+def _check_cached(store: ArtifactStore, results: Mapping[str, StepResult]) -> None:
     """Raise Conflict if an output of a cached step was removed during the run."""
     for step, result in results.items():
-        if result["status"] == "cached" and not are_there(store, result["outputs"], read_servers=False):
+        if result.status == "cached" and not are_there(store, result.outputs, read_servers=False):
             raise Conflict(
                 f"what step {step} returned earlier was removed from {store.url} during the run",
                 hint="run the pipeline again",
@@ -186,14 +186,9 @@ def _reserve_again(repository: Repository, target: Target) -> Target:
     return replace(target, model=model, number=number, since=since)
 
 
-def _renumbered(result: Result, old: Target, new: Target) -> Result:
-    plans = [
-        {**plan, "model": new.model, "number": new.number}
-        if (plan.get("model"), plan.get("number")) == (old.model, old.number)
-        else plan
-        for plan in result["plans"]
-    ]
-    return {**result, "plans": plans}
+def _renumbered(result: StepResult, old: Target, new: Target) -> StepResult:
+    plans = (replace(plan, of=new.numbered) if plan.of == old.numbered else plan for plan in result.plans)
+    return replace(result, plans=tuple(plans))
 
 
 def _plan_model(snapshot: Snapshot, target: Target, now: Any) -> Change[str]:
@@ -250,40 +245,29 @@ def _plan_record(snapshot: Snapshot, record: RunRecord, chosen: Mapping[str, Tar
     return plan_run(snapshot, with_versions(record, named))
 
 
-def _plan(
-    snapshot: Snapshot, plan: Mapping[str, Any], chosen: Mapping[str, Target], refused: dict[str, None]
-) -> Change[Any]:
-    target = chosen.get(f"{plan['model']}@{plan['number']}") if "model" in plan else None
-    if "ref" in plan:
-        ref = replace(VersionRef.parse(plan["ref"]), renumbered=bool(plan.get("renumbered")))
+def _plan(snapshot: Snapshot, plan: Plan, chosen: Mapping[str, Target], refused: dict[str, None]) -> Change[Any]:
+    if isinstance(plan.of, VersionRef):
         try:
-            model, number, settled = snapshot.resolve_to_change(ref)
-        except (
-            Refused,
-            UsageError,
-        ) as error:  # what was trained is worth more than what was to be said of another version
+            model, number, settled = snapshot.resolve_to_change(plan.of)
+        except (Refused, UsageError) as error:  # the training results are worth more than metadata of another version
             refused[f"{error.message}; {error.hint}"] = None
             return Change(None)
         return replace(_plan_verb(snapshot, model, number, plan, refused), settled=settled)
+    model, number = plan.of
+    target = chosen.get(f"{model}@{number}")
     if target is not None and not target.new:
         model, number = snapshot.resolve(target.ref)
     else:
-        model, number = snapshot.current_name(plan["model"]), plan["number"]
+        model = snapshot.current_name(model)
     return _plan_verb(snapshot, model, number, plan, refused)
 
 
-def _plan_verb(
-    snapshot: Snapshot, model: str, number: int, plan: Mapping[str, Any], refused: dict[str, None]
-) -> Change[Any]:
-    if plan["verb"] == "stage":
+def _plan_verb(snapshot: Snapshot, model: str, number: int, plan: Plan, refused: dict[str, None]) -> Change[Any]:
+    if isinstance(plan, StagePlan):
         return _plan_stage(snapshot, model, number, plan, refused)
-    if plan["verb"] == "alias":
-        return stage_plans.plan_alias(snapshot, model, number, plan["alias"], reason=plan["reason"])
-    if plan["verb"] == "metadata":
-        return version_plans.plan_metadata(snapshot, model, number, plan["values"], on=plan["on"])
-    raise UsageError(
-        f"a step planned {plan['verb']!a}, which gitmodel does not know", hint="use one gitmodel everywhere"
-    )
+    if isinstance(plan, AliasPlan):
+        return stage_plans.plan_alias(snapshot, model, number, plan.alias, reason=plan.reason)
+    return version_plans.plan_metadata(snapshot, model, number, plan.values, on=plan.artifact)
 
 
 def _forget(refused: dict[str, None]) -> Change[None]:
@@ -292,14 +276,12 @@ def _forget(refused: dict[str, None]) -> Change[None]:
     return Change(None)
 
 
-def _plan_stage(
-    snapshot: Snapshot, model: str, number: int, plan: Mapping[str, Any], refused: dict[str, None]
-) -> Change[Any]:
-    reason = plan["reason"]
-    why = Justification(reason, bool(plan.get("force")) and bool(reason.strip()))  # without a reason nothing is forced
+def _plan_stage(snapshot: Snapshot, model: str, number: int, plan: StagePlan, refused: dict[str, None]) -> Change[Any]:
+    reason = plan.why.reason
+    why = Justification(reason, plan.why.force and bool(reason.strip()))  # without a reason, force has no effect
     try:
         change = gate_plans.plan_gated_promotion(
-            snapshot, model, number, judge, to=plan["stage"], why=why, leave=bool(plan.get("leave"))
+            snapshot, model, number, judge, to=plan.stage, why=why, leave=plan.leave
         )
         refuse_emptied(snapshot, change)
         # what each promotion may empty is judged here, so that the run as a whole is not refused for it
@@ -310,22 +292,22 @@ def _plan_stage(
 
 
 def _links(
-    record: RunRecord, target: Target, targets: Mapping[str, Target], results: Mapping[str, Result]
+    record: RunRecord, target: Target, targets: Mapping[str, Target], results: Mapping[str, StepResult]
 ) -> tuple[ArtifactLink, ...]:
     """The outputs of the steps that work on *target*, as links."""
     return tuple(
         ArtifactLink(
-            name=output["name"],
-            kind=output["kind"],
-            digest=output["digest"],
-            size=output["size"],
-            format=output["format"],
+            name=output.name,
+            kind=output.kind,
+            digest=output.digest,
+            size=output.size,
+            format=output.format,
             pipeline=record.pipeline,
             step=step,
         )
         for step, result in results.items()
         if step in targets and targets[step].reference == target.reference
-        for output in result["outputs"]
+        for output in result.outputs
     )
 
 

@@ -7,9 +7,10 @@ import os
 import tempfile
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
 from contextlib import suppress
+from dataclasses import asdict, replace
 from graphlib import TopologicalSorter
 from typing import Any
 
@@ -17,20 +18,21 @@ from gitmodel.branch.run_journal import Journal, RunJournal
 from gitmodel.client import Client
 from gitmodel.domain.changes.runs import run_id
 from gitmodel.domain.credentials import OVERRIDE, redacted
+from gitmodel.domain.schema.references import VersionRef
 from gitmodel.errors import GitModelError, Refused, UsageError
 from gitmodel.files.termination import cleaning_up_when_terminated
 from gitmodel.pipelines.caching import are_there, cache_key, declared_files
 from gitmodel.pipelines.config import ExternalArtifact, Secret
 from gitmodel.pipelines.executors import Choice, Place, choose_executor
 from gitmodel.pipelines.graph import Graph, Node
-from gitmodel.pipelines.opened_files import is_unchanged
-from gitmodel.pipelines.pinned_references import Target, pin, release_names, release_numbers, resolve
+from gitmodel.pipelines.pinned_references import pin, release_names, release_numbers, resolve
 from gitmodel.pipelines.project_code import ProjectCode, Unknown
 from gitmodel.pipelines.recording import Job, Run, Work, keep_packages, order, run_record
 from gitmodel.pipelines.run_commit import commit_run
 from gitmodel.pipelines.step_requests import InputReference, Request
+from gitmodel.pipelines.step_results import ErrorText, StepResult, from_json, to_json
 from gitmodel.pipelines.steps import Output
-from gitmodel.pipelines.worker import Result, has_read_version, location, refuse_spoken, run_step, script_of
+from gitmodel.pipelines.worker import has_read_version, location, refuse_secrets_in_plans, run_step, script_of
 from gitmodel.registry.store_access import open_urls
 
 log = logging.getLogger("gitmodel.pipelines")
@@ -100,13 +102,14 @@ def _run(
         work.status = "cancelled" if isinstance(error, KeyboardInterrupt) else "failed"
         # Ctrl-C has reached the git that reads for us, too.
         client.repository.reader.close()
-        _record_failure(client, work, choice, notes, _told(error, work))
+        _record_failure(client, work, choice, notes, _hidden(error, work))
         raise
     if work.failed:
         work.status = "failed"
-        error_of = work.results[work.failed]["error"]
-        _record_failure(client, work, choice, notes, error_of)
-        raise _failure(work, error_of)
+        text = work.results[work.failed].error
+        assert text is not None
+        _record_failure(client, work, choice, notes, text)
+        raise _failure(work, text)
     done = _commit(client, work, choice, notes)
     with suppress(GitModelError):  # the next run of the model does it as well
         release_numbers(client, work.targets.values(), journal)
@@ -116,10 +119,10 @@ def _run(
 def _commit(client: Client, work: Work, choice: Choice, notes: RunJournal) -> Run:
     """Commit a run of which no step failed."""
     work.status = "succeeded"
-    record = run_record(client, work, choice.name, {})
+    record = run_record(client, work, choice.name)
     try:
-        for result in work.results.values():  # a later step may have made a Secret of what this one tells
-            refuse_spoken(result["plans"], work.job.graph.known.values())
+        for result in work.results.values():  # a later step may have made a Secret of a text in the plans of this one
+            refuse_secrets_in_plans(result.plans, work.job.graph.known.values())
         written = commit_run(client, record, work.targets, work.in_order())
     except KeyboardInterrupt:
         notes.note(status="cancelled")  # unless the branch says otherwise
@@ -127,7 +130,7 @@ def _commit(client: Client, work: Work, choice: Choice, notes: RunJournal) -> Ru
     except Exception as error:
         # Another took the version's name meanwhile, or a step planned what cannot be.
         work.status = "failed"
-        _record_failure(client, work, choice, notes, _told(error, work), keep=False)
+        _record_failure(client, work, choice, notes, _hidden(error, work), keep=False)
         raise
     notes.note(status=work.status)
     if written is not None:
@@ -136,13 +139,10 @@ def _commit(client: Client, work: Work, choice: Choice, notes: RunJournal) -> Ru
     return Run(work.id, work.status, (written or record).versions, record.steps)
 
 
-def _told(error: BaseException, work: Work) -> dict[str, str]:
-    message = error.message if isinstance(error, GitModelError) else str(error)
-    return {
-        "type": type(error).__name__,
-        "message": redacted(work.job.graph.known.values().hide(message)),
-        "traceback": "",
-    }
+def _hidden(error: BaseException, work: Work) -> ErrorText:
+    """Return the text of *error* without secrets."""
+    secrets = work.job.graph.known.values()
+    return ErrorText.of(error).map(lambda part: redacted(secrets.hide(part)))
 
 
 class _Coordinator:
@@ -223,8 +223,7 @@ class _Coordinator:
             self._tell("started", name, 0.0)
             self._submit(self._place.submit, node, inputs)
         except UsageError as error:
-            described = {"type": "UsageError", "message": error.message, "hint": error.hint, "traceback": ""}
-            self._record(name, {"status": "failed", "plans": [], "outputs": [], "seconds": 0.0, "error": described})
+            self._record(name, StepResult("failed", error=ErrorText.of(error)))
             return True
         return False
 
@@ -247,7 +246,7 @@ class _Coordinator:
         """Take the result of a step; returns whether the step is over."""
         node = self._work.job.graph.nodes[name]
         try:
-            result: Result = future.result()
+            result: StepResult = future.result()
         except CancelledError:
             return True
         except Exception as error:
@@ -260,62 +259,57 @@ class _Coordinator:
                     self._suspects.append((node, inputs))
                 return False
             what = "its worker died" if died else "it could not be run there"
-            described = {"type": type(error).__name__, "message": f"{what} ({error})", "traceback": ""}
-            self._record(name, {"status": "failed", "plans": [], "outputs": [], "seconds": 0.0, "error": described})
+            self._record(name, StepResult("failed", error=ErrorText(type(error).__name__, f"{what} ({error})")))
             return True
-        if result["read_version"]:
+        if result.read_version:
             self._work.readers.add(name)
-        if result["status"] == "cancelled":
+        if result.status == "cancelled":
             self._work.begun.pop(name)
             raise KeyboardInterrupt
         self._record(name, result)
         return True
 
-    def _record(self, name: str, result: Result) -> None:
-        # a step may have made Secrets of what it was given: they stay in memory
-        self._work.job.graph.known.secrets += [Secret(value) for value in result.pop("secrets", ())]
+    def _record(self, name: str, result: StepResult) -> None:
+        # A step may have made Secrets of its inputs. They are kept only in memory.
+        self._work.job.graph.known.secrets += map(Secret, result.secrets)
+        result = replace(result, secrets=())
         result = self._without_withheld(name, self._without_secrets(result))
-        if name in self._replacing and result["status"] == "succeeded":
+        if name in self._replacing and result.status == "succeeded":
             result = self._verified(name, result)
         self._work.results[name] = result
-        for field, what in result.get("left_out", ()):
+        for field, what in result.left_out:
             log.warning("%s of step %s looks like %s, and is left out; the run goes on without it", field, name, what)
-        if result["status"] == "failed":
+        if result.status == "failed":
             self._work.failed = self._work.failed or name
-        elif self._keys.get(name) and result["status"] == "succeeded" and _is_kept(result):
-            self._journal.keep_step(self._keys[name], result)
-        self._tell(result["status"], name, result["seconds"])
+        elif self._keys.get(name) and result.is_reusable:
+            self._journal.keep_step(self._keys[name], to_json(result))
+        self._tell(result.status, name, result.seconds)
 
-    def _verified(self, name: str, result: Result) -> Result:
-        """Return *result*, as failed if the store still has a damaged output: the worker could not know of it."""
+    def _verified(self, name: str, result: StepResult) -> StepResult:
+        """Return *result*, as failed if the store still has a damaged output, which the worker cannot know."""
         target = self._work.targets.get(name)
         store = open_urls(self._stores[target.model if target else ""], self._client.store_root)
-        if are_there(store, result["outputs"]):
+        if are_there(store, result.outputs):
             return result
-        told = {
-            "type": "Invalid",
-            "message": f"an output of step {name} is damaged in {store.url}, although it was stored again",
-            "hint": "run `git model verify`, and then the pipeline without an executor of other machines",
-            "traceback": "",
-        }
-        return {**result, "status": "failed", "plans": [], "outputs": [], "error": told}
+        text = ErrorText(
+            "Invalid",
+            f"an output of step {name} is damaged in {store.url}, although it was stored again",
+            "run `git model verify`, and then the pipeline without an executor of other machines",
+        )
+        return replace(result, status="failed", plans=(), outputs=(), error=text)
 
-    def _without_secrets(self, result: Result) -> Result:
-        """Return *result* without what the Secrets of other steps gave away: a worker knows only those of its own."""
+    def _without_secrets(self, result: StepResult) -> StepResult:
+        """Return *result* without the values of Secrets of other steps, which its worker does not know."""
         secrets = self._work.job.graph.known.values()
         try:
-            refuse_spoken(result["plans"], secrets)
+            refuse_secrets_in_plans(result.plans, secrets)
         except Refused as error:
-            told = {"type": "Refused", "message": error.message, "hint": error.hint, "traceback": ""}
-            return {**result, "status": "failed", "plans": [], "outputs": [], "error": told}
-        if "error" in result:
-            return {**result, "error": {key: secrets.hide(value) for key, value in result["error"].items()}}
-        return result
+            return replace(result, status="failed", plans=(), outputs=(), error=ErrorText.of(error))
+        return replace(result, error=result.error.map(secrets.hide)) if result.error is not None else result
 
-    def _without_withheld(self, name: str, result: Result) -> Result:
-        """Return *result*, as failed if a step needs an output of it that was withheld; warn of every other one."""
-        withheld: Mapping[str, str] = result.get("withheld", {})
-        if result["status"] != "succeeded" or not withheld:
+    def _without_withheld(self, name: str, result: StepResult) -> StepResult:
+        """Return *result*, as failed if another step needs a withheld output; warn of each other withheld output."""
+        if result.status != "succeeded" or not result.withheld:
             return result
         graph = self._work.job.graph
         needed = {
@@ -324,17 +318,12 @@ class _Coordinator:
             for value in node.inputs.values()
             if isinstance(value, Output) and value.node == name
         }
-        for output, message in withheld.items():
+        for output, message in result.withheld.items():
             if output in needed:
                 message += f"; it was not stored, and step {needed[output]} needs it"
-                told = {
-                    "type": "Refused",
-                    "message": message,
-                    "hint": f"return a copy without them; {OVERRIDE}",
-                    "traceback": "",
-                }
-                return {**result, "status": "failed", "plans": [], "error": told}
-        for message in withheld.values():
+                text = ErrorText("Refused", message, f"return a copy without them; {OVERRIDE}")
+                return replace(result, status="failed", plans=(), error=text)
+        for message in result.withheld.values():
             log.warning("%s; it is left out, and the run goes on without it (%s)", message, OVERRIDE)
         return result
 
@@ -353,14 +342,17 @@ class _Coordinator:
             return False
         key = cache_key(node, digests, target.model if target else "", code.digest, files)
         self._keys[node.name] = key
-        found = self._journal.find_step(key)
-        if found is None or not is_unchanged(self._root, found["opened"], code.files):
+        kept = self._journal.find_step(key)
+        found = from_json(kept) if kept is not None else None
+        if found is None or found.opened is None or not found.opened.is_unchanged(self._root, code.files):
             return False
-        if not are_there(self._client.access.everywhere(), found["outputs"]):
+        if not are_there(self._client.access.everywhere(), found.outputs):
             self._replacing.add(node.name)
             return False
-        plans = [plan if "ref" in plan or target is None else _replanned(plan, target) for plan in found["plans"]]
-        self._record(node.name, {**found, "plans": plans, "status": "cached", "seconds": 0.0})
+        # What the step planned for its version is planned for the version of this run.
+        of = target.numbered if target is not None else None
+        plans = (replace(plan, of=of) if of and not isinstance(plan.of, VersionRef) else plan for plan in found.plans)
+        self._record(node.name, replace(found, plans=tuple(plans)))
         return True
 
     def _request(self, node: Node, inputs: dict[str, InputReference]) -> Request:
@@ -395,8 +387,12 @@ class _Coordinator:
         output = self._work.output(value)
         if output is None:
             raise UsageError(f"step {value.node} returned nothing", hint="annotate and return its output")
-        digest, form, materializer = (output[key] for key in ("digest", "format", "materializer"))
-        return {"digest": digest, "format": form, "materializer": materializer, "trusted": True}
+        return {
+            "digest": output.digest,
+            "format": output.format,
+            "materializer": output.materializer,
+            "trusted": True,
+        }
 
     def _tell(self, event: str, name: str, seconds: float) -> None:
         if self._work.job.listener is not None:
@@ -404,11 +400,11 @@ class _Coordinator:
 
 
 def _record_failure(
-    client: Client, work: Work, choice: Choice, notes: RunJournal, error: dict[str, str], *, keep: bool = True
+    client: Client, work: Work, choice: Choice, notes: RunJournal, error: ErrorText, *, keep: bool = True
 ) -> None:
-    """Record a run that did not succeed, as well as that can be done: what it failed of is what is to be said."""
+    """Record a run that did not succeed. If that fails too, log it: the error of the run itself is more important."""
     try:
-        notes.note(error=error, failed_step=work.failed)
+        notes.note(error=asdict(error), failed_step=work.failed)
         record = run_record(client, work, choice.name, error, keep=keep)
         commit_run(client, record, work.targets, work.in_order())
         notes.note(status=work.status)
@@ -434,15 +430,14 @@ def _release_unread_numbers(client: Client, work: Work, choice: Choice) -> None:
             client.repository.reservations.release(target.model, [target.number], target.number)
 
 
-def _failure(work: Work, error: Mapping[str, str]) -> RunFailed:
-    traceback = error.get("traceback", "").rstrip()
+def _failure(work: Work, error: ErrorText) -> RunFailed:
+    traceback = error.traceback.rstrip()
     if traceback:
         log.error("step %s of run %s failed\n%s", work.failed, work.id, traceback)
     shown = f"run `git model runs show {work.id}` to see the run"
-    hint = error.get("hint", "")
     return RunFailed(
-        f"step {work.failed} failed: {error['type']}: {error['message']}",
-        hint=f"{hint}; {shown}" if hint else shown,
+        f"step {work.failed} failed: {error.type}: {error.message}",
+        hint=f"{error.hint}; {shown}" if error.hint else shown,
         run=work.id,
         step=work.failed,
         traceback=traceback,
@@ -453,16 +448,6 @@ def _root_of(client: Client) -> str:
     """Return the top of the work tree, below which the files that steps open count; else the current folder."""
     code = client.find_code()
     return str(code.git.top) if code is not None and code.worktree else os.getcwd()
-
-
-def _is_kept(result: Result) -> bool:
-    """Return True if another run may be answered with *result*."""
-    return not result["particular"] and result["opened"] is not None
-
-
-def _replanned(plan: dict[str, Any], target: Target) -> dict[str, Any]:
-    """Return the plan of a cached step, adapted to the version of this run."""
-    return {**plan, "model": target.model, "number": target.number}
 
 
 def _unique() -> str:

@@ -15,26 +15,28 @@ import tempfile
 import threading
 import time
 import traceback
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
 
 from gitmodel.domain.credentials import redacted
 from gitmodel.domain.schema.records import FOLDER_FORMAT
-from gitmodel.errors import GitModelError, Refused, Unreachable, UsageError
+from gitmodel.errors import Refused, Unreachable, UsageError
 from gitmodel.formats import materializers
 from gitmodel.formats.loading import called
 from gitmodel.formats.script_names import UNNAMED, adopt, importable_name
 from gitmodel.pipelines.config import ModelConfig, Secret, collecting
-from gitmodel.pipelines.context import Plan, PlannedVersion, StepContext, within
+from gitmodel.pipelines.context import PlannedVersion, StepContext, within
 from gitmodel.pipelines.installed import is_library
-from gitmodel.pipelines.opened_files import OpenedFiles, named_in, recording
+from gitmodel.pipelines.opened_files import named_in, recording
 from gitmodel.pipelines.project_code import ProjectCode, Unknown, is_project
 from gitmodel.pipelines.secret_values import RunSecrets, SecretValues
 from gitmodel.pipelines.step_requests import Facts, Location, Request, StoreRequest
+from gitmodel.pipelines.step_results import AliasPlan, ErrorText, Plan, StagePlan, StepResult, StoredOutput
 from gitmodel.pipelines.steps import OutputSpec, Step
 from gitmodel.registry.artifacts import told_unportable
 from gitmodel.registry.store_access import open_place, open_urls
@@ -50,11 +52,6 @@ _steps_here = 0
 _counting = threading.Lock()
 # Scripts that were imported here: file by module.
 _scripts: dict[str, str] = {}
-
-# What a plan has from gitmodel itself, and not from the step.
-_OWN = ("verb", "model", "number", "stage", "force")
-
-Result = dict[str, Any]
 
 _importing = threading.local()
 
@@ -90,52 +87,63 @@ def _running_step() -> Iterator[None]:
                 os.environ.pop(_RUNS_STEP, None)
 
 
-def run_step(request: Request, step: Step[..., Any] | None = None) -> Result:
-    """Run one step: load its inputs, call it, keep its outputs in the store, but files that seem to hold credentials.
+def run_step(request: Request, step: Step[..., Any] | None = None) -> StepResult:
+    """Run one step: load its inputs, call it, and store its outputs, except files that seem to hold credentials.
 
     *step* is given where the worker shares memory with the coordinator; elsewhere it is imported by its name.
     """
     clock = time.perf_counter()
-    done: Result = {"plans": [], "outputs": [], "withheld": {}}
     given = list(request["values"].values())
     known = RunSecrets([value for value in given if isinstance(value, Secret)], given)
     made: list[Secret] = []
     try:
-        found = step or _find_step(request["step"])
-        config = ModelConfig(**request["config"]) if request["config"] else None
-        context = StepContext(request["facts"], request["outputs"], config)
-        with _Scratch(request["scratch"]) as scratch:
-            store = _reach_store(request["store"], shared=step is not None)
-            arguments = _load_inputs(request, found, store, scratch)
-            named = named_in(found.function, arguments)
-            with recording(request["root"], named) as opened, collecting(made):
-                value = _called(found, arguments, context, own_process=step is None)
-            done["opened"] = _what_was_opened(opened, context)
-            known.secrets += made
-            secrets = known.values()
-            refuse_spoken(context.plans, secrets)
-            for index, (spec, name, item) in enumerate(_matched(found, request["outputs"], value)):
-                if isinstance(item, Path) and not request["allow_credentials"] and (seen := find_credentials(item)):
-                    done["withheld"][name] = describe_credentials(f"the artifact {name}", seen)
-                    continue
-                done["outputs"].append(_keep(store, scratch.path(f"output-{index}"), spec, name, item, secrets))
-        done.update(
-            status="succeeded",
-            plans=context.plans,
-            left_out=context.left_out,
-            particular=context.is_particular or bool(made) or bool(done["withheld"]),
-        )
+        result = _run(request, step, known, made)
     except KeyboardInterrupt:
         if step is not None and threading.current_thread() is threading.main_thread():
             raise
-        done["status"] = "cancelled"
+        result = StepResult("cancelled")
     except BaseException as error:
         known.secrets += made
-        done.update(status="failed", outputs=[], error=_described(_explained(error, request), known.values()))
-    done["secrets"] = [secret.value for secret in made]
-    done["seconds"] = time.perf_counter() - clock
-    done["read_version"] = has_read_version(request["facts"])
-    return done
+        result = StepResult("failed", error=_described(_explained(error, request), known.values()))
+    return replace(
+        result,
+        seconds=time.perf_counter() - clock,
+        secrets=tuple(secret.value for secret in made),
+        read_version=has_read_version(request["facts"]),
+    )
+
+
+def _run(request: Request, given: Step[..., Any] | None, known: RunSecrets, made: list[Secret]) -> StepResult:
+    """Run the step and return its result; add the Secrets that it makes to *made*, and then to *known*."""
+    step = given or _find_step(request["step"])
+    config = ModelConfig(**request["config"]) if request["config"] else None
+    context = StepContext(request["facts"], request["outputs"], config)
+    outputs: list[StoredOutput] = []
+    withheld: dict[str, str] = {}
+    with _Scratch(request["scratch"]) as scratch:
+        store = _reach_store(request["store"], shared=given is not None)
+        arguments = _load_inputs(request, step, store, scratch)
+        with recording(request["root"], named_in(step.function, arguments)) as opened, collecting(made):
+            value = _called(step, arguments, context, own_process=given is None)
+        state = opened.finish()
+        known.secrets += made
+        secrets = known.values()
+        refuse_secrets_in_plans(context.plans, secrets)
+        for index, (spec, name, item) in enumerate(_matched(step, request["outputs"], value)):
+            if isinstance(item, Path) and not request["allow_credentials"] and (seen := find_credentials(item)):
+                withheld[name] = describe_credentials(f"the artifact {name}", seen)
+            else:
+                outputs.append(_store_output(store, scratch.path(f"output-{index}"), spec, name, item, secrets))
+    changes_stages = any(isinstance(plan, (StagePlan, AliasPlan)) for plan in context.plans)
+    return StepResult(
+        "succeeded",
+        plans=tuple(context.plans),
+        outputs=tuple(outputs),
+        withheld=withheld,
+        left_out=tuple(context.left_out),
+        opened=state,
+        particular=context.is_particular or opened.reads_registry or changes_stages or bool(made or withheld),
+    )
 
 
 def has_read_version(facts: Facts) -> bool:
@@ -248,12 +256,6 @@ def _has_code(step: Step[..., Any], wanted: str) -> bool:
         return False
 
 
-def _what_was_opened(opened: OpenedFiles, context: StepContext) -> dict[str, Any] | None:
-    """Return the state of what the step opened; None if it changed meanwhile, so that its result is not kept."""
-    context.is_particular |= opened.reads_registry or any(p["verb"] in ("stage", "alias") for p in context.plans)
-    return opened.finish()
-
-
 def _imported(where: Location) -> Step[..., Any]:
     with _only_importing():
         module = import_script(where["file"]) if where["file"] else importlib.import_module(where["module"])
@@ -359,39 +361,35 @@ def _matched(step: Step[..., Any], names: list[str], value: Any) -> list[tuple[O
     return list(zip(specs, names, value, strict=True))
 
 
-def _keep(
+def _store_output(
     store: ArtifactStore, path: Path, spec: OutputSpec, name: str, value: Any, secrets: SecretValues
-) -> dict[str, Any]:
+) -> StoredOutput:
+    """Store the output *name* of a step; a value that is no path is first saved at *path*."""
     if isinstance(value, Path):
         from gitmodel import formats
 
         format, kind, materializer, path = spec.format or formats.detect_format(value), "data", "path", value
     else:
         format, kind, materializer = materializers.save(value, path, name, spec.format)
-    _refuse_kept(name, value, path, secrets)
-    # a file of the step's own was searched before, and what gitmodel writes itself is not
+    _refuse_secrets_in_output(name, value, path, secrets)
+    # The step's own files were searched before this call, and files that gitmodel writes need no search.
     stored = artifacts.put_path(store, path, name=name, allow_credentials=True)
     if stored.unportable:
         log.warning("%s", told_unportable(name, stored.unportable))
-    return {
-        "name": name,
-        "kind": spec.kind or kind,
-        "digest": stored.digest,
-        "size": stored.size,
-        "format": FOLDER_FORMAT if stored.folder else format,
-        "materializer": materializer,
-    }
+    return StoredOutput(
+        name, spec.kind or kind, stored.digest, stored.size, FOLDER_FORMAT if stored.folder else format, materializer
+    )
 
 
-def refuse_spoken(plans: list[Plan], secrets: SecretValues) -> None:
+def refuse_secrets_in_plans(plans: Iterable[Plan], secrets: SecretValues) -> None:
     """Raise Refused if a plan holds the value of a Secret."""
-    if secrets.holds([[value for key, value in plan.items() if key not in _OWN] for plan in plans]):
+    if secrets.holds([plan.texts for plan in plans]):
         raise Refused(
             "the metadata or reason holds the value of a Secret", hint="leave it out: the history is permanent"
         )
 
 
-def _refuse_kept(name: str, value: Any, path: Path, secrets: SecretValues) -> None:
+def _refuse_secrets_in_output(name: str, value: Any, path: Path, secrets: SecretValues) -> None:
     """Raise Refused if the output *name* holds the value of a Secret: in plain data, or in the bytes at *path*."""
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
     if secrets.holds(value) or any(
@@ -441,12 +439,12 @@ def _explained(error: BaseException, request: Request) -> BaseException:
     return explained.with_traceback(error.__traceback__)
 
 
-def _described(error: BaseException, secrets: SecretValues) -> dict[str, str]:
+def _described(error: BaseException, secrets: SecretValues) -> ErrorText:
     try:
-        message = error.message if isinstance(error, GitModelError) else str(error)
-        hint = error.hint if isinstance(error, GitModelError) else ""
-        text = "".join(traceback.format_exception(type(error), error, _own_frames(error.__traceback__)))
-    except Exception:  # an error whose own words cannot be made must not hide that there was one
-        message, hint, text = "it cannot say what is wrong", "", "".join(traceback.format_tb(error.__traceback__))
-    told = {"type": type(error).__name__, "message": message.strip()[:1000], "hint": hint, "traceback": text}
-    return {key: redacted(secrets.hide(value)) for key, value in told.items()}
+        text = ErrorText.of(error)
+        lines = traceback.format_exception(type(error), error, _own_frames(error.__traceback__))
+    except Exception:  # an error that cannot be printed is still reported as an error
+        text = ErrorText(type(error).__name__, "its message cannot be read")
+        lines = traceback.format_tb(error.__traceback__)
+    text = replace(text, message=text.message.strip()[:1000], traceback="".join(lines))
+    return text.map(lambda part: redacted(secrets.hide(part)))

@@ -4,8 +4,10 @@ import editing
 import pytest
 
 from gitmodel import Client
+from gitmodel.domain.justification import Justification
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.pipelines import run_commit
+from gitmodel.pipelines.step_results import StagePlan
 
 GATED = """\
 format = "1.0"
@@ -30,15 +32,15 @@ def snapshot(code_repo) -> Snapshot:
         yield client.repository.snapshot()
 
 
-def plan(snapshot, refused, **more):
-    details = {"verb": "stage", "model": "iris", "number": 1, "stage": "production", "reason": "", "force": False}
-    return run_commit._plan(snapshot, {**details, **more}, {}, refused)
+def plan(snapshot, refused, **why):
+    promotion = StagePlan(("iris", 1), "production", Justification(**why), leave=False)
+    return run_commit._plan(snapshot, promotion, {}, refused)
 
 
-@pytest.mark.parametrize("more", [{}, {"force": True}], ids=["by itself", "forced without a reason"])
-def test_the_promotion_is_left_out_and_told(snapshot, more):
+@pytest.mark.parametrize("why", [{}, {"force": True}], ids=["by itself", "forced without a reason"])
+def test_the_promotion_is_left_out_and_told(snapshot, why):
     refused = {}
-    assert plan(snapshot, refused, **more).files == {}
+    assert plan(snapshot, refused, **why).files == {}
     assert "iris@1 cannot enter production: good:" in next(iter(refused))
 
 

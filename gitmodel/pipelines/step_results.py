@@ -1,0 +1,163 @@
+"""The result of a step: its process sends it to the run, and the journal keeps some results for later runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal
+
+from gitmodel.domain.justification import Justification
+from gitmodel.domain.schema.references import VersionRef
+from gitmodel.domain.schema.renumbering import Numbered
+from gitmodel.errors import GitModelError
+from gitmodel.pipelines.opened_files import OpenedState
+
+
+@dataclass(frozen=True)
+class StagePlan:
+    """A promotion of the version *of*, which takes effect if the run succeeds."""
+
+    of: Numbered
+    stage: str
+    why: Justification
+    leave: bool
+
+    @property
+    def texts(self) -> Any:
+        """The values that the step itself gave."""
+        return self.why.reason
+
+
+@dataclass(frozen=True)
+class AliasPlan:
+    """An alias for the version *of*, which it gets if the run succeeds."""
+
+    of: Numbered
+    alias: str
+    reason: str
+
+    @property
+    def texts(self) -> Any:
+        """The values that the step itself gave."""
+        return self.alias, self.reason
+
+
+@dataclass(frozen=True)
+class MetadataPlan:
+    """Metadata of the version *of*, or of its *artifact*, which is set if the run succeeds.
+
+    *of* is the version that the step works on, or a reference to another one.
+    """
+
+    of: Numbered | VersionRef
+    values: Mapping[str, Any]
+    artifact: str | None
+
+    @property
+    def texts(self) -> Any:
+        """The values that the step itself gave."""
+        return self.values, self.artifact, str(self.of) if isinstance(self.of, VersionRef) else ""
+
+
+Plan = StagePlan | AliasPlan | MetadataPlan
+
+
+@dataclass(frozen=True)
+class StoredOutput:
+    """An output of a step that is in the store."""
+
+    name: str
+    kind: str
+    digest: str
+    size: int
+    format: str
+    materializer: str
+
+
+@dataclass(frozen=True)
+class ErrorText:
+    """An error as text, as a run records it."""
+
+    type: str
+    message: str
+    hint: str = ""
+    traceback: str = ""
+
+    @classmethod
+    def of(cls, error: BaseException) -> ErrorText:
+        """Return the text of *error* without a traceback."""
+        if isinstance(error, GitModelError):
+            return cls(type(error).__name__, error.message, error.hint)
+        return cls(type(error).__name__, str(error))
+
+    def map(self, change: Callable[[str], str]) -> ErrorText:
+        """Return the error with *change* applied to each of its texts."""
+        return ErrorText(change(self.type), change(self.message), change(self.hint), change(self.traceback))
+
+
+@dataclass(frozen=True)
+class StepResult:
+    """The result of a step.
+
+    *withheld* are outputs that were not stored because they seem to hold credentials, each with a message. *left_out*
+    are fields that looked like credentials, each with the kind of credential. *opened* is the state of the files that
+    the step opened, None if one changed meanwhile. *particular* is True if another run could get another result.
+    *secrets* are the values of the Secrets that the step made. *read_version* is True if the step asked which version
+    it works on.
+    """
+
+    status: Literal["succeeded", "cached", "failed", "cancelled"]
+    seconds: float = 0.0
+    plans: tuple[Plan, ...] = ()
+    outputs: tuple[StoredOutput, ...] = ()
+    withheld: Mapping[str, str] = field(default_factory=dict)
+    left_out: tuple[tuple[str, str], ...] = ()
+    opened: OpenedState | None = None
+    particular: bool = False
+    error: ErrorText | None = None
+    secrets: tuple[Any, ...] = ()
+    read_version: bool = False
+
+    @property
+    def is_reusable(self) -> bool:
+        """True if another run may use the result."""
+        return self.status == "succeeded" and not self.particular and self.opened is not None
+
+
+def to_json(result: StepResult) -> dict[str, Any]:
+    """Return the parts of a reusable *result* that a later run needs, as JSON values."""
+    plans = [_plan_to_json(plan) for plan in result.plans if isinstance(plan, MetadataPlan)]
+    outputs = [asdict(output) for output in result.outputs]
+    opened = asdict(result.opened) if result.opened is not None else None
+    return {"plans": plans, "outputs": outputs, "left_out": result.left_out, "opened": opened}
+
+
+def from_json(found: Mapping[str, Any]) -> StepResult | None:
+    """Return the result that `to_json` wrote; None if *found* is something else."""
+    try:
+        return StepResult(
+            "cached",
+            plans=tuple(map(_plan_from_json, found["plans"])),
+            outputs=tuple(StoredOutput(**output) for output in found["outputs"]),
+            left_out=tuple((name, what) for name, what in found.get("left_out", ())),
+            opened=OpenedState.from_json(found["opened"]),
+        )
+    except (AttributeError, KeyError, TypeError, ValueError, GitModelError):
+        return None
+
+
+def _plan_to_json(plan: MetadataPlan) -> dict[str, Any]:
+    if isinstance(plan.of, VersionRef):
+        of = {"ref": str(plan.of), "renumbered": plan.of.renumbered}
+    else:
+        of = {"model": plan.of[0], "number": plan.of[1]}
+    return {"verb": "metadata", **of, "on": plan.artifact, "values": plan.values}
+
+
+def _plan_from_json(found: Mapping[str, Any]) -> MetadataPlan:
+    of: Numbered | VersionRef
+    if "ref" in found:
+        of = replace(VersionRef.parse(found["ref"]), renumbered=bool(found["renumbered"]))
+    else:
+        of = (found["model"], found["number"])
+    return MetadataPlan(of, found["values"], found["on"])
