@@ -78,7 +78,7 @@ class Journal:
         return found if isinstance(found, dict) else None
 
     def keep_step(self, key: str, result: Mapping[str, Any]) -> None:
-        """Remember what a step returned; a full disk only means that it will run again."""
+        """Write the result of a step. If the disk is full or JSON has no form for a value, the step will run again."""
         folder = self._steps / key[:2]
         temporary = folder / f"{key}.{os.urandom(4).hex()}.tmp"
         try:
@@ -86,7 +86,7 @@ class Journal:
             temporary.write_text(json.dumps(result))
             share(temporary, folder)
             os.replace(temporary, folder / f"{key}.json")
-        except OSError:
+        except (OSError, TypeError):
             temporary.unlink(missing_ok=True)
 
     def outputs(self) -> Iterator[dict[str, Any]]:

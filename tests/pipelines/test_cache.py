@@ -4,6 +4,7 @@ import hashlib
 import os
 import subprocess
 import sys
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import Annotated
 
@@ -101,6 +102,22 @@ def test_a_step_that_asks_which_run_or_version_it_is_in_is_not_answered_from_ano
     one.run(client=client)
     assert statuses(one.run(client=client)) == ["succeeded"] * 2
     assert client.get_version("demo").get_artifact("which_version").load() == "demo@2"
+
+
+def test_a_step_that_logs_a_time_runs_again(client):
+    now = datetime(2026, 11, 1, tzinfo=timezone.utc)
+
+    @step
+    def log() -> int:
+        log_model_metadata(trained=now)
+        return 1
+
+    @pipeline(model_config=DEMO)
+    def one():
+        log()
+
+    assert [statuses(one.run(client=client)) for _ in range(2)] == [["succeeded"]] * 2
+    assert [version.metadata["trained"] for version in client.get_model("demo").versions] == [now, now]
 
 
 def test_a_step_that_failed_is_not_kept(client):
