@@ -101,8 +101,8 @@ class Pinned:
         """Return a copy with *digests* where they are given."""
         inputs = dict(self.inputs)
         for place, digest in digests.items():
-            if place in inputs and inputs[place]["digest"] != digest:
-                inputs[place] = {**inputs[place], "digest": digest, "size": None}  # of which no record says the size
+            if place in inputs and inputs[place].digest != digest:
+                inputs[place] = replace(inputs[place], digest=digest, size=None)  # no record has the size of this one
         return replace(self, inputs=inputs)
 
 
@@ -216,13 +216,10 @@ def _resolve(
         for parameter, value in node.inputs.items():
             if isinstance(value, ExternalArtifact):
                 model, link = artifact_of(snapshot, value.ref, value.name, run=value.run, store=lambda: client.store)
-                reference: InputReference = {
-                    "digest": link.digest, "size": link.size, "format": link.format, "materializer": "",
-                    "trusted": value.trusted,
-                }  # fmt: skip
-                if where := client.access.place(model, link):
-                    reference["place"] = where
-                found.inputs[node.name, parameter] = reference
+                place = client.access.place(model, link)
+                found.inputs[node.name, parameter] = InputReference(
+                    link.digest, link.format, trusted=value.trusted, size=link.size, place=place
+                )
     for name, config in configs.items():
         key, written = _key(config), chosen[name].name
         if not config.create_new_model_version:

@@ -135,7 +135,7 @@ def _step_record(work: Work, node: Node) -> StepRecord:
     inputs = {}
     for name, value in node.inputs.items():
         if isinstance(value, ExternalArtifact):
-            inputs[name] = work.pinned.inputs[node.name, name]["digest"]
+            inputs[name] = work.pinned.inputs[node.name, name].digest
         elif (output := work.output(value)) is not None:
             inputs[name] = output.digest
     made = result.outputs if result else ()

@@ -333,7 +333,7 @@ class _Coordinator:
         if not enabled or node.has_secrets:
             return False
         target = self._work.targets.get(node.name)
-        digests = {name: ref["digest"] for name, ref in inputs.items()}
+        digests = {name: ref.digest for name, ref in inputs.items()}
         files = declared_files(node.step)
         try:
             code = self._code.of(node.step)
@@ -387,12 +387,7 @@ class _Coordinator:
         output = self._work.output(value)
         if output is None:
             raise UsageError(f"step {value.node} returned nothing", hint="annotate and return its output")
-        return {
-            "digest": output.digest,
-            "format": output.format,
-            "materializer": output.materializer,
-            "trusted": True,
-        }
+        return InputReference(output.digest, output.format, output.materializer)
 
     def _tell(self, event: str, name: str, seconds: float) -> None:
         if self._work.job.listener is not None:

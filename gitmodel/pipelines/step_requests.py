@@ -1,8 +1,11 @@
-"""The request that a run sends to the process of a step: plain dicts, which any process can unpickle."""
+"""The request that a run sends to the process of a step."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Any, TypedDict
+
+from gitmodel.registry.store_access import StorePlace
 
 
 class Location(TypedDict, total=False):
@@ -47,18 +50,20 @@ class StoreRequest(TypedDict):
     probe: str
 
 
-class _ReferenceDetails(TypedDict, total=False):
-    size: int | None
-    place: dict[str, Any]
+@dataclass(frozen=True)
+class InputReference:
+    """An artifact that a step takes as an input.
 
-
-class InputReference(_ReferenceDetails):
-    """An artifact that a step takes: its digest and format; *trusted* says if loading it may run code in it."""
+    *trusted* is True if loading it may run code in it, *size* is None if no record says it, *place* is None if it is in
+    the store of the step.
+    """
 
     digest: str
     format: str
-    materializer: str
-    trusted: bool
+    materializer: str = ""
+    trusted: bool = True
+    size: int | None = None
+    place: StorePlace | None = None
 
 
 class Request(TypedDict):

@@ -328,15 +328,15 @@ def _load_inputs(request: Request, step: Step[..., Any], store: ArtifactStore, s
     for index, (name, ref) in enumerate(request["inputs"].items()):
         target = scratch.path(f"input-{index}")
         wanted = step.input_types.get(name)
-        source = open_place(ref.get("place", {}), store, Path(request["store"]["root"]))
-        if ref["format"] == FOLDER_FORMAT:
-            artifacts.get_folder(source, ref["digest"], target, size=ref.get("size"))
+        source = open_place(ref.place, store, Path(request["store"]["root"]))
+        if ref.format == FOLDER_FORMAT:
+            artifacts.get_folder(source, ref.digest, target, size=ref.size)
         else:
-            artifacts.get_file(source, ref["digest"], target, size=ref.get("size"))
-        as_path = wanted is Path or ref["format"] == FOLDER_FORMAT or ref["materializer"] == "path"
+            artifacts.get_file(source, ref.digest, target, size=ref.size)
+        as_path = wanted is Path or ref.format == FOLDER_FORMAT or ref.materializer == "path"
         with called(target, f"the input {name}"):
             arguments[name] = target if as_path else materializers.load(
-                target, ref["format"], ref["materializer"], wanted=wanted, trusted=ref["trusted"]
+                target, ref.format, ref.materializer, wanted=wanted, trusted=ref.trusted
             )  # fmt: skip
     return arguments
 

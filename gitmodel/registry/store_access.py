@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.changes.purging import purges
@@ -38,6 +37,18 @@ class NamedStore:
     source: str
     trusted: bool = True
     read_only: bool = False
+
+
+@dataclass(frozen=True)
+class StorePlace:
+    """The place from which another process gets an artifact: the stores at *urls*, or the file that *external* links.
+
+    A web server may redirect the request for that file to URLs that are *trusted*.
+    """
+
+    urls: tuple[str, ...]
+    external: ArtifactLink | None = None
+    trusted: tuple[str, ...] = ()
 
 
 class Access:
@@ -198,15 +209,12 @@ class Access:
         trusted = self.trusted() if is_web(link.uri) else ()
         return ExternalStore(link.uri, link.version_id or "", link.digest, link.size, trusted=trusted)
 
-    def place(self, model: str, link: ArtifactLink) -> dict[str, Any]:
-        """Describe the store that `source` returns, for `open_place` in another process; {} for the default store."""
+    def place(self, model: str, link: ArtifactLink) -> StorePlace | None:
+        """Describe the store that `source` returns, for `open_place` in another process; None for the default store."""
         self.source(model, link)
         if link.uri is not None:
-            return {
-                "uri": link.uri, "version_id": link.version_id or "", "digest": link.digest, "size": link.size,
-                "trusted": [*self.trusted()] if is_web(link.uri) else [],
-            }  # fmt: skip
-        return {"urls": self.urls(model)} if self._registry().stores else {}
+            return StorePlace((), link, tuple(self.trusted()) if is_web(link.uri) else ())
+        return StorePlace(tuple(self.urls(model))) if self._registry().stores else None
 
     @staticmethod
     def _own(snapshot: Snapshot, model: str) -> str:
@@ -233,12 +241,14 @@ class Access:
         return lambda: self.open(name)
 
 
-def open_place(place: Mapping[str, Any], store: ArtifactStore, root: Path) -> ArtifactStore:
+def open_place(place: StorePlace | None, store: ArtifactStore, root: Path) -> ArtifactStore:
     """Open the store that `Access.place` described; *store* is the default store, *root* the clone's own folder."""
-    if "uri" in place:
-        known = (place["uri"], place["version_id"], place["digest"], place["size"])
-        return ExternalStore(*known, trusted=place["trusted"])
-    return open_urls(place["urls"], root) if "urls" in place else store
+    if place is None:
+        return store
+    if place.external is not None:
+        link = place.external
+        return ExternalStore(link.uri or "", link.version_id or "", link.digest, link.size, trusted=place.trusted)
+    return open_urls(place.urls, root)
 
 
 def open_urls(urls: Sequence[str], root: Path) -> ArtifactStore:
