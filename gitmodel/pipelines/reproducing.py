@@ -35,7 +35,7 @@ from gitmodel.git.new_repositories import init_borrowing
 from gitmodel.git.process import clean_environment
 from gitmodel.lineage.checkout import add_code, exact_code, is_changed
 from gitmodel.lineage.comparing import making_run, read_packages
-from gitmodel.pipelines.rerun_process import Answer, Request
+from gitmodel.pipelines.rerun_process import RerunAnswer, RerunRequest
 from gitmodel.pipelines.running import RunFailed
 from gitmodel.pipelines.secret_values import HIDDEN
 from gitmodel.registry import versions
@@ -46,18 +46,27 @@ from gitmodel.stores.interface import ArtifactStore
 
 
 @dataclass(frozen=True)
-class Output:
-    """An output of a step, then (*old*) and now (*new*): digests, None where there was none.
+class OutputFacts:
+    """Facts about an output, None if unknown: its size, and of an artifact of the version its format and metadata."""
 
-    *then* and *now* are what is known of either: its size, and of an artifact of the version its format and metadata.
+    size: int | None = None
+    format: str | None = None
+    metadata: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
+class ReproducedOutput:
+    """An output of a step in the recorded run (*old*, *then*) and in the new run (*new*, *now*).
+
+    *old* and *new* are digests, None if the run has no such output; *then* and *now* are facts about these outputs.
     """
 
     step: str
     name: str
     old: str | None
     new: str | None
-    then: Mapping[str, Any]
-    now: Mapping[str, Any]
+    then: OutputFacts
+    now: OutputFacts
 
     @property
     def same(self) -> bool:
@@ -77,7 +86,7 @@ class Reproduced:
     reference: str
     run: str
     commit: str
-    outputs: tuple[Output, ...]
+    outputs: tuple[ReproducedOutput, ...]
     metadata: tuple[Compared, ...]
     packages: tuple[Compared, ...]
     changed: bool
@@ -235,7 +244,7 @@ def _run_there(scratch: Client, code: Path, run: RunRecord, secrets: dict[str, A
     inputs = {(step.name, name): digest for step in run.steps for name, digest in step.inputs.items()}
     parameters = {name: value for name, value in run.parameters.items() if name not in secrets}
     registry = str(scratch.repository.common_dir)
-    request = Request(
+    request = RerunRequest(
         str(code), registry, run.script or "", run.module, run.pipeline, parameters, secrets, inputs, executor
     )
     read, write = os.pipe()
@@ -251,8 +260,8 @@ def _run_there(scratch: Client, code: Path, run: RunRecord, secrets: dict[str, A
         with process:
             process.communicate(pickle.dumps(request))
         said = answers.read()
-    ended = Answer(kind="Died", message=f"its process ended with {process.returncode}")
-    found = Answer(**json.loads(said)) if said else ended
+    ended = RerunAnswer(kind="Died", message=f"its process ended with {process.returncode}")
+    found = RerunAnswer(**json.loads(said)) if said else ended
     if not found.run:
         raise RunFailed(
             f"the pipeline of run {run.id} failed this time: {found.kind}: {found.message}",
@@ -299,24 +308,24 @@ class _Known:
         self._store = store
         self._links: dict[str, ArtifactLink] = {link.digest: link for link in record.artifacts} if record else {}
 
-    def about(self, digest: str | None) -> dict[str, Any]:
+    def about(self, digest: str | None) -> OutputFacts:
         if digest is None:
-            return {}
+            return OutputFacts()
         link = self._links.get(digest)
         if link is not None:
-            return {"size": link.size, "format": link.format, "metadata": dict(link.metadata)}
+            return OutputFacts(link.size, link.format, dict(link.metadata))
         with suppress(GitModelError):
-            return {"size": self._store.size(digest)}
-        return {}
+            return OutputFacts(self._store.size(digest))
+        return OutputFacts()
 
 
-def _outputs(then: RunRecord, now: RunRecord, old: _Known, new: _Known) -> Iterator[Output]:
+def _outputs(then: RunRecord, now: RunRecord, old: _Known, new: _Known) -> Iterator[ReproducedOutput]:
     steps = {step.name: step for step in now.steps}
     for step in then.steps:
         after = steps.pop(step.name, StepRecord(name=step.name, status="skipped")).outputs
         for name in dict.fromkeys((*step.outputs, *after)):
             digests = step.outputs.get(name), after.get(name)
-            yield Output(step.name, name, *digests, old.about(digests[0]), new.about(digests[1]))
+            yield ReproducedOutput(step.name, name, *digests, old.about(digests[0]), new.about(digests[1]))
     for step in steps.values():
         for name, digest in step.outputs.items():
-            yield Output(step.name, name, None, digest, {}, new.about(digest))
+            yield ReproducedOutput(step.name, name, None, digest, OutputFacts(), new.about(digest))

@@ -26,7 +26,7 @@ from gitmodel.pipelines.worker import import_script
 
 
 @dataclass(frozen=True)
-class Request:
+class RerunRequest:
     """A pipeline to run in the work tree *code*: *script* and *module* as its run has them on record.
 
     *inputs* are digests by step and parameter; *secrets* are parameters that no record holds.
@@ -44,7 +44,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Answer:
+class RerunAnswer:
     """The result of a run made again: the id of the *run*, or what failed."""
 
     run: str = ""
@@ -64,18 +64,18 @@ def main() -> None:
         json.dump(asdict(answer(request)), out)
 
 
-def answer(request: Request) -> Answer:
+def answer(request: RerunRequest) -> RerunAnswer:
     """Carry out *request*; an error comes as its words."""
     try:
-        return Answer(run=_run(request))
+        return RerunAnswer(run=_run(request))
     except GitModelError as error:
-        return Answer(kind=type(error).__name__, message=error.message, hint=error.hint)
+        return RerunAnswer(kind=type(error).__name__, message=error.message, hint=error.hint)
     except (Exception, SystemExit) as error:
         where = traceback.format_exc()
-        return Answer(kind=type(error).__name__, message=str(error), traceback=where)
+        return RerunAnswer(kind=type(error).__name__, message=str(error), traceback=where)
 
 
-def _run(request: Request) -> str:
+def _run(request: RerunRequest) -> str:
     os.chdir(request.code)
     pipeline = find_pipeline(Path(request.code) / request.script, request.module, request.pipeline)
     # the body may make a Secret of a value itself, so it gets the value; what holds it is recorded as a secret

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -13,7 +13,7 @@ from gitmodel.cli.invocation import Invocation, command
 from gitmodel.errors import Invalid
 
 if TYPE_CHECKING:
-    from gitmodel.pipelines.reproducing import Output, Reproduced
+    from gitmodel.pipelines.reproducing import OutputFacts, Reproduced, ReproducedOutput
 
 _SHORT_COMMIT = 10
 _CHANGED = "its files had changes that are not in the commit, so this is not all of the code"
@@ -104,8 +104,8 @@ def fields(found: Reproduced) -> dict[str, Any]:
                 "same": output.same,
                 "old": output.old,
                 "new": output.new,
-                "then": dict(output.then),
-                "now": dict(output.now),
+                "then": _known(output.then),
+                "now": _known(output.now),
             }
             for output in found.outputs
         ],
@@ -125,7 +125,11 @@ def _told(found: Reproduced) -> Iterator[str]:
             yield from (f"  {row.name}  {beside(row)}" for row in rows)
 
 
-def _output(output: Output) -> Iterator[str]:
+def _known(facts: OutputFacts) -> dict[str, Any]:
+    return {key: value for key, value in vars(facts).items() if value is not None}
+
+
+def _output(output: ReproducedOutput) -> Iterator[str]:
     name = f"  {output.step}.{output.name}"
     if output.same:
         yield f"{name}  identical bytes  {output.new}"
@@ -136,8 +140,8 @@ def _output(output: Output) -> Iterator[str]:
             yield f"    {when}  {digest}{_about(about)}"
 
 
-def _about(about: Mapping[str, Any]) -> str:
-    parts = [cell_text.size(about["size"])] if "size" in about else []
-    parts += [about["format"]] if about.get("format") else []
-    parts += [cell_text.tsv_cell(about["metadata"])] if about.get("metadata") else []
+def _about(about: OutputFacts) -> str:
+    parts = [cell_text.size(about.size)] if about.size is not None else []
+    parts += [about.format] if about.format else []
+    parts += [cell_text.tsv_cell(about.metadata)] if about.metadata else []
     return "".join(f"  {part}" for part in parts)
