@@ -1,6 +1,6 @@
-"""The story of the README, on a classifier that is trained here: `python3 noxfile.py -s demo`.
+"""Run the example of the README with a classifier: `python3 noxfile.py -s demo`.
 
-Makes a git repository in a new temporary folder (or in the folder named as argument) and keeps it.
+Creates a git repository in a new temporary folder, or in the folder given as an argument, and keeps it.
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-# Where `git model` is, whether or not this Python's environment is activated.
+# The folder of `git model`, which may not be on PATH if the environment of this Python is not activated.
 PROGRAMS = Path(sys.executable).parent
-# In a hook, or under `git rebase --exec`, these would name another repository than the one made here.
+# git sets these in hooks and in `git rebase --exec`; they would name another repository than the example's.
 LOCATING = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_NAMESPACE")
 OURS = ("GITMODEL_REPO", "GITMODEL_STORE", "GITMODEL_BRANCH")
 
@@ -37,22 +37,22 @@ def main(arguments: list[str]) -> None:
     story.run("git add .gitignore train.py serve.py")
     story.run("git commit --quiet -m 'Train and serve an iris classifier'")
 
-    story.say("Train. The script registers the model and makes its first version: two tables,")
+    story.say("Train. The script registers the model and creates its first version: two tables,")
     story.say("the classifier, its accuracy and the commit of the code.", after=True)
     story.run("python train.py")
     story.run("git model show iris@1")
 
     story.say("Promote it, first to staging, then to production. Each is one commit on the")
     story.say("branch `gitmodel` and one tag, moved together or not at all.", after=True)
-    story.run("git model promote iris@1 staging --reason 'to be looked at'")
-    story.run("git model promote iris@1 production --reason 'it names nearly all of them'")
+    story.run("git model promote iris@1 staging --reason 'for review'")
+    story.run("git model promote iris@1 production --reason '96.7% accuracy'")
 
-    story.say("What a service does: it asks for the stage, not for a number, and what it")
-    story.say("loads is verified against the hash that was promoted.", after=True)
+    story.say("A service asks for the stage, not for a number. What it loads is verified")
+    story.say("against the hash that was promoted.", after=True)
     story.run("git model resolve iris@production")
     story.run("python serve.py")
 
-    story.say("And the story is in git.")
+    story.say("git shows the whole history.")
     story.run("git log --oneline --first-parent gitmodel")
     story.run("git show model/iris/production")
     story.run("git model list")
@@ -63,7 +63,7 @@ def main(arguments: list[str]) -> None:
 
 
 class Story:
-    """Commands run in *folder*, each shown before what it prints."""
+    """Runs commands in *folder* and prints each command before its output."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -74,11 +74,11 @@ class Story:
         }
 
     def say(self, words: str, *, after: bool = False) -> None:
-        """Say a line of the story; *after* another one, without a break."""
+        """Print a comment, after an empty line unless *after*."""
         print(f"{'' if after else chr(10)}# {words}", flush=True)
 
     def run(self, command: str) -> None:
-        """Show *command* and run it; the story ends where one fails."""
+        """Print *command* and run it. Ends the program if it fails."""
         print(f"$ {command}", flush=True)
         words = shlex.split(command)
         program = sys.executable if words[0] == "python" else words[0]
@@ -87,16 +87,16 @@ class Story:
             raise SystemExit(f"\nthe command ended with {done.returncode}; the repository is kept: {self._folder}")
 
     def set_identity(self) -> None:
-        """Give this repository, and no other, a name to commit under where git knows none."""
+        """Set a name and e-mail address in this repository if git has none."""
         if all(self._configured(key) for key in ("name", "email")):
             return
-        print("# git does not know your name; in this repository you are Iris Example.", flush=True)
+        print("# git does not know your name; in this repository it is Iris Example.", flush=True)
         self.run("git config user.name 'Iris Example'")
         self.run("git config user.email iris@example.com")
 
     def end(self) -> None:
-        """Say where everything is and what to type next."""
-        print(f"\nThe repository is kept: {self._folder}\nGo on there:\n")
+        """Print the folder and the next commands."""
+        print(f"\nThe repository is kept: {self._folder}\nNext commands:\n")
         print(f"  cd {shlex.quote(str(self._folder))}")
         print(f'  export PATH={shlex.quote(str(PROGRAMS))}:"$PATH"')
         print("  git model show iris")

@@ -1,4 +1,4 @@
-"""A service: load what is in production now, and name a flower with it."""
+"""A service: load the version in production and classify a flower."""
 
 from gitmodel import Client
 

@@ -1,4 +1,4 @@
-"""Train a classifier on the iris data and make it the next version of the model `iris`."""
+"""Train a classifier on the iris data and create a version of the model `iris` from it."""
 
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from gitmodel import Client, Model, NotFound
 OUT = Path("out")
 OUT.mkdir(exist_ok=True)
 
-# 150 flowers; a row is four lengths in cm and the number of the species
+# 150 flowers; each row is four lengths in cm and the number of the species
 flowers = numpy.column_stack(load_iris(return_X_y=True))
 train, test = train_test_split(flowers, test_size=0.2, random_state=5, stratify=flowers[:, 4])
 header = "sepal_length,sepal_width,petal_length,petal_width,species"
@@ -24,14 +24,14 @@ classifier = LogisticRegression(max_iter=1000)
 classifier.fit(train[:, :4], train[:, 4].astype(int))
 accuracy = classifier.score(test[:, :4], test[:, 4])
 dump(classifier, OUT / "classifier.skops")
-print(f"trained on {len(train)} flowers; {accuracy:.1%} of {len(test)} others are named rightly")
+print(f"trained on {len(train)} flowers; {accuracy:.1%} of {len(test)} others are classified correctly")
 
 with Client() as client:
     try:
         model = client.get_model("iris")
     except NotFound:
         model = client.register_model(
-            Model(name="iris", license="Apache-2.0", description="Which iris a flower is", tags=["sklearn"])
+            Model(name="iris", license="Apache-2.0", description="Classifies irises", tags=["sklearn"])
         )
     version = model.create_version(
         description="Logistic regression",

@@ -1,4 +1,4 @@
-"""Train a classifier on iris: a pipeline that makes a version of `demo` and puts it into staging.
+"""Train a classifier on iris: a pipeline that creates a version of `demo` and puts it into staging.
 
 $ pip install 'gitmodel[iris,parquet]'
 $ python3 train.py                              # steps run in order, in this process
@@ -17,7 +17,7 @@ from gitmodel import ModelConfig, ModelStages, get_step_context, log_model_metad
 
 @step
 def load_data() -> tuple[Annotated[pd.DataFrame, "train"], Annotated[pd.DataFrame, "test"]]:
-    """Iris, in two parts."""
+    """Return the iris data as a training and a test set."""
     frame = load_iris(as_frame=True).frame
     train, test = train_test_split(frame, test_size=0.2, random_state=42, stratify=frame["target"])
     return train, test
@@ -25,7 +25,7 @@ def load_data() -> tuple[Annotated[pd.DataFrame, "train"], Annotated[pd.DataFram
 
 @step
 def train_and_evaluate(train: pd.DataFrame, test: pd.DataFrame) -> Annotated[LogisticRegression, "classifier"]:
-    """A logistic regression, and how well it does on what it has not seen."""
+    """Train a logistic regression and log its accuracy on the test set."""
     classifier = LogisticRegression(max_iter=500)
     classifier.fit(train.drop(columns="target"), train["target"])
     log_model_metadata(accuracy=classifier.score(test.drop(columns="target"), test["target"]))
@@ -34,7 +34,7 @@ def train_and_evaluate(train: pd.DataFrame, test: pd.DataFrame) -> Annotated[Log
 
 @step
 def promote_to_staging() -> None:
-    """Takes effect when the whole run has succeeded."""
+    """Put the version into staging. This takes effect when the whole run has succeeded."""
     get_step_context().model_version.set_stage(ModelStages.STAGING, force=True)
 
 
