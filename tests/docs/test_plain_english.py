@@ -1,4 +1,4 @@
-"""Pages, help texts and comments avoid phrases that need a second reading."""
+"""Pages and comments avoid phrases that need a second reading, and pages wrap their lines."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ PHRASES = re.compile(
     r")\b",
     re.IGNORECASE,
 )
+WIDTH = 100
 # "who is alone does not pay for it": write "imported here because only a retry needs it".
 PAYS = re.compile(r"\b(?:pays? for|not pay)\b")
 
@@ -28,6 +29,12 @@ PAYS = re.compile(r"\b(?:pays? for|not pay)\b")
 def prose(page: str) -> str:
     """Return the text of *page* on one line, without code."""
     return " ".join(re.sub(r"^```.*?^```$|`[^`\n]*`", "", read(page), flags=re.MULTILINE | re.DOTALL).split())
+
+
+@pytest.mark.parametrize("page", all_pages())
+def test_lines_of_text_have_at_most_100_characters(page: str) -> None:
+    text = re.sub(r"^```.*?^```$", "", read(page), flags=re.MULTILINE | re.DOTALL)
+    assert [line for line in text.splitlines() if len(line) > WIDTH and not line.startswith(("|", "#"))] == []
 
 
 @pytest.mark.parametrize("page", all_pages())
