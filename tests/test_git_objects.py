@@ -138,7 +138,7 @@ def test_a_tag_is_the_one_that_git_makes(bare, git):
     data = format_tag(target, "model/iris/production", WHO, message)
     assert NewObject("tag", data).id == made
     assert git(bare, "mktag", input=data.decode()) == made
-    tag = parse_tag(made, data)
+    tag = parse_tag(data)
     assert (tag.name, tag.target, tag.target_type) == ("model/iris/production", target, "commit")
 
 

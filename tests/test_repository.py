@@ -257,7 +257,7 @@ class TestHooks:
                 for line in sys.stdin:
                     old, new, ref = line.split()
                     if ref == "refs/heads/gitmodel":
-                        print(client.repository.snapshot(new).last_number("iris"), file=seen)
+                        print(client.repository.snapshot_at(new).last_number("iris"), file=seen)
                 try:
                     client.get_model("iris").create_version()
                 except GitModelError as error:

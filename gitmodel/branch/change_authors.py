@@ -7,6 +7,7 @@ from functools import cached_property
 
 from gitmodel.branch.changed_paths import MOST_FILES, changed_paths
 from gitmodel.branch.repository import Repository
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Invalid
 from gitmodel.git.objects import Commit
 
@@ -16,7 +17,7 @@ _MOST_COMMITS = 10_000
 class Authors:
     """Authors of the changes on a branch that is to be merged: commit *head* into commit *base*."""
 
-    def __init__(self, repository: Repository, base: str, head: str) -> None:
+    def __init__(self, repository: Repository, base: Oid, head: Oid) -> None:
         self._repository = repository
         self._base = base
         self._head = head
@@ -37,7 +38,7 @@ class Authors:
         made = self._first_in(commit, path) if len(commit.parents) > 1 else ""
         return made or commit.author.partition(" <")[0]
 
-    def _has(self, commit: str, path: str) -> bool:
+    def _has(self, commit: Oid, path: str) -> bool:
         return self._repository.files(commit).id(path) is not None
 
     def _first_in(self, merge: Commit, path: str) -> str:
@@ -47,8 +48,8 @@ class Authors:
         return found[0] if found else ""
 
     @cached_property
-    def _chain(self) -> list[str]:
-        return self._repository.git.lines("rev-list", "--first-parent", "--reverse", self._base, "--")
+    def _chain(self) -> list[Oid]:
+        return self._repository.git.oids("rev-list", "--first-parent", "--reverse", self._base, "--")
 
     @cached_property
     def _changed(self) -> dict[str, str]:
@@ -65,10 +66,10 @@ class Authors:
         """Each path that a commit of *head* touched, with the author, the newest commit first."""
         brought = ("rev-list", f"--max-count={_MOST_COMMITS}", "--no-merges", self._head, f"^{self._base}", "--")
         touched: list[tuple[str, str]] = []
-        for id in self._repository.git.lines(*brought):
+        for id in self._repository.git.oids(*brought):
             commit = self._repository.tags.commit(id)
             try:
-                paths = changed_paths(self._repository, commit.parents[0] if commit.parents else "", id)
+                paths = changed_paths(self._repository, commit.parents[0] if commit.parents else None, id)
             except Invalid:
                 continue  # so many that nobody could be named for them
             author = commit.author.partition(" <")[0]

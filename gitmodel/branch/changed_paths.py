@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from gitmodel.branch.repository import Repository
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Invalid
 from gitmodel.git.objects import FOLDER, Entry
 from gitmodel.git.trees import Trees
@@ -17,8 +18,8 @@ MOST_FILES = 200_000
 _NOTHING: Mapping[str, Entry] = {}
 
 
-def changed_paths(repository: Repository, old: str, new: str) -> list[str]:
-    """The paths that differ between *old* ("": nothing) and *new*, commits or trees, in git's order.
+def changed_paths(repository: Repository, old: Oid | None, new: Oid) -> list[str]:
+    """Return the paths that differ between *old* (None: nothing) and *new*, commits or trees, in git's order.
 
     Raises Invalid for more than `MOST_FILES`.
     """
@@ -28,19 +29,19 @@ def changed_paths(repository: Repository, old: str, new: str) -> list[str]:
         found.append(path)
         if len(found) > MOST_FILES:
             raise Invalid(
-                f"too many files differ between {old[:10]} and {new[:10]}",
+                f"too many files differ between {(old or 'nothing')[:10]} and {new[:10]}",
                 hint=f"`git show --stat --summary {new[:10]} -- models` shows a part of it",
             )
     return found
 
 
-def _top(repository: Repository, id: str) -> str:
-    if not id:
-        return ""
+def _top(repository: Repository, id: Oid | None) -> Oid | None:
+    if id is None:
+        return None
     return repository.tags.commit(id).tree if repository.reader.get(id).type == "commit" else id
 
 
-def _differing(trees: Trees, old: str, new: str, folder: str) -> Iterator[str]:
+def _differing(trees: Trees, old: Oid | None, new: Oid | None, folder: str) -> Iterator[str]:
     if old == new:
         return
     before = trees.tree(old) if old else _NOTHING
@@ -52,7 +53,7 @@ def _differing(trees: Trees, old: str, new: str, folder: str) -> Iterator[str]:
         path = f"{folder}{name}"
         if _is_file(was) or _is_file(now):
             yield path
-        folders = [entry.id if entry is not None and entry.mode == FOLDER else "" for entry in (was, now)]
+        folders = [entry.id if entry is not None and entry.mode == FOLDER else None for entry in (was, now)]
         if any(folders):
             yield from _differing(trees, folders[0], folders[1], f"{path}/")
 

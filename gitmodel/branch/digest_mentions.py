@@ -11,6 +11,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from gitmodel.domain.schema import codec
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.paths import MODELS, RUNS
 from gitmodel.errors import Invalid
 from gitmodel.files.permissions import make_folder, share
@@ -76,12 +77,14 @@ class Mentions:
         self._reader = reader
         self._path = git.common_dir / "gitmodel" / "mentions"
 
-    def at(self, commit: str, trees: str, more: More) -> Mentioned:
+    def at(self, commit: Oid | None, trees: str, more: More) -> Mentioned:
         """The records of *commit*; only those that were never read before are read now.
 
         *trees* are the ids of its folders of models and runs in one word: where they are those of the last time,
         nothing is asked of git. *more* is asked for the digests that a record means without holding them.
         """
+        if commit is None:
+            return Mentioned(b"", {})
         of, lines = self._load()
         if of == trees.encode():
             return Mentioned(lines, {})
@@ -98,7 +101,7 @@ class Mentions:
         """Make *known* what the records at *places* mention; returns those of which not all could be read, with why."""
         unread: dict[str, str] = {}
         new = {id: path.decode() for id, path in places if id not in known}
-        found = self._reader.get_many([id.decode() for id in new], limit=codec.MAX_BYTES)
+        found = self._reader.get_many([Oid(id.decode()) for id in new], limit=codec.MAX_BYTES)
         for (id, path), answer in zip(new.items(), list(found), strict=True):
             if isinstance(answer, Invalid):
                 unread[path] = answer.message

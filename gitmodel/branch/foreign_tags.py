@@ -6,14 +6,17 @@ import shlex
 
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.stage_tags import target_of
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import PROPOSALS, StageRef
 from gitmodel.domain.snapshot import TOO_SHALLOW
 from gitmodel.errors import ForeignTag
 from gitmodel.git.process import GitObject, Moved
 
 
-def refuse_foreign(repository: Repository, tip: str, ref: StageRef, found: GitObject | None, *, repairs: bool) -> None:
-    """Refuse to replace or remove *found*, the tag of *ref*, if the branch at *tip* ("": no registry) never made it.
+def refuse_foreign(
+    repository: Repository, tip: Oid | None, ref: StageRef, found: GitObject | None, *, repairs: bool
+) -> None:
+    """Refuse to replace or remove *found*, the tag of *ref*, if the branch at *tip* (None: no registry) never made it.
 
     *repairs* says that the tag is set to what the branch records already: that replaces any tag but one of another
     registry. Raises ForeignTag, and Moved if the branch is not at *tip* any more.
@@ -35,8 +38,8 @@ def refuse_foreign(repository: Repository, tip: str, ref: StageRef, found: GitOb
         )
 
 
-def refuse_second_registry(repository: Repository, tip: str, place: str = "") -> None:
-    """Refuse to set the first tag of *place* on the branch at *tip* ("": no registry) beside those of another registry.
+def refuse_second_registry(repository: Repository, tip: Oid | None, place: str = "") -> None:
+    """Refuse to set the first tag of *place* on the branch at *tip* beside the tags of another registry.
 
     Stage tags do not name their branch. As every first tag is checked, one that is this registry's shows that all are.
     Raises ForeignTag, and Moved if the branch is not at *tip* any more.
@@ -53,13 +56,13 @@ def refuse_second_registry(repository: Repository, tip: str, place: str = "") ->
             raise _second(repository, ref, other or "", place)
 
 
-def _refuse_moved(repository: Repository, tip: str) -> None:
+def _refuse_moved(repository: Repository, tip: Oid | None) -> None:
     """Raise Moved if a writer moved the branch from *tip*: the tag that was read since then may be of that write."""
     if repository.tip() != tip:
         raise Moved("the branch moved while the stage tags were read", hint="try again")
 
 
-def _is_ours(repository: Repository, tip: str, ref: StageRef, found: GitObject) -> bool:
+def _is_ours(repository: Repository, tip: Oid | None, ref: StageRef, found: GitObject) -> bool:
     """Return True if the branch at *tip* made the tag *found*, as far as this clone can tell."""
     if not tip:
         return False

@@ -8,10 +8,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from gitmodel.branch.repository import Repository
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Unreachable
 
 
-def staged_tree(repository: Repository, index: Path | None = None) -> str:
+def staged_tree(repository: Repository, index: Path | None = None) -> Oid:
     """The tree that a commit of *index* would have; by default of the work tree's own. Raises Unreachable.
 
     git hands another one to the hooks of `git commit -a` and `git commit FILE`.
@@ -27,6 +28,6 @@ def staged_tree(repository: Repository, index: Path | None = None) -> str:
         except OSError as error:
             raise Unreachable(f"{path} cannot be read: {error.strerror}", hint="check its permissions") from None
         git = replace(repository.git, environ={**repository.git.environ, "GIT_INDEX_FILE": str(copied)})
-        (tree,) = git.lines("write-tree")
+        (tree,) = git.oids("write-tree")
     repository.reader.close()
     return tree

@@ -98,7 +98,7 @@ class LocalRefs:
     def _delete(self, drop: RefMove) -> bool:
         """Delete a ref and return True; return False if somebody else moved it."""
         try:
-            delete_ref(self._git, drop.ref, old=drop.old or "")
+            delete_ref(self._git, drop.ref, old=drop.old)
         except Moved:
             return False
         return True

@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from gitmodel.branch.repository import Repository
+from gitmodel.domain.schema.object_ids import Oid
+from gitmodel.git.commits import merge_base
 from gitmodel.git.process import Git, GitError
 
 _FILE_MODES = ("100644", "100755")
@@ -18,10 +20,13 @@ _AS_HOSTS_DO = (
 )  # fmt: skip
 
 
-def merged_tree(repository: Repository, base: str, head: str) -> tuple[str, list[str]]:
-    """The tree that a merge of *head* into *base* makes ("" if it conflicts with an old git), and what conflicts."""
-    shared = repository.git.lines("merge-base", base, head, answers=(0, 1))
-    if shared == [base]:
+def merged_tree(repository: Repository, base: Oid, head: Oid) -> tuple[Oid | None, list[str]]:
+    """Return the tree that a merge of *head* into *base* makes, and the paths that conflict.
+
+    git before 2.38 makes no tree (None) if there are conflicts.
+    """
+    shared = merge_base(repository.git, base, head)
+    if shared == base:
         return repository.tags.commit(head).tree, []
     try:
         said = repository.git.run(
@@ -38,12 +43,12 @@ def merged_tree(repository: Repository, base: str, head: str) -> tuple[str, list
     except GitError:
         if not shared:
             raise
-        return merge_by_files(repository, shared[0], base, head)
+        return merge_by_files(repository, shared, base, head)
     tree, *names = said.decode("utf-8", "surrogateescape").split("\0")
-    return tree.strip(), sorted({name for name in names if name})
+    return Oid(tree.strip()), sorted({name for name in names if name})
 
 
-def merge_by_files(repository: Repository, shared: str, ours: str, theirs: str) -> tuple[str, list[str]]:
+def merge_by_files(repository: Repository, shared: Oid, ours: Oid, theirs: Oid) -> tuple[Oid | None, list[str]]:
     """Merge as `merged_tree` does, with git before 2.38: file by file, so that renames are not followed."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
@@ -58,10 +63,10 @@ def merge_by_files(repository: Repository, shared: str, ours: str, theirs: str) 
         merged = {path: _merge_file(git, folder, found) for path, found in sides.items()}
         conflicts = sorted(path for path, entry in merged.items() if entry is None)
         if conflicts:
-            return "", conflicts
+            return None, conflicts
         lines = _index_info((path, entry) for path, entry in merged.items() if entry is not None)
         git.run("update-index", "-z", "--index-info", input=lines)
-        (tree,) = git.lines("write-tree")
+        (tree,) = git.oids("write-tree")
     repository.reader.close()
     return tree, []
 

@@ -8,6 +8,7 @@ from typing import Any
 
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.schema import codec, messages, paths, records
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import RegistryRecord
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import Invalid
@@ -24,14 +25,14 @@ Do not edit it by hand; use `git model`, and run `git model check` if somebody d
 """
 
 
-def commit_on(repository: Repository, parent: str, change: Change[Any]) -> str:
+def commit_on(repository: Repository, parent: Oid, change: Change[Any]) -> Oid:
     """Write the commit that *change* is on *parent*; no ref names it yet, and no tag follows. Returns its id.
 
     Where the rules ask for a signature it is signed, if git has a key to do so: who merges it, signs what counts.
     """
     repository.git.refuse_contested()
     check_paths(change.files)
-    before = repository.snapshot(parent)
+    before = repository.snapshot_at(parent)
     refuse_credentials(repository, before, change)
     tree, new = changed_tree(repository.trees, repository.tags.commit(parent).tree, change.files)
     sealed = repository.sealing.signer.has_key and repository.sealing.is_asked_for(before, change.files)
@@ -42,20 +43,20 @@ def commit_on(repository: Repository, parent: str, change: Change[Any]) -> str:
 
 def add_commit(
     repository: Repository,
-    parent: str,
+    parent: Oid,
     files: Mapping[str, bytes | None],
     author: str,
     message: str,
     *,
     sign: bool = False,
-) -> str:
+) -> Oid:
     """Write a commit on *parent* that no ref names yet; *author* as commits hold it. Returns its id.
 
     It is signed if *sign* or git says so, or if the rules ask for it and git has a key. Raises Unsigned.
     """
     repository.git.refuse_contested()
     signer = repository.sealing.signer
-    sealed = signer.has_key and repository.sealing.is_asked_for(repository.snapshot(parent), files)
+    sealed = signer.has_key and repository.sealing.is_asked_for(repository.snapshot_at(parent), files)
     check_paths(files)
     tree, new = changed_tree(repository.trees, repository.tags.commit(parent).tree, files)
     committer = repository.identity.now()[1]
@@ -69,12 +70,12 @@ def add_commit(
 def first_commit(repository: Repository, registry: RegistryRecord) -> tuple[NewObject, list[NewObject]]:
     """Return the commit that begins a registry, and the other objects to write for it."""
     files = {paths.REGISTRY: records.encode_registry(registry), "README.md": _BRANCH_README.encode()}
-    tree, new = changed_tree(repository.trees, "", files)
-    return made_commit(repository, "", tree, Change(None, subject=BEGIN), sign=False), new
+    tree, new = changed_tree(repository.trees, None, files)
+    return made_commit(repository, None, tree, Change(None, subject=BEGIN), sign=False), new
 
 
-def made_commit(repository: Repository, parent: str, tree: str, change: Change[Any], *, sign: bool) -> NewObject:
-    """Return the commit that *change* is on *parent* ("": none), with the tree *tree*; it is not written yet."""
+def made_commit(repository: Repository, parent: Oid | None, tree: Oid, change: Change[Any], *, sign: bool) -> NewObject:
+    """Return the commit that *change* is on *parent* (None: it is the first), with the tree *tree*; write nothing."""
     author, committer = repository.identity.now()
     # Random, so that equal changes made at once in several clones are several; but a registry has one beginning.
     own = os.urandom(8).hex() if parent else messages.transaction_id(tree, author, committer, change.subject)

@@ -13,7 +13,6 @@ from gitmodel.branch.local_refs import LocalRefs
 from gitmodel.branch.remotes import RemoteMoved
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.retrying import Tries, retry
-from gitmodel.branch.single_commits import id_of
 from gitmodel.branch.url_cache import ALL, REMOTE, UrlCache
 from gitmodel.domain.schema.refs import RULES_TAGS, SEEN_RULES, STAGE_TAGS
 from gitmodel.errors import Conflict, GitModelError, Refused, Unreachable
@@ -113,7 +112,7 @@ class PushedRefs:
         with suppress(GitModelError):  # it is done, whatever becomes of the cache
             git = self._repository.git
             git.run("update-ref", "--no-deref", "--stdin", input="".join(f"{line}\n" for line in lines).encode())
-            self._cache.note_asked(ALL, id_of(self._repository, self._repository.branch))
+            self._cache.note_asked(ALL, self._repository.reader.resolve_id(self._repository.branch))
         return left
 
     def _landed(self, moves: Sequence[RefMove], error: Unreachable) -> bool:
@@ -126,9 +125,9 @@ class PushedRefs:
                 hint="run it again when the server can be reached; a new version needs the same --idempotency-key then",
             ) from None
         for move in moves:
-            if move.ref == self._repository.branch:
-                return self._repository.tags.is_on_chain(self._repository.tips.find(), move.new or "")
-        return all(id_of(self._repository, move.ref) == (move.new or "") for move in moves)
+            if move.ref == self._repository.branch and move.new:
+                return self._repository.tags.is_on_chain(self._repository.tips.find(), move.new)
+        return all(self._repository.reader.resolve_id(move.ref) == move.new for move in moves)
 
 
 class _UrlTries(Tries):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.addresses import hide_credentials
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import REMOTES, RULES_TAGS, STAGE_TAGS, StageRef, remote_branch_ref, remote_rules_ref
 from gitmodel.errors import Conflict, GitModelError, NotFound, Refused, Unreachable, UsageError
 from gitmodel.git.process import FETCH, Answer, Git, translate, with_settings
@@ -46,19 +47,18 @@ class PushAnswer:
 
 @dataclass(frozen=True)
 class RemoteState:
-    """A remote as it was last fetched: the commit of its metadata branch ("": none) and its stage tags.
+    """A remote as it was last fetched: the commit of its metadata branch (None: it has none) and its stage tags.
 
-    *rules* is its tag of the rules in force ("": none). *last_seen*, *last_tags* and *last_rules* are what was known of
-    it before.
+    *rules* is its tag of the rules in force. *last_seen*, *last_tags* and *last_rules* are what was known of it before.
     """
 
     remote: str
-    tip: str
-    tags: Mapping[StageRef, str]
-    last_seen: str = ""
-    last_tags: Mapping[StageRef, str] = field(default_factory=dict)
-    rules: str = ""
-    last_rules: str = ""
+    tip: Oid | None
+    tags: Mapping[StageRef, Oid]
+    last_seen: Oid | None = None
+    last_tags: Mapping[StageRef, Oid] = field(default_factory=dict)
+    rules: Oid | None = None
+    last_rules: Oid | None = None
 
 
 def choose_remote(repository: Repository, named: str = "") -> str:
@@ -95,10 +95,10 @@ def tags_prefix(remote: str) -> str:
 
 def last_state(repository: Repository, remote: str) -> RemoteState:
     """*remote* as it was last seen, without asking it."""
-    rules = _id(repository, remote_rules_ref(remote, repository.branch))
+    rules = repository.reader.resolve_id(remote_rules_ref(remote, repository.branch))
     return RemoteState(
         remote,
-        _id(repository, remote_branch_ref(remote, repository.branch)),
+        repository.reader.resolve_id(remote_branch_ref(remote, repository.branch)),
         remote_tags(repository, remote),
         rules=rules,
     )
@@ -128,14 +128,14 @@ def _fetch(repository: Repository, remote: str) -> RemoteState:
         f"+{STAGE_TAGS}*:{tags_prefix(remote)}*", f"+{RULES_TAGS}*:{incoming}-rules/*",
     )  # fmt: skip
     repository.reader.close()
-    tip = _id(repository, incoming) if there else ""
+    tip = repository.reader.resolve_id(incoming) if there else None
     if tip:
         repository.tips.require_registry(repository.files(tip), Refused, f" of {remote}")
-    rules = _id(repository, f"{incoming}-rules/{name}")
+    rules = repository.reader.resolve_id(f"{incoming}-rules/{name}")
     return RemoteState(remote, tip, remote_tags(repository, remote), last.tip, last.tags, rules, last.rules)
 
 
-def remote_tags(repository: Repository, remote: str) -> dict[StageRef, str]:
+def remote_tags(repository: Repository, remote: str) -> dict[StageRef, Oid]:
     """The stage tags of *remote*, as last fetched. Refs that no stage could have made are left out."""
     found = ((StageRef.parse(ref), id) for ref, id in _remote_tags(repository, remote))
     return {parsed: id for parsed, id in found if parsed is not None}
@@ -162,7 +162,7 @@ def blocking_rules(repository: Repository, remote: str) -> list[str]:
     return [RULES_TAGS + ref.removeprefix(incoming) for ref in list_refs(repository.git, below)]
 
 
-def _remote_tags(repository: Repository, remote: str) -> Iterator[tuple[str, str]]:
+def _remote_tags(repository: Repository, remote: str) -> Iterator[tuple[str, Oid]]:
     prefix = tags_prefix(remote)
     for ref, id in list_refs(repository.git, prefix).items():
         yield STAGE_TAGS + ref.removeprefix(prefix), id
@@ -239,7 +239,7 @@ def removal(remote: str, ref: str) -> str:
     return f"git push {shlex.quote(remote)} {shlex.quote(f':{ref}')}"
 
 
-def has(repository: Repository, remote: str, ref: str, id: str) -> bool:
+def has(repository: Repository, remote: str, ref: str, id: Oid) -> bool:
     """Ask *remote* whether *ref* is *id*: after a push whose answer did not say if it succeeded."""
     answer = talk(repository, "ls-remote", "--end-of-options", remote, ref)
     return f"{id}\t{ref}" in answer.stdout.splitlines()
@@ -351,8 +351,3 @@ def _words(answer: Answer, reasons: list[str]) -> str:
     why = [reason.partition("] (")[2].removesuffix(")") or reason for reason in reasons]
     found = [*theirs, *why] if reasons else lines
     return hide_credentials(" ".join(dict.fromkeys(line for line in found if line))) or f"git ended with {answer.code}"
-
-
-def _id(repository: Repository, ref: str) -> str:
-    found = repository.reader.resolve(ref)
-    return found.id if found else ""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import RENUMBERED
 from gitmodel.domain.schema.renumbering import Renumberings
 from gitmodel.git.objects import NewObject
@@ -17,7 +18,7 @@ class RenumberedRef:
     def __init__(self, reader: ObjectReader) -> None:
         self._reader = reader
         self._closed = False
-        self._last: tuple[str | None, Renumberings] = (None, Renumberings())
+        self._last: tuple[Oid | None, Renumberings] = (None, Renumberings())
 
     def read(self) -> Renumberings:
         """Return the renumberings that pulls made in this clone."""
@@ -39,7 +40,7 @@ class RenumberedRef:
         blob = NewObject("blob", after.encode())
         return [RefMove(RENUMBERED, blob.id, old)], [blob]
 
-    def _read(self) -> tuple[str | None, Renumberings]:
+    def _read(self) -> tuple[Oid | None, Renumberings]:
         """Return the id of the blob that holds the renumberings (None: there is none), and the renumberings."""
         if self._closed and not self._reader.is_running:
             return self._last  # the name of a handle must not start git again after its client was closed

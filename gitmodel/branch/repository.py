@@ -14,6 +14,7 @@ from gitmodel.branch.retrying import ATTEMPTS
 from gitmodel.branch.stage_tags import StageTags
 from gitmodel.branch.tips import Tips
 from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.schema.renumbering import Renumbered, Renumberings
@@ -197,55 +198,58 @@ class Repository:
         if self.server:
             self.server.renew_branches()
 
-    def tip(self) -> str:
-        """Return the commit that reads start from, "" if there is no registry; raises as `Tips.readable` does."""
+    def tip(self) -> Oid | None:
+        """Return the commit that reads start from, None if there is no registry; raises as `Tips.readable` does."""
         if self.server:
             self.server.refresh()
         return self.tips.readable()
 
-    def existing_tip(self) -> str:
+    def existing_tip(self) -> Oid:
         """Return the commit that reads start from. Raises NotFound if there is no registry."""
         tip = self.tip()
         if not tip:
             raise NotFound("there is no registry yet", hint="run `git model init`, or `git model pull`")
         return tip
 
-    def writable_tip(self) -> str:
-        """Return the commit that writes start from, or "". Raises Refused for a branch that holds no registry."""
+    def writable_tip(self) -> Oid | None:
+        """Return the commit that writes start from, or None. Raises Refused for a branch that holds no registry."""
         if self.server:
             self.server.refresh()
         return self.tips.writable()
 
-    def latest(self) -> str:
-        """Return the commit that writes start from, fetched if only a remote has it; "" where no registry has begun."""
+    def latest(self) -> Oid | None:
+        """Return the commit that writes start from, fetched if only a remote has it; None if there is no registry."""
         return self.writable_tip() if self.server else self.tips.latest()
 
-    def files(self, commit: str) -> CommitFiles:
-        """The files of *commit* ("": none)."""
-        return self.trees.files(self.tags.commit(commit).tree if commit else "")
+    def files(self, commit: Oid | None) -> CommitFiles:
+        """Return the files of *commit* (None: no files)."""
+        return self.trees.files(self.tags.commit(commit).tree if commit else None)
 
-    def snapshot(self, commit: str | None = None) -> Snapshot:
-        """The branch as it is now, or at *commit*, and the stage tags."""
-        at = self.tip() if commit is None else commit
+    def snapshot(self) -> Snapshot:
+        """Return the branch as it is now, and the stage tags."""
+        return self.snapshot_at(self.tip())
+
+    def snapshot_at(self, commit: Oid | None) -> Snapshot:
+        """Return the branch at *commit* (None: before it begins), and the stage tags as they are now."""
         shared = self.tips.shared()
         theirs = self.files(shared)
 
         def is_local(model: str, number: int) -> bool:
-            return bool(shared) and theirs.id(paths.version_file(model, number)) is None
+            return shared is not None and theirs.id(paths.version_file(model, number)) is None
 
         def doubt(ref: StageRef) -> str:
             return self.doubt(found, ref)
 
         found = Snapshot(
-            at, self.files(at), self.tags.at(at, self.tip), self._is_reserved,
+            commit, self.files(commit), self.tags.at(commit, self.tip), self._is_reserved,
             shared=shared, is_local=is_local, doubt=doubt, missing_tags=self.tips.missing_tags,
-            read_renumberings=partial(self._renumberings_at, at), warn=lambda note: self.on_renumbered(note),
+            read_renumberings=partial(self._renumberings_at, commit), warn=lambda note: self.on_renumbered(note),
             reserved_for=lambda model, name: self.reservations.run_of_name(model, name),
         )  # fmt: skip
-        found = replace(found, other_rules=lambda: self.rules.registries(at))
+        found = replace(found, other_rules=lambda: self.rules.registries(commit))
         return found
 
-    def recorded(self, commit: str) -> Snapshot:
+    def recorded(self, commit: Oid | None) -> Snapshot:
         """The branch at *commit* as it is recorded, without the stage tags."""
         rules = partial(self.rules.registries, commit)
         return Snapshot(commit, self.files(commit), NoTags(), self._is_reserved, other_rules=rules)
@@ -294,7 +298,7 @@ class Repository:
     def _is_reserved(self, model: str, number: int) -> bool:
         return self.reservations.has_number(model, number)
 
-    def _renumberings_at(self, commit: str) -> Renumberings:
+    def _renumberings_at(self, commit: Oid | None) -> Renumberings:
         """Return the renumberings made while the branch was at *commit*. Raises Moved if it no longer is."""
         found = self.renumberings()
         if found.moves and self.tip() != commit:

@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import RegistryRecord
 from gitmodel.domain.snapshot import read_registry
 from gitmodel.errors import Invalid
-from gitmodel.git.commits import STEPS
+from gitmodel.git.commits import STEPS, commits_changing
 from gitmodel.git.objects import Commit, parse_commit, parse_tag
 from gitmodel.git.process import Git, GitObject
 from gitmodel.git.trees import CommitFiles, Trees
@@ -33,7 +34,7 @@ class Seals:
     """
 
     def __init__(
-        self, git: Git, trees: Trees, verifier: Callable[[], Verifier], commit: Callable[[str], Commit]
+        self, git: Git, trees: Trees, verifier: Callable[[], Verifier], commit: Callable[[Oid], Commit]
     ) -> None:
         self._git = git
         self._trees = trees
@@ -42,7 +43,7 @@ class Seals:
         self._verifier = verifier
         self._commit = commit
 
-    def demanded(self, parents: tuple[str, ...], stage: str) -> bool:
+    def demanded(self, parents: tuple[Oid, ...], stage: str) -> bool:
         """Return True if the rules before a commit with these *parents* demand that a change of *stage* is signed.
 
         A rule still demands it after an unsigned change removed the rule, if that change had to be signed.
@@ -53,7 +54,7 @@ class Seals:
             return True
         return not self.never_asked(parents[0]) and self._asks(self._trusted(parents[0])[0], stage)
 
-    def never_asked(self, tip: str) -> bool:
+    def never_asked(self, tip: Oid) -> bool:
         """Return True if no rule up to *tip* ever demanded signatures. Cheap if a commit shortly before was checked."""
         at, passed = tip, []
         for _ in range(STEPS):
@@ -67,14 +68,15 @@ class Seals:
                 break
             at = parents[0]
         else:
-            lines = self._git.lines("log", "--first-parent", "-m", "--format=%H", at, "--", paths.REGISTRY)
-            if any(self.is_asked(id) for id in lines):
+            if any(self.is_asked(id) for id in commits_changing(self._git, at, paths.REGISTRY)):
                 return False
         if passed:
             self._notes.put(_NEVER, tip, "1")
         return True
 
-    def commit_fault(self, id: str, data: bytes | None = None, *, now: int | None = None, before: str = "") -> str:
+    def commit_fault(
+        self, id: Oid, data: bytes | None = None, *, now: int | None = None, before: Oid | None = None
+    ) -> str:
         """Return the reason why the signature of commit *id* does not count, or "". *data*: the bytes of a new commit.
 
         *before* is the commit whose rules count, if that is not its first parent.
@@ -89,14 +91,14 @@ class Seals:
             self._notes.put(_SEALED, id, "1")
         return why
 
-    def lists_fault(self, id: str, commits: Iterable[str]) -> str:
+    def lists_fault(self, id: Oid, commits: Iterable[Oid]) -> str:
         """Return the reason why a list of signers in *commits* does not allow the signer of commit *id*, or ""."""
         data = self._reader.get(id).data
         lists = dict.fromkeys(self._allowed(commit) for commit in commits)
         return next((fault for allowed in lists if (fault := self._unsigned(id, data, allowed))), "")
 
     def tag_fault(
-        self, id: str, tag: bytes, commit: bytes | None = None, *, now: int | None = None, before: str = ""
+        self, id: Oid, tag: bytes, commit: bytes | None = None, *, now: int | None = None, before: Oid | None = None
     ) -> str:
         """Return the reason why the signature of tag *id* does not count, or "". *commit*: the bytes of a new target.
 
@@ -104,7 +106,7 @@ class Seals:
         """
         if now is None and not before and self._notes.get(_SEALED, id):
             return ""
-        target = parse_tag(id, tag).target
+        target = parse_tag(tag).target
         data = self._reader.get(target).data if commit is None else commit
         parents = (before,) if before else parse_commit(target, data).parents
         from gitmodel.git import signatures
@@ -137,7 +139,7 @@ class Seals:
         why = self._verifier().fault(found, allowed, (_email(tagger),), when) if _email(tagger) else "it names nobody"
         return f"its signature does not count: {why}" if why else ""
 
-    def _unsigned(self, id: str, data: bytes, allowed: str, now: int | None = None) -> str:
+    def _unsigned(self, id: Oid, data: bytes, allowed: str, now: int | None = None) -> str:
         """Return the reason why the commit *id* is not signed by a signer in the list *allowed*, or ""."""
         from gitmodel.git import signatures
 
@@ -150,7 +152,7 @@ class Seals:
         return f"commit {id[:10]} does not count as signed: {why}" if why else ""
 
     def _fault(
-        self, found: Signature, allowed: str, parent: str, people: tuple[str, ...], claimed: int, now: int | None
+        self, found: Signature, allowed: str, parent: Oid, people: tuple[str, ...], claimed: int, now: int | None
     ) -> str:
         emails = tuple(dict.fromkeys(map(_email, people)))
         if not allowed:
@@ -164,7 +166,7 @@ class Seals:
         faults = (self._verifier().fault(found, allowed, emails, moment) for moment in dict.fromkeys(moments))
         return next((fault for fault in faults if fault), "")
 
-    def _rules_fault(self, commit: str) -> str:
+    def _rules_fault(self, commit: Oid) -> str:
         """Return the reason why the rules and the list of signers in *commit* are not trusted, or "".
 
         Where a stage demands signatures, a change of rules or signers must be signed too. An unsigned one does not
@@ -173,39 +175,40 @@ class Seals:
         why = self._trusted(commit)[1]
         return f"the rules were changed and {why}" if why else ""
 
-    def _trusted(self, commit: str) -> tuple[str, str]:
-        """The newest commit up to *commit* whose change of the rules counts, and why the last one does not, or ""."""
-        lines = self._git.lines(
+    def _trusted(self, commit: Oid) -> tuple[Oid | None, str]:
+        """Return the newest commit up to *commit* whose change of the rules counts, and why the last one does not."""
+        changes = self._git.oids(
             "log", "--first-parent", "-m", "--reverse", "--format=%H", commit, "--", paths.REGISTRY, paths.SIGNERS
         )
-        trusted, why = "", ""
-        for id in lines:
+        trusted: Oid | None = None
+        why = ""
+        for id in changes:
             data = self._reader.get(id).data
             why = self._unsigned(id, data, self._allowed(trusted)) if trusted and self.is_asked(trusted) else ""
             if not why:
                 trusted = id
         return trusted, why
 
-    def _asks(self, commit: str, stage: str) -> bool:
-        return bool(commit) and self._registry(commit).rule(stage).signed
+    def _asks(self, commit: Oid | None, stage: str) -> bool:
+        return commit is not None and self._registry(commit).rule(stage).signed
 
-    def is_asked(self, commit: str) -> bool:
+    def is_asked(self, commit: Oid) -> bool:
         """Return True if a rule in *commit* demands signatures, or if its rules are unreadable and it lists signers."""
         try:
             return any(rule.signed for rule in self._registry(commit).stages)
         except Invalid:
             return bool(self._allowed(commit))
 
-    def _allowed(self, commit: str) -> str:
+    def _allowed(self, commit: Oid) -> str:
         """The list of signers in *commit*, "" if it has none. Raises Invalid for one that is no file, or too long."""
         return (self._files(commit).read(paths.SIGNERS) or b"").decode("utf-8", "replace")
 
-    def _times(self, commit: str) -> Iterator[int]:
+    def _times(self, commit: Oid) -> Iterator[int]:
         """Yield the committer dates of *commit* and its chain of first parents, as seconds since 1970."""
         lines = self._git.lines("log", "--first-parent", "--format=%ct", commit)
         return (int(line) for line in lines if line.isdigit())
 
-    def _is_here(self, commit: str) -> bool:
+    def _is_here(self, commit: Oid) -> bool:
         """Return True if *commit* is on this side of the edge of a shallow clone."""
         try:
             self._commit(commit)
@@ -213,10 +216,10 @@ class Seals:
             return False
         return True
 
-    def _registry(self, commit: str) -> RegistryRecord:
+    def _registry(self, commit: Oid) -> RegistryRecord:
         return read_registry(self._files(commit))
 
-    def _files(self, commit: str) -> CommitFiles:
+    def _files(self, commit: Oid) -> CommitFiles:
         return CommitFiles(self._trees, self._commit(commit).tree)
 
 

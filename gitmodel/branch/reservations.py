@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import suppress
 
 from gitmodel.branch.local_refs import Refs
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import RESERVED, reserved_name_ref, reserved_ref
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import Invalid
@@ -34,15 +35,15 @@ class Reservations:
         run = found.data.decode("ascii", "replace") if found is not None and found.type == "blob" else ""
         return run if run and Journal(self._git.common_dir).is_under_way(run) else ""
 
-    def numbers(self) -> list[tuple[str, int, str]]:
+    def numbers(self) -> list[tuple[str, int, Oid]]:
         """Return the numbers that are reserved, each with its model and the id of its ref."""
         return [(model, int(last), id) for model, last, id in self._all() if last.isdigit()]
 
-    def names(self) -> list[tuple[str, str, str]]:
+    def names(self) -> list[tuple[str, str, Oid]]:
         """Return the names of versions that are reserved, each with its model and the id of its ref."""
         return [(model, last, id) for model, last, id in self._all() if not last.isdigit()]
 
-    def left_names(self) -> list[tuple[str, str, str]]:
+    def left_names(self) -> list[tuple[str, str, Oid]]:
         """Return the names that are reserved by runs that are over, each with its model and the id of its ref."""
         return [found for found in self.names() if not self.run_of_name(*found[:2])]
 
@@ -79,11 +80,11 @@ class Reservations:
                     carried[reserved_name_ref(now, name)] = id
         return [RefMove(ref, id, None) for ref, id in carried.items()]
 
-    def _all(self) -> Iterator[tuple[str, str, str]]:
+    def _all(self) -> Iterator[tuple[str, str, Oid]]:
         for ref, id in list_refs(self._git, RESERVED).items():
             model, _, last = ref.removeprefix(RESERVED).rpartition("/")
             yield model, last, id
 
-    def _delete(self, ref: str, id: str) -> None:
+    def _delete(self, ref: str, id: Oid) -> None:
         with suppress(Moved):
             self._refs.move([RefMove(ref, None, id)], f"release {ref.removeprefix(RESERVED)}")

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 
 from gitmodel.branch.stage_tags import StageTags
 from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import RegistryRecord
 from gitmodel.domain.schema.refs import rules_ref, seen_rules_ref
 from gitmodel.domain.schema.rules_tag import extends, read_before, rules_message
@@ -42,28 +43,27 @@ class RulesInForce:
         self._branch = branch.removeprefix("refs/heads/")
         self.ref = rules_ref(branch)
         self.seen_ref = seen_rules_ref(branch)
-        self._assumed = ""
+        self._assumed: Oid | None = None
 
     @property
     def name(self) -> str:
         """The tag's name, as `git show` takes it."""
         return self.ref.removeprefix("refs/tags/")
 
-    def id(self) -> str:
-        """The object that the tag is now, "" if there is none."""
-        found = self._reader.resolve(self.ref)
-        return found.id if found else ""
+    def id(self) -> Oid | None:
+        """Return the id of the object that the tag is now, None if there is none."""
+        return self._reader.resolve_id(self.ref)
 
     @contextmanager
-    def assume(self, id: str) -> Iterator[None]:
+    def assume(self, id: Oid) -> Iterator[None]:
         """Judge as if the tag were at the object *id* already, as a push is judged before any ref moves."""
         self._assumed = id
         try:
             yield
         finally:
-            self._assumed = ""
+            self._assumed = None
 
-    def positions(self) -> tuple[str, ...]:
+    def positions(self) -> tuple[Oid, ...]:
         """The commits from which on rules were put in force, the newest first; none if this clone never saw the tag.
 
         Where the tag is gone, was set back or is no such tag, they are those that this clone saw last.
@@ -78,7 +78,7 @@ class RulesInForce:
             return known
         return found if extends(found, known) else known
 
-    def check(self) -> tuple[str, ...]:
+    def check(self) -> tuple[Oid, ...]:
         """Return the commits of `positions`.
 
         Raises Refused if the tag was seen here and is gone or was set back, or is not such a tag.
@@ -93,11 +93,11 @@ class RulesInForce:
             raise self._refusal("was set back")
         return found
 
-    def read(self, id: str) -> tuple[str, ...]:
-        """The commits that the tag object *id* ("": none) names. Raises Refused if it is no such tag."""
+    def read(self, id: Oid | None) -> tuple[Oid, ...]:
+        """Return the commits that the tag object *id* names; none for None. Raises Refused if it is no such tag."""
         return self._read(self._reader.get(id)) if id else ()
 
-    def seen(self) -> tuple[str, ...]:
+    def seen(self) -> tuple[Oid, ...]:
         """The commits that the tag named when this clone saw it last; none if it never did, or cannot be read."""
         found = self._reader.resolve(self.seen_ref)
         try:
@@ -105,14 +105,15 @@ class RulesInForce:
         except Refused:
             return ()
 
-    def others(self, parent: str) -> tuple[str, ...]:
+    def others(self, parent: Oid | None) -> tuple[Oid, ...]:
         """The commits whose rules count for a change on the commit *parent*, beside those of *parent* itself.
 
         They are the newest commit up to *parent* that the tag names, if one is, and those that changed the rules since.
         """
-        positions = self.positions() if parent else ()
-        since = next((commit for commit in positions if self._tags.reaches(parent, commit)), "")
-        if since in ("", parent):
+        if parent is None:
+            return ()
+        since = next((commit for commit in self.positions() if self._tags.reaches(parent, commit)), None)
+        if since is None or since == parent:
             return (since,) if since else ()
         begin, at = self._changed(since), self._changed(parent)
         found = [since]
@@ -124,16 +125,16 @@ class RulesInForce:
             at = self._changed(parents[0])
         return tuple(found)
 
-    def registries(self, parent: str) -> tuple[RegistryRecord, ...]:
+    def registries(self, parent: Oid | None) -> tuple[RegistryRecord, ...]:
         """The records of `gitmodel.toml` at `others`. Raises Invalid for one that cannot be read."""
         return tuple(read_registry(self._files(commit)) for commit in self.others(parent))
 
-    def are_pending(self, tip: str) -> bool:
+    def are_pending(self, tip: Oid) -> bool:
         """Return True if a change on *tip* is judged by other rules than those of *tip*, or no rules are in force."""
         now = self._files(tip)
         return not self.positions() or any(not are_same(self._files(commit), now) for commit in self.others(tip))
 
-    def check_branch(self, tip: str) -> None:
+    def check_branch(self, tip: Oid) -> None:
         """Raises Refused as `check` does, and if the branch at *tip* does not hold the commit that the tag points at.
 
         Raises Invalid where a shallow clone hides that.
@@ -144,14 +145,14 @@ class RulesInForce:
                 raise _too_shallow()
             raise self._refusal(f"points at {positions[0][:10]}, which is not on the branch")
 
-    def next_tag(self, data: bytes, id: str, *, kept: tuple[str, ...] | None = None) -> NewObject:
+    def next_tag(self, data: bytes, id: Oid, *, kept: tuple[Oid, ...] | None = None) -> NewObject:
         """The tag that puts the rules of the commit *id* in force, whose bytes are *data*; *kept*: after these."""
         before = self.positions() if kept is None else kept
         committer = next(line for line in data.decode("utf-8", "replace").split("\n") if line.startswith("committer "))
         message = rules_message(self._branch, before)
         return NewObject("tag", format_tag(id, self.name, committer.removeprefix("committer "), message))
 
-    def moves(self, tag: str) -> list[RefMove]:
+    def moves(self, tag: Oid) -> list[RefMove]:
         """Return the moves of the tag, and of the ref that remembers it, to the object *tag*."""
         now, seen = self._reader.resolve_many([self.ref, self.seen_ref])
         return [RefMove(self.ref, tag, now.id if now else None), *self._seen_moves(tag, seen)]
@@ -159,26 +160,25 @@ class RulesInForce:
     def see(self) -> list[RefMove]:
         """Return the move by which this clone remembers that it saw the tag; none if it does."""
         now, seen = self._reader.resolve_many([self.ref, self.seen_ref])
-        return self._seen_moves(now.id if now else "", seen)
+        return self._seen_moves(now.id, seen) if now else []
 
-    def _seen_moves(self, tag: str, seen: GitObject | None) -> list[RefMove]:
-        if not tag or (seen is not None and seen.id == tag):
-            return []
-        return [RefMove(self.seen_ref, tag, seen.id if seen else None)]
+    def _seen_moves(self, tag: Oid, seen: GitObject | None) -> list[RefMove]:
+        old = seen.id if seen else None
+        return [RefMove(self.seen_ref, tag, old)] if tag != old else []
 
-    def _read(self, found: GitObject) -> tuple[str, ...]:
+    def _read(self, found: GitObject) -> tuple[Oid, ...]:
         if found.type == "tag":
-            tag, message = parse_tag(found.id, found.data), found.data.decode("utf-8", "replace").partition("\n\n")[2]
+            tag, message = parse_tag(found.data), found.data.decode("utf-8", "replace").partition("\n\n")[2]
             before = read_before(message)
             if tag.name == self.name and tag.target_type == "commit" and before is not None:
                 return (tag.target, *before)
         raise self._refusal("is not a tag that gitmodel made")
 
-    def _changed(self, commit: str) -> str:
-        """The newest commit up to *commit* that changed the rules."""
+    def _changed(self, commit: Oid) -> Oid | None:
+        """Return the newest commit up to *commit* that changed the rules."""
         at = commit
         for step in range(STEPS):
-            known = self._notes.get(_RULES, at)
+            known = self._notes.get_oid(_RULES, at)
             parents = self._tags.commit(at).parents
             if known is None and self._tags.is_hidden(at):
                 raise _too_shallow()
@@ -190,14 +190,15 @@ class RulesInForce:
                 return known
             at = parents[0]
         found = self._tags.changed_by(at, paths.REGISTRY, paths.SIGNERS)
-        self._notes.put(_RULES, commit, found)
+        if found:
+            self._notes.put(_RULES, commit, found)
         return found
 
-    def _ids(self, commit: str) -> tuple[str | None, str | None]:
+    def _ids(self, commit: Oid) -> tuple[Oid | None, Oid | None]:
         files = self._files(commit)
         return files.id(paths.REGISTRY), files.id(paths.SIGNERS)
 
-    def _files(self, commit: str) -> CommitFiles:
+    def _files(self, commit: Oid) -> CommitFiles:
         return CommitFiles(self._trees, self._tags.commit(commit).tree)
 
     def _refusal(self, what: str) -> Refused:

@@ -70,7 +70,7 @@ class Sealing:
 
         Raises Unsigned where the rule does not let who works here sign for the stage.
         """
-        target = parse_tag(tag.id, tag.data).target
+        target = parse_tag(tag.data).target
         own = commit if commit is not None and commit.id == target else None
         data = own.data if own else self._reader.get(target).data
         demanded = self._tags.seals.demanded(parse_commit(target, data).parents, ref.stage)

@@ -11,12 +11,13 @@ from gitmodel.branch.stage_tags import FrozenTags, target_of
 from gitmodel.branch.url_cache import ALL, HEAD, REMOTE, UrlCache
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.names import fault_in
+from gitmodel.domain.schema.object_ids import Oid, is_oid
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot, StageTag
 from gitmodel.errors import NotFound
 from gitmodel.git.partial_clone import PromisedFiles
-from gitmodel.git.process import FETCH, is_id
+from gitmodel.git.process import FETCH
 
 FILTER = "--filter=blob:none"
 _RENAMES = 100
@@ -74,8 +75,7 @@ class SingleCommits:
         """The branch at its tip, with none of the tags."""
         if self._tip is None:
             at = self._find(HEAD, self._whole.branch, "--heads", "the branch")
-            found = at.reader.resolve(self._whole.branch) if at else None
-            commit = found.id if found else ""
+            commit = at.reader.resolve_id(self._whole.branch) if at else None
             files = files_of(at or self._whole, commit)
             if commit:
                 self._whole.tips.require_registry(files, NotFound)
@@ -102,28 +102,28 @@ class SingleCommits:
     def _find(self, question: str, ref: str, kind: str, what: str) -> Repository | None:
         """The repository that has *ref* as it is on the server, fetched if need be; None if the server has it not."""
         known = self._cache.fresh(question)
-        if known is not None and self._has(ref, known.id):
+        if known is not None and (known.id is None or self._has(ref, known.id)):
             id = known.id
         else:
             self._cache.refuse_offline(what)
             id = self._ask(question, ref, kind)
         if not id:
             return None
-        return self._single if id_of(self._single, ref) == id else self._whole
+        return self._single if self._single.reader.resolve_id(ref) == id else self._whole
 
-    def _has(self, ref: str, id: str) -> bool:
-        return id in ("", id_of(self._single, ref), id_of(self._whole, ref))
+    def _has(self, ref: str, id: Oid) -> bool:
+        return id in (self._single.reader.resolve_id(ref), self._whole.reader.resolve_id(ref))
 
-    def _ask(self, question: str, ref: str, kind: str) -> str:
+    def _ask(self, question: str, ref: str, kind: str) -> Oid | None:
         called = self._whole.url
         answer = remotes.talk(self._single, "ls-remote", "--quiet", kind, "--end-of-options", REMOTE, ref)
         if answer.code:
             raise self._cache.out_of_reach(remotes.unreachable(called, "read", answer), question)
         lines = (line.split("\t") for line in answer.stdout.splitlines())
         # a ref of another name may end in ours
-        id = next((line[0] for line in lines if line[1:] == [ref] and is_id(line[0])), "")
+        id = next((line[0] for line in lines if line[1:] == [ref] and is_oid(line[0])), None)
         with self._cache.lock():
-            if not self._has(ref, id):
+            if id and not self._has(ref, id):
                 answer = remotes.talk(
                     self._single, 
                     *FETCH, "--progress", "--no-prune", "--depth=1", FILTER, "--end-of-options", REMOTE, id,
@@ -159,14 +159,8 @@ def _tag_question(ref: StageRef) -> str:
     return f"tag/{ref.model}@{ref.stage}"
 
 
-def files_of(repository: Repository, commit: str) -> PromisedFiles:
-    """The files of *commit* ("": none) in a repository of the cache."""
+def files_of(repository: Repository, commit: Oid | None) -> PromisedFiles:
+    """Return the files of *commit* (None: no files) in a repository of the cache."""
     files = repository.files(commit)
     assert isinstance(files, PromisedFiles)
     return files
-
-
-def id_of(repository: Repository, ref: str) -> str:
-    """The object that *ref* is in the cache, "" if there is none."""
-    found = repository.reader.resolve(ref)
-    return found.id if found else ""

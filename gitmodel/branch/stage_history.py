@@ -9,6 +9,7 @@ from datetime import datetime
 from gitmodel.branch.first_parents import FileChange, Step, steps, steps_of_each, written
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.schema import codec, messages, paths, records
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.paths import RecordPath
 from gitmodel.domain.schema.records import StageRecord
 from gitmodel.domain.schema.refs import StageRef
@@ -30,7 +31,7 @@ class StageEvent:
     stage: str
     version: int | None
     previous: int | None
-    commit: str
+    commit: Oid
     author: str
     when: datetime
     reason: str
@@ -48,7 +49,7 @@ class StageEvent:
         return not self.fault
 
 
-def stage_events(repository: Repository, tip: str, ref: StageRef | None = None) -> Iterator[StageEvent]:
+def stage_events(repository: Repository, tip: Oid | None, ref: StageRef | None = None) -> Iterator[StageEvent]:
     """The changes of one stage or alias (with no stage in *ref*: of all of the model's; without *ref*: of all
     models), newest first, under the names that the model had before it was renamed too.
 
@@ -67,22 +68,21 @@ def stage_events(repository: Repository, tip: str, ref: StageRef | None = None) 
                     yield from _events(repository, step, change, found)
 
 
-def find_transaction(repository: Repository, tip: str, txn: str) -> str:
-    """The newest commit that *tip* ("": none) has with the transaction id *txn*, or ""."""
-    if not tip:
-        return ""
-    found = repository.git.lines("log", "--fixed-strings", f"--grep=Txn: {txn}", "--format=%H", tip)
+def find_transaction(repository: Repository, tip: Oid | None, txn: str) -> Oid | None:
+    """Return the newest commit in the history of *tip* with the transaction id *txn*, None if there is none."""
+    if tip is None:
+        return None
+    found = repository.git.oids("log", "--fixed-strings", f"--grep=Txn: {txn}", "--format=%H", tip)
     carries = (id for id in found if messages.carries_transaction(repository.tags.commit(id).message, txn))
-    return next(carries, "")
+    return next(carries, None)
 
 
-def changes_between(repository: Repository, old: str, new: str) -> list[tuple[str, list[str]]]:
-    """The commits that *new* has by its first parents and *old* ("": none) has not, oldest first, with the paths each
-    changed."""
+def changes_between(repository: Repository, old: Oid | None, new: Oid) -> list[tuple[Oid, list[str]]]:
+    """Return the first parents of *new* that *old* does not have, oldest first, each with the paths it changed."""
     return list(_changes(repository, new, [], *([f"^{old}"] if old else [])))[::-1]
 
 
-def _walks(repository: Repository, tip: str, ref: StageRef | None) -> Iterator[list[str]]:
+def _walks(repository: Repository, tip: Oid, ref: StageRef | None) -> Iterator[list[str]]:
     """Yield the pathspecs of each walk to ask git for: the files of *ref* under each name of its model."""
     if ref is None:
         yield [f":(glob){paths.MODELS}/*/stages/*.toml", f":(glob){paths.MODELS}/*/aliases/*.toml"]
@@ -92,7 +92,7 @@ def _walks(repository: Repository, tip: str, ref: StageRef | None) -> Iterator[l
         yield _places(repository, tip, StageRef(name, ref.stage))
 
 
-def _places(repository: Repository, tip: str, ref: StageRef) -> list[str]:
+def _places(repository: Repository, tip: Oid, ref: StageRef) -> list[str]:
     """Return the pathspecs of the files that *ref* has or had."""
     if not ref.stage:
         folder = paths.model_folder(ref.model)
@@ -109,7 +109,7 @@ def _events(repository: Repository, step: Step, change: FileChange, found: Recor
     if change.after is None and _carried_away(repository, step, found.model):
         return
     if change.before is None and step.parent:
-        former = _carried_from(repository, step, found)
+        former = _carried_from(repository, step, step.parent, found)
         if former is not None and former == after:
             return
         before = former or before
@@ -152,9 +152,9 @@ def _carried_away(repository: Repository, step: Step, model: str) -> bool:
     return record is not None and record.renamed_to is not None
 
 
-def _carried_from(repository: Repository, step: Step, found: RecordPath) -> StageRecord | None:
+def _carried_from(repository: Repository, step: Step, parent: Oid, found: RecordPath) -> StageRecord | None:
     """Return the record of the stage or alias under the former name of a model that *step* renamed."""
-    before = repository.recorded(step.parent)
+    before = repository.recorded(parent)
     if before.files.names(paths.model_folder(found.model)):
         return None
     for former in repository.recorded(step.commit.id).former_names(found.model):
@@ -174,10 +174,10 @@ def _record(data: bytes | None, path: str) -> StageRecord | None:
         return None
 
 
-def _changes(repository: Repository, tip: str, wanted: list[str], *more: str) -> Iterator[tuple[str, list[str]]]:
+def _changes(repository: Repository, tip: Oid, wanted: list[str], *more: str) -> Iterator[tuple[Oid, list[str]]]:
     said = repository.git.run(
         "log", "--first-parent", "-m", "--name-only", "--no-renames", "-z", "--format=%x01%H", tip, *more, "--", *wanted
     ).decode("utf-8", "surrogateescape")
     for block in said.split("\x01")[1:]:
         commit, *files = [part.strip("\n") for part in block.split("\0") if part.strip("\n")]
-        yield commit, files
+        yield Oid(commit), files

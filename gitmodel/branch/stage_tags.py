@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import hashlib
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gitmodel.branch.required_signatures import Seals
 from gitmodel.domain.schema import messages, paths, records
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import StageRecord
 from gitmodel.domain.schema.refs import STAGE_TAGS, StageRef
 from gitmodel.domain.snapshot import TOO_SHALLOW, StageTag, place_files, read_registry
 from gitmodel.errors import Invalid
-from gitmodel.git.commits import STEPS
+from gitmodel.git.commits import STEPS, commits_changing, roots
 from gitmodel.git.fact_cache import Notes
-from gitmodel.git.objects import Commit, NewObject, format_tag, parse_commit, parse_tag, same_tag
+from gitmodel.git.objects import Commit, NewObject, format_tag, parse_commit, parse_tag
 from gitmodel.git.process import Git, GitObject, Moved, ObjectReader
 from gitmodel.git.shallow import read_edge
 from gitmodel.git.trees import CommitFiles, Forgetful, Trees
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 
 _COMMITS_KEPT = 4_000
 _SIGNED = "signedby"
+_OFF_BRANCH = "its commit is not on the metadata branch"
 
 
 class StageTags:
@@ -52,14 +54,14 @@ class StageTags:
         self.also: Callable[[StageTag, GitObject], StageTag] = lambda tag, found: tag
         self.seals = Seals(git, trees, verifier, self.commit)
         self._chain_lock = threading.RLock()
-        self._chain_tip = ""
-        self._on_chain: set[str] = set()
+        self._chain_tip: Oid | None = None
+        self._on_chain: set[Oid] = set()
 
-    def at(self, commit: str, tip: Callable[[], str]) -> JudgedTags:
+    def at(self, commit: Oid | None, tip: Callable[[], Oid | None]) -> JudgedTags:
         """The stage tags, judged against *commit*, or against the *tip* if the branch moved on meanwhile."""
         return JudgedTags(self, commit, tip)
 
-    def commit(self, id: str) -> Commit:
+    def commit(self, id: Oid) -> Commit:
         """The commit *id*."""
         found: Commit | None = self._commits.get(id)
         if found is None:
@@ -67,10 +69,9 @@ class StageTags:
             self._commits.remember(id, found)
         return found
 
-    def id(self, ref: StageRef) -> str:
-        """The object that the tag is now, "" if there is none."""
-        found = self._reader.resolve(ref.full)
-        return found.id if found else ""
+    def id(self, ref: StageRef) -> Oid | None:
+        """Return the id of the object that the tag is now, None if there is none."""
+        return self._reader.resolve_id(ref.full)
 
     def read(self, ref: StageRef) -> GitObject | None:
         """The object that the tag is now."""
@@ -82,7 +83,7 @@ class StageTags:
         found = (StageRef.parse(name) for name in self._git.lines("for-each-ref", "--format=%(refname)", prefix))
         return [ref for ref in found if ref is not None]
 
-    def judge(self, ref: StageRef, found: GitObject, tip: str) -> StageTag:
+    def judge(self, ref: StageRef, found: GitObject, tip: Oid | None) -> StageTag:
         """Read the tag object *found* under *ref* and judge whether it counts on the branch at *tip*.
 
         If it does not, and the stage is `signed`, the previous holder stays in force: a person who may push a tag,
@@ -95,38 +96,40 @@ class StageTags:
         path = paths.stage_file(ref.model, ref.stage)
         return replace(judged, instead=self._stage_record(commit, path)) if commit else judged
 
-    def signed_by(self, ref: StageRef, tip: str) -> str:
-        """Return the newest commit up to *tip* that changed the stage *ref* and is signed as its rules ask; "" if the
-        stage is not `signed`, or if there is none."""
+    def signed_by(self, ref: StageRef, tip: Oid | None) -> Oid | None:
+        """Return the newest commit up to *tip* that changed the stage *ref* and is signed as its rules demand.
+
+        None if there is none, or if the stage is not `signed`.
+        """
         path = paths.stage_file(ref.model, ref.stage)
         try:
-            if self.seals.never_asked(tip) or not self.seals.demanded((tip,), ref.stage):
-                return ""
+            if tip is None or self.seals.never_asked(tip) or not self.seals.demanded((tip,), ref.stage):
+                return None
             key = hashlib.sha256(f"{tip} {ref.name}".encode()).hexdigest()
-            known = self._notes.get(_SIGNED, key)
+            known = self._notes.get_oid(_SIGNED, key)
             if known:
                 return known
-            for id in self._git.lines("log", "--first-parent", "-m", "--format=%H", tip, "--", path):
+            for id in commits_changing(self._git, tip, path):
                 parents = self.commit(id).parents
                 if not self.seals.demanded(parents, ref.stage) or not self.seals.commit_fault(id):
                     self._notes.put(_SIGNED, key, id)
                     return id
         except Invalid:
             pass
-        return ""
+        return None
 
-    def _judge(self, ref: StageRef, found: GitObject, tip: str) -> StageTag:
+    def _judge(self, ref: StageRef, found: GitObject, tip: Oid | None) -> StageTag:
         target, fault = target_of(ref, found)
-        if fault:
-            return StageTag(ref, found.id, target, None, fault)
+        if fault or tip is None:
+            return StageTag(ref, found.id, target, None, fault or _OFF_BRANCH)
         try:
-            record, merge = self._set_by(target, ref, tip), ""
+            record, merge = self._set_by(target, ref, tip), None
             if not self.is_on_chain(tip, target):
                 merge = self.merged_by(tip, target)
-                if not merge:
-                    why = TOO_SHALLOW if self._is_cut(tip) else "its commit is not on the metadata branch"
+                if merge is None:
+                    why = TOO_SHALLOW if self._is_cut(tip) else _OFF_BRANCH
                     return StageTag(ref, found.id, target, record, why)
-                if not self._is_kept(merge, target, ref, tip):
+                if not self._is_kept(merge, target, self._places(tip, ref)):
                     forged = f"{merge[:10]} merged its commit {target[:10]} and changed {ref.stage} of {ref.model}"
                     return StageTag(ref, found.id, target, record, forged, merge)
             forged = f"its commit {target[:10]} did not set {ref.stage} of {ref.model}"
@@ -157,23 +160,23 @@ class StageTags:
         except Invalid:
             return False
 
-    def agrees(self, ref: StageRef, old: str, wanted: NewObject, new: NewObject | None = None) -> bool:
-        """Return True if the tag *old* ("": none) of *ref* is as good as *wanted*; *new* is a commit yet to be written.
+    def agrees(self, ref: StageRef, old: Oid | None, wanted: NewObject, new: NewObject | None = None) -> bool:
+        """Return True if the tag *old* of *ref* is as good as *wanted*; *new* is a commit yet to be written.
 
         A signed tag is, if its name and target are the same and its signature is valid. Where the stage demands
         signatures, no other tag is.
         """
-        target = parse_tag(old, wanted.data).target
+        target = parse_tag(wanted.data).target
         if not old or (new is not None and new.id == target):
             return False
         found = self._reader.get(old)
-        if found.type != "tag" or not same_tag(found.data, wanted.data):
+        if found.type != "tag" or parse_tag(found.data) != parse_tag(wanted.data):
             return False
         if self.seals.demanded(self.commit(target).parents, ref.stage):
             return not self._seal_fault(ref, found, target)
         return old == wanted.id or self._signer_of(found) != ""
 
-    def _seal_fault(self, ref: StageRef, found: GitObject, target: str, merge: str = "") -> str:
+    def _seal_fault(self, ref: StageRef, found: GitObject, target: Oid, merge: Oid | None = None) -> str:
         """Return the reason why the signatures of tag and commit do not count, or "".
 
         The rules before *target* and those before its *merge* count: a merged branch may hold rules of its own, which
@@ -189,22 +192,22 @@ class StageTags:
             return ""
         return seals.tag_fault(found.id, found.data, before=before[0]) or seals.commit_fault(target, before=before[0])
 
-    def merged_by(self, tip: str, commit: str) -> str:
-        """The commit on the chain of first parents of *tip* that merged *commit*, "" if none did."""
-        known = self._notes.get("merged", commit)
+    def merged_by(self, tip: Oid, commit: Oid) -> Oid | None:
+        """Return the commit on the chain of first parents of *tip* that merged *commit*, None if none did."""
+        known = self._notes.get_oid("merged", commit)
         if known and self.is_on_chain(tip, known):
             return known
-        after = set(self._git.lines("rev-list", "--ancestry-path", f"{commit}..{tip}"))
-        chain = self._git.lines("rev-list", "--first-parent", "--reverse", tip, f"^{commit}") if after else []
-        merge = next((id for id in chain if id in after), "")
+        after = set(self._git.oids("rev-list", "--ancestry-path", f"{commit}..{tip}"))
+        chain = self._git.oids("rev-list", "--first-parent", "--reverse", tip, f"^{commit}") if after else []
+        merge = next((id for id in chain if id in after), None)
         if merge:
             self._notes.put("merged", commit, merge)
         return merge
 
-    def _is_kept(self, merge: str, commit: str, ref: StageRef, tip: str) -> bool:
-        """Return True if *merge* has the same file of *ref* as *commit*."""
+    def _is_kept(self, merge: Oid, commit: Oid, places: Iterable[str]) -> bool:
+        """Return True if *merge* has the same files at *places* as *commit*, and at least one."""
         files, merged = self._files(commit), self._files(merge)
-        ids = [(files.id(path), merged.id(path)) for path in self._places(tip, ref)]
+        ids = [(files.id(path), merged.id(path)) for path in places]
         return any(id is not None for id, _ in ids) and all(id == there for id, there in ids)
 
     def _signer_of(self, found: GitObject) -> str:
@@ -213,7 +216,7 @@ class StageTags:
         signature = signatures.of_tag(found.data)
         return self._verifier().signer(signature) if signature else ""
 
-    def is_on_chain(self, tip: str, commit: str) -> bool:
+    def is_on_chain(self, tip: Oid | None, commit: Oid) -> bool:
         """Return True if *commit* is *tip* or in its chain of first parents."""
         if not tip:
             return False
@@ -227,50 +230,54 @@ class StageTags:
                 return True
             return False
 
-    def recorded_at(self, tip: str, ref: StageRef) -> NewObject | None:
-        """The tag that the branch at *tip* asks for: on the newest first-parent commit that changed the stage's file.
+    def recorded_at(self, tip: Oid | None, ref: StageRef) -> NewObject | None:
+        """Return the tag that the branch at *tip* asks for: on the newest first parent that changed the stage's file.
 
         None if the file is gone. Raises Invalid where a shallow clone hides that commit.
         """
+        if tip is None:
+            return None
         for path in self._places(tip, ref):
             if self._files(tip).id(path) is None:
                 continue
-            return self._set_at(ref, self.changed_by(tip, path), path)
+            commit = self.changed_by(tip, path)
+            assert commit is not None  # the file is there, so some commit added it
+            return self._set_at(ref, commit, path)
         return None
 
-    def set_at(self, ref: StageRef, commit: str) -> NewObject | None:
+    def set_at(self, ref: StageRef, commit: Oid) -> NewObject | None:
         """Return the tag that *commit* asks for, which set the file of the stage *ref*; None if it has no such file."""
         for path in self._places(commit, ref):
             if self._files(commit).id(path) is not None:
                 return self._set_at(ref, commit, path)
         return None
 
-    def _set_at(self, ref: StageRef, id: str, path: str) -> NewObject:
+    def _set_at(self, ref: StageRef, id: Oid, path: str) -> NewObject:
         commit = self.commit(id)
         before = self._stage_record(commit.parents[0], path) if commit.parents else None
         after = self._stage_record(commit.id, path)
         assert after is not None
         return self._tag(ref, commit.id, self.author(commit, path), commit.committer, before, after)
 
-    def changed_by(self, tip: str, *found_at: str) -> str:
-        """The newest commit on the chain of first parents of *tip* that changed a path of *found_at*; "" if none did.
+    def changed_by(self, tip: Oid, *found_at: str) -> Oid | None:
+        """Return the newest commit on the chain of first parents of *tip* that changed a path of *found_at*, or None.
 
         Raises Invalid where a shallow clone hides it.
         """
-        found = self._git.lines("log", "-1", "--first-parent", "-m", "--format=%H", tip, "--", *found_at)
-        if self.is_hidden(found[0]) if found else self._is_cut(tip):
+        found = self._git.oid("log", "-1", "--first-parent", "-m", "--format=%H", tip, "--", *found_at)
+        if self.is_hidden(found) if found else self._is_cut(tip):
             raise Invalid(
                 f"this clone is too shallow to tell who changed {found_at[0]}", hint="run `git fetch --unshallow`"
             )
-        return found[0] if found else ""
+        return found
 
-    def new_tag(self, ref: StageRef, id: str, data: bytes, before: StageRecord | None, after: StageRecord) -> NewObject:
+    def new_tag(self, ref: StageRef, id: Oid, data: bytes, before: StageRecord | None, after: StageRecord) -> NewObject:
         """The tag of a commit that is about to be written."""
         commit = parse_commit(id, data)
         return self._tag(ref, id, commit.author, commit.committer, before, after)
 
     def _tag(
-        self, ref: StageRef, id: str, author: str, committer: str, before: StageRecord | None, after: StageRecord
+        self, ref: StageRef, id: Oid, author: str, committer: str, before: StageRecord | None, after: StageRecord
     ) -> NewObject:
         # Every clone must derive the same tag, so nothing but the commit itself goes in.
         tagger = f"{author.rsplit(' ', 2)[0]} {' '.join(committer.rsplit(' ', 2)[1:])}"
@@ -281,10 +288,10 @@ class StageTags:
         """Return the author of the change of *path* in *commit*; for a merge, of the newest commit that it brought."""
         if len(commit.parents) < 2:
             return commit.author
-        log = self._git.lines("log", "-1", "--format=%H", commit.id, f"^{commit.parents[0]}", "--", path)
-        return self.commit(log[0]).author if log else commit.author
+        newest = self._git.oid("log", "-1", "--format=%H", commit.id, f"^{commit.parents[0]}", "--", path)
+        return self.commit(newest).author if newest else commit.author
 
-    def _set_by(self, commit: str, ref: StageRef, tip: str) -> StageRecord | None:
+    def _set_by(self, commit: Oid, ref: StageRef, tip: Oid) -> StageRecord | None:
         """The file of *ref* that *commit* set, None if it did not set it; *tip* says which files can be that."""
         parents = self.commit(commit).parents
         for path in self._places(tip, ref):
@@ -296,17 +303,17 @@ class StageTags:
             return self._stage_record(commit, path)
         return None
 
-    def _places(self, commit: str, ref: StageRef) -> tuple[str, ...]:
-        """The files that say which version is in *ref*, by the stages of *commit* ("": none)."""
-        return place_files(read_registry(self._files(commit)), ref) if commit else ()
+    def _places(self, commit: Oid, ref: StageRef) -> tuple[str, ...]:
+        """Return the files that say which version is in *ref*, by the stages of *commit*."""
+        return place_files(read_registry(self._files(commit)), ref)
 
-    def _stage_record(self, commit: str, path: str) -> StageRecord | None:
+    def _stage_record(self, commit: Oid, path: str) -> StageRecord | None:
         return self._files(commit).load(path, records.StageRecord, newer=True)
 
-    def _files(self, commit: str) -> CommitFiles:
+    def _files(self, commit: Oid) -> CommitFiles:
         return CommitFiles(self._trees, self.commit(commit).tree)
 
-    def is_hidden(self, commit: str) -> bool:
+    def is_hidden(self, commit: Oid) -> bool:
         """Return True if *commit*, or its first parent, is behind the edge of a shallow clone.
 
         The file `shallow` decides: an object can be here although git hides its history.
@@ -315,14 +322,13 @@ class StageTags:
             return False
         return commit in read_edge(self._git.common_dir) or not self.is_here(commit)
 
-    def _is_cut(self, tip: str) -> bool:
+    def _is_cut(self, tip: Oid) -> bool:
         """Return True if the chain of first parents of *tip* ends at the edge of a shallow clone."""
         if not self.shallow:
             return False
-        ends = self._git.lines("rev-list", "--first-parent", "--max-parents=0", tip)
-        return not read_edge(self._git.common_dir).isdisjoint(ends)
+        return not read_edge(self._git.common_dir).isdisjoint(roots(self._git, tip))
 
-    def is_here(self, id: str) -> bool:
+    def is_here(self, id: Oid) -> bool:
         """Return True if the commit *id* is on this side of the edge of a shallow clone."""
         try:
             self.commit(id)
@@ -330,7 +336,7 @@ class StageTags:
             return False
         return True
 
-    def _follow(self, tip: str) -> None:
+    def _follow(self, tip: Oid) -> None:
         """Keep what is known of the chain when *tip* extends it, forget it otherwise."""
         if tip == self._chain_tip:
             return
@@ -339,10 +345,10 @@ class StageTags:
         self._on_chain.add(tip)
         self._chain_tip = tip
 
-    def reaches(self, tip: str, commit: str) -> bool:
+    def reaches(self, tip: Oid, commit: Oid) -> bool:
         """Return True if *commit* is *tip* or in its chain of first parents; `is_on_chain` caches more for one tip."""
         # A chain only grows at its tip, so what was on it under an earlier tip still is if that tip is.
-        earlier = self._notes.get("chain", commit)
+        earlier = self._notes.get_oid("chain", commit)
         at = tip
         for _ in range(STEPS):
             if at in (commit, earlier):
@@ -359,7 +365,7 @@ class StageTags:
         self._notes.put("chain", commit, tip)
         return True
 
-    def _walks_to(self, at: str, commit: str) -> bool:
+    def _walks_to(self, at: str, commit: Oid) -> bool:
         """Return True if the first parents of *at* lead to *commit*, by git's walk."""
         walked = self._git.lines("rev-list", "--first-parent", "--parents", at, f"^{commit}", answers=(0, 128))
         last = walked[-1].split() if walked else [at, commit if at == commit else ""]
@@ -389,7 +395,7 @@ class JudgedTags:
 
     all_known = True
 
-    def __init__(self, tags: StageTags, commit: str, tip: Callable[[], str]) -> None:
+    def __init__(self, tags: StageTags, commit: Oid | None, tip: Callable[[], Oid | None]) -> None:
         self._tags = tags
         self._commit = commit
         self._tip = tip
@@ -419,11 +425,11 @@ class JudgedTags:
         return self._tags.also(judged, found)
 
 
-def target_of(ref: StageRef, found: GitObject) -> tuple[str, str]:
+def target_of(ref: StageRef, found: GitObject) -> tuple[Oid, str]:
     """Return the target of the tag *found* under *ref*, and the reason why it cannot be a stage tag ("" if it can)."""
     if found.type != "tag":
         return found.id, "it is not an annotated tag"
-    tag = parse_tag(found.id, found.data)
+    tag = parse_tag(found.data)
     if tag.name != ref.name:
         return tag.target, f"the tag inside is called {tag.name!a}"
     if tag.target_type != "commit":

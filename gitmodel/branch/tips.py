@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 
 from gitmodel.branch.stage_tags import StageTags
 from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import RULES_TAGS, STAGE_TAGS, remote_branch_ref
 from gitmodel.domain.snapshot import Files, holds_registry
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, Unreachable
@@ -30,7 +31,7 @@ class Tips:
         git: Git,
         reader: ObjectReader,
         tags: StageTags,
-        files: Callable[[str], Files],
+        files: Callable[[Oid], Files],
         *,
         branch: str,
         config: Mapping[str, str],
@@ -41,10 +42,10 @@ class Tips:
         self._files = files
         self._branch = branch
         self._config = config
-        self._known_registry = ""
+        self._known_registry: Oid | None = None
 
-    def readable(self) -> str:
-        """Return the commit that reads start from: the local branch, else a remote's copy of it, else "".
+    def readable(self) -> Oid | None:
+        """Return the commit that reads start from: the local branch, else a remote's copy of it, else None.
 
         Raises NotFound for a branch that holds no registry, and for a clone that may lack the branch of its remote.
         """
@@ -53,19 +54,19 @@ class Tips:
             self._refuse_partial_clone()
         return found
 
-    def writable(self) -> str:
-        """Return the commit that writes start from, or "". Raises Refused for a branch that holds no registry."""
+    def writable(self) -> Oid | None:
+        """Return the commit that writes start from, or None. Raises Refused for a branch that holds no registry."""
         return self._registry_at(self.find(), Refused)
 
-    def latest(self) -> str:
-        """Return the commit that writes start from, fetched if only a remote has it; "" where no registry has begun."""
+    def latest(self) -> Oid | None:
+        """Return the commit that writes start from, fetched if only a remote has it; None if there is no registry."""
         found = self.writable()
         if not found and self._git.lines("remote"):
             found = self._registry_at(self.ask_remote(), Refused)
         return found
 
-    def find(self) -> str:
-        """Return the tip of the branch, or of a remote's copy of it, whether it holds a registry or not; else ""."""
+    def find(self) -> Oid | None:
+        """Return the tip of the branch, or of a remote's copy of it, whether it holds a registry or not; else None."""
         found = self._reader.resolve(self._branch)
         if found is None:
             self._refuse_broken()
@@ -73,12 +74,12 @@ class Tips:
             found = self._reader.resolve(tracking) if tracking else None
         if found is None:
             # cat-file says the same of a ref whose object is gone, which must not pass for a registry to be begun.
-            lost = self._git.lines("rev-parse", "--verify", "--quiet", self._branch, answers=(0, 1))
+            lost = self._lost_tip()
             if lost and self._reader.resolve(self._branch) is None:
-                raise self._without_tip(lost[0])
+                raise self._without_tip(lost)
         if found is not None and found.type != "commit":
             raise Invalid(f"{self._branch} is not a commit", hint="run `git fsck`")
-        return found.id if found else ""
+        return found.id if found else None
 
     def require_registry(self, files: Files, error: type[GitModelError], where: str = "") -> None:
         """Raise *error* if the *files* of the metadata branch are no registry's; *where* says whose branch it is."""
@@ -102,14 +103,14 @@ class Tips:
         remote = self._config.get("gitmodel.remote") or ("origin" if "origin" in remotes else "".join(remotes[:1]))
         return remote if remote in remotes else ""
 
-    def shared(self) -> str:
-        """Return the commit of the metadata branch that its remote was last seen at, "" if none was."""
+    def shared(self) -> Oid | None:
+        """Return the commit of the metadata branch that its remote was last seen at, None if none was."""
         remote = self.remote_name()
         for ref in (remote_branch_ref(remote, self._branch), self.fetched_ref(remote)) if remote else ():
             found = self._reader.resolve(ref)
             if found is not None and found.type == "commit":
                 return found.id
-        return ""
+        return None
 
     def fetched_ref(self, remote: str) -> str:
         """Return the ref where a plain `git fetch` of *remote* puts its metadata branch."""
@@ -129,8 +130,11 @@ class Tips:
         said = self._config.get(f"remote.{self.remote_name()}.tagopt")
         return self.missing_tags() if said == "--no-tags" else ""
 
-    def ask_remote(self) -> str:
-        """Fetch a remote's metadata branch, and return its commit or "". Raises Unreachable if a remote is."""
+    def ask_remote(self) -> Oid | None:
+        """Fetch a remote's metadata branch and return its commit, None if no remote has one.
+
+        Raises Unreachable if a remote cannot be asked.
+        """
         name = self._branch.removeprefix("refs/heads/")
         remotes = self._git.lines("remote")
         remotes.sort(key=lambda remote: (remote != "origin", remote))
@@ -149,10 +153,10 @@ class Tips:
                 quietly = ("--quiet", "--no-prune", "--no-auto-maintenance")
                 self._git.run(*FETCH, *quietly, "--end-of-options", remote, *refspecs)
                 return self.find()
-        return ""
+        return None
 
-    def _registry_at(self, commit: str, error: type[GitModelError]) -> str:
-        """Return *commit* ("": none), if it holds a registry. Raises *error* otherwise."""
+    def _registry_at(self, commit: Oid | None, error: type[GitModelError]) -> Oid | None:
+        """Return *commit*, if it is None or holds a registry. Raises *error* otherwise."""
         if commit and commit != self._known_registry:
             with suppress(Invalid):  # what is damaged is said by who reads it
                 self.require_registry(self._files(commit), error)
@@ -186,14 +190,18 @@ class Tips:
             held = path.read_bytes()
             if held.startswith(b"ref:") or self._reader.resolve(self._branch) is not None:
                 return
-            lost = self._git.lines("rev-parse", "--verify", "--quiet", self._branch, answers=(0, 1))
+            lost = self._lost_tip()
             if lost:
-                raise self._without_tip(lost[0])
+                raise self._without_tip(lost)
             name = self._branch.removeprefix("refs/heads/")
             raise Invalid(
                 f"{path} is damaged: it names no commit",
                 hint=f"`git reflog {name}` shows what it was: write that id into the file",
             )
 
-    def _without_tip(self, id: str) -> Invalid:
+    def _lost_tip(self) -> Oid | None:
+        """Return the id that the branch names, whether that object exists or not."""
+        return self._git.oid("rev-parse", "--verify", "--quiet", self._branch, answers=(0, 1))
+
+    def _without_tip(self, id: Oid) -> Invalid:
         return Invalid(f"git object {id}, the tip of {self._branch}, is missing", hint="run `git fsck`")

@@ -15,6 +15,7 @@ from gitmodel.branch.rules_in_force import are_same
 from gitmodel.domain.changes.changed_files import ChangedFiles
 from gitmodel.domain.changes.stages import leftovers
 from gitmodel.domain.schema import codec, paths, records
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import RegistryRecord
 from gitmodel.domain.schema.refs import (
     REMOTES,
@@ -46,7 +47,7 @@ def transact(repository: Repository, plan: Callable[[Snapshot], Change[T]]) -> T
     repository.git.refuse_contested()
 
     def make() -> T:
-        snapshot = repository.snapshot(repository.latest())
+        snapshot = repository.snapshot_at(repository.latest())
         change = plan(snapshot)
         refuse_credentials(repository, snapshot, change)
         if snapshot.commit and _touches_stages(change):
@@ -65,7 +66,7 @@ def begin(repository: Repository, registry: RegistryRecord) -> bool:
             return False
         first, new = first_commit(repository, registry)
         try:
-            refuse_second_registry(repository, "")
+            refuse_second_registry(repository, None)
             repository.refs.move([RefMove(repository.branch, first.id, None)], f"gitmodel: {BEGIN}", [*new, first])
         except Moved:
             return False
@@ -74,7 +75,7 @@ def begin(repository: Repository, registry: RegistryRecord) -> bool:
     return repository.refs.retry(make)
 
 
-def adopt(repository: Repository, commit: str) -> None:
+def adopt(repository: Repository, commit: Oid) -> None:
     """Make the local branch at *commit*, a remote's, if there is none."""
     try:
         repository.refs.move([RefMove(repository.branch, commit, None)], "gitmodel: adopt the registry of a remote")
@@ -98,7 +99,7 @@ def reserve(
     repository.git.refuse_contested()
 
     def make() -> int:
-        snapshot = repository.snapshot(repository.latest())
+        snapshot = repository.snapshot_at(repository.latest())
         if name is not None:
             snapshot.check_not_reserved(model, name)
         number = next_number(snapshot)
@@ -174,20 +175,20 @@ def _make(repository: Repository, snapshot: Snapshot, change: Change[Any]) -> No
     drops: list[RefMove] = []
     moves_tag = False
     for ref, wanted, found in _with_former(repository, snapshot, _follow(repository, snapshot, change, made)):
-        tag = found.id if found else ""
+        tag = found.id if found else None
         if wanted is None and tag:
             refuse_foreign(repository, snapshot.commit, ref, found, repairs=False)
             drops.append(RefMove(ref.full, None, tag))
         elif wanted is not None and not repository.tags.agrees(ref, tag, wanted, made):
             if tag:
-                repairs = made is None or parse_tag("", wanted.data).target != made.id
+                repairs = made is None or parse_tag(wanted.data).target != made.id
                 refuse_foreign(repository, snapshot.commit, ref, found, repairs=repairs)
             elif not moves_tag:
                 refuse_second_registry(repository, snapshot.commit, ref.stage)
             moves_tag = True
             wanted = repository.sealing.tag(ref, wanted, made)
             new.append(wanted)
-            moves.append(RefMove(ref.full, wanted.id, tag or None))
+            moves.append(RefMove(ref.full, wanted.id, tag))
     try:
         repository.refs.move(moves, f"gitmodel: {change.subject}", new)
     except (Unreachable, GitError) as error:
@@ -216,11 +217,11 @@ def _settling(repository: Repository, change: Change[Any]) -> tuple[list[RefMove
     return moves, new
 
 
-def _base(repository: Repository, snapshot: Snapshot) -> tuple[str, str, list[NewObject]]:
+def _base(repository: Repository, snapshot: Snapshot) -> tuple[Oid, Oid, list[NewObject]]:
     """The commit that a change of *snapshot* is made on, its tree, and what to write for it if it begins."""
     if snapshot.commit:
         return snapshot.commit, repository.tags.commit(snapshot.commit).tree, []
-    refuse_second_registry(repository, "")
+    refuse_second_registry(repository, None)
     first, new = first_commit(repository, RegistryRecord())
     return first.id, parse_commit(first.id, first.data).tree, [*new, first]
 

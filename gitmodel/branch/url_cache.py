@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gitmodel.domain.addresses import Address, Terms
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Conflict, GitModelError, Unreachable
 from gitmodel.git import process as git_process
 from gitmodel.git.process import Git, clean_environment, with_settings
@@ -41,10 +42,10 @@ def cache_folder(environ: Mapping[str, str]) -> Path:
 
 
 class Answered(NamedTuple):
-    """A server's answer: *when*, in seconds since 1970, and the object *id* of a ref ("": there is none)."""
+    """A server's answer: *when*, in seconds since 1970, and the object *id* of a ref (None: there is no such ref)."""
 
     when: float
-    id: str
+    id: Oid | None
 
 
 class UrlCache:
@@ -81,18 +82,19 @@ class UrlCache:
         """Return the server's last answer to *question* (a path below the cache), or None if it was never asked."""
         path = self.folder / "asked" / question
         try:
-            return Answered(path.stat().st_mtime, path.read_text(encoding="ascii"))
+            text = path.read_text(encoding="ascii")
+            return Answered(path.stat().st_mtime, Oid(text) if text else None)
         except (OSError, ValueError):
             return None
 
-    def note_asked(self, question: str, id: str) -> None:
-        """The server answered *question* by *id* ("": there is no such ref) now."""
+    def note_asked(self, question: str, id: Oid | None) -> None:
+        """Record that the server answered *question* now, by *id* (None: there is no such ref)."""
         when = self._clock()
         path = self.folder / "asked" / question
         aside = path.with_name(f"{path.name}.{os.urandom(4).hex()}~")
         with _writing(path):
             path.parent.mkdir(parents=True, exist_ok=True)
-            aside.write_text(id, encoding="ascii")
+            aside.write_text(id or "", encoding="ascii")
             os.utime(aside, (when, when))
             os.replace(aside, path)
 

@@ -15,12 +15,13 @@ from gitmodel.branch.single_commits import FILTER, SingleCommits
 from gitmodel.branch.url_cache import ALL, BRANCH, PROPOSED, REMOTE, SINGLE, UrlCache
 from gitmodel.domain.addresses import Address, Terms
 from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.object_ids import NO_OBJECT, Oid
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import DEFAULT_BRANCH, PROPOSALS, RULES_TAGS, STAGE_TAGS, StageRef
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid, NotFound, Unreachable, UsageError
 from gitmodel.git.partial_clone import PromisedTrees
-from gitmodel.git.process import FETCH, ZERO, Answer, GitError, Locked, Moved, check_git
+from gitmodel.git.process import FETCH, Answer, GitError, Locked, Moved, check_git
 from gitmodel.git.refs import delete_ref, list_refs
 
 if TYPE_CHECKING:
@@ -100,7 +101,7 @@ class UrlServer:
     def fetch_all(self) -> None:
         """Fetch the branch and the stage tags, and the files that most questions ask for. Raises Unreachable."""
         whole = self._whole
-        before = whole.reader.resolve(whole.branch)
+        before = whole.reader.resolve_id(whole.branch)
         tags = [f"+{prefix}*:{prefix}*" for prefix in (STAGE_TAGS, RULES_TAGS)]
         answer = self._ask_for(f"+{whole.branch}:{whole.branch}", *tags)
         if answer == "gone":
@@ -111,8 +112,8 @@ class UrlServer:
         self._current = True
         self._commits.renew()
         tip = whole.tips.find()
-        if tip and (before is None or tip != before.id):
-            self._prefetch(before.id if before else "", tip)
+        if tip and tip != before:
+            self._prefetch(before, tip)
         self._cache.note_asked(ALL, tip)
 
     def _ask_for(self, *refspecs: str) -> str:
@@ -138,10 +139,10 @@ class UrlServer:
             if answer.code:
                 raise self._cache.out_of_reach(remotes.unreachable(self.url, "fetched", answer), PROPOSED)
             self._whole.reader.close()
-            self._cache.note_asked(PROPOSED, "")
+            self._cache.note_asked(PROPOSED, None)
 
-    def _prefetch(self, old: str, new: str) -> None:
-        """Fetch what changed from *old* ("": nothing) to *new* of the files that are likely to be read."""
+    def _prefetch(self, old: Oid | None, new: Oid) -> None:
+        """Fetch what changed from *old* (None: nothing) to *new* of the files that are likely to be read."""
         command = ("diff-tree", "-r", "--raw", "--no-renames", "-z", old, new) if old else ("ls-tree", "-r", "-z", new)
         said = self._whole.git.run(*command).decode("utf-8", "surrogateescape").split("\0")
         if old:
@@ -150,7 +151,7 @@ class UrlServer:
         else:
             # "<mode> <type> <id>", a tab, and the path
             found = ((facts.split(" ")[2], path) for facts, _, path in (line.partition("\t") for line in said if line))
-        blobs = [(id, path) for id, path in found if id != ZERO]
+        blobs = [(Oid(id), path) for id, path in found if id != NO_OBJECT]
         assert isinstance(self._whole.trees, PromisedTrees)
         self._whole.trees.ensure(id for id, path in blobs if len(blobs) <= _FEW or _is_wanted(path))
 
@@ -224,7 +225,7 @@ def _open(cache: UrlCache, url: str, branch: str) -> Repository:
 def _promised_trees(cache: UrlCache, url: str, repository: Repository) -> PromisedTrees:
     """Return the trees of *repository*, a part of *cache*, whose files are fetched from *url* when they are read."""
 
-    def fetch(ids: list[str]) -> None:
+    def fetch(ids: list[Oid]) -> None:
         cache.refuse_offline("a part")
         with cache.lock():
             for begin in range(0, len(ids), _MOST):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from gitmodel.code.repository import CodeRepository
 from gitmodel.code.worktree import look, submodules_changed
 from gitmodel.domain.credentials import recordable_url
+from gitmodel.domain.schema.object_ids import is_code_oid
 from gitmodel.domain.schema.records import Code
 from gitmodel.errors import Unreachable
 from gitmodel.git.process import Git
@@ -37,7 +38,7 @@ def read_code(repository: CodeRepository | None) -> Code:
         raise Unreachable(
             f"the code repository cannot be read: {error.stderr.strip()}", hint="run `git status`"
         ) from None
-    commit = head if head not in ("", "(initial)") else None
+    commit = head if is_code_oid(head) else None
     return Code(commit=commit, dirty=dirty, repository=recordable_url(repository.origin))
 
 

@@ -12,12 +12,13 @@ from dataclasses import dataclass, replace
 from hashlib import sha1
 
 from gitmodel.code.repository import SILENCE, CodeRepository, id_lines
+from gitmodel.domain.schema.object_ids import Oid, is_code_oid
 from gitmodel.domain.schema.refs import KEPT_CODE, kept_ref
 from gitmodel.errors import Refused
 from gitmodel.files.permissions import Sharing
 from gitmodel.git.configuration import list_remotes, read_setting
 from gitmodel.git.fact_cache import Notes
-from gitmodel.git.process import FETCH, is_code_id
+from gitmodel.git.process import FETCH
 from gitmodel.git.refs import list_refs
 
 # A push takes so many refs in one command line; git compares each of them with each ref that there is.
@@ -34,8 +35,8 @@ class PushedCode:
     *fault* is the reason why the host refused them, "" if it took them.
     """
 
-    pushed: tuple[str, ...] = ()
-    unpublished: tuple[str, ...] = ()
+    pushed: tuple[Oid, ...] = ()
+    unpublished: tuple[Oid, ...] = ()
     fault: str = ""
 
 
@@ -45,20 +46,20 @@ class KeptCode:
     def __init__(self, code: CodeRepository) -> None:
         self.code = code
         self._git = code.git
-        self._done: set[str] = set()
+        self._done: set[Oid] = set()
         self._notes = Notes(code.git.common_dir / "gitmodel" / "pushed-code", longest=_LONGEST_NOTES)
 
-    def keep(self, commit: str) -> None:
+    def keep(self, commit: Oid) -> None:
         """Keep *commit* reachable, whatever becomes of its branch: by a ref that is named after it."""
         if commit in self._done:  # nobody but a person takes such a ref away, and git syncs each to disk
             return
         self._git.run("update-ref", "-m", "gitmodel: keep the code of a version", kept_ref(commit), commit)
         self._done.add(commit)
 
-    def kept(self) -> list[str]:
+    def kept(self) -> list[Oid]:
         """Return the commits that are kept."""
         found = (ref.removeprefix(KEPT_CODE) for ref in list_refs(self._git, KEPT_CODE))
-        return [commit for commit in found if is_code_id(commit)]
+        return [commit for commit in found if is_code_oid(commit)]
 
     def remote(self, named: str = "") -> str:
         """The remote *named*, else `origin`, else the only one; "" if there is none of these."""
@@ -66,22 +67,22 @@ class KeptCode:
         wanted = named or ("origin" if "origin" in remotes or len(remotes) != 1 else remotes[0])
         return wanted if wanted in remotes else ""
 
-    def published(self, commits: Iterable[str], remote: str) -> frozenset[str]:
+    def published(self, commits: Iterable[Oid], remote: str) -> frozenset[Oid]:
         """Return those of *commits* that a branch of *remote* held when it was last fetched or pushed."""
         wanted = list(commits)
         if not wanted:
             return frozenset()
-        heard = self._git.lines(
+        heard = self._git.oids(
             "rev-list", "--stdin", "--not", f"--remotes={remote}", input=id_lines(wanted)
         )  # fmt: skip
         return frozenset(wanted) - frozenset(heard)
 
-    def not_pushed(self, commits: Iterable[str], remote: str) -> list[str]:
+    def not_pushed(self, commits: Iterable[Oid], remote: str) -> list[Oid]:
         """Return those of *commits* that *remote* is not known to keep."""
         address = self._address(remote)
         return [commit for commit in commits if self._notes.get("pushed", commit) != address]
 
-    def push(self, commits: list[str], remote: str) -> None:
+    def push(self, commits: list[Oid], remote: str) -> None:
         """Make *remote* keep *commits* too, after the user's `pre-push` hook, which may send more (Git LFS does).
 
         Raises Refused with the words of the host or the hook, Unreachable.
@@ -111,10 +112,10 @@ class KeptCode:
             for commit in some:
                 self._notes.put("pushed", commit, address)
 
-    def fetch(self, commit: str) -> bool:
+    def fetch(self, commit: Oid) -> bool:
         """Get a commit that the remote keeps, and keep it here too; whether it is here now."""
         remote = self.remote()
-        if not remote or not is_code_id(commit):
+        if not remote or not is_code_oid(commit):
             return False
         # Who has cut off history wants a commit, and not all that came before.
         depth = ("--depth=1",) if self.code.shallow else ()

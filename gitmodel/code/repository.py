@@ -11,14 +11,16 @@ from datetime import datetime, timezone
 from functools import cached_property
 from pathlib import Path
 
+from gitmodel.domain.schema.object_ids import Oid, is_code_oid
 from gitmodel.domain.schema.records import Code
 from gitmodel.domain.schema.refs import CODE_NOTES
 from gitmodel.errors import NotFound, Refused
 from gitmodel.git.commits import find_commit
 from gitmodel.git.configuration import read_setting
 from gitmodel.git.discovery import find_repository
-from gitmodel.git.process import BareRefused, Git, is_code_id, run
+from gitmodel.git.process import BareRefused, Git, run
 from gitmodel.git.refs import delete_ref, list_refs
+from gitmodel.git.shallow import read_edge
 
 # So many seconds may a remote say nothing at all.
 SILENCE = 120.0
@@ -28,7 +30,7 @@ SILENCE = 120.0
 class CodeCommit:
     """A commit of the code: *when* is its author's date."""
 
-    commit: str
+    commit: Oid
     author: str
     when: datetime
     subject: str
@@ -57,7 +59,7 @@ class CodeRepository:
 
     # Commits and their order
 
-    def find(self, named: str) -> str:
+    def find(self, named: str) -> Oid:
         """The commit that *named* means here. Raises NotFound."""
         found = find_commit(self.git, named)
         if not found:
@@ -67,7 +69,7 @@ class CodeRepository:
             )
         return found
 
-    def missing(self, commits: Iterable[str]) -> frozenset[str]:
+    def missing(self, commits: Iterable[Oid]) -> frozenset[Oid]:
         """Return those of *commits* that this repository does not have."""
         wanted = sorted(set(commits))
         if not wanted:
@@ -77,9 +79,9 @@ class CodeRepository:
 
     def holds(self, commit: str) -> bool:
         """Return True if this repository has *commit*."""
-        return is_code_id(commit) and not self.missing([commit])
+        return is_code_oid(commit) and not self.missing([commit])
 
-    def require(self, code: Code | None, whose: str) -> str:
+    def require(self, code: Code | None, whose: str) -> Oid:
         """The commit that *code* of *whose* (`iris@4`) names. Raises NotFound saying how to get what is missing."""
         if code is None or code.commit is None:
             why = "was created outside a repository" if code and code.outside else "has no code commit on record"
@@ -93,37 +95,37 @@ class CodeRepository:
         where = f" (it was made in {code.repository})" if code.repository else ""
         raise NotFound(f"{said}{where}", hint=f"run `git fetch {source} {code.commit}`, then try again")
 
-    def descendants(self, ancestor: str, commits: Iterable[str]) -> frozenset[str]:
+    def descendants(self, ancestor: Oid, commits: Iterable[Oid]) -> frozenset[Oid]:
         """Return those of *commits*, all of them present, that are *ancestor* or descend from it."""
         wanted = frozenset(commits)
         if not wanted:
             return frozenset()
         asked = ("rev-list", "--ancestry-path", "--stdin", f"^{ancestor}")
-        return wanted & frozenset((ancestor, *self.git.lines(*asked, input=id_lines(sorted(wanted)))))
+        return wanted & frozenset((ancestor, *self.git.oids(*asked, input=id_lines(sorted(wanted)))))
 
-    def log(self, old: str, new: str) -> str:
+    def log(self, old: Oid, new: Oid) -> str:
         """Return the output of `git log OLD..NEW`."""
         # By the user's settings, and not by ours.
         command = ["git", f"--git-dir={self.git.git_dir}", "-c", "color.ui=false", "log", f"{old}..{new}", "--"]
         return run(command, self.git.environ, cwd=self.git.top).decode("utf-8", "replace")
 
-    def between(self, old: str, new: str) -> list[CodeCommit]:
+    def between(self, old: Oid, new: Oid) -> list[CodeCommit]:
         """The commits that *new* has and *old* has not, newest first."""
         said = self.git.run("log", "-z", "--format=%H%x01%an%x01%at%x01%s", f"{old}..{new}", "--")
         found = [entry.split("\x01", 3) for entry in said.decode("utf-8", "replace").split("\0") if entry]
         return [
-            CodeCommit(commit, author, datetime.fromtimestamp(int(seconds), timezone.utc), subject)
+            CodeCommit(Oid(commit), author, datetime.fromtimestamp(int(seconds), timezone.utc), subject)
             for commit, author, seconds, subject in found
         ]
 
-    def is_cut(self, old: str, new: str) -> bool:
+    def is_cut(self, old: Oid, new: Oid) -> bool:
         """Return True if the edge of a shallow clone lies between the two, so that commits are missing there."""
         edge = self._edge()
         return bool(edge) and not edge.isdisjoint(self.git.lines("rev-list", f"{old}...{new}", "--"))
 
     # Notes and work trees
 
-    def write_notes(self, texts: Mapping[str, str], author: str, message: str) -> str:
+    def write_notes(self, texts: Mapping[Oid, str], author: str, message: str) -> Oid:
         """Make `refs/notes/gitmodel` hold *texts*, by commit, and nothing else; returns the commit of the notes.
 
         *author* is as commits hold it, with a time; the same texts, author and message give the same commit.
@@ -146,12 +148,12 @@ class CodeRepository:
         there = list_refs(self.git, CODE_NOTES)
         return "".join(self.git.lines("log", "-1", "--format=%an", CODE_NOTES)) if there else None
 
-    def add_worktree(self, commit: str, target: Path) -> None:
+    def add_worktree(self, commit: Oid, target: Path) -> None:
         """Check *commit* out at *target*, as `git worktree add --detach` does; nothing else moves."""
         place = str(target.absolute())
         self.git.run("worktree", "add", "--quiet", "--detach", "--end-of-options", place, commit)
 
-    def submodules(self, commit: str) -> tuple[str, ...]:
+    def submodules(self, commit: Oid) -> tuple[str, ...]:
         """The paths at which *commit* has submodules."""
         said = self.git.run("ls-tree", "-r", "-z", commit).decode("utf-8", "surrogateescape")
         return tuple(line.partition("\t")[2] for line in said.split("\0") if line.startswith("160000 "))
@@ -179,11 +181,8 @@ class CodeRepository:
         """Take away a work tree that `add_worktree` made, with all that is in it."""
         self.git.run("worktree", "remove", "--force", "--force", str(target.absolute()))
 
-    def _edge(self) -> frozenset[str]:
-        try:
-            return frozenset((self.git.common_dir / "shallow").read_text(encoding="ascii").split())
-        except OSError:
-            return frozenset()
+    def _edge(self) -> frozenset[Oid]:
+        return read_edge(self.git.common_dir)
 
 
 def open_code(path: Path, *, environ: Mapping[str, str], named: bool = True) -> CodeRepository | None:
@@ -199,6 +198,6 @@ def open_code(path: Path, *, environ: Mapping[str, str], named: bool = True) -> 
     return CodeRepository(place.git, worktree=place.worktree, index_file=place.index_file)
 
 
-def id_lines(ids: Iterable[str]) -> bytes:
+def id_lines(ids: Iterable[Oid]) -> bytes:
     """*ids* as git reads them from its input."""
     return "".join(f"{id}\n" for id in ids).encode()

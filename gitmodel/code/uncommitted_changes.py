@@ -15,8 +15,9 @@ from pathlib import Path
 
 from gitmodel.code.repository import CodeRepository
 from gitmodel.code.worktree import look
+from gitmodel.domain.schema.object_ids import Oid, is_code_oid
 from gitmodel.errors import Invalid, Refused
-from gitmodel.git.process import Git, is_code_id
+from gitmodel.git.process import Git
 
 _LARGEST_TOLD = 3
 
@@ -37,13 +38,13 @@ def changes(code: CodeRepository) -> list[Change]:
     return look(code, _changes) if code.worktree else []
 
 
-def snapshot(code: CodeRepository, limit: int) -> str:
-    """The work tree as a commit on the one that is checked out: its id, "" if nothing differs.
+def snapshot(code: CodeRepository, limit: int) -> Oid | None:
+    """Commit the work tree on the commit that is checked out; return the new commit, None if nothing differs.
 
     Ignored files are left out. Objects are written, and nothing else is touched; no hook runs. The same state gives
     the same commit. Raises Refused if more than *limit* bytes would be stored, or what no commit can hold.
     """
-    return look(code, partial(_snapshot, limit=limit)) if code.worktree else ""
+    return look(code, partial(_snapshot, limit=limit)) if code.worktree else None
 
 
 def _changes(git: Git) -> list[Change]:
@@ -52,12 +53,12 @@ def _changes(git: Git) -> list[Change]:
     return [_change(git, line) for line in said.split("\0") if line and not line.startswith("#")]
 
 
-def _snapshot(git: Git, limit: int) -> str:
+def _snapshot(git: Git, limit: int) -> Oid | None:
     found = _changes(git)
     if not found:
-        return ""
+        return None
     _check_size(found, limit)
-    head = next(iter(git.lines("rev-parse", "--verify", "--quiet", "HEAD", answers=(0, 1))), "")
+    head = git.oid("rev-parse", "--verify", "--quiet", "HEAD", answers=(0, 1))
     with tempfile.TemporaryDirectory(prefix="gitmodel-index-") as folder:
         index = Path(folder) / "index"
         with suppress(FileNotFoundError):  # nothing was ever staged
@@ -66,19 +67,19 @@ def _snapshot(git: Git, limit: int) -> str:
         listed = "".join(f"{change.path}\0" for change in found).encode("utf-8", "surrogateescape")
         no_hooks = ("-c", f"core.hooksPath={folder}/none")
         aside.run(*no_hooks, "update-index", "--add", "--remove", "--replace", "-z", "--stdin", input=listed)
-        tree = aside.lines(*no_hooks, "write-tree")[0]
+        tree = aside.oids(*no_hooks, "write-tree")[0]
     return _commit(git, tree, head)
 
 
-def _commit(git: Git, tree: str, head: str) -> str:
-    if head and git.lines("rev-parse", f"{head}^{{tree}}") == [tree]:
-        return ""
+def _commit(git: Git, tree: Oid, head: Oid | None) -> Oid | None:
+    if head and git.oid("rev-parse", f"{head}^{{tree}}") == tree:
+        return None
     when = git.lines("log", "-1", "--format=%ct +0000", head)[0] if head else ""
     dates = {"GIT_AUTHOR_DATE": f"@{when}", "GIT_COMMITTER_DATE": f"@{when}"} if when else {}
     message = f"Work tree as it was when a version was made\n\nOn: {head or 'no commit yet'}\n".encode()
     parents = ("-p", head) if head else ()
     made = _with(git, **dates).lines("commit-tree", tree, *parents, "-F", "-", input=message)
-    if len(made) != 1 or not is_code_id(made[0]):
+    if len(made) != 1 or not is_code_oid(made[0]):
         raise Invalid("git could not commit the work tree", hint="run `git fsck`, and check that the disk has space")
     return made[0]
 

@@ -2,23 +2,22 @@
 
 from __future__ import annotations
 
-import re
 from typing import NamedTuple
 
+from gitmodel.domain.schema.object_ids import NO_OBJECT, Oid, is_oid
 from gitmodel.domain.schema.refs import STAGE_TAGS, rules_ref
 from gitmodel.errors import UsageError
 
 # By this push option (`git help push`) a person decides what `check --force` does.
 FORCE_OPTION = "gitmodel.force"
-_ID = re.compile(r"[0-9a-f]{40}")
 
 
 class Update(NamedTuple):
-    """A ref that a push moves, as git tells its hooks: full name, old and new id (40 zeros: none)."""
+    """A ref that a push moves, as git tells its hooks: full name, old and new id (None: no object)."""
 
     ref: str
-    old: str
-    new: str
+    old: Oid | None
+    new: Oid | None
 
 
 def concerns(update: Update, branch: str) -> bool:
@@ -42,6 +41,8 @@ def read_pushed(text: str) -> list[Update]:
 
 
 def _update(line: str, *words: str) -> Update:
-    if len(words) != 3 or not (_ID.fullmatch(words[0]) and _ID.fullmatch(words[1]) and words[2].startswith("refs/")):
-        raise UsageError(f"{line!a} is not a line that git passes to this hook", hint="only git calls this hook")
-    return Update(words[2], words[0], words[1])
+    if len(words) == 3:
+        old, new, ref = words
+        if is_oid(old) and is_oid(new) and ref.startswith("refs/"):
+            return Update(ref, *(None if id == NO_OBJECT else id for id in (old, new)))
+    raise UsageError(f"{line!a} is not a line that git passes to this hook", hint="only git calls this hook")

@@ -41,14 +41,16 @@ class RecordedTags:
         return self.of(ref.model).get(ref.stage)
 
     def of(self, model: str) -> Mapping[str, StageTag]:
-        past = self._snapshot
+        past, commit = self._snapshot, self._snapshot.commit
+        if commit is None:
+            return {}
         if self._counting is None:
             records = {stage: past.recorded(model, stage) for stage in recorded_places(past, model)}
         else:
             records = {stage: self._counting(StageRef(model, stage)) for stage in past.registry().stage_names}
         records.update({alias: past.recorded_alias(model, alias) for alias in past.recorded_aliases(model)})
         return {
-            name: StageTag(StageRef(model, name), past.commit, past.commit, record)
+            name: StageTag(StageRef(model, name), commit, commit, record)
             for name, record in records.items()
             if record is not None
         }

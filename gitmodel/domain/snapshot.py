@@ -12,6 +12,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from gitmodel.domain.schema import paths, records
 from gitmodel.domain.schema.codec import R
 from gitmodel.domain.schema.names import LATEST, fold
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.paths import RecordPath
 from gitmodel.domain.schema.records import (
     ModelRecord,
@@ -77,18 +78,18 @@ RETAG = "`git model push` in a clone that has the tag puts it back; otherwise a 
 class StageTag:
     """A stage tag as found: where it points, the stage file that commit set; *forged* says why it does not count.
 
-    *merged_by* is the commit of the branch that merged the one it points at, "" if that is on the branch itself: the
+    *merged_by* is the commit of the branch that merged the one it points at, None if that is on the branch itself: the
     first parents of a merge by `git pull` lead to what was there locally, and not to what others had pushed.
     *instead* is what stays in force where a tag does not count: of a stage that is `signed`, what its newest signed
     change recorded.
     """
 
     ref: StageRef
-    id: str
-    target: str
+    id: Oid
+    target: Oid
     record: StageRecord | None
     forged: str = ""
-    merged_by: str = ""
+    merged_by: Oid | None = None
     instead: StageRecord | None = None
 
     @property
@@ -187,10 +188,10 @@ def place_at(registry: RegistryRecord, what: RecordPath | None) -> StageRef | No
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Snapshot:
-    """The branch at one commit, and the stage tags; *commit* is "" where there is no registry yet.
+    """The branch at one commit, and the stage tags; *commit* is None where there is no registry yet.
 
     *committed* is the commit itself, where changes that are still to be committed lie over its files. *shared* is the
-    commit that the remote was last seen at ("": no remote has a registry), `is_local` whether a version is not there.
+    commit that the remote was last seen at (None: no remote has a registry), `is_local` whether a version is not there.
     *frozen* is the stage tag that the commit was found by, where that is all there is: the branch may have gone on.
     `doubt` says why a rule keeps what is recorded of a stage from being in force, or "".
     *proposed* says that what is planned on it becomes a proposal, which may change stages that are `proposal_only`.
@@ -200,12 +201,12 @@ class Snapshot:
     *other_rules* gives the rules that count besides those of the commit: those that were in force, and all since.
     """
 
-    commit: str
+    commit: Oid | None
     files: Files
     tags: Tags
     is_reserved: Callable[[str, int], bool]
     committed: Snapshot | None = None
-    shared: str = ""
+    shared: Oid | None = None
     is_local: Callable[[str, int], bool] = lambda model, number: False
     frozen: StageRef | None = None
     doubt: Callable[[StageRef], str] = lambda ref: ""

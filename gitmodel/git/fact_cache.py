@@ -7,7 +7,9 @@ import re
 import zlib
 from contextlib import suppress
 from pathlib import Path
+from typing import cast
 
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.files.permissions import make_folder, open_file
 
 _LINE = re.compile(r"([a-z]+ [0-9a-f]{40}(?:[0-9a-f]{24})?) ([0-9a-f]{1,40}) ([0-9a-f]{8})\n")
@@ -28,8 +30,12 @@ class Notes:
         self._read: dict[str, str] | None = None
 
     def get(self, kind: str, id: str) -> str | None:
-        """The value under *kind* and *id*, hexadecimal digits, or None."""
+        """Return the value under *kind* and *id*, hexadecimal digits, or None."""
         return self._lines().get(f"{kind} {id}")
+
+    def get_oid(self, kind: str, id: str) -> Oid | None:
+        """Return the object id under *kind* and *id*, or None."""
+        return cast("Oid | None", self.get(kind, id))
 
     def put(self, kind: str, id: str, value: str) -> None:
         """Keep *value*."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.git.process import Git
 
 
@@ -12,7 +13,7 @@ def pack_loose_objects(git: Git) -> int:
     return max(before - _count_loose(git), 0)
 
 
-def write_path_filters(git: Git, tip: str) -> None:
+def write_path_filters(git: Git, tip: Oid) -> None:
     """Write a commit-graph of the history of *tip*, with the filters by which git finds changed paths."""
     # A layer of its own: the graph that git keeps of the code stays as it is.
     options = ("--split", "--stdin-commits", "--changed-paths", "--no-progress")

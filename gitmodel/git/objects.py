@@ -16,8 +16,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from sys import intern
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Invalid, Unreachable
 from gitmodel.files.permissions import Sharing
 
@@ -38,16 +39,16 @@ class Entry(NamedTuple):
     """An entry of a tree: mode as git writes it (`100644`, `40000`, ...) and the object's id."""
 
     mode: str
-    id: str
+    id: Oid
 
 
 @dataclass(frozen=True)
 class Commit:
     """The parts of a commit that gitmodel reads; *author* and *committer* are `Name <email> seconds zone`."""
 
-    id: str
-    tree: str
-    parents: tuple[str, ...]
+    id: Oid
+    tree: Oid
+    parents: tuple[Oid, ...]
     author: str
     committer: str
     message: str
@@ -55,11 +56,10 @@ class Commit:
 
 @dataclass(frozen=True)
 class Tag:
-    """The parts of a tag object that gitmodel reads."""
+    """The parts of a tag object that gitmodel reads, which say all but who made and signed it."""
 
-    id: str
     name: str
-    target: str
+    target: Oid
     target_type: str
 
 
@@ -71,8 +71,8 @@ class NewObject:
     data: bytes
 
     @property
-    def id(self) -> str:
-        return hashlib.sha1(self._framed).hexdigest()
+    def id(self) -> Oid:
+        return Oid(hashlib.sha1(self._framed).hexdigest())
 
     @property
     def _framed(self) -> bytes:
@@ -88,6 +88,7 @@ def parse_tree(data: bytes) -> dict[str, Entry]:
     entries = {}
     position = 0
     while entry := _TREE_ENTRY.match(data, position):
+        id: Any  # without a type the id is an Oid at no cost; registries have many entries
         mode, name, id = entry.groups()
         entries[name.decode("utf-8", "surrogateescape")] = Entry(intern(mode.decode()), id.hex())
         position = entry.end()
@@ -109,35 +110,30 @@ def format_tree(entries: Mapping[str, Entry]) -> bytes:
     )
 
 
-def parse_commit(id: str, data: bytes) -> Commit:
+def parse_commit(id: Oid, data: bytes) -> Commit:
     """The commit in *data*."""
     head, _, message = data.decode("utf-8", "replace").partition("\n\n")
     lines = [line.partition(" ") for line in head.split("\n")]
     first = {key: value for key, _, value in reversed(lines)}
-    parents = tuple(value for key, _, value in lines if key == "parent")
-    return Commit(id, first.get("tree", ""), parents, first.get("author", ""), first.get("committer", ""), message)
+    parents = tuple(Oid(value) for key, _, value in lines if key == "parent")
+    tree = Oid(first.get("tree", ""))
+    return Commit(id, tree, parents, first.get("author", ""), first.get("committer", ""), message)
 
 
-def format_commit(tree: str, parents: Iterable[str], author: str, committer: str, message: str) -> bytes:
+def format_commit(tree: Oid, parents: Iterable[Oid], author: str, committer: str, message: str) -> bytes:
     """The bytes of a commit."""
     lines = [f"tree {tree}", *(f"parent {parent}" for parent in parents), f"author {author}", f"committer {committer}"]
     return ("\n".join(lines) + "\n\n" + message).encode()
 
 
-def parse_tag(id: str, data: bytes) -> Tag:
+def parse_tag(data: bytes) -> Tag:
     """The tag object in *data*."""
     head = data.decode("utf-8", "replace").partition("\n\n")[0]
     keys = {key: value for key, _, value in (line.partition(" ") for line in head.split("\n"))}
-    return Tag(id, keys.get("tag", ""), keys.get("object", ""), keys.get("type", ""))
+    return Tag(keys.get("tag", ""), Oid(keys.get("object", "")), keys.get("type", ""))
 
 
-def same_tag(one: bytes, other: bytes) -> bool:
-    """Return True if two tag objects have the same name and target, whoever made and signed them."""
-    left, right = parse_tag("", one), parse_tag("", other)
-    return (left.name, left.target, left.target_type) == (right.name, right.target, right.target_type)
-
-
-def format_tag(target: str, name: str, tagger: str, message: str) -> bytes:
+def format_tag(target: Oid, name: str, tagger: str, message: str) -> bytes:
     """The bytes of an annotated tag of a commit."""
     return f"object {target}\ntype commit\ntag {name}\ntagger {tagger}\n\n{message}".encode()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 
 from gitmodel.domain.schema.codec import R
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Invalid
 from gitmodel.git.fact_cache import Notes
 from gitmodel.git.process import Git, ObjectReader
@@ -20,20 +21,20 @@ class PromisedTrees(Trees):
     git would fetch each missing file by itself when it comes upon it, a process and a round trip or two for one.
     """
 
-    def __init__(self, git: Git, fetch: Callable[[list[str]], None], reader: ObjectReader, notes: Notes) -> None:
+    def __init__(self, git: Git, fetch: Callable[[list[Oid]], None], reader: ObjectReader, notes: Notes) -> None:
         super().__init__(reader, notes)
         self._git = git
         self._fetch = fetch
-        self._here: frozenset[str] = frozenset()
+        self._here: frozenset[Oid] = frozenset()
 
-    def blob(self, id: str, path: str) -> bytes:
+    def blob(self, id: Oid, path: str) -> bytes:
         self.ensure([id])
         return super().blob(id, path)
 
-    def files(self, root: str) -> PromisedFiles:
+    def files(self, root: Oid | None) -> PromisedFiles:
         return PromisedFiles(self, root)
 
-    def ensure(self, ids: Iterable[str]) -> None:
+    def ensure(self, ids: Iterable[Oid]) -> None:
         """Fetch what is missing of the blobs *ids*, in one go. Raises Unreachable."""
         missing = [id for id in dict.fromkeys(ids) if id not in self._here and id not in self._blobs]
         if not missing:
@@ -49,15 +50,15 @@ class PromisedTrees(Trees):
         """The repository was made anew: nothing is known to be in it."""
         self._here = frozenset()
 
-    def _list(self) -> frozenset[str]:
+    def _list(self) -> frozenset[Oid]:
         command = ("cat-file", "--batch-all-objects", "--unordered", "--batch-check=%(objectname)")
-        return frozenset(self._git.run(*command).decode("ascii").split())
+        return frozenset(self._git.oids(*command))
 
 
 class PromisedFiles(CommitFiles):
     """The files of one commit, of which those that are read together are fetched together."""
 
-    def __init__(self, trees: PromisedTrees, root: str) -> None:
+    def __init__(self, trees: PromisedTrees, root: Oid | None) -> None:
         super().__init__(trees, root)
         self._promised = trees
 
@@ -76,7 +77,7 @@ class PromisedFiles(CommitFiles):
         for folder in folders:
             yield from (path for path, _ in self.walk(f"{folder}/versions"))
 
-    def _known(self, path: str) -> str | None:
+    def _known(self, path: str) -> Oid | None:
         try:
             return self.id(path)
         except Invalid:  # whoever reads the file says so

@@ -14,15 +14,14 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple, cast
 
 from gitmodel.domain.addresses import hide_credentials
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
 from gitmodel.git.silence_timeout import listen, without_progress
 
 OLDEST = (2, 34)
-ZERO = "0" * 40
-_HEX = frozenset("0123456789abcdef")
 # What locates a repository is ours to say; credentials, transport, identity and quarantine stay as inherited.
 # `git/discovery.py` reads it.
 _LOCATING = (
@@ -109,24 +108,6 @@ class BareRefused(Refused):
     """git uses a bare repository only if it is named (`safe.bareRepository`)."""
 
 
-def is_id(text: str) -> bool:
-    """Return True if *text* is a full object id of a SHA-1 repository.
-
-    >>> is_id("9fceb02d0ae598e95dc970b74767f19372d61af8"), is_id("")
-    (True, False)
-    """
-    return len(text) == 40 and _HEX.issuperset(text)
-
-
-def is_code_id(text: str) -> bool:
-    """Return True if *text* is a full object id of a code repository, which may use SHA-256.
-
-    >>> is_code_id("9fceb02d0ae598e95dc970b74767f19372d61af8"), is_code_id("0" * 64), is_code_id("0" * 41)
-    (True, True, False)
-    """
-    return len(text) in (40, 64) and _HEX.issuperset(text)
-
-
 def clean_environment(environ: Mapping[str, str]) -> dict[str, str]:
     """*environ* as git shall see it, without what locates a repository or its objects."""
     dropped = {*_LOCATING, *OBJECT_VARIABLES, *_REINTERPRETING}
@@ -184,7 +165,7 @@ class Answer(NamedTuple):
 class GitObject(NamedTuple):
     """An object as git stores it."""
 
-    id: str
+    id: Oid
     type: str
     data: bytes
 
@@ -263,6 +244,14 @@ class Git:
         """The lines that git prints; only a line feed ends one."""
         said = self.run(*arguments, input=input, answers=answers).decode("utf-8", "surrogateescape")
         return said.removesuffix("\n").split("\n") if said else []
+
+    def oids(self, *arguments: str, input: bytes = b"", answers: tuple[int, ...] = (0,)) -> list[Oid]:
+        """Return the object ids that git prints, one a line."""
+        return cast("list[Oid]", self.lines(*arguments, input=input, answers=answers))
+
+    def oid(self, *arguments: str, answers: tuple[int, ...] = (0,)) -> Oid | None:
+        """Return the object id that git prints first, None if it prints none."""
+        return next(iter(self.oids(*arguments, answers=answers)), None)
 
     def path(self, *arguments: str) -> Path:
         """The one path that git prints, whatever is in it; a relative one counts from `top`."""
@@ -433,11 +422,16 @@ class ObjectReader:
         self._process: subprocess.Popen[bytes] | None = None
         self._owner = 0
         self._packed: tuple[int, int, int] | None = None
-        self._asked: list[str] = []
+        self._asked: Sequence[str] = []
 
     def resolve(self, ref: str) -> GitObject | None:
         """The object that *ref* (a full ref name) points at now, or None if there is no such ref."""
         return self.resolve_many([ref])[0]
+
+    def resolve_id(self, ref: str) -> Oid | None:
+        """Return the id of the object that *ref* points at now, None if there is no such ref."""
+        found = self.resolve(ref)
+        return found.id if found else None
 
     def resolve_many(self, refs: list[str]) -> list[GitObject | None]:
         """Resolve each of *refs* as `resolve` does, in one request to git."""
@@ -460,20 +454,20 @@ class ObjectReader:
             found.append(answer)
         return found
 
-    def get(self, id: str, *, limit: int | None = None) -> GitObject:
+    def get(self, id: Oid, *, limit: int | None = None) -> GitObject:
         """The object *id*. Raises Invalid if it is missing, damaged or longer than *limit* bytes."""
         found = next(iter(self.get_many([id], limit=limit)))
         if isinstance(found, Invalid):
             raise found
         return found
 
-    def get_many(self, ids: Iterable[str], *, limit: int | None = None) -> Iterator[GitObject | Invalid]:
+    def get_many(self, ids: Iterable[Oid], *, limit: int | None = None) -> Iterator[GitObject | Invalid]:
         """The objects *ids* in order; a missing or too long one comes as its error."""
         left = iter(ids)
         while batch := list(islice(left, _WINDOW)):
             yield from self._get_batch(batch, limit)
 
-    def get_soon(self, ids: Iterable[str]) -> None:
+    def get_soon(self, ids: Iterable[Oid]) -> None:
         """Let git begin with objects of which `get_many` will be asked next. It is a hint: any other call is right."""
         wanted = list(islice(ids, _WINDOW))
         with self._lock:
@@ -509,7 +503,7 @@ class ObjectReader:
             process.stdout.close()
             process.wait()
 
-    def _get_batch(self, ids: list[str], limit: int | None) -> list[GitObject | Invalid]:
+    def _get_batch(self, ids: list[Oid], limit: int | None) -> list[GitObject | Invalid]:
         with self._lock:
             found = list(self._answers(ids, limit=limit))
         return [
@@ -517,7 +511,7 @@ class ObjectReader:
             for id, answer in zip(ids, found, strict=True)
         ]  # fmt: skip
 
-    def _answers(self, requests: list[str], *, limit: int | None) -> Iterator[GitObject | Invalid | None]:
+    def _answers(self, requests: Sequence[str], *, limit: int | None) -> Iterator[GitObject | Invalid | None]:
         stdout = self._pipes()[1]
         try:
             sent = self._asked == requests
@@ -547,13 +541,13 @@ class ObjectReader:
             if self._process is None:
                 return
 
-    def _send(self, requests: list[str]) -> None:
+    def _send(self, requests: Sequence[str]) -> None:
         stdin = self._pipes()[0]
         stdin.write("".join(f"{request}\n" for request in requests).encode())
         stdin.flush()
 
     def _answer(self, request: str, stdout: IO[bytes], limit: int | None) -> GitObject | Invalid | None:
-        header = stdout.readline().decode("utf-8", "replace").split()
+        header: list[Any] = stdout.readline().decode("utf-8", "replace").split()
         if not header:
             self.close()
             return self._unreadable(request)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gitmodel.domain.schema.object_ids import NO_OBJECT, Oid, is_oid
 from gitmodel.errors import Invalid
-from gitmodel.git.process import FETCH, ZERO, Git, is_id
+from gitmodel.git.process import FETCH, Git
 
 
 @dataclass(frozen=True)
@@ -20,12 +21,12 @@ class RefMove:
     """
 
     ref: str
-    new: str | None
-    old: str | None
+    new: Oid | None
+    old: Oid | None
 
     def __post_init__(self) -> None:
         for id in (self.new, self.old):
-            if id is not None and not is_id(id):
+            if id is not None and not is_oid(id):
                 raise Invalid(f"{self.ref} cannot be set to {self.new!a} from {self.old!a}", hint="please report this")
 
     @property
@@ -37,30 +38,30 @@ class RefMove:
     def line(self) -> str:
         """The line of `git update-ref --stdin`."""
         if self.verifies:
-            return f"verify {self.ref} {self.old or ZERO}"
-        return f"update {self.ref} {self.new} {self.old or ZERO}" if self.new else f"delete {self.ref} {self.old}"
+            return f"verify {self.ref} {self.old or NO_OBJECT}"
+        return f"update {self.ref} {self.new} {self.old or NO_OBJECT}" if self.new else f"delete {self.ref} {self.old}"
 
 
-def list_refs(git: Git, *patterns: str, without: str = "") -> dict[str, str]:
+def list_refs(git: Git, *patterns: str, without: Oid | None = None) -> dict[str, Oid]:
     """Map the refs that *patterns* name (`git help for-each-ref`) to the objects that they point at.
 
     Refs to commits in the history of the commit *without* are left out.
     """
     left_out = [f"--no-merged={without}"] if without else []
     lines = git.lines("for-each-ref", "--format=%(objectname) %(refname)", *left_out, *patterns)
-    return {ref: id for id, _, ref in (line.partition(" ") for line in lines)}
+    return {ref: Oid(id) for id, _, ref in (line.partition(" ") for line in lines)}
 
 
-def list_branches(git: Git, *patterns: str) -> dict[str, str]:
+def list_branches(git: Git, *patterns: str) -> dict[str, Oid]:
     """Map the refs that *patterns* name and that point at a commit to that commit."""
     lines = git.lines("for-each-ref", "--format=%(objecttype) %(objectname) %(refname)", *patterns)
-    return {ref: id for kind, id, ref in (line.split(" ", 2) for line in lines) if kind == "commit"}
+    return {ref: Oid(id) for kind, id, ref in (line.split(" ", 2) for line in lines) if kind == "commit"}
 
 
-def list_annotated_tags(git: Git, *patterns: str) -> dict[str, str]:
+def list_annotated_tags(git: Git, *patterns: str) -> dict[str, Oid]:
     """Map the refs that *patterns* name and that point at a tag object to the object that is tagged."""
     lines = git.lines("for-each-ref", "--format=%(refname) %(*objectname)", *patterns)
-    return {ref: id for ref, _, id in (line.partition(" ") for line in lines) if id}
+    return {ref: Oid(id) for ref, _, id in (line.partition(" ") for line in lines) if id}
 
 
 def current_branch(git: Git) -> str:
@@ -68,8 +69,8 @@ def current_branch(git: Git) -> str:
     return "".join(git.lines("symbolic-ref", "--quiet", "HEAD", answers=(0, 1)))
 
 
-def delete_ref(git: Git, ref: str, *, old: str = "") -> None:
-    """Delete *ref*, which is no error if it is gone. Raises Moved if it is not at *old* ("": wherever it is)."""
+def delete_ref(git: Git, ref: str, *, old: Oid | None = None) -> None:
+    """Delete *ref*, which is no error if it is gone. Raises Moved if *old* is given and the ref is not there."""
     git.run("update-ref", "--no-deref", "-d", ref, *([old] if old else []))
 
 

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
+
+from gitmodel.domain.schema.object_ids import Oid
 
 
-def read_edge(common_dir: Path) -> frozenset[str]:
+def read_edge(common_dir: Path) -> frozenset[Oid]:
     """Return the commits at which the history of the clone was cut off, whether their parents are here or not."""
     try:
         text = (common_dir / "shallow").read_text(encoding="ascii")
     except OSError:
         return frozenset()
-    return frozenset(text.split())
+    return frozenset(cast("list[Oid]", text.split()))

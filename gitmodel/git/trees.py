@@ -9,6 +9,7 @@ from typing import Any
 
 from gitmodel.domain.schema import codec
 from gitmodel.domain.schema.codec import R
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Invalid
 from gitmodel.git.fact_cache import Notes
 from gitmodel.git.objects import FILE, FILE_MODES, FOLDER, Entry, NewObject, format_tree, parse_tree
@@ -52,7 +53,7 @@ class Trees:
         self._folders = Forgetful(_FOLDERS_KEPT)
         self.answers = Forgetful(_ANSWERS_KEPT)
 
-    def tree(self, id: str) -> Mapping[str, Entry]:
+    def tree(self, id: Oid) -> Mapping[str, Entry]:
         """The entries of the tree *id*."""
         found: Mapping[str, Entry] | None = self._trees.get(id)
         if found is None:
@@ -63,12 +64,12 @@ class Trees:
             self._trees.remember(id, found)
         return found
 
-    def entry(self, root: str, path: str) -> Entry | None:
+    def entry(self, root: Oid, path: str) -> Entry | None:
         """The entry at *path* below the tree *root*, or None."""
         folder, _, name = path.rpartition("/")
         return self.folder(root, folder).get(name)
 
-    def folder(self, root: str, path: str) -> Mapping[str, Entry]:
+    def folder(self, root: Oid, path: str) -> Mapping[str, Entry]:
         """The entries of the folder at *path* ("": the top) below the tree *root*; none if no folder is there."""
         if not path:
             return self.tree(root)
@@ -80,7 +81,7 @@ class Trees:
             self._folders.remember(key, found)
         return found
 
-    def decoded(self, id: str, data: bytes | None, path: str, kind: type[R], newer: bool) -> R:
+    def decoded(self, id: Oid, data: bytes | None, path: str, kind: type[R], newer: bool) -> R:
         """The record in the blob *id*; *data* spares reading it."""
         key = (id, kind, newer)
         record: R | None = self._records.get(key)
@@ -90,12 +91,12 @@ class Trees:
             self._records.remember(key, record)
         return record
 
-    def remembered(self, id: str, kind: type[R], newer: bool) -> R | None:
+    def remembered(self, id: Oid, kind: type[R], newer: bool) -> R | None:
         """The record in the blob *id*, if it was read before."""
         found: R | None = self._records.get((id, kind, newer))
         return found
 
-    def blob(self, id: str, path: str) -> bytes:
+    def blob(self, id: Oid, path: str) -> bytes:
         """The bytes of the blob *id*, at most those of a record."""
         found: bytes | None = self._blobs.get(id)
         if found is None:
@@ -107,11 +108,11 @@ class Trees:
                 self._blobs.remember(id, found)
         return found
 
-    def files(self, root: str) -> CommitFiles:
-        """Return the files below the tree *root*."""
+    def files(self, root: Oid | None) -> CommitFiles:
+        """Return the files below the tree *root* (None: no files)."""
         return CommitFiles(self, root)
 
-    def remember_tree(self, id: str, entries: Mapping[str, Entry]) -> None:
+    def remember_tree(self, id: Oid, entries: Mapping[str, Entry]) -> None:
         """Keep a tree that was just made, so that the next change need not read it."""
         self._trees.remember(id, entries)
 
@@ -119,7 +120,7 @@ class Trees:
 class CommitFiles:
     """The files of one commit, by its tree; `domain.snapshot.Files`."""
 
-    def __init__(self, trees: Trees, root: str) -> None:
+    def __init__(self, trees: Trees, root: Oid | None) -> None:
         self._trees = trees
         self.root = root
 
@@ -161,8 +162,8 @@ class CommitFiles:
         found = self._trees.notes.get(what, id) if id else None
         return None if found is None else int(found, 16)
 
-    def id(self, path: str) -> str | None:
-        """The object id of what is at *path*."""
+    def id(self, path: str) -> Oid | None:
+        """Return the object id of the entry at *path*, of any type; None if there is none."""
         entry = self._trees.entry(self.root, path) if self.root else None
         return entry.id if entry else None
 
@@ -204,7 +205,7 @@ class CommitFiles:
                 entries.append((path, error))
         return entries
 
-    def _unread(self, batch: list[tuple[str, Entry | Invalid | None]], kind: type[R], newer: bool) -> list[str]:
+    def _unread(self, batch: list[tuple[str, Entry | Invalid | None]], kind: type[R], newer: bool) -> list[Oid]:
         """The ids of the records of *batch* that are not remembered, each once."""
         ids = dict.fromkeys(entry.id for _, entry in batch if isinstance(entry, Entry))
         return [id for id in ids if self._trees.remembered(id, kind, newer) is None]
@@ -212,7 +213,7 @@ class CommitFiles:
     def _decoded(
         self,
         batch: list[tuple[str, Entry | Invalid | None]],
-        read: Mapping[str, GitObject | Invalid],
+        read: Mapping[Oid, GitObject | Invalid],
         kind: type[R],
         newer: bool,
     ) -> Iterator[R | Invalid]:
@@ -239,8 +240,8 @@ class CommitFiles:
         return entry
 
 
-def changed_tree(trees: Trees, root: str, files: Mapping[str, bytes | None]) -> tuple[str, list[NewObject]]:
-    """The id of the tree that *files* (None: delete) make of *root* ("": none), and the objects to write for it."""
+def changed_tree(trees: Trees, root: Oid | None, files: Mapping[str, bytes | None]) -> tuple[Oid, list[NewObject]]:
+    """Return the id of the tree *root* with *files* in it (None: deleted), and the objects to write for it."""
     new: list[NewObject] = []
     below: dict[str, Any] = {}
     for path, data in files.items():
@@ -252,12 +253,13 @@ def changed_tree(trees: Trees, root: str, files: Mapping[str, bytes | None]) -> 
     return _changed(trees, root, below, new) or _written(trees, {}, new), new
 
 
-def _changed(trees: Trees, id: str, below: Mapping[str, Any], new: list[NewObject]) -> str:
+def _changed(trees: Trees, id: Oid | None, below: Mapping[str, Any], new: list[NewObject]) -> Oid | None:
+    """Return the id of the tree *id* with the changes *below* it, None if nothing is left in it."""
     entries = dict(trees.tree(id)) if id else {}
     for name, data in below.items():
         if isinstance(data, dict):
             old = entries.get(name)
-            changed = _changed(trees, old.id if old and old.mode == FOLDER else "", data, new)
+            changed = _changed(trees, old.id if old and old.mode == FOLDER else None, data, new)
             entry = Entry(FOLDER, changed) if changed else None
         elif data is None:
             entry = None
@@ -270,10 +272,10 @@ def _changed(trees: Trees, id: str, below: Mapping[str, Any], new: list[NewObjec
         else:
             entries[name] = entry
     # git has no empty folders.
-    return _written(trees, entries, new) if entries else ""
+    return _written(trees, entries, new) if entries else None
 
 
-def _written(trees: Trees, entries: Mapping[str, Entry], new: list[NewObject]) -> str:
+def _written(trees: Trees, entries: Mapping[str, Entry], new: list[NewObject]) -> Oid:
     tree = NewObject("tree", format_tree(entries))
     new.append(tree)
     id = tree.id

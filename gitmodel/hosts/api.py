@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Refused, Unreachable, UsageError
 
 _TIMEOUT = 30
@@ -80,7 +81,7 @@ def put_comment(job: Job, text: str, marker: str) -> None:
         _ask(job, "PATCH", f"issues/comments/{old['id']}", {"body": text})
 
 
-def is_approved(job: Job, commit: str, branch: str) -> bool:
+def is_approved(job: Job, commit: Oid, branch: str) -> bool:
     """Return True if *commit* came to *branch* by a merged pull request whose last commit another user approved.
 
     Raises Refused or Unreachable if the host does not say.
@@ -89,17 +90,17 @@ def is_approved(job: Job, commit: str, branch: str) -> bool:
     return any(find(job, commit, branch))
 
 
-def _github_requests(job: Job, commit: str, branch: str) -> list[bool]:
+def _github_requests(job: Job, commit: Oid, branch: str) -> list[bool]:
     found = _list(job, f"commits/{quote(commit)}/pulls")
     return [_is_reviewed(job, one) for one in found if one.get("merged_at") and _base(one) == branch]
 
 
-def _forgejo_requests(job: Job, commit: str, branch: str) -> list[bool]:
+def _forgejo_requests(job: Job, commit: Oid, branch: str) -> list[bool]:
     one = _ask(job, "GET", f"commits/{quote(commit)}/pull", missing={})
     return [_is_reviewed(job, one)] if one.get("merged") and _base(one) == branch else []
 
 
-def _gitlab_requests(job: Job, commit: str, branch: str) -> list[bool]:
+def _gitlab_requests(job: Job, commit: Oid, branch: str) -> list[bool]:
     found = []
     for one in _list(job, f"repository/commits/{quote(commit)}/merge_requests"):
         if one.get("state") == "merged" and one.get("target_branch") == branch:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from typing import cast
 
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.stage_history import stage_events
 from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import StageRule
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot
@@ -32,9 +34,10 @@ class HostsWord(Collection[str]):
         self._said = dict.fromkeys(vouched, True)
 
     def __contains__(self, commit: object) -> bool:
-        said = self._said.get(str(commit))
+        id = cast("Oid", commit)
+        said = self._said.get(id)
         if said is None:
-            said = self._said[str(commit)] = api.is_approved(self._job, str(commit), self._branch)
+            said = self._said[id] = api.is_approved(self._job, id, self._branch)
         return said
 
     def __iter__(self) -> Iterator[str]:
@@ -59,7 +62,7 @@ def doubt_by(repository: Repository, approved: HostsWord) -> Doubt:
         place, commit = found
         try:
             why = _rules_doubt(repository, parents[0], place.stage, approved)
-            rule = repository.snapshot(parents[0]).registry().rule(place.stage)
+            rule = repository.snapshot_at(parents[0]).registry().rule(place.stage)
             if why or not rule.proposal_only or rule.signed or _is_seen(repository, commit, approved):
                 return why
             if _returns(repository, commit, place, rule, approved):
@@ -71,18 +74,18 @@ def doubt_by(repository: Repository, approved: HostsWord) -> Doubt:
     return doubt
 
 
-def _is_seen(repository: Repository, commit: str, approved: HostsWord) -> bool:
+def _is_seen(repository: Repository, commit: Oid, approved: HostsWord) -> bool:
     return not repository.tags.seals.commit_fault(commit) or commit in approved
 
 
-def _rules_doubt(repository: Repository, tip: str, stage: str, approved: HostsWord) -> str:
+def _rules_doubt(repository: Repository, tip: Oid, stage: str, approved: HostsWord) -> str:
     """Return the reason to suspect that the rules of *stage* at *tip* were loosened without approval, or ""."""
     for commit in commits_changing(repository.git, tip, paths.REGISTRY):
         parents = repository.tags.commit(commit).parents
         if not parents:
             return ""
-        before = repository.snapshot(parents[0]).registry().rule(stage)
-        if before == repository.snapshot(commit).registry().rule(stage):
+        before = repository.snapshot_at(parents[0]).registry().rule(stage)
+        if before == repository.snapshot_at(commit).registry().rule(stage):
             continue
         if _is_seen(repository, commit, approved):
             return ""
@@ -91,13 +94,13 @@ def _rules_doubt(repository: Repository, tip: str, stage: str, approved: HostsWo
     return ""
 
 
-def _returns(repository: Repository, commit: str, ref: StageRef, rule: StageRule, approved: HostsWord) -> bool:
+def _returns(repository: Repository, commit: Oid, ref: StageRef, rule: StageRule, approved: HostsWord) -> bool:
     """Return True if *commit* returns the stage to a holder that an approved change set, and *rule* allows that."""
-    record = repository.snapshot(commit).recorded(ref.model, ref.stage)
+    record = repository.snapshot_at(commit).recorded(ref.model, ref.stage)
     if rule.rollback != "direct" or record is None:
         return False
     for event in stage_events(repository, repository.tags.commit(commit).parents[0], ref):
-        then = repository.snapshot(event.commit).recorded(event.model, ref.stage)
+        then = repository.snapshot_at(event.commit).recorded(event.model, ref.stage)
         same = then is not None and (then.version, then.artifacts) == (record.version, record.artifacts)
         if same and _is_seen(repository, event.commit, approved):
             return True

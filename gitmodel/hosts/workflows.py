@@ -61,8 +61,8 @@ def set_up(repository: Repository, kind: str, owners: Iterable[str], install: st
 
 def check(repository: Repository, kind: str, owners: Iterable[str], install: str, *, force: bool, ask: bool) -> None:
     """Raise what `set_up` would raise, and change nothing; *ask* the remotes if there is no registry here."""
-    tip = repository.tip() or (repository.tips.ask_remote() if ask else "")
-    _planned(repository, kind, owners, install, force=force)(repository.snapshot(tip))
+    tip = repository.tip() or (repository.tips.ask_remote() if ask else None)
+    _planned(repository, kind, owners, install, force=force)(repository.snapshot_at(tip))
 
 
 def check_given(owners: Collection[str], install: str) -> None:

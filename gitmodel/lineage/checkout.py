@@ -11,6 +11,7 @@ from pathlib import Path
 from gitmodel.code.kept_commits import KeptCode
 from gitmodel.code.repository import CodeRepository
 from gitmodel.domain.schema.manifest import fault_of_path
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import ArtifactLink, Code, VersionRecord
 from gitmodel.errors import GitModelError, NotFound, UsageError
 from gitmodel.registry.artifacts import fetch_artifact
@@ -29,7 +30,7 @@ class CheckedOut:
 
     reference: str
     path: Path
-    commit: str
+    commit: Oid
     artifacts: dict[str, Path]
     changed: bool = False
     left_out: tuple[str, ...] = ()
@@ -79,7 +80,7 @@ def checkout(
     return CheckedOut(reference, target, commit, found, is_changed(record.code, commit), left_out)
 
 
-def exact_code(repository: CodeRepository, code: Code | None, whose: str) -> str:
+def exact_code(repository: CodeRepository, code: Code | None, whose: str) -> Oid:
     """The commit that has all of *code*: the snapshot of what was not committed, if it can be had, else the commit.
 
     One that is not here is fetched from the remote, if a push made it keep it. Raises NotFound.
@@ -90,7 +91,7 @@ def exact_code(repository: CodeRepository, code: Code | None, whose: str) -> str
     return repository.require(code, whose)
 
 
-def add_code(code: CodeRepository, commit: str, target: Path, *, submodules: bool = True) -> None:
+def add_code(code: CodeRepository, commit: Oid, target: Path, *, submodules: bool = True) -> None:
     """Check *commit* out at *target*, with its *submodules*.
 
     Raises UsageError for a place that is taken; Refused, and leaves nothing, for a submodule that cannot be had.
@@ -107,7 +108,7 @@ def add_code(code: CodeRepository, commit: str, target: Path, *, submodules: boo
             raise
 
 
-def is_changed(code: Code | None, commit: str) -> bool:
+def is_changed(code: Code | None, commit: Oid) -> bool:
     """Return True if *commit*, recorded for the code, does not hold all its changes."""
     return bool(code and code.dirty and commit != code.snapshot)
 

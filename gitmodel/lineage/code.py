@@ -95,7 +95,7 @@ def record_code(keeping: KeptCode | None, code: Code, *, dirty: str, limit: int)
     """
     if keeping is None:
         return code
-    stored = snapshot(keeping.code, limit) if code.dirty and dirty == "snapshot" else ""
+    stored = snapshot(keeping.code, limit) if code.dirty and dirty == "snapshot" else None
     if stored:
         code = replace(code, snapshot=stored)
     commit = code.snapshot or code.commit

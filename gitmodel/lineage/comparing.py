@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gitmodel.branch.repository import Repository
@@ -152,21 +152,20 @@ def _code_between(
     before: _Side, after: _Side, code: Callable[[], CodeRepository]
 ) -> tuple[CodeRange, list[tuple[str, str]]]:
     codes = (before.record.code, after.record.code)
-    ids = [(found.commit or "") if found else "" for found in codes]
+    old, new = (found.commit if found else None for found in codes)
     changed = tuple(bool(found and found.dirty) for found in codes)
-    bare = CodeRange(ids[0], ids[1], (changed[0], changed[1]))
-    if not any(ids) or ids[0] == ids[1]:
+    bare = CodeRange(old or "", new or "", (changed[0], changed[1]))
+    if old == new:
         return bare, []
     try:
         opened = code()
-        for side in (before, after):
-            opened.require(side.record.code, side.reference)
-        if opened.is_cut(*ids):
+        old, new = (opened.require(side.record.code, side.reference) for side in (before, after))
+        if opened.is_cut(old, new):
             raise NotFound(
                 "commits between the two are missing, because this clone is shallow",
                 hint="run `git fetch --unshallow`, then try again",
             )
-        commits, left = tuple(opened.between(*ids)), tuple(opened.between(ids[1], ids[0]))
-        return CodeRange(ids[0], ids[1], (changed[0], changed[1]), opened.log(*ids), commits, left), []
+        commits, left = tuple(opened.between(old, new)), tuple(opened.between(new, old))
+        return replace(bare, log=opened.log(old, new), commits=commits, left=left), []
     except GitModelError as error:
         return bare, [(f"the code cannot be compared: {error.message}", error.hint)]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gitmodel.branch.repository import Repository
 from gitmodel.code.repository import CodeRepository
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.references import ModelRef
 from gitmodel.domain.schema.refs import CODE_NOTES
 from gitmodel.domain.views import VersionView
@@ -59,7 +60,7 @@ def containing(writer: Writer, code: CodeRepository, named: str, model: str = ""
             yield Containing(view, True, id == commit)
         elif id in missing:
             yield Containing(view, None, why=f"its code commit {id[:10]} is not in this repository")
-        elif not id:
+        elif id is None:
             yield Containing(view, None, why="no code commit is on record")
         elif code.shallow:
             yield Containing(view, None, why="this clone of the code is shallow")
@@ -74,7 +75,7 @@ def write_notes(writer: Writer, repository: Repository, code: CodeRepository) ->
     deleted at any time. Raises Refused if somebody else wrote to their ref.
     """
     _check_owner(code)
-    notes: dict[str, list[str]] = {}
+    notes: dict[Oid, list[str]] = {}
     for view in sorted(_views(writer, ""), key=lambda view: (view.model, view.record.number)):
         id = _commit(view)
         if id:
@@ -115,9 +116,8 @@ def _all_models(writer: Writer) -> list[ModelRef]:
     return [ModelRef(view.name, since=since) for view in models.list_models(writer)[0]]
 
 
-def _commit(view: VersionView) -> str:
-    code = view.record.code
-    return (code.commit if code else None) or ""
+def _commit(view: VersionView) -> Oid | None:
+    return view.record.code.commit if view.record.code else None
 
 
 def _line(view: VersionView) -> str:

@@ -13,6 +13,7 @@ from gitmodel.branch.stage_history import author_of, stage_events
 from gitmodel.domain.changes.stages import stage_states
 from gitmodel.domain.record_fields import changed_fields, fields_of
 from gitmodel.domain.schema import messages, paths
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.paths import RecordPath
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import StageRef
@@ -33,7 +34,7 @@ class Event:
     version: int | None
     what: str
     fields: tuple[str, ...]
-    commit: str
+    commit: Oid
     author: str
     when: datetime
     reason: str
@@ -46,7 +47,7 @@ class FieldOrigin:
 
     field: str
     value: Any
-    commit: str
+    commit: Oid
     author: str
     when: datetime
     pull_request: str = ""
@@ -80,15 +81,17 @@ def blame(repository: Repository, ref: VersionRef) -> list[FieldOrigin]:
     """
     snapshot = repository.snapshot()
     name, number = _number(snapshot, ref)
+    tip = snapshot.commit
+    assert tip is not None  # there is a version
     path = paths.version_file(name, number)
     now = fields_of(snapshot.files.read(path), path)
     origins: dict[str, FieldOrigin] = {}
     for at in (name, *snapshot.former_names(name)):
         if len(origins) == len(now):
             break
-        _set_origins(repository, snapshot.commit, at, number, now, origins)
+        _set_origins(repository, tip, at, number, now, origins)
     found = [origins[field] for field in now if field in origins]
-    return [*found, *_places(repository, snapshot, name, number)]
+    return [*found, *_places(repository, snapshot, tip, name, number)]
 
 
 def _number(snapshot: Snapshot, ref: VersionRef) -> tuple[str, int]:
@@ -102,7 +105,7 @@ def _number(snapshot: Snapshot, ref: VersionRef) -> tuple[str, int]:
 
 
 def _set_origins(
-    repository: Repository, tip: str, model: str, number: int, now: dict[str, Any], origins: dict[str, FieldOrigin]
+    repository: Repository, tip: Oid, model: str, number: int, now: dict[str, Any], origins: dict[str, FieldOrigin]
 ) -> None:
     """Find who set the fields of *now* that have no origin yet, as long as the model was called *model*."""
     path = paths.version_file(model, number)
@@ -117,12 +120,12 @@ def _set_origins(
             return
 
 
-def _places(repository: Repository, snapshot: Snapshot, name: str, number: int) -> Iterator[FieldOrigin]:
+def _places(repository: Repository, snapshot: Snapshot, tip: Oid, name: str, number: int) -> Iterator[FieldOrigin]:
     states = stage_states(snapshot, name)
     for state in states:
         if (state.in_force if state.doubt else state.recorded) != number:
             continue
-        events = stage_events(repository, snapshot.commit, StageRef(name, state.name))
+        events = stage_events(repository, tip, StageRef(name, state.name))
         event = next(event for event in events if event.version == number)
         what = f"aliases.{state.name}" if state.alias else "stage"
         value = event.version if state.alias else state.name
@@ -130,7 +133,7 @@ def _places(repository: Repository, snapshot: Snapshot, name: str, number: int) 
     still = any(state.doubt and state.in_force == number for state in states)
     if snapshot.is_archived(name, number) and not still:
         path = paths.archived_file(name, number)
-        step = next(steps(repository, snapshot.commit, path))
+        step = next(steps(repository, tip, path))
         yield _origin(repository, step, path, "stage", "archived")
 
 
@@ -152,7 +155,8 @@ def _events_of(repository: Repository, snapshot: Snapshot, name: str, number: in
         wanted = [folder]
         if number is not None:
             wanted = [paths.version_file(at, number), f"{folder}/stages", f"{folder}/aliases"]
-        for event in _all_events(repository, snapshot, steps_of_each(repository, snapshot.commit, *wanted), number):
+        walked = steps_of_each(repository, snapshot.commit, *wanted) if snapshot.commit else ()
+        for event in _all_events(repository, snapshot, walked, number):
             made = made or event.what == _MADE
             yield event
         if made and number is not None:

@@ -11,6 +11,7 @@ from typing import TypeVar
 from gitmodel.branch.first_parents import refuse_edge, shallow_edge, too_shallow, written
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.recorded_state import frozen, read_moment
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import StageRecord
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import StageRef
@@ -32,7 +33,7 @@ class State:
     *ahead* is a commit before it whose clock says that it came after the date that was asked for, or "".
     """
 
-    commit: str
+    commit: Oid
     when: datetime
     ahead: str = ""
 
@@ -111,11 +112,11 @@ def _moment(named: str | datetime) -> datetime | None:
     return named if named.tzinfo else named.replace(tzinfo=timezone.utc)
 
 
-def _state(repository: Repository, commit: str, ahead: str = "") -> State:
+def _state(repository: Repository, commit: Oid, ahead: str = "") -> State:
     return State(commit, written(repository.tags.commit(commit).committer)[2], ahead)
 
 
-def _before_the_beginning(repository: Repository, tip: str, moment: datetime) -> Exception:
+def _before_the_beginning(repository: Repository, tip: Oid, moment: datetime) -> Exception:
     first = commits.roots(repository.git, tip)[0]
     if first in shallow_edge(repository):
         return too_shallow(repository, first)
@@ -125,7 +126,7 @@ def _before_the_beginning(repository: Repository, tip: str, moment: datetime) ->
     )
 
 
-def _named_commit(repository: Repository, tip: str, named: str) -> str:
+def _named_commit(repository: Repository, tip: Oid, named: str) -> Oid:
     """The commit *named*, if it is or was the tip of the metadata branch."""
     branch = repository.branch.removeprefix("refs/heads/")
     hint = f"name one as `git log --first-parent {branch}` shows it, or a date such as 2026-10-01"

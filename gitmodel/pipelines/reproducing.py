@@ -25,6 +25,7 @@ from gitmodel.domain.comparison import Compared, compare_values
 from gitmodel.domain.lineage import taken
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.manifest import HEADER
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import ArtifactLink, RunRecord, StepRecord, VersionRecord
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import StageRef
@@ -170,19 +171,19 @@ def _checked_secrets(run: RunRecord, given: dict[str, Any]) -> dict[str, Any]:
     return given
 
 
-def _before(client: Client, run: RunRecord) -> str:
-    """The commit of the metadata branch before the run was recorded; "" if it was the first.
+def _before(client: Client, run: RunRecord) -> Oid | None:
+    """Return the commit of the metadata branch before the run was recorded; None if it was the first.
 
     Raises NotFound if a shallow clone hides it.
     """
     repository = client.repository
-    found = commit_adding(repository.git, repository.tip(), paths.run_file(run.id))
+    found = commit_adding(repository.git, repository.existing_tip(), paths.run_file(run.id))
     if repository.shallow and len(found) < 2:
         raise NotFound(
             f"the history before run {run.id} is missing, because this clone is shallow",
             hint="run `git fetch --unshallow`, then try again",
         )
-    return found[1] if len(found) > 1 else ""
+    return found[1] if len(found) > 1 else None
 
 
 @contextmanager
@@ -199,7 +200,7 @@ def _place(folder: str | os.PathLike[str] | None) -> Iterator[Path]:
 
 
 @contextmanager
-def _registry(client: Client, commit: str, path: Path) -> Iterator[Client]:
+def _registry(client: Client, commit: Oid | None, path: Path) -> Iterator[Client]:
     """A registry at *path* that is as the client's was at *commit*, with a store of its own."""
     repository = client.repository
     init_borrowing(repository.git, path)
@@ -272,7 +273,7 @@ def _run_there(scratch: Client, code: Path, run: RunRecord, secrets: dict[str, A
 
 
 def _compared(
-    client: Client, scratch: Client, name: str, record: VersionRecord, run: RunRecord, commit: str, id: str
+    client: Client, scratch: Client, name: str, record: VersionRecord, run: RunRecord, commit: Oid, id: str
 ) -> Reproduced:
     again = scratch.get_run(id).record
     assert again is not None

@@ -12,6 +12,7 @@ from gitmodel.domain.gates import GATE_NAMES
 from gitmodel.domain.invariants import ModelRecords, case_faults, problem_of
 from gitmodel.domain.schema import codec, names, paths, records
 from gitmodel.domain.schema.codec import Problem
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.paths import RecordPath
 from gitmodel.domain.schema.records import RegistryRecord, StageRule
 from gitmodel.domain.snapshot import read_registry
@@ -24,7 +25,7 @@ from gitmodel.registry.files_to_check import every_file, files_at
 MOST_PROBLEMS = 10_000
 
 
-def check(repository: Repository, commit: str | None = None) -> list[Problem]:
+def check(repository: Repository, commit: Oid | None = None) -> list[Problem]:
     """Everything that is wrong with the branch (or with *commit*): each with its file, key and rule."""
     at = repository.tip() if commit is None else commit
     return check_files(repository.files(at)) if at else []

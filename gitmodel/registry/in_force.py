@@ -12,6 +12,7 @@ from gitmodel.branch.stage_tags import target_of
 from gitmodel.domain import gates
 from gitmodel.domain.gates import Outcome
 from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import StageRecord
 from gitmodel.domain.schema.refs import REMOTES, StageRef, vouched_ref
 from gitmodel.domain.snapshot import Snapshot, place_files
@@ -38,15 +39,15 @@ def judge(expression: str, record: Mapping[str, object]) -> Verdict:
         return expressions.Verdict(False, expression, error.message, unreadable=malformed)
 
 
-def judge_commit(repository: Repository, commit: str, ref: StageRef) -> tuple[Outcome, ...]:
+def judge_commit(repository: Repository, commit: Oid, ref: StageRef) -> tuple[Outcome, ...]:
     """Judge the version that *commit* put into the stage *ref* by the rules of the first parent of *commit*."""
     parents = repository.tags.commit(commit).parents
-    after = repository.snapshot(commit)
+    after = repository.snapshot_at(commit)
     record = after.recorded(ref.model, ref.stage)
     if not parents or record is None:
         return ()
     forced = record.forced if record.reason.strip() else ()
-    return gates.judge_entry(repository.snapshot(parents[0]), after, ref, record.version, judge, forced=forced)
+    return gates.judge_entry(repository.snapshot_at(parents[0]), after, ref, record.version, judge, forced=forced)
 
 
 def why_not(repository: Repository, snapshot: Snapshot, ref: StageRef, reviewed: Collection[str] = ()) -> str:
@@ -75,19 +76,21 @@ def alias_fault(repository: Repository, snapshot: Snapshot, ref: StageRef) -> st
 
     It must not be if the alias was the name of a stage by the rules that were in force when the change came in.
     """
+    if snapshot.commit is None:
+        return ""
     commit = repository.tags.changed_by(snapshot.commit, *place_files(snapshot.registry(), ref))
     parents = repository.tags.commit(commit).parents if commit else ()
-    if not parents:
+    if commit is None or not parents:
         return ""
     try:
-        faults = [record.alias_fault(ref.stage) for record in repository.snapshot(parents[0]).registries]
+        faults = [record.alias_fault(ref.stage) for record in repository.snapshot_at(parents[0]).registries]
     except GitModelError as error:
         return error.message
     fault = next(filter(None, faults), "")
     return fault and f"{ref.stage} {fault} by the rules that were in force when {commit[:10]} came in"
 
 
-def entered_by(repository: Repository, tip: str, ref: StageRef) -> tuple[StageRef, str] | None:
+def entered_by(repository: Repository, tip: Oid | None, ref: StageRef) -> tuple[StageRef, Oid] | None:
     """The newest commit up to *tip* that changed the stage *ref*, and the stage under the name its model had then."""
     found = _changed_by(repository, tip, ref)
     return None if found is None else (found[0], found[1])
@@ -98,7 +101,7 @@ class StageChange:
     """A commit that changed a stage's file to *record* (None: it is empty); *ref* has the name of its model then."""
 
     ref: StageRef
-    commit: str
+    commit: Oid
     record: StageRecord | None
 
 
@@ -122,7 +125,7 @@ def is_guarded(snapshot: Snapshot) -> bool:
         return True
 
 
-def change_fault(repository: Repository, commit: str, ref: StageRef, reviewed: Collection[str] = ()) -> str:
+def change_fault(repository: Repository, commit: Oid, ref: StageRef, reviewed: Collection[str] = ()) -> str:
     """Return why the change of the stage *ref* by *commit* does not count by the rules of its time, or "".
 
     One promotion counts as a whole: what the commit did to a stage from which the version came, or into which it went,
@@ -136,7 +139,7 @@ def change_fault(repository: Repository, commit: str, ref: StageRef, reviewed: C
 
 
 def newest_counting(
-    repository: Repository, tip: str, ref: StageRef, reviewed: Collection[str] = ()
+    repository: Repository, tip: Oid | None, ref: StageRef, reviewed: Collection[str] = ()
 ) -> tuple[StageChange | None, list[StageChange]]:
     """Return the newest change of the stage *ref* up to *tip* that counts, None if none does, and those after it.
 
@@ -150,15 +153,15 @@ def newest_counting(
     return None, later
 
 
-def vouched_for(repository: Repository, snapshot: Snapshot, ref: StageRef, reviewed: Collection[str]) -> str:
-    """Return the commit that changed the stage *ref* if it counts only because the caller vouches for it, else ""."""
+def vouched_for(repository: Repository, snapshot: Snapshot, ref: StageRef, reviewed: Collection[str]) -> Oid | None:
+    """Return the commit that changed the stage *ref* if it counts only because the caller vouches for it, else None."""
     found = _changed_by(repository, snapshot.commit, ref) if reviewed else None
     if found is None or found[0] != ref or found[1] not in reviewed:
-        return ""
-    return found[1] if change_fault(repository, found[1], ref) else ""
+        return None
+    return found[1] if change_fault(repository, found[1], ref) else None
 
 
-def was_set_by(repository: Repository, commit: str, ref: StageRef) -> bool:
+def was_set_by(repository: Repository, commit: Oid, ref: StageRef) -> bool:
     """Return whether the tag of the stage *ref* is, or is known to have been, at *commit*: whoever set it vouched."""
     found = repository.tags.read(ref)
     if found is not None and target_of(ref, found) == (commit, ""):
@@ -182,7 +185,7 @@ def may_return(
     for event in stage_events(repository, before.commit, ref):
         if event.version != record.version:
             continue
-        then = repository.snapshot(event.commit).recorded(event.model, ref.stage)
+        then = repository.snapshot_at(event.commit).recorded(event.model, ref.stage)
         if then is None or then.artifacts != record.artifacts:
             continue
         if not _fault(repository, event.commit, StageRef(event.model, ref.stage), reviewed):
@@ -190,7 +193,7 @@ def may_return(
     return False
 
 
-def came_by_merge(repository: Repository, commit: str, path: str) -> bool:
+def came_by_merge(repository: Repository, commit: Oid, path: str) -> bool:
     """Return True if *commit* is a merge that took the file at *path* unchanged from a merged commit."""
     found = repository.tags.commit(commit)
     if len(found.parents) < 2:
@@ -201,20 +204,20 @@ def came_by_merge(repository: Repository, commit: str, path: str) -> bool:
     return any(repository.files(parent).id(path) == id for parent in found.parents[1:])
 
 
-def _way_out(repository: Repository, commit: str, ref: StageRef) -> str:
+def _way_out(repository: Repository, commit: Oid, ref: StageRef) -> str:
     """Return what to do about *commit*, which changed the stage *ref* directly; a new name cannot be taken back."""
-    if repository.snapshot(commit).current_name(ref.model) != ref.model:
+    if repository.snapshot_at(commit).current_name(ref.model) != ref.model:
         return f"if it was reviewed, `git model apply --reviewed {commit[:10]}` puts it in force"
     return f"`git model rollback {ref.model} {ref.stage}` takes it back"
 
 
-def _fault(repository: Repository, commit: str, ref: StageRef, reviewed: Collection[str]) -> str:
+def _fault(repository: Repository, commit: Oid, ref: StageRef, reviewed: Collection[str]) -> str:
     """Return the fault of the entry that *commit* records, by the rules in its first parent, or ""."""
     parents = repository.tags.commit(commit).parents
     if not parents:
         return ""
     try:
-        rules = repository.snapshot(parents[0]).rules(ref.stage)
+        rules = repository.snapshot_at(parents[0]).rules(ref.stage)
         path = paths.stage_file(ref.model, ref.stage)
         signed = any(rule.signed for rule in rules)
         unsigned = repository.tags.seals.commit_fault(commit) if signed else ""
@@ -231,14 +234,14 @@ def _fault(repository: Repository, commit: str, ref: StageRef, reviewed: Collect
         return error.message
 
 
-def _own_fault(repository: Repository, commit: str, ref: StageRef, reviewed: Collection[str]) -> str:
+def _own_fault(repository: Repository, commit: Oid, ref: StageRef, reviewed: Collection[str]) -> str:
     """Return what is wrong with what *commit* did to the stage *ref* alone, or ""."""
     parents = repository.tags.commit(commit).parents
     if not parents:
         return ""
     try:
-        record = repository.snapshot(commit).recorded(ref.model, ref.stage)
-        before = repository.snapshot(parents[0])
+        record = repository.snapshot_at(commit).recorded(ref.model, ref.stage)
+        before = repository.snapshot_at(parents[0])
         if record is not None and may_return(repository, before, ref, record, reviewed):
             return ""
     except GitModelError as error:
@@ -246,7 +249,7 @@ def _own_fault(repository: Repository, commit: str, ref: StageRef, reviewed: Col
     return _fault(repository, commit, ref, reviewed)
 
 
-def _takes_back(repository: Repository, commit: str, ref: StageRef, reviewed: Collection[str]) -> bool:
+def _takes_back(repository: Repository, commit: Oid, ref: StageRef, reviewed: Collection[str]) -> bool:
     """Return whether *commit* gives the stage *ref* back what the last change that counts had put there.
 
     A stage that asks for signatures is given back by signed commits only.
@@ -254,19 +257,19 @@ def _takes_back(repository: Repository, commit: str, ref: StageRef, reviewed: Co
     parents = repository.tags.commit(commit).parents
     if not parents or repository.tags.seals.demanded(parents, ref.stage):
         return False
-    record = repository.snapshot(commit).recorded(ref.model, ref.stage)
+    record = repository.snapshot_at(commit).recorded(ref.model, ref.stage)
     for number, change in enumerate(islice(_changes(repository, parents[0], ref), _MOST_CHANGES)):
         if not _own_fault(repository, change.commit, change.ref, reviewed):
             return number > 0 and change.record == record
     return record is None
 
 
-def _tied(repository: Repository, commit: str, ref: StageRef) -> list[StageRef]:
+def _tied(repository: Repository, commit: Oid, ref: StageRef) -> list[StageRef]:
     """The other stages that *commit* changed for a version that it put into the stage *ref* or took out of it."""
     parents = repository.tags.commit(commit).parents
     if not parents:
         return []
-    before, after = repository.snapshot(parents[0]), repository.snapshot(commit)
+    before, after = repository.snapshot_at(parents[0]), repository.snapshot_at(commit)
     try:
         stages = dict.fromkeys((*before.registry().stage_names, *after.registry().stage_names))
         sides = {stage: tuple(snapshot.recorded(ref.model, stage) for snapshot in (before, after)) for stage in stages}
@@ -281,18 +284,18 @@ def _versions(*records: StageRecord | None) -> set[int]:
     return {record.version for record in records if record is not None}
 
 
-def _changes(repository: Repository, tip: str, ref: StageRef) -> Iterator[StageChange]:
+def _changes(repository: Repository, tip: Oid | None, ref: StageRef) -> Iterator[StageChange]:
     """The commits up to *tip* that changed the stage *ref*, newest first, under the names that its model had."""
     while tip:
         found = _changed_by(repository, tip, ref)
         if found is None:
             return
         ref, commit, _ = found
-        yield StageChange(ref, commit, repository.snapshot(commit).recorded(ref.model, ref.stage))
-        tip = next(iter(repository.tags.commit(commit).parents), "")
+        yield StageChange(ref, commit, repository.snapshot_at(commit).recorded(ref.model, ref.stage))
+        tip = next(iter(repository.tags.commit(commit).parents), None)
 
 
-def _came_through_review(repository: Repository, commit: str, path: str, reviewed: Collection[str]) -> bool:
+def _came_through_review(repository: Repository, commit: Oid, path: str, reviewed: Collection[str]) -> bool:
     """Return True if *commit* is vouched for, a merge, or signed, as hosts do, by a signer listed before it."""
     what = paths.parse_path(path)
     if commit in reviewed or came_by_merge(repository, commit, path):
@@ -303,7 +306,7 @@ def _came_through_review(repository: Repository, commit: str, path: str, reviewe
     return not seals.commit_fault(commit) and not seals.lists_fault(commit, repository.rules.others(parent))
 
 
-def _seal_fault(repository: Repository, commit: str, ref: StageRef, reviewed: Collection[str]) -> str:
+def _seal_fault(repository: Repository, commit: Oid, ref: StageRef, reviewed: Collection[str]) -> str:
     """Return the reason why the signature of *commit*, demanded for the file of *ref*, does not count now, or ""."""
     seals = repository.tags.seals
     try:
@@ -315,18 +318,18 @@ def _seal_fault(repository: Repository, commit: str, ref: StageRef, reviewed: Co
         return error.message
 
 
-def _changed_by(repository: Repository, tip: str, ref: StageRef) -> tuple[StageRef, str, str] | None:
+def _changed_by(repository: Repository, tip: Oid | None, ref: StageRef) -> tuple[StageRef, Oid, Oid] | None:
     """The newest commit that changed the stage *ref*, and the stage under the name that its model had then.
 
     To rename a model carries its stages along; it does not change them. The third is the newest commit that wrote the
     file, which may be such a rename.
     """
-    newest = ""
+    newest = None
     for _ in range(MOST_RENAMES):
-        commit = repository.tags.changed_by(tip, paths.stage_file(ref.model, ref.stage))
-        newest = newest or commit
-        if not commit:
+        commit = repository.tags.changed_by(tip, paths.stage_file(ref.model, ref.stage)) if tip else None
+        if commit is None:
             return None
+        newest = newest or commit
         parents = repository.tags.commit(commit).parents
         carried = _carried_from(repository, commit, parents[0], ref) if parents else None
         if carried is None:
@@ -335,13 +338,13 @@ def _changed_by(repository: Repository, tip: str, ref: StageRef) -> tuple[StageR
     return None
 
 
-def _carried_from(repository: Repository, commit: str, parent: str, ref: StageRef) -> StageRef | None:
+def _carried_from(repository: Repository, commit: Oid, parent: Oid, ref: StageRef) -> StageRef | None:
     """The stage that a rename in *commit* made *ref* of, with the same bytes, if it did."""
     files, before = repository.files(commit), repository.files(parent)
     id = files.id(paths.stage_file(ref.model, ref.stage))
     if id is None or before.id(paths.model_file(ref.model)) is not None:
         return None
-    for former in repository.snapshot(commit).former_names(ref.model):
+    for former in repository.snapshot_at(commit).former_names(ref.model):
         if before.id(paths.stage_file(former, ref.stage)) == id:
             return StageRef(former, ref.stage)
     return None

@@ -10,6 +10,7 @@ from gitmodel.branch.run_journal import Journal
 from gitmodel.domain.changes.purging import Purge, purges
 from gitmodel.domain.needed_artifacts import every_version
 from gitmodel.domain.schema import paths, records
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import ArtifactLink, RunRecord, VersionRecord
 from gitmodel.domain.schema.refs import REMOTES, STAGE_TAGS, StageRef
 from gitmodel.domain.snapshot import Snapshot
@@ -40,9 +41,9 @@ def find_needs(repository: Repository, store: ArtifactStore, *, journal: Journal
     """
     found = _Found(store)
     for commit in _tips(repository):
-        found.read_commit(repository.snapshot(commit))
+        found.read_commit(repository.snapshot_at(commit))
     for ref, commit in _tags(repository):
-        found.read_tag(repository.snapshot(commit), ref)
+        found.read_tag(repository.snapshot_at(commit), ref)
     if journal is not None and journal.living():
         for output in journal.outputs():
             found.add(str(output.get("digest")), folder=output.get("format") == records.FOLDER_FORMAT)
@@ -158,7 +159,7 @@ def folders(snapshot: Snapshot) -> set[str]:
     return found
 
 
-def _tips(repository: Repository) -> list[str]:
+def _tips(repository: Repository) -> list[Oid]:
     """The commits that somebody may go on from: the branch, what is known of remotes, and proposals."""
     name = repository.branch.removeprefix("refs/heads/")
     patterns = (
@@ -168,7 +169,7 @@ def _tips(repository: Repository) -> list[str]:
     return list(dict.fromkeys(list_refs(repository.git, *patterns).values()))
 
 
-def _tags(repository: Repository) -> Iterator[tuple[StageRef, str]]:
+def _tags(repository: Repository) -> Iterator[tuple[StageRef, Oid]]:
     """The stage tags of this clone and those known of remotes, and the commits that they froze."""
     for ref, commit in list_annotated_tags(repository.git, STAGE_TAGS, REMOTES).items():
         parsed = StageRef.parse(ref) or StageRef.parse(STAGE_TAGS + ref.removeprefix(REMOTES).partition("/model/")[2])

@@ -9,6 +9,7 @@ from gitmodel.branch.repository import Repository
 from gitmodel.domain.changes.purging import plan_purge, purge_of
 from gitmodel.domain.schema.digests import parse_digest
 from gitmodel.domain.schema.manifest import ManifestEntry
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import ArtifactLink
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid, NotFound, UsageError
@@ -82,9 +83,9 @@ def record_purge(writer: Writer, plan: Purged, reason: str) -> list[str]:
     return writer.transact(lambda snapshot: plan_purge(snapshot, plan.digests, reason, moment))
 
 
-def is_known_at(repository: Repository, commit: str, digests: Iterable[str]) -> bool:
+def is_known_at(repository: Repository, commit: Oid, digests: Iterable[str]) -> bool:
     """Return True if the branch has the tombstones of all *digests* at *commit*."""
-    snapshot = repository.snapshot(commit)
+    snapshot = repository.snapshot_at(commit)
     return all(purge_of(snapshot, digest) is not None for digest in digests)
 
 

@@ -12,6 +12,7 @@ from gitmodel.branch.repository import Repository
 from gitmodel.branch.transaction import recorded_tag, remember_remote
 from gitmodel.domain.changes import stages as planning
 from gitmodel.domain.changes.stages import StageState
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import StageRecord, links_digest
 from gitmodel.domain.schema.refs import StageRef, vouched_ref
 from gitmodel.domain.snapshot import TOO_SHALLOW, Snapshot
@@ -20,19 +21,19 @@ from gitmodel.git.commits import has_merge
 from gitmodel.git.objects import NewObject
 from gitmodel.git.refs import RefMove
 from gitmodel.registry import in_force
-from gitmodel.registry.in_force import StageChange
 
 
 @dataclass(frozen=True)
 class TagAim:
-    """A stage tag to set: at the newest commit that changed its stage (*commit* is None), at *commit*, or "": nowhere.
+    """A stage tag to set: at *commit* (None: the newest commit that changed its stage), or to delete if it *goes*.
 
-    *vouched* is the commit that somebody vouches for with it ("": none), which is kept in mind.
+    *vouched* is the commit that somebody vouches for with it, which a tag of its own records.
     """
 
     ref: StageRef
-    commit: str | None = None
-    vouched: str = ""
+    commit: Oid | None = None
+    vouched: Oid | None = None
+    goes: bool = False
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ class Applied:
 class Merged:
     """A merge by plain git, whose first parent was the local side, and the stage tags at commits that it merged."""
 
-    commit: str
+    commit: Oid
     tags: tuple[str, ...]
 
     def __str__(self) -> str:
@@ -86,7 +87,7 @@ def merged_tags(repository: Repository) -> list[Merged]:
     """The merges of the branch that stage tags came in with; `apply` sets these tags again."""
 
     def question(snapshot: Snapshot) -> list[Merged]:
-        found: dict[str, list[str]] = {}
+        found: dict[Oid, list[str]] = {}
         for model in sorted(snapshot.tags.models()):
             for _, tag in sorted(snapshot.tags.of(model).items()):
                 if tag.merged_by:
@@ -169,26 +170,26 @@ def apply(
                     why = doubt(snapshot, ref) if doubt else ""
                     why = why or in_force.why_not(repository, snapshot, ref, reviewed)
                 if not why:
-                    vouched = in_force.vouched_for(repository, snapshot, ref, reviewed) if not state.alias else ""
+                    vouched = in_force.vouched_for(repository, snapshot, ref, reviewed) if not state.alias else None
                     ready.append(TagAim(ref, vouched=vouched))
                     continue
                 refused.append((ref, why))
                 counting = None if doubt or state.alias else _counting(repository, snapshot, ref, state, reviewed)
                 if counting is not None:
-                    entering[ref] = counting.record.version if counting.record else None
-                    ready.append(TagAim(ref, counting.commit if counting.record else ""))
+                    aim, entering[ref] = counting
+                    ready.append(aim)
         return ready
 
-    before = "" if rewound else _rules_seen(repository)
+    before = None if rewound else _rules_seen(repository)
     moved, unsigned = put_in_force(repository, choose, rules=not models)
     changes = tuple(InForce(ref, entering.get(ref), states_of[ref].in_force) for ref in moved if ref not in former)
     rules = repository.rules.id()
     guarded = not before and not repository.head().registry().is_open
-    return Applied(changes, (*refused, *unsigned), rules if before not in ("", rules) else "", guarded)
+    return Applied(changes, (*refused, *unsigned), (rules or "") if before not in (None, rules) else "", guarded)
 
 
-def _rules_seen(repository: Repository) -> str:
-    """The tag of the rules in force, "" if this clone never saw one. Raises Refused if it is not what it was."""
+def _rules_seen(repository: Repository) -> Oid | None:
+    """Return the id of the tag of the rules in force, None if this clone never saw one; raises as its `check` does."""
     repository.rules.check()
     return repository.rules.id()
 
@@ -205,11 +206,11 @@ def _stands_in(snapshot: Snapshot, ref: StageRef, ready: Collection[TagAim]) -> 
 
 def _counting(
     repository: Repository, snapshot: Snapshot, ref: StageRef, state: StageState, reviewed: Collection[str]
-) -> StageChange | None:
-    """Return the change of a stage that its tag must be set to where the newest change does not count, or None.
+) -> tuple[TagAim, int | None] | None:
+    """Return where the tag of a stage must go if the newest change does not count, and which version enters; or None.
 
-    It is the newest one that counts, if the tag does not count either, or is older than it; where none counts, a tag
-    that does not count goes.
+    It goes to the newest change that counts, if the tag does not count either, or is older than it. Where none counts,
+    a tag that does not count goes.
     """
     try:
         found, later = in_force.newest_counting(repository, snapshot.commit, ref, reviewed)
@@ -219,12 +220,14 @@ def _counting(
         return None  # the newest one counts by its rules, and something else is against it
     tag = snapshot.tags.get(ref)
     if found is None or found.ref != ref:
-        return StageChange(ref, "", None) if state.forged and state.forged != TOO_SHALLOW else None
+        return (TagAim(ref, goes=True), None) if state.forged and state.forged != TOO_SHALLOW else None
     if tag is not None and not tag.forged and tag.record == found.record:
         return None
-    if found.record is not None and _unusable(snapshot, ref, found.record):
+    if found.record is None:
+        return (TagAim(ref, goes=True), None) if tag is not None else None
+    if _unusable(snapshot, ref, found.record):
         return None
-    return found if tag is not None or found.record is not None else None
+    return TagAim(ref, found.commit), found.record.version
 
 
 def _unusable(snapshot: Snapshot, ref: StageRef, record: StageRecord) -> str:
@@ -276,14 +279,16 @@ def put_in_force(
         moves: list[RefMove] = []
         drops, moved, gone, refused = [], [], [], []
         aims = list(choose(snapshot))
-        rules_moves = _rules_moves(repository, snapshot, new) if rules and snapshot.commit else []
+        rules_moves = _rules_moves(repository, snapshot, snapshot.commit, new) if rules and snapshot.commit else []
         for aim in aims:
             ref, tag = aim.ref, repository.tags.read(aim.ref)
-            old = tag.id if tag else ""
-            if aim.commit is None:
+            old = tag.id if tag else None
+            if aim.goes:
+                wanted = None
+            elif aim.commit is None:
                 wanted = recorded_tag(repository, snapshot, ref)
             else:
-                wanted = repository.tags.set_at(ref, aim.commit) if aim.commit else None
+                wanted = repository.tags.set_at(ref, aim.commit)
             if wanted is None and old:
                 try:
                     refuse_foreign(repository, snapshot.commit, ref, tag, repairs=False)
@@ -300,11 +305,10 @@ def put_in_force(
                     refused.append((ref, error.message))
                     continue
                 new.append(wanted)
-                moves.append(RefMove(ref.full, wanted.id, old or None))
+                moves.append(RefMove(ref.full, wanted.id, old))
                 moved.append(ref)
-                vouched = vouched_ref(ref, aim.vouched)
-                if aim.vouched and repository.reader.resolve(vouched) is None:
-                    moves.append(RefMove(vouched, aim.vouched, None))
+                if aim.vouched and repository.reader.resolve(vouched_ref(ref, aim.vouched)) is None:
+                    moves.append(RefMove(vouched_ref(ref, aim.vouched), aim.vouched, None))
         left: frozenset[str] = frozenset()
         if moves or rules_moves:
             remember_remote(repository)
@@ -318,15 +322,15 @@ def put_in_force(
     return repository.refs.retry(once)
 
 
-def _rules_moves(repository: Repository, snapshot: Snapshot, new: list[NewObject]) -> list[RefMove]:
-    """The moves that put the rules of *snapshot* in force, if others are; the tag that they need is added to *new*.
+def _rules_moves(repository: Repository, snapshot: Snapshot, commit: Oid, new: list[NewObject]) -> list[RefMove]:
+    """Return the moves that put the rules of *snapshot*, at *commit*, in force, if others are; add their tag to *new*.
 
     Raises Refused if it is not known which are.
     """
     rules = repository.rules
-    rules.check_branch(snapshot.commit)
-    if not rules.are_pending(snapshot.commit) or not (rules.id() or not snapshot.registry().is_open):
+    rules.check_branch(commit)
+    if not rules.are_pending(commit) or not (rules.id() or not snapshot.registry().is_open):
         return rules.see()
-    tag = rules.next_tag(repository.reader.get(snapshot.commit).data, snapshot.commit)
+    tag = rules.next_tag(repository.reader.get(commit).data, commit)
     new.append(tag)
     return rules.moves(tag.id)

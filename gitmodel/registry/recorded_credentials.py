@@ -9,6 +9,7 @@ from gitmodel.branch.changed_paths import changed_paths
 from gitmodel.branch.repository import Repository
 from gitmodel.domain import credentials
 from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.snapshot import Files
 from gitmodel.errors import Invalid
 from gitmodel.registry.files_to_check import every_file
@@ -17,7 +18,9 @@ from gitmodel.registry.files_to_check import every_file
 MOST_PULLED = 1_000
 
 
-def find_credentials(repository: Repository, commit: str, before: str = "", *, most: int | None = None) -> list[str]:
+def find_credentials(
+    repository: Repository, commit: Oid, before: Oid | None = None, *, most: int | None = None
+) -> list[str]:
     """Return what looks like a credential in the records at *commit*, as "FIELD of RECORD looks like ...".
 
     With *before*, only in those that changed since that commit; with *most*, in at most so many records.
@@ -37,5 +40,5 @@ def credentials_in(files: Files, wanted: Iterable[str]) -> list[str]:
     return seen
 
 
-def _all(repository: Repository, commit: str) -> Iterator[str]:
+def _all(repository: Repository, commit: Oid) -> Iterator[str]:
     return (path for path, _ in every_file(repository.files(commit)))

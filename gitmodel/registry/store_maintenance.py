@@ -9,6 +9,7 @@ from gitmodel.branch import remotes
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.changes.purging import purges
 from gitmodel.domain.changes.stores import DEFAULT
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import NotFound, Refused, UsageError
 from gitmodel.registry import copying, garbage, purging
 from gitmodel.registry.copying import Copied
@@ -79,7 +80,7 @@ def purge(writer: Writer, repository: Repository, access: Access, digest: str, r
                 hint="run it on a machine that may write to it",
             )
     shared = any(store.shared for store in stores)
-    tip = _remote_tip(repository) if shared else ""
+    tip = _remote_tip(repository) if shared else None
     plan = plan_purge(writer, access, digest)
     purging.record_purge(writer, plan, reason)
     if tip and not purging.is_known_at(repository, tip, plan.digests):
@@ -95,10 +96,10 @@ def _require_clone(repository: Repository) -> None:
         )
 
 
-def _remote_tip(repository: Repository) -> str:
-    """The commit that the remote's branch is at now, fetched; "" without a remote, or without a registry there."""
+def _remote_tip(repository: Repository) -> Oid | None:
+    """Fetch the remote's branch and return its commit, None without a remote, or without a registry there."""
     try:
         remote = remotes.choose_remote(repository)
     except NotFound:
-        return ""
+        return None
     return remotes.fetch(repository, remote).tip

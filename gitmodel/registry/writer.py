@@ -101,7 +101,7 @@ class Direct:
 
         commit = find_transaction(self._repository, snapshot.commit, txn)
         parents = self._repository.tags.commit(commit).parents if commit else ()
-        if not parents:
+        if commit is None or not parents:
             return None
         before, made = self._repository.files(parents[0]), []
         for path in changed_paths(self._repository, parents[0], commit):

@@ -9,6 +9,7 @@ from dataclasses import replace
 from gitmodel.branch import remotes
 from gitmodel.branch.remotes import RemoteState
 from gitmodel.branch.repository import Repository
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.errors import Invalid, Refused
 from gitmodel.git.refs import RefMove
@@ -36,7 +37,8 @@ def apply_at_remote(
     """
     ends = time.monotonic() + timeout
     local: dict[StageRef, InForce] = {}
-    rules = ours = ""
+    rules: Oid | None = None
+    ours: Oid | None = None
     unguarded = False
     while True:
         pulled.append(sync.pull(repository, remote))
@@ -59,16 +61,18 @@ def apply_at_remote(
             pushed += [] if models else tag_moves.rules_move(repository, state, state.tip)
             sent = sync.send(repository, remote, pushed, last=last) if pushed else frozenset()
         except Refused:
-            tag_moves.take_back(repository, {ref: before.get(ref, "") for ref in done.moved}, rules)
+            tag_moves.take_back(repository, {ref: before.get(ref) for ref in done.moved}, rules)
             raise
         if sent is None:
             continue
         # what the remote has by now, and this push did not bring, another apply put in force and reports
-        now = {**state.tags, **{ref: move.new or "" for ref, move in moves.items()}}
-        changes = {ref: change for ref, change in local.items() if now.get(ref, "") != repository.tags.id(ref)}
+        now = {**state.tags, **{ref: move.new for ref, move in moves.items()}}
+        changes = {ref: change for ref, change in local.items() if now.get(ref) != repository.tags.id(ref)}
         changes |= _pushed(repository, state, {ref: move for ref, move in moves.items() if ref.full in sent})
         found = tuple(change for _, change in sorted(changes.items()))
-        return replace(done, changes=found, rules=ours if rules not in ("", ours) else "", unguarded=unguarded)
+        return replace(
+            done, changes=found, rules=(ours or "") if rules not in (None, ours) else "", unguarded=unguarded
+        )
 
 
 def _pushed(repository: Repository, state: RemoteState, moves: Mapping[StageRef, RefMove]) -> dict[StageRef, InForce]:
@@ -84,7 +88,7 @@ def _pushed(repository: Repository, state: RemoteState, moves: Mapping[StageRef,
     }
 
 
-def _version(repository: Repository, state: RemoteState, ref: StageRef, id: str | None) -> int | None:
+def _version(repository: Repository, state: RemoteState, ref: StageRef, id: Oid | None) -> int | None:
     try:
         judged = repository.tags.judge(ref, repository.reader.get(id), state.tip) if id else None
     except Invalid:

@@ -83,7 +83,7 @@ def describe_remote(repository: Repository, named: str = "") -> RemoteView:
     return RemoteView(
         name,
         hide_credentials(_url(repository, name)),
-        seen,
+        seen or "",
         count_commits(repository, seen, tip),
         count_commits(repository, tip, seen) if seen else 0,
     )

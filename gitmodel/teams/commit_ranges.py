@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gitmodel.branch import remotes
 from gitmodel.branch.repository import Repository
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import PROPOSALS
 from gitmodel.domain.snapshot import holds_registry
 from gitmodel.errors import NotFound, UsageError
@@ -11,7 +12,7 @@ from gitmodel.git import commits
 from gitmodel.git.refs import current_branch, list_refs
 
 
-def read_range(repository: Repository, named: str) -> tuple[str, str]:
+def read_range(repository: Repository, named: str) -> tuple[Oid, Oid]:
     """The two commits of BASE..HEAD; without BASE the metadata branch. Raises UsageError, NotFound."""
     base, dots, head = named.partition("..")
     if not dots or not head or head.startswith("."):
@@ -20,7 +21,7 @@ def read_range(repository: Repository, named: str) -> tuple[str, str]:
     return find_commit(repository, base) if base else repository.existing_tip(), find_commit(repository, head)
 
 
-def default_range(repository: Repository) -> tuple[str, str]:
+def default_range(repository: Repository) -> tuple[Oid, Oid]:
     """Return the default base and head of a plan: the proposal or merge that is checked out, else the only open
     proposal here, else the commits that are here and not at the remote.
 
@@ -39,10 +40,10 @@ def default_range(repository: Repository) -> tuple[str, str]:
     if len(proposals) > 1:
         shown = ", ".join(ref.removeprefix("refs/heads/") for ref in sorted(proposals)[:5])
         raise UsageError(f"there are {len(proposals)} proposals: {shown}", hint="name one: git model plan ..BRANCH")
-    return base, next(iter(proposals.values()), "") or repository.existing_tip()
+    return base, next(iter(proposals.values()), None) or repository.existing_tip()
 
 
-def current_states(repository: Repository) -> list[str]:
+def current_states(repository: Repository) -> list[Oid]:
     """Return the tip of the metadata branch, and what is checked out if it is a registry that the tip does not have.
 
     Raises NotFound if there is neither.
@@ -50,7 +51,7 @@ def current_states(repository: Repository) -> list[str]:
     try:
         tip = repository.existing_tip()
     except NotFound:
-        out = checked_out(repository, "")
+        out = checked_out(repository, None)
         if not out:
             raise
         return [out]
@@ -58,24 +59,24 @@ def current_states(repository: Repository) -> list[str]:
     return [tip, out] if out else [tip]
 
 
-def checked_out(repository: Repository, base: str) -> str:
-    """Return the commit that is checked out if it holds a registry, and *base* ("": none) does not have it; else ""."""
-    head = "" if repository.url else commits.find_commit(repository.git, "HEAD")
+def checked_out(repository: Repository, base: Oid | None) -> Oid | None:
+    """Return the commit that is checked out if it holds a registry that *base* does not have; else None."""
+    head = None if repository.url else commits.find_commit(repository.git, "HEAD")
     if not head or not holds_registry(repository.files(head)):
-        return ""
-    return "" if base and commits.reaches(repository.git, base, head) else head
+        return None
+    return None if base and commits.reaches(repository.git, base, head) else head
 
 
-def upstream(repository: Repository) -> str:
-    """The remote's metadata branch as it was last seen, "" if there is no remote or it was never asked."""
+def upstream(repository: Repository) -> Oid | None:
+    """Return the remote's metadata branch as it was last seen, None if there is no remote or it was never asked."""
     try:
         remote = remotes.choose_remote(repository)
     except (NotFound, UsageError):  # a registry by URL is its own remote
-        return ""
+        return None
     return remotes.last_state(repository, remote).tip
 
 
-def find_commit(repository: Repository, named: str) -> str:
+def find_commit(repository: Repository, named: str) -> Oid:
     """The id of the commit that *named* stands for, as git reads it. Raises NotFound, UsageError."""
     found = commits.find_commit(repository.git, named)
     if not found:

@@ -15,11 +15,11 @@ from gitmodel.domain.comparison import Compared, compare_artifacts, compare_valu
 from gitmodel.domain.gates import Outcome
 from gitmodel.domain.schema import paths, records
 from gitmodel.domain.schema.codec import Problem
+from gitmodel.domain.schema.object_ids import Oid, is_code_oid
 from gitmodel.domain.schema.records import ArtifactLink, RunRecord, VersionRecord
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot, place_at
 from gitmodel.errors import GitModelError, Invalid
-from gitmodel.git.process import is_code_id
 from gitmodel.git.trees import CommitFiles
 from gitmodel.hosts.addresses import find_host
 from gitmodel.registry import in_force
@@ -73,8 +73,8 @@ class PlannedChange:
 class Plan:
     """The effect of merging *head* into *base*: stages, aliases, new *versions*, *problems*, changed *rules*."""
 
-    base: str
-    head: str
+    base: Oid
+    head: Oid
     changes: tuple[PlannedChange, ...]
     versions: tuple[str, ...]
     problems: tuple[Problem, ...]
@@ -82,7 +82,7 @@ class Plan:
     renamed: tuple[tuple[str, str], ...] = ()
 
 
-def plan(repository: Repository, base: str, head: str, *, force: bool = False) -> Plan:
+def plan(repository: Repository, base: Oid, head: Oid, *, force: bool = False) -> Plan:
     """Plan the merge of the commit *head* into *base*: return what it would change."""
     found = check_between(repository, base, head, force=force)
     if any(problem.rule in ("change.lineage", "change.conflict") for problem in found.problems):
@@ -114,8 +114,8 @@ class _Sides:
     repository: Repository
     before: Snapshot
     after: Snapshot
-    base: str
-    head: str
+    base: Oid
+    head: Oid
     changed: tuple[str, ...]
 
     @cached_property
@@ -254,8 +254,8 @@ def _owners(snapshot: Snapshot, model: str) -> tuple[str, ...]:
 
 def _code_range(sides: _Sides, old: VersionRecord | None, new: VersionRecord | None) -> CodeRange:
     was, now = _code(old), _code(new)
-    if not (was and now) or was == now:
-        return CodeRange(was, now)
+    if was is None or now is None or was == now:
+        return CodeRange(was or "", now or "")
     url = new.code.repository if new and new.code else None
     host = find_host(url, sides.repository.config.get("gitmodel.host", "")) if url else None
     address = host.comparison(was, now) if host else ""
@@ -267,6 +267,6 @@ def _code_range(sides: _Sides, old: VersionRecord | None, new: VersionRecord | N
     return CodeRange(was, now, len(found), shown, address)
 
 
-def _code(version: VersionRecord | None) -> str:
-    commit = (version.code.commit or "") if version and version.code else ""
-    return commit if is_code_id(commit) else ""
+def _code(version: VersionRecord | None) -> Oid | None:
+    commit = version.code.commit if version and version.code else None
+    return commit if commit and is_code_oid(commit) else None

@@ -20,6 +20,7 @@ from gitmodel.domain.justification import Justification
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.codec import Problem
 from gitmodel.domain.schema.names import check_name
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.schema.refs import PROPOSALS
 from gitmodel.domain.schema.renumbering import Numbered
@@ -73,7 +74,7 @@ class Proposal:
     """
 
     branch: str
-    commit: str
+    commit: Oid
     subject: str
     author: str
     plan: Plan
@@ -190,7 +191,7 @@ def list_proposals(repository: Repository, remote: str = "") -> list[Proposal]:
     return proposals
 
 
-def _planned(repository: Repository, base: str, commit: str) -> Plan:
+def _planned(repository: Repository, base: Oid, commit: Oid) -> Plan:
     """Plan the merge of *commit*; if that fails, return the error as a problem, so that other proposals are listed."""
     try:
         return plan(repository, base, commit)
@@ -337,14 +338,14 @@ def _brief(done: Promotion) -> str:
     return f"{done.model} {done.version} to {done.stage}" if done.version else f"{done.model} {done.stage} to (empty)"
 
 
-def _branch_name(done: list[Promotion], commit: str) -> str:
+def _branch_name(done: list[Promotion], commit: Oid) -> str:
     if len(done) > 1:
         return f"propose/several/{len(done)}-{commit[:7]}"
     (one,) = done
     return f"propose/{one.model}/{one.stage or 'rename'}/{one.version or 'none'}-{commit[:7]}"
 
 
-def _read(repository: Repository, branch: str, commit: str, planned: Plan) -> Proposal:
+def _read(repository: Repository, branch: str, commit: Oid, planned: Plan) -> Proposal:
     said = repository.tags.commit(commit)
     subject = said.message.partition("\n")[0]
     return Proposal(branch, commit, subject, said.author.partition(" <")[0], planned)
@@ -378,7 +379,7 @@ def _choose(repository: Repository, named: str) -> str:
     return remotes.choose_remote(repository, named) if named or list_remotes(repository.git) else ""
 
 
-def _fetch_proposals(repository: Repository, remote: str) -> Iterator[tuple[str, str]]:
+def _fetch_proposals(repository: Repository, remote: str) -> Iterator[tuple[str, Oid]]:
     copies = f"refs/gitmodel/remotes/{remote}/propose/"
     try:
         repository.refs.retry(lambda: fetch_refs(repository.git, remote, f"+{PROPOSALS}*:{copies}*"))

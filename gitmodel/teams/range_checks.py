@@ -16,6 +16,7 @@ from gitmodel.domain import gates
 from gitmodel.domain.changes.stages import held_files, stage_states
 from gitmodel.domain.schema import paths, records
 from gitmodel.domain.schema.codec import Problem
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.paths import RecordPath
 from gitmodel.domain.schema.records import VersionRecord, links_digest
 from gitmodel.domain.schema.refs import StageRef
@@ -55,21 +56,21 @@ _MOST_CHANGED = 20
 class RangeCheck:
     """The problems of a change, and its *rules*: the files it changes that decide *who may* and *what passes*.
 
-    *tree* is the result of the merge ("": there is none), *changed* are the paths in it that differ from the base.
-    *not_to_forward* is the merge that brought the base into the change, as hosts make to update a branch ("": none):
+    *tree* is the result of the merge (None: there is none), *changed* are the paths in it that differ from the base.
+    *not_to_forward* is the merge that brought the base into the change, as hosts make to update a branch, or None:
     after a fast-forward to it, the first parents of the branch would not lead to the base. *credentials* are fields
     in what changes that look like one, such as "metadata.password of iris@4 looks like ...".
     """
 
     problems: tuple[Problem, ...]
     rules: tuple[str, ...] = ()
-    tree: str = ""
+    tree: Oid | None = None
     changed: tuple[str, ...] = ()
-    not_to_forward: str = ""
+    not_to_forward: Oid | None = None
     credentials: tuple[str, ...] = ()
 
 
-def check_between(repository: Repository, base: str, head: str, *, force: bool = False) -> RangeCheck:
+def check_between(repository: Repository, base: Oid, head: Oid, *, force: bool = False) -> RangeCheck:
     """Find the problems of merging the commit *head* into *base*: new faults of records, and rules of a change.
 
     *force* allows the change to delete what is in use, and many records at once.
@@ -85,7 +86,7 @@ def check_between(repository: Repository, base: str, head: str, *, force: bool =
         return RangeCheck((Problem("", "", "change.size", error.message),))
     tree, conflicts = merged_tree(repository, base, head)
     problems = [Problem(path, "", "change.conflict", "was changed on both sides") for path in conflicts]
-    if conflicts:
+    if tree is None or conflicts:
         return RangeCheck(tuple(problems))
     found = _judge_tree(repository, base, head, tree, force)
     behind = shared == base and not repository.tags.is_on_chain(head, base)
@@ -106,7 +107,7 @@ def check_staged(repository: Repository, index: Path | None = None, *, force: bo
     return _judge_tree(repository, head, head, tree, force)
 
 
-def _judge_tree(repository: Repository, base: str, head: str, tree: str, force: bool) -> RangeCheck:
+def _judge_tree(repository: Repository, base: Oid, head: Oid, tree: Oid, force: bool) -> RangeCheck:
     """Find the problems of the *tree* that results from merging *head* into the commit *base*."""
     before = repository.recorded(base)
     after = replace(before, commit=head, files=CommitFiles(repository.trees, tree))

@@ -9,11 +9,11 @@ from gitmodel.domain.changes.stages import leftovers
 from gitmodel.domain.pushed_refs import Update, concerns
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.codec import Problem
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.schema.rules_tag import extends
 from gitmodel.errors import GitModelError
 from gitmodel.git.objects import parse_tag
-from gitmodel.git.process import ZERO
 from gitmodel.registry import in_force
 from gitmodel.registry.checking import check
 from gitmodel.teams.range_checks import RangeCheck, check_between
@@ -47,14 +47,14 @@ def judge_push(repository: Repository, updates: Iterable[Update], *, force: bool
     tip = repository.tip() if moved is None else moved.new
     rules = next((update for update in mine if update.ref == repository.rules.ref), None)
     fault = _rules_fault(repository, tip, rules) if rules is not None else ""
-    if rules is None or fault:
+    if rules is None or rules.new is None or fault:
         problems = (Problem(repository.rules.ref, "", "push.rules", fault),) if fault else ()
         return RangeCheck((*problems, *_tags_problems(repository, tip, mine)), found.rules)
     with repository.rules.assume(rules.new):
         return RangeCheck(tuple(_tags_problems(repository, tip, mine)), found.rules)
 
 
-def _tags_problems(repository: Repository, tip: str, updates: Iterable[Update]) -> Iterator[Problem]:
+def _tags_problems(repository: Repository, tip: Oid | None, updates: Iterable[Update]) -> Iterator[Problem]:
     """Yield the problems of moving stage tags as in *updates*, with the branch at *tip*."""
     for update in updates:
         ref = StageRef.parse(update.ref)
@@ -63,9 +63,9 @@ def _tags_problems(repository: Repository, tip: str, updates: Iterable[Update]) 
 
 
 def _judge_branch(repository: Repository, update: Update, force: bool) -> RangeCheck:
-    if update.new == ZERO:
+    if update.new is None:
         return RangeCheck((Problem(update.ref, "", "push.gone", "would be deleted, with all that is recorded"),))
-    if update.old == ZERO:
+    if update.old is None:
         return RangeCheck(tuple(check(repository, update.new)))
     if not repository.tags.is_on_chain(update.new, update.old):
         message = f"goes to {update.new[:10]}, whose first parents do not lead to {update.old[:10]}"
@@ -73,27 +73,27 @@ def _judge_branch(repository: Repository, update: Update, force: bool) -> RangeC
     return check_between(repository, update.old, update.new, force=force)
 
 
-def _rules_fault(repository: Repository, tip: str, update: Update) -> str:
+def _rules_fault(repository: Repository, tip: Oid | None, update: Update) -> str:
     """Return the reason against moving the tag of the rules in force by *update*, with the branch at *tip*, or ""."""
-    if update.new == ZERO:
+    if update.new is None:
         return "would be deleted, and says which rules are in force"
     try:
         new = repository.rules.read(update.new)
-        old = repository.rules.read("" if update.old == ZERO else update.old)
+        old = repository.rules.read(update.old)
     except GitModelError as error:
         return error.message
     if not extends(new, old):
         return f"goes to {new[0][:10]} and does not name {old[0][:10]}, up to which rules are in force"
-    lost = next((commit for commit in new if not repository.tags.reaches(tip, commit)), "")
+    lost = next((commit for commit in new if tip is None or not repository.tags.reaches(tip, commit)), None)
     return f"names {lost[:10]}, which is not on the branch" if lost else ""
 
 
-def _tag_faults(repository: Repository, tip: str, ref: StageRef, update: Update) -> Iterator[str]:
+def _tag_faults(repository: Repository, tip: Oid | None, ref: StageRef, update: Update) -> Iterator[str]:
     """Yield the reasons against moving the stage tag *ref* by *update*, with the branch at *tip*."""
-    snapshot = repository.snapshot(tip)
+    snapshot = repository.snapshot_at(tip)
     leftover = paths.stage_file(ref.model, ref.stage) in leftovers(snapshot, ref.model)
     wanted = None if leftover else repository.tags.recorded_at(tip, ref)
-    if update.new == ZERO:
+    if update.new is None:
         if wanted is not None:
             yield "would be deleted, and the branch has a version there"
         return
@@ -105,7 +105,7 @@ def _tag_faults(repository: Repository, tip: str, ref: StageRef, update: Update)
         yield "is set, and the branch has no version there"
     elif judged.forged:
         yield judged.forged
-    elif judged.target != (due := parse_tag(wanted.id, wanted.data).target):
+    elif judged.target != (due := parse_tag(wanted.data).target):
         yield f"is at {judged.target[:10]}, and the branch changed {ref.stage} last at {due[:10]}"
     elif not repository.tags.agrees(ref, found.id, wanted):
         yield f"is not {wanted.id[:10]}, the tag that the branch stands for, and has no signature that counts"
@@ -119,7 +119,7 @@ def _tag_faults(repository: Repository, tip: str, ref: StageRef, update: Update)
             yield f"may not follow the branch: {why}"
 
 
-def _is_newest_counting(repository: Repository, tip: str, ref: StageRef, commit: str) -> bool:
+def _is_newest_counting(repository: Repository, tip: Oid | None, ref: StageRef, commit: Oid) -> bool:
     """Return whether *commit* is the newest change of the stage *ref* that counts, and the ones after it do not."""
     try:
         found, later = in_force.newest_counting(repository, tip, ref)

@@ -20,6 +20,7 @@ from gitmodel.code.kept_commits import PushedCode
 from gitmodel.domain.replay.replayed_changes import Carried, renumbered, reworded
 from gitmodel.domain.replay.replaying import replay
 from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import StageRef, remote_branch_ref, remote_rules_ref
 from gitmodel.domain.schema.rules_tag import extends
 from gitmodel.errors import Conflict, GitModelError, Refused, Unreachable, Unsigned
@@ -42,15 +43,15 @@ class Pulled:
     """The result of a pull: *tip* is the branch now, *commits* came; *replayed* local ones now follow the remote's.
 
     *renumbered* versions got another number ("iris 4 -> 5"); *conflicts* name every local change that was left out,
-    since the remote's side stands. *before* is the commit that the branch was at ("": none). *set_back* names the
-    stage tags somebody moved at the remote, since it was last seen, away from what its branch records. *merged* are
+    since the remote's side stands. *before* is the commit that the branch was at, or None. *set_back* names the stage
+    tags that somebody moved at the remote, since it was last seen, away from what its branch records. *merged* are
     merges by plain git that stage tags came in with, if the branch moved here or there. *credentials* names the fields
     that came and look like one.
     """
 
     remote: str
-    tip: str
-    before: str = ""
+    tip: Oid | None
+    before: Oid | None = None
     commits: int = 0
     replayed: int = 0
     renumbered: list[str] = field(default_factory=list)
@@ -74,7 +75,7 @@ class Pushed:
     """
 
     remote: str
-    tip: str
+    tip: Oid | None
     commits: int = 0
     artifacts: int = 0
     moved: list[StageRef] = field(default_factory=list)
@@ -92,7 +93,7 @@ class LeftOut(Conflict):
     def __init__(self, done: Pushed | Applied, remote: str, pulled: Sequence[Pulled]) -> None:
         self.done = done
         self.conflicts = left_out(pulled)
-        self.before = next((one.before for one in pulled if one.conflicts), "")
+        self.before = next((one.before for one in pulled if one.conflicts), None)
         count = len(self.conflicts)
         summary = (
             f"{'1 change' if count == 1 else f'{count} changes'} of yours {'was' if count == 1 else 'were'} left out, "
@@ -148,9 +149,9 @@ def left_out(pulled: Sequence[Pulled]) -> list[str]:
     return list(dict.fromkeys(conflict for one in pulled for conflict in one.conflicts))
 
 
-def had_before(commit: str) -> str:
+def had_before(commit: Oid | None) -> str:
     """Return a hint on how to find the changes that a pull left out; the branch was at *commit* before it."""
-    return f"`git log -p {commit[:10]}` shows what you had; do it again if it still holds"
+    return f"`git log -p {(commit or '')[:10]}` shows what you had; do it again if it still holds"
 
 
 @contextmanager
@@ -247,7 +248,7 @@ def _push_apart(repository: Repository, state: RemoteState, moves: Sequence[RefM
             elif move.ref == repository.rules.ref:
                 rules_refused = [why.message]
     rules = state.rules if rules_refused else repository.rules.id()
-    tag_moves.take_back(repository, {ref: state.tags.get(ref, "") for ref in refused}, rules)
+    tag_moves.take_back(repository, {ref: state.tags.get(ref) for ref in refused}, rules)
     if refused or rules_refused:
         names = " and ".join([*(ref.name for ref in sorted(refused)), *[repository.rules.name for _ in rules_refused]])
         said = "; ".join(dict.fromkeys([*(refused[ref] for ref in sorted(refused)), *rules_refused]))
@@ -317,14 +318,13 @@ def _landed(repository: Repository, remote: str, moves: Sequence[RefMove], error
         ) from None
     for move in moves:
         if move.ref == repository.branch:
-            return bool(now.tip) and reaches(repository.git, now.tip, move.new or "")
+            return now.tip is not None and move.new is not None and reaches(repository.git, now.tip, move.new)
     tags = {ref.full: id for ref, id in now.tags.items()}
     return all(tags.get(move.ref) == move.new for move in moves)
 
 
 def _join(repository: Repository, state: RemoteState) -> Pulled:
-    local = repository.reader.resolve(repository.branch)
-    ours, theirs = local.id if local else "", state.tip
+    ours, theirs = repository.reader.resolve_id(repository.branch), state.tip
     done, carried = Pulled(state.remote, ours or theirs, before=ours), Carried()
     if ours and theirs and not reaches(repository.git, theirs, ours):
         if not reaches(repository.git, ours, theirs):
@@ -335,9 +335,9 @@ def _join(repository: Repository, state: RemoteState) -> Pulled:
         done.tip = theirs
     seen = remote_branch_ref(state.remote, repository.branch)
     notes, new = _note_renumbered(repository, ours, done.tip, carried)
-    moves = [*notes, RefMove(repository.branch, done.tip, ours or None)] if done.tip != ours else []
+    moves = [*notes, RefMove(repository.branch, done.tip, ours)] if done.tip != ours else []
     if theirs != state.last_seen and theirs:
-        moves.append(RefMove(seen, theirs, state.last_seen or None))
+        moves.append(RefMove(seen, theirs, state.last_seen))
     if theirs and done.commits:
         done.credentials = find_credentials(repository, theirs, ours, most=MOST_PULLED)
     done.set_back = [*tag_moves.set_back(repository, state)]
@@ -361,17 +361,17 @@ def _join(repository: Repository, state: RemoteState) -> Pulled:
     return done
 
 
-def _rules_moves(repository: Repository, state: RemoteState, rules: str) -> list[RefMove]:
+def _rules_moves(repository: Repository, state: RemoteState, rules: Oid | None) -> list[RefMove]:
     """Return the moves of the tag of the rules in force to *rules*, and of our copy of the remote's."""
-    moves = repository.rules.moves(rules) if rules not in ("", repository.rules.id()) else repository.rules.see()
-    if state.rules not in ("", state.last_rules):
+    moves = repository.rules.moves(rules) if rules and rules != repository.rules.id() else repository.rules.see()
+    if state.rules not in (None, state.last_rules):
         copy = remote_rules_ref(state.remote, repository.branch)
-        moves = [*moves, RefMove(copy, state.rules, state.last_rules or None)]
+        moves = [*moves, RefMove(copy, state.rules, state.last_rules)]
     return moves
 
 
 def _note_renumbered(
-    repository: Repository, ours: str, tip: str, carried: Carried
+    repository: Repository, ours: Oid | None, tip: Oid | None, carried: Carried
 ) -> tuple[list[RefMove], list[NewObject]]:
     """The move that notes which names and numbers of *ours* mean others at *tip*, and what to write for it."""
     moves = renumbered(carried, repository.recorded(ours), repository.recorded(tip)) if tip != ours else {}
@@ -380,7 +380,7 @@ def _note_renumbered(
     return repository.renumbered.moves(lambda found: found.with_pull(moves))
 
 
-def _replay_all(repository: Repository, ours: str, theirs: str, done: Pulled, carried: Carried) -> str:
+def _replay_all(repository: Repository, ours: Oid, theirs: Oid, done: Pulled, carried: Carried) -> Oid:
     base = merge_base(repository.git, ours, theirs)
     if not base:
         branch = repository.branch.removeprefix("refs/heads/")
@@ -398,7 +398,7 @@ def _replay_all(repository: Repository, ours: str, theirs: str, done: Pulled, ca
         if twin:
             _learn_numbers(repository, id, twin, changed, carried)
             continue
-        before = repository.recorded(commit.parents[0] if commit.parents else "")
+        before = repository.recorded(commit.parents[0] if commit.parents else None)
         again = replay(before, repository.files(id), changed, repository.recorded(onto), carried)
         done.conflicts += again.conflicts
         if again.files:
@@ -410,8 +410,8 @@ def _replay_all(repository: Repository, ours: str, theirs: str, done: Pulled, ca
 
 
 def _add(
-    repository: Repository, id: str, onto: str, files: Mapping[str, bytes | None], message: str, remote: str
-) -> str:
+    repository: Repository, id: Oid, onto: Oid, files: Mapping[str, bytes | None], message: str, remote: str
+) -> Oid:
     """Make the commit *id* again on *onto*, with *files*. One that is signed must be signed by the same key again."""
     author = repository.tags.commit(id).author
     if not signatures.is_signed(repository.reader.get(id).data):
@@ -432,13 +432,13 @@ def _add(
     return made
 
 
-def _signer(repository: Repository, commit: str) -> str:
+def _signer(repository: Repository, commit: Oid) -> str:
     """The key that signed *commit*, "" if that is not known here."""
     found = signatures.of_commit(repository.reader.get(commit).data)
     return repository.sealing.verifier.signer(found) if found else ""
 
 
-def _transactions(repository: Repository, tip: str, base: str) -> dict[str, str]:
+def _transactions(repository: Repository, tip: Oid, base: Oid) -> dict[str, Oid]:
     """Map transaction ids to the other side's commits, to find ours that are there already as another commit."""
     found = trailer_values(repository.git, tip, base, "Txn")
     # a squashed commit has several, and then it cannot be told what became of each
@@ -450,7 +450,7 @@ def _transaction(message: str) -> str:
     return last.removeprefix("Txn: ") if last.startswith("Txn: ") else ""
 
 
-def _learn_numbers(repository: Repository, ours: str, theirs: str, changed: list[str], carried: Carried) -> None:
+def _learn_numbers(repository: Repository, ours: Oid, theirs: Oid, changed: list[str], carried: Carried) -> None:
     """Add to *carried* the numbers that versions of our commit have in its twin on the other side."""
     there = _new_versions(repository, theirs, _changed_by(repository, theirs))
     for model, numbers in _new_versions(repository, ours, changed).items():
@@ -460,14 +460,14 @@ def _learn_numbers(repository: Repository, ours: str, theirs: str, changed: list
             carried.numbers.update({(model, old): new for old, new in pairs if old != new})
 
 
-def _changed_by(repository: Repository, commit: str) -> list[str]:
+def _changed_by(repository: Repository, commit: Oid) -> list[str]:
     parents = repository.tags.commit(commit).parents
     return changed_paths(repository, parents[0], commit) if parents else []
 
 
-def _new_versions(repository: Repository, commit: str, changed: list[str]) -> dict[str, list[int]]:
+def _new_versions(repository: Repository, commit: Oid, changed: list[str]) -> dict[str, list[int]]:
     parents = repository.tags.commit(commit).parents
-    before = repository.files(parents[0] if parents else "")
+    before = repository.files(parents[0] if parents else None)
     made: dict[str, list[int]] = {}
     for path in changed:
         what = paths.parse_path(path)
@@ -476,14 +476,14 @@ def _new_versions(repository: Repository, commit: str, changed: list[str]) -> di
     return {model: sorted(numbers) for model, numbers in made.items()}
 
 
-def count_commits(repository: Repository, old: str, new: str) -> int:
-    """Count the commits that *new* ("": none) has by its first parents and *old* has not."""
+def count_commits(repository: Repository, old: Oid | None, new: Oid | None) -> int:
+    """Count *new* and its first parents, without those in the history of *old*."""
     return count_first_parents(repository.git, new, without=old) if new else 0
 
 
-def _moves(repository: Repository, state: RemoteState, tip: str) -> tuple[list[RefMove], list[StageRef]]:
+def _moves(repository: Repository, state: RemoteState, tip: Oid | None) -> tuple[list[RefMove], list[StageRef]]:
     """Return the moves that a push needs on the remote, and the stage tags among them."""
-    moves = [] if tip == state.tip else [RefMove(repository.branch, tip or None, state.tip or None)]
+    moves = [] if tip == state.tip else [RefMove(repository.branch, tip, state.tip)]
     moves += tag_moves.rules_move(repository, state, tip)
     tags = tag_moves.tag_moves(repository, state, tip)
     return [*moves, *tags.values(), *tag_moves.vouched_moves(repository, state)], [*tags]

@@ -10,6 +10,7 @@ from gitmodel.branch.repository import Repository
 from gitmodel.branch.stage_history import changes_between
 from gitmodel.branch.stage_tags import target_of
 from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import STAGE_TAGS, StageRef
 from gitmodel.domain.schema.rules_tag import extends
 from gitmodel.domain.snapshot import place_at
@@ -32,7 +33,7 @@ class LocalMoves:
     kept: tuple[StageRef, ...] = ()
 
 
-def local_moves(repository: Repository, state: RemoteState, tip: str) -> LocalMoves:
+def local_moves(repository: Repository, state: RemoteState, tip: Oid | None) -> LocalMoves:
     """Return the moves that make local stage tags equal the remote's, except stages changed by unpushed commits.
 
     The unpushed commits are those up to *tip*. A stage that was put in force here, and that nobody moved there, stays
@@ -41,15 +42,15 @@ def local_moves(repository: Repository, state: RemoteState, tip: str) -> LocalMo
     """
     ours = {ref: repository.tags.id(ref) for ref in repository.tags.all()}
     changed = _changed_stages(repository, state.tip, tip)
-    after = repository.snapshot(tip)
+    after = repository.snapshot_at(tip)
     moves, drops, moved, kept = [], [], [], []
     for ref in sorted({*ours, *state.tags, *changed}):
-        old, there = ours.get(ref, ""), state.tags.get(ref, "")
+        old, there = ours.get(ref), state.tags.get(ref)
         if ref not in changed and old == there:
             continue
         wanted = repository.tags.recorded_at(tip, ref)
-        recorded = _as_good(repository, ref, wanted, (there, old)) if wanted else ""
-        applied = old == recorded and there == state.last_tags.get(ref, "")
+        recorded = _as_good(repository, ref, wanted, (there, old)) if wanted else None
+        applied = old == recorded and there == state.last_tags.get(ref)
         new = recorded if ref in changed or applied else there
         if new == recorded != old and in_force.why_not(repository, after, ref):
             new = there  # it is recorded only, and stays so for `apply`
@@ -59,7 +60,7 @@ def local_moves(repository: Repository, state: RemoteState, tip: str) -> LocalMo
             kept.append(ref)
             continue
         if new and new != old:
-            moves.append(RefMove(ref.full, new, old or None))
+            moves.append(RefMove(ref.full, new, old))
             moved.append(ref)
         elif old and not new:
             drops.append(RefMove(ref.full, None, old))
@@ -67,8 +68,8 @@ def local_moves(repository: Repository, state: RemoteState, tip: str) -> LocalMo
     return LocalMoves(tuple(moves), tuple(drops), tuple(moved), tuple(kept))
 
 
-def _stays(repository: Repository, ref: StageRef, tip: str, old: str, there: str) -> bool:
-    """Return whether the tag *old* of a signed stage counts, and the remote's, *there* ("": none), does not."""
+def _stays(repository: Repository, ref: StageRef, tip: Oid | None, old: Oid, there: Oid | None) -> bool:
+    """Return True if the tag *old* of a signed stage counts, and the remote's, *there*, does not."""
     due = repository.tags.signed_by(ref, tip)
     judged = repository.tags.judge(ref, repository.reader.get(old), tip) if due else None
     if judged is None or judged.forged or judged.target != due:
@@ -76,7 +77,7 @@ def _stays(repository: Repository, ref: StageRef, tip: str, old: str, there: str
     return not there or bool(repository.tags.judge(ref, repository.reader.get(there), tip).forged)
 
 
-def tag_moves(repository: Repository, state: RemoteState, tip: str) -> dict[StageRef, RefMove]:
+def tag_moves(repository: Repository, state: RemoteState, tip: Oid | None) -> dict[StageRef, RefMove]:
     """Return the moves of stage tags that differ on the remote from those here, of the branch at *tip*.
 
     Raises Invalid for one that does not count.
@@ -84,8 +85,8 @@ def tag_moves(repository: Repository, state: RemoteState, tip: str) -> dict[Stag
     ours = {ref: repository.tags.read(ref) for ref in repository.tags.all()}
     moves = {}
     for ref in sorted({*ours, *state.tags}):
-        found, there = ours.get(ref), state.tags.get(ref, "")
-        if (found.id if found else "") == there:
+        found, there = ours.get(ref), state.tags.get(ref)
+        if (found.id if found else None) == there:
             continue
         if found is not None:
             judged = repository.tags.judge(ref, found, tip)
@@ -95,12 +96,14 @@ def tag_moves(repository: Repository, state: RemoteState, tip: str) -> dict[Stag
                 )
             if judged.forged:
                 continue  # it belongs to a commit that came after *tip*
-        moves[ref] = RefMove(ref.full, found.id if found else None, there or None)
+        moves[ref] = RefMove(ref.full, found.id if found else None, there)
     return moves
 
 
-def rules_after(repository: Repository, state: RemoteState, tip: str) -> tuple[str, tuple[NewObject, ...]]:
-    """The tag of the rules in force that this clone has after a pull, and what to write for it; the branch is at *tip*.
+def rules_after(
+    repository: Repository, state: RemoteState, tip: Oid | None
+) -> tuple[Oid | None, tuple[NewObject, ...]]:
+    """Return the tag of the rules in force after a pull, and the objects to write for it; the branch is at *tip*.
 
     What was put in force here and the remote does not have yet stays, if the branch still holds it; where both sides
     put other rules in force, the remote's stand.
@@ -110,10 +113,10 @@ def rules_after(repository: Repository, state: RemoteState, tip: str) -> tuple[s
     try:
         mine = rules.read(ours)
     except Refused:  # it was set by hand; the remote's replaces it
-        ours, mine = "", ()
+        ours, mine = None, ()
     if state.rules and not extends(mine, rules.read(state.rules)):
         return state.rules, ()
-    kept = tuple(commit for commit in mine if repository.tags.reaches(tip, commit))
+    kept = tuple(commit for commit in mine if tip and repository.tags.reaches(tip, commit))
     if kept == mine:
         return ours, ()
     if state.rules or not kept:
@@ -122,23 +125,23 @@ def rules_after(repository: Repository, state: RemoteState, tip: str) -> tuple[s
     return made.id, (made,)
 
 
-def rules_move(repository: Repository, state: RemoteState, tip: str) -> list[RefMove]:
+def rules_move(repository: Repository, state: RemoteState, tip: Oid | None) -> list[RefMove]:
     """Return the move that gives the remote our rules in force; none if *tip* does not contain their commit."""
     ours = repository.rules.id()
-    if ours in ("", state.rules) or not repository.tags.reaches(tip, repository.rules.read(ours)[0]):
+    if ours in (None, state.rules) or not (tip and repository.tags.reaches(tip, repository.rules.read(ours)[0])):
         return []
-    return [RefMove(repository.rules.ref, ours, state.rules or None)]
+    return [RefMove(repository.rules.ref, ours, state.rules)]
 
 
-def take_back(repository: Repository, old: Mapping[StageRef, str], rules: str) -> None:
-    """Move the tags back to what they were before they were set: *old* ids and that of the *rules*, "" for none."""
-    moves = [RefMove(ref.full, id, repository.tags.id(ref) or None) for ref, id in old.items() if id]
-    if rules not in ("", repository.rules.id()):
+def take_back(repository: Repository, old: Mapping[StageRef, Oid | None], rules: Oid | None) -> None:
+    """Move the tags back to what they were before they were set: *old* ids and that of the *rules*, None for none."""
+    moves = [RefMove(ref.full, id, repository.tags.id(ref)) for ref, id in old.items() if id]
+    if rules is not None and rules != repository.rules.id():
         moves += repository.rules.moves(rules)
     if moves:
         repository.refs.move(moves, "gitmodel: what the remote refused")
     for ref, id in old.items():
-        now = "" if id else repository.tags.id(ref)
+        now = None if id else repository.tags.id(ref)
         if now:
             repository.refs.drop([RefMove(ref.full, None, now)])
     if not rules and repository.rules.id():
@@ -161,7 +164,7 @@ def set_back(repository: Repository, state: RemoteState) -> Iterator[str]:
     A person who may move a tag can bring an old one back, whose signature is as valid as it was.
     """
     for ref, last in state.last_tags.items():
-        now = state.tags.get(ref, "")
+        now = state.tags.get(ref)
         if now == last or not state.tip or not _is_due(repository, ref, last, state.tip):
             continue
         wanted = repository.tags.recorded_at(state.tip, ref)
@@ -170,7 +173,7 @@ def set_back(repository: Repository, state: RemoteState) -> Iterator[str]:
             yield ref.name
 
 
-def _is_due(repository: Repository, ref: StageRef, tag: str, tip: str) -> bool:
+def _is_due(repository: Repository, ref: StageRef, tag: Oid, tip: Oid) -> bool:
     """Return True if the branch at *tip* still has the stage's file that *tag* froze."""
     try:
         target = target_of(ref, repository.reader.get(tag))[0]
@@ -181,24 +184,24 @@ def _is_due(repository: Repository, ref: StageRef, tag: str, tip: str) -> bool:
         return False
 
 
-def _as_good(repository: Repository, ref: StageRef, wanted: NewObject, known: tuple[str, ...]) -> str:
+def _as_good(repository: Repository, ref: StageRef, wanted: NewObject, known: tuple[Oid | None, ...]) -> Oid:
     """The tag of *known* that says what *wanted* does, as a signed one can, else *wanted* itself."""
     return next((id for id in known if id and repository.tags.agrees(ref, id, wanted)), wanted.id)
 
 
-def _write_tag(repository: Repository, ref: StageRef, wanted: NewObject) -> str:
-    """Write the tag that a pull sets; "" where a signature is asked for that we cannot give: it waits for `apply`."""
+def _write_tag(repository: Repository, ref: StageRef, wanted: NewObject) -> Oid | None:
+    """Write the tag that a pull sets; None if it must be signed, and cannot be here: it waits for `apply`."""
     try:
         made = repository.sealing.tag(ref, wanted)
     except Unsigned:
-        return ""
+        return None
     repository.objects.write([made])
     return made.id
 
 
-def _changed_stages(repository: Repository, old: str, new: str) -> set[StageRef]:
+def _changed_stages(repository: Repository, old: Oid | None, new: Oid | None) -> set[StageRef]:
     """The stages that the commits from *old* to *new* changed, if only to change them back."""
-    if old == new or not new:
+    if old == new or new is None:
         return set()
     commits = changes_between(repository, old, new)
     registry = repository.recorded(new).registry()

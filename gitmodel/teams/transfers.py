@@ -8,6 +8,7 @@ from gitmodel.branch.changed_paths import changed_paths
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.changes.purging import purge_of
 from gitmodel.domain.schema import paths
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import ArtifactLink
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.domain.urls import is_local
@@ -20,14 +21,14 @@ from gitmodel.stores.parallel_transfers import Tally
 
 def upload(
     repository: Repository,
-    old: str,
-    new: str,
+    old: Oid | None,
+    new: Oid | None,
     local: ArtifactStore,
     store_of: Callable[[str], ArtifactStore],
     *,
     transfer: Transfer = Transfer(),
 ) -> int:
-    """Copy what versions between the commits *old* ("": none) and *new* point at from *local* to their models' stores.
+    """Copy what versions between the commits *old* (None: all) and *new* point at from *local* to their models' stores.
 
     *store_of* opens the store of a model. Artifacts that are there already are not copied. Returns the number of copied
     artifacts. Raises Unreachable if others could not reach a store, or an artifact is in neither.
@@ -98,8 +99,10 @@ def _in_use(snapshot: Snapshot) -> Iterator[tuple[str, ArtifactLink]]:
                     yield found.name, link
 
 
-def _links(repository: Repository, old: str, new: str) -> Iterator[tuple[str, ArtifactLink]]:
-    snapshot = repository.snapshot(new)
+def _links(repository: Repository, old: Oid | None, new: Oid | None) -> Iterator[tuple[str, ArtifactLink]]:
+    if new is None:
+        return
+    snapshot = repository.snapshot_at(new)
     changed = (
         changed_paths(repository, old, new) if old else [path for path, _ in repository.files(new).walk(paths.MODELS)]
     )

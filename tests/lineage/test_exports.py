@@ -317,7 +317,7 @@ def test_an_archive_that_nobody_exported_is_refused_and_leaves_nothing(elsewhere
         else:
             pytest.fail(f"{what} was taken in")
         assert set(tmp_path.rglob("*")) == before, what
-    assert elsewhere.repository.tip() == ""
+    assert elsewhere.repository.tip() is None
 
 
 def test_every_cut_and_every_other_byte_is_noticed(elsewhere, tmp_path):
@@ -331,7 +331,7 @@ def test_every_cut_and_every_other_byte_is_noticed(elsewhere, tmp_path):
         file.write_bytes(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
         with pytest.raises((Invalid, UsageError)):
             elsewhere.import_version(file)
-    assert elsewhere.repository.tip() == ""
+    assert elsewhere.repository.tip() is None
 
 
 def test_an_export_that_fails_leaves_no_file(past, tmp_path, monkeypatch):

@@ -147,7 +147,7 @@ class TestPipelines:
         with pytest.raises(error, match=said):
             pipeline(name="refused")(body).run(client=client)
         assert client.list_runs() == []
-        assert client.repository.tip() == ""
+        assert client.repository.tip() is None
 
     def test_a_circular_after(self, client):
         def body():

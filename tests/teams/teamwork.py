@@ -95,7 +95,7 @@ def assert_sound(path, *, store=""):
         assert checking.check(repository) == []
         tip = repository.tip()
         kept = open_store(store, default_root=repository.common_dir / "gitmodel" / "store")
-        snapshot = repository.snapshot(tip)
+        snapshot = repository.snapshot_at(tip)
         for ref in repository.tags.all():
             wanted = repository.tags.recorded_at(tip, ref)
             assert wanted is not None, f"{ref} is not recorded"

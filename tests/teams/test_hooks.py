@@ -446,4 +446,4 @@ def test_a_hook_that_cannot_be_read_is_said(code_repo, capsys):
 
 def test_a_damaged_tip_is_said_by_the_hook(ada):
     with pytest.raises(Invalid):
-        received_pushes.judge_push(ada.repository, [Update(BRANCH, "0" * 40, "9" * 40)])
+        received_pushes.judge_push(ada.repository, [Update(BRANCH, None, "9" * 40)])

@@ -17,10 +17,11 @@ import gitmodel
 from gitmodel import Client, Conflict, Invalid, Refused, UsageError
 from gitmodel.branch.opening import open_repository
 from gitmodel.domain.schema.names import check_name
+from gitmodel.domain.schema.object_ids import NO_OBJECT
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.git import objects, ref_locks
 from gitmodel.git.objects import NewObject
-from gitmodel.git.process import OBJECT_VARIABLES, ZERO, clean_environment
+from gitmodel.git.process import OBJECT_VARIABLES, clean_environment
 from gitmodel.git.refs import RefMove
 from gitmodel.registry import doctor, put_in_force, stages, versions
 
@@ -108,7 +109,7 @@ def test_a_new_or_old_id_that_is_not_40_hex_digits_never_reaches_git(id):
 
 def test_every_ref_is_moved_with_the_value_it_was_planned_from():
     assert RefMove(BRANCH, "1" * 40, "2" * 40).line == f"update {BRANCH} {'1' * 40} {'2' * 40}"
-    assert RefMove(BRANCH, "1" * 40, None).line == f"update {BRANCH} {'1' * 40} {ZERO}"
+    assert RefMove(BRANCH, "1" * 40, None).line == f"update {BRANCH} {'1' * 40} {NO_OBJECT}"
 
 
 @pytest.mark.parametrize("hears", ["cat >/dev/null", "head -n -1 | {git}"], ids=["nothing", "all but the last line"])

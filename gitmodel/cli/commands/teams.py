@@ -105,7 +105,7 @@ def pull(invocation: Invocation, name: str | None, rewound: bool, artifacts: boo
     said = [f"pulled {', '.join(came)} from {done.remote}" if came else f"nothing new from {done.remote}"]
     said += _told(done)
     said += [f"fetched {_count(fetched, 'artifact')}"] if fetched else []
-    invocation.output.outcome("\n".join(said), shapes.PULLED, fields, name=done.tip)
+    invocation.output.outcome("\n".join(said), shapes.PULLED, fields, name=done.tip or "")
 
 
 @command(example="git model push")
@@ -165,7 +165,7 @@ def push(invocation: Invocation, name: str | None, timeout: float, jobs: int, co
         said.append(f"{done.remote} has everything")
     else:
         said.append(f"pushed nothing to {done.remote}")
-    invocation.output.outcome("\n".join(said), shapes.PUSHED, fields, name=done.tip)
+    invocation.output.outcome("\n".join(said), shapes.PUSHED, fields, name=done.tip or "")
     _tell_code(invocation, done)
     if dropped is not None:
         raise dropped.brief

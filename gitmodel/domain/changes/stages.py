@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from gitmodel.domain.schema import codec, paths
 from gitmodel.domain.schema.names import ARCHIVED, LATEST, NONE, check_alias, fault_in, fold
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import ARCHIVED_MARKER, StageRecord, VersionRecord, links_digest
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshot import Change, Snapshot, StageTag, check_stage
@@ -45,7 +46,7 @@ class StageState:
     forged: str = ""
     alias: bool = False
     doubt: str = ""
-    merged_by: str = ""
+    merged_by: Oid | None = None
     former: bool = False
     untagged: bool = False
 
@@ -117,7 +118,7 @@ def stage_states(snapshot: Snapshot, model: str) -> list[StageState]:
         if recorded is None and tag is None:
             continue
         doubt = snapshot.doubt(StageRef(model, name)) if recorded != in_force and not alias else ""
-        forged, merged_by = (tag.forged, tag.merged_by) if tag else ("", "")
+        forged, merged_by = (tag.forged, tag.merged_by) if tag else ("", None)
         untagged = tag is None and not alias and snapshot.registry().rule(name).signed
         states.append(StageState(name, recorded, in_force, forged, alias, doubt, merged_by, former, untagged))
     return states

@@ -12,6 +12,7 @@ from typing import Annotated, Any
 
 from gitmodel.domain.schema import codec, names
 from gitmodel.domain.schema.codec import NOT_A_KEY, REQUIRED, Problem, Record, Wrong
+from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Invalid, UsageError
 
 FORMAT = (1, 1)
@@ -78,7 +79,7 @@ VersionName = Annotated[str, _version_name]
 Number = Annotated[int, codec.number]
 Words = Annotated[tuple[str, ...], codec.word_set]
 Digest = Annotated[str, _matching(r"sha256:[0-9a-f]{64}", "'sha256:' and 64 lower-case hex digits")]
-CommitId = Annotated[str, _matching(r"[0-9a-f]{40}|[0-9a-f]{64}", "a full commit id")]
+CommitId = Annotated[Oid, _matching(r"[0-9a-f]{40}|[0-9a-f]{64}", "a full commit id")]
 Format = Annotated[str, _matching(r"[a-z0-9][a-z0-9._+-]{0,62}", "the name of a format, such as json or skops")]
 FormatVersion = Annotated[str, _matching(r"[0-9]{1,4}\.[0-9]{1,4}", "MAJOR.MINOR")]
 RunId = Annotated[str, _matching(r"[A-Za-z0-9][A-Za-z0-9._-]{0,127}", "a run id")]

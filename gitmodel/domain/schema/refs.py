@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gitmodel.domain.schema import names
+from gitmodel.domain.schema.object_ids import Oid
 
 DEFAULT_BRANCH = "refs/heads/gitmodel"
 STAGE_TAGS = "refs/tags/model/"
@@ -77,7 +78,7 @@ def reserved_name_ref(model: str, name: str) -> str:
     return f"{RESERVED}{model}/{names.fold(name)}"
 
 
-def vouched_ref(ref: StageRef, commit: str) -> str:
+def vouched_ref(ref: StageRef, commit: Oid) -> str:
     """The tag that keeps in mind that somebody vouched for *commit* as they put it in force in the stage *ref*.
 
     No model can be called so; a host that protects `model/*/production` protects it as well.
@@ -116,6 +117,6 @@ def remote_rules_ref(remote: str, branch: str) -> str:
     return f"{REMOTES}{remote}/rules/{branch.removeprefix('refs/heads/')}"
 
 
-def kept_ref(commit: str) -> str:
+def kept_ref(commit: Oid) -> str:
     """The ref of the code repository that keeps the *commit* of a version."""
     return f"{KEPT_CODE}{commit}"

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import re
 
+from gitmodel.domain.schema.object_ids import Oid
+
 # So many commits are named; a change of the rules is rare, and a tag must stay short enough to be read.
 MOST = 1_000
 _LINE = r"Before: ([0-9a-f]{40})"
 
 
-def rules_message(branch: str, before: tuple[str, ...]) -> str:
+def rules_message(branch: str, before: tuple[Oid, ...]) -> str:
     """The message of the tag for the metadata branch *branch*, after rules were in force from the commits *before* on.
 
     >>> print(rules_message("gitmodel", ("1" * 40,)), end="")
@@ -25,7 +27,7 @@ def rules_message(branch: str, before: tuple[str, ...]) -> str:
     return f"Rules of {branch} in force\n" + (f"\n{lines}" if lines else "")
 
 
-def read_before(message: str) -> tuple[str, ...] | None:
+def read_before(message: str) -> tuple[Oid, ...] | None:
     """The commits that the message names, or None if it is not one that `rules_message` writes.
 
     >>> read_before(rules_message("gitmodel", ("1" * 40, "2" * 40))) == ("1" * 40, "2" * 40)
@@ -37,10 +39,10 @@ def read_before(message: str) -> tuple[str, ...] | None:
     found = [re.fullmatch(_LINE, line) for line in body.splitlines()]
     if not subject.startswith("Rules of ") or len(found) >= MOST or not all(found):
         return None
-    return tuple(match[1] for match in found if match)
+    return tuple(Oid(match[1]) for match in found if match)
 
 
-def extends(new: tuple[str, ...], old: tuple[str, ...]) -> bool:
+def extends(new: tuple[Oid, ...], old: tuple[Oid, ...]) -> bool:
     """Return True if the commits *new* are *old*, perhaps with newer ones before them.
 
     >>> extends(("c", "b", "a"), ("b", "a")), extends(("b", "a"), ("c", "b", "a")), extends(("c", "a"), ("b", "a"))
