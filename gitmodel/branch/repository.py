@@ -21,7 +21,7 @@ from gitmodel.domain.schema.renumbering import Renumbered, Renumberings
 from gitmodel.domain.snapshot import NoTags, Snapshot
 from gitmodel.errors import Conflict, NotFound
 from gitmodel.files.permissions import Sharing
-from gitmodel.git.fact_cache import Notes
+from gitmodel.git.fact_cache import FactCache
 from gitmodel.git.objects import LooseObjects
 from gitmodel.git.process import Git, Moved, ObjectReader
 from gitmodel.git.trees import CommitFiles, Trees
@@ -90,9 +90,9 @@ class Repository:
         self.config = config
         self.shallow = shallow
         self.reader = ObjectReader(git)
-        self.notes = Notes(git.common_dir / "gitmodel" / "notes")
-        self.trees = trees(self) if trees else Trees(self.reader, self.notes)
-        self.tags = StageTags(git, self.reader, self.trees, self.notes, lambda: self.sealing.verifier, shallow=shallow)
+        self.facts = FactCache(git.common_dir / "gitmodel" / "notes")
+        self.trees = trees(self) if trees else Trees(self.reader, self.facts)
+        self.tags = StageTags(git, self.reader, self.trees, self.facts, lambda: self.sealing.verifier, shallow=shallow)
         self.tips = Tips(git, self.reader, self.tags, self.files, branch=branch, config=config)
         self.renumbered = RenumberedRef(self.reader)
         self.objects = LooseObjects(objects_folder, config.get("core.sharedrepository", ""))
@@ -116,7 +116,7 @@ class Repository:
         """The rules that count for a change."""
         from gitmodel.branch.rules_in_force import RulesInForce  # imported here because only changes are judged
 
-        return RulesInForce(self.git, self.reader, self.trees, self.notes, self.tags, self.branch)
+        return RulesInForce(self.git, self.reader, self.trees, self.facts, self.tags, self.branch)
 
     @cached_property
     def sealing(self) -> Sealing:

@@ -39,7 +39,7 @@ class Seals:
         self._git = git
         self._trees = trees
         self._reader = trees.reader
-        self._notes = trees.notes
+        self._facts = trees.facts
         self._verifier = verifier
         self._commit = commit
 
@@ -58,7 +58,7 @@ class Seals:
         """Return True if no rule up to *tip* ever demanded signatures. Cheap if a commit shortly before was checked."""
         at, passed = tip, []
         for _ in range(STEPS):
-            if self._notes.get(_NEVER, at):
+            if self._facts.get(_NEVER, at):
                 break
             if self.is_asked(at):
                 return False
@@ -71,7 +71,7 @@ class Seals:
             if any(self.is_asked(id) for id in commits_changing(self._git, at, paths.REGISTRY)):
                 return False
         if passed:
-            self._notes.put(_NEVER, tip, "1")
+            self._facts.put(_NEVER, tip, "1")
         return True
 
     def commit_fault(
@@ -81,14 +81,14 @@ class Seals:
 
         *before* is the commit whose rules count, if that is not its first parent.
         """
-        if data is None and now is None and not before and self._notes.get(_SEALED, id):
+        if data is None and now is None and not before and self._facts.get(_SEALED, id):
             return ""
         bytes_ = self._reader.get(id).data if data is None else data
         parents = (before,) if before else parse_commit(id, bytes_).parents
         why = self._rules_fault(parents[0]) if parents else ""
         why = why or self._unsigned(id, bytes_, self._allowed(parents[0]) if parents else "", now)
         if not why and data is None and not before:
-            self._notes.put(_SEALED, id, "1")
+            self._facts.put(_SEALED, id, "1")
         return why
 
     def lists_fault(self, id: Oid, commits: Iterable[Oid]) -> str:
@@ -104,7 +104,7 @@ class Seals:
 
         *before* is the commit whose rules count, if that is not the first parent of the target.
         """
-        if now is None and not before and self._notes.get(_SEALED, id):
+        if now is None and not before and self._facts.get(_SEALED, id):
             return ""
         target = parse_tag(tag).target
         data = self._reader.get(target).data if commit is None else commit
@@ -121,7 +121,7 @@ class Seals:
         why = self._rules_fault(parents[0])
         why = why or self._fault(found, self._allowed(parents[0]), parents[0], (tagger,), claimed, now)
         if not why and commit is None and not before:
-            self._notes.put(_SEALED, id, "1")
+            self._facts.put(_SEALED, id, "1")
         return f"its signature does not count: {why}" if why else ""
 
     def alone_fault(self, tag: GitObject, target: GitObject, allowed: str) -> str:

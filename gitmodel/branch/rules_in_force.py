@@ -18,7 +18,7 @@ from gitmodel.domain.schema.rules_tag import extends, read_before, rules_message
 from gitmodel.domain.snapshot import TOO_SHALLOW, Files, read_registry
 from gitmodel.errors import Invalid, Refused
 from gitmodel.git.commits import STEPS
-from gitmodel.git.fact_cache import Notes
+from gitmodel.git.fact_cache import FactCache
 from gitmodel.git.objects import NewObject, format_tag, parse_tag
 from gitmodel.git.process import Git, GitObject, ObjectReader
 from gitmodel.git.refs import RefMove
@@ -33,12 +33,12 @@ class RulesInForce:
     """The rules in force of one repository, whose metadata branch is *branch*."""
 
     def __init__(
-        self, git: Git, reader: ObjectReader, trees: Trees, notes: Notes, tags: StageTags, branch: str
+        self, git: Git, reader: ObjectReader, trees: Trees, facts: FactCache, tags: StageTags, branch: str
     ) -> None:
         self._git = git
         self._reader = reader
         self._trees = trees
-        self._notes = notes
+        self._facts = facts
         self._tags = tags
         self._branch = branch.removeprefix("refs/heads/")
         self.ref = rules_ref(branch)
@@ -178,7 +178,7 @@ class RulesInForce:
         """Return the newest commit up to *commit* that changed the rules."""
         at = commit
         for step in range(STEPS):
-            known = self._notes.get_oid(_RULES, at)
+            known = self._facts.get_oid(_RULES, at)
             parents = self._tags.commit(at).parents
             if known is None and self._tags.is_hidden(at):
                 raise _too_shallow()
@@ -186,12 +186,12 @@ class RulesInForce:
                 known = at
             if known is not None:
                 if step > _FEW:
-                    self._notes.put(_RULES, commit, known)
+                    self._facts.put(_RULES, commit, known)
                 return known
             at = parents[0]
         found = self._tags.changed_by(at, paths.REGISTRY, paths.SIGNERS)
         if found:
-            self._notes.put(_RULES, commit, found)
+            self._facts.put(_RULES, commit, found)
         return found
 
     def _ids(self, commit: Oid) -> tuple[Oid | None, Oid | None]:

@@ -16,7 +16,7 @@ from gitmodel.domain.schema.refs import STAGE_TAGS, StageRef
 from gitmodel.domain.snapshot import TOO_SHALLOW, StageTag, place_files, read_registry
 from gitmodel.errors import Invalid
 from gitmodel.git.commits import STEPS, commits_changing, roots
-from gitmodel.git.fact_cache import Notes
+from gitmodel.git.fact_cache import FactCache
 from gitmodel.git.objects import Commit, NewObject, format_tag, parse_commit, parse_tag
 from gitmodel.git.process import Git, GitObject, Moved, ObjectReader
 from gitmodel.git.shallow import read_edge
@@ -38,7 +38,7 @@ class StageTags:
         git: Git,
         reader: ObjectReader,
         trees: Trees,
-        notes: Notes,
+        facts: FactCache,
         verifier: Callable[[], Verifier],
         *,
         shallow: bool,
@@ -46,7 +46,7 @@ class StageTags:
         self._git = git
         self._reader = reader
         self._trees = trees
-        self._notes = notes
+        self._facts = facts
         self._verifier = verifier
         self.shallow = shallow
         self._commits = Forgetful(_COMMITS_KEPT)
@@ -106,13 +106,13 @@ class StageTags:
             if tip is None or self.seals.never_asked(tip) or not self.seals.demanded((tip,), ref.stage):
                 return None
             key = hashlib.sha256(f"{tip} {ref.name}".encode()).hexdigest()
-            known = self._notes.get_oid(_SIGNED, key)
+            known = self._facts.get_oid(_SIGNED, key)
             if known:
                 return known
             for id in commits_changing(self._git, tip, path):
                 parents = self.commit(id).parents
                 if not self.seals.demanded(parents, ref.stage) or not self.seals.commit_fault(id):
-                    self._notes.put(_SIGNED, key, id)
+                    self._facts.put(_SIGNED, key, id)
                     return id
         except Invalid:
             pass
@@ -194,14 +194,14 @@ class StageTags:
 
     def merged_by(self, tip: Oid, commit: Oid) -> Oid | None:
         """Return the commit on the chain of first parents of *tip* that merged *commit*, None if none did."""
-        known = self._notes.get_oid("merged", commit)
+        known = self._facts.get_oid("merged", commit)
         if known and self.is_on_chain(tip, known):
             return known
         after = set(self._git.oids("rev-list", "--ancestry-path", f"{commit}..{tip}"))
         chain = self._git.oids("rev-list", "--first-parent", "--reverse", tip, f"^{commit}") if after else []
         merge = next((id for id in chain if id in after), None)
         if merge:
-            self._notes.put("merged", commit, merge)
+            self._facts.put("merged", commit, merge)
         return merge
 
     def _is_kept(self, merge: Oid, commit: Oid, places: Iterable[str]) -> bool:
@@ -348,7 +348,7 @@ class StageTags:
     def reaches(self, tip: Oid, commit: Oid) -> bool:
         """Return True if *commit* is *tip* or in its chain of first parents; `is_on_chain` caches more for one tip."""
         # A chain only grows at its tip, so what was on it under an earlier tip still is if that tip is.
-        earlier = self._notes.get_oid("chain", commit)
+        earlier = self._facts.get_oid("chain", commit)
         at = tip
         for _ in range(STEPS):
             if at in (commit, earlier):
@@ -362,7 +362,7 @@ class StageTags:
             at = parents[0]
         if not (earlier and self._walks_to(at, earlier)) and not self._walks_to(at, commit):
             return False
-        self._notes.put("chain", commit, tip)
+        self._facts.put("chain", commit, tip)
         return True
 
     def _walks_to(self, at: str, commit: Oid) -> bool:

@@ -239,7 +239,7 @@ def _promised_trees(cache: UrlCache, url: str, repository: Repository) -> Promis
                 if answer.code:
                     raise remotes.unreachable(url, "fetched", answer)
 
-    return PromisedTrees(repository.git, fetch, repository.reader, repository.notes)
+    return PromisedTrees(repository.git, fetch, repository.reader, repository.facts)
 
 
 def _fetch_unfiltered(repository: Repository) -> Answer:

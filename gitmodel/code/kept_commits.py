@@ -17,7 +17,7 @@ from gitmodel.domain.schema.refs import KEPT_CODE, kept_ref
 from gitmodel.errors import Refused
 from gitmodel.files.permissions import Sharing
 from gitmodel.git.configuration import list_remotes, read_setting
-from gitmodel.git.fact_cache import Notes
+from gitmodel.git.fact_cache import FactCache
 from gitmodel.git.process import FETCH
 from gitmodel.git.refs import list_refs
 
@@ -25,7 +25,7 @@ from gitmodel.git.refs import list_refs
 _REFS_AT_ONCE = 500
 # A hook of the user's may run the tests, or send files, without a word.
 _HOOK_SILENCE = 3600.0
-_LONGEST_NOTES = 1 << 26
+_LONGEST_CACHE = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class KeptCode:
         self.code = code
         self._git = code.git
         self._done: set[Oid] = set()
-        self._notes = Notes(code.git.common_dir / "gitmodel" / "pushed-code", longest=_LONGEST_NOTES)
+        self._facts = FactCache(code.git.common_dir / "gitmodel" / "pushed-code", longest=_LONGEST_CACHE)
 
     def keep(self, commit: Oid) -> None:
         """Keep *commit* reachable, whatever becomes of its branch: by a ref that is named after it."""
@@ -80,7 +80,7 @@ class KeptCode:
     def not_pushed(self, commits: Iterable[Oid], remote: str) -> list[Oid]:
         """Return those of *commits* that *remote* is not known to keep."""
         address = self._address(remote)
-        return [commit for commit in commits if self._notes.get("pushed", commit) != address]
+        return [commit for commit in commits if self._facts.get("pushed", commit) != address]
 
     def push(self, commits: list[Oid], remote: str) -> None:
         """Make *remote* keep *commits* too, after the user's `pre-push` hook, which may send more (Git LFS does).
@@ -110,7 +110,7 @@ class KeptCode:
                     hint="this is the message of the host, or of your pre-push hook",
                 )
             for commit in some:
-                self._notes.put("pushed", commit, address)
+                self._facts.put("pushed", commit, address)
 
     def fetch(self, commit: Oid) -> bool:
         """Get a commit that the remote keeps, and keep it here too; whether it is here now."""

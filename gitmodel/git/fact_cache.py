@@ -16,7 +16,7 @@ _LINE = re.compile(r"([a-z]+ [0-9a-f]{40}(?:[0-9a-f]{24})?) ([0-9a-f]{1,40}) ([0
 _LONGEST = 1 << 20
 
 
-class Notes:
+class FactCache:
     """A file of lines `<kind> <object id> <value> <checksum>`, the last of a kind and id counts.
 
     It can be deleted at any time, and what is in it is true for good: an object never changes. A torn or foreign line

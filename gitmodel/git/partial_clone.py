@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from gitmodel.domain.schema.codec import R
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Invalid
-from gitmodel.git.fact_cache import Notes
+from gitmodel.git.fact_cache import FactCache
 from gitmodel.git.process import Git, ObjectReader
 from gitmodel.git.trees import CommitFiles, Trees
 
@@ -21,8 +21,8 @@ class PromisedTrees(Trees):
     git would fetch each missing file by itself when it comes upon it, a process and a round trip or two for one.
     """
 
-    def __init__(self, git: Git, fetch: Callable[[list[Oid]], None], reader: ObjectReader, notes: Notes) -> None:
-        super().__init__(reader, notes)
+    def __init__(self, git: Git, fetch: Callable[[list[Oid]], None], reader: ObjectReader, facts: FactCache) -> None:
+        super().__init__(reader, facts)
         self._git = git
         self._fetch = fetch
         self._here: frozenset[Oid] = frozenset()

@@ -11,7 +11,7 @@ from gitmodel.domain.schema import codec
 from gitmodel.domain.schema.codec import R
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Invalid
-from gitmodel.git.fact_cache import Notes
+from gitmodel.git.fact_cache import FactCache
 from gitmodel.git.objects import FILE, FILE_MODES, FOLDER, Entry, NewObject, format_tree, parse_tree
 from gitmodel.git.process import GitObject, ObjectReader
 
@@ -44,9 +44,9 @@ class Forgetful(OrderedDict[Any, Any]):
 class Trees:
     """Trees and decoded records by object id, for all commits of one repository."""
 
-    def __init__(self, reader: ObjectReader, notes: Notes) -> None:
+    def __init__(self, reader: ObjectReader, facts: FactCache) -> None:
         self.reader = reader
-        self.notes = notes
+        self.facts = facts
         self._trees = Forgetful(_TREES_KEPT)
         self._records = Forgetful(_RECORDS_KEPT)
         self._blobs = Forgetful(_BLOBS_KEPT)
@@ -155,11 +155,11 @@ class CommitFiles:
     def note(self, folder: str, what: str, number: int) -> None:
         id = self.id(folder)
         if id:
-            self._trees.notes.put(what, id, f"{number:x}")
+            self._trees.facts.put(what, id, f"{number:x}")
 
     def noted(self, folder: str, what: str) -> int | None:
         id = self.id(folder)
-        found = self._trees.notes.get(what, id) if id else None
+        found = self._trees.facts.get(what, id) if id else None
         return None if found is None else int(found, 16)
 
     def id(self, path: str) -> Oid | None:
