@@ -35,8 +35,8 @@ def commit_on(repository: Repository, parent: Oid, change: Change[Any]) -> Oid:
     before = repository.snapshot_at(parent)
     refuse_credentials(repository, before, change)
     tree, new = changed_tree(repository.trees, repository.tags.commit(parent).tree, change.files)
-    sealed = repository.sealing.signer.has_key and repository.sealing.is_asked_for(before, change.files)
-    made = made_commit(repository, parent, tree, change, sign=sealed)
+    must_sign = repository.signing.signer.has_key and repository.signing.is_required(before, change.files)
+    made = made_commit(repository, parent, tree, change, sign=must_sign)
     repository.objects.write([*new, made])
     return made.id
 
@@ -55,13 +55,13 @@ def add_commit(
     It is signed if *sign* or git says so, or if the rules ask for it and git has a key. Raises Unsigned.
     """
     repository.git.refuse_contested()
-    signer = repository.sealing.signer
-    sealed = signer.has_key and repository.sealing.is_asked_for(repository.snapshot_at(parent), files)
+    signer = repository.signing.signer
+    must_sign = signer.has_key and repository.signing.is_required(repository.snapshot_at(parent), files)
     check_paths(files)
     tree, new = changed_tree(repository.trees, repository.tags.commit(parent).tree, files)
     committer = repository.identity.now()[1]
     made = NewObject("commit", format_commit(tree, [parent], author, committer, message))
-    if sign or sealed or signer.signs_commits:
+    if sign or must_sign or signer.signs_commits:
         made = signer.commit(made, committer)
     repository.objects.write([*new, made])
     return made.id
@@ -83,7 +83,7 @@ def made_commit(repository: Repository, parent: Oid | None, tree: Oid, change: C
     message = messages.commit_message(change.subject, change.reason, change.trailers, txn=txn)
     made = NewObject("commit", format_commit(tree, [parent] if parent else [], author, committer, message))
     return (
-        repository.sealing.signer.commit(made, committer) if sign or repository.sealing.signer.signs_commits else made
+        repository.signing.signer.commit(made, committer) if sign or repository.signing.signer.signs_commits else made
     )
 
 

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from gitmodel.branch.local_refs import LocalRefs, Refs
     from gitmodel.branch.reservations import Reservations
     from gitmodel.branch.rules_in_force import RulesInForce
-    from gitmodel.branch.signed_changes import Sealing
+    from gitmodel.branch.signed_changes import ChangeSigning
     from gitmodel.git.identity import Identity
     from gitmodel.git.ref_locks import Writers
 
@@ -92,7 +92,7 @@ class Repository:
         self.reader = ObjectReader(git)
         self.facts = FactCache(git.common_dir / "gitmodel" / "notes")
         self.trees = trees(self) if trees else Trees(self.reader, self.facts)
-        self.tags = StageTags(git, self.reader, self.trees, self.facts, lambda: self.sealing.verifier, shallow=shallow)
+        self.tags = StageTags(git, self.reader, self.trees, self.facts, lambda: self.signing.verifier, shallow=shallow)
         self.tips = Tips(git, self.reader, self.tags, self.files, branch=branch, config=config)
         self.renumbered = RenumberedRef(self.reader)
         self.objects = LooseObjects(objects_folder, config.get("core.sharedrepository", ""))
@@ -119,11 +119,11 @@ class Repository:
         return RulesInForce(self.git, self.reader, self.trees, self.facts, self.tags, self.branch)
 
     @cached_property
-    def sealing(self) -> Sealing:
+    def signing(self) -> ChangeSigning:
         """The signatures of changes."""
-        from gitmodel.branch.signed_changes import Sealing  # imported here because few registries ask for them
+        from gitmodel.branch.signed_changes import ChangeSigning  # imported here because few registries ask for them
 
-        return Sealing(self.git, self.config, self.reader, self.tags, self.identity, self.branch)
+        return ChangeSigning(self.git, self.config, self.reader, self.tags, self.identity, self.branch)
 
     @cached_property
     def refs(self) -> Refs:

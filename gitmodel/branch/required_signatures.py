@@ -1,4 +1,4 @@
-"""Seals: the signatures that the rule of a stage demands, of the commit that changed it and of its tag."""
+"""Signatures that the rule of a stage requires: of the commit that changed the stage, and of its tag."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
 _AHEAD = 600
 # The end of the year 9999, after which `ssh-keygen` knows no time.
 _LAST = 253402300799
-_SEALED = "sealed"
-_NEVER = "unasked"
+_COUNTS = "sealed"
+_NEVER_REQUIRED = "unasked"
 
 
-class Seals:
+class RequiredSignatures:
     """The signatures of one repository, each judged by the list in the first parent of the commit that it is about.
 
     A signature counts at the latest time of that commit and of all before it on the chain of first parents, which who
@@ -43,24 +43,24 @@ class Seals:
         self._verifier = verifier
         self._commit = commit
 
-    def demanded(self, parents: tuple[Oid, ...], stage: str) -> bool:
+    def are_required(self, parents: tuple[Oid, ...], stage: str) -> bool:
         """Return True if the rules before a commit with these *parents* demand that a change of *stage* is signed.
 
         A rule still demands it after an unsigned change removed the rule, if that change had to be signed.
         """
         if not parents:
             return False
-        if self._asks(parents[0], stage):
+        if self._requires(parents[0], stage):
             return True
-        return not self.never_asked(parents[0]) and self._asks(self._trusted(parents[0])[0], stage)
+        return not self.never_required(parents[0]) and self._requires(self._trusted(parents[0])[0], stage)
 
-    def never_asked(self, tip: Oid) -> bool:
+    def never_required(self, tip: Oid) -> bool:
         """Return True if no rule up to *tip* ever demanded signatures. Cheap if a commit shortly before was checked."""
         at, passed = tip, []
         for _ in range(STEPS):
-            if self._facts.get(_NEVER, at):
+            if self._facts.get(_NEVER_REQUIRED, at):
                 break
-            if self.is_asked(at):
+            if self.requires_any(at):
                 return False
             passed.append(at)
             parents = self._commit(at).parents
@@ -68,10 +68,10 @@ class Seals:
                 break
             at = parents[0]
         else:
-            if any(self.is_asked(id) for id in commits_changing(self._git, at, paths.REGISTRY)):
+            if any(self.requires_any(id) for id in commits_changing(self._git, at, paths.REGISTRY)):
                 return False
         if passed:
-            self._facts.put(_NEVER, tip, "1")
+            self._facts.put(_NEVER_REQUIRED, tip, "1")
         return True
 
     def commit_fault(
@@ -81,14 +81,14 @@ class Seals:
 
         *before* is the commit whose rules count, if that is not its first parent.
         """
-        if data is None and now is None and not before and self._facts.get(_SEALED, id):
+        if data is None and now is None and not before and self._facts.get(_COUNTS, id):
             return ""
         bytes_ = self._reader.get(id).data if data is None else data
         parents = (before,) if before else parse_commit(id, bytes_).parents
         why = self._rules_fault(parents[0]) if parents else ""
         why = why or self._unsigned(id, bytes_, self._allowed(parents[0]) if parents else "", now)
         if not why and data is None and not before:
-            self._facts.put(_SEALED, id, "1")
+            self._facts.put(_COUNTS, id, "1")
         return why
 
     def lists_fault(self, id: Oid, commits: Iterable[Oid]) -> str:
@@ -104,7 +104,7 @@ class Seals:
 
         *before* is the commit whose rules count, if that is not the first parent of the target.
         """
-        if now is None and not before and self._facts.get(_SEALED, id):
+        if now is None and not before and self._facts.get(_COUNTS, id):
             return ""
         target = parse_tag(tag).target
         data = self._reader.get(target).data if commit is None else commit
@@ -121,10 +121,10 @@ class Seals:
         why = self._rules_fault(parents[0])
         why = why or self._fault(found, self._allowed(parents[0]), parents[0], (tagger,), claimed, now)
         if not why and commit is None and not before:
-            self._facts.put(_SEALED, id, "1")
+            self._facts.put(_COUNTS, id, "1")
         return f"its signature does not count: {why}" if why else ""
 
-    def alone_fault(self, tag: GitObject, target: GitObject, allowed: str) -> str:
+    def fault_by_list(self, tag: GitObject, target: GitObject, allowed: str) -> str:
         """Return the reason why *allowed*, a reader's own list, does not let the signer of *tag* set it, or "".
 
         Without the branch there is no earlier date than those of the tag and of its *target*.
@@ -184,15 +184,15 @@ class Seals:
         why = ""
         for id in changes:
             data = self._reader.get(id).data
-            why = self._unsigned(id, data, self._allowed(trusted)) if trusted and self.is_asked(trusted) else ""
+            why = self._unsigned(id, data, self._allowed(trusted)) if trusted and self.requires_any(trusted) else ""
             if not why:
                 trusted = id
         return trusted, why
 
-    def _asks(self, commit: Oid | None, stage: str) -> bool:
+    def _requires(self, commit: Oid | None, stage: str) -> bool:
         return commit is not None and self._registry(commit).rule(stage).signed
 
-    def is_asked(self, commit: Oid) -> bool:
+    def requires_any(self, commit: Oid) -> bool:
         """Return True if a rule in *commit* demands signatures, or if its rules are unreadable and it lists signers."""
         try:
             return any(rule.signed for rule in self._registry(commit).stages)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from gitmodel.git.signing import Signer
 
 
-class Sealing:
+class ChangeSigning:
     """The signatures of one repository, whose metadata branch is *branch*."""
 
     def __init__(
@@ -55,7 +55,7 @@ class Sealing:
 
         return Signer(self._git, self._config, self.verifier)
 
-    def is_asked_for(self, snapshot: Snapshot, files: Mapping[str, bytes | None]) -> bool:
+    def is_required(self, snapshot: Snapshot, files: Mapping[str, bytes | None]) -> bool:
         """Return True if the rules of the snapshot demand that a change of *files* is signed."""
         rules = [rule for rule in snapshot.registry().stages if rule.signed]
         if not rules or not snapshot.commit:
@@ -73,19 +73,19 @@ class Sealing:
         target = parse_tag(tag.data).target
         own = commit if commit is not None and commit.id == target else None
         data = own.data if own else self._reader.get(target).data
-        demanded = self._tags.seals.demanded(parse_commit(target, data).parents, ref.stage)
-        if not demanded and not self.signer.signs_tags:
+        required = self._tags.signatures.are_required(parse_commit(target, data).parents, ref.stage)
+        if not required and not self.signer.signs_tags:
             return tag
         signed = self.signer.tag(tag, self._identity.now()[1])
-        if demanded:
+        if required:
             now = int(self._identity.moment().timestamp())
-            fault = self._tags.seals.tag_fault(signed.id, signed.data, own.data if own else None, now=now)
+            fault = self._tags.signatures.tag_fault(signed.id, signed.data, own.data if own else None, now=now)
             self._check(fault and f"the tag {ref.name} cannot be set: {fault}")
         return signed
 
     def check_commit(self, commit: NewObject) -> None:
         """Raises Unsigned if *commit*, which is not written yet, is not signed as its parent's rules ask for."""
-        self._check(self._tags.seals.commit_fault(commit.id, commit.data))
+        self._check(self._tags.signatures.commit_fault(commit.id, commit.data))
 
     def judged_by_own_signers(self, tag: StageTag, found: GitObject) -> StageTag:
         """*tag*, read without the branch, as the reader's own list of signers judges it, if they have one.
@@ -104,7 +104,7 @@ class Sealing:
                 f"the list of signers {named} cannot be read: {error.strerror}",
                 hint="run `git config --get-all --show-origin gitmodel.allowedSigners`",
             ) from None
-        why = self._tags.seals.alone_fault(found, self._reader.get(tag.target), allowed)
+        why = self._tags.signatures.fault_by_list(found, self._reader.get(tag.target), allowed)
         return replace(tag, record=None, forged=why) if why else tag
 
     def _check(self, fault: str) -> None:

@@ -96,7 +96,7 @@ class SingleCommits:
         version = [paths.version_file(ref.model, int(guess[1]))] if guess else []
         stage = [paths.stage_file(ref.model, ref.stage), paths.alias_file(ref.model, ref.stage)]
         files.ensure([paths.REGISTRY, paths.model_file(ref.model), *stage, *version])
-        tag = at.sealing.judged_by_own_signers(at.tags.judge_alone(ref, found), found)
+        tag = at.signing.judged_by_own_signers(at.tags.judge_alone(ref, found), found)
         return Snapshot(commit, files, FrozenTags(tag), lambda _, __: False, frozen=ref)
 
     def _find(self, question: str, ref: str, kind: str, what: str) -> Repository | None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gitmodel.branch.required_signatures import Seals
+from gitmodel.branch.required_signatures import RequiredSignatures
 from gitmodel.domain.schema import messages, paths, records
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import StageRecord
@@ -52,7 +52,7 @@ class StageTags:
         self._commits = Forgetful(_COMMITS_KEPT)
         # What else a reader asks of a tag that counts.
         self.also: Callable[[StageTag, GitObject], StageTag] = lambda tag, found: tag
-        self.seals = Seals(git, trees, verifier, self.commit)
+        self.signatures = RequiredSignatures(git, trees, verifier, self.commit)
         self._chain_lock = threading.RLock()
         self._chain_tip: Oid | None = None
         self._on_chain: set[Oid] = set()
@@ -103,7 +103,8 @@ class StageTags:
         """
         path = paths.stage_file(ref.model, ref.stage)
         try:
-            if tip is None or self.seals.never_asked(tip) or not self.seals.demanded((tip,), ref.stage):
+            signatures = self.signatures
+            if tip is None or signatures.never_required(tip) or not signatures.are_required((tip,), ref.stage):
                 return None
             key = hashlib.sha256(f"{tip} {ref.name}".encode()).hexdigest()
             known = self._facts.get_oid(_SIGNED, key)
@@ -111,7 +112,7 @@ class StageTags:
                 return known
             for id in commits_changing(self._git, tip, path):
                 parents = self.commit(id).parents
-                if not self.seals.demanded(parents, ref.stage) or not self.seals.commit_fault(id):
+                if not signatures.are_required(parents, ref.stage) or not signatures.commit_fault(id):
                     self._facts.put(_SIGNED, key, id)
                     return id
         except Invalid:
@@ -134,7 +135,7 @@ class StageTags:
                     return StageTag(ref, found.id, target, record, forged, merge)
             forged = f"its commit {target[:10]} did not set {ref.stage} of {ref.model}"
             if record is not None:
-                forged = "" if self.seals.never_asked(tip) else self._seal_fault(ref, found, target, merge)
+                forged = "" if self.signatures.never_required(tip) else self._signature_fault(ref, found, target, merge)
         except Invalid as error:
             return StageTag(ref, found.id, target, None, TOO_SHALLOW if self.is_hidden(target) else error.message)
         return StageTag(ref, found.id, target, record, forged, merge)
@@ -172,25 +173,27 @@ class StageTags:
         found = self._reader.get(old)
         if found.type != "tag" or parse_tag(found.data) != parse_tag(wanted.data):
             return False
-        if self.seals.demanded(self.commit(target).parents, ref.stage):
-            return not self._seal_fault(ref, found, target)
+        if self.signatures.are_required(self.commit(target).parents, ref.stage):
+            return not self._signature_fault(ref, found, target)
         return old == wanted.id or self._signer_of(found) != ""
 
-    def _seal_fault(self, ref: StageRef, found: GitObject, target: Oid, merge: Oid | None = None) -> str:
+    def _signature_fault(self, ref: StageRef, found: GitObject, target: Oid, merge: Oid | None = None) -> str:
         """Return the reason why the signatures of tag and commit do not count, or "".
 
         The rules before *target* and those before its *merge* count: a merged branch may hold rules of its own, which
         are not those of the branch that it came into.
         """
-        seals = self.seals
-        if seals.demanded(self.commit(target).parents, ref.stage):
-            why = seals.tag_fault(found.id, found.data) or seals.commit_fault(target)
+        signatures = self.signatures
+        if signatures.are_required(self.commit(target).parents, ref.stage):
+            why = signatures.tag_fault(found.id, found.data) or signatures.commit_fault(target)
             if why:
                 return why
         before = self.commit(merge).parents[:1] if merge else ()
-        if not seals.demanded(before, ref.stage):
+        if not signatures.are_required(before, ref.stage):
             return ""
-        return seals.tag_fault(found.id, found.data, before=before[0]) or seals.commit_fault(target, before=before[0])
+        (parent,) = before
+        why = signatures.tag_fault(found.id, found.data, before=parent)
+        return why or signatures.commit_fault(target, before=parent)
 
     def merged_by(self, tip: Oid, commit: Oid) -> Oid | None:
         """Return the commit on the chain of first parents of *tip* that merged *commit*, None if none did."""

@@ -155,10 +155,10 @@ def _make(repository: Repository, snapshot: Snapshot, change: Change[Any]) -> No
     new = [*begun, *new]
     made = None
     if tree != root:
-        sealed = repository.sealing.is_asked_for(snapshot, change.files)
-        made = made_commit(repository, parent, tree, change, sign=sealed)
-        if sealed:
-            repository.sealing.check_commit(made)
+        must_sign = repository.signing.is_required(snapshot, change.files)
+        made = made_commit(repository, parent, tree, change, sign=must_sign)
+        if must_sign:
+            repository.signing.check_commit(made)
         new.append(made)
     commit = made.id if made else parent
     settling, notes = _settling(repository, change) if change.settled or change.renumbered else ([], [])
@@ -186,7 +186,7 @@ def _make(repository: Repository, snapshot: Snapshot, change: Change[Any]) -> No
             elif not moves_tag:
                 refuse_second_registry(repository, snapshot.commit, ref.stage)
             moves_tag = True
-            wanted = repository.sealing.tag(ref, wanted, made)
+            wanted = repository.signing.tag(ref, wanted, made)
             new.append(wanted)
             moves.append(RefMove(ref.full, wanted.id, tag))
     try:

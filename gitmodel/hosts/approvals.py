@@ -75,7 +75,7 @@ def doubt_by(repository: Repository, approved: HostsWord) -> Doubt:
 
 
 def _is_seen(repository: Repository, commit: Oid, approved: HostsWord) -> bool:
-    return not repository.tags.seals.commit_fault(commit) or commit in approved
+    return not repository.tags.signatures.commit_fault(commit) or commit in approved
 
 
 def _rules_doubt(repository: Repository, tip: Oid, stage: str, approved: HostsWord) -> str:

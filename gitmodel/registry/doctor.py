@@ -262,7 +262,7 @@ def _forged(repository: Repository, snapshot: Snapshot, ref: StageRef, state: St
     except Refused as error:
         return Finding("foreign tag", error.message, error.hint)
     message = f"the tag {ref.name} does not count: {state.forged}"
-    if not state.alias and repository.tags.signed_by(ref, snapshot.commit) and not repository.sealing.signer.has_key:
+    if not state.alias and repository.tags.signed_by(ref, snapshot.commit) and not repository.signing.signer.has_key:
         branch = repository.branch.removeprefix("refs/heads/")
         ask = f"ask one of those in `git show {branch}:{paths.SIGNERS}` to run `git model doctor --fix` and push"
         return Finding("tag", message, ask)

@@ -61,7 +61,7 @@ def why_not(repository: Repository, snapshot: Snapshot, ref: StageRef, reviewed:
     found = _changed_by(repository, snapshot.commit, ref)
     if found is None:
         return ""
-    unsigned = _seal_fault(repository, found[2], ref, reviewed)
+    unsigned = _signature_fault(repository, found[2], ref, reviewed)
     if unsigned:
         return unsigned
     ref, commit, _ = found
@@ -220,7 +220,7 @@ def _fault(repository: Repository, commit: Oid, ref: StageRef, reviewed: Collect
         rules = repository.snapshot_at(parents[0]).rules(ref.stage)
         path = paths.stage_file(ref.model, ref.stage)
         signed = any(rule.signed for rule in rules)
-        unsigned = repository.tags.seals.commit_fault(commit) if signed else ""
+        unsigned = repository.tags.signatures.commit_fault(commit) if signed else ""
         if unsigned:
             return unsigned
         guarded = any(rule.proposal_only for rule in rules) and not signed
@@ -255,7 +255,7 @@ def _takes_back(repository: Repository, commit: Oid, ref: StageRef, reviewed: Co
     A stage that asks for signatures is given back by signed commits only.
     """
     parents = repository.tags.commit(commit).parents
-    if not parents or repository.tags.seals.demanded(parents, ref.stage):
+    if not parents or repository.tags.signatures.are_required(parents, ref.stage):
         return False
     record = repository.snapshot_at(commit).recorded(ref.model, ref.stage)
     for number, change in enumerate(islice(_changes(repository, parents[0], ref), _MOST_CHANGES)):
@@ -302,18 +302,18 @@ def _came_through_review(repository: Repository, commit: Oid, path: str, reviewe
         return True
     if what is not None and was_set_by(repository, commit, StageRef(what.model, what.key)):
         return True
-    seals, (parent, *_) = repository.tags.seals, repository.tags.commit(commit).parents
-    return not seals.commit_fault(commit) and not seals.lists_fault(commit, repository.rules.others(parent))
+    signatures, (parent, *_) = repository.tags.signatures, repository.tags.commit(commit).parents
+    return not signatures.commit_fault(commit) and not signatures.lists_fault(commit, repository.rules.others(parent))
 
 
-def _seal_fault(repository: Repository, commit: Oid, ref: StageRef, reviewed: Collection[str]) -> str:
+def _signature_fault(repository: Repository, commit: Oid, ref: StageRef, reviewed: Collection[str]) -> str:
     """Return the reason why the signature of *commit*, demanded for the file of *ref*, does not count now, or ""."""
-    seals = repository.tags.seals
+    signatures = repository.tags.signatures
     try:
-        if not seals.demanded(repository.tags.commit(commit).parents, ref.stage):
+        if not signatures.are_required(repository.tags.commit(commit).parents, ref.stage):
             return ""
         now = None if commit in reviewed else int(repository.identity.moment().timestamp())
-        return seals.commit_fault(commit, now=now)
+        return signatures.commit_fault(commit, now=now)
     except Invalid as error:
         return error.message
 

@@ -300,7 +300,7 @@ def put_in_force(
             elif wanted is not None and not repository.tags.agrees(ref, old, wanted):
                 try:
                     refuse_foreign(repository, snapshot.commit, ref, tag, repairs=True)
-                    wanted = repository.sealing.tag(ref, wanted)
+                    wanted = repository.signing.tag(ref, wanted)
                 except Refused as error:
                     refused.append((ref, error.message))
                     continue

@@ -435,7 +435,7 @@ def _add(
 def _signer(repository: Repository, commit: Oid) -> str:
     """The key that signed *commit*, "" if that is not known here."""
     found = signatures.of_commit(repository.reader.get(commit).data)
-    return repository.sealing.verifier.signer(found) if found else ""
+    return repository.signing.verifier.signer(found) if found else ""
 
 
 def _transactions(repository: Repository, tip: Oid, base: Oid) -> dict[str, Oid]:

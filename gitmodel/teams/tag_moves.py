@@ -192,7 +192,7 @@ def _as_good(repository: Repository, ref: StageRef, wanted: NewObject, known: tu
 def _write_tag(repository: Repository, ref: StageRef, wanted: NewObject) -> Oid | None:
     """Write the tag that a pull sets; None if it must be signed, and cannot be here: it waits for `apply`."""
     try:
-        made = repository.sealing.tag(ref, wanted)
+        made = repository.signing.tag(ref, wanted)
     except Unsigned:
         return None
     repository.objects.write([made])
