@@ -30,7 +30,7 @@ _FEW = 16
 More = Callable[[str, bytes], "Iterable[str] | None"]
 
 
-class Mentioned:
+class RecordsByDigest:
     """The records of one commit by the digests in them; *unread* are those of which not all is known, with why."""
 
     def __init__(self, lines: bytes, unread: Mapping[str, str]) -> None:
@@ -65,7 +65,7 @@ class Mentioned:
         return self._sorted
 
 
-class Mentions:
+class DigestMentions:
     """The digests in every version's and run's record, kept in a file that can be deleted at any time.
 
     A line is an object id, a path and the digests in that object, which never change. The file is written whole and
@@ -77,17 +77,17 @@ class Mentions:
         self._reader = reader
         self._path = git.common_dir / "gitmodel" / "mentions"
 
-    def at(self, commit: Oid | None, trees: str, more: More) -> Mentioned:
+    def at(self, commit: Oid | None, trees: str, more: More) -> RecordsByDigest:
         """The records of *commit*; only those that were never read before are read now.
 
         *trees* are the ids of its folders of models and runs in one word: where they are those of the last time,
         nothing is asked of git. *more* is asked for the digests that a record means without holding them.
         """
         if commit is None:
-            return Mentioned(b"", {})
+            return RecordsByDigest(b"", {})
         of, lines = self._load()
         if of == trees.encode():
-            return Mentioned(lines, {})
+            return RecordsByDigest(lines, {})
         known = {id: digests for id, _, digests in _LINE.findall(lines)}
         said = self._git.run("ls-tree", "-r", "-z", commit, "--", f"{MODELS}/", f"{RUNS}/")
         places: list[tuple[bytes, bytes]] = _RECORD.findall(said)
@@ -95,7 +95,7 @@ class Mentions:
         lines = b"".join(b"%s %s%s\n" % (id, path, known[id]) for id, path in places if id in known)
         whole = [line for line in lines.splitlines(keepends=True) if line.split(b" ", 2)[1].decode() not in unread]
         self._save("-" if unread else trees, b"".join(whole) if unread else lines)
-        return Mentioned(lines, unread)
+        return RecordsByDigest(lines, unread)
 
     def _read(self, places: list[tuple[bytes, bytes]], known: dict[bytes, bytes], more: More) -> dict[str, str]:
         """Make *known* what the records at *places* mention; returns those of which not all could be read, with why."""

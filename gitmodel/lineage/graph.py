@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import cached_property
 
-from gitmodel.branch.digest_mentions import Mentioned, Mentions
+from gitmodel.branch.digest_mentions import DigestMentions, RecordsByDigest
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.changes.runs import find_run
 from gitmodel.domain.changes.stages import StageState, stage_states
@@ -175,11 +175,11 @@ class _Records:
         return self._found[digest]
 
     @cached_property
-    def _mentioned(self) -> Mentioned:
+    def _mentioned(self) -> RecordsByDigest:
         commit = self.snapshot.commit
         files = self._repository.files(commit)
         trees = ",".join(files.id(folder) or "" for folder in (paths.MODELS, paths.RUNS))
-        return Mentions(self._repository.git, self._repository.reader).at(commit, trees, self._more)
+        return DigestMentions(self._repository.git, self._repository.reader).at(commit, trees, self._more)
 
     def _more(self, path: str, data: bytes) -> Iterable[str] | None:
         """The digests that only the details of a long run hold."""
