@@ -16,7 +16,7 @@ from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot, StageTag
 from gitmodel.errors import NotFound
-from gitmodel.git.partial_clone import PromisedFiles
+from gitmodel.git.partial_clone import PartialCloneFiles
 from gitmodel.git.process import FETCH
 
 FILTER = "--filter=blob:none"
@@ -147,7 +147,7 @@ def _expect(snapshot: Snapshot, model: str, ref: VersionRef) -> None:
         wanted += [paths.name_file(model, ref.selector), paths.stage_file(model, ref.selector)]
         wanted.append(paths.alias_file(model, ref.selector))
     files = snapshot.files
-    assert isinstance(files, PromisedFiles)
+    assert isinstance(files, PartialCloneFiles)
     files.ensure(wanted)
 
 
@@ -159,8 +159,8 @@ def _tag_question(ref: StageRef) -> str:
     return f"tag/{ref.model}@{ref.stage}"
 
 
-def files_of(repository: Repository, commit: Oid | None) -> PromisedFiles:
+def files_of(repository: Repository, commit: Oid | None) -> PartialCloneFiles:
     """Return the files of *commit* (None: no files) in a repository of the cache."""
     files = repository.files(commit)
-    assert isinstance(files, PromisedFiles)
+    assert isinstance(files, PartialCloneFiles)
     return files

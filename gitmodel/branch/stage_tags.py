@@ -20,7 +20,7 @@ from gitmodel.git.fact_cache import FactCache
 from gitmodel.git.objects import Commit, NewObject, format_tag, parse_commit, parse_tag
 from gitmodel.git.process import Git, GitObject, Moved, ObjectReader
 from gitmodel.git.shallow import read_edge
-from gitmodel.git.trees import CommitFiles, Forgetful, Trees
+from gitmodel.git.trees import BoundedCache, CommitFiles, Trees
 
 if TYPE_CHECKING:
     from gitmodel.git.signatures import Verifier
@@ -49,7 +49,7 @@ class StageTags:
         self._facts = facts
         self._verifier = verifier
         self.shallow = shallow
-        self._commits = Forgetful(_COMMITS_KEPT)
+        self._commits = BoundedCache(_COMMITS_KEPT)
         # What else a reader asks of a tag that counts.
         self.also: Callable[[StageTag, GitObject], StageTag] = lambda tag, found: tag
         self.signatures = RequiredSignatures(git, trees, verifier, self.commit)

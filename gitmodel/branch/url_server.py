@@ -20,7 +20,7 @@ from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import DEFAULT_BRANCH, PROPOSALS, RULES_TAGS, STAGE_TAGS, StageRef
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid, NotFound, Unreachable, UsageError
-from gitmodel.git.partial_clone import PromisedTrees
+from gitmodel.git.partial_clone import PartialCloneTrees
 from gitmodel.git.process import FETCH, Answer, GitError, Locked, Moved, check_git
 from gitmodel.git.refs import delete_ref, list_refs
 
@@ -152,7 +152,7 @@ class UrlServer:
             # "<mode> <type> <id>", a tab, and the path
             found = ((facts.split(" ")[2], path) for facts, _, path in (line.partition("\t") for line in said if line))
         blobs = [(Oid(id), path) for id, path in found if id != NO_OBJECT]
-        assert isinstance(self._whole.trees, PromisedTrees)
+        assert isinstance(self._whole.trees, PartialCloneTrees)
         self._whole.trees.ensure(id for id, path in blobs if len(blobs) <= _FEW or _is_wanted(path))
 
     def mending(self, work: Callable[[], T], is_done: Callable[[], bool] = lambda: False) -> T:
@@ -181,7 +181,7 @@ class UrlServer:
             for name in (BRANCH, SINGLE):
                 self._cache.git(name)
         for trees in (self._whole.trees, self._single.trees):
-            if isinstance(trees, PromisedTrees):
+            if isinstance(trees, PartialCloneTrees):
                 trees.forget()
         self.renew()
 
@@ -212,7 +212,7 @@ def _open(cache: UrlCache, url: str, branch: str) -> Repository:
     # without the remote of the cache, which is the registry itself and no copy of it
     config = {key: value for key, value in read_config(whole).items() if not key.startswith("remote.")}
     name = checked_branch(branch or config.get("gitmodel.branch", "") or DEFAULT_BRANCH)
-    build = partial(Repository, branch=name, config=config, trees=partial(_promised_trees, cache, url))
+    build = partial(Repository, branch=name, config=config, trees=partial(_partial_clone_trees, cache, url))
     commits = build(single, objects_folder=single.git_dir / "objects", shallow=True)
     repository = build(
         whole, objects_folder=whole.git_dir / "objects", shallow=False,
@@ -222,7 +222,7 @@ def _open(cache: UrlCache, url: str, branch: str) -> Repository:
     return repository
 
 
-def _promised_trees(cache: UrlCache, url: str, repository: Repository) -> PromisedTrees:
+def _partial_clone_trees(cache: UrlCache, url: str, repository: Repository) -> PartialCloneTrees:
     """Return the trees of *repository*, a part of *cache*, whose files are fetched from *url* when they are read."""
 
     def fetch(ids: list[Oid]) -> None:
@@ -239,7 +239,7 @@ def _promised_trees(cache: UrlCache, url: str, repository: Repository) -> Promis
                 if answer.code:
                     raise remotes.unreachable(url, "fetched", answer)
 
-    return PromisedTrees(repository.git, fetch, repository.reader, repository.facts)
+    return PartialCloneTrees(repository.git, fetch, repository.reader, repository.facts)
 
 
 def _fetch_unfiltered(repository: Repository) -> Answer:

@@ -15,7 +15,7 @@ from gitmodel.git.trees import CommitFiles, Trees
 _FEW = 60
 
 
-class PromisedTrees(Trees):
+class PartialCloneTrees(Trees):
     """`Trees` of a repository that was fetched with `--filter=blob:none`.
 
     git would fetch each missing file by itself when it comes upon it, a process and a round trip or two for one.
@@ -31,8 +31,8 @@ class PromisedTrees(Trees):
         self.ensure([id])
         return super().blob(id, path)
 
-    def files(self, root: Oid | None) -> PromisedFiles:
-        return PromisedFiles(self, root)
+    def files(self, root: Oid | None) -> PartialCloneFiles:
+        return PartialCloneFiles(self, root)
 
     def ensure(self, ids: Iterable[Oid]) -> None:
         """Fetch what is missing of the blobs *ids*, in one go. Raises Unreachable."""
@@ -55,12 +55,12 @@ class PromisedTrees(Trees):
         return frozenset(self._git.oids(*command))
 
 
-class PromisedFiles(CommitFiles):
+class PartialCloneFiles(CommitFiles):
     """The files of one commit, of which those that are read together are fetched together."""
 
-    def __init__(self, trees: PromisedTrees, root: Oid | None) -> None:
+    def __init__(self, trees: PartialCloneTrees, root: Oid | None) -> None:
         super().__init__(trees, root)
-        self._promised = trees
+        self._lazy_trees = trees
 
     def load_many(self, found: Iterable[str], kind: type[R], *, newer: bool) -> Iterator[R | Invalid]:
         wanted = list(found)
@@ -69,7 +69,7 @@ class PromisedFiles(CommitFiles):
 
     def ensure(self, wanted: Iterable[str]) -> None:
         """Fetch what is missing of the files at the paths *wanted*."""
-        self._promised.ensure(id for path in wanted if (id := self._known(path)))
+        self._lazy_trees.ensure(id for path in wanted if (id := self._known(path)))
 
     def _beside(self, wanted: Iterable[str]) -> Iterator[str]:
         """The versions of the models that *wanted* are versions of: who reads a hundred reads the next one, too."""

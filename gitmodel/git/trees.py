@@ -28,7 +28,7 @@ _ANSWERS_KEPT = 8
 _SHORT = 1_024
 
 
-class Forgetful(OrderedDict[Any, Any]):
+class BoundedCache(OrderedDict[Any, Any]):
     """A memory of bounded size that forgets what was put in first."""
 
     def __init__(self, kept: int) -> None:
@@ -47,11 +47,11 @@ class Trees:
     def __init__(self, reader: ObjectReader, facts: FactCache) -> None:
         self.reader = reader
         self.facts = facts
-        self._trees = Forgetful(_TREES_KEPT)
-        self._records = Forgetful(_RECORDS_KEPT)
-        self._blobs = Forgetful(_BLOBS_KEPT)
-        self._folders = Forgetful(_FOLDERS_KEPT)
-        self.answers = Forgetful(_ANSWERS_KEPT)
+        self._trees = BoundedCache(_TREES_KEPT)
+        self._records = BoundedCache(_RECORDS_KEPT)
+        self._blobs = BoundedCache(_BLOBS_KEPT)
+        self._folders = BoundedCache(_FOLDERS_KEPT)
+        self.answers = BoundedCache(_ANSWERS_KEPT)
 
     def tree(self, id: Oid) -> Mapping[str, Entry]:
         """The entries of the tree *id*."""
