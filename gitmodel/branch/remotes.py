@@ -13,7 +13,7 @@ from gitmodel.domain.addresses import hide_credentials
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import REMOTES, RULES_TAGS, STAGE_TAGS, StageRef, remote_branch_ref, remote_rules_ref
 from gitmodel.errors import Conflict, GitModelError, NotFound, Refused, Unreachable, UsageError
-from gitmodel.git.process import FETCH, Answer, Git, translate, with_settings
+from gitmodel.git.process import FETCH, Git, GitOutput, translate, with_settings
 from gitmodel.git.refs import RefMove, delete_ref, list_refs
 
 # What git says when a lease or a fast-forward fails, here or at the other side: somebody pushed first.
@@ -191,7 +191,7 @@ def push(repository: Repository, remote: str, moves: Sequence[RefMove], options:
     leases = [f"--force-with-lease={move.ref}:{move.old or ''}" for move in moves]
     refspecs = [f"{move.new or ''}:{move.ref}" for move in moves]
     outlet, given = _outlet(repository.git, remote)
-    answer = outlet.talk(
+    answer = outlet.run_remote(
         # git sends the options of the settings only if the command has none
         "-c", "push.pushOption=",
         "push", "--progress", "--atomic", "--porcelain", "--no-verify", "--no-follow-tags", "--recurse-submodules=no",
@@ -241,7 +241,7 @@ def removal(remote: str, ref: str) -> str:
 
 def has(repository: Repository, remote: str, ref: str, id: Oid) -> bool:
     """Ask *remote* whether *ref* is *id*: after a push whose answer did not say if it succeeded."""
-    answer = talk(repository, "ls-remote", "--end-of-options", remote, ref)
+    answer = run_remote(repository, "ls-remote", "--end-of-options", remote, ref)
     return f"{id}\t{ref}" in answer.stdout.splitlines()
 
 
@@ -280,9 +280,9 @@ def _writes(refspec: str, ref: str) -> bool:
     return target == ref or (bool(star) and ref.startswith(before) and ref.endswith(after))
 
 
-def talk(repository: Repository, *arguments: str) -> Answer:
+def run_remote(repository: Repository, *arguments: str) -> GitOutput:
     """Run git to talk to a remote and return the answer; it ends after `gitmodel.silence` seconds without output."""
-    return repository.git.talk(*arguments, silence=_silence(repository))
+    return repository.git.run_remote(*arguments, silence=_silence(repository))
 
 
 def _outlet(git: Git, remote: str) -> tuple[Git, list[str]]:
@@ -322,13 +322,13 @@ def _silence(repository: Repository) -> float:
 
 
 def _ask(repository: Repository, remote: str, *arguments: str) -> str:
-    answer = talk(repository, *arguments)
+    answer = run_remote(repository, *arguments)
     if answer.code:
         raise unreachable(remote, "fetched", answer)
     return answer.stdout
 
 
-def unreachable(remote: str, verb: str, answer: Answer) -> GitModelError:
+def unreachable(remote: str, verb: str, answer: GitOutput) -> GitModelError:
     """The error that git's *answer* stands for, when *remote* could not be fetched or pushed to."""
     said = _words(answer, [])
     here = "\n".join(line for line in answer.stderr.splitlines() if not line.startswith("remote:"))
@@ -344,7 +344,7 @@ def unreachable(remote: str, verb: str, answer: Answer) -> GitModelError:
     return Unreachable(f"{remote} cannot be {verb}: {said}", hint="try again when it can be reached")
 
 
-def _words(answer: Answer, reasons: list[str]) -> str:
+def _words(answer: GitOutput, reasons: list[str]) -> str:
     """Return the remote's own message, on one line."""
     lines = [line.strip() for line in answer.stderr.splitlines()]
     theirs = [line.removeprefix("remote:").strip() for line in lines if line.startswith("remote:")]

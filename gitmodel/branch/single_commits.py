@@ -116,7 +116,7 @@ class SingleCommits:
 
     def _ask(self, question: str, ref: str, kind: str) -> Oid | None:
         called = self._whole.url
-        answer = remotes.talk(self._single, "ls-remote", "--quiet", kind, "--end-of-options", REMOTE, ref)
+        answer = remotes.run_remote(self._single, "ls-remote", "--quiet", kind, "--end-of-options", REMOTE, ref)
         if answer.code:
             raise self._cache.out_of_reach(remotes.unreachable(called, "read", answer), question)
         lines = (line.split("\t") for line in answer.stdout.splitlines())
@@ -124,7 +124,7 @@ class SingleCommits:
         id = next((line[0] for line in lines if line[1:] == [ref] and is_oid(line[0])), None)
         with self._cache.lock():
             if id and not self._has(ref, id):
-                answer = remotes.talk(
+                answer = remotes.run_remote(
                     self._single, 
                     *FETCH, "--progress", "--no-prune", "--depth=1", FILTER, "--end-of-options", REMOTE, id,
                 )  # fmt: skip

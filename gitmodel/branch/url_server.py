@@ -21,7 +21,7 @@ from gitmodel.domain.schema.refs import DEFAULT_BRANCH, PROPOSALS, RULES_TAGS, S
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid, NotFound, Unreachable, UsageError
 from gitmodel.git.partial_clone import PartialCloneTrees
-from gitmodel.git.process import FETCH, Answer, GitError, Locked, Moved, check_git
+from gitmodel.git.process import FETCH, GitError, GitOutput, Locked, Moved, check_git
 from gitmodel.git.refs import delete_ref, list_refs
 
 if TYPE_CHECKING:
@@ -117,7 +117,7 @@ class UrlServer:
         self._cache.note_asked(ALL, tip)
 
     def _ask_for(self, *refspecs: str) -> str:
-        answer = remotes.talk(
+        answer = remotes.run_remote(
             self._whole, *FETCH, "--progress", "--atomic", "--prune", FILTER, "--end-of-options", REMOTE, *refspecs,
         )  # fmt: skip
         if answer.code and f"couldn't find remote ref {self._whole.branch}" in answer.stderr:
@@ -132,7 +132,7 @@ class UrlServer:
             return
         self._cache.refuse_offline("the list of proposals")
         with self._cache.lock():
-            answer = remotes.talk(
+            answer = remotes.run_remote(
                 self._whole, *FETCH, "--progress", "--prune", FILTER, "--end-of-options", REMOTE,
                 f"+{PROPOSALS}*:{PROPOSALS}*",
             )  # fmt: skip
@@ -230,7 +230,7 @@ def _partial_clone_trees(cache: UrlCache, url: str, repository: Repository) -> P
         with cache.lock():
             for begin in range(0, len(ids), _MOST):
                 # as git itself fetches what it comes to miss (promisor-remote.c), but many at once
-                answer = remotes.talk(
+                answer = remotes.run_remote(
                     repository, "-c", "fetch.negotiationAlgorithm=noop", *FETCH, "--progress", "--no-prune",
                     FILTER, "--end-of-options", REMOTE, *ids[begin : begin + _MOST],
                 )  # fmt: skip
@@ -242,14 +242,14 @@ def _partial_clone_trees(cache: UrlCache, url: str, repository: Repository) -> P
     return PartialCloneTrees(repository.git, fetch, repository.reader, repository.facts)
 
 
-def _fetch_unfiltered(repository: Repository) -> Answer:
+def _fetch_unfiltered(repository: Repository) -> GitOutput:
     """Fetch all files after all, from a server that leaves them out and then gives none by its id.
 
     It is one that speaks an old protocol: sshd must be told to let GIT_PROTOCOL through.
     """
     refs = list_refs(repository.git, repository.branch, STAGE_TAGS)
     depth = ["--depth=1"] if repository.shallow else []
-    return remotes.talk(
+    return remotes.run_remote(
         repository, *FETCH, "--progress", "--no-prune", "--refetch", "--no-filter", *depth,
         "--end-of-options", REMOTE, *(f"+{ref}:{ref}" for ref in refs),
     )  # fmt: skip

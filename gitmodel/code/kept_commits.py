@@ -98,7 +98,7 @@ class KeptCode:
         for start in range(0, len(commits), len(commits) if whole else _REFS_AT_ONCE):
             some = commits if whole else commits[start : start + _REFS_AT_ONCE]
             refspecs = [f"{KEPT_CODE}*:{KEPT_CODE}*"] if whole else [f"{id}:{kept_ref(id)}" for id in some]
-            answer = git.talk(
+            answer = git.run_remote(
                 "-c", f"remote.{remote}.mirror=false", "-c", "push.pushOption=",
                 "push", "--progress", "--no-follow-tags", "--recurse-submodules=no", "--end-of-options",
                 remote, *refspecs, silence=silence,
@@ -120,7 +120,7 @@ class KeptCode:
         # Who has cut off history wants a commit, and not all that came before.
         depth = ("--depth=1",) if self.code.shallow else ()
         options = ("--progress", "--no-prune", "--no-auto-maintenance", *depth)
-        self._git.talk(*FETCH, *options, "--end-of-options", remote, kept_ref(commit), silence=SILENCE)
+        self._git.run_remote(*FETCH, *options, "--end-of-options", remote, kept_ref(commit), silence=SILENCE)
         if not self.code.holds(commit):
             return False
         self.keep(commit)

@@ -168,7 +168,7 @@ class CodeRepository:
         assert there is not None
         # `--init` would write into the configuration, which is that of the user's own work tree too.
         asked = ("-c", "submodule.active=.", "submodule", "update", "--recursive", "--progress")
-        said = there.git.talk(*asked, silence=SILENCE)
+        said = there.git.run_remote(*asked, silence=SILENCE)
         if said.code:
             lines = [line.strip() for line in said.stderr.splitlines()]
             why = " ".join(dict.fromkeys(line for line in lines if line.startswith(("fatal:", "error:"))) or lines)

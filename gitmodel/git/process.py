@@ -19,7 +19,7 @@ from typing import IO, Any, NamedTuple, cast
 from gitmodel.domain.addresses import hide_credentials
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
-from gitmodel.git.silence_timeout import listen, without_progress
+from gitmodel.git.silence_timeout import run_until_silent, without_progress
 
 OLDEST = (2, 34)
 # What locates a repository is ours to say; credentials, transport, identity and quarantine stay as inherited.
@@ -154,7 +154,7 @@ def with_settings(environ: Mapping[str, str], settings: Iterable[tuple[str, str]
     return changed
 
 
-class Answer(NamedTuple):
+class GitOutput(NamedTuple):
     """The exit code and output of a git process; *stderr* includes the messages of a remote."""
 
     code: int
@@ -224,13 +224,13 @@ class Git:
         """
         return run(self.command(*arguments), self.environ, cwd=self.top, input=input, answers=answers, inherit=inherit)
 
-    def talk(self, *arguments: str, silence: float) -> Answer:
+    def run_remote(self, *arguments: str, silence: float) -> GitOutput:
         """Run git to talk to a remote and return the answer, whatever the exit code.
 
         git is ended if nothing at all is heard for *silence* seconds, and the answer says so.
         """
         try:
-            said = listen(self.command(*arguments), self.environ, cwd=self.top, silence=silence)
+            said = run_until_silent(self.command(*arguments), self.environ, cwd=self.top, silence=silence)
         except OSError as error:
             raise Unreachable(
                 f"git cannot be started: {error.strerror}", hint="free memory or processes, then try again"
@@ -238,7 +238,7 @@ class Git:
         stderr = without_progress(said.stderr.decode("utf-8", "replace"))
         if said.silent:
             stderr += f"nothing was heard for {silence:g} seconds\n"
-        return Answer(said.code, said.stdout.decode("utf-8", "replace"), stderr)
+        return GitOutput(said.code, said.stdout.decode("utf-8", "replace"), stderr)
 
     def lines(self, *arguments: str, input: bytes = b"", answers: tuple[int, ...] = (0,)) -> list[str]:
         """The lines that git prints; only a line feed ends one."""

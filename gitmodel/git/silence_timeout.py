@@ -22,7 +22,7 @@ _PROGRESS = (
 )
 
 
-class Said(NamedTuple):
+class ProgramOutput(NamedTuple):
     """The exit code and output of a program; *silent* if it was ended because it sent nothing for too long."""
 
     code: int
@@ -31,13 +31,13 @@ class Said(NamedTuple):
     silent: bool
 
 
-def listen(command: list[str], environ: Mapping[str, str], *, cwd: Path, silence: float) -> Said:
+def run_until_silent(command: list[str], environ: Mapping[str, str], *, cwd: Path, silence: float) -> ProgramOutput:
     """Run *command* and listen to it. After *silence* seconds without a word it is ended. Raises OSError."""
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environ, cwd=cwd
     ) as process:
         try:
-            heard, silent = _hear(process, silence)
+            heard, silent = _read_until_silent(process, silence)
         except BaseException:
             process.kill()
             raise
@@ -46,7 +46,7 @@ def listen(command: list[str], environ: Mapping[str, str], *, cwd: Path, silence
         assert process.stdout is not None
         assert process.stderr is not None
         stdout, stderr = (heard[pipe.fileno()] for pipe in (process.stdout, process.stderr))
-    return Said(process.returncode, stdout, stderr, silent)
+    return ProgramOutput(process.returncode, stdout, stderr, silent)
 
 
 def without_progress(text: str) -> str:
@@ -59,7 +59,7 @@ def without_progress(text: str) -> str:
     return "".join(f"{line}\n" for line in lines if line and not re.fullmatch(_PROGRESS, line))
 
 
-def _hear(process: subprocess.Popen[bytes], silence: float) -> tuple[dict[int, bytes], bool]:
+def _read_until_silent(process: subprocess.Popen[bytes], silence: float) -> tuple[dict[int, bytes], bool]:
     """Read each pipe until the program ends; return the output by descriptor, and True if it fell silent instead."""
     heard: dict[int, list[bytes]] = {}
     last = time.monotonic()

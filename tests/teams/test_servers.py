@@ -175,6 +175,7 @@ def test_an_identity_that_registers_cannot_put_production_in_force_on_a_host_tha
 def test_the_last_words_of_a_program_are_heard(tmp_path, monkeypatch):
     monkeypatch.setattr(silence_timeout, "_LOOK", 0.0)
     said = [
-        silence_timeout.listen(["sh", "-c", "printf words"], os.environ, cwd=tmp_path, silence=60) for _ in range(50)
+        silence_timeout.run_until_silent(["sh", "-c", "printf words"], os.environ, cwd=tmp_path, silence=60)
+        for _ in range(50)
     ]
     assert [one.stdout for one in said] == [b"words"] * 50
