@@ -47,8 +47,8 @@ def open_bundle(path: Path, *, environ: Mapping[str, str], branch: str = "") -> 
         place = find_repository(Path(folder), environ=environ, named=True)
         git = replace(
             place.git,
-            contested=f"{path} is a git bundle, which is read-only; nothing was written",
-            way_out=f"make a repository of it, and write there: `git clone --mirror {path} FOLDER`",
+            read_only_reason=f"{path} is a git bundle, which is read-only; nothing was written",
+            read_only_hint=f"make a repository of it, and write there: `git clone --mirror {path} FOLDER`",
         )
         config = read_config(git)
         name = checked_branch(branch or config.get("gitmodel.branch", "") or DEFAULT_BRANCH)

@@ -60,7 +60,7 @@ class LocalRefs:
         self._checked = False
 
     def move(self, moves: Sequence[RefMove], message: str, new: Sequence[NewObject] = ()) -> frozenset[str]:
-        self._git.refuse_contested()
+        self._git.refuse_read_only()
         if not self._checked:
             check_git(self._git.environ)
             self._checked = True

@@ -30,7 +30,7 @@ def commit_on(repository: Repository, parent: Oid, change: Change[Any]) -> Oid:
 
     Where the rules ask for a signature it is signed, if git has a key to do so: who merges it, signs what counts.
     """
-    repository.git.refuse_contested()
+    repository.git.refuse_read_only()
     check_paths(change.files)
     before = repository.snapshot_at(parent)
     refuse_credentials(repository, before, change)
@@ -54,7 +54,7 @@ def add_commit(
 
     It is signed if *sign* or git says so, or if the rules ask for it and git has a key. Raises Unsigned.
     """
-    repository.git.refuse_contested()
+    repository.git.refuse_read_only()
     signer = repository.signing.signer
     must_sign = signer.has_key and repository.signing.is_required(repository.snapshot_at(parent), files)
     check_paths(files)

@@ -83,8 +83,8 @@ def choose_remote(repository: Repository, named: str = "") -> str:
     if len(remotes) == 1:
         return remotes[0]
     if not remotes:
-        way_out = repository.git.way_out  # of a bundle, which takes no remote
-        raise NotFound("this repository has no remote", hint=way_out or "run `git remote add origin URL`")
+        hint = repository.git.read_only_hint or "run `git remote add origin URL`"  # a bundle takes no remote
+        raise NotFound("this repository has no remote", hint=hint)
     raise NotFound("this repository has several remotes", hint="run `git config gitmodel.remote NAME` to choose one")
 
 

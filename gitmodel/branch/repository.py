@@ -289,7 +289,7 @@ class Repository:
     def _read(self, question: Callable[[Snapshot], T]) -> T:
         for _ in range(ATTEMPTS):
             try:
-                with self.git.looking_up():
+                with self.git.explaining_not_found():
                     return question(self.snapshot())
             except Moved:
                 continue

@@ -44,7 +44,7 @@ def transact(repository: Repository, plan: Callable[[Snapshot], Change[T]]) -> T
     credential, UsageError before it plans anything where a variable names another repository, and whatever *plan*
     raises.
     """
-    repository.git.refuse_contested()
+    repository.git.refuse_read_only()
 
     def make() -> T:
         snapshot = repository.snapshot_at(repository.latest())
@@ -96,7 +96,7 @@ def reserve(
     With *name* also keep this name for the version, until the run with the id *run* is over. Raises Conflict if
     another run keeps it.
     """
-    repository.git.refuse_contested()
+    repository.git.refuse_read_only()
 
     def make() -> int:
         snapshot = repository.snapshot_at(repository.latest())

@@ -97,23 +97,23 @@ class Invocation:
         """Return *error*; for what is not there, where a variable names another repository, one that names both."""
         if not isinstance(error, NotFound) or "client" not in self.__dict__ or self.client.repository.url:
             return error
-        from gitmodel.git.process import CONTESTED
+        from gitmodel.git.process import NAME_ONE
 
         git = self.client.repository.git
-        if not git.contested or git.way_out:
+        if not git.read_only_reason or git.read_only_hint:
             return error
-        return UsageError(f"{error.message}; {git.contested}, which was read", hint=CONTESTED)
+        return UsageError(f"{error.message}; {git.read_only_reason}, which was read", hint=NAME_ONE)
 
     def warn_at_end(self) -> None:
         """Warn if a variable names another repository, or if the metadata branch itself is checked out here."""
         if "client" not in self.__dict__ or self.client.repository.url:
             return
         from gitmodel.branch.checked_out import is_behind
-        from gitmodel.git.process import CONTESTED
+        from gitmodel.git.process import NAME_ONE
 
         git = self.client.repository.git
-        if git.contested and not git.way_out:
-            self.output.warn(f"{git.contested}, which was read", CONTESTED)
+        if git.read_only_reason and not git.read_only_hint:
+            self.output.warn(f"{git.read_only_reason}, which was read", NAME_ONE)
 
         if is_behind(self.client.repository):
             branch = self.client.repository.branch.removeprefix("refs/heads/")

@@ -457,7 +457,7 @@ class Client(ShowsOurForm):
         """
         from gitmodel.lineage.past import Past, find_state
 
-        with self.repository.git.looking_up():
+        with self.repository.git.explaining_not_found():
             past = Past(self.repository, find_state(self.repository, moment))
         return self._around(self._opened.with_writer(past))
 
@@ -472,7 +472,7 @@ class Client(ShowsOurForm):
         """
         from gitmodel.lineage.history import history
 
-        with self.repository.git.looking_up():
+        with self.repository.git.explaining_not_found():
             return history(self.repository, model, str(stage))
 
     def log(self, reference: str = "") -> Iterator[Event]:
@@ -482,7 +482,7 @@ class Client(ShowsOurForm):
         """
         from gitmodel.lineage.events import log
 
-        with self.repository.git.looking_up():
+        with self.repository.git.explaining_not_found():
             return log(self.repository, VersionRef.parse(reference) if reference else None)
 
     def blame(self, reference: str) -> list[FieldOrigin]:
@@ -493,7 +493,7 @@ class Client(ShowsOurForm):
         """
         from gitmodel.lineage.events import blame
 
-        with self.repository.git.looking_up():
+        with self.repository.git.explaining_not_found():
             return blame(self.repository, VersionRef.parse(reference))
 
     def containing(self, commit: str, model: str = "") -> list[Containing]:
@@ -695,7 +695,7 @@ class Client(ShowsOurForm):
         """
         from gitmodel.teams import commit_ranges, planning
 
-        with self.repository.git.looking_up():
+        with self.repository.git.explaining_not_found():
             named = commit_ranges.read_range(self.repository, commits) if commits else None
             base, head = named or commit_ranges.default_range(self.repository)
         return planning.plan(self.repository, base, head, force=force)
@@ -710,7 +710,7 @@ class Client(ShowsOurForm):
         from gitmodel.teams import commit_ranges
 
         if commit:
-            with self.repository.git.looking_up():
+            with self.repository.git.explaining_not_found():
                 return checking.check(self.repository, commit_ranges.find_commit(self.repository, commit))
         found = (checking.check(self.repository, one) for one in commit_ranges.current_states(self.repository))
         return list(dict.fromkeys(problem for problems in found for problem in problems))
@@ -746,7 +746,7 @@ class Client(ShowsOurForm):
         """
         from gitmodel.teams import commit_ranges, range_checks
 
-        with self.repository.git.looking_up():
+        with self.repository.git.explaining_not_found():
             return range_checks.check_between(
                 self.repository, *commit_ranges.read_range(self.repository, commits), force=force
             )

@@ -530,7 +530,7 @@ class ModelVersion(ShowsOurForm):
 
         opened = self._opened
         found = self._frozen or versions.find(opened.writer, self._asked)
-        with opened.repository.git.looking_up():
+        with opened.repository.git.explaining_not_found():
             artifact = find_artifact(opened.writer, found, name, run=run, store=lambda: opened.store)
         return Artifact(self, artifact.link.name, output=artifact if artifact.run else None)
 

@@ -194,7 +194,7 @@ def open_code(path: Path, *, environ: Mapping[str, str], named: bool = True) -> 
         place = find_repository(path, environ=environ, named=named)
     except (NotFound, BareRefused):
         return None
-    place.git.refuse_contested()
+    place.git.refuse_read_only()
     return CodeRepository(place.git, worktree=place.worktree, index_file=place.index_file)
 
 

@@ -45,7 +45,7 @@ def find_repository(path: Path, *, environ: Mapping[str, str], named: bool = Tru
 
     *named* says that the caller chose this path: then variables that name another repository do not count, and a bare
     repository is used although `safe.bareRepository` is `explicit`. Otherwise *path* is the current folder; where a
-    variable disagrees with it, `git.contested` of the result says so. Raises NotFound if there is no repository,
+    variable disagrees with it, `git.read_only_reason` of the result says so. Raises NotFound if there is no repository,
     BareRefused.
     """
     clean = clean_environment(environ)
@@ -66,8 +66,8 @@ def find_repository(path: Path, *, environ: Mapping[str, str], named: bool = Tru
     index = environ.get("GIT_INDEX_FILE")
     if index and not _owner_of_index(place, index):
         place = replace(place, index_file=place.git.top / index)
-    why = place.git.contested or _contradiction(place, path, environ)
-    return replace(place, git=replace(place.git, contested=why))
+    why = place.git.read_only_reason or _contradiction(place, path, environ)
+    return replace(place, git=replace(place.git, read_only_reason=why))
 
 
 def _find_named(path: Path, clean: Mapping[str, str]) -> Place:
@@ -98,7 +98,7 @@ def _find_current(path: Path, clean: Mapping[str, str], environ: Mapping[str, st
     if _is_same(place, git_dir, clean):
         return place
     why = f"GIT_DIR names {_shown(path, git_dir)}, and the current folder is in the repository {place.git.git_dir}"
-    return replace(place, git=replace(place.git, contested=why))
+    return replace(place, git=replace(place.git, read_only_reason=why))
 
 
 def _ask(path: Path, environ: Mapping[str, str], *, git_dir: str = "", work_tree: str = "") -> Place:

@@ -37,7 +37,7 @@ def install(git: Git, name: str, program: Path) -> Hook:
 
     Raises Conflict if somebody else's hook is there, Refused where the folder of hooks serves other repositories too.
     """
-    git.refuse_contested()
+    git.refuse_read_only()
     folder = hooks_folder(git)
     path = folder / name
     call = f"{shlex.quote(str(program))} hook run {name}"
@@ -66,7 +66,7 @@ def install(git: Git, name: str, program: Path) -> Hook:
 
 def uninstall(git: Git, name: str) -> Hook:
     """Remove the hook *name* if it is ours. Raises Conflict if it is another's."""
-    git.refuse_contested()
+    git.refuse_read_only()
     path = hooks_folder(git) / name
     now = _read(path)
     if now is None:

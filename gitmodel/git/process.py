@@ -88,7 +88,7 @@ _CORRUPT = (
 _DAMAGED = "run `git fsck`, then `git model doctor`"
 NO_REPOSITORY = "there is no git repository here"
 GONE = "the current folder is gone, or you may not enter it"
-CONTESTED = "say which one is meant: `git model --repo PATH ...`, or unset the variable"
+NAME_ONE = "say which one is meant: `git model --repo PATH ...`, or unset the variable"
 _WHO = 'run `git config --global user.name "Your Name"` and `git config --global user.email you@example.com`'
 
 
@@ -174,36 +174,38 @@ class GitObject(NamedTuple):
 class Git:
     """A repository to run git on: *git_dir* for a work tree's own files, *common_dir* for refs and objects.
 
-    *top* is git's current folder: a remote's relative path starts there. *contested* names the variable that points at
-    another repository, "" if none does: a contested repository is read, and not written.
+    *top* is git's current folder: a remote's relative path starts there. *read_only_reason* says why nothing may be
+    written, "" if it may: a variable points at another repository, or it is a bundle, with a *read_only_hint*.
     """
 
     git_dir: Path
     common_dir: Path
     top: Path
     environ: Mapping[str, str]
-    contested: str = ""
-    way_out: str = ""
+    read_only_reason: str = ""
+    read_only_hint: str = ""
 
-    def refuse_contested(self) -> None:
-        """Raise UsageError if a variable names another repository than this one, or if this one is only read."""
-        if self.contested:
-            raise UsageError(self.contested, hint=self.way_out or CONTESTED)
+    def refuse_read_only(self) -> None:
+        """Raise UsageError if nothing may be written to this repository."""
+        if self.read_only_reason:
+            raise UsageError(self.read_only_reason, hint=self.read_only_hint or NAME_ONE)
 
     @contextmanager
-    def looking_up(self) -> Iterator[None]:
+    def explaining_not_found(self) -> Iterator[None]:
         """Add to the hint of a NotFound which repository was read, if a variable names another one."""
         try:
             yield
         except NotFound as error:
-            if self.contested and not self.way_out and self.contested not in error.hint:
-                error.hint = "; ".join(filter(None, (error.hint, f"{self.contested}, which was read: {CONTESTED}")))
+            if self.read_only_reason and not self.read_only_hint and self.read_only_reason not in error.hint:
+                error.hint = "; ".join(
+                    filter(None, (error.hint, f"{self.read_only_reason}, which was read: {NAME_ONE}"))
+                )
             raise
 
     def command(self, *arguments: str) -> list[str]:
-        """Return the words of a git command. Raises UsageError for one that writes to a contested repository."""
-        if self.contested and _writes(arguments):
-            self.refuse_contested()
+        """Return the words of a git command. Raises UsageError for one that writes where nothing may be written."""
+        if self.read_only_reason and _writes(arguments):
+            self.refuse_read_only()
         return [
             "git",
             f"--git-dir={self.git_dir}",
@@ -332,7 +334,8 @@ def translate(stderr: str, code: int) -> GitModelError:
     blocked = re.search(_BLOCKED, said)
     if blocked:
         return Conflict(
-            f"git cannot create {blocked[2]}, because {blocked[1]} exists", hint=f"type: {_way_out(blocked[1])}"
+            f"git cannot create {blocked[2]}, because {blocked[1]} exists",
+            hint=f"type: {_removing_command(blocked[1])}",
         )
     if "Unable to read current working directory" in said:
         return NotFound(GONE, hint="name an existing repository: `git model --repo PATH ...`")
@@ -405,8 +408,8 @@ def translate(stderr: str, code: int) -> GitModelError:
     return GitError(f"git failed ({code}): {said}", hint="if git itself works here, please report this")
 
 
-def _way_out(ref: str) -> str:
-    """Return the command that moves *ref* out of another ref's way: it renames a branch and deletes other refs."""
+def _removing_command(ref: str) -> str:
+    """Return the command that makes room for another ref where *ref* is: it renames a branch and deletes other refs."""
     kind, _, name = ref.removeprefix("refs/").partition("/")
     if kind == "heads":
         return f"git branch -m {shlex.quote(name)} NEW-NAME"

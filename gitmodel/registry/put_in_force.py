@@ -271,7 +271,7 @@ def put_in_force(
     With *rules* the rules of the branch come into force, for what is recorded after. Returns what moved, and what
     did not since its tag cannot be signed here, with why. *choose* is asked again when somebody moved first.
     """
-    repository.git.refuse_contested()
+    repository.git.refuse_read_only()
 
     def once() -> tuple[list[StageRef], list[tuple[StageRef, str]]]:
         snapshot = repository.snapshot()

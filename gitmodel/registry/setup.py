@@ -135,7 +135,7 @@ def choose_registry(folder: Path, value: str, *, environ: Mapping[str, str], nam
     UsageError for a path that holds none either, UsageError for a URL with credentials.
     """
     git = find_repository(folder, environ=environ, named=named).git
-    git.refuse_contested()
+    git.refuse_read_only()
     if is_url(value) and not Path(value).exists():
         value = _url_to_keep(value)
     else:

@@ -15,7 +15,7 @@ from gitmodel.domain.snapshot import Snapshot
 from gitmodel.domain.urls import covers, holds_credentials, is_local, is_web, place_of, shown_url
 from gitmodel.errors import Invalid, Refused, Unreachable
 from gitmodel.git.configuration import add_value, read_values, remove_value
-from gitmodel.git.process import CONTESTED
+from gitmodel.git.process import NAME_ONE
 from gitmodel.stores.external import ExternalStore, trust_line
 from gitmodel.stores.interface import ArtifactStore
 from gitmodel.stores.opening import open_store
@@ -144,8 +144,9 @@ class Access:
         if key not in self._opened:
             store = open_store(found.url, default_root=self._root)
             git = self._repository.git
-            read_only = found.read_only or git.contested
-            self._opened[key] = ReadOnlyStore(store, git.contested, git.way_out or CONTESTED) if read_only else store
+            if found.read_only or git.read_only_reason:
+                store = ReadOnlyStore(store, git.read_only_reason, git.read_only_hint or NAME_ONE)
+            self._opened[key] = store
         return self._opened[key]
 
     def default(self) -> ArtifactStore:

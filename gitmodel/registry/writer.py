@@ -80,7 +80,7 @@ class Direct:
 
     def check(self, plan: Callable[[Snapshot], Change[T]]) -> T:
         self.refuse_inside()
-        self._repository.git.refuse_contested()
+        self._repository.git.refuse_read_only()
         return self._repository.read(_checked(self._repository, plan)).result
 
     def refuse_inside(self) -> None:

@@ -85,25 +85,25 @@ class SeveralStores:
 class ReadOnlyStore(Unwritable, SeveralStores):
     """A store that this machine only reads.
 
-    *contested* says which variable names another repository than its own, or why its registry is only read; *way_out*
+    *reason* names the variable that points at another repository, or says why the registry is only read; *hint* says
     what to do.
     """
 
-    def __init__(self, store: ArtifactStore, contested: str = "", way_out: str = "") -> None:
+    def __init__(self, store: ArtifactStore, reason: str = "", hint: str = "") -> None:
         super().__init__(store, ())
-        self._contested = contested
-        self._way_out = way_out
+        self._reason = reason
+        self._hint = hint
 
     @property
     def origin(self) -> ArtifactStore:
-        return ReadOnlyStore(self._first.origin, self._contested, self._way_out)
+        return ReadOnlyStore(self._first.origin, self._reason, self._hint)
 
     def holder(self, digest: Digest) -> ArtifactStore:
         return self._first.holder(digest) if isinstance(self._first, SeveralStores) else self._first
 
     def refusal(self) -> GitModelError:
-        if self._contested:
-            return UsageError(self._contested, hint=self._way_out)
+        if self._reason:
+            return UsageError(self._reason, hint=self._hint)
         return Refused(
             f"the artifact store {self.url} is read-only on this machine",
             hint="GITMODEL_STORE_READ_ONLY or `git config gitmodel.storeReadOnly` sets this",

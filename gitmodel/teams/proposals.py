@@ -142,7 +142,8 @@ def publish(repository: Repository, proposal: Proposal, *, open: bool = False) -
     """
     if not proposal.remote:
         raise NotFound(
-            "this repository has no remote to push to", hint=repository.git.way_out or "run `git remote add origin URL`"
+            "this repository has no remote to push to",
+            hint=repository.git.read_only_hint or "run `git remote add origin URL`",
         )
     host = _host(repository, proposal.remote)
     program = pull_requests.find_program(host, repository.git.environ) if host and open else ""
