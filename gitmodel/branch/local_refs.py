@@ -15,7 +15,7 @@ from gitmodel.git.process import Git, GitError, Moved, ObjectReader, check_git
 from gitmodel.git.refs import RefMove, delete_ref
 
 if TYPE_CHECKING:
-    from gitmodel.git.ref_locks import Writers
+    from gitmodel.git.ref_locks import WriterMarks
 
 T = TypeVar("T")
 
@@ -41,7 +41,7 @@ class Refs(Protocol):
 class LocalRefs:
     """`Refs` of the repository on this machine.
 
-    *writers* returns the processes that move its refs, and *share* creates the folder for gitmodel's own files.
+    *marks* returns the marks of processes that move its refs, and *share* creates the folder for gitmodel's own files.
     """
 
     def __init__(
@@ -49,13 +49,13 @@ class LocalRefs:
         git: Git,
         reader: ObjectReader,
         objects: LooseObjects,
-        writers: Callable[[], Writers],
+        marks: Callable[[], WriterMarks],
         share: Callable[[], None],
     ) -> None:
         self._git = git
         self._reader = reader
         self._objects = objects
-        self._writers = writers
+        self._marks = marks
         self._share = share
         self._checked = False
 
@@ -73,7 +73,7 @@ class LocalRefs:
             return "".join(f"{line}\n" for line in ("start", *(move.line for move in moves), "commit")).encode()
 
         self._share()
-        with self._writers().announce(news) as mark:
+        with self._marks().announce(news) as mark:
             command = ("update-ref", "-m", messages.one_line(message), "--stdin")
             self._git.run(*command, input=lines, inherit=(mark,))
         if new:
@@ -93,7 +93,7 @@ class LocalRefs:
         return frozenset(left)
 
     def retry(self, work: Callable[[], T]) -> T:
-        return retry(work, Tries(self._reader, self._writers))
+        return retry(work, Tries(self._reader, self._marks))
 
     def _delete(self, drop: RefMove) -> bool:
         """Delete a ref and return True; return False if somebody else moved it."""

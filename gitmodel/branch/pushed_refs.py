@@ -137,7 +137,7 @@ class _UrlTries(Tries):
     """
 
     def __init__(self, repository: Repository, fetch: Callable[[], None], timeout: float, ends: float) -> None:
-        super().__init__(repository.reader, lambda: repository.writers)
+        super().__init__(repository.reader, lambda: repository.writer_marks)
         self._repository = repository
         self._fetch = fetch
         self._timeout = timeout

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from gitmodel.branch.rules_in_force import RulesInForce
     from gitmodel.branch.signed_changes import ChangeSigning
     from gitmodel.git.identity import Identity
-    from gitmodel.git.ref_locks import Writers
+    from gitmodel.git.ref_locks import WriterMarks
 
 T = TypeVar("T")
 
@@ -130,7 +130,7 @@ class Repository:
         """The refs, as writes move them."""
         from gitmodel.branch.local_refs import LocalRefs  # imported here because only writes need it
 
-        local = LocalRefs(self.git, self.reader, self.objects, lambda: self.writers, self.share)
+        local = LocalRefs(self.git, self.reader, self.objects, lambda: self.writer_marks, self.share)
         return self.server.pushed(local) if self.server else local
 
     @cached_property
@@ -141,11 +141,11 @@ class Repository:
         return Reservations(self.git, self.reader, self.refs)
 
     @cached_property
-    def writers(self) -> Writers:
-        """The processes that move refs of the repository at this moment."""
-        from gitmodel.git.ref_locks import Writers
+    def writer_marks(self) -> WriterMarks:
+        """The marks of the processes that move refs of the repository at this moment."""
+        from gitmodel.git.ref_locks import WriterMarks
 
-        return Writers(self.git.common_dir)
+        return WriterMarks(self.git.common_dir)
 
     @cached_property
     def sharing(self) -> Sharing:

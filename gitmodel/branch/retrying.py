@@ -10,7 +10,7 @@ from gitmodel.errors import Conflict, GitModelError, Refused, Unreachable
 from gitmodel.git.process import Locked, Moved, ObjectReader
 
 if TYPE_CHECKING:
-    from gitmodel.git.ref_locks import Writers
+    from gitmodel.git.ref_locks import WriterMarks
 
 T = TypeVar("T")
 
@@ -44,12 +44,12 @@ def retry(work: Callable[[], T], tries: Tries) -> T:
 class Tries:
     """The count of a transaction's tries: pauses between tries, and gives up after too many.
 
-    *writers* returns the processes that move refs; it is called only when a ref is locked.
+    *marks* returns the marks of processes that move refs; it is called only when a ref is locked.
     """
 
-    def __init__(self, reader: ObjectReader, writers: Callable[[], Writers]) -> None:
+    def __init__(self, reader: ObjectReader, marks: Callable[[], WriterMarks]) -> None:
         self._reader = reader
-        self._writers = writers
+        self._marks = marks
         self._moved = 0
         self._locked = 0
 
@@ -58,7 +58,7 @@ class Tries:
         # A rewritten packed-refs can be answered from memory for ever: ask a new process.
         self._reader.close()
         if isinstance(error, Locked):
-            removed = self._writers().remove_dead()
+            removed = self._marks().remove_dead()
             self._locked += not removed
             if self._locked >= _LOCKED_ATTEMPTS:
                 raise self._stuck(error)
@@ -73,7 +73,7 @@ class Tries:
         time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.002 * 2 ** min(self._moved, 6))))
 
     def _stuck(self, error: Locked) -> Conflict:
-        locks = self._writers().locks()
+        locks = self._marks().locks()
         if not locks:
             return Conflict(error.message, hint=error.hint)
         import shlex

@@ -28,7 +28,7 @@ class LockFile:
     dead: bool
 
 
-class Writers:
+class WriterMarks:
     """A mark for each transaction under way: a file that says which refs move where, held by the lock of its writer.
 
     The operating system lets go of the lock (`man 2 flock`) when the writer and the git it started are both gone, so

@@ -81,7 +81,7 @@ def repair(repository: Repository, store: ArtifactStore | None) -> list[Finding]
     if "permissions" in abouts:
         repository.sharing.mend(repository.own_folder)
     if abouts & {"lock", "leftover"}:
-        repository.writers.remove_dead()
+        repository.writer_marks.remove_dead()
     if "rules" in abouts:
         _mend_rules(repository)
     if "tag" in abouts:
@@ -140,7 +140,7 @@ def _is_closed(path: Path) -> bool:
 
 
 def _locks(repository: Repository) -> Iterator[Finding]:
-    for lock in repository.writers.locks():
+    for lock in repository.writer_marks.locks():
         message = f"{lock.path} has been there for {lock.age:.0f} s"
         if lock.dead:
             yield Finding("lock", f"{message}; the gitmodel that made it is gone", "run `git model doctor --fix`", True)
@@ -308,7 +308,7 @@ def _reservations(repository: Repository) -> Iterator[Finding]:
 
 
 def _leftovers(repository: Repository, store: ArtifactStore | None) -> Iterator[Finding]:
-    found = [str(path) for path in repository.writers.leftovers()]
+    found = [str(path) for path in repository.writer_marks.leftovers()]
     if isinstance(store, LocalStore):
         with suppress(Unreachable):  # where an artifact is wanted of it, that was said
             found += [leftover.name for leftover in store.leftovers()]

@@ -1,4 +1,4 @@
-"""Writers that are killed, and disks that are full or broken, at every step: nothing is torn, nothing is claimed."""
+"""WriterMarks that are killed, and disks that are full or broken, at every step: nothing is torn, nothing is claimed."""
 
 import json
 import os
@@ -128,7 +128,7 @@ def assert_survived(made, request, before, code, answer, assert_whole, git):
     number = without_the_locks_that_are_named(made, lambda: made.register()["number"])
     assert number == numbers[-1] + 1
     without_the_locks_that_are_named(made, lambda: doctor.repair(made.repository, made.store))
-    for lock in made.repository.writers.locks():
+    for lock in made.repository.writer_marks.locks():
         # packed-refs.lock stops nobody from writing; it too is named by doctor.
         os.unlink(lock.path)
     assert_whole(made.path, repair=True)

@@ -201,7 +201,7 @@ def test_the_lock_of_a_dead_writer_of_ours_is_removed_by_the_next_write(registry
 
 def test_a_lock_with_another_id_than_our_dead_writers_is_not_removed(registry):
     killed_writer(registry, {BRANCH: "1" * 40}, lock="2" * 40 + "\n")
-    assert registry.repository.writers.remove_dead() == []
+    assert registry.repository.writer_marks.remove_dead() == []
     assert branch_lock(registry).exists()
 
 
@@ -213,24 +213,24 @@ def test_a_lock_that_a_living_writer_may_hold_is_not_removed_though_a_dead_one_w
     living = killed_writer(registry, {BRANCH: "1" * 40})
     with living.open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        assert registry.repository.writers.remove_dead() == []
+        assert registry.repository.writer_marks.remove_dead() == []
         assert branch_lock(registry).exists()
-    assert registry.repository.writers.remove_dead() == [branch_lock(registry)]
+    assert registry.repository.writer_marks.remove_dead() == [branch_lock(registry)]
 
 
 def test_an_empty_lock_is_not_taken_for_our_dead_writers_while_it_is_new(registry):
     """git holds an empty lock while it packs or deletes the ref, so it says nothing of who made it."""
     killed_writer(registry, {BRANCH: "1" * 40}, lock="")
-    assert registry.repository.writers.remove_dead() == []
+    assert registry.repository.writer_marks.remove_dead() == []
     assert branch_lock(registry).exists()
     killed_writer(registry, {BRANCH: "1" * 40})
     aged(branch_lock(registry), 61)
-    assert registry.repository.writers.remove_dead() == [branch_lock(registry)]
+    assert registry.repository.writer_marks.remove_dead() == [branch_lock(registry)]
 
 
 def test_marks_of_dead_writers_are_removed_also_when_they_say_nothing_yet(registry, assert_whole):
     marks = [killed_writer(registry, {}), killed_writer(registry, {BRANCH: "1" * 40})]
-    registry.repository.writers.remove_dead()
+    registry.repository.writer_marks.remove_dead()
     assert not any(mark.exists() for mark in marks)
 
 
