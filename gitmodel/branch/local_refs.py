@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Protocol, TypeVar
 
-from gitmodel.branch.retrying import Tries, half_done, retry
+from gitmodel.branch.retrying import Retries, half_done_error, retry
 from gitmodel.domain.schema import messages
 from gitmodel.errors import Conflict, Invalid, Refused, Unreachable
 from gitmodel.git.objects import LooseObjects, NewObject, format_pack
@@ -89,11 +89,11 @@ class LocalRefs:
                 if not self.retry(partial(self._delete, drop)):
                     left.add(drop.ref)
             except (Conflict, Refused, Unreachable, GitError) as error:
-                raise half_done(error) from error
+                raise half_done_error(error) from error
         return frozenset(left)
 
     def retry(self, work: Callable[[], T]) -> T:
-        return retry(work, Tries(self._reader, self._marks))
+        return retry(work, Retries(self._reader, self._marks))
 
     def _delete(self, drop: RefMove) -> bool:
         """Delete a ref and return True; return False if somebody else moved it."""

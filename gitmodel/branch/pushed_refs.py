@@ -12,7 +12,7 @@ from gitmodel.branch import remotes
 from gitmodel.branch.local_refs import LocalRefs
 from gitmodel.branch.remotes import RemoteMoved
 from gitmodel.branch.repository import Repository
-from gitmodel.branch.retrying import Tries, retry
+from gitmodel.branch.retrying import Retries, retry
 from gitmodel.branch.url_cache import ALL, REMOTE, UrlCache
 from gitmodel.domain.schema.refs import RULES_TAGS, SEEN_RULES, STAGE_TAGS
 from gitmodel.errors import Conflict, GitModelError, Refused, Unreachable
@@ -87,7 +87,7 @@ class PushedRefs:
         def attempt() -> T:
             with self._cache.lock():
                 self._fetch()
-                return retry(work, _UrlTries(self._repository, self._fetch, self._cache.terms.timeout, ends))
+                return retry(work, _UrlRetries(self._repository, self._fetch, self._cache.terms.timeout, ends))
 
         return self._mending(attempt, lambda: self._pushed)
 
@@ -130,7 +130,7 @@ class PushedRefs:
         return all(self._repository.reader.resolve_id(move.ref) == move.new for move in moves)
 
 
-class _UrlTries(Tries):
+class _UrlRetries(Retries):
     """Tries until the time is over, with the server's refs fetched again before each.
 
     Pauses grow with what a try takes: on a slow line others need as long, and all would meet again.

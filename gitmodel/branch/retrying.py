@@ -22,7 +22,7 @@ _LOCKED_ATTEMPTS = 3
 _UNCHANGED = "nothing was changed; "
 
 
-def half_done(error: GitModelError) -> GitModelError:
+def half_done_error(error: GitModelError) -> GitModelError:
     """Return *error* as reported once the branch has moved: the change is recorded, and `apply` does the rest."""
     said = f"the change is recorded, but not all of it is in force: {error.message}"
     if isinstance(error, Conflict):
@@ -32,16 +32,16 @@ def half_done(error: GitModelError) -> GitModelError:
     return Unreachable(said, hint="fix what stopped git, such as a full disk, then run `git model apply`")
 
 
-def retry(work: Callable[[], T], tries: Tries) -> T:
+def retry(work: Callable[[], T], retries: Retries) -> T:
     """Call *work*, again if a ref was moved or locked first, and return its result. Raises Conflict at last."""
     while True:
         try:
             return work()
         except (Moved, Locked) as error:
-            tries.failed(error)
+            retries.failed(error)
 
 
-class Tries:
+class Retries:
     """The count of a transaction's tries: pauses between tries, and gives up after too many.
 
     *marks* returns the marks of processes that move refs; it is called only when a ref is locked.

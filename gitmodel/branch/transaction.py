@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from gitmodel.branch.foreign_tags import refuse_foreign, refuse_second_registry
 from gitmodel.branch.new_commits import BEGIN, check_paths, first_commit, made_commit, refuse_credentials
 from gitmodel.branch.repository import Repository
-from gitmodel.branch.retrying import half_done
+from gitmodel.branch.retrying import half_done_error
 from gitmodel.branch.rules_in_force import are_same
 from gitmodel.domain.changes.changed_files import ChangedFiles
 from gitmodel.domain.changes.stages import leftovers
@@ -196,7 +196,7 @@ def _make(repository: Repository, snapshot: Snapshot, change: Change[Any]) -> No
         repository.reader.close()
         tip = repository.reader.resolve(repository.branch)
         if made and tip is not None and tip.id == made.id:
-            raise half_done(error) from error
+            raise half_done_error(error) from error
         raise
     repository.refs.drop(drops)
 
