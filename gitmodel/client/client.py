@@ -424,10 +424,10 @@ class Client(ShowsOurForm):
         apply = partial(put_in_force.apply, self.repository, names, reviewed=frozenset(reviewed))
         if ask_host:
             from gitmodel.hosts.api import read_job
-            from gitmodel.hosts.approvals import HostsWord, doubt_by
+            from gitmodel.hosts.approvals import HostApprovals, approval_doubt
 
-            approved = HostsWord(self.repository, read_job(self._opened.environ), frozenset(reviewed))
-            doubt = doubt_by(self.repository, approved)
+            approved = HostApprovals(self.repository, read_job(self._opened.environ), frozenset(reviewed))
+            doubt = approval_doubt(self.repository, approved)
             apply = partial(put_in_force.apply, self.repository, names, reviewed=approved, doubt=doubt)
         if not push:
             return apply()

@@ -25,7 +25,7 @@ _LONGEST = 60_000
 
 
 @dataclass(frozen=True)
-class Job:
+class CiJob:
     """The job that this program runs in: *kind* of host, address of its *api*, *repository* as the API names it.
 
     *pull_request* is its number, 0 if the job runs for none.
@@ -38,7 +38,7 @@ class Job:
     token: str = field(default="", repr=False)
 
 
-def read_job(environ: Mapping[str, str]) -> Job:
+def read_job(environ: Mapping[str, str]) -> CiJob:
     """The job that the variables of a CI system describe: GitHub's, which Forgejo sets too, or GitLab's.
 
     The token is `GITMODEL_HOST_TOKEN`, else `GITHUB_TOKEN`. Raises UsageError outside of a job.
@@ -47,20 +47,20 @@ def read_job(environ: Mapping[str, str]) -> Job:
     if environ.get("GITLAB_CI") and environ.get("CI_API_V4_URL"):
         number = environ.get("CI_MERGE_REQUEST_IID", "")
         project = environ.get("CI_PROJECT_ID", "")
-        return Job("gitlab", environ["CI_API_V4_URL"], project, int(number) if number.isdigit() else 0, token)
+        return CiJob("gitlab", environ["CI_API_V4_URL"], project, int(number) if number.isdigit() else 0, token)
     if environ.get("GITHUB_API_URL") and environ.get("GITHUB_REPOSITORY"):
         api = environ["GITHUB_API_URL"].rstrip("/")
         kind = "forgejo" if api.endswith("/api/v1") else "github"
         number = _event(environ.get("GITHUB_EVENT_PATH", "")).get("number", 0)
         token = token or environ.get("GITHUB_TOKEN", "")
-        return Job(kind, api, environ["GITHUB_REPOSITORY"], number if isinstance(number, int) else 0, token)
+        return CiJob(kind, api, environ["GITHUB_REPOSITORY"], number if isinstance(number, int) else 0, token)
     raise UsageError(
         "this is not a job of GitHub, GitLab or Forgejo, so there is no host to ask",
         hint="run it in a workflow that `git model init --ci` created",
     )
 
 
-def put_comment(job: Job, text: str, marker: str) -> None:
+def put_comment(job: CiJob, text: str, marker: str) -> None:
     """Write *text*, which begins with *marker*, as the one comment of the job's pull request; edit it if it is there.
 
     Raises UsageError if the job runs for no pull request, Refused, Unreachable.
@@ -81,7 +81,7 @@ def put_comment(job: Job, text: str, marker: str) -> None:
         _ask(job, "PATCH", f"issues/comments/{old['id']}", {"body": text})
 
 
-def is_approved(job: Job, commit: Oid, branch: str) -> bool:
+def is_approved(job: CiJob, commit: Oid, branch: str) -> bool:
     """Return True if *commit* came to *branch* by a merged pull request whose last commit another user approved.
 
     Raises Refused or Unreachable if the host does not say.
@@ -90,17 +90,17 @@ def is_approved(job: Job, commit: Oid, branch: str) -> bool:
     return any(find(job, commit, branch))
 
 
-def _github_requests(job: Job, commit: Oid, branch: str) -> list[bool]:
+def _github_requests(job: CiJob, commit: Oid, branch: str) -> list[bool]:
     found = _list(job, f"commits/{quote(commit)}/pulls")
     return [_is_reviewed(job, one) for one in found if one.get("merged_at") and _base(one) == branch]
 
 
-def _forgejo_requests(job: Job, commit: Oid, branch: str) -> list[bool]:
+def _forgejo_requests(job: CiJob, commit: Oid, branch: str) -> list[bool]:
     one = _ask(job, "GET", f"commits/{quote(commit)}/pull", missing={})
     return [_is_reviewed(job, one)] if one.get("merged") and _base(one) == branch else []
 
 
-def _gitlab_requests(job: Job, commit: Oid, branch: str) -> list[bool]:
+def _gitlab_requests(job: CiJob, commit: Oid, branch: str) -> list[bool]:
     found = []
     for one in _list(job, f"repository/commits/{quote(commit)}/merge_requests"):
         if one.get("state") == "merged" and one.get("target_branch") == branch:
@@ -110,7 +110,7 @@ def _gitlab_requests(job: Job, commit: Oid, branch: str) -> list[bool]:
     return found
 
 
-def _is_reviewed(job: Job, request: Mapping[str, Any]) -> bool:
+def _is_reviewed(job: CiJob, request: Mapping[str, Any]) -> bool:
     """Return True if others than its author approve the *request*'s last commit and nobody's last review objects."""
     head, author = request.get("head", {}).get("sha"), request.get("user", {}).get("login")
     words: dict[str, Mapping[str, Any]] = {}
@@ -133,7 +133,7 @@ def _base(request: Mapping[str, Any]) -> str:
     return str(request.get("base", {}).get("ref", ""))
 
 
-def _list(job: Job, path: str) -> list[dict[str, Any]]:
+def _list(job: CiJob, path: str) -> list[dict[str, Any]]:
     """All items of a list that comes in pages."""
     items: list[dict[str, Any]] = []
     for page in range(1, _MOST_PAGES + 1):
@@ -145,7 +145,7 @@ def _list(job: Job, path: str) -> list[dict[str, Any]]:
     return items
 
 
-def _ask(job: Job, method: str, path: str, body: Mapping[str, Any] | None = None, *, missing: Any = None) -> Any:
+def _ask(job: CiJob, method: str, path: str, body: Mapping[str, Any] | None = None, *, missing: Any = None) -> Any:
     """Send a request to the host and return its answer; *missing* for a 404, unless *missing* is None."""
     gitlab = job.kind == "gitlab"
     where = f"projects/{quote(job.repository, safe='')}" if gitlab else f"repos/{quote(job.repository)}"
@@ -167,7 +167,7 @@ def _ask(job: Job, method: str, path: str, body: Mapping[str, Any] | None = None
         raise Unreachable(f"{job.api} does not answer: {error}", hint="try again when it can be reached") from None
 
 
-def _refusal(job: Job, code: int, said: str) -> Refused | Unreachable:
+def _refusal(job: CiJob, code: int, said: str) -> Refused | Unreachable:
     try:
         words = str(json.loads(said).get("message", said))
     except (ValueError, AttributeError):

@@ -15,20 +15,20 @@ from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import Refused, Unreachable
 from gitmodel.git.commits import commits_changing
 from gitmodel.hosts import api
-from gitmodel.hosts.api import Job
+from gitmodel.hosts.api import CiJob
 from gitmodel.registry import in_force
 
 Doubt = Callable[[Snapshot, StageRef], str]
 
 
-class HostsWord(Collection[str]):
+class HostApprovals(Collection[str]):
     """The commits that the host of a job knows as approved, or that the caller has *vouched* for.
 
     Whether one is among them is asked when it is looked for, once. Raises Unreachable or Refused if the host does not
     say.
     """
 
-    def __init__(self, repository: Repository, job: Job, vouched: Collection[str] = ()) -> None:
+    def __init__(self, repository: Repository, job: CiJob, vouched: Collection[str] = ()) -> None:
         self._branch = repository.branch.removeprefix("refs/heads/")
         self._job = job
         self._said = dict.fromkeys(vouched, True)
@@ -47,7 +47,7 @@ class HostsWord(Collection[str]):
         return sum(self._said.values())
 
 
-def doubt_by(repository: Repository, approved: HostsWord) -> Doubt:
+def approval_doubt(repository: Repository, approved: HostApprovals) -> Doubt:
     """Return a function that gives the host's reason against putting a change of a `proposal_only` stage in force.
 
     The reason is "" if the commit is *approved*, or signed by a signer on the list before it, and if the same holds for
@@ -74,11 +74,11 @@ def doubt_by(repository: Repository, approved: HostsWord) -> Doubt:
     return doubt
 
 
-def _is_seen(repository: Repository, commit: Oid, approved: HostsWord) -> bool:
+def _is_seen(repository: Repository, commit: Oid, approved: HostApprovals) -> bool:
     return not repository.tags.signatures.commit_fault(commit) or commit in approved
 
 
-def _rules_doubt(repository: Repository, tip: Oid, stage: str, approved: HostsWord) -> str:
+def _rules_doubt(repository: Repository, tip: Oid, stage: str, approved: HostApprovals) -> str:
     """Return the reason to suspect that the rules of *stage* at *tip* were loosened without approval, or ""."""
     for commit in commits_changing(repository.git, tip, paths.REGISTRY):
         parents = repository.tags.commit(commit).parents
@@ -94,7 +94,7 @@ def _rules_doubt(repository: Repository, tip: Oid, stage: str, approved: HostsWo
     return ""
 
 
-def _returns(repository: Repository, commit: Oid, ref: StageRef, rule: StageRule, approved: HostsWord) -> bool:
+def _returns(repository: Repository, commit: Oid, ref: StageRef, rule: StageRule, approved: HostApprovals) -> bool:
     """Return True if *commit* returns the stage to a holder that an approved change set, and *rule* allows that."""
     record = repository.snapshot_at(commit).recorded(ref.model, ref.stage)
     if rule.rollback != "direct" or record is None:
