@@ -10,7 +10,7 @@ from editing import BRANCH, edit, read, run
 from transcripts import ask, check_transcript
 
 from gitmodel import Client, Refused, UsageError
-from gitmodel.code.kept_commits import KeptCode
+from gitmodel.code.kept_commits import KeptCommits
 from gitmodel.code.repository import open_code
 from gitmodel.code.uncommitted_changes import snapshot
 
@@ -282,7 +282,7 @@ class TestPushing:
         bob.pull()
         code = bob.open_code()
         assert code.missing([commit])
-        assert KeptCode(code).fetch(commit)
+        assert KeptCommits(code).fetch(commit)
         assert git(tmp_path / "bob", "log", "-1", "--format=%s", commit) == "An idea"
 
     def test_code_that_was_never_published_is_not_published_unasked(self, team, git, tmp_path, capsys, monkeypatch):

@@ -27,7 +27,7 @@ from gitmodel.registry.writer import Batch, Direct, Writer, entered_batch
 from gitmodel.stores.interface import ArtifactStore
 
 if TYPE_CHECKING:
-    from gitmodel.code.kept_commits import KeptCode
+    from gitmodel.code.kept_commits import KeptCommits
     from gitmodel.code.repository import CodeRepository
     from gitmodel.registry.store_access import Access
 
@@ -55,7 +55,7 @@ class Opened:
         self.writer: Writer = Direct(self.repository)
         self._store = store or ""
         self._keyed: Counter[str] = Counter()
-        self._kept: KeptCode | None = None
+        self._kept: KeptCommits | None = None
         self._outer: Opened | None = None
 
     @property
@@ -128,14 +128,14 @@ class Opened:
         else:
             self.writer.transact(lambda snapshot: Change(None))
 
-    def find_kept(self) -> KeptCode | None:
+    def find_kept(self) -> KeptCommits | None:
         """Return the code repository that contains *path*, with its kept commits; None outside of any."""
         if self._kept is None:
-            from gitmodel.code.kept_commits import KeptCode
+            from gitmodel.code.kept_commits import KeptCommits
             from gitmodel.code.repository import open_code
 
             found = open_code(self.path, environ=self.environ, named=self.path_named)
-            self._kept = KeptCode(found) if found is not None else None
+            self._kept = KeptCommits(found) if found is not None else None
         return self._kept
 
     def find_code(self) -> CodeRepository | None:

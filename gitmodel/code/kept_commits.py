@@ -40,7 +40,7 @@ class PushedCode:
     fault: str = ""
 
 
-class KeptCode:
+class KeptCommits:
     """The commits that the repository *code* keeps."""
 
     def __init__(self, code: CodeRepository) -> None:

@@ -14,7 +14,7 @@ from functools import partial
 from pathlib import Path
 
 from gitmodel.code.repository import CodeRepository
-from gitmodel.code.worktree import look
+from gitmodel.code.worktree import inspect_worktree
 from gitmodel.domain.schema.object_ids import Oid, is_code_oid
 from gitmodel.errors import Invalid, Refused
 from gitmodel.git.process import Git
@@ -23,19 +23,19 @@ _LARGEST_TOLD = 3
 
 
 @dataclass(frozen=True)
-class Change:
+class UncommittedChange:
     """A file of the work tree that differs from the commit: its path from the top, its size in bytes (gone: 0)."""
 
     path: str
     size: int
 
 
-def changes(code: CodeRepository) -> list[Change]:
+def list_changes(code: CodeRepository) -> list[UncommittedChange]:
     """Return the differences from the commit that is checked out, with new files that are not ignored.
 
     Raises Refused for a submodule with changes of its own and a repository within this one: no commit holds them.
     """
-    return look(code, _changes) if code.worktree else []
+    return inspect_worktree(code, _changes) if code.worktree else []
 
 
 def snapshot(code: CodeRepository, limit: int) -> Oid | None:
@@ -44,10 +44,10 @@ def snapshot(code: CodeRepository, limit: int) -> Oid | None:
     Ignored files are left out. Objects are written, and nothing else is touched; no hook runs. The same state gives
     the same commit. Raises Refused if more than *limit* bytes would be stored, or what no commit can hold.
     """
-    return look(code, partial(_snapshot, limit=limit)) if code.worktree else None
+    return inspect_worktree(code, partial(_snapshot, limit=limit)) if code.worktree else None
 
 
-def _changes(git: Git) -> list[Change]:
+def _changes(git: Git) -> list[UncommittedChange]:
     options = ("--porcelain=v2", "-z", "--untracked-files=all", "--ignore-submodules=none", "--no-renames")
     said = git.run("status", *options).decode("utf-8", "surrogateescape")
     return [_change(git, line) for line in said.split("\0") if line and not line.startswith("#")]
@@ -84,7 +84,7 @@ def _commit(git: Git, tree: Oid, head: Oid | None) -> Oid | None:
     return made[0]
 
 
-def _change(git: Git, line: str) -> Change:
+def _change(git: Git, line: str) -> UncommittedChange:
     kind, _, rest = line.partition(" ")
     before = {"1": 7, "2": 8, "u": 9}.get(kind, 0)
     words = rest.split(" ", before)
@@ -97,12 +97,12 @@ def _change(git: Git, line: str) -> Change:
             hint="add it to .gitignore, or make it a submodule",
         )
     try:
-        return Change(path, os.lstat(git.top / path).st_size)
+        return UncommittedChange(path, os.lstat(git.top / path).st_size)
     except OSError:
-        return Change(path, 0)
+        return UncommittedChange(path, 0)
 
 
-def _check_size(changes: list[Change], limit: int) -> None:
+def _check_size(changes: list[UncommittedChange], limit: int) -> None:
     size = sum(change.size for change in changes)
     if size <= limit:
         return

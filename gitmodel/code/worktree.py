@@ -34,7 +34,7 @@ _IN_SUBMODULES = (
 )
 
 
-def look(code: CodeRepository, ask: Callable[[Git], T]) -> T:
+def inspect_worktree(code: CodeRepository, ask: Callable[[Git], T]) -> T:
     """Return what *ask* finds out about the work tree, with a git that overlooks no change.
 
     It is asked a second time if the index marks files as unchanged (`git update-index --assume-unchanged`), or leaves

@@ -8,7 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from gitmodel.code.kept_commits import KeptCode
+from gitmodel.code.kept_commits import KeptCommits
 from gitmodel.code.repository import CodeRepository
 from gitmodel.domain.schema.manifest import fault_of_path
 from gitmodel.domain.schema.object_ids import Oid
@@ -86,7 +86,7 @@ def exact_code(repository: CodeRepository, code: Code | None, whose: str) -> Oid
     One that is not here is fetched from the remote, if a push made it keep it. Raises NotFound.
     """
     for commit in (code.snapshot, code.commit) if code else ():
-        if commit and (repository.holds(commit) or KeptCode(repository).fetch(commit)):
+        if commit and (repository.holds(commit) or KeptCommits(repository).fetch(commit)):
             return commit
     return repository.require(code, whose)
 

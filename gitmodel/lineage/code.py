@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from gitmodel.code.kept_commits import KeptCode, PushedCode
+from gitmodel.code.kept_commits import KeptCommits, PushedCode
 from gitmodel.code.repository import CodeRepository
-from gitmodel.code.uncommitted_changes import changes, snapshot
+from gitmodel.code.uncommitted_changes import list_changes, snapshot
 from gitmodel.domain.credentials import OVERRIDE
 from gitmodel.domain.schema.records import DIRTY, Code
 from gitmodel.errors import Refused, Unreachable, UsageError, warn
@@ -60,7 +60,7 @@ def check_code(code: CodeRepository | None, *, dirty: str, allow_credentials: bo
     """
     if code is None or dirty == "record" or (dirty == "snapshot" and allow_credentials):
         return
-    paths = [change.path for change in changes(code)]
+    paths = [change.path for change in list_changes(code)]
     if dirty == "snapshot":
         _refuse_credentials(code, paths)
     elif paths:
@@ -87,7 +87,7 @@ def _refuse_credentials(code: CodeRepository, paths: list[str]) -> None:
         )
 
 
-def record_code(keeping: KeptCode | None, code: Code, *, dirty: str, limit: int) -> Code:
+def record_code(keeping: KeptCommits | None, code: Code, *, dirty: str, limit: int) -> Code:
     """Return *code* as a version records it, and keep its commit by a ref of its own.
 
     *dirty* is "record": that there are changes which are not committed is noted; or "snapshot": they are stored as
@@ -120,7 +120,7 @@ def choose_pushed(config: Mapping[str, str]) -> str:
     return word
 
 
-def push_code(keeping: KeptCode | None, remote: str, which: str) -> PushedCode:
+def push_code(keeping: KeptCommits | None, remote: str, which: str) -> PushedCode:
     """Make the code repository's *remote* ("": the one it has) keep the commits that this clone keeps.
 
     *which* is "published": those that a branch there has held; "all": uncommitted changes that were stored, too; or

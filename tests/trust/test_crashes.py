@@ -1,4 +1,4 @@
-"""WriterMarks that are killed, and disks that are full or broken, at every step: nothing is torn, nothing is claimed."""
+"""Writers that are killed, and disks that are full or broken, at every step: nothing is torn, nothing is claimed."""
 
 import json
 import os
