@@ -14,7 +14,7 @@ from measuring import Cost, Table, measure
 from registries import File
 
 from gitmodel.client import Client
-from gitmodel.code.kept_commits import KeptCode
+from gitmodel.code.kept_commits import KeptCommits
 from gitmodel.code.repository import open_code
 from gitmodel.domain.changes.runs import run_id
 from gitmodel.domain.schema import codec, paths
@@ -80,8 +80,8 @@ def measure_kept_code(table: Table, folder: Path, environ: dict[str, str], count
     before = measure(push_one, times=5)
     code = open_code(path, environ=environ)
     assert code is not None
-    head, keeping = code.find("main"), KeptCode(code)
-    table.cost("keep one more", measure(lambda: KeptCode(code).keep(head), times=20))
+    head, keeping = code.find("main"), KeptCommits(code)
+    table.cost("keep one more", measure(lambda: KeptCommits(code).keep(head), times=20))
     kept = keeping.kept()
     table.value("packed-refs", f"{(path / '.git' / 'packed-refs').stat().st_size / len(kept):.0f} bytes each")
     table.cost("git status", measure(lambda: git("status"), times=5))
