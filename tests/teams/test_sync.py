@@ -640,7 +640,7 @@ def test_a_pull_that_was_interrupted_completes_when_run_again(ada, bob, bare, mo
     ada.get_model("iris").create_version().set_stage("staging")
     ada.push()
     bob.get_model("iris").create_version().set_stage("production")
-    real = {name: getattr(Git, name) for name in ("run", "talk")}
+    real = {name: getattr(Git, name) for name in ("run", "run_remote")}
     for last in range(200):
         left = iter(range(last))
 
