@@ -94,6 +94,9 @@ COMMANDS = {
     "push": Lazy("gitmodel.cli.commands.teams:push", "Push your changes to the remote.", "Teams"),
     "run": Lazy("gitmodel.cli.commands.runs:run", "Run a pipeline of a Python script.", "Pipelines"),
     "runs": Lazy("gitmodel.cli.commands.runs:runs", "List and show runs of pipelines.", "Pipelines"),
+    "formats": Lazy(
+        "gitmodel.cli.commands.formats:formats", "List the formats of artifacts, and trust names.", "Artifacts"
+    ),
     "store": Lazy("gitmodel.cli.commands.stores:store", "Manage artifact stores.", "Maintenance"),
     "check": Lazy("gitmodel.cli.commands.checks:check", "Check every record against the format.", "Maintenance"),
     "verify": Lazy(

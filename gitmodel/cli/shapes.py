@@ -477,6 +477,22 @@ STORE = Shape(
         "models": "list of text: the models whose artifacts it stores; for the default store, those with no other",
     },
 )
+FORMAT = Shape(
+    "format",
+    "A format in which gitmodel can load artifacts. Printed by `formats list`.",
+    {
+        "name": "text: its name, as a record has it",
+        "extensions": "list of text: the endings of its files, such as .csv; empty if the content alone decides",
+        "package": "text: the package that adds it; empty for a format of gitmodel",
+        "unsafe": "true if loading can run code from the file, so that it needs `trusted=True`",
+        "trusted_names": "list of text: the classes and functions that this machine trusts for files of this format",
+    },
+)
+TRUSTED_NAMES = Shape(
+    "trusted_names",
+    "The classes and functions that files may use when they are loaded. Printed by `formats trust`.",
+    {"names": "list of text: the full names that this machine trusts now"},
+)
 STORE_STATUS = Shape(
     "store_status",
     "The artifacts in each store. Printed by `store status`.",

@@ -819,6 +819,31 @@ class Client(ShowsOurForm):
 
         return stores.trust_store(self.access, which)
 
+    def trust_names(self, *names: str) -> tuple[str, ...]:
+        """Allow files of models to use these classes and functions when they are loaded on this machine.
+
+        Give full names, such as "mypackage.models.Net"; the refusal of `artifact.load()` lists those that a file needs.
+        Returns all names that are trusted here. Raises UsageError for a name that is not a full one.
+
+        >>> client.trust_names("mypackage.models.Net")  # doctest: +SKIP
+        ('mypackage.models.Net',)
+        """
+        from gitmodel.registry import trusted_names
+
+        trusted_names.accept_names(self.repository, names)
+        return self._opened.accepted_names()
+
+    def distrust_names(self, *names: str) -> tuple[str, ...]:
+        """Undo `trust_names` in this clone, and return the names that are still trusted. Raises NotFound."""
+        from gitmodel.registry import trusted_names
+
+        trusted_names.withdraw_names(self.repository, names)
+        return self._opened.accepted_names()
+
+    def trusted_names(self) -> tuple[str, ...]:
+        """Return the names that this machine trusts, from git's configuration and the variable `GITMODEL_TRUST`."""
+        return self._opened.accepted_names()
+
     def store_status(self) -> Inventory:
         """Return which store has which artifacts of versions, and which artifacts are in no store."""
         from gitmodel.registry import inventory

@@ -961,10 +961,13 @@ class Artifact:
         """Return the object in the artifact, loaded by its recorded format.
 
         *trusted* allows formats that can run code when they are loaded, such as pickle. Without it they raise Refused.
+        A scikit-learn model (format skops) needs it only if it uses a class or function of another library or of your
+        own, or a function of scikit-learn; `client.trust_names` allows these one by one.
         """
         import tempfile
 
         from gitmodel import formats
+        from gitmodel.formats import trust
         from gitmodel.formats.loading import called
         from gitmodel.registry import artifacts
 
@@ -974,7 +977,8 @@ class Artifact:
         with tempfile.TemporaryDirectory(prefix="gitmodel-") as folder:
             target = Path(folder) / "artifact"
             artifacts.fetch_artifact(self._source(link), link, target)
-            with called(target, f"{self._name} of {self._version.reference}"):
+            opened = self._version._opened
+            with called(target, f"{self._name} of {self._version.reference}"), trust.accepting(opened.accepted_names):
                 return formats.load(target, link.format, trusted=trusted)
 
     def _source(self, link: ArtifactLink) -> ArtifactStore:

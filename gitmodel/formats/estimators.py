@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import zipfile
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 from typing import IO, Any
 
-from gitmodel.errors import Refused
+from gitmodel.errors import Invalid, Refused
+from gitmodel.formats import tree_arrays, trust
 from gitmodel.formats.format import Format, library
 from gitmodel.formats.numpy_files import without_padding
 
@@ -18,15 +20,25 @@ _SCHEMA = "schema.json"
 
 
 def _load_skops(path: Path, trusted: bool) -> Any:
+    """Build the model from types that are trusted by name; with *trusted*, from every type that the file names.
+
+    Raises Refused for other types, Invalid for a tree whose indices lead out of its arrays.
+    """
     skops = library("skops.io", install="gitmodel[skops]")
-    unknown = skops.get_untrusted_types(file=path)
-    if unknown and not trusted:
+    named = skops.get_untrusted_types(file=path)
+    unknown = [] if trusted else sorted(set(named) - set(trust.trusted(named)))
+    if unknown:
         raise Refused(
-            f"{path} contains types that skops does not consider safe: {_listed(unknown)}",
-            hint="if you know each of them, load it with trusted=True",
+            f"{path} contains types that gitmodel does not trust: {_listed(unknown)}",
+            hint=f"if you know each of them: git model formats trust {' '.join(unknown)}, or load it with trusted=True"
+            if all(re.fullmatch(r"[\w.]+", name) for name in unknown)
+            else "load it with trusted=True if you know where it comes from",
         )
     # skops refuses a plain yes (CVE-2024-37065): trust is given to the types by name
-    return skops.load(path, trusted=unknown)
+    model = skops.load(path, trusted=named)
+    if not trusted and (wrong := tree_arrays.fault(model)):
+        raise Invalid(f"{path} cannot be used: {wrong}", hint="store the model again from where it was trained")
+    return model
 
 
 def _save_skops(value: Any, path: Path) -> None:

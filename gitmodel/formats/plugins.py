@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from gitmodel.errors import UsageError
 from gitmodel.formats.format import Format, Materializer, first_line
@@ -41,6 +41,27 @@ def format_names() -> list[str]:
     True
     """
     return sorted({*_BUILT_IN, *(point.name for point in _entry_points(FORMATS))})
+
+
+class DescribedFormat(NamedTuple):
+    """A format as `git model formats list` shows it; *package* is "" for one of gitmodel."""
+
+    name: str
+    extensions: tuple[str, ...]
+    package: str
+    unsafe: bool
+
+
+def describe_formats() -> list[DescribedFormat]:
+    """Return all formats by name. A package whose format cannot be imported is left out."""
+    ours = [(find_format(name), "") for name in _BUILT_IN]
+    others = []
+    for point in _entry_points(FORMATS):
+        with suppress(UsageError):
+            others.append((_loaded(point), point.dist.name if point.dist else point.value))
+    return sorted(
+        DescribedFormat(found.name, found.extensions, source, found.unsafe) for found, source in ours + others
+    )
 
 
 def find_format(name: str) -> Format:

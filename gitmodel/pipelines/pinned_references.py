@@ -217,8 +217,9 @@ def _resolve(
             if isinstance(value, ExternalArtifact):
                 model, link = artifact_of(snapshot, value.ref, value.name, run=value.run, store=lambda: client.store)
                 place = client.access.place(model, link)
+                names = () if value.trusted else client.trusted_names()
                 found.inputs[node.name, parameter] = InputReference(
-                    link.digest, link.format, trusted=value.trusted, size=link.size, place=place
+                    link.digest, link.format, trusted=value.trusted, names=names, size=link.size, place=place
                 )
     for name, config in configs.items():
         key, written = _key(config), chosen[name].name

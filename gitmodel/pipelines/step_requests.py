@@ -54,14 +54,15 @@ class StoreRequest(TypedDict):
 class InputReference:
     """An artifact that a step takes as an input.
 
-    *trusted* is True if loading it may run code in it, *size* is None if no record says it, *place* is None if it is in
-    the store of the step.
+    *trusted* is True if loading it may run code in it, *names* are the classes and functions that it may use otherwise.
+    *size* is None if no record says it, *place* is None if it is in the store of the step.
     """
 
     digest: str
     format: str
     materializer: str = ""
     trusted: bool = True
+    names: tuple[str, ...] = ()
     size: int | None = None
     place: StorePlace | None = None
 

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import BrokenExecutor
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any
@@ -26,7 +27,7 @@ from typing import Any
 from gitmodel.domain.credentials import redacted
 from gitmodel.domain.schema.records import FOLDER_FORMAT
 from gitmodel.errors import Refused, Unreachable, UsageError
-from gitmodel.formats import materializers
+from gitmodel.formats import materializers, trust
 from gitmodel.formats.loading import called
 from gitmodel.formats.script_names import UNNAMED, adopt, importable_name
 from gitmodel.pipelines.config import ModelConfig, Secret, collecting
@@ -334,7 +335,7 @@ def _load_inputs(request: Request, step: Step[..., Any], store: ArtifactStore, s
         else:
             artifacts.get_file(source, ref.digest, target, size=ref.size)
         as_path = wanted is Path or ref.format == FOLDER_FORMAT or ref.materializer == "path"
-        with called(target, f"the input {name}"):
+        with called(target, f"the input {name}"), trust.accepting(partial(tuple, ref.names)):
             arguments[name] = target if as_path else materializers.load(
                 target, ref.format, ref.materializer, wanted=wanted, trusted=ref.trusted
             )  # fmt: skip

@@ -1,0 +1,48 @@
+"""The names of classes and functions that this machine lets files of models use when they are loaded."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from gitmodel.branch.repository import Repository
+from gitmodel.errors import NotFound, UsageError
+from gitmodel.git.configuration import add_value, read_values, remove_value
+
+SETTING = "gitmodel.trustedName"
+VARIABLE = "GITMODEL_TRUST"
+_NAME = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)+")
+
+
+def accepted_names(repository: Repository, environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the names that git's configuration and the variable `GITMODEL_TRUST` (separated by spaces) accept."""
+    return tuple(sorted({*read_values(repository.git, SETTING), *environ.get(VARIABLE, "").replace(",", " ").split()}))
+
+
+def accept_names(repository: Repository, names: Iterable[str]) -> None:
+    """Let this clone load files that use *names*. Raises UsageError for one that is not a full name."""
+    wanted = list(dict.fromkeys(names))
+    for name in wanted:
+        if not _NAME.fullmatch(name):
+            raise UsageError(
+                f"{name!a} is not the full name of a class or function",
+                hint="give each by its module and name, such as sklearn.metrics._scorer._Scorer; "
+                "a prefix or pattern is never trusted",
+            )
+    have = read_values(repository.git, SETTING, local=True)
+    for name in wanted:
+        if name not in have:
+            add_value(repository.git, SETTING, name)
+
+
+def withdraw_names(repository: Repository, names: Iterable[str]) -> None:
+    """Withdraw *names* in this clone. Raises NotFound, with nothing withdrawn, if one was not accepted in it."""
+    wanted = list(dict.fromkeys(names))
+    have = read_values(repository.git, SETTING, local=True)
+    for name in wanted:
+        if name not in have:
+            raise NotFound(
+                f"{name!a} was not trusted in this clone", hint="`git model formats list` shows the trusted names"
+            )
+    for name in wanted:
+        remove_value(repository.git, SETTING, name)

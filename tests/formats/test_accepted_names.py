@@ -1,0 +1,85 @@
+"""A machine accepts names of classes and functions that files may use: in a clone, by a variable, and in no record."""
+
+import json
+from pathlib import Path
+
+import numpy
+import pytest
+from sklearn.feature_selection import SelectKBest
+from transcripts import ask
+
+from gitmodel import Client, ModelConfig, pipeline, step
+from gitmodel.errors import GitModelError, NotFound, Refused, UsageError
+from gitmodel.formats import save
+from gitmodel.pipelines import ExternalArtifact
+
+NAME = "sklearn.feature_selection._univariate_selection.f_classif"
+FEATURES = numpy.random.RandomState(0).rand(20, 3)
+
+
+@pytest.fixture
+def client(code_repo, monkeypatch):
+    monkeypatch.chdir(code_repo)
+    save(SelectKBest(k=1).fit(FEATURES, FEATURES[:, 0] > 0.5), Path("best.skops"), "skops")
+    with Client() as opened:
+        opened.register_model("iris").create_version(model_objects={"best": "best.skops"})
+        yield opened
+
+
+def load(client):
+    return client.get_version("iris@1").get_artifact("best").load()
+
+
+def test_the_refusal_names_the_command_that_accepts_the_name(client, capsys):
+    with pytest.raises(Refused, match=NAME.replace(".", r"\.")) as caught:
+        load(client)
+    assert f"git model formats trust {NAME}" in caught.value.hint
+    assert ask(capsys, "formats", "trust", NAME)[0] == 0
+    assert load(client).k == 1
+    code, out, _ = ask(capsys, "formats", "list", "--format", "json")
+    skops = next(found for found in json.loads(out) if found["name"] == "skops")
+    assert (code, skops["trusted_names"]) == (0, [NAME])
+    assert ask(capsys, "formats", "trust", "--remove", NAME)[0] == 0
+    with pytest.raises(Refused):
+        load(client)
+
+
+def test_python_accepts_and_withdraws_names(client):
+    assert client.trust_names(NAME, "numpy.mean") == ("numpy.mean", NAME)
+    assert client.trust_names(NAME) == ("numpy.mean", NAME)
+    assert load(client).k == 1
+    with pytest.raises(NotFound, match="was not trusted"):
+        client.distrust_names("numpy.mean", "numpy.median")
+    assert client.trusted_names() == ("numpy.mean", NAME)
+    assert client.distrust_names(NAME) == ("numpy.mean",)
+
+
+def test_a_service_accepts_names_by_a_variable(client):
+    with Client(environ={"GITMODEL_TRUST": f"numpy.mean {NAME}"}) as service:
+        assert load(service).k == 1
+    with Client(environ={"GITMODEL_TRUST": "sklearn"}) as service, pytest.raises(Refused):
+        load(service)
+
+
+@pytest.mark.parametrize("name", ["", "sklearn", "sklearn.", "sklearn.*", "a b.c", "-x.y", "os.system()", "größe"])
+def test_what_is_no_full_name_is_refused_and_nothing_is_accepted(client, capsys, name):
+    with pytest.raises(UsageError, match="not the full name"):
+        client.trust_names("numpy.mean", name)
+    assert client.trusted_names() == ()
+    assert ask(capsys, "formats", "trust", "numpy.mean", "--", name)[0] == 2
+    assert client.trusted_names() == ()
+
+
+def test_an_input_of_a_step_may_use_the_accepted_names(client):
+    @step
+    def use(best: SelectKBest) -> int:
+        return best.k
+
+    @pipeline(model_config=ModelConfig(name="demo", create_new_model_version=True))
+    def one():
+        use(ExternalArtifact(model="iris", version=1, name="best"))
+
+    with pytest.raises(GitModelError, match="does not trust"):
+        one.run(client=client)
+    client.trust_names(NAME)
+    assert one.run(client=client).status == "succeeded"
