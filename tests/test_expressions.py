@@ -151,11 +151,11 @@ VALUES = st.recursive(
     max_leaves=6,
 )
 RECORDS = st.dictionaries(st.sampled_from(["x", "y", "tags"]), VALUES, max_size=3)
-STEPS = st.sampled_from([".x", ".y", '["a b"]', "['x']", "[0]", "[1]"])
+PARENTS_BEFORE_WALK = st.sampled_from([".x", ".y", '["a b"]', "['x']", "[0]", "[1]"])
 PATHS = st.builds(
     lambda root, steps: root + "".join(steps),
     st.sampled_from(["x", "y", "tags"]),
-    st.lists(STEPS, max_size=2),
+    st.lists(PARENTS_BEFORE_WALK, max_size=2),
 )
 
 

@@ -169,7 +169,9 @@ def test_with_filters_of_git_each_path_is_walked_by_itself_and_the_answer_is_the
 
     asked = []
     monkeypatch.setattr(
-        first_parents, "steps", lambda *words, steps=first_parents.steps: asked.append(words[2:]) or steps(*words)
+        first_parents,
+        "walk_branch",
+        lambda *words, walk_branch=first_parents.walk_branch: asked.append(words[2:]) or walk_branch(*words),
     )
     before = answers()
     assert max(map(len, asked)) == 3

@@ -8,7 +8,7 @@ from editing import BRANCH, edit, read, run
 from transcripts import ask, check_transcript
 
 from gitmodel import Client, Invalid, NotFound
-from gitmodel.branch.first_parents import steps
+from gitmodel.branch.first_parents import walk_branch
 from gitmodel.domain.schema.messages import pull_request
 
 PRODUCTION = "models/iris/stages/production.toml"
@@ -137,7 +137,7 @@ def test_it_reads_in_stretches_and_stops_where_it_is_not_asked_for_more(iris, co
     monkeypatch.setattr(walking, "_FIRST_STRETCH", 1)
     assert [event.version for event in iris.history("production")] == [2, 1]
     repository = iris._registered().repository
-    found = [step.commit.message.split("\n")[0] for step in steps(repository, repository.tip(), "models/iris")]
+    found = [step.commit.message.split("\n")[0] for step in walk_branch(repository, repository.tip(), "models/iris")]
     assert len(found) == 6
     assert found[-1] == "Register iris"
 

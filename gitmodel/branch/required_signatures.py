@@ -10,7 +10,7 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import RegistryRecord
 from gitmodel.domain.snapshot import read_registry
 from gitmodel.errors import Invalid
-from gitmodel.git.commits import STEPS, commits_changing
+from gitmodel.git.commits import PARENTS_BEFORE_WALK, commits_changing
 from gitmodel.git.objects import Commit, parse_commit, parse_tag
 from gitmodel.git.process import Git, GitObject
 from gitmodel.git.trees import CommitFiles, Trees
@@ -57,7 +57,7 @@ class RequiredSignatures:
     def never_required(self, tip: Oid) -> bool:
         """Return True if no rule up to *tip* ever demanded signatures. Cheap if a commit shortly before was checked."""
         at, passed = tip, []
-        for _ in range(STEPS):
+        for _ in range(PARENTS_BEFORE_WALK):
             if self._facts.get(_NEVER_REQUIRED, at):
                 break
             if self.requires_any(at):

@@ -17,7 +17,7 @@ from gitmodel.domain.schema.refs import rules_ref, seen_rules_ref
 from gitmodel.domain.schema.rules_tag import extends, read_before, rules_message
 from gitmodel.domain.snapshot import TOO_SHALLOW, Files, read_registry
 from gitmodel.errors import Invalid, Refused
-from gitmodel.git.commits import STEPS
+from gitmodel.git.commits import PARENTS_BEFORE_WALK
 from gitmodel.git.fact_cache import FactCache
 from gitmodel.git.objects import NewObject, format_tag, parse_tag
 from gitmodel.git.process import Git, GitObject, ObjectReader
@@ -177,7 +177,7 @@ class RulesInForce:
     def _changed(self, commit: Oid) -> Oid | None:
         """Return the newest commit up to *commit* that changed the rules."""
         at = commit
-        for step in range(STEPS):
+        for step in range(PARENTS_BEFORE_WALK):
             known = self._facts.get_oid(_RULES, at)
             parents = self._tags.commit(at).parents
             if known is None and self._tags.is_hidden(at):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from gitmodel.branch.first_parents import FileChange, Step, steps, steps_of_each, written
+from gitmodel.branch.first_parents import BranchCommit, FileChange, parse_person, walk_branch, walk_branch_by_path
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.schema import codec, messages, paths, records
 from gitmodel.domain.schema.object_ids import Oid
@@ -58,7 +58,7 @@ def stage_events(repository: Repository, tip: Oid | None, ref: StageRef | None =
     """
     if not tip:
         return
-    walk = steps if ref is None else steps_of_each  # those of all models are no literal paths
+    walk = walk_branch if ref is None else walk_branch_by_path  # those of all models are no literal paths
     registry = repository.recorded(tip).registry()
     for wanted in _walks(repository, tip, ref):
         for step in walk(repository, tip, *wanted):
@@ -100,10 +100,10 @@ def _places(repository: Repository, tip: Oid, ref: StageRef) -> list[str]:
     stage, alias = paths.stage_file(ref.model, ref.stage), paths.alias_file(ref.model, ref.stage)
     # git's changed-path filters know one path at a time, and hardly any name was both a stage and an alias.
     first, other = (stage, alias) if ref.stage in repository.recorded(tip).registry().stage_names else (alias, stage)
-    return [first, other] if repository.shallow or any(steps(repository, tip, other)) else [first]
+    return [first, other] if repository.shallow or any(walk_branch(repository, tip, other)) else [first]
 
 
-def _events(repository: Repository, step: Step, change: FileChange, found: RecordPath) -> Iterator[StageEvent]:
+def _events(repository: Repository, step: BranchCommit, change: FileChange, found: RecordPath) -> Iterator[StageEvent]:
     """Yield the event of one stage or alias in *step*. Renaming a model moves its stages and is no event."""
     before, after = _record(change.before, change.path), _record(change.after, change.path)
     if change.after is None and _carried_away(repository, step, found.model):
@@ -114,8 +114,8 @@ def _events(repository: Repository, step: Step, change: FileChange, found: Recor
             return
         before = former or before
     commit = step.commit
-    author, _, authored = written(author_of(repository, step, change.path))
-    merger, _, _ = written(commit.author)
+    author, _, authored = parse_person(author_of(repository, step, change.path))
+    merger, _, _ = parse_person(commit.author)
     yield StageEvent(
         found.model,
         found.key,
@@ -123,7 +123,7 @@ def _events(repository: Repository, step: Step, change: FileChange, found: Recor
         before.version if before else None,
         commit.id,
         author,
-        written(commit.committer)[2],
+        parse_person(commit.committer)[2],
         after.reason if after else messages.prose(commit.message),
         after.forced if after else (),
         authored,
@@ -132,7 +132,7 @@ def _events(repository: Repository, step: Step, change: FileChange, found: Recor
     )
 
 
-def author_of(repository: Repository, step: Step, path: str) -> str:
+def author_of(repository: Repository, step: BranchCommit, path: str) -> str:
     """Return the author of the change, as commits hold it; a merge of one commit needs no call of git."""
     commit = step.commit
     if len(commit.parents) == 2:
@@ -144,7 +144,7 @@ def author_of(repository: Repository, step: Step, path: str) -> str:
     return repository.tags.author(commit, path)
 
 
-def _carried_away(repository: Repository, step: Step, model: str) -> bool:
+def _carried_away(repository: Repository, step: BranchCommit, model: str) -> bool:
     try:
         record = repository.recorded(step.commit.id).load(paths.model_file(model), records.ModelRecord)
     except Invalid:
@@ -152,7 +152,7 @@ def _carried_away(repository: Repository, step: Step, model: str) -> bool:
     return record is not None and record.renamed_to is not None
 
 
-def _carried_from(repository: Repository, step: Step, parent: Oid, found: RecordPath) -> StageRecord | None:
+def _carried_from(repository: Repository, step: BranchCommit, parent: Oid, found: RecordPath) -> StageRecord | None:
     """Return the record of the stage or alias under the former name of a model that *step* renamed."""
     before = repository.recorded(parent)
     if before.files.names(paths.model_folder(found.model)):

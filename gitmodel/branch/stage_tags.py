@@ -15,7 +15,7 @@ from gitmodel.domain.schema.records import StageRecord
 from gitmodel.domain.schema.refs import STAGE_TAGS, StageRef
 from gitmodel.domain.snapshot import TOO_SHALLOW, StageTag, place_files, read_registry
 from gitmodel.errors import Invalid
-from gitmodel.git.commits import STEPS, commits_changing, roots
+from gitmodel.git.commits import PARENTS_BEFORE_WALK, commits_changing, roots
 from gitmodel.git.fact_cache import FactCache
 from gitmodel.git.objects import Commit, NewObject, format_tag, parse_commit, parse_tag
 from gitmodel.git.process import Git, GitObject, Moved, ObjectReader
@@ -353,7 +353,7 @@ class StageTags:
         # A chain only grows at its tip, so what was on it under an earlier tip still is if that tip is.
         earlier = self._facts.get_oid("chain", commit)
         at = tip
-        for _ in range(STEPS):
+        for _ in range(PARENTS_BEFORE_WALK):
             if at in (commit, earlier):
                 return True
             try:

@@ -6,7 +6,7 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.git.process import Git
 
 # gitmodel searches this many parents itself before it asks git to walk.
-STEPS = 32
+PARENTS_BEFORE_WALK = 32
 
 
 def find_commit(git: Git, named: str) -> Oid | None:

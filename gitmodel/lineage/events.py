@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from gitmodel.branch.first_parents import FileChange, Step, steps, steps_of_each, written
+from gitmodel.branch.first_parents import BranchCommit, FileChange, parse_person, walk_branch, walk_branch_by_path
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.stage_history import author_of, stage_events
 from gitmodel.domain.changes.stages import stage_states
@@ -63,7 +63,7 @@ def log(repository: Repository, ref: VersionRef | None = None) -> Iterator[Event
     if not snapshot.commit:
         return iter(())
     if ref is None:
-        return _all_events(repository, snapshot, steps(repository, snapshot.commit, paths.MODELS))
+        return _all_events(repository, snapshot, walk_branch(repository, snapshot.commit, paths.MODELS))
     name = snapshot.current_name(ref.model)
     if not ref.selector:
         snapshot.warn_of(ref)
@@ -109,7 +109,7 @@ def _set_origins(
 ) -> None:
     """Find who set the fields of *now* that have no origin yet, as long as the model was called *model*."""
     path = paths.version_file(model, number)
-    for step in steps(repository, tip, path):
+    for step in walk_branch(repository, tip, path):
         for change in step.changes:
             if change.after is None or (change.before is None and _other_name(repository, step, model)):
                 continue
@@ -133,18 +133,18 @@ def _places(repository: Repository, snapshot: Snapshot, tip: Oid, name: str, num
     still = any(state.doubt and state.in_force == number for state in states)
     if snapshot.is_archived(name, number) and not still:
         path = paths.archived_file(name, number)
-        step = next(steps(repository, tip, path))
+        step = next(walk_branch(repository, tip, path))
         yield _origin(repository, step, path, "stage", "archived")
 
 
-def _origin(repository: Repository, step: Step, path: str, field: str, value: Any) -> FieldOrigin:
+def _origin(repository: Repository, step: BranchCommit, path: str, field: str, value: Any) -> FieldOrigin:
     author, when, request = _facts(repository, step, path)
     return FieldOrigin(field, value, step.commit.id, author, when, request)
 
 
-def _facts(repository: Repository, step: Step, path: str) -> tuple[str, datetime, str]:
-    author = written(author_of(repository, step, path))[0]
-    return author, written(step.commit.committer)[2], messages.pull_request(step.commit.message)
+def _facts(repository: Repository, step: BranchCommit, path: str) -> tuple[str, datetime, str]:
+    author = parse_person(author_of(repository, step, path))[0]
+    return author, parse_person(step.commit.committer)[2], messages.pull_request(step.commit.message)
 
 
 def _events_of(repository: Repository, snapshot: Snapshot, name: str, number: int | None = None) -> Iterator[Event]:
@@ -155,7 +155,7 @@ def _events_of(repository: Repository, snapshot: Snapshot, name: str, number: in
         wanted = [folder]
         if number is not None:
             wanted = [paths.version_file(at, number), f"{folder}/stages", f"{folder}/aliases"]
-        walked = steps_of_each(repository, snapshot.commit, *wanted) if snapshot.commit else ()
+        walked = walk_branch_by_path(repository, snapshot.commit, *wanted) if snapshot.commit else ()
         for event in _all_events(repository, snapshot, walked, number):
             made = made or event.what == _MADE
             yield event
@@ -164,7 +164,7 @@ def _events_of(repository: Repository, snapshot: Snapshot, name: str, number: in
 
 
 def _all_events(
-    repository: Repository, snapshot: Snapshot, walked: Iterable[Step], number: int | None = None
+    repository: Repository, snapshot: Snapshot, walked: Iterable[BranchCommit], number: int | None = None
 ) -> Iterator[Event]:
     registry = snapshot.registry()
     judged = in_force.is_guarded(snapshot)
@@ -198,7 +198,7 @@ def _all_events(
             return  # nothing happened to a version before it was made
 
 
-def _never(repository: Repository, step: Step, found: RecordPath, version: int | None) -> str:
+def _never(repository: Repository, step: BranchCommit, found: RecordPath, version: int | None) -> str:
     """Return what is said of a change of a stage that never was in force, or ""; so it is with whom it archived."""
     stages: Iterable[str] = [found.key]
     if found.kind == "archived":
@@ -244,7 +244,7 @@ def _told(change: FileChange, found: RecordPath) -> Iterator[tuple[int | None, s
 
 def _event(
     repository: Repository,
-    step: Step,
+    step: BranchCommit,
     change: FileChange,
     found: RecordPath,
     version: int | None,
@@ -256,7 +256,7 @@ def _event(
     return Event(found.model, version, what, fields, step.commit.id, author, when, reason, request)
 
 
-def _other_name(repository: Repository, step: Step, model: str) -> str:
+def _other_name(repository: Repository, step: BranchCommit, model: str) -> str:
     """The former name of *model* if *step* renamed it to this, its new one if *step* renamed it from this; else ""."""
     if not step.parent:
         return ""

@@ -8,7 +8,7 @@ from datetime import datetime, timezone
 from functools import partial
 from typing import TypeVar
 
-from gitmodel.branch.first_parents import refuse_edge, shallow_edge, too_shallow, written
+from gitmodel.branch.first_parents import parse_person, refuse_edge, shallow_edge, too_shallow
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.recorded_state import frozen, read_moment
 from gitmodel.domain.schema.object_ids import Oid
@@ -113,7 +113,7 @@ def _moment(named: str | datetime) -> datetime | None:
 
 
 def _state(repository: Repository, commit: Oid, ahead: str = "") -> State:
-    return State(commit, written(repository.tags.commit(commit).committer)[2], ahead)
+    return State(commit, parse_person(repository.tags.commit(commit).committer)[2], ahead)
 
 
 def _before_the_beginning(repository: Repository, tip: Oid, moment: datetime) -> Exception:
