@@ -12,7 +12,7 @@ import pytest
 from second_user import User, needs_root, open_folder
 
 from gitmodel import Client
-from gitmodel.files.permissions import Sharing
+from gitmodel.files.permissions import SharedPermissions
 from gitmodel.registry import doctor
 
 GROUP = 23456
@@ -84,7 +84,7 @@ def test_two_users_write_in_turn(users, shared, git):
     assert len(seen) > 20
     for path in seen:
         state = path.lstat()
-        wanted = Sharing(shared).mode(state.st_mode)
+        wanted = SharedPermissions(shared).mode(state.st_mode)
         assert state.st_gid == GROUP, path
         assert state.st_mode & 0o070 == wanted & 0o070, (path, oct(state.st_mode))
         if stat.S_ISDIR(state.st_mode):
@@ -107,7 +107,7 @@ def test_every_file_of_a_shared_repository_is_as_the_setting_says(tmp_path, git,
     assert {path.name for path in seen} >= {"notes", "writers"}
     for path in seen:
         mode = stat.S_IMODE(path.lstat().st_mode)
-        assert oct(mode) == oct(Sharing(setting).mode(path.lstat().st_mode)), path
+        assert oct(mode) == oct(SharedPermissions(setting).mode(path.lstat().st_mode)), path
 
 
 @needs_root
@@ -180,7 +180,7 @@ def test_the_setting_is_read_as_git_reads_it(tmp_path, git, code_repo):
         probe.mkdir()
         (probe / "file").touch(0o444)
         os.chmod(probe / "file", 0o444)
-        sharing = Sharing(said)
+        sharing = SharedPermissions(said)
         assert sharing.mode(probe.stat().st_mode) == stat.S_IMODE(made.stat().st_mode), said
         assert sharing.mode((probe / "file").stat().st_mode) == stat.S_IMODE((made / blob[2:]).stat().st_mode), said
 

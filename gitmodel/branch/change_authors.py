@@ -1,4 +1,4 @@
-"""Authors of the changes on a branch that is to be merged."""
+"""ChangeAuthors of the changes on a branch that is to be merged."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from gitmodel.git.objects import Commit
 _MOST_COMMITS = 10_000
 
 
-class Authors:
-    """Authors of the changes on a branch that is to be merged: commit *head* into commit *base*."""
+class ChangeAuthors:
+    """ChangeAuthors of the changes on a branch that is to be merged: commit *head* into commit *base*."""
 
     def __init__(self, repository: Repository, base: Oid, head: Oid) -> None:
         self._repository = repository
         self._base = base
         self._head = head
 
-    def who_changed(self, path: str) -> str:
+    def author_of_change(self, path: str) -> str:
         """The author of the newest commit that *head* brings and that touched *path*; "" if none did."""
         return self._changed.get(path, "")
 
-    def who_made(self, path: str) -> str:
+    def author_of_creation(self, path: str) -> str:
         """The author of the commit that made the file at *path*, which no later one took away, as a version's."""
         if path in self._changed and self._repository.files(self._base).id(path) is None:
             return self._first.get(path, "")

@@ -230,16 +230,16 @@ def refuse_blocked(repository: Repository, remote: str, refs: Iterable[str]) -> 
                 called = repository.url or remote
                 raise Conflict(
                     f"{called} has {blocking}, so that git cannot create {ref} there; nothing was pushed",
-                    hint=f"if nobody needs it, type: {removal(called, blocking)}",
+                    hint=f"if nobody needs it, type: {removal_command(called, blocking)}",
                 )
 
 
-def removal(remote: str, ref: str) -> str:
+def removal_command(remote: str, ref: str) -> str:
     """Return the command that removes *ref* from *remote*."""
     return f"git push {shlex.quote(remote)} {shlex.quote(f':{ref}')}"
 
 
-def has(repository: Repository, remote: str, ref: str, id: Oid) -> bool:
+def has_ref(repository: Repository, remote: str, ref: str, id: Oid) -> bool:
     """Ask *remote* whether *ref* is *id*: after a push whose answer did not say if it succeeded."""
     answer = run_remote(repository, "ls-remote", "--end-of-options", remote, ref)
     return f"{id}\t{ref}" in answer.stdout.splitlines()

@@ -20,7 +20,7 @@ from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.schema.renumbering import Renumbered, Renumberings
 from gitmodel.domain.snapshot import NoTags, Snapshot
 from gitmodel.errors import Conflict, NotFound
-from gitmodel.files.permissions import Sharing
+from gitmodel.files.permissions import SharedPermissions
 from gitmodel.git.fact_cache import FactCache
 from gitmodel.git.objects import LooseObjects
 from gitmodel.git.process import Git, Moved, ObjectReader
@@ -148,9 +148,9 @@ class Repository:
         return WriterMarks(self.git.common_dir)
 
     @cached_property
-    def sharing(self) -> Sharing:
+    def permissions(self) -> SharedPermissions:
         """The other users with whom the repository is shared, by `core.sharedRepository`."""
-        return Sharing(self.config.get("core.sharedrepository", ""))
+        return SharedPermissions(self.config.get("core.sharedrepository", ""))
 
     @property
     def allows_credentials(self) -> bool:
@@ -172,7 +172,7 @@ class Repository:
     def share(self) -> None:
         """Make `own_folder` with the permissions of `core.sharedRepository`, if it is not there."""
         with suppress(OSError):  # whatever writes there says so
-            self.sharing.make_folder(self.own_folder)
+            self.permissions.make_folder(self.own_folder)
 
     @property
     def common_dir(self) -> Path:

@@ -16,7 +16,7 @@ from gitmodel.git.process import Git, GitObject
 from gitmodel.git.trees import CommitFiles, Trees
 
 if TYPE_CHECKING:
-    from gitmodel.git.signatures import Signature, Verifier
+    from gitmodel.git.signatures import Signature, SignatureVerifier
 
 # How far a clock may be ahead of ours.
 _AHEAD = 600
@@ -34,7 +34,7 @@ class RequiredSignatures:
     """
 
     def __init__(
-        self, git: Git, trees: Trees, verifier: Callable[[], Verifier], commit: Callable[[Oid], Commit]
+        self, git: Git, trees: Trees, verifier: Callable[[], SignatureVerifier], commit: Callable[[Oid], Commit]
     ) -> None:
         self._git = git
         self._trees = trees

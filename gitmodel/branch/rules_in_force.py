@@ -132,7 +132,7 @@ class RulesInForce:
     def are_pending(self, tip: Oid) -> bool:
         """Return True if a change on *tip* is judged by other rules than those of *tip*, or no rules are in force."""
         now = self._files(tip)
-        return not self.positions() or any(not are_same(self._files(commit), now) for commit in self.others(tip))
+        return not self.positions() or any(not have_same_rules(self._files(commit), now) for commit in self.others(tip))
 
     def check_branch(self, tip: Oid) -> None:
         """Raises Refused as `check` does, and if the branch at *tip* does not hold the commit that the tag points at.
@@ -212,7 +212,7 @@ def _too_shallow() -> Invalid:
     return Invalid(f"the rules in force are not known: {TOO_SHALLOW}", hint="run `git fetch --unshallow`")
 
 
-def are_same(one: Files, other: Files) -> bool:
+def have_same_rules(one: Files, other: Files) -> bool:
     """Return True if two commits have the same rules: the same stages and the same list of signers."""
     try:
         return read_registry(one).stages == read_registry(other).stages and (

@@ -18,7 +18,7 @@ from gitmodel.git.objects import NewObject, parse_commit, parse_tag
 from gitmodel.git.process import Git, GitObject, ObjectReader
 
 if TYPE_CHECKING:
-    from gitmodel.git.signatures import Verifier
+    from gitmodel.git.signatures import SignatureVerifier
     from gitmodel.git.signing import Signer
 
 
@@ -42,11 +42,11 @@ class ChangeSigning:
         self._branch = branch
 
     @cached_property
-    def verifier(self) -> Verifier:
+    def verifier(self) -> SignatureVerifier:
         """The verifier of signatures."""
-        from gitmodel.git.signatures import Verifier  # imported here: only signed records need it
+        from gitmodel.git.signatures import SignatureVerifier  # imported here: only signed records need it
 
-        return Verifier(self._git.environ, self._config)
+        return SignatureVerifier(self._git.environ, self._config)
 
     @cached_property
     def signer(self) -> Signer:

@@ -23,7 +23,7 @@ from gitmodel.git.shallow import read_edge
 from gitmodel.git.trees import BoundedCache, CommitFiles, Trees
 
 if TYPE_CHECKING:
-    from gitmodel.git.signatures import Verifier
+    from gitmodel.git.signatures import SignatureVerifier
 
 _COMMITS_KEPT = 4_000
 _SIGNED = "signedby"
@@ -39,7 +39,7 @@ class StageTags:
         reader: ObjectReader,
         trees: Trees,
         facts: FactCache,
-        verifier: Callable[[], Verifier],
+        verifier: Callable[[], SignatureVerifier],
         *,
         shallow: bool,
     ) -> None:
@@ -51,7 +51,7 @@ class StageTags:
         self.shallow = shallow
         self._commits = BoundedCache(_COMMITS_KEPT)
         # What else a reader asks of a tag that counts.
-        self.also: Callable[[StageTag, GitObject], StageTag] = lambda tag, found: tag
+        self.extra_check: Callable[[StageTag, GitObject], StageTag] = lambda tag, found: tag
         self.signatures = RequiredSignatures(git, trees, verifier, self.commit)
         self._chain_lock = threading.RLock()
         self._chain_tip: Oid | None = None
@@ -375,7 +375,7 @@ class StageTags:
         return len(last) > 1 and last[1] == commit
 
 
-class FrozenTags:
+class SingleTag:
     """The one stage tag that is at hand, or none; `domain.snapshot.Tags`."""
 
     all_known = False
@@ -425,7 +425,7 @@ class JudgedTags:
         if judged.forged and self._tip() != self._commit:
             # The tag may belong to a commit that came after the snapshot.
             raise Moved("the branch moved while it was read", hint="try again")
-        return self._tags.also(judged, found)
+        return self._tags.extra_check(judged, found)
 
 
 def target_of(ref: StageRef, found: GitObject) -> tuple[Oid, str]:

@@ -11,7 +11,7 @@ from gitmodel.branch.foreign_tags import refuse_foreign, refuse_second_registry
 from gitmodel.branch.new_commits import BEGIN, check_paths, first_commit, made_commit, refuse_credentials
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.retrying import half_done_error
-from gitmodel.branch.rules_in_force import are_same
+from gitmodel.branch.rules_in_force import have_same_rules
 from gitmodel.domain.changes.changed_files import ChangedFiles
 from gitmodel.domain.changes.stages import leftovers
 from gitmodel.domain.schema import codec, paths, records
@@ -239,7 +239,7 @@ def _changes_rules(repository: Repository, snapshot: Snapshot, change: Change[An
     after = ChangedFiles(snapshot.files, change.files)
     if not repository.rules.id() and snapshot.registry().is_open and read_registry(after).is_open:
         return False
-    return not are_same(snapshot.files, after)
+    return not have_same_rules(snapshot.files, after)
 
 
 def _with_former(

@@ -41,7 +41,7 @@ def cache_folder(environ: Mapping[str, str]) -> Path:
     return home / ("Library/Caches" if sys.platform == "darwin" else ".cache") / "gitmodel"
 
 
-class Answered(NamedTuple):
+class CachedAnswer(NamedTuple):
     """A server's answer: *when*, in seconds since 1970, and the object *id* of a ref (None: there is no such ref)."""
 
     when: float
@@ -78,12 +78,12 @@ class UrlCache:
         environ = {**self._environ, "GIT_ALLOW_PROTOCOL": ""} if self.terms.offline else self._environ
         return Git(path, path, self._top, environ)
 
-    def asked(self, question: str) -> Answered | None:
+    def asked(self, question: str) -> CachedAnswer | None:
         """Return the server's last answer to *question* (a path below the cache), or None if it was never asked."""
         path = self.folder / "asked" / question
         try:
             text = path.read_text(encoding="ascii")
-            return Answered(path.stat().st_mtime, Oid(text) if text else None)
+            return CachedAnswer(path.stat().st_mtime, Oid(text) if text else None)
         except (OSError, ValueError):
             return None
 
@@ -98,7 +98,7 @@ class UrlCache:
             os.utime(aside, (when, when))
             os.replace(aside, path)
 
-    def fresh(self, question: str) -> Answered | None:
+    def fresh(self, question: str) -> CachedAnswer | None:
         """Return the server's last answer to *question* if it is fresh enough to be used again, else None."""
         found = self.asked(question) if self.terms.offline or self.terms.max_age else None
         if found is not None and (self.terms.offline or 0 <= self._clock() - found.when < self.terms.max_age):

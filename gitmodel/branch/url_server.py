@@ -218,7 +218,7 @@ def _open(cache: UrlCache, url: str, branch: str) -> Repository:
         whole, objects_folder=whole.git_dir / "objects", shallow=False,
         connect=lambda repository: UrlServer(repository, commits, cache, url),
     )  # fmt: skip
-    repository.tags.also = repository.signing.judged_by_own_signers
+    repository.tags.extra_check = repository.signing.judged_by_own_signers
     return repository
 
 

@@ -15,7 +15,7 @@ from gitmodel.code.repository import SILENCE, CodeRepository, id_lines
 from gitmodel.domain.schema.object_ids import Oid, is_code_oid
 from gitmodel.domain.schema.refs import KEPT_CODE, kept_ref
 from gitmodel.errors import Refused
-from gitmodel.files.permissions import Sharing
+from gitmodel.files.permissions import SharedPermissions
 from gitmodel.git.configuration import list_remotes, read_setting
 from gitmodel.git.fact_cache import FactCache
 from gitmodel.git.process import FETCH
@@ -90,7 +90,7 @@ class KeptCommits:
         address = self._address(remote)
         shared = read_setting(self._git, "core.sharedRepository")
         with suppress(OSError):
-            Sharing(shared).make_folder(self._git.common_dir / "gitmodel")
+            SharedPermissions(shared).make_folder(self._git.common_dir / "gitmodel")
         # Where no terminal is, Git LFS tells no progress unless it must, and would be taken for silent.
         git = replace(self._git, environ={**self._git.environ, "GIT_LFS_FORCE_PROGRESS": "1"})
         silence = _HOOK_SILENCE if self._has_hook() else SILENCE

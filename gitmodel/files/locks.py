@@ -9,7 +9,7 @@ from pathlib import Path
 from gitmodel.files.permissions import make_folder, open_file
 
 
-def open_alone(path: Path) -> int | None:
+def open_locked(path: Path) -> int | None:
     """Open and lock *path*; create the file and its folder if they are missing. Closing the descriptor unlocks it.
 
     Returns None if another process holds the lock or is deleting the file, or if it cannot be opened or locked.

@@ -17,10 +17,10 @@ _SHARED = stat.S_ISGID | stat.S_IWGRP
 _DEEPEST = 3
 
 
-class Sharing:
+class SharedPermissions:
     """Permissions that `core.sharedRepository` grants beyond the umask, or instead of it (`git help config`).
 
-    >>> oct(Sharing("group").mode(0o100644)), oct(Sharing("0640").mode(0o040755)), oct(Sharing("").mode(0o100644))
+    >>> oct(SharedPermissions("group").mode(0o100644)), oct(SharedPermissions("0640").mode(0o040755)), oct(SharedPermissions("").mode(0o100644))
     ('0o664', '0o2750', '0o644')
     """
 

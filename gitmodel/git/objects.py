@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Invalid, Unreachable
-from gitmodel.files.permissions import Sharing
+from gitmodel.files.permissions import SharedPermissions
 
 if TYPE_CHECKING:
     from concurrent.futures import ThreadPoolExecutor
@@ -163,7 +163,7 @@ class LooseObjects:
 
     def __init__(self, folder: Path, shared: str) -> None:
         self._folder = folder
-        self._sharing = Sharing(shared)
+        self._permissions = SharedPermissions(shared)
         self._flushers: ThreadPoolExecutor | None = None
 
     def write(self, objects: Iterable[NewObject]) -> None:
@@ -204,8 +204,8 @@ class LooseObjects:
             view = memoryview(data)
             while view:
                 view = view[os.write(descriptor, view) :]
-            if self._sharing:
-                os.fchmod(descriptor, self._sharing.mode(os.fstat(descriptor).st_mode))
+            if self._permissions:
+                os.fchmod(descriptor, self._permissions.mode(os.fstat(descriptor).st_mode))
         except OSError:
             os.close(descriptor)
             temporary.unlink(missing_ok=True)
@@ -219,7 +219,7 @@ class LooseObjects:
                 os.replace(temporary, final)
                 return
             with suppress(FileNotFoundError):
-                self._sharing.make_folder(final.parent)
+                self._permissions.make_folder(final.parent)
         os.replace(temporary, final)
 
     def _flush(self, descriptors: list[int]) -> None:

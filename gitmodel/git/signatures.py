@@ -81,7 +81,7 @@ def signed_commit(data: bytes, armor: bytes) -> bytes:
     return head + b"\ngpgsig " + b"\n ".join(lines) + gap + message
 
 
-class Verifier:
+class SignatureVerifier:
     """Asks `ssh-keygen` and `gpg` about signatures. *config* is git's, which may name another `gpg`."""
 
     def __init__(self, environ: Mapping[str, str], config: Mapping[str, str]) -> None:

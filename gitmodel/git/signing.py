@@ -15,7 +15,7 @@ from gitmodel.errors import Unsigned
 from gitmodel.git import signatures
 from gitmodel.git.objects import NewObject
 from gitmodel.git.process import Git
-from gitmodel.git.signatures import Signature, Verifier
+from gitmodel.git.signatures import Signature, SignatureVerifier
 
 _HINT = "see `git help config` for gpg.format, user.signingKey and gpg.ssh.program"
 
@@ -23,7 +23,7 @@ _HINT = "see `git help config` for gpg.format, user.signingKey and gpg.ssh.progr
 class Signer:
     """The user of this repository, as git signs for them."""
 
-    def __init__(self, git: Git, config: Mapping[str, str], verifier: Verifier) -> None:
+    def __init__(self, git: Git, config: Mapping[str, str], verifier: SignatureVerifier) -> None:
         self._git = git
         self._config = config
         self._verifier = verifier

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from gitmodel.branch.checked_out import find_behind
 from gitmodel.branch.foreign_tags import refuse_foreign
-from gitmodel.branch.remotes import blocking_tags, overwriting_refspecs, removal
+from gitmodel.branch.remotes import blocking_tags, overwriting_refspecs, removal_command
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.changes import stages as planning
 from gitmodel.domain.changes.models import left_behind, plan_clearance
@@ -79,7 +79,7 @@ def repair(repository: Repository, store: ArtifactStore | None) -> list[Finding]
     mended = [finding for finding in examine(repository, store) if finding.mendable]
     abouts = {finding.about for finding in mended}
     if "permissions" in abouts:
-        repository.sharing.mend(repository.own_folder)
+        repository.permissions.mend(repository.own_folder)
     if abouts & {"lock", "leftover"}:
         repository.writer_marks.remove_dead()
     if "rules" in abouts:
@@ -113,7 +113,7 @@ def _safely(about: str, look: Callable[[Repository], Iterable[Finding]], reposit
 def _permissions(repository: Repository) -> Iterator[Finding]:
     """Tell of folders and files that others cannot use as `core.sharedRepository` says, or that this user cannot."""
     own = repository.own_folder
-    faults = list(repository.sharing.faults(own))
+    faults = list(repository.permissions.faults(own))
     for mendable in (True, False):
         paths = [path for path, of_mine in faults if of_mine is mendable]
         if paths:
@@ -123,7 +123,7 @@ def _permissions(repository: Repository) -> Iterator[Finding]:
             yield Finding("permissions", message, _FIX if mendable else hint, mendable)
     closed = [path for path in (own, *(own / name for name in _WRITTEN)) if _is_closed(path)]
     # Where the repository is shared, it may be so for a group to read, or for everybody.
-    if closed and not faults and not repository.sharing:
+    if closed and not faults and not repository.permissions:
         message = f"{closed[0]} belongs to another user, and you may not write to it"
         hint = "to share the repository: git config core.sharedRepository group; then its owner: git model doctor --fix"
         yield Finding("permissions", message, hint)
@@ -165,7 +165,9 @@ def _blocking(repository: Repository) -> Iterator[Finding]:
     for remote, ref in blocking_tags(repository):
         where = f"{remote} has the tag" if remote else "there is a tag"
         kind = "the tag of the rules in force" if ref.startswith(RULES_TAGS) else "a stage tag"
-        removing = removal(remote, ref) if remote else f"git tag -d {shlex.quote(ref.removeprefix('refs/tags/'))}"
+        removing = (
+            removal_command(remote, ref) if remote else f"git tag -d {shlex.quote(ref.removeprefix('refs/tags/'))}"
+        )
         message = f"{where} {ref.removeprefix('refs/tags/')}, which keeps git from creating {kind}"
         yield Finding("tag", message, f"if nobody needs it, type: {removing}")
 

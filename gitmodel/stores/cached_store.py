@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from gitmodel.domain.schema.digests import PREFIX, Digest, hex_of
 from gitmodel.errors import GitModelError, Invalid, Unreachable
-from gitmodel.files.locks import open_alone
+from gitmodel.files.locks import open_locked
 from gitmodel.files.permissions import make_folder, share
 from gitmodel.stores.interface import Leftover, Sent, StoredObject
 from gitmodel.stores.local_store import LocalStore
@@ -171,7 +171,7 @@ class _Partial:
     def begin(cls, cache: LocalStore, digest: Digest) -> _Partial | None:
         """Open and lock the file for *digest*; None if another process is fetching it or the file cannot be opened."""
         path = cache.root / "partial" / hex_of(digest)
-        descriptor = open_alone(path)
+        descriptor = open_locked(path)
         return None if descriptor is None else cls(cache, digest, path, descriptor)
 
     def read(self, start: int, length: int) -> bytes:

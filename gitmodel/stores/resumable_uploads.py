@@ -13,7 +13,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from gitmodel.domain.schema.digests import Digest, digest_of, hex_of
-from gitmodel.files.locks import open_alone
+from gitmodel.files.locks import open_locked
 
 LONGEST = 16 << 10
 
@@ -62,5 +62,5 @@ class ResumableUploads:
     def hold(self, url: str, digest: Digest) -> ResumableUpload:
         """The upload of *digest* to the store *url*; one that another process is at is not given to a second."""
         path = self._folder / hex_of(digest_of(f"{url} {digest}".encode()))
-        descriptor = open_alone(path)
+        descriptor = open_locked(path)
         return ResumableUpload(None, -1) if descriptor is None else ResumableUpload(path, descriptor)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-from gitmodel.branch.change_authors import Authors
+from gitmodel.branch.change_authors import ChangeAuthors
 from gitmodel.branch.repository import Repository
 from gitmodel.code.repository import CodeRepository
 from gitmodel.domain import gates
@@ -132,8 +132,8 @@ class _Sides:
         return next((old for old, new in self.renamed.items() if new == model), model)
 
     @cached_property
-    def authors(self) -> Authors:
-        return Authors(self.repository, self.base, self.head)
+    def authors(self) -> ChangeAuthors:
+        return ChangeAuthors(self.repository, self.base, self.head)
 
     @cached_property
     def code(self) -> CodeRepository:
@@ -186,7 +186,7 @@ def _planned(sides: _Sides, path: str, ref: StageRef, *, alias: bool) -> Planned
         alias,
         was.version if was else None,
         now.version if now else None,
-        sides.authors.who_changed(path),
+        sides.authors.author_of_change(path),
         now.reason if now else "",
         owners=_owners(after, ref.model),
         outcomes=outcomes,
@@ -199,7 +199,7 @@ def _compared(sides: _Sides, model: str, old: VersionRecord | None, new: Version
     links = compare_artifacts(_links(old, data=False), _links(new, data=False))
     data = (*compare_artifacts(_links(old, data=True), _links(new, data=True)), *_inputs(sides, old, new))
     return {
-        "maker": sides.authors.who_made(paths.version_file(model, new.number)),
+        "maker": sides.authors.author_of_creation(paths.version_file(model, new.number)),
         "code": _code_range(sides, old, new),
         "metadata": compare_values(old.metadata if old else {}, new.metadata),
         "artifacts": _differing(links),

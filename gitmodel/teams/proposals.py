@@ -153,7 +153,7 @@ def publish(repository: Repository, proposal: Proposal, *, open: bool = False) -
     try:
         said = remotes.push(repository, proposal.remote, [RefMove(ref, proposal.commit, None)], options).said
     except Unreachable:
-        if not remotes.has(repository, proposal.remote, ref, proposal.commit):
+        if not remotes.has_ref(repository, proposal.remote, ref, proposal.commit):
             raise
         said = ""
     opened = pull_requests.find_address(said) if options else ""

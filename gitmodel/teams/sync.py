@@ -291,7 +291,7 @@ def _refuse_other_rules(repository: Repository, state: RemoteState, *, rewound: 
         raise Conflict(
             f"{state.remote} has {blocking}, so that the tag {rules.name}, which says which rules are in force, cannot "
             "be there; nothing was changed here",
-            hint=f"if nobody needs it, type: {remotes.removal(state.remote, blocking)}; then run `git push "
+            hint=f"if nobody needs it, type: {remotes.removal_command(state.remote, blocking)}; then run `git push "
             f"{shlex.quote(state.remote)} {shlex.quote(rules.ref)}` to set the tag of the rules there again",
         )
     where = shlex.quote(state.remote)
