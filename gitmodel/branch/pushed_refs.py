@@ -26,7 +26,7 @@ T = TypeVar("T")
 _MOST_TRIES = 8
 
 
-class Mending(Protocol):
+class RetryWithNewCache(Protocol):
     """Calls work, and again with a new cache if the cache is damaged, but not once *is_done* returns True."""
 
     def __call__(self, work: Callable[[], T], is_done: Callable[[], bool]) -> T: ...
@@ -35,7 +35,7 @@ class Mending(Protocol):
 class PushedRefs:
     """`Refs` of a registry by URL, whose cache is *repository*; *local* moves the refs that are never pushed.
 
-    *fetch* fetches the branch and the stage tags, and *mending* repairs the cache.
+    *fetch* fetches the branch and the stage tags, and *retry_with_new_cache* repairs the cache.
     """
 
     def __init__(
@@ -44,13 +44,13 @@ class PushedRefs:
         local: LocalRefs,
         cache: UrlCache,
         fetch: Callable[[], None],
-        mending: Mending,
+        retry_with_new_cache: RetryWithNewCache,
     ) -> None:
         self._repository = repository
         self._local = local
         self._cache = cache
         self._fetch = fetch
-        self._mending = mending
+        self._retry_with_new_cache = retry_with_new_cache
         self._pushed = False
 
     def move(self, moves: Sequence[RefMove], message: str, new: Sequence[NewObject] = ()) -> frozenset[str]:
@@ -89,7 +89,7 @@ class PushedRefs:
                 self._fetch()
                 return retry(work, _UrlRetries(self._repository, self._fetch, self._cache.terms.timeout, ends))
 
-        return self._mending(attempt, lambda: self._pushed)
+        return self._retry_with_new_cache(attempt, lambda: self._pushed)
 
     def _is_shared(self, ref: str) -> bool:
         """Return True if *ref* is the server's; reservations are never pushed."""

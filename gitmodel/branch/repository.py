@@ -54,10 +54,10 @@ class Server(Protocol):
     def head(self) -> Snapshot:
         """Return the branch as it is now, perhaps without stage tags."""
 
-    def least(self, about: VersionRef) -> Snapshot | None:
+    def read_single_commit(self, about: VersionRef) -> Snapshot | None:
         """Return a snapshot of the one commit that tells what *about* names; None if all of the branch is needed."""
 
-    def mending(self, work: Callable[[], T]) -> T:
+    def retry_with_new_cache(self, work: Callable[[], T]) -> T:
         """Call *work* and return its result; retry once, with a new cache, if the cache is damaged or gone."""
 
     def pushed(self, local: LocalRefs) -> Refs:
@@ -244,7 +244,7 @@ class Repository:
             commit, self.files(commit), self.tags.at(commit, self.tip), self._is_reserved,
             shared=shared, is_local=is_local, doubt=doubt, missing_tags=self.tips.missing_tags,
             read_renumberings=partial(self._renumberings_at, commit), warn=lambda note: self.on_renumbered(note),
-            reserved_for=lambda model, name: self.reservations.run_of_name(model, name),
+            reserved_for=lambda model, name: self.reservations.run_reserving(model, name),
         )  # fmt: skip
         found = replace(found, other_rules=lambda: self.rules.registries(commit))
         return found
@@ -281,10 +281,10 @@ class Repository:
             return self._read(question)
 
         def ask() -> T:
-            least = server.least(about) if about is not None else None
+            least = server.read_single_commit(about) if about is not None else None
             return self._read(question) if least is None else question(least)
 
-        return server.mending(ask)
+        return server.retry_with_new_cache(ask)
 
     def _read(self, question: Callable[[Snapshot], T]) -> T:
         for _ in range(ATTEMPTS):

@@ -27,7 +27,7 @@ class Reservations:
         """Return True if *number* is reserved for a version of *model*."""
         return self._reader.resolve(reserved_ref(model, number)) is not None
 
-    def run_of_name(self, model: str, name: str) -> str:
+    def run_reserving(self, model: str, name: str) -> str:
         """Return the id of the run that reserved the name of a version and is under way, "" if none did."""
         from gitmodel.branch.run_journal import Journal  # only writers of names need it
 
@@ -43,9 +43,9 @@ class Reservations:
         """Return the names of versions that are reserved, each with its model and the id of its ref."""
         return [(model, last, id) for model, last, id in self._all() if not last.isdigit()]
 
-    def left_names(self) -> list[tuple[str, str, Oid]]:
+    def abandoned_names(self) -> list[tuple[str, str, Oid]]:
         """Return the names that are reserved by runs that are over, each with its model and the id of its ref."""
-        return [found for found in self.names() if not self.run_of_name(*found[:2])]
+        return [found for found in self.names() if not self.run_reserving(*found[:2])]
 
     def release(self, model: str, numbers: list[int], tip_number: int) -> None:
         """Delete the reservations of *numbers* that the branch no longer needs: it holds *tip_number*."""
@@ -60,12 +60,12 @@ class Reservations:
             if id == blob:
                 self._delete(reserved_name_ref(model, name), id)
 
-    def release_left_names(self) -> None:
+    def release_abandoned_names(self) -> None:
         """Delete the reservations of names by runs that are over, as killed runs leave them."""
-        for model, name, id in self.left_names():
+        for model, name, id in self.abandoned_names():
             self._delete(reserved_name_ref(model, name), id)
 
-    def carried(self, after: Snapshot) -> list[RefMove]:
+    def moves_to_new_names(self, after: Snapshot) -> list[RefMove]:
         """Return the moves that copy the reservations of a renamed model to the name that it has in *after*."""
         carried = {}
         for model, number, id in self.numbers():

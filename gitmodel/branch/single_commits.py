@@ -49,7 +49,7 @@ class SingleCommits:
         own, whole = self._cache.asked(question), self._cache.asked(ALL)
         return own is not None and (whole is None or own.when > whole.when)
 
-    def least(self, ref: VersionRef) -> Snapshot:
+    def read_single_commit(self, ref: VersionRef) -> Snapshot:
         """The least that tells what *ref* stands for: the commit of a stage tag if there is one, else the tip."""
         name, by_tag = ref.model, _may_be_tag(ref)
         snapshot = None

@@ -168,7 +168,9 @@ def _make(repository: Repository, snapshot: Snapshot, change: Change[Any]) -> No
     moves += settling
     moves += [RefMove(reserved_ref(model, number), None, None) for model, number in change.numbers]
     if any(what is not None and what.kind == "model" for what in map(paths.parse_path, change.files)):
-        moves += repository.reservations.carried(replace(snapshot, files=ChangedFiles(snapshot.files, change.files)))
+        moves += repository.reservations.moves_to_new_names(
+            replace(snapshot, files=ChangedFiles(snapshot.files, change.files))
+        )
     if made is not None and _changes_rules(repository, snapshot, change):
         new.append(repository.rules.next_tag(made.data, made.id))
         moves += repository.rules.moves(new[-1].id)

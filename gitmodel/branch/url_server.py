@@ -61,19 +61,19 @@ class UrlServer:
     def pushed(self, local: LocalRefs) -> Refs:
         from gitmodel.branch.pushed_refs import PushedRefs  # imported here because only writes need it
 
-        return PushedRefs(self._whole, local, self._cache, self.fetch_all, self.mending)
+        return PushedRefs(self._whole, local, self._cache, self.fetch_all, self.retry_with_new_cache)
 
     def renew(self) -> None:
         self._current = False
         self._commits.renew()
 
     def head(self) -> Snapshot:
-        return self.mending(lambda: self._whole.snapshot() if self._current else self._commits.tip())
+        return self.retry_with_new_cache(lambda: self._whole.snapshot() if self._current else self._commits.tip())
 
-    def least(self, about: VersionRef) -> Snapshot | None:
+    def read_single_commit(self, about: VersionRef) -> Snapshot | None:
         if self._has_whole(about):
             return None
-        least = self._commits.least(about)
+        least = self._commits.read_single_commit(about)
         # whether a signature counts is for those to say whom the commit before lists
         waits = least.frozen is None and _is_recorded(least, about)
         return None if waits or (least.frozen is not None and _may_be_signed(least, least.frozen)) else least
@@ -155,7 +155,7 @@ class UrlServer:
         assert isinstance(self._whole.trees, PartialCloneTrees)
         self._whole.trees.ensure(id for id, path in blobs if len(blobs) <= _FEW or _is_wanted(path))
 
-    def mending(self, work: Callable[[], T], is_done: Callable[[], bool] = lambda: False) -> T:
+    def retry_with_new_cache(self, work: Callable[[], T], is_done: Callable[[], bool] = lambda: False) -> T:
         """Call *work* and return its result; retry once, with a new cache, if the cache is damaged or gone.
 
         It is not retried once *is_done* returns True.
@@ -166,7 +166,7 @@ class UrlServer:
             if self._mended or is_done() or self._cache.terms.offline or self._is_whole(error):
                 raise
             self._mended = True
-            self._make_anew()
+            self._recreate_cache()
             return work()
 
     def _is_whole(self, error: GitModelError) -> bool:
@@ -174,7 +174,7 @@ class UrlServer:
             return all((git.git_dir / "HEAD").is_file() for git in (self._whole.git, self._single.git))
         return not isinstance(error, Locked) and self._cache.is_sound()
 
-    def _make_anew(self) -> None:
+    def _recreate_cache(self) -> None:
         with self._cache.lock():
             self._whole.close()
             self._cache.remove()

@@ -25,7 +25,7 @@ _QUESTIONS = (
 
 
 @dataclass(frozen=True)
-class Place:
+class FoundRepository:
     """A repository that was found, and how to run git on it.
 
     *worktree* says that it has a work tree, at `git.top`; *index_file* is the index of that. New objects go to the
@@ -40,7 +40,7 @@ class Place:
     index_file: Path
 
 
-def find_repository(path: Path, *, environ: Mapping[str, str], named: bool = True) -> Place:
+def find_repository(path: Path, *, environ: Mapping[str, str], named: bool = True) -> FoundRepository:
     """Return the repository that *path* is in.
 
     *named* says that the caller chose this path: then variables that name another repository do not count, and a bare
@@ -70,7 +70,7 @@ def find_repository(path: Path, *, environ: Mapping[str, str], named: bool = Tru
     return replace(place, git=replace(place.git, read_only_reason=why))
 
 
-def _find_named(path: Path, clean: Mapping[str, str]) -> Place:
+def _find_named(path: Path, clean: Mapping[str, str]) -> FoundRepository:
     try:
         return _ask(path, clean)
     except BareRefused:
@@ -79,7 +79,7 @@ def _find_named(path: Path, clean: Mapping[str, str]) -> Place:
         return _ask(path, clean, git_dir=os.path.abspath(path))
 
 
-def _find_current(path: Path, clean: Mapping[str, str], environ: Mapping[str, str]) -> Place:
+def _find_current(path: Path, clean: Mapping[str, str], environ: Mapping[str, str]) -> FoundRepository:
     git_dir, work_tree = environ.get("GIT_DIR", ""), environ.get("GIT_WORK_TREE", "")
     if not git_dir:
         try:
@@ -101,7 +101,7 @@ def _find_current(path: Path, clean: Mapping[str, str], environ: Mapping[str, st
     return replace(place, git=replace(place.git, read_only_reason=why))
 
 
-def _ask(path: Path, environ: Mapping[str, str], *, git_dir: str = "", work_tree: str = "") -> Place:
+def _ask(path: Path, environ: Mapping[str, str], *, git_dir: str = "", work_tree: str = "") -> FoundRepository:
     """The repository that git finds at *path*, or at *git_dir*; its work tree is *work_tree*, if that is given."""
     asked, told = dict(environ), dict(environ)
     if git_dir:
@@ -124,10 +124,10 @@ def _ask(path: Path, environ: Mapping[str, str], *, git_dir: str = "", work_tree
     top = (path / up).resolve() if worktree or not git_dir else Path(found)
     git = Git(Path(found), (path / common).resolve(), top, told)
     place = (path / objects).resolve()
-    return Place(git, place, object_format, shallow == "true", worktree, git.git_dir / "index")
+    return FoundRepository(git, place, object_format, shallow == "true", worktree, git.git_dir / "index")
 
 
-def _with_objects(place: Place, environ: Mapping[str, str]) -> Place:
+def _with_objects(place: FoundRepository, environ: Mapping[str, str]) -> FoundRepository:
     """Return *place* with the variables that say where objects are, if they are its own, as in the hook of a push."""
     given = {name: environ[name] for name in OBJECT_VARIABLES if environ.get(name)}
     if not given or _foreign_objects(place, environ):
@@ -138,7 +138,7 @@ def _with_objects(place: Place, environ: Mapping[str, str]) -> Place:
     return replace(place, git=replace(place.git, environ={**place.git.environ, **given}))
 
 
-def _foreign_objects(place: Place, environ: Mapping[str, str]) -> str:
+def _foreign_objects(place: FoundRepository, environ: Mapping[str, str]) -> str:
     """The words for a variable that has git look for objects of another repository than *place*, "" without one.
 
     git gives two of these variables to the hooks of a push: what was pushed is in a folder below the repository's own.
@@ -153,7 +153,7 @@ def _foreign_objects(place: Place, environ: Mapping[str, str]) -> str:
     return f"{name} names {value}, and the repository keeps its objects in {own}"
 
 
-def _owner_of_index(place: Place, index: str) -> Path | None:
+def _owner_of_index(place: FoundRepository, index: str) -> Path | None:
     """The folder of the repository, other than *place*, in which the file *index* is; None if it is in none."""
     for folder in (place.git.top / index).resolve().parents:
         if (folder / "HEAD").is_file() and ((folder / "objects").is_dir() or (folder / "commondir").is_file()):
@@ -162,7 +162,7 @@ def _owner_of_index(place: Place, index: str) -> Path | None:
     return None
 
 
-def _contradiction(place: Place, path: Path, environ: Mapping[str, str]) -> str:
+def _contradiction(place: FoundRepository, path: Path, environ: Mapping[str, str]) -> str:
     """The words for a variable that names something else than *place*, "" if there is none."""
     if objects := _foreign_objects(place, environ):
         return objects
@@ -177,7 +177,7 @@ def _contradiction(place: Place, path: Path, environ: Mapping[str, str]) -> str:
     return ""
 
 
-def _is_same(place: Place, git_dir: str, environ: Mapping[str, str]) -> bool:
+def _is_same(place: FoundRepository, git_dir: str, environ: Mapping[str, str]) -> bool:
     """Return True if *git_dir*, relative to the current folder, is the repository at *place* or a work tree of it."""
     if any(_is_at(Path(git_dir), known) for known in (place.git.git_dir, place.git.common_dir)):
         return True

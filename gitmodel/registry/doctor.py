@@ -92,7 +92,7 @@ def repair(repository: Repository, store: ArtifactStore | None) -> list[Finding]
     if "reservation" in abouts:
         for model, number in _used_up(repository):
             repository.reservations.release(model, [number], number)
-        repository.reservations.release_left_names()
+        repository.reservations.release_abandoned_names()
     if "leftover" in abouts and isinstance(store, LocalStore):
         for leftover in store.leftovers():
             store.remove_leftover(leftover)
@@ -304,7 +304,7 @@ def _reservations(repository: Repository) -> Iterator[Finding]:
     for model, number in _used_up(repository):
         message = f"number {number} of {model} is reserved and not needed any more"
         yield Finding("reservation", message, _FIX, True, grave=False)
-    for model, name, _ in repository.reservations.left_names():
+    for model, name, _ in repository.reservations.abandoned_names():
         message = f"the name {name} of {model} is reserved by a run that is over"
         yield Finding("reservation", message, _FIX, True, grave=False)
 

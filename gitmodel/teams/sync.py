@@ -345,7 +345,7 @@ def _join(repository: Repository, state: RemoteState) -> Pulled:
     done.set_back = [*dict.fromkeys((*done.set_back, *(ref.name for ref in tags.kept)))]
     done.moved = [*tags.moved]
     if done.tip != ours:
-        moves += repository.reservations.carried(repository.recorded(done.tip))
+        moves += repository.reservations.moves_to_new_names(repository.recorded(done.tip))
     rules, made = tag_moves.rules_after(repository, state, done.tip)
     moves += [*_rules_moves(repository, state, rules), *tags.moves]
     if moves:
