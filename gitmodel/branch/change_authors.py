@@ -1,4 +1,4 @@
-"""ChangeAuthors of the changes on a branch that is to be merged."""
+"""The authors of the changes on a branch that is to be merged."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MOST_COMMITS = 10_000
 
 
 class ChangeAuthors:
-    """ChangeAuthors of the changes on a branch that is to be merged: commit *head* into commit *base*."""
+    """The authors of the changes on a branch that is to be merged: commit *head* into commit *base*."""
 
     def __init__(self, repository: Repository, base: Oid, head: Oid) -> None:
         self._repository = repository

@@ -61,11 +61,11 @@ def walk_branch(repository: Repository, tip: Oid, *pathspecs: str) -> Iterator[B
         found = _stretch(repository, at, stretch, pathspecs)
         whole = len(found) < stretch
         at = None
-        for step in _read(repository, found):
-            if repository.shallow and step.commit.id in shallow_edge(repository):
-                raise too_shallow(repository, step.commit.id)
-            yield step
-            at = None if whole else step.parent
+        for entry in _read(repository, found):
+            if repository.shallow and entry.commit.id in shallow_edge(repository):
+                raise too_shallow(repository, entry.commit.id)
+            yield entry
+            at = None if whole else entry.parent
         if whole:
             refuse_edge(repository, tip)
         stretch = min(stretch * 8, _LONGEST_STRETCH)
@@ -82,10 +82,10 @@ def walk_branch_by_path(repository: Repository, tip: Oid, *pathspecs: str) -> It
         return
     place = {id: number for number, id in enumerate(repository.git.oids("rev-list", "--first-parent", tip))}
     walks = (walk_branch(repository, tip, path) for path in pathspecs)
-    together = merge(*walks, key=lambda step: place[step.commit.id])
-    for _, same in groupby(together, key=lambda step: step.commit.id):
+    together = merge(*walks, key=lambda entry: place[entry.commit.id])
+    for _, same in groupby(together, key=lambda entry: entry.commit.id):
         first, *others = same
-        changes = (*first.changes, *(change for step in others for change in step.changes))
+        changes = (*first.changes, *(change for entry in others for change in entry.changes))
         yield replace(first, changes=tuple(sorted(changes, key=lambda change: change.path)))
 
 

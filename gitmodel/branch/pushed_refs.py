@@ -35,7 +35,7 @@ class RetryWithNewCache(Protocol):
 class PushedRefs:
     """`Refs` of a registry by URL, whose cache is *repository*; *local* moves the refs that are never pushed.
 
-    *fetch* fetches the branch and the stage tags, and *retry_with_new_cache* repairs the cache.
+    *fetch* fetches the branch and the stage tags; *retry_with_new_cache* repairs a damaged cache.
     """
 
     def __init__(

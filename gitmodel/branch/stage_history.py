@@ -61,11 +61,11 @@ def stage_events(repository: Repository, tip: Oid | None, ref: StageRef | None =
     walk = walk_branch if ref is None else walk_branch_by_path  # those of all models are no literal paths
     registry = repository.recorded(tip).registry()
     for wanted in _walks(repository, tip, ref):
-        for step in walk(repository, tip, *wanted):
-            for change in step.changes:
+        for entry in walk(repository, tip, *wanted):
+            for change in entry.changes:
                 found = paths.parse_path(change.path)
                 if found is not None and place_at(registry, found) is not None:
-                    yield from _events(repository, step, change, found)
+                    yield from _events(repository, entry, change, found)
 
 
 def find_transaction(repository: Repository, tip: Oid | None, txn: str) -> Oid | None:
@@ -103,18 +103,18 @@ def _places(repository: Repository, tip: Oid, ref: StageRef) -> list[str]:
     return [first, other] if repository.shallow or any(walk_branch(repository, tip, other)) else [first]
 
 
-def _events(repository: Repository, step: BranchCommit, change: FileChange, found: RecordPath) -> Iterator[StageEvent]:
-    """Yield the event of one stage or alias in *step*. Renaming a model moves its stages and is no event."""
+def _events(repository: Repository, entry: BranchCommit, change: FileChange, found: RecordPath) -> Iterator[StageEvent]:
+    """Yield the event of one stage or alias in *entry*. Renaming a model moves its stages and is no event."""
     before, after = _record(change.before, change.path), _record(change.after, change.path)
-    if change.after is None and _carried_away(repository, step, found.model):
+    if change.after is None and _carried_away(repository, entry, found.model):
         return
-    if change.before is None and step.parent:
-        former = _carried_from(repository, step, step.parent, found)
+    if change.before is None and entry.parent:
+        former = _carried_from(repository, entry, entry.parent, found)
         if former is not None and former == after:
             return
         before = former or before
-    commit = step.commit
-    author, _, authored = parse_person(author_of(repository, step, change.path))
+    commit = entry.commit
+    author, _, authored = parse_person(author_of(repository, entry, change.path))
     merger, _, _ = parse_person(commit.author)
     yield StageEvent(
         found.model,
@@ -132,9 +132,9 @@ def _events(repository: Repository, step: BranchCommit, change: FileChange, foun
     )
 
 
-def author_of(repository: Repository, step: BranchCommit, path: str) -> str:
+def author_of(repository: Repository, entry: BranchCommit, path: str) -> str:
     """Return the author of the change, as commits hold it; a merge of one commit needs no call of git."""
-    commit = step.commit
+    commit = entry.commit
     if len(commit.parents) == 2:
         merged = repository.tags.commit(commit.parents[1])
         if len(merged.parents) == 1:
@@ -144,20 +144,20 @@ def author_of(repository: Repository, step: BranchCommit, path: str) -> str:
     return repository.tags.author(commit, path)
 
 
-def _carried_away(repository: Repository, step: BranchCommit, model: str) -> bool:
+def _carried_away(repository: Repository, entry: BranchCommit, model: str) -> bool:
     try:
-        record = repository.recorded(step.commit.id).load(paths.model_file(model), records.ModelRecord)
+        record = repository.recorded(entry.commit.id).load(paths.model_file(model), records.ModelRecord)
     except Invalid:
         return False
     return record is not None and record.renamed_to is not None
 
 
-def _carried_from(repository: Repository, step: BranchCommit, parent: Oid, found: RecordPath) -> StageRecord | None:
-    """Return the record of the stage or alias under the former name of a model that *step* renamed."""
+def _carried_from(repository: Repository, entry: BranchCommit, parent: Oid, found: RecordPath) -> StageRecord | None:
+    """Return the record of the stage or alias under the former name of a model that *entry* renamed."""
     before = repository.recorded(parent)
     if before.files.names(paths.model_folder(found.model)):
         return None
-    for former in repository.recorded(step.commit.id).former_names(found.model):
+    for former in repository.recorded(entry.commit.id).former_names(found.model):
         try:
             before.model(former)
             load = before.recorded if found.kind == "stage" else before.recorded_alias

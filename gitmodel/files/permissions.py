@@ -20,8 +20,8 @@ _DEEPEST = 3
 class SharedPermissions:
     """Permissions that `core.sharedRepository` grants beyond the umask, or instead of it (`git help config`).
 
-    >>> oct(SharedPermissions("group").mode(0o100644)), oct(SharedPermissions("0640").mode(0o040755)), oct(SharedPermissions("").mode(0o100644))
-    ('0o664', '0o2750', '0o644')
+    >>> oct(SharedPermissions("group").mode(0o100644)), oct(SharedPermissions("0640").mode(0o040755))
+    ('0o664', '0o2750')
     """
 
     def __init__(self, setting: str) -> None:

@@ -165,10 +165,9 @@ def _blocking(repository: Repository) -> Iterator[Finding]:
     for remote, ref in blocking_tags(repository):
         where = f"{remote} has the tag" if remote else "there is a tag"
         kind = "the tag of the rules in force" if ref.startswith(RULES_TAGS) else "a stage tag"
-        removing = (
-            removal_command(remote, ref) if remote else f"git tag -d {shlex.quote(ref.removeprefix('refs/tags/'))}"
-        )
-        message = f"{where} {ref.removeprefix('refs/tags/')}, which keeps git from creating {kind}"
+        name = ref.removeprefix("refs/tags/")
+        removing = removal_command(remote, ref) if remote else f"git tag -d {shlex.quote(name)}"
+        message = f"{where} {name}, which keeps git from creating {kind}"
         yield Finding("tag", message, f"if nobody needs it, type: {removing}")
 
 
