@@ -59,7 +59,7 @@ class TestEveryExecutor:
         ("name", "said"),
         [
             ("odd", "OddError: 7: odd"),
-            ("speechless", "SpeechlessError: it cannot say what is wrong"),
+            ("speechless", "SpeechlessError: its message cannot be read"),
             ("leave", "SystemExit: 3"),
             ("unpicklable", "UsageError: output thing is a builtins.function, which gitmodel cannot keep"),
             ("fewer", "UsageError: step fewer declares 2 outputs, but returned 1 outputs"),
