@@ -59,10 +59,10 @@ class Invocation:
         return os.getcwd() if self._named and not _LOCATING & os.environ.keys() else "."
 
     def _in_the_past(self, client: Client, moment: str) -> Client:
-        from gitmodel.lineage.past import find_state
+        from gitmodel.client.administration import find_state  # imported here, as the client is
 
         try:
-            state = find_state(client.repository, moment)
+            state = find_state(client, moment)
         except BaseException:
             client.close()
             raise

@@ -7,12 +7,14 @@ from gitmodel.lineage.containing import Containing
 from gitmodel.lineage.events import Event, FieldOrigin
 from gitmodel.lineage.version_runs import VersionRun
 from gitmodel.registry.artifacts import Verified
+from gitmodel.registry.doctor import Finding
 from gitmodel.registry.garbage import Garbage
 from gitmodel.registry.inventory import Inventory, Missing, ModelState, StoreState
 from gitmodel.registry.purging import Purged
 from gitmodel.registry.put_in_force import Applied, InForce
 from gitmodel.registry.runs import RunView
 from gitmodel.registry.setup import Beginning, Setting
+from gitmodel.registry.store_access import NamedStore
 from gitmodel.stores.interface import ArtifactStore
 from gitmodel.teams.planning import Plan, PlannedChange
 from gitmodel.teams.proposals import Proposal
@@ -27,11 +29,13 @@ __all__ = [
     "Containing",
     "Event",
     "FieldOrigin",
+    "Finding",
     "Garbage",
     "InForce",
     "Inventory",
     "Missing",
     "ModelState",
+    "NamedStore",
     "Plan",
     "PlannedChange",
     "Proposal",

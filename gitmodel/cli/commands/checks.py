@@ -15,11 +15,12 @@ from gitmodel.cli.invocation import Invocation, command
 from gitmodel.domain.filter_names import Words
 from gitmodel.domain.schema.codec import Problem
 from gitmodel.domain.schema.references import VersionRef
-from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
+from gitmodel.errors import Invalid, NotFound, Refused, Unreachable, UsageError
 from gitmodel.git.configuration import list_remotes
 
 if TYPE_CHECKING:
-    from gitmodel.client.values import ArtifactStore, RangeCheck, Repository, Verified
+    from gitmodel.client import Client
+    from gitmodel.client.values import Finding, RangeCheck, Verified
 
 
 @command(example="git model check")
@@ -43,13 +44,15 @@ def check(invocation: Invocation, commit: str | None, filter: str, force: bool, 
     as in a git hook, it checks the changes that are about to be committed; if nothing of the registry is staged, it
     checks the branch.
     """
+    from gitmodel.client import administration
+
     repository = invocation.client.repository
     if staged and commit is not None:
         raise UsageError("--staged is what is about to be committed", hint=f"leave --staged out to check {commit}")
     options.refuse_alone("--force", force, "BASE..HEAD or --staged", staged or ".." in (commit or ""))
     between = _find_change(invocation, commit, force, staged)
     every = _changes_told(invocation, between) if between is not None else invocation.client.check(commit or "")
-    found = options.matching(every, filter, vars, shapes.PROBLEM, rule=_rules())
+    found = options.matching(every, filter, vars, shapes.PROBLEM, rule=Words(administration.list_rules()))
     invocation.output.listing(
         found,
         shapes.PROBLEM,
@@ -77,7 +80,7 @@ def check(invocation: Invocation, commit: str | None, filter: str, force: bool, 
             hint="the list says which, and why; --force passes some",
         )
     if every:
-        where = "what is staged" if between else " and ".join(_checked(repository))
+        where = "what is staged" if between else " and ".join(_checked(invocation.client))
         said = f"{_count(len(every), 'problem')} on {commit or where}{hidden}"
         first = (found or every)[0]
         raise Invalid(said, hint=_how_to_see(first, commit, repository.branch, staged=between is not None))
@@ -126,21 +129,26 @@ def doctor(invocation: Invocation, fix: bool, filter: str) -> None:
     It checks locks, tags, reserved numbers, artifacts, history and your identity. --fix fixes what is safe to fix. It
     ends with exit code 5 if a problem remains that stops gitmodel from working.
     """
-    from gitmodel.registry.doctor import ABOUTS, Finding, examine, repair
+    from gitmodel.client import administration
+
+    client = invocation.client
+    mended: list[Finding] = []
 
     def fields(finding: Finding) -> dict[str, object]:
         return {**vars(finding), "mended": finding in mended}
 
-    repository = invocation.client.repository
-    store, unusable = _usable_store(invocation)
-    mended: list[Finding] = []
+    def matching(findings: Sequence[Finding]) -> list[Finding]:
+        return options.matching(
+            findings, filter, fields, shapes.FINDING, about=Words(administration.list_finding_kinds())
+        )
+
     if fix:
-        if filter:  # refuses a wrong filter before anything is mended
-            options.matching(examine(repository, store), filter, fields, shapes.FINDING, about=Words(ABOUTS))
-        mended = repair(repository, store)
-    left = [*examine(repository, store), *(Finding("store", error.message, error.hint) for error in unusable)]
+        if filter:  # refuses a wrong filter before anything is fixed
+            matching(administration.examine(client))
+        mended += administration.repair(client)
+    left = administration.examine(client)
     every = [*(one for one in mended if one not in left), *left]
-    found = options.matching(every, filter, fields, shapes.FINDING, about=Words(ABOUTS))
+    found = matching(every)
     invocation.output.listing(
         found,
         shapes.FINDING,
@@ -162,14 +170,6 @@ def doctor(invocation: Invocation, fix: bool, filter: str) -> None:
         raise Invalid(f"{matter}{hidden}", hint=next((one for one in grave if one in found), grave[0]).hint)
     if hidden:
         invocation.output.note(f"no serious problems{hidden}")
-
-
-def _usable_store(invocation: Invocation) -> tuple[ArtifactStore | None, list[GitModelError]]:
-    """The store, or why it cannot be used: it is not trusted, or the settings cannot be read."""
-    try:
-        return invocation.client.store, []
-    except GitModelError as error:
-        return None, [error]
 
 
 def _judge_verified(found: list[Verified]) -> None:
@@ -218,11 +218,11 @@ def _warn_of_stale_owners(invocation: Invocation) -> None:
 
 
 def _warn_of_merges(invocation: Invocation) -> None:
-    from gitmodel.registry.put_in_force import merged_tags
+    from gitmodel.client import administration
 
     repository = invocation.client.repository
     push = " --push" if not repository.url and list_remotes(repository.git) else ""
-    for merge in merged_tags(repository):
+    for merge in administration.find_merged_tags(invocation.client):
         invocation.output.warn(str(merge), f"run `git model apply{push}` to set the tags again")
 
 
@@ -244,13 +244,13 @@ def _find_change(invocation: Invocation, commit: str | None, force: bool, staged
     return invocation.client.check_between(commit, force=force) if commit is not None and ".." in commit else None
 
 
-def _checked(repository: Repository) -> list[str]:
-    """Name what a check without a commit looked at: the branch, and what is checked out if that is more."""
-    from gitmodel.teams import commit_ranges
+def _checked(client: Client) -> list[str]:
+    """Name what a check without a commit looked at: the branch, and the commit that is checked out if it has more."""
+    from gitmodel.client import administration
 
-    tip = repository.writable_tip()
-    states = commit_ranges.current_states(repository)
-    return [repository.branch if commit == tip else f"HEAD {commit[:10]}" for commit in states]
+    tip, branch = client.repository.writable_tip(), client.repository.branch
+    commits = administration.list_checked_commits(client)
+    return [branch if commit == tip else f"HEAD {commit[:10]}" for commit in commits]
 
 
 def _how_to_see(problem: Problem, commit: str | None, branch: str, *, staged: bool) -> str:
@@ -274,13 +274,6 @@ def _changes_told(invocation: Invocation, found: RangeCheck) -> Sequence[Problem
             f"{path} is changed; this file controls permissions", "have it reviewed by who answers for the registry"
         )
     return found.problems
-
-
-def _rules() -> Words:
-    from gitmodel.domain import invariants
-    from gitmodel.teams import range_checks
-
-    return Words((*invariants.RULES, *range_checks.RULES))
 
 
 def _not_shown(number: int, what: str) -> str:

@@ -67,15 +67,15 @@ def history(invocation: Invocation, /, model: str | None, stage: str, **part: An
     change, the commit or pull request, the reason, and the overridden rules. Times are those of the commits; the order
     is that of the branch.
     """
+    from gitmodel.client import administration
+
     found = invocation.client.history(model, stage)
     asked = {"MODEL": model, "STAGE": stage}
     # the events of one stage say nothing about the other stages and aliases
     words = {"stage": options.stage_words(invocation)} if part["filter"] and not stage else {}
     _tell(invocation, found, shapes.EVENT, _event_fields, EVENT_COLUMNS, asked, words, **part)
     if model is not None:
-        from gitmodel.lineage.history import broken_tags
-
-        for fault in broken_tags(invocation.client.repository, model, stage):
+        for fault in administration.find_broken_tags(invocation.client, model, stage):
             invocation.output.warn(fault, "run `git model doctor --fix` to set it again from the branch")
 
 

@@ -69,6 +69,8 @@ def run(invocation: Invocation, name: str, arguments: tuple[str, ...]) -> None:
     a damaged record, and with 6 if only a rule that a person may override forbids the push. The push option
     gitmodel.force overrides some of these rules: git push -o gitmodel.force.
     """
+    from gitmodel.client import administration
+
     if sys.stdin.isatty():
         invocation.output.note("nothing to check: git calls this with the refs of a push on standard input")
         return
@@ -81,12 +83,10 @@ def run(invocation: Invocation, name: str, arguments: tuple[str, ...]) -> None:
         )
     # what is pushed here is judged, whichever registry the settings name
     invocation.repo = "."
-    repository = invocation.client.repository
-    if not any(pushed_refs.concerns(update, repository.branch) for update in updates):
+    client = invocation.client
+    if not any(pushed_refs.concerns(update, client.repository.branch) for update in updates):
         return
-    from gitmodel.teams import received_pushes  # imported here: a push of code does not need it
-
-    found = received_pushes.judge_push(repository, updates, force=_is_forced(os.environ))
+    found = administration.judge_push(client, updates, force=_is_forced(os.environ))
     for path in found.rules:
         invocation.output.warn(f"{path} is changed; this file controls permissions")
     for problem in found.problems[:_MOST_SHOWN]:

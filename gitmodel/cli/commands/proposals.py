@@ -109,6 +109,7 @@ def plan(invocation: Invocation, commits: str, markdown: bool, comment: bool, fo
     exit codes are those of check: 5 for a damaged record, 6 if only a rule that a person may override forbids the
     merge. Markdown starts with a hidden line by which a job finds its comment.
     """
+    from gitmodel.client import administration
     from gitmodel.teams import plan_texts
 
     made = invocation.client.plan(commits, force=force)
@@ -120,15 +121,11 @@ def plan(invocation: Invocation, commits: str, markdown: bool, comment: bool, fo
     else:
         named = "\n".join(f"{change.model}@{change.place}" for change in made.changes)
         output.outcome(plan_texts.text(made), shapes.PLAN, _plan_fields(made), name=named)
-    repository = invocation.client.repository
-    if repository.shallow:
-        from gitmodel.branch.first_parents import shallow_edge
-
-        if not shallow_edge(repository).isdisjoint((made.base, made.head)):
-            output.warn(
-                "this clone is shallow, and what was changed before it was cut off is not here",
-                "run `git fetch --unshallow`",
-            )
+    if administration.is_cut_off(invocation.client, made):
+        output.warn(
+            "this clone is shallow, and what was changed before it was cut off is not here",
+            "run `git fetch --unshallow`",
+        )
     if made.problems:
         error = Refused if all(problem.overridable for problem in made.problems) else Invalid
         range = f"{made.base[:10]}..{made.head[:10]}"

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from dataclasses import replace
-from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,16 +11,15 @@ import click
 
 from gitmodel.cli import shapes
 from gitmodel.cli.invocation import Invocation, command
+from gitmodel.client import administration
 from gitmodel.errors import UsageError
 from gitmodel.hosts.codeowners import HOSTS
-from gitmodel.registry import setup
 
 if TYPE_CHECKING:
     from gitmodel.client import Client
     from gitmodel.client.values import Beginning, Setting
     from gitmodel.hosts.workflows import HostSetUp
 
-_LOOKED_AT = 8  # of the artifacts in the clone's own store: enough to say whether any was brought to the new one
 SHELLS = ("bash", "zsh", "fish")
 
 
@@ -67,10 +65,10 @@ def init(
 
         if source:  # before anything is fetched
             workflows.check_given(owners, install)
-    joined = _join(client, source, new) if source else ""
+    joined = administration.adopt(client, source, new=new) if source else ""
     if ci is not None:
         workflows.check(client.repository, ci, owners, install, force=force, ask=not new)
-    done = setup.begin(client.repository, store=url_of(store), new=new)
+    done = administration.begin(client, store=url_of(store), new=new)
     done = replace(done, adopted=joined or done.adopted)
     fields: dict[str, Any] = {
         "registry": client.repository.url or str(client.repository.common_dir),
@@ -98,10 +96,7 @@ def _next(client: Client, *, begun: bool, store: str) -> str:
     """Return the next command to type. It copies the clone's artifacts if the default store lacks some."""
     if begun:
         return "git model register NAME"
-    from gitmodel.stores.local_store import LocalStore
-
-    kept = islice(LocalStore(client.store_root).digests(), _LOOKED_AT) if store else ()
-    if any(not client.store.origin.holds(digest) for digest in kept):
+    if store and administration.lacks_artifacts(client):
         return "git model store copy --from clone --to default"
     return "git model list"
 
@@ -121,7 +116,7 @@ def config(invocation: Invocation, key: str | None, value: str | None) -> None:
         _set(invocation, key, value)
         return
     client = invocation.client
-    found = setup.settings(client.repository, os.environ, repo=invocation.repo or "")
+    found = administration.list_settings(client, os.environ, repo=invocation.repo or "")
     chosen = [setting for setting in found if key in (None, setting.key)]
     if not chosen:
         keys = ", ".join(setting.key for setting in found)
@@ -157,30 +152,15 @@ def completion(invocation: Invocation, shell: str) -> None:
     invocation.output.text(SCRIPTS[shell])
 
 
-def _join(client: Client, url: str, new: bool) -> str:
-    """Take the registry at *url*; returns the remote's name."""
-    from gitmodel.teams import cloning
-
-    if client.repository.url:
-        raise UsageError(
-            f"the registry is {client.repository.url} itself",
-            hint="--from is for a repository of your own: leave --repo out",
-        )
-    if new:
-        raise UsageError("--from and --new cannot be combined", hint="leave one of them out")
-    name = cloning.connect(client.repository, url)
-    return name if client.pull(name).tip else ""
-
-
 def _set(invocation: Invocation, key: str, value: str) -> None:
     if key == "executor":
         from gitmodel.pipelines.executors import choose_executor
 
         choose_executor(value)
     if key == "repo":  # the repository one stands in says where the registry is
-        now = setup.choose_registry(Path(invocation.folder), value, environ=os.environ, named=invocation.folder != ".")
+        now = administration.choose_registry(invocation.folder, value, environ=os.environ)
     else:
-        now = setup.change_setting(invocation.client.repository, key, url_of(value) if key == "store" else value)
+        now = administration.change_setting(invocation.client, key, url_of(value) if key == "store" else value)
     fields = {"key": key, "value": now, "source": f"git config gitmodel.{key}"}
     invocation.output.outcome(f"{key} is {now} now", shapes.SETTING, fields, name=now)
 

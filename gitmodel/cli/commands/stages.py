@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,7 +16,7 @@ from gitmodel.domain.schema.refs import StageRef
 from gitmodel.errors import GitModelError, NotFound, Refused
 
 if TYPE_CHECKING:
-    from gitmodel.client.values import Applied, InForce
+    from gitmodel.client.values import InForce
 
 
 @command(example='git model promote iris@1.2.3 production --reason "beats the baseline"')
@@ -94,18 +95,13 @@ def apply(
     remote, all or none; jobs that deploy use the output of this command. Exit code 4: everything was applied, but the
     pull left out some of your changes.
     """
-    from gitmodel.teams.sync import LeftOut
+    from gitmodel.client import administration
 
     vouched = _commits(invocation, reviewed)
-    dropped: LeftOut | None = None
-    try:
-        done = invocation.client.apply(*models, reviewed=vouched, ask_host=ask_host, push=push, remote=remote)
-    except LeftOut as error:
-        dropped = error
-    if dropped is not None:
-        done = cast("Applied", dropped.done)
-        for conflict in dropped.conflicts:
-            invocation.output.warn(conflict)
+    apply = partial(invocation.client.apply, *models, reviewed=vouched, ask_host=ask_host, push=push, remote=remote)
+    done, dropped = administration.done_or_left_out(apply)
+    for conflict in dropped.conflicts if dropped is not None else ():
+        invocation.output.warn(conflict)
     rows = [_applied_fields(change) for change in done.changes]
     rows += [_refused_fields(ref, why) for ref, why in done.refused]
     invocation.output.listing(

@@ -52,7 +52,7 @@ def copy(invocation: Invocation, target: str, source: str, mend: bool, jobs: int
     are not copied again, so you can run the command at any time. Run it a last time when nobody writes. Then name the
     new store with git model init --store URL.
     """
-    from gitmodel.registry.copying import check_copied
+    from gitmodel.client import administration
 
     with invocation.output.progress("copying") as progress:
         done = invocation.client.copy_store(
@@ -61,7 +61,7 @@ def copy(invocation: Invocation, target: str, source: str, mend: bool, jobs: int
     said = f"copied {_count(done.copied, 'object')} ({cell_text.size(done.size)}) to {done.target}"
     said += f"; {done.there} were there" if done.there else ""
     invocation.output.outcome(said, shapes.COPIED, asdict(done), name=done.target)
-    check_copied(done)
+    administration.check_copied(done)
 
 
 @command(example="git model store gc")
@@ -108,10 +108,10 @@ def purge(invocation: Invocation, digest: str, reason: str, yes: bool) -> None:
     it, or have it reviewed, and run the command again. Other clones delete their copies with git model store gc clone
     --delete.
     """
-    from gitmodel.registry.store_maintenance import plan_purge
+    from gitmodel.client import administration
 
     client = invocation.client
-    plan = plan_purge(client.writer, client.access, digest)
+    plan = administration.plan_purge(client, digest)
     needed = (
         f", which {cell_text.words(plan.versions[:5])} need{'s' if len(plan.versions) == 1 else ''},"
         if plan.versions

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -11,10 +11,11 @@ from gitmodel.cli import cell_text, options, shapes
 from gitmodel.cli.commands.setup import url_of
 from gitmodel.cli.commands.store_maintenance import copy, gc, purge, status
 from gitmodel.cli.invocation import Invocation, LazyGroup, command
+from gitmodel.client import administration
 from gitmodel.domain.urls import is_local, is_web, shown_url
-from gitmodel.errors import NotFound
-from gitmodel.registry import stores
-from gitmodel.registry.store_access import NamedStore
+
+if TYPE_CHECKING:
+    from gitmodel.client.values import NamedStore
 
 
 @click.group(cls=LazyGroup)
@@ -31,7 +32,7 @@ def list_stores(invocation: Invocation) -> None:
     credentials there.
     """
     client = invocation.client
-    users = stores.list_users(client.writer)
+    users = administration.list_store_users(client)
     invocation.output.listing(
         client.list_stores(),
         shapes.STORE,
@@ -100,14 +101,8 @@ def trust(invocation: Invocation, which: str, take_back: bool) -> None:
     URL and redirect uploads, so a new URL is not used before you trust it in this clone. URLs that you named yourself
     on this machine are trusted, and folders need no trust.
     """
-    access = invocation.client.access
     if take_back:
-        if not stores.distrust_store(access, which):
-            raise NotFound(
-                f"{which!a} was not trusted in this clone",
-                hint="`git config --get-all gitmodel.trustedStore` shows what is",
-            )
-        named = access.named(which) if ":" not in which else NamedStore("", which, "", trusted=False)
+        named = administration.distrust_store(invocation.client, which)
         _print(invocation, named, f"{which} is not trusted any more")
         return
     trusted = invocation.client.trust_store(which)
@@ -120,7 +115,7 @@ def trust(invocation: Invocation, which: str, take_back: bool) -> None:
 
 
 def _print(invocation: Invocation, named: NamedStore, said: str) -> None:
-    users = stores.list_users(invocation.client.writer)
+    users = administration.list_store_users(invocation.client)
     invocation.output.outcome(said, shapes.STORE, _fields(invocation, named, users), name=named.name or named.url)
 
 

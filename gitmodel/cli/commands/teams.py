@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
@@ -27,12 +27,11 @@ def clone(invocation: Invocation, url: str, folder: str | None) -> None:
 
     Like git clone followed by git model pull: it fetches the branch and the stage tags.
     """
-    from gitmodel.client import Client
-    from gitmodel.teams import cloning
+    from gitmodel.client import Client, administration
 
-    made = cloning.clone(url, Path(folder) if folder else None, environ=os.environ)
+    made = administration.clone(url, folder, environ=os.environ)
     with Client(made, repo=made) as client:
-        view = cloning.describe_remote(client.repository)
+        view = administration.describe_remote(client)
         models = len(client.list_models())
         untrusted = [named for named in client.list_stores() if not named.trusted]
     said = f"cloned into {made}: {models} {'model' if models == 1 else 'models'}"
@@ -50,9 +49,9 @@ def remote(invocation: Invocation, name: str | None) -> None:
     It is REMOTE, or else git config gitmodel.remote, or else origin, or else the only remote. The remote is not
     contacted: the counts come from the last fetch.
     """
-    from gitmodel.teams import cloning
+    from gitmodel.client import administration
 
-    view = cloning.describe_remote(invocation.client.repository, name or "")
+    view = administration.describe_remote(invocation.client, name or "")
     lines = [
         ("Remote", view.name),
         ("URL", view.url),
@@ -78,10 +77,10 @@ def pull(invocation: Invocation, name: str | None, rewound: bool, artifacts: boo
     next one. If both sides changed the same thing, the remote's value is used, and the output says so. Artifacts are
     downloaded when they are read; --artifacts downloads them now.
     """
-    from gitmodel.teams.sync import had_before
+    from gitmodel.client import administration
 
     done = invocation.client.pull(name or "", rewound=rewound)
-    _warn(invocation, done, had_before(done.before))
+    _warn(invocation, done, administration.hint_of_left_out(done.before))
     fetched = 0
     if artifacts:
         with invocation.output.progress("fetching") as progress:
@@ -131,17 +130,11 @@ def push(invocation: Invocation, name: str | None, timeout: float, jobs: int, co
     but the pull left out some of your changes, which are listed. 6: a rule of the host, or with --code your hook,
     refused the push. 7: the remote or an artifact store cannot be reached.
     """
-    from gitmodel.teams.sync import LeftOut, Pushed
+    from gitmodel.client import administration
 
-    dropped: LeftOut | None = None
-    try:
-        with invocation.output.progress("uploading") as progress:
-            done = invocation.client.push(name or "", timeout=timeout, jobs=jobs, progress=progress, code=code)
-    except LeftOut as error:
-        dropped = error
-    if dropped is not None:
-        assert isinstance(dropped.done, Pushed)
-        done = dropped.done
+    with invocation.output.progress("uploading") as progress:
+        push = partial(invocation.client.push, name or "", timeout=timeout, jobs=jobs, progress=progress, code=code)
+        done, dropped = administration.done_or_left_out(push)
     for pulled in done.pulled:
         _warn(invocation, pulled)
     fields = {

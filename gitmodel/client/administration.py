@@ -1,0 +1,244 @@
+"""Functions that administer a registry, its clones and its stores. Commands call them; a service needs none of them.
+
+Each imports what it needs when it is called, so that a command imports no more than its own verb.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar, cast
+
+from gitmodel.errors import GitModelError, NotFound, UsageError
+
+if TYPE_CHECKING:
+    from gitmodel.client.client import Client
+    from gitmodel.domain.pushed_refs import Update
+    from gitmodel.domain.schema.object_ids import Oid
+    from gitmodel.lineage.past import State
+    from gitmodel.registry.copying import Copied
+    from gitmodel.registry.doctor import Finding
+    from gitmodel.registry.purging import Purged
+    from gitmodel.registry.put_in_force import Merged
+    from gitmodel.registry.setup import Beginning, Setting
+    from gitmodel.registry.store_access import NamedStore
+    from gitmodel.stores.interface import ArtifactStore
+    from gitmodel.teams.cloning import RemoteView
+    from gitmodel.teams.planning import Plan
+    from gitmodel.teams.range_checks import RangeCheck
+    from gitmodel.teams.sync import LeftOut
+
+T = TypeVar("T")
+
+_SAMPLE = 8  # artifacts of the clone's own store that are looked for in another store
+
+# Setting up
+
+
+def begin(client: Client, *, store: str, new: bool) -> Beginning:
+    """Create the registry, or adopt a remote's; see `registry.setup.begin`."""
+    from gitmodel.registry import setup
+
+    return setup.begin(client.repository, store=store, new=new)
+
+
+def adopt(client: Client, url: str, *, new: bool) -> str:
+    """Name the remote at *url* and pull its registry. Return the remote's name; "" if it has no registry yet."""
+    from gitmodel.teams import cloning
+
+    if client.repository.url:
+        raise UsageError(
+            f"the registry is {client.repository.url} itself",
+            hint="--from is for a repository of your own: leave --repo out",
+        )
+    if new:
+        raise UsageError("--from and --new cannot be combined", hint="leave one of them out")
+    name = cloning.connect(client.repository, url)
+    return name if client.pull(name).tip else ""
+
+
+def clone(url: str, folder: str | None, *, environ: Mapping[str, str]) -> Path:
+    """Clone a repository and its registry, and return the new folder. Raises UsageError, Unreachable."""
+    from gitmodel.teams import cloning
+
+    return cloning.clone(url, Path(folder) if folder else None, environ=environ)
+
+
+def describe_remote(client: Client, name: str = "") -> RemoteView:
+    """Return the remote that pulls and pushes use, without asking it. Raises NotFound."""
+    from gitmodel.teams import cloning
+
+    return cloning.describe_remote(client.repository, name)
+
+
+def list_settings(client: Client, environ: Mapping[str, str], *, repo: str) -> list[Setting]:
+    """Return the effective settings, each with its source; *repo* is what the client was opened with."""
+    from gitmodel.registry import setup
+
+    return setup.settings(client.repository, environ, repo=repo)
+
+
+def change_setting(client: Client, key: str, value: str) -> str:
+    """Set `git config gitmodel.KEY` of the registry's repository, and return what was set. Raises UsageError."""
+    from gitmodel.registry import setup
+
+    return setup.change_setting(client.repository, key, value)
+
+
+def choose_registry(folder: str, value: str, *, environ: Mapping[str, str]) -> str:
+    """Set `git config gitmodel.repo` of the repository that *folder* is in, and return what was set."""
+    from gitmodel.registry import setup
+
+    return setup.choose_registry(Path(folder), value, environ=environ, named=folder != ".")
+
+
+# The clone
+
+
+def examine(client: Client) -> list[Finding]:
+    """Return the problems of the clone and of its artifact store."""
+    from gitmodel.registry import doctor
+
+    store, faults = _find_store(client)
+    found = doctor.examine(client.repository, store)
+    return [*found, *(doctor.Finding("store", error.message, error.hint) for error in faults)]
+
+
+def repair(client: Client) -> list[Finding]:
+    """Fix the problems that are safe to fix, and return them."""
+    from gitmodel.registry import doctor
+
+    return doctor.repair(client.repository, _find_store(client)[0])
+
+
+def _find_store(client: Client) -> tuple[ArtifactStore | None, list[GitModelError]]:
+    """Return the artifact store, or the error if it is not trusted or its settings cannot be read."""
+    try:
+        return client.store, []
+    except GitModelError as error:
+        return None, [error]
+
+
+def find_broken_tags(client: Client, model: str, stage: str) -> list[str]:
+    """Return the faults of the tags of *model*, or of its *stage*, that the branch does not confirm."""
+    from gitmodel.lineage.history import broken_tags
+
+    return broken_tags(client.repository, model, stage)
+
+
+def find_merged_tags(client: Client) -> list[Merged]:
+    """Return the merges of the branch that stage tags came in with."""
+    from gitmodel.registry.put_in_force import merged_tags
+
+    return merged_tags(client.repository)
+
+
+def is_cut_off(client: Client, plan: Plan) -> bool:
+    """Return True if a shallow clone has no history before one of the commits of *plan*."""
+    if not client.repository.shallow:
+        return False
+    from gitmodel.branch.first_parents import shallow_edge
+
+    return not shallow_edge(client.repository).isdisjoint((plan.base, plan.head))
+
+
+def find_state(client: Client, moment: str) -> State:
+    """Return the state of the branch at *moment*, a date, a time or a commit. Raises NotFound."""
+    from gitmodel.lineage.past import find_state
+
+    return find_state(client.repository, moment)
+
+
+def list_checked_commits(client: Client) -> list[Oid]:
+    """Return the commits that a check without a commit looks at."""
+    from gitmodel.teams.commit_ranges import current_states
+
+    return current_states(client.repository)
+
+
+def list_finding_kinds() -> tuple[str, ...]:
+    """Return the kinds of problems that `examine` finds."""
+    from gitmodel.registry.doctor import ABOUTS
+
+    return ABOUTS
+
+
+def list_rules() -> tuple[str, ...]:
+    """Return the rules that a check looks at, of a branch and of a change."""
+    from gitmodel.domain import invariants
+    from gitmodel.teams import range_checks
+
+    return (*invariants.RULES, *range_checks.RULES)
+
+
+def judge_push(client: Client, updates: Iterable[Update], *, force: bool) -> RangeCheck:
+    """Find the problems of a push that moves refs as *updates* say."""
+    from gitmodel.teams import received_pushes
+
+    return received_pushes.judge_push(client.repository, updates, force=force)
+
+
+# Stores
+
+
+def list_store_users(client: Client) -> dict[str, list[str]]:
+    """Return the models that use each store, by the name of the store."""
+    from gitmodel.registry import stores
+
+    return stores.list_users(client.writer)
+
+
+def distrust_store(client: Client, which: str) -> NamedStore:
+    """Remove trust that was given to a store in this clone, by name or URL. Raises NotFound if there was none."""
+    from gitmodel.registry import stores
+    from gitmodel.registry.store_access import NamedStore
+
+    if not stores.distrust_store(client.access, which):
+        raise NotFound(
+            f"{which!a} was not trusted in this clone",
+            hint="`git config --get-all gitmodel.trustedStore` shows what is",
+        )
+    return client.access.named(which) if ":" not in which else NamedStore("", which, "", trusted=False)
+
+
+def lacks_artifacts(client: Client) -> bool:
+    """Return True if the default store lacks artifacts of the clone's own store, of which a few are looked for."""
+    from gitmodel.stores.local_store import LocalStore
+
+    sample = islice(LocalStore(client.store_root).digests(), _SAMPLE)
+    return any(not client.store.origin.holds(digest) for digest in sample)
+
+
+def plan_purge(client: Client, digest: str) -> Purged:
+    """Return what a purge of *digest* would erase. Raises NotFound, UsageError, Unreachable."""
+    from gitmodel.registry.store_maintenance import plan_purge
+
+    return plan_purge(client.writer, client.access, digest)
+
+
+def check_copied(done: Copied) -> None:
+    """Raise Invalid if objects could not be copied, naming the first."""
+    from gitmodel.registry.copying import check_copied
+
+    check_copied(done)
+
+
+# Changes that a pull left out
+
+
+def done_or_left_out(call: Callable[[], T]) -> tuple[T, LeftOut | None]:
+    """Return the result of *call*, a push or apply, and the error if its pull left out local changes."""
+    from gitmodel.teams.sync import LeftOut
+
+    try:
+        return call(), None
+    except LeftOut as error:
+        return cast("T", error.done), error
+
+
+def hint_of_left_out(commit: Oid | None) -> str:
+    """Return a hint on how to find the changes that a pull left out; the branch was at *commit* before it."""
+    from gitmodel.teams.sync import had_before
+
+    return had_before(commit)
