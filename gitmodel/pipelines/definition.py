@@ -27,8 +27,8 @@ from gitmodel.pipelines.recording import Job, Listener, Run
 from gitmodel.pipelines.running import run_job
 from gitmodel.pipelines.secret_values import HIDDEN
 from gitmodel.pipelines.source import find_file, find_source
+from gitmodel.pipelines.step_modules import is_importing
 from gitmodel.pipelines.steps import is_building
-from gitmodel.pipelines.worker import is_importing
 
 log = logging.getLogger("gitmodel.pipelines")
 

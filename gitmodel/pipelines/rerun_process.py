@@ -22,7 +22,7 @@ from gitmodel.pipelines.config import Secret
 from gitmodel.pipelines.definition import Pipeline
 from gitmodel.pipelines.running import run_job
 from gitmodel.pipelines.source import find_source
-from gitmodel.pipelines.worker import import_script
+from gitmodel.pipelines.step_modules import import_script
 
 
 @dataclass(frozen=True)

@@ -29,10 +29,11 @@ from gitmodel.pipelines.pinned_references import pin, release_names, release_num
 from gitmodel.pipelines.project_code import ProjectCode, Unknown
 from gitmodel.pipelines.recording import Job, Run, Work, keep_packages, order, run_record
 from gitmodel.pipelines.run_commit import commit_run
+from gitmodel.pipelines.step_modules import location, script_of
 from gitmodel.pipelines.step_requests import InputReference, Request
 from gitmodel.pipelines.step_results import ErrorText, StepResult, from_json, to_json
 from gitmodel.pipelines.steps import Output
-from gitmodel.pipelines.worker import has_read_version, location, refuse_secrets_in_plans, run_step, script_of
+from gitmodel.pipelines.worker import has_read_version, refuse_secrets_in_plans, run_step
 from gitmodel.registry.store_access import open_urls
 
 log = logging.getLogger("gitmodel.pipelines")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gitmodel.pipelines.worker import is_script
+from gitmodel.pipelines.step_modules import is_script
 
 if TYPE_CHECKING:
     from gitmodel.client import Client

@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import copy
-import importlib
-import importlib.util
 import logging
-import multiprocessing
 import os
 import shutil
 import signal
-import sys
 import tempfile
 import threading
 import time
 import traceback
 from collections.abc import Iterable, Iterator
 from concurrent.futures import BrokenExecutor
-from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import TracebackType
 from typing import Any
 
 from gitmodel.domain.credentials import redacted
@@ -29,14 +24,13 @@ from gitmodel.domain.schema.records import FOLDER_FORMAT
 from gitmodel.errors import Refused, Unreachable, UsageError
 from gitmodel.formats import materializers, trust
 from gitmodel.formats.loading import called
-from gitmodel.formats.script_names import UNNAMED, adopt, importable_name
+from gitmodel.formats.script_names import UNNAMED
+from gitmodel.pipelines import step_modules
 from gitmodel.pipelines.config import ModelConfig, Secret, collecting
 from gitmodel.pipelines.context import PlannedVersion, StepContext, within
-from gitmodel.pipelines.installed import is_library
 from gitmodel.pipelines.opened_files import named_in, recording
-from gitmodel.pipelines.project_code import ProjectCode, Unknown, is_project
 from gitmodel.pipelines.secret_values import RunSecrets, SecretValues
-from gitmodel.pipelines.step_requests import Facts, Location, Request, StoreRequest
+from gitmodel.pipelines.step_requests import Facts, Request, StoreRequest
 from gitmodel.pipelines.step_results import AliasPlan, ErrorText, Plan, StagePlan, StepResult, StoredOutput
 from gitmodel.pipelines.steps import OutputSpec, Step
 from gitmodel.registry.artifacts import told_unportable
@@ -46,46 +40,6 @@ from gitmodel.stores.interface import ArtifactStore
 from gitmodel.stores.source_credentials import describe_credentials, find_credentials
 
 log = logging.getLogger("gitmodel.pipelines")
-
-# The process that runs a step is in this variable, so that the processes that the step starts know it.
-_RUNS_STEP = "GITMODEL_STEP_PROCESS"
-_steps_here = 0
-_counting = threading.Lock()
-# Scripts that were imported here: file by module.
-_scripts: dict[str, str] = {}
-
-_importing = threading.local()
-
-
-def is_importing(module: str) -> bool:
-    """Return whether *module* is only imported here, so that a pipeline that it calls at its end must not run.
-
-    That is so in workers, and in the processes of a pool that a step has started.
-    """
-    spawned = getattr(multiprocessing.current_process(), "_inheriting", False)
-    return bool(spawned) or getattr(_importing, "script", False) or _is_imported_for_step(module)
-
-
-def _is_imported_for_step(module: str) -> bool:
-    spec = getattr(sys.modules.get(module), "__spec__", None)
-    is_initializing = module != "__main__" and getattr(spec, "_initializing", False)
-    return is_initializing and os.environ.get(_RUNS_STEP, str(os.getpid())) != str(os.getpid())
-
-
-@contextmanager
-def _running_step() -> Iterator[None]:
-    """Let child processes know that a step started them, inside the `with` block."""
-    global _steps_here
-    with _counting:
-        _steps_here += 1
-        os.environ[_RUNS_STEP] = str(os.getpid())
-    try:
-        yield
-    finally:
-        with _counting:
-            _steps_here -= 1
-            if not _steps_here:
-                os.environ.pop(_RUNS_STEP, None)
 
 
 def run_step(request: Request, step: Step[..., Any] | None = None) -> StepResult:
@@ -116,7 +70,7 @@ def run_step(request: Request, step: Step[..., Any] | None = None) -> StepResult
 
 def _run(request: Request, given: Step[..., Any] | None, known: RunSecrets, made: list[Secret]) -> StepResult:
     """Run the step and return its result; add the Secrets that it makes to *made*, and then to *known*."""
-    step = given or _find_step(request["step"])
+    step = given or step_modules.find_step(request["step"])
     config = ModelConfig(**request["config"]) if request["config"] else None
     context = StepContext(request["facts"], request["outputs"], config)
     outputs: list[StoredOutput] = []
@@ -151,128 +105,6 @@ def has_read_version(facts: Facts) -> bool:
     """Return True if the step that was given *facts* asked which version it works on."""
     version = facts["version"]
     return version is not None and version.get("read", False)
-
-
-def script_of(step: Step[..., Any]) -> tuple[str, str]:
-    """Return the module by which another process imports *step*, and the file of it if it is a script, else ""."""
-    module = step.function.__module__
-    if module in _scripts:
-        return module, _scripts[module]
-    if module != "__main__":
-        return module, ""
-    main = sys.modules.get(module)
-    spec = getattr(main, "__spec__", None)
-    if module == "__main__" and spec is not None and getattr(main, "__package__", None):
-        return spec.name, ""  # python -m package.module
-    return UNNAMED, os.path.realpath(getattr(main, "__file__", None) or "")
-
-
-def is_script(module: str) -> bool:
-    """Return True for the name of a module that `import_script` imported."""
-    return module in _scripts
-
-
-def location(step: Step[..., Any], project: ProjectCode) -> Location:
-    """Return where another process finds *step*, and the digest of the code that it must find there.
-
-    Raises UsageError if the code was edited after it was loaded, as another process would load the new one.
-    """
-    module, file = script_of(step)
-    try:
-        code = project.source_digest(step)
-    except Unknown as error:
-        raise UsageError(
-            f"step {step.name} cannot run in another process: {error}", hint="start the pipeline again"
-        ) from None
-    path = [os.path.abspath(folder or ".") for folder in sys.path if not is_library(os.path.join(folder, ""))]
-    return {"module": module, "qualname": step.function.__qualname__, "file": file, "path": path, "code": code}
-
-
-def import_script(file: str) -> ModuleType:
-    """Import the script at *file* by the name that other processes use; pipelines that it calls do not run."""
-    spawned = sys.modules.get("__mp_main__")
-    if spawned is not None and os.path.realpath(getattr(spawned, "__file__", None) or "") == file:
-        adopt(spawned)  # a spawned process has imported the script already
-        return spawned
-    for name, known in list(_scripts.items()):
-        if known == file and name in sys.modules:
-            return sys.modules[name]
-        sys.modules.pop(name, None)
-    if not os.path.isfile(file):
-        raise UsageError(f"{file} cannot be imported", hint="name a Python file; every worker must see it")
-    if str(Path(file).parent) not in sys.path:
-        sys.path.insert(0, str(Path(file).parent))
-    name = importable_name(file) or UNNAMED
-    with _only_importing():
-        module = importlib.import_module(name) if "." in name else _import_file(name, file)
-    _scripts.clear()
-    _scripts[name] = file
-    return module
-
-
-def _import_file(name: str, file: str) -> ModuleType:
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, file)
-    if spec is None or spec.loader is None:
-        raise UsageError(f"{file} cannot be imported", hint="name a Python file; every worker must see it")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    try:
-        spec.loader.exec_module(module)
-    except BaseException:
-        sys.modules.pop(name, None)
-        raise
-    return module
-
-
-@contextmanager
-def _only_importing() -> Iterator[None]:
-    _importing.script = True
-    try:
-        yield
-    finally:
-        _importing.script = False
-
-
-def _find_step(where: Location) -> Step[..., Any]:
-    sys.path += [folder for folder in where["path"] if folder not in sys.path and os.path.isdir(folder)]
-    found = _imported(where)
-    if not _has_code(found, where["code"]):
-        # A worker that lives longer than a run has the code of an earlier one.
-        _forget_project()
-        found = _imported(where)
-        if not _has_code(found, where["code"]):
-            raise UsageError(
-                f"the worker has different code for {where['qualname']} than the process that started the pipeline",
-                hint="give every worker the same files and the same Python",
-            )
-    return found
-
-
-def _has_code(step: Step[..., Any], wanted: str) -> bool:
-    try:
-        return ProjectCode().source_digest(step) == wanted
-    except Unknown:
-        return False
-
-
-def _imported(where: Location) -> Step[..., Any]:
-    with _only_importing():
-        module = import_script(where["file"]) if where["file"] else importlib.import_module(where["module"])
-    found: Any = module
-    for part in where["qualname"].split("."):
-        found = getattr(found, part, None)
-    if not isinstance(found, Step):
-        raise UsageError(f"{where['module']}.{where['qualname']} is not a step", hint="keep the @step decorator on it")
-    return found
-
-
-def _forget_project() -> None:
-    for name, module in list(sys.modules.items()):
-        if name != "__main__" and is_project(module):
-            del sys.modules[name]
-    importlib.invalidate_caches()
 
 
 class _Scratch:
@@ -312,7 +144,7 @@ def _called(step: Step[..., Any], arguments: dict[str, Any], context: StepContex
     main = own_process and threading.current_thread() is threading.main_thread()
     before = signal.signal(signal.SIGINT, signal.default_int_handler) if main else None
     try:
-        with within(context), _running_step():
+        with within(context), step_modules.running_step():
             return step.function(**arguments)
     finally:
         if os.getpid() != process:
@@ -411,15 +243,16 @@ def _chunks(file: Path) -> Iterator[bytes]:
 def _own_frames(found: TracebackType | None) -> TracebackType | None:
     """A traceback from where the step's own code begins; all of it if that never began."""
     inner = found
-    while inner is not None and inner.tb_frame.f_code.co_filename == __file__:
+    while inner is not None and inner.tb_frame.f_code.co_filename in (__file__, step_modules.__file__):
         inner = inner.tb_next
     return inner or found
 
 
 def _explained(error: BaseException, request: Request) -> BaseException:
     """Return *error*, or what says more if it comes from a common mistake."""
-    if UNNAMED in _scripts and (isinstance(error, BrokenExecutor) or UNNAMED in str(error)):
-        file = os.path.basename(_scripts[UNNAMED])
+    script = step_modules.unnamed_script()
+    if script and (isinstance(error, BrokenExecutor) or UNNAMED in str(error)):
+        file = os.path.basename(script)
         explained = UsageError(
             f"other processes cannot import the functions of {file} by the name of that file: {error}",
             hint="rename the script (not like a standard module, and without a dot), or move the functions to "

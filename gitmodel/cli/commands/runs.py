@@ -116,7 +116,7 @@ runs.add_command(show)
 def _pipeline(file: str, name: str) -> Pipeline:
     """The pipeline *name* of the script *file*, or its only one. Raises UsageError, NotFound."""
     from gitmodel.pipelines import Pipeline
-    from gitmodel.pipelines.worker import import_script
+    from gitmodel.pipelines.step_modules import import_script
 
     path = os.path.realpath(file)
     if not os.path.isfile(path):

@@ -1,0 +1,190 @@
+"""The modules of steps: naming the module of a step for another process, and importing it there."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import multiprocessing
+import os
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from gitmodel.errors import UsageError
+from gitmodel.formats.script_names import UNNAMED, adopt, importable_name
+from gitmodel.pipelines.installed import is_library
+from gitmodel.pipelines.project_code import ProjectCode, Unknown, is_project
+from gitmodel.pipelines.step_requests import Location
+from gitmodel.pipelines.steps import Step
+
+# The variable with the id of the process that runs a step, for the processes that the step starts.
+_RUNS_STEP = "GITMODEL_STEP_PROCESS"
+_steps_here = 0
+_counting = threading.Lock()
+# The files of the scripts that were imported here, by module.
+_scripts: dict[str, str] = {}
+
+_importing = threading.local()
+
+
+def is_importing(module: str) -> bool:
+    """Return True if *module* is only imported here, so that a pipeline that it calls must not run.
+
+    That is so in workers, and in the processes of a pool that a step has started.
+    """
+    spawned = getattr(multiprocessing.current_process(), "_inheriting", False)
+    return bool(spawned) or getattr(_importing, "script", False) or _is_imported_for_step(module)
+
+
+def _is_imported_for_step(module: str) -> bool:
+    spec = getattr(sys.modules.get(module), "__spec__", None)
+    is_initializing = module != "__main__" and getattr(spec, "_initializing", False)
+    return is_initializing and os.environ.get(_RUNS_STEP, str(os.getpid())) != str(os.getpid())
+
+
+@contextmanager
+def running_step() -> Iterator[None]:
+    """Tell the child processes that the block starts that a step started them."""
+    global _steps_here
+    with _counting:
+        _steps_here += 1
+        os.environ[_RUNS_STEP] = str(os.getpid())
+    try:
+        yield
+    finally:
+        with _counting:
+            _steps_here -= 1
+            if not _steps_here:
+                os.environ.pop(_RUNS_STEP, None)
+
+
+def script_of(step: Step[..., Any]) -> tuple[str, str]:
+    """Return the module by which another process imports *step*, and the file of it if it is a script, else ""."""
+    module = step.function.__module__
+    if module in _scripts:
+        return module, _scripts[module]
+    if module != "__main__":
+        return module, ""
+    main = sys.modules.get(module)
+    spec = getattr(main, "__spec__", None)
+    if module == "__main__" and spec is not None and getattr(main, "__package__", None):
+        return spec.name, ""  # python -m package.module
+    return UNNAMED, os.path.realpath(getattr(main, "__file__", None) or "")
+
+
+def is_script(module: str) -> bool:
+    """Return True for the name of a module that `import_script` imported."""
+    return module in _scripts
+
+
+def location(step: Step[..., Any], project: ProjectCode) -> Location:
+    """Return where another process finds *step*, and the digest of the code that it must find there.
+
+    Raises UsageError if the code was edited after it was loaded, as another process would load the new one.
+    """
+    module, file = script_of(step)
+    try:
+        code = project.source_digest(step)
+    except Unknown as error:
+        raise UsageError(
+            f"step {step.name} cannot run in another process: {error}", hint="start the pipeline again"
+        ) from None
+    path = [os.path.abspath(folder or ".") for folder in sys.path if not is_library(os.path.join(folder, ""))]
+    return {"module": module, "qualname": step.function.__qualname__, "file": file, "path": path, "code": code}
+
+
+def unnamed_script() -> str:
+    """Return the file of the script that was imported here without a name of its own; "" without one."""
+    return _scripts.get(UNNAMED, "")
+
+
+def import_script(file: str) -> ModuleType:
+    """Import the script at *file* by the name that other processes use; pipelines that it calls do not run."""
+    spawned = sys.modules.get("__mp_main__")
+    if spawned is not None and os.path.realpath(getattr(spawned, "__file__", None) or "") == file:
+        adopt(spawned)  # a spawned process has imported the script already
+        return spawned
+    for name, known in list(_scripts.items()):
+        if known == file and name in sys.modules:
+            return sys.modules[name]
+        sys.modules.pop(name, None)
+    if not os.path.isfile(file):
+        raise UsageError(f"{file} cannot be imported", hint="name a Python file; every worker must see it")
+    if str(Path(file).parent) not in sys.path:
+        sys.path.insert(0, str(Path(file).parent))
+    name = importable_name(file) or UNNAMED
+    with _only_importing():
+        module = importlib.import_module(name) if "." in name else _import_file(name, file)
+    _scripts.clear()
+    _scripts[name] = file
+    return module
+
+
+def _import_file(name: str, file: str) -> ModuleType:
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise UsageError(f"{file} cannot be imported", hint="name a Python file; every worker must see it")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        sys.modules.pop(name, None)
+        raise
+    return module
+
+
+@contextmanager
+def _only_importing() -> Iterator[None]:
+    _importing.script = True
+    try:
+        yield
+    finally:
+        _importing.script = False
+
+
+def find_step(where: Location) -> Step[..., Any]:
+    """Import the step at *where*, and compare its code. Raises UsageError if this process has other code."""
+    sys.path += [folder for folder in where["path"] if folder not in sys.path and os.path.isdir(folder)]
+    found = _imported(where)
+    if not _has_code(found, where["code"]):
+        # A worker that lives longer than a run has the code of an earlier one.
+        _forget_project()
+        found = _imported(where)
+        if not _has_code(found, where["code"]):
+            raise UsageError(
+                f"the worker has different code for {where['qualname']} than the process that started the pipeline",
+                hint="give every worker the same files and the same Python",
+            )
+    return found
+
+
+def _has_code(step: Step[..., Any], wanted: str) -> bool:
+    try:
+        return ProjectCode().source_digest(step) == wanted
+    except Unknown:
+        return False
+
+
+def _imported(where: Location) -> Step[..., Any]:
+    with _only_importing():
+        module = import_script(where["file"]) if where["file"] else importlib.import_module(where["module"])
+    found: Any = module
+    for part in where["qualname"].split("."):
+        found = getattr(found, part, None)
+    if not isinstance(found, Step):
+        raise UsageError(f"{where['module']}.{where['qualname']} is not a step", hint="keep the @step decorator on it")
+    return found
+
+
+def _forget_project() -> None:
+    for name, module in list(sys.modules.items()):
+        if name != "__main__" and is_project(module):
+            del sys.modules[name]
+    importlib.invalidate_caches()
