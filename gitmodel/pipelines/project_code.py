@@ -1,21 +1,19 @@
 """The code that a step depends on: its file, the project files imported from there, and installed distributions.
 
-Syntax trees are compared, so comments and formatting do not count. Nothing is imported to find out.
+Nothing is imported to find out.
 """
 
 from __future__ import annotations
 
-import ast
 import builtins
 import dis
 import hashlib
 import inspect
-import json
 import linecache
 import os
 import sys
 import types
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
 from importlib.machinery import ModuleSpec
@@ -24,23 +22,19 @@ from typing import Any, NamedTuple
 
 from gitmodel.formats.script_names import module_of
 from gitmodel.pipelines.installed import is_library, versions_of
+from gitmodel.pipelines.source_statements import SourceFile, Statement, hash_json, parse
 from gitmodel.pipelines.steps import Step
 from gitmodel.pipelines.values import spell_value
 
-# Names of functions that import or run code which the text does not name.
-_DYNAMIC = frozenset(
-    {"__import__", "entry_points", "eval", "exec", "import_module", "iter_modules", "run_module", "run_path"}
-    | {"spec_from_file_location", "walk_packages"}
-)
 _BUILTINS = frozenset(dir(builtins))
 _Stamp = tuple[int, int, int]
 
-# Each loaded project module: what identifies this load of it, its file, and the state of the file when it was noted.
+# Each loaded project module: an object that identifies this load, its file, and the file's state when it was noted.
 _loaded: dict[str, tuple[object, str, _Stamp | None]] = {}
 
 
-class Unknown(Exception):
-    """The code of a step cannot be told, so the step runs; the text says why."""
+class UnknownCode(Exception):
+    """The code of a step cannot be determined, so the step runs. The text says why."""
 
 
 def note_loaded_modules() -> None:
@@ -78,36 +72,36 @@ class ProjectCode:
         }
 
     def of(self, step: Step[..., Any]) -> StepCode:
-        """Return what *step* depends on: code, values that it names, versions of libraries.
+        """Return the code that *step* depends on, with the values that it names and the versions of libraries.
 
-        Raises Unknown if it cannot be told: there is no source, a file was edited after it was loaded, or the step
-        uses a value that cannot be compared.
+        Raises UnknownCode if there is no source, a file was edited after it was loaded, or the step uses a value that
+        cannot be compared.
         """
         found = _Dependencies(self, values=True)
         found.collect(step)
         versions = sorted({version for name in found.libraries for version in versions_of(name, self.find(name))})
-        return StepCode(_hash([sys.version_info[:2], found.texts, versions]), frozenset(found.files))
+        return StepCode(hash_json([sys.version_info[:2], found.texts, versions]), frozenset(found.files))
 
     def source_digest(self, step: Step[..., Any]) -> str:
-        """Return the hash of the code of the project alone, which is the same in every process. Raises Unknown."""
+        """Return the hash of the project's code alone, which is the same in every process. Raises UnknownCode."""
         found = _Dependencies(self, values=False)
         found.collect(step)
-        return _hash([sys.version_info[:2], found.texts])
+        return hash_json([sys.version_info[:2], found.texts])
 
-    def read(self, path: str) -> _File:
-        """Return the parsed file *path*. Raises Unknown if it cannot be read or was edited after it was loaded."""
+    def read(self, path: str) -> SourceFile:
+        """Return the parsed file *path*. Raises UnknownCode if it cannot be read or was edited after it was loaded."""
         stamp = _stamp_of(path)
         if stamp is None or self._stamps.get(path, stamp) != stamp:
-            raise Unknown(f"{path} was edited after it was loaded")
+            raise UnknownCode(f"{path} was edited after it was loaded")
         return _read_file(path, stamp)
 
     def find(self, name: str) -> ModuleSpec | None:
-        """Return where the module *name* is or would be loaded from; None if nowhere."""
+        """Return the spec by which the module *name* is or would be loaded; None if it is not found."""
         if name not in self._specs:
             self._specs[name] = self._find(name)
         return self._specs[name]
 
-    def values_of(self, name: str, file: _File) -> str:
+    def values_of(self, name: str, file: SourceFile) -> str:
         """Return the hash of the plain values that the loaded module *name* of *file* holds; "" if it is not loaded.
 
         A module may have read them from a file or the environment when it was imported.
@@ -118,7 +112,7 @@ class ProjectCode:
         if name not in self._values:
             bound = sorted({one for statement in file.statements for one in statement.binds})
             shown = {one: spell_value(vars(module)[one]) for one in bound if one in vars(module)}
-            self._values[name] = _hash(shown)
+            self._values[name] = hash_json(shown)
         return self._values[name]
 
     def _find(self, name: str) -> ModuleSpec | None:
@@ -146,31 +140,6 @@ class ProjectCode:
         return None
 
 
-@dataclass(frozen=True)
-class _Statement:
-    """A statement at the top of a file: *definition* is the name of a function that it defines, else ""."""
-
-    digest: str
-    lines: range
-    names: frozenset[str]
-    binds: frozenset[str]
-    imports: tuple[tuple[int, str, tuple[str, ...]], ...]
-    dynamic: bool
-    definition: str
-
-
-@dataclass(frozen=True)
-class _File:
-    """A parsed file; *used* are the names and attributes that it uses, imported ones by their own names."""
-
-    statements: tuple[_Statement, ...]
-    used: frozenset[str]
-
-    @property
-    def digest(self) -> str:
-        return _hash([statement.digest for statement in self.statements])
-
-
 @dataclass
 class _Dependencies:
     """The dependencies of a step: *texts* by their origin, paths of *files*, top-level names of *libraries*."""
@@ -182,7 +151,7 @@ class _Dependencies:
     libraries: set[str] = field(default_factory=set)
 
     def collect(self, step: Step[..., Any]) -> None:
-        """Find everything; again where a project file turns out to use another step of the step's own file."""
+        """Collect everything; again if a project file turns out to use another step of the step's own file."""
         wanted: frozenset[str] = frozenset()
         while True:
             self.texts, self.files, self.libraries = {}, set(), set()
@@ -201,7 +170,7 @@ class _Dependencies:
     _is_dynamic = False
 
     def _add_function(self, function: Any) -> None:
-        """Add the code of *function*, of what it wraps, and what its closure holds."""
+        """Add the code of *function* and of the function that it wraps, and the values in its closure."""
         if id(function) in self._seen:
             return
         self._seen.add(id(function))
@@ -245,14 +214,14 @@ class _Dependencies:
             self._add_module(package, path)
 
     def _add_cell(self, function: types.FunctionType) -> None:
-        """Add the cell of a notebook that defines *function*, and what defines the names that it uses."""
+        """Add the notebook cell that defines *function*, and the definitions of the names that it uses."""
         text = "".join(linecache.getlines(function.__code__.co_filename))
         try:
-            file = _parse(text)
+            file = parse(text)
         except (SyntaxError, ValueError) as error:
-            raise Unknown(f"the cell of {function.__qualname__} cannot be read") from error
+            raise UnknownCode(f"the cell of {function.__qualname__} cannot be read") from error
         if not text:
-            raise Unknown(f"there is no source of {function.__qualname__}")
+            raise UnknownCode(f"there is no source of {function.__qualname__}")
         counted, _ = _relevant(file, function, frozenset())
         self.texts[f"cell of {function.__qualname__}"] = [one.digest for one in counted]
         self._add_imports("", counted, "")
@@ -263,7 +232,7 @@ class _Dependencies:
                 self.texts[f"{name} ="] = "nothing"
 
     def _add_value(self, name: str, value: Any, *, exact: bool = True) -> None:
-        """Add what defines *value*. Raises Unknown if that cannot be told."""
+        """Add the definition of *value*. Raises UnknownCode if there is none that can be compared."""
         if isinstance(value, partial):
             for index, part in enumerate((value.func, *value.args, *value.keywords.values())):
                 self._add_value(f"{name}[{index}]", part)
@@ -287,7 +256,7 @@ class _Dependencies:
         elif callable(value) and is_library_module(getattr(value, "__module__", None) or type(value).__module__):
             self._add_module(getattr(value, "__module__", None) or type(value).__module__)
         elif self.values:
-            raise Unknown(f"{name} is a {type(value).__qualname__}, which cannot be compared")
+            raise UnknownCode(f"{name} is a {type(value).__qualname__}, which cannot be compared")
 
     def _add_class(self, found: type) -> None:
         if id(found) in self._seen:
@@ -312,7 +281,7 @@ class _Dependencies:
             plain = {n: spell_value(v) for n, v in vars(found).items() if not n.startswith("__")}
             self.texts[f"class {found.__qualname__}"] = [sorted(map(str, plain.items())), str(_annotations(found))]
 
-    def _add_imports(self, path: str, counted: list[_Statement], package: str) -> None:
+    def _add_imports(self, path: str, counted: list[Statement], package: str) -> None:
         for statement in counted:
             self._is_dynamic |= statement.dynamic
             for level, module, names in statement.imports:
@@ -322,7 +291,7 @@ class _Dependencies:
                     continue
                 self._add_module(name, path)
                 if names and self._is_project(name):
-                    # what is imported from a package may be a module of it; * stands for any that was loaded
+                    # A name imported from a package may be one of its modules; * may be any loaded one.
                     loaded = [one for one in sys.modules if one.startswith(f"{name}.")] if "*" in names else []
                     for each in (*(f"{name}.{one}" for one in names if one != "*"), *sorted(loaded)):
                         self._add_module(each, path, optional=True)
@@ -374,7 +343,7 @@ class _Dependencies:
         self._add_imports(path, list(file.statements), name if is_package else name.rpartition(".")[0])
 
     def _add_loaded_modules(self) -> None:
-        """Add every project module that is loaded: the text of a file does not name all that it imports."""
+        """Add every loaded project module, because the text of a file does not name every module that it imports."""
         for name, (_, path, _) in list(_loaded.items()):
             if path and name in sys.modules and not name.startswith("__") and path not in self._own:
                 self._add_module(name)
@@ -411,11 +380,11 @@ def is_project(module: types.ModuleType | None) -> bool:
 
 
 def _relevant(
-    file: _File, function: types.FunctionType, also: frozenset[str]
-) -> tuple[list[_Statement], frozenset[str]]:
-    """Return the statements that count for *function*, and the names that it uses, directly or through these.
+    file: SourceFile, function: types.FunctionType, also: frozenset[str]
+) -> tuple[list[Statement], frozenset[str]]:
+    """Return the statements that *function* depends on, and the names that it uses, directly or through these.
 
-    All but the definitions of other steps and pipelines that it does not name; those named by *also* count as named.
+    These are all statements except definitions of other steps and pipelines that neither it nor *also* names.
     """
     line = function.__code__.co_firstlineno
     spared = {
@@ -425,7 +394,7 @@ def _relevant(
     }
     own = [one for one in file.statements if line in one.lines]
     if not own:
-        raise Unknown(f"{function.__qualname__} is not found in its file")
+        raise UnknownCode(f"{function.__qualname__} is not found in its file")
     names = set(also).union(*(one.names for one in own))
     counted = {number for number, one in enumerate(file.statements) if line in one.lines}
     grown = True
@@ -445,74 +414,12 @@ def _is_declared(value: Any) -> bool:
 
 
 @lru_cache(maxsize=1024)
-def _read_file(path: str, stamp: _Stamp) -> _File:
+def _read_file(path: str, stamp: _Stamp) -> SourceFile:
     try:
         with open(path, "rb") as opened:
-            return _parse(opened.read())
+            return parse(opened.read())
     except (OSError, SyntaxError, ValueError) as error:
-        raise Unknown(f"{path} cannot be parsed") from error
-
-
-def _parse(text: str | bytes) -> _File:
-    tree = ast.parse(text)
-    aliases = {
-        alias.asname or alias.name: alias.name
-        for node in ast.walk(tree)
-        if isinstance(node, ast.ImportFrom)
-        for alias in node.names
-    }
-    read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
-    attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    used = frozenset(aliases.get(name, name) for name in read) | attributes
-    return _File(tuple(map(_statement, tree.body)), used)
-
-
-def _statement(node: ast.stmt) -> _Statement:
-    names: set[str] = set()
-    imports: list[tuple[int, str, tuple[str, ...]]] = []
-    dynamic = False
-    for one in ast.walk(node):
-        if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Load):
-            names.add(one.id)
-        elif isinstance(one, ast.Constant) and isinstance(one.value, str) and one.value.isidentifier():
-            names.add(one.value)  # as in globals()["name"]
-        elif isinstance(one, ast.Import):
-            imports += [(0, alias.name, ()) for alias in one.names]
-        elif isinstance(one, ast.ImportFrom):
-            imports.append((one.level, one.module or "", tuple(alias.name for alias in one.names)))
-        if isinstance(one, ast.Call):
-            called = getattr(one.func, "id", getattr(one.func, "attr", ""))
-            if called in _DYNAMIC:
-                told = one.args[0] if called in ("import_module", "__import__") and one.args else None
-                if isinstance(told, ast.Constant) and isinstance(told.value, str) and len(one.args) == 1:
-                    imports.append((0, told.value, ()))
-                else:
-                    dynamic = True
-    first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))])
-    definition = node.name if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) else ""
-    digest = hashlib.sha256(ast.dump(node).encode("utf-8", "surrogatepass")).hexdigest()
-    lines = range(first, (node.end_lineno or first) + 1)
-    return _Statement(digest, lines, frozenset(names), frozenset(_bound(node)), tuple(imports), dynamic, definition)
-
-
-def _bound(node: ast.AST) -> Iterator[str]:
-    """Yield the names of the module that *node* binds; what a function binds inside is its own, but for `global`."""
-    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
-        if not isinstance(node, ast.Lambda):
-            yield node.name
-        for one in ast.walk(node):
-            if isinstance(one, ast.Global):
-                yield from one.names
-        return
-    if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
-        yield node.id
-    elif isinstance(node, (ast.Import, ast.ImportFrom)):
-        for alias in node.names:
-            yield (alias.asname or alias.name).partition(".")[0]
-    elif isinstance(node, ast.ExceptHandler) and node.name:
-        yield node.name
-    for child in ast.iter_child_nodes(node):
-        yield from _bound(child)
+        raise UnknownCode(f"{path} cannot be parsed") from error
 
 
 def _global_names(code: types.CodeType) -> set[str]:
@@ -540,7 +447,3 @@ def _stamp_of(path: str) -> _Stamp | None:
     except OSError:
         return None
     return found.st_mtime_ns, found.st_size, found.st_ino
-
-
-def _hash(told: Any) -> str:
-    return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()

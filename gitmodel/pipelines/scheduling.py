@@ -20,7 +20,7 @@ from gitmodel.pipelines.caching import are_there, cache_key, declared_files
 from gitmodel.pipelines.config import ExternalArtifact, Secret
 from gitmodel.pipelines.executors import Choice, Place
 from gitmodel.pipelines.graph import Node
-from gitmodel.pipelines.project_code import ProjectCode, Unknown
+from gitmodel.pipelines.project_code import ProjectCode, UnknownCode
 from gitmodel.pipelines.recording import Work
 from gitmodel.pipelines.step_modules import location
 from gitmodel.pipelines.step_requests import InputReference, Request
@@ -227,7 +227,7 @@ class Scheduler:
         files = declared_files(node.step)
         try:
             code = self._code.of(node.step)
-        except Unknown as error:
+        except UnknownCode as error:
             log.info("step %s runs: %s", node.name, error)
             return False
         key = cache_key(node, digests, target.model if target else "", code.digest, files)

@@ -17,7 +17,7 @@ from typing import Any
 from gitmodel.errors import UsageError
 from gitmodel.formats.script_names import UNNAMED, adopt, importable_name
 from gitmodel.pipelines.installed import is_library
-from gitmodel.pipelines.project_code import ProjectCode, Unknown, is_project
+from gitmodel.pipelines.project_code import ProjectCode, UnknownCode, is_project
 from gitmodel.pipelines.step_requests import Location
 from gitmodel.pipelines.steps import Step
 
@@ -89,7 +89,7 @@ def location(step: Step[..., Any], project: ProjectCode) -> Location:
     module, file = script_of(step)
     try:
         code = project.source_digest(step)
-    except Unknown as error:
+    except UnknownCode as error:
         raise UsageError(
             f"step {step.name} cannot run in another process: {error}", hint="start the pipeline again"
         ) from None
@@ -168,7 +168,7 @@ def find_step(where: Location) -> Step[..., Any]:
 def _has_code(step: Step[..., Any], wanted: str) -> bool:
     try:
         return ProjectCode().source_digest(step) == wanted
-    except Unknown:
+    except UnknownCode:
         return False
 
 

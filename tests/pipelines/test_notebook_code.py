@@ -4,7 +4,7 @@ import linecache
 
 import pytest
 
-from gitmodel.pipelines.project_code import ProjectCode, Unknown
+from gitmodel.pipelines.project_code import ProjectCode, UnknownCode
 
 
 def notebook(*cells):
@@ -52,12 +52,12 @@ def test_in_a_notebook_the_cells_that_define_what_a_step_names_count(old, new, c
     ],
 )
 def test_in_a_notebook_a_step_runs_if_its_code_cannot_be_told(cells):
-    with pytest.raises(Unknown):
+    with pytest.raises(UnknownCode):
         ProjectCode().of(notebook(*cells)["fit"])
 
 
 def test_a_step_without_source_runs():
     space = {"__name__": "__main__"}
     exec("from gitmodel import step\n@step\ndef fit() -> int:\n    return 1", space)
-    with pytest.raises(Unknown):
+    with pytest.raises(UnknownCode):
         ProjectCode().of(space["fit"])

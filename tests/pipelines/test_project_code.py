@@ -9,7 +9,7 @@ import pytest
 
 from gitmodel import Client, step
 from gitmodel.pipelines import project_code
-from gitmodel.pipelines.project_code import ProjectCode, Unknown
+from gitmodel.pipelines.project_code import ProjectCode, UnknownCode
 
 FILES = {
     "flow.py": """
@@ -239,7 +239,7 @@ def test_a_file_that_was_edited_after_it_was_loaded_cannot_be_told(edited, tmp_p
     flow = edited()
     project_code.note_loaded_modules()
     (tmp_path / "plain.py").write_text("def helper(x):\n    return 0\n")
-    with pytest.raises(Unknown, match="edited after it was loaded"):
+    with pytest.raises(UnknownCode, match="edited after it was loaded"):
         digest(flow.first)
 
 
@@ -301,7 +301,7 @@ def test_a_step_over_a_value_that_cannot_be_compared_cannot_be_told(code_repo):
         def ask() -> str:
             return str(client.list_models())
 
-        with pytest.raises(Unknown, match="client is a Client"):
+        with pytest.raises(UnknownCode, match="client is a Client"):
             digest(ask)
 
 

@@ -1,0 +1,118 @@
+"""Source files as statements: what each statement at the top of a file defines, uses and imports. Pure.
+
+Syntax trees are compared, so comments and formatting do not count.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+# Functions that import or run code that the source text does not name.
+_DYNAMIC = frozenset(
+    {"__import__", "entry_points", "eval", "exec", "import_module", "iter_modules", "run_module", "run_path"}
+    | {"spec_from_file_location", "walk_packages"}
+)
+
+
+@dataclass(frozen=True)
+class Statement:
+    """A statement at the top level of a file.
+
+    *names* are the names that it reads, *binds* those that it assigns or defines, *imports* the level, module and names
+    of its imports. *dynamic* is True if it imports or runs code that its text does not name. *definition* is the name
+    of the function that it defines, "" if it defines none.
+    """
+
+    digest: str
+    lines: range
+    names: frozenset[str]
+    binds: frozenset[str]
+    imports: tuple[tuple[int, str, tuple[str, ...]], ...]
+    dynamic: bool
+    definition: str
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A parsed file. *used* are the names and attributes that it uses; an imported name counts without its alias."""
+
+    statements: tuple[Statement, ...]
+    used: frozenset[str]
+
+    @property
+    def digest(self) -> str:
+        """The hash of all statements."""
+        return hash_json([statement.digest for statement in self.statements])
+
+
+def parse(text: str | bytes) -> SourceFile:
+    """Parse Python source. Raises SyntaxError, ValueError."""
+    tree = ast.parse(text)
+    aliases = {
+        alias.asname or alias.name: alias.name
+        for node in ast.walk(tree)
+        if isinstance(node, ast.ImportFrom)
+        for alias in node.names
+    }
+    read = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)}
+    attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    used = frozenset(aliases.get(name, name) for name in read) | attributes
+    return SourceFile(tuple(map(_statement, tree.body)), used)
+
+
+def _statement(node: ast.stmt) -> Statement:
+    names: set[str] = set()
+    imports: list[tuple[int, str, tuple[str, ...]]] = []
+    dynamic = False
+    for one in ast.walk(node):
+        if isinstance(one, ast.Name) and isinstance(one.ctx, ast.Load):
+            names.add(one.id)
+        elif isinstance(one, ast.Constant) and isinstance(one.value, str) and one.value.isidentifier():
+            names.add(one.value)  # as in globals()["name"]
+        elif isinstance(one, ast.Import):
+            imports += [(0, alias.name, ()) for alias in one.names]
+        elif isinstance(one, ast.ImportFrom):
+            imports.append((one.level, one.module or "", tuple(alias.name for alias in one.names)))
+        if isinstance(one, ast.Call):
+            called = getattr(one.func, "id", getattr(one.func, "attr", ""))
+            if called in _DYNAMIC:
+                module = one.args[0] if called in ("import_module", "__import__") and one.args else None
+                if isinstance(module, ast.Constant) and isinstance(module.value, str) and len(one.args) == 1:
+                    imports.append((0, module.value, ()))
+                else:
+                    dynamic = True
+    first = min([node.lineno, *(d.lineno for d in getattr(node, "decorator_list", ()))])
+    definition = node.name if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) else ""
+    digest = hashlib.sha256(ast.dump(node).encode("utf-8", "surrogatepass")).hexdigest()
+    lines = range(first, (node.end_lineno or first) + 1)
+    return Statement(digest, lines, frozenset(names), frozenset(_bound(node)), tuple(imports), dynamic, definition)
+
+
+def _bound(node: ast.AST) -> Iterator[str]:
+    """Yield the names that *node* binds in its module. Inside a function only `global` statements count."""
+    if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)):
+        if not isinstance(node, ast.Lambda):
+            yield node.name
+        for one in ast.walk(node):
+            if isinstance(one, ast.Global):
+                yield from one.names
+        return
+    if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+        yield node.id
+    elif isinstance(node, (ast.Import, ast.ImportFrom)):
+        for alias in node.names:
+            yield (alias.asname or alias.name).partition(".")[0]
+    elif isinstance(node, ast.ExceptHandler) and node.name:
+        yield node.name
+    for child in ast.iter_child_nodes(node):
+        yield from _bound(child)
+
+
+def hash_json(value: Any) -> str:
+    """Return the SHA-256 of *value* as JSON with sorted keys."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()
