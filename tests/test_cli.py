@@ -383,7 +383,7 @@ def test_an_artifact_that_cannot_be_stored_or_is_not_there_is_refused(iris, caps
         [2]
         $ git model unlink iris train --yes
         ! error: unlink needs to know which version of iris
-        ! hint: write iris@3, iris@1.2.3 or iris@latest
+        ! hint: ...iris@latest
         [2]
         $ git model unlink iris@1 train --yes
         ! error: the artifacts of iris 1 cannot change, because it is in production
@@ -435,11 +435,11 @@ def test_what_is_in_use_or_not_named_is_not_destroyed(iris, capsys):
         [6]
         $ git model version delete iris --yes
         ! error: version delete needs to know which version of iris
-        ! hint: write iris@3, iris@1.2.3 or iris@latest
+        ! hint: ...iris@latest
         [2]
         $ git model alias set iris champion
         ! error: alias set needs to know which version of iris
-        ! hint: write iris@3, iris@1.2.3 or iris@latest
+        ! hint: ...iris@latest
         [2]
         $ git model alias set iris@2 production
         ! error: production is a stage
@@ -462,8 +462,8 @@ def test_a_setting_that_cannot_be_is_refused(iris, capsys):
         ! hint: there is staging, production
         [3]
         $ git model history nothing
-        ! error: there is no model nothing
-        ! hint: run `git model register nothing` to make it, or `git model list` to see what there is
+        ! error: ...no model nothing
+        ! hint: ...git model register nothing...
         [3]
         $ git model config nothing
         ! error: there is no setting 'nothing'

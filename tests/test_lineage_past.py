@@ -48,10 +48,10 @@ def test_show_list_and_resolve_say_what_the_branch_recorded_then(repo, capsys):
         ! this is what the branch recorded at <commit> (2026-10-01 12:00 UTC); it may not have been in force
         $ git model resolve iris@champion --at "2026-11-01T11:59:59"
         iris@1
-        ! this is what the branch recorded at <commit> (2026-10-01 12:00 UTC); it may not have been in force
+        ! this is what the branch recorded at <commit> (2026-10-01 12:00 UTC)...
         $ git model resolve iris@production --at "2026-11-01 14:00+02:00"
         iris@2
-        ! this is what the branch recorded at <commit> (2026-11-01 12:00 UTC); it may not have been in force
+        ! this is what the branch recorded at <commit> (2026-11-01 12:00 UTC)...
         $ git model show iris@1 --at 2026-10-31
         version   iris@1
         stage     production
@@ -59,15 +59,15 @@ def test_show_list_and_resolve_say_what_the_branch_recorded_then(repo, capsys):
         created   2026-09-01 08:00 UTC
         code      96e9ca98d42e2d2a0d9a52cdaeb1dd4ec2fdeb44
         metadata  accuracy = 0.91
-        ! this is what the branch recorded at <commit> (2026-10-01 12:00 UTC); it may not have been in force
+        ! this is what the branch recorded at <commit> (2026-10-01 12:00 UTC)...
         $ git model list --at 2026-11-01
         MODEL  LATEST  VERSIONS  STAGES        ALIASES     TITLE
         iris   2       2         production 2  champion 1  Iris
-        ! this is what the branch recorded at <commit> (2026-11-01 12:00 UTC); it may not have been in force
+        ! this is what the branch recorded at <commit> (2026-11-01 12:00 UTC)...
         $ git model version list iris --at gitmodel~7
         VERSION  CREATED (UTC)
         1        2026-09-01 08:00
-        ! this is what the branch recorded at <commit> (2026-09-01 08:00 UTC); it may not have been in force
+        ! this is what the branch recorded at <commit> (2026-09-01 08:00 UTC)...
         """.replace("96e9ca98d42e2d2a0d9a52cdaeb1dd4ec2fdeb44", run(repo, "rev-parse", "main")),
     )
 
@@ -177,7 +177,7 @@ def test_what_cannot_be_found_is_refused(repo, capsys):
         ! hint: name one as `git log --first-parent gitmodel` shows it, or a date such as 2026-10-01
         [3]
         $ git model resolve iris@champion --at 2026-09-15
-        ! this is what the branch recorded at <commit> (2026-09-01 08:00 UTC); it may not have been in force
+        ! this is what the branch recorded at <commit> (2026-09-01 08:00 UTC)...
         ! error: there is no iris@champion
         ! hint: there is iris@latest (2); see `git model show iris`
         [3]

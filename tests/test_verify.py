@@ -32,7 +32,7 @@ def test_a_damaged_record_is_named_and_the_others_are_verified(two, capsys):
         ! hint: run `git model check` to see the problem, and `git log -p` to see who caused it
         [5]
         $ git model verify rose
-        ! 1 artifact whole, 5 B in all
+        ! 1 artifact whole, 5 B...
         """,
     )
     found = json.loads(ask(capsys, "verify", "--format", "json")[1])

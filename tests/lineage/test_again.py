@@ -275,15 +275,15 @@ def test_checkout_refuses_and_leaves_nothing(story, git, tmp_path, capsys):
         f"""
         $ git model checkout iris@3 {taken}
         ! error: {taken} exists and is not an empty folder
-        ! hint: name a new folder
+        ! hint: ...new folder
         [2]
         $ git model checkout iris@3 {tmp_path}/new --artifacts flows.py
         ! error: the code of iris@3 contains a folder flows.py itself
         ! hint: name another folder with --artifacts
         [2]
         $ git model checkout iris@3
-        ! error: DIR is missing
-        ! hint: write `git model checkout MODEL@VERSION DIR`
+        ! error: DIR...
+        ! hint: ...git model checkout MODEL@VERSION DIR`
         [2]
         """,
     )

@@ -150,7 +150,7 @@ def test_a_digest_that_nothing_uses_is_not_found(story, capsys):
         [3]
         $ git model lineage 20261001T000000Z-train-ffff
         ! error: there is no run '20261001T000000Z-train-ffff'
-        ! hint: run `git model runs list` to see what there is
+        ! hint: ...git model runs list...
         [3]
         $ git model lineage iris@1 --up --down
         ! error: --up and --down cannot be combined

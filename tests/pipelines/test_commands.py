@@ -119,7 +119,7 @@ def test_what_is_refused(script, capsys):
         [3]
         $ git model runs show ../../config
         ! error: there is no run '../../config'
-        ! hint: run `git model runs list` to see what there is
+        ! hint: ...git model runs list...
         [3]
         $ git model run nothing.py
         ! error: there is no script nothing.py
