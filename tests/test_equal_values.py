@@ -1,4 +1,4 @@
-"""A value that is loaded equals the one that was saved, and a value that would come back changed is refused."""
+"""A value that is loaded equals the one that was saved, and a value that would change is refused."""
 
 import datetime
 import json
@@ -404,7 +404,7 @@ class Frame(pandas.DataFrame):
         (pandas.DataFrame([[1]], columns=[Thing()]), r"labels of the columns is a .*Thing"),
         (pandas.Series([1, Thing()]), r"row 1 of the series is a .*Thing"),
         (numpy.array([1, Thing()], dtype=object), r"value\[1\] is a .*Thing"),
-        ({"a": [1, {"b": Thing()}]}, r"output thing\['a'\]\[1\]\['b'\] is a .*Thing, which gitmodel cannot keep"),
+        ({"a": [1, {"b": Thing()}]}, r"output thing\['a'\]\[1\]\['b'\] is a .*Thing, which gitmodel cannot save"),
         ({"a": pandas.DataFrame()}, r"output thing\['a'\] is a .*DataFrame"),
         ({Thing: 1}, r"a key of output thing is a "),
         (Frame({"a": [1]}), r"output thing is a .*Frame"),
@@ -481,7 +481,7 @@ class TestCsv:
     def test_a_column_that_csv_would_change_is_refused_by_name(self, tmp_path, column, said):
         (tmp_path / "x").write_bytes(b"before")
         frame = pandas.DataFrame({"a": pandas.Series(column, dtype=object) if isinstance(column, list) else column})
-        with pytest.raises(UsageError, match="would come back changed from csv: column 'a'") as caught:
+        with pytest.raises(UsageError, match="would change in csv: column 'a'") as caught:
             save(frame, tmp_path / "x", "csv")
         assert said in caught.value.message
         assert (tmp_path / "x").read_bytes() == b"before"
@@ -512,7 +512,7 @@ class TestEstimators:
         assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
     def test_one_that_would_come_back_changed_is_refused(self, tmp_path):
-        with pytest.raises(UsageError, match="would come back with other contents"):
+        with pytest.raises(UsageError, match="would be loaded with other contents"):
             save(Counting(), tmp_path / "x", "skops")
         assert list(tmp_path.iterdir()) == []
 

@@ -319,7 +319,7 @@ def test_an_installed_package_adds_a_format(tmp_path, monkeypatch):
     assert load(tmp_path / "file", "reversed") == b"abc"
     with pytest.raises(UsageError, match="cannot be imported"):
         load(tmp_path / "file", "broken")
-    with pytest.raises(UsageError, match="of that name"):
+    with pytest.raises(UsageError, match="with that name"):
         load(tmp_path / "file", "misnamed")
 
 

@@ -1,4 +1,4 @@
-"""Filters and gates: one language, CEL, over one record. Pure: text and mappings in, answers out."""
+"""Filters and gates: expressions of one language, CEL, evaluated on one record. Pure: no I/O."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from gitmodel.expressions.program import Program, check_size, compile_text
 from gitmodel.expressions.reading import EXAMPLE, check_shape, read_tokens, shown, spelled, split_clauses
 
 LONGEST = 2_000  # characters of an expression
-_MOST_SUGGESTED = 1_000  # recorded names that are kept to suggest one of them
+_MOST_SUGGESTED = 1_000  # recorded names that are kept for suggestions
 
 
 class Verdict(NamedTuple):
-    """The result of a gate for one record: whether it passes and, if not, which clause fails and the reason.
+    """The result of a gate for one record: whether it passes, and otherwise the clause that fails and the reason.
 
-    *missing* is the dotted key that was not there; *clause* is the failing part as it was written. *unreadable* is True
-    if the gate itself is malformed. A verdict is true when the gate passes.
+    *missing* is the dotted key that the record lacks, *clause* the source of the failing clause. *unreadable* is True
+    if the gate itself is malformed. A verdict is true if the gate passes.
 
     >>> parse("metadata.accuracy > 0.9").judge({"metadata": {}})
     Verdict(passed=False, clause='metadata.accuracy > 0.9', reason='metadata.accuracy is missing', \
@@ -38,9 +38,9 @@ missing='metadata.accuracy', unreadable=False)
 
 
 class Expression:
-    """A parsed filter or gate: clauses joined by `&&`, read from left to right; the first that fails decides.
+    """A parsed filter or gate: clauses joined by `&&`. They are evaluated from left to right until one is not true.
 
-    *names* are the top-level keys it reads; *plain* says that it is answered without the CEL library.
+    *names* are the top-level keys that the expression reads. *plain* is True if it needs no CEL library.
 
     >>> expression = parse('metadata.accuracy > 0.9 && "baseline" in tags')
     >>> expression.matches({"metadata": {"accuracy": 1}, "tags": ["baseline"]})
@@ -63,9 +63,9 @@ class Expression:
         return f"parse({self.text!r})"
 
     def matches(self, record: Mapping[str, object]) -> bool:
-        """Say whether *record* fits, as a filter asks: a missing key or uncomparable types are no match.
+        """Return True if *record* matches. Missing keys and values that cannot be compared do not match.
 
-        Raises UsageError if a clause is neither true nor false, or is too much work for this record.
+        Raises UsageError if a clause is neither true nor false, or needs too much work for this record.
         """
         for clause in self._clauses:
             answer = clause.answer(record)
@@ -77,7 +77,7 @@ class Expression:
         return True
 
     def judge(self, record: Mapping[str, object]) -> Verdict:
-        """Say whether *record* satisfies every clause, as a gate asks; a failure is no exception."""
+        """Evaluate the expression as a gate of *record*. A failure is returned as a Verdict, not raised."""
         for clause in self._clauses:
             answer = clause.answer(record)
             if answer is True:
@@ -89,7 +89,9 @@ class Expression:
 
 
 class Filter:
-    """A filter of records whose names are *known*; a name or value of none of them is an error, not an empty answer.
+    """A filter that raises for unknown names and values instead of matching nothing.
+
+    *known* are the names of the records.
 
     >>> wanted = Filter("metadata.acuracy > 0.9", {"metadata": "recorded"})
     >>> wanted.matches({"metadata": {"accuracy": 0.95}})
@@ -101,7 +103,7 @@ class Filter:
     """
 
     def __init__(self, text: str, known: Names) -> None:
-        """Parse *text*. Raises UsageError as `parse` does, and for a fixed name that is not *known*."""
+        """Parse *text*. Raises UsageError as `parse` does, and for a fixed name that is not in *known*."""
         self._expression = parse(text)
         self._unseen = find_asked(text, read_tokens(text), known)
         self._beside: dict[str, None] = {}
@@ -109,18 +111,16 @@ class Filter:
 
     @property
     def unseen(self) -> bool:
-        """True while the filter asks for a recorded name, such as a key of the metadata, or for an unknown value, that
-        no record had so far.
-        """
+        """True while no record has had one of the recorded names (such as keys of metadata) or unknown values."""
         return bool(self._unseen)
 
     def matches(self, record: Mapping[str, object]) -> bool:
-        """Return True if *record* fits, and remember which names it has. Raises UsageError as `Expression.matches`."""
+        """Return True if *record* matches, and remember its names. Raises the errors of `Expression.matches`."""
         self.search(record)
         return self._expression.matches(record)
 
     def search(self, record: Mapping[str, object]) -> None:
-        """Remember which names *record* has."""
+        """Remember the names in *record*."""
         self._any_searched = True
         if not self._unseen:
             return
@@ -131,9 +131,9 @@ class Filter:
                 self._beside.update(dict.fromkeys(beside))
 
     def check_searched(self, nothing: str) -> None:
-        """Raise UsageError if none of the records searched has a recorded name or an unknown value of the filter.
+        """Raise UsageError if no searched record has one of the filter's recorded names or unknown values.
 
-        *nothing* is "no version of iris". Without records every recorded name may be right.
+        *nothing* is the subject of the message, such as "no version of iris". Does nothing if no record was searched.
         """
         text = self._expression.text
         for asked in self._unseen:
@@ -153,7 +153,7 @@ def _has(record: Mapping[str, object], asked: Asked) -> bool:
 
 
 def check_names(text: str, known: Names) -> None:
-    """Raise UsageError if the expression *text* reads a fixed name that is not *known*. Needs no CEL library.
+    """Raise UsageError if the expression *text* reads a fixed name that is not in *known*. Needs no CEL library.
 
     >>> check_names("nmae == '1.0'", {"name": "value"})
     Traceback (most recent call last):
@@ -164,14 +164,14 @@ def check_names(text: str, known: Names) -> None:
 
 
 def parse(text: str) -> Expression:
-    """Read a filter or gate.
+    """Parse a filter or gate.
 
-    Bounded, so that an expression from somebody else can neither stall nor crash its reader: 2,000 characters
-    and 32 levels of nesting; outside plain comparisons 250 operations, 8 of them `+`, and only functions that
-    cannot grow a value (so no `map`). The cost of macros and patterns is estimated from above, record by
-    record, and refused where it could exceed about 2 seconds.
+    Limits protect against expressions of other people that would hang or crash: 2,000 characters and 32 levels of
+    nesting; except in plain comparisons also 250 operations, 8 of them `+`, and only functions that cannot grow a value
+    (so no `map`). For macros and patterns, an upper bound of the work is computed for each record, and work of more
+    than about 2 seconds is refused.
 
-    Raises UsageError, with the position, for anything else, and if the CEL library is needed but not there.
+    Raises UsageError with the position of an error, or if the CEL library is needed and missing.
 
     >>> parse("number = 4")
     Traceback (most recent call last):
@@ -190,6 +190,6 @@ def parse(text: str) -> Expression:
     if None not in plain:
         return Expression(text, tuple(clause for clause in plain if clause is not None))
     check_size(text, tokens)
-    compile_text(text)  # the whole of it first, so that positions in its errors are true
+    compile_text(text)  # the whole text first, so that positions in errors are correct
     clauses = tuple(clause or Program(text, part) for clause, part in zip(plain, parts, strict=True))
     return Expression(text, clauses)

@@ -1,4 +1,4 @@
-"""The parts between `&&`, and those that are answered without the library: comparisons with a literal."""
+"""The clauses of an expression, which are joined by `&&`, and the evaluation of plain ones without the CEL library."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _MIRRORED = {"==": "==", "!=": "!=", "<": ">", "<=": ">=", ">": "<", ">=": "<="}
 
 
 class Trouble(NamedTuple):
-    """The reason why a clause has no result; a *fault* lies in the expression, anything else in the record."""
+    """The reason why a clause has no result. *fault* is True for an error of the expression, not of the record."""
 
     reason: str
     missing: str | None = None
@@ -24,7 +24,7 @@ NO_ANSWER = Trouble("its parts cannot be compared")
 
 
 def look_up(record: Mapping[str, object], steps: tuple[str | int, ...]) -> Any:
-    """The value at *steps*, or the trouble on the way. A key whose value is None is absent."""
+    """Return the value at *steps*, or the Trouble that prevents it. A key whose value is None is absent."""
     value: Any = record
     for depth, step in enumerate(steps):
         if isinstance(value, (dict, Mapping)):  # dict first: asking an abstract class is slow
@@ -43,7 +43,7 @@ def look_up(record: Mapping[str, object], steps: tuple[str | int, ...]) -> Any:
 
 
 class Clause(ABC):
-    """One part between `&&`; answers True, False or why it has no answer."""
+    """One clause of an expression. Evaluates to True, False or the reason why it has no result."""
 
     plain = True
     names: frozenset[str]
@@ -51,15 +51,15 @@ class Clause(ABC):
 
     @abstractmethod
     def answer(self, record: Mapping[str, object]) -> bool | Trouble:
-        """Return True if the clause holds of *record*, or the reason why that is unknown."""
+        """Return True if the clause is true for *record*, False if not, or the Trouble that prevents a result."""
 
     def finding(self, record: Mapping[str, object]) -> str:
-        """Return the reason why the clause is false of *record*, in words."""
+        """Return a sentence about why the clause is false for *record*."""
         return "it is false"
 
 
 class _Plain(Clause):
-    """A test of the value at one path, without the library."""
+    """A test of the value at one path, evaluated without the library."""
 
     __slots__ = ("names", "steps", "test", "text")
 
@@ -78,7 +78,7 @@ class _Plain(Clause):
 
 
 def plain_clause(text: str, tokens: list[Token]) -> _Plain | None:
-    """The clause, if it can be answered without the library: a comparison with a literal, `in`, a flag."""
+    """Return the clause if it needs no library (a comparison with a literal, `in`, or a flag), else None."""
     written = text_of(text, tokens)
     bare = read_path(tokens)
     if bare is not None:
@@ -110,7 +110,7 @@ def _is_false(value: object) -> bool | Trouble:
 
 
 def _double(number: int) -> float:
-    """Convert an int as the library does to compare it with a double: rounded; infinite beyond every double."""
+    """Convert an int to a double in the same way as the library: rounded, or infinite if it is too large."""
     try:
         return float(number)
     except OverflowError:
@@ -158,7 +158,7 @@ def _membership(literal: int | str) -> Callable[[Any], bool | Trouble]:
 
 
 def as_scalar(value: Any) -> Any:
-    """*value* in the types that CEL compares."""
+    """Return *value* as one of the types that CEL compares."""
     if isinstance(value, datetime):
         return value if value.tzinfo else value.replace(tzinfo=timezone.utc)
     if isinstance(value, date | time):  # TOML's local dates and times: no point in time, so compared as text

@@ -1,5 +1,4 @@
-"""The names and values that a filter asks for, compared with those that records have: a typo is an error, not an
-empty list."""
+"""Comparing the names and values in a filter with those of records, so that a typo is an error, not an empty list."""
 
 from __future__ import annotations
 
@@ -16,14 +15,14 @@ from gitmodel.expressions.work import Read, find_reads
 
 Steps = tuple[str | int, ...]
 
-EACH = -1  # the step from a list to each of its items, as a macro takes it
+EACH = -1  # the step from a list to each of its items, as in a macro
 _MOST_SHOWN = 12
 
 
 class Asked(NamedTuple):
-    """The *name* that a filter reads at the character *start*, or the *value* there that it compares the name with.
+    """A *name* that a filter reads at the character *start*, or the *value* there that is compared with the name.
 
-    *known* are the values that the name can have.
+    *known* are the possible values of the name.
     """
 
     name: Steps
@@ -33,7 +32,7 @@ class Asked(NamedTuple):
 
 
 class _Scope(NamedTuple):
-    """The part of an expression in which a macro's *variable* stands for an item; *macro* is where its name is."""
+    """The part of an expression in which a macro's *variable* is an item. *macro* is the position of the macro."""
 
     variable: str
     start: int
@@ -42,11 +41,11 @@ class _Scope(NamedTuple):
 
 
 def find_asked(text: str, tokens: list[Token], known: Names) -> list[Asked]:
-    """Return the recorded names that *tokens* read, without those that `has()` asks for, and the unknown values.
+    """Return the recorded names that *tokens* read, except those in `has()`, and the unknown values.
 
-    A recorded name is one that people chose, such as a key of the metadata. All other names are fixed: raises
-    UsageError for one that is not *known*, and suggests the nearest. A value is unknown if the name has `Words` and
-    it is none of them.
+    People choose recorded names, such as keys of metadata. All other names are fixed: raises UsageError for one that is
+    not in *known*, and suggests the nearest. A value is unknown if its name has `Words` and the value is not one of
+    them.
 
     >>> from gitmodel.expressions.reading import read_tokens
     >>> text = "metadata.accuracy > 0.9 && status == 'sucess'"
@@ -65,7 +64,7 @@ Asked(name=('status',), start=37, value='sucess', known=('failed',))]
         scope = next((s for s in scopes if s.variable == steps[0] and s.start < read.start < s.end), None)
         if scope is not None:
             if scope.macro not in items:
-                continue  # an item of something that is not a field, such as [1, 2]
+                continue  # an item of a literal, such as [1, 2]
             (above, names), steps = items[scope.macro], steps[1:]
         names = _follow(text, read, names, steps)
         path = (*above, *steps)
@@ -85,7 +84,7 @@ Asked(name=('status',), start=37, value='sucess', known=('failed',))]
 
 
 def has_name(record: Mapping[str, object], path: Steps) -> bool:
-    """Return True if *record* has a value at *path*; where the path goes to each item of a list, if one item has.
+    """Return True if *record* has a value at *path*. If the path leads into items of a list, one item is enough.
 
     >>> has_name({"artifacts": [{"metadata": {"rows": 1}}]}, ("artifacts", EACH, "metadata", "rows"))
     True
@@ -94,7 +93,7 @@ def has_name(record: Mapping[str, object], path: Steps) -> bool:
 
 
 def values_at(record: Mapping[str, object], path: Steps) -> Iterator[object]:
-    """Yield the value of *record* at *path*; where the path goes to each item of a list, that of every item.
+    """Yield the values of *record* at *path*. If the path leads into items of a list, yield the value of every item.
 
     >>> list(values_at({"artifacts": [{"kind": "data"}, {}]}, ("artifacts", EACH, "kind")))
     ['data']
@@ -110,7 +109,7 @@ def values_at(record: Mapping[str, object], path: Steps) -> Iterator[object]:
 
 
 def names_beside(record: Mapping[str, object], path: Steps) -> Iterator[str]:
-    """Yield the recorded names of *record* that could have been meant by *path*, spelled with dots.
+    """Yield the recorded names of *record*, with dots, that could be misspelled as *path*.
 
     >>> list(names_beside({"metadata": {"test": {"auc": 0.9}}}, ("metadata", "auc")))
     ['metadata.test', 'metadata.test.auc']
@@ -126,9 +125,9 @@ def names_beside(record: Mapping[str, object], path: Steps) -> Iterator[str]:
 def unknown(
     text: str, start: int, why: str, name: str, known: list[str], advice: str, *, likeness: float = 0.6
 ) -> UsageError:
-    """Return the error that says *why* the *name* at *start* is wrong; its hint suggests the nearest *known* name.
+    """Return the error for an unknown *name* at *start*, with the reason *why* and the nearest *known* name.
 
-    A name is near if `difflib` finds at least this *likeness*, from 0 to 1.
+    *likeness*, from 0 to 1, is the minimum similarity of a suggestion for `difflib`.
     """
     last = name.rpartition(".")[2]
     near = [one for one in known if one.rpartition(".")[2] == last] or get_close_matches(name, known, 1, likeness)
@@ -142,7 +141,7 @@ def unknown(
 
 
 def _follow(text: str, read: Read, names: Names, steps: Steps) -> Names:
-    """Return what is known below *steps*, the last ones of *read*. Raises UsageError where a step leads to no field."""
+    """Return the known names below *steps*, the last steps of *read*. Raises UsageError if a step leads to no field."""
     for depth, step in enumerate(steps, start=len(read.steps) - len(steps)):
         if names == RECORDED:
             return RECORDED
@@ -165,7 +164,7 @@ def _follow(text: str, read: Read, names: Names, steps: Steps) -> Names:
 
 
 def _find_scopes(tokens: list[Token]) -> list[_Scope]:
-    """Return the scopes of all macros, inner ones before those around them."""
+    """Return the scopes of all macros, inner ones before outer ones."""
     scopes = []
     for i, token in enumerate(tokens[:-2]):
         if token.text not in MACROS or tokens[i + 1].text != "(":

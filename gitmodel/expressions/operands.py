@@ -1,4 +1,4 @@
-"""The literals that a part of an expression is compared with, found among the tokens around it."""
+"""Finding the literals with which a part of an expression is compared."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from collections.abc import Iterator
 from gitmodel.expressions.reading import CLOSERS, Token, read_literal
 
 _EQUAL = ("==", "!=")
-_BELOW = (".", "[")  # what follows asks for a part of a value, or calls a function on it
+_BELOW = (".", "[")  # followed by an access to a part of the value, or a call of its function
 _NONE = Token("sign", "", 0)
 
 
 def find_compared(tokens: list[Token], first: int, end: int) -> Iterator[tuple[str, int]]:
-    """Yield the texts that `tokens[first:end]` is compared with by `==`, `!=` or `in`, each with its position.
+    """Yield each text with which `tokens[first:end]` is compared by `==`, `!=` or `in`, and its position.
 
-    A text that is a part of a sum or of a call is left out: it is not what is compared.
+    Texts that are part of a sum or of a call are skipped, because they are not themselves compared.
 
     >>> from gitmodel.expressions.reading import read_tokens
     >>> [list(find_compared(read_tokens(text), 0, 1)) for text in ("stage == 'a'", "stage in ['a', 'b']")]
@@ -31,28 +31,28 @@ def find_compared(tokens: list[Token], first: int, end: int) -> Iterator[tuple[s
 
 
 class _Around:
-    """The *tokens* of an expression, read from a place in either direction."""
+    """The *tokens* of an expression, read in either direction."""
 
     def __init__(self, tokens: list[Token]) -> None:
         self._tokens = tokens
 
     def text(self, at: int) -> str:
-        """Return the text of the token *at* a place; "" beyond the ends, and for a string."""
+        """Return the text of the token *at* a position; "" for a string and beyond the ends."""
         token = self._tokens[at] if 0 <= at < len(self._tokens) else _NONE
         return "" if token.kind == "string" else token.text
 
     def is_arithmetic(self, at: int) -> bool:
-        """Return True if the token *at* a place makes its neighbour a part of a larger value."""
+        """Return True if the token *at* a position makes its neighbour part of a larger value."""
         return self.text(at) in ("+", "-", "*", "/", "%")
 
     def widen(self, first: int, end: int) -> tuple[int, int]:
-        """Return the place of `tokens[first:end]` with the round brackets around it."""
+        """Return the position of `tokens[first:end]` including surrounding parentheses."""
         while self.text(first - 1) == "(" and self.text(end) == ")" and not self._is_call(first - 1):
             first, end = first - 1, end + 1
         return first, end
 
     def literal(self, at: int, step: int) -> Iterator[tuple[str, int]]:
-        """Yield the text *at* a place, whose brackets and what follows lie in the direction of *step*."""
+        """Yield the text *at* a position. Parentheses and the rest of the operand are in the direction of *step*."""
         opening = "(" if step > 0 else ")"
         while self.text(at) == opening:
             at += step
@@ -67,7 +67,7 @@ class _Around:
         yield value, self._tokens[at].start
 
     def items(self, at: int) -> Iterator[tuple[str, int]]:
-        """Yield the texts of the list that begins *at* a place."""
+        """Yield the texts of the list that starts *at* a position."""
         while self.text(at) == "(":
             at += 1
         if self.text(at) != "[":

@@ -1,4 +1,4 @@
-"""The clauses that the CEL library answers, and what is refused before it sees them."""
+"""Clauses that need the CEL library, and limits that are checked before the library runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from gitmodel.expressions.work import MOST_WORK, find_reads, most_pattern_work, 
 
 MOST_OPERATIONS = 250  # the library recurses for each link of a chain: 900 overflow a stack of 512 KiB
 
-MOST_ADDITIONS = 8  # the library copies the whole left side for each `+`: 900 of them took 461 s
+MOST_ADDITIONS = 8  # the library copies the left side for each `+`: 900 of them took 461 s
 
 DEEPEST_RECORD = 64
 
@@ -26,7 +26,7 @@ _EXAMPLES = {
 
 def _library() -> Any:
     try:
-        import cel  # 150 to 190 ms, its own command line included: only when an expression needs it
+        import cel  # imported here: it takes 150 to 190 ms, and most expressions do not need it
     except ImportError as error:
         raise UsageError(
             "this expression needs the CEL library: it is not only comparisons joined by &&",
@@ -36,7 +36,7 @@ def _library() -> Any:
 
 
 def compile_text(text: str) -> Any:
-    """The program of *text*. Raises UsageError in our words for what the library refuses."""
+    """Compile *text* with the CEL library. Raises UsageError with gitmodel's own message for errors of the library."""
     library = _library()
     try:
         return library.compile(text)
@@ -52,21 +52,21 @@ def compile_text(text: str) -> Any:
 
 
 def _translated(text: str, error: BaseException) -> BaseException:
-    """A panic of the library is a BaseException, which no caller expects; an interrupt stays what it is."""
+    """Convert a panic of the library, which is a BaseException, to an error. Interrupts pass unchanged."""
     if type(error).__name__ == "PanicException":
         return wrong(text, 0, "the CEL library failed on it")
     return error
 
 
 def check_size(text: str, tokens: list[Token]) -> None:
-    """Refuse what could stall or crash the library. Raises UsageError."""
+    """Raise UsageError for an expression that could hang or crash the library."""
     counted = [token for token in tokens if token.text in (*COMPARISONS, *"?.+-*/%[", "in")]
     if len(counted) > MOST_OPERATIONS:
         raise wrong(text, counted[MOST_OPERATIONS].start, f"more than {MOST_OPERATIONS} operations")
     added = [token for token in tokens if token.kind == "sign" and token.text == "+"]
     if len(added) > MOST_ADDITIONS:
         raise wrong(text, added[MOST_ADDITIONS].start, f"more than {MOST_ADDITIONS} additions")
-    if most_pattern_work(tokens) > MOST_WORK // 4:  # parse itself compiles each once
+    if most_pattern_work(tokens) > MOST_WORK // 4:  # `parse` compiles each clause once
         raise wrong(text, 0, "its patterns for matches are too much work")
     for i, token in enumerate(tokens):
         called = tokens[i + 1].text == "(" if i + 1 < len(tokens) else False
@@ -79,7 +79,7 @@ def check_size(text: str, tokens: list[Token]) -> None:
 
 
 class Program(Clause):
-    """A clause compiled once by the library and run on each record."""
+    """A clause that the library compiles once and evaluates for each record."""
 
     plain = False
 
@@ -124,7 +124,7 @@ class Program(Clause):
         return result if isinstance(result, bool) else Trouble("it is neither true nor false", fault=True)
 
     def _missing(self, key: str, record: Mapping[str, object]) -> Trouble:
-        """The library names the last key alone: find the whole path that lacks it."""
+        """Return the whole path of a missing key. The library reports only the last key."""
         for read in self._reads:
             found = look_up(record, read.steps) if read.steps[0] in self.names else None
             if type(found) is Trouble and found.missing and found.missing.endswith((key, f'"{key}"]', f"[{key}]")):
@@ -133,7 +133,7 @@ class Program(Clause):
         return Trouble(f"{name} is missing", missing=name)
 
     def _check_constants(self, text: str) -> None:
-        """Refuse a pattern, time or duration that is wrong for every record; it would silently match none."""
+        """Raise UsageError for an invalid pattern, time or duration, which would otherwise match no record."""
         for i, token in enumerate(self.tokens[:-2]):
             word = self.tokens[i + 2]
             if token.text not in _EXAMPLES or word.kind != "string":
@@ -154,7 +154,7 @@ class Program(Clause):
 
 
 def _is_never_boolean(tokens: list[Token]) -> bool:
-    """Return True if the clause can never be true or false: it is a literal, or arithmetic alone."""
+    """Return True if the clause can be neither true nor false, because it is a literal or arithmetic."""
     if len(tokens) == 1 or (len(tokens) == 2 and tokens[0].text == "-"):
         return tokens[-1].kind in ("number", "string")
     signs = {token.text for token in tokens if token.kind == "sign" or token.text == "in"}
@@ -166,7 +166,7 @@ class _TooDeep(Exception):
 
 
 def _plain_value(value: Any, depth: int = 0) -> Any:
-    """*value* in the types that the library takes and compares as we do."""
+    """Return *value* as a type that the library accepts and compares in the same way as gitmodel."""
     kind = type(value)
     if kind is str or kind is bool or kind is float:
         return value

@@ -1,4 +1,4 @@
-"""The words of an expression: its tokens, its shape, literals, and the paths of record keys."""
+"""Parsing of expressions: tokens, basic syntax checks, literals, and paths of record keys."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from gitmodel.errors import UsageError
 
-DEEPEST = 32  # brackets and unary operators inside one another
+DEEPEST = 32  # nesting of brackets and unary operators
 
 EXAMPLE = 'metadata.accuracy > 0.9 && "baseline" in tags'
 
@@ -51,7 +51,7 @@ CLOSERS = {"(": ")", "[": "]", "{": "}"}
 
 
 class Token(NamedTuple):
-    """A word of an expression: "name", "number", "string" or "sign", and where it starts."""
+    """A token of an expression, of the kind "name", "number", "string" or "sign", with its position."""
 
     kind: str
     text: str
@@ -59,19 +59,19 @@ class Token(NamedTuple):
 
 
 def shown(text: str) -> str:
-    """The text, short and safe to print."""
+    """Return *text* shortened and without unprintable characters."""
     cut = text if len(text) <= 80 else text[:77] + "..."
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "replace").decode() for c in cut)
 
 
 def wrong(text: str, position: int, why: str, example: str = EXAMPLE) -> UsageError:
-    """The error that says what is wrong at *position* of *text*."""
+    """Return the error for a mistake at *position* of *text*."""
     around = text if len(text) <= 80 else ("..." if position > 30 else "") + text[max(0, position - 30) :]
     return UsageError(f"expression `{shown(around)}`, column {position + 1}: {why}", hint=f"an example: {example}")
 
 
 def read_tokens(text: str) -> list[Token]:
-    """The words of *text*. Raises UsageError at one that CEL does not have."""
+    """Return the tokens of *text*. Raises UsageError at a character that is no token of CEL."""
     pattern = re.compile(_TOKEN, re.VERBOSE)
     tokens, position = [], 0
     while position < len(text):
@@ -95,7 +95,7 @@ def _why_no_token(character: str) -> str:
 
 
 def check_shape(text: str, tokens: list[Token]) -> None:
-    """Refuse what cannot be an expression, so that most slips are explained without the library."""
+    """Raise UsageError for obvious mistakes, so that most of them get a clear message without the library."""
     wanted, open_, unary = True, [], 0  # wanted: a value must come next
     before = Token("sign", "", 0)
     for token in tokens:
@@ -142,7 +142,7 @@ def _why_no_operator(word: str) -> str:
 
 
 def split_clauses(tokens: list[Token]) -> list[list[Token]]:
-    """The clauses between the outermost `&&`; one clause where an outer `||` or `?:` binds them together."""
+    """Return the clauses between the outermost `&&`, or a single clause if the expression has an outer `||` or `?:`."""
     parts: list[list[Token]] = [[]]
     depth = 0
     for token in tokens:
@@ -157,7 +157,7 @@ def split_clauses(tokens: list[Token]) -> list[list[Token]]:
 
 
 def read_literal(tokens: list[Token]) -> bool | int | float | str | None:
-    """The value of a simple literal; None for any other, which is left to the library."""
+    """Return the value of a simple literal, or None for other literals, which need the library."""
     negative = len(tokens) == 2 and tokens[0].text == "-" and tokens[1].kind == "number"
     if len(tokens) != 1 and not negative:
         return None
@@ -178,7 +178,7 @@ def read_literal(tokens: list[Token]) -> bool | int | float | str | None:
 
 
 def read_path(tokens: list[Token]) -> tuple[str | int, ...] | None:
-    """The steps of a dotted or indexed name that *tokens* spell completely, else None."""
+    """Return the steps of a dotted or indexed name that is exactly *tokens*, or None."""
     if not tokens or tokens[0].kind != "name" or tokens[0].text in _RESERVED:
         return None
     steps: list[str | int] = [tokens[0].text]
@@ -197,7 +197,8 @@ def read_path(tokens: list[Token]) -> tuple[str | int, ...] | None:
 
 
 def spelled(steps: tuple[str | int, ...]) -> str:
-    """
+    """Return a path in the syntax of expressions.
+
     >>> spelled(("metadata", "test set", "auc", 0))
     'metadata["test set"].auc[0]'
     """
@@ -211,5 +212,5 @@ def spelled(steps: tuple[str | int, ...]) -> str:
 
 
 def text_of(text: str, tokens: list[Token]) -> str:
-    """The part of *text* that *tokens* are, as it was written."""
+    """Return the part of *text* that *tokens* cover."""
     return text[tokens[0].start : tokens[-1].start + len(tokens[-1].text)]

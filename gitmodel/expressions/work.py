@@ -1,4 +1,4 @@
-"""Upper bounds of the work that macros and patterns of a clause take on one record."""
+"""Upper bounds for the work of macros and patterns of a clause on one record."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ MOST_WORK = 200_000_000  # units of at most 10 ns on one record, see most_work
 
 
 class Read(NamedTuple):
-    """One use of a record key or a macro's variable at *start*, and the function called on it, if any, at *call_start*.
+    """A use of a record key or a macro's variable at *start*. *call_start* is the position of a function called on it.
 
-    *guarded* says that it is asked by `has()` whether it is there; *first* and *end* are its place among the tokens.
+    *guarded* is True inside of `has()`. *first* and *end* are the positions among the tokens.
     """
 
     steps: tuple[str | int, ...]
@@ -27,7 +27,7 @@ class Read(NamedTuple):
 
 
 def find_reads(tokens: list[Token]) -> list[Read]:
-    """Every use of a record key or of a macro's variable in *tokens*."""
+    """Return all uses of record keys and macro variables in *tokens*."""
     reads = []
     padded = [Token("sign", "", 0), *tokens, *[Token("sign", "", 0)] * 3]
     for i in range(1, len(tokens) + 1):
@@ -60,7 +60,7 @@ def _macro_nesting(tokens: list[Token]) -> int:
 
 
 class _Size(NamedTuple):
-    """The size of a value: all it holds, its longest list, a list's heaviest item. One is a value, or 64 characters."""
+    """The size of a value: total, longest list, heaviest item of a list. The unit is a value or 64 characters."""
 
     weight: int
     widest: int
@@ -83,10 +83,10 @@ def _size(value: Any) -> _Size:
 
 
 def most_work(tokens: list[Token], reads: list[Read], known: dict[str, Any]) -> int:
-    """An upper bound of what macros and patterns cost on these values, in units of at most 10 ns.
+    """Return an upper bound for the work of macros and patterns on these values, in units of at most 10 ns.
 
-    Once for each combination of items: 0.2 us a token, 0.2 us for every value that a comparison may have to
-    walk, 0.8 us for every item that a filter may have to copy, and each pattern, which is compiled anew.
+    For each combination of items: 0.2 us for each token, 0.2 us for each value that a comparison can visit, 0.8 us for
+    each item that a filter can copy, and the compilation of each pattern.
     """
     whole = _size(known)
     widest, item = max(whole.widest, len(tokens)), whole.item
@@ -95,7 +95,7 @@ def most_work(tokens: list[Token], reads: list[Read], known: dict[str, Any]) -> 
         token.text == "{" or (token.text == "[" and before.kind == "sign" and before.text not in (")", "]"))
         for before, token in zip([Token("sign", "", 0), *tokens], tokens, strict=False)
     )
-    if builds:  # then an item can be as heavy as everything
+    if builds:  # an item can then be as large as the whole value
         widest, item = widest * (1 + additions), whole.weight
     walked = 0
     for read in reads:
@@ -108,14 +108,14 @@ def most_work(tokens: list[Token], reads: list[Read], known: dict[str, Any]) -> 
 
 
 def most_pattern_work(tokens: list[Token]) -> int:
-    """Return an upper bound of the work of compiling the patterns of `matches`."""
+    """Return an upper bound for the work of compiling the patterns of `matches`."""
     patterns = [tokens[i + 2 : i + 3] for i, token in enumerate(tokens) if token.text == "matches"]
     written = [pattern[0].text for pattern in patterns if pattern and pattern[0].kind == "string"]
     return sum(map(_pattern_work, written)) + 5_000_000 * (len(patterns) - len(written))
 
 
 def _pattern_work(pattern: str) -> int:
-    """Return the cost of compiling *pattern*: at most 50 ms, where the library stops; 0.25 ms a Unicode class."""
+    """Return the cost of compiling *pattern*: 0.25 ms for each Unicode class; at 50 ms the library stops."""
     repeated = 1
     for least, most in re.findall(r"\{([0-9]{1,5})(?:,([0-9]{1,5}))?", pattern):
         repeated *= max(1, int(least), int(most or 0))

@@ -1,4 +1,4 @@
-"""Loading and saving artifact files by the format recorded for them: the one plug-in registry."""
+"""The registry of artifact formats: loading and saving files by format, with plug-ins."""
 
 from gitmodel.formats.detection import detect_format
 from gitmodel.formats.format import Format

@@ -1,4 +1,4 @@
-"""The formats of arrays: NumPy's own files (one array, or a dict of them) and safetensors (a dict of them)."""
+"""The formats numpy (an array or a dict of arrays) and safetensors (a dict of arrays)."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from gitmodel.formats.values import CELLS
 
 
 def _load_numpy(path: Path, trusted: bool) -> Any:
-    """An array or scalar, or the dict of arrays of a `.npz` file.
+    """Return the array, the scalar or the dict of arrays in a `.npy` or `.npz` file.
 
-    Never unpickles Python objects, trusted or not: pickles have a format of that name.
+    Never unpickles Python objects, not even for a trusted file: pickle is a separate format.
     """
     with open(path, "rb") as file:
         return numpy_files.read(file, CELLS)
@@ -26,12 +26,12 @@ def _save_numpy(value: Any, path: Path) -> None:
     library("numpy", install="gitmodel[numpy]")
     if not (is_array(value) or is_scalar(value) or _is_dict_of_arrays(value)):
         raise _unfit(value, "numpy", "an array or a dict of arrays by name")
-    with open(path, "wb") as file:  # given a path, NumPy would add an extension to it
+    with open(path, "wb") as file:  # with a path, NumPy would add an extension
         numpy_files.write(value, file, CELLS)
 
 
 def map_numpy(path: Path) -> Any:
-    """The value of a numpy file that was just written, with its arrays mapped into memory instead of read."""
+    """Return the value of a new numpy file with its arrays mapped into memory."""
     with open(path, "rb") as file:
         return numpy_files.read(file, CELLS, mapped=path)
 
@@ -54,7 +54,7 @@ def _save_safetensors(value: Any, path: Path) -> None:
     safetensors = library("safetensors.numpy", install="gitmodel[safetensors]")
     if not _is_dict_of_arrays(value):
         raise _unfit(value, "safetensors", "a dict of arrays by name")
-    # the memory is written as it lies, so a transposed or strided array must first be laid out in order
+    # the memory is written unchanged, so a transposed or strided array must first be made contiguous
     ordered = {name: numpy.asarray(array, order="C") for name, array in value.items()}
     scalars = sorted(name for name in value if is_scalar(value[name]))
     safetensors.save_file(ordered, path, {_SCALARS: json.dumps(scalars)} if scalars else None)

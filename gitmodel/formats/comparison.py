@@ -1,4 +1,4 @@
-"""Compare a value with what its file gives back: types, dtypes, labels and every cell, and say where they differ."""
+"""Comparing a value with the content of its file (types, dtypes, labels and cells), and describing the difference."""
 
 from __future__ import annotations
 
@@ -16,27 +16,27 @@ from gitmodel.errors import UsageError
 from gitmodel.formats import arrays, frames, numpy_files, tables, values
 from gitmodel.formats.format import type_name
 
-# How many elements of an array are compared at a time.
+# The number of elements of an array that are compared at a time.
 _CHUNK = 1 << 20
 _QUICK = frozenset({int, str, bool, float, bytes, type(None)})
 
 
 def prove(value: Any, path: Path, load: Callable[[Path], Any], format: str) -> None:
-    """Read the file *path* back and compare it with *value*. Raises UsageError that names what would come back changed.
+    """Read the file *path* and compare it with *value*. Raises UsageError that names the part that would change.
 
-    Parquet is read some rows at a time and NumPy's files are mapped into memory, so that a large value is not in memory
+    Parquet is read in groups of rows, and NumPy's files are mapped into memory, so that a large value is not in memory
     twice.
     """
     found = _difference_in_file(value, path, load, format)
     if found:
         raise UsageError(
-            f"this {type(value).__name__} would come back changed from {format}: {found}",
+            f"this {type(value).__name__} would change in {format}: {found}",
             hint="convert that part, or choose another format with ArtifactConfig(format=...)",
         )
 
 
 def prove_again(value: Any, path: Path, load: Callable[[Path], Any], save: Callable[[Any, Path], None]) -> None:
-    """Load the file *path* and save what it holds again: type and bytes must be the same. Raises UsageError if not."""
+    """Load the file *path* and save the result. Raises UsageError if the type or the bytes differ."""
     again = path.with_name(f"{path.name}.again")
     try:
         found = load(path)
@@ -49,13 +49,13 @@ def prove_again(value: Any, path: Path, load: Callable[[Path], Any], save: Calla
             again.unlink()
     if said:
         raise UsageError(
-            f"this {type_name(value)} would come back {said}",
-            hint="keep it with ArtifactConfig(format='pickle'), or write a materializer",
+            f"this {type_name(value)} would be loaded {said}",
+            hint="save it with ArtifactConfig(format='pickle'), or write a materializer",
         )
 
 
 def is_comparable(value: Any) -> bool:
-    """Return whether `difference` compares *value* itself: tables, arrays, plain values, state dicts of torch."""
+    """Return True if `difference` can compare *value*: tables, arrays, plain values, state dicts of torch."""
     return (
         frames.is_table(value)
         or tables.is_arrow_table(value)
@@ -103,7 +103,7 @@ def _difference_of_bytes(value: memoryview, path: Path) -> str:
 
 
 def difference(saved: Any, loaded: Any, where: str = "") -> str:
-    """The place and kind of the first difference of *loaded* from *saved*; "" if they are equal."""
+    """Return the place and kind of the first difference between *saved* and *loaded*; "" if they are equal."""
     if type(saved) is type(loaded):
         if type(saved) in _QUICK:
             same = saved == loaded or (saved != saved and loaded != loaded)
@@ -147,7 +147,7 @@ def _difference_of_items(saved: Any, loaded: Any, where: Callable[[int], str]) -
 
 
 def _is_equal(saved: Any, loaded: Any) -> bool:
-    """Return True only if two sequences of one length are surely equal: a few calls into C instead of one per item."""
+    """Return True only if two sequences of the same length are certainly equal. Fast, because it compares in C."""
     kinds = set(map(type, saved))
     if kinds != set(map(type, loaded)) or not kinds <= _QUICK | {list, tuple, dict}:
         return False
@@ -177,7 +177,7 @@ def _same(one: Any, other: Any) -> bool:
     if kind is complex:
         return not (difference(one.real, other.real) or difference(one.imag, other.imag))
     if kind.__name__ in ("NaTType", "NAType"):
-        return True  # there is one of each
+        return True  # singletons
     if kind.__name__ == "Decimal":
         return str(one) == str(other)
     if kind.__name__ == "Interval":
@@ -213,7 +213,7 @@ def _difference_of_arrays(saved: Any, loaded: Any, where: str) -> str:
     import numpy
 
     where = where or ("value" if saved.ndim == 0 else "the array")
-    # long and long long are two types of NumPy with equal values: a file has one of them
+    # NumPy's long and long long have equal values; a file has only one of them
     if saved.dtype != loaded.dtype or (saved.dtype.kind not in "iu" and saved.dtype.type is not loaded.dtype.type):
         return _said(where, f"dtype {saved.dtype}", f"{loaded.dtype}")
     if saved.shape != loaded.shape:
@@ -264,7 +264,7 @@ def _difference_of_flat(saved: Any, loaded: Any, where: str) -> str:
 
 
 def _release(array: Any) -> None:
-    """Give back the memory of an array that is mapped from a file: what was compared is not read again."""
+    """Release the memory of a mapped array after it was compared."""
     found = array
     while found is not None and not isinstance(found, mmap.mmap):
         found = getattr(found, "base", None) if not isinstance(found, memoryview) else found.obj
@@ -309,7 +309,7 @@ def _difference_of_indexes(saved: Any, loaded: Any, where: str) -> str:
     if said:
         return said
     if saved.nlevels > 1 or hasattr(saved, "levels"):
-        # a name that is a number would be taken for the place of a level
+        # pandas would use a numeric name as the position of a level
         one, other = (index.set_names([None] * index.nlevels) for index in (saved, loaded))
         for level in range(saved.nlevels):
             x, y = one.get_level_values(level), other.get_level_values(level)
@@ -358,7 +358,7 @@ def _difference_of_columns(saved: Any, loaded: Any, where: str) -> str:
         return f"the order of the dictionary of {where}"
     if x.equals(y):
         return ""
-    if kind == "ArrowDtype":  # its own comparison says that NaN is not NaN
+    if kind == "ArrowDtype":  # its own comparison distinguishes NaN from NaN
         return difference(x.__arrow_array__().to_pylist(), y.__arrow_array__().to_pylist(), f"{where}: row ")
     return f"the values of {where}"
 
@@ -380,7 +380,7 @@ def _difference_of_arrow(saved: Any, loaded: Any) -> str:
 
 
 def _dictionary(column: Any) -> list[Any]:
-    """The values of an ordered dictionary of an Arrow column, in their order."""
+    """Return the values of an ordered dictionary of an Arrow column, in order."""
     if not getattr(column.type, "ordered", False):
         return []
     chunks = column.unify_dictionaries().chunks if hasattr(column, "chunks") else [column]
@@ -404,7 +404,7 @@ def _difference_of_tensors(saved: Any, loaded: Any) -> str:
 
 
 def _has_bytes_of(one: Any, other: Any) -> bool:
-    """Compare the memory of two contiguous tensors of one type and shape: torch cannot compare its small floats."""
+    """Compare the memory of two contiguous tensors of the same type and shape. torch cannot compare 8-bit floats."""
     size = one.numel() * one.element_size()
     for start in range(0, size, _CHUNK):
         length = min(_CHUNK, size - start)

@@ -1,4 +1,4 @@
-"""Detection of a file's format, by its content first and by its name second."""
+"""Detection of the format of a file, first by its content and then by its name."""
 
 from __future__ import annotations
 
@@ -11,23 +11,24 @@ FOLDER = "folder"
 PICKLES = frozenset({"pickle", "joblib", "cloudpickle"})
 
 _HEAD = 1 << 16
-# Only formats that no first bytes give away: what is called .parquet and does not begin as one is none.
+# Only formats without known first bytes. A file called .parquet with other first bytes is not Parquet.
 _EXTENSIONS = {
     ".csv": "csv",
-    ".joblib": "joblib",  # compressed ones begin as any compressed file does
+    ".joblib": "joblib",  # compressed pickles start like any compressed file
     ".json": "json",
     ".log": "text",
     ".md": "text",
-    ".pickle": "pickle",  # protocol 0 begins with anything
+    ".pickle": "pickle",  # protocol 0 can start with any byte
     ".pkl": "pickle",
     ".txt": "text",
 }
 
 
 def detect_format(path: Path) -> str:
-    """The name of the format that the file *path* is in; `bytes` if none we know, `folder` for a folder.
+    """Return the format of the file *path*; `bytes` if it is unknown, `folder` for a folder.
 
-    A pickle is one whatever it is called. Raises NotFound or UsageError for a file that cannot be read.
+    A file with the content of a pickle is a pickle, whatever its name. Raises NotFound or UsageError for a file that
+    cannot be read.
     """
     if path.is_dir():
         return FOLDER
@@ -42,7 +43,7 @@ def detect_format(path: Path) -> str:
 
 
 def detect_format_of(head: bytes, name: str) -> str:
-    """The format of a file of which only the first bytes and the *name* are at hand; `bytes` if none we know.
+    """Return the format of a file from its first bytes and its *name*; `bytes` if it is unknown.
 
     >>> detect_format_of(b"PAR1", "s3://bucket/raw.csv"), detect_format_of(b"a,b", "https://example.com/raw.csv")
     ('parquet', 'csv')
@@ -66,8 +67,8 @@ def _format_of_content(path: Path | None, head: bytes) -> str:
 
 
 def _is_pickle(head: bytes) -> bool:
-    # Protocols 2 to 5 begin so. The next byte is an instruction, and none is zero: a safetensors file may
-    # begin with the same two.
+    # Protocols 2 to 5 start with these bytes, followed by an opcode, which is never zero. A safetensors file
+    # can start with the same two bytes and a zero.
     return len(head) >= 3 and head[0] == 0x80 and 2 <= head[1] <= 5 and head[2] != 0
 
 

@@ -1,4 +1,7 @@
-"""Trained scikit-learn models, as skops files: built again from data, by types that are known to be safe."""
+"""The format skops: trained scikit-learn models that are loaded without running code, from types known to be safe.
+
+skops is described at https://skops.readthedocs.io/en/stable/persistence.html.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ def _load_skops(path: Path, trusted: bool) -> Any:
             if all(re.fullmatch(r"[\w.]+", name) for name in unknown)
             else "load it with trusted=True if you know where it comes from",
         )
-    # skops refuses a plain yes (CVE-2024-37065): trust is given to the types by name
+    # skops requires a list of trusted types (CVE-2024-37065)
     model = skops.load(path, trusted=named)
     if not trusted and (wrong := tree_arrays.fault(model)):
         raise Invalid(f"{path} cannot be used: {wrong}", hint="store the model again from where it was trained")
@@ -52,16 +55,15 @@ def _save_skops(value: Any, path: Path) -> None:
 
 
 def _settle(path: Path, target: Path) -> None:
-    """Write the skops file *path* to *target* without the time of day and without addresses in memory.
+    """Copy the skops file *path* to *target* without times and memory addresses, so that equal models give equal files.
 
-    So equal models are equal artifacts. skops numbers objects, and names the files of arrays, by where they were in
-    memory; here it is by the order in which the schema names them.
+    skops numbers objects and names array files by memory address. The copy numbers them by the order of the schema.
     """
     with zipfile.ZipFile(path) as old, zipfile.ZipFile(target, "w") as new:
         schema = json.loads(old.read(_SCHEMA))
         files: dict[str, str] = {}
         _renumber(schema, count(1).__next__, {}, files)
-        # ZipInfo's own time is the earliest that an archive can hold; stored, since compressors differ in their output
+        # the default time of ZipInfo is constant; not compressed, because compressors differ in their output
         new.writestr(zipfile.ZipInfo(_SCHEMA), json.dumps(schema, separators=(",", ":")))
         for name in sorted(set(old.namelist()) - {_SCHEMA}, key=lambda name: files.get(name, name)):
             with (
@@ -78,21 +80,21 @@ def _settle(path: Path, target: Path) -> None:
 
 
 def _copy_records(source: IO[bytes], target: IO[bytes]) -> None:
-    """Copy an array of records, such as the nodes of a tree, without what was in memory between their fields."""
+    """Copy an array of records, such as the nodes of a tree, with zeros in the padding between their fields."""
     numpy = library("numpy", install="gitmodel[skops]")
     array = numpy.lib.format.read_array(source, allow_pickle=False)
     numpy.lib.format.write_array(target, without_padding(numpy, array), allow_pickle=False)
 
 
 def _renumber(node: Any, fresh: Callable[[], int], ids: dict[int, int], files: dict[str, str]) -> None:
-    """Give every object of a schema its *fresh* number, and every file the name of one."""
+    """Replace the ids of all objects and the names of all files in a schema by *fresh* numbers."""
     if isinstance(node, list):
         for item in node:
             _renumber(item, fresh, ids, files)
     if not isinstance(node, dict):
         return
     if isinstance(node.get("__id__"), int):
-        # whether two equal constants are one object is up to Python
+        # Python decides if two equal constants are the same object
         constant = node.get("__loader__") == "JsonNode"
         node["__id__"] = fresh() if constant else ids.setdefault(node["__id__"], fresh())
     if isinstance(node.get("file"), str) and "__loader__" in node:

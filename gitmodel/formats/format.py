@@ -1,4 +1,4 @@
-"""The definitions of a format and of a materializer, for those that come with gitmodel and those of others."""
+"""The interfaces Format and Materializer, for built-in ones and those of other packages."""
 
 from __future__ import annotations
 
@@ -11,15 +11,15 @@ from gitmodel.errors import UsageError
 
 
 class Format(NamedTuple):
-    """One way to keep a value in a file.
+    """A way to save a value in a file and to load it.
 
-    *load* takes the path and whether the caller trusts the file; *save* the value and the path of a new file.
-    Both may raise anything: it is reported as a file that is damaged or a value that does not fit.
-    *magic* are beginnings of files that are in this format, *extensions* (`.json`) count where none is known.
-    *unsafe* says that loading can run code from the file: then *load* is only ever called with trust.
+    *load* gets the path and whether the caller trusts the file. *save* gets the value and the path of a new file. Both
+    may raise any exception; gitmodel reports it as a damaged file or an unsuitable value. *magic* are first bytes of
+    files in this format. *extensions* (such as `.json`) are used if the first bytes of a file are unknown. *unsafe*
+    means that loading can run code from the file; then *load* is called only for trusted files.
 
-    Others add theirs as entry points of the group `gitmodel.formats`, each the name of a Format; they cannot
-    take the name of a format that comes with gitmodel.
+    Other packages add formats as entry points of the group `gitmodel.formats`. The name of the entry point is the name
+    of the format. It cannot be the name of a built-in format.
     """
 
     name: str
@@ -31,9 +31,9 @@ class Format(NamedTuple):
 
 
 def library(module: str, *, install: str) -> Any:
-    """The *module* of an optional library, imported now; *install* is what to give pip for it.
+    """Import and return the optional *module*. *install* is the argument of the pip command in the error.
 
-    Raises UsageError with that command if it is missing.
+    Raises UsageError with that command if the module is missing.
     """
     try:
         return importlib.import_module(module)
@@ -45,25 +45,27 @@ def library(module: str, *, install: str) -> Any:
 
 
 def type_name(value: Any) -> str:
-    """The full name of the type of *value*."""
+    """Return the full name of the type of *value*."""
     return f"{type(value).__module__}.{type(value).__qualname__}"
 
 
 def first_line(error: Exception) -> str:
-    """The first line of an error that is another's, printable and short."""
+    """Return the first line of another library's error, shortened and printable."""
     text = (str(error).strip() or type(error).__name__).splitlines()[0]
     text = text if len(text) <= 300 else text[:297] + "..."
     return text if text.isprintable() else ascii(text)
 
 
 class Materializer(NamedTuple):
-    """One way to keep values of a type.
+    """A way to save and load the values of one type.
 
-    *handles* says whether it takes a value; *format* is recorded (see `gitmodel.formats`), *kind* "data", "model" or
-    "deployment". *save* writes a value to a new file and *load* reads it (None: as the format does). *library* is the
-    package whose types it makes: a step that asks for one of them gets it. *unsafe* says that loading can run code from
-    the file. Others add theirs as entry points of the group `gitmodel.materializers`; a format of its own that one
-    brings is a format like any other, for `.load()` too.
+    *handles* returns True for a value that it can save. *format* is the recorded format (see `gitmodel.formats`),
+    *kind* is "data", "model" or "deployment". *save* writes a value to a new file, and *load* reads it (None: like the
+    format). *library* is the package of the type: a step that asks for one of its types gets it. *unsafe* means that
+    loading can run code from the file.
+
+    Other packages add materializers as entry points of the group `gitmodel.materializers`. A format that only a
+    materializer has can be used with `.load()` as well.
     """
 
     name: str

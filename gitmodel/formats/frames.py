@@ -1,7 +1,7 @@
-"""Convert tables of pandas to Arrow tables and back, so that types, index, labels and cells come back equal.
+"""Conversion of pandas tables to Arrow tables and back, with equal types, index, labels and cells.
 
-Each column is an Arrow column that any reader of Parquet understands. The metadata key `gitmodel` of the file says how
-to make the pandas column from it; docs/reference/format.md specifies it.
+Each column is an Arrow column that every reader of Parquet understands. The metadata key `gitmodel` of the file
+describes how to create the pandas column from it; docs/reference/format.md specifies it.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ Spec = dict[str, Any]
 
 
 def is_table(value: Any) -> bool:
-    """Return whether *value* is a DataFrame, Series, Index or array of pandas itself; imports nothing."""
+    """Return True if *value* is a DataFrame, Series, Index or array of pandas (not of a subclass). Imports nothing."""
     bases = [base for base in type(value).__mro__ if base.__module__.split(".")[0] == "pandas"]
     if not bases or bases[0] is not type(value):
         return False
@@ -32,12 +32,12 @@ def is_table(value: Any) -> bool:
 
 
 def numpy_dtype(dtype: Any) -> Any:
-    """The dtype of NumPy that an array of pandas wraps; any other dtype as it is."""
+    """Return the NumPy dtype in a pandas array, or any other dtype unchanged."""
     return dtype.numpy_dtype if type(dtype).__name__ in ("NumpyEADtype", "PandasDtype") else dtype
 
 
 def to_arrow(value: Any) -> Any:
-    """The Arrow table of a DataFrame, Series, Index or array of pandas. Raises UsageError that names the column."""
+    """Return a DataFrame, Series, Index or pandas array as an Arrow table. Raises UsageError that names the column."""
     arrow, pandas = _libraries()
     told: Spec = {"gitmodel": 1, "type": _type_of(pandas, value)}
     names: dict[str, None] = {}
@@ -51,7 +51,7 @@ def to_arrow(value: Any) -> Any:
 
     if told["type"] in ("DataFrame", "Series") and value.attrs:
         misfit = values.misfit(value.attrs, "attrs")
-        if misfit:  # said before a column is taken out, which makes a deep copy of attrs
+        if misfit:  # checked before a column is accessed, which makes a deep copy of attrs
             raise _refused(misfit, "take it out of attrs")
         told["attrs"] = values.encode(value.attrs)
     if told["type"] == "DataFrame":
@@ -77,7 +77,7 @@ def to_arrow(value: Any) -> Any:
 
 
 def from_arrow(table: Any, *, start: int = 0) -> Any:
-    """The pandas value of an Arrow table that `to_arrow` made; of a part of it, *start* is its first row."""
+    """Return the pandas value of an Arrow table from `to_arrow`. For a part of a table, *start* is its first row."""
     _, pandas = _libraries()
     told = json.loads(table.schema.metadata[KEY])
     if told["gitmodel"] != 1:
@@ -95,7 +95,7 @@ def from_arrow(table: Any, *, start: int = 0) -> Any:
         name = values.decode(told["name"])
         found = pandas.Series(columns[0], dtype=columns[0].dtype, index=index, name=name, copy=False)
     else:
-        # the dtype is given, since pandas makes text of Python objects that are all text
+        # with dtype, because pandas converts Python objects to its text type if all are text
         series = [pandas.Series(column, dtype=column.dtype, index=index, copy=False) for column in columns]
         found = pandas.DataFrame(dict(enumerate(series)), index=index, copy=False)
         found.columns = _decode_labels(pandas, told["labels"])
@@ -105,7 +105,7 @@ def from_arrow(table: Any, *, start: int = 0) -> Any:
 
 
 def dictionary_of(column: Any) -> Spec:
-    """The dictionary of an Arrow column, if Parquet does not keep it: of anything but text and bytes."""
+    """Return the dictionary of an Arrow column if Parquet does not keep it, that is, unless it has text or bytes."""
     arrow, _ = _libraries()
     if not arrow.types.is_dictionary(column.type):
         return {}
@@ -117,7 +117,7 @@ def dictionary_of(column: Any) -> Spec:
 
 
 def as_type(column: Any, wanted: Any, spec: Spec) -> Any:
-    """A column from a Parquet file as the type that it had, and with the dictionary that it had."""
+    """Return a column from a Parquet file with its original type and dictionary."""
     arrow, _ = _libraries()
     if column.type.equals(wanted, check_metadata=True):
         return column
@@ -151,7 +151,7 @@ def _shown(label: Any) -> str:
 
 
 def _fresh(wanted: str, taken: dict[str, None]) -> str:
-    """*wanted*, or with a number after it if a column before has that name."""
+    """Return *wanted*, with a number appended if an earlier column has that name."""
     name, count = wanted.encode(errors="replace").decode(), 1
     while name in taken:
         count += 1
@@ -167,7 +167,7 @@ def _encode_name(name: Any, where: str) -> Any:
 
 
 def _encode(part: Any, where: str) -> tuple[Any, Spec]:
-    """The Arrow array of a column, Index or array of pandas, and how to decode it. Raises UsageError with *where*."""
+    """Return a column, Index or pandas array as an Arrow array, and how to decode it. Raises UsageError."""
     arrow, pandas = _libraries()
     numpy = library("numpy", install="gitmodel[parquet]")
     array = pandas.Series(part, dtype=part.dtype, copy=False).array
@@ -203,7 +203,7 @@ def _encode(part: Any, where: str) -> tuple[Any, Spec]:
         found = array.__arrow_array__()
         return found, {"arrow": _in_base64(arrow, arrow.nulls(0, found.type)), **dictionary_of(found)}
     if kind.removesuffix("Dtype") in _MASKED:
-        if kind.startswith("Float"):  # a NaN that is not missing stays one
+        if kind.startswith("Float"):  # a NaN that is not a missing value stays NaN
             numbers = array.to_numpy(dtype=dtype.numpy_dtype, na_value=0)
             return arrow.array(numbers, mask=array.isna(), from_pandas=False), {"masked": dtype.name}
         return arrow.array(array), {"masked": dtype.name}
@@ -226,7 +226,7 @@ _MASKED = {f"{sign}Int{bits}" for sign in ("", "U") for bits in (8, 16, 32, 64)}
 
 
 def _encode_objects(arrow: Any, cells: Any, where: str) -> tuple[Any, Spec]:
-    """An Arrow array of Python objects: of one plain type as that type, else each as JSON text."""
+    """Return Python objects as an Arrow array: of their type if all have the same plain type, else of JSON text."""
     kinds = set(map(type, cells))
     kind = next(iter(kinds - {type(None)}), type(None)) if len(kinds - {type(None)}) <= 1 else object
     native = {str: arrow.large_string(), bool: arrow.bool_(), int: arrow.int64(), bytes: arrow.large_binary()}
@@ -235,7 +235,7 @@ def _encode_objects(arrow: Any, cells: Any, where: str) -> tuple[Any, Spec]:
         try:
             return arrow.array(cells, native[kind], from_pandas=False), {"objects": kind.__name__}
         except (arrow.ArrowInvalid, OverflowError, UnicodeEncodeError, TypeError):
-            pass  # an integer past 64 bits, or text that is no Unicode
+            pass  # an integer of more than 64 bits, or invalid Unicode
     if kind is type(None):
         return arrow.nulls(len(cells)), {"objects": "None"}
     uniform = None
@@ -255,7 +255,7 @@ def _encode_objects(arrow: Any, cells: Any, where: str) -> tuple[Any, Spec]:
 
 
 def _encode_sequences(arrow: Any, cells: Any, kind: str) -> tuple[Any, Spec] | None:
-    """Lists or tuples as a list column, if all their items are of one plain type."""
+    """Return lists or tuples as a list column if all items have the same plain type."""
     numpy = library("numpy", install="gitmodel[parquet]")
     items = list(chain.from_iterable(cell for cell in cells if cell is not None))
     flat = numpy.empty(len(items), dtype=object)
@@ -268,7 +268,7 @@ def _encode_sequences(arrow: Any, cells: Any, kind: str) -> tuple[Any, Spec] | N
 
 
 def _in_lists(arrow: Any, cells: Any, flat: Any) -> Any:
-    """A list column of *cells*, of which *flat* has the items."""
+    """Return a list column with the lengths of *cells* and the items *flat*."""
     numpy = library("numpy", install="gitmodel[parquet]")
     offsets = numpy.cumsum([0, *(0 if cell is None else len(cell) for cell in cells)])
     missing = numpy.array([*(cell is None for cell in cells), False])
@@ -276,7 +276,7 @@ def _in_lists(arrow: Any, cells: Any, flat: Any) -> Any:
 
 
 def _encode_vectors(arrow: Any, cells: Any) -> tuple[Any, Spec] | None:
-    """Arrays of one dimension and one number type as a list column, which is what embeddings are."""
+    """Return one-dimensional arrays of the same number type, such as embeddings, as a list column."""
     numpy = library("numpy", install="gitmodel[parquet]")
     arrays = [cell for cell in cells if cell is not None]
     dtype = arrays[0].dtype
@@ -302,7 +302,7 @@ def _encode_categories(array: Any, where: str) -> tuple[Any, Spec]:
 
 
 def _decode(column: Any, spec: Spec) -> Any:
-    """The array of pandas or NumPy that `_encode` turned into an Arrow column."""
+    """Return the pandas or NumPy array of an Arrow column from `_encode`."""
     arrow, pandas = _libraries()
     numpy = library("numpy", install="gitmodel[parquet]")
     if "categorical" in spec:
@@ -363,7 +363,7 @@ def _decode(column: Any, spec: Spec) -> Any:
 
 
 def _decode_lists(column: Any, spec: Spec) -> list[Any]:
-    """The arrays, lists or tuples of a list column."""
+    """Return the arrays, lists or tuples of a list column."""
     numpy = library("numpy", install="gitmodel[parquet]")
     whole = _one(column)
     ends = whole.offsets.to_numpy().tolist()
@@ -378,7 +378,7 @@ def _decode_lists(column: Any, spec: Spec) -> list[Any]:
 
 
 def _decode_text(pandas: Any, column: Any, *, storage: str, na: str) -> Any:
-    """A text column; where pandas lacks the text type of pandas 3, as Python objects."""
+    """Return a text column. pandas 2 lacks the text type of pandas 3; there the result has Python objects."""
     arrow, _ = _libraries()
     numpy = library("numpy", install="gitmodel[parquet]")
     if na == "NA":
@@ -394,17 +394,17 @@ def _decode_text(pandas: Any, column: Any, *, storage: str, na: str) -> Any:
 
 
 def _encode_index(pandas: Any, index: Any, add: Any) -> Spec:
-    """An index of rows: a range as its ends, any other as a column for each level."""
+    """Return the description of a row index: the ends of a range, or a column for each level."""
     if isinstance(index, pandas.MultiIndex):
         levels = []
-        nameless = index.set_names([None] * index.nlevels)  # a name that is a number would be taken for a place
+        nameless = index.set_names([None] * index.nlevels)  # pandas would use a numeric name as a position
         for place, name in enumerate(index.names):
             level = nameless.get_level_values(place).rename(name)
             wanted = f"__index_level_{place}__" if name is None else _shown(name)
             where = f"level {place} of the index"
             if level.dtype == index.levels[place].dtype:
                 levels.append({"spec": add(wanted, level, where), **_about(level)})
-            else:  # whole numbers of which some are missing: as values they would be floats
+            else:  # integers with missing values, which would become floats
                 codes = add(wanted, index.codes[place], where)
                 levels.append({"spec": codes, "level": _encode_labels(index.levels[place]), **_about(level)})
         return {"levels": levels}
@@ -456,7 +456,7 @@ def _index_of(pandas: Any, array: Any, told: Spec) -> Any:
 
 
 def _encode_labels(index: Any) -> Spec:
-    """The labels of columns, or categories, as JSON: their values as an Arrow array, in base64."""
+    """Return labels of columns, or categories, as JSON: an Arrow array in base64."""
     arrow, pandas = _libraries()
     if isinstance(index, pandas.MultiIndex):
         told = [_encode_labels(level.rename(name)) for level, name in zip(index.levels, index.names, strict=True)]
@@ -499,7 +499,10 @@ def _from_base64(arrow: Any, text: str) -> Any:
 
 
 def _for_pandas(pandas: Any, told: Spec, names: list[str]) -> Spec:
-    """The least that `pandas.read_parquet` asks for to find the index; the format of pandas, not of gitmodel."""
+    """Return the minimum metadata with which `pandas.read_parquet` finds the index. This is pandas' own format.
+
+    It is specified at https://pandas.pydata.org/docs/development/developer.html.
+    """
     count = len(told["columns"])
     index: list[Any] = list(names[count:])
     if told["index"] is not None and "range" in told["index"]:
@@ -521,7 +524,7 @@ def _for_pandas(pandas: Any, told: Spec, names: list[str]) -> Spec:
 
 
 def _one(column: Any) -> Any:
-    """A chunked array in one piece; an array as it is."""
+    """Return a chunked array as a single array."""
     arrow, _ = _libraries()
     if not isinstance(column, arrow.ChunkedArray):
         return column
@@ -535,7 +538,7 @@ def _copying(column: Any) -> dict[str, bool]:
 
 
 def _refused(misfit: str, hint: str) -> UsageError:
-    return UsageError(f"{misfit}, which gitmodel cannot keep", hint=hint)
+    return UsageError(f"{misfit}, which gitmodel cannot save", hint=hint)
 
 
 def _libraries() -> tuple[Any, Any]:

@@ -1,4 +1,4 @@
-"""Loading and saving files by the names of their formats."""
+"""Loading and saving files by the name of their format."""
 
 from __future__ import annotations
 
@@ -24,27 +24,27 @@ _HINTS: dict[type[GitModelError], str] = {
 
 
 def load(path: Path, format_name: str, *, trusted: bool = False) -> Any:
-    """The value in the file *path*, which is recorded to be in the format *format_name*.
+    """Return the value in the file *path* of the format *format_name*.
 
-    With *trusted* the file may run code: give it only for a file whose makers you trust. Raises Refused for a
-    file that needs trust, Invalid if the file is not in the format, UsageError if a library is missing.
+    *trusted* allows the file to run code: use it only for files of authors whom you trust. Raises Refused for a file
+    that needs trust, Invalid for a file that is not in the format, UsageError if a library is missing.
     """
     _require_file(path)
     found = find_format(format_name)
     if trusted and not found.unsafe and format_name != "bytes" and detect_format(path) in PICKLES:
-        raise Invalid(f"{path} is recorded as {found.name}, but it is a pickle", hint='load it as "pickle"')
+        raise Invalid(f"{path} is recorded as {found.name}, but it is a pickle", hint='load it in the format "pickle"')
     return load_with(path, found.name, lambda place: found.load(place, trusted), unsafe=found.unsafe, trusted=trusted)
 
 
 def load_with(path: Path, format_name: str, loader: Callable[[Path], Any], *, unsafe: bool, trusted: bool) -> Any:
-    """Load the file *path* with *loader*: the one place where files become values.
+    """Load the file *path* with *loader*. All files are loaded by this function.
 
-    Without *trusted*, raises Refused for a loader that is *unsafe*, and for a file that is a pickle whatever it is
-    recorded as and called: its content decides. Raises Invalid for a file that the loader cannot read.
+    Without *trusted*, raises Refused for a loader that is *unsafe*, and for a file with the content of a pickle,
+    whatever its name or recorded format. Raises Invalid for a file that the loader cannot read.
     """
     if unsafe and not trusted:
         raise _unsafe(path, format_name)
-    # A safe loader would only fail on a pickle; this says why.
+    # A safe loader fails on a pickle anyway; this gives the reason.
     if not trusted and format_name != "bytes" and detect_format(path) in PICKLES:
         raise _unsafe(path, "pickle")
     token = _loading.set(True)
@@ -60,7 +60,7 @@ def load_with(path: Path, format_name: str, loader: Callable[[Path], Any], *, un
 
 @contextmanager
 def called(path: Path, name: str) -> Iterator[None]:
-    """Put *name* for *path* into the errors raised inside: a temporary file says nothing to a user."""
+    """Use *name* instead of *path* in errors of the block, because the name of a temporary file does not help users."""
     try:
         yield
     except GitModelError as error:
@@ -70,15 +70,15 @@ def called(path: Path, name: str) -> Iterator[None]:
 
 
 def is_loading() -> bool:
-    """Return True while a file becomes a value in this thread, which may import the module of a class."""
+    """Return True while this thread loads a file, which can import the module of a class."""
     return _loading.get()
 
 
 def save(value: Any, path: Path, format_name: str) -> None:
-    """Put *value* into the file *path* in the format *format_name*; the file appears, or is replaced, whole.
+    """Save *value* to the file *path* in the format *format_name*, atomically.
 
-    The file is read back and compared. Raises UsageError if the format cannot hold the value, naming the part that
-    would come back changed.
+    Reads the file back and compares it. Raises UsageError if the format cannot represent the value, naming the part
+    that would change.
     """
     found = find_format(format_name)
     save_with(value, path, found.name, found.save, lambda place: found.load(place, True))
@@ -87,7 +87,7 @@ def save(value: Any, path: Path, format_name: str) -> None:
 def save_with(
     value: Any, path: Path, format_name: str, saver: Callable[[Any, Path], None], loader: Callable[[Path], Any]
 ) -> None:
-    """Save as `save` does, by *saver*; *loader* reads the file back."""
+    """Save with *saver* in the same way as `save`. *loader* reads the file back."""
     temporary = path.absolute().parent / f".gitmodel-{os.urandom(8).hex()}.tmp"
     try:
         with _explaining(UsageError, f"{type(value).__name__} cannot be saved as {format_name}"):
@@ -102,14 +102,14 @@ def save_with(
 
 
 def _named(names: AbstractContextManager[None], format_name: str) -> AbstractContextManager[None]:
-    """*names*, or nothing for a format that never names a class or function."""
+    """Return *names*, or nothing for a format that never names classes or functions."""
     return nullcontext() if format_name in _WITHOUT_NAMES else names
 
 
 def _prove(
     value: Any, path: Path, format_name: str, saver: Callable[[Any, Path], None], loader: Callable[[Path], Any]
 ) -> None:
-    """Raise UsageError if *path* gives another value back; a type of others is theirs to prove."""
+    """Raise UsageError if *path* gives another value. Types of other packages are not compared."""
     if format_name == "skops":
         comparison.prove_again(value, path, loader, saver)
     elif format_name == "json" or comparison.is_comparable(value):
@@ -134,7 +134,7 @@ def _unsafe(path: Path, name: str) -> Refused:
 
 @contextmanager
 def _explaining(kind: type[GitModelError], what: str) -> Iterator[None]:
-    """Say what a library says of a file or value as one line of ours."""
+    """Convert exceptions of libraries for a file or value to a one-line error of gitmodel."""
     try:
         yield
     except (GitModelError, MemoryError):

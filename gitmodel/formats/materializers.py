@@ -1,4 +1,4 @@
-"""Conversion of the values that steps return into artifact files, and of files into values that steps take."""
+"""Saving the values that steps return, and loading the values that steps take."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from gitmodel.formats.plugins import other_materializers
 
 
 def save(value: Any, path: Path, output: str, format: str) -> tuple[str, str, str]:
-    """Write *value* to *path*; returns the format, the kind, and the materializer's name ("": the format's own way).
+    """Write *value* to *path*. Return the format, the kind and the materializer's name ("" for a built-in one).
 
-    A value of a built-in materializer is read back and compared. Raises UsageError for a value that nothing keeps, or
-    that would come back changed, showing how to keep it.
+    Reads values of built-in materializers back and compares them. Raises UsageError with advice if no materializer
+    accepts the value, or if it would change.
     """
     if format:
         formats.save(value, path, format)
@@ -39,9 +39,10 @@ def save(value: Any, path: Path, output: str, format: str) -> tuple[str, str, st
 
 
 def load(path: Path, format: str, materializer: str, *, wanted: Any = None, trusted: bool) -> Any:
-    """The value that *path* holds; *trusted* for files that this very run wrote, or whose makers the caller trusts.
+    """Return the value in *path*. *trusted* is for files that this run wrote, or whose authors the caller trusts.
 
-    *materializer* wrote it ("": not known, as for artifacts of versions); *wanted* is the type that the step asks for.
+    *materializer* is the name of the one that wrote the file ("" if unknown, as for artifacts of versions). *wanted* is
+    the type that the step asks for.
     """
     found = _named(materializer) if materializer else _for_type(format, wanted)
     if found is not None and found.load is not None:
@@ -50,7 +51,7 @@ def load(path: Path, format: str, materializer: str, *, wanted: Any = None, trus
 
 
 def find_materializer(value: Any, output: str) -> Materializer:
-    """The materializer for *value*. Raises UsageError that shows how to keep such a value."""
+    """Return the materializer for *value*. Raises UsageError with advice if there is none."""
     for candidate in _BUILT_IN:
         if candidate.handles(value):
             return candidate
@@ -63,7 +64,7 @@ def find_materializer(value: Any, output: str) -> Materializer:
     )
     if _of_library(value, "torch"):
         hint = f"return its state_dict(), which is kept as safetensors; or {hint}"
-    raise UsageError(f"{values.misfit(value, f'output {output}')}, which gitmodel cannot keep", hint=hint)
+    raise UsageError(f"{values.misfit(value, f'output {output}')}, which gitmodel cannot save", hint=hint)
 
 
 def _named(name: str) -> Materializer | None:
@@ -74,7 +75,7 @@ def _named(name: str) -> Materializer | None:
 
 
 def _for_type(format: str, wanted: Any) -> Materializer | None:
-    """The materializer that reads *format* as a *wanted* value, where the format alone would read it otherwise."""
+    """Return the materializer that reads *format* as *wanted*, if the format alone would give another type."""
     if not format or format in formats.format_names():
         named = str(wanted) if get_args(wanted) else f"{getattr(wanted, '__module__', '')}."
         libraries = [found for found in _BUILT_IN if found.format == format and found.library and found.load]
@@ -83,7 +84,7 @@ def _for_type(format: str, wanted: Any) -> Materializer | None:
 
 
 def _of_library(value: Any, library: str) -> bool:
-    """Return True if the type of *value*, or a base of it, comes from *library*; imports nothing."""
+    """Return True if the type of *value*, or one of its bases, is from *library*. Imports nothing."""
     return any(base.__module__.split(".")[0] == library for base in type(value).__mro__)
 
 
@@ -105,7 +106,7 @@ def _is_array(value: Any) -> bool:
 
 def _load_array(path: Path) -> Any:
     found = formats.load(path, "numpy")
-    # a scalar was kept as a .npy file without dimensions before the file said what it is
+    # an earlier release saved a scalar as a .npy file without dimensions or a description
     with open(path, "rb") as file:
         return found[()] if getattr(found, "ndim", None) == 0 and file.read(1) == b"\x93" else found
 
@@ -119,10 +120,10 @@ def _save_state_dict(value: Any, path: Path) -> None:
         fault = _fault_of_tensor(name, tensor)
         if fault:
             raise UsageError(f"{fault}, which safetensors cannot hold", hint="convert it, or leave it out")
-        # a conjugated or negated view keeps other bits in memory than it shows
+        # the memory of a conjugated or negated view differs from its values
         plain = tensor.detach().cpu().resolve_conj().resolve_neg().contiguous()
         place = plain.untyped_storage().data_ptr()
-        # safetensors refuses tensors that share memory, as tied weights do
+        # safetensors refuses tensors that share memory, such as tied weights
         tensors[name] = plain.clone() if place in held else plain
         held.add(place)
     save_file(tensors, path)
@@ -146,11 +147,11 @@ def _load_state_dict(path: Path) -> Any:
 
 def _load_series(path: Path) -> Any:
     found = formats.load(path, "parquet")
-    # a Series was kept as a table of one column before the file said what it is
+    # an earlier release saved a Series as a table of one column without a description
     return found.iloc[:, 0] if hasattr(found, "columns") else found
 
 
-# The first that handles a value is taken.
+# The first one that handles a value is used.
 _BUILT_IN = (
     Materializer("text", lambda value: type(value) is str, "text"),
     Materializer("bytes", lambda value: type(value) is bytes, "bytes"),

@@ -1,7 +1,8 @@
-"""The files that hold arrays: NumPy's own, one array or a dict of them by name, with what those cannot say beside it.
+"""Reading and writing NumPy's files: an array, or a dict of arrays by name.
 
-What a `.npy` file cannot say (scalars, `np.matrix`, record and masked arrays, bfloat16, Python objects) is in a
-`.npz` file with a member `gitmodel.json` that describes the value; docs/reference/format.md specifies it.
+A value that a `.npy` file cannot describe (scalars, `np.matrix`, record and masked arrays, bfloat16, Python objects) is
+a `.npz` file with a member `gitmodel.json` that describes it; docs/reference/format.md specifies it. NumPy's formats
+are specified at https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ _TYPES = ("ndarray", "matrix", "recarray", "chararray")
 
 
 class Cells(NamedTuple):
-    """The functions for Python objects in the cells of an array: check, write as JSON, read.
+    """The functions for Python objects in cells of an array: check, write as JSON, read.
 
-    *misfit* returns the place and type of the first object that cannot be written; "" if there is none.
+    *misfit* returns place and type of the first object that cannot be written; "" if there is none.
     """
 
     misfit: Callable[[Any, str], str]
@@ -32,30 +33,30 @@ class Cells(NamedTuple):
 
 
 def is_array(value: Any) -> bool:
-    """Return whether *value* is an array of NumPy, of a type that files can hold; imports nothing."""
+    """Return True if *value* is a NumPy array of a type that files support. Imports nothing."""
     return _numpy_type(value) in (*_TYPES, "MaskedArray")
 
 
 def is_scalar(value: Any) -> bool:
-    """Return whether *value* is a scalar of NumPy or of ml_dtypes; imports nothing."""
+    """Return True if *value* is a scalar of NumPy or ml_dtypes. Imports nothing."""
     bases = [f"{base.__module__}.{base.__name__}" for base in type(value).__mro__]
     return "numpy.generic" in bases and bases[0].split(".")[0] in ("numpy", "ml_dtypes")
 
 
 def is_dict_of_arrays(value: Any) -> bool:
-    """Return whether *value* is a dict, not empty, of arrays by name."""
+    """Return True if *value* is a non-empty dict of arrays by name."""
     return type(value) is dict and bool(value) and all(type(key) is str and is_array(value[key]) for key in value)
 
 
 def misfit(value: Any, cells: Cells) -> str:
-    """The place and type of the first Python object in the array *value* that files cannot hold; "" if none."""
+    """Return place and type of the first Python object in the array *value* that files do not support; "" if none."""
     if value.dtype.kind != "O":
         return f"value has the dtype {value.dtype}" if value.dtype.hasobject and value.dtype.kind != "T" else ""
     return cells.misfit(value.tolist() if value.ndim else value[()], "value")
 
 
 def write(value: Any, file: IO[bytes], cells: Cells) -> None:
-    """Write an array, a scalar, or a dict of them by name."""
+    """Write an array, a scalar, or a dict of them to a file."""
     numpy = library("numpy", install="gitmodel[numpy]")
     for array in value.values() if isinstance(value, dict) else [value]:
         _check_fields(array.dtype)
@@ -77,7 +78,7 @@ def write(value: Any, file: IO[bytes], cells: Cells) -> None:
 
 
 def read(file: IO[bytes], cells: Cells, *, mapped: Path | None = None) -> Any:
-    """The value that `write` wrote, or that NumPy did; of the path *mapped*, arrays are mapped into memory."""
+    """Return the value of a file from `write` or NumPy. With *mapped*, the path, arrays are mapped into memory."""
     numpy = library("numpy", install="gitmodel[numpy]")
     magic = file.read(4)
     file.seek(0)
@@ -108,7 +109,7 @@ def _numpy_type(value: Any) -> str:
 
 
 def _is_plain(array: Any) -> bool:
-    """Return whether a `.npy` file says everything about *array*."""
+    """Return True if a `.npy` file describes *array* completely."""
     dtype = array.dtype
     return not dtype.hasobject and dtype.type.__name__ != "record" and not _of_ml_dtypes(dtype) and dtype.kind != "T"
 
@@ -118,7 +119,7 @@ def _of_ml_dtypes(dtype: Any) -> bool:
 
 
 def without_padding(numpy: Any, array: Any) -> Any:
-    """*array* itself, or a copy if its records have bytes between their fields: those hold whatever was in memory."""
+    """Return *array*, or a copy with zeros in the padding between fields, which otherwise has random memory content."""
     dtype = array.dtype
     if not dtype.names or all(field[0] for field in _described(dtype)):
         return array
@@ -129,7 +130,7 @@ def without_padding(numpy: Any, array: Any) -> Any:
 
 
 def _check_fields(dtype: Any) -> None:
-    """Raises UsageError that names a field that a file cannot hold."""
+    """Raise UsageError that names a field that a file cannot represent."""
     if not dtype.names:
         return
     end = 0
@@ -147,7 +148,7 @@ def _check_fields(dtype: Any) -> None:
 
 
 def _described(dtype: Any) -> list[Any]:
-    """The fields of *dtype* as a file describes them, those in fields too; padding has the name ""."""
+    """Return the description of the fields of *dtype*, including nested ones. Padding has the name ""."""
     found = list(dtype.descr)
     for name in dtype.names:
         inner = dtype[name].base
@@ -156,13 +157,13 @@ def _described(dtype: Any) -> list[Any]:
 
 
 def _write_array(numpy: Any, archive: zipfile.ZipFile, name: str, array: Any) -> None:
-    # numpy.savez writes the time of day, so that equal arrays would be different artifacts
+    # numpy.savez writes the time of day, so equal arrays would give different artifacts
     with archive.open(zipfile.ZipInfo(name), "w", force_zip64=True) as member:
         numpy.lib.format.write_array(member, without_padding(numpy, array), allow_pickle=False)
 
 
 def _map(numpy: Any, file: IO[bytes], path: Path) -> Any:
-    """The array at the position of *file*, mapped into memory from *path*."""
+    """Return the array at the position of *file*, mapped into memory from *path*."""
     start = file.tell()
     version = numpy.lib.format.read_magic(file)
     read_header = numpy.lib.format.read_array_header_1_0 if version == (1, 0) else None
@@ -189,7 +190,7 @@ class _Members:
         self._count = 0
 
     def array(self, name: str) -> Any:
-        """The array in the member *name*."""
+        """Return the array in the member *name*."""
         info = self._archive.getinfo(name)
         if self._mapped is not None and info.compress_type == zipfile.ZIP_STORED:
             with open(self._mapped, "rb") as file:
@@ -201,7 +202,7 @@ class _Members:
             return self._numpy.lib.format.read_array(member, allow_pickle=False)
 
     def write(self, value: Any) -> dict[str, Any]:
-        """Write *value* to members of its own; returns its description."""
+        """Write *value* to new members and return its description."""
         if _numpy_type(value) == "MaskedArray":
             parts = {"masked": value.data, "mask": self._numpy.ma.getmaskarray(value), "fill": value.fill_value}
             node: dict[str, Any] = {name: self.write(part) for name, part in parts.items()}
@@ -241,7 +242,7 @@ class _Members:
         return {**node, "array": name}
 
     def read(self, node: dict[str, Any]) -> Any:
-        """The value that *node* describes."""
+        """Return the value that *node* describes."""
         numpy = self._numpy
         if "masked" in node:
             mask = numpy.ma.nomask if node["no_mask"] else self.read(node["mask"])

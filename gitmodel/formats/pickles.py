@@ -1,4 +1,4 @@
-"""The pickle family. Loading one runs what is in it, so each is marked unsafe and loaded only with trust."""
+"""The pickle formats. Loading one can run code from the file, so all are unsafe and need trust."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def _load_joblib(path: Path, trusted: bool) -> Any:
 
 
 def _save_joblib(value: Any, path: Path) -> None:
-    with open(path, "wb") as file:  # given a path, joblib would compress by its extension
+    with open(path, "wb") as file:  # with a path, joblib would compress depending on its extension
         library("joblib", install="gitmodel[skops]").dump(value, file)
 
 
 def _load_cloudpickle(path: Path, trusted: bool) -> Any:
-    library("cloudpickle", install="cloudpickle")  # its pickles name its own functions
+    library("cloudpickle", install="cloudpickle")  # its pickles contain the names of its own functions
     return _load_pickle(path, trusted)
 
 

@@ -1,4 +1,4 @@
-"""The formats that need nothing but Python: JSON, text and bytes."""
+"""The formats that need only Python: json, text and bytes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from gitmodel.errors import UsageError
 from gitmodel.formats import values
 from gitmodel.formats.format import Format
 
-# The one key of a file of values that JSON alone would change.
+# The only key of a file with values that plain JSON would change.
 _MARK = "$gitmodel.values"
 
 
@@ -29,7 +29,7 @@ def _save_json(value: Any, path: Path) -> None:
     try:
         is_plain = values.is_plain_json(value) and not (type(value) is dict and _MARK in value)
         told = value if is_plain else {_MARK: values.encode(value)}
-        # no NaN: other readers of JSON refuse it
+        # no NaN, because other readers of JSON refuse it
         text = json.dumps(told, ensure_ascii=False, allow_nan=False, indent=2)
         if not text.isascii() and any("\ud800" <= letter <= "\udfff" for letter in text):
             text = json.dumps(told, allow_nan=False, indent=2)
@@ -39,7 +39,7 @@ def _save_json(value: Any, path: Path) -> None:
 
 
 def _load_text(path: Path, trusted: bool) -> str:
-    return path.read_bytes().decode()  # line ends as they are
+    return path.read_bytes().decode()  # line ends are unchanged
 
 
 def _save_text(value: Any, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The available formats and materializers: those that come with gitmodel, and those of installed packages."""
+"""The available formats and materializers: built-in ones and those of installed packages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 FORMATS = "gitmodel.formats"
 MATERIALIZERS = "gitmodel.materializers"
 
-# where each is, so that only the one used is imported
+# the module of each, so that only the ones in use are imported
 _BUILT_IN = {
     "bytes": "gitmodel.formats.plain:BYTES",
     "cloudpickle": "gitmodel.formats.pickles:CLOUDPICKLE",
@@ -35,7 +35,7 @@ _BUILT_IN = {
 
 
 def format_names() -> list[str]:
-    """The names of all formats: those that come with gitmodel and those of installed packages.
+    """Return the names of all formats: built-in ones and those of installed packages.
 
     >>> {"json", "skops"} <= set(format_names())
     True
@@ -65,7 +65,7 @@ def describe_formats() -> list[DescribedFormat]:
 
 
 def find_format(name: str) -> Format:
-    """The format *name*: of ours, of a package, or brought by a materializer. Raises UsageError if there is none."""
+    """Return the format *name*: built-in, of a package, or of a materializer. Raises UsageError if there is none."""
     if place := _BUILT_IN.get(name):
         module, _, attribute = place.partition(":")
         return cast(Format, getattr(import_module(module), attribute))
@@ -82,7 +82,7 @@ def find_format(name: str) -> Format:
 
 
 def other_formats() -> list[Format]:
-    """The formats of installed packages. One that cannot be imported is passed over until it is asked for."""
+    """Return the formats of installed packages. Skips one that cannot be imported; using it raises the error."""
     found = []
     for point in _entry_points(FORMATS):
         with suppress(UsageError):
@@ -92,7 +92,7 @@ def other_formats() -> list[Format]:
 
 @lru_cache(maxsize=1)
 def other_materializers() -> tuple[Materializer, ...]:
-    """The materializers of installed packages, by name. Raises UsageError for one that is none."""
+    """Return the materializers of installed packages by name. Raises UsageError for an entry point of another type."""
     found = []
     for point in _entry_points(MATERIALIZERS):
         try:
@@ -104,21 +104,22 @@ def other_materializers() -> tuple[Materializer, ...]:
             ) from error
         if not isinstance(loaded, Materializer):
             raise UsageError(
-                f"{point.value} is no gitmodel.pipelines.Materializer", hint="report it to the authors of the package"
+                f"{point.value} is not a gitmodel.pipelines.Materializer",
+                hint="report this to the authors of the package",
             )
         found.append(loaded)
     return tuple(found)
 
 
 def _entry_points(group: str) -> list[EntryPoint]:
-    """The entry points of installed packages in *group*, by name."""
-    from importlib.metadata import entry_points  # slow to import: only for a format that is not ours
+    """Return the entry points of installed packages in *group*, by name."""
+    from importlib.metadata import entry_points  # imported here: it is slow, and only formats of packages need it
 
     return sorted(entry_points(group=group), key=lambda point: (point.name, point.value))
 
 
 def _format_of_materializer(name: str) -> Format | None:
-    """The format *name* that a materializer of an installed package brings, if one does."""
+    """Return the format *name* of a materializer of an installed package, or None."""
     for found in other_materializers():
         if found.format == name and found.load is not None and found.save is not None:
             return Format(name, _ignoring_trust(found.load), found.save, unsafe=found.unsafe)
@@ -140,7 +141,7 @@ def _loaded(point: EntryPoint) -> Format:
         ) from error
     if not isinstance(found, Format) or found.name != point.name:
         raise UsageError(
-            f"the format {point.name} of the package {provider} is no gitmodel.formats.Format of that name",
-            hint="report it to its authors",
+            f"the format {point.name} of the package {provider} is not a gitmodel.formats.Format with that name",
+            hint="report this to the authors of the package",
         )
     return found

@@ -1,7 +1,7 @@
-"""The name by which other processes import a script, and saving its classes and functions under that name.
+"""The importable name of a script, and saving its classes and functions under that name.
 
-Python calls the script that it runs `__main__`, and pickle would write that name. No service could load the file, and
-the same value would have another digest when `git model run` made it.
+Python calls the script that it runs `__main__`. If pickle wrote this name, no service could load the file, and the same
+value would have another digest in `git model run`.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ from typing import Any
 
 from gitmodel.errors import UsageError
 
-# The name of a script that no process can import by its file's name; the workers of gitmodel know it.
+# The name of a script that cannot be imported by the name of its file. Only workers of gitmodel use it.
 UNNAMED = "__gitmodel_main__"
 _NAMES = ("__main__", "__mp_main__", UNNAMED)
 _KINDS = (type, FunctionType, type(lru_cache(len)))
 
-# While a value is saved, the modules of what no other process can import: one for each, so that it can be named.
+# Temporary modules for definitions that no other process can import, one each, so that an error can name them.
 _NOWHERE = "__gitmodel_nowhere_{}__"
 _FOUND = re.compile(rb"__gitmodel_nowhere_(\d+)__")
 
@@ -34,7 +34,7 @@ _saving = threading.RLock()
 
 
 def importable_name(file: str) -> str | None:
-    """Return the name by which a process that has the script's folder on its path imports *file*; None without one."""
+    """Return the name by which a process with the script's folder on its path imports *file*, or None."""
     path = Path(file)
     if path.suffix != ".py" or "." in path.stem or path.stem.startswith("__"):
         return None
@@ -46,7 +46,7 @@ def importable_name(file: str) -> str | None:
 
 
 def _name_in_package(path: Path) -> str | None:
-    """Return the dotted name of a file of a package that this process can import, else None."""
+    """Return the dotted name of a file in a package that this process can import, or None."""
     parts, folder = [path.stem], path.parent
     while (folder / "__init__.py").is_file():
         parts.insert(0, folder.name)
@@ -60,7 +60,7 @@ def _name_in_package(path: Path) -> str | None:
 
 
 def adopt(module: ModuleType) -> None:
-    """Give a script that a spawned process has imported, and all that it defines, its importable name for good."""
+    """Permanently give the importable name to a script that a spawned process imported, and to all its definitions."""
     name = _name_of(module)
     if name is not None:
         sys.modules[name] = module
@@ -69,14 +69,14 @@ def adopt(module: ModuleType) -> None:
 
 
 def module_of(member: Any) -> str:
-    """Return the module of a class or function: `__main__` for one of the script, also while it is being saved."""
+    """Return the module of a class or function: `__main__` for one of the script, even while it is saved."""
     name = str(member.__module__)
     return "__main__" if name.startswith(_NOWHERE.partition("{")[0]) or sys.modules.get(name) is _main() else name
 
 
 @contextmanager
 def loading() -> Iterator[None]:
-    """Make classes saved under the running script's importable name load as its own, inside the `with` block."""
+    """Load classes saved under the running script's importable name as its own classes, inside the `with` block."""
     main = _main()
     name = None if main is None else _name_of(main)
     if main is None or name is None or not _members(main):
@@ -90,7 +90,7 @@ def loading() -> Iterator[None]:
 def saving(path: Path, *, by_value: bool = False) -> Iterator[None]:
     """Save classes and functions of the script to *path* under its importable name, inside the `with` block.
 
-    *by_value* is for a format that writes what is in `__main__` itself into the file. Raises UsageError if the file
+    *by_value* is for a format that writes the definitions in `__main__` to the file. Raises UsageError if the file
     names a class or function that no other process can import.
     """
     scripts = {id(module): module for module in map(sys.modules.get, _NAMES) if module is not None}
@@ -122,7 +122,7 @@ def saving(path: Path, *, by_value: bool = False) -> Iterator[None]:
 
 
 def _refuse(path: Path, nowhere: list[Any]) -> None:
-    """Raise UsageError if a file at *path* names one of *nowhere*."""
+    """Raise UsageError if the file *path* names one of *nowhere*."""
     if not nowhere:
         return
     for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
@@ -154,14 +154,14 @@ def _main() -> ModuleType | None:
 def _name_of(module: ModuleType) -> str | None:
     """Return the name by which other processes import the script *module*."""
     spec = getattr(module, "__spec__", None)
-    if spec is not None and spec.name not in _NAMES:  # of `python -m`
+    if spec is not None and spec.name not in _NAMES:  # with `python -m`
         return str(spec.name)
     file = getattr(module, "__file__", None)
     return importable_name(os.path.realpath(file)) if file and module.__name__ != UNNAMED else None
 
 
 def _members(holder: Any) -> list[Any]:
-    """Return the classes and functions that a script defines, and those in its classes."""
+    """Return the classes and functions that a script defines, including those in its classes."""
     found: dict[int, Any] = {}
     holders = [holder]
     while holders:
@@ -181,7 +181,7 @@ def _rename(member: Any, module: str) -> None:
 
 @contextmanager
 def _modules(names: dict[str, ModuleType]) -> Iterator[None]:
-    """Make imports of *names* give these modules, inside the `with` block."""
+    """Make imports of *names* return these modules, inside the `with` block."""
     before = {name: sys.modules.get(name) for name in names}
     sys.modules.update(names)
     try:

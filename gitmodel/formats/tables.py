@@ -1,4 +1,4 @@
-"""Tables: Parquet, which keeps what pandas and Arrow hold, and CSV, which keeps numbers and text without an index."""
+"""The formats parquet (all types of pandas and Arrow) and csv (numbers and text, without an index)."""
 
 from __future__ import annotations
 
@@ -12,31 +12,31 @@ from gitmodel.errors import UsageError
 from gitmodel.formats import frames
 from gitmodel.formats.format import Format, library
 
-# The bytes of a group of rows: what is read at a time when a file is compared with what was saved.
+# The bytes of a group of rows, which are read at a time to compare a file with the saved value.
 _GROUP = 64 << 20
 _UNNAMED = "__unnamed_series__"
 
 
 def is_arrow_table(value: Any) -> bool:
-    """Return whether *value* is a table of Arrow; imports nothing."""
+    """Return True if *value* is an Arrow table. Imports nothing."""
     return type(value).__name__ == "Table" and type(value).__module__.split(".")[0] == "pyarrow"
 
 
 def _load_parquet(path: Path, trusted: bool) -> Any:
     parquet = _parquet()
-    with open(path, "rb") as file:  # a path might be taken for a URL
+    with open(path, "rb") as file:  # a path could be interpreted as a URL
         with parquet.ParquetFile(file) as source:
             metadata = source.schema_arrow.metadata or {}
             if frames.KEY in metadata:
                 return _value_of(source.read(), _arrow_schema(source), 0)
         file.seek(0)
         found = _pandas().read_parquet(file, engine="pyarrow")
-    # a Series as it was kept before the file said so itself
+    # a Series that an earlier release saved without a description
     return found[_UNNAMED].rename(None) if list(found.columns) == [_UNNAMED] else found
 
 
 def _value_of(table: Any, schema: Any, start: int) -> Any:
-    """The value of a table with metadata of ours, or of a part of it that begins at the row *start*."""
+    """Return the value of a table with gitmodel's metadata, or of a part of it that starts at the row *start*."""
     told = json.loads(table.schema.metadata[frames.KEY])
     if told.get("type") != "Table":
         return frames.from_arrow(table, start=start)
@@ -49,7 +49,7 @@ def _value_of(table: Any, schema: Any, start: int) -> Any:
 
 
 def _arrow_schema(source: Any) -> Any:
-    """The schema of the Arrow table that was written, which is not always the one that is read."""
+    """Return the schema of the Arrow table that was written, which can differ from the one that is read."""
     held = (source.metadata.metadata or {}).get(b"ARROW:schema")
     if held is None:
         return source.schema_arrow
@@ -59,7 +59,7 @@ def _arrow_schema(source: Any) -> Any:
 
 
 def load_arrow(path: Path) -> Any:
-    """The Arrow table in the Parquet file *path*; a frame of pandas becomes one."""
+    """Return the Arrow table in the Parquet file *path*. A pandas frame is converted."""
     with open(path, "rb") as file, _parquet().ParquetFile(file) as source:
         schema, table = _arrow_schema(source), source.read()
     if frames.KEY not in (table.schema.metadata or {}):
@@ -72,7 +72,7 @@ def load_arrow(path: Path) -> Any:
 
 
 def load_pandas(path: Path) -> Any:
-    """The pandas value in the Parquet file *path*; an Arrow table becomes a frame."""
+    """Return the pandas value in the Parquet file *path*. An Arrow table is converted to a frame."""
     found = _load_parquet(path, False)
     return found.to_pandas() if is_arrow_table(found) else found
 
@@ -98,7 +98,7 @@ def _save_parquet(value: Any, path: Path) -> None:
 
 
 def _check_types(arrow: Any, parquet: Any, schema: Any) -> None:
-    """Raises UsageError that names the first column of a type that Parquet does not have."""
+    """Raise UsageError that names the first column of a type that Parquet does not support."""
     for field in schema:
         try:
             parquet.ParquetWriter(arrow.BufferOutputStream(), arrow.schema([field])).close()
@@ -110,10 +110,10 @@ def _check_types(arrow: Any, parquet: Any, schema: Any) -> None:
 
 
 def parts_of_parquet(path: Path) -> Iterator[tuple[int, int, Any]]:
-    """Read a Parquet file that was just written, some rows at a time: the first row, the next one after, the value."""
+    """Read a new Parquet file in groups of rows. Yields the first row, the row after the last one, and the value."""
     with open(path, "rb") as file, _parquet().ParquetFile(file) as source:
         schema, start = _arrow_schema(source), 0
-        # a table without columns has no rows for Parquet, and is read whole
+        # Parquet has no rows for a table without columns, so it is read at once
         groups = range(source.num_row_groups) if source.metadata.num_columns and source.num_row_groups else [None]
         for group in groups:
             table = source.read() if group is None else source.read_row_group(group)
@@ -122,13 +122,13 @@ def parts_of_parquet(path: Path) -> Iterator[tuple[int, int, Any]]:
             start += len(found)
 
 
-# An identifier such as 007 or 01, or a whole number that a column with gaps could not hold.
+# An identifier such as 007, or an integer that a column with missing values cannot represent.
 _IDENTIFIER = r"^\s*[+-]?0\d"
 _LONG = r"^\s*[+-]?\d{16,}\s*$"
 
 
 def _load_csv(path: Path, trusted: bool) -> Any:
-    """A frame of numbers and text; a column with a number that would lose digits stays text."""
+    """Return a frame of numbers and text. A column with a number that would lose digits stays text."""
     pandas = _pandas()
     text: set[Any] = set()
     with open(path, "rb") as file:
@@ -142,14 +142,14 @@ def _load_csv(path: Path, trusted: bool) -> Any:
                 ):
                     text.add(label)
         file.seek(0)
-        # since 3.1 the digits of a number are read exactly without the option, which is deprecated there
+        # pandas 3.1 deprecates the option and reads all digits without it
         exact = tuple(map(int, pandas.__version__.split(".")[:2])) >= (3, 1)
         options = {} if exact else {"float_precision": "round_trip"}
         return pandas.read_csv(file, dtype=dict.fromkeys(text, str), **options)
 
 
 def _fits(column: Any) -> bool:
-    """Return whether all of *column* are whole numbers of 64 bits."""
+    """Return True if all of *column* are 64-bit integers."""
     try:
         return all(-(1 << 63) <= int(cell) < 1 << 64 for cell in column)
     except ValueError:

@@ -1,6 +1,6 @@
-"""Write Python values as JSON that reads back equal: types, tuples, keys that are not text, NaN, dates, NumPy scalars.
+"""Writing Python values as JSON that reads back equal: types, tuples, keys of any type, NaN, dates, NumPy scalars.
 
-What JSON itself holds stays as it is. Any other value is an object with one key that begins with `$`, such as
+Values that JSON supports are unchanged. Every other value is an object with one key that starts with `$`, such as
 `{"$tuple": [1, 2]}`; docs/reference/format.md lists them.
 """
 
@@ -26,7 +26,7 @@ _SEQUENCES: tuple[type, ...] = (list, tuple, set, frozenset)
 
 
 def is_plain_json(value: Any) -> bool:
-    """Return whether JSON itself gives *value* back equal, without any `$` object."""
+    """Return True if JSON represents *value* without any `$` object."""
     kind = type(value)
     if kind is float:
         return math.isfinite(value)
@@ -38,7 +38,7 @@ def is_plain_json(value: Any) -> bool:
 
 
 def misfit(value: Any, where: str = "value") -> str:
-    """The place and type of the first part of *value* that `encode` cannot write; "" if there is none."""
+    """Return place and type of the first part of *value* that `encode` cannot write; "" if there is none."""
     try:
         return _misfit(value, where)
     except RecursionError:
@@ -82,7 +82,7 @@ def _is_leaf(value: Any) -> bool:
 
 
 def encode(value: Any) -> Any:
-    """Turn *value* into what `json.dumps` writes and `decode` reads back equal. Raises UsageError if it cannot."""
+    """Convert *value* for `json.dumps`, so that `decode` returns an equal value. Raises UsageError if it cannot."""
     kind = type(value)
     if value is None or kind in (bool, int, str):
         return value
@@ -97,7 +97,7 @@ def encode(value: Any) -> Any:
     if kind is tuple:
         return {"$tuple": [encode(item) for item in value]}
     if kind in (set, frozenset):
-        # sorted by what is written, so that equal sets are equal files
+        # sorted by the written text, so that equal sets give equal files
         return {f"${kind.__name__}": sorted((encode(item) for item in value), key=repr)}
     if kind in _ENCODERS:
         name, write = _ENCODERS[kind]
@@ -115,7 +115,7 @@ def encode(value: Any) -> Any:
 
 
 def decode(written: Any) -> Any:
-    """The value that `encode` wrote. Raises ValueError for a `$` object that it does not know."""
+    """Return the value that `encode` converted. Raises ValueError for an unknown `$` object."""
     if isinstance(written, list):
         return [decode(item) for item in written]
     if not isinstance(written, dict):
@@ -137,7 +137,7 @@ def _decode_special(name: str, held: Any) -> Any:
 
 
 def _zone_of(zone: datetime.tzinfo) -> dict[str, Any] | None:
-    """The time zone as JSON; None for a kind that is not known."""
+    """Return the time zone as JSON; None for an unknown kind."""
     if type(zone) is datetime.timezone:
         offset = zone.utcoffset(None)
         name = zone.tzname(None)
@@ -152,15 +152,15 @@ def _zone_of(zone: datetime.tzinfo) -> dict[str, Any] | None:
 
 
 def encode_zone(zone: datetime.tzinfo | None) -> dict[str, Any] | None:
-    """The time zone *zone* as JSON. Raises UsageError for a kind that is not known."""
+    """Return the time zone *zone* as JSON. Raises UsageError for an unknown kind."""
     told = _zone_of(zone) if zone is not None else None
     if zone is not None and told is None:
-        raise UsageError(f"gitmodel cannot keep the time zone {zone!r}", hint="use zoneinfo.ZoneInfo or a fixed offset")
+        raise UsageError(f"gitmodel cannot save the time zone {zone!r}", hint="use zoneinfo.ZoneInfo or a fixed offset")
     return told
 
 
 def decode_zone(told: Mapping[str, Any] | None) -> datetime.tzinfo | None:
-    """The time zone that `encode_zone` wrote."""
+    """Return the time zone that `encode_zone` converted."""
     if told is None:
         return None
     if "zoneinfo" in told:
@@ -210,7 +210,7 @@ _ENCODERS: dict[type, tuple[str, Callable[[Any], Any]]] = {
     range: ("$range", lambda value: [value.start, value.stop, value.step]),
     slice: ("$slice", lambda value: encode([value.start, value.stop, value.step])),
     Decimal: ("$decimal", str),
-    # as two numbers: Fraction("1e999999999") from a hostile file would fill the memory
+    # two numbers, because Fraction("1e999999999") in a malicious file would fill the memory
     Fraction: ("$fraction", lambda value: [value.numerator, value.denominator]),
     uuid.UUID: ("$uuid", str),
     datetime.date: ("$date", datetime.date.isoformat),
@@ -226,7 +226,7 @@ def _pandas() -> Any:
 
 
 def _count(value: Any) -> list[Any]:
-    """A time of pandas as its count of units."""
+    """Return a pandas time as its count of units."""
     return [int(value.asm8.view("i8")), value.unit]
 
 

@@ -61,7 +61,7 @@ class TestEveryExecutor:
             ("odd", "OddError: 7: odd"),
             ("speechless", "SpeechlessError: its message cannot be read"),
             ("leave", "SystemExit: 3"),
-            ("unpicklable", "UsageError: output thing is a builtins.function, which gitmodel cannot keep"),
+            ("unpicklable", "UsageError: output thing is a builtins.function, which gitmodel cannot save"),
             ("fewer", "UsageError: step fewer declares 2 outputs, but returned 1 outputs"),
         ],
     )

@@ -135,7 +135,7 @@ class Thing:
     [Thing(1), [Thing(1)], {"a": (Thing(1),)}, Thing, object(), iter([1]), lambda: 1],
 )
 def test_a_value_of_an_unknown_type_is_refused_with_what_to_do(tmp_path, value):
-    with pytest.raises(UsageError, match="which gitmodel cannot keep") as caught:
+    with pytest.raises(UsageError, match="which gitmodel cannot save") as caught:
         materializers.save(value, tmp_path / "x", "thing", "")
     assert "ArtifactConfig(name='thing', format='pickle')" in caught.value.hint
     assert "Write a materializer" in caught.value.hint
@@ -238,7 +238,7 @@ def test_a_step_whose_frame_holds_an_unknown_object_fails_and_names_the_column(c
     def one():
         make()
 
-    with pytest.raises(RunFailed, match=r"output make: row 1 of column 'b' is a .*Thing, which gitmodel cannot keep"):
+    with pytest.raises(RunFailed, match=r"output make: row 1 of column 'b' is a .*Thing, which gitmodel cannot save"):
         one.run(client=client)
 
 
@@ -313,7 +313,7 @@ class TestMaterializersOfOthers:
 
     @pytest.mark.parametrize(
         ("value", "said"),
-        [(f"{__name__}:Thing", "is no gitmodel.pipelines.Materializer"), ("nowhere:x", "cannot be imported")],
+        [(f"{__name__}:Thing", "is not a gitmodel.pipelines.Materializer"), ("nowhere:x", "cannot be imported")],
     )
     def test_one_that_is_none_says_whose_it_is(self, installed, tmp_path, value, said):
         installed(thing=value)
