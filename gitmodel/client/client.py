@@ -9,7 +9,6 @@ from contextlib import ExitStack, contextmanager
 from copy import copy
 from dataclasses import replace
 from datetime import datetime
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -416,31 +415,13 @@ class Client(ShowsOurForm):
         a job. Raises Conflict at the end if the pull could not keep some local changes: the error names them, and its
         `done` is the value that is returned otherwise.
         """
-        from gitmodel.registry import put_in_force  # imported here because no other method needs it
+        from gitmodel.client import sharing
 
         if remote and not push:
             raise UsageError(f"remote {remote} needs push", hint="add push, or leave it out")
         self._opened.require_branch("apply")
-        apply = partial(put_in_force.apply, self.repository, names, reviewed=frozenset(reviewed))
-        if ask_host:
-            from gitmodel.hosts.api import read_job
-            from gitmodel.hosts.approvals import HostApprovals, approval_doubt
-
-            approved = HostApprovals(self.repository, read_job(self._opened.environ), frozenset(reviewed))
-            doubt = approval_doubt(self.repository, approved)
-            apply = partial(put_in_force.apply, self.repository, names, reviewed=approved, doubt=doubt)
-        if not push:
-            return apply()
-        from gitmodel.branch import remotes
-        from gitmodel.teams import applying, sync
-
-        chosen = remotes.choose_remote(self.repository, remote)
-        pulled: list[Pulled] = []
-        with sync.telling_left_out(pulled):
-            done = applying.apply_at_remote(self.repository, chosen, apply, pulled, models=names, timeout=timeout)
-        if sync.left_out(pulled):
-            raise sync.LeftOut(done, chosen, pulled)
-        return done
+        apply = sharing.plan_apply(self._opened, names, reviewed=frozenset(reviewed), ask_host=ask_host)
+        return sharing.apply_at_remote(self._opened, remote, apply, names, timeout=timeout) if push else apply()
 
     # What was
 
@@ -620,23 +601,10 @@ class Client(ShowsOurForm):
         push, Conflict as `pull` does. Raises Conflict at the end if the pull could not keep some local changes: the
         error names them, and its `done` is the value that is returned otherwise.
         """
-        from gitmodel.branch import remotes
-        from gitmodel.lineage.code import choose_pushed, push_code
-        from gitmodel.stores.local_store import LocalStore
-        from gitmodel.teams import sync
+        from gitmodel.client import sharing
 
         self._opened.require_branch("push")
-        uploads = sync.Uploads(LocalStore(self.store_root), self.access.of_model, Transfer(jobs, progress))
-        chosen = remotes.choose_remote(self.repository, remote)
-        # As with artifacts, what is named is there before its name is.
-        here = self._opened.find_kept()
-        alone = here is None or here.code.git.common_dir != self.repository.common_dir
-        given = push_code(here, "" if alone else chosen, "all" if code else choose_pushed(self.repository.config))
-        done = sync.push(self.repository, chosen, uploads, timeout=timeout)
-        done.code = given
-        if sync.left_out(done.pulled):
-            raise sync.LeftOut(done, chosen, done.pulled)
-        return done
+        return sharing.push(self._opened, remote, timeout=timeout, transfer=Transfer(jobs, progress), code=code)
 
     # Proposals
 

@@ -10,7 +10,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, ClassVar, TypeVar
 
-from gitmodel.client.html import html_table
 from gitmodel.client.model_stages import ModelStages
 from gitmodel.client.opened import Opened
 from gitmodel.domain.arguments import checked_arguments
@@ -229,7 +228,7 @@ class Model:
             metadata=metadata or {},
             given=storing.by_kind(data=data, model=model_objects, deployment=deployments),
             key=idempotency_key,
-            transfer=_transfer_of(jobs, progress),
+            transfer=storing.transfer_of(jobs, progress),
             warn=warn,
         )
         return ModelVersion(opened, made.ref, is_new=made.new)
@@ -309,10 +308,12 @@ class Model:
         return f"Model({self._name!r})"
 
     def _repr_html_(self) -> str:
+        from gitmodel.client import html  # imported here: only notebooks need it
+
         view = self.view if self._opened else None
         rows = [("name", self._name), *((field, getattr(self, field)) for field in DESCRIPTIVE)]
         rows += [("versions", view.count), ("latest", view.latest)] if view else []
-        return html_table(("field", "value"), [row for row in rows if row[1] not in ("", [], None)])
+        return html.fields_table(rows)
 
     @property
     def _name(self) -> str:
@@ -631,11 +632,11 @@ class ModelVersion(ShowsOurForm):
 
         given = storing.by_kind(data=data, model=model_objects, deployment=deployments)
         if external:
-            self._link_external(given, _transfer_of(jobs, progress), provider_digest=provider_digest)
+            self._link_external(given, storing.transfer_of(jobs, progress), provider_digest=provider_digest)
         elif provider_digest:
             raise UsageError("provider_digest is for external artifacts", hint="what is stored is always hashed")
         else:
-            self._link(given, _transfer_of(jobs, progress), warn=warn)
+            self._link(given, storing.transfer_of(jobs, progress), warn=warn)
         return [Artifact(self, name) for name, _, _ in given]
 
     def link_external(
@@ -749,10 +750,9 @@ class ModelVersion(ShowsOurForm):
         return f"ModelVersion({self.reference!r})"
 
     def _repr_html_(self) -> str:
-        fields = self.view.fields()
-        return html_table(
-            ("field", "value"), [(key, value) for key, value in fields.items() if value not in (None, "", [], {})]
-        )
+        from gitmodel.client import html  # imported here: only notebooks need it
+
+        return html.fields_table(self.view.fields().items())
 
     @property
     def _opened(self) -> Opened:
@@ -934,21 +934,10 @@ class Artifact:
         Each call verifies it, and replaces what differs. Any number of threads and processes may call it and read the
         result at the same time: a folder in the cache is never emptied.
         """
-        from gitmodel.files.permissions import make_folder, share_tree
-        from gitmodel.stores import artifacts, unpacked
+        from gitmodel.client import reading
 
-        link, repository = self.link, self._version._opened.repository
-        store = self._source(link)
-        here = None if link.is_folder else artifacts.verified_path(store, link.digest, link.size)
-        if here is not None:
-            return here
-        cache = repository.common_dir / "gitmodel" / "cache" / link.digest.removeprefix("sha256:")
-        repository.share()
-        make_folder(cache.parent)
-        have = unpacked.have_folder if link.is_folder else unpacked.have_file
-        have(store, link.digest, link.size, cache)
-        share_tree(cache)
-        return cache
+        link = self.link
+        return reading.read_in_place(self._version._opened.repository, self._source(link), link)
 
     def open(self) -> BinaryIO:
         """Open the bytes for reading. Raises Invalid at their end if the digest does not match. Not for folders."""
@@ -964,22 +953,13 @@ class Artifact:
         A scikit-learn model (format skops) needs it only if it uses a class or function of another library or of your
         own, or a function of scikit-learn; `client.trust_names` allows these one by one.
         """
-        import tempfile
-
-        from gitmodel import formats
-        from gitmodel.formats import trust
-        from gitmodel.formats.loading import called
-        from gitmodel.registry import artifacts
+        from gitmodel.client import reading
 
         link = self.link
         if link.is_folder:
             raise UsageError(f"{self._name} is a folder", hint="use .path() and load a file in it")
-        with tempfile.TemporaryDirectory(prefix="gitmodel-") as folder:
-            target = Path(folder) / "artifact"
-            artifacts.fetch_artifact(self._source(link), link, target)
-            opened = self._version._opened
-            with called(target, f"{self._name} of {self._version.reference}"), trust.accepting(opened.accepted_names):
-                return formats.load(target, link.format, trusted=trusted)
+        shown = f"{self._name} of {self._version.reference}"
+        return reading.load(self._version._opened, self._source(link), link, shown=shown, trusted=trusted)
 
     def _source(self, link: ArtifactLink) -> ArtifactStore:
         return self._version._opened.access.source(self._version._model, link)
@@ -988,19 +968,19 @@ class Artifact:
         return f"Artifact({self._version.reference!r}, {self._name!r})"
 
     def _repr_html_(self) -> str:
+        from gitmodel.client import html  # imported here: only notebooks need it
+
         link = self.link
-        return html_table(
-            ("field", "value"), [(key, getattr(link, key)) for key in ("name", "kind", "format", "size", "digest")]
-        )
+        return html.fields_table((key, getattr(link, key)) for key in ("name", "kind", "format", "size", "digest"))
 
 
 class Models(tuple[Model, ...]):
     """A list of models with a table for notebooks."""
 
     def _repr_html_(self) -> str:
-        views = [model.view for model in self]
-        rows = [(v.name, v.count, v.latest, ", ".join(f"{s.name}: {s.in_force}" for s in v.stages)) for v in views]
-        return html_table(("model", "versions", "latest", "stages"), rows)
+        from gitmodel.client import html  # imported here: only notebooks need it
+
+        return html.models_table(model.view for model in self)
 
 
 class Versions(tuple[ModelVersion, ...]):
@@ -1026,21 +1006,11 @@ class Versions(tuple[ModelVersion, ...]):
         return f"Versions({len(self)} of {self.total}{ends})"
 
     def _repr_html_(self) -> str:
-        views = [version.view for version in self]
-        rows = [
-            (v.record.number, v.record.name, v.stage, ", ".join(v.aliases), v.record.created, v.record.description)
-            for v in views
-        ]
-        table = html_table(("version", "name", "stage", "aliases", "created", "description"), rows)
-        part = self.total is not None and self.total > len(self)
-        return f"{table}<p>{len(self)} of {self.total} versions; list_versions() has all</p>" if part else table
+        from gitmodel.client import html  # imported here: only notebooks need it
+
+        return html.versions_table([version.view for version in self], self.total)
 
 
 def _ref(view: VersionView, since: int) -> VersionRef:
     """Return a reference that follows the version of *view*, which was read after the pull *since*."""
     return VersionRef(view.model, str(view.record.number), since=since)
-
-
-def _transfer_of(jobs: int, progress: NamedProgress | None) -> TransferOf:
-    """Return a function from the name of an artifact to the options of its transfer."""
-    return lambda name: Transfer(jobs, partial(progress, name) if progress is not None else None)

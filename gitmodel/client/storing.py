@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,11 @@ Given = tuple[str, str, str]
 """Name, path or URI, and kind of an artifact."""
 TransferOf = Callable[[str], Transfer]
 """Returns the options of the transfer of the artifact of that name."""
+
+
+def transfer_of(jobs: int, progress: Callable[[str, int, int], None] | None) -> TransferOf:
+    """Return a function from the name of an artifact to the options of its transfer."""
+    return lambda name: Transfer(jobs, partial(progress, name) if progress is not None else None)
 
 
 def by_kind(*, data: Paths | None, model: Paths | None, deployment: Paths | None) -> list[Given]:

@@ -1,0 +1,41 @@
+"""The content of an artifact on this machine: as a file or folder to read in place, or as a loaded object."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from gitmodel import formats
+from gitmodel.branch.repository import Repository
+from gitmodel.client.opened import Opened
+from gitmodel.domain.schema.records import ArtifactLink
+from gitmodel.files.permissions import make_folder, share_tree
+from gitmodel.formats import trust
+from gitmodel.formats.loading import called
+from gitmodel.registry.artifacts import fetch_artifact
+from gitmodel.stores import artifacts, unpacked
+from gitmodel.stores.interface import ArtifactStore
+
+
+def read_in_place(repository: Repository, store: ArtifactStore, link: ArtifactLink) -> Path:
+    """Verify the artifact and return its path: in a local store, otherwise in the cache, where it is unpacked."""
+    here = None if link.is_folder else artifacts.verified_path(store, link.digest, link.size)
+    if here is not None:
+        return here
+    cache = repository.common_dir / "gitmodel" / "cache" / link.digest.removeprefix("sha256:")
+    repository.share()
+    make_folder(cache.parent)
+    have = unpacked.have_folder if link.is_folder else unpacked.have_file
+    have(store, link.digest, link.size, cache)
+    share_tree(cache)
+    return cache
+
+
+def load(opened: Opened, store: ArtifactStore, link: ArtifactLink, *, shown: str, trusted: bool) -> Any:
+    """Load the object in the artifact, which messages call *shown*. Raises Refused for an unsafe format."""
+    with tempfile.TemporaryDirectory(prefix="gitmodel-") as folder:
+        target = Path(folder) / "artifact"
+        fetch_artifact(store, link, target)
+        with called(target, shown), trust.accepting(opened.accepted_names):
+            return formats.load(target, link.format, trusted=trusted)

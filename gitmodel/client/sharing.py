@@ -1,0 +1,62 @@
+"""Push to a remote, and put in force there what the branch records."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from gitmodel.branch import remotes
+from gitmodel.client.opened import Opened
+from gitmodel.registry import put_in_force
+from gitmodel.registry.put_in_force import Applied
+from gitmodel.stores.interface import Transfer
+from gitmodel.stores.local_store import LocalStore
+from gitmodel.teams import sync
+from gitmodel.teams.sync import Pulled, Pushed
+
+
+def plan_apply(
+    opened: Opened, names: tuple[str, ...], *, reviewed: frozenset[str], ask_host: bool
+) -> Callable[[], Applied]:
+    """Return a function that applies the changes that were reviewed, by *reviewed*, by the host or by the history."""
+    if not ask_host:
+        return partial(put_in_force.apply, opened.repository, names, reviewed=reviewed)
+    from gitmodel.hosts.api import read_job  # imported here: most calls ask no host
+    from gitmodel.hosts.approvals import HostApprovals, approval_doubt
+
+    approved = HostApprovals(opened.repository, read_job(opened.environ), reviewed)
+    doubt = approval_doubt(opened.repository, approved)
+    return partial(put_in_force.apply, opened.repository, names, reviewed=approved, doubt=doubt)
+
+
+def apply_at_remote(
+    opened: Opened, remote: str, apply: Callable[[], Applied], names: tuple[str, ...], *, timeout: float
+) -> Applied:
+    """Pull from *remote*, *apply*, and move the tags there. Raises LeftOut if the pull left out local changes."""
+    from gitmodel.teams import applying
+
+    chosen = remotes.choose_remote(opened.repository, remote)
+    pulled: list[Pulled] = []
+    with sync.telling_left_out(pulled):
+        done = applying.apply_at_remote(opened.repository, chosen, apply, pulled, models=names, timeout=timeout)
+    if sync.left_out(pulled):
+        raise sync.LeftOut(done, chosen, pulled)
+    return done
+
+
+def push(opened: Opened, remote: str, *, timeout: float, transfer: Transfer, code: bool) -> Pushed:
+    """Push code, artifacts, branch and tags to *remote*. Raises LeftOut if its pulls left out local changes."""
+    from gitmodel.lineage.code import choose_pushed, push_code
+
+    repository = opened.repository
+    uploads = sync.Uploads(LocalStore(opened.store_root), opened.access.of_model, transfer)
+    chosen = remotes.choose_remote(repository, remote)
+    # The code is pushed before the versions that name its commits, as artifacts are.
+    here = opened.find_kept()
+    alone = here is None or here.code.git.common_dir != repository.common_dir
+    pushed_code = push_code(here, "" if alone else chosen, "all" if code else choose_pushed(repository.config))
+    done = sync.push(repository, chosen, uploads, timeout=timeout)
+    done.code = pushed_code
+    if sync.left_out(done.pulled):
+        raise sync.LeftOut(done, chosen, done.pulled)
+    return done
