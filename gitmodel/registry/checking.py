@@ -34,7 +34,7 @@ def check(repository: Repository, commit: Oid | None = None) -> list[Problem]:
 def check_files(files: CommitFiles, wanted: Collection[str] | None = None) -> list[Problem]:
     """Return the problems of *files*, or of the paths *wanted*: at most `MOST_PROBLEMS`, and one that says so.
 
-    A problem of several records together is found if *wanted* has all of them; see `files_to_check.related`.
+    A problem of several records together is found if *wanted* has all of them; see `domain.related_records`.
     """
     found = list(islice(_check_files(files, wanted), MOST_PROBLEMS + 1))
     more = Problem("", "", "tree.path", f"more than {MOST_PROBLEMS:,} things are wrong")

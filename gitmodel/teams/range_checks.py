@@ -14,6 +14,7 @@ from gitmodel.branch.merged_tree import merged_tree
 from gitmodel.branch.repository import Repository
 from gitmodel.domain import gates
 from gitmodel.domain.changes.stages import held_files, stage_states
+from gitmodel.domain.related_records import related
 from gitmodel.domain.schema import paths, records
 from gitmodel.domain.schema.codec import Problem
 from gitmodel.domain.schema.object_ids import Oid
@@ -26,7 +27,6 @@ from gitmodel.git.commits import find_commit, merge_base
 from gitmodel.git.trees import CommitFiles
 from gitmodel.registry import in_force
 from gitmodel.registry.checking import check_files
-from gitmodel.registry.files_to_check import related
 from gitmodel.registry.recorded_credentials import credentials_in
 
 # What a change may not do, as `docs/reference/format.md` names it.
