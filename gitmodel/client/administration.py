@@ -166,10 +166,9 @@ def list_finding_kinds() -> tuple[str, ...]:
 
 def list_rules() -> tuple[str, ...]:
     """Return the rules that a check looks at, of a branch and of a change."""
-    from gitmodel.domain import invariants
-    from gitmodel.teams import range_checks
+    from gitmodel.domain import change_rules, invariants
 
-    return (*invariants.RULES, *range_checks.RULES)
+    return (*invariants.RULES, *change_rules.RULES)
 
 
 def judge_push(client: Client, updates: Iterable[Update], *, force: bool) -> RangeCheck:

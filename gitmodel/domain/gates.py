@@ -11,7 +11,7 @@ from gitmodel.domain.changes.stages import Promotion, plan_promotion, recorded_p
 from gitmodel.domain.filter_names import VALUE, Names
 from gitmodel.domain.justification import Justification
 from gitmodel.domain.schema.names import ARCHIVED, NONE
-from gitmodel.domain.schema.records import DESCRIPTIVE, StageRule, VersionRecord
+from gitmodel.domain.schema.records import DESCRIPTIVE, StageRecord, StageRule, VersionRecord
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.schema.stage_rules import AFTER, check_rules, unreadable_gate
 from gitmodel.domain.snapshot import Change, Snapshot
@@ -95,6 +95,14 @@ def judge_entry(
         new = (replace(o, finding=f"{o.finding}, {_RULE_IN_FORCE}") for o in found if not o.passed)
         outcomes += [outcome for outcome in new if outcome not in outcomes]
     return tuple(outcomes)
+
+
+def judge_recorded(
+    before: Snapshot, after: Snapshot, ref: StageRef, record: StageRecord, judge: Judge
+) -> tuple[Outcome, ...]:
+    """Judge the entry of *record* into the stage *ref* as `judge_entry` does; a reason passes the gates it forced."""
+    forced = record.forced if record.reason.strip() else ()
+    return judge_entry(before, after, ref, record.version, judge, forced=forced)
 
 
 _RULE_IN_FORCE = "by a rule in force; looser ones on the branch count for promotions made after `git model apply`"

@@ -273,9 +273,17 @@ class Snapshot:
             raise NotFound(f"model {name} was deleted{because}", hint="its name is never used again")
         raise NotFound(f"there is no model {name}", hint=self._missing_model_hint(name))
 
-    def has_model(self, name: str) -> bool:
-        """Return True if a model has this very name and is neither deleted nor renamed."""
-        record = self.load(paths.model_file(name), records.ModelRecord)
+    def has_model(self, name: str, *, tolerant: bool = False) -> bool:
+        """Return True if a model has this very name and is neither deleted nor renamed.
+
+        Raises Invalid for a record that cannot be read; *tolerant* returns False for it.
+        """
+        try:
+            record = self.load(paths.model_file(name), records.ModelRecord)
+        except Invalid:
+            if not tolerant:
+                raise
+            return False
         return record is not None and record.exists
 
     def current_name(self, name: str, *, tolerant: bool = False) -> str:

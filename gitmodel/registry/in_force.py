@@ -46,8 +46,7 @@ def judge_commit(repository: Repository, commit: Oid, ref: StageRef) -> tuple[Ou
     record = after.recorded(ref.model, ref.stage)
     if not parents or record is None:
         return ()
-    forced = record.forced if record.reason.strip() else ()
-    return gates.judge_entry(repository.snapshot_at(parents[0]), after, ref, record.version, judge, forced=forced)
+    return gates.judge_recorded(repository.snapshot_at(parents[0]), after, ref, record, judge)
 
 
 def why_not(repository: Repository, snapshot: Snapshot, ref: StageRef, reviewed: Collection[str] = ()) -> str:

@@ -121,11 +121,11 @@ class _Sides:
     @cached_property
     def renamed(self) -> dict[str, str]:
         """The new name of each model that the merge renames."""
-        models = (
-            what.model for what in map(paths.parse_path, self.changed) if what is not None and what.kind == "model"
-        )
-        found = {name: self.after.current_name(name, tolerant=True) for name in models if _is_there(self.before, name)}
-        return {old: new for old, new in found.items() if old != new and not _is_there(self.before, new)}
+        before, after = self.before, self.after
+        changed = (what for what in map(paths.parse_path, self.changed) if what is not None and what.kind == "model")
+        there = (what.model for what in changed if before.has_model(what.model, tolerant=True))
+        found = {name: after.current_name(name, tolerant=True) for name in there}
+        return {old: new for old, new in found.items() if old != new and not before.has_model(new, tolerant=True)}
 
     def before_rename(self, model: str) -> str:
         """The name that *model* had before the merge, if that renames it; else *model*."""
@@ -148,14 +148,6 @@ def _registry(sides: _Sides) -> records.RegistryRecord:
         return sides.before.registry()
 
 
-def _is_there(snapshot: Snapshot, model: str) -> bool:
-    try:
-        record = snapshot.load(paths.model_file(model), records.ModelRecord)
-    except Invalid:
-        return False
-    return record is not None and record.exists
-
-
 def _is_carried(sides: _Sides, model: str, path: str) -> bool:
     """Return True if the file at *path* only moved with its model, which is renamed."""
     if model in sides.renamed:
@@ -175,9 +167,8 @@ def _planned(sides: _Sides, path: str, ref: StageRef, *, alias: bool) -> Planned
     new = _version(after, ref.model, now.version if now else None)
     outcomes: tuple[Outcome, ...] = ()
     if now is not None and new is not None and not alias:
-        forced = now.forced if now.reason.strip() else ()
         try:
-            outcomes = gates.judge_entry(before, after, ref, now.version, in_force.judge, forced=forced)
+            outcomes = gates.judge_recorded(before, after, ref, now, in_force.judge)
         except GitModelError:
             outcomes = ()  # what is damaged is among the problems
     planned = PlannedChange(

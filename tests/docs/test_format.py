@@ -8,11 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from gitmodel.domain import change_rules
 from gitmodel.domain.invariants import RULES
 from gitmodel.domain.schema import codec, manifest, names, paths, records
 from gitmodel.domain.schema.codec import SCHEMAS, Record
 from gitmodel.domain.schema.digests import digest_of
-from gitmodel.teams import range_checks, received_pushes
+from gitmodel.teams import received_pushes
 
 PAGE = (Path(__file__).parents[2] / "docs/reference/format.md").read_text(encoding="utf-8")
 RECORDS: dict[str, type[Record]] = {
@@ -52,7 +53,7 @@ def test_the_rules_of_the_page_are_those_that_check_knows() -> None:
 
 def test_the_rules_of_changes_of_the_page_are_those_of_the_program() -> None:
     rows = dict(re.findall(r"^\| `([a-z.-]+)` \| (.*) \|$", section("Changes"), re.MULTILINE))
-    assert rows == dict(range_checks.RULES)
+    assert rows == dict(change_rules.RULES)
 
 
 def test_the_rules_of_pushes_of_the_page_are_those_of_the_program() -> None:

@@ -13,9 +13,10 @@ from editing import BRANCH, edit, read
 from gitmodel import Client
 from gitmodel.branch.merged_tree import merged_tree
 from gitmodel.cli import run as run_program
+from gitmodel.domain.change_rules import RULES
 from gitmodel.domain.schema import codec, paths, records
 from gitmodel.registry.checking import check
-from gitmodel.teams.range_checks import RULES, check_between
+from gitmodel.teams.range_checks import check_between
 
 VERSION = paths.version_file("iris", 1)
 STAGE = paths.stage_file("iris", "production")
