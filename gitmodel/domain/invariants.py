@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gitmodel.domain.schema import codec, names, paths, records, signers
+from gitmodel.domain.schema import codec, names, paths, records
 from gitmodel.domain.schema.codec import Problem, Record
 from gitmodel.domain.schema.paths import RecordPath
 from gitmodel.domain.schema.records import (
@@ -17,6 +17,7 @@ from gitmodel.domain.schema.records import (
     VersionRecord,
     links_digest,
 )
+from gitmodel.domain.snapshot import Files
 from gitmodel.domain.urls import holds_credentials
 from gitmodel.errors import GitModelError, Invalid, UsageError
 
@@ -72,30 +73,46 @@ class ModelRecords:
     aliases: dict[str, StageRecord] = field(default_factory=dict)
     archived: set[int] = field(default_factory=set)
 
+    def add(self, path: str, what: RecordPath, record: Any) -> None:
+        """Add the *record* at *path*; None stands for one that cannot be read."""
+        self.files[path] = what
+        if what.kind == "archived":
+            self.archived.add(int(what.key))
+        elif what.kind == "version":
+            self.versions[int(what.key)] = record
+        elif record is None:
+            return
+        elif what.kind == "model":
+            self.record = record
+        elif what.kind == "name":
+            self.names[what.key] = record.version
+        elif what.kind in ("stage", "alias"):
+            (self.stages if what.kind == "stage" else self.aliases)[what.key] = record
+
+
+def read_records(files: Files, found: Collection[str]) -> ModelRecords:
+    """Read the records at the paths *found*, all of one model. A path without a file is left out."""
+    holds = ModelRecords()
+    for path in sorted(found):
+        what = paths.parse_path(path)
+        kind = None if what is None else records.RECORDS.get(what.kind)
+        try:
+            record = files.read(path) if kind is None else files.load(path, kind, newer=True)
+        except Invalid:
+            record = None
+        else:
+            if record is None:
+                continue
+        if what is not None:
+            holds.add(path, what, record)
+    return holds
+
 
 def format_faults(registry: RegistryRecord, path: str, record: Any) -> Iterator[Problem]:
     needed = records.format_of(record)
     if records.format_version(registry.format) < needed:
         message = f"needs format {needed[0]}.{needed[1]}, and the registry says {registry.format}"
         yield Problem(path, "", "record.format", message)
-
-
-def store_faults(record: RegistryRecord) -> Iterator[Problem]:
-    """Yield the problems of the names and URLs of the stores in `gitmodel.toml`."""
-    path = paths.REGISTRY
-    for key, url in (("store", record.store or ""), *((f"stores.{name}", url) for name, url in record.stores.items())):
-        if holds_credentials(url):
-            yield Problem(path, key, "registry.stores", "holds credentials")
-    yield from case_faults(list(record.stores), f"{path}, stores.{{}}")
-
-
-def signer_faults(record: RegistryRecord, text: str) -> Iterator[Problem]:
-    """Yield the problems of `allowed_signers`, which holds *text*."""
-    for fault in signers.faults(text):
-        yield Problem(paths.SIGNERS, "", "registry.signers", fault)
-    asking = next((rule.name for rule in record.stages if rule.signed), "")
-    if asking and next(signers.read_signers(text), None) is None:
-        yield Problem(paths.SIGNERS, "", "registry.signers", f"lists nobody, and {asking} asks for signatures")
 
 
 def run_faults(registry: RegistryRecord, path: str, id: str, data: bytes) -> list[Problem]:
@@ -142,45 +159,32 @@ def file_faults(
     registry: RegistryRecord, path: str, what: RecordPath, data: bytes | Invalid, holds: ModelRecords
 ) -> Iterator[Problem]:
     """Yield the problems of one record of a model, and add the record to *holds*. *data* is Invalid if unreadable."""
-    holds.files[path] = what
+    record = None
     try:
         if isinstance(data, Invalid):
             raise data
-        if what.kind == "archived":
-            holds.archived.add(int(what.key))
-            if data != ARCHIVED_MARKER:
-                yield Problem(path, "", "archived.marker", f"is not {ARCHIVED_MARKER.decode().strip()!r}")
-            return
-        record, problems = read_record(records.RECORDS[what.kind], data, path, newer=registry.newer)
+        if what.kind == "archived" and data != ARCHIVED_MARKER:
+            yield Problem(path, "", "archived.marker", f"is not {ARCHIVED_MARKER.decode().strip()!r}")
+        if what.kind != "archived":
+            record, problems = read_record(records.RECORDS[what.kind], data, path, newer=registry.newer)
+            yield from problems
     except Invalid as error:
         yield problem_of(path, error, "record.syntax")
-        record, problems = None, []
-    yield from problems
-    if what.kind == "version":
-        holds.versions[int(what.key)] = record
-        if record is not None and record.number != int(what.key):
-            yield Problem(path, "number", "version.number", f"says {record.number}")
-        if int(what.key) > paths.HIGHEST_NUMBER:
-            yield Problem(path, "number", "version.number", f"is more than {paths.HIGHEST_NUMBER}")
-        for link in record.artifacts if record is not None else ():
-            if holds_credentials(link.uri or ""):
-                yield Problem(path, f"artifacts.{link.name}.uri", "registry.stores", "holds credentials")
-        yield from format_faults(registry, path, record) if record is not None else ()
-        return
+    holds.add(path, what, record)
+    if what.kind == "version" and int(what.key) > paths.HIGHEST_NUMBER:
+        yield Problem(path, "number", "version.number", f"is more than {paths.HIGHEST_NUMBER}")
     fault = names.fault_in(what.key) if what.kind in ("stage", "alias") else _version_name_fault(what)
     if fault:
         yield Problem(path, "", "name.grammar", f"{what.key!a} is no name: it {fault}")
     if record is None:
         return
     yield from format_faults(registry, path, record)
-    if what.kind == "model":
-        holds.record = record
-    elif what.kind == "name":
-        holds.names[what.key] = record.version
-    elif what.kind == "stage":
-        holds.stages[what.key] = record
-    else:
-        holds.aliases[what.key] = record
+    if isinstance(record, VersionRecord):
+        if record.number != int(what.key):
+            yield Problem(path, "number", "version.number", f"says {record.number}")
+        for link in record.artifacts:
+            if holds_credentials(link.uri or ""):
+                yield Problem(path, f"artifacts.{link.name}.uri", "registry.stores", "holds credentials")
 
 
 def _version_faults(registry: RegistryRecord, model: str, holds: ModelRecords) -> Iterator[Problem]:

@@ -10,12 +10,12 @@ from gitmodel.branch.repository import Repository
 from gitmodel.domain import invariants
 from gitmodel.domain.gates import GATE_NAMES
 from gitmodel.domain.invariants import ModelRecords, case_faults, problem_of
-from gitmodel.domain.schema import codec, names, paths, records
+from gitmodel.domain.registry_invariants import registry_faults
+from gitmodel.domain.schema import names, paths
 from gitmodel.domain.schema.codec import Problem
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.paths import RecordPath
-from gitmodel.domain.schema.records import RegistryRecord, StageRule
-from gitmodel.domain.snapshot import read_registry
+from gitmodel.domain.schema.records import RegistryRecord
 from gitmodel.errors import Invalid, UsageError
 from gitmodel.git.objects import FILE_MODES, FOLDER, Entry
 from gitmodel.git.trees import CommitFiles
@@ -42,7 +42,7 @@ def check_files(files: CommitFiles, wanted: Collection[str] | None = None) -> li
 
 
 def _check_files(files: CommitFiles, wanted: Collection[str] | None) -> Iterator[Problem]:
-    registry, problems = _check_registry(files)
+    registry, problems = registry_faults(files, _expression_fault)
     yield from problems
     seen = set()
     looked_at = every_file(files) if wanted is None else files_at(files, wanted)
@@ -102,30 +102,6 @@ def _check_entry(
         records.append((path, found))
 
 
-def _check_registry(files: CommitFiles) -> tuple[RegistryRecord, list[Problem]]:
-    path = paths.REGISTRY
-    try:
-        data = files.read(path)
-        if data is None:
-            return RegistryRecord(), [Problem(path, "", "registry.record", "is missing")]
-        table = codec.parse_table(data, path)
-        written = table.get("format")
-        newer = isinstance(written, str) and records.is_newer(written)
-        record, problems = read_registry(files), codec.inspect(records.RegistryRecord, table, path, newer=newer)[1]
-        if not newer and not problems:
-            problems = invariants.read_record(records.RegistryRecord, data, path, newer=False)[1]
-    except Invalid as error:
-        return RegistryRecord(), [problem_of(path, error, "registry.record")]
-    problems += [fault for fault in record.faults if fault.rule in ("registry.stages", "registry.rules")]
-    problems += [Problem(path, f"stages.{rule.name}", "registry.rules", fault) for rule, fault in _gate_faults(record)]
-    problems += invariants.store_faults(record)
-    try:
-        problems += invariants.signer_faults(record, (files.read(paths.SIGNERS) or b"").decode("utf-8", "replace"))
-    except Invalid as error:
-        problems.append(problem_of(paths.SIGNERS, error, "registry.signers"))
-    return record, [*problems, *invariants.format_faults(record, path, record)]
-
-
 def _check_model(
     files: CommitFiles, registry: RegistryRecord, model: str, found: list[tuple[str, RecordPath]]
 ) -> Iterator[Problem]:
@@ -141,14 +117,6 @@ def _check_model(
             data = error
         yield from invariants.file_faults(registry, path, what, data, holds)
     yield from invariants.model_faults(registry, model, holds)
-
-
-def _gate_faults(record: RegistryRecord) -> Iterator[tuple[StageRule, str]]:
-    for rule in record.stages:
-        for gate in rule.gates:
-            fault = _expression_fault(gate.expression)
-            if fault:
-                yield rule, f"gate {gate.name}: {fault}"
 
 
 def _expression_fault(text: str) -> str:

@@ -189,7 +189,7 @@ def test_a_version_deleted_there_is_not_promoted_here(ada, bob, bare):
     bob.get_version("iris@3").log_metadata(loss=0.1)
     pulled = bob.pull()
     assert pulled.conflicts == [
-        "staging of iris: version 3 was deleted; theirs stands",
+        "staging of iris: version 3 is deleted; theirs stands",
         "iris 3 was changed here (metadata.loss) and deleted there, which stands",
     ]
     bob.push()
@@ -200,7 +200,7 @@ def test_a_version_promoted_there_is_not_deleted_here(ada, bob, bare):
     ada.get_version("iris@3").set_stage("staging")
     ada.push()
     bob.get_version("iris@3").delete(reason="wrong data")
-    assert bob.pull().conflicts == ["staging of iris: version 3 was deleted; theirs stands"]
+    assert bob.pull().conflicts == ["staging of iris: version 3 is deleted; theirs stands"]
     assert held(bob) == {"production": 2, "staging": 3}
     bob.push()
     assert_sound(bare)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gitmodel.domain.merge_faults import Place
+from gitmodel.domain.replay.broken_invariants import Place
 from gitmodel.domain.replay.merging import lost_keys
 from gitmodel.domain.schema import codec, records
 from gitmodel.domain.schema.paths import RecordPath

@@ -11,7 +11,7 @@ from gitmodel.domain.changes.changed_files import ChangedFiles
 from gitmodel.domain.changes.runs import with_versions
 from gitmodel.domain.changes.stages import leftovers, tidied
 from gitmodel.domain.justification import Justification
-from gitmodel.domain.merge_faults import Fault, Place, faults
+from gitmodel.domain.replay.broken_invariants import Fault, Place, faults
 from gitmodel.domain.replay.left_out import Sides, left_out
 from gitmodel.domain.replay.merging import merged
 from gitmodel.domain.replay.replayed_changes import PLACES, Carried, Replayed
@@ -374,7 +374,7 @@ class _Replay:
             self.done.files.update(tidied(self.onto, model, {}))
 
     def _faults(self, files: Files, model: str) -> Iterator[Fault]:
-        return faults(replace(self.onto, files=files), self.was, model, self._touched(model))
+        return faults(replace(self.onto, files=files), self.was, model, [path for path, _ in self._touched(model)])
 
     def _name_left_out(self) -> None:
         """Name everything that the commit changed and that is otherwise now, if no conflict speaks of it."""

@@ -1,0 +1,67 @@
+"""The invariants of `gitmodel.toml` and `allowed_signers`. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from gitmodel.domain.invariants import case_faults, format_faults, problem_of, read_record
+from gitmodel.domain.schema import codec, paths, records, signers
+from gitmodel.domain.schema.codec import Problem
+from gitmodel.domain.schema.records import RegistryRecord
+from gitmodel.domain.snapshot import Files, read_registry
+from gitmodel.domain.urls import holds_credentials
+from gitmodel.errors import Invalid
+
+
+def registry_faults(files: Files, expression_fault: Callable[[str], str]) -> tuple[RegistryRecord, list[Problem]]:
+    """Return the record of the registry in *files* and its problems; the default record if it cannot be read.
+
+    *expression_fault* returns what is wrong with the expression of a gate, "" if nothing is.
+    """
+    path = paths.REGISTRY
+    try:
+        data = files.read(path)
+        if data is None:
+            return RegistryRecord(), [Problem(path, "", "registry.record", "is missing")]
+        table = codec.parse_table(data, path)
+        written = table.get("format")
+        newer = isinstance(written, str) and records.is_newer(written)
+        record, problems = read_registry(files), codec.inspect(RegistryRecord, table, path, newer=newer)[1]
+        if not newer and not problems:
+            problems = read_record(RegistryRecord, data, path, newer=False)[1]
+    except Invalid as error:
+        return RegistryRecord(), [problem_of(path, error, "registry.record")]
+    problems += [fault for fault in record.faults if fault.rule in ("registry.stages", "registry.rules")]
+    problems += _gate_faults(record, expression_fault)
+    problems += _store_faults(record)
+    try:
+        problems += _signer_faults(record, (files.read(paths.SIGNERS) or b"").decode("utf-8", "replace"))
+    except Invalid as error:
+        problems.append(problem_of(paths.SIGNERS, error, "registry.signers"))
+    return record, [*problems, *format_faults(record, path, record)]
+
+
+def _gate_faults(record: RegistryRecord, expression_fault: Callable[[str], str]) -> Iterator[Problem]:
+    for rule in record.stages:
+        for gate in rule.gates:
+            fault = expression_fault(gate.expression)
+            if fault:
+                yield Problem(paths.REGISTRY, f"stages.{rule.name}", "registry.rules", f"gate {gate.name}: {fault}")
+
+
+def _store_faults(record: RegistryRecord) -> Iterator[Problem]:
+    """Yield the problems of the names and URLs of the stores in `gitmodel.toml`."""
+    path = paths.REGISTRY
+    for key, url in (("store", record.store or ""), *((f"stores.{name}", url) for name, url in record.stores.items())):
+        if holds_credentials(url):
+            yield Problem(path, key, "registry.stores", "holds credentials")
+    yield from case_faults(list(record.stores), f"{path}, stores.{{}}")
+
+
+def _signer_faults(record: RegistryRecord, text: str) -> Iterator[Problem]:
+    """Yield the problems of `allowed_signers`, which holds *text*."""
+    for fault in signers.faults(text):
+        yield Problem(paths.SIGNERS, "", "registry.signers", fault)
+    asking = next((rule.name for rule in record.stages if rule.signed), "")
+    if asking and next(signers.read_signers(text), None) is None:
+        yield Problem(paths.SIGNERS, "", "registry.signers", f"lists nobody, and {asking} asks for signatures")
