@@ -13,6 +13,7 @@ from gitmodel.branch.renumbered_ref import RenumberedRef
 from gitmodel.branch.retrying import ATTEMPTS
 from gitmodel.branch.stage_tags import StageTags
 from gitmodel.branch.tips import Tips
+from gitmodel.domain.refusals import Refusal
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.references import VersionRef
@@ -97,8 +98,8 @@ class Repository:
         self.renumbered = RenumberedRef(self.reader)
         self.objects = LooseObjects(objects_folder, config.get("core.sharedrepository", ""))
         self.server = connect(self) if connect else None
-        # Returns why a rule keeps what is recorded of a stage from being in force; the layer above knows.
-        self.doubt: Callable[[Snapshot, StageRef], str] = lambda snapshot, ref: ""
+        # Returns why a rule refuses to put what is recorded of a stage in force; the layer above knows.
+        self.refusal: Callable[[Snapshot, StageRef], Refusal | None] = lambda snapshot, ref: None
         # Called by `close`: removes the temporary folder that the repository is in, if it is in one.
         self.on_close: Callable[[], object] = lambda: None
         # Called with the note on a renumbered version when a reference that a person wrote is read.
@@ -237,12 +238,12 @@ class Repository:
         def is_local(model: str, number: int) -> bool:
             return shared is not None and theirs.id(paths.version_file(model, number)) is None
 
-        def doubt(ref: StageRef) -> str:
-            return self.doubt(found, ref)
+        def refusal(ref: StageRef) -> Refusal | None:
+            return self.refusal(found, ref)
 
         found = Snapshot(
             commit, self.files(commit), self.tags.at(commit, self.tip), self._is_reserved,
-            shared=shared, is_local=is_local, doubt=doubt, missing_tags=self.tips.missing_tags,
+            shared=shared, is_local=is_local, refusal=refusal, missing_tags=self.tips.missing_tags,
             read_renumberings=partial(self._renumberings_at, commit), warn=lambda note: self.on_renumbered(note),
             reserved_for=lambda model, name: self.reservations.run_reserving(model, name),
         )  # fmt: skip

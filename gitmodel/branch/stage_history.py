@@ -8,6 +8,7 @@ from datetime import datetime
 
 from gitmodel.branch.first_parents import BranchCommit, FileChange, parse_person, walk_branch, walk_branch_by_path
 from gitmodel.branch.repository import Repository
+from gitmodel.domain.refusals import Refusal
 from gitmodel.domain.schema import codec, messages, paths, records
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.paths import RecordPath
@@ -23,8 +24,8 @@ class StageEvent:
 
     *model* is the name that the model had then. *author* made the change at *authored*; it was recorded on the branch
     at *when*, by *merged_by* if a merge brought it in, from *pull_request* ("#12", "!12") if the commit says so. It
-    lasted *until* the commit *ended_by*; None and "": it still does. *fault* says why it never was in force, as far as
-    the branch tells.
+    lasted *until* the commit *ended_by*; None and "": it still does. *refusal* says why it never was in force, if the
+    branch tells.
     """
 
     model: str
@@ -41,12 +42,17 @@ class StageEvent:
     pull_request: str = ""
     until: datetime | None = None
     ended_by: str = ""
-    fault: str = ""
+    refusal: Refusal | None = None
+
+    @property
+    def fault(self) -> str:
+        """The refusal in words; "" if there is none."""
+        return str(self.refusal or "")
 
     @property
     def counts(self) -> bool:
         """Return whether the change counts by the rules of its time."""
-        return not self.fault
+        return self.refusal is None
 
 
 def stage_events(repository: Repository, tip: Oid | None, ref: StageRef | None = None) -> Iterator[StageEvent]:

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from gitmodel.domain.changes.stages import StageState
+    from gitmodel.domain.refusals import Refusal
     from gitmodel.domain.views import ModelView, VersionView
 
-# What a direct change of a stage is that takes only reviewed proposals.
-NOT_REVIEWED = "recorded, not reviewed"
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
 
 
@@ -117,18 +116,18 @@ def pending(state: StageState) -> str:
 
 
 def _how_recorded(state: StageState) -> str:
-    return "recorded, without a tag" if state.untagged and not state.doubt else waiting(state.doubt)
+    return "recorded, without a tag" if state.untagged and state.refusal is None else waiting(state.refusal)
 
 
-def waiting(doubt: str) -> str:
-    """Return how a recorded change that is not in force is shown; *doubt* says which rule keeps it from that, if any.
+def waiting(refusal: Refusal | None) -> str:
+    """Return how a recorded change that is not in force is shown; *refusal* is that of a rule, if one refuses it.
 
-    >>> waiting("recorded, not reviewed: 1a2b3c4d5e changed it directly"), waiting("")
-    ('recorded, not reviewed', 'pending')
+    >>> waiting(None)
+    'pending'
     """
-    if not doubt:
+    if refusal is None:
         return "pending"
-    return NOT_REVIEWED if NOT_REVIEWED in doubt else "recorded, refused by its rules"
+    return "recorded, not reviewed" if refusal.unreviewed else "recorded, refused by its rules"
 
 
 def stages_of(view: ModelView) -> str:

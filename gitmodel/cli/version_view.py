@@ -77,7 +77,7 @@ def note_pending(invocation: Invocation, pending: Iterable[tuple[str, StageState
     if any(cell_text.hidden(state) for _, state in found):
         invocation.output.warn("this clone is too shallow to tell what is in force", "run `git fetch --unshallow`")
         return
-    count = sum(1 for _, state in found if not state.doubt and not state.untagged)
+    count = sum(1 for _, state in found if state.refusal is None and not state.untagged)
     unsure = count or any(state.untagged for _, state in found)
     fetch = invocation.client.repository.tips.missing_tags() if unsure else ""
     if fetch:
@@ -88,10 +88,9 @@ def note_pending(invocation: Invocation, pending: Iterable[tuple[str, StageState
     for model, state in found:
         if state.untagged and not fetch:
             invocation.output.warn(f"{model} {state.recorded} is recorded in {state.name}, {UNTAGGED}", RETAG)
-        if state.doubt:
-            undo = f"`git model rollback {model} {state.name}` takes it back"
-            said = state.doubt if "takes it back" in state.doubt else f"{state.doubt}; {undo}"
-            invocation.output.note(f"{model} {state.name}: {said}")
+        if state.refusal is not None:
+            way_out = state.refusal.way_out or f"`git model rollback {model} {state.name}` takes it back"
+            invocation.output.note(f"{model} {state.name}: {state.refusal.reason}; {way_out}")
 
 
 def promotion_text(done: Promotion) -> str:

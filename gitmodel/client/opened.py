@@ -49,7 +49,7 @@ class Opened:
         self.path = Path(path).expanduser()
         self.path_named = self.path != Path()
         self.repository = self._open(repo, terms)
-        self.repository.doubt = partial(in_force.doubt, self.repository)
+        self.repository.refusal = partial(in_force.refusal, self.repository)
         self.repository.on_renumbered = _warn_of_renumbering
         # The target of changes: the branch itself, or the batch of a transaction.
         self.writer: Writer = Direct(self.repository)

@@ -22,11 +22,11 @@ def plan_apply(
     if not ask_host:
         return partial(put_in_force.apply, opened.repository, names, reviewed=reviewed)
     from gitmodel.hosts.api import read_job  # imported here: most calls ask no host
-    from gitmodel.hosts.approvals import HostApprovals, approval_doubt
+    from gitmodel.hosts.approvals import HostApprovals, objection_by
 
     approved = HostApprovals(opened.repository, read_job(opened.environ), reviewed)
-    doubt = approval_doubt(opened.repository, approved)
-    return partial(put_in_force.apply, opened.repository, names, reviewed=approved, doubt=doubt)
+    objection = objection_by(opened.repository, approved)
+    return partial(put_in_force.apply, opened.repository, names, reviewed=approved, objection=objection)
 
 
 def apply_at_remote(

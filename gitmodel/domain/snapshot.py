@@ -9,6 +9,7 @@ from functools import cached_property, lru_cache
 from itertools import islice
 from typing import Any, Generic, Protocol, TypeVar
 
+from gitmodel.domain.refusals import Refusal
 from gitmodel.domain.schema import paths, records
 from gitmodel.domain.schema.codec import R
 from gitmodel.domain.schema.names import LATEST, fold
@@ -193,7 +194,7 @@ class Snapshot:
     *committed* is the commit itself, where changes that are still to be committed lie over its files. *shared* is the
     commit that the remote was last seen at (None: no remote has a registry), `is_local` whether a version is not there.
     *frozen* is the stage tag that the commit was found by, where that is all there is: the branch may have gone on.
-    `doubt` says why a rule keeps what is recorded of a stage from being in force, or "".
+    `refusal` returns why a rule refuses to put what is recorded of a stage in force, or None.
     *proposed* says that what is planned on it becomes a proposal, which may change stages that are `proposal_only`.
     `read_renumberings` reads what pulls renumbered in this clone; *settled* are the notes on it that count no more, and
     `warn` is called with one on a reference that is read.
@@ -209,7 +210,7 @@ class Snapshot:
     shared: Oid | None = None
     is_local: Callable[[str, int], bool] = lambda model, number: False
     frozen: StageRef | None = None
-    doubt: Callable[[StageRef], str] = lambda ref: ""
+    refusal: Callable[[StageRef], Refusal | None] = lambda ref: None
     missing_tags: Callable[[], str] = lambda: ""
     proposed: bool = False
     read_renumberings: Callable[[], Renumberings] = Renumberings

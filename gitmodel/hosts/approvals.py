@@ -7,6 +7,7 @@ from typing import cast
 
 from gitmodel.branch.repository import Repository
 from gitmodel.branch.stage_history import stage_events
+from gitmodel.domain.refusals import Refusal
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import StageRule
@@ -18,7 +19,7 @@ from gitmodel.hosts import api
 from gitmodel.hosts.api import CiJob
 from gitmodel.registry import in_force
 
-Doubt = Callable[[Snapshot, StageRef], str]
+Objection = Callable[[Snapshot, StageRef], Refusal | None]
 
 
 class HostApprovals(Collection[str]):
@@ -47,38 +48,40 @@ class HostApprovals(Collection[str]):
         return sum(self._said.values())
 
 
-def approval_doubt(repository: Repository, approved: HostApprovals) -> Doubt:
-    """Return a function that gives the host's reason against putting a change of a `proposal_only` stage in force.
+def objection_by(repository: Repository, approved: HostApprovals) -> Objection:
+    """Return a function that gives the host's objection to putting a change of a `proposal_only` stage in force.
 
-    The reason is "" if the commit is *approved*, or signed by a signer on the list before it, and if the same holds for
+    It returns None if the commit is *approved*, or signed by a signer on the list before it, and if the same holds for
     every change of the stage's rules since it was `proposal_only`.
     """
 
-    def doubt(snapshot: Snapshot, ref: StageRef) -> str:
+    def objection(snapshot: Snapshot, ref: StageRef) -> Refusal | None:
         found = in_force.entered_by(repository, snapshot.commit, ref)
         parents = repository.tags.commit(found[1]).parents if found else ()
         if found is None or not parents:
-            return ""
+            return None
         place, commit = found
         try:
-            why = _rules_doubt(repository, parents[0], place.stage, approved)
+            why = _rules_fault(repository, parents[0], place.stage, approved)
             rule = repository.snapshot_at(parents[0]).registry().rule(place.stage)
-            if why or not rule.proposal_only or rule.signed or _is_seen(repository, commit, approved):
-                return why
+            if why:
+                return Refusal(why)
+            if not rule.proposal_only or rule.signed or _is_seen(repository, commit, approved):
+                return None
             if _returns(repository, commit, place, rule, approved):
-                return ""
-            return f"the host knows of no approved pull request that brought {commit[:10]}"
+                return None
+            return Refusal(f"the host knows of no approved pull request that brought {commit[:10]}")
         except (Refused, Unreachable) as error:
-            return error.message
+            return Refusal(error.message)
 
-    return doubt
+    return objection
 
 
 def _is_seen(repository: Repository, commit: Oid, approved: HostApprovals) -> bool:
     return not repository.tags.signatures.commit_fault(commit) or commit in approved
 
 
-def _rules_doubt(repository: Repository, tip: Oid, stage: str, approved: HostApprovals) -> str:
+def _rules_fault(repository: Repository, tip: Oid, stage: str, approved: HostApprovals) -> str:
     """Return the reason to suspect that the rules of *stage* at *tip* were loosened without approval, or ""."""
     for commit in commits_changing(repository.git, tip, paths.REGISTRY):
         parents = repository.tags.commit(commit).parents

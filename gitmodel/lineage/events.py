@@ -123,14 +123,14 @@ def _set_origins(
 def _places(repository: Repository, snapshot: Snapshot, tip: Oid, name: str, number: int) -> Iterator[FieldOrigin]:
     states = stage_states(snapshot, name)
     for state in states:
-        if (state.in_force if state.doubt else state.recorded) != number:
+        if (state.recorded if state.refusal is None else state.in_force) != number:
             continue
         events = stage_events(repository, tip, StageRef(name, state.name))
         event = next(event for event in events if event.version == number)
         what = f"aliases.{state.name}" if state.alias else "stage"
         value = event.version if state.alias else state.name
         yield FieldOrigin(what, value, event.commit, event.author, event.when, event.pull_request)
-    still = any(state.doubt and state.in_force == number for state in states)
+    still = any(state.refusal is not None and state.in_force == number for state in states)
     if snapshot.is_archived(name, number) and not still:
         path = paths.archived_file(name, number)
         step = next(walk_branch(repository, tip, path))
@@ -205,11 +205,11 @@ def _never(repository: Repository, step: BranchCommit, found: RecordPath, versio
         before, after = repository.recorded(step.parent), repository.recorded(step.commit.id)
         sides = ((stage, before.recorded(found.model, stage)) for stage in after.registry().stage_names)
         stages = [stage for stage, record in sides if record is not None and record.version == version]
-    faults = (in_force.change_fault(repository, step.commit.id, StageRef(found.model, stage)) for stage in stages)
-    fault = next(filter(None, faults), "")
-    if not fault:
+    refusals = (in_force.change_refusal(repository, step.commit.id, StageRef(found.model, stage)) for stage in stages)
+    refusal = next(filter(None, refusals), None)
+    if refusal is None:
         return ""
-    return " (recorded, not reviewed)" if "not reviewed" in fault else " (recorded, refused by its rules)"
+    return " (recorded, not reviewed)" if refusal.unreviewed else " (recorded, refused by its rules)"
 
 
 def _can_concern(change: FileChange, found: RecordPath, number: int) -> bool:

@@ -69,11 +69,11 @@ def _judged(repository: Repository, snapshot: Snapshot, events: Iterator[StageEv
     last: dict[tuple[str, str], int | None] = {}
     for event in reversed(found):
         place = snapshot.current_name(event.model), event.stage
-        fault = ""
+        refusal = None
         if event.stage in snapshot.registry().stage_names:
-            fault = in_force.change_fault(repository, event.commit, StageRef(event.model, event.stage))
-        judged.append(replace(event, previous=last.get(place, event.previous), fault=fault))
-        if not fault:
+            refusal = in_force.change_refusal(repository, event.commit, StageRef(event.model, event.stage))
+        judged.append(replace(event, previous=last.get(place, event.previous), refusal=refusal))
+        if refusal is None:
             last[place] = event.version
     yield from reversed(judged)
     if missing is not None:
@@ -84,7 +84,7 @@ def _with_ends(snapshot: Snapshot, events: Iterator[StageEvent]) -> Iterator[Sta
     """*events*, newest first, each with the one of the same place that came after it."""
     later: dict[tuple[str, str], StageEvent] = {}
     for event in events:
-        if event.fault:
+        if event.refusal is not None:
             yield event
             continue
         place = snapshot.current_name(event.model), event.stage

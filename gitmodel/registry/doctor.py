@@ -234,11 +234,11 @@ def _tags(repository: Repository, snapshot: Snapshot) -> Iterator[Finding]:
                 elif state.pending:
                     recorded = state.recorded or "nothing"
                     message = f"{ref.name} is at {state.in_force or 'nothing'}, and the branch says {recorded}"
-                    doubt = "" if state.alias else in_force.doubt(repository, snapshot, ref)
-                    if doubt:
+                    refusal = None if state.alias else in_force.refusal(repository, snapshot, ref)
+                    if refusal is not None:
                         hint = f"run `git model rollback {model} {state.name}` to take it back"
-                        hint = doubt.partition("; ")[2] if snapshot.current_name(model) != model else hint
-                        yield Finding("tag", f"{message}: {doubt.partition(';')[0]}", hint, grave=False)
+                        hint = hint if snapshot.current_name(model) == model else refusal.way_out or ""
+                        yield Finding("tag", f"{message}: {refusal.reason}", hint, grave=False)
                     else:
                         yield Finding("tag", message, "run `git model apply`", True, grave=False)
         except Moved:  # what was read is no longer so, and a writer that is at work is no fault

@@ -11,6 +11,7 @@ from gitmodel.branch.repository import Repository
 from gitmodel.branch.stage_tags import target_of
 from gitmodel.domain import gates
 from gitmodel.domain.gates import Outcome
+from gitmodel.domain.refusals import Refusal
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import StageRecord
@@ -49,8 +50,10 @@ def judge_commit(repository: Repository, commit: Oid, ref: StageRef) -> tuple[Ou
     return gates.judge_recorded(repository.snapshot_at(parents[0]), after, ref, record, judge)
 
 
-def why_not(repository: Repository, snapshot: Snapshot, ref: StageRef, reviewed: Collection[str] = ()) -> str:
-    """Return the reason why the recorded change of the stage *ref* must not be in force, or "".
+def entry_refusal(
+    repository: Repository, snapshot: Snapshot, ref: StageRef, reviewed: Collection[str] = ()
+) -> Refusal | None:
+    """Return why the recorded change of the stage *ref* must not be in force, or None.
 
     It is judged at the newest commit that changed the stage's file, by the rules in its first parent and by those that
     were in force when it came in. *reviewed* are commits that the caller vouches for; of others, a signature that is
@@ -59,34 +62,32 @@ def why_not(repository: Repository, snapshot: Snapshot, ref: StageRef, reviewed:
     """
     found = _changed_by(repository, snapshot.commit, ref)
     if found is None:
-        return ""
+        return None
     unsigned = _signature_fault(repository, found[2], ref, reviewed)
     if unsigned:
-        return unsigned
+        return Refusal(unsigned)
     ref, commit, _ = found
-    parents = repository.tags.commit(commit).parents
-    if not parents:
-        return ""
-    return change_fault(repository, commit, ref, reviewed)
+    return change_refusal(repository, commit, ref, reviewed) if repository.tags.commit(commit).parents else None
 
 
-def alias_fault(repository: Repository, snapshot: Snapshot, ref: StageRef) -> str:
-    """Return the reason why the recorded change of the alias *ref* must not be in force, or "".
+def alias_refusal(repository: Repository, snapshot: Snapshot, ref: StageRef) -> Refusal | None:
+    """Return why the recorded change of the alias *ref* must not be in force, or None.
 
     It must not be if the alias was the name of a stage by the rules that were in force when the change came in.
     """
     if snapshot.commit is None:
-        return ""
+        return None
     commit = repository.tags.changed_by(snapshot.commit, *place_files(snapshot.registry(), ref))
     parents = repository.tags.commit(commit).parents if commit else ()
     if commit is None or not parents:
-        return ""
+        return None
     try:
         faults = [record.alias_fault(ref.stage) for record in repository.snapshot_at(parents[0]).registries]
     except GitModelError as error:
-        return error.message
+        return Refusal(error.message)
     fault = next(filter(None, faults), "")
-    return fault and f"{ref.stage} {fault} by the rules that were in force when {commit[:10]} came in"
+    said = f"{ref.stage} {fault} by the rules that were in force when {commit[:10]} came in"
+    return Refusal(said) if fault else None
 
 
 def entered_by(repository: Repository, tip: Oid | None, ref: StageRef) -> tuple[StageRef, Oid] | None:
@@ -104,13 +105,12 @@ class StageChange:
     record: StageRecord | None
 
 
-def doubt(repository: Repository, snapshot: Snapshot, ref: StageRef) -> str:
-    """Return why a rule keeps what is recorded of the stage *ref* from being in force, or "", also where that is not
-    known."""
+def refusal(repository: Repository, snapshot: Snapshot, ref: StageRef) -> Refusal | None:
+    """Return why a rule refuses to put what is recorded of the stage *ref* in force; None if no rule is known to."""
     try:
-        return why_not(repository, snapshot, ref) if is_guarded(snapshot) else ""
+        return entry_refusal(repository, snapshot, ref) if is_guarded(snapshot) else None
     except GitModelError:
-        return ""
+        return None
 
 
 def is_guarded(snapshot: Snapshot) -> bool:
@@ -124,17 +124,22 @@ def is_guarded(snapshot: Snapshot) -> bool:
         return True
 
 
-def change_fault(repository: Repository, commit: Oid, ref: StageRef, reviewed: Collection[str] = ()) -> str:
-    """Return why the change of the stage *ref* by *commit* does not count by the rules of its time, or "".
+def change_refusal(
+    repository: Repository, commit: Oid, ref: StageRef, reviewed: Collection[str] = ()
+) -> Refusal | None:
+    """Return why the change of the stage *ref* by *commit* does not count by the rules of its time, or None.
 
     One promotion counts as a whole: what the commit did to a stage from which the version came, or into which it went,
     must count as well.
     """
     for tied in (ref, *_tied(repository, commit, ref)):
-        why = _own_fault(repository, commit, tied, reviewed)
-        if why and not _takes_back(repository, commit, tied, reviewed):
-            return why if tied == ref else f"it came with a change of {tied.stage} that does not count: {why}"
-    return ""
+        found = _own_refusal(repository, commit, tied, reviewed)
+        if found is None or _takes_back(repository, commit, tied, reviewed):
+            continue
+        if tied == ref:
+            return found
+        return found._replace(reason=f"it came with a change of {tied.stage} that does not count: {found.reason}")
+    return None
 
 
 def newest_counting(
@@ -146,7 +151,7 @@ def newest_counting(
     """
     later: list[StageChange] = []
     for change in islice(_changes(repository, tip, ref), _MOST_CHANGES):
-        if not change_fault(repository, change.commit, change.ref, reviewed):
+        if change_refusal(repository, change.commit, change.ref, reviewed) is None:
             return change, later
         later.append(change)
     return None, later
@@ -157,7 +162,7 @@ def vouched_for(repository: Repository, snapshot: Snapshot, ref: StageRef, revie
     found = _changed_by(repository, snapshot.commit, ref) if reviewed else None
     if found is None or found[0] != ref or found[1] not in reviewed:
         return None
-    return found[1] if change_fault(repository, found[1], ref) else None
+    return found[1] if change_refusal(repository, found[1], ref) else None
 
 
 def was_set_by(repository: Repository, commit: Oid, ref: StageRef) -> bool:
@@ -187,7 +192,7 @@ def may_return(
         then = repository.snapshot_at(event.commit).recorded(event.model, ref.stage)
         if then is None or then.artifacts != record.artifacts:
             continue
-        if not _fault(repository, event.commit, StageRef(event.model, ref.stage), reviewed):
+        if _gate_refusal(repository, event.commit, StageRef(event.model, ref.stage), reviewed) is None:
             return True
     return False
 
@@ -210,42 +215,45 @@ def _way_out(repository: Repository, commit: Oid, ref: StageRef) -> str:
     return f"`git model rollback {ref.model} {ref.stage}` takes it back"
 
 
-def _fault(repository: Repository, commit: Oid, ref: StageRef, reviewed: Collection[str]) -> str:
-    """Return the fault of the entry that *commit* records, by the rules in its first parent, or ""."""
+def _gate_refusal(repository: Repository, commit: Oid, ref: StageRef, reviewed: Collection[str]) -> Refusal | None:
+    """Return why the rules in the first parent of *commit* refuse the entry that it records, or None."""
     parents = repository.tags.commit(commit).parents
     if not parents:
-        return ""
+        return None
     try:
         rules = repository.snapshot_at(parents[0]).rules(ref.stage)
         path = paths.stage_file(ref.model, ref.stage)
         signed = any(rule.signed for rule in rules)
         unsigned = repository.tags.signatures.commit_fault(commit) if signed else ""
         if unsigned:
-            return unsigned
+            return Refusal(unsigned)
         guarded = any(rule.proposal_only for rule in rules) and not signed
         if guarded and not _came_through_review(repository, commit, path, reviewed):
-            return (
+            return Refusal(
                 f"recorded, not reviewed: {commit[:10]} changed it directly, and {ref.stage} takes only what came "
-                f"through review; {_way_out(repository, commit, ref)}"
+                "through review",
+                _way_out(repository, commit, ref),
+                unreviewed=True,
             )
-        return "; ".join(str(outcome) for outcome in judge_commit(repository, commit, ref) if outcome.stops)
+        failed = [str(outcome) for outcome in judge_commit(repository, commit, ref) if outcome.stops]
+        return Refusal("; ".join(failed)) if failed else None
     except GitModelError as error:
-        return error.message
+        return Refusal(error.message)
 
 
-def _own_fault(repository: Repository, commit: Oid, ref: StageRef, reviewed: Collection[str]) -> str:
-    """Return what is wrong with what *commit* did to the stage *ref* alone, or ""."""
+def _own_refusal(repository: Repository, commit: Oid, ref: StageRef, reviewed: Collection[str]) -> Refusal | None:
+    """Return why the change of the stage *ref* alone by *commit* does not count, or None."""
     parents = repository.tags.commit(commit).parents
     if not parents:
-        return ""
+        return None
     try:
         record = repository.snapshot_at(commit).recorded(ref.model, ref.stage)
         before = repository.snapshot_at(parents[0])
         if record is not None and may_return(repository, before, ref, record, reviewed):
-            return ""
+            return None
     except GitModelError as error:
-        return error.message
-    return _fault(repository, commit, ref, reviewed)
+        return Refusal(error.message)
+    return _gate_refusal(repository, commit, ref, reviewed)
 
 
 def _takes_back(repository: Repository, commit: Oid, ref: StageRef, reviewed: Collection[str]) -> bool:
@@ -258,7 +266,7 @@ def _takes_back(repository: Repository, commit: Oid, ref: StageRef, reviewed: Co
         return False
     record = repository.snapshot_at(commit).recorded(ref.model, ref.stage)
     for number, change in enumerate(islice(_changes(repository, parents[0], ref), _MOST_CHANGES)):
-        if not _own_fault(repository, change.commit, change.ref, reviewed):
+        if _own_refusal(repository, change.commit, change.ref, reviewed) is None:
             return number > 0 and change.record == record
     return record is None
 

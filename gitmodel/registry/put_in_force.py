@@ -12,6 +12,7 @@ from gitmodel.branch.repository import Repository
 from gitmodel.branch.transaction import recorded_tag, remember_remote
 from gitmodel.domain.changes import stages as planning
 from gitmodel.domain.changes.stages import StageState
+from gitmodel.domain.refusals import Refusal
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import StageRecord, links_digest
 from gitmodel.domain.schema.refs import StageRef, vouched_ref
@@ -104,17 +105,19 @@ def apply(
     models: tuple[str, ...] = (),
     *,
     reviewed: Collection[str] = (),
-    doubt: Callable[[Snapshot, StageRef], str] | None = None,
+    objection: Callable[[Snapshot, StageRef], Refusal | None] | None = None,
     rewound: bool = False,
 ) -> Applied:
-    """Put in force what the branch records: every pending stage tag that may move does, all in one transaction.
+    """Put in force what the branch records: set every pending stage tag that may move, all in one transaction.
 
     Each is judged at the commit that changed the stage, by the rules before it and those that were in force then.
-    *reviewed* are commits of which the caller knows that they came through review, though history does not show it;
-    *doubt* says why one may not be put in force all the same. Of all models, the rules of the branch come into force
-    too, for what is recorded after. Raises NotFound if there is no registry or one of *models* is not there, Refused
-    with nothing moved if it is not known which rules are in force, and if the branch does not descend from what a tag
-    was applied from, unless *rewound* says that it may.
+    *reviewed* are commits of which the caller knows that they came through review, though history does not show it.
+    *objection* returns why a change must not be put in force all the same. Without *models*, the rules of the branch
+    come into force too, for what is recorded after.
+
+    Raises NotFound if there is no registry or one of *models* is not there. Raises Refused, with nothing moved, if it
+    is not known which rules are in force, or if the branch does not descend from the commit that a tag was applied
+    from, unless *rewound* says that it may.
     """
     fetch = repository.tips.lacks_tags()
     if fetch:
@@ -163,18 +166,18 @@ def apply(
                     former.add(ref)
                 if not rewound:
                     _check_descent(repository, snapshot, ref)
-                why = _why_not(snapshot, ref, state)
-                if not why and state.alias:
-                    why = in_force.alias_fault(repository, snapshot, ref)
-                if not why and not state.alias:
-                    why = doubt(snapshot, ref) if doubt else ""
-                    why = why or in_force.why_not(repository, snapshot, ref, reviewed)
-                if not why:
+                refusal = _unfit(snapshot, ref, state)
+                if refusal is None and state.alias:
+                    refusal = in_force.alias_refusal(repository, snapshot, ref)
+                if refusal is None and not state.alias:
+                    refusal = objection(snapshot, ref) if objection else None
+                    refusal = refusal or in_force.entry_refusal(repository, snapshot, ref, reviewed)
+                if refusal is None:
                     vouched = in_force.vouched_for(repository, snapshot, ref, reviewed) if not state.alias else None
                     ready.append(TagAim(ref, vouched=vouched))
                     continue
-                refused.append((ref, why))
-                counting = None if doubt or state.alias else _counting(repository, snapshot, ref, state, reviewed)
+                refused.append((ref, str(refusal)))
+                counting = None if objection or state.alias else _counting(repository, snapshot, ref, state, reviewed)
                 if counting is not None:
                     aim, entering[ref] = counting
                     ready.append(aim)
@@ -230,15 +233,15 @@ def _counting(
     return TagAim(ref, found.commit), found.record.version
 
 
-def _unusable(snapshot: Snapshot, ref: StageRef, record: StageRecord) -> str:
-    """Return why the version of *record* must not be in force, or ""."""
+def _unusable(snapshot: Snapshot, ref: StageRef, record: StageRecord) -> Refusal | None:
+    """Return why the version of *record* must not be in force, or None."""
     try:
         version = planning.promotable(snapshot, ref.model, record.version)
     except GitModelError as error:
-        return error.message
+        return Refusal(error.message)
     if record.artifacts != links_digest(version.artifacts):
-        return f"the artifacts of {ref.model} {record.version} are not those that were promoted"
-    return ""
+        return Refusal(f"the artifacts of {ref.model} {record.version} are not those that were promoted")
+    return None
 
 
 def _check_descent(repository: Repository, snapshot: Snapshot, ref: StageRef) -> None:
@@ -254,13 +257,14 @@ def _check_descent(repository: Repository, snapshot: Snapshot, ref: StageRef) ->
         )
 
 
-def _why_not(snapshot: Snapshot, ref: StageRef, state: StageState) -> str:
-    """Return the reason why the tag of a pending stage must not be set, or ""."""
+def _unfit(snapshot: Snapshot, ref: StageRef, state: StageState) -> Refusal | None:
+    """Return why what is recorded of a pending stage cannot be in force, whatever the rules say, or None."""
     if state.recorded is None:
         leftover = snapshot.recorded(ref.model, ref.stage)
-        return f"{ref.model} {leftover.version} is in another stage too" if leftover and state.in_force is None else ""
+        double = leftover is not None and state.in_force is None
+        return Refusal(f"{ref.model} {leftover.version} is in another stage too") if leftover and double else None
     record = snapshot.recorded_alias(ref.model, ref.stage) if state.alias else snapshot.recorded(ref.model, ref.stage)
-    return _unusable(snapshot, ref, record) if record is not None else ""
+    return _unusable(snapshot, ref, record) if record is not None else None
 
 
 def put_in_force(

@@ -163,7 +163,7 @@ def _previous_holder(repository: Repository, snapshot: Snapshot, name: str, stag
     for known_as in chain((name,), snapshot.former_names(name)):
         for event in stage_events(repository, snapshot.commit, StageRef(known_as, stage)):
             if event.version is not None and event.version not in passed:
-                if in_force.change_fault(repository, event.commit, StageRef(event.model, stage)):
+                if in_force.change_refusal(repository, event.commit, StageRef(event.model, stage)):
                     continue
                 if None not in (held, newer) or planning.is_present(snapshot, name, event.version):
                     return event.version

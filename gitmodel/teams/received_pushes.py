@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.changes.stages import leftovers
 from gitmodel.domain.pushed_refs import Update, concerns
+from gitmodel.domain.refusals import Refusal
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.codec import Problem
 from gitmodel.domain.schema.object_ids import Oid
@@ -112,11 +113,11 @@ def _tag_faults(repository: Repository, tip: Oid | None, ref: StageRef, update: 
     else:
         try:
             signed = snapshot.registry().rule(ref.stage).signed
-            why = in_force.why_not(repository, snapshot, ref, () if signed else _Anything())
+            refusal = in_force.entry_refusal(repository, snapshot, ref, () if signed else _Anything())
         except GitModelError as error:
-            why = error.message
-        if why:
-            yield f"may not follow the branch: {why}"
+            refusal = Refusal(error.message)
+        if refusal is not None:
+            yield f"may not follow the branch: {refusal}"
 
 
 def _is_newest_counting(repository: Repository, tip: Oid | None, ref: StageRef, commit: Oid) -> bool:

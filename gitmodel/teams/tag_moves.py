@@ -52,7 +52,7 @@ def local_moves(repository: Repository, state: RemoteState, tip: Oid | None) -> 
         recorded = _as_good(repository, ref, wanted, (there, old)) if wanted else None
         applied = old == recorded and there == state.last_tags.get(ref)
         new = recorded if ref in changed or applied else there
-        if new == recorded != old and in_force.why_not(repository, after, ref):
+        if new == recorded != old and in_force.entry_refusal(repository, after, ref):
             new = there  # it is recorded only, and stays so for `apply`
         if wanted is not None and new == wanted.id not in (old, there):
             new = _write_tag(repository, ref, wanted) or there

@@ -4,9 +4,10 @@ import editing
 import pytest
 
 from gitmodel import Client, UsageError
+from gitmodel.cli import cell_text
 from gitmodel.domain.schema.refs import StageRef
 from gitmodel.errors import GateRefused, Refused
-from gitmodel.registry import put_in_force
+from gitmodel.registry import doctor, put_in_force
 from gitmodel.registry.checking import check
 
 GOOD = '[[stages.gates]]\nname = "good"\nexpression = "metadata.accuracy >= 0.9"\nmessage = "production needs 0.9"\n'
@@ -66,6 +67,21 @@ STAGE = "models/iris/stages/production.toml"
 
 def held(iris):
     return {state.name: (state.recorded, state.in_force) for state in iris.stages}
+
+
+class TestRefusals:
+    def test_a_gates_message_with_a_semicolon_is_shown_in_full(self, client, iris, repo):
+        editing.edit(repo, rules(production=GOOD.replace("production needs 0.9", "needs 0.9; ask ada; not reviewed")))
+        editing.edit(repo, {STAGE: stage_text(iris, 2)})
+        message = "good: needs 0.9; ask ada; not reviewed"
+        (found,) = (finding for finding in doctor.examine(client.repository, None) if finding.about == "tag")
+        assert message in found.message
+        assert found.hint == "run `git model rollback iris production` to take it back"
+        (state,) = iris.stages
+        assert message in state.doubt
+        assert cell_text.waiting(state.refusal) == "recorded, refused by its rules"
+        newest = next(event.what for event in client.log("iris@2"))
+        assert newest == "entered production (recorded, refused by its rules)"
 
 
 class TestGates:

@@ -35,7 +35,7 @@ EVENT_COLUMNS = (
 
 
 def _never(event: StageEvent) -> str:
-    return f" ({cell_text.waiting(event.fault)})" if event.fault else ""
+    return f" ({cell_text.waiting(event.refusal)})" if event.refusal else ""
 
 
 LOG_COLUMNS = (

@@ -49,10 +49,10 @@ def refuse_direct(snapshot: Snapshot, change: Change[Any]) -> None:
         )
     waiting = [ref for ref in (*change.apply, *change.drop) if is_refused(ref)]
     if waiting:
-        ref, doubt = waiting[0], snapshot.doubt(waiting[0])
-        if doubt:
+        ref, refusal = waiting[0], snapshot.refusal(waiting[0])
+        if refusal is not None:
             raise Refused(
-                f"{ref.model} {ref.stage}: {doubt.partition(';')[0]}",
+                f"{ref.model} {ref.stage}: {refusal.reason}",
                 hint=f"run `git model rollback {ref.model} {ref.stage}` to take it back, then propose the change",
             )
         raise Refused(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from gitmodel.domain.refusals import Refusal
 from gitmodel.domain.schema import codec, paths
 from gitmodel.domain.schema.names import ARCHIVED, LATEST, NONE, check_alias, fault_in, fold
 from gitmodel.domain.schema.object_ids import Oid
@@ -34,10 +35,9 @@ class Promotion:
 class StageState:
     """A stage or alias of a model: which version is recorded on the branch, and which is in force by the tag.
 
-    *forged* says why the tag does not count; *doubt* why a rule keeps what is recorded from being in force, such as
-    "recorded, not reviewed: ...". *merged_by* is that of its `StageTag`; *former* says that the tag is still the one of
-    a former name of the model; *untagged* that the stage is `signed` and has no tag, so that a promotion waits for its
-    first one, or somebody deleted the tag.
+    *forged* says why the tag does not count; *refusal* why a rule refuses to put what is recorded in force. *merged_by*
+    is that of its `StageTag`. *former* is True if the tag is still the one of a former name of the model. *untagged* is
+    True if the stage is `signed` and has no tag: its first promotion is pending, or somebody deleted the tag.
     """
 
     name: str
@@ -45,10 +45,15 @@ class StageState:
     in_force: int | None
     forged: str = ""
     alias: bool = False
-    doubt: str = ""
+    refusal: Refusal | None = None
     merged_by: Oid | None = None
     former: bool = False
     untagged: bool = False
+
+    @property
+    def doubt(self) -> str:
+        """The refusal in words; "" if there is none."""
+        return str(self.refusal or "")
 
     @property
     def pending(self) -> bool:
@@ -117,10 +122,10 @@ def stage_states(snapshot: Snapshot, model: str) -> list[StageState]:
         in_force = frozen.version if frozen else None
         if recorded is None and tag is None:
             continue
-        doubt = snapshot.doubt(StageRef(model, name)) if recorded != in_force and not alias else ""
+        refusal = snapshot.refusal(StageRef(model, name)) if recorded != in_force and not alias else None
         forged, merged_by = (tag.forged, tag.merged_by) if tag else ("", None)
         untagged = tag is None and not alias and snapshot.registry().rule(name).signed
-        states.append(StageState(name, recorded, in_force, forged, alias, doubt, merged_by, former, untagged))
+        states.append(StageState(name, recorded, in_force, forged, alias, refusal, merged_by, former, untagged))
     return states
 
 
