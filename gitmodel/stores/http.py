@@ -6,6 +6,7 @@ https://curl.se/libcurl/c/curl_easy_setopt.html.
 
 from __future__ import annotations
 
+import json
 import os
 import random
 import ssl
@@ -14,6 +15,7 @@ import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 from gitmodel.errors import Unreachable, UsageError
 from gitmodel.stores.interface import library
@@ -31,6 +33,20 @@ class Answer(NamedTuple):
     status: int
     headers: Mapping[str, str]
     body: bytes | bytearray
+
+    def json(self) -> dict[str, Any]:
+        """Return the JSON object in the body, or {} if there is none."""
+        try:
+            found = json.loads(self.body)
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) else {}
+
+    @property
+    def total(self) -> int:
+        """The length of the whole object of which the body is a range; that of the body if the server does not say."""
+        total = self.headers.get("content-range", "").rpartition("/")[2]
+        return int(total) if total.isdigit() else len(self.body)
 
 
 class Key(NamedTuple):
@@ -89,6 +105,16 @@ class Server:
         """
         url = self.base + path
         return self._ask(lambda: Request(method, url, headers(), body, key() if key else None), self._proxy, what)
+
+    def path_of(self, url: str) -> str:
+        """Return the path and query of *url*, to which an answer points.
+
+        Raises Unreachable if it leads to another server, which must not get the credentials.
+        """
+        parts = urlsplit(url)
+        if parts.netloc and f"{parts.scheme}://{parts.netloc}" != self.base:
+            raise Unreachable(f"{self.base} sends uploads to {parts.netloc}, which is not supported", hint="")
+        return f"{parts.path}?{parts.query}" if parts.query else parts.path
 
     def elsewhere(self, url: str, headers: Mapping[str, str], *, what: str) -> Answer:
         """The answer to a GET of another server's *url*."""

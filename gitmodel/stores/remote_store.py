@@ -216,10 +216,7 @@ class RemoteStore:
 
     def size(self, digest: Digest) -> int:
         hex_of(digest)
-        there = self.backend.stat(digest)
-        if there is None:
-            raise missing(self.url, digest)
-        return there.size
+        return size_of(self.backend, digest)
 
     def digests(self) -> Iterator[Digest]:
         return (found.digest for found in self.objects())
@@ -491,6 +488,14 @@ def damaged(digest: Digest, url: str) -> Invalid:
 def missing(url: str, digest: Digest) -> GitModelError:
     """Return the error for an object that the store does not have."""
     return NotFound(f"the artifact store has no {digest}", hint=where_else(url, shared=True))
+
+
+def size_of(backend: Backend, digest: Digest) -> int:
+    """Return the length in bytes of an object on a server. Raises NotFound without it."""
+    there = backend.stat(digest)
+    if there is None:
+        raise missing(backend.url, digest)
+    return there.size
 
 
 def _changed() -> Conflict:

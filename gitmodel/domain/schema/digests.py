@@ -12,6 +12,7 @@ Digest = str
 
 PREFIX = "sha256:"
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
+_OBJECT = re.compile(r"sha256/([0-9a-f]{2})/([0-9a-f]{62})")
 
 
 def parse_digest(text: str) -> Digest:
@@ -37,6 +38,26 @@ def hex_of(digest: Digest) -> str:
     True
     """
     return parse_digest(digest)[len(PREFIX) :]
+
+
+def object_path(digest: Digest) -> str:
+    """The path of the object *digest* in a store.
+
+    >>> object_path("sha256:" + "ab" * 32)[:15]
+    'sha256/ab/ababa'
+    """
+    digits = hex_of(digest)
+    return f"sha256/{digits[:2]}/{digits[2:]}"
+
+
+def digest_at(path: str) -> Digest | None:
+    """Return the digest whose object has this *path* in a store, or None.
+
+    >>> digest_at("sha256/ab/" + "ab" * 31) == "sha256:" + "ab" * 32, digest_at("sha256/ab/.tmp")
+    (True, None)
+    """
+    match = _OBJECT.fullmatch(path)
+    return PREFIX + match[1] + match[2] if match else None
 
 
 def digest_of(content: bytes) -> Digest:

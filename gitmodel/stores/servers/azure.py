@@ -14,11 +14,11 @@ import threading
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
-from gitmodel.domain.schema.digests import PREFIX, Digest, hex_of
+from gitmodel.domain.schema.digests import Digest, digest_at, hex_of, object_path
 from gitmodel.errors import Unreachable, UsageError
 from gitmodel.stores.http import PASSING, pause_after
 from gitmodel.stores.interface import Leftover, StoredObject, is_old, library
-from gitmodel.stores.remote_store import missing
+from gitmodel.stores.remote_store import missing, size_of
 
 PART = 8 << 20
 PARTS = 40_000  # Azure takes 50,000
@@ -28,7 +28,6 @@ OWN = "sha256"
 
 _CONTAINER = re.compile(r"[a-z0-9](-?[a-z0-9]){2,62}|\$root")
 _HOST = re.compile(r"[a-z0-9]{3,24}\.(blob|dfs)\.core\.[a-z.]+")
-_OBJECT = re.compile(r"sha256/([0-9a-f]{2})/([0-9a-f]{62})")
 _Result = TypeVar("_Result")
 
 
@@ -163,10 +162,7 @@ class AzureBackend:
         except Unreachable as error:
             if getattr(error.__cause__, "error_code", "") != "InvalidRange":
                 raise
-        there = self.stat(digest)
-        if there is None:
-            raise missing(self.url, digest)
-        return b"", there.size
+        return b"", size_of(self, digest)
 
     def write(self, digest: Digest, content: bytes | bytearray, *, replace: bool = False) -> None:
         exists = library("azure.core.exceptions", extra="azure").ResourceExistsError
@@ -196,10 +192,9 @@ class AzureBackend:
         ).by_page()
         while (page := self._do(lambda: _listed(pages), "")) is not None:
             for found in page:
-                match = _OBJECT.fullmatch(found.name.removeprefix(self._prefix))
-                if match:
-                    modified = found.last_modified.timestamp()
-                    yield StoredObject(PREFIX + match[1] + match[2], int(found.size), modified)
+                digest = digest_at(found.name.removeprefix(self._prefix))
+                if digest is not None:
+                    yield StoredObject(digest, int(found.size), found.last_modified.timestamp())
 
     def remove(self, digest: Digest) -> None:
         try:
@@ -251,8 +246,7 @@ class AzureBackend:
         return self._container.do(work, about)
 
     def _blob(self, digest: Digest) -> Any:
-        name = hex_of(digest)
-        return self._container.client.get_blob_client(f"{self._prefix}sha256/{name[:2]}/{name[2:]}")
+        return self._container.client.get_blob_client(f"{self._prefix}{object_path(digest)}")
 
 
 class AzureUpload:

@@ -15,13 +15,13 @@ import threading
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timezone
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, urlencode
 
-from gitmodel.domain.schema.digests import PREFIX, Digest, hex_of
+from gitmodel.domain.schema.digests import Digest, digest_at, hex_of, object_path
 from gitmodel.errors import Invalid, Unreachable, UsageError
 from gitmodel.stores.http import Answer, Server
 from gitmodel.stores.interface import Leftover, StoredObject, is_old, library
-from gitmodel.stores.remote_store import missing
+from gitmodel.stores.remote_store import missing, size_of
 from gitmodel.stores.resumable_uploads import ResumableUpload, ResumableUploads
 
 PART = 8 << 20  # a multiple of 256 KiB, which Google wants
@@ -30,7 +30,6 @@ OWN = "sha256"
 """Metadata that gitmodel sets on each object it stores. An object without it was put by another program."""
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]")
-_OBJECT = re.compile(r"sha256/([0-9a-f]{2})/([0-9a-f]{62})")
 _SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
 
 
@@ -83,7 +82,7 @@ class Bucket:
         """Return Google's metadata of an object; None if there is no such object."""
         asked = {**(query or {}), "fields": fields}
         answer = self.request("GET", self.path_of(key), query=asked, about=about, allowed=(404,))
-        return None if answer.status == 404 else _json(answer)
+        return None if answer.status == 404 else answer.json()
 
     def require(self) -> None:
         """Raises Unreachable if there is no such bucket, or if it does not take us."""
@@ -96,7 +95,7 @@ class Bucket:
 
     def refusal(self, answer: Answer, method: str, about: str) -> Unreachable:
         """Return the error to raise for an unexpected answer."""
-        error = _json(answer).get("error") or {}
+        error = answer.json().get("error") or {}
         said = str(error.get("message") or answer.body[:200].decode(errors="replace")).strip() or str(answer.status)
         said = said.splitlines()[0]
         if answer.status == 404 and not about:
@@ -180,9 +179,8 @@ class GcsBackend:
             self._require_bucket()
             raise missing(self.url, digest)
         if answer.status == 416 or (answer.status == 200 and start):
-            return b"", self._length(digest)
-        total = answer.headers.get("content-range", "").rpartition("/")[2]
-        return answer.body, int(total) if total.isdigit() else len(answer.body)
+            return b"", size_of(self, digest)
+        return answer.body, answer.total
 
     def write(self, digest: Digest, content: bytes | bytearray, *, replace: bool = False) -> None:
         told = {**self._described(digest), "md5Hash": _md5(hashlib.md5(content, usedforsecurity=False))}
@@ -212,11 +210,11 @@ class GcsBackend:
             "maxResults": str(PAGE),
         }
         while True:
-            page = _json(self._bucket.request("GET", f"/storage/v1/b/{self._bucket.bucket}/o", query=query, about=""))
+            page = self._bucket.request("GET", f"/storage/v1/b/{self._bucket.bucket}/o", query=query, about="").json()
             for found in page.get("items") or ():
-                match = _OBJECT.fullmatch(found["name"].removeprefix(self._prefix))
-                if match:
-                    yield StoredObject(PREFIX + match[1] + match[2], int(found["size"]), _modified(found))
+                digest = digest_at(found["name"].removeprefix(self._prefix))
+                if digest is not None:
+                    yield StoredObject(digest, int(found["size"]), _modified(found))
             if not page.get("nextPageToken"):
                 return
             query["pageToken"] = page["nextPageToken"]
@@ -242,15 +240,7 @@ class GcsBackend:
             "POST", self._uploads, query={"uploadType": "resumable", "name": self._key(digest)}, headers=headers,
             body=json.dumps(self._described(digest)).encode(), about=digest,
         )  # fmt: skip
-        return self.address(answer.headers.get("location", ""))
-
-    def address(self, where: str) -> str:
-        """*where* as a path of this server; credentials are not sent to another."""
-        parts = urlsplit(where)
-        base = self._bucket.server.base
-        if f"{parts.scheme}://{parts.netloc}" != base:
-            raise Unreachable(f"{base} sends uploads to {parts.netloc}, which is not supported", hint="")
-        return f"{parts.path}?{parts.query}"
+        return self._bucket.server.path_of(answer.headers.get("location", ""))
 
     def send_range(self, where: str, digest: Digest, range: str, content: bytes = b"", *, hashed: str = "") -> Answer:
         """Send bytes of an upload, or ask what is there of it (`*/SIZE` and none): 308 says so, 200 that it ended."""
@@ -283,15 +273,8 @@ class GcsBackend:
         if not self._seen:
             self.create()
 
-    def _length(self, digest: Digest) -> int:
-        there = self.stat(digest)
-        if there is None:
-            raise missing(self.url, digest)
-        return there.size
-
     def _key(self, digest: Digest) -> str:
-        name = hex_of(digest)
-        return f"{self._prefix}sha256/{name[:2]}/{name[2:]}"
+        return f"{self._prefix}{object_path(digest)}"
 
 
 class GcsUpload:
@@ -359,12 +342,12 @@ class GcsUpload:
             hashed = _md5(self._hash) if final else ""
             answer = self._backend.send_range(where, self._digest, range, bytes(rest), hashed=hashed)
             if answer.status < 300:
-                return _json(answer)
+                return answer.json()
             refused = answer
             if answer.status == 400:  # an answer was lost, and Google has this already; or it has something else
                 answer = self._backend.send_range(where, self._digest, f"*/{self._size}")
                 if answer.status < 300:
-                    return _json(answer)
+                    return answer.json()
             had = _received(answer)
             if answer.status != 308 or had <= self._had:
                 self._begun.forget()
@@ -393,11 +376,3 @@ def _md5(hashed: Any) -> str:
 def _modified(found: Mapping[str, str]) -> float:
     times = [found[name] for name in ("updated", "customTime") if found.get(name)]
     return max(datetime.fromisoformat(time.replace("Z", "+00:00")).timestamp() for time in times)
-
-
-def _json(answer: Answer) -> dict[str, Any]:
-    try:
-        found = json.loads(answer.body)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}

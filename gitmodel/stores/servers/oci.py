@@ -15,7 +15,6 @@ import subprocess
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
 from gitmodel.domain.credentials import redacted
@@ -23,7 +22,7 @@ from gitmodel.domain.schema.digests import PREFIX, Digest, digest_of, hex_of
 from gitmodel.errors import Invalid, Unreachable, UsageError
 from gitmodel.stores.http import Answer, Server
 from gitmodel.stores.interface import Leftover, StoredObject, is_old
-from gitmodel.stores.remote_store import missing
+from gitmodel.stores.remote_store import missing, size_of
 from gitmodel.stores.resumable_uploads import ResumableUpload, ResumableUploads
 
 PART = 8 << 20
@@ -34,6 +33,7 @@ EMPTY = b"{}"
 
 _NAME = re.compile(r"[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*(/[a-z0-9]+((\.|_|__|-+)[a-z0-9]+)*)*")
 _TAG = re.compile(r"sha256-([0-9a-f]{64})")
+_NEXT_PAGE = re.compile(r'\s*<([^>]+)>\s*;\s*rel="?next"?')
 _CHALLENGE = re.compile(r'(\w+)="([^"]*)"')
 
 
@@ -94,7 +94,7 @@ class OciBackend:
         if answer.status == 404:
             raise missing(self.url, digest)
         if answer.status == 416:
-            return b"", self._length(digest)
+            return b"", size_of(self, digest)
         if answer.status == 200:  # a registry may pass ranges over
             return answer.body[start : start + length], len(answer.body)
         return answer.body, int(answer.headers["content-range"].rpartition("/")[2])
@@ -114,12 +114,14 @@ class OciBackend:
         path = f"/v2/{self._name}/tags/list?n={PAGE}"
         while path:
             answer = self._request("GET", path, about="", missing=True)
-            for tag in (_json(answer).get("tags") or []) if answer.status == 200 else []:
+            for tag in (answer.json().get("tags") or []) if answer.status == 200 else []:
                 if match := _TAG.fullmatch(tag):
                     there = self.stat(PREFIX + match[1])
                     if there is not None:
                         yield there
-            path = _next_page(answer, path)
+            next_page = _NEXT_PAGE.match(answer.headers.get("link", ""))
+            parts = urlsplit(urljoin(path, next_page[1])) if next_page else None
+            path = f"{parts.path}?{parts.query}" if parts is not None else ""
 
     def remove(self, digest: Digest) -> None:
         answer = self._request("GET", self._manifest(digest), headers={"accept": MANIFEST}, about=digest, missing=True)
@@ -196,7 +198,7 @@ class OciBackend:
         answer = self._request("PUT", where, headers=headers, body=content, about=digest, allowed=(400, 404, 500))
         # a repeated request comes too late for its upload, and one at the same time as its equal may fail
         if answer.status >= 300 and self._request("HEAD", self._blob(digest), about=digest, missing=True).status != 200:
-            if "DIGEST_INVALID" in str(_json(answer).get("errors")):
+            if "DIGEST_INVALID" in str(answer.json().get("errors")):
                 raise Invalid(
                     f"{digest} changed on its way to {self.url}", hint="try again: it starts from the beginning"
                 )
@@ -222,12 +224,6 @@ class OciBackend:
         content = json.dumps(manifest, indent=2).encode()
         self._request("PUT", self._manifest(digest), headers=headers, body=content, about=digest)
 
-    def _length(self, digest: Digest) -> int:
-        there = self.stat(digest)
-        if there is None:
-            raise missing(self.url, digest)
-        return there.size
-
     def _manifest(self, digest: Digest) -> str:
         return f"/v2/{self._name}/manifests/sha256-{hex_of(digest)}"
 
@@ -235,7 +231,7 @@ class OciBackend:
         return f"/v2/{self._name}/blobs/{digest}"
 
     def _located(self, answer: Answer) -> str:
-        return _same_server(answer.headers.get("location", ""), self._server.base)
+        return self._server.path_of(answer.headers.get("location", ""))
 
     def _request(
         self,
@@ -282,7 +278,7 @@ class OciBackend:
         found = self._server.elsewhere(realm, {"authorization": basic} if basic else {}, what="a token")
         if found.status != 200:
             raise self._refusal(found, "GET of a token", "")
-        token = _json(found)
+        token = found.json()
         return f"Bearer {token.get('token') or token.get('access_token')}"
 
     def _unknown(self) -> Unreachable:
@@ -292,7 +288,7 @@ class OciBackend:
         )
 
     def _refusal(self, answer: Answer, method: str, about: str) -> Exception:
-        errors = _json(answer).get("errors") or [{}]
+        errors = answer.json().get("errors") or [{}]
         said = " ".join(str(errors[0].get(key, "")) for key in ("code", "message")).strip() or str(answer.status)
         if answer.status in (401, 403):
             who = _credentials(self._host)[0] or "somebody without credentials"
@@ -355,31 +351,10 @@ def _described(answer: Answer, digest: Digest) -> tuple[int, float]:
     """The size and the time that a manifest tells of its object."""
     from email.utils import parsedate_to_datetime
 
-    manifest = _json(answer)
+    manifest = answer.json()
     sizes = [layer.get("size", -1) for layer in manifest.get("layers", []) if layer.get("digest") == digest]
     stored = (manifest.get("annotations") or {}).get(STORED)
     return int(sizes[0]) if sizes else -1, parsedate_to_datetime(stored).timestamp() if stored else 0.0
-
-
-def _json(answer: Answer) -> dict[str, Any]:
-    try:
-        found = json.loads(answer.body)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
-def _next_page(answer: Answer, path: str) -> str:
-    found = re.match(r'\s*<([^>]+)>\s*;\s*rel="?next"?', answer.headers.get("link", ""))
-    return _same_server(urljoin(path, found[1]), "") if found else ""
-
-
-def _same_server(url: str, base: str) -> str:
-    """The path and query of *url*; credentials are not sent to where an answer points, unless it is the same server."""
-    parts = urlsplit(url)
-    if parts.netloc and base and f"{parts.scheme}://{parts.netloc}" != base:
-        raise Unreachable(f"the registry {base} sends uploads to {parts.netloc}, which is not supported", hint="")
-    return f"{parts.path}?{parts.query}" if parts.query else parts.path
 
 
 def _credentials(host: str) -> tuple[str, str]:

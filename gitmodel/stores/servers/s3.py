@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, urlencode, urlsplit
 from xml.etree import ElementTree
 
-from gitmodel.domain.schema.digests import PREFIX, Digest, hex_of
+from gitmodel.domain.schema.digests import PREFIX, Digest, digest_at, hex_of, object_path
 from gitmodel.errors import Invalid, Unreachable, UsageError
 from gitmodel.stores.http import Answer, Key, Server
 from gitmodel.stores.interface import Leftover, StoredObject, is_old, library
-from gitmodel.stores.remote_store import missing
+from gitmodel.stores.remote_store import missing, size_of
 
 if TYPE_CHECKING:
     from botocore.credentials import Credentials
@@ -34,7 +34,6 @@ OWN = "x-amz-meta-sha256"
 """Metadata that gitmodel sets on each object it stores. An object without it was put by another program."""
 
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
-_OBJECT = re.compile(r"sha256/([0-9a-f]{2})/([0-9a-f]{62})")
 _NO_BODY = hashlib.sha256(b"").hexdigest()
 
 
@@ -88,9 +87,8 @@ class S3Backend:
                 raise self._refusal(answer, "GET", digest)
             raise missing(self.url, digest)
         if answer.status == 416 or (answer.status == 200 and start):
-            return b"", self._length(digest)
-        total = answer.headers.get("content-range", "").rpartition("/")[2]
-        return answer.body, int(total) if total.isdigit() else len(answer.body)
+            return b"", size_of(self, digest)
+        return answer.body, answer.total
 
     def write(self, digest: Digest, content: bytes | bytearray, *, replace: bool = False) -> None:
         name = hex_of(digest)
@@ -120,10 +118,9 @@ class S3Backend:
         while True:
             page = _parse(self._request("GET", "", query=query, about=""))
             for found in _all(page, "Contents"):
-                match = _OBJECT.fullmatch(_unquoted(_text(found, "Key")).removeprefix(self.prefix))
-                if match:
-                    modified = _time(_text(found, "LastModified"))
-                    yield StoredObject(PREFIX + match[1] + match[2], int(_text(found, "Size")), modified)
+                digest = digest_at(_unquoted(_text(found, "Key")).removeprefix(self.prefix))
+                if digest is not None:
+                    yield StoredObject(digest, int(_text(found, "Size")), _time(_text(found, "LastModified")))
             if _text(page, "IsTruncated") != "true":
                 return
             query["continuation-token"] = _text(page, "NextContinuationToken")
@@ -215,12 +212,6 @@ class S3Backend:
         answer = self._request("POST", self._key(digest), query={"uploads": ""}, headers=headers, about=digest)
         return _text(_parse(answer), "UploadId")
 
-    def _length(self, digest: Digest) -> int:
-        there = self.stat(digest)
-        if there is None:
-            raise missing(self.url, digest)
-        return there.size
-
     def _uploads(self, prefix: str) -> Iterator[tuple[str, str, float]]:
         query = {"uploads": "", "prefix": prefix, "encoding-type": "url", "max-uploads": PAGE}
         while True:
@@ -247,8 +238,7 @@ class S3Backend:
             query["part-number-marker"] = _text(page, "NextPartNumberMarker")
 
     def _key(self, digest: Digest) -> str:
-        name = hex_of(digest)
-        return f"{self.prefix}sha256/{name[:2]}/{name[2:]}"
+        return f"{self.prefix}{object_path(digest)}"
 
     def _request(
         self,

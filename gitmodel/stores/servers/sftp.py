@@ -14,17 +14,16 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any, TypeVar
 
-from gitmodel.domain.schema.digests import PREFIX, Digest, hex_of
+from gitmodel.domain.schema.digests import Digest, digest_at, hex_of, object_path
 from gitmodel.errors import GitModelError, Invalid, Unreachable
 from gitmodel.stores.interface import Leftover, StoredObject, library
-from gitmodel.stores.remote_store import missing
+from gitmodel.stores.remote_store import missing, size_of
 
 PART = 8 << 20
 ATTEMPTS = 4
 SETTINGS = {"known_hosts": (), "skip_instance_cache": True}
 """Settings of sshfs. Without `known_hosts` it would accept any host as the one that was meant."""
 
-_OBJECT = re.compile(r"sha256/([0-9a-f]{2})/([0-9a-f]{62})")
 _TEMPORARY = re.compile(r"[0-9a-f]{64}(-[0-9a-f]{16})?")
 _FINAL = ("HostKeyNotVerifiable", "KeyExchangeFailed", "PermissionDenied")
 
@@ -173,13 +172,11 @@ class SftpBackend:
         self.host.touch(self.key(digest))
 
     def read(self, digest: Digest, start: int, length: int) -> tuple[bytes, int]:
-        there = self.stat(digest)
-        if there is None:
-            raise missing(self.url, digest)
-        if start >= there.size:
-            return b"", there.size
+        size = size_of(self, digest)
+        if start >= size:
+            return b"", size
         try:
-            return self.host.read(self.key(digest), start, length), there.size
+            return self.host.read(self.key(digest), start, length), size
         except FileNotFoundError:
             raise missing(self.url, digest) from None
 
@@ -200,9 +197,9 @@ class SftpBackend:
         if not found:
             self._require_root()
         for name, state in found.items():
-            match = _OBJECT.fullmatch(name.removeprefix(self._root).lstrip("/"))
-            if match and state["type"] == "file":
-                yield StoredObject(PREFIX + match[1] + match[2], int(state["size"]), _time(state))
+            digest = digest_at(name.removeprefix(self._root).lstrip("/"))
+            if digest is not None and state["type"] == "file":
+                yield StoredObject(digest, int(state["size"]), _time(state))
 
     def remove(self, digest: Digest) -> None:
         self.host.remove(self.key(digest))
@@ -225,8 +222,7 @@ class SftpBackend:
 
     def key(self, digest: Digest) -> str:
         """The path of the object."""
-        name = hex_of(digest)
-        return f"{self._root}/sha256/{name[:2]}/{name[2:]}"
+        return f"{self._root}/{object_path(digest)}"
 
     def _require_root(self) -> None:
         try:
