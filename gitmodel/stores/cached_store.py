@@ -20,7 +20,9 @@ from gitmodel.files.locks import open_locked
 from gitmodel.files.permissions import make_folder, share
 from gitmodel.stores.interface import Leftover, Sent, StoredObject
 from gitmodel.stores.local_store import LocalStore
-from gitmodel.stores.remote_store import SMALL, RemoteReader, RemoteStore, read_up_to, rewinds
+from gitmodel.stores.remote_reading import RemoteReader
+from gitmodel.stores.remote_store import SMALL, RemoteStore
+from gitmodel.stores.verified_reading import read_up_to, rewinds
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer

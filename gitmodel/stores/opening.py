@@ -12,7 +12,7 @@ from gitmodel.stores.local_store import LocalStore
 if TYPE_CHECKING:
     from urllib.parse import SplitResult
 
-    from gitmodel.stores.remote_store import Backend
+    from gitmodel.stores.backend import Backend
     from gitmodel.stores.resumable_uploads import ResumableUploads
 
 SERVERS = ("s3", "gs", "az", "sftp", "oci")

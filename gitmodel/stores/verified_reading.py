@@ -5,8 +5,9 @@ from __future__ import annotations
 import errno
 import hashlib
 import io
+import os
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, BinaryIO, cast
+from typing import TYPE_CHECKING, BinaryIO, TypeVar, cast
 
 from gitmodel.domain.schema.digests import PREFIX, Digest
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from gitmodel.errors import GitModelError
 
 CHUNK = 1 << 20
+_Result = TypeVar("_Result")
 
 
 class VerifyingReader(io.RawIOBase):
@@ -82,3 +84,49 @@ def chunks(source: BinaryIO) -> Iterator[memoryview]:
         if not chunk:
             return
         yield chunk
+
+
+def rewinds(source: BinaryIO) -> bool:
+    """Return True if *source* can be read twice."""
+    seekable = getattr(source, "seekable", None)
+    return seekable is not None and seekable() and hasattr(source, "readinto")
+
+
+def bytes_left(source: BinaryIO) -> int:
+    """Return the number of bytes left in a *source* that can be read twice."""
+    start = source.tell()
+    size = source.seek(0, os.SEEK_END)
+    source.seek(start)
+    return size - start
+
+
+def read_up_to(source: BinaryIO, count: int) -> bytes | bytearray:
+    """The next *count* bytes of *source*, fewer only at its end."""
+    # most are small, and a raw file makes a buffer of all that it is asked for
+    first = _taken(source.read(min(count, 1 << 16)))
+    second = _taken(source.read(min(count - len(first), 1 << 16))) if first else b""
+    if not second:
+        return first
+    content = bytearray(count)
+    filled = len(first) + len(second)
+    with memoryview(content) as view:
+        view[:filled] = first + second
+        while filled < count and (more := read_into(view[filled : filled + CHUNK], source)):
+            filled += more
+    del content[filled:]
+    return content
+
+
+def read_into(view: memoryview, source: BinaryIO) -> int:
+    if hasattr(source, "readinto"):
+        count: int | None = cast(io.RawIOBase, source).readinto(view)
+        return _taken(count)
+    content = _taken(source.read(len(view)))
+    view[: len(content)] = content
+    return len(content)
+
+
+def _taken(found: _Result | None) -> _Result:
+    if found is None:
+        raise BlockingIOError("the source to store would have to be waited for")
+    return found

@@ -16,9 +16,9 @@ from typing import Any, TypeVar
 
 from gitmodel.domain.schema.digests import Digest, digest_at, hex_of, object_path
 from gitmodel.errors import Unreachable, UsageError
+from gitmodel.stores.backend import missing, size_of
 from gitmodel.stores.http import PASSING, pause_after
 from gitmodel.stores.interface import Leftover, StoredObject, is_old, library
-from gitmodel.stores.remote_store import missing, size_of
 
 PART = 8 << 20
 PARTS = 40_000  # Azure takes 50,000

@@ -19,9 +19,9 @@ from urllib.parse import quote, urlencode
 
 from gitmodel.domain.schema.digests import Digest, digest_at, hex_of, object_path
 from gitmodel.errors import Invalid, Unreachable, UsageError
+from gitmodel.stores.backend import missing, size_of
 from gitmodel.stores.http import Answer, Server
 from gitmodel.stores.interface import Leftover, StoredObject, is_old, library
-from gitmodel.stores.remote_store import missing, size_of
 from gitmodel.stores.resumable_uploads import ResumableUpload, ResumableUploads
 
 PART = 8 << 20  # a multiple of 256 KiB, which Google wants

@@ -20,9 +20,9 @@ from urllib.parse import urlencode, urljoin, urlsplit
 from gitmodel.domain.credentials import redacted
 from gitmodel.domain.schema.digests import PREFIX, Digest, digest_of, hex_of
 from gitmodel.errors import Invalid, Unreachable, UsageError
+from gitmodel.stores.backend import missing, size_of
 from gitmodel.stores.http import Answer, Server
 from gitmodel.stores.interface import Leftover, StoredObject, is_old
-from gitmodel.stores.remote_store import missing, size_of
 from gitmodel.stores.resumable_uploads import ResumableUpload, ResumableUploads
 
 PART = 8 << 20

@@ -19,9 +19,9 @@ from xml.etree import ElementTree
 
 from gitmodel.domain.schema.digests import PREFIX, Digest, digest_at, hex_of, object_path
 from gitmodel.errors import Invalid, Unreachable, UsageError
+from gitmodel.stores.backend import missing, size_of
 from gitmodel.stores.http import Answer, Key, Server
 from gitmodel.stores.interface import Leftover, StoredObject, is_old, library
-from gitmodel.stores.remote_store import missing, size_of
 
 if TYPE_CHECKING:
     from botocore.credentials import Credentials

@@ -16,8 +16,8 @@ from typing import Any, TypeVar
 
 from gitmodel.domain.schema.digests import Digest, digest_at, hex_of, object_path
 from gitmodel.errors import GitModelError, Invalid, Unreachable
+from gitmodel.stores.backend import missing, size_of
 from gitmodel.stores.interface import Leftover, StoredObject, library
-from gitmodel.stores.remote_store import missing, size_of
 
 PART = 8 << 20
 ATTEMPTS = 4

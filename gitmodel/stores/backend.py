@@ -1,0 +1,90 @@
+"""The interface of a server with artifacts: what each kind of server implements for `RemoteStore`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from gitmodel.domain.schema.digests import Digest
+from gitmodel.errors import GitModelError, NotFound
+from gitmodel.stores.interface import Leftover, StoredObject, where_else
+
+
+class Upload(Protocol):
+    """An object on its way, in parts numbered from 0, all of *part_size* bytes but the last; nobody sees it yet."""
+
+    part_size: int
+    ordered: bool
+    """True if parts can only be sent one after the other."""
+
+    def holds(self, number: int, content: bytes | bytearray) -> bool:
+        """Return True if the server already has this part, with these bytes, from an earlier try."""
+
+    def send(self, number: int, content: bytes | bytearray) -> None:
+        """Send a part."""
+
+    def finish(self) -> None:
+        """Make the object appear, whole."""
+
+    def abort(self) -> None:
+        """Give it up, with all its parts."""
+
+    def pause(self) -> None:
+        """Leave what was sent to a later try."""
+
+
+class Backend(Protocol):
+    """The operations that a kind of server offers. Every method raises Unreachable if the server fails."""
+
+    @property
+    def url(self) -> str:
+        """The URL of the store, without credentials."""
+
+    def create(self) -> None:
+        """See that the store can be used; make what is missing, where that is ours to make."""
+
+    def stat(self, digest: Digest) -> StoredObject | None:
+        """The object, asked of the server now; None if it is not there."""
+
+    def has(self, digest: Digest, size: int) -> StoredObject | None:
+        """The object, if it is there now as one of us put it, as far as can be told without reading it."""
+
+    def renew(self, digest: Digest, size: int) -> None:
+        """Make an object that is there as young as if it were stored now."""
+
+    def read(self, digest: Digest, start: int, length: int) -> tuple[bytes | bytearray, int]:
+        """Return at most *length* bytes from *start*, and the length of the whole object. Raises NotFound."""
+
+    def write(self, digest: Digest, content: bytes | bytearray, *, replace: bool = False) -> None:
+        """Make the object appear, whole. An equal one that is there may stay if its timestamp is refreshed.
+
+        With *replace*, it is written again even if it seems to be there: its bytes are wrong.
+        """
+
+    def upload(self, digest: Digest, size: int) -> Upload:
+        """Begin to send a large object, or go on with what an earlier try left."""
+
+    def objects(self) -> Iterator[StoredObject]:
+        """Yield all objects."""
+
+    def remove(self, digest: Digest) -> None:
+        """Remove the object; without it, do nothing."""
+
+    def leftovers(self) -> list[Leftover]:
+        """Uploads that did not end, or have not yet."""
+
+    def remove_leftover(self, leftover: Leftover) -> None:
+        """Give one up; without it, do nothing."""
+
+
+def missing(url: str, digest: Digest) -> GitModelError:
+    """Return the error for an object that the store does not have."""
+    return NotFound(f"the artifact store has no {digest}", hint=where_else(url, shared=True))
+
+
+def size_of(backend: Backend, digest: Digest) -> int:
+    """Return the length in bytes of an object on a server. Raises NotFound without it."""
+    there = backend.stat(digest)
+    if there is None:
+        raise missing(backend.url, digest)
+    return there.size

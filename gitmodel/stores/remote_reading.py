@@ -1,0 +1,127 @@
+"""Reading an object on a server: ranges that are fetched ahead, and verified before the last of them is given."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from collections import deque
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
+
+from gitmodel.domain.schema.digests import PREFIX, Digest
+from gitmodel.errors import Invalid
+from gitmodel.stores import transfer_lanes
+from gitmodel.stores.backend import Backend
+from gitmodel.stores.damaged_objects import DamagedObjects
+from gitmodel.stores.interface import wrong_size
+from gitmodel.stores.transfer_lanes import LANES
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+RANGE = 4 << 20
+"""Objects are read in ranges of so many bytes, each beginning at a multiple of it but the first."""
+
+
+class RemoteReader(io.RawIOBase):
+    """The bytes of an object on a server; the last range of them only if all of them hash to its digest."""
+
+    def __init__(
+        self,
+        backend: Backend,
+        damaged: DamagedObjects,
+        digest: Digest,
+        size: int | None,
+        start: int,
+        hashed: hashlib._Hash,
+    ) -> None:
+        self._backend = backend
+        self._damaged = damaged
+        self._digest = digest
+        self._hash = hashed
+        self._from_start = start == 0
+        self._chunk = memoryview(b"")
+        self._lanes = transfer_lanes.current()
+        self._ahead: deque[Future[tuple[bytes | bytearray, int]]] = deque()
+        self._current: Future[tuple[bytes | bytearray, int]] | None = None
+        content, self.total = backend.read(digest, start, _length(start))
+        if size is not None and self.total > size:
+            raise wrong_size(digest, size, self.total)
+        self._received = self._asked = start
+        self._take(content, self.total)
+
+    @property
+    def whole(self) -> bytes | None:
+        """All bytes of an object that came in one range, verified; None of a longer one."""
+        return bytes(self._chunk) if len(self._chunk) == self.total else None
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        view = memoryview(buffer).cast("B")
+        if not self._chunk and self._received < self.total and view:
+            self._take(*self._next())
+        count = min(len(view), len(self._chunk))
+        view[:count] = self._chunk[:count]
+        self._chunk = self._chunk[count:]
+        return count
+
+    def close(self) -> None:
+        if not self.closed:
+            self._leave_current()
+            while self._ahead:
+                self._lanes.done(self._ahead.popleft())
+            self._chunk = memoryview(b"")
+        super().close()
+
+    def _next(self) -> tuple[bytes | bytearray, int]:
+        self._leave_current()
+        if not self._ahead:
+            return self._backend.read(self._digest, self._received, _length(self._received))
+        self._current = self._ahead.popleft()
+        return self._current.result()
+
+    def _leave_current(self) -> None:
+        if self._current is not None:
+            self._lanes.done(self._current)
+            self._current = None
+
+    def _take(self, content: bytes | bytearray, total: int) -> None:
+        expected = min(_length(self._received), self.total - self._received)
+        self._received += len(content)
+        self._hash.update(content)
+        ended = self._received >= self.total
+        if total != self.total or len(content) != expected or (ended and self._wrong()):
+            self._damaged.note(self._digest)
+            raise damaged_error(self._digest, self._backend.url)
+        if ended and self._from_start:
+            self._damaged.forget(self._digest)
+        self._chunk = memoryview(content)
+        self._read_ahead()
+
+    def _wrong(self) -> bool:
+        return PREFIX + self._hash.hexdigest() != self._digest
+
+    def _read_ahead(self) -> None:
+        self._asked = max(self._asked, self._received)
+        while self._asked < self.total and len(self._ahead) < LANES:
+            length = _length(self._asked)
+            future = self._lanes.fetch(self._backend.read, self._digest, self._asked, length)
+            if future is None:
+                return
+            self._ahead.append(future)
+            self._asked += length
+
+
+def _length(start: int) -> int:
+    """Of the range that begins at *start*: servers keep objects in pieces, and look for each that a range touches."""
+    return RANGE - start % RANGE
+
+
+def damaged_error(digest: Digest, url: str) -> Invalid:
+    """Return the error for an object whose bytes do not match its digest."""
+    return Invalid(
+        f"the object {digest} is damaged: its bytes in {url} do not hash to its name",
+        hint="store the artifact again from another copy, which replaces the object",
+    )
