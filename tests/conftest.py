@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from gitmodel import Client
+
 Git = Callable[..., str]
 
 GIT_CONFIG = """\
@@ -188,6 +190,24 @@ def code_repo(tmp_path: Path, git: Git) -> Path:
     git(repo, "add", "train.py")
     git(repo, "commit", "-q", "-m", "Begin")
     return repo
+
+
+@pytest.fixture
+def client(code_repo: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Client]:
+    """A client of a registry with iris@1, in the folder of its repository."""
+    monkeypatch.chdir(code_repo)
+    with Client(code_repo) as client:
+        client.register_model("iris").create_version()
+        yield client
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with one file, to link as an artifact."""
+    root = tmp_path / "weights"
+    root.mkdir()
+    (root / "model.bin").write_bytes(b"weights")
+    return root
 
 
 @pytest.fixture

@@ -58,14 +58,6 @@ HARMLESS = {
 TOKEN = CREDENTIALS["GitHub"]
 
 
-@pytest.fixture
-def client(code_repo, monkeypatch):
-    monkeypatch.chdir(code_repo)
-    with Client(code_repo) as client:
-        client.register_model("iris").create_version()
-        yield client
-
-
 @pytest.mark.parametrize("text", CREDENTIALS.values(), ids=CREDENTIALS)
 def test_each_form_is_recognised_alone_and_in_a_text(text):
     assert credential_in(text)

@@ -87,22 +87,6 @@ HARMLESS = {
 }
 
 
-@pytest.fixture
-def client(code_repo, monkeypatch):
-    monkeypatch.chdir(code_repo)
-    with Client(code_repo) as client:
-        client.register_model("iris").create_version()
-        yield client
-
-
-@pytest.fixture
-def folder(tmp_path):
-    root = tmp_path / "weights"
-    root.mkdir()
-    (root / "model.bin").write_bytes(b"weights")
-    return root
-
-
 def put(folder, name, content):
     path = folder / name
     path.parent.mkdir(parents=True, exist_ok=True)

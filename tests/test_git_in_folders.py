@@ -7,7 +7,7 @@ import subprocess
 import pytest
 from transcripts import ask
 
-from gitmodel import Client, Invalid, Refused
+from gitmodel import Invalid, Refused
 from gitmodel.domain.portable_paths import git_paths, is_git_name
 from gitmodel.domain.schema.manifest import ManifestEntry, format_manifest
 from gitmodel.domain.schema.records import ArtifactLink
@@ -49,22 +49,6 @@ PLAIN = [
     "digit~1",
     ".gitä",
 ]
-
-
-@pytest.fixture
-def client(code_repo, monkeypatch):
-    monkeypatch.chdir(code_repo)
-    with Client(code_repo) as client:
-        client.register_model("iris").create_version()
-        yield client
-
-
-@pytest.fixture
-def folder(tmp_path):
-    root = tmp_path / "weights"
-    root.mkdir()
-    (root / "model.bin").write_bytes(b"weights")
-    return root
 
 
 def put_old(client, files, name="weights"):

@@ -5,12 +5,12 @@ import multiprocessing
 import os
 import subprocess
 import sys
-import time
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 
 import dask
 import project
 import pytest
+from waiting import wait_for
 
 from gitmodel import Client, ModelConfig, RunFailed, Secret, Unreachable, UsageError, pipeline, step
 from gitmodel.pipelines import running
@@ -261,22 +261,10 @@ def test_workers_end_when_the_coordinator_is_killed(code_repo, tmp_path):
         "@pipeline(executor='processes:1')\ndef endless():\n    wait()\n\nendless()\n"
     )
     coordinator = subprocess.Popen([sys.executable, script], cwd=code_repo)
-    worker = _wait_for(lambda: int(marks.read_text()))
+    worker = wait_for(lambda: int(marks.read_text()))
     coordinator.kill()
     coordinator.wait()
-    assert _wait_for(lambda: not _alive(worker))
-
-
-def _wait_for(question, seconds=30):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        try:
-            if answer := question():
-                return answer
-        except (OSError, ValueError):
-            pass
-        time.sleep(0.02)
-    raise AssertionError("it never came")
+    assert wait_for(lambda: not _alive(worker))
 
 
 def _alive(pid):

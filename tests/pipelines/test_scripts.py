@@ -5,12 +5,12 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 from conftest import DASK
 from transcripts import ask, check_transcript
+from waiting import wait_for
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "pipeline" / "train.py"
 ENDLESS = """
@@ -51,18 +51,6 @@ def run(script, *arguments, cwd, executor="in-order"):
     err = process.communicate(timeout=120)[1]
     assert process.returncode == 0, err
     return err
-
-
-def wait_for(question, seconds=60):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        try:
-            if answer := question():
-                return answer
-        except (OSError, ValueError):
-            pass
-        time.sleep(0.02)
-    raise AssertionError("it never came")
 
 
 def is_gone(pid):

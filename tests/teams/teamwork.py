@@ -113,3 +113,13 @@ def run_apart(folder, *words, **environ):
     command = [sys.executable, "-m", "gitmodel", *words]
     done = subprocess.run(command, cwd=folder, capture_output=True, text=True, env={**os.environ, **environ})
     return done.returncode, done.stdout, done.stderr
+
+
+def held(client, model="iris"):
+    """The version in force in each stage of *model* that is not empty."""
+    return {state.name: state.in_force for state in client.get_model(model).stages if state.in_force is not None}
+
+
+def states(model):
+    """The recorded version and the version in force of each stage of *model*."""
+    return {state.name: (state.recorded, state.in_force) for state in model.stages}

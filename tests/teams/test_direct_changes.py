@@ -2,7 +2,7 @@
 
 import editing
 import pytest
-from teamwork import PROPOSAL_ONLY
+from teamwork import PROPOSAL_ONLY, states
 
 from gitmodel import Client, ModelConfig, get_step_context, pipeline, step
 from gitmodel.domain.schema.refs import StageRef
@@ -23,10 +23,6 @@ def client(proposal_only):
 @pytest.fixture
 def iris(client):
     return client.get_model("iris")
-
-
-def held(iris):
-    return {state.name: (state.recorded, state.in_force) for state in iris.stages}
 
 
 REFUSED = {
@@ -127,7 +123,7 @@ def test_other_changes_go_on(client, iris):
     client.update_model("iris", description="flowers")
     client.register_model("other").create_version().set_stage("staging")
     client.update_model("other", new_name="another")
-    assert held(iris) == {"staging": (6, 6), "production": (3, 3), "champion": (3, 3)}
+    assert states(iris) == {"staging": (6, 6), "production": (3, 3), "champion": (3, 3)}
 
 
 @step
@@ -151,7 +147,7 @@ def test_in_a_run_the_promotion_is_left_out_and_the_run_stands(client, iris, cap
         "iris production: proposal_only, which changes only through a reviewed proposal "
         "(run `git model propose iris@6 production`); the run is recorded without it"
     )
-    assert held(iris) == {"newest": (6, 6), "staging": (2, 2), "production": (3, 3)}
+    assert states(iris) == {"newest": (6, 6), "staging": (2, 2), "production": (3, 3)}
     assert iris.get_version(6).metadata == {"score": 1}
 
 
@@ -170,7 +166,7 @@ def test_what_was_reviewed_and_not_applied_is_applied_first(client, iris, main, 
     """Deleting the version in force, or leaving the stage again, would take it out of production directly."""
     client.propose(("iris@4", "production"))
     merge(code_repo, client.list_proposals()[0].branch)
-    assert held(iris)["production"] == (4, 3)
+    assert states(iris)["production"] == (4, 3)
     before = editing.state(code_repo)
     code, _, err = main("version", "delete", "iris", "3", "--yes", "--force")
     assert (code, "hint: run `git model apply iris` first" in err) == (6, True)
@@ -189,5 +185,5 @@ def test_a_pull_leaves_out_what_was_changed_before_the_stage_was_closed(team, ad
     ada.push()
     done = bob.pull()
     assert "production of iris takes only reviewed proposals there; theirs stands" in done.conflicts
-    assert held(bob.get_model("iris")) == {"production": (2, 2), "staging": (1, 1)}
+    assert states(bob.get_model("iris")) == {"production": (2, 2), "staging": (1, 1)}
     assert check(bob.repository) == []

@@ -2,6 +2,7 @@
 
 import editing
 import pytest
+from teamwork import states
 
 from gitmodel import Client, UsageError
 from gitmodel.cli import cell_text
@@ -65,10 +66,6 @@ def stage_text(iris, number, extra=""):
 STAGE = "models/iris/stages/production.toml"
 
 
-def held(iris):
-    return {state.name: (state.recorded, state.in_force) for state in iris.stages}
-
-
 class TestRefusals:
     def test_a_gates_message_with_a_semicolon_is_shown_in_full(self, client, iris, repo):
         editing.edit(repo, rules(production=GOOD.replace("production needs 0.9", "needs 0.9; ask ada; not reviewed")))
@@ -92,7 +89,7 @@ class TestGates:
     def test_a_version_that_passes_enters(self, client, iris, repo):
         editing.edit(repo, rules(production=GOOD + OWNED))
         iris.get_version(3).set_stage("production")
-        assert held(iris) == {"production": (3, 3)}
+        assert states(iris) == {"production": (3, 3)}
 
     def test_every_gate_that_fails_is_named_with_its_finding_and_message(self, iris, repo):
         editing.edit(repo, rules(production=GOOD + BETTER.replace("better", "second")))
@@ -118,7 +115,7 @@ class TestGates:
         with pytest.raises(GateRefused, match="better"):
             iris.get_version(3).set_stage("production")
         iris.get_version(5).set_stage("production")
-        assert held(iris) == {"production": (5, 5)}
+        assert states(iris) == {"production": (5, 5)}
 
     def test_an_expression_that_cannot_be_read_fails_and_is_found_by_check(self, client, iris, repo):
         editing.edit(repo, rules(production=GOOD.replace(">= 0.9", "= 1")))
@@ -163,7 +160,7 @@ class TestGates:
         with pytest.raises(GateRefused, match="stage is 'staging'"):
             iris.get_version(3).set_stage("production")
         iris.get_version(4).set_stage("production")
-        assert held(iris)["production"][0] == 4
+        assert states(iris)["production"][0] == 4
 
     @pytest.mark.parametrize(
         "wrong", [GOOD + GOOD, GOOD.replace('"good"', '"after"'), 'after = [\n    "nowhere",\n]\n'], ids=str
@@ -178,7 +175,7 @@ class TestGates:
             iris.get_version(3).set_stage("production")
         iris.get_version(3).set_stage("staging")
         iris.get_version(3).set_stage("production")
-        assert held(iris) == {"production": (3, 3)}
+        assert states(iris) == {"production": (3, 3)}
 
     def test_in_a_transaction_too_the_rules_are_those_of_the_first_parent(self, client, iris, repo):
         editing.edit(repo, rules(production='after = [\n    "staging",\n]\n'))
@@ -197,7 +194,7 @@ class TestGates:
         with client.transaction("Measure and promote") as change:
             change.get_version("iris@1").log_metadata(accuracy=0.99)
             change.get_version("iris@1").set_stage("production")
-        assert held(iris) == {"production": (1, 1)}
+        assert states(iris) == {"production": (1, 1)}
 
 
 class TestForce:
@@ -206,7 +203,7 @@ class TestForce:
         iris.get_version(2).set_stage("production", force=True, reason="the old one is on fire")
         assert 'forced = [\n    "good",\n]' in editing.read(repo, STAGE)
         assert git(repo, "log", "-1", "--format=%(trailers:key=Forced,valueonly)", "gitmodel").strip() == "good"
-        assert held(iris) == {"production": (2, 2)}
+        assert states(iris) == {"production": (2, 2)}
         assert client.apply().moved == ()
 
     def test_force_needs_a_reason_only_where_a_gate_fails(self, iris, repo):
@@ -234,7 +231,7 @@ class TestApply:
         done = client.apply()
         assert done.moved == (StageRef("other", "production"),)
         assert [(str(ref.name), why.split(":")[0]) for ref, why in done.refused] == [("model/iris/production", "good")]
-        assert held(iris) == {"production": (2, None)}
+        assert states(iris) == {"production": (2, None)}
 
     def test_promoting_it_again_does_not_pass_what_apply_refuses(self, client, iris, repo):
         editing.edit(repo, rules(production=GOOD))
@@ -242,7 +239,7 @@ class TestApply:
         with pytest.raises(Refused, match="not in force"):
             iris.get_version(2).set_stage("production")
         iris.get_version(2).set_stage("production", force=True, reason="it must be")
-        assert held(iris) == {"production": (2, 2)}
+        assert states(iris) == {"production": (2, 2)}
 
     def test_a_change_cannot_loosen_its_own_gate(self, client, iris, repo):
         editing.edit(repo, rules(production=GOOD))
@@ -269,9 +266,9 @@ class TestProposalOnly:
 
     def test_a_merged_one_is_applied(self, client, iris, repo):
         merge(repo, {STAGE: stage_text(iris, 4)})
-        assert held(iris) == {"production": (4, 3)}
+        assert states(iris) == {"production": (4, 3)}
         assert client.apply().moved == (StageRef("iris", "production"),)
-        assert held(iris) == {"production": (4, 4)}
+        assert states(iris) == {"production": (4, 4)}
 
     def test_a_merge_that_changes_the_file_itself_is_not_reviewed(self, client, iris, repo):
         merge(repo, {"README.md": "x\n"})
@@ -289,7 +286,7 @@ class TestProposalOnly:
         editing.edit(repo, {STAGE: stage_text(iris, 4)})
         editing.run(repo, "update-ref", "-d", PRODUCTION)
         client.apply()
-        assert held(iris) == {"production": (4, 3)}
+        assert states(iris) == {"production": (4, 3)}
 
 
 class TestDirectRollback:
@@ -302,7 +299,7 @@ class TestDirectRollback:
 
     def test_a_previous_version_returns_without_review_and_gates(self, iris, client):
         iris.rollback("production", reason="slow")
-        assert held(iris) == {"production": (3, 3)}
+        assert states(iris) == {"production": (3, 3)}
         assert client.apply() == put_in_force.Applied((), ())
 
     def test_every_clone_comes_to_the_same_answer(self, iris, client, repo):

@@ -12,9 +12,9 @@ import pytest
 import yaml
 from editing import BRANCH, edit, read
 from teamwork import refs
+from transcripts import ask
 
 from gitmodel import Client
-from gitmodel.cli import run
 from gitmodel.domain.pushed_refs import FORCE_OPTION, Update
 from gitmodel.domain.schema import paths
 from gitmodel.errors import Conflict, Invalid, Refused
@@ -24,12 +24,6 @@ from gitmodel.teams import received_pushes
 PRODUCTION = "refs/tags/model/iris/production"
 STAGE = paths.stage_file("iris", "production")
 MODEL = paths.model_file("iris")
-
-
-def ask(capsys, *arguments):
-    capsys.readouterr()
-    code = run([str(argument) for argument in arguments])
-    return code, *capsys.readouterr()
 
 
 @pytest.fixture

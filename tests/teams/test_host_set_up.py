@@ -7,9 +7,9 @@ from importlib import resources
 import editing
 import pytest
 from editing import BRANCH, edit, read
+from transcripts import ask
 
 from gitmodel import Client
-from gitmodel.cli import run
 from gitmodel.hosts import codeowners, workflows
 from gitmodel.hosts.workflows import set_up
 from gitmodel.registry.checking import check
@@ -23,12 +23,6 @@ FILES = {
 COMMIT = "git+https://git.example.org/tools/gitmodel@" + "1a2b" * 10
 HASHED = "gitmodel[s3]==0.1.0 --hash=sha256:" + "0a" * 32
 INSTALL = ("--install", COMMIT)
-
-
-def ask(capsys, *arguments):
-    capsys.readouterr()
-    code = run([str(argument) for argument in arguments])
-    return code, *capsys.readouterr()
 
 
 @pytest.fixture

@@ -4,9 +4,9 @@ import editing
 import pytest
 from editing import BRANCH, edit, read
 from fake_host import fake_host, review
+from transcripts import ask
 
 from gitmodel import Client
-from gitmodel.cli import run
 from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.records import links_digest
 from gitmodel.errors import Refused, Unreachable, UsageError
@@ -16,12 +16,6 @@ from gitmodel.hosts.api import read_job
 KINDS = ("github", "forgejo", "gitlab")
 STAGE = paths.stage_file("iris", "production")
 RULES = 'format = "1.0"\n\n[[stages]]\nname = "staging"\n\n[[stages]]\nname = "production"\nproposal_only = true\n'
-
-
-def ask(capsys, *arguments):
-    capsys.readouterr()
-    code = run([str(argument) for argument in arguments])
-    return code, *capsys.readouterr()
 
 
 @pytest.fixture(params=KINDS)

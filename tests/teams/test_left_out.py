@@ -3,21 +3,10 @@
 import json
 
 import pytest
-from teamwork import assert_sound, refs
+from teamwork import assert_sound, held, refs
+from transcripts import ask
 
 from gitmodel import Conflict, NotFound, RenumberedWarning
-from gitmodel.cli import run
-
-
-def ask(capsys, *arguments):
-    capsys.readouterr()
-    code = run([str(argument) for argument in arguments])
-    out, err = capsys.readouterr()
-    return code, out, err
-
-
-def held(client, model="iris"):
-    return {state.name: state.in_force for state in client.get_model(model).stages if state.in_force is not None}
 
 
 def test_both_halves_of_a_dropped_promotion_are_named(ada, bob):

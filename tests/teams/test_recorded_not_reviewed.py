@@ -4,7 +4,7 @@ import json
 
 import editing
 import pytest
-from teamwork import PROPOSAL_ONLY, refs
+from teamwork import PROPOSAL_ONLY, refs, states
 
 from gitmodel.domain.schema.records import links_digest
 from gitmodel.domain.schema.refs import StageRef
@@ -69,10 +69,6 @@ def squash(repo, client, *wanted, **more):
     return commit
 
 
-def held(iris):
-    return {state.name: (state.recorded, state.in_force) for state in iris.stages}
-
-
 class TestItIsNotInForce:
     def test_it_changes_no_other_stage(self, client, iris, code_repo):
         commit = promote_by_hand(iris, code_repo)
@@ -103,10 +99,10 @@ class TestItIsNotInForce:
     def test_other_models_and_later_changes_go_on(self, client, iris, code_repo):
         promote_by_hand(iris, code_repo)
         iris.get_version(5).set_stage("staging")
-        assert held(iris) == {"staging": (5, 5), "production": (2, 3)}
+        assert states(iris) == {"staging": (5, 5), "production": (2, 3)}
         assert merge(code_repo, client, ("iris@4", "production"))
         assert client.apply().moved == (PRODUCTION,)
-        assert held(iris) == {"staging": (5, 5), "production": (4, 4)}
+        assert states(iris) == {"staging": (5, 5), "production": (4, 4)}
 
     def test_what_was_reviewed_before_it_is_applied(self, client, iris, code_repo):
         merge(code_repo, client, ("iris@4", "production"))
@@ -129,7 +125,7 @@ class TestTakingItBack:
         assert (code, err) == (0, "")
         assert "iris@3 is in production now" in out
         assert {path: editing.read(code_repo, path) for path in (STAGE, STAGING)} == before
-        assert held(iris) == {"staging": (2, 2), "production": (3, 3)}
+        assert states(iris) == {"staging": (2, 2), "production": (3, 3)}
         assert [v.stage for v in reversed(iris.versions)] == [None, None, "production", "staging", None]
         assert client.apply().refused == ()
         assert check(client.repository) == []
@@ -149,7 +145,7 @@ class TestTakingItBack:
         text = editing.read(code_repo, STAGE)
         editing.edit(code_repo, {STAGE: stage_text(iris, 4)})
         editing.edit(code_repo, {STAGE: text})
-        assert held(iris)["production"] == (3, 3)
+        assert states(iris)["production"] == (3, 3)
         editing.run(code_repo, "update-ref", "-d", "refs/tags/model/iris/production")
         assert client.apply().moved == (PRODUCTION,)
 
@@ -158,13 +154,13 @@ class TestTakingItBack:
         editing.edit(code_repo, {STAGE: stage_text(iris, 4)})
         editing.edit(code_repo, {STAGE: None})
         iris.rollback("production")
-        assert held(iris) == {"staging": (2, 2), "production": (3, 3)}
+        assert states(iris) == {"staging": (2, 2), "production": (3, 3)}
 
     def test_what_was_changed_since_stays(self, client, iris, code_repo):
         promote_by_hand(iris, code_repo)
         iris.get_version(5).set_stage("staging")
         iris.rollback("production")
-        assert held(iris) == {"staging": (5, 5), "production": (3, 3)}
+        assert states(iris) == {"staging": (5, 5), "production": (3, 3)}
         assert check(client.repository) == []
 
     def test_a_stage_that_was_empty_is_empty_again(self, client, iris, code_repo):
@@ -173,21 +169,21 @@ class TestTakingItBack:
         text = f'version = 1\nartifacts = "{links_digest(())}"\n'
         editing.edit(code_repo, {"models/other/stages/production.toml": text})
         other.rollback("production")
-        assert held(other) == {}
+        assert states(other) == {}
         assert client.apply().refused == ()
 
     def test_a_removal_by_hand_is_taken_back(self, client, iris, code_repo):
         editing.edit(code_repo, {STAGE: None})
-        assert held(iris)["production"] == (None, 3)
+        assert states(iris)["production"] == (None, 3)
         iris.rollback("production")
-        assert held(iris)["production"] == (3, 3)
+        assert states(iris)["production"] == (3, 3)
 
     def test_it_does_not_put_in_force_what_was_reviewed_before(self, client, iris, code_repo):
         """The rollback takes back the direct change only; the one before it still waits for `apply`, or is applied."""
         merge(code_repo, client, ("iris@4", "production"))
         editing.edit(code_repo, {STAGE: stage_text(iris, 5)})
         iris.rollback("production")
-        assert held(iris)["production"] == (4, 4)
+        assert states(iris)["production"] == (4, 4)
 
 
 class TestSquash:
@@ -200,9 +196,9 @@ class TestSquash:
         second = squash(code_repo, client, ("iris@5", "production"))
         assert client.apply(reviewed=[second]).moved == (PRODUCTION,)
         iris.rollback("production")
-        assert held(iris)["production"] == (4, 4)
+        assert states(iris)["production"] == (4, 4)
         iris.rollback("production")
-        assert held(iris)["production"] == (5, 5)
+        assert states(iris)["production"] == (5, 5)
         assert client.apply().refused == ()
 
     def test_what_nobody_vouched_for_does_not(self, client, iris, code_repo):
@@ -211,7 +207,7 @@ class TestSquash:
         second = squash(code_repo, client, ("iris@5", "production"))
         assert client.apply(reviewed=[second]).moved == (PRODUCTION,)
         iris.rollback("production")
-        assert held(iris)["production"] == (3, 3)
+        assert states(iris)["production"] == (3, 3)
 
 
 class TestHistory:
@@ -268,4 +264,4 @@ def test_another_clone_knows_what_was_vouched_for(team, ada, bob):
     events = bob.history("iris", "production")
     assert [(event.version, event.counts) for event in events] == [(3, True), (1, True), (2, True)]
     bob.get_model("iris").rollback("production")
-    assert held(bob.get_model("iris"))["production"] == (1, 1)
+    assert states(bob.get_model("iris"))["production"] == (1, 1)

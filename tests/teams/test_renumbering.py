@@ -7,7 +7,8 @@ import warnings
 from typing import Annotated
 
 import pytest
-from teamwork import assert_sound, refs
+from teamwork import assert_sound, held, refs
+from transcripts import ask
 
 from gitmodel import (
     Client,
@@ -21,18 +22,6 @@ from gitmodel import (
     pipeline,
     step,
 )
-from gitmodel.cli import run
-
-
-def ask(capsys, *arguments):
-    capsys.readouterr()
-    code = run([str(argument) for argument in arguments])
-    out, err = capsys.readouterr()
-    return code, out, err
-
-
-def held(client, model="iris"):
-    return {state.name: state.in_force for state in client.get_model(model).stages if state.in_force is not None}
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import subprocess
 import editing
 import pytest
 from servers import http_server
-from teamwork import refs, run_apart
+from teamwork import refs, run_apart, states
 from test_gates import GOOD, rules, stage_text
 
 from gitmodel import Client
@@ -44,10 +44,6 @@ def repo(client):
     return path
 
 
-def held(iris):
-    return {state.name: (state.recorded, state.in_force) for state in iris.stages}
-
-
 def loosen(repo, iris, number=1, *, files=None):
     """A pull request on `topic`: its first commit takes the gate away, its second promotes what the gate refuses."""
     editing.run(repo, "update-ref", TOPIC, editing.BRANCH)
@@ -81,13 +77,13 @@ def test_a_pull_request_cannot_loosen_its_own_gate_however_it_is_merged(client, 
         done = client.apply()
         assert not done.moved
         assert [why.split(":")[0] for _, why in done.refused] == ["good"]
-        assert held(iris) == {"production": (1, 2)}
+        assert states(iris) == {"production": (1, 2)}
     assert client.get_version("iris@production").number == 2
     with Client(repo) as another:
         assert not another.apply("iris").moved
     # promoted again, it is judged by the rules that are in force now
     iris.get_version(1).set_stage("production")
-    assert held(iris) == {"production": (1, 1)}
+    assert states(iris) == {"production": (1, 1)}
     editing.run(repo, "update-ref", "-d", PRODUCTION.full)
     assert client.apply().moved == (PRODUCTION,)
     assert not client.apply().refused
@@ -99,7 +95,7 @@ def test_what_is_tightened_again_in_the_same_pull_request_is_refused(client, iri
     editing.edit(repo, rules(production=GOOD), "Tighten again", onto=TOPIC)
     bring_in(repo, how)
     assert [why.split(":")[0] for _, why in client.apply().refused] == ["good"]
-    assert held(iris) == {"production": (1, 2)}
+    assert states(iris) == {"production": (1, 2)}
 
 
 def test_rules_between_count_as_well(client, iris, repo):
@@ -133,7 +129,7 @@ def test_every_rule_is_in_force_until_apply(client, iris, strict, said):
     bring_in(repo, "fast-forward")
     for _ in range(2):
         assert said in client.apply().refused[0][1]
-    assert held(iris) == {"production": (1, 2)}
+    assert states(iris) == {"production": (1, 2)}
 
 
 def test_a_stage_that_is_removed_and_used_as_an_alias_is_still_a_stage(client, iris, repo):
@@ -159,7 +155,7 @@ def test_stricter_rules_count_at_once(client, iris, repo):
     iris.get_version(3).set_stage("production")
     with pytest.raises(GateRefused, match="good"):
         iris.get_version(2).set_stage("production")
-    assert held(iris)["production"] == (3, 3)
+    assert states(iris)["production"] == (3, 3)
 
 
 def test_a_direct_promotion_waits_for_looser_rules_and_says_what_to_run(client, iris, repo, code_repo):
@@ -171,7 +167,7 @@ def test_a_direct_promotion_waits_for_looser_rules_and_says_what_to_run(client, 
     assert code == 0
     assert "in force" in err
     assert run_apart(code_repo, "promote", "iris@1", "production")[0] == 0
-    assert held(iris) == {"production": (1, 1)}
+    assert states(iris) == {"production": (1, 1)}
 
 
 def test_the_looser_rules_count_for_what_is_recorded_after_apply(client, iris, repo):
@@ -191,7 +187,7 @@ def test_a_command_that_changes_the_rules_puts_them_in_force(client, iris, repo)
     assert editing.run(repo, "rev-parse", RULES) != before
     assert editing.run(repo, "rev-parse", f"{RULES}^{{commit}}") == editing.run(repo, "rev-parse", editing.BRANCH)
     iris.get_version(1).set_stage("production")
-    assert held(iris) == {"production": (1, 1)}
+    assert states(iris) == {"production": (1, 1)}
 
 
 def test_a_command_that_leaves_the_rules_as_they_are_does_not_move_the_tag(client, iris, repo, tmp_path):
@@ -215,7 +211,7 @@ def test_what_was_refused_is_proposed_again(client, iris):
     editing.run(repo, "update-ref", TOPIC, proposal.commit)
     bring_in(repo, "merge")
     assert client.apply().moved == (PRODUCTION,)
-    assert held(iris) == {"production": (1, 1)}
+    assert states(iris) == {"production": (1, 1)}
     with pytest.raises(Conflict):
         client.propose(("iris@1", "production"))
 
@@ -501,7 +497,7 @@ def test_a_second_place_in_a_stage_that_is_closed_by_the_rules_in_force_stays(cl
     editing.edit(path, {"gitmodel.toml": closed.replace("proposal_only = true\n", ""), staging: stage_text(iris, 2)})
     iris.get_version(2).log_metadata(accuracy=0.97)
     assert editing.read(path, staging)
-    assert held(iris)["production"] == (2, 2)
+    assert states(iris)["production"] == (2, 2)
     client.apply()
     iris.get_version(2).log_metadata(accuracy=0.98)
     assert "staging.toml" not in editing.run(path, "ls-tree", "--name-only", "gitmodel", "models/iris/stages/")

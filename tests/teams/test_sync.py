@@ -3,7 +3,7 @@
 import subprocess
 
 import pytest
-from teamwork import assert_sound, refs, source
+from teamwork import assert_sound, held, refs, source
 
 from gitmodel import Client, Conflict, Invalid, NotFound, Refused, Unreachable
 from gitmodel.cli import run
@@ -20,10 +20,6 @@ def log(client, *arguments):
         "refs/heads/gitmodel",
     ]
     return subprocess.run(command, check=True, capture_output=True, text=True).stdout.split("\n")[:-1]
-
-
-def held(client, model="iris"):
-    return {state.name: state.in_force for state in client.get_model(model).stages if state.in_force is not None}
 
 
 def numbers(client, model="iris"):

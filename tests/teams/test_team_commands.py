@@ -4,15 +4,7 @@ import json
 
 import pytest
 from teamwork import refs
-
-from gitmodel.cli import run
-
-
-def ask(capsys, *arguments):
-    capsys.readouterr()
-    code = run([str(argument) for argument in arguments])
-    out, err = capsys.readouterr()
-    return code, out, err
+from transcripts import ask
 
 
 def test_two_people_come_together_on_the_command_line(team, ada, bob, capsys, monkeypatch):
