@@ -116,6 +116,14 @@ class Output:
         return answer.strip().lower() in ("y", "yes")
 
     @contextmanager
+    def late_warnings(self) -> Iterator[Callable[[str], None]]:
+        """Yield a function that takes warnings, and print them at the end, when no progress is on the screen."""
+        found: list[str] = []
+        yield found.append
+        for warning in found:
+            self.warn(warning)
+
+    @contextmanager
     def progress(self, label: str) -> Iterator[Callable[[int, int], None] | None]:
         """Yield a function to call with bytes done and bytes in all; it shows progress if the work takes a while.
 

@@ -57,18 +57,16 @@ def get(
         raise UsageError(
             f"{path} already exists", hint=f"choose another path with -o; -o {shlex.quote(str(path))} overwrites it"
         )
-    warnings: list[str] = []  # told when the progress is off the screen
     link = chosen.link
     digest, size = link.digest, link.size
     what = f"{file} in {link.name}" if file else link.name
-    with invocation.output.progress(f"getting {link.name}") as progress:
+    output = invocation.output
+    with output.late_warnings() as warn, output.progress(f"getting {link.name}") as progress:
         if file is None:
-            chosen.download(path, jobs=jobs, progress=progress, warn=warnings.append)
+            chosen.download(path, jobs=jobs, progress=progress, warn=warn)
         else:
             entry = chosen.fetch_file(file, path, progress=progress)
             digest, size = entry.digest, entry.size
-    for warning in warnings:
-        invocation.output.warn(warning)
     here = version.reference
     fields = {"reference": here, "artifact": link.name, "path": str(path), "digest": digest, "size": size}
     said = f"wrote {what} of {here} to {path} ({cell_text.size(size)}, verified)"
@@ -110,18 +108,16 @@ def link(
     if provider_digest and not external:
         raise UsageError("--provider-digest is for --external", hint="stored artifacts are always read and hashed")
     version = invocation.client.get_version(ref, renumbered=renumbered, for_change=True)
-    warnings: list[str] = []  # told when the progress is off the screen
-    with invocation.output.progress_of_each("reading" if external else "storing") as progress:
+    output = invocation.output
+    with output.late_warnings() as warn, output.progress_of_each("reading" if external else "storing") as progress:
         version.link_artifacts(
             **paths,
             external=external,
             provider_digest=provider_digest,
             jobs=jobs,
             progress=progress,
-            warn=warnings.append,
+            warn=warn,
         )
-    for warning in warnings:
-        invocation.output.warn(warning)
     print_version(invocation, version, f"linked {cell_text.words(chain(*paths.values()))} to {version.reference}")
 
 

@@ -88,8 +88,8 @@ def create(
     read = options.read_metadata(metadata, option="--metadata")
     paths = options.read_artifacts(data=data, model_objects=model_object, deployments=deployment)
     chosen = invocation.client.get_model(model, renumbered=renumbered, for_change=True)
-    warnings: list[str] = []  # told when the progress is off the screen
-    with invocation.output.progress_of_each("storing") as progress:
+    output = invocation.output
+    with output.late_warnings() as warn, output.progress_of_each("storing") as progress:
         made = chosen.create_version(
             name,
             description=description,
@@ -99,10 +99,8 @@ def create(
             idempotency_key=key,
             jobs=jobs,
             progress=progress,
-            warn=warnings.append,
+            warn=warn,
         )
-    for warning in warnings:
-        invocation.output.warn(warning)
     if not made.is_new:
         print_version(invocation, made, f"{made.reference} was made before, under the same idempotency key")
         return
