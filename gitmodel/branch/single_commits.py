@@ -14,13 +14,12 @@ from gitmodel.domain.schema.names import fault_in
 from gitmodel.domain.schema.object_ids import Oid, is_oid
 from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import StageRef
-from gitmodel.domain.snapshot import Snapshot, StageTag
+from gitmodel.domain.snapshot import MOST_RENAMES, Snapshot, StageTag
 from gitmodel.errors import NotFound
 from gitmodel.git.partial_clone import PartialCloneFiles
 from gitmodel.git.process import FETCH
 
 FILTER = "--filter=blob:none"
-_RENAMES = 100
 # "iris 3 -> 4 in production", the first line of a stage tag's message
 _GUESS = re.compile(rb"\n\n[^\n]*?([1-9][0-9]{0,17}) in [^\n]*\n")
 
@@ -53,7 +52,7 @@ class SingleCommits:
         """The least that tells what *ref* stands for: the commit of a stage tag if there is one, else the tip."""
         name, by_tag = ref.model, _may_be_tag(ref)
         snapshot = None
-        for _ in range(_RENAMES):
+        for _ in range(MOST_RENAMES):
             snapshot = self.tagged(StageRef(name, ref.selector)) if by_tag else None
             if snapshot is None:
                 snapshot = self.tip()

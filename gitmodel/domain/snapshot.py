@@ -33,8 +33,8 @@ _NUMBER = re.compile(r"[1-9][0-9]{0,17}")
 
 T = TypeVar("T")
 
-# A model is not renamed more often: the records form a cycle.
-_RENAMES = 100
+# Renames of one model that are followed; after more, the records form a cycle.
+MOST_RENAMES = 100
 
 # Every question asks for the registry's record, and it hardly ever changes.
 _decode_registry = lru_cache(maxsize=8)(decode_registry)
@@ -295,9 +295,9 @@ class Snapshot:
         """
         now = name
         for count, now in enumerate(self._names_since(name, tolerant=tolerant)):
-            if count == _RENAMES and tolerant:
+            if count == MOST_RENAMES and tolerant:
                 return name
-            if count == _RENAMES:
+            if count == MOST_RENAMES:
                 raise Invalid(
                     f"the renames of model {now} form a cycle", hint="run `git model check` and mend model.toml"
                 )
@@ -530,7 +530,7 @@ class Snapshot:
         found = [
             note
             for note in self.renumberings.noted(ref.number or 0)
-            if ref.model in islice(self._names_since(note.old[0]), _RENAMES if ref.number is not None else 1)
+            if ref.model in islice(self._names_since(note.old[0]), MOST_RENAMES if ref.number is not None else 1)
         ]
         if not found or not self.has_model(self.current_name(ref.model)):
             return []

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
-from itertools import islice
 from typing import TYPE_CHECKING
 
 from gitmodel.branch.repository import Repository
@@ -16,14 +15,13 @@ from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.records import StageRecord
 from gitmodel.domain.schema.refs import REMOTES, StageRef, vouched_ref
-from gitmodel.domain.snapshot import Snapshot, place_files
+from gitmodel.domain.snapshot import MOST_RENAMES, Snapshot, place_files
 from gitmodel.errors import GitModelError, Invalid, UsageError
 from gitmodel.git.refs import list_refs
 
 if TYPE_CHECKING:
     from gitmodel.expressions import Verdict
 
-MOST_RENAMES = 100
 _MOST_CHANGES = 1_000
 
 
@@ -147,10 +145,10 @@ def newest_counting(
 ) -> tuple[StageChange | None, list[StageChange]]:
     """Return the newest change of the stage *ref* up to *tip* that counts, None if none does, and those after it.
 
-    Only the newest thousand are looked at. Raises Invalid where a shallow clone hides one.
+    Only the newest thousand changes are read. Raises Invalid where a shallow clone hides one.
     """
     later: list[StageChange] = []
-    for change in islice(_changes(repository, tip, ref), _MOST_CHANGES):
+    for change in _changes(repository, tip, ref):
         if change_refusal(repository, change.commit, change.ref, reviewed) is None:
             return change, later
         later.append(change)
@@ -265,7 +263,7 @@ def _takes_back(repository: Repository, commit: Oid, ref: StageRef, reviewed: Co
     if not parents or repository.tags.signatures.are_required(parents, ref.stage):
         return False
     record = repository.snapshot_at(commit).recorded(ref.model, ref.stage)
-    for number, change in enumerate(islice(_changes(repository, parents[0], ref), _MOST_CHANGES)):
+    for number, change in enumerate(_changes(repository, parents[0], ref)):
         if _own_refusal(repository, change.commit, change.ref, reviewed) is None:
             return number > 0 and change.record == record
     return record is None
@@ -292,8 +290,10 @@ def _versions(*records: StageRecord | None) -> set[int]:
 
 
 def _changes(repository: Repository, tip: Oid | None, ref: StageRef) -> Iterator[StageChange]:
-    """The commits up to *tip* that changed the stage *ref*, newest first, under the names that its model had."""
-    while tip:
+    """Yield the newest thousand changes of the stage *ref* up to *tip*, also under former names of its model."""
+    for _ in range(_MOST_CHANGES):
+        if not tip:
+            return
         found = _changed_by(repository, tip, ref)
         if found is None:
             return

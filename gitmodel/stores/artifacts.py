@@ -22,13 +22,13 @@ from gitmodel.stores.parallel_transfers import Tally, in_parallel
 from gitmodel.stores.several_stores import SeveralStores
 from gitmodel.stores.source_credentials import refuse_credentials
 from gitmodel.stores.source_files import SourceFile, find_source, list_folder, open_source, refuse_git
+from gitmodel.stores.verified_reading import CHUNK
 
 if TYPE_CHECKING:
     from concurrent.futures import Future, ThreadPoolExecutor
 
     from gitmodel.stores.remote_store import RemoteStore
 
-CHUNK = 1 << 20
 MANIFEST_LIMIT = 256 << 20  # some two million files: no wrong link makes us read a whole model as a manifest
 
 

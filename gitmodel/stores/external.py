@@ -16,14 +16,13 @@ from gitmodel.domain.urls import covers, holds_credentials, is_web, path_of, pla
 from gitmodel.errors import Conflict, GitModelError, Invalid, NotFound, Refused, Unreachable, UsageError
 from gitmodel.stores.interface import Unwritable
 from gitmodel.stores.source_files import find_source, open_source
-from gitmodel.stores.verified_reading import VerifyingReader
+from gitmodel.stores.verified_reading import CHUNK, VerifyingReader
 
 if TYPE_CHECKING:
     from http.client import HTTPResponse
 
     from gitmodel.stores.interface import ArtifactStore, Leftover, StoredObject
 
-CHUNK = 1 << 20
 HEAD = 1 << 16
 OBJECT_STORES = {
     "s3": "s3", "gs": "gcs", "gcs": "gcs", "az": "azure", "abfs": "azure", "abfss": "azure", "sftp": "sftp",
