@@ -538,7 +538,7 @@ class TestLocalStore:
         assert list(local.digests()) == [digest]
 
     @pytest.mark.parametrize("damage", ["truncated", "emptied", "altered", "grown", "last byte"])
-    def test_a_damaged_object_is_refused_by_every_reader_and_mended_by_a_put(self, local, tmp_path, damage):
+    def test_a_damaged_object_is_refused_by_every_reader_and_repaired_by_a_put(self, local, tmp_path, damage):
         content = BIG + b"end"
         digest = put(local, content)
         place = place_of(local, digest)

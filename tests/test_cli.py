@@ -608,12 +608,12 @@ def test_verify_names_what_is_altered_and_ends_with_5(iris, capsys):
     assert not (iris / "fetched").exists()
 
 
-def test_doctor_finds_and_mends(iris, capsys, git):
+def test_doctor_finds_and_repairs(iris, capsys, git):
     git(iris, "update-ref", "-d", "refs/tags/model/iris/production")
     code, out, _ = ask(capsys, "doctor")
     assert (code, "model/iris/production" in out) == (0, True)
     code, out, _ = ask(capsys, "doctor", "--fix")
-    assert (code, out.splitlines()[1].split()[0]) == (0, "mended")
+    assert (code, out.splitlines()[1].split()[0]) == (0, "repaired")
     assert ask(capsys, "doctor")[:2] == (0, "")
     digest = "dab1d479972724a985d6a960133fc5418180c979359e08af1f1417995dd7e08b"
     (iris / ".git/gitmodel/store/sha256" / digest[:2] / digest[2:]).unlink()

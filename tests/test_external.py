@@ -231,7 +231,7 @@ def test_a_bucket_that_only_the_branch_names_is_not_asked(iris, capsys, git):
     assert (code, "does not trust yet" in out) == (7, True)
 
 
-def test_a_page_that_is_read_in_place_is_kept_and_mended(iris, pages):
+def test_a_page_that_is_read_in_place_is_kept_and_repaired(iris, pages):
     with Client(iris) as client:
         artifact = client.get_version("iris@1").link_external("raw", f"{pages.url}/raw.csv")
         path = artifact.path()

@@ -279,7 +279,7 @@ def test_doctor_says_that_a_filter_left_out_what_matters_little(client, repo, ca
 
 
 @pytest.mark.parametrize("wrong", ["abuot == 'tag'", "about == 'tga'", "about"])
-def test_a_refused_filter_mends_nothing(client, repo, capsys, wrong):
+def test_a_refused_filter_repairs_nothing(client, repo, capsys, wrong):
     run(repo, "tag", "-d", "model/iris/production")
     before = state(repo)
     assert ask(capsys, "doctor", "--fix", "--filter", wrong)[0] == 2

@@ -235,7 +235,7 @@ def test_what_was_deleted_is_read_as_of_the_commit_before(iris, capsys):
     assert (iris / "again.csv").read_bytes() == (iris / "train.csv").read_bytes()
 
 
-def test_what_was_mended_asks_for_nothing(iris, capsys, git):
+def test_what_was_repaired_asks_for_nothing(iris, capsys, git):
     assert ask(capsys, "promote", "iris@1", "production")[0] == 0
     git(iris, "tag", "--force", "model/iris/production", "HEAD")
     check_transcript(
@@ -248,8 +248,8 @@ def test_what_was_mended_asks_for_nothing(iris, capsys, git):
         ! hint: run `git model doctor --fix`
         [5]
         $ git model doctor --fix
-                ABOUT  WHAT
-        mended  tag    the tag model/iris/production does not count: it is not an annotated tag
+                  ABOUT  WHAT
+        repaired  tag    the tag model/iris/production does not count: it is not an annotated tag
         """,
     )
 

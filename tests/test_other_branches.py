@@ -328,7 +328,7 @@ class TestTwoRegistries:
         with Client(repo) as client, pytest.raises(Refused, match="a registry on the branch gitmodel-old"):
             client.register_model("iris")
 
-    def test_a_rewound_branch_is_still_mended_by_doctor(self, repo, git):
+    def test_a_rewound_branch_is_still_repaired_by_doctor(self, repo, git):
         promoted(repo)
         with Client(repo) as client:
             client.get_version("iris@2").set_stage("production")

@@ -129,7 +129,7 @@ def test_runs_of_two_users_share_journal_and_cache(users):
 
 
 @needs_root
-def test_doctor_tells_of_permissions_and_its_owner_mends_them(users):
+def test_doctor_tells_of_permissions_and_its_owner_repairs_them(users):
     top, ada, bob = users
     repo = begin(top, ada, "umask")
     for path in (repo, repo / ".git"):
@@ -254,7 +254,7 @@ def test_a_store_does_without_what_its_file_system_cannot_do_and_warns_once(tmp_
 
 @needs_strace
 @pytest.mark.parametrize("fault", ["EEXIST", "EACCES", "EPERM"])
-def test_a_rename_that_does_not_replace_leaves_a_whole_object_and_mends_a_damaged_one(tmp_path, fault):
+def test_a_rename_that_does_not_replace_leaves_a_whole_object_and_repairs_a_damaged_one(tmp_path, fault):
     (tmp_path / "store").mkdir()
     (digest,) = put(tmp_path / "store", "one", inject="fsync:error=EINVAL")[1]
     found = next((tmp_path / "store/sha256").rglob("*/*"))

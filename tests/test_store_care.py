@@ -152,7 +152,7 @@ def test_copy_moves_a_registry_to_another_store(iris, store, capsys, tmp_path):
     assert ask(capsys, "verify")[0] == 0
 
 
-def test_copy_leaves_out_what_is_damaged_says_so_and_mends_a_half_one(iris, store, capsys, tmp_path):
+def test_copy_leaves_out_what_is_damaged_says_so_and_repairs_a_half_one(iris, store, capsys, tmp_path):
     path = object_of(store, NET)
     path.chmod(0o644)
     path.write_bytes(b"not\n")
@@ -168,7 +168,7 @@ def test_copy_leaves_out_what_is_damaged_says_so_and_mends_a_half_one(iris, stor
     assert target.open(TRAIN).read() == b"train\n"
 
 
-def test_copy_mends_what_is_damaged_there_if_it_is_whole_here(iris, store, capsys, tmp_path):
+def test_copy_repairs_what_is_damaged_there_if_it_is_whole_here(iris, store, capsys, tmp_path):
     shared = LocalStore(tmp_path / "shared", shared=True)
     assert ask(capsys, "store", "copy", "--to", shared.root)[0] == 0
     assert ask(capsys, "config", "store", shared.root)[0] == 0
@@ -176,7 +176,7 @@ def test_copy_mends_what_is_damaged_there_if_it_is_whole_here(iris, store, capsy
         path = object_of(place, digest)
         path.chmod(0o644)
         path.write_bytes(content)
-    again = ("store", "copy", "--from", "clone", "--to", "default", "--mend")
+    again = ("store", "copy", "--from", "clone", "--to", "default", "--repair")
     assert ask(capsys, "verify")[2].splitlines()[-1].endswith(f"type there `git model {' '.join(again)}`")
     code, out, err = ask(capsys, *again)
     assert (code, out) == (5, f"copied 1 object (4 B) to {shared.url}; 3 were there\n")

@@ -201,7 +201,7 @@ def replace_by_link(path):
         replace_by_link,
     ],
 )
-def test_a_kept_folder_that_was_changed_is_mended(artifact, change):
+def test_a_kept_folder_that_was_changed_is_repaired(artifact, change):
     path = artifact.path()
     change(path)
     assert artifact.path() == path
@@ -211,7 +211,7 @@ def test_a_kept_folder_that_was_changed_is_mended(artifact, change):
     assert {found.name for found in path.iterdir()} == {f"part-{number}" for number in range(7)}
 
 
-def test_mending_one_file_leaves_the_others_where_they_are(artifact):
+def test_repairing_one_file_leaves_the_others_where_they_are(artifact):
     path = artifact.path()
     before = {name: (path / name).stat().st_ino for name in FILES}
     edit(path)
@@ -220,7 +220,7 @@ def test_mending_one_file_leaves_the_others_where_they_are(artifact):
     assert changed == {"part-1/file-1.bin"}
 
 
-def test_a_kept_folder_of_read_only_files_is_mended_too(artifact):
+def test_a_kept_folder_of_read_only_files_is_repaired_too(artifact):
     path = artifact.path()
     assert all(file.stat().st_mode & 0o222 == 0 for file in path.rglob("*.bin"))
     os.chmod(path / "part-1/file-1.bin", 0)

@@ -25,7 +25,7 @@ BRANCH, SINGLE = "branch.git", "single.git"
 # What the questions are called: of everything, of the branch alone, and of proposals.
 ALL, HEAD, PROPOSED = "all", "head", "proposals"
 _POLL = 0.02
-_HINT = "free or mend the disk, or name another folder with XDG_CACHE_HOME"
+_HINT = "free space on the disk or repair it, or name another folder with XDG_CACHE_HOME"
 
 
 def cache_folder(environ: Mapping[str, str]) -> Path:

@@ -823,21 +823,21 @@ class Client(ShowsOurForm):
         to: str,
         *,
         source: str = "default",
-        mend: bool = False,
+        repair: bool = False,
         jobs: int = JOBS,
         progress: Progress | None = None,
     ) -> Copied:
         """Copy all objects of the store *source* to the store *to*, each a name or URL, and verify them.
 
         *jobs* objects are copied at a time. Purged objects are skipped. Damaged objects are skipped too, and listed in
-        `failed` of the result. Idempotent: call it again to continue after an interruption. *mend* also reads the
+        `failed` of the result. Idempotent: call it again to continue after an interruption. *repair* also reads the
         objects that *to* already has, and replaces damaged ones. The stores that the registry uses do not change.
         Raises UsageError, Unreachable, and Invalid if the copy is not complete.
         """
         from gitmodel.registry import store_maintenance
 
         return store_maintenance.copy(
-            self.writer, self.access, to, source=source, mend=mend, transfer=Transfer(jobs, progress)
+            self.writer, self.access, to, source=source, repair=repair, transfer=Transfer(jobs, progress)
         )
 
     def find_garbage(

@@ -233,8 +233,8 @@ def _place_faults(registry: RegistryRecord, model: str, holds: ModelRecords) -> 
     for alias, record in sorted(holds.aliases.items()):
         path, fault = paths.alias_file(model, alias), registry.alias_fault(alias)
         if fault:
-            mend = f"`git model alias remove {model} {alias}` removes the file"
-            yield Problem(path, "", "alias.name", f"is never read, because {alias} {fault}; {mend}")
+            removal = f"`git model alias remove {model} {alias}` removes the file"
+            yield Problem(path, "", "alias.name", f"is never read, because {alias} {fault}; {removal}")
         else:
             yield from _place_fault(path, record, holds)
     for number in sorted(holds.archived):

@@ -299,7 +299,7 @@ class Snapshot:
                 return name
             if count == MOST_RENAMES:
                 raise Invalid(
-                    f"the renames of model {now} form a cycle", hint="run `git model check` and mend model.toml"
+                    f"the renames of model {now} form a cycle", hint="run `git model check` and repair model.toml"
                 )
         return now
 

@@ -57,7 +57,7 @@ class SharedPermissions:
     def faults(self, folder: Path) -> Iterator[tuple[Path, bool]]:
         """The folders from *folder* down, and files beside them, that other users cannot use as the setting says.
 
-        Each comes with whether this process may mend it. Files in the deepest folders are not looked at: a store may
+        Each comes with whether this process may repair it. Files in the deepest folders are not looked at: a store may
         have millions, which nobody writes to.
         """
         me = os.geteuid()
@@ -66,10 +66,10 @@ class SharedPermissions:
             if self and stat.S_IMODE(state.st_mode) & wanted != wanted:
                 yield path, me in (0, state.st_uid)
 
-    def mend(self, folder: Path) -> None:
-        """Give what `faults` finds, and this process may mend, the permissions of the setting."""
-        for path, mendable in list(self.faults(folder)):
-            if mendable:
+    def repair(self, folder: Path) -> None:
+        """Give what `faults` finds, and this process may change, the permissions of the setting."""
+        for path, own in list(self.faults(folder)):
+            if own:
                 with suppress(OSError):
                     os.chmod(path, self.mode(os.stat(path).st_mode))
 

@@ -30,14 +30,14 @@ def copy_store(
     *,
     manifests: Collection[str] = (),
     without: Collection[str] = (),
-    mend: bool = False,
+    repair: bool = False,
     transfer: Transfer = Transfer(),
 ) -> Copied:
     """Copy every object of *source* that *target* has not, *manifests* after all others.
 
     Each is hashed as it is read, and the store that takes it checks what it got; at the end the target is listed again.
     What is damaged in the source is left out and told. Run again, it goes on where it stopped. *without* is not copied.
-    To *mend* is to read what is there already as well, and to put what is whole here in the place of what is damaged.
+    *repair* also reads the objects that *target* already has, and replaces damaged ones by intact ones of *source*.
 
     Raises UsageError for one store under two names, Invalid if the target has not all of it at the end, Unreachable.
     """
@@ -47,7 +47,7 @@ def copy_store(
     there = {found.digest: found.size for found in target.origin.objects()}
     every = [found for found in source.origin.objects() if found.digest not in without]
     both = [found for found in every if found.digest in there]
-    damaged = _find_damaged(source, target, both, transfer.jobs) if mend else set()
+    damaged = _find_damaged(source, target, both, transfer.jobs) if repair else set()
     left = [found for found in every if there.get(found.digest) != found.size or found.digest in damaged]
     work = _Copying(source, target, Tally(transfer.progress, sum(found.size for found in left)))
     last = set(manifests)
@@ -64,11 +64,11 @@ def copy_store(
 def _find_damaged(source: ArtifactStore, target: ArtifactStore, both: Sequence[StoredObject], jobs: int) -> set[str]:
     """Return the digests of objects that are damaged in *target* and whole in *source*."""
 
-    def is_mendable(found: StoredObject) -> bool:
+    def is_repairable(found: StoredObject) -> bool:
         return not _is_whole(target, found.digest) and _is_whole(source, found.digest)
 
     with ThreadPoolExecutor(max(jobs, 1)) as pool:
-        return {found.digest for found, mendable in zip(both, pool.map(is_mendable, both), strict=True) if mendable}
+        return {one.digest for one, repairs in zip(both, pool.map(is_repairable, both), strict=True) if repairs}
 
 
 def _is_whole(store: ArtifactStore, digest: str) -> bool:

@@ -1,4 +1,4 @@
-"""`doctor`: what is wrong with this clone, as apart from the branch, and mending what is safe to mend."""
+"""`doctor`: find the problems of this clone, not those of the branch, and repair what is safe to repair."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from gitmodel.stores.local_store import LocalStore
 
 @dataclass(frozen=True)
 class Finding:
-    """A fact about this clone: *about* names the kind, *hint* what to type; *mendable* if `--fix` mends it.
+    """A fact about this clone: *about* names the kind, *hint* what to type; *mendable* if `--fix` repairs it.
 
     *grave* findings keep something from working; the others are for knowing.
     """
@@ -71,22 +71,22 @@ def examine(repository: Repository, store: ArtifactStore | None) -> list[Finding
 
 
 def repair(repository: Repository, store: ArtifactStore | None) -> list[Finding]:
-    """Mend what `examine` says can be mended; returns what was mended.
+    """Repair what `examine` finds repairable, and return these findings.
 
     Removes our own dead locks, leftovers of killed writers and reservations that are used up, and sets every stage tag
     to what the branch says. A commit removes what is left of renamed models. Nothing that a version needs is touched.
     """
-    mended = [finding for finding in examine(repository, store) if finding.mendable]
-    abouts = {finding.about for finding in mended}
+    repaired = [finding for finding in examine(repository, store) if finding.mendable]
+    abouts = {finding.about for finding in repaired}
     if "permissions" in abouts:
-        repository.permissions.mend(repository.own_folder)
+        repository.permissions.repair(repository.own_folder)
     if abouts & {"lock", "leftover"}:
         repository.writer_marks.remove_dead()
     if "rules" in abouts:
-        _mend_rules(repository)
+        _restore_rules(repository)
     if "tag" in abouts:
         moved = [ref.name for ref in put_in_force.apply(repository, rewound=True).moved]
-        mended = [one for one in mended if one.about != "tag" or any(name in one.message.split() for name in moved)]
+        repaired = [one for one in repaired if one.about != "tag" or any(name in one.message.split() for name in moved)]
     if "record" in abouts:
         transact(repository, plan_clearance)
     if "reservation" in abouts:
@@ -96,7 +96,7 @@ def repair(repository: Repository, store: ArtifactStore | None) -> list[Finding]
     if "leftover" in abouts and isinstance(store, LocalStore):
         for leftover in store.leftovers():
             store.remove_leftover(leftover)
-    return mended
+    return repaired
 
 
 def _safely(about: str, look: Callable[[Repository], Iterable[Finding]], repository: Repository) -> list[Finding]:
@@ -208,7 +208,7 @@ def _rules(repository: Repository) -> Iterator[Finding]:
         yield Finding("pending rules", message, fetched if repository.tips.remote_name() else _APPLY, grave=False)
 
 
-def _mend_rules(repository: Repository) -> None:
+def _restore_rules(repository: Repository) -> None:
     """Set the tag of the rules in force as it was seen last, without the commits that the branch does not hold."""
     rules, tip = repository.rules, repository.existing_tip()
     kept = tuple(commit for commit in rules.seen() if repository.tags.reaches(tip, commit)) or (tip,)

@@ -28,14 +28,14 @@ def copy(
     to: str,
     *,
     source: str = DEFAULT,
-    mend: bool = False,
+    repair: bool = False,
     transfer: Transfer = Transfer(),
 ) -> Copied:
     """Copy all of the store *source* to the store *to*, a name or a URL; see `copying.copy_store`."""
     target = open_store(to, default_root=Path()) if ":" in to or "/" in to else access.open(to)
     manifests, gone = writer.read(lambda snapshot: (folders(snapshot), purges(snapshot)))
     return copying.copy_store(
-        access.open(source), target, manifests=manifests, without=gone, mend=mend, transfer=transfer
+        access.open(source), target, manifests=manifests, without=gone, repair=repair, transfer=transfer
     )
 
 

@@ -80,7 +80,7 @@ class LocalStore:
         """Store what *source* yields to its end; return its digest and its length in bytes.
 
         The object appears at once and whole, and is on disk when this returns. An object that is there
-        already is replaced by its equal, which mends a damaged one. What *source* raises is passed on, and
+        already is replaced by its equal, which repairs a damaged one. What *source* raises is passed on, and
         nothing is left.
         """
         return self._put(source, "", sent)

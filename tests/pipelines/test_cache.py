@@ -185,7 +185,7 @@ def test_a_damaged_object_is_noticed_before_a_version_names_it(client, tmp_path,
     stored.chmod(0o644)
     stored.write_bytes(damage(content))
     assert statuses(one.run(client=client)) == ["succeeded"]
-    assert stored.read_bytes() == content  # mended by the step that ran
+    assert stored.read_bytes() == content  # repaired by the step that ran
     assert client.get_version("demo").get_artifact("file").load() == {"a": 1}
 
 

@@ -189,7 +189,7 @@ def test_a_large_damaged_output_on_a_server_makes_its_step_run_again(place, clie
 
 @pytest.mark.parametrize("place", [LOCAL, *REMOTE], indirect=True)
 @pytest.mark.parametrize("content", [b"a model\n", LARGE], ids=["small", "large"])
-def test_the_same_file_stored_again_mends_an_object_that_verify_found_damaged(place, client, capsys, content):
+def test_the_same_file_stored_again_repairs_an_object_that_verify_found_damaged(place, client, capsys, content):
     Path("net").write_bytes(content)
     digest = digest_of(content)
     with client:
@@ -216,7 +216,7 @@ def test_a_copy_replaces_a_damaged_object_and_never_removes_it_first(place, tmp_
     copy_store(source, target)
     place.damage(digest, b"a model")
     monkeypatch.setattr(type(target.origin.backend), "remove", lambda *_: pytest.fail("removed"))
-    done = copy_store(source, target, mend=True)
+    done = copy_store(source, target, repair=True)
     if place.kind == "oci":
         assert "keeps a damaged object" in done.failed[digest]
     else:

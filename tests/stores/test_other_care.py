@@ -291,7 +291,7 @@ def test_without_credentials_google_says_how_to_sign_in(tmp_path, monkeypatch):
         pytest.param("azure", marks=pytest.mark.xdist_group("azure")),
     ],
 )
-def test_an_object_altered_behind_our_back_is_noticed_and_mended(kind, request, tmp_path):
+def test_an_object_altered_behind_our_back_is_noticed_and_repaired(kind, request, tmp_path):
     store = open_store(request.getfixturevalue(kind), default_root=tmp_path).origin
     digest, _ = store.put_stream(io.BytesIO(b"a model"))
     backend = store.backend

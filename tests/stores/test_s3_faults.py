@@ -76,7 +76,7 @@ def alter(store, digest, content, *, disguised=False):
 class TestDamage:
     @pytest.mark.parametrize("content", [b"a model", LARGE], ids=["small", "large"])
     @pytest.mark.parametrize("damage", ["truncated", "emptied", "altered", "grown", "swapped"])
-    def test_an_object_altered_behind_our_back_is_noticed_on_the_first_read_and_mended(
+    def test_an_object_altered_behind_our_back_is_noticed_on_the_first_read_and_repaired(
         self, store, tmp_path, content, damage
     ):
         digest = put(store, content)
@@ -111,14 +111,14 @@ class TestDamage:
         with pytest.raises(Invalid, match="damaged"):
             read(store.origin, digest)
 
-    def test_a_copy_from_elsewhere_mends_even_that(self, store, tmp_path):
+    def test_a_copy_from_elsewhere_repairs_even_that(self, store, tmp_path):
         digest = put(store, b"a model")
         alter(store, digest, b"A model", disguised=True)
         other = open_store(str(tmp_path / "other"), default_root=tmp_path)
         other.create()
         put(other, b"a model")
         assert copy_store(other, store).copied == 0
-        assert copy_store(other, store, mend=True).copied == 1
+        assert copy_store(other, store, repair=True).copied == 1
         assert read(store.origin, digest) == b"a model"
 
     def test_a_damaged_copy_is_removed_and_the_object_taken(self, store):

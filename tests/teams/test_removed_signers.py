@@ -1,4 +1,4 @@
-"""Somebody who may push, but not sign for a stage: what was signed stays in force, and a signer mends the rest."""
+"""Somebody who may push, but not sign for a stage: what was signed stays in force, and a signer repairs the rest."""
 
 import subprocess
 

@@ -79,7 +79,7 @@ def start(code_repo):
 def assert_whole(git):
     """Fail unless the repository is sound to git, the branch sound to `check`, and the clone to `doctor`.
 
-    With *repair*, what a crash may leave (dead locks, leftovers, a promotion not in force) is mended first.
+    With *repair*, what a crash may leave (dead locks, leftovers, a promotion not in force) is repaired first.
     """
 
     def assert_(path, *, repair=False):

@@ -98,7 +98,7 @@ def without_the_locks_that_are_named(made, work):
 
 
 def assert_survived(made, request, before, code, answer, assert_whole, git):
-    """After a crash: the old state, the new one or pending; the next write works or names the lock; repair mends."""
+    """After a crash: the old state, the new one or pending; the next write works or names the lock; doctor repairs."""
     git(made.path, "fsck", "--strict", "--no-dangling")
     assert checking.check(made.repository) == []
     numbers, held = state(made)

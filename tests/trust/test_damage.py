@@ -411,7 +411,7 @@ def test_a_broken_registry_record_is_named_and_nothing_is_written(edited, regist
 # Tags that are not what the branch made of them.
 
 
-def test_forged_tags_are_refused_and_mended_and_harm_no_other_model(edited, registry, git):
+def test_forged_tags_are_refused_and_repaired_and_harm_no_other_model(edited, registry, git):
     git(registry.path, "commit", "-q", "--allow-empty", "-m", "Elsewhere")
     name = "model/iris/production"
     blob = edited.blob("x")
@@ -570,7 +570,7 @@ def test_a_spoilt_tip_is_said(edited, registry, git, open_at, how):
     assert (registry.repository.common_dir / BRANCH).read_text().strip() == before
 
 
-def test_a_spoilt_stage_tag_object_is_said_and_mended(edited, registry, git, open_at):
+def test_a_spoilt_stage_tag_object_is_said_and_repaired(edited, registry, git, open_at):
     id = git(registry.path, "rev-parse", "refs/tags/model/iris/production")
     spoil(loose(registry, id), "missing")
     fresh = open_at(registry.path)

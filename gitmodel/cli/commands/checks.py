@@ -132,10 +132,10 @@ def doctor(invocation: Invocation, fix: bool, filter: str) -> None:
     from gitmodel.client import administration
 
     client = invocation.client
-    mended: list[Finding] = []
+    repaired: list[Finding] = []
 
     def fields(finding: Finding) -> dict[str, object]:
-        return {**vars(finding), "mended": finding in mended}
+        return {**vars(finding), "mended": finding in repaired}
 
     def matching(findings: Sequence[Finding]) -> list[Finding]:
         return options.matching(
@@ -145,9 +145,9 @@ def doctor(invocation: Invocation, fix: bool, filter: str) -> None:
     if fix:
         if filter:  # refuses a wrong filter before anything is fixed
             matching(administration.examine(client))
-        mended += administration.repair(client)
+        repaired += administration.repair(client)
     left = administration.examine(client)
-    every = [*(one for one in mended if one not in left), *left]
+    every = [*(one for one in repaired if one not in left), *left]
     found = matching(every)
     invocation.output.listing(
         found,
@@ -155,7 +155,7 @@ def doctor(invocation: Invocation, fix: bool, filter: str) -> None:
         fields=fields,
         name=lambda finding: finding.about,
         columns=(
-            ("", lambda finding: "" if finding in left else "mended"),
+            ("", lambda finding: "" if finding in left else "repaired"),
             ("ABOUT", lambda finding: finding.about),
             ("WHAT", lambda finding: finding.message),
             ("WHAT TO DO", lambda finding: finding.hint if finding in left else ""),
@@ -181,8 +181,8 @@ def _judge_verified(found: list[Verified]) -> None:
     if damaged:
         raise Invalid(
             f"{len(damaged)} of {artifacts} cannot be used",
-            hint="to store the same file again mends it, with `git model link` to any version; "
-            "if a clone still has it, type there `git model store copy --from clone --to default --mend`",
+            hint="to store the same file again repairs it, with `git model link` to any version; "
+            "if a clone still has it, type there `git model store copy --from clone --to default --repair`",
         )
     if unread:
         raise Invalid(

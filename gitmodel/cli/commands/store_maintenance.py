@@ -42,10 +42,10 @@ def status(invocation: Invocation) -> None:
 @click.option(
     "--from", "source", default="default", metavar="NAME", help="Store to copy. Default: the registry's default store."
 )
-@click.option("--mend", is_flag=True, help="Also verify objects that are already there, and replace damaged ones.")
+@click.option("--repair", is_flag=True, help="Also verify objects that are already there, and replace damaged ones.")
 @jobs
 @click.pass_obj
-def copy(invocation: Invocation, target: str, source: str, mend: bool, jobs: int) -> None:
+def copy(invocation: Invocation, target: str, source: str, repair: bool, jobs: int) -> None:
     """Copy all objects of a store to another store.
 
     Objects are verified while they are read and written, and counted at the end. Objects that the target already has
@@ -56,7 +56,7 @@ def copy(invocation: Invocation, target: str, source: str, mend: bool, jobs: int
 
     with invocation.output.progress("copying") as progress:
         done = invocation.client.copy_store(
-            url_of(target) if "/" in target else target, source=source, mend=mend, jobs=jobs, progress=progress
+            url_of(target) if "/" in target else target, source=source, repair=repair, jobs=jobs, progress=progress
         )
     said = f"copied {_count(done.copied, 'object')} ({cell_text.size(done.size)}) to {done.target}"
     said += f"; {done.there} were there" if done.there else ""

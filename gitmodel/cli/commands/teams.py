@@ -163,7 +163,7 @@ def push(invocation: Invocation, name: str | None, timeout: float, jobs: int, co
     if dropped is not None:
         raise dropped.brief
     if code and done.code.fault:
-        raise Refused("the code of these versions was not pushed", hint="mend what is named above, then run it again")
+        raise Refused("the code of these versions was not pushed", hint="repair what is named above, then run it again")
 
 
 def _tell_code(invocation: Invocation, done: Pushed) -> None:

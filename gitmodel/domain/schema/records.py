@@ -137,7 +137,7 @@ class CodeRules(Record):
     dirty: Annotated[str, _one_of(*DIRTY)] = "record"
 
 
-_MEND = "mend the file on the metadata branch, then try again"
+_REPAIR = "repair the file on the metadata branch, then try again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -163,7 +163,7 @@ class RegistryRecord(Record):
         """Return this record. Raises Invalid if the file has something at one of *keys* that cannot be read."""
         for key in keys:
             if key in self.unread:
-                raise Invalid(str(self.unread[key]), hint=_MEND)
+                raise Invalid(str(self.unread[key]), hint=_REPAIR)
         return self
 
     @property
@@ -442,7 +442,7 @@ def encode_registry(record: RegistryRecord) -> bytes:
     """The bytes of `gitmodel.toml`. Raises Invalid if it was read from a file that has faults: they would be lost."""
     lost = next((fault for fault in record.faults if fault.rule != "record.unknown-key"), None)
     if lost is not None:
-        raise Invalid(str(lost), hint=_MEND)
+        raise Invalid(str(lost), hint=_REPAIR)
     return codec.encode(record.require(*record.unread))
 
 

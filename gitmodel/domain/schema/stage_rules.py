@@ -68,7 +68,7 @@ def check_rules(registry: RegistryRecord, stage: str) -> None:
     unknown = next((fault for fault in faults if fault.rule == UNKNOWN), None)
     raise GateRefused(
         f"nothing can enter {stage}: {'; '.join(map(str, faults))}",
-        hint=_upgrade(registry, unknown.key) if unknown else _MEND,
+        hint=_upgrade(registry, unknown.key) if unknown else _REPAIR,
     )
 
 
@@ -78,10 +78,10 @@ def unreadable_gate(registry: RegistryRecord, stage: str, gate: GateRule, why: s
     at = registry.stage_names.index(stage) if stage in registry.stage_names else 0
     key = f"stages[{at}].gates[{gates.get(gate.name, 0)}].expression"
     fault = Problem(REGISTRY_FILE, key, "registry.rules", f"cannot be read: {why}")
-    return GateRefused(f"nothing can enter {stage}: {fault}", hint=_MEND)
+    return GateRefused(f"nothing can enter {stage}: {fault}", hint=_REPAIR)
 
 
-_MEND = "mend the file on the metadata branch; `git model check` names all that is wrong with it"
+_REPAIR = "repair the file on the metadata branch; `git model check` lists its problems"
 
 
 def _upgrade(registry: RegistryRecord, key: str) -> str:
