@@ -95,7 +95,7 @@ class TestEveryStore:
     """What every implementation of ArtifactStore does, and what is built on it."""
 
     @pytest.mark.parametrize("content", [b"", b"a", BIG], ids=["empty", "one byte", "big"])
-    def test_what_is_put_is_read_back_by_its_hash(self, store, content):
+    def test_an_object_is_read_back_by_its_digest(self, store, content):
         digest = put(store, content)
         assert digest == digest_of(content)
         assert read(store, digest) == content
@@ -122,7 +122,7 @@ class TestEveryStore:
         assert put(store, BIG) == put(store, BIG)
         assert list(store.digests()) == [digest_of(BIG)]
 
-    def test_what_is_large_is_put_and_read_back(self, store):
+    def test_a_large_object_is_put_and_read_back(self, store):
         content = LARGE + store.url.encode()
         digest = put(store, content)
         assert read(store.origin, digest) == content
@@ -138,7 +138,7 @@ class TestEveryStore:
         assert read(opened[0].origin, digest_of(content)) == content
 
     @pytest.mark.parametrize("content", [b"a model", LARGE], ids=["small", "large"])
-    def test_what_is_old_is_young_when_it_is_put_again_or_named_again(self, store, content, monkeypatch):
+    def test_an_old_object_is_refreshed_when_it_is_put_or_named_again(self, store, content, monkeypatch):
         monkeypatch.setattr(interface, "RENEWED", -10.0)  # so all is old, by the clock of any server
         content += store.url.encode()
         digest = put(store, content)
@@ -159,7 +159,7 @@ class TestEveryStore:
             store.put_stream(Failing())
         assert list(store.digests()) == []
 
-    def test_what_is_known_is_put_under_its_name_alone(self, store, tmp_path):
+    def test_put_known_stores_bytes_only_under_their_digest(self, store, tmp_path):
         other = LocalStore(tmp_path / "other")
         digest = put(other, BIG)
         sent = []
@@ -195,7 +195,7 @@ class TestEveryStore:
         assert verify_folder(store.origin, folder.digest) == folder
         assert verify_file(store.origin, file).size == len(BIG)
 
-    def test_what_is_absent_is_not_found(self, store):
+    def test_an_absent_object_is_not_found(self, store):
         put(store, b"something else")
         assert not store.holds(ABSENT)
         for ask in (store.open, store.size, lambda digest: verify_file(store, digest)):
@@ -208,7 +208,7 @@ class TestEveryStore:
         with pytest.raises(NotFound):
             store.open(ABSENT)
 
-    def test_what_is_removed_is_gone_and_may_be_put_again(self, store):
+    def test_a_removed_object_is_gone_and_can_be_put_again(self, store):
         digest = put(store, b"a")
         store.remove(digest)
         store.remove(digest)
@@ -217,7 +217,7 @@ class TestEveryStore:
         assert read(store, digest) == b"a"
 
     @pytest.mark.parametrize("name", ["open", "holds", "size", "remove"])
-    def test_what_is_no_digest_never_becomes_a_path(self, store, name):
+    def test_an_invalid_digest_never_becomes_a_path(self, store, name):
         for text in ("", "sha256:", "sha256:../../etc/passwd", "../" * 10 + "a" * 64):
             with pytest.raises(Invalid, match="is not a digest"):
                 getattr(store, name)(text)
@@ -329,7 +329,7 @@ class TestEveryStore:
         get_folder(store, folder, tmp_path / "copy", size=3)
 
     @pytest.mark.parametrize("content", [b"", b"a model", HEADER + b"sha256:" + b"0" * 64 + b" 0 ../../escape\n"])
-    def test_what_is_no_manifest_is_no_folder_and_leads_nowhere(self, store, tmp_path, content):
+    def test_an_invalid_manifest_is_not_a_folder(self, store, tmp_path, content):
         digest = put(store, content)
         with pytest.raises(Invalid, match="is not a folder"):
             get_folder(store, digest, tmp_path / "copy")
@@ -522,7 +522,7 @@ class TestLocalStore:
         assert local.path(digest) == place_of(local, digest)
         assert files_under(local.root) == {f"sha256/{hex_of(digest)[:2]}/{hex_of(digest)[2:]}": b"a"}
 
-    def test_what_the_root_allows_its_folders_allow(self, tmp_path):
+    def test_folders_get_the_permissions_of_the_root(self, tmp_path):
         (tmp_path / "store").mkdir()
         (tmp_path / "store").chmod(0o2775)
         store = LocalStore(tmp_path / "store", shared=True)
@@ -573,7 +573,7 @@ class TestLocalStore:
             reader.read(3)
 
     @pytest.mark.parametrize("kind", ["link", "folder", "pipe"])
-    def test_what_stands_in_the_place_of_an_object_is_refused(self, local, tmp_path, kind):
+    def test_a_link_or_folder_in_place_of_an_object_is_refused(self, local, tmp_path, kind):
         digest = put(local, b"a")
         place = place_of(local, digest)
         place.unlink()
@@ -631,7 +631,7 @@ class TestLocalStore:
 
     @pytest.mark.parametrize("call", ["write", "fsync", "replace", "fchmod"])
     @pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO, errno.EACCES])
-    def test_a_failing_disk_is_said_and_leaves_nothing(self, local, monkeypatch, call, code):
+    def test_a_failing_disk_is_reported_and_leaves_nothing(self, local, monkeypatch, call, code):
         def fail(*_):
             raise OSError(code, os.strerror(code))
 
@@ -715,7 +715,7 @@ class TestLocalStore:
         assert local.leftovers() == []
         assert (tmp_path / "mine").read_bytes() == b"mine"
 
-    def test_a_temporary_file_swept_before_its_lock_is_begun_again(self, local, monkeypatch):
+    def test_a_put_is_repeated_if_its_temporary_file_is_removed_before_it_is_locked(self, local, monkeypatch):
         real, swept = fcntl.flock, []
 
         def sweep_first(descriptor, operation):

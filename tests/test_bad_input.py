@@ -182,7 +182,7 @@ def test_a_bad_reference_says_what_exists_and_creates_nothing(client, refused, r
 
 
 @pytest.mark.parametrize("version", [0, -3, True, "0", "00"])
-def test_what_is_no_number_of_a_version(client, refused, version):
+def test_an_invalid_version_number(client, refused, version):
     assert (
         "is not a version number" in refused(UsageError, lambda: client.get_model("iris").get_version(version)).message
     )
@@ -275,7 +275,7 @@ def test_a_deleted_model_is_deleted_once(client, refused):
     assert "its name is never used again" in refused(Conflict, lambda: client.register_model("iris")).message
 
 
-def test_what_is_not_there_is_not_taken_away(client, refused):
+def test_an_alias_that_does_not_exist_is_not_removed(client, refused):
     iris = client.get_model("iris")
     assert "champion" in refused(NotFound, lambda: iris.remove_alias("best")).hint
     assert "no version of iris is in staging" in refused(NotFound, lambda: iris.demote("staging")).message
@@ -283,7 +283,7 @@ def test_what_is_not_there_is_not_taken_away(client, refused):
 
 
 @pytest.mark.parametrize("place", ["missing", "folder/missing"])
-def test_an_artifact_that_is_not_there(client, refused, tmp_path, place):
+def test_an_artifact_that_does_not_exist(client, refused, tmp_path, place):
     for use in (
         lambda: client.get_version("iris@4").link_artifact("weights", tmp_path / place),
         lambda: client.get_model("iris").create_version(data={"weights": tmp_path / place}),
@@ -327,12 +327,12 @@ def test_more_than_a_record_may_hold(client, refused):
         assert "more than 65536" in refused(UsageError, use).message
 
 
-def test_applying_a_model_that_is_not_there(client, refused):
+def test_applying_a_model_that_does_not_exist(client, refused):
     assert "did you mean iris" in refused(NotFound, lambda: client.apply("irsi")).hint
 
 
 @pytest.mark.parametrize("filter", ["(", "metadata.accuracy >", "nonsense(1)", "1" * 5000])
-def test_a_filter_that_is_none(client, refused, filter):
+def test_a_filter_of_another_type_is_refused(client, refused, filter):
     refused(UsageError, lambda: client.get_model("iris").list_versions(filter=filter))
     refused(UsageError, lambda: client.list_models(filter=filter))
 

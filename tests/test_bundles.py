@@ -96,7 +96,7 @@ def test_a_bundle_of_a_clone_is_read(code_repo, bundle, git, tmp_path):
         assert client.get_version("iris@production").number == 1
 
 
-def test_what_is_made_of_a_bundle_is_written_to(bundle, tmp_path, monkeypatch):
+def test_a_repository_created_from_a_bundle_is_writable(bundle, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     subprocess.run(["git", "clone", "-q", "--mirror", str(bundle), str(tmp_path / "made")], check=True)
     with Client(repo=str(tmp_path / "made")) as client:

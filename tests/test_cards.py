@@ -227,7 +227,7 @@ def test_any_word_and_number_comes_back_from_the_header(words, number):
     assert header["model-index"][0]["results"][0]["metrics"] == [{"type": "m: x", "value": number}]
 
 
-def test_what_drives_a_terminal_is_shown_and_not_done():
+def test_terminal_control_characters_are_shown_escaped():
     record = ModelRecord(created=NOW, description="a\x1b[2J \u202eb", title="t\x07")
     text = card("iris", record, VersionRecord(number=1, created=NOW))
     assert "aU+001B[2J U+202Eb" in text

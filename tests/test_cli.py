@@ -417,7 +417,7 @@ def test_an_artifact_that_cannot_be_stored_or_is_not_there_is_refused(iris, caps
     )
 
 
-def test_what_is_in_use_or_not_named_is_not_destroyed(iris, capsys):
+def test_objects_in_use_are_not_purged(iris, capsys):
     check_transcript(
         capsys,
         r"""
@@ -532,7 +532,7 @@ def test_get_without_a_path_writes_the_name_and_never_over_a_file(iris, capsys):
     assert (iris / "classifier").read_text() == "model.skops\n"
 
 
-def test_promotions_that_are_pending_are_told_and_applied(iris, capsys, git):
+def test_promotions_that_are_pending_are_reported_and_applied(iris, capsys, git):
     git(iris, "update-ref", "-d", "refs/tags/model/iris/production")
     check_transcript(
         capsys,
@@ -559,7 +559,7 @@ def test_promotions_that_are_pending_are_told_and_applied(iris, capsys, git):
     )
 
 
-def test_a_pending_change_that_must_not_be_applied_is_told_and_ends_with_6(iris, capsys, git):
+def test_a_pending_change_that_must_not_be_applied_is_reported_and_ends_with_6(iris, capsys, git):
     ask(capsys, "promote", "iris@2", "staging")
     git(iris, "update-ref", "-d", "refs/tags/model/iris/staging")
     text = git(iris, "show", "gitmodel:models/iris/versions/2.toml").replace("number = 2", "number = 2\nfailed = true")
@@ -622,7 +622,7 @@ def test_doctor_finds_and_repairs(iris, capsys, git):
     assert "train of iris@1" in out
 
 
-def test_doctor_goes_on_where_the_store_is_gone(iris, capsys, tmp_path, git, monkeypatch):
+def test_doctor_continues_if_the_store_is_gone(iris, capsys, tmp_path, git, monkeypatch):
     git(iris, "update-ref", "-d", "refs/tags/model/iris/production")
     monkeypatch.setenv("GITMODEL_STORE", (tmp_path / "gone").as_uri())
     code, out, _ = ask(capsys, "doctor")
@@ -641,7 +641,7 @@ def test_a_store_that_is_gone_ends_with_7(iris, capsys, tmp_path):
     assert err.startswith("error: ")
 
 
-def test_init_begins_a_registry_once_and_names_its_store(repo, capsys, tmp_path, git):
+def test_init_starts_a_registry_once_and_names_its_store(repo, capsys, tmp_path, git):
     store = (tmp_path / "shared").as_uri()
     code, out, _ = ask(capsys, "init", "--store", tmp_path / "shared")
     assert code == 0
@@ -660,7 +660,7 @@ def test_init_begins_a_registry_once_and_names_its_store(repo, capsys, tmp_path,
     assert git(repo, "log", "-1", "--format=%s", "gitmodel") == f"Keep artifacts in {(tmp_path / 'another').as_uri()}"
 
 
-def test_init_adopts_the_registry_of_the_remote_and_begins_no_second_one(iris, capsys, git, tmp_path, monkeypatch):
+def test_init_adopts_the_registry_of_the_remote_and_starts_no_second_one(iris, capsys, git, tmp_path, monkeypatch):
     clone = tmp_path / "clone"
     git(tmp_path, "clone", "-q", str(iris), str(clone))
     monkeypatch.chdir(clone)
@@ -722,12 +722,12 @@ def test_the_registry_can_be_in_another_repository(iris, capsys, tmp_path, monke
     assert ask(capsys, "list", "-q") == (0, "iris\n", "")
 
 
-def test_folders_that_are_not_there_are_not_found(repo, capsys):
+def test_folders_that_do_not_exist_are_not_found(repo, capsys):
     for arguments in (["-C", "nowhere", "list"], ["--repo", "nowhere", "list"]):
         assert ask(capsys, *arguments)[0] == 3
 
 
-def test_get_into_a_folder_that_is_not_there_is_refused(iris, capsys):
+def test_get_into_a_folder_that_does_not_exist_is_refused(iris, capsys):
     assert ask(capsys, "get", "iris@1", "train", "-o", "nowhere/train.csv")[0] == 3
     assert ask(capsys, "get", "iris@1", "train", "-o", ".")[0] == 2
 

@@ -218,7 +218,7 @@ def test_json_and_tsv_have_the_fields_that_the_reference_says(registry, capsys):
             assert len(read[1].splitlines()) == len(items) + 1
 
 
-def test_what_is_within_json_has_the_fields_that_the_reference_says(registry, capsys, git):
+def test_nested_json_objects_have_the_documented_fields(registry, capsys, git):
     git(registry, "update-ref", "-d", "refs/tags/model/iris/production")
     git(registry, "update-ref", "-d", "refs/tags/model/iris/champion")
     _, out, _ = ask(capsys, "show", "iris@1", "--format", "json")

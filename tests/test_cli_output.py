@@ -219,7 +219,7 @@ def test_progress_is_shown_on_a_terminal_when_it_takes_a_while(capsys, monkeypat
         assert progress is None
 
 
-def test_progress_is_told_in_lines_where_is_no_terminal(capsys, monkeypatch):
+def test_progress_is_printed_in_lines_without_a_terminal(capsys, monkeypatch):
     now = [0.0]
     monkeypatch.setattr(output.time, "monotonic", lambda: now[0])
     with output.Output().progress("storing x") as progress:

@@ -70,7 +70,7 @@ def commits(client, git):
 
 
 class TestModels:
-    def test_a_model_keeps_every_field_that_was_said_of_it(self, client):
+    def test_a_model_keeps_every_descriptive_field(self, client):
         said = {
             "title": "Iris flowers",
             "license": "Apache-2.0",
@@ -121,7 +121,7 @@ class TestModels:
             with pytest.raises(UsageError, match=f"invalid description of a model: {next(iter(wrong))}"):
                 use()
 
-    def test_an_unknown_field_is_refused_with_those_that_there_are(self, client):
+    def test_an_unknown_field_is_refused_with_the_available_ones(self, client):
         with pytest.raises(UsageError, match="colour") as caught:
             client.register_model("iris", colour="blue")
         assert "license" in caught.value.hint
@@ -215,7 +215,7 @@ class TestRenaming:
             client.get_model("flowers").rename("iris")
         assert [model.name for model in client.list_models()] == ["flowers"]
 
-    def test_a_handle_by_the_old_name_goes_on_to_work(self, client, iris):
+    def test_a_handle_by_the_old_name_still_works(self, client, iris):
         second = iris.get_version(2)
         client.get_model("iris").rename("flowers")
         client.get_model("flowers").rename("plants")
@@ -356,7 +356,7 @@ class TestVersions:
             iris.create_version("rc")
 
     @pytest.mark.parametrize("wrong", [{"tags": [1]}, {"tags": "abc"}, {"description": 3}, {"metadata": {"a": None}}])
-    def test_what_no_record_can_hold_is_refused_and_nothing_is_written(self, client, iris, wrong):
+    def test_values_that_a_record_cannot_hold_are_refused_and_nothing_is_written(self, client, iris, wrong):
         before = editing.state(client.repository.common_dir)
         with pytest.raises(UsageError) as caught:
             iris.create_version(**wrong)
@@ -364,7 +364,7 @@ class TestVersions:
         assert editing.state(client.repository.common_dir) == before
 
     @pytest.mark.parametrize("wrong", [{"add_tags": [1]}, {"add_tags": "abc"}, {"description": 3}])
-    def test_what_no_record_can_hold_is_refused_in_an_update_too(self, client, iris, wrong):
+    def test_values_that_a_record_cannot_hold_are_refused_in_an_update_too(self, client, iris, wrong):
         before = editing.state(client.repository.common_dir)
         with pytest.raises(UsageError):
             iris.get_version(1).update(**wrong)
@@ -462,14 +462,14 @@ class TestStages:
         assert not iris.get_version(1).set_stage("none").changed
 
     @pytest.mark.parametrize("stage", ["prodution", "", "Production", "latest", "a/b"])
-    def test_what_is_no_stage_is_refused_with_those_that_there_are(self, client, iris, stage):
+    def test_an_unknown_stage_is_refused_with_the_known_ones(self, client, iris, stage):
         before = editing.state(client.repository.common_dir)
         with pytest.raises(UsageError) as caught:
             iris.get_version(1).set_stage(stage)
         assert caught.value.hint
         assert editing.state(client.repository.common_dir) == before
 
-    def test_a_stage_that_nobody_is_in_says_what_there_is(self, iris):
+    def test_a_stage_that_nobody_is_in_lists_the_available_ones(self, iris):
         iris.get_version(1).set_stage("staging")
         for selector in ("production", "prodution"):
             with pytest.raises(NotFound) as caught:
@@ -835,7 +835,7 @@ class TestTransactions:
         assert archived(iris) == [1]
         assert iris.create_version().number == 7
 
-    def test_reading_inside_goes_on_when_another_writer_promotes_meanwhile(self, client, iris, other):
+    def test_reading_inside_continues_when_another_writer_promotes_meanwhile(self, client, iris, other):
         iris.get_version(1).set_stage("production")
         with client.transaction("Read on") as change:
             change.get_model("iris").get_version(3).log_metadata(a=1)
@@ -902,7 +902,7 @@ class TestTransactions:
                 change.transaction("Inner").__enter__()
 
     @pytest.mark.parametrize("fails", [False, True])
-    def test_what_another_thread_writes_through_the_client_is_not_part_of_it(self, client, iris, other, git, fails):
+    def test_writes_of_another_thread_are_not_part_of_the_transaction(self, client, iris, other, git, fails):
         inside, written = threading.Event(), threading.Event()
 
         def write():
@@ -980,7 +980,7 @@ class TestTransactions:
         assert git(client.repository.common_dir, "for-each-ref") == before
         version.set_stage("production")
 
-    def test_what_moves_the_branch_by_itself_is_no_part_of_a_transaction(self, client, iris):
+    def test_methods_that_move_the_branch_are_refused_in_a_transaction(self, client, iris):
         with client.transaction("Inside") as change:
             for verb in (change.apply, change.pull, change.push, change.propose, lambda: change.purge("x", reason="x")):
                 with pytest.raises(UsageError, match="cannot be called in the transaction 'Inside'") as caught:
@@ -1130,7 +1130,7 @@ class TestDamage:
         with pytest.raises(Invalid, match=r"versions/2\.toml"):
             iris.get_version(2)
 
-    def test_a_stage_file_without_its_version_is_said(self, client, iris):
+    def test_a_stage_file_without_its_version_is_reported(self, client, iris):
         editing.edit(
             client.repository.common_dir,
             {paths.stage_file("iris", "production"): SET_BY_HAND.format(9, records.links_digest(()))},
@@ -1143,7 +1143,7 @@ class TestDamage:
 
 
 class TestShown:
-    def test_reprs_say_what_to_type(self, client, iris):
+    def test_reprs_show_the_form_to_type(self, client, iris):
         assert repr(iris) == "Model('iris')"
         assert repr(iris.get_version(1)) == "ModelVersion('iris@1')"
         assert repr(Model("iris")) == "Model('iris')"

@@ -149,7 +149,7 @@ def test_to_record_the_code_again_starts_one_process(code_repo, monkeypatch):
 
 @pytest.mark.parametrize("folder", ["artifacts", "artifacts/here"])
 @pytest.mark.parametrize("kind", ["link", "dangling", "file"])
-def test_what_the_code_has_in_the_place_of_artifacts_is_not_written_through(
+def test_a_checkout_does_not_follow_a_link_of_the_code_at_the_folder_of_artifacts(
     code_repo, tmp_path, monkeypatch, capsys, git, folder, kind
 ):
     """The code may be somebody else's, and lead out of the work tree."""
@@ -174,7 +174,7 @@ def test_what_the_code_has_in_the_place_of_artifacts_is_not_written_through(
     assert not (tmp_path / "then").exists()
 
 
-def test_outside_of_a_code_repository_that_is_said(code_repo, tmp_path, monkeypatch, capsys):
+def test_outside_of_a_code_repository_is_reported(code_repo, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(code_repo)
     with Client() as client:
         client.register_model("iris").create_version()

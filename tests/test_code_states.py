@@ -71,7 +71,7 @@ class TestSha256:
         with Client(tmp_path / "other", repo=tmp_path / "registry.git") as client:
             assert client.get_version("iris@2").checkout(tmp_path / "again").commit == snapshot
 
-    def test_a_run_is_made_again(self, sha256, tmp_path, capsys, git, monkeypatch):
+    def test_a_run_is_reproduced(self, sha256, tmp_path, capsys, git, monkeypatch):
         monkeypatch.setenv("GIT_DEFAULT_HASH", "sha256")
         ask(capsys, "config", "repo", "../registry.git")
         (sha256 / ".gitignore").write_text("__pycache__/\n")
@@ -186,7 +186,7 @@ class TestChangesThatGitIsToldToOverlook:
         assert self.dirty() is True
 
     @pytest.mark.parametrize(("key", "change"), [("core.fileMode", "mode"), ("core.ignoreCase", "case")])
-    def test_what_the_file_system_can_do(self, code, git, key, change):
+    def test_changes_of_mode_and_case_are_detected_despite_git_settings(self, code, git, key, change):
         git(code, "config", key, "false" if change == "mode" else "true")
         assert self.dirty() is False
         if change == "mode":
@@ -206,7 +206,7 @@ class TestChangesThatGitIsToldToOverlook:
 
 
 @needs_root
-def test_code_that_one_may_only_read_is_recorded(code_repo, git):
+def test_read_only_code_is_recorded(code_repo, git):
     with open_folder() as top:
         ada = User(top, 12345, 12345)
         git(top, "clone", "-q", str(code_repo), "code")

@@ -189,7 +189,7 @@ class TestDirty:
         assert git(repo, "show", f"{stored}:deep/er/model.py") == "x"
         assert not (repo / ".git" / "called").exists()
 
-    def test_what_is_too_large_is_refused_with_the_largest_files(self, repo, capsys, git):
+    def test_a_snapshot_that_is_too_large_is_refused_with_its_largest_files(self, repo, capsys, git):
         set_policy(repo, "snapshot")
         git(repo, "config", "gitmodel.snapshotLimit", "2k")
         (repo / "weights.bin").write_bytes(b"x" * 3_000)
@@ -208,7 +208,7 @@ weights.bin (3,000 bytes)
         git(repo, "config", "gitmodel.snapshotLimit", "lots")
         assert ask(capsys, "version", "create", "iris")[0] == 2
 
-    def test_what_no_commit_can_hold_is_refused(self, repo, tmp_path, git, monkeypatch, client):
+    def test_text_that_a_commit_cannot_hold_is_refused(self, repo, tmp_path, git, monkeypatch, client):
         monkeypatch.setenv("GITMODEL_DIRTY", "snapshot")
         git(repo, "init", "-q", "within")
         (repo / "within" / "x.py").write_text("x\n", encoding="utf-8")

@@ -14,7 +14,7 @@ def test_a_value_of_another_type_is_not_the_same():
     assert not row.same
 
 
-def test_artifacts_are_the_same_by_digest_whatever_else_is_said_of_them():
+def test_artifacts_with_equal_digests_are_the_same():
     old = [
         ArtifactLink(name="a", kind="data", digest="sha256:1", size=1),
         ArtifactLink(name="b", kind="data", digest="sha256:2", size=1),

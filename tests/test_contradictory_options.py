@@ -66,7 +66,7 @@ def test_python_refuses_the_same(repo):
     assert state(repo) == before
 
 
-def test_what_does_not_contradict_is_accepted(repo, capsys):
+def test_options_that_do_not_contradict_are_accepted(repo, capsys):
     for command in (
         "version update iris@1 --tag x --remove-tag a --stage staging --reason why --leave",
         "version update iris@1 --stage none --leave",

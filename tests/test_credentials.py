@@ -80,13 +80,13 @@ def test_a_password_of_digits_is_recognised():
 
 
 @pytest.mark.parametrize("name", HARMLESS)
-def test_what_only_resembles_one_is_not(name):
+def test_text_that_only_resembles_a_credential_is_accepted(name):
     assert credential_in({name: HARMLESS[name]}) == ""
     assert without_credentials({name: HARMLESS[name]}) == ({name: HARMLESS[name]}, [])
 
 
 @pytest.mark.parametrize("text", ["a.a" * 20_000, "= " * 20_000, "x_" * 30_000 + "=", "://a:" * 9_000, "sk-" * 20_000])
-def test_a_hostile_text_takes_no_long_time(text):
+def test_a_hostile_text_is_searched_quickly(text):
     began = time.process_time()
     credential_in(text)
     redacted(text)
@@ -201,7 +201,7 @@ def record_by_hand(repo, password="hunter2"):
 
 
 class TestOfOthers:
-    def test_a_record_can_be_changed_renamed_and_promoted_all_the_same(self, client):
+    def test_a_record_can_be_changed_renamed_and_promoted_anyway(self, client):
         record_by_hand(client.repository.common_dir)
         client.get_version("iris@1").log_metadata(accuracy=0.95)
         client.get_model("iris").rename("rose")
@@ -292,7 +292,7 @@ def test_the_origin_of_the_code_is_recorded_without_credentials_and_paths(client
     "url",
     ["https://ada:hunter2@127.0.0.1:9/x.git", "ada:hunter2@x.invalid:x.git", "http://127.0.0.1:9/x?token=hunter2"],
 )
-def test_an_unreachable_remote_is_told_without_its_credentials(client, url, capsys, git, code_repo, tmp_path):
+def test_an_unreachable_remote_is_reported_without_its_credentials(client, url, capsys, git, code_repo, tmp_path):
     git(code_repo, "config", "remote.origin.url", url)
     git(code_repo, "config", "core.sshCommand", "false")
     clone = ("clone", url, str(tmp_path / "x"))

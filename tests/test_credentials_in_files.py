@@ -121,7 +121,7 @@ def test_it_is_refused_in_a_folder_and_alone(client, folder, name):
 
 
 @pytest.mark.parametrize("name", HARMLESS)
-def test_what_only_resembles_one_is_stored(client, folder, name):
+def test_a_file_that_only_resembles_a_credential_is_stored(client, folder, name):
     path = put(folder, name, HARMLESS[name])
     client.get_version("iris@1").link_artifact("weights", folder)
     client.get_version("iris@1").link_artifact("alone", path)
@@ -152,7 +152,7 @@ def test_the_folder_above_a_file_counts(client, tmp_path):
             client.get_version("iris@1").link_artifact("weights", source)
 
 
-def test_a_link_counts_by_its_name_and_by_what_it_leads_to(client, tmp_path, folder):
+def test_a_symbolic_link_counts_by_its_name_and_target(client, tmp_path, folder):
     secret, plain = put(tmp_path, ".netrc", "x"), put(tmp_path, "plain", "x")
     (tmp_path / "harmless").symlink_to(secret)
     (tmp_path / "id_rsa").symlink_to(plain)
@@ -234,7 +234,7 @@ def test_an_artifact_on_record_is_read_pushed_and_verified(client, folder, git, 
 
 
 class TestCost:
-    def test_of_a_large_file_only_the_beginning_is_read(self, tmp_path, monkeypatch):
+    def test_only_the_start_of_a_large_file_is_read(self, tmp_path, monkeypatch):
         read = []
         for name, head in (("text", b"a" * 10_000), ("binary", b"\0")):
             path = put(tmp_path, name, head)
@@ -244,7 +244,7 @@ class TestCost:
         assert find_credentials(tmp_path) == []
         assert sum(read) <= TEXT_SIZE + 2 * 8192
 
-    def test_a_vocabulary_passes_and_takes_no_long_time(self):
+    def test_a_vocabulary_passes_and_is_searched_quickly(self):
         drawn = random.Random(7)
         letters = "abcdefghijklmnopqrstuvwxyz0123456789_-=/:\u0120"
         words = {"".join(drawn.choices(letters, k=drawn.randint(1, 12))): index for index in range(100_000)}
@@ -262,7 +262,7 @@ class TestCost:
         ],
         ids=lambda text: text[:20],
     )  # fmt: skip
-    def test_a_hostile_text_takes_no_long_time(self, text):
+    def test_a_hostile_text_is_searched_quickly(self, text):
         content = (text * (TEXT_SIZE // len(text)))[:TEXT_SIZE].encode()
         began = time.process_time()
         list(credentials_in_file(content, "config.json"))

@@ -197,7 +197,7 @@ class TestVariables:
         assert (code, out) == (0, "ours\n")
         assert f"warning: GIT_DIR names {a}/.git" in err
 
-    def test_a_write_of_what_only_the_other_repository_has_names_both(self, two):
+    def test_a_write_that_finds_nothing_names_both_repositories(self, two):
         a, b = two
         model(a, "register", "theirs")
         model(a, "version", "create", "theirs")
@@ -219,7 +219,7 @@ class TestVariables:
             assert f"{b}/.git" in err
         assert (editing.state(a), editing.state(b)) == before
 
-    def test_what_is_named_wins(self, two, git):
+    def test_an_explicit_repository_takes_precedence(self, two, git):
         a, b = two
         assert ask(b, "git", f"--git-dir={a}/.git", "model", "--repo", b, "register", "iris")[0] == 0
         assert (has_registry(a), has_registry(b)) == (False, True)
@@ -415,7 +415,7 @@ class TestVariables:
         assert model(a, "config", "executor", "processes", GIT_CONFIG=tmp_path / "other")[0] == 0
         assert "processes" in (a / ".git/config").read_text()
 
-    def test_where_discovery_ends_is_gits_to_say(self, two):
+    def test_git_decides_where_discovery_ends(self, two):
         a, _ = two
         below = a / "below"
         below.mkdir()

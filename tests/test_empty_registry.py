@@ -11,7 +11,7 @@ from gitmodel import Client, NotFound
 from gitmodel.cli import run
 
 
-def test_a_model_is_missed_in_words_where_there_is_no_registry_yet(code_repo: Path, git: Callable[..., str]) -> None:
+def test_a_missing_model_without_a_registry_has_a_clear_message(code_repo: Path, git: Callable[..., str]) -> None:
     with Client(code_repo) as client, pytest.raises(NotFound, match="there is no model iris"):
         client.get_model("iris")
     assert git(code_repo, "for-each-ref", "--format=%(refname)") == "refs/heads/main"

@@ -235,7 +235,7 @@ EQUAL = {**FRAMES, **ARRAYS, **{name: lambda value=value: value for name, value 
 
 
 @pytest.mark.parametrize("name", EQUAL)
-def test_a_value_comes_back_equal_with_its_type(tmp_path, name):
+def test_a_value_is_loaded_equal_with_its_type(tmp_path, name):
     value = EQUAL[name]()
     format, _, materializer = materializers.save(value, tmp_path / "one", "output", "")
     assert detect_format(tmp_path / "one") == format or format == "json"
@@ -269,7 +269,7 @@ def test_the_small_types_of_ml_dtypes_come_back_equal(tmp_path, kind):
 
 
 @pytest.mark.parametrize("name", [name for name in FRAMES if "no columns" not in name and name != "many categories"])
-def test_a_file_of_many_groups_of_rows_comes_back_equal(tmp_path, name, monkeypatch):
+def test_a_file_of_many_groups_of_rows_is_loaded_equal(tmp_path, name, monkeypatch):
     monkeypatch.setattr(tables, "_GROUP", 1)
     value = FRAMES[name]()
     save(value, tmp_path / "x", "parquet")
@@ -285,7 +285,7 @@ def test_a_table_is_compared_some_rows_at_a_time(tmp_path, monkeypatch):
     assert max(parts) * 4 * 8 <= 10_000
 
 
-def test_nan_in_tuples_comes_back_equal(tmp_path):
+def test_nan_in_tuples_is_loaded_equal(tmp_path):
     frame = pandas.DataFrame({"a": [(numpy.nan, 1.0), (), (None,)], "b": [[numpy.nan, 1], [], ["x"]]})
     save(frame, tmp_path / "x", "parquet")
     assert difference(frame, load(tmp_path / "x", "parquet")) == ""
@@ -353,7 +353,7 @@ CELLS = st.recursive(
 
 @HYPOTHESIS
 @given(value=CELLS)
-def test_any_plain_value_comes_back_equal(tmp_path, value):
+def test_any_plain_value_is_loaded_equal(tmp_path, value):
     format, _, _ = materializers.save(value, tmp_path / "x", "output", "")
     assert difference(value, load(tmp_path / "x", format)) == ""
 
@@ -364,7 +364,7 @@ def test_any_plain_value_comes_back_equal(tmp_path, value):
     cells=st.lists(st.lists(CELLS, min_size=4, max_size=4), max_size=4),
     codes=st.lists(st.integers(-1, 2), min_size=4, max_size=4),
 )
-def test_any_frame_comes_back_equal(tmp_path, labels, cells, codes):
+def test_any_frame_is_loaded_equal(tmp_path, labels, cells, codes):
     columns = [objects(*column) for column in cells][: len(labels)]
     columns += [pandas.Series(pandas.Categorical.from_codes(codes, [3, 1, 2]))] * (len(labels) - len(columns))
     value = pandas.DataFrame(dict(enumerate(columns)), index=range(4))
@@ -380,7 +380,7 @@ def test_any_frame_comes_back_equal(tmp_path, labels, cells, codes):
         shape=numpy_strategies.array_shapes(min_dims=0, min_side=0, max_side=4),
     )
 )
-def test_any_array_comes_back_equal(tmp_path, value):
+def test_any_array_is_loaded_equal(tmp_path, value):
     save(value, tmp_path / "x", "numpy")
     found = load(tmp_path / "x", "numpy")
     assert (type(found), found.dtype, found.shape) == (type(value), value.dtype, value.shape)
@@ -511,7 +511,7 @@ class TestEstimators:
         save(load(tmp_path / "one", "skops", trusted=True), tmp_path / "two", "skops")
         assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
 
-    def test_one_that_would_come_back_changed_is_refused(self, tmp_path):
+    def test_an_estimator_that_would_change_is_refused(self, tmp_path):
         with pytest.raises(UsageError, match="would be loaded with other contents"):
             save(Counting(), tmp_path / "x", "skops")
         assert list(tmp_path.iterdir()) == []
@@ -580,7 +580,7 @@ class TestOtherVersionsOfPandas:
         assert list(found.index) == list(DAYS)
 
 
-def test_json_of_a_newer_release_is_said_to_be_so(tmp_path):
+def test_json_of_a_newer_release_is_reported(tmp_path):
     save((1,), tmp_path / "x", "json")
     (tmp_path / "x").write_bytes((tmp_path / "x").read_bytes().replace(b"$tuple", b"$heap"))
     with pytest.raises(Invalid, match="'\\$heap', which this version of gitmodel does not know"):

@@ -231,7 +231,7 @@ def test_both_ways_give_the_same_answer(text, record):
         max_size=7,
     ).map(" ".join)
 )
-def test_what_is_refused_here_the_library_refuses_too(text):
+def test_the_library_refuses_the_same_expressions(text):
     import cel
 
     try:

@@ -168,7 +168,7 @@ def test_one_external_artifact_out_of_reach_hides_nothing_of_the_others(iris, pa
         ("s3://bucket/folder/", UsageError, "does not name one object"),
     ],
 )
-def test_what_cannot_be_linked_is_refused_and_nothing_is_recorded(iris, pages, tmp_path, git, uri, error, words):
+def test_a_path_that_cannot_be_linked_is_refused_and_nothing_is_recorded(iris, pages, tmp_path, git, uri, error, words):
     pages.pages.update({"/long": b"x", "/secret": 401, "/broken": 500})
     before = git(iris, "rev-parse", "gitmodel")
     with Client(iris) as client, pytest.raises(error, match=words):
@@ -323,7 +323,7 @@ def test_a_trusted_host_does_not_lead_on_to_another(iris, pages, elsewhere, tmp_
         assert elsewhere.asked
 
 
-def test_a_host_may_lead_on_to_itself(iris, pages):
+def test_a_redirect_to_the_same_host_is_followed(iris, pages):
     pages.pages["/latest"] = "/raw.csv"
     with Client(iris) as client:
         artifact = client.get_version("iris@1").link_external("raw", f"{pages.url}/latest")
@@ -331,7 +331,7 @@ def test_a_host_may_lead_on_to_itself(iris, pages):
 
 
 @pytest.mark.parametrize("to", ["ftp://127.0.0.1/raw.csv", "file:///etc/passwd", "http://ada:pw@127.0.0.1/raw.csv"])
-def test_a_host_does_not_lead_on_to_anything_but_the_web(iris, pages, to):
+def test_a_redirect_to_another_protocol_is_refused(iris, pages, to):
     pages.pages["/raw.csv"] = to
     with Client(iris) as client, pytest.raises((Refused, Unreachable)) as caught:
         client.get_version("iris@1").link_external("raw", f"{pages.url}/raw.csv")

@@ -48,7 +48,7 @@ def test_a_clone_without_the_artifacts_says_how_to_share_them(bob, capsys):
     assert "type there `git model store copy --from clone --to default" in err
 
 
-def test_what_is_missing_in_a_shared_store_may_be_in_a_clone(iris, tmp_path, capsys):
+def test_an_object_missing_in_a_shared_store_may_be_in_a_clone(iris, tmp_path, capsys):
     assert ask(capsys, "init", "--store", tmp_path / "store")[0] == 0
     code, _, err = ask(capsys, "get", "iris@1", "train")
     assert code == 3
@@ -65,7 +65,7 @@ def test_init_with_a_store_says_that_the_artifacts_are_still_elsewhere(iris, tmp
     assert ask(capsys, "init", "--store", tmp_path / "store")[1].splitlines()[-1] == "next: git model list"
 
 
-def test_what_is_wrong_and_what_to_type_are_whole_on_a_narrow_terminal(bob, capsys):
+def test_messages_and_commands_are_not_cut_on_a_narrow_terminal(bob, capsys):
     for command in ("doctor", "verify"):
         columns = [[row[key] for key in keys] for row, keys in _rows(capsys, command)]
         _, shown = on_terminal(command, env={"NO_COLOR": "1"})
@@ -119,7 +119,7 @@ def test_a_name_is_shown_as_it_was_typed(iris, capsys):
     assert ask(capsys, "register", "a\u202eb")[2].startswith("error: 'a\\u202eb' cannot be")
 
 
-def test_what_is_missing_is_named(iris, capsys):
+def test_a_missing_argument_is_named(iris, capsys):
     check_transcript(
         capsys,
         """
@@ -171,7 +171,7 @@ def test_doctor_finds_a_work_tree_of_the_branch_that_is_behind(iris, tmp_path, c
     check_transcript(capsys, "$ git model doctor\n! no problems found in this clone")
 
 
-def test_doctor_goes_on_without_a_store_that_cannot_be_used(iris, capsys, git):
+def test_doctor_continues_without_a_store_that_cannot_be_used(iris, capsys, git):
     edit(iris, {"gitmodel.toml": f'format = "1.1"\nstore = "s3://of-others/models"\n{STAGES}'})
     git(iris, "update-ref", "refs/gitmodel/reserved/iris/1", "gitmodel")
     code, out, _ = ask(capsys, "doctor", "-q")
@@ -219,7 +219,7 @@ def test_the_command_help_names_the_help_option(iris, capsys):
     )
 
 
-def test_what_was_deleted_is_read_as_of_the_commit_before(iris, capsys):
+def test_a_deleted_version_is_read_at_the_previous_commit(iris, capsys):
     assert ask(capsys, "version", "delete", "iris@1", "--yes")[0] == 0
     check_transcript(
         capsys,
@@ -259,7 +259,7 @@ def test_a_read_only_repository_is_out_of_reach_and_no_bug_of_ours():
     assert isinstance(translate(said, 1), Unreachable)
 
 
-def test_a_store_that_is_not_there_yet_is_made_by_a_command_that_is_whole(iris, tmp_path, capsys):
+def test_a_store_that_does_not_exist_yet_is_made_by_a_command_that_is_whole(iris, tmp_path, capsys):
     code, _, err = ask(capsys, "init", "--store", "our stores/new")
     assert (code, err.splitlines()[1]) == (
         7,

@@ -154,7 +154,7 @@ def test_arrays_of_python_objects_are_never_loaded_nor_saved_as_numpy(tmp_path):
             save(value, tmp_path / "b.npy", "numpy")
 
 
-def test_joblib_files_are_told_from_pickles(tmp_path):
+def test_joblib_files_are_distinguished_from_pickles(tmp_path):
     joblib.dump({"a": numpy.ones(1000)}, tmp_path / "model.pkl")
     joblib.dump({"a": numpy.ones(1000)}, tmp_path / "packed.joblib", compress=3)
     assert detect_format(tmp_path / "model.pkl") == "joblib"
@@ -196,7 +196,7 @@ def test_archives_that_are_neither_skops_nor_arrays_are_bytes(tmp_path):
     assert detect_format(tmp_path / "torch.pt") == "bytes"
 
 
-def test_a_safetensors_file_whose_header_begins_as_a_pickle_does_is_none(tmp_path):
+def test_a_safetensors_file_whose_header_starts_like_a_pickle_is_not_a_pickle(tmp_path):
     for padding in range(0, 700, 8):
         save_file({"a" * (padding or 1): numpy.ones(1)}, tmp_path / "file")
         assert detect_format(tmp_path / "file") == "safetensors"
@@ -214,7 +214,7 @@ def test_a_missing_file_is_not_found(tmp_path):
             ask(tmp_path / "nothing")
 
 
-def test_an_unknown_format_is_refused_with_those_there_are(tmp_path):
+def test_an_unknown_format_is_refused_with_the_available_ones(tmp_path):
     (tmp_path / "file").write_bytes(b"")
     for ask in (lambda: load(tmp_path / "file", "onnx"), lambda: save(1, tmp_path / "file", "onnx")):
         with pytest.raises(UsageError, match=r"no format 'onnx'.*json.*skops"):
@@ -224,7 +224,7 @@ def test_an_unknown_format_is_refused_with_those_there_are(tmp_path):
 @pytest.mark.parametrize("name", ["json", "numpy", "parquet", "safetensors", "skops", "pickle", "joblib"])
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(content=st.binary(max_size=64))
-def test_a_file_that_is_not_in_its_format_is_said_to_be_so(tmp_path, name, content):
+def test_a_file_that_is_not_in_its_format_is_reported(tmp_path, name, content):
     path = tmp_path / "damaged"
     for start in (b"", b"\x93NUMPY\x01\x00", b"PAR1", b"PK\x03\x04", b"\x80\x04\x95"):
         path.write_bytes(start + content)

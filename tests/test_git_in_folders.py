@@ -73,7 +73,7 @@ def test_every_spelling_is_known(name):
 
 
 @pytest.mark.parametrize("name", PLAIN)
-def test_other_names_are_not_taken_for_it(name):
+def test_other_names_are_not_git_names(name):
     assert not is_git_name(name)
 
 
@@ -263,7 +263,7 @@ def test_an_old_artifact_comes_without_it_in_any_spelling(client, tmp_path, name
     assert files(artifact.path()) == ["sub/model.bin"]
 
 
-def test_what_is_left_out_is_verified_all_the_same(client, tmp_path):
+def test_files_that_are_not_written_are_still_verified(client, tmp_path):
     artifact, entries = put_old(client, hostile(tmp_path))
     (entry,) = [entry for entry in entries if entry.path == ".git/config"]
     place = client.store.place(entry.digest)

@@ -142,7 +142,7 @@ def test_a_tag_is_the_one_that_git_makes(bare, git):
     assert (tag.name, tag.target, tag.target_type) == ("model/iris/production", target, "commit")
 
 
-def test_what_was_written_is_read_by_git_and_found_sound(bare, git):
+def test_git_reads_and_accepts_written_objects(bare, git):
     blob = NewObject("blob", b"version = 4\n")
     tree = NewObject("tree", format_tree({"production.toml": Entry(FILE, blob.id)}))
     commit = NewObject("commit", format_commit(tree.id, [], WHO, WHO, "Promote\n"))
@@ -187,7 +187,7 @@ def test_the_same_new_object_twice_in_one_change_is_written_once(bare):
     assert len([path for path in (bare / "objects").rglob("*") if path.is_file()]) == 1
 
 
-def test_a_folder_that_cannot_be_written_is_said_and_nothing_is_left(tmp_path):
+def test_a_folder_that_cannot_be_written_is_reported_and_nothing_is_left(tmp_path):
     (tmp_path / "objects").write_bytes(b"a file where the folder belongs")
     objects = LooseObjects(tmp_path / "objects", "")
     with pytest.raises(Unreachable, match="git objects cannot be written") as caught:

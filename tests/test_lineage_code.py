@@ -79,7 +79,7 @@ def test_the_answer_is_that_of_git(repo, git):
         assert {line.split()[1] + "@" + line.split()[2] for line in trained.splitlines() if "Add" in line} == exact
 
 
-def test_what_is_not_in_this_repository_is_told(repo, capsys):
+def test_a_code_commit_of_another_repository_is_reported(repo, capsys):
     path = "models/iris/versions/1.toml"
     text = run(repo, "cat-file", "blob", f"gitmodel:{path}") + "\n"
     edit(repo, {path: text.replace(run(repo, "rev-parse", "old~1"), "12" * 20)})

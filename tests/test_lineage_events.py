@@ -187,7 +187,7 @@ def test_an_empty_registry_has_no_log(code_repo):
         assert list(client.log()) == []
 
 
-def test_fields_are_told_apart_by_type_and_value():
+def test_fields_are_distinguished_by_type_and_value():
     one = fields_of(b'a = 1\nb = nan\nc = ["x"]\n', "x")
     two = fields_of(b'a = true\nb = nan\nc = ["x", "y"]\n', "x")
     assert changed_fields(one, two) == ("a", "c")

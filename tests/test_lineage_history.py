@@ -53,7 +53,7 @@ def test_it_says_from_when_to_when_each_version_held_the_stage(iris):
     assert (second.author, second.until, second.ended_by) == ("Bob", None, "")
 
 
-def test_it_goes_on_under_the_former_names_of_a_renamed_model(at, iris):
+def test_it_continues_under_the_previous_names_of_a_renamed_model(at, iris):
     at("2026-11-03T00:00").get_model("iris").rename("flowers")
     at("2026-11-04T00:00").get_version("flowers@3").set_stage("production")
     at("2026-11-05T00:00").get_model("flowers").rename("blossoms")
@@ -175,7 +175,7 @@ def test_a_clone_that_is_shallow_in_the_code_only_answers(iris, code_repo, tmp_p
         assert [event.version for event in client.history("iris", "production")] == [2, 1]
 
 
-def test_history_rewritten_under_a_stage_tag_is_told(iris, code_repo, git, capsys, monkeypatch):
+def test_history_rewritten_under_a_stage_tag_is_reported(iris, code_repo, git, capsys, monkeypatch):
     monkeypatch.chdir(code_repo)
     git(code_repo, "update-ref", BRANCH, "gitmodel~1")
     edit(code_repo, {PRODUCTION: read(code_repo, PRODUCTION).replace("version = 1", "version = 3")}, "Rewritten")

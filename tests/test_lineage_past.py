@@ -133,7 +133,7 @@ def test_a_deleted_version_is_there_again_and_its_files_can_be_had(repo, capsys,
     assert "verified" in out
 
 
-def test_what_was_cannot_be_changed(repo, capsys):
+def test_a_registry_of_the_past_cannot_be_changed(repo, capsys):
     before = state(repo)
     with Client(repo) as client:
         past = client.at("2026-10-01")
@@ -154,7 +154,7 @@ def test_what_was_cannot_be_changed(repo, capsys):
     assert state(repo) == before
 
 
-def test_what_cannot_be_found_is_refused(repo, capsys):
+def test_an_unknown_import_is_refused(repo, capsys):
     first = run(repo, "rev-list", "--max-parents=0", BRANCH)[:10]
     code_commit = run(repo, "rev-parse", "main")[:10]
     check_transcript(
@@ -200,7 +200,7 @@ def test_a_commit_of_a_pull_request_never_was_the_state_of_the_branch(repo, caps
     assert ask(capsys, "show", "iris", "--at", merge[:10])[0] == 0
 
 
-def test_a_clock_that_was_ahead_is_told(repo, capsys):
+def test_a_clock_that_was_ahead_is_reported(repo, capsys):
     with open_at(repo, "2030-01-01T00:00:00") as client:
         client.get_version("iris@2").log_metadata(late=True)
     ahead = run(repo, "rev-parse", BRANCH)
@@ -252,11 +252,11 @@ def test_a_moment_is_read_one_way(text, moment):
 
 
 @pytest.mark.parametrize("text", ["2026-02-30", "2026-10", "2026-10-01T", "2026-10-01T25:00", "2026-10-01 noon"])
-def test_what_begins_as_a_date_and_is_none_is_refused(text):
+def test_text_that_starts_like_a_date_but_is_not_one_is_refused(text):
     with pytest.raises(UsageError):
         read_moment(text)
 
 
 @pytest.mark.parametrize("text", ["HEAD", "20261001", "gitmodel~3", "2026abc"])
-def test_what_does_not_begin_as_a_date_is_a_name(text):
+def test_text_that_does_not_start_like_a_date_is_a_name(text):
     assert read_moment(text) is None

@@ -128,7 +128,7 @@ def test_a_path_that_bytes_cannot_even_hold_is_refused(path):
         (HEADER + line("a") + line("a-b") + line("a/b"), "line 4.*'a' is both a file and a folder"),
     ],
 )
-def test_what_is_not_canonical_is_refused_by_line(content, said):
+def test_a_manifest_that_is_not_canonical_is_refused_with_the_line(content, said):
     with pytest.raises(Invalid, match=said):
         parse_manifest(content)
 

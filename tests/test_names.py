@@ -311,7 +311,7 @@ def test_a_number_is_read_alike_however_it_is_written():
 
 
 @pytest.mark.parametrize("number", [0, -1, True])
-def test_what_is_no_number_of_a_version_is_refused(number):
+def test_an_invalid_version_number_is_refused(number):
     with pytest.raises(UsageError, match="is not a version number"):
         VersionRef.of("iris", number)
 

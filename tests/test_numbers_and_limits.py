@@ -77,7 +77,7 @@ class TestNumbers:
         with Client(repo) as client:
             assert checking.check(client.repository) == []
 
-    def test_a_pipeline_run_is_refused_before_it_begins(self, repo, git):
+    def test_a_pipeline_run_is_refused_before_it_starts(self, repo, git):
         from gitmodel import ModelConfig, pipeline, step
 
         commit_numbers(repo, "iris", HIGHEST)

@@ -90,7 +90,7 @@ class TestCodeOnTheBranch:
         code, _, err = ask(capsys, "register", "iris")
         assert (code, SETTING in err, git(repo, "rev-parse", "gitmodel")) == (6, True, empty)
 
-    def test_that_only_a_remote_has_is_not_adopted(self, code_branch, tmp_path, git, monkeypatch, capsys):
+    def test_code_on_the_remotes_branch_is_not_adopted(self, code_branch, tmp_path, git, monkeypatch, capsys):
         git(tmp_path, "clone", "-q", str(code_branch), "clone")
         monkeypatch.chdir(tmp_path / "clone")
         before = git(tmp_path / "clone", "for-each-ref", "refs/heads")
@@ -99,7 +99,7 @@ class TestCodeOnTheBranch:
             assert (code, "holds no registry" in err) == (3 if command == "list" else 6, True)
             assert git(tmp_path / "clone", "for-each-ref", "refs/heads") == before
 
-    def test_that_the_remote_of_a_registry_has_is_refused(self, code_branch, tmp_path, git, monkeypatch, capsys):
+    def test_a_registry_refuses_a_remote_with_code_on_the_branch(self, code_branch, tmp_path, git, monkeypatch, capsys):
         git(tmp_path, "init", "-q", "mine")
         monkeypatch.chdir(tmp_path / "mine")
         promoted(tmp_path / "mine")
@@ -207,7 +207,7 @@ class TestForeignTags:
         git(repo, *shlex.split(deleting)[1:])
         assert ask(capsys, "--repo", (tmp_path / "bare.git").as_uri(), "promote", "iris@2", "staging")[0] == 0
 
-    def test_a_lookup_by_url_says_what_there_is_as_in_a_clone(self, repo, capsys, git, tmp_path):
+    def test_a_lookup_by_url_lists_stages_and_aliases_as_in_a_clone(self, repo, capsys, git, tmp_path):
         with Client(promoted(repo)) as client:
             client.get_version("iris@1").update(name="1.0").add_alias("champion")
         git(tmp_path, "clone", "-q", "--mirror", str(repo), "bare.git")
@@ -239,7 +239,7 @@ class TestForeignTags:
 
 
 class TestTwoRegistries:
-    def test_a_second_registry_does_not_begin_beside_stage_tags_of_the_first(self, repo, capsys, git, monkeypatch):
+    def test_a_second_registry_does_not_start_beside_stage_tags_of_the_first(self, repo, capsys, git, monkeypatch):
         promoted(repo)
         before = git(repo, "for-each-ref")
         monkeypatch.setenv("GITMODEL_BRANCH", "gitmodel-prod")
@@ -272,7 +272,7 @@ class TestTwoRegistries:
         assert git(both, "for-each-ref") == before
         assert ask(capsys, "resolve", "iris@production") == (0, "iris@1\n", "")
 
-    def test_the_remote_s_branch_of_one_is_not_taken_for_that_of_the_other(self, both, capsys, git, monkeypatch):
+    def test_the_remote_s_branch_of_one_is_not_treated_as_that_of_the_other(self, both, capsys, git, monkeypatch):
         git(both.parent, "init", "-q", "--bare", "remote.git")
         git(both, "remote", "add", "origin", str(both.parent / "remote.git"))
         assert ask(capsys, "push")[0] == 0
@@ -287,7 +287,7 @@ class TestTwoRegistries:
         ]
         assert ask(capsys, "pull")[0] == 0
 
-    def test_the_first_goes_on(self, both, capsys):
+    def test_the_first_registry_still_works(self, both, capsys):
         assert ask(capsys, "promote", "iris@2", "production")[0] == 0
         assert ask(capsys, "promote", "iris@1", "staging")[0] == 0
 
@@ -303,7 +303,7 @@ class TestTwoRegistries:
                     assert "git push file://" in err
                 assert git(tmp_path / "bare.git", "for-each-ref") == before, command
 
-    def test_a_copy_of_the_branch_never_answers_for_it_in_a_clone(self, repo, capsys, git, monkeypatch):
+    def test_a_clone_never_reads_versions_from_a_copy_of_the_branch(self, repo, capsys, git, monkeypatch):
         """The limit that the settings page describes: a copy that is written to takes the stage tags along."""
         git(promoted(repo), "branch", "copy", "gitmodel")
         assert ask(capsys, "promote", "iris@1", "staging", "--leave")[0] == 0  # a backup does no harm

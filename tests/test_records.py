@@ -311,7 +311,7 @@ WRONG = [
     WRONG,
     ids=[f"{case[0].__name__}-{case[2]}-{n}" for n, case in enumerate(WRONG)],
 )
-def test_what_is_wrong_with_a_record_is_named_by_file_key_and_rule(record, data, key, rule):
+def test_a_problem_of_a_record_is_reported_with_file_key_and_rule(record, data, key, rule):
     with pytest.raises(Invalid) as caught:
         codec.decode(record, data, "models/iris/x.toml")
     assert caught.value.message.startswith(f"models/iris/x.toml, key {key}: ")
@@ -345,7 +345,7 @@ def link(**values):
     return ArtifactLink(**{"name": "a", "kind": "data", "digest": DIGEST, "size": 1, **values})
 
 
-def test_what_a_promotion_binds_does_not_depend_on_the_order_or_the_metadata_of_links():
+def test_the_links_digest_does_not_depend_on_order_or_metadata():
     one, two = link(), link(name="b", kind="model")
     assert links_digest([one, two]) == links_digest([two, one])
     assert links_digest([replace(one, metadata={"rows": 3})]) == links_digest([one])
@@ -365,14 +365,14 @@ def test_what_a_promotion_binds_does_not_depend_on_the_order_or_the_metadata_of_
     ],
     ids=lambda other: next(iter(other)),
 )
-def test_what_a_promotion_binds_is_everything_else_of_every_link(other):
+def test_the_links_digest_covers_all_other_keys_of_every_link(other):
     assert links_digest([replace(link(), **other)]) != links_digest([link()])
     assert links_digest([link(), link(name="z")]) != links_digest([link()])
 
 
 @repeatable
 @given(st.lists(LINK, max_size=4, unique_by=lambda link: link.name), st.randoms(use_true_random=False))
-def test_what_a_promotion_binds_survives_writing_and_reading(links, random):
+def test_the_links_digest_is_the_same_after_writing_and_reading(links, random):
     written = codec.encode(VersionRecord(number=1, created=WHEN, artifacts=tuple(links)))
     random.shuffle(links)
     assert links_digest(codec.decode(records.VersionRecord, written, "x.toml").artifacts) == links_digest(links)

@@ -226,7 +226,7 @@ def test_a_transaction_whose_message_is_refused_reserves_no_number(iris, git, by
     assert git(iris, "for-each-ref") == before
 
 
-def test_a_first_change_begins_the_registry_in_the_same_transaction(repo, git):
+def test_a_first_change_starts_the_registry_in_the_same_transaction(repo, git):
     with Client(repo) as client:
         client.register_model("iris")
     assert git(repo, "log", "--format=%s", "gitmodel").splitlines() == ["Register iris", "Begin the registry"]
@@ -277,14 +277,14 @@ def test_a_pipeline_that_is_refused_before_it_runs_changes_nothing(iris):
     assert files(iris) == before
 
 
-def test_a_pipeline_that_is_refused_begins_no_registry(repo):
+def test_a_pipeline_that_is_refused_starts_no_registry(repo):
     before = files(repo)
     with pytest.raises(NotFound):
         _pipeline(ModelConfig(name="nope", version="staging"), _one)()
     assert files(repo) == before
 
 
-def test_a_first_pipeline_run_begins_the_registry_when_it_ends(repo, git):
+def test_a_first_pipeline_run_starts_the_registry_when_it_ends(repo, git):
     branches = []
 
     @step

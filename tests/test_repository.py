@@ -373,7 +373,7 @@ class TestRegistryElsewhere:
             assert len(client.get_version("other@1").code.commit) == 64
 
     @pytest.mark.parametrize("named", ["missing", "code/train.py"])
-    def test_what_is_no_repository_is_said(self, code_repo, tmp_path, monkeypatch, named):
+    def test_a_folder_without_a_repository_is_reported(self, code_repo, tmp_path, monkeypatch, named):
         monkeypatch.chdir(tmp_path)
         with pytest.raises(NotFound) as caught:
             Client(code_repo, repo=named)
@@ -388,7 +388,7 @@ class TestRefusals:
         assert "git init" in caught.value.hint
         assert "--repo" in caught.value.hint
 
-    def test_a_folder_that_is_not_there(self, tmp_path):
+    def test_a_folder_that_does_not_exist(self, tmp_path):
         with pytest.raises(NotFound, match="there is no folder"):
             Client(tmp_path / "missing")
 
@@ -435,7 +435,7 @@ class TestRefusals:
         Client(code_repo).close()
 
     @pytest.mark.parametrize("missing", ["name", "email"])
-    def test_nobody_to_write_as(self, code_repo, git, hermetic, missing):
+    def test_a_missing_identity_is_refused(self, code_repo, git, hermetic, missing):
         git(code_repo, "config", "--global", "--unset", f"user.{missing}")
         git(code_repo, "config", "--global", "user.useConfigOnly", "true")
         before = editing.state(code_repo)
@@ -483,7 +483,7 @@ class TestClones:
         assert len(git(clone, "rev-list", "--max-parents=0", "gitmodel").split()) == 1
         git(clone, "push", "-q", "origin", "gitmodel")
 
-    def test_a_single_branch_clone_asks_the_remote_before_it_begins(self, origin, git, tmp_path):
+    def test_a_single_branch_clone_asks_the_remote_before_it_starts(self, origin, git, tmp_path):
         git(tmp_path, "clone", "-q", "--single-branch", origin.as_uri(), "clone")
         clone = tmp_path / "clone"
         assert "gitmodel" not in editing.state(clone)
@@ -494,7 +494,7 @@ class TestClones:
             assert client.get_version("iris@production").number == 2
         assert git(clone, "rev-parse", "gitmodel^") == git(origin, "rev-parse", "gitmodel")
 
-    def test_a_remote_without_a_registry_lets_one_begin(self, code_repo, git, tmp_path):
+    def test_a_remote_without_a_registry_allows_starting_one(self, code_repo, git, tmp_path):
         git(tmp_path, "clone", "-q", "--mirror", str(code_repo), "origin.git")
         git(tmp_path, "clone", "-q", str(tmp_path / "origin.git"), "clone")
         write_all(tmp_path / "clone")
@@ -718,7 +718,7 @@ class TestDamage:
             assert client.get_version("iris@production").number == 2
 
     @pytest.mark.parametrize("size", [1_000, 200_000])
-    def test_a_damaged_object_is_said_and_does_not_stop_the_rest(self, code_repo, git, size):
+    def test_a_damaged_object_is_reported_and_does_not_stop_the_rest(self, code_repo, git, size):
         build(code_repo)
         with Client(code_repo) as client:
             client.register_model("good").create_version().set_stage("production")
@@ -737,7 +737,7 @@ class TestDamage:
             assert client.get_version("iris@production").number == 2
 
     @pytest.mark.parametrize("mode", ["120000", "160000", "040000"])
-    def test_what_is_no_file_where_a_record_belongs_is_refused(self, code_repo, git, mode):
+    def test_an_entry_that_is_not_a_file_is_refused_as_a_record(self, code_repo, git, mode):
         build(code_repo)
         target = {
             "120000": git(code_repo, "hash-object", "-w", "--stdin", input="/etc/passwd"),

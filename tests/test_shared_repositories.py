@@ -185,7 +185,7 @@ def test_the_setting_is_read_as_git_reads_it(tmp_path, git, code_repo):
         assert sharing.mode((probe / "file").stat().st_mode) == stat.S_IMODE((made / blob[2:]).stat().st_mode), said
 
 
-def test_doctor_goes_on_where_something_cannot_be_looked_at(code_repo, monkeypatch):
+def test_doctor_continues_if_something_cannot_be_looked_at(code_repo, monkeypatch):
     with Client(code_repo) as client:
         client.register_model("iris")
 
@@ -240,7 +240,7 @@ def put(store, *texts, inject):
         ("flock:error=ENOSYS", "locks (flock)"),
     ],
 )
-def test_a_store_does_without_what_its_file_system_cannot_do_and_warns_once(tmp_path, inject, what):
+def test_a_store_works_on_a_limited_file_system_and_warns_once(tmp_path, inject, what):
     (tmp_path / "store").mkdir()
     code, digests, err = put(tmp_path / "store", "one", "two", "one", inject=inject)
     assert (code, len(digests)) == (0, 3), err

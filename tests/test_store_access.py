@@ -76,7 +76,7 @@ def test_a_folder_takes_no_credentials_and_needs_no_trust(iris, url):
         assert client.access.named().trusted
 
 
-def test_what_a_person_named_on_this_machine_is_used_as_it_is(iris, git, tmp_path, monkeypatch):
+def test_a_url_given_on_this_machine_is_trusted(iris, git, tmp_path, monkeypatch):
     record_store(iris, "s3://bucket-of-others/models")
     here = (tmp_path / "here").as_uri()
     with Client(iris, store=here) as client:

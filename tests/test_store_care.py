@@ -185,7 +185,7 @@ def test_copy_repairs_what_is_damaged_there_if_it_is_whole_here(iris, store, cap
     assert object_of(shared, TRAIN).read_bytes() == b"Train"  # what no other store has whole stays as it is
 
 
-def test_copy_notices_a_store_that_loses_what_it_is_given(iris, tmp_path, monkeypatch):
+def test_copy_detects_a_store_that_loses_objects(iris, tmp_path, monkeypatch):
     monkeypatch.setattr(LocalStore, "put_known", lambda *_, **__: None)
     with Client(iris) as client, pytest.raises(Invalid, match="lacks 5 objects that were copied"):
         client.copy_store(str(tmp_path / "new"))
@@ -194,7 +194,7 @@ def test_copy_notices_a_store_that_loses_what_it_is_given(iris, tmp_path, monkey
 # gc
 
 
-def test_gc_finds_first_and_removes_only_what_nothing_needs(iris, store, capsys):
+def test_gc_lists_first_and_removes_only_unneeded_objects(iris, store, capsys):
     assert ask(capsys, "unlink", "iris@2", "train", "--yes")[0] == 0
     url = store.url
     check_transcript(
@@ -226,7 +226,7 @@ def test_gc_finds_first_and_removes_only_what_nothing_needs(iris, store, capsys)
     assert not store.holds(TRAIN)
 
 
-def test_gc_keeps_what_is_stored_again_while_it_is_at_work(iris, store, capsys):
+def test_gc_keeps_objects_that_are_stored_again_while_it_runs(iris, store, capsys):
     assert ask(capsys, "unlink", "iris@2", "train", "--yes")[0] == 0
     age(store, 15)
     with Client(iris) as client:
@@ -238,7 +238,7 @@ def test_gc_keeps_what_is_stored_again_while_it_is_at_work(iris, store, capsys):
     assert ask(capsys, "verify")[0] == 0
 
 
-def test_a_push_makes_young_what_it_finds_in_the_store(iris, store, capsys, git, tmp_path):
+def test_a_push_refreshes_existing_objects_of_the_store(iris, store, capsys, git, tmp_path):
     shared = LocalStore(tmp_path / "shared", shared=True)
     git(tmp_path, "init", "-q", "--bare", "remote.git")
     git(iris, "remote", "add", "origin", tmp_path / "remote.git")
@@ -299,7 +299,7 @@ def once(text: str = "given"):
     give(text)
 
 
-def test_gc_keeps_what_runs_took_and_gave_and_what_open_runs_may_use(iris, store):
+def test_gc_keeps_inputs_and_outputs_of_runs_and_objects_of_open_runs(iris, store):
     with Client(iris) as client:
         once.run(client=client)
         age(store, 30)

@@ -60,7 +60,7 @@ def test_a_folder_stays_where_it_is_when_it_is_asked_for_again(artifact):
     assert beside(path) == []
 
 
-def test_threads_that_ask_for_a_folder_at_once_all_get_it_whole(artifact, monkeypatch):
+def test_threads_that_ask_for_a_folder_concurrently_all_get_it_whole(artifact, monkeypatch):
     """All of them have found nothing there before the first puts its folder in place."""
     all_of_them = threading.Barrier(4, timeout=30)
     members_of = artifacts.members_of
@@ -113,7 +113,7 @@ with Client(sys.argv[1]) as client:
 """
 
 
-def test_processes_that_ask_for_a_folder_at_once_all_get_it_whole(code_repo, artifact):
+def test_processes_that_ask_for_a_folder_concurrently_all_get_it_whole(code_repo, artifact):
     readers = [
         subprocess.Popen(
             [sys.executable, "-c", READER, str(code_repo)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -229,7 +229,7 @@ def test_a_kept_folder_of_read_only_files_is_repaired_too(artifact):
     assert content(artifact.path()) == FILES
 
 
-def test_what_a_killed_reader_left_is_removed_by_the_next(artifact, code_repo):
+def test_leftovers_of_a_killed_reader_are_removed_by_the_next(artifact, code_repo):
     script = READER.replace(
         "from gitmodel import Client",
         "from gitmodel import Client\nfrom gitmodel.stores import artifacts\n"

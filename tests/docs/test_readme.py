@@ -28,7 +28,7 @@ def without_sizes(text: str) -> str:
 
 
 @pytest.mark.xdist_group("demo")
-def test_the_demo_tells_the_story_that_the_readme_shows(folder: Folder, request: pytest.FixtureRequest) -> None:
+def test_the_demo_prints_the_example_of_the_readme(folder: Folder, request: pytest.FixtureRequest) -> None:
     done = subprocess.run(
         [sys.executable, DEMO, folder.place], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding="utf-8"
     )
@@ -42,7 +42,7 @@ def test_the_demo_tells_the_story_that_the_readme_shows(folder: Folder, request:
 
 
 @pytest.mark.xdist_group("demo")
-def test_the_demo_gives_a_name_to_who_has_none_and_says_so(folder: Folder, hermetic: Path) -> None:
+def test_the_demo_sets_a_name_if_git_has_none(folder: Folder, hermetic: Path) -> None:
     (hermetic / ".gitconfig").write_text("", encoding="utf-8")
     done = subprocess.run([sys.executable, DEMO, folder.place], capture_output=True, encoding="utf-8")
     assert done.returncode == 0, done.stderr

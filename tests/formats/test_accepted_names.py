@@ -62,7 +62,7 @@ def test_a_service_accepts_names_by_a_variable(client):
 
 
 @pytest.mark.parametrize("name", ["", "sklearn", "sklearn.", "sklearn.*", "a b.c", "-x.y", "os.system()", "größe"])
-def test_what_is_no_full_name_is_refused_and_nothing_is_accepted(client, capsys, name):
+def test_an_incomplete_name_is_refused_and_nothing_is_accepted(client, capsys, name):
     with pytest.raises(UsageError, match="not the full name"):
         client.trust_names("numpy.mean", name)
     assert client.trusted_names() == ()

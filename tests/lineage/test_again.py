@@ -166,7 +166,7 @@ def test_a_secret_is_asked_for_and_other_parameters_are_refused(project, capsys)
     assert "hunter2" not in out
 
 
-def test_a_pipeline_that_fails_now_is_said_to(project, capsys, monkeypatch, git):
+def test_a_pipeline_that_now_fails_is_reported(project, capsys, monkeypatch, git):
     assert ask(capsys, "run", "flows/train.py")[0] == 0
     before = state_of(git, project)
     monkeypatch.setenv("FAIL", "1")
@@ -176,7 +176,7 @@ def test_a_pipeline_that_fails_now_is_said_to(project, capsys, monkeypatch, git)
     assert state_of(git, project) == before
 
 
-def test_code_with_changes_is_not_all_of_it_and_that_is_said(project, capsys):
+def test_a_checkout_reports_uncommitted_changes_of_the_version(project, capsys):
     (project / "flows" / "train.py").write_text(SCRIPT.replace('{"seed": seed}', '{"seed": -1}'), encoding="utf-8")
     assert ask(capsys, "run", "flows/train.py")[0] == 0
     code, _, err = ask(capsys, "reproduce", "demo@1")
@@ -184,7 +184,7 @@ def test_code_with_changes_is_not_all_of_it_and_that_is_said(project, capsys):
     assert err.startswith("warning: when demo@1 was made, its files had changes that are not in the commit")
 
 
-def test_what_cannot_be_run_again_says_why(project, capsys):
+def test_a_version_that_cannot_be_reproduced_gives_the_reason(project, capsys):
     with Client() as client:
         model = client.register_model("hand")
         model.create_version()

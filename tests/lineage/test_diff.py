@@ -41,14 +41,14 @@ def test_stages_are_compared_as_what_is_in_force(story, capsys):
     assert rate["change"] == pytest.approx(-0.1)
 
 
-def test_the_same_bytes_are_said_to_be_the_same(story, capsys):
+def test_the_same_bytes_are_reported_to_be_the_same(story, capsys):
     _, out, _ = ask(capsys, "diff", "measurements@3", "measurements@10")
     assert "  data readings  sha256:" in out
     assert "  (same bytes)\n" in out
     assert "  day         3 -> 10  (+7)\n" in out
 
 
-def test_what_only_one_version_has_is_added_or_removed(code_repo, monkeypatch, capsys):
+def test_items_of_only_one_version_are_added_or_removed(code_repo, monkeypatch, capsys):
     monkeypatch.chdir(code_repo)
     with Client(code_repo) as client:
         model = client.register_model("iris")
@@ -122,7 +122,7 @@ def test_a_shallow_clone_says_what_is_missing_between_two_commits(story, tmp_pat
     assert err == ""
 
 
-def test_a_run_that_is_gone_leaves_a_gap_that_is_said(story, past, capsys):
+def test_a_missing_run_leaves_a_reported_gap(story, past, capsys):
     (run,) = past.get_version("iris@4").runs
     transact(past.repository, lambda snapshot: Change(None, "Take a run away", files={paths.run_file(run): None}))
     _, out, err = ask(capsys, "diff", "iris@4", "iris@5", "--format", "json")
@@ -130,7 +130,7 @@ def test_a_run_that_is_gone_leaves_a_gap_that_is_said(story, past, capsys):
     assert run in err
 
 
-def test_packages_that_differ_are_named_and_a_lost_list_is_said(story, past, capsys):
+def test_packages_that_differ_are_named_and_a_lost_list_is_reported(story, past, capsys):
     code = (
         "from gitmodel.pipelines import recording\n"
         "recording._packages[''] = 'gitmodel==0.1.0\\nnothing==9.9\\n'\n"

@@ -81,7 +81,7 @@ def test_numbers_go_on_where_they_are_taken_and_runs_follow(past, elsewhere, tmp
     assert elsewhere.import_version(tmp_path / "3", model="flowers").reference == "flowers@3"
 
 
-def test_what_is_here_already_is_left_as_it_is(story, past, tmp_path, capsys):
+def test_an_import_does_not_change_existing_records(story, past, tmp_path, capsys):
     place = tmp_path / "iris.gitmodel"
     tip = past.repository.tip()
     size = past.get_version("iris@2").export(tmp_path / "same").size
@@ -134,7 +134,7 @@ def test_folders_come_with_their_files(elsewhere, code_repo, tmp_path):
     assert (got / "sub" / "b.txt").read_text() == "one"
 
 
-def test_a_run_that_is_gone_is_told_and_an_artifact_that_is_gone_refused(story, past, tmp_path, capsys):
+def test_a_missing_run_is_reported_and_a_missing_artifact_is_refused(story, past, tmp_path, capsys):
     from gitmodel.domain.snapshot import Change
 
     (run,) = past.get_version("iris@4").runs
@@ -291,7 +291,7 @@ HOSTILE = {
 }
 
 
-def test_what_the_hostile_ones_are_made_of_is_taken_in(elsewhere, tmp_path):
+def test_a_well_formed_archive_of_the_same_parts_is_imported(elsewhere, tmp_path):
     run = RunRecord(
         id="20261123T000000Z-a-b",
         pipeline="a",
@@ -320,7 +320,7 @@ def test_an_archive_that_nobody_exported_is_refused_and_leaves_nothing(elsewhere
     assert elsewhere.repository.tip() is None
 
 
-def test_every_cut_and_every_other_byte_is_noticed(elsewhere, tmp_path):
+def test_every_cut_and_every_other_byte_is_detected(elsewhere, tmp_path):
     whole = written(parts())
     file = tmp_path / "file"
     for end in range(0, len(whole), 211):

@@ -117,7 +117,7 @@ def test_the_first_digits_of_a_digest_are_enough(past):
         past.lineage("sha256:ab")
 
 
-def test_what_git_finds_at_the_tip_is_what_the_lineage_says(past, git, story):
+def test_git_grep_and_lineage_give_the_same_answer(past, git, story):
     (readings,) = past.get_version("measurements@3").artifacts
     said = git(story, "grep", "-l", readings.digest, "gitmodel", "--", "models", "runs").splitlines()
     by_git = {line.rpartition("/")[2].removesuffix(".toml") for line in said if ":runs/" in line}
@@ -215,7 +215,7 @@ def test_mermaid_and_dot_name_every_node(story, capsys):
         subprocess.run(["dot", "-Tsvg"], input=out, text=True, check=True, stdout=subprocess.DEVNULL)
 
 
-def test_words_in_a_step_cannot_leave_their_quotes(client, capsys):
+def test_text_in_a_step_cannot_escape_its_quotes(client, capsys):
     write_runs(client, ("make", {'in"]; x': A}, {"out\x1b[2J": B}))
     _, out, _ = ask(capsys, "lineage", B, "--format", "mermaid")
     assert 'in"]' not in out
@@ -249,14 +249,14 @@ def test_a_circle_made_by_hand_ends_and_is_named(client, capsys):
     assert circle(client.lineage(B, down=False))
 
 
-def test_what_a_run_takes_and_gives_again_is_its_input_too(client):
+def test_an_output_that_equals_an_input_is_still_an_input(client):
     """A step that changes nothing, such as one that sorts what is sorted."""
     write_runs(client, ("sort", {"rows": A}, {"sorted": A}))
     found = client.lineage(A)
     assert {node.id for node in found.nodes} == {A, "20261101T000000Z-sort-0000"}
 
 
-def test_of_runs_that_gave_the_same_bytes_those_that_ran_made_them(client):
+def test_runs_that_took_an_output_from_the_cache_did_not_make_it(client):
     write_runs(client, ("make", {"x": A}, {"y": B}), ("other", {"x": C}, {"y": B}))
     assert {node.id for node in client.lineage(B, down=False).nodes} >= {A, C}
     now = client.writer.moment()
@@ -269,7 +269,7 @@ def test_of_runs_that_gave_the_same_bytes_those_that_ran_made_them(client):
     assert id in {node.id for node in client.lineage(D).nodes}
 
 
-def test_a_record_that_cannot_be_read_is_told_and_the_rest_goes_on(client, capsys):
+def test_a_record_that_cannot_be_read_is_reported_and_the_rest_continues(client, capsys):
     write_runs(client, ("make", {"x": A}, {"y": B}))
     bad = "runs/2026/11/03/20261103T000000Z-bad-0000.toml"
     data = f'id = "{A}"\nnot toml'.encode()

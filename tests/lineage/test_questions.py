@@ -34,7 +34,7 @@ def test_the_history_of_a_stage_has_versions_and_times(story, git, capsys):
         assert (event["until"], event["ended_by"]) == ((later["when"], later["commit"]) if later else (None, ""))
 
 
-def test_what_was_in_a_stage_on_each_day(story, git, capsys):
+def test_the_version_in_a_stage_on_each_day(story, git, capsys):
     for day in range(2, 11):
         commit = git(
             story, "log", "-1", "--first-parent", f"--before=2026-10-{day}T23:59:59Z", "--format=%H", "gitmodel"
@@ -45,7 +45,7 @@ def test_what_was_in_a_stage_on_each_day(story, git, capsys):
         assert asked(capsys, "show", "iris@production", "--at", commit)["number"] == found["number"]
 
 
-def test_all_that_happened_to_a_model_and_to_a_version(story, git, capsys):
+def test_the_events_of_a_model_and_a_version(story, git, capsys):
     walk = ("log", "--first-parent", "-m", "--format=%H", "gitmodel", "--")
     ours = dict.fromkeys(event["commit"] for event in asked(capsys, "log", "iris"))
     assert list(ours) == git(story, *walk, "models/iris").splitlines()
@@ -99,7 +99,7 @@ def name_of(path):
     return f"{parts[1]}@{parts[-1]}" if parts[0] == "models" else parts[-1]
 
 
-def test_what_the_run_of_a_version_took(story, git, capsys):
+def test_inputs_of_the_run_of_a_version(story, git, capsys):
     found = asked(capsys, "lineage", "iris@production", "--up", "--depth", "1")
     (run,) = [node for node in found["nodes"] if node["kind"] == "run"]
     day = run["id"][:8]
@@ -112,7 +112,7 @@ def test_what_the_run_of_a_version_took(story, git, capsys):
     assert f'commit = "{run["code"]["commit"]}"' in record
 
 
-def test_what_of_it_is_in_a_stage(story, git, capsys):
+def test_versions_in_a_stage_that_use_a_digest(story, git, capsys):
     with Client() as client:
         digest = client.get_version("measurements@10").artifacts[0].digest
     found = asked(capsys, "lineage", digest, "--down")
@@ -125,7 +125,7 @@ def test_what_of_it_is_in_a_stage(story, git, capsys):
     assert stages == {"iris@19": 19, "iris@20": 20}
 
 
-def test_what_differs_between_two_versions(story, git, capsys):
+def test_differences_between_two_versions(story, git, capsys):
     paths = [f"gitmodel:models/iris/versions/{number}.toml" for number in (18, 20)]
     said = git(story, "diff", "--unified=0", *paths)
     found = asked(capsys, "diff", "iris@18", "iris@20")
@@ -156,5 +156,5 @@ def test_the_code_of_a_version_with_its_files(story, git, capsys, tmp_path):
     assert git(ours, "status", "--porcelain") == git(gits, "status", "--porcelain") == ""
 
 
-def test_and_it_can_be_had_again(story, capsys):
+def test_the_version_in_production_can_be_reproduced(story, capsys):
     assert asked(capsys, "reproduce", "iris@production")["identical"]

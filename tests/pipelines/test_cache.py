@@ -33,7 +33,7 @@ def statuses(run):
     return [found.status for found in run.steps]
 
 
-def test_what_did_not_change_does_not_run_again_and_is_linked_all_the_same(client):
+def test_an_unchanged_step_is_skipped_and_its_outputs_are_linked(client):
     assert statuses(training.run(client=client)) == ["succeeded"] * 3
     run = training.run(client=client)
     assert statuses(run) == ["cached"] * 3
@@ -55,7 +55,7 @@ def test_a_parameter_or_input_that_changed_makes_a_step_run(client):
     assert statuses(one.run(client=client, x=1, y=2.0)) == ["cached", "cached", "succeeded"]
 
 
-def test_an_input_that_comes_out_the_same_does_not(client):
+def test_an_equal_input_does_not_run_the_step_again(client):
     @step
     def parity(x: int) -> int:
         return x % 2
@@ -163,7 +163,7 @@ def test_the_cache_may_be_deleted_or_damaged_at_any_time(client):
 
 @pytest.mark.parametrize("damage", [lambda content: b"", lambda content: content[::-1], lambda content: content + b" "])
 @pytest.mark.parametrize("output", ["file", "folder"])
-def test_a_damaged_object_is_noticed_before_a_version_names_it(client, tmp_path, damage, output):
+def test_a_damaged_object_is_detected_before_a_version_names_it(client, tmp_path, damage, output):
     place = str(tmp_path)
 
     @step
@@ -410,7 +410,7 @@ PROJECTS = {
 
 
 @pytest.mark.parametrize("case", PROJECTS.values(), ids=PROJECTS)
-def test_an_edit_elsewhere_in_the_project_is_noticed(script, code_repo, case):
+def test_an_edit_elsewhere_in_the_project_is_detected(script, code_repo, case):
     imports, value, before, after = case
 
     def write(files):
@@ -470,7 +470,7 @@ reading()
     assert script(text, RATE="0.1") == {"read": "cached"}
 
 
-def test_a_declared_file_that_is_not_there_is_named(client):
+def test_a_declared_file_that_does_not_exist_is_named(client):
     @step(files=["data/trian.csv"])
     def read() -> int:
         return 1
@@ -577,7 +577,7 @@ train(float(os.environ["SCORE"]))
         assert client.get_version("demo@production").number == 2
 
 
-def test_a_file_edited_while_the_process_lives_is_not_credited_with_the_old_result(client, code_repo, monkeypatch):
+def test_a_file_edited_during_the_process_does_not_get_the_old_result(client, code_repo, monkeypatch):
     monkeypatch.syspath_prepend(str(code_repo))
     (code_repo / "living_helper.py").write_text("def value():\n    return 1\n")
     (code_repo / "living_flow.py").write_text(

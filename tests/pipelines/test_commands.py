@@ -74,7 +74,7 @@ def test_run_runs_the_pipeline_and_tells_of_its_steps(script, fixed_ids, capsys)
     assert re.search(r"\nfit +succeeded, \d\.\d s\n +rate = 0\.25\n +seed = 4\n +fit -> sha256:[0-9a-f]{64}\n", out)
 
 
-def test_what_a_script_prints_is_no_part_of_json(script, capsys):
+def test_output_of_a_script_is_not_mixed_with_json(script, capsys):
     code, out, err = ask(capsys, "run", "train.py:train", "--format", "json", "--executor", "threads:2")
     assert code == 0
     assert json.loads(out)["versions"] == ["demo@1"]
@@ -103,7 +103,7 @@ def test_a_failed_run_says_which_step_and_where_to_look(script, fixed_ids, capsy
     assert out.splitlines()[1].split()[1:3] == ["train", "failed"]
 
 
-def test_what_is_refused(script, capsys):
+def test_refused_commands(script, capsys):
     check_transcript(
         capsys,
         """

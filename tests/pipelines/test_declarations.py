@@ -202,7 +202,7 @@ class TestPipelines:
             lambda output: len(output),
         ],
     )
-    def test_an_output_that_is_used_as_if_it_were_there(self, client, use):
+    def test_an_output_used_as_a_value_in_the_pipeline_body(self, client, use):
         self.refused(client, lambda: use(project.number(1)), "does not exist yet")
 
     def test_an_output_that_cannot_be_taken_apart(self, client):
@@ -378,7 +378,7 @@ def test_an_external_artifact_is_refused_for_what_it_cannot_name():
         assert ExternalArtifact.parse(text) is None
 
 
-def test_secrets_have_no_words():
+def test_a_secret_is_not_shown():
     assert repr(Secret("x" * 20)) == str(Secret("x" * 20)) == "Secret(...)"
     with pytest.raises(Refused):
         raise Refused("never mind")

@@ -46,14 +46,14 @@ def demo(client, tmp_path):
 
 
 @pytest.mark.parametrize("executor", ["in-order", "processes:2"])
-def test_a_step_reads_what_is_elsewhere(client, demo, executor):
+def test_a_step_reads_external_artifacts(client, demo, executor):
     run = join.run(client=client, executor=executor)
     (digest,) = run.steps[0].outputs.values()
     with client.store.open(digest) as reader:
         assert reader.read() == b"raw and own"
 
 
-def test_what_changed_outside_is_noticed_by_the_step(client, demo, tmp_path):
+def test_a_step_detects_a_changed_external_file(client, demo, tmp_path):
     (tmp_path / "raw.txt").write_text("new\n")
     with pytest.raises(RunFailed, match="is not what was linked"):
         join.run(client=client)
@@ -104,7 +104,7 @@ def give_to_fresh(text: str = "made"):
 
 
 @pytest.mark.parametrize("executor", ["in-order", "processes:2"])
-def test_what_a_run_makes_for_a_model_goes_to_the_store_of_the_model(client, demo, tmp_path, executor):
+def test_a_run_stores_artifacts_of_a_model_in_its_store(client, demo, tmp_path, executor):
     run = give_to_demo.run(client=client, executor=executor)
     made = {digest_of(b"made"), digest_of(b"made!")}
     archive, default = LocalStore(tmp_path / "archive"), client.access.open()

@@ -63,7 +63,7 @@ VALUES = {
 
 
 @pytest.mark.parametrize("name", VALUES)
-def test_a_value_comes_back_equal_and_equal_values_are_equal_files(tmp_path, name):
+def test_a_value_is_loaded_equal_and_equal_values_are_equal_files(tmp_path, name):
     make, format, kind = VALUES[name]
     assert materializers.save(make(), tmp_path / "one", "output", "")[:2] == (format, kind)
     _, _, materializer = materializers.save(make(), tmp_path / "two", "output", "")
@@ -296,7 +296,7 @@ class TestMaterializersOfOthers:
         assert client.get_version("demo").get_artifact("measure").load() == 3
         assert client.get_version("demo@1").get_artifact("make").load().size == 3
 
-    def test_one_that_may_run_code_or_is_handed_a_pickle_needs_trust(self, installed, client, tmp_path):
+    def test_an_unsafe_materializer_and_a_pickle_need_trust(self, installed, client, tmp_path):
         installed(thing=f"{__name__}:TestMaterializersOfOthers.UNSAFE")
         (tmp_path / "three").write_text("3")
         version = client.register_model("demo").create_version()
@@ -315,7 +315,7 @@ class TestMaterializersOfOthers:
         ("value", "said"),
         [(f"{__name__}:Thing", "is not a gitmodel.pipelines.Materializer"), ("nowhere:x", "cannot be imported")],
     )
-    def test_one_that_is_none_says_whose_it_is(self, installed, tmp_path, value, said):
+    def test_an_invalid_materializer_is_reported_with_its_package(self, installed, tmp_path, value, said):
         installed(thing=value)
         with pytest.raises(UsageError, match=said):
             materializers.save(Thing(1), tmp_path / "x", "thing", "")

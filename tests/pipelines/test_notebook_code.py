@@ -51,7 +51,7 @@ def test_in_a_notebook_the_cells_that_define_what_a_step_names_count(old, new, c
         (*CELLS[:1], "class Bag:\n    pass\nbag = Bag()", "@step\ndef fit() -> int:\n    return bool(bag)"),
     ],
 )
-def test_in_a_notebook_a_step_runs_if_its_code_cannot_be_told(cells):
+def test_in_a_notebook_a_step_runs_if_its_code_cannot_be_compared(cells):
     with pytest.raises(UnknownCode):
         ProjectCode().of(notebook(*cells)["fit"])
 

@@ -235,7 +235,7 @@ def test_a_library_in_namespace_packages_that_are_not_loaded_counts(edited):
         sys.modules.update(kept)
 
 
-def test_a_file_that_was_edited_after_it_was_loaded_cannot_be_told(edited, tmp_path):
+def test_a_file_edited_after_loading_cannot_be_compared(edited, tmp_path):
     flow = edited()
     project_code.note_loaded_modules()
     (tmp_path / "plain.py").write_text("def helper(x):\n    return 0\n")

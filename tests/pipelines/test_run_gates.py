@@ -25,7 +25,7 @@ def training(score):
     project.promote("production", after="evaluate")
 
 
-def test_what_the_run_itself_logged_is_judged(client, gated, caplog):
+def test_metadata_of_the_run_itself_is_used_for_gates(client, gated, caplog):
     training.run(client=client, score=0.95)
     assert client.get_version("demo@production").number == 1
     assert caplog.text == ""

@@ -90,7 +90,7 @@ class TestOneCommit:
         assert alone.run(client=client).versions == ()
         assert commits()[0] == "Run alone"
 
-    def test_plans_count_in_the_order_of_the_graph_and_not_of_who_was_faster(self, client):
+    def test_planned_changes_are_ordered_by_the_graph_and_not_by_time(self, client):
         second = threading.Event()
 
         @step
@@ -210,7 +210,7 @@ class TestFailure:
         train_and_promote.run(client=client)
         assert [version.number for version in client.get_model("demo").versions] == [2, 3]
 
-    def test_a_version_may_be_kept_marked_failed_and_is_gone_on_with(self, client):
+    def test_a_failed_version_can_be_kept_and_continued(self, client):
         config = new("1.0", delete_new_version_on_failure=False)
         wanted = []
 
@@ -288,7 +288,7 @@ class TestFailure:
         one.run(client=client, fail=False)
         assert client.get_version("demo@1.0").view.record.failed is False
 
-    def test_on_failure_is_told(self, client):
+    def test_on_failure_is_called(self, client):
         told = []
 
         @pipeline(on_failure=told.append)
@@ -341,7 +341,7 @@ class TestFailure:
             assert client.get_version("demo").get_artifact("large").size == size
             assert checking.check(client.repository) == []
 
-    def test_a_full_disk_of_the_repository_does_not_hide_what_the_run_failed_of(self, client, monkeypatch, caplog):
+    def test_a_full_disk_does_not_hide_the_error_of_the_run(self, client, monkeypatch, caplog):
         client.register_model("other")
 
         def full(objects):
@@ -399,7 +399,7 @@ class TestFailure:
             one.run(client=client)
         assert last_run().record.failed_step == "double"
 
-    def test_what_cannot_be_planned_fails_in_its_step(self, client, last_run):
+    def test_a_promotion_that_cannot_be_planned_fails_its_step(self, client, last_run):
         @pipeline(model_config=DEMO)
         def one(stage):
             project.promote(stage)
@@ -504,7 +504,7 @@ class TestTargets:
         assert client.get_version("demo@production").number == 2
 
     @pytest.mark.parametrize("wanted", ["production", 7, "1.2.3", "champion"])
-    def test_an_unknown_version_is_an_error_that_says_what_there_is(self, client, wanted):
+    def test_an_unknown_version_is_an_error_that_lists_the_available_ones(self, client, wanted):
         client.register_model("demo").create_version()
 
         @pipeline(model_config=ModelConfig(name="demo", version=wanted))
@@ -663,7 +663,7 @@ class TestTargets:
         assert run.steps[0].parameters == {"told": "demo@staging:classifier"}
 
     @pytest.mark.parametrize("wanted", ["demo@production:classifier", "demo@staging:nothing", "none@1:x"])
-    def test_an_input_that_is_not_there_is_an_error_before_anything_runs(self, client, wanted):
+    def test_an_input_that_does_not_exist_is_an_error_before_anything_runs(self, client, wanted):
         train_and_promote.run(client=client)
 
         @step
@@ -892,7 +892,7 @@ class TestLists:
         assert len(client.list_runs(limit=1)) == 1
         assert len(client.list_runs(limit=5, offset=1)) == 1
 
-    def test_what_there_is_to_know_of_an_unknown_run_is_an_error(self, client):
+    def test_an_unknown_run_is_an_error(self, client):
         for id in ("nothing", "20261123T101112Z-train-7f3a", "../../config", ""):
             with pytest.raises(NotFound):
                 client.get_run(id)

@@ -149,7 +149,7 @@ def test_a_secret_within_a_table_is_refused(client):
         (lambda token: get_step_context().model_version.add_alias("champion", reason=token), "succeeded"),
     ],
 )
-def test_tokens_in_metadata_and_reasons_are_left_out_and_the_run_stands(client, written, caplog, plan, second):
+def test_tokens_in_metadata_and_reasons_are_left_out_and_the_run_succeeds(client, written, caplog, plan, second):
     token = TOKENS[1]
 
     @step
@@ -256,7 +256,7 @@ PARTS = {
 
 @pytest.mark.parametrize("body", PARTS)
 @pytest.mark.parametrize("executor", ["in-order", "threads", "processes:1"])
-def test_what_a_secret_is_made_of_reaches_no_parameter_on_record(client, written, caplog, body, executor):
+def test_the_source_of_a_secret_is_not_recorded_as_a_parameter(client, written, caplog, body, executor):
     @pipeline
     def one(token, rate):
         PARTS[body](token)
@@ -289,7 +289,7 @@ def test_a_secret_made_in_a_step_is_not_logged_by_it(client, written):
     assert VALUE not in written()
 
 
-def test_what_an_earlier_step_logged_is_refused_when_a_later_one_makes_a_secret_of_it(client, git):
+def test_metadata_of_an_earlier_step_is_refused_if_a_later_step_makes_a_secret_of_it(client, git):
     @step
     def tell(token: str) -> int:
         log_model_metadata(note=f"with {token}")
@@ -340,7 +340,7 @@ class TestASecretMadeInTheBody:
         assert VALUE not in written() + caplog.text
 
     @pytest.mark.parametrize("value", [123456789, {"user": "ada", "password": VALUE}, ["x", VALUE], TOKENS[1]])
-    def test_of_any_kind_reaches_no_record(self, client, written, value):
+    def test_no_kind_of_secret_is_recorded(self, client, written, value):
         @pipeline
         def one(given):
             Secret(given)
@@ -360,7 +360,7 @@ class TestASecretMadeInTheBody:
         parameters = {"token": "(secret)", "rate": 0.5, "name": "iris"}
         assert client.get_run(run.id).record.parameters == parameters
 
-    def test_of_a_credential_is_not_refused(self, client):
+    def test_a_secret_with_a_credential_is_not_refused(self, client):
         @pipeline
         def one(password):
             project.hand_over(Secret(password))

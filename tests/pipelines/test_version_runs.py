@@ -251,7 +251,7 @@ def test_a_step_takes_an_output_of_a_run_by_name_as_get_does(client):
         assert json.load(content) == [{"score": 8}, {"score": 7}]
 
 
-def test_an_input_that_names_neither_artifact_nor_output_says_what_there_is(client):
+def test_an_input_that_names_neither_artifact_nor_output_lists_the_available_ones(client):
     train.run(client=client, x=3)
     evaluate.run(client=client, x=7)
 

@@ -104,7 +104,7 @@ FOREIGN = ("model_name", "model_version", "infer_model", "artifact_name", "artif
 
 @pytest.mark.parametrize("keyword", FOREIGN)
 @pytest.mark.parametrize("log", [log_model_metadata, log_artifact_metadata])
-def test_what_the_metadata_is_of_is_not_recorded_as_metadata(client, log, keyword):
+def test_arguments_that_name_the_target_are_not_recorded_as_metadata(client, log, keyword):
     version = client.register_model("demo").create_version(data={"train": __file__})
     for of in (log, version.log_metadata, version.get_artifact("train").log_metadata):
         more = {"version": "demo@1"} if of is log else {}
@@ -117,7 +117,7 @@ def test_what_the_metadata_is_of_is_not_recorded_as_metadata(client, log, keywor
 
 
 @pytest.mark.parametrize("keyword", FOREIGN)
-def test_what_the_metadata_is_of_is_not_recorded_in_a_step(client, keyword, far_or_near):
+def test_arguments_that_name_the_target_are_not_recorded_in_a_step(client, keyword, far_or_near):
     @pipeline(model_config=CONFIG)
     def one():
         log_of(keyword)
@@ -149,7 +149,7 @@ def test_a_method_of_another_client_is_answered_with_the_form(client, name, form
         client.other  # noqa: B018
 
 
-def test_what_another_version_has_is_answered_with_the_form(client):
+def test_an_attribute_of_zenmls_version_is_refused_with_the_form_to_write(client):
     version = client.register_model("demo").create_version()
     with pytest.raises(UsageError, match="ModelVersion has no load_artifact") as caught:
         version.load_artifact("train")
@@ -186,7 +186,7 @@ def test_git_model_run_shows_the_form_of_options(client, tmp_path):
 @pytest.mark.parametrize(
     ("name", "form"), [("pipeline_run", "write run, the id of the run"), ("step_name", "write step")]
 )
-def test_what_another_context_has_is_answered_with_the_form(client, name, form):
+def test_an_attribute_of_zenmls_context_is_refused_with_the_form_to_write(client, name, form):
     @step
     def ask() -> None:
         getattr(get_step_context(), name)

@@ -65,7 +65,7 @@ def ask(server, method="GET", path="/x", *, headers=None, body=b"", **options):
 
 @pytest.mark.parametrize("method", ["GET", "HEAD", "PUT", "POST", "PATCH", "DELETE"])
 @pytest.mark.parametrize("length", [0, 5, (2 << 20) + 1])
-def test_a_request_is_what_was_asked_for_and_nothing_is_added(method, length):
+def test_a_request_contains_exactly_the_given_headers(method, length):
     body = os.urandom(length) if method in ("PUT", "POST", "PATCH") else b""
     with serving() as there:
         server = to(there.url)
@@ -93,7 +93,7 @@ def test_a_signed_request_bears_the_token_of_the_session(monkeypatch):
     assert "x-amz-security-token" in headers["authorization"].partition("SignedHeaders=")[2].partition(",")[0]
 
 
-def test_a_certificate_that_nobody_vouches_for_is_refused_at_once(tmp_path, monkeypatch):
+def test_an_untrusted_certificate_is_refused_immediately(tmp_path, monkeypatch):
     subject = ["-subj", "/CN=here", "-addext", "subjectAltName=IP:127.0.0.1"]
     made = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "36500", *subject]
     certificate, key = tmp_path / "certificate", tmp_path / "key"

@@ -82,7 +82,7 @@ def test_status_copy_gc_and_purge(iris, url, capsys, tmp_path):
     assert (code, "was purged" in err) == (6, True)
 
 
-def test_what_is_gone_is_told_by_status(iris, url, capsys):
+def test_status_reports_a_lost_object(iris, url, capsys):
     with Client(iris) as client:
         client.access.open().origin.remove(digest_of(b"net\n"))
     found = said(capsys, "store", "status")[1]
@@ -144,7 +144,7 @@ def test_an_object_stays_where_it_is_and_is_checked_when_it_is_read(local, place
     assert said(capsys, "verify")[0] == 5
 
 
-def test_nothing_there_is_said_and_nothing_recorded(local, place, capsys, git):
+def test_linking_a_missing_file_is_reported_and_records_nothing(local, place, capsys, git):
     before = git(local, "rev-parse", "gitmodel")
     code, _, err = ask(capsys, "link", "iris@1", "--data", f"raw={place.uri}.gone", "--external")
     assert (code, err.splitlines()[0]) == (3, f"error: there is nothing at {place.uri}.gone")
@@ -161,7 +161,9 @@ def test_a_name_that_no_bucket_has(url, word, tmp_path):
 
 
 @pytest.mark.xdist_group("gcs")
-def test_a_bucket_that_is_not_there_is_said_with_what_to_type(gcs, tmp_path, code_repo, monkeypatch, capsys):
+def test_a_bucket_that_does_not_exist_is_reported_with_the_command_to_run(
+    gcs, tmp_path, code_repo, monkeypatch, capsys
+):
     monkeypatch.chdir(code_repo)
     code, _, err = ask(capsys, "init", "--store", "gs://no-such-bucket/x")
     assert (code, err.splitlines()[0]) == (
@@ -180,7 +182,9 @@ def test_a_bucket_that_is_not_there_is_said_with_what_to_type(gcs, tmp_path, cod
 
 
 @pytest.mark.xdist_group("azure")
-def test_a_container_that_is_not_there_is_said_with_what_to_type(azure, tmp_path, code_repo, monkeypatch, capsys):
+def test_a_container_that_does_not_exist_is_reported_with_the_command_to_run(
+    azure, tmp_path, code_repo, monkeypatch, capsys
+):
     monkeypatch.chdir(code_repo)
     code, _, err = ask(capsys, "init", "--store", "az://no-such-container/x")
     assert (code, err.startswith("error: there is no container no-such-container at http://127.0.0.1:")) == (7, True)
@@ -291,7 +295,7 @@ def test_without_credentials_google_says_how_to_sign_in(tmp_path, monkeypatch):
         pytest.param("azure", marks=pytest.mark.xdist_group("azure")),
     ],
 )
-def test_an_object_altered_behind_our_back_is_noticed_and_repaired(kind, request, tmp_path):
+def test_an_object_changed_by_another_program_is_detected_and_repaired(kind, request, tmp_path):
     store = open_store(request.getfixturevalue(kind), default_root=tmp_path).origin
     digest, _ = store.put_stream(io.BytesIO(b"a model"))
     backend = store.backend

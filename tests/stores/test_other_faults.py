@@ -83,7 +83,7 @@ def server(request):
     return request.getfixturevalue(f"{request.param}_behind_a_proxy")
 
 
-def test_an_upload_that_was_killed_goes_on_where_it_stopped(server, request, tmp_path):
+def test_an_upload_that_was_killed_resumes_where_it_stopped(server, request, tmp_path):
     content = LARGE + request.node.name.encode()
     (tmp_path / "model").write_bytes(content)
     server.hang_at(3)
@@ -103,7 +103,7 @@ def test_an_upload_that_was_killed_goes_on_where_it_stopped(server, request, tmp
     assert list((tmp_path / "copies").glob("uploads/*")) == []
 
 
-def test_one_that_the_server_has_forgotten_begins_anew(server, request, tmp_path):
+def test_an_upload_that_the_server_dropped_starts_again(server, request, tmp_path):
     content = LARGE + request.node.name.encode()
     store = open_store(server.url, default_root=tmp_path / "copies")
     digest = digest_of(content)
@@ -119,7 +119,7 @@ def test_one_that_the_server_has_forgotten_begins_anew(server, request, tmp_path
     assert list((tmp_path / "copies").glob("uploads/*")) == []
 
 
-def test_what_a_server_has_wrongly_of_an_earlier_try_is_never_an_object(server, request, tmp_path):
+def test_wrong_parts_of_an_earlier_upload_never_become_an_object(server, request, tmp_path):
     content = LARGE + request.node.name.encode()
     store = open_store(server.url, default_root=tmp_path / "copies")
     digest = digest_of(content)
@@ -153,7 +153,7 @@ def test_an_upload_whose_end_was_cut_off_is_not_sent_again(server, request, tmp_
     assert read(store.origin, digest_of(content)) == content
 
 
-def test_a_server_that_fails_one_request_in_ten_is_used_all_the_same(server, request, tmp_path):
+def test_a_server_that_fails_one_request_in_ten_is_used_anyway(server, request, tmp_path):
     faults = ["503", "reset", "cut", "500", "429"]
     server.proxy.plan = lambda number, method, path: "" if number % 10 else faults[number // 10 % len(faults)]
     store = open_store(server.url, default_root=tmp_path / "copies")
@@ -170,7 +170,7 @@ def test_a_server_that_fails_one_request_in_ten_is_used_all_the_same(server, req
     assert len(server.proxy.seen) > 60
 
 
-def test_a_server_that_refuses_is_said_to_with_what_to_do(server, tmp_path):
+def test_a_server_that_refuses_is_reported_with_advice(server, tmp_path):
     server.proxy.plan = lambda number, method, path: "403"
     store = open_store(server.url, default_root=tmp_path / "copies")
     (tmp_path / "model").write_bytes(b"a model")

@@ -51,13 +51,13 @@ class TestRegistry:
         assert read(store.origin, digest) == LARGE
         assert store.size(digest) == len(LARGE)
 
-    def test_a_stranger_is_told_to_sign_in(self, store, hermetic):
+    def test_an_unauthenticated_user_is_asked_to_log_in(self, store, hermetic):
         (hermetic / ".docker" / "config.json").unlink()
         with pytest.raises(Unreachable, match="no credentials for the registry") as caught:
             store.create()
         assert "docker login 127.0.0.1:" in caught.value.hint
 
-    def test_a_wrong_password_is_said_with_the_name(self, store, hermetic, registry):
+    def test_a_wrong_password_is_reported_with_the_name(self, store, hermetic, registry):
         known = {"auths": {registry: {"auth": base64.b64encode(b"ada:guessed").decode()}}}
         (hermetic / ".docker" / "config.json").write_text(json.dumps(known))
         with pytest.raises(Unreachable, match=r"refuses .* to ada: UNAUTHORIZED") as caught:
@@ -79,7 +79,7 @@ class TestRegistry:
         assert caught.value.exit_code == 7
         assert f"docker login {registry}" in caught.value.hint
 
-    def test_a_credential_helper_that_knows_nobody_is_no_fault(self, store, hermetic, monkeypatch):
+    def test_a_credential_helper_that_knows_nobody_is_not_an_error(self, store, hermetic, monkeypatch):
         (hermetic / ".docker" / "config.json").write_text('{"credsStore": "empty"}')
         helper = hermetic / "docker-credential-empty"
         helper.write_text("#!/bin/sh\necho 'credentials not found in native keychain'; exit 1\n")
@@ -101,7 +101,7 @@ class TestRegistry:
         assert f"docker login {registry}" in caught.value.hint
 
     @pytest.mark.parametrize("content", [b"a model", LARGE], ids=["small", "large"])
-    def test_a_blob_altered_behind_our_back_is_noticed(self, store, registry, tmp_path, tmp_path_factory, content):
+    def test_a_blob_changed_by_another_program_is_detected(self, store, registry, tmp_path, tmp_path_factory, content):
         content += b"of this test alone"  # all repositories of a registry share their blobs
         digest = put(store.origin, content)
         name = hex_of(digest)
@@ -152,7 +152,7 @@ class TestSftp:
             open_store(url, default_root=tmp_path).create()
         assert "ssh HOST" in caught.value.hint
 
-    def test_an_upload_that_was_cut_off_goes_on_where_it_stopped(self, store, monkeypatch):
+    def test_an_upload_that_was_cut_off_resumes_where_it_stopped(self, store, monkeypatch):
         digest = digest_of(LARGE)
         upload = store.origin.backend.upload(digest, len(LARGE))
         upload.send(0, LARGE[: over_sftp.PART])
@@ -173,12 +173,12 @@ class TestSftp:
         assert store.leftovers() == []
         assert read(store.origin, digest) == LARGE
 
-    def test_one_that_was_spoiled_is_sent_again(self, store, tmp_path):
+    def test_a_damaged_partial_upload_is_sent_again(self, store, tmp_path):
         (tmp_path / "store" / "tmp" / hex_of(digest_of(LARGE))).write_bytes(b"?" * len(LARGE) + b"more")
         digest = put(store, LARGE)
         assert read(store.origin, digest) == LARGE
 
-    def test_what_is_left_can_be_given_up(self, store):
+    def test_a_leftover_can_be_removed(self, store):
         store.origin.backend.upload(digest_of(LARGE), len(LARGE)).send(0, b"begun")
         (left,) = store.leftovers()
         store.remove_leftover(left)
@@ -191,7 +191,7 @@ class TestSftp:
             with pytest.raises(Unreachable, match="is not there"):
                 ask_for()
 
-    def test_an_object_altered_behind_our_back_is_noticed(self, store, tmp_path):
+    def test_an_object_changed_by_another_program_is_detected(self, store, tmp_path):
         digest = put(store.origin, b"a model")
         name = hex_of(digest)
         (tmp_path / "store" / "sha256" / name[:2] / name[2:]).write_bytes(b"A model")
@@ -200,7 +200,7 @@ class TestSftp:
 
 
 @pytest.mark.parametrize(("scheme", "extra"), [("gs", "gcs"), ("az", "azure")])
-def test_a_library_that_is_missing_is_said_with_what_to_type(scheme, extra, tmp_path, monkeypatch):
+def test_a_library_that_is_missing_is_reported_with_the_command_to_run(scheme, extra, tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, {"gs": "google.auth", "az": "azure.core.exceptions"}[scheme], None)
     store = open_store(f"{scheme}://bucket/models", default_root=tmp_path)
     with pytest.raises(UsageError, match="which is not installed") as caught:

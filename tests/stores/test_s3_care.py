@@ -76,7 +76,7 @@ def test_status_copy_and_gc_of_a_store_on_s3(iris, s3, capsys, tmp_path):
     assert ask(capsys, "verify")[0] == 0
 
 
-def test_gc_keeps_what_is_stored_again_while_it_is_at_work(iris, monkeypatch):
+def test_gc_keeps_objects_that_are_stored_again_while_it_runs(iris, monkeypatch):
     content = (iris / "train.py").read_bytes()
     with Client(iris) as client:
         store = client.access.open()
@@ -90,7 +90,7 @@ def test_gc_keeps_what_is_stored_again_while_it_is_at_work(iris, monkeypatch):
         assert store.holds(digest_of(content))
 
 
-def test_a_very_large_object_is_made_young_in_parts(s3, monkeypatch, tmp_path):
+def test_a_very_large_object_is_refreshed_in_parts(s3, monkeypatch, tmp_path):
     monkeypatch.setattr(over_s3, "COPIED", 8 << 20)
     store = open_store(s3.prefix(), default_root=tmp_path).origin
     content = bytes(range(256)) * (17 << 12)
@@ -114,7 +114,7 @@ def test_purge_erases_the_object_and_the_copy(iris, capsys):
     assert ask(capsys, "verify")[0] == 0
 
 
-def test_an_object_stays_in_its_bucket_and_its_version_is_read_for_ever(iris, bucket, capsys):
+def test_an_object_stays_in_its_bucket_and_its_version_is_read_forever(iris, bucket, capsys):
     client, name = bucket
     client.put_object(Bucket=name, Key="raw/huge 1.csv", Body=b"a,b\n")
     uri = f"s3://{name}/raw/huge%201.csv"
@@ -147,7 +147,7 @@ def test_the_checksum_of_the_provider_is_taken_when_asked_and_named_so(iris, buc
     assert ask(capsys, "verify")[0] == 0
 
 
-def test_what_goes_wrong_names_bucket_key_and_who_asked(iris, s3, bucket, monkeypatch):
+def test_an_s3_error_names_bucket_key_and_principal(iris, s3, bucket, monkeypatch):
     client, name = bucket
     client.put_object(Bucket=name, Key="mine.csv", Body=b"x\n")
     with Client(iris) as opened:
@@ -171,7 +171,7 @@ def test_what_goes_wrong_names_bucket_key_and_who_asked(iris, s3, bucket, monkey
     assert digest_of((iris / "train.py").read_bytes())[9:] in caught.value.message
 
 
-def test_an_object_altered_behind_our_back_is_noticed_on_the_first_read(iris, bucket):
+def test_an_object_changed_by_another_program_is_detected_on_the_first_read(iris, bucket):
     client, _ = bucket
     plain = "plain-of-others"
     with suppress(client.exceptions.BucketAlreadyOwnedByYou):

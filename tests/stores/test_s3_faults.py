@@ -76,7 +76,7 @@ def alter(store, digest, content, *, disguised=False):
 class TestDamage:
     @pytest.mark.parametrize("content", [b"a model", LARGE], ids=["small", "large"])
     @pytest.mark.parametrize("damage", ["truncated", "emptied", "altered", "grown", "swapped"])
-    def test_an_object_altered_behind_our_back_is_noticed_on_the_first_read_and_repaired(
+    def test_an_object_changed_by_another_program_is_detected_on_the_first_read_and_repaired(
         self, store, tmp_path, content, damage
     ):
         digest = put(store, content)
@@ -105,7 +105,7 @@ class TestDamage:
         assert put(store, content) == digest
         assert read(store.origin, digest) == content
 
-    def test_even_one_that_bears_our_mark_is_noticed(self, store):
+    def test_damage_with_intact_metadata_is_detected(self, store):
         digest = put(store, b"a model")
         alter(store, digest, b"A model", disguised=True)
         with pytest.raises(Invalid, match="damaged"):
@@ -143,7 +143,7 @@ class TestDamage:
 
 
 class TestServers:
-    def test_one_that_is_gone(self, store, monkeypatch, tmp_path):
+    def test_a_server_that_is_down(self, store, monkeypatch, tmp_path):
         digest = put(store.origin, b"a")
         monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
         gone = RemoteStore(S3Backend("models", "x", attempts=2))
@@ -161,14 +161,14 @@ class TestServers:
                 ask_for()
             assert "run the same command again" in caught.value.hint
 
-    def test_one_that_is_slow(self, proxy):
+    def test_a_server_that_is_slow(self, proxy):
         proxy.plan = lambda number, method, path: "hang"
         slow = RemoteStore(S3Backend("models", "x", timeout=0.2, attempts=2))
         with pytest.raises(Unreachable, match="timed out"):
             put(slow, b"a")
         assert len(proxy.seen) == 2
 
-    def test_one_that_fails_one_request_in_ten(self, proxy, s3, tmp_path):
+    def test_a_server_that_fails_one_request_in_ten(self, proxy, s3, tmp_path):
         faults = ["503", "reset", "cut", "500", "429"]
         proxy.plan = lambda number, method, path: "" if number % 10 else faults[number // 10 % len(faults)]
         store = open_store(s3.prefix(), default_root=tmp_path / "copies")
@@ -188,13 +188,13 @@ class TestServers:
         assert store.leftovers() == []
         assert len(proxy.seen) > 300
 
-    def test_one_that_fails_at_every_request_is_said_to(self, proxy):
+    def test_a_server_that_fails_every_request_is_reported(self, proxy):
         proxy.plan = lambda number, method, path: "503"
         store = RemoteStore(S3Backend("models", "x", attempts=2))
         with pytest.raises(Unreachable, match=r"fails at PUT of sha256:.*: 503"):
             put(store, b"a")
 
-    def test_one_that_does_not_speak_s3(self, proxy, monkeypatch):
+    def test_a_server_that_does_not_support_s3(self, proxy, monkeypatch):
         proxy.plan = lambda number, method, path: "200"
         store = RemoteStore(S3Backend("models", "x"))
         with pytest.raises(Unreachable, match="does not support the S3 protocol"):
@@ -231,12 +231,12 @@ class TestAccess:
             put(open_store(s3.prefix(), default_root=Path()).origin, b"a")
         assert "aws configure" in caught.value.hint
 
-    def test_a_profile_that_is_not_there(self, s3, monkeypatch):
+    def test_a_profile_that_does_not_exist(self, s3, monkeypatch):
         monkeypatch.setenv("AWS_PROFILE", "nobody")
         with pytest.raises(Unreachable, match="nobody"):
             put(open_store(s3.prefix(), default_root=Path()).origin, b"a")
 
-    def test_a_bucket_that_is_not_there(self, s3):
+    def test_a_bucket_that_does_not_exist(self, s3):
         store = open_store("s3://no-such-bucket/x", default_root=Path()).origin
         for ask_for in (
             store.create,
@@ -268,7 +268,7 @@ class TestAccess:
 
 
 class TestDisk:
-    def test_a_full_disk_of_copies_is_said_when_something_large_is_put_that_can_be_read_once(self, store, monkeypatch):
+    def test_a_full_cache_disk_is_reported_when_a_large_stream_is_put(self, store, monkeypatch):
         real = os.write
 
         def full(descriptor, content):
@@ -285,7 +285,7 @@ class TestDisk:
         put(store, LARGE)  # nor does what can be read twice
         assert len(list(store.objects())) == 2
 
-    def test_on_a_full_disk_of_copies_an_artifact_is_got_all_the_same(self, store, tmp_path, monkeypatch):
+    def test_on_a_full_disk_of_copies_an_artifact_is_got_anyway(self, store, tmp_path, monkeypatch):
         large, small = put(store.origin, LARGE), put(store.origin, b"small")
 
         def full(*_):
@@ -327,7 +327,7 @@ class TestDisk:
         assert list(store.objects()) == []
         assert store.leftovers() == []
 
-    def test_a_change_that_leaves_no_trace_in_the_times_of_a_file_is_noticed(self, store, tmp_path):
+    def test_a_change_that_leaves_no_trace_in_the_times_of_a_file_is_detected(self, store, tmp_path):
         path = tmp_path / "model"
         path.write_bytes(LARGE)
         state = path.stat()
@@ -369,7 +369,7 @@ class TestTwoWriters:
         assert read(store.origin, digest) == LARGE
         assert store.leftovers() == []
 
-    def test_an_upload_that_somebody_else_aborts_is_said(self, store):
+    def test_an_upload_that_somebody_else_aborts_is_reported(self, store):
         upload = store.origin.backend.upload(digest_of(LARGE), len(LARGE))
         (left,) = store.leftovers()
         store.remove_leftover(left)
@@ -394,7 +394,7 @@ get_file(open_store(sys.argv[1], default_root=Path(sys.argv[2])), sys.argv[4], P
 
 
 class TestKilled:
-    def test_an_upload_that_was_killed_goes_on_where_it_stopped(self, s3, proxy, tmp_path):
+    def test_an_upload_that_was_killed_resumes_where_it_stopped(self, s3, proxy, tmp_path):
         (tmp_path / "model").write_bytes(LARGE)
         url, digest = s3.prefix(), digest_of(LARGE)
         arrived = threading.Semaphore(0)
@@ -419,7 +419,7 @@ class TestKilled:
         assert store.leftovers() == []
         assert read(store.origin, digest) == LARGE
 
-    def test_a_download_that_was_killed_goes_on_where_it_stopped(self, s3, proxy, tmp_path):
+    def test_a_download_that_was_killed_resumes_where_it_stopped(self, s3, proxy, tmp_path):
         store = open_store(s3.prefix(), default_root=tmp_path / "copies")
         digest = put(store.origin, LARGE)
         half = len(LARGE) // 2
@@ -448,7 +448,7 @@ class TestKilled:
         assert not partial.exists()
         assert read(store.cache, digest) == LARGE
 
-    def test_what_was_fetched_before_and_is_spoiled_is_fetched_again(self, store, tmp_path):
+    def test_a_damaged_partial_download_is_fetched_again(self, store, tmp_path):
         digest = put(store.origin, LARGE)
         partial = store.cache.root / "partial" / hex_of(digest)
         for spoiled in (b"?" * 1000, LARGE + b"more", b"?" * len(LARGE)):

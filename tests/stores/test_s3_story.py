@@ -48,7 +48,7 @@ def test_two_clones_meet_in_a_bucket(clones, s3, capsys, tmp_path):
     assert ask(capsys, "verify")[0] == 0
 
 
-def test_what_was_got_once_is_got_again_without_the_server(clones, capsys, monkeypatch):
+def test_a_fetched_object_is_available_without_the_server(clones, capsys, monkeypatch):
     assert ask(capsys, "get", "iris@1", "net", "-o", "one")[0] == 0
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     assert ask(capsys, "get", "iris@1", "net", "-o", "two")[::2] == (0, "")
@@ -71,7 +71,7 @@ def test_a_pull_brings_the_artifacts_that_one_works_with(clones, capsys, monkeyp
         assert ask(capsys, "get", reference, name, "-o", f"got-{number}")[::2] == (0, "")
 
 
-def test_a_pull_of_artifacts_that_was_cut_off_goes_on_when_it_is_run_again(clones, capsys, monkeypatch):
+def test_a_pull_of_artifacts_that_was_cut_off_resumes_when_it_is_run_again(clones, capsys, monkeypatch):
     reachable = os.environ["AWS_ENDPOINT_URL"]
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     assert ask(capsys, "pull", "--artifacts")[0] == 7

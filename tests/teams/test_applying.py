@@ -32,7 +32,7 @@ def state_of(bare):
     return editing.run(bare, "for-each-ref")
 
 
-def test_what_was_merged_comes_into_force_at_the_remote_once(ada, bob, bare, merge):
+def test_a_merged_change_comes_into_force_on_the_remote_once(ada, bob, bare, merge):
     merge(bob.propose(("iris@3", "production"), ("iris@1", "staging"), push=True))
     before = refs(bare)
     done = ada.apply(push=True)
@@ -48,7 +48,7 @@ def test_what_was_merged_comes_into_force_at_the_remote_once(ada, bob, bare, mer
 
 
 @pytest.mark.parametrize("branch", ["as it was cloned", "made by git", "written to"])
-def test_what_a_plain_clone_applied_is_pushed_and_not_taken_back(team, ada, bob, bare, git, merge, branch):
+def test_tags_applied_in_a_plain_clone_are_pushed_and_not_reverted(team, ada, bob, bare, git, merge, branch):
     merge(bob.propose(("iris@3", "production"), push=True))
     git(team.folder, "clone", "-q", str(bare), "plain")
     carol = team.open("plain")
@@ -64,7 +64,7 @@ def test_what_a_plain_clone_applied_is_pushed_and_not_taken_back(team, ada, bob,
     assert_sound(bare)
 
 
-def test_what_was_turned_back_since_a_plain_clone_was_made_is_not_pushed_again(team, ada, bob, bare, git, merge):
+def test_a_plain_clone_does_not_push_changes_that_were_reset(team, ada, bob, bare, git, merge):
     old = refs(bare)[TAG]
     ada.get_version("iris@3").set_stage("production")
     ada.push()
@@ -77,7 +77,7 @@ def test_what_was_turned_back_since_a_plain_clone_was_made_is_not_pushed_again(t
     assert carol.get_model("iris").stages[0].pending
 
 
-def test_what_is_only_here_stays_here(ada, bob, bare, merge):
+def test_apply_does_not_push_local_changes(ada, bob, bare, merge):
     merge(bob.propose(("iris@3", "production"), push=True))
     ada.pull()
     ada.get_model("iris").create_version().set_stage("staging")
@@ -213,7 +213,7 @@ class TestTwoAtOnce:
         assert second.changes == ()
 
 
-def test_it_can_be_told_which_models(ada, bob, bare, merge):
+def test_apply_accepts_names_of_models(ada, bob, bare, merge):
     ada.register_model("wine").create_version()
     ada.push()
     bob.pull()
@@ -222,7 +222,7 @@ def test_it_can_be_told_which_models(ada, bob, bare, merge):
     assert ada.apply(push=True).moved == (PRODUCTION,)
 
 
-def test_a_demotion_takes_the_tag_away_at_the_remote(ada, bob, bare, merge):
+def test_a_demotion_removes_the_tag_at_the_remote(ada, bob, bare, merge):
     merge(bob.propose(demote=[("iris", "production")], push=True))
     assert ada.apply(push=True).changes == (InForce(PRODUCTION, None, 2, pushed=True),)
     assert TAG not in refs(bare)

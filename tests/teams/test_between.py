@@ -72,7 +72,7 @@ def test_a_change_that_is_allowed_has_no_problem(client, repo, topic):
     assert found(client).problems == ()
 
 
-def test_what_a_client_writes_is_allowed(client, repo, topic):
+def test_changes_by_a_client_break_no_rule(client, repo, topic):
     base = editing.run(repo, "rev-parse", BRANCH)
     iris = client.get_model("iris")
     iris.create_version("2.0").set_stage("production")
@@ -113,7 +113,7 @@ STONE = 'number = 1\nname = "1.0"\ncreated = {created}\ndeleted = 2026-11-23T10:
         (lambda r: {STAGE: text(r, STAGE).replace("version = 1", "version = 7")}, "stage.version"),
     ],
 )  # fmt: skip
-def test_what_a_change_may_not_do_is_named(client, repo, topic, change, rule):
+def test_forbidden_changes_are_reported(client, repo, topic, change, rule):
     topic(change(repo))
     assert rule in rules(client)
     assert all(problem.path for problem in found(client).problems)
@@ -132,7 +132,7 @@ def gone(repo):
     return created + "deleted = 2026-11-23T10:12:13Z\nlast_number = 2\n"
 
 
-def test_what_is_in_use_is_deleted_by_force(client, repo, topic):
+def test_a_version_in_use_is_deleted_by_force(client, repo, topic):
     topic({VERSION: deleted(repo), STAGE: None})
     assert rules(client) == {"change.held"}
     assert rules(client, force=True) == set()
@@ -155,7 +155,7 @@ def test_a_stage_is_judged_by_the_rules_of_before(client, repo, topic):
     assert found(client).rules == ("gitmodel.toml",)
 
 
-def test_files_that_decide_who_may_what_are_told(client, repo, topic):
+def test_changes_of_files_with_permissions_are_reported(client, repo, topic):
     topic({"CODEOWNERS": "* @eve\n", ".github/workflows/x.yml": "on: push\n"})
     assert found(client).rules == (".github/workflows/x.yml", "CODEOWNERS")
     assert found(client).problems == ()
@@ -173,7 +173,7 @@ def test_two_promotions_into_one_stage_are_a_conflict(client, repo, topic):
     assert [(p.path, p.rule) for p in found(client).problems] == [(STAGE, "change.conflict")]
 
 
-def test_what_was_wrong_before_is_not_held_against_a_change(client, repo, topic):
+def test_existing_problems_do_not_block_a_change(client, repo, topic):
     edit(repo, {paths.alias_file("iris", "champion"): text(repo, STAGE).replace("version = 1", "version = 9")})
     assert check(client.repository) != []
     editing.run(repo, "update-ref", TOPIC, BRANCH)

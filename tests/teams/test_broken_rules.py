@@ -206,7 +206,7 @@ BESIDE = {
 
 
 @pytest.mark.parametrize("name", BESIDE)
-def test_a_fault_beside_the_stages_keeps_nobody_from_reading_or_changing_them(client, code_repo, name, monkeypatch):
+def test_an_error_outside_of_stages_does_not_block_stages(client, code_repo, name, monkeypatch):
     monkeypatch.chdir(code_repo)
     text, key = BESIDE[name]
     top, tables = (text, "") if name == "store" else ("", text)

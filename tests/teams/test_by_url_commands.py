@@ -19,7 +19,7 @@ def url(team, ada, bare, tmp_path, monkeypatch):
     return bare.as_uri()
 
 
-def test_reading_says_what_it_read(url, capsys, monkeypatch):
+def test_reading_by_url_reports_the_tag_that_was_read(url, capsys, monkeypatch):
     note = "this is the record at the time of the tag model/iris/production; the branch was not read\n"
     assert ask(capsys, "--repo", url, "resolve", "iris@production") == (0, "iris@2\n", note)
     assert ask(capsys, "--repo", url, "resolve", "iris@3") == (0, "iris@3\n", "")
@@ -34,7 +34,7 @@ def test_reading_says_what_it_read(url, capsys, monkeypatch):
     assert (code, json.loads(out)[0]["value"], json.loads(out)[0]["source"]) == (0, url, "GITMODEL_REPO")
 
 
-def test_writing_says_what_is_done(url, capsys, monkeypatch):
+def test_writing_reports_the_result(url, capsys, monkeypatch):
     monkeypatch.setenv("GITMODEL_REPO", url)
     assert ask(capsys, "version", "create", "iris", "--metadata", "accuracy=0.9") == (0, "created iris@4\n", "")
     assert ask(capsys, "promote", "iris@4", "staging") == (0, "iris@4 is in staging now\n", "")
@@ -49,7 +49,7 @@ def test_writing_says_what_is_done(url, capsys, monkeypatch):
     )
 
 
-def test_what_a_host_reads_is_on_the_server_at_once(url, capsys, git, bare):
+def test_files_that_the_host_reads_are_pushed_immediately(url, capsys, git, bare):
     spec = f"git+https://git.example.org/tools/gitmodel@{'1a2b' * 10}"
     code, out, _ = ask(capsys, "--repo", url, "init", "--ci", "github", "--owner", "@ada", "--install", spec)
     lines = out.splitlines()

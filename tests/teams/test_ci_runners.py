@@ -236,7 +236,7 @@ def test_the_deploy_key_pushes_the_tags(site, ssh, tmp_path):
     assert "PRIVATE KEY" not in said
 
 
-def test_what_was_merged_is_applied_and_handed_on(actions):
+def test_the_github_job_applies_and_starts_deployments(actions):
     site = actions
     merged = site.merge(site.propose(site.promotion(3)))
     code, said = act(site, "push", merged)
@@ -252,7 +252,7 @@ def test_what_was_merged_is_applied_and_handed_on(actions):
     assert site.kind == "forgejo" or "iris 3 is in production now" in said
 
 
-def test_what_follows_goes_on_where_another_stage_was_refused(actions):
+def test_deploy_jobs_run_although_another_stage_was_refused(actions):
     """Version 3 is put into production by hand, which nobody approved; staging is free."""
     site = actions
     edit(site.clone, site.promotion(3))
@@ -277,7 +277,7 @@ def test_gitlab_plans_and_checks_a_merge_request(pipelines):
     assert "tree.path" in said
 
 
-def test_gitlab_applies_what_was_merged_and_hands_it_on(pipelines):
+def test_the_gitlab_job_applies_and_starts_deployments(pipelines):
     site = pipelines
     merged = site.merge(site.propose(site.promotion(3)))
     site.host.approve(merged)
@@ -287,7 +287,7 @@ def test_gitlab_applies_what_was_merged_and_hands_it_on(pipelines):
     assert handed_on(said, "deploy") == {("iris", "production", 3)}
 
 
-def test_gitlab_goes_on_where_a_stage_was_refused(pipelines):
+def test_gitlab_continues_if_a_stage_was_refused(pipelines):
     site = pipelines
     edit(site.clone, site.promotion(3))
     site.ada.get_version("iris@1").set_stage("staging")
@@ -483,7 +483,7 @@ class TestInstalling:
         "path", [HOSTS / "github.yml", HOSTS / "forgejo.yml", HOSTS / "gitlab.yml", ROOT / "action.yml"],
         ids=["github", "forgejo", "gitlab", "action"],
     )  # fmt: skip
-    def test_takes_nothing_but_what_has_the_hash(self, path, index, tmp_path):
+    def test_the_jobs_install_only_a_file_with_the_hash(self, path, index, tmp_path):
         digest = hashlib.sha256((index / "gitmodel-9.9-py3-none-any.whl").read_bytes()).hexdigest()
         wrong = f"gitmodel==9.9 --hash=sha256:{'0' * 64}"
         code, said = self.run(path, wrong, index, tmp_path)
@@ -494,7 +494,7 @@ class TestInstalling:
             assert "hunter2" not in (tmp_path / "environ").read_text()
 
     @pytest.mark.parametrize("path", [HOSTS / "gitlab.yml", ROOT / "action.yml"], ids=["component", "action"])
-    def test_refuses_what_is_not_pinned(self, path, index, tmp_path):
+    def test_the_jobs_refuse_an_unpinned_package(self, path, index, tmp_path):
         code, said = self.run(path, "gitmodel==9.9", index, tmp_path)
         assert (code, "install names no commit" in said) == (2, True), said
 

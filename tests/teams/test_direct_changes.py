@@ -139,7 +139,7 @@ def training():
     both()
 
 
-def test_in_a_run_the_promotion_is_left_out_and_the_run_stands(client, iris, caplog):
+def test_in_a_run_the_promotion_is_left_out_and_the_run_succeeds(client, iris, caplog):
     run = training.run(client=client)
     assert run.status == "succeeded"
     (said,) = [record.getMessage() for record in caplog.records]
@@ -162,7 +162,7 @@ def test_by_url_it_is_refused_too(client, code_repo, tmp_path):
     assert editing.state(code_repo) == before
 
 
-def test_what_was_reviewed_and_not_applied_is_applied_first(client, iris, main, code_repo):
+def test_a_reviewed_change_is_applied_first(client, iris, main, code_repo):
     """Deleting the version in force, or leaving the stage again, would take it out of production directly."""
     client.propose(("iris@4", "production"))
     merge(code_repo, client.list_proposals()[0].branch)

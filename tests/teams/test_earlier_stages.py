@@ -42,7 +42,7 @@ COMMANDS = [
 
 @pytest.mark.usefixtures("client")
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
-def test_without_leave_it_is_refused_with_nothing_changed(main, code_repo, command):
+def test_emptying_a_later_stage_needs_leave(main, code_repo, command):
     before = editing.run(code_repo, "for-each-ref")
     code, out, err = main(*command)
     target = "canary" if "canary" in command else "staging"
@@ -64,7 +64,7 @@ def test_with_leave_it_is_done(main, iris, command):
     assert held(iris) == {target: 1}
 
 
-def test_a_proposal_takes_leave_and_its_plan_says_what_becomes_empty(main, client):
+def test_a_proposal_accepts_leave_and_its_plan_names_the_emptied_stage(main, client):
     code, out, _ = main("propose", "iris@1", "staging", "--leave")
     assert code == 0, out
     (proposal,) = client.list_proposals()
@@ -84,7 +84,7 @@ def test_a_proposal_takes_leave_and_its_plan_says_what_becomes_empty(main, clien
     ],
     ids=["set_stage", "set_stage by force", "propose"],
 )
-def test_in_python_it_is_leave(client, code_repo, move):
+def test_in_python_the_argument_is_leave(client, code_repo, move):
     before = editing.state(code_repo)
     with pytest.raises(Refused, match="would leave production empty") as refused:
         move(client)
@@ -93,7 +93,7 @@ def test_in_python_it_is_leave(client, code_repo, move):
     move(client, leave=True)
 
 
-def test_a_rollback_needs_it_too(main, client, iris):
+def test_a_rollback_that_empties_a_later_stage_needs_leave(main, client, iris):
     iris.get_version(2).set_stage("staging")
     iris.get_version(3).set_stage("staging")
     iris.get_version(2).set_stage("production")
@@ -107,7 +107,7 @@ def test_a_rollback_needs_it_too(main, client, iris):
     assert held(iris) == {"staging": 2}
 
 
-def test_nobody_moves_into_a_later_stage_with_it(iris):
+def test_moving_to_a_later_stage_needs_no_leave(iris):
     iris.get_version(2).set_stage("staging")
     iris.get_version(2).set_stage("canary")
     iris.get_version(2).set_stage("production")

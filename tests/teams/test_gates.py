@@ -222,7 +222,7 @@ class TestForce:
 
 
 class TestApply:
-    def test_what_fails_is_left_and_does_not_hold_up_the_others(self, client, iris, repo):
+    def test_a_change_that_fails_a_rule_does_not_block_others(self, client, iris, repo):
         other = client.register_model("other")
         other.create_version(metadata={"accuracy": 1.0})
         editing.edit(repo, rules(production=GOOD))
@@ -233,7 +233,7 @@ class TestApply:
         assert [(str(ref.name), why.split(":")[0]) for ref, why in done.refused] == [("model/iris/production", "good")]
         assert states(iris) == {"production": (2, None)}
 
-    def test_promoting_it_again_does_not_pass_what_apply_refuses(self, client, iris, repo):
+    def test_promoting_again_does_not_bypass_apply(self, client, iris, repo):
         editing.edit(repo, rules(production=GOOD))
         editing.edit(repo, {STAGE: stage_text(iris, 2)})
         with pytest.raises(Refused, match="not in force"):
@@ -309,7 +309,7 @@ class TestDirectRollback:
         client.apply()
         assert editing.run(repo, "rev-parse", PRODUCTION) == tag
 
-    def test_what_was_only_recorded_cannot_return(self, iris, client, repo):
+    def test_a_version_that_was_only_recorded_cannot_return(self, iris, client, repo):
         editing.edit(repo, {STAGE: stage_text(iris, 5)})
         editing.edit(repo, {STAGE: stage_text(iris, 4)})
         client.apply()

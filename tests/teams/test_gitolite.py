@@ -121,7 +121,7 @@ def test_nobody_rewinds_the_metadata_branch(people, served):
     assert refs(served[2]) == before
 
 
-def test_what_the_server_did_not_let_into_force_is_not_in_force_here_either(people, served):
+def test_a_change_that_the_server_refused_is_not_in_force_locally(people, served):
     developer, _ = people
     merge_within(served[2], developer.propose(("iris@3", "production"), push=True))
     with pytest.raises(Refused, match="DENIED"):
@@ -132,7 +132,7 @@ def test_what_the_server_did_not_let_into_force_is_not_in_force_here_either(peop
     assert refs(served[2]) == refs(developer.repository.common_dir)
 
 
-def test_a_push_that_is_refused_for_what_was_applied_here_says_who_puts_it_in_force(people, served):
+def test_a_push_that_is_refused_for_what_was_applied_here_names_the_identity_that_puts_it_in_force(people, served):
     developer, releaser = people
     for number in (3, 2):
         merge_within(served[2], developer.propose((f"iris@{number}", "production"), push=True))

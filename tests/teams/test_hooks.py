@@ -48,7 +48,7 @@ def push(clone, *refspecs, options=()):
     return done.returncode, done.stderr
 
 
-def test_what_gitmodel_pushes_is_taken(ada, bob, server):
+def test_the_hook_accepts_pushes_of_gitmodel(ada, bob, server):
     for client in (ada, bob):
         iris = client.get_model("iris")
         iris.create_version("1.0" if client is ada else None).set_stage("production")
@@ -200,7 +200,7 @@ expression = "metadata.accuracy > 0.25"
 """
 
 
-def test_a_gate_and_what_is_in_use_are_for_people_to_decide(ada, clone, server):
+def test_force_overrides_gates_and_use(ada, clone, server):
     edit(clone, {"gitmodel.toml": GATED})
     code, said = push(clone, BRANCH)
     assert (code, "warning: gitmodel.toml is changed; this file controls permissions" in said) == (0, True)
@@ -227,7 +227,7 @@ def test_the_hint_of_a_refusal_works(ada, clone, server, monkeypatch):
     assert PRODUCTION not in refs(server)
 
 
-def test_host_files_are_told_as_rule_changes(clone, server):
+def test_host_files_are_reported_as_rule_changes(clone, server):
     edit(clone, {".github/workflows/x.yml": "on: push\n", "CODEOWNERS": "* @ada\n"})
     code, said = push(clone, BRANCH)
     assert code == 0
@@ -235,7 +235,7 @@ def test_host_files_are_told_as_rule_changes(clone, server):
         assert f"warning: {path} is changed; this file controls permissions" in said
 
 
-def test_the_hook_says_what_the_library_says(ada, clone):
+def test_the_hook_reports_the_same_problems_as_the_library(ada, clone):
     """No hook at all: the same judgement by the library, and in many faults the first are shown."""
     tip = editing.run(clone, "rev-parse", BRANCH)
     new = edit(clone, {f"models/iris/x{number}": "x" for number in range(25)})
@@ -310,7 +310,7 @@ def commit(folder, *arguments):
     )
 
 
-def test_what_is_staged_on_the_metadata_branch_is_checked_before_it_is_committed(clone, rules):
+def test_staged_files_of_the_metadata_branch_are_checked_before_the_commit(clone, rules):
     version, before = rules / "models/iris/versions/1.toml", refs(clone)
     version.write_text(version.read_text().replace("number = 1", "number = 7"))
     for words in (("-a",), ("models/iris/versions/1.toml",)):
@@ -419,7 +419,7 @@ def test_a_work_tree_has_the_hooks_of_its_repository(code_repo, git, capsys, tmp
     assert (code_repo / ".git/hooks/pre-push").exists()
 
 
-def test_what_git_would_not_say_is_refused(code_repo, monkeypatch, capsys):
+def test_text_that_git_would_change_is_refused(code_repo, monkeypatch, capsys):
     monkeypatch.chdir(code_repo)
     for name, text in (("pre-receive", "a b refs/heads/x\n"), ("pre-push", "refs/heads/x\n")):
         monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(text.encode())))
@@ -433,11 +433,11 @@ def test_a_hook_calls_a_program_and_never_imports_from_where_it_runs(tmp_path):
     assert hooks.find_program("pytest", sys.executable).name == "git-model"
 
 
-def test_a_hook_that_cannot_be_read_is_said(code_repo, capsys):
+def test_a_hook_that_cannot_be_read_is_reported(code_repo, capsys):
     (code_repo / ".git/hooks/pre-push").mkdir(parents=True)
     assert ask(capsys, "-C", code_repo, "hook", "install")[0] == 7
 
 
-def test_a_damaged_tip_is_said_by_the_hook(ada):
+def test_a_damaged_tip_is_reported_by_the_hook(ada):
     with pytest.raises(Invalid):
         received_pushes.judge_push(ada.repository, [Update(BRANCH, None, "9" * 40)])

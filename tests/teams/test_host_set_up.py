@@ -123,7 +123,7 @@ PATHS = (
 )
 
 
-def test_a_text_among_the_owners_adds_no_line_and_is_said(repo, capsys):
+def test_a_text_among_the_owners_adds_no_line_and_is_reported(repo, capsys):
     with Client(repo) as client:
         client.update_model("tulip", owners=["the flower group", "x\n* @eve", "@ok"])
     code, _, err = ask(capsys, "init", "--ci", "github", "--owner", "@org/registry", *INSTALL)
@@ -134,7 +134,7 @@ def test_a_text_among_the_owners_adds_no_line_and_is_said(repo, capsys):
     assert not any(pattern == "*" for pattern, _ in owners(repo))
 
 
-def test_somebody_must_answer_for_the_registry(repo, capsys):
+def test_init_ci_requires_an_owner(repo, capsys):
     before = editing.run(repo, "rev-parse", BRANCH)
     code, _, err = ask(capsys, "init", "--ci", "github")
     assert (code, "nobody is named who answers for the registry" in err) == (2, True)
@@ -165,7 +165,7 @@ def test_one_refusal_names_all_that_is_missing(kind, given, said, code_repo, cap
 class TestWhatTheJobsInstall:
     @pytest.mark.parametrize("kind", FILES)
     @pytest.mark.parametrize("spec", [COMMIT, HASHED, f"gitmodel[s3,skops] @ {COMMIT}"])
-    def test_is_in_the_file_of_the_jobs_and_remembered(self, kind, spec, repo, capsys):
+    def test_install_is_written_to_the_workflow_and_remembered(self, kind, spec, repo, capsys):
         assert ask(capsys, "init", "--ci", kind, "--owner", "@org/registry", "--install", spec)[0] == 0
         assert f'"{spec}"' in read(repo, FILES[kind][0])
         with Client(repo) as client:
@@ -177,7 +177,7 @@ class TestWhatTheJobsInstall:
         assert f'"{other}"' in read(repo, FILES[kind][0])
 
     @pytest.mark.parametrize("kind", FILES)
-    def test_is_never_left_to_an_index(self, kind, code_repo, capsys, git):
+    def test_install_never_depends_on_an_index_alone(self, kind, code_repo, capsys, git):
         before = git(code_repo, "for-each-ref")
         code, out, err = ask(capsys, "-C", code_repo, "init", "--ci", kind, "--owner", "@org/registry")
         assert (code, out) == (2, "")
@@ -212,7 +212,7 @@ class TestWhatTheJobsInstall:
             ".",
         ],
     )
-    def test_is_a_commit_or_a_version_with_hashes(self, spec, code_repo, capsys, git):
+    def test_install_must_be_a_commit_or_a_version_with_hashes(self, spec, code_repo, capsys, git):
         before = git(code_repo, "for-each-ref")
         code, out, err = ask(capsys, "-C", code_repo, "init", "--ci", "github", "--owner", "@me", "--install", spec)
         assert (code, out) == (2, "")
@@ -220,7 +220,7 @@ class TestWhatTheJobsInstall:
         assert "hunter2" not in err
         assert git(code_repo, "for-each-ref") == before
 
-    def test_of_a_file_from_before_hashes_were_asked_for_is_not_remembered(self, repo, capsys):
+    def test_an_install_without_hashes_in_an_old_workflow_is_ignored(self, repo, capsys):
         old = codeowners.marked("github", 'env:\n  GITMODEL_INSTALL: "gitmodel==0.1.0"\n')
         edit(repo, {FILES["github"][0]: old})
         code, _, err = ask(capsys, "init", "--ci", "github", "--owner", "@me")
@@ -228,7 +228,7 @@ class TestWhatTheJobsInstall:
 
 
 @pytest.mark.parametrize("arguments", [(), ("--owner", "the team", *INSTALL), INSTALL])
-def test_a_refused_set_up_begins_no_registry(arguments, code_repo, capsys, git):
+def test_a_refused_set_up_starts_no_registry(arguments, code_repo, capsys, git):
     before = git(code_repo, "for-each-ref")
     assert ask(capsys, "-C", code_repo, "init", "--ci", "github", *arguments)[0] == 2
     assert git(code_repo, "for-each-ref") == before
@@ -254,7 +254,7 @@ def test_running_it_again_follows_models_owners_and_stages(repo, capsys):
     assert approves(repo, "gitmodel.toml") == "@bob"
 
 
-def test_a_damaged_registry_is_checked_all_the_same(repo, capsys):
+def test_a_damaged_registry_is_checked_anyway(repo, capsys):
     ask(capsys, "init", "--ci", "github", "--owner", "@org/registry", *INSTALL)
     edit(repo, {"gitmodel.toml": "format = 1\n"})
     code, _, err = ask(capsys, "check")
@@ -286,7 +286,7 @@ def test_a_file_that_somebody_else_made_is_not_written_over(repo, capsys):
     assert ask(capsys, "check")[2] == "all records are valid\n"
 
 
-def test_what_a_team_adds_to_code_owners_stays(repo, capsys):
+def test_additions_of_a_team_to_code_owners_are_kept(repo, capsys):
     ask(capsys, "init", "--ci", "github", "--owner", "@org/registry", *INSTALL)
     edit(repo, {"CODEOWNERS": read(repo, "CODEOWNERS") + "/models/*/stages/production.toml @org/release\n"})
     with Client(repo) as client:
@@ -297,7 +297,7 @@ def test_what_a_team_adds_to_code_owners_stays(repo, capsys):
     assert approves(repo, "models/lily/stages/production.toml") == "@org/release"
 
 
-def test_what_is_begun_for_the_team_is_theirs(repo, capsys):
+def test_a_deploy_file_is_written_only_once(repo, capsys):
     deploy = FILES["github"][2]
     edit(repo, {deploy: "name: mine\n"})
     code, out, _ = ask(capsys, "init", "--ci", "github", "--owner", "@org/registry", "--force", *INSTALL)
@@ -305,7 +305,7 @@ def test_what_is_begun_for_the_team_is_theirs(repo, capsys):
     assert read(repo, deploy) == "name: mine\n"
 
 
-def test_a_pull_request_that_changes_them_is_told_as_a_change_of_rules(repo, capsys):
+def test_a_pull_request_that_changes_them_is_reported_as_a_change_of_rules(repo, capsys):
     ask(capsys, "init", "--ci", "github", "--owner", "@org/registry", *INSTALL)
     code, _, err = ask(capsys, "check", "gitmodel~1..gitmodel")
     assert code == 0
@@ -325,7 +325,7 @@ def test_a_thousand_models_fit(repo):
 
 
 @pytest.mark.parametrize("kind", ["github", "gitlab", "forgejo"])
-def test_what_to_switch_on_is_read_in_a_terminal_of_80_columns(kind):
+def test_host_settings_are_readable_in_80_columns(kind):
     text = (resources.files("gitmodel.hosts") / "templates" / f"{kind}.txt").read_text(encoding="utf-8")
     # a word is there to be copied
     long = [line for line in text.replace("@BRANCH@", "gitmodel").splitlines() if len(line) > 80]

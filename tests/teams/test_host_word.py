@@ -92,7 +92,7 @@ def test_a_merge_made_by_hand_does_not_count_when_the_host_is_asked(host, client
 
 
 @pytest.mark.parametrize("how", [{"by": ()}, {"by": ("ada",)}, {"base": "main"}])
-def test_what_nobody_else_approved_or_went_elsewhere_does_not_count(host, client, repo, how):
+def test_a_pull_request_without_approval_or_to_another_branch_does_not_count(host, client, repo, how):
     record(client, 2)
     host.approve(tip(repo), **how)
     assert "the host knows of no" in refused(client)["production"]
@@ -168,7 +168,7 @@ def test_reviewed_works_together_with_ask_host(github, client, repo):
     assert client.apply(ask_host=True, reviewed=[tip(repo)]).moved
 
 
-def test_a_host_that_does_not_answer_holds_up_only_what_depends_on_it(host, client, repo):
+def test_a_host_that_does_not_answer_blocks_only_changes_that_need_it(host, client, repo):
     record(client, 2)
     client.get_version("iris@3").set_stage("staging")
     editing.run(repo, "update-ref", "-d", "refs/tags/model/iris/staging")
@@ -178,7 +178,7 @@ def test_a_host_that_does_not_answer_holds_up_only_what_depends_on_it(host, clie
     assert "answers 502: Bad Gateway" in done.refused[0][1]
 
 
-def test_a_token_that_may_not_ask_is_refused_in_the_hosts_words(host, client, repo, monkeypatch):
+def test_the_hosts_message_is_shown_for_an_unauthorized_token(host, client, repo, monkeypatch):
     record(client, 2)
     for name in ("GITHUB_TOKEN", "GITMODEL_HOST_TOKEN"):
         monkeypatch.setenv(name, "an0ther")
@@ -194,7 +194,7 @@ def test_no_redirect_is_followed_with_the_token(github):
         api.is_approved(read_job(environ(github)), "c" * 40, "gitmodel")
 
 
-def test_what_is_no_host_is_unreachable(monkeypatch):
+def test_an_invalid_host_is_unreachable(monkeypatch):
     job = read_job({"GITHUB_API_URL": "http://127.0.0.1:9", "GITHUB_REPOSITORY": "org/models", "GITHUB_TOKEN": "t0ken"})
     assert "t0ken" not in repr(job)
     with pytest.raises(Unreachable, match="does not answer"):

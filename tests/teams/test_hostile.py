@@ -65,7 +65,7 @@ PLACES = ["rubbish", "models/iris/versions", "models/other/names/ab", "models", 
 
 
 @pytest.mark.parametrize(("place", "depth"), [*((place, 3) for place in PLACES), ("rubbish", 6), (".github", 6)])
-def test_a_branch_of_a_million_files_is_refused_soon(ada, bob, bare, place, depth, bounded):
+def test_a_branch_of_a_million_files_is_refused_quickly(ada, bob, bare, place, depth, bounded):
     plant(bare, TOPIC, (place, many(bare, depth)))
     (found,) = bob.list_proposals()
     assert [problem.rule for problem in found.plan.problems] == ["change.size"]
@@ -101,7 +101,7 @@ ENTRIES = {
 
 @pytest.mark.parametrize("what", ENTRIES)
 @pytest.mark.parametrize("path", [STAGE, "models/iris/model.toml", "models/iris/versions/1.toml", "gitmodel.toml"])
-def test_what_is_no_file_is_said_and_never_followed(ada, bob, bare, what, path):
+def test_a_special_file_in_a_store_is_reported_and_not_followed(ada, bob, bare, what, path):
     mode, kind, data = ENTRIES[what]
     id = data if isinstance(data, str) else editing.run(bare, "hash-object", "-w", "--stdin", input=data)
     plant(bare, TOPIC, (path, (mode, kind, id)))
@@ -198,7 +198,7 @@ def test_a_hostile_proposal_does_not_hide_the_others(ada, bob, bare):
 
 
 @pytest.mark.parametrize("what", ["rewound", "deleted", "begun anew"])
-def test_a_remote_that_somebody_turned_back_is_said_and_local_work_kept(ada, bob, bare, what):
+def test_a_remote_that_was_reset_is_reported_and_local_commits_are_kept(ada, bob, bare, what):
     bob.get_model("iris").create_version(metadata={"bob": True})
     before = refs(bob.repository.common_dir)
     if what == "rewound":

@@ -143,7 +143,7 @@ def test_a_push_in_python_raises_and_says_what_it_did(ada, bob, bare):
     assert refs(bare) == refs(bob.repository.common_dir)
 
 
-def test_what_was_dropped_is_named_although_the_push_fails_then(ada, bob, bare, team, capsys):
+def test_left_out_changes_are_named_although_the_push_fails(ada, bob, bare, team, capsys):
     bob.get_version("iris@2").set_stage("staging", leave=True)
     bob.get_model("iris").create_version()
     ada.get_version("iris@1").set_stage("production")
@@ -157,7 +157,7 @@ def test_what_was_dropped_is_named_although_the_push_fails_then(ada, bob, bare, 
     assert "staging of iris: here version 2" in err
 
 
-def test_what_apply_drops_as_it_pulls_is_named(team, ada, bob, capsys):
+def test_apply_reports_changes_that_its_pull_leaves_out(team, ada, bob, capsys):
     bob.get_version("iris@2").set_stage("staging", leave=True)
     ada.get_version("iris@1").set_stage("production")
     ada.push()
@@ -166,7 +166,7 @@ def test_what_apply_drops_as_it_pulls_is_named(team, ada, bob, capsys):
     assert "staging of iris: here version 2, there nobody, which stands" in err
 
 
-def test_of_two_renames_of_one_model_the_remotes_stands_and_the_other_name_is_free(ada, bob, bare):
+def test_if_both_sides_rename_a_model_the_remotes_name_is_used_and_the_other_is_free(ada, bob, bare):
     ada.update_model("iris", new_name="rose")
     ada.push()
     bob.get_model("iris").create_version(metadata={"bob": True})

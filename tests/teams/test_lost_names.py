@@ -299,7 +299,7 @@ def test_a_pipeline_on_the_name_is_refused_until_it_is_confirmed(bob, lost, work
     assert [version.number for version in bob.get_model("flower").versions] == [1, 2, 3, 4]
 
 
-def test_a_run_makes_its_version_of_the_model_that_it_began_with(team, ada, bob, working):  # noqa: F811
+def test_a_run_makes_its_version_of_the_model_that_it_started_with(team, ada, bob, working):  # noqa: F811
     ada.register_model("rose").create_version()
     ada.push()
     bob.pull()

@@ -26,7 +26,7 @@ VERSIONS = st.builds(
 
 
 @given(VERSIONS, VERSIONS)
-def test_what_one_side_alone_changed_is_kept(base, changed):
+def test_a_change_of_one_side_is_kept(base, changed):
     assert merged(base, changed, base) == (changed, [])
     assert merged(base, base, changed) == (changed, [])
 
@@ -37,7 +37,7 @@ def test_the_same_change_on_both_sides_is_no_conflict(base, changed):
 
 
 @given(VERSIONS, VERSIONS, VERSIONS)
-def test_every_key_is_what_a_side_made_of_it_and_theirs_stands_in_a_conflict(base, ours, theirs):
+def test_every_key_has_the_value_of_one_side_and_theirs_in_a_conflict(base, ours, theirs):
     record, conflicts = merged(base, ours, theirs)
     assert record.description in (ours.description, theirs.description)
     if "description" in conflicts:

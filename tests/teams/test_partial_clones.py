@@ -65,7 +65,7 @@ def test_in_python(clone):
                 read()
 
 
-def test_a_whole_clone_without_a_registry_begins_one_as_before(code_repo, tmp_path, git, monkeypatch, capsys):
+def test_a_whole_clone_without_a_registry_starts_one_as_before(code_repo, tmp_path, git, monkeypatch, capsys):
     git(tmp_path, "clone", "-q", code_repo.as_uri(), "clone")
     monkeypatch.chdir(tmp_path / "clone")
     assert ask(capsys, "list")[0] == 0
@@ -213,13 +213,13 @@ class TestFilteredClones:
             git(upstream, "config", key, "true")
         return upstream
 
-    def test_what_is_missing_is_fetched(self, server, clone, capsys, filter):
+    def test_missing_objects_of_a_partial_clone_are_fetched(self, server, clone, capsys, filter):
         clone(f"--filter={filter}", "--no-checkout")
         assert ask(capsys, "resolve", "iris@production") == (0, "iris@2\n", "")
         for command in ("list", "check", "show iris", "log", "apply"):
             assert ask(capsys, *command.split())[0] == 0, command
 
-    def test_a_remote_that_cannot_be_reached_is_said(self, server, clone, capsys, filter, git):
+    def test_a_remote_that_cannot_be_reached_is_reported(self, server, clone, capsys, filter, git):
         path = clone(f"--filter={filter}", "--no-checkout")
         git(path, "config", "remote.origin.url", (path / "gone").as_uri())
         for command in ("resolve iris@production", "list", "check", "apply", "show iris"):

@@ -105,7 +105,7 @@ def test_markdown_has_the_hidden_line_and_no_markup_of_records(client, repo):
     assert all(row.count(" | ") == 3 for row in page.splitlines() if row.startswith("| note"))
 
 
-def test_nothing_that_changes_is_said_too(client, repo):
+def test_a_plan_without_changes_of_stages_says_so(client, repo):
     edit(repo, {"README.md": "x\n"}, onto=TOPIC)
     made = planned(client)
     assert made.changes == ()
@@ -113,7 +113,7 @@ def test_nothing_that_changes_is_said_too(client, repo):
     assert made.rules == ("README.md",)
 
 
-def test_aliases_demotions_and_new_versions_are_told(client, repo):
+def test_aliases_demotions_and_new_versions_are_reported(client, repo):
     client.get_version("iris@2").add_alias("champion")
     client.get_model("iris").create_version()
     client.get_model("iris").demote("production")
@@ -127,7 +127,7 @@ def test_aliases_demotions_and_new_versions_are_told(client, repo):
     assert (left.metadata, left.artifacts, left.datasets, left.code.old) == ((), (), (), "")
 
 
-def test_of_much_code_the_newest_commits_are_shown_and_of_a_return_that_it_goes_back(client, repo, git):
+def test_a_plan_shows_the_newest_code_commits_and_says_if_the_code_goes_back(client, repo, git):
     for number in range(14):
         git(repo, "commit", "-q", "--allow-empty", "-m", f"Change {number}")
     made = client.get_model("iris").create_version()
@@ -148,7 +148,7 @@ def test_of_much_code_the_newest_commits_are_shown_and_of_a_return_that_it_goes_
     assert ", as before" in plan_texts.text(planned(client))
 
 
-def test_a_conflict_is_all_that_a_plan_says(client, repo):
+def test_a_plan_of_a_conflict_shows_only_the_conflict(client, repo):
     propose(repo, 2, client)
     client.get_model("iris").create_version(metadata={"accuracy": 1.0}).set_stage("production")
     client.repository.reader.close()

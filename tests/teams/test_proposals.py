@@ -121,7 +121,7 @@ def test_a_version_that_the_remote_does_not_hold_is_refused(ada, bob):
     assert promote(bob, "iris@3").ready
 
 
-def test_what_is_recorded_already_is_nothing_to_propose(bob):
+def test_a_recorded_promotion_cannot_be_proposed(bob):
     with pytest.raises(Conflict, match="iris@2 is recorded in production already"):
         promote(bob, "iris@2")
 
@@ -188,7 +188,7 @@ class TestRules:
         assert [ref.stage for ref, _ in bob.apply().refused] == ["production"]
 
     @pytest.mark.parametrize(("how", "seen"), [("merge", True), ("squash", False), ("rebase", False)])
-    def test_history_shows_the_review_of_a_merge_and_else_one_vouches_for_it(self, ada, bob, host, how, seen):
+    def test_history_shows_if_a_change_was_merged_or_vouched_for(self, ada, bob, host, how, seen):
         base = refs(ada.repository.common_dir)[BRANCH]
         assert host.merge(promote(bob, "iris@3").branch, how)
         ada.pull()
@@ -240,5 +240,5 @@ def test_a_host_is_known_by_its_url_and_secrets_are_not_passed_on(url, address):
 @pytest.mark.parametrize(
     "url", ["/srv/models.git", "../models.git", "file:///srv/models.git", "git@example.org:x/y.git"]
 )
-def test_what_is_no_known_host_has_no_address(url):
+def test_an_unknown_host_has_no_address(url):
     assert find_host(url) is None

@@ -90,13 +90,13 @@ def test_several_changes_are_one_commit_on_one_branch(ada, bob, bare):
     assert {"Model: iris", "Model: wine", "Stage: production", "Stage: staging"} <= set(trailers.splitlines())
 
 
-def test_what_is_proposed_together_is_planned_one_upon_the_other(bob):
+def test_changes_of_one_proposal_are_planned_in_order(bob):
     made = bob.propose(("iris@2", "staging"), ("iris@3", "production"))
     files = git(bob.repository.git.top, "diff", "--name-only", f"{made.commit}^", made.commit).split()
     assert files == ["models/iris/stages/production.toml", "models/iris/stages/staging.toml"]
 
 
-def test_of_many_changes_the_subject_says_how_many(bob, ada):
+def test_the_subject_of_many_changes_has_their_number(bob, ada):
     for number in range(6):
         ada.register_model(f"model-with-a-long-name-{number}").create_version()
     ada.push()
@@ -105,7 +105,7 @@ def test_of_many_changes_the_subject_says_how_many(bob, ada):
     assert made.subject == "Change 6 stages of 6 models"
 
 
-def test_one_that_cannot_be_proposed_stops_all(bob):
+def test_one_invalid_change_refuses_the_whole_proposal(bob):
     before = git(bob.repository.git.top, "for-each-ref")
     with pytest.raises(Conflict, match="iris@2 is recorded in production already"):
         bob.propose(("iris@3", "staging"), ("iris@2", "production"))
@@ -168,7 +168,7 @@ def test_glab_opens_the_merge_request(hosted, programs):
     assert option(asked, "--description").startswith("<!-- gitmodel plan -->\n")
 
 
-def test_a_program_that_fails_is_heard_and_the_branch_stays_pushed(hosted, programs, bare):
+def test_the_error_of_a_failing_program_is_shown_and_the_branch_stays_pushed(hosted, programs, bare):
     client = hosted(GITHUB, programs("gh", "echo 'gh: not logged in to https://ada:pw@github.com' >&2; exit 4"))
     with pytest.raises(Unreachable, match=r"gh could not open the pull request: .*not logged in") as failed:
         client.propose(("iris@3", "production"), open=True)
@@ -193,7 +193,7 @@ def test_gitlab_opens_it_on_the_push_where_glab_is_missing(hosted, bare, tmp_pat
     assert said[3].startswith("merge_request.description=<!-- gitmodel plan -->\\n")
 
 
-def test_a_host_that_takes_no_push_options_gets_the_branch_all_the_same(hosted, bare):
+def test_a_host_that_takes_no_push_options_gets_the_branch_anyway(hosted, bare):
     git(bare, "config", "receive.advertisePushOptions", "false")
     made = hosted(GITLAB).propose(("iris@3", "production"), open=True)
     assert (made.pushed, made.request) == (True, "")
@@ -207,7 +207,7 @@ def test_nothing_is_pushed_or_opened_unless_asked(hosted, programs, bare, tmp_pa
     assert not (tmp_path / "programs" / "arguments").exists()
 
 
-def test_a_push_of_a_proposal_that_the_host_refuses_is_said_in_its_words(bob, bare):
+def test_the_hosts_message_is_shown_if_it_refuses_a_proposal(bob, bare):
     hook = bare / "hooks" / "pre-receive"
     hook.write_text("#!/bin/sh\necho 'proposals only in office hours' >&2\nexit 1\n", encoding="utf-8")
     hook.chmod(0o755)
@@ -225,7 +225,7 @@ class TestCommand:
         said = capsys.readouterr()
         return code, said.out, said.err
 
-    def test_several_are_words_one_after_the_other(self, capsys):
+    def test_several_promotions_are_given_one_after_the_other(self, capsys):
         code, out, _ = self.run(
             capsys, "propose", "iris@3", "production", "iris", "1", "staging", "--reason", "why", "--format", "json"
         )
@@ -237,7 +237,7 @@ class TestCommand:
         ]
         assert (made["ready"], made["pushed"], made["models"], made["request"]) == (True, False, ["iris"], "")
 
-    def test_people_are_told_how_to_go_on(self, capsys):
+    def test_the_output_shows_the_next_steps(self, capsys):
         code, out, _ = self.run(capsys, "propose", "--demote", "iris", "production")
         first, second, third = out.splitlines()
         assert code == 0
@@ -265,7 +265,7 @@ class TestCommand:
             (["iris@2", "production"], 4, "iris@2 is recorded in production already"),
         ],
     )
-    def test_what_cannot_be_proposed_says_why(self, capsys, words, code, said):
+    def test_an_invalid_proposal_is_refused_with_the_reason(self, capsys, words, code, said):
         found, out, err = self.run(capsys, "propose", *words)
         assert (found, out) == (code, "")
         assert said in err
@@ -297,13 +297,13 @@ class TestPlanned:
             client.register_model("iris")
             assert client.plan().changes == ()
 
-    def test_what_is_merged_is_planned_no_more(self, ada, bob, bare):
+    def test_a_merged_proposal_is_not_planned_again(self, ada, bob, bare):
         made = bob.propose(("iris@3", "production"), push=True)
         git(bare, "update-ref", BRANCH, made.commit)
         bob.pull()
         assert bob.plan().changes == ()
 
-    def test_check_has_a_door_in_python_too(self, bob):
+    def test_check_is_available_in_python(self, bob):
         made = bob.propose(("iris@3", "production"))
         assert bob.check() == []
         assert bob.check(made.branch) == []

@@ -45,7 +45,7 @@ def test_a_proposal_is_on_the_server_merged_and_applied_without_a_clone(team, ad
     assert_sound(bare)
 
 
-def test_it_is_made_on_what_the_server_has_then(team, ada, host, bare):
+def test_a_proposal_is_based_on_the_servers_current_tip(team, ada, host, bare):
     job = team.by_url("job", host.registry, max_age=3600)
     assert job.get_model("iris").list_versions()
     ada.get_model("iris").create_version()
@@ -54,7 +54,7 @@ def test_it_is_made_on_what_the_server_has_then(team, ada, host, bare):
     assert made.base == refs(bare)[BRANCH]
 
 
-def test_one_that_went_apart_is_judged_on_the_merge(team, ada, host, bare):
+def test_a_diverged_proposal_is_judged_on_the_merge(team, ada, host, bare):
     job = team.by_url("job", host.registry)
     made = job.propose(("iris@3", "production"))
     ada.get_version("iris@3").delete(reason="wrong data")
@@ -64,7 +64,7 @@ def test_one_that_went_apart_is_judged_on_the_merge(team, ada, host, bare):
     assert "stage.usable" in {problem.rule for problem in found.plan.problems}
 
 
-def test_what_cannot_be_proposed_leaves_no_branch(team, ada, host, bare, git):
+def test_an_invalid_proposal_leaves_no_branch(team, ada, host, bare, git):
     job = team.by_url("job", host.registry)
     for error, words in (
         (Conflict, ("iris@2", "production")),
@@ -83,7 +83,7 @@ def test_what_cannot_be_proposed_leaves_no_branch(team, ada, host, bare, git):
     assert branches(bare) == []
 
 
-def test_a_gate_and_a_hook_of_the_server_are_heard(team, ada, host, bare):
+def test_messages_of_a_gate_and_a_server_hook_are_shown(team, ada, host, bare):
     rules = editing.read(bare, "gitmodel.toml")
     editing.edit(bare, {"gitmodel.toml": rules.replace('name = "production"\n', f'name = "production"\n{GATED}')})
     job = team.by_url("job", host.registry)
@@ -123,7 +123,7 @@ def test_offline_the_list_is_what_was_last_seen(team, host):
     assert len(host.seen) == seen
 
 
-def test_people_are_told_how_to_go_on(team, ada, bare, capsys, monkeypatch, tmp_path):
+def test_the_output_shows_the_next_steps(team, ada, bare, capsys, monkeypatch, tmp_path):
     setup.begin(ada.repository, store=team.store)
     ada.push()
     (tmp_path / "nowhere").mkdir()

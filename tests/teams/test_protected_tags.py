@@ -75,7 +75,7 @@ def test_on_the_command_line(protected, bob, capsys):
     assert run_program(["-C", folder, "push"]) == 0
 
 
-def test_what_was_only_applied_here_is_set_back(protected, bob, ada):
+def test_a_change_applied_only_locally_is_reverted(protected, bob, ada):
     """Bob applies, but may not: the next push says so, and the one after has nothing in its way."""
     with pytest.raises(Refused):
         promote_and_push(ada)

@@ -49,7 +49,7 @@ def url(request, host, bare, git):
         yield f"{request.getfixturevalue('ssh')}{bare}"
 
 
-def test_a_service_with_nothing_but_the_url_gets_what_is_in_production(team, url, tmp_path):
+def test_a_service_gets_the_version_in_production_by_url(team, url, tmp_path):
     service = team.by_url("service", url)
     version = service.get_version("iris@production")
     assert (version.number, version.metadata) == (2, {"accuracy": 0.2})
@@ -120,7 +120,7 @@ def test_the_handles_of_one_answer_ask_nothing_more(team, host):
     assert trips(host, told) == 0
 
 
-def test_what_a_tag_froze_is_said_to_be_so(team, ada, host):
+def test_a_version_read_from_a_tag_says_so(team, ada, host):
     ada.get_version("iris@2").log_metadata(checked="by hand")
     ada.push()
     service = team.by_url("service", host.registry)
@@ -198,7 +198,7 @@ def test_every_kind_of_reference_is_found(team, ada, host):
         ("iris@9", "there is no version 9 of iris", "git model version list iris"),
     ],
 )
-def test_what_is_not_there_is_not_found(team, host, reference, message, hint):
+def test_a_missing_item_is_not_found(team, host, reference, message, hint):
     with pytest.raises(NotFound, match=message) as error:
         team.by_url("service", host.registry).get_version(reference)
     assert hint in error.value.hint
@@ -254,7 +254,7 @@ def forge_blob(git, bare):
 
 
 @pytest.mark.parametrize("forge", [forge_lightweight, forge_other_name, forge_blob])
-def test_what_is_no_stage_tag_is_refused(team, host, git, bare, forge):
+def test_an_invalid_stage_tag_is_refused(team, host, git, bare, forge):
     forge(git, bare)
     with pytest.raises(Invalid, match="the tag model/iris/production does not count"):
         team.by_url("service", host.registry).get_version("iris@production")
@@ -269,7 +269,7 @@ def test_a_stage_tag_at_a_commit_without_the_stage_is_refused(team, host, git, b
 # What the cache answers
 
 
-def test_an_answer_may_be_as_old_as_was_said_and_no_older(team, ada, host):
+def test_an_answer_is_at_most_as_old_as_max_age(team, ada, host):
     service = team.by_url("service", host.registry, max_age=60)
     assert service.get_version("iris@production").number == 2
     assert service.list_models()[0].versions[-1].number == 3
@@ -286,7 +286,7 @@ def test_an_answer_may_be_as_old_as_was_said_and_no_older(team, ada, host):
     assert service.list_models()[0].versions[-1].number == 4
 
 
-def test_a_clock_that_went_back_makes_no_answer_young(team, ada, host):
+def test_a_clock_set_back_makes_no_answer_recent(team, ada, host):
     service = team.by_url("service", host.registry, max_age=60)
     service.get_version("iris@production")
     for path in (entry(service) / "asked").rglob("*"):
@@ -339,7 +339,7 @@ def test_a_url_is_taken_from_every_place_that_names_the_registry(team, host, cod
             assert client.read_code().commit == git(code_repo, "rev-parse", "HEAD")
 
 
-def test_a_server_out_of_reach_is_said_with_what_there_is_without_it(team, host, tmp_path):
+def test_an_unreachable_server_is_reported_with_the_offline_option(team, host, tmp_path):
     service = team.by_url("service", host.registry)
     service.get_version("iris@production")
     host.cut = ("GET", "git-upload-pack", "before")
@@ -381,7 +381,7 @@ def test_the_cache_is_where_other_programs_have_theirs():
     assert str(cache_folder({"HOME": "/home/ada"})).startswith("/home/ada/")
 
 
-def test_a_cache_that_cannot_be_written_is_said(team, host, tmp_path):
+def test_a_cache_that_cannot_be_written_is_reported(team, host, tmp_path):
     (tmp_path / "cache-service").write_text("a file")
     with pytest.raises(Unreachable, match="cannot be written") as error:
         team.by_url("service", host.registry)
@@ -446,7 +446,7 @@ DAMAGES = [
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_damaged_cache_is_made_anew(team, ada, host, damage):
+def test_a_damaged_cache_is_rebuilt(team, ada, host, damage):
     begun = team.by_url("service", host.registry)
     assert begun.get_version("iris@production").number == 2
     assert len(begun.get_model("iris").versions) == 3
@@ -502,7 +502,7 @@ def test_many_share_one_cache(team, ada, host):
         "nonsense://s3cret",
     ],
 )
-def test_what_cannot_be_a_registrys_url_is_refused_and_not_repeated(tmp_path, url):
+def test_an_invalid_registry_url_is_refused_and_not_printed(tmp_path, url):
     with pytest.raises(UsageError) as error:
         Client(tmp_path, repo=url)
     assert "s3c" not in error.value.message + error.value.hint

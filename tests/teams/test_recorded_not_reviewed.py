@@ -104,7 +104,7 @@ class TestItIsNotInForce:
         assert client.apply().moved == (PRODUCTION,)
         assert states(iris) == {"staging": (5, 5), "production": (4, 4)}
 
-    def test_what_was_reviewed_before_it_is_applied(self, client, iris, code_repo):
+    def test_reviewed_changes_before_it_are_applied(self, client, iris, code_repo):
         merge(code_repo, client, ("iris@4", "production"))
         editing.edit(code_repo, {STAGE: stage_text(iris, 5)})
         done = client.apply()
@@ -156,7 +156,7 @@ class TestTakingItBack:
         iris.rollback("production")
         assert states(iris) == {"staging": (2, 2), "production": (3, 3)}
 
-    def test_what_was_changed_since_stays(self, client, iris, code_repo):
+    def test_later_changes_are_kept(self, client, iris, code_repo):
         promote_by_hand(iris, code_repo)
         iris.get_version(5).set_stage("staging")
         iris.rollback("production")
@@ -187,7 +187,7 @@ class TestTakingItBack:
 
 
 class TestSquash:
-    def test_what_apply_put_in_force_counts_as_reviewed(self, client, iris, code_repo):
+    def test_a_change_that_apply_put_in_force_counts_as_reviewed(self, client, iris, code_repo):
         editing.edit(code_repo, {"gitmodel.toml": PROPOSAL_ONLY + 'rollback = "direct"\n'})
         first = squash(code_repo, client, ("iris@4", "production"))
         assert [ref for ref, _ in client.apply().refused] == [PRODUCTION]
@@ -201,7 +201,7 @@ class TestSquash:
         assert states(iris)["production"] == (5, 5)
         assert client.apply().refused == ()
 
-    def test_what_nobody_vouched_for_does_not(self, client, iris, code_repo):
+    def test_a_squash_that_nobody_confirmed_does_not_count(self, client, iris, code_repo):
         editing.edit(code_repo, {"gitmodel.toml": PROPOSAL_ONLY + 'rollback = "direct"\n'})
         squash(code_repo, client, ("iris@4", "production"))
         second = squash(code_repo, client, ("iris@5", "production"))

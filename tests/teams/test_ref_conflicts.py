@@ -167,7 +167,7 @@ def test_by_url_a_tag_in_the_way_is_named_at_once(team, ada, bare):
         ("refs/tags/model/rose", "type: git tag -d model/rose"),
     ],
 )
-def test_a_local_tag_in_the_way_is_named_with_what_removes_it(team, ada, ref, hint):
+def test_a_local_tag_in_the_way_is_named_with_the_command_that_removes_it(team, ada, ref, hint):
     rose = ada.register_model("rose").create_version()
     git(team.folder / "ada", "update-ref", ref, "gitmodel")
     with pytest.raises(Conflict) as caught:

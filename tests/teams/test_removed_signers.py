@@ -103,9 +103,7 @@ ATTACKS = {
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-def test_what_was_signed_stays_in_force_for_everybody_with_the_branch(
-    ada, reader, mallory, keys, bare, tmp_path, attack
-):
+def test_a_signed_change_stays_in_force_for_readers_with_the_branch(ada, reader, mallory, keys, bare, tmp_path, attack):
     ATTACKS[attack](ada, mallory, keys)
     reader.pull()
     assert reader.get_version("iris@production").number == 2

@@ -84,7 +84,7 @@ def test_the_same_by_url(renamed, capsys, git, tmp_path, reference):
     assert (code, out.split("@")[1]) == (0, "1\n")
 
 
-def test_a_promotion_before_apply_leaves_no_tag_of_the_former_name(renamed, capsys):
+def test_a_promotion_before_apply_leaves_no_tag_of_the_previous_name(renamed, capsys):
     assert ask(capsys, "promote", "flower@2", "production")[0] == 0
     assert ask(capsys, "resolve", "iris@production") == (0, "flower@2\n", "")
     assert ask(capsys, "demote", "flower", "production")[0] == 0
@@ -176,7 +176,7 @@ def test_a_proposal_from_before_the_rename_leaves_nothing_that_check_refuses(rep
     assert ask(capsys, "resolve", "iris@production")[0] == 0
 
 
-def test_a_file_left_under_the_former_name_is_removed_by_doctor(renamed, capsys):
+def test_a_file_left_under_the_previous_name_is_removed_by_doctor(renamed, capsys):
     stage = run(renamed, "cat-file", "blob", f"{BRANCH}:models/flower/stages/production.toml") + "\n"
     edit(renamed, {"models/iris/stages/staging.toml": stage, "models/iris/stages/archived/2.toml": "archived = true\n"})
     code, out, err = ask(capsys, "check")

@@ -235,7 +235,7 @@ WRITES = [
 
 
 @pytest.mark.parametrize("words", WRITES, ids=" ".join)
-def test_every_command_that_writes_by_number_is_refused_until_it_is_said(team, ada, bob, capsys, words):
+def test_every_command_that_writes_by_number_is_refused_until_it_is_confirmed(team, ada, bob, capsys, words):
     here = team.folder / "bob"
     source = team.folder / "source.txt"
     source.write_text("ada", encoding="utf-8")
@@ -354,7 +354,7 @@ def test_notes_survive_packed_refs_and_garbage_collection(here, bob, git, capsys
     assert_sound(here)
 
 
-def test_notes_that_cannot_be_read_are_said_with_the_way_out(here, git, capsys):
+def test_notes_that_cannot_be_read_are_reported_with_advice(here, git, capsys):
     blob = subprocess.run(
         ["git", "-C", str(here), "hash-object", "-w", "--stdin"], input=b"what\n", capture_output=True, check=True
     ).stdout.decode()
@@ -388,7 +388,7 @@ def working(team, bob, monkeypatch):
     monkeypatch.chdir(team.folder / "bob")
 
 
-def test_a_pipeline_on_a_number_that_was_renumbered_is_refused_until_it_is_said(bob, handle, working):
+def test_a_pipeline_on_a_number_that_was_renumbered_is_refused_until_it_is_confirmed(bob, handle, working):
     @step
     def measure() -> None:
         get_step_context().model_version.log_metadata(measured=True)
@@ -431,7 +431,7 @@ def test_a_pull_while_a_pipeline_runs_does_not_change_what_it_works_on(ada, bob,
     assert bob.get_version("iris@4", renumbered=True).runs == []
 
 
-def test_metadata_of_a_number_that_is_renumbered_is_left_out_of_a_run_which_stands(bob, handle, working, caplog):
+def test_metadata_of_a_number_that_is_renumbered_is_left_out_of_a_run_that_succeeds(bob, handle, working, caplog):
     @step
     def measure() -> None:
         log_model_metadata(version="iris@4", loss=1)

@@ -90,7 +90,7 @@ def test_a_pull_request_cannot_loosen_its_own_gate_however_it_is_merged(client, 
 
 
 @pytest.mark.parametrize("how", ["rebase", "fast-forward"])
-def test_what_is_tightened_again_in_the_same_pull_request_is_refused(client, iris, repo, how):
+def test_rules_loosened_and_tightened_in_one_pull_request_are_refused(client, iris, repo, how):
     loosen(repo, iris)
     editing.edit(repo, rules(production=GOOD), "Tighten again", onto=TOPIC)
     bring_in(repo, how)
@@ -199,7 +199,7 @@ def test_a_command_that_leaves_the_rules_as_they_are_does_not_move_the_tag(clien
         iris.get_version(1).set_stage("production")
 
 
-def test_what_was_refused_is_proposed_again(client, iris):
+def test_a_refused_change_can_be_proposed_again(client, iris):
     repo = client.repository.common_dir
     editing.edit(repo, rules(production="proposal_only = true\n"))
     client.apply()
@@ -287,7 +287,7 @@ class TestAClone:
         bob.pull()
         assert self.remote_rules(bare) == editing.run(bob.repository.common_dir, "rev-parse", RULES)
 
-    def test_what_came_in_with_the_loosening_is_refused_in_every_clone(self, gated, bob, team, bare, git):
+    def test_a_promotion_merged_with_looser_rules_is_refused_in_every_clone(self, gated, bob, team, bare, git):
         iris = gated.get_model("iris")
         loosen(gated.repository.common_dir, iris)
         bring_in(gated.repository.common_dir, "fast-forward")
@@ -339,7 +339,7 @@ class TestAClone:
         assert run_apart(clone, "pull")[0] == 0
         assert self.remote_rules(bare) == right
 
-    def test_a_clone_that_never_saw_the_right_tag_says_how_to_begin_anew(self, gated, bare, tmp_path, git):
+    def test_a_clone_that_never_saw_the_right_tag_says_how_to_start_again(self, gated, bare, tmp_path, git):
         editing.run(bare, "update-ref", RULES, editing.BRANCH)
         git(tmp_path, "clone", "-q", "--no-tags", str(bare), "cleo")
         code, _, err = run_apart(tmp_path / "cleo", "pull")
@@ -468,7 +468,7 @@ class TestAServerWithTheHook:
         ada.pull()
         assert ada.get_version("iris@production").number == 1
 
-    def test_a_loosening_and_what_it_lets_in_are_not_taken_one_after_the_other(self, ada, bare, served):
+    def test_looser_rules_and_a_promotion_that_needs_them_are_not_applied_together(self, ada, bare, served):
         repository = ada.repository
         loosen(repository.common_dir, ada.get_model("iris"))
         editing.run(repository.common_dir, "update-ref", editing.BRANCH, f"{TOPIC}~1")

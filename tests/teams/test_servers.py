@@ -45,7 +45,7 @@ def test_two_clones_play_the_story_on_a_real_server(team, remote, bare, tmp_path
     assert_sound(bare)
 
 
-def test_a_hook_of_an_http_server_is_heard_in_its_own_words(team, ada, http, bare, git, tmp_path):
+def test_the_message_of_an_http_servers_hook_is_shown(team, ada, http, bare, git, tmp_path):
     git(tmp_path / "ada", "remote", "set-url", "origin", f"{http.url}/remote.git")
     hook = bare / "hooks" / "pre-receive"
     hook.write_text("#!/bin/sh\necho 'GL-HOOK-ERR: ask the release team' >&2\nexit 1\n", encoding="utf-8")
@@ -55,7 +55,7 @@ def test_a_hook_of_an_http_server_is_heard_in_its_own_words(team, ada, http, bar
         ada.push()
 
 
-def test_a_server_that_lets_nobody_push_is_said_in_its_own_words(team, ada, http, bare, git, tmp_path):
+def test_the_message_of_a_server_that_refuses_pushes_is_shown(team, ada, http, bare, git, tmp_path):
     git(tmp_path / "ada", "remote", "set-url", "origin", f"{http.url}/remote.git")
     git(bare, "config", "http.receivepack", "false")
     ada.register_model("other")
@@ -172,7 +172,7 @@ def test_an_identity_that_registers_cannot_put_production_in_force_on_a_host_tha
     assert_sound(bare)
 
 
-def test_the_last_words_of_a_program_are_heard(tmp_path, monkeypatch):
+def test_the_last_output_of_a_program_is_shown(tmp_path, monkeypatch):
     monkeypatch.setattr(silence_timeout, "_LOOK", 0.0)
     said = [
         silence_timeout.run_until_silent(["sh", "-c", "printf words"], os.environ, cwd=tmp_path, silence=60)

@@ -156,7 +156,7 @@ class TestSigning:
         assert "\ngpgsig " in run(repo, "cat-file", "commit", BRANCH)
         assert "BEGIN SSH SIGNATURE" in run(repo, "cat-file", "tag", "model/iris/staging")
 
-    def test_without_a_key_nothing_changes_and_it_is_said_how_to_set_one(self, ada, repo, capsys, monkeypatch):
+    def test_without_a_key_nothing_changes_and_the_hint_shows_how_to_set_one(self, ada, repo, capsys, monkeypatch):
         run(repo, "config", "--unset", "user.signingKey")
         before = state(repo)
         for name, value in person("ada").items():
@@ -228,7 +228,7 @@ class TestCaught:
             ada.get_version("iris@production")
         assert "tag" in {found.about for found in doctor.examine(ada.repository, ada.store)}
 
-    def test_a_tag_that_is_not_signed_does_not_count_and_who_may_sets_it_again(self, ada, repo, keys, someone):
+    def test_an_unsigned_tag_does_not_count_and_a_signer_can_set_it_again(self, ada, repo, keys, someone):
         promote(ada)
         tag_by_hand(repo, keys, run(repo, "rev-parse", BRANCH))
         assert (forged(ada), ada.get_version("iris@production").number) == ("it is not signed", 2)
@@ -306,7 +306,7 @@ class TestCaught:
         promote(someone("ada"))
         assert held(ada)["production"] == (2, 2)
 
-    def test_a_rule_that_is_switched_off_without_a_signature_is_noticed_when_it_is_back(self, ada, repo, keys):
+    def test_a_rule_that_is_switched_off_without_a_signature_is_detected_when_it_is_back(self, ada, repo, keys):
         edit(repo, {"gitmodel.toml": RULES.replace("signed = true\n", "")})
         commit = commit_by_hand(repo, keys, {STAGE: stage_file(ada, 3)})
         assert [why for _, why in ada.apply().refused] == [
@@ -374,18 +374,18 @@ class TestTimes:
         signers = line(keys, "ada") + line(keys, "bob", options='valid-before="20261125"')
         commit_by_hand(repo, keys, {"allowed_signers": signers}, key="ada")
 
-    def test_within_its_time_a_key_counts_and_what_it_signed_stays_valid(self, repo, until, someone):
+    def test_a_key_counts_while_it_is_valid_and_its_signatures_stay_valid(self, repo, until, someone):
         promote(someone("bob", when="2026-11-24T10:00:00Z"))
         later = someone("ada", when="2027-06-01T10:00:00Z")
         later.get_model("iris").create_version()
         assert later.get_version("iris@production").number == 2
         assert later.apply().refused == ()
 
-    def test_after_its_time_it_does_not(self, repo, until, someone):
+    def test_an_expired_key_does_not_count(self, repo, until, someone):
         with pytest.raises(Refused, match="key has expired"):
             promote(someone("bob", when="2026-11-26T10:00:00Z"))
 
-    def test_a_commit_dated_back_before_others_is_caught(self, ada, repo, until, keys, someone):
+    def test_a_commit_dated_before_earlier_commits_is_detected(self, ada, repo, until, keys, someone):
         someone("ada", when="2026-11-27T10:00:00Z").get_model("iris").create_version()
         commit = commit_by_hand(
             repo, keys, {STAGE: stage_file(ada, 3)}, key="bob", author="bob", when="2026-11-24T10:00:00Z"
@@ -394,9 +394,7 @@ class TestTimes:
         with pytest.raises(Invalid, match="key has expired"):
             ada.get_version("iris@production")
 
-    def test_a_commit_dated_back_after_all_others_is_caught_by_the_clock_of_who_applies(
-        self, ada, repo, until, keys, someone
-    ):
+    def test_a_backdated_commit_is_detected_by_the_clock_of_apply(self, ada, repo, until, keys, someone):
         commit = commit_by_hand(
             repo, keys, {STAGE: stage_file(ada, 3)}, key="bob", author="bob", when="2026-11-24T10:00:00Z"
         )
@@ -513,7 +511,7 @@ class TestTeam:
         team.ada.pull()
         assert held(team.ada)["staging"] == (3, 1)
 
-    def test_a_proposal_counts_when_who_merges_it_signs(self, team, tmp_path, keys):
+    def test_a_proposal_counts_if_its_merge_is_signed(self, team, tmp_path, keys):
         proposal = team.bob.propose(("iris@3", "production"), push=True)
         host = tmp_path / "host"
         subprocess.run(["git", "clone", "-q", "-b", "gitmodel", str(team.bare), str(host)], check=True)
@@ -591,13 +589,13 @@ class TestCheck:
             ("a@b no-touch ssh-ed25519 AAAA\n", "line 1 has an option that ssh-keygen does not know: 'no-touch'"),
         ],
     )
-    def test_what_is_wrong_with_the_list_is_found(self, ada, repo, text, fault):
+    def test_errors_in_the_list_of_signers_are_found(self, ada, repo, text, fault):
         edit(repo, {"allowed_signers": text})
         found = [(problem.rule, problem.message) for problem in checking.check(ada.repository)]
         assert ("registry.signers", fault) in found
         assert {rule for rule, _ in found} == {"registry.signers"}
 
-    def test_a_change_of_the_list_is_told_as_a_change_of_rules(self, ada, repo):
+    def test_a_change_of_the_list_is_reported_as_a_change_of_rules(self, ada, repo):
         from gitmodel.teams.range_checks import check_between
 
         base = run(repo, "rev-parse", BRANCH)
@@ -635,7 +633,7 @@ class TestOpenPGP:
         with Client(folder, environ=person("ada")) as client:
             yield client
 
-    def test_a_promotion_signed_with_gpg_is_in_force_for_who_has_no_keys(self, signed, tmp_path, monkeypatch):
+    def test_a_promotion_signed_with_gpg_is_in_force_for_readers_without_keys(self, signed, tmp_path, monkeypatch):
         promote(signed)
         assert "BEGIN PGP SIGNATURE" in run(tmp_path / "gpg", "cat-file", "commit", BRANCH)
         monkeypatch.setenv("GNUPGHOME", str(tmp_path))
@@ -681,7 +679,7 @@ class TestWithoutAClone:
             assert service.get_version("iris@production").number == 2
             assert "is not listed" in forged(service)
 
-    def test_what_is_promoted_by_url_is_signed(self, ada, repo, keys):
+    def test_a_promotion_by_url_is_signed(self, ada, repo, keys):
         run(repo, "config", "--global", "gpg.format", "ssh")
         run(repo, "config", "--global", "user.signingKey", str(keys / "ada.pub"))
         with Client(repo.as_uri(), environ=person("ada")) as job:

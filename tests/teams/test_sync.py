@@ -33,7 +33,7 @@ def test_a_pull_brings_the_branch_and_the_tags(team, ada, bob, bare):
     assert_sound(bob.repository.common_dir, store=team.store)
 
 
-def test_a_version_whose_number_was_taken_gets_the_next_and_all_that_names_it_follows(team, ada, bob, bare):
+def test_a_version_whose_number_was_taken_gets_the_next_and_references_follow(team, ada, bob, bare):
     ada.get_model("iris").create_version("1.0", data={"train": source(team, "ada")})
     ada.push()
     version = bob.get_model("iris").create_version("1.1", data={"train": source(team, "bob")})
@@ -95,7 +95,7 @@ def test_the_run_that_made_a_version_follows_its_new_number(team, ada, bob):
     assert bob.get_run(run.id).record.versions == ("iris@5",)
 
 
-def test_edits_of_different_keys_merge_and_of_one_key_theirs_stands(ada, bob):
+def test_edits_of_different_keys_merge_and_for_one_key_theirs_is_kept(ada, bob):
     ada.get_version("iris@1").log_metadata(accuracy=0.9, epochs=3)
     ada.update_model("iris", title="Iris", add_tags=["ada"])
     ada.push()
@@ -120,7 +120,7 @@ def test_two_holders_of_one_stage_is_a_conflict_that_names_both(team, ada, bob, 
     assert refs(bob.repository.common_dir) == refs(bare)
 
 
-def test_a_commit_that_lost_its_promotion_does_not_speak_of_it_any_more(ada, bob):
+def test_a_replayed_commit_does_not_mention_a_dropped_promotion(ada, bob):
     ada.get_version("iris@1").set_stage("production")
     ada.push()
     with bob.transaction("Train and promote") as change:
@@ -131,7 +131,7 @@ def test_a_commit_that_lost_its_promotion_does_not_speak_of_it_any_more(ada, bob
     assert [line.partition(":")[0] for line in said[4:] if line] == ["Txn"]
 
 
-def test_a_replayed_promotion_names_who_was_there_before_it_by_the_new_number(ada, bob):
+def test_a_replayed_promotion_names_the_previous_version_by_the_new_number(ada, bob):
     ada.get_model("iris").create_version()
     ada.push()
     bob.get_model("iris").create_version().set_stage("production")
@@ -142,7 +142,7 @@ def test_a_replayed_promotion_names_who_was_there_before_it_by_the_new_number(ad
     assert log(bob, f"--format={trailers}")[-2:] == ["5 2", "3 5"]
 
 
-def test_numbers_of_several_models_in_one_commit_are_told_apart(ada, bob):
+def test_numbers_of_several_models_in_one_commit_are_distinguished(ada, bob):
     ada.register_model("wine")
     for _ in range(3):
         ada.get_model("wine").create_version()
@@ -241,7 +241,7 @@ def test_work_on_a_model_that_was_renamed_there_goes_to_its_new_name(ada, bob, b
     assert_sound(bare)
 
 
-def test_a_rename_here_takes_what_was_made_there_along(ada, bob, bare):
+def test_a_local_rename_includes_versions_of_the_remote(ada, bob, bare):
     ada.get_model("iris").create_version(metadata={"ada": True})
     ada.push()
     bob.get_model("iris").create_version(metadata={"bob": True})
@@ -329,7 +329,7 @@ def test_a_tag_that_was_moved_back_there_is_not_put_in_force_again_by_a_push(ada
     assert bob.pull().set_back == []
 
 
-def test_a_tag_that_was_taken_away_there_is_said(ada, bob, bare, git):
+def test_a_tag_that_was_removed_there_is_reported(ada, bob, bare, git):
     git(bare, "update-ref", "-d", "refs/tags/model/iris/production")
     assert bob.pull().set_back == ["model/iris/production"]
     assert held(bob) == {}
@@ -349,7 +349,7 @@ def test_promotions_demotions_and_renames_of_others_are_no_tags_set_back(ada, bo
     assert bob.pull().set_back == []
 
 
-def test_a_remote_that_was_rewound_is_said_and_what_is_here_is_kept(team, ada, bob, bare, git, capsys):
+def test_a_remote_that_was_rewound_is_reported_and_local_commits_are_kept(team, ada, bob, bare, git, capsys):
     before = refs(bare)
     git(bare, "update-ref", "refs/heads/gitmodel", "refs/heads/gitmodel~2")
     bob.get_model("iris").create_version()
@@ -368,7 +368,7 @@ def test_a_remote_that_was_rewound_is_said_and_what_is_here_is_kept(team, ada, b
     assert refs(bare)["refs/tags/model/iris/production"] == before["refs/tags/model/iris/production"]
 
 
-def test_a_remote_whose_branch_was_deleted_is_said_and_filled_again_on_demand(ada, bob, bare, git):
+def test_a_remote_whose_branch_was_deleted_is_reported_and_filled_again_on_demand(ada, bob, bare, git):
     git(bare, "update-ref", "-d", "refs/heads/gitmodel")
     mine = refs(bob.repository.common_dir)
     with pytest.raises(Conflict, match="was deleted"):
@@ -452,7 +452,7 @@ def test_artifacts_are_there_before_the_refs_that_name_them(team, ada, bare):
     assert int(seen.read_text()) == before + 1
 
 
-def test_a_hook_of_the_server_is_heard_in_its_own_words_and_nothing_moves(ada, bob, bare):
+def test_the_message_of_a_server_hook_is_shown_and_no_ref_moves(ada, bob, bare):
     hook = bare / "hooks" / "pre-receive"
     hook.write_text("#!/bin/sh\necho 'releases are frozen until Monday' >&2\nexit 1\n", encoding="utf-8")
     hook.chmod(0o755)
@@ -525,7 +525,7 @@ def test_a_push_that_reports_failure_but_landed_is_a_push(ada, bob, bare):
     assert not bob.push().commits
 
 
-def test_a_push_that_was_cut_before_it_landed_is_said_and_completes_when_run_again(ada, bob, bare):
+def test_a_push_that_was_cut_before_it_landed_is_reported_and_completes_when_run_again(ada, bob, bare):
     hook = bare / "hooks" / "pre-receive"
     hook.write_text("#!/bin/sh\nkill -9 $PPID\n", encoding="utf-8")
     hook.chmod(0o755)
@@ -558,7 +558,7 @@ def test_a_transaction_that_is_there_already_as_another_commit_is_not_made_twice
     team_backup.close()
 
 
-def test_a_remote_out_of_reach_or_unknown_is_said(team, bob, bare, tmp_path):
+def test_a_remote_out_of_reach_or_unknown_is_reported(team, bob, bare, tmp_path):
     bare.rename(tmp_path / "gone.git")
     with pytest.raises(Unreachable) as error:
         bob.pull()

@@ -67,14 +67,14 @@ def test_everything_that_is_done_in_a_clone_is_done_by_url(team, ada, host, bare
     assert [model.name for model in ada.list_models()] == ["iris"]
 
 
-def test_what_a_handle_of_a_tag_writes_is_what_it_reads_then(team, host):
+def test_a_handle_found_by_tag_reads_what_it_wrote(team, host):
     version = team.by_url("job", host.registry).get_version("iris@production")
     assert version.frozen
     version.log_metadata(checked=True)
     assert (version.frozen, version.metadata) == ("", {"accuracy": 0.2, "checked": True})
 
 
-def test_the_first_write_begins_the_registry(team, tmp_path, git):
+def test_the_first_write_starts_the_registry(team, tmp_path, git):
     git(tmp_path, "init", "-q", "--bare", "empty.git")
     url = (tmp_path / "empty.git").as_uri()
     failed = all_at_once([lambda name=name: team.by_url(name, url).register_model(name) for name in ("rose", "tulip")])
@@ -100,7 +100,7 @@ def test_a_registry_without_a_store_that_others_reach_says_what_to_do(team, tmp_
     assert version.get_artifact("train").open().read() == b"roses"
 
 
-def test_twenty_jobs_at_once_all_succeed(team, ada, bare):
+def test_twenty_concurrent_jobs_all_succeed(team, ada, bare):
     # by path: the contention is the same, and a server for each of thousands of requests would only cost time
     jobs = [team.by_url(f"job{number}", bare.as_uri(), timeout=300) for number in range(20)]
     made = []
@@ -116,7 +116,7 @@ def test_twenty_jobs_at_once_all_succeed(team, ada, bare):
 
 
 @pytest.mark.parametrize("count", [5, pytest.param(20, marks=pytest.mark.soak)])
-def test_jobs_at_once_all_succeed_over_http(team, ada, host, bare, count):
+def test_concurrent_jobs_all_succeed_over_http(team, ada, host, bare, count):
     jobs = [team.by_url(f"job{number}", host.registry, timeout=600) for number in range(count)]
     assert all_at_once([lambda job=job: job.get_model("iris").create_version() for job in jobs]) == []
     assert numbers(jobs[0]) == list(range(1, 4 + count))
@@ -143,7 +143,7 @@ def test_processes_that_share_a_cache_all_succeed(team, host, bare, tmp_path):
     assert_sound(bare)
 
 
-def test_a_lost_race_is_planned_again_on_what_won(team, host, bare):
+def test_after_a_lost_race_the_change_is_planned_again(team, host, bare):
     first, second = team.by_url("first", host.registry), team.by_url("second", host.registry)
     seen = []
 
@@ -218,14 +218,14 @@ def test_a_connection_that_is_cut_makes_one_version_or_none_and_says_which(team,
     assert_sound(bare)
 
 
-def test_a_push_that_went_through_and_was_not_told_so_is_found_out(team, host, bare):
+def test_a_successful_push_without_an_answer_is_recognized(team, host, bare):
     job = team.by_url("job", host.registry)
     host.cut = ("POST", "git-receive-pack", "after")
     assert job.get_model("iris").create_version().number == 4
     assert numbers(job) == [1, 2, 3, 4]
 
 
-def test_a_hook_of_the_server_is_heard_in_its_own_words(team, host, bare):
+def test_the_message_of_a_server_hook_is_shown(team, host, bare):
     hook = bare / "hooks" / "pre-receive"
     hook.write_text("#!/bin/sh\necho 'GL-HOOK-ERR: ask the release team' >&2\nexit 1\n", encoding="utf-8")
     hook.chmod(0o755)

@@ -143,7 +143,7 @@ def test_two_processes_promoting_the_same_version_both_see_it_in_force(registry,
     assert_whole(registry.path)
 
 
-def test_a_registry_begun_by_eight_processes_at_once_has_one_root(code_repo, start, git, soak):
+def test_a_registry_started_by_eight_processes_at_once_has_one_root(code_repo, start, git, soak):
     for turn in range(20 if soak else 2):
         git(code_repo, "config", "gitmodel.branch", f"registry-{turn}")
         with ThreadPoolExecutor(8) as pool:
@@ -250,7 +250,7 @@ def test_threads_share_one_client(code_repo, assert_whole, soak):
     assert_whole(code_repo)
 
 
-def test_a_writer_that_waits_for_a_living_foreign_lock_goes_on_when_it_is_released(registry, start):
+def test_a_writer_waits_until_a_foreign_lock_is_released(registry, start):
     lock = registry.repository.common_dir / "refs/heads/gitmodel.lock"
     lock.touch()
     (actor,) = start(1)
@@ -307,7 +307,7 @@ WRITERS = {
 
 
 @pytest.mark.parametrize("name", WRITERS)
-def test_a_stage_that_moves_while_a_writer_plans_is_not_taken_for_a_foreign_one(registry, name, monkeypatch, open_at):
+def test_a_stage_that_moves_while_a_writer_plans_is_not_treated_as_a_foreign_one(registry, name, monkeypatch, open_at):
     """Another writer moves branch and tag after this one read the branch, and before it reads the tag."""
     for _ in range(3):
         registry.register()

@@ -539,7 +539,7 @@ def spoil(path, how):
         ["missing", "empty", "garbage", "flipped"],
     ),
 )
-def test_a_spoilt_git_object_of_one_model_is_said_and_the_others_go_on(edited, registry, git, open_at, which, how):
+def test_a_damaged_git_object_of_one_model_does_not_affect_others(edited, registry, git, open_at, which, how):
     id = git(registry.path, "rev-parse", f"{BRANCH}:{which}")
     spoil(loose(registry, id), how)
     fresh = open_at(registry.path)
@@ -554,7 +554,7 @@ def test_a_spoilt_git_object_of_one_model_is_said_and_the_others_go_on(edited, r
 
 
 @pytest.mark.parametrize("how", ["missing", "empty", "garbage"])
-def test_a_spoilt_tip_is_said(edited, registry, git, open_at, how):
+def test_a_damaged_tip_is_reported(edited, registry, git, open_at, how):
     before = git(registry.path, "rev-parse", BRANCH)
     spoil(loose(registry, before), how)
     fresh = open_at(registry.path)
@@ -570,7 +570,7 @@ def test_a_spoilt_tip_is_said(edited, registry, git, open_at, how):
     assert (registry.repository.common_dir / BRANCH).read_text().strip() == before
 
 
-def test_a_spoilt_stage_tag_object_is_said_and_repaired(edited, registry, git, open_at):
+def test_a_damaged_stage_tag_object_is_reported_and_repaired(edited, registry, git, open_at):
     id = git(registry.path, "rev-parse", "refs/tags/model/iris/production")
     spoil(loose(registry, id), "missing")
     fresh = open_at(registry.path)

@@ -113,7 +113,7 @@ def test_every_ref_is_moved_with_the_value_it_was_planned_from():
 
 
 @pytest.mark.parametrize("hears", ["cat >/dev/null", "head -n -1 | {git}"], ids=["nothing", "all but the last line"])
-def test_success_is_said_only_when_the_branch_has_moved(registry, git, monkeypatch, hears):
+def test_success_is_reported_only_when_the_branch_has_moved(registry, git, monkeypatch, hears):
     """A git that does nothing and exits 0, as one on a full disk did; one whose writer was killed as it spoke."""
     before = git(registry.path, "for-each-ref")
     fake = registry.path.parent / "bin"
@@ -218,7 +218,7 @@ def test_a_lock_that_a_living_writer_may_hold_is_not_removed_though_a_dead_one_w
     assert registry.repository.writer_marks.remove_dead() == [branch_lock(registry)]
 
 
-def test_an_empty_lock_is_not_taken_for_our_dead_writers_while_it_is_new(registry):
+def test_an_empty_lock_is_not_treated_as_our_dead_writers_while_it_is_new(registry):
     """git holds an empty lock while it packs or deletes the ref, so it says nothing of who made it."""
     killed_writer(registry, {BRANCH: "1" * 40}, lock="")
     assert registry.repository.writer_marks.remove_dead() == []
@@ -308,7 +308,7 @@ def test_a_writer_killed_while_it_holds_the_lock_does_not_stop_the_next(
 # gc beside a writer gives passing errors.
 
 
-def test_an_object_folder_that_gc_takes_away_is_made_again(tmp_path, monkeypatch):
+def test_an_object_folder_that_gc_removes_is_created_again(tmp_path, monkeypatch):
     store = objects.LooseObjects(tmp_path, "")
     new = NewObject("blob", b"content")
     real = os.replace
@@ -327,7 +327,7 @@ def test_an_object_folder_that_gc_takes_away_is_made_again(tmp_path, monkeypatch
     assert list(tmp_path.iterdir()) == [tried[-1].parent]
 
 
-def test_an_old_object_that_is_used_again_is_made_young_so_that_gc_keeps_it(registry, git):
+def test_a_writer_refreshes_an_old_object_so_that_gc_keeps_it(registry, git):
     new = NewObject("blob", b"content")
     path = registry.repository.common_dir / "objects" / new.id[:2] / new.id[2:]
     registry.repository.objects.write([new])
@@ -337,7 +337,7 @@ def test_an_old_object_that_is_used_again_is_made_young_so_that_gc_keeps_it(regi
     assert path.exists()
 
 
-def test_what_a_gc_under_way_prunes_is_kept_in_a_pack(registry, git, assert_whole):
+def test_objects_that_a_running_gc_prunes_are_kept_in_a_pack(registry, git, assert_whole):
     """`prune` lists what no ref names, and deletes it when refs may name it already."""
     common = registry.repository.common_dir
     hook, listed = common / "hooks/reference-transaction", registry.path.parent / "unnamed"
@@ -377,7 +377,7 @@ def test_a_gc_counts_as_under_way_unless_its_process_is_provably_gone(tmp_path, 
 # The environment: what locates a repository is dropped, all else is kept.
 
 
-def test_what_locates_a_repository_is_dropped_and_all_else_is_kept():
+def test_only_variables_that_locate_a_repository_are_dropped():
     names = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_COMMON_DIR", "GIT_NAMESPACE")
     # of the variables of objects, only the repository's own are given back
     locating = dict.fromkeys((*names, *OBJECT_VARIABLES), "/elsewhere")

@@ -130,7 +130,7 @@ def test_a_download_from_a_page_that_stalls_is_terminated(iris, tmp_path):
     assert everything(tmp_path, iris) == before
 
 
-def test_what_a_killed_get_left_is_removed_by_the_next(iris, tmp_path):
+def test_leftovers_of_a_killed_get_are_removed_by_the_next(iris, tmp_path):
     with begun("get", "iris@1", "weights", "-o", tmp_path / "got") as running:
         assert len(list(tmp_path.glob(".gitmodel-*"))) == 1
         with Client(iris) as client:
@@ -143,7 +143,7 @@ def test_what_a_killed_get_left_is_removed_by_the_next(iris, tmp_path):
     assert list(tmp_path.glob(".gitmodel-*")) == []
 
 
-def test_what_a_killed_upload_left_is_removed_by_a_later_one(iris, tmp_path):
+def test_leftovers_of_a_killed_upload_are_removed_by_a_later_one(iris, tmp_path):
     temporary = iris / ".git/gitmodel/store/tmp"
     with begun("version", "create", "iris", "--data", f"x={tmp_path / 'weights/a'}") as running:
         (living,) = temporary.iterdir()

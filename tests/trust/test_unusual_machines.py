@@ -153,7 +153,7 @@ def read_only(small_disk, git):
 
 
 @pytest.mark.parametrize("command", [["doctor"], ["list"], ["check"], ["verify"], ["resolve", "iris@production"]])
-def test_what_only_reads_works_on_a_read_only_disk(read_only, monkeypatch, capsys, command):
+def test_reading_works_on_a_read_only_disk(read_only, monkeypatch, capsys, command):
     monkeypatch.chdir(read_only)
     assert run(command) == 0, capsys.readouterr().err
 
@@ -161,7 +161,7 @@ def test_what_only_reads_works_on_a_read_only_disk(read_only, monkeypatch, capsy
 @pytest.mark.parametrize(
     "command", [["doctor", "--fix"], ["register", "rose"], ["apply"], ["version", "create", "iris"]]
 )
-def test_what_writes_says_that_the_disk_is_read_only(read_only, monkeypatch, capsys, command):
+def test_writing_reports_a_read_only_disk(read_only, monkeypatch, capsys, command):
     monkeypatch.chdir(read_only)
     code = run(command)
     err = capsys.readouterr().err
@@ -182,7 +182,7 @@ REFUSALS = {
 
 
 @pytest.mark.parametrize(("text", "code"), REFUSALS.values(), ids=REFUSALS)
-def test_a_refusal_of_git_is_told_as_what_it_is(code_repo, monkeypatch, capsys, text, code):
+def test_a_refusal_of_git_is_reported_as_such(code_repo, monkeypatch, capsys, text, code):
     with Client(code_repo) as client:
         client.register_model("iris")
     with (code_repo / ".git" / "config").open("a") as file:
@@ -197,7 +197,7 @@ def test_a_refusal_of_git_is_told_as_what_it_is(code_repo, monkeypatch, capsys, 
 
 
 @pytest.mark.parametrize("held", ["nonsense\n", ""])
-def test_a_branch_whose_file_is_damaged_is_never_taken_for_no_registry(
+def test_a_branch_whose_file_is_damaged_is_never_treated_as_a_missing_registry(
     code_repo, git, tmp_path, monkeypatch, capsys, held
 ):
     git(tmp_path, "init", "-q", "--bare", "away.git")
@@ -214,7 +214,7 @@ def test_a_branch_whose_file_is_damaged_is_never_taken_for_no_registry(
         assert "please report" not in err
 
 
-def test_a_git_file_that_leads_nowhere_is_told(tmp_path, monkeypatch, capsys):
+def test_a_git_file_to_a_missing_folder_is_reported(tmp_path, monkeypatch, capsys):
     (tmp_path / ".git").write_text("nonsense\n")
     monkeypatch.chdir(tmp_path)
     assert run(["list"]) == 5
@@ -223,7 +223,7 @@ def test_a_git_file_that_leads_nowhere_is_told(tmp_path, monkeypatch, capsys):
     assert "please report" not in err
 
 
-def test_a_transport_that_is_not_allowed_is_told(code_repo, git, tmp_path):
+def test_a_transport_that_is_not_allowed_is_reported(code_repo, git, tmp_path):
     git(tmp_path, "init", "-q", "--bare", "away.git")
     git(code_repo, "remote", "add", "origin", str(tmp_path / "away.git"))
     git(code_repo, "config", "protocol.file.allow", "never")
