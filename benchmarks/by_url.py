@@ -1,4 +1,4 @@
-"""What a registry by URL costs over HTTP on loopback: time, round trips, and what the cache holds then.
+"""Benchmark a registry by URL over HTTP on loopback: time, round trips and size of the cache.
 
 `python benchmarks/by_url.py` prints these alone; `python benchmarks/teams.py` ends with them.
 """

@@ -1,4 +1,4 @@
-"""What questions about the past cost: on a registry of many commits, before and after `git model maintenance`."""
+"""Benchmark queries about the past in a registry of many commits, before and after `git model maintenance`."""
 
 from __future__ import annotations
 

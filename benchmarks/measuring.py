@@ -1,4 +1,4 @@
-"""How long things take: medians of wall time and of CPU, and the lines that say so."""
+"""Measuring medians of wall and CPU time, and printing them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a pipeline costs beside its steps: `python benchmarks/pipelines.py [--quick]`.
+"""Benchmark the overhead of pipelines: `python benchmarks/pipelines.py [--quick]`.
 
 Overhead of a step is what 100 steps that do nothing cost more than one, by step; CPU counts workers and git.
 """

@@ -1,7 +1,7 @@
-"""The same objects and refs as gitmodel writes, written through git's own plumbing: what the work itself costs.
+"""Writing the same objects and refs as gitmodel with git's plumbing commands, as a baseline.
 
-`Recorder` keeps what gitmodel wrote; it is written again into another copy of the same repository, with the same
-things flushed to disk, as a script would (a process for each object) and as fast as two processes can.
+`Recorder` keeps what gitmodel wrote; it is written again into another copy of the same repository, with the same things
+flushed to disk, as a script would (a process for each object) and as fast as two processes can.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Registries of any size, made in seconds: records encoded by gitmodel's own codec, written by `git fast-import`."""
+"""Creating registries of any size in seconds: records from gitmodel's codec, written by `git fast-import`."""
 
 from __future__ import annotations
 

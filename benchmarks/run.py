@@ -1,4 +1,4 @@
-"""Every figure of gitmodel's size and speed, with its target: `python benchmarks/run.py [--quick]`.
+"""Print all figures of size and speed with their targets: `python benchmarks/run.py [--quick]`.
 
 CPU and wall are medians in milliseconds, CPU with that of the git processes. Registries are made by `git fast-import`,
 then opened, read and written by gitmodel like any other. Everything is on disk (`fsync`) when a write returns.

@@ -1,4 +1,4 @@
-"""Looking after a store of many objects: what is where, and what nothing needs.
+"""Benchmark the maintenance of a store of many objects: status and garbage collection.
 
 `python benchmarks/store_care.py [--objects N]` prints these figures alone.
 """

@@ -1,4 +1,4 @@
-"""Artifact stores: one large file and one folder of many small ones.
+"""Benchmark artifact stores: one large file, and a folder of many small files.
 
 In a folder against `sha256sum` and `cp` of the same, on S3 against the clients that people use.
 

@@ -1,4 +1,4 @@
-"""What working with others costs: pull, push, replay of divergent commits, plan and check of a proposal, use by URL."""
+"""Benchmark work with others: pull, push, replay of divergent commits, plan and check of a proposal, use by URL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every test stands on: a fixed home, identity and clock for git, and real repositories."""
+"""Fixtures for all tests: a fixed home, identity and clock for git, and real repositories."""
 
 from __future__ import annotations
 

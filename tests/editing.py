@@ -1,4 +1,4 @@
-"""Changes to the metadata branch that gitmodel did not make: by hand, or by a host's merge button."""
+"""Changes of the metadata branch without gitmodel: by hand, or by the merge button of a host."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""A repository with a past: three models, forty versions, a hundred runs, made by real pipelines over ten days.
+"""A repository with a history: three models, forty versions, a hundred runs of real pipelines over ten days.
 
 `python lineage_story.py FOLDER` makes it; the tests copy what was made once.
 """

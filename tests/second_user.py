@@ -1,4 +1,4 @@
-"""Other users of this machine: commands that run as one of them, where the tests run as root."""
+"""Running commands as another user of the machine. Needs root."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Every kind of artifact store: a test with `@pytest.mark.parametrize("kind", KINDS)` runs on each of them."""
+"""All kinds of artifact stores. A test with `@pytest.mark.parametrize("kind", KINDS)` runs on each of them."""
 
 import os
 

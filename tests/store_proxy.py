@@ -1,4 +1,4 @@
-"""A real proxy before a server on loopback that fails, waits or cuts answers short where a test says so."""
+"""A proxy before a server on loopback that fails, delays or truncates answers on request."""
 
 import http.client
 import socket

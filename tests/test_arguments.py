@@ -1,4 +1,4 @@
-"""Wrong arguments of the Python interface: an error that says what was expected, and never a change."""
+"""Invalid arguments in Python raise an error that names the expected type, and change nothing."""
 
 from __future__ import annotations
 

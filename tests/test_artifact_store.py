@@ -1,4 +1,4 @@
-"""Every artifact store keeps the promises of the seam; the local one also survives crashes and damage."""
+"""The suite of tests for every artifact store; the local store also survives crashes and damage."""
 
 import errno
 import fcntl

@@ -1,4 +1,4 @@
-"""Bad input gets a clear error that says what to do next, and every ref is where it was."""
+"""Invalid input gets an error with a hint, and no ref moves."""
 
 import re
 import shutil

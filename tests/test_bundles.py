@@ -1,4 +1,4 @@
-"""`--repo FILE.bundle`: a registry in a git bundle is read as a repository is, and never written to."""
+"""`--repo FILE.bundle`: a registry in a git bundle is read-only."""
 
 import gc
 import os

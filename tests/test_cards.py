@@ -1,4 +1,4 @@
-"""Model cards: what a hub's own library reads in them, that they never differ, and that words stay words."""
+"""Model cards: the hub's library can read them, equal records give equal cards, and text is escaped."""
 
 import json
 from datetime import datetime, timezone

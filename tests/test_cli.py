@@ -1,4 +1,4 @@
-"""The command line as a person meets it: transcripts of what is done, and of what is refused."""
+"""The command line: transcripts of successes and refusals."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""What commands say of themselves: help, examples, manual pages, completion; and what they import."""
+"""Help, examples, manual pages and completion of commands, and the modules that they import."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""How the command line prints: hostile text made visible, tables that fit, errors in one form, terminals and pipes."""
+"""Output of the command line: escaping, tables, errors, terminals and pipes."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Client and its handles do what a user of a model registry expects, and refuse the rest with nothing changed."""
+"""Client and its handles: expected results, and refusals that change nothing."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor

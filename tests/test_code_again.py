@@ -1,4 +1,4 @@
-"""The code of a version checked out again: with its submodules, and fetched where it is not here."""
+"""Checking out the code of a version with submodules, fetching missing commits."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""What a version records of its code: nothing makes a changed work tree pass for a clean one, whatever git is told."""
+"""The recorded state of the code: a changed work tree is never recorded as clean, whatever git is told."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""The code of a version stays: kept by a ref, with uncommitted changes if that is wanted, and given to others."""
+"""Keeping the code of a version: by a ref, with uncommitted changes if requested, and on the remote."""
 
 import os
 import shutil

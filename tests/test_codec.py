@@ -1,4 +1,4 @@
-"""Records have one way to be written; what is not a record is refused fast, naming its file, key and rule."""
+"""Records have one canonical form; anything else is refused quickly, naming file, key and rule."""
 
 import copy
 import enum

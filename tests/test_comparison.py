@@ -1,4 +1,4 @@
-"""Two versions side by side: what is compared, and what counts as the same."""
+"""Comparing two versions: the compared parts, and the definition of equality."""
 
 from gitmodel.domain.comparison import compare_artifacts, compare_values
 from gitmodel.domain.schema.records import ArtifactLink

@@ -1,4 +1,4 @@
-"""Nothing that looks like a credential is recorded, wherever it is given; what only resembles one is."""
+"""Text that looks like a credential is never recorded; text that only resembles one is."""
 
 import json
 import time

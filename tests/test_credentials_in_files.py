@@ -1,4 +1,4 @@
-"""A file or folder that holds credentials is not stored; what only resembles one is."""
+"""A file or folder with credentials is not stored; one that only resembles them is."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A digest has one spelling, and everything else is refused in words."""
+"""A digest has one spelling; every other text is refused."""
 
 import hashlib
 import subprocess

@@ -1,4 +1,4 @@
-"""Which repository is meant: bare ones under `safe.bareRepository`, `GIT_DIR` and its like, folders that are gone."""
+"""Finding the repository: bare ones with `safe.bareRepository`, `GIT_DIR` and similar, deleted folders."""
 
 import json
 import os

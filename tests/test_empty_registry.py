@@ -1,4 +1,4 @@
-"""Reading where no registry has begun says that there is nothing, and begins none."""
+"""Reading without a registry reports that there is none, and creates none."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A value that is loaded equals the one that was saved, and a value that would change is refused."""
+"""A loaded value equals the saved value; a value that would change is refused."""
 
 import datetime
 import json

@@ -1,4 +1,4 @@
-"""Filters and gates: one language, two ways to answer it, no way to stall or crash the reader."""
+"""Filters and gates: evaluation with and without the library, and limits against hanging and crashing."""
 
 from __future__ import annotations
 

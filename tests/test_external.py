@@ -1,4 +1,4 @@
-"""Artifacts that stay where they are: linked, read, verified, never stored."""
+"""External artifacts are linked, read and verified, but never stored."""
 
 import json
 import ssl

@@ -1,4 +1,4 @@
-"""What a team meets on its first day: a store that was not shared, a registry edited by hand, a word too few."""
+"""Mistakes on a team's first day: an unshared store, a hand-edited registry, missing arguments."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Values survive their file, the content decides what a file is, and a pickle runs only with trust."""
+"""Values survive saving and loading, the content decides the format, and a pickle needs trust."""
 
 import os
 import pickle

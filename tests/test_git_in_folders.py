@@ -1,4 +1,4 @@
-"""A folder artifact never holds a git repository: its secrets do not go out, and its commands do not come in."""
+"""A folder artifact never contains a git repository, with its secrets and commands."""
 
 import io
 import os

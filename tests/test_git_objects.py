@@ -1,4 +1,4 @@
-"""The objects that gitmodel writes are, byte for byte and bit for bit of their modes, those that git itself would."""
+"""The objects that gitmodel writes are equal to git's, including their modes."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""Every command that a hint or message shows exists, with its options, and is run by a test."""
+"""Every command in a hint or message exists with its options, and a test runs it."""
 
 import ast
 import functools

@@ -1,4 +1,4 @@
-"""From code to models: what contains a commit, and notes beside the code."""
+"""From code to models: versions that contain a commit, and notes on code commits."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Log and blame: all that happened to a model or version, and which commit set each field."""
+"""`log` and `blame`: the events of a model or version, and the commit that set each field."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""History: who held a stage, from when to when, however it came about."""
+"""`history`: the versions in a stage with start and end, for all kinds of changes."""
 
 import os
 import subprocess

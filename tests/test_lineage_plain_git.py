@@ -1,4 +1,4 @@
-"""Each question of docs/explanation/lineage-with-plain-git.md: the answer of plain git is the answer of ours."""
+"""For each question of docs/explanation/lineage-with-plain-git.md, git and gitmodel agree."""
 
 import hashlib
 import os

@@ -1,4 +1,4 @@
-"""A folder has one manifest, a manifest has one spelling, and hostile bytes get an answer in words."""
+"""A folder has one manifest in one spelling; malicious bytes are refused with a message."""
 
 import time
 from contextlib import suppress

@@ -1,4 +1,4 @@
-"""Random operations from two clients on one repository agree, after each step, with a registry of a few lines."""
+"""Random operations of two clients agree after each step with a simple model of a registry."""
 
 import itertools
 import subprocess

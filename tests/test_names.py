@@ -1,4 +1,4 @@
-"""Any valid name is itself in paths and refs and comes back from them; any other is refused in words."""
+"""Valid names are unchanged in paths and refs; all others are refused with a message."""
 
 import re
 import subprocess

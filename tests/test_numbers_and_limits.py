@@ -1,4 +1,4 @@
-"""Numbers of versions have an end, and nothing is written that a reader would refuse, or after a refusal."""
+"""Version numbers have a limit, and gitmodel writes nothing that a reader would refuse."""
 
 import shlex
 

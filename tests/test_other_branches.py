@@ -1,4 +1,4 @@
-"""Branches and tags that are not this registry's: code on the metadata branch, foreign tags, a second registry."""
+"""Branches and tags of others: code on the metadata branch, foreign tags, a second registry."""
 
 import shlex
 

@@ -1,4 +1,4 @@
-"""What each record of the format holds: written, read and written again it is the same; what is wrong is named."""
+"""Each record of the format: writing, reading and writing again gives the same; errors are named."""
 
 from dataclasses import replace
 from datetime import datetime, timezone

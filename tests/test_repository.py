@@ -1,4 +1,4 @@
-"""gitmodel works wherever git works, touches nothing of the user's, and believes no tag that its branch denies."""
+"""gitmodel works in all kinds of repositories, changes nothing of the user's, and refuses forged tags."""
 
 import os
 import stat

@@ -1,4 +1,4 @@
-"""A repository that several users share, and stores on file systems that cannot do all that a disk can."""
+"""Repositories of several users, and stores on limited file systems."""
 
 import json
 import os

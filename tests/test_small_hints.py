@@ -1,4 +1,4 @@
-"""Hints that name what really helps: without stages, for reviewed stages, without a remote, in a shallow clone."""
+"""Hints fit the situation: without stages, for reviewed stages, without a remote, in a shallow clone."""
 
 import editing
 import pytest

@@ -1,4 +1,4 @@
-"""Which artifact stores a machine uses: by name, overridden, trusted or not, read-only, several at once."""
+"""The artifact stores that a machine uses: named, overridden, trusted, read-only, several."""
 
 import json
 

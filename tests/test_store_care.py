@@ -1,4 +1,4 @@
-"""Looking after artifact stores: what is where, copies, garbage, erasure for good."""
+"""Maintenance of artifact stores: status, copies, garbage, permanent erasure."""
 
 import io
 import json

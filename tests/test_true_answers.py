@@ -1,4 +1,4 @@
-"""Answers that stay true where a filter or a page hides rows, and errors that name what the user knows."""
+"""Answers stay correct if a filter or page hides rows, and errors name what the user knows."""
 
 import pickle
 

@@ -1,4 +1,4 @@
-"""Artifacts that are read in place are whole whenever they are asked for, whoever else asks for them meanwhile."""
+"""Artifacts that are read in place are always complete, even with concurrent readers."""
 
 import os
 import signal

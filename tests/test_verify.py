@@ -1,4 +1,4 @@
-"""`verify`: what is damaged, lost or out of reach is named, and hides nothing else."""
+"""`verify` reports all damaged, lost and unreachable artifacts."""
 
 import json
 

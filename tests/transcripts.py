@@ -1,4 +1,4 @@
-"""Transcripts of the command line: commands, what they print on stdout and stderr, and their exit codes together."""
+"""Transcripts of the command line: commands with their stdout, stderr and exit codes."""
 
 import difflib
 import re

@@ -1,4 +1,4 @@
-"""The pages of the documentation as tests see them: their blocks, and a folder in which their commands run."""
+"""The pages of the documentation for tests: their code blocks, and a folder in which their commands run."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Writes `docs/reference/python.md` from the docstrings: `python tests/docs/python_reference.py`."""
+"""Generates `docs/reference/python.md` from the docstrings: `python tests/docs/python_reference.py`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page on the architecture: its layers are those that import-linter enforces, and its files exist."""
+"""The page on the architecture lists the layers that import-linter enforces, and files that exist."""
 
 import ast
 import re

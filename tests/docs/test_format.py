@@ -1,4 +1,4 @@
-"""`docs/reference/format.md` says what the program does: keys, examples, vectors, names of rules."""
+"""`docs/reference/format.md` agrees with the program: keys, examples, digests, names of rules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every page: its links lead somewhere, and nothing in it belongs to one machine."""
+"""All pages have valid links and no path of a single machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Python of the documentation runs, and the reference says what the package has."""
+"""The Python code of the documentation runs, and the reference is up to date."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The README's commands and examples, and the example it tells of."""
+"""The commands and the example of the README run and print what it shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tutorial, and the pages that go on where it ends, run command by command and print what they show."""
+"""The commands of the tutorial and of the pages that continue it run and print what they show."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A machine accepts names of classes and functions that files may use: in a clone, by a variable, and in no record."""
+"""Accepting names of classes and functions for files: in a clone or by a variable, but not in a record."""
 
 import json
 from pathlib import Path

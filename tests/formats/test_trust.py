@@ -1,4 +1,4 @@
-"""Loading a scikit-learn model uses classes that are trusted by their exact names, and refuses everything else."""
+"""Loading a scikit-learn model uses classes that are trusted by exact name, and refuses all others."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""The names of the classes that scikit-learn's own estimators need when a skops file is loaded.
+"""The names of the classes that files of scikit-learn's own estimators need.
 
 `python tests/formats/trusted_names.py` prints those that the installed scikit-learn, SciPy and skops need and that
 gitmodel/formats/trusted_names.txt lacks. Read each before you add it: loading must only build an object from data.

@@ -1,4 +1,4 @@
-"""What the tests of lineage stand on: a repository with a past, made once and copied."""
+"""Fixtures for the tests of lineage: a repository with a history, created once and copied."""
 
 import fcntl
 import os

@@ -1,4 +1,4 @@
-"""`git model checkout` and `reproduce`: a version's code, files and run again, and nothing of the user's touched."""
+"""`git model checkout` and `reproduce` restore code, files and run of a version, and change nothing else."""
 
 import json
 import os

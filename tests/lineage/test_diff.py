@@ -1,4 +1,4 @@
-"""`git model diff`: two versions side by side, and what is said where a side cannot be seen."""
+"""`git model diff`: the differences between two versions, and messages about what is unknown."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""`git model export` and `import`: a version carried elsewhere with all that it came from, and what is refused."""
+"""`git model export` and `import`: moving a version with its lineage, and refused archives."""
 
 import io
 import json

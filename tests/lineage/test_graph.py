@@ -1,4 +1,4 @@
-"""`git model lineage`: from anything to what made it and what came of it, and what is said where nobody can know."""
+"""`git model lineage`: sources and results of versions, runs and digests, and messages about unknown parts."""
 
 import json
 import shutil

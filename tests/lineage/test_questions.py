@@ -1,4 +1,4 @@
-"""On a repository with a past, one command of ours and one of plain git give the same answer."""
+"""A command of gitmodel and plain git give the same answers about a repository with a history."""
 
 import json
 import re

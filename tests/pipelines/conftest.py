@@ -1,4 +1,4 @@
-"""What the tests of pipelines stand on: a registry, the steps of a project of its own, and one Dask cluster for all."""
+"""Fixtures for the tests of pipelines: a registry, a project with steps, and one shared Dask cluster."""
 
 import gc
 import json

@@ -1,4 +1,4 @@
-"""The steps of a project, as workers import them."""
+"""The steps of a project that workers import."""
 
 import os
 import signal

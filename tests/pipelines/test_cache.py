@@ -1,4 +1,4 @@
-"""A step runs again if its code, parameters or inputs changed, and is else answered from what it gave before."""
+"""A step runs again if its code, parameters or inputs changed; otherwise its earlier result is used."""
 
 import hashlib
 import os

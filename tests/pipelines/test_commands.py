@@ -1,4 +1,4 @@
-"""`git model run` and `git model runs`: transcripts of what is done, and of what is refused."""
+"""`git model run` and `git model runs`: transcripts of successes and refusals."""
 
 import json
 import re

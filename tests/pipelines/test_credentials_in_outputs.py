@@ -1,4 +1,4 @@
-"""A file or folder with credentials that a step returns is not stored; the run stands if no step needs it."""
+"""An output file with credentials is not stored; the run succeeds unless another step needs it."""
 
 import json
 from pathlib import Path

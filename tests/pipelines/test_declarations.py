@@ -1,4 +1,4 @@
-"""What is said of steps, pipelines and configurations is read when it is said, and refused before anything runs."""
+"""Invalid steps, pipelines and configurations are refused when they are defined, before anything runs."""
 
 import asyncio
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""One suite that every executor passes: what a step may do, and what a worker may suffer."""
+"""The suite of tests that every executor passes: features of steps, and failures of workers."""
 
 import importlib
 import multiprocessing

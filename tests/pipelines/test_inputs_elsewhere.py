@@ -1,4 +1,4 @@
-"""Steps take artifacts that stay where they are, and take from and give to the stores that models have of their own."""
+"""Steps take external artifacts, and read and write the stores of their models."""
 
 from dataclasses import replace
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""A service that loads a model imports the module of its class: pipelines that the module calls do not run there."""
+"""Loading a model imports the module of its class without running the pipelines that it calls."""
 
 import logging
 import pickle

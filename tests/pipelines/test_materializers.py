@@ -1,4 +1,4 @@
-"""One suite for every materializer: a value comes back equal, and equal values are equal files."""
+"""The suite of tests for every materializer: loaded values are equal, and equal values give equal files."""
 
 import pickle
 from importlib.metadata import EntryPoint

@@ -1,4 +1,4 @@
-"""Which code counts for a step that is defined in a notebook, or without any source."""
+"""The code that counts for a step that is defined in a notebook or without source."""
 
 import linecache
 

@@ -1,4 +1,4 @@
-"""Which edits of a project make a step run again: every one of code that it depends on, and no other."""
+"""Edits of project code that a step depends on make it run again, and no other edits."""
 
 import importlib
 import subprocess

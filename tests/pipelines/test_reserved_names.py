@@ -1,4 +1,4 @@
-"""A run reserves the name of the version that it makes when it starts, until it is over."""
+"""A run reserves the name of its version from start to end."""
 
 import subprocess
 import sys

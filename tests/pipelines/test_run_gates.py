@@ -1,4 +1,4 @@
-"""A gate of a stage judges what a run promotes; a refusal costs the promotion and not the run."""
+"""A gate judges a promotion in a run. A refusal prevents the promotion, not the run."""
 
 import project
 import pytest

@@ -1,4 +1,4 @@
-"""What a run does to the registry: one commit for everything, and nothing half-made whatever happens."""
+"""A run writes one commit with all of its results, or nothing, whatever happens."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""Classes and functions of a script are saved under a name that other processes import, and work in their pools."""
+"""Classes and functions of a script are saved under an importable name, and work in process pools."""
 
 import json
 import os

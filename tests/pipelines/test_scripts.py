@@ -1,4 +1,4 @@
-"""Pipelines as people run them: scripts, modules and notebooks, interrupted and killed."""
+"""Pipelines in scripts, modules and notebooks, interrupted and killed."""
 
 import os
 import re

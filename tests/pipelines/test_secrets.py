@@ -1,4 +1,4 @@
-"""History is for ever, so secrets do not get into it: by what they are, by what they look like, by where they lie."""
+"""Secrets are not recorded, whether declared or recognized by their form or place."""
 
 import base64
 import random

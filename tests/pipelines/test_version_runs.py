@@ -1,4 +1,4 @@
-"""`version runs` lists every run that has to do with a version, those that only read it included."""
+"""`version runs` lists all runs of a version, including those that only read it."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What ZenML spells otherwise ends in an error that shows gitmodel's form."""
+"""ZenML's spellings are refused with gitmodel's form."""
 
 import subprocess
 import sys

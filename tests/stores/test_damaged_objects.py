@@ -1,4 +1,4 @@
-"""A damaged object in a store is noticed before a version names it, and replaced when its bytes are stored again."""
+"""A damaged object is detected before a version names it, and replaced when it is stored again."""
 
 import io
 import random

@@ -1,4 +1,4 @@
-"""Requests to servers: how they are carried, repeated, signed and given up."""
+"""Requests to servers: sending, retrying, signing, timeouts."""
 
 import hashlib
 import os

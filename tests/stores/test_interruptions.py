@@ -1,4 +1,4 @@
-"""Every kind of store survives kills, forks and Ctrl-C, lists what they leave, and needs bounded memory."""
+"""Every kind of store survives kills, forks and Ctrl-C, lists leftovers, and needs limited memory."""
 
 import io
 import os

@@ -1,4 +1,4 @@
-"""Looking after stores on the servers besides S3, artifacts that stay on them, and who is signed in there."""
+"""Maintenance of stores on servers other than S3, external artifacts on them, and login."""
 
 import http.server
 import io

@@ -1,4 +1,4 @@
-"""What goes wrong between here and the servers besides S3: uploads that were cut off, failures, silence."""
+"""Network faults with servers other than S3: interrupted uploads, failures, silence."""
 
 import random
 import signal

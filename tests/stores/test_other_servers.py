@@ -1,4 +1,4 @@
-"""What is special to stores in an OCI registry and over SFTP: signing in, what is left, damage behind our back."""
+"""Specific behaviour of stores in an OCI registry and over SFTP: login, leftovers, damage."""
 
 import base64
 import io

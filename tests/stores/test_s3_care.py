@@ -1,4 +1,4 @@
-"""Looking after a store on S3, and artifacts that stay in a bucket of others."""
+"""Maintenance of a store on S3, and external artifacts in other buckets."""
 
 import base64
 import hashlib

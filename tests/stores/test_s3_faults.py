@@ -1,4 +1,4 @@
-"""What can go wrong between here and a bucket, and what is said and left then."""
+"""Network faults with a bucket: messages and leftovers."""
 
 import errno
 import io

@@ -1,4 +1,4 @@
-"""The story of the README with a store on S3: two clones that share nothing but a remote and a bucket."""
+"""The example of the README with a store on S3: two clones that share only a remote and a bucket."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""What the tests of teams stand on: a remote, clones of it and a store that all of them reach."""
+"""Fixtures for the tests of teams: a remote, its clones, and a store that all of them share."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""What GitHub, Forgejo and GitLab answer to what jobs ask them, on loopback: comments, pull requests, reviews."""
+"""A fake API of GitHub, Forgejo and GitLab on loopback: comments, pull requests, reviews."""
 
 import json
 import re

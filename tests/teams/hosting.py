@@ -1,4 +1,4 @@
-"""A git host that merges pull requests, by plain git, in the three ways that hosts do it."""
+"""A git host that merges pull requests in the three usual ways, with plain git."""
 
 import subprocess
 

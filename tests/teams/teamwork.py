@@ -1,4 +1,4 @@
-"""A registry that several people work on: who they are, what they share, and the question whether all is well."""
+"""A registry that several people work on: their clones and shared store, and checks of its consistency."""
 
 import os
 import subprocess

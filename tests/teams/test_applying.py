@@ -1,4 +1,4 @@
-"""`apply`, and `apply --push`: tags move all or nothing, once, and not on a branch that was turned back."""
+"""`apply` and `apply --push` move tags atomically and once, and refuse a branch that was reset."""
 
 import json
 import sys

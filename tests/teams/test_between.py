@@ -1,4 +1,4 @@
-"""`check BASE..HEAD`: what a change may not do, each by its rule, and merges that are clean and wrong."""
+"""`check BASE..HEAD`: each rule of a change, and wrong merges without conflicts."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Rules of gitmodel.toml that are malformed, contradictory or unknown: nothing enters a stage that they concern."""
+"""Malformed, contradictory or unknown rules in gitmodel.toml let no version into the stages they concern."""
 
 import editing
 import pytest

@@ -1,4 +1,4 @@
-"""A registry by URL on the command line: what is printed, and how each refusal reads."""
+"""Commands for a registry by URL: output and refusals."""
 
 import json
 

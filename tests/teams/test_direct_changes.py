@@ -1,4 +1,4 @@
-"""A stage that is proposal_only refuses every direct change, and says how to propose it."""
+"""A proposal_only stage refuses every direct change and prints the command that proposes it."""
 
 import editing
 import pytest

@@ -1,4 +1,4 @@
-"""Moving a version to an earlier stage would leave its later stage empty: that needs `leave`."""
+"""Moving a version to an earlier stage needs `leave`, because its later stage would become empty."""
 
 import editing
 import pytest

@@ -1,4 +1,4 @@
-"""A gate that fails at the end of a run costs the promotion, not what was trained."""
+"""A gate that fails at the end of a run prevents the promotion, not the new version."""
 
 import editing
 import pytest

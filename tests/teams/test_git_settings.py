@@ -1,4 +1,4 @@
-"""Settings of git that a user may have: none changes what gitmodel fetches, pushes, records or reads."""
+"""No git setting of a user changes what gitmodel fetches, pushes, records or reads."""
 
 import subprocess
 import sys

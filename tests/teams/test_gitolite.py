@@ -1,4 +1,4 @@
-"""Rules for each person, as gitolite has them: who registers may not put production in force, and who applies may."""
+"""Rules for each person with gitolite: one may register, another may put production in force."""
 
 import os
 import shutil

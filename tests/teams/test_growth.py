@@ -1,4 +1,4 @@
-"""The check of a change reads what the change touches, and finds what a check of everything finds."""
+"""The check of a change reads only related records, and finds the same as a complete check."""
 
 import editing
 import pytest

@@ -1,4 +1,4 @@
-"""Hooks: what a server refuses in a push and why, what a clone refuses before it, and whose hooks are touched."""
+"""Hooks: refusals of a server and of a clone, and hooks that gitmodel leaves alone."""
 
 import io
 import json

@@ -1,4 +1,4 @@
-"""`init --ci`: what it commits for each host, what it leaves alone, and who approves what."""
+"""`init --ci`: the files for each host, files that it leaves alone, and owners."""
 
 import json
 import re

@@ -1,4 +1,4 @@
-"""Jobs and their host: the one comment with the plan, and the host's word for what came through review."""
+"""CI jobs that use the host's API: the comment with the plan, and confirmed reviews."""
 
 import editing
 import pytest

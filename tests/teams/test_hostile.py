@@ -1,4 +1,4 @@
-"""What a remote may hold that means harm: it costs little, touches nothing outside of the repository, and is said."""
+"""Malicious content of a remote needs little time, changes nothing outside of the repository, and is reported."""
 
 import os
 import resource

@@ -1,4 +1,4 @@
-"""Everything that a pull leaves out of a local commit is named, and a push that left something out ends with 4."""
+"""A pull names everything that it leaves out of local commits; a push that does so ends with 4."""
 
 import json
 

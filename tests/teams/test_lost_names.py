@@ -1,4 +1,4 @@
-"""A model's name that a pull gave to another model never silently means that one."""
+"""After a pull gave a model's name to another model, the name never silently means that model."""
 
 import json
 import warnings

@@ -1,4 +1,4 @@
-"""Merging a record of three: what one side alone changed is kept, and of what both changed theirs stands."""
+"""Three-way merges of records: a change of one side is kept; in a conflict theirs is kept."""
 
 from dataclasses import replace
 from datetime import datetime, timezone

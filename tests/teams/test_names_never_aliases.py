@@ -1,4 +1,4 @@
-"""Files of aliases whose names are stages or reserved words: committed by hand, and never read by anything."""
+"""Hand-written alias files with names of stages or reserved words are never read."""
 
 import editing
 import pytest

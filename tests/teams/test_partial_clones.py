@@ -1,4 +1,4 @@
-"""Clones of CI that have a part of the repository: each command says what is missing and what to fetch."""
+"""In an incomplete clone, as in CI, commands name the missing part and the fetch to run."""
 
 import shlex
 import subprocess

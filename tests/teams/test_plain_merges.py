@@ -1,4 +1,4 @@
-"""Merges of the metadata branch by plain git, whose first parent is the local side: nothing goes out of force."""
+"""A merge by plain git, whose first parent is the local side, takes nothing out of force."""
 
 import subprocess
 

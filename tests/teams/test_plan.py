@@ -1,4 +1,4 @@
-"""`plan BASE..HEAD`: what a reviewer sees, as text, Markdown and JSON, with nothing in it that a record could fake."""
+"""`plan BASE..HEAD` as text, Markdown and JSON, which no record can falsify."""
 
 import json
 import re

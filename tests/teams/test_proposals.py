@@ -1,4 +1,4 @@
-"""Promotion by pull request: proposed on a branch, merged by plain git in three ways, then applied."""
+"""Promotion by pull request: proposed on a branch, merged in three ways, then applied."""
 
 import editing
 import pytest

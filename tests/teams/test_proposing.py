@@ -1,4 +1,4 @@
-"""Proposing several changes at once, and how the pull request is opened: by `gh`, `glab`, a push option or by hand."""
+"""Proposing several changes, and opening the pull request: by `gh`, `glab`, a push option or by hand."""
 
 import json
 import os

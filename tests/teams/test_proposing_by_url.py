@@ -1,4 +1,4 @@
-"""Proposals in a registry by URL: they are on the server at once, judged on what the server has, merged and applied."""
+"""Proposals in a registry by URL are pushed immediately and judged on the server's state."""
 
 import subprocess
 from functools import partial

@@ -1,4 +1,4 @@
-"""A host on which only another identity may move a stage tag, of a stage that is not proposal_only."""
+"""A host on which only one identity may move the tag of a stage that is not proposal_only."""
 
 import editing
 import pytest

@@ -1,4 +1,4 @@
-"""Reading a registry by URL: what is fetched and said, what the cache answers, what becomes of a damaged one."""
+"""Reading a registry by URL: requests, messages, cached answers and damaged caches."""
 
 import inspect
 import os

@@ -1,4 +1,4 @@
-"""A direct change of a stage that is proposal_only, brought by plain git: never in force, taken back by a command."""
+"""A direct change of a proposal_only stage by plain git is never in force and can be reverted."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Refs that are locked by another pull, and refs that stand where a stage tag belongs."""
+"""Refs that another pull has locked, and refs that block the name of a stage tag."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Somebody who may push, but not sign for a stage: what was signed stays in force, and a signer repairs the rest."""
+"""A person who may push but not sign: the last signed change stays in force, and a signer repairs the rest."""
 
 import subprocess
 

@@ -1,4 +1,4 @@
-"""A model that is renamed by a pull request: what is in force meanwhile, what a plan says, and what came too late."""
+"""A model renamed by a pull request: the version in force, the plan, and late changes."""
 
 import json
 

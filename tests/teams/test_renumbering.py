@@ -1,4 +1,4 @@
-"""A reference or handle that a person or a program holds never silently means another version after a pull."""
+"""After a pull renumbered versions, a reference or handle never silently means another version."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""Rules are in force as promotions are: stricter ones at once, looser ones when `apply` put them in force."""
+"""Stricter rules count immediately, looser rules after `apply` put them in force."""
 
 import subprocess
 

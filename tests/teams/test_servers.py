@@ -1,4 +1,4 @@
-"""The story of two clones on real git servers, and connections that are cut at each phase of a push."""
+"""Two clones on real git servers, and connections that are cut in each phase of a push."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Stages that demand signatures: who is let in, who is caught, and that git itself agrees. With real keys."""
+"""Stages that require signatures, with real keys: accepted and refused changes, compared with git."""
 
 import os
 import shutil

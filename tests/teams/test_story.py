@@ -1,4 +1,4 @@
-"""The whole story of a team, on each kind of git server: train, diverge, propose, check, merge, apply, consume."""
+"""A team's whole workflow on each kind of git server: train, diverge, propose, check, merge, apply, use."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""Two who change one registry apart come together again, and nobody's work is lost."""
+"""Diverged clones of a registry converge without losing changes."""
 
 import subprocess
 

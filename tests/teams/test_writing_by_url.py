@@ -1,4 +1,4 @@
-"""Writing to a registry by URL: many at once, races that are lost, connections that are cut, jobs that run again."""
+"""Writing to a registry by URL: concurrency, lost races, cut connections, repeated jobs."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""Other processes at work on a registry: `Actor` starts one and talks to it; run as a script, this is such a process.
+"""Other processes that use a registry. `Actor` starts one; as a script, this is such a process.
 
 A request is one line of JSON, `{"do": VERB, ...}`; so is the answer, which holds "error" where the verb raised.
 """

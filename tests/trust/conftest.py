@@ -1,4 +1,4 @@
-"""What the trust tests stand on: a registry with a model, other processes, the question whether all is well."""
+"""Fixtures for the trust tests: a registry with a model, other processes, and consistency checks."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What is fuzzed: each target takes any bytes and raises only if a promise is broken.
+"""Fuzz targets: each takes any bytes and raises only if a guarantee is broken.
 
 `python tests/trust/fuzz_targets.py NAME [libFuzzer options] FOLDER` fuzzes the target NAME with atheris; FOLDER takes
 what is found and `corpus/NAME` is where it starts. An input that found a bug belongs into `corpus/NAME`.

@@ -1,4 +1,4 @@
-"""Many processes and threads on one registry: nothing is lost, nothing is given twice, no reader sees a half of it."""
+"""Concurrent processes and threads lose nothing, use no number twice and never see partial changes."""
 
 import random
 import re

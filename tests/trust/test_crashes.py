@@ -1,4 +1,4 @@
-"""Writers that are killed, and disks that are full or broken, at every step: nothing is torn, nothing is claimed."""
+"""Killed writers and full or broken disks at every step leave nothing torn and report no false success."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""A branch that somebody edited by hand, a store and a git whose files are damaged, and texts that mean harm."""
+"""A hand-edited branch, damaged files of a store and of git, and malicious text."""
 
 import os
 import re

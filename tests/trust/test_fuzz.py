@@ -1,4 +1,4 @@
-"""The readers of what others wrote, on bytes that nobody would write."""
+"""Fuzzing all readers of data from others."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""The measured facts of git (design section 5) that gitmodel must survive, each by its name."""
+"""Facts about git that gitmodel relies on, each measured by one test."""
 
 import ast
 import os

@@ -1,4 +1,4 @@
-"""Every promise of docs/explanation/guarantees.md stands beside tests that exist."""
+"""Every guarantee in docs/explanation/guarantees.md names tests that exist."""
 
 import re
 from pathlib import Path

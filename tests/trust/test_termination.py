@@ -1,4 +1,4 @@
-"""A process that is told to end removes its temporary files, whatever it was doing."""
+"""A process that is terminated removes its temporary files, whatever it does."""
 
 import http.server
 import os

@@ -1,4 +1,4 @@
-"""Unusual machines: traces are on, a path has any character, a disk cannot be written, git refuses to work."""
+"""Unusual machines: git traces, odd characters in paths, read-only disks, refusals of git."""
 
 import os
 import shutil
