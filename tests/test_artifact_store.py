@@ -1,7 +1,6 @@
 """The suite of tests for every artifact store; the local store also survives crashes and damage."""
 
 import errno
-import fcntl
 import io
 import os
 import random
@@ -716,15 +715,15 @@ class TestLocalStore:
         assert (tmp_path / "mine").read_bytes() == b"mine"
 
     def test_a_put_is_repeated_if_its_temporary_file_is_removed_before_it_is_locked(self, local, monkeypatch):
-        real, swept = fcntl.flock, []
+        real, swept = local_store.lock, []
 
-        def sweep_first(descriptor, operation):
+        def sweep_first(descriptor):
             if not swept:
                 swept.extend((local.root / "tmp").iterdir())
                 swept[0].unlink()
-            real(descriptor, operation)
+            real(descriptor)
 
-        monkeypatch.setattr(local_store.fcntl, "flock", sweep_first)
+        monkeypatch.setattr(local_store, "lock", sweep_first)
         assert read(local, put(local, b"a")) == b"a"
         assert swept
 

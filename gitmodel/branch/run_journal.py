@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 import time
@@ -13,7 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from gitmodel.errors import Unreachable
-from gitmodel.files.permissions import make_folder, open_file, open_to_lock, share
+from gitmodel.files.locks import NoLocks, create_locked, try_lock
+from gitmodel.files.permissions import make_folder, open_to_lock, share
 from gitmodel.git.ref_locks import without_locks
 
 # Runs that are over and on the branch have no use but for the traceback of a failed one.
@@ -39,10 +39,12 @@ class Journal:
         self._remove_oldest()
         try:
             make_folder(self._runs)
-            id, descriptor = self._begin(name)
+            path, descriptor = create_locked(lambda: self._runs / f"{name()}.jsonl", os.O_APPEND | os.O_WRONLY)
+        except NoLocks as error:
+            raise without_locks(self._runs, error) from error
         except OSError as error:
             raise _unwritable(self._runs, error) from error
-        journal = RunJournal(id, self._runs / f"{id}.jsonl", descriptor)
+        journal = RunJournal(path.name.removesuffix(".jsonl"), path, descriptor)
         try:
             journal.note(**facts, status="running")
             yield journal
@@ -98,22 +100,6 @@ class Journal:
                 continue
             if isinstance(found, dict) and isinstance(found.get("outputs"), list):
                 yield from (output for output in found["outputs"] if isinstance(output, dict))
-
-    def _begin(self, name: Callable[[], str]) -> tuple[str, int]:
-        while True:
-            id = name()
-            path = self._runs / f"{id}.jsonl"
-            try:
-                descriptor = open_file(path, os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_WRONLY)
-            except FileExistsError:
-                continue
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-            except OSError as error:
-                os.close(descriptor)
-                path.unlink(missing_ok=True)
-                raise without_locks(self._runs, error) from error
-            return id, descriptor
 
     def _paths(self) -> list[Path]:
         return sorted(self._runs.glob("*.jsonl")) if os.path.isdir(self._runs) else []
@@ -191,12 +177,11 @@ os.register_at_fork(after_in_child=_close_in_child)
 def _is_locked(path: Path) -> bool:
     descriptor = open_to_lock(path)
     try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
+        return not try_lock(descriptor)
+    except NoLocks:
         return True
     finally:
         os.close(descriptor)
-    return False
 
 
 def _unwritable(path: Path, error: OSError) -> Unreachable:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import sys
 import threading
@@ -15,6 +14,7 @@ from typing import NamedTuple
 from gitmodel.domain.addresses import Address, Terms
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Conflict, GitModelError, Unreachable
+from gitmodel.files.locks import NoLocks, try_lock
 from gitmodel.git import process as git_process
 from gitmodel.git.process import Git, clean_environment, with_settings
 
@@ -198,21 +198,20 @@ class UrlCache:
         with _writing(path):
             self._top.mkdir(mode=0o700, parents=True, exist_ok=True)
             descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                return descriptor
-            except BlockingIOError:
+        try:
+            while not try_lock(descriptor):
                 if time.monotonic() >= ends:
-                    os.close(descriptor)
                     raise Conflict(
                         f"another process has been fetching or writing {self._address} all this time",
                         hint="try again, or allow more time: --timeout SECONDS",
-                    ) from None
+                    )
                 time.sleep(_POLL)
-            except OSError as error:
-                os.close(descriptor)
+        except BaseException as error:
+            os.close(descriptor)
+            if isinstance(error, NoLocks):
                 raise Unreachable(f"{path} cannot be locked: {error.strerror}", hint=_HINT) from error
+            raise
+        return descriptor
 
 
 def _environment(address: Address, environ: Mapping[str, str]) -> dict[str, str]:

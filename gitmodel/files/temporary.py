@@ -6,13 +6,14 @@ was killed, and the next process that makes one beside it removes it.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import re
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+
+from gitmodel.files.locks import NoLocks, lock, try_lock
 
 _NAME = re.compile(r"\.gitmodel-[0-9a-f]{16}\.tmp")
 
@@ -41,8 +42,8 @@ def _begin(parent: Path) -> tuple[Path, int]:
             descriptor = _open(path)
         except FileNotFoundError:  # removed between its making and its lock
             continue
-        with suppress(OSError):  # without locks on this file system nobody else gets one either: it is never removed
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with suppress(NoLocks):  # then no other process can lock it either, and none removes it
+            lock(descriptor)
         if _is_at(descriptor, path):
             return path, descriptor
         os.close(descriptor)
@@ -61,10 +62,9 @@ def _remove_leftovers(parent: Path) -> None:
         except OSError:  # gone meanwhile, no folder, or another user's
             continue
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            if _is_at(descriptor, path):
+            if try_lock(descriptor) and _is_at(descriptor, path):
                 shutil.rmtree(path, ignore_errors=True)
-        except OSError:  # its process lives
+        except NoLocks:
             continue
         finally:
             os.close(descriptor)

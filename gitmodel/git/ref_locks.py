@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 import time
 from collections.abc import Iterator, Mapping
@@ -12,7 +11,8 @@ from pathlib import Path
 
 from gitmodel.domain.schema.refs import RESERVED
 from gitmodel.errors import Unreachable
-from gitmodel.files.permissions import make_folder, open_file, open_to_lock
+from gitmodel.files.locks import NoLocks, create_locked, lock, try_lock
+from gitmodel.files.permissions import make_folder, open_to_lock
 
 # git leaves a lock empty while it verifies, packs or deletes the ref, so that an empty one may be anybody's; on a
 # number that is not reserved it is ours, since nobody else has a use for that ref.
@@ -44,7 +44,10 @@ class WriterMarks:
         """Keep a mark with the new id of each ref while the block runs; gives the descriptor that git must inherit."""
         text = "".join(f"{ref} {new}\n" for ref, new in moves.items())
         try:
-            path, descriptor = self._begin()
+            make_folder(self._folder)
+            path, descriptor = create_locked(lambda: self._folder / os.urandom(8).hex())
+        except NoLocks as error:
+            raise without_locks(self._folder, error) from error
         except OSError as error:
             raise _unwritable(self._folder, error) from error
         try:
@@ -69,8 +72,8 @@ class WriterMarks:
         try:
             # One at a time: a second one would remove the lock that a living writer took after the first.
             try:
-                fcntl.flock(folder, fcntl.LOCK_EX)
-            except OSError:  # without locks nobody can tell who is dead
+                lock(folder)
+            except NoLocks:  # then no process can tell which writers are dead
                 return []
             marks = self._marks()
             removed = [lock.path for lock in self._judged(marks) if lock.dead]
@@ -84,21 +87,6 @@ class WriterMarks:
     def leftovers(self) -> list[Path]:
         """The marks of writers that are gone."""
         return [mark.path for mark in self._marks() if mark.dead]
-
-    def _begin(self) -> tuple[Path, int]:
-        make_folder(self._folder)
-        while True:
-            path = self._folder / os.urandom(8).hex()
-            descriptor = open_file(path, os.O_CREAT | os.O_EXCL | os.O_RDWR)
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-            except OSError as error:
-                os.close(descriptor)
-                path.unlink(missing_ok=True)
-                raise without_locks(self._folder, error) from error
-            if os.fstat(descriptor).st_nlink:
-                return path, descriptor
-            os.close(descriptor)  # taken for a dead one between its making and its lock
 
     def _judged(self, marks: list[_Mark]) -> list[LockFile]:
         found = []
@@ -120,11 +108,7 @@ class WriterMarks:
             except OSError:
                 continue
             try:
-                dead = True
-                try:
-                    fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                except OSError:
-                    dead = False
+                dead = try_lock(descriptor)
                 lines = os.read(descriptor, 1 << 20).decode("utf-8", "replace").splitlines()
                 moves = {ref: new for ref, _, new in (line.partition(" ") for line in lines)}
                 found.append(_Mark(path, moves, dead))

@@ -7,7 +7,6 @@ written. Its writer holds a lock on it as long as it lives, so a temporary file 
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import io
 import os
@@ -23,6 +22,7 @@ from typing import BinaryIO, cast
 
 from gitmodel.domain.schema.digests import PREFIX, Digest, hex_of
 from gitmodel.errors import GitModelError, Invalid, NotFound, Unreachable, warn
+from gitmodel.files.locks import lock, try_lock
 from gitmodel.files.permissions import make_folder, share
 from gitmodel.stores.interface import Leftover, Sent, StoredObject, where_else, wrong_size
 from gitmodel.stores.verified_reading import CHUNK, VerifyingReader, chunks
@@ -244,7 +244,7 @@ class LocalStore:
                 # Some network file systems lack locks. Then nobody else gets one on this file either, and it
                 # is never taken for a leftover.
                 with self._tolerating("locks (flock)", "what a killed upload leaves is not recognised as such"):
-                    fcntl.flock(descriptor, fcntl.LOCK_EX)
+                    lock(descriptor)
                 if os.fstat(descriptor).st_nlink:
                     return descriptor, temporary
                 os.close(descriptor)  # swept between its making and its lock
@@ -409,11 +409,11 @@ class LocalStore:
             except OSError:  # finished meanwhile, or another user's, of which we cannot know
                 continue
             try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                state = os.fstat(descriptor)
-                if state.st_nlink and os.path.lexists(path):
-                    yield path, state
-            except OSError:  # its writer lives
+                if try_lock(descriptor):
+                    state = os.fstat(descriptor)
+                    if state.st_nlink and os.path.lexists(path):
+                        yield path, state
+            except OSError:
                 continue
             finally:
                 os.close(descriptor)

@@ -6,7 +6,6 @@ once and whole, so that readers of the others notice nothing.
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import os
 import stat
@@ -19,6 +18,7 @@ from gitmodel.domain.portable_paths import git_paths
 from gitmodel.domain.schema.digests import PREFIX, Digest
 from gitmodel.domain.schema.manifest import ManifestEntry
 from gitmodel.errors import UsageError
+from gitmodel.files.locks import NoLocks, lock
 from gitmodel.stores.artifacts import fetch_entry, get_file, get_folder, making_beside, members_of, writing
 from gitmodel.stores.interface import JOBS, ArtifactStore
 from gitmodel.stores.parallel_transfers import in_parallel
@@ -84,8 +84,8 @@ def _locked(place: Path) -> Iterator[None]:
     with writing(place):
         descriptor = os.open(place, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
     try:
-        with suppress(OSError):  # a file system without locks
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        with suppress(NoLocks):
+            lock(descriptor)
         yield
     finally:
         os.close(descriptor)
