@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
+# Without pauses: each attempt writes a pack, and fails only if a gc deletes it half done.
 _GC_ATTEMPTS = 10
 
 

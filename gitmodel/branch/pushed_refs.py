@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -12,7 +11,7 @@ from gitmodel.branch import remotes
 from gitmodel.branch.local_refs import LocalRefs
 from gitmodel.branch.remotes import RemoteMoved
 from gitmodel.branch.repository import Repository
-from gitmodel.branch.retrying import Retries, retry
+from gitmodel.branch.retrying import Retries, pause, retry
 from gitmodel.branch.url_cache import ALL, REMOTE, UrlCache
 from gitmodel.domain.schema.refs import RULES_TAGS, SEEN_RULES, STAGE_TAGS
 from gitmodel.errors import Conflict, GitModelError, Refused, Unreachable
@@ -22,8 +21,8 @@ from gitmodel.git.refs import RefMove
 
 T = TypeVar("T")
 
-# A pause is at most as long as so many tries.
-_MOST_TRIES = 8
+# A pause takes at most as long as this many attempts.
+_LONGEST_PAUSE = 8
 
 
 class RetryWithNewCache(Protocol):
@@ -131,9 +130,10 @@ class PushedRefs:
 
 
 class _UrlRetries(Retries):
-    """Tries until the time is over, with the server's refs fetched again before each.
+    """Attempts until the time is over, with the server's refs fetched again before each.
 
-    Pauses grow with what a try takes: on a slow line others need as long, and all would meet again.
+    The time counts and not the number, since an attempt takes milliseconds or seconds, as the line is. Pauses grow with
+    it: others on a slow line need as long, and all would collide again.
     """
 
     def __init__(self, repository: Repository, fetch: Callable[[], None], timeout: float, ends: float) -> None:
@@ -158,7 +158,6 @@ class _UrlRetries(Retries):
         if isinstance(error, Locked):
             super().failed(error)
         else:
-            longest = (now - self._began) * min(2**self._count, _MOST_TRIES)
-            time.sleep(random.uniform(0, min(longest, left)))
+            pause(min((now - self._began) * min(2**self._count, _LONGEST_PAUSE), left))
         self._began = time.monotonic()
         self._fetch()

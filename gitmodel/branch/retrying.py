@@ -1,4 +1,8 @@
-"""A change that did not go through at once: how often it is tried again, and what is said when it ends half done."""
+"""Retries of a change that others came before: how many, with which pauses, and the error if it ends half done.
+
+This is the policy of everything that writes or reads refs of the registry on this machine. Loops elsewhere say why they
+have a rule of their own.
+"""
 
 from __future__ import annotations
 
@@ -14,12 +18,19 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-# With 8 busy writers a change is planned again some 10 times; 200 tries take tens of seconds, then we say so.
+# With 8 busy writers a change is planned again some 10 times; 200 attempts take tens of seconds.
 ATTEMPTS = 200
 _LONGEST_PAUSE = 0.1
-# Each try that finds a lock has waited for it for `core.filesRefLockTimeout` already.
+# Each attempt that finds a lock has waited for it for `core.filesRefLockTimeout` already.
 _LOCKED_ATTEMPTS = 3
 _UNCHANGED = "nothing was changed; "
+
+
+def pause(longest: float) -> None:
+    """Wait for a random time of at most *longest* seconds, so that those who collided do not collide again."""
+    import random  # imported here because only retries need it, and it costs 3 ms
+
+    time.sleep(random.uniform(0, longest))
 
 
 def half_done_error(error: GitModelError) -> GitModelError:
@@ -33,7 +44,10 @@ def half_done_error(error: GitModelError) -> GitModelError:
 
 
 def retry(work: Callable[[], T], retries: Retries) -> T:
-    """Call *work*, again if a ref was moved or locked first, and return its result. Raises Conflict at last."""
+    """Call *work*, again each time that a ref was moved or locked first, and return its result.
+
+    Raises Conflict when *retries* are used up.
+    """
     while True:
         try:
             return work()
@@ -42,7 +56,7 @@ def retry(work: Callable[[], T], retries: Retries) -> T:
 
 
 class Retries:
-    """The count of a transaction's tries: pauses between tries, and gives up after too many.
+    """The attempts of a transaction: counts them, pauses in between, and gives up after too many.
 
     *marks* returns the marks of processes that move refs; it is called only when a ref is locked.
     """
@@ -54,8 +68,8 @@ class Retries:
         self._locked = 0
 
     def failed(self, error: Conflict) -> None:
-        """Make ready for another try after *error*. Raises Conflict when there were enough."""
-        # A rewritten packed-refs can be answered from memory for ever: ask a new process.
+        """Prepare another attempt after *error*. Raises Conflict if there were too many."""
+        # The process may go on answering from a packed-refs that was rewritten: ask a new one.
         self._reader.close()
         if isinstance(error, Locked):
             removed = self._marks().remove_dead()
@@ -68,9 +82,7 @@ class Retries:
                 raise Conflict(
                     f"others kept changing the registry for {ATTEMPTS} tries: {error.message}", hint="try again"
                 )
-        import random  # imported here: only retries need it, and it costs 3 ms
-
-        time.sleep(random.uniform(0, min(_LONGEST_PAUSE, 0.002 * 2 ** min(self._moved, 6))))
+        pause(min(_LONGEST_PAUSE, 0.002 * 2 ** min(self._moved, 6)))
 
     def _stuck(self, error: Locked) -> Conflict:
         locks = self._marks().locks()

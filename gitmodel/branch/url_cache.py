@@ -24,6 +24,7 @@ REMOTE = "gitmodel"
 BRANCH, SINGLE = "branch.git", "single.git"
 # What the questions are called: of everything, of the branch alone, and of proposals.
 ALL, HEAD, PROPOSED = "all", "head", "proposals"
+# No retries as of a ref: the lock is held while another process fetches, and is free at once afterwards.
 _POLL = 0.02
 _HINT = "free space on the disk or repair it, or name another folder with XDG_CACHE_HOME"
 

@@ -31,6 +31,7 @@ FILE_MODES = frozenset({FILE, "100755"})
 _TREE_ENTRY = re.compile(rb"([0-7]+) ([^\0]+)\0(.{20})", re.DOTALL)
 # Flushing in threads lets the file system join the flushes of one change into one journal write.
 _FLUSHERS = 8
+# Without pauses: git gc removes the folder in the moment in which it is still empty.
 _FOLDER_ATTEMPTS = 10
 _PACK_TYPES = {"commit": 1, "tree": 2, "blob": 3, "tag": 4}
 

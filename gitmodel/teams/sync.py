@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from gitmodel.branch.changed_paths import changed_paths
 from gitmodel.branch.new_commits import add_commit
 from gitmodel.branch.remotes import RemoteMoved, RemoteState
 from gitmodel.branch.repository import Repository
+from gitmodel.branch.retrying import pause
 from gitmodel.branch.stage_history import changes_between
 from gitmodel.branch.transaction import remember_remote
 from gitmodel.code.kept_commits import PushedCode
@@ -34,7 +34,8 @@ from gitmodel.stores.interface import ArtifactStore, Transfer
 from gitmodel.teams import tag_moves
 from gitmodel.teams.transfers import upload
 
-# So often may a push be refused as outdated where the next fetch finds nothing new.
+# A push goes on for its timeout, as one by URL does; but a remote that refuses the same moves this often, although the
+# next fetch finds nothing new, never takes them.
 _SAME_TRIES = 20
 
 
@@ -212,7 +213,7 @@ def send(repository: Repository, remote: str, moves: Sequence[RefMove], *, last:
         if last:
             remotes.refuse_blocked(repository, remote, [move.ref for move in moves])
             raise
-        time.sleep(random.uniform(0, 0.2))
+        pause(0.2)
         return None
     except Unreachable as error:
         if not _landed(repository, remote, moves, error):
