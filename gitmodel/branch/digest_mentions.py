@@ -15,7 +15,8 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.paths import MODELS, RUNS
 from gitmodel.errors import Invalid
 from gitmodel.files.permissions import make_folder, share
-from gitmodel.git.process import Git, ObjectReader
+from gitmodel.git.object_reader import ObjectReader
+from gitmodel.git.process import Git
 
 # A checksum of the lines, and the trees that they are all records of ("-": of some).
 _HEADER = re.compile(rb"gitmodel-mentions 1 ([0-9a-f]{8}) (\S+)\n")

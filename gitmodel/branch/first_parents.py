@@ -18,8 +18,8 @@ from gitmodel.domain.schema import codec
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Invalid
 from gitmodel.git.commits import roots
+from gitmodel.git.object_reader import GitObject
 from gitmodel.git.objects import FILE_MODES, Commit, parse_commit
-from gitmodel.git.process import GitObject
 from gitmodel.git.shallow import read_edge
 
 # git walks this far at first, then ever further: who stops early has not paid for the rest.

@@ -10,7 +10,8 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import PROPOSALS, StageRef
 from gitmodel.domain.snapshot import TOO_SHALLOW
 from gitmodel.errors import ForeignTag
-from gitmodel.git.process import GitObject, Moved
+from gitmodel.git.failures import Moved
+from gitmodel.git.object_reader import GitObject
 
 
 def refuse_foreign(

@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Protocol, TypeVar
 from gitmodel.branch.retrying import Retries, half_done_error, retry
 from gitmodel.domain.schema import messages
 from gitmodel.errors import Conflict, Invalid, Refused, Unreachable
+from gitmodel.git.failures import GitError, Moved
+from gitmodel.git.object_reader import ObjectReader
 from gitmodel.git.objects import LooseObjects, NewObject, format_pack
-from gitmodel.git.process import Git, GitError, Moved, ObjectReader, check_git
+from gitmodel.git.process import Git, check_git
 from gitmodel.git.refs import RefMove, delete_ref
 
 if TYPE_CHECKING:

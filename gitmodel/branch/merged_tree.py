@@ -10,7 +10,8 @@ from pathlib import Path
 from gitmodel.branch.repository import Repository
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.git.commits import merge_base
-from gitmodel.git.process import Git, GitError
+from gitmodel.git.failures import GitError
+from gitmodel.git.process import Git
 
 _FILE_MODES = ("100644", "100755")
 # A merge as a git host makes it, whatever this user's configuration and attributes say.

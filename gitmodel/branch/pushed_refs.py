@@ -15,8 +15,8 @@ from gitmodel.branch.retrying import Retries, pause, retry
 from gitmodel.branch.url_cache import ALL, REMOTE, UrlCache
 from gitmodel.domain.schema.refs import RULES_TAGS, SEEN_RULES, STAGE_TAGS
 from gitmodel.errors import Conflict, GitModelError, Refused, Unreachable
+from gitmodel.git.failures import Locked, Moved
 from gitmodel.git.objects import NewObject
-from gitmodel.git.process import Locked, Moved
 from gitmodel.git.refs import RefMove
 
 T = TypeVar("T")

@@ -13,7 +13,8 @@ from gitmodel.domain.addresses import hide_credentials
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import REMOTES, RULES_TAGS, STAGE_TAGS, StageRef, remote_branch_ref, remote_rules_ref
 from gitmodel.errors import Conflict, GitModelError, NotFound, Refused, Unreachable, UsageError
-from gitmodel.git.process import FETCH, Git, GitOutput, translate, with_settings
+from gitmodel.git.failures import translate
+from gitmodel.git.process import FETCH, Git, GitOutput, with_settings
 from gitmodel.git.refs import RefMove, delete_ref, list_refs
 
 # What git says when a lease or a fast-forward fails, here or at the other side: somebody pushed first.

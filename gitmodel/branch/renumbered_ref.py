@@ -7,8 +7,8 @@ from collections.abc import Callable
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import RENUMBERED
 from gitmodel.domain.schema.renumbering import Renumberings
+from gitmodel.git.object_reader import ObjectReader
 from gitmodel.git.objects import NewObject
-from gitmodel.git.process import ObjectReader
 from gitmodel.git.refs import RefMove
 
 

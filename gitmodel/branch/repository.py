@@ -23,8 +23,10 @@ from gitmodel.domain.snapshot import NoTags, Snapshot
 from gitmodel.errors import Conflict, NotFound
 from gitmodel.files.permissions import SharedPermissions
 from gitmodel.git.fact_cache import FactCache
+from gitmodel.git.failures import Moved
+from gitmodel.git.object_reader import ObjectReader
 from gitmodel.git.objects import LooseObjects
-from gitmodel.git.process import Git, Moved, ObjectReader
+from gitmodel.git.process import Git
 from gitmodel.git.trees import CommitFiles, Trees
 
 if TYPE_CHECKING:

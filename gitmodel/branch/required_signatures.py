@@ -11,8 +11,9 @@ from gitmodel.domain.schema.records import RegistryRecord
 from gitmodel.domain.snapshot import read_registry
 from gitmodel.errors import Invalid
 from gitmodel.git.commits import PARENTS_BEFORE_WALK, commits_changing
+from gitmodel.git.object_reader import GitObject
 from gitmodel.git.objects import Commit, parse_commit, parse_tag
-from gitmodel.git.process import Git, GitObject
+from gitmodel.git.process import Git
 from gitmodel.git.trees import CommitFiles, Trees
 
 if TYPE_CHECKING:

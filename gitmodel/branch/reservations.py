@@ -10,8 +10,10 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import RESERVED, reserved_name_ref, reserved_ref
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import Invalid
+from gitmodel.git.failures import Moved
+from gitmodel.git.object_reader import ObjectReader
 from gitmodel.git.objects import NewObject
-from gitmodel.git.process import Git, Moved, ObjectReader
+from gitmodel.git.process import Git
 from gitmodel.git.refs import RefMove, list_refs
 
 

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeVar
 
 from gitmodel.errors import Conflict, GitModelError, Refused, Unreachable
-from gitmodel.git.process import Locked, Moved, ObjectReader
+from gitmodel.git.failures import Locked, Moved
+from gitmodel.git.object_reader import ObjectReader
 
 if TYPE_CHECKING:
     from gitmodel.git.ref_locks import WriterMarks

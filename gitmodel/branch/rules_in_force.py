@@ -19,8 +19,9 @@ from gitmodel.domain.snapshot import TOO_SHALLOW, Files, read_registry
 from gitmodel.errors import Invalid, Refused
 from gitmodel.git.commits import PARENTS_BEFORE_WALK
 from gitmodel.git.fact_cache import FactCache
+from gitmodel.git.object_reader import GitObject, ObjectReader
 from gitmodel.git.objects import NewObject, format_tag, parse_tag
-from gitmodel.git.process import Git, GitObject, ObjectReader
+from gitmodel.git.process import Git
 from gitmodel.git.refs import RefMove
 from gitmodel.git.trees import CommitFiles, Trees
 

@@ -14,8 +14,9 @@ from gitmodel.domain.schema.refs import StageRef
 from gitmodel.domain.snapshot import Snapshot, StageTag
 from gitmodel.errors import Unsigned, UsageError
 from gitmodel.git.identity import Identity
+from gitmodel.git.object_reader import GitObject, ObjectReader
 from gitmodel.git.objects import NewObject, parse_commit, parse_tag
-from gitmodel.git.process import Git, GitObject, ObjectReader
+from gitmodel.git.process import Git
 
 if TYPE_CHECKING:
     from gitmodel.git.signatures import SignatureVerifier

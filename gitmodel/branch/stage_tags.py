@@ -17,8 +17,10 @@ from gitmodel.domain.snapshot import TOO_SHALLOW, StageTag, place_files, read_re
 from gitmodel.errors import Invalid
 from gitmodel.git.commits import PARENTS_BEFORE_WALK, commits_changing, roots
 from gitmodel.git.fact_cache import FactCache
+from gitmodel.git.failures import Moved
+from gitmodel.git.object_reader import GitObject, ObjectReader
 from gitmodel.git.objects import Commit, NewObject, format_tag, parse_commit, parse_tag
-from gitmodel.git.process import Git, GitObject, Moved, ObjectReader
+from gitmodel.git.process import Git
 from gitmodel.git.shallow import read_edge
 from gitmodel.git.trees import BoundedCache, CommitFiles, Trees
 

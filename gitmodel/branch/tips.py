@@ -13,7 +13,8 @@ from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.domain.schema.refs import RULES_TAGS, STAGE_TAGS, remote_branch_ref
 from gitmodel.domain.snapshot import Files, holds_registry
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, Unreachable
-from gitmodel.git.process import FETCH, Git, ObjectReader
+from gitmodel.git.object_reader import ObjectReader
+from gitmodel.git.process import FETCH, Git
 
 # What a person tells `git fetch` to get stage tags and the rules in force.
 _FETCHED_TAGS = " ".join(f"'+{prefix}*:{prefix}*'" for prefix in (STAGE_TAGS, RULES_TAGS))

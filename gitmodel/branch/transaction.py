@@ -28,8 +28,9 @@ from gitmodel.domain.schema.refs import (
 from gitmodel.domain.schema.renumbering import Renumberings
 from gitmodel.domain.snapshot import Change, Snapshot, place_at, read_registry
 from gitmodel.errors import Unreachable
+from gitmodel.git.failures import GitError, Moved
+from gitmodel.git.object_reader import GitObject
 from gitmodel.git.objects import NewObject, parse_commit, parse_tag
-from gitmodel.git.process import GitError, GitObject, Moved
 from gitmodel.git.refs import RefMove
 from gitmodel.git.trees import changed_tree
 

@@ -20,8 +20,9 @@ from gitmodel.domain.schema.references import VersionRef
 from gitmodel.domain.schema.refs import DEFAULT_BRANCH, PROPOSALS, RULES_TAGS, STAGE_TAGS, StageRef
 from gitmodel.domain.snapshot import Snapshot
 from gitmodel.errors import GitModelError, Invalid, NotFound, Unreachable, UsageError
+from gitmodel.git.failures import GitError, Locked, Moved
 from gitmodel.git.partial_clone import PartialCloneTrees
-from gitmodel.git.process import FETCH, GitError, GitOutput, Locked, Moved, check_git
+from gitmodel.git.process import FETCH, GitOutput, check_git
 from gitmodel.git.refs import delete_ref, list_refs
 
 if TYPE_CHECKING:

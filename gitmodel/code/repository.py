@@ -18,7 +18,8 @@ from gitmodel.errors import NotFound, Refused
 from gitmodel.git.commits import find_commit
 from gitmodel.git.configuration import read_setting
 from gitmodel.git.discovery import find_repository
-from gitmodel.git.process import BareRefused, Git, run
+from gitmodel.git.failures import BareRefused
+from gitmodel.git.process import Git, run
 from gitmodel.git.refs import delete_ref, list_refs
 from gitmodel.git.shallow import read_edge
 

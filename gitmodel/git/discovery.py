@@ -14,7 +14,8 @@ from pathlib import Path
 
 from gitmodel.errors import GitModelError, NotFound
 from gitmodel.git import process as git_process
-from gitmodel.git.process import GONE, NO_REPOSITORY, OBJECT_VARIABLES, BareRefused, Git, clean_environment
+from gitmodel.git.failures import GONE, NO_REPOSITORY, BareRefused
+from gitmodel.git.process import OBJECT_VARIABLES, Git, clean_environment
 
 # git repeats an option that it does not know: a line between two answers, which a path with a line feed has not.
 _BETWEEN = "--between-two-answers"

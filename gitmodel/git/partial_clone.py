@@ -8,7 +8,8 @@ from gitmodel.domain.schema.codec import R
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Invalid
 from gitmodel.git.fact_cache import FactCache
-from gitmodel.git.process import Git, ObjectReader
+from gitmodel.git.object_reader import ObjectReader
+from gitmodel.git.process import Git
 from gitmodel.git.trees import CommitFiles, Trees
 
 # Who asks for more versions of a model than these at once is about to ask for all.

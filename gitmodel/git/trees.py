@@ -12,8 +12,8 @@ from gitmodel.domain.schema.codec import R
 from gitmodel.domain.schema.object_ids import Oid
 from gitmodel.errors import Invalid
 from gitmodel.git.fact_cache import FactCache
+from gitmodel.git.object_reader import GitObject, ObjectReader
 from gitmodel.git.objects import FILE, FILE_MODES, FOLDER, Entry, NewObject, format_tree, parse_tree
-from gitmodel.git.process import GitObject, ObjectReader
 
 _HINT = "run `git model check` to see everything that is wrong with the registry"
 # What is remembered by object id can be forgotten at any time and is never wrong.

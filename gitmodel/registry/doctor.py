@@ -22,7 +22,7 @@ from gitmodel.domain.schema.refs import RULES_TAGS, StageRef
 from gitmodel.domain.snapshot import TOO_SHALLOW, Snapshot
 from gitmodel.domain.views import usable
 from gitmodel.errors import GitModelError, Invalid, NotFound, Refused, Unreachable
-from gitmodel.git.process import Moved
+from gitmodel.git.failures import Moved
 from gitmodel.git.refs import list_refs
 from gitmodel.registry import in_force, put_in_force
 from gitmodel.registry.writer import transact

@@ -17,7 +17,7 @@ from gitmodel.domain.schema import paths
 from gitmodel.domain.schema.references import ModelRef, VersionRef
 from gitmodel.domain.snapshot import Change, Snapshot
 from gitmodel.errors import Conflict, UsageError
-from gitmodel.git.process import Moved
+from gitmodel.git.failures import Moved
 
 T = TypeVar("T")
 

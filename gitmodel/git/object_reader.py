@@ -1,0 +1,226 @@
+"""Reading objects and refs through one long-lived `git cat-file --batch`."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any, NamedTuple
+
+from gitmodel.domain.schema.object_ids import Oid
+from gitmodel.errors import Invalid
+from gitmodel.git.failures import DAMAGED, GitError
+from gitmodel.git.process import Git
+
+# Requests sent before their answers are read; twice 500 ids of 41 bytes stay below what a pipe holds.
+_WINDOW = 500
+# git works ahead as far as its answers find room.
+_PIPE = 1 << 20
+
+
+class GitObject(NamedTuple):
+    """An object as git stores it."""
+
+    id: Oid
+    type: str
+    data: bytes
+
+
+class ObjectReader:
+    """One `git cat-file --batch`: objects by id, and refs to the object they point at now."""
+
+    def __init__(self, git: Git) -> None:
+        self._git = git
+        self._lock = threading.RLock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._owner = 0
+        self._packed: tuple[int, int, int] | None = None
+        self._asked: Sequence[str] = []
+
+    def resolve(self, ref: str) -> GitObject | None:
+        """The object that *ref* (a full ref name) points at now, or None if there is no such ref."""
+        return self.resolve_many([ref])[0]
+
+    def resolve_id(self, ref: str) -> Oid | None:
+        """Return the id of the object that *ref* points at now, None if there is no such ref."""
+        found = self.resolve(ref)
+        return found.id if found else None
+
+    def resolve_many(self, refs: list[str]) -> list[GitObject | None]:
+        """Resolve each of *refs* as `resolve` does, in one request to git."""
+        for ref in refs:
+            sys.audit("gitmodel.read", ref)  # a pipeline's step that reads the registry is never skipped
+        # git has no other refs (`git help check-ref-format`), and a line feed would be a second request.
+        asked = [ref for ref in refs if ref.isprintable()]
+        with self._lock:
+            packed = _signature(self._git.common_dir / "packed-refs")
+            if packed != self._packed:
+                # git tells a rewritten packed-refs by whole seconds and may answer from the old one for good.
+                self.close()
+                self._packed = packed
+            answers = dict(zip(asked, self._answers(asked, limit=None), strict=True))
+        found = []
+        for ref in refs:
+            answer = answers.get(ref)
+            if isinstance(answer, Invalid):
+                raise answer
+            found.append(answer)
+        return found
+
+    def get(self, id: Oid, *, limit: int | None = None) -> GitObject:
+        """The object *id*. Raises Invalid if it is missing, damaged or longer than *limit* bytes."""
+        found = next(iter(self.get_many([id], limit=limit)))
+        if isinstance(found, Invalid):
+            raise found
+        return found
+
+    def get_many(self, ids: Iterable[Oid], *, limit: int | None = None) -> Iterator[GitObject | Invalid]:
+        """The objects *ids* in order; a missing or too long one comes as its error."""
+        left = iter(ids)
+        while batch := list(islice(left, _WINDOW)):
+            yield from self._get_batch(batch, limit)
+
+    def get_soon(self, ids: Iterable[Oid]) -> None:
+        """Let git begin with objects of which `get_many` will be asked next. It is a hint: any other call is right."""
+        wanted = list(islice(ids, _WINDOW))
+        with self._lock:
+            if not wanted or self._asked:
+                return
+            try:
+                self._send(wanted)
+            except (OSError, ValueError):
+                self.close()
+            else:
+                self._asked = wanted
+
+    @property
+    def is_running(self) -> bool:
+        """True while the git process of this reader runs."""
+        return self._process is not None
+
+    def close(self) -> None:
+        """End the process, if it runs."""
+        with self._lock:
+            process, self._process = self._process, None
+            self._asked = []
+            if process is None:
+                return
+            assert process.stdin is not None
+            assert process.stdout is not None
+            if self._owner != os.getpid():
+                # After a fork the process is the parent's to end; ours are only copies of its pipes.
+                process.stdin = process.stdout = None
+                process.returncode = 0
+                return
+            process.stdin.close()
+            process.stdout.close()
+            process.wait()
+
+    def _get_batch(self, ids: list[Oid], limit: int | None) -> list[GitObject | Invalid]:
+        with self._lock:
+            found = list(self._answers(ids, limit=limit))
+        return [
+            Invalid(f"git object {id} is missing", hint=DAMAGED) if answer is None else answer
+            for id, answer in zip(ids, found, strict=True)
+        ]  # fmt: skip
+
+    def _answers(self, requests: Sequence[str], *, limit: int | None) -> Iterator[GitObject | Invalid | None]:
+        stdout = self._pipes()[1]
+        try:
+            sent = self._asked == requests
+            if not sent:
+                self._forget_asked(stdout)
+            self._asked = []
+            left = requests
+            while left:
+                stdout = self._pipes()[1]
+                if not sent:
+                    self._send(left)
+                answered = 0
+                for request in left:
+                    answered += 1
+                    yield self._answer(request, stdout, limit)
+                    if self._process is None:
+                        break  # git ended at a damaged object; the rest is asked of a new one
+                left, sent = left[answered:], False
+        except (OSError, ValueError) as error:
+            self.close()
+            raise GitError(f"git cat-file stopped: {error}", hint="run `git fsck`") from error
+
+    def _forget_asked(self, stdout: IO[bytes]) -> None:
+        asked, self._asked = self._asked, []
+        for request in asked:
+            self._answer(request, stdout, 0)
+            if self._process is None:
+                return
+
+    def _send(self, requests: Sequence[str]) -> None:
+        stdin = self._pipes()[0]
+        stdin.write("".join(f"{request}\n" for request in requests).encode())
+        stdin.flush()
+
+    def _answer(self, request: str, stdout: IO[bytes], limit: int | None) -> GitObject | Invalid | None:
+        header: list[Any] = stdout.readline().decode("utf-8", "replace").split()
+        if not header:
+            self.close()
+            return self._unreadable(request)
+        if header[-1] in ("missing", "ambiguous") or len(header) != 3:
+            return None
+        id, type, size = header[0], header[1], int(header[2])
+        if limit is not None and size > limit:
+            left = size + 1
+            while left:
+                skipped = len(stdout.read(min(left, 1 << 16)))
+                if not skipped:
+                    self.close()
+                    return self._unreadable(id)
+                left -= skipped
+            return Invalid(f"has {size} bytes, more than {limit}", hint="run `git model check`")
+        data = stdout.read(size)
+        stdout.read(1)
+        if len(data) != size:
+            self.close()
+            return self._unreadable(id)
+        return GitObject(id, type, data)
+
+    def _unreadable(self, id: str) -> Invalid:
+        said = f"git cannot read object {id}"
+        # git marks so the packs of a clone that was made with --filter (`git help partial-clone`).
+        if any((self._git.common_dir / "objects" / "pack").glob("*.promisor")):
+            hint = "this clone is partial: see that its remote can be reached, or fetch all with `git fetch --refetch"
+            return Invalid(f"{said}, and cannot fetch it", hint=f"{hint} --no-filter`")
+        return Invalid(said, hint=DAMAGED)
+
+    def _pipes(self) -> tuple[IO[bytes], IO[bytes]]:
+        if self._process is None or self._owner != os.getpid() or self._process.poll() is not None:
+            self.close()
+            self._owner = os.getpid()
+            self._process = subprocess.Popen(
+                self._git.command("cat-file", "--batch"),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+                env=dict(self._git.environ),
+                cwd=self._git.top,
+                bufsize=1 << 16,
+            )
+            assert self._process.stdout is not None
+            with suppress(OSError, AttributeError):
+                fcntl.fcntl(self._process.stdout, fcntl.F_SETPIPE_SZ, _PIPE)
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        return self._process.stdin, self._process.stdout
+
+
+def _signature(path: Path) -> tuple[int, int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ino, found.st_size
